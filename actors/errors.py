@@ -1,0 +1,63 @@
+"""What can go wrong, by what the caller should do about it.
+
+`Unavailable` means *wait*: nothing is known to be wrong with the work, a store or a peer is away.
+`StaleEpoch` means *stop*: somebody else owns the conversation now.
+`TurnFailed` means *try again, a bounded number of times*.
+`TurnRefused` means *never*: trying again cannot help; the turn becomes a dead letter at once.
+"""
+
+from __future__ import annotations
+
+
+class MajlisError(Exception):
+    """Base of all errors that Majlis raises on purpose."""
+
+
+class Unavailable(MajlisError):
+    """A store or peer cannot be used now. Waiting helps; no try is burnt. Contrast `TurnFailed`."""
+
+
+class MirrorUnavailable(Unavailable):
+    """Redis is away, loading, full, read-only, or weaker than configured: nothing may be acknowledged."""
+
+
+class LedgerUnavailable(Unavailable):
+    """Postgres is away, read-only, full, or too slow: no effect may be started."""
+
+
+class GatewayHeld(Unavailable):
+    """The gateway cannot send for now (its socket is down, its licence is missing): hold the reply."""
+
+
+class Overloaded(MajlisError):
+    """A named bound is reached: answer 503 with Retry-After. Contrast `MirrorUnavailable`: the store is well."""
+
+
+class ConversationFull(Overloaded):
+    """The conversation already holds as many waiting messages as it may."""
+
+
+class StaleEpoch(MajlisError):
+    """Another daemon owns this partition under a higher epoch: drop the work, it goes on there."""
+
+
+class TurnFailed(MajlisError):
+    """This try of the turn failed; another may succeed. Burns one of `turn.max_tries`.
+
+    `retry_after_seconds` is the peer's own wish (HTTP Retry-After), honoured when longer than the backoff.
+    """
+
+    def __init__(self, reason: str, detail: str = "", retry_after_seconds: float | None = None) -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+        self.retry_after_seconds = retry_after_seconds
+
+
+class TurnRefused(MajlisError):
+    """No further try can help (unknown number, malformed request): dead-letter at once. Contrast `TurnFailed`."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail

@@ -1,0 +1,65 @@
+"""Who a message is from, and where its conversation lives. Pure.
+
+A contact is the canonical phone number (digits only), or `<digits>@lid` while the phone number behind a
+WhatsApp LID is not known. A conversation is one instance and one contact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+
+class Conversation(NamedTuple):
+    """One instance and one contact; the unit of order, of the window and of ownership."""
+
+    instance: str
+    contact: str
+
+    @property
+    def key(self) -> str:
+        """`instance/contact`, percent-encoded, so that no user text can break a Redis key or inject a hash tag."""
+        return f"{quote(self.instance, safe='')}/{quote(self.contact, safe='')}"
+
+    @classmethod
+    def from_key(cls, key: str) -> Conversation:
+        """The inverse of `key`.
+
+        Raises:
+          ValueError: the key is not `instance/contact`.
+        """
+        instance, slash, contact = key.partition("/")
+        if not slash or not instance or not contact:
+            raise ValueError("a conversation is written instance/contact")
+        return cls(unquote(instance), unquote(contact))
+
+    def partition(self, partitions: int) -> int:
+        """Stable across processes, machines and Python versions (blake2b, not `hash()`)."""
+        digest = hashlib.blake2b(self.key.encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big") % partitions
+
+    def label(self, install_id: str) -> str:
+        """A short keyed hash for logs: the same everywhere in one install, of no use outside it."""
+        return hashlib.blake2b(self.key.encode(), digest_size=5, key=install_id.encode()[:64]).hexdigest()
+
+
+def canonical_contact(jid: str) -> str:
+    """The contact behind a JID: digits of a phone JID without device suffix, or `<digits>@lid`.
+
+    Total and idempotent: `5511999@s.whatsapp.net`, `5511999:12@s.whatsapp.net`, `+5511999` and `5511999` are
+    one contact. Anything that is neither comes back lower-cased and stripped.
+    """
+    text = jid.strip().lower()
+    user, at, server = text.partition("@")
+    user = user.partition(":")[0]
+    if server == "lid":
+        return f"{user}@lid"
+    if not at or server in ("s.whatsapp.net", "c.us"):
+        digits = user.removeprefix("+")
+        return digits if digits else text
+    return f"{user}@{server}"
+
+
+def is_lid(contact: str) -> bool:
+    return contact.endswith("@lid")

@@ -1,0 +1,128 @@
+"""The words of the protocol as data: message, batch, receipt, snapshot. No behaviour beyond small views."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from actors.identity import Conversation
+
+CloseReason = Literal["timeout", "count", "flush", "drain"]
+"""Why a window closed; recorded with the batch."""
+
+Fate = Literal["answered", "suppressed", "dead", "moved"]
+"""How a batch ended. `moved`: its messages now wait in the conversation of the phone number behind a LID."""
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One inbound gateway message, as it is kept in the mirror and the ledger."""
+
+    instance: str
+    contact: str
+    id: str
+    text: str
+    sent_at: int
+    """Gateway's `messageTimestamp`, Unix seconds."""
+    kind: str = "text"
+    lid: str = ""
+    """`<digits>@lid` when the gateway told it beside the phone number."""
+    push_name: str = ""
+    quoted_text: str = ""
+
+    @property
+    def conversation(self) -> Conversation:
+        return Conversation(self.instance, self.contact)
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """A message in the buffer. `seq` grows within a conversation; `at_ms` is its arrival by the mirror's clock."""
+
+    seq: int
+    at_ms: int
+    message: Message
+
+
+class WindowPolicy(msgspec.Struct, frozen=True):
+    """How long and how much a burst is heard before it is answered."""
+
+    window_seconds: float = 8.0
+    max_messages: int = 5
+    max_batch_messages: int = 50
+    max_waiting_messages: int = 1000
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What the mirror says of one append, all times in milliseconds of the mirror's clock."""
+
+    duplicate: bool
+    seq: int
+    at_ms: int
+    deadline_ms: int
+    now_ms: int
+    waiting: int
+    """Messages now waiting, this one included, those of a frozen batch not."""
+    frozen: bool
+    """A batch of this conversation is being answered."""
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """The messages frozen for one answer. Its boundaries never change."""
+
+    conversation: Conversation
+    number: int
+    lo: int
+    hi: int
+    why: CloseReason
+    tries: int
+    opened_at_ms: int
+    frozen_at_ms: int
+    entries: tuple[Waiting, ...]
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """In the order the responder sees them: the gateway's timestamp, then arrival."""
+        ordered = sorted(self.entries, key=lambda entry: (entry.message.sent_at, entry.seq))
+        return tuple(entry.message for entry in ordered)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(message.text for message in self.messages)
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """One conversation as the mirror holds it."""
+
+    conversation: Conversation
+    now_ms: int
+    waiting: tuple[Waiting, ...]
+    deadline_ms: int | None
+    """When the window of `waiting` closes; None when nothing waits."""
+    frozen: bool
+    retry_at_ms: int | None
+    """When the frozen batch may be tried again; None unless it was deferred."""
+
+
+class HistoryEntry(msgspec.Struct, frozen=True):
+    role: Literal["user", "assistant"]
+    text: str
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """Everything a responder is told. Texts are data, never instructions to the daemon."""
+
+    instance: str
+    messages: tuple[str, ...]
+    history: tuple[HistoryEntry, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.messages)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    text: str
+    provider: str
+    model: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0

@@ -1,0 +1,166 @@
+"""The small Protocols through which the pure core and the Trio shell reach the world.
+
+Each has one production implementation named in the composition root, and where tests use a fake, fake and real
+thing pass the same contract tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from actors.identity import Conversation
+from actors.messages import (
+    Answer,
+    Batch,
+    CloseReason,
+    Fate,
+    HistoryEntry,
+    Message,
+    Prompt,
+    Receipt,
+    Snapshot,
+    WindowPolicy,
+)
+from actors.outcome import Evidence, SendOutcome
+
+TurnState = Literal["started", "answered", "done", "suppressed", "dead", "moved"]
+PartState = Literal["pending", "sending", "unknown", "sent"]
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One outgoing message of a reply, as the outbox holds it."""
+
+    number: int
+    text: str
+    state: PartState
+    claimed_at_ms: int | None = None
+    resends: int = 0
+    may_resend: bool = True
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """The ledger's record of one batch: what is already done of it."""
+
+    id: int
+    state: TurnState
+    conversation_id: int | None
+    parts: tuple[Part, ...] = ()
+    moved_to: str = ""
+    """The phone number behind this conversation's LID, when the ledger knows it."""
+    rule: str = ""
+    """Why the turn ended without an answer: `unknown_instance`, `inactive_instance`, `duplicate`."""
+
+
+class Mirror(Protocol):
+    """Redis: the durable copy of buffers and timers. Every method may raise `MirrorUnavailable`."""
+
+    async def append(self, message: Message, policy: WindowPolicy, at_ms: int | None = None) -> Receipt:
+        """Store one message durably, once. `at_ms`: an earlier arrival to honour (a moved message).
+
+        Raises:
+          ConversationFull: `max_waiting_messages` already wait.
+        """
+
+    async def load(self, conversation: Conversation) -> Snapshot: ...
+
+    async def freeze(
+        self, conversation: Conversation, epoch: int, why: CloseReason, policy: WindowPolicy
+    ) -> Batch | None:
+        """Freeze what waits, or give back the unfinished batch as it was; None when there is neither.
+
+        Raises:
+          StaleEpoch: the partition has a higher epoch.
+        """
+
+    async def defer(
+        self, conversation: Conversation, epoch: int, number: int, delay_seconds: float, burn: bool
+    ) -> None:
+        """Try batch `number` again in `delay_seconds`; `burn` counts the try. Raises `StaleEpoch`."""
+
+    async def commit(
+        self, conversation: Conversation, epoch: int, batch: Batch, fate: Fate, policy: WindowPolicy
+    ) -> Snapshot:
+        """End the batch; gives back what waits now. Idempotent. Works when Redis is full. Raises `StaleEpoch`."""
+
+
+class Ledger(Protocol):
+    """Postgres: the authority on what was answered. Every method may raise `LedgerUnavailable` or `StaleEpoch`."""
+
+    async def begin(self, batch: Batch, epoch: int) -> Turn:
+        """T1: find or create the conversation, store the user's messages, open the turn; or find it as it was."""
+
+    async def answer(self, turn: Turn, epoch: int, answer: Answer, parts: Sequence[str]) -> Turn:
+        """T2: the reply and its outbox rows. If the turn has an answer already, that one stands."""
+
+    async def claim(self, turn: Turn, epoch: int, part: int, resend: bool) -> None:
+        """T3: the durable `sending` claim that precedes the send."""
+
+    async def settle(self, turn: Turn, epoch: int, part: int, outcome: SendOutcome) -> None:
+        """T4: what became of the send."""
+
+    async def finish(self, turn: Turn, epoch: int) -> None:
+        """T5: turn done, interaction recorded."""
+
+    async def suppress(self, turn: Turn, epoch: int, rule: str) -> None:
+        """End the turn without an answer, by a named rule (`moved` for a LID conversation that found its phone)."""
+
+    async def bury(self, turn: Turn, epoch: int, reason: str, detail: str) -> None:
+        """End the turn as a dead letter: kept, listed, replayable."""
+
+    async def gateway_ids(self, turn: Turn) -> frozenset[str]:
+        """Gateway message ids already bound to replies of this conversation: no evidence for another one."""
+
+
+class Lookups(Protocol):
+    """What a turn asks of the ledger before the responder is called."""
+
+    async def is_duplicate(self, turn: Turn, batch: Batch) -> bool: ...
+
+    async def history(self, turn: Turn, batch: Batch) -> tuple[HistoryEntry, ...]: ...
+
+
+class Responder(Protocol):
+    async def answer(self, prompt: Prompt) -> Answer:
+        """One call to the AI.
+
+        Raises:
+          TurnFailed: try again (rate limited, overloaded, timed out, garbage).
+          TurnRefused: this prompt will never be answered.
+        """
+
+
+class Gateway(Protocol):
+    async def send(self, conversation: Conversation, text: str) -> SendOutcome:
+        """Send one message. Never raises for what the gateway does; says what is known instead."""
+
+    async def find(
+        self, conversation: Conversation, text: str, since_ms: int, known_ids: frozenset[str]
+    ) -> Evidence:
+        """Look whether `text` was sent to the contact since `since_ms` (Unix ms) under an id not in `known_ids`.
+
+        Raises:
+          GatewayHeld: the gateway cannot be asked now.
+        """
+
+
+class Ownership(Protocol):
+    """Which partitions this daemon may act for, by its leases."""
+
+    def epoch(self, conversation: Conversation) -> int:
+        """The epoch to act under. Raises `StaleEpoch` when the lease is not held or too close to its end."""
+
+
+class Feed(Protocol):
+    """Where everything worth seeing is said once: log line, tail event and counter."""
+
+    def emit(self, event: str, conversation: Conversation | None = None, **fields: object) -> None: ...
+
+
+class Policies(Protocol):
+    def window(self, instance: str) -> WindowPolicy: ...
+
+
+Fields = Mapping[str, object]

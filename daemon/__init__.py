@@ -1,0 +1,1 @@
+"""Majlis acts here: HTTP, Redis, Postgres, providers, gateways, admin, process life."""
