@@ -29,6 +29,10 @@ class GatewayHeld(Unavailable):
     """The gateway cannot send for now (its socket is down, its licence is missing): hold the reply."""
 
 
+class LeaseUncertain(Unavailable):
+    """The lease is too close to its end, or Postgres cannot renew it: wait. Contrast `StaleEpoch`: it is lost."""
+
+
 class Overloaded(MajlisError):
     """A named bound is reached: answer 503 with Retry-After. Contrast `MirrorUnavailable`: the store is well."""
 

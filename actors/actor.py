@@ -1,0 +1,262 @@
+"""One conversation's actor: performs what `actors/conversation.py` decides.
+
+Laws of this file:
+1. One actor per conversation and one turn at a time: the actor is the lock.
+2. `hear`, `flush`, `nudge` and `drain` are synchronous: no checkpoint falls between finding the actor and
+   changing its state.
+3. `run` returns without a checkpoint after the decision to leave, so that leaving and being forgotten are one step.
+4. What is awaited never holds the only copy of anything: the mirror and the ledger have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from math import inf
+from typing import Literal
+
+import msgspec
+import trio
+
+from actors import conversation as core
+from actors.crash_points import reach
+from actors.errors import TurnFailed, TurnRefused, Unavailable
+from actors.fairness import FairSlots
+from actors.identity import Conversation
+from actors.messages import Batch, CloseReason, Fate, Receipt, Snapshot, Waiting, WindowPolicy
+from actors.ports import Feed, Mirror, Ownership, Policies
+from actors.retry import backoff_seconds, hold_seconds
+from actors.turn import TurnRunner
+
+Phase = Literal["waiting", "queued", "answering", "retrying", "holding", "idle", "parked"]
+
+
+class TurnPolicy(msgspec.Struct, frozen=True):
+    max_tries: int = 3
+    backoff_seconds: tuple[float, ...] = (1.0, 2.0, 4.0)
+    max_hold_seconds: float = 21600.0
+
+
+class Services(msgspec.Struct, frozen=True):
+    """What every actor shares."""
+
+    mirror: Mirror
+    ownership: Ownership
+    turns: TurnRunner
+    policies: Policies
+    feed: Feed
+    slots: FairSlots
+    policy: TurnPolicy
+    draw: Callable[[], float]
+    """A uniform random number in [0, 1)."""
+    wall_ms: Callable[[], int]
+    """Unix time, milliseconds."""
+
+
+class ActorView(msgspec.Struct, frozen=True):
+    """What an operator sees of one actor."""
+
+    conversation: Conversation
+    phase: Phase
+    waiting: tuple[Waiting, ...]
+    batch_number: int | None
+    batch_messages: int
+    tries: int
+    seconds_left: float | None
+    """Until the window closes or the next try."""
+    why: str
+
+
+class ConversationActor:
+    def __init__(self, conversation: Conversation, services: Services, state: core.State) -> None:
+        self.conversation = conversation
+        self.phase: Phase = "idle"
+        self.life = trio.CancelScope()
+        self._services = services
+        self._state = state
+        self._wake = trio.Event()
+        self._batch: Batch | None = None
+        self._holds = 0
+        self._hold_until = -inf
+        self._why = ""
+
+    # What others may do to it: synchronous, all of it.
+
+    def hear(self, entry: Waiting, receipt: Receipt) -> None:
+        """A message of this conversation is durable in the mirror."""
+        now = trio.current_time()
+        self._change(core.hear(self._state, entry, receipt, now, self._policy))
+
+    def flush(self) -> None:
+        """Answer what waits now; also try a deferred batch again now."""
+        self._change(core.ask(self._state, "flush"))
+
+    def drain(self) -> None:
+        """The daemon stops: answer what waits and leave."""
+        self._change(core.ask(self._state, "drain"))
+
+    def nudge(self) -> None:
+        """The mirror says something is due: believe it, unless we are at it already."""
+        if self.phase in ("idle", "waiting"):
+            self._change(core.doubt(self._state))
+
+    def resume(self) -> None:
+        """What was away is back: do not sit out the rest of a hold."""
+        self._hold_until = -inf
+        self._wake.set()
+
+    def forget(self) -> None:
+        """After a crash: trust nothing but the mirror."""
+        self._batch = None
+        self._state = core.doubt(core.loading(self._state))
+
+    def cancel(self) -> None:
+        """The conversation goes on elsewhere."""
+        self.life.cancel()
+
+    def view(self) -> ActorView:
+        state = self._state
+        until = state.retry_at if state.frozen else state.deadline
+        left = None if until is None or self.phase in ("answering", "queued") else until - trio.current_time()
+        batch = self._batch
+        return ActorView(
+            conversation=self.conversation,
+            phase=self.phase,
+            waiting=state.waiting,
+            batch_number=batch.number if batch else None,
+            batch_messages=len(batch.entries) if batch else 0,
+            tries=batch.tries if batch else 0,
+            seconds_left=None if left is None else max(0.0, left),
+            why=self._why,
+        )
+
+    # Its own life.
+
+    async def park(self, why: str) -> None:
+        """Stay visible and do nothing until an operator flushes the conversation or the daemon stops."""
+        self.phase, self._why = "parked", why
+        self._state = msgspec.structs.replace(core.loading(self._state), asked=None, frozen=True)
+        while self._state.asked is None:
+            self._wake = trio.Event()
+            await self._wake.wait()
+
+    async def run(self) -> None:
+        """Live until there is nothing to do. Raises whatever the supervisor should know of."""
+        while True:
+            match core.decide(self._state, trio.current_time(), self._policy):
+                case core.Load():
+                    await self._attempt(self._load)
+                case core.Sleep(until):
+                    await self._sleep(until)
+                case core.Answer(why):
+                    await self._attempt(lambda: self._answer(why))
+                case core.Leave():
+                    return
+
+    @property
+    def _policy(self) -> WindowPolicy:
+        return self._services.policies.window(self.conversation.instance)
+
+    def _change(self, state: core.State) -> None:
+        self._state = state
+        self._wake.set()
+
+    async def _sleep(self, until: float) -> None:
+        if not self._state.frozen:
+            self.phase, self._why = ("waiting", "window open") if self._state.waiting else ("idle", "")
+        self._wake = trio.Event()
+        with trio.move_on_at(until):
+            await self._wake.wait()
+
+    async def _attempt(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it; when a store or the gateway is away, wait and come back. Waiting burns nothing."""
+        try:
+            await work()
+        except Unavailable as error:
+            delay = hold_seconds(self._holds, self._services.draw())
+            self._holds += 1
+            self.phase, self._why = "holding", str(error)
+            self._emit("turn.held", reason=str(error), seconds=round(delay, 1))
+            await self._hold(delay)
+        else:
+            self._holds = 0
+
+    async def _hold(self, delay: float) -> None:
+        """Sit out `delay`, unless somebody asks for something or says that it is over."""
+        asked = self._state.asked
+        if asked == "drain":
+            # What we hold is in the mirror; a stopping daemon does not sit it out.
+            self._state = msgspec.structs.replace(core.loading(self._state), frozen=False, stale=False)
+            return
+        self._hold_until = trio.current_time() + delay
+        while trio.current_time() < self._hold_until and self._state.asked == asked:
+            self._wake = trio.Event()
+            with trio.move_on_at(self._hold_until):
+                await self._wake.wait()
+
+    async def _load(self) -> None:
+        self._state = core.loading(self._state)
+        snapshot = await self._services.mirror.load(self.conversation)
+        self._take(snapshot)
+
+    def _take(self, snapshot: Snapshot) -> None:
+        self._state = core.loaded(self._state, snapshot, trio.current_time(), self._policy)
+
+    async def _answer(self, why: CloseReason) -> None:
+        self.phase, self._why = "queued", "waits for a turn slot"
+        async with self._services.slots.hold(self.conversation.instance):
+            self.phase, self._why = "answering", "turn running"
+            epoch = self._services.ownership.epoch(self.conversation)
+            batch = await self._services.mirror.freeze(self.conversation, epoch, why, self._policy)
+            reach("frozen")
+            if batch is None:
+                self._state = core.doubt(self._state)
+                return
+            if self._batch is None or self._batch.number != batch.number:
+                self._emit("window.closed", why=batch.why, messages=len(batch.entries), batch=batch.number)
+            self._batch = batch
+            self._state = core.froze(self._state, batch)
+            await self._run_turn(batch, epoch)
+
+    async def _run_turn(self, batch: Batch, epoch: int) -> None:
+        services = self._services
+        try:
+            fate = await services.turns.run(batch, epoch)
+        except TurnRefused as error:
+            await self._bury(batch, epoch, error.reason, error.detail)
+        except TurnFailed as error:
+            if batch.tries + 1 >= services.policy.max_tries:
+                await self._bury(batch, epoch, error.reason, error.detail)
+                return
+            schedule, draw = services.policy.backoff_seconds, services.draw()
+            delay = backoff_seconds(batch.tries, schedule, draw, error.retry_after_seconds)
+            await services.mirror.defer(self.conversation, epoch, batch.number, delay, burn=True)
+            self._state = core.deferred(self._state, trio.current_time() + delay)
+            self.phase, self._why = "retrying", f"try {batch.tries + 1} failed: {error.reason}"
+            self._emit(
+                "turn.failed", reason=error.reason, tries=batch.tries + 1, next_try_seconds=round(delay, 2)
+            )
+        except Unavailable as error:
+            if self._held_too_long(batch):
+                await self._bury(batch, epoch, "held_too_long", str(error))
+            else:
+                raise
+        else:
+            await self._commit(batch, epoch, fate)
+
+    def _held_too_long(self, batch: Batch) -> bool:
+        """A reply that could not leave for hours is a dead letter, not a surprise for the customer."""
+        held_seconds = (self._services.wall_ms() - batch.frozen_at_ms) / 1000
+        return held_seconds > self._services.policy.max_hold_seconds
+
+    async def _bury(self, batch: Batch, epoch: int, reason: str, detail: str) -> None:
+        await self._services.turns.bury(batch, epoch, reason, detail)
+        await self._commit(batch, epoch, "dead")
+
+    async def _commit(self, batch: Batch, epoch: int, fate: Fate) -> None:
+        snapshot = await self._services.mirror.commit(self.conversation, epoch, batch, fate, self._policy)
+        reach("committed")
+        self._batch = None
+        self._take(snapshot)
+
+    def _emit(self, event: str, **fields: object) -> None:
+        self._services.feed.emit(event, self.conversation, **fields)

@@ -1,0 +1,164 @@
+"""One conversation's state in memory, and what to do next. Pure: time is an argument, nothing is awaited.
+
+Laws of this file:
+1. The mirror is the truth; this is its shadow. In doubt (`stale`) the next decision is to load.
+2. A message is in the buffer until a batch that holds it is frozen; a late delivery of a frozen one is dropped.
+3. While a batch is frozen nothing else is frozen: one turn at a time, in order.
+4. A window that closes during a turn is answered right after it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from actors.messages import Batch, CloseReason, Receipt, Snapshot, Waiting, WindowPolicy
+from actors.window import close_reason, remaining_seconds
+
+IDLE_SECONDS = 30.0
+"""How long an actor with nothing to do stays, so that a slow writer does not start one per message."""
+
+
+class State(msgspec.Struct, frozen=True):
+    """All times are seconds of the actor's own (monotonic) clock."""
+
+    idle_until: float
+    waiting: tuple[Waiting, ...] = ()
+    deadline: float | None = None
+    frozen: bool = False
+    retry_at: float | None = None
+    settled_seq: int = 0
+    """Highest sequence number that is no longer waiting."""
+    asked: CloseReason | None = None
+    """Somebody asked to close the window now (`flush`, `drain`)."""
+    stale: bool = False
+
+
+class Load(msgspec.Struct, frozen=True):
+    """Ask the mirror."""
+
+
+class Sleep(msgspec.Struct, frozen=True):
+    """Nothing to do before `until`, unless something happens."""
+
+    until: float
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Freeze what waits (or take up the frozen batch) and run its turn."""
+
+    why: CloseReason
+
+
+class Leave(msgspec.Struct, frozen=True):
+    """Nothing to do and nothing to wait for."""
+
+
+Decision = Load | Sleep | Answer | Leave
+
+
+def fresh(now: float) -> State:
+    return State(idle_until=now + IDLE_SECONDS)
+
+
+def unknown(now: float) -> State:
+    """A conversation of which the mirror knows more than we do."""
+    return State(idle_until=now + IDLE_SECONDS, stale=True)
+
+
+def decide(state: State, now: float, policy: WindowPolicy) -> Decision:
+    if state.stale:
+        return Load()
+    draining = state.asked == "drain"
+    if state.frozen:
+        if state.retry_at is None or now >= state.retry_at or state.asked == "flush":
+            return Answer("flush" if state.asked == "flush" else "timeout")
+        # A deferred batch is safe in the mirror: a stopping daemon does not wait for its retry.
+        return Leave() if draining else Sleep(state.retry_at)
+    if state.waiting:
+        reason = close_reason(len(state.waiting), state.deadline, now, policy) or state.asked
+        if reason is not None or state.deadline is None:
+            return Answer(reason or "timeout")
+        return Sleep(state.deadline)
+    return Leave() if draining or now >= state.idle_until else Sleep(state.idle_until)
+
+
+def hear(state: State, entry: Waiting, receipt: Receipt, now: float, policy: WindowPolicy) -> State:
+    """A message was appended to the mirror. Deliveries may come in any order, and more than once."""
+    if entry.seq <= state.settled_seq or any(entry.seq == known.seq for known in state.waiting):
+        return state
+    deadline = now + remaining_seconds(receipt.deadline_ms, receipt.now_ms, policy)
+    return msgspec.structs.replace(
+        state,
+        waiting=tuple(sorted((*state.waiting, entry), key=lambda known: known.seq)),
+        deadline=deadline if state.deadline is None else min(state.deadline, deadline),
+        idle_until=now + IDLE_SECONDS,
+    )
+
+
+def loading(state: State) -> State:
+    """The mirror is being asked: forget the buffer. What is in it afterwards was heard meanwhile."""
+    return msgspec.structs.replace(state, waiting=(), deadline=None)
+
+
+def loaded(state: State, snapshot: Snapshot, now: float, policy: WindowPolicy) -> State:
+    """Take over what the mirror says, and keep what was heard after it said it.
+
+    Sequence numbers grow in the order of appends, so a message that is newer than the newest of the snapshot
+    was appended after it, and any other is in it or was settled before.
+    """
+    newest = snapshot.waiting[-1].seq if snapshot.waiting else state.settled_seq
+    later = tuple(entry for entry in state.waiting if entry.seq > newest)
+    waiting = snapshot.waiting + later
+    deadline = state.deadline if later else None
+    if snapshot.deadline_ms is not None:
+        deadline = now + remaining_seconds(snapshot.deadline_ms, snapshot.now_ms, policy)
+    retry_at = None
+    if snapshot.retry_at_ms is not None:
+        retry_at = now + max(0.0, (snapshot.retry_at_ms - snapshot.now_ms) / 1000)
+    nothing_to_flush = state.asked == "flush" and not waiting and not snapshot.frozen
+    return msgspec.structs.replace(
+        state,
+        waiting=waiting,
+        deadline=deadline,
+        frozen=snapshot.frozen,
+        retry_at=retry_at,
+        asked=None if nothing_to_flush else state.asked,
+        stale=False,
+        idle_until=now + IDLE_SECONDS,
+    )
+
+
+def froze(state: State, batch: Batch) -> State:
+    """The mirror froze `batch`: what it holds no longer waits.
+
+    The exact end of the rest's window comes with the commit's snapshot.
+    """
+    rest = tuple(entry for entry in state.waiting if entry.seq > batch.hi)
+    return msgspec.structs.replace(
+        state,
+        waiting=rest,
+        deadline=state.deadline if rest else None,
+        frozen=True,
+        retry_at=None,
+        settled_seq=max(state.settled_seq, batch.hi),
+        asked=None if state.asked == "flush" else state.asked,
+    )
+
+
+def deferred(state: State, retry_at: float) -> State:
+    """The frozen batch is tried again at `retry_at`."""
+    return msgspec.structs.replace(state, frozen=True, retry_at=retry_at)
+
+
+def ask(state: State, why: Literal["flush", "drain"]) -> State:
+    """Close the window now. A flush of nothing is nothing: it must not cut the next window short."""
+    if why == "flush" and not (state.waiting or state.frozen or state.stale):
+        return state
+    return msgspec.structs.replace(state, asked=why)
+
+
+def doubt(state: State) -> State:
+    """Whatever we believed may be wrong: load before anything else."""
+    return msgspec.structs.replace(state, stale=True)

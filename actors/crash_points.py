@@ -1,0 +1,34 @@
+"""Named points at which a test may kill the process. Production never sets the hook: reaching a point costs one test.
+
+The names are those of the fault tests: a crash at each of them must lose nothing and double nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+CrashPoint = Literal[
+    "request_read",
+    "appended",
+    "frozen",
+    "begun",
+    "responder_answered",
+    "answer_stored",
+    "claimed",
+    "send_returned",
+    "part_settled",
+    "finished",
+    "committed",
+    "recovering",
+]
+
+CRASH_POINTS: tuple[str, ...] = get_args(CrashPoint)
+
+hook: Callable[[str], None] | None = None
+
+
+def reach(point: CrashPoint) -> None:
+    """Tell the hook, if a test has set one, that `point` is reached."""
+    if hook is not None:
+        hook(point)

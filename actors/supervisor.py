@@ -1,0 +1,187 @@
+"""Keeps one actor per active conversation, restarts what crashes, parks what keeps crashing.
+
+Laws of this file:
+1. A failure stays in its conversation: nothing that an actor raises reaches the nursery.
+2. An actor is in the registry exactly while its task lives; finding it and handing it something is one
+   synchronous step, and so are its last decision to leave and its removal.
+3. A crashed actor comes back from the mirror after a backoff; more than `MAX_RESTARTS` in
+   `RESTART_WINDOW_SECONDS` parks it: visible, resumable by a flush, and the daemon stays up.
+4. Nothing here is the only copy: what is dropped when a lease is lost or the daemon drains is in the mirror.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+
+import trio
+
+from actors import conversation as core
+from actors.actor import ActorView, ConversationActor, Services
+from actors.errors import StaleEpoch
+from actors.identity import Conversation
+from actors.messages import Message, Receipt, Snapshot, Waiting
+
+MAX_RESTARTS = 5
+RESTART_WINDOW_SECONDS = 30.0
+RESTART_BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 4.0)
+
+
+class Supervisor:
+    """Runs in one nursery for the life of the daemon: `await nursery.start(supervisor.run)`."""
+
+    def __init__(self, services: Services, owns: Callable[[Conversation], bool]) -> None:
+        self._services = services
+        self._owns = owns
+        self._actors: dict[Conversation, ConversationActor] = {}
+        self._nursery: trio.Nursery | None = None
+        self._draining = False
+        self._empty = trio.Event()
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Hold the actors' nursery until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            task_status.started()
+            await trio.sleep_forever()
+
+    def deliver(self, message: Message, receipt: Receipt) -> None:
+        """Hand a durable message to its conversation, starting the actor if needed.
+
+        Synchronous on purpose: no checkpoint may fall between finding the actor and filling its buffer.
+        A message of a partition that is not ours stays in the mirror; its owner polls.
+        """
+        conversation = message.conversation
+        if receipt.duplicate or not self._owns(conversation):
+            return
+        actor = self._actors.get(conversation)
+        if actor is None:
+            if self._draining:
+                return
+            now = trio.current_time()
+            alone = receipt.waiting == 1 and not receipt.frozen
+            actor = self._start(conversation, core.fresh(now) if alone else core.unknown(now))
+        actor.hear(Waiting(receipt.seq, receipt.at_ms, message), receipt)
+
+    def nudge(self, conversation: Conversation) -> None:
+        """The mirror says that something of this conversation is due."""
+        actor = self._actors.get(conversation)
+        if actor is not None:
+            actor.nudge()
+        elif not self._draining and self._owns(conversation):
+            self._start(conversation, core.unknown(trio.current_time()))
+
+    def recover(self, snapshots: Iterable[Snapshot]) -> int:
+        """Start the actors of conversations with anything pending; gives back how many."""
+        count = 0
+        for snapshot in snapshots:
+            if snapshot.conversation not in self._actors:
+                now = trio.current_time()
+                policy = self._services.policies.window(snapshot.conversation.instance)
+                self._start(snapshot.conversation, core.loaded(core.fresh(now), snapshot, now, policy))
+                count += 1
+        return count
+
+    def flush(self, conversation: Conversation) -> bool:
+        """Answer what waits now; wakes a parked conversation as well. False when nothing of it is active here."""
+        actor = self._actors.get(conversation)
+        if actor is None:
+            return False
+        actor.flush()
+        return True
+
+    def drop_lost(self) -> None:
+        """Leases were lost: their conversations go on elsewhere."""
+        for conversation, actor in self._actors.items():
+            if not self._owns(conversation):
+                actor.cancel()
+
+    def resume_held(self) -> None:
+        """A store is back: nobody sits out the rest of a hold."""
+        for actor in self._actors.values():
+            actor.resume()
+
+    async def drain(self) -> None:
+        """Answer what waits, start nothing new, and return when every actor has left. Bound it from outside."""
+        self._draining = True
+        for actor in self._actors.values():
+            actor.drain()
+        if self._actors:
+            await self._empty.wait()
+
+    def stop(self) -> tuple[Conversation, ...]:
+        """Cancel whatever still runs; gives back the conversations that were left to the mirror."""
+        left = tuple(self._actors)
+        self._draining = True
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+        return left
+
+    def views(self) -> list[ActorView]:
+        return [actor.view() for actor in self._actors.values()]
+
+    def view(self, conversation: Conversation) -> ActorView | None:
+        actor = self._actors.get(conversation)
+        return None if actor is None else actor.view()
+
+    def phases(self) -> Counter[str]:
+        return Counter(actor.phase for actor in self._actors.values())
+
+    def _start(self, conversation: Conversation, state: core.State) -> ConversationActor:
+        if self._nursery is None:
+            raise RuntimeError("the supervisor is not running")
+        actor = ConversationActor(conversation, self._services, state)
+        self._actors[conversation] = actor
+        self._nursery.start_soon(self._supervise, actor, name=f"conversation/{conversation.key}")
+        self._services.feed.emit("actor.started", conversation)
+        return actor
+
+    async def _supervise(self, actor: ConversationActor) -> None:
+        """One actor's whole life, restarts included."""
+        crashes: deque[float] = deque()
+        try:
+            with actor.life:
+                while await self._crashed(actor):
+                    await self._restart(actor, crashes)
+        finally:
+            # No checkpoint between the actor's decision to leave and this line.
+            del self._actors[actor.conversation]
+            if self._draining and not self._actors:
+                self._empty.set()
+            self._services.feed.emit("actor.left", actor.conversation)
+
+    async def _crashed(self, actor: ConversationActor) -> bool:
+        """Run the actor; True when it crashed, False when it left or has to go."""
+        crashed = False
+        try:
+            await actor.run()
+        except* StaleEpoch:
+            self._services.feed.emit("actor.stale", actor.conversation)
+        except* Exception as group:
+            crashed = True
+            kinds = sorted({type(error).__name__ for error in _leaves(group)})
+            self._services.feed.emit("actor.crashed", actor.conversation, errors=kinds, exc_info=group)
+        return crashed
+
+    async def _restart(self, actor: ConversationActor, crashes: deque[float]) -> None:
+        now = trio.current_time()
+        crashes.append(now)
+        while crashes[0] < now - RESTART_WINDOW_SECONDS:
+            crashes.popleft()
+        if len(crashes) > MAX_RESTARTS:
+            self._services.feed.emit("actor.parked", actor.conversation, crashes=len(crashes))
+            crashes.clear()
+            await actor.park(f"crashed more than {MAX_RESTARTS} times in {RESTART_WINDOW_SECONDS:.0f} s")
+        else:
+            delay = RESTART_BACKOFF_SECONDS[len(crashes) - 1]
+            await trio.sleep(delay)
+        actor.forget()
+        self._services.feed.emit("actor.restarted", actor.conversation, crashes=len(crashes))
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> Iterable[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
