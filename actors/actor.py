@@ -169,16 +169,19 @@ class ConversationActor:
 
     async def _attempt(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do it; when a store or the gateway is away, wait and come back. Waiting burns nothing."""
+        away: Unavailable | None = None
         try:
             await work()
         except Unavailable as error:
-            delay = hold_seconds(self._holds, self._services.draw())
-            self._holds += 1
-            self.phase, self._why = "holding", str(error)
-            self._emit("turn.held", reason=str(error), seconds=round(delay, 1))
-            await self._hold(delay)
-        else:
+            away = error
+        if away is None:
             self._holds = 0
+            return
+        delay = hold_seconds(self._holds, self._services.draw())
+        self._holds += 1
+        self.phase, self._why = "holding", str(away)
+        self._emit("turn.held", reason=str(away), seconds=round(delay, 1))
+        await self._hold(delay)
 
     async def _hold(self, delay: float) -> None:
         """Sit out `delay`, unless somebody asks for something or says that it is over."""
@@ -218,30 +221,34 @@ class ConversationActor:
             await self._run_turn(batch, epoch)
 
     async def _run_turn(self, batch: Batch, epoch: int) -> None:
-        services = self._services
         try:
-            fate = await services.turns.run(batch, epoch)
-        except TurnRefused as error:
-            await self._bury(batch, epoch, error.reason, error.detail)
-        except TurnFailed as error:
-            if batch.tries + 1 >= services.policy.max_tries:
-                await self._bury(batch, epoch, error.reason, error.detail)
-                return
-            schedule, draw = services.policy.backoff_seconds, services.draw()
-            delay = backoff_seconds(batch.tries, schedule, draw, error.retry_after_seconds)
-            await services.mirror.defer(self.conversation, epoch, batch.number, delay, burn=True)
-            self._state = core.deferred(self._state, trio.current_time() + delay)
-            self.phase, self._why = "retrying", f"try {batch.tries + 1} failed: {error.reason}"
-            self._emit(
-                "turn.failed", reason=error.reason, tries=batch.tries + 1, next_try_seconds=round(delay, 2)
-            )
-        except Unavailable as error:
-            if self._held_too_long(batch):
-                await self._bury(batch, epoch, "held_too_long", str(error))
-            else:
-                raise
+            fate = await self._services.turns.run(batch, epoch)
+        except (TurnFailed, TurnRefused, Unavailable) as error:
+            failure = error
         else:
             await self._commit(batch, epoch, fate)
+            return
+        if isinstance(failure, TurnRefused):
+            await self._bury(batch, epoch, failure.reason, failure.detail)
+        elif isinstance(failure, TurnFailed):
+            await self._fail(batch, epoch, failure)
+        elif self._held_too_long(batch):
+            await self._bury(batch, epoch, "held_too_long", str(failure))
+        else:
+            raise failure
+
+    async def _fail(self, batch: Batch, epoch: int, failure: TurnFailed) -> None:
+        """One more try after a backoff, or a dead letter when they are used up."""
+        services, tries = self._services, batch.tries + 1
+        if tries >= services.policy.max_tries:
+            await self._bury(batch, epoch, failure.reason, failure.detail)
+            return
+        schedule, draw = services.policy.backoff_seconds, services.draw()
+        delay = backoff_seconds(batch.tries, schedule, draw, failure.retry_after_seconds)
+        await services.mirror.defer(self.conversation, epoch, batch.number, delay, burn=True)
+        self._state = core.deferred(self._state, trio.current_time() + delay)
+        self.phase, self._why = "retrying", f"try {tries} failed: {failure.reason}"
+        self._emit("turn.failed", reason=failure.reason, tries=tries, next_try_seconds=round(delay, 2))
 
     def _held_too_long(self, batch: Batch) -> bool:
         """A reply that could not leave for hours is a dead letter, not a surprise for the customer."""

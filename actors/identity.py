@@ -52,12 +52,11 @@ def canonical_contact(jid: str) -> str:
     """
     text = jid.strip().lower()
     user, at, server = text.partition("@")
-    user = user.partition(":")[0]
+    user = user.partition(":")[0].strip().lstrip("+").strip()
     if server == "lid":
         return f"{user}@lid"
     if not at or server in ("s.whatsapp.net", "c.us"):
-        digits = user.removeprefix("+")
-        return digits if digits else text
+        return user or text
     return f"{user}@{server}"
 
 

@@ -46,7 +46,8 @@ class Turn(msgspec.Struct, frozen=True):
 
     id: int
     state: TurnState
-    conversation_id: int | None
+    conversation_id: str | None
+    """The row of `whatsapp_conversations`, as text: existing databases have bigint or uuid ids."""
     parts: tuple[Part, ...] = ()
     moved_to: str = ""
     """The phone number behind this conversation's LID, when the ledger knows it."""

@@ -1,0 +1,145 @@
+"""The conversation's decisions, by example and by property. I3, I4, I7."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors import conversation as core
+from actors.identity import Conversation
+from actors.messages import Batch, Message, Receipt, Snapshot, Waiting, WindowPolicy
+
+POLICY = WindowPolicy()
+WHO = Conversation("demo", "5511900000001")
+
+
+def entry(seq: int) -> Waiting:
+    return Waiting(seq, seq, Message("demo", WHO.contact, f"id{seq}", f"text {seq}", 0))
+
+
+def receipt(seq: int, deadline_ms: int = 8000, now_ms: int = 0) -> Receipt:
+    return Receipt(False, seq, now_ms, deadline_ms, now_ms, 1, False)
+
+
+def snapshot(*seqs: int, frozen: bool = False, deadline_ms: int | None = 8000) -> Snapshot:
+    waiting = tuple(entry(seq) for seq in seqs)
+    return Snapshot(WHO, 0, waiting, deadline_ms if waiting else None, frozen, None)
+
+
+def batch(*seqs: int) -> Batch:
+    return Batch(WHO, 1, seqs[0], seqs[-1], "timeout", 0, 0, 0, tuple(entry(seq) for seq in seqs))
+
+
+def heard(*seqs: int) -> core.State:
+    state = core.fresh(0.0)
+    for seq in seqs:
+        state = core.hear(state, entry(seq), receipt(seq), 0.0, POLICY)
+    return state
+
+
+def test_first_message_arms_the_window_and_later_ones_do_not_move_it() -> None:
+    state = heard(1)
+    assert core.decide(state, 0.0, POLICY) == core.Sleep(8.0)
+    state = core.hear(state, entry(2), receipt(2, deadline_ms=8000, now_ms=5000), 5.0, POLICY)
+    assert core.decide(state, 7.9, POLICY) == core.Sleep(8.0)
+    assert core.decide(state, 8.0, POLICY) == core.Answer("timeout")
+
+
+def test_fifth_message_answers_at_once() -> None:
+    assert core.decide(heard(1, 2, 3, 4, 5), 0.1, POLICY) == core.Answer("count")
+
+
+def test_delivered_twice_counts_once() -> None:
+    assert len(heard(1, 1, 2, 1).waiting) == 2
+
+
+def test_a_message_during_a_turn_waits_for_the_next_batch() -> None:
+    """I3: no race drops it, none puts it into the running batch."""
+    state = core.froze(heard(1, 2), batch(1, 2))
+    state = core.hear(state, entry(3), receipt(3), 1.0, POLICY)
+    assert state.waiting == (entry(3),)
+    state = core.loaded(msgspec.structs.replace(state, frozen=False), snapshot(3), 1.0, POLICY)
+    assert core.decide(state, 2.0, POLICY) == core.Sleep(9.0)
+
+
+def test_a_late_delivery_of_a_frozen_message_is_dropped() -> None:
+    """I3: freeze saw it in the mirror before its delivery came."""
+    state = core.froze(heard(1), batch(1, 2))
+    assert core.hear(state, entry(2), receipt(2), 0.0, POLICY).waiting == ()
+
+
+def test_a_deferred_batch_waits_for_its_retry_whatever_arrives() -> None:
+    """I4: nothing overtakes it."""
+    state = core.deferred(core.froze(heard(1), batch(1)), retry_at=20.0)
+    for seq in range(2, 9):
+        state = core.hear(state, entry(seq), receipt(seq), 10.0, POLICY)
+    assert core.decide(state, 19.9, POLICY) == core.Sleep(20.0)
+    assert isinstance(core.decide(state, 20.0, POLICY), core.Answer)
+
+
+def test_flush_answers_now_and_an_empty_flush_does_nothing() -> None:
+    assert core.decide(core.ask(heard(1), "flush"), 0.0, POLICY) == core.Answer("flush")
+    state = core.ask(core.fresh(0.0), "flush")
+    state = core.hear(state, entry(1), receipt(1), 0.0, POLICY)
+    assert core.decide(state, 0.0, POLICY) == core.Sleep(8.0)
+
+
+def test_a_flush_of_what_turned_out_empty_is_forgotten() -> None:
+    state = core.ask(core.unknown(0.0), "flush")
+    state = core.loaded(core.loading(state), snapshot(), 0.0, POLICY)
+    state = core.hear(state, entry(1), receipt(1), 0.0, POLICY)
+    assert core.decide(state, 0.0, POLICY) == core.Sleep(8.0)
+
+
+def test_drain_answers_what_waits_and_leaves_what_is_deferred() -> None:
+    """I13."""
+    assert core.decide(core.ask(heard(1), "drain"), 0.0, POLICY) == core.Answer("drain")
+    assert core.decide(core.ask(core.fresh(0.0), "drain"), 0.0, POLICY) == core.Leave()
+    state = core.deferred(core.froze(heard(1), batch(1)), retry_at=20.0)
+    assert core.decide(core.ask(state, "drain"), 0.0, POLICY) == core.Leave()
+
+
+def test_leaves_only_after_idling() -> None:
+    state = core.fresh(0.0)
+    assert core.decide(state, core.IDLE_SECONDS - 0.1, POLICY) == core.Sleep(core.IDLE_SECONDS)
+    assert core.decide(state, core.IDLE_SECONDS, POLICY) == core.Leave()
+
+
+def test_in_doubt_it_asks_the_mirror() -> None:
+    assert core.decide(core.doubt(heard(1, 2, 3, 4, 5)), 100.0, POLICY) == core.Load()
+
+
+def test_what_was_heard_while_the_mirror_answered_is_kept() -> None:
+    state = core.loading(core.unknown(0.0))
+    state = core.hear(state, entry(2), receipt(2), 1.0, POLICY)
+    state = core.hear(state, entry(3), receipt(3), 1.0, POLICY)
+    state = core.loaded(state, snapshot(1, 2), 1.0, POLICY)
+    assert [known.seq for known in state.waiting] == [1, 2, 3]
+    assert state.deadline == 9.0
+
+
+@given(st.permutations(range(1, 9)), st.integers(0, 8))
+def test_any_order_of_delivery_around_a_freeze_keeps_every_message_once(order: list[int], hi: int) -> None:
+    """I3: deliveries may come in any order, before and after the freeze that took 1..hi."""
+    state = core.fresh(0.0)
+    for seq in order[:4]:
+        state = core.hear(state, entry(seq), receipt(seq), 0.0, POLICY)
+    if hi:
+        state = core.froze(state, batch(*range(1, hi + 1)))
+    for seq in order:
+        state = core.hear(state, entry(seq), receipt(seq), 0.0, POLICY)
+    assert [known.seq for known in state.waiting] == list(range(hi + 1, 9))
+
+
+@given(st.lists(st.floats(0, 30), min_size=1, max_size=12))
+def test_the_first_message_never_waits_longer_than_a_window(arrivals: list[float]) -> None:
+    """I7: whatever arrives when, the decision at first + 8 s is to answer."""
+    arrivals = sorted(arrivals)
+    first = arrivals[0]
+    state = core.fresh(first)
+    for seq, at in enumerate(arrivals, start=1):
+        if at < first + POLICY.window_seconds:
+            deadline_ms = round((first + POLICY.window_seconds) * 1000)
+            state = core.hear(state, entry(seq), receipt(seq, deadline_ms, round(at * 1000)), at, POLICY)
+    assert isinstance(core.decide(state, first + POLICY.window_seconds + 0.002, POLICY), core.Answer)

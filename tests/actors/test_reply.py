@@ -1,0 +1,52 @@
+"""Splitting a reply into parts: total, bounded, nothing lost that fits."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.reply import ELLIPSIS, MAX_PART_CHARS, clean, split
+
+
+def test_short_text_is_one_part_as_it_is() -> None:
+    assert split("مرحبا\nhow are you?") == ("مرحبا\nhow are you?",)
+
+
+def test_nothing_to_say_is_no_part() -> None:
+    assert split(" \n\x00 ") == ()
+
+
+def test_cuts_at_the_kindest_boundary() -> None:
+    text = "a" * 30 + "\n\n" + "b" * 15 + ". " + "c" * 30
+    assert split(text, max_chars=50) == ("a" * 30, "b" * 15 + ". " + "c" * 30)
+
+
+def test_a_word_without_end_is_cut_hard() -> None:
+    assert split("x" * 25, max_chars=10) == ("x" * 10, "x" * 10, "x" * 5)
+
+
+def test_what_does_not_fit_is_cut_visibly() -> None:
+    parts = split("word " * 100, max_chars=20, max_parts=3)
+    assert len(parts) == 3
+    assert parts[-1].endswith(ELLIPSIS)
+    assert len(parts[-1]) <= 20
+
+
+def test_no_store_chokes_on_it() -> None:
+    assert clean("a\x00b\ud800c") == "ab?c"
+
+
+@given(st.text(), st.integers(2, 60), st.integers(1, 5))
+def test_parts_are_bounded_and_whole(text: str, max_chars: int, max_parts: int) -> None:
+    parts = split(text, max_chars, max_parts)
+    assert len(parts) <= max_parts
+    assert all(part and len(part) <= max_chars for part in parts)
+    if not parts or not parts[-1].endswith(ELLIPSIS):
+        assert "".join("".join(parts).split()) == "".join(clean(text).split())
+
+
+@given(st.text())
+def test_default_split_loses_nothing_that_fits(text: str) -> None:
+    assert len(text) <= MAX_PART_CHARS
+    cleaned = clean(text)
+    assert split(text) == ((cleaned,) if cleaned else ())

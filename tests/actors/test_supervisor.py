@@ -1,0 +1,450 @@
+"""Supervisor, actors, turns and outbox together, over in-memory ports and a mock clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from actors.actor import TurnPolicy
+from actors.errors import LedgerUnavailable, MirrorUnavailable, StaleEpoch, TurnFailed, TurnRefused
+from actors.identity import Conversation
+from actors.messages import WindowPolicy
+from actors.outcome import Found, NotFound, NotSent, Sent, Unknown
+from tests.support.world import DEMO, World
+
+
+async def _until(condition: Callable[[], bool], seconds: float = 600) -> None:
+    with trio.fail_after(seconds):
+        while not condition():  # noqa: ASYNC110  the clock is a mock one
+            await trio.sleep(0.05)
+
+
+async def test_a_burst_is_heard_out_and_answered_once(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world = World()
+    await world.start(nursery)
+    for text in ("one", "two", "three"):
+        await world.say(text)
+        await trio.sleep(1)
+    await trio.sleep(4.9)
+    assert world.replies == []
+    await trio.sleep(0.2)
+    assert world.replies == ["Heard 3: one\ntwo\nthree"]
+    assert world.ledger.states() == ["done"]
+
+
+async def test_the_lost_message_story(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    """I2, I3, I4: five messages over 11 seconds; the fourth and fifth come as the first window closes."""
+    world = World()
+    world.responder.delay_seconds = 5
+    await world.start(nursery)
+    for text, pause in (("1", 3), ("2", 3), ("3", 1.999), ("4", 0.002), ("5", 0)):
+        await world.say(text)
+        await trio.sleep(pause)
+    await _until(lambda: len(world.replies) == 2)
+    seen = [text for prompt in world.responder.prompts for text in prompt.messages]
+    assert seen == ["1", "2", "3", "4", "5"]
+
+
+async def test_five_messages_are_answered_at_once(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    world = World()
+    await world.start(nursery)
+    for number in range(5):
+        await world.say(str(number))
+    await trio.sleep(0.1)
+    assert len(world.replies) == 1
+
+
+async def test_the_same_message_twenty_times_is_one(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    world = World()
+    await world.start(nursery)
+    for _ in range(20):
+        await world.say("hello", id="same")
+    await trio.sleep(9)
+    assert world.replies == ["Heard 1: hello"]
+
+
+async def test_a_message_during_the_turn_has_its_own_window(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """I3, I7: the next window runs while the turn runs; its batch starts when the turn ends."""
+    world = World()
+    world.responder.delay_seconds = 10
+    await world.start(nursery)
+    await world.say("first")
+    await trio.sleep(9)
+    await world.say("second")
+    await _until(lambda: len(world.responder.prompts) == 2)
+    assert trio.current_time() == pytest.approx(18, abs=0.1)
+
+
+async def test_at_most_fifty_messages_a_batch_and_the_rest_follows(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world = World(policy=WindowPolicy(max_messages=5, max_batch_messages=7))
+    world.responder.delay_seconds = 3
+    await world.start(nursery)
+    for number in range(20):
+        await world.say(str(number))
+    await _until(lambda: sum(len(prompt.messages) for prompt in world.responder.prompts) == 20)
+    seen = [int(text) for prompt in world.responder.prompts for text in prompt.messages]
+    assert seen == list(range(20))
+    assert max(len(prompt.messages) for prompt in world.responder.prompts) == 7
+
+
+async def test_failed_turn_is_tried_three_times_then_buried(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """I2: a dead letter, and the conversation goes on."""
+    world = World()
+    world.responder.script = [TurnFailed("overloaded")] * 3
+    await world.start(nursery)
+    await world.say("doomed")
+    await _until(lambda: bool(world.ledger.dead()))
+    assert trio.current_time() == pytest.approx(8 + 1 + 2, abs=0.3)
+    assert world.ledger.dead() == ["overloaded"]
+    assert world.mirror.fates == [("dead", ("doomed",))]
+    await world.say("later")
+    await _until(lambda: world.replies == ["Heard 1: later"])
+
+
+async def test_refused_turn_is_buried_at_once(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    world = World()
+    world.responder.script = [TurnRefused("bad_request")]
+    await world.start(nursery)
+    await world.say("x")
+    await trio.sleep(8.2)
+    assert world.ledger.dead() == ["bad_request"]
+    assert len(world.responder.prompts) == 1
+
+
+async def test_second_try_succeeds_and_honours_retry_after(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world = World()
+    world.responder.script = [TurnFailed("rate_limited", retry_after_seconds=20)]
+    await world.start(nursery)
+    await world.say("x")
+    await _until(lambda: bool(world.replies))
+    assert trio.current_time() == pytest.approx(28, abs=0.1)
+
+
+async def test_ledger_away_for_ten_minutes_burns_no_try(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """I2, I10: replies are held, nothing is lost, and it goes on by itself."""
+    world = World()
+
+    async def away(operation: str) -> None:
+        if trio.current_time() < 600:
+            raise LedgerUnavailable("connection refused")
+
+    world.ledger.fault = away
+    await world.start(nursery)
+    await world.say("x")
+    await _until(lambda: bool(world.replies), 700)
+    assert world.ledger.dead() == []
+    assert trio.current_time() < 640
+
+
+async def test_resume_ends_a_hold_at_once(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    """I10."""
+    world = World()
+
+    async def away(operation: str) -> None:
+        if trio.current_time() < 100:
+            raise MirrorUnavailable("connection refused")
+
+    await world.start(nursery)
+    await world.say("x")
+    world.mirror.fault = away
+    await trio.sleep_until(100.5)
+    assert world.replies == []
+    world.supervisor.resume_held()
+    await trio.sleep(0.1)
+    assert world.replies == ["Heard 1: x"]
+
+
+async def test_a_flush_while_the_store_is_away_does_not_spin(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world = World()
+    calls = 0
+
+    async def away(operation: str) -> None:
+        nonlocal calls
+        calls += 1
+        raise MirrorUnavailable("connection refused")
+
+    await world.start(nursery)
+    await world.say("x")
+    world.mirror.fault = away
+    assert world.supervisor.flush(DEMO)
+    await trio.sleep(5)
+    assert calls <= 5
+
+
+async def test_gateway_down_holds_the_stored_reply_and_buys_no_second_answer(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """I6: 49, a disconnected instance burns no try; the reply that leaves is the stored one."""
+    world = World()
+    world.gateway.script = [(False, NotSent("connection_closed", "hold"))] * 30
+    await world.start(nursery)
+    await world.say("x")
+    await _until(lambda: bool(world.replies), 2000)
+    assert len(world.responder.prompts) == 1
+    assert world.ledger.states() == ["done"]
+
+
+async def test_held_for_too_long_becomes_a_dead_letter(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world = World(turn_policy=TurnPolicy(max_hold_seconds=3600))
+    world.gateway.script = [(False, NotSent("connection_closed", "hold"))] * 1000
+    await world.start(nursery)
+    await world.say("x")
+    await _until(lambda: bool(world.ledger.dead()), 4000)
+    assert world.ledger.dead() == ["held_too_long"]
+
+
+async def test_unknown_send_with_evidence_is_not_sent_again(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """I6: 47."""
+    world = World()
+    world.gateway.script = [(True, Unknown("timed_out"))]
+    world.gateway.evidence = [NotFound(), Found("3EB0")]
+    await world.start(nursery)
+    await world.say("x")
+    await _until(lambda: world.ledger.states() == ["done"])
+    assert len(world.replies) == 1
+    assert "part.reconciled" in world.feed.names()
+
+
+async def test_unknown_send_without_evidence_is_sent_once_more_and_never_again(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """I6: at most one blind resend, then a dead letter."""
+    world = World()
+    world.gateway.script = [(False, Unknown("timed_out")), (True, Unknown("timed_out")), (True, Sent("z"))]
+    world.gateway.evidence = [NotFound()] * 20
+    await world.start(nursery)
+    await world.say("x")
+    await _until(lambda: bool(world.ledger.dead()))
+    assert world.ledger.dead() == ["send_unresolved"]
+    assert len(world.replies) == 1
+
+
+async def test_what_the_gateway_says_it_sent_is_never_resent(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """I6: its database failed after the send."""
+    world = World()
+    world.gateway.script = [(True, Unknown("sent_but_unrecorded", may_resend=False))]
+    world.gateway.evidence = [NotFound()] * 20
+    await world.start(nursery)
+    await world.say("x")
+    await _until(lambda: world.ledger.states() == ["done"])
+    assert len(world.replies) == 1
+
+
+async def test_parts_are_sent_in_order_and_settled_ones_not_again(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """I4, I6: 11."""
+    world = World()
+    world.responder.script = ["\n\n".join(letter * 3000 for letter in "abc")]
+    world.gateway.script = [(True, Sent("1")), (False, NotSent("overloaded", "retry"))]
+    await world.start(nursery)
+    await world.say("x")
+    await _until(lambda: world.ledger.states() == ["done"])
+    assert [text[0] for text in world.replies] == ["a", "b", "c"]
+
+
+async def test_unknown_instance_and_duplicates_end_by_rule(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """I2: suppressed by a named rule, visible."""
+    world = World()
+    await world.start(nursery)
+    await world.say("hi", conversation=Conversation("nobody", "1"))
+    await world.say("hi", id="a")
+    await trio.sleep(9)
+    await world.say("hi", id="b")
+    await trio.sleep(9)
+    rules = {fields["rule"] for event, _, fields in world.feed.events if event == "turn.suppressed"}
+    assert rules == {"unknown_instance", "duplicate"}
+    assert world.replies == ["Heard 1: hi"]
+
+
+async def test_a_lid_conversation_moves_to_its_phone(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """39: one person, one conversation, one answer with everything in view."""
+    world = World()
+    await world.start(nursery)
+    lid = Conversation("demo", "777@lid")
+    await world.say("from lid", conversation=lid)
+    await trio.sleep(5)
+    world.known_phones["demo", "777@lid"] = DEMO.contact
+    await world.say("from phone")
+    assert world.supervisor.flush(lid)
+    await trio.sleep(9)
+    assert world.replies == ["Heard 2: from lid\nfrom phone"]
+    assert sorted(world.ledger.states()) == ["done", "moved"]
+
+
+async def test_one_crashing_conversation_is_restarted_then_parked_and_others_live(
+    autojump_clock: MockClock,
+    nursery: trio.Nursery,
+) -> None:
+    """I14: poison is parked, visible and resumable; nobody else notices."""
+    world = World()
+    poison = Conversation("demo", "666")
+    crashes = 0
+
+    async def crash(operation: str) -> None:
+        nonlocal crashes
+        answering = {view.conversation for view in world.supervisor.views() if view.phase == "answering"}
+        if operation == "begin" and trio.current_time() < 100 and poison in answering:
+            crashes += 1
+            raise RuntimeError("a bug")
+
+    world.ledger.fault = crash
+    await world.start(nursery)
+    await world.say("boom", conversation=poison)
+    await trio.sleep(60)
+    view = world.supervisor.view(poison)
+    assert view is not None
+    assert view.phase == "parked"
+    assert crashes == 6
+    await world.say("fine")
+    await trio.sleep(9)
+    assert world.replies == ["Heard 1: fine"]
+    await trio.sleep_until(101)
+    assert world.supervisor.flush(poison)
+    await trio.sleep(0.1)
+    assert world.replies[-1] == "Heard 1: boom"
+
+
+async def test_a_stale_epoch_stops_the_work_and_a_later_owner_finishes_it(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """I5."""
+    world = World()
+    await world.start(nursery)
+    await world.say("x")
+    world.mirror.epoch = 2
+    await trio.sleep(9)
+    assert world.replies == []
+    assert world.supervisor.views() == []
+    world.ownership.current = world.ledger.epoch = 2
+    world.supervisor.nudge(DEMO)
+    await trio.sleep(1)
+    assert world.replies == ["Heard 1: x"]
+
+
+async def test_lost_lease_cancels_its_actors(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    """I5."""
+    world = World()
+    await world.start(nursery)
+    await world.say("x")
+    world.ownership.failure = StaleEpoch("lost")
+    world.supervisor.drop_lost()
+    await trio.testing.wait_all_tasks_blocked()
+    assert world.supervisor.views() == []
+
+
+async def test_after_a_restart_only_the_rest_of_the_window_is_waited(autojump_clock: MockClock) -> None:
+    """I7: 3."""
+    world = World()
+    async with trio.open_nursery() as first:
+        await world.start(first)
+        await world.say("x")
+        await trio.sleep(5)
+        first.cancel_scope.cancel()
+    world.restart()
+    async with trio.open_nursery() as second:
+        await world.start(second)
+        await trio.sleep(2.9)
+        assert world.replies == []
+        await trio.sleep(0.2)
+        assert world.replies == ["Heard 1: x"]
+        second.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("step", ["freeze", "begin", "answer", "claim", "send", "settle", "finish", "commit"])
+@pytest.mark.parametrize("side", ["before", "after"])
+async def test_killed_at_any_step_one_reply_and_no_second_answer(
+    autojump_clock: MockClock, step: str, side: str
+) -> None:
+    """I2, I3, I6: 4–12, on the protocol in memory; the real processes are killed in the acceptance tests."""
+    world = World()
+    dying = trio.Event()
+    count = 0
+
+    async def die(operation: str) -> None:
+        nonlocal count
+        if dying.is_set():
+            return
+        order = ["freeze", "begin", "answer", "claim", "send", "settle", "finish", "commit", "never"]
+        wanted = step if side == "before" else order[order.index(step) + 1]
+        if operation == wanted:
+            dying.set()
+            await trio.sleep_forever()
+
+    world.mirror.fault = world.ledger.fault = world.gateway.fault = die
+    async with trio.open_nursery() as first:
+        await world.start(first)
+        await world.say("x")
+        with trio.move_on_after(20):
+            await dying.wait()
+        first.cancel_scope.cancel()
+    world.restart()
+    async with trio.open_nursery() as second:
+        await world.start(second)
+        await _until(lambda: world.mirror.fates == [("answered", ("x",))])
+        second.cancel_scope.cancel()
+    assert world.replies == ["Heard 1: x"]
+    bought_twice = (step, side) in {("answer", "before"), ("begin", "after")}
+    assert len(world.responder.prompts) == (2 if bought_twice else 1)
+
+
+async def test_drain_answers_open_windows_and_ends(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    """I13: nothing new will be heard, so nothing is waited for."""
+    world = World()
+    await world.start(nursery)
+    for number in range(20):
+        await world.say("x", conversation=Conversation("demo", str(number)))
+    with trio.fail_after(2):
+        await world.supervisor.drain()
+    assert len(world.replies) == 20
+    assert world.supervisor.views() == []
+
+
+async def test_idle_actors_leave_and_come_back(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    world = World()
+    await world.start(nursery)
+    await world.say("a")
+    await trio.sleep(60)
+    assert world.supervisor.views() == []
+    await world.say("b")
+    await trio.sleep(9)
+    assert world.replies == ["Heard 1: a", "Heard 1: b"]
+
+
+async def test_two_hundred_conversations_at_once(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    """I8: turns stay within the limit; all are answered."""
+    world = World(concurrency=10)
+    world.responder.delay_seconds = 1
+    await world.start(nursery)
+    for number in range(200):
+        await world.say("x", conversation=Conversation(f"i{number % 7}", str(number)))
+        world.ledger.instances.add(f"i{number % 7}")
+    await _until(lambda: len(world.replies) == 200)
+    assert trio.current_time() == pytest.approx(8 + 20, abs=1)

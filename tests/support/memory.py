@@ -1,0 +1,355 @@
+"""In-memory mirror, ledger and friends for tests on the mock clock.
+
+They pass the same contract tests as Redis and Postgres. Time is Trio's clock, in milliseconds, from an origin far
+enough from zero to look like a Unix time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import trio
+
+from actors.errors import ConversationFull, StaleEpoch, TurnFailed
+from actors.identity import Conversation, is_lid
+from actors.messages import (
+    Answer,
+    Batch,
+    CloseReason,
+    Fate,
+    HistoryEntry,
+    Message,
+    Prompt,
+    Receipt,
+    Snapshot,
+    Waiting,
+    WindowPolicy,
+)
+from actors.outcome import Evidence, Found, NotFound, NotSent, SendOutcome, Sent, Unknown
+from actors.ports import Part, Turn
+
+ORIGIN_MS = 1_785_100_000_000
+EPOCH = 1
+
+
+def clock_ms() -> int:
+    return ORIGIN_MS + round(trio.current_time() * 1000)
+
+
+@dataclass
+class _Buffer:
+    seq: int = 0
+    done: int = 0
+    number: int = 0
+    deadline_ms: int | None = None
+    entries: list[Waiting] = field(default_factory=list)
+    seen: dict[str, int] = field(default_factory=dict)
+    batch: Batch | None = None
+    retry_at_ms: int | None = None
+
+    @property
+    def waiting(self) -> list[Waiting]:
+        hi = self.batch.hi if self.batch else self.done
+        return [entry for entry in self.entries if entry.seq > hi]
+
+
+class MemoryMirror:
+    """The mirror's rules without Redis. `fault` is called with each operation's name first; it may raise or wait."""
+
+    def __init__(self) -> None:
+        self.epoch = EPOCH
+        self.buffers: dict[Conversation, _Buffer] = {}
+        self.on_appended: Callable[[Message, Receipt], None] | None = None
+        self.fault: Callable[[str], Awaitable[None]] | None = None
+        self.fates: list[tuple[Fate, tuple[str, ...]]] = []
+
+    async def append(self, message: Message, policy: WindowPolicy, at_ms: int | None = None) -> Receipt:
+        await self._enter("append")
+        buffer = self.buffers.setdefault(message.conversation, _Buffer())
+        now = clock_ms()
+        known = buffer.seen.get(message.id)
+        if known is not None:
+            return self._receipt(buffer, known, now, duplicate=True)
+        if len(buffer.waiting) >= policy.max_waiting_messages:
+            raise ConversationFull("too many messages wait")
+        buffer.seq = max(buffer.seq + 1, now)
+        arrived = min(at_ms or now, now)
+        armed = not buffer.waiting
+        buffer.entries.append(Waiting(buffer.seq, arrived, message))
+        buffer.seen[message.id] = buffer.seq
+        deadline = arrived + round(policy.window_seconds * 1000)
+        if armed or buffer.deadline_ms is None:
+            buffer.deadline_ms = deadline
+        elif at_ms is not None:
+            buffer.deadline_ms = min(buffer.deadline_ms, deadline)
+        if len(buffer.waiting) >= policy.max_messages:
+            buffer.deadline_ms = min(buffer.deadline_ms, now)
+        receipt = self._receipt(buffer, buffer.seq, now, duplicate=False)
+        if self.on_appended is not None:
+            self.on_appended(message, receipt)
+        return receipt
+
+    async def load(self, conversation: Conversation) -> Snapshot:
+        await self._enter("load")
+        return self._snapshot(conversation)
+
+    async def freeze(
+        self, conversation: Conversation, epoch: int, why: CloseReason, policy: WindowPolicy
+    ) -> Batch | None:
+        await self._enter("freeze")
+        self._fence(epoch)
+        buffer = self.buffers.setdefault(conversation, _Buffer())
+        buffer.retry_at_ms = None
+        if buffer.batch is not None:
+            return buffer.batch
+        taken = tuple(buffer.waiting[: policy.max_batch_messages])
+        if not taken:
+            return None
+        now = clock_ms()
+        buffer.number = max(buffer.number + 1, now)
+        buffer.batch = Batch(
+            conversation, buffer.number, taken[0].seq, taken[-1].seq, why, 0, taken[0].at_ms, now, taken
+        )
+        rest = buffer.waiting
+        buffer.deadline_ms = rest[0].at_ms + round(policy.window_seconds * 1000) if rest else None
+        return buffer.batch
+
+    async def defer(
+        self, conversation: Conversation, epoch: int, number: int, delay_seconds: float, burn: bool
+    ) -> None:
+        await self._enter("defer")
+        self._fence(epoch)
+        buffer = self.buffers[conversation]
+        if buffer.batch is not None and buffer.batch.number == number:
+            buffer.batch = msgspec.structs.replace(buffer.batch, tries=buffer.batch.tries + burn)
+            buffer.retry_at_ms = clock_ms() + round(delay_seconds * 1000)
+
+    async def commit(
+        self, conversation: Conversation, epoch: int, batch: Batch, fate: Fate, policy: WindowPolicy
+    ) -> Snapshot:
+        await self._enter("commit")
+        self._fence(epoch)
+        buffer = self.buffers[conversation]
+        if buffer.batch is not None and buffer.batch.number == batch.number:
+            buffer.done, buffer.batch, buffer.retry_at_ms = batch.hi, None, None
+            self.fates.append((fate, tuple(message.text for message in batch.messages)))
+        return self._snapshot(conversation)
+
+    def _receipt(self, buffer: _Buffer, seq: int, now: int, duplicate: bool) -> Receipt:
+        return Receipt(
+            duplicate, seq, now, buffer.deadline_ms or now, now, len(buffer.waiting), buffer.batch is not None
+        )
+
+    def _snapshot(self, conversation: Conversation) -> Snapshot:
+        buffer = self.buffers.setdefault(conversation, _Buffer())
+        waiting = tuple(buffer.waiting)
+        deadline_ms = buffer.deadline_ms if waiting else None
+        frozen = buffer.batch is not None
+        return Snapshot(conversation, clock_ms(), waiting, deadline_ms, frozen, buffer.retry_at_ms)
+
+    def _fence(self, epoch: int) -> None:
+        if epoch < self.epoch:
+            raise StaleEpoch("a higher epoch owns the partition")
+
+    async def _enter(self, operation: str) -> None:
+        if self.fault is not None:
+            await self.fault(operation)
+        await trio.lowlevel.checkpoint()
+
+
+@dataclass
+class _Row:
+    turn: Turn
+    batch: Batch
+    text_hash: str
+    dead_reason: str = ""
+
+
+class MemoryLedger:
+    """The ledger's rules without Postgres, and the lookups over it."""
+
+    def __init__(self, instances: Sequence[str] = ("demo",)) -> None:
+        self.epoch = EPOCH
+        self.instances = set(instances)
+        self.rows: dict[tuple[Conversation, int], _Row] = {}
+        self.links: dict[tuple[str, str], str] = {}
+        self.fault: Callable[[str], Awaitable[None]] | None = None
+
+    async def begin(self, batch: Batch, epoch: int) -> Turn:
+        await self._enter("begin", epoch)
+        key = (batch.conversation, batch.number)
+        if key not in self.rows:
+            instance, contact = batch.conversation
+            rule = "" if instance in self.instances else "unknown_instance"
+            moved_to = self.links.get((instance, contact), "") if is_lid(contact) else ""
+            turn = Turn(
+                len(self.rows) + 1, "started", None if rule else "1", (), moved_to=moved_to, rule=rule
+            )
+            self.rows[key] = _Row(turn, batch, hashlib.sha256(batch.text.encode()).hexdigest())
+        return self.rows[key].turn
+
+    async def answer(self, turn: Turn, epoch: int, answer: Answer, parts: Sequence[str]) -> Turn:
+        await self._enter("answer", epoch)
+        row = self._row(turn)
+        if row.turn.state == "started":
+            outbox = tuple(Part(number, text, "pending") for number, text in enumerate(parts))
+            row.turn = msgspec.structs.replace(row.turn, state="answered", parts=outbox)
+        return row.turn
+
+    async def claim(self, turn: Turn, epoch: int, part: int, resend: bool) -> None:
+        await self._enter("claim", epoch)
+        row = self._row(turn)
+        current = row.turn.parts[part]
+        allowed = (
+            current.state in ("sending", "unknown") and not current.resends and current.may_resend
+            if resend
+            else current.state == "pending"
+        )
+        if not allowed or any(earlier.state != "sent" for earlier in row.turn.parts[:part]):
+            raise TurnFailed("claim_conflict")
+        self._set(row, part, state="sending", claimed_at_ms=clock_ms(), resends=current.resends + int(resend))
+
+    async def settle(self, turn: Turn, epoch: int, part: int, outcome: SendOutcome) -> None:
+        await self._enter("settle", epoch)
+        row = self._row(turn)
+        match outcome:
+            case Sent():
+                self._set(row, part, state="sent")
+            case NotSent():
+                self._set(row, part, state="pending")
+            case Unknown():
+                self._set(row, part, state="unknown", may_resend=outcome.may_resend)
+
+    async def finish(self, turn: Turn, epoch: int) -> None:
+        await self._end("finish", turn, epoch, "done")
+
+    async def suppress(self, turn: Turn, epoch: int, rule: str) -> None:
+        await self._enter("suppress", epoch)
+        row = self._row(turn)
+        state = "moved" if rule == "moved" else "suppressed"
+        row.turn = msgspec.structs.replace(row.turn, state=state, rule=rule)
+
+    async def bury(self, turn: Turn, epoch: int, reason: str, detail: str) -> None:
+        await self._end("bury", turn, epoch, "dead")
+        self._row(turn).dead_reason = reason
+
+    async def link(self, instance: str, lid: str, phone: str) -> None:
+        self.links[instance, lid] = phone
+
+    async def gateway_ids(self, turn: Turn) -> frozenset[str]:
+        return frozenset()
+
+    async def is_duplicate(self, turn: Turn, batch: Batch) -> bool:
+        mine = self._row(turn).text_hash
+        return any(
+            row.text_hash == mine
+            and row.turn.id != turn.id
+            and row.turn.state == "done"
+            and row.batch.conversation == batch.conversation
+            for row in self.rows.values()
+        )
+
+    async def history(self, turn: Turn, batch: Batch) -> tuple[HistoryEntry, ...]:
+        return ()
+
+    def dead(self) -> list[str]:
+        return [row.dead_reason for row in self.rows.values() if row.turn.state == "dead"]
+
+    def states(self) -> list[str]:
+        return [row.turn.state for row in self.rows.values()]
+
+    async def _end(self, operation: str, turn: Turn, epoch: int, state: str) -> None:
+        await self._enter(operation, epoch)
+        row = self._row(turn)
+        row.turn = msgspec.structs.replace(row.turn, state=state)
+
+    def _row(self, turn: Turn) -> _Row:
+        return next(row for row in self.rows.values() if row.turn.id == turn.id)
+
+    def _set(self, row: _Row, part: int, **changes: object) -> None:
+        parts = list(row.turn.parts)
+        parts[part] = msgspec.structs.replace(parts[part], **changes)
+        row.turn = msgspec.structs.replace(row.turn, parts=tuple(parts))
+
+    async def _enter(self, operation: str, epoch: int) -> None:
+        if self.fault is not None:
+            await self.fault(operation)
+        await trio.lowlevel.checkpoint()
+        if epoch < self.epoch:
+            raise StaleEpoch("a higher epoch owns the partition")
+
+
+class MemoryResponder:
+    """Answers at once, or as told. `prompts` is the oracle of what the model saw."""
+
+    def __init__(self) -> None:
+        self.prompts: list[Prompt] = []
+        self.script: list[Exception | str] = []
+        self.delay_seconds = 0.0
+
+    async def answer(self, prompt: Prompt) -> Answer:
+        self.prompts.append(prompt)
+        await trio.sleep(self.delay_seconds)
+        step = self.script.pop(0) if self.script else f"Heard {len(prompt.messages)}: {prompt.text}"
+        if isinstance(step, Exception):
+            raise step
+        return Answer(step, "memory")
+
+
+class MemoryGateway:
+    """A WhatsApp world: what was really delivered, whatever the outcome said."""
+
+    def __init__(self) -> None:
+        self.delivered: list[tuple[Conversation, str]] = []
+        self.script: list[tuple[bool, SendOutcome]] = []
+        """(delivered, outcome said) for the next sends."""
+        self.evidence: list[Evidence] = []
+        """Answers for the next look-ups; when used up, the truth is told."""
+        self.fault: Callable[[str], Awaitable[None]] | None = None
+
+    async def send(self, conversation: Conversation, text: str) -> SendOutcome:
+        if self.fault is not None:
+            await self.fault("send")
+        await trio.lowlevel.checkpoint()
+        arrives, outcome = self.script.pop(0) if self.script else (True, Sent(f"id{len(self.delivered)}"))
+        if arrives:
+            self.delivered.append((conversation, text))
+        return outcome
+
+    async def find(
+        self, conversation: Conversation, text: str, since_ms: int, known_ids: frozenset[str]
+    ) -> Evidence:
+        await trio.lowlevel.checkpoint()
+        if self.evidence:
+            return self.evidence.pop(0)
+        return Found("id") if (conversation, text) in self.delivered else NotFound()
+
+
+class MemoryFeed:
+    def __init__(self) -> None:
+        self.events: list[tuple[str, Conversation | None, dict[str, object]]] = []
+
+    def emit(self, event: str, conversation: Conversation | None = None, **fields: object) -> None:
+        self.events.append((event, conversation, fields))
+
+    def names(self) -> list[str]:
+        return [event for event, _, _ in self.events]
+
+
+class FixedOwnership:
+    """Owns everything under one epoch, until told otherwise."""
+
+    def __init__(self) -> None:
+        self.current = EPOCH
+        self.failure: Exception | None = None
+
+    def epoch(self, conversation: Conversation) -> int:
+        if self.failure is not None:
+            raise self.failure
+        return self.current
+
+    def owns(self, conversation: Conversation) -> bool:
+        return self.failure is None

@@ -1,0 +1,85 @@
+"""A whole Majlis in memory: real supervisor, actors, turns and outbox over the in-memory ports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import trio
+
+from actors.actor import Services, TurnPolicy
+from actors.fairness import FairSlots
+from actors.identity import Conversation
+from actors.messages import Message, Receipt, WindowPolicy
+from actors.outbox import Outbox, OutboxPolicy
+from actors.supervisor import Supervisor
+from actors.turn import TurnRunner
+from tests.support.memory import (
+    FixedOwnership,
+    MemoryFeed,
+    MemoryGateway,
+    MemoryLedger,
+    MemoryMirror,
+    MemoryResponder,
+    clock_ms,
+)
+
+PHONE = "5511900000001"
+DEMO = Conversation("demo", PHONE)
+
+
+@dataclass
+class World:
+    """Everything by name. `say` is what a webhook does after the parser."""
+
+    policy: WindowPolicy = field(default_factory=WindowPolicy)
+    turn_policy: TurnPolicy = field(default_factory=TurnPolicy)
+    concurrency: int = 50
+    mirror: MemoryMirror = field(default_factory=MemoryMirror)
+    ledger: MemoryLedger = field(default_factory=MemoryLedger)
+    responder: MemoryResponder = field(default_factory=MemoryResponder)
+    gateway: MemoryGateway = field(default_factory=MemoryGateway)
+    feed: MemoryFeed = field(default_factory=MemoryFeed)
+    ownership: FixedOwnership = field(default_factory=FixedOwnership)
+    known_phones: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        outbox = Outbox(self.ledger, self.gateway, self.ownership, self.feed, clock_ms, OutboxPolicy())
+        turns = TurnRunner(
+            self.mirror, self.ledger, self.ledger, self.responder, outbox, self, self, self.feed
+        )
+        self.services = Services(
+            mirror=self.mirror,
+            ownership=self.ownership,
+            turns=turns,
+            policies=self,
+            feed=self.feed,
+            slots=FairSlots(self.concurrency),
+            policy=self.turn_policy,
+            draw=lambda: 0.5,
+            wall_ms=clock_ms,
+        )
+        self.restart()
+
+    def restart(self) -> None:
+        """A new process over the same stores: nothing in memory survives."""
+        self.supervisor = Supervisor(self.services, self.ownership.owns)
+        self.mirror.on_appended = self.supervisor.deliver
+
+    def window(self, instance: str) -> WindowPolicy:
+        return self.policy
+
+    def phone_of(self, instance: str, lid: str) -> str | None:
+        return self.known_phones.get((instance, lid))
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        await nursery.start(self.supervisor.run)
+        self.supervisor.recover([await self.mirror.load(known) for known in list(self.mirror.buffers)])
+
+    async def say(self, text: str, id: str | None = None, conversation: Conversation = DEMO) -> Receipt:
+        instance, contact = conversation
+        message = Message(instance, contact, id or f"id-{text}-{contact}", text, clock_ms() // 1000)
+        return await self.mirror.append(message, self.policy)
+
+    @property
+    def replies(self) -> list[str]:
+        return [text for _, text in self.gateway.delivered]
