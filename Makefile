@@ -23,7 +23,7 @@ test: lint types unit  ## Everything: lint, types, tests.
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/flake8-async actors daemon tests bench
+	find actors daemon tests bench -name '*.py' -not -path '*/.venv/*' -not -path '*/node_modules/*' -print0 | xargs -0 $(BIN)/flake8-async
 
 types: $(VENV)/.installed-test
 	$(BIN)/mypy

@@ -113,6 +113,10 @@ class ConversationActor:
         """The conversation goes on elsewhere."""
         self.life.cancel()
 
+    @property
+    def has_waiting(self) -> bool:
+        return bool(self._state.waiting)
+
     def view(self) -> ActorView:
         state = self._state
         until = state.retry_at if state.frozen else state.deadline
@@ -177,7 +181,7 @@ class ConversationActor:
         if away is None:
             self._holds = 0
             return
-        delay = hold_seconds(self._holds, self._services.draw())
+        delay = max(hold_seconds(self._holds, self._services.draw()), away.retry_after_seconds or 0.0)
         self._holds += 1
         self.phase, self._why = "holding", str(away)
         self._emit("turn.held", reason=str(away), seconds=round(delay, 1))

@@ -14,7 +14,14 @@ class MajlisError(Exception):
 
 
 class Unavailable(MajlisError):
-    """A store or peer cannot be used now. Waiting helps; no try is burnt. Contrast `TurnFailed`."""
+    """A store or peer cannot be used now. Waiting helps; no try is burnt. Contrast `TurnFailed`.
+
+    `retry_after_seconds` is the peer's own wish, if it told one.
+    """
+
+    def __init__(self, reason: str = "", retry_after_seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class MirrorUnavailable(Unavailable):

@@ -148,7 +148,7 @@ class _Delivery:
 
 def _failure(outcome: NotSent) -> GatewayHeld | TurnFailed | TurnRefused:
     if outcome.remedy == "hold":
-        return GatewayHeld(outcome.reason)
+        return GatewayHeld(outcome.reason, outcome.retry_after_seconds)
     if outcome.remedy == "refuse":
         return TurnRefused(outcome.reason)
     return TurnFailed(outcome.reason, retry_after_seconds=outcome.retry_after_seconds)

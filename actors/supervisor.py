@@ -124,7 +124,12 @@ class Supervisor:
         actor = self._actors.get(conversation)
         return None if actor is None else actor.view()
 
+    def open_windows(self) -> int:
+        """Conversations in which messages wait to be answered, whatever else goes on there."""
+        return sum(actor.has_waiting for actor in self._actors.values())
+
     def phases(self) -> Counter[str]:
+        """How many actors are in each phase."""
         return Counter(actor.phase for actor in self._actors.values())
 
     def _start(self, conversation: Conversation, state: core.State) -> ConversationActor:

@@ -8,16 +8,21 @@ anywhere finds the same batch again and goes on where it stopped:
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import msgspec
 
 from actors import reply
 from actors.crash_points import reach
-from actors.errors import TurnFailed
+from actors.errors import Overloaded, TurnFailed, Unavailable
 from actors.identity import is_lid
-from actors.messages import Answer, Batch, Fate, HistoryEntry, Message, Prompt
+from actors.messages import Answer, Batch, Fate, HistoryEntry, Message, Prompt, WindowPolicy
 from actors.outbox import Outbox
 from actors.parallel import Lookup, safe_with_defaults
-from actors.ports import Feed, Identities, Ledger, Lookups, Mirror, Policies, Responder, Turn
+from actors.ports import Feed, Identities, Ledger, Lookups, Policies, Responder, Turn
+
+Append = Callable[[Message, WindowPolicy, int], Awaitable[object]]
+"""Stores a message in the mirror under its earlier arrival and tells its conversation."""
 
 LOOKUP_SECONDS = 3.0
 """Deadline of one optional lookup; later its default is used."""
@@ -26,7 +31,7 @@ LOOKUP_SECONDS = 3.0
 class TurnRunner:
     def __init__(
         self,
-        mirror: Mirror,
+        append: Append,
         ledger: Ledger,
         lookups: Lookups,
         responder: Responder,
@@ -35,7 +40,7 @@ class TurnRunner:
         policies: Policies,
         feed: Feed,
     ) -> None:
-        self._mirror = mirror
+        self._append = append
         self._ledger = ledger
         self._lookups = lookups
         self._responder = responder
@@ -150,7 +155,10 @@ class TurnRunner:
         """
         policy = self._policies.window(batch.conversation.instance)
         for entry in batch.entries:
-            await self._mirror.append(_with_phone(entry.message, turn.moved_to), policy, at_ms=entry.at_ms)
+            try:
+                await self._append(_with_phone(entry.message, turn.moved_to), policy, entry.at_ms)
+            except Overloaded as error:
+                raise Unavailable(str(error)) from error
         await self._ledger.suppress(turn, epoch, "moved")
         self._feed.emit("turn.moved", batch.conversation, turn=turn.id, messages=len(batch.entries))
         return "moved"

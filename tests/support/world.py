@@ -45,7 +45,7 @@ class World:
     def __post_init__(self) -> None:
         outbox = Outbox(self.ledger, self.gateway, self.ownership, self.feed, clock_ms, OutboxPolicy())
         turns = TurnRunner(
-            self.mirror, self.ledger, self.ledger, self.responder, outbox, self, self, self.feed
+            self.mirror.append, self.ledger, self.ledger, self.responder, outbox, self, self, self.feed
         )
         self.services = Services(
             mirror=self.mirror,

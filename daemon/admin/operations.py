@@ -1,0 +1,71 @@
+"""What the admin door needs of the daemon: implemented by the composition root, faked in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from actors.errors import MajlisError
+from actors.identity import Conversation
+from daemon.admin.views import (
+    ActorView,
+    ConversationView,
+    DeadLetterPage,
+    DeadLetterView,
+    DoctorReport,
+    Flushed,
+    Status,
+)
+
+Ref = Conversation | str
+"""How a person names a conversation: instance and contact, or its label from the logs."""
+
+
+class NotFound(MajlisError):
+    """There is no such conversation or dead letter. The text is a sentence for the operator."""
+
+
+class Conflict(MajlisError):
+    """It is there, and cannot be done to it now. The text is a sentence for the operator."""
+
+
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asked for a change. Written before the change: nothing changes without a record."""
+
+    action: str
+    target: str
+    uid: int | None
+    pid: int | None
+
+
+class Operations(Protocol):
+    """Reads are snapshots; changes are what an operator may do. Any may raise `Unavailable`."""
+
+    async def status(self) -> Status: ...
+
+    async def actors(self) -> Sequence[ActorView]:
+        """Every conversation with an actor in memory, in any order."""
+
+    async def conversation(self, ref: Ref) -> ConversationView:
+        """Raises `NotFound`."""
+
+    async def dead_letters(self, limit: int, include_retried: bool) -> DeadLetterPage:
+        """The latest first, at most `limit`."""
+
+    async def dead_letter(self, letter_id: int) -> DeadLetterView:
+        """Raises `NotFound`."""
+
+    async def retry(self, letter_id: int) -> None:
+        """Put a dead letter back to be answered. Raises `NotFound`, or `Conflict` when it was retried already."""
+
+    async def retry_all(self) -> int:
+        """Put every open dead letter back; how many there were."""
+
+    async def flush(self, ref: Ref) -> Flushed:
+        """Close the conversation's window now. Raises `NotFound`, or `Conflict` when nothing waits."""
+
+    async def doctor(self) -> DoctorReport: ...
+
+    async def audit(self, entry: AuditEntry) -> None: ...

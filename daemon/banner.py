@@ -1,0 +1,27 @@
+"""What a person sees when the daemon is ready: where it listens, and a line to paste."""
+
+from __future__ import annotations
+
+import sys
+
+from daemon.config import Settings
+
+_PAYLOAD = (
+    """{"event":"messages.upsert","data":{"key":{"remoteJid":"5511999990000@s.whatsapp.net","fromMe":false,"""
+    """"id":"'"$(date +%s%N)"'"},"pushName":"You","message":{"conversation":"hello at '"$(date +%T)"'"},"""
+    """"messageType":"conversation","messageTimestamp":'"$(date +%s)"'}}"""
+)
+
+
+def show(settings: Settings, listen: str) -> None:
+    """Print it to standard output, where the console gateway prints its replies as well."""
+    instance = next(iter(settings.instances), "demo")
+    window = settings.window(instance)
+    token = " -H 'apikey: <your token>'" if settings.ingress.auth.tokens else ""
+    sys.stdout.write(
+        f"\nMajlis is ready: http://{listen}/webhook/<instance>\n\n"
+        f"Paste this line three times, quickly; one answer comes {window.window_seconds:g} seconds after the first:\n\n"
+        f"curl -sS http://{listen}/webhook/{instance}{token} -H 'content-type: application/json' -d '{_PAYLOAD}'\n\n"
+        "In another terminal: `majlis status`, `majlis actors`, `majlis tail`. Ctrl-C stops it.\n\n"
+    )
+    sys.stdout.flush()

@@ -1,0 +1,100 @@
+"""The composition root: the only package that names concrete classes and puts them together.
+
+`peers` makes gateways and responders, `stores` starts and checks Redis and Postgres, `daemon` puts the rest together;
+here are the three things that a command line can ask for.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
+from functools import partial
+from typing import Any
+
+import trio_asyncio
+
+from actors.errors import MajlisError
+from daemon.admin import DoctorReport
+from daemon.compose.daemon import Daemon
+from daemon.compose.stores import check_from_outside, migrate_stores
+from daemon.config import Settings
+from daemon.doctor import examine
+from daemon.feed import EventFeed
+from daemon.http1 import open_tcp_listeners, open_unix_listener
+from daemon.http_client import HttpClient
+from daemon.life import CannotStart, cannot_listen, lock_data_dir
+from daemon.logs import configure
+
+__all__ = ["doctor", "migrate", "run"]
+
+
+def run(settings: Settings) -> int:
+    """Run the daemon in the foreground until a signal ends it; gives back the exit status.
+
+    Raises:
+      MajlisError: it cannot start as it is set up; the text is a sentence that says what to change.
+    """
+    writer = configure(settings.log.level, settings.log.format, sys.stderr)
+    try:
+        with lock_data_dir(settings.data_dir):
+            status: int = _bare(_live, settings)
+    finally:
+        writer.close()
+    return status
+
+
+def migrate(settings: Settings, adopt_redis: bool = False) -> Sequence[str]:
+    """Bring the database's tables up to date; gives back the names of what was applied.
+
+    `adopt_redis` accepts an empty Redis in place of one whose data is lost for good.
+
+    Raises:
+      MajlisError: it cannot be done; the text is a sentence that says what to change.
+    """
+    embedded = settings.redis.is_embedded or settings.postgres.is_embedded
+    with lock_data_dir(settings.data_dir) if embedded else nullcontext():
+        applied: Sequence[str] = _bare(migrate_stores, settings, EventFeed(), adopt_redis)
+    return applied
+
+
+def doctor(settings: Settings) -> DoctorReport:
+    """Check everything that can be checked while the daemon does not run."""
+    report: DoctorReport = _bare(_examine, settings)
+    return report
+
+
+async def _live(settings: Settings) -> int:
+    feed = EventFeed()
+    feed.emit("daemon.starting", data_dir=str(settings.data_dir))
+    daemon = Daemon(settings, feed)
+    try:
+        listeners = await open_tcp_listeners(settings.ingress.listen)
+        admin = open_unix_listener(settings.admin_socket)
+    except (OSError, ValueError) as error:
+        raise CannotStart(cannot_listen(settings.ingress.listen, settings.admin_socket, error)) from error
+    return await daemon.live(listeners, admin)
+
+
+async def _examine(settings: Settings) -> DoctorReport:
+    async with HttpClient() as http:
+        return await examine(settings, http, partial(check_from_outside, settings))
+
+
+def _bare(function: Callable[..., Awaitable[Any]], *args: object) -> Any:
+    """Run under Trio with asyncio beside it; an error of ours comes out of its exception groups."""
+    try:
+        return trio_asyncio.run(function, *args)
+    except BaseExceptionGroup as group:
+        ours, others = group.split(MajlisError)
+        if ours is None or others is not None:
+            raise
+        raise _first(ours) from None
+
+
+def _first(group: BaseExceptionGroup[MajlisError]) -> MajlisError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, MajlisError)
+    return error

@@ -1,0 +1,220 @@
+"""Redis and Postgres: started where embedded, checked before the first acknowledgement and ever after (law 9)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+
+import trio
+
+from actors.errors import LedgerUnavailable, MajlisError
+from actors.ports import Feed
+from daemon.admin.views import Check
+from daemon.config import Settings
+from daemon.health import Health
+from daemon.ledger import Install, Records, check_schema, install, migrate
+from daemon.ledger.migrate import check_server
+from daemon.mirror.checks import Expected, Problem, check_redis
+from daemon.mirror.mirror import RedisMirror
+from daemon.mirror.survey import Survey
+from daemon.stores.embedded import run_embedded_postgres, run_embedded_redis
+from daemon.stores.places import postgres_program, redis_server_program
+from daemon.stores.postgres import LedgerError, Postgres
+from daemon.stores.redis import RedisStore
+
+CHECK_SECONDS = 2.0
+"""How often the stores are looked at, and how soon a start tries again."""
+
+
+async def start_embedded(settings: Settings, feed: Feed, nursery: trio.Nursery) -> tuple[str, str]:
+    """Start what is embedded, side by side; gives back the Redis URL and the Postgres DSN."""
+    places = {
+        "redis": settings.redis.url.get_secret_value(),
+        "postgres": settings.postgres.dsn.get_secret_value(),
+    }
+
+    def tell(event: str, fields: Mapping[str, object]) -> None:
+        feed.emit(event.replace("_", ".", 1), None, **fields)
+
+    async def redis() -> None:
+        feed.emit("store.starting", store="redis")
+        server = await nursery.start(partial(run_embedded_redis, settings.data_dir, on_event=tell))
+        places["redis"] = server.url
+
+    async def postgres() -> None:
+        feed.emit("store.starting", store="postgres")
+        server = await nursery.start(partial(run_embedded_postgres, settings.data_dir, on_event=tell))
+        places["postgres"] = server.dsn
+
+    async with trio.open_nursery() as starting:
+        if settings.redis.is_embedded:
+            starting.start_soon(redis)
+        if settings.postgres.is_embedded:
+            starting.start_soon(postgres)
+    return places["redis"], places["postgres"]
+
+
+class StoreWatch:
+    """Knows whether both stores are there, fit and ours."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        redis: RedisStore,
+        survey: Survey,
+        db: Postgres,
+        records: Records,
+        health: Health,
+    ) -> None:
+        self._settings = settings
+        self._redis = redis
+        self._survey = survey
+        self._db = db
+        self._records = records
+        self._health = health
+        self._install: Install | None = None
+
+    async def until_fit(self) -> Install:
+        """Wait until both are fit; what keeps us waiting stands in the health. Migrates an embedded Postgres.
+
+        Raises:
+          MigrationFailed: the ledger was made for another number of partitions.
+        """
+        found = None
+        while found is None:
+            problem, found = await self._prepare_ledger()
+            self._health.report("postgres", (problem,) if problem else ())
+            if found is None:
+                await trio.sleep(CHECK_SECONDS)
+        self._install = found
+        while problems := await self._prepare_mirror(found):
+            self._health.report("redis", tuple(problem.text for problem in problems))
+            await trio.sleep(CHECK_SECONDS)
+        self._health.report("redis", ())
+        return found
+
+    async def run(self, redis_back: Callable[[], None], postgres_back: Callable[[], None]) -> None:
+        """Look again and again until cancelled; tell when a store is well again."""
+        while True:
+            await trio.sleep(CHECK_SECONDS)
+            problems = await self.redis_problems()
+            if self._health.report("redis", tuple(problem.text for problem in problems)):
+                redis_back()
+            problem = await self.postgres_problem()
+            if self._health.report("postgres", (problem,) if problem else ()):
+                postgres_back()
+
+    async def redis_problems(self) -> list[Problem]:
+        expected = Expected(
+            self._settings.redis.durability,
+            self._settings.partitions,
+            self._install.install_id if self._install else None,
+        )
+        return [problem for problem in await check_redis(self._redis, expected) if problem.seen]
+
+    async def postgres_problem(self) -> str | None:
+        return await ledger_problem(self._db)
+
+    async def _prepare_ledger(self) -> tuple[str | None, Install | None]:
+        try:
+            if self._settings.postgres.is_embedded:
+                await migrate(self._db)
+            problem = await self.postgres_problem()
+            if problem is not None:
+                return problem, None
+            found = await install(self._db, self._settings.partitions)
+            await self._records.register_instances(self._settings.instances)
+        except LedgerUnavailable:
+            return await self.postgres_problem() or "Postgres went away for a moment.", None
+        return None, found
+
+    async def _prepare_mirror(self, found: Install) -> list[Problem]:
+        """What is wrong with Redis. A new one is stamped, but only while the ledger has never seen a turn."""
+        problems = await self.redis_problems()
+        if [problem.word for problem in problems] == ["install_missing"] and not await self._has_turns():
+            await self._survey.install(found.partitions, found.install_id)
+            problems = await self.redis_problems()
+        return problems
+
+    async def _has_turns(self) -> bool:
+        try:
+            return bool(await self._records.counts())
+        except LedgerUnavailable:
+            return True
+
+
+async def migrate_stores(settings: Settings, feed: Feed, adopt_redis: bool) -> Sequence[str]:
+    """`majlis migrate`: the tables and, when asked for, a stamp on a Redis whose old data is lost for good.
+
+    Gives back the names of what was done.
+    """
+    async with trio.open_nursery() as nursery:
+        redis_url, dsn = await start_embedded(settings, feed, nursery)
+        async with _opened(Postgres(dsn, max_connections=2, command_seconds=600)) as db:
+            applied = await migrate(db)
+            found = await install(db, settings.partitions)
+        if adopt_redis:
+            redis = RedisStore.from_url(redis_url)
+            await Survey(redis, RedisMirror(redis, settings.partitions)).install(
+                found.partitions, found.install_id
+            )
+            applied = [*applied, "stamp of redis"]
+        nursery.cancel_scope.cancel()
+    return applied
+
+
+async def check_from_outside(settings: Settings) -> Iterable[Check]:
+    """The stores, while no daemon runs: embedded ones are not started only to be looked at."""
+    if settings.redis.is_embedded:
+        checks = [_program("redis", redis_server_program)]
+    else:
+        redis = RedisStore.from_url(settings.redis.url.get_secret_value())
+        expected = Expected(settings.redis.durability, settings.partitions, None)
+        checks = redis_checks(await check_redis(redis, expected))
+        await redis.close()
+    if settings.postgres.is_embedded:
+        return [*checks, _program("postgres", partial(postgres_program, "postgres"))]
+    async with _opened(Postgres(settings.postgres.dsn.get_secret_value(), max_connections=1)) as db:
+        return [*checks, postgres_check(await ledger_problem(db))]
+
+
+async def ledger_problem(db: Postgres) -> str | None:
+    """What is wrong with Postgres and what to change, in a sentence; None when it is fit."""
+    try:
+        return await check_server(db) or await check_schema(db)
+    except LedgerUnavailable as error:
+        return f"Postgres cannot be used now ({error}): see that it runs and is reachable at postgres.dsn."
+    except LedgerError as error:
+        return f"Postgres refuses to be looked at ({error}): check the rights of the user in postgres.dsn."
+
+
+def redis_checks(problems: Sequence[Problem]) -> list[Check]:
+    if not problems:
+        return [Check(name="redis", state="ok", detail="as strong as configured")]
+    return [
+        Check(name="redis", state="problem" if problem.seen else "warning", detail=problem.text)
+        for problem in problems
+    ]
+
+
+def postgres_check(problem: str | None) -> Check:
+    if problem is None:
+        return Check(name="postgres", state="ok", detail="reachable, its schema is this version's")
+    return Check(name="postgres", state="problem", detail=problem)
+
+
+def _program(store: str, find: Callable[[], object]) -> Check:
+    try:
+        return Check(name=store, state="ok", detail=f"embedded, {find()}; it starts with the daemon")
+    except MajlisError as error:
+        return Check(name=store, state="problem", detail=str(error))
+
+
+@asynccontextmanager
+async def _opened(db: Postgres) -> AsyncIterator[Postgres]:
+    await db.open()
+    try:
+        yield db
+    finally:
+        await db.close()

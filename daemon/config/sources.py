@@ -1,0 +1,216 @@
+"""Where settings come from: the file, the environment, --set. Each becomes one layer: a tree and its origins.
+
+Values of the environment and of --set are read as YAML, so numbers, lists and null work. A scalar keeps its
+spelling beside its value (`Raw`): a token `0123` or `1e5` stays what was typed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+ENV_PREFIX = "MAJLIS_"
+Tree = dict[str, Any]
+KeyPath = tuple[str, ...]
+
+
+class ConfigError(Exception):
+    """The settings cannot be used; the text names key, value, origin and what is allowed. Contrast: nothing
+    here is worth a retry, somebody has to edit something."""
+
+
+class Raw(str):
+    """A scalar of the environment or --set that YAML reads as a number or a truth value."""
+
+    parsed: float | bool
+
+    def __new__(cls, spelling: str, parsed: float | bool) -> Raw:
+        raw = super().__new__(cls, spelling)
+        raw.parsed = parsed
+        return raw
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One source of settings, and for each key path it set the words that name the origin."""
+
+    tree: Tree = field(default_factory=dict)
+    origins: dict[KeyPath, str] = field(default_factory=dict)
+
+
+class LayerSource(PydanticBaseSettingsSource):
+    """Hands a layer to pydantic-settings, which merges layers by priority."""
+
+    def __init__(self, settings: type[BaseSettings], layer: Layer) -> None:
+        super().__init__(settings)
+        self._layer = layer
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return self._layer.tree.get(field_name), field_name, False
+
+    def __call__(self) -> Tree:
+        return self._layer.tree
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML whose mapping keys are always text (`on:`, `5511:`), and where no key may stand twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        self.flatten_mapping(node)
+        mapping: Tree = {}
+        for key_node, value_node in node.value:
+            where = f"line {key_node.start_mark.line + 1}"
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise ConfigError(f"{where}: a key must be a plain word")
+            if key_node.value in mapping:
+                raise ConfigError(f"{where}: the key {key_node.value} stands twice")
+            mapping[key_node.value] = self.construct_object(value_node, deep=True)
+        return mapping
+
+
+def _parse(text: str) -> Any:
+    return yaml.load(text, Loader=_Loader)
+
+
+def file_layer(path: Path) -> Layer:
+    """Read a config file.
+
+    Raises:
+      ConfigError: it cannot be read, or is not YAML with sections at the top.
+    """
+    try:
+        tree = _parse(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    except yaml.YAMLError as error:
+        # Only the place is told: PyYAML's own text quotes the line, and the line may hold a key.
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise ConfigError(f"{path}: {line}is not valid YAML; check indentation and quotes there") from None
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    if tree is None:
+        tree = {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: must hold sections such as `batching:`, not a {type(tree).__name__}")
+    return Layer(tree, dict.fromkeys(_leaves(tree), str(path)))
+
+
+def environment_layer(environment: Mapping[str, str], below: Layer) -> Layer:
+    """`MAJLIS_SECTION__KEY=value` for each. Instance names match declared ones without regard to case."""
+    layer = Layer()
+    for variable in sorted(environment):
+        if variable.startswith(ENV_PREFIX):
+            names = [name.lower() for name in variable.removeprefix(ENV_PREFIX).split("__")]
+            path = _declared_spelling(names, (layer, below))
+            _put(layer, path, environment[variable], f"environment {variable}", (below,))
+    return layer
+
+
+def set_layer(assignments: Sequence[str], below: Sequence[Layer]) -> Layer:
+    """`section.key=value` for each.
+
+    Raises:
+      ConfigError: an assignment has no `=` or no key.
+    """
+    layer = Layer()
+    for assignment in assignments:
+        dotted, equals, value = assignment.partition("=")
+        path = tuple(dotted.strip().split("."))
+        if not equals or not all(path):
+            raise ConfigError(
+                f"--set {dotted}: must be written section.key=value, e.g. batching.window_seconds=8"
+            )
+        _put(layer, path, value, "--set", below)
+    return layer
+
+
+def _declared_spelling(names: list[str], layers: Sequence[Layer]) -> KeyPath:
+    if len(names) > 1 and names[0] == "instances":
+        for layer in layers:
+            declared = layer.tree.get("instances")
+            for name in declared if isinstance(declared, dict) else ():
+                if name.lower() == names[1]:
+                    return ("instances", name, *names[2:])
+    return tuple(names)
+
+
+def _put(layer: Layer, path: KeyPath, text: str, origin: str, below: Sequence[Layer]) -> None:
+    """Set one value in the tree. A step into a list (`providers.0.api_key`) copies that list from below."""
+    here: Any = layer.tree
+    for depth, name in enumerate(path[:-1], start=1):
+        following = _child(here, name)
+        if not isinstance(following, dict | list):
+            following = _list_below(path[:depth], below) if path[depth].isdigit() else {}
+            _assign(here, name, following, path, origin)
+        here = following
+    _assign(here, path[-1], _value(text, path, origin), path, origin)
+    layer.origins[path] = origin
+
+
+def _list_below(path: KeyPath, below: Sequence[Layer]) -> Any:
+    for layer in reversed(below):
+        found: Any = layer.tree
+        for name in path:
+            found = _child(found, name)
+        if isinstance(found, list):
+            return [dict(item) if isinstance(item, dict) else item for item in found]
+    return {}
+
+
+def _child(container: Any, name: str) -> Any:
+    if isinstance(container, dict):
+        return container.get(name)
+    if isinstance(container, list) and name.isdigit() and int(name) < len(container):
+        return container[int(name)]
+    return None
+
+
+def _assign(container: Any, name: str, value: Any, path: KeyPath, origin: str) -> None:
+    if isinstance(container, dict):
+        container[name] = value
+    elif name.isdigit() and int(name) < len(container):
+        container[int(name)] = value
+    elif name.isdigit() and int(name) == len(container):
+        container.append(value)
+    else:
+        raise ConfigError(
+            f"{'.'.join(path)} (from {origin}): {name} is no place in a list of {len(container)}; "
+            f"use 0 to {len(container)}"
+        )
+
+
+def _value(text: str, path: KeyPath, origin: str) -> Any:
+    if not text.lstrip().startswith(("[", "{", '"', "'")):
+        return _scalar(text)
+    try:
+        return _parse(text)
+    except (yaml.YAMLError, ConfigError):
+        raise ConfigError(
+            f"{'.'.join(path)} (from {origin}): begins like a list, mapping or quote, but is not valid YAML"
+        ) from None
+
+
+def _scalar(text: str) -> Any:
+    """Null and numbers as YAML reads them; other text as typed, without YAML's meaning of `:` or `#`."""
+    try:
+        parsed = _parse(text)
+    except (yaml.YAMLError, ConfigError):
+        return text
+    if parsed is None and not text.lstrip().startswith("#"):
+        return None
+    return Raw(text.strip(), cast("float | bool", parsed)) if isinstance(parsed, int | float) else text
+
+
+def _leaves(value: Any, path: KeyPath = ()) -> list[KeyPath]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    below = [leaf for name, child in items for leaf in _leaves(child, (*path, str(name)))]
+    return [path, *below] if path else below

@@ -1,0 +1,115 @@
+"""Checks everything Majlis leans on and says what to do: stores, folders, gateways, responders."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from urllib.parse import quote
+
+from actors.errors import MajlisError
+from daemon.admin.views import Check, DoctorReport
+from daemon.config import GatewaySettings, Provider, Settings
+from daemon.http_answer import dig
+from daemon.http_client import HttpClient, HttpFailed
+
+CALL_SECONDS = 10.0
+MAX_BODY_BYTES = 1024 * 1024
+LOW_DISK_BYTES = 1024**3
+
+
+async def examine(
+    settings: Settings, http: HttpClient, stores: Callable[[], Awaitable[Iterable[Check]]]
+) -> DoctorReport:
+    """All checks, each bounded; one that breaks is a problem of its own, never the end of the report.
+
+    Args:
+      stores: checks Redis and Postgres; how depends on whether the daemon runs.
+    """
+    checks = [_data_dir(settings.data_dir)]
+    try:
+        checks += await stores()
+    except MajlisError as error:
+        checks.append(Check(name="stores", state="problem", detail=str(error), advice="See the message."))
+    for name in sorted(settings.instances) or ["default"]:
+        own = settings.for_instance(name)
+        checks.append(await _gateway(http, name, own.gateway))
+    providers = set(settings.responder.providers)
+    for name in settings.instances:
+        providers.update(settings.for_instance(name).responder.providers)
+    for provider in sorted(providers, key=lambda each: each.name):
+        checks.append(await _provider(http, provider))
+    return DoctorReport(checks=checks)
+
+
+def _data_dir(data_dir: Path) -> Check:
+    name = "data_dir"
+    place = next(parent for parent in (data_dir.absolute(), *data_dir.absolute().parents) if parent.exists())
+    if not os.access(place, os.W_OK | os.X_OK):
+        advice = f"Give the user that runs Majlis write access to {place}, or set data_dir elsewhere."
+        return Check(name=name, state="problem", detail=f"{data_dir} cannot be written.", advice=advice)
+    free = shutil.disk_usage(place).free
+    if free < LOW_DISK_BYTES:
+        advice = "Make room: a store on a full disk refuses messages."
+        detail = f"{free // 1024**2} MiB are free at {place}."
+        return Check(name=name, state="warning", detail=detail, advice=advice)
+    return Check(name=name, state="ok", detail=f"{data_dir}, {free // 1024**3} GiB free")
+
+
+async def _gateway(http: HttpClient, instance: str, gateway: GatewaySettings) -> Check:
+    name = f"gateway of {instance}"
+    if gateway.kind == "console":
+        return Check(name=name, state="ok", detail="console: replies are printed, not sent")
+    assert gateway.base_url is not None and gateway.api_key is not None
+    url = f"{gateway.base_url.rstrip('/')}/instance/connectionState/{quote(instance, safe='')}"
+    try:
+        headers = {"apikey": gateway.api_key.get_secret_value()}
+        answer = await http.get(url, headers, CALL_SECONDS, MAX_BODY_BYTES)
+    except HttpFailed as failure:
+        advice = "Check gateway.base_url, and that the gateway runs and can be reached from here."
+        return Check(name=name, state="problem", detail=f"evolution: {failure}", advice=advice)
+    return _connection(name, answer.status, dig(answer.json, "instance", "state"))
+
+
+def _connection(name: str, status: int, state: object) -> Check:
+    if status in (401, 403):
+        advice = "Set gateway.api_key to the gateway's global key or the instance's token."
+        return Check(name=name, state="problem", detail="evolution: the key is refused", advice=advice)
+    if status == 404:
+        advice = "Create the instance at the gateway, or correct its name under instances."
+        return Check(name=name, state="problem", detail="evolution: no such instance", advice=advice)
+    if status != 200 or not isinstance(state, str):
+        advice = "Look into the gateway's log; the instance may not be loaded."
+        return Check(
+            name=name, state="problem", detail=f"evolution: status {status}, no state", advice=advice
+        )
+    if state != "open":
+        advice = "Connect the instance at the gateway (scan its QR code)."
+        return Check(name=name, state="problem", detail=f"evolution: the phone is {state}", advice=advice)
+    return Check(name=name, state="ok", detail="evolution: connected")
+
+
+async def _provider(http: HttpClient, provider: Provider) -> Check:
+    name = f"responder {provider.name}"
+    if provider.kind == "rehearsal":
+        return Check(name=name, state="ok", detail="rehearsal: repeats what it heard")
+    assert provider.base_url is not None
+    headers = {}
+    if provider.api_key is not None:
+        headers["Authorization"] = f"Bearer {provider.api_key.get_secret_value()}"
+    try:
+        answer = await http.get(
+            f"{provider.base_url.rstrip('/')}/models", headers, CALL_SECONDS, MAX_BODY_BYTES
+        )
+    except HttpFailed as failure:
+        advice = "Check its base_url, and that the server can be reached from here."
+        return Check(name=name, state="problem", detail=f"openai: {failure}", advice=advice)
+    if answer.status in (401, 403):
+        return Check(
+            name=name, state="problem", detail="openai: the key is refused", advice="Set its api_key."
+        )
+    if answer.status >= 500:
+        advice = "Wait, or add another provider to fall back on."
+        return Check(name=name, state="warning", detail=f"openai: status {answer.status}", advice=advice)
+    return Check(name=name, state="ok", detail=f"openai: reachable, model {provider.model}")

@@ -1,0 +1,86 @@
+"""The event catalogue: every event that is logged, counted and shown by `majlis tail`, in one table.
+
+Names are `subject.what_happened` and stable: people alert on them. A new event is one line here.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+class Event(NamedTuple):
+    level: Level
+    meaning: str
+
+
+EVENTS: dict[str, Event] = {
+    # The daemon's own life
+    "daemon.starting": Event("info", "the process is up and reads its settings"),
+    "daemon.ready": Event("info", "webhooks are accepted"),
+    "daemon.not_ready": Event("warning", "webhooks get 503; `reasons` says why"),
+    "daemon.draining": Event("info", "a stop was asked for: no new work, running turns go on for a while"),
+    "daemon.stopped": Event("info", "the process ends; what is left waits in the mirror"),
+    "daemon.left": Event("info", "conversations that wait in the mirror for the next start"),
+    "daemon.problem": Event("error", "a part of the daemon failed and is started again"),
+    # Stores
+    "store.starting": Event("info", "an embedded store is being started"),
+    "store.creating": Event("info", "an embedded store is made for the first time"),
+    "store.waiting": Event("info", "an embedded store takes its time to start; `sign` says what it does"),
+    "store.stopped": Event("info", "an embedded store was stopped"),
+    "store.stuck": Event("error", "an embedded store did not end when told to"),
+    "store.ready": Event("info", "a store answers and is as strong as configured"),
+    "store.died": Event("error", "an embedded store ended by itself"),
+    "store.restarted": Event("warning", "an embedded store is up again"),
+    "store.problem": Event(
+        "error", "a store is away, full or weaker than configured; `problem` says what to change"
+    ),
+    "store.recovered": Event("info", "a store that had a problem is well again"),
+    # Ownership and recovery
+    "lease.gained": Event("info", "this daemon owns a partition now"),
+    "lease.lost": Event("warning", "this daemon no longer owns a partition and stops acting for it"),
+    "recovery.started": Event("info", "conversations that were left waiting are being picked up"),
+    "recovery.finished": Event("info", "all of them have an actor or a timer again"),
+    # Webhooks
+    "message.accepted": Event("debug", "stored durably and acknowledged"),
+    "message.duplicate": Event("debug", "known by its id already; acknowledged, nothing stored"),
+    "message.ignored": Event(
+        "debug", "acknowledged and not for us (`reason`): a group, a reaction, an own message"
+    ),
+    "message.refused": Event("warning", "not acknowledged (`reason`); the gateway sends it again"),
+    "payload.unreadable": Event("warning", "a webhook that can never be read; kept aside, answered 400"),
+    # Turns
+    "window.closed": Event("debug", "a burst was heard out and frozen (`why`: timeout, count, flush, drain)"),
+    "turn.started": Event("debug", "work on a batch begins"),
+    "lookup.failed": Event("warning", "an optional lookup failed; the turn goes on with its default"),
+    "turn.answered": Event("debug", "the responder answered; the reply is stored, not yet sent"),
+    "part.sent": Event("debug", "one message of a reply reached the gateway"),
+    "part.not_sent": Event("warning", "the gateway proved that one message of a reply was not sent"),
+    "part.unknown": Event(
+        "warning", "it is not known whether one message of a reply was sent; it is looked up"
+    ),
+    "part.reconciled": Event("info", "the fate of such a message was found out"),
+    "part.resent": Event("warning", "a message whose fate stayed unknown is sent once more"),
+    "turn.done": Event("info", "the batch is answered"),
+    "turn.suppressed": Event("info", "the batch ended without an answer, by a named rule"),
+    "turn.failed": Event("warning", "one try failed; another follows"),
+    "turn.held": Event("warning", "the reply waits for a gateway or store that is away; no try is burnt"),
+    "turn.dead": Event("error", "the batch became a dead letter: see `majlis dead list`"),
+    "turn.moved": Event(
+        "info", "the messages went over to the conversation of the phone number behind a LID"
+    ),
+    # Actors
+    "actor.started": Event("debug", "a conversation became active"),
+    "actor.left": Event("debug", "a conversation has nothing to do and left memory"),
+    "actor.crashed": Event("error", "a conversation's actor failed unexpectedly"),
+    "actor.restarted": Event("warning", "it runs again, from the mirror"),
+    "actor.stale": Event("info", "another daemon owns the conversation now; its actor here stops"),
+    "actor.parked": Event(
+        "error", "it failed too often and rests until it is resumed or the daemon restarts"
+    ),
+    # Operators
+    "admin.change": Event("info", "somebody changed something through the admin socket"),
+    "admin.failed": Event("error", "the daemon failed to answer an admin request"),
+    "dead.retried": Event("info", "a dead letter was put back to be answered"),
+}

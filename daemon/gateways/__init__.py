@@ -1,0 +1,1 @@
+"""WhatsApp gateways: what they post to Majlis, and what Majlis asks of them."""

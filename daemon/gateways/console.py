@@ -1,0 +1,49 @@
+"""The gateway of the first run: prints replies instead of sending them.
+
+Texts are visible here, since that is the point of a console; the contact is not.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import trio
+
+from actors.identity import Conversation
+from actors.outcome import CannotTell, Evidence, NotSent, SendOutcome, Sent
+from daemon.plain_text import plain_text
+
+
+class ConsoleGateway:
+    """Writes each reply to standard output."""
+
+    def __init__(self) -> None:
+        # One writer thread: replies stay whole, and a reader that stopped reading blocks no event loop.
+        self._writer = trio.CapacityLimiter(1)
+
+    async def send(self, conversation: Conversation, text: str) -> SendOutcome:
+        block = _block(conversation, text)
+        try:
+            await trio.to_thread.run_sync(_write, block, limiter=self._writer)
+        except (OSError, ValueError):  # a closed pipe, a closed stream
+            return NotSent("console_closed", "hold")
+        return Sent("")
+
+    async def find(
+        self, conversation: Conversation, text: str, since_ms: int, known_ids: frozenset[str]
+    ) -> Evidence:
+        return CannotTell()
+
+
+def _block(conversation: Conversation, text: str) -> str:
+    digits = conversation.contact.partition("@")[0]
+    masked = f"…{digits[-2:]}" if len(digits) > 4 else "…"
+    lines = plain_text(text).replace("\n", "\n    ")
+    return f"{plain_text(conversation.instance)} → {masked}\n    {lines}\n"
+
+
+def _write(block: str) -> None:
+    stream = sys.stdout
+    encoding = stream.encoding or "utf-8"
+    stream.write(block.encode(encoding, "replace").decode(encoding))
+    stream.flush()

@@ -1,0 +1,92 @@
+"""Who wrote a message, as each version of the Evolution gateway tells it. Pure.
+
+The same person appears under a phone number or under a LID (WhatsApp's number-hiding id), by version:
+
+| version     | `remoteJid`    | the other one                                      |
+| ----------- | -------------- | -------------------------------------------------- |
+| 2.2–2.3.0   | LID            | `senderPn` (phone), sometimes missing              |
+| 2.3.1–2.3.4 | phone          | `senderPn` (phone), `previousRemoteJid` (LID)      |
+| 2.3.5–2.3.6 | LID            | `remoteJidAlt` (phone), sometimes missing          |
+| 2.3.7       | phone          | `remoteJidAlt` (phone again): the LID is lost      |
+| 2.4         | phone          | `remoteJidAlt` (LID)                               |
+
+So no field is trusted to be of one sort. Every JID says by its server what it is, and the first phone number
+found is the contact; `addressingMode` adds nothing to that and is not read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from actors.identity import canonical_contact
+from daemon.gateways.lenient import JsonObject, text
+
+NotAPerson = Literal[
+    "group", "status_broadcast", "broadcast", "newsletter", "no_sender", "unsupported_sender"
+]
+
+_CHATS: dict[str, NotAPerson] = {"g.us": "group", "broadcast": "broadcast", "newsletter": "newsletter"}
+_PHONE_SERVERS = frozenset({"", "s.whatsapp.net", "c.us", "hosted"})
+_LID_SERVERS = frozenset({"lid", "hosted.lid"})
+_USER = re.compile(r"[0-9a-z._-]{1,64}")
+"""Real ones are digits. Letters do no harm; braces, colons, spaces and control characters would."""
+
+_FIELDS = (
+    "remoteJid",
+    "remoteJidAlt",
+    "senderPn",
+    "participantPn",
+    "senderLid",
+    "previousRemoteJid",
+    "participant",
+    "participantAlt",
+)
+"""Where a one-to-one message names its author, the surest first. `participant` may be empty."""
+
+
+class Sender(NamedTuple):
+    contact: str
+    """The phone number; the LID while no phone number is told."""
+    lid: str
+    """`<digits>@lid` when it is told beside the phone number, else empty."""
+
+
+def identify(key: JsonObject) -> Sender | NotAPerson:
+    """The author of a received one-to-one message by its `key`, or why there is none to answer.
+
+    Not for a message of the account's own: there `senderPn` and `participant` name the account.
+    """
+    chat = text(key.get("remoteJid")).strip().lower()
+    if chat == "status@broadcast":
+        return "status_broadcast"
+    server = chat.partition("@")[2]
+    if server in _CHATS:
+        return _CHATS[server]
+    if server not in _PHONE_SERVERS and server not in _LID_SERVERS:
+        return "unsupported_sender"
+    phone = lid = ""
+    for jid in _jids(key):
+        if jid.endswith("@lid"):
+            lid = lid or jid
+        else:
+            phone = phone or jid
+    if phone:
+        return Sender(phone, lid)
+    if lid:
+        return Sender(lid, "")
+    return "unsupported_sender" if chat else "no_sender"
+
+
+def _jids(key: JsonObject) -> Iterator[str]:
+    """Every person's JID in `key`, canonical."""
+    for field in _FIELDS:
+        user, _, server = text(key.get(field)).strip().lower().partition("@")
+        user = user.partition(":")[0].removeprefix("+")
+        if _USER.fullmatch(user) is None:
+            continue
+        if server in _PHONE_SERVERS:
+            yield canonical_contact(user)
+        elif server in _LID_SERVERS:
+            yield canonical_contact(f"{user}@lid")

@@ -1,0 +1,93 @@
+"""Which gateway sends for which instance, and how many calls run at once.
+
+Two bounds, both per gateway, for two reasons. The gateway is one single-threaded server: beyond
+`max_concurrent_calls` a burst only makes every call slower, up to timeouts whose outcome nobody knows. And an
+instance whose phone is away can hold each call for the whole timeout: `max_concurrent_calls_per_instance`
+keeps it from taking all places, so that the other tenants' replies still leave in time.
+
+A call waits for a place `MAX_WAIT_SECONDS` at the most. The right to send was checked just before and must
+not grow old in a queue. After that the answer is "not sent, hold", which is proven, and the turn comes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import trio
+
+from actors.errors import GatewayHeld
+from actors.identity import Conversation
+from actors.outcome import Evidence, NotSent, SendOutcome
+from actors.ports import Gateway
+
+MAX_WAIT_SECONDS = 2.0
+
+
+class BoundedGateway:
+    """A gateway that takes a bounded number of calls at once, in all and per instance."""
+
+    def __init__(
+        self, gateway: Gateway, *, max_concurrent_calls: int = 64, max_concurrent_calls_per_instance: int = 8
+    ) -> None:
+        self._gateway = gateway
+        self._places = trio.CapacityLimiter(max_concurrent_calls)
+        self._per_instance = max_concurrent_calls_per_instance
+        self._places_of: dict[str, trio.CapacityLimiter] = {}
+
+    async def send(self, conversation: Conversation, text: str) -> SendOutcome:
+        try:
+            async with self._place(conversation.instance):
+                return await self._gateway.send(conversation, text)
+        except _Busy:
+            return NotSent("gateway_busy", "hold")
+
+    async def find(
+        self, conversation: Conversation, text: str, since_ms: int, known_ids: frozenset[str]
+    ) -> Evidence:
+        try:
+            async with self._place(conversation.instance):
+                return await self._gateway.find(conversation, text, since_ms, known_ids)
+        except _Busy:
+            raise GatewayHeld("too many calls to the gateway are under way") from None
+
+    @asynccontextmanager
+    async def _place(self, instance: str) -> AsyncIterator[None]:
+        own = self._places_of.setdefault(instance, trio.CapacityLimiter(self._per_instance))
+        # The instance's own places first: who waits for them must not hold one of the common ones.
+        borrower = object()
+        held: list[trio.CapacityLimiter] = []
+        try:
+            with trio.move_on_after(MAX_WAIT_SECONDS):
+                for places in (own, self._places):
+                    await places.acquire_on_behalf_of(borrower)
+                    held.append(places)
+            if len(held) < 2:
+                raise _Busy
+            yield
+        finally:
+            for places in held:
+                places.release_on_behalf_of(borrower)
+
+
+class _Busy(Exception):
+    pass
+
+
+class RoutedGateway:
+    """The instance's own gateway when it has one, else the default."""
+
+    def __init__(self, default: Gateway, by_instance: Mapping[str, Gateway]) -> None:
+        self._default = default
+        self._by_instance = dict(by_instance)
+
+    async def send(self, conversation: Conversation, text: str) -> SendOutcome:
+        return await self._for(conversation).send(conversation, text)
+
+    async def find(
+        self, conversation: Conversation, text: str, since_ms: int, known_ids: frozenset[str]
+    ) -> Evidence:
+        return await self._for(conversation).find(conversation, text, since_ms, known_ids)
+
+    def _for(self, conversation: Conversation) -> Gateway:
+        return self._by_instance.get(conversation.instance, self._default)

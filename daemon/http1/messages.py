@@ -1,0 +1,141 @@
+"""The words of the small HTTP server: request, response, limits. Nothing is read or sent here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from email.utils import formatdate
+from http import HTTPStatus
+
+import msgspec
+import trio
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+_BODILESS = (204, 304)
+
+JSON_TYPE = "application/json"
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """Who is at the other end. `pid`, `uid` and `gid` are the kernel's word, and only for a Unix socket."""
+
+    address: str
+    pid: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One request, read whole."""
+
+    method: str
+    path: str
+    """As it was sent, without the query; still percent-encoded."""
+    segments: tuple[str, ...]
+    """The path between its slashes, each percent-decoded once: `/a%2Fb/` is `("a/b", "")`."""
+    query: Mapping[str, str]
+    """Decoded; of a name given twice the last value stands."""
+    headers: Mapping[str, str]
+    """By lower-case name; of a header given twice the values are joined by a comma."""
+    body: bytes
+    peer: Peer
+
+
+class Response(msgspec.Struct, frozen=True):
+    """One answer: either `body`, or `stream` for what is not known at once.
+
+    The server sends each piece of `stream` as it comes, ends the answer when the channel ends, and closes the
+    channel in every case. The channel is the back-pressure: give it a bounded buffer.
+    """
+
+    status: int
+    body: bytes = b""
+    content_type: str = JSON_TYPE
+    headers: Mapping[str, str] = {}
+    stream: trio.abc.ReceiveChannel[bytes] | None = None
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Every bound of the server. What is beyond one gets the status named beside it and the connection closes."""
+
+    max_head_bytes: int = 16 * 1024
+    """431."""
+    max_headers: int = 100
+    """431."""
+    head_seconds: float = 5.0
+    """408; from the first byte of a request, or from the accept of a connection that has sent none."""
+    max_body_bytes: int = 1024 * 1024
+    """413, from `Content-Length` before the body is read."""
+    body_seconds: float = 10.0
+    """408; for the whole body."""
+    idle_seconds: float = 75.0
+    """Closed without a word; between two requests of one connection."""
+    write_seconds: float = 10.0
+    """Closed; for one answer, or for one piece of a streamed answer."""
+    max_connections: int = 512
+    """503 with Retry-After."""
+    max_connections_per_address: int = 64
+    """503 with Retry-After. Unix sockets have no address and only the bound above."""
+    retry_after_seconds: int = 5
+    linger_seconds: float = 2.0
+    """How long a connection closed early is read on, so that its answer is not lost to a TCP reset."""
+    max_linger_bytes: int = 4 * 1024 * 1024
+
+
+def json_response(status: int, document: object, headers: Mapping[str, str] | None = None) -> Response:
+    """A response with `document` as JSON."""
+    return Response(status, msgspec.json.encode(document), headers=headers or {})
+
+
+def error_response(status: int, reason: str, headers: Mapping[str, str] | None = None) -> Response:
+    """A response that names what went wrong by a stable word."""
+    return json_response(status, {"status": "error", "reason": reason}, headers)
+
+
+def encode_head(
+    response: Response, *, close: bool, keep_alive_header: bool = False, chunked: bool = False
+) -> bytes:
+    """The status line and headers of `response`.
+
+    Raises:
+      ValueError: a header would break out of its line, or is not Latin-1.
+    """
+    lines = [
+        f"HTTP/1.1 {response.status} {_PHRASES.get(response.status, 'Unknown')}",
+        f"Date: {_DATE}",
+        f"Content-Type: {response.content_type}",
+    ]
+    if chunked:
+        lines.append("Transfer-Encoding: chunked")
+    elif response.stream is None and response.status not in _BODILESS:
+        lines.append(f"Content-Length: {len(response.body)}")
+    if close:
+        lines.append("Connection: close")
+    elif keep_alive_header:
+        lines.append("Connection: keep-alive")
+    lines += [f"{name}: {value}" for name, value in response.headers.items()]
+    head = "\r\n".join(lines)
+    line_breaks = len(lines) - 1
+    if head.count("\r") != line_breaks or head.count("\n") != line_breaks or "\0" in head:
+        raise ValueError("a response header holds a line break")
+    return f"{head}\r\n\r\n".encode("latin-1")
+
+
+class _HttpDate:
+    """The `Date` header's value, written anew once a second."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._text = ""
+
+    def __str__(self) -> str:
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._text = second, formatdate(second, usegmt=True)
+        return self._text
+
+
+_DATE = _HttpDate()

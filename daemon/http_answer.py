@@ -1,0 +1,62 @@
+"""Reading what a peer answered. Pure and total: no body and no header makes any of this raise."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+MAX_RETRY_AFTER_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """A whole answer, whatever its status. Header names are lower case; its repr shows the status alone."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    def json(self) -> object:
+        return readable_json(self.body)
+
+    @property
+    def retry_after_seconds(self) -> float | None:
+        return retry_after_seconds(self.headers.get("retry-after", ""), datetime.now(UTC))
+
+
+def readable_json(body: bytes) -> object:
+    """What `body` says as JSON; None when it says nothing readable, or nests too deeply."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def dig(value: object, *path: str | int) -> object:
+    """What stands at `path` inside decoded JSON; None when a step is missing or of another type."""
+    for step in path:
+        if isinstance(step, str):
+            value = value.get(step) if isinstance(value, dict) else None
+        else:
+            value = value[step] if isinstance(value, list) and 0 <= step < len(value) else None
+    return value
+
+
+def retry_after_seconds(value: str, now: datetime) -> float | None:
+    """A `Retry-After` header, seconds or HTTP date, as seconds from `now`; None when absent or unreadable.
+
+    At most `MAX_RETRY_AFTER_SECONDS`: a peer's wish must not park a conversation for a day.
+    """
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(value)
+        except (ValueError, IndexError, TypeError, OverflowError):
+            return None
+        seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    return None if math.isnan(seconds) else min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)

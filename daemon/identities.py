@@ -1,0 +1,28 @@
+"""What this daemon has lately learned of LIDs. A hint, bounded and in memory; the ledger keeps the rest."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+MAX_LINKS = 100_000
+
+
+class KnownLinks:
+    """Implements `actors.ports.Identities`: LID → phone number, the least recently learned forgotten first."""
+
+    def __init__(self, max_links: int = MAX_LINKS) -> None:
+        self._phones: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._max_links = max_links
+
+    def learn(self, instance: str, lid: str, phone: str) -> bool:
+        """True when this is news."""
+        key = (instance, lid)
+        news = self._phones.get(key) != phone
+        self._phones[key] = phone
+        self._phones.move_to_end(key)
+        if len(self._phones) > self._max_links:
+            self._phones.popitem(last=False)
+        return news
+
+    def phone_of(self, instance: str, lid: str) -> str | None:
+        return self._phones.get((instance, lid))

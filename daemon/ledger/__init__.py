@@ -1,0 +1,35 @@
+"""The ledger: Postgres as the authority on what was answered.
+
+`migrate` makes the schema and `check_schema` refuses a wrong one, `PostgresLedger` performs the steps of a turn (T1 to
+T5), `Records` reads and keeps what operators see. The steps themselves are SQL functions in `migrations/`, one round
+trip each.
+
+In the shared table `whatsapp_messages`, Majlis writes `sender_type` `user` for the customer and `assistant` for its
+replies.
+"""
+
+from daemon.ledger.ledger import PostgresLedger
+from daemon.ledger.migrate import (
+    Install,
+    MigrationFailed,
+    check_schema,
+    check_server,
+    install,
+    migrate,
+    schema_version,
+)
+from daemon.ledger.records import DeadLetter, Records, TurnRecord
+
+__all__ = [
+    "DeadLetter",
+    "Install",
+    "MigrationFailed",
+    "PostgresLedger",
+    "Records",
+    "TurnRecord",
+    "check_schema",
+    "check_server",
+    "install",
+    "migrate",
+    "schema_version",
+]

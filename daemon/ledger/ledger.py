@@ -1,0 +1,99 @@
+"""The steps of a turn, T1 to T5: one call, one round trip, one transaction each.
+
+What a step does and why it may be repeated stands in `migrations/005_turn_steps.sql`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+import msgspec
+
+from actors.errors import StaleEpoch, TurnFailed
+from actors.messages import Answer, Batch
+from actors.outcome import NotSent, SendOutcome, Sent, Unknown
+from actors.ports import Turn
+from daemon.ledger.wire import encoded, storable, wire_batch
+from daemon.stores.postgres import LedgerError, Postgres
+
+_STALE_EPOCH = "MJ001"
+_CLAIM_CONFLICT = "MJ002"
+
+_GATEWAY_IDS = """
+    SELECT o.gateway_message_id AS id
+    FROM (SELECT id FROM majlis_turns
+          WHERE conversation_id = (SELECT conversation_id FROM majlis_turns WHERE id = $1)
+          ORDER BY id DESC LIMIT 500) t
+    JOIN majlis_outbox o ON o.turn_id = t.id
+    WHERE o.gateway_message_id IS NOT NULL
+"""
+
+
+class PostgresLedger:
+    """Implements `actors.ports.Ledger`."""
+
+    def __init__(self, db: Postgres, partitions: int) -> None:
+        self._db = db
+        self._partitions = partitions
+
+    async def begin(self, batch: Batch, epoch: int) -> Turn:
+        partition = batch.conversation.partition(self._partitions)
+        sql = "SELECT majlis_begin_turn($1, $2, $3)"
+        return _turn(await self._step(sql, partition, epoch, encoded(wire_batch(batch))))
+
+    async def answer(self, turn: Turn, epoch: int, answer: Answer, parts: Sequence[str]) -> Turn:
+        sql = "SELECT majlis_record_answer($1, $2, $3, $4)"
+        return _turn(await self._step(sql, turn.id, epoch, encoded(answer), encoded(list(parts))))
+
+    async def claim(self, turn: Turn, epoch: int, part: int, resend: bool) -> None:
+        """T3. Raises `TurnFailed("claim_conflict")` when the part may not be sent now."""
+        sql = "SELECT majlis_claim_part($1, $2, $3, $4, $5)"
+        await self._step(sql, turn.id, epoch, part, resend, secrets.token_hex(8))
+
+    async def settle(self, turn: Turn, epoch: int, part: int, outcome: SendOutcome) -> None:
+        word, message_id, reason, may_resend = _settlement(outcome)
+        sql = "SELECT majlis_settle_part($1, $2, $3, $4, $5, $6, $7)"
+        await self._step(sql, turn.id, epoch, part, word, storable(message_id), storable(reason), may_resend)
+
+    async def finish(self, turn: Turn, epoch: int) -> None:
+        await self._step("SELECT majlis_finish_turn($1, $2)", turn.id, epoch)
+
+    async def suppress(self, turn: Turn, epoch: int, rule: str) -> None:
+        await self._step("SELECT majlis_suppress_turn($1, $2, $3)", turn.id, epoch, rule)
+
+    async def bury(self, turn: Turn, epoch: int, reason: str, detail: str) -> None:
+        sql = "SELECT majlis_bury_turn($1, $2, $3, $4)"
+        await self._step(sql, turn.id, epoch, storable(reason), storable(detail))
+
+    async def link(self, instance: str, lid: str, phone: str) -> None:
+        await self._step("SELECT majlis_link($1, $2, $3)", storable(instance), storable(lid), storable(phone))
+
+    async def gateway_ids(self, turn: Turn) -> frozenset[str]:
+        rows = await self._db.fetch(_GATEWAY_IDS, turn.id)
+        return frozenset(row["id"] for row in rows)
+
+    async def _step(self, sql: str, *args: object) -> str:
+        try:
+            result: str = await self._db.value(sql, *args)
+        except LedgerError as error:
+            if error.sqlstate == _STALE_EPOCH:
+                raise StaleEpoch("another daemon owns this partition") from None
+            if error.sqlstate == _CLAIM_CONFLICT:
+                raise TurnFailed("claim_conflict") from None
+            raise
+        return result
+
+
+def _turn(view: str) -> Turn:
+    return msgspec.json.decode(view, type=Turn)
+
+
+def _settlement(outcome: SendOutcome) -> tuple[str, str, str, bool]:
+    match outcome:
+        case Sent(message_id):
+            return "sent", message_id, "", True
+        case NotSent(reason):
+            return "not_sent", "", reason, True
+        case Unknown(reason, may_resend):
+            return "unknown", "", reason, may_resend

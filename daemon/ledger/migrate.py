@@ -1,0 +1,242 @@
+"""Making and checking the schema. Migrations only add, and run on an empty database as on one in use.
+
+`NNN_name.sql` runs in one transaction; `NNN_name.concurrent.sql` statement by statement outside of one, for indexes
+on tables that may be big. Two migrators wait for each other by an advisory lock. It is polled, not waited for: a
+session that waits inside Postgres holds a snapshot, and CREATE INDEX CONCURRENTLY waits for all snapshots.
+
+Checks give one sentence that says what to change, or None (law 9): better refused at the start than failing after a
+reply has been sent.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from importlib import resources
+
+import msgspec
+import trio
+
+from actors.errors import LedgerUnavailable, MajlisError
+from daemon.stores.postgres import LedgerError, Postgres, Session
+
+_LOCK = 0x6D616A6C6973  # "majlis"
+_POLL_SECONDS = 0.25
+_LOCK_TRIES = 20
+_UNDEFINED_TABLE = "42P01"
+_FILE = re.compile(r"(\d{3})_\w+(\.concurrent)?\.sql")
+_INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY IF NOT EXISTS (\w+)")
+
+
+_OLDEST_SERVER = 130000
+
+_UNFILLED = """
+    SELECT table_name, column_name FROM information_schema.columns
+    WHERE table_schema = ANY (current_schemas(false)) AND is_nullable = 'NO' AND column_default IS NULL
+      AND is_identity = 'NO' AND is_generated = 'NEVER'
+      AND (table_name = 'whatsapp_conversations' AND column_name <> ALL ('{instance_id,user_phone,status,
+               last_activity}')
+        OR table_name = 'whatsapp_messages' AND column_name <> ALL ('{conversation_id,sender_type,content,
+               message_id,created_at}')
+        OR table_name = 'whatsapp_ai_interactions' AND column_name <> ALL ('{whatsapp_instance_id,user_phone,
+               user_message,metadata,created_at}'))
+    ORDER BY 1, 2 LIMIT 1
+"""
+"""A column of a shared table that must be filled and that Majlis does not know."""
+
+_FORBIDDEN_WORDS = """
+    SELECT w.table_name, w.column_name, w.word
+    FROM (VALUES ('whatsapp_messages', 'sender_type', 'user'), ('whatsapp_messages', 'sender_type', 'assistant'),
+                 ('whatsapp_conversations', 'status', 'active'), ('whatsapp_conversations', 'status', 'inactive'))
+         AS w (table_name, column_name, word)
+    JOIN pg_attribute a ON a.attrelid = to_regclass(w.table_name) AND a.attname = w.column_name
+    WHERE EXISTS (
+            SELECT FROM pg_constraint c
+            WHERE c.conrelid = a.attrelid AND c.contype = 'c' AND c.conkey = ARRAY[a.attnum]
+              AND pg_get_constraintdef(c.oid) LIKE '%= ANY%'
+              AND position(quote_literal(w.word) IN pg_get_constraintdef(c.oid)) = 0)
+       OR (EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = a.atttypid)
+           AND NOT EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = a.atttypid AND e.enumlabel = w.word))
+    LIMIT 1
+"""
+"""A word that Majlis writes and that a check or an enum of an existing table does not allow."""
+
+
+class MigrationFailed(MajlisError):
+    """A migration could not be applied; the message says what to do."""
+
+
+class Migration(msgspec.Struct, frozen=True):
+    version: int
+    name: str
+    sql: str
+    concurrent: bool
+
+
+class Install(msgspec.Struct, frozen=True):
+    """What was fixed when this database was first used."""
+
+    install_id: str
+    partitions: int
+
+
+def migrations() -> tuple[Migration, ...]:
+    """All migrations this version of Majlis knows, in order."""
+    found = []
+    for file in sorted(resources.files(__package__).joinpath("migrations").iterdir(), key=lambda f: f.name):
+        if match := _FILE.fullmatch(file.name):
+            sql = file.read_text(encoding="utf-8")
+            found.append(Migration(int(match[1]), file.name, sql, concurrent=match[2] is not None))
+    return tuple(found)
+
+
+async def schema_version(db: Postgres) -> int:
+    """The newest migration applied to the database; 0 when there is none."""
+    try:
+        version = await db.value("SELECT max(version) FROM majlis_migrations")
+    except LedgerError as error:
+        if error.sqlstate == _UNDEFINED_TABLE:
+            return 0
+        raise
+    return int(version or 0)
+
+
+async def check_schema(db: Postgres) -> str | None:
+    """What is wrong with the schema and how to mend it; None when it fits this version."""
+    wanted, found = migrations()[-1].version, await schema_version(db)
+    if found < wanted:
+        return f"The database schema is at version {found}, this Majlis needs {wanted}: run `majlis migrate`."
+    if found > wanted:
+        return (
+            f"The database schema is at version {found}, newer than this Majlis knows ({wanted}): "
+            "install the newer Majlis again."
+        )
+    if rows := await db.fetch(_UNFILLED):
+        column = f"{rows[0]['table_name']}.{rows[0]['column_name']}"
+        return f"The column {column} must be filled but Majlis does not know it: give it a default or allow NULL."
+    if rows := await db.fetch(_FORBIDDEN_WORDS):
+        column = f"{rows[0]['table_name']}.{rows[0]['column_name']}"
+        return (
+            f"The column {column} does not allow the word '{rows[0]['word']}', which Majlis writes: allow it."
+        )
+    return None
+
+
+async def check_server(db: Postgres) -> str | None:
+    """Why this server is weaker than the ledger needs; None when it is fit."""
+    rows = await db.fetch(
+        "SELECT current_setting('server_version_num')::int AS version, pg_is_in_recovery() AS standby,"
+        " current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,"
+        " current_setting('default_transaction_read_only') AS read_only"
+    )
+    server = rows[0]
+    if server["version"] < _OLDEST_SERVER:
+        return "This Postgres is older than 13: use a newer server."
+    if server["standby"] or server["read_only"] == "on":
+        return "This Postgres is a standby or read-only: point postgres.dsn at the primary."
+    for setting in ("fsync", "synchronous_commit"):
+        if server[setting] == "off":
+            return f"This Postgres runs with {setting}=off and may lose what it confirmed: switch it on."
+    return None
+
+
+async def migrate(db: Postgres, wait_seconds: float = 600.0) -> list[str]:
+    """Apply what is missing; gives back the names of what was applied.
+
+    Raises:
+      MigrationFailed: another migrator is at work for longer than `wait_seconds`, or a table stays locked.
+      LedgerUnavailable: the server cannot be reached.
+    """
+    async with db.session() as session:
+        await _lock(session, wait_seconds)
+        await session.run(
+            "CREATE TABLE IF NOT EXISTS majlis_migrations (version integer PRIMARY KEY, name text NOT NULL,"
+            " applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        done = {row["version"] for row in await session.fetch("SELECT version FROM majlis_migrations")}
+        missing = [migration for migration in migrations() if migration.version not in done]
+        for migration in missing:
+            await _apply(session, migration)
+        return [migration.name for migration in missing]
+
+
+async def install(db: Postgres, partitions: int) -> Install:
+    """Fix the install's id and number of partitions, once; gives back what is fixed.
+
+    Raises:
+      MigrationFailed: the database was installed with another number of partitions.
+    """
+    await db.fetch(
+        "INSERT INTO majlis_install (install_id, partitions) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        secrets.token_hex(16),
+        partitions,
+    )
+    row = (await db.fetch("SELECT install_id, partitions FROM majlis_install"))[0]
+    found = Install(row["install_id"], row["partitions"])
+    if found.partitions != partitions:
+        raise MigrationFailed(
+            f"This database was installed with {found.partitions} partitions, not {partitions}: the number is "
+            f"fixed for good, set it back to {found.partitions}."
+        )
+    await db.fetch(
+        "INSERT INTO majlis_partitions (partition) SELECT generate_series(0, $1::int - 1) ON CONFLICT DO NOTHING",
+        partitions,
+    )
+    return found
+
+
+async def _lock(session: Session, wait_seconds: float) -> None:
+    with trio.move_on_after(wait_seconds):
+        while True:
+            rows = await session.fetch("SELECT pg_try_advisory_lock($1) AS held", _LOCK)
+            if rows[0]["held"]:
+                return
+            await trio.sleep(_POLL_SECONDS)
+    raise MigrationFailed("Another migration of this database is still running: wait for it, then try again.")
+
+
+async def _apply(session: Session, migration: Migration) -> None:
+    record = f"INSERT INTO majlis_migrations (version, name) VALUES ({migration.version}, '{migration.name}')"
+    if not migration.concurrent:
+        await _patiently(session, f"{migration.sql}\n;{record}")
+        return
+    # Waiting here blocks nobody, and giving up in the middle would leave an invalid index.
+    await session.run("SET lock_timeout = 0")
+    for statement in _statements(migration.sql):
+        if index := _INDEX.match(statement):
+            await _drop_invalid(session, index[1])
+        await session.run(statement)
+    await session.run("RESET lock_timeout")
+    await session.run(record)
+
+
+async def _patiently(session: Session, script: str) -> None:
+    """Try again when a lock is not to be had soon: waiting long for it would block the readers behind us."""
+    for left in reversed(range(_LOCK_TRIES)):
+        trouble = await _run(session, script)
+        if trouble is None:
+            return
+        if not left or await _run(session, "SELECT 1") is not None:
+            raise trouble
+        await trio.sleep(_POLL_SECONDS)
+
+
+async def _run(session: Session, script: str) -> LedgerUnavailable | None:
+    try:
+        await session.run(script)
+    except LedgerUnavailable as error:
+        return error
+    return None
+
+
+async def _drop_invalid(session: Session, index: str) -> None:
+    rows = await session.fetch(
+        "SELECT FROM pg_index WHERE indexrelid = to_regclass($1) AND NOT indisvalid", index
+    )
+    if rows:
+        await session.run(f"DROP INDEX CONCURRENTLY IF EXISTS {index}")
+
+
+def _statements(sql: str) -> list[str]:
+    lines = "\n".join(line for line in sql.splitlines() if not line.startswith("--"))
+    return [statement.strip() for statement in lines.split(";") if statement.strip()]

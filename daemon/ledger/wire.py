@@ -1,0 +1,59 @@
+"""Batches and turns as they cross to Postgres. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+import msgspec
+
+from actors.messages import Batch
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """`text` with what Postgres cannot hold (NUL, lone surrogates) replaced by U+FFFD."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+def encoded(value: object) -> str:
+    """JSON for a `jsonb` parameter; any string in it becomes storable."""
+    return msgspec.json.encode(_cleaned(msgspec.to_builtins(value))).decode()
+
+
+def text_hash(text: str) -> str:
+    """What two batches that say the same have in common."""
+    return hashlib.sha256(storable(text).strip().encode()).hexdigest()
+
+
+def wire_batch(batch: Batch) -> dict[str, Any]:
+    """What `majlis_begin_turn` is told of a batch."""
+    messages = batch.messages
+    return {
+        "conversation_key": batch.conversation.key,
+        "instance": batch.conversation.instance,
+        "contact": batch.conversation.contact,
+        "lid": next((message.lid for message in reversed(messages) if message.lid), ""),
+        "number": batch.number,
+        "lo": batch.lo,
+        "hi": batch.hi,
+        "why": batch.why,
+        "tries": batch.tries,
+        "opened_at_ms": batch.opened_at_ms,
+        "messages": messages,
+        "message_ids": [message.id for message in messages],
+        "text": batch.text,
+        "text_hash": text_hash(batch.text),
+    }
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {storable(key): _cleaned(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(item) for item in value]
+    return value

@@ -1,0 +1,177 @@
+"""The daemon's process life: start, ready, drain, end. What it is made of is named in `compose.py`.
+
+Laws of this file:
+1. The listener opens first and stays until the end: until ready, and while draining, it answers 503, so that the
+   gateway sends again. It never restarts for another part.
+2. Ready means: stores checked, leases held, partitions fenced, everything left behind picked up again.
+3. Stop in two phases: no new work, then `drain_seconds` for what runs, then cancel. What is left is in the mirror.
+   A second signal goes straight to the cancel.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import trio
+
+from actors.errors import MajlisError
+from actors.ports import Feed
+from daemon.health import Health
+from daemon.http1 import HttpServer, Request, Response, UnixListener, error_response
+
+CLOSE_SECONDS = 2.0
+"""For requests still being answered when everything else has ended."""
+
+
+class CannotStart(MajlisError):
+    """The daemon cannot start as it is set up; the text is a sentence that says what to change."""
+
+
+class Running(Protocol):
+    """The parts that do the work, once the stores are up."""
+
+    async def drain(self) -> None:
+        """Finish what runs; bounded by the caller."""
+
+    async def close(self) -> None:
+        """Give up leases and connections; bounded by itself."""
+
+
+BringUp = Callable[[trio.Nursery, trio.Nursery], Awaitable[Running]]
+"""Start everything in the nurseries for (stores, work); returns when ready."""
+
+
+class Life:
+    def __init__(
+        self,
+        *,
+        ingress: HttpServer,
+        admin: HttpServer,
+        health: Health,
+        feed: Feed,
+        drain_seconds: float,
+        bring_up: BringUp,
+        on_ready: Callable[[], None],
+    ) -> None:
+        self._ingress = ingress
+        self._admin = admin
+        self._health = health
+        self._feed = feed
+        self._drain_seconds = drain_seconds
+        self._bring_up = bring_up
+        self._on_ready = on_ready
+        self._stop = trio.Event()
+        self._running: Running | None = None
+        self._exit_status = 0
+
+    async def run(self, listeners: list[trio.SocketListener], admin: UnixListener) -> int:
+        """Live until a signal ends it; gives back the exit status.
+
+        Raises:
+          CannotStart: a store cannot be started as it is set up.
+        """
+        async with trio.open_nursery() as doors:
+            await doors.start(self._watch_signals, doors.cancel_scope)
+            await doors.start(lambda task_status: self._ingress.serve(listeners, task_status=task_status))
+            await doors.start(lambda task_status: self._admin.serve([admin], task_status=task_status))
+            async with trio.open_nursery() as stores:
+                async with trio.open_nursery() as work:
+                    work.start_soon(self._start, stores, work, name="start")
+                    await self._stop.wait()
+                    await self._drain()
+                    work.cancel_scope.cancel()
+                await self._close()
+                stores.cancel_scope.cancel()
+            doors.cancel_scope.cancel()
+        self._feed.emit("daemon.stopped")
+        return self._exit_status
+
+    async def _start(self, stores: trio.Nursery, work: trio.Nursery) -> None:
+        self._running = await self._bring_up(stores, work)
+        self._health.started()
+        self._on_ready()
+
+    async def _drain(self) -> None:
+        self._health.draining = True
+        self._feed.emit("daemon.draining", seconds=self._drain_seconds)
+        if self._running is not None:
+            with trio.move_on_after(self._drain_seconds):
+                await self._running.drain()
+
+    async def _close(self) -> None:
+        if self._running is not None:
+            await self._running.close()
+        with trio.move_on_after(CLOSE_SECONDS):
+            await self._ingress.drain()
+        with trio.move_on_after(CLOSE_SECONDS):
+            await self._admin.drain()
+
+    async def _watch_signals(
+        self, everything: trio.CancelScope, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """SIGHUP counts as a stop as well: it is what a closed terminal sends."""
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            task_status.started()
+            async for number in signals:
+                if self._stop.is_set():
+                    self._exit_status = 128 + number
+                    everything.cancel()
+                    return
+                self._stop.set()
+
+
+@contextmanager
+def lock_data_dir(data_dir: Path) -> Iterator[None]:
+    """Hold `data_dir` for this process.
+
+    Raises:
+      CannotStart: another daemon runs on it, or it cannot be written.
+    """
+    path = data_dir / "run" / "majlis.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        words = f"{data_dir} cannot be used ({error.strerror}): let this user write it, or set data_dir."
+        raise CannotStart(words) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        words = f"another majlis runs on {data_dir}: stop it first, or give this one a data_dir of its own."
+        raise CannotStart(words) from error
+    finally:
+        os.close(descriptor)
+
+
+def cannot_listen(listen: str, admin_socket: Path, error: Exception) -> str:
+    """A sentence about a door that cannot be opened."""
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"{listen} is taken by another program: stop it, or set ingress.listen to a free port."
+    if isinstance(error, OSError) and error.errno == errno.EACCES:
+        return f"this user may not listen on {listen}: set ingress.listen to a port above 1023."
+    if isinstance(error, FileExistsError | ValueError):
+        return (
+            f"the admin socket cannot be opened: {error}; set admin.socket to another path ({admin_socket})."
+        )
+    return f"{listen} or {admin_socket} cannot be listened on: {error}."
+
+
+class AdminDoor:
+    """The admin socket's handler: says so until the daemon has got far enough to answer."""
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+        self.handler: Callable[[Request], Awaitable[Response]] | None = None
+
+    async def handle(self, request: Request) -> Response:
+        if self.handler is not None:
+            return await self.handler(request)
+        return error_response(503, " ".join(self._health.readiness().reasons))

@@ -1,0 +1,170 @@
+"""Log lines: one event each, with a stable name and fields, to standard error.
+
+Laws of this file:
+- Coloured and readable on a terminal, one JSON object a line otherwise; the time is UTC.
+- No field may carry a phone number, a text or a key (law 10). The code that logs sees to it; `redact` is the
+  second line of defence: whatever looks like one is masked. Numbers stay numbers: ports, ids and
+  milliseconds are logged as integers and are never touched.
+- A slow reader of standard error (a stopped pager, a busy journal) never stops the daemon: lines wait in a
+  bounded queue for one writer thread; when it is full, lines are dropped, counted, and the loss is logged.
+"""
+
+from __future__ import annotations
+
+import atexit
+import queue
+import re
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Literal, TextIO, cast
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from daemon.plain_text import plain_text
+
+Format = Literal["auto", "console", "json"]
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+MASK = "[masked]"
+MAX_QUEUED_LINES = 10_000
+_FLUSH_SECONDS = 2.0
+
+_SECRET_KEYS = frozenset(
+    (
+        "text",
+        "token",
+        "apikey",
+        "api_key",
+        "authorization",
+        "password",
+        "secret",
+        "dsn",
+        "contact",
+        "phone",
+        "body",
+        "prompt",
+    )
+)
+_PLAIN_KEYS = ("timestamp", "level", "event", "conversation", "instance")
+"""From closed sets, the clock, the keyed hash, and the tenant's own name; they lead each line."""
+_LONG_NUMBER = re.compile(r"\d{7,}")
+
+
+class LineWriter:
+    """Writes lines from one thread of its own; `write` never waits."""
+
+    def __init__(self, stream: TextIO, max_lines: int = MAX_QUEUED_LINES) -> None:
+        self._stream = stream
+        self._lines: queue.Queue[str | None] = queue.Queue(max_lines)
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
+        self._thread.start()
+
+    def msg(self, message: str) -> None:
+        try:
+            self._lines.put_nowait(message)
+        except queue.Full:
+            self._dropped += 1
+
+    log = debug = info = warn = warning = error = critical = exception = msg
+
+    def close(self) -> None:
+        """Give what still waits a bounded time to be written."""
+        try:
+            self._lines.put(None, timeout=_FLUSH_SECONDS)
+        except queue.Full:
+            return
+        self._thread.join(_FLUSH_SECONDS)
+
+    def _run(self) -> None:
+        while (line := self._lines.get()) is not None:
+            self._put(line)
+            dropped, self._dropped = self._dropped, 0
+            if dropped:
+                self._put(_loss(dropped))
+
+    def _put(self, line: str) -> None:
+        try:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            pass  # standard error is gone; there is nobody left to tell
+
+
+def _loss(dropped: int) -> str:
+    return msgspec.json.encode({"event": "log.dropped", "level": "warning", "lines": dropped}).decode()
+
+
+def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Mask what looks like a phone number, a text or a key. A structlog processor."""
+    return masked_fields(event)
+
+
+def masked_fields(fields: Mapping[str, object]) -> dict[str, object]:
+    """`fields` as they may be shown, the plain ones first."""
+    plain = {key: _one_line(str(fields[key])) for key in _PLAIN_KEYS if key in fields}
+    return plain | {key: masked(key, value) for key, value in fields.items() if key not in plain}
+
+
+def masked(key: str, value: object) -> object:
+    """`value` as it may be logged under `key`."""
+    if value is None or value == "":
+        return value
+    if key.lower().replace("-", "_") in _SECRET_KEYS:
+        return MASK
+    if isinstance(value, bool | float) or (isinstance(value, int) and value.bit_length() < 64):
+        return value
+    if isinstance(value, Mapping):
+        return {mask_digits(str(name)): masked(str(name), item) for name, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [masked(key, item) for item in cast("Iterable[object]", value)]
+    text = mask_digits(plain_text(str(value)))
+    return text if key == "exception" else _one_line(text)
+
+
+def _one_line(text: str) -> str:
+    """One event is one line, and no value can write to the operator's terminal but as text."""
+    return plain_text(text).replace("\n", "⏎")
+
+
+def mask_digits(text: str) -> str:
+    """`text` with every run of seven or more digits shortened to its last two."""
+    return _LONG_NUMBER.sub(lambda found: f"…{found[0][-2:]}", text)
+
+
+def _json(event: EventDict, **_: object) -> str:
+    return msgspec.json.encode(event).decode()
+
+
+def configure(level: str, format: Format, stream: TextIO) -> LineWriter:
+    """Set up logging for this process, to `stream`; gives back the writer, already flushed at exit."""
+    on_terminal = stream.isatty()
+    console = format == "console" or (format == "auto" and on_terminal)
+    renderer: Processor
+    if console:
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=on_terminal, pad_event_to=20, exception_formatter=structlog.dev.plain_traceback
+        )
+    else:
+        renderer = structlog.processors.JSONRenderer(serializer=_json)
+    writer = LineWriter(stream)
+    atexit.register(writer.close)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            redact,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=lambda *_: writer,
+        cache_logger_on_first_use=False,
+    )
+    return writer
+
+
+def logger() -> FilteringBoundLogger:
+    """The logger of this process, as `configure` set it up."""
+    return cast("FilteringBoundLogger", structlog.get_logger())

@@ -1,0 +1,43 @@
+"""What was said in this conversation before, within a budget of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from actors.messages import HistoryEntry
+from actors.ports import Turn
+from daemon.stores.postgres import Postgres
+
+BYTES_PER_TOKEN = 3
+"""A careful guess for every script: three Latin letters, one and a half Arabic ones, one Chinese sign."""
+
+_MAX_MESSAGES = 100
+
+_SQL = "SELECT sender_type, content FROM majlis_history($1, $2, $3)"
+
+_CUSTOMER = frozenset({"user", "customer", "contact"})
+_BUSINESS = frozenset({"assistant", "ai", "bot", "agent", "human"})
+"""`assistant` is what Majlis writes; the others are what software before it may have written."""
+
+
+async def history(db: Postgres, turn: Turn, max_tokens: int) -> tuple[HistoryEntry, ...]:
+    """The newest messages that fit into `max_tokens`, oldest first, those of the turn's own batch excepted."""
+    rows = await db.fetch(_SQL, turn.id, _MAX_MESSAGES, max_tokens * BYTES_PER_TOKEN)
+    return within(((row["sender_type"] or "", row["content"]) for row in rows), max_tokens)
+
+
+def within(newest_first: Iterable[tuple[str, str]], max_tokens: int) -> tuple[HistoryEntry, ...]:
+    """Pure. The entry that crosses the budget is cut at its end; what is neither side's word is left out."""
+    left = max_tokens * BYTES_PER_TOKEN
+    kept: list[HistoryEntry] = []
+    for sender, text in newest_first:
+        word = sender.strip().lower()
+        if word not in _CUSTOMER and word not in _BUSINESS:
+            continue
+        fitting = text.encode()[:left].decode(errors="ignore")
+        if fitting:
+            kept.append(HistoryEntry("user" if word in _CUSTOMER else "assistant", fitting))
+        left -= len(text.encode())
+        if left <= 0:
+            break
+    return tuple(reversed(kept))

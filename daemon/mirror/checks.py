@@ -1,0 +1,197 @@
+"""Is this Redis as strong as configured, and is it ours? (Law 9: if not, nothing is acknowledged.)
+
+Run before the first acknowledgement and every few seconds after, for settings change at runtime, replicas are
+promoted, and data gets flushed or restored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import msgspec
+
+from actors.errors import MirrorUnavailable
+from daemon.mirror.keys import INSTALL
+from daemon.stores.redis import FORBIDDEN, UNKNOWN_COMMAND, RedisStore, Reply
+
+Durability = Literal["always", "everysec"]
+MINIMUM_VERSION = (6, 2)
+SETTINGS = ("appendfsync", "no-appendfsync-on-rewrite", "maxmemory-policy")
+
+
+class Expected(msgspec.Struct, frozen=True):
+    """What the configuration and the ledger say that Redis must be. `install_id` None: not stamped yet."""
+
+    durability: Durability
+    partitions: int
+    install_id: str | None
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """`word` is stable, for metrics and tests; `text` says in one sentence what is wrong and what to change.
+
+    `seen` False: the setting could not be looked at, so nobody knows whether it is wrong.
+    """
+
+    word: str
+    text: str
+    seen: bool = True
+
+
+class _Facts(msgspec.Struct, frozen=True):
+    info: Mapping[str, str]
+    settings: Mapping[str, str] | None
+    """None: this user may not run CONFIG."""
+    stamp: tuple[str, int] | None
+
+
+async def check_redis(redis: RedisStore, expected: Expected) -> tuple[Problem, ...]:
+    """Everything that is wrong, in one round trip; empty when all is well. Never raises for what Redis does."""
+    try:
+        facts = await _look(redis)
+    except MirrorUnavailable as error:
+        text = f"Redis cannot be used now ({error}): see that it runs, is reachable at redis.url and not overloaded."
+        return (Problem("unavailable", text),)
+    found = (check(facts, expected) for check in CHECKS)
+    return tuple(problem for problem in found if problem is not None)
+
+
+async def _look(redis: RedisStore) -> _Facts:
+    commands = [("INFO",), ("HMGET", INSTALL, "install_id", "partitions")]
+    commands += [("CONFIG", "GET", name) for name in SETTINGS]
+    info, stamp, *settings = await redis.pipeline(commands)
+    for reply in (info, stamp):
+        if isinstance(reply, MirrorUnavailable):
+            raise reply
+    return _Facts(info=_info(info), settings=_settings(settings), stamp=_stamp(stamp))
+
+
+def _info(reply: Reply) -> dict[str, str]:
+    pairs = (line.partition(":") for line in reply.decode().splitlines() if not line.startswith("#"))
+    return {name: value for name, colon, value in pairs if colon}
+
+
+def _settings(replies: list[Reply]) -> dict[str, str] | None:
+    found: dict[str, str] = {}
+    for reply in replies:
+        if isinstance(reply, MirrorUnavailable):
+            if str(reply) in (FORBIDDEN, UNKNOWN_COMMAND):
+                return None
+            raise reply
+        if reply:
+            found[reply[0].decode()] = reply[1].decode()
+    return found
+
+
+def _stamp(reply: Reply) -> tuple[str, int] | None:
+    install_id, partitions = reply
+    return None if install_id is None else (install_id.decode(), int(partitions or 0))
+
+
+def _version(facts: _Facts, expected: Expected) -> Problem | None:
+    version = facts.info.get("redis_version", "0")
+    if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) >= MINIMUM_VERSION:
+        return None
+    return Problem("version", f"Redis {version} is too old: use version 6.2 or newer.")
+
+
+def _loading(facts: _Facts, expected: Expected) -> Problem | None:
+    if facts.info.get("loading", "0") == "0":
+        return None
+    return Problem("loading", "Redis is still loading its data: wait until it has finished.")
+
+
+def _role(facts: _Facts, expected: Expected) -> Problem | None:
+    role = facts.info.get("role", "unknown")
+    if role == "master":
+        return None
+    return Problem("role", f"Redis has the role {role}: point redis.url at the master.")
+
+
+def _appendonly(facts: _Facts, expected: Expected) -> Problem | None:
+    if facts.info.get("aof_enabled") == "1":
+        return None
+    return Problem("appendonly", "Redis keeps no append-only file: set `appendonly yes`.")
+
+
+def _appendfsync(facts: _Facts, expected: Expected) -> Problem | None:
+    if facts.settings is None:
+        text = (
+            f"whether Redis has `appendfsync {expected.durability}` cannot be seen, for CONFIG GET is not allowed: "
+            "allow it (ACL `+config|get`) or see to the setting yourself."
+        )
+        return Problem("appendfsync", text, seen=False)
+    value = facts.settings.get("appendfsync", "unknown")
+    if value in ("always", expected.durability):
+        return None
+    text = (
+        f"Redis has `appendfsync {value}`, weaker than redis.durability: set `appendfsync {expected.durability}`"
+        " in Redis, or lower redis.durability."
+    )
+    return Problem("appendfsync", text)
+
+
+def _rewrite(facts: _Facts, expected: Expected) -> Problem | None:
+    value = (facts.settings or {}).get("no-appendfsync-on-rewrite", "no")
+    if value == "no" or expected.durability != "always":
+        return None
+    text = "Redis does not fsync while it rewrites its append-only file: set `no-appendfsync-on-rewrite no`."
+    return Problem("no_appendfsync_on_rewrite", text)
+
+
+def _eviction(facts: _Facts, expected: Expected) -> Problem | None:
+    value = (facts.settings or {}).get("maxmemory-policy") or facts.info.get("maxmemory_policy", "unknown")
+    if value == "noeviction":
+        return None
+    text = (
+        f"Redis may evict pending messages (`maxmemory-policy {value}`): set `maxmemory-policy noeviction`."
+    )
+    return Problem("eviction", text)
+
+
+def _aof_writes(facts: _Facts, expected: Expected) -> Problem | None:
+    status = facts.info.get("aof_last_write_status", "ok")
+    if status == "ok":
+        return None
+    text = f"Redis failed to write its append-only file (status {status}): see to disk space and permissions there."
+    return Problem("aof_write", text)
+
+
+def _installation(facts: _Facts, expected: Expected) -> Problem | None:
+    if expected.install_id is None:
+        return None
+    if facts.stamp is None:
+        text = (
+            "Redis does not hold the data of this installation (flushed, or another database): restore it or correct"
+            " redis.url; only if the data is lost for good, let Majlis rebuild it from the ledger."
+        )
+        return Problem("install_missing", text)
+    if facts.stamp[0] != expected.install_id:
+        text = "Redis holds the data of another installation: correct redis.url, or postgres.dsn, so that they match."
+        return Problem("install_differs", text)
+    return None
+
+
+def _partitions(facts: _Facts, expected: Expected) -> Problem | None:
+    if facts.stamp is None or facts.stamp[1] == expected.partitions:
+        return None
+    text = (
+        f"Redis was laid out for {facts.stamp[1]} partitions and {expected.partitions} are configured: "
+        f"set partitions to {facts.stamp[1]}; the number is fixed at installation."
+    )
+    return Problem("partitions", text)
+
+
+CHECKS: tuple[Callable[[_Facts, Expected], Problem | None], ...] = (
+    _version,
+    _loading,
+    _role,
+    _appendonly,
+    _appendfsync,
+    _rewrite,
+    _eviction,
+    _aof_writes,
+    _installation,
+    _partitions,
+)

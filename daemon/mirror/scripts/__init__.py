@@ -1,0 +1,25 @@
+"""The Lua scripts: every change to the mirror is one of them, so every change is atomic."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from daemon.stores.redis import Script
+
+_FOLDER = files(__package__)
+_PRELUDE = (_FOLDER / "prelude.lua").read_text(encoding="utf-8")
+
+
+def _load(name: str) -> Script:
+    return Script.of(f"{_PRELUDE}\n{(_FOLDER / f'{name}.lua').read_text(encoding='utf-8')}")
+
+
+APPEND = _load("append")
+FREEZE = _load("freeze")
+DEFER = _load("defer")
+COMMIT = _load("commit")
+FENCE = _load("fence")
+DUE = _load("due")
+LOAD = _load("load")
+STATS = _load("stats")
+INSTALL = _load("install")

@@ -1,0 +1,55 @@
+-- Store one message, once. Any daemon may.
+-- KEYS: msg_queue state seen due active_queues totals
+-- ARGV: conversation, message id, payload, window ms, max messages, max waiting, arrival ms or '', total to count in
+-- Returns { 'new' | 'dup', seq, at, deadline, now, waiting, frozen 0|1 } or { 'full' }
+
+local queue, seen, window = KEYS[1], KEYS[3], tonumber(ARGV[4])
+local now, state = clock(), read(KEYS[2])
+local waiting, frozen = state.waiting, state.batch and 1 or 0
+
+local known = tonumber(redis.call('ZSCORE', seen, ARGV[2]) or nil)
+if known then
+  local entry = redis.call('XRANGE', queue, text(known), text(known))[1]
+  local at = entry and tonumber(entry[2][4]) or known
+  local deadline = waiting > 0 and capped(state.deadline, state.window, now) or now
+  return { 'dup', known, at, deadline, now, waiting, frozen }
+end
+if waiting >= tonumber(ARGV[6]) then
+  return { 'full' }
+end
+
+local seq = math.max(state.seq + 1, now)
+local arrival = tonumber(ARGV[7])
+local at = math.min(arrival or now, now)
+local first, deadline = state.first, state.deadline
+if waiting == 0 then
+  first, deadline, state.window = at, at + window, window
+elseif arrival then
+  first, deadline = math.min(first, at), math.min(deadline, at + window)
+end
+waiting = waiting + 1
+if waiting >= tonumber(ARGV[5]) then
+  deadline = math.min(deadline, now)
+end
+deadline = capped(deadline, state.window, now)
+
+local number = text(seq)
+redis.call('XADD', queue, number .. '-0', 'm', ARGV[3], 'at', text(at))
+redis.call('ZADD', seen, number, ARGV[2])
+redis.call('HINCRBY', KEYS[6], ARGV[8], 1)
+if deadline == state.deadline and first == state.first then
+  redis.call('HSET', KEYS[2], 'seq', number, 'waiting', waiting)
+  return { 'new', seq, at, deadline, now, waiting, frozen }
+end
+redis.call('HSET', KEYS[2], 'seq', number, 'waiting', waiting, 'first', text(first), 'deadline', text(deadline),
+  'window', state.window)
+if frozen == 0 then
+  redis.call('ZADD', KEYS[4], text(deadline), ARGV[1])
+  if waiting == 1 then
+    redis.call('PERSIST', queue)
+    redis.call('PERSIST', KEYS[2])
+    redis.call('PERSIST', seen)
+    redis.call('SADD', KEYS[5], ARGV[1])
+  end
+end
+return { 'new', seq, at, deadline, now, waiting, frozen }

@@ -1,0 +1,40 @@
+-- Freeze the oldest of what waits into a batch, or give back the unfinished batch as it was.
+-- KEYS: msg_queue state due processing_lock
+-- ARGV: conversation, epoch, why, max batch, alarm ms, window ms, max messages
+-- Returns { 'batch', number, lo, hi, why, tries, opened, frozen at, entries } or { 'empty' } or { 'stale' }
+
+if not fenced(KEYS[4], ARGV[2]) then
+  return { 'stale' }
+end
+local queue, now, state = KEYS[1], clock(), read(KEYS[2])
+local alarm = now + tonumber(ARGV[5])
+
+if state.batch then
+  local entries = redis.call('XRANGE', queue, text(state.lo), text(state.hi))
+  redis.call('HDEL', KEYS[2], 'retry_at', 'delay')
+  redis.call('ZADD', KEYS[3], text(alarm), ARGV[1])
+  return { 'batch', state.batch, state.lo, state.hi, state.why, state.tries, state.opened, state.frozen_at, entries }
+end
+if state.waiting == 0 then
+  return { 'empty' }
+end
+
+local entries = redis.call('XRANGE', queue, text(state.done + 1), '+', 'COUNT', ARGV[4])
+local lo, hi = tonumber(string.match(entries[1][1], '^%d+')), tonumber(string.match(entries[#entries][1], '^%d+'))
+local number = math.max((state.number or 0) + 1, now)
+local left, window = state.waiting - #entries, tonumber(ARGV[6])
+local rest = redis.call('XRANGE', queue, text(hi + 1), '+', 'COUNT', 1)[1]
+
+redis.call('HDEL', KEYS[2], 'first', 'deadline', 'window')
+redis.call('HSET', KEYS[2], 'batch', text(number), 'number', text(number), 'lo', text(lo), 'hi', text(hi),
+  'size', #entries, 'why', ARGV[3], 'tries', 0, 'opened', text(state.first), 'frozen_at', text(now), 'waiting', left)
+if rest then
+  local first = tonumber(rest[2][4])
+  local deadline = capped(first + window, window, now)
+  if left >= tonumber(ARGV[7]) then
+    deadline = math.min(deadline, now)
+  end
+  redis.call('HSET', KEYS[2], 'first', text(first), 'deadline', text(deadline), 'window', window)
+end
+redis.call('ZADD', KEYS[3], text(alarm), ARGV[1])
+return { 'batch', number, lo, hi, ARGV[3], 0, state.first, now, entries }

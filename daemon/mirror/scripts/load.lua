@@ -1,0 +1,5 @@
+-- One conversation as it stands. Reads only.
+-- KEYS: msg_queue state
+-- Returns a snapshot
+
+return snapshot(KEYS[1], read(KEYS[2]), clock())

@@ -1,0 +1,49 @@
+-- Stands before every script. All times are milliseconds of this Redis' clock.
+--
+-- Laws of the scripts:
+--   1. Everything is checked before the first write; there is no pcall round a write. A script happens whole or not.
+--   2. Sequence numbers and batch numbers are max(last + 1, now): they grow even when the clock steps back or the
+--      state was lost, they are never used twice, and being time-like they serve as stream ids and as scores.
+--   3. With Redis full, append must be refused whole (its first write allocates), all the rest must work: their first
+--      write frees, and after a first write Redis lets a script finish.
+--   4. A batch is frozen if and only if the state has `batch`.
+
+local function clock()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local function read(key)
+  local flat, state = redis.call('HGETALL', key), {}
+  for i = 1, #flat, 2 do
+    state[flat[i]] = tonumber(flat[i + 1]) or flat[i + 1]
+  end
+  state.seq, state.done, state.waiting = state.seq or 0, state.done or 0, state.waiting or 0
+  return state
+end
+
+local function fenced(lock, epoch)
+  return redis.call('HGET', lock, 'epoch') == epoch
+end
+
+-- A stored time is never further away than it was when it was stored, wherever the clock went since.
+local function capped(at, length, now)
+  return math.min(at, now + (length or 0))
+end
+
+-- { now, deadline or 0, frozen 0|1, retry_at or 0, entries waiting }
+local function snapshot(queue, state, now)
+  local deadline, retry_at, entries = 0, 0, {}
+  if state.waiting > 0 then
+    deadline = capped(state.deadline, state.window, now)
+    entries = redis.call('XRANGE', queue, text((state.hi or state.done) + 1), '+')
+  end
+  if state.retry_at then
+    retry_at = capped(state.retry_at, state.delay, now)
+  end
+  return { now, deadline, state.batch and 1 or 0, retry_at, entries }
+end

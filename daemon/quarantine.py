@@ -1,0 +1,85 @@
+"""Keeps the newest payloads that could not be read, for an operator to look at.
+
+Keys and tokens are blotted out before anything is written. The folder and the files are for the daemon's user
+alone. Nothing here fails or holds up a request: an error goes to a callback, and a disk that does not answer
+within `_STORE_SECONDS` loses the copy, counted in `dropped`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import trio
+
+_STORE_SECONDS = 1.0
+_SECRET = re.compile(
+    rb"(?i)((?:api[-_ ]?key|authorization|token|secret|password|jwt)[\w-]*\\?[\"']?\s*[:=]\s*)"
+    rb"(\\?\"(?:\\.|[^\"\\])*\"?|'[^']*'?|(?:bearer\s+)?[^\s,;&}\]]+)"
+)
+_REDACTED = rb'\1"[redacted]"'
+_NOT_A_WORD = re.compile(r"[^a-z0-9_]+")
+
+
+class Quarantine:
+    """At most `max_files` files of at most `max_file_bytes` each in `directory`; the oldest go first."""
+
+    def __init__(
+        self,
+        directory: Path,
+        on_error: Callable[[OSError], None],
+        max_files: int = 100,
+        max_file_bytes: int = 64 * 1024,
+    ) -> None:
+        self.stored = 0
+        self.dropped = 0
+        self._directory = directory
+        self._on_error = on_error
+        self._max_files = max_files
+        self._max_file_bytes = max_file_bytes
+        self._limiter = trio.CapacityLimiter(1)  # one writer, so that pruning sees every file
+
+    async def store(self, body: bytes, reason: str) -> None:
+        """Keep `body`. Raises nothing."""
+        with trio.move_on_after(_STORE_SECONDS) as scope:
+            try:
+                await trio.to_thread.run_sync(
+                    self._write, body, reason, abandon_on_cancel=True, limiter=self._limiter
+                )
+                self.stored += 1
+            except OSError as error:
+                self.dropped += 1
+                self._on_error(error)
+        if scope.cancelled_caught:
+            self.dropped += 1
+
+    def _write(self, body: bytes, reason: str) -> None:
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._directory.chmod(0o700)
+        word = _NOT_A_WORD.sub("_", reason.lower())[:40]
+        path = self._directory / f"{time.time_ns():020d}-{word}.payload"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(redact(body[: self._max_file_bytes])[: self._max_file_bytes])
+        except OSError:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
+        self._prune()
+
+    def _prune(self) -> None:
+        for path in sorted(self._directory.glob("*.payload"))[: -self._max_files]:
+            path.unlink(missing_ok=True)
+
+
+def redact(body: bytes) -> bytes:
+    """`body` with the value of everything that looks like a key or token blotted out, be it JSON or not.
+
+    NUL bytes go too: without them a body in UTF-16 is read by the same pattern.
+    """
+    return _SECRET.sub(_REDACTED, body.replace(b"\0", b""))

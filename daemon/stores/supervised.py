@@ -1,0 +1,149 @@
+"""Keeps one server alive: waited for until it answers, healed when it dies, stopped with the daemon.
+
+The first start succeeds or raises; every later death is healed, for ever, with a growing pause.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import trio
+
+from daemon.stores.child import (
+    STOP_LIMIT_SECONDS,
+    Server,
+    exit_of,
+    last_words,
+    spawn,
+    stop,
+    take_lock,
+    why_ended,
+)
+from daemon.stores.places import EmbeddedStoreError
+
+OnEvent = Callable[[str, Mapping[str, object]], None]
+
+SILENCE_SECONDS = 60.0  # a server that shows no sign of life while it starts is given up
+START_SECONDS = 1800.0  # one that does show signs may load a large log or recover as long
+FIRST_BACKOFF_SECONDS = 0.1
+MAX_BACKOFF_SECONDS = 5.0
+HEALTHY_SECONDS = 30.0  # a server that lived as long starts with the first backoff again
+PROGRESS_SECONDS = 5.0
+LOG_CHECK_SECONDS = 60.0
+MAX_LOG_BYTES = 4 * 1024 * 1024
+
+_PROBE_EVERY_SECONDS = 0.02
+
+
+class Supervised:
+    """One server under supervision."""
+
+    def __init__(self, server: Server, on_event: OnEvent) -> None:
+        self._server = server
+        self._on_event = on_event
+        self._was_ready = False
+        self.pid: int | None = None
+        """The process id while the server lives; None between a death and the next start."""
+
+    async def run(self, first_ready: Callable[[], None]) -> None:
+        """Keep the server alive until cancelled, then stop it, within a bound.
+
+        `first_ready` is called once, when the server first answers.
+
+        Raises:
+          EmbeddedStoreError: the first start failed.
+        """
+        backoff_seconds = FIRST_BACKOFF_SECONDS
+        while True:
+            began = trio.current_time()
+            try:
+                reason = await self._live(first_ready)
+            except (EmbeddedStoreError, OSError) as error:
+                if not self._was_ready:
+                    raise as_store_error(self._server.name, error) from error
+                reason = str(error)
+            if trio.current_time() - began > HEALTHY_SECONDS:
+                backoff_seconds = FIRST_BACKOFF_SECONDS
+            self._tell("store_died", reason=reason, restart_in_seconds=backoff_seconds)
+            await trio.sleep(backoff_seconds)
+            backoff_seconds = min(backoff_seconds * 2, MAX_BACKOFF_SECONDS)
+
+    async def _live(self, first_ready: Callable[[], None]) -> str:
+        """One life of the server; returns why it ended."""
+        server = self._server
+        lock = await take_lock(server.lock_path, server.name)
+        try:
+            server.prepare()
+            bound_log(server.log_path)
+            process = spawn(server, lock)
+        finally:
+            os.close(lock)  # from here on the server itself holds it
+        self.pid = process.pid
+        try:
+            await self._until_ready(process)
+            self._tell("store_ready", pid=process.pid)
+            if not self._was_ready:
+                self._was_ready = True
+                first_ready()
+            while process.poll() is None:
+                with trio.move_on_after(LOG_CHECK_SECONDS):
+                    await exit_of(process)
+                bound_log(server.log_path)
+            return why_ended(process.returncode)
+        finally:
+            with trio.move_on_after(STOP_LIMIT_SECONDS, shield=True):
+                await self._stop(process)
+            self.pid = None
+
+    async def _until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        name, log_path = self._server.name, self._server.log_path
+        began = heard = told = trio.current_time()
+        while True:
+            if process.poll() is not None:
+                raise EmbeddedStoreError(f"{name} {why_ended(process.returncode)}{last_words(log_path)}")
+            sign = await self._server.probe(process.pid)
+            now = trio.current_time()
+            if sign == "ready":
+                return
+            if sign == "starting":
+                heard = now
+            if now - heard > SILENCE_SECONDS or now - began > START_SECONDS:
+                raise EmbeddedStoreError(
+                    f"{name} did not become ready in {now - began:.0f} s{last_words(log_path)}"
+                )
+            if now - told > PROGRESS_SECONDS:
+                told = now
+                self._tell("store_waiting", sign=sign, waited_seconds=round(now - began, 1))
+            await trio.sleep(_PROBE_EVERY_SECONDS)
+
+    async def _stop(self, process: subprocess.Popen[bytes]) -> None:
+        if process.poll() is not None:
+            return
+        last_signal = await stop(process, self._server.stop_signals)
+        if process.returncode is None:
+            self._tell("store_stuck", pid=process.pid)
+        else:
+            self._tell("store_stopped", signal=last_signal.name)
+
+    def _tell(self, event: str, **fields: object) -> None:
+        self._on_event(event, {"store": self._server.name, **fields})
+
+
+def bound_log(log_path: Path) -> None:
+    """Keep a log and its predecessor within `MAX_LOG_BYTES` each; the writer appends and does not notice."""
+    with suppress(OSError):  # a log that cannot be turned over must not take a store down
+        if log_path.stat().st_size > MAX_LOG_BYTES:
+            shutil.copyfile(log_path, log_path.with_suffix(".log.1"))
+            os.truncate(log_path, 0)
+
+
+def as_store_error(name: str, error: Exception) -> EmbeddedStoreError:
+    """The error of a first start in the words of this package."""
+    if isinstance(error, EmbeddedStoreError):
+        return error
+    return EmbeddedStoreError(f"{name} cannot be started: {error}")

@@ -1,0 +1,82 @@
+"""What every gateway keeps to, whatever stands behind it (`actors.ports.Gateway`)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from actors.identity import Conversation
+from actors.outcome import CannotTell, Found, NotFound, NotSent, Sent
+from actors.ports import Gateway
+from daemon.gateways.console import ConsoleGateway
+from daemon.gateways.evolution import EvolutionGateway
+from daemon.gateways.router import BoundedGateway, RoutedGateway
+from daemon.http_client import HttpClient
+from tests.support.gateway_server import FakeEvolution
+
+GUEST = Conversation("demo", "5511900001095")
+
+Delivered = Callable[[str], int]
+"""How often a text was seen at the other end."""
+
+
+@pytest.fixture(params=["console", "evolution", "routed"])
+async def gateway(
+    request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> AsyncIterator[tuple[Gateway, Delivered]]:
+    if request.param == "console":
+
+        def printed(text: str) -> int:
+            return capsys.readouterr().out.count(text)
+
+        yield ConsoleGateway(), printed
+        return
+    with FakeEvolution().running() as server:
+        async with HttpClient() as http:
+            evolution = EvolutionGateway(
+                http, base_url=server.url, api_key=server.api_key, timeout_seconds=5.0
+            )
+            if request.param == "routed":
+                routed = RoutedGateway(ConsoleGateway(), {"demo": BoundedGateway(evolution)})
+                yield routed, lambda text: server.texts().count(text)
+            else:
+                yield evolution, lambda text: server.texts().count(text)
+
+
+async def test_what_is_sent_arrives_once(gateway: tuple[Gateway, Delivered]) -> None:
+    """I6: a proven send is exactly one message."""
+    sender, delivered = gateway
+    assert isinstance(await sender.send(GUEST, "مرحبا"), Sent)
+    assert delivered("مرحبا") == 1
+
+
+@pytest.mark.parametrize("text", ["", "\x00", "\ud800", "x" * 60_000, "a\nb", "\u202eabc", "{}", "😀"])
+async def test_any_text_has_an_outcome(gateway: tuple[Gateway, Delivered], text: str) -> None:
+    """I6, I14: `send` never raises for the text."""
+    sender, _ = gateway
+    assert isinstance(await sender.send(GUEST, text), Sent | NotSent)
+
+
+@pytest.mark.parametrize("contact", ["5511900001095", "168500006331@lid"])
+async def test_evidence_binds_the_send_or_says_that_there_is_none(
+    gateway: tuple[Gateway, Delivered], contact: str
+) -> None:
+    """I6: found under the id that the send told; an id is empty only where nothing can be looked up."""
+    sender, _ = gateway
+    guest, since_ms = Conversation("demo", contact), int(time.time() * 1000)
+    sent = await sender.send(guest, "hello")
+    assert isinstance(sent, Sent)
+    evidence = await sender.find(guest, "hello", since_ms, frozenset())
+    assert evidence == (Found(sent.message_id) if sent.message_id else CannotTell())
+
+
+async def test_what_was_not_sent_is_not_found(gateway: tuple[Gateway, Delivered]) -> None:
+    """I6: no evidence is made up: neither for other words nor for a message that is bound already."""
+    sender, _ = gateway
+    sent = await sender.send(GUEST, "hello")
+    assert isinstance(sent, Sent)
+    assert isinstance(await sender.find(GUEST, "other words", 0, frozenset()), NotFound | CannotTell)
+    known = frozenset({sent.message_id})
+    assert isinstance(await sender.find(GUEST, "hello", 0, known), NotFound | CannotTell)

@@ -1,0 +1,209 @@
+"""What every ledger promises to the turn: the fake of the other tests and Postgres pass the same tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import cast
+
+import pytest
+import trio
+
+from actors.errors import StaleEpoch, TurnFailed
+from actors.identity import Conversation
+from actors.messages import Answer
+from actors.outcome import NotSent, Sent, Unknown
+from actors.ports import Ledger, Lookups, Turn
+from tests.support.ledgers import DEMO, LID, PHONE, batch, open_world
+from tests.support.memory import MemoryLedger
+
+ANSWER = Answer("one two", "rehearsal", "model", 3, 2)
+
+
+@dataclass
+class Subject:
+    ledger: Ledger
+    lookups: Lookups
+    epoch: int
+    take_over: Callable[[], Awaitable[object]]
+
+    async def answered(self, *parts: str) -> Turn:
+        turn = await self.ledger.begin(batch("hello"), self.epoch)
+        return await self.ledger.answer(turn, self.epoch, ANSWER, parts)
+
+    async def again(self) -> Turn:
+        """The turn of `answered` as a daemon finds it after a restart."""
+        return await self.ledger.begin(batch("hello"), self.epoch)
+
+    async def send(self, turn: Turn, part: int) -> None:
+        await self.ledger.claim(turn, self.epoch, part, False)
+        await self.ledger.settle(turn, self.epoch, part, Sent(f"gateway-{turn.id}-{part}"))
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def dsn(request: pytest.FixtureRequest) -> str:
+    return "" if request.param == "memory" else cast(str, request.getfixturevalue("fresh_postgres_dsn"))
+
+
+@pytest.fixture
+async def subject(dsn: str) -> AsyncIterator[Subject]:
+    if dsn:
+        async with open_world(dsn) as world:
+            yield Subject(world.ledger, world.lookups, world.epoch, world.take_over)
+        return
+    memory = MemoryLedger()
+
+    async def take_over() -> None:
+        await trio.lowlevel.checkpoint()
+        memory.epoch += 1
+
+    yield Subject(memory, memory, memory.epoch, take_over)
+
+
+async def test_a_begun_turn_is_found_again(subject: Subject) -> None:
+    """I3: a frozen batch has one turn, however often it is begun."""
+    first = await subject.ledger.begin(batch("hello", "there"), subject.epoch)
+    assert first.state == "started"
+    assert first.conversation_id is not None
+    assert await subject.ledger.begin(batch("hello", "there"), subject.epoch) == first
+    assert (await subject.ledger.begin(batch("more", number=2), subject.epoch)).id != first.id
+
+
+async def test_the_first_answer_stands(subject: Subject) -> None:
+    """I6: what was stored is what is sent; a second answer is not."""
+    turn = await subject.answered("one", "two")
+    assert [(part.number, part.text, part.state) for part in turn.parts] == [
+        (0, "one", "pending"),
+        (1, "two", "pending"),
+    ]
+    again = await subject.ledger.answer(turn, subject.epoch, Answer("other", "x"), ["other"])
+    assert again == turn
+    assert (await subject.again()).parts == turn.parts
+
+
+async def test_parts_are_claimed_in_order_and_once(subject: Subject) -> None:
+    """I4, I6: no part starts before the earlier ones are settled; a claimed part is not claimed again."""
+    turn = await subject.answered("one", "two")
+    with pytest.raises(TurnFailed, match="claim_conflict"):
+        await subject.ledger.claim(turn, subject.epoch, 1, False)
+    await subject.ledger.claim(turn, subject.epoch, 0, False)
+    with pytest.raises(TurnFailed, match="claim_conflict"):
+        await subject.ledger.claim(turn, subject.epoch, 0, False)
+    assert (await subject.again()).parts[0].claimed_at_ms is not None
+    await subject.ledger.settle(turn, subject.epoch, 0, Sent("g1"))
+    with pytest.raises(TurnFailed, match="claim_conflict"):
+        await subject.ledger.claim(turn, subject.epoch, 0, False)
+    await subject.ledger.claim(turn, subject.epoch, 1, False)
+    assert [part.state for part in (await subject.again()).parts] == ["sent", "sending"]
+
+
+async def test_a_part_that_was_not_sent_may_be_claimed_again(subject: Subject) -> None:
+    turn = await subject.answered("one")
+    await subject.ledger.claim(turn, subject.epoch, 0, False)
+    await subject.ledger.settle(turn, subject.epoch, 0, NotSent("connection_closed", "hold"))
+    assert (await subject.again()).parts[0].state == "pending"
+    await subject.send(turn, 0)
+    assert (await subject.again()).parts[0].state == "sent"
+
+
+@pytest.mark.parametrize("settled", [True, False], ids=["unknown", "interrupted"])
+async def test_an_unresolved_send_is_repeated_at_most_once(subject: Subject, settled: bool) -> None:
+    """I6: at most one blind resend, also when the daemon died between claim and settlement."""
+    turn = await subject.answered("one")
+    await subject.ledger.claim(turn, subject.epoch, 0, False)
+    if settled:
+        await subject.ledger.settle(turn, subject.epoch, 0, Unknown("timeout"))
+    with pytest.raises(TurnFailed, match="claim_conflict"):
+        await subject.ledger.claim(turn, subject.epoch, 0, False)
+    await subject.ledger.claim(turn, subject.epoch, 0, True)
+    assert (await subject.again()).parts[0].resends == 1
+    await subject.ledger.settle(turn, subject.epoch, 0, Unknown("timeout"))
+    with pytest.raises(TurnFailed, match="claim_conflict"):
+        await subject.ledger.claim(turn, subject.epoch, 0, True)
+
+
+async def test_a_send_that_the_gateway_admits_is_never_repeated(subject: Subject) -> None:
+    """I6: the gateway's own words show that the message left."""
+    turn = await subject.answered("one")
+    await subject.ledger.claim(turn, subject.epoch, 0, False)
+    await subject.ledger.settle(turn, subject.epoch, 0, Unknown("stored_not", may_resend=False))
+    part = (await subject.again()).parts[0]
+    assert (part.state, part.may_resend) == ("unknown", False)
+    with pytest.raises(TurnFailed, match="claim_conflict"):
+        await subject.ledger.claim(turn, subject.epoch, 0, True)
+    await subject.ledger.settle(turn, subject.epoch, 0, Sent(""))
+    assert (await subject.again()).parts[0].state == "sent"
+
+
+async def test_each_end_is_told_again(subject: Subject) -> None:
+    """I2: a turn that has ended is found ended."""
+    for number, (end, state) in enumerate(
+        [("finish", "done"), ("duplicate", "suppressed"), ("moved", "moved"), ("bury", "dead")], start=1
+    ):
+        turn = await subject.ledger.begin(batch("hello", number=number), subject.epoch)
+        for _ in range(2):
+            if end == "finish":
+                turn = await subject.ledger.answer(turn, subject.epoch, ANSWER, [])
+                await subject.ledger.finish(turn, subject.epoch)
+            elif end == "bury":
+                await subject.ledger.bury(turn, subject.epoch, "garbage", "three times")
+            else:
+                await subject.ledger.suppress(turn, subject.epoch, end)
+        assert (await subject.ledger.begin(batch("hello", number=number), subject.epoch)).state == state
+
+
+@pytest.mark.parametrize("step", ["begin", "answer", "claim", "settle", "finish", "suppress", "bury"])
+async def test_no_step_under_a_stale_epoch(subject: Subject, step: str) -> None:
+    """I5: after a takeover the old owner changes nothing, at any step."""
+    turn = await subject.answered("one", "two")
+    await subject.send(turn, 0)
+    before = await subject.again()
+    old = subject.epoch
+    await subject.take_over()
+    ledger = subject.ledger
+    steps: dict[str, Callable[[], Awaitable[object]]] = {
+        "begin": lambda: ledger.begin(batch("late", number=2), old),
+        "answer": lambda: ledger.answer(turn, old, ANSWER, ["late"]),
+        "claim": lambda: ledger.claim(turn, old, 1, False),
+        "settle": lambda: ledger.settle(turn, old, 1, Sent("late")),
+        "finish": lambda: ledger.finish(turn, old),
+        "suppress": lambda: ledger.suppress(turn, old, "duplicate"),
+        "bury": lambda: ledger.bury(turn, old, "late", ""),
+    }
+    with pytest.raises(StaleEpoch):
+        await steps[step]()
+    subject.epoch = old + 1
+    assert await subject.again() == before
+
+
+async def test_an_unknown_instance_ends_by_rule(subject: Subject) -> None:
+    nobody = batch("hello", conversation=Conversation("nobody", PHONE))
+    turn = await subject.ledger.begin(nobody, subject.epoch)
+    assert (turn.rule, turn.conversation_id) == ("unknown_instance", None)
+    await subject.ledger.suppress(turn, subject.epoch, turn.rule)
+    assert (await subject.ledger.begin(nobody, subject.epoch)).state == "suppressed"
+
+
+async def test_a_linked_lid_moves_to_its_phone(subject: Subject) -> None:
+    """Fault 39: the same person under two identities has one conversation."""
+    of_lid = batch("hello", conversation=Conversation("demo", LID))
+    await subject.ledger.link("demo", LID, PHONE)
+    await subject.ledger.link("demo", LID, PHONE)
+    turn = await subject.ledger.begin(of_lid, subject.epoch)
+    assert (turn.moved_to, turn.state) == (PHONE, "started")
+    await subject.ledger.suppress(turn, subject.epoch, "moved")
+    again = await subject.ledger.begin(of_lid, subject.epoch)
+    assert (again.moved_to, again.state) == (PHONE, "moved")
+
+
+async def test_a_text_answered_before_is_a_duplicate(subject: Subject) -> None:
+    first = await subject.answered("one")
+    assert not await subject.lookups.is_duplicate(first, batch("hello"))
+    await subject.send(first, 0)
+    await subject.ledger.finish(first, subject.epoch)
+    second = batch("hello", number=2)
+    turn = await subject.ledger.begin(second, subject.epoch)
+    assert await subject.lookups.is_duplicate(turn, second)
+    elsewhere = batch("hello", conversation=DEMO._replace(contact="5511900000002"))
+    turn = await subject.ledger.begin(elsewhere, subject.epoch)
+    assert not await subject.lookups.is_duplicate(turn, elsewhere)

@@ -1,0 +1,524 @@
+"""What the mirror promises, shown on fakeredis and on a real Redis by the same tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+
+from actors.errors import ConversationFull, MirrorUnavailable, StaleEpoch
+from actors.identity import Conversation
+from actors.messages import Batch, Message, Receipt, WindowPolicy
+from daemon.mirror.group_commit import Append
+from daemon.mirror.keys import place
+from daemon.mirror.mirror import RedisMirror
+from daemon.mirror.survey import Survey
+from daemon.stores.redis import RedisStore
+from tests.support.mirrors import PARTITIONS, fake_store, fenced_mirror, message, real_store
+
+POLICY = WindowPolicy(window_seconds=8.0, max_messages=5, max_batch_messages=50, max_waiting_messages=1000)
+TALK = message(0).conversation
+WINDOW_MS = 8000
+
+
+@pytest.fixture(params=["fakeredis", "redis"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[RedisStore]:
+    if request.param == "fakeredis":
+        async with fake_store() as fake:
+            yield fake
+    else:
+        async with real_store(request.getfixturevalue("fresh_redis_url")) as real:
+            yield real
+
+
+@pytest.fixture
+async def mirror(store: RedisStore) -> RedisMirror:
+    return await fenced_mirror(store)
+
+
+async def append(mirror: RedisMirror, *numbers: int) -> None:
+    for number in numbers:
+        await mirror.append(message(number), POLICY)
+
+
+async def freeze(mirror: RedisMirror, policy: WindowPolicy = POLICY) -> Batch:
+    batch = await mirror.freeze(TALK, 1, "timeout", policy)
+    assert batch is not None
+    return batch
+
+
+def ids(messages: tuple[Message, ...]) -> list[str]:
+    return [one.id for one in messages]
+
+
+async def ttl(store: RedisStore, key: str) -> int:
+    answer: int = await store.command("PTTL", key)
+    return answer
+
+
+async def set_state(store: RedisStore, **fields: int) -> None:
+    pairs = [part for name, value in fields.items() for part in (name, value)]
+    await store.command("HSET", place(TALK, PARTITIONS).own.state, *pairs)
+
+
+# --- append ---
+
+
+async def test_the_first_message_arms_the_window_and_the_next_leaves_it(mirror: RedisMirror) -> None:
+    """I7: the deadline counts from the first waiting message."""
+    first = await mirror.append(message(1), POLICY)
+    second = await mirror.append(message(2), POLICY)
+
+    assert not first.duplicate
+    assert first.deadline_ms == first.at_ms + WINDOW_MS
+    assert second.deadline_ms == first.deadline_ms
+    assert (first.waiting, second.waiting) == (1, 2)
+    assert second.seq > first.seq
+
+
+async def test_the_last_message_of_a_full_window_makes_it_due_at_once(mirror: RedisMirror) -> None:
+    """I7: five messages are answered without waiting."""
+    await append(mirror, 1, 2, 3, 4)
+    assert await mirror.due(dict.fromkeys(range(PARTITIONS), 1)) == []
+
+    fifth = await mirror.append(message(5), POLICY)
+
+    assert fifth.deadline_ms <= fifth.now_ms
+    assert await mirror.due(dict.fromkeys(range(PARTITIONS), 1)) == [TALK]
+
+
+async def test_a_repeated_message_is_stored_once(mirror: RedisMirror) -> None:
+    """I1: a retry after a lost answer finds its message, under the same number."""
+    original = await mirror.append(message(1), POLICY)
+    await append(mirror, 2)
+    again = await mirror.append(message(1), POLICY)
+
+    assert again.duplicate
+    assert (again.seq, again.at_ms, again.deadline_ms) == (original.seq, original.at_ms, original.deadline_ms)
+    assert again.waiting == 2
+    assert len((await mirror.load(TALK)).waiting) == 2
+
+
+async def test_a_repeat_is_known_in_a_batch_and_after_its_end(mirror: RedisMirror) -> None:
+    """I1, I3: a message answered already is not answered again."""
+    original = await mirror.append(message(1), POLICY)
+    batch = await freeze(mirror)
+    in_flight = await mirror.append(message(1), POLICY)
+    await mirror.commit(TALK, 1, batch, "answered", POLICY)
+    ended = await mirror.append(message(1), POLICY)
+
+    assert [in_flight.duplicate, ended.duplicate] == [True, True]
+    assert [in_flight.seq, ended.seq] == [original.seq, original.seq]
+    assert in_flight.frozen
+    assert ended.waiting == 0
+    assert (await mirror.load(TALK)).waiting == ()
+
+
+async def test_a_full_conversation_refuses_and_stores_nothing(store: RedisStore, mirror: RedisMirror) -> None:
+    """I8: what may wait is bounded; a repeat of a stored message is still answered."""
+    narrow = WindowPolicy(max_waiting_messages=2)
+    await mirror.append(message(1), narrow)
+    await mirror.append(message(2), narrow)
+
+    with pytest.raises(ConversationFull):
+        await mirror.append(message(3), narrow)
+
+    assert (await mirror.append(message(2), narrow)).duplicate
+    assert ids(tuple(entry.message for entry in (await mirror.load(TALK)).waiting)) == ["M1", "M2"]
+    assert (await Survey(store, mirror).totals(range(PARTITIONS))).acknowledged == 2
+
+
+async def test_one_refusal_leaves_the_rest_of_its_group(mirror: RedisMirror) -> None:
+    """I9: a full conversation does not touch the others stored in the same round trip."""
+    narrow = WindowPolicy(max_waiting_messages=1)
+    group = [(message(1), narrow), (message(2), narrow), (message(3, contact="5522"), narrow)]
+    outcomes = await mirror.append_group([Append(*one) for one in group])
+
+    assert [isinstance(outcome, ConversationFull) for outcome in outcomes] == [False, True, False]
+
+
+@pytest.mark.parametrize("field", ["instance", "contact", "id", "text"])
+async def test_text_that_cannot_be_encoded_fails_alone(mirror: RedisMirror, field: str) -> None:
+    """I9, I11: a lone surrogate hinders nobody else in its group, and is not quoted."""
+    poison = msgspec.structs.replace(message(2), **{field: "secret \ud800"})
+    before, refused, after = await mirror.append_group(
+        [Append(one, POLICY) for one in (message(1), poison, message(3))]
+    )
+
+    assert isinstance(before, Receipt)
+    assert isinstance(after, Receipt)
+    assert isinstance(refused, ValueError)
+    assert "secret" not in repr(refused)
+    assert [entry.message.id for entry in (await mirror.load(TALK)).waiting] == ["M1", "M3"]
+    with pytest.raises(ValueError, match="not valid Unicode"):
+        await mirror.append(poison, POLICY)
+
+
+async def test_pending_data_never_expires_and_ended_data_does(store: RedisStore, mirror: RedisMirror) -> None:
+    """I2: nothing ages out while it is pending, also when the conversation lay idle before."""
+    keys = place(TALK, PARTITIONS).own
+    for number in (1, 2):
+        await append(mirror, number)
+        assert [await ttl(store, key) for key in (keys.queue, keys.state, keys.seen)] == [-1, -1, -1]
+        batch = await freeze(mirror)
+        assert [await ttl(store, key) for key in (keys.queue, keys.state, keys.seen)] == [-1, -1, -1]
+        await mirror.commit(TALK, 1, batch, "answered", POLICY)
+        queue, state, seen = [await ttl(store, key) for key in (keys.queue, keys.state, keys.seen)]
+        assert 0 < queue <= 300_000
+        assert 300_000 < state <= 48 * 3_600_000
+        assert 300_000 < seen <= 48 * 3_600_000
+        for key in (keys.stats, keys.status):
+            assert 0 < await ttl(store, key) <= 3_600_000
+
+
+async def test_numbers_grow_though_the_clock_steps_back(store: RedisStore, mirror: RedisMirror) -> None:
+    """I3: a sequence number and a batch number are never used twice."""
+    ahead = (await mirror.append(message(1), POLICY)).now_ms + 3_600_000
+    await set_state(store, seq=ahead, number=ahead)
+    await freeze(mirror)
+
+    assert (await mirror.append(message(2), POLICY)).seq == ahead + 1
+    assert (await freeze(mirror)).number == ahead + 1
+
+
+async def test_numbers_grow_though_the_state_was_lost(store: RedisStore, mirror: RedisMirror) -> None:
+    """I3: time-like numbers need no memory."""
+    first = await mirror.append(message(1), POLICY)
+    batch = await freeze(mirror)
+    await mirror.commit(TALK, 1, batch, "answered", POLICY)
+    await store.command("DEL", place(TALK, PARTITIONS).own.state)
+
+    assert (await mirror.append(message(2), POLICY)).seq > first.seq
+    assert (await freeze(mirror)).number > batch.number
+
+
+async def test_a_stored_deadline_is_never_further_away_than_the_window(
+    store: RedisStore, mirror: RedisMirror
+) -> None:
+    """I7: a clock that stepped back an hour delays nobody by an hour."""
+    await append(mirror, 1)
+    far = (await mirror.load(TALK)).now_ms + 3_600_000
+    await set_state(store, deadline=far)
+
+    loaded = await mirror.load(TALK)
+    assert loaded.deadline_ms is not None
+    assert loaded.deadline_ms <= loaded.now_ms + WINDOW_MS
+
+    batch = await freeze(mirror)
+    await mirror.defer(TALK, 1, batch.number, 2.0, burn=True)
+    await set_state(store, retry_at=far)
+    loaded = await mirror.load(TALK)
+    assert loaded.retry_at_ms is not None
+    assert loaded.retry_at_ms <= loaded.now_ms + 2000
+
+
+async def test_names_cannot_break_out_of_their_keys(store: RedisStore, mirror: RedisMirror) -> None:
+    """I11: braces, colons, slashes and NUL in user text change no key's meaning; Arabic passes whole."""
+    hostile = Message(
+        instance="{p000}:}*{ مطعم/x", contact="5:5\x00/..%2F", id="}{:\r\n\x00م", text="أهلاً\r\n$5", sent_at=1
+    )
+    await mirror.append(hostile, POLICY)
+    keys = [key.decode() for key in await store.command("KEYS", "*")]
+
+    assert all(key.count("{") == 1 and key.count("}") == 1 for key in keys)
+    assert (await mirror.append(hostile, POLICY)).duplicate
+    snapshots = await Survey(store, mirror).recover(range(PARTITIONS))
+    assert [one.conversation for one in snapshots] == [Conversation(hostile.instance, hostile.contact)]
+    assert snapshots[0].waiting[0].message == hostile
+
+
+# --- freeze ---
+
+
+async def test_a_frozen_batch_never_changes(mirror: RedisMirror) -> None:
+    """I3: whatever arrives and however often it is asked for, the batch is the same."""
+    await append(mirror, 1, 2, 3)
+    batch = await freeze(mirror)
+    await append(mirror, 4, 5, 6, 7, 8, 9)
+
+    assert await mirror.freeze(TALK, 1, "drain", WindowPolicy(max_batch_messages=1)) == batch
+    assert ids(batch.messages) == ["M1", "M2", "M3"]
+    assert batch.why == "timeout"
+    assert (batch.lo, batch.hi) == (batch.entries[0].seq, batch.entries[-1].seq)
+    assert batch.opened_at_ms == batch.entries[0].at_ms
+
+
+async def test_nothing_waits_nothing_freezes(mirror: RedisMirror) -> None:
+    """I3: an empty batch does not exist."""
+    assert await mirror.freeze(TALK, 1, "flush", POLICY) is None
+    await append(mirror, 1)
+    await mirror.commit(TALK, 1, await freeze(mirror), "answered", POLICY)
+    assert await mirror.freeze(TALK, 1, "flush", POLICY) is None
+
+
+async def test_what_a_batch_cannot_take_is_the_next_batch(mirror: RedisMirror) -> None:
+    """I3, I7: batches are contiguous; the remainder has the window of its own first message."""
+    small = WindowPolicy(max_batch_messages=2)
+    await append(mirror, 1, 2, 3, 4)
+    batch = await freeze(mirror, small)
+    rest = await mirror.load(TALK)
+
+    assert ids(batch.messages) == ["M1", "M2"]
+    assert [entry.message.id for entry in rest.waiting] == ["M3", "M4"]
+    assert rest.deadline_ms == rest.waiting[0].at_ms + WINDOW_MS
+
+    await mirror.commit(TALK, 1, batch, "answered", small)
+    following = await freeze(mirror, small)
+    assert ids(following.messages) == ["M3", "M4"]
+    assert following.lo > batch.hi
+    assert following.number > batch.number
+
+
+async def test_a_remainder_that_fills_a_window_is_due_at_once(mirror: RedisMirror) -> None:
+    """I7: five left behind wait no longer."""
+    await append(mirror, *range(8))
+    await freeze(mirror, WindowPolicy(max_batch_messages=3))
+    rest = await mirror.load(TALK)
+
+    assert rest.deadline_ms is not None
+    assert rest.deadline_ms <= rest.now_ms
+
+
+async def test_a_message_during_the_turn_is_in_the_next_batch(mirror: RedisMirror) -> None:
+    """I3: its window runs meanwhile, from its own arrival, and the commit hands it back."""
+    await append(mirror, 1)
+    batch = await freeze(mirror)
+    late = await mirror.append(message(2), POLICY)
+    after = await mirror.commit(TALK, 1, batch, "answered", POLICY)
+
+    assert late.frozen
+    assert late.waiting == 1
+    assert late.deadline_ms == late.at_ms + WINDOW_MS
+    assert [entry.message.id for entry in after.waiting] == ["M2"]
+    assert after.deadline_ms == late.deadline_ms
+    assert not after.frozen
+
+
+async def test_a_damaged_entry_stays_in_its_room(store: RedisStore, mirror: RedisMirror) -> None:
+    """I14: it hinders no recovery, is not answered in part, and is seen when its batch is frozen."""
+    await append(mirror, 1, 2)
+    keys = place(TALK, PARTITIONS).own
+    (identity, _), *_ = await store.command("XRANGE", keys.queue, "-", "+")
+    last = int(identity.partition(b"-")[0]) + 10_000
+    await store.command("XADD", keys.queue, f"{last}-0", "m", b"\xff{", "at", 1)
+    await set_state(store, seq=last, waiting=3)
+
+    assert len((await mirror.load(TALK)).waiting) == 2
+    with pytest.raises(MirrorUnavailable, match="unreadable_entry"):
+        await mirror.freeze(TALK, 1, "timeout", POLICY)
+
+
+# --- defer ---
+
+
+async def test_a_deferred_batch_counts_its_tries_and_names_its_time(mirror: RedisMirror) -> None:
+    """I10: a batch that waits for a retry always has an alarm."""
+    await append(mirror, 1)
+    batch = await freeze(mirror)
+    await mirror.defer(TALK, 1, batch.number, 3.0, burn=True)
+    deferred = await mirror.load(TALK)
+    await mirror.defer(TALK, 1, batch.number, 0.0, burn=False)
+
+    assert deferred.frozen
+    assert deferred.retry_at_ms is not None
+    assert deferred.now_ms < deferred.retry_at_ms <= deferred.now_ms + 3000
+    assert await mirror.due(dict.fromkeys(range(PARTITIONS), 1)) == [TALK]
+
+    again = await freeze(mirror)
+    assert again.tries == 1
+    assert (again.number, again.lo, again.hi, again.entries) == (
+        batch.number,
+        batch.lo,
+        batch.hi,
+        batch.entries,
+    )
+    assert (await mirror.load(TALK)).retry_at_ms is None
+    assert await mirror.due(dict.fromkeys(range(PARTITIONS), 1)) == []
+
+
+async def test_a_batch_that_ended_is_not_deferred(mirror: RedisMirror) -> None:
+    """I3: a late defer touches neither the ended batch nor the next."""
+    await append(mirror, 1)
+    batch = await freeze(mirror)
+    await mirror.commit(TALK, 1, batch, "answered", POLICY)
+    await append(mirror, 2)
+    following = await freeze(mirror)
+    await mirror.defer(TALK, 1, batch.number, 60.0, burn=True)
+
+    assert await freeze(mirror) == following
+
+
+# --- commit ---
+
+
+async def test_commit_is_idempotent(store: RedisStore, mirror: RedisMirror) -> None:
+    """I2, I3: repeated, also when the next batch is frozen already, it changes and counts nothing."""
+    survey = Survey(store, mirror)
+    await append(mirror, 1, 2)
+    batch = await freeze(mirror)
+    await append(mirror, 3)
+    once = await mirror.commit(TALK, 1, batch, "answered", POLICY)
+    twice = await mirror.commit(TALK, 1, batch, "answered", POLICY)
+    following = await freeze(mirror)
+    await mirror.commit(TALK, 1, batch, "dead", POLICY)
+
+    assert once.waiting == twice.waiting
+    assert await freeze(mirror) == following
+    totals = await survey.totals(range(PARTITIONS))
+    assert (totals.acknowledged, totals.answered, totals.dead, totals.pending) == (3, 2, 0, 1)
+
+
+async def test_processed_entries_are_trimmed_and_pending_ones_never(
+    store: RedisStore, mirror: RedisMirror
+) -> None:
+    """I2, I8: only what is processed and older than five minutes goes."""
+    keys = place(TALK, PARTITIONS).own
+    old = (await mirror.load(TALK)).now_ms - 400_000
+    for offset in range(4):
+        payload = b'{"instance":"demo","contact":"5511999","id":"M%d","text":"t","sent_at":1}' % offset
+        await store.command("XADD", keys.queue, f"{old + offset}-0", "m", payload, "at", old + offset)
+        await store.command("ZADD", keys.seen, old + offset - 72 * 3_600_000, f"M{offset}")
+    await set_state(store, seq=old + 3, waiting=4, first=old, deadline=old, window=WINDOW_MS)
+    batch = await freeze(mirror, WindowPolicy(max_batch_messages=2))
+    await mirror.commit(TALK, 1, batch, "answered", POLICY)
+
+    left = await store.command("XRANGE", keys.queue, "-", "+")
+    assert [entry[0] for entry in left] == [b"%d-0" % (old + 2), b"%d-0" % (old + 3)]
+
+
+async def test_ids_of_pending_messages_are_never_forgotten(store: RedisStore, mirror: RedisMirror) -> None:
+    """I1: ids are forgotten by age after their message was processed, and by no clock before."""
+    keys = place(TALK, PARTITIONS).own
+    await append(mirror, 1, 2, 3)
+    batch = await freeze(mirror, WindowPolicy(max_batch_messages=1))
+    await store.command("ZADD", keys.seen, 5, "ancient")
+    await mirror.commit(TALK, 1, batch, "answered", POLICY)
+
+    known = await store.command("ZRANGE", keys.seen, 0, -1)
+    assert known == [b"M1", b"M2", b"M3"]
+
+
+async def test_a_moved_message_keeps_its_arrival_and_is_counted_once(
+    store: RedisStore, mirror: RedisMirror
+) -> None:
+    """I2, I7: behind its LID it was acknowledged already, and it has waited already."""
+    survey = Survey(store, mirror)
+    lid = message(1, contact="77@lid")
+    arrived = await mirror.append(lid, POLICY)
+    batch = await mirror.freeze(lid.conversation, 1, "flush", POLICY)
+    assert batch is not None
+    here = await mirror.append(message(2), POLICY)
+    moved = await mirror.append(message(1), POLICY, at_ms=arrived.at_ms)
+    repeated = await mirror.append(message(1), POLICY, at_ms=arrived.at_ms)
+    await mirror.commit(lid.conversation, 1, batch, "moved", POLICY)
+
+    assert moved.at_ms == arrived.at_ms
+    assert moved.deadline_ms == arrived.at_ms + WINDOW_MS <= here.deadline_ms
+    assert repeated.duplicate
+    totals = await survey.totals(range(PARTITIONS))
+    assert (totals.acknowledged, totals.moved_in, totals.moved_out, totals.pending) == (2, 1, 1, 2)
+    pending = await survey.pending(range(PARTITIONS))
+    assert (pending.waiting, pending.frozen, pending.oldest_at_ms) == (2, 0, arrived.at_ms)
+
+
+# --- epochs ---
+
+
+async def test_only_the_epoch_that_holds_may_act(mirror: RedisMirror) -> None:
+    """I5: an owner that was replaced changes nothing; neither does one that never was."""
+    await append(mirror, 1)
+    batch = await freeze(mirror)
+    await mirror.fence(dict.fromkeys(range(PARTITIONS), 2), "other")
+    before = await mirror.load(TALK)
+
+    for epoch in (1, 3):
+        with pytest.raises(StaleEpoch):
+            await mirror.freeze(TALK, epoch, "timeout", POLICY)
+        with pytest.raises(StaleEpoch):
+            await mirror.defer(TALK, epoch, batch.number, 5.0, burn=True)
+        with pytest.raises(StaleEpoch):
+            await mirror.commit(TALK, epoch, batch, "answered", POLICY)
+        assert await mirror.due(dict.fromkeys(range(PARTITIONS), epoch)) == []
+
+    after = await mirror.load(TALK)
+    assert (after.waiting, after.frozen, after.retry_at_ms) == (
+        before.waiting,
+        before.frozen,
+        before.retry_at_ms,
+    )
+    assert await mirror.freeze(TALK, 2, "timeout", POLICY) == batch
+
+
+async def test_an_older_epoch_cannot_take_a_partition(mirror: RedisMirror) -> None:
+    """I5: epochs only grow; the same owner may take its own again."""
+    await mirror.fence({3: 7}, "new")
+
+    assert await mirror.fence({2: 1, 3: 6}, "old") == {3}
+    assert await mirror.fence({3: 7}, "new") == frozenset()
+
+
+async def test_a_flushed_redis_lets_nobody_act(store: RedisStore, mirror: RedisMirror) -> None:
+    """I5, I15: with the lock gone nothing may be frozen, until the partition is fenced anew."""
+    await append(mirror, 1)
+    await store.command("FLUSHALL")
+    with pytest.raises(StaleEpoch):
+        await mirror.freeze(TALK, 1, "timeout", POLICY)
+
+
+# --- many ---
+
+
+async def test_due_is_bounded_for_each_partition(mirror: RedisMirror) -> None:
+    """I8, I10: a crowd is taken in portions."""
+    flush = WindowPolicy(window_seconds=0.0)
+    for number in range(40):
+        await mirror.append(message(number, contact=str(number)), flush)
+    epochs = dict.fromkeys(range(PARTITIONS), 1)
+
+    assert len(await mirror.due(epochs, limit=1)) == PARTITIONS
+    assert len(set(await mirror.due(epochs, limit=100))) == 40
+
+
+async def test_recovery_finds_all_that_is_pending(store: RedisStore, mirror: RedisMirror) -> None:
+    """I2, I7: open windows with their deadlines, frozen batches, and nothing that has ended."""
+    receipts = {}
+    for number in range(1200):
+        one = message(number, contact=str(number))
+        receipts[one.conversation] = await mirror.append(one, POLICY)
+    ended, frozen = Conversation("demo", "7"), Conversation("demo", "8")
+    for conversation in (ended, frozen):
+        batch = await mirror.freeze(conversation, 1, "timeout", POLICY)
+        assert batch is not None
+        if conversation == ended:
+            await mirror.commit(conversation, 1, batch, "suppressed", POLICY)
+    found = {one.conversation: one for one in await Survey(store, mirror).recover(range(PARTITIONS))}
+
+    assert found.keys() == receipts.keys() - {ended}
+    assert found.pop(frozen).frozen
+    for conversation, snapshot in found.items():
+        assert snapshot.deadline_ms == receipts[conversation].deadline_ms
+        assert [entry.seq for entry in snapshot.waiting] == [receipts[conversation].seq]
+
+
+async def test_the_stamp_of_an_installation_is_never_changed(store: RedisStore, mirror: RedisMirror) -> None:
+    """I15: two installations cannot share one Redis unnoticed."""
+    survey = Survey(store, mirror)
+    first = await survey.install(PARTITIONS)
+
+    assert await survey.install(PARTITIONS * 2, "another") == first
+    await store.command("FLUSHALL")
+    assert (await survey.install(PARTITIONS, "rebuilt")).install_id == "rebuilt"
+
+
+async def test_scripts_that_redis_forgot_are_loaded_again(store: RedisStore, mirror: RedisMirror) -> None:
+    """I1: after a restart or failover the first append finds no scripts and is stored all the same."""
+    await append(mirror, 1)
+    await store.command("SCRIPT", "FLUSH")
+    outcomes = await mirror.append_group([Append(message(number), POLICY) for number in range(1, 4)])
+
+    assert [isinstance(outcome, Receipt) and outcome.duplicate for outcome in outcomes] == [
+        True,
+        False,
+        False,
+    ]

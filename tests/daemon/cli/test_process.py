@@ -1,0 +1,81 @@
+"""run, migrate and doctor hand the settings to the composition root, and end as it says."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import daemon
+from actors.errors import LedgerUnavailable
+from daemon.admin import Check, DoctorReport
+from daemon.config import Settings
+from tests.daemon.cli.conftest import Typed
+
+
+class Composed:
+    """The composition root as the command line sees it."""
+
+    def __init__(self) -> None:
+        self.settings: list[Settings] = []
+        self.applied: Sequence[str] = ()
+        self.fails: Exception | None = None
+
+    def run(self, settings: Settings) -> int:
+        self.settings.append(settings)
+        if self.fails is not None:
+            raise self.fails
+        return 0
+
+    def migrate(self, settings: Settings) -> Sequence[str]:
+        self.settings.append(settings)
+        return self.applied
+
+    def doctor(self, settings: Settings) -> DoctorReport:
+        self.settings.append(settings)
+        return DoctorReport(checks=[Check(name="redis", state="problem", detail="away", advice="start it")])
+
+
+@pytest.fixture
+def composed(monkeypatch: pytest.MonkeyPatch) -> Composed:
+    made = Composed()
+    monkeypatch.setattr(daemon, "compose", made, raising=False)
+    monkeypatch.setitem(sys.modules, "daemon.compose", made)
+    return made
+
+
+def test_run_gets_file_and_set_together(composed: Composed, majlis: Typed, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("drain_seconds: 3\nturn: {max_tries: 1}")
+    done = majlis("run", "--config", "own.yaml", "--set", "turn.max_tries=7", "--json")
+    (settings,) = composed.settings
+    assert (done.status, settings.drain_seconds, settings.turn.max_tries) == (0, 3.0, 7)
+    assert settings.log.format == "json"
+
+
+def test_run_that_cannot_start_ends_with_its_sentence(composed: Composed, majlis: Typed) -> None:
+    composed.fails = LedgerUnavailable("postgres refuses the password; set postgres.dsn")
+    done = majlis("run")
+    assert (done.status, done.err) == (1, "majlis: postgres refuses the password; set postgres.dsn\n")
+
+
+def test_bad_settings_never_reach_the_composition_root(composed: Composed, majlis: Typed) -> None:
+    done = majlis("run", "--set", "drain_seconds=soon")
+    assert done.status == 2 and "drain_seconds: must be a number; it is 'soon' (from --set)" in done.err
+    assert composed.settings == []
+
+
+def test_migrate_says_what_it_applied(composed: Composed, majlis: Typed) -> None:
+    assert majlis("migrate").out == "nothing to do: the tables are up to date\n"
+    composed.applied = ("0001_first", "0002_second")
+    assert majlis("migrate").out == "applied 0001_first\napplied 0002_second\n"
+    assert json.loads(majlis("migrate", "--json").out) == {"applied": ["0001_first", "0002_second"]}
+
+
+def test_doctor_looks_for_itself_when_no_daemon_runs(composed: Composed, majlis: Typed) -> None:
+    done = majlis("doctor")
+    assert done.status == 1 and "→ start it" in done.out
+    assert done.err == "majlis is not running; this was checked from here\n"
+    assert json.loads(majlis("doctor", "--json").out)["from_daemon"] is False

@@ -1,0 +1,121 @@
+"""Which gateway sends, and how many calls run at once."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from actors.errors import GatewayHeld
+from actors.identity import Conversation
+from actors.outcome import Evidence, NotFound, NotSent, SendOutcome, Sent
+from actors.ports import Gateway
+from daemon.gateways.router import MAX_WAIT_SECONDS, BoundedGateway, RoutedGateway
+
+
+class HeldGateway:
+    """Holds every call until it is released, and counts."""
+
+    def __init__(self) -> None:
+        self.release = trio.Event()
+        self.calls = 0
+        self.running = 0
+        self.most = 0
+
+    async def send(self, conversation: Conversation, text: str) -> SendOutcome:
+        await self._call()
+        return Sent(text)
+
+    async def find(
+        self, conversation: Conversation, text: str, since_ms: int, known_ids: frozenset[str]
+    ) -> Evidence:
+        await self._call()
+        return NotFound()
+
+    async def _call(self) -> None:
+        self.calls += 1
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            await self.release.wait()
+        finally:
+            self.running -= 1
+
+
+def guest(instance: str = "demo") -> Conversation:
+    return Conversation(instance, "5511900001095")
+
+
+async def test_an_instances_own_gateway_is_used_else_the_default() -> None:
+    own, default = HeldGateway(), HeldGateway()
+    router: Gateway = RoutedGateway(default, {"demo": own})
+    own.release.set()
+    default.release.set()
+    await router.send(guest("demo"), "a")
+    assert (own.calls, default.calls) == (1, 0)
+    await router.find(guest("demo"), "a", 0, frozenset())
+    assert (own.calls, default.calls) == (2, 0)
+    await router.send(guest("other"), "b")
+    await router.find(guest("other"), "b", 0, frozenset())
+    assert (own.calls, default.calls) == (2, 2)
+
+
+async def test_a_gateway_is_asked_by_so_many_at_once_and_no_more(autojump_clock: MockClock) -> None:
+    """I8: the rest is answered "not sent, hold" within a bounded wait."""
+    held = HeldGateway()
+    bounded = BoundedGateway(held, max_concurrent_calls=3, max_concurrent_calls_per_instance=2)
+    outcomes: list[SendOutcome] = []
+
+    async def send(instance: str) -> None:
+        outcomes.append(await bounded.send(guest(instance), "hello"))
+
+    async with trio.open_nursery() as nursery:
+        for instance in ("a", "a", "b", "b", "c"):
+            nursery.start_soon(send, instance)
+        await trio.sleep(MAX_WAIT_SECONDS + 1)
+        assert outcomes == [NotSent("gateway_busy", "hold")] * 2
+        held.release.set()
+    assert held.most == 3
+    assert outcomes.count(Sent("hello")) == 3
+
+
+async def test_one_instance_leaves_places_for_the_others(autojump_clock: MockClock) -> None:
+    """I9: an instance whose calls hang fills its own places only."""
+    held = HeldGateway()
+    bounded = BoundedGateway(held, max_concurrent_calls=3, max_concurrent_calls_per_instance=2)
+    async with trio.open_nursery() as nursery:
+        for _ in range(10):
+            nursery.start_soon(bounded.send, guest("flood"), "hello")
+        await wait_all_tasks_blocked()
+        assert held.running == 2
+        nursery.start_soon(bounded.send, guest("other"), "hello")
+        await wait_all_tasks_blocked()
+        assert held.running == 3
+        held.release.set()
+
+
+async def test_a_lookup_that_finds_no_place_is_held_and_not_absence(autojump_clock: MockClock) -> None:
+    """I6."""
+    held = HeldGateway()
+    bounded = BoundedGateway(held, max_concurrent_calls=1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bounded.send, guest(), "hello")
+        await wait_all_tasks_blocked()
+        with pytest.raises(GatewayHeld):
+            await bounded.find(guest(), "hello", 0, frozenset())
+        held.release.set()
+        assert await bounded.find(guest(), "hello", 0, frozenset()) == NotFound()
+
+
+async def test_a_place_is_given_back_by_a_cancelled_call(autojump_clock: MockClock) -> None:
+    """I8: neither one that runs nor one that waits keeps a place."""
+    held = HeldGateway()
+    bounded = BoundedGateway(held, max_concurrent_calls=1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bounded.send, guest(), "runs")
+        nursery.start_soon(bounded.send, guest("other"), "waits")
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    held.release.set()
+    assert await bounded.send(guest(), "hello") == Sent("hello")
+    assert await bounded.send(guest("other"), "hello") == Sent("hello")

@@ -1,0 +1,402 @@
+"""The steps of a turn in Postgres: what they write, and that every one may be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+import trio
+import trio_asyncio
+
+from actors.errors import StaleEpoch
+from actors.identity import Conversation
+from actors.messages import Answer
+from actors.outcome import NotSent, Sent, Unknown
+from actors.ports import Turn
+from daemon.ledger import PostgresLedger, Records
+from daemon.stores.postgres import LedgerError
+from tests.support.ledgers import (
+    DEMO,
+    LID,
+    PARTITIONS,
+    PHONE,
+    LedgerWorld,
+    batch,
+    open_postgres,
+    open_world,
+    prepare,
+    until,
+)
+from tests.support.pg_proxy import PostgresProxy
+
+ANSWER = Answer("one two", "rehearsal", "model", 3, 2)
+OF_LID = Conversation("demo", LID)
+UUID_TABLES = """
+    CREATE TABLE whatsapp_instances (
+        id uuid PRIMARY KEY DEFAULT gen_random_uuid(), instance_name varchar(80) NOT NULL UNIQUE, colour text);
+    CREATE TABLE whatsapp_conversations (
+        id uuid PRIMARY KEY, instance_id uuid NOT NULL REFERENCES whatsapp_instances, user_phone varchar(40) NOT NULL,
+        status varchar(20) CHECK (status IN ('active', 'inactive', 'closed')), last_activity timestamp,
+        conversation_data json, shop text DEFAULT 'main', UNIQUE (instance_id, user_phone));
+    CREATE TABLE whatsapp_messages (
+        id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+        conversation_id uuid NOT NULL REFERENCES whatsapp_conversations,
+        sender_type varchar(20) CHECK (sender_type IN ('user', 'assistant')), content text,
+        message_id varchar(80) UNIQUE, created_at timestamp DEFAULT now());
+    INSERT INTO whatsapp_instances (instance_name) VALUES ('demo');
+    INSERT INTO whatsapp_conversations
+        SELECT gen_random_uuid(), id, '+5511900000001', 'inactive', now() - interval '1 day', '{"k": 1}'
+        FROM whatsapp_instances;
+    INSERT INTO whatsapp_messages (conversation_id, sender_type, content, message_id, created_at)
+        SELECT id, 'user', 'before', 'old', now() - interval '1 day' FROM whatsapp_conversations;
+"""
+
+
+@pytest.fixture
+async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(fresh_postgres_dsn) as world:
+        yield world
+
+
+async def complete(world: LedgerWorld, turn: Turn, *parts: str) -> None:
+    turn = await world.ledger.answer(turn, world.epoch, ANSWER, parts)
+    for part in turn.parts:
+        await world.ledger.claim(turn, world.epoch, part.number, False)
+        await world.ledger.settle(turn, world.epoch, part.number, Sent(f"g{turn.id}.{part.number}"))
+    await world.ledger.finish(turn, world.epoch)
+
+
+async def test_a_whole_turn_is_written_once(world: LedgerWorld) -> None:
+    for _ in range(2):
+        turn = await world.ledger.begin(batch("hello", "there"), 1)
+        assert await world.messages() == [("user", "hello"), ("user", "there")]
+    await complete(world, turn, "one", "two")
+    await world.ledger.finish(turn, 1)
+    assert await world.messages() == [
+        ("user", "hello"),
+        ("user", "there"),
+        ("assistant", "one"),
+        ("assistant", "two"),
+    ]
+    [interaction] = await world.rows(
+        "SELECT user_phone, user_message, metadata ->> 'model' AS model FROM whatsapp_ai_interactions"
+    )
+    assert interaction == {"user_phone": PHONE, "user_message": "hello\nthere", "model": "model"}
+    assert await world.ledger.gateway_ids(turn) == {f"g{turn.id}.0", f"g{turn.id}.1"}
+    assert await world.records.counts() == {"done": 1}
+
+
+async def test_two_daemons_make_one_conversation(world: LedgerWorld) -> None:
+    """Two batches of one contact, begun at the same moment: one conversation row."""
+    turns: list[Turn] = []
+
+    async def begin(number: int) -> None:
+        turns.append(await world.ledger.begin(batch("hello", number=number), 1))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(1, 9):
+            nursery.start_soon(begin, number)
+    assert len({turn.conversation_id for turn in turns}) == 1
+    assert len({turn.id for turn in turns}) == 8
+    assert len(await world.rows("SELECT FROM whatsapp_conversations")) == 1
+
+
+async def test_the_same_batch_begun_at_once_is_one_turn(world: LedgerWorld) -> None:
+    """I3"""
+    turns: list[Turn] = []
+
+    async def begin() -> None:
+        turns.append(await world.ledger.begin(batch("hello"), 1))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(6):
+            nursery.start_soon(begin)
+    assert len({turn.id for turn in turns}) == 1
+    assert len(await world.messages()) == 1
+
+
+async def test_a_reused_batch_number_is_another_turn(world: LedgerWorld) -> None:
+    """I2, fault 23: a mirror that lost its memory counts anew; its new messages are not taken for answered ones."""
+    old = await world.ledger.begin(batch("hello", "there", id_prefix="a"), 1)
+    await complete(world, old, "one")
+    new = await world.ledger.begin(batch("other", id_prefix="b"), 1)
+    assert new.id != old.id
+    assert new.state == "started"
+    assert (await world.ledger.begin(batch("other", id_prefix="b"), 1)).id == new.id
+    assert (await world.ledger.begin(batch("hello", "there", id_prefix="a"), 1)).id == old.id
+    # A failover that lost the tail of the batch: what is left of it was answered.
+    assert (await world.ledger.begin(batch("hello", id_prefix="a"), 1)).id == old.id
+
+
+@pytest.mark.parametrize("step", ["begin", "answer", "claim", "settle", "finish", "suppress", "bury", "link"])
+async def test_a_commit_whose_answer_was_lost_is_repeated(fresh_postgres_dsn: str, step: str) -> None:
+    """Fault 29, I3, I6: the step succeeds, and happened once."""
+    proxy = PostgresProxy(fresh_postgres_dsn)
+    async with trio_asyncio.open_loop(), trio.open_nursery() as nursery:
+        await nursery.start(proxy.serve)
+        async with open_postgres(fresh_postgres_dsn) as direct, open_postgres(proxy.dsn, 1) as db:
+            world = await prepare(direct)
+            turn = await world.ledger.begin(batch("hello"), 1)
+            if step in ("claim", "settle", "finish"):
+                turn = await world.ledger.answer(turn, 1, ANSWER, ["one"])
+            if step in ("settle", "finish"):
+                await world.ledger.claim(turn, 1, 0, False)
+            if step == "finish":
+                await world.ledger.settle(turn, 1, 0, Sent("g"))
+            ledger = PostgresLedger(db, PARTITIONS)
+            steps: dict[str, Callable[[], Awaitable[object]]] = {
+                "begin": lambda: ledger.begin(batch("hello", number=2), 1),
+                "answer": lambda: ledger.answer(turn, 1, ANSWER, ["one"]),
+                "claim": lambda: ledger.claim(turn, 1, 0, False),
+                "settle": lambda: ledger.settle(turn, 1, 0, NotSent("connection_closed", "retry")),
+                "finish": lambda: ledger.finish(turn, 1),
+                "suppress": lambda: ledger.suppress(turn, 1, "duplicate"),
+                "bury": lambda: ledger.bury(turn, 1, "garbage", ""),
+                "link": lambda: ledger.link("demo", LID, PHONE),
+            }
+            proxy.lose_answers = 1
+            await steps[step]()
+            assert proxy.lose_answers == 0
+            counted = await direct.fetch(
+                "SELECT (SELECT count(*) FROM majlis_outbox) + (SELECT count(*) FROM majlis_dead_letters)"
+                " + (SELECT count(*) FROM whatsapp_ai_interactions) + (SELECT count(*) FROM majlis_identities) AS n"
+            )
+            assert counted == [{"n": {"begin": 0, "suppress": 0, "finish": 2}.get(step, 1)}]
+        nursery.cancel_scope.cancel()
+
+
+async def test_each_step_is_one_round_trip(fresh_postgres_dsn: str) -> None:
+    proxy = PostgresProxy(fresh_postgres_dsn)
+    async with trio_asyncio.open_loop(), trio.open_nursery() as nursery:
+        await nursery.start(proxy.serve)
+        async with open_postgres(proxy.dsn, 1) as db:
+            world = await prepare(db)
+            await complete(world, await world.ledger.begin(batch("warm"), 1), "one")
+            before = proxy.round_trips
+            await complete(world, await world.ledger.begin(batch("hello", number=2), 1), "one")
+            assert proxy.round_trips - before == 5
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_step_waits_for_a_takeover_in_progress(world: LedgerWorld) -> None:
+    """I5: no step slips between the check of the epoch and the takeover's commit."""
+    async with world.db.session() as other, trio.open_nursery() as nursery:
+        await other.run("BEGIN; UPDATE majlis_partitions SET epoch = epoch + 1")
+
+        async def begin() -> None:
+            with pytest.raises(StaleEpoch):
+                await world.ledger.begin(batch("hello"), 1)
+
+        nursery.start_soon(begin)
+        await until(
+            world.db,
+            "SELECT true FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()",
+        )
+        await other.run("COMMIT")
+    assert await world.messages() == []
+
+
+async def test_a_stuck_step_does_not_hold_up_a_renewal(world: LedgerWorld) -> None:
+    """I9: a turn behind somebody's lock keeps its partition's row, and the renewal passes all the same."""
+    async with world.db.session() as other:
+        await other.run(f"BEGIN; SELECT majlis_fence({DEMO.partition(PARTITIONS)}, 1)")
+        await world.db.fetch("UPDATE majlis_partitions SET until = now()")
+        await other.run("ROLLBACK")
+
+
+async def test_an_inactive_conversation_becomes_active(world: LedgerWorld) -> None:
+    turn = await world.ledger.begin(batch("hello"), 1)
+    await world.rows("UPDATE whatsapp_conversations SET status = 'inactive'")
+    again = await world.ledger.begin(batch("again", number=2), 1)
+    assert again.conversation_id == turn.conversation_id
+    [row] = await world.rows(
+        "SELECT status, conversation_data #>> '{context,reactivated}' AS reactivated"
+        " FROM whatsapp_conversations"
+    )
+    assert row == {"status": "active", "reactivated": "true"}
+
+
+@pytest.mark.parametrize("switch", ["instance", "ai_config"])
+async def test_an_inactive_instance_ends_by_rule(world: LedgerWorld, switch: str) -> None:
+    if switch == "instance":
+        await world.rows("UPDATE whatsapp_instances SET is_active = false")
+    else:
+        await world.rows(
+            "INSERT INTO whatsapp_ai_config (whatsapp_instance_id, is_active)"
+            " SELECT id, false FROM whatsapp_instances"
+        )
+    turn = await world.ledger.begin(batch("hello"), 1)
+    assert (turn.rule, turn.conversation_id) == ("inactive_instance", None)
+    assert await world.messages() == []
+    await world.rows("UPDATE whatsapp_instances SET is_active = true")
+    await world.rows(
+        "INSERT INTO whatsapp_ai_config (whatsapp_instance_id) SELECT id FROM whatsapp_instances"
+    )
+    assert (await world.ledger.begin(batch("hello", number=2), 1)).rule == ""
+
+
+async def test_a_lid_conversation_becomes_the_phones(world: LedgerWorld) -> None:
+    """Fault 39: the phone number is told later; what was said under the LID is its history."""
+    first = await world.ledger.begin(batch("hello", conversation=OF_LID), 1)
+    second = await world.ledger.begin(batch("it is me", lid=LID), 1)
+    assert second.conversation_id == first.conversation_id
+    assert len(await world.rows("SELECT FROM whatsapp_conversations")) == 1
+    third = await world.ledger.begin(batch("again", number=2, conversation=OF_LID), 1)
+    assert (third.moved_to, third.conversation_id) == (PHONE, None)
+    assert await world.messages() == [("user", "hello"), ("user", "it is me")]
+
+
+async def test_two_conversations_of_one_person_become_one(world: LedgerWorld) -> None:
+    """Fault 39: both exist; messages and turns go over to the phone's, whose evidence then covers both."""
+    of_lid = await world.ledger.begin(batch("from lid", conversation=OF_LID), 1)
+    await complete(world, of_lid, "answer")
+    of_phone = await world.ledger.begin(batch("from phone"), 1)
+    await world.ledger.link("demo", LID, PHONE)
+    rows = await world.rows("SELECT DISTINCT conversation_id::text FROM whatsapp_messages")
+    assert [row["conversation_id"] for row in rows] == [of_phone.conversation_id]
+    assert await world.ledger.gateway_ids(of_phone) == {f"g{of_lid.id}.0"}
+    statuses = await world.rows("SELECT user_phone, status FROM whatsapp_conversations ORDER BY id")
+    assert [row["status"] for row in statuses] == ["inactive", "active"]
+
+
+async def test_proof_of_a_send_stands(world: LedgerWorld) -> None:
+    """I6"""
+    turn = await world.ledger.answer(await world.ledger.begin(batch("hello"), 1), 1, ANSWER, ["one"])
+    await world.ledger.claim(turn, 1, 0, False)
+    await world.ledger.settle(turn, 1, 0, Sent("g1"))
+    for later in (NotSent("connection_closed", "retry"), Unknown("timeout"), Sent("g2")):
+        await world.ledger.settle(turn, 1, 0, later)
+    assert await world.ledger.gateway_ids(turn) == {"g1"}
+
+
+async def test_evidence_is_looked_for_since_the_first_claim(world: LedgerWorld) -> None:
+    """I6: a resend does not hide that the first send may have arrived; a disproved send does start anew."""
+    turn = await world.ledger.answer(await world.ledger.begin(batch("hello"), 1), 1, ANSWER, ["one"])
+
+    async def claimed(resend: bool) -> int | None:
+        await world.ledger.claim(turn, 1, 0, resend)
+        return (await world.ledger.begin(batch("hello"), 1)).parts[0].claimed_at_ms
+
+    first = await claimed(False)
+    await world.rows("UPDATE majlis_outbox SET claimed_at = claimed_at - interval '1 minute'")
+    await world.ledger.settle(turn, 1, 0, NotSent("connection_closed", "retry"))
+    second = await claimed(False)
+    assert first and second and second >= first
+    await world.ledger.settle(turn, 1, 0, Unknown("timeout"))
+    assert await claimed(True) == second
+    await world.ledger.settle(turn, 1, 0, NotSent("connection_closed", "retry"))
+    assert await claimed(False) == second
+
+
+async def test_steps_out_of_order_are_refused(world: LedgerWorld) -> None:
+    """I2, I6: an end is an end; an unsent part is not finished over, a sent one not suppressed."""
+    turn = await world.ledger.begin(batch("hello"), 1)
+    with pytest.raises(LedgerError, match="MJ003"):
+        await world.ledger.finish(turn, 1)
+    turn = await world.ledger.answer(turn, 1, ANSWER, ["one"])
+    with pytest.raises(LedgerError, match="MJ003"):
+        await world.ledger.settle(turn, 1, 0, Unknown("timeout"))
+    await world.ledger.claim(turn, 1, 0, False)
+    for step in (world.ledger.finish(turn, 1), world.ledger.suppress(turn, 1, "duplicate")):
+        with pytest.raises(LedgerError, match="MJ003"):
+            await step
+    await world.ledger.settle(turn, 1, 0, Sent("g"))
+    await world.ledger.finish(turn, 1)
+    for step in (world.ledger.suppress(turn, 1, "duplicate"), world.ledger.bury(turn, 1, "x", "")):
+        with pytest.raises(LedgerError, match="MJ003"):
+            await step
+
+
+async def test_a_dead_letter_tells_what_the_customer_saw(world: LedgerWorld) -> None:
+    """I2"""
+    turn = await world.ledger.answer(
+        await world.ledger.begin(batch("hello"), 1), 1, ANSWER, ["one", "two", "three"]
+    )
+    await world.ledger.claim(turn, 1, 0, False)
+    await world.ledger.settle(turn, 1, 0, Sent("g"))
+    await world.ledger.claim(turn, 1, 1, False)
+    await world.ledger.bury(turn, 1, "send_unresolved", "timeout")
+    await world.ledger.bury(turn, 1, "again", "")
+    [letter] = await world.records.dead_letters()
+    assert (letter.reason, letter.detail) == (
+        "send_unresolved",
+        "timeout; parts: 1 sent, 1 unknown, 3 in all",
+    )
+    assert await world.messages() == [("user", "hello"), ("assistant", "one")]
+
+
+async def test_what_postgres_cannot_hold_is_replaced(world: LedgerWorld) -> None:
+    """I14, fault 34: NUL and lone surrogates do not make a batch poisonous."""
+    poison = batch("a\x00b", "c\ud83dd", "\\u0000")
+    turn = await world.ledger.begin(poison, 1)
+    assert await world.ledger.begin(poison, 1) == turn
+    assert [text for _, text in await world.messages()] == ["a\ufffdb", "c\ufffdd", "\\u0000"]
+    turn = await world.ledger.answer(turn, 1, Answer("x\x00", "p"), ["x\x00", "🙂\ud800"])
+    assert [part.text for part in turn.parts] == ["x\ufffd", "🙂\ufffd"]
+    await world.ledger.bury(turn, 1, "r\x00", "d\udfff")
+    assert not await world.lookups.is_duplicate(turn, poison)
+
+
+async def test_a_deleted_conversation_does_not_stop_the_turn(world: LedgerWorld) -> None:
+    turn = await world.ledger.begin(batch("hello"), 1)
+    await world.rows("DELETE FROM whatsapp_messages")
+    await world.rows("DELETE FROM whatsapp_conversations")
+    await complete(world, turn, "one")
+    assert await world.records.counts() == {"done": 1}
+    assert await world.messages() == []
+
+
+async def test_an_existing_database_with_uuids_is_used_as_it_is(fresh_postgres_dsn: str) -> None:
+    async with trio_asyncio.open_loop(), open_postgres(fresh_postgres_dsn) as db:
+        async with db.session() as session:
+            await session.run(UUID_TABLES)
+        world = await prepare(db)
+        [existing] = await world.rows("SELECT id::text FROM whatsapp_conversations")
+        turn = await world.ledger.begin(batch("hello", lid=LID), 1)
+        assert turn.conversation_id == existing["id"]
+        assert [entry.text for entry in await world.lookups.history(turn, batch("hello"))] == ["before"]
+        await complete(world, turn, "one")
+        assert await world.messages() == [("user", "before"), ("user", "hello"), ("assistant", "one")]
+        [row] = await world.rows(
+            "SELECT status, shop, conversation_data::text AS data FROM whatsapp_conversations"
+        )
+        assert (row["status"], row["shop"]) == ("active", "main")
+        assert '"k": 1' in row["data"]
+        other = await world.ledger.begin(batch("new", conversation=DEMO._replace(contact="5511900000009")), 1)
+        assert other.conversation_id not in (None, existing["id"])
+
+
+async def test_operators_see_and_retry_dead_letters(world: LedgerWorld) -> None:
+    turn = await world.ledger.begin(batch("hello", "there"), 1)
+    await world.ledger.bury(turn, 1, "garbage", "three times")
+    records: Records = world.records
+    [letter] = await records.dead_letters()
+    assert (letter.conversation, letter.batch_number, letter.turn_id) == (DEMO, 1, turn.id)
+    assert letter.messages == batch("hello", "there").messages
+    assert await records.dead_letter(letter.id) == letter
+    assert await records.dead_letter(letter.id + 1) is None
+    assert await records.mark_retried(letter.id)
+    assert not await records.mark_retried(letter.id)
+    assert await records.dead_letters() == ()
+    assert len(await records.dead_letters(with_retried=True)) == 1
+
+
+async def test_operators_see_turns_counts_and_age(world: LedgerWorld) -> None:
+    assert await world.records.oldest_unfinished_seconds() is None
+    await complete(world, await world.ledger.begin(batch("hello"), 1), "one")
+    await world.ledger.begin(batch("again", number=2), 1)
+    newest, oldest = await world.records.turns(DEMO)
+    assert (newest.state, newest.batch_number, newest.parts) == ("started", 2, ())
+    assert (oldest.state, oldest.text, oldest.answer) == ("done", "hello", "one two")
+    assert [(part.text, part.state) for part in oldest.parts] == [("one", "sent")]
+    assert await world.records.counts() == {"done": 1, "started": 1}
+    assert (await world.records.oldest_unfinished_seconds() or 0) > 0
+
+
+async def test_declared_instances_get_a_row_once(world: LedgerWorld) -> None:
+    assert await world.records.register_instances(["demo", "shop", "shop"]) == ("shop",)
+    assert await world.records.register_instances(["demo", "shop"]) == ()
+    await world.records.audit(1000, 42, "flush", DEMO.key, {"why": "asked"})
+    assert await world.rows("SELECT uid, pid, action, detail ->> 'why' AS why FROM majlis_audit") == [
+        {"uid": 1000, "pid": 42, "action": "flush", "why": "asked"}
+    ]

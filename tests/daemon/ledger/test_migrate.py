@@ -1,0 +1,148 @@
+"""The schema: on an empty database, on one in use, twice, at once, and half done."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import trio
+import trio_asyncio
+
+from daemon.ledger import MigrationFailed, check_schema, check_server, install, migrate, schema_version
+from daemon.ledger.migrate import migrations
+from daemon.stores.postgres import Postgres
+from tests.support.ledgers import open_postgres, until
+
+
+@pytest.fixture
+async def db(fresh_postgres_dsn: str) -> AsyncIterator[Postgres]:
+    async with trio_asyncio.open_loop(), open_postgres(fresh_postgres_dsn) as db:
+        yield db
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    assert [migration.version for migration in migrations()] == list(range(1, len(migrations()) + 1))
+
+
+async def test_an_empty_database_is_made_once(db: Postgres) -> None:
+    assert await schema_version(db) == 0
+    assert "majlis migrate" in (await check_schema(db) or "")
+    assert await migrate(db) == [migration.name for migration in migrations()]
+    assert await migrate(db) == []
+    assert await schema_version(db) == migrations()[-1].version
+    assert await check_schema(db) is None
+
+
+async def test_two_migrators_wait_for_each_other(db: Postgres) -> None:
+    applied: list[str] = []
+
+    async def one() -> None:
+        applied.extend(await migrate(db))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(one)
+        nursery.start_soon(one)
+    assert sorted(applied) == [migration.name for migration in migrations()]
+
+
+async def test_a_stuck_migrator_is_not_waited_for_for_ever(db: Postgres) -> None:
+    async with db.session() as session:
+        await session.fetch("SELECT pg_advisory_lock($1)", 0x6D616A6C6973)
+        with pytest.raises(MigrationFailed, match="still running"):
+            await migrate(db, wait_seconds=0.1)
+    await migrate(db)
+
+
+async def test_a_newer_schema_is_refused(db: Postgres) -> None:
+    """I15"""
+    await migrate(db)
+    await db.fetch("INSERT INTO majlis_migrations (version, name) VALUES (999, 'from_the_future')")
+    assert "newer than this Majlis" in (await check_schema(db) or "")
+
+
+async def test_an_existing_database_keeps_everything(db: Postgres) -> None:
+    async with db.session() as session:
+        await session.run(
+            """
+            CREATE TABLE whatsapp_instances (
+                id uuid PRIMARY KEY DEFAULT gen_random_uuid(), instance_name varchar(80) NOT NULL UNIQUE, colour text);
+            CREATE TABLE whatsapp_conversations (
+                id uuid PRIMARY KEY, instance_id uuid REFERENCES whatsapp_instances, user_phone varchar(40),
+                status varchar(20) CHECK (status IN ('active', 'inactive')), last_activity timestamp);
+            INSERT INTO whatsapp_instances (instance_name, colour) VALUES ('old', 'green');
+            """
+        )
+    await migrate(db)
+    assert await check_schema(db) is None
+    [row] = await db.fetch("SELECT * FROM whatsapp_instances")
+    assert (row["instance_name"], row["colour"], row["is_active"]) == ("old", "green", True)
+    types = await db.fetch(
+        "SELECT table_name || '.' || column_name AS name, data_type FROM information_schema.columns"
+        " WHERE column_name IN ('conversation_id', 'whatsapp_instance_id') AND table_name LIKE 'whatsapp%'"
+    )
+    assert {row["data_type"] for row in types} == {"uuid"}
+    assert (
+        await db.value("INSERT INTO whatsapp_conversations (user_phone) VALUES ('1') RETURNING id")
+        is not None
+    )
+
+
+async def test_a_column_nobody_would_fill_is_named(db: Postgres) -> None:
+    """I15: better refused at the start than failing at the first message."""
+    await migrate(db)
+    await db.fetch("ALTER TABLE whatsapp_messages ADD COLUMN shop text NOT NULL")
+    assert "whatsapp_messages.shop" in (await check_schema(db) or "")
+
+
+@pytest.mark.parametrize(
+    "column_type",
+    ["varchar(9) CHECK (sender_type IN ('user', 'ai'))", "sender"],
+    ids=["check", "enum"],
+)
+async def test_a_word_that_is_not_allowed_is_named(db: Postgres, column_type: str) -> None:
+    """I15: the reply must not be sent and then fail to be recorded."""
+    await db.fetch("CREATE TYPE sender AS ENUM ('user', 'ai')")
+    await db.fetch(f"CREATE TABLE whatsapp_messages (id bigserial PRIMARY KEY, sender_type {column_type})")
+    await migrate(db)
+    assert "does not allow the word 'assistant'" in (await check_schema(db) or "")
+
+
+async def test_an_index_left_invalid_is_built_again(db: Postgres) -> None:
+    await migrate(db)
+    index = "majlis_messages_history_idx"
+    await db.fetch("UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass($1)", index)
+    await db.fetch("DELETE FROM majlis_migrations WHERE name LIKE '%.concurrent.sql'")
+    assert len(await migrate(db)) == 1
+    assert await db.value("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)", index) is True
+
+
+async def test_a_table_in_use_is_waited_for_politely(db: Postgres) -> None:
+    """A long reader does not fail the migration, and is not blocked by it for long."""
+    await db.fetch("CREATE TABLE whatsapp_instances (id bigint PRIMARY KEY)")
+    async with db.session() as reader, trio.open_nursery() as nursery:
+        await reader.run("BEGIN; SELECT FROM whatsapp_instances")
+        nursery.start_soon(migrate, db)
+        await until(db, "SELECT true FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'")
+        await reader.run("COMMIT")
+    assert await check_schema(db) is None
+
+
+async def test_the_number_of_partitions_is_fixed(db: Postgres) -> None:
+    """I15"""
+    await migrate(db)
+    first = await install(db, 8)
+    assert await install(db, 8) == first
+    assert await db.value("SELECT count(*) FROM majlis_partitions") == 8
+    with pytest.raises(MigrationFailed, match="8 partitions, not 16"):
+        await install(db, 16)
+    assert await db.value("SELECT count(*) FROM majlis_partitions") == 8
+
+
+async def test_a_server_weaker_than_needed_is_named(fresh_postgres_dsn: str) -> None:
+    """I15"""
+    async with trio_asyncio.open_loop(), open_postgres(fresh_postgres_dsn) as db:
+        assert await check_server(db) is None
+        name = await db.value("SELECT current_database()")
+        await db.fetch(f"ALTER DATABASE {name} SET synchronous_commit = off")
+    async with trio_asyncio.open_loop(), open_postgres(fresh_postgres_dsn) as db:
+        assert "synchronous_commit" in (await check_server(db) or "")

@@ -1,0 +1,143 @@
+"""Law 9: a Redis that is weaker than configured, or not ours, is told apart and told about (I15)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.mirror.checks import Expected, Problem, check_redis
+from daemon.mirror.mirror import RedisMirror
+from daemon.mirror.survey import Survey
+from daemon.stores.redis import RedisStore
+from tests.support.mirrors import PARTITIONS, RedisProcess, real_store
+
+EXPECTED = Expected(durability="always", partitions=PARTITIONS, install_id="ours")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisProcess]:
+    process = RedisProcess(tmp_path / "redis")
+    process.start()
+    yield process
+    process.kill()
+
+
+@pytest.fixture
+async def store(server: RedisProcess) -> AsyncIterator[RedisStore]:
+    async with real_store(server.url) as real:
+        await Survey(real, RedisMirror(real, PARTITIONS)).install(PARTITIONS, "ours")
+        yield real
+
+
+def words(problems: tuple[Problem, ...]) -> list[str]:
+    return [problem.word for problem in problems]
+
+
+async def test_a_redis_as_configured_has_no_problem(store: RedisStore) -> None:
+    """I15: the durability that is configured, or a stronger one."""
+    for durability in ("always", "everysec"):
+        expected = Expected(durability=durability, partitions=PARTITIONS, install_id="ours")
+        assert await check_redis(store, expected) == ()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "word", "remedy"),
+    [
+        ("appendfsync", "everysec", "appendfsync", "set `appendfsync always`"),
+        ("appendfsync", "no", "appendfsync", "set `appendfsync always`"),
+        ("appendonly", "no", "appendonly", "set `appendonly yes`"),
+        ("maxmemory-policy", "allkeys-lru", "eviction", "set `maxmemory-policy noeviction`"),
+        ("maxmemory-policy", "volatile-ttl", "eviction", "set `maxmemory-policy noeviction`"),
+        (
+            "no-appendfsync-on-rewrite",
+            "yes",
+            "no_appendfsync_on_rewrite",
+            "set `no-appendfsync-on-rewrite no`",
+        ),
+    ],
+)
+async def test_a_setting_that_became_weaker_is_found(
+    store: RedisStore, setting: str, value: str, word: str, remedy: str
+) -> None:
+    """I15: at runtime too, with one sentence that says what to change."""
+    await store.command("CONFIG", "SET", setting, value)
+    (problem,) = await check_redis(store, EXPECTED)
+
+    assert problem.word == word
+    assert problem.seen
+    assert remedy in problem.text
+
+
+async def test_everysec_is_enough_where_it_is_configured(store: RedisStore) -> None:
+    """I15: but no fsync at all is not."""
+    expected = Expected(durability="everysec", partitions=PARTITIONS, install_id="ours")
+    await store.command("CONFIG", "SET", "appendfsync", "everysec")
+    assert await check_redis(store, expected) == ()
+    await store.command("CONFIG", "SET", "appendfsync", "no")
+    assert words(await check_redis(store, expected)) == ["appendfsync"]
+
+
+async def test_a_flushed_redis_is_found(store: RedisStore) -> None:
+    """I15: the stamp went with the messages."""
+    await store.command("FLUSHALL")
+    (problem,) = await check_redis(store, EXPECTED)
+    assert problem.word == "install_missing"
+
+
+async def test_another_installation_or_layout_is_found(store: RedisStore) -> None:
+    """I15: a wrong database, or a changed number of partitions, is not written to."""
+    foreign = Expected(durability="always", partitions=PARTITIONS, install_id="theirs")
+    wider = Expected(durability="always", partitions=PARTITIONS * 2, install_id="ours")
+
+    assert words(await check_redis(store, foreign)) == ["install_differs"]
+    (problem,) = await check_redis(store, wider)
+    assert problem.word == "partitions"
+    assert f"set partitions to {PARTITIONS}" in problem.text
+
+
+async def test_before_the_first_stamp_any_empty_redis_will_do(store: RedisStore) -> None:
+    """I15: at the first start there is nothing to compare with."""
+    await store.command("FLUSHALL")
+    fresh = Expected(durability="always", partitions=PARTITIONS, install_id=None)
+    assert await check_redis(store, fresh) == ()
+
+
+async def test_a_replica_is_found(store: RedisStore) -> None:
+    """I15: the wrong role."""
+    await store.command("REPLICAOF", "127.0.0.1", 1)
+    assert words(await check_redis(store, EXPECTED)) == ["role"]
+
+
+async def test_a_redis_that_does_not_answer_is_one_problem(server: RedisProcess, store: RedisStore) -> None:
+    """I15: never an exception; and it is well again when Redis is."""
+    server.kill()
+    (problem,) = await check_redis(store, EXPECTED)
+    assert problem.word == "unavailable"
+    server.start()
+    assert await check_redis(store, EXPECTED) == ()
+
+
+async def test_where_config_is_not_allowed_what_cannot_be_seen_is_said(
+    server: RedisProcess, store: RedisStore
+) -> None:
+    """I15: a managed Redis hides CONFIG; INFO still shows the rest, and fsync is said to be unknown."""
+    await store.command("ACL", "SETUSER", "managed", "on", ">word", "~*", "+@all", "-config")
+    await store.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    problems = await check_as(server, "managed", "word")
+
+    assert words(problems) == ["appendfsync", "eviction"]
+    assert [problem.seen for problem in problems] == [False, True]
+
+
+async def test_a_user_that_may_do_nothing_is_one_problem(server: RedisProcess, store: RedisStore) -> None:
+    """I15: a wrong password is told as such."""
+    (problem,) = await check_as(server, "nobody", "wrong")
+    assert problem.word == "unavailable"
+    assert "forbidden" in problem.text
+
+
+async def check_as(server: RedisProcess, user: str, password: str) -> tuple[Problem, ...]:
+    async with real_store(f"unix://{user}:{password}@{server.socket_path}") as other:
+        return await check_redis(other, EXPECTED)

@@ -1,0 +1,195 @@
+"""The embedded servers as real processes: what they keep and what they survive."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import asyncpg
+import pytest
+import trio
+
+from daemon.stores.embedded import (
+    run_embedded_postgres,
+)
+from tests.daemon.stores.embedded_harness import (
+    Events,
+    a_daemon,
+    ask_postgres,
+    ask_redis,
+    environment_of,
+    kill,
+    processes_in,
+    running_postgres,
+    running_redis,
+    until,
+)
+
+
+async def test_redis_finds_its_data_after_a_stop(data_dir: Path) -> None:
+    events = Events()
+    async with running_redis(data_dir, events) as first:
+        await ask_redis(first.url, "SET", "kept", "1")
+    assert events.seen[-1][0] == "store_stopped"
+    assert events.seen[-1][1]["signal"] == "SIGTERM", "it stops when asked gently"
+    assert not processes_in(data_dir)
+    async with running_redis(data_dir) as second:
+        assert second.url == first.url
+        assert await ask_redis(second.url, "GET", "kept") == "1"
+
+
+async def test_postgres_finds_its_data_after_a_stop(data_dir: Path) -> None:
+    events = Events()
+    async with running_postgres(data_dir, events) as first:
+        await ask_postgres(first.dsn, "CREATE TABLE kept AS SELECT 'مجلس' AS word")
+    assert events.seen[-1][1]["signal"] == "SIGINT", "it stops when asked gently"
+    assert not processes_in(data_dir)
+    async with running_postgres(data_dir, events) as second:
+        assert second.dsn == first.dsn
+        assert await ask_postgres(second.dsn, "SELECT word FROM kept") == "مجلس"
+    assert events.count("store_creating") == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("appendonly", "yes"),
+        ("appendfsync", "always"),
+        ("maxmemory-policy", "noeviction"),
+        ("save", ""),
+        ("port", "0"),
+        ("aof-load-truncated", "yes"),
+    ],
+)
+async def test_the_redis_settings_are_in_force(redis_url: str, setting: str, value: str) -> None:
+    """I1, I15: what the daemon acknowledges upon is what the server really does."""
+    assert await ask_redis(redis_url, "CONFIG", "GET", setting) in ({setting: value}, [setting, value])
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("fsync", "on"),
+        ("synchronous_commit", "on"),
+        ("full_page_writes", "on"),
+        ("listen_addresses", ""),
+        ("max_connections", "60"),
+        ("server_encoding", "UTF8"),
+        ("data_checksums", "on"),
+    ],
+)
+async def test_the_postgres_settings_are_in_force(postgres_dsn: str, setting: str, value: str) -> None:
+    assert await ask_postgres(postgres_dsn, f"SHOW {setting}") == value
+
+
+async def test_postgres_knows_the_letters_of_every_script(postgres_dsn: str) -> None:
+    assert await ask_postgres(postgres_dsn, "SELECT lower('ÄΩ') || length('مجلس')") == "äω4"
+
+
+async def test_postgres_brings_vectors(fresh_postgres_dsn: str) -> None:
+    await ask_postgres(fresh_postgres_dsn, "CREATE EXTENSION vector")
+    assert await ask_postgres(fresh_postgres_dsn, "SELECT '[1,2]'::vector <-> '[1,2]'") == 0
+
+
+async def test_a_killed_redis_heals_and_keeps_what_it_answered(data_dir: Path) -> None:
+    """I1: a write that was answered is there after SIGKILL of Redis alone."""
+    events = Events()
+    async with running_redis(data_dir, events) as server:
+        for life in range(3):
+            await ask_redis(server.url, "SET", f"life{life}", "1")
+            await kill(data_dir, lambda: server.pid, events)
+        assert await ask_redis(server.url, "DBSIZE") == 3
+
+
+async def test_a_killed_postgres_heals_and_keeps_what_it_committed(data_dir: Path) -> None:
+    """I1: what was committed is there after SIGKILL of the postmaster alone."""
+    events = Events()
+    async with running_postgres(data_dir, events) as server:
+        await ask_postgres(server.dsn, "CREATE TABLE kept (life int)")
+        for life in range(2):
+            await ask_postgres(server.dsn, f"INSERT INTO kept VALUES ({life})")
+            await kill(data_dir, lambda: server.pid, events)
+        assert await ask_postgres(server.dsn, "SELECT count(*) FROM kept") == 2
+
+
+async def test_no_server_outlives_a_killed_daemon(data_dir: Path) -> None:
+    """I2: SIGKILL of the daemon leaves nothing behind that a restart would fight with."""
+    async with a_daemon(data_dir) as (process, pids):
+        assert set(pids.values()) <= set(processes_in(data_dir))
+        process.kill()
+        await until(lambda: not processes_in(data_dir))
+
+
+async def test_a_restart_right_after_a_kill_finds_the_data(data_dir: Path) -> None:
+    """I13: the new servers wait for the dying old ones instead of failing, and never run beside them."""
+    async with a_daemon(data_dir) as (process, _):
+        url = f"unix://{data_dir}/run/redis.sock"
+        assert await ask_redis(url, "SET", "kept", "1")
+        process.kill()
+        async with running_redis(data_dir) as new_redis, running_postgres(data_dir) as new_postgres:
+            assert await ask_redis(new_redis.url, "GET", "kept") == "1"
+            assert await ask_postgres(new_postgres.dsn, "SELECT current_database()") == "majlis"
+
+
+async def test_a_server_has_neither_the_terminal_nor_the_keys_of_the_daemon(data_dir: Path) -> None:
+    """I11: the daemon's environment holds keys; and Ctrl-C is the daemon's own business."""
+    async with a_daemon(data_dir, MAJLIS_GATEWAY__API_KEY="canary") as (process, pids):
+        for pid in pids.values():
+            assert b"canary" not in environment_of(pid)
+            assert os.getsid(pid) == pid != os.getsid(process.pid)
+
+
+async def test_failing_statements_stay_out_of_the_log(data_dir: Path) -> None:
+    """I11: what people wrote stands in statements and in the details of their errors."""
+    async with running_postgres(data_dir) as server:
+        await ask_postgres(server.dsn, "CREATE TABLE people (phone text PRIMARY KEY)")
+        for _ in range(2):
+            with suppress(asyncpg.UniqueViolationError):
+                await ask_postgres(server.dsn, "INSERT INTO people VALUES ('canary')")
+        with pytest.raises(asyncpg.InvalidTextRepresentationError):
+            await ask_postgres(server.dsn, "SELECT 'canary'::text::int")
+    assert "canary" not in (data_dir / "log" / "postgres.log").read_text()
+
+
+async def test_a_creation_cut_short_leaves_no_half_cluster(data_dir: Path) -> None:
+    """I13: a kill in the middle of the first start is as if it had never begun."""
+    with trio.CancelScope() as scope:
+
+        def cut_short(event: str, _fields: Mapping[str, object]) -> None:
+            if event == "store_creating":
+                scope.deadline = trio.current_time() + 0.3
+
+        await run_embedded_postgres(data_dir, on_event=cut_short)
+    assert not (data_dir / "postgres").exists()
+    assert any((data_dir / "postgres.new").iterdir())
+    async with running_postgres(data_dir) as server:
+        assert await ask_postgres(server.dsn, "SELECT 1") == 1
+    assert not (data_dir / "postgres.new").exists()
+
+
+async def test_a_process_id_that_came_back_does_not_keep_postgres_away(
+    data_dir: Path, stranger: subprocess.Popen[bytes]
+) -> None:
+    """I13: after a container's restart the id in the old lock files belongs to some other process."""
+    async with running_postgres(data_dir) as server:
+        locks = [data_dir / "postgres" / "postmaster.pid", data_dir / "run" / ".s.PGSQL.5432.lock"]
+        texts = [lock.read_text().replace(str(server.pid), str(stranger.pid)) for lock in locks]
+    for lock, text in zip(locks, texts, strict=True):
+        lock.write_text(text)
+    async with running_postgres(data_dir) as server:
+        assert await ask_postgres(server.dsn, "SELECT 1") == 1
+
+
+async def test_a_torn_last_write_is_dropped(data_dir: Path) -> None:
+    """I1: what a kill tore was never answered; everything before it is there."""
+    async with running_redis(data_dir) as server:
+        await ask_redis(server.url, "SET", "kept", "1")
+    with (data_dir / "redis" / "appendonly.aof").open("a") as log:
+        log.write("*3\r\n$3\r\nSET\r\n$4\r\nto")
+    (data_dir / "redis" / "temp-rewriteaof-1.aof").touch()
+    async with running_redis(data_dir) as server:
+        assert await ask_redis(server.url, "KEYS", "*") == ["kept"]
+    assert not list((data_dir / "redis").glob("temp-*"))

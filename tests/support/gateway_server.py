@@ -1,0 +1,283 @@
+"""A server that behaves like the Evolution API, with a WhatsApp world behind it.
+
+`deliveries` is the oracle: what really reached somebody's phone. `records` is the gateway's own database, which
+may know less: a message can be delivered and yet not be recorded. Both outlive `down()` and `up()`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import unquote
+
+import trio
+
+from tests.support.http_faults import Exchange, FaultServer, Gate, Request
+
+SendFault = Literal[
+    "connection_closed",  # 400, socket down: not sent
+    "not_on_whatsapp",  # 400, exists:false: not sent
+    "instance_missing",  # 404: not sent
+    "instance_not_loaded",  # 500, undefined 'textMessage': not sent
+    "unauthorized",  # 401: not sent
+    "licence_503",  # 503 LICENSE_REQUIRED: not sent
+    "rate_limited",  # 429 with Retry-After: not sent
+    "plain_503",  # a proxy's 503: not sent, but the client cannot know
+    "redirect",  # 302 elsewhere: not sent
+    "timeout_before_send",  # never answers: not sent
+    "reset_before_send",  # connection reset: not sent
+    "prisma_400_after_send",  # sent, not recorded
+    "timeout_after_send",  # sent and recorded, never answers
+    "reset_after_send",  # sent and recorded, connection reset
+    "plain_502_after_send",  # sent and recorded, a proxy lost the answer
+    "garbage",  # sent and recorded, 200 with a body that is no JSON
+    "slow",  # waits `seconds`, then all is well
+]
+FindFault = Literal["find_503", "find_garbage", "find_reset"]
+Fault = SendFault | FindFault
+GatePoint = Literal["before_send", "after_send"]
+
+_AFTER_SEND = frozenset(
+    {"prisma_400_after_send", "timeout_after_send", "reset_after_send", "plain_502_after_send", "garbage"}
+)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One message on somebody's phone."""
+
+    instance: str
+    number: str
+    text: str
+    id: str
+    at: float
+
+
+@dataclass
+class _Order:
+    fault: Fault
+    times: int
+    when: Callable[[str], bool]
+    seconds: float
+
+
+class FakeEvolution(FaultServer):
+    """Args: api_key: the one accepted key. instances: those that exist; None means any."""
+
+    def __init__(self, api_key: str = "gateway-key", instances: frozenset[str] | None = None) -> None:
+        super().__init__()
+        self.api_key = api_key
+        self.instances = instances
+        self.deliveries: list[Delivery] = []
+        self.records: list[dict[str, object]] = []
+        self.sends: list[str] = []
+        """The text of every `sendText` that arrived, whatever became of it."""
+        self._orders: list[_Order] = []
+        self._gates: list[tuple[GatePoint, Callable[[str], bool], Gate]] = []
+        self._serial = 0
+
+    def order(
+        self,
+        fault: Fault,
+        times: int = 1,
+        when: Callable[[str], bool] = lambda text: True,
+        seconds: float = 1.0,
+    ) -> None:
+        """Let the next `times` calls whose text satisfies `when` go wrong; orders are served first come."""
+        with self.lock:
+            self._orders.append(_Order(fault, times, when, seconds))
+
+    def clear_orders(self) -> None:
+        with self.lock:
+            self._orders.clear()
+
+    def gate(self, where: GatePoint, when: Callable[[str], bool] = lambda text: True) -> Gate:
+        """Hold the next send whose text satisfies `when`: before it reaches the phone, or before the answer."""
+        gate = Gate(self)
+        with self.lock:
+            self._gates.append((where, when, gate))
+        return gate
+
+    def texts(self, number: str | None = None) -> list[str]:
+        """What was delivered, in order, to `number` or to all."""
+        with self.lock:
+            return [sent.text for sent in self.deliveries if number is None or sent.number == number]
+
+    def wait_for_deliveries(self, count: int, timeout_seconds: float = 10.0) -> list[Delivery]:
+        self.wait_until(
+            lambda: len(self.deliveries) >= count, f"{count} messages are delivered", timeout_seconds
+        )
+        with self.lock:
+            return list(self.deliveries)
+
+    def record(self, instance: str, number: str, text: str, *, from_me: bool, at: int, id: str = "") -> str:
+        """Put a message into the gateway's database as if it had been said earlier; gives its id."""
+        with self.lock:
+            message_id = id or self._new_id()
+            self.records.append({**_record(number, text, message_id, at, from_me), "instanceName": instance})
+        return message_id
+
+    def deliver(self, instance: str, number: str, text: str, recorded: bool) -> Delivery:
+        with self.changed:
+            sent = Delivery(instance, number.partition("@")[0], text, self._new_id(), time.time())
+            self.deliveries.append(sent)
+            if recorded:
+                entry = _record(number, text, sent.id, int(sent.at), True)
+                self.records.append({**entry, "instanceName": instance})
+            self.changed.notify_all()
+        return sent
+
+    async def handle(self, request: Request, exchange: Exchange) -> None:
+        route, _, instance = request.path.partition("?")[0].rpartition("/")
+        instance = unquote(instance)
+        if request.headers.get("apikey") != self.api_key:
+            await _refuse(exchange, 401, "Unauthorized", "Unauthorized")
+        elif self.instances is not None and instance not in self.instances:
+            await _refuse(exchange, 404, "Not Found", [f'The "{instance}" instance does not exist'])
+        elif request.method == "POST" and route == "/message/sendText":
+            await self._send_text(instance, request.json(), exchange)
+        elif request.method == "POST" and route == "/chat/findMessages":
+            await self._find_messages(instance, request.json(), exchange)
+        elif request.method == "GET" and route == "/instance/connectionState":
+            await exchange.answer_json(200, {"instance": {"instanceName": instance, "state": "open"}})
+        else:
+            await _refuse(exchange, 404, "Not Found", [f"Cannot {request.method} {request.path}"])
+
+    async def _send_text(self, instance: str, body: object, exchange: Exchange) -> None:
+        assert isinstance(body, dict)
+        for name in ("number", "text"):
+            if not isinstance(body.get(name), str):
+                message = [[f'instance requires property "{name}"']]
+                await _refuse(exchange, 400, "Bad Request", message)
+                return
+        text = body["text"]
+        with self.changed:
+            self.sends.append(text)
+            self.changed.notify_all()
+        await self._pass("before_send", text)
+        order = self._take(text, find=False)
+        fault = order.fault if order is not None else None
+        if order is not None and fault == "slow":
+            await trio.sleep(order.seconds)
+            fault = None
+        if fault is not None and fault not in _AFTER_SEND:
+            await _fail(fault, exchange)
+            return
+        sent = self.deliver(instance, body["number"], text, recorded=fault != "prisma_400_after_send")
+        await self._pass("after_send", text)
+        if fault is not None:
+            await _fail(fault, exchange)
+            return
+        record = _record(body["number"], text, sent.id, int(sent.at), True)
+        await exchange.answer_json(201, {**record, "status": "PENDING", "pushName": "", "contextInfo": None})
+
+    async def _find_messages(self, instance: str, body: object, exchange: Exchange) -> None:
+        assert isinstance(body, dict)
+        order = self._take("", find=True)
+        if order is not None:
+            await _fail(order.fault, exchange)
+            return
+        wanted = body["where"]["key"]["remoteJid"]
+        page, size = int(body.get("page", 1)), int(body.get("offset", 50))
+        with self.lock:
+            found = [
+                {name: value for name, value in record.items() if name != "instanceName"}
+                for record in self.records
+                if record["instanceName"] == instance and _remote_jid(record) == wanted
+            ]
+        found.sort(key=lambda record: int(str(record["messageTimestamp"])), reverse=True)
+        pages = -(-len(found) // size)
+        shown = found[(page - 1) * size : page * size]
+        answer = {"total": len(found), "pages": pages, "currentPage": page, "records": shown}
+        await exchange.answer_json(200, {"messages": answer})
+
+    def _take(self, text: str, find: bool) -> _Order | None:
+        with self.lock:
+            for order in self._orders:
+                if order.times and order.fault.startswith("find_") == find and order.when(text):
+                    order.times -= 1
+                    return order
+        return None
+
+    async def _pass(self, where: GatePoint, text: str) -> None:
+        with self.lock:
+            meant = next((entry for entry in self._gates if entry[0] == where and entry[1](text)), None)
+            if meant is not None:
+                self._gates.remove(meant)
+        if meant is not None:
+            await meant[2].pass_through()
+
+    def _new_id(self) -> str:
+        self._serial += 1
+        return f"3EB0{self._serial:018X}"
+
+
+def _record(number: str, text: str, message_id: str, at: int, from_me: bool) -> dict[str, object]:
+    jid = number if "@" in number else f"{number}@s.whatsapp.net"
+    return {
+        "key": {"remoteJid": jid, "fromMe": from_me, "id": message_id},
+        "message": {"conversation": text},
+        "messageType": "conversation",
+        "messageTimestamp": at,
+        "instanceId": "628e74c4-f457-463e-a903-113e19b8e794",
+        "source": "web",
+    }
+
+
+def _remote_jid(record: Mapping[str, object]) -> object:
+    key = record["key"]
+    assert isinstance(key, dict)
+    return key["remoteJid"]
+
+
+async def _refuse(exchange: Exchange, status: int, error: str, message: object) -> None:
+    await exchange.answer_json(status, {"status": status, "error": error, "response": {"message": message}})
+
+
+_PRISMA = (
+    "PrismaClientKnownRequestError: \nInvalid `this.prismaRepository.message.create()` invocation in\n"
+    "/evolution/dist/main.js:1:1\n\nCan't reach database server at `postgres:5432`"
+)
+_NOT_LOADED = "Cannot read properties of undefined (reading 'textMessage')"
+_LICENCE = {
+    "error": "service not activated",
+    "code": "LICENSE_REQUIRED",
+    "register_url": "https://example.org",
+}
+
+
+async def _fail(fault: Fault, exchange: Exchange) -> None:  # noqa: PLR0912 - one branch for each fault
+    match fault:
+        case "connection_closed":
+            await _refuse(exchange, 400, "Bad Request", ["Error: Connection Closed"])
+        case "not_on_whatsapp":
+            unknown = {"jid": "0@s.whatsapp.net", "exists": False, "number": "0"}
+            await _refuse(exchange, 400, "Bad Request", [unknown])
+        case "instance_missing":
+            await _refuse(exchange, 404, "Not Found", ['The "x" instance does not exist'])
+        case "instance_not_loaded":
+            await _refuse(exchange, 500, "Internal Server Error", _NOT_LOADED)
+        case "unauthorized":
+            await _refuse(exchange, 401, "Unauthorized", "Unauthorized")
+        case "licence_503":
+            await exchange.answer_json(503, _LICENCE)
+        case "rate_limited":
+            await exchange.answer(429, b"slow down", {"retry-after": "7"})
+        case "plain_503" | "find_503":
+            await exchange.answer(503, b"<html>Service Unavailable</html>")
+        case "plain_502_after_send":
+            await exchange.answer(502, b"<html>Bad Gateway</html>")
+        case "redirect":
+            await exchange.answer(302, b"", {"location": "http://169.254.169.254/latest/meta-data"})
+        case "prisma_400_after_send":
+            await _refuse(exchange, 400, "Bad Request", [_PRISMA])
+        case "garbage" | "find_garbage":
+            await exchange.answer(200, b"<html>hello")
+        case "timeout_before_send" | "timeout_after_send":
+            await exchange.hang()
+        case "reset_before_send" | "reset_after_send" | "find_reset":
+            exchange.reset()
+        case "slow":
+            raise AssertionError("slow is no failure")

@@ -1,0 +1,105 @@
+"""Ledgers for tests: databases made ready, batches as the mirror would freeze them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+import trio_asyncio
+
+from actors.identity import Conversation
+from actors.messages import Batch, CloseReason, Message, Waiting
+from daemon.ledger import PostgresLedger, Records, install, migrate
+from daemon.lookups import PostgresLookups
+from daemon.stores.postgres import Postgres, Row
+
+PARTITIONS = 8
+PHONE = "5511900000001"
+LID = "168500000006331@lid"
+DEMO = Conversation("demo", PHONE)
+
+
+class LedgerWorld:
+    """A migrated database with the instance `demo`, every partition at epoch 1, and what works on it."""
+
+    epoch = 1
+
+    def __init__(self, db: Postgres, partitions: int = PARTITIONS) -> None:
+        self.db = db
+        self.ledger = PostgresLedger(db, partitions)
+        self.lookups = PostgresLookups(db)
+        self.records = Records(db)
+
+    async def take_over(self) -> int:
+        """Another daemon takes every partition; gives back the epoch to act under from now on."""
+        await self.db.fetch("UPDATE majlis_partitions SET epoch = epoch + 1")
+        self.epoch += 1
+        return self.epoch
+
+    async def rows(self, sql: str, *args: object) -> list[Row]:
+        return await self.db.fetch(sql, *args)
+
+    async def messages(self) -> list[tuple[str, str]]:
+        """Sender and text of every message of every conversation, as history would tell them."""
+        rows = await self.rows("SELECT sender_type, content FROM whatsapp_messages ORDER BY created_at, id")
+        return [(row["sender_type"], row["content"]) for row in rows]
+
+
+@asynccontextmanager
+async def open_postgres(dsn: str, max_connections: int = 4) -> AsyncIterator[Postgres]:
+    """A pool, inside a loop that is open already."""
+    db = Postgres(dsn, max_connections=max_connections)
+    await db.open()
+    try:
+        yield db
+    finally:
+        with trio.move_on_after(20, shield=True):
+            await db.close()
+
+
+async def until(db: Postgres, sql: str) -> None:
+    """Wait until `sql` has a row whose first column is true."""
+    with trio.fail_after(20):
+        while True:
+            if await db.value(sql):
+                return
+            await trio.sleep(0.02)
+
+
+async def prepare(db: Postgres, partitions: int = PARTITIONS) -> LedgerWorld:
+    await migrate(db)
+    await install(db, partitions)
+    world = LedgerWorld(db, partitions)
+    await world.records.register_instances(["demo"])
+    await db.fetch("UPDATE majlis_partitions SET epoch = 1")
+    return world
+
+
+@asynccontextmanager
+async def open_world(dsn: str, max_connections: int = 4) -> AsyncIterator[LedgerWorld]:
+    async with trio_asyncio.open_loop(), open_postgres(dsn, max_connections) as db:
+        yield await prepare(db)
+
+
+def batch(
+    *texts: str,
+    number: int = 1,
+    conversation: Conversation = DEMO,
+    lid: str = "",
+    id_prefix: str = "",
+    why: CloseReason = "timeout",
+) -> Batch:
+    """Batch `number`, whose messages have ids of their own unless `id_prefix` says otherwise."""
+    prefix = id_prefix or f"{conversation.contact}-{number}-"
+    lo = 100 * number
+    entries = tuple(
+        Waiting(
+            lo + place,
+            1_000 * number + place,
+            Message(conversation.instance, conversation.contact, f"{prefix}{place}", text, 1_000, lid=lid),
+        )
+        for place, text in enumerate(texts)
+    )
+    hi = lo + len(texts) - 1
+    return Batch(conversation, number, lo, hi, why, 0, 1_000 * number, 1_000 * number + 500, entries)

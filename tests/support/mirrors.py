@@ -1,0 +1,151 @@
+"""Redis servers for tests of the mirror: a real one that a test may starve, kill and restart, and fakeredis."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import fakeredis
+import trio
+import trio_asyncio
+
+from actors.messages import Message
+from daemon.mirror.mirror import RedisMirror
+from daemon.stores.places import redis_server_program
+from daemon.stores.redis import RedisStore
+
+PARTITIONS = 8
+
+
+class RedisProcess:
+    """A redis-server in its own folder, with the durability that Majlis asks for."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._socket = folder / "redis.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self._socket}"
+
+    @property
+    def socket_path(self) -> Path:
+        return self._socket
+
+    def start(self) -> None:
+        settings = {
+            "port": "0",
+            "unixsocket": str(self._socket),
+            "dir": str(self._folder),
+            "save": "",
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "maxmemory-policy": "noeviction",
+        }
+        options = [part for name, value in settings.items() for part in (f"--{name}", value)]
+        self._process = subprocess.Popen(
+            [str(redis_server_program()), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        end = time.monotonic() + 20
+        while not self._answers():
+            assert self._process.poll() is None, "redis-server ended at its start"
+            assert time.monotonic() < end, "redis-server did not come up"
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """SIGKILL: what it answered must be on disk."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(timeout=20)
+            self._process = None
+        self._socket.unlink(missing_ok=True)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(2)
+                client.connect(str(self._socket))
+                client.sendall(b"PING\r\n")
+                return client.recv(64).startswith(b"+PONG")
+        except OSError:
+            return False
+
+
+@asynccontextmanager
+async def real_store(url: str, timeout_seconds: float = 10.0) -> AsyncIterator[RedisStore]:
+    async with trio_asyncio.open_loop():
+        store = RedisStore.from_url(url, timeout_seconds=timeout_seconds)
+        try:
+            yield store
+        finally:
+            with trio.move_on_after(5, shield=True):
+                await store.close()
+
+
+@asynccontextmanager
+async def fake_store(server: fakeredis.FakeServer | None = None) -> AsyncIterator[RedisStore]:
+    async with trio_asyncio.open_loop():
+        server = server or fakeredis.FakeServer()
+        client = fakeredis.FakeAsyncRedis(server=server, version=(6, 2), protocol=2)
+        yield RedisStore(client.connection_pool, timeout_seconds=10.0)
+
+
+async def fenced_mirror(store: RedisStore, epoch: int = 1) -> RedisMirror:
+    """A mirror that holds all its partitions under `epoch`."""
+    mirror = RedisMirror(store, PARTITIONS)
+    assert await mirror.fence(dict.fromkeys(range(PARTITIONS), epoch), "test") == frozenset()
+    return mirror
+
+
+def message(number: int, contact: str = "5511999", instance: str = "demo") -> Message:
+    return Message(
+        instance=instance, contact=contact, id=f"M{number}", text=f"text {number}", sent_at=1_700_000_000
+    )
+
+
+class LossyProxy:
+    """Stands before a Redis; while `lose_replies` is set it passes requests on and hangs up instead of answering."""
+
+    def __init__(self, folder: Path, upstream: Path) -> None:
+        self._path = folder / "proxy.sock"
+        self._upstream = str(upstream)
+        self.lose_replies = False
+        self.lost = 0
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self._path}"
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        with trio.socket.socket(socket.AF_UNIX) as listener:
+            await listener.bind(str(self._path))
+            listener.listen()
+            task_status.started()
+            async with trio.open_nursery() as nursery:
+                while True:
+                    connection, _ = await listener.accept()
+                    nursery.start_soon(self._serve, trio.SocketStream(connection))
+
+    async def _serve(self, client: trio.SocketStream) -> None:
+        server = await trio.open_unix_socket(self._upstream)
+        async with client, server, trio.open_nursery() as nursery:
+            nursery.start_soon(self._requests, client, server, nursery.cancel_scope)
+            async for data in server:
+                if self.lose_replies:
+                    self.lost += 1
+                    break
+                await client.send_all(data)
+            nursery.cancel_scope.cancel()
+
+    async def _requests(
+        self, client: trio.SocketStream, server: trio.SocketStream, scope: trio.CancelScope
+    ) -> None:
+        async for data in client:
+            await server.send_all(data)
+        scope.cancel()

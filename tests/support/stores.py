@@ -1,0 +1,117 @@
+"""The embedded Redis and Postgres for tests: one of each for a whole test session, emptied or fresh for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import queue
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+import asyncpg
+import redis
+import trio
+
+from daemon.stores.embedded import EmbeddedPostgres, EmbeddedRedis, run_embedded_postgres, run_embedded_redis
+
+ServerT = TypeVar("ServerT")
+ServerT_co = TypeVar("ServerT_co", covariant=True)
+
+
+class _Run(Protocol[ServerT_co]):
+    def __call__(
+        self,
+        data_dir: Path,
+        *,
+        on_event: Callable[[str, Mapping[str, object]], None],
+        task_status: trio.TaskStatus[ServerT_co],
+    ) -> Awaitable[None]: ...
+
+
+@dataclass(frozen=True)
+class _Started(Generic[ServerT]):
+    server: ServerT
+    stop: Callable[[], None]
+
+
+def _ignore_event(_event: str, _fields: Mapping[str, object]) -> None:
+    pass
+
+
+@contextmanager
+def _in_a_thread(run: _Run[ServerT], data_dir: Path) -> Iterator[ServerT]:
+    """Run an embedded server under a Trio of its own, for code that has none.
+
+    The thread must outlive the server: the parent-death signal fires when the thread that started the child ends.
+    """
+    answer: queue.SimpleQueue[_Started[ServerT] | Exception] = queue.SimpleQueue()
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            server: ServerT = await nursery.start(partial(run, data_dir, on_event=_ignore_event))
+            token = trio.lowlevel.current_trio_token()
+            answer.put(_Started(server, lambda: token.run_sync_soon(nursery.cancel_scope.cancel)))
+
+    def thread_main() -> None:
+        try:
+            trio.run(main)
+        except Exception as error:
+            answer.put(error)
+
+    thread = threading.Thread(target=thread_main, name=f"stores in {data_dir}", daemon=True)
+    thread.start()
+    started = answer.get(timeout=600)
+    if isinstance(started, Exception):
+        raise started
+    try:
+        yield started.server
+    finally:
+        started.stop()
+        thread.join()
+
+
+@contextmanager
+def redis_in_a_thread(data_dir: Path) -> Iterator[EmbeddedRedis]:
+    with _in_a_thread(run_embedded_redis, data_dir) as server:
+        yield server
+
+
+@contextmanager
+def postgres_in_a_thread(data_dir: Path) -> Iterator[EmbeddedPostgres]:
+    with _in_a_thread(run_embedded_postgres, data_dir) as server:
+        yield server
+
+
+_database_numbers = itertools.count(1)
+
+
+@contextmanager
+def empty_redis_database(url: str) -> Iterator[str]:
+    """One of the server's sixteen databases, in turn, emptied: what an earlier test still does reaches another one."""
+    fresh = url.replace("db=0", f"db={next(_database_numbers) % 16}")
+    with redis.Redis.from_url(fresh) as client:
+        client.flushdb()
+    yield fresh
+
+
+@contextmanager
+def new_postgres_database(dsn: str) -> Iterator[str]:
+    """A database of its own on the server, dropped afterwards together with whoever still uses it."""
+    name = f"test_{next(_database_numbers)}"
+    asyncio.run(execute(dsn, f"CREATE DATABASE {name}"))
+    yield dsn.replace("/majlis?", f"/{name}?")
+    asyncio.run(execute(dsn, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def execute(dsn: str, statement: str) -> None:
+    """asyncio-flavoured: run one statement on a connection of its own."""
+    connection = await asyncpg.connect(dsn, timeout=30)
+    try:
+        await connection.execute(statement, timeout=60)
+    finally:
+        connection.terminate()
