@@ -37,8 +37,9 @@ class Outbox:
         ownership: Ownership,
         feed: Feed,
         wall_ms: Callable[[], int],
-        policy: OutboxPolicy,
+        policy: Callable[[str], OutboxPolicy],
     ) -> None:
+        """`policy` tells each instance's policy; `wall_ms` is Unix time in milliseconds."""
         self._ledger = ledger
         self._gateway = gateway
         self._ownership = ownership
@@ -80,7 +81,7 @@ class _Delivery:
         self._ownership = outbox._ownership
         self._feed = outbox._feed
         self._wall_ms = outbox._wall_ms
-        self._policy = outbox._policy
+        self._policy = outbox._policy(conversation.instance)
         self._turn = turn
         self._conversation = conversation
         self._epoch = epoch

@@ -99,10 +99,13 @@ class EventFeed:
             if self._strict:
                 raise ValueError(f"{event} is not in the event catalogue")
             known, fields = _UNKNOWN, {**fields, "unknown_event": True}
+        self._count(event, fields.get("reason"))
+        log, level = logger(), LEVELS[known.level]
+        if not self._tails and not log.is_enabled_for(level):
+            return  # nobody looks: the hot path pays for a count alone
         if conversation is not None:
             fields = {"conversation": self.label(conversation), "instance": conversation.instance, **fields}
-        self._count(event, fields.get("reason"))
-        logger().log(LEVELS[known.level], event, **fields)
+        log.log(level, event, **fields)
         if self._tails:
             self._offer(event, known, fields)
 

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import cast
 
 import msgspec
@@ -37,6 +37,7 @@ from daemon.ingress import IngressCounters
 from daemon.ledger.records import DeadLetter, Records, TurnRecord
 from daemon.mirror.survey import Pending, Survey, Totals
 from daemon.ownership import FencedOwnership
+from daemon.stores.postgres import LedgerError
 
 MAX_LETTERS = 10_000
 RETRY_PREFIX = "dead-"
@@ -89,7 +90,7 @@ class DaemonOperations:
             ready=readiness.ready and not readiness.draining,
             reasons=list(readiness.reasons),
             draining=readiness.draining,
-            version=version("majlis"),
+            version=_version(),
             node_id=self._node_id,
             pid=os.getpid(),
             uptime_seconds=time.monotonic() - self._started_at,
@@ -185,7 +186,6 @@ class DaemonOperations:
     async def audit(self, entry: AuditEntry) -> None:
         uid = -1 if entry.uid is None else entry.uid
         await self._records.audit(uid, entry.pid or 0, entry.action, entry.target, {})
-        self._feed.emit("admin.change", action=entry.action, uid=uid)
 
     async def _counts(self) -> tuple[Totals, Pending]:
         """Zeros when Redis cannot be asked: the status must be readable just then, and says why."""
@@ -196,15 +196,16 @@ class DaemonOperations:
             return Totals(), Pending()
 
     async def _open_letters(self) -> int:
+        """Zero when the ledger cannot be asked, be it away or not migrated yet: the reasons say so beside it."""
         try:
             return await self._records.open_dead_letters()
-        except LedgerUnavailable:
+        except (LedgerUnavailable, LedgerError):
             return 0
 
     async def _turns(self, conversation: Conversation) -> tuple[TurnRecord, ...]:
         try:
             return await self._records.turns(conversation)
-        except LedgerUnavailable:
+        except (LedgerUnavailable, LedgerError):
             return ()
 
     async def _find(self, letter_id: int) -> DeadLetter:
@@ -261,6 +262,13 @@ class DaemonOperations:
                 for message in letter.messages
             ],
         )
+
+
+def _version() -> str:
+    try:
+        return version("majlis")
+    except PackageNotFoundError:  # run from its source, without being installed
+        return "from source"
 
 
 def _waiting(entry: Waiting) -> MessageView:

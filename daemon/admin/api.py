@@ -16,7 +16,7 @@ from typing import NamedTuple, get_args
 import msgspec
 import trio
 
-from actors.errors import Overloaded, Unavailable
+from actors.errors import MajlisError, Overloaded, Unavailable
 from actors.identity import Conversation, canonical_contact
 from daemon.admin.masking import shown
 from daemon.admin.operations import AuditEntry, Conflict, NotFound, Operations, Ref
@@ -108,6 +108,8 @@ class AdminApi:
             return _error(status, reason, str(error))
         except (Unavailable, Overloaded) as error:
             return _error(503, "unavailable", f"this cannot be done now, try again: {error}")
+        except MajlisError as error:
+            return _error(503, "refused", f"this cannot be done, see `majlis doctor`: {error}")
         except Exception as error:
             name = type(error).__name__
             self.feed.emit("admin.failed", path=_pattern(request), error=name)

@@ -11,7 +11,7 @@ from daemon.cli.client import view
 from daemon.cli.failure import Failure
 from daemon.cli.look import messages_table
 from daemon.cli.options import ConfigOption, JsonOption, RevealOption, SetOption, client_of
-from daemon.cli.render import cell, count, display, facts, print_json, table
+from daemon.cli.render import cell, count, display, facts, moment, print_json, table
 
 LetterArgument = Annotated[
     int, typer.Argument(metavar="NUMBER", min=1, help="Its number in `majlis dead list`.")
@@ -37,12 +37,12 @@ def list_letters(
     page = view(document, DeadLetterPage)
     if page.letters:
         shown = table(
-            "number", "buried", "label", "instance", "reason", right=("number",), folding=("reason",)
+            "number", "buried (UTC)", "label", "instance", "reason", right=("number",), folding=("reason",)
         )
         for letter in page.letters:
             retried = " (retried)" if letter.retried_at else ""
             why = letter.reason + (f": {letter.detail}" if letter.detail else "") + retried
-            cells = (letter.id, letter.buried_at, letter.conversation, letter.instance, why)
+            cells = (letter.id, moment(letter.buried_at), letter.conversation, letter.instance, why)
             shown.add_row(*(cell(item) for item in cells))
         display(shown)
     advice = ": majlis dead show NUMBER, majlis dead retry NUMBER" if page.open else ""
@@ -70,8 +70,13 @@ def show_letter(
         ("conversation", f"{letter.conversation}, {letter.instance} with {letter.contact}"),
         ("batch", f"{letter.batch}, after {count(letter.tries, 'try', 'tries')}"),
         ("reason", letter.reason + (f": {letter.detail}" if letter.detail else "")),
-        ("buried", letter.buried_at),
-        ("retried", letter.retried_at or f"not yet: majlis dead retry {letter.id}"),
+        ("buried", f"{moment(letter.buried_at)} UTC"),
+        (
+            "retried",
+            f"{moment(letter.retried_at)} UTC"
+            if letter.retried_at
+            else f"not yet: majlis dead retry {letter.id}",
+        ),
     ]
     display(facts(rows))
     if letter.messages:

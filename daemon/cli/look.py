@@ -18,7 +18,7 @@ from daemon.cli.options import (
     SetOption,
     client_of,
 )
-from daemon.cli.render import cell, count, display, duration, facts, print_json, table, tally
+from daemon.cli.render import cell, count, display, duration, facts, moment, print_json, table, tally
 
 
 def status(config: ConfigOption = None, set_: SetOption = None, json: JsonOption = False) -> None:
@@ -47,8 +47,8 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
         ("now", f"{count(now.active, 'active conversation')}, {count(now.open_windows, 'open window')}"),
         ("turns", _turns(now)),
         ("waiting", _waiting(now)),
-        ("acknowledged", f"{now.acknowledged:,} since start"),
-        ("ended", f"{now.answered:,} answered, {now.suppressed:,} suppressed, {now.dead:,} dead since start"),
+        ("acknowledged", f"{now.acknowledged:,} in all"),
+        ("ended", f"{now.answered:,} answered, {now.suppressed:,} suppressed, {now.dead:,} dead in all"),
         (
             "webhooks",
             f"{ingress.accepted:,} accepted, {ingress.duplicate:,} duplicate, {ingress.unreadable:,} unreadable",
@@ -127,8 +127,7 @@ def actors(
 
 def _actor_cells(actor: ActorView) -> list[Text]:
     tries = [f"try {actor.tries}"] if actor.tries > 1 else []
-    batch = [f"batch {actor.batch}"] if actor.batch is not None else []
-    why = ", ".join([*([actor.why] if actor.why else []), *tries, *batch])
+    why = ", ".join([*([actor.why] if actor.why else []), *tries])
     waiting, left = str(actor.waiting_messages), duration(actor.closes_in_seconds)
     return [
         cell(item)
@@ -185,12 +184,12 @@ def _conversation_rows(found: ConversationView) -> list[tuple[str, object]]:
 
 
 def messages_table(messages: list[MessageView]) -> Table:
-    shown = table("message", "kind", "arrived", "text", folding=("text",))
+    shown = table("message", "kind", "arrived (UTC)", "text", folding=("text",))
     for message in messages:
         shown.add_row(
             cell(message.id),
             cell(message.kind),
-            cell(message.arrived_at or message.sent_at),
+            cell(moment(message.arrived_at or message.sent_at)),
             cell(message.text),
         )
     return shown
@@ -198,16 +197,25 @@ def messages_table(messages: list[MessageView]) -> Table:
 
 def _turns_table(turns: list[TurnView]) -> Table:
     shown = table(
-        "batch", "state", "closed by", "msgs", "started", "reply", right=("batch", "msgs"), folding=("reply",)
+        "batch",
+        "state",
+        "closed by",
+        "msgs",
+        "started (UTC)",
+        "reply",
+        right=("batch", "msgs"),
+        folding=("reply",),
     )
     for turn in turns:
-        parts = [f"{part.number}: {part.state}, {part.text}" for part in turn.parts] or [turn.rule]
+        parts = [f"{place}. {part.state}: {part.text}" for place, part in enumerate(turn.parts, 1)] or [
+            turn.rule
+        ]
         cells = (
             turn.batch,
             turn.state,
             turn.closed_by or "",
             turn.messages,
-            turn.started_at,
+            moment(turn.started_at),
             "\n".join(parts),
         )
         shown.add_row(*(cell(item) for item in cells))

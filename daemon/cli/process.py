@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import msgspec
 import typer
@@ -28,17 +29,27 @@ def run(config: ConfigOption = None, set_: SetOption = None, json: JsonOption = 
     raise typer.Exit(compose.run(settings))
 
 
-def migrate(config: ConfigOption = None, set_: SetOption = None, json: JsonOption = False) -> None:
+def migrate(
+    adopt_redis: Annotated[
+        bool,
+        typer.Option(
+            "--adopt-redis", help="Accept an empty Redis in place of one whose data is lost for good."
+        ),
+    ] = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
     """Bring the database's tables up to date.
 
-    `run` does the same at its start.
+    `run` does the same at its start for the embedded database; one of your own is changed by this command alone.
 
     Example: majlis migrate --set postgres.dsn=postgresql://majlis@db/majlis
     """
     settings = settings_of(config, set_)
     from daemon import compose
 
-    applied = list(compose.migrate(settings))
+    applied = list(compose.migrate(settings, adopt_redis))
     if json:
         print_json({"applied": applied})
         return

@@ -101,6 +101,11 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 60} min {whole % 60} s"
 
 
+def moment(iso: str) -> str:
+    """`2026-01-31 10:02:00` of an ISO 8601 time in UTC."""
+    return iso[:19].replace("T", " ")
+
+
 def count(number: int, singular: str, plural: str = "") -> str:
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 

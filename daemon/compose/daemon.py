@@ -6,6 +6,7 @@ import random
 import secrets
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -233,7 +234,7 @@ class Parts:
             self.ownership,
             feed,
             _wall_ms,
-            OutboxPolicy(settings.gateway.on_unresolved, settings.gateway.settle_seconds),
+            partial(_outbox_policy, settings),
         )
         lookups = PostgresLookups(
             self._db,
@@ -275,6 +276,11 @@ class Parts:
                 continue
             for conversation in due:
                 self.supervisor.nudge(conversation)
+
+
+def _outbox_policy(settings: Settings, instance: str) -> OutboxPolicy:
+    gateway = settings.for_instance(instance).gateway
+    return OutboxPolicy(gateway.on_unresolved, gateway.settle_seconds)
 
 
 def _wall_ms() -> int:

@@ -106,12 +106,14 @@ class StoreWatch:
                 postgres_back()
 
     async def redis_problems(self) -> list[Problem]:
+        """What is wrong with Redis; a setting that cannot be seen counts, unless it is to be trusted."""
         expected = Expected(
             self._settings.redis.durability,
             self._settings.partitions,
             self._install.install_id if self._install else None,
         )
-        return [problem for problem in await check_redis(self._redis, expected) if problem.seen]
+        trust = self._settings.redis.trust_unseen_settings
+        return [problem for problem in await check_redis(self._redis, expected) if problem.seen or not trust]
 
     async def postgres_problem(self) -> str | None:
         return await ledger_problem(self._db)
@@ -217,4 +219,4 @@ async def _opened(db: Postgres) -> AsyncIterator[Postgres]:
     try:
         yield db
     finally:
-        await db.close()
+        await db.close()  # noqa: ASYNC102  it shields and bounds itself

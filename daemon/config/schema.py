@@ -56,6 +56,7 @@ SectionT = TypeVar("SectionT", bound=Section)
 class Redis(Section):
     url: Secret = SecretStr(EMBEDDED)
     durability: Literal["always", "everysec"] = "always"
+    trust_unseen_settings: Annotated[bool, BeforeValidator(_number)] = False
 
     @property
     def is_embedded(self) -> bool:

@@ -119,7 +119,7 @@ def _appendfsync(facts: _Facts, expected: Expected) -> Problem | None:
     if facts.settings is None:
         text = (
             f"whether Redis has `appendfsync {expected.durability}` cannot be seen, for CONFIG GET is not allowed: "
-            "allow it (ACL `+config|get`) or see to the setting yourself."
+            "allow it (ACL `+config|get`), or see to the setting yourself and set redis.trust_unseen_settings."
         )
         return Problem("appendfsync", text, seen=False)
     value = facts.settings.get("appendfsync", "unknown")

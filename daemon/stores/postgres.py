@@ -209,8 +209,9 @@ class Postgres:
                 return [dict(row) for row in await connection.fetch(sql, *args, timeout=seconds)]
             except Exception as error:
                 if _is_broken_connection(error):
-                    # It may not know yet that it is broken, and nothing on its way back would find out (rule 2).
-                    connection.terminate()
+                    # The reset that would find it broken on its way back is spared (rule 2).
+                    with suppress(asyncpg.InterfaceError):  # the driver noticed as well, and took it away
+                        connection.terminate()
                 raise
 
 

@@ -46,6 +46,7 @@ def answer(status: str, code: int = 200) -> Response:
 
 @app.get("/health/ready")
 async def ready() -> Response:
+    await store.ping()
     return answer("ready")
 
 

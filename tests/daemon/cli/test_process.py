@@ -22,6 +22,7 @@ class Composed:
     def __init__(self) -> None:
         self.settings: list[Settings] = []
         self.applied: Sequence[str] = ()
+        self.adopted = False
         self.fails: Exception | None = None
 
     def run(self, settings: Settings) -> int:
@@ -30,8 +31,9 @@ class Composed:
             raise self.fails
         return 0
 
-    def migrate(self, settings: Settings) -> Sequence[str]:
+    def migrate(self, settings: Settings, adopt_redis: bool = False) -> Sequence[str]:
         self.settings.append(settings)
+        self.adopted = adopt_redis
         return self.applied
 
     def doctor(self, settings: Settings) -> DoctorReport:
@@ -71,7 +73,11 @@ def test_migrate_says_what_it_applied(composed: Composed, majlis: Typed) -> None
     assert majlis("migrate").out == "nothing to do: the tables are up to date\n"
     composed.applied = ("0001_first", "0002_second")
     assert majlis("migrate").out == "applied 0001_first\napplied 0002_second\n"
-    assert json.loads(majlis("migrate", "--json").out) == {"applied": ["0001_first", "0002_second"]}
+    assert not composed.adopted
+    assert json.loads(majlis("migrate", "--adopt-redis", "--json").out) == {
+        "applied": ["0001_first", "0002_second"]
+    }
+    assert composed.adopted
 
 
 def test_doctor_looks_for_itself_when_no_daemon_runs(composed: Composed, majlis: Typed) -> None:

@@ -1,0 +1,81 @@
+"""The `majlis` command line with crash points that a test can order. Run as `python -m tests.acceptance.run_daemon`.
+
+The orders are lines of the file that `MAJLIS_TEST_CRASH_ORDERS` names: `<action> <point> <n>`, carried out first come, the
+n-th time that the point is reached after the order was written. An order leaves the file before it is carried out,
+so the daemon's next life meets the next one. The process also dies with the test that started it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+from actors import crash_points
+from daemon.cli import main
+
+ORDERS = "MAJLIS_TEST_CRASH_ORDERS"
+_PR_SET_PDEATHSIG = 1
+
+
+class Ordered(Exception):
+    """What the action `raise` raises: any bug of ours."""
+
+
+class _Orders:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._line = ""
+        self._left = 0
+
+    def reached(self, point: str) -> None:
+        lines = self._read()
+        if not lines:
+            return
+        action, wanted, times = lines[0].split()
+        if lines[0] != self._line:
+            self._line, self._left = lines[0], int(times)
+        if point != wanted:
+            return
+        self._left -= 1
+        if self._left == 0:
+            self._line = ""
+            self._forget_first(lines)
+            _carry_out(action)
+
+    def _read(self) -> list[str]:
+        try:
+            return self._path.read_text().splitlines()
+        except FileNotFoundError:
+            return []
+
+    def _forget_first(self, lines: list[str]) -> None:
+        beside = self._path.with_suffix(".new")
+        beside.write_text("".join(f"{line}\n" for line in lines[1:]))
+        beside.replace(self._path)
+
+
+def _carry_out(action: str) -> None:
+    match action:
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "stop":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        case "raise":
+            raise Ordered("ordered by a test")
+        case _:
+            raise AssertionError(f"no action {action}")
+
+
+def run() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    path = os.environ.pop(ORDERS, None)
+    if path is not None:
+        crash_points.hook = _Orders(Path(path)).reached
+    main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    run()
