@@ -264,7 +264,7 @@ class ConversationActor:
         await self._commit(batch, epoch, "dead")
 
     async def _commit(self, batch: Batch, epoch: int, fate: Fate) -> None:
-        snapshot = await self._services.mirror.commit(self.conversation, epoch, batch, fate, self._policy)
+        snapshot = await self._services.mirror.commit(self.conversation, epoch, batch, fate)
         reach("committed")
         self._batch = None
         self._take(snapshot)

@@ -14,12 +14,11 @@ from collections.abc import Callable
 from typing import Literal
 
 import msgspec
-import trio
 
 from actors.crash_points import reach
 from actors.errors import GatewayHeld, StaleEpoch, TurnFailed, TurnRefused
 from actors.identity import Conversation
-from actors.outcome import CannotTell, Found, NotSent, SendOutcome, Sent, Unknown
+from actors.outcome import Evidence, Found, NotFound, NotSent, SendOutcome, Sent, Unknown
 from actors.ports import Feed, Gateway, Ledger, Ownership, Part, Turn
 
 
@@ -87,12 +86,14 @@ class _Delivery:
         self._epoch = epoch
         self._part = part
         self._since_ms = part.claimed_at_ms or outbox._wall_ms()
+        self._claimed_ago_ms = part.claimed_ago_ms or 0
         self._resends = part.resends
 
     async def send(self, resend: bool) -> SendOutcome:
         part = self._part
         await self._ledger.claim(self._turn, self._epoch, part.number, resend)
         self._resends += resend
+        self._claimed_ago_ms = 0
         reach("claimed")
         if self._ownership.epoch(self._conversation) != self._epoch:
             raise StaleEpoch("the lease ended between claim and send")
@@ -108,20 +109,22 @@ class _Delivery:
         return outcome
 
     async def reconcile(self, outcome: Unknown) -> Sent | NotSent:
-        """Find out what became of a send, or settle it by policy. Never two sends on a guess."""
+        """Find out what became of a send, or settle it by policy. Never two sends on a guess.
+
+        Raises:
+          GatewayHeld: the gateway cannot be asked, or the message may still be on its way: come back later,
+            without holding a turn slot meanwhile.
+          TurnRefused: nobody knows, and the policy allows no (further) resend.
+        """
         while True:
             evidence = await self._look()
-            if isinstance(evidence, Found):
-                sent = Sent(evidence.message_id)
+            if isinstance(evidence, Found) or not outcome.may_resend:
+                # Without a resend allowed, the gateway said itself that the message left; only its record is missing.
+                sent = Sent(evidence.message_id if isinstance(evidence, Found) else "")
                 await self._settle(sent)
                 self._emit("part.reconciled", reason=outcome.reason)
                 return sent
-            if not outcome.may_resend:
-                # The gateway said itself that the message left; only its own record of it is missing.
-                sent = Sent("")
-                await self._settle(sent)
-                self._emit("part.reconciled", reason=outcome.reason)
-                return sent
+            self._wait_until_settled(evidence)
             if self._resends or self._policy.on_unresolved == "hold":
                 raise TurnRefused("send_unresolved", outcome.reason)
             self._emit("part.resent", reason=outcome.reason)
@@ -130,14 +133,15 @@ class _Delivery:
                 return again
             outcome = again
 
-    async def _look(self) -> Found | CannotTell | object:
-        """Ask the gateway's records: at once, and once more when the message had time to settle."""
+    async def _look(self) -> Evidence:
         known_ids = await self._ledger.gateway_ids(self._turn)
-        evidence = await self._gateway.find(self._conversation, self._part.text, self._since_ms, known_ids)
-        if isinstance(evidence, Found | CannotTell):
-            return evidence
-        await trio.sleep(self._policy.settle_seconds)
         return await self._gateway.find(self._conversation, self._part.text, self._since_ms, known_ids)
+
+    def _wait_until_settled(self, evidence: Evidence) -> None:
+        """Absence counts only when the message had time to appear in the gateway's records."""
+        left_seconds = self._policy.settle_seconds - self._claimed_ago_ms / 1000
+        if isinstance(evidence, NotFound) and left_seconds > 0:
+            raise GatewayHeld("send_settling", left_seconds)
 
     async def _settle(self, outcome: SendOutcome) -> None:
         await self._ledger.settle(self._turn, self._epoch, self._part.number, outcome)

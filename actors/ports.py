@@ -37,6 +37,9 @@ class Part(msgspec.Struct, frozen=True):
     text: str
     state: PartState
     claimed_at_ms: int | None = None
+    """First claim, Unix ms: evidence of the send is looked for from here on."""
+    claimed_ago_ms: int | None = None
+    """Age of the latest claim when the ledger was asked, by the ledger's own clock."""
     resends: int = 0
     may_resend: bool = True
 
@@ -81,9 +84,7 @@ class Mirror(Protocol):
     ) -> None:
         """Try batch `number` again in `delay_seconds`; `burn` counts the try. Raises `StaleEpoch`."""
 
-    async def commit(
-        self, conversation: Conversation, epoch: int, batch: Batch, fate: Fate, policy: WindowPolicy
-    ) -> Snapshot:
+    async def commit(self, conversation: Conversation, epoch: int, batch: Batch, fate: Fate) -> Snapshot:
         """End the batch; gives back what waits now. Idempotent. Works when Redis is full. Raises `StaleEpoch`."""
 
 

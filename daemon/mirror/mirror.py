@@ -105,9 +105,7 @@ class RedisMirror:
         arguments = (key, epoch, number, _ms(delay_seconds), int(burn))
         _fenced(await self._redis.call(Call(scripts.DEFER, (keys.state, shared.due, shared.lock), arguments)))
 
-    async def commit(
-        self, conversation: Conversation, epoch: int, batch: Batch, fate: Fate, policy: WindowPolicy
-    ) -> Snapshot:
+    async def commit(self, conversation: Conversation, epoch: int, batch: Batch, fate: Fate) -> Snapshot:
         """End the batch; gives back what waits now. Idempotent, and works when Redis is full.
 
         Raises:

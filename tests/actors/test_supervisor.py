@@ -448,3 +448,19 @@ async def test_two_hundred_conversations_at_once(autojump_clock: MockClock, nurs
         world.ledger.instances.add(f"i{number % 7}")
     await _until(lambda: len(world.replies) == 200)
     assert trio.current_time() == pytest.approx(8 + 20, abs=1)
+
+
+async def test_a_send_that_must_settle_holds_no_turn_slot(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """I9: while one reply's fate is being found out, the only slot serves another conversation."""
+    world = World(concurrency=1)
+    world.gateway.script = [(False, Unknown("timed_out"))]
+    await world.start(nursery)
+    await world.say("first")
+    await trio.sleep(0.5)
+    await world.say("second", conversation=Conversation("demo", "2"))
+    await trio.sleep_until(8.6)
+    assert world.replies == ["Heard 1: second"]
+    await _until(lambda: len(world.replies) == 2)
+    assert trio.current_time() == pytest.approx(13, abs=0.5)

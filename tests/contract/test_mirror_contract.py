@@ -105,7 +105,7 @@ async def test_a_repeat_is_known_in_a_batch_and_after_its_end(mirror: RedisMirro
     original = await mirror.append(message(1), POLICY)
     batch = await freeze(mirror)
     in_flight = await mirror.append(message(1), POLICY)
-    await mirror.commit(TALK, 1, batch, "answered", POLICY)
+    await mirror.commit(TALK, 1, batch, "answered")
     ended = await mirror.append(message(1), POLICY)
 
     assert [in_flight.duplicate, ended.duplicate] == [True, True]
@@ -163,7 +163,7 @@ async def test_pending_data_never_expires_and_ended_data_does(store: RedisStore,
         assert [await ttl(store, key) for key in (keys.queue, keys.state, keys.seen)] == [-1, -1, -1]
         batch = await freeze(mirror)
         assert [await ttl(store, key) for key in (keys.queue, keys.state, keys.seen)] == [-1, -1, -1]
-        await mirror.commit(TALK, 1, batch, "answered", POLICY)
+        await mirror.commit(TALK, 1, batch, "answered")
         queue, state, seen = [await ttl(store, key) for key in (keys.queue, keys.state, keys.seen)]
         assert 0 < queue <= 300_000
         assert 300_000 < state <= 48 * 3_600_000
@@ -186,7 +186,7 @@ async def test_numbers_grow_though_the_state_was_lost(store: RedisStore, mirror:
     """I3: time-like numbers need no memory."""
     first = await mirror.append(message(1), POLICY)
     batch = await freeze(mirror)
-    await mirror.commit(TALK, 1, batch, "answered", POLICY)
+    await mirror.commit(TALK, 1, batch, "answered")
     await store.command("DEL", place(TALK, PARTITIONS).own.state)
 
     assert (await mirror.append(message(2), POLICY)).seq > first.seq
@@ -248,7 +248,7 @@ async def test_nothing_waits_nothing_freezes(mirror: RedisMirror) -> None:
     """I3: an empty batch does not exist."""
     assert await mirror.freeze(TALK, 1, "flush", POLICY) is None
     await append(mirror, 1)
-    await mirror.commit(TALK, 1, await freeze(mirror), "answered", POLICY)
+    await mirror.commit(TALK, 1, await freeze(mirror), "answered")
     assert await mirror.freeze(TALK, 1, "flush", POLICY) is None
 
 
@@ -263,7 +263,7 @@ async def test_what_a_batch_cannot_take_is_the_next_batch(mirror: RedisMirror) -
     assert [entry.message.id for entry in rest.waiting] == ["M3", "M4"]
     assert rest.deadline_ms == rest.waiting[0].at_ms + WINDOW_MS
 
-    await mirror.commit(TALK, 1, batch, "answered", small)
+    await mirror.commit(TALK, 1, batch, "answered")
     following = await freeze(mirror, small)
     assert ids(following.messages) == ["M3", "M4"]
     assert following.lo > batch.hi
@@ -285,7 +285,7 @@ async def test_a_message_during_the_turn_is_in_the_next_batch(mirror: RedisMirro
     await append(mirror, 1)
     batch = await freeze(mirror)
     late = await mirror.append(message(2), POLICY)
-    after = await mirror.commit(TALK, 1, batch, "answered", POLICY)
+    after = await mirror.commit(TALK, 1, batch, "answered")
 
     assert late.frozen
     assert late.waiting == 1
@@ -341,7 +341,7 @@ async def test_a_batch_that_ended_is_not_deferred(mirror: RedisMirror) -> None:
     """I3: a late defer touches neither the ended batch nor the next."""
     await append(mirror, 1)
     batch = await freeze(mirror)
-    await mirror.commit(TALK, 1, batch, "answered", POLICY)
+    await mirror.commit(TALK, 1, batch, "answered")
     await append(mirror, 2)
     following = await freeze(mirror)
     await mirror.defer(TALK, 1, batch.number, 60.0, burn=True)
@@ -358,10 +358,10 @@ async def test_commit_is_idempotent(store: RedisStore, mirror: RedisMirror) -> N
     await append(mirror, 1, 2)
     batch = await freeze(mirror)
     await append(mirror, 3)
-    once = await mirror.commit(TALK, 1, batch, "answered", POLICY)
-    twice = await mirror.commit(TALK, 1, batch, "answered", POLICY)
+    once = await mirror.commit(TALK, 1, batch, "answered")
+    twice = await mirror.commit(TALK, 1, batch, "answered")
     following = await freeze(mirror)
-    await mirror.commit(TALK, 1, batch, "dead", POLICY)
+    await mirror.commit(TALK, 1, batch, "dead")
 
     assert once.waiting == twice.waiting
     assert await freeze(mirror) == following
@@ -381,7 +381,7 @@ async def test_processed_entries_are_trimmed_and_pending_ones_never(
         await store.command("ZADD", keys.seen, old + offset - 72 * 3_600_000, f"M{offset}")
     await set_state(store, seq=old + 3, waiting=4, first=old, deadline=old, window=WINDOW_MS)
     batch = await freeze(mirror, WindowPolicy(max_batch_messages=2))
-    await mirror.commit(TALK, 1, batch, "answered", POLICY)
+    await mirror.commit(TALK, 1, batch, "answered")
 
     left = await store.command("XRANGE", keys.queue, "-", "+")
     assert [entry[0] for entry in left] == [b"%d-0" % (old + 2), b"%d-0" % (old + 3)]
@@ -393,7 +393,7 @@ async def test_ids_of_pending_messages_are_never_forgotten(store: RedisStore, mi
     await append(mirror, 1, 2, 3)
     batch = await freeze(mirror, WindowPolicy(max_batch_messages=1))
     await store.command("ZADD", keys.seen, 5, "ancient")
-    await mirror.commit(TALK, 1, batch, "answered", POLICY)
+    await mirror.commit(TALK, 1, batch, "answered")
 
     known = await store.command("ZRANGE", keys.seen, 0, -1)
     assert known == [b"M1", b"M2", b"M3"]
@@ -411,7 +411,7 @@ async def test_a_moved_message_keeps_its_arrival_and_is_counted_once(
     here = await mirror.append(message(2), POLICY)
     moved = await mirror.append(message(1), POLICY, at_ms=arrived.at_ms)
     repeated = await mirror.append(message(1), POLICY, at_ms=arrived.at_ms)
-    await mirror.commit(lid.conversation, 1, batch, "moved", POLICY)
+    await mirror.commit(lid.conversation, 1, batch, "moved")
 
     assert moved.at_ms == arrived.at_ms
     assert moved.deadline_ms == arrived.at_ms + WINDOW_MS <= here.deadline_ms
@@ -438,7 +438,7 @@ async def test_only_the_epoch_that_holds_may_act(mirror: RedisMirror) -> None:
         with pytest.raises(StaleEpoch):
             await mirror.defer(TALK, epoch, batch.number, 5.0, burn=True)
         with pytest.raises(StaleEpoch):
-            await mirror.commit(TALK, epoch, batch, "answered", POLICY)
+            await mirror.commit(TALK, epoch, batch, "answered")
         assert await mirror.due(dict.fromkeys(range(PARTITIONS), epoch)) == []
 
     after = await mirror.load(TALK)
@@ -491,7 +491,7 @@ async def test_recovery_finds_all_that_is_pending(store: RedisStore, mirror: Red
         batch = await mirror.freeze(conversation, 1, "timeout", POLICY)
         assert batch is not None
         if conversation == ended:
-            await mirror.commit(conversation, 1, batch, "suppressed", POLICY)
+            await mirror.commit(conversation, 1, batch, "suppressed")
     found = {one.conversation: one for one in await Survey(store, mirror).recover(range(PARTITIONS))}
 
     assert found.keys() == receipts.keys() - {ended}

@@ -67,7 +67,7 @@ async def test_a_full_redis_takes_nothing_half_and_still_drains(store: RedisStor
         assert batch is not None
         await mirror.defer(TALK, 2, batch.number, 0.0, burn=True)
         assert await mirror.freeze(TALK, 2, "timeout", POLICY) is not None
-        assert len((await mirror.commit(TALK, 2, batch, "answered", POLICY)).waiting) == left
+        assert len((await mirror.commit(TALK, 2, batch, "answered")).waiting) == left
     totals = await survey.totals(range(PARTITIONS))
     assert (totals.acknowledged, totals.answered, totals.pending) == (3, 3, 0)
 

@@ -142,7 +142,7 @@ class MirrorMachine(RuleBasedStateMachine):
         batch = self.model.batches[-1 if last else 0]
         epoch = self.model.epoch
         self.model.commit(batch, fate)
-        snapshot = self.run(lambda store, mirror: mirror.commit(TALK, epoch, batch, fate, WindowPolicy()))
+        snapshot = self.run(lambda store, mirror: mirror.commit(TALK, epoch, batch, fate))
         assert [entry.message.id for entry in snapshot.waiting] == [
             f"M{number}" for number in self.model.waiting
         ]
@@ -167,7 +167,7 @@ class MirrorMachine(RuleBasedStateMachine):
             elif step == "defer":
                 await mirror.defer(TALK, old, batch.number, 5.0, True)
             elif step == "commit":
-                await mirror.commit(TALK, old, batch, "dead", WindowPolicy())
+                await mirror.commit(TALK, old, batch, "dead")
             elif await mirror.fence({0: old}, "a"):
                 raise StaleEpoch
 

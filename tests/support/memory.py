@@ -127,9 +127,7 @@ class MemoryMirror:
             buffer.batch = msgspec.structs.replace(buffer.batch, tries=buffer.batch.tries + burn)
             buffer.retry_at_ms = clock_ms() + round(delay_seconds * 1000)
 
-    async def commit(
-        self, conversation: Conversation, epoch: int, batch: Batch, fate: Fate, policy: WindowPolicy
-    ) -> Snapshot:
+    async def commit(self, conversation: Conversation, epoch: int, batch: Batch, fate: Fate) -> Snapshot:
         await self._enter("commit")
         self._fence(epoch)
         buffer = self.buffers[conversation]
@@ -166,6 +164,7 @@ class _Row:
     batch: Batch
     text_hash: str
     dead_reason: str = ""
+    last_claims: dict[int, int] = field(default_factory=dict)
 
 
 class MemoryLedger:
@@ -189,7 +188,11 @@ class MemoryLedger:
                 len(self.rows) + 1, "started", None if rule else "1", (), moved_to=moved_to, rule=rule
             )
             self.rows[key] = _Row(turn, batch, hashlib.sha256(batch.text.encode()).hexdigest())
-        return self.rows[key].turn
+        row = self.rows[key]
+        for part, claimed_at_ms in row.last_claims.items():
+            open_claim = row.turn.parts[part].state in ("sending", "unknown")
+            self._set(row, part, claimed_ago_ms=clock_ms() - claimed_at_ms if open_claim else None)
+        return row.turn
 
     async def answer(self, turn: Turn, epoch: int, answer: Answer, parts: Sequence[str]) -> Turn:
         await self._enter("answer", epoch)
@@ -210,6 +213,7 @@ class MemoryLedger:
         )
         if not allowed or any(earlier.state != "sent" for earlier in row.turn.parts[:part]):
             raise TurnFailed("claim_conflict")
+        row.last_claims[part] = clock_ms()
         self._set(row, part, state="sending", claimed_at_ms=clock_ms(), resends=current.resends + int(resend))
 
     async def settle(self, turn: Turn, epoch: int, part: int, outcome: SendOutcome) -> None:

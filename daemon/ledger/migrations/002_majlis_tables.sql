@@ -63,7 +63,7 @@ CREATE INDEX IF NOT EXISTS majlis_turns_unfinished_idx ON majlis_turns (opened_a
     WHERE state IN ('started', 'answered');
 
 -- One row per outgoing message, numbered from 0. `claimed_at` is the first claim whose outcome is not disproved: evidence of the
--- message is looked for from there on.
+-- message is looked for from there on. `last_claimed_at` is the latest one: until it is old enough, absence proves nothing.
 CREATE TABLE IF NOT EXISTS majlis_outbox (
     turn_id            bigint NOT NULL REFERENCES majlis_turns (id),
     part               integer NOT NULL,
@@ -71,6 +71,7 @@ CREATE TABLE IF NOT EXISTS majlis_outbox (
     state              text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'sending', 'unknown', 'sent')),
     claim_token        text,
     claimed_at         timestamptz,
+    last_claimed_at    timestamptz,
     resends            integer NOT NULL DEFAULT 0 CHECK (resends BETWEEN 0 AND 1),
     may_resend         boolean NOT NULL DEFAULT true,
     gateway_message_id text,

@@ -40,7 +40,10 @@ CREATE OR REPLACE FUNCTION majlis_turn_view(p_turn bigint) RETURNS jsonb LANGUAG
         'parts', coalesce((
             SELECT jsonb_agg(jsonb_build_object(
                 'number', o.part, 'text', o.text, 'state', o.state, 'resends', o.resends, 'may_resend', o.may_resend,
-                'claimed_at_ms', (extract(epoch FROM o.claimed_at) * 1000)::bigint) ORDER BY o.part)
+                'claimed_at_ms', (extract(epoch FROM o.claimed_at) * 1000)::bigint,
+                'claimed_ago_ms', CASE WHEN o.state IN ('sending', 'unknown') THEN
+                    (extract(epoch FROM clock_timestamp() - o.last_claimed_at) * 1000)::bigint END)
+                ORDER BY o.part)
             FROM majlis_outbox o WHERE o.turn_id = t.id), '[]'))
     FROM majlis_turns t WHERE t.id = p_turn
 $$;
@@ -141,7 +144,7 @@ BEGIN
         RAISE EXCEPTION 'claim conflict' USING ERRCODE = 'MJ002';
     END IF;
     UPDATE majlis_outbox
-    SET state = 'sending', claim_token = p_token, resends = v_resends, reason = NULL,
+    SET state = 'sending', claim_token = p_token, resends = v_resends, reason = NULL, last_claimed_at = now(),
         claimed_at = CASE WHEN v_resends > 0 THEN coalesce(claimed_at, now()) ELSE now() END
     WHERE turn_id = p_turn AND part = p_part;
 END $$;

@@ -55,7 +55,7 @@ def test_status_shows_everything_the_operator_asks_first(door: DoorInThread, maj
         "12 active conversations, 3 open windows",
         "2 running",
         "14 messages, the oldest for 6.2 s",
-        "1,204 since start",
+        "1,204 in all",
         "310 answered, 3 suppressed, 1 dead",
         "group 12, reaction 3",
         "1 open: majlis dead list",
