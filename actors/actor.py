@@ -19,7 +19,7 @@ import trio
 
 from actors import conversation as core
 from actors.crash_points import reach
-from actors.errors import TurnFailed, TurnRefused, Unavailable
+from actors.errors import StaleEpoch, TurnFailed, TurnRefused, Unavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.messages import Batch, CloseReason, Fate, Receipt, Snapshot, Waiting, WindowPolicy
@@ -74,6 +74,7 @@ class ConversationActor:
         self._services = services
         self._state = state
         self._wake = trio.Event()
+        self._sleeps_until = -inf
         self._batch: Batch | None = None
         self._holds = 0
         self._hold_until = -inf
@@ -83,8 +84,11 @@ class ConversationActor:
 
     def hear(self, entry: Waiting, receipt: Receipt) -> None:
         """A message of this conversation is durable in the mirror."""
-        now = trio.current_time()
-        self._change(core.hear(self._state, entry, receipt, now, self._policy))
+        now, policy = trio.current_time(), self._policy
+        self._state = core.hear(self._state, entry, receipt, now, policy)
+        decision = core.decide(self._state, now, policy)
+        if not isinstance(decision, core.Sleep) or decision.until < self._sleeps_until:
+            self._wake.set()  # most messages of a burst change nothing: waking for each would cost a burst
 
     def flush(self) -> None:
         """Answer what waits now; also try a deferred batch again now."""
@@ -168,8 +172,10 @@ class ConversationActor:
         if not self._state.frozen:
             self.phase, self._why = ("waiting", "window open") if self._state.waiting else ("idle", "")
         self._wake = trio.Event()
+        self._sleeps_until = until
         with trio.move_on_at(until):
             await self._wake.wait()
+        self._sleeps_until = -inf
 
     async def _attempt(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do it; when a store or the gateway is away, wait and come back. Waiting burns nothing."""
@@ -228,7 +234,13 @@ class ConversationActor:
         try:
             fate = await self._services.turns.run(batch, epoch)
         except (TurnFailed, TurnRefused, Unavailable) as error:
-            failure = error
+            failure: Exception = error
+        except StaleEpoch:
+            raise
+        except Exception as error:
+            # A bug, or data that nobody thought of: it burns a try, so that it ends as a dead letter that shows it.
+            self._emit("turn.crashed", error=type(error).__name__, exc_info=error)
+            failure = TurnFailed("internal_error", type(error).__name__)
         else:
             await self._commit(batch, epoch, fate)
             return
@@ -260,10 +272,11 @@ class ConversationActor:
         return held_seconds > self._services.policy.max_hold_seconds
 
     async def _bury(self, batch: Batch, epoch: int, reason: str, detail: str) -> None:
-        await self._services.turns.bury(batch, epoch, reason, detail)
-        await self._commit(batch, epoch, "dead")
+        await self._commit(batch, epoch, await self._services.turns.bury(batch, epoch, reason, detail))
 
     async def _commit(self, batch: Batch, epoch: int, fate: Fate) -> None:
+        # If the answer is lost, the mirror may be ahead of us: then it is asked before anything is frozen.
+        self._state = core.doubt(self._state)
         snapshot = await self._services.mirror.commit(self.conversation, epoch, batch, fate)
         reach("committed")
         self._batch = None

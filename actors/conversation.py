@@ -86,12 +86,19 @@ def decide(state: State, now: float, policy: WindowPolicy) -> Decision:
 
 def hear(state: State, entry: Waiting, receipt: Receipt, now: float, policy: WindowPolicy) -> State:
     """A message was appended to the mirror. Deliveries may come in any order, and more than once."""
-    if entry.seq <= state.settled_seq or any(entry.seq == known.seq for known in state.waiting):
+    if entry.seq <= state.settled_seq:
         return state
+    waiting = state.waiting
+    if not waiting or entry.seq > waiting[-1].seq:
+        waiting = (*waiting, entry)
+    elif any(entry.seq == known.seq for known in waiting):
+        return state
+    else:
+        waiting = tuple(sorted((*waiting, entry), key=lambda known: known.seq))
     deadline = now + remaining_seconds(receipt.deadline_ms, receipt.now_ms, policy)
     return msgspec.structs.replace(
         state,
-        waiting=tuple(sorted((*state.waiting, entry), key=lambda known: known.seq)),
+        waiting=waiting,
         deadline=deadline if state.deadline is None else min(state.deadline, deadline),
         idle_until=now + IDLE_SECONDS,
     )

@@ -5,11 +5,12 @@ Laws of this file:
 2. A free slot goes to the instance served longest ago, not to the longest queue: deficit round robin in which
    every turn costs the same. One tenant's flood waits behind itself.
 3. Within an instance, first come, first served.
+4. One instance holds at most three quarters of the slots: while its responder hangs, others find a free one.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -21,7 +22,9 @@ class FairSlots:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self.limit_per_instance = limit - limit // 4
         self.held = 0
+        self._held_by: Counter[str] = Counter()
         # Insertion order is the round-robin order: the served instance goes to the end.
         self._queues: dict[str, deque[trio.Event]] = {}
 
@@ -35,11 +38,11 @@ class FairSlots:
         try:
             yield
         finally:
-            self._release()
+            self._release(instance)
 
     async def _acquire(self, instance: str) -> None:
-        if self.held < self.limit and not self._queues:
-            self.held += 1
+        if self._may_hold(instance):
+            self._take(instance)
             return
         granted = trio.Event()
         self._queues.setdefault(instance, deque()).append(granted)
@@ -48,7 +51,7 @@ class FairSlots:
         except BaseException:
             if granted.is_set():
                 # Granted and cancelled in the same moment: pass the slot on.
-                self._release()
+                self._release(instance)
             else:
                 self._forget(instance, granted)
             raise
@@ -59,13 +62,23 @@ class FairSlots:
         if not queue:
             del self._queues[instance]
 
-    def _release(self) -> None:
+    def _may_hold(self, instance: str) -> bool:
+        return self.held < self.limit and self._held_by[instance] < self.limit_per_instance
+
+    def _take(self, instance: str) -> None:
+        self.held += 1
+        self._held_by[instance] += 1
+
+    def _release(self, instance: str) -> None:
         self.held -= 1
-        if self._queues:
-            instance, queue = next(iter(self._queues.items()))
-            waiter = queue.popleft()
-            del self._queues[instance]
+        self._held_by[instance] -= 1
+        if not self._held_by[instance]:
+            del self._held_by[instance]
+        waiting = next((other for other in self._queues if self._may_hold(other)), None)
+        if waiting is not None:
+            queue = self._queues.pop(waiting)
+            granted = queue.popleft()
             if queue:
-                self._queues[instance] = queue
-            self.held += 1
-            waiter.set()
+                self._queues[waiting] = queue  # to the end: served longest ago comes first
+            self._take(waiting)
+            granted.set()

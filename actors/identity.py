@@ -7,6 +7,7 @@ WhatsApp LID is not known. A conversation is one instance and one contact.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
@@ -36,12 +37,17 @@ class Conversation(NamedTuple):
 
     def partition(self, partitions: int) -> int:
         """Stable across processes, machines and Python versions (blake2b, not `hash()`)."""
-        digest = hashlib.blake2b(self.key.encode(), digest_size=8).digest()
-        return int.from_bytes(digest, "big") % partitions
+        return _digest(self) % partitions
 
     def label(self, install_id: str) -> str:
         """A short keyed hash for logs: the same everywhere in one install, of no use outside it."""
         return hashlib.blake2b(self.key.encode(), digest_size=5, key=install_id.encode()[:64]).hexdigest()
+
+
+@lru_cache(maxsize=16_384)
+def _digest(conversation: Conversation) -> int:
+    """Cached: every message of a conversation asks for it several times."""
+    return int.from_bytes(hashlib.blake2b(conversation.key.encode(), digest_size=8).digest(), "big")
 
 
 def canonical_contact(jid: str) -> str:

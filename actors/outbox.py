@@ -2,7 +2,8 @@
 
 Laws of this file:
 1. Journal before effect: a durable claim precedes every send, the outcome is settled after it.
-2. The lease is looked at between claim and send: a daemon that was paused must not act on an old claim.
+2. The lease is looked at before the claim, and again between claim and send: a daemon that was paused must not
+   act on an old claim, and a claim that led to no send must not look like one.
 3. An unknown outcome is reconciled before anything else happens, and sent again at most once, and only when the
    gateway's records do not show the message.
 4. Part n is settled before part n+1 is claimed.
@@ -11,12 +12,13 @@ Laws of this file:
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
 import msgspec
 
 from actors.crash_points import reach
-from actors.errors import GatewayHeld, StaleEpoch, TurnFailed, TurnRefused
+from actors.errors import GatewayHeld, LeaseUncertain, StaleEpoch, TurnFailed, TurnRefused, Unavailable
 from actors.identity import Conversation
 from actors.outcome import Evidence, Found, NotFound, NotSent, SendOutcome, Sent, Unknown
 from actors.ports import Feed, Gateway, Ledger, Ownership, Part, Turn
@@ -26,6 +28,8 @@ class OutboxPolicy(msgspec.Struct, frozen=True):
     on_unresolved: Literal["resend_once", "hold"] = "resend_once"
     settle_seconds: float = 5.0
     """How long a send of unknown outcome may still be on its way at the gateway before its absence counts."""
+    send_seconds: float = 30.0
+    """How long one send may take. A claim without an outcome may be a send that has not even begun to settle."""
 
 
 class Outbox:
@@ -58,13 +62,7 @@ class Outbox:
         for part in turn.parts:
             if part.state == "sent":
                 continue
-            delivery = _Delivery(self, turn, conversation, epoch, part)
-            if part.state == "pending":
-                outcome = await delivery.send(resend=False)
-            else:
-                outcome = Unknown("interrupted", may_resend=part.may_resend)
-            if isinstance(outcome, Unknown):
-                outcome = await delivery.reconcile(outcome)
+            outcome = await _Delivery(self, turn, conversation, epoch, part).run()
             if isinstance(outcome, NotSent):
                 raise _failure(outcome)
 
@@ -86,17 +84,36 @@ class _Delivery:
         self._epoch = epoch
         self._part = part
         self._since_ms = part.claimed_at_ms or outbox._wall_ms()
-        self._claimed_ago_ms = part.claimed_ago_ms or 0
         self._resends = part.resends
+        self._settled_in_seconds = self._policy.settle_seconds - (part.claimed_ago_ms or 0) / 1000
+        if part.state == "sending":
+            self._settled_in_seconds += self._policy.send_seconds
+        elif part.state == "pending":
+            self._settled_in_seconds = 0.0
 
-    async def send(self, resend: bool) -> SendOutcome:
+    async def run(self) -> Sent | NotSent:
+        """Bring the part to a proven outcome, from wherever it stands."""
         part = self._part
-        await self._ledger.claim(self._turn, self._epoch, part.number, resend)
-        self._resends += resend
-        self._claimed_ago_ms = 0
+        if part.state != "pending":
+            return await self._reconcile(Unknown("interrupted", may_resend=part.may_resend))
+        if part.resends:
+            # The resend did not leave, but the send before it may have: its record may have appeared since.
+            evidence = await self._look()
+            if isinstance(evidence, Found):
+                return await self._settle_found(evidence.message_id, "earlier_send")
+        outcome = await self._send(resend=False)
+        return await self._reconcile(outcome) if isinstance(outcome, Unknown) else outcome
+
+    async def _send(self, resend: bool) -> SendOutcome:
+        part = self._part
+        self._check_lease()
+        await self._claim(resend)
         reach("claimed")
-        if self._ownership.epoch(self._conversation) != self._epoch:
-            raise StaleEpoch("the lease ended between claim and send")
+        try:
+            self._check_lease()
+        except (LeaseUncertain, StaleEpoch):
+            await self._unclaim("lease_ended")
+            raise
         outcome = await self._gateway.send(self._conversation, part.text)
         reach("send_returned")
         await self._settle(outcome)
@@ -108,7 +125,26 @@ class _Delivery:
             self._emit("part.unknown", reason=outcome.reason)
         return outcome
 
-    async def reconcile(self, outcome: Unknown) -> Sent | NotSent:
+    async def _claim(self, resend: bool) -> None:
+        try:
+            await self._ledger.claim(self._turn, self._epoch, self._part.number, resend)
+        except Unavailable:
+            if not resend:  # a part whose earlier send is unknown must stay so
+                await self._unclaim("claim_lost")
+            raise
+        self._resends += resend
+        self._settled_in_seconds = self._policy.settle_seconds
+
+    async def _unclaim(self, reason: str) -> None:
+        """Nothing was sent: say so, as well as can be, lest the claim be taken for a send of unknown outcome."""
+        with suppress(Unavailable, StaleEpoch):
+            await self._settle(NotSent(reason, "hold"))
+
+    def _check_lease(self) -> None:
+        if self._ownership.epoch(self._conversation) != self._epoch:
+            raise StaleEpoch("the partition has another epoch by now")
+
+    async def _reconcile(self, outcome: Unknown) -> Sent | NotSent:
         """Find out what became of a send, or settle it by policy. Never two sends on a guess.
 
         Raises:
@@ -118,30 +154,30 @@ class _Delivery:
         """
         while True:
             evidence = await self._look()
-            if isinstance(evidence, Found) or not outcome.may_resend:
-                # Without a resend allowed, the gateway said itself that the message left; only its record is missing.
-                sent = Sent(evidence.message_id if isinstance(evidence, Found) else "")
-                await self._settle(sent)
-                self._emit("part.reconciled", reason=outcome.reason)
-                return sent
-            self._wait_until_settled(evidence)
+            if isinstance(evidence, Found):
+                return await self._settle_found(evidence.message_id, outcome.reason)
+            if not outcome.may_resend:
+                # The gateway said itself that the message left; only its own record of it is missing.
+                return await self._settle_found("", outcome.reason)
+            if isinstance(evidence, NotFound) and self._settled_in_seconds > 0:
+                raise GatewayHeld("send_settling", self._settled_in_seconds)
             if self._resends or self._policy.on_unresolved == "hold":
                 raise TurnRefused("send_unresolved", outcome.reason)
             self._emit("part.resent", reason=outcome.reason)
-            again = await self.send(resend=True)
+            again = await self._send(resend=True)
             if not isinstance(again, Unknown):
                 return again
             outcome = again
 
+    async def _settle_found(self, message_id: str, reason: str) -> Sent:
+        sent = Sent(message_id)
+        await self._settle(sent)
+        self._emit("part.reconciled", reason=reason)
+        return sent
+
     async def _look(self) -> Evidence:
         known_ids = await self._ledger.gateway_ids(self._turn)
         return await self._gateway.find(self._conversation, self._part.text, self._since_ms, known_ids)
-
-    def _wait_until_settled(self, evidence: Evidence) -> None:
-        """Absence counts only when the message had time to appear in the gateway's records."""
-        left_seconds = self._policy.settle_seconds - self._claimed_ago_ms / 1000
-        if isinstance(evidence, NotFound) and left_seconds > 0:
-            raise GatewayHeld("send_settling", left_seconds)
 
     async def _settle(self, outcome: SendOutcome) -> None:
         await self._ledger.settle(self._turn, self._epoch, self._part.number, outcome)

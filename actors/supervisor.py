@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from typing import Literal
 
 import trio
 
@@ -25,6 +26,7 @@ from actors.messages import Message, Receipt, Snapshot, Waiting
 MAX_RESTARTS = 5
 RESTART_WINDOW_SECONDS = 30.0
 RESTART_BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 4.0)
+STALE_SECONDS = 1.0
 
 
 class Supervisor:
@@ -71,9 +73,16 @@ class Supervisor:
         elif not self._draining and self._owns(conversation):
             self._start(conversation, core.unknown(trio.current_time()))
 
-    def recover(self, snapshots: Iterable[Snapshot]) -> int:
-        """Start the actors of conversations with anything pending; gives back how many."""
+    def recover(self, snapshots: Iterable[Snapshot], unread: Iterable[Conversation] = ()) -> int:
+        """Start the actors of conversations with anything pending; gives back how many.
+
+        Of those in `unread` only the name is known: their actors ask the mirror themselves.
+        """
         count = 0
+        for conversation in unread:
+            if conversation not in self._actors:
+                self._start(conversation, core.unknown(trio.current_time()))
+                count += 1
         for snapshot in snapshots:
             if snapshot.conversation not in self._actors:
                 now = trio.current_time()
@@ -146,8 +155,14 @@ class Supervisor:
         crashes: deque[float] = deque()
         try:
             with actor.life:
-                while await self._crashed(actor):
-                    await self._restart(actor, crashes)
+                while (end := await self._live(actor)) != "left" and not self._draining:
+                    if end == "crashed":
+                        await self._wait_out(actor, crashes)
+                    elif self._owns(actor.conversation):
+                        await trio.sleep(STALE_SECONDS)  # until the partition is fenced under our epoch
+                    else:
+                        break
+                    actor.forget()
         finally:
             # No checkpoint between the actor's decision to leave and this line.
             del self._actors[actor.conversation]
@@ -155,20 +170,22 @@ class Supervisor:
                 self._empty.set()
             self._services.feed.emit("actor.left", actor.conversation)
 
-    async def _crashed(self, actor: ConversationActor) -> bool:
-        """Run the actor; True when it crashed, False when it left or has to go."""
-        crashed = False
+    async def _live(self, actor: ConversationActor) -> Literal["left", "stale", "crashed"]:
+        """Run the actor, and tell how it ended."""
+        end: Literal["left", "stale", "crashed"] = "left"
         try:
             await actor.run()
         except* StaleEpoch:
+            end = "stale"
             self._services.feed.emit("actor.stale", actor.conversation)
         except* Exception as group:
-            crashed = True
+            end = "crashed"
             kinds = sorted({type(error).__name__ for error in _leaves(group)})
             self._services.feed.emit("actor.crashed", actor.conversation, errors=kinds, exc_info=group)
-        return crashed
+        return end
 
-    async def _restart(self, actor: ConversationActor, crashes: deque[float]) -> None:
+    async def _wait_out(self, actor: ConversationActor, crashes: deque[float]) -> None:
+        """The pause after a crash; after too many of them, until somebody resumes it."""
         now = trio.current_time()
         crashes.append(now)
         while crashes[0] < now - RESTART_WINDOW_SECONDS:
@@ -178,9 +195,7 @@ class Supervisor:
             crashes.clear()
             await actor.park(f"crashed more than {MAX_RESTARTS} times in {RESTART_WINDOW_SECONDS:.0f} s")
         else:
-            delay = RESTART_BACKOFF_SECONDS[len(crashes) - 1]
-            await trio.sleep(delay)
-        actor.forget()
+            await trio.sleep(RESTART_BACKOFF_SECONDS[len(crashes) - 1])
         self._services.feed.emit("actor.restarted", actor.conversation, crashes=len(crashes))
 
 

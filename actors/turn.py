@@ -85,12 +85,16 @@ class TurnRunner:
         self._feed.emit("turn.done", batch.conversation, turn=turn.id, parts=len(turn.parts))
         return "answered"
 
-    async def bury(self, batch: Batch, epoch: int, reason: str, detail: str) -> None:
-        """End the batch as a dead letter."""
+    async def bury(self, batch: Batch, epoch: int, reason: str, detail: str) -> Fate:
+        """End the batch as a dead letter, unless the ledger shows that it has ended already."""
         turn = await self._ledger.begin(batch, epoch)
-        if turn.state in ("started", "answered"):
-            await self._ledger.bury(turn, epoch, reason, detail)
+        if turn.state == "done":
+            return "answered"
+        if turn.state in ("suppressed", "moved"):
+            return turn.state
+        await self._ledger.bury(turn, epoch, reason, detail)
         self._feed.emit("turn.dead", batch.conversation, turn=turn.id, reason=reason)
+        return "dead"
 
     async def _share_link(self, batch: Batch) -> None:
         """Tell the ledger a LID's phone number that only this daemon has learned yet."""

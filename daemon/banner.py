@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+from pathlib import Path
 
 from daemon.config import Settings
 
@@ -17,11 +20,20 @@ def show(settings: Settings, listen: str) -> None:
     """Print it to standard output, where the console gateway prints its replies as well."""
     instance = next(iter(settings.instances), "demo")
     window = settings.window(instance)
+    command = _command()
     token = " -H 'apikey: <your token>'" if settings.ingress.auth.tokens else ""
     sys.stdout.write(
         f"\nMajlis is ready: http://{listen}/webhook/<instance>\n\n"
         f"Paste this line three times, quickly; one answer comes {window.window_seconds:g} seconds after the first:\n\n"
         f"curl -sS http://{listen}/webhook/{instance}{token} -H 'content-type: application/json' -d '{_PAYLOAD}'\n\n"
-        "In another terminal: `majlis status`, `majlis actors`, `majlis tail`. Ctrl-C stops it.\n\n"
+        f"In another terminal: `{command} status`, `{command} actors`, `{command} tail`. Ctrl-C stops it.\n\n"
     )
     sys.stdout.flush()
+
+
+def _command() -> str:
+    """How to call majlis from here: by its name if the shell finds it, else by its path."""
+    if shutil.which("majlis") is not None:
+        return "majlis"
+    beside = Path(sys.executable).with_name("majlis")
+    return os.path.relpath(beside) if beside.exists() else "majlis"

@@ -69,7 +69,7 @@ async def _gateway(http: HttpClient, instance: str, gateway: GatewaySettings) ->
     except HttpFailed as failure:
         advice = "Check gateway.base_url, and that the gateway runs and can be reached from here."
         return Check(name=name, state="problem", detail=f"evolution: {failure}", advice=advice)
-    return _connection(name, answer.status, dig(answer.json, "instance", "state"))
+    return _connection(name, answer.status, dig(answer.json(), "instance", "state"))
 
 
 def _connection(name: str, status: int, state: object) -> Check:

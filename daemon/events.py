@@ -40,6 +40,7 @@ EVENTS: dict[str, Event] = {
     # Ownership and recovery
     "lease.gained": Event("info", "this daemon owns a partition now"),
     "lease.lost": Event("warning", "this daemon no longer owns a partition and stops acting for it"),
+    "lease.released": Event("info", "this daemon stops and gives its partitions up"),
     "recovery.started": Event("info", "conversations that were left waiting are being picked up"),
     "recovery.finished": Event("info", "all of them have an actor or a timer again"),
     # Webhooks
@@ -65,6 +66,7 @@ EVENTS: dict[str, Event] = {
     "turn.done": Event("info", "the batch is answered"),
     "turn.suppressed": Event("info", "the batch ended without an answer, by a named rule"),
     "turn.failed": Event("warning", "one try failed; another follows"),
+    "turn.crashed": Event("error", "a try failed unexpectedly; it is burnt and the next one follows"),
     "turn.held": Event("warning", "the reply waits for a gateway or store that is away; no try is burnt"),
     "turn.dead": Event("error", "the batch became a dead letter: see `majlis dead list`"),
     "turn.moved": Event(

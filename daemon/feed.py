@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import trio
+from structlog.typing import FilteringBoundLogger
 
 from actors.identity import Conversation
 from daemon.events import EVENTS, Event
@@ -76,6 +77,9 @@ class EventFeed:
         self._strict = strict
         self._install_id = ""
         self._tails: set[Tail] = set()
+        self._log: FilteringBoundLogger | None = (
+            None  # bound once, at the first event: logging is set up by then
+        )
 
     def set_install_id(self, install_id: str) -> None:
         """Conversations are labelled from here on; until then a label is `-`."""
@@ -100,7 +104,9 @@ class EventFeed:
                 raise ValueError(f"{event} is not in the event catalogue")
             known, fields = _UNKNOWN, {**fields, "unknown_event": True}
         self._count(event, fields.get("reason"))
-        log, level = logger(), LEVELS[known.level]
+        if self._log is None:
+            self._log = logger().bind()
+        log, level = self._log, LEVELS[known.level]
         if not self._tails and not log.is_enabled_for(level):
             return  # nobody looks: the hot path pays for a count alone
         if conversation is not None:

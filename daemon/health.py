@@ -24,7 +24,8 @@ class Health:
         self.draining = False
 
     def readiness(self) -> Readiness:
-        reasons = self._starting + self._problems.get("redis", ())
+        needed = ("redis", "postgres", "leases") if self._starting else ("redis", "leases")
+        reasons = self._starting + tuple(text for store in needed for text in self._problems.get(store, ()))
         return Readiness(ready=not reasons, reasons=reasons, draining=self.draining)
 
     def stores(self) -> Mapping[str, str]:

@@ -38,7 +38,7 @@ class Parse(Protocol):
 
 
 class Accept(Protocol):
-    """Makes one message durable. Cancelling the wait takes nothing back.
+    """Makes one message durable. Bounds its own wait; cancelling it takes nothing back.
 
     Raises:
       Unavailable: the mirror is away (`MirrorUnavailable`).
@@ -176,11 +176,8 @@ class Ingress:
         """Make the messages durable, in their order, and say what became of the payload."""
         for link in inbound.links:
             self._learn(link)
-        receipts: list[Receipt] = []
         try:
-            with trio.fail_after(self._ack_seconds):
-                for message in inbound.messages:
-                    receipts.append(await self._accept(message))
+            receipts = await self._accept_all(inbound.messages)
         except trio.TooSlowError:
             return self._refuse("ack_timeout")
         except MirrorUnavailable:
@@ -192,6 +189,14 @@ class Ingress:
         except Overloaded:
             return self._refuse("overloaded")
         return self._acknowledge(inbound, sum(receipt.duplicate for receipt in receipts))
+
+    async def _accept_all(self, messages: Sequence[Message]) -> list[Receipt]:
+        if (
+            len(messages) == 1
+        ):  # nearly always; `accept` bounds its wait, and a second deadline would cost as much
+            return [await self._accept(messages[0])]
+        with trio.fail_after(self._ack_seconds):
+            return [await self._accept(message) for message in messages]
 
     def _acknowledge(self, inbound: Inbound, duplicates: int) -> Response:
         accepted = len(inbound.messages) - duplicates

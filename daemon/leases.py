@@ -24,7 +24,7 @@ import trio
 
 from actors.errors import LeaseUncertain, LedgerUnavailable, StaleEpoch
 from actors.identity import Conversation
-from daemon.stores.postgres import Postgres
+from daemon.stores.postgres import LedgerError, Postgres
 
 _TAKE = """
     WITH free AS (
@@ -58,6 +58,18 @@ _RENEW = """
 
 
 _RELEASE = "UPDATE majlis_partitions SET until = now() - interval '1 second' WHERE incarnation = $1"
+
+
+_RAISE = """
+    UPDATE majlis_partitions p SET epoch = known.epoch
+    FROM unnest($1::int[], $2::bigint[]) AS known (partition, epoch)
+    WHERE p.partition = known.partition AND p.epoch < known.epoch
+"""
+
+
+async def raise_epochs(db: Postgres, known: Mapping[int, int]) -> None:
+    """After a restore: mint no epoch below what the mirror has seen. Raises `LedgerUnavailable`."""
+    await db.fetch(_RAISE, list(known.keys()), list(known.values()))
 
 
 class LeaseChange(msgspec.Struct, frozen=True):
@@ -139,7 +151,7 @@ class Leases:
             next_at = trio.current_time() + self._renew_seconds
             try:
                 await self.refresh()
-            except LedgerUnavailable:
+            except (LedgerUnavailable, LedgerError):
                 await trio.sleep(self._renew_seconds / 3)
                 continue
             if not answered:

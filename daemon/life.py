@@ -37,15 +37,21 @@ class CannotStart(MajlisError):
 class Running(Protocol):
     """The parts that do the work, once the stores are up."""
 
+    async def start(self, work: trio.Nursery) -> None:
+        """Check the stores, take up what was left behind; returns when ready."""
+
     async def drain(self) -> None:
         """Finish what runs; bounded by the caller."""
+
+    def halt(self) -> None:
+        """End what still runs; it is safe in the mirror."""
 
     async def close(self) -> None:
         """Give up leases and connections; bounded by itself."""
 
 
-BringUp = Callable[[trio.Nursery, trio.Nursery], Awaitable[Running]]
-"""Start everything in the nurseries for (stores, work); returns when ready."""
+BringUp = Callable[[trio.Nursery], Awaitable[Running]]
+"""Start the embedded stores in the nursery and make all other parts."""
 
 
 class Life:
@@ -94,7 +100,8 @@ class Life:
         return self._exit_status
 
     async def _start(self, stores: trio.Nursery, work: trio.Nursery) -> None:
-        self._running = await self._bring_up(stores, work)
+        self._running = await self._bring_up(stores)
+        await self._running.start(work)
         self._health.started()
         self._on_ready()
 
@@ -104,6 +111,7 @@ class Life:
         if self._running is not None:
             with trio.move_on_after(self._drain_seconds):
                 await self._running.drain()
+            self._running.halt()
 
     async def _close(self) -> None:
         if self._running is not None:

@@ -18,10 +18,10 @@ from daemon.leases import LeaseChange, Leases
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Survey
 
-RETRY_SECONDS = 0.5
+RETRY_SECONDS = 1.0
 _REFUSED = (
-    "Redis holds a higher epoch for some partitions than Postgres gave out: one of the two was restored from an"
-    " older backup; restore both from the same moment."
+    "Redis holds a higher epoch for some partitions than Postgres gave out, so one of the two was restored from an"
+    " older backup: restore both from the same moment, or stop Majlis and run `majlis migrate --adopt-redis`."
 )
 
 
@@ -42,6 +42,8 @@ class FencedOwnership:
         self._feed = feed
         self._fenced: dict[int, int] = {}
         self._changed = trio.Event()
+        self._doubted = False
+        self._releasing = False
         leases.on_change(self._on_change)
 
     def epoch(self, conversation: Conversation) -> int:
@@ -65,26 +67,39 @@ class FencedOwnership:
         return dict(self._fenced)
 
     def fence_again(self) -> None:
-        """Redis was away and may have lost the fences."""
-        self._fenced.clear()
+        """Redis was away, or shows that a fence is gone: write all of them anew. What runs goes on meanwhile."""
+        self._doubted = True
         self._changed.set()
+
+    async def release(self) -> None:
+        """Give everything up, so that others take over at once."""
+        self._releasing = True
+        await self._leases.release()
 
     async def run(
         self,
-        recover: Callable[[Iterable[Snapshot]], int],
+        recover: Callable[[Iterable[Snapshot], Iterable[Conversation]], None],
         lost: Callable[[], None],
+        report: Callable[[tuple[str, ...]], None],
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Follow the leases until cancelled; started when everything held was recovered once."""
+        """Follow the leases until cancelled; started when everything held was recovered once.
+
+        Args:
+          recover: picks up the conversations of partitions that were fenced just now.
+          lost: stops what runs in partitions that are no longer ours.
+          report: told what keeps partitions from being ours; an empty tuple when nothing does.
+        """
         started = False
         while True:
             self._changed = trio.Event()
             held = self._leases.held()
-            for partition in self._fenced.keys() - held.keys():
-                del self._fenced[partition]
+            self._fenced = {part: epoch for part, epoch in self._fenced.items() if held.get(part) == epoch}
             lost()
-            gained = {part: epoch for part, epoch in held.items() if self._fenced.get(part) != epoch}
-            if gained and not await self._take_over(gained, recover):
+            gained = {
+                part: epoch for part, epoch in held.items() if self._doubted or part not in self._fenced
+            }
+            if gained and not await self._take_over(gained, recover, report):
                 await trio.sleep(RETRY_SECONDS)
                 continue
             if not started:
@@ -92,24 +107,31 @@ class FencedOwnership:
                 task_status.started()
             await self._changed.wait()
 
-    async def _take_over(self, gained: dict[int, int], recover: Callable[[Iterable[Snapshot]], int]) -> bool:
+    async def _take_over(
+        self,
+        gained: dict[int, int],
+        recover: Callable[[Iterable[Snapshot], Iterable[Conversation]], None],
+        report: Callable[[tuple[str, ...]], None],
+    ) -> bool:
         try:
             refused = await self._mirror.fence(gained, self._node_id)
+            report((_REFUSED,) if refused else ())
             mine = {partition: epoch for partition, epoch in gained.items() if partition not in refused}
             self._feed.emit("recovery.started", partitions=len(mine))
-            if refused:
-                self._feed.emit("store.problem", store="redis", problem=_REFUSED)
-            snapshots = await self._survey.recover(mine)
+            snapshots, unread = await self._survey.recover(mine)
         except MirrorUnavailable:
             return False
-        self._fenced.update(mine)
-        self._feed.emit("recovery.finished", conversations=recover(snapshots))
-        return True
+        self._doubted = False
+        self._fenced = {**self._fenced, **mine}
+        recover(snapshots, unread)
+        self._feed.emit("recovery.finished", conversations=len(snapshots) + len(unread))
+        return not refused
 
     def _on_change(self, change: LeaseChange) -> None:
         if change.gained:
             self._feed.emit("lease.gained", partitions=len(change.gained))
         lost = change.lost - change.gained.keys()
         if lost:
-            self._feed.emit("lease.lost", partitions=len(lost))
+            event = "lease.released" if self._releasing else "lease.lost"
+            self._feed.emit(event, partitions=len(lost))
         self._changed.set()

@@ -37,7 +37,7 @@ from daemon.identities import KnownLinks
 from daemon.ingress import Ingress, SharedToken, open_door
 from daemon.leases import Leases
 from daemon.ledger import PostgresLedger, Records
-from daemon.life import AdminDoor, Life
+from daemon.life import AdminDoor, CannotStart, Life
 from daemon.lookups import PostgresLookups
 from daemon.mirror.group_commit import GroupCommit
 from daemon.mirror.mirror import RedisMirror
@@ -88,11 +88,11 @@ class Daemon:
             feed=self._feed,
             drain_seconds=self._settings.drain_seconds,
             bring_up=self._bring_up,
-            on_ready=lambda: banner.show(self._settings, self._listen),
+            on_ready=self._on_ready,
         )
         return await life.run(listeners, admin)
 
-    async def _bring_up(self, stores: trio.Nursery, work: trio.Nursery) -> Parts:
+    async def _bring_up(self, stores: trio.Nursery) -> Parts:
         redis_url, dsn = await start_embedded(self._settings, self._feed, stores)
         node_id = self._settings.node_id or _node_id(self._settings.data_dir)
         parts = Parts(self._settings, self._feed, self._health, self._links, node_id, redis_url, dsn)
@@ -113,9 +113,11 @@ class Daemon:
             doctor=parts.doctor,
         )
         self._door.handler = AdminApi(operations, self._feed).handle
-        await parts.start(work)
         self._parts = parts
         return parts
+
+    def _on_ready(self) -> None:
+        banner.show(self._settings, self._listen)
 
     async def _accept(self, message: Message) -> Receipt:
         """Make one message durable; its conversation hears of it before we do."""
@@ -164,7 +166,11 @@ class Parts:
     ) -> None:
         self._settings = settings
         self._feed = feed
-        self._redis = RedisStore.from_url(redis_url)
+        self._health = health
+        try:
+            self._redis = RedisStore.from_url(redis_url)
+        except ValueError as error:
+            raise CannotStart(f"redis.url cannot be used: {error}.") from None
         self._db = Postgres(dsn, max_connections=settings.postgres.pool_size)
         # Leases must not queue behind turns: a connection and short waits of their own.
         self._lease_db = Postgres(dsn, max_connections=1, command_seconds=2, acquire_seconds=3)
@@ -195,7 +201,12 @@ class Parts:
         await work.start(self.supervisor.run)
         await work.start(self.group.run)
         await work.start(lambda task_status: self._leases.run(task_status=task_status))
-        await work.start(self.ownership.run, self._recover, self.supervisor.drop_lost)
+        await work.start(
+            self.ownership.run,
+            self._recover,
+            self.supervisor.drop_lost,
+            partial(self._health.report, "leases"),
+        )
         work.start_soon(self._poll_due, name="due poll")
         work.start_soon(
             self._watch.run, self.ownership.fence_again, self.supervisor.resume_held, name="store watch"
@@ -204,11 +215,14 @@ class Parts:
     async def drain(self) -> None:
         await self.supervisor.drain()
 
-    async def close(self) -> None:
-        """Give up leases and connections; each step is bounded by itself."""
+    def halt(self) -> None:
+        """End what still runs; it waits in the mirror."""
         left = self.supervisor.stop()
         self._feed.emit("daemon.left", conversations=len(left))
-        await self._leases.release()
+
+    async def close(self) -> None:
+        """Give up leases and connections; each step is bounded by itself."""
+        await self.ownership.release()
         await self._lease_db.close()
         await self._db.close()
         await self._redis.close()
@@ -261,26 +275,27 @@ class Parts:
         self._feed.emit(event, message.conversation)
         self.supervisor.deliver(message, receipt)
 
-    def _recover(self, snapshots: Iterable[Snapshot]) -> int:
-        count = self.supervisor.recover(snapshots)
+    def _recover(self, snapshots: Iterable[Snapshot], unread: Iterable[Conversation]) -> None:
+        self.supervisor.recover(snapshots, unread)
         self.supervisor.resume_held()
-        return count
 
     async def _poll_due(self) -> None:
         """The backstop for what no actor knows of: appended by others, or acknowledged as somebody died."""
         while True:
             await trio.sleep(DUE_SECONDS)
             try:
-                due = await self._mirror.due(self.ownership.fenced())
+                due, stale = await self._mirror.due(self.ownership.fenced())
             except MirrorUnavailable:
                 continue
+            if stale:
+                self.ownership.fence_again()
             for conversation in due:
                 self.supervisor.nudge(conversation)
 
 
 def _outbox_policy(settings: Settings, instance: str) -> OutboxPolicy:
     gateway = settings.for_instance(instance).gateway
-    return OutboxPolicy(gateway.on_unresolved, gateway.settle_seconds)
+    return OutboxPolicy(gateway.on_unresolved, gateway.settle_seconds, gateway.timeout_seconds)
 
 
 def _wall_ms() -> int:

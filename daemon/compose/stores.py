@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import trio
 
-from actors.errors import LedgerUnavailable, MajlisError
+from actors.errors import LedgerUnavailable, MajlisError, MirrorUnavailable
 from actors.ports import Feed
 from daemon.admin.views import Check
 from daemon.config import Settings
 from daemon.health import Health
+from daemon.leases import raise_epochs
 from daemon.ledger import Install, Records, check_schema, install, migrate
 from daemon.ledger.migrate import check_server
 from daemon.mirror.checks import Expected, Problem, check_redis
@@ -135,7 +136,8 @@ class StoreWatch:
         """What is wrong with Redis. A new one is stamped, but only while the ledger has never seen a turn."""
         problems = await self.redis_problems()
         if [problem.word for problem in problems] == ["install_missing"] and not await self._has_turns():
-            await self._survey.install(found.partitions, found.install_id)
+            with suppress(MirrorUnavailable):  # the next look says why
+                await self._survey.install(found.partitions, found.install_id)
             problems = await self.redis_problems()
         return problems
 
@@ -156,12 +158,13 @@ async def migrate_stores(settings: Settings, feed: Feed, adopt_redis: bool) -> S
         async with _opened(Postgres(dsn, max_connections=2, command_seconds=600)) as db:
             applied = await migrate(db)
             found = await install(db, settings.partitions)
-        if adopt_redis:
-            redis = RedisStore.from_url(redis_url)
-            await Survey(redis, RedisMirror(redis, settings.partitions)).install(
-                found.partitions, found.install_id
-            )
-            applied = [*applied, "stamp of redis"]
+            if adopt_redis:
+                survey = Survey(
+                    redis := RedisStore.from_url(redis_url), RedisMirror(redis, settings.partitions)
+                )
+                await survey.install(found.partitions, found.install_id)
+                await raise_epochs(db, await survey.epochs(range(settings.partitions)))
+                applied = [*applied, "stamp of redis"]
         nursery.cancel_scope.cancel()
     return applied
 

@@ -9,6 +9,7 @@ Laws of this file:
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -221,7 +222,17 @@ class Settings(BaseSettings):
 
     def window(self, instance: str) -> WindowPolicy:
         """The window of `instance`: this object is the `Policies` of the actors."""
-        return self.for_instance(instance).batching.policy
+        return self._windows.get(instance) or self._default_window
+
+    # Asked for with every message; a private attribute of pydantic would cost ten times as much.
+
+    @cached_property
+    def _windows(self) -> dict[str, WindowPolicy]:
+        return {name: merged.batching.policy for name, merged in self._merged.items()}
+
+    @cached_property
+    def _default_window(self) -> WindowPolicy:
+        return self.batching.policy
 
     def _merge(self, name: str, overrides: InstanceOverrides) -> InstanceSettings:
         return InstanceSettings(

@@ -11,6 +11,7 @@ from pathlib import Path
 import trio
 
 from daemon.http1.messages import Peer
+from daemon.http1.stream import DirectStream
 
 _BACKLOG = 1024
 _MAX_SOCKET_PATH_BYTES = 107  # sun_path of Linux without its closing NUL
@@ -122,7 +123,7 @@ def peer_of(stream: trio.abc.Stream) -> Peer:
     Raises:
       OSError: nobody any more.
     """
-    if not isinstance(stream, trio.SocketStream):
+    if not isinstance(stream, DirectStream):
         return Peer("memory")
     sock = stream.socket
     if sock.family == socket.AF_UNIX:

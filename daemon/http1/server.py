@@ -18,6 +18,7 @@ import trio
 from daemon.http1.connection import Connection, linger
 from daemon.http1.listeners import peer_of
 from daemon.http1.messages import Handler, Limits, Peer, encode_head, error_response
+from daemon.http1.stream import DirectStream
 
 ErrorCallback = Callable[[str, BaseException], None]
 """Told the server's name and the error. The error may quote its data: log its class, not its text."""
@@ -123,6 +124,8 @@ class HttpServer:
                     await trio.sleep(_ACCEPT_PAUSE_SECONDS)
                     continue
                 pausing = False
+                if isinstance(stream, trio.SocketStream):
+                    stream = DirectStream.taking_over(stream)
                 connections.start_soon(self._run, stream, name=f"{self.name} connection")
         finally:
             await trio.aclose_forcefully(listener)

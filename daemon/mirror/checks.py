@@ -150,6 +150,21 @@ def _eviction(facts: _Facts, expected: Expected) -> Problem | None:
     return Problem("eviction", text)
 
 
+def _memory(facts: _Facts, expected: Expected) -> Problem | None:
+    limit, used = _bytes(facts, "maxmemory"), _bytes(facts, "used_memory")
+    if not limit or used - _bytes(facts, "mem_not_counted_for_evict") <= limit:
+        return None
+    text = (
+        f"Redis is full ({used:,} of {limit:,} bytes): raise `maxmemory`, or remove what else is kept there."
+    )
+    return Problem("memory", text)
+
+
+def _bytes(facts: _Facts, name: str) -> int:
+    value = facts.info.get(name, "")
+    return int(value) if value.isdecimal() else 0
+
+
 def _aof_writes(facts: _Facts, expected: Expected) -> Problem | None:
     status = facts.info.get("aof_last_write_status", "ok")
     if status == "ok":
@@ -164,7 +179,7 @@ def _installation(facts: _Facts, expected: Expected) -> Problem | None:
     if facts.stamp is None:
         text = (
             "Redis does not hold the data of this installation (flushed, or another database): restore it or correct"
-            " redis.url; only if the data is lost for good, let Majlis rebuild it from the ledger."
+            " redis.url; only if the data is lost for good, run `majlis migrate --adopt-redis`."
         )
         return Problem("install_missing", text)
     if facts.stamp[0] != expected.install_id:
@@ -191,6 +206,7 @@ CHECKS: tuple[Callable[[_Facts, Expected], Problem | None], ...] = (
     _appendfsync,
     _rewrite,
     _eviction,
+    _memory,
     _aof_writes,
     _installation,
     _partitions,

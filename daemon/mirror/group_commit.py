@@ -4,7 +4,8 @@ Laws of this file:
   1. A receipt goes to `on_appended` in the writer's task, before the caller is woken: a caller that was cancelled
      in the meantime loses its answer, never the delivery of its message.
   2. A group whose round trip fails fails all its appends. One that is refused alone fails alone.
-  3. A writer outlives every failure, and nobody waits longer than `wait_seconds`.
+  3. A writer outlives every failure, and nobody waits longer than `wait_seconds` (a sweep sees to it: a deadline
+     for each append would cost as much as storing it).
   4. An append whose caller has gone may still be stored. That is harmless: it is delivered like any other, and the
      gateway's retry finds a duplicate.
 """
@@ -32,20 +33,25 @@ class Append(NamedTuple):
 AppendGroup = Callable[[Sequence[Append]], Awaitable[Sequence[Receipt | Exception]]]
 OnAppended = Callable[[Message, Receipt], None]
 
+SWEEPS = 20
+"""How often a wait of `wait_seconds` is looked at: a caller is told at most one such part of it too early."""
+
 
 class _Pending:
     """An append and the caller that waits for it."""
 
-    __slots__ = ("append", "outcome", "settled")
+    __slots__ = ("append", "expires_at", "outcome", "settled")
 
-    def __init__(self, append: Append) -> None:
+    def __init__(self, append: Append, expires_at: float) -> None:
         self.append = append
+        self.expires_at = expires_at
         self.outcome: Receipt | Exception | None = None
         self.settled = trio.Event()
 
     def settle(self, outcome: Receipt | Exception) -> None:
-        self.outcome = outcome
-        self.settled.set()
+        if self.outcome is None:
+            self.outcome = outcome
+            self.settled.set()
 
 
 class GroupCommit:
@@ -79,6 +85,7 @@ class GroupCommit:
         self._writers = writers
         self._wait_seconds = wait_seconds
         self._queue: deque[_Pending] = deque()
+        self._under_way: list[Sequence[_Pending]] = []
         self._arrived = trio.Event()
         self._running = False
 
@@ -100,16 +107,15 @@ class GroupCommit:
             raise MirrorUnavailable("stopped")
         if len(self._queue) >= self._max_waiting:
             raise Overloaded("too many messages wait to be stored")
-        pending = _Pending(Append(message, policy, at_ms))
+        pending = _Pending(Append(message, policy, at_ms), trio.current_time() + self._wait_seconds)
         self._queue.append(pending)
         self._arrived.set()
-        with trio.move_on_after(self._wait_seconds):
-            await pending.settled.wait()
-        if pending.outcome is None:
-            raise MirrorUnavailable("timeout")
-        if isinstance(pending.outcome, Exception):
-            raise pending.outcome
-        return pending.outcome
+        await pending.settled.wait()
+        outcome = pending.outcome
+        assert outcome is not None
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write groups until cancelled; whoever still waits then gets `MirrorUnavailable`."""
@@ -118,6 +124,7 @@ class GroupCommit:
             async with trio.open_nursery() as nursery:
                 for number in range(self._writers):
                     nursery.start_soon(self._write_groups, name=f"append writer {number}")
+                nursery.start_soon(self._sweep, name="append sweep")
                 task_status.started()
         finally:
             self._running = False
@@ -131,10 +138,21 @@ class GroupCommit:
             group = [self._queue.popleft() for _ in range(min(len(self._queue), self._max_group))]
             if not self._queue:
                 self._arrived = trio.Event()
+            self._under_way.append(group)
             try:
                 await self._write(group)
             finally:
+                self._under_way.remove(group)
                 _fail(group, "stopped")
+
+    async def _sweep(self) -> None:
+        """Tell those whose time is up before the next sweep; their messages may still be stored."""
+        seconds = self._wait_seconds / SWEEPS
+        while True:
+            await trio.sleep(seconds)
+            until = trio.current_time() + seconds
+            for waiting in (*self._under_way, self._queue):
+                _fail([pending for pending in waiting if pending.expires_at <= until], "timeout")
 
     async def _write(self, group: Sequence[_Pending]) -> None:
         try:
@@ -159,5 +177,4 @@ class GroupCommit:
 def _fail(group: Iterable[_Pending], reason: str) -> None:
     """Each caller gets an exception of its own: a shared one would gather the tracebacks of all."""
     for pending in group:
-        if pending.outcome is None:
-            pending.settle(MirrorUnavailable(reason))
+        pending.settle(MirrorUnavailable(reason))

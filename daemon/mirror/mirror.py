@@ -149,14 +149,15 @@ class RedisMirror:
             partition for partition, answer in zip(epochs, answers, strict=True) if not sound(answer)[0]
         )
 
-    async def due(self, epochs: Mapping[int, int], limit: int = 100) -> list[Conversation]:
-        """Conversations whose time has come, at most `limit` per partition; none of a partition not held."""
+    async def due(self, epochs: Mapping[int, int], limit: int = 1000) -> tuple[list[Conversation], list[int]]:
+        """Conversations whose time has come, at most `limit` per partition; and partitions that are not fenced so."""
         calls = [
             Call(scripts.DUE, (keys.due, keys.lock), (epoch, limit))
             for keys, epoch in ((PartitionKeys.of(partition), epoch) for partition, epoch in epochs.items())
         ]
-        answers = await self._redis.call_many(calls)
-        return [Conversation.from_key(key.decode()) for answer in answers for key in sound(answer)[1:]]
+        answers = [sound(answer) for answer in await self._redis.call_many(calls)]
+        stale = [partition for partition, answer in zip(epochs, answers, strict=True) if not answer[0]]
+        return [Conversation.from_key(key.decode()) for answer in answers for key in answer[1:]], stale
 
     def state_key(self, conversation: Conversation) -> str:
         """Where the state of a conversation lies."""

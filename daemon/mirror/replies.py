@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from actors.errors import MirrorUnavailable
 from actors.identity import Conversation
 from actors.messages import Batch, Message, Receipt, Snapshot, Waiting
 from daemon.stores.redis import Reply
@@ -13,8 +12,7 @@ _decoder = msgspec.json.Decoder(Message)
 encode_message = msgspec.json.Encoder().encode
 
 
-class UnreadableEntry(MirrorUnavailable):
-    """An entry is not a message: damaged, or written by a version that this one cannot read."""
+UNREADABLE = "[a message that could not be read]"
 
 
 def receipt(reply: Reply) -> Receipt:
@@ -31,7 +29,6 @@ def receipt(reply: Reply) -> Receipt:
 
 
 def batch(conversation: Conversation, reply: Reply) -> Batch:
-    """Raises `UnreadableEntry`: a batch is answered with all its messages in view, or not at all."""
     _, number, lo, hi, why, tries, opened_at_ms, frozen_at_ms, entries = reply
     return Batch(
         conversation=conversation,
@@ -42,40 +39,32 @@ def batch(conversation: Conversation, reply: Reply) -> Batch:
         tries=tries,
         opened_at_ms=opened_at_ms,
         frozen_at_ms=frozen_at_ms,
-        entries=tuple(_entry(entry) for entry in entries),
+        entries=tuple(_entry(conversation, entry) for entry in entries),
     )
 
 
 def snapshot(conversation: Conversation, reply: Reply) -> Snapshot:
-    """An entry that cannot be read is left out here, so that a damaged conversation hinders no recovery.
-
-    The deadline stands, the window closes, and the freeze then fails in that conversation's own room.
-    """
     now_ms, deadline_ms, frozen, retry_at_ms, entries = reply
     return Snapshot(
         conversation=conversation,
         now_ms=now_ms,
-        waiting=tuple(_readable(entries)),
+        waiting=tuple(_entry(conversation, entry) for entry in entries),
         deadline_ms=deadline_ms or None,
         frozen=bool(frozen),
         retry_at_ms=retry_at_ms or None,
     )
 
 
-def _readable(entries: Reply) -> list[Waiting]:
-    found = []
-    for entry in entries:
-        try:
-            found.append(_entry(entry))
-        except UnreadableEntry:
-            continue
-    return found
+def _entry(conversation: Conversation, entry: Reply) -> Waiting:
+    """Total: what is no message (damaged, or of a version that this one cannot read) is shown as just that.
 
-
-def _entry(entry: Reply) -> Waiting:
+    It must not hold up the messages around it, and it must not vanish: the turn records it.
+    """
     identity, (_, payload, _, at_ms) = entry
+    seq = int(identity.partition(b"-")[0])
     try:
         message = _decoder.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise UnreadableEntry("unreadable_entry") from None
-    return Waiting(seq=int(identity.partition(b"-")[0]), at_ms=int(at_ms), message=message)
+        instance, contact = conversation
+        message = Message(instance, contact, f"unreadable-{seq}", UNREADABLE, sent_at=0, kind="unreadable")
+    return Waiting(seq=seq, at_ms=int(at_ms), message=message)

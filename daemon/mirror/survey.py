@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from actors.errors import MirrorUnavailable
 from actors.identity import Conversation
 from actors.messages import Snapshot
 from daemon.mirror import scripts
@@ -78,12 +79,28 @@ class Survey:
         answers = await self._redis.pipeline(commands)
         return [Conversation.from_key(key.decode()) for answer in answers for key in sound(answer)]
 
-    async def recover(self, partitions: Iterable[int]) -> list[Snapshot]:
-        """Every conversation with anything pending, as it stands."""
-        found = []
+    async def recover(self, partitions: Iterable[int]) -> tuple[list[Snapshot], list[Conversation]]:
+        """Every conversation with anything pending: as it stands, or by name alone where that is too much at once.
+
+        A few conversations with megabytes waiting must not keep all others from being picked up.
+        """
+        found: list[Snapshot] = []
+        unread: list[Conversation] = []
         for chunk in _chunks(await self.active(partitions)):
-            found += await self._mirror.load_many(chunk)
-        return found
+            try:
+                found += await self._mirror.load_many(chunk)
+            except MirrorUnavailable:
+                unread += chunk
+        return found, unread
+
+    async def epochs(self, partitions: Iterable[int]) -> dict[int, int]:
+        """The epochs under which partitions are fenced; those that never were are left out."""
+        numbers = list(partitions)
+        answers = await self._redis.pipeline(
+            [("HGET", PartitionKeys.of(each).lock, "epoch") for each in numbers]
+        )
+        rows = zip(numbers, map(sound, answers), strict=True)
+        return {partition: int(epoch) for partition, epoch in rows if epoch is not None}
 
     async def totals(self, partitions: Iterable[int]) -> Totals:
         """The counters of these partitions, summed."""

@@ -26,6 +26,7 @@ _SETTINGS = {
     "auto-aof-rewrite-percentage": "100",
     "auto-aof-rewrite-min-size": "64mb",
     "save": "",
+    "maxmemory": "2gb",  # full means 503, and the turns that make room go on; without it the kernel would decide
     "maxmemory-policy": "noeviction",
     "crash-log-enabled": "no",  # a crash report prints the arguments of the last command: what people wrote
     "loglevel": "notice",

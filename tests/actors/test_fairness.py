@@ -68,7 +68,7 @@ async def test_a_slot_granted_in_the_moment_of_cancellation_is_passed_on() -> No
     async with trio.open_nursery() as nursery:
         nursery.start_soon(wait_for_it, scope)
         await trio.testing.wait_all_tasks_blocked()
-        slots._release()
+        slots._release("a")
         scope.cancel()
     assert slots.held == 0
     async with slots.hold("c"):

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from actors.errors import ConversationFull, MirrorUnavailable, StaleEpoch
+from actors.errors import ConversationFull, StaleEpoch
 from actors.identity import Conversation
 from actors.messages import Batch, Message, Receipt, WindowPolicy
 from daemon.mirror.group_commit import Append
@@ -80,12 +80,12 @@ async def test_the_first_message_arms_the_window_and_the_next_leaves_it(mirror: 
 async def test_the_last_message_of_a_full_window_makes_it_due_at_once(mirror: RedisMirror) -> None:
     """I7: five messages are answered without waiting."""
     await append(mirror, 1, 2, 3, 4)
-    assert await mirror.due(dict.fromkeys(range(PARTITIONS), 1)) == []
+    assert await mirror.due(dict.fromkeys(range(PARTITIONS), 1)) == ([], [])
 
     fifth = await mirror.append(message(5), POLICY)
 
     assert fifth.deadline_ms <= fifth.now_ms
-    assert await mirror.due(dict.fromkeys(range(PARTITIONS), 1)) == [TALK]
+    assert await mirror.due(dict.fromkeys(range(PARTITIONS), 1)) == ([TALK], [])
 
 
 async def test_a_repeated_message_is_stored_once(mirror: RedisMirror) -> None:
@@ -223,7 +223,7 @@ async def test_names_cannot_break_out_of_their_keys(store: RedisStore, mirror: R
 
     assert all(key.count("{") == 1 and key.count("}") == 1 for key in keys)
     assert (await mirror.append(hostile, POLICY)).duplicate
-    snapshots = await Survey(store, mirror).recover(range(PARTITIONS))
+    snapshots, _ = await Survey(store, mirror).recover(range(PARTITIONS))
     assert [one.conversation for one in snapshots] == [Conversation(hostile.instance, hostile.contact)]
     assert snapshots[0].waiting[0].message == hostile
 
@@ -296,7 +296,7 @@ async def test_a_message_during_the_turn_is_in_the_next_batch(mirror: RedisMirro
 
 
 async def test_a_damaged_entry_stays_in_its_room(store: RedisStore, mirror: RedisMirror) -> None:
-    """I14: it hinders no recovery, is not answered in part, and is seen when its batch is frozen."""
+    """I2, I14: it hinders neither recovery nor the messages around it, and it does not vanish."""
     await append(mirror, 1, 2)
     keys = place(TALK, PARTITIONS).own
     (identity, _), *_ = await store.command("XRANGE", keys.queue, "-", "+")
@@ -304,9 +304,20 @@ async def test_a_damaged_entry_stays_in_its_room(store: RedisStore, mirror: Redi
     await store.command("XADD", keys.queue, f"{last}-0", "m", b"\xff{", "at", 1)
     await set_state(store, seq=last, waiting=3)
 
-    assert len((await mirror.load(TALK)).waiting) == 2
-    with pytest.raises(MirrorUnavailable, match="unreadable_entry"):
-        await mirror.freeze(TALK, 1, "timeout", POLICY)
+    assert len((await mirror.load(TALK)).waiting) == 3
+    batch = await freeze(mirror)
+    assert [entry.message.kind for entry in batch.entries] == ["text", "text", "unreadable"]
+
+
+async def test_a_conversation_holds_no_more_bytes_than_can_be_loaded_at_once(mirror: RedisMirror) -> None:
+    """I8: beyond a few megabytes it is full, and after the freeze it takes messages again."""
+    huge = msgspec.structs.replace(message(1), text="x" * 1_500_000)
+    for number in range(2):
+        await mirror.append(msgspec.structs.replace(huge, id=f"huge{number}"), POLICY)
+    with pytest.raises(ConversationFull):
+        await mirror.append(huge, POLICY)
+    await freeze(mirror)
+    assert not (await mirror.append(huge, POLICY)).duplicate
 
 
 # --- defer ---
@@ -323,7 +334,7 @@ async def test_a_deferred_batch_counts_its_tries_and_names_its_time(mirror: Redi
     assert deferred.frozen
     assert deferred.retry_at_ms is not None
     assert deferred.now_ms < deferred.retry_at_ms <= deferred.now_ms + 3000
-    assert await mirror.due(dict.fromkeys(range(PARTITIONS), 1)) == [TALK]
+    assert await mirror.due(dict.fromkeys(range(PARTITIONS), 1)) == ([TALK], [])
 
     again = await freeze(mirror)
     assert again.tries == 1
@@ -334,7 +345,7 @@ async def test_a_deferred_batch_counts_its_tries_and_names_its_time(mirror: Redi
         batch.entries,
     )
     assert (await mirror.load(TALK)).retry_at_ms is None
-    assert await mirror.due(dict.fromkeys(range(PARTITIONS), 1)) == []
+    assert await mirror.due(dict.fromkeys(range(PARTITIONS), 1)) == ([], [])
 
 
 async def test_a_batch_that_ended_is_not_deferred(mirror: RedisMirror) -> None:
@@ -439,7 +450,7 @@ async def test_only_the_epoch_that_holds_may_act(mirror: RedisMirror) -> None:
             await mirror.defer(TALK, epoch, batch.number, 5.0, burn=True)
         with pytest.raises(StaleEpoch):
             await mirror.commit(TALK, epoch, batch, "answered")
-        assert await mirror.due(dict.fromkeys(range(PARTITIONS), epoch)) == []
+        assert await mirror.due(dict.fromkeys(range(PARTITIONS), epoch)) == ([], list(range(PARTITIONS)))
 
     after = await mirror.load(TALK)
     assert (after.waiting, after.frozen, after.retry_at_ms) == (
@@ -476,8 +487,8 @@ async def test_due_is_bounded_for_each_partition(mirror: RedisMirror) -> None:
         await mirror.append(message(number, contact=str(number)), flush)
     epochs = dict.fromkeys(range(PARTITIONS), 1)
 
-    assert len(await mirror.due(epochs, limit=1)) == PARTITIONS
-    assert len(set(await mirror.due(epochs, limit=100))) == 40
+    assert len((await mirror.due(epochs, limit=1))[0]) == PARTITIONS
+    assert len(set((await mirror.due(epochs, limit=100))[0])) == 40
 
 
 async def test_recovery_finds_all_that_is_pending(store: RedisStore, mirror: RedisMirror) -> None:
@@ -492,7 +503,7 @@ async def test_recovery_finds_all_that_is_pending(store: RedisStore, mirror: Red
         assert batch is not None
         if conversation == ended:
             await mirror.commit(conversation, 1, batch, "suppressed")
-    found = {one.conversation: one for one in await Survey(store, mirror).recover(range(PARTITIONS))}
+    found = {one.conversation: one for one in (await Survey(store, mirror).recover(range(PARTITIONS)))[0]}
 
     assert found.keys() == receipts.keys() - {ended}
     assert found.pop(frozen).frozen

@@ -140,7 +140,7 @@ async def test_every_acknowledged_message_survives_the_death_of_redis(
 
     assert len(refused) == 64
     assert all(receipt.waiting > 0 for receipt in after)
-    snapshots = await Survey(store, mirror).recover(range(PARTITIONS))
+    snapshots, _ = await Survey(store, mirror).recover(range(PARTITIONS))
     found = [entry.message.id for one in snapshots for entry in one.waiting]
     assert acknowledged | {f"M{number}" for number in refused} == set(found)
     assert len(found) == len(set(found))

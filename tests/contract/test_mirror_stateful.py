@@ -185,7 +185,7 @@ class MirrorMachine(RuleBasedStateMachine):
         async def look(store: RedisStore, mirror: RedisMirror) -> tuple[Any, Totals, Pending, list[Any]]:
             survey = Survey(store, mirror)
             whole = range(PARTITIONS)
-            load, recovered = await mirror.load(TALK), await survey.recover(whole)
+            load, recovered = await mirror.load(TALK), (await survey.recover(whole))[0]
             return load, await survey.totals(whole), await survey.pending(whole), recovered
 
         snapshot, totals, pending, recovered = self.run(look)

@@ -172,14 +172,14 @@ async def test_a_failed_append_is_503_for_the_whole_payload(error: Exception, re
 
 
 async def test_an_append_that_hangs_is_503(autojump_clock: trio.testing.MockClock) -> None:
-    """I1, I8: no 200, and no wait without end."""
+    """I1, I8: no 200, and no wait without end. (Of one message alone, `accept` bounds the wait: see GroupCommit.)"""
     room = Room()
 
     async def hang(_message: Message) -> None:
         await trio.sleep_forever()
 
     room.before_accept = hang
-    answer = await room.ask("POST", "webhook", "demo", body=payload(item("A")))
+    answer = await room.ask("POST", "webhook", "demo", body=payload(item("A"), item("B")))
     assert (answer.status, document(answer)["reason"]) == (503, "ack_timeout")
     assert trio.current_time() == pytest.approx(5)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 import trio
 
-from actors.errors import ConversationFull, StaleEpoch, TurnFailed
+from actors.errors import ConversationFull, LeaseUncertain, StaleEpoch, TurnFailed
 from actors.identity import Conversation, is_lid
 from actors.messages import (
     Answer,
@@ -349,8 +349,11 @@ class FixedOwnership:
     def __init__(self) -> None:
         self.current = EPOCH
         self.failure: Exception | None = None
+        self.uncertain = False
 
     def epoch(self, conversation: Conversation) -> int:
+        if self.uncertain:
+            raise LeaseUncertain("lease_uncertain")
         if self.failure is not None:
             raise self.failure
         return self.current

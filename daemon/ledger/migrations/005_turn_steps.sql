@@ -84,7 +84,15 @@ BEGIN
             PERFORM majlis_link(v_instance, v_lid, v_contact);
         END IF;
         v_conversation_id := majlis_find_conversation(v_instance_id, v_contact);
-        PERFORM majlis_store_messages(v_conversation_id, p_batch -> 'messages');
+        IF EXISTS (
+            SELECT FROM majlis_turns
+            WHERE conversation_id = v_conversation_id AND state IN ('answered', 'done') AND message_ids @> v_message_ids
+        ) THEN
+            -- The very messages were answered before, under the contact's LID or before the mirror lost its memory.
+            v_rule := 'duplicate';
+        ELSE
+            PERFORM majlis_store_messages(v_conversation_id, p_batch -> 'messages');
+        END IF;
     END IF;
 
     INSERT INTO majlis_turns (

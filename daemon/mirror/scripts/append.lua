@@ -14,7 +14,8 @@ if known then
   local deadline = waiting > 0 and capped(state.deadline, state.window, now) or now
   return { 'dup', known, at, deadline, now, waiting, frozen }
 end
-if waiting >= tonumber(ARGV[6]) then
+local bytes = #ARGV[3] + (waiting > 0 and state.bytes or 0)
+if waiting >= tonumber(ARGV[6]) or (waiting > 0 and bytes > MAX_WAITING_BYTES) then
   return { 'full' }
 end
 
@@ -38,10 +39,10 @@ redis.call('XADD', queue, number .. '-0', 'm', ARGV[3], 'at', text(at))
 redis.call('ZADD', seen, number, ARGV[2])
 redis.call('HINCRBY', KEYS[6], ARGV[8], 1)
 if deadline == state.deadline and first == state.first then
-  redis.call('HSET', KEYS[2], 'seq', number, 'waiting', waiting)
+  redis.call('HSET', KEYS[2], 'seq', number, 'waiting', waiting, 'bytes', bytes)
   return { 'new', seq, at, deadline, now, waiting, frozen }
 end
-redis.call('HSET', KEYS[2], 'seq', number, 'waiting', waiting, 'first', text(first), 'deadline', text(deadline),
+redis.call('HSET', KEYS[2], 'seq', number, 'waiting', waiting, 'bytes', bytes, 'first', text(first), 'deadline', text(deadline),
   'window', state.window)
 if frozen == 0 then
   redis.call('ZADD', KEYS[4], text(deadline), ARGV[1])

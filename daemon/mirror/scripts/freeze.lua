@@ -23,11 +23,16 @@ local entries = redis.call('XRANGE', queue, text(state.done + 1), '+', 'COUNT', 
 local lo, hi = tonumber(string.match(entries[1][1], '^%d+')), tonumber(string.match(entries[#entries][1], '^%d+'))
 local number = math.max((state.number or 0) + 1, now)
 local left, window = state.waiting - #entries, tonumber(ARGV[6])
+local bytes = state.bytes or 0
+for _, entry in ipairs(entries) do
+  bytes = bytes - #entry[2][2]
+end
 local rest = redis.call('XRANGE', queue, text(hi + 1), '+', 'COUNT', 1)[1]
 
 redis.call('HDEL', KEYS[2], 'first', 'deadline', 'window')
 redis.call('HSET', KEYS[2], 'batch', text(number), 'number', text(number), 'lo', text(lo), 'hi', text(hi),
-  'size', #entries, 'why', ARGV[3], 'tries', 0, 'opened', text(state.first), 'frozen_at', text(now), 'waiting', left)
+  'size', #entries, 'why', ARGV[3], 'tries', 0, 'opened', text(state.first), 'frozen_at', text(now), 'waiting', left,
+  'bytes', math.max(bytes, 0))
 if rest then
   local first = tonumber(rest[2][4])
   local deadline = capped(first + window, window, now)

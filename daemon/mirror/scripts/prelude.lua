@@ -8,6 +8,9 @@
 --      write frees, and after a first write Redis lets a script finish.
 --   4. A batch is frozen if and only if the state has `batch`.
 
+-- What may wait in one conversation besides the number of messages: a conversation must always be loadable at once.
+local MAX_WAITING_BYTES = 4 * 1024 * 1024
+
 local function clock()
   local time = redis.call('TIME')
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)

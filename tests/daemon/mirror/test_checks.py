@@ -50,6 +50,7 @@ async def test_a_redis_as_configured_has_no_problem(store: RedisStore) -> None:
         ("appendonly", "no", "appendonly", "set `appendonly yes`"),
         ("maxmemory-policy", "allkeys-lru", "eviction", "set `maxmemory-policy noeviction`"),
         ("maxmemory-policy", "volatile-ttl", "eviction", "set `maxmemory-policy noeviction`"),
+        ("maxmemory", "1kb", "memory", "raise `maxmemory`"),
         (
             "no-appendfsync-on-rewrite",
             "yes",
