@@ -559,7 +559,7 @@ async def test_a_lost_answer_to_the_commit_cuts_no_window_short(
             raise MirrorUnavailable("timeout")
         return snapshot
 
-    world.mirror.commit = commit_without_answer  # type: ignore[method-assign]
+    world.mirror.commit = commit_without_answer  # type: ignore[assignment, method-assign]
     await world.say("first")
     await trio.sleep(11)
     await world.say("second")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import trio
 
 from actors.actor import Services, TurnPolicy
+from actors.errors import MirrorUnavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, WindowPolicy
@@ -73,7 +74,13 @@ class World:
 
     async def start(self, nursery: trio.Nursery) -> None:
         await nursery.start(self.supervisor.run)
-        self.supervisor.recover([await self.mirror.load(known) for known in list(self.mirror.buffers)])
+        snapshots, unread = [], []
+        for known in list(self.mirror.buffers):
+            try:
+                snapshots.append(await self.mirror.load(known))
+            except MirrorUnavailable:
+                unread.append(known)
+        self.supervisor.recover(snapshots, unread)
 
     async def say(self, text: str, id: str | None = None, conversation: Conversation = DEMO) -> Receipt:
         instance, contact = conversation

@@ -1,0 +1,131 @@
+"""A storm over the whole core in memory: every call may fail before or after it took effect, processes die.
+
+Real supervisor, actors, turns and outbox on a mock clock, so that a seed plays minutes in milliseconds and always the
+same way. The end is checked against the oracle: what the gateway delivered.
+
+`MAJLIS_STORM_SEEDS=2000 pytest tests/simulation` runs more seeds than the default.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from actors.actor import TurnPolicy
+from actors.errors import LedgerUnavailable, MirrorUnavailable, TurnFailed
+from actors.outcome import NotSent, Unknown
+from tests.support.memory import clock_ms
+from tests.support.world import DEMO, World
+
+SEEDS = range(int(os.environ.get("MAJLIS_STORM_SEEDS", "40")))
+MESSAGES = 25
+FAULT_RATE = 0.15
+
+
+class Storm:
+    """One seed: a world, the dice, and whether the sky has cleared."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice = random.Random(seed)
+        self.over = False
+        self.heard: list[str] = []
+        self.world = World(turn_policy=TurnPolicy(max_tries=1000))
+        for name in ("load", "freeze", "defer", "commit"):
+            self._make_lossy(self.world.mirror, name, MirrorUnavailable)
+        for name in ("begin", "answer", "settle", "finish"):
+            self._make_lossy(self.world.ledger, name, LedgerUnavailable)
+        self._make_lossy(self.world.responder, "answer", TurnFailed)
+
+    def strikes(self) -> bool:
+        return not self.over and self.dice.random() < FAULT_RATE
+
+    def _make_lossy(self, port: object, name: str, error: Callable[[str], Exception]) -> None:
+        """The call fails before it does anything, or does all and loses its answer."""
+        call: Callable[..., Awaitable[Any]] = getattr(port, name)
+
+        async def lossy(*args: Any) -> Any:
+            if self.strikes():
+                raise error("before")
+            result = await call(*args)
+            if self.strikes():
+                await trio.sleep(self.dice.random())
+                raise error("answer lost")
+            return result
+
+        setattr(port, name, lossy)
+
+    async def poll_due(self) -> None:
+        """The daemon's backstop, told by the mirror's own state."""
+        while True:
+            await trio.sleep(1)
+            for conversation, buffer in list(self.world.mirror.buffers.items()):
+                window_over = buffer.waiting and (buffer.deadline_ms or 0) <= clock_ms()
+                if buffer.batch is not None or window_over:
+                    self.world.supervisor.nudge(conversation)
+
+    def arrange_the_next_send(self) -> None:
+        if not self.world.gateway.script and self.strikes():
+            arrives = self.dice.random() < 0.5
+            unknown: tuple[bool, Unknown | NotSent] = (arrives, Unknown("timed_out"))
+            self.world.gateway.script.append(
+                self.dice.choice(
+                    [
+                        unknown,
+                        (False, NotSent("connection_closed", "hold")),
+                        (False, NotSent("busy", "retry")),
+                    ]
+                )
+            )
+
+    async def talk(self) -> list[str]:
+        """People write, answers of appends get lost, operators flush, processes are killed."""
+        said = [str(number) for number in range(MESSAGES)]
+        while said_now := said[len(self.heard) :]:
+            async with trio.open_nursery() as process:
+                await self.world.start(process)
+                process.start_soon(self.poll_due)
+                for text in said_now:
+                    await self._say(text)
+                    if self.dice.random() < 0.08:
+                        break
+                process.cancel_scope.cancel()
+            self.world.restart()
+        return said
+
+    async def _say(self, text: str) -> None:
+        if self.dice.random() < 0.3:
+            self.world.mirror.on_appended = None
+        await self.world.say(text)
+        self.world.mirror.on_appended = self.world.supervisor.deliver
+        self.heard.append(text)
+        self.arrange_the_next_send()
+        await trio.sleep(self.dice.random() * 4)
+        if self.dice.random() < 0.1:
+            self.world.supervisor.flush(DEMO)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_nothing_is_lost_doubled_or_reordered(autojump_clock: MockClock, seed: int) -> None:
+    """I2, I3, I4, I6, I10, I13."""
+    storm = Storm(seed)
+    said = await storm.talk()
+    storm.over = True
+    storm.world.gateway.script.clear()
+    async with trio.open_nursery() as process:
+        await storm.world.start(process)
+        process.start_soon(storm.poll_due)
+        await trio.sleep(300)
+        process.cancel_scope.cancel()
+    ended = [text for _, texts in storm.world.mirror.fates for text in texts]
+    assert ended == said
+    # Two sends in a row of which nobody knows anything end as a dead letter, never as a third send.
+    assert set(storm.world.ledger.dead()) <= {"send_unresolved"}
+    answered = [text for fate, texts in storm.world.mirror.fates if fate == "answered" for text in texts]
+    delivered = [text for reply in storm.world.replies for text in reply.partition(": ")[2].split("\n")]
+    assert delivered == answered
