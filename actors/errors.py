@@ -36,6 +36,10 @@ class GatewayHeld(Unavailable):
     """The gateway cannot send for now (its socket is down, its licence is missing): hold the reply."""
 
 
+class ResponderHeld(Unavailable):
+    """No responder can answer anybody until an operator mends a key. Contrast `TurnFailed`: it concerns one turn."""
+
+
 class LeaseUncertain(Unavailable):
     """The lease is too close to its end, or Postgres cannot renew it: wait. Contrast `StaleEpoch`: it is lost."""
 

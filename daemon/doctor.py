@@ -109,6 +109,9 @@ async def _provider(http: HttpClient, provider: Provider) -> Check:
         return Check(
             name=name, state="problem", detail="openai: the key is refused", advice="Set its api_key."
         )
+    if answer.status == 404:
+        advice = "See that base_url is the part before /chat/completions; if it is, this server just lists no models."
+        return Check(name=name, state="warning", detail="openai: there is no /models", advice=advice)
     if answer.status >= 500:
         advice = "Wait, or add another provider to fall back on."
         return Check(name=name, state="warning", detail=f"openai: status {answer.status}", advice=advice)

@@ -195,8 +195,11 @@ class Ingress:
             len(messages) == 1
         ):  # nearly always; `accept` bounds its wait, and a second deadline would cost as much
             return [await self._accept(messages[0])]
+        receipts = []
         with trio.fail_after(self._ack_seconds):
-            return [await self._accept(message) for message in messages]
+            for message in messages:
+                receipts.append(await self._accept(message))
+        return receipts
 
     def _acknowledge(self, inbound: Inbound, duplicates: int) -> Response:
         accepted = len(inbound.messages) - duplicates

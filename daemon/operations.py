@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import cast
 
 import msgspec
@@ -17,6 +16,7 @@ from actors.identity import Conversation
 from actors.messages import CloseReason, Message, Receipt, Waiting
 from actors.ports import Feed, PartState, TurnState
 from actors.supervisor import Supervisor
+from daemon import package_version
 from daemon.admin.operations import AuditEntry, Conflict, NotFound, Ref
 from daemon.admin.views import (
     ActorView,
@@ -90,7 +90,7 @@ class DaemonOperations:
             ready=readiness.ready and not readiness.draining,
             reasons=list(readiness.reasons),
             draining=readiness.draining,
-            version=_version(),
+            version=package_version(),
             node_id=self._node_id,
             pid=os.getpid(),
             uptime_seconds=time.monotonic() - self._started_at,
@@ -189,6 +189,8 @@ class DaemonOperations:
 
     async def _counts(self) -> tuple[Totals, Pending]:
         """Zeros when Redis cannot be asked: the status must be readable just then, and says why."""
+        if self._health.stores()["redis"] != "ok":
+            return Totals(), Pending()
         try:
             partitions = list(self._ownership.fenced())
             return await self._survey.totals(partitions), await self._survey.pending(partitions)
@@ -255,6 +257,7 @@ class DaemonOperations:
             batch=letter.batch_number,
             reason=letter.reason,
             detail=letter.detail,
+            tries=letter.tries,
             buried_at=_iso(letter.created_at),
             retried_at=_iso(letter.retried_at) if letter.retried_at else None,
             messages=[
@@ -262,13 +265,6 @@ class DaemonOperations:
                 for message in letter.messages
             ],
         )
-
-
-def _version() -> str:
-    try:
-        return version("majlis")
-    except PackageNotFoundError:  # run from its source, without being installed
-        return "from source"
 
 
 def _waiting(entry: Waiting) -> MessageView:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from actors.errors import MajlisError
+from daemon import package_version
 from daemon.cli import act, dead, look, process
 from daemon.cli.failure import BAD_CONFIG, FAILED, Failure
 from daemon.config import ConfigError
@@ -20,6 +21,24 @@ Start it with `majlis run`; the other commands speak to the running daemon over 
 app = typer.Typer(
     name="majlis", help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"majlis {package_version()}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
 app.command("run")(process.run)
 app.command("status")(look.status)
 app.command("actors")(look.actors)

@@ -20,7 +20,6 @@ import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from actors.identity import canonical_contact
 from daemon.gateways.lenient import JsonObject, text
 
 NotAPerson = Literal[
@@ -82,11 +81,15 @@ def identify(key: JsonObject) -> Sender | NotAPerson:
 def _jids(key: JsonObject) -> Iterator[str]:
     """Every person's JID in `key`, canonical."""
     for field in _FIELDS:
-        user, _, server = text(key.get(field)).strip().lower().partition("@")
+        jid = text(key.get(field))
+        if not jid:
+            continue
+        user, _, server = jid.strip().lower().partition("@")
         user = user.partition(":")[0].removeprefix("+")
         if _USER.fullmatch(user) is None:
             continue
+        # What `_USER` lets through is what `canonical_contact` would make of it.
         if server in _PHONE_SERVERS:
-            yield canonical_contact(user)
+            yield user
         elif server in _LID_SERVERS:
-            yield canonical_contact(f"{user}@lid")
+            yield f"{user}@lid"

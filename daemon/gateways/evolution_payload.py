@@ -179,6 +179,8 @@ def _document(body: bytes) -> JsonObject:
 
 def _dotted(event: str) -> str:
     """`MESSAGES_UPSERT` and `messages-upsert` as `messages.upsert`."""
+    if event in _EVENTS:
+        return event
     dotted = event.strip().lower().replace("_", ".").replace("-", ".")
     return dotted if _EVENT_NAME.fullmatch(dotted) else ""
 

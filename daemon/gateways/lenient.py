@@ -119,6 +119,8 @@ def _integer_of_halves(value: JsonObject) -> int | None:
 def clean(value: str, max_chars: int) -> str:
     """At most `max_chars` characters, without NUL; a lone surrogate becomes U+FFFD."""
     value = value[:max_chars].replace("\x00", "")
+    if value.isascii():
+        return value
     try:
         value.encode()
     except UnicodeEncodeError:

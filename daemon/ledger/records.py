@@ -31,6 +31,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     batch_number: int
     reason: str
     detail: str
+    tries: int
     created_at: datetime
     retried_at: datetime | None
     messages: tuple[Message, ...]
@@ -129,6 +130,7 @@ def _letter(row: Row) -> DeadLetter:
         batch_number=row["batch_number"],
         reason=row["reason"],
         detail=row["detail"],
+        tries=row["tries"] + 1,  # those before the last one
         created_at=row["created_at"],
         retried_at=row["retried_at"],
         messages=msgspec.json.decode(row["messages"], type=tuple[Message, ...]),

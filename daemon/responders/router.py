@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from actors.errors import TurnFailed
+from actors.errors import ResponderHeld, TurnFailed
 from actors.messages import Answer, Prompt
 from actors.ports import Responder
 
@@ -26,6 +26,7 @@ class FallbackResponder:
     Only `TurnFailed` moves on to the next one. `TurnRefused` is a verdict on the prompt, not on the provider:
     asking elsewhere would only shop for a laxer one. When all fail, the last failure is raised, with the
     longest `Retry-After` any of them asked for: a try before that would be refused by at least one of them.
+    A key that every responder refuses is no fault of the turn: the turns are held until the key is mended.
     """
 
     def __init__(self, responders: Sequence[Responder]) -> None:
@@ -40,6 +41,8 @@ class FallbackResponder:
                 return await responder.answer(prompt)
             except TurnFailed as failure:
                 failures.append(failure)
+        if all(failure.reason == "bad_key" for failure in failures):
+            raise ResponderHeld("responder_refuses_key")
         waits = [
             failure.retry_after_seconds for failure in failures if failure.retry_after_seconds is not None
         ]

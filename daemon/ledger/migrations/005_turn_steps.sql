@@ -71,6 +71,8 @@ BEGIN
     WHERE conversation_key = v_key AND batch_number = v_number AND message_ids @> v_message_ids
     ORDER BY revision DESC LIMIT 1;
     IF FOUND THEN
+        UPDATE majlis_turns SET tries = (p_batch ->> 'tries')::integer
+        WHERE id = v_turn AND state IN ('started', 'answered') AND tries <> (p_batch ->> 'tries')::integer;
         RETURN majlis_turn_view(v_turn);
     END IF;
 

@@ -1,6 +1,7 @@
 -- dead_letters --
 -- Newest first; $1: also those that were sent again, $2: how many, $3: only this one.
-SELECT d.id, d.turn_id, t.conversation_key, t.batch_number, d.reason, d.detail, d.created_at, d.retried_at, t.messages
+SELECT d.id, d.turn_id, t.conversation_key, t.batch_number, d.reason, d.detail, t.tries, d.created_at, d.retried_at,
+       t.messages
 FROM majlis_dead_letters d JOIN majlis_turns t ON t.id = d.turn_id
 WHERE ($1 OR d.retried_at IS NULL) AND ($3::bigint IS NULL OR d.id = $3)
 ORDER BY d.id DESC LIMIT $2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.errors import TurnFailed, TurnRefused
+from actors.errors import ResponderHeld, TurnFailed, TurnRefused
 from actors.messages import Answer, Prompt
 from actors.ports import Responder
 from daemon.responders.router import FallbackResponder, RoutedResponder
@@ -69,3 +69,12 @@ async def test_when_all_fail_the_last_failure_and_the_longest_wait_count(
 def test_no_responder_at_all_is_an_error_at_once() -> None:
     with pytest.raises(ValueError, match="at least one"):
         FallbackResponder([])
+
+
+async def test_a_key_that_everybody_refuses_holds_the_turn_and_burns_nothing() -> None:
+    """I2: an operator's mistake must not dead-letter every conversation."""
+    refusing = [Scripted("a", TurnFailed("bad_key")), Scripted("b", TurnFailed("bad_key"))]
+    with pytest.raises(ResponderHeld):
+        await FallbackResponder(refusing).answer(PROMPT)
+    with pytest.raises(TurnFailed):
+        await FallbackResponder([*refusing, Scripted("c", TurnFailed("overloaded"))]).answer(PROMPT)
