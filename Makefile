@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
 	then echo $$python; break; fi; done)
 
-.PHONY: help run test lint types unit bench-ingress lock clean
+.PHONY: help run test lint types unit prove bench-ingress lock clean
 
 help:  ## Show this help.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -23,13 +23,18 @@ test: lint types unit  ## Everything: lint, types, tests.
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	find actors daemon tests bench -name '*.py' -not -path '*/.venv/*' -not -path '*/node_modules/*' -print0 | xargs -0 $(BIN)/flake8-async --disable ASYNC124 --startable-in-context-manager run,serve,run_embedded_redis,run_embedded_postgres,_watch_signals
+	@find actors daemon tests bench -name '*.py' -not -path '*/.venv/*' -not -path '*/node_modules/*' -print0 | xargs -0 $(BIN)/flake8-async --disable ASYNC124 --startable-in-context-manager run,serve,run_embedded_redis,run_embedded_postgres,_watch_signals
 
 types: $(VENV)/.installed-test
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed-test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+
+prove: $(VENV)/.installed-test  ## The longer proofs: kills at every step, long outages, thousands of storms (~1 h).
+	MAJLIS_STORM_SEEDS=5000 $(BIN)/python -m pytest -q -n 2 tests/simulation
+	MAJLIS_CRASH_ROUNDS=$${ROUNDS:-20} $(BIN)/python -m pytest -q tests/acceptance/test_crash_points.py tests/acceptance/test_acknowledged.py
+	MAJLIS_TEST_OUTAGE_SECONDS=30 $(BIN)/python -m pytest -q tests/acceptance/test_store_faults.py
 
 bench-ingress: $(VENV)/.installed-run  ## Acknowledged webhooks/s and latency beside FastAPI and Fastify servers.
 	$(BIN)/python -m bench.ingress $(ARGS)

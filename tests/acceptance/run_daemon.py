@@ -1,8 +1,8 @@
 """The `majlis` command line with crash points that a test can order. Run as `python -m tests.acceptance.run_daemon`.
 
-The orders are lines of the file that `MAJLIS_TEST_CRASH_ORDERS` names: `<action> <point> <n>`, carried out first come, the
-n-th time that the point is reached after the order was written. An order leaves the file before it is carried out,
-so the daemon's next life meets the next one. The process also dies with the test that started it.
+The orders are lines of the file that `MAJLIS_TEST_CRASH_ORDERS` names: `<action> <point> <n>`, carried out one after
+another, each the n-th time that its point is reached. An order leaves the file before it is carried out, so the
+daemon's next life meets the next one. The process also dies with the test that started it.
 """
 
 from __future__ import annotations

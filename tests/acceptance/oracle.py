@@ -1,0 +1,104 @@
+"""What must be true of a conversation at the end, told by the two ends of the line: the model and the phones."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tests.acceptance.harness import DaemonUnderTest, Said
+from tests.support.gateway_server import FakeEvolution
+from tests.support.openai_server import FakeOpenAI
+
+FIRST_TIMESTAMP = 1785100386
+_REPLY = re.compile(r"Answer \d+: ")
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Contact:
+    """Somebody who writes. Every text carries a tag that nobody else has."""
+
+    instance: str = "demo"
+    phone: str = field(default_factory=lambda: f"55119{next(_numbers):08d}")
+    said: list[Said] = field(default_factory=list)
+
+    @property
+    def tag(self) -> str:
+        return f"<{self.phone}>"
+
+    def says(self, words: str = "") -> Said:
+        """The next message, with a timestamp after the last one's."""
+        number = len(self.said) + 1
+        text = f"{self.tag} {number} {words}".strip()
+        said = Said(self.instance, self.phone, text, f"{self.phone}-{number}", FIRST_TIMESTAMP + number)
+        self.said.append(said)
+        return said
+
+    def batches_at(self, model: FakeOpenAI) -> list[tuple[str, ...]]:
+        """What the model was asked, batch by batch, repeated questions included."""
+        return [tuple(asked.splitlines()) for asked in model.asked() if self.tag in asked]
+
+    def replies_at(self, gateway: FakeEvolution) -> list[str]:
+        """What reached the phone, in order."""
+        return gateway.texts(self.phone)
+
+    def is_answered(self, gateway: FakeEvolution) -> bool:
+        """Whether all that was said stands in some reply."""
+        replies = "\n".join(self.replies_at(gateway))
+        return all(said.text in replies for said in self.said)
+
+    def check(self, model: FakeOpenAI, gateway: FakeEvolution, spare_questions: int = 0) -> None:
+        """All that was said reached the model in order and none twice, and every batch one reply, in order.
+
+        Args:
+          spare_questions: how many questions may have been asked more than once.
+        """
+        asked = self.batches_at(model)
+        batches = list(dict.fromkeys(asked))
+        assert [line for batch in batches for line in batch] == [said.text for said in self.said], asked
+        assert len(asked) <= len(batches) + spare_questions, f"bought more answers than needed: {asked}"
+        replies = [_REPLY.sub("", reply, count=1) for reply in self.replies_at(gateway)]
+        assert replies == ["\n".join(batch) for batch in batches]
+
+
+def wait_answered(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, *contacts: Contact, seconds: float = 30.0
+) -> None:
+    """Wait until every contact has an answer to all, and the daemon has nothing left to do."""
+
+    def all_answered() -> bool:
+        return all(contact.is_answered(gateway) for contact in contacts)
+
+    daemon.wait_for(all_answered, "everybody is answered", seconds)
+    daemon.wait_settled(seconds)
+
+
+def check_books(daemon: DaemonUnderTest) -> None:
+    """I2: every acknowledged message has one end, or waits. I3: batches are disjoint. No row twice."""
+    status = daemon.wait_settled()
+    ends = [int(str(status[name])) for name in ("answered", "suppressed", "dead", "waiting_messages")]
+    assert status["acknowledged"] == sum(ends), status
+    turns = daemon.rows(
+        "SELECT conversation_key, lo, hi, message_ids FROM majlis_turns ORDER BY conversation_key, lo"
+    )
+    for _, own in itertools.groupby(turns, key=lambda turn: turn["conversation_key"]):
+        before = 0
+        for turn in own:
+            assert before < turn["lo"] <= turn["hi"], "batches of a conversation overlap"
+            before = turn["hi"]
+    doubled = daemon.rows(
+        "SELECT message_id FROM whatsapp_messages WHERE message_id <> '' "
+        "GROUP BY conversation_id, message_id HAVING count(*) > 1"
+    )
+    assert not doubled, "a message stands twice in whatsapp_messages"
+
+
+def ids_in_turns(daemon: DaemonUnderTest) -> list[str]:
+    """The ids of all messages that are part of some turn, repeated as often as they are."""
+    return [row["id"] for row in daemon.rows("SELECT unnest(message_ids) AS id FROM majlis_turns")]
+
+
+def ids_of(contacts: Iterable[Contact]) -> set[str]:
+    return {said.id for contact in contacts for said in contact.said}

@@ -1,0 +1,86 @@
+"""Stores that stand apart from the daemon: a test stops, freezes, weakens and starts them again.
+
+The daemon reaches them by `redis.url` and `postgres.dsn`, as it reaches servers that somebody else runs.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Generic, TypeVar
+
+import redis
+
+from daemon.stores.embedded import EmbeddedPostgres, EmbeddedRedis
+from tests.acceptance.harness import Tree
+from tests.support.stores import postgres_in_a_thread, redis_in_a_thread
+
+ServerT = TypeVar("ServerT", EmbeddedRedis, EmbeddedPostgres)
+
+
+class OwnStore(Generic[ServerT]):
+    """One store on a directory; what it holds outlives `down()` and `up()`, and so does its address."""
+
+    def __init__(self, run: Callable[[Path], AbstractContextManager[ServerT]], directory: Path) -> None:
+        self._run: Callable[[Path], AbstractContextManager[ServerT]] = run
+        self._directory = directory
+        self._life = ExitStack()
+        self.up()
+
+    def up(self) -> None:
+        self.server: ServerT = self._life.enter_context(self._run(self._directory))
+
+    def down(self) -> None:
+        self._life.close()
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Gone inside the block: connects are refused."""
+        self.down()
+        try:
+            yield
+        finally:
+            self.up()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Hangs inside the block: connects succeed, nothing is answered."""
+        pid = self.server.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+class OwnStores:
+    """A Redis and a Postgres for the daemons of one test module."""
+
+    def __init__(self, directory: Path) -> None:
+        self.redis = OwnStore(redis_in_a_thread, directory / "r")
+        self.postgres = OwnStore(postgres_in_a_thread, directory / "p")
+
+    @property
+    def settings(self) -> Tree:
+        return {"redis": {"url": self.redis.server.url}, "postgres": {"dsn": self.postgres.server.dsn}}
+
+    @contextmanager
+    def redis_client(self) -> Iterator[redis.Redis]:
+        with redis.Redis.from_url(self.redis.server.url) as client:
+            yield client
+
+
+@contextmanager
+def own_stores() -> Iterator[OwnStores]:
+    with TemporaryDirectory(prefix="majlis-", dir="/tmp") as directory:
+        stores = OwnStores(Path(directory))
+        try:
+            yield stores
+        finally:
+            stores.redis.down()
+            stores.postgres.down()

@@ -1,0 +1,40 @@
+"""What the kernel tells of a process, by its id."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+LISTENING = "0A"
+"""The state of a listening socket in `/proc/net/tcp`."""
+
+
+def listening_port(pid: int) -> int | None:
+    """The TCP port on which a process listens, by the kernel's own tables."""
+    inodes = set()
+    with suppress(OSError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                inodes.add(str(descriptor.readlink()))
+    with suppress(OSError):
+        for row in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+            fields = row.split()
+            if fields[3] == LISTENING and f"socket:[{fields[9]}]" in inodes:
+                return int(fields[1].rpartition(":")[2], 16)
+    return None
+
+
+def exists(pid: int) -> bool:
+    """Whether the process runs; one that only waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def command_of(pid: int) -> str:
+    """The program it runs; empty when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0].decode()
+    except OSError:
+        return ""

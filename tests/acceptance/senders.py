@@ -1,0 +1,84 @@
+"""Gateways that post for many contacts at once, each in order, and send again what was refused."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from tests.acceptance.harness import DaemonUnderTest, Posted, Said
+from tests.support.gateway_server import FakeEvolution
+
+PAUSE_SECONDS = 0.1
+RETRY_SECONDS = 60.0
+
+
+@dataclass
+class Traffic:
+    """What was posted, and what was answered to each attempt."""
+
+    acknowledged: dict[str, list[str]] = field(default_factory=dict)
+    """Phone → texts, in the order of their acknowledgement."""
+    answers: list[Posted] = field(default_factory=list)
+    """Every answer to every attempt."""
+
+    def refusals(self) -> list[Posted]:
+        return [answer for answer in self.answers if answer.status == 503]
+
+
+@contextmanager
+def traffic(daemon: DaemonUnderTest, mark: str, contacts: int = 6) -> Iterator[Traffic]:
+    """Posts inside the block; at its end every sender finishes what it has begun, refused or not."""
+    seen, stop = Traffic(), threading.Event()
+    with ThreadPoolExecutor(contacts) as pool:
+        senders = [pool.submit(_send, daemon, seen, stop, mark, number) for number in range(contacts)]
+        try:
+            yield seen
+        finally:
+            stop.set()
+        _results(senders)
+
+
+def heard(gateway: FakeEvolution, phone: str) -> list[str]:
+    """What the rehearsal responder tells to have heard from a phone, over all its replies, in their order."""
+    replies = (re.sub(r"^Heard \d+: ", "", text) for text in gateway.texts(phone))
+    return [word for reply in replies for word in reply.split()]
+
+
+def assert_answered_once_in_order(gateway: FakeEvolution, seen: Traffic) -> None:
+    """Every acknowledged text was heard, once, in order; each of them is one word."""
+    assert {phone: heard(gateway, phone) for phone in seen.acknowledged} == seen.acknowledged
+
+
+def _send(daemon: DaemonUnderTest, seen: Traffic, stop: threading.Event, mark: str, number: int) -> None:
+    phone = f"55{zlib.crc32(mark.encode()) % 10**5:05d}{number:04d}"
+    seen.acknowledged[phone] = []
+    serial = 0
+    while not stop.is_set():
+        serial += 1
+        text = f"{mark}-{number}-{serial}"
+        _keep(daemon, seen, Said("demo", phone, text, f"ID-{text}", 1785100386 + serial))
+        seen.acknowledged[phone].append(text)
+        time.sleep(PAUSE_SECONDS)
+
+
+def _keep(daemon: DaemonUnderTest, seen: Traffic, said: Said) -> None:
+    deadline = time.monotonic() + RETRY_SECONDS
+    while True:
+        answer = daemon.post(said)
+        seen.answers.append(answer)
+        if answer.status == 200:
+            return
+        assert answer.status in (0, 503), answer
+        assert time.monotonic() < deadline, f"refused for {RETRY_SECONDS} s: {answer}"
+        time.sleep(PAUSE_SECONDS)
+
+
+def _results(senders: list[Future[None]]) -> None:
+    for sender in senders:
+        sender.result()

@@ -1,0 +1,56 @@
+"""Settings for daemons under test, as trees that are merged one over another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from tests.support.gateway_server import FakeEvolution
+from tests.support.openai_server import FakeOpenAI
+
+ROOT = Path(__file__).parents[2]
+Tree = dict[str, object]
+
+
+def quick_settings(data_dir: Path) -> Tree:
+    """Short windows and waits; everything else as shipped. Replies go to the console."""
+    return {
+        "data_dir": str(data_dir),
+        "ingress": {"listen": "127.0.0.1:0"},
+        "batching": {"window_seconds": 0.6},
+        "turn": {"backoff_seconds": [0.2, 0.4, 0.8]},
+        "drain_seconds": 10,
+        "log": {"level": "debug", "format": "json"},
+    }
+
+
+def evolution(gateway: FakeEvolution, **more: object) -> Tree:
+    """Settings: replies leave through this gateway."""
+    known = {"kind": "evolution", "base_url": gateway.url, "api_key": gateway.api_key}
+    return {"gateway": {**known, "timeout_seconds": 2, "settle_seconds": 0.3, **more}}
+
+
+def openai(model: FakeOpenAI, **more: object) -> Tree:
+    """Settings: this model answers."""
+    known = {"name": "main", "kind": "openai", "base_url": model.base_url, "api_key": model.api_key}
+    return {"responder": {"providers": [{**known, "model": "test", "timeout_seconds": 5, **more}]}}
+
+
+def merged(*trees: Mapping[str, object]) -> Tree:
+    """Settings over settings, mapping by mapping; the last one wins."""
+    result: Tree = {}
+    for tree in trees:
+        for key, value in tree.items():
+            before = result.get(key)
+            both = isinstance(before, Mapping) and isinstance(value, Mapping)
+            result[key] = merged(before, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+def shipped_settings(data_dir: Path) -> Tree:
+    """The shipped `config.yaml`, but for the place, the port and the log."""
+    shipped = yaml.safe_load((ROOT / "config.yaml").read_text())
+    own = {"data_dir": str(data_dir), "ingress": {"listen": "127.0.0.1:0"}, "log": {"level": "debug"}}
+    return merged(shipped, own, {"log": {"format": "json"}})

@@ -1,0 +1,249 @@
+"""What strangers and broken proxies send to the listening socket: refused in bounded time, and nothing else suffers."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from tests.acceptance.harness import DaemonUnderTest, Posted, Tree, daemon_under_test, evolution
+from tests.support.gateway_server import FakeEvolution
+from tests.support.payloads import upsert
+
+TOKEN, OTHER_TOKEN = "first-token", "second-token"
+MAX_BODY_BYTES = 64 * 1024
+PATIENCE_SECONDS = 8.0
+"""How long a client waits for an answer or an end; the daemon's own limits here are a second or two."""
+STRANGE_NAMES = ("a}{b", "{p001}", "a:b", "*", "..", "%", "عميل", "a b")
+
+
+@pytest.fixture(scope="module")
+def daemon(gateway: FakeEvolution) -> Iterator[DaemonUnderTest]:
+    ingress = {
+        "auth": {"mode": "token", "token": [TOKEN, OTHER_TOKEN]},
+        "head_seconds": 1,
+        "body_seconds": 1,
+        "max_body_bytes": MAX_BODY_BYTES,
+        "max_connections_per_address": 32,
+    }
+    instances: Tree = {name: {} for name in ("demo", *STRANGE_NAMES)}
+    with daemon_under_test(evolution(gateway), {"ingress": ingress, "instances": instances}) as started:
+        yield started
+        after = json.dumps(upsert("demo", "5511400000009", "after all that", "AFTER-1", 1785100386)).encode()
+        assert post(started, after).status == 200
+        started.wait_for(
+            lambda: gateway.texts("5511400000009") == ["Heard 1: after all that"], "it still answers"
+        )
+
+
+@pytest.fixture(autouse=True)
+def still_well(daemon: DaemonUnderTest) -> Iterator[None]:
+    """I9, I14: after each of these tests the daemon is ready, and nothing in it failed."""
+    yield
+    assert daemon.request("GET", "/health/ready").status == 200
+    assert not daemon.events("actor.crashed") and not daemon.events("daemon.problem")
+
+
+def post(daemon: DaemonUnderTest, body: bytes, path: str = "/webhook/demo", token: str = TOKEN) -> Posted:
+    return daemon.request("POST", path, body, {"apikey": token})
+
+
+def exchange(daemon: DaemonUnderTest, *pieces: bytes, pause_seconds: float = 0.0) -> bytes:
+    """Send raw bytes piece by piece, and read until the daemon closes or falls silent for long."""
+    received = b""
+    with closing(socket.create_connection(("127.0.0.1", daemon.port), PATIENCE_SECONDS)) as stream:
+        try:
+            for piece in pieces:
+                stream.sendall(piece)
+                time.sleep(pause_seconds)
+            while data := stream.recv(65536):
+                received += data
+        except (TimeoutError, ConnectionError):
+            pass
+    return received
+
+
+def head(*fields: str, line: str = "POST /webhook/demo HTTP/1.1", token: str = TOKEN) -> bytes:
+    return "\r\n".join((line, "Host: majlis", f"apikey: {token}", *fields, "", "")).encode("latin-1")
+
+
+def statuses(received: bytes) -> list[int]:
+    """The status of every response in what was received."""
+    return [int(piece[:3]) for piece in received.split(b"HTTP/1.1 ")[1:]]
+
+
+BODY = json.dumps(upsert("demo", "5511409999999", "smuggled", "SMUGGLED-1", 1785100386)).encode()
+CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
+INNER = head(f"Content-Length: {len(BODY)}", "Connection: close") + BODY
+
+RAW: dict[str, tuple[bytes, int]] = {
+    "both_lengths": (head(f"Content-Length: {len(CHUNKED)}", "Transfer-Encoding: chunked") + CHUNKED, 400),
+    "two_lengths": (head(f"Content-Length: {len(BODY)}", "Content-Length: 1") + BODY, 400),
+    "length_list": (head(f"Content-Length: {len(BODY)}, {len(BODY)}") + BODY, 400),
+    "signed_length": (head(f"Content-Length: +{len(BODY)}") + BODY, 400),
+    "spaced_chunked": (head("Transfer-Encoding : chunked") + CHUNKED, 400),
+    "unknown_coding": (head("Transfer-Encoding: gzip, chunked") + CHUNKED, 501),
+    "chunked_twice": (head("Transfer-Encoding: chunked", "Transfer-Encoding: identity") + CHUNKED, 400),
+    "folded_header": (head("X-A: b\r\n Content-Length: 3", f"Content-Length: {len(BODY)}") + BODY, 400),
+    "bare_lf": (head(f"Content-Length: {len(BODY)}").replace(b"\r\n", b"\n") + BODY, 400),
+    "nul_in_header": (head("X-A: \0", f"Content-Length: {len(BODY)}") + BODY, 400),
+    "bad_chunk": (head("Transfer-Encoding: chunked") + b"zz\r\n" + INNER, 400),
+    "http2_preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+    "tls_hello": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\xa5" * 64 + b"\r\n\r\n", 400),
+    "junk": (bytes(range(256)) * 4, 400),
+    "long_head": (head("X-A: " + "a" * 20_000), 431),
+    "huge_length": (head("Content-Length: 142606336"), 413),
+    "absurd_length": (head(f"Content-Length: {'9' * 40}"), 413),
+    "one_byte_too_many": (head(f"Content-Length: {MAX_BODY_BYTES + 1}"), 413),
+    "huge_chunk": (head("Transfer-Encoding: chunked") + b"fffffff\r\n", 413),
+}
+
+
+@pytest.mark.parametrize("case", RAW)
+def test_what_cannot_be_trusted_is_refused_and_the_connection_closed(
+    case: str, daemon: DaemonUnderTest, gateway: FakeEvolution
+) -> None:
+    """I8, I9: one refusal and the end of the connection: nothing behind it is ever read as a request."""
+    raw, status = RAW[case]
+    accepted = daemon.count("acknowledged")
+    received = exchange(daemon, raw, INNER)
+    found = statuses(received)
+    assert len(found) <= 1 and set(found) <= {status, 400}, received
+    assert daemon.count("acknowledged") == accepted
+    assert gateway.texts("5511409999999") == []
+
+
+def test_slow_clients_are_let_go(daemon: DaemonUnderTest) -> None:
+    """I8: a head, and a body, that does not come in time: 408 or the end."""
+    slow_head = exchange(daemon, b"POST /webhook/demo HTTP/1.1\r\n", *[b"X-A: b\r\n"] * 8, pause_seconds=0.3)
+    slow_body = exchange(daemon, head("Content-Length: 1000"), *[b"{"] * 8, pause_seconds=0.3)
+    assert set(statuses(slow_head) + statuses(slow_body)) <= {408}
+
+
+def test_a_crowd_of_idle_connections_leaves_a_way_in(daemon: DaemonUnderTest) -> None:
+    """I8, I9: one address holds so many connections and no more; the refused are told to come again."""
+    crowd = [socket.create_connection(("127.0.0.1", daemon.port), PATIENCE_SECONDS) for _ in range(64)]
+    try:
+        refused = exchange(daemon, head("Content-Length: 2", "Connection: close") + b"{}")
+        assert set(statuses(refused)) <= {503}
+    finally:
+        for stream in crowd:
+            stream.close()
+    daemon.wait_for(lambda: daemon.request("GET", "/health/ready").status == 200, "there is room again")
+
+
+def test_pipelined_requests_are_answered_in_order(daemon: DaemonUnderTest, gateway: FakeEvolution) -> None:
+    """I1: good requests, bad ones among them that can be told apart, in one packet."""
+    bodies = [
+        json.dumps(upsert("demo", "5511400000001", f"p{n}", f"PIPE-{n}", 1785100386)).encode()
+        for n in range(3)
+    ]
+    requests = [head(f"Content-Length: {len(body)}") + body for body in (bodies[0], b"no json", *bodies[1:])]
+    last = head("Connection: close", line="GET /health/live HTTP/1.1")
+    assert statuses(exchange(daemon, b"".join(requests) + last)) == [200, 400, 200, 200, 200]
+    daemon.wait_for(lambda: gateway.texts("5511400000001") == ["Heard 3: p0\np1\np2"], "they are answered")
+
+
+def test_only_the_tokens_open_the_door(daemon: DaemonUnderTest) -> None:
+    """I11: both tokens of a rotation, in either header; anything else is told nothing."""
+    good = json.dumps(upsert("demo", "5511400000002", "let in", "TOKEN-1", 1785100386)).encode()
+    for given in (
+        {},
+        {"apikey": ""},
+        {"apikey": "wrong"},
+        {"authorization": f"Basic {TOKEN}"},
+        {"apikey": "\xff"},
+    ):
+        assert daemon.request("POST", "/webhook/demo", good, given).status == 401
+    for given in ({"apikey": TOKEN}, {"apikey": OTHER_TOKEN}, {"authorization": f"Bearer {TOKEN}"}):
+        assert daemon.request("POST", "/webhook/demo", good, given).status == 200
+    assert daemon.request("GET", "/health/ready").status == 200
+
+
+UNREADABLE: dict[str, bytes] = {
+    "nothing": b"",
+    "no_json": b"hello",
+    "half_json": b'{"event": "messages.upsert", "data": {',
+    "deep": b'{"data":' + b"[" * 30_000 + b"]" * 30_000 + b"}",
+    "not_an_object": b"[1, 2, 3]",
+    "null": b"null",
+    "not_text": b"\xff\xfe\x00\x80",
+}
+"""Can never be read, however often it is sent."""
+
+STRANGE: dict[str, bytes] = {
+    "empty_object": b"{}",
+    "huge_number": b'{"event":"messages.upsert","data":{"key":{"id":"X"},"messageTimestamp":1e400}}',
+    "huge_integer": b'{"event":"messages.upsert","data":{"key":{"id":"X"},"messageTimestamp":'
+    + b"9" * 4000
+    + b"}}",
+    "twice_the_same_key": b'{"event":"a","event":"messages.upsert","data":{},"data":[]}',
+    "byte_order_mark": b'\xef\xbb\xbf{"event":"messages.upsert","data":{}}',
+    "utf_16": '{"event":"messages.upsert","data":{}}'.encode("utf-16"),
+    "wrong_types": b'{"event":7,"instance":[],"data":{"key":"x","message":3}}',
+    "unknown_event": b'{"event":"something.new","data":{"a":1}}',
+}
+"""May be read as something of no use to us, or be refused for good; never wanted again."""
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_what_can_never_be_read_is_set_aside(case: str, daemon: DaemonUnderTest) -> None:
+    """I8: 400, and a copy for an operator."""
+    before = len(quarantined(daemon))
+    assert post(daemon, UNREADABLE[case]).status == 400
+    assert len(quarantined(daemon)) == before + 1
+
+
+@pytest.mark.parametrize("case", STRANGE)
+def test_strange_payloads_are_settled_at_once(case: str, daemon: DaemonUnderTest) -> None:
+    """I1, I8: 200 or 400, never a failure of ours and never asked for again."""
+    assert post(daemon, STRANGE[case]).status in (200, 400)
+
+
+def test_what_is_set_aside_tells_no_key(daemon: DaemonUnderTest) -> None:
+    """I11: the copy is for the operator's eyes alone, and the keys in it are blotted out."""
+    body = json.dumps(upsert("demo", "5511400000003", "t", "Q-1", 1) | {"apikey": "KEY-CANARY-1"})
+    assert post(daemon, body[:-1].encode() + b', "token": "KEY-CANARY-2", ').status == 400
+    newest = quarantined(daemon)[-1]
+    assert "CANARY" not in newest and "[redacted]" in newest
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (daemon.data_dir / "quarantine").iterdir())
+
+
+def test_names_with_a_meaning_elsewhere_are_only_names(
+    daemon: DaemonUnderTest, gateway: FakeEvolution
+) -> None:
+    """I5, I11: braces, colons, dots and spaces in an instance's name reach no key, route or pattern."""
+    phones = {name: f"551141000{number:04d}" for number, name in enumerate(STRANGE_NAMES)}
+    for name, phone in phones.items():
+        body = json.dumps(upsert(name, phone, "strange name", f"NAME-{name}", 1785100386)).encode()
+        assert post(daemon, body, "/webhook").status == 200
+    daemon.wait_for(lambda: all(map(gateway.texts, phones.values())), "all are answered")
+    reached = {sent.instance: sent.number for sent in gateway.deliveries if sent.number in phones.values()}
+    assert reached == phones
+
+
+def test_text_that_no_store_can_hold_is_answered_all_the_same(
+    daemon: DaemonUnderTest, gateway: FakeEvolution
+) -> None:
+    """I2: NUL, lone surrogates and overrides of the writing direction in a text: 200, and one visible end."""
+    payload = upsert("demo", "5511400000004", "a\0b \ud800 \u202e c", "TEXT-\0\ud800", 1785100386)
+    assert post(daemon, json.dumps(payload).encode()).status in (200, 400)
+    daemon.wait_settled()
+
+
+def test_the_largest_body_that_is_allowed(daemon: DaemonUnderTest) -> None:
+    """I8: one byte less than too large is taken."""
+    payload = upsert("demo", "5511400000005", "long", "LARGE-1", 1785100386)
+    room = MAX_BODY_BYTES - len(json.dumps(payload | {"padding": ""}))
+    assert post(daemon, json.dumps(payload | {"padding": "x" * room}).encode()).status == 200
+    assert post(daemon, json.dumps(payload | {"padding": "x" * (room + 1)}).encode()).status == 413
+
+
+def quarantined(daemon: DaemonUnderTest) -> list[str]:
+    """What was set aside, the newest last."""
+    folder = daemon.data_dir / "quarantine"
+    return [path.read_bytes().decode("latin-1") for path in sorted(folder.glob("*.payload"))]

@@ -1,0 +1,186 @@
+"""I11: unmistakable phones, names, texts, keys and tokens go everywhere they can, and are then looked for elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.harness import DaemonUnderTest, Tree, daemon_under_test, merged
+from tests.support.gateway_server import FakeEvolution
+from tests.support.openai_server import FakeOpenAI
+from tests.support.payloads import upsert
+
+CANARY = "canary7391"
+PHONES = [f"5598877665{number:02d}" for number in range(6)]
+TOKEN, GATEWAY_KEY, MODEL_KEY = f"token-{CANARY}", f"gateway-{CANARY}", f"model-{CANARY}"
+PROMPT = f"prompt {CANARY}"
+DIGITS = "5598877665"
+"""What all the phones begin with."""
+
+
+@pytest.fixture(scope="module")
+def seen(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnderTest]:
+    """A daemon to which everything has happened: answers, failures, refusals, crashes, an operator who looks."""
+    gateway.api_key, model.api_key = GATEWAY_KEY, MODEL_KEY
+    provider = {"name": "main", "kind": "openai", "base_url": model.base_url, "api_key": MODEL_KEY}
+    settings: Tree = {
+        "ingress": {"auth": {"mode": "token", "token": TOKEN}},
+        "turn": {"max_tries": 2, "backoff_seconds": [0.1]},
+        "responder": {
+            "providers": [{**provider, "model": "test", "timeout_seconds": 1, "system_prompt": PROMPT}]
+        },
+        "gateway": {
+            "kind": "evolution",
+            "base_url": gateway.url,
+            "api_key": GATEWAY_KEY,
+            "timeout_seconds": 1,
+            "settle_seconds": 0.1,
+        },
+    }
+    with daemon_under_test(settings) as daemon:
+        suffer(daemon, gateway, model)
+        yield daemon
+
+
+def said(number: int, text: str, message_id: str) -> Tree:
+    """A webhook with a canary in every field that holds free text."""
+    payload = upsert(
+        "demo", PHONES[number], f"{text} {CANARY}", message_id, 1785100386, push_name=f"name {CANARY}"
+    )
+    more = {
+        "apikey": f"apikey-{CANARY}",
+        "sender": f"{DIGITS}99@s.whatsapp.net",
+        "server_url": f"http://{CANARY}/",
+    }
+    return merged(payload, more)
+
+
+def send(daemon: DaemonUnderTest, payload: Tree, token: str = TOKEN) -> int:
+    body = json.dumps(payload).encode()
+    return daemon.request("POST", "/webhook/demo", body, {"apikey": token}).status
+
+
+def suffer(daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI) -> None:
+    assert send(daemon, said(0, "well", "S-1")) == 200
+    model.order("status", 2, lambda text: "model-500" in text)
+    assert send(daemon, said(1, "model-500", "S-2")) == 200
+    gateway.order("prisma_400_after_send", 1, lambda text: "prisma" in text)
+    assert send(daemon, said(2, "prisma", "S-3")) == 200
+    gateway.order("not_on_whatsapp", 1, lambda text: "nobody" in text)
+    assert send(daemon, said(3, "nobody", "S-4")) == 200
+    gateway.order("reset_before_send", 2, lambda text: "reset" in text)
+    assert send(daemon, said(4, "reset", "S-5")) == 200
+    daemon.crash_at("begun", action="raise")
+    assert send(daemon, said(5, "crash", "S-6")) == 200
+    daemon.wait_for(lambda: gateway.texts(PHONES[5]), "the crash is got over")
+    daemon.wait_settled()
+    daemon.wait_for(lambda: daemon.count("dead_letters_open") >= 2, "there are dead letters")
+    os.kill(daemon.postgres_pid, signal.SIGKILL)
+    assert send(daemon, said(0, "postgres is gone", "S-7")) == 200
+    daemon.wait_for(lambda: any("gone" in text for text in gateway.texts(PHONES[0])), "it healed", 40)
+    for conversation in (f"demo/{PHONES[0]}", f"demo/{PHONES[1]}"):
+        daemon.admin(f"/v1/conversations/{conversation}?reveal=true")
+
+
+def assert_clean(text: str, where: str) -> None:
+    """No canary, and no phone, in any of the ways in which a program may write it."""
+    lines = [line for line in text.splitlines() if CANARY in line or DIGITS in line]
+    assert not lines, f"{where}: {lines[:3]}"
+
+
+def test_the_canaries_reached_who_is_meant_to_have_them(
+    seen: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
+) -> None:
+    """The other tests of this file prove something only if this one holds."""
+    assert any(CANARY in text for text in gateway.texts(PHONES[0]))
+    assert any(CANARY in question.asked and PROMPT in question.texts for question in model.questions)
+    revealed = json.dumps(seen.show("demo", PHONES[0]))
+    assert CANARY in revealed and PHONES[0] in revealed
+
+
+def test_no_log_line_tells_them(seen: DaemonUnderTest) -> None:
+    assert seen.events("turn.done") and seen.events("turn.dead") and seen.events("part.unknown")
+    assert_clean(seen.log, "standard error")
+    assert_clean(seen.stdout, "standard output")
+
+
+def test_no_log_of_a_store_tells_them(seen: DaemonUnderTest) -> None:
+    logs = [path for path in seen.data_dir.rglob("*.log*") if path.is_file()]
+    assert len(logs) >= 2
+    for path in logs:
+        assert_clean(path.read_text(errors="replace"), str(path))
+
+
+def test_no_answer_to_a_webhook_tells_them(seen: DaemonUnderTest) -> None:
+    body = json.dumps(said(0, "refused", f"R-{CANARY}")).encode()
+    path = f"/webhook/{CANARY}"
+    for method, to, given, headers in (
+        ("POST", path, body, {"apikey": f"wrong-{CANARY}"}),
+        ("POST", path, body[:-2], {"apikey": TOKEN}),
+        ("PUT", path, body, {"apikey": TOKEN}),
+        ("POST", f"/{CANARY}", body, {"apikey": TOKEN}),
+        ("POST", path, body * 10_000, {"apikey": TOKEN}),
+        ("GET", "/health/ready", None, {}),
+    ):
+        answer = seen.request(method, to, given, headers)
+        assert_clean(answer.body.decode(), f"{method} {to[:9]}")
+    assert_clean(seen.log, "standard error")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("status",),
+        ("actors",),
+        ("dead", "list", "--all"),
+        ("dead", "show", "1"),
+        ("show", f"demo/{PHONES[0]}"),
+        ("show", f"demo/{PHONES[1]}"),
+        ("doctor",),
+    ],
+    ids=" ".join,
+)
+def test_no_command_tells_them_unasked(command: tuple[str, ...], seen: DaemonUnderTest) -> None:
+    ended = seen.majlis(*command, "--json")
+    assert json.loads(ended.stdout), ended
+    assert_clean(ended.stdout + ended.stderr, " ".join(command[:1]))
+
+
+def test_no_metadata_of_a_process_tells_them(seen: DaemonUnderTest) -> None:
+    """Neither the daemon's nor its stores' command lines, nor what its stores inherit."""
+    stores = seen.children()
+    assert len(stores) == 2
+    for pid in (seen.pid, *stores):
+        assert_clean(_proc(pid, "cmdline"), f"command line of {pid}")
+    for pid in stores:
+        assert_clean(_proc(pid, "environ"), f"environment of {pid}")
+
+
+def test_what_is_set_aside_tells_no_key(seen: DaemonUnderTest) -> None:
+    """The unreadable body is kept for the operator, with texts and without keys."""
+    body = json.dumps(said(0, "half", "R-2")).encode()
+    assert seen.request("POST", "/webhook/demo", body[:-1], {"apikey": TOKEN}).status == 400
+    newest = max((seen.data_dir / "quarantine").glob("*.payload"))
+    assert f"apikey-{CANARY}" not in newest.read_text()
+
+
+def test_no_key_is_stored(seen: DaemonUnderTest) -> None:
+    """The key that every webhook carries is in no file of Redis and in no table of Postgres."""
+    aof = b"".join(path.read_bytes() for path in (seen.data_dir / "redis").rglob("*") if path.is_file())
+    assert CANARY.encode() in aof
+    assert f"apikey-{CANARY}".encode() not in aof
+    tables = seen.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
+    for table in [row["table_name"] for row in tables]:
+        found = seen.rows(
+            f'SELECT count(*) AS n FROM "{table}" t WHERE t::text LIKE $1', f"%apikey-{CANARY}%"
+        )
+        assert found[0]["n"] == 0, table
+
+
+def _proc(pid: int, name: str) -> str:
+    return Path(f"/proc/{pid}/{name}").read_bytes().replace(b"\0", b"\n").decode(errors="replace")

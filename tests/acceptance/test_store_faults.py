@@ -1,0 +1,258 @@
+"""Redis and Postgres away, frozen, killed, full, weakened, emptied: nothing acknowledged is lost or answered twice.
+
+An outage lasts `MAJLIS_TEST_OUTAGE_SECONDS` (5 by default, 30 for the longer proof).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.harness import DaemonUnderTest, Said, daemon_under_test, evolution
+from tests.acceptance.own_stores import OwnStores, own_stores
+from tests.acceptance.senders import assert_answered_once_in_order, heard, traffic
+from tests.support.gateway_server import FakeEvolution
+
+OUTAGE_SECONDS = float(os.environ.get("MAJLIS_TEST_OUTAGE_SECONDS", "5"))
+BEYOND_LEASE_SECONDS = 11.0
+"""A lease lives ten seconds."""
+
+
+@pytest.fixture(scope="module")
+def stores() -> Iterator[OwnStores]:
+    with own_stores() as both:
+        yield both
+
+
+@pytest.fixture(scope="module")
+def daemon(stores: OwnStores, gateway: FakeEvolution) -> Iterator[DaemonUnderTest]:
+    with daemon_under_test(evolution(gateway), stores.settings, start=False) as started:
+        started.start(until_ready=False)
+        assert started.majlis("migrate").returncode == 0
+        started.wait_ready()
+        yield started
+
+
+@pytest.fixture(scope="module")
+def embedded(gateway: FakeEvolution) -> Iterator[DaemonUnderTest]:
+    with daemon_under_test(evolution(gateway)) as started:
+        yield started
+
+
+def reasons(daemon: DaemonUnderTest) -> str:
+    """Why it is not ready; empty when it is."""
+    found = daemon.status()
+    told = found["reasons"]
+    assert isinstance(told, list)
+    assert found["ready"] is not bool(told)
+    return " ".join(told)
+
+
+def wait_unready(daemon: DaemonUnderTest, words: str) -> None:
+    daemon.wait_for(lambda: words in reasons(daemon), f"the status says {words!r}")
+
+
+def store_told(daemon: DaemonUnderTest, store: str) -> str:
+    """What the status says of one store."""
+    found = daemon.status()["stores"]
+    assert isinstance(found, dict)
+    return str(found[store])
+
+
+def refused(daemon: DaemonUnderTest, said: Said) -> bool:
+    """Whether it asks for this message again, as it must."""
+    answer = daemon.post(said)
+    if answer.status == 200:
+        return False
+    assert answer.status == 503
+    assert answer.retry_after is not None and int(answer.retry_after) > 0
+    return True
+
+
+def test_starts_before_its_stores_and_waits_for_them(
+    daemon: DaemonUnderTest, stores: OwnStores, gateway: FakeEvolution
+) -> None:
+    """I15, I1, I10: both stores down at boot: alive, not ready, no ack; ready by itself once they are there."""
+    said = Said("demo", "5511900000001", "early", "BOOT-1")
+    assert daemon.terminate() == 0
+    with stores.redis.away():
+        with stores.postgres.away():
+            daemon.start(until_ready=False)
+            daemon.wait_for(lambda: daemon.request("GET", "/health/live").status == 200, "it is alive")
+            daemon.wait_for(lambda: store_told(daemon, "postgres") != "ok", "Postgres is missed")
+            assert "Postgres cannot be used now" in store_told(daemon, "postgres")
+            assert daemon.request("GET", "/health/ready").status == 503
+            assert refused(daemon, said)
+        wait_unready(daemon, "Redis cannot be used now")
+        assert refused(daemon, said)
+    daemon.wait_ready()
+    daemon.burst(said)
+    daemon.wait_for(lambda: gateway.texts(said.phone) == ["Heard 1: early"], "it is answered")
+
+
+def test_redis_away_under_traffic(daemon: DaemonUnderTest, stores: OwnStores, gateway: FakeEvolution) -> None:
+    """I1, I2, I4, I10: 503 while Redis is away, and once it is back every sender's retry drains, in order."""
+    with traffic(daemon, "redis-away") as seen:
+        daemon.wait_for(lambda: len(seen.answers) > 30, "the traffic flows")
+        with stores.redis.away():
+            wait_unready(daemon, "Redis cannot be used now")
+            before = len(seen.answers)
+            time.sleep(OUTAGE_SECONDS)
+            assert {answer.status for answer in seen.answers[before:]} == {503}
+            assert daemon.is_alive
+        daemon.wait_ready(10)
+    assert seen.refusals() and all(answer.retry_after for answer in seen.refusals())
+    daemon.wait_settled()
+    assert_answered_once_in_order(gateway, seen)
+
+
+def test_redis_hangs_under_traffic(
+    daemon: DaemonUnderTest, stores: OwnStores, gateway: FakeEvolution
+) -> None:
+    """I1, I2, I9: a Redis that says nothing gives 503 in time; what was stored after all is found a duplicate."""
+    with traffic(daemon, "redis-hangs") as seen:
+        daemon.wait_for(lambda: len(seen.answers) > 20, "the traffic flows")
+        with stores.redis.frozen():
+            wait_unready(daemon, "Redis cannot be used now")
+            assert refused(daemon, Said("demo", "5511900000002", "while-frozen", "FROZEN-1"))
+        daemon.wait_ready(20)
+    assert all(answer.status in (200, 503) for answer in seen.answers)
+    daemon.wait_settled()
+    assert_answered_once_in_order(gateway, seen)
+
+
+@dataclass(frozen=True)
+class Weakness:
+    """A way in which Redis can become weaker than configured while it runs."""
+
+    commands: str
+    mends: str
+    words: tuple[str, ...]
+    """What the status says of it."""
+
+
+WEAKNESSES = {
+    "settings": Weakness(
+        "CONFIG SET appendonly no/CONFIG SET appendfsync everysec/CONFIG SET no-appendfsync-on-rewrite yes"
+        "/CONFIG SET maxmemory-policy allkeys-lru",
+        "CONFIG SET appendonly yes/CONFIG SET appendfsync always/CONFIG SET no-appendfsync-on-rewrite no"
+        "/CONFIG SET maxmemory-policy noeviction",
+        (
+            "set `appendonly yes`",
+            "set `appendfsync always`",
+            "set `no-appendfsync-on-rewrite no`",
+            "set `maxmemory-policy noeviction`",
+        ),
+    ),
+    "full": Weakness("CONFIG SET maxmemory 100kb", "CONFIG SET maxmemory 0", ("raise `maxmemory`",)),
+    "replica": Weakness("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", ("point redis.url at the master",)),
+}
+
+
+@pytest.mark.parametrize("name", WEAKNESSES)
+def test_a_weak_redis_is_refused_and_healed(
+    name: str, daemon: DaemonUnderTest, stores: OwnStores, gateway: FakeEvolution
+) -> None:
+    """I15, I1, I10: not ready, 503, a sentence that says what to change; well again without a restart."""
+    weakness, phone = WEAKNESSES[name], f"55119001{list(WEAKNESSES).index(name):05d}"
+    daemon.burst(Said("demo", phone, f"before-{name}", f"BEFORE-{name}"))
+    during = Said("demo", phone, f"during-{name}", f"DURING-{name}")
+    run(stores, weakness.commands)
+    try:
+        for words in weakness.words:
+            wait_unready(daemon, words)
+        assert refused(daemon, during)
+        doctor = daemon.admin("/v1/doctor")
+        assert all(words in str(doctor["checks"]) for words in weakness.words)
+    finally:
+        run(stores, weakness.mends)
+    daemon.wait_ready(15)
+    daemon.burst(during)
+    both = [f"before-{name}", f"during-{name}"]
+    daemon.wait_for(lambda: len(heard(gateway, phone)) >= len(both), "both are answered")
+    daemon.wait_settled()
+    assert heard(gateway, phone) == both
+
+
+def run(stores: OwnStores, commands: str) -> None:
+    with stores.redis_client() as client:
+        for command in commands.split("/"):
+            client.execute_command(*command.split())  # type: ignore[no-untyped-call]
+
+
+def test_an_emptied_redis_is_refused_until_it_is_adopted(
+    daemon: DaemonUnderTest, stores: OwnStores, gateway: FakeEvolution
+) -> None:
+    """I15: after FLUSHALL nothing is acknowledged until somebody says that the data is lost for good."""
+    with stores.redis_client() as client:
+        client.flushall()
+    wait_unready(daemon, "majlis migrate --adopt-redis")
+    assert refused(daemon, Said("demo", "5511900000003", "after-flushall", "FLUSHED-1"))
+    adopted = daemon.majlis("migrate", "--adopt-redis")
+    assert adopted.returncode == 0, adopted
+    daemon.wait_ready(15)
+    daemon.burst(Said("demo", "5511900000003", "after-flushall", "FLUSHED-1"))
+    daemon.wait_for(lambda: heard(gateway, "5511900000003") == ["after-flushall"], "it is answered")
+
+
+def test_postgres_away_under_traffic(
+    daemon: DaemonUnderTest, stores: OwnStores, gateway: FakeEvolution
+) -> None:
+    """I1, I6, I10: acknowledged all the while, nothing sent without a claim, and drained in order afterwards."""
+    with traffic(daemon, "postgres-away") as seen:
+        daemon.wait_for(lambda: len(gateway.texts()) > 0 and len(seen.answers) > 20, "the traffic flows")
+        with stores.postgres.away():
+            daemon.wait_for(lambda: store_told(daemon, "postgres") != "ok", "Postgres is missed")
+            sent, before = len(gateway.sends), len(seen.answers)
+            time.sleep(OUTAGE_SECONDS)
+            assert len(gateway.sends) == sent
+            during = seen.answers[before:]
+            assert len(during) > 10 and {answer.status for answer in during} == {200}
+            assert "Postgres cannot be used now" in store_told(daemon, "postgres")
+    daemon.wait_settled(60)
+    assert_answered_once_in_order(gateway, seen)
+
+
+@pytest.mark.parametrize("store", ["redis", "postgres"])
+def test_a_killed_embedded_store_heals_by_itself(
+    store: str, embedded: DaemonUnderTest, gateway: FakeEvolution
+) -> None:
+    """I2, I10, I14: SIGKILL of the store's process under traffic; it is started again, nothing is lost or doubled."""
+    with traffic(embedded, f"killed-{store}") as seen:
+        embedded.wait_for(lambda: len(seen.answers) > 20, "the traffic flows")
+        pid = embedded.redis_pid if store == "redis" else embedded.postgres_pid
+        os.kill(pid, signal.SIGKILL)
+        embedded.wait_for(
+            lambda: any(event["store"] == store for event in embedded.events("store.died")), "it is missed"
+        )
+        embedded.wait_ready(20)
+        kept = len(seen.answers)
+        embedded.wait_for(lambda: len(seen.answers) > kept + 20, "the traffic flows again")
+    embedded.wait_settled(60)
+    assert_answered_once_in_order(gateway, seen)
+
+
+def test_paused_beyond_its_lease_between_claim_and_send(
+    embedded: DaemonUnderTest, gateway: FakeEvolution
+) -> None:
+    """I5, I6: a daemon that sleeps through its lease with a send claimed looks at the lease first; one message."""
+    phone = "5511900000004"
+    embedded.crash_at("claimed", action="stop")
+    embedded.burst(Said("demo", phone, "pause", "PAUSE-1"))
+    embedded.wait_for(lambda: _is_stopped(embedded.pid), "it is stopped at the claim")
+    time.sleep(BEYOND_LEASE_SECONDS)
+    assert gateway.texts(phone) == []
+    embedded.signal(signal.SIGCONT)
+    embedded.wait_settled(60)
+    assert gateway.texts(phone) == ["Heard 1: pause"]
+    assert gateway.sends.count("Heard 1: pause") == 1
+
+
+def _is_stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"

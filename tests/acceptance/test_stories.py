@@ -1,0 +1,399 @@
+"""What customers and tenants live through, told with the real daemon between a gateway and a model.
+
+One daemon serves most stories; they keep apart by contacts and instances. Two stories take the shipped settings.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import get_args
+
+import pytest
+
+from tests.acceptance.harness import (
+    DaemonUnderTest,
+    Tree,
+    daemon_under_test,
+    evolution,
+    merged,
+    openai,
+    shipped_settings,
+)
+from tests.acceptance.oracle import Contact, check_books, wait_answered
+from tests.support.gateway_server import FakeEvolution, SendFault
+from tests.support.openai_server import FakeOpenAI
+
+SHIPPED_WINDOW_SECONDS = 8.0
+LONG = "a long story please"
+
+_INSTANCES = {
+    "instances": {
+        "demo": {},
+        "crowd": {"batching": {"window_seconds": 2.5}},
+        "patient": {"batching": {"window_seconds": 3}},
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def daemon(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnderTest]:
+    model.text_for = _answer
+    with daemon_under_test(evolution(gateway), openai(model), _INSTANCES) as daemon:
+        yield daemon
+        check_books(daemon)
+
+
+def _answer(asked: str) -> str:
+    if LONG in asked:
+        return "\n\n".join(f"chapter {number} {'word ' * 600}" for number in (1, 2, 3, 4))
+    return f"Answer 0: {asked}"
+
+
+# The window.
+
+
+def test_five_messages_over_eleven_seconds(gateway: FakeEvolution, model: FakeOpenAI) -> None:
+    """I2, I3, I4: the lost-message story, under the shipped window.
+
+    The fourth and fifth message arrive as the first window closes, for every contact at another moment about it;
+    for the last ones the fifth comes at eleven seconds, while a slow model answers the first burst.
+    """
+    model.text_for = _answer
+    around_the_close = [-0.15, -0.08, -0.04, -0.02, -0.01, -0.004, 0.0, 0.004, 0.01, 0.02, 0.04, 0.08]
+    contacts = [Contact("shipped") for _ in (*around_the_close, "slow", "slow")]
+    pauses = [[0.0, 3.0, 6.0, SHIPPED_WINDOW_SECONDS + off, 0.03] for off in around_the_close]
+    pauses += [[0.0, 3.0, 6.0, SHIPPED_WINDOW_SECONDS - 0.01, 11.0], [0.0, 3.0, 6.0, 8.01, 11.0]]
+    slow = {contact.tag for contact in contacts[-2:]}
+    model.order("slow", 2, lambda text: any(tag in text for tag in slow), seconds=4)
+    through = merged(evolution(gateway, settle_seconds=5), openai(model, timeout_seconds=30))
+    with daemon_under_test(through, {"instances": {"shipped": None}}, base=shipped_settings) as daemon:
+        began = time.time()
+        with ThreadPoolExecutor(len(contacts)) as pool:
+            list(pool.map(partial(_five_messages, daemon), contacts, pauses))
+        wait_answered(daemon, gateway, *contacts, seconds=60)
+        for contact in contacts:
+            contact.check(model, gateway)
+            assert 1 <= len(contact.replies_at(gateway)) <= 2
+        patient = [contact.phone for contact in contacts[-2:]]
+        first = min(sent.at for sent in gateway.deliveries if sent.number in patient)
+        assert first >= began + SHIPPED_WINDOW_SECONDS
+        check_books(daemon)
+
+
+def _five_messages(daemon: DaemonUnderTest, contact: Contact, moments: list[float]) -> None:
+    """At these seconds after the first message was acknowledged; a small one counts from the message before."""
+    opened = time.monotonic()
+    for moment in moments:
+        wait = opened + moment - time.monotonic() if moment >= 1.0 else moment
+        time.sleep(max(0.0, wait))  # the moments are the story
+        daemon.burst(contact.says())
+        if moment == 0.0:
+            opened = time.monotonic()
+
+
+def test_the_line_that_make_run_prints_pasted_three_times() -> None:
+    """I7: shipped settings, rehearsal and console: one answer to three pastes, eight seconds after the first."""
+    with daemon_under_test(base=shipped_settings) as daemon:
+        banner = daemon.wait_for(lambda: _curl_line(daemon.stdout), "a line to paste is printed")
+        url, data = banner
+        assert url == f"http://127.0.0.1:{daemon.port}/webhook/demo"
+        first = time.time()
+        for _ in range(3):
+            answer = daemon.request("POST", "/webhook/demo", _evaluated_by_a_shell(data))
+            assert (answer.status, answer.document["status"]) == (200, "accepted")
+        daemon.wait_for(lambda: "Heard" in daemon.stdout, "the answer is printed", 30)
+        assert time.time() >= first + SHIPPED_WINDOW_SECONDS
+        daemon.wait_settled()
+        heard = [line.strip() for line in daemon.stdout.splitlines() if "Heard" in line]
+        assert len(heard) == 1
+        assert re.fullmatch(r"Heard 3: hello at \d\d:\d\d:\d\d", heard[0])
+        assert daemon.count("answered") == 3
+        assert daemon.terminate() == 0
+        assert daemon.stdout.count("Heard") == 1
+
+
+def _curl_line(stdout: str) -> tuple[str, str] | None:
+    found = re.search(r"^curl -sS (\S+) .* -d (.+)$", stdout, re.MULTILINE)
+    return (found[1], found[2]) if found else None
+
+
+def _evaluated_by_a_shell(argument: str) -> bytes:
+    return subprocess.run(["sh", "-c", f"printf %s {argument}"], check=True, capture_output=True).stdout
+
+
+def test_two_hundred_conversations_at_once(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
+) -> None:
+    """I2, I3, I9: everybody is answered, nobody twice."""
+    contacts = [Contact("crowd") for _ in range(200)]
+    answers = daemon.post_all([contact.says() for contact in contacts for _ in range(2)])
+    assert {answer.status for answer in answers} == {200}
+    wait_answered(daemon, gateway, *contacts, seconds=60)
+    for contact in contacts:
+        assert sorted(line for batch in contact.batches_at(model) for line in batch) == sorted(
+            said.text for said in contact.said
+        )
+        assert len(contact.replies_at(gateway)) == len(contact.batches_at(model))
+
+
+def test_messages_during_a_slow_answer_are_the_next_batch(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
+) -> None:
+    """I3, I4 (test 36): what arrives while the model thinks is answered after it."""
+    contact = Contact()
+    gate = model.gate()
+    daemon.burst(contact.says(), contact.says())
+    gate.wait_arrived()
+    daemon.burst(contact.says(), contact.says())
+    gate.release()
+    wait_answered(daemon, gateway, contact)
+    contact.check(model, gateway)
+    assert [len(batch) for batch in contact.batches_at(model)] == [2, 2]
+
+
+def test_the_fifth_message_closes_the_window(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
+) -> None:
+    """I7: five messages do not wait for the window."""
+    contact = Contact("crowd")
+    daemon.burst(*(contact.says() for _ in range(5)))
+    wait_answered(daemon, gateway, contact)
+    contact.check(model, gateway)
+    turns = daemon.show("crowd", contact.phone)["turns"]
+    assert isinstance(turns, list)
+    assert [turn["closed_by"] for turn in turns] == ["count"]
+
+
+# Identity and what is no message.
+
+
+def test_the_same_webhook_twenty_times_at_once(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
+) -> None:
+    """I1 (test 37): all are answered 200, one is kept."""
+    contact = Contact()
+    said = contact.says()
+    answers = daemon.post_all([said] * 20, at_once=20)
+    assert [answer.status for answer in answers] == [200] * 20
+    statuses = sorted(str(answer.document["status"]) for answer in answers)
+    assert statuses == ["accepted"] + ["duplicate"] * 19
+    wait_answered(daemon, gateway, contact)
+    contact.check(model, gateway)
+
+
+@pytest.mark.parametrize("phone_is_told_at_once", [True, False])
+def test_first_as_lid_then_as_phone(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, phone_is_told_at_once: bool
+) -> None:
+    """I3 (test 39): one person under two names is one conversation and gets one answer, also when the link is late."""
+    contact = Contact("patient")
+    lid = f"77{contact.phone[-8:]}{'1' if phone_is_told_at_once else '2'}"
+    hidden = _as_lid(contact.says().payload, lid, phone_is_told_at_once)
+    assert daemon.post(hidden).status == 200
+    linked = _as_lid(contact.says().payload, lid, phone_told=True)
+    assert daemon.post(linked).status == 200
+    daemon.burst(contact.says())
+    wait_answered(daemon, gateway, contact)
+    contact.check(model, gateway)
+    assert len(contact.replies_at(gateway)) == 1
+    assert not gateway.texts(lid)
+
+
+def _as_lid(payload: Tree, lid: str, phone_told: bool) -> Tree:
+    key = payload["data"]["key"]  # type: ignore[index]
+    key["remoteJid"] = f"{lid}@lid"
+    if not phone_told:
+        del key["remoteJidAlt"]
+    return payload
+
+
+@pytest.mark.parametrize(
+    ("jid", "from_me", "reason"),
+    [
+        ("120363410000001479@g.us", False, "group"),
+        ("status@broadcast", False, "status_broadcast"),
+        (None, True, "own_message"),
+    ],
+)
+def test_what_is_not_for_us(
+    daemon: DaemonUnderTest, model: FakeOpenAI, jid: str | None, from_me: bool, reason: str
+) -> None:
+    """I2 (test 40): groups, status broadcasts and own messages are answered 200 and start no turn."""
+    contact = Contact()
+    payload = contact.says().payload
+    key = payload["data"]["key"]  # type: ignore[index]
+    if jid is not None:
+        key |= {"remoteJid": jid, "remoteJidAlt": "", "participant": f"{contact.phone}@s.whatsapp.net"}
+    key["fromMe"] = from_me
+    before = daemon.count("acknowledged")
+    answer = daemon.post(payload)
+    assert (answer.status, answer.document["status"], answer.document["ignored"]) == (
+        200,
+        "ignored",
+        [reason],
+    )
+    ignored = daemon.status()["ingress"]["ignored"]  # type: ignore[index]
+    assert ignored[reason] >= 1
+    assert daemon.count("acknowledged") == before
+    assert not contact.batches_at(model)
+
+
+def test_an_instance_that_nobody_knows(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
+) -> None:
+    """I2: its messages are kept and end by a rule that can be seen."""
+    before = daemon.count("suppressed")
+    contact = Contact("nobody-knows-it")
+    daemon.burst(contact.says(), contact.says())
+    daemon.wait_for(lambda: daemon.count("suppressed") == before + 2, "both are suppressed")
+    assert _rules(daemon, contact) == ["unknown_instance"]
+    assert not contact.batches_at(model)
+    assert not contact.replies_at(gateway)
+
+
+def test_the_same_words_again(daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI) -> None:
+    """I2: the same combined text, answered a moment ago, is suppressed by rule."""
+    contact = Contact()
+    daemon.burst(contact.says())
+    wait_answered(daemon, gateway, contact)
+    before = daemon.count("suppressed")
+    again = contact.said[0].payload
+    again["data"]["key"]["id"] = f"{contact.said[0].id}-again"  # type: ignore[index]
+    assert daemon.post(again).document["status"] == "accepted"
+    daemon.wait_for(lambda: daemon.count("suppressed") == before + 1, "it is suppressed")
+    assert _rules(daemon, contact) == ["duplicate", ""]
+    contact.check(model, gateway)
+
+
+def _rules(daemon: DaemonUnderTest, contact: Contact) -> list[str]:
+    turns = daemon.show(contact.instance, contact.phone)["turns"]
+    assert isinstance(turns, list)
+    return [turn["rule"] for turn in turns]
+
+
+# Replies.
+
+
+def test_arabic_there_and_back(daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI) -> None:
+    """I4: right-to-left text, diacritics, emoji and quotes arrive at the model and at the phone as they were."""
+    contact = Contact()
+    words = ["السلام عليكم ورحمة الله", "كَيْفَ حَالُكُم؟ 🌙 «مجلس»", 'سعر ١٢٣٫٤٥ ﷼ "خصم" \\ نهاية']
+    daemon.burst(*(contact.says(text) for text in words))
+    wait_answered(daemon, gateway, contact)
+    contact.check(model, gateway)
+
+
+def test_a_long_reply_comes_in_parts(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
+) -> None:
+    """I4: in order, each once, and settled before the next reply begins."""
+    contact = Contact()
+    daemon.burst(contact.says(LONG))
+    daemon.wait_for(lambda: len(contact.replies_at(gateway)) >= 1, "the first part came")
+    daemon.burst(contact.says("and then?"))
+    daemon.wait_for(lambda: contact.said[1].text in contact.replies_at(gateway)[-1], "the next reply came")
+    starts = [reply[: len("chapter 1")] for reply in contact.replies_at(gateway)]
+    assert starts == ["chapter 1", "chapter 2", "chapter 3", "chapter 4", "Answer 0:"]
+
+
+# A gateway and a model that misbehave.
+
+FAULTS_LOOKED_UP_OR_HELD = tuple(
+    fault
+    for fault in get_args(SendFault)
+    # A refusal for good has a story of its own, and a Retry-After of seven seconds is only a longer hold.
+    if fault not in ("not_on_whatsapp", "rate_limited")
+)
+
+
+def test_every_gateway_fault_ends_in_one_reply(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
+) -> None:
+    """I6, I9: whatever the gateway does to a send, one message arrives, and no other answer is bought for it."""
+    contacts = {fault: Contact() for fault in FAULTS_LOOKED_UP_OR_HELD}
+    for fault, contact in contacts.items():
+        gateway.order(fault, 1, partial(_mentions, contact.tag))
+    calm = Contact()
+    daemon.post_all([contact.says() for contact in (*contacts.values(), calm)])
+    wait_answered(daemon, gateway, *contacts.values(), calm, seconds=60)
+    for fault, contact in contacts.items():
+        assert len(contact.replies_at(gateway)) == 1, fault
+        contact.check(model, gateway)
+        arrived = fault.endswith("after_send") or fault in ("garbage", "slow")
+        assert sum(contact.tag in text for text in gateway.sends) == (1 if arrived else 2), fault
+
+
+def _mentions(tag: str, text: str) -> bool:
+    return tag in text
+
+
+def test_a_connection_closed_for_a_while(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
+) -> None:
+    """I2, I4: replies are held, burn no try, and leave in order when the gateway is back."""
+    contact = Contact()
+    gateway.order("connection_closed", 2, partial(_mentions, contact.tag))
+    daemon.burst(contact.says())
+    daemon.wait_for(lambda: daemon.count("held_turns") >= 1, "the reply is held")
+    daemon.burst(contact.says())
+    wait_answered(daemon, gateway, contact, seconds=40)
+    contact.check(model, gateway)
+    assert not daemon.events("turn.failed")
+
+
+def test_nobody_on_whatsapp_becomes_a_dead_letter(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
+) -> None:
+    """I2: listed by the command line, and answered once it is put back."""
+    contact = Contact()
+    gateway.order("not_on_whatsapp", 1, partial(_mentions, contact.tag))
+    daemon.burst(contact.says(), contact.says())
+    daemon.wait_for(lambda: daemon.count("dead_letters_open") == 1, "a dead letter is there")
+    assert not contact.replies_at(gateway)
+    listed = daemon.majlis("dead", "list", "--json", "--reveal")
+    assert listed.returncode == 0, listed.stderr
+    (letter,) = json.loads(listed.stdout)["letters"]
+    assert letter["contact"] == contact.phone
+    assert letter["reason"] == "not_on_whatsapp"
+    assert [message["text"] for message in letter["messages"]] == [said.text for said in contact.said]
+    retried = daemon.majlis("dead", "retry", str(letter["id"]))
+    assert retried.returncode == 0, retried.stderr
+    wait_answered(daemon, gateway, contact)
+    contact.check(model, gateway, spare_questions=1)
+    assert daemon.count("dead_letters_open") == 0
+
+
+def test_order_holds_under_load_and_faults(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
+) -> None:
+    """I3, I4, I6, I9: ten conversations write at once while gateway and model fail now and then."""
+    contacts = [Contact() for _ in range(10)]
+    tags = [contact.tag for contact in contacts]
+    ours = partial(_mentions_any, tags)
+    for fault in ("slow", "plain_503", "reset_after_send", "connection_closed", "timeout_after_send"):
+        gateway.order(fault, 2, ours, seconds=0.5)
+    model.order("slow", 3, ours, seconds=0.7)
+    model.order("status", 3, ours, status=500)
+    model.order("status", 2, ours, status=429, retry_after="1")
+    model.order("garbage", 1, ours)
+    with ThreadPoolExecutor(len(contacts)) as pool:
+        list(pool.map(partial(_talk, daemon), contacts))
+    wait_answered(daemon, gateway, *contacts, seconds=60)
+    for contact in contacts:
+        contact.check(model, gateway, spare_questions=6)
+
+
+def _mentions_any(tags: list[str], text: str) -> bool:
+    return any(tag in text for tag in tags)
+
+
+def _talk(daemon: DaemonUnderTest, contact: Contact) -> None:
+    for _ in range(6):
+        daemon.burst(contact.says())
+        time.sleep(0.25)  # people write with pauses: some windows close between
