@@ -44,7 +44,9 @@ class World:
     known_phones: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        outbox = Outbox(self.ledger, self.gateway, self.ownership, self.feed, clock_ms, lambda instance: OutboxPolicy())
+        outbox = Outbox(
+            self.ledger, self.gateway, self.ownership, self.feed, clock_ms, lambda instance: OutboxPolicy()
+        )
         turns = TurnRunner(
             self.mirror.append, self.ledger, self.ledger, self.responder, outbox, self, self, self.feed
         )
