@@ -23,7 +23,7 @@ test: lint types unit  ## Everything: lint, types, tests.
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@find actors daemon tests bench -name '*.py' -not -path '*/.venv/*' -not -path '*/node_modules/*' -print0 | xargs -0 $(BIN)/flake8-async --disable ASYNC124 --startable-in-context-manager run,serve,run_embedded_redis,run_embedded_postgres,_watch_signals
+	@find actors daemon tests bench -name '*.py' -not -path '*/.venv/*' -not -path '*/node_modules/*' -print0 | xargs -0 $(BIN)/flake8-async --disable ASYNC9,ASYNC124 --startable-in-context-manager run,serve,run_embedded_redis,run_embedded_postgres,_watch_signals
 
 types: $(VENV)/.installed-test
 	$(BIN)/mypy

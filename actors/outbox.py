@@ -112,7 +112,7 @@ class _Delivery:
         try:
             self._check_lease()
         except (LeaseUncertain, StaleEpoch):
-            await self._unclaim("lease_ended")
+            await self._unclaim("lease_ended")  # noqa: ASYNC120  a cancellation may take over: it is best effort
             raise
         outcome = await self._gateway.send(self._conversation, part.text)
         reach("send_returned")
@@ -130,7 +130,7 @@ class _Delivery:
             await self._ledger.claim(self._turn, self._epoch, self._part.number, resend)
         except Unavailable:
             if not resend:  # a part whose earlier send is unknown must stay so
-                await self._unclaim("claim_lost")
+                await self._unclaim("claim_lost")  # noqa: ASYNC120  likewise
             raise
         self._resends += resend
         self._settled_in_seconds = self._policy.settle_seconds
