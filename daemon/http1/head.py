@@ -5,12 +5,15 @@ The laws of this file:
    refused. llhttp alone takes a few things that another server in the chain may read otherwise.
 2. Where a request ends is never guessed: one plain `Content-Length`, or exactly `chunked`, or no body.
 3. A refusal closes the connection: what follows a doubtful head cannot be trusted to be a request.
+4. A gateway's heads differ in nothing but the digits of `Content-Length`: a head that was read and found good is
+   remembered without them. What differs anywhere else is read anew, and a refusal is never remembered.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import parse_qsl, unquote
 
 import httptools
@@ -28,6 +31,9 @@ _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SINGLE = frozenset({"host", "content-length", "transfer-encoding", "content-type", "expect"})
 _MAX_QUERY_FIELDS = 50
+_LENGTH_DIGITS = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ?([0-9]{1,9})(?=\r\n)")
+_REMEMBERED_HEADS = 512
+_MAX_REMEMBERED_BYTES = 1024
 
 
 class ProtocolError(Exception):
@@ -82,6 +88,17 @@ def parse_head(raw: bytes, max_headers: int) -> Head:
     Raises:
       ProtocolError: 400 malformed or ambiguous, 417, 431 too many headers, 501 unknown coding or method, 505.
     """
+    length = _LENGTH_DIGITS.search(raw)
+    if length is None or len(raw) > _MAX_REMEMBERED_BYTES:
+        return _read_head(raw, max_headers)
+    start, end = length.span(1)
+    head = _remembered(b"%b0%b" % (raw[:start], raw[end:]), max_headers)
+    digits = length[1].decode("ascii")
+    headers = {**head.headers, "content-length": digits}
+    return msgspec.structs.replace(head, headers=headers, content_length=int(digits))
+
+
+def _read_head(raw: bytes, max_headers: int) -> Head:
     match = _HEAD.fullmatch(raw)
     if match is None:
         raise ProtocolError(400, "malformed_head")
@@ -110,6 +127,9 @@ def parse_head(raw: bytes, max_headers: int) -> Head:
         content_length=content_length,
         expects_continue=_expects_continue(headers) and not is_http_1_0,
     )
+
+
+_remembered = lru_cache(_REMEMBERED_HEADS)(_read_head)
 
 
 def _fields(raw: bytes) -> list[tuple[bytes, bytes]]:

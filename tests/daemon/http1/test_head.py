@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.http1.head import ProtocolError, check_partial_head, parse_head
+from daemon.http1.head import Head, ProtocolError, _read_head, check_partial_head, parse_head
 
 START = b"POST /webhook/demo HTTP/1.1\r\n"
 HOST = b"Host: a\r\n"
@@ -102,6 +104,27 @@ def test_absolute_form_and_upgrade_offer_and_leading_line_break() -> None:
     raw = b"\r\nGET http://a:80/x?y=z HTTP/1.1\r\n" + HOST + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n"
     head = parse_head(raw, 100)
     assert (head.path, head.query) == ("/x", {"y": "z"})
+
+
+@given(
+    st.lists(
+        st.sampled_from(("0", "7", "007", "123456789", "1234567890", "+1", "1 ", "")), min_size=1, max_size=4
+    ),
+    st.sampled_from((b"Content-Length: ", b"content-length:", b"CONTENT-LENGTH: ")),
+    st.sampled_from((b"", b"Content-Length: 7\r\n", b"Transfer-Encoding: chunked\r\n", b"Upgrade: h2c\r\n")),
+)
+def test_a_remembered_head_reads_as_if_it_were_new(lengths: list[str], name: bytes, more: bytes) -> None:
+    """Whatever was read before, a head means the same, and what is doubtful is refused every time."""
+
+    def outcome(read: Callable[[bytes, int], Head], raw: bytes) -> object:
+        try:
+            return read(raw, 100)
+        except ProtocolError as error:
+            return error.status, error.reason
+
+    for length in lengths:
+        raw = START + HOST + name + length.encode() + b"\r\n" + more + b"\r\n"
+        assert outcome(parse_head, raw) == outcome(_read_head, raw)
 
 
 @pytest.mark.parametrize("data", [b"\x16\x03\x01", b"GET / HTTP/1.1\nHost: a\n\n", b"GET /\0", b"GET /\rx"])
