@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
-from typing import cast
 
 import msgspec
 
-from actors import actor
 from actors.errors import LedgerUnavailable, MirrorUnavailable
 from actors.identity import Conversation
-from actors.messages import CloseReason, Message, Receipt, Waiting
-from actors.ports import Feed, PartState, TurnState
+from actors.messages import Message, Receipt
+from actors.ports import Feed
 from actors.supervisor import Supervisor
-from daemon import package_version
+from daemon import package_version, shown
 from daemon.admin.operations import AuditEntry, Conflict, NotFound, Ref
 from daemon.admin.views import (
     ActorView,
@@ -26,10 +23,7 @@ from daemon.admin.views import (
     DoctorReport,
     Flushed,
     IngressCounts,
-    MessageView,
-    PartView,
     Status,
-    TurnView,
 )
 from daemon.config import Settings
 from daemon.health import Health
@@ -116,7 +110,7 @@ class DaemonOperations:
         )
 
     async def actors(self) -> Sequence[ActorView]:
-        return [self._actor(view) for view in self._supervisor.views()]
+        return [shown.actor_view(view, self._label(view.conversation)) for view in self._supervisor.views()]
 
     async def conversation(self, ref: Ref) -> ConversationView:
         conversation = self._resolve(ref)
@@ -137,8 +131,8 @@ class DaemonOperations:
             closes_in_seconds=view.seconds_left if view else None,
             tries=view.tries if view else 0,
             batch=view.batch_number if view else None,
-            waiting=[_waiting(entry) for entry in view.waiting] if view else [],
-            turns=[_turn(turn) for turn in turns],
+            waiting=[shown.waiting_view(entry) for entry in view.waiting] if view else [],
+            turns=[shown.turn_view(turn) for turn in turns],
         )
 
     async def dead_letters(self, limit: int, include_retried: bool) -> DeadLetterPage:
@@ -156,7 +150,7 @@ class DaemonOperations:
         """
         letter = await self._find(letter_id)
         if letter.retried_at is not None:
-            raise Conflict(f"Dead letter {letter_id} was retried at {_iso(letter.retried_at)}.")
+            raise Conflict(f"Dead letter {letter_id} was retried at {shown.iso(letter.retried_at)}.")
         for message in letter.messages:
             again = f"{RETRY_PREFIX}{letter.id}-{message.id}"
             await self._append(msgspec.structs.replace(message, id=again))
@@ -235,73 +229,5 @@ class DaemonOperations:
             unreadable=counters.unreadable,
         )
 
-    def _actor(self, view: actor.ActorView) -> ActorView:
-        return ActorView(
-            conversation=self._label(view.conversation),
-            instance=view.conversation.instance,
-            contact=view.conversation.contact,
-            state=view.phase,
-            waiting_messages=len(view.waiting) + view.batch_messages,
-            closes_in_seconds=view.seconds_left,
-            why=view.why,
-            tries=view.tries,
-            batch=view.batch_number,
-        )
-
     def _letter(self, letter: DeadLetter) -> DeadLetterView:
-        return DeadLetterView(
-            id=letter.id,
-            conversation=self._label(letter.conversation),
-            instance=letter.conversation.instance,
-            contact=letter.conversation.contact,
-            batch=letter.batch_number,
-            reason=letter.reason,
-            detail=letter.detail,
-            tries=letter.tries,
-            buried_at=_iso(letter.created_at),
-            retried_at=_iso(letter.retried_at) if letter.retried_at else None,
-            messages=[
-                MessageView(id=message.id, text=message.text, kind=message.kind)
-                for message in letter.messages
-            ],
-        )
-
-
-def _waiting(entry: Waiting) -> MessageView:
-    return MessageView(
-        id=entry.message.id,
-        text=entry.message.text,
-        kind=entry.message.kind,
-        seq=entry.seq,
-        arrived_at=_iso(datetime.fromtimestamp(entry.at_ms / 1000, UTC)),
-    )
-
-
-def _turn(turn: TurnRecord) -> TurnView:
-    ended = turn.finished_at
-    return TurnView(
-        id=turn.id,
-        batch=turn.batch_number,
-        state=cast(TurnState, turn.state),
-        closed_by=cast(CloseReason, turn.why),
-        messages=turn.messages,
-        tries=turn.tries,
-        rule=turn.rule,
-        provider=turn.provider or "",
-        started_at=_iso(turn.created_at),
-        ended_at=_iso(ended) if ended else "",
-        parts=[
-            PartView(
-                number=part.number,
-                state=cast(PartState, part.state),
-                text=part.text,
-                gateway_id=part.gateway_message_id or "",
-                resends=part.resends,
-            )
-            for part in turn.parts
-        ],
-    )
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return shown.letter_view(letter, self._label(letter.conversation))
