@@ -32,7 +32,6 @@ EVENTS: dict[str, Event] = {
     "store.stuck": Event("error", "an embedded store did not end when told to"),
     "store.ready": Event("info", "a store answers and is as strong as configured"),
     "store.died": Event("error", "an embedded store ended by itself"),
-    "store.restarted": Event("warning", "an embedded store is up again"),
     "store.problem": Event(
         "error", "a store is away, full or weaker than configured; `problem` says what to change"
     ),
@@ -49,7 +48,7 @@ EVENTS: dict[str, Event] = {
     "message.ignored": Event(
         "debug", "acknowledged and not for us (`reason`): a group, a reaction, an own message"
     ),
-    "message.refused": Event("warning", "not acknowledged (`reason`); the gateway sends it again"),
+    "message.refused": Event("debug", "not acknowledged (`reason`); the gateway sends it again"),
     "payload.unreadable": Event("warning", "a webhook that can never be read; kept aside, answered 400"),
     # Turns
     "window.closed": Event("debug", "a burst was heard out and frozen (`why`: timeout, count, flush, drain)"),

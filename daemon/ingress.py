@@ -95,6 +95,10 @@ def open_door(_request: Request) -> bool:
     return True
 
 
+def _nobody_listens(_event: str, **_fields: object) -> None:
+    pass
+
+
 class Ingress:
     """Routes requests of the ingress server; `handle` is its handler."""
 
@@ -107,6 +111,7 @@ class Ingress:
         readiness: Callable[[], Readiness],
         quarantine: Callable[[bytes, str], Awaitable[None]],
         authorize: Authorize,
+        emit: Callable[..., None] = _nobody_listens,
         ack_seconds: float = 5.0,
         retry_after_seconds: int = 5,
     ) -> None:
@@ -118,6 +123,7 @@ class Ingress:
         self._readiness = readiness
         self._quarantine = quarantine
         self._authorize = authorize
+        self._emit = emit
         self._ack_seconds = ack_seconds
         self._retry_headers = {"Retry-After": str(retry_after_seconds)}
 
@@ -161,6 +167,7 @@ class Ingress:
             inbound = self._read(request.body, instance, event)
         except UnreadablePayload as error:
             self.counters.unreadable += 1
+            self._emit("payload.unreadable", reason=error.reason)
             await self._quarantine(request.body, error.reason)
             return error_response(400, error.reason)
         return await self._take(inbound)
@@ -205,7 +212,9 @@ class Ingress:
         accepted = len(inbound.messages) - duplicates
         self.counters.acked += accepted
         self.counters.duplicates += duplicates
-        self.counters.ignored.update(inbound.ignored)
+        for reason in inbound.ignored:
+            self.counters.ignored[reason] += 1
+            self._emit("message.ignored", reason=reason)
         status = "accepted" if accepted else "duplicate" if duplicates else "ignored"
         return json_response(
             200,
@@ -220,6 +229,7 @@ class Ingress:
 
     def _refuse(self, reason: str, details: Sequence[str] = ()) -> Response:
         self.counters.refused[reason] += 1
+        self._emit("message.refused", reason=reason)
         answer = {"status": "retry", "reason": reason, "details": details}
         return json_response(503, answer, self._retry_headers)
 

@@ -53,8 +53,12 @@ def migrate(settings: Settings, adopt_redis: bool = False) -> Sequence[str]:
       MajlisError: it cannot be done; the text is a sentence that says what to change.
     """
     embedded = settings.redis.is_embedded or settings.postgres.is_embedded
-    with lock_data_dir(settings.data_dir) if embedded else nullcontext():
-        applied: Sequence[str] = _bare(migrate_stores, settings, EventFeed(), adopt_redis)
+    writer = configure(settings.log.level, settings.log.format, sys.stderr)
+    try:
+        with lock_data_dir(settings.data_dir) if embedded else nullcontext():
+            applied: Sequence[str] = _bare(migrate_stores, settings, EventFeed(), adopt_redis)
+    finally:
+        writer.close()
     return applied
 
 

@@ -50,6 +50,7 @@ class Daemon:
             readiness=self._health.readiness,
             quarantine=Quarantine(settings.data_dir / "quarantine", self._quarantine_failed).store,
             authorize=SharedToken(tokens) if tokens else open_door,
+            emit=feed.emit,
         )
 
     async def live(self, listeners: list[trio.SocketListener], admin: UnixListener) -> int:

@@ -162,6 +162,8 @@ async def migrate_stores(settings: Settings, feed: Feed, adopt_redis: bool) -> S
                 survey = Survey(
                     redis := RedisStore.from_url(redis_url), RedisMirror(redis, settings.partitions)
                 )
+                if await survey.is_unstamped():
+                    await Records(db).bury_unfinished()
                 await survey.install(found.partitions, found.install_id)
                 await raise_epochs(db, await survey.epochs(range(settings.partitions)))
                 applied = [*applied, "stamp of redis"]

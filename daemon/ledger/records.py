@@ -95,6 +95,10 @@ class Records:
         """False when somebody retried it before."""
         return bool(await self._db.value(_SQL["mark_retried"], number))
 
+    async def bury_unfinished(self) -> int:
+        """After the mirror was lost for good: what the ledger knows unfinished becomes dead letters; how many."""
+        return len(await self._db.fetch(_SQL["bury_unfinished"]))
+
     async def turns(self, conversation: Conversation, limit: int = 20) -> tuple[TurnRecord, ...]:
         """The newest turns of one conversation, newest first."""
         rows = await self._db.fetch(_SQL["turns"], storable(conversation.key), limit)

@@ -73,6 +73,10 @@ class Survey:
         stored_id, stored_partitions = await self._redis.call(call)
         return Install(stored_id.decode(), int(stored_partitions))
 
+    async def is_unstamped(self) -> bool:
+        """Whether this Redis holds no installation's data."""
+        return not await self._redis.command("EXISTS", INSTALL)
+
     async def active(self, partitions: Iterable[int]) -> list[Conversation]:
         """The conversations with anything pending."""
         commands = [("SMEMBERS", PartitionKeys.of(partition).active) for partition in partitions]

@@ -40,6 +40,7 @@ class Room:
         self.quarantined: list[tuple[bytes, str]] = []
         self.readiness = Readiness(True)
         self.before_accept: Callable[[Message], Awaitable[None]] | None = None
+        self.told: list[tuple[str, object]] = []
         self.ingress = Ingress(
             parse=parse_webhook,
             accept=self.accept,
@@ -47,6 +48,7 @@ class Room:
             readiness=lambda: self.readiness,
             quarantine=self.quarantine,
             authorize=authorize,
+            emit=lambda event, **fields: self.told.append((event, fields["reason"])),
         )
 
     async def accept(self, message: Message) -> Receipt:
@@ -93,6 +95,7 @@ async def test_several_messages_keep_their_order() -> None:
     assert (said["status"], said["accepted"], said["duplicates"]) == ("accepted", 1, 1)
     assert (said["ids"], said["ignored"]) == (["A", "B"], ["own_message"])
     assert room.ingress.counters.ignored == {"own_message": 1}
+    assert room.told == [("message.ignored", "own_message")]
 
 
 async def test_nothing_to_keep_is_ignored_by_name() -> None:

@@ -13,6 +13,14 @@ SELECT count(*) FROM majlis_dead_letters WHERE retried_at IS NULL
 -- True for the first caller only.
 UPDATE majlis_dead_letters SET retried_at = now() WHERE id = $1 AND retried_at IS NULL RETURNING true
 
+-- bury_unfinished --
+WITH buried AS (
+    UPDATE majlis_turns SET state = 'dead', finished_at = now() WHERE state IN ('started', 'answered') RETURNING id
+)
+INSERT INTO majlis_dead_letters (turn_id, reason, detail)
+SELECT id, 'mirror_lost', 'the mirror was lost before the turn ended' FROM buried
+RETURNING id
+
 -- turns --
 -- The newest turns of one conversation with their parts.
 SELECT t.id, t.batch_number, t.revision, t.lo, t.hi, t.why, t.state, t.rule, t.tries, jsonb_array_length(t.messages) AS messages,

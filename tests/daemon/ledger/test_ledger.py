@@ -381,6 +381,17 @@ async def test_operators_see_and_retry_dead_letters(world: LedgerWorld) -> None:
     assert len(await records.dead_letters(with_retried=True)) == 1
 
 
+async def test_what_a_lost_mirror_left_unfinished_becomes_dead_letters(world: LedgerWorld) -> None:
+    """I2: known to the ledger, gone from the mirror: visible and replayable, once."""
+    done = await world.ledger.begin(batch("done"), 1)
+    await world.ledger.suppress(done, 1, "duplicate")
+    left = await world.ledger.begin(batch("left", number=2), 1)
+    assert await world.records.bury_unfinished() == 1
+    assert await world.records.bury_unfinished() == 0
+    [letter] = await world.records.dead_letters()
+    assert (letter.turn_id, letter.reason) == (left.id, "mirror_lost")
+
+
 async def test_operators_see_turns_counts_and_age(world: LedgerWorld) -> None:
     assert await world.records.oldest_unfinished_seconds() is None
     await complete(world, await world.ledger.begin(batch("hello"), 1), "one")
