@@ -15,13 +15,15 @@ import atexit
 import queue
 import re
 import threading
+import traceback
 from collections.abc import Iterable, Mapping
 from typing import Literal, TextIO, cast
 
 import msgspec
 import structlog
-from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, FilteringBoundLogger, Processor, WrappedLogger
 
+from actors.errors import MajlisError
 from daemon.plain_text import plain_text
 
 Format = Literal["auto", "console", "json"]
@@ -133,6 +135,27 @@ def mask_digits(text: str) -> str:
     return _LONG_NUMBER.sub(lambda found: f"…{found[0][-2:]}", text)
 
 
+def traces(exc_info: ExcInfo) -> str:
+    """Where an exception came from: kinds and places, every branch of a group, but never a foreign message.
+
+    Messages of libraries quote what they were given, and that may be what somebody wrote. Ours are sentences that
+    are safe by rule.
+    """
+    lines: list[str] = []
+    branches: list[BaseException] = [exc_info[1]]
+    while branches:
+        error = branches.pop(0)
+        words = f": {error}" if isinstance(error, MajlisError) else ""
+        lines.append(f"{type(error).__name__}{words}")
+        for frame in traceback.extract_tb(error.__traceback__):
+            lines.append(f"  {frame.filename}:{frame.lineno} in {frame.name}")
+        if isinstance(error, BaseExceptionGroup):
+            branches += error.exceptions
+        elif error.__cause__ is not None:
+            branches.append(error.__cause__)
+    return "\n".join(lines)
+
+
 def _json(event: EventDict, **_: object) -> str:
     return msgspec.json.encode(event).decode()
 
@@ -154,7 +177,7 @@ def configure(level: str, format: Format, stream: TextIO) -> LineWriter:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            structlog.processors.ExceptionRenderer(traces),
             redact,
             renderer,
         ],

@@ -26,6 +26,9 @@ from daemon.http_client import HttpClient
 from daemon.life import CannotStart, cannot_listen, lock_data_dir
 from daemon.logs import configure
 
+CRASHED = 70
+"""Exit status of a daemon that ended by an unexpected error; EX_SOFTWARE of sysexits.h."""
+
 __all__ = ["doctor", "migrate", "run"]
 
 
@@ -39,6 +42,12 @@ def run(settings: Settings) -> int:
     try:
         with lock_data_dir(settings.data_dir):
             status: int = _bare(_live, settings)
+    except MajlisError:
+        raise
+    except Exception as error:
+        # A bug that no part could contain. What was acknowledged is in the mirror; the service manager starts us again.
+        EventFeed().emit("daemon.crashed", exc_info=error)
+        status = CRASHED
     finally:
         writer.close()
     return status

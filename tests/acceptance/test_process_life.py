@@ -232,3 +232,15 @@ def run_majlis(
         timeout=60,
         check=False,
     )
+
+
+def test_a_bug_that_nobody_contained_ends_the_process_cleanly(daemon: DaemonUnderTest) -> None:
+    """I11, I13, I14: exit 70, a log line that names kind and place but no words, no store left behind; and back."""
+    daemon.terminate()
+    daemon.crash_at("recovering", action="raise")
+    daemon.start(until_ready=False)
+    assert daemon.wait_exit() == 70
+    [crash] = daemon.events("daemon.crashed")
+    assert "Ordered" in str(crash["exception"]) and "ordered by a test" not in str(crash["exception"])
+    assert gone([int(str(event["pid"])) for event in daemon.events("store.ready")])
+    daemon.start()
