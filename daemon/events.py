@@ -22,7 +22,9 @@ EVENTS: dict[str, Event] = {
     "daemon.not_ready": Event("warning", "webhooks get 503; `reasons` says why"),
     "daemon.draining": Event("info", "a stop was asked for: no new work, running turns go on for a while"),
     "daemon.stopped": Event("info", "the process ends; what is left waits in the mirror"),
-    "daemon.crashed": Event("error", "an unexpected error ended the process; start it again, nothing is lost"),
+    "daemon.crashed": Event(
+        "error", "an unexpected error ended the process; start it again, nothing is lost"
+    ),
     "daemon.left": Event("info", "conversations that wait in the mirror for the next start"),
     "daemon.problem": Event("error", "a part of the daemon failed and is started again"),
     # Stores
