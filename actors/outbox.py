@@ -2,8 +2,8 @@
 
 Laws of this file:
 1. Journal before effect: a durable claim precedes every send, the outcome is settled after it.
-2. The lease is looked at before the claim, and again between claim and send: a daemon that was paused must not
-   act on an old claim, and a claim that led to no send must not look like one.
+2. The lease is looked at before the claim, between claim and send, and by the gateway as the first byte leaves: a
+   daemon that was paused must not act on an old claim, and a claim that led to no send must not look like one.
 3. An unknown outcome is reconciled before anything else happens, and sent again at most once, and only when the
    gateway's records do not show the message.
 4. Part n is settled before part n+1 is claimed.
@@ -114,7 +114,7 @@ class _Delivery:
         except (LeaseUncertain, StaleEpoch):
             await self._unclaim("lease_ended")  # noqa: ASYNC120  a cancellation may take over: it is best effort
             raise
-        outcome = await self._gateway.send(self._conversation, part.text)
+        outcome = await self._gateway.send(self._conversation, part.text, self._check_lease)
         reach("send_returned")
         await self._settle(outcome)
         if isinstance(outcome, Sent):

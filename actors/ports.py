@@ -6,7 +6,7 @@ thing pass the same contract tests.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -137,9 +137,22 @@ class Responder(Protocol):
         """
 
 
+MaySend = Callable[[], None]
+"""Asked in the last moment before the first byte of a send leaves; raises when it must not leave any more."""
+
+
+def at_any_time() -> None:
+    """The `MaySend` of those who have no lease to lose."""
+
+
 class Gateway(Protocol):
-    async def send(self, conversation: Conversation, text: str) -> SendOutcome:
-        """Send one message. Never raises for what the gateway does; says what is known instead."""
+    async def send(
+        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time
+    ) -> SendOutcome:
+        """Send one message. Never raises for what the gateway does; says what is known instead.
+
+        Connecting may take longer than a lease has left, hence `may_send`: when it raises, nothing was sent.
+        """
 
     async def find(
         self, conversation: Conversation, text: str, since_ms: int, known_ids: frozenset[str]

@@ -31,6 +31,7 @@ from daemon.http_answer import HttpAnswer, readable_json
 _HEADERS = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "majlis"}
 _COMMAND_TIMEOUT_SECONDS = 30.0
 MAX_CONNECT_SECONDS = 10.0
+NOT_ALLOWED = "not_allowed"
 
 for _name in ("httpx", "httpcore"):  # at DEBUG they write URLs and response headers (law 5)
     logging.getLogger(_name).setLevel(logging.WARNING)
@@ -49,7 +50,7 @@ class NotDelivered(HttpFailed):
     """Proven: no byte of the request left. Sending it again doubles nothing. Contrast `DeliveryUnknown`.
 
     Reasons: `bad_request`, `no_connection_free`, `connect_failed`, `connect_timed_out`, `tls_failed`,
-    `tls_timed_out`.
+    `tls_timed_out`, `not_allowed` (the caller's own `may_send` said no).
     """
 
 
@@ -99,15 +100,18 @@ class HttpClient:
         headers: Mapping[str, str],
         deadline_seconds: float,
         max_body_bytes: int,
+        may_send: Callable[[], None] | None = None,
     ) -> HttpAnswer:
         """POST `json` and read the whole answer, whatever its status.
+
+        `may_send` is asked as the first byte is about to leave; when it raises, none does: `NotDelivered`.
 
         Raises:
           NotDelivered: no byte of the request left.
           DeliveryUnknown: the peer may have acted on it.
         """
         content = _encode(json)
-        return await self._exchange("POST", url, headers, content, deadline_seconds, max_body_bytes)
+        return await self._exchange("POST", url, headers, content, deadline_seconds, max_body_bytes, may_send)
 
     async def get(
         self, url: str, headers: Mapping[str, str], deadline_seconds: float, max_body_bytes: int
@@ -123,8 +127,9 @@ class HttpClient:
         content: bytes | None,
         deadline_seconds: float,
         max_body_bytes: int,
+        may_send: Callable[[], None] | None = None,
     ) -> HttpAnswer:
-        progress = _Progress()
+        progress = _Progress(may_send)
         with trio.move_on_after(deadline_seconds):
             try:
                 request = _request(method, url, headers, content)
@@ -152,17 +157,23 @@ class _Progress:
         "http11.send_request_headers.started": "sent",
     }
 
-    def __init__(self) -> None:
+    def __init__(self, may_send: Callable[[], None] | None) -> None:
         self.phase: Literal["pool", "connect", "tls", "sent"] = "pool"
+        self._may_send = may_send
 
     async def __call__(self, event: str, info: Mapping[str, object]) -> None:
-        self.phase = self._PHASES.get(event, self.phase)
+        phase = self._PHASES.get(event, self.phase)
+        if phase == "sent" and self.phase != "sent" and self._may_send is not None:
+            self._may_send()
+        self.phase = phase
 
     def failure(self, error: Exception | None) -> HttpFailed:
         """What `error` means at this point."""
         detail = type(error).__name__ if error is not None else "deadline"
         if isinstance(error, httpx.LocalProtocolError):  # a header that cannot be written: nothing was
             return NotDelivered("bad_request", detail)
+        if isinstance(error, MajlisError):
+            return NotDelivered(NOT_ALLOWED, detail)
         if self.phase == "sent":
             return DeliveryUnknown(self._after_sending(error), detail)
         return NotDelivered(self._before_sending(error), detail)

@@ -9,8 +9,10 @@ import sys
 
 import trio
 
+from actors.errors import MajlisError
 from actors.identity import Conversation
 from actors.outcome import CannotTell, Evidence, NotSent, SendOutcome, Sent
+from actors.ports import MaySend, at_any_time
 from daemon.plain_text import plain_text
 
 
@@ -21,8 +23,14 @@ class ConsoleGateway:
         # One writer thread: replies stay whole, and a reader that stopped reading blocks no event loop.
         self._writer = trio.CapacityLimiter(1)
 
-    async def send(self, conversation: Conversation, text: str) -> SendOutcome:
+    async def send(
+        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time
+    ) -> SendOutcome:
         block = _block(conversation, text)
+        try:
+            may_send()
+        except MajlisError:
+            return NotSent("lease_ended", "hold")
         try:
             await trio.to_thread.run_sync(_write, block, limiter=self._writer)
         except (OSError, ValueError):  # a closed pipe, a closed stream

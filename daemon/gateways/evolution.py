@@ -11,10 +11,11 @@ from urllib.parse import quote
 from actors.errors import GatewayHeld
 from actors.identity import Conversation
 from actors.outcome import CannotTell, Evidence, Found, NotFound, NotSent, SendOutcome, Unknown
+from actors.ports import MaySend, at_any_time
 from daemon.gateways.evolution_outcome import classify
 from daemon.gateways.evolution_records import CLOCK_TOLERANCE_SECONDS, records_in, sent_id, timestamp_of
 from daemon.http_answer import HttpAnswer
-from daemon.http_client import DeliveryUnknown, HttpClient, HttpFailed, NotDelivered
+from daemon.http_client import NOT_ALLOWED, DeliveryUnknown, HttpClient, HttpFailed, NotDelivered
 from daemon.plain_text import plain_text
 
 MAX_SEND_BODY_BYTES = 256 * 1024
@@ -43,7 +44,9 @@ class EvolutionGateway:
         self._headers = {"apikey": api_key}
         self._timeout_seconds = timeout_seconds
 
-    async def send(self, conversation: Conversation, text: str) -> SendOutcome:
+    async def send(
+        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time
+    ) -> SendOutcome:
         """One `sendText`. Never raises for what the gateway or the network does."""
         text = plain_text(text)
         if not text.strip():
@@ -51,9 +54,11 @@ class EvolutionGateway:
         # linkPreview: without the false, newer versions fetch any URL that stands in the text.
         body = {"number": conversation.contact, "text": text, "linkPreview": False}
         try:
-            answer = await self._post("/message/sendText", conversation.instance, body, MAX_SEND_BODY_BYTES)
-        except NotDelivered:
-            return NotSent("unreachable", "hold")
+            answer = await self._post(
+                "/message/sendText", conversation.instance, body, MAX_SEND_BODY_BYTES, may_send
+            )
+        except NotDelivered as failure:
+            return NotSent("lease_ended" if failure.reason == NOT_ALLOWED else "unreachable", "hold")
         except DeliveryUnknown as failure:
             return Unknown(failure.reason)
         return classify(answer.status, answer.body, answer.retry_after_seconds)
@@ -89,12 +94,19 @@ class EvolutionGateway:
         return records
 
     async def _post(
-        self, route: str, instance: str, body: dict[str, object], max_body_bytes: int
+        self,
+        route: str,
+        instance: str,
+        body: dict[str, object],
+        max_body_bytes: int,
+        may_send: MaySend = at_any_time,
     ) -> HttpAnswer:
         # Dots are escaped too: an instance called ".." would otherwise climb to another route.
         name = quote(instance, safe="").replace(".", "%2E")
         url = f"{self._base_url}{route}/{name}"
-        return await self._http.post_json(url, body, self._headers, self._timeout_seconds, max_body_bytes)
+        return await self._http.post_json(
+            url, body, self._headers, self._timeout_seconds, max_body_bytes, may_send
+        )
 
 
 def _jid(contact: str) -> str:

@@ -19,7 +19,7 @@ import trio
 from actors.errors import GatewayHeld
 from actors.identity import Conversation
 from actors.outcome import Evidence, NotSent, SendOutcome
-from actors.ports import Gateway
+from actors.ports import Gateway, MaySend, at_any_time
 
 MAX_WAIT_SECONDS = 2.0
 
@@ -35,10 +35,12 @@ class BoundedGateway:
         self._per_instance = max_concurrent_calls_per_instance
         self._places_of: dict[str, trio.CapacityLimiter] = {}
 
-    async def send(self, conversation: Conversation, text: str) -> SendOutcome:
+    async def send(
+        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time
+    ) -> SendOutcome:
         try:
             async with self._place(conversation.instance):
-                return await self._gateway.send(conversation, text)
+                return await self._gateway.send(conversation, text, may_send)
         except _Busy:
             return NotSent("gateway_busy", "hold")
 
@@ -81,8 +83,10 @@ class RoutedGateway:
         self._default = default
         self._by_instance = dict(by_instance)
 
-    async def send(self, conversation: Conversation, text: str) -> SendOutcome:
-        return await self._for(conversation).send(conversation, text)
+    async def send(
+        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time
+    ) -> SendOutcome:
+        return await self._for(conversation).send(conversation, text, may_send)
 
     async def find(
         self, conversation: Conversation, text: str, since_ms: int, known_ids: frozenset[str]

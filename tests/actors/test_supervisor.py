@@ -586,3 +586,28 @@ async def test_a_parked_conversation_does_not_hold_up_the_drain(
     assert world.supervisor.phases() == {"parked": 1}
     with trio.fail_after(20):
         await world.supervisor.drain()
+
+
+async def test_a_slow_connect_does_not_outlive_the_lease(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """I5, I6: the lease is lost while the gateway connects, another owner takes over; one message arrives."""
+    world = World()
+    slow = trio.Event()
+
+    async def connect_slowly(operation: str) -> None:
+        if not slow.is_set():
+            slow.set()
+            await trio.sleep(60)
+
+    world.gateway.fault = connect_slowly
+    await world.start(nursery)
+    await world.say("x")
+    await slow.wait()
+    world.mirror.epoch = world.ledger.epoch = 2
+    world.ownership.failure = StaleEpoch("lost")
+    other = World(mirror=world.mirror, ledger=world.ledger, gateway=world.gateway)
+    other.ownership.current = 2
+    await other.start(nursery)
+    await trio.sleep(120)
+    assert other.replies == ["Heard 1: x"]

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from actors.errors import LeaseUncertain
 from actors.identity import Conversation
 from actors.outcome import CannotTell, Found, NotFound, NotSent, Sent
 from actors.ports import Gateway
@@ -80,3 +81,21 @@ async def test_what_was_not_sent_is_not_found(gateway: tuple[Gateway, Delivered]
     assert isinstance(await sender.find(GUEST, "other words", 0, frozenset()), NotFound | CannotTell)
     known = frozenset({sent.message_id})
     assert isinstance(await sender.find(GUEST, "hello", 0, known), NotFound | CannotTell)
+
+
+async def test_a_lease_that_ends_while_the_gateway_connects_lets_nothing_out(
+    gateway: tuple[Gateway, Delivered],
+) -> None:
+    """I5, I6: the last look at the lease is taken as the first byte is about to leave."""
+    sender, delivered = gateway
+    looks = 0
+
+    def ended() -> None:
+        nonlocal looks
+        looks += 1
+        raise LeaseUncertain("lease_uncertain")
+
+    assert await sender.send(GUEST, "too late", ended) == NotSent("lease_ended", "hold")
+    assert looks == 1
+    assert delivered("too late") == 0
+    assert isinstance(await sender.send(GUEST, "in time"), Sent)

@@ -29,7 +29,7 @@ from actors.messages import (
     WindowPolicy,
 )
 from actors.outcome import Evidence, Found, NotFound, NotSent, SendOutcome, Sent, Unknown
-from actors.ports import Part, Turn
+from actors.ports import MaySend, Part, Turn, at_any_time
 
 ORIGIN_MS = 1_785_100_000_000
 EPOCH = 1
@@ -314,10 +314,16 @@ class MemoryGateway:
         """Answers for the next look-ups; when used up, the truth is told."""
         self.fault: Callable[[str], Awaitable[None]] | None = None
 
-    async def send(self, conversation: Conversation, text: str) -> SendOutcome:
+    async def send(
+        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time
+    ) -> SendOutcome:
         if self.fault is not None:
             await self.fault("send")
         await trio.lowlevel.checkpoint()
+        try:
+            may_send()
+        except (LeaseUncertain, StaleEpoch):
+            return NotSent("lease_ended", "hold")
         arrives, outcome = self.script.pop(0) if self.script else (True, Sent(f"id{len(self.delivered)}"))
         if arrives:
             self.delivered.append((conversation, text))

@@ -9,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from actors.errors import GatewayHeld
 from actors.identity import Conversation
 from actors.outcome import Evidence, NotFound, NotSent, SendOutcome, Sent
-from actors.ports import Gateway
+from actors.ports import Gateway, MaySend, at_any_time
 from daemon.gateways.router import MAX_WAIT_SECONDS, BoundedGateway, RoutedGateway
 
 
@@ -22,7 +22,9 @@ class HeldGateway:
         self.running = 0
         self.most = 0
 
-    async def send(self, conversation: Conversation, text: str) -> SendOutcome:
+    async def send(
+        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time
+    ) -> SendOutcome:
         await self._call()
         return Sent(text)
 
