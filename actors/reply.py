@@ -6,16 +6,13 @@ at the kindest boundary that fits: paragraph, line, sentence, word, and only the
 
 from __future__ import annotations
 
+from actors.plain_text import plain_text
+
 MAX_PART_CHARS = 4000
 MAX_PARTS = 10
 ELLIPSIS = "…"
 
 _BOUNDARIES = ("\n\n", "\n", ". ", "! ", "? ", "؟ ", "۔ ", "؛ ", "، ", ", ", " ")
-
-
-def clean(text: str) -> str:
-    """Without what no store or gateway takes: NUL and lone surrogates; stripped."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8").strip()
 
 
 def split(text: str, max_chars: int = MAX_PART_CHARS, max_parts: int = MAX_PARTS) -> tuple[str, ...]:
@@ -24,7 +21,7 @@ def split(text: str, max_chars: int = MAX_PART_CHARS, max_parts: int = MAX_PARTS
     What does not fit into `max_parts` is cut, and the cut is shown by an ellipsis.
     """
     parts: list[str] = []
-    rest = clean(text)
+    rest = plain_text(text).strip()
     while rest:
         if len(parts) == max_parts:
             parts[-1] = parts[-1][: max_chars - 1].rstrip() + ELLIPSIS

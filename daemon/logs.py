@@ -24,7 +24,7 @@ import structlog
 from structlog.typing import EventDict, ExcInfo, FilteringBoundLogger, Processor, WrappedLogger
 
 from actors.errors import MajlisError
-from daemon.plain_text import plain_text
+from actors.plain_text import plain_text
 
 Format = Literal["auto", "console", "json"]
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}

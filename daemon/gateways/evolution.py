@@ -11,12 +11,12 @@ from urllib.parse import quote
 from actors.errors import GatewayHeld
 from actors.identity import Conversation
 from actors.outcome import CannotTell, Evidence, Found, NotFound, NotSent, SendOutcome, Unknown
+from actors.plain_text import plain_text
 from actors.ports import MaySend, at_any_time
 from daemon.gateways.evolution_outcome import classify
 from daemon.gateways.evolution_records import CLOCK_TOLERANCE_SECONDS, records_in, sent_id, timestamp_of
 from daemon.http_answer import HttpAnswer
 from daemon.http_client import NOT_ALLOWED, DeliveryUnknown, HttpClient, HttpFailed, NotDelivered
-from daemon.plain_text import plain_text
 
 MAX_SEND_BODY_BYTES = 256 * 1024
 MAX_FIND_BODY_BYTES = 8 * 1024 * 1024

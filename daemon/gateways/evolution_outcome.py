@@ -14,8 +14,8 @@ that was sent and then could not be stored. So the message text decides, and it 
 from __future__ import annotations
 
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
+from actors.plain_text import plain_text
 from daemon.http_answer import dig, readable_json
-from daemon.plain_text import plain_text
 
 _NEVER_HANDLED: dict[int, NotSent] = {
     # Something in front of the gateway points elsewhere: base_url is wrong. (303 is no proof: it

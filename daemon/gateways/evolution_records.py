@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from actors.identity import canonical_contact
+from actors.plain_text import plain_text
 from daemon.gateways.lenient import integer
 from daemon.http_answer import dig
-from daemon.plain_text import plain_text
 
 CLOCK_TOLERANCE_SECONDS = 600
 """How far the gateway's clock may be behind ours while its records still count.

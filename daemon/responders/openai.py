@@ -19,9 +19,9 @@ from typing import Never
 
 from actors.errors import TurnFailed, TurnRefused
 from actors.messages import Answer, Prompt
+from actors.plain_text import plain_text
 from daemon.http_answer import HttpAnswer, dig
 from daemon.http_client import HttpClient, HttpFailed
-from daemon.plain_text import plain_text
 
 DEFAULT_SYSTEM_PROMPT = (
     "You answer a business's customers on WhatsApp. Reply in the customer's language, briefly and plainly. "

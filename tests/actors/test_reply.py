@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.reply import ELLIPSIS, MAX_PART_CHARS, clean, split
+from actors.plain_text import plain_text
+from actors.reply import ELLIPSIS, MAX_PART_CHARS, split
 
 
 def test_short_text_is_one_part_as_it_is() -> None:
@@ -32,21 +33,17 @@ def test_what_does_not_fit_is_cut_visibly() -> None:
     assert len(parts[-1]) <= 20
 
 
-def test_no_store_chokes_on_it() -> None:
-    assert clean("a\x00b\ud800c") == "ab?c"
-
-
 @given(st.text(), st.integers(2, 60), st.integers(1, 5))
 def test_parts_are_bounded_and_whole(text: str, max_chars: int, max_parts: int) -> None:
     parts = split(text, max_chars, max_parts)
     assert len(parts) <= max_parts
     assert all(part and len(part) <= max_chars for part in parts)
     if not parts or not parts[-1].endswith(ELLIPSIS):
-        assert "".join("".join(parts).split()) == "".join(clean(text).split())
+        assert "".join("".join(parts).split()) == "".join(plain_text(text).split())
 
 
 @given(st.text())
 def test_default_split_loses_nothing_that_fits(text: str) -> None:
     assert len(text) <= MAX_PART_CHARS
-    cleaned = clean(text)
+    cleaned = plain_text(text).strip()
     assert split(text) == ((cleaned,) if cleaned else ())

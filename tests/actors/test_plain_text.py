@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.plain_text import plain_text
+from actors.plain_text import plain_text
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 
