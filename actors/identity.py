@@ -11,6 +11,9 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
+MAX_INSTANCE_CHARS = 128
+"""Of an instance's name, wherever it comes from."""
+
 
 class Conversation(NamedTuple):
     """One instance and one contact; the unit of order, of the window and of ownership."""

@@ -26,8 +26,6 @@ from daemon.http1 import Request, Response, error_response, json_response
 if TYPE_CHECKING:
     from daemon.gateways.evolution_payload import Inbound, Link
 
-MAX_INSTANCE_CHARS = 128
-
 Authorize = Callable[[Request], bool]
 
 
@@ -164,20 +162,13 @@ class Ingress:
         if not readiness.ready:
             return self._refuse("not_ready", readiness.reasons)
         try:
-            inbound = self._read(request.body, instance, event)
+            inbound = self._parse(request.body, instance, event)
         except UnreadablePayload as error:
             self.counters.unreadable += 1
             self._emit("payload.unreadable", reason=error.reason)
             await self._quarantine(request.body, error.reason)
             return error_response(400, error.reason)
         return await self._take(inbound)
-
-    def _read(self, body: bytes, instance: str | None, event: str | None) -> Inbound:
-        if instance is not None:
-            _check_instance(instance)
-        inbound = self._parse(body, instance, event)
-        _check_instance(inbound.instance)
-        return inbound
 
     async def _take(self, inbound: Inbound) -> Response:
         """Make the messages durable, in their order, and say what became of the payload."""
@@ -239,8 +230,3 @@ def _get(request: Request) -> Response | None:
     if request.method in ("GET", "HEAD"):
         return None
     return error_response(405, "method_not_allowed", {"Allow": "GET, HEAD"})
-
-
-def _check_instance(instance: str) -> None:
-    if not instance or len(instance) > MAX_INSTANCE_CHARS:
-        raise UnreadablePayload("bad_instance")

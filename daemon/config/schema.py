@@ -16,12 +16,12 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from actors.identity import MAX_INSTANCE_CHARS
 from actors.messages import WindowPolicy
 from daemon.config.sources import Raw
 from daemon.http1 import split_address
 
 EMBEDDED = "embedded"
-MAX_INSTANCE_NAME = 128
 
 
 def _number(value: object) -> object:
@@ -42,7 +42,7 @@ Seconds = Annotated[float, BeforeValidator(_number), Field(gt=0, strict=True, al
 SecondsOrZero = Annotated[float, BeforeValidator(_number), Field(ge=0, strict=True, allow_inf_nan=False)]
 Count = Annotated[int, BeforeValidator(_number), Field(ge=1, strict=True)]
 CountOrZero = Annotated[int, BeforeValidator(_number), Field(ge=0, strict=True)]
-Name = Annotated[str, Field(min_length=1, max_length=MAX_INSTANCE_NAME)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_INSTANCE_CHARS)]
 Secret = Annotated[SecretStr, Field(min_length=1)]
 Tokens = Annotated[tuple[Secret, ...], Field(min_length=1, max_length=2)]
 

@@ -19,6 +19,7 @@ from typing import Literal
 import msgspec
 
 from actors.errors import MajlisError
+from actors.identity import MAX_INSTANCE_CHARS
 from actors.messages import Message
 from daemon.gateways.evolution_identity import NotAPerson, identify
 from daemon.gateways.evolution_text import Content, Unheard, protocol_reason, read_content
@@ -35,7 +36,6 @@ from daemon.gateways.lenient import (
     text,
 )
 
-MAX_INSTANCE_CHARS = 256
 MAX_ID_CHARS = 256
 MAX_ITEMS = 1_000
 """The gateway sends one; so many would hold up everybody else while they are read."""
@@ -155,10 +155,10 @@ def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbou
     told = text(document.get("instance")).strip()
     if event is None and instance is not None and told and _dotted(instance) in _EVENTS:
         instance, event = None, instance
-    name = (instance or "").strip() or told
-    if not name:
+    name = told if instance is None else instance.strip()
+    if not name and instance is None:
         raise UnreadablePayload("no_instance")
-    if name != clean(name, MAX_INSTANCE_CHARS):
+    if not name or name != clean(name, MAX_INSTANCE_CHARS):
         raise UnreadablePayload("bad_instance")
     happened = _dotted(text(document.get("event"))) or _dotted(event or "")
     if happened == "messages.upsert":
