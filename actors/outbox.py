@@ -2,8 +2,8 @@
 
 Laws of this file:
 1. Journal before effect: a durable claim precedes every send, the outcome is settled after it.
-2. The lease is looked at before the claim, between claim and send, and by the gateway as the first byte leaves: a
-   daemon that was paused must not act on an old claim, and a claim that led to no send must not look like one.
+2. The lease is looked at before the claim, and by the gateway as the first byte leaves: a daemon that was paused
+   must not act on an old claim, and a claim that led to no send must not look like one.
 3. An unknown outcome is reconciled before anything else happens, and sent again at most once, and only when the
    gateway's records do not show the message.
 4. Part n is settled before part n+1 is claimed.
@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 from actors.crash_points import reach
-from actors.errors import GatewayHeld, LeaseUncertain, StaleEpoch, TurnFailed, TurnRefused, Unavailable
+from actors.errors import GatewayHeld, StaleEpoch, TurnFailed, TurnRefused, Unavailable
 from actors.identity import Conversation
 from actors.outcome import Evidence, Found, NotFound, NotSent, SendOutcome, Sent, Unknown
 from actors.ports import Feed, Gateway, Ledger, Ownership, Part, Turn
@@ -109,11 +109,6 @@ class _Delivery:
         self._check_lease()
         await self._claim(resend)
         reach("claimed")
-        try:
-            self._check_lease()
-        except (LeaseUncertain, StaleEpoch):
-            await self._unclaim("lease_ended")  # noqa: ASYNC120  a cancellation may take over: it is best effort
-            raise
         outcome = await self._gateway.send(self._conversation, part.text, self._check_lease)
         reach("send_returned")
         await self._settle(outcome)
@@ -130,15 +125,15 @@ class _Delivery:
             await self._ledger.claim(self._turn, self._epoch, self._part.number, resend)
         except Unavailable:
             if not resend:  # a part whose earlier send is unknown must stay so
-                await self._unclaim("claim_lost")  # noqa: ASYNC120  likewise
+                await self._unclaim()  # noqa: ASYNC120  a cancellation may take over: it is best effort
             raise
         self._resends += resend
         self._settled_in_seconds = self._policy.settle_seconds
 
-    async def _unclaim(self, reason: str) -> None:
+    async def _unclaim(self) -> None:
         """Nothing was sent: say so, as well as can be, lest the claim be taken for a send of unknown outcome."""
         with suppress(Unavailable, StaleEpoch):
-            await self._settle(NotSent(reason, "hold"))
+            await self._settle(NotSent("claim_lost", "hold"))
 
     def _check_lease(self) -> None:
         if self._ownership.epoch(self._conversation) != self._epoch:

@@ -227,6 +227,7 @@ class DaemonOperations:
             ignored=dict(counters.ignored),
             refused=dict(counters.refused),
             unreadable=counters.unreadable,
+            unauthorized=counters.unauthorized,
         )
 
     def _letter(self, letter: DeadLetter) -> DeadLetterView:

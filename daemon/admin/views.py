@@ -28,6 +28,8 @@ class IngressCounts(msgspec.Struct, frozen=True, kw_only=True):
     refused: dict[str, int] = {}
     """By reason; the gateway sends these again."""
     unreadable: int = 0
+    unauthorized: int = 0
+    """With a wrong token or none; the gateway does not send these again."""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):

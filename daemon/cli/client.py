@@ -25,11 +25,6 @@ class AdminClient:
     def __init__(self, socket: Path) -> None:
         self._socket = socket
 
-    @property
-    def is_there(self) -> bool:
-        """Whether something may answer: the socket file exists."""
-        return self._socket.exists()
-
     def get(self, path: str, query: Query | None = None) -> object:
         with self._mapped():
             status, document = unix_get(str(self._socket), _target(path, query))

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from daemon.admin import ActorPage, ActorView, ConversationView, MessageView, Status, TurnView
+from daemon.admin import ActorPage, ActorView, ConversationView, IngressCounts, MessageView, Status, TurnView
 from daemon.cli.client import conversation_path, view
 from daemon.cli.options import (
     ConfigOption,
@@ -49,10 +49,7 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
         ("waiting", _waiting(now)),
         ("acknowledged", f"{now.acknowledged:,} in all"),
         ("ended", f"{now.answered:,} answered, {now.suppressed:,} suppressed, {now.dead:,} dead in all"),
-        (
-            "webhooks",
-            f"{ingress.accepted:,} accepted, {ingress.duplicate:,} duplicate, {ingress.unreadable:,} unreadable",
-        ),
+        ("webhooks", _webhooks(ingress)),
         ("ignored", tally(ingress.ignored)),
         ("refused", tally(ingress.refused)),
         (
@@ -61,6 +58,14 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
         ),
     ]
     return rows
+
+
+def _webhooks(ingress: IngressCounts) -> str:
+    words = (
+        f"{ingress.accepted:,} accepted, {ingress.duplicate:,} duplicate, {ingress.unreadable:,} unreadable"
+    )
+    # Named only when there are any: their messages are lost, for the gateway does not repeat a 401.
+    return words + (f", {ingress.unauthorized:,} with a wrong token" if ingress.unauthorized else "")
 
 
 def _headline(now: Status) -> Text:

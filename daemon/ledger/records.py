@@ -110,11 +110,6 @@ class Records:
         """How many turns are in each state, of all time."""
         return {row["state"]: row["turns"] for row in await self._db.fetch(_SQL["counts"])}
 
-    async def oldest_unfinished_seconds(self) -> float | None:
-        """Age of the oldest turn that has no end yet; None when every turn ended."""
-        age: float | None = await self._db.value(_SQL["oldest_unfinished"])
-        return age
-
     async def register_instances(self, names: Iterable[str]) -> tuple[str, ...]:
         """Give instances declared in the configuration a row; gives back those that had none."""
         rows = await self._db.fetch(_SQL["register_instances"], sorted(set(names)))

@@ -80,6 +80,7 @@ async def test_status_is_told_whole(door: Door) -> None:
         "ignored": {"group": 12, "reaction": 3},
         "refused": {},
         "unreadable": 0,
+        "unauthorized": 0,
     }
 
 

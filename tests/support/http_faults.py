@@ -11,6 +11,7 @@ import json
 import socket
 import struct
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -130,7 +131,7 @@ class Gate:
         await self._open.wait()
 
 
-class FaultServer:
+class FaultServer(ABC):
     """Serves on a port of the system's choice, the same one after every `up()`. Subclasses write `handle`."""
 
     def __init__(self) -> None:
@@ -144,8 +145,8 @@ class FaultServer:
         self._is_up = threading.Event()
         self._is_down = threading.Event()
 
-    async def handle(self, request: Request, exchange: Exchange) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def handle(self, request: Request, exchange: Exchange) -> None: ...
 
     @property
     def url(self) -> str:

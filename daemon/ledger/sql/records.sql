@@ -37,11 +37,6 @@ ORDER BY t.batch_number DESC, t.revision DESC LIMIT $2
 -- counts --
 SELECT state, count(*) AS turns FROM majlis_turns GROUP BY state
 
--- oldest_unfinished --
--- Age in seconds of the first message that has no end yet, of those the ledger knows.
-SELECT extract(epoch FROM now() - opened_at)::float8 AS age_seconds
-FROM majlis_turns WHERE state IN ('started', 'answered') ORDER BY opened_at LIMIT 1
-
 -- register_instances --
 -- Gives the instances declared in the configuration a row, where they have none.
 INSERT INTO whatsapp_instances (instance_name)

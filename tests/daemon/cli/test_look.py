@@ -9,7 +9,8 @@ import sys
 import msgspec
 import pytest
 
-from daemon.cli import render
+from daemon.admin import IngressCounts
+from daemon.cli import look, render
 from tests.daemon.cli.conftest import Typed
 from tests.daemon.fake_operations import CONTACT, LABEL, TEXT, DoorInThread, actor, conversation, status
 
@@ -160,3 +161,8 @@ def test_a_customers_text_cannot_drive_the_terminal(
 )
 def test_durations_are_written_for_people(seconds: float | None, words: str) -> None:
     assert render.duration(seconds) == words
+
+
+def test_webhooks_with_a_wrong_token_are_named_only_when_there_are_any() -> None:
+    assert "wrong token" not in look._webhooks(IngressCounts())
+    assert look._webhooks(IngressCounts(unauthorized=3)).endswith("3 with a wrong token")
