@@ -1,0 +1,161 @@
+"""When a person of the business should take the conversation. Pure, total.
+
+Laws of this file:
+1. The rules are asked in the order of `RULES`; the first that holds gives the reason.
+2. Words are matched as `actors/wording.py` says: whole, in any spelling, English plurals and Arabic prefixes included.
+3. A list says what its words say: "no problem" has the word problem in it and is a sensitive topic. A word that
+   means something harmless as often (خصم: a charge, a discount; مندوب: a representative, the courier) is in a list only
+   within phrases that settle it.
+
+A new rule is one function and one line in `RULES`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from itertools import product
+
+import msgspec
+
+from actors.wording import contains_phrase, words
+
+LOOKED_BACK = 5
+"""Interactions that the rules look at, the newest."""
+REPEATS = 3
+LOW_QUALITY = 0.4
+MAX_CHARS = 20_000
+"""How much of a text is read: what a turn costs must not grow with what a customer pastes."""
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """The phrases of a list that is written with commas and lines."""
+    return tuple(phrase for part in re.split("[,،\n]", text) if (phrase := part.strip()))
+
+
+def _joined(*lists: str) -> tuple[str, ...]:
+    """Every phrase of the first list followed by every one of the next."""
+    return tuple(" ".join(parts) for parts in product(*map(_listed, lists)))
+
+
+HUMAN_KEYWORDS = (
+    *_listed(
+        """human support, speak to someone, agent, representative, talk to person, customer service, help me
+        support team, real person, real human
+        موظف، موظفة، موظفين، ممثل، ممثلين، إنسان، شخص حقيقي، دعم بشري، الدعم الفني، فريق الدعم
+        خدمة العملاء، خدمة العملا، خدمة الزبائن، خدمة المشتركين، مندوب خدمة، مندوب المبيعات، وكيل خدمة
+        ساعدني، ساعديني، ساعدوني، تساعدني، تساعدوني، يساعدني، كلموني، اتصلوا بي، اتصلوا علي"""
+    ),
+    *_joined(
+        "speak, talk, chat",
+        "to, with",
+        "someone, somebody, person, a person, human, a human, your manager, the manager",
+    ),
+    *_joined(
+        """أكلم، نكلم، بكلم، أتكلم مع، نتكلم مع، بتكلم مع، أتحدث مع، أتحدث إلى، نتحدث مع
+        التكلم مع، التحدث مع، التحدث إلى، أحكي مع، أتواصل مع، التواصل مع""",
+        "شخص، أحد، حد، واحد، مندوب، وكيل، مسؤول، مدير، بشر، الدعم، الإدارة",
+    ),
+    *_joined(
+        "شخص، أحد، حد، واحد، مندوب، مسؤول",
+        "يكلمني، يتكلم معي، يتكلم معايا، يرد علي، يرد عليا، يتواصل معي، يتواصل معايا، يتصل بي، يتصل فيني",
+    ),
+)
+"""Who asks for a person, unless the instance has keywords of its own; in standard, Gulf and Egyptian Arabic too."""
+
+SENSITIVE_KEYWORDS = _listed(
+    """complaint, legal, lawyer, refund, compensation, issue, problem, dispute, billing, charge
+    شكوى، شكاوى، شكوتي، شكواي، أشتكي، اشتكيت، بشتكي، نشتكي، تظلم، حماية المستهلك
+    قانوني، قانونية، قانونا، محكمة، قضائي، قضائية، محامي، محامية، محاميي، محام، محامين
+    استرجاع، استرداد، أسترد، أسترجع، ريفند، إرجاع المبلغ، إرجاع الفلوس، إعادة المبلغ، استعادة المبلغ
+    رجعوا فلوسي، رجعولي فلوسي، رجع فلوسي، رجع لي فلوسي، ترجع فلوسي، ترجعون فلوسي، ترجعوا فلوسي، أرجع فلوسي
+    أبي فلوسي، أبغى فلوسي، أريد فلوسي، عايز فلوسي، عايزة فلوسي، عاوز فلوسي، بدي فلوسي
+    تعويض، تعويضات، عوضوني، تعوضوني، نزاع، نزاعات، اعتراض، أعترض
+    مشكلة، مشكلتي، مشكلتين، مشاكل، إشكال، إشكالية
+    فاتورة، فاتورتي، فواتير، فوترة
+    انخصم، انخصمت، خصمتوا، خصمتو، خصمتم، خصم من حسابي، خصم من بطاقتي، خصم من رصيدي، خصم المبلغ من
+    سحبتوا من، انسحب من حسابي، سحب من حسابي"""
+)
+"""What a machine should not settle."""
+
+
+class Interaction(msgspec.Struct, frozen=True):
+    """What was asked once, and how well it was answered (0 to 1), where that is known."""
+
+    text: str
+    quality: float | None = None
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """All that the rules may look at."""
+
+    text: str
+    """What the customer says now."""
+    interactions: tuple[Interaction, ...] = ()
+    """What came before, the newest first."""
+    keywords: tuple[str, ...] = ()
+    """The instance's own words for asking for a person, instead of `HUMAN_KEYWORDS`; none: those."""
+    threshold: int = 3
+    """How many badly answered interactions are too many. More than `LOOKED_BACK` are never found."""
+
+
+Rule = Callable[[Evidence], bool]
+
+
+def asks_for_human(evidence: Evidence) -> bool:
+    """The customer asks for a person, in the words of the instance or in ours."""
+    own = _phrases(evidence.keywords)
+    return _says(evidence.text, own or _phrases(HUMAN_KEYWORDS))
+
+
+def repeats_question(evidence: Evidence) -> bool:
+    """The newest three or more of the five latest questions, the one at hand first, have the same words.
+
+    They must follow one another: a customer who asked something else between has moved on. A text without any word
+    (an emoji, "??") repeats nothing.
+    """
+    latest = (evidence.text, *(interaction.text for interaction in evidence.interactions[: LOOKED_BACK - 1]))
+    said = [_words(text) for text in latest]
+    return len(said) >= REPEATS and said[0] != () and all(other == said[0] for other in said[:REPEATS])
+
+
+def low_quality(evidence: Evidence) -> bool:
+    """Too many of the latest interactions were answered badly; where the quality is not known, they do not count."""
+    latest = evidence.interactions[:LOOKED_BACK]
+    bad = sum(1 for past in latest if past.quality is not None and past.quality < LOW_QUALITY)
+    return bad >= max(1, evidence.threshold)
+
+
+def sensitive_topic(evidence: Evidence) -> bool:
+    """The customer speaks of what a machine should not settle."""
+    return _says(evidence.text, _phrases(SENSITIVE_KEYWORDS))
+
+
+RULES: tuple[tuple[str, Rule], ...] = (
+    ("asks_for_human", asks_for_human),
+    ("repeated_question", repeats_question),
+    ("low_quality", low_quality),
+    ("sensitive_topic", sensitive_topic),
+)
+"""The rules by the word that is recorded for each. Their order is their priority."""
+
+
+def reason(evidence: Evidence) -> str:
+    """The word of the first rule that holds; empty when the conversation stays with the responder."""
+    return next((word for word, rule in RULES if rule(evidence)), "")
+
+
+def _says(text: str, phrases: Iterable[tuple[str, ...]]) -> bool:
+    said = _words(text)
+    return any(contains_phrase(said, phrase) for phrase in phrases)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return words(text[:MAX_CHARS])
+
+
+@lru_cache(maxsize=1024)
+def _phrases(keywords: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """The keywords as words, without those that say nothing (an empty line in a form)."""
+    return tuple(phrase for phrase in map(_words, keywords) if phrase)

@@ -1,0 +1,180 @@
+"""Who should take the conversation."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.escalation import (
+    HUMAN_KEYWORDS,
+    RULES,
+    SENSITIVE_KEYWORDS,
+    Evidence,
+    Interaction,
+    asks_for_human,
+    low_quality,
+    reason,
+    repeats_question,
+    sensitive_topic,
+)
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()))
+INTERACTIONS = st.builds(Interaction, ANY_TEXT, st.none() | st.floats())
+
+
+def _past(*texts: str) -> tuple[Interaction, ...]:
+    return tuple(Interaction(text) for text in texts)
+
+
+def _rated(*qualities: float | None) -> tuple[Interaction, ...]:
+    return tuple(Interaction(f"question {i}", quality) for i, quality in enumerate(qualities))
+
+
+@pytest.mark.parametrize("keyword", HUMAN_KEYWORDS)
+def test_each_keyword_asks_for_a_human(keyword: str) -> None:
+    assert asks_for_human(Evidence(f"please {keyword.upper()}!"))
+
+
+@pytest.mark.parametrize("keyword", SENSITIVE_KEYWORDS)
+def test_each_keyword_is_a_sensitive_topic(keyword: str) -> None:
+    assert sensitive_topic(Evidence(f"about: {keyword.upper()}."))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Can I talk to a person?",
+        "are there any AGENTS here",
+        "ممكن أكلم موظف؟",
+        "أبغى أحد يرد عليّ",
+        "عايزة أتكلم مع حد",
+        "حولني على خدمه العملاء لو سمحت",
+        "وين المُوظفين",
+        "ابي اكلم المدير",
+        "الدعـــم الفني",
+        "هل يمكنني التحدث مع إنسان",
+    ],
+)
+def test_people_ask_for_people_in_their_own_way(text: str) -> None:
+    assert reason(Evidence(text)) == "asks_for_human"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I want my refunds",
+        "the lawyer's letter",
+        "no problem",  # the list says what its words say
+        "عندي مُشكلة",
+        "سأرسل لكم محاميًّا والمحامي يتصل",
+        "بالشكوى الرسمية",
+        "انخصم من حسابي مرتين",
+        "كيف استرجاع المبلغ",
+        "الفاتورة غلط",
+    ],
+)
+def test_what_a_machine_should_not_settle(text: str) -> None:
+    assert reason(Evidence(text)) == "sensitive_topic"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a box of tissues",
+        "tissue",
+        "legalise",
+        "illegal",
+        "the agentur, the agency",
+        "charger",
+        "representation",
+        "customer of your service",
+        "هل يوجد خصم؟",
+        "كود خصم 20%",
+        "كم بعد الخصم",
+        "متى يوصل المندوب",
+        "عندكم توصيل يوم الأحد",
+        "وكيل تويوتا",
+        "السلام عليكم",
+        "",
+        "👍",
+    ],
+)
+def test_everyday_words_stay_with_the_responder(text: str) -> None:
+    assert reason(Evidence(text)) == ""
+
+
+def test_an_instance_may_have_its_own_words_for_a_human() -> None:
+    own = ("Concierge ", "المشرف", "人工", " ", "")
+    assert asks_for_human(Evidence("le concierge", keywords=own))
+    assert asks_for_human(Evidence("وين مشرف", keywords=own))
+    assert asks_for_human(Evidence("我要找人工客服", keywords=own))
+    assert not asks_for_human(Evidence("an agent", keywords=own))
+
+
+def test_keywords_that_say_nothing_leave_the_default_ones() -> None:
+    assert asks_for_human(Evidence("an agent", keywords=("", " ?")))
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "repeated"),
+    [
+        ("Where is my order?", ("where is my order", "WHERE is my order??"), True),
+        ("أين طلبي؟", ("اين طلبى", "أَيْنَ طلبي!!", "hello"), True),
+        ("a", ("a", "a", "a", "a"), True),
+        ("a", ("a",), False),
+        ("a", ("a", "b", "a"), False),
+        ("b", ("a", "a", "a"), False),
+        ("", ("", ""), False),
+        ("👍", ("👍", "👍"), False),
+        ("where is my order", ("where is order my", "where is my order"), False),
+    ],
+)
+def test_three_times_the_same_in_a_row_is_repeated(
+    text: str, before: tuple[str, ...], repeated: bool
+) -> None:
+    assert repeats_question(Evidence(text, _past(*before))) is repeated
+
+
+@pytest.mark.parametrize(
+    ("qualities", "threshold", "low"),
+    [
+        ((0.1, 0.39, 0.0), 3, True),
+        ((0.1, 0.4, 0.0), 3, False),
+        ((0.1, None, 0.9, 0.2), 2, True),
+        ((None, None, None), 1, False),
+        ((float("nan"),), 1, False),
+        ((0.1,), 0, True),
+        ((0.9,), 0, False),
+        ((), -1, False),
+        ((0.9, 0.9, 0.9, 0.9, 0.9, 0.1), 1, False),
+        ((0.1,) * 9, 6, False),
+    ],
+)
+def test_enough_bad_answers_among_the_last_five(
+    qualities: tuple[float | None, ...], threshold: int, low: bool
+) -> None:
+    assert low_quality(Evidence("hello", _rated(*qualities), threshold=threshold)) is low
+
+
+def test_the_first_rule_that_holds_gives_the_reason() -> None:
+    said = "agent, I have a problem"
+    bad = tuple(Interaction(said, 0.1) for _ in range(5))
+    assert [word for word, rule in RULES if rule(Evidence(said, bad))] == [
+        "asks_for_human",
+        "repeated_question",
+        "low_quality",
+        "sensitive_topic",
+    ]
+    assert reason(Evidence(said, bad)) == "asks_for_human"
+    assert reason(Evidence(said, bad, keywords=("concierge",))) == "repeated_question"
+    assert reason(Evidence("a problem", bad)) == "low_quality"
+    assert reason(Evidence("a problem", bad, threshold=6)) == "sensitive_topic"
+
+
+@given(ANY_TEXT, st.lists(INTERACTIONS, max_size=7), st.lists(ANY_TEXT, max_size=3), st.integers())
+def test_there_is_a_known_reason_for_anything(
+    text: str, past: list[Interaction], keywords: list[str], threshold: int
+) -> None:
+    known = {"", *(word for word, _ in RULES)}
+    assert reason(Evidence(text, tuple(past), tuple(keywords), threshold)) in known
