@@ -1,18 +1,20 @@
 """Settings: read once, checked whole, frozen. See `config.yaml` for what each key means."""
 
 from daemon.config.load import load
-from daemon.config.schema import (
+from daemon.config.schema import InstanceSettings, Settings
+from daemon.config.sections import (
     Auth,
     Batching,
+    Cache,
+    Embeddings,
     GatewaySettings,
     Ingress,
-    InstanceSettings,
+    Knowledge,
     Log,
     Postgres,
     Provider,
     Redis,
     ResponderSettings,
-    Settings,
     Turn,
 )
 from daemon.config.sources import ConfigError
@@ -20,10 +22,13 @@ from daemon.config.sources import ConfigError
 __all__ = [
     "Auth",
     "Batching",
+    "Cache",
     "ConfigError",
+    "Embeddings",
     "GatewaySettings",
     "Ingress",
     "InstanceSettings",
+    "Knowledge",
     "Log",
     "Postgres",
     "Provider",

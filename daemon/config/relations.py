@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from daemon.config.schema import Batching, GatewaySettings, ResponderSettings, Settings
+from pydantic import SecretStr
+
+from actors.reply_address import origin_of
+from daemon.config.schema import Settings
+from daemon.config.sections import Batching, GatewaySettings, Provider, ResponderSettings
 from daemon.config.sources import KeyPath
 
 
@@ -24,6 +28,8 @@ def misfits(settings: Settings) -> Iterator[Misfit]:
     yield from _batching(("batching",), settings.batching)
     yield from _responder(("responder",), settings.responder)
     yield from _gateway(("gateway",), settings.gateway)
+    yield from _embeddings(settings)
+    yield from _webhooks((), settings.escalation.notify_webhook, settings.alerts.webhook)
     for name, overrides in settings.instances.items():
         merged, written = settings.for_instance(name), overrides.model_fields_set
         at = ("instances", name)
@@ -33,6 +39,8 @@ def misfits(settings: Settings) -> Iterator[Misfit]:
             yield from _responder((*at, "responder"), merged.responder)
         if "gateway" in written:
             yield from _gateway((*at, "gateway"), merged.gateway)
+        if written & {"escalation", "alerts"}:
+            yield from _webhooks(at, merged.escalation.notify_webhook, merged.alerts.webhook)
 
 
 def _ingress(settings: Settings) -> Iterator[Misfit]:
@@ -76,10 +84,36 @@ def _responder(at: KeyPath, responder: ResponderSettings) -> Iterator[Misfit]:
         here = (*at, "providers", str(index))
         if names[provider.name] > 1:
             yield Misfit((*here, "name"), provider.name, "must differ from the other providers' names")
-        if provider.kind == "openai":
-            yield from _web_address((*here, "base_url"), provider.base_url, "must be set for kind openai")
-            if not provider.model:
-                yield Misfit((*here, "model"), provider.model, "must be set for kind openai")
+        yield from _provider(here, provider)
+
+
+def _provider(at: KeyPath, provider: Provider) -> Iterator[Misfit]:
+    if provider.kind == "rehearsal":
+        return
+    missing = f"must be set for kind {provider.kind}"
+    if provider.kind == "openai" or provider.base_url is not None:
+        yield from _web_address((*at, "base_url"), provider.base_url, missing)
+    if not provider.model:
+        yield Misfit((*at, "model"), provider.model, missing)
+    if provider.kind != "openai" and provider.api_key is None:
+        yield Misfit((*at, "api_key"), None, missing)
+
+
+def _embeddings(settings: Settings) -> Iterator[Misfit]:
+    embeddings = settings.embeddings
+    if embeddings.base_url is None and embeddings.model is None:
+        return
+    missing = "must be set together with embeddings.base_url and embeddings.model"
+    yield from _web_address(("embeddings", "base_url"), embeddings.base_url, missing)
+    if not embeddings.model:
+        yield Misfit(("embeddings", "model"), embeddings.model, missing)
+
+
+def _webhooks(at: KeyPath, notify: SecretStr | None, alert: SecretStr | None) -> Iterator[Misfit]:
+    """A webhook's address may hold a key: its value is never shown."""
+    for path, secret in ((("escalation", "notify_webhook"), notify), (("alerts", "webhook"), alert)):
+        if secret is not None and not _is_web_address(secret.get_secret_value()):
+            yield Misfit((*at, *path), "(hidden)", "must be an http:// or https:// address")
 
 
 def _gateway(at: KeyPath, gateway: GatewaySettings) -> Iterator[Misfit]:
@@ -87,19 +121,28 @@ def _gateway(at: KeyPath, gateway: GatewaySettings) -> Iterator[Misfit]:
         yield from _web_address((*at, "base_url"), gateway.base_url, "must be set for kind evolution")
         if gateway.api_key is None:
             yield Misfit((*at, "api_key"), None, "must be set for kind evolution")
+    for index, origin in enumerate(gateway.allowed_origins):
+        if origin_of(origin) != origin:
+            allowed = "must be scheme, host and port alone, e.g. https://evolution.example.com:8443"
+            yield Misfit((*at, "allowed_origins", str(index)), origin, allowed)
 
 
 def _web_address(path: KeyPath, url: str | None, missing: str) -> Iterator[Misfit]:
     if not url:
         yield Misfit(path, url, missing)
         return
+    if not _is_web_address(url):
+        yield Misfit(path, url, "must be an http:// or https:// address")
+        return
+    parts = urlsplit(url)
+    if parts.username or parts.password or parts.query or parts.fragment:
+        yield Misfit(path, url, "must hold no user, password, query or fragment; keys go into api_key")
+
+
+def _is_web_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
         _ = parts.port
-        well = parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
-        well = False
-    if not well:
-        yield Misfit(path, url, "must be an http:// or https:// address")
-    elif parts.username or parts.password or parts.query or parts.fragment:
-        yield Misfit(path, url, "must hold no user, password, query or fragment; keys go into api_key")
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)

@@ -1,173 +1,56 @@
-"""Every setting, its type, its bounds and its default. Parsed once at start, frozen afterwards.
-
-Laws of this file:
-- A key's name carries its unit (`_seconds`, `_bytes`); a key without one is a plain count or a name.
-- Every default stands here and nowhere else; `config.yaml` explains the same ones (a test compares them).
-- Keys, tokens and addresses that may carry a password are `SecretStr`: no repr and no error shows them.
-- What one value must be is said here; how values must fit together is said in `relations.py`.
-"""
+"""All settings put together: the defaults, what an instance has otherwise, and what holds for it. Frozen."""
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from actors.identity import MAX_INSTANCE_CHARS
+from actors.instance import Switches, Terms
 from actors.messages import WindowPolicy
-from daemon.config.sources import Raw
-from daemon.http1 import split_address
-
-EMBEDDED = "embedded"
-
-
-def _number(value: object) -> object:
-    """Numbers of the environment and --set come as `Raw`: text keeps the spelling, numbers the value."""
-    return value.parsed if isinstance(value, Raw) else value
-
-
-def _section(value: object) -> object:
-    """A section whose keys are all commented out reads as null in YAML: that means its defaults."""
-    return {} if value is None else value
-
-
-def _one_or_two(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-Seconds = Annotated[float, BeforeValidator(_number), Field(gt=0, strict=True, allow_inf_nan=False)]
-SecondsOrZero = Annotated[float, BeforeValidator(_number), Field(ge=0, strict=True, allow_inf_nan=False)]
-Count = Annotated[int, BeforeValidator(_number), Field(ge=1, strict=True)]
-CountOrZero = Annotated[int, BeforeValidator(_number), Field(ge=0, strict=True)]
-Name = Annotated[str, Field(min_length=1, max_length=MAX_INSTANCE_CHARS)]
-Secret = Annotated[SecretStr, Field(min_length=1)]
-Tokens = Annotated[tuple[Secret, ...], Field(min_length=1, max_length=2)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+from daemon.config.sections import (
+    Admin,
+    Alerts,
+    Batching,
+    Cache,
+    Embeddings,
+    Escalation,
+    GatewaySettings,
+    Ingress,
+    Knowledge,
+    Limits,
+    Log,
+    Name,
+    Postgres,
+    Redis,
+    ResponderSettings,
+    SecondsOrZero,
+    Section,
+    Takeover,
+    Turn,
+    number,
+    section,
+)
 
 SectionT = TypeVar("SectionT", bound=Section)
-
-
-class Redis(Section):
-    url: Secret = SecretStr(EMBEDDED)
-    durability: Literal["always", "everysec"] = "always"
-    trust_unseen_settings: Annotated[bool, BeforeValidator(_number)] = False
-
-    @property
-    def is_embedded(self) -> bool:
-        return self.url.get_secret_value() == EMBEDDED
-
-
-class Postgres(Section):
-    dsn: Secret = SecretStr(EMBEDDED)
-    pool_size: Count = 20
-
-    @property
-    def is_embedded(self) -> bool:
-        return self.dsn.get_secret_value() == EMBEDDED
-
-
-class Auth(Section):
-    mode: Literal["none", "token"] = "none"
-    token: Annotated[Tokens | None, BeforeValidator(_one_or_two)] = None
-
-    @property
-    def tokens(self) -> tuple[str, ...]:
-        """Every token that opens the door now: one, or two while they are being rotated."""
-        return tuple(token.get_secret_value() for token in self.token or ())
-
-
-class Ingress(Section):
-    listen: str = "127.0.0.1:8080"
-    auth: Annotated[Auth, BeforeValidator(_section)] = Auth()
-    max_head_bytes: Count = 16 * 1024
-    head_seconds: Seconds = 5.0
-    max_body_bytes: Count = 1024 * 1024
-    body_seconds: Seconds = 10.0
-    max_connections: Count = 512
-    max_connections_per_address: Count = 64
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port of `listen`.
-
-        Raises:
-          ValueError: `listen` is not `host:port`; refused at load, so nobody meets it later.
-        """
-        return split_address(self.listen)
-
-
-class Admin(Section):
-    socket: Path | None = None
-
-
-class Batching(Section):
-    window_seconds: Seconds = 8.0
-    max_messages: Count = 5
-    max_batch_messages: Count = 50
-    max_waiting_messages: Count = 1000
-
-    @property
-    def policy(self) -> WindowPolicy:
-        return WindowPolicy(
-            window_seconds=self.window_seconds,
-            max_messages=self.max_messages,
-            max_batch_messages=self.max_batch_messages,
-            max_waiting_messages=self.max_waiting_messages,
-        )
-
-
-class Turn(Section):
-    max_tries: Count = 3
-    concurrency: Count = 50
-    backoff_seconds: Annotated[tuple[Seconds, ...], Field(min_length=1)] = (1.0, 2.0, 4.0)
-    max_hold_seconds: Seconds = 21_600.0
-    duplicate_seconds: SecondsOrZero = 300.0
-    history_tokens: CountOrZero = 800
-
-
-class Provider(Section):
-    name: Name
-    kind: Literal["rehearsal", "openai"]
-    base_url: str | None = None
-    api_key: Secret | None = None
-    model: str | None = None
-    timeout_seconds: Seconds = 30.0
-    system_prompt: str | None = None
-
-
-class ResponderSettings(Section):
-    providers: Annotated[tuple[Provider, ...], Field(min_length=1)] = (
-        Provider(name="rehearsal", kind="rehearsal"),
-    )
-
-
-class GatewaySettings(Section):
-    kind: Literal["console", "evolution"] = "console"
-    base_url: str | None = None
-    api_key: Secret | None = None
-    timeout_seconds: Seconds = 30.0
-    on_unresolved: Literal["resend_once", "hold"] = "resend_once"
-    settle_seconds: SecondsOrZero = 5.0
-
-
-class Log(Section):
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["auto", "console", "json"] = "auto"
 
 
 class InstanceOverrides(Section):
     """What one instance has otherwise. Only the keys that were written count (`model_fields_set`)."""
 
-    batching: Annotated[Batching, BeforeValidator(_section)] = Batching()
-    responder: Annotated[ResponderSettings, BeforeValidator(_section)] = ResponderSettings()
-    gateway: Annotated[GatewaySettings, BeforeValidator(_section)] = GatewaySettings()
+    batching: Annotated[Batching, BeforeValidator(section)] = Batching()
+    responder: Annotated[ResponderSettings, BeforeValidator(section)] = ResponderSettings()
+    gateway: Annotated[GatewaySettings, BeforeValidator(section)] = GatewaySettings()
+    escalation: Annotated[Escalation, BeforeValidator(section)] = Escalation()
+    takeover: Annotated[Takeover, BeforeValidator(section)] = Takeover()
+    cache: Annotated[Cache, BeforeValidator(section)] = Cache()
+    knowledge: Annotated[Knowledge, BeforeValidator(section)] = Knowledge()
+    limits: Annotated[Limits, BeforeValidator(section)] = Limits()
+    alerts: Annotated[Alerts, BeforeValidator(section)] = Alerts()
 
 
 class InstanceSettings(Section):
@@ -177,6 +60,55 @@ class InstanceSettings(Section):
     batching: Batching
     responder: ResponderSettings
     gateway: GatewaySettings
+    escalation: Escalation
+    takeover: Takeover
+    cache: Cache
+    knowledge: Knowledge
+    limits: Limits
+    alerts: Alerts
+    embedding_model: str = ""
+
+    def terms(self) -> Terms:
+        """What the turn itself has to know of all this."""
+        escalation, limits = self.escalation, self.limits
+        return Terms(
+            escalated_message=escalation.message,
+            fallback_message=self.responder.fallback_message or "",
+            escalated_repeat_seconds=escalation.repeat_seconds,
+            hand_back_seconds=escalation.hand_back_seconds,
+            notify_numbers=escalation.notify_numbers,
+            notify_webhook=_revealed(escalation.notify_webhook),
+            alert_webhook=_revealed(self.alerts.webhook),
+            allowed_origins=self.gateway.allowed_origins,
+            turns_per_minute_per_contact=limits.turns_per_minute_per_contact,
+            turns_per_minute=limits.turns_per_minute,
+            tokens_per_day=limits.tokens_per_day,
+            cost_per_day_micros=None
+            if limits.cost_per_day is None
+            else round(limits.cost_per_day * 1_000_000),
+            on_rate=limits.on_rate,
+            on_budget=limits.on_budget,
+            knowledge_threshold=self.knowledge.threshold,
+            knowledge_max_passages=self.knowledge.max_passages,
+            knowledge_max_tokens=self.knowledge.max_tokens,
+            cache_scope=_who_answers(self.responder),
+            cache_exact_seconds=self.cache.exact_seconds,
+            cache_similar_seconds=self.cache.similar_seconds,
+            cache_similarity=self.cache.similarity,
+            cache_max_entries=self.cache.max_entries,
+            embedding_model=self.embedding_model,
+        )
+
+    def switches(self, parallel: bool) -> Switches:
+        """What is on as configured; `majlis flags` may say otherwise while the daemon runs."""
+        return Switches(
+            parallel=parallel,
+            cache=self.cache.enabled,
+            knowledge=self.knowledge.enabled,
+            batching=self.responder.batching.enabled,
+            escalation=self.escalation.enabled,
+            takeover=self.takeover.pause_seconds > 0,
+        )
 
 
 class Settings(BaseSettings):
@@ -186,19 +118,26 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path("var")
     node_id: Name | None = None
-    partitions: Annotated[int, BeforeValidator(_number), Field(ge=1, le=16_384, strict=True)] = 256
-    redis: Annotated[Redis, BeforeValidator(_section)] = Redis()
-    postgres: Annotated[Postgres, BeforeValidator(_section)] = Postgres()
-    ingress: Annotated[Ingress, BeforeValidator(_section)] = Ingress()
-    admin: Annotated[Admin, BeforeValidator(_section)] = Admin()
-    batching: Annotated[Batching, BeforeValidator(_section)] = Batching()
-    turn: Annotated[Turn, BeforeValidator(_section)] = Turn()
-    responder: Annotated[ResponderSettings, BeforeValidator(_section)] = ResponderSettings()
-    gateway: Annotated[GatewaySettings, BeforeValidator(_section)] = GatewaySettings()
+    partitions: Annotated[int, BeforeValidator(number), Field(ge=1, le=16_384, strict=True)] = 256
+    redis: Annotated[Redis, BeforeValidator(section)] = Redis()
+    postgres: Annotated[Postgres, BeforeValidator(section)] = Postgres()
+    ingress: Annotated[Ingress, BeforeValidator(section)] = Ingress()
+    admin: Annotated[Admin, BeforeValidator(section)] = Admin()
+    batching: Annotated[Batching, BeforeValidator(section)] = Batching()
+    turn: Annotated[Turn, BeforeValidator(section)] = Turn()
+    responder: Annotated[ResponderSettings, BeforeValidator(section)] = ResponderSettings()
+    gateway: Annotated[GatewaySettings, BeforeValidator(section)] = GatewaySettings()
+    escalation: Annotated[Escalation, BeforeValidator(section)] = Escalation()
+    takeover: Annotated[Takeover, BeforeValidator(section)] = Takeover()
+    cache: Annotated[Cache, BeforeValidator(section)] = Cache()
+    knowledge: Annotated[Knowledge, BeforeValidator(section)] = Knowledge()
+    embeddings: Annotated[Embeddings, BeforeValidator(section)] = Embeddings()
+    limits: Annotated[Limits, BeforeValidator(section)] = Limits()
+    alerts: Annotated[Alerts, BeforeValidator(section)] = Alerts()
     drain_seconds: SecondsOrZero = 20.0
-    log: Annotated[Log, BeforeValidator(_section)] = Log()
+    log: Annotated[Log, BeforeValidator(section)] = Log()
     instances: Annotated[
-        dict[Name, Annotated[InstanceOverrides, BeforeValidator(_section)]], BeforeValidator(_section)
+        dict[Name, Annotated[InstanceOverrides, BeforeValidator(section)]], BeforeValidator(section)
     ] = Field(default={"demo": InstanceOverrides()})
 
     _merged: dict[str, InstanceSettings] = PrivateAttr(default_factory=dict)
@@ -224,6 +163,10 @@ class Settings(BaseSettings):
         """The window of `instance`: this object is the `Policies` of the actors."""
         return self._windows.get(instance) or self._default_window
 
+    def terms(self, instance: str) -> Terms:
+        """What the configuration says of one instance's turns."""
+        return self.for_instance(instance).terms()
+
     # Asked for with every message; a private attribute of pydantic would cost ten times as much.
 
     @cached_property
@@ -240,7 +183,27 @@ class Settings(BaseSettings):
             batching=_over(self.batching, overrides.batching),
             responder=_over(self.responder, overrides.responder),
             gateway=_over(self.gateway, overrides.gateway),
+            escalation=_over(self.escalation, overrides.escalation),
+            takeover=_over(self.takeover, overrides.takeover),
+            cache=_over(self.cache, overrides.cache),
+            knowledge=_over(self.knowledge, overrides.knowledge),
+            limits=_over(self.limits, overrides.limits),
+            alerts=_over(self.alerts, overrides.alerts),
+            embedding_model=self.embeddings.model or "",
         )
+
+
+def _who_answers(responder: ResponderSettings) -> str:
+    """A digest of whatever decides which model says what: kinds, models, places and prompts; no keys, no prices."""
+    told = [
+        (provider.name, provider.kind, provider.base_url, provider.model, provider.system_prompt)
+        for provider in responder.providers
+    ]
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
+
+def _revealed(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
 
 
 def _over(defaults: SectionT, overrides: SectionT) -> SectionT:

@@ -1,0 +1,71 @@
+"""What one instance (tenant) is and wants: its database row, its runtime switches, its configured terms. Pure data."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+LimitPolicy = Literal["alert", "fallback", "hold", "suppress"]
+"""What a reached limit does: only tell | send the fallback message | wait | end the turn by a named rule."""
+
+
+class InstanceRecord(msgspec.Struct, frozen=True):
+    """The instance as the database knows it, together with its AI configuration."""
+
+    rule: str = ""
+    """Why it may not answer: `unknown_instance`, `inactive_instance`; empty when it may."""
+    system_prompt: str | None = None
+    escalation_enabled: bool = False
+    escalation_threshold: int = 3
+    escalation_keywords: tuple[str, ...] = ()
+    """Empty: the defaults of `actors/escalation.py`."""
+    escalated_message: str = ""
+    fallback_message: str = ""
+    knowledge_files: int = 0
+    knowledge_version: int = 0
+    """Grows with every change of the instance's files."""
+
+
+class Switches(msgspec.Struct, frozen=True):
+    """What can be turned on and off while the daemon runs."""
+
+    parallel: bool = True
+    cache: bool = True
+    knowledge: bool = True
+    batching: bool = False
+    escalation: bool = True
+    takeover: bool = True
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What the configuration says of one instance's turns."""
+
+    escalated_message: str = ""
+    """Where the instance's row has none."""
+    fallback_message: str = ""
+    """Where the instance's row has none; empty: nothing is said."""
+    escalated_repeat_seconds: float = 300.0
+    hand_back_seconds: float = 86400.0
+    notify_numbers: tuple[str, ...] = ()
+    notify_webhook: str = ""
+    alert_webhook: str = ""
+    allowed_origins: tuple[str, ...] = ()
+    """Gateways that a payload or a stored webhook address may name."""
+    turns_per_minute_per_contact: int | None = None
+    turns_per_minute: int | None = None
+    tokens_per_day: int | None = None
+    cost_per_day_micros: int | None = None
+    on_rate: LimitPolicy = "hold"
+    on_budget: LimitPolicy = "fallback"
+    knowledge_threshold: float = 0.3
+    knowledge_max_passages: int = 5
+    knowledge_max_tokens: int = 1500
+    cache_scope: str = ""
+    """A digest of who answers: answers of other providers, models or prompts of theirs are not given again."""
+    cache_exact_seconds: float = 3600.0
+    cache_similar_seconds: float = 86400.0
+    cache_similarity: float = 0.95
+    cache_max_entries: int = 10_000
+    embedding_model: str = ""
+    """Empty: questions are compared by their words alone."""

@@ -1,0 +1,230 @@
+"""The sections of the settings: every value, its type, its bounds and its default.
+
+Laws of this file:
+- A key's name carries its unit (`_seconds`, `_bytes`); a key without one is a plain count or a name.
+- Every default stands here and nowhere else; `config.yaml` explains the same ones (a test compares them).
+- Keys, tokens and addresses that may carry a password are `SecretStr`: no repr and no error shows them.
+- What one value must be is said here; how values must fit together is said in `relations.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from actors.identity import MAX_INSTANCE_CHARS
+from actors.instance import LimitPolicy
+from actors.messages import WindowPolicy
+from daemon.config.sources import Raw
+from daemon.http1 import split_address
+
+EMBEDDED = "embedded"
+
+
+def number(value: object) -> object:
+    """Numbers of the environment and --set come as `Raw`: text keeps the spelling, numbers the value."""
+    return value.parsed if isinstance(value, Raw) else value
+
+
+def section(value: object) -> object:
+    """A section whose keys are all commented out reads as null in YAML: that means its defaults."""
+    return {} if value is None else value
+
+
+def _one_or_two(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Seconds = Annotated[float, BeforeValidator(number), Field(gt=0, strict=True, allow_inf_nan=False)]
+SecondsOrZero = Annotated[float, BeforeValidator(number), Field(ge=0, strict=True, allow_inf_nan=False)]
+Count = Annotated[int, BeforeValidator(number), Field(ge=1, strict=True)]
+CountOrZero = Annotated[int, BeforeValidator(number), Field(ge=0, strict=True)]
+Share = Annotated[float, BeforeValidator(number), Field(ge=0, le=1, strict=True, allow_inf_nan=False)]
+Flag = Annotated[bool, BeforeValidator(number)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_INSTANCE_CHARS)]
+Secret = Annotated[SecretStr, Field(min_length=1)]
+Tokens = Annotated[tuple[Secret, ...], Field(min_length=1, max_length=2)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Redis(Section):
+    url: Secret = SecretStr(EMBEDDED)
+    durability: Literal["always", "everysec"] = "always"
+    trust_unseen_settings: Flag = False
+
+    @property
+    def is_embedded(self) -> bool:
+        return self.url.get_secret_value() == EMBEDDED
+
+
+class Postgres(Section):
+    dsn: Secret = SecretStr(EMBEDDED)
+    pool_size: Count = 20
+
+    @property
+    def is_embedded(self) -> bool:
+        return self.dsn.get_secret_value() == EMBEDDED
+
+
+class Auth(Section):
+    mode: Literal["none", "token"] = "none"
+    token: Annotated[Tokens | None, BeforeValidator(_one_or_two)] = None
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """Every token that opens the door now: one, or two while they are being rotated."""
+        return tuple(token.get_secret_value() for token in self.token or ())
+
+
+class Ingress(Section):
+    listen: str = "127.0.0.1:8080"
+    auth: Annotated[Auth, BeforeValidator(section)] = Auth()
+    max_head_bytes: Count = 16 * 1024
+    head_seconds: Seconds = 5.0
+    max_body_bytes: Count = 1024 * 1024
+    body_seconds: Seconds = 10.0
+    max_connections: Count = 512
+    max_connections_per_address: Count = 64
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of `listen`.
+
+        Raises:
+          ValueError: `listen` is not `host:port`; refused at load, so nobody meets it later.
+        """
+        return split_address(self.listen)
+
+
+class Admin(Section):
+    socket: Path | None = None
+
+
+class Batching(Section):
+    window_seconds: Seconds = 8.0
+    max_messages: Count = 5
+    max_batch_messages: Count = 50
+    max_waiting_messages: Count = 1000
+
+    @property
+    def policy(self) -> WindowPolicy:
+        return WindowPolicy(
+            window_seconds=self.window_seconds,
+            max_messages=self.max_messages,
+            max_batch_messages=self.max_batch_messages,
+            max_waiting_messages=self.max_waiting_messages,
+        )
+
+
+class Turn(Section):
+    max_tries: Count = 3
+    concurrency: Count = 50
+    backoff_seconds: Annotated[tuple[Seconds, ...], Field(min_length=1)] = (1.0, 2.0, 4.0)
+    max_hold_seconds: Seconds = 21_600.0
+    duplicate_seconds: SecondsOrZero = 300.0
+    history_tokens: CountOrZero = 800
+    parallel: Flag = True
+    settings_cache_seconds: SecondsOrZero = 30.0
+
+
+class Escalation(Section):
+    enabled: Flag = True
+    message: str = "A member of our team will reply to you here soon.\nسيرد عليك أحد أعضاء فريقنا هنا قريبًا."
+    repeat_seconds: SecondsOrZero = 300.0
+    hand_back_seconds: Seconds = 86_400.0
+    notify_numbers: tuple[str, ...] = ()
+    notify_webhook: Secret | None = None
+
+
+class Takeover(Section):
+    pause_seconds: SecondsOrZero = 14_400.0
+
+
+class Cache(Section):
+    enabled: Flag = True
+    exact_seconds: SecondsOrZero = 3_600.0
+    similar_seconds: SecondsOrZero = 86_400.0
+    similarity: Share = 0.95
+    max_entries: Count = 10_000
+
+
+class Knowledge(Section):
+    enabled: Flag = True
+    threshold: Share = 0.3
+    max_passages: Count = 5
+    max_tokens: Count = 1_500
+
+
+class Embeddings(Section):
+    base_url: str | None = None
+    api_key: Secret | None = None
+    model: str | None = None
+    batch_size: Count = 64
+    timeout_seconds: Seconds = 10.0
+    cache_seconds: Seconds = 86_400.0
+
+
+class Limits(Section):
+    turns_per_minute_per_contact: Count | None = None
+    turns_per_minute: Count | None = None
+    tokens_per_day: Count | None = None
+    cost_per_day: Seconds | None = None
+    on_rate: LimitPolicy = "hold"
+    on_budget: LimitPolicy = "fallback"
+
+
+class Alerts(Section):
+    webhook: Secret | None = None
+
+
+class Provider(Section):
+    name: Name
+    kind: Literal["rehearsal", "openai", "anthropic", "gemini"]
+    base_url: str | None = None
+    api_key: Secret | None = None
+    model: str | None = None
+    timeout_seconds: Seconds = 30.0
+    system_prompt: str | None = None
+    max_output_tokens: Count = 1_024
+    weight: SecondsOrZero = 1.0
+    price_per_million_input_tokens: SecondsOrZero = 0.0
+    price_per_million_output_tokens: SecondsOrZero = 0.0
+
+
+class ResponderBatching(Section):
+    enabled: Flag = False
+    wait_seconds: Seconds = 0.05
+    max_conversations: Annotated[int, BeforeValidator(number), Field(ge=2, le=10, strict=True)] = 10
+
+
+class ResponderSettings(Section):
+    providers: Annotated[tuple[Provider, ...], Field(min_length=1)] = (
+        Provider(name="rehearsal", kind="rehearsal"),
+    )
+    balance: Literal["ordered", "weighted"] = "ordered"
+    deadline_seconds: Seconds = 60.0
+    max_answer_chars: Count = 12_000
+    breaker_failures: Count = 5
+    breaker_seconds: Seconds = 30.0
+    fallback_message: str | None = None
+    batching: Annotated[ResponderBatching, BeforeValidator(section)] = ResponderBatching()
+
+
+class GatewaySettings(Section):
+    kind: Literal["console", "evolution"] = "console"
+    base_url: str | None = None
+    api_key: Secret | None = None
+    timeout_seconds: Seconds = 30.0
+    on_unresolved: Literal["resend_once", "hold"] = "resend_once"
+    settle_seconds: SecondsOrZero = 5.0
+    allowed_origins: tuple[str, ...] = ()
+
+
+class Log(Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "console", "json"] = "auto"
