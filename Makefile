@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
 	then echo $$python; break; fi; done)
 
-.PHONY: help run test lint types unit prove bench-ingress lock clean
+.PHONY: help run test lint types unit prove bench-ingress bench-lookups bench-cache lock clean
 
 help:  ## Show this help.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -38,6 +38,12 @@ prove: $(VENV)/.installed-test  ## The longer proofs: kills at every step, long 
 
 bench-ingress: $(VENV)/.installed-run  ## Acknowledged webhooks/s and latency beside FastAPI and Fastify servers.
 	$(BIN)/python -m bench.ingress $(ARGS)
+
+bench-lookups: $(VENV)/.installed-run  ## A turn's lookups side by side and one after another, 50 ms added to each query.
+	$(BIN)/python -m bench.lookups $(ARGS)
+
+bench-cache: $(VENV)/.installed-test  ## How soon a kept answer leaves after the freeze, beside one of a responder.
+	$(BIN)/python -m bench.cached_answer $(ARGS)
 
 lock:  ## Pin the dependencies anew (needs uv); name no registry host.
 	uv pip compile -q pyproject.toml --universal --python-version 3.11 --upgrade --extra embedded --extra build \

@@ -1,28 +1,70 @@
 """What a turn asks of the ledger before the responder is called. One lookup, one file, its SQL beside it.
 
-Lookups only read; each is one round trip and raises `LedgerUnavailable` when Postgres cannot answer.
+`spec.py` says what a lookup is. To add one, write its file and name it below.
 """
 
 from __future__ import annotations
 
-from actors.messages import Batch, HistoryEntry
-from actors.ports import Turn
-from daemon.lookups import duplicate, history
+from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib import import_module
+
+from actors.facts import Facts
+from actors.instance import InstanceRecord
+from actors.parallel import Lookup
+from actors.ports import Question
+from daemon.lookups.instance import instance_record
+from daemon.lookups.remembered import Remembered
+from daemon.lookups.spec import LookupSpec, Means
 from daemon.stores.postgres import Postgres
+
+_FILES = (
+    "duplicate",
+    "history",
+    "webhook",
+    "standing",
+    "escalated_reply",
+    "interactions",
+    "usage",
+)
+
+LOOKUPS: tuple[LookupSpec, ...] = tuple(import_module(f"{__name__}.{file}").LOOKUP for file in _FILES)
+"""Those that need nothing but the database and the settings of `Means`; others come to `PostgresLookups` ready made."""
 
 
 class PostgresLookups:
     """Implements `actors.ports.Lookups`."""
 
     def __init__(
-        self, db: Postgres, *, duplicate_window_seconds: float = 300.0, history_tokens: int = 800
+        self,
+        db: Postgres,
+        *,
+        duplicate_window_seconds: float = 300.0,
+        history_tokens: int = 800,
+        settings_cache_seconds: float = 30.0,
+        sources: Sequence[LookupSpec] = (),
     ) -> None:
-        self._db = db
-        self._duplicate_window_seconds = duplicate_window_seconds
-        self._history_tokens = history_tokens
+        self._means = Means(db, duplicate_window_seconds, history_tokens)
+        self._specs = (*LOOKUPS, *sources)
+        self._instances = Remembered(partial(instance_record, db), settings_cache_seconds)
 
-    async def is_duplicate(self, turn: Turn, batch: Batch) -> bool:
-        return await duplicate.is_duplicate(self._db, turn, batch, self._duplicate_window_seconds)
+    async def instance(self, name: str) -> InstanceRecord:
+        return await self._instances.get(name)
 
-    async def history(self, turn: Turn, batch: Batch) -> tuple[HistoryEntry, ...]:
-        return await history.history(self._db, turn, self._history_tokens)
+    def about(self, question: Question) -> Mapping[str, Lookup]:
+        return {
+            spec.name: Lookup(
+                partial(spec.run, self._means, question),
+                default=getattr(_DEFAULTS, spec.name, None),
+                deadline_seconds=spec.deadline_seconds,
+                skip=spec.skip(question),
+            )
+            for spec in self._specs
+        }
+
+    def forget(self) -> None:
+        """Ask for every instance's settings anew."""
+        self._instances.forget()
+
+
+_DEFAULTS = Facts()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from actors.messages import Batch
-from actors.ports import Turn
+from actors.ports import Question
 from daemon.ledger.wire import storable, text_hash
-from daemon.stores.postgres import Postgres
+from daemon.lookups.spec import LookupSpec, Means
 
 REPLAY_PREFIX = "dead-"
 """Message ids of a dead letter that is tried again begin with this: its text must not count as said before."""
@@ -14,17 +13,24 @@ _SQL = """
     SELECT EXISTS (
         SELECT FROM majlis_turns
         WHERE conversation_key = $1 AND text_hash = $2 AND id < $3 AND state IN ('answered', 'done')
-          AND coalesce(finished_at, answered_at) > now() - make_interval(secs => $4)
+          AND coalesce(finished_at, answered_at) > now() - make_interval(secs => least($4::float8, 1e9))
     )
 """
 
 
-async def is_duplicate(db: Postgres, turn: Turn, batch: Batch, window_seconds: float) -> bool:
-    """True when an earlier turn with the same combined text was answered within `window_seconds`.
+async def _run(means: Means, question: Question) -> bool:
+    """True when an earlier turn with the same combined text was answered within the window.
 
     A turn that died, was suppressed or moved gave no answer, so its text may be said again.
     """
-    if any(message.id.startswith(REPLAY_PREFIX) for message in batch.messages):
-        return False
+    batch = question.batch
     key = storable(batch.conversation.key)
-    return bool(await db.value(_SQL, key, text_hash(batch.text), turn.id, float(window_seconds)))
+    window_seconds = float(means.duplicate_window_seconds)
+    return bool(await means.db.value(_SQL, key, text_hash(batch.text), question.turn.id, window_seconds))
+
+
+def _is_replay(question: Question) -> bool:
+    return any(message.id.startswith(REPLAY_PREFIX) for message in question.batch.messages)
+
+
+LOOKUP = LookupSpec("duplicate", _run, skip=_is_replay)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from actors.messages import HistoryEntry
-from actors.ports import Turn
-from daemon.stores.postgres import Postgres
+from actors.ports import Question
+from daemon.lookups.spec import LookupSpec, Means
 
 BYTES_PER_TOKEN = 3
 """A careful guess for every script: three Latin letters, one and a half Arabic ones, one Chinese sign."""
@@ -20,9 +20,10 @@ _BUSINESS = frozenset({"assistant", "ai", "bot", "agent", "human"})
 """`assistant` is what Majlis writes; the others are what software before it may have written."""
 
 
-async def history(db: Postgres, turn: Turn, max_tokens: int) -> tuple[HistoryEntry, ...]:
-    """The newest messages that fit into `max_tokens`, oldest first, those of the turn's own batch excepted."""
-    rows = await db.fetch(_SQL, turn.id, _MAX_MESSAGES, max_tokens * BYTES_PER_TOKEN)
+async def _run(means: Means, question: Question) -> tuple[HistoryEntry, ...]:
+    """The newest messages that fit into the budget, oldest first, those of the turn's own batch excepted."""
+    max_tokens = means.history_tokens
+    rows = await means.db.fetch(_SQL, question.turn.id, _MAX_MESSAGES, max_tokens * BYTES_PER_TOKEN)
     return within(((row["sender_type"] or "", row["content"]) for row in rows), max_tokens)
 
 
@@ -41,3 +42,6 @@ def within(newest_first: Iterable[tuple[str, str]], max_tokens: int) -> tuple[Hi
         if left <= 0:
             break
     return tuple(reversed(kept))
+
+
+LOOKUP = LookupSpec("history", _run)

@@ -16,6 +16,7 @@ class PostgresProxy:
     `round_trips` counts how often the server said that it is ready for the next query. `lose_answers` is how many
     statements, from now on, are carried out and committed while their answer is lost with the connection; `lose_tag` is
     how the server's word for them begins (`UPDATE`), where the driver asks for things of its own in between.
+    `delay_seconds` is how much later everything that a client says arrives, as if the server were far away.
     `say_goodbye` tells every client what a stopping server tells it, and leaves the connection open.
     """
 
@@ -27,6 +28,7 @@ class PostgresProxy:
         self.round_trips = 0
         self.lose_answers = 0
         self.lose_tag = b""
+        self.delay_seconds = 0.0
         self._clients: set[trio.SocketStream] = set()
 
     @property
@@ -64,6 +66,8 @@ class PostgresProxy:
     ) -> None:
         try:
             while data := await client.receive_some():
+                if self.delay_seconds:
+                    await trio.sleep(self.delay_seconds)
                 await server.send_all(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass

@@ -1,4 +1,4 @@
-"""The lookups against Postgres; the budget of history as a pure function."""
+"""Duplicates and history against Postgres; the budget of history as a pure function."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.messages import Answer, HistoryEntry
+from actors.messages import Answer, Batch, HistoryEntry
 from actors.outcome import Sent
 from actors.ports import Turn
 from daemon.lookups import PostgresLookups
 from daemon.lookups.history import BYTES_PER_TOKEN, within
-from tests.support.ledgers import LedgerWorld, batch, open_world
+from tests.support.ledgers import LedgerWorld, batch, look, open_world, reply_of
 
 
 @pytest.fixture
@@ -24,9 +24,13 @@ async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
 
 async def answered(world: LedgerWorld, text: str, number: int) -> Turn:
     turn = await world.ledger.begin(batch(text, number=number), 1)
-    turn = await world.ledger.answer(turn, 1, Answer("", "p"), [])
+    turn = await world.ledger.answer(turn, 1, reply_of(Answer("", "p")))
     await world.ledger.finish(turn, 1)
     return turn
+
+
+async def is_duplicate(lookups: PostgresLookups, turn: Turn, asked: Batch) -> bool:
+    return bool(await look(lookups, turn, asked, "duplicate"))
 
 
 async def test_only_an_answered_text_is_a_duplicate(world: LedgerWorld) -> None:
@@ -37,13 +41,13 @@ async def test_only_an_answered_text_is_a_duplicate(world: LedgerWorld) -> None:
     await world.ledger.suppress(silent, 1, "inactive_instance")
     asked = batch("hello", number=3)
     turn = await world.ledger.begin(asked, 1)
-    assert not await world.lookups.is_duplicate(turn, asked)
+    assert not await is_duplicate(world.lookups, turn, asked)
     await answered(world, "hello", 3)
     again = batch("hello", number=4)
     turn = await world.ledger.begin(again, 1)
-    assert await world.lookups.is_duplicate(turn, again)
+    assert await is_duplicate(world.lookups, turn, again)
     other = batch("hello!", number=5)
-    assert not await world.lookups.is_duplicate(await world.ledger.begin(other, 1), other)
+    assert not await is_duplicate(world.lookups, await world.ledger.begin(other, 1), other)
 
 
 async def test_a_duplicate_grows_old(world: LedgerWorld) -> None:
@@ -53,15 +57,15 @@ async def test_a_duplicate_grows_old(world: LedgerWorld) -> None:
     await world.rows(
         "UPDATE majlis_turns SET finished_at = now() - interval '10 minutes' WHERE state = 'done'"
     )
-    assert not await world.lookups.is_duplicate(turn, again)
+    assert not await is_duplicate(world.lookups, turn, again)
     patient = PostgresLookups(world.db, duplicate_window_seconds=1200)
-    assert await patient.is_duplicate(turn, again)
+    assert await is_duplicate(patient, turn, again)
 
 
 async def test_a_dead_letter_tried_again_is_no_duplicate(world: LedgerWorld) -> None:
     await answered(world, "hello", 1)
     replay = batch("hello", number=2, id_prefix="dead-7-")
-    assert not await world.lookups.is_duplicate(await world.ledger.begin(replay, 1), replay)
+    assert not await is_duplicate(world.lookups, await world.ledger.begin(replay, 1), replay)
 
 
 async def test_a_dead_letter_tried_again_is_told_once(world: LedgerWorld) -> None:
@@ -72,34 +76,34 @@ async def test_a_dead_letter_tried_again_is_told_once(world: LedgerWorld) -> Non
         replay = batch("hello", number=number, id_prefix=prefix)
         turn = await world.ledger.begin(replay, 1)
         assert turn.id != dead.id
-        assert await world.lookups.history(turn, replay) == ()
+        assert await look(world.lookups, turn, replay, "history") == ()
     assert await world.messages() == [("user", "hello")]
 
 
 async def test_history_is_what_was_said_before_in_order(world: LedgerWorld) -> None:
     """I4"""
     first = await world.ledger.begin(batch("hello", "there"), 1)
-    first = await world.ledger.answer(first, 1, Answer("hi", "p"), ["hi", "what is it?"])
+    first = await world.ledger.answer(first, 1, reply_of(Answer("hi", "p"), "hi", "what is it?"))
     for part in (0, 1):
         await world.ledger.claim(first, 1, part, False)
         await world.ledger.settle(first, 1, part, Sent(f"g{part}"))
     await world.ledger.finish(first, 1)
     asked = batch("a question", number=2)
     turn = await world.ledger.begin(asked, 1)
-    assert await world.lookups.history(turn, asked) == (
+    assert await look(world.lookups, turn, asked, "history") == (
         HistoryEntry("user", "hello"),
         HistoryEntry("user", "there"),
         HistoryEntry("assistant", "hi"),
         HistoryEntry("assistant", "what is it?"),
     )
     short = PostgresLookups(world.db, history_tokens=4)
-    assert [entry.text for entry in await short.history(turn, asked)] == ["h", "what is it?"]
+    assert [entry.text for entry in await look(short, turn, asked, "history")] == ["h", "what is it?"]
 
 
 async def test_a_turn_without_a_conversation_has_no_history(world: LedgerWorld) -> None:
     await world.rows("UPDATE whatsapp_instances SET is_active = false")
     turn = await world.ledger.begin(batch("hello"), 1)
-    assert await world.lookups.history(turn, batch("hello")) == ()
+    assert await look(world.lookups, turn, batch("hello"), "history") == ()
 
 
 @given(

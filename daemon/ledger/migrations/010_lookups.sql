@@ -1,0 +1,105 @@
+-- What a turn asks before the responder is called, where rows of the shared tables are concerned: variables are
+-- declared with %TYPE, so that every comparison is made in the column's own type, by its index. The other lookups are
+-- plain statements in `daemon/lookups/`. Each is one call. Of two rows of the same age the one written last counts: the
+-- tables of settings need not have an id.
+
+-- The instance and its AI configuration, each value as the database has it: existing columns may be of other types than
+-- ours, so what the values mean is settled by the reader.
+CREATE OR REPLACE FUNCTION majlis_instance_record(p_instance text) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_rule text;
+    v_instance_id text;
+    v_id whatsapp_instances.id%TYPE;
+    v_config_instance whatsapp_ai_config.whatsapp_instance_id%TYPE;
+BEGIN
+    SELECT r.rule, r.instance_id INTO v_rule, v_instance_id FROM majlis_instance_rule(p_instance) r;
+    v_id := v_instance_id;
+    v_config_instance := v_instance_id;
+    RETURN jsonb_build_object('rule', v_rule)
+        || coalesce((
+            SELECT jsonb_build_object(
+                'escalation_enabled', i.escalation_enabled, 'escalation_threshold', i.escalation_threshold,
+                'escalation_keywords', to_jsonb(i.escalation_keywords), 'escalated_message', i.escalated_message,
+                'fallback_message', i.fallback_message)
+            FROM whatsapp_instances i WHERE i.id = v_id), '{}')
+        || coalesce((
+            SELECT jsonb_build_object('system_prompt', c.system_prompt)
+            FROM whatsapp_ai_config c
+            WHERE c.whatsapp_instance_id = v_config_instance AND coalesce(c.is_active, true)
+            ORDER BY c.created_at DESC NULLS LAST, c.ctid DESC LIMIT 1), '{}')
+        || coalesce((
+            SELECT jsonb_build_object('knowledge_files', k.files, 'knowledge_version', k.version)
+            FROM majlis_knowledge_versions k WHERE k.instance = p_instance), '{}');
+END $$;
+
+-- The address that is stored for the instance's own webhook; the newest one.
+CREATE OR REPLACE FUNCTION majlis_webhook(p_instance text) RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_instance whatsapp_webhook_config.whatsapp_instance_id%TYPE;
+BEGIN
+    v_instance := (SELECT r.instance_id FROM majlis_instance_rule(p_instance) r);
+    RETURN (
+        SELECT w.webhook_url::text FROM whatsapp_webhook_config w
+        WHERE w.whatsapp_instance_id = v_instance AND w.webhook_url::text <> ''
+        ORDER BY w.created_at DESC NULLS LAST, w.ctid DESC LIMIT 1);
+END $$;
+
+-- Who speaks in this conversation. An escalation whose time is unknown is as old as can be. One that is so old that it
+-- ends now has been handed back with that.
+CREATE OR REPLACE FUNCTION majlis_standing(
+    p_instance text, p_contact text, p_conversation_key text, p_hand_back_seconds double precision,
+    p_heed_takeover boolean) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_instance whatsapp_escalated_conversations.whatsapp_instance_id%TYPE;
+    v_taken_over boolean := p_heed_takeover AND majlis_is_taken_over(p_instance, p_contact);
+    v_escalated boolean;
+    v_escalated_at timestamptz;
+    v_expired boolean;
+    v_resolved_at timestamptz;
+    v_left_at timestamptz;
+    v_answered_at timestamptz;
+BEGIN
+    v_instance := (SELECT r.instance_id FROM majlis_instance_rule(p_instance) r);
+    SELECT count(*) FILTER (WHERE e.resolved_at IS NULL) > 0,
+           max(e.escalated_at) FILTER (WHERE e.resolved_at IS NULL), max(e.resolved_at)
+    INTO v_escalated, v_escalated_at, v_resolved_at
+    FROM whatsapp_escalated_conversations e
+    WHERE e.whatsapp_instance_id = v_instance AND e.user_phone = ANY (majlis_spellings(p_contact));
+    v_expired := v_escalated
+        AND coalesce(extract(epoch FROM now() - v_escalated_at) >= p_hand_back_seconds, true);
+
+    SELECT max(coalesce(t.ended_at, t.until)) INTO v_left_at
+    FROM majlis_takeovers t
+    WHERE t.instance = p_instance AND coalesce(t.ended_at, t.until) <= now()
+      AND t.contact IN (SELECT p_contact UNION ALL
+                        SELECT i.lid FROM majlis_identities i WHERE i.instance = p_instance AND i.phone = p_contact);
+
+    SELECT t.answered_at INTO v_answered_at
+    FROM majlis_turns t
+    WHERE t.conversation_key = p_conversation_key AND t.rule = '' AND t.answered_at IS NOT NULL
+    ORDER BY t.answered_at DESC LIMIT 1;
+
+    RETURN jsonb_build_object(
+        'taken_over', v_taken_over, 'escalated', v_escalated, 'escalation_expired', v_expired,
+        'handed_back', NOT v_taken_over AND (v_expired OR NOT v_escalated AND coalesce(
+            greatest(v_resolved_at, v_left_at) > coalesce(v_answered_at, '-infinity'), false)));
+END $$;
+
+-- The newest interactions with this contact, under every spelling of its number, newest first. `metadata` goes out as
+-- text: in an existing table it may be jsonb, json or text, and hold anything.
+CREATE OR REPLACE FUNCTION majlis_interactions(p_instance text, p_contact text, p_limit integer)
+RETURNS TABLE (said text, metadata text) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_instance whatsapp_ai_interactions.whatsapp_instance_id%TYPE;
+BEGIN
+    v_instance := (SELECT r.instance_id FROM majlis_instance_rule(p_instance) r);
+    RETURN QUERY
+        SELECT newest.user_message::text, newest.metadata::text
+        FROM unnest(majlis_spellings(p_contact)) AS spelling
+        CROSS JOIN LATERAL (
+            SELECT x.user_message, x.metadata, x.created_at FROM whatsapp_ai_interactions x
+            WHERE x.whatsapp_instance_id = v_instance AND x.user_phone = spelling AND x.created_at IS NOT NULL
+            ORDER BY x.created_at DESC LIMIT p_limit) AS newest
+        ORDER BY newest.created_at DESC LIMIT p_limit;
+END $$;

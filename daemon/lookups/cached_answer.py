@@ -1,0 +1,77 @@
+"""Was this very question, or one that means the same, answered a while ago?
+
+Only for the first question of a conversation (`majlis_cache_find` looks), for there alone nothing personal went before.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from actors.answer_cache import CACHE, CachedAnswer, fits, key, meaning
+from actors.ports import CacheEntry, Question
+from daemon.knowledge.embeddings import Embeddings, EmbeddingsUnavailable, Vector
+from daemon.ledger.wire import storable
+from daemon.lookups.spec import LookupSpec, Means
+
+_SQL = "SELECT majlis_cache_find($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+
+
+def lookup(embeddings: Embeddings | None) -> LookupSpec:
+    """`embeddings`: None when no server for them is configured."""
+    return LookupSpec("cached_answer", partial(_run, embeddings), _skip)
+
+
+def _skip(question: Question) -> bool:
+    return key(question) is None
+
+
+async def _run(embeddings: Embeddings | None, means: Means, question: Question) -> CachedAnswer | None:
+    """One round trip, or a second one when a vector had to be asked for."""
+    entry = key(question)
+    if entry is None:
+        return None
+    found = await _find(embeddings, means, question, entry, None)
+    if found["wants_vector"] and embeddings is not None:
+        with suppress(EmbeddingsUnavailable):
+            vector = await embeddings.vector(meaning(question.batch))
+            found = await _find(embeddings, means, question, entry, vector)
+    kept = (row for row in found["answers"] if fits(entry.question, row["question"], row["answer"]["text"]))
+    return next((_answer(row) for row in kept), None)
+
+
+async def _find(
+    embeddings: Embeddings | None, means: Means, question: Question, entry: CacheEntry, vector: Vector | None
+) -> Any:
+    terms = question.terms
+    found = await means.db.value(
+        _SQL,
+        question.turn.id,
+        means.history_tokens > 0,
+        storable(question.batch.conversation.instance),
+        entry.scope,
+        entry.question_hash,
+        storable(entry.numbers),
+        terms.cache_exact_seconds,
+        terms.cache_similar_seconds,
+        terms.cache_similarity,
+        storable(embeddings.model) if embeddings else "",
+        entry.text_hash,
+        vector,
+        embeddings.cache_seconds if embeddings else 0.0,
+    )
+    return msgspec.json.decode(found)
+
+
+def _answer(row: dict[str, Any]) -> CachedAnswer:
+    answer = row["answer"]
+    return CachedAnswer(
+        text=answer["text"],
+        provider=CACHE,
+        model=answer["model"],
+        confidence=answer["confidence"],
+        entry=row["entry"],
+    )

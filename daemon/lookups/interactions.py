@@ -1,0 +1,43 @@
+"""What did the customer ask last, and how good were the answers? The rules of escalation look at it."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from actors.escalation import Interaction
+from actors.ports import Question
+from daemon.ledger.wire import storable
+from daemon.lookups.spec import LookupSpec, Means, escalation_is_off
+
+_NEWEST = 5
+
+_SQL = "SELECT said, metadata FROM majlis_interactions($1, $2, $3)"
+
+
+async def _run(means: Means, question: Question) -> tuple[Interaction, ...]:
+    instance, contact = question.batch.conversation
+    rows = await means.db.fetch(_SQL, storable(instance), storable(contact), _NEWEST)
+    return tuple(Interaction(row["said"] or "", quality(row["metadata"])) for row in rows)
+
+
+def quality(metadata: str | None) -> float | None:
+    """Pure and total: `response_quality` of whatever was stored; None when there is none, or it is no number."""
+    try:
+        found = msgspec.json.decode(metadata or "null")
+        if isinstance(found, str):  # JSON kept as a string, in a jsonb column
+            found = msgspec.json.decode(found)
+    except (msgspec.DecodeError, UnicodeError):
+        return None
+    value = found.get("response_quality") if isinstance(found, dict) else None
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+LOOKUP = LookupSpec("interactions", _run, skip=escalation_is_off)

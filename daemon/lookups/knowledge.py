@@ -1,0 +1,88 @@
+"""What do the instance's files say to this question?
+
+Words and meaning are both looked at (`majlis_knowledge_search` says how they make one relevance). The vector of a
+question is kept for a day; where it is not, it is asked for, briefly, and words alone decide when it does not come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from actors.answer_cache import meaning, text_hash
+from actors.messages import Passage
+from actors.ports import Question
+from daemon.knowledge.embeddings import Embeddings, EmbeddingsUnavailable, Vector
+from daemon.knowledge.search_words import telling
+from daemon.ledger.wire import storable
+from daemon.lookups.history import BYTES_PER_TOKEN
+from daemon.lookups.spec import LookupSpec, Means
+from daemon.stores.postgres import Postgres
+
+MAX_WORDS = 32
+"""Of a question that are looked for."""
+
+_SQL = "SELECT majlis_knowledge_search($1, $2, $3, $4, $5, $6, $7, $8)"
+
+
+def lookup(embeddings: Embeddings | None) -> LookupSpec:
+    """`embeddings`: None when no server for them is configured."""
+    return LookupSpec("knowledge", partial(_run, embeddings), _skip)
+
+
+def _skip(question: Question) -> bool:
+    return not (question.switches.knowledge and question.record.knowledge_files)
+
+
+async def _run(embeddings: Embeddings | None, means: Means, question: Question) -> tuple[Passage, ...]:
+    """At most two round trips one after another."""
+    asked = meaning(question.batch)
+    found = await _search(means.db, embeddings, question, asked, None)
+    if found["wants_vector"] and embeddings is not None and asked:
+        with suppress(EmbeddingsUnavailable):
+            vector = await embeddings.vector(asked)
+            found = await _search(means.db, embeddings, question, asked, vector)
+    passages = (_passage(row) for row in found["passages"])
+    return within(passages, question.terms.knowledge_max_tokens)
+
+
+async def _search(
+    db: Postgres, embeddings: Embeddings | None, question: Question, asked: str, vector: Vector | None
+) -> Any:
+    terms = question.terms
+    found = await db.value(
+        _SQL,
+        storable(question.batch.conversation.instance),
+        telling(question.batch.text)[:MAX_WORDS],
+        terms.knowledge_threshold,
+        terms.knowledge_max_passages,
+        storable(embeddings.model) if embeddings else "",
+        text_hash(asked),
+        vector,
+        embeddings.cache_seconds if embeddings else 0.0,
+    )
+    return msgspec.json.decode(found)
+
+
+def _passage(row: dict[str, Any]) -> Passage:
+    text = f"{row['heading']}\n{row['text']}" if row["heading"] else row["text"]
+    return Passage(row["source"], text, row["relevance"])
+
+
+def within(passages: Iterable[Passage], max_tokens: int) -> tuple[Passage, ...]:
+    """Pure. The best ones, whole, that fit together; the best of all is cut where it alone does not."""
+    left = max_tokens * BYTES_PER_TOKEN
+    kept: list[Passage] = []
+    for passage in passages:
+        size = len(passage.text.encode())
+        if size <= left:
+            kept.append(passage)
+            left -= size
+        elif not kept:
+            cut = passage.text.encode()[:left].decode(errors="ignore")
+            return (msgspec.structs.replace(passage, text=cut),)
+    return tuple(kept)

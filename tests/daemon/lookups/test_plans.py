@@ -1,0 +1,226 @@
+"""With a million messages and a hundred thousand conversations, every lookup and every step finds its rows by index.
+
+The database is one that the business' own software filled before Majlis came, with bigint ids, and a smaller one with
+uuid ids. Two witnesses: EXPLAIN of each statement, and, for what runs inside functions, Postgres' own count of the
+scans that really happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+import trio_asyncio
+
+from actors.instance import InstanceRecord, Switches, Terms
+from actors.messages import Answer, Batch
+from actors.outcome import Sent
+from actors.ports import Notice, Question, Reply, Turn
+from daemon.ledger import PostgresLedger
+from daemon.lookups import LOOKUPS, PostgresLookups, cached_answer, knowledge
+from daemon.stores.postgres import Postgres, Row
+from tests.support.big_ledger import FIRST, IdType, Size, fill
+from tests.support.ledgers import PARTITIONS, batch, open_postgres, until
+from tests.support.near_embeddings import NearEmbeddings
+from tests.support.stores import new_postgres_database
+
+SMALL = Size(messages=50_000, conversations=10_000, instances=100)
+BIG_ROWS = 5_000
+"""A table with fewer is as quickly read whole, and Postgres may well do so."""
+OBSERVED = "majlis observed"
+RECORD = InstanceRecord(escalation_enabled=True, knowledge_files=1)
+TERMS = Terms(allowed_origins=("https://gateway.example",), turns_per_minute=1)
+LINKED = "777@lid"
+
+
+@pytest.fixture(scope="module", params=["bigint", "uuid"])
+def filled_dsn(request: pytest.FixtureRequest, postgres_dsn: str) -> Iterator[str]:
+    id_type: IdType = request.param
+    with new_postgres_database(postgres_dsn) as dsn:
+
+        async def make() -> None:
+            async with trio_asyncio.open_loop(), open_postgres(dsn) as db:
+                await fill(db, Size() if id_type == "bigint" else SMALL, id_type)
+
+        trio.run(make)
+        yield dsn
+
+
+class Scans(msgspec.Struct, frozen=True):
+    """How tables were read."""
+
+    whole: frozenset[str]
+    """Big tables that were read from end to end."""
+    indexes: frozenset[str]
+
+
+class Observed(Postgres):
+    """Explains every statement before it runs it."""
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__(dsn, max_connections=2, command_seconds=60, application_name=OBSERVED)
+        self.plans: list[Any] = []
+
+    async def fetch(self, sql: str, *args: object, repeatable: bool = True) -> list[Row]:
+        [row] = await super().fetch(f"EXPLAIN (FORMAT JSON) {sql}", *args)
+        self.plans += msgspec.json.decode(row["QUERY PLAN"])
+        return await super().fetch(sql, *args, repeatable=repeatable)
+
+
+class Watcher:
+    """Runs one piece of work and says how it read the tables."""
+
+    def __init__(self, db: Postgres, dsn: str, big: frozenset[str]) -> None:
+        self.db = db
+        self._dsn = dsn
+        self._big = big
+
+    async def scans(self, work: Callable[[Postgres], Awaitable[object]]) -> Scans:
+        """The counts are told when the connections that made them are gone."""
+        await self.db.value("SELECT pg_stat_reset()")
+        observed = Observed(self._dsn)
+        await observed.open()
+        await work(observed)
+        await observed.close()
+        gone = f"SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = '{OBSERVED}'"
+        await until(self.db, gone)
+        tables = await self.db.fetch("SELECT relname FROM pg_stat_user_tables WHERE seq_scan > 0")
+        indexes = await self.db.fetch("SELECT indexrelname FROM pg_stat_user_indexes WHERE idx_scan > 0")
+        planned = [node for plan in observed.plans for node in _nodes(plan["Plan"])]
+        explained = {node["Relation Name"] for node in planned if node["Node Type"] == "Seq Scan"}
+        whole = self._big & ({row["relname"] for row in tables} | explained)
+        return Scans(frozenset(whole), frozenset(row["indexrelname"] for row in indexes))
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from _nodes(part)
+
+
+@asynccontextmanager
+async def watching(dsn: str) -> AsyncIterator[Watcher]:
+    async with trio_asyncio.open_loop(), open_postgres(dsn) as db:
+        rows = await db.fetch(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples >= $1", float(BIG_ROWS)
+        )
+        yield Watcher(db, dsn, frozenset(row["relname"] for row in rows))
+
+
+async def test_the_data_are_as_many_as_said(filled_dsn: str) -> None:
+    """And the watcher sees it when a table is read whole."""
+    async with watching(filled_dsn) as watcher:
+        counts = await watcher.db.fetch(
+            "SELECT (SELECT count(*) FROM whatsapp_messages) AS messages, count(*) AS conversations,"
+            " pg_typeof(max(id::text)) IS NOT NULL AS any, format_type(max(a.atttypid), NULL) AS id_type"
+            " FROM whatsapp_conversations c, pg_attribute a"
+            " WHERE a.attrelid = 'whatsapp_messages'::regclass AND a.attname = 'conversation_id'"
+        )
+        size = Size() if counts[0]["id_type"] == "bigint" else SMALL
+        assert (counts[0]["messages"], counts[0]["conversations"]) == (size.messages, size.conversations)
+        seen = await watcher.scans(lambda db: db.fetch("SELECT FROM whatsapp_messages WHERE content = 'x'"))
+        assert seen.whole == {"whatsapp_messages"}
+
+
+LOOKED_UP_BY = {
+    "duplicate": {"majlis_turns_text_idx"},
+    "history": {"majlis_messages_history_idx", "majlis_turns_pkey"},
+    "webhook": set[str](),
+    "standing": {"majlis_escalated_contact_idx", "majlis_takeovers_pkey", "majlis_turns_contact_idx"},
+    "escalated_reply": {"majlis_turns_contact_idx"},
+    "interactions": {"majlis_ai_interactions_contact_idx"},
+    "usage": {"majlis_turns_contact_idx", "majlis_turns_recent_idx", "majlis_usage_pkey"},
+    "knowledge": {"majlis_knowledge_chunks_instance_idx"},
+    "cached_answer": {"majlis_answer_cache_instance_scope_question_hash_key"},
+}
+"""`webhook` reads a table of as many rows as there are instances: whether by index is Postgres' to say."""
+
+
+async def test_every_lookup_uses_its_index(filled_dsn: str) -> None:
+    async with watching(filled_dsn) as watcher:
+        asked = batch("What does article 7 cost?", conversation=FIRST, number=5000)
+        turn = await PostgresLedger(watcher.db, PARTITIONS).begin(asked, 1)
+        question = Question(turn, asked, RECORD, Switches(), TERMS)
+        found: dict[str, object] = {}
+        sources = (knowledge.lookup(NearEmbeddings()), cached_answer.lookup(NearEmbeddings()))
+        for spec in (*LOOKUPS, *sources):
+
+            async def look(db: Postgres, name: str = spec.name) -> None:
+                # The cache is looked at only where no history is told.
+                tokens = 0 if name == "cached_answer" else 800
+                lookups = PostgresLookups(db, history_tokens=tokens, sources=sources)
+                lookup = lookups.about(question)[name]
+                assert not lookup.skip
+                found[name] = await lookup.call()
+
+            seen = await watcher.scans(look)
+            assert seen.whole == frozenset(), spec.name
+            assert seen.indexes >= LOOKED_UP_BY[spec.name], (spec.name, sorted(seen.indexes))
+        assert found["history"]
+        assert found["interactions"]
+        assert found["knowledge"]
+        assert found["webhook"] == f"https://gateway.example/{FIRST.instance}"
+
+
+async def test_the_settings_of_an_instance_are_found_by_index(filled_dsn: str) -> None:
+    async with watching(filled_dsn) as watcher:
+        found: list[InstanceRecord] = []
+
+        async def ask(db: Postgres) -> None:
+            found.append(await PostgresLookups(db).instance(FIRST.instance))
+
+        seen = await watcher.scans(ask)
+        assert seen.whole == frozenset()
+        assert found[0].system_prompt == f"You serve the customers of {FIRST.instance}"
+        assert found[0].escalation_keywords == ("manager", "refund")
+
+
+async def test_every_step_of_a_turn_uses_its_index(filled_dsn: str) -> None:
+    async with watching(filled_dsn) as watcher:
+        for name, step in _steps().items():
+            seen = await watcher.scans(step)
+            assert seen.whole == frozenset(), name
+
+
+def _steps() -> dict[str, Callable[[Postgres], Awaitable[object]]]:
+    """A turn that is answered, one that is suppressed, one that dies, one cut short, and what goes with them."""
+    turns: dict[int, Turn] = {}
+    reply = Reply(
+        Answer("one", "rehearsal"),
+        ("one", "two"),
+        escalation="asks_for_human",
+        notices=(Notice("whatsapp", FIRST.instance, "5511", "come", once="a"),),
+    )
+
+    def ledger(db: Postgres) -> PostgresLedger:
+        return PostgresLedger(db, PARTITIONS)
+
+    def asked(number: int) -> Batch:
+        return batch("hello", "there", conversation=FIRST, number=number, lid=LINKED)
+
+    def begin(number: int) -> Callable[[Postgres], Awaitable[object]]:
+        async def step(db: Postgres) -> None:
+            turns[number] = await ledger(db).begin(asked(number), 1)
+
+        return step
+
+    return {
+        "begin": begin(2001),
+        "begin again": begin(2001),
+        "answer": lambda db: ledger(db).answer(turns[2001], 1, reply),
+        "claim": lambda db: ledger(db).claim(turns[2001], 1, 0, False),
+        "settle": lambda db: ledger(db).settle(turns[2001], 1, 0, Sent("G-2001")),
+        "gateway ids": lambda db: ledger(db).gateway_ids(turns[2001]),
+        "drop the rest": lambda db: ledger(db).drop_rest(turns[2001], 1, "taken_over"),
+        "finish": lambda db: ledger(db).finish(turns[2001], 1),
+        "begin the second": begin(2002),
+        "suppress": lambda db: ledger(db).suppress(turns[2002], 1, "duplicate"),
+        "begin the third": begin(2003),
+        "bury": lambda db: ledger(db).bury(turns[2003], 1, "garbage", ""),
+        "link": lambda db: ledger(db).link(FIRST.instance, "778@lid", FIRST.contact),
+        "hand back": lambda db: db.value("SELECT majlis_hand_back($1, $2, 'operator', true)", *FIRST),
+    }

@@ -1,0 +1,160 @@
+"""At most four database round trips, one after another, before the responder is called."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import trio
+
+from actors.instance import Switches, Terms
+from actors.messages import Answer, Passage, Prompt, WindowPolicy
+from actors.outbox import Outbox, OutboxPolicy
+from actors.ports import Question
+from actors.turn import TurnRunner, TurnServices
+from daemon.ledger import PostgresLedger
+from daemon.lookups import LOOKUPS, PostgresLookups, cached_answer, knowledge
+from daemon.lookups.spec import LookupSpec, Means
+from tests.support.ledgers import PARTITIONS, LedgerWorld, batch, open_world
+from tests.support.memory import FixedOwnership, MemoryFeed, MemoryGateway, MemoryMirror, clock_ms
+from tests.support.near_embeddings import MODEL, VECTOR, NearEmbeddings
+from tests.support.round_trips import RoundTrips
+
+MOST = 4
+LIMITS = Terms(
+    allowed_origins=("https://gateway.example",),
+    turns_per_minute=100,
+    tokens_per_day=10**9,
+    hand_back_seconds=3600,
+)
+
+
+@pytest.fixture
+async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(fresh_postgres_dsn) as world:
+        await world.rows("UPDATE whatsapp_instances SET escalation_enabled = true")
+        yield world
+
+
+class Tenant:
+    """One instance whose every lookup has something to do, and turns that tell their round trips."""
+
+    def __init__(self, db: RoundTrips, *sources: LookupSpec, parallel: bool = True) -> None:
+        self._db = db
+        self._switches = Switches(parallel=parallel)
+        self.before_the_responder: list[int] = []
+        self.prompts: list[Prompt] = []
+        self.lookups = PostgresLookups(db, sources=sources)
+        ledger = PostgresLedger(db, PARTITIONS)
+        mirror, feed = MemoryMirror(), MemoryFeed()
+        self.turns = TurnRunner(
+            TurnServices(
+                append=mirror.append,
+                ledger=ledger,
+                lookups=self.lookups,
+                responder=self,
+                outbox=Outbox(
+                    ledger,
+                    MemoryGateway(),
+                    FixedOwnership(),
+                    feed,
+                    clock_ms,
+                    lambda _instance: OutboxPolicy(),
+                ),
+                identities=self,
+                policies=self,
+                switches=self,
+                feed=feed,
+                wall_ms=clock_ms,
+                nudge=lambda: None,
+            )
+        )
+
+    async def turn(self, number: int) -> list[int]:
+        """How many statements there were in each round before the responder was called."""
+        self._db.rounds.clear()
+        await self.turns.run(batch(f"question {number}", number=number), 1)
+        return self.before_the_responder
+
+    async def answer(self, prompt: Prompt) -> Answer:
+        await trio.lowlevel.checkpoint()
+        self.before_the_responder = list(self._db.rounds)
+        self.prompts.append(prompt)
+        return Answer("an answer", "rehearsal")
+
+    def phone_of(self, instance: str, lid: str) -> str | None:
+        return None
+
+    def window(self, instance: str) -> WindowPolicy:
+        return WindowPolicy()
+
+    def terms(self, instance: str) -> Terms:
+        return LIMITS
+
+    def of(self, instance: str) -> Switches:
+        return self._switches
+
+
+@pytest.fixture
+async def db(world: LedgerWorld, fresh_postgres_dsn: str) -> AsyncIterator[RoundTrips]:
+    db = RoundTrips(fresh_postgres_dsn)
+    await db.open()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(db.conduct)
+        yield db
+        nursery.cancel_scope.cancel()
+    await db.close()
+
+
+async def test_few_round_trips_before_the_responder(world: LedgerWorld, db: RoundTrips) -> None:
+    """With a cold memory of settings, and with a warm one."""
+    tenant = Tenant(db)
+    cold = await tenant.turn(1)
+    warm = await tenant.turn(2)
+    assert cold == [2, len(LOOKUPS)]
+    assert warm == [1, len(LOOKUPS)]
+    assert max(len(cold), len(warm)) <= MOST
+
+
+KNOWLEDGE = f"""
+    WITH file AS (
+        INSERT INTO majlis_knowledge_files (instance, name, sha256, bytes, chunks, model, state)
+        VALUES ('demo', 'prices.md', '', 1, 1, '{MODEL}', 'ready') RETURNING id)
+    INSERT INTO majlis_knowledge_chunks (file_id, instance, ordinal, text, search, model, embedding)
+        SELECT id, 'demo', 0, 'Dates cost 10', array_to_tsvector(ARRAY['question']), '{MODEL}', '{VECTOR}' FROM file
+"""
+
+
+async def test_few_also_on_the_longest_way(world: LedgerWorld, db: RoundTrips) -> None:
+    """Nothing remembered, a question whose vector must be asked for, and an escalation that ends with it."""
+    await world.rows("SELECT majlis_enable_vectors()")
+    await world.rows(KNOWLEDGE)
+    await world.rows("SELECT majlis_knowledge_changed('demo')")
+    await world.rows(
+        "INSERT INTO whatsapp_escalated_conversations (whatsapp_instance_id, user_phone, escalated_at)"
+        " SELECT id, '5511900000001', now() - interval '1 day' FROM whatsapp_instances"
+    )
+    tenant = Tenant(db, knowledge.lookup(NearEmbeddings()), cached_answer.lookup(NearEmbeddings()))
+    rounds = await tenant.turn(1)
+    assert rounds == [2, len(LOOKUPS) + 2, 2]
+    assert len(rounds) <= MOST
+    assert tenant.prompts[0].handed_back
+    assert [passage.text for passage in tenant.prompts[0].knowledge] == ["Dates cost 10"]
+
+
+async def test_one_after_another_each_is_a_round_trip(world: LedgerWorld, db: RoundTrips) -> None:
+    """`turn.parallel: false`; it also shows that the rounds are counted as they are."""
+    tenant = Tenant(db, parallel=False)
+    assert await tenant.turn(1) == [1] * (2 + len(LOOKUPS))
+
+
+async def test_one_more_lookup_reaches_the_responder(world: LedgerWorld, db: RoundTrips) -> None:
+    """And makes no further round trip in a row."""
+
+    async def opening_hours(means: Means, _question: Question) -> tuple[Passage, ...]:
+        day = await means.db.value("SELECT 'Friday'")
+        return (Passage("hours", f"closed on {day}", 1.0),)
+
+    tenant = Tenant(db, LookupSpec("opening_hours", opening_hours))
+    assert await tenant.turn(1) == [2, len(LOOKUPS) + 1]
+    assert [passage.text for passage in tenant.prompts[0].knowledge] == ["closed on Friday"]

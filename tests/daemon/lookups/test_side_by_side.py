@@ -1,0 +1,154 @@
+"""The lookups of a turn together, against a real Postgres: cut at any point, one after another, and one more."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Mapping
+from importlib import import_module
+from itertools import pairwise
+from pkgutil import iter_modules
+from typing import Any
+
+import pytest
+import trio
+
+import daemon.lookups as lookups_package
+from actors.facts import Facts, facts
+from actors.instance import InstanceRecord, Switches, Terms
+from actors.messages import HistoryEntry, Passage
+from actors.parallel import Lookup, Run, Stage, safe_with_defaults, staged
+from actors.ports import Question
+from daemon.lookups import LOOKUPS, PostgresLookups
+from daemon.lookups.spec import LookupSpec, Means
+from tests.support.ledgers import DEMO, LedgerWorld, batch, open_world, until
+
+CUTS = 200
+RECORD = InstanceRecord(escalation_enabled=True)
+TERMS = Terms(allowed_origins=("https://gateway.example",), turns_per_minute=1)
+EVERYTHING = {"duplicate", "history", "webhook", "standing", "escalated_reply", "interactions", "usage"}
+
+
+@pytest.fixture
+async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(fresh_postgres_dsn, max_connections=5) as world:
+        yield world
+
+
+def stages(world: LedgerWorld, number: int) -> tuple[Stage, ...]:
+    """What a turn asks before its responder."""
+    asked = batch("hello", number=number)
+    lookups = PostgresLookups(world.db)  # remembers nothing yet
+
+    def opening(_found: Mapping[str, Any]) -> Mapping[str, Lookup]:
+        return {
+            "settings": Lookup(lambda: lookups.instance(DEMO.instance)),
+            "conversation": Lookup(lambda: world.ledger.begin(asked, world.epoch)),
+        }
+
+    def about(found: Mapping[str, Any]) -> Mapping[str, Lookup]:
+        return lookups.about(Question(found["conversation"], asked, RECORD, Switches(), TERMS))
+
+    return Stage("opening", opening, needed=True), Stage("lookups", about)
+
+
+class Cut(trio.abc.Instrument):
+    """Cancels a scope before the `at`-th step of any task, the driver's loop included."""
+
+    def __init__(self, scope: trio.CancelScope, at: int) -> None:
+        self._scope = scope
+        self.steps = 0
+        self._at = at
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.steps += 1
+        if self.steps == self._at:
+            self._scope.cancel()
+
+
+async def cut_run(world: LedgerWorld, number: int, at: int) -> tuple[bool, int]:
+    """Whether the run was cut short, and how many steps it was given."""
+    logs: list[Run] = []
+    with trio.CancelScope() as scope:
+        cut = Cut(scope, at)
+        trio.lowlevel.add_instrument(cut)
+        try:
+            run = await staged(stages(world, number), logs.append)
+            assert not run.failures
+        finally:
+            trio.lowlevel.remove_instrument(cut)
+    assert len(logs) == 1
+    return scope.cancelled_caught, cut.steps
+
+
+async def test_cut_anywhere_every_connection_comes_back(world: LedgerWorld) -> None:
+    """I8: many runs, each cut at a random step of any task; then the pool is whole and a run finds everything."""
+    chance = random.Random(8)
+    _, steps = await cut_run(world, 1, at=-1)
+    living = trio.lowlevel.current_statistics().tasks_living
+    short = 0
+    for number in range(2, CUTS + 2):
+        was_cut, _ = await cut_run(world, number, at=chance.randint(1, steps))
+        short += was_cut
+        assert trio.lowlevel.current_statistics().tasks_living == living
+    assert short > CUTS / 2
+    busy = "FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle'"
+    await until(world.db, f"SELECT count(*) = 1 {busy}")  # the one that asks
+    statistics = world.db.statistics()
+    assert statistics.idle == statistics.size
+    run = await staged(stages(world, CUTS + 2), lambda _: None)
+    assert {span.outcome for span in run.spans} == {"ok"}
+
+
+async def test_one_after_another_finds_the_same(world: LedgerWorld) -> None:
+    """The emergency switch `turn.parallel: false`."""
+    first = await staged(stages(world, 1), lambda _: None)
+    side_by_side = await staged(stages(world, 2), lambda _: None)
+    in_a_row = await staged(stages(world, 2), lambda _: None, parallel=False)
+    found = facts({k: v for k, v in side_by_side.values.items() if k != "usage"})
+    assert found == facts({k: v for k, v in in_a_row.values.items() if k != "usage"})
+    assert found.history == (HistoryEntry("user", "hello"),)
+    assert {span.name for span in first.spans} == EVERYTHING | {"settings", "conversation"}
+    ends = [(span.started_ms, span.started_ms + span.took_ms) for span in in_a_row.spans]
+    assert all(end <= start for (_, end), (start, _) in pairwise(ends))
+
+
+def test_no_file_is_left_out_of_the_list() -> None:
+    modules = [
+        import_module(f"daemon.lookups.{found.name}") for found in iter_modules(lookups_package.__path__)
+    ]
+    written = [module.LOOKUP for module in modules if hasattr(module, "LOOKUP")]
+    assert sorted(spec.name for spec in written) == sorted(spec.name for spec in LOOKUPS)
+
+
+async def test_one_more_lookup_is_one_more_line(world: LedgerWorld) -> None:
+    """Passages of a lookup that nothing else knows join the knowledge, of which the prompt is made."""
+
+    async def opening_hours(means: Means, question: Question) -> tuple[Passage, ...]:
+        day = await means.db.value("SELECT 'Friday'")
+        return (Passage("hours", f"{question.batch.conversation.instance} is closed on {day}", 1.0),)
+
+    lookups = PostgresLookups(world.db, sources=[LookupSpec("opening_hours", opening_hours)])
+    asked = batch("hello")
+    turn = await world.ledger.begin(asked, 1)
+    question = Question(turn, asked, InstanceRecord(), Switches(), Terms())
+    run = await safe_with_defaults(lookups.about(question), lambda _: None)
+    assert facts(run.values).knowledge == (Passage("hours", "demo is closed on Friday", 1.0),)
+
+
+async def test_a_lookup_that_fails_leaves_its_default(world: LedgerWorld) -> None:
+    async def broken(means: Means, _question: Question) -> object:
+        return await means.db.value("SELECT 1 / 0")
+
+    sources = [LookupSpec(name, broken) for name in ("knowledge", "cached_answer", "unheard_of")]
+    lookups = PostgresLookups(world.db, sources=sources)
+    asked = batch("hello")
+    question = Question(await world.ledger.begin(asked, 1), asked, InstanceRecord(), Switches(), Terms())
+    run = await safe_with_defaults(lookups.about(question), lambda _: None)
+    assert {span.name for span in run.failures} == {"knowledge", "cached_answer", "unheard_of"}
+    assert facts(run.values) == Facts()
+
+
+def test_what_nobody_knows_is_dropped_unless_it_is_knowledge() -> None:
+    one, two = Passage("a", "x", 0.5), Passage("b", "y", 0.4)
+    found = facts({"duplicate": True, "knowledge": (one,), "more": (two, "no passage"), "settings": object()})
+    assert found == Facts(duplicate=True, knowledge=(one, two))
