@@ -9,10 +9,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from actors.errors import MajlisError
-from daemon.admin.views import Check, DoctorReport
+from daemon.admin.views import Check, CheckState, DoctorReport
 from daemon.config import GatewaySettings, Provider, Settings
 from daemon.http_answer import dig
 from daemon.http_client import HttpClient, HttpFailed
+from daemon.responders.kinds import dialect
 
 CALL_SECONDS = 10.0
 MAX_BODY_BYTES = 1024 * 1024
@@ -91,28 +92,39 @@ def _connection(name: str, status: int, state: object) -> Check:
 
 
 async def _provider(http: HttpClient, provider: Provider) -> Check:
-    name = f"responder {provider.name}"
     if provider.kind == "rehearsal":
+        name = f"responder {provider.name}"
         return Check(name=name, state="ok", detail="rehearsal: repeats what it heard")
-    assert provider.base_url is not None
-    headers = {}
-    if provider.api_key is not None:
-        headers["Authorization"] = f"Bearer {provider.api_key.get_secret_value()}"
+    spoken = dialect(provider)
     try:
-        answer = await http.get(
-            f"{provider.base_url.rstrip('/')}/models", headers, CALL_SECONDS, MAX_BODY_BYTES
-        )
+        answer = await http.get(spoken.probe_url, spoken.headers, CALL_SECONDS, MAX_BODY_BYTES)
     except HttpFailed as failure:
         advice = "Check its base_url, and that the server can be reached from here."
-        return Check(name=name, state="problem", detail=f"openai: {failure}", advice=advice)
-    if answer.status in (401, 403):
-        return Check(
-            name=name, state="problem", detail="openai: the key is refused", advice="Set its api_key."
-        )
-    if answer.status == 404:
-        advice = "See that base_url is the part before /chat/completions; if it is, this server just lists no models."
-        return Check(name=name, state="warning", detail="openai: there is no /models", advice=advice)
-    if answer.status >= 500:
+        return _finding(provider, "problem", str(failure), advice)
+    return _probed(provider, answer.status, spoken.verdict(answer.status, answer.json()))
+
+
+def _probed(provider: Provider, status: int, verdict: str | None) -> Check:
+    if verdict == "bad_key" or status in (401, 402, 403):
+        advice = "Set its api_key, and see that its account is in order."
+        return _finding(provider, "problem", "the key is refused", advice)
+    if status == 404:
+        return _not_found(provider)
+    if status != 200:
         advice = "Wait, or add another provider to fall back on."
-        return Check(name=name, state="warning", detail=f"openai: status {answer.status}", advice=advice)
-    return Check(name=name, state="ok", detail=f"openai: reachable, model {provider.model}")
+        return _finding(provider, "warning", f"status {status}", advice)
+    return _finding(provider, "ok", f"reachable, model {provider.model}")
+
+
+def _not_found(provider: Provider) -> Check:
+    if provider.kind == "openai":  # many servers that speak it list no models
+        advice = "See that base_url is the part before /chat/completions; if it is, this server just lists no models."
+        return _finding(provider, "warning", "there is no /models", advice)
+    advice = "Correct its model, or its base_url: it ends with the API's version."
+    return _finding(provider, "problem", f"there is no model {provider.model}", advice)
+
+
+def _finding(provider: Provider, state: CheckState, detail: str, advice: str = "") -> Check:
+    return Check(
+        name=f"responder {provider.name}", state=state, detail=f"{provider.kind}: {detail}", advice=advice
+    )

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
-from typing import TypeVar
 
-from actors.ports import Gateway, Responder
+from actors.breaker import BreakerPolicy
+from actors.ports import Feed, Gateway, Responder, SwitchBoard
 from daemon.config import GatewaySettings, Provider, ResponderSettings, Settings
 from daemon.gateways.console import ConsoleGateway
 from daemon.gateways.evolution import EvolutionGateway
 from daemon.gateways.router import BoundedGateway, RoutedGateway
 from daemon.http_client import HttpClient
-from daemon.responders.openai import DEFAULT_SYSTEM_PROMPT, OpenAiResponder
+from daemon.knowledge.embeddings import Embeddings
+from daemon.responders.batching import BatchingResponder
+from daemon.responders.circuit import Circuit
+from daemon.responders.http_provider import HttpProvider, ProviderTerms
+from daemon.responders.kinds import dialect
 from daemon.responders.rehearsal import RehearsalResponder
-from daemon.responders.router import FallbackResponder, RoutedResponder
-
-Peer = TypeVar("Peer")
-PeerSettings = TypeVar("PeerSettings", GatewaySettings, ResponderSettings)
+from daemon.responders.router import ProviderRouter, RoutedResponder, Seat
 
 
 def gateways(settings: Settings, http: HttpClient) -> Gateway:
@@ -26,22 +28,65 @@ def gateways(settings: Settings, http: HttpClient) -> Gateway:
     def make(gateway: GatewaySettings) -> Gateway:
         return _gateway(gateway, http)
 
-    return RoutedGateway(make(settings.gateway), _differing(own, settings.gateway, make))
+    by_instance = {name: make(gateway) for name, gateway in own.items() if gateway != settings.gateway}
+    return RoutedGateway(make(settings.gateway), by_instance)
 
 
-def responders(settings: Settings, http: HttpClient) -> Responder:
+def responders(
+    settings: Settings,
+    http: HttpClient,
+    switches: SwitchBoard,
+    feed: Feed,
+    draw: Callable[[], float] = random.random,
+) -> RoutedResponder:
+    """`http` should keep connections; `draw` gives uniform random numbers in [0, 1)."""
     own = {name: settings.for_instance(name).responder for name in settings.instances}
+    circuits: dict[tuple[Provider, BreakerPolicy], Circuit] = {}
 
-    def make(responder: ResponderSettings) -> Responder:
-        return FallbackResponder([_provider(provider, http) for provider in responder.providers])
+    def seat(provider: Provider, responder: ResponderSettings, instance: str) -> Seat:
+        policy = _breaker(responder)
+        new = Circuit(provider.name, policy, feed, instance=instance)
+        circuit = circuits.setdefault((provider, policy), new)
+        return Seat(_provider(provider, http, responder.max_answer_chars), circuit, provider.weight)
 
-    return RoutedResponder(make(settings.responder), _differing(own, settings.responder, make))
+    def make(responder: ResponderSettings, instance: str = "") -> Responder:
+        router = ProviderRouter(
+            [seat(provider, responder, instance) for provider in responder.providers],
+            weighted=responder.balance == "weighted",
+            deadline_seconds=responder.deadline_seconds,
+            draw=draw,
+        )
+        together = responder.batching
+        return BatchingResponder(
+            router,
+            switches,
+            feed,
+            wait_seconds=together.wait_seconds,
+            max_conversations=together.max_conversations,
+        )
+
+    default = make(settings.responder)
+    by_instance = {
+        name: make(responder, name) for name, responder in own.items() if responder != settings.responder
+    }
+    return RoutedResponder(default, by_instance, circuits.values())
 
 
-def _differing(
-    own: dict[str, PeerSettings], default: PeerSettings, make: Callable[[PeerSettings], Peer]
-) -> dict[str, Peer]:
-    return {name: make(settings) for name, settings in own.items() if settings != default}
+def embeddings(settings: Settings, http: HttpClient, feed: Feed) -> Embeddings | None:
+    """None: no model is configured, and words alone are compared."""
+    wanted = settings.embeddings
+    if wanted.base_url is None or wanted.model is None:
+        return None
+    return Embeddings(
+        http,
+        feed,
+        base_url=wanted.base_url,
+        api_key=wanted.api_key.get_secret_value() if wanted.api_key else "",
+        model=wanted.model,
+        batch_size=wanted.batch_size,
+        timeout_seconds=wanted.timeout_seconds,
+        cache_seconds=wanted.cache_seconds,
+    )
 
 
 def _gateway(gateway: GatewaySettings, http: HttpClient) -> Gateway:
@@ -53,20 +98,27 @@ def _gateway(gateway: GatewaySettings, http: HttpClient) -> Gateway:
         base_url=gateway.base_url,
         api_key=gateway.api_key.get_secret_value(),
         timeout_seconds=gateway.timeout_seconds,
+        allowed_origins=gateway.allowed_origins,
     )
     return BoundedGateway(evolution)
 
 
-def _provider(provider: Provider, http: HttpClient) -> Responder:
+def _provider(
+    provider: Provider, http: HttpClient, max_answer_chars: int
+) -> HttpProvider | RehearsalResponder:
     if provider.kind == "rehearsal":
         return RehearsalResponder(provider.name)
-    assert provider.base_url is not None and provider.model is not None  # seen to when the settings were read
-    return OpenAiResponder(
-        http,
-        name=provider.name,
-        base_url=provider.base_url,
-        api_key=provider.api_key.get_secret_value() if provider.api_key else "",
-        model=provider.model,
+    terms = ProviderTerms(
         timeout_seconds=provider.timeout_seconds,
-        system_prompt=DEFAULT_SYSTEM_PROMPT if provider.system_prompt is None else provider.system_prompt,
+        system_prompt=provider.system_prompt,
+        max_answer_chars=max_answer_chars,
+        price_per_million_input_tokens=provider.price_per_million_input_tokens,
+        price_per_million_output_tokens=provider.price_per_million_output_tokens,
     )
+    return HttpProvider(http, provider.name, dialect(provider), terms)
+
+
+def _breaker(responder: ResponderSettings) -> BreakerPolicy:
+    seconds = responder.breaker_seconds
+    longest = max(seconds, BreakerPolicy().max_open_seconds)
+    return BreakerPolicy(responder.breaker_failures, seconds, longest)

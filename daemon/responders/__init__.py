@@ -1,1 +1,1 @@
-"""The AI side: each module is one kind of responder, all behind `actors.ports.Responder`."""
+"""The AI side: who is asked, how each kind of provider is spoken to, and what is done when one fails."""

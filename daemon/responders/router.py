@@ -1,50 +1,147 @@
-"""Which responder answers for which instance, and in which order several are tried."""
+"""Which responder answers for which instance, and in which order several providers are tried."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
-from actors.errors import ResponderHeld, TurnFailed
+import trio
+
+from actors.balance import order
+from actors.errors import ResponderHeld, TurnFailed, TurnRefused
 from actors.messages import Answer, Prompt
 from actors.ports import Responder
+from daemon.responders.circuit import Circuit, ProviderView
+from daemon.responders.provider import Provider, Together
+
+T = TypeVar("T")
+Ask = Callable[[Provider], Awaitable[T]]
 
 
 class RoutedResponder:
     """The instance's own responder when it has one, else the default."""
 
-    def __init__(self, default: Responder, by_instance: Mapping[str, Responder]) -> None:
+    def __init__(
+        self, default: Responder, by_instance: Mapping[str, Responder], circuits: Iterable[Circuit] = ()
+    ) -> None:
         self._default = default
         self._by_instance = dict(by_instance)
+        self._circuits = tuple(circuits)
 
     async def answer(self, prompt: Prompt) -> Answer:
         return await self._by_instance.get(prompt.instance, self._default).answer(prompt)
 
+    def views(self) -> tuple[ProviderView, ...]:
+        """Every provider that is used for some instance, as it is now."""
+        return tuple(circuit.view for circuit in self._circuits)
 
-class FallbackResponder:
-    """Several responders in order: the first that answers wins.
+
+class Seat(NamedTuple):
+    """One provider as one responder uses it."""
+
+    provider: Provider
+    circuit: Circuit
+    weight: float = 1.0
+
+
+class ProviderRouter:
+    """Several providers: the first that answers wins. Each is asked once at most; trying again is the turn's.
 
     Only `TurnFailed` moves on to the next one. `TurnRefused` is a verdict on the prompt, not on the provider:
-    asking elsewhere would only shop for a laxer one. When all fail, the last failure is raised, with the
-    longest `Retry-After` any of them asked for: a try before that would be refused by at least one of them.
-    A key that every responder refuses is no fault of the turn: the turns are held until the key is mended.
+    asking elsewhere would only shop for a laxer one. A provider whose circuit is open is passed over. When nobody
+    answers, the last failure is raised, with the time until the first of them may be asked again.
+
+    When nobody could even be asked, the turn is held and no try is burnt: a moment of trouble, or the time that a busy
+    provider named, must not use up the tries of those who come meanwhile. But when every provider is down for longer,
+    it is `providers_open`, a failed try like others: a turn must end, and its customer hear something. A turn is held,
+    too, while every provider refuses its key.
+
+    Args:
+      weighted: the order is drawn anew for each call, by weight; else it is the order of `seats`.
+      deadline_seconds: for one call, over all providers.
+      draw: gives uniform random numbers in [0, 1).
     """
 
-    def __init__(self, responders: Sequence[Responder]) -> None:
-        if not responders:
-            raise ValueError("at least one responder is needed")
-        self._responders = tuple(responders)
+    def __init__(
+        self, seats: Sequence[Seat], *, weighted: bool, deadline_seconds: float, draw: Callable[[], float]
+    ) -> None:
+        if not seats:
+            raise ValueError("at least one provider is needed")
+        self._seats = tuple(seats)
+        self._weights = tuple(seat.weight for seat in seats)
+        self._weighted = weighted
+        self._deadline_seconds = deadline_seconds
+        self._draw = draw
 
     async def answer(self, prompt: Prompt) -> Answer:
-        failures: list[TurnFailed] = []
-        for responder in self._responders:
+        """Raises: TurnFailed, TurnRefused, ResponderHeld."""
+        return await self._first(lambda provider: provider.answer(prompt))
+
+    async def answer_together(self, prompts: Mapping[str, Prompt]) -> Together:
+        """Raises: TurnFailed, TurnRefused, ResponderHeld."""
+        return await self._first(lambda provider: provider.answer_together(prompts))
+
+    async def _first(self, ask: Ask[T]) -> T:
+        deadline = trio.current_time() + self._deadline_seconds
+        failures: dict[Seat, TurnFailed] = {}
+        for seat in self._ordered():
+            if failures and trio.current_time() >= deadline:
+                break
+            if not seat.circuit.admit():
+                continue
             try:
-                return await responder.answer(prompt)
+                return await _ask(seat, ask, deadline, first=not failures)
             except TurnFailed as failure:
-                failures.append(failure)
-        if all(failure.reason == "bad_key" for failure in failures):
-            raise ResponderHeld("responder_refuses_key")
-        waits = [
-            failure.retry_after_seconds for failure in failures if failure.retry_after_seconds is not None
-        ]
-        last = failures[-1]
-        raise TurnFailed(last.reason, last.detail, max(waits, default=None))
+                failures[seat] = failure
+        raise self._failure(failures)
+
+    def _ordered(self) -> Iterable[Seat]:
+        if not self._weighted:
+            return self._seats
+        return (self._seats[index] for index in order(self._weights, self._draw))
+
+    def _failure(self, failures: Mapping[Seat, TurnFailed]) -> TurnFailed | ResponderHeld:
+        """What it means that nobody answered; `failures` in the order of asking."""
+        wait_seconds = min(_wait_seconds(seat, failures.get(seat)) for seat in self._seats) or None
+        reasons = {
+            failures[seat].reason if seat in failures else seat.circuit.last_reason for seat in self._seats
+        }
+        if reasons == {"bad_key"}:
+            return ResponderHeld("responder_refuses_key")
+        if not failures:
+            return self._nobody_asked(wait_seconds)
+        last = list(failures.values())[-1]
+        return TurnFailed(last.reason, last.detail, wait_seconds)
+
+    def _nobody_asked(self, wait_seconds: float | None) -> TurnFailed | ResponderHeld:
+        if all(seat.circuit.is_down for seat in self._seats):
+            names = ", ".join(seat.circuit.name for seat in self._seats)
+            return TurnFailed("providers_open", names, wait_seconds)
+        # While a trial is out, its circuit expects the worst; its end comes sooner.
+        trying = any(seat.circuit.condition == "half_open" for seat in self._seats)
+        return ResponderHeld("providers_busy", None if trying else wait_seconds)
+
+
+async def _ask(seat: Seat, ask: Ask[T], deadline: float, first: bool) -> T:
+    """One call, cut at `deadline`, and its circuit told how it went."""
+    with trio.move_on_at(deadline):
+        try:
+            answer = await ask(seat.provider)
+        except TurnFailed as failure:
+            seat.circuit.failed(failure)
+            raise
+        except TurnRefused:
+            seat.circuit.succeeded()
+            raise
+        seat.circuit.succeeded()
+        return answer
+    late = TurnFailed("timed_out", f"{seat.provider.name} was late")
+    if first:  # a later one had only what the others left of the time: its lateness proves nothing
+        seat.circuit.failed(late)
+    raise late
+
+
+def _wait_seconds(seat: Seat, failure: TurnFailed | None) -> float:
+    """How long until `seat` may be asked again; what the provider itself named is kept to the letter."""
+    named = failure.retry_after_seconds if failure is not None else None
+    return max(named or 0.0, seat.circuit.wait_seconds)

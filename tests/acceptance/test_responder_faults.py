@@ -7,8 +7,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.acceptance.harness import DaemonUnderTest, Said, daemon_under_test, evolution, openai
+from tests.acceptance.harness import DaemonUnderTest, Said, Tree, daemon_under_test, evolution, openai
+from tests.support import anthropic_server, gemini_server
+from tests.support.anthropic_server import FakeAnthropic
 from tests.support.gateway_server import FakeEvolution
+from tests.support.gemini_server import FakeGemini
+from tests.support.model_server import FakeModel
 from tests.support.openai_server import FakeOpenAI
 
 TIMEOUT_SECONDS = 1.0
@@ -41,6 +45,7 @@ def daemon(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnderTes
     rehearsal = {"providers": [{"name": "other", "kind": "rehearsal"}]}
     settings = {
         "turn": {"max_tries": 3, "backoff_seconds": [0.2, 0.4]},
+        "responder": {"breaker_failures": 1000},  # here a single provider fails again and again
         "instances": {"demo": {}, "calm": {"responder": rehearsal}},
     }
     with daemon_under_test(
@@ -177,6 +182,37 @@ def test_a_policy_refusal_is_a_dead_letter_at_once(
     daemon.burst(Said("demo", phone, "proper", "POLICY-2"))
     daemon.wait_for(lambda: answered(gateway, phone, "proper"), "the next burst is answered")
     assert len(gateway.texts(phone)) == 1
+
+
+def test_three_providers_of_which_the_third_answers(gateway: FakeEvolution, model: FakeOpenAI) -> None:
+    """I2: the first answers 500, the second refuses its key: every contact is answered once, by the third, no try is
+    burnt, and the two that fail are soon left alone."""
+    phones = [f"55117400{number:05d}" for number in range(8)]
+    with FakeAnthropic().running() as second, FakeGemini().running() as third:
+        providers = [
+            _provider("first", "openai", model, "test"),
+            {**_provider("second", "anthropic", second, anthropic_server.MODEL), "api_key": "wrong"},
+            _provider("third", "gemini", third, gemini_server.MODEL),
+        ]
+        settings = {"responder": {"providers": providers, "breaker_failures": 3, "breaker_seconds": 120}}
+        model.order("status", 1000, status=500)
+        asked = len(model.questions)
+        with daemon_under_test(evolution(gateway), settings) as daemon:
+            for phone in phones:  # one after another: calls that are under way as a circuit opens still end
+                daemon.burst(Said("demo", phone, f"three {phone}", f"THREE-{phone}"))
+                daemon.wait_for(lambda phone=phone: gateway.texts(phone), "it is answered")  # type: ignore[misc]
+            daemon.wait_settled()
+            opened = [event["provider"] for event in daemon.events("provider.opened")]
+            failed = {event["provider"]: event["reason"] for event in daemon.events("provider.failed")}
+            assert not daemon.events("turn.failed") and open_letters(daemon) == 0
+    assert [len(answered(gateway, phone, f"three {phone}")) for phone in phones] == [1] * len(phones)
+    assert (opened, failed) == (["first", "second"], {"first": "overloaded", "second": "bad_key"})
+    assert (len(model.questions) - asked, third.answered) == (3, len(phones))
+
+
+def _provider(name: str, kind: str, server: FakeModel, model: str) -> Tree:
+    at = {"base_url": server.base_url, "api_key": server.api_key, "timeout_seconds": TIMEOUT_SECONDS}
+    return {"name": name, "kind": kind, "model": model, **at}
 
 
 def _failed(daemon: DaemonUnderTest, reason: str) -> bool:

@@ -2,44 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 import trio
 
+from actors.breaker import BreakerPolicy
 from actors.messages import HistoryEntry, Prompt
 from actors.ports import Responder
 from daemon.http_client import HttpClient
-from daemon.responders.openai import OpenAiResponder
+from daemon.responders.batching import BatchingResponder
+from daemon.responders.circuit import Circuit
+from daemon.responders.provider import Provider
 from daemon.responders.rehearsal import RehearsalResponder
-from daemon.responders.router import FallbackResponder, RoutedResponder
+from daemon.responders.router import ProviderRouter, RoutedResponder, Seat
+from tests.support.models import SERVERS, provider_at
 from tests.support.openai_server import FakeOpenAI
+from tests.support.providers import Board, Told
 
 MANY = 20
 
 
-@pytest.fixture(params=["rehearsal", "openai", "routed", "fallback"])
+def router(providers: Sequence[Provider], *, weighted: bool = False) -> ProviderRouter:
+    seats = [Seat(each, Circuit(each.name, BreakerPolicy(), Told())) for each in providers]
+    return ProviderRouter(seats, weighted=weighted, deadline_seconds=30, draw=random.random)
+
+
+@pytest.fixture(params=["rehearsal", *SERVERS, "routed", "fallback", "weighted", "batching"])
 async def responder(request: pytest.FixtureRequest) -> AsyncIterator[Responder]:
-    if request.param == "rehearsal":
-        yield RehearsalResponder()
-        return
-    with FakeOpenAI().running() as server:
-        async with HttpClient(keepalive_seconds=5) as http:
-            openai = OpenAiResponder(
-                http,
-                name="main",
-                base_url=server.base_url,
-                api_key=server.api_key,
-                model="m",
-                timeout_seconds=10,
-            )
-            if request.param == "openai":
-                yield openai
-            elif request.param == "routed":
-                yield RoutedResponder(RehearsalResponder(), {"demo": openai})
-            else:
-                server.order("status", times=1000, status=503)
-                yield FallbackResponder([openai, RehearsalResponder()])
+    match request.param:
+        case "rehearsal":
+            yield RehearsalResponder()
+        case "batching":
+            alone = router([RehearsalResponder()])
+            yield BatchingResponder(alone, Board(), Told(), wait_seconds=0.05, max_conversations=10)
+        case kind:
+            with SERVERS.get(kind, FakeOpenAI)().running() as server:
+                async with HttpClient(keepalive_seconds=5) as http:
+                    asked = provider_at(server, http)
+                    if kind == "routed":
+                        yield RoutedResponder(RehearsalResponder(), {"demo": asked})
+                    elif kind == "fallback":
+                        server.order("status", times=1000, status=503)
+                        yield router([asked, RehearsalResponder()])
+                    elif kind == "weighted":
+                        yield router([asked, RehearsalResponder()], weighted=True)
+                    else:
+                        yield asked
 
 
 @pytest.mark.parametrize(
@@ -54,7 +64,7 @@ async def test_every_message_is_heard_in_order(responder: Responder, messages: t
 async def test_an_answer_names_who_gave_it_and_counts_no_less_than_nothing(responder: Responder) -> None:
     answer = await responder.answer(Prompt("demo", ("hello",), (HistoryEntry("user", "earlier"),)))
     assert answer.provider
-    assert min(answer.input_tokens, answer.output_tokens) >= 0
+    assert min(answer.input_tokens, answer.output_tokens, answer.cost_micros) >= 0
 
 
 async def test_many_conversations_are_answered_at_once_each_with_its_own_words(responder: Responder) -> None:

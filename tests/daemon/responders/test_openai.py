@@ -1,21 +1,26 @@
-"""The chat-completions responder against a server that behaves, and misbehaves, like one."""
+"""What chat completions have of their own."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import json
+from collections.abc import Iterator
 
 import pytest
-import trio
+from hypothesis import given
+from hypothesis import strategies as st
 
+from actors.batched import SCHEMA
 from actors.errors import TurnFailed, TurnRefused
-from actors.messages import HistoryEntry, Prompt
+from actors.messages import HistoryEntry
+from actors.prompt import Told
 from daemon.http_client import HttpClient
-from daemon.responders.openai import DEFAULT_SYSTEM_PROMPT, OpenAiResponder
-from tests.support.openai_server import FakeOpenAI, Fault
+from daemon.responders.http_provider import Dialect, Endpoint, count
+from daemon.responders.kinds import KINDS
+from daemon.responders.openai import OpenAi
+from tests.support.models import prompt, provider_at
+from tests.support.openai_server import FakeOpenAI
 
-TIMEOUT_SECONDS = 5.0
-SHORT_SECONDS = 0.5
-PROMPT = Prompt("demo", ("hello", "are you open?"))
+TOLD = Told("Be brief.", (HistoryEntry("user", "hello"),))
 
 
 @pytest.fixture
@@ -24,156 +29,123 @@ def server() -> Iterator[FakeOpenAI]:
         yield fake
 
 
-@pytest.fixture
-async def http() -> AsyncIterator[HttpClient]:
-    async with HttpClient(keepalive_seconds=5) as client:
-        yield client
+@pytest.mark.parametrize(
+    ("base_url", "bound"),
+    [
+        (None, "max_completion_tokens"),
+        ("https://eu.api.openai.com/v1", "max_completion_tokens"),
+        ("https://shop.openai.azure.com/openai/v1", "max_completion_tokens"),
+        ("http://localhost:11434/v1", "max_tokens"),
+        ("https://openai.com.example/v1", "max_tokens"),
+    ],
+)
+def test_the_bound_has_the_name_that_the_server_knows(base_url: str | None, bound: str) -> None:
+    body = OpenAi(Endpoint("m", base_url=base_url, max_output_tokens=50)).body(TOLD)
+    assert body[bound] == 50
+    assert set(body) == {"model", "messages", bound}
 
 
-def responder_at(
-    server: FakeOpenAI,
-    http: HttpClient,
-    *,
-    seconds: float = TIMEOUT_SECONDS,
-    api_key: str = "model-key",
-    system_prompt: str = DEFAULT_SYSTEM_PROMPT,
-) -> OpenAiResponder:
-    return OpenAiResponder(
-        http,
-        name="main",
-        base_url=f"{server.base_url}/",
-        api_key=api_key,
-        model="test-model",
-        timeout_seconds=seconds,
-        system_prompt=system_prompt,
+def test_a_schema_is_asked_for_strictly() -> None:
+    body = OpenAi(Endpoint("m")).body(Told("", TOLD.turns, 3, SCHEMA))
+    schema = {"name": "answers", "strict": True, "schema": SCHEMA}
+    assert body["response_format"] == {"type": "json_schema", "json_schema": schema}
+
+
+def test_without_a_key_no_header_is_sent() -> None:
+    assert OpenAi(Endpoint("m")).headers == {}
+    assert OpenAi(Endpoint("m", "k")).headers == {"authorization": "Bearer k"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"type": "insufficient_quota", "code": "insufficient_quota"},
+        {"type": "insufficient_quota", "code": None},
+        {"type": "billing_not_active", "code": "billing_not_active"},
+    ],
+)
+async def test_an_account_without_money_is_not_waited_for(
+    server: FakeOpenAI, http: HttpClient, error: dict[str, object]
+) -> None:
+    server.order(
+        "status", status=429, body={"error": {"message": "You exceeded your current quota", **error}}
     )
+    with pytest.raises(TurnFailed) as failure:
+        await provider_at(server, http).answer(prompt("hello"))
+    assert failure.value.reason == "bad_key"
 
 
-async def test_the_whole_batch_is_asked_as_one_question(server: FakeOpenAI, http: HttpClient) -> None:
-    """I4: history, then the batch, in order."""
-    history = (HistoryEntry("user", "hi"), HistoryEntry("assistant", "Hello!"))
-    await responder_at(server, http).answer(Prompt("demo", PROMPT.messages, history))
-    (question,) = server.questions
-    assert question.model == "test-model"
-    assert question.roles == ("system", "user", "assistant", "user")
-    assert question.texts == (DEFAULT_SYSTEM_PROMPT, "hi", "Hello!", "hello\nare you open?")
-
-
-async def test_without_a_system_prompt_none_is_sent(server: FakeOpenAI, http: HttpClient) -> None:
-    await responder_at(server, http, system_prompt="").answer(PROMPT)
-    assert server.questions[0].roles == ("user",)
-
-
-async def test_the_answer_and_what_it_cost(server: FakeOpenAI, http: HttpClient) -> None:
-    answer = await responder_at(server, http).answer(PROMPT)
-    assert answer.text == "Answer 1: hello\nare you open?"
-    assert (answer.provider, answer.model) == ("main", "test-model")
-    assert (answer.input_tokens, answer.output_tokens) == (11, 7)
-
-
-@pytest.mark.parametrize(
-    ("status", "reason"),
-    [
-        (401, "bad_key"),
-        (403, "bad_key"),
-        (408, "timed_out"),
-        (429, "rate_limited"),
-        (500, "overloaded"),
-        (502, "overloaded"),
-        (503, "overloaded"),
-        (504, "timed_out"),
-        (529, "overloaded"),
-        (302, "unexpected_status"),
-        (418, "unexpected_status"),
-    ],
-)
-async def test_statuses_that_another_try_may_mend(
-    server: FakeOpenAI, http: HttpClient, status: int, reason: str
+@pytest.mark.parametrize("code", ["content_filter", "invalid_prompt"])
+async def test_a_flagged_question_is_refused_by_policy(
+    server: FakeOpenAI, http: HttpClient, code: str
 ) -> None:
-    server.order("status", status=status, retry_after="7")
-    with pytest.raises(TurnFailed) as failure:
-        await responder_at(server, http).answer(PROMPT)
-    assert (failure.value.reason, failure.value.retry_after_seconds) == (reason, 7.0)
-
-
-@pytest.mark.parametrize("status", [400, 404, 413, 422])
-async def test_statuses_that_no_try_can_mend(server: FakeOpenAI, http: HttpClient, status: int) -> None:
-    server.order("status", status=status)
+    server.order("status", status=400, body={"error": {"type": "invalid_request_error", "code": code}})
     with pytest.raises(TurnRefused) as refusal:
-        await responder_at(server, http).answer(PROMPT)
-    assert refusal.value.reason == "bad_request"
-
-
-async def test_without_retry_after_none_is_invented(server: FakeOpenAI, http: HttpClient) -> None:
-    server.order("status", status=429)
-    with pytest.raises(TurnFailed) as failure:
-        await responder_at(server, http).answer(PROMPT)
-    assert failure.value.retry_after_seconds is None
-
-
-@pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
-        ("garbage", "garbage"),
-        ("wrong_types", "garbage"),
-        ("empty", "garbage"),
-        ("no_body", "garbage"),
-        ("controls", "garbage"),
-        ("huge", "too_large"),
-        ("gzip_bomb", "too_large"),
-        ("reset", "unreachable"),
-        ("truncated", "unreachable"),
-    ],
-)
-async def test_answers_that_are_none(server: FakeOpenAI, http: HttpClient, fault: Fault, reason: str) -> None:
-    """I8: bounded; I14: a bad answer fails a try, never the daemon."""
-    server.order(fault)
-    with pytest.raises(TurnFailed) as failure:
-        await responder_at(server, http).answer(PROMPT)
-    assert failure.value.reason == reason
-
-
-@pytest.mark.parametrize(("fault", "fault_seconds"), [("hang", 0.0), ("drip", 0.05), ("slow", 60.0)])
-async def test_the_deadline_ends_silence_and_drips(
-    server: FakeOpenAI, http: HttpClient, fault: Fault, fault_seconds: float
-) -> None:
-    """I8."""
-    server.order(fault, seconds=fault_seconds)
-    with trio.fail_after(TIMEOUT_SECONDS), pytest.raises(TurnFailed) as failure:
-        await responder_at(server, http, seconds=SHORT_SECONDS).answer(PROMPT)
-    assert failure.value.reason == "timed_out"
-
-
-async def test_the_content_filter_is_a_refusal(server: FakeOpenAI, http: HttpClient) -> None:
-    server.order("filtered")
-    with pytest.raises(TurnRefused) as refusal:
-        await responder_at(server, http).answer(PROMPT)
+        await provider_at(server, http).answer(prompt("hello"))
     assert refusal.value.reason == "refused_by_policy"
 
 
-async def test_control_characters_are_dropped_from_an_answer(server: FakeOpenAI, http: HttpClient) -> None:
-    """I14: what the ledger could not store never comes near it."""
-    server.text_for = lambda asked: "We are\x00 open\ud800.\r\nWelcome! "
-    assert (await responder_at(server, http).answer(PROMPT)).text == "We are open.\nWelcome!"
+def test_a_spoken_refusal_is_a_refusal() -> None:
+    message = {"content": None, "refusal": "I cannot help with that."}
+    assert OpenAi(Endpoint("m")).read({"choices": [{"message": message}]}) is None
 
 
-async def test_a_server_that_is_down_is_unreachable_and_then_answers(
-    server: FakeOpenAI, http: HttpClient
-) -> None:
-    """I10: also over a kept connection that died meanwhile."""
-    responder = responder_at(server, http)
-    await responder.answer(PROMPT)
-    await trio.to_thread.run_sync(server.down)
-    with pytest.raises(TurnFailed) as failure:
-        await responder.answer(PROMPT)
-    assert failure.value.reason == "unreachable"
-    await trio.to_thread.run_sync(server.up)
-    assert (await responder.answer(PROMPT)).text.startswith("Answer 2")
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("Yes.", "Yes."),
+        ([{"type": "text", "text": "Ye"}, {"type": "text", "text": "s."}], "Yes."),
+        ([{"type": "image"}, "loose", {"text": "Yes."}], "Yes."),
+        (None, ""),
+        (7, ""),
+    ],
+)
+def test_content_as_text_and_as_parts(content: object, text: str) -> None:
+    completion = OpenAi(Endpoint("m")).read({"choices": [{"message": {"content": content}}]})
+    assert completion is not None and completion.text == text
 
 
-async def test_failures_show_neither_key_nor_text(server: FakeOpenAI, http: HttpClient) -> None:
-    """I11."""
-    with pytest.raises(TurnFailed) as failure:
-        await responder_at(server, http, api_key="k-secret").answer(Prompt("demo", ("text-secret",)))
-    assert failure.value.reason == "bad_key"
-    assert "secret" not in f"{failure.value!r} {failure.value}"
+@pytest.mark.parametrize(
+    ("told", "tokens"),
+    [(3, 3), (0, 0), ("3", 0), (None, 0), (True, 0), (2**40, 0), (-1, 0), (1.5, 0), ([], 0)],
+)
+def test_token_counts_are_read_with_distrust(told: object, tokens: int) -> None:
+    assert count(told) == tokens
+
+
+NAMES = st.sampled_from(
+    [
+        *(
+            "choices",
+            "message",
+            "content",
+            "text",
+            "usage",
+            "model",
+            "refusal",
+            "finish_reason",
+            "error",
+            "code",
+        ),
+        *("candidates", "parts", "finishReason", "promptFeedback", "usageMetadata", "details", "retryDelay"),
+        *("stop_reason", "type", "status", "thought"),
+    ]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+@given(payload=JSON, status=st.integers(100, 599))
+def test_any_json_is_read_or_judged(kind: str, payload: object, status: int) -> None:
+    """I14: of every dialect."""
+    dialect: Dialect = KINDS[kind](Endpoint("m", "k"))
+    completion = dialect.read(payload)
+    assert completion is None or isinstance(completion.text, str)
+    dialect.verdict(status, payload)
+    wish = dialect.retry_after_seconds(payload)
+    assert wish is None or wish >= 0
+    json.dumps([dialect.url, dialect.probe_url])

@@ -1,80 +1,254 @@
-"""Which responder answers, and the order in which several are tried."""
+"""Which responder answers, the order in which providers are tried, and what it means when none answers."""
 
 from __future__ import annotations
 
-import pytest
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from random import Random
 
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from actors.breaker import BreakerPolicy
 from actors.errors import ResponderHeld, TurnFailed, TurnRefused
-from actors.messages import Answer, Prompt
+from actors.messages import Prompt
 from actors.ports import Responder
-from daemon.responders.router import FallbackResponder, RoutedResponder
+from daemon.responders.circuit import Circuit
+from daemon.responders.router import ProviderRouter, RoutedResponder, Seat
+from tests.support.providers import Scripted, Told
 
 PROMPT = Prompt("demo", ("hello",))
+POLICY = BreakerPolicy(failures=3, open_seconds=30)
 
 
-class Scripted:
-    """Answers under its name, or fails as told; counts how often it was asked."""
-
-    def __init__(self, name: str, error: Exception | None = None) -> None:
-        self.name = name
-        self.error = error
-        self.asked = 0
-
-    async def answer(self, prompt: Prompt) -> Answer:
-        self.asked += 1
-        if self.error is not None:
-            raise self.error
-        return Answer(prompt.text, self.name)
+@pytest.fixture
+def feed() -> Told:
+    return Told()
 
 
-async def test_an_instances_own_responder_answers_else_the_default() -> None:
-    router: Responder = RoutedResponder(Scripted("default"), {"demo": Scripted("own")})
-    assert (await router.answer(PROMPT)).provider == "own"
-    assert (await router.answer(Prompt("other", ("hello",)))).provider == "default"
+def router(
+    providers: Sequence[Scripted],
+    feed: Told | None = None,
+    *,
+    weights: Sequence[float] | None = None,
+    seconds: float = 60.0,
+    draw: Random | None = None,
+) -> ProviderRouter:
+    feed = feed or Told()
+    heavy = weights or [1.0] * len(providers)
+    seats = [
+        Seat(each, Circuit(each.name, POLICY, feed), w) for each, w in zip(providers, heavy, strict=True)
+    ]
+    draws = draw or Random(1)
+    return ProviderRouter(seats, weighted=weights is not None, deadline_seconds=seconds, draw=draws.random)
 
 
-async def test_the_first_that_answers_wins() -> None:
+async def failure_of(responder: Responder) -> TurnFailed:
+    with pytest.raises(TurnFailed) as failure:
+        await responder.answer(PROMPT)
+    return failure.value
+
+
+async def test_an_instances_own_responder_answers_else_the_default(autojump_clock: MockClock) -> None:
+    routed: Responder = RoutedResponder(Scripted("default"), {"demo": Scripted("own")})
+    assert (await routed.answer(PROMPT)).provider == "own"
+    assert (await routed.answer(Prompt("other", ("hello",)))).provider == "default"
+
+
+async def test_the_first_that_answers_wins(autojump_clock: MockClock) -> None:
     first, second = Scripted("first"), Scripted("second")
-    assert (await FallbackResponder([first, second]).answer(PROMPT)).provider == "first"
+    assert (await router([first, second]).answer(PROMPT)).provider == "first"
     assert second.asked == 0
 
 
-async def test_a_failure_moves_on_to_the_next() -> None:
+async def test_a_failure_moves_on_to_the_next(autojump_clock: MockClock, feed: Told) -> None:
     first, second = Scripted("first", TurnFailed("overloaded")), Scripted("second")
-    assert (await FallbackResponder([first, second]).answer(PROMPT)).provider == "second"
+    assert (await router([first, second], feed).answer(PROMPT)).provider == "second"
     assert first.asked == 1
+    assert feed.events == [("provider.failed", {"provider": "first", "reason": "overloaded"})]
 
 
-async def test_a_refusal_is_not_asked_elsewhere() -> None:
+async def test_a_refusal_is_not_asked_elsewhere_and_held_against_nobody(
+    autojump_clock: MockClock, feed: Told
+) -> None:
     first, second = Scripted("first", TurnRefused("refused_by_policy")), Scripted("second")
+    asked = router([first, second], feed)
+    for _ in range(POLICY.failures + 1):
+        with pytest.raises(TurnRefused):
+            await asked.answer(PROMPT)
+    assert (first.asked, second.asked, feed.events) == (POLICY.failures + 1, 0, [])
+
+
+async def test_a_refused_trial_shows_that_the_provider_is_well(autojump_clock: MockClock, feed: Told) -> None:
+    only = Scripted("only", TurnFailed("overloaded"))
+    asked = router([only], feed)
+    for _ in range(POLICY.failures):
+        await failure_of(asked)
+    only.error = TurnRefused("bad_request")
+    await trio.sleep(30)
     with pytest.raises(TurnRefused):
-        await FallbackResponder([first, second]).answer(PROMPT)
-    assert second.asked == 0
+        await asked.answer(PROMPT)
+    assert feed.names()[-2:] == ["provider.opened", "provider.closed"]
 
 
 @pytest.mark.parametrize(
-    ("waits", "longest"), [((None, None), None), ((9.0, None), 9.0), ((None, 3.0), 3.0), ((9.0, 3.0), 9.0)]
+    ("waits", "shortest"),
+    [((None, None), None), ((9.0, None), None), ((None, 3.0), None), ((9.0, 3.0), 3.0)],
 )
-async def test_when_all_fail_the_last_failure_and_the_longest_wait_count(
-    waits: tuple[float | None, float | None], longest: float | None
+async def test_when_all_fail_the_last_failure_counts_and_the_first_that_may_be_asked_again(
+    autojump_clock: MockClock, waits: tuple[float | None, float | None], shortest: float | None
 ) -> None:
     first = Scripted("first", TurnFailed("rate_limited", "first", waits[0]))
     last = Scripted("last", TurnFailed("overloaded", "last", waits[1]))
-    with pytest.raises(TurnFailed) as failure:
-        await FallbackResponder([first, last]).answer(PROMPT)
-    assert (failure.value.reason, failure.value.detail) == ("overloaded", "last")
-    assert failure.value.retry_after_seconds == longest
+    failure = await failure_of(router([first, last]))
+    assert (failure.reason, failure.detail, failure.retry_after_seconds) == ("overloaded", "last", shortest)
 
 
-def test_no_responder_at_all_is_an_error_at_once() -> None:
+def test_no_provider_at_all_is_an_error_at_once() -> None:
     with pytest.raises(ValueError, match="at least one"):
-        FallbackResponder([])
+        router([])
 
 
-async def test_a_key_that_everybody_refuses_holds_the_turn_and_burns_nothing() -> None:
-    """I2: an operator's mistake must not dead-letter every conversation."""
+async def test_a_key_that_everybody_refuses_holds_the_turn_and_burns_nothing(
+    autojump_clock: MockClock,
+) -> None:
+    """I2: an operator's mistake must not dead-letter every conversation, also when the circuits have opened."""
     refusing = [Scripted("a", TurnFailed("bad_key")), Scripted("b", TurnFailed("bad_key"))]
-    with pytest.raises(ResponderHeld):
-        await FallbackResponder(refusing).answer(PROMPT)
-    with pytest.raises(TurnFailed):
-        await FallbackResponder([*refusing, Scripted("c", TurnFailed("overloaded"))]).answer(PROMPT)
+    asked = router(refusing)
+    for _ in range(POLICY.failures + 2):
+        with pytest.raises(ResponderHeld):
+            await asked.answer(PROMPT)
+    assert [each.asked for each in refusing] == [POLICY.failures] * 2
+    assert (
+        await failure_of(router([*refusing, Scripted("c", TurnFailed("overloaded"))]))
+    ).reason == "overloaded"
+
+
+async def test_a_provider_that_is_ill_is_left_alone_and_comes_back(
+    autojump_clock: MockClock, feed: Told
+) -> None:
+    first, second = Scripted("first", TurnFailed("overloaded")), Scripted("second")
+    asked = router([first, second], feed)
+    for _ in range(POLICY.failures + 2):
+        assert (await asked.answer(PROMPT)).provider == "second"
+    assert first.asked == POLICY.failures
+    first.error = None
+    await trio.sleep(30)
+    assert (await asked.answer(PROMPT)).provider == "first"
+    assert feed.names() == ["provider.failed"] * 3 + ["provider.opened", "provider.closed"]
+
+
+async def test_a_moment_of_trouble_burns_no_try_of_those_who_come_meanwhile(
+    autojump_clock: MockClock,
+) -> None:
+    """I2: they are held until the first provider may be asked again."""
+    first, second = Scripted("first", TurnFailed("overloaded")), Scripted("second", TurnFailed("garbage"))
+    asked = router([first, second])
+    for _ in range(POLICY.failures):
+        await failure_of(asked)
+    await trio.sleep(10)
+    with pytest.raises(ResponderHeld, match="providers_busy") as held:
+        await asked.answer(PROMPT)
+    assert held.value.retry_after_seconds == 20
+    assert (first.asked, second.asked) == (3, 3)
+
+
+async def test_when_all_are_down_for_longer_the_turn_fails_and_comes_to_its_end(
+    autojump_clock: MockClock,
+) -> None:
+    """I2: after a trial that failed as well, a turn that finds nobody burns a try, and waits for the first trial."""
+    first, second = Scripted("first", TurnFailed("overloaded")), Scripted("second", TurnFailed("garbage"))
+    asked = router([first, second])
+    for _ in range(POLICY.failures):
+        await failure_of(asked)
+    await trio.sleep(30)
+    assert (await failure_of(asked)).reason == "garbage"
+    await trio.sleep(10)
+    failure = await failure_of(asked)
+    assert (failure.reason, failure.detail) == ("providers_open", "first, second")
+    assert failure.retry_after_seconds == 50
+    assert (first.asked, second.asked) == (4, 4)
+    first.error = None
+    await trio.sleep(50)
+    assert (await asked.answer(PROMPT)).provider == "first"
+
+
+async def test_who_only_asked_to_be_left_alone_burns_no_try_of_others(autojump_clock: MockClock) -> None:
+    """I2: one 429 holds every turn of that provider for the time it named; none of them fails for that."""
+    only = Scripted("only", TurnFailed("rate_limited", "", 7.0))
+    asked = router([only])
+    assert (await failure_of(asked)).retry_after_seconds == 7
+    await trio.sleep(2)
+    with pytest.raises(ResponderHeld, match="providers_busy") as held:
+        await asked.answer(PROMPT)
+    assert (held.value.retry_after_seconds, only.asked) == (5, 1)
+
+
+async def test_while_a_trial_is_out_the_others_look_again_soon(autojump_clock: MockClock) -> None:
+    """I2: they burn no try for coming at the same time; when it went well, they are answered."""
+    only = Scripted("only", TurnFailed("overloaded"))
+    asked = router([only])
+    for _ in range(POLICY.failures):
+        await failure_of(asked)
+    await trio.sleep(30)
+    only.error, only.before = None, partial(trio.sleep, 5)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(asked.answer, PROMPT)
+        await wait_all_tasks_blocked()
+        with pytest.raises(ResponderHeld, match="providers_busy") as held:
+            await asked.answer(PROMPT)
+    assert held.value.retry_after_seconds is None
+    assert (await asked.answer(PROMPT)).provider == "only"
+
+
+async def test_the_deadline_spans_all_providers(autojump_clock: MockClock, feed: Told) -> None:
+    """A hanging provider is cut where the time ends, and nobody is asked after that."""
+    first, second, third = Scripted("first"), Scripted("second"), Scripted("third")
+    first.error = TurnFailed("timed_out", "first")
+    first.before = partial(trio.sleep, 7)
+    second.before = trio.sleep_forever
+    started = trio.current_time()
+    failure = await failure_of(router([first, second, third], feed, seconds=10))
+    assert trio.current_time() - started == 10
+    assert (failure.reason, failure.detail) == ("timed_out", "second was late")
+    assert third.asked == 0
+    assert feed.events == [("provider.failed", {"provider": "first", "reason": "timed_out"})]
+
+
+async def test_the_first_that_hangs_until_the_deadline_is_ill(autojump_clock: MockClock, feed: Told) -> None:
+    hanging = Scripted("first")
+    hanging.before = trio.sleep_forever
+    asked = router([hanging], feed, seconds=10)
+    for _ in range(POLICY.failures):
+        assert (await failure_of(asked)).reason == "timed_out"
+    assert feed.names()[-1] == "provider.opened"
+
+
+async def test_cancelling_the_turn_cancels_the_call_and_blames_nobody(
+    autojump_clock: MockClock, feed: Told
+) -> None:
+    hanging, second = Scripted("first"), Scripted("second")
+    hanging.before = trio.sleep_forever
+    with trio.move_on_after(1) as scope:
+        await router([hanging, second], feed).answer(PROMPT)
+    assert scope.cancelled_caught
+    assert (second.asked, feed.events) == (0, [])
+
+
+async def test_weights_share_the_turns_and_the_others_are_the_fallback(autojump_clock: MockClock) -> None:
+    providers = [Scripted("a"), Scripted("b"), Scripted("spare")]
+    asked = router(providers, weights=[3, 1, 0], draw=Random(7))
+    shares = Counter([(await asked.answer(PROMPT)).provider for _ in range(800)])
+    assert set(shares) == {"a", "b"}
+    assert 540 < shares["a"] < 660
+    providers[0].error = providers[1].error = TurnFailed("overloaded")
+    assert (await asked.answer(PROMPT)).provider == "spare"
+
+
+async def test_several_conversations_go_the_same_way(autojump_clock: MockClock) -> None:
+    first, second = Scripted("first", TurnFailed("overloaded")), Scripted("second")
+    together = await router([first, second]).answer_together({"k": PROMPT})
+    assert together.answers["k"].provider == "second"
+    assert (len(first.calls), len(second.calls)) == (1, 1)

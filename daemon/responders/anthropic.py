@@ -1,0 +1,82 @@
+"""Anthropic's messages.
+
+Of its own:
+- The key goes into `x-api-key`, the version into `anthropic-version`, the system text beside the messages.
+- User and assistant speak by turns, the user first; several texts of one side are blocks of one message.
+- An error names its `type`, which says more than the status; an account out of money is a 400, known by its message,
+  or a 429 with a code of its own.
+- A refusal is a 200 with the stop reason `refusal`.
+- There is no schema for the answer: the instruction alone asks for its shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from actors.prompt import Told, alternating
+from daemon.http_answer import dig
+from daemon.responders.http_provider import Completion, Dialect, Kind, texts
+
+VERSION = "2023-06-01"
+
+_BY_TYPE: Mapping[object, Kind] = {
+    "authentication_error": "bad_key",
+    "billing_error": "bad_key",
+    "permission_error": "bad_key",
+    "not_found_error": "not_found",
+    "rate_limit_error": "rate_limited",
+    "overloaded_error": "overloaded",
+    "api_error": "overloaded",
+    "timeout_error": "timed_out",
+}
+_OUT_OF_MONEY = ("Your credit balance is too low", "You have reached your specified")
+
+
+class Anthropic(Dialect):
+    default_base_url = "https://api.anthropic.com/v1"
+
+    @property
+    def url(self) -> str:
+        return f"{self.base_url}/messages"
+
+    @property
+    def probe_url(self) -> str:
+        return f"{self.base_url}/models/{quote(self.endpoint.model, safe='')}"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"x-api-key": self.endpoint.api_key, "anthropic-version": VERSION}
+
+    def body(self, told: Told) -> dict[str, object]:
+        system = {"system": told.system} if told.system else {}
+        return {
+            "model": self.endpoint.model,
+            "max_tokens": self.endpoint.max_output_tokens * told.answers,
+            **system,
+            "messages": [
+                {"role": said.role, "content": [{"type": "text", "text": text} for text in said.texts]}
+                for said in alternating(told.turns)
+            ],
+        }
+
+    def read(self, payload: object) -> Completion | None:
+        if dig(payload, "stop_reason") == "refusal":
+            return None
+        usage = dig(payload, "usage")
+        return Completion(
+            texts(dig(payload, "content")),
+            dig(payload, "model"),
+            dig(usage, "input_tokens"),
+            dig(usage, "output_tokens"),
+        )
+
+    def verdict(self, status: int, payload: object) -> Kind | None:
+        error = dig(payload, "error")
+        message = dig(error, "message")
+        if dig(error, "details", "error_code") == "enforced_spend_limit_reached":
+            return "bad_key"
+        if isinstance(message, str) and message.startswith(_OUT_OF_MONEY):
+            return "bad_key"
+        told = dig(error, "type")
+        return _BY_TYPE.get(told) if isinstance(told, str) else None

@@ -1,0 +1,182 @@
+"""Several conversations of one instance in one call, when they come at the same time.
+
+The first prompt that waits leads: its own task waits for company, makes the one call and shares out what came of it.
+There is no task beside those of the turns. The rules of what is asked and believed are `actors/batched.py`.
+
+Laws of this file:
+1. A prompt waits `wait_seconds` at most, and a call takes `max_conversations` at most.
+2. Whatever is wrong with a shared call costs at most a call of one's own: an answer that is missing or not believed, a
+   refusal (it may be meant for somebody else's words), a leader that was cancelled. Only a provider that fails fails
+   them all: asking it so many times more would help nobody.
+3. Who is cancelled while waiting leaves; nobody else notices.
+4. What a shared call cost is borne by all who were in it, also by those who were then asked about by themselves.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+import trio
+
+from actors.batched import fits, shares
+from actors.errors import ResponderHeld, TurnFailed, TurnRefused
+from actors.messages import Answer, Prompt
+from actors.ports import Feed, SwitchBoard
+from daemon.responders.provider import Together
+
+KEY_BYTES = 8
+
+
+class TogetherResponder(Protocol):
+    async def answer(self, prompt: Prompt) -> Answer: ...
+
+    async def answer_together(self, prompts: Mapping[str, Prompt]) -> Together: ...
+
+
+@dataclass(eq=False)
+class _Place:
+    """One prompt in a shared call. When `told` is set: an answer, a failure, or neither: then it asks by itself."""
+
+    prompt: Prompt
+    told: trio.Event = field(default_factory=trio.Event)
+    left: bool = False
+    answer: Answer | None = None
+    failure: TurnFailed | ResponderHeld | None = None
+    share: tuple[int, int, int] = (0, 0, 0)
+    """Of the shared call: input tokens, output tokens, cost."""
+
+
+@dataclass(eq=False)
+class _Group:
+    """Those who go together."""
+
+    places: list[_Place] = field(default_factory=list)
+    full: trio.Event = field(default_factory=trio.Event)
+
+
+GroupKey = tuple[str, str | None]
+"""Instance, and its system prompt: it may change while prompts wait."""
+
+
+class BatchingResponder:
+    """Puts prompts together where the instance's switch says so; else, and when alone, asks as ever.
+
+    Args:
+      new_key: a fresh key for one conversation, not to be guessed.
+    """
+
+    def __init__(
+        self,
+        responder: TogetherResponder,
+        switches: SwitchBoard,
+        feed: Feed,
+        *,
+        wait_seconds: float,
+        max_conversations: int,
+        new_key: Callable[[], str] = lambda: secrets.token_hex(KEY_BYTES),
+    ) -> None:
+        self._responder = responder
+        self._switches = switches
+        self._feed = feed
+        self._wait_seconds = wait_seconds
+        self._max_conversations = max_conversations
+        self._new_key = new_key
+        self._gathering: dict[GroupKey, _Group] = {}
+
+    async def answer(self, prompt: Prompt) -> Answer:
+        """Raises: TurnFailed, TurnRefused, ResponderHeld."""
+        if not self._switches.of(prompt.instance).batching or not fits(prompt):
+            return await self._responder.answer(prompt)
+        place, key = _Place(prompt), (prompt.instance, prompt.system_prompt)
+        group = self._gathering.get(key)
+        if group is None:
+            await self._lead(key, place)
+        else:
+            await self._join(key, group, place)
+        if place.failure is not None:
+            raise place.failure
+        if place.answer is not None:
+            return place.answer
+        return _with_share(await self._responder.answer(prompt), place.share)
+
+    async def _lead(self, key: GroupKey, place: _Place) -> None:
+        group = self._gathering[key] = _Group([place])
+        try:
+            with trio.move_on_after(self._wait_seconds):
+                await group.full.wait()
+            self._close(key, group)
+            places = [each for each in group.places if not each.left]
+            if len(places) > 1:
+                await self._ask(places)
+        finally:
+            self._close(key, group)
+            for each in group.places:
+                each.told.set()
+
+    async def _join(self, key: GroupKey, group: _Group, place: _Place) -> None:
+        group.places.append(place)
+        if len(group.places) >= self._max_conversations:
+            self._close(key, group)
+            group.full.set()
+        try:
+            await place.told.wait()
+        finally:
+            place.left = True
+
+    def _close(self, key: GroupKey, group: _Group) -> None:
+        """Nobody joins `group` any more."""
+        if self._gathering.get(key) is group:
+            del self._gathering[key]
+
+    async def _ask(self, places: Sequence[_Place]) -> None:
+        keyed = {self._new_key(): place for place in places}
+        try:
+            together = await self._responder.answer_together(
+                {key: place.prompt for key, place in keyed.items()}
+            )
+        except TurnRefused as refusal:
+            self._tell(places, refusal.reason)
+            return
+        except TurnFailed as failure:
+            for place in places:  # one each: an error that is raised in several tasks mixes up their traces
+                place.failure = TurnFailed(failure.reason, failure.detail, failure.retry_after_seconds)
+            return
+        except ResponderHeld as held:
+            for place in places:
+                place.failure = ResponderHeld(str(held), held.retry_after_seconds)
+            return
+        self._share_out(keyed, together)
+        self._tell(places, "")
+
+    def _share_out(self, keyed: Mapping[str, _Place], together: Together) -> None:
+        among = len(keyed)
+        costs = (together.input_tokens, together.output_tokens, together.cost_micros)
+        each = zip(*(shares(total, among) for total in costs), strict=True)
+        for (key, place), share in zip(keyed.items(), each, strict=True):
+            place.share = share
+            answer = together.answers.get(key)
+            place.answer = None if answer is None else _with_share(answer, share)
+
+    def _tell(self, places: Sequence[_Place], reason: str) -> None:
+        alone = sum(place.answer is None for place in places)
+        self._feed.emit(
+            "responder.batched",
+            instance=places[0].prompt.instance,
+            conversations=len(places),
+            alone=alone,
+            reason=reason,
+        )
+
+
+def _with_share(answer: Answer, share: tuple[int, int, int]) -> Answer:
+    tokens_in, tokens_out, cost_micros = share
+    return msgspec.structs.replace(
+        answer,
+        input_tokens=answer.input_tokens + tokens_in,
+        output_tokens=answer.output_tokens + tokens_out,
+        cost_micros=answer.cost_micros + cost_micros,
+    )

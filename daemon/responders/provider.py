@@ -1,0 +1,32 @@
+"""What the router asks: one provider, as it answers a conversation, or several in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from actors.messages import Answer, Prompt
+
+
+class Together(msgspec.Struct, frozen=True):
+    """What came of one call for several conversations."""
+
+    answers: Mapping[str, Answer]
+    """By key, without tokens and cost; a conversation that is missing here has to be asked about by itself."""
+    input_tokens: int = 0
+    """Of the whole call, as the following ones."""
+    output_tokens: int = 0
+    cost_micros: int = 0
+
+
+class Provider(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    async def answer(self, prompt: Prompt) -> Answer:
+        """Raises `TurnFailed`, `TurnRefused`."""
+
+    async def answer_together(self, prompts: Mapping[str, Prompt]) -> Together:
+        """Prompts of one instance by key, in one call. Raises as `answer` does."""

@@ -1,0 +1,98 @@
+"""What Anthropic's messages have of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from actors.errors import TurnFailed, TurnRefused
+from actors.messages import HistoryEntry
+from actors.prompt import Told
+from daemon.http_client import HttpClient
+from daemon.responders.anthropic import Anthropic
+from daemon.responders.http_provider import Endpoint
+from tests.support.anthropic_server import FakeAnthropic, error
+from tests.support.models import prompt, provider_at
+
+
+@pytest.fixture
+def server() -> Iterator[FakeAnthropic]:
+    with FakeAnthropic().running() as fake:
+        yield fake
+
+
+def test_where_and_how_it_is_asked() -> None:
+    dialect = Anthropic(Endpoint("claude-x", "k", max_output_tokens=50))
+    assert dialect.url == "https://api.anthropic.com/v1/messages"
+    assert dialect.probe_url == "https://api.anthropic.com/v1/models/claude-x"
+    assert dialect.headers == {"x-api-key": "k", "anthropic-version": "2023-06-01"}
+
+
+def test_texts_of_one_side_are_blocks_of_one_message() -> None:
+    turns = (HistoryEntry("user", "hi"), HistoryEntry("user", "open?"))
+    body = Anthropic(Endpoint("m", max_output_tokens=50)).body(Told("Be brief.", turns, 2))
+    blocks = [{"type": "text", "text": "hi"}, {"type": "text", "text": "open?"}]
+    assert body == {
+        "model": "m",
+        "max_tokens": 100,
+        "system": "Be brief.",
+        "messages": [{"role": "user", "content": blocks}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "reason"),
+    [
+        ("authentication_error", 401, "bad_key"),
+        ("billing_error", 402, "bad_key"),
+        ("permission_error", 403, "bad_key"),
+        ("not_found_error", 404, "not_found"),
+        ("rate_limit_error", 429, "rate_limited"),
+        ("api_error", 500, "overloaded"),
+        ("overloaded_error", 529, "overloaded"),
+        ("overloaded_error", 400, "overloaded"),
+        ("timeout_error", 504, "timed_out"),
+        ("a_new_error", 503, "overloaded"),
+    ],
+)
+async def test_errors_are_told_by_their_type(
+    server: FakeAnthropic, http: HttpClient, kind: str, status: int, reason: str
+) -> None:
+    server.order("status", status=status, body=error(kind))
+    with pytest.raises(TurnFailed) as failure:
+        await provider_at(server, http).answer(prompt("hello"))
+    assert failure.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, error("invalid_request_error", "Your credit balance is too low to access the Anthropic API.")),
+        (400, error("invalid_request_error", "You have reached your specified API usage limits.")),
+        (429, error("rate_limit_error", error_code="enforced_spend_limit_reached")),
+    ],
+)
+async def test_an_account_without_money_is_no_verdict_on_the_prompt(
+    server: FakeAnthropic, http: HttpClient, status: int, body: object
+) -> None:
+    server.order("status", status=status, body=body)
+    with pytest.raises(TurnFailed) as failure:
+        await provider_at(server, http).answer(prompt("hello"))
+    assert failure.value.reason == "bad_key"
+
+
+@pytest.mark.parametrize(("kind", "status"), [("invalid_request_error", 400), ("request_too_large", 413)])
+async def test_a_bad_request_is_refused(
+    server: FakeAnthropic, http: HttpClient, kind: str, status: int
+) -> None:
+    server.order("status", status=status, body=error(kind))
+    with pytest.raises(TurnRefused) as refusal:
+        await provider_at(server, http).answer(prompt("hello"))
+    assert refusal.value.reason == "bad_request"
+
+
+def test_blocks_that_are_no_text_are_left_out() -> None:
+    blocks = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "Yes."}]
+    completion = Anthropic(Endpoint("m")).read({"content": blocks, "stop_reason": "end_turn"})
+    assert completion is not None and completion.text == "Yes."

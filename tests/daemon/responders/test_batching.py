@@ -1,0 +1,224 @@
+"""Several conversations in one call: who goes together, and that nobody pays for another but with time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import partial
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from actors.batched import MAX_CHARS
+from actors.errors import ResponderHeld, TurnFailed, TurnRefused
+from actors.messages import Answer, Prompt
+from daemon.responders.batching import BatchingResponder
+from daemon.responders.provider import Together
+from tests.support.crowd import Crowd
+from tests.support.providers import Board, Scripted, Told
+
+WAIT_SECONDS = 0.05
+
+
+@pytest.fixture
+def model() -> Scripted:
+    return Scripted("model")
+
+
+@pytest.fixture
+def feed() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def board() -> Board:
+    return Board()
+
+
+@pytest.fixture
+def batching(model: Scripted, board: Board, feed: Told) -> BatchingResponder:
+    return BatchingResponder(model, board, feed, wait_seconds=WAIT_SECONDS, max_conversations=3)
+
+
+@pytest.fixture
+def crowd(batching: BatchingResponder) -> Crowd:
+    return Crowd(batching)
+
+
+async def test_those_who_wait_at_the_same_time_share_a_call(
+    autojump_clock: MockClock, crowd: Crowd, model: Scripted, feed: Told
+) -> None:
+    assert await crowd.ask_all("a", "b") == {"a": "together: a", "b": "together: b"}
+    assert trio.current_time() == pytest.approx(WAIT_SECONDS)
+    assert (len(model.calls), model.prompts) == (1, [])
+    told = {"instance": "demo", "conversations": 2, "alone": 0, "reason": ""}
+    assert feed.events == [("responder.batched", told)]
+
+
+async def test_who_is_alone_asks_as_ever(
+    autojump_clock: MockClock, crowd: Crowd, model: Scripted, feed: Told
+) -> None:
+    assert await crowd.ask_all("a") == {"a": "a"}
+    assert (model.calls, len(model.prompts), feed.events) == ([], 1, [])
+
+
+async def test_a_full_call_leaves_at_once_and_the_next_one_gathers(
+    autojump_clock: MockClock, crowd: Crowd, model: Scripted
+) -> None:
+    started = trio.current_time()
+    times: list[float] = []
+
+    async def note() -> None:
+        times.append(trio.current_time() - started)
+
+    model.before = note
+    await crowd.ask_all("a", "b", "c", "d", "e")
+    assert [len(call) for call in model.calls] == [3, 2]
+    assert times == [0, pytest.approx(WAIT_SECONDS)]
+
+
+async def test_switched_off_nobody_waits_for_company(
+    autojump_clock: MockClock, crowd: Crowd, model: Scripted, board: Board
+) -> None:
+    board.batching = False
+    await crowd.ask_all("a", "b")
+    assert (model.calls, len(model.prompts), trio.current_time()) == ([], 2, 0)
+
+
+async def test_instances_and_system_prompts_are_not_mixed(
+    autojump_clock: MockClock, crowd: Crowd, model: Scripted
+) -> None:
+    async with trio.open_nursery() as nursery:
+        for text, instance, persona in (
+            ("a", "demo", None),
+            ("b", "other", None),
+            ("c", "demo", "You sing."),
+        ):
+            nursery.start_soon(crowd.ask, text, instance, persona)
+    assert (model.calls, len(model.prompts)) == ([], 3)
+
+
+async def test_a_long_prompt_goes_alone(autojump_clock: MockClock, crowd: Crowd, model: Scripted) -> None:
+    long = "x" * (MAX_CHARS + 1)
+    await crowd.ask_all("a", long, "b")
+    assert [len(call) for call in model.calls] == [2]
+    assert [prompt.text for prompt in model.prompts] == [long]
+
+
+async def test_keys_are_new_each_time_and_tell_nothing(
+    autojump_clock: MockClock, crowd: Crowd, model: Scripted
+) -> None:
+    await crowd.ask_all("a", "b")
+    await crowd.ask_all("a", "b")
+    keys = [key for call in model.calls for key in call]
+    assert len(set(keys)) == 4
+    assert all(re.fullmatch("[0-9a-f]{16}", key) for key in keys)
+
+
+async def test_what_is_missing_is_asked_about_alone_and_all_bear_the_cost(
+    autojump_clock: MockClock, crowd: Crowd, model: Scripted, feed: Told
+) -> None:
+    """The shared call cost 31, 11 and 301; a call of one's own costs 10, 5 and 100."""
+
+    def without_b(prompts: Mapping[str, Prompt]) -> Together:
+        known = {key: Answer("yes", "model") for key, prompt in prompts.items() if prompt.text != "b"}
+        return Together(known, 31, 11, 301)
+
+    model.together = without_b
+    assert await crowd.ask_all("a", "b", "c") == {"a": "yes", "b": "b", "c": "yes"}
+    usage = [(each.input_tokens, each.output_tokens, each.cost_micros) for each in crowd.answers.values()]
+    assert tuple(map(sum, zip(*usage, strict=True))) == (31 + 10, 11 + 5, 301 + 100)
+    assert feed.events[0][1]["alone"] == 1
+
+
+async def test_a_refusal_is_not_taken_for_everybodys(
+    autojump_clock: MockClock, crowd: Crowd, model: Scripted, feed: Told
+) -> None:
+    model.error = TurnRefused("refused_by_policy")
+    original = model.answer
+
+    async def alone(prompt: Prompt) -> Answer:
+        model.error = TurnRefused("refused_by_policy") if prompt.text == "b" else None
+        return await original(prompt)
+
+    model.answer = alone  # type: ignore[method-assign]
+    assert await crowd.ask_all("a", "b", "c") == {"a": "a", "c": "c"}
+    assert isinstance(crowd.failures["b"], TurnRefused)
+    assert feed.events[0][1] == {
+        "instance": "demo",
+        "conversations": 3,
+        "alone": 3,
+        "reason": "refused_by_policy",
+    }
+
+
+@pytest.mark.parametrize(
+    "error", [TurnFailed("rate_limited", "model", 7.0), ResponderHeld("responder_refuses_key")]
+)
+async def test_a_provider_that_fails_fails_all_and_is_not_asked_more(
+    autojump_clock: MockClock, crowd: Crowd, model: Scripted, error: Exception
+) -> None:
+    model.error = error
+    assert await crowd.ask_all("a", "b") == {}
+    assert [str(failure) for failure in crowd.failures.values()] == [str(error)] * 2
+    assert {type(failure) for failure in crowd.failures.values()} == {type(error)}
+    assert len({id(failure) for failure in crowd.failures.values()}) == 2
+    waits = {getattr(failure, "retry_after_seconds", None) for failure in crowd.failures.values()}
+    assert waits == {getattr(error, "retry_after_seconds", None)}
+    assert (len(model.calls), model.prompts) == (1, [])
+
+
+async def cancelled_after(crowd: Crowd, victim: str, seconds: float, texts: tuple[str, ...]) -> None:
+    async with trio.open_nursery() as nursery:
+        for text in texts:
+            nursery.start_soon(crowd.ask, text)
+            await wait_all_tasks_blocked()
+        await trio.sleep(seconds)
+        crowd.scopes[victim].cancel()
+
+
+WHILE_GATHERING, IN_MID_CALL = WAIT_SECONDS / 2, WAIT_SECONDS * 2
+
+
+async def test_who_leaves_while_waiting_is_not_asked_about(
+    autojump_clock: MockClock, crowd: Crowd, model: Scripted
+) -> None:
+    await cancelled_after(crowd, "b", WHILE_GATHERING, ("a", "b"))
+    assert set(crowd.answers) == {"a"}
+    assert (model.calls, [prompt.text for prompt in model.prompts]) == ([], ["a"])
+
+
+async def test_who_leaves_in_mid_call_is_missed_by_nobody(
+    autojump_clock: MockClock, crowd: Crowd, model: Scripted
+) -> None:
+    model.before = partial(trio.sleep, 1)
+    await cancelled_after(crowd, "b", IN_MID_CALL, ("a", "b", "c"))
+    assert {text: answer.text for text, answer in crowd.answers.items()} == {
+        "a": "together: a",
+        "c": "together: c",
+    }
+    assert (len(model.calls), model.prompts) == (1, [])
+
+
+@pytest.mark.parametrize(("seconds", "calls"), [(WHILE_GATHERING, 0), (IN_MID_CALL, 1)])
+async def test_when_the_leader_is_cancelled_the_others_ask_by_themselves(
+    autojump_clock: MockClock, crowd: Crowd, model: Scripted, seconds: float, calls: int
+) -> None:
+    model.before = partial(trio.sleep, 1)
+    await cancelled_after(crowd, "a", seconds, ("a", "b"))
+    assert {text: answer.text for text, answer in crowd.answers.items()} == {"b": "b"}
+    assert len(model.calls) == calls
+    await crowd.ask_all("c")  # nothing is left of the group
+    assert crowd.answers["c"].text == "c"
+
+
+async def test_a_bug_in_the_shared_call_harms_the_leader_alone(
+    autojump_clock: MockClock, crowd: Crowd, model: Scripted
+) -> None:
+    def broken(prompts: Mapping[str, Prompt]) -> Together:
+        raise RuntimeError("a bug")
+
+    model.together = broken
+    assert await crowd.ask_all("a", "b") == {"b": "b"}
+    assert isinstance(crowd.failures["a"], RuntimeError)

@@ -1,0 +1,197 @@
+"""Responders as the settings name them: put together, asked over real HTTP, and looked at by the doctor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import trio
+
+from actors.errors import ResponderHeld
+from actors.messages import Prompt
+from daemon.compose.peers import responders
+from daemon.config import Provider, Settings, load
+from daemon.doctor import examine
+from daemon.http_client import HttpClient
+from daemon.responders.kinds import KINDS
+from daemon.responders.router import RoutedResponder
+from tests.support.model_server import FakeModel
+from tests.support.models import MODELS, SERVERS, kind_of
+from tests.support.providers import Board, Told
+
+Tree = dict[str, object]
+Load = Callable[..., Settings]
+
+
+@pytest.fixture
+def models() -> Iterator[Mapping[str, FakeModel]]:
+    """One server of each kind."""
+    with ExitStack() as running:
+        yield {kind: running.enter_context(server().running()) for kind, server in SERVERS.items()}
+
+
+def entry(server: FakeModel, **more: object) -> Tree:
+    """What the settings say of `server`; its name is its kind."""
+    kind = kind_of(server)
+    known = {"name": kind, "kind": kind, "model": MODELS[kind], "base_url": server.base_url}
+    return {**known, "api_key": server.api_key, **more}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Load:
+    """Settings whose `responder` is the first tree; the others are instances of their own."""
+
+    def loaded(responder: Tree, **instances: Tree) -> Settings:
+        tree = {"data_dir": str(tmp_path), "responder": responder, "instances": {"demo": {}, **instances}}
+        path = tmp_path / "config.yaml"
+        path.write_text(json.dumps(tree))
+        return load(path, environment={})
+
+    return loaded
+
+
+def compose(settings: Settings, http: HttpClient, feed: Told, batching: bool = False) -> RoutedResponder:
+    return responders(settings, http, Board(batching), feed)
+
+
+def test_every_kind_that_may_be_configured_is_there() -> None:
+    assert {*KINDS, "rehearsal"} == set(get_args(Provider.model_fields["kind"].annotation))
+
+
+async def test_three_providers_in_order(
+    models: Mapping[str, FakeModel], settings: Load, http: HttpClient
+) -> None:
+    """The first overloaded, the second with a wrong key: the third answers, and the views say what happened."""
+    feed = Told()
+    models["openai"].order("status", times=9, status=500)
+    wrong = entry(models["anthropic"], api_key="wrong")
+    loaded = settings(
+        {"providers": [entry(models["openai"]), wrong, entry(models["gemini"])], "breaker_failures": 2}
+    )
+    responder = compose(loaded, http, feed)
+    for _ in range(3):
+        assert (await responder.answer(Prompt("demo", ("hello",)))).provider == "gemini"
+    assert len(models["openai"].questions) == 2
+    views = {view.name: (view.state, view.calls, view.last_reason) for view in responder.views()}
+    assert views == {
+        "openai": ("open", 2, "overloaded"),
+        "anthropic": ("open", 2, "bad_key"),
+        "gemini": ("closed", 3, ""),
+    }
+    assert feed.names().count("provider.opened") == 2
+    assert "key" not in str(responder.views()).replace("bad_key", "")
+
+
+async def test_instances_share_the_circuit_of_the_same_provider_and_no_other(
+    models: Mapping[str, FakeModel], settings: Load, http: HttpClient
+) -> None:
+    """What one instance learns of a provider holds for all who use it; another model is another provider."""
+    model = models["openai"]
+    own = {"responder": {"providers": [entry(model), {"name": "r", "kind": "rehearsal"}]}}
+    other = {"responder": {"providers": [entry(model, model="larger")]}}
+    loaded = settings(
+        {"providers": [entry(model)], "breaker_failures": 1, "breaker_seconds": 60}, second=own, third=other
+    )
+    responder = compose(loaded, http, Told())
+    model.order("status", times=1, status=503)
+    assert (await responder.answer(Prompt("second", ("hello",)))).provider == "r"
+    with pytest.raises(ResponderHeld, match="providers_busy"):
+        await responder.answer(Prompt("demo", ("hello",)))
+    assert (await responder.answer(Prompt("third", ("hello",)))).text == "Answer 1: hello"
+    assert [(view.name, view.instance, view.state) for view in responder.views()] == [
+        ("openai", "", "open"),
+        ("r", "second", "closed"),
+        ("openai", "third", "closed"),
+    ]
+
+
+async def test_what_the_settings_say_of_a_provider_reaches_it(
+    models: Mapping[str, FakeModel], settings: Load, http: HttpClient
+) -> None:
+    model = models["anthropic"]
+    model.text_for = lambda asked: "word " * 100
+    prices = {"price_per_million_input_tokens": 3, "price_per_million_output_tokens": 15}
+    chosen = entry(model, system_prompt="You sing.", max_output_tokens=77, **prices)
+    responder = compose(settings({"providers": [chosen], "max_answer_chars": 50}), http, Told())
+    answer = await responder.answer(Prompt("demo", ("hello",)))
+    assert len(answer.text) <= 50
+    assert answer.cost_micros == 11 * 3 + 7 * 15
+    (question,) = model.questions
+    assert question.system.startswith("You sing.\n\n")
+    assert question.body["max_tokens"] == 77
+
+
+@pytest.mark.parametrize("kind", list(SERVERS))
+async def test_conversations_go_together_when_the_switch_is_on(
+    kind: str, models: Mapping[str, FakeModel], settings: Load, http: HttpClient
+) -> None:
+    """One question reaches the server; each gets the answer to its own words; the cost is shared out whole."""
+
+    def answer(asked: str) -> str:
+        known = {"needsDataCollection": False, "requestedFields": [], "confidence": 0.9}
+        members = [json.loads(line) for line in asked.splitlines()]
+        entries = [
+            {"conversation": each["conversation"], "response": f"re: {each['messages'][0]}", **known}
+            for each in members
+        ]
+        return json.dumps({"answers": entries})
+
+    model = models[kind]
+    model.text_for = answer
+    loaded = settings({"providers": [entry(model)], "batching": {"wait_seconds": 2, "max_conversations": 3}})
+    responder, answers = compose(loaded, http, Told(), batching=True), {}
+
+    async def ask(text: str) -> None:
+        answers[text] = await responder.answer(Prompt("demo", (text,)))
+
+    async with trio.open_nursery() as nursery:
+        for text in ("one", "two", "three"):
+            nursery.start_soon(ask, text)
+    assert {text: answer.text for text, answer in answers.items()} == {
+        text: f"re: {text}" for text in ("one", "two", "three")
+    }
+    assert len(model.questions) == 1
+    assert sum(answer.input_tokens for answer in answers.values()) == 11
+    assert {answer.confidence for answer in answers.values()} == {0.9}
+
+
+async def check(settings: Settings, http: HttpClient) -> dict[str, tuple[str, str]]:
+    """What the doctor finds and says, by provider."""
+
+    async def no_stores() -> list[object]:
+        return []
+
+    report = await examine(settings, http, no_stores)  # type: ignore[arg-type]
+    return {
+        each.name.removeprefix("responder "): (each.state, f"{each.detail} {each.advice}")
+        for each in report.checks
+        if each.name.startswith("responder ")
+    }
+
+
+async def test_the_doctor_knows_every_kind(
+    models: Mapping[str, FakeModel], settings: Load, http: HttpClient
+) -> None:
+    """I15: well; a refused key; a model or an address that is not there; nobody there."""
+    entries = [entry(model) for model in models.values()]
+    found = await check(settings({"providers": [*entries, {"name": "r", "kind": "rehearsal"}]}), http)
+    assert {name: state for name, (state, _) in found.items()} == dict.fromkeys([*SERVERS, "r"], "ok")
+    wrong = [entry(model, api_key="wrong") for model in models.values()]
+    found = await check(settings({"providers": wrong}), http)
+    assert all(state == "problem" and "the key is refused" in said for state, said in found.values())
+    lost = [entry(model, model="nope", base_url=f"{model.url}/nowhere") for model in models.values()]
+    found = await check(settings({"providers": lost}), http)
+    assert {name: state for name, (state, _) in found.items()} == {
+        "openai": "warning",
+        "anthropic": "problem",
+        "gemini": "problem",
+    }
+    assert all("base_url" in said for _, said in found.values())
+    for model in models.values():
+        await trio.to_thread.run_sync(model.down)
+    found = await check(settings({"providers": entries}), http)
+    assert all(state == "problem" and "base_url" in said for state, said in found.values())

@@ -1,0 +1,136 @@
+"""What Gemini's generateContent has of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from actors.batched import SCHEMA
+from actors.errors import TurnFailed, TurnRefused
+from actors.messages import HistoryEntry
+from actors.prompt import Told
+from daemon.http_client import HttpClient
+from daemon.responders.gemini import Gemini
+from daemon.responders.http_provider import Endpoint
+from tests.support.gemini_server import FakeGemini, error, retry_info
+from tests.support.models import prompt, provider_at
+
+DIALECT = Gemini(Endpoint("gemini-x", "k", max_output_tokens=50))
+
+
+@pytest.fixture
+def server() -> Iterator[FakeGemini]:
+    with FakeGemini().running() as fake:
+        yield fake
+
+
+@pytest.mark.parametrize("model", ["gemini-x", "models/gemini-x"])
+def test_where_and_how_it_is_asked(model: str) -> None:
+    dialect = Gemini(Endpoint(model, "k"))
+    at = "https://generativelanguage.googleapis.com/v1beta/models/gemini-x"
+    assert (dialect.probe_url, dialect.url) == (at, f"{at}:generateContent")
+    assert dialect.headers == {"x-goog-api-key": "k"}
+
+
+def test_the_request_in_its_own_words() -> None:
+    turns = (HistoryEntry("user", "hi"), HistoryEntry("assistant", "Hello!"), HistoryEntry("user", "open?"))
+    assert DIALECT.body(Told("Be brief.", turns)) == {
+        "systemInstruction": {"parts": [{"text": "Be brief."}]},
+        "contents": [
+            {"role": "user", "parts": [{"text": "hi"}]},
+            {"role": "model", "parts": [{"text": "Hello!"}]},
+            {"role": "user", "parts": [{"text": "open?"}]},
+        ],
+        "generationConfig": {"maxOutputTokens": 50},
+    }
+
+
+def test_a_schema_in_its_own_words() -> None:
+    body = DIALECT.body(Told("", (HistoryEntry("user", "hi"),), 2, SCHEMA))
+    config = body["generationConfig"]
+    assert isinstance(config, dict)
+    assert (config["maxOutputTokens"], config["responseMimeType"]) == (100, "application/json")
+    schema = config["responseSchema"]
+    assert set(schema) == {"type", "properties", "required"}
+    assert schema["type"] == "OBJECT"
+    entry = schema["properties"]["answers"]["items"]
+    assert set(entry) == {"type", "properties", "required"}
+    assert entry["properties"]["requestedFields"] == {"type": "ARRAY", "items": {"type": "STRING"}}
+
+
+@pytest.mark.parametrize(
+    ("delay", "seconds"),
+    [
+        ("58s", 58),
+        ("45.837906927s", 46),
+        ("0s", 0),
+        ("90000s", 3600),
+        ("soon", None),
+        ("-3s", None),
+        (7, None),
+    ],
+)
+async def test_the_wish_to_be_left_alone_stands_in_the_body(
+    server: FakeGemini, http: HttpClient, delay: str, seconds: float | None
+) -> None:
+    body = error(429, "RESOURCE_EXHAUSTED", {"@type": "other"}, retry_info(delay))
+    server.order("status", status=429, body=body)
+    with pytest.raises(TurnFailed) as failure:
+        await provider_at(server, http).answer(prompt("hello"))
+    assert (failure.value.reason, failure.value.retry_after_seconds) == ("rate_limited", seconds)
+
+
+async def test_a_wrong_key_is_a_bad_request_that_says_so(server: FakeGemini, http: HttpClient) -> None:
+    with pytest.raises(TurnFailed) as failure:
+        await provider_at(server, http, api_key="wrong").answer(prompt("hello"))
+    assert failure.value.reason == "bad_key"
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "reason"),
+    [
+        (400, "FAILED_PRECONDITION", "bad_key"),
+        (402, "RESOURCE_EXHAUSTED", "bad_key"),
+        (403, "PERMISSION_DENIED", "bad_key"),
+        (404, "NOT_FOUND", "not_found"),
+        (500, "INTERNAL", "overloaded"),
+        (503, "UNAVAILABLE", "overloaded"),
+        (504, "DEADLINE_EXCEEDED", "timed_out"),
+    ],
+)
+async def test_errors_that_another_try_or_provider_may_mend(
+    server: FakeGemini, http: HttpClient, status: int, word: str, reason: str
+) -> None:
+    server.order("status", status=status, body=error(status, word))
+    with pytest.raises(TurnFailed) as failure:
+        await provider_at(server, http).answer(prompt("hello"))
+    assert failure.value.reason == reason
+
+
+async def test_any_other_bad_request_is_refused(server: FakeGemini, http: HttpClient) -> None:
+    server.order("status", status=400, body=error(400, "INVALID_ARGUMENT"))
+    with pytest.raises(TurnRefused) as refusal:
+        await provider_at(server, http).answer(prompt("hello"))
+    assert refusal.value.reason == "bad_request"
+
+
+@pytest.mark.parametrize("reason", ["SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"])
+def test_a_blocked_answer_is_refused_by_policy(reason: str) -> None:
+    parts = {"parts": [{"text": "half an"}]}
+    assert DIALECT.read({"candidates": [{"content": parts, "finishReason": reason}]}) is None
+
+
+@pytest.mark.parametrize("reason", ["SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT"])
+def test_a_blocked_question_is_refused_by_policy(reason: str) -> None:
+    assert DIALECT.read({"promptFeedback": {"blockReason": reason}}) is None
+
+
+def test_thoughts_are_paid_for_and_not_told() -> None:
+    parts = [{"text": "hm", "thought": True}, {"text": "Ye"}, {"text": "s."}]
+    usage = {"promptTokenCount": 3, "candidatesTokenCount": 4, "thoughtsTokenCount": 5}
+    completion = DIALECT.read(
+        {"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}], "usageMetadata": usage}
+    )
+    assert completion is not None
+    assert (completion.text, completion.input_tokens, completion.output_tokens) == ("Yes.", 3, 9)

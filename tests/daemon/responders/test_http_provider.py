@@ -1,0 +1,221 @@
+"""Every provider against a server that behaves, and misbehaves, like the real one: the same few kinds of failure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import trio
+
+from actors.errors import TurnFailed, TurnRefused
+from actors.messages import HistoryEntry, Passage, Prompt
+from actors.prompt import told
+from daemon.http_client import HttpClient
+from daemon.responders.http_provider import ProviderTerms
+from tests.support.model_server import FakeModel, Fault
+from tests.support.models import MODELS, SERVERS, kind_of, prompt, provider_at
+
+TIMEOUT_SECONDS = 5.0
+SHORT = ProviderTerms(timeout_seconds=0.5)
+PROMPT = prompt("hello", "are you open?")
+
+
+@pytest.fixture(params=list(SERVERS))
+def server(request: pytest.FixtureRequest) -> Iterator[FakeModel]:
+    with SERVERS[request.param]().running() as fake:
+        yield fake
+
+
+async def test_everything_that_is_to_be_told_reaches_the_model(server: FakeModel, http: HttpClient) -> None:
+    """I4: the system text, the history, then the batch, in order."""
+    history = (HistoryEntry("user", "hi"), HistoryEntry("assistant", "Hello!"))
+    knowledge = (Passage("hours.md", "open daily", 0.9),)
+    asked = Prompt("demo", PROMPT.messages, history, knowledge, system_prompt="You sell shoes.")
+    await provider_at(server, http).answer(asked)
+    (question,) = server.questions
+    assert question.model == MODELS[kind_of(server)]
+    assert question.texts == (told(asked).system, "hi", "Hello!", "hello\nare you open?")
+    model = "model" if kind_of(server) == "gemini" else "assistant"
+    assert question.roles == ("system", "user", model, "user")
+
+
+async def test_a_history_that_begins_with_an_answer_and_ends_with_a_question(
+    server: FakeModel, http: HttpClient
+) -> None:
+    """Two of the servers insist on turns that begin with the user's, and would refuse."""
+    history = (HistoryEntry("assistant", "Hello!"), HistoryEntry("user", "hi"))
+    answer = await provider_at(server, http).answer(Prompt("demo", ("open?",), history))
+    assert answer.text == "Answer 1: open?"
+    assert server.questions[0].texts[-3:] == ("Hello!", "hi", "open?")
+
+
+async def test_without_a_system_prompt_none_is_sent(server: FakeModel, http: HttpClient) -> None:
+    await provider_at(server, http, ProviderTerms(system_prompt="")).answer(PROMPT)
+    assert server.questions[0].roles == ("user",)
+
+
+async def test_the_answer_and_what_it_cost(server: FakeModel, http: HttpClient) -> None:
+    """11 tokens read at 2.5, 7 written at 10 for a million: 97.5 millionths."""
+    terms = ProviderTerms(price_per_million_input_tokens=2.5, price_per_million_output_tokens=10)
+    answer = await provider_at(server, http, terms).answer(PROMPT)
+    assert answer.text == "Answer 1: hello\nare you open?"
+    assert (answer.provider, answer.model) == ("main", MODELS[kind_of(server)])
+    assert (answer.input_tokens, answer.output_tokens, answer.cost_micros) == (11, 7, 98)
+    assert (answer.needs_data_collection, answer.requested_fields, answer.confidence) == (False, (), None)
+
+
+async def test_the_envelope_is_opened(server: FakeModel, http: HttpClient) -> None:
+    envelope = {"response": "Your name?", "needsDataCollection": True, "requestedFields": ["name"]}
+    server.text_for = lambda asked: json.dumps({**envelope, "confidence": 0.4})
+    answer = await provider_at(server, http).answer(PROMPT)
+    assert (answer.text, answer.needs_data_collection) == ("Your name?", True)
+    assert (answer.requested_fields, answer.confidence) == (("name",), 0.4)
+
+
+async def test_a_long_answer_is_cut(server: FakeModel, http: HttpClient) -> None:
+    """I8."""
+    server.text_for = lambda asked: "word " * 1000
+    answer = await provider_at(server, http, ProviderTerms(max_answer_chars=100)).answer(PROMPT)
+    assert 0 < len(answer.text) <= 100
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (401, "bad_key"),
+        (402, "bad_key"),
+        (403, "bad_key"),
+        (404, "not_found"),
+        (408, "timed_out"),
+        (429, "rate_limited"),
+        (500, "overloaded"),
+        (502, "overloaded"),
+        (503, "overloaded"),
+        (504, "timed_out"),
+        (529, "overloaded"),
+        (302, "unexpected_status"),
+        (418, "unexpected_status"),
+    ],
+)
+async def test_statuses_that_another_try_or_provider_may_mend(
+    server: FakeModel, http: HttpClient, status: int, reason: str
+) -> None:
+    server.order("status", status=status, retry_after="7")
+    with pytest.raises(TurnFailed) as failure:
+        await provider_at(server, http).answer(PROMPT)
+    assert (failure.value.reason, failure.value.retry_after_seconds) == (reason, 7.0)
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+async def test_statuses_that_no_try_can_mend(server: FakeModel, http: HttpClient, status: int) -> None:
+    server.order("status", status=status)
+    with pytest.raises(TurnRefused) as refusal:
+        await provider_at(server, http).answer(PROMPT)
+    assert refusal.value.reason == "bad_request"
+
+
+async def test_without_retry_after_none_is_invented(server: FakeModel, http: HttpClient) -> None:
+    server.order("status", status=429)
+    with pytest.raises(TurnFailed) as failure:
+        await provider_at(server, http).answer(PROMPT)
+    assert failure.value.retry_after_seconds is None
+
+
+@pytest.mark.parametrize(
+    "body", ["error", ["error"], {"error": "no"}, {"error": {"type": {}, "details": 1}}, None]
+)
+async def test_errors_are_read_with_distrust(server: FakeModel, http: HttpClient, body: object) -> None:
+    """I14: whatever an error's body is, its status still counts."""
+    server.order("status", status=503, body=body)
+    with pytest.raises(TurnFailed) as failure:
+        await provider_at(server, http).answer(PROMPT)
+    assert failure.value.reason == "overloaded"
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("garbage", "garbage"),
+        ("wrong_types", "garbage"),
+        ("empty", "garbage"),
+        ("no_body", "garbage"),
+        ("controls", "garbage"),
+        ("huge", "too_large"),
+        ("gzip_bomb", "too_large"),
+        ("reset", "unreachable"),
+        ("truncated", "unreachable"),
+    ],
+)
+async def test_answers_that_are_none(server: FakeModel, http: HttpClient, fault: Fault, reason: str) -> None:
+    """I8: bounded; I14: a bad answer fails a try, never the daemon."""
+    server.order(fault)
+    with pytest.raises(TurnFailed) as failure:
+        await provider_at(server, http).answer(PROMPT)
+    assert failure.value.reason == reason
+
+
+@pytest.mark.parametrize(("fault", "fault_seconds"), [("hang", 0.0), ("drip", 0.05), ("slow", 60.0)])
+async def test_the_deadline_ends_silence_and_drips(
+    server: FakeModel, http: HttpClient, fault: Fault, fault_seconds: float
+) -> None:
+    """I8."""
+    server.order(fault, seconds=fault_seconds)
+    with trio.fail_after(TIMEOUT_SECONDS), pytest.raises(TurnFailed) as failure:
+        await provider_at(server, http, SHORT).answer(PROMPT)
+    assert failure.value.reason == "timed_out"
+
+
+async def test_a_forbidden_answer_is_a_refusal(server: FakeModel, http: HttpClient) -> None:
+    server.order("filtered")
+    with pytest.raises(TurnRefused) as refusal:
+        await provider_at(server, http).answer(PROMPT)
+    assert refusal.value.reason == "refused_by_policy"
+
+
+async def test_control_characters_are_dropped_from_an_answer(server: FakeModel, http: HttpClient) -> None:
+    """I14: what the ledger could not store never comes near it."""
+    server.text_for = lambda asked: "We are\x00 open\ud800.\r\nWelcome! "
+    assert (await provider_at(server, http).answer(PROMPT)).text == "We are open.\nWelcome!"
+
+
+async def test_a_server_that_is_down_is_unreachable_and_then_answers(
+    server: FakeModel, http: HttpClient
+) -> None:
+    """I10: also over a kept connection that died meanwhile."""
+    provider = provider_at(server, http)
+    await provider.answer(PROMPT)
+    await trio.to_thread.run_sync(server.down)
+    with pytest.raises(TurnFailed) as failure:
+        await provider.answer(PROMPT)
+    assert failure.value.reason == "unreachable"
+    await trio.to_thread.run_sync(server.up)
+    assert (await provider.answer(PROMPT)).text.startswith("Answer 2")
+
+
+async def test_failures_show_neither_key_nor_text(server: FakeModel, http: HttpClient) -> None:
+    """I11."""
+    with pytest.raises(TurnFailed) as failure:
+        await provider_at(server, http, api_key="k-secret").answer(prompt("text-secret"))
+    assert failure.value.reason == "bad_key"
+    assert "secret" not in f"{failure.value!r} {failure.value}"
+
+
+async def test_several_conversations_share_a_call_and_its_bound(server: FakeModel, http: HttpClient) -> None:
+    """One call; room for as many answers; what is believed comes back under its key, what is not does not."""
+
+    def answer(asked: str) -> str:
+        keys = [json.loads(line)["conversation"] for line in asked.splitlines()]
+        known = {"needsDataCollection": False, "requestedFields": [], "confidence": 0.7}
+        entries = [{"conversation": key, "response": f"to {key}", **known} for key in keys[:2]]
+        return json.dumps({"answers": [{**entry, "response": "Yes."} for entry in entries]})
+
+    server.text_for = answer
+    prompts = {"k1": prompt("one"), "k2": prompt("two"), "k3": prompt("three")}
+    terms = ProviderTerms(price_per_million_input_tokens=1)
+    together = await provider_at(server, http, terms, max_output_tokens=100).answer_together(prompts)
+    assert {key: answer.text for key, answer in together.answers.items()} == {"k1": "Yes.", "k2": "Yes."}
+    assert together.answers["k1"].confidence == 0.7
+    assert (together.input_tokens, together.output_tokens, together.cost_micros) == (11, 7, 11)
+    (question,) = server.questions
+    assert "300" in json.dumps(question.body)

@@ -1,0 +1,213 @@
+"""A server that behaves like a model's, with faults to order. How it speaks is its subclass's.
+
+`questions` is the oracle: which texts reached the model, in which order.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+import trio
+
+from tests.support.http_faults import Exchange, FaultServer, Gate, Request
+
+Fault = Literal[
+    "slow",  # waits `seconds`, then answers
+    "status",  # answers `status` and `body`, with Retry-After when ordered
+    "garbage",  # 200, no JSON
+    "wrong_types",  # 200, JSON of another shape
+    "empty",  # 200, an empty answer text
+    "no_body",  # 200, no body at all
+    "controls",  # 200, nothing but NUL and a lone surrogate
+    "filtered",  # 200, stopped by the content filter
+    "huge",  # a body of `size_bytes`
+    "gzip_bomb",  # a small body that inflates to `size_bytes`
+    "drip",  # a good answer, one byte every `seconds`
+    "hang",  # never answers
+    "reset",  # connection reset
+    "truncated",  # closes in the middle of the body
+]
+Json = dict[str, object]
+
+
+@dataclass
+class _Order:
+    fault: Fault
+    times: int
+    when: Callable[[str], bool]
+    seconds: float
+    status: int
+    retry_after: str | None
+    size_bytes: int
+    body: object
+
+
+@dataclass(frozen=True)
+class Question:
+    """One request, as the model saw it. The system text, where there is one, comes first."""
+
+    model: str
+    roles: tuple[str, ...]
+    texts: tuple[str, ...]
+    body: Json = field(compare=False, default_factory=dict)
+
+    @property
+    def asked(self) -> str:
+        return self.texts[-1]
+
+    @property
+    def system(self) -> str:
+        return self.texts[0] if self.roles[0] == "system" else ""
+
+
+class FakeModel(FaultServer):
+    """Answers `Answer <k>: <last user text>`, k counting the answers given from 1."""
+
+    error_body: ClassVar[object] = {"error": {"message": "ordered"}}
+    """What stands in the body of an ordered status, unless the order says otherwise."""
+
+    def __init__(self, api_key: str = "model-key") -> None:
+        super().__init__()
+        self.api_key = api_key
+        self.questions: list[Question] = []
+        self.answered = 0
+        self.text_for: Callable[[str], str] | None = None
+        """Answers with its result instead, when set; takes the last user text."""
+        self._orders: list[_Order] = []
+        self._gate: Gate | None = None
+
+    @property
+    @abstractmethod
+    def base_url(self) -> str: ...
+
+    @abstractmethod
+    def refusal(self, request: Request) -> tuple[int, object] | None:
+        """The answer to a wrong key or a wrong address; None when the request is well."""
+
+    @abstractmethod
+    def read(self, request: Request) -> Question: ...
+
+    @abstractmethod
+    def completion(self, text: str, model: str) -> Json:
+        """An answer as this provider writes it."""
+
+    @abstractmethod
+    def filtered(self) -> Json:
+        """What this provider says in a 200 when its policy forbids an answer."""
+
+    wrong_types: ClassVar[object]
+
+    def order(
+        self,
+        fault: Fault,
+        times: int = 1,
+        when: Callable[[str], bool] = lambda text: True,
+        *,
+        seconds: float = 1.0,
+        status: int = 500,
+        retry_after: str | None = None,
+        size_bytes: int = 16 * 1024 * 1024,
+        body: object = None,
+    ) -> None:
+        """Let the next `times` requests whose last user text satisfies `when` go wrong."""
+        with self.lock:
+            self._orders.append(_Order(fault, times, when, seconds, status, retry_after, size_bytes, body))
+
+    def clear_orders(self) -> None:
+        with self.lock:
+            self._orders.clear()
+
+    def gate(self) -> Gate:
+        """Hold the next request between its arrival and its answer."""
+        with self.lock:
+            self._gate = gate = Gate(self)
+        return gate
+
+    def asked(self) -> list[str]:
+        """The last user text of every request, in order of arrival."""
+        with self.lock:
+            return [question.asked for question in self.questions]
+
+    def wait_for_questions(self, count: int, timeout_seconds: float = 10.0) -> list[Question]:
+        self.wait_until(lambda: len(self.questions) >= count, f"{count} questions came", timeout_seconds)
+        with self.lock:
+            return list(self.questions)
+
+    async def handle(self, request: Request, exchange: Exchange) -> None:
+        refusal = self.refusal(request)
+        if refusal is not None:
+            await exchange.answer_json(*refusal)
+        elif request.method == "GET":
+            await exchange.answer_json(200, {"data": []})
+        else:
+            await self._complete(self.read(request), exchange)
+
+    async def _complete(self, question: Question, exchange: Exchange) -> None:
+        with self.changed:
+            self.questions.append(question)
+            gate, self._gate = self._gate, None
+            self.changed.notify_all()
+        if gate is not None:
+            await gate.pass_through()
+        order = self._take(question.asked)
+        if order is not None and order.fault == "slow":
+            await trio.sleep(order.seconds)
+            order = None
+        if order is not None:
+            await self._fail(order, question, exchange)
+        else:
+            await exchange.answer_json(200, self._answer(question))
+
+    def _answer(self, question: Question) -> Json:
+        with self.lock:
+            self.answered += 1
+            number = self.answered
+        said = self.text_for(question.asked) if self.text_for else f"Answer {number}: {question.asked}"
+        return self.completion(said, question.model)
+
+    def _take(self, text: str) -> _Order | None:
+        with self.lock:
+            for order in self._orders:
+                if order.times and order.when(text):
+                    order.times -= 1
+                    return order
+        return None
+
+    async def _fail(self, order: _Order, question: Question, exchange: Exchange) -> None:
+        match order.fault:
+            case "status":
+                headers = {"retry-after": order.retry_after} if order.retry_after is not None else {}
+                body = self.error_body if order.body is None else order.body
+                await exchange.answer_json(order.status, body, headers)
+            case "huge":
+                await exchange.answer(200, b" " * order.size_bytes)
+            case "gzip_bomb":
+                bomb = gzip.compress(b" " * order.size_bytes)
+                await exchange.answer(200, bomb, {"content-encoding": "gzip"})
+            case "drip":
+                await exchange.drip(200, json.dumps(self._answer(question)).encode(), order.seconds)
+            case "hang":
+                await exchange.hang()
+            case "reset":
+                exchange.reset()
+            case "truncated":
+                await exchange.begin(200, 1000)
+                await exchange.send_raw(b'{"choices": [')
+                exchange.reset()
+            case fault:
+                await exchange.answer(200, self._bad_body(fault, question.model))
+
+    def _bad_body(self, fault: Fault, model: str) -> bytes:
+        bodies: Mapping[Fault, object] = {
+            "wrong_types": self.wrong_types,
+            "empty": self.completion("", model),
+            "controls": self.completion("\x00 \ud800", model),
+            "filtered": self.filtered(),
+        }
+        raw: Mapping[Fault, bytes] = {"garbage": b"<html>not json", "no_body": b""}
+        return raw[fault] if fault in raw else json.dumps(bodies[fault]).encode()
