@@ -1,0 +1,68 @@
+"""Routes of the instances' files and of the kept answers."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from daemon.admin.call import BadQuery, Call, Desk
+from daemon.admin.library import ChunkPage, FileHead, FileNames, Ready
+from daemon.http1 import Response, json_response
+
+_NO_FILE = "a load is known by the number that its begin gave"
+BodyT = TypeVar("BodyT")
+
+
+async def list_files(desk: Desk, call: Call) -> Response:
+    """The files of an instance."""
+    return json_response(200, await desk.operations.library.files(call.named["instance"]))
+
+
+async def begin(desk: Desk, call: Call) -> Response:
+    """Begin to add a file: its name, sha256 and bytes."""
+    instance, head = call.named["instance"], _body(call, FileHead)
+    await desk.audit(call, "knowledge.add", f"{instance}: {head.name}")
+    return json_response(200, await desk.operations.library.begin(instance, head))
+
+
+async def put(desk: Desk, call: Call) -> Response:
+    """Some chunks of a file that is being added: ordinal, heading and text of each."""
+    page = _body(call, ChunkPage)
+    await desk.operations.library.put(call.named["instance"], call.id(_NO_FILE), page.chunks)
+    return json_response(200, {"stored": len(page.chunks)})
+
+
+async def commit(desk: Desk, call: Call) -> Response:
+    """All chunks are there: from now on the file is found."""
+    instance, chunks = call.named["instance"], _body(call, Ready).chunks
+    ready = await desk.operations.library.commit(instance, call.id(_NO_FILE), chunks)
+    await desk.operations.reload()
+    return json_response(200, ready)
+
+
+async def remove(desk: Desk, call: Call) -> Response:
+    """Forget files by name."""
+    instance, names = call.named["instance"], _body(call, FileNames).names
+    await desk.audit(call, "knowledge.remove", f"{instance}: {', '.join(names)}")
+    removed = await desk.operations.library.remove(instance, names)
+    await desk.operations.reload()
+    return json_response(200, removed)
+
+
+async def cache_stats(desk: Desk, call: Call) -> Response:
+    """How many answers are kept, and how often they were given again. Query: instance."""
+    return json_response(200, await desk.operations.library.cache_stats(call.instance))
+
+
+async def cache_clear(desk: Desk, call: Call) -> Response:
+    """Forget the kept answers. Query: instance."""
+    await desk.audit(call, "cache.clear", call.instance or "all instances")
+    return json_response(200, await desk.operations.library.cache_clear(call.instance))
+
+
+def _body(call: Call, kind: type[BodyT]) -> BodyT:
+    try:
+        return msgspec.json.decode(call.request.body, type=kind)
+    except msgspec.DecodeError as error:
+        raise BadQuery(f"the body cannot be read: {error}") from None

@@ -1,0 +1,81 @@
+"""Cuts sections into chunks that can be found and told on their own. Pure.
+
+Laws of this file:
+1. Nothing is lost: every word of a section stands in one of its chunks, in order.
+2. No chunk is longer than `MAX_CHARS`. What does not fit is parted between paragraphs, else lines, else sentences, else
+   words; only a word longer than a chunk is cut.
+3. A line is never parted where it fits: a row of a table and a line of a price list stay what they are.
+4. A chunk begins with the last sentence of the one before it, if that is short: so one sees what "it" means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+MAX_CHARS = 900
+"""About 200 to 300 tokens, Latin or Arabic."""
+OVERLAP_CHARS = 120
+
+_SENTENCE = re.compile(r"(?<=[.!?؟。！？…])\s+")
+_JOINTS = (
+    ("\n\n", re.compile(r"\n\s*\n")),
+    ("\n", re.compile(r"\n")),
+    (" ", _SENTENCE),
+    (" ", re.compile(r"\s+")),
+)
+
+
+class Section(msgspec.Struct, frozen=True):
+    """A part of a file under one heading."""
+
+    heading: str
+    text: str
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    ordinal: int
+    heading: str
+    text: str
+
+
+def chunks(sections: Iterable[Section]) -> tuple[Chunk, ...]:
+    """All chunks of a file, numbered from 0."""
+    cut = ((section.heading, text) for section in sections for text in _cut(section.text))
+    return tuple(Chunk(ordinal, heading, text) for ordinal, (heading, text) in enumerate(cut))
+
+
+def _cut(text: str) -> Iterator[str]:
+    """The chunks of one section: pieces gathered as long as they fit."""
+    gathered = ""
+    for joint, piece in _pieces(text.strip()):
+        joined = f"{gathered}{joint}{piece}" if gathered else piece
+        if len(joined) > MAX_CHARS:
+            yield gathered
+            overlap = _last_sentence(gathered) if joint else ""
+            joined = f"{overlap}{joint}{piece}" if overlap else piece
+            joined = joined if len(joined) <= MAX_CHARS else piece
+        gathered = joined
+    if gathered:
+        yield gathered
+
+
+def _pieces(text: str, depth: int = 0) -> list[tuple[str, str]]:
+    """Pieces that fit into a chunk, each with what joins it to the one before."""
+    if len(text) <= MAX_CHARS:
+        return [("", text)]
+    if depth == len(_JOINTS):
+        return [("", text[start : start + MAX_CHARS]) for start in range(0, len(text), MAX_CHARS)]
+    joint, pattern = _JOINTS[depth]
+    found: list[tuple[str, str]] = []
+    for part in filter(None, map(str.strip, pattern.split(text))):
+        (_, first), *others = _pieces(part, depth + 1)
+        found += [(joint, first), *others]
+    return found
+
+
+def _last_sentence(text: str) -> str:
+    last = _SENTENCE.split(text.rpartition("\n")[2])[-1]
+    return last if len(last) <= OVERLAP_CHARS else ""

@@ -1,0 +1,83 @@
+"""Forgets what nobody can find any more: expired answers, old vectors, loads that were given up."""
+
+from __future__ import annotations
+
+import trio
+
+from actors.errors import LedgerUnavailable
+from actors.ports import Feed
+from daemon.stores.postgres import LedgerError, Postgres
+
+EVERY_SECONDS = 600.0
+PORTION = 1_000
+"""Rows of one statement: a short one keeps nobody waiting."""
+MAX_EMBEDDINGS = 50_000
+LOAD_MINUTES = 15
+"""A load that nothing was added to for so long is given up."""
+
+_SWEEPS = {
+    "answers": """
+        WITH old AS (SELECT id FROM majlis_answer_cache WHERE expires_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED),
+             gone AS (DELETE FROM majlis_answer_cache c USING old WHERE c.id = old.id RETURNING 1)
+        SELECT count(*) FROM gone
+    """,
+    "loads": f"""
+        WITH old AS (SELECT id FROM majlis_knowledge_files
+                     WHERE state = 'loading' AND touched_at < now() - interval '{LOAD_MINUTES} minutes'
+                     LIMIT $1 FOR UPDATE SKIP LOCKED),
+             gone AS (DELETE FROM majlis_knowledge_files f USING old WHERE f.id = old.id RETURNING 1)
+        SELECT count(*) FROM gone
+    """,
+}
+_EMBEDDINGS = """
+    WITH last AS (SELECT created_at FROM majlis_embeddings ORDER BY created_at DESC OFFSET $3 LIMIT 1),
+         old AS (SELECT model, text_hash FROM majlis_embeddings
+                 WHERE created_at <= greatest(now() - make_interval(secs => $2),
+                                              coalesce((SELECT created_at FROM last), '-infinity'))
+                 LIMIT $1 FOR UPDATE SKIP LOCKED),
+         gone AS (DELETE FROM majlis_embeddings e USING old
+                  WHERE e.model = old.model AND e.text_hash = old.text_hash RETURNING 1)
+    SELECT count(*) FROM gone
+"""
+
+
+class Housekeeping:
+    """One task per daemon; several daemons on one database do not wait for one another."""
+
+    def __init__(
+        self,
+        db: Postgres,
+        feed: Feed,
+        *,
+        vector_seconds: float = 86_400.0,
+        max_embeddings: int = MAX_EMBEDDINGS,
+    ) -> None:
+        self._db = db
+        self._feed = feed
+        self._vector_seconds = vector_seconds
+        self._max_embeddings = max_embeddings
+
+    async def run(self) -> None:
+        """Sweep now and then, until cancelled. A database that is away is asked again the next time."""
+        while True:
+            try:
+                await self.sweep()
+            except (LedgerUnavailable, LedgerError) as error:
+                self._feed.emit("housekeeping.failed", error=type(error).__name__)
+            await trio.sleep(EVERY_SECONDS)
+
+    async def sweep(self) -> dict[str, int]:
+        """Forget all that is old, a portion at a time; how much there was of each kind."""
+        gone = {kind: await self._swept(sql) for kind, sql in _SWEEPS.items()}
+        gone["vectors"] = await self._swept(_EMBEDDINGS, self._vector_seconds, self._max_embeddings)
+        if any(gone.values()):
+            self._feed.emit("housekeeping.done", None, **gone)
+        return gone
+
+    async def _swept(self, sql: str, *args: object) -> int:
+        total = 0
+        while True:
+            count: int = await self._db.value(sql, PORTION, *args)
+            total += count
+            if count < PORTION:
+                return total

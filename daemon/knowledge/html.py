@@ -1,0 +1,110 @@
+"""The text of an HTML page: what a reader sees of it. Pure, total."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+from daemon.knowledge.chunks import Section
+
+_UNSEEN = frozenset({"script", "style", "template", "noscript", "svg", "title"})
+_HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+_PARAGRAPHS = frozenset(
+    {
+        "p",
+        "div",
+        "section",
+        "article",
+        "header",
+        "footer",
+        "main",
+        "table",
+        "ul",
+        "ol",
+        "dl",
+        "blockquote",
+        "pre",
+    }
+)
+_LINES = frozenset({"br", "li", "tr", "dt", "dd", "option", "hr", "address", "figcaption", "caption"})
+_CELLS = frozenset({"td", "th"})
+_SPACE = re.compile(r"\s+")
+
+
+def sections(page: str) -> list[Section]:
+    """One section for each heading, in order; rows of a table are lines, their cells parted by a stroke."""
+    reader = _Reader()
+    reader.feed(page)
+    reader.close()
+    return reader.ended()
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: list[Section] = []
+        self._heading = ""
+        self._text: list[str] = []
+        self._in_heading: list[str] | None = None
+        self._unseen: list[str] = []
+        self._as_written = False
+
+    def ended(self) -> list[Section]:
+        self._close_section()
+        return self._found
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in _UNSEEN:
+            self._unseen.append(tag)
+        elif tag in _HEADINGS:
+            self._close_section()
+            self._in_heading = []
+        elif tag in _CELLS:
+            self._text.append("\t")
+        else:
+            self._as_written |= tag == "pre"
+            self._break(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._break(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _UNSEEN:
+            while self._unseen and self._unseen.pop() != tag:
+                pass
+        elif tag in _HEADINGS and self._in_heading is not None:
+            self._heading = " ".join("".join(self._in_heading).split())
+            self._in_heading = None
+        else:
+            self._as_written &= tag != "pre"
+            self._break(tag)
+
+    def handle_data(self, data: str) -> None:
+        if self._unseen:
+            return
+        if self._in_heading is not None:
+            self._in_heading.append(data)
+        else:
+            self._text.append(data if self._as_written else _SPACE.sub(" ", data))
+
+    def _break(self, tag: str) -> None:
+        """Where one of these begins or ends, so does a line."""
+        if tag in _PARAGRAPHS:
+            self._text.append("\n\n")
+        elif tag in _LINES:
+            self._text.append("\n")
+
+    def _close_section(self) -> None:
+        if self._in_heading:  # a heading that was never closed
+            self._text = [*self._in_heading, "\n", *self._text]
+        self._in_heading = None
+        lines = (_line(line) for line in "".join(self._text).split("\n"))
+        text = "\n".join(lines).strip()
+        if text or self._heading:
+            self._found.append(Section(self._heading, text))
+        self._heading, self._text = "", []
+
+
+def _line(line: str) -> str:
+    cells = (" ".join(cell.split()) for cell in line.split("\t"))
+    return " | ".join(cell for cell in cells if cell)

@@ -1,0 +1,178 @@
+"""The instances' files and the kept answers as operators see and change them: implements `daemon.admin.Library`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from actors.answer_cache import text_hash
+from actors.ports import Feed
+from daemon.admin.library import (
+    Begun,
+    CacheRow,
+    CacheStats,
+    ChunkText,
+    Cleared,
+    FileHead,
+    FilePage,
+    FileView,
+    Ready,
+    Removed,
+)
+from daemon.admin.operations import Conflict, NotFound
+from daemon.knowledge.embeddings import Embeddings, Vector
+from daemon.knowledge.search_words import search_words
+from daemon.ledger.wire import encoded, storable
+from daemon.stores.postgres import Postgres
+
+MAX_CHUNKS = 10_000
+"""Of one instance: every one is compared with each question."""
+
+_KNOWN = "SELECT EXISTS (SELECT FROM whatsapp_instances WHERE instance_name = $1)"
+_FILES = """
+    SELECT name, bytes, chunks, model, touched_at FROM majlis_knowledge_files
+    WHERE instance = $1 AND state = 'ready' ORDER BY name
+"""
+_STATS = """
+    SELECT instance, count(*) AS entries, count(*) FILTER (WHERE model <> '') AS with_vectors,
+           sum(hits)::bigint AS hits, min(created_at) AS oldest_at
+    FROM majlis_answer_cache WHERE expires_at > now() AND ($1::text IS NULL OR instance = $1)
+    GROUP BY instance ORDER BY instance
+"""
+_CLEAR = """
+    WITH gone AS (DELETE FROM majlis_answer_cache WHERE $1::text IS NULL OR instance = $1 RETURNING 1)
+    SELECT count(*) FROM gone
+"""
+
+
+class PostgresLibrary:
+    """`embeddings`: None when no server for them is configured."""
+
+    def __init__(self, db: Postgres, embeddings: Embeddings | None, feed: Feed) -> None:
+        self._db = db
+        self._embeddings = embeddings
+        self._feed = feed
+
+    async def begin(self, instance: str, head: FileHead) -> Begun:
+        model = self._embeddings.model if self._embeddings else ""
+        row = await self._json(
+            "SELECT majlis_knowledge_begin($1, $2, $3, $4, $5)",
+            storable(instance),
+            storable(head.name),
+            storable(head.sha256),
+            head.bytes,
+            storable(model),
+        )
+        if row["state"] == "unknown_instance":
+            raise _unknown(instance)
+        return Begun(state=row["state"], file=row["file"], chunks=row.get("chunks", 0))
+
+    async def put(self, instance: str, file: int, chunks: Sequence[ChunkText]) -> None:
+        """Raises `EmbeddingsUnavailable` besides: a file is never half found."""
+        told = [_told(chunk) for chunk in chunks]
+        vectors = await self._missing_vectors(
+            file, {text_hash(_whole(chunk)): _whole(chunk) for chunk in chunks}
+        )
+        sql = "SELECT majlis_knowledge_put($1, $2, $3, $4, $5)"
+        put = await self._db.value(sql, storable(instance), file, encoded(told), encoded(vectors), MAX_CHUNKS)
+        if put == "full":
+            raise Conflict(
+                f"{instance} would hold more than {MAX_CHUNKS:,} chunks: remove files that are not needed"
+            )
+        if put == "gone":
+            raise _given_up()
+
+    async def commit(self, instance: str, file: int, chunks: int) -> Ready:
+        sql = "SELECT majlis_knowledge_commit($1, $2, $3)"
+        row = await self._json(sql, storable(instance), file, chunks)
+        if row["state"] != "ready":
+            raise _given_up()
+        self._feed.emit("knowledge.changed", instance=instance, change="added", chunks=row["chunks"])
+        return Ready(chunks=row["chunks"], replaced=row["replaced"])
+
+    async def files(self, instance: str) -> FilePage:
+        await self._must_be_known(instance)
+        rows = await self._db.fetch(_FILES, storable(instance))
+        found = [
+            FileView(
+                name=row["name"],
+                bytes=row["bytes"],
+                chunks=row["chunks"],
+                model=row["model"],
+                added_at=row["touched_at"].isoformat(),
+            )
+            for row in rows
+        ]
+        return FilePage(instance=instance, files=found)
+
+    async def remove(self, instance: str, names: Sequence[str]) -> Removed:
+        await self._must_be_known(instance)
+        wanted = [storable(name) for name in names]
+        sql = "SELECT majlis_knowledge_remove($1, $2)"
+        removed: list[str] = await self._db.value(sql, storable(instance), wanted)
+        if removed:
+            self._feed.emit("knowledge.changed", instance=instance, change="removed", files=len(removed))
+        return Removed(removed=removed, missing=[name for name in wanted if name not in removed])
+
+    async def cache_stats(self, instance: str | None) -> CacheStats:
+        rows = await self._db.fetch(_STATS, None if instance is None else storable(instance))
+        found = [
+            CacheRow(**{**row, "oldest_at": row["oldest_at"].isoformat()})  # a column for each field
+            for row in rows
+        ]
+        return CacheStats(instances=found)
+
+    async def cache_clear(self, instance: str | None) -> Cleared:
+        return Cleared(await self._db.value(_CLEAR, None if instance is None else storable(instance)))
+
+    async def _missing_vectors(self, file: int, texts: Mapping[str, str]) -> dict[str, Vector]:
+        """Of the texts, by hash, that have none yet: what a file shares with an earlier one is not bought again."""
+        embeddings = self._embeddings
+        if embeddings is None or not await self._db.value(
+            "SELECT model <> '' FROM majlis_knowledge_files WHERE id = $1", file
+        ):
+            return {}
+        rows = await self._db.fetch(
+            "SELECT * FROM majlis_embeddings_missing($1, $2, $3) AS hash",
+            storable(embeddings.model),
+            list(texts),
+            embeddings.cache_seconds,
+        )
+        missing = [row["hash"] for row in rows]
+        vectors = await embeddings.vectors([texts[name] for name in missing])
+        return dict(zip(missing, vectors, strict=True))
+
+    async def _must_be_known(self, instance: str) -> None:
+        if not await self._db.value(_KNOWN, storable(instance)):
+            raise _unknown(instance)
+
+    async def _json(self, sql: str, *args: object) -> Any:
+        return msgspec.json.decode(await self._db.value(sql, *args))
+
+
+def _told(chunk: ChunkText) -> dict[str, Any]:
+    """A chunk as `majlis_knowledge_put` is told it."""
+    return {
+        "ordinal": chunk.ordinal,
+        "heading": chunk.heading,
+        "text": chunk.text,
+        "words": search_words(_whole(chunk)),
+        "text_hash": text_hash(_whole(chunk)),
+    }
+
+
+def _whole(chunk: ChunkText) -> str:
+    """What is found and compared: the heading is part of it."""
+    return storable(f"{chunk.heading}\n{chunk.text}" if chunk.heading else chunk.text)
+
+
+def _unknown(instance: str) -> NotFound:
+    return NotFound(
+        f"The database knows no instance {instance!r}: name it under instances in config.yaml, or add it there."
+    )
+
+
+def _given_up() -> Conflict:
+    return Conflict("This load of the file was given up, or chunks are missing: add the file again.")

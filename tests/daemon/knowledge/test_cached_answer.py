@@ -1,0 +1,243 @@
+"""The kept answers in Postgres: exact and alike, each for its time, bounded, and never another instance's."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.answer_cache import CachedAnswer, entry_for, hit
+from actors.identity import Conversation
+from actors.instance import Switches, Terms
+from actors.messages import Answer, Prompt
+from actors.ports import Question, Reply
+from daemon.knowledge.housekeeping import Housekeeping
+from daemon.lookups import cached_answer
+from daemon.lookups.spec import Means
+from tests.daemon.knowledge.conftest import Shelf
+from tests.support.embeddings_server import FakeEmbeddings
+
+ANSWER = Answer("Sidr is 180 SAR.", "main", "gpt", 10, 5, 99, confidence=0.8)
+TERMS = Terms(cache_scope="who", embedding_model="test")
+
+
+class Counter:
+    """Customers who ask one question each."""
+
+    def __init__(self, shelf: Shelf, terms: Terms = TERMS) -> None:
+        self.shelf = shelf
+        self.terms = terms
+        self.customers = 0
+
+    async def asks(self, *texts: str, instance: str = "demo", terms: Terms | None = None) -> Question:
+        self.customers += 1
+        customer = Conversation(instance, f"96650{self.customers:07}")
+        return await self.shelf.question(*texts, conversation=customer, terms=terms or self.terms)
+
+    async def finds(self, question: Question, history_tokens: int = 800) -> CachedAnswer | None:
+        spec = cached_answer.lookup(self.shelf.embeddings)
+        if spec.skip(question):
+            return None
+        found: CachedAnswer | None = await spec.run(
+            Means(self.shelf.world.db, history_tokens=history_tokens), question
+        )
+        return found
+
+    async def answered(self, question: Question, answer: Answer = ANSWER) -> None:
+        """T2, with what the turn tells it."""
+        prompt = Prompt(question.batch.conversation.instance, tuple(m.text for m in question.batch.messages))
+        entry = hit(answer, question) if answer.provider == "cache" else entry_for(prompt, answer, question)
+        reply = Reply(answer, (answer.text,), cache=entry)
+        await self.shelf.world.ledger.answer(question.turn, self.shelf.world.epoch, reply)
+
+    async def learns(
+        self, *texts: str, answer: Answer = ANSWER, instance: str = "demo", terms: Terms | None = None
+    ) -> None:
+        """Somebody asked, and the responder answered."""
+        question = await self.asks(*texts, instance=instance, terms=terms)
+        await self.finds(question)
+        await self.answered(question, answer)
+
+    async def age(self, hours: float) -> None:
+        sql = (
+            "UPDATE majlis_answer_cache SET created_at = created_at - make_interval(secs => $1),"
+            " expires_at = expires_at - make_interval(secs => $1)"
+        )
+        await self.shelf.world.rows(sql, hours * 3600)
+
+
+@pytest.fixture
+def counter(by_words: Shelf) -> Counter:
+    return Counter(by_words)
+
+
+@pytest.fixture
+def wise(by_meaning: Shelf) -> Counter:
+    """With vectors."""
+    return Counter(by_meaning)
+
+
+async def test_the_same_question_is_answered_again_for_an_hour(counter: Counter) -> None:
+    await counter.learns("بكم", "عسل السدر؟")
+    found = await counter.finds(await counter.asks("بكم عسل السِّدر"))
+    assert found is not None
+    assert (found.text, found.provider, found.model, found.confidence) == (
+        "Sidr is 180 SAR.",
+        "cache",
+        "gpt",
+        0.8,
+    )
+    assert (found.input_tokens, found.output_tokens, found.cost_micros) == (0, 0, 0)
+    await counter.age(0.99)
+    assert await counter.finds(await counter.asks("بكم عسل السدر"))
+    await counter.age(0.02)
+    assert await counter.finds(await counter.asks("بكم عسل السدر")) is None
+
+
+async def test_an_answer_bought_anew_takes_the_old_ones_place(counter: Counter) -> None:
+    await counter.learns("hello")
+    await counter.age(2)
+    await counter.learns("hello", answer=Answer("Welcome!", "main", "gpt"))
+    found = await counter.finds(await counter.asks("hello"))
+    assert found is not None and found.text == "Welcome!"
+    assert len(await counter.shelf.world.rows("SELECT FROM majlis_answer_cache")) == 1
+
+
+async def test_a_conversation_with_a_history_is_given_nothing(counter: Counter) -> None:
+    await counter.learns("hello")
+    question = await counter.asks("something else first")
+    same = question.batch.conversation
+    asked = await counter.shelf.question("hello", conversation=same, terms=TERMS)
+    await counter.shelf.world.rows(
+        "INSERT INTO whatsapp_messages (conversation_id, sender_type, content, message_id, created_at)"
+        " SELECT conversation_id::bigint, 'user', 'before', 'earlier', now() - interval '1 day'"
+        " FROM majlis_turns WHERE id = $1",
+        asked.turn.id,
+    )
+    assert await counter.finds(asked) is None
+    assert await counter.finds(asked, history_tokens=0) is not None, (
+        "a responder that is told nothing says the same"
+    )
+
+
+async def test_no_answer_crosses_from_one_instance_to_another(wise: Counter) -> None:
+    await wise.learns("what is the price", instance="acme")
+    for asked in ("what is the price", "what is the cost"):
+        assert await wise.finds(await wise.asks(asked)) is None
+        assert await wise.finds(await wise.asks(asked, instance="acme")) is not None
+
+
+async def test_a_change_of_files_or_prompt_begins_anew(counter: Counter) -> None:
+    await counter.learns("hello")
+    await counter.shelf.add("opening hours")
+    assert await counter.finds(await counter.asks("hello")) is None
+    await counter.learns("hello")
+    assert await counter.finds(await counter.asks("hello")) is not None
+    other = Terms(cache_scope="others")
+    assert await counter.finds(await counter.asks("hello", terms=other)) is None
+
+
+async def test_a_question_that_means_the_same_is_answered_for_a_day(wise: Counter) -> None:
+    await wise.learns("what is the price")
+    asked = await wise.asks("what is the cost")
+    found = await wise.finds(asked)
+    assert found is not None and found.text == "Sidr is 180 SAR."
+    await wise.age(23.9)
+    assert await wise.finds(await wise.asks("what is the cost"))
+    assert await wise.finds(await wise.asks("what is the price")), "the same words are alike, too"
+    await wise.age(0.2)
+    assert await wise.finds(await wise.asks("what is the cost")) is None
+
+
+async def test_what_is_not_alike_enough_is_asked_anew(wise: Counter) -> None:
+    await wise.learns("what is the price of it today")
+    assert await wise.finds(await wise.asks("what is the colour of it today")) is None
+    lax = Terms(cache_scope="who", embedding_model="test", cache_similarity=0.5)
+    assert await wise.finds(await wise.asks("what is the colour of it today", terms=lax)) is not None
+    strict = Terms(cache_scope="who", embedding_model="test", cache_similar_seconds=0.0)
+    assert await wise.finds(await wise.asks("what is the cost of it today", terms=strict)) is None
+
+
+async def test_other_numbers_are_another_question(wise: Counter) -> None:
+    lax = Terms(cache_scope="who", embedding_model="test", cache_similarity=0.5)
+    await wise.learns("what is the price of 3 kg", terms=lax)
+    assert await wise.finds(await wise.asks("what is the cost of 5 kg", terms=lax)) is None
+    assert await wise.finds(await wise.asks("what is the cost of 3 kg", terms=lax)) is not None
+
+
+async def test_an_answer_about_something_else_is_not_given(wise: Counter) -> None:
+    lax = Terms(cache_scope="who", embedding_model="test", cache_similarity=0.5)
+    await wise.learns("what is the price of sidr honey", terms=lax)
+    assert await wise.finds(await wise.asks("what is the price of talh honey", terms=lax)) is None
+
+
+async def test_without_vectors_only_the_same_words_are_the_same(counter: Counter) -> None:
+    await counter.learns("what is the price")
+    assert await counter.finds(await counter.asks("what is the cost")) is None
+
+
+async def test_a_server_that_is_away_costs_the_alike_ones_alone(
+    wise: Counter, server: FakeEmbeddings
+) -> None:
+    await wise.learns("what is the price")
+    server.order("status", times=3, status=500)
+    assert await wise.finds(await wise.asks("what is the cost today")) is None
+    assert await wise.finds(await wise.asks("what is the price")) is not None
+
+
+async def test_a_hit_counts_where_it_came_from(wise: Counter) -> None:
+    await wise.learns("what is the price")
+    for text in ("what is the price", "what is the cost"):
+        question = await wise.asks(text)
+        found = await wise.finds(question)
+        assert found is not None
+        await wise.answered(question, found)
+    [row] = (await wise.shelf.library.cache_stats("demo")).instances
+    assert (row.entries, row.with_vectors, row.hits) == (1, 1, 2)
+
+
+async def test_a_hit_does_not_make_an_answer_younger(counter: Counter) -> None:
+    await counter.learns("hello")
+    await counter.age(0.9)
+    question = await counter.asks("hello")
+    found = await counter.finds(question)
+    assert found is not None
+    await counter.answered(question, found)
+    await counter.age(0.2)
+    assert await counter.finds(await counter.asks("hello")) is None
+
+
+async def test_the_oldest_go_when_there_are_too_many(counter: Counter) -> None:
+    few = Terms(cache_scope="who", cache_max_entries=3)
+    await counter.learns("hello", instance="acme")
+    for text in ("one", "two", "three", "one", "four"):
+        await counter.learns(text, terms=few)
+    kept = await counter.shelf.world.rows("SELECT question FROM majlis_answer_cache WHERE instance = 'demo'")
+    assert sorted(row["question"] for row in kept) == ["four", "one", "three"]
+    assert await counter.finds(await counter.asks("hello", instance="acme")) is not None
+
+
+async def test_what_is_expired_is_swept_away(counter: Counter) -> None:
+    await counter.learns("hello")
+    housekeeping = Housekeeping(counter.shelf.world.db, counter.shelf.feed)
+    assert (await housekeeping.sweep())["answers"] == 0
+    await counter.age(24.1)
+    assert (await counter.shelf.library.cache_stats(None)).instances == []
+    assert (await housekeeping.sweep())["answers"] == 1
+
+
+async def test_clearing_is_for_one_instance_or_for_all(counter: Counter) -> None:
+    library = counter.shelf.library
+    for instance in ("acme", "demo"):
+        for text in ("hello", "good morning"):
+            await counter.learns(text, instance=instance)
+    assert (await library.cache_clear("acme")).entries == 2
+    assert [row.instance for row in (await library.cache_stats(None)).instances] == ["demo"]
+    assert (await library.cache_clear(None)).entries == 2
+    assert await counter.finds(await counter.asks("hello")) is None
+
+
+async def test_nobody_looks_when_it_is_switched_off(counter: Counter) -> None:
+    spec = cached_answer.lookup(None)
+    question = await counter.shelf.question("hello", terms=TERMS, switches=Switches(cache=False))
+    assert spec.skip(question)
+    assert spec.skip(await counter.asks("my number is 0500000001"))
+    assert not spec.skip(await counter.asks("hello"))

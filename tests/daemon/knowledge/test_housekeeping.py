@@ -1,0 +1,39 @@
+"""The sweeper as a task: it comes again, and outlives a database that is away. What it sweeps: `test_library.py`."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import trio
+from trio.testing import MockClock
+
+from actors.errors import LedgerUnavailable
+from daemon.knowledge.housekeeping import EVERY_SECONDS, PORTION, Housekeeping
+from tests.support.memory import MemoryFeed
+
+
+class Dusty:
+    """A database that is away at first, then has so many old rows of each kind."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.asked = 0
+
+    async def value(self, sql: str, portion: int, *args: object) -> int:
+        await trio.lowlevel.checkpoint()
+        self.asked += 1
+        if self.asked == 1:
+            raise LedgerUnavailable("postgres_unreachable")
+        swept = min(self.rows, portion) if "majlis_answer_cache" in sql else 0
+        self.rows -= swept
+        return swept
+
+
+async def test_it_comes_again_until_all_is_swept(autojump_clock: MockClock) -> None:
+    feed, dusty = MemoryFeed(), Dusty(PORTION + 7)
+    with trio.move_on_after(EVERY_SECONDS * 2.5):
+        await Housekeeping(cast(Any, dusty), feed).run()
+    assert feed.events == [
+        ("housekeeping.failed", None, {"error": "LedgerUnavailable"}),
+        ("housekeeping.done", None, {"answers": PORTION + 7, "loads": 0, "vectors": 0}),
+    ]

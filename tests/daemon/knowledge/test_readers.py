@@ -1,0 +1,155 @@
+"""Files as people have them: text in several encodings, Markdown, HTML, PDF in Arabic and English, and bad ones.
+
+The Arabic PDFs hold the same page, made by two programs: one shapes the letters and tells ligatures in pieces, the
+other writes presentation forms from the left.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daemon.knowledge import readers
+from daemon.knowledge.readers import Unreadable, read
+
+FIXTURES = Path(__file__).parent / "fixtures"
+PRICES = """
+قائمة أسعار متجر النخيل
+العسل والتمور - الرياض، شارع العليا (حي الورود)
+
+عسل سدر جبلي ٥٠٠ غرام: ١٨٠ ريالا
+عسل طلح 1 كيلو: 95 ريال
+تمر سكري فاخر 3 كيلو: 75 ريالا
+تمر عجوة المدينة 1 كيلو: 110 ريال
+
+التوصيل داخل الرياض 20 ريالا، وخارجها 35 ريالا.
+الدفع: مدى، Apple Pay، أو نقدا عند الاستلام. خصم 15% على الطلبات.
+الاسترجاع خلال 7 أيام من الاستلام بشرط سلامة العبوة.
+
+الصنف | الوزن | السعر
+دبس التمر | 500 غرام | 25 ريال
+كليجا القصيم | 1 كيلو | 40 ريال
+""".strip()
+
+
+def text_of(path: Path) -> str:
+    return "\n\n".join(chunk.text for chunk in read(path).chunks)
+
+
+@pytest.mark.parametrize("name", ["prices_ar.pdf", "prices_ar_reshaped.pdf"])
+def test_an_arabic_price_list_is_read_as_it_was_written(name: str) -> None:
+    assert text_of(FIXTURES / name) == PRICES
+
+
+def test_an_english_pdf_with_a_table() -> None:
+    text = text_of(FIXTURES / "hours_en.pdf")
+    assert "Opening hours (Riyadh branch): Sunday to Thursday, 9:00-22:00." in text
+    assert "The office efficiently fits 3.5 offers of fish." in text
+    assert "Sidr honey | 500 g | 180 SAR" in text
+    assert "\n\nSecond paragraph starts here" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("locked.pdf", "locked by a password"), ("scan.pdf", "with OCR"), ("missing.pdf", "check its name")],
+)
+def test_a_pdf_that_cannot_be_read_says_what_to_do(name: str, words: str) -> None:
+    with pytest.raises(Unreadable, match=words):
+        read(FIXTURES / name)
+
+
+def test_a_broken_pdf(tmp_path: Path) -> None:
+    path = tmp_path / "broken.pdf"
+    path.write_bytes((FIXTURES / "hours_en.pdf").read_bytes()[:300])
+    with pytest.raises(Unreadable, match="save it anew as PDF"):
+        read(path)
+    path.write_bytes(b"no PDF at all")
+    with pytest.raises(Unreadable, match="save it anew as PDF"):
+        read(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1256"])
+def test_arabic_text_in_every_encoding_people_have(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "prices.txt"
+    path.write_bytes("عسل سدر: 95 ريال\r\nتمر".encode(encoding))
+    assert text_of(path) == "عسل سدر: 95 ريال\nتمر"
+
+
+def test_other_encodings_are_not_guessed(tmp_path: Path) -> None:
+    path = tmp_path / "prices.txt"
+    for content in ("Müller verkauft Käse".encode("latin-1"), b"\xff\xfe\x00", bytes(range(256))):
+        path.write_bytes(content)
+        with pytest.raises(Unreadable, match="save it as UTF-8"):
+            read(path)
+
+
+def test_markdown_keeps_its_headings_with_those_above_them(tmp_path: Path) -> None:
+    path = tmp_path / "shop.md"
+    path.write_text(
+        "intro\n# Delivery\n## Riyadh\n20 SAR\n```\n# no heading\n```\n## Jeddah ##\n35 SAR\n# Returns\n"
+    )
+    found = [(chunk.heading, chunk.text) for chunk in read(path).chunks]
+    assert found == [
+        ("", "intro"),
+        ("", "Delivery"),
+        ("Delivery › Riyadh", "20 SAR\n```\n# no heading\n```"),
+        ("Delivery › Jeddah", "35 SAR"),
+        ("", "Returns"),
+    ]
+
+
+def test_html_is_what_a_reader_sees(tmp_path: Path) -> None:
+    path = tmp_path / "shop.html"
+    path.write_text(
+        "<html><head><title>T</title><style>p {}</style><script>if (a < b) alert('x')</script></head><body>"
+        "<p>Hello\n  <b>all</b> &amp; sundry<br>second line</p><h2>Prices <i>today</i></h2>"
+        "<table><tr><th>Item<th>Price</tr><tr><td>Honey</td><td>95</td></tr></table>"
+        "<ul><li>one<li>two</ul><pre>a\n b</pre><noscript>no</noscript></body></html>"
+    )
+    found = [(chunk.heading, chunk.text) for chunk in read(path).chunks]
+    assert found[0] == ("", "Hello all & sundry\nsecond line")
+    assert found[1][0] == "Prices today"
+    assert found[1][1].split() == ["Item", "|", "Price", "Honey", "|", "95", "one", "two", "a", "b"]
+    assert "Honey | 95" in found[1][1].split("\n")
+
+
+def test_html_in_the_encoding_it_declares(tmp_path: Path) -> None:
+    path = tmp_path / "shop.htm"
+    path.write_bytes('<meta charset="windows-1256"><p>عسل</p>'.encode("cp1256"))
+    assert text_of(path) == "عسل"
+    path.write_bytes(b'<meta charset="no-such"><p>\xff</p>')
+    with pytest.raises(Unreadable, match="save it as UTF-8"):
+        read(path)
+
+
+def test_bad_files_are_refused_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = tmp_path / "letter.docx"
+    document.write_bytes(b"PK")
+    empty = tmp_path / "empty.txt"
+    empty.write_text(" \n")
+    large = tmp_path / "large.txt"
+    large.write_text("word " * 1000)
+    for path, words in (
+        (document, r"\.pdf can\): save it as PDF"),
+        (empty, "holds no text"),
+        (tmp_path, "is a directory"),
+    ):
+        with pytest.raises(Unreadable, match=words):
+            read(path)
+    monkeypatch.setattr(readers, "MAX_CHUNKS", 2)
+    with pytest.raises(Unreadable, match="makes 6 chunks"):
+        read(large)
+    monkeypatch.setattr(readers, "MAX_BYTES", 100)
+    with pytest.raises(Unreadable, match="is larger than"):
+        read(large)
+
+
+def test_a_pdf_within_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.knowledge.pdf.MAX_PAGES", 0)
+    with pytest.raises(Unreadable, match="has 1 pages, 0 are the most"):
+        read(FIXTURES / "hours_en.pdf")
+    monkeypatch.undo()
+    monkeypatch.setattr("daemon.knowledge.pdf.MAX_CHARS", 10)
+    with pytest.raises(Unreadable, match="has more than 10 letters"):
+        read(FIXTURES / "hours_en.pdf")

@@ -1,0 +1,62 @@
+"""The admin door's routes of files and kept answers, over the real library and a real Postgres."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from daemon.admin import AdminApi
+from daemon.feed import EventFeed
+from daemon.http1 import Peer, Request, Response
+from tests.daemon.fake_operations import FakeOperations
+from tests.daemon.knowledge.conftest import Shelf
+
+
+class Door:
+    def __init__(self, shelf: Shelf) -> None:
+        self.operations = FakeOperations()
+        self.operations.library = shelf.library
+        self._api = AdminApi(self.operations, EventFeed(strict=True))
+
+    async def call(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, object]]:
+        content = b"" if body is None else msgspec.json.encode(body)
+        segments = tuple(path.split("/")[1:])
+        request = Request(method, path, segments, {}, {}, content, Peer("", 1, os.geteuid()))
+        response: Response = await self._api.handle(request)
+        document: dict[str, object] = msgspec.json.decode(response.body)
+        return response.status, document
+
+
+async def test_a_file_goes_through_the_door(by_words: Shelf) -> None:
+    door = Door(by_words)
+    head = {"name": "hours.txt", "sha256": "ab", "bytes": 5}
+    status, begun = await door.call("POST", "/v1/knowledge/demo/files", head)
+    assert (status, begun["state"]) == (200, "loading")
+    load = f"/v1/knowledge/demo/files/{begun['file']}"
+    chunk = {"ordinal": 0, "heading": "Hours", "text": "open at nine"}
+    assert await door.call("POST", f"{load}/chunks", {"chunks": [chunk]}) == (200, {"stored": 1})
+    assert (await door.call("POST", f"{load}/ready", {"chunks": 2}))[0] == 409
+    assert await door.call("POST", f"{load}/ready", {"chunks": 1}) == (200, {"chunks": 1, "replaced": False})
+    _, page = await door.call("GET", "/v1/knowledge/demo")
+    assert [file["name"] for file in page["files"]] == ["hours.txt"]  # type: ignore[attr-defined]
+    assert (await door.call("POST", "/v1/knowledge/demo/remove", {"names": ["hours.txt"]}))[1][
+        "missing"
+    ] == []
+    assert [entry.action for entry in door.operations.audited] == ["knowledge.add", "knowledge.remove"]
+    assert door.operations.reloads == 2
+
+
+async def test_what_cannot_be_read_or_is_not_there(by_words: Shelf) -> None:
+    door = Door(by_words)
+    for path, body, status in (
+        ("/v1/knowledge/demo/files", {"name": "x"}, 400),
+        ("/v1/knowledge/demo/files/x/chunks", {"chunks": []}, 400),
+        ("/v1/knowledge/demo/files/7/chunks", {"chunks": []}, 409),
+        ("/v1/knowledge/nobody/files", {"name": "x", "sha256": "ab", "bytes": 1}, 404),
+        ("/v1/knowledge/nobody/remove", {"names": []}, 404),
+    ):
+        assert (await door.call("POST", path, body))[0] == status, path
+    assert (await door.call("GET", "/v1/knowledge/nobody"))[0] == 404
+    assert await door.call("GET", "/v1/cache") == (200, {"instances": []})
+    assert await door.call("POST", "/v1/cache/clear") == (200, {"entries": 0})

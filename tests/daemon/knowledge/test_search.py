@@ -1,0 +1,211 @@
+"""The search of an instance's files: words alone, words and meaning, their bounds and their relevance."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.instance import Switches, Terms
+from actors.messages import Passage
+from daemon.admin.library import ChunkText
+from daemon.knowledge.embeddings import Embeddings
+from daemon.knowledge.search_words import telling
+from daemon.lookups import knowledge
+from daemon.lookups.history import BYTES_PER_TOKEN
+from daemon.lookups.knowledge import within
+from daemon.lookups.spec import Means
+from tests.daemon.knowledge.conftest import ACME, SHOP, Shelf
+from tests.support.embeddings_server import FakeEmbeddings
+
+PRICES = """عسل سدر جبلي ٥٠٠ غرام: ١٨٠ ريالاً
+عسل طلح 1 كيلو: 95 ريال
+تمر سكري فاخر: 75 ريالاً
+التوصيل داخل الرياض 20 ريالاً وخارجها 35
+Sidr honey from the mountains, 180 SAR
+Returns within 7 days"""
+
+
+async def best(shelf: Shelf, *asked: str) -> str:
+    found = await shelf.search(*asked)
+    return found[0].text if found else ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ("السلام عليكم بكم عسل السِّدر لو سمحت؟", "عسل سدر جبلي ٥٠٠ غرام: ١٨٠ ريالاً"),
+        ("كم سعر التمر السكري", "تمر سكري فاخر: 75 ريالاً"),
+        ("عندكم توصيل للرياض؟", "التوصيل داخل الرياض 20 ريالاً وخارجها 35"),
+        ("How much is your SIDR honey, please?", "Sidr honey from the mountains, 180 SAR"),
+        ("can I return it? returns", "Returns within 7 days"),
+    ],
+)
+async def test_words_alone_find_what_is_asked_for(by_words: Shelf, asked: str, says: str) -> None:
+    await by_words.add(PRICES)
+    assert await best(by_words, asked) == says
+
+
+async def test_a_question_in_several_messages_is_one(by_words: Shelf) -> None:
+    await by_words.add(PRICES)
+    assert await best(by_words, "مرحبا", "بكم", "عسل", "سدر") == "عسل سدر جبلي ٥٠٠ غرام: ١٨٠ ريالاً"
+
+
+async def test_a_question_of_stop_words_finds_nothing(by_words: Shelf) -> None:
+    await by_words.add("السلام عليكم، كيف حالكم\nhow are you and what do you want")
+    assert telling("السلام عليكم") == [] and telling("hello, how are you?") == []
+    assert await by_words.search("السلام عليكم") == ()
+    assert await by_words.search("hello, how are you?") == ()
+    assert await by_words.search("؟؟ 👍") == ()
+
+
+async def test_nothing_is_searched_when_there_are_no_files_or_nobody_wants_it(by_words: Shelf) -> None:
+    spec = knowledge.lookup(None)
+    assert spec.skip(await by_words.question("عسل"))
+    await by_words.add(PRICES)
+    assert not spec.skip(await by_words.question("عسل"))
+    assert spec.skip(await by_words.question("عسل", switches=Switches(knowledge=False)))
+    await by_words.library.remove("demo", ["prices.txt"])
+    assert spec.skip(await by_words.question("عسل"))
+
+
+async def test_relevance_is_the_share_of_the_questions_weight(by_words: Shelf) -> None:
+    """A word in n chunks weighs 1 / (1 + ln n), one in none a quarter."""
+    await by_words.add("apple pear\napple plum\ncherry")
+    everything = Terms(knowledge_threshold=0.0)
+
+    async def relevance(asked: str) -> dict[str, float]:
+        found = await by_words.search(asked, terms=everything)
+        return {passage.text: round(passage.relevance, 3) for passage in found}
+
+    assert await relevance("cherry") == {"cherry": 1.0}
+    assert await relevance("cherry tomato") == {"cherry": 0.8}  # 1 / 1.25
+    assert await relevance("apple pear") == {"apple pear": 1.0, "apple plum": 0.371}  # 0.591 / 1.591
+    assert await relevance("cherry cherry the CHERRY") == {"cherry": 1.0}
+    assert await relevance("tomato") == {}
+
+
+async def test_what_is_below_the_threshold_is_not_told(by_words: Shelf) -> None:
+    await by_words.add("apple pear\napple plum")
+    asked = "apple pear"
+    assert len(await by_words.search(asked, terms=Terms(knowledge_threshold=0.3))) == 2
+    assert len(await by_words.search(asked, terms=Terms(knowledge_threshold=0.4))) == 1
+    assert len(await by_words.search(asked, terms=Terms(knowledge_max_passages=1))) == 1
+
+
+async def test_the_heading_is_found_and_told(by_words: Shelf) -> None:
+    load = await by_words.begin("x", "shop.md")
+    await by_words.library.put("demo", load.file, [ChunkText(0, "Delivery › Riyadh", "20 SAR")])
+    await by_words.library.commit("demo", load.file, 1)
+    [passage] = await by_words.search("delivery riyadh?")
+    assert (passage.source, passage.text) == ("shop.md", "Delivery › Riyadh\n20 SAR")
+
+
+async def test_meaning_finds_what_words_do_not(by_meaning: Shelf) -> None:
+    """The server gives `cost` and `price` one meaning; no word is shared."""
+    await by_meaning.add("price list\nopening hours")
+    [passage] = await by_meaning.search("cost?")
+    assert passage.text == "price list" and 0.3 <= passage.relevance < 1
+
+
+async def test_both_ways_of_looking_count(by_meaning: Shelf, by_words: Shelf) -> None:
+    await by_meaning.add("sidr honey price\nsidr tree")
+    [first, *_] = await by_meaning.search("sidr cost")
+    [words_alone, *_] = await by_words.search("sidr cost")
+    assert first.text == "sidr honey price"
+    assert first.relevance > words_alone.relevance
+    assert first.relevance <= 1.0
+
+
+async def test_a_questions_vector_is_bought_once_a_day(by_meaning: Shelf, server: FakeEmbeddings) -> None:
+    await by_meaning.add("price list")
+    await by_meaning.search("What does it  cost?")
+    await by_meaning.search("what does it cost")
+    assert server.asked() == [["price list"], ["what does it cost"]]
+    await by_meaning.world.rows("UPDATE majlis_embeddings SET created_at = now() - interval '25 hours'")
+    await by_meaning.search("what does it cost")
+    assert len(server.asked()) == 3
+
+
+async def test_without_the_server_words_alone_answer(by_meaning: Shelf, server: FakeEmbeddings) -> None:
+    await by_meaning.add(PRICES)
+    for fault in ("status", "reset", "garbage"):
+        server.order(fault)
+        assert await best(by_meaning, f"بكم عسل السدر {fault}") == "عسل سدر جبلي ٥٠٠ غرام: ١٨٠ ريالاً"
+
+
+async def test_a_slow_server_holds_no_turn_up(by_meaning: Shelf, server: FakeEmbeddings) -> None:
+    await by_meaning.add(PRICES)
+    server.order("slow", seconds=60)
+    assert await best(by_meaning, "بكم عسل السدر") == "عسل سدر جبلي ٥٠٠ غرام: ١٨٠ ريالاً"
+
+
+async def test_vectors_of_another_model_are_not_compared(
+    by_meaning: Shelf, embeddings: Embeddings, server: FakeEmbeddings
+) -> None:
+    await by_meaning.add("price list")
+    embeddings.model = "another"
+    assert await by_meaning.search("cost") == ()
+    assert len(server.asked()) == 1
+
+
+async def test_at_most_two_round_trips(by_meaning: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    await by_meaning.add("price list")
+    question = await by_meaning.question("cost")
+    calls: list[str] = []
+    value = by_meaning.world.db.value
+
+    async def counted(sql: str, *args: object, repeatable: bool = True) -> object:
+        calls.append(sql)
+        return await value(sql, *args, repeatable=repeatable)
+
+    monkeypatch.setattr(by_meaning.world.db, "value", counted)
+    spec = knowledge.lookup(by_meaning.embeddings)
+    assert await spec.run(Means(by_meaning.world.db), question)
+    assert len(calls) == 2
+    assert await spec.run(Means(by_meaning.world.db), question)
+    assert len(calls) == 3
+
+
+async def test_no_instance_is_told_of_anothers_files(by_meaning: Shelf) -> None:
+    await by_meaning.add("secret price list", instance="acme")
+    await by_meaning.add("opening hours")
+    assert await by_meaning.search("secret price list", conversation=SHOP) == ()
+    [passage] = await by_meaning.search("secret price list", conversation=ACME)
+    assert passage.text == "secret price list"
+
+
+async def test_a_word_as_long_as_a_book_and_strange_letters(by_words: Shelf) -> None:
+    await by_words.add(f"{'x' * 890}\nit's a 'quoted' \\word & more | less: !")
+    assert await best(by_words, "x" * 5000) == "x" * 890
+    assert "quoted" in await best(by_words, "'quoted' | \\word")
+
+
+async def test_the_search_uses_the_index(by_words: Shelf) -> None:
+    await by_words.world.rows(
+        "INSERT INTO majlis_knowledge_files (instance, name, sha256, bytes, state)"
+        " SELECT 'tenant ' || n, 'f', '', 0, 'ready' FROM generate_series(1, 300) n"
+    )
+    await by_words.world.rows(
+        "INSERT INTO majlis_knowledge_chunks (file_id, instance, ordinal, text, search)"
+        " SELECT f.id, f.instance, n, 't', array_to_tsvector(ARRAY['common', 'word' || n])"
+        " FROM majlis_knowledge_files f, generate_series(1, 100) n"
+    )
+    await by_words.world.rows("ANALYZE majlis_knowledge_chunks")
+    plan = "\n".join(
+        str(row["QUERY PLAN"])
+        for row in await by_words.world.rows(
+            "EXPLAIN SELECT * FROM majlis_knowledge_words('tenant 7', ARRAY['common', 'word3'])"
+        )
+    )
+    assert "majlis_knowledge_chunks_instance_idx" in plan or "majlis_knowledge_chunks_search_idx" in plan
+    assert "Seq Scan on majlis_knowledge_chunks" not in plan
+
+
+@given(st.lists(st.text(max_size=60), max_size=8), st.integers(0, 60))
+def test_passages_keep_to_their_budget(texts: list[str], max_tokens: int) -> None:
+    passages = [Passage("f", text, 1.0) for text in texts]
+    kept = within(passages, max_tokens)
+    assert sum(len(passage.text.encode()) for passage in kept) <= max_tokens * BYTES_PER_TOKEN
+    if texts and max_tokens * BYTES_PER_TOKEN >= 240:
+        assert kept[0] == passages[0]
