@@ -6,6 +6,8 @@ The laws of this file:
 2. What is wanted again is never answered 4xx: the gateway would drop it for good. 400 is for what can never be
    read; its body is quarantined first.
 3. Whether an instance exists is not known here and not asked: a tenant set up a minute late loses nothing.
+4. What a person of the business wrote is durable before 200, too, but after the customers' messages, which wait for
+   nothing but the mirror.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from daemon.gateways.evolution_payload import UnreadablePayload
 from daemon.http1 import Request, Response, error_response, json_response
 
 if TYPE_CHECKING:
-    from daemon.gateways.evolution_payload import Inbound, Link
+    from daemon.gateways.evolution_payload import Inbound, Link, OwnMessage
 
 Authorize = Callable[[Request], bool]
 
@@ -46,6 +48,16 @@ class Accept(Protocol):
     def __call__(self, message: Message) -> Awaitable[Receipt]: ...
 
 
+class TakeOver(Protocol):
+    """Makes durable that a person speaks in a chat; says whether that changes anything. May be repeated.
+
+    Raises:
+      Unavailable: the ledger is away.
+    """
+
+    def __call__(self, own: OwnMessage) -> Awaitable[bool]: ...
+
+
 class Readiness(msgspec.Struct, frozen=True):
     """Whether the daemon may take messages, and if not, why, in stable words."""
 
@@ -61,6 +73,8 @@ class IngressCounters:
         self.acked = 0
         """Messages answered for with 200 and new."""
         self.duplicates = 0
+        self.take_overs = 0
+        """Messages of the business' own people that silenced Majlis in a chat, or keep it silent."""
         self.unreadable = 0
         self.unauthorized = 0
         self.ignored: Counter[str] = Counter()
@@ -106,6 +120,7 @@ class Ingress:
         parse: Parse,
         accept: Accept,
         learn: Callable[[Link], None],
+        take_over: TakeOver,
         readiness: Callable[[], Readiness],
         quarantine: Callable[[bytes, str], Awaitable[None]],
         authorize: Authorize,
@@ -118,6 +133,7 @@ class Ingress:
         self._parse = parse
         self._accept = accept
         self._learn = learn
+        self._take_over = take_over
         self._readiness = readiness
         self._quarantine = quarantine
         self._authorize = authorize
@@ -176,6 +192,8 @@ class Ingress:
             self._learn(link)
         try:
             receipts = await self._accept_all(inbound.messages)
+            if inbound.own:
+                await self._heed(inbound.own)
         except trio.TooSlowError:
             return self._refuse("ack_timeout")
         except MirrorUnavailable:
@@ -198,6 +216,11 @@ class Ingress:
             for message in messages:
                 receipts.append(await self._accept(message))
         return receipts
+
+    async def _heed(self, own: Sequence[OwnMessage]) -> None:
+        with trio.fail_after(self._ack_seconds):
+            for message in own:
+                self.counters.take_overs += await self._take_over(message)
 
     def _acknowledge(self, inbound: Inbound, duplicates: int) -> Response:
         accepted = len(inbound.messages) - duplicates

@@ -17,14 +17,14 @@ from actors.ports import MaySend, at_any_time
 
 
 class ConsoleGateway:
-    """Writes each reply to standard output."""
+    """Writes each reply to standard output, whatever origin a reply is for."""
 
     def __init__(self) -> None:
         # One writer thread: replies stay whole, and a reader that stopped reading blocks no event loop.
         self._writer = trio.CapacityLimiter(1)
 
     async def send(
-        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time
+        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time, origin: str = ""
     ) -> SendOutcome:
         block = _block(conversation, text)
         try:
@@ -38,7 +38,12 @@ class ConsoleGateway:
         return Sent("")
 
     async def find(
-        self, conversation: Conversation, text: str, since_ms: int, known_ids: frozenset[str]
+        self,
+        conversation: Conversation,
+        text: str,
+        since_ms: int,
+        known_ids: frozenset[str],
+        origin: str = "",
     ) -> Evidence:
         return CannotTell()
 

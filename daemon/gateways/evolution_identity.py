@@ -44,6 +44,9 @@ _FIELDS = (
 )
 """Where a one-to-one message names its author, the surest first. `participant` may be empty."""
 
+_FIELDS_OF_OWN = ("remoteJid", "remoteJidAlt", "previousRemoteJid")
+"""Where a message of the account's own names the other side; the remaining fields name the account there."""
+
 
 class Sender(NamedTuple):
     contact: str
@@ -52,10 +55,10 @@ class Sender(NamedTuple):
     """`<digits>@lid` when it is told beside the phone number, else empty."""
 
 
-def identify(key: JsonObject) -> Sender | NotAPerson:
+def identify(key: JsonObject, own: bool = False) -> Sender | NotAPerson:
     """The author of a received one-to-one message by its `key`, or why there is none to answer.
 
-    Not for a message of the account's own: there `senderPn` and `participant` name the account.
+    Of a message of the account's `own`: the person it was written to.
     """
     chat = text(key.get("remoteJid")).strip().lower()
     if chat == "status@broadcast":
@@ -66,7 +69,7 @@ def identify(key: JsonObject) -> Sender | NotAPerson:
     if server not in _PHONE_SERVERS and server not in _LID_SERVERS:
         return "unsupported_sender"
     phone = lid = ""
-    for jid in _jids(key):
+    for jid in _jids(key, _FIELDS_OF_OWN if own else _FIELDS):
         if jid.endswith("@lid"):
             lid = lid or jid
         else:
@@ -78,9 +81,9 @@ def identify(key: JsonObject) -> Sender | NotAPerson:
     return "unsupported_sender" if chat else "no_sender"
 
 
-def _jids(key: JsonObject) -> Iterator[str]:
-    """Every person's JID in `key`, canonical."""
-    for field in _FIELDS:
+def _jids(key: JsonObject, fields: tuple[str, ...]) -> Iterator[str]:
+    """Every person's JID in these fields of `key`, canonical."""
+    for field in fields:
         jid = text(key.get(field))
         if not jid:
             continue

@@ -5,15 +5,19 @@ Laws of this file:
 1. `parse_webhook` raises `UnreadablePayload` for what no later try could make readable, and nothing else.
    Every other oddity is an ignored item with a reason from a closed set, fit for a metric label.
 2. Each item of the payload comes out once, as a message or as a reason; nothing is dropped without a word.
-3. Only the fields of `Message` and `Link` leave this file. The payload's `apikey` is a real token and its
-   `server_url` an address anybody may have written: neither is read.
+3. Only the fields of `Message`, `OwnMessage` and `Link` leave this file. The payload's `apikey` is a real token and
+   is not read. Its `server_url` is an address anybody may have written: its origin alone is read, and it counts only
+   where the operator allowed it (`actors/reply_address.py`).
 4. `sender` is the account's own number and `date_time` local time that claims to be UTC: neither is read. The
    time of a message is its `messageTimestamp`.
+5. What a person of the business wrote from the phone is nothing to answer, so it has its reason, `own_message`; but it
+   tells that a person speaks there, so it comes out in `own` as well. What was sent through the gateway does not: that
+   comes as another event. Nor does what says nothing (a reaction, a call), nor what might not be our own.
 """
 
 from __future__ import annotations
 
-import re
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -21,8 +25,10 @@ import msgspec
 from actors.errors import MajlisError
 from actors.identity import MAX_INSTANCE_CHARS
 from actors.messages import Message
+from actors.reply_address import origin_of
+from daemon.gateways.evolution_events import EVENTS, NoMessage, dotted, event_reason
 from daemon.gateways.evolution_identity import NotAPerson, identify
-from daemon.gateways.evolution_text import Content, Unheard, protocol_reason, read_content
+from daemon.gateways.evolution_text import Content, Unheard, read_content
 from daemon.gateways.lenient import (
     JsonObject,
     NotJson,
@@ -37,76 +43,25 @@ from daemon.gateways.lenient import (
 )
 
 MAX_ID_CHARS = 256
+MAX_ADDRESS_CHARS = 512
+"""Of `server_url`; a longer one is cut, and no origin anybody allowed."""
 MAX_ITEMS = 1_000
 """The gateway sends one; so many would hold up everybody else while they are read."""
 MAX_SENT_AT = 253_402_300_799
 """The last second of the year 9999: later ones are nonsense, and no date for Postgres."""
 
 _MILLISECONDS_FROM = 100_000_000_000
-_EVENT_NAME = re.compile(r"[a-z.]{1,64}")
 
 Unreadable = NotJsonReason | Literal["not_an_object", "no_instance", "bad_instance", "too_many_items"]
 
-Ignored = (
-    NotAPerson
-    | Unheard
-    | Literal[
-        "own_message",
-        "no_id",
-        "bad_id",
-        "malformed",
-        "no_data",
-        "no_event",
-        "unsupported_event",
-        "status_update",
-        "presence",
-        "connection",
-        "history",
-        "contacts",
-        "chats",
-        "groups",
-        "labels",
-    ]
-)
+Ignored = NotAPerson | Unheard | NoMessage | Literal["own_message", "no_id", "bad_id", "malformed", "no_data"]
 """Why an item is not a message to answer.
 
 Of the chat: `group`, `status_broadcast`, `broadcast`, `newsletter`, `unsupported_sender` (neither a phone
 number nor a LID), `no_sender`. Of the message: `own_message` (sent by the account, through the gateway or by
 hand), `no_id`, `bad_id` (too long, or not storable), `malformed` (no object, or no key), and what `Unheard`
-names. Of the payload: `no_data`, `no_event`, `unsupported_event`, and one word for each family of events that
-carries no messages.
+names. Of the payload: `no_data`, and what `NoMessage` names.
 """
-
-_EVENT_REASONS: dict[str, Ignored] = {
-    "send.message": "own_message",
-    "send.message.update": "own_message",
-    "messages.update": "status_update",
-    "messages.delete": "deleted",
-    "messages.set": "history",
-    "messaging.history.set": "history",
-    "presence.update": "presence",
-    "connection.update": "connection",
-    "status.instance": "connection",
-    "logout.instance": "connection",
-    "remove.instance": "connection",
-    "qrcode.updated": "connection",
-    "application.startup": "connection",
-    "contacts.set": "contacts",
-    "contacts.upsert": "contacts",
-    "contacts.update": "contacts",
-    "chats.set": "chats",
-    "chats.upsert": "chats",
-    "chats.update": "chats",
-    "chats.delete": "chats",
-    "groups.upsert": "groups",
-    "groups.update": "groups",
-    "group.update": "groups",
-    "group.participants.update": "groups",
-    "labels.edit": "labels",
-    "labels.association": "labels",
-    "call": "call",
-}
-_EVENTS = frozenset(_EVENT_REASONS) | {"messages.upsert", "messages.edited"}
 
 
 class UnreadablePayload(MajlisError):
@@ -128,6 +83,20 @@ class Link(msgspec.Struct, frozen=True):
     phone: str
 
 
+class OwnMessage(msgspec.Struct, frozen=True):
+    """What a person of the business wrote, sent or spoke in a one-to-one chat, from the phone or WhatsApp Web."""
+
+    instance: str
+    contact: str
+    """The other side: the phone number, or the LID while no phone number is told."""
+    lid: str
+    """`<digits>@lid` when it is told beside the phone number, else empty."""
+    id: str
+    text: str
+    sent_at: int
+    """Unix seconds; 0: unknown."""
+
+
 class Inbound(msgspec.Struct, frozen=True):
     """What one webhook brought."""
 
@@ -139,6 +108,8 @@ class Inbound(msgspec.Struct, frozen=True):
     """One reason for each item that is not in `messages`."""
     links: tuple[Link, ...] = ()
     """LIDs whose phone numbers this payload told, each once. Learnt from received one-to-one messages."""
+    own: tuple[OwnMessage, ...] = ()
+    """Signs that a person speaks in a chat. Each is in `ignored` too, as `own_message`."""
 
 
 def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbound:
@@ -153,17 +124,18 @@ def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbou
     """
     document = _document(body)
     told = text(document.get("instance")).strip()
-    if event is None and instance is not None and told and _dotted(instance) in _EVENTS:
+    if event is None and instance is not None and told and dotted(instance) in EVENTS:
         instance, event = None, instance
     name = told if instance is None else instance.strip()
     if not name and instance is None:
         raise UnreadablePayload("no_instance")
     if not name or name != clean(name, MAX_INSTANCE_CHARS):
         raise UnreadablePayload("bad_instance")
-    happened = _dotted(text(document.get("event"))) or _dotted(event or "")
+    happened = dotted(text(document.get("event"))) or dotted(event or "")
     if happened == "messages.upsert":
-        return _upsert(name, happened, _data_items(document.get("data")))
-    return Inbound(name, happened, ignored=(_event_reason(happened, mapping(document.get("data"))),))
+        origin = _origin(text(document.get("server_url"))[:MAX_ADDRESS_CHARS])
+        return _upsert(name, happened, _data_items(document.get("data")), origin)
+    return Inbound(name, happened, ignored=(event_reason(happened, mapping(document.get("data"))),))
 
 
 def _document(body: bytes) -> JsonObject:
@@ -177,20 +149,6 @@ def _document(body: bytes) -> JsonObject:
     return document
 
 
-def _dotted(event: str) -> str:
-    """`MESSAGES_UPSERT` and `messages-upsert` as `messages.upsert`."""
-    if event in _EVENTS:
-        return event
-    dotted = event.strip().lower().replace("_", ".").replace("-", ".")
-    return dotted if _EVENT_NAME.fullmatch(dotted) else ""
-
-
-def _event_reason(event: str, data: JsonObject) -> Ignored:
-    if event == "messages.edited":  # the gateway's name for every protocol message, deletions among them
-        return protocol_reason(data)
-    return _EVENT_REASONS.get(event, "unsupported_event") if event else "no_event"
-
-
 def _data_items(data: object) -> list[object]:
     """`data` is one message; other versions send a list, or either of them under `messages`."""
     if isinstance(data, dict) and "key" not in data and data.get("messages"):
@@ -200,23 +158,40 @@ def _data_items(data: object) -> list[object]:
     return items(data)
 
 
-def _upsert(instance: str, event: str, found: list[object]) -> Inbound:
+@lru_cache(maxsize=256)
+def _origin(address: str) -> str:
+    """Cached: one gateway says the same with every message."""
+    return origin_of(clean(address, MAX_ADDRESS_CHARS))
+
+
+def _upsert(instance: str, event: str, found: list[object], origin: str) -> Inbound:
     if len(found) > MAX_ITEMS:
         raise UnreadablePayload("too_many_items")
-    read = [_read_item(instance, mapping(item)) for item in found]
-    messages = tuple(item for item in read if isinstance(item, Message))
-    ignored = tuple(item for item in read if not isinstance(item, Message))
+    messages: list[Message] = []
+    own: list[OwnMessage] = []
+    ignored: list[Ignored] = []
+    for item in found:
+        read = _read_item(instance, mapping(item), origin)
+        if isinstance(read, Message):
+            messages.append(read)
+        elif isinstance(read, OwnMessage):
+            own.append(read)
+            ignored.append("own_message")
+        else:
+            ignored.append(read)
     links = {Link(instance, item.lid, item.contact): None for item in messages if item.lid}
-    return Inbound(instance, event, messages, ignored if read else ("no_data",), tuple(links))
+    reasons = tuple(ignored) if found else ("no_data",)
+    return Inbound(instance, event, tuple(messages), reasons, tuple(links), tuple(own))
 
 
-def _read_item(instance: str, item: JsonObject) -> Message | Ignored:
+def _read_item(instance: str, item: JsonObject, origin: str) -> Message | OwnMessage | Ignored:
     key = mapping(item.get("key"))
+    from_me = key.get("fromMe")
+    if from_me not in (None, False, "false"):
+        return _read_own(instance, item, key, from_me)
     sender = identify(key) if key else "malformed"
     if isinstance(sender, str):
         return sender
-    if key.get("fromMe") not in (None, False, "false"):  # when in doubt, own: never answer ourselves
-        return "own_message"
     message_id = text(key.get("id"))
     if not message_id or message_id != clean(message_id, MAX_ID_CHARS):
         return "bad_id" if message_id else "no_id"
@@ -233,6 +208,30 @@ def _read_item(instance: str, item: JsonObject) -> Message | Ignored:
         lid=sender.lid,
         push_name=line(item.get("pushName")),
         quoted_text=content.quoted_text,
+        server_origin=origin,
+    )
+
+
+def _read_own(instance: str, item: JsonObject, key: JsonObject, from_me: object) -> OwnMessage | Ignored:
+    """A message that is, or might be, the account's own. When in doubt it is: never answer ourselves.
+
+    But in doubt nobody is silenced for it either.
+    """
+    partner = identify(key, own=True)
+    if isinstance(partner, str):
+        return partner
+    message_id = text(key.get("id"))
+    content = _read_content(item)
+    is_known = bool(message_id) and message_id == clean(message_id, MAX_ID_CHARS)
+    if from_me not in (True, "true") or not is_known or isinstance(content, str):
+        return "own_message"
+    return OwnMessage(
+        instance=instance,
+        contact=partner.contact,
+        lid=partner.lid,
+        id=message_id,
+        text=content.text,
+        sent_at=sent_at(item.get("messageTimestamp")),
     )
 
 

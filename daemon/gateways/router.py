@@ -36,20 +36,25 @@ class BoundedGateway:
         self._places_of: dict[str, trio.CapacityLimiter] = {}
 
     async def send(
-        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time
+        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time, origin: str = ""
     ) -> SendOutcome:
         try:
             async with self._place(conversation.instance):
-                return await self._gateway.send(conversation, text, may_send)
+                return await self._gateway.send(conversation, text, may_send, origin)
         except _Busy:
             return NotSent("gateway_busy", "hold")
 
     async def find(
-        self, conversation: Conversation, text: str, since_ms: int, known_ids: frozenset[str]
+        self,
+        conversation: Conversation,
+        text: str,
+        since_ms: int,
+        known_ids: frozenset[str],
+        origin: str = "",
     ) -> Evidence:
         try:
             async with self._place(conversation.instance):
-                return await self._gateway.find(conversation, text, since_ms, known_ids)
+                return await self._gateway.find(conversation, text, since_ms, known_ids, origin)
         except _Busy:
             raise GatewayHeld("too many calls to the gateway are under way") from None
 
@@ -84,14 +89,19 @@ class RoutedGateway:
         self._by_instance = dict(by_instance)
 
     async def send(
-        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time
+        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time, origin: str = ""
     ) -> SendOutcome:
-        return await self._for(conversation).send(conversation, text, may_send)
+        return await self._for(conversation).send(conversation, text, may_send, origin)
 
     async def find(
-        self, conversation: Conversation, text: str, since_ms: int, known_ids: frozenset[str]
+        self,
+        conversation: Conversation,
+        text: str,
+        since_ms: int,
+        known_ids: frozenset[str],
+        origin: str = "",
     ) -> Evidence:
-        return await self._for(conversation).find(conversation, text, since_ms, known_ids)
+        return await self._for(conversation).find(conversation, text, since_ms, known_ids, origin)
 
     def _for(self, conversation: Conversation) -> Gateway:
         return self._by_instance.get(conversation.instance, self._default)

@@ -99,3 +99,14 @@ async def test_a_lease_that_ends_while_the_gateway_connects_lets_nothing_out(
     assert looks == 1
     assert delivered("too late") == 0
     assert isinstance(await sender.send(GUEST, "in time"), Sent)
+
+
+async def test_an_origin_that_nobody_allowed_changes_nothing(gateway: tuple[Gateway, Delivered]) -> None:
+    """I12: the key goes to the configured gateway, whatever a payload names."""
+    sender, delivered = gateway
+    stranger = "http://127.0.0.1:9"
+    sent = await sender.send(GUEST, "hello", origin=stranger)
+    assert isinstance(sent, Sent)
+    assert delivered("hello") == 1
+    evidence = await sender.find(GUEST, "hello", 0, frozenset(), stranger)
+    assert evidence == (Found(sent.message_id) if sent.message_id else CannotTell())

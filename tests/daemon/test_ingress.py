@@ -11,7 +11,7 @@ import trio.testing
 
 from actors.errors import ConversationFull, LedgerUnavailable, MirrorUnavailable, Overloaded
 from actors.messages import Message, Receipt
-from daemon.gateways.evolution_payload import Link, parse_webhook
+from daemon.gateways.evolution_payload import Link, OwnMessage, parse_webhook
 from daemon.http1 import Peer, Request, Response
 from daemon.ingress import Authorize, Ingress, Readiness, SharedToken, open_door
 from tests.daemon.http1.support import read_answer, serving, serving_in_memory
@@ -37,6 +37,8 @@ class Room:
     def __init__(self, authorize: Authorize = open_door) -> None:
         self.accepted: list[Message] = []
         self.links: list[Link] = []
+        self.taken_over: list[OwnMessage] = []
+        self.before_take_over: Callable[[OwnMessage], Awaitable[None]] | None = None
         self.quarantined: list[tuple[bytes, str]] = []
         self.readiness = Readiness(True)
         self.before_accept: Callable[[Message], Awaitable[None]] | None = None
@@ -45,6 +47,7 @@ class Room:
             parse=parse_webhook,
             accept=self.accept,
             learn=self.links.append,
+            take_over=self.take_over,
             readiness=lambda: self.readiness,
             quarantine=self.quarantine,
             authorize=authorize,
@@ -59,6 +62,14 @@ class Room:
         if not duplicate:
             self.accepted.append(message)
         return Receipt(duplicate, 1, 0, 8000, 0, 1, False)
+
+    async def take_over(self, own: OwnMessage) -> bool:
+        if self.before_take_over is not None:
+            await self.before_take_over(own)
+        await trio.lowlevel.checkpoint()
+        news = own not in self.taken_over
+        self.taken_over.append(own)
+        return news
 
     async def quarantine(self, body: bytes, reason: str) -> None:
         self.quarantined.append((body, reason))
@@ -123,6 +134,49 @@ async def test_links_are_learned() -> None:
     assert [(link.instance, link.lid, link.phone) for link in room.links] == [
         ("demo", "168500006331@lid", "5583900007777")
     ]
+
+
+async def test_a_message_of_the_business_is_handed_on_and_not_answered() -> None:
+    """And counted once, however often the gateway tells it."""
+    room = Room()
+    body = payload(item("A", fromMe=True))
+    for _ in range(2):
+        answer = await room.ask("POST", "webhook", "demo", body=body)
+        said = document(answer)
+        assert (answer.status, said["status"], said["ignored"]) == (200, "ignored", ["own_message"])
+    assert [(own.contact, own.id, own.text) for own in room.taken_over] == [("5511900001095", "A", "oi")] * 2
+    assert (room.accepted, room.ingress.counters.take_overs) == ([], 1)
+
+
+async def test_a_take_over_that_is_not_durable_is_503_but_the_customers_messages_are_kept() -> None:
+    """I1: the ledger is away; the mirror is not, and only what the business wrote needs the ledger."""
+    room = Room()
+
+    async def away(_own: OwnMessage) -> None:
+        await trio.lowlevel.checkpoint()
+        raise LedgerUnavailable("postgres_unreachable")
+
+    room.before_take_over = away
+    answer = await room.ask("POST", "webhook", "demo", body=payload(item("A", fromMe=True), item("B")))
+    assert (answer.status, document(answer)["reason"]) == (503, "unavailable")
+    assert [message.id for message in room.accepted] == ["B"]
+    assert (await room.ask("POST", "webhook", "demo", body=payload(item("C")))).status == 200
+    room.before_take_over = None
+    answer = await room.ask("POST", "webhook", "demo", body=payload(item("A", fromMe=True), item("B")))
+    assert (answer.status, document(answer)["status"], len(room.taken_over)) == (200, "duplicate", 1)
+
+
+async def test_a_take_over_that_hangs_is_503(autojump_clock: trio.testing.MockClock) -> None:
+    """I8."""
+    room = Room()
+
+    async def hang(_own: OwnMessage) -> None:
+        await trio.sleep_forever()
+
+    room.before_take_over = hang
+    answer = await room.ask("POST", "webhook", "demo", body=payload(item("A", fromMe=True)))
+    assert (answer.status, document(answer)["reason"]) == (503, "ack_timeout")
+    assert trio.current_time() == pytest.approx(5)
 
 
 @pytest.mark.parametrize(

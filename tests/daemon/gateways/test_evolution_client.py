@@ -14,11 +14,24 @@ from actors.outcome import CannotTell, Found, NotFound, NotSent, SendOutcome, Se
 from daemon.gateways.evolution import MAX_PAGES, PAGE_RECORDS, EvolutionGateway
 from daemon.http_client import HttpClient
 from tests.support.gateway_server import FakeEvolution, FindFault, SendFault
+from tests.support.http_faults import Exchange, FaultServer, Request
 
 TIMEOUT_SECONDS = 5.0
 SHORT_SECONDS = 1.0
 GUEST = Conversation("demo", "5511900001095")
 NONE_KNOWN: frozenset[str] = frozenset()
+
+
+class PathServer(FaultServer):
+    """Remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paths: list[str] = []
+
+    async def handle(self, request: Request, exchange: Exchange) -> None:
+        self.paths.append(request.path)
+        await exchange.answer(404, b"")
 
 
 @pytest.fixture
@@ -64,6 +77,32 @@ async def test_an_instance_name_cannot_change_the_route(
     """I12."""
     assert isinstance(await gateway_at(server, http).send(Conversation(instance, "1"), "hello"), Sent)
     assert server.deliveries[0].instance == instance
+
+
+async def test_an_allowed_origin_takes_the_place_of_the_configured_one(
+    server: FakeEvolution, http: HttpClient
+) -> None:
+    """With the same path and key, for the send and for the look at what became of it."""
+    with FakeEvolution().running() as other:
+        gateway = EvolutionGateway(
+            http, base_url=server.url, api_key=server.api_key, allowed_origins=(other.url,)
+        )
+        since_ms = now_ms()
+        sent = await gateway.send(GUEST, "there", origin=other.url)
+        assert sent == Sent(other.deliveries[0].id)
+        assert await gateway.find(GUEST, "there", since_ms, NONE_KNOWN, other.url) == Found(sent.message_id)
+        assert await gateway.find(GUEST, "there", since_ms, NONE_KNOWN) == NotFound()
+        await gateway.send(GUEST, "here", origin="http://127.0.0.1:9")
+        assert (server.texts(), other.texts()) == (["here"], ["there"])
+
+
+async def test_an_allowed_origin_keeps_the_configured_path(server: FakeEvolution, http: HttpClient) -> None:
+    with PathServer().running() as other:
+        gateway = EvolutionGateway(
+            http, base_url=f"{server.url}/api/v2/", api_key="key", allowed_origins=(other.url,)
+        )
+        await gateway.send(GUEST, "hello", origin=other.url)
+        assert other.paths == ["/api/v2/message/sendText/demo"]
 
 
 async def test_text_is_cleaned_before_it_leaves(server: FakeEvolution, http: HttpClient) -> None:

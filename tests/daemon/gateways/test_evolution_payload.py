@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from actors.messages import Message
 from daemon.gateways.evolution_payload import (
+    MAX_ADDRESS_CHARS,
     MAX_ID_CHARS,
     MAX_SENT_AT,
     Inbound,
     Link,
+    OwnMessage,
     UnreadablePayload,
     parse_webhook,
     sent_at,
@@ -57,7 +59,8 @@ def test_fixture(path: Path) -> None:
     fixture = json.loads(path.read_text())
     where = fixture.get("path", {})
     inbound = parse(fixture["body"], where.get("instance"), where.get("event"))
-    assert json.loads(msgspec.json.encode(inbound)) == fixture["expect"], fixture["about"]
+    expected = {"own": [], **fixture["expect"]}
+    assert json.loads(msgspec.json.encode(inbound)) == expected, fixture["about"]
     assert not re.search(rb"SECRET|CANARY", msgspec.json.encode(inbound))
 
 
@@ -187,6 +190,7 @@ BODY = st.fixed_dictionaries(
     {
         "instance": st.just("demo"),
         "apikey": st.just(CANARY),
+        "server_url": st.just(f"https://evolution.example.com/{CANARY}") | st.text() | JSON,
         "event": st.just("messages.upsert") | JSON,
         "data": DATA,
     }
@@ -198,7 +202,9 @@ def check_storable(inbound: Inbound) -> None:
     assert msgspec.json.decode(encoded, type=Inbound) == inbound
     assert CANARY.encode() not in encoded
     assert inbound.messages or inbound.ignored
-    for message in inbound.messages:
+    assert len(inbound.own) <= inbound.ignored.count("own_message")
+    said: list[Message | OwnMessage] = [*inbound.messages, *inbound.own]
+    for message in said:
         written = "".join(str(value) for value in msgspec.structs.astuple(message))
         assert "\x00" not in written
         written.encode()
@@ -207,6 +213,7 @@ def check_storable(inbound: Inbound) -> None:
         assert len(message.text) <= MAX_TEXT_CHARS
         assert 0 <= message.sent_at <= MAX_SENT_AT
         assert not re.search(r"[{}:/\s]", message.contact)
+    assert all(len(message.server_origin) <= 2 * MAX_ADDRESS_CHARS for message in inbound.messages)
 
 
 @given(BODY)
@@ -266,6 +273,24 @@ def test_one_person_in_every_version(phone: str, digits: str) -> None:
         told = lid in key.values()
         assert message.lid == (lid if told else "")
         assert inbound.links == ((Link("demo", lid, phone),) if told else ())
+
+
+@given(PHONES, st.from_regex(r"[1-9][0-9]{6,17}", fullmatch=True), PHONES)
+def test_an_own_message_names_the_other_side(phone: str, digits: str, account: str) -> None:
+    """Where the customer's number or LID is told, it is the chat; the account's own number never is."""
+    jid, lid, own = f"{phone}@s.whatsapp.net", f"{digits}@lid", f"{account}@s.whatsapp.net"
+    keys: list[tuple[dict[str, str], str, str]] = [
+        ({"remoteJid": lid}, lid, ""),
+        ({"remoteJid": lid, "senderPn": own, "participant": own}, lid, ""),
+        ({"remoteJid": jid, "remoteJidAlt": jid}, phone, ""),
+        ({"remoteJid": lid, "remoteJidAlt": jid}, phone, lid),
+        ({"remoteJid": jid, "remoteJidAlt": lid, "participantPn": own}, phone, lid),
+    ]
+    for key, contact, told in keys:
+        inbound = parse(envelope(key={**key, "fromMe": True, "id": "AC91"}))
+        (message,) = inbound.own
+        assert (message.contact, message.lid, message.text) == (contact, told, "oi")
+        assert (inbound.messages, inbound.links, inbound.ignored) == ((), (), ("own_message",))
 
 
 @given(JSON)

@@ -19,18 +19,26 @@ class HeldGateway:
     def __init__(self) -> None:
         self.release = trio.Event()
         self.calls = 0
+        self.origins: list[str] = []
         self.running = 0
         self.most = 0
 
     async def send(
-        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time
+        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time, origin: str = ""
     ) -> SendOutcome:
+        self.origins.append(origin)
         await self._call()
         return Sent(text)
 
     async def find(
-        self, conversation: Conversation, text: str, since_ms: int, known_ids: frozenset[str]
+        self,
+        conversation: Conversation,
+        text: str,
+        since_ms: int,
+        known_ids: frozenset[str],
+        origin: str = "",
     ) -> Evidence:
+        self.origins.append(origin)
         await self._call()
         return NotFound()
 
@@ -60,6 +68,16 @@ async def test_an_instances_own_gateway_is_used_else_the_default() -> None:
     await router.send(guest("other"), "b")
     await router.find(guest("other"), "b", 0, frozenset())
     assert (own.calls, default.calls) == (2, 2)
+
+
+async def test_the_origin_reaches_the_gateway() -> None:
+    held = HeldGateway()
+    held.release.set()
+    router: Gateway = RoutedGateway(HeldGateway(), {"demo": BoundedGateway(held)})
+    await router.send(guest(), "a", at_any_time, "https://other.example.com")
+    await router.find(guest(), "a", 0, frozenset(), "https://other.example.com")
+    await router.send(guest(), "a")
+    assert held.origins == ["https://other.example.com", "https://other.example.com", ""]
 
 
 async def test_a_gateway_is_asked_by_so_many_at_once_and_no_more(autojump_clock: MockClock) -> None:

@@ -1,0 +1,62 @@
+"""What the business is told: staff in a WhatsApp message, software in a JSON document. Pure.
+
+These are for the business' own eyes, so they name the customer. Nothing here goes to a log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from actors.instance import Terms
+from actors.limits import Reached
+from actors.messages import Batch
+from actors.ports import Notice
+
+MAX_QUOTED_CHARS = 500
+
+_REASONS = {
+    "asks_for_human": "asks for a person / يطلب التحدث مع شخص",
+    "repeated_question": "asked the same again and again / كرر السؤال نفسه",
+    "low_quality": "got poor answers / لم يحصل على إجابات جيدة",
+    "sensitive_topic": "raises a sensitive topic / طرح موضوعًا حساسًا",
+}
+
+
+def escalated(batch: Batch, reason: str, terms: Terms) -> tuple[Notice, ...]:
+    """One notice for each staff number, and one for the webhook."""
+    instance, contact = batch.conversation
+    quoted = batch.text[:MAX_QUOTED_CHARS]
+    text = f"{instance}: +{contact} {_REASONS.get(reason, reason)}\n\n{quoted}"
+    staff = tuple(Notice("whatsapp", instance, number, text) for number in terms.notify_numbers)
+    if not terms.notify_webhook:
+        return staff
+    document = {
+        "event": "escalated",
+        "instance": instance,
+        "contact": contact,
+        "reason": reason,
+        "text": quoted,
+        "batch": batch.number,
+    }
+    return (*staff, Notice("webhook", instance, terms.notify_webhook, _json(document)))
+
+
+def limit_reached(instance: str, reached: Reached, terms: Terms, day: str) -> tuple[Notice, ...]:
+    """The alert that an instance reached a limit: once a `day` (a UTC date) for each kind."""
+    if not terms.alert_webhook:
+        return ()
+    document = {
+        "event": "limit_reached",
+        "instance": instance,
+        "limit": reached.kind,
+        "policy": reached.policy,
+        "day": day,
+    }
+    once = f"limit/{reached.kind}/{day}/{instance}"
+    return (Notice("webhook", instance, terms.alert_webhook, _json(document), once),)
+
+
+def _json(document: Mapping[str, object]) -> str:
+    return msgspec.json.encode(document).decode()

@@ -1,0 +1,144 @@
+"""A person of the business writes in the chat, and Majlis falls silent: the real daemon, a gateway and a model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from tests.acceptance.harness import DaemonUnderTest, daemon_under_test, evolution, openai
+from tests.support.gateway_server import FakeEvolution
+from tests.support.openai_server import FakeOpenAI
+from tests.support.payloads import upsert
+
+_numbers = count(1)
+
+
+class Chat:
+    """One customer and the business, both at their phones."""
+
+    def __init__(self, daemon: DaemonUnderTest, gateway: FakeEvolution) -> None:
+        number = next(_numbers)
+        self.phone, self.lid = f"55119{number:08d}", f"1685{number:08d}"
+        self._daemon = daemon
+        self._gateway = gateway
+        self._ends: list[tuple[str, str]] = []
+
+    def customer(self, text: str, lid: str | None = None) -> None:
+        answer = self._post(text, lid=lid)
+        assert answer == (200, "accepted")
+
+    def person(
+        self, text: str, *, message_id: str = "", ago_seconds: float = 0, lid: str | None = None
+    ) -> None:
+        """Somebody of the business writes on the phone."""
+        answer = self._post(text, from_me=True, message_id=message_id, ago_seconds=ago_seconds, lid=lid)
+        assert answer == (200, "ignored")
+
+    def _post(
+        self,
+        text: str,
+        *,
+        from_me: bool = False,
+        message_id: str = "",
+        ago_seconds: float = 0,
+        lid: str | None = None,
+    ) -> tuple[int, object]:
+        at = int(time.time() - ago_seconds)
+        payload = upsert(
+            "demo", self.phone, text, message_id or f"TO{next(_numbers)}", at, from_me=from_me, lid=lid
+        )
+        if from_me and lid:  # then the gateway tells nothing else
+            key = payload["data"]["key"]  # type: ignore[index]
+            del key["remoteJidAlt"]
+        answer = self._daemon.post(payload)
+        return answer.status, answer.document.get("status")
+
+    @property
+    def replies(self) -> list[str]:
+        return self._gateway.texts(self.phone)
+
+    def ends(self, state: str, rule: str) -> None:
+        """Wait until one more turn has come to this end."""
+        self._ends.append((state, rule))
+        self._daemon.wait_for(lambda: self._turns() == self._ends, f"the turns are {self._ends}")
+
+    def _turns(self) -> list[tuple[str, str]]:
+        rows = self._daemon.rows(
+            "SELECT state, rule FROM majlis_turns WHERE contact = $1 ORDER BY id", self.phone
+        )
+        return [(row["state"], row["rule"]) for row in rows]
+
+
+@pytest.fixture(scope="module")
+def daemon(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnderTest]:
+    model.text_for = lambda asked: f"Answer: {asked}"
+    with daemon_under_test(evolution(gateway), openai(model), {"instances": {"demo": {}}}) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def chat(daemon: DaemonUnderTest, gateway: FakeEvolution) -> Chat:
+    return Chat(daemon, gateway)
+
+
+def test_a_person_takes_over_and_hands_back(daemon: DaemonUnderTest, chat: Chat) -> None:
+    """What was said meanwhile is history for what comes after."""
+    chat.customer("hello")
+    chat.ends("done", "")
+    chat.person("I will see to it myself")
+    chat.customer("thank you")
+    chat.ends("suppressed", "taken_over")
+    assert len(chat.replies) == 1
+    assert daemon.majlis("resume", f"demo/{chat.phone}").returncode == 0
+    chat.customer("are you there?")
+    chat.ends("done", "")
+    assert len(chat.replies) == 2
+    said = daemon.rows(
+        "SELECT m.sender_type, m.content FROM whatsapp_messages m JOIN whatsapp_conversations c"
+        " ON c.id = m.conversation_id WHERE c.user_phone = $1 ORDER BY m.created_at, m.id",
+        chat.phone,
+    )
+    assert [tuple(row) for row in said][2:4] == [
+        ("assistant", "I will see to it myself"),
+        ("user", "thank you"),
+    ]
+
+
+def test_in_mid_turn_before_the_send(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, chat: Chat
+) -> None:
+    """The model is still thinking; nothing is sent. Another customer is answered meanwhile."""
+    other = Chat(daemon, gateway)
+    model.order("slow", 1, lambda text: "slow question" in text, seconds=3)
+    chat.customer("slow question")
+    daemon.wait_for(lambda: any("slow question" in asked for asked in model.asked()), "the model is asked")
+    chat.person("I take this one")
+    other.customer("hello")
+    other.ends("done", "")
+    chat.ends("suppressed", "taken_over")
+    assert (chat.replies, len(other.replies)) == ([], 1)
+
+
+def test_a_lid_alone_is_enough(chat: Chat) -> None:
+    """The gateway names the customer by the LID alone when the business writes from another device."""
+    chat.customer("hello", lid=chat.lid)
+    chat.ends("done", "")
+    chat.person("I am here", lid=chat.lid)
+    chat.customer("thank you")
+    chat.ends("suppressed", "taken_over")
+    assert len(chat.replies) == 1
+
+
+def test_what_is_no_take_over(gateway: FakeEvolution, chat: Chat) -> None:
+    """A backlog, and our own reply coming back."""
+    chat.customer("hello")
+    chat.ends("done", "")
+    [sent] = [sent for sent in gateway.deliveries if sent.number == chat.phone]
+    chat.person("yesterday's words", ago_seconds=86_400)
+    chat.person(sent.text, message_id=sent.id)
+    chat.customer("another question")
+    chat.ends("done", "")
+    assert len(chat.replies) == 2
