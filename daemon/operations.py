@@ -2,40 +2,55 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
-import msgspec
+import trio
 
-from actors.errors import LedgerUnavailable, MirrorUnavailable
+from actors.errors import LedgerUnavailable
 from actors.identity import Conversation
 from actors.messages import Message, Receipt
-from actors.ports import Feed
 from actors.supervisor import Supervisor
-from daemon import package_version, shown
-from daemon.admin.operations import AuditEntry, Conflict, NotFound, Ref
-from daemon.admin.views import (
+from daemon import shown
+from daemon.admin import (
     ActorView,
+    AuditEntry,
+    Conflict,
     ConversationView,
+    CostReport,
     DeadLetterPage,
     DeadLetterView,
     DoctorReport,
+    FlagPage,
     Flushed,
-    IngressCounts,
+    NotFound,
+    Paused,
+    Ref,
+    Reloaded,
+    Resumed,
+    SilentView,
     Status,
+    TurnDetail,
 )
+from daemon.admin.library import Library
 from daemon.config import Settings
+from daemon.feed import EventFeed
 from daemon.health import Health
 from daemon.ingress import IngressCounters
-from daemon.ledger.records import DeadLetter, Records, TurnRecord
-from daemon.mirror.survey import Pending, Survey, Totals
+from daemon.ledger.records import Records
+from daemon.ledger.rows import Silence, TurnRecord
+from daemon.letters import Letters
+from daemon.mirror.survey import Survey
 from daemon.ownership import FencedOwnership
+from daemon.responders.circuit import ProviderView
+from daemon.status import StatusReport, longest_hand_back_seconds
 from daemon.stores.postgres import LedgerError
+from daemon.switchboard import FlagBoard
 
-MAX_LETTERS = 10_000
-RETRY_PREFIX = "dead-"
-"""Ids of replayed messages start so: a replay is never taken for a customer repeating himself."""
+MAX_SILENT = 10_000
+"""How many conversations in which somebody else speaks are looked at, the latest first."""
+PAUSE_SECONDS = 4 * 3600
+"""Of an operator's pause where `takeover.pause_seconds` is 0."""
 
 
 class DaemonOperations:
@@ -51,72 +66,63 @@ class DaemonOperations:
         ownership: FencedOwnership,
         survey: Survey,
         records: Records,
+        library: Library,
+        board: FlagBoard,
         counters: IngressCounters,
         append: Callable[[Message], Awaitable[Receipt]],
+        pause: Callable[[Conversation, float], Awaitable[bool]],
+        forget: Callable[[], None],
         label: Callable[[Conversation], str],
         listen: str,
-        feed: Feed,
+        feed: EventFeed,
+        providers: Callable[[], Sequence[ProviderView]],
         doctor: Callable[[], Awaitable[DoctorReport]],
     ) -> None:
+        """`pause` is False for an unknown instance; `forget` drops what is kept of instances' rows."""
         self._settings = settings
-        self._node_id = node_id
-        self._health = health
         self._supervisor = supervisor
         self._ownership = ownership
-        self._survey = survey
         self._records = records
-        self._counters = counters
-        self._append = append
+        self.library = library
+        self._board = board
+        self._pause = pause
+        self._forget = forget
         self._label = label
-        self._listen = listen
         self._feed = feed
         self._doctor = doctor
-        self._started_at = time.monotonic()
+        self._letters = Letters(records, append, label, feed)
+        self._report = StatusReport(
+            settings=settings,
+            node_id=node_id,
+            health=health,
+            supervisor=supervisor,
+            ownership=ownership,
+            survey=survey,
+            records=records,
+            counters=counters,
+            listen=listen,
+            feed=feed,
+            providers=providers,
+        )
 
     async def status(self) -> Status:
-        readiness = self._health.readiness()
-        phases = self._supervisor.phases()
-        totals, pending = await self._counts()
-        oldest = None
-        if pending.oldest_at_ms is not None:
-            oldest = max(0.0, (pending.now_ms - pending.oldest_at_ms) / 1000)
-        return Status(
-            ready=readiness.ready and not readiness.draining,
-            reasons=list(readiness.reasons),
-            draining=readiness.draining,
-            version=package_version(),
-            node_id=self._node_id,
-            pid=os.getpid(),
-            uptime_seconds=time.monotonic() - self._started_at,
-            listen=self._listen,
-            stores=dict(self._health.stores()),
-            partitions_owned=len(self._ownership.fenced()),
-            partitions_total=self._settings.partitions,
-            active=phases.total(),
-            open_windows=self._supervisor.open_windows(),
-            running_turns=phases["answering"],
-            queued_turns=phases["queued"],
-            held_turns=phases["holding"],
-            deferred_turns=phases["retrying"],
-            parked=phases["parked"],
-            acknowledged=totals.acknowledged,
-            answered=totals.answered,
-            suppressed=totals.suppressed,
-            dead=totals.dead,
-            waiting_messages=totals.pending,
-            oldest_waiting_seconds=oldest,
-            dead_letters_open=await self._open_letters(),
-            ingress=self._ingress(),
-        )
+        return await self._report.now()
 
     async def actors(self) -> Sequence[ActorView]:
         return [shown.actor_view(view, self._label(view.conversation)) for view in self._supervisor.views()]
 
+    async def silent(self) -> Sequence[SilentView]:
+        found = await self._silent()
+        return [
+            shown.silent_view(conversation, silence, self._label(conversation))
+            for conversation, silence in found.items()
+        ]
+
     async def conversation(self, ref: Ref) -> ConversationView:
-        conversation = self._resolve(ref)
+        conversation = await self._resolve(ref)
         view = self._supervisor.view(conversation)
-        turns = await self._turns(conversation)
-        if view is None and not turns:
+        turns, silence = await self._stored(conversation)
+        if view is None and not turns and silence == Silence():
             raise NotFound(
                 f"Nothing is known of {self._label(conversation)}: check the spelling, instance/contact."
             )
@@ -131,40 +137,37 @@ class DaemonOperations:
             closes_in_seconds=view.seconds_left if view else None,
             tries=view.tries if view else 0,
             batch=view.batch_number if view else None,
+            taken_over=shown.pause_view(silence),
+            escalated=shown.escalation_view(silence),
             waiting=[shown.waiting_view(entry) for entry in view.waiting] if view else [],
             turns=[shown.turn_view(turn) for turn in turns],
         )
 
+    async def turn(self, turn_id: int) -> TurnDetail:
+        turn = await self._records.turn(turn_id)
+        if turn is None:
+            raise NotFound(
+                "There is no turn of this number: `majlis show` of a conversation lists its turns."
+            )
+        return shown.turn_detail(turn, self._label(turn.conversation))
+
+    async def cost(self, instance: str | None, days: int) -> CostReport:
+        return shown.cost_report(await self._records.usage(days, instance), days)
+
     async def dead_letters(self, limit: int, include_retried: bool) -> DeadLetterPage:
-        letters = await self._records.dead_letters(limit, include_retried)
-        opened = await self._records.open_dead_letters()
-        return DeadLetterPage(open=opened, letters=[self._letter(letter) for letter in letters])
+        return await self._letters.page(limit, include_retried)
 
     async def dead_letter(self, letter_id: int) -> DeadLetterView:
-        return self._letter(await self._find(letter_id))
+        return await self._letters.view(letter_id)
 
     async def retry(self, letter_id: int) -> None:
-        """Append its messages again, under ids of their own: they are heard like any other burst.
-
-        Appending is deduplicated, so dying in the middle and repeating the command doubles nothing.
-        """
-        letter = await self._find(letter_id)
-        if letter.retried_at is not None:
-            raise Conflict(f"Dead letter {letter_id} was retried at {shown.iso(letter.retried_at)}.")
-        for message in letter.messages:
-            again = f"{RETRY_PREFIX}{letter.id}-{message.id}"
-            await self._append(msgspec.structs.replace(message, id=again))
-        await self._records.mark_retried(letter.id)
-        self._feed.emit("dead.retried", letter.conversation, letter=letter.id, messages=len(letter.messages))
+        await self._letters.retry(letter_id)
 
     async def retry_all(self) -> int:
-        letters = await self._records.dead_letters(MAX_LETTERS)
-        for letter in reversed(letters):
-            await self.retry(letter.id)
-        return len(letters)
+        return await self._letters.retry_all()
 
     async def flush(self, ref: Ref) -> Flushed:
-        conversation = self._resolve(ref)
+        conversation = await self._resolve(ref)
         label = self._label(conversation)
         view = self._supervisor.view(conversation)
         if view is None:
@@ -174,6 +177,65 @@ class DaemonOperations:
         self._supervisor.flush(conversation)
         return Flushed(conversation=label, messages=len(view.waiting))
 
+    async def pause(self, ref: Ref, seconds: int | None) -> Paused:
+        conversation = await self._resolve(ref)
+        instance = conversation.instance
+        if not self._board.of(instance).takeover:
+            raise Conflict(
+                f"Take-over is switched off for {instance}, so a pause would not be heeded: "
+                f"`majlis flags set takeover on --instance {instance}` first."
+            )
+        configured = self._settings.for_instance(instance).takeover.pause_seconds
+        duration_seconds = float(seconds or configured or PAUSE_SECONDS)
+        if not await self._pause(conversation, duration_seconds):
+            raise NotFound(f"The database has no instance called {instance}: check the spelling.")
+        silence = await self._silence(conversation)
+        until = shown.iso(silence.taken_over.until) if silence.taken_over else ""
+        return Paused(conversation=self._label(conversation), until=until)
+
+    async def resume(self, ref: Ref) -> Resumed:
+        conversation = await self._resolve(ref)
+        ended = await self._records.hand_back(conversation)
+        view = self._supervisor.view(conversation)
+        asleep = view.phase if view is not None and view.phase in ("parked", "holding") else ""
+        label = self._label(conversation)
+        if not (ended.escalations or ended.takeovers or asleep):
+            raise Conflict(
+                f"There is nothing to resume in {label}: it is neither escalated, taken over, held nor parked."
+            )
+        if ended.escalations or ended.takeovers:
+            self._feed.emit("conversation.handed_back", conversation, by="operator")
+        if asleep:
+            self._supervisor.flush(conversation)
+        return Resumed(
+            conversation=label,
+            escalated=ended.escalations > 0,
+            taken_over=ended.takeovers > 0,
+            state=asleep,
+        )
+
+    async def flags(self) -> FlagPage:
+        await trio.lowlevel.checkpoint()
+        return self._board.page()
+
+    async def set_flag(self, flag: str, value: bool, instance: str | None) -> FlagPage:
+        if instance is not None and not await self._records.knows_instance(instance):
+            raise NotFound(f"The database has no instance called {instance}: check the spelling.")
+        await self._board.set(flag, value, instance)
+        return self._board.page()
+
+    async def clear_flag(self, flag: str, instance: str | None) -> FlagPage:
+        if not await self._board.clear(flag, instance):
+            whom = f"for {instance}" if instance else "for this daemon"
+            raise Conflict(f"{flag} is not set {whom}: there is nothing to clear, see `majlis flags`.")
+        return self._board.page()
+
+    async def reload(self) -> Reloaded:
+        self._forget()
+        flags = await self._board.refresh()
+        self._feed.emit("settings.reloaded", flags=flags)
+        return Reloaded(flags=flags)
+
     async def doctor(self) -> DoctorReport:
         return await self._doctor()
 
@@ -181,54 +243,29 @@ class DaemonOperations:
         uid = -1 if entry.uid is None else entry.uid
         await self._records.audit(uid, entry.pid or 0, entry.action, entry.target, {})
 
-    async def _counts(self) -> tuple[Totals, Pending]:
-        """Zeros when Redis cannot be asked: the status must be readable just then, and says why."""
-        if self._health.stores()["redis"] != "ok":
-            return Totals(), Pending()
+    async def _stored(self, conversation: Conversation) -> tuple[tuple[TurnRecord, ...], Silence]:
+        """What the ledger knows of it; nothing when it cannot be asked: what is in memory is shown all the same."""
         try:
-            partitions = list(self._ownership.fenced())
-            return await self._survey.totals(partitions), await self._survey.pending(partitions)
-        except MirrorUnavailable:
-            return Totals(), Pending()
-
-    async def _open_letters(self) -> int:
-        """Zero when the ledger cannot be asked, be it away or not migrated yet: the reasons say so beside it."""
-        try:
-            return await self._records.open_dead_letters()
+            return await self._records.turns(conversation), await self._silence(conversation)
         except (LedgerUnavailable, LedgerError):
-            return 0
+            return (), Silence()
 
-    async def _turns(self, conversation: Conversation) -> tuple[TurnRecord, ...]:
-        try:
-            return await self._records.turns(conversation)
-        except (LedgerUnavailable, LedgerError):
-            return ()
+    async def _silence(self, conversation: Conversation) -> Silence:
+        escalation = self._settings.for_instance(conversation.instance).escalation
+        return await self._records.silence(conversation, escalation.hand_back_seconds)
 
-    async def _find(self, letter_id: int) -> DeadLetter:
-        letter = await self._records.dead_letter(letter_id)
-        if letter is None:
-            raise NotFound(f"There is no dead letter {letter_id}: see `majlis dead list`.")
-        return letter
-
-    def _resolve(self, ref: Ref) -> Conversation:
-        """A label is looked for among the conversations in memory; it is a hash and tells no name."""
+    async def _resolve(self, ref: Ref) -> Conversation:
+        """A label is a hash and tells no name: it is looked for where somebody acts, or somebody else speaks."""
         if isinstance(ref, Conversation):
             return ref
         for view in self._supervisor.views():
             if self._label(view.conversation) == ref:
                 return view.conversation
+        with suppress(LedgerUnavailable, LedgerError):
+            for conversation in await self._silent():
+                if self._label(conversation) == ref:
+                    return conversation
         raise NotFound(f"No active conversation is labelled {ref}: name it as instance/contact.")
 
-    def _ingress(self) -> IngressCounts:
-        counters = self._counters
-        return IngressCounts(
-            accepted=counters.acked,
-            duplicate=counters.duplicates,
-            ignored=dict(counters.ignored),
-            refused=dict(counters.refused),
-            unreadable=counters.unreadable,
-            unauthorized=counters.unauthorized,
-        )
-
-    def _letter(self, letter: DeadLetter) -> DeadLetterView:
-        return shown.letter_view(letter, self._label(letter.conversation))
+    async def _silent(self) -> dict[Conversation, Silence]:
+        return await self._records.silent(longest_hand_back_seconds(self._settings), MAX_SILENT)

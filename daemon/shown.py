@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import cast
 
 from actors import actor
-from actors.messages import CloseReason, Waiting
+from actors.identity import Conversation
+from actors.messages import CloseReason, Message, Waiting
 from actors.ports import PartState, TurnState
-from daemon.admin.views import ActorView, DeadLetterView, MessageView, PartView, TurnView
-from daemon.ledger.records import DeadLetter, TurnRecord
+from daemon.admin import (
+    ActorView,
+    CostReport,
+    CostRow,
+    DeadLetterView,
+    EscalationView,
+    MessageView,
+    PartView,
+    PauseView,
+    ProviderView,
+    SilentView,
+    TurnDetail,
+    TurnView,
+)
+from daemon.ledger.rows import DeadLetter, Silence, TurnRecord, Usage
+from daemon.responders import circuit
 
 
 def actor_view(view: actor.ActorView, label: str) -> ActorView:
@@ -38,10 +54,14 @@ def letter_view(letter: DeadLetter, label: str) -> DeadLetterView:
         tries=letter.tries,
         buried_at=iso(letter.created_at),
         retried_at=iso(letter.retried_at) if letter.retried_at else None,
-        messages=[
-            MessageView(id=message.id, text=message.text, kind=message.kind) for message in letter.messages
-        ],
+        messages=[message_view(message) for message in letter.messages],
     )
+
+
+def message_view(message: Message) -> MessageView:
+    """What the ledger kept of it. A gateway that told no time left a 0."""
+    sent_at = iso(datetime.fromtimestamp(message.sent_at, UTC)) if message.sent_at else ""
+    return MessageView(id=message.id, text=message.text, kind=message.kind, sent_at=sent_at)
 
 
 def waiting_view(entry: Waiting) -> MessageView:
@@ -61,10 +81,17 @@ def turn_view(turn: TurnRecord) -> TurnView:
         batch=turn.batch_number,
         state=cast(TurnState, turn.state),
         closed_by=cast(CloseReason, turn.why),
-        messages=turn.messages,
+        messages=len(turn.messages),
         tries=turn.tries,
         rule=turn.rule,
         provider=turn.provider or "",
+        model=turn.model or "",
+        input_tokens=turn.input_tokens or 0,
+        output_tokens=turn.output_tokens or 0,
+        cost=_cost(turn.cost_micros),
+        confidence=turn.confidence,
+        needs_data_collection=turn.needs_data_collection,
+        requested_fields=list(turn.requested_fields),
         started_at=iso(turn.created_at),
         ended_at=iso(ended) if ended else "",
         parts=[
@@ -80,5 +107,67 @@ def turn_view(turn: TurnRecord) -> TurnView:
     )
 
 
+def turn_detail(turn: TurnRecord, label: str) -> TurnDetail:
+    return TurnDetail(
+        conversation=label,
+        instance=turn.conversation.instance,
+        contact=turn.conversation.contact,
+        turn=turn_view(turn),
+        messages=[message_view(message) for message in turn.messages],
+        waterfall=list(turn.waterfall),
+    )
+
+
+def pause_view(silence: Silence) -> PauseView | None:
+    found = silence.taken_over
+    return PauseView(since=iso(found.since), until=iso(found.until)) if found else None
+
+
+def escalation_view(silence: Silence) -> EscalationView | None:
+    found = silence.escalated
+    return EscalationView(since=iso(found.since), why=found.why) if found else None
+
+
+def silent_view(conversation: Conversation, silence: Silence, label: str) -> SilentView:
+    return SilentView(
+        conversation=label,
+        instance=conversation.instance,
+        contact=conversation.contact,
+        taken_over=pause_view(silence),
+        escalated=escalation_view(silence),
+    )
+
+
+def provider_view(provider: circuit.ProviderView) -> ProviderView:
+    return ProviderView(**provider._asdict())
+
+
+def cost_report(used: Sequence[Usage], days: int) -> CostReport:
+    return CostReport(
+        days=days,
+        answers=sum(one.answers for one in used),
+        cached=sum(one.cached for one in used),
+        input_tokens=sum(one.input_tokens for one in used),
+        output_tokens=sum(one.output_tokens for one in used),
+        cost=_cost(sum(one.cost_micros for one in used)),
+        rows=[
+            CostRow(
+                instance=one.instance,
+                day=one.day.isoformat(),
+                answers=one.answers,
+                cached=one.cached,
+                input_tokens=one.input_tokens,
+                output_tokens=one.output_tokens,
+                cost=_cost(one.cost_micros),
+            )
+            for one in used
+        ],
+    )
+
+
 def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _cost(micros: int) -> float:
+    return micros / 1_000_000

@@ -1,7 +1,20 @@
 """The admin door: live introspection and a few changes, as HTTP with JSON over a Unix socket."""
 
-from daemon.admin.api import ROUTES, AdminApi
+from daemon.admin.api import AdminApi
 from daemon.admin.operations import AuditEntry, Conflict, NotFound, Operations, Ref
+from daemon.admin.reports import (
+    FLAGS,
+    CostReport,
+    CostRow,
+    FlagPage,
+    FlagView,
+    InstanceFlag,
+    Paused,
+    ProviderView,
+    Reloaded,
+    Resumed,
+)
+from daemon.admin.routes import ROUTES
 from daemon.admin.views import (
     ActorPage,
     ActorState,
@@ -12,16 +25,22 @@ from daemon.admin.views import (
     DeadLetterPage,
     DeadLetterView,
     DoctorReport,
+    EscalationView,
     Flushed,
     IngressCounts,
     MessageView,
     PartView,
+    PauseView,
     Retried,
+    SilentPage,
+    SilentView,
     Status,
+    TurnDetail,
     TurnView,
 )
 
 __all__ = [
+    "FLAGS",
     "ROUTES",
     "ActorPage",
     "ActorState",
@@ -32,17 +51,31 @@ __all__ = [
     "CheckState",
     "Conflict",
     "ConversationView",
+    "CostReport",
+    "CostRow",
     "DeadLetterPage",
     "DeadLetterView",
     "DoctorReport",
+    "EscalationView",
+    "FlagPage",
+    "FlagView",
     "Flushed",
     "IngressCounts",
+    "InstanceFlag",
     "MessageView",
     "NotFound",
     "Operations",
     "PartView",
+    "PauseView",
+    "Paused",
+    "ProviderView",
     "Ref",
+    "Reloaded",
+    "Resumed",
     "Retried",
+    "SilentPage",
+    "SilentView",
     "Status",
+    "TurnDetail",
     "TurnView",
 ]

@@ -17,7 +17,13 @@ def mask_text(text: str) -> str:
     return f"({len(text)} characters)"
 
 
-_MASKS = {"contact": mask_contact, "text": mask_text, "detail": mask_digits, "why": mask_digits}
+_MASKS = {
+    "contact": mask_contact,
+    "text": mask_text,
+    "detail": mask_digits,
+    "why": mask_digits,
+    "requested_fields": mask_digits,  # a model wrote them
+}
 
 
 def shown(view: object, reveal: bool) -> object:
@@ -36,4 +42,8 @@ def _masked(value: object) -> object:
 
 def _field(name: str, value: object) -> object:
     mask = _MASKS.get(name)
-    return mask(value) if mask is not None and isinstance(value, str) else _masked(value)
+    if mask is not None and isinstance(value, str):
+        return mask(value)
+    if mask is not None and isinstance(value, list):
+        return [_field(name, item) for item in value]
+    return _masked(value)

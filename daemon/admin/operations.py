@@ -9,6 +9,8 @@ import msgspec
 
 from actors.errors import MajlisError
 from actors.identity import Conversation
+from daemon.admin.library import Library
+from daemon.admin.reports import CostReport, FlagPage, Paused, Reloaded, Resumed
 from daemon.admin.views import (
     ActorView,
     ConversationView,
@@ -16,7 +18,9 @@ from daemon.admin.views import (
     DeadLetterView,
     DoctorReport,
     Flushed,
+    SilentView,
     Status,
+    TurnDetail,
 )
 
 Ref = Conversation | str
@@ -24,7 +28,7 @@ Ref = Conversation | str
 
 
 class NotFound(MajlisError):
-    """There is no such conversation or dead letter. The text is a sentence for the operator."""
+    """There is no such conversation, turn or dead letter. The text is a sentence for the operator."""
 
 
 class Conflict(MajlisError):
@@ -43,13 +47,26 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 class Operations(Protocol):
     """Reads are snapshots; changes are what an operator may do. Any may raise `Unavailable`."""
 
+    @property
+    def library(self) -> Library:
+        """The instances' files and the kept answers."""
+
     async def status(self) -> Status: ...
 
     async def actors(self) -> Sequence[ActorView]:
         """Every conversation with an actor in memory, in any order."""
 
+    async def silent(self) -> Sequence[SilentView]:
+        """Every conversation in which somebody else speaks now, the latest first."""
+
     async def conversation(self, ref: Ref) -> ConversationView:
         """Raises `NotFound`."""
+
+    async def turn(self, turn_id: int) -> TurnDetail:
+        """Raises `NotFound`."""
+
+    async def cost(self, instance: str | None, days: int) -> CostReport:
+        """What was used today and on the `days` - 1 days before, by one instance or by all."""
 
     async def dead_letters(self, limit: int, include_retried: bool) -> DeadLetterPage:
         """The latest first, at most `limit`."""
@@ -65,6 +82,26 @@ class Operations(Protocol):
 
     async def flush(self, ref: Ref) -> Flushed:
         """Close the conversation's window now. Raises `NotFound`, or `Conflict` when nothing waits."""
+
+    async def pause(self, ref: Ref, seconds: int | None) -> Paused:
+        """Silence, as if a person had taken the conversation over; None: as long as its settings say.
+
+        Raises `NotFound`, or `Conflict` when nobody would heed it.
+        """
+
+    async def resume(self, ref: Ref) -> Resumed:
+        """Majlis answers there again. Raises `NotFound`, or `Conflict` when there is nothing to resume."""
+
+    async def flags(self) -> FlagPage: ...
+
+    async def set_flag(self, flag: str, value: bool, instance: str | None) -> FlagPage:
+        """For one instance on every daemon, or for this daemon. Raises `NotFound` for an unknown instance."""
+
+    async def clear_flag(self, flag: str, instance: str | None) -> FlagPage:
+        """Raises `Conflict` when it was not set."""
+
+    async def reload(self) -> Reloaded:
+        """Forget what was kept of instances and flags, and read it anew."""
 
     async def doctor(self) -> DoctorReport: ...
 

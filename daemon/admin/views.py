@@ -11,7 +11,9 @@ from typing import Literal
 import msgspec
 
 from actors.messages import CloseReason
+from actors.parallel import Span
 from actors.ports import PartState, TurnState
+from daemon.admin.reports import ProviderView
 
 ActorState = Literal["waiting", "queued", "answering", "retrying", "holding", "idle", "parked"]
 """Hearing the burst out | a free turn is awaited | a turn runs | the next try is awaited | the gateway or a store
@@ -65,6 +67,19 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     oldest_waiting_seconds: float | None = None
     dead_letters_open: int = 0
     """Now, in the ledger, whenever they came to be."""
+    taken_over: int = 0
+    """Conversations in which a person of the business writes now."""
+    escalated: int = 0
+    """Conversations that were given to a person and not handed back yet."""
+    notices_waiting: int = 0
+    """What is still to be told to the business."""
+    notices_given_up: int = 0
+    suppressed_by_rule: dict[str, int] = {}
+    """Turns since the start, by the rule that ended them without an answer."""
+    cache_hits: int = 0
+    alerts: dict[str, int] = {}
+    """Limits that were reached since the start, by kind."""
+    providers: list[ProviderView] = []
     ingress: IngressCounts = IngressCounts()
 
 
@@ -98,6 +113,32 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     arrived_at: str = ""
 
 
+class PauseView(msgspec.Struct, frozen=True, kw_only=True):
+    since: str
+    until: str
+
+
+class EscalationView(msgspec.Struct, frozen=True, kw_only=True):
+    since: str
+    why: str = ""
+
+
+class SilentView(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation in which somebody else speaks."""
+
+    conversation: str
+    instance: str
+    contact: str
+    taken_over: PauseView | None = None
+    escalated: EscalationView | None = None
+
+
+class SilentPage(msgspec.Struct, frozen=True, kw_only=True):
+    matching: int
+    conversations: list[SilentView]
+    """The latest first."""
+
+
 class PartView(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     state: PartState
@@ -115,9 +156,28 @@ class TurnView(msgspec.Struct, frozen=True, kw_only=True):
     tries: int = 0
     rule: str = ""
     provider: str = ""
+    model: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
+    """In the currency of the providers' prices."""
+    confidence: float | None = None
+    """The model's own, 0 to 1."""
+    needs_data_collection: bool = False
+    requested_fields: list[str] = []
     started_at: str = ""
     ended_at: str = ""
     parts: list[PartView] = []
+
+
+class TurnDetail(msgspec.Struct, frozen=True, kw_only=True):
+    conversation: str
+    instance: str
+    contact: str
+    turn: TurnView
+    messages: list[MessageView]
+    """What the customer wrote."""
+    waterfall: list[Span] = []
 
 
 class ConversationView(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,6 +193,10 @@ class ConversationView(msgspec.Struct, frozen=True, kw_only=True):
     closes_in_seconds: float | None = None
     tries: int = 0
     batch: int | None = None
+    taken_over: PauseView | None = None
+    """A person of the business writes in the chat: Majlis is silent."""
+    escalated: EscalationView | None = None
+    """It was given to a person."""
     waiting: list[MessageView] = []
     turns: list[TurnView] = []
     """The latest first."""

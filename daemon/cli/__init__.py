@@ -10,7 +10,7 @@ import typer
 
 from actors.errors import MajlisError
 from daemon import package_version
-from daemon.cli import act, dead, look, process
+from daemon.cli import act, cost, dead, flags, knowledge, look, process, show, status
 from daemon.cli.failure import BAD_CONFIG, FAILED, Failure
 from daemon.config import ConfigError
 
@@ -40,19 +40,41 @@ def _options(
 
 
 app.command("run")(process.run)
-app.command("status")(look.status)
+app.command("status")(status.status)
 app.command("actors")(look.actors)
-app.command("show")(look.show)
+app.command("silent")(look.silent)
+app.command("show")(show.show)
+app.command("cost")(cost.cost)
 app.command("tail")(act.tail)
 app.command("flush")(act.flush)
+app.command("pause")(act.pause)
+app.command("resume")(act.resume)
+app.command("reload")(act.reload)
 app.command("doctor")(process.doctor)
 app.command("migrate")(process.migrate)
+
+switches = typer.Typer(invoke_without_command=True)
+switches.callback()(flags.list_flags)
+switches.command("set")(flags.set_flag)
+switches.command("clear")(flags.clear_flag)
+app.add_typer(switches, name="flags")
 
 letters = typer.Typer(help="Dead letters: turns that ran out of tries or were refused.", no_args_is_help=True)
 letters.command("list")(dead.list_letters)
 letters.command("show")(dead.show_letter)
 letters.command("retry")(dead.retry)
 app.add_typer(letters, name="dead")
+
+files = typer.Typer(help="Files whose words the responder is told.", no_args_is_help=True)
+files.command("add")(knowledge.add)
+files.command("list")(knowledge.list_files)
+files.command("remove")(knowledge.remove)
+app.add_typer(files, name="knowledge")
+
+answers = typer.Typer(help="Answers that are kept and given again.", no_args_is_help=True)
+answers.command("stats")(knowledge.cache_stats)
+answers.command("clear")(knowledge.cache_clear)
+app.add_typer(answers, name="cache")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

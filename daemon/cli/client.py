@@ -30,9 +30,9 @@ class AdminClient:
             status, document = unix_get(str(self._socket), _target(path, query))
         return _success(status, document)
 
-    def post(self, path: str) -> object:
+    def post(self, path: str, query: Query | None = None, body: object = None) -> object:
         with self._mapped():
-            status, document = unix_post(str(self._socket), path)
+            status, document = unix_post(str(self._socket), _target(path, query), body)
         return _success(status, document)
 
     def lines(self, path: str) -> Iterator[str]:

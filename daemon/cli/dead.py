@@ -9,9 +9,9 @@ import typer
 from daemon.admin import DeadLetterPage, DeadLetterView, Retried
 from daemon.cli.client import view
 from daemon.cli.failure import Failure
-from daemon.cli.look import messages_table
 from daemon.cli.options import ConfigOption, JsonOption, RevealOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, facts, moment, print_json, table
+from daemon.cli.show import messages_table
 
 LetterArgument = Annotated[
     int, typer.Argument(metavar="NUMBER", min=1, help="Its number in `majlis dead list`.")

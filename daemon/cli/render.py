@@ -30,6 +30,9 @@ _STYLES = {
     "error": "bold red",
     "parked": "bold red",
     "dead": "bold red",
+    "failed": "bold red",
+    "timed_out": "yellow",
+    "skipped": "dim",
     "debug": "dim",
     "idle": "dim",
 }
@@ -54,13 +57,18 @@ def print_json(document: object) -> None:
 
 def cell(value: object, style: str = "") -> Text:
     text = plain_text(str(value))
-    return Text(text, style=style or _STYLES.get(text, ""))
+    return Text(text, style=style or style_of(text))
+
+
+def style_of(word: str) -> str:
+    """The colour in which a state or an outcome is told; empty for any other word."""
+    return _STYLES.get(word, "")
 
 
 def table(*columns: str, right: Sequence[str] = (), folding: Sequence[str] = ()) -> Table:
     """A compact table without borders. Only the columns `folding` give way on a narrow terminal, the last least."""
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    narrow = _is_narrow()
+    narrow = is_narrow()
     for name in columns:
         folds = name in folding
         made.add_column(
@@ -73,7 +81,8 @@ def table(*columns: str, right: Sequence[str] = (), folding: Sequence[str] = ())
     return made
 
 
-def _is_narrow() -> bool:
+def is_narrow() -> bool:
+    """A terminal that is no wider than people are used to."""
     screen = Console(file=sys.stdout)
     return screen.is_terminal and screen.width < _NARROW_COLUMNS
 
@@ -104,6 +113,12 @@ def duration(seconds: float | None) -> str:
 def moment(iso: str) -> str:
     """`2026-01-31 10:02:00` of an ISO 8601 time in UTC."""
     return iso[:19].replace("T", " ")
+
+
+def money(amount: float) -> str:
+    """`0`, `1.25`, `0.000412`: millionths are kept, two decimals at least. The currency is the operator's."""
+    whole, _, decimals = f"{amount:,.6f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}" if amount else "0"
 
 
 def count(number: int, singular: str, plural: str = "") -> str:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from importlib import resources
 
 import msgspec
 
-from actors.identity import Conversation
+from actors.identity import Conversation, canonical_contact
 from actors.messages import Message
+from daemon.ledger.rows import (
+    Attention,
+    DeadLetter,
+    Escalated,
+    FlagRow,
+    HandedBack,
+    Silence,
+    TakenOver,
+    TurnRecord,
+    Usage,
+)
 from daemon.ledger.wire import encoded, storable
 from daemon.stores.postgres import Postgres, Row
 
@@ -22,55 +32,6 @@ def _load() -> dict[str, str]:
 
 
 _SQL = _load()
-
-
-class DeadLetter(msgspec.Struct, frozen=True):
-    id: int
-    turn_id: int
-    conversation: Conversation
-    batch_number: int
-    reason: str
-    detail: str
-    tries: int
-    created_at: datetime
-    retried_at: datetime | None
-    messages: tuple[Message, ...]
-    """What the customer wrote, to be appended again when the letter is retried."""
-
-
-class SentPart(msgspec.Struct, frozen=True):
-    number: int
-    state: str
-    text: str
-    resends: int
-    gateway_message_id: str | None
-    reason: str | None
-
-
-class TurnRecord(msgspec.Struct, frozen=True):
-    """One turn as the ledger tells it. `text` and `answer` are for eyes that may see them."""
-
-    id: int
-    batch_number: int
-    revision: int
-    lo: int
-    hi: int
-    why: str
-    state: str
-    rule: str
-    tries: int
-    messages: int
-    provider: str | None
-    model: str | None
-    input_tokens: int | None
-    output_tokens: int | None
-    text: str
-    answer: str | None
-    opened_at: datetime
-    created_at: datetime
-    answered_at: datetime | None
-    finished_at: datetime | None
-    parts: tuple[SentPart, ...]
 
 
 class Records:
@@ -99,16 +60,62 @@ class Records:
         """After the mirror was lost for good: what the ledger knows unfinished becomes dead letters; how many."""
         return len(await self._db.fetch(_SQL["bury_unfinished"]))
 
+    async def turn(self, number: int) -> TurnRecord | None:
+        rows = await self._db.fetch(_SQL["turn"] + _SQL["by_number"], number)
+        return _turn(rows[0]) if rows else None
+
     async def turns(self, conversation: Conversation, limit: int = 20) -> tuple[TurnRecord, ...]:
         """The newest turns of one conversation, newest first."""
-        rows = await self._db.fetch(_SQL["turns"], storable(conversation.key), limit)
-        return tuple(
-            msgspec.convert(row | {"parts": msgspec.json.decode(row["parts"])}, TurnRecord) for row in rows
-        )
+        sql = _SQL["turn"] + _SQL["of_conversation"]
+        return tuple(map(_turn, await self._db.fetch(sql, storable(conversation.key), limit)))
 
     async def counts(self) -> dict[str, int]:
         """How many turns are in each state, of all time."""
         return {row["state"]: row["turns"] for row in await self._db.fetch(_SQL["counts"])}
+
+    async def attention(self, hand_back_seconds: float) -> Attention:
+        """Escalations older than `hand_back_seconds` hold no more and are not counted."""
+        return Attention(**(await self._db.fetch(_SQL["attention"], hand_back_seconds))[0])
+
+    async def silence(self, conversation: Conversation, hand_back_seconds: float) -> Silence:
+        """Who speaks there instead of Majlis."""
+        found = await self._db.value(_SQL["silence"], *_named(conversation), hand_back_seconds)
+        return msgspec.json.decode(found, type=Silence)
+
+    async def silent(self, hand_back_seconds: float, limit: int) -> dict[Conversation, Silence]:
+        """Conversations in which somebody else speaks now, the latest first."""
+        found: dict[Conversation, Silence] = {}
+        for row in await self._db.fetch(_SQL["silent"], hand_back_seconds, limit):
+            conversation = Conversation(row["instance"], canonical_contact(row["contact"]))
+            known = found.get(conversation, Silence())
+            if row["until"] is not None:
+                found[conversation] = Silence(TakenOver(row["since"], row["until"]), known.escalated)
+            elif known.escalated is None:  # the latest of several comes first
+                found[conversation] = Silence(known.taken_over, Escalated(row["since"], row["why"]))
+        return found
+
+    async def hand_back(self, conversation: Conversation) -> HandedBack:
+        """An operator says that Majlis answers again."""
+        rows = await self._db.fetch(_SQL["hand_back"], *_named(conversation), repeatable=False)
+        return HandedBack(**rows[0])
+
+    async def usage(self, days: int, instance: str | None = None) -> tuple[Usage, ...]:
+        """Of today and the `days` - 1 days before, the latest day first."""
+        rows = await self._db.fetch(_SQL["usage"], days, None if instance is None else storable(instance))
+        return tuple(Usage(**row) for row in rows)
+
+    async def flags(self, daemon_scope: str) -> tuple[FlagRow, ...]:
+        """The switches that were set for one daemon and for instances."""
+        return tuple(FlagRow(**row) for row in await self._db.fetch(_SQL["flags"], daemon_scope))
+
+    async def set_flag(self, row: FlagRow) -> None:
+        await self._db.fetch(_SQL["set_flag"], row.scope, row.flag, row.value)
+
+    async def clear_flag(self, scope: str, flag: str) -> None:
+        await self._db.fetch(_SQL["clear_flag"], scope, flag)
+
+    async def knows_instance(self, name: str) -> bool:
+        return bool(await self._db.value(_SQL["knows_instance"], storable(name)))
 
     async def register_instances(self, names: Iterable[str]) -> tuple[str, ...]:
         """Give instances declared in the configuration a row; gives back those that had none."""
@@ -134,3 +141,12 @@ def _letter(row: Row) -> DeadLetter:
         retried_at=row["retried_at"],
         messages=msgspec.json.decode(row["messages"], type=tuple[Message, ...]),
     )
+
+
+def _turn(row: Row) -> TurnRecord:
+    stored = {name: msgspec.json.decode(row[name]) for name in ("messages", "waterfall", "parts")}
+    return msgspec.convert(row | stored, TurnRecord)
+
+
+def _named(conversation: Conversation) -> tuple[str, str]:
+    return storable(conversation.instance), storable(conversation.contact)

@@ -9,30 +9,48 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TypeVar
 
+import msgspec
 import trio
 
 from actors.identity import Conversation
+from actors.parallel import Span
 from daemon.admin import (
+    FLAGS,
     ActorView,
     AdminApi,
     AuditEntry,
     Check,
     Conflict,
     ConversationView,
+    CostReport,
+    CostRow,
     DeadLetterPage,
     DeadLetterView,
     DoctorReport,
+    EscalationView,
+    FlagPage,
+    FlagView,
     Flushed,
     IngressCounts,
+    InstanceFlag,
     MessageView,
     NotFound,
     PartView,
+    Paused,
+    PauseView,
+    ProviderView,
     Ref,
+    Reloaded,
+    Resumed,
+    SilentView,
     Status,
+    TurnDetail,
     TurnView,
 )
+from daemon.admin.library import Library
 from daemon.feed import EventFeed
 from daemon.http1 import HttpServer, open_unix_listener
+from tests.daemon.fake_library import FakeLibrary
 
 T = TypeVar("T")
 
@@ -63,6 +81,16 @@ def status() -> Status:
         waiting_messages=14,
         oldest_waiting_seconds=6.23,
         dead_letters_open=1,
+        taken_over=2,
+        escalated=4,
+        notices_waiting=1,
+        suppressed_by_rule={"duplicate": 2, "taken_over": 1},
+        cache_hits=12,
+        alerts={"cost_per_day": 1},
+        providers=[
+            ProviderView(name="main", state="closed", calls=300),
+            ProviderView(name="backup", state="open", failures=5, last_reason="timed_out", wait_seconds=12.0),
+        ],
         ingress=IngressCounts(accepted=1204, duplicate=7, ignored={"group": 12, "reaction": 3}, refused={}),
     )
 
@@ -88,6 +116,7 @@ def conversation() -> ConversationView:
         state="done",
         closed_by="timeout",
         messages=3,
+        cost=0.000412,
         started_at="2026-01-01T10:00:00Z",
         parts=[part],
     )
@@ -103,8 +132,63 @@ def conversation() -> ConversationView:
         closes_in_seconds=4.0,
         tries=1,
         batch=2,
+        taken_over=PauseView(since="2026-01-01T10:00:30Z", until="2026-01-01T14:00:30Z"),
+        escalated=EscalationView(since="2026-01-01T09:30:00Z", why="asks_for_human"),
         waiting=[message],
         turns=[turn],
+    )
+
+
+def silent() -> list[SilentView]:
+    paused, escalated = conversation().taken_over, conversation().escalated
+    return [
+        SilentView(
+            conversation=LABEL, instance="acme", contact=CONTACT, taken_over=paused, escalated=escalated
+        ),
+        SilentView(conversation="0123456789", instance="shop", contact=CONTACT, escalated=escalated),
+    ]
+
+
+def turn_detail() -> TurnDetail:
+    return TurnDetail(
+        conversation=LABEL,
+        instance="acme",
+        contact=CONTACT,
+        turn=TurnView(
+            id=7,
+            batch=1,
+            state="done",
+            closed_by="timeout",
+            messages=1,
+            tries=1,
+            provider="main",
+            model="small",
+            input_tokens=812,
+            output_tokens=64,
+            cost=0.000412,
+            confidence=0.82,
+            needs_data_collection=True,
+            requested_fields=["full name", f"is it {CONTACT}"],
+            started_at="2026-01-01T10:00:00Z",
+            ended_at="2026-01-01T10:00:02Z",
+            parts=[PartView(number=0, state="sent", text="A room is 80 a night.", gateway_id="3EB0AB")],
+        ),
+        messages=[MessageView(id="3EB0C7", text=TEXT)],
+        waterfall=[
+            Span("instance", "settings", 0.0, 10.0, "ok"),
+            Span("history", "facts", 10.0, 30.0, "ok"),
+            Span("interactions", "facts", 10.0, 20.0, "failed", "LedgerUnavailable"),
+            Span("usage", "facts", 10.0, 0.0, "skipped"),
+            Span("main", "responder", 40.0, 60.0, "ok"),
+        ],
+    )
+
+
+def cost_report(days: int = 7) -> CostReport:
+    used = {"answers": 12, "cached": 3, "input_tokens": 9_000, "output_tokens": 800, "cost": 1.25}
+    rows = [CostRow(instance=name, day="2026-01-31", **used) for name in ("acme", "shop")]  # type: ignore[arg-type]
+    return CostReport(
+        days=days, answers=24, cached=6, input_tokens=18_000, output_tokens=1_600, cost=2.5, rows=rows
     )
 
 
@@ -133,6 +217,11 @@ class FakeOperations:
         self.audited: list[AuditEntry] = []
         self.flushed: list[Ref] = []
         self.retried: list[int] = []
+        self.resumed: list[Ref] = []
+        self.paused: list[tuple[Ref, int | None]] = []
+        self.set: dict[tuple[str, str | None], bool] = {}
+        self.reloads = 0
+        self.library: Library = FakeLibrary()
         self.fails: Exception | None = None
 
     async def status(self) -> Status:
@@ -140,6 +229,9 @@ class FakeOperations:
 
     async def actors(self) -> Sequence[ActorView]:
         return await self._answer(self.active)
+
+    async def silent(self) -> Sequence[SilentView]:
+        return await self._answer(silent())
 
     async def conversation(self, ref: Ref) -> ConversationView:
         self._refuse_unknown(ref)
@@ -168,11 +260,64 @@ class FakeOperations:
         self.flushed.append(ref)
         return await self._answer(Flushed(conversation=LABEL, messages=2))
 
+    async def turn(self, turn_id: int) -> TurnDetail:
+        if turn_id != 7:
+            raise NotFound("there is no such turn; see `majlis show` of its conversation")
+        return await self._answer(turn_detail())
+
+    async def cost(self, instance: str | None, days: int) -> CostReport:
+        report = cost_report(days)
+        rows = [row for row in report.rows if instance in (None, row.instance)]
+        return await self._answer(msgspec.structs.replace(report, rows=rows))
+
+    async def pause(self, ref: Ref, seconds: int | None) -> Paused:
+        self._refuse_unknown(ref)
+        self.paused.append((ref, seconds))
+        return await self._answer(Paused(conversation=LABEL, until="2026-01-01T14:00:00Z"))
+
+    async def resume(self, ref: Ref) -> Resumed:
+        self._refuse_unknown(ref)
+        if ref in self.resumed:
+            raise Conflict(f"there is nothing to resume in {LABEL}")
+        self.resumed.append(ref)
+        return await self._answer(
+            Resumed(conversation=LABEL, escalated=True, taken_over=True, state="parked")
+        )
+
+    async def flags(self) -> FlagPage:
+        return await self._answer(self._flag_page())
+
+    async def set_flag(self, flag: str, value: bool, instance: str | None) -> FlagPage:
+        self.set[flag, instance] = value
+        return await self._answer(self._flag_page())
+
+    async def clear_flag(self, flag: str, instance: str | None) -> FlagPage:
+        if self.set.pop((flag, instance), None) is None:
+            raise Conflict(f"{flag} is not set there")
+        return await self._answer(self._flag_page())
+
+    async def reload(self) -> Reloaded:
+        self.reloads += 1
+        return await self._answer(Reloaded(flags=len(self.set)))
+
     async def doctor(self) -> DoctorReport:
         return await self._answer(self.report)
 
     async def audit(self, entry: AuditEntry) -> None:
         self.audited.append(await self._answer(entry))
+
+    def _flag_page(self) -> FlagPage:
+        views = []
+        for flag in FLAGS:
+            apart = [
+                InstanceFlag(instance=name, value=value, set=True)
+                for (of, name), value in self.set.items()
+                if of == flag and name is not None
+            ]
+            mine = self.set.get((flag, None))
+            holds = True if mine is None else mine
+            views.append(FlagView(flag=flag, configured=True, daemon=mine, effective=holds, instances=apart))
+        return FlagPage(node_id="node-a", flags=views)
 
     async def _answer(self, value: T) -> T:
         await trio.lowlevel.checkpoint()

@@ -120,6 +120,8 @@ async def test_actors_come_by_urgency_and_can_be_filtered_and_limited(door: Door
         "/v1/actors",
         f"/v1/conversations/{LABEL}",
         f"/v1/conversations/acme/{CONTACT}",
+        "/v1/silent",
+        "/v1/turns/7",
         "/v1/dead",
         "/v1/dead/17",
     ],
@@ -150,13 +152,27 @@ async def test_a_change_is_recorded_before_it_is_made_with_who_asked(door: Door)
     await door.post(f"/v1/conversations/acme/{CONTACT}/flush")
     await door.post("/v1/dead/17/retry")
     await door.post("/v1/dead/retry-all")
+    await door.post(f"/v1/conversations/acme/{CONTACT}/pause?seconds=60")
+    await door.post(f"/v1/conversations/{LABEL}/resume")
+    await door.post("/v1/flags/cache/off?instance=acme")
+    await door.post("/v1/flags/parallel/on")
+    await door.post("/v1/flags/cache/clear?instance=acme")
+    await door.post("/v1/reload")
     actions = [(entry.action, entry.target) for entry in door.operations.audited]
     assert actions == [
         ("flush", HELD.label("test install")),
         ("dead.retry", "dead letter 17"),
         ("dead.retry_all", "dead letters"),
+        ("pause", HELD.label("test install")),
+        ("resume", LABEL),
+        ("flags.set", "cache off, instance acme"),
+        ("flags.set", "parallel on, this daemon"),
+        ("flags.clear", "cache clear, instance acme"),
+        ("reload", "settings"),
     ]
-    assert door.feed.counters["admin.change"] == 3
+    assert door.feed.counters["admin.change"] == len(actions)
+    assert door.operations.paused == [(HELD, 60)] and door.operations.resumed == [LABEL]
+    assert door.operations.set == {("parallel", None): True} and door.operations.reloads == 1
 
 
 async def test_what_cannot_be_recorded_is_not_done(tmp_path: Path) -> None:
@@ -185,6 +201,23 @@ async def test_what_cannot_be_recorded_is_not_done(tmp_path: Path) -> None:
         ("GET", "/v1/actors?state=bored", 400, "state must be one of waiting"),
         ("GET", "/v1/actors?reveal=yes", 400, "reveal must be true or false"),
         ("GET", "/v1/conversations/acme/999", 404, "no such conversation"),
+        ("GET", "/v1/turns/8", 404, "no such turn"),
+        ("GET", "/v1/turns/x", 400, "a turn is known by its number"),
+        ("GET", "/v1/cost?days=0", 400, "days must be a whole number from 1 to 366"),
+        ("POST", f"/v1/conversations/{LABEL}/pause?seconds=0", 400, "seconds must be a whole number"),
+        (
+            "POST",
+            f"/v1/conversations/{LABEL}/pause?seconds={'9' * 30}",
+            400,
+            "seconds must be a whole number",
+        ),
+        (
+            "POST",
+            "/v1/flags/parralel/on",
+            400,
+            "one of parallel, cache, knowledge, batching, escalation, takeover",
+        ),
+        ("POST", "/v1/flags/parallel/up", 400, "write /on, /off or /clear"),
         ("POST", f"/v1/conversations/{CONTACT}/flush", 400, "write a conversation as its label"),
     ],
 )
@@ -192,6 +225,19 @@ async def test_a_refusal_is_a_sentence(door: Door, method: str, target: str, sta
     found, body = await door.ask(method, target)
     assert found == status and words in json.loads(body)["message"]
     assert door.operations.audited == []
+
+
+async def test_what_cannot_be_undone_twice_conflicts(door: Door) -> None:
+    for target in (f"/v1/conversations/{LABEL}/resume", "/v1/flags/cache/clear"):
+        await door.post(target)
+        status, document = await door.post(target)
+        assert (status, document["reason"]) == (409, "conflict")
+
+
+async def test_cost_is_told_by_instance_and_days(door: Door) -> None:
+    _, document = await door.get("/v1/cost?instance=shop&days=30")
+    assert document["days"] == 30
+    assert [row["instance"] for row in document["rows"]] == ["shop"]  # type: ignore[attr-defined]
 
 
 async def test_a_second_retry_conflicts(door: Door) -> None:

@@ -21,18 +21,24 @@ INSERT INTO majlis_dead_letters (turn_id, reason, detail)
 SELECT id, 'mirror_lost', 'the mirror was lost before the turn ended' FROM buried
 RETURNING id
 
--- turns --
--- The newest turns of one conversation with their parts.
-SELECT t.id, t.batch_number, t.revision, t.lo, t.hi, t.why, t.state, t.rule, t.tries, jsonb_array_length(t.messages) AS messages,
-       t.provider, t.model,
-       t.input_tokens, t.output_tokens, t.text, t.answer, t.opened_at, t.created_at, t.answered_at, t.finished_at,
+-- turn --
+-- Any turn with its parts; which ones is said by what follows.
+SELECT t.id, t.conversation_key, t.batch_number, t.revision, t.lo, t.hi, t.why, t.state, t.rule, t.tries, t.messages,
+       t.provider, t.model, t.input_tokens, t.output_tokens, t.cost_micros, t.confidence, t.needs_data_collection,
+       t.requested_fields, t.waterfall, t.text, t.answer, t.opened_at, t.created_at, t.answered_at, t.finished_at,
        coalesce((
            SELECT jsonb_agg(jsonb_build_object(
                'number', o.part, 'state', o.state, 'text', o.text, 'resends', o.resends,
                'gateway_message_id', o.gateway_message_id, 'reason', o.reason) ORDER BY o.part)
            FROM majlis_outbox o WHERE o.turn_id = t.id), '[]') AS parts
-FROM majlis_turns t WHERE t.conversation_key = $1
-ORDER BY t.batch_number DESC, t.revision DESC LIMIT $2
+FROM majlis_turns t
+
+-- by_number --
+WHERE t.id = $1
+
+-- of_conversation --
+-- The newest ones.
+WHERE t.conversation_key = $1 ORDER BY t.batch_number DESC, t.revision DESC LIMIT $2
 
 -- counts --
 SELECT state, count(*) AS turns FROM majlis_turns GROUP BY state
@@ -44,6 +50,55 @@ SELECT n.name FROM (SELECT DISTINCT unnest($1::text[]) AS name) n
 WHERE NOT EXISTS (SELECT FROM whatsapp_instances i WHERE i.instance_name = n.name)
   AND pg_advisory_xact_lock(hashtextextended('majlis instances', 0)) IS NOT NULL
 RETURNING instance_name
+
+-- attention --
+-- What somebody may have to look at, each an indexed count. $1: how old an escalation may be and still hold, in seconds.
+SELECT (SELECT count(*) FROM majlis_takeovers WHERE ended_at IS NULL AND until > now()) AS taken_over,
+       (SELECT count(*) FROM whatsapp_escalated_conversations
+        WHERE resolved_at IS NULL AND escalated_at > now() - $1 * interval '1 second') AS escalated,
+       (SELECT count(*) FROM majlis_notices WHERE sent_at IS NULL AND given_up_at IS NULL) AS notices_waiting,
+       (SELECT count(*) FROM majlis_notices WHERE given_up_at IS NOT NULL) AS notices_given_up,
+       (SELECT count(*) FROM majlis_dead_letters WHERE retried_at IS NULL) AS dead_letters
+
+-- silence --
+SELECT majlis_silence($1, $2, $3)
+
+-- silent --
+-- Where somebody else speaks now, the latest first; a conversation may come twice. $1: as above, $2: how many.
+SELECT instance, contact, started_at AS since, until, '' AS why
+FROM majlis_takeovers WHERE ended_at IS NULL AND until > now()
+UNION ALL
+SELECT i.instance_name, e.user_phone, e.escalated_at, NULL, coalesce(e.reason::text, '')
+FROM whatsapp_escalated_conversations e JOIN whatsapp_instances i ON i.id::text = e.whatsapp_instance_id::text
+WHERE e.resolved_at IS NULL AND e.escalated_at > now() - $1 * interval '1 second'
+ORDER BY since DESC LIMIT $2
+
+-- hand_back --
+-- Escalations first, by themselves, so that each is counted apart.
+WITH escalations AS MATERIALIZED (SELECT majlis_hand_back($1, $2, 'operator', false) AS ended)
+SELECT ended AS escalations, majlis_hand_back($1, $2, 'operator', true) AS takeovers FROM escalations
+
+-- usage --
+-- By day and instance, the latest day first. $1: how many days, today included; $2: only this instance.
+SELECT instance, day, answers, cached, input_tokens, output_tokens, cost_micros
+FROM majlis_usage
+WHERE day > (now() AT TIME ZONE 'UTC')::date - $1::integer AND ($2::text IS NULL OR instance = $2)
+ORDER BY day DESC, instance
+
+-- flags --
+-- Those of one daemon, by its scope, and those of every instance.
+SELECT scope, flag, value FROM majlis_flags WHERE scope = $1 OR scope LIKE 'instance:%'
+
+-- set_flag --
+INSERT INTO majlis_flags (scope, flag, value) VALUES ($1, $2, $3)
+ON CONFLICT (scope, flag) DO UPDATE SET value = excluded.value, set_at = now()
+
+-- clear_flag --
+-- Repeatable: the flag is gone afterwards, whoever took it away.
+DELETE FROM majlis_flags WHERE scope = $1 AND flag = $2
+
+-- knows_instance --
+SELECT EXISTS (SELECT FROM whatsapp_instances WHERE instance_name = $1)
 
 -- audit --
 INSERT INTO majlis_audit (uid, pid, action, target, detail) VALUES ($1, $2, $3, $4, $5)

@@ -15,17 +15,68 @@ from pathlib import Path
 import pytest
 
 from actors.errors import LedgerUnavailable
-from daemon.admin import Check, DoctorReport
+from daemon.admin import FLAGS, Check, DoctorReport
 from tests.daemon.cli.conftest import Typed
 from tests.daemon.fake_operations import CONTACT, HELD, LABEL, TEXT, DoorInThread
 
 ROOT = Path(__file__).parents[3]
+COMMANDS = (
+    "run",
+    "migrate",
+    "doctor",
+    "status",
+    "actors",
+    "silent",
+    "show",
+    "cost",
+    "flags",
+    "tail",
+    "flush",
+    "pause",
+    "resume",
+    "reload",
+)
 
 
 def test_flush_closes_the_window_now(door: DoorInThread, majlis: Typed) -> None:
     assert majlis("flush", f"acme/{CONTACT}").out == f"{LABEL}: 2 messages will be answered now\n"
     assert json.loads(majlis("flush", LABEL, "--json").out) == {"conversation": LABEL, "messages": 2}
     assert door.operations.flushed == [HELD, LABEL]
+
+
+def test_pause_says_until_when(door: DoorInThread, majlis: Typed) -> None:
+    silent = f"{LABEL}: Majlis is silent until 2026-01-01 14:00:00 UTC\n"
+    assert majlis("pause", f"acme/{CONTACT}").out == silent
+    assert json.loads(majlis("pause", LABEL, "--seconds", "60", "--json").out)["conversation"] == LABEL
+    assert door.operations.paused == [(HELD, None), (LABEL, 60)]
+
+
+def test_resume_says_what_was_ended_and_that_there_was_nothing(door: DoorInThread, majlis: Typed) -> None:
+    done = majlis("resume", LABEL)
+    assert done.out == f"{LABEL}: its escalation is over, its take-over is over, it was parked and is awake\n"
+    again = majlis("resume", LABEL)
+    assert (again.status, again.err) == (1, f"majlis: there is nothing to resume in {LABEL}\n")
+    assert json.loads(majlis("resume", f"acme/{CONTACT}", "--json").out)["taken_over"] is True
+
+
+def test_reload_says_what_it_read_and_what_not(door: DoorInThread, majlis: Typed) -> None:
+    out = majlis("reload").out
+    assert out.startswith("0 flags read;") and "config.yaml is not read again" in out
+    assert json.loads(majlis("reload", "--json").out) == {"flags": 0}
+
+
+def test_flags_are_shown_set_and_cleared(door: DoorInThread, majlis: Typed) -> None:
+    assert "parallel" in majlis("flags").out
+    lines = majlis("flags", "set", "cache", "off", "--instance", "acme").out.splitlines()
+    assert next(line.split() for line in lines if line.startswith("cache")) == [
+        *("cache", "on", "-", "on", "acme", "off")
+    ]
+    lines = majlis("flags", "set", "cache", "off").out.splitlines()
+    assert next(line.split() for line in lines if line.startswith("cache"))[1:4] == ["on", "off", "off"]
+    majlis("flags", "clear", "cache", "--instance", "acme")
+    assert door.operations.set == {("cache", None): False}
+    document = json.loads(majlis("flags", "--json").out)
+    assert document["node_id"] == "node-a" and [flag["flag"] for flag in document["flags"]] == list(FLAGS)
 
 
 def test_dead_letters_are_listed_shown_and_put_back(door: DoorInThread, majlis: Typed) -> None:
@@ -59,6 +110,10 @@ def test_doctor_asks_the_running_daemon_and_fails_on_a_problem(door: DoorInThrea
         (("dead", "show", "99"), 1, "there is no dead letter 99"),
         (("dead", "retry"), 2, "majlis dead retry --all"),
         (("dead", "retry", "17", "--all"), 2, "majlis dead retry --all"),
+        (("show", "8"), 1, "no such turn"),
+        (("flags", "set", "parralel", "on"), 1, "there is no such flag: it is one of parallel, cache"),
+        (("flags", "clear", "cache"), 1, "cache is not set there"),
+        (("flags", "--json", "set", "cache", "on"), 2, "write the options at the end: majlis flags set"),
         (("actors", "--state", "bored"), 1, "state must be one of waiting"),
         (("status", "--set", "batching.windw=3"), 2, "batching.windw: unknown key"),
         (("status", "--config", "nowhere.yaml"), 2, "nowhere.yaml: cannot be read"),
@@ -144,7 +199,7 @@ def test_tail_ends_when_the_daemon_does(door: DoorInThread) -> None:
         assert process.stderr is not None and len(process.stderr.read().splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", ["run", "migrate", "doctor", "status", "actors", "show", "tail", "flush"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_teaches_with_an_example(
     majlis: Typed, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,7 +208,7 @@ def test_every_command_teaches_with_an_example(
     assert f"Example: majlis {command}" in out and "--json" in out and "--config" in out and "--set" in out
 
 
-@pytest.mark.parametrize("command", ["list", "show", "retry"])
-def test_every_command_of_dead_letters_does_so_too(majlis: Typed, command: str) -> None:
-    out = majlis("dead", command, "--help").out
-    assert f"Example: majlis dead {command}" in out and "--json" in out
+@pytest.mark.parametrize("command", ["dead list", "dead show", "dead retry", "flags set", "flags clear"])
+def test_every_command_below_another_does_so_too(majlis: Typed, command: str) -> None:
+    out = majlis(*command.split(), "--help").out
+    assert f"Example: majlis {command}" in out and "--json" in out

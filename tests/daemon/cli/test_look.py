@@ -9,8 +9,7 @@ import sys
 import msgspec
 import pytest
 
-from daemon.admin import IngressCounts
-from daemon.cli import look, render
+from daemon.cli import render
 from tests.daemon.cli.conftest import Typed
 from tests.daemon.fake_operations import CONTACT, LABEL, TEXT, DoorInThread, actor, conversation, status
 
@@ -60,6 +59,12 @@ def test_status_shows_everything_the_operator_asks_first(door: DoorInThread, maj
         "310 answered, 3 suppressed, 1 dead",
         "group 12, reaction 3",
         "1 open: majlis dead list",
+        "duplicate 2, taken_over 1",
+        "2 conversations taken over, 4 escalated",
+        "1 waiting",
+        "main ok, backup left out for 12.0 s (5 failures, timed_out)",
+        "12 answers since the start",
+        "cost_per_day 1",
     ):
         assert words in done.out
 
@@ -163,6 +168,10 @@ def test_durations_are_written_for_people(seconds: float | None, words: str) -> 
     assert render.duration(seconds) == words
 
 
-def test_webhooks_with_a_wrong_token_are_named_only_when_there_are_any() -> None:
-    assert "wrong token" not in look._webhooks(IngressCounts())
-    assert look._webhooks(IngressCounts(unauthorized=3)).endswith("3 with a wrong token")
+def test_webhooks_with_a_wrong_token_are_named_only_when_there_are_any(
+    door: DoorInThread, majlis: Typed
+) -> None:
+    assert "wrong token" not in majlis("status").out
+    ingress = msgspec.structs.replace(status().ingress, unauthorized=3)
+    door.operations.now = msgspec.structs.replace(status(), ingress=ingress)
+    assert "3 with a wrong token" in majlis("status").out

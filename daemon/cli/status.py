@@ -1,0 +1,115 @@
+"""`majlis status`: the daemon in one look."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from daemon.admin import IngressCounts, ProviderView, Status
+from daemon.cli.client import view
+from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
+from daemon.cli.render import cell, count, display, duration, facts, print_json, tally
+
+
+def status(config: ConfigOption = None, set_: SetOption = None, json: JsonOption = False) -> None:
+    """Is it ready, what is it doing, what has it done.
+
+    Example: majlis status --json | jq .oldest_waiting_seconds
+    """
+    document = client_of(config, set_).get("/v1/status")
+    if json:
+        print_json(document)
+        return
+    display(facts(_status_rows(view(document, Status))))
+
+
+def _status_rows(now: Status) -> list[tuple[str, object]]:
+    ingress = now.ingress
+    rows: list[tuple[str, object]] = [("majlis", _headline(now))]
+    rows += [("because", reason) for reason in now.reasons]
+    rows += [
+        (
+            "listening",
+            f"{now.listen}, up {duration(now.uptime_seconds)}, pid {now.pid}, node {now.node_id or '-'}",
+        ),
+        *((name, cell(state, "" if state == "ok" else "bold red")) for name, state in now.stores.items()),
+        ("partitions", f"{now.partitions_owned} of {now.partitions_total} owned"),
+        ("now", f"{count(now.active, 'active conversation')}, {count(now.open_windows, 'open window')}"),
+        ("turns", _turns(now)),
+        ("waiting", _waiting(now)),
+        ("acknowledged", f"{now.acknowledged:,} in all"),
+        ("ended", f"{now.answered:,} answered, {now.suppressed:,} suppressed, {now.dead:,} dead in all"),
+        ("suppressed", f"{tally(now.suppressed_by_rule)} (turns since the start)"),
+        ("silent", _silent(now)),
+        ("notices", _notices(now)),
+        ("providers", _providers(now.providers)),
+        ("cache", f"{count(now.cache_hits, 'answer')} since the start"),
+        ("over limits", tally(now.alerts)),
+        ("webhooks", _webhooks(ingress)),
+        ("ignored", tally(ingress.ignored)),
+        ("refused", tally(ingress.refused)),
+        (
+            "dead letters",
+            f"{now.dead_letters_open:,} open" + (": majlis dead list" if now.dead_letters_open else ""),
+        ),
+    ]
+    return rows
+
+
+def _silent(now: Status) -> str:
+    advice = ": majlis silent" if now.taken_over or now.escalated else ""
+    return f"{count(now.taken_over, 'conversation')} taken over, {now.escalated:,} escalated{advice}"
+
+
+def _notices(now: Status) -> str:
+    return f"{now.notices_waiting:,} waiting" + (
+        f", {now.notices_given_up:,} given up" if now.notices_given_up else ""
+    )
+
+
+_CONDITIONS = {"closed": "ok", "held": "held", "open": "left out", "half_open": "on trial"}
+
+
+def _providers(providers: list[ProviderView]) -> Text:
+    """`main ok, backup left out for 12.0 s (5 failures, timed_out), own of acme ok`."""
+    return Text(", ").join(map(_provider, providers)) if providers else cell("none")
+
+
+def _provider(provider: ProviderView) -> Text:
+    whose = f" of {provider.instance}" if provider.instance else ""
+    words = f"{provider.name}{whose} {_CONDITIONS[provider.state]}"
+    if provider.wait_seconds:
+        words += f" for {duration(provider.wait_seconds)}"
+    if provider.failures:
+        words += f" ({count(provider.failures, 'failure')}, {provider.last_reason})"
+    return cell(words, "" if provider.state == "closed" else "yellow")
+
+
+def _webhooks(ingress: IngressCounts) -> str:
+    words = (
+        f"{ingress.accepted:,} accepted, {ingress.duplicate:,} duplicate, {ingress.unreadable:,} unreadable"
+    )
+    # Named only when there are any: their messages are lost, for the gateway does not repeat a 401.
+    return words + (f", {ingress.unauthorized:,} with a wrong token" if ingress.unauthorized else "")
+
+
+def _headline(now: Status) -> Text:
+    if now.draining:
+        return cell(f"{now.version} is draining: no new work is taken", "yellow")
+    return (
+        cell(f"{now.version} is ready", "green")
+        if now.ready
+        else cell(f"{now.version} is NOT READY", "bold red")
+    )
+
+
+def _turns(now: Status) -> str:
+    later = f"{now.held_turns} held, {now.deferred_turns} to be tried again"
+    parked = f", {now.parked} parked" if now.parked else ""
+    return f"{now.running_turns} running, {now.queued_turns} queued, {later}{parked}"
+
+
+def _waiting(now: Status) -> str:
+    if not now.waiting_messages:
+        return "nothing"
+    age = duration(now.oldest_waiting_seconds)
+    return count(now.waiting_messages, "message") + (f", the oldest for {age}" if age else "")

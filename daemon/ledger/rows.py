@@ -1,0 +1,128 @@
+"""What the ledger tells operators, as data."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import msgspec
+
+from actors.identity import Conversation
+from actors.messages import Message
+from actors.parallel import Span
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    id: int
+    turn_id: int
+    conversation: Conversation
+    batch_number: int
+    reason: str
+    detail: str
+    tries: int
+    created_at: datetime
+    retried_at: datetime | None
+    messages: tuple[Message, ...]
+    """What the customer wrote, to be appended again when the letter is retried."""
+
+
+class SentPart(msgspec.Struct, frozen=True):
+    number: int
+    state: str
+    text: str
+    resends: int
+    gateway_message_id: str | None
+    reason: str | None
+
+
+class TurnRecord(msgspec.Struct, frozen=True):
+    """One turn as the ledger tells it. `text` and `answer` are for eyes that may see them."""
+
+    id: int
+    conversation_key: str
+    batch_number: int
+    revision: int
+    lo: int
+    hi: int
+    why: str
+    state: str
+    rule: str
+    tries: int
+    messages: tuple[Message, ...]
+    provider: str | None
+    model: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_micros: int
+    confidence: float | None
+    needs_data_collection: bool
+    requested_fields: tuple[str, ...]
+    waterfall: tuple[Span, ...]
+    text: str
+    answer: str | None
+    opened_at: datetime
+    created_at: datetime
+    answered_at: datetime | None
+    finished_at: datetime | None
+    parts: tuple[SentPart, ...]
+
+    @property
+    def conversation(self) -> Conversation:
+        return Conversation.from_key(self.conversation_key)
+
+
+class TakenOver(msgspec.Struct, frozen=True):
+    """A person of the business writes in the chat."""
+
+    since: datetime
+    until: datetime
+
+
+class Escalated(msgspec.Struct, frozen=True):
+    """The conversation was given to a person."""
+
+    since: datetime
+    why: str
+
+
+class Silence(msgspec.Struct, frozen=True):
+    """Why Majlis does not answer in a conversation now, if so."""
+
+    taken_over: TakenOver | None = None
+    escalated: Escalated | None = None
+
+
+class Attention(msgspec.Struct, frozen=True):
+    """How much there is that somebody may have to look at, now."""
+
+    taken_over: int = 0
+    escalated: int = 0
+    notices_waiting: int = 0
+    notices_given_up: int = 0
+    dead_letters: int = 0
+
+
+class HandedBack(msgspec.Struct, frozen=True):
+    """How many were ended."""
+
+    escalations: int
+    takeovers: int
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What one instance used on one day (UTC)."""
+
+    instance: str
+    day: date
+    answers: int
+    cached: int
+    input_tokens: int
+    output_tokens: int
+    cost_micros: int
+
+
+class FlagRow(msgspec.Struct, frozen=True):
+    """`scope` is `daemon:<node>` or `instance:<name>`."""
+
+    scope: str
+    flag: str
+    value: bool

@@ -1,0 +1,72 @@
+"""Dead letters as operators see and retry them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from actors.identity import Conversation
+from actors.messages import Message, Receipt
+from actors.ports import Feed
+from daemon import shown
+from daemon.admin import Conflict, DeadLetterPage, DeadLetterView, NotFound
+from daemon.ledger.records import Records
+from daemon.ledger.rows import DeadLetter
+
+MAX_LETTERS = 10_000
+RETRY_PREFIX = "dead-"
+"""Ids of replayed messages start so: a replay is never taken for a customer repeating himself."""
+
+
+class Letters:
+    """Part of `DaemonOperations`; its methods do what `daemon.admin.Operations` says of dead letters."""
+
+    def __init__(
+        self,
+        records: Records,
+        append: Callable[[Message], Awaitable[Receipt]],
+        label: Callable[[Conversation], str],
+        feed: Feed,
+    ) -> None:
+        self._records = records
+        self._append = append
+        self._label = label
+        self._feed = feed
+
+    async def page(self, limit: int, include_retried: bool) -> DeadLetterPage:
+        letters = await self._records.dead_letters(limit, include_retried)
+        opened = await self._records.open_dead_letters()
+        return DeadLetterPage(open=opened, letters=[self._letter(letter) for letter in letters])
+
+    async def view(self, letter_id: int) -> DeadLetterView:
+        return self._letter(await self._find(letter_id))
+
+    async def retry(self, letter_id: int) -> None:
+        """Append its messages again, under ids of their own: they are heard like any other burst.
+
+        Appending is deduplicated, so dying in the middle and repeating the command doubles nothing.
+        """
+        letter = await self._find(letter_id)
+        if letter.retried_at is not None:
+            raise Conflict(f"Dead letter {letter_id} was retried at {shown.iso(letter.retried_at)}.")
+        for message in letter.messages:
+            again = f"{RETRY_PREFIX}{letter.id}-{message.id}"
+            await self._append(msgspec.structs.replace(message, id=again))
+        await self._records.mark_retried(letter.id)
+        self._feed.emit("dead.retried", letter.conversation, letter=letter.id, messages=len(letter.messages))
+
+    async def retry_all(self) -> int:
+        letters = await self._records.dead_letters(MAX_LETTERS)
+        for letter in reversed(letters):
+            await self.retry(letter.id)
+        return len(letters)
+
+    async def _find(self, letter_id: int) -> DeadLetter:
+        letter = await self._records.dead_letter(letter_id)
+        if letter is None:
+            raise NotFound(f"There is no dead letter {letter_id}: see `majlis dead list`.")
+        return letter
+
+    def _letter(self, letter: DeadLetter) -> DeadLetterView:
+        return shown.letter_view(letter, self._label(letter.conversation))

@@ -1,0 +1,205 @@
+"""What operators ask of the ledger: turns with their waterfall, who speaks where, use, and that status stays cheap."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import AsyncIterator
+
+import pytest
+import trio_asyncio
+
+from actors.identity import Conversation
+from actors.messages import Answer
+from actors.parallel import Span
+from actors.ports import Notice, Reply, Turn
+from daemon.ledger.rows import Attention, HandedBack, Silence
+from tests.daemon.ledger.test_ledger import UUID_TABLES
+from tests.support.ledgers import DEMO, LID, PHONE, LedgerWorld, batch, open_world
+from tests.support.stores import execute
+
+HOUR = 3600.0
+WATERFALL = (
+    Span("history", "lookups", 1.0, 2.5, "ok"),
+    Span("usage", "lookups", 1.0, 3.0, "failed", "LedgerError"),
+)
+ANSWER = Answer("hello", "main", "small", 800, 60, 412, True, ("name", "city"), 0.75)
+
+
+@pytest.fixture
+async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(fresh_postgres_dsn) as world:
+        yield world
+
+
+async def answered(world: LedgerWorld, number: int = 1, **changes: object) -> Turn:
+    turn = await world.ledger.begin(batch("how much", "a room", number=number), 1)
+    reply = Reply(**{"answer": ANSWER, "parts": ("hello",), "waterfall": WATERFALL, **changes})  # type: ignore[arg-type]
+    return await world.ledger.answer(turn, 1, reply)
+
+
+async def take_over(world: LedgerWorld, contact: str, seconds: float) -> None:
+    sql = "INSERT INTO majlis_takeovers (instance, contact, until) VALUES ('demo', $1, now() + $2 * interval '1 s')"
+    await world.rows(sql, contact, seconds)
+
+
+async def test_a_turn_is_told_whole_by_its_number(world: LedgerWorld) -> None:
+    turn = await answered(world)
+    found = await world.records.turn(turn.id)
+    assert found is not None and found.conversation == DEMO
+    assert [message.text for message in found.messages] == ["how much", "a room"]
+    assert (found.provider, found.model, found.input_tokens, found.output_tokens) == (
+        "main",
+        "small",
+        800,
+        60,
+    )
+    assert (found.cost_micros, found.confidence, found.requested_fields) == (412, 0.75, ("name", "city"))
+    assert found.needs_data_collection and found.waterfall == WATERFALL
+    assert [part.text for part in found.parts] == ["hello"]
+    assert (await world.records.turns(DEMO))[0] == found
+    assert await world.records.turn(turn.id + 1) is None
+
+
+async def test_a_suppressed_turn_keeps_rule_and_waterfall(world: LedgerWorld) -> None:
+    turn = await world.ledger.begin(batch("how much"), 1)
+    await world.ledger.suppress(turn, 1, "duplicate", WATERFALL)
+    found = await world.records.turn(turn.id)
+    assert found is not None
+    assert (found.state, found.rule, found.waterfall) == ("suppressed", "duplicate", WATERFALL)
+
+
+async def test_nobody_else_speaks_at_first(world: LedgerWorld) -> None:
+    assert await world.records.silence(DEMO, HOUR) == Silence()
+    assert await world.records.silent(HOUR, 10) == {}
+    assert await world.records.hand_back(DEMO) == HandedBack(0, 0)
+    assert await world.records.silence(Conversation("nobody", PHONE), HOUR) == Silence()
+
+
+async def test_escalation_and_take_over_are_seen_and_ended_each_by_itself(world: LedgerWorld) -> None:
+    await answered(world, escalation="asks_for_human")
+    silence = await world.records.silence(DEMO, HOUR)
+    assert silence.taken_over is None
+    assert silence.escalated is not None and silence.escalated.why == "asks_for_human"
+    await take_over(world, PHONE, 600)
+    silence = await world.records.silence(DEMO, HOUR)
+    assert silence.taken_over is not None
+    assert silence.taken_over.until - silence.taken_over.since == datetime.timedelta(seconds=600)
+    assert await world.records.silent(HOUR, 10) == {DEMO: silence}
+    assert await world.records.hand_back(DEMO) == HandedBack(escalations=1, takeovers=1)
+    assert await world.records.hand_back(DEMO) == HandedBack(0, 0)
+    assert await world.records.silence(DEMO, HOUR) == Silence()
+    rows = await world.rows("SELECT resolved_by FROM whatsapp_escalated_conversations")
+    assert [row["resolved_by"] for row in rows] == ["operator"]
+
+
+async def test_a_take_over_under_the_lid_is_the_phones(world: LedgerWorld) -> None:
+    await world.ledger.link("demo", LID, PHONE)
+    await take_over(world, LID, 600)
+    assert (await world.records.silence(DEMO, HOUR)).taken_over is not None
+    assert await world.records.hand_back(DEMO) == HandedBack(0, 1)
+
+
+async def test_an_old_escalation_and_an_ended_take_over_hold_no_more(world: LedgerWorld) -> None:
+    await answered(world, escalation="sensitive_topic")
+    await world.rows("UPDATE whatsapp_escalated_conversations SET escalated_at = now() - interval '2 hours'")
+    await take_over(world, PHONE, -1)
+    assert await world.records.silence(DEMO, HOUR) == Silence()
+    assert await world.records.silent(HOUR, 10) == {}
+    assert await world.records.attention(HOUR) == Attention()
+    assert (await world.records.attention(3 * HOUR)).escalated == 1
+
+
+async def test_silent_conversations_come_latest_first_and_each_once(world: LedgerWorld) -> None:
+    await world.rows(
+        "INSERT INTO whatsapp_escalated_conversations (whatsapp_instance_id, user_phone, reason, escalated_at)"
+        " SELECT i.id, phone, why, now() - age * interval '1 minute' FROM whatsapp_instances i,"
+        " (VALUES ('+5511900000001', 'older', 9), ('5511900000001', 'newer', 3), ('5511900000003', 'x', 5))"
+        " AS e (phone, why, age)"
+    )
+    await take_over(world, "5511900000002", 60)
+    found = await world.records.silent(HOUR, 10)
+    assert [conversation.contact[-1] for conversation in found] == ["2", "1", "3"]
+    escalated = found[DEMO].escalated
+    assert escalated is not None and escalated.why == "newer"
+    assert len(await world.records.silent(HOUR, 2)) == 2
+
+
+async def test_what_needs_attention_is_counted(world: LedgerWorld) -> None:
+    turn = await answered(world, escalation="asks_for_human")
+    await world.ledger.notify((Notice("webhook", "demo", "http://127.0.0.1/a", "{}"),) * 3)
+    await world.rows(
+        "UPDATE majlis_notices SET sent_at = now() WHERE id = (SELECT min(id) FROM majlis_notices)"
+    )
+    await world.rows(
+        "UPDATE majlis_notices SET given_up_at = now() WHERE id = (SELECT max(id) FROM majlis_notices)"
+    )
+    await world.ledger.bury(turn, 1, "refused", "")
+    await take_over(world, "5511900000002", 60)
+    assert await world.records.attention(HOUR) == Attention(
+        taken_over=1, escalated=1, notices_waiting=1, notices_given_up=1, dead_letters=1
+    )
+
+
+async def test_each_count_of_the_status_uses_its_index(world: LedgerWorld) -> None:
+    """The rows that are history by now are many, those that count are few."""
+    await world.rows(
+        "INSERT INTO majlis_takeovers (instance, contact, until, ended_at)"
+        " SELECT 'demo', n::text, now(), now() FROM generate_series(1, 20000) n"
+    )
+    await world.rows(
+        "INSERT INTO whatsapp_escalated_conversations (whatsapp_instance_id, user_phone, reason, resolved_at)"
+        " SELECT i.id, n::text, '', now() FROM whatsapp_instances i, generate_series(1, 20000) n"
+    )
+    await world.rows(
+        "INSERT INTO majlis_notices (kind, instance, target, body, sent_at)"
+        " SELECT 'webhook', 'demo', '', '', now() FROM generate_series(1, 20000)"
+    )
+    for table in ("majlis_takeovers", "whatsapp_escalated_conversations", "majlis_notices"):
+        await world.rows(f"ANALYZE {table}")
+    counts = {
+        "majlis_takeovers_open_idx": "majlis_takeovers WHERE ended_at IS NULL AND until > now()",
+        "majlis_escalated_open_idx": "whatsapp_escalated_conversations"
+        " WHERE resolved_at IS NULL AND escalated_at > now() - 60.0 * interval '1 second'",
+        "majlis_notices_due_idx": "majlis_notices WHERE sent_at IS NULL AND given_up_at IS NULL",
+        "majlis_notices_given_up_idx": "majlis_notices WHERE given_up_at IS NOT NULL",
+    }
+    for index, what in counts.items():
+        plan = await world.rows(f"EXPLAIN SELECT count(*) FROM {what}")
+        assert index in " ".join(row["QUERY PLAN"] for row in plan)
+
+
+async def test_use_is_told_by_day_and_instance(world: LedgerWorld) -> None:
+    await answered(world)
+    await answered(world, number=2, answer=Answer("hello", "cache"))
+    await world.rows(
+        "INSERT INTO majlis_usage (instance, day, answers, input_tokens, cost_micros)"
+        " SELECT name, (now() AT TIME ZONE 'UTC')::date - age, 5, 100, 7"
+        " FROM unnest(ARRAY['demo', 'shop']) name, unnest(ARRAY[1, 2]) age"
+    )
+    today = await world.rows("SELECT (now() AT TIME ZONE 'UTC')::date AS day")
+    used = await world.records.usage(2)
+    assert [(one.instance, (today[0]["day"] - one.day).days, one.answers) for one in used] == [
+        ("demo", 0, 2),
+        ("demo", 1, 5),
+        ("shop", 1, 5),
+    ]
+    first = used[0]
+    assert (first.cached, first.input_tokens, first.output_tokens, first.cost_micros) == (1, 800, 60, 412)
+    assert [one.instance for one in await world.records.usage(9, "shop")] == ["shop", "shop"]
+
+
+async def test_an_instance_is_known_by_its_row(world: LedgerWorld) -> None:
+    assert await world.records.knows_instance("demo")
+    assert not await world.records.knows_instance("de\x00mo")
+
+
+async def test_ids_of_any_type_are_looked_up(fresh_postgres_dsn: str) -> None:
+    """An existing database has uuid ids and timestamps without a zone."""
+    async with trio_asyncio.open_loop():
+        await trio_asyncio.aio_as_trio(execute)(fresh_postgres_dsn, UUID_TABLES)
+    async with open_world(fresh_postgres_dsn) as world:
+        await answered(world, escalation="asks_for_human")
+        silence = await world.records.silence(DEMO, HOUR)
+        assert silence.escalated is not None
+        assert await world.records.silent(HOUR, 10) == {DEMO: silence}
+        assert await world.records.hand_back(DEMO) == HandedBack(1, 0)
