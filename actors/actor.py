@@ -25,7 +25,7 @@ from actors.identity import Conversation
 from actors.messages import Batch, CloseReason, Fate, Receipt, Snapshot, Waiting, WindowPolicy
 from actors.ports import Feed, Mirror, Ownership, Policies
 from actors.retry import backoff_seconds, hold_seconds
-from actors.turn import TurnRunner
+from actors.turn import HELD_TOO_LONG, TurnRunner
 
 Phase = Literal["waiting", "queued", "answering", "retrying", "holding", "idle", "parked"]
 
@@ -249,7 +249,7 @@ class ConversationActor:
         elif isinstance(failure, TurnFailed):
             await self._fail(batch, epoch, failure)
         elif self._held_too_long(batch):
-            await self._bury(batch, epoch, "held_too_long", str(failure))
+            await self._bury(batch, epoch, HELD_TOO_LONG, str(failure))
         else:
             raise failure
 

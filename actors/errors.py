@@ -56,6 +56,14 @@ class StaleEpoch(MajlisError):
     """Another daemon owns this partition under a higher epoch: drop the work, it goes on there."""
 
 
+class TurnHeld(Unavailable):
+    """A limit is reached and its policy is to wait. Contrast `TurnFailed`: nothing went wrong, no try is burnt."""
+
+
+class TakenOver(MajlisError):
+    """A person of the business writes in the chat: Majlis is silent there. Contrast `TurnRefused`: nothing is wrong."""
+
+
 class TurnFailed(MajlisError):
     """This try of the turn failed; another may succeed. Burns one of `turn.max_tries`.
 

@@ -29,6 +29,8 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """`<digits>@lid` when the gateway told it beside the phone number."""
     push_name: str = ""
     quoted_text: str = ""
+    server_origin: str = ""
+    """Where the webhook says its gateway is, `https://host:port`. Anybody may have written it: see `ReplyAddress`."""
 
     @property
     def conversation(self) -> Conversation:
@@ -108,12 +110,27 @@ class HistoryEntry(msgspec.Struct, frozen=True):
     text: str
 
 
+class Passage(msgspec.Struct, frozen=True):
+    """A piece of the instance's knowledge that bears on the question."""
+
+    source: str
+    """The file it stands in."""
+    text: str
+    relevance: float
+    """0 to 1."""
+
+
 class Prompt(msgspec.Struct, frozen=True):
     """Everything a responder is told. Texts are data, never instructions to the daemon."""
 
     instance: str
     messages: tuple[str, ...]
     history: tuple[HistoryEntry, ...] = ()
+    knowledge: tuple[Passage, ...] = ()
+    system_prompt: str | None = None
+    """The instance's own; None: the provider's."""
+    handed_back: bool = False
+    """A person handled the conversation until now: what came before is context, not a task."""
 
     @property
     def text(self) -> str:
@@ -121,8 +138,17 @@ class Prompt(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
+    """What goes to the customer, and what it cost. The text is extracted already, never a model's raw words."""
+
     text: str
     provider: str
+    """The responder's name; `escalation`, `fallback` and `cache` are said by Majlis itself."""
     model: str = ""
     input_tokens: int = 0
     output_tokens: int = 0
+    cost_micros: int = 0
+    """Millionths of the currency the prices are given in."""
+    needs_data_collection: bool = False
+    requested_fields: tuple[str, ...] = ()
+    confidence: float | None = None
+    """The model's own, 0 to 1; kept as `response_quality`."""

@@ -50,7 +50,9 @@ class Outbox:
         self._wall_ms = wall_ms
         self._policy = policy
 
-    async def deliver(self, turn: Turn, conversation: Conversation, epoch: int) -> None:
+    async def deliver(
+        self, turn: Turn, conversation: Conversation, epoch: int, heed_takeover: bool = True
+    ) -> None:
         """Bring every part of the turn to `sent`.
 
         Raises:
@@ -58,11 +60,12 @@ class Outbox:
           TurnRefused: a part cannot be sent, or its outcome stays unknown.
           GatewayHeld: the gateway is away; nothing is burnt by waiting.
           StaleEpoch: somebody else owns the conversation.
+          TakenOver: a person writes in the chat (unless `heed_takeover` is off); nothing more was sent.
         """
         for part in turn.parts:
-            if part.state == "sent":
+            if part.state in ("sent", "dropped"):
                 continue
-            outcome = await _Delivery(self, turn, conversation, epoch, part).run()
+            outcome = await _Delivery(self, turn, conversation, epoch, part, heed_takeover).run()
             if isinstance(outcome, NotSent):
                 raise _failure(outcome)
 
@@ -71,7 +74,13 @@ class _Delivery:
     """One part on its way."""
 
     def __init__(
-        self, outbox: Outbox, turn: Turn, conversation: Conversation, epoch: int, part: Part
+        self,
+        outbox: Outbox,
+        turn: Turn,
+        conversation: Conversation,
+        epoch: int,
+        part: Part,
+        heed_takeover: bool,
     ) -> None:
         self._ledger = outbox._ledger
         self._gateway = outbox._gateway
@@ -83,6 +92,7 @@ class _Delivery:
         self._conversation = conversation
         self._epoch = epoch
         self._part = part
+        self._heed_takeover = heed_takeover
         self._since_ms = part.claimed_at_ms or outbox._wall_ms()
         self._resends = part.resends
         self._settled_in_seconds = self._policy.settle_seconds - (part.claimed_ago_ms or 0) / 1000
@@ -109,7 +119,9 @@ class _Delivery:
         self._check_lease()
         await self._claim(resend)
         reach("claimed")
-        outcome = await self._gateway.send(self._conversation, part.text, self._check_lease)
+        outcome = await self._gateway.send(
+            self._conversation, part.text, self._check_lease, self._turn.origin
+        )
         reach("send_returned")
         await self._settle(outcome)
         if isinstance(outcome, Sent):
@@ -122,7 +134,7 @@ class _Delivery:
 
     async def _claim(self, resend: bool) -> None:
         try:
-            await self._ledger.claim(self._turn, self._epoch, self._part.number, resend)
+            await self._ledger.claim(self._turn, self._epoch, self._part.number, resend, self._heed_takeover)
         except Unavailable:
             if not resend:  # a part whose earlier send is unknown must stay so
                 await self._unclaim()  # noqa: ASYNC120  a cancellation may take over: it is best effort
@@ -172,7 +184,9 @@ class _Delivery:
 
     async def _look(self) -> Evidence:
         known_ids = await self._ledger.gateway_ids(self._turn)
-        return await self._gateway.find(self._conversation, self._part.text, self._since_ms, known_ids)
+        return await self._gateway.find(
+            self._conversation, self._part.text, self._since_ms, known_ids, self._turn.origin
+        )
 
     async def _settle(self, outcome: SendOutcome) -> None:
         await self._ledger.settle(self._turn, self._epoch, self._part.number, outcome)

@@ -6,18 +6,18 @@ thing pass the same contract tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
 
 import msgspec
 
 from actors.identity import Conversation
+from actors.instance import InstanceRecord, Switches, Terms
 from actors.messages import (
     Answer,
     Batch,
     CloseReason,
     Fate,
-    HistoryEntry,
     Message,
     Prompt,
     Receipt,
@@ -25,9 +25,11 @@ from actors.messages import (
     WindowPolicy,
 )
 from actors.outcome import Evidence, SendOutcome
+from actors.parallel import Lookup, Span
 
 TurnState = Literal["started", "answered", "done", "suppressed", "dead", "moved"]
-PartState = Literal["pending", "sending", "unknown", "sent"]
+PartState = Literal["pending", "sending", "unknown", "sent", "dropped"]
+"""`dropped`: a person took the conversation over before it left."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -55,7 +57,64 @@ class Turn(msgspec.Struct, frozen=True):
     moved_to: str = ""
     """The phone number behind this conversation's LID, when the ledger knows it."""
     rule: str = ""
-    """Why the turn ended without an answer: `unknown_instance`, `inactive_instance`, `duplicate`."""
+    """Why the turn ended without an answer, or with one that no responder gave: `unknown_instance`, `duplicate`, …"""
+    origin: str = ""
+    """The gateway to reply through, as it was settled with the answer; empty: the configured one."""
+    dead_reason: str = ""
+    """The answer is the fallback message: once it is sent, the turn becomes a dead letter for this reason."""
+    dead_detail: str = ""
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """Something to tell the business. Stored with the step that causes it, sent soon after, at least once."""
+
+    kind: Literal["whatsapp", "webhook"]
+    instance: str
+    target: str
+    """A phone number, or an http(s) address."""
+    body: str
+    """The text, or the JSON document to post."""
+    once: str = ""
+    """A key under which the notice is stored only once; empty: always."""
+
+
+class CacheEntry(msgspec.Struct, frozen=True):
+    """Under what an answer may be found again. `scope` and `question_hash` are digests: `actors/answer_cache.py`."""
+
+    scope: str
+    question_hash: str
+    question: str
+    """Normalised."""
+    numbers: str
+    """Those in the question: without the same numbers it is another question, however alike it sounds."""
+    keep_seconds: float
+    max_entries: int
+    """Of the instance; the oldest go first."""
+    model: str = ""
+    """Whose vector of the question is to be kept with it; empty: none is."""
+    text_hash: str = ""
+    """Under what that vector is kept."""
+    hit: int | None = None
+    """The answer came from this entry: nothing is stored, the hit is counted."""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """Everything that T2 stores in one transaction."""
+
+    answer: Answer
+    parts: tuple[str, ...]
+    rule: str = ""
+    """Why no responder was asked: `escalated`, `budget`, …; empty for a responder's answer."""
+    escalation: str = ""
+    """The reason to escalate the conversation for, with this very answer."""
+    dead_reason: str = ""
+    dead_detail: str = ""
+    origin: str = ""
+    hand_back: str = ""
+    """Why an escalation ends with this reply: `timeout`; empty: none does."""
+    notices: tuple[Notice, ...] = ()
+    cache: CacheEntry | None = None
+    waterfall: tuple[Span, ...] = ()
 
 
 class Mirror(Protocol):
@@ -94,11 +153,17 @@ class Ledger(Protocol):
     async def begin(self, batch: Batch, epoch: int) -> Turn:
         """T1: find or create the conversation, store the user's messages, open the turn; or find it as it was."""
 
-    async def answer(self, turn: Turn, epoch: int, answer: Answer, parts: Sequence[str]) -> Turn:
+    async def answer(self, turn: Turn, epoch: int, reply: Reply) -> Turn:
         """T2: the reply and its outbox rows. If the turn has an answer already, that one stands."""
 
-    async def claim(self, turn: Turn, epoch: int, part: int, resend: bool) -> None:
-        """T3: the durable `sending` claim that precedes the send."""
+    async def claim(
+        self, turn: Turn, epoch: int, part: int, resend: bool, heed_takeover: bool = True
+    ) -> None:
+        """T3: the durable `sending` claim that precedes the send.
+
+        Raises:
+          TakenOver: a person of the business has written in the chat (unless `heed_takeover` is off).
+        """
 
     async def settle(self, turn: Turn, epoch: int, part: int, outcome: SendOutcome) -> None:
         """T4: what became of the send."""
@@ -106,8 +171,14 @@ class Ledger(Protocol):
     async def finish(self, turn: Turn, epoch: int) -> None:
         """T5: turn done, interaction recorded."""
 
-    async def suppress(self, turn: Turn, epoch: int, rule: str) -> None:
+    async def suppress(self, turn: Turn, epoch: int, rule: str, waterfall: tuple[Span, ...] = ()) -> None:
         """End the turn without an answer, by a named rule (`moved` for a LID conversation that found its phone)."""
+
+    async def drop_rest(self, turn: Turn, epoch: int, rule: str) -> Turn:
+        """End the turn where it stands: what has not left never will. `done` when a part did, else `suppressed`."""
+
+    async def notify(self, notices: tuple[Notice, ...]) -> None:
+        """Store notices to be sent."""
 
     async def bury(self, turn: Turn, epoch: int, reason: str, detail: str) -> None:
         """End the turn as a dead letter: kept, listed, replayable."""
@@ -119,12 +190,24 @@ class Ledger(Protocol):
         """Gateway message ids already bound to replies of this conversation: no evidence for another one."""
 
 
+class Question(msgspec.Struct, frozen=True):
+    """What the lookups of one turn are about."""
+
+    turn: Turn
+    batch: Batch
+    record: InstanceRecord
+    switches: Switches
+    terms: Terms
+
+
 class Lookups(Protocol):
-    """What a turn asks of the ledger before the responder is called."""
+    """What a turn asks before the responder is called."""
 
-    async def is_duplicate(self, turn: Turn, batch: Batch) -> bool: ...
+    async def instance(self, name: str) -> InstanceRecord:
+        """The instance's row, at most `turn.settings_cache_seconds` old. Raises `LedgerUnavailable`."""
 
-    async def history(self, turn: Turn, batch: Batch) -> tuple[HistoryEntry, ...]: ...
+    def about(self, question: Question) -> Mapping[str, Lookup]:
+        """The lookups of stage two by name; `actors/facts.py` says what each name's value is."""
 
 
 class Responder(Protocol):
@@ -147,15 +230,22 @@ def at_any_time() -> None:
 
 class Gateway(Protocol):
     async def send(
-        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time
+        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time, origin: str = ""
     ) -> SendOutcome:
         """Send one message. Never raises for what the gateway does; says what is known instead.
+
+        `origin` is a gateway of the allow-list to send through; empty: the configured one.
 
         Connecting may take longer than a lease has left, hence `may_send`: when it raises, nothing was sent.
         """
 
     async def find(
-        self, conversation: Conversation, text: str, since_ms: int, known_ids: frozenset[str]
+        self,
+        conversation: Conversation,
+        text: str,
+        since_ms: int,
+        known_ids: frozenset[str],
+        origin: str = "",
     ) -> Evidence:
         """Look whether `text` was sent to the contact since `since_ms` (Unix ms) under an id not in `known_ids`.
 
@@ -184,6 +274,14 @@ class Feed(Protocol):
 
 class Policies(Protocol):
     def window(self, instance: str) -> WindowPolicy: ...
+
+    def terms(self, instance: str) -> Terms: ...
+
+
+class SwitchBoard(Protocol):
+    """What is switched on for an instance right now."""
+
+    def of(self, instance: str) -> Switches: ...
 
 
 class Identities(Protocol):

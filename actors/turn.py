@@ -3,51 +3,76 @@
 Each step is durable before the next one starts, and each is skipped when the ledger shows it done. A crash
 anywhere finds the same batch again and goes on where it stopped:
 
-    begin (T1) → lookups ∥ → responder → answer (T2) → per part: claim (T3) → send → settle (T4) → finish (T5)
+    open (settings ∥ T1) → lookups ∥ → triage → responder → answer (T2)
+                         → per part: claim (T3) → send → settle (T4) → finish (T5)
+
+What is to be done with a burst, `actors/triage.py` says; here it is done.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
 
 import msgspec
 
-from actors import reply
+from actors import answer_cache, notices, reply, reply_address, triage
 from actors.crash_points import reach
-from actors.errors import Overloaded, TurnFailed, Unavailable
+from actors.errors import (
+    Overloaded,
+    TakenOver,
+    TurnFailed,
+    TurnHeld,
+    TurnRefused,
+    Unavailable,
+)
 from actors.identity import is_lid
-from actors.messages import Answer, Batch, Fate, HistoryEntry, Message, Prompt, WindowPolicy
+from actors.inquiry import Found, Inquiry
+from actors.limits import Reached
+from actors.messages import Answer, Batch, Fate, Message, Prompt, WindowPolicy
 from actors.outbox import Outbox
-from actors.parallel import Lookup, safe_with_defaults
-from actors.ports import Feed, Identities, Ledger, Lookups, Policies, Responder, Turn
+from actors.ports import (
+    Feed,
+    Identities,
+    Ledger,
+    Lookups,
+    Notice,
+    Policies,
+    Reply,
+    Responder,
+    SwitchBoard,
+    Turn,
+)
+
+HELD_TOO_LONG = "held_too_long"
+"""The reason of a dead letter that waited for a gateway or store until its time was up."""
 
 Append = Callable[[Message, WindowPolicy, int], Awaitable[object]]
 """Stores a message in the mirror under its earlier arrival and tells its conversation."""
 
-LOOKUP_SECONDS = 3.0
-"""Deadline of one optional lookup; later its default is used."""
+
+class TurnServices(msgspec.Struct, frozen=True, kw_only=True):
+    """What every turn shares."""
+
+    append: Append
+    ledger: Ledger
+    lookups: Lookups
+    responder: Responder
+    outbox: Outbox
+    identities: Identities
+    policies: Policies
+    switches: SwitchBoard
+    feed: Feed
+    wall_ms: Callable[[], int]
+    """Unix time, milliseconds."""
+    nudge: Callable[[], None]
+    """Notices were stored: whoever sends them need not wait."""
 
 
 class TurnRunner:
-    def __init__(
-        self,
-        append: Append,
-        ledger: Ledger,
-        lookups: Lookups,
-        responder: Responder,
-        outbox: Outbox,
-        identities: Identities,
-        policies: Policies,
-        feed: Feed,
-    ) -> None:
-        self._append = append
-        self._ledger = ledger
-        self._lookups = lookups
-        self._responder = responder
-        self._outbox = outbox
-        self._identities = identities
-        self._policies = policies
-        self._feed = feed
+    def __init__(self, services: TurnServices) -> None:
+        self._services = services
 
     async def run(self, batch: Batch, epoch: int) -> Fate:
         """Bring the batch to its end in the ledger; the caller commits it in the mirror.
@@ -55,117 +80,217 @@ class TurnRunner:
         Raises:
           TurnFailed: this try failed.
           TurnRefused: no try can succeed.
-          Unavailable: a store or the gateway is away; wait.
+          Unavailable: a store or the gateway is away, or a limit says to wait.
           StaleEpoch: somebody else owns the conversation.
         """
-        await self._share_link(batch)
-        turn = await self._ledger.begin(batch, epoch)
-        reach("begun")
-        self._feed.emit(
-            "turn.started", batch.conversation, turn=turn.id, messages=len(batch.entries), tries=batch.tries
+        return await _OneTurn(self._services, batch, epoch).run()
+
+    async def bury(self, batch: Batch, epoch: int, reason: str, detail: str) -> Fate:
+        """End the batch as a dead letter, unless the ledger shows that it has ended already.
+
+        A customer who got no answer gets the fallback message, where there is one. Raises as `run` does.
+        """
+        return await _OneTurn(self._services, batch, epoch).bury(reason, detail)
+
+
+class _OneTurn:
+    """One try of one batch."""
+
+    def __init__(self, services: TurnServices, batch: Batch, epoch: int) -> None:
+        instance = batch.conversation.instance
+        switches, terms = services.switches.of(instance), services.policies.terms(instance)
+        self._append = services.append
+        self._ledger = services.ledger
+        self._lookups = services.lookups
+        self._inquiry = Inquiry(
+            services.ledger, services.lookups, services.feed, batch, epoch, switches, terms
         )
+        self._responder = services.responder
+        self._outbox = services.outbox
+        self._identities = services.identities
+        self._policies = services.policies
+        self._feed = services.feed
+        self._wall_ms = services.wall_ms
+        self._nudge = services.nudge
+        self._batch = batch
+        self._epoch = epoch
+        self._conversation = batch.conversation
+        self._instance = instance
+        self._switches = switches
+        self._terms = terms
+
+    async def run(self) -> Fate:
+        await self._share_link()
+        found = await self._inquiry.run()
+        turn = found.question.turn
         match turn.state:
             case "done":
                 return "answered"
             case "suppressed" | "dead" | "moved":
                 return turn.state
+            case "started" if turn.moved_to:
+                return await self._move(turn)
+            case "started" if turn.rule:
+                return await self._suppress(turn, turn.rule)
             case "started":
-                if turn.moved_to:
-                    return await self._move(turn, batch, epoch)
-                rule, answer = await self._consider(turn, batch)
-                if rule:
-                    return await self._suppress(turn, batch, epoch, rule)
-                assert answer is not None
-                turn = await self._record(turn, batch, epoch, answer)
+                verdict = triage.decide(found.question, found.facts)
+                self._tell_reached(turn, verdict.reached)
+                if isinstance(verdict, triage.Wait | triage.Silence):
+                    await self._alert(verdict.reached)
+                if isinstance(verdict, triage.Wait):
+                    raise TurnHeld(verdict.reason, verdict.seconds)
+                if isinstance(verdict, triage.Silence):
+                    return await self._suppress(turn, verdict.rule)
+                turn = await self._answer(found, verdict)
             case "answered":
                 pass
-        await self._outbox.deliver(turn, batch.conversation, epoch)
-        await self._ledger.finish(turn, epoch)
-        reach("finished")
-        self._feed.emit("turn.done", batch.conversation, turn=turn.id, parts=len(turn.parts))
-        return "answered"
+        return await self._deliver(turn)
 
-    async def bury(self, batch: Batch, epoch: int, reason: str, detail: str) -> Fate:
-        """End the batch as a dead letter, unless the ledger shows that it has ended already."""
-        turn = await self._ledger.begin(batch, epoch)
+    async def bury(self, reason: str, detail: str) -> Fate:
+        turn = await self._ledger.begin(self._batch, self._epoch)
         if turn.state == "done":
             return "answered"
         if turn.state in ("suppressed", "moved"):
             return turn.state
-        await self._ledger.bury(turn, epoch, reason, detail)
-        self._feed.emit("turn.dead", batch.conversation, turn=turn.id, reason=reason)
-        return "dead"
+        if reason == HELD_TOO_LONG:  # what has waited for hours waits for nothing more
+            return await self._end_dead(turn, turn.dead_reason or reason, turn.dead_detail or detail)
+        if turn.state == "started" and not turn.rule:
+            turn = await self._store_fallback(turn, reason, detail)
+        if turn.dead_reason:
+            return await self._deliver_doomed(turn)
+        return await self._end_dead(turn, reason, detail)
 
-    async def _share_link(self, batch: Batch) -> None:
+    # Before the answer
+
+    async def _share_link(self) -> None:
         """Tell the ledger a LID's phone number that only this daemon has learned yet."""
-        instance, contact = batch.conversation
+        contact = self._conversation.contact
         if is_lid(contact):
-            phone = self._identities.phone_of(instance, contact)
+            phone = self._identities.phone_of(self._instance, contact)
             if phone is not None:
-                await self._ledger.link(instance, contact, phone)
+                await self._ledger.link(self._instance, contact, phone)
 
-    async def _consider(self, turn: Turn, batch: Batch) -> tuple[str, Answer | None]:
-        """The rule that ends the turn in silence, or the answer."""
-        if turn.rule:
-            return turn.rule, None
-        duplicate, history = await self._look_up(turn, batch)
-        if duplicate:
-            return "duplicate", None
-        texts = tuple(message.text for message in batch.messages)
-        answer = await self._responder.answer(Prompt(batch.conversation.instance, texts, history))
-        reach("responder_answered")
-        return "", answer
+    def _tell_reached(self, turn: Turn, reached: tuple[Reached, ...]) -> None:
+        for limit in reached:
+            self._emit("limit.reached", turn, reason=limit.kind, policy=limit.policy)
 
-    async def _look_up(self, turn: Turn, batch: Batch) -> tuple[bool, tuple[HistoryEntry, ...]]:
-        results = await safe_with_defaults(
-            {
-                "duplicate": Lookup(lambda: self._lookups.is_duplicate(turn, batch), False, LOOKUP_SECONDS),
-                "history": Lookup(lambda: self._lookups.history(turn, batch), (), LOOKUP_SECONDS),
-            }
-        )
-        for name, result in results.items():
-            if result.outcome != "ok":
-                self._feed.emit(
-                    "lookup.failed",
-                    batch.conversation,
-                    turn=turn.id,
-                    lookup=name,
-                    outcome=result.outcome,
-                    error=result.error,
-                    took_ms=round(result.took_ms, 1),
-                )
-        return results["duplicate"].value, results["history"].value
+    async def _alert(self, reached: tuple[Reached, ...]) -> None:
+        """Tell of limits where no reply carries the notices."""
+        if told := self._alerts(reached):
+            await self._ledger.notify(told)
+            self._nudge()
 
-    async def _record(self, turn: Turn, batch: Batch, epoch: int, answer: Answer) -> Turn:
+    def _alerts(self, reached: tuple[Reached, ...]) -> tuple[Notice, ...]:
+        day = datetime.fromtimestamp(self._wall_ms() / 1000, UTC).date().isoformat()
+        told = (notices.limit_reached(self._instance, limit, self._terms, day) for limit in reached)
+        return tuple(notice for group in told for notice in group)
+
+    # The answer
+
+    async def _answer(self, found: Found, verdict: triage.Say | triage.Ask) -> Turn:
+        told = self._alerts(verdict.reached)
+        if isinstance(verdict, triage.Ask):
+            answer = await self._ask(verdict.prompt)
+            rule, escalation = "", ""
+            cache = answer_cache.entry_for(verdict.prompt, answer, found.question, self._inquiry.spans)
+        else:
+            answer, rule, escalation = verdict.answer, verdict.rule, verdict.escalation
+            cache = answer_cache.hit(answer, found.question)
+            if escalation:
+                told += notices.escalated(self._batch, escalation, self._terms)
         parts = reply.split(answer.text)
-        if not parts:
+        if not parts and not rule:
             raise TurnFailed("garbage", "the answer is empty")
-        turn = await self._ledger.answer(turn, epoch, answer, parts)
-        reach("answer_stored")
-        self._feed.emit(
-            "turn.answered", batch.conversation, turn=turn.id, provider=answer.provider, parts=len(turn.parts)
+        named = (message.server_origin for message in reversed(self._batch.messages))
+        stored = Reply(
+            answer,
+            parts,
+            rule=rule,
+            escalation=escalation,
+            origin=reply_address.choose(named, found.facts.webhook, self._terms.allowed_origins),
+            hand_back="timeout" if found.facts.standing.escalation_expired else "",
+            notices=told,
+            cache=cache,
+            waterfall=self._inquiry.spans,
         )
+        turn = await self._ledger.answer(found.question.turn, self._epoch, stored)
+        reach("answer_stored")
+        if told:
+            self._nudge()
+        if stored.hand_back:
+            self._emit("conversation.handed_back", turn, by=stored.hand_back)
+        if escalation:
+            self._emit("turn.escalated", turn, reason=escalation)
+        self._emit("turn.answered", turn, provider=answer.provider, parts=len(turn.parts))
         return turn
 
-    async def _suppress(self, turn: Turn, batch: Batch, epoch: int, rule: str) -> Fate:
-        await self._ledger.suppress(turn, epoch, rule)
-        self._feed.emit("turn.suppressed", batch.conversation, turn=turn.id, rule=rule)
+    async def _store_fallback(self, turn: Turn, reason: str, detail: str) -> Turn:
+        """The fallback message as the reply of a turn that is to become a dead letter, where there is one."""
+        record = await self._lookups.instance(self._instance)
+        answer = triage.fallback(record, self._terms)
+        if answer is None:
+            return turn
+        parts = reply.split(answer.text)
+        doomed = Reply(answer, parts, triage.FALLBACK, dead_reason=reason, dead_detail=detail)
+        return await self._ledger.answer(turn, self._epoch, doomed)
+
+    async def _ask(self, prompt: Prompt) -> Answer:
+        with self._inquiry.timed("responder") as waiting:
+            answer = await self._responder.answer(prompt)
+            waiting.name = answer.provider
+        reach("responder_answered")
+        return answer
+
+    # After it
+
+    async def _deliver(self, turn: Turn) -> Fate:
+        if turn.dead_reason:
+            return await self._deliver_doomed(turn)
+        try:
+            await self._outbox.deliver(turn, self._conversation, self._epoch, self._switches.takeover)
+        except TakenOver:
+            turn = await self._ledger.drop_rest(turn, self._epoch, "taken_over")
+            self._emit("turn.suppressed", turn, rule="taken_over")
+            return "answered" if turn.state == "done" else "suppressed"
+        await self._ledger.finish(turn, self._epoch)
+        reach("finished")
+        self._emit("turn.done", turn, parts=len(turn.parts))
+        return "answered"
+
+    async def _deliver_doomed(self, turn: Turn) -> Fate:
+        """Say the fallback message, as well as can be; the dead letter stays."""
+        if turn.state == "answered":
+            with suppress(TakenOver, TurnFailed, TurnRefused):
+                await self._outbox.deliver(turn, self._conversation, self._epoch, self._switches.takeover)
+        return await self._end_dead(turn, turn.dead_reason, turn.dead_detail)
+
+    async def _end_dead(self, turn: Turn, reason: str, detail: str) -> Fate:
+        await self._ledger.bury(turn, self._epoch, reason, detail)
+        self._emit("turn.dead", turn, reason=reason)
+        return "dead"
+
+    async def _suppress(self, turn: Turn, rule: str) -> Fate:
+        await self._ledger.suppress(turn, self._epoch, rule, self._inquiry.spans)
+        self._emit("turn.suppressed", turn, rule=rule)
         return "suppressed"
 
-    async def _move(self, turn: Turn, batch: Batch, epoch: int) -> Fate:
+    async def _move(self, turn: Turn) -> Fate:
         """The contact's phone number is known by now: its messages join that conversation.
 
         Appending is deduplicated by message id, so a crash before the batch is settled only repeats it.
         """
-        policy = self._policies.window(batch.conversation.instance)
-        for entry in batch.entries:
+        policy = self._policies.window(self._instance)
+        for entry in self._batch.entries:
             try:
                 await self._append(_with_phone(entry.message, turn.moved_to), policy, entry.at_ms)
             except Overloaded as error:
                 raise Unavailable(str(error)) from error
-        await self._ledger.suppress(turn, epoch, "moved")
-        self._feed.emit("turn.moved", batch.conversation, turn=turn.id, messages=len(batch.entries))
+        await self._ledger.suppress(turn, self._epoch, "moved")
+        self._emit("turn.moved", turn, messages=len(self._batch.entries))
         return "moved"
+
+    def _emit(self, event: str, turn: Turn, **fields: object) -> None:
+        self._feed.emit(event, self._conversation, turn=turn.id, **fields)
 
 
 def _with_phone(message: Message, phone: str) -> Message:

@@ -13,6 +13,8 @@ Level = Literal["debug", "info", "warning", "error"]
 class Event(NamedTuple):
     level: Level
     meaning: str
+    counted_by: str = "reason"
+    """The field by whose values it is counted apart."""
 
 
 EVENTS: dict[str, Event] = {
@@ -57,7 +59,14 @@ EVENTS: dict[str, Event] = {
     "window.closed": Event("debug", "a burst was heard out and frozen (`why`: timeout, count, flush, drain)"),
     "turn.started": Event("debug", "work on a batch begins"),
     "lookup.failed": Event("warning", "an optional lookup failed; the turn goes on with its default"),
-    "turn.answered": Event("debug", "the responder answered; the reply is stored, not yet sent"),
+    "turn.lookups": Event("info", "how long the lookups of a turn took, each of them, and which failed"),
+    "turn.escalated": Event("info", "the conversation waits for a person from now on (`reason`)"),
+    "limit.reached": Event(
+        "warning", "an instance or a contact used what it may (`reason`); `policy` says what follows"
+    ),
+    "turn.answered": Event(
+        "debug", "the responder answered; the reply is stored, not yet sent", counted_by="provider"
+    ),
     "part.sent": Event("debug", "one message of a reply reached the gateway"),
     "part.not_sent": Event("warning", "the gateway proved that one message of a reply was not sent"),
     "part.unknown": Event(
@@ -66,13 +75,31 @@ EVENTS: dict[str, Event] = {
     "part.reconciled": Event("info", "the fate of such a message was found out"),
     "part.resent": Event("warning", "a message whose fate stayed unknown is sent once more"),
     "turn.done": Event("info", "the batch is answered"),
-    "turn.suppressed": Event("info", "the batch ended without an answer, by a named rule"),
+    "turn.suppressed": Event("info", "the batch ended without an answer, by a named rule", counted_by="rule"),
     "turn.failed": Event("warning", "one try failed; another follows"),
     "turn.crashed": Event("error", "a try failed unexpectedly; it is burnt and the next one follows"),
     "turn.held": Event("warning", "the reply waits for a gateway or store that is away; no try is burnt"),
     "turn.dead": Event("error", "the batch became a dead letter: see `majlis dead list`"),
     "turn.moved": Event(
         "info", "the messages went over to the conversation of the phone number behind a LID"
+    ),
+    "conversation.taken_over": Event(
+        "info",
+        "Majlis is silent in a conversation for `seconds` (`by`: a person who wrote there, an operator)",
+    ),
+    "notice.sent": Event("info", "the business was told of something (`kind`: whatsapp, webhook)"),
+    "notice.failed": Event("warning", "it could not be told (`reason`); it is tried again"),
+    "notice.given_up": Event("error", "it will not be told any more; the notice stays in the ledger"),
+    # Responders
+    "provider.failed": Event(
+        "warning", "one call to a provider failed (`reason`); the next provider is asked"
+    ),
+    "provider.opened": Event(
+        "warning", "a provider failed too often and is left alone for a while (`seconds`)"
+    ),
+    "provider.closed": Event("info", "a provider that was left alone answers again"),
+    "responder.batched": Event(
+        "debug", "several conversations shared one call; `alone`: how many were then asked about one by one"
     ),
     # Actors
     "actor.started": Event("debug", "a conversation became active"),
@@ -86,5 +113,14 @@ EVENTS: dict[str, Event] = {
     # Operators
     "admin.change": Event("info", "somebody changed something through the admin socket"),
     "admin.failed": Event("error", "the daemon failed to answer an admin request"),
+    "knowledge.changed": Event("info", "a file of an instance was added or removed (`change`)"),
+    "embeddings.failed": Event("warning", "no vector for a question (`reason`); words alone are compared"),
+    "housekeeping.done": Event("debug", "expired answers, old vectors and given-up loads were forgotten"),
+    "housekeeping.failed": Event("warning", "they could not be; it is tried again in ten minutes"),
+    "flags.changed": Event("info", "a switch was set or cleared, here or by another daemon (`scope`)"),
+    "settings.reloaded": Event("info", "instances and flags are read anew from the database"),
+    "conversation.handed_back": Event(
+        "info", "Majlis answers again: escalation and take-over are over (`by`: operator, timeout)"
+    ),
     "dead.retried": Event("info", "a dead letter was put back to be answered"),
 }

@@ -94,7 +94,7 @@ class EventFeed:
         return conversation.label(self._install_id) if self._install_id else "-"
 
     def reasons(self, event: str) -> dict[str, int]:
-        """How often `event` was emitted for each `reason`."""
+        """How often `event` was emitted for each `reason`, or for what else the catalogue counts it by."""
         return dict(self._reasons.get(event, {}))
 
     def emit(self, event: str, conversation: Conversation | None = None, **fields: object) -> None:
@@ -103,7 +103,7 @@ class EventFeed:
             if self._strict:
                 raise ValueError(f"{event} is not in the event catalogue")
             known, fields = _UNKNOWN, {**fields, "unknown_event": True}
-        self._count(event, fields.get("reason"))
+        self._count(event, fields.get(known.counted_by))
         if self._log is None:
             self._log = logger().bind()
         log, level = self._log, LEVELS[known.level]

@@ -17,7 +17,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MAX_LINES = 300
-PURE = ("conversation", "errors", "identity", "messages", "outcome", "plain_text", "reply", "retry", "window")
+PURE = (
+    *("balance", "breaker", "conversation", "errors", "escalation", "extraction", "identity", "loose_json"),
+    *("messages", "outcome", "plain_text", "reply", "retry", "window", "wording"),
+)
 """Modules of `actors` that decide without waiting: time and chance are arguments."""
 NEEDS_THE_WORLD = ("time", "random", "uuid", "socket")
 ONE_HOME = {

@@ -19,7 +19,7 @@ from daemon.compose.parts import Parts
 from daemon.compose.stores import start_embedded
 from daemon.config import Settings
 from daemon.feed import EventFeed
-from daemon.gateways.evolution_payload import Link, parse_webhook
+from daemon.gateways.evolution_payload import Link, OwnMessage, parse_webhook
 from daemon.health import Health
 from daemon.http1 import HttpServer, Limits, UnixListener
 from daemon.identities import KnownLinks
@@ -47,6 +47,7 @@ class Daemon:
             parse=parse_webhook,
             accept=self._accept,
             learn=self._learn,
+            take_over=self._take_over,
             readiness=self._health.readiness,
             quarantine=Quarantine(settings.data_dir / "quarantine", self._quarantine_failed).store,
             authorize=SharedToken(tokens) if tokens else open_door,
@@ -89,6 +90,11 @@ class Daemon:
             listen=self._listen,
             feed=self._feed,
             doctor=parts.doctor,
+            board=parts.answering.board,
+            forget=parts.answering.lookups.forget,
+            pause=parts.answering.takeovers.pause,
+            providers=parts.answering.responder.views,
+            library=parts.answering.library,
         )
         self._door.handler = AdminApi(operations, self._feed).handle
         self._parts = parts
@@ -125,6 +131,12 @@ class Daemon:
         """A LID's phone number: what waits under the LID moves to the phone's conversation now."""
         if self._links.learn(link.instance, link.lid, link.phone) and self._parts is not None:
             self._parts.supervisor.flush(Conversation(link.instance, link.lid))
+
+    async def _take_over(self, own: OwnMessage) -> bool:
+        """A person of the business wrote: silence in that chat, durably."""
+        if self._parts is None:
+            raise MirrorUnavailable("starting")
+        return await self._parts.answering.takeovers.begin(own)
 
     def _broke(self, server: str, error: BaseException) -> None:
         # The class alone: its text may quote a request.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Iterable
 from functools import partial
 
@@ -15,11 +14,9 @@ from actors.errors import MirrorUnavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, Snapshot
-from actors.outbox import Outbox, OutboxPolicy
 from actors.supervisor import Supervisor
-from actors.turn import TurnRunner
 from daemon.admin.views import Check, DoctorReport
-from daemon.compose import peers
+from daemon.compose.answering import Answering, wall_ms
 from daemon.compose.stores import StoreWatch, postgres_check, redis_checks
 from daemon.config import Settings
 from daemon.doctor import examine
@@ -28,9 +25,8 @@ from daemon.health import Health
 from daemon.http_client import HttpClient
 from daemon.identities import KnownLinks
 from daemon.leases import Leases
-from daemon.ledger import PostgresLedger, Records
+from daemon.ledger import Records
 from daemon.life import CannotStart
-from daemon.lookups import PostgresLookups
 from daemon.mirror.group_commit import GroupCommit
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Survey
@@ -66,8 +62,6 @@ class Parts:
         self._db = Postgres(dsn, max_connections=settings.postgres.pool_size)
         # Leases must not queue behind turns: a connection and short waits of their own.
         self._lease_db = Postgres(dsn, max_connections=1, command_seconds=2, acquire_seconds=3)
-        self._gateway_http = HttpClient()
-        self._responder_http = HttpClient(keepalive_seconds=RESPONDER_KEEPALIVE_SECONDS)
         self._leases = Leases(self._lease_db, node_id, settings.partitions)
         mirror = RedisMirror(self._redis, settings.partitions)
         self._mirror = mirror
@@ -77,7 +71,17 @@ class Parts:
         self.ownership = FencedOwnership(
             self._leases, mirror, self.survey, node_id, settings.partitions, feed
         )
-        self.supervisor = Supervisor(self._services(links), self.ownership.owns)
+        self.answering = Answering(
+            settings=settings,
+            feed=feed,
+            node_id=node_id,
+            db=self._db,
+            records=self.records,
+            ownership=self.ownership,
+            identities=links,
+            append=self.group.append,
+        )
+        self.supervisor = Supervisor(self._services(), self.ownership.owns)
         self._watch = StoreWatch(settings, self._redis, self.survey, self._db, self.records, health)
 
     async def open(self) -> None:
@@ -90,6 +94,7 @@ class Parts:
         install = await self._watch.until_fit()
         self._feed.set_install_id(install.install_id)
         reach("recovering")
+        await self.answering.start(work)
         await work.start(self.supervisor.run)
         await work.start(self.group.run)
         await work.start(lambda task_status: self._leases.run(task_status=task_status))
@@ -118,8 +123,7 @@ class Parts:
         await self._lease_db.close()
         await self._db.close()
         await self._redis.close()
-        await self._gateway_http.aclose()
-        await self._responder_http.aclose()
+        await self.answering.aclose()
 
     async def doctor(self) -> DoctorReport:
         """What `majlis doctor` finds from inside."""
@@ -131,34 +135,18 @@ class Parts:
         async with HttpClient() as http:
             return await examine(self._settings, http, stores)
 
-    def _services(self, links: KnownLinks) -> Services:
-        settings, feed = self._settings, self._feed
-        ledger = PostgresLedger(self._db, settings.partitions)
-        outbox = Outbox(
-            ledger,
-            peers.gateways(settings, self._gateway_http),
-            self.ownership,
-            feed,
-            _wall_ms,
-            partial(_outbox_policy, settings),
-        )
-        lookups = PostgresLookups(
-            self._db,
-            duplicate_window_seconds=settings.turn.duplicate_seconds,
-            history_tokens=settings.turn.history_tokens,
-        )
-        responder = peers.responders(settings, self._responder_http)
-        turn = settings.turn
+    def _services(self) -> Services:
+        turn = self._settings.turn
         return Services(
             mirror=self._mirror,
             ownership=self.ownership,
-            turns=TurnRunner(self.group.append, ledger, lookups, responder, outbox, links, settings, feed),
-            policies=settings,
-            feed=feed,
+            turns=self.answering.turns,
+            policies=self._settings,
+            feed=self._feed,
             slots=FairSlots(turn.concurrency),
             policy=TurnPolicy(turn.max_tries, turn.backoff_seconds, turn.max_hold_seconds),
             draw=random.random,
-            wall_ms=_wall_ms,
+            wall_ms=wall_ms,
         )
 
     def _deliver(self, message: Message, receipt: Receipt) -> None:
@@ -183,12 +171,3 @@ class Parts:
                 self.ownership.fence_again()
             for conversation in due:
                 self.supervisor.nudge(conversation)
-
-
-def _outbox_policy(settings: Settings, instance: str) -> OutboxPolicy:
-    gateway = settings.for_instance(instance).gateway
-    return OutboxPolicy(gateway.on_unresolved, gateway.settle_seconds, gateway.timeout_seconds)
-
-
-def _wall_ms() -> int:
-    return time.time_ns() // 1_000_000

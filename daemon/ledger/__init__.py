@@ -18,7 +18,8 @@ from daemon.ledger.migrate import (
     migrate,
     schema_version,
 )
-from daemon.ledger.records import DeadLetter, Records, TurnRecord
+from daemon.ledger.records import Records
+from daemon.ledger.rows import DeadLetter, TurnRecord
 
 __all__ = [
     "DeadLetter",

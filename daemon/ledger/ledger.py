@@ -6,19 +6,20 @@ What a step does and why it may be repeated stands in `migrations/005_turn_steps
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 
 import msgspec
 
-from actors.errors import StaleEpoch, TurnFailed
-from actors.messages import Answer, Batch
+from actors.errors import StaleEpoch, TakenOver, TurnFailed
+from actors.messages import Batch
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
-from actors.ports import Turn
+from actors.parallel import Span
+from actors.ports import Notice, Reply, Turn
 from daemon.ledger.wire import encoded, storable, wire_batch
 from daemon.stores.postgres import LedgerError, Postgres
 
 _STALE_EPOCH = "MJ001"
 _CLAIM_CONFLICT = "MJ002"
+_TAKEN_OVER = "MJ004"
 
 _GATEWAY_IDS = """
     SELECT o.gateway_message_id AS id
@@ -42,14 +43,16 @@ class PostgresLedger:
         sql = "SELECT majlis_begin_turn($1, $2, $3)"
         return _turn(await self._step(sql, partition, epoch, encoded(wire_batch(batch))))
 
-    async def answer(self, turn: Turn, epoch: int, answer: Answer, parts: Sequence[str]) -> Turn:
+    async def answer(self, turn: Turn, epoch: int, reply: Reply) -> Turn:
         sql = "SELECT majlis_record_answer($1, $2, $3, $4)"
-        return _turn(await self._step(sql, turn.id, epoch, encoded(answer), encoded(list(parts))))
+        return _turn(await self._step(sql, turn.id, epoch, encoded(reply), encoded(reply.parts)))
 
-    async def claim(self, turn: Turn, epoch: int, part: int, resend: bool) -> None:
+    async def claim(
+        self, turn: Turn, epoch: int, part: int, resend: bool, heed_takeover: bool = True
+    ) -> None:
         """T3. Raises `TurnFailed("claim_conflict")` when the part may not be sent now."""
-        sql = "SELECT majlis_claim_part($1, $2, $3, $4, $5)"
-        await self._step(sql, turn.id, epoch, part, resend, secrets.token_hex(8))
+        sql = "SELECT majlis_claim_part($1, $2, $3, $4, $5, $6)"
+        await self._step(sql, turn.id, epoch, part, resend, secrets.token_hex(8), heed_takeover)
 
     async def settle(self, turn: Turn, epoch: int, part: int, outcome: SendOutcome) -> None:
         word, message_id, reason, may_resend = _settlement(outcome)
@@ -59,8 +62,15 @@ class PostgresLedger:
     async def finish(self, turn: Turn, epoch: int) -> None:
         await self._step("SELECT majlis_finish_turn($1, $2)", turn.id, epoch)
 
-    async def suppress(self, turn: Turn, epoch: int, rule: str) -> None:
-        await self._step("SELECT majlis_suppress_turn($1, $2, $3)", turn.id, epoch, rule)
+    async def suppress(self, turn: Turn, epoch: int, rule: str, waterfall: tuple[Span, ...] = ()) -> None:
+        sql = "SELECT majlis_suppress_turn($1, $2, $3, $4)"
+        await self._step(sql, turn.id, epoch, rule, encoded(waterfall))
+
+    async def drop_rest(self, turn: Turn, epoch: int, rule: str) -> Turn:
+        return _turn(await self._step("SELECT majlis_drop_rest($1, $2, $3)", turn.id, epoch, rule))
+
+    async def notify(self, notices: tuple[Notice, ...]) -> None:
+        await self._db.value("SELECT majlis_store_notices($1)", encoded(notices))
 
     async def bury(self, turn: Turn, epoch: int, reason: str, detail: str) -> None:
         sql = "SELECT majlis_bury_turn($1, $2, $3, $4)"
@@ -81,6 +91,8 @@ class PostgresLedger:
                 raise StaleEpoch("another daemon owns this partition") from None
             if error.sqlstate == _CLAIM_CONFLICT:
                 raise TurnFailed("claim_conflict") from None
+            if error.sqlstate == _TAKEN_OVER:
+                raise TakenOver("a person of the business writes in this chat") from None
             raise
         return result
 

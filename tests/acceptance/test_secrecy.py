@@ -98,7 +98,7 @@ def test_the_canaries_reached_who_is_meant_to_have_them(
 ) -> None:
     """The other tests of this file prove something only if this one holds."""
     assert any(CANARY in text for text in gateway.texts(PHONES[0]))
-    assert any(CANARY in question.asked and PROMPT in question.texts for question in model.questions)
+    assert any(CANARY in question.asked and PROMPT in question.system for question in model.questions)
     revealed = json.dumps(seen.show("demo", PHONES[0]))
     assert CANARY in revealed and PHONES[0] in revealed
 

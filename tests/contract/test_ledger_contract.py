@@ -14,7 +14,7 @@ from actors.identity import Conversation
 from actors.messages import Answer
 from actors.outcome import NotSent, Sent, Unknown
 from actors.ports import Ledger, Lookups, Turn
-from tests.support.ledgers import DEMO, LID, PHONE, batch, open_world
+from tests.support.ledgers import DEMO, LID, PHONE, batch, look, open_world, reply_of
 from tests.support.memory import MemoryLedger
 
 ANSWER = Answer("one two", "rehearsal", "model", 3, 2)
@@ -29,7 +29,7 @@ class Subject:
 
     async def answered(self, *parts: str) -> Turn:
         turn = await self.ledger.begin(batch("hello"), self.epoch)
-        return await self.ledger.answer(turn, self.epoch, ANSWER, parts)
+        return await self.ledger.answer(turn, self.epoch, reply_of(ANSWER, *parts))
 
     async def again(self) -> Turn:
         """The turn of `answered` as a daemon finds it after a restart."""
@@ -76,7 +76,7 @@ async def test_the_first_answer_stands(subject: Subject) -> None:
         (0, "one", "pending"),
         (1, "two", "pending"),
     ]
-    again = await subject.ledger.answer(turn, subject.epoch, Answer("other", "x"), ["other"])
+    again = await subject.ledger.answer(turn, subject.epoch, reply_of(Answer("other", "x"), "other"))
     assert again == turn
     assert (await subject.again()).parts == turn.parts
 
@@ -143,7 +143,7 @@ async def test_each_end_is_told_again(subject: Subject) -> None:
         turn = await subject.ledger.begin(batch("hello", number=number), subject.epoch)
         for _ in range(2):
             if end == "finish":
-                turn = await subject.ledger.answer(turn, subject.epoch, ANSWER, [])
+                turn = await subject.ledger.answer(turn, subject.epoch, reply_of(ANSWER))
                 await subject.ledger.finish(turn, subject.epoch)
             elif end == "bury":
                 await subject.ledger.bury(turn, subject.epoch, "garbage", "three times")
@@ -163,7 +163,7 @@ async def test_no_step_under_a_stale_epoch(subject: Subject, step: str) -> None:
     ledger = subject.ledger
     steps: dict[str, Callable[[], Awaitable[object]]] = {
         "begin": lambda: ledger.begin(batch("late", number=2), old),
-        "answer": lambda: ledger.answer(turn, old, ANSWER, ["late"]),
+        "answer": lambda: ledger.answer(turn, old, reply_of(ANSWER, "late")),
         "claim": lambda: ledger.claim(turn, old, 1, False),
         "settle": lambda: ledger.settle(turn, old, 1, Sent("late")),
         "finish": lambda: ledger.finish(turn, old),
@@ -198,12 +198,12 @@ async def test_a_linked_lid_moves_to_its_phone(subject: Subject) -> None:
 
 async def test_a_text_answered_before_is_a_duplicate(subject: Subject) -> None:
     first = await subject.answered("one")
-    assert not await subject.lookups.is_duplicate(first, batch("hello"))
+    assert not await look(subject.lookups, first, batch("hello"), "duplicate")
     await subject.send(first, 0)
     await subject.ledger.finish(first, subject.epoch)
     second = batch("hello", number=2)
     turn = await subject.ledger.begin(second, subject.epoch)
-    assert await subject.lookups.is_duplicate(turn, second)
+    assert await look(subject.lookups, turn, second, "duplicate")
     elsewhere = batch("hello", conversation=DEMO._replace(contact="5511900000002"))
     turn = await subject.ledger.begin(elsewhere, subject.epoch)
-    assert not await subject.lookups.is_duplicate(turn, elsewhere)
+    assert not await look(subject.lookups, turn, elsewhere, "duplicate")

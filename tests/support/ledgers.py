@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import trio
 import trio_asyncio
 
 from actors.identity import Conversation
-from actors.messages import Batch, CloseReason, Message, Waiting
+from actors.instance import InstanceRecord, Switches, Terms
+from actors.messages import Answer, Batch, CloseReason, Message, Waiting
+from actors.ports import Lookups, Question, Reply, Turn
 from daemon.ledger import PostgresLedger, Records, install, migrate
 from daemon.lookups import PostgresLookups
 from daemon.stores.postgres import Postgres, Row
@@ -80,6 +83,27 @@ async def prepare(db: Postgres, partitions: int = PARTITIONS) -> LedgerWorld:
 async def open_world(dsn: str, max_connections: int = 4) -> AsyncIterator[LedgerWorld]:
     async with trio_asyncio.open_loop(), open_postgres(dsn, max_connections) as db:
         yield await prepare(db)
+
+
+def reply_of(answer: Answer, *parts: str) -> Reply:
+    """What T2 stores for a plain answer."""
+    return Reply(answer, parts)
+
+
+async def look(
+    lookups: Lookups,
+    turn: Turn,
+    asked: Batch,
+    name: str,
+    *,
+    record: InstanceRecord | None = None,
+    terms: Terms | None = None,
+    switches: Switches | None = None,
+) -> Any:
+    """What the lookup `name` finds for this turn, its default when it is skipped."""
+    question = Question(turn, asked, record or InstanceRecord(), switches or Switches(), terms or Terms())
+    lookup = lookups.about(question)[name]
+    return lookup.default if lookup.skip else await lookup.call()
 
 
 def batch(

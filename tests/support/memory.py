@@ -7,14 +7,18 @@ enough from zero to look like a Unix time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 import trio
 
-from actors.errors import ConversationFull, LeaseUncertain, StaleEpoch, TurnFailed
+from actors.errors import ConversationFull, LeaseUncertain, StaleEpoch, TakenOver, TurnFailed
+from actors.escalation import Interaction
+from actors.facts import Facts, Standing, Usage
 from actors.identity import Conversation, is_lid
+from actors.instance import InstanceRecord
 from actors.messages import (
     Answer,
     Batch,
@@ -29,10 +33,12 @@ from actors.messages import (
     WindowPolicy,
 )
 from actors.outcome import Evidence, Found, NotFound, NotSent, SendOutcome, Sent, Unknown
-from actors.ports import MaySend, Part, Turn, at_any_time
+from actors.parallel import Lookup, Span
+from actors.ports import MaySend, Notice, Part, Question, Reply, Turn, at_any_time
 
 ORIGIN_MS = 1_785_100_000_000
 EPOCH = 1
+DUPLICATE_SECONDS = 300
 
 
 def clock_ms() -> int:
@@ -164,6 +170,8 @@ class _Row:
     batch: Batch
     text_hash: str
     dead_reason: str = ""
+    reply: Reply | None = None
+    answered_at_ms: int = 0
     last_claims: dict[int, int] = field(default_factory=dict)
 
 
@@ -175,6 +183,13 @@ class MemoryLedger:
         self.instances = set(instances)
         self.rows: dict[tuple[Conversation, int], _Row] = {}
         self.links: dict[tuple[str, str], str] = {}
+        self.records: dict[str, InstanceRecord] = {}
+        self.taken_over: set[Conversation] = set()
+        self.escalated: dict[Conversation, tuple[int, str]] = {}
+        self.handed_back: dict[Conversation, int] = {}
+        self.notices: list[Notice] = []
+        self.usage = Usage()
+        self.history: tuple[HistoryEntry, ...] = ()
         self.fault: Callable[[str], Awaitable[None]] | None = None
 
     async def begin(self, batch: Batch, epoch: int) -> Turn:
@@ -194,17 +209,35 @@ class MemoryLedger:
             self._set(row, part, claimed_ago_ms=clock_ms() - claimed_at_ms if open_claim else None)
         return row.turn
 
-    async def answer(self, turn: Turn, epoch: int, answer: Answer, parts: Sequence[str]) -> Turn:
+    async def answer(self, turn: Turn, epoch: int, reply: Reply) -> Turn:
         await self._enter("answer", epoch)
         row = self._row(turn)
         if row.turn.state == "started":
-            outbox = tuple(Part(number, text, "pending") for number, text in enumerate(parts))
-            row.turn = msgspec.structs.replace(row.turn, state="answered", parts=outbox)
+            outbox = tuple(Part(number, text, "pending") for number, text in enumerate(reply.parts))
+            row.reply, row.answered_at_ms = reply, clock_ms()
+            row.turn = msgspec.structs.replace(
+                row.turn,
+                state="answered",
+                parts=outbox,
+                rule=reply.rule,
+                origin=reply.origin,
+                dead_reason=reply.dead_reason,
+                dead_detail=reply.dead_detail,
+            )
+            if reply.hand_back:
+                self.hand_back(row.batch.conversation)
+            if reply.escalation:
+                self.escalated.setdefault(row.batch.conversation, (clock_ms(), reply.escalation))
+            self._store(reply.notices)
         return row.turn
 
-    async def claim(self, turn: Turn, epoch: int, part: int, resend: bool) -> None:
+    async def claim(
+        self, turn: Turn, epoch: int, part: int, resend: bool, heed_takeover: bool = True
+    ) -> None:
         await self._enter("claim", epoch)
         row = self._row(turn)
+        if heed_takeover and row.batch.conversation in self.taken_over:
+            raise TakenOver("a person writes in the chat")
         current = row.turn.parts[part]
         allowed = (
             current.state in ("sending", "unknown") and not current.resends and current.may_resend
@@ -230,11 +263,35 @@ class MemoryLedger:
     async def finish(self, turn: Turn, epoch: int) -> None:
         await self._end("finish", turn, epoch, "done")
 
-    async def suppress(self, turn: Turn, epoch: int, rule: str) -> None:
+    async def suppress(self, turn: Turn, epoch: int, rule: str, waterfall: tuple[Span, ...] = ()) -> None:
         await self._enter("suppress", epoch)
         row = self._row(turn)
         state = "moved" if rule == "moved" else "suppressed"
         row.turn = msgspec.structs.replace(row.turn, state=state, rule=rule)
+
+    async def drop_rest(self, turn: Turn, epoch: int, rule: str) -> Turn:
+        await self._enter("drop_rest", epoch)
+        row = self._row(turn)
+        left = any(part.state not in ("pending", "dropped") for part in row.turn.parts)
+        parts = tuple(
+            part if part.state == "sent" else msgspec.structs.replace(part, state="dropped")
+            for part in row.turn.parts
+        )
+        state = "done" if left else "suppressed"
+        row.turn = msgspec.structs.replace(row.turn, state=state, rule=rule, parts=parts)
+        return row.turn
+
+    def hand_back(self, conversation: Conversation) -> None:
+        """An operator, or the time, ends the escalation."""
+        self.escalated.pop(conversation, None)
+        self.handed_back[conversation] = clock_ms()
+
+    async def notify(self, notices: tuple[Notice, ...]) -> None:
+        self._store(notices)
+
+    def _store(self, notices: tuple[Notice, ...]) -> None:
+        known = {notice.once for notice in self.notices if notice.once}
+        self.notices += [notice for notice in notices if notice.once not in known]
 
     async def bury(self, turn: Turn, epoch: int, reason: str, detail: str) -> None:
         await self._end("bury", turn, epoch, "dead")
@@ -246,18 +303,58 @@ class MemoryLedger:
     async def gateway_ids(self, turn: Turn) -> frozenset[str]:
         return frozenset()
 
-    async def is_duplicate(self, turn: Turn, batch: Batch) -> bool:
-        mine = self._row(turn).text_hash
-        return any(
-            row.text_hash == mine
-            and row.turn.id != turn.id
-            and row.turn.state == "done"
-            and row.batch.conversation == batch.conversation
-            for row in self.rows.values()
-        )
+    async def instance(self, name: str) -> InstanceRecord:
+        await self._enter("instance", self.epoch)
+        return self.records.get(name, InstanceRecord())
 
-    async def history(self, turn: Turn, batch: Batch) -> tuple[HistoryEntry, ...]:
-        return ()
+    def about(self, question: Question) -> Mapping[str, Lookup]:
+        async def found(name: str) -> object:
+            await self._enter(name, self.epoch)
+            return getattr(self._facts(question), name)
+
+        return {
+            name: Lookup(partial(found, name), getattr(Facts(), name))
+            for name in ("duplicate", "history", "standing", "escalated_reply", "interactions", "usage")
+        }
+
+    def _facts(self, question: Question) -> Facts:
+        conversation, terms, now = question.batch.conversation, question.terms, clock_ms()
+        mine = self._row(question.turn)
+        others = [
+            row
+            for row in self.rows.values()
+            if row.batch.conversation == conversation and row.turn.id != question.turn.id and row.reply
+        ]
+        escalated_at, _ = self.escalated.get(conversation, (None, ""))
+        last_answer = max((row.answered_at_ms for row in others if row.turn.rule == ""), default=None)
+        handed_back_at = self.handed_back.get(conversation)
+        return Facts(
+            duplicate=any(
+                row.text_hash == mine.text_hash
+                and row.turn.state == "done"
+                and now - row.answered_at_ms < DUPLICATE_SECONDS * 1000
+                for row in others
+            ),
+            standing=Standing(
+                taken_over=conversation in self.taken_over,
+                escalated=escalated_at is not None,
+                escalation_expired=escalated_at is not None
+                and now - escalated_at > terms.hand_back_seconds * 1000,
+                handed_back=handed_back_at is not None and (last_answer or 0) < handed_back_at,
+            ),
+            escalated_reply=any(
+                row.reply is not None
+                and row.reply.answer.provider == "escalation"
+                and now - row.answered_at_ms < terms.escalated_repeat_seconds * 1000
+                for row in others
+            ),
+            interactions=tuple(
+                Interaction(row.batch.text, row.reply.answer.confidence if row.reply else None)
+                for row in sorted(others, key=lambda row: -row.answered_at_ms)[:5]
+            ),
+            usage=self.usage,
+            history=self.history,
+        )
 
     def dead(self) -> list[str]:
         return [row.dead_reason for row in self.rows.values() if row.turn.state == "dead"]
@@ -315,7 +412,11 @@ class MemoryGateway:
         self.fault: Callable[[str], Awaitable[None]] | None = None
 
     async def send(
-        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time
+        self,
+        conversation: Conversation,
+        text: str,
+        may_send: MaySend = at_any_time,
+        origin: str = "",
     ) -> SendOutcome:
         if self.fault is not None:
             await self.fault("send")
@@ -330,7 +431,12 @@ class MemoryGateway:
         return outcome
 
     async def find(
-        self, conversation: Conversation, text: str, since_ms: int, known_ids: frozenset[str]
+        self,
+        conversation: Conversation,
+        text: str,
+        since_ms: int,
+        known_ids: frozenset[str],
+        origin: str = "",
     ) -> Evidence:
         await trio.lowlevel.checkpoint()
         if self.evidence:

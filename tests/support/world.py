@@ -10,10 +10,11 @@ from actors.actor import Services, TurnPolicy
 from actors.errors import MirrorUnavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
+from actors.instance import Switches, Terms
 from actors.messages import Message, Receipt, WindowPolicy
 from actors.outbox import Outbox, OutboxPolicy
 from actors.supervisor import Supervisor
-from actors.turn import TurnRunner
+from actors.turn import TurnRunner, TurnServices
 from tests.support.memory import (
     FixedOwnership,
     MemoryFeed,
@@ -35,6 +36,8 @@ class World:
     policy: WindowPolicy = field(default_factory=WindowPolicy)
     turn_policy: TurnPolicy = field(default_factory=TurnPolicy)
     concurrency: int = 50
+    term: Terms = field(default_factory=Terms)
+    switch: Switches = field(default_factory=Switches)
     mirror: MemoryMirror = field(default_factory=MemoryMirror)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     responder: MemoryResponder = field(default_factory=MemoryResponder)
@@ -48,7 +51,19 @@ class World:
             self.ledger, self.gateway, self.ownership, self.feed, clock_ms, lambda instance: OutboxPolicy()
         )
         turns = TurnRunner(
-            self.mirror.append, self.ledger, self.ledger, self.responder, outbox, self, self, self.feed
+            TurnServices(
+                append=self.mirror.append,
+                ledger=self.ledger,
+                lookups=self.ledger,
+                responder=self.responder,
+                outbox=outbox,
+                identities=self,
+                policies=self,
+                switches=self,
+                feed=self.feed,
+                wall_ms=clock_ms,
+                nudge=lambda: None,
+            )
         )
         self.services = Services(
             mirror=self.mirror,
@@ -70,6 +85,12 @@ class World:
 
     def window(self, instance: str) -> WindowPolicy:
         return self.policy
+
+    def terms(self, instance: str) -> Terms:
+        return self.term
+
+    def of(self, instance: str) -> Switches:
+        return self.switch
 
     def phone_of(self, instance: str, lid: str) -> str | None:
         return self.known_phones.get((instance, lid))

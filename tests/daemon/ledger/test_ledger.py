@@ -22,9 +22,11 @@ from tests.support.ledgers import (
     PHONE,
     LedgerWorld,
     batch,
+    look,
     open_postgres,
     open_world,
     prepare,
+    reply_of,
     until,
 )
 from tests.support.pg_proxy import PostgresProxy
@@ -59,7 +61,7 @@ async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
 
 
 async def complete(world: LedgerWorld, turn: Turn, *parts: str) -> None:
-    turn = await world.ledger.answer(turn, world.epoch, ANSWER, parts)
+    turn = await world.ledger.answer(turn, world.epoch, reply_of(ANSWER, *parts))
     for part in turn.parts:
         await world.ledger.claim(turn, world.epoch, part.number, False)
         await world.ledger.settle(turn, world.epoch, part.number, Sent(f"g{turn.id}.{part.number}"))
@@ -138,7 +140,7 @@ async def test_a_commit_whose_answer_was_lost_is_repeated(fresh_postgres_dsn: st
             world = await prepare(direct)
             turn = await world.ledger.begin(batch("hello"), 1)
             if step in ("claim", "settle", "finish"):
-                turn = await world.ledger.answer(turn, 1, ANSWER, ["one"])
+                turn = await world.ledger.answer(turn, 1, reply_of(ANSWER, "one"))
             if step in ("settle", "finish"):
                 await world.ledger.claim(turn, 1, 0, False)
             if step == "finish":
@@ -146,7 +148,7 @@ async def test_a_commit_whose_answer_was_lost_is_repeated(fresh_postgres_dsn: st
             ledger = PostgresLedger(db, PARTITIONS)
             steps: dict[str, Callable[[], Awaitable[object]]] = {
                 "begin": lambda: ledger.begin(batch("hello", number=2), 1),
-                "answer": lambda: ledger.answer(turn, 1, ANSWER, ["one"]),
+                "answer": lambda: ledger.answer(turn, 1, reply_of(ANSWER, "one")),
                 "claim": lambda: ledger.claim(turn, 1, 0, False),
                 "settle": lambda: ledger.settle(turn, 1, 0, NotSent("connection_closed", "retry")),
                 "finish": lambda: ledger.finish(turn, 1),
@@ -261,7 +263,7 @@ async def test_two_conversations_of_one_person_become_one(world: LedgerWorld) ->
 
 async def test_proof_of_a_send_stands(world: LedgerWorld) -> None:
     """I6"""
-    turn = await world.ledger.answer(await world.ledger.begin(batch("hello"), 1), 1, ANSWER, ["one"])
+    turn = await world.ledger.answer(await world.ledger.begin(batch("hello"), 1), 1, reply_of(ANSWER, "one"))
     await world.ledger.claim(turn, 1, 0, False)
     await world.ledger.settle(turn, 1, 0, Sent("g1"))
     for later in (NotSent("connection_closed", "retry"), Unknown("timeout"), Sent("g2")):
@@ -271,7 +273,7 @@ async def test_proof_of_a_send_stands(world: LedgerWorld) -> None:
 
 async def test_evidence_is_looked_for_since_the_first_claim(world: LedgerWorld) -> None:
     """I6: a resend does not hide that the first send may have arrived; a disproved send does start anew."""
-    turn = await world.ledger.answer(await world.ledger.begin(batch("hello"), 1), 1, ANSWER, ["one"])
+    turn = await world.ledger.answer(await world.ledger.begin(batch("hello"), 1), 1, reply_of(ANSWER, "one"))
 
     async def claimed(resend: bool) -> int | None:
         await world.ledger.claim(turn, 1, 0, resend)
@@ -293,7 +295,7 @@ async def test_steps_out_of_order_are_refused(world: LedgerWorld) -> None:
     turn = await world.ledger.begin(batch("hello"), 1)
     with pytest.raises(LedgerError, match="MJ003"):
         await world.ledger.finish(turn, 1)
-    turn = await world.ledger.answer(turn, 1, ANSWER, ["one"])
+    turn = await world.ledger.answer(turn, 1, reply_of(ANSWER, "one"))
     with pytest.raises(LedgerError, match="MJ003"):
         await world.ledger.settle(turn, 1, 0, Unknown("timeout"))
     await world.ledger.claim(turn, 1, 0, False)
@@ -310,7 +312,7 @@ async def test_steps_out_of_order_are_refused(world: LedgerWorld) -> None:
 async def test_a_dead_letter_tells_what_the_customer_saw(world: LedgerWorld) -> None:
     """I2"""
     turn = await world.ledger.answer(
-        await world.ledger.begin(batch("hello"), 1), 1, ANSWER, ["one", "two", "three"]
+        await world.ledger.begin(batch("hello"), 1), 1, reply_of(ANSWER, "one", "two", "three")
     )
     await world.ledger.claim(turn, 1, 0, False)
     await world.ledger.settle(turn, 1, 0, Sent("g"))
@@ -331,10 +333,10 @@ async def test_what_postgres_cannot_hold_is_replaced(world: LedgerWorld) -> None
     turn = await world.ledger.begin(poison, 1)
     assert await world.ledger.begin(poison, 1) == turn
     assert [text for _, text in await world.messages()] == ["a\ufffdb", "c\ufffdd", "\\u0000"]
-    turn = await world.ledger.answer(turn, 1, Answer("x\x00", "p"), ["x\x00", "🙂\ud800"])
+    turn = await world.ledger.answer(turn, 1, reply_of(Answer("x\x00", "p"), "x\x00", "🙂\ud800"))
     assert [part.text for part in turn.parts] == ["x\ufffd", "🙂\ufffd"]
     await world.ledger.bury(turn, 1, "r\x00", "d\udfff")
-    assert not await world.lookups.is_duplicate(turn, poison)
+    assert not await look(world.lookups, turn, poison, "duplicate")
 
 
 async def test_a_deleted_conversation_does_not_stop_the_turn(world: LedgerWorld) -> None:
@@ -354,7 +356,9 @@ async def test_an_existing_database_with_uuids_is_used_as_it_is(fresh_postgres_d
         [existing] = await world.rows("SELECT id::text FROM whatsapp_conversations")
         turn = await world.ledger.begin(batch("hello", lid=LID), 1)
         assert turn.conversation_id == existing["id"]
-        assert [entry.text for entry in await world.lookups.history(turn, batch("hello"))] == ["before"]
+        assert [entry.text for entry in await look(world.lookups, turn, batch("hello"), "history")] == [
+            "before"
+        ]
         await complete(world, turn, "one")
         assert await world.messages() == [("user", "before"), ("user", "hello"), ("assistant", "one")]
         [row] = await world.rows(

@@ -112,7 +112,7 @@ async def test_an_index_left_invalid_is_built_again(db: Postgres) -> None:
     index = "majlis_messages_history_idx"
     await db.fetch("UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass($1)", index)
     await db.fetch("DELETE FROM majlis_migrations WHERE name LIKE '%.concurrent.sql'")
-    assert len(await migrate(db)) == 1
+    assert "003_user_indexes.concurrent.sql" in await migrate(db)
     assert await db.value("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)", index) is True
 
 

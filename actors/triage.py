@@ -1,0 +1,133 @@
+"""What to do with a burst, once the lookups have said what is known: the order of the rules. Pure.
+
+a person writes in the chat        silence, rule `taken_over`
+the same was just answered         silence, rule `duplicate`
+it waits for a person already      the escalated message, at most once in a while; else silence, rule `escalated`
+it needs a person                  escalate: tell the staff, say the escalated message
+a rate is exceeded                 by policy
+the answer is kept                 give it again
+a budget is used up                by policy
+else                               ask the responder
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors import answer_cache, escalation, limits
+from actors.facts import Facts
+from actors.instance import InstanceRecord, Terms
+from actors.limits import Reached
+from actors.messages import Answer, Prompt
+from actors.ports import Question
+
+ESCALATION = "escalation"
+FALLBACK = "fallback"
+"""Providers of what Majlis says by itself."""
+
+
+class Silence(msgspec.Struct, frozen=True):
+    """The turn ends without an answer."""
+
+    rule: str
+    reached: tuple[Reached, ...] = ()
+
+
+class Say(msgspec.Struct, frozen=True):
+    """The answer is known already."""
+
+    answer: Answer
+    rule: str = ""
+    escalation: str = ""
+    """The reason to escalate the conversation for."""
+    reached: tuple[Reached, ...] = ()
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """The responder is asked."""
+
+    prompt: Prompt
+    reached: tuple[Reached, ...] = ()
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """A limit is reached; there is room again in `seconds`."""
+
+    reason: str
+    seconds: float
+    reached: tuple[Reached, ...] = ()
+
+
+Verdict = Silence | Say | Ask | Wait
+"""`reached`: the limits that this turn met, to be told; also those whose policy is to go on."""
+
+
+def decide(question: Question, facts: Facts) -> Verdict:
+    switches, standing = question.switches, facts.standing
+    if switches.takeover and standing.taken_over:
+        return Silence("taken_over")
+    if facts.duplicate:
+        return Silence("duplicate")
+    if switches.escalation and standing.escalated and not standing.escalation_expired:
+        return Silence("escalated") if facts.escalated_reply else _escalated(question)
+    if reason := _reason(question, facts):
+        return _escalated(question, reason)
+    return _within_limits(question, facts)
+
+
+def fallback(record: InstanceRecord, terms: Terms) -> Answer | None:
+    """What is said when no answer can be had; None: nothing."""
+    message = record.fallback_message.strip() or terms.fallback_message.strip()
+    return Answer(message, FALLBACK) if message else None
+
+
+def _reason(question: Question, facts: Facts) -> str:
+    """Why the burst needs a person; empty when it does not, or when nobody wants to know."""
+    record = question.record
+    if not (question.switches.escalation and record.escalation_enabled):
+        return ""
+    evidence = escalation.Evidence(
+        text=question.batch.text,
+        interactions=facts.interactions,
+        keywords=record.escalation_keywords,
+        threshold=record.escalation_threshold,
+    )
+    return escalation.reason(evidence)
+
+
+def _escalated(question: Question, reason: str = "") -> Say:
+    text = question.record.escalated_message.strip() or question.terms.escalated_message.strip()
+    return Say(Answer(text, ESCALATION), "escalated", reason)
+
+
+def _within_limits(question: Question, facts: Facts) -> Verdict:
+    met: tuple[Reached, ...] = ()
+    if reached := limits.rate(facts.usage, question.terms):
+        met = (*met, reached)
+        if reached.policy != "alert":
+            return _stopped(question, reached, met)
+    if facts.cached_answer is not None and answer_cache.may_give(question, facts):
+        return Say(facts.cached_answer, reached=met)
+    if reached := limits.budget(facts.usage, question.terms):
+        met = (*met, reached)
+        if reached.policy != "alert":
+            return _stopped(question, reached, met)
+    return Ask(_prompt(question, facts), met)
+
+
+def _stopped(question: Question, reached: Reached, met: tuple[Reached, ...]) -> Verdict:
+    if reached.policy == "hold":
+        return Wait(reached.rule, max(1.0, reached.wait_seconds), met)
+    answer = fallback(question.record, question.terms) if reached.policy == "fallback" else None
+    return Say(answer, reached.rule, reached=met) if answer else Silence(reached.rule, met)
+
+
+def _prompt(question: Question, facts: Facts) -> Prompt:
+    return Prompt(
+        instance=question.batch.conversation.instance,
+        messages=tuple(message.text for message in question.batch.messages),
+        history=facts.history,
+        knowledge=facts.knowledge if question.switches.knowledge else (),
+        system_prompt=question.record.system_prompt,
+        handed_back=facts.standing.handed_back or facts.standing.escalation_expired,
+    )

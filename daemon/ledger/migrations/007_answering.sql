@@ -1,0 +1,91 @@
+-- What answering adds: escalation, take-over, notices, switches, use and cost, and the waterfall of each turn.
+
+DO $$
+DECLARE
+    v_wanted record;
+BEGIN
+    FOR v_wanted IN
+        SELECT * FROM (VALUES
+            ('whatsapp_instances', 'fallback_message', 'text'),
+            ('whatsapp_ai_config', 'system_prompt', 'text'),
+            ('whatsapp_escalated_conversations', 'resolved_by', 'text'),
+            ('majlis_turns', 'cost_micros', 'bigint NOT NULL DEFAULT 0'),
+            ('majlis_turns', 'needs_data_collection', 'boolean NOT NULL DEFAULT false'),
+            ('majlis_turns', 'requested_fields', 'text[] NOT NULL DEFAULT ''{}'''),
+            ('majlis_turns', 'confidence', 'double precision'),
+            ('majlis_turns', 'origin', 'text NOT NULL DEFAULT '''''),
+            ('majlis_turns', 'dead_reason', 'text NOT NULL DEFAULT '''''),
+            ('majlis_turns', 'dead_detail', 'text NOT NULL DEFAULT '''''),
+            ('majlis_turns', 'waterfall', 'jsonb NOT NULL DEFAULT ''[]''')
+        ) AS wanted (table_name, column_name, definition)
+    LOOP
+        IF NOT EXISTS (
+            SELECT FROM pg_attribute
+            WHERE attrelid = v_wanted.table_name::regclass AND attname = v_wanted.column_name AND NOT attisdropped
+        ) THEN
+            EXECUTE format('ALTER TABLE %I ADD COLUMN IF NOT EXISTS %I %s',
+                           v_wanted.table_name, v_wanted.column_name, v_wanted.definition);
+        END IF;
+    END LOOP;
+    -- Rows written here need an id where the business' own software makes its uuids itself.
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'whatsapp_escalated_conversations'::regclass
+                 AND attname = 'id' AND atttypid = 'uuid'::regtype AND NOT atthasdef) THEN
+        ALTER TABLE whatsapp_escalated_conversations ALTER COLUMN id SET DEFAULT gen_random_uuid();
+    END IF;
+END $$;
+
+-- A part that was not sent because a person took the conversation over.
+ALTER TABLE majlis_outbox DROP CONSTRAINT IF EXISTS majlis_outbox_state_check;
+ALTER TABLE majlis_outbox ADD CONSTRAINT majlis_outbox_state_check
+    CHECK (state IN ('pending', 'sending', 'unknown', 'sent', 'dropped'));
+
+-- A person of the business writes in the chat: silence until `until`, or until somebody ends it.
+-- `contact` is the phone number, or the LID as long as nobody knows its number.
+CREATE TABLE IF NOT EXISTS majlis_takeovers (
+    instance   text NOT NULL,
+    contact    text NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT now(),
+    until      timestamptz NOT NULL,
+    ended_at   timestamptz,
+    ended_by   text NOT NULL DEFAULT '',
+    PRIMARY KEY (instance, contact)
+);
+
+-- What is to be told to the business: staff by WhatsApp, software by webhook. Sent at least once, in order of `due_at`.
+CREATE TABLE IF NOT EXISTS majlis_notices (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind       text NOT NULL CHECK (kind IN ('whatsapp', 'webhook')),
+    instance   text NOT NULL,
+    target     text NOT NULL,
+    body       text NOT NULL,
+    once       text UNIQUE,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    due_at     timestamptz NOT NULL DEFAULT now(),
+    tries      integer NOT NULL DEFAULT 0,
+    reason     text,
+    sent_at    timestamptz,
+    given_up_at timestamptz
+);
+CREATE INDEX IF NOT EXISTS majlis_notices_due_idx ON majlis_notices (due_at)
+    WHERE sent_at IS NULL AND given_up_at IS NULL;
+
+-- Runtime switches. `scope` is `daemon:<node>` or `instance:<name>`; the narrower one wins.
+CREATE TABLE IF NOT EXISTS majlis_flags (
+    scope  text NOT NULL,
+    flag   text NOT NULL,
+    value  boolean NOT NULL,
+    set_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (scope, flag)
+);
+
+-- What each instance used, by day (UTC). Kept in the transaction that stores an answer.
+CREATE TABLE IF NOT EXISTS majlis_usage (
+    instance      text NOT NULL,
+    day           date NOT NULL,
+    answers       bigint NOT NULL DEFAULT 0,
+    cached        bigint NOT NULL DEFAULT 0,
+    input_tokens  bigint NOT NULL DEFAULT 0,
+    output_tokens bigint NOT NULL DEFAULT 0,
+    cost_micros   bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (instance, day)
+);

@@ -1,0 +1,384 @@
+"""What happens between a frozen batch and its end, over in-memory ports and a mock clock: escalation, take-over,
+limits, the fallback message, the waterfall."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+import trio
+from trio.testing import MockClock
+
+from actors.actor import TurnPolicy
+from actors.errors import LedgerUnavailable, TurnFailed, TurnRefused
+from actors.facts import Usage
+from actors.instance import InstanceRecord, Switches, Terms
+from actors.messages import HistoryEntry
+from actors.outcome import NotSent, Unknown
+from tests.support.world import DEMO, World
+
+RECORD = InstanceRecord(
+    escalation_enabled=True, escalated_message="a person comes", fallback_message="we will be back"
+)
+LONG = "\n\n".join(("first " * 600, "second " * 500))
+
+
+async def until(condition: Callable[[], bool], seconds: float = 600) -> None:
+    with trio.fail_after(seconds):
+        while not condition():  # noqa: ASYNC110  the clock is a mock one
+            await trio.sleep(0.05)
+
+
+def shop(terms: Terms | None = None, switches: Switches | None = None) -> World:
+    world = World(term=terms or Terms(), switch=switches or Switches())
+    world.ledger.records["demo"] = RECORD
+    return world
+
+
+async def say(world: World, text: str, times: int = 1) -> None:
+    """One burst of one message, heard out to its end."""
+    for _ in range(times):
+        ended = len(world.mirror.fates)
+        await world.say(text, id=f"{text}-{trio.current_time()}")
+        await until(lambda ended=ended: len(world.mirror.fates) > ended)  # type: ignore[misc]
+
+
+def rules(world: World) -> list[object]:
+    return [fields["rule"] for event, _, fields in world.feed.events if event == "turn.suppressed"]
+
+
+# Escalation
+
+
+async def test_who_asks_for_a_person_is_told_once_in_a_while_and_the_staff_hears_of_it(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world = shop(Terms(notify_numbers=("966500000001",), notify_webhook="https://desk.example/hook"))
+    await world.start(nursery)
+    await say(world, "I want to talk to person please")
+    assert world.replies == ["a person comes"]
+    assert world.responder.prompts == []
+    assert [(notice.kind, notice.target) for notice in world.ledger.notices] == [
+        ("whatsapp", "966500000001"),
+        ("webhook", "https://desk.example/hook"),
+    ]
+    document = msgspec.json.decode(world.ledger.notices[1].body)
+    assert (document["event"], document["reason"], document["contact"]) == (
+        "escalated",
+        "asks_for_human",
+        DEMO.contact,
+    )
+    await say(world, "hello?")
+    assert world.replies == ["a person comes"]
+    assert rules(world) == ["escalated"]
+    await trio.sleep(300)
+    await say(world, "anybody?")
+    assert world.replies == ["a person comes", "a person comes"]
+    assert len(world.ledger.notices) == 2
+
+
+async def test_after_a_hand_back_the_past_is_context(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world = shop()
+    await world.start(nursery)
+    await say(world, "agent")
+    world.ledger.hand_back(DEMO)
+    await say(world, "are you open today")
+    await say(world, "and tomorrow")
+    assert [prompt.handed_back for prompt in world.responder.prompts] == [True, False]
+
+
+async def test_an_escalation_ends_by_its_time(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    world = shop(Terms(hand_back_seconds=3600))
+    await world.start(nursery)
+    await say(world, "agent")
+    await trio.sleep(3600)
+    await say(world, "are you open today")
+    assert world.replies[-1] == "Heard 1: are you open today"
+    assert "conversation.handed_back" in world.feed.names()
+    assert world.ledger.escalated == {}
+
+
+async def test_an_escalation_survives_a_crash_without_telling_twice(autojump_clock: MockClock) -> None:
+    """I6: reason, message and notices are stored together, once."""
+    world = shop(Terms(notify_numbers=("966500000001",)))
+    dying = trio.Event()
+
+    async def die_at_the_claim(operation: str) -> None:
+        if operation == "claim" and not dying.is_set():
+            dying.set()
+            await trio.sleep_forever()
+
+    world.ledger.fault = die_at_the_claim
+    async with trio.open_nursery() as first:
+        await world.start(first)
+        await world.say("agent")
+        await dying.wait()
+        first.cancel_scope.cancel()
+    world.restart()
+    async with trio.open_nursery() as second:
+        await world.start(second)
+        await until(lambda: bool(world.mirror.fates))
+        second.cancel_scope.cancel()
+    assert world.replies == ["a person comes"]
+    assert len(world.ledger.notices) == 1
+
+
+# Take-over
+
+
+async def test_a_person_who_writes_silences_the_bot_in_mid_turn(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world = shop()
+    world.responder.delay_seconds = 5
+    await world.start(nursery)
+    await world.say("what is the price")
+    await until(lambda: bool(world.responder.prompts))
+    world.ledger.taken_over.add(DEMO)
+    await until(lambda: bool(world.mirror.fates))
+    assert world.replies == []
+    assert world.ledger.states() == ["suppressed"]
+    assert rules(world) == ["taken_over"]
+    await say(world, "hello?")
+    assert (world.replies, rules(world)) == ([], ["taken_over", "taken_over"])
+    world.ledger.taken_over.clear()
+    await say(world, "thanks, and the size?")
+    assert world.replies == ["Heard 1: thanks, and the size?"]
+
+
+async def test_parts_that_have_not_left_never_do(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    world = shop()
+    world.responder.script = [LONG]
+
+    async def take_over_at_the_first_send(operation: str) -> None:
+        if operation == "send":
+            world.ledger.taken_over.add(DEMO)
+        await trio.lowlevel.checkpoint()
+
+    world.gateway.fault = take_over_at_the_first_send
+    await world.start(nursery)
+    await say(world, "tell me all")
+    assert len(world.replies) == 1
+    assert world.ledger.states() == ["done"]
+    assert world.mirror.fates == [("answered", ("tell me all",))]
+
+
+async def test_a_take_over_that_is_switched_off_is_not_heeded(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world = shop(switches=Switches(takeover=False))
+    world.ledger.taken_over.add(DEMO)
+    await world.start(nursery)
+    await say(world, "price?")
+    assert world.replies == ["Heard 1: price?"]
+
+
+async def test_a_send_of_unknown_fate_is_not_repeated_into_a_take_over(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """I6: nobody knows whether it arrived, and a person is there now."""
+    world = shop()
+    world.gateway.script = [(False, Unknown("timed_out"))]
+
+    async def take_over_at_the_first_send(operation: str) -> None:
+        if operation == "send":
+            world.ledger.taken_over.add(DEMO)
+        await trio.lowlevel.checkpoint()
+
+    world.gateway.fault = take_over_at_the_first_send
+    await world.start(nursery)
+    await say(world, "price?")
+    assert world.replies == []
+    assert world.mirror.fates[0][0] == "answered"
+
+
+# When no answer can be had
+
+
+async def test_at_the_end_of_its_tries_the_fallback_goes_out_and_the_dead_letter_stays(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world = shop()
+    world.responder.script = [TurnFailed("overloaded")] * 3
+    await world.start(nursery)
+    await say(world, "price?")
+    assert world.replies == ["we will be back"]
+    assert world.ledger.dead() == ["overloaded"]
+    assert world.mirror.fates == [("dead", ("price?",))]
+
+
+async def test_a_refused_turn_has_its_fallback_too(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    world = shop()
+    world.responder.script = [TurnRefused("refused_by_policy")]
+    await world.start(nursery)
+    await say(world, "price?")
+    assert (world.replies, world.ledger.dead()) == (["we will be back"], ["refused_by_policy"])
+
+
+@pytest.mark.parametrize("step", ["answer", "claim", "send", "settle", "bury", "commit"])
+async def test_killed_around_the_fallback_it_is_said_once_and_the_letter_stays(
+    autojump_clock: MockClock, step: str
+) -> None:
+    """I2, I6."""
+    world = shop()
+    world.responder.script = [TurnRefused("bad_request")] * 9
+    dying = trio.Event()
+
+    async def die(operation: str) -> None:
+        if operation == step and not dying.is_set():
+            dying.set()
+            await trio.sleep_forever()
+
+    world.mirror.fault = world.ledger.fault = world.gateway.fault = die
+    async with trio.open_nursery() as first:
+        await world.start(first)
+        await world.say("price?")
+        await dying.wait()
+        first.cancel_scope.cancel()
+    world.restart()
+    async with trio.open_nursery() as second:
+        await world.start(second)
+        await until(lambda: bool(world.mirror.fates))
+        second.cancel_scope.cancel()
+    assert world.mirror.fates == [("dead", ("price?",))]
+    assert world.replies == ["we will be back"]
+    assert world.ledger.dead() == ["bad_request"]
+
+
+async def test_a_fallback_that_cannot_be_sent_does_not_keep_the_letter_from_its_end(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world = shop()
+    world.responder.script = [TurnRefused("bad_request")]
+    world.gateway.script = [(False, NotSent("not_on_whatsapp", "refuse"))]
+    await world.start(nursery)
+    await say(world, "price?")
+    assert (world.replies, world.ledger.dead()) == ([], ["bad_request"])
+
+
+async def test_a_fallback_does_not_wait_for_ever_for_a_gateway_that_is_away(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """I2: the letter has an end, whatever becomes of the message."""
+    world = World(turn_policy=TurnPolicy(max_hold_seconds=600))
+    world.ledger.records["demo"] = RECORD
+    world.responder.script = [TurnRefused("bad_request")]
+    world.gateway.script = [(False, NotSent("connection_closed", "hold"))] * 1000
+    await world.start(nursery)
+    await world.say("price?")
+    await until(lambda: bool(world.mirror.fates), 2000)
+    assert (world.replies, world.ledger.dead()) == ([], ["bad_request"])
+
+
+async def test_without_a_message_there_is_only_the_letter(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world = World()
+    world.responder.script = [TurnRefused("bad_request")]
+    await world.start(nursery)
+    await say(world, "price?")
+    assert (world.replies, world.ledger.dead()) == ([], ["bad_request"])
+
+
+# Limits
+
+
+async def test_a_limit_that_says_wait_burns_nothing_and_is_told_once_a_day(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world = shop(Terms(turns_per_minute_per_contact=1, alert_webhook="https://desk.example/alert"))
+    world.ledger.usage = Usage(contact_turns=1, contact_wait_seconds=30)
+    await world.start(nursery)
+    await world.say("price?")
+    await until(lambda: "turn.held" in world.feed.names())
+    await trio.sleep(31)
+    assert world.replies == []
+    world.ledger.usage = Usage()
+    await until(lambda: world.replies == ["Heard 1: price?"])
+    assert world.ledger.dead() == []
+    reached = [fields for event, _, fields in world.feed.events if event == "limit.reached"]
+    assert len(reached) > 1
+    assert reached[0]["reason"] == "contact_rate"
+    assert len(world.ledger.notices) == 1
+    assert msgspec.json.decode(world.ledger.notices[0].body)["limit"] == "contact_rate"
+
+
+async def test_a_budget_that_is_used_up_says_the_fallback_by_name(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world = shop(Terms(cost_per_day_micros=5))
+    world.ledger.usage = Usage(cost_micros_today=5)
+    await world.start(nursery)
+    await say(world, "price?")
+    assert (world.replies, world.responder.prompts) == (["we will be back"], [])
+    assert world.ledger.states() == ["done"]
+    assert next(iter(world.ledger.rows.values())).turn.rule == "budget_reached"
+
+
+# What is seen of it
+
+
+async def test_one_line_tells_the_waterfall_and_failures_are_named(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world = shop()
+
+    async def fault(operation: str) -> None:
+        if operation == "standing":
+            await trio.sleep(60)
+        if operation == "interactions":
+            raise LedgerUnavailable("postgres_timeout")
+        await trio.sleep(0.01)
+
+    world.ledger.fault = fault
+    await world.start(nursery)
+    await say(world, "price?")
+    assert world.replies == ["Heard 1: price?"]
+    [line] = [fields for event, _, fields in world.feed.events if event == "turn.lookups"]
+    assert (line["count"], line["parallel"]) == (8, True)
+    assert sorted(line["failures"]) == ["interactions", "standing"]  # type: ignore[call-overload]
+    [stored] = [row.reply for row in world.ledger.rows.values()]
+    assert stored is not None
+    outcomes = {span.name: (span.stage, span.outcome) for span in stored.waterfall}
+    assert outcomes["conversation"] == ("opening", "ok")
+    assert outcomes["duplicate"] == ("lookups", "ok")
+    assert outcomes["standing"] == ("lookups", "timed_out")
+    assert outcomes["interactions"] == ("lookups", "failed")
+    assert outcomes["memory"] == ("responder", "ok")
+
+
+async def test_the_emergency_switch_asks_one_after_another(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    running: list[str] = []
+    together: list[int] = []
+
+    async def fault(operation: str) -> None:
+        running.append(operation)
+        together.append(len(running))
+        await trio.sleep(0.05)
+        running.remove(operation)
+
+    for parallel in (True, False):
+        together.clear()
+        world = shop(switches=Switches(parallel=parallel))
+        world.ledger.fault = fault
+        async with trio.open_nursery() as process:
+            await world.start(process)
+            await say(world, "price?")
+            process.cancel_scope.cancel()
+        assert world.replies == ["Heard 1: price?"]
+        assert (max(together) > 1) == parallel
+
+
+async def test_history_and_row_reach_the_prompt(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    world = shop()
+    world.ledger.records["demo"] = msgspec.structs.replace(RECORD, system_prompt="You sell dates.")
+    world.ledger.history = (HistoryEntry("user", "earlier"),)
+    await world.start(nursery)
+    await say(world, "price?")
+    [prompt] = world.responder.prompts
+    assert (prompt.system_prompt, prompt.history) == ("You sell dates.", world.ledger.history)

@@ -1,0 +1,203 @@
+"""What the steps of a turn store besides the reply: escalation, notices, use and cost, the waterfall; and what a
+take-over does to them. Against a real Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+
+from actors.errors import StaleEpoch, TakenOver
+from actors.messages import Answer
+from actors.outcome import Sent, Unknown
+from actors.parallel import Span
+from actors.ports import Notice, Reply, Turn
+from tests.support.ledgers import PHONE, LedgerWorld, batch, open_world
+
+ANSWER = Answer("one", "main", "gpt", 30, 12, 450, True, ("email", "size"), 0.25)
+STAFF = Notice("whatsapp", "demo", "966500000001", "come")
+ALERT = Notice("webhook", "demo", "https://desk.example/alert", "{}", "limit/today")
+WATERFALL = (
+    Span("conversation", "opening", 0.1, 4.2, "ok"),
+    Span("history", "lookups", 4.3, 3000, "timed_out"),
+)
+
+
+@pytest.fixture
+async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(fresh_postgres_dsn) as world:
+        yield world
+
+
+async def begun(world: LedgerWorld, text: str = "hello", number: int = 1) -> Turn:
+    return await world.ledger.begin(batch(text, number=number), world.epoch)
+
+
+async def taken_over(world: LedgerWorld, contact: str = PHONE) -> None:
+    sql = (
+        "INSERT INTO majlis_takeovers (instance, contact, until) VALUES ('demo', $1, now() + interval '1 h')"
+    )
+    await world.rows(sql, contact)
+
+
+async def test_everything_of_a_reply_is_stored_in_one_step_and_once(world: LedgerWorld) -> None:
+    """I6: a repeated T2 (its answer was lost) stores nothing twice."""
+    turn = await begun(world)
+    reply = Reply(
+        ANSWER, ("one",), escalation="asks_for_human", origin="https://evo2.example",
+        notices=(STAFF, ALERT), waterfall=WATERFALL,
+    )  # fmt: skip
+    stored = await world.ledger.answer(turn, 1, reply)
+    assert (stored.state, stored.origin) == ("answered", "https://evo2.example")
+    assert await world.ledger.answer(turn, 1, reply) == stored
+    [row] = await world.rows("SELECT * FROM majlis_turns")
+    assert (row["cost_micros"], row["requested_fields"], row["confidence"]) == (450, ["email", "size"], 0.25)
+    assert row["needs_data_collection"]
+    assert msgspec.json.decode(row["waterfall"], type=tuple[Span, ...]) == WATERFALL
+    [escalated] = await world.rows("SELECT * FROM whatsapp_escalated_conversations")
+    assert (escalated["user_phone"], escalated["reason"]) == (PHONE, "asks_for_human")
+    assert escalated["escalated_at"] is not None
+    assert escalated["resolved_at"] is None
+    notices = await world.rows("SELECT kind, target FROM majlis_notices ORDER BY id")
+    assert [notice["kind"] for notice in notices] == ["whatsapp", "webhook"]
+    [used] = await world.rows("SELECT * FROM majlis_usage")
+    assert (used["answers"], used["input_tokens"], used["output_tokens"], used["cost_micros"]) == (
+        1,
+        30,
+        12,
+        450,
+    )
+
+
+async def test_use_adds_up_by_day_and_only_responders_cost(world: LedgerWorld) -> None:
+    await world.ledger.answer(await begun(world), 1, Reply(ANSWER, ("one",)))
+    await world.ledger.answer(await begun(world, "a", 2), 1, Reply(ANSWER, ("one",)))
+    await world.ledger.answer(await begun(world, "b", 3), 1, Reply(Answer("kept", "cache"), ("kept",)))
+    await world.ledger.answer(
+        await begun(world, "c", 4), 1, Reply(Answer("x", "escalation"), ("x",), "escalated")
+    )
+    [used] = await world.rows("SELECT * FROM majlis_usage")
+    assert (used["answers"], used["cached"], used["cost_micros"]) == (3, 1, 900)
+
+
+async def test_a_notice_with_a_key_is_stored_once(world: LedgerWorld) -> None:
+    await world.ledger.notify((ALERT, STAFF))
+    await world.ledger.notify((ALERT, STAFF))
+    rows = await world.rows("SELECT kind, count(*) AS n FROM majlis_notices GROUP BY kind ORDER BY kind")
+    assert [(row["kind"], row["n"]) for row in rows] == [("webhook", 1), ("whatsapp", 2)]
+
+
+async def test_an_escalated_conversation_is_escalated_once_until_it_is_handed_back(
+    world: LedgerWorld,
+) -> None:
+    said = Reply(Answer("x", "escalation"), ("x",), "escalated", "sensitive_topic")
+    for number in (1, 2):
+        await world.ledger.answer(await begun(world, str(number), number), 1, said)
+    assert len(await world.rows("SELECT FROM whatsapp_escalated_conversations")) == 1
+    await world.ledger.answer(await begun(world, "3", 3), 1, Reply(ANSWER, ("one",), hand_back="timeout"))
+    [row] = await world.rows("SELECT resolved_by, resolved_at FROM whatsapp_escalated_conversations")
+    assert row["resolved_by"] == "timeout"
+    await world.ledger.answer(await begun(world, "4", 4), 1, said)
+    again = msgspec.structs.replace(said, hand_back="timeout")
+    await world.ledger.answer(await begun(world, "5", 5), 1, again)
+    rows = await world.rows(
+        "SELECT resolved_at IS NULL AS open FROM whatsapp_escalated_conversations ORDER BY id"
+    )
+    assert [row["open"] for row in rows] == [False, False, True]
+
+
+async def test_no_part_is_claimed_while_a_person_writes(world: LedgerWorld) -> None:
+    turn = await world.ledger.answer(await begun(world), 1, Reply(ANSWER, ("one", "two")))
+    await taken_over(world)
+    with pytest.raises(TakenOver):
+        await world.ledger.claim(turn, 1, 0, False)
+    await world.ledger.claim(turn, 1, 0, False, heed_takeover=False)
+    await world.ledger.settle(turn, 1, 0, Sent("g"))
+    await world.rows("UPDATE majlis_takeovers SET until = now() - interval '1 s'")
+    await world.ledger.claim(turn, 1, 1, False)
+
+
+async def test_a_take_over_under_the_lid_silences_the_phone(world: LedgerWorld) -> None:
+    turn = await world.ledger.answer(await begun(world), 1, Reply(ANSWER, ("one",)))
+    await taken_over(world, "1685@lid")
+    await world.ledger.claim(turn, 1, 0, False)
+    await world.ledger.settle(turn, 1, 0, Unknown("timed_out"))
+    await world.ledger.link("demo", "1685@lid", PHONE)
+    with pytest.raises(TakenOver):
+        await world.ledger.claim(turn, 1, 0, True)
+
+
+@pytest.mark.parametrize(
+    ("settled", "state", "parts"),
+    [
+        (None, "suppressed", ["dropped", "dropped"]),
+        (Sent("g"), "done", ["sent", "dropped"]),
+        (Unknown("timed_out"), "done", ["dropped", "dropped"]),
+    ],
+)
+async def test_what_has_not_left_never_will(
+    world: LedgerWorld, settled: Sent | Unknown | None, state: str, parts: list[str]
+) -> None:
+    turn = await world.ledger.answer(await begun(world), 1, Reply(ANSWER, ("one", "two")))
+    if settled is not None:
+        await world.ledger.claim(turn, 1, 0, False)
+        await world.ledger.settle(turn, 1, 0, settled)
+    dropped = await world.ledger.drop_rest(turn, 1, "taken_over")
+    assert (dropped.state, dropped.rule) == (state, "taken_over")
+    assert [part.state for part in dropped.parts] == parts
+    assert await world.ledger.drop_rest(turn, 1, "taken_over") == dropped
+    assert await begun(world) == dropped
+    interactions = await world.rows("SELECT FROM whatsapp_ai_interactions")
+    assert len(interactions) == (1 if state == "done" else 0)
+
+
+async def test_the_fallback_of_a_dead_turn_is_found_again_as_such(world: LedgerWorld) -> None:
+    """I2: whoever takes the batch up after a crash says the message and buries the turn."""
+    doomed = Reply(
+        Answer("later", "fallback"), ("later",), "fallback", dead_reason="overloaded", dead_detail="main"
+    )
+    await world.ledger.answer(await begun(world), 1, doomed)
+    turn = await begun(world)
+    assert (turn.state, turn.dead_reason, turn.dead_detail) == ("answered", "overloaded", "main")
+    await world.ledger.claim(turn, 1, 0, False)
+    await world.ledger.settle(turn, 1, 0, Sent("g"))
+    await world.ledger.bury(turn, 1, turn.dead_reason, turn.dead_detail)
+    [letter] = await world.records.dead_letters()
+    assert (letter.reason, letter.detail) == ("overloaded", "main; parts: 1 sent, 0 unknown, 1 in all")
+    assert await world.messages() == [("user", "hello"), ("assistant", "later")]
+    assert await world.rows("SELECT FROM majlis_usage") == []
+
+
+async def test_a_suppressed_turn_keeps_its_waterfall(world: LedgerWorld) -> None:
+    turn = await begun(world)
+    await world.ledger.suppress(turn, 1, "duplicate", WATERFALL)
+    await world.ledger.suppress(turn, 1, "duplicate")
+    [row] = await world.rows("SELECT state, rule, waterfall FROM majlis_turns")
+    assert (row["state"], row["rule"]) == ("suppressed", "duplicate")
+    assert msgspec.json.decode(row["waterfall"], type=tuple[Span, ...]) == WATERFALL
+
+
+async def test_an_interaction_tells_what_was_asked_for_and_how_good_it_was(world: LedgerWorld) -> None:
+    turn = await world.ledger.answer(await begun(world), 1, Reply(ANSWER, ("one",)))
+    await world.ledger.claim(turn, 1, 0, False)
+    await world.ledger.settle(turn, 1, 0, Sent("g"))
+    await world.ledger.finish(turn, 1)
+    [row] = await world.rows("SELECT metadata FROM whatsapp_ai_interactions")
+    metadata = msgspec.json.decode(row["metadata"])
+    assert metadata["response_quality"] == 0.25
+    assert metadata["requested_fields"] == ["email", "size"]
+    assert metadata["needs_data_collection"] is True
+
+
+async def test_the_new_steps_keep_the_fence(world: LedgerWorld) -> None:
+    """I5: nothing of an old epoch is stored."""
+    turn = await world.ledger.answer(await begun(world), 1, Reply(ANSWER, ("one",)))
+    await world.take_over()
+    for step in (
+        world.ledger.claim(turn, 1, 0, False),
+        world.ledger.drop_rest(turn, 1, "taken_over"),
+        world.ledger.suppress(turn, 1, "duplicate", WATERFALL),
+    ):
+        with pytest.raises(StaleEpoch):
+            await step

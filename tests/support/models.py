@@ -1,0 +1,50 @@
+"""Every kind of model server, and the provider that asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from actors.messages import Prompt
+from daemon.http_client import HttpClient
+from daemon.responders.http_provider import Endpoint, HttpProvider, ProviderTerms
+from daemon.responders.kinds import KINDS
+from tests.support import anthropic_server, gemini_server
+from tests.support.anthropic_server import FakeAnthropic
+from tests.support.gemini_server import FakeGemini
+from tests.support.model_server import FakeModel
+from tests.support.openai_server import FakeOpenAI
+
+SERVERS: Mapping[str, type[FakeModel]] = {
+    "openai": FakeOpenAI,
+    "anthropic": FakeAnthropic,
+    "gemini": FakeGemini,
+}
+MODELS: Mapping[str, str] = {
+    "openai": "test-model",
+    "anthropic": anthropic_server.MODEL,
+    "gemini": gemini_server.MODEL,
+}
+
+
+def kind_of(server: FakeModel) -> str:
+    return next(kind for kind, known in SERVERS.items() if type(server) is known)
+
+
+def provider_at(
+    server: FakeModel,
+    http: HttpClient,
+    terms: ProviderTerms | None = None,
+    *,
+    name: str = "main",
+    api_key: str | None = None,
+    max_output_tokens: int = 1_024,
+) -> HttpProvider:
+    """The provider that asks `server`."""
+    kind = kind_of(server)
+    key = server.api_key if api_key is None else api_key
+    endpoint = Endpoint(MODELS[kind], key, f"{server.base_url}/", max_output_tokens)
+    return HttpProvider(http, name, KINDS[kind](endpoint), terms)
+
+
+def prompt(*messages: str) -> Prompt:
+    return Prompt("demo", messages)
