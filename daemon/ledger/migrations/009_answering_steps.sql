@@ -72,12 +72,13 @@ BEGIN
     RETURN v_escalations + v_takeovers;
 END $$;
 
--- T2. `p_answer` is the whole reply: the answer itself stands under `answer`, its parts apart. An answer that is stored already stands.
+-- T2. `p_answer` is the whole reply: the answer itself stands under `answer`, its parts apart. A daemon of the version
+-- before, still running beside this one, sends the answer alone. An answer that is stored already stands.
 CREATE OR REPLACE FUNCTION majlis_record_answer(p_turn bigint, p_epoch bigint, p_answer jsonb, p_parts jsonb)
 RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     v_turn majlis_turns := majlis_hold_turn(p_turn, p_epoch);
-    v_said jsonb := p_answer -> 'answer';
+    v_said jsonb := coalesce(p_answer -> 'answer', p_answer);
 BEGIN
     IF v_turn.state <> 'started' THEN
         RETURN majlis_turn_view(p_turn);
@@ -87,12 +88,13 @@ BEGIN
         provider = v_said ->> 'provider', model = v_said ->> 'model',
         input_tokens = (v_said ->> 'input_tokens')::integer,
         output_tokens = (v_said ->> 'output_tokens')::integer,
-        cost_micros = (v_said ->> 'cost_micros')::bigint,
-        needs_data_collection = (v_said ->> 'needs_data_collection')::boolean,
+        cost_micros = coalesce((v_said ->> 'cost_micros')::bigint, 0),
+        needs_data_collection = coalesce((v_said ->> 'needs_data_collection')::boolean, false),
         requested_fields = ARRAY(SELECT jsonb_array_elements_text(v_said -> 'requested_fields')),
         confidence = (v_said ->> 'confidence')::double precision,
-        rule = p_answer ->> 'rule', origin = p_answer ->> 'origin', waterfall = p_answer -> 'waterfall',
-        dead_reason = p_answer ->> 'dead_reason', dead_detail = p_answer ->> 'dead_detail'
+        rule = coalesce(p_answer ->> 'rule', ''), origin = coalesce(p_answer ->> 'origin', ''),
+        waterfall = coalesce(p_answer -> 'waterfall', '[]'),
+        dead_reason = coalesce(p_answer ->> 'dead_reason', ''), dead_detail = coalesce(p_answer ->> 'dead_detail', '')
     WHERE id = p_turn;
     INSERT INTO majlis_outbox (turn_id, part, text)
     SELECT p_turn, p.ordinality - 1, p.value
@@ -105,7 +107,7 @@ BEGIN
         PERFORM majlis_escalate(v_turn, p_answer ->> 'escalation');
     END IF;
     PERFORM majlis_store_notices(p_answer -> 'notices');
-    IF p_answer ->> 'rule' = '' THEN
+    IF coalesce(p_answer ->> 'rule', '') = '' THEN
         PERFORM majlis_count_use(v_turn.instance, v_said);
     END IF;
     IF jsonb_typeof(p_answer -> 'cache') = 'object' THEN
@@ -118,7 +120,7 @@ CREATE OR REPLACE FUNCTION majlis_count_use(p_instance text, p_answer jsonb) RET
     INSERT INTO majlis_usage AS used (instance, day, answers, cached, input_tokens, output_tokens, cost_micros)
     VALUES (p_instance, (now() AT TIME ZONE 'UTC')::date, 1, (p_answer ->> 'provider' = 'cache')::integer,
             (p_answer ->> 'input_tokens')::bigint, (p_answer ->> 'output_tokens')::bigint,
-            (p_answer ->> 'cost_micros')::bigint)
+            coalesce((p_answer ->> 'cost_micros')::bigint, 0))
     ON CONFLICT (instance, day) DO UPDATE
     SET answers = used.answers + 1, cached = used.cached + excluded.cached,
         input_tokens = used.input_tokens + excluded.input_tokens,

@@ -190,6 +190,22 @@ async def test_an_interaction_tells_what_was_asked_for_and_how_good_it_was(world
     assert metadata["needs_data_collection"] is True
 
 
+async def test_a_daemon_of_the_version_before_works_on(world: LedgerWorld) -> None:
+    """While daemons are replaced one by one, both versions answer over the new tables."""
+    turn = await begun(world)
+    answer = '{"text": "one", "provider": "main", "model": "", "input_tokens": 3, "output_tokens": 4}'
+    view = await world.db.value("SELECT majlis_record_answer($1, 1, $2, $3)", turn.id, answer, '["one"]')
+    stored = msgspec.json.decode(view, type=Turn)
+    assert (stored.state, stored.rule, [part.text for part in stored.parts]) == ("answered", "", ["one"])
+    await world.db.value("SELECT majlis_claim_part($1, 1, 0, false, 'token')", turn.id)
+    await world.ledger.settle(stored, 1, 0, Sent("g"))
+    await world.ledger.finish(stored, 1)
+    other = await begun(world, "again", 2)
+    await world.db.value("SELECT majlis_suppress_turn($1, 1, 'duplicate')", other.id)
+    [used] = await world.rows("SELECT answers, input_tokens, cost_micros FROM majlis_usage")
+    assert (used["answers"], used["input_tokens"], used["cost_micros"]) == (1, 3, 0)
+
+
 async def test_the_new_steps_keep_the_fence(world: LedgerWorld) -> None:
     """I5: nothing of an old epoch is stored."""
     turn = await world.ledger.answer(await begun(world), 1, Reply(ANSWER, ("one",)))
