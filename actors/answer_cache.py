@@ -7,7 +7,8 @@ Laws of this file:
    the files, and the texts that the messages quote.
 3. Two questions are the same when they have the same words, or nearly the same meaning (a vector's similarity), the
    same numbers, and the answer speaks of nothing that only the other question named.
-4. An answer made while a lookup had failed may lack what that lookup would have told: it is not kept.
+4. An answer made while a lookup had failed may lack what that lookup would have told, and one of low quality is not
+   worth saying twice: neither is kept.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from actors.escalation import LOW_QUALITY
 from actors.facts import Facts
+from actors.lookup import Span
 from actors.messages import Answer, Batch, Prompt
-from actors.parallel import Span
 from actors.ports import CacheEntry, Question
 from actors.wording import normalised, words
 
@@ -81,6 +83,8 @@ def entry_for(
     if prompt.history or prompt.handed_back or answer.needs_data_collection or answer.requested_fields:
         return None
     if not answer.model or not answer.text:  # no model: the rehearsal's
+        return None
+    if answer.confidence is not None and answer.confidence < LOW_QUALITY:
         return None
     if any(span.outcome in ("failed", "timed_out") for span in spans):
         return None

@@ -17,8 +17,9 @@ from actors.crash_points import reach
 from actors.errors import LedgerUnavailable
 from actors.facts import Facts, facts
 from actors.instance import Switches, Terms
+from actors.lookup import Lookup, Span
 from actors.messages import Batch
-from actors.parallel import Lookup, LookupTimedOut, Run, Span, Stage, staged
+from actors.parallel import LookupTimedOut, Run, Stage, staged
 from actors.ports import Feed, Ledger, Lookups, Question, Turn
 
 OPENING_SECONDS = 30.0

@@ -13,6 +13,7 @@ import msgspec
 
 from actors.identity import Conversation
 from actors.instance import InstanceRecord, Switches, Terms
+from actors.lookup import Lookup, Span
 from actors.messages import (
     Answer,
     Batch,
@@ -25,7 +26,6 @@ from actors.messages import (
     WindowPolicy,
 )
 from actors.outcome import Evidence, SendOutcome
-from actors.parallel import Lookup, Span
 
 TurnState = Literal["started", "answered", "done", "suppressed", "dead", "moved"]
 PartState = Literal["pending", "sending", "unknown", "sent", "dropped"]

@@ -18,8 +18,29 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MAX_LINES = 300
 PURE = (
-    *("balance", "breaker", "conversation", "errors", "escalation", "extraction", "identity", "loose_json"),
-    *("messages", "outcome", "plain_text", "reply", "retry", "window", "wording"),
+    *(
+        "answer_cache",
+        "balance",
+        "batched",
+        "breaker",
+        "conversation",
+        "errors",
+        "escalation",
+        "extraction",
+        "facts",
+    ),
+    *(
+        "identity",
+        "instance",
+        "limits",
+        "lookup",
+        "loose_json",
+        "messages",
+        "notices",
+        "outcome",
+        "plain_text",
+    ),
+    *("ports", "prompt", "reply", "reply_address", "retry", "triage", "window", "wording"),
 )
 """Modules of `actors` that decide without waiting: time and chance are arguments."""
 NEEDS_THE_WORLD = ("time", "random", "uuid", "socket")

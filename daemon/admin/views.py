@@ -10,8 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from actors.lookup import Span
 from actors.messages import CloseReason
-from actors.parallel import Span
 from actors.ports import PartState, TurnState
 from daemon.admin.reports import ProviderView
 

@@ -210,7 +210,7 @@ class ResponderSettings(Section):
     deadline_seconds: Seconds = 60.0
     max_answer_chars: Count = 12_000
     breaker_failures: Count = 5
-    breaker_seconds: Seconds = 30.0
+    breaker_seconds: Seconds = 10.0
     fallback_message: str | None = None
     batching: Annotated[ResponderBatching, BeforeValidator(section)] = ResponderBatching()
 

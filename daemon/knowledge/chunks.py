@@ -54,7 +54,7 @@ def _cut(text: str) -> Iterator[str]:
         joined = f"{gathered}{joint}{piece}" if gathered else piece
         if len(joined) > MAX_CHARS:
             yield gathered
-            overlap = _last_sentence(gathered) if joint else ""
+            overlap = _last_sentence(gathered)
             joined = f"{overlap}{joint}{piece}" if overlap else piece
             joined = joined if len(joined) <= MAX_CHARS else piece
         gathered = joined

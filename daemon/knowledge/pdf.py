@@ -97,20 +97,20 @@ def _pages(document: pypdfium2.PdfDocument) -> list[str]:
 def _page(page: pypdfium2.PdfPage) -> str:
     text_page = page.get_textpage()
     try:
-        return read(list(_glyphs(text_page)))
+        return read(list(_glyphs(text_page, page.get_rotation())))
     finally:
         text_page.close()
         page.close()
 
 
-def _glyphs(text_page: pypdfium2.PdfTextPage) -> Iterator[Glyph]:
+def _glyphs(text_page: pypdfium2.PdfTextPage, turned: int) -> Iterator[Glyph]:
     """Every letter that stands in the file. Blanks, of whom only the base line is known, get the last one's height."""
     height = 0.0
     for index in range(text_page.count_chars()):
         text = plain_text(chr(pdfium.FPDFText_GetUnicode(text_page, index)))
         if not text or pdfium.FPDFText_IsGenerated(text_page, index) == 1:
             continue
-        left, bottom, right, top = text_page.get_charbox(index, loose=True)
+        left, bottom, right, top = _upright(text_page.get_charbox(index, loose=True), turned)
         if text.isspace():
             yield Glyph(
                 " ", left, bottom - _DESCENT_SHARE * height, right, bottom + (1 - _DESCENT_SHARE) * height
@@ -119,6 +119,20 @@ def _glyphs(text_page: pypdfium2.PdfTextPage) -> Iterator[Glyph]:
             # The place of a vowel mark does not tell whose it is; words are understood and found without.
             height = top - bottom
             yield Glyph(text, left, bottom, right, top)
+
+
+def _upright(box: tuple[float, float, float, float], turned: int) -> tuple[float, float, float, float]:
+    """A place on the page as it is looked at: `turned` so many degrees clockwise."""
+    left, bottom, right, top = box
+    match turned:
+        case 90:
+            return bottom, -right, top, -left
+        case 180:
+            return -right, -top, -left, -bottom
+        case 270:
+            return -top, left, -bottom, right
+        case _:
+            return box
 
 
 def read(glyphs: Sequence[Glyph]) -> str:

@@ -7,6 +7,8 @@ none, though it stands in many questions.
 
 from __future__ import annotations
 
+import re
+
 from actors.wording import search_text
 
 MAX_WORD_CHARS = 64
@@ -20,7 +22,7 @@ where which who why will with would yes you your
 """
 _ARABIC = """
 السلام عليكم وعليكم ورحمة الله وبركاته مرحبا مرحبتين أهلا اهلين هلا هلا والله صباح مساء الخير النور يا أخي اخوي أختي
-لو سمحت سمحتم سمحتي من فضلك فضلكم شكرا شكرًا تسلم يعطيك العافية طيب تمام أوكي اوك نعم لا ايوه
+لو سمحت سمحتم سمحتي من فضلك فضلكم شكرا شكرًا تسلم يعطيك العافية تمام أوكي اوك نعم لا ايوه
 هل ما ماذا متى أين وين كيف كم بكم ليش لماذا لمن مين من عن على في إلى الى مع بعد قبل عند عندك عندكم لديكم لدي عندي
 هذا هذه هذي ذلك تلك هنا هناك انا أنا انت أنت أنتم نحن هو هي هم ان أن إن كان كانت يكون فيه فيها به بها له لها لكم لي
 أريد اريد أبغى ابغى ابي أبي عايز عاوز حاب ودي بدي ممكن أقدر اقدر أعرف اعرف أسأل اسأل سؤال استفسار اعطني عطني
@@ -28,9 +30,36 @@ _ARABIC = """
 """
 
 
+_ARABIC_WORD = re.compile("[\u0621-\u064a]+")
+_ENGLISH_WORD = re.compile("[a-z]{4,}")
+_OWNERS = ("كم", "ها", "هم")
+_ENDINGS = ("ات", "ون", "ين", "ان", "يه", "ه", "ي")
+"""As search spells them: ta marbuta is ha."""
+_MIN_STEM = 3
+
+
 def search_words(text: str) -> list[str]:
-    """The words by which a text is found, each once."""
-    return list(dict.fromkeys(word[:MAX_WORD_CHARS] for word in search_text(text).split()))
+    """The words by which a text is found, each once, without the endings that differ between asking and telling.
+
+    "اسعاركم" finds "اسعار", "ثلاجات" finds "ثلاجة", "prices" finds "price".
+    """
+    return list(dict.fromkeys(_stem(word)[:MAX_WORD_CHARS] for word in search_text(text).split()))
+
+
+def _stem(word: str) -> str:
+    """The same for both sides is all that counts: a stem need not be a word."""
+    if _ARABIC_WORD.fullmatch(word):
+        return _without(_without(word, _OWNERS), _ENDINGS)
+    if _ENGLISH_WORD.fullmatch(word) and word.endswith("s") and word[-2] not in "sui":
+        return word[:-3] + "y" if word.endswith("ies") else word[:-1]
+    return word
+
+
+def _without(word: str, endings: tuple[str, ...]) -> str:
+    for ending in endings:
+        if word.endswith(ending) and len(word) - len(ending) >= _MIN_STEM:
+            return word[: -len(ending)]
+    return word
 
 
 STOP_WORDS = frozenset(search_words(f"{_ENGLISH} {_ARABIC}"))

@@ -10,9 +10,9 @@ import secrets
 import msgspec
 
 from actors.errors import StaleEpoch, TakenOver, TurnFailed
+from actors.lookup import Span
 from actors.messages import Batch
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
-from actors.parallel import Span
 from actors.ports import Notice, Reply, Turn
 from daemon.ledger.wire import encoded, storable, wire_batch
 from daemon.stores.postgres import LedgerError, Postgres

@@ -7,8 +7,8 @@ from datetime import date, datetime
 import msgspec
 
 from actors.identity import Conversation
+from actors.lookup import Span
 from actors.messages import Message
-from actors.parallel import Span
 
 
 class DeadLetter(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from importlib import import_module
 
 from actors.facts import Facts
 from actors.instance import InstanceRecord
-from actors.parallel import Lookup
+from actors.lookup import Lookup
 from actors.ports import Question
 from daemon.lookups.instance import instance_record
 from daemon.lookups.remembered import Remembered

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
+import trio
 
 from actors.answer_cache import meaning, text_hash
 from actors.messages import Passage
@@ -39,25 +40,33 @@ def _skip(question: Question) -> bool:
 
 
 async def _run(embeddings: Embeddings | None, means: Means, question: Question) -> tuple[Passage, ...]:
-    """At most two round trips one after another."""
-    asked = meaning(question.batch)
-    found = await _search(means.db, embeddings, question, asked, None)
-    if found["wants_vector"] and embeddings is not None and asked:
+    """At most two round trips one after another; none for a greeting."""
+    asked, words = meaning(question.batch), telling(question.batch.text)[:MAX_WORDS]
+    if not words:
+        await trio.lowlevel.checkpoint()
+        return ()
+    found = await _search(means.db, embeddings, question, words, asked, None)
+    if found["wants_vector"] and embeddings is not None:
         with suppress(EmbeddingsUnavailable):
             vector = await embeddings.vector(asked)
-            found = await _search(means.db, embeddings, question, asked, vector)
+            found = await _search(means.db, embeddings, question, words, asked, vector)
     passages = (_passage(row) for row in found["passages"])
     return within(passages, question.terms.knowledge_max_tokens)
 
 
 async def _search(
-    db: Postgres, embeddings: Embeddings | None, question: Question, asked: str, vector: Vector | None
+    db: Postgres,
+    embeddings: Embeddings | None,
+    question: Question,
+    words: list[str],
+    asked: str,
+    vector: Vector | None,
 ) -> Any:
     terms = question.terms
     found = await db.value(
         _SQL,
         storable(question.batch.conversation.instance),
-        telling(question.batch.text)[:MAX_WORDS],
+        words,
         terms.knowledge_threshold,
         terms.knowledge_max_passages,
         storable(embeddings.model) if embeddings else "",

@@ -14,8 +14,8 @@ from actors.answer_cache import CachedAnswer, entry_for, fits, hit, is_personal,
 from actors.facts import Facts, Standing
 from actors.identity import Conversation
 from actors.instance import InstanceRecord, Switches, Terms
+from actors.lookup import Span
 from actors.messages import Answer, Batch, HistoryEntry, Message, Prompt, Waiting
-from actors.parallel import Span
 from actors.ports import CacheEntry, Question, Turn
 from actors.wording import normalised
 
@@ -150,6 +150,7 @@ def test_an_answer_is_kept_as_configured() -> None:
         ({}, {"requested_fields": ("name",)}, "ok"),
         ({}, {"model": ""}, "ok"),
         ({}, {"text": ""}, "ok"),
+        ({}, {"confidence": 0.39}, "ok"),
         ({}, {}, "failed"),
         ({}, {}, "timed_out"),
     ],

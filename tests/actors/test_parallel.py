@@ -12,17 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.errors import StaleEpoch
-from actors.parallel import (
-    Lookup,
-    LookupTimedOut,
-    Outcome,
-    Run,
-    Span,
-    Stage,
-    all_or_fail,
-    safe_with_defaults,
-    staged,
-)
+from actors.lookup import Lookup, Outcome, Span
+from actors.parallel import LookupTimedOut, Run, Stage, all_or_fail, safe_with_defaults, staged
 
 
 async def said(value: object, seconds: float = 0.0) -> object:

@@ -13,7 +13,7 @@ import msgspec
 import trio
 
 from actors.identity import Conversation
-from actors.parallel import Span
+from actors.lookup import Span
 from daemon.admin import (
     FLAGS,
     ActorView,

@@ -13,8 +13,8 @@ import trio
 from actors.actor import ActorView, Phase
 from actors.errors import LedgerUnavailable
 from actors.identity import Conversation
+from actors.lookup import Span
 from actors.messages import Answer
-from actors.parallel import Span
 from actors.ports import Reply, Turn
 from daemon.admin import Conflict, NotFound
 from daemon.config import load

@@ -19,6 +19,7 @@ from actors.escalation import Interaction
 from actors.facts import Facts, Standing, Usage
 from actors.identity import Conversation, is_lid
 from actors.instance import InstanceRecord
+from actors.lookup import Lookup, Span
 from actors.messages import (
     Answer,
     Batch,
@@ -33,7 +34,6 @@ from actors.messages import (
     WindowPolicy,
 )
 from actors.outcome import Evidence, Found, NotFound, NotSent, SendOutcome, Sent, Unknown
-from actors.parallel import Lookup, Span
 from actors.ports import MaySend, Notice, Part, Question, Reply, Turn, at_any_time
 
 ORIGIN_MS = 1_785_100_000_000

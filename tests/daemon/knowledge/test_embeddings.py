@@ -131,11 +131,13 @@ async def test_the_same_text_is_asked_for_once(http: HttpClient, server: FakeEmb
     async def ask(text: str) -> None:
         found.append(await embeddings.vector(text))
 
-    async with trio.open_nursery() as nursery:
-        for _ in range(5):
-            nursery.start_soon(ask, "one")
-        await trio.to_thread.run_sync(gate.wait_arrived)
-        gate.release()
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(ask, "one")
+            await trio.to_thread.run_sync(gate.wait_arrived)
+            await trio.testing.wait_all_tasks_blocked()
+            gate.release()
     assert len(server.asked()) == 1 and len(set(found)) == 1 and len(found) == 5
 
 

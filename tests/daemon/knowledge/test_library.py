@@ -182,14 +182,11 @@ async def test_where_postgres_has_no_vectors_words_do(by_meaning: Shelf, server:
 async def test_vectors_come_with_the_next_file_once_the_server_has_them(by_meaning: Shelf) -> None:
     rows = by_meaning.world.rows
     await rows("DROP EXTENSION vector CASCADE")
-    await by_meaning.world.db.fetch("CREATE ROLE visitor")
-    try:
-        await rows(
-            "DO $$ BEGIN SET LOCAL ROLE visitor;"
-            " ASSERT NOT majlis_enable_vectors(), 'a role that may not make extensions goes without'; END $$"
-        )
-    finally:
-        await rows("DROP ROLE visitor")
+    await rows(
+        "DO $$ BEGIN CREATE ROLE majlis_visitor; SET LOCAL ROLE majlis_visitor;"
+        " ASSERT NOT majlis_enable_vectors(), 'who may not make extensions goes without';"
+        " RESET ROLE; DROP ROLE majlis_visitor; END $$"
+    )
     assert not await by_meaning.world.db.value("SELECT majlis_has_vectors()")
     await by_meaning.add("price list")
     assert await by_meaning.world.db.value("SELECT majlis_has_vectors()")

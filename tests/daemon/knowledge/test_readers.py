@@ -50,6 +50,12 @@ def test_an_english_pdf_with_a_table() -> None:
     assert "\n\nSecond paragraph starts here" in text
 
 
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_page_that_lies_on_its_side(degrees: int) -> None:
+    text = text_of(FIXTURES / f"turned_{degrees}.pdf")
+    assert text == "First line of the list\nHoney 95 SAR\nDates 75 SAR"
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [("locked.pdf", "locked by a password"), ("scan.pdf", "with OCR"), ("missing.pdf", "check its name")],

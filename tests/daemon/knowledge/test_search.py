@@ -10,7 +10,7 @@ from actors.instance import Switches, Terms
 from actors.messages import Passage
 from daemon.admin.library import ChunkText
 from daemon.knowledge.embeddings import Embeddings
-from daemon.knowledge.search_words import telling
+from daemon.knowledge.search_words import search_words, telling
 from daemon.lookups import knowledge
 from daemon.lookups.history import BYTES_PER_TOKEN
 from daemon.lookups.knowledge import within
@@ -46,6 +46,26 @@ async def test_words_alone_find_what_is_asked_for(by_words: Shelf, asked: str, s
     assert await best(by_words, asked) == says
 
 
+@pytest.mark.parametrize(
+    ("told", "asked"),
+    [
+        ("أسعار المنتجات", "كم أسعاركم؟"),
+        ("ثلاجة صغيرة", "عندكم ثلاجات؟"),
+        ("تمر سكري", "كم التمرة السكرية"),
+        ("توصيل المدن", "وين توصيلكم"),
+        ("the price of delivery", "your prices?"),
+        ("company policies", "what is your policy"),
+    ],
+)
+def test_endings_make_no_difference(told: str, asked: str) -> None:
+    assert set(search_words(told)) & set(telling(asked))
+
+
+@pytest.mark.parametrize("word", ["glass", "status", "this", "gas", "شاي", "ريال", "عسل", "1990s", "24h"])
+def test_a_word_that_only_looks_like_a_plural_stays(word: str) -> None:
+    assert search_words(word) == [word]
+
+
 async def test_a_question_in_several_messages_is_one(by_words: Shelf) -> None:
     await by_words.add(PRICES)
     assert await best(by_words, "مرحبا", "بكم", "عسل", "سدر") == "عسل سدر جبلي ٥٠٠ غرام: ١٨٠ ريالاً"
@@ -57,6 +77,12 @@ async def test_a_question_of_stop_words_finds_nothing(by_words: Shelf) -> None:
     assert await by_words.search("السلام عليكم") == ()
     assert await by_words.search("hello, how are you?") == ()
     assert await by_words.search("؟؟ 👍") == ()
+
+
+async def test_a_greeting_buys_no_vector(by_meaning: Shelf, server: FakeEmbeddings) -> None:
+    await by_meaning.add("hello, how are you")
+    assert await by_meaning.search("hello, how are you?") == ()
+    assert len(server.asked()) == 1
 
 
 async def test_nothing_is_searched_when_there_are_no_files_or_nobody_wants_it(by_words: Shelf) -> None:

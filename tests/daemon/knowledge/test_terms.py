@@ -29,9 +29,15 @@ def test_every_instance_has_its_own_terms(tmp_path: Path) -> None:
         defaults.knowledge_threshold,
         defaults.cache_similarity,
     )
-    assert (other.knowledge_threshold, other.knowledge_max_passages, other.knowledge_max_tokens) == (0.5, 2, 9)
+    assert (other.knowledge_threshold, other.knowledge_max_passages, other.knowledge_max_tokens) == (
+        0.5,
+        2,
+        9,
+    )
     assert (other.cache_similarity, other.cache_max_entries) == (0.9, 5)
-    assert demo.embedding_model == other.embedding_model == settings.terms("unknown").embedding_model == "small"
+    assert (
+        demo.embedding_model == other.embedding_model == settings.terms("unknown").embedding_model == "small"
+    )
 
 
 def test_who_answers_makes_the_scope(tmp_path: Path) -> None:

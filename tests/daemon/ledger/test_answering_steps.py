@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from actors.errors import StaleEpoch, TakenOver
+from actors.lookup import Span
 from actors.messages import Answer
 from actors.outcome import Sent, Unknown
-from actors.parallel import Span
 from actors.ports import Notice, Reply, Turn
 from tests.support.ledgers import PHONE, LedgerWorld, batch, open_world
 

@@ -9,8 +9,8 @@ import pytest
 import trio_asyncio
 
 from actors.identity import Conversation
+from actors.lookup import Span
 from actors.messages import Answer
-from actors.parallel import Span
 from actors.ports import Notice, Reply, Turn
 from daemon.ledger.rows import Attention, HandedBack, Silence
 from tests.daemon.ledger.test_ledger import UUID_TABLES

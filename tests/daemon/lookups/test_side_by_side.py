@@ -15,8 +15,9 @@ import trio
 import daemon.lookups as lookups_package
 from actors.facts import Facts, facts
 from actors.instance import InstanceRecord, Switches, Terms
+from actors.lookup import Lookup
 from actors.messages import HistoryEntry, Passage
-from actors.parallel import Lookup, Run, Stage, safe_with_defaults, staged
+from actors.parallel import Run, Stage, safe_with_defaults, staged
 from actors.ports import Question
 from daemon.lookups import LOOKUPS, PostgresLookups
 from daemon.lookups.spec import LookupSpec, Means
