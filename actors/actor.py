@@ -27,6 +27,9 @@ from actors.ports import Feed, Mirror, Ownership, Policies
 from actors.retry import backoff_seconds, hold_seconds
 from actors.turn import HELD_TOO_LONG, TurnRunner
 
+HOLD_SPREAD = 0.1
+"""How much longer than wished a hold may last, by chance."""
+
 Phase = Literal["waiting", "queued", "answering", "retrying", "holding", "idle", "parked"]
 
 
@@ -187,7 +190,10 @@ class ConversationActor:
         if away is None:
             self._holds = 0
             return
-        delay = max(hold_seconds(self._holds, self._services.draw()), away.retry_after_seconds or 0.0)
+        draw = self._services.draw()
+        # Those who wait for the same thing do not come back in the same moment, nor later than they may wait.
+        wished = (away.retry_after_seconds or 0.0) * (1 + HOLD_SPREAD * draw)
+        delay = max(hold_seconds(self._holds, draw), min(wished, self._may_be_held_seconds()))
         self._holds += 1
         self.phase, self._why = "holding", str(away)
         self._emit("turn.held", reason=str(away), seconds=round(delay, 1))
@@ -268,8 +274,15 @@ class ConversationActor:
 
     def _held_too_long(self, batch: Batch) -> bool:
         """A reply that could not leave for hours is a dead letter, not a surprise for the customer."""
-        held_seconds = (self._services.wall_ms() - batch.frozen_at_ms) / 1000
-        return held_seconds > self._services.policy.max_hold_seconds
+        return self._held_seconds(batch) > self._services.policy.max_hold_seconds
+
+    def _may_be_held_seconds(self) -> float:
+        """What is left of the time that a batch may wait."""
+        held_seconds = self._held_seconds(self._batch) if self._batch else 0.0
+        return max(0.0, self._services.policy.max_hold_seconds - held_seconds)
+
+    def _held_seconds(self, batch: Batch) -> float:
+        return (self._services.wall_ms() - batch.frozen_at_ms) / 1000
 
     async def _bury(self, batch: Batch, epoch: int, reason: str, detail: str) -> None:
         await self._commit(batch, epoch, await self._services.turns.bury(batch, epoch, reason, detail))

@@ -24,7 +24,7 @@ class Standing(msgspec.Struct, frozen=True):
 
 class Usage(msgspec.Struct, frozen=True):
     contact_turns: int = 0
-    """Answers given to this contact in the last minute."""
+    """Other answers begun for this contact in the last minute."""
     contact_wait_seconds: float = 0.0
     """Until the oldest of them is older than a minute."""
     instance_turns: int = 0
@@ -35,6 +35,8 @@ class Usage(msgspec.Struct, frozen=True):
     cost_micros_today: int = 0
     day_wait_seconds: float = 0.0
     """Until midnight UTC."""
+    fallback_said: bool = False
+    """The fallback message went out in this conversation a while ago."""
 
 
 class Facts(msgspec.Struct, frozen=True):

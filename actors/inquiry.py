@@ -25,6 +25,10 @@ from actors.ports import Feed, Ledger, Lookups, Question, Turn
 OPENING_SECONDS = 30.0
 """Deadline of what a turn cannot do without. The ledger's own bounds are tighter; this is the last resort."""
 
+NOT_TO_BE_GUESSED = frozenset({"standing", "usage"})
+"""Lookups without which nothing is said: a guess would speak over a person, or past a limit. The ledger is asked again
+in a moment, and nothing is burnt; without it the turn could not go on in any case."""
+
 
 class Found(msgspec.Struct, frozen=True):
     question: Question
@@ -68,6 +72,9 @@ class Inquiry:
             run = await staged(stages, self._log, parallel=self._switches.parallel)
         except LookupTimedOut as error:
             raise LedgerUnavailable(f"{error} timed out") from None
+        for span in run.failures:
+            if span.name in NOT_TO_BE_GUESSED:
+                raise LedgerUnavailable(f"{span.name} {span.outcome}")
         return Found(self._question(run.values), facts(run.values))
 
     @contextmanager

@@ -12,6 +12,7 @@ import msgspec
 from actors.instance import Terms
 from actors.limits import Reached
 from actors.messages import Batch
+from actors.plain_text import plain_text
 from actors.ports import Notice
 
 MAX_QUOTED_CHARS = 500
@@ -27,7 +28,7 @@ _REASONS = {
 def escalated(batch: Batch, reason: str, terms: Terms) -> tuple[Notice, ...]:
     """One notice for each staff number, and one for the webhook."""
     instance, contact = batch.conversation
-    quoted = batch.text[:MAX_QUOTED_CHARS]
+    quoted = plain_text(batch.text[:MAX_QUOTED_CHARS])
     text = f"{instance}: +{contact} {_REASONS.get(reason, reason)}\n\n{quoted}"
     staff = tuple(Notice("whatsapp", instance, number, text) for number in terms.notify_numbers)
     if not terms.notify_webhook:

@@ -69,7 +69,9 @@ def decide(question: Question, facts: Facts) -> Verdict:
     if facts.duplicate:
         return Silence("duplicate")
     if switches.escalation and standing.escalated and not standing.escalation_expired:
-        return Silence("escalated") if facts.escalated_reply else _escalated(question)
+        # Other software may escalate where Majlis itself is not to: a person has it, and no words of ours are wanted.
+        is_said = facts.escalated_reply or not question.record.escalation_enabled
+        return Silence("escalated") if is_said else _escalated(question)
     if reason := _reason(question, facts):
         return _escalated(question, reason)
     return _within_limits(question, facts)
@@ -88,7 +90,8 @@ def _reason(question: Question, facts: Facts) -> str:
         return ""
     evidence = escalation.Evidence(
         text=question.batch.text,
-        interactions=facts.interactions,
+        # With an escalation whose time is up, what came before is context, not a reason for another one.
+        interactions=() if facts.standing.escalation_expired else facts.interactions,
         keywords=record.escalation_keywords,
         threshold=record.escalation_threshold,
     )
@@ -105,20 +108,22 @@ def _within_limits(question: Question, facts: Facts) -> Verdict:
     if reached := limits.rate(facts.usage, question.terms):
         met = (*met, reached)
         if reached.policy != "alert":
-            return _stopped(question, reached, met)
+            return _stopped(question, reached, met, facts.usage.fallback_said)
     if facts.cached_answer is not None and answer_cache.may_give(question, facts):
         return Say(facts.cached_answer, reached=met)
     if reached := limits.budget(facts.usage, question.terms):
         met = (*met, reached)
         if reached.policy != "alert":
-            return _stopped(question, reached, met)
+            return _stopped(question, reached, met, facts.usage.fallback_said)
     return Ask(_prompt(question, facts), met)
 
 
-def _stopped(question: Question, reached: Reached, met: tuple[Reached, ...]) -> Verdict:
+def _stopped(question: Question, reached: Reached, met: tuple[Reached, ...], fallback_said: bool) -> Verdict:
+    """By the limit's policy. The fallback message is said once in a while, like the escalated one: else silence."""
     if reached.policy == "hold":
         return Wait(reached.rule, max(1.0, reached.wait_seconds), met)
-    answer = fallback(question.record, question.terms) if reached.policy == "fallback" else None
+    says = reached.policy == "fallback" and not fallback_said
+    answer = fallback(question.record, question.terms) if says else None
     return Say(answer, reached.rule, reached=met) if answer else Silence(reached.rule, met)
 
 

@@ -154,7 +154,7 @@ class _OneTurn:
             return turn.state
         if reason == HELD_TOO_LONG:  # what has waited for hours waits for nothing more
             return await self._end_dead(turn, turn.dead_reason or reason, turn.dead_detail or detail)
-        if turn.state == "started" and not turn.rule:
+        if turn.state == "started" and not (turn.rule or turn.moved_to):
             turn = await self._store_fallback(turn, reason, detail)
         if turn.dead_reason:
             return await self._deliver_doomed(turn)

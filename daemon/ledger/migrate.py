@@ -39,7 +39,9 @@ _UNFILLED = """
         OR table_name = 'whatsapp_messages' AND column_name <> ALL ('{conversation_id,sender_type,content,
                message_id,created_at}')
         OR table_name = 'whatsapp_ai_interactions' AND column_name <> ALL ('{whatsapp_instance_id,user_phone,
-               user_message,metadata,created_at}'))
+               user_message,metadata,created_at}')
+        OR table_name = 'whatsapp_escalated_conversations' AND column_name <> ALL ('{whatsapp_instance_id,user_phone,
+               escalated_at}'))
     ORDER BY 1, 2 LIMIT 1
 """
 """A column of a shared table that must be filled and that Majlis does not know."""

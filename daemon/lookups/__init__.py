@@ -49,7 +49,12 @@ class PostgresLookups:
         self._instances = Remembered(partial(instance_record, db), settings_cache_seconds)
 
     async def instance(self, name: str) -> InstanceRecord:
-        return await self._instances.get(name)
+        record = await self._instances.get(name)
+        if (
+            record.rule
+        ):  # it may be set up at this moment: the next turn must not find an empty row beside a new rule
+            self._instances.drop(name)
+        return record
 
     def about(self, question: Question) -> Mapping[str, Lookup]:
         return {

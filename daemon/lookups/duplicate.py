@@ -13,6 +13,7 @@ _SQL = """
     SELECT EXISTS (
         SELECT FROM majlis_turns
         WHERE conversation_key = $1 AND text_hash = $2 AND id < $3 AND state IN ('answered', 'done')
+          AND rule IN ('', 'escalated')
           AND coalesce(finished_at, answered_at) > now() - make_interval(secs => least($4::float8, 1e9))
     )
 """
@@ -21,7 +22,8 @@ _SQL = """
 async def _run(means: Means, question: Question) -> bool:
     """True when an earlier turn with the same combined text was answered within the window.
 
-    A turn that died, was suppressed or moved gave no answer, so its text may be said again.
+    A turn that died, was suppressed or moved gave no answer, nor did one that said only the fallback message or was
+    taken over in the middle: its text may be said again.
     """
     batch = question.batch
     key = storable(batch.conversation.key)

@@ -56,6 +56,10 @@ class Remembered(Generic[ValueT]):
             if under_way.values:
                 return under_way.values[0]
 
+    def drop(self, name: str) -> None:
+        """Fetch this one anew."""
+        self._kept.pop(name, None)
+
     def forget(self) -> None:
         """Fetch everything anew; what is being fetched now is not kept either."""
         self._kept.clear()

@@ -32,6 +32,7 @@ def never(_question: Question) -> bool:
 
 
 def escalation_is_off(question: Question) -> bool:
+    """Nobody wants this instance's conversations escalated, nor the escalated message said."""
     return not (question.switches.escalation and question.record.escalation_enabled)
 
 

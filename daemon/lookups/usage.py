@@ -1,4 +1,8 @@
-"""How much of its limits has the contact used, how much the instance?"""
+"""How much of its limits has the contact used, how much the instance?
+
+Not only a question: where rates are limited and there is room, the turn takes its place in the same step. Asking first
+and answering later would let a hundred turns through a gap for one.
+"""
 
 from __future__ import annotations
 
@@ -12,29 +16,34 @@ from daemon.lookups.spec import LookupSpec, Means
 _SQL = """
     WITH at AS (
         SELECT now() - interval '1 minute' AS minute_ago, now() AT TIME ZONE 'UTC' AS utc
-    ), contact AS (
-        SELECT count(*) AS turns, min(answered_at) AS oldest FROM majlis_turns
-        WHERE conversation_key = $1 AND rule = '' AND answered_at > now() - interval '1 minute'
-    ), instance AS (
-        SELECT count(*) AS turns, min(answered_at) AS oldest FROM majlis_turns
-        WHERE instance = $2 AND rule = '' AND answered_at > now() - interval '1 minute'
     )
-    SELECT contact.turns AS contact_turns,
-           coalesce(extract(epoch FROM contact.oldest - minute_ago), 0)::float8 AS contact_wait_seconds,
-           instance.turns AS instance_turns,
-           coalesce(extract(epoch FROM instance.oldest - minute_ago), 0)::float8 AS instance_wait_seconds,
+    SELECT p.contact_turns, p.instance_turns,
+           extract(epoch FROM p.contact_oldest - minute_ago)::float8 AS contact_wait_seconds,
+           extract(epoch FROM p.instance_oldest - minute_ago)::float8 AS instance_wait_seconds,
            coalesce(used.input_tokens + used.output_tokens, 0) AS tokens_today,
            coalesce(used.cost_micros, 0) AS cost_micros_today,
-           extract(epoch FROM date_trunc('day', utc) + interval '1 day' - utc)::float8 AS day_wait_seconds
-    FROM at CROSS JOIN contact CROSS JOIN instance
+           extract(epoch FROM date_trunc('day', utc) + interval '1 day' - utc)::float8 AS day_wait_seconds,
+           EXISTS (SELECT FROM majlis_turns t
+                   WHERE t.conversation_key = $3 AND t.provider = 'fallback' AND t.state IN ('answered', 'done')
+                     AND t.answered_at > now() - make_interval(secs => least($6::float8, 1e9))) AS fallback_said
+    FROM at
+    LEFT JOIN LATERAL majlis_take_place($1, $2, $3, $4, $5) p ON $4::bigint IS NOT NULL OR $5::bigint IS NOT NULL
     LEFT JOIN majlis_usage used ON used.instance = $2 AND used.day = utc::date
 """
 
 
 async def _run(means: Means, question: Question) -> Usage:
-    conversation = question.batch.conversation
-    rows = await means.db.fetch(_SQL, storable(conversation.key), storable(conversation.instance))
-    return msgspec.convert(rows[0], Usage)
+    conversation, terms = question.batch.conversation, question.terms
+    [row] = await means.db.fetch(
+        _SQL,
+        question.turn.id,
+        storable(conversation.instance),
+        storable(conversation.key),
+        terms.turns_per_minute_per_contact,
+        terms.turns_per_minute,
+        float(terms.escalated_repeat_seconds),
+    )
+    return msgspec.convert({name: value for name, value in row.items() if value is not None}, Usage)
 
 
 def _nothing_is_limited(question: Question) -> bool:

@@ -78,6 +78,7 @@ def test_the_escalated_message_is_said_once_in_a_while_else_silence() -> None:
     assert triage.decide(question(), known) == triage.Silence("escalated")
     known = Facts(standing=Standing(escalated=True), escalated_reply=False)
     assert isinstance(triage.decide(question(), known), triage.Say)
+    assert triage.decide(question(record=InstanceRecord()), known) == triage.Silence("escalated")
 
 
 def test_an_escalation_that_is_over_makes_the_past_context() -> None:
@@ -85,6 +86,8 @@ def test_an_escalation_that_is_over_makes_the_past_context() -> None:
     verdict = triage.decide(question(), Facts(standing=over))
     assert isinstance(verdict, triage.Ask)
     assert verdict.prompt.handed_back
+    bad = (Interaction("a", 0.1), Interaction("b", 0.1), Interaction("c", 0.1))
+    assert isinstance(triage.decide(question(), Facts(standing=over, interactions=bad)), triage.Ask)
     verdict = triage.decide(question(), Facts(standing=Standing(handed_back=True)))
     assert isinstance(verdict, triage.Ask)
     assert verdict.prompt.handed_back
@@ -172,6 +175,9 @@ def test_a_reached_limit_does_what_its_policy_says_and_is_always_told(
         case "suppress":
             assert isinstance(verdict, triage.Silence)
             assert verdict.rule in ("rate_limited", "budget_reached")
+    if policy == "fallback":
+        again = msgspec.structs.replace(USED_UP, fallback_said=True)
+        assert isinstance(triage.decide(question(terms=terms), Facts(usage=again)), triage.Silence)
     below = msgspec.structs.replace(terms, **{name: limit + 1})
     assert isinstance(triage.decide(question(terms=below), Facts(usage=USED_UP)), triage.Ask)
 

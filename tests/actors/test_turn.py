@@ -294,7 +294,7 @@ async def test_a_limit_that_says_wait_burns_nothing_and_is_told_once_a_day(
     await world.start(nursery)
     await world.say("price?")
     await until(lambda: "turn.held" in world.feed.names())
-    await trio.sleep(31)
+    await trio.sleep(33)
     assert world.replies == []
     world.ledger.usage = Usage()
     await until(lambda: world.replies == ["Heard 1: price?"])
@@ -318,6 +318,39 @@ async def test_a_budget_that_is_used_up_says_the_fallback_by_name(
     assert next(iter(world.ledger.rows.values())).turn.rule == "budget_reached"
 
 
+async def test_a_wait_for_the_day_ends_with_the_time_that_a_batch_may_wait(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """I2: a letter that shows it, at its time, however long the limit says to wait."""
+    world = World(turn_policy=TurnPolicy(max_hold_seconds=600), term=Terms(tokens_per_day=1, on_budget="hold"))
+    world.ledger.usage = Usage(tokens_today=1, day_wait_seconds=80_000)
+    await world.start(nursery)
+    await world.say("price?")
+    await until(lambda: bool(world.mirror.fates), 1000)
+    assert world.ledger.dead() == ["held_too_long"]
+
+
+@pytest.mark.parametrize("name", ["standing", "usage"])
+async def test_what_must_not_be_guessed_is_asked_again(
+    autojump_clock: MockClock, nursery: trio.Nursery, name: str
+) -> None:
+    """A guess would speak over a person, or past a limit."""
+    world = shop()
+    failures = [LedgerUnavailable("postgres_locked")] * 3
+
+    async def fault(operation: str) -> None:
+        await trio.lowlevel.checkpoint()
+        if operation == name and failures:
+            raise failures.pop()
+
+    world.ledger.fault = fault
+    await world.start(nursery)
+    await say(world, "price?")
+    assert (world.replies, failures) == (["Heard 1: price?"], [])
+    assert len(world.responder.prompts) == 1
+    assert world.ledger.dead() == []
+
+
 # What is seen of it
 
 
@@ -327,7 +360,7 @@ async def test_one_line_tells_the_waterfall_and_failures_are_named(
     world = shop()
 
     async def fault(operation: str) -> None:
-        if operation == "standing":
+        if operation == "history":
             await trio.sleep(60)
         if operation == "interactions":
             raise LedgerUnavailable("postgres_timeout")
@@ -339,13 +372,13 @@ async def test_one_line_tells_the_waterfall_and_failures_are_named(
     assert world.replies == ["Heard 1: price?"]
     [line] = [fields for event, _, fields in world.feed.events if event == "turn.lookups"]
     assert (line["count"], line["parallel"]) == (8, True)
-    assert sorted(line["failures"]) == ["interactions", "standing"]  # type: ignore[call-overload]
+    assert sorted(line["failures"]) == ["history", "interactions"]  # type: ignore[call-overload]
     [stored] = [row.reply for row in world.ledger.rows.values()]
     assert stored is not None
     outcomes = {span.name: (span.stage, span.outcome) for span in stored.waterfall}
     assert outcomes["conversation"] == ("opening", "ok")
     assert outcomes["duplicate"] == ("lookups", "ok")
-    assert outcomes["standing"] == ("lookups", "timed_out")
+    assert outcomes["history"] == ("lookups", "timed_out")
     assert outcomes["interactions"] == ("lookups", "failed")
     assert outcomes["memory"] == ("responder", "ok")
 

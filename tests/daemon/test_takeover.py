@@ -249,6 +249,15 @@ async def test_a_lid_told_beside_another_number_goes_to_the_number_it_belongs_to
     assert (await room.is_silent(DEMO), await room.is_silent(OTHER)) == (True, False)
 
 
+async def test_a_person_who_writes_to_both_names_silences_both(room: Room) -> None:
+    """Nobody knows yet that they are one, and the customer's next message may come under the LID alone."""
+    assert await room.writes(to=DEMO, lid=LID)
+    assert (await room.is_silent(DEMO), await room.is_silent(OF_LID)) == (True, True)
+    await room.world.ledger.link("demo", LID, PHONE)
+    assert await room.resume() >= 1
+    assert not await room.is_silent(DEMO)
+
+
 async def test_an_operator_pauses_and_never_shortens(room: Room) -> None:
     assert await room.takeovers.pause(DEMO, 60)
     assert 50 <= await room.seconds_left() <= 60

@@ -18,7 +18,8 @@ import trio
 from trio.testing import MockClock
 
 from actors.actor import TurnPolicy
-from actors.errors import LedgerUnavailable, MirrorUnavailable, TurnFailed
+from actors.errors import LedgerUnavailable, MirrorUnavailable, TurnFailed, TurnRefused
+from actors.instance import InstanceRecord
 from actors.outcome import NotSent, Unknown
 from tests.support.memory import clock_ms
 from tests.support.world import DEMO, World
@@ -31,14 +32,16 @@ FAULT_RATE = 0.15
 class Storm:
     """One seed: a world, the dice, and whether the sky has cleared."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, with_people: bool = False) -> None:
+        """`with_people`: staff take the chat over and hand it back, customers ask for them, answers are refused."""
         self.dice = random.Random(seed)
+        self.with_people = with_people
         self.over = False
         self.heard: list[str] = []
         self.world = World(turn_policy=TurnPolicy(max_tries=1000))
         for name in ("load", "freeze", "defer", "commit"):
             self._make_lossy(self.world.mirror, name, MirrorUnavailable)
-        for name in ("begin", "answer", "settle", "finish"):
+        for name in ("begin", "answer", "settle", "finish", "suppress", "drop_rest", "bury"):
             self._make_lossy(self.world.ledger, name, LedgerUnavailable)
         self._make_lossy(self.world.responder, "answer", TurnFailed)
 
@@ -108,6 +111,19 @@ class Storm:
         await trio.sleep(self.dice.random() * 4)
         if self.dice.random() < 0.1:
             self.world.supervisor.flush(DEMO)
+        if self.with_people:
+            self._people_act()
+
+    def _people_act(self) -> None:
+        ledger = self.world.ledger
+        act = self.dice.choice(["take over", "hand back", "hand back", "refuse", "nothing", "nothing"])
+        if act == "take over":
+            ledger.taken_over.add(DEMO)
+        elif act == "hand back":
+            ledger.taken_over.discard(DEMO)
+            ledger.hand_back(DEMO)
+        elif act == "refuse":
+            self.world.responder.script.append(TurnRefused("bad_request"))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -129,3 +145,38 @@ async def test_nothing_is_lost_doubled_or_reordered(autojump_clock: MockClock, s
     answered = [text for fate, texts in storm.world.mirror.fates if fate == "answered" for text in texts]
     delivered = [text for reply in storm.world.replies for text in reply.partition(": ")[2].split("\n")]
     assert delivered == answered
+
+
+FALLBACK, A_PERSON = "we will be back", "a person comes"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_people_and_refusals_in_a_storm_lose_nothing_and_say_nothing_twice(
+    autojump_clock: MockClock, seed: int
+) -> None:
+    """I2, I3, I6: every message has its end, and each reply is delivered at most once for each turn that owns it."""
+    storm = Storm(seed, with_people=True)
+    storm.world.ledger.records["demo"] = InstanceRecord(
+        escalation_enabled=True,
+        escalation_keywords=("7",),
+        escalated_message=A_PERSON,
+        fallback_message=FALLBACK,
+    )
+    said = await storm.talk()
+    storm.over = True
+    storm.world.gateway.script.clear()
+    storm.world.responder.script.clear()
+    async with trio.open_nursery() as process:
+        await storm.world.start(process)
+        process.start_soon(storm.poll_due)
+        await trio.sleep(300)
+        process.cancel_scope.cancel()
+    assert [text for _, texts in storm.world.mirror.fates for text in texts] == said
+    heard = [reply for reply in storm.world.replies if reply.startswith("Heard")]
+    assert len(set(heard)) == len(heard)
+    rows = storm.world.ledger.rows.values()
+    for own_words in (FALLBACK, A_PERSON):
+        owners = sum(row.reply is not None and row.reply.answer.text == own_words for row in rows)
+        assert storm.world.replies.count(own_words) <= owners
+    assert {row.turn.state for row in rows} <= {"done", "suppressed", "dead"}
+    assert set(storm.world.ledger.dead()) <= {"send_unresolved", "bad_request"}

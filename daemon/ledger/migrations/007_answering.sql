@@ -37,7 +37,7 @@ END $$;
 -- A part that was not sent because a person took the conversation over.
 ALTER TABLE majlis_outbox DROP CONSTRAINT IF EXISTS majlis_outbox_state_check;
 ALTER TABLE majlis_outbox ADD CONSTRAINT majlis_outbox_state_check
-    CHECK (state IN ('pending', 'sending', 'unknown', 'sent', 'dropped'));
+    CHECK (state IN ('pending', 'sending', 'unknown', 'sent', 'dropped')) NOT VALID;  -- what stands is a part of it
 
 -- A person of the business writes in the chat: silence until `until`, or until somebody ends it.
 -- `contact` is the phone number, or the LID as long as nobody knows its number.
@@ -50,6 +50,15 @@ CREATE TABLE IF NOT EXISTS majlis_takeovers (
     ended_by   text NOT NULL DEFAULT '',
     PRIMARY KEY (instance, contact)
 );
+
+-- Answers begun in the last minute, where rates are limited: each turn that may be answered takes a place.
+CREATE TABLE IF NOT EXISTS majlis_places (
+    turn_id          bigint PRIMARY KEY,
+    instance         text NOT NULL,
+    conversation_key text NOT NULL,
+    at               timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX IF NOT EXISTS majlis_places_at_idx ON majlis_places (instance, at);
 
 -- What is to be told to the business: staff by WhatsApp, software by webhook. Sent at least once, in order of `due_at`.
 CREATE TABLE IF NOT EXISTS majlis_notices (

@@ -1,6 +1,12 @@
 -- The steps of a turn as they are with escalation, take-over, notices and cost. Errors, besides those of 005:
 --   MJ004  taken over: a person of the business writes in this chat
 
+-- Everything under which one contact may stand in shared tables: the spellings of its number, and its LIDs.
+CREATE OR REPLACE FUNCTION majlis_names(p_instance text, p_contact text) RETURNS text[] LANGUAGE sql STABLE AS $$
+    SELECT majlis_spellings(p_contact)
+        || ARRAY(SELECT i.lid FROM majlis_identities i WHERE i.instance = p_instance AND i.phone = p_contact)
+$$;
+
 -- Whether a person speaks in this conversation now, under the phone number or a LID of it.
 CREATE OR REPLACE FUNCTION majlis_is_taken_over(p_instance text, p_contact text) RETURNS boolean
 LANGUAGE sql STABLE AS $$
@@ -38,16 +44,27 @@ $$;
 CREATE OR REPLACE FUNCTION majlis_escalate(p_turn majlis_turns, p_reason text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_instance whatsapp_escalated_conversations.whatsapp_instance_id%TYPE;
+    v_names text[] := majlis_names(p_turn.instance, p_turn.contact);
 BEGIN
     v_instance := (SELECT instance_id FROM majlis_instance_rule(p_turn.instance));
-    IF NOT EXISTS (
+    IF EXISTS (
         SELECT FROM whatsapp_escalated_conversations
-        WHERE whatsapp_instance_id = v_instance AND user_phone = ANY (majlis_spellings(p_turn.contact))
-          AND resolved_at IS NULL
+        WHERE whatsapp_instance_id = v_instance AND user_phone = ANY (v_names) AND resolved_at IS NULL
     ) THEN
+        RETURN;
+    END IF;
+    -- An existing table may have one row per contact, or words of its own for reasons.
+    BEGIN
         INSERT INTO whatsapp_escalated_conversations (whatsapp_instance_id, user_phone, reason, escalated_at)
         VALUES (v_instance, p_turn.contact, p_reason, now());
-    END IF;
+    EXCEPTION
+        WHEN unique_violation THEN
+            UPDATE whatsapp_escalated_conversations SET resolved_at = NULL, escalated_at = now()
+            WHERE whatsapp_instance_id = v_instance AND user_phone = ANY (v_names);
+        WHEN datatype_mismatch OR data_exception OR check_violation THEN
+            INSERT INTO whatsapp_escalated_conversations (whatsapp_instance_id, user_phone, escalated_at)
+            VALUES (v_instance, p_turn.contact, now());
+    END;
 END $$;
 
 -- Majlis answers again: ends escalations and take-overs of a conversation; gives back how many there were.
@@ -55,13 +72,22 @@ CREATE OR REPLACE FUNCTION majlis_hand_back(p_instance text, p_contact text, p_b
 RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     v_instance whatsapp_escalated_conversations.whatsapp_instance_id%TYPE;
+    v_names text[] := majlis_names(p_instance, p_contact);
     v_escalations integer;
     v_takeovers integer := 0;
 BEGIN
     v_instance := (SELECT instance_id FROM majlis_instance_rule(p_instance));
-    UPDATE whatsapp_escalated_conversations SET resolved_at = now(), resolved_by = p_by
-    WHERE whatsapp_instance_id = v_instance AND user_phone = ANY (majlis_spellings(p_contact)) AND resolved_at IS NULL;
+    UPDATE whatsapp_escalated_conversations SET resolved_at = now()
+    WHERE whatsapp_instance_id = v_instance AND user_phone = ANY (v_names) AND resolved_at IS NULL;
     GET DIAGNOSTICS v_escalations = ROW_COUNT;
+    IF v_escalations > 0 THEN
+        BEGIN
+            UPDATE whatsapp_escalated_conversations SET resolved_by = p_by
+            WHERE whatsapp_instance_id = v_instance AND user_phone = ANY (v_names) AND resolved_at = now();
+        EXCEPTION WHEN datatype_mismatch OR data_exception OR integrity_constraint_violation THEN
+            NULL;  -- an existing column may name a person of theirs: that it is over matters, not who said so
+        END;
+    END IF;
     IF p_takeovers THEN
         UPDATE majlis_takeovers t SET ended_at = now(), ended_by = p_by
         WHERE t.instance = p_instance AND t.ended_at IS NULL AND t.until > now()
@@ -164,8 +190,12 @@ DECLARE
 BEGIN
     IF v_turn.state = 'done' THEN
         RETURN;
+    ELSIF v_turn.state = 'answered' AND v_turn.dead_reason <> '' THEN
+        -- A daemon of the version before brings a fallback message to its end: the letter stays all the same.
+        PERFORM majlis_bury_turn(p_turn, p_epoch, v_turn.dead_reason, v_turn.dead_detail);
+        RETURN;
     ELSIF v_turn.state <> 'answered'
-        OR EXISTS (SELECT FROM majlis_outbox WHERE turn_id = p_turn AND state NOT IN ('sent', 'dropped')) THEN
+        OR EXISTS (SELECT FROM majlis_outbox WHERE turn_id = p_turn AND state <> 'sent') THEN
         PERFORM majlis_out_of_order(v_turn, 'be finished');
     END IF;
     UPDATE majlis_turns SET state = 'done', finished_at = now(), epoch = p_epoch WHERE id = p_turn;
@@ -181,7 +211,7 @@ BEGIN
     UPDATE majlis_turns SET waterfall = p_waterfall WHERE id = p_turn AND p_waterfall <> '[]';
 END $$;
 
--- Ends where it stands: what has not left never will. Parts of unknown fate count as sent, for they may have been.
+-- Ends where it stands: what has not left never will. A part of unknown fate stays so, for it may have arrived.
 CREATE OR REPLACE FUNCTION majlis_drop_rest(p_turn bigint, p_epoch bigint, p_rule text) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -194,9 +224,12 @@ BEGIN
         UPDATE majlis_turns SET state = 'suppressed', rule = p_rule, finished_at = now(), epoch = p_epoch
         WHERE id = p_turn;
     ELSIF v_turn.state = 'answered' THEN
-        UPDATE majlis_outbox SET state = 'dropped', reason = p_rule WHERE turn_id = p_turn AND state <> 'sent';
-        UPDATE majlis_turns SET rule = p_rule WHERE id = p_turn;
-        PERFORM majlis_finish_turn(p_turn, p_epoch);
+        UPDATE majlis_outbox SET state = CASE state WHEN 'pending' THEN 'dropped' ELSE 'unknown' END, reason = p_rule
+        WHERE turn_id = p_turn AND state IN ('pending', 'sending', 'unknown');
+        UPDATE majlis_turns SET state = 'done', rule = p_rule, finished_at = now(), epoch = p_epoch
+        WHERE id = p_turn RETURNING * INTO v_turn;
+        PERFORM majlis_store_replies(v_turn);
+        PERFORM majlis_record_interaction(v_turn);
     END IF;
     RETURN majlis_turn_view(p_turn);
 END $$;

@@ -44,6 +44,21 @@ BEGIN
         ORDER BY w.created_at DESC NULLS LAST, w.ctid DESC LIMIT 1);
 END $$;
 
+-- When a person last handed this conversation back: an escalation was resolved, or a take-over ended.
+CREATE OR REPLACE FUNCTION majlis_handed_back_at(p_instance text, p_contact text) RETURNS timestamptz
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_instance whatsapp_escalated_conversations.whatsapp_instance_id%TYPE;
+    v_names text[] := majlis_names(p_instance, p_contact);
+BEGIN
+    v_instance := (SELECT r.instance_id FROM majlis_instance_rule(p_instance) r);
+    RETURN greatest(
+        (SELECT max(e.resolved_at) FROM whatsapp_escalated_conversations e
+         WHERE e.whatsapp_instance_id = v_instance AND e.user_phone = ANY (v_names)),
+        (SELECT max(coalesce(t.ended_at, t.until)) FROM majlis_takeovers t
+         WHERE t.instance = p_instance AND t.contact = ANY (v_names) AND coalesce(t.ended_at, t.until) <= now()));
+END $$;
+
 -- Who speaks in this conversation. An escalation whose time is unknown is as old as can be. One that is so old that it
 -- ends now has been handed back with that.
 CREATE OR REPLACE FUNCTION majlis_standing(
@@ -56,24 +71,15 @@ DECLARE
     v_escalated boolean;
     v_escalated_at timestamptz;
     v_expired boolean;
-    v_resolved_at timestamptz;
-    v_left_at timestamptz;
     v_answered_at timestamptz;
 BEGIN
     v_instance := (SELECT r.instance_id FROM majlis_instance_rule(p_instance) r);
-    SELECT count(*) FILTER (WHERE e.resolved_at IS NULL) > 0,
-           max(e.escalated_at) FILTER (WHERE e.resolved_at IS NULL), max(e.resolved_at)
-    INTO v_escalated, v_escalated_at, v_resolved_at
+    SELECT count(*) > 0, max(e.escalated_at) INTO v_escalated, v_escalated_at
     FROM whatsapp_escalated_conversations e
-    WHERE e.whatsapp_instance_id = v_instance AND e.user_phone = ANY (majlis_spellings(p_contact));
+    WHERE e.whatsapp_instance_id = v_instance AND e.user_phone = ANY (majlis_names(p_instance, p_contact))
+      AND e.resolved_at IS NULL;
     v_expired := v_escalated
         AND coalesce(extract(epoch FROM now() - v_escalated_at) >= p_hand_back_seconds, true);
-
-    SELECT max(coalesce(t.ended_at, t.until)) INTO v_left_at
-    FROM majlis_takeovers t
-    WHERE t.instance = p_instance AND coalesce(t.ended_at, t.until) <= now()
-      AND t.contact IN (SELECT p_contact UNION ALL
-                        SELECT i.lid FROM majlis_identities i WHERE i.instance = p_instance AND i.phone = p_contact);
 
     SELECT t.answered_at INTO v_answered_at
     FROM majlis_turns t
@@ -83,23 +89,46 @@ BEGIN
     RETURN jsonb_build_object(
         'taken_over', v_taken_over, 'escalated', v_escalated, 'escalation_expired', v_expired,
         'handed_back', NOT v_taken_over AND (v_expired OR NOT v_escalated AND coalesce(
-            greatest(v_resolved_at, v_left_at) > coalesce(v_answered_at, '-infinity'), false)));
+            majlis_handed_back_at(p_instance, p_contact) > coalesce(v_answered_at, '-infinity'), false)));
 END $$;
 
--- The newest interactions with this contact, under every spelling of its number, newest first. `metadata` goes out as
+-- The newest interactions with this contact, under every spelling of its number, newest first, since a person last
+-- handed the conversation back: what came before is context, and no reason to fetch him again. `metadata` goes out as
 -- text: in an existing table it may be jsonb, json or text, and hold anything.
 CREATE OR REPLACE FUNCTION majlis_interactions(p_instance text, p_contact text, p_limit integer)
 RETURNS TABLE (said text, metadata text) LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_instance whatsapp_ai_interactions.whatsapp_instance_id%TYPE;
+    v_since timestamptz := coalesce(majlis_handed_back_at(p_instance, p_contact), '-infinity');
 BEGIN
     v_instance := (SELECT r.instance_id FROM majlis_instance_rule(p_instance) r);
     RETURN QUERY
         SELECT newest.user_message::text, newest.metadata::text
-        FROM unnest(majlis_spellings(p_contact)) AS spelling
+        FROM unnest(majlis_names(p_instance, p_contact)) AS spelling
         CROSS JOIN LATERAL (
             SELECT x.user_message, x.metadata, x.created_at FROM whatsapp_ai_interactions x
-            WHERE x.whatsapp_instance_id = v_instance AND x.user_phone = spelling AND x.created_at IS NOT NULL
+            WHERE x.whatsapp_instance_id = v_instance AND x.user_phone = spelling AND x.created_at > v_since
             ORDER BY x.created_at DESC LIMIT p_limit) AS newest
         ORDER BY newest.created_at DESC LIMIT p_limit;
+END $$;
+
+-- How much of its rates a turn finds used, in the last minute: answers begun by others, for the contact and for the
+-- instance. Where there is room for this one it takes its place in the same step, so that no two turns take the last
+-- one. A turn that is tried again keeps its place.
+CREATE OR REPLACE FUNCTION majlis_take_place(
+    p_turn bigint, p_instance text, p_conversation_key text, p_contact_limit bigint, p_instance_limit bigint,
+    OUT contact_turns bigint, OUT contact_oldest timestamptz, OUT instance_turns bigint,
+    OUT instance_oldest timestamptz) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('majlis places ' || p_instance, 0));
+    DELETE FROM majlis_places WHERE instance = p_instance AND at <= now() - interval '1 minute';
+    SELECT count(*) FILTER (WHERE conversation_key = p_conversation_key),
+           min(at) FILTER (WHERE conversation_key = p_conversation_key), count(*), min(at)
+    INTO contact_turns, contact_oldest, instance_turns, instance_oldest
+    FROM majlis_places WHERE instance = p_instance AND turn_id <> p_turn;
+    IF contact_turns < coalesce(p_contact_limit, contact_turns + 1)
+        AND instance_turns < coalesce(p_instance_limit, instance_turns + 1) THEN
+        INSERT INTO majlis_places (turn_id, instance, conversation_key) VALUES (p_turn, p_instance, p_conversation_key)
+        ON CONFLICT (turn_id) DO NOTHING;
+    END IF;
 END $$;

@@ -120,6 +120,10 @@ BEGIN
         RETURN NULL;
     END IF;
     PERFORM majlis_store_own(v_conversation_id, p_message_id, p_text);
+    -- Where nobody knows yet that the two are one, a customer's message may come under the LID alone.
+    IF p_lid <> '' AND p_lid <> v_contact THEN
+        PERFORM majlis_pause(p_instance, p_lid, v_until, ARRAY[p_message_id]);
+    END IF;
     RETURN extract(epoch FROM majlis_pause(p_instance, v_contact, v_until, ARRAY[p_message_id]) - now());
 END $$;
 

@@ -19,7 +19,7 @@ BEGIN
         'escalated', (
             SELECT jsonb_build_object('since', e.escalated_at::timestamptz, 'why', coalesce(e.reason::text, ''))
             FROM whatsapp_escalated_conversations e
-            WHERE e.whatsapp_instance_id = v_instance AND e.user_phone = ANY (majlis_spellings(p_contact))
+            WHERE e.whatsapp_instance_id = v_instance AND e.user_phone = ANY (majlis_names(p_instance, p_contact))
               AND e.resolved_at IS NULL AND e.escalated_at > now() - p_hand_back_seconds * interval '1 second'
             ORDER BY e.escalated_at DESC LIMIT 1));
 END $$;

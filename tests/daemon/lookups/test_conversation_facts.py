@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,9 +66,11 @@ class Talk:
         assert isinstance(found, Standing)
         return found
 
-    async def usage(self) -> Usage:
-        await self.ask()
-        found = await look(self._world.lookups, self.turn, self.batch, "usage", terms=LIMITED)
+    async def usage(self, terms: Terms | None = None, again: bool = False) -> Usage:
+        """What a new turn finds used, or the same turn in another try."""
+        if not again:
+            await self.ask()
+        found = await look(self._world.lookups, self.turn, self.batch, "usage", terms=terms or LIMITED)
         assert isinstance(found, Usage)
         return found
 
@@ -281,38 +284,85 @@ def test_quality_never_fails(metadata: str | None) -> None:
     assert found is None or isinstance(found, float)
 
 
-async def test_use_is_counted_by_contact_and_instance(world: LedgerWorld) -> None:
+async def test_places_are_counted_by_contact_and_instance(world: LedgerWorld) -> None:
+    """A rate that has room gives the turn its place in the same step; a try of the same turn keeps it."""
+    limits = Terms(turns_per_minute_per_contact=2, turns_per_minute=3)
     talk, other = Talk(world), Talk(world, OTHER)
-    nothing = await talk.usage()
-    assert (nothing.contact_turns, nothing.instance_turns, nothing.tokens_today) == (0, 0, 0)
-    assert (nothing.contact_wait_seconds, nothing.instance_wait_seconds) == (0, 0)
+    first = await talk.usage(limits)
+    assert (first.contact_turns, first.contact_wait_seconds, first.instance_turns) == (0, 0, 0)
+    assert (await talk.usage(limits, again=True)).contact_turns == 0
+    assert (await talk.usage(limits)).contact_turns == 1
+    full = await talk.usage(limits)
+    assert (full.contact_turns, full.instance_turns) == (2, 2)
+    assert 0 < full.contact_wait_seconds <= 60
+    assert (await other.usage(limits)).instance_turns == 2
+    used_up = await other.usage(limits)
+    assert (used_up.contact_turns, used_up.instance_turns) == (1, 3)
+    assert 0 < used_up.instance_wait_seconds <= 60
+    await world.rows("UPDATE majlis_places SET at = at - interval '61 seconds'")
+    assert (await other.usage(limits, again=True)).instance_turns == 0
+
+
+async def test_no_two_turns_take_the_last_place(world: LedgerWorld) -> None:
+    """Twenty at once, and room for five."""
+    limits = Terms(turns_per_minute=5)
+    talks = [Talk(world, Conversation("demo", f"55119000001{number:02d}")) for number in range(20)]
+    let_through: list[bool] = []
+
+    async def one(talk: Talk) -> None:
+        let_through.append((await talk.usage(limits)).instance_turns < 5)
+
+    async with trio.open_nursery() as nursery:
+        for talk in talks:
+            nursery.start_soon(one, talk)
+    assert let_through.count(True) == 5
+
+
+async def test_use_is_counted_by_day(world: LedgerWorld) -> None:
+    talk, other, budgets = Talk(world), Talk(world, OTHER), Terms(tokens_per_day=100)
+    nothing = await talk.usage(budgets)
+    assert (nothing.tokens_today, nothing.cost_micros_today) == (0, 0)
     assert 0 < nothing.day_wait_seconds <= 86_400
     await talk.answered(Answer("", "p", input_tokens=3, output_tokens=4, cost_micros=50))
     await other.answered(Answer("", "p", input_tokens=10, output_tokens=20, cost_micros=500))
     await talk.answered(Answer("", "escalation"), rule="escalated")
-    used = await talk.usage()
-    assert (used.contact_turns, used.instance_turns) == (1, 2)
+    used = await talk.usage(budgets)
     assert (used.tokens_today, used.cost_micros_today) == (37, 550)
-    assert 0 < used.contact_wait_seconds <= 60
-    assert used.contact_wait_seconds == pytest.approx(used.instance_wait_seconds, abs=30)
-
-
-async def test_use_of_long_ago_does_not_count(world: LedgerWorld) -> None:
-    talk = Talk(world)
-    await talk.answered(Answer("", "p", input_tokens=3))
-    await talk.answered(Answer("", "p", input_tokens=3))
-    await world.rows(
-        "UPDATE majlis_turns SET answered_at = now() - interval '45 seconds' WHERE batch_number = 1"
-    )
-    used = await talk.usage()
-    assert used.contact_turns == 2
-    assert used.contact_wait_seconds <= 15
-    await world.rows(
-        "UPDATE majlis_turns SET answered_at = now() - interval '61 seconds' WHERE batch_number = 1"
-    )
+    assert await world.rows("SELECT FROM majlis_places") == []
     await world.rows("UPDATE majlis_usage SET day = day - 1")
-    used = await talk.usage()
-    assert (used.contact_turns, used.instance_turns, used.tokens_today) == (1, 1, 0)
+    assert (await talk.usage(budgets)).tokens_today == 0
+
+
+async def test_the_fallback_message_is_remembered_for_a_while(world: LedgerWorld) -> None:
+    talk = Talk(world)
+    assert not (await talk.usage()).fallback_said
+    await talk.answered(Answer("later", "fallback"), rule="budget_reached")
+    assert (await talk.usage()).fallback_said
+    await world.rows("UPDATE majlis_turns SET answered_at = answered_at - interval '301 seconds'")
+    assert not (await talk.usage()).fallback_said
+
+
+async def test_what_came_before_a_hand_back_is_no_reason_any_more(world: LedgerWorld) -> None:
+    """Three poor answers, a person, and the next message is answered again."""
+    talk = Talk(world)
+    for number in range(3):
+        await talk.answered(Answer("", "p", confidence=0.1), text=f"question {number}")
+    await talk.ask("thanks")
+    seen = await look(world.lookups, talk.turn, talk.batch, "interactions", record=ESCALATING)
+    assert [interaction.quality for interaction in seen] == [0.1, 0.1, 0.1]
+    await escalate(world, talk.batch.conversation.contact)
+    await world.rows("SELECT majlis_hand_back('demo', $1, 'operator', true)", talk.batch.conversation.contact)
+    assert await look(world.lookups, talk.turn, talk.batch, "interactions", record=ESCALATING) == ()
+
+
+async def test_an_escalation_under_a_lid_is_the_phones(world: LedgerWorld) -> None:
+    talk = Talk(world)
+    await escalate(world, LID)
+    assert not (await talk.standing()).escalated
+    await world.ledger.link("demo", LID, talk.batch.conversation.contact)
+    assert (await talk.standing()).escalated
+    await world.rows("SELECT majlis_hand_back('demo', $1, 'operator', true)", talk.batch.conversation.contact)
+    assert not (await talk.standing()).escalated
 
 
 async def test_the_newest_webhook_of_the_instance(world: LedgerWorld) -> None:

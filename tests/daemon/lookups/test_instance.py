@@ -139,6 +139,18 @@ async def test_settings_change_with_a_reload(world: LedgerWorld) -> None:
     assert (await lookups.instance("demo")).escalated_message == "wait"
 
 
+async def test_an_instance_that_is_set_up_meanwhile_is_known_at_once(world: LedgerWorld) -> None:
+    """Its first turn must not meet the rule of the ledger with the settings of before."""
+    assert (await world.lookups.instance("late")).rule == "unknown_instance"
+    await world.rows(
+        "INSERT INTO whatsapp_instances (instance_name, escalation_enabled, is_active) VALUES ('late', true, false)"
+    )
+    assert (await world.lookups.instance("late")).rule == "inactive_instance"
+    await world.rows("UPDATE whatsapp_instances SET is_active = true WHERE instance_name = 'late'")
+    record = await world.lookups.instance("late")
+    assert (record.rule, record.escalation_enabled) == ("", True)
+
+
 async def test_settings_are_unavailable_with_the_database(world: LedgerWorld) -> None:
     lookups = PostgresLookups(world.db, settings_cache_seconds=0)
     await lookups.instance("demo")

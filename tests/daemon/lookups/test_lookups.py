@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from actors.messages import Answer, Batch, HistoryEntry
 from actors.outcome import Sent
-from actors.ports import Turn
+from actors.ports import Reply, Turn
 from daemon.lookups import PostgresLookups
 from daemon.lookups.history import BYTES_PER_TOKEN, within
 from tests.support.ledgers import LedgerWorld, batch, look, open_world, reply_of
@@ -48,6 +48,16 @@ async def test_only_an_answered_text_is_a_duplicate(world: LedgerWorld) -> None:
     assert await is_duplicate(world.lookups, turn, again)
     other = batch("hello!", number=5)
     assert not await is_duplicate(world.lookups, await world.ledger.begin(other, 1), other)
+
+
+async def test_a_text_that_met_only_the_fallback_message_may_be_said_again(world: LedgerWorld) -> None:
+    """Over a limit, or taken over in the middle: the question is still unanswered."""
+    turn = await world.ledger.begin(batch("hello", number=1), 1)
+    said = Reply(Answer("later", "fallback"), (), rule="budget_reached")
+    turn = await world.ledger.answer(turn, 1, said)
+    await world.ledger.finish(turn, 1)
+    again = batch("hello", number=2)
+    assert not await is_duplicate(world.lookups, await world.ledger.begin(again, 1), again)
 
 
 async def test_a_duplicate_grows_old(world: LedgerWorld) -> None:
