@@ -28,8 +28,11 @@ DOCUMENTS = (
     "CHANGELOG.md",
     "docs/protocol.md",
     "docs/operations.md",
+    "docs/knowledge.md",
+    "docs/mission.md",
     "docs/claims.md",
     "docs/performance.md",
+    "bench/README.md",
 )
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^ *```\w*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
@@ -41,6 +44,8 @@ _IN_TREE = re.compile(
 _KEY = re.compile(r"^([a-z_]+(?:\.[a-z_0-9]+)+)(?:[:=].*)?$")
 _VARIABLE = re.compile(r"\bMAJLIS_[A-Z0-9_]+")
 _TEST = re.compile(r"tests/[\w/]+\.py::\w+")
+_ROW = re.compile(r"^\|.*\|$")
+_PROOF = re.compile(r"`tests/[\w/]+\.py::\w+`|`make bench-[a-z]+`|shown by hand")
 _NOT_THE_READERS_BUSINESS = re.compile(
     # In pieces, so that this file does not name them either.
     "|".join(
@@ -100,7 +105,8 @@ def make_targets_exist(text: str, path: str) -> Iterator[str]:
 
 def settings_exist(text: str, path: str) -> Iterator[str]:
     """Every `section.key` in backticks, every --set and every MAJLIS_ variable is a setting (or an event)."""
-    keys = [found[1] for token in _BACKTICKED.findall(_prose(text)) if (found := _KEY.match(token))]
+    named = [token for token in _BACKTICKED.findall(_prose(text)) if not _IN_TREE.match(token)]
+    keys = [found[1] for token in named if (found := _KEY.match(token))]
     keys += re.findall(r"(?<=--set )([a-z_.0-9]+)(?==)", text)
     # A README may show what an unknown key is answered with: the answer stands below it.
     refused = set(re.findall(r"majlis: ([a-z_.]+): unknown key", text))
@@ -120,6 +126,18 @@ def named_tests_exist(text: str, path: str) -> Iterator[str]:
             yield f"{node}: there is no such test"
 
 
+def rows_are_shown(text: str, path: str) -> Iterator[str]:
+    """Every row of a table whose last column is "shown by" names a test or a benchmark, or says that it has none."""
+    wanted = False
+    for line in text.splitlines():
+        if not _ROW.match(line):
+            wanted = False
+        elif line.endswith("| shown by |"):
+            wanted = True
+        elif wanted and not line.endswith("| --- |") and not _PROOF.search(line.rpartition(" | ")[2]):
+            yield f"{line}: nothing shows it"
+
+
 def nothing_of_this_machine(text: str, path: str) -> Iterator[str]:
     for found in _NOT_THE_READERS_BUSINESS.findall(text):
         yield f"{found}: says where this was written, not how it is used"
@@ -132,6 +150,7 @@ CHECKS: tuple[Check, ...] = (
     make_targets_exist,
     settings_exist,
     named_tests_exist,
+    rows_are_shown,
     nothing_of_this_machine,
 )
 
@@ -245,6 +264,7 @@ WRONG: tuple[tuple[Check, str], ...] = (
     (settings_exist, "MAJLIS_BATCHING__WINDOW=1"),
     (settings_exist, "MAJLIS_RESPONDER__PROVIDERS__0__KEY=1"),
     (named_tests_exist, "`tests/test_docs.py::test_that_is_not_there`"),
+    (rows_are_shown, "| claim | shown by |\n| --- | --- |\n| it works | trust us |"),
     (nothing_of_this_machine, "in /tmp/somewhere"),
 )
 

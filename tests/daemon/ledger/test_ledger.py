@@ -327,6 +327,32 @@ async def test_a_dead_letter_tells_what_the_customer_saw(world: LedgerWorld) -> 
     assert await world.messages() == [("user", "hello"), ("assistant", "one")]
 
 
+@pytest.mark.parametrize(
+    ("status", "becomes"), [("inactive", "active"), ("closed", "closed"), ("active", "active")]
+)
+async def test_the_newest_conversation_of_any_status_goes_on(
+    world: LedgerWorld, status: str, becomes: str
+) -> None:
+    """Of several rows of one contact; only an inactive one is awakened, and says so."""
+    for days_ago, row_status in ((3, "active"), (1, status), (2, "inactive")):
+        await world.rows(
+            "INSERT INTO whatsapp_conversations (instance_id, user_phone, status, last_activity)"
+            " SELECT id, $1, $2, now() - make_interval(days => $3) FROM whatsapp_instances",
+            PHONE,
+            row_status,
+            days_ago,
+        )
+    turn = await world.ledger.begin(batch("hello"), 1)
+    [row] = await world.rows(
+        "SELECT status, conversation_data -> 'context' ->> 'reactivated' AS woken FROM whatsapp_conversations"
+        " WHERE id::text = $1",
+        turn.conversation_id,
+    )
+    assert (row["status"], row["woken"]) == (becomes, "true" if status == "inactive" else None)
+    rows = await world.rows("SELECT status FROM whatsapp_conversations ORDER BY last_activity DESC")
+    assert [row["status"] for row in rows] == [becomes, "inactive", "active"]
+
+
 async def test_what_postgres_cannot_hold_is_replaced(world: LedgerWorld) -> None:
     """I14, fault 34: NUL and lone surrogates do not make a batch poisonous."""
     poison = batch("a\x00b", "c\ud83dd", "\\u0000")
