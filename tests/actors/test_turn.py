@@ -322,7 +322,9 @@ async def test_a_wait_for_the_day_ends_with_the_time_that_a_batch_may_wait(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     """I2: a letter that shows it, at its time, however long the limit says to wait."""
-    world = World(turn_policy=TurnPolicy(max_hold_seconds=600), term=Terms(tokens_per_day=1, on_budget="hold"))
+    world = World(
+        turn_policy=TurnPolicy(max_hold_seconds=600), term=Terms(tokens_per_day=1, on_budget="hold")
+    )
     world.ledger.usage = Usage(tokens_today=1, day_wait_seconds=80_000)
     await world.start(nursery)
     await world.say("price?")
