@@ -1,7 +1,5 @@
 -- Indexes of the lookups, built without locking out a running daemon.
 
-CREATE INDEX CONCURRENTLY IF NOT EXISTS majlis_turns_recent_idx
-    ON majlis_turns (instance, answered_at) WHERE answered_at IS NOT NULL;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS majlis_turns_contact_idx
     ON majlis_turns (conversation_key, answered_at) WHERE answered_at IS NOT NULL;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS majlis_outbox_gateway_id_idx

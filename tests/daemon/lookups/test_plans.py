@@ -133,7 +133,7 @@ LOOKED_UP_BY = {
     "standing": {"majlis_escalated_contact_idx", "majlis_takeovers_pkey", "majlis_turns_contact_idx"},
     "escalated_reply": {"majlis_turns_contact_idx"},
     "interactions": {"majlis_ai_interactions_contact_idx"},
-    "usage": {"majlis_turns_contact_idx", "majlis_turns_recent_idx", "majlis_usage_pkey"},
+    "usage": {"majlis_turns_contact_idx", "majlis_usage_pkey"},
     "knowledge": {"majlis_knowledge_chunks_instance_idx"},
     "cached_answer": {"majlis_answer_cache_instance_scope_question_hash_key"},
 }
