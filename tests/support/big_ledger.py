@@ -97,7 +97,7 @@ _BUSINESS = """
         FROM whatsapp_conversations c,
              generate_series(1, CASE WHEN c.id = pg_temp.id('conversation', 1) THEN 1000 ELSE 2 END) n;
     INSERT INTO whatsapp_escalated_conversations (whatsapp_instance_id, user_phone, escalated_at, resolved_at)
-        SELECT c.instance_id, c.user_phone, c.last_activity, c.last_activity + interval '1 hour'
+        SELECT c.instance_id, c.user_phone, c.last_activity - interval '2 hours', c.last_activity - interval '1 hour'
         FROM whatsapp_conversations c;
     SELECT setval(pg_get_serial_sequence(name, 'id'), SIZE.conversations)
         FROM unnest(ARRAY['whatsapp_instances', 'whatsapp_conversations']) AS name;
