@@ -1,0 +1,21 @@
+-- Remove what a conversation with nothing pending has left among those that have: nobody would ever end it. What it has
+-- stored gets the end that a commit would have given it. Repeating it changes nothing.
+-- KEYS: msg_queue state seen due active_queues processing_lock
+-- ARGV: conversation, epoch, keep processed ms, keep ids ms
+-- Returns { 'tidied' } or { 'pending' } or { 'stale' }
+
+if not fenced(KEYS[6], ARGV[2]) then
+  return { 'stale' }
+end
+local state = read(KEYS[2])
+if state.waiting > 0 or state.batch then
+  return { 'pending' }
+end
+redis.call('ZREM', KEYS[4], ARGV[1])
+redis.call('SREM', KEYS[5], ARGV[1])
+for i, keep in ipairs({ ARGV[3], ARGV[4], ARGV[4] }) do
+  if redis.call('PTTL', KEYS[i]) == -1 then
+    redis.call('PEXPIRE', KEYS[i], keep)
+  end
+end
+return { 'tidied' }
