@@ -3,69 +3,35 @@
 Laws of this file:
 - `emit` never waits and never raises in production: no observer may disturb what it observes.
 - A conversation appears by its label alone, the keyed hash of one install.
-- A tail that reads too slowly is dropped: it gets what was queued and a last `tail.dropped`.
+- Every event has its number, counted from the daemon's start; `boot` tells one life from the next. The newest are kept
+  to be read again only where that was asked for: without it, and without a tail, an event costs a count.
+- An observer is named for one event and costs the others a look into a dict; one that fails is counted.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from datetime import UTC, datetime
+import secrets
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from typing import Literal
 
-import trio
 from structlog.typing import FilteringBoundLogger
 
 from actors.identity import Conversation
 from daemon.events import EVENTS, Event
-from daemon.logs import LEVELS, logger, masked_fields
+from daemon.logs import LEVELS, logger
+from daemon.tail import EVERYTHING, TAIL_EVENTS, Happened, Tail, TailEvent, Wanted
 
-TAIL_EVENTS = 1_000
-"""How many events may wait for one tail before it is dropped."""
+__all__ = ["EVERYTHING", "MAX_REASONS", "TAIL_EVENTS", "EventFeed", "Gap", "Tail", "TailEvent", "Wanted"]
+
 MAX_REASONS = 100
 """How many reasons are counted apart for one event; further ones count as `other`."""
 
 _UNKNOWN = Event("warning", "")
-TailEvent = Mapping[str, object]
-
-
-class Tail(trio.abc.ReceiveChannel[TailEvent]):
-    """One subscriber: `async for event in tail`."""
-
-    def __init__(self, max_events: int) -> None:
-        self._send, self._receive = trio.open_memory_channel[TailEvent](max_events)
-        self._dropped = False
-        self._told = False
-        self.closed = False
-
-    async def receive(self) -> TailEvent:
-        try:
-            return await self._receive.receive()
-        except trio.EndOfChannel:
-            if not self._dropped or self._told:
-                raise
-        self._told = True
-        return {"event": "tail.dropped", "level": "warning", "at": _now(), "why": "the reader was too slow"}
-
-    def offer(self, event: TailEvent) -> bool:
-        """Queue one event; False when the tail takes no more: it was closed, or is full and now cut off."""
-        try:
-            self._send.send_nowait(event)
-        except trio.WouldBlock:
-            self._dropped = True
-            self._send.close()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return False
-        return not self._dropped
-
-    def close(self) -> None:
-        """End the subscription; what is still queued is gone."""
-        self.closed = True
-        self._send.close()
-        self._receive.close()
-
-    async def aclose(self) -> None:
-        self.close()
-        await trio.lowlevel.checkpoint()
+Gap = Literal["restarted", "too_old"]
+"""Why events are missing from a resumed tail: the daemon was started anew | they are not kept any more."""
+Observer = Callable[[Conversation | None, Mapping[str, object]], None]
+"""Told of one event where it is emitted: synchronous and quick. The conversation is whole: its contact stays there."""
 
 
 class EventFeed:
@@ -73,6 +39,12 @@ class EventFeed:
 
     def __init__(self, strict: bool = False) -> None:
         self.counters: Counter[str] = Counter()
+        self.boot = secrets.token_hex(8)
+        self.seq = 0
+        """The number of the latest event."""
+        self._kept: deque[Happened] | None = None
+        self.observer_failures = 0
+        self._observers: dict[str, tuple[Observer, ...]] = {}
         self._reasons: dict[str, Counter[str]] = {}
         self._strict = strict
         self._install_id = ""
@@ -97,6 +69,10 @@ class EventFeed:
         """How often `event` was emitted for each `reason`, or for what else the catalogue counts it by."""
         return dict(self._reasons.get(event, {}))
 
+    def observe(self, event: str, observer: Observer) -> None:
+        """Have `observer` told of every `event` from now on, whether it is logged or not."""
+        self._observers[event] = (*self._observers.get(event, ()), observer)
+
     def emit(self, event: str, conversation: Conversation | None = None, **fields: object) -> None:
         known = EVENTS.get(event)
         if known is None:
@@ -104,22 +80,46 @@ class EventFeed:
                 raise ValueError(f"{event} is not in the event catalogue")
             known, fields = _UNKNOWN, {**fields, "unknown_event": True}
         self._count(event, fields.get(known.counted_by))
+        if (observers := self._observers.get(event)) is not None:
+            self._tell(observers, conversation, fields)
+        self.seq += 1
         if self._log is None:
             self._log = logger().bind()
         log, level = self._log, LEVELS[known.level]
-        if not self._tails and not log.is_enabled_for(level):
+        if self._tails or self._kept is not None:
+            self._offer(Happened(self.seq, event, known, conversation, fields, self.label))
+        if not log.is_enabled_for(level):
             return  # nobody looks: the hot path pays for a count alone
         if conversation is not None:
             fields = {"conversation": self.label(conversation), "instance": conversation.instance, **fields}
         log.log(level, event, **fields)
-        if self._tails:
-            self._offer(event, known, fields)
 
-    def tail(self, max_events: int = TAIL_EVENTS) -> Tail:
-        """Subscribe to every event from now on, also to those below the log level. Close it after use."""
-        tail = Tail(max_events)
+    def log_changed(self) -> None:
+        """Logging was set up anew: its next line is written so."""
+        self._log = None
+
+    def keep(self, max_events: int) -> None:
+        """Keep the newest events from now on, for tails that begin with earlier ones."""
+        self._kept = deque(self._kept or (), max_events)
+
+    def tail(
+        self, max_events: int = TAIL_EVENTS, wanted: Wanted = EVERYTHING, after: int | None = None
+    ) -> Tail:
+        """Subscribe to the events that are wanted, also to those below the log level. Close it after use.
+
+        `after` begins with the kept events of higher numbers; without it, all are new.
+        """
+        earlier = () if after is None else [event for event in self._kept or () if event.seq > after]
+        tail = Tail(max_events, wanted, earlier)
         self._tails = {other for other in self._tails if not other.closed} | {tail}
         return tail
+
+    def gap(self, boot: str, after: int) -> Gap | None:
+        """Why a tail that saw event number `after` of the life `boot` has missed some for good; None: it has not."""
+        if boot != self.boot or after > self.seq:
+            return "restarted"
+        oldest = self._kept[0].seq if self._kept else self.seq + 1
+        return "too_old" if after < oldest - 1 else None
 
     def _count(self, event: str, reason: object) -> None:
         self.counters[event] += 1
@@ -127,17 +127,23 @@ class EventFeed:
             counted = self._reasons.setdefault(event, Counter())
             counted[reason if reason in counted or len(counted) < MAX_REASONS else "other"] += 1
 
-    def _offer(self, event: str, known: Event, fields: Mapping[str, object]) -> None:
-        shown: TailEvent = {
-            "at": _now(),
-            "level": known.level,
-            "event": event,
-            **masked_fields(fields),
-        }
+    def _tell(
+        self,
+        observers: tuple[Observer, ...],
+        conversation: Conversation | None,
+        fields: Mapping[str, object],
+    ) -> None:
+        for observer in observers:
+            try:
+                observer(conversation, fields)
+            except Exception:
+                self.observer_failures += 1
+                if self._strict:
+                    raise
+
+    def _offer(self, event: Happened) -> None:
+        if self._kept is not None:
+            self._kept.append(event)
         for tail in tuple(self._tails):
-            if not tail.offer(shown):
+            if not tail.offer(event):
                 self._tails.discard(tail)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -24,7 +24,12 @@ class ConsoleGateway:
         self._writer = trio.CapacityLimiter(1)
 
     async def send(
-        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time, origin: str = ""
+        self,
+        conversation: Conversation,
+        text: str,
+        may_send: MaySend = at_any_time,
+        origin: str = "",
+        key: str = "",
     ) -> SendOutcome:
         block = _block(conversation, text)
         try:

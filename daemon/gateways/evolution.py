@@ -56,7 +56,12 @@ class EvolutionGateway:
         self._timeout_seconds = timeout_seconds
 
     async def send(
-        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time, origin: str = ""
+        self,
+        conversation: Conversation,
+        text: str,
+        may_send: MaySend = at_any_time,
+        origin: str = "",
+        key: str = "",
     ) -> SendOutcome:
         """One `sendText`. Never raises for what the gateway or the network does."""
         text = plain_text(text)

@@ -36,11 +36,16 @@ class BoundedGateway:
         self._places_of: dict[str, trio.CapacityLimiter] = {}
 
     async def send(
-        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time, origin: str = ""
+        self,
+        conversation: Conversation,
+        text: str,
+        may_send: MaySend = at_any_time,
+        origin: str = "",
+        key: str = "",
     ) -> SendOutcome:
         try:
             async with self._place(conversation.instance):
-                return await self._gateway.send(conversation, text, may_send, origin)
+                return await self._gateway.send(conversation, text, may_send, origin, key)
         except _Busy:
             return NotSent("gateway_busy", "hold")
 
@@ -89,9 +94,14 @@ class RoutedGateway:
         self._by_instance = dict(by_instance)
 
     async def send(
-        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time, origin: str = ""
+        self,
+        conversation: Conversation,
+        text: str,
+        may_send: MaySend = at_any_time,
+        origin: str = "",
+        key: str = "",
     ) -> SendOutcome:
-        return await self._for(conversation).send(conversation, text, may_send, origin)
+        return await self._for(conversation).send(conversation, text, may_send, origin, key)
 
     async def find(
         self,

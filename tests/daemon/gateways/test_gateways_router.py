@@ -24,7 +24,12 @@ class HeldGateway:
         self.most = 0
 
     async def send(
-        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time, origin: str = ""
+        self,
+        conversation: Conversation,
+        text: str,
+        may_send: MaySend = at_any_time,
+        origin: str = "",
+        key: str = "",
     ) -> SendOutcome:
         self.origins.append(origin)
         await self._call()

@@ -1,0 +1,40 @@
+"""Who may come in at the realtime door, and what each may do there. Pure."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+
+import msgspec
+
+
+class Client(msgspec.Struct, frozen=True, kw_only=True):
+    """One client as configured. It may be connected more than once."""
+
+    name: str
+    tokens: tuple[str, ...]
+    instances: frozenset[str] | None
+    """None: all of them."""
+    may_push: bool
+    may_watch: bool
+    may_deliver: bool = False
+    """It is the gateway of at least one instance."""
+
+    def may_see(self, instance: str) -> bool:
+        return self.instances is None or instance in self.instances
+
+
+class Clients:
+    def __init__(self, clients: Sequence[Client]) -> None:
+        self._clients = tuple(clients)
+
+    def known_by(self, token: str) -> Client | None:
+        """The client of this token. Takes as long whichever it is, and when it is none."""
+        given = token.encode("utf-8", "surrogateescape")
+        found = [
+            client
+            for client in self._clients
+            for known in client.tokens
+            if hmac.compare_digest(given, known.encode())
+        ]
+        return found[0] if found else None

@@ -1,0 +1,102 @@
+"""What a proxy was asked over one connection and has not answered yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import trio
+
+from actors.errors import MajlisError
+from actors.outcome import NotSent, SendOutcome, Unknown
+from actors.ports import MaySend
+from daemon.realtime import frames
+from daemon.realtime.gateway import outcome_of
+
+
+class Delivery:
+    """One message on its way."""
+
+    def __init__(self, may_send: MaySend) -> None:
+        self.settled = trio.Event()
+        """Nothing more will be known of it here."""
+        self._may_send = may_send
+        self._left = False
+        self._withdrawn = False
+        self._known: SendOutcome | None = None
+
+    def may_leave(self) -> bool:
+        """Asked as its first byte is about to leave; from a yes on, only the proxy knows."""
+        if self._withdrawn:
+            return False
+        try:
+            self._may_send()
+        except MajlisError:
+            self.settle(NotSent("lease_ended", "hold"))
+            return False
+        self._left = True
+        return True
+
+    def settle(self, outcome: SendOutcome) -> None:
+        self._known = outcome
+        self.settled.set()
+
+    def conclude(self) -> SendOutcome:
+        """What is known now. What has not left never will."""
+        self._withdrawn = True
+        if self._known is not None:
+            return self._known
+        if not self._left:
+            return NotSent("proxy_away" if self.settled.is_set() else "proxy_slow", "hold")
+        return Unknown("connection_lost" if self.settled.is_set() else "timed_out")
+
+
+class Question:
+    """One `find` under way."""
+
+    def __init__(self) -> None:
+        self.settled = trio.Event()
+        self.evidence: frames.Evidence | None = None
+
+
+class Deliveries:
+    def __init__(self) -> None:
+        self._deliveries: dict[str, Delivery] = {}
+        self._questions: dict[str, Question] = {}
+
+    @contextmanager
+    def delivering(self, key: str, may_send: MaySend) -> Iterator[Delivery]:
+        delivery = self._deliveries[key] = Delivery(may_send)
+        try:
+            yield delivery
+        finally:
+            delivery.conclude()
+            if self._deliveries.get(key) is delivery:
+                del self._deliveries[key]
+
+    @contextmanager
+    def asking(self, name: str) -> Iterator[Question]:
+        question = self._questions[name] = Question()
+        try:
+            yield question
+        finally:
+            del self._questions[name]
+
+    def settle(self, said: frames.Outcome) -> None:
+        """A word about something that nobody waits for any more is passed over."""
+        delivery = self._deliveries.get(said.key)
+        if delivery is not None:
+            delivery.settle(outcome_of(said))
+
+    def answer(self, said: frames.Evidence) -> None:
+        question = self._questions.get(said.id)
+        if question is not None:
+            question.evidence = said
+            question.settled.set()
+
+    def end(self) -> None:
+        """The connection is gone."""
+        for delivery in self._deliveries.values():
+            delivery.settled.set()
+        for question in self._questions.values():
+            question.settled.set()

@@ -1,0 +1,181 @@
+"""What is said over a realtime connection: one JSON object per WebSocket message, told apart by its `type`. Pure.
+
+docs/realtime.md explains each of them to those who write a client. A field that is not known here is passed over, so
+that newer clients may say more.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+import msgspec
+
+from actors.errors import MajlisError
+from daemon.gateways.lenient import NotJson, decode, mapping
+
+VERSION = 1
+MAX_FILTERS = 1_000
+"""Entries in one filter of a watcher."""
+
+Id = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)] | Annotated[str, msgspec.Meta(max_length=128)]
+Words = Annotated[list[str], msgspec.Meta(max_length=MAX_FILTERS)]
+
+
+class BadFrame(MajlisError):
+    """A client said what no client should; the connection ends. What it said is in neither message nor context."""
+
+
+class _Frame(msgspec.Struct, frozen=True, tag_field="type", tag=str.lower):
+    pass
+
+
+# What clients say.
+
+
+class Auth(_Frame, frozen=True):
+    """Who it is, for those who cannot set a header. The first frame, if any."""
+
+    token: str
+
+
+class Push(_Frame, frozen=True):
+    """One payload, as the gateway posts it to the webhook."""
+
+    id: Id
+    payload: msgspec.Raw
+    instance: str | None = None
+    """Wins over the payload's own, as the one in the webhook's path does."""
+
+
+class Watch(_Frame, frozen=True):
+    """Follow the events: those after number `after` of the life `boot`, or only new ones."""
+
+    boot: str = ""
+    after: int | None = None
+    instances: Words | None = None
+    conversations: Words | None = None
+    kinds: Words | None = None
+
+
+class Serve(_Frame, frozen=True):
+    """Deliver replies from now on, on this connection. `finds`: it can tell what it has sent."""
+
+    finds: bool = False
+
+
+class Outcome(_Frame, frozen=True):
+    """What became of the reply that was to be delivered under `key`."""
+
+    key: str
+    outcome: Literal["sent", "not_sent", "unknown"]
+    message_id: str = ""
+    reason: str = ""
+    remedy: Literal["retry", "hold", "refuse"] = "retry"
+    retry_after_seconds: Annotated[float, msgspec.Meta(ge=0, le=86_400)] | None = None
+
+
+class Evidence(_Frame, frozen=True):
+    """The answer to `find`."""
+
+    id: str
+    evidence: Literal["found", "not_found", "cannot_tell"]
+    message_id: str = ""
+
+
+Said = Auth | Push | Watch | Serve | Outcome | Evidence
+
+# What the daemon says. Acknowledgements and events are documents of other doors with a `type` before them.
+
+
+class Hello(_Frame, frozen=True):
+    """The first word to a client that may come in."""
+
+    client: str
+    boot: str
+    """One life of the daemon; event numbers count within it."""
+    seq: int
+    """The number of the latest event."""
+    instances: list[str] | None
+    """Those that it may see; null: all of them."""
+    may_push: bool
+    may_watch: bool
+    may_deliver: bool
+    """Whether it may say `serve`."""
+    version: int = VERSION
+
+
+class Watching(_Frame, frozen=True):
+    """Events follow: the numbers after `after`. `resumed` is false when some before that are missing, `why` says."""
+
+    boot: str
+    after: int
+    resumed: bool
+    why: Literal["", "restarted", "too_old"] = ""
+
+
+class Serving(_Frame, frozen=True):
+    """Replies come over this connection from now on."""
+
+
+class Deliver(_Frame, frozen=True):
+    """Send this message, once for each `key`."""
+
+    key: str
+    instance: str
+    contact: str
+    text: str
+
+
+class Find(_Frame, frozen=True):
+    """Was this text sent to the contact since then, under an id that is not known?"""
+
+    id: str
+    instance: str
+    contact: str
+    text: str
+    since_ms: int
+    known_ids: list[str]
+
+
+_decoder = msgspec.json.Decoder(Said)
+
+
+def read(frame: str | bytes) -> Said:
+    """What a client said.
+
+    Raises:
+      BadFrame: it is none of the frames above.
+    """
+    data = frame.encode() if isinstance(frame, str) else frame
+    try:
+        said: Said = _decoder.decode(data)
+        return said
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    return _read_leniently(data)
+
+
+def _read_leniently(data: bytes) -> Said:
+    """What JavaScript may write and msgspec refuses, an emoji cut in two for one, is no reason to refuse a message."""
+    try:
+        document = mapping(decode(data))
+    except NotJson:
+        raise BadFrame("bad_frame") from None
+    if document.get("type") != "push" or "payload" not in document:
+        raise BadFrame("bad_frame")
+    payload = msgspec.Raw(json.dumps(document.pop("payload")).encode())
+    try:
+        return msgspec.convert({**document, "payload": payload}, Push)
+    except msgspec.ValidationError:
+        pass
+    raise BadFrame("bad_frame")
+
+
+def encoded(frame: msgspec.Struct) -> str:
+    return msgspec.json.encode(frame).decode()
+
+
+def typed(name: str, document: object) -> str:
+    """`document`, an object, as a frame of this type."""
+    return msgspec.json.encode({"type": name} | mapping(document) | {"type": name}).decode()

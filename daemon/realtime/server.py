@@ -1,0 +1,195 @@
+"""The realtime door: lets clients in, by token, and bounds what they may take up.
+
+Laws of this file:
+1. Nobody hears or says anything before the token is known; it comes in a header (`Authorization: Bearer`, `apikey`) or,
+   from a browser, which can set none, in the first frame.
+2. A browser's page comes in only if its origin was allowed: a token that leaked into a page opens no door elsewhere.
+3. Beyond `max_connections` a connection is told 503 and closed. One that fails ends alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+
+import msgspec
+import trio
+from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, wrap_server_stream
+
+from daemon.feed import EventFeed
+from daemon.http1 import error_response
+from daemon.http1.messages import encode_head
+from daemon.realtime import frames
+from daemon.realtime.clients import Client, Clients
+from daemon.realtime.endings import GOING_AWAY, TOO_SLOW, UNAUTHORIZED
+from daemon.realtime.gateway import Couriers
+from daemon.realtime.session import Limits, Receive, Session
+
+PATH = "/v1"
+MAX_WAITING_MESSAGES = 16
+"""Read from a connection and not looked at yet."""
+REFUSE_SECONDS = 1.0
+
+
+class DoorLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What bounds all connections together, and those that are not in yet."""
+
+    max_connections: int = 64
+    max_frame_bytes: int = 1024 * 1024
+    auth_seconds: float = 5.0
+    """For the handshake and for the first frame, each."""
+
+
+class RealtimeServer:
+    def __init__(
+        self,
+        clients: Clients,
+        *,
+        receive: Receive,
+        feed: EventFeed,
+        couriers: Couriers,
+        on_serving: Callable[[], None],
+        on_error: Callable[[str, BaseException], None],
+        allowed_origins: Collection[str] = (),
+        door: DoorLimits | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        """`on_serving` is told when a proxy can deliver again."""
+        self.sessions: set[Session] = set()
+        self._clients = clients
+        self._receive = receive
+        self._feed = feed
+        self._couriers = couriers
+        self._on_serving = on_serving
+        self._on_error = on_error
+        self._allowed_origins = frozenset(allowed_origins)
+        self._door = door or DoorLimits()
+        self._limits = limits or Limits()
+        self._connections = 0
+        self._gone = trio.Event()
+
+    async def serve(
+        self,
+        listeners: Sequence[trio.SocketListener],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve until cancelled."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(trio.serve_listeners, self._admit, list(listeners))
+            task_status.started()
+
+    async def close(self) -> None:
+        """Tell everybody that we go, and wait until they are gone; the caller bounds the wait."""
+        for session in tuple(self.sessions):
+            session.end(GOING_AWAY)
+        while self.sessions:
+            self._gone = trio.Event()
+            await self._gone.wait()
+
+    async def _admit(self, stream: trio.SocketStream) -> None:
+        if self._connections >= self._door.max_connections:
+            self._feed.emit("realtime.refused", reason="too_many_connections")
+            await _turn_away(stream)
+            return
+        self._connections += 1
+        try:
+            async with trio.open_nursery() as nursery:
+                await self._connected(stream, nursery)
+                nursery.cancel_scope.cancel()
+        except* (ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the client went away
+        except* Exception as group:
+            self._on_error("realtime", group)
+        finally:
+            self._connections -= 1
+            await trio.aclose_forcefully(stream)
+
+    async def _connected(self, stream: trio.SocketStream, nursery: trio.Nursery) -> None:
+        request: WebSocketRequest | None = None
+        with trio.move_on_after(self._door.auth_seconds):
+            request = await wrap_server_stream(
+                nursery, stream, MAX_WAITING_MESSAGES, self._door.max_frame_bytes
+            )
+        if request is None:
+            self._feed.emit("realtime.refused", reason="no_handshake")
+            return
+        entered: tuple[WebSocketConnection, Client] | None = None
+        with trio.move_on_after(3 * self._door.auth_seconds):  # the answer and the first frame
+            entered = await self._enter(request)
+        if entered is not None:
+            await self._converse(*entered)
+
+    async def _converse(self, socket: WebSocketConnection, client: Client) -> None:
+        session = Session(
+            socket,
+            client,
+            receive=self._receive,
+            feed=self._feed,
+            couriers=self._couriers,
+            on_serving=self._on_serving,
+            limits=self._limits,
+        )
+        self.sessions.add(session)
+        self._feed.emit("realtime.connected", client=client.name)
+        try:
+            await session.run()
+        finally:
+            self.sessions.discard(session)
+            self._gone.set()
+            reason = session.ending.reason if session.ending else GOING_AWAY.reason
+            dropped = session.ending == TOO_SLOW
+            self._feed.emit(
+                "realtime.dropped" if dropped else "realtime.left", client=client.name, reason=reason
+            )
+
+    async def _enter(self, request: WebSocketRequest) -> tuple[WebSocketConnection, Client] | None:
+        headers = {name.lower(): value.decode("latin-1") for name, value in request.headers}
+        origin = headers.get(b"origin")
+        if request.path.partition("?")[0] != PATH:
+            await self._reject(request, 404, "no_such_route")
+            return None
+        if origin is not None and origin not in self._allowed_origins:
+            await self._reject(request, 403, "origin_not_allowed")
+            return None
+        token = _token(headers)
+        client = None if token is None else self._clients.known_by(token)
+        if token is not None and client is None:
+            await self._reject(request, 401, UNAUTHORIZED.reason)
+            return None
+        socket = await request.accept()
+        client = client or await self._introduced(socket)
+        if client is None:
+            self._feed.emit("realtime.refused", reason=UNAUTHORIZED.reason)
+            await socket.aclose(*UNAUTHORIZED)
+            return None
+        return socket, client
+
+    async def _introduced(self, socket: WebSocketConnection) -> Client | None:
+        """The client that its first frame names."""
+        with trio.move_on_after(self._door.auth_seconds):
+            try:
+                said = frames.read(await socket.get_message())
+            except frames.BadFrame:
+                return None
+            return self._clients.known_by(said.token) if isinstance(said, frames.Auth) else None
+        return None
+
+    async def _reject(self, request: WebSocketRequest, status: int, reason: str) -> None:
+        self._feed.emit("realtime.refused", reason=reason)
+        await request.reject(status, body=error_response(status, reason).body)
+
+
+def _token(headers: dict[bytes, str]) -> str | None:
+    """The token of the handshake; None: it brought none."""
+    if b"apikey" in headers:
+        return headers[b"apikey"]
+    scheme, _, bearer = headers.get(b"authorization", "").partition(" ")
+    return bearer.strip() if scheme.lower() == "bearer" else None
+
+
+async def _turn_away(stream: trio.SocketStream) -> None:
+    answer = error_response(503, "too_many_connections", {"Retry-After": "5"})
+    with trio.move_on_after(REFUSE_SECONDS), suppress(trio.BrokenResourceError):
+        await stream.send_all(encode_head(answer, close=True) + answer.body)
+    await trio.aclose_forcefully(stream)

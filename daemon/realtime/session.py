@@ -1,0 +1,293 @@
+"""One realtime connection: what a client says is done, what it is to hear is written, and neither waits without bound.
+
+Laws of this file:
+1. A push is acknowledged only after the ingress acknowledged it: durable before `accepted`.
+2. One task writes. What takes longer than `write_seconds` to be written, and events that pile up beyond
+   `max_queued_events`, end the connection: a slow client is dropped with a reason, never waited for.
+3. A frame that is withdrawn before it is written never leaves, and the last look at the lease is taken just before.
+4. However the connection ends, every delivery under way learns what is known of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, Protocol
+
+import msgspec
+import trio
+from trio_websocket import ConnectionClosed, WebSocketConnection
+
+from actors.outcome import SendOutcome
+from actors.ports import MaySend
+from daemon.feed import EventFeed, Tail, Wanted
+from daemon.http1 import Response
+from daemon.realtime import frames
+from daemon.realtime.clients import Client
+from daemon.realtime.deliveries import Deliveries
+from daemon.realtime.endings import (
+    BAD_FRAME,
+    FAILED,
+    FORBIDDEN,
+    IDLE,
+    LOST,
+    SILENT,
+    TOO_SLOW,
+    Ending,
+    how_ended,
+)
+from daemon.realtime.gateway import Couriers
+
+MAX_WAITING_FRAMES = 16
+"""Written one after another; who wants to say more waits here."""
+
+
+class Receive(Protocol):
+    """Takes one payload as the ingress does, and answers as it does."""
+
+    def __call__(
+        self, body: bytes, instance: str | None, event: None, allows: Callable[[str], bool]
+    ) -> Awaitable[Response]: ...
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    max_queued_events: int = 1_000
+    max_pushes_in_flight: int = 64
+    write_seconds: float = 10.0
+    ping_seconds: float = 20.0
+    pong_seconds: float = 20.0
+    idle_seconds: float = 300.0
+    close_seconds: float = 5.0
+
+
+def _at_once() -> bool:
+    return True
+
+
+class _Outgoing(NamedTuple):
+    text: str
+    may_leave: Callable[[], bool]
+
+
+class Session:
+    def __init__(
+        self,
+        socket: WebSocketConnection,
+        client: Client,
+        *,
+        receive: Receive,
+        feed: EventFeed,
+        couriers: Couriers,
+        on_serving: Callable[[], None],
+        limits: Limits,
+    ) -> None:
+        self.client = client
+        self.finds = False
+        self.ending: Ending | None = None
+        self.watching = False
+        self.serving = False
+        self._socket = socket
+        self._receive = receive
+        self._feed = feed
+        self._couriers = couriers
+        self._on_serving = on_serving
+        self._limits = limits
+        self._outgoing, self._to_write = trio.open_memory_channel[_Outgoing](MAX_WAITING_FRAMES)
+        self._deliveries = Deliveries()
+        self._places = trio.Semaphore(limits.max_pushes_in_flight)
+        self._work = trio.CancelScope()
+        self._watch_scope = trio.CancelScope()
+        self._heard_at = trio.current_time()
+        self._torn = False
+
+    async def run(self) -> Ending:
+        """Serve the client until it leaves or has to; gives back why."""
+        async with trio.open_nursery() as nursery:
+            written = trio.Event()
+            nursery.start_soon(self._write, written, name="realtime writer")
+            try:
+                with self._work:
+                    await self._live()
+            finally:
+                self.ending = self.ending or FAILED
+                self._couriers.leave(self.client.name, self)
+                self._outgoing.close()
+                self._deliveries.end()
+                with trio.move_on_after(self._limits.close_seconds, shield=True):
+                    await written.wait()
+                    if not self._torn:
+                        await self._socket.aclose(*self.ending)
+                nursery.cancel_scope.cancel()
+        return self.ending
+
+    def end(self, ending: Ending) -> None:
+        """Let the connection end; the first reason counts."""
+        if self.ending is None:
+            self.ending = ending
+        self._work.cancel()
+
+    # What the gateway asks.
+
+    async def deliver(self, frame: frames.Deliver, may_send: MaySend, seconds: float) -> SendOutcome:
+        """See `Courier`."""
+        with self._deliveries.delivering(frame.key, may_send) as delivery:
+            with trio.move_on_after(seconds):
+                await self._tell(frames.encoded(frame), delivery.may_leave)
+                await delivery.settled.wait()
+            return delivery.conclude()
+
+    async def find(self, frame: frames.Find, seconds: float) -> frames.Evidence | None:
+        """See `Courier`."""
+        with self._deliveries.asking(frame.id) as question:
+            with trio.move_on_after(seconds):
+                await self._tell(frames.encoded(frame))
+                await question.settled.wait()
+            return question.evidence
+
+    # What the client says.
+
+    async def _live(self) -> None:
+        async with trio.open_nursery() as tasks:
+            tasks.start_soon(self._keep_alive, name="realtime ping")
+            await self._tell(frames.encoded(self._hello()))
+            while True:
+                try:
+                    said = frames.read(await self._socket.get_message())
+                except ConnectionClosed as closed:
+                    self.end(how_ended(closed.reason))
+                except frames.BadFrame:
+                    self.end(BAD_FRAME)
+                else:
+                    self._heard_at = trio.current_time()
+                    await self._heed(said, tasks)
+                await trio.lowlevel.checkpoint_if_cancelled()
+
+    async def _heed(self, said: frames.Said, tasks: trio.Nursery) -> None:
+        match said:
+            case frames.Push():
+                await self._places.acquire()
+                tasks.start_soon(self._take, said, name="realtime push")
+            case frames.Watch() if self.client.may_watch:
+                self._watch(said, tasks)
+            case frames.Serve() if self.client.may_deliver:
+                self.finds, self.serving = said.finds, True
+                self._couriers.join(self.client.name, self)
+                await self._tell(frames.encoded(frames.Serving()))
+                self._on_serving()
+            case frames.Outcome():
+                self._deliveries.settle(said)
+            case frames.Evidence():
+                self._deliveries.answer(said)
+            case frames.Auth():
+                pass  # it is in already
+            case _:
+                self.end(FORBIDDEN)
+
+    async def _take(self, push: frames.Push) -> None:
+        try:
+            if self.client.may_push:
+                answer = await self._receive(bytes(push.payload), push.instance, None, self.client.may_see)
+                await self._tell(_acknowledgement(push.id, answer))
+            else:
+                refusal = {"id": push.id, "status": "refused", "reason": "may_not_push"}
+                await self._tell(frames.typed("ack", refusal))
+        finally:
+            self._places.release()
+
+    def _watch(self, watch: frames.Watch, tasks: trio.Nursery) -> None:
+        """Follow the events from here on; a second `watch` takes the place of the first."""
+        self._watch_scope.cancel()
+        self._watch_scope = trio.CancelScope()
+        gap = self._feed.gap(watch.boot, watch.after) if watch.after is not None else None
+        after = self._feed.seq if watch.after is None else 0 if gap == "restarted" else watch.after
+        tail = self._feed.tail(self._limits.max_queued_events, self._wanted(watch), after)
+        self.watching = True
+        first = frames.Watching(boot=self._feed.boot, after=after, resumed=gap is None, why=gap or "")
+        tasks.start_soon(self._follow, tail, frames.encoded(first), self._watch_scope, name="realtime watch")
+
+    def _wanted(self, watch: frames.Watch) -> Wanted:
+        instances = None if watch.instances is None else frozenset(watch.instances)
+        if self.client.instances is not None:
+            instances = self.client.instances if instances is None else instances & self.client.instances
+        conversations = None if watch.conversations is None else frozenset(watch.conversations)
+        kinds = None if watch.kinds is None else frozenset(watch.kinds)
+        return Wanted(instances=instances, conversations=conversations, kinds=kinds)
+
+    async def _follow(self, tail: Tail, first: str, scope: trio.CancelScope) -> None:
+        try:
+            with scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._drop_when_cut_off, tail)
+                    await self._tell(first)
+                    async for event in tail:
+                        await self._tell(frames.typed("event", event))
+                    nursery.cancel_scope.cancel()
+        finally:
+            tail.close()
+
+    async def _drop_when_cut_off(self, tail: Tail) -> None:
+        await tail.cut_off.wait()
+        self.end(TOO_SLOW)
+
+    # What it hears.
+
+    async def _tell(self, text: str, may_leave: Callable[[], bool] = _at_once) -> None:
+        try:
+            await self._outgoing.send(_Outgoing(text, may_leave))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._deliveries.end()  # it ended meanwhile
+
+    async def _write(self, written: trio.Event) -> None:
+        try:
+            async for outgoing in self._to_write:
+                if self.ending is not None:
+                    break
+                if not outgoing.may_leave():
+                    continue
+                with trio.move_on_after(self._limits.write_seconds) as writing:
+                    await self._socket.send_message(outgoing.text)
+                if writing.cancelled_caught:
+                    self._torn = True  # a part of the frame may have left: nothing can follow it
+                    self.end(TOO_SLOW)
+        except ConnectionClosed:
+            self.end(LOST)
+        finally:
+            self._to_write.close()
+            written.set()
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await trio.sleep(self._limits.ping_seconds)
+            answered = False
+            with trio.move_on_after(self._limits.pong_seconds):
+                try:
+                    await self._socket.ping()
+                except ConnectionClosed:
+                    return  # the reader hears of it, too
+                answered = True
+            if not answered:
+                self.end(SILENT)
+            busy = self.watching or self.serving
+            if not busy and trio.current_time() - self._heard_at > self._limits.idle_seconds:
+                self.end(IDLE)
+
+    def _hello(self) -> frames.Hello:
+        client = self.client
+        return frames.Hello(
+            client=client.name,
+            boot=self._feed.boot,
+            seq=self._feed.seq,
+            instances=None if client.instances is None else sorted(client.instances),
+            may_push=client.may_push,
+            may_watch=client.may_watch,
+            may_deliver=client.may_deliver,
+        )
+
+
+def _acknowledgement(push_id: int | str, answer: Response) -> str:
+    """What the webhook is answered, as a frame. Whatever is wanted again says `retry`."""
+    document = {"id": push_id, **msgspec.json.decode(answer.body, type=dict[str, object])}
+    if answer.status == 503:
+        document["retry_after_seconds"] = int(answer.headers["Retry-After"])
+    elif answer.status != 200:
+        document["status"] = "refused"
+    return frames.typed("ack", document)

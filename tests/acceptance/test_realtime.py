@@ -1,0 +1,240 @@
+"""The realtime door of a running daemon, through the very clients that docs/realtime.md shows."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trio
+from trio_websocket import open_websocket_url
+
+from tests.acceptance.harness import ROOT, DaemonUnderTest, Said, Tree, daemon_under_test
+from tests.acceptance.oracle import Contact, ids_in_turns
+from tests.support.socketio_server import FakeSocketIo
+
+PROXY_TOKEN, SCREEN_TOKEN = "proxy-token", "screen-token"
+SETTINGS: Tree = {
+    "realtime": {
+        # IPv6, by which the harness tells it from the door for webhooks.
+        "listen": "[::1]:0",
+        "clients": [
+            {"name": "proxy", "token": PROXY_TOKEN, "instances": ["demo"], "may_push": True},
+            {"name": "screen", "token": SCREEN_TOKEN, "instances": "all", "may_watch": True},
+        ],
+    },
+    "turn": {"duplicate_seconds": 0},
+}
+DELIVERED: Tree = {"gateway": {"kind": "realtime", "client": "proxy", "timeout_seconds": 5}}
+
+
+def shown_client(language: str) -> str:
+    """The client in this language that the document shows."""
+    text = (ROOT / "docs/realtime.md").read_text(encoding="utf-8")
+    found = re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert len(found) == 1
+    return str(found[0])
+
+
+def node() -> list[str]:
+    """How to call a Node.js that has a `WebSocket`."""
+    program = shutil.which("node")
+    if program is None:
+        pytest.skip("there is no node")
+    for options in ([], ["--experimental-websocket"]):
+        probe = [program, *options, "-e", "process.exit(typeof WebSocket === 'function' ? 0 : 1)"]
+        if subprocess.run(probe, capture_output=True, timeout=60, check=False).returncode == 0:
+            return [program, *options]
+    pytest.skip("this node has no WebSocket")
+
+
+def url_of(daemon: DaemonUnderTest) -> str:
+    realtime = daemon.status()["realtime"]
+    assert isinstance(realtime, dict)
+    return f"ws://{realtime['listen']}/v1"
+
+
+class Running:
+    """A client's process and what it printed."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    def says(self, payload: Tree) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(payload) + "\n")
+        self.process.stdin.flush()
+
+    def printed(self, words: str) -> list[str]:
+        return [line for line in self.lines if words in line]
+
+
+@contextmanager
+def running(command: list[str], source: str, place: Path, *arguments: str) -> Iterator[Running]:
+    """The client under this name and with these arguments; it is gone at the end."""
+    place.write_text(source, encoding="utf-8")
+    process = subprocess.Popen(
+        [*command, str(place), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield Running(process)
+    finally:
+        process.kill()
+        process.wait(20)
+
+
+async def push(url: str, payloads: list[Tree]) -> list[Tree]:
+    """Push them all, and give back the acknowledgements."""
+    acks: list[Tree] = []
+    with trio.fail_after(30):
+        async with open_websocket_url(url, extra_headers=[(b"apikey", PROXY_TOKEN.encode())]) as socket:
+            await socket.get_message()
+            for number, payload in enumerate(payloads):
+                await socket.send_message(json.dumps({"type": "push", "id": number, "payload": payload}))
+            while len(acks) < len(payloads):
+                acks.append(json.loads(await socket.get_message()))
+    return acks
+
+
+def test_what_was_acknowledged_is_answered_after_a_kill() -> None:
+    """I1: the acknowledgement over the WebSocket means what 200 means."""
+    with daemon_under_test(SETTINGS, {"batching": {"window_seconds": 30}}) as daemon:
+        contacts = [Contact() for _ in range(20)]
+        said = [contact.says() for contact in contacts]
+        acks = trio.run(push, url_of(daemon), [one.payload for one in said])
+        daemon.kill()
+        assert {ack["status"] for ack in acks} == {"accepted"}
+        daemon.settings = {**daemon.settings, "batching": {"window_seconds": 0.6}}
+        daemon.start()
+        daemon.wait_settled(60)
+        assert sorted(ids_in_turns(daemon)) == sorted(one.id for one in said)
+        assert daemon.count("answered") == len(said)
+
+
+def test_the_python_proxy_pushes_and_delivers(tmp_path: Path) -> None:
+    """The client of the document, through a restart of the daemon and of itself."""
+    source = shown_client("python")
+    with daemon_under_test(SETTINGS, DELIVERED) as daemon:
+        contact = Contact()
+        arguments = (url_of(daemon), PROXY_TOKEN)
+        place = tmp_path / "proxy.py"
+        with running([sys.executable], source, place, *arguments) as proxy:
+            said = contact.says()
+            proxy.says(said.payload)
+            daemon.wait_for(lambda: proxy.printed(f"accepted {said.id}"), "it is acknowledged")
+            daemon.wait_for(lambda: proxy.printed(f"to {contact.phone} Heard 1"), "the reply came")
+        daemon.wait_for(lambda: not _connected(daemon), "the daemon noticed that it left")
+        assert "nobody is connected" in daemon.majlis("status").stdout
+        assert daemon.post(contact.says()).status == 200
+        daemon.wait_for(lambda: daemon.count("held_turns"), "the reply is held")
+        with running([sys.executable], source, place, *arguments) as proxy:
+            daemon.wait_for(lambda: proxy.printed(f"to {contact.phone} Heard 1"), "it came at once")
+            daemon.wait_settled()
+            assert len(proxy.printed("to ")) == 1
+
+
+def _connected(daemon: DaemonUnderTest) -> object:
+    realtime = daemon.status()["realtime"]
+    assert isinstance(realtime, dict)
+    return realtime["connected"]
+
+
+def test_a_reply_whose_fate_is_unknown_arrives_once(tmp_path: Path) -> None:
+    """I6: the daemon is killed when the reply has left; after the restart the proxy knows the key."""
+    with daemon_under_test(SETTINGS, DELIVERED) as daemon:
+        listen = url_of(daemon).removeprefix("ws://").removesuffix("/v1")
+        daemon.settings["realtime"] = {**SETTINGS["realtime"], "listen": listen}  # type: ignore[dict-item]
+        contact = Contact()
+        source, place = shown_client("python"), tmp_path / "proxy.py"
+        with running([sys.executable], source, place, url_of(daemon), PROXY_TOKEN) as proxy:
+            daemon.wait_for(lambda: _connected(daemon), "it is connected")
+            daemon.crash_at("send_returned")
+            proxy.says(contact.says().payload)
+            daemon.wait_crashed()
+            daemon.wait_for(lambda: proxy.printed("to "), "the reply left")
+            daemon.start()
+            daemon.wait_settled(60)
+            assert len(proxy.printed("to ")) == 1
+            assert daemon.events("part.resent") and daemon.count("answered") == 1
+
+
+def test_the_javascript_watcher_misses_nothing_and_is_told_of_a_restart(tmp_path: Path) -> None:
+    """The client of the document, in Node.js."""
+    command = node()
+    with daemon_under_test(SETTINGS) as daemon:
+        contact = Contact()
+        with running(
+            command, shown_client("js"), tmp_path / "w.mjs", url_of(daemon), SCREEN_TOKEN
+        ) as watcher:
+            daemon.wait_for(lambda: _connected(daemon), "it is connected")
+            daemon.burst(contact.says())
+            daemon.wait_for(lambda: watcher.printed("turn.done demo"), "it saw the turn")
+            numbers = [int(line.split()[0]) for line in watcher.lines]
+            assert numbers == sorted(set(numbers))
+            listen = url_of(daemon).removeprefix("ws://").removesuffix("/v1")
+            daemon.settings["realtime"] = {**SETTINGS["realtime"], "listen": listen}  # type: ignore[dict-item]
+            daemon.restart()
+            daemon.wait_for(lambda: watcher.printed("events are missing: restarted"), "it was told")
+            daemon.burst(contact.says())
+            daemon.wait_for(lambda: len(watcher.printed("turn.done demo")) == 2, "it goes on")
+            # Of the first burst it may have come too late; nothing of the new life is missing.
+            assert watcher.printed("message.accepted demo")
+
+
+async def _two_over_the_feed(daemon: DaemonUnderTest, feed: FakeSocketIo, said: list[Said]) -> None:
+    """The feed is given: the first by webhook, too."""
+    with trio.fail_after(60):
+        async with feed.running():
+            daemon.settings["gateway"] = {
+                "kind": "evolution",
+                "base_url": feed.url,
+                "api_key": feed.api_key,
+                "feed": "websocket",
+            }
+            await trio.to_thread.run_sync(daemon.signal, signal.SIGKILL)
+            await trio.to_thread.run_sync(daemon.wait_exit)
+            daemon.start(until_ready=False)
+            await trio.to_thread.run_sync(daemon.wait_ready)
+            await trio.to_thread.run_sync(
+                daemon.wait_for, lambda: "/demo" in feed.joined, "it listens to the feed"
+            )
+            await trio.to_thread.run_sync(daemon.post, said[0])
+            for one in said:
+                await feed.emit("messages.upsert", one.payload)
+            await trio.to_thread.run_sync(
+                daemon.wait_for, lambda: len(ids_in_turns(daemon)) == len(said), "both are in turns"
+            )
+            status = await trio.to_thread.run_sync(daemon.majlis, "status")
+            assert (
+                "demo over websocket: connected, 2 received; what happens while it is away never comes"
+                in " ".join(status.stdout.split())
+            )
+
+
+def test_the_gateways_own_feed_brings_messages_and_the_status_says_what_it_cannot() -> None:
+    """I3: what comes by webhook as well is kept once."""
+    with daemon_under_test() as daemon:
+        contact = Contact()
+        said = [contact.says(), contact.says()]
+        trio.run(_two_over_the_feed, daemon, FakeSocketIo(), said)
+        assert sorted(ids_in_turns(daemon)) == sorted(one.id for one in said)

@@ -1,0 +1,123 @@
+"""What a proxy pushes is taken as the webhook takes it, and acknowledged in the same words."""
+
+from __future__ import annotations
+
+import trio
+
+from actors.errors import ConversationFull, MirrorUnavailable
+from daemon.ingress import Readiness
+from daemon.realtime.session import Limits
+from tests.support.payloads import upsert
+from tests.support.realtime import Door
+
+
+async def test_accepted_then_duplicate_then_ignored() -> None:
+    """I1."""
+    async with Door().open() as door, door.talk("proxy-token") as talk:
+        first, again = await talk.push(1), await talk.push("two")
+        assert (first["id"], first["status"], first["ids"]) == (1, "accepted", ["A"])
+        assert (again["id"], again["status"], again["duplicates"]) == ("two", "duplicate", 1)
+        await talk.say("push", id=3, payload={"event": "presence.update", "instance": "demo", "data": {}})
+        assert (await talk.hear("ack"))["status"] == "ignored"
+        assert [message.id for message in door.accepted] == ["A"]
+        assert (door.counters.acked, door.counters.duplicates) == (1, 1)
+
+
+async def test_no_ack_before_it_is_durable() -> None:
+    """I1: while the mirror has not said yes, nothing is acknowledged."""
+    door, go = Door(), trio.Event()
+    started = trio.Event()
+
+    async def wait(_message: object) -> None:
+        started.set()
+        await go.wait()
+
+    door.before_accept = wait
+    async with door.open(), door.talk("proxy-token") as talk:
+        await talk.say("push", id=1, payload=upsert("demo", "5511900001095", "oi", "A", 1785100386))
+        with trio.fail_after(20):
+            await started.wait()
+        with trio.move_on_after(0.1) as nothing_came:
+            await talk.socket.get_message()
+        assert nothing_came.cancelled_caught and door.accepted == []
+        go.set()
+        assert (await talk.hear("ack"))["status"] == "accepted"
+
+
+async def test_what_is_wanted_again_says_retry_and_why() -> None:
+    """I1, I8: as 503 does."""
+    door = Door()
+
+    async def away(_message: object) -> None:
+        raise MirrorUnavailable("away")
+
+    async def full(_message: object) -> None:
+        raise ConversationFull("full")
+
+    async with door.open(), door.talk("proxy-token") as talk:
+        door.readiness = Readiness(False, ("Redis is away.",))
+        ack = await talk.push(1)
+        assert (ack["status"], ack["reason"], ack["retry_after_seconds"]) == ("retry", "not_ready", 5)
+        assert ack["details"] == ["Redis is away."]
+        door.readiness = Readiness(True, draining=True)
+        assert (await talk.push(2))["reason"] == "draining"
+        door.readiness = Readiness(True)
+        door.before_accept = away
+        assert (await talk.push(3))["reason"] == "mirror_unavailable"
+        door.before_accept = full
+        assert (await talk.push(4))["reason"] == "conversation_full"
+        door.before_accept = None
+        assert (await talk.push(5))["status"] == "accepted"
+
+
+async def test_another_instance_is_refused_and_nothing_of_it_is_kept() -> None:
+    """A token opens the door for its own instances, wherever the frame names another one."""
+    async with Door().open() as door, door.talk("proxy-token") as talk:
+        refused = await talk.push(1, instance="other")
+        assert (refused["status"], refused["reason"]) == ("refused", "instance_not_allowed")
+        await talk.say(
+            "push", id=2, instance="other", payload=upsert("demo", "5511900001095", "oi", "A", 1785100386)
+        )
+        assert (await talk.hear("ack"))["status"] == "refused"
+        assert door.accepted == []
+
+
+async def test_what_can_never_be_read_is_refused_and_kept_aside() -> None:
+    async with Door().open() as door, door.talk("proxy-token") as talk:
+        await talk.say("push", id=1, payload=[1, 2])
+        ack = await talk.hear("ack")
+        assert (ack["status"], ack["reason"]) == ("refused", "not_an_object")
+        assert door.quarantined == ["not_an_object"]
+
+
+async def test_half_an_emoji_costs_no_message() -> None:
+    """I14: JavaScript writes a cut emoji as an escape that strict readers refuse."""
+    payload = upsert("demo", "5511900001095", "\ud83d", "A", 1785100386)
+    async with Door().open() as door, door.talk("proxy-token") as talk:
+        await talk.say("push", id=1, payload=payload)
+        assert (await talk.hear("ack"))["status"] == "accepted"
+        assert len(door.accepted) == 1
+
+
+async def test_pushes_run_side_by_side_within_a_bound() -> None:
+    """I8."""
+    door, go = Door(limits=Limits(max_pushes_in_flight=3)), trio.Event()
+    running = 0
+
+    async def wait(_message: object) -> None:
+        nonlocal running
+        running += 1
+        await go.wait()
+
+    door.before_accept = wait
+    async with door.open(), door.talk("proxy-token") as talk:
+        for number in range(8):
+            payload = upsert("demo", "5511900001095", "oi", f"M{number}", 1785100386)
+            await talk.say("push", id=number, payload=payload)
+        await door.until(lambda: running == 3)
+        await trio.sleep(0.05)
+        assert running == 3
+        go.set()
+        acks = [await talk.hear("ack") for _ in range(8)]
+        assert sorted(str(ack["id"]) for ack in acks) == [str(number) for number in range(8)]
+        assert {ack["status"] for ack in acks} == {"accepted"}
