@@ -1,0 +1,255 @@
+"""Plays the script: every message at its time, through a few connections, again where the gateway would try again.
+
+Laws of this file:
+1. Messages are posted at their times whatever the daemon does. How long one took is counted from the moment it was due,
+   so a daemon that stalls cannot hide it.
+2. What is to come is one heap: one entry for each customer, and the messages of the bursts under way. No task for each
+   customer, and nothing grows with the length of the play.
+3. Connections are few. When all are busy, messages wait for one, and that counts as time, too.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from typing import NamedTuple
+
+import msgspec
+import trio
+
+from actors.plain_text import plain_text
+from daemon.simulate.books import Books
+from daemon.simulate.payloads import webhook
+from daemon.simulate.retries import Retries
+from daemon.simulate.script import Line, Script
+from daemon.simulate.webhooks import Answer, Courier, Target, Unanswered
+
+HOLD_SECONDS = 1.0
+"""How long a send is held for the message that is written during it."""
+QUIET_SECONDS = 1.0
+"""How long to listen on when all is answered: for a reply too many."""
+_LOOK_SECONDS = 0.1
+_MAX_TROUBLE_CHARS = 40
+
+
+class Extent(msgspec.Struct, frozen=True):
+    """How much is played: one of the two."""
+
+    messages: int | None = None
+    seconds: float | None = None
+
+
+class _Delivery(NamedTuple):
+    line: Line
+    said_at: float
+    tries: int = 0
+    is_repeat: bool = False
+
+
+class _NextBurst(NamedTuple):
+    customer: int
+    number: int
+
+
+class Play:
+    """One play, once."""
+
+    def __init__(
+        self,
+        *,
+        script: Script,
+        books: Books,
+        customers: int,
+        extent: Extent,
+        target: Target,
+        instance: str,
+        mark: str,
+        retries: Retries,
+        connections: int,
+        server_url: str,
+        quiet_seconds: float = QUIET_SECONDS,
+    ) -> None:
+        self.began = trio.current_time()
+        self.halfway = trio.Event()
+        self._began_wall = time.time()
+        self._script = script
+        self._books = books
+        self._customers = customers
+        self._extent = extent
+        self._target = target
+        self._instance = instance
+        self._path = f"/webhook/{instance}"
+        self._mark = mark
+        self._retries = retries
+        self._connections = connections
+        self._server_url = server_url
+        self._quiet_seconds = quiet_seconds
+        self._heap: list[tuple[float, int, _Delivery | _NextBurst]] = []
+        self._order = 0
+        self._planned = 0
+        self._under_way = 0
+        self._pushed = trio.Event()
+        self._interjections: dict[int, Line] = {}
+        self._arrivals: dict[tuple[int, int], trio.Event] = {}
+
+    @property
+    def progress(self) -> float:
+        """0 to 1: how much of the play was begun."""
+        if self._extent.messages is not None:
+            return min(1.0, self._planned / self._extent.messages)
+        return min(1.0, (trio.current_time() - self.began) / (self._extent.seconds or 1.0))
+
+    async def run(self) -> None:
+        """Play it to the end: until everything is answered, or the patience is over."""
+        for customer in range(self._customers):
+            begins = self.began + self._script.begins_after_seconds(customer)
+            self._push(begins, _NextBurst(customer, 0))
+        send, receive = trio.open_memory_channel[tuple[float, _Delivery]](0)
+        async with trio.open_nursery() as nursery:
+            for number in range(self._connections):
+                nursery.start_soon(self._deliver, receive.clone(), name=f"connection {number}")
+            nursery.start_soon(self._conduct, send)
+            await self._wait_for_the_end()
+            nursery.cancel_scope.cancel()
+
+    async def answering(self, customer: int) -> None:
+        """A reply to this customer is being sent; some write again in this moment, and the send waits for it."""
+        line = self._interjections.pop(customer, None)
+        if line is None or not self._take(1):
+            return
+        arrived = self._arrivals[customer, line.serial] = trio.Event()
+        now = trio.current_time()
+        self._push(now, _Delivery(line, now))
+        try:
+            with trio.move_on_after(HOLD_SECONDS):
+                await arrived.wait()
+        finally:
+            del self._arrivals[customer, line.serial]
+
+    # --- what is to come -------------------------------------------------------------------------------------
+
+    def _push(self, due: float, what: _Delivery | _NextBurst) -> None:
+        self._order += 1
+        heapq.heappush(self._heap, (due, self._order, what))
+        self._pushed.set()
+
+    def _take(self, wanted: int) -> int:
+        """How many of so many messages may still be sent."""
+        left = wanted if self._extent.messages is None else min(wanted, self._extent.messages - self._planned)
+        left = 0 if self._is_planned else left
+        self._planned += left
+        return left
+
+    @property
+    def _is_planned(self) -> bool:
+        return self.progress >= 1.0
+
+    async def _conduct(self, send: trio.MemorySendChannel[tuple[float, _Delivery]]) -> None:
+        """Hand each message to a connection at its time."""
+        while True:
+            self._pushed = trio.Event()
+            due = self._heap[0][0] if self._heap else trio.current_time() + _LOOK_SECONDS
+            with trio.move_on_at(due):
+                await self._pushed.wait()
+                continue
+            while self._heap and self._heap[0][0] <= trio.current_time():
+                due, _, what = heapq.heappop(self._heap)
+                if isinstance(what, _NextBurst):
+                    self._begin(what, due)
+                else:
+                    self._under_way += 1
+                    await send.send((due, what))
+
+    def _begin(self, what: _NextBurst, due: float) -> None:
+        burst = self._script.burst(*what)
+        lines = burst.lines[: self._take(len(burst.lines))]
+        for line in lines:
+            said_at = due + line.after_seconds
+            self._push(said_at, _Delivery(line, said_at))
+            if line.repeat_after_seconds is not None:
+                self._books.repeated += 1
+                self._push(said_at + line.repeat_after_seconds, _Delivery(line, said_at, is_repeat=True))
+        if not self._is_planned:
+            if burst.interjection is not None:
+                self._interjections[what.customer] = burst.interjection
+            self._push(due + burst.next_after_seconds, _NextBurst(what.customer, what.number + 1))
+
+    async def _wait_for_the_end(self) -> None:
+        answered_at: float | None = None
+        while True:
+            await trio.sleep(_LOOK_SECONDS)
+            now = trio.current_time()
+            if self.progress >= 0.5:
+                self.halfway.set()
+            if not self._is_planned or self._under_way or self._has_deliveries():
+                answered_at = None
+            elif self._books.waiting:
+                if self._books.is_out_of_patience(now):
+                    return
+                answered_at = None
+            else:
+                answered_at = answered_at or now
+                if now - answered_at >= self._quiet_seconds:
+                    return
+
+    def _has_deliveries(self) -> bool:
+        """Bursts that were not begun when the play was over are none."""
+        while self._heap and isinstance(self._heap[0][2], _NextBurst):
+            heapq.heappop(self._heap)
+        return bool(self._heap)
+
+    # --- on the way ------------------------------------------------------------------------------------------
+
+    async def _deliver(self, receive: trio.MemoryReceiveChannel[tuple[float, _Delivery]]) -> None:
+        async with Courier(self._target) as courier:
+            async for due, delivery in receive:
+                await self._try(courier, due, delivery)
+                self._under_way -= 1
+
+    async def _try(self, courier: Courier, due: float, delivery: _Delivery) -> None:
+        line, status = delivery.line, None
+        if not (line.first_try_lost and delivery.tries == 0 and not delivery.is_repeat):
+            answer = await self._post(courier, delivery)
+            status = answer.status if answer is not None else None
+            if status is not None and 200 <= status < 300:
+                now = trio.current_time()
+                self._books.acknowledge(line.customer, line.serial, now, now - due)
+                self._arrived(line)
+                return
+            self._books.trouble(_what(answer))
+        delay_seconds = self._retries.delay_seconds(delivery.tries + 1, status)
+        if delay_seconds is not None:
+            again = delivery._replace(tries=delivery.tries + 1)
+            self._push(trio.current_time() + delay_seconds, again)
+        elif not delivery.is_repeat:
+            self._books.give_up(line.customer, line.serial)
+            self._arrived(line)
+
+    async def _post(self, courier: Courier, delivery: _Delivery) -> Answer | None:
+        """The daemon's answer; None: no answer."""
+        line = delivery.line
+        said_at = int(self._began_wall + delivery.said_at - self.began)
+        self._books.post(line.customer, line.serial, said_at, trio.current_time())
+        body = webhook(self._instance, self._mark, line, said_at, self._server_url)
+        try:
+            return await courier.post(self._path, body)
+        except Unanswered:
+            return None
+
+    def _arrived(self, line: Line) -> None:
+        event = self._arrivals.get((line.customer, line.serial))
+        if event is not None:
+            event.set()
+
+
+def _what(answer: Answer | None) -> str:
+    """`no answer`, or the status and the daemon's own word for it."""
+    if answer is None:
+        return "no answer"
+    try:
+        document = msgspec.json.decode(answer.body)
+    except msgspec.DecodeError:
+        document = None
+    reason = document.get("reason") if isinstance(document, dict) else None
+    words = f"{answer.status} {reason}" if isinstance(reason, str) else str(answer.status)
+    return plain_text(words)[:_MAX_TROUBLE_CHARS].replace("\n", " ")

@@ -1,0 +1,260 @@
+"""`majlis simulate` against real daemons: its own, one that is killed, and one that runs already."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.harness import daemon_under_test
+from tests.acceptance.process import clean_environment
+from tests.acceptance.settings import Tree
+
+SECONDS = 60.0
+"""A bound for a machine that is busy; a rehearsal takes a quarter of it."""
+SHORT = ("--set", "batching.window_seconds=0.6", "--set", "turn.backoff_seconds=[0.2,0.4]")
+SMALL = ("--customers", "40", "--messages", "150", "--seed", "1", "--rate", "25")
+
+
+@pytest.fixture
+def short_place() -> Iterator[Path]:
+    """Where a rehearsal may write. Its name is short, for Unix sockets are made below it."""
+    with tempfile.TemporaryDirectory(prefix="majlis-", dir="/tmp", ignore_cleanup_errors=True) as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def place(short_place: Path) -> Iterator[Path]:
+    """The same; and nothing is left there."""
+    yield short_place
+    assert not list(short_place.glob("majlis-simulate-*")), "a throw-away daemon was not thrown away"
+
+
+def command(*options: str) -> list[str]:
+    return [sys.executable, "-m", "daemon", "simulate", *options]
+
+
+def environment(place: Path) -> dict[str, str]:
+    return clean_environment() | {"TMPDIR": str(place), "COLUMNS": "80"}
+
+
+def simulate(place: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*options),
+        capture_output=True,
+        text=True,
+        env=environment(place),
+        cwd=place,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+def faultless(ended: subprocess.CompletedProcess[str], messages: int) -> Tree:
+    """The report of a rehearsal in which all that was sent was acknowledged and answered once, in order."""
+    assert ended.returncode == 0, (ended.stdout, ended.stderr)
+    report = json.loads(ended.stdout)
+    assert isinstance(report, dict)
+    expected = {
+        "sent": messages,
+        "acknowledged": messages,
+        "answered": messages,
+        **dict.fromkeys(("lost", "waiting", "given_up", "doubled", "out_of_order", "unmatched"), 0),
+    }
+    assert {name: report[name] for name in expected} == expected
+    return report
+
+
+def test_a_rehearsal_with_its_own_daemon(place: Path) -> None:
+    """Everything that is sent is answered once, in order, and nothing of it stays on the machine."""
+    report = faultless(simulate(place, *SMALL, *SHORT, "--json"), 150)
+    assert isinstance(report["ack"], dict)
+    assert isinstance(report["answer"], dict)
+    assert isinstance(report["repeated"], int)
+    assert report["ack"]["count"] >= 150 + report["repeated"]
+    assert report["answer"]["p50_seconds"] >= 0.5, "an answer comes when its window closes"
+    assert report["repeated"] > 0
+    assert report["restarts"] == []
+
+
+def test_a_rehearsal_with_a_kill(place: Path) -> None:
+    """SIGKILL in the middle, while messages come and replies leave: no loss, no double."""
+    report = faultless(simulate(place, *SMALL, *SHORT, "--kill", "--json"), 150)
+    assert isinstance(report["restarts"], list)
+    assert len(report["restarts"]) == 1
+    assert report["troubles"], "messages came while the daemon was dead, and were sent again"
+
+
+def test_a_rehearsal_with_a_running_daemon(place: Path) -> None:
+    """The daemon's gateway.base_url points at the simulator; the report is for people, and a second run may follow."""
+    listen = f"127.0.0.1:{free_port()}"
+    gateway = {"kind": "evolution", "base_url": f"http://{listen}", "api_key": "any", "timeout_seconds": 3}
+    auth = {"mode": "token", "token": "open sesame"}
+    settings: Tree = {
+        "gateway": gateway,
+        "ingress": {"listen": "127.0.0.1:0", "auth": auth},
+        "instances": {"acme": {}},
+    }
+    with daemon_under_test(settings) as daemon:
+        options = ["--url", f"http://127.0.0.1:{daemon.port}", "--listen", listen, "--instance", "acme"]
+        options += ["--token", "open sesame", "--customers", "10", "--messages", "30", "--rate", "20"]
+        for more in ([], ["--responder", "any"]):
+            ended = simulate(place, *options, *more)
+            assert ended.returncode == 0, (ended.stdout, ended.stderr)
+            assert "answered      30 by" in ended.stdout
+            assert ended.stdout.endswith("Nothing was lost.\n")
+            assert max(map(len, ended.stdout.splitlines())) <= 80
+        daemon.wait_settled()
+        assert daemon.count("acknowledged") == 60
+
+
+def test_a_daemon_that_answers_elsewhere(place: Path) -> None:
+    """Every message is lost to the simulator; it says what to set."""
+    with daemon_under_test() as daemon:
+        url = f"http://127.0.0.1:{daemon.port}"
+        options = [
+            "--url",
+            url,
+            "--listen",
+            "127.0.0.1:0",
+            "--customers",
+            "2",
+            "--messages",
+            "4",
+            "--rate",
+            "20",
+        ]
+        ended = simulate(place, *options, "--patience", "2")
+        assert ended.returncode == 1
+        assert "lost          4" in ended.stdout
+        assert "majlis show demo/999000000" in ended.stdout
+        assert "base_url: http://127.0.0.1:" in ended.stderr
+
+
+def test_a_daemon_that_takes_nothing(place: Path) -> None:
+    """A wrong token is never repeated by the gateway: the messages are given up, and the status says so."""
+    with daemon_under_test({"ingress": {"auth": {"mode": "token", "token": "other"}}}) as daemon:
+        url = f"http://127.0.0.1:{daemon.port}"
+        options = [
+            "--url",
+            url,
+            "--listen",
+            "127.0.0.1:0",
+            "--customers",
+            "2",
+            "--messages",
+            "4",
+            "--rate",
+            "20",
+        ]
+        ended = simulate(place, *options, "--token", "wrong", "--json")
+    assert ended.returncode == 1
+    report = json.loads(ended.stdout)
+    assert (report["given_up"], report["acknowledged"]) == (4, 0)
+    assert "--token" in ended.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_gives_the_report_so_far(place: Path, number: signal.Signals) -> None:
+    with (place / "out").open("wb") as out:
+        process = subprocess.Popen(
+            command("--customers", "20", "--rate", "20", "--minutes", "30", *SHORT, "--json"),
+            stdout=out,
+            env=environment(place),
+            cwd=place,
+        )
+    try:
+        wait_for_log(place, "turn.done")
+        process.send_signal(number)
+        assert process.wait(SECONDS) == 130
+    finally:
+        process.kill()
+        process.wait()
+    report = json.loads((place / "out").read_bytes())
+    assert report["interrupted"]
+    assert report["answered"] > 0
+    assert (report["lost"], report["doubled"], report["out_of_order"]) == (0, 0, 0)
+
+
+def test_a_killed_simulator_leaves_nothing_running(short_place: Path) -> None:
+    """Its daemon and the stores die with it; only the directory stays."""
+    process = subprocess.Popen(
+        command("--customers", "5", "--rate", "5", "--minutes", "30", *SHORT),
+        stdout=subprocess.DEVNULL,
+        env=environment(short_place),
+        cwd=short_place,
+    )
+    try:
+        wait_for_log(short_place, "daemon.ready")
+    finally:
+        process.kill()
+        process.wait()
+    deadline = time.monotonic() + SECONDS
+    while running_below(short_place):
+        assert time.monotonic() < deadline, running_below(short_place)
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "words"),
+    [
+        (("--minutes", "1", "--messages", "1"), 2, "not both"),
+        (("--url", "http://127.0.0.1:1", "--kill"), 2, "throw-away"),
+        (("--url", "http://127.0.0.1:1", "--set", "a=b"), 2, "throw-away"),
+        (("--url", "127.0.0.1:1", "--listen", "127.0.0.1:0"), 2, "is not http://host:port"),
+        (("--url", "http://127.0.0.1:1", "--listen", "127.0.0.1:0"), 3, "no daemon answers"),
+        (("--listen", "nowhere"), 1, "--listen"),
+        (("--set", "gateway.base_url=http://a"), 1, "the rehearsal sets gateway.base_url itself"),
+        (("--set", "batching.windows=1"), 1, "batching.windows: unknown key"),
+    ],
+)
+def test_a_mistake_is_told_in_a_sentence(
+    place: Path, options: Sequence[str], status: int, words: str, request: pytest.FixtureRequest
+) -> None:
+    ended = simulate(place, *options)
+    assert ended.returncode == status, ended
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not ended.stdout
+    for kept in place.glob("majlis-simulate-*"):  # a daemon that does not start leaves its log to be read
+        assert "unknown key" in words
+        (kept / "log").unlink()
+        (kept / "config.yaml").unlink()
+        kept.rmdir()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_log(place: Path, event: str) -> None:
+    """Wait until the throw-away daemon logs this event."""
+    deadline = time.monotonic() + SECONDS
+    while not any(event in log.read_text() for log in place.glob("majlis-simulate-*/log")):
+        assert time.monotonic() < deadline, f"waited in vain for {event}"
+        time.sleep(0.1)
+
+
+def running_below(place: Path) -> list[str]:
+    """Commands of the processes that name this directory."""
+    commands = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                command_line = (entry / "cmdline").read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            if str(place) in command_line:
+                commands.append(command_line)
+    return commands

@@ -1,0 +1,128 @@
+"""The lean client: kept connections, every form of answer, and no answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from daemon.simulate.webhooks import MAX_ANSWER_BYTES, Answer, Courier, Target, Unanswered
+
+Serve = Callable[[trio.SocketStream], Awaitable[None]]
+
+
+@asynccontextmanager
+async def server(*answers: bytes) -> AsyncIterator[tuple[str, list[bytes], list[int]]]:
+    """Answers each request with the next bytes; a connection ends after an empty one. Its url, the requests, and
+    how many requests each connection carried."""
+    rest, heads, carried = list(answers), list[bytes](), list[int]()
+
+    async def serve(stream: trio.SocketStream) -> None:
+        place = len(carried)
+        carried.append(0)
+        async with stream:
+            while rest:
+                received = b""
+                while not received.endswith(b"{}"):
+                    more = await stream.receive_some()
+                    if not more:
+                        return
+                    received += more
+                heads.append(received)
+                carried[place] += 1
+                answer = rest.pop(0)
+                await stream.send_all(answer.removesuffix(b"END"))
+                if not answer or answer.endswith(b"END"):
+                    return
+            await stream.receive_some()
+
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(trio.serve_listeners, serve, listeners)
+        yield f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}", heads, carried
+        nursery.cancel_scope.cancel()
+
+
+OK = b'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"ok"'
+
+
+async def test_one_connection_is_kept() -> None:
+    async with server(OK, OK, OK) as (url, heads, carried), Courier(Target(url, {"apikey": "s3"})) as courier:
+        for _ in range(3):
+            assert await courier.post("/webhook/demo", b"{}") == Answer(200, b'"ok"')
+    assert carried == [3]
+    assert heads[0].startswith(b"POST /webhook/demo HTTP/1.1\r\n")
+    assert b"\r\napikey: s3\r\n" in heads[0]
+
+
+@pytest.mark.parametrize(
+    ("raw", "answer"),
+    [
+        (
+            b"HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n1\r\n!\r\n0\r\n\r\n",
+            Answer(503, b"no!"),
+        ),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nConnection: close\r\n\r\nokEND", Answer(200, b"ok")),
+        (b"HTTP/1.0 200 OK\r\n\r\nto the endEND", Answer(200, b"to the end")),
+    ],
+)
+async def test_each_form_of_answer(raw: bytes, answer: Answer) -> None:
+    """By length, in chunks, or up to the end; and the next request is answered after each."""
+    async with server(raw, OK) as (url, _, _), Courier(Target(url)) as courier:
+        assert await courier.post("/webhook/demo", b"{}") == answer
+        assert await courier.post("/webhook/demo", b"{}") == Answer(200, b'"ok"')
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshortEND",
+        b"HTTP/1.1 200 OK\r\nContent-LengEND",
+        b"SSH-2.0-OpenSSH\r\n\r\nEND",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nEND",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n" + b"x" * (2 * MAX_ANSWER_BYTES) + b"END",
+    ],
+    ids=["none", "short_body", "short_head", "no_http", "bad_chunks", "too_long"],
+)
+async def test_what_is_no_answer(raw: bytes) -> None:
+    """Nobody knows what became of the webhook; the next one has a connection of its own."""
+    async with server(raw, OK) as (url, _, carried), Courier(Target(url)) as courier:
+        with pytest.raises(Unanswered):
+            await courier.post("/webhook/demo", b"{}")
+        assert await courier.post("/webhook/demo", b"{}") == Answer(200, b'"ok"')
+    assert carried == [1, 1]
+
+
+async def test_nobody_listens() -> None:
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listeners[0].socket.getsockname()[1]
+    await listeners[0].aclose()
+    async with Courier(Target(f"http://127.0.0.1:{port}")) as courier:
+        with pytest.raises(Unanswered):
+            await courier.post("/webhook/demo", b"{}")
+
+
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:8080", "ftp://a", "http://", "http://u:p@a", "http://a/?x=1", "http://a:x"]
+)
+def test_what_is_no_address(url: str) -> None:
+    with pytest.raises(ValueError):
+        Target(url)
+
+
+def test_a_token_breaks_out_of_nothing() -> None:
+    with pytest.raises(ValueError, match="line break"):
+        Target("http://a", {"apikey": "x\r\nevil: 1"})
+
+
+def test_a_path_before_the_webhooks() -> None:
+    target = Target("https://majlis.example.com/in/")
+    assert (target.host, target.port, target.prefix, target.is_secure) == (
+        "majlis.example.com",
+        443,
+        "/in",
+        True,
+    )
