@@ -1,0 +1,221 @@
+"""Under a service manager: what it is told and when, sockets that it holds, reloads, restarts that nobody notices."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from daemon.http_client import unix_get
+from tests.acceptance.harness import DaemonUnderTest, Said, daemon_under_test, evolution
+from tests.acceptance.senders import assert_answered_once_in_order, traffic
+from tests.support.gateway_server import FakeEvolution
+from tests.support.service_manager import FakeManager, listening, listening_at, passing
+
+WATCHDOG_SECONDS = 2.0
+RESTARTS = 2
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[FakeManager]:
+    with FakeManager(str(tmp_path / "notify")).running() as running:
+        yield running
+
+
+@contextmanager
+def managed(
+    manager: FakeManager, *settings: dict[str, object], start: bool = True
+) -> Iterator[DaemonUnderTest]:
+    """A daemon that was started by `manager`."""
+    with daemon_under_test(*settings, start=False) as daemon:
+        daemon.environment = {
+            "NOTIFY_SOCKET": manager.address,
+            "WATCHDOG_USEC": str(int(WATCHDOG_SECONDS * 1_000_000)),
+        }
+        if start:
+            daemon.start()
+        yield daemon
+
+
+def test_ready_is_told_after_recovery_and_the_stop_before_it(manager: FakeManager) -> None:
+    """Nothing is ready while recovery runs: more time is asked for. Then READY once, pings, and STOPPING at the end."""
+    with managed(manager, start=False) as daemon:
+        daemon.crash_at("recovering", action="stop")
+        daemon.start(until_ready=False)
+        daemon.wait_for(lambda: daemon.events("store.ready"), "the stores are up")
+        daemon.wait_for(
+            lambda: any(line.startswith("EXTEND_TIMEOUT_USEC=") for line in manager.said),
+            "more time is asked for",
+        )
+        daemon.wait_for(lambda: _state(daemon.pid) == "T", "it stands still where recovery begins")
+        assert "READY=1" not in manager.said
+        assert manager.statuses()[0].startswith("Starting.")
+        daemon.signal(signal.SIGCONT)
+        daemon.wait_for(lambda: "READY=1" in manager.said, "it says that it is ready")
+        assert daemon.request("GET", "/health/ready").status == 200
+        daemon.wait_for(lambda: manager.statuses()[-1].startswith("Ready: 0 conv"), "the status line says so")
+        before = manager.count("WATCHDOG=1")
+        daemon.wait_for(lambda: manager.count("WATCHDOG=1") > before + 1, "the watchdog is fed")
+        assert daemon.terminate() == 0
+        asked = manager.said.index("STOPPING=1")
+        assert manager.count("READY=1") == 1 and manager.said.index("READY=1") < asked
+        assert any(line.startswith("EXTEND_TIMEOUT_USEC=") for line in manager.said[asked:])
+        assert manager.statuses()[-1].startswith("Stopping:")
+
+
+def test_a_blocked_loop_feeds_no_watchdog(manager: FakeManager) -> None:
+    """The pings stop with the loop; it is what the manager ends the daemon for."""
+    with managed(manager) as daemon:
+        daemon.wait_for(lambda: manager.count("WATCHDOG=1") > 1, "the watchdog is fed")
+        daemon.crash_at("request_read", action="block")
+        with socket.create_connection(("127.0.0.1", daemon.port), 5) as customer:
+            customer.sendall(_webhook("5511900100001"))
+            before = _quiet(manager)
+            time.sleep(2 * WATCHDOG_SECONDS)
+            assert manager.count("WATCHDOG=1") == before
+        daemon.kill()
+
+
+def test_a_store_that_is_away_still_feeds_the_watchdog(manager: FakeManager) -> None:
+    """A restart would mend nothing: the status line says what is missing, and the pings go on."""
+    with managed(manager) as daemon:
+        os.kill(daemon.redis_pid, signal.SIGSTOP)
+        try:
+            daemon.wait_for(
+                lambda: manager.statuses()[-1].startswith("Not ready:"), "the status line says so", 40
+            )
+            before = manager.count("WATCHDOG=1")
+            daemon.wait_for(
+                lambda: manager.count("WATCHDOG=1") > before + 3, "the watchdog is fed all the same"
+            )
+        finally:
+            os.kill(daemon.redis_pid, signal.SIGCONT)
+        daemon.wait_for(lambda: manager.statuses()[-1].startswith("Ready:"), "it is well again", 40)
+
+
+def test_a_hangup_without_a_terminal_reads_settings_anew(manager: FakeManager) -> None:
+    """SIGHUP: RELOADING with its time, what `majlis reload` does, READY again; nothing ends."""
+    with managed(manager) as daemon:
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_for(lambda: manager.count("READY=1") == 2, "it is done")
+        assert daemon.events("settings.reloaded")
+        begun = manager.said.index("RELOADING=1")
+        name, _, value = manager.said[begun + 1].partition("=")
+        assert name == "MONOTONIC_USEC" and 0 < int(value) <= time.monotonic_ns() // 1000
+        daemon.burst(Said("demo", "5511900200001", "still here", "HUP-1"))
+        assert daemon.terminate() == 0
+
+
+def test_a_terminal_that_closes_ends_it() -> None:
+    """SIGHUP of a terminal is a stop, with its drain: exit 0."""
+    keyboard, screen = pty.openpty()
+    with daemon_under_test(start=False) as daemon:
+        # Opened by the leader of a session without a terminal, it becomes that session's.
+        daemon.wrapper = ("sh", "-c", f'exec "$@" <{os.ttyname(screen)}', "sh")
+        daemon.start()
+        os.close(screen)
+        os.close(keyboard)
+        assert daemon.wait_exit() == 0
+        assert daemon.events("daemon.draining")
+
+
+def test_an_abstract_notify_socket() -> None:
+    """`@name` is a socket without a file, as systemd has used it."""
+    with FakeManager(f"@majlis-test-{os.getpid()}").running() as manager, managed(manager) as daemon:
+        daemon.wait_for(lambda: "READY=1" in manager.said, "it says that it is ready")
+        assert daemon.terminate() == 0
+
+
+class HeldDoor:
+    """A listening socket that outlives the daemons behind it."""
+
+    def __init__(self, daemon: DaemonUnderTest, held: socket.socket) -> None:
+        self.port: int = held.getsockname()[1]
+        daemon.wrapper, daemon.passed, daemon.environment = passing({"ingress": held})
+
+
+def test_a_restart_through_a_held_socket_refuses_nobody(
+    gateway: FakeEvolution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under traffic: every single post of two restarts is answered 200 at once, and each is heard once, in order."""
+    with listening() as held, daemon_under_test(evolution(gateway), start=False) as daemon:
+        door = HeldDoor(daemon, held)
+        monkeypatch.setattr(type(daemon), "port", property(lambda _: door.port))
+        daemon.start()
+        with traffic(daemon, "held") as seen:
+            for _ in range(RESTARTS):
+                before = len(seen.answers)
+                daemon.wait_for(lambda before=before: len(seen.answers) > before + 20, "there is traffic")  # type: ignore[misc]
+                assert daemon.terminate() == 0
+                daemon.start()
+            before = len(seen.answers)
+            daemon.wait_for(lambda: len(seen.answers) > before + 20, "there is traffic after it as well")
+        daemon.wait_settled()
+        assert {answer.status for answer in seen.answers} == {200}
+        assert_answered_once_in_order(gateway, seen)
+
+
+def test_whoever_connects_before_the_start_is_served(
+    gateway: FakeEvolution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first webhook waits in the socket while the daemon starts, and is not refused as long as it is not ready."""
+    with listening() as held, daemon_under_test(evolution(gateway), start=False) as daemon:
+        door = HeldDoor(daemon, held)
+        monkeypatch.setattr(type(daemon), "port", property(lambda _: door.port))
+        with socket.create_connection(("127.0.0.1", door.port), 5) as early:
+            early.sendall(_webhook("5511900300001"))
+            daemon.start()
+            early.settimeout(20)
+            assert early.recv(4096).startswith(b"HTTP/1.1 200 ")
+        assert daemon.status()["ready"]
+
+
+def test_the_admin_door_can_be_passed_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socket named `admin` is the admin door; its file stays when the daemon ends."""
+    path = tmp_path / "admin.sock"
+    with listening() as held, listening_at(path) as admin, daemon_under_test(start=False) as daemon:
+        daemon.wrapper, daemon.passed, daemon.environment = passing({"ingress": held, "admin": admin})
+        port: int = held.getsockname()[1]
+        monkeypatch.setattr(type(daemon), "port", property(lambda _: port))
+        daemon.start()
+        status, _ = unix_get(str(path), "/v1/status")
+        assert status == 200
+        assert daemon.terminate() == 0
+        assert path.is_socket()
+
+
+def test_a_passed_socket_that_does_not_listen_is_told() -> None:
+    """One sentence, exit 1."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stray, daemon_under_test(start=False) as daemon:
+        daemon.wrapper, daemon.passed, daemon.environment = passing({"ingress": stray})
+        daemon.start(until_ready=False)
+        assert daemon.wait_exit() == 1
+        assert "majlis: the passed socket ingress does not listen" in daemon.log
+
+
+def _webhook(phone: str) -> bytes:
+    body = json.dumps(Said("demo", phone, "hello", f"ID-{phone}").payload).encode()
+    head = f"POST /webhook/demo HTTP/1.1\r\nHost: majlis\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def _state(pid: int) -> str:
+    """The kernel's letter for what the process does; T: it is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def _quiet(manager: FakeManager) -> int:
+    """How many pings had come when none came any more for the time between two."""
+    count = -1
+    while count != (now := manager.count("WATCHDOG=1")):
+        count = now
+        time.sleep(WATCHDOG_SECONDS)
+    return count

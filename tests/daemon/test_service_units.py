@@ -1,0 +1,131 @@
+"""The unit files: rendered for an installation, fit for systemd, and hardly exposed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from daemon.config import Settings
+from daemon.service import UnfitInstallation, check, installation, render, write
+from daemon.service.render import STANDARD
+from tests.acceptance.settings import ROOT
+
+MAX_EXPOSURE = 1.5
+SERVICES = ("majlis.service", "majlis@.service")
+HERE = replace(STANDARD, program=Path("/bin/true"))
+"""Where systemd looks whether the program is there."""
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd is not installed here"
+)
+
+
+def units(tmp_path: Path) -> Path:
+    write(render(HERE), tmp_path)
+    return tmp_path / "etc/systemd/system"
+
+
+def test_the_files_in_the_tree_are_the_rendered_ones() -> None:
+    """`make units` was not forgotten."""
+    for where, content in render(STANDARD).items():
+        kind, name = Path(where).parts[1], Path(where).name
+        shown = ROOT / "systemd" / (name if kind == "systemd" else f"{kind}-{name}")
+        assert shown.read_text(encoding="utf-8") == content, f"{shown.name} is old: run `make units`"
+
+
+def test_no_slot_is_left_unfilled() -> None:
+    assert not [where for where, content in render(STANDARD).items() if re.search(r"@[A-Z_]+@", content)]
+
+
+@needs_systemd
+def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
+    assert check(units(tmp_path)) == []
+
+
+@needs_systemd
+@pytest.mark.parametrize(
+    ("unit", "old", "new"),
+    [
+        ("majlis.service", "WatchdogSec=30", "WatchdogSec=often"),
+        ("majlis.service", "ExecStart=/bin/true", "ExecStart=/nowhere/majlis"),
+        ("majlis@.service", "ProtectClock=yes", "ProtectClocks=yes"),
+        ("majlis.socket", "ListenStream=127.0.0.1:8080", "ListenStream=here"),
+    ],
+)
+def test_systemd_finds_what_is_wrong(tmp_path: Path, unit: str, old: str, new: str) -> None:
+    directory = units(tmp_path)
+    text = (directory / unit).read_text()
+    assert old in text
+    (directory / unit).write_text(text.replace(old, new))
+    assert check(directory)
+
+
+@needs_systemd
+@pytest.mark.parametrize("unit", SERVICES)
+def test_the_exposure_is_low(tmp_path: Path, unit: str) -> None:
+    """`systemd-analyze security`: 1.5 or below, for either unit, wherever the program is."""
+    for place in (HERE, replace(HERE, needed=(Path("/home/majlis/venv"),), data_dir=Path("/srv/majlis"))):
+        write(render(place), tmp_path)
+        path = tmp_path / "etc/systemd/system" / unit
+        done = subprocess.run(
+            ["systemd-analyze", "security", "--no-pager", "--offline=true", str(path)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", done.stdout)
+        assert found is not None, done.stdout + done.stderr
+        assert float(found[1]) <= MAX_EXPOSURE
+
+
+def test_a_program_below_a_home_is_shown_to_the_service_alone() -> None:
+    needed = (Path("/home/shop/majlis/.venv"), Path("/home/shop/majlis"), Path("/usr"))
+    unit = render(replace(STANDARD, needed=needed))["etc/systemd/system/majlis.service"]
+    assert "ProtectHome=tmpfs\nBindReadOnlyPaths=/home/shop/majlis\n" in unit
+    assert "ProtectHome=yes" in render(STANDARD)["etc/systemd/system/majlis.service"]
+
+
+def test_data_elsewhere_is_made_writable() -> None:
+    place = replace(STANDARD, data_dir=Path("/srv/shop"), data_dir_is_configured=True)
+    unit = render(place)["etc/systemd/system/majlis.service"]
+    assert (
+        "ReadWritePaths=/srv/shop\n" in unit
+        and "StateDirectory" not in unit
+        and "MAJLIS_DATA_DIR" not in unit
+    )
+
+
+@pytest.mark.parametrize(
+    ("listen", "written"),
+    [("0.0.0.0:80", "0.0.0.0:80"), ("[::1]:8080", "[::1]:8080"), ("*:8080", "[::]:8080")],
+)
+def test_the_socket_listens_where_the_settings_say(listen: str, written: str) -> None:
+    assert (
+        f"ListenStream={written}\n"
+        in render(replace(STANDARD, listen=listen))["etc/systemd/system/majlis.socket"]
+    )
+
+
+@pytest.mark.parametrize("listen", ["localhost:8080", "127.0.0.1:0"])
+def test_an_address_that_a_socket_unit_cannot_have_is_told(listen: str) -> None:
+    settings = Settings().model_copy(
+        update={"ingress": Settings().ingress.model_copy(update={"listen": listen})}
+    )
+    with pytest.raises(UnfitInstallation, match="needs a numeric address and a port"):
+        installation(settings, Path("/etc/majlis/config.yaml"), "majlis")
+
+
+@pytest.mark.parametrize("user", ["", "Root User", "a\nExecStart=/bin/sh"])
+def test_a_user_that_cannot_be_is_told(user: str) -> None:
+    with pytest.raises(UnfitInstallation, match="no name of a system user"):
+        installation(Settings(), Path("/etc/majlis/config.yaml"), user)
+
+
+def test_a_path_that_would_break_a_unit_is_told() -> None:
+    with pytest.raises(UnfitInstallation, match="characters that unit files do not take"):
+        installation(Settings(), Path("/etc/my settings/config.yaml"), "majlis")
