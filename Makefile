@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
 	then echo $$python; break; fi; done)
 
-.PHONY: help run test lint types unit prove bench-ingress bench-lookups bench-cache lock clean
+.PHONY: help run test test-systemd units lint types unit prove bench-ingress bench-lookups bench-cache lock clean
 
 help:  ## Show this help.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -29,12 +29,21 @@ types: $(VENV)/.installed-test
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore=tests/systemd $(ARGS)
 
 prove: $(VENV)/.installed-test  ## The longer proofs: kills at every step, long outages, thousands of storms (~1 h).
 	MAJLIS_STORM_SEEDS=5000 $(BIN)/python -m pytest -q -n 2 tests/simulation
 	MAJLIS_CRASH_ROUNDS=$${ROUNDS:-20} $(BIN)/python -m pytest -q tests/acceptance/test_crash_points.py tests/acceptance/test_acknowledged.py
 	MAJLIS_TEST_OUTAGE_SECONDS=30 $(BIN)/python -m pytest -q tests/acceptance/test_store_faults.py
+
+test-systemd: $(VENV)/.installed-test  ## The service under a real systemd, booted in namespaces of its own (needs root).
+	@test "$$(id -u)" = 0 || { echo "make test-systemd boots a systemd: run it as root."; exit 1; }
+	@if ! test -x /lib/systemd/systemd || ! command -v nsenter >/dev/null; then \
+		echo "Installing systemd …" && apt-get update -q && apt-get install -qy --no-install-recommends systemd dbus util-linux; fi
+	MAJLIS_TEST_SYSTEMD=1 $(BIN)/python -m pytest -q tests/systemd tests/daemon/test_service_units.py $(ARGS)
+
+units: $(VENV)/.installed-run  ## Render systemd/ anew from daemon/service/units.
+	$(BIN)/python -m daemon.service systemd
 
 bench-ingress: $(VENV)/.installed-run  ## Acknowledged webhooks/s and latency beside FastAPI and Fastify servers.
 	$(BIN)/python -m bench.ingress $(ARGS)

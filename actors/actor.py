@@ -125,10 +125,10 @@ class ConversationActor:
         return bool(self._state.waiting)
 
     def view(self) -> ActorView:
-        state = self._state
-        until = state.retry_at if state.frozen else state.deadline
+        state, batch = self._state, self._batch
+        holding, due = self.phase == "holding", state.retry_at if state.frozen else state.deadline
+        until = self._hold_until if holding else due
         left = None if until is None or self.phase in ("answering", "queued") else until - trio.current_time()
-        batch = self._batch
         return ActorView(
             conversation=self.conversation,
             phase=self.phase,
@@ -221,7 +221,7 @@ class ConversationActor:
         self._state = core.loaded(self._state, snapshot, trio.current_time(), self._policy)
 
     async def _answer(self, why: CloseReason) -> None:
-        self.phase, self._why = "queued", "waits for a turn slot"
+        awaited, self.phase, self._why = self.phase == "waiting", "queued", "waits for a turn slot"
         async with self._services.slots.hold(self.conversation.instance):
             self.phase, self._why = "answering", "turn running"
             epoch = self._services.ownership.epoch(self.conversation)
@@ -231,7 +231,7 @@ class ConversationActor:
                 self._state = core.doubt(self._state)
                 return
             if self._batch is None or self._batch.number != batch.number:
-                self._emit("window.closed", why=batch.why, messages=len(batch.entries), batch=batch.number)
+                self._emit("window.closed", **core.closing(batch, self._policy if awaited else None))
             self._batch = batch
             self._state = core.froze(self._state, batch)
             await self._run_turn(batch, epoch)

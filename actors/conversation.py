@@ -137,6 +137,18 @@ def loaded(state: State, snapshot: Snapshot, now: float, policy: WindowPolicy) -
     )
 
 
+def closing(batch: Batch, policy: WindowPolicy | None) -> dict[str, object]:
+    """What is told of a window that closed. `policy` None: nobody waited for its end, a turn or a start came first.
+
+    `late_ms` is how long after its time a window was frozen, by the mirror's clock.
+    """
+    told: dict[str, object] = {"why": batch.why, "messages": len(batch.entries), "batch": batch.number}
+    if policy is None or batch.why != "timeout":
+        return told
+    late_ms = batch.frozen_at_ms - batch.opened_at_ms - round(policy.window_seconds * 1000)
+    return {**told, "late_ms": max(0, late_ms)}
+
+
 def froze(state: State, batch: Batch) -> State:
     """The mirror froze `batch`: what it holds no longer waits.
 

@@ -11,17 +11,25 @@ Laws of this file:
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import trio
 
 
-class FairSlots:
-    """`async with slots.hold(instance):` waits for a slot and gives it back."""
+def open_to_all(_instance: str) -> None:
+    """The gate that lets every instance in."""
 
-    def __init__(self, limit: int) -> None:
+
+class FairSlots:
+    """`async with slots.hold(instance):` waits for a slot and gives it back.
+
+    `gate` is asked before the wait and after it; what it raises goes to who wanted the slot.
+    """
+
+    def __init__(self, limit: int, gate: Callable[[str], None] = open_to_all) -> None:
         self.limit = limit
+        self._gate = gate
         self.limit_per_instance = limit - limit // 4
         self.held = 0
         self._held_by: Counter[str] = Counter()
@@ -34,8 +42,10 @@ class FairSlots:
 
     @asynccontextmanager
     async def hold(self, instance: str) -> AsyncIterator[None]:
+        self._gate(instance)
         await self._acquire(instance)
         try:
+            self._gate(instance)
             yield
         finally:
             self._release(instance)

@@ -18,7 +18,7 @@ from actors.errors import LedgerUnavailable
 from actors.facts import Facts, facts
 from actors.instance import Switches, Terms
 from actors.lookup import Lookup, Span
-from actors.messages import Batch
+from actors.messages import Answer, Batch
 from actors.parallel import LookupTimedOut, Run, Stage, staged
 from actors.ports import Feed, Ledger, Lookups, Question, Turn
 
@@ -85,6 +85,21 @@ class Inquiry:
         started_ms = (started_at - self._started_at) * 1000
         took_ms = (trio.current_time() - started_at) * 1000
         self.spans = (*self.spans, Span(step.name, stage, started_ms, took_ms, "ok"))
+
+    def took_ms(self) -> float:
+        """How long this try of the turn has gone on."""
+        return round((trio.current_time() - self._started_at) * 1000, 1)
+
+    def spent(self, answer: Answer) -> dict[str, object]:
+        """What is told of an answer: who gave it, in what time, at what price."""
+        asked = [span.took_ms for span in self.spans if span.stage == "responder"]
+        return {
+            "provider": answer.provider,
+            "took_ms": round(sum(asked), 1),
+            "input_tokens": answer.input_tokens,
+            "output_tokens": answer.output_tokens,
+            "cost_micros": answer.cost_micros,
+        }
 
     def _opening(self, _found: Mapping[str, Any]) -> Mapping[str, Lookup]:
         instance = self._batch.conversation.instance

@@ -59,5 +59,29 @@ def limit_reached(instance: str, reached: Reached, terms: Terms, day: str) -> tu
     return (Notice("webhook", instance, terms.alert_webhook, _json(document), once),)
 
 
+def red_flag(
+    flag: str,
+    change: str,
+    value: float | None,
+    threshold: float,
+    node_id: str,
+    shared: bool,
+    target: str,
+    day: str,
+) -> Notice:
+    """That a red flag went up or came down: each once a `day` (a UTC date), of all daemons where it is `shared`."""
+    document = {
+        "event": "red_flag",
+        "flag": flag,
+        "change": change,
+        "value": value,
+        "threshold": threshold,
+        "node_id": node_id,
+        "day": day,
+    }
+    whose = "" if shared else f"/{node_id}"
+    return Notice("webhook", "", target, _json(document), f"flag/{flag}/{change}/{day}{whose}")
+
+
 def _json(document: Mapping[str, object]) -> str:
     return msgspec.json.encode(document).decode()

@@ -119,13 +119,19 @@ class _Delivery:
         self._check_lease()
         await self._claim(resend)
         reach("claimed")
+        began_ms = self._wall_ms()
         outcome = await self._gateway.send(
-            self._conversation, part.text, self._check_lease, self._turn.origin
+            self._conversation,
+            part.text,
+            self._check_lease,
+            self._turn.origin,
+            f"{self._turn.id}.{part.number}",
         )
+        sent_ms = self._wall_ms()
         reach("send_returned")
         await self._settle(outcome)
         if isinstance(outcome, Sent):
-            self._emit("part.sent", resend=resend)
+            self._emit("part.sent", resend=resend, took_ms=sent_ms - began_ms)
         elif isinstance(outcome, NotSent):
             self._emit("part.not_sent", reason=outcome.reason, remedy=outcome.remedy)
         else:

@@ -230,11 +230,17 @@ def at_any_time() -> None:
 
 class Gateway(Protocol):
     async def send(
-        self, conversation: Conversation, text: str, may_send: MaySend = at_any_time, origin: str = ""
+        self,
+        conversation: Conversation,
+        text: str,
+        may_send: MaySend = at_any_time,
+        origin: str = "",
+        key: str = "",
     ) -> SendOutcome:
         """Send one message. Never raises for what the gateway does; says what is known instead.
 
-        `origin` is a gateway of the allow-list to send through; empty: the configured one.
+        `origin` is a gateway of the allow-list to send through; empty: the configured one. `key` is the same for
+        every try of one message, for gateways that can tell by it what they have sent already.
 
         Connecting may take longer than a lease has left, hence `may_send`: when it raises, nothing was sent.
         """

@@ -221,7 +221,7 @@ class _OneTurn:
             self._emit("conversation.handed_back", turn, by=stored.hand_back)
         if escalation:
             self._emit("turn.escalated", turn, reason=escalation)
-        self._emit("turn.answered", turn, provider=answer.provider, parts=len(turn.parts))
+        self._emit("turn.answered", turn, parts=len(turn.parts), **self._inquiry.spent(answer))
         return turn
 
     async def _store_fallback(self, turn: Turn, reason: str, detail: str) -> Turn:
@@ -254,7 +254,7 @@ class _OneTurn:
             return "answered" if turn.state == "done" else "suppressed"
         await self._ledger.finish(turn, self._epoch)
         reach("finished")
-        self._emit("turn.done", turn, parts=len(turn.parts))
+        self._emit("turn.done", turn, parts=len(turn.parts), took_ms=self._inquiry.took_ms())
         return "answered"
 
     async def _deliver_doomed(self, turn: Turn) -> Fate:

@@ -1,4 +1,4 @@
-"""Checks everything Majlis leans on and says what to do: stores, folders, gateways, responders."""
+"""Checks everything Majlis leans on and says what to do: stores, folders, gateways, responders, embeddings."""
 
 from __future__ import annotations
 
@@ -8,39 +8,57 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from urllib.parse import quote
 
+import trio
+
 from actors.errors import MajlisError
 from daemon.admin.views import Check, CheckState, DoctorReport
 from daemon.config import GatewaySettings, Provider, Settings
 from daemon.http_answer import dig
 from daemon.http_client import HttpClient, HttpFailed
+from daemon.knowledge.embeddings import TURN_SECONDS, Embeddings, EmbeddingsUnavailable
 from daemon.responders.kinds import dialect
 
 CALL_SECONDS = 10.0
 MAX_BODY_BYTES = 1024 * 1024
 LOW_DISK_BYTES = 1024**3
+UNDECLARED = "default"
+"""Stands for the instances where the settings declare none: they are in the database alone."""
+NO_INSTANCE = "evolution: no such instance"
 
 
 async def examine(
-    settings: Settings, http: HttpClient, stores: Callable[[], Awaitable[Iterable[Check]]]
+    settings: Settings,
+    http: HttpClient,
+    stores: Callable[[], Awaitable[Iterable[Check]]],
+    embeddings: Embeddings | None = None,
 ) -> DoctorReport:
     """All checks, each bounded; one that breaks is a problem of its own, never the end of the report.
 
     Args:
       stores: checks Redis and Postgres; how depends on whether the daemon runs.
+      embeddings: whoever makes vectors; None where no model is configured.
     """
     checks = [_data_dir(settings.data_dir)]
     try:
         checks += await stores()
     except MajlisError as error:
         checks.append(Check(name="stores", state="problem", detail=str(error), advice="See the message."))
-    for name in sorted(settings.instances) or ["default"]:
+    for name in sorted(settings.instances):
         own = settings.for_instance(name)
         checks.append(await _gateway(http, name, own.gateway))
+        checks += _budget(name, own.limits.cost_per_day, own.responder.providers)
+    if not settings.instances:
+        checks.append(
+            _undeclared(await _gateway(http, UNDECLARED, settings.for_instance(UNDECLARED).gateway))
+        )
+        checks += _budget(UNDECLARED, settings.limits.cost_per_day, settings.responder.providers)
     providers = set(settings.responder.providers)
     for name in settings.instances:
         providers.update(settings.for_instance(name).responder.providers)
     for provider in sorted(providers, key=lambda each: each.name):
         checks.append(await _provider(http, provider))
+    if embeddings is not None:
+        checks.append(await _embeddings(embeddings))
     return DoctorReport(checks=checks)
 
 
@@ -62,6 +80,9 @@ async def _gateway(http: HttpClient, instance: str, gateway: GatewaySettings) ->
     name = f"gateway of {instance}"
     if gateway.kind == "console":
         return Check(name=name, state="ok", detail="console: replies are printed, not sent")
+    if gateway.kind == "realtime":
+        detail = f"realtime: {gateway.client} delivers; `majlis status` shows whether it is connected"
+        return Check(name=name, state="ok", detail=detail)
     assert gateway.base_url is not None and gateway.api_key is not None
     url = f"{gateway.base_url.rstrip('/')}/instance/connectionState/{quote(instance, safe='')}"
     try:
@@ -79,7 +100,7 @@ def _connection(name: str, status: int, state: object) -> Check:
         return Check(name=name, state="problem", detail="evolution: the key is refused", advice=advice)
     if status == 404:
         advice = "Create the instance at the gateway, or correct its name under instances."
-        return Check(name=name, state="problem", detail="evolution: no such instance", advice=advice)
+        return Check(name=name, state="problem", detail=NO_INSTANCE, advice=advice)
     if status != 200 or not isinstance(state, str):
         advice = "Look into the gateway's log; the instance may not be loaded."
         return Check(
@@ -89,6 +110,29 @@ def _connection(name: str, status: int, state: object) -> Check:
         advice = "Connect the instance at the gateway (scan its QR code)."
         return Check(name=name, state="problem", detail=f"evolution: the phone is {state}", advice=advice)
     return Check(name=name, state="ok", detail="evolution: connected")
+
+
+def _undeclared(check: Check) -> Check:
+    """That the gateway knows no instance of the name that stands for all is no fault: it answers."""
+    if check.detail != NO_INSTANCE:
+        return check
+    detail = "evolution: reachable; no instance stands in config.yaml, so none was asked for"
+    return Check(name=check.name, state="ok", detail=detail)
+
+
+def _budget(instance: str, cost_per_day: float | None, providers: Iterable[Provider]) -> list[Check]:
+    """A budget in money is never reached by a provider without a price."""
+    free = [
+        provider.name
+        for provider in providers
+        if provider.kind != "rehearsal"
+        and not (provider.price_per_million_input_tokens or provider.price_per_million_output_tokens)
+    ]
+    if cost_per_day is None or not free:
+        return []
+    detail = f"cost_per_day is set, and what {', '.join(free)} says costs nothing"
+    advice = "Set price_per_million_input_tokens and …_output_tokens of each provider, or use tokens_per_day."
+    return [Check(name=f"limits of {instance}", state="warning", detail=detail, advice=advice)]
 
 
 async def _provider(http: HttpClient, provider: Provider) -> Check:
@@ -128,3 +172,20 @@ def _finding(provider: Provider, state: CheckState, detail: str, advice: str = "
     return Check(
         name=f"responder {provider.name}", state=state, detail=f"{provider.kind}: {detail}", advice=advice
     )
+
+
+async def _embeddings(embeddings: Embeddings) -> Check:
+    """Has one word turned into a vector: there is no cheaper question that every such server answers."""
+    name, started = "embeddings", trio.current_time()
+    try:
+        await embeddings.vectors(["hello"])
+    except EmbeddingsUnavailable as error:
+        passing = error.reason in ("overloaded", "rate_limited")
+        advice = "Do what it says; until then words alone are compared."
+        return Check(name=name, state="warning" if passing else "problem", detail=str(error), advice=advice)
+    if (seconds := trio.current_time() - started) > TURN_SECONDS:
+        detail = (
+            f"{seconds:.1f} s for one word; a turn waits {TURN_SECONDS:g} s and compares words alone then"
+        )
+        return Check(name=name, state="warning", detail=detail, advice="Use a faster server or model.")
+    return Check(name=name, state="ok", detail=f"reachable, model {embeddings.model}")

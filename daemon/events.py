@@ -28,7 +28,8 @@ EVENTS: dict[str, Event] = {
         "error", "an unexpected error ended the process; start it again, nothing is lost"
     ),
     "daemon.left": Event("info", "conversations that wait in the mirror for the next start"),
-    "daemon.problem": Event("error", "a part of the daemon failed and is started again"),
+    "daemon.stalled": Event("error", "parts of the daemon hang (`parts`); the watchdog is not fed any more"),
+    "daemon.problem": Event("error", "a part of the daemon failed and is started again", counted_by="part"),
     # Stores
     "store.starting": Event("info", "an embedded store is being started"),
     "store.creating": Event("info", "an embedded store is made for the first time"),
@@ -56,9 +57,13 @@ EVENTS: dict[str, Event] = {
     "message.refused": Event("debug", "not acknowledged (`reason`); the gateway sends it again"),
     "payload.unreadable": Event("warning", "a webhook that can never be read; kept aside, answered 400"),
     # Turns
-    "window.closed": Event("debug", "a burst was heard out and frozen (`why`: timeout, count, flush, drain)"),
+    "window.closed": Event(
+        "debug", "a burst was heard out and frozen (`why`: timeout, count, flush, drain)", counted_by="why"
+    ),
     "turn.started": Event("debug", "work on a batch begins"),
-    "lookup.failed": Event("warning", "an optional lookup failed; the turn goes on with its default"),
+    "lookup.failed": Event(
+        "warning", "an optional lookup failed; the turn goes on with its default", counted_by="outcome"
+    ),
     "turn.lookups": Event("info", "how long the lookups of a turn took, each of them, and which failed"),
     "turn.escalated": Event("info", "the conversation waits for a person from now on (`reason`)"),
     "limit.reached": Event(
@@ -118,9 +123,43 @@ EVENTS: dict[str, Event] = {
     "housekeeping.done": Event("debug", "expired answers, old vectors and given-up loads were forgotten"),
     "housekeeping.failed": Event("warning", "they could not be; it is tried again in ten minutes"),
     "flags.changed": Event("info", "a switch was set or cleared, here or by another daemon (`scope`)"),
+    "settings.reload_failed": Event(
+        "warning", "instances and flags could not be read anew; what was known holds"
+    ),
     "settings.reloaded": Event("info", "instances and flags are read anew from the database"),
     "conversation.handed_back": Event(
         "info", "Majlis answers again: escalation and take-over are over (`by`: operator, timeout)"
     ),
+    "pause.began": Event(
+        "warning", "no turn of an instance (`instance`, or `all`) begins any more, by an operator's word"
+    ),
+    "pause.ended": Event("info", "its turns begin again"),
     "dead.retried": Event("info", "a dead letter was put back to be answered"),
+    "dead.dropped": Event("info", "a dead letter was dropped: it is kept, and nobody will answer it"),
+    # Gateway feeds
+    "gateway.feed_up": Event("info", "the gateway's own feed of an instance is connected"),
+    "gateway.feed_down": Event(
+        "warning", "it was lost (`reason`); what happens until it is back never comes"
+    ),
+    "gateway.feed_lost": Event(
+        "error", "it brought more than could wait: an event was lost", counted_by="instance"
+    ),
+    # The realtime door
+    "realtime.connected": Event("info", "a client came in at the realtime door"),
+    "realtime.left": Event("info", "it left, or had to (`reason`)"),
+    "realtime.dropped": Event(
+        "warning",
+        "a client read too slowly and was dropped (`client`); nothing was waited for",
+        counted_by="client",
+    ),
+    "realtime.refused": Event("warning", "somebody did not get in at the realtime door (`reason`)"),
+    # The monitor
+    "flag.raised": Event(
+        "warning", "a red flag went up (`flag`): its `value` is above its `threshold`", counted_by="flag"
+    ),
+    "flag.cleared": Event("info", "a red flag came down (`flag`)", counted_by="flag"),
+    "orphan.rearmed": Event("warning", "a conversation waited without an actor or a timer and has one again"),
+    "mirror.tidied": Event(
+        "info", "entries of conversations with nothing pending were removed from the mirror"
+    ),
 }

@@ -13,6 +13,7 @@ The laws of this file:
 from __future__ import annotations
 
 import hmac
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -56,6 +57,12 @@ class TakeOver(Protocol):
     """
 
     def __call__(self, own: OwnMessage) -> Awaitable[bool]: ...
+
+
+class Page(Protocol):
+    """Something to read beside the webhooks. Bounds its own time."""
+
+    async def respond(self, request: Request) -> Response: ...
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -111,6 +118,14 @@ def _nobody_listens(_event: str, **_fields: object) -> None:
     pass
 
 
+def _nobody_measures(_status: int, _seconds: float) -> None:
+    pass
+
+
+def _any_instance(_instance: str) -> bool:
+    return True
+
+
 class Ingress:
     """Routes requests of the ingress server; `handle` is its handler."""
 
@@ -125,11 +140,16 @@ class Ingress:
         quarantine: Callable[[bytes, str], Awaitable[None]],
         authorize: Authorize,
         emit: Callable[..., None] = _nobody_listens,
+        measure: Callable[[int, float], None] = _nobody_measures,
         ack_seconds: float = 5.0,
         retry_after_seconds: int = 5,
     ) -> None:
-        """`learn` must not wait or raise: a link is a hint that comes again with the next message."""
+        """`learn` must not wait or raise: a link is a hint that comes again with the next message. Nor must `measure`:
+        it is told of every webhook's status and how long its answer took.
+        """
         self.counters = IngressCounters()
+        self.metrics: Page | None = None
+        """Answers `/metrics`; without it: 404."""
         self._parse = parse
         self._accept = accept
         self._learn = learn
@@ -138,26 +158,28 @@ class Ingress:
         self._quarantine = quarantine
         self._authorize = authorize
         self._emit = emit
+        self._measure = measure
         self._ack_seconds = ack_seconds
         self._retry_headers = {"Retry-After": str(retry_after_seconds)}
 
-    async def handle(self, request: Request) -> Response:
+    async def handle(self, request: Request) -> Response:  # noqa: PLR0911  one for each route
         segments = request.segments
         if segments and segments[-1] == "":
             segments = segments[:-1]  # a slash too many in a gateway's settings must not cost its messages
         match segments:
             case ("webhook",):
-                return await self._webhook(request, None, None)
+                return await self._measured(request, None, None)
             case ("webhook", instance):
-                return await self._webhook(request, instance, None)
+                return await self._measured(request, instance, None)
             case ("webhook", instance, event):
-                return await self._webhook(request, instance, event)
+                return await self._measured(request, instance, event)
             case ("health", "live"):
                 return _get(request) or json_response(200, {"status": "live"})
             case ("health", "ready"):
                 return _get(request) or self._ready()
-            case _:
-                return error_response(404, "no_such_route")
+            case ("metrics",) if self.metrics is not None:
+                return _get(request) or await self.metrics.respond(request)
+        return error_response(404, "no_such_route")
 
     def _ready(self) -> Response:
         readiness = self._readiness()
@@ -166,24 +188,46 @@ class Ingress:
         reasons = (("draining",) if readiness.draining else ()) + readiness.reasons
         return json_response(503, {"status": "not_ready", "reasons": reasons}, self._retry_headers)
 
+    async def _measured(self, request: Request, instance: str | None, event: str | None) -> Response:
+        began = time.perf_counter()
+        response = await self._webhook(request, instance, event)
+        self._measure(response.status, time.perf_counter() - began)
+        return response
+
     async def _webhook(self, request: Request, instance: str | None, event: str | None) -> Response:
         if request.method != "POST":
             return error_response(405, "method_not_allowed", {"Allow": "POST"})
         if not self._authorize(request):
             self.counters.unauthorized += 1
             return error_response(401, "wrong_or_missing_token", {"WWW-Authenticate": "Bearer"})
+        return await self.receive(request.body, instance, event)
+
+    async def receive(
+        self,
+        body: bytes,
+        instance: str | None = None,
+        event: str | None = None,
+        allows: Callable[[str], bool] = _any_instance,
+    ) -> Response:
+        """Take one payload, by whatever door it came; whoever calls has seen to its right to come at all.
+
+        `allows` says of which instances it may be; of another one nothing is kept: 403.
+        """
         readiness = self._readiness()
         if readiness.draining:
             return self._refuse("draining")
         if not readiness.ready:
             return self._refuse("not_ready", readiness.reasons)
         try:
-            inbound = self._parse(request.body, instance, event)
+            inbound = self._parse(body, instance, event)
         except UnreadablePayload as error:
             self.counters.unreadable += 1
             self._emit("payload.unreadable", reason=error.reason)
-            await self._quarantine(request.body, error.reason)
+            await self._quarantine(body, error.reason)
             return error_response(400, error.reason)
+        if not allows(inbound.instance):
+            self.counters.unauthorized += 1
+            return error_response(403, "instance_not_allowed")
         return await self._take(inbound)
 
     async def _take(self, inbound: Inbound) -> Response:

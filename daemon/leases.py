@@ -113,6 +113,10 @@ class Leases:
         self._listeners: list[Callable[[LeaseChange], None]] = []
         self._took_back = False
         self._released = False
+        self.renewals = 0
+        """Attempts to renew and take, since the start."""
+        self.failures = 0
+        """Of these, the ones that failed: Postgres was away, slow, or refused."""
 
     def epoch(self, conversation: Conversation) -> int:
         """The epoch to act under.
@@ -149,9 +153,11 @@ class Leases:
         answered = False
         while not self._released:
             next_at = trio.current_time() + self._renew_seconds
+            self.renewals += 1
             try:
                 await self.refresh()
             except (LedgerUnavailable, LedgerError):
+                self.failures += 1
                 await trio.sleep(self._renew_seconds / 3)
                 continue
             if not answered:

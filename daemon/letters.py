@@ -62,6 +62,15 @@ class Letters:
             await self.retry(letter.id)
         return len(letters)
 
+    async def drop(self, letter_id: int) -> None:
+        """Keep it, and count it as open no more."""
+        letter = await self._find(letter_id)
+        if letter.retried_at is not None:
+            raise Conflict(f"Dead letter {letter_id} was retried at {shown.iso(letter.retried_at)}.")
+        if letter.dropped_at is not None or not await self._records.mark_dropped(letter.id):
+            raise Conflict(f"Dead letter {letter_id} was dropped already.")
+        self._feed.emit("dead.dropped", letter.conversation, letter=letter.id, messages=len(letter.messages))
+
     async def _find(self, letter_id: int) -> DeadLetter:
         letter = await self._records.dead_letter(letter_id)
         if letter is None:

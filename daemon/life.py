@@ -6,6 +6,10 @@ Laws of this file:
 2. Ready means: stores checked, leases held, partitions fenced, everything left behind picked up again.
 3. Stop in two phases: no new work, then `drain_seconds` for what runs, then cancel. What is left is in the mirror.
    A second signal goes straight to the cancel.
+4. Where a service manager holds the listening socket, a restart refuses nobody: webhooks are acknowledged until the
+   drain is over, for they are durable at once and the next life answers them; then only accepting ends. Who connects
+   meanwhile waits until the next life is ready, or for `HELD_DOOR_SECONDS` of its start: then law 1 holds.
+5. SIGHUP reads settings anew; from a terminal that closes it is a stop.
 """
 
 from __future__ import annotations
@@ -23,11 +27,15 @@ import trio
 
 from actors.errors import MajlisError
 from actors.ports import Feed
+from daemon.attendant import Attendant
 from daemon.health import Health
-from daemon.http1 import HttpServer, Request, Response, UnixListener, error_response
+from daemon.http1 import HttpServer, Request, Response, UnixListener, json_response
 
 CLOSE_SECONDS = 2.0
 """For requests still being answered when everything else has ended."""
+
+HELD_DOOR_SECONDS = 10.0
+"""Within the time that gateways wait for an answer."""
 
 
 class CannotStart(MajlisError):
@@ -65,7 +73,10 @@ class Life:
         drain_seconds: float,
         bring_up: BringUp,
         on_ready: Callable[[], None],
+        attendant: Attendant,
+        door_is_held: bool,
     ) -> None:
+        """`door_is_held`: another process keeps the listening sockets open when this one ends."""
         self._ingress = ingress
         self._admin = admin
         self._health = health
@@ -73,9 +84,17 @@ class Life:
         self._drain_seconds = drain_seconds
         self._bring_up = bring_up
         self._on_ready = on_ready
+        self._attendant = attendant
+        self._door_is_held = door_is_held
         self._stop = trio.Event()
+        self._ready = trio.Event()
+        self._door_is_open = False
         self._running: Running | None = None
         self._exit_status = 0
+
+    def stop(self) -> None:
+        """Begin the end, as SIGTERM does."""
+        self._stop.set()
 
     async def run(self, listeners: list[trio.SocketListener], admin: UnixListener) -> int:
         """Live until a signal ends it; gives back the exit status.
@@ -85,7 +104,12 @@ class Life:
         """
         async with trio.open_nursery() as doors:
             await doors.start(self._watch_signals, doors.cancel_scope)
-            await doors.start(lambda task_status: self._ingress.serve(listeners, task_status=task_status))
+            await doors.start(self._attendant.run)
+            if self._door_is_held:
+                doors.start_soon(self._open_late, listeners, name="ingress door")
+            else:
+                self._door_is_open = True
+                await doors.start(lambda task_status: self._ingress.serve(listeners, task_status=task_status))
             await doors.start(lambda task_status: self._admin.serve([admin], task_status=task_status))
             async with trio.open_nursery() as stores:
                 async with trio.open_nursery() as work:
@@ -99,40 +123,70 @@ class Life:
         self._feed.emit("daemon.stopped")
         return self._exit_status
 
+    async def _open_late(self, listeners: list[trio.SocketListener]) -> None:
+        with trio.move_on_after(HELD_DOOR_SECONDS):
+            await self._ready.wait()
+        if not self._stop.is_set():
+            self._door_is_open = True
+            await self._ingress.serve(listeners)
+
+    async def _shut(self, patient: bool = False) -> None:
+        """Accept nothing more and finish what was asked."""
+        if self._door_is_open:
+            with trio.move_on_after(CLOSE_SECONDS):
+                await self._ingress.drain(patient)
+
     async def _start(self, stores: trio.Nursery, work: trio.Nursery) -> None:
         self._running = await self._bring_up(stores)
         await self._running.start(work)
         self._health.started()
         self._on_ready()
+        self._ready.set()
+        self._attendant.ready()
 
     async def _drain(self) -> None:
-        self._health.draining = True
+        self._attendant.stopping(self._drain_seconds)
+        self._health.draining = not self._door_is_held
         self._feed.emit("daemon.draining", seconds=self._drain_seconds)
         if self._running is not None:
             with trio.move_on_after(self._drain_seconds):
                 await self._running.drain()
             self._running.halt()
+        if self._door_is_held:
+            await self._shut(patient=True)
+            self._health.draining = True
 
     async def _close(self) -> None:
         if self._running is not None:
             await self._running.close()
-        with trio.move_on_after(CLOSE_SECONDS):
-            await self._ingress.drain()
+        await self._shut()
         with trio.move_on_after(CLOSE_SECONDS):
             await self._admin.drain()
 
     async def _watch_signals(
         self, everything: trio.CancelScope, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """SIGHUP counts as a stop as well: it is what a closed terminal sends."""
+        closes_with_terminal = _has_terminal()
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             task_status.started()
             async for number in signals:
+                if number == signal.SIGHUP and not closes_with_terminal:
+                    self._attendant.reload()
+                    continue
                 if self._stop.is_set():
                     self._exit_status = 128 + number
                     everything.cancel()
                     return
                 self._stop.set()
+
+
+def _has_terminal() -> bool:
+    """Whether a terminal controls this process: it sends SIGHUP when it closes."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
@@ -182,4 +236,5 @@ class AdminDoor:
     async def handle(self, request: Request) -> Response:
         if self.handler is not None:
             return await self.handler(request)
-        return error_response(503, " ".join(self._health.readiness().reasons))
+        words = f"this cannot be done yet: {' '.join(self._health.readiness().reasons)}"
+        return json_response(503, {"status": "error", "reason": "starting", "message": words})

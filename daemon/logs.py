@@ -27,7 +27,8 @@ from actors.errors import MajlisError
 from actors.plain_text import plain_text
 
 Format = Literal["auto", "console", "json"]
-LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+LevelName = Literal["debug", "info", "warning", "error"]
+LEVELS: dict[LevelName, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 MASK = "[masked]"
 MAX_QUEUED_LINES = 10_000
 _FLUSH_SECONDS = 2.0
@@ -160,7 +161,7 @@ def _json(event: EventDict, **_: object) -> str:
     return msgspec.json.encode(event).decode()
 
 
-def configure(level: str, format: Format, stream: TextIO) -> LineWriter:
+def configure(level: LevelName, format: Format, stream: TextIO) -> LineWriter:
     """Set up logging for this process, to `stream`; gives back the writer, already flushed at exit."""
     on_terminal = stream.isatty()
     console = format == "console" or (format == "auto" and on_terminal)
@@ -186,6 +187,17 @@ def configure(level: str, format: Format, stream: TextIO) -> LineWriter:
         cache_logger_on_first_use=False,
     )
     return writer
+
+
+def set_level(level: LevelName) -> None:
+    """From here on, what is below `level` is not logged. Loggers that were bound before do not hear of it."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]))
+
+
+def level() -> LevelName:
+    """The least that is logged now."""
+    log = logger().bind()
+    return next((name for name, number in LEVELS.items() if log.is_enabled_for(number)), "error")
 
 
 def logger() -> FilteringBoundLogger:

@@ -182,7 +182,7 @@ class Notifier:
     async def _whatsapp(self, notice: Row) -> Told:
         to = Conversation(notice["instance"], canonical_contact(notice["target"]))
         with trio.move_on_after(WHATSAPP_SECONDS):
-            match await self._gateway.send(to, notice["body"]):
+            match await self._gateway.send(to, notice["body"], key=f"notice.{notice['id']}"):
                 case Sent() | Unknown(may_resend=False):
                     return Told("sent")
                 case NotSent(reason, "refuse"):

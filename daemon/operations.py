@@ -21,10 +21,13 @@ from daemon.admin import (
     DeadLetterPage,
     DeadLetterView,
     DoctorReport,
+    FeedView,
     FlagPage,
     Flushed,
     NotFound,
     Paused,
+    RealtimeView,
+    RedFlagView,
     Ref,
     Reloaded,
     Resumed,
@@ -32,6 +35,8 @@ from daemon.admin import (
     Status,
     TurnDetail,
 )
+from daemon.admin.control import Control
+from daemon.admin.insight import Insight
 from daemon.admin.library import Library
 from daemon.config import Settings
 from daemon.feed import EventFeed
@@ -42,6 +47,7 @@ from daemon.ledger.rows import Silence, TurnRecord
 from daemon.letters import Letters
 from daemon.mirror.survey import Survey
 from daemon.ownership import FencedOwnership
+from daemon.pauses import PauseBoard
 from daemon.responders.circuit import ProviderView
 from daemon.status import StatusReport, longest_hand_back_seconds
 from daemon.stores.postgres import LedgerError
@@ -75,7 +81,13 @@ class DaemonOperations:
         label: Callable[[Conversation], str],
         listen: str,
         feed: EventFeed,
+        insight: Insight,
+        control: Control,
+        pauses: PauseBoard,
         providers: Callable[[], Sequence[ProviderView]],
+        red_flags: Callable[[], Sequence[RedFlagView]] = tuple,
+        realtime: Callable[[], RealtimeView | None],
+        feeds: Callable[[], Sequence[FeedView]] = tuple,
         doctor: Callable[[], Awaitable[DoctorReport]],
     ) -> None:
         """`pause` is False for an unknown instance; `forget` drops what is kept of instances' rows."""
@@ -83,7 +95,8 @@ class DaemonOperations:
         self._supervisor = supervisor
         self._ownership = ownership
         self._records = records
-        self.library = library
+        self.library, self.insight, self.control = library, insight, control
+        self._pauses = pauses
         self._board = board
         self._pause = pause
         self._forget = forget
@@ -102,7 +115,11 @@ class DaemonOperations:
             counters=counters,
             listen=listen,
             feed=feed,
+            pauses=pauses.standing,
             providers=providers,
+            red_flags=red_flags,
+            realtime=realtime,
+            feeds=feeds,
         )
 
     async def status(self) -> Status:
@@ -134,7 +151,7 @@ class DaemonOperations:
             epoch=self._ownership.fenced().get(partition),
             state=view.phase if view else "absent",
             why=view.why if view else "",
-            closes_in_seconds=view.seconds_left if view else None,
+            closes_in_seconds=shown.seconds_left(view) if view else None,
             tries=view.tries if view else 0,
             batch=view.batch_number if view else None,
             taken_over=shown.pause_view(silence),
@@ -166,13 +183,16 @@ class DaemonOperations:
     async def retry_all(self) -> int:
         return await self._letters.retry_all()
 
+    async def drop(self, letter_id: int) -> None:
+        await self._letters.drop(letter_id)
+
     async def flush(self, ref: Ref) -> Flushed:
         conversation = await self._resolve(ref)
         label = self._label(conversation)
         view = self._supervisor.view(conversation)
         if view is None:
             raise Conflict(f"Nothing waits in {label}: there is nothing to flush.")
-        if view.phase == "idle":
+        if view.phase == "idle" and not view.waiting:
             raise Conflict(f"Nothing waits in {label}: its last burst is answered.")
         self._supervisor.flush(conversation)
         return Flushed(conversation=label, messages=len(view.waiting))
@@ -233,6 +253,7 @@ class DaemonOperations:
     async def reload(self) -> Reloaded:
         self._forget()
         flags = await self._board.refresh()
+        await self._pauses.refresh()
         self._feed.emit("settings.reloaded", flags=flags)
         return Reloaded(flags=flags)
 

@@ -24,7 +24,8 @@ from daemon.admin import (
     TurnDetail,
     TurnView,
 )
-from daemon.ledger.rows import DeadLetter, Silence, TurnRecord, Usage
+from daemon.admin.control import PAUSED, InstancePause
+from daemon.ledger.rows import DeadLetter, Pause, Silence, TurnRecord, Usage
 from daemon.responders import circuit
 
 
@@ -35,11 +36,16 @@ def actor_view(view: actor.ActorView, label: str) -> ActorView:
         contact=view.conversation.contact,
         state=view.phase,
         waiting_messages=len(view.waiting) + view.batch_messages,
-        closes_in_seconds=view.seconds_left,
+        closes_in_seconds=seconds_left(view),
         why=view.why,
         tries=view.tries,
         batch=view.batch_number,
     )
+
+
+def seconds_left(view: actor.ActorView) -> float | None:
+    """Until something happens by itself; the end of a pause is nobody's but the operator's to tell."""
+    return None if view.why == PAUSED else view.seconds_left
 
 
 def letter_view(letter: DeadLetter, label: str) -> DeadLetterView:
@@ -54,6 +60,7 @@ def letter_view(letter: DeadLetter, label: str) -> DeadLetterView:
         tries=letter.tries,
         buried_at=iso(letter.created_at),
         retried_at=iso(letter.retried_at) if letter.retried_at else None,
+        dropped_at=iso(letter.dropped_at) if letter.dropped_at else None,
         messages=[message_view(message) for message in letter.messages],
     )
 
@@ -121,6 +128,11 @@ def turn_detail(turn: TurnRecord, label: str) -> TurnDetail:
 def pause_view(silence: Silence) -> PauseView | None:
     found = silence.taken_over
     return PauseView(since=iso(found.since), until=iso(found.until)) if found else None
+
+
+def instance_pause(pause: Pause) -> InstancePause:
+    until = iso(pause.until) if pause.until else ""
+    return InstancePause(instance=pause.instance, since=iso(pause.since), until=until)
 
 
 def escalation_view(silence: Silence) -> EscalationView | None:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from actors.errors import LedgerUnavailable, MirrorUnavailable
 from actors.supervisor import Supervisor
 from daemon import package_version, shown
-from daemon.admin import IngressCounts, Status
+from daemon.admin import FeedView, IngressCounts, RealtimeView, RedFlagView, Status
 from daemon.config import Settings
 from daemon.feed import EventFeed
 from daemon.health import Health
 from daemon.ingress import IngressCounters
 from daemon.ledger.records import Records
-from daemon.ledger.rows import Attention
+from daemon.ledger.rows import Attention, Pause
 from daemon.mirror.survey import Pending, Survey, Totals
 from daemon.ownership import FencedOwnership
 from daemon.responders.circuit import ProviderView
@@ -38,7 +38,11 @@ class StatusReport:
         counters: IngressCounters,
         listen: str,
         feed: EventFeed,
+        pauses: Callable[[], Sequence[Pause]],
         providers: Callable[[], Sequence[ProviderView]],
+        red_flags: Callable[[], Sequence[RedFlagView]] = tuple,
+        realtime: Callable[[], RealtimeView | None],
+        feeds: Callable[[], Sequence[FeedView]],
     ) -> None:
         self._settings = settings
         self._node_id = node_id
@@ -50,7 +54,11 @@ class StatusReport:
         self._counters = counters
         self._listen = listen
         self._feed = feed
+        self._pauses = pauses
         self._providers = providers
+        self._red_flags = red_flags
+        self._realtime = realtime
+        self._feeds = feeds
         self._started_at = time.monotonic()
 
     async def now(self) -> Status:
@@ -92,6 +100,10 @@ class StatusReport:
             cache_hits=self._feed.reasons("turn.answered").get("cache", 0),
             alerts=self._feed.reasons("limit.reached"),
             providers=[shown.provider_view(one) for one in self._providers()],
+            pauses=[shown.instance_pause(pause) for pause in self._pauses()],
+            red_flags=list(self._red_flags()),
+            realtime=self._realtime(),
+            feeds=list(self._feeds()),
             ingress=self._ingress(),
         )
 

@@ -28,10 +28,14 @@ DOCUMENTS = (
     "CHANGELOG.md",
     "docs/protocol.md",
     "docs/operations.md",
+    "docs/realtime.md",
     "docs/knowledge.md",
+    "docs/systemd.md",
+    "docs/metrics.md",
     "docs/mission.md",
     "docs/claims.md",
     "docs/performance.md",
+    "docs/simulate.md",
     "bench/README.md",
 )
 _LINK = re.compile(r"\]\(([^)\s]+)\)")

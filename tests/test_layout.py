@@ -40,7 +40,7 @@ PURE = (
         "outcome",
         "plain_text",
     ),
-    *("ports", "prompt", "reply", "reply_address", "retry", "triage", "window", "wording"),
+    *("ports", "prompt", "red_flags", "reply", "reply_address", "retry", "triage", "window", "wording"),
 )
 """Modules of `actors` that decide without waiting: time and chance are arguments."""
 NEEDS_THE_WORLD = ("time", "random", "uuid", "socket")

@@ -1,71 +1,111 @@
 """The admin door: lets the right ones in, finds the route, and turns every failure into a sentence.
 
 Laws of the admin door:
-- Only the daemon's own user and root are answered, by the kernel's word on who is at the other end.
+- Who may do what is told by the kernel's word on who is at the other end; who has no level learns nothing but that.
+- Every answer has its time; a stream has a time for each piece, and a reader that is too slow is cut off.
 - Nothing changes, and nothing masked is revealed, without an audit entry written first.
 - An error is one sentence that says what to do; what broke inside goes to the log, by its class alone.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
+import trio
+
 from actors.errors import MajlisError, Overloaded, Unavailable
-from daemon.admin.call import BadQuery, Call, Desk
+from daemon.admin.call import BadQuery, Call, Desk, Forbidden
+from daemon.admin.levels import Level, Levels, suffices
 from daemon.admin.operations import Conflict, NotFound, Operations
-from daemon.admin.routes import ROUTES
+from daemon.admin.routes import ROUTES, Route
 from daemon.feed import EventFeed
 from daemon.http1 import Request, Response, json_response
 
-_REFUSALS: dict[type[Exception], tuple[int, str]] = {
-    BadQuery: (400, "bad_query"),
-    NotFound: (404, "not_found"),
-    Conflict: (409, "conflict"),
+_REFUSALS: dict[type[Exception], tuple[int, str, str]] = {
+    BadQuery: (400, "bad_query", "{}"),
+    Forbidden: (403, "forbidden", "{}"),
+    NotFound: (404, "not_found", "{}"),
+    Conflict: (409, "conflict", "{}"),
+    Unavailable: (503, "unavailable", "this cannot be done now, try again: {}"),
+    Overloaded: (503, "unavailable", "this cannot be done now, try again: {}"),
+    MajlisError: (503, "refused", "this cannot be done, see `majlis doctor`: {}"),
 }
-"""Replies, not failures: the error's text is the sentence for the operator."""
+"""Replies, not failures: the error's text is the sentence for the operator. The first that fits counts."""
+
+HANDLER_SECONDS = 25.0
+"""How long one answer may take; less than the command line waits for it."""
 
 
 class AdminApi:
     """Answers the requests of the admin socket."""
 
-    def __init__(self, operations: Operations, feed: EventFeed) -> None:
+    def __init__(
+        self,
+        operations: Operations,
+        feed: EventFeed,
+        levels: Levels | None = None,
+        handler_seconds: float = HANDLER_SECONDS,
+    ) -> None:
+        """Without `levels` the daemon's own user and root may do everything, and nobody else anything."""
         self._desk = Desk(operations, feed)
         self._feed = feed
-        self._allowed_uids = {0, os.geteuid()}
+        self._levels = levels or Levels()
+        self._handler_seconds = handler_seconds
 
     async def handle(self, request: Request) -> Response:
         """The handler for `HttpServer`."""
-        if request.peer.uid not in self._allowed_uids:
+        level = self._levels.of(request.peer)
+        if level is None:
             return _error(
-                403, "forbidden", "only the user that runs the daemon, and root, may use this socket"
+                403,
+                "forbidden",
+                "you may not use this socket: the user that runs the daemon, and root, may, and whom they "
+                "name in admin.levels of its config.yaml",
             )
         try:
-            return await self._dispatch(request)
-        except (BadQuery, NotFound, Conflict) as error:
-            status, reason = next(word for kind, word in _REFUSALS.items() if isinstance(error, kind))
-            return _error(status, reason, str(error))
-        except (Unavailable, Overloaded) as error:
-            return _error(503, "unavailable", f"this cannot be done now, try again: {error}")
-        except MajlisError as error:
-            return _error(503, "refused", f"this cannot be done, see `majlis doctor`: {error}")
+            with trio.fail_after(self._handler_seconds):
+                return await self._dispatch(request, level)
+        except trio.TooSlowError:
+            return _error(
+                503,
+                "too_slow",
+                f"this took longer than {self._handler_seconds:.0f} s and was given up; "
+                "`majlis status` says what is away",
+            )
+        except tuple(_REFUSALS) as error:
+            status, reason, words = next(said for kind, said in _REFUSALS.items() if isinstance(error, kind))
+            return _error(status, reason, words.format(error))
         except Exception as error:
             name = type(error).__name__
             self._feed.emit("admin.failed", path=_pattern(request), error=name)
             return _error(500, "failed", f"the daemon failed ({name}); see the event admin.failed in its log")
 
-    async def _dispatch(self, request: Request) -> Response:
+    async def _dispatch(self, request: Request, level: Level) -> Response:
         methods = []
         for route in ROUTES:
             named = route.match(request.segments)
             if named is None:
                 continue
             if route.method == request.method:
-                return await route.run(self._desk, Call(request, named))
+                _check(route, request, level)
+                return await route.run(self._desk, Call(request, named, level))
             methods.append(route.method)
         if methods:
             return _error(405, "method", f"use {' or '.join(methods)} here", {"Allow": ", ".join(methods)})
         return _error(404, "no_route", "there is nothing here; GET /v1 lists all routes")
+
+
+def _check(route: Route, request: Request, level: Level) -> None:
+    """Raises: Forbidden, BadQuery."""
+    if not suffices(level, route.level):
+        raise Forbidden(
+            f"this needs level {route.level}, and yours is {level}: see admin.levels in the daemon's config.yaml"
+        )
+    allowed = [name.name for name in route.query]
+    for name in request.query:
+        if name not in allowed:
+            known = f"known here: {', '.join(allowed)}" if allowed else "none is known here"
+            raise BadQuery(f"{name} is no parameter of this; {known}")
 
 
 def _pattern(request: Request) -> str:

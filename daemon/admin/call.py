@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+import msgspec
 
 from actors.identity import Conversation, canonical_contact
+from daemon.admin.levels import Level
 from daemon.admin.masking import shown
 from daemon.admin.operations import AuditEntry, Operations, Ref
 from daemon.feed import EventFeed
@@ -17,31 +20,40 @@ MAX_LIMIT = 10_000
 """Masking and encoding this many takes the event loop about 50 ms."""
 
 _LABEL = re.compile(r"[0-9a-f]{10}")
+BodyT = TypeVar("BodyT")
 
 
 class BadQuery(Exception):
     """The request cannot be understood; the text says what is allowed."""
 
 
+class Forbidden(Exception):
+    """The peer's level does not suffice; the text says which one does."""
+
+
 class Call(NamedTuple):
-    """One request with the named pieces of its path."""
+    """One request with the named pieces of its path, and what who asks may do."""
 
     request: Request
     named: Mapping[str, str]
+    level: Level = "admin"
 
     @property
     def reveal(self) -> bool:
-        return self.flag("reveal")
+        """Raises: Forbidden."""
+        asked = self.flag("reveal")
+        if asked and self.level != "admin":
+            raise Forbidden(
+                f"phone numbers and texts are shown at level admin alone, and yours is {self.level}: "
+                "ask without --reveal, or see admin.levels in the daemon's config.yaml"
+            )
+        return asked
 
     @property
     def ref(self) -> Ref:
         label = self.named.get("label")
         if label is not None:
-            if not _LABEL.fullmatch(label):  # a bare phone number, say: it may go into no audit entry
-                raise BadQuery(
-                    "write a conversation as its label (ten hexadecimal digits), or as INSTANCE/PHONE"
-                )
-            return label
+            return ref(label)
         return Conversation(self.named["instance"], canonical_contact(self.named["contact"]))
 
     @property
@@ -62,15 +74,43 @@ class Call(NamedTuple):
             raise BadQuery(f"{name} must be true or false")
         return value == "true"
 
-    def number(self, name: str, default: int, maximum: int) -> int:
-        """A whole number from 1 to `maximum` in the query."""
+    def number(self, name: str, default: int, maximum: int, minimum: int = 1) -> int:
+        """A whole number from `minimum` to `maximum` in the query."""
         text = self.request.query.get(name, str(default))
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:19]) <= maximum):
-            raise BadQuery(f"{name} must be a whole number from 1 to {maximum}")
+        if not (text.isascii() and text.isdigit() and minimum <= int(text[:19]) <= maximum):
+            raise BadQuery(f"{name} must be a whole number from {minimum} to {maximum}")
         return int(text)
+
+    def word(self, name: str, allowed: tuple[str, ...]) -> str | None:
+        """One of `allowed`; None when it is not in the query."""
+        value = self.request.query.get(name)
+        if value is not None and value not in allowed:
+            raise BadQuery(f"{name} must be one of {', '.join(allowed)}")
+        return value
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """A list with commas between; empty when it is not in the query."""
+        return tuple(word for word in self.request.query.get(name, "").split(",") if word)
 
     def limit(self) -> int:
         return self.number("limit", DEFAULT_LIMIT, MAX_LIMIT)
+
+    def body(self, kind: type[BodyT]) -> BodyT:
+        """The JSON of the request, as the struct it must be."""
+        try:
+            return msgspec.json.decode(self.request.body, type=kind)
+        except msgspec.DecodeError as error:
+            raise BadQuery(f"the body cannot be read: {error}") from None
+
+
+def ref(text: str) -> Ref:
+    """A conversation as a person writes it. A bare phone number, say, is refused: it may go into no audit entry."""
+    instance, slash, contact = text.rpartition("/")
+    if slash and instance and contact:
+        return Conversation(instance, canonical_contact(contact))
+    if not _LABEL.fullmatch(text):
+        raise BadQuery("write a conversation as its label (ten hexadecimal digits), or as INSTANCE/PHONE")
+    return text
 
 
 class Desk:

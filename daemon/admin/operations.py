@@ -9,6 +9,8 @@ import msgspec
 
 from actors.errors import MajlisError
 from actors.identity import Conversation
+from daemon.admin.control import Control
+from daemon.admin.insight import Insight
 from daemon.admin.library import Library
 from daemon.admin.reports import CostReport, FlagPage, Paused, Reloaded, Resumed
 from daemon.admin.views import (
@@ -51,6 +53,14 @@ class Operations(Protocol):
     def library(self) -> Library:
         """The instances' files and the kept answers."""
 
+    @property
+    def insight(self) -> Insight:
+        """What goes on inside."""
+
+    @property
+    def control(self) -> Control:
+        """The daemon as a whole."""
+
     async def status(self) -> Status: ...
 
     async def actors(self) -> Sequence[ActorView]:
@@ -79,6 +89,9 @@ class Operations(Protocol):
 
     async def retry_all(self) -> int:
         """Put every open dead letter back; how many there were."""
+
+    async def drop(self, letter_id: int) -> None:
+        """Nobody shall answer it any more. Raises `NotFound`, or `Conflict` when it was retried or dropped already."""
 
     async def flush(self, ref: Ref) -> Flushed:
         """Close the conversation's window now. Raises `NotFound`, or `Conflict` when nothing waits."""

@@ -23,6 +23,47 @@ class ProviderView(msgspec.Struct, frozen=True, kw_only=True):
     """Of the last failure, be it long ago."""
     wait_seconds: float = 0.0
     """Until it is asked again."""
+    succeeded: int = 0
+    """Of the calls, those that were answered, if only by a refusal of the prompt."""
+
+
+class FeedView(msgspec.Struct, frozen=True, kw_only=True):
+    """A gateway's own feed of one instance."""
+
+    instance: str
+    connected: bool
+    received: int = 0
+    lost: int = 0
+    """Came while too many waited to be stored."""
+    connections: int = 0
+    """Since the start."""
+    note: str = ""
+    """What it cannot do."""
+
+
+class RealtimeView(msgspec.Struct, frozen=True, kw_only=True):
+    """The realtime door."""
+
+    listen: str
+    connected: dict[str, int] = {}
+    """Connections now, by the client's name."""
+    latest_event: int
+    """The number of the newest event in this life of the daemon."""
+
+
+class RedFlagView(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a person should know of, for as long as it lasts."""
+
+    flag: str
+    meaning: str
+    value: float | None = None
+    """As it is now; None when it cannot be told."""
+    threshold: float
+    """Above which it went up."""
+    detail: str = ""
+    """Providers or instances that it is about."""
+    seconds: float
+    """Since it went up."""
 
 
 class InstanceFlag(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,8 @@ import msgspec
 from actors.lookup import Span
 from actors.messages import CloseReason
 from actors.ports import PartState, TurnState
-from daemon.admin.reports import ProviderView
+from daemon.admin.control import InstancePause
+from daemon.admin.reports import FeedView, ProviderView, RealtimeView, RedFlagView
 
 ActorState = Literal["waiting", "queued", "answering", "retrying", "holding", "idle", "parked"]
 """Hearing the burst out | a free turn is awaited | a turn runs | the next try is awaited | the gateway or a store
@@ -80,6 +81,14 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     alerts: dict[str, int] = {}
     """Limits that were reached since the start, by kind."""
     providers: list[ProviderView] = []
+    feeds: list[FeedView] = []
+    """Gateways that are listened to over their own feed."""
+    realtime: RealtimeView | None = None
+    """None: it is off."""
+    pauses: list[InstancePause] = []
+    """Instances of which no turn begins now, by an operator's word."""
+    red_flags: list[RedFlagView] = []
+    """What is wrong now, the latest last: `docs/metrics.md` says what to do."""
     ingress: IngressCounts = IngressCounts()
 
 
@@ -213,6 +222,7 @@ class DeadLetterView(msgspec.Struct, frozen=True, kw_only=True):
     tries: int = 0
     buried_at: str
     retried_at: str | None = None
+    dropped_at: str | None = None
     messages: list[MessageView] = []
 
 

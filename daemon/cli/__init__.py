@@ -10,7 +10,23 @@ import typer
 
 from actors.errors import MajlisError
 from daemon import package_version
-from daemon.cli import act, cost, dead, flags, knowledge, look, process, show, status
+from daemon.cli import (
+    act,
+    cost,
+    dead,
+    explain,
+    flags,
+    inside,
+    knowledge,
+    look,
+    process,
+    service,
+    show,
+    simulate,
+    status,
+    steer,
+    top,
+)
 from daemon.cli.failure import BAD_CONFIG, FAILED, Failure
 from daemon.config import ConfigError
 
@@ -44,14 +60,23 @@ app.command("status")(status.status)
 app.command("actors")(look.actors)
 app.command("silent")(look.silent)
 app.command("show")(show.show)
+app.command("explain")(explain.explain)
 app.command("cost")(cost.cost)
+app.command("top")(top.top)
 app.command("tail")(act.tail)
 app.command("flush")(act.flush)
 app.command("pause")(act.pause)
 app.command("resume")(act.resume)
 app.command("reload")(act.reload)
+app.command("drain")(steer.drain)
+app.command("log-level")(steer.log_level)
+app.command("leases")(inside.leases)
+app.command("config")(inside.config)
+app.command("tree")(inside.tree)
 app.command("doctor")(process.doctor)
 app.command("migrate")(process.migrate)
+app.command("simulate")(simulate.simulate)
+app.command("install-service")(service.install_service)
 
 switches = typer.Typer(invoke_without_command=True)
 switches.callback()(flags.list_flags)
@@ -63,6 +88,7 @@ letters = typer.Typer(help="Dead letters: turns that ran out of tries or were re
 letters.command("list")(dead.list_letters)
 letters.command("show")(dead.show_letter)
 letters.command("retry")(dead.retry)
+letters.command("drop")(dead.drop)
 app.add_typer(letters, name="dead")
 
 files = typer.Typer(help="Files whose words the responder is told.", no_args_is_help=True)

@@ -5,18 +5,32 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from daemon.admin import Flushed, Paused, Reloaded, Resumed
+from daemon.admin.control import InstancePause, InstanceResumed
 from daemon.cli.client import conversation_path, view
+from daemon.cli.failure import BAD_CONFIG as BAD_COMMAND
 from daemon.cli.failure import Failure
 from daemon.cli.options import ConfigOption, ConversationArgument, JsonOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, moment, print_json
 
-_LEADING = ("at", "level", "event", "instance", "conversation")
+MaybeConversation = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[CONVERSATION]",
+        help="Its label from the logs or `majlis actors`, or INSTANCE/PHONE, e.g. acme/551199990000.",
+    ),
+]
+InstanceOption = Annotated[
+    str | None, typer.Option("--instance", "-i", metavar="NAME", help="A whole instance instead.")
+]
+AllOption = Annotated[bool, typer.Option("--all", help="Every instance instead.")]
+_LEADING = ("seq", "at", "level", "event", "instance", "conversation")
 
 
 def flush(
@@ -40,55 +54,88 @@ def flush(
 
 
 def pause(
-    conversation: ConversationArgument,
+    conversation: MaybeConversation = None,
+    instance: InstanceOption = None,
+    all_: AllOption = False,
     seconds: Annotated[
         int | None,
         typer.Option(
             min=1,
             max=2_592_000,
-            help="How long. Default: the instance's takeover.pause_seconds, or 4 hours where that is 0.",
+            help="How long. Default: of a conversation the instance's takeover.pause_seconds, or 4 hours where "
+            "that is 0; of an instance or all until `majlis resume`.",
         ),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Silence in one conversation for a while, at once: a person takes over.
+    """Silence in one conversation, as when a person takes over; or no turn of an instance, or of any, begins.
 
-    The same happens by itself when somebody of the business writes in the chat.
-    What the customer writes meanwhile is kept as history and not answered later.
-    `majlis resume` ends it before its time.
+    In a conversation: what the customer writes meanwhile is kept as history and not answered later. The same happens
+    by itself when somebody of the business writes in the chat.
+
+    Of an instance or of all: messages are acknowledged and wait, turns that run are finished, and what waits is
+    answered after the pause. It holds for every daemon on this database and survives a restart.
+
+    `majlis resume` ends each of them.
 
     Example: majlis pause acme/551199990000 --seconds 3600
+
+    Example: majlis pause --instance acme
     """
-    path = f"{conversation_path(conversation)}/pause"
+    path = f"{_path(conversation, instance, all_)}/pause"
     document = client_of(config, set_).post(path, {"seconds": seconds})
     if json:
         print_json(document)
+        return
+    if conversation is None:
+        held = view(document, InstancePause)
+        until = f"until {moment(held.until)} UTC" if held.until else "until you resume it"
+        display(
+            cell(f"{held.instance or 'all instances'}: no turn begins {until}; messages are kept and wait")
+        )
         return
     paused = view(document, Paused)
     display(cell(f"{paused.conversation}: Majlis is silent until {moment(paused.until)} UTC"))
 
 
 def resume(
-    conversation: ConversationArgument,
+    conversation: MaybeConversation = None,
+    instance: InstanceOption = None,
+    all_: AllOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Majlis answers in a conversation again: ends its escalation and its take-over.
+    """Majlis answers again: in a conversation that was escalated or taken over, or of instances that were paused.
 
-    Also wakes a conversation that is parked or held, as `majlis flush` does.
-    What came before is context for the next answer, not a task.
+    In a conversation: what came before is context for the next answer, not a task. Also wakes one that is parked or
+    held, as `majlis flush` does.
 
     Example: majlis resume acme/551199990000
+
+    Example: majlis resume --instance acme
     """
-    document = client_of(config, set_).post(f"{conversation_path(conversation)}/resume")
+    document = client_of(config, set_).post(f"{_path(conversation, instance, all_)}/resume")
     if json:
         print_json(document)
         return
+    if conversation is None:
+        whose = view(document, InstanceResumed).instance
+        display(cell(f"{whose or 'all instances'}: turns begin again"))
+        return
     resumed = view(document, Resumed)
     display(cell(f"{resumed.conversation}: {_what_ended(resumed)}"))
+
+
+def _path(conversation: str | None, instance: str | None, all_: bool) -> str:
+    """Whom it is about: just one of the three."""
+    if sum((conversation is not None, instance is not None, all_)) != 1:
+        raise Failure("say which: a conversation, or --instance NAME, or --all", BAD_COMMAND)
+    if conversation is not None:
+        return conversation_path(conversation)
+    return f"/v1/instances/{quote(instance, safe='')}" if instance is not None else "/v1"
 
 
 def _what_ended(resumed: Resumed) -> str:
@@ -117,15 +164,34 @@ def reload(config: ConfigOption = None, set_: SetOption = None, json: JsonOption
     display(cell("config.yaml is not read again: restart the daemon for that", "dim"))
 
 
-def tail(config: ConfigOption = None, set_: SetOption = None, json: JsonOption = False) -> None:
+def tail(
+    instance: Annotated[
+        list[str] | None, typer.Option("--instance", "-i", metavar="NAME", help="Only these. Repeatable.")
+    ] = None,
+    conversation: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CONVERSATION", help="Only these: a label, or INSTANCE/PHONE. Repeatable."),
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(metavar="EVENT", help="Only these: turn.done, say, or all of turn. Repeatable."),
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
     """Watch events as they happen, until Ctrl-C.
 
     No phone numbers, no texts. Events below the log level are shown too.
 
+    Example: majlis tail --instance acme --kind turn --kind part.sent
+
     Example: majlis tail --json | jq 'select(.event == "turn.dead")'
     """
     out = Console(file=sys.stdout, highlight=False)
-    for line in client_of(config, set_).lines("/v1/tail"):  # Ctrl-C ends it quietly, with status 130
+    filters = {"instance": instance, "conversation": conversation, "kind": kind}
+    query = {name: ",".join(words) for name, words in filters.items() if words}
+    for line in client_of(config, set_).lines("/v1/tail", query):  # Ctrl-C ends it quietly, with status 130
         if json:
             sys.stdout.write(line + "\n")
         else:

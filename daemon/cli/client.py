@@ -15,6 +15,12 @@ import msgspec
 from daemon.cli.failure import NOT_RUNNING, Failure
 from daemon.http_client import HttpFailed, NotDelivered, unix_get, unix_lines, unix_post
 
+_REFUSALS = {
+    "too_many_connections": "too many others use the admin socket now: end a `majlis tail` or `majlis top`, or wait",
+    "body_too_large": "this is more than the daemon takes in one request",
+}
+"""What the server itself refuses, before any route is asked."""
+
 ViewT = TypeVar("ViewT")
 Query = Mapping[str, str | int | bool | None]
 
@@ -35,11 +41,11 @@ class AdminClient:
             status, document = unix_post(str(self._socket), _target(path, query), body)
         return _success(status, document)
 
-    def lines(self, path: str) -> Iterator[str]:
+    def lines(self, path: str, query: Query | None = None) -> Iterator[str]:
         """The lines of an endless answer, without the empty ones that only keep it alive."""
-        with self._mapped(), unix_lines(str(self._socket), path) as (status, lines):
+        with self._mapped(), unix_lines(str(self._socket), _target(path, query)) as (status, lines):
             if status != 200:
-                raise Failure(f"the daemon refused this ({status})")
+                _success(status, _document("".join(lines)))
             yield from (line for line in lines if line)
 
     @contextmanager
@@ -87,6 +93,11 @@ def conversation_path(ref: str) -> str:
     return "/v1/conversations/" + "/".join(quote(piece, safe="") for piece in pieces)
 
 
+def message_path(message: str) -> str:
+    """The route of a message's life."""
+    return f"/v1/explain/{quote(message, safe='')}"
+
+
 def _target(path: str, query: Query | None) -> str:
     given = {name: _word(value) for name, value in (query or {}).items() if value not in (None, False)}
     return f"{path}?{urlencode(given)}" if given else path
@@ -100,7 +111,15 @@ def _success(status: int, document: object) -> object:
     if status == 200:
         return document
     said = document if isinstance(document, dict) else {}
-    raise Failure(str(said.get("message") or f"the daemon refused this ({status}); see its log"))
+    otherwise = _REFUSALS.get(str(said.get("reason")), f"the daemon refused this ({status}); see its log")
+    raise Failure(str(said.get("message") or otherwise))
+
+
+def _document(text: str) -> object:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return None
 
 
 def _user(uid: int) -> str:

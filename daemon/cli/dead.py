@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from daemon.admin import DeadLetterPage, DeadLetterView, Retried
+from daemon.admin.control import Dropped
 from daemon.cli.client import view
 from daemon.cli.failure import Failure
 from daemon.cli.options import ConfigOption, JsonOption, RevealOption, SetOption, client_of
@@ -19,7 +20,7 @@ LetterArgument = Annotated[
 
 
 def list_letters(
-    all_: Annotated[bool, typer.Option("--all", help="Also those that were retried.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Also those that were retried or dropped.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="The most lines to show.")] = 50,
     reveal: RevealOption = False,
     config: ConfigOption = None,
@@ -40,7 +41,7 @@ def list_letters(
             "number", "buried (UTC)", "label", "instance", "reason", right=("number",), folding=("reason",)
         )
         for letter in page.letters:
-            retried = " (retried)" if letter.retried_at else ""
+            retried = " (retried)" if letter.retried_at else " (dropped)" if letter.dropped_at else ""
             why = letter.reason + (f": {letter.detail}" if letter.detail else "") + retried
             cells = (letter.id, moment(letter.buried_at), letter.conversation, letter.instance, why)
             shown.add_row(*(cell(item) for item in cells))
@@ -77,6 +78,7 @@ def show_letter(
             if letter.retried_at
             else f"not yet: majlis dead retry {letter.id}",
         ),
+        *([("dropped", f"{moment(letter.dropped_at)} UTC")] if letter.dropped_at else []),
     ]
     display(facts(rows))
     if letter.messages:
@@ -104,3 +106,22 @@ def retry(
         print_json(document)
         return
     display(cell(f"{count(view(document, Retried).retried, 'dead letter')} put back to be answered"))
+
+
+def drop(
+    number: LetterArgument,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Nobody shall answer a dead letter any more. It is kept, and no longer counted as open.
+
+    `majlis dead list --all` still shows it, and `majlis dead retry` still puts it back.
+
+    Example: majlis dead drop 17
+    """
+    document = client_of(config, set_).post(f"/v1/dead/{number}/drop")
+    if json:
+        print_json(document)
+        return
+    display(cell(f"dead letter {view(document, Dropped).dropped} is dropped; it is kept"))

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
@@ -20,10 +22,13 @@ from daemon.cli.client import AdminClient, view
 from daemon.cli.failure import Failure
 from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, moment, print_json, table
+from daemon.knowledge.chunks import Chunk
 from daemon.knowledge.readers import ReadFile, Unreadable, read
 
 PORTION = 32
 """Chunks of one request: some seconds at most, also where each needs a vector."""
+PORTION_BYTES = 48 * 1024
+"""The same in bytes: the daemon takes no request of more than 64 KiB."""
 
 InstanceArgument = Annotated[
     str, typer.Argument(metavar="INSTANCE", help="Whose files: the name of the instance.")
@@ -159,7 +164,11 @@ def cache_clear(
     if json:
         print_json(document)
         return
-    display(cell(f"{count(view(document, Cleared).entries, 'answer')} forgotten"))
+    entries = view(document, Cleared).entries
+    nothing = (
+        f": nothing was kept for {instance}, see `majlis cache stats`" if instance and not entries else ""
+    )
+    display(cell(f"{count(entries, 'answer')} forgotten{nothing}"))
 
 
 def _readable(path: Path) -> ReadFile:
@@ -177,14 +186,28 @@ def _add(client: AdminClient, instance: str, file: ReadFile, progress: Progress)
         return told
     load = f"{_path(instance)}/files/{begun.file}"
     bar = progress.add_task(file.name, total=len(file.chunks))
-    for start in range(0, len(file.chunks), PORTION):
-        portion = file.chunks[start : start + PORTION]
+    for portion in portions(file.chunks):
         chunks = [{"ordinal": part.ordinal, "heading": part.heading, "text": part.text} for part in portion]
         client.post(f"{load}/chunks", body={"chunks": chunks})
         progress.advance(bar, len(portion))
     ready = view(client.post(f"{load}/ready", body={"chunks": len(file.chunks)}), Ready)
     progress.remove_task(bar)
     return {**told, "state": "replaced" if ready.replaced else "added", "chunks": ready.chunks}
+
+
+def portions(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
+    """As many chunks as fit into one request."""
+    portion: list[Chunk] = []
+    left = PORTION_BYTES
+    for chunk in chunks:
+        size = len(msgspec.json.encode((chunk.ordinal, chunk.heading, chunk.text))) + 40
+        if portion and (len(portion) == PORTION or size > left):
+            yield portion
+            portion, left = [], PORTION_BYTES
+        portion.append(chunk)
+        left -= size
+    if portion:
+        yield portion
 
 
 def _outcome(done: dict[str, object]) -> str:

@@ -16,7 +16,9 @@ from daemon.cli.render import cell, count, display, duration, moment, print_json
 def actors(
     state: Annotated[str | None, typer.Option(help="Only this state, e.g. holding or parked.")] = None,
     instance: Annotated[str | None, typer.Option(help="Only this instance.")] = None,
+    sort: Annotated[str, typer.Option(help="urgency, left, messages, tries or instance.")] = "urgency",
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="The most lines to show.")] = 50,
+    page: Annotated[int, typer.Option(min=1, help="Which of the pages of that many lines.")] = 1,
     reveal: RevealOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -27,14 +29,19 @@ def actors(
     The most urgent first: parked, held, to be tried again, answering, queued, waiting, idle.
 
     Example: majlis actors --state holding --instance acme
+
+    Example: majlis actors --sort messages --limit 20 --page 2
     """
-    query = {"state": state, "instance": instance, "limit": limit, "reveal": reveal}
+    query = {
+        **{"state": state, "instance": instance, "limit": limit, "reveal": reveal, "sort": sort},
+        "offset": (page - 1) * limit,
+    }
     document = client_of(config, set_).get("/v1/actors", query)
     if json:
         print_json(document)
         return
-    page = view(document, ActorPage)
-    if page.actors:
+    found = view(document, ActorPage)
+    if found.actors:
         shown = table(
             "label",
             "instance",
@@ -46,10 +53,10 @@ def actors(
             right=("msgs", "left"),
             folding=("instance", "why"),
         )
-        for actor in page.actors:
+        for actor in found.actors:
             shown.add_row(*_actor_cells(actor))
         display(shown)
-    display(cell(_page_summary(page), "dim"))
+    display(cell(_page_summary(found, page, limit), "dim"))
 
 
 def _actor_cells(actor: ActorView) -> list[Text]:
@@ -62,9 +69,9 @@ def _actor_cells(actor: ActorView) -> list[Text]:
     ]
 
 
-def _page_summary(page: ActorPage) -> str:
-    more = page.matching - len(page.actors)
-    hidden = f"; {more:,} more, see --limit" if more else ""
+def _page_summary(page: ActorPage, number: int, limit: int) -> str:
+    more = max(0, page.matching - (number - 1) * limit - len(page.actors))
+    hidden = f"; {more:,} more, see --limit and --page" if more else ""
     some = f"{page.matching:,} of " if page.matching != page.total else ""
     return f"{some}{count(page.total, 'active conversation')}{hidden}"
 

@@ -13,6 +13,8 @@ from daemon.cli.options import ConfigOption, JsonOption, RevealOption, SetOption
 from daemon.cli.render import cell, count, display, duration, facts, moment, money, print_json, table
 from daemon.cli.waterfall import waterfall
 
+CACHE = "cache"
+"""The provider of an answer that was kept and given again."""
 _MAX_TURN_DIGITS = 9
 """Longer numbers are labels that happen to have no letter, or phone numbers."""
 
@@ -106,7 +108,8 @@ def _turns_table(turns: list[TurnView]) -> Table:
         folding=("reply",),
     )
     for turn in turns:
-        reply = [*([f"({turn.rule})"] if turn.rule else []), *_parts(turn)]
+        why = turn.rule or (CACHE if turn.provider == CACHE else "")
+        reply = [*([f"({why})"] if why else []), *_parts(turn)]
         started, cost = moment(turn.started_at), money(turn.cost)
         cells = (turn.id, turn.state, turn.messages, started, cost, "\n".join(reply))
         shown.add_row(*(cell(item) for item in cells))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from daemon.admin import IngressCounts, ProviderView, Status
+from daemon.admin import FeedView, IngressCounts, ProviderView, RealtimeView, RedFlagView, Status
+from daemon.admin.control import InstancePause
 from daemon.cli.client import view
 from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
-from daemon.cli.render import cell, count, display, duration, facts, print_json, tally
+from daemon.cli.render import cell, count, display, duration, facts, moment, print_json, tally
 
 
 def status(config: ConfigOption = None, set_: SetOption = None, json: JsonOption = False) -> None:
@@ -26,6 +27,8 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
     ingress = now.ingress
     rows: list[tuple[str, object]] = [("majlis", _headline(now))]
     rows += [("because", reason) for reason in now.reasons]
+    rows += [("paused", _pause(pause)) for pause in now.pauses]
+    rows += [("red flag", _red_flag(flag)) for flag in now.red_flags]
     rows += [
         (
             "listening",
@@ -42,6 +45,8 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
         ("silent", _silent(now)),
         ("notices", _notices(now)),
         ("providers", _providers(now.providers)),
+        *([("realtime", _realtime(now.realtime))] if now.realtime else []),
+        *(("feed", _feed(feed)) for feed in now.feeds),
         ("cache", f"{count(now.cache_hits, 'answer')} since the start"),
         ("over limits", tally(now.alerts)),
         ("webhooks", _webhooks(ingress)),
@@ -53,6 +58,22 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
         ),
     ]
     return rows
+
+
+def _pause(pause: InstancePause) -> Text:
+    whom = f"--instance {pause.instance}" if pause.instance else "--all"
+    until = f" until {moment(pause.until)} UTC" if pause.until else ""
+    return cell(
+        f"{pause.instance or 'all instances'} since {moment(pause.since)} UTC{until}: majlis resume {whom}",
+        "yellow",
+    )
+
+
+def _red_flag(flag: RedFlagView) -> Text:
+    """`queue_depth, messages that wait: 1,204, more than 1,000, for 2.0 min`."""
+    whom = f" ({flag.detail})" if flag.detail else ""
+    value = "" if flag.value is None else f": {flag.value:,.4g}, more than {flag.threshold:,.4g}"
+    return cell(f"{flag.flag}, {flag.meaning}{whom}{value}, for {duration(flag.seconds)}", "bold red")
 
 
 def _silent(now: Status) -> str:
@@ -67,6 +88,18 @@ def _notices(now: Status) -> str:
 
 
 _CONDITIONS = {"closed": "ok", "held": "held", "open": "left out", "half_open": "on trial"}
+
+
+def _feed(feed: FeedView) -> Text:
+    state = "connected" if feed.connected else "not connected"
+    counts = f"{feed.received:,} received" + (f", {feed.lost:,} lost" if feed.lost else "")
+    words = f"{feed.instance} over websocket: {state}, {counts}; {feed.note}"
+    return cell(words, "" if feed.connected and not feed.lost else "yellow")
+
+
+def _realtime(view: RealtimeView) -> str:
+    connected = ", ".join(f"{name} ×{times}" for name, times in sorted(view.connected.items()))
+    return f"{view.listen}, {connected or 'nobody is connected'}"
 
 
 def _providers(providers: list[ProviderView]) -> Text:

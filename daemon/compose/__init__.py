@@ -6,6 +6,8 @@ here are the three things that a command line can ask for.
 
 from __future__ import annotations
 
+import faulthandler
+import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
@@ -16,15 +18,18 @@ import trio_asyncio
 
 from actors.errors import MajlisError
 from daemon.admin import DoctorReport
+from daemon.compose import peers
 from daemon.compose.daemon import Daemon
+from daemon.compose.operating import admin_access
 from daemon.compose.stores import check_from_outside, migrate_stores
 from daemon.config import Settings
 from daemon.doctor import examine
 from daemon.feed import EventFeed
-from daemon.http1 import open_tcp_listeners, open_unix_listener
+from daemon.http1 import open_tcp_listeners, open_unix_listener, passed_tcp_listener, passed_unix_listener
 from daemon.http_client import HttpClient
 from daemon.life import CannotStart, cannot_listen, lock_data_dir
 from daemon.logs import configure
+from daemon.sd_notify import PassedSockets, ServiceManager, UnfitSocket, passed_sockets
 
 CRASHED = 70
 """Exit status of a daemon that ended by an unexpected error; EX_SOFTWARE of sysexits.h."""
@@ -38,10 +43,17 @@ def run(settings: Settings) -> int:
     Raises:
       MajlisError: it cannot start as it is set up; the text is a sentence that says what to change.
     """
+    manager = ServiceManager.from_environment(os.environ)
+    try:
+        passed = passed_sockets(os.environ)
+    except UnfitSocket as error:
+        raise CannotStart(f"{error}.") from error
+    if manager.watchdog_seconds:
+        faulthandler.enable()  # the watchdog's SIGABRT leaves in the log where we were stuck: places, no data
     writer = configure(settings.log.level, settings.log.format, sys.stderr)
     try:
         with lock_data_dir(settings.data_dir):
-            status: int = _bare(_live, settings)
+            status: int = _bare(_live, settings, manager, passed)
     except MajlisError:
         raise
     except Exception as error:
@@ -50,6 +62,7 @@ def run(settings: Settings) -> int:
         status = CRASHED
     finally:
         writer.close()
+        manager.close()
     return status
 
 
@@ -77,21 +90,28 @@ def doctor(settings: Settings) -> DoctorReport:
     return report
 
 
-async def _live(settings: Settings) -> int:
+async def _live(settings: Settings, manager: ServiceManager, passed: PassedSockets) -> int:
     feed = EventFeed()
     feed.emit("daemon.starting", data_dir=str(settings.data_dir))
-    daemon = Daemon(settings, feed)
+    daemon = Daemon(settings, feed, manager)
+    listeners = [passed_tcp_listener(door) for door in passed.ingress]
     try:
-        listeners = await open_tcp_listeners(settings.ingress.listen)
-        admin = open_unix_listener(settings.admin_socket)
+        if not listeners:
+            listeners = await open_tcp_listeners(settings.ingress.listen)
+        admin = (
+            passed_unix_listener(passed.admin)
+            if passed.admin
+            else open_unix_listener(settings.admin_socket, *admin_access(settings))
+        )
     except (OSError, ValueError) as error:
         raise CannotStart(cannot_listen(settings.ingress.listen, settings.admin_socket, error)) from error
-    return await daemon.live(listeners, admin)
+    return await daemon.live(listeners, admin, door_is_held=bool(passed.ingress))
 
 
 async def _examine(settings: Settings) -> DoctorReport:
     async with HttpClient() as http:
-        return await examine(settings, http, partial(check_from_outside, settings))
+        embeddings = peers.embeddings(settings, http, EventFeed())
+        return await examine(settings, http, partial(check_from_outside, settings), embeddings)
 
 
 def _bare(function: Callable[..., Awaitable[Any]], *args: object) -> Any:

@@ -19,6 +19,8 @@ from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import PostgresLedger, Records
 from daemon.lookups import PostgresLookups, cached_answer, knowledge
 from daemon.notices import Notifier
+from daemon.pauses import PauseBoard
+from daemon.realtime.gateway import Couriers
 from daemon.stores.postgres import Postgres
 from daemon.switchboard import FlagBoard
 from daemon.takeover import Takeovers
@@ -40,14 +42,16 @@ class Answering:
         ownership: Ownership,
         identities: Identities,
         append: Append,
+        couriers: Couriers,
     ) -> None:
         self._settings = settings
         self._gateway_http = HttpClient()
         self._responder_http = HttpClient(keepalive_seconds=RESPONDER_KEEPALIVE_SECONDS)
         self._notice_http = HttpClient()
-        gateway = peers.gateways(settings, self._gateway_http)
-        ledger = PostgresLedger(db, settings.partitions)
+        gateway = peers.gateways(settings, self._gateway_http, couriers, feed.label)
+        self.ledger = ledger = PostgresLedger(db, settings.partitions)
         self.board = FlagBoard(records, settings, node_id, feed)
+        self.pauses = PauseBoard(records, feed)
         self.responder = peers.responders(settings, self._responder_http, self.board, feed)
         self.takeovers = Takeovers(db, self.board, self._pause_seconds, feed)
         self.notifier = Notifier(db, gateway, self._notice_http, feed)
@@ -80,6 +84,7 @@ class Answering:
     async def start(self, work: trio.Nursery) -> None:
         """Read the switches and begin to send notices; returns when both is under way."""
         await work.start(self.board.run)
+        await work.start(self.pauses.run)
         await work.start(self.notifier.run)
         work.start_soon(self._housekeeping.run, name="housekeeping")
 

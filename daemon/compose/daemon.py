@@ -15,8 +15,13 @@ from actors.identity import Conversation, is_lid
 from actors.messages import Message, Receipt
 from daemon import banner
 from daemon.admin import AdminApi
+from daemon.attendant import Attendant
+from daemon.compose.feeds import GatewayFeeds
+from daemon.compose.operating import control, insight, levels
 from daemon.compose.parts import Parts
+from daemon.compose.realtime import RealtimeDoor
 from daemon.compose.stores import start_embedded
+from daemon.compose.watching import Watching
 from daemon.config import Settings
 from daemon.feed import EventFeed
 from daemon.gateways.evolution_payload import Link, OwnMessage, parse_webhook
@@ -27,21 +32,29 @@ from daemon.ingress import Ingress, SharedToken, open_door
 from daemon.life import AdminDoor, Life
 from daemon.operations import DaemonOperations
 from daemon.quarantine import Quarantine
+from daemon.sd_notify import ServiceManager
 
-ADMIN_CONNECTIONS = 16
+ADMIN_LIMITS = Limits(max_connections=16, max_body_bytes=64 * 1024)
 
 
 class Daemon:
     """The doors exist from the start and refuse until the rest, `Parts`, is up."""
 
-    def __init__(self, settings: Settings, feed: EventFeed) -> None:
+    def __init__(self, settings: Settings, feed: EventFeed, manager: ServiceManager) -> None:
         self._settings = settings
         self._feed = feed
         self._health = Health(feed)
+        self._attendant = Attendant(
+            manager, self._health, feed, standing=self._standing, late=self._late, reload=self._reload
+        )
+        self._operations: DaemonOperations | None = None
         self._links = KnownLinks()
         self._door = AdminDoor(self._health)
         self._listen = settings.ingress.listen
         self._parts: Parts | None = None
+        self._life: Life | None = None
+        self._levels = levels(settings)
+        self._watching = Watching(settings, feed)
         tokens = settings.ingress.auth.tokens
         self._ingress = Ingress(
             parse=parse_webhook,
@@ -52,30 +65,45 @@ class Daemon:
             quarantine=Quarantine(settings.data_dir / "quarantine", self._quarantine_failed).store,
             authorize=SharedToken(tokens) if tokens else open_door,
             emit=feed.emit,
+            measure=self._watching.observed.webhook,
         )
+        self._realtime = RealtimeDoor(settings, feed, self._ingress.receive, self._resume_held, self._broke)
+        self._feeds = GatewayFeeds(settings, feed, self._ingress.receive, self._broke)
+        self._ingress.metrics = self._watching.expose(self._ingress.counters)
 
-    async def live(self, listeners: list[trio.SocketListener], admin: UnixListener) -> int:
-        """Run until a signal ends it; gives back the exit status."""
+    async def live(
+        self, listeners: list[trio.SocketListener], admin: UnixListener, door_is_held: bool = False
+    ) -> int:
+        """Run until a signal ends it; gives back the exit status.
+
+        `door_is_held`: a service manager keeps the listeners' sockets open when we end.
+        """
         self._listen = _address(listeners[0])
         ingress = HttpServer(self._ingress.handle, _limits(self._settings), self._broke, "ingress")
-        life = Life(
+        self._watching.serve_at(ingress)
+        life = self._life = Life(
             ingress=ingress,
-            admin=HttpServer(
-                self._door.handle, Limits(max_connections=ADMIN_CONNECTIONS), self._broke, "admin"
-            ),
+            admin=HttpServer(self._door.handle, ADMIN_LIMITS, self._broke, "admin"),
             health=self._health,
             feed=self._feed,
             drain_seconds=self._settings.drain_seconds,
             bring_up=self._bring_up,
             on_ready=self._on_ready,
+            attendant=self._attendant,
+            door_is_held=door_is_held,
         )
-        return await life.run(listeners, admin)
+        async with self._realtime.open(), self._feeds.open():
+            return await life.run(listeners, admin)
 
     async def _bring_up(self, stores: trio.Nursery) -> Parts:
         redis_url, dsn = await start_embedded(self._settings, self._feed, stores)
         node_id = self._settings.node_id or _node_id(self._settings.data_dir)
-        parts = Parts(self._settings, self._feed, self._health, self._links, node_id, redis_url, dsn)
+        couriers = self._realtime.couriers
+        parts = Parts(
+            self._settings, self._feed, self._health, self._links, node_id, redis_url, dsn, couriers
+        )
         await parts.open()
+        flags = self._watching.red_flags(node_id)
         operations = DaemonOperations(
             settings=self._settings,
             node_id=node_id,
@@ -94,11 +122,34 @@ class Daemon:
             forget=parts.answering.lookups.forget,
             pause=parts.answering.takeovers.pause,
             providers=parts.answering.responder.views,
+            red_flags=flags.views,
             library=parts.answering.library,
+            insight=insight(self._settings, node_id, self._feed, self._health, parts, flags.views),
+            control=control(self._settings, self._feed, parts, self._end),
+            pauses=parts.answering.pauses,
+            realtime=self._realtime.view,
+            feeds=self._feeds.views,
         )
-        self._door.handler = AdminApi(operations, self._feed).handle
+        self._watching.join(parts, operations, flags)
+        self._door.handler = AdminApi(operations, self._feed, self._levels).handle
+        self._operations = operations
         self._parts = parts
         return parts
+
+    def _end(self) -> None:
+        if self._life is not None:
+            self._life.stop()
+
+    def _standing(self) -> str:
+        return self._parts.standing() if self._parts else "no store is up yet"
+
+    def _late(self) -> tuple[str, ...]:
+        return self._parts.progress.late() if self._parts else ()
+
+    async def _reload(self) -> None:
+        """SIGHUP: as `majlis reload`."""
+        if self._operations is not None:
+            await self._operations.reload()
 
     def _on_ready(self) -> None:
         # What stands now stays: the collector need not look at it again. And with thousands of messages in flight its
@@ -117,6 +168,11 @@ class Daemon:
         receipt = await self._parts.group.append(message, self._settings.window(message.instance))
         reach("appended")
         return receipt
+
+    def _resume_held(self) -> None:
+        """A proxy can deliver again: nobody sits out the rest of a hold."""
+        if self._parts is not None:
+            self._parts.supervisor.resume_held()
 
     def _with_phone(self, message: Message) -> Message:
         """A LID whose phone number is known goes straight to the phone's conversation."""
@@ -160,7 +216,10 @@ def _limits(settings: Settings) -> Limits:
 
 def _address(listener: trio.SocketListener) -> str:
     """Where we listen in truth: the port may have been 0."""
-    host, port = listener.socket.getsockname()[:2]
+    address = listener.socket.getsockname()
+    if isinstance(address, str):
+        return f"unix:{address}"
+    host, port = address[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
 import trio
@@ -16,8 +16,9 @@ from actors.identity import Conversation
 from actors.messages import Message, Receipt, Snapshot
 from actors.supervisor import Supervisor
 from daemon.admin.views import Check, DoctorReport
+from daemon.compose import peers
 from daemon.compose.answering import Answering, wall_ms
-from daemon.compose.stores import StoreWatch, postgres_check, redis_checks
+from daemon.compose.stores import StoreWatch, postgres_checks, redis_checks
 from daemon.config import Settings
 from daemon.doctor import examine
 from daemon.feed import EventFeed
@@ -26,17 +27,27 @@ from daemon.http_client import HttpClient
 from daemon.identities import KnownLinks
 from daemon.leases import Leases
 from daemon.ledger import Records
+from daemon.ledger.trail import Trail
 from daemon.life import CannotStart
 from daemon.mirror.group_commit import GroupCommit
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Survey
+from daemon.mirror.trace import Trace
+from daemon.mirror.upkeep import Upkeep
 from daemon.ownership import FencedOwnership
+from daemon.progress import Progress
+from daemon.realtime.gateway import Couriers
 from daemon.stores.postgres import Postgres
 from daemon.stores.redis import RedisStore
 
 DUE_SECONDS = 1.0
 """How often the mirror is asked for what is due. Only a backstop: actors keep their own time."""
 RESPONDER_KEEPALIVE_SECONDS = 20.0
+
+APPEND_BOUND_SECONDS = 60.0
+DUE_BOUND_SECONDS = 60.0
+STORE_BOUND_SECONDS = 180.0
+"""The longest that one round can take where a store is away, with room: beyond it the part hangs."""
 
 
 class Parts:
@@ -51,6 +62,7 @@ class Parts:
         node_id: str,
         redis_url: str,
         dsn: str,
+        couriers: Couriers,
     ) -> None:
         self._settings = settings
         self._feed = feed
@@ -62,15 +74,18 @@ class Parts:
         self._db = Postgres(dsn, max_connections=settings.postgres.pool_size)
         # Leases must not queue behind turns: a connection and short waits of their own.
         self._lease_db = Postgres(dsn, max_connections=1, command_seconds=2, acquire_seconds=3)
-        self._leases = Leases(self._lease_db, node_id, settings.partitions)
+        self.leases = leases = Leases(self._lease_db, node_id, settings.partitions)
+        self.companions: dict[str, Callable[[], Awaitable[None]]] = {}
+        """What runs beside the work until it ends, by name; taken up at the start."""
         mirror = RedisMirror(self._redis, settings.partitions)
         self._mirror = mirror
         self.survey = Survey(self._redis, mirror)
+        self.upkeep = Upkeep(self._redis, settings.partitions)
         self.records = Records(self._db)
         self.group = GroupCommit(mirror.append_group, self._deliver)
-        self.ownership = FencedOwnership(
-            self._leases, mirror, self.survey, node_id, settings.partitions, feed
-        )
+        self.progress = Progress()
+        self.progress.gauge("append writer", APPEND_BOUND_SECONDS, lambda: self.group.hanging_seconds)
+        self.ownership = FencedOwnership(leases, mirror, self.survey, node_id, settings.partitions, feed)
         self.answering = Answering(
             settings=settings,
             feed=feed,
@@ -80,8 +95,13 @@ class Parts:
             ownership=self.ownership,
             identities=links,
             append=self.group.append,
+            couriers=couriers,
         )
+        self.slots = FairSlots(settings.turn.concurrency, self.answering.pauses.check)
         self.supervisor = Supervisor(self._services(), self.ownership.owns)
+        self.answering.pauses.woken = self.supervisor.resume_held
+        self.trail = Trail(self._db)
+        self.trace = Trace(self._redis, self.survey, settings.partitions)
         self._watch = StoreWatch(settings, self._redis, self.survey, self._db, self.records, health)
 
     async def open(self) -> None:
@@ -97,7 +117,7 @@ class Parts:
         await self.answering.start(work)
         await work.start(self.supervisor.run)
         await work.start(self.group.run)
-        await work.start(lambda task_status: self._leases.run(task_status=task_status))
+        await work.start(lambda task_status: self.leases.run(task_status=task_status))
         await work.start(
             self.ownership.run,
             self._recover,
@@ -106,8 +126,14 @@ class Parts:
         )
         work.start_soon(self._poll_due, name="due poll")
         work.start_soon(
-            self._watch.run, self.ownership.fence_again, self.supervisor.resume_held, name="store watch"
+            self._watch.run,
+            self.ownership.fence_again,
+            self.supervisor.resume_held,
+            self.progress.expect("store watch", STORE_BOUND_SECONDS),
+            name="store watch",
         )
+        for name, companion in self.companions.items():
+            work.start_soon(companion, name=name)
 
     async def drain(self) -> None:
         await self.supervisor.drain()
@@ -125,15 +151,24 @@ class Parts:
         await self._redis.close()
         await self.answering.aclose()
 
+    def standing(self) -> str:
+        """What runs now, for the status line of a service manager."""
+        phases = self.supervisor.phases()
+        return (
+            f"{self.supervisor.open_windows()} conversations wait, {phases['answering']} are being answered"
+        )
+
     async def doctor(self) -> DoctorReport:
         """What `majlis doctor` finds from inside."""
 
         async def stores() -> Iterable[Check]:
             redis = redis_checks(await self._watch.redis_problems())
-            return [*redis, postgres_check(await self._watch.postgres_problem())]
+            problem = await self._watch.postgres_problem()
+            return [*redis, *await postgres_checks(self._db, problem, self._settings)]
 
         async with HttpClient() as http:
-            return await examine(self._settings, http, stores)
+            embeddings = peers.embeddings(self._settings, http, self._feed)
+            return await examine(self._settings, http, stores, embeddings)
 
     def _services(self) -> Services:
         turn = self._settings.turn
@@ -143,7 +178,7 @@ class Parts:
             turns=self.answering.turns,
             policies=self._settings,
             feed=self._feed,
-            slots=FairSlots(turn.concurrency),
+            slots=self.slots,
             policy=TurnPolicy(turn.max_tries, turn.backoff_seconds, turn.max_hold_seconds),
             draw=random.random,
             wall_ms=wall_ms,
@@ -161,8 +196,10 @@ class Parts:
 
     async def _poll_due(self) -> None:
         """The backstop for what no actor knows of: appended by others, or acknowledged as somebody died."""
+        turned = self.progress.expect("due poll", DUE_BOUND_SECONDS)
         while True:
             await trio.sleep(DUE_SECONDS)
+            turned()
             try:
                 due, stale = await self._mirror.due(self.ownership.fenced())
             except MirrorUnavailable:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+import secrets
 from collections.abc import Callable
+from functools import partial
 
 from actors.breaker import BreakerPolicy
+from actors.identity import Conversation
 from actors.ports import Feed, Gateway, Responder, SwitchBoard
 from daemon.config import GatewaySettings, Provider, ResponderSettings, Settings
 from daemon.gateways.console import ConsoleGateway
@@ -13,6 +16,7 @@ from daemon.gateways.evolution import EvolutionGateway
 from daemon.gateways.router import BoundedGateway, RoutedGateway
 from daemon.http_client import HttpClient
 from daemon.knowledge.embeddings import Embeddings
+from daemon.realtime.gateway import Couriers, RealtimeGateway
 from daemon.responders.batching import BatchingResponder
 from daemon.responders.circuit import Circuit
 from daemon.responders.http_provider import HttpProvider, ProviderTerms
@@ -21,11 +25,15 @@ from daemon.responders.rehearsal import RehearsalResponder
 from daemon.responders.router import ProviderRouter, RoutedResponder, Seat
 
 
-def gateways(settings: Settings, http: HttpClient) -> Gateway:
-    """`http` must keep no connections: see `EvolutionGateway`."""
+def gateways(
+    settings: Settings, http: HttpClient, couriers: Couriers, label: Callable[[Conversation], str]
+) -> Gateway:
+    """`http` must keep no connections: see `EvolutionGateway`. `couriers` and `label`: see `RealtimeGateway`."""
     own = {name: settings.for_instance(name).gateway for name in settings.instances}
 
     def make(gateway: GatewaySettings) -> Gateway:
+        if gateway.kind == "realtime":
+            return _realtime_gateway(gateway, couriers, label)
         return _gateway(gateway, http)
 
     by_instance = {name: make(gateway) for name, gateway in own.items() if gateway != settings.gateway}
@@ -101,6 +109,20 @@ def _gateway(gateway: GatewaySettings, http: HttpClient) -> Gateway:
         allowed_origins=gateway.allowed_origins,
     )
     return BoundedGateway(evolution)
+
+
+def _realtime_gateway(
+    gateway: GatewaySettings, couriers: Couriers, label: Callable[[Conversation], str]
+) -> Gateway:
+    assert gateway.client is not None  # seen to when the settings were read
+    proxy = RealtimeGateway(
+        couriers,
+        gateway.client,
+        label=label,
+        new_id=partial(secrets.token_hex, 8),
+        timeout_seconds=gateway.timeout_seconds,
+    )
+    return BoundedGateway(proxy)
 
 
 def _provider(

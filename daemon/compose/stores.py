@@ -16,6 +16,7 @@ from daemon.health import Health
 from daemon.leases import raise_epochs
 from daemon.ledger import Install, Records, check_schema, install, migrate
 from daemon.ledger.migrate import check_server
+from daemon.life import CannotStart
 from daemon.mirror.checks import Expected, Problem, check_redis
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Survey
@@ -95,10 +96,13 @@ class StoreWatch:
         self._health.report("redis", ())
         return found
 
-    async def run(self, redis_back: Callable[[], None], postgres_back: Callable[[], None]) -> None:
-        """Look again and again until cancelled; tell when a store is well again."""
+    async def run(
+        self, redis_back: Callable[[], None], postgres_back: Callable[[], None], turned: Callable[[], None]
+    ) -> None:
+        """Look again and again until cancelled; tell when a store is well again, and of each look by `turned`."""
         while True:
             await trio.sleep(CHECK_SECONDS)
+            turned()
             problems = await self.redis_problems()
             if self._health.report("redis", tuple(problem.text for problem in problems)):
                 redis_back()
@@ -152,11 +156,17 @@ async def migrate_stores(settings: Settings, feed: Feed, adopt_redis: bool) -> S
     """`majlis migrate`: the tables and, when asked for, a stamp on a Redis whose old data is lost for good.
 
     Gives back the names of what was done.
+
+    Raises:
+      CannotStart: Postgres cannot be used now; the text says what to look at.
     """
     async with trio.open_nursery() as nursery:
         redis_url, dsn = await start_embedded(settings, feed, nursery)
         async with _opened(Postgres(dsn, max_connections=2, command_seconds=600)) as db:
-            applied = await migrate(db)
+            try:
+                applied = await migrate(db)
+            except LedgerUnavailable as error:
+                raise CannotStart(_away(error)) from error
             found = await install(db, settings.partitions)
             if adopt_redis:
                 survey = Survey(
@@ -183,7 +193,7 @@ async def check_from_outside(settings: Settings) -> Iterable[Check]:
     if settings.postgres.is_embedded:
         return [*checks, _program("postgres", partial(postgres_program, "postgres"))]
     async with _opened(Postgres(settings.postgres.dsn.get_secret_value(), max_connections=1)) as db:
-        return [*checks, postgres_check(await ledger_problem(db))]
+        return [*checks, *await postgres_checks(db, await ledger_problem(db), settings)]
 
 
 async def ledger_problem(db: Postgres) -> str | None:
@@ -191,9 +201,13 @@ async def ledger_problem(db: Postgres) -> str | None:
     try:
         return await check_server(db) or await check_schema(db)
     except LedgerUnavailable as error:
-        return f"Postgres cannot be used now ({error}): see that it runs and is reachable at postgres.dsn."
+        return _away(error)
     except LedgerError as error:
         return f"Postgres refuses to be looked at ({error}): check the rights of the user in postgres.dsn."
+
+
+def _away(error: LedgerUnavailable) -> str:
+    return f"Postgres cannot be used now ({error}): see that it runs and is reachable at postgres.dsn."
 
 
 def redis_checks(problems: Sequence[Problem]) -> list[Check]:
@@ -205,10 +219,29 @@ def redis_checks(problems: Sequence[Problem]) -> list[Check]:
     ]
 
 
-def postgres_check(problem: str | None) -> Check:
-    if problem is None:
-        return Check(name="postgres", state="ok", detail="reachable, its schema is this version's")
-    return Check(name="postgres", state="problem", detail=problem)
+async def postgres_checks(db: Postgres, problem: str | None, settings: Settings) -> list[Check]:
+    """What is wrong, as `ledger_problem` told it; of a fit one also whether it can compare vectors, where it has to."""
+    if problem is not None:
+        return [Check(name="postgres", state="problem", detail=problem)]
+    fit = Check(name="postgres", state="ok", detail="reachable, its schema is this version's")
+    if settings.embeddings.model is None:
+        return [fit]
+    return [fit, await _vectors_check(db)]
+
+
+async def _vectors_check(db: Postgres) -> Check:
+    try:
+        found = await db.value("SELECT majlis_has_vectors()")
+    except (LedgerUnavailable, LedgerError) as error:
+        return Check(name="pgvector", state="problem", detail=f"Postgres could not be asked ({error}).")
+    if found:
+        return Check(name="pgvector", state="ok", detail="vectors are stored and compared")
+    return Check(
+        name="pgvector",
+        state="warning",
+        detail="embeddings are configured, but this database has no pgvector: words alone are compared",
+        advice="Install pgvector, run `CREATE EXTENSION vector` in the database, then add the files again.",
+    )
 
 
 def _program(store: str, find: Callable[[], object]) -> Check:

@@ -1,4 +1,4 @@
-"""Merge the layers by priority (--set, environment, file, defaults) and word what is wrong with them."""
+"""Merge the layers by priority (--set, environment, credentials, file, defaults) and word what is wrong with them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from daemon.config.sources import (
     Layer,
     LayerSource,
     Raw,
+    credentials_layer,
     environment_layer,
     file_layer,
     set_layer,
@@ -53,15 +54,21 @@ def load(
 ) -> Settings:
     """Read, merge and check all settings. Without `path`, `./config.yaml` is read if it exists.
 
+    Credentials are in the directory that a service manager tells; where none does, in `credentials` beside `path`, for
+    a user who may read it: an administrator's commands see the settings that the service sees.
+
     Raises:
       ConfigError: anything at all is wrong; its text lists every fault found.
     """
+    beside = _credentials_beside(path) if path is not None else None
     if path is None and DEFAULT_FILE.is_file():
         path = DEFAULT_FILE
     in_file = file_layer(path) if path is not None else Layer()
-    in_environment = environment_layer(os.environ if environment is None else environment, in_file)
-    by_hand = set_layer(assignments, (in_file, in_environment))
-    layers = (by_hand, in_environment, in_file)
+    around = os.environ if environment is None else environment
+    passed = credentials_layer(around.get("CREDENTIALS_DIRECTORY") or beside, in_file)
+    in_environment = environment_layer(around, in_file, passed)
+    by_hand = set_layer(assignments, (in_file, passed, in_environment))
+    layers = (by_hand, in_environment, passed, in_file)
     try:
         settings = Settings(*(LayerSource(Settings, layer) for layer in layers))
     except ValidationError as error:
@@ -70,7 +77,13 @@ def load(
     found = [_sentence(path, value, allowed, layers) for path, value, allowed in misfits(settings)]
     if found:
         raise ConfigError("\n".join(found))
+    settings.came_from(layers)
     return settings
+
+
+def _credentials_beside(path: Path) -> str | None:
+    directory = path.absolute().parent / "credentials"
+    return str(directory) if directory.is_dir() and os.access(directory, os.R_OK | os.X_OK) else None
 
 
 def _fault(details: ErrorDetails, layers: Sequence[Layer]) -> str:

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from actors.reply_address import origin_of
+from daemon.config.misfit import Misfit
+from daemon.config.realtime_relations import realtime_misfits
 from daemon.config.schema import Settings
 from daemon.config.sections import Batching, GatewaySettings, Provider, ResponderSettings
 from daemon.config.sources import KeyPath
 
 
-class Misfit(NamedTuple):
-    path: KeyPath
-    value: object
-    allowed: str
-
-
 def misfits(settings: Settings) -> Iterator[Misfit]:
     """Every broken relation, defaults first, then each instance as it will run."""
     yield from _ingress(settings)
+    yield from _admin(settings)
     yield from _stores(settings)
     yield from _batching(("batching",), settings.batching)
     yield from _responder(("responder",), settings.responder)
     yield from _gateway(("gateway",), settings.gateway)
+    yield from realtime_misfits(settings)
     yield from _embeddings(settings)
     yield from _webhooks((), settings.escalation.notify_webhook, settings.alerts.webhook)
     for name, overrides in settings.instances.items():
@@ -55,6 +52,13 @@ def _ingress(settings: Settings) -> Iterator[Misfit]:
     if ingress.max_connections_per_address > ingress.max_connections:
         allowed = f"must be at most ingress.max_connections ({ingress.max_connections})"
         yield Misfit(("ingress", "max_connections_per_address"), ingress.max_connections_per_address, allowed)
+
+
+def _admin(settings: Settings) -> Iterator[Misfit]:
+    admin = settings.admin
+    if admin.group is not None and admin.open_to == "owner":
+        allowed = "must be group (or everyone) where admin.group is set, or the group cannot connect"
+        yield Misfit(("admin", "open_to"), admin.open_to, allowed)
 
 
 def _stores(settings: Settings) -> Iterator[Misfit]:

@@ -24,8 +24,11 @@ from daemon.config.sections import (
     Knowledge,
     Limits,
     Log,
+    MetricsSettings,
+    MonitorSettings,
     Name,
     Postgres,
+    Realtime,
     Redis,
     ResponderSettings,
     SecondsOrZero,
@@ -35,6 +38,7 @@ from daemon.config.sections import (
     number,
     section,
 )
+from daemon.config.sources import Layer
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -134,6 +138,9 @@ class Settings(BaseSettings):
     embeddings: Annotated[Embeddings, BeforeValidator(section)] = Embeddings()
     limits: Annotated[Limits, BeforeValidator(section)] = Limits()
     alerts: Annotated[Alerts, BeforeValidator(section)] = Alerts()
+    metrics: Annotated[MetricsSettings, BeforeValidator(section)] = MetricsSettings()
+    monitor: Annotated[MonitorSettings, BeforeValidator(section)] = MonitorSettings()
+    realtime: Annotated[Realtime, BeforeValidator(section)] = Realtime()
     drain_seconds: SecondsOrZero = 20.0
     log: Annotated[Log, BeforeValidator(section)] = Log()
     instances: Annotated[
@@ -149,6 +156,15 @@ class Settings(BaseSettings):
     def model_post_init(self, context: object, /) -> None:
         for name, overrides in self.instances.items():
             self._merged[name] = self._merge(name, overrides)
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Where they came from, the strongest first; nothing for settings that are all defaults."""
+        return ()
+
+    def came_from(self, layers: tuple[Layer, ...]) -> None:
+        """Said once, by `load`. No part of what two settings are compared by."""
+        self.__dict__["layers"] = layers
 
     @property
     def admin_socket(self) -> Path:

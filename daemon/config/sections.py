@@ -28,6 +28,11 @@ def number(value: object) -> object:
     return value.parsed if isinstance(value, Raw) else value
 
 
+def _spelled(value: object) -> object:
+    """A user or group may be told by its number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def section(value: object) -> object:
     """A section whose keys are all commented out reads as null in YAML: that means its defaults."""
     return {} if value is None else value
@@ -44,6 +49,7 @@ CountOrZero = Annotated[int, BeforeValidator(number), Field(ge=0, strict=True)]
 Share = Annotated[float, BeforeValidator(number), Field(ge=0, le=1, strict=True, allow_inf_nan=False)]
 Flag = Annotated[bool, BeforeValidator(number)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_INSTANCE_CHARS)]
+Person = Annotated[str, BeforeValidator(_spelled), Field(min_length=1)]
 Secret = Annotated[SecretStr, Field(min_length=1)]
 Tokens = Annotated[tuple[Secret, ...], Field(min_length=1, max_length=2)]
 
@@ -101,8 +107,19 @@ class Ingress(Section):
         return split_address(self.listen)
 
 
+class AdminLevels(Section):
+    """Who may do what, beside the daemon's own user and root: user names, uids, `group:NAME`, `group:GID`."""
+
+    read: tuple[Person, ...] = ()
+    operate: tuple[Person, ...] = ()
+    admin: tuple[Person, ...] = ()
+
+
 class Admin(Section):
     socket: Path | None = None
+    open_to: Literal["owner", "group", "everyone"] = "owner"
+    group: Person | None = None
+    levels: Annotated[AdminLevels, BeforeValidator(section)] = AdminLevels()
 
 
 class Batching(Section):
@@ -182,6 +199,25 @@ class Alerts(Section):
     webhook: Secret | None = None
 
 
+class MetricsSettings(Section):
+    enabled: Flag = True
+    token: Secret | None = None
+
+
+class MonitorSettings(Section):
+    every_seconds: Seconds = 10.0
+    window_seconds: Seconds = 300.0
+    raise_seconds: SecondsOrZero = 10.0
+    clear_seconds: SecondsOrZero = 60.0
+    lease_failures: Share = 0.01
+    time_outs: Share = 0.005
+    queue_depth: Count = 1_000
+    oldest_waiting_seconds: Seconds = 300.0
+    memory: Share = 0.8
+    redis_memory: Share = 0.8
+    orphan_seconds: Seconds = 30.0
+
+
 class Provider(Section):
     name: Name
     kind: Literal["rehearsal", "openai", "anthropic", "gemini"]
@@ -215,10 +251,39 @@ class ResponderSettings(Section):
     batching: Annotated[ResponderBatching, BeforeValidator(section)] = ResponderBatching()
 
 
+class RealtimeClient(Section):
+    name: Name
+    token: Annotated[Tokens, BeforeValidator(_one_or_two)]
+    instances: Literal["all"] | tuple[Name, ...] = ()
+    may_push: Flag = False
+    may_watch: Flag = False
+
+    def may_see(self, instance: str) -> bool:
+        return self.instances == "all" or instance in self.instances
+
+
+class Realtime(Section):
+    listen: str | None = None
+    clients: tuple[RealtimeClient, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    replay_events: Count = 10_000
+    max_queued_events: Count = 1_000
+    max_pushes_in_flight: Count = 64
+    max_connections: Count = 64
+    max_frame_bytes: Count = 1024 * 1024
+    auth_seconds: Seconds = 5.0
+    write_seconds: Seconds = 10.0
+    ping_seconds: Seconds = 20.0
+    pong_seconds: Seconds = 20.0
+    idle_seconds: Seconds = 300.0
+
+
 class GatewaySettings(Section):
-    kind: Literal["console", "evolution"] = "console"
+    kind: Literal["console", "evolution", "realtime"] = "console"
     base_url: str | None = None
     api_key: Secret | None = None
+    client: Name | None = None
+    feed: Literal["webhook", "websocket"] = "webhook"
     timeout_seconds: Seconds = 30.0
     on_unresolved: Literal["resend_once", "hold"] = "resend_once"
     settle_seconds: SecondsOrZero = 5.0

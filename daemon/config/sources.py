@@ -1,6 +1,6 @@
-"""Where settings come from: the file, the environment, --set. Each becomes one layer: a tree and its origins.
+"""Where settings come from: the file, credentials, the environment, --set. Each becomes a layer: a tree and origins.
 
-Values of the environment and of --set are read as YAML, so numbers, lists and null work. A scalar keeps its
+Values of credentials, the environment and --set are read as YAML, so numbers, lists and null work. A scalar keeps its
 spelling beside its value (`Raw`): a token `0123` or `1e5` stays what was typed.
 """
 
@@ -16,6 +16,9 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 ENV_PREFIX = "MAJLIS_"
+CREDENTIAL_PREFIX = "majlis_"
+"""Before the key where a service manager passes a whole directory: systemd puts the directory's name there."""
+MAX_CREDENTIAL_BYTES = 64 * 1024
 Tree = dict[str, Any]
 KeyPath = tuple[str, ...]
 
@@ -26,7 +29,7 @@ class ConfigError(Exception):
 
 
 class Raw(str):
-    """A scalar of the environment or --set that YAML reads as a number or a truth value."""
+    """A scalar of a credential, the environment or --set that YAML reads as a number or a truth value."""
 
     parsed: float | bool
 
@@ -104,14 +107,52 @@ def file_layer(path: Path) -> Layer:
     return Layer(tree, dict.fromkeys(_leaves(tree), str(path)))
 
 
-def environment_layer(environment: Mapping[str, str], below: Layer) -> Layer:
+def credentials_layer(directory: str | None, below: Layer) -> Layer:
+    """One file for each setting, named by its key: `postgres.dsn`, `responder.providers.0.api_key`.
+
+    `directory` is what a service manager tells as `CREDENTIALS_DIRECTORY`; None: there is none.
+
+    Raises:
+      ConfigError: a credential cannot be read.
+    """
+    layer = Layer()
+    for file in _credential_files(directory) if directory else ():
+        path = tuple(file.name.removeprefix(CREDENTIAL_PREFIX).split("."))
+        origin = f"credential {file}"
+        if not all(path):
+            raise ConfigError(f"{origin}: must be named by a key, e.g. postgres.dsn")
+        _put(layer, path, _credential(file), origin, (below,))
+    return layer
+
+
+def _credential_files(directory: str) -> list[Path]:
+    try:
+        return sorted(file for file in Path(directory).iterdir() if file.is_file())
+    except OSError as error:
+        raise ConfigError(f"CREDENTIALS_DIRECTORY {directory}: cannot be read: {error.strerror}") from error
+
+
+def _credential(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            found = opened.read(MAX_CREDENTIAL_BYTES + 1)
+        if len(found) > MAX_CREDENTIAL_BYTES:
+            raise ConfigError(f"credential {file}: is larger than {MAX_CREDENTIAL_BYTES} bytes")
+        return found.decode().rstrip("\r\n")
+    except OSError as error:
+        raise ConfigError(f"credential {file}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise ConfigError(f"credential {file}: is not UTF-8 text") from None
+
+
+def environment_layer(environment: Mapping[str, str], *below: Layer) -> Layer:
     """`MAJLIS_SECTION__KEY=value` for each. Instance names match declared ones without regard to case."""
     layer = Layer()
     for variable in sorted(environment):
         if variable.startswith(ENV_PREFIX):
             names = [name.lower() for name in variable.removeprefix(ENV_PREFIX).split("__")]
-            path = _declared_spelling(names, (layer, below))
-            _put(layer, path, environment[variable], f"environment {variable}", (below,))
+            path = _declared_spelling(names, (layer, *below))
+            _put(layer, path, environment[variable], f"environment {variable}", below)
     return layer
 
 

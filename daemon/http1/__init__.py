@@ -1,6 +1,13 @@
 """A small HTTP/1.1 server for Trio, on httptools; used by the ingress and the admin socket alike."""
 
-from daemon.http1.listeners import UnixListener, open_tcp_listeners, open_unix_listener, split_address
+from daemon.http1.listeners import (
+    UnixListener,
+    open_tcp_listeners,
+    open_unix_listener,
+    passed_tcp_listener,
+    passed_unix_listener,
+    split_address,
+)
 from daemon.http1.messages import (
     Handler,
     Limits,
@@ -25,5 +32,7 @@ __all__ = [
     "json_response",
     "open_tcp_listeners",
     "open_unix_listener",
+    "passed_tcp_listener",
+    "passed_unix_listener",
     "split_address",
 ]

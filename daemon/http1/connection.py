@@ -12,6 +12,7 @@ The laws of this file:
 from __future__ import annotations
 
 import math
+import socket
 from typing import Literal, Protocol
 
 import trio
@@ -19,6 +20,7 @@ import trio
 from daemon.http1.chunked import ChunkedBody
 from daemon.http1.head import Head, ProtocolError, check_partial_head, parse_head
 from daemon.http1.messages import Handler, Limits, Peer, Request, Response, encode_head, error_response
+from daemon.http1.stream import DirectStream
 
 Waiting = Literal["idle", "head", "body", "handler", "write"]
 
@@ -34,6 +36,8 @@ class Host(Protocol):
     handler: Handler
     limits: Limits
     draining: trio.Event
+    patient: bool
+    """While draining: a connection may still ask its first question."""
 
     def count_request(self) -> None: ...
 
@@ -60,8 +64,21 @@ class Connection:
 
     def close_if_idle(self) -> None:
         """For the drain: end the connection now if no byte of a request has come."""
-        if self._waiting == "idle":
+        if self._waiting == "idle" and not self._may_still_ask and not self._has_unread_bytes():
             self._scope.cancel()
+
+    @property
+    def _may_still_ask(self) -> bool:
+        return self._host.patient and not self._served
+
+    def _has_unread_bytes(self) -> bool:
+        """Whether a request is in the kernel already: closing now would answer it with a reset."""
+        if not isinstance(self._stream, DirectStream):
+            return False
+        try:
+            return bool(self._stream.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except OSError:
+            return False
 
     def close_if_expired(self, now: float) -> None:
         """For the sweep: end the wait that is over its time."""
@@ -118,7 +135,8 @@ class Connection:
                 raise ProtocolError(431, "head_too_large")
             check_partial_head(buffer, checked)
             checked = len(buffer)
-            if not checked and self._host.draining.is_set():
+            draining = self._host.draining.is_set()
+            if not checked and draining and not self._may_still_ask and not self._has_unread_bytes():
                 return None
             self._wait_for_head()
             data = await self._stream.receive_some(_RECEIVE_BYTES)

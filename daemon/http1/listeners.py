@@ -15,16 +15,18 @@ from daemon.http1.stream import DirectStream
 
 _BACKLOG = 1024
 _MAX_SOCKET_PATH_BYTES = 107  # sun_path of Linux without its closing NUL
-_MODE = 0o600
+_OWNER_ONLY = 0o600
+_SO_PEERGROUPS = getattr(socket, "SO_PEERGROUPS", 59)  # Linux 4.13; Python does not name it
+_MAX_PEER_GROUPS = 256
 
 
 class UnixListener(trio.abc.Listener[trio.SocketStream]):
-    """Listens on a socket file and removes it on close, if it is still the same file."""
+    """Listens on a socket file and removes it on close, if it is still the same file and `owned`."""
 
-    def __init__(self, listener: trio.SocketListener, path: Path) -> None:
+    def __init__(self, listener: trio.SocketListener, path: Path, owned: bool = True) -> None:
         self._listener = listener
         self.path = path
-        self._identity = _identity(path)
+        self._identity = _identity(path) if owned else None
 
     async def accept(self) -> trio.SocketStream:
         return await self._listener.accept()
@@ -47,6 +49,16 @@ async def open_tcp_listeners(listen: str) -> list[trio.SocketListener]:
     return await trio.open_tcp_listeners(port, host=None if host == "*" else host, backlog=_BACKLOG)
 
 
+def passed_tcp_listener(passed: socket.socket) -> trio.SocketListener:
+    """Serve a socket that listens already and that another process keeps open."""
+    return trio.SocketListener(trio.socket.from_stdlib_socket(passed))
+
+
+def passed_unix_listener(passed: socket.socket) -> UnixListener:
+    """As `passed_tcp_listener`; the file stays where it is when we end."""
+    return UnixListener(passed_tcp_listener(passed), Path(passed.getsockname()), owned=False)
+
+
 def split_address(listen: str) -> tuple[str, int]:
     """Host and port of `host:port` or `[v6]:port`.
 
@@ -63,14 +75,15 @@ def split_address(listen: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def open_unix_listener(path: Path) -> UnixListener:
-    """Listen on a socket file of mode 0600, replacing one that a dead server left behind.
+def open_unix_listener(path: Path, mode: int = _OWNER_ONLY, group: int | None = None) -> UnixListener:
+    """Listen on a socket file of `mode` and, if given, of this group; it replaces one that a dead server left behind.
 
     The socket is bound beside its place, given its mode and moved there whole: at no moment can anybody else
     connect, and `path` never names a socket that refuses.
 
     Raises:
       FileExistsError: a live server answers there, or something that is no socket stands there.
+      PermissionError: this process may not give a file to the group.
       ValueError: the path is too long for a Unix socket.
     """
     beside = path.with_name(f"{path.name}.{os.getpid()}")
@@ -81,7 +94,10 @@ def open_unix_listener(path: Path) -> UnixListener:
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         bound.bind(os.fspath(beside))
-        beside.chmod(_MODE)
+        beside.chmod(_OWNER_ONLY)
+        if group is not None:
+            os.chown(beside, -1, group)
+        beside.chmod(mode)
         bound.listen(_BACKLOG)
         beside.rename(path)
         return UnixListener(trio.SocketListener(trio.socket.from_stdlib_socket(bound)), path)
@@ -129,6 +145,16 @@ def peer_of(stream: trio.abc.Stream) -> Peer:
     if sock.family == socket.AF_UNIX:
         size = struct.calcsize("3i")
         pid, uid, gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
-        return Peer("unix", pid, uid, gid)
+        return Peer("unix", pid, uid, gid, _groups_of(sock))
     address: str = sock.getpeername()[0]
     return Peer(address.removeprefix("::ffff:"))
+
+
+def _groups_of(sock: socket.socket) -> tuple[int, ...]:
+    """The peer's supplementary groups; none where there are too many to be told, or the kernel is too old to tell."""
+    size = struct.calcsize("i")
+    try:
+        told = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, size * _MAX_PEER_GROUPS)
+    except OSError:
+        return ()
+    return struct.unpack(f"{len(told) // size}I", told)

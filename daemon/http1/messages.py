@@ -17,12 +17,14 @@ JSON_TYPE = "application/json"
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """Who is at the other end. `pid`, `uid` and `gid` are the kernel's word, and only for a Unix socket."""
+    """Who is at the other end. All but the address is the kernel's word, and only there for a Unix socket."""
 
     address: str
     pid: int | None = None
     uid: int | None = None
     gid: int | None = None
+    groups: tuple[int, ...] = ()
+    """Its further groups, as they were when it connected."""
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -48,6 +48,7 @@ class HttpServer:
         self.limits = limits or Limits()
         self.name = name
         self.draining = trio.Event()
+        self.patient = False
         self.requests = 0
         self.refused_connections = 0
         self.rejected: Counter[str] = Counter()
@@ -88,11 +89,14 @@ class HttpServer:
         finally:
             self._ended.set()
 
-    async def drain(self) -> None:
+    async def drain(self, patient: bool = False) -> None:
         """Stop accepting, close idle connections, and wait until the requests in progress are answered.
 
         Streamed answers are ended. The caller's cancel scope bounds the wait; what is left then ends with `serve`.
+        `patient` also hears out a connection that was accepted and has not asked anything yet: where another process
+        goes on accepting at the same address, nobody must notice the change.
         """
+        self.patient = patient
         self.draining.set()
         self._accepting.cancel()
         for connection in self._open:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from importlib import resources
 
 import msgspec
 
@@ -16,22 +14,17 @@ from daemon.ledger.rows import (
     Escalated,
     FlagRow,
     HandedBack,
+    Pause,
     Silence,
     TakenOver,
     TurnRecord,
     Usage,
 )
+from daemon.ledger.statements import statements
 from daemon.ledger.wire import encoded, storable
 from daemon.stores.postgres import Postgres, Row
 
-
-def _load() -> dict[str, str]:
-    text = resources.files(__package__).joinpath("sql/records.sql").read_text(encoding="utf-8")
-    pieces = re.split(r"^-- (\w+) --$", text, flags=re.MULTILINE)
-    return dict(zip(pieces[1::2], pieces[2::2], strict=True))
-
-
-_SQL = _load()
+_SQL = statements("records.sql")
 
 
 class Records:
@@ -55,6 +48,10 @@ class Records:
     async def mark_retried(self, number: int) -> bool:
         """False when somebody retried it before."""
         return bool(await self._db.value(_SQL["mark_retried"], number))
+
+    async def mark_dropped(self, number: int) -> bool:
+        """False when somebody retried or dropped it before."""
+        return bool(await self._db.value(_SQL["mark_dropped"], number))
 
     async def bury_unfinished(self) -> int:
         """After the mirror was lost for good: what the ledger knows unfinished becomes dead letters; how many."""
@@ -114,6 +111,17 @@ class Records:
     async def clear_flag(self, scope: str, flag: str) -> None:
         await self._db.fetch(_SQL["clear_flag"], scope, flag)
 
+    async def pauses(self) -> tuple[Pause, ...]:
+        """Those that hold now."""
+        return tuple(Pause(**row) for row in await self._db.fetch(_SQL["pauses"]))
+
+    async def pause(self, instance: str, seconds: float | None) -> None:
+        """Of one instance, or of all for `''`. None: until it is taken away."""
+        await self._db.fetch(_SQL["pause"], storable(instance), seconds)
+
+    async def unpause(self, instance: str) -> None:
+        await self._db.fetch(_SQL["unpause"], storable(instance))
+
     async def knows_instance(self, name: str) -> bool:
         return bool(await self._db.value(_SQL["knows_instance"], storable(name)))
 
@@ -139,6 +147,7 @@ def _letter(row: Row) -> DeadLetter:
         tries=row["tries"] + 1,  # those before the last one
         created_at=row["created_at"],
         retried_at=row["retried_at"],
+        dropped_at=row["dropped_at"],
         messages=msgspec.json.decode(row["messages"], type=tuple[Message, ...]),
     )
 

@@ -21,6 +21,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     tries: int
     created_at: datetime
     retried_at: datetime | None
+    dropped_at: datetime | None
     messages: tuple[Message, ...]
     """What the customer wrote, to be appended again when the letter is retried."""
 
@@ -126,3 +127,13 @@ class FlagRow(msgspec.Struct, frozen=True):
     scope: str
     flag: str
     value: bool
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """No turn of an instance begins while it holds."""
+
+    instance: str
+    """Empty: of every instance."""
+    since: datetime
+    until: datetime | None
+    """None: until somebody ends it."""

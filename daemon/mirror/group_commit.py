@@ -88,6 +88,12 @@ class GroupCommit:
         self._under_way: list[Sequence[_Pending]] = []
         self._arrived = trio.Event()
         self._running = False
+        self._busy_since = 0.0
+
+    @property
+    def hanging_seconds(self) -> float:
+        """For how long no group has begun or ended although something waits; 0 when nothing does."""
+        return trio.current_time() - self._busy_since if self._queue or self._under_way else 0.0
 
     @property
     def waiting(self) -> int:
@@ -107,7 +113,10 @@ class GroupCommit:
             raise MirrorUnavailable("stopped")
         if len(self._queue) >= self._max_waiting:
             raise Overloaded("too many messages wait to be stored")
-        pending = _Pending(Append(message, policy, at_ms), trio.current_time() + self._wait_seconds)
+        now = trio.current_time()
+        pending = _Pending(Append(message, policy, at_ms), now + self._wait_seconds)
+        if not (self._queue or self._under_way):
+            self._busy_since = now
         self._queue.append(pending)
         self._arrived.set()
         await pending.settled.wait()
@@ -139,10 +148,12 @@ class GroupCommit:
             if not self._queue:
                 self._arrived = trio.Event()
             self._under_way.append(group)
+            self._busy_since = trio.current_time()
             try:
                 await self._write(group)
             finally:
                 self._under_way.remove(group)
+                self._busy_since = trio.current_time()
                 _fail(group, "stopped")
 
     async def _sweep(self) -> None:

@@ -39,7 +39,7 @@ def batch(conversation: Conversation, reply: Reply) -> Batch:
         tries=tries,
         opened_at_ms=opened_at_ms,
         frozen_at_ms=frozen_at_ms,
-        entries=tuple(_entry(conversation, entry) for entry in entries),
+        entries=tuple(entry(conversation, one) for one in entries),
     )
 
 
@@ -48,19 +48,19 @@ def snapshot(conversation: Conversation, reply: Reply) -> Snapshot:
     return Snapshot(
         conversation=conversation,
         now_ms=now_ms,
-        waiting=tuple(_entry(conversation, entry) for entry in entries),
+        waiting=tuple(entry(conversation, one) for one in entries),
         deadline_ms=deadline_ms or None,
         frozen=bool(frozen),
         retry_at_ms=retry_at_ms or None,
     )
 
 
-def _entry(conversation: Conversation, entry: Reply) -> Waiting:
+def entry(conversation: Conversation, reply: Reply) -> Waiting:
     """Total: what is no message (damaged, or of a version that this one cannot read) is shown as just that.
 
     It must not hold up the messages around it, and it must not vanish: the turn records it.
     """
-    identity, (_, payload, _, at_ms) = entry
+    identity, (_, payload, _, at_ms) = reply
     seq = int(identity.partition(b"-")[0])
     try:
         message = _decoder.decode(payload)

@@ -32,6 +32,8 @@ class ProviderView(NamedTuple):
     """Of the last failure; it stays when calls succeed again."""
     wait_seconds: float
     """Until it may be asked again."""
+    succeeded: int = 0
+    """Of the calls, those that were answered, if only by a refusal of the prompt."""
 
 
 class Circuit:
@@ -55,6 +57,7 @@ class Circuit:
         self._now = now
         self._state = Breaker()
         self._calls = 0
+        self._succeeded = 0
 
     @property
     def wait_seconds(self) -> float:
@@ -79,6 +82,7 @@ class Circuit:
             self._calls,
             self.last_reason,
             self.wait_seconds,
+            self._succeeded,
         )
 
     def admit(self) -> bool:
@@ -90,6 +94,7 @@ class Circuit:
     def succeeded(self) -> None:
         before, self._state = self._state, breaker.succeeded(self._state)
         self._failed_again = False
+        self._succeeded += 1
         if before.open_seconds:
             self._feed.emit("provider.closed", provider=self.name)
 

@@ -64,6 +64,11 @@ class DaemonProcess:
         self.data_dir = root / "data"
         self.config = root / "config.yaml"
         self.settings = settings
+        self.environment: dict[str, str] = {}
+        self.wrapper: tuple[str, ...] = ()
+        """Goes before the command: a program that becomes it."""
+        self.passed: tuple[int, ...] = ()
+        """File descriptors that it inherits."""
         self._stores: list[int] = []
         self._orders = root / "crash.orders"
         self._process: subprocess.Popen[bytes] | None = None
@@ -79,7 +84,9 @@ class DaemonProcess:
         self.config.write_text(yaml.safe_dump(self.settings, allow_unicode=True))
         self._life += 1
         environment = clean_environment() | {ORDERS: str(self._orders), "PYTHONUNBUFFERED": "1"}
+        environment |= self.environment
         command = [
+            *self.wrapper,
             sys.executable,
             "-m",
             "tests.acceptance.run_daemon",
@@ -97,6 +104,7 @@ class DaemonProcess:
                 cwd=self.root,
                 env=environment,
                 start_new_session=True,
+                pass_fds=self.passed,
             )
         if until_ready:
             self.wait_ready()
@@ -142,7 +150,9 @@ class DaemonProcess:
         except subprocess.TimeoutExpired:
             self.fail(f"the daemon did not end within {seconds} s")
 
-    def crash_at(self, point: str, nth: int = 1, action: Literal["kill", "stop", "raise"] = "kill") -> None:
+    def crash_at(
+        self, point: str, nth: int = 1, action: Literal["kill", "stop", "raise", "block"] = "kill"
+    ) -> None:
         """Order a crash at the n-th passing of a crash point from now on; orders are carried out one after another."""
         with self._orders.open("a") as orders:
             orders.write(f"{action} {point} {nth}\n")

@@ -11,6 +11,7 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 from actors import crash_points
@@ -63,6 +64,8 @@ def _carry_out(action: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         case "stop":
             os.kill(os.getpid(), signal.SIGSTOP)
+        case "block":
+            threading.Event().wait()  # the whole loop, for ever
         case "raise":
             raise Ordered("ordered by a test")
         case _:

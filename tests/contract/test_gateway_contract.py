@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import pytest
+import trio
 
 from actors.errors import LeaseUncertain
 from actors.identity import Conversation
@@ -15,7 +18,9 @@ from daemon.gateways.console import ConsoleGateway
 from daemon.gateways.evolution import EvolutionGateway
 from daemon.gateways.router import BoundedGateway, RoutedGateway
 from daemon.http_client import HttpClient
+from daemon.realtime.gateway import RealtimeGateway
 from tests.support.gateway_server import FakeEvolution
+from tests.support.realtime import Door, Proxy
 
 GUEST = Conversation("demo", "5511900001095")
 
@@ -23,7 +28,7 @@ Delivered = Callable[[str], int]
 """How often a text was seen at the other end."""
 
 
-@pytest.fixture(params=["console", "evolution", "routed"])
+@pytest.fixture(params=["console", "evolution", "routed", "realtime"])
 async def gateway(
     request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> AsyncIterator[tuple[Gateway, Delivered]]:
@@ -33,6 +38,20 @@ async def gateway(
             return capsys.readouterr().out.count(text)
 
         yield ConsoleGateway(), printed
+        return
+    if request.param == "realtime":
+        async with Door().open() as door, door.talk("proxy-token") as talk:
+            proxy = Proxy()
+            async with trio.open_nursery() as nursery:
+                await nursery.start(proxy.run, talk)
+                new_id = partial(secrets.token_hex, 8)
+                yield (
+                    RealtimeGateway(
+                        door.couriers, "proxy", label=door.feed.label, new_id=new_id, timeout_seconds=5.0
+                    ),
+                    proxy.times,
+                )
+                nursery.cancel_scope.cancel()
         return
     with FakeEvolution().running() as server:
         async with HttpClient() as http:

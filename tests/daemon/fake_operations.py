@@ -50,6 +50,7 @@ from daemon.admin import (
 from daemon.admin.library import Library
 from daemon.feed import EventFeed
 from daemon.http1 import HttpServer, open_unix_listener
+from tests.daemon.fake_inside import FakeControl, FakeInsight
 from tests.daemon.fake_library import FakeLibrary
 
 T = TypeVar("T")
@@ -222,6 +223,9 @@ class FakeOperations:
         self.set: dict[tuple[str, str | None], bool] = {}
         self.reloads = 0
         self.library: Library = FakeLibrary()
+        self.insight = FakeInsight()
+        self.control = FakeControl()
+        self.dropped: list[int] = []
         self.fails: Exception | None = None
 
     async def status(self) -> Status:
@@ -254,6 +258,12 @@ class FakeOperations:
     async def retry_all(self) -> int:
         self.retried.append(17)
         return await self._answer(1)
+
+    async def drop(self, letter_id: int) -> None:
+        if letter_id in self.dropped:
+            raise Conflict(f"dead letter {letter_id} was dropped already")
+        await self.dead_letter(letter_id)
+        self.dropped.append(letter_id)
 
     async def flush(self, ref: Ref) -> Flushed:
         self._refuse_unknown(ref)

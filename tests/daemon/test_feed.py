@@ -7,6 +7,7 @@ import io
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from actors.identity import Conversation
 from actors.ports import Feed
 from daemon import logs
 from daemon.events import EVENTS
-from daemon.feed import MAX_REASONS, EventFeed
+from daemon.feed import MAX_REASONS, EventFeed, Wanted
 
 ROOT = Path(__file__).parents[2]
 WHO = Conversation("acme", "5511999990012")
@@ -142,3 +143,57 @@ async def test_a_closed_tail_gets_nothing_and_disturbs_nobody(feed: EventFeed, l
     feed.emit("turn.done", WHO)
     with pytest.raises(trio.ClosedResourceError):
         await tail.receive()
+
+
+def test_every_event_has_its_number_whoever_looks(log: io.StringIO) -> None:
+    feed, other = EventFeed(), EventFeed()
+    feed.emit("turn.done", WHO)
+    feed.emit("message.accepted", WHO)
+    assert (feed.seq, other.seq) == (2, 0)
+    assert feed.boot != other.boot
+
+
+async def test_a_tail_may_begin_with_what_is_kept(feed: EventFeed, log: io.StringIO) -> None:
+    feed.keep(3)
+    for batch in range(5):
+        feed.emit("turn.done", WHO, batch=batch)
+    with closing(feed.tail(after=3)) as tail, closing(feed.tail()) as later:
+        feed.emit("turn.done", WHO, batch=5)
+        seen = [await tail.receive() for _ in range(3)]
+        assert [(event["seq"], event["batch"]) for event in seen] == [(4, 3), (5, 4), (6, 5)]
+        assert (await later.receive())["seq"] == 6
+
+
+def test_it_is_known_what_is_missing(feed: EventFeed, log: io.StringIO) -> None:
+    feed.emit("turn.done")
+    assert feed.gap(feed.boot, 1) is None and feed.gap(feed.boot, 0) == "too_old"
+    feed.keep(3)
+    for _ in range(9):
+        feed.emit("turn.done")  # the numbers 2 to 10; 8, 9 and 10 are kept
+    assert [feed.gap(feed.boot, after) for after in (6, 7, 10, 11)] == ["too_old", None, None, "restarted"]
+    assert feed.gap("an earlier life", 10) == "restarted"
+
+
+async def test_a_tail_gets_what_it_wants_alone_and_the_rest_does_not_fill_it(
+    feed: EventFeed, log: io.StringIO
+) -> None:
+    other = Conversation("other", WHO.contact)
+    wanted = Wanted(
+        instances=frozenset({"acme"}), conversations=frozenset({feed.label(WHO)}), kinds=frozenset({"turn"})
+    )
+    with closing(feed.tail(max_events=1, wanted=wanted)) as tail:
+        for _ in range(3):
+            feed.emit("turn.done", other)
+            feed.emit("part.sent", WHO)
+            feed.emit("turn.done", Conversation("acme", "another"))
+            feed.emit("turn.done")
+        feed.emit("turn.done", WHO, batch=1)
+        assert (await tail.receive())["batch"] == 1
+
+
+async def test_an_exception_is_not_kept(feed: EventFeed, log: io.StringIO) -> None:
+    """I11: its message may quote a text, its frames hold whatever was at hand."""
+    feed.keep(10)
+    feed.emit("daemon.crashed", exc_info=ValueError("canary"))
+    with closing(feed.tail(after=0)) as tail:
+        assert (await tail.receive())["exc_info"] == "ValueError"

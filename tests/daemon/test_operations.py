@@ -22,7 +22,9 @@ from daemon.feed import EventFeed
 from daemon.health import Health
 from daemon.ingress import IngressCounters
 from daemon.operations import PAUSE_SECONDS, DaemonOperations
+from daemon.pauses import PauseBoard
 from daemon.responders.circuit import ProviderView
+from daemon.steering import DaemonControl
 from daemon.switchboard import FlagBoard
 from daemon.takeover import Takeovers
 from tests.daemon.fake_library import FakeLibrary
@@ -78,6 +80,8 @@ class Desk:
         self.actors = ListedActors()
         self.forgotten = 0
         self.board = FlagBoard(world.records, settings, "node-a", self.feed)
+        self.pauses = PauseBoard(world.records, self.feed)
+        self.stopped = trio.Event()
         pause_seconds = lambda name: settings.for_instance(name).takeover.pause_seconds  # noqa: E731
         nobody = cast(Any, None)
         health = Health(self.feed)
@@ -90,6 +94,16 @@ class Desk:
             ownership=cast(Any, Nothing()),
             survey=nobody,
             library=FakeLibrary(),
+            insight=nobody,
+            control=DaemonControl(
+                settings=settings,
+                records=world.records,
+                supervisor=cast(Any, self.actors),
+                pauses=self.pauses,
+                feed=self.feed,
+                stop=self.stopped.set,
+            ),
+            pauses=self.pauses,
             records=world.records,
             board=self.board,
             counters=IngressCounters(),
@@ -101,6 +115,7 @@ class Desk:
             feed=self.feed,
             providers=lambda: (ProviderView("main", "", "closed", 0, 3, "", 0.0),),
             doctor=nobody,
+            realtime=lambda: None,
         )
 
     def _forget(self) -> None:

@@ -417,6 +417,7 @@ class MemoryGateway:
         text: str,
         may_send: MaySend = at_any_time,
         origin: str = "",
+        key: str = "",
     ) -> SendOutcome:
         if self.fault is not None:
             await self.fault("send")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from daemon.admin.call import Call, Desk
+from daemon.admin.control import Dropped
 from daemon.admin.views import DeadLetterPage, Retried
 from daemon.http1 import Response, json_response
 
@@ -10,7 +11,7 @@ _BY_NUMBER = "a dead letter is known by its number; see `majlis dead list`"
 
 
 async def list_letters(desk: Desk, call: Call) -> Response:
-    """Dead letters, the latest first. Query: limit, all (also the retried ones), reveal."""
+    """Dead letters, the latest first. Query: limit, all (also the retried and dropped ones), reveal."""
     page: DeadLetterPage = await desk.operations.dead_letters(call.limit(), call.flag("all"))
     return await desk.answer(call, page, "dead letters")
 
@@ -27,6 +28,14 @@ async def retry(desk: Desk, call: Call) -> Response:
     await desk.audit(call, "dead.retry", f"dead letter {number}")
     await desk.operations.retry(number)
     return json_response(200, Retried(retried=1))
+
+
+async def drop(desk: Desk, call: Call) -> Response:
+    """Nobody shall answer one dead letter any more; it is kept, and not open."""
+    number = call.id(_BY_NUMBER)
+    await desk.audit(call, "dead.drop", f"dead letter {number}")
+    await desk.operations.drop(number)
+    return json_response(200, Dropped(dropped=number))
 
 
 async def retry_all(desk: Desk, call: Call) -> Response:

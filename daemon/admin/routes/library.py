@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-import msgspec
-
-from daemon.admin.call import BadQuery, Call, Desk
+from daemon.admin.call import Call, Desk
 from daemon.admin.library import ChunkPage, FileHead, FileNames, Ready
+from daemon.admin.route import Stored
 from daemon.http1 import Response, json_response
 
 _NO_FILE = "a load is known by the number that its begin gave"
-BodyT = TypeVar("BodyT")
 
 
 async def list_files(desk: Desk, call: Call) -> Response:
@@ -21,21 +17,21 @@ async def list_files(desk: Desk, call: Call) -> Response:
 
 async def begin(desk: Desk, call: Call) -> Response:
     """Begin to add a file: its name, sha256 and bytes."""
-    instance, head = call.named["instance"], _body(call, FileHead)
+    instance, head = call.named["instance"], call.body(FileHead)
     await desk.audit(call, "knowledge.add", f"{instance}: {head.name}")
     return json_response(200, await desk.operations.library.begin(instance, head))
 
 
 async def put(desk: Desk, call: Call) -> Response:
     """Some chunks of a file that is being added: ordinal, heading and text of each."""
-    page = _body(call, ChunkPage)
+    page = call.body(ChunkPage)
     await desk.operations.library.put(call.named["instance"], call.id(_NO_FILE), page.chunks)
-    return json_response(200, {"stored": len(page.chunks)})
+    return json_response(200, Stored(len(page.chunks)))
 
 
 async def commit(desk: Desk, call: Call) -> Response:
     """All chunks are there: from now on the file is found."""
-    instance, chunks = call.named["instance"], _body(call, Ready).chunks
+    instance, chunks = call.named["instance"], call.body(Ready).chunks
     ready = await desk.operations.library.commit(instance, call.id(_NO_FILE), chunks)
     await desk.operations.reload()
     return json_response(200, ready)
@@ -43,7 +39,7 @@ async def commit(desk: Desk, call: Call) -> Response:
 
 async def remove(desk: Desk, call: Call) -> Response:
     """Forget files by name."""
-    instance, names = call.named["instance"], _body(call, FileNames).names
+    instance, names = call.named["instance"], call.body(FileNames).names
     await desk.audit(call, "knowledge.remove", f"{instance}: {', '.join(names)}")
     removed = await desk.operations.library.remove(instance, names)
     await desk.operations.reload()
@@ -59,10 +55,3 @@ async def cache_clear(desk: Desk, call: Call) -> Response:
     """Forget the kept answers. Query: instance."""
     await desk.audit(call, "cache.clear", call.instance or "all instances")
     return json_response(200, await desk.operations.library.cache_clear(call.instance))
-
-
-def _body(call: Call, kind: type[BodyT]) -> BodyT:
-    try:
-        return msgspec.json.decode(call.request.body, type=kind)
-    except msgspec.DecodeError as error:
-        raise BadQuery(f"the body cannot be read: {error}") from None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from collections.abc import Callable
+from typing import cast, get_args
 
 import msgspec
 import trio
 
-from daemon.admin.call import BadQuery, Call, Desk
+from daemon.admin.call import BadQuery, Call, Desk, ref
+from daemon.admin.insight import TopSort
 from daemon.admin.views import ActorPage, ActorState, ActorView, SilentPage
-from daemon.feed import Tail
+from daemon.events import EVENTS
+from daemon.feed import Tail, Wanted
 from daemon.http1 import Response, json_response
 
 TAIL_HEARTBEAT_SECONDS = 15.0
@@ -17,7 +20,15 @@ NDJSON_TYPE = "application/x-ndjson"
 DEFAULT_DAYS = 7
 MAX_DAYS = 366
 
+_KINDS = frozenset(EVENTS) | {name.partition(".")[0] for name in EVENTS}
 _URGENCY = ("parked", "holding", "retrying", "answering", "queued", "waiting", "idle")
+_SORTS: dict[TopSort, Callable[[ActorView], tuple[object, ...]]] = {
+    "urgency": lambda actor: (_URGENCY.index(actor.state), actor.closes_in_seconds or 0.0),
+    "left": lambda actor: (actor.closes_in_seconds is None, actor.closes_in_seconds or 0.0),
+    "messages": lambda actor: (-actor.waiting_messages, actor.conversation),
+    "tries": lambda actor: (-actor.tries, actor.conversation),
+    "instance": lambda actor: (actor.instance, actor.conversation),
+}
 
 
 async def status(desk: Desk, call: Call) -> Response:
@@ -26,16 +37,16 @@ async def status(desk: Desk, call: Call) -> Response:
 
 
 async def actors(desk: Desk, call: Call) -> Response:
-    """Active conversations, the most urgent first. Query: state, instance, limit, reveal."""
-    state, instance = call.request.query.get("state"), call.instance
-    if state is not None and state not in get_args(ActorState):
-        raise BadQuery(f"state must be one of {', '.join(get_args(ActorState))}")
+    """Active conversations, the most urgent first. Query: state, instance, sort, offset, limit, reveal."""
+    state, instance = call.word("state", get_args(ActorState)), call.instance
+    sort = cast(TopSort, call.word("sort", get_args(TopSort)) or "urgency")
+    offset, limit = call.number("offset", 0, 1_000_000, 0), call.limit()
     found = await desk.operations.actors()
     matching = [
         actor for actor in found if state in (None, actor.state) and instance in (None, actor.instance)
     ]
-    matching.sort(key=_urgency)
-    page = ActorPage(total=len(found), matching=len(matching), actors=matching[: call.limit()])
+    matching.sort(key=_SORTS[sort])
+    page = ActorPage(total=len(found), matching=len(matching), actors=matching[offset : offset + limit])
     return await desk.answer(call, page, "actors")
 
 
@@ -70,9 +81,19 @@ async def doctor(desk: Desk, call: Call) -> Response:
 
 
 async def tail(desk: Desk, call: Call) -> Response:
-    """Every event from now on, one JSON object a line; an empty line now and then while nothing happens."""
+    """Every event from now on, one JSON object a line; an empty line now and then while nothing happens.
+
+    Query: instance, conversation, kind; of each several with commas between them.
+    """
     await trio.lowlevel.checkpoint()
-    return Response(200, content_type=NDJSON_TYPE, stream=_Lines(desk.feed.tail()))
+    named = frozenset(desk.target(ref(word)) for word in call.words("conversation"))
+    wanted = Wanted(
+        frozenset(call.words("instance")) or None, named or None, frozenset(call.words("kind")) or None
+    )
+    unknown = sorted((wanted.kinds or frozenset()) - _KINDS)
+    if unknown:
+        raise BadQuery(f"{unknown[0]} is no event: write a name such as turn.done, or a subject such as turn")
+    return Response(200, content_type=NDJSON_TYPE, stream=_Lines(desk.feed.tail(wanted=wanted)))
 
 
 class _Lines(trio.abc.ReceiveChannel[bytes]):
@@ -88,7 +109,3 @@ class _Lines(trio.abc.ReceiveChannel[bytes]):
 
     async def aclose(self) -> None:
         await self._tail.aclose()
-
-
-def _urgency(actor: ActorView) -> tuple[int, float]:
-    return _URGENCY.index(actor.state), actor.closes_in_seconds or 0.0

@@ -1,17 +1,22 @@
 -- dead_letters --
--- Newest first; $1: also those that were sent again, $2: how many, $3: only this one.
+-- Newest first; $1: also those that were sent again or dropped, $2: how many, $3: only this one.
 SELECT d.id, d.turn_id, t.conversation_key, t.batch_number, d.reason, d.detail, t.tries, d.created_at, d.retried_at,
-       t.messages
+       d.dropped_at, t.messages
 FROM majlis_dead_letters d JOIN majlis_turns t ON t.id = d.turn_id
-WHERE ($1 OR d.retried_at IS NULL) AND ($3::bigint IS NULL OR d.id = $3)
+WHERE ($1 OR d.retried_at IS NULL AND d.dropped_at IS NULL) AND ($3::bigint IS NULL OR d.id = $3)
 ORDER BY d.id DESC LIMIT $2
 
 -- open_dead_letters --
-SELECT count(*) FROM majlis_dead_letters WHERE retried_at IS NULL
+SELECT count(*) FROM majlis_dead_letters WHERE retried_at IS NULL AND dropped_at IS NULL
 
 -- mark_retried --
 -- True for the first caller only.
 UPDATE majlis_dead_letters SET retried_at = now() WHERE id = $1 AND retried_at IS NULL RETURNING true
+
+-- mark_dropped --
+-- True for the first caller only; what was sent again meanwhile is not dropped.
+UPDATE majlis_dead_letters SET dropped_at = now() WHERE id = $1 AND retried_at IS NULL AND dropped_at IS NULL
+RETURNING true
 
 -- bury_unfinished --
 WITH buried AS (
@@ -58,7 +63,7 @@ SELECT (SELECT count(*) FROM majlis_takeovers WHERE ended_at IS NULL AND until >
         WHERE resolved_at IS NULL AND escalated_at > now() - $1 * interval '1 second') AS escalated,
        (SELECT count(*) FROM majlis_notices WHERE sent_at IS NULL AND given_up_at IS NULL) AS notices_waiting,
        (SELECT count(*) FROM majlis_notices WHERE given_up_at IS NOT NULL) AS notices_given_up,
-       (SELECT count(*) FROM majlis_dead_letters WHERE retried_at IS NULL) AS dead_letters
+       (SELECT count(*) FROM majlis_dead_letters WHERE retried_at IS NULL AND dropped_at IS NULL) AS dead_letters
 
 -- silence --
 SELECT majlis_silence($1, $2, $3)
@@ -96,6 +101,19 @@ ON CONFLICT (scope, flag) DO UPDATE SET value = excluded.value, set_at = now()
 -- clear_flag --
 -- Repeatable: the flag is gone afterwards, whoever took it away.
 DELETE FROM majlis_flags WHERE scope = $1 AND flag = $2
+
+-- pauses --
+-- Those that hold now, all instances first.
+SELECT instance, started_at AS since, until FROM majlis_pauses WHERE until IS NULL OR until > now() ORDER BY instance
+
+-- pause --
+-- What stands is replaced; since when it holds is kept where it still holds. $2: for how many seconds, null: until resumed.
+INSERT INTO majlis_pauses AS p (instance, until) VALUES ($1, now() + $2::double precision * interval '1 second')
+ON CONFLICT (instance) DO UPDATE SET until = excluded.until,
+    started_at = CASE WHEN p.until IS NULL OR p.until > now() THEN p.started_at ELSE now() END
+
+-- unpause --
+DELETE FROM majlis_pauses WHERE instance = $1
 
 -- knows_instance --
 SELECT EXISTS (SELECT FROM whatsapp_instances WHERE instance_name = $1)

@@ -98,4 +98,7 @@ def test_kept_answers_are_counted_and_forgotten(door: DoorInThread, majlis: Type
     )
     assert majlis("cache", "clear", "--instance", "acme").out == "3 answers forgotten\n"
     assert majlis("cache", "clear").out == "1 answer forgotten\n"
-    assert [entry.target for entry in door.operations.audited] == ["acme", "all instances"]
+    assert (
+        "nothing was kept for acmee, see `majlis cache stats`" in majlis("cache", "clear", "-i", "acmee").out
+    )
+    assert [entry.target for entry in door.operations.audited] == ["acme", "all instances", "acmee"]

@@ -122,9 +122,11 @@ def test_ten_thousand_actors_are_limited_and_filtered(door: DoorInThread, majlis
         for index in range(10_000)
     ]
     lines = majlis("actors").out.splitlines()
-    assert len(lines) == 52 and lines[-1] == "10,000 active conversations; 9,950 more, see --limit"
+    assert len(lines) == 52 and lines[-1] == "10,000 active conversations; 9,950 more, see --limit and --page"
     lines = majlis("actors", "--state", "holding", "--instance", "i0", "--limit", "3").out.splitlines()
-    assert len(lines) == 5 and lines[-1] == "100 of 10,000 active conversations; 97 more, see --limit"
+    assert (
+        len(lines) == 5 and lines[-1] == "100 of 10,000 active conversations; 97 more, see --limit and --page"
+    )
     assert len(json.loads(majlis("actors", "--limit", "9999", "--json").out)["actors"]) == 9_999
 
 

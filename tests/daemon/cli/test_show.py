@@ -8,9 +8,18 @@ import msgspec
 import pytest
 
 from daemon.cli import render
+from tests.daemon import fake_operations
 from tests.daemon.cli.conftest import Typed
 from tests.daemon.cli.test_look import on_a_terminal
-from tests.daemon.fake_operations import CONTACT, LABEL, TEXT, DoorInThread, cost_report, turn_detail
+from tests.daemon.fake_operations import (
+    CONTACT,
+    LABEL,
+    TEXT,
+    DoorInThread,
+    conversation,
+    cost_report,
+    turn_detail,
+)
 
 
 def test_a_conversation_says_who_speaks_in_it_and_how_to_end_that(door: DoorInThread, majlis: Typed) -> None:
@@ -24,6 +33,20 @@ def test_the_turns_of_a_conversation_have_number_and_cost(door: DoorInThread, ma
     lines = majlis("show", LABEL).out.splitlines()
     row = next(line for line in lines if line.lstrip().startswith("7 "))
     assert "done" in row and "0.000412" in row and "1. sent: (21 characters)" in row
+
+
+@pytest.mark.parametrize(
+    ("rule", "provider", "said"), [("", "cache", "(cache)"), ("escalated", "escalation", "(escalated)")]
+)
+def test_an_answer_that_was_not_bought_says_where_it_is_from(
+    door: DoorInThread, majlis: Typed, monkeypatch: pytest.MonkeyPatch, rule: str, provider: str, said: str
+) -> None:
+    found = conversation()
+    turns = [msgspec.structs.replace(turn, rule=rule, provider=provider) for turn in found.turns]
+    kept = msgspec.structs.replace(found, turns=turns)
+    monkeypatch.setattr(fake_operations, "conversation", lambda: kept)
+    out = majlis("show", LABEL).out
+    assert said in out and out.count("(cache)") == (provider == "cache")
 
 
 def test_a_turn_is_shown_with_responder_cost_and_parts_masked_until_reveal(

@@ -224,3 +224,15 @@ async def test_stopping_leaves_nobody_waiting() -> None:
         await bench.send_all(2)
 
     assert [str(bench.outcomes[number]) for number in range(3)] == ["stopped"] * 3
+
+
+async def test_it_knows_how_long_it_hangs(bench: Bench, autojump_clock: trio.testing.MockClock) -> None:
+    """Nothing waits: 0. A store that never answers: the time since the group began, whoever gave up meanwhile."""
+    await trio.sleep(100)
+    assert bench.group.hanging_seconds == 0
+    bench.nursery.start_soon(bench.send, 1)
+    await trio.sleep(30)
+    assert 29 <= bench.group.hanging_seconds <= 31
+    bench.store.gate.set()
+    await trio.sleep(1)
+    assert bench.group.hanging_seconds == 0

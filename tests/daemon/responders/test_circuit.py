@@ -83,19 +83,19 @@ async def test_a_wish_to_be_left_alone_is_kept_after_one_failure(
 async def test_the_view_says_how_it_is_and_nothing_secret(
     autojump_clock: MockClock, circuit: Circuit
 ) -> None:
-    assert seen(circuit) == ("main", "demo", "closed", 0, 0, "", 0)
+    assert seen(circuit) == ("main", "demo", "closed", 0, 0, "", 0, 0)
     circuit.admit()
     circuit.failed(TurnFailed("rate_limited", "", 7.0))
-    assert seen(circuit) == ("main", "demo", "held", 1, 1, "rate_limited", 7)
+    assert seen(circuit) == ("main", "demo", "held", 1, 1, "rate_limited", 7, 0)
     await trio.sleep(7)
     circuit.admit()
     circuit.failed(FAILURE)
-    assert seen(circuit) == ("main", "demo", "open", 2, 2, "overloaded", 30)
+    assert seen(circuit) == ("main", "demo", "open", 2, 2, "overloaded", 30, 0)
     await trio.sleep(30)
     assert seen(circuit).state == "half_open"
     circuit.admit()
     circuit.succeeded()
-    assert seen(circuit) == ("main", "demo", "closed", 0, 3, "overloaded", 0)
+    assert seen(circuit) == ("main", "demo", "closed", 0, 3, "overloaded", 0, 1)
 
 
 def seen(circuit: Circuit) -> ProviderView:

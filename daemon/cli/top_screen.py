@@ -1,0 +1,217 @@
+"""The screen of `majlis top`: one line for each thing, so that it fits 80 by 24. Pure.
+
+From the top: how the daemon is, what is wrong, what it does, how fast, how long things take, the providers, and then as
+many conversations as there is room for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_args
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from daemon.admin import ProviderView
+from daemon.admin.insight import TopPage, TopRow, TopSort
+from daemon.cli.render import cell, count, duration, style_of
+
+SORTS: tuple[TopSort, ...] = get_args(TopSort)
+Rates = dict[str, float]
+"""Per second, by the name of the event."""
+
+MAX_WARNINGS = 4
+MAX_LINES = 2
+"""Of numbers of one kind."""
+_BAR_COLUMNS = 10
+_NARROW_BAR_COLUMNS = 6
+_FULL, _EMPTY = "█", "░"
+_WIDE_COLUMNS = 100
+_RATES = (
+    ("in", "message.accepted"),
+    ("answered", "turn.done"),
+    ("sent", "part.sent"),
+    ("suppressed", "turn.suppressed"),
+    ("failed", "turn.failed"),
+    ("dead", "turn.dead"),
+)
+_BAD = ("turn.failed", "turn.dead")
+_SHORT = {"window lateness": "late"}
+_CONDITIONS = {"closed": "ok", "held": "held", "open": "left out", "half_open": "on trial"}
+
+
+def rates_between(before: TopPage, after: TopPage) -> Rates:
+    """Empty when the daemon was started anew between the two, or no time passed."""
+    seconds = after.uptime_seconds - before.uptime_seconds
+    if seconds <= 0 or before.node_id != after.node_id:
+        return {}
+    return {name: (total - before.counters.get(name, 0)) / seconds for name, total in after.counters.items()}
+
+
+def screen(
+    page: TopPage,
+    rates: Rates,
+    sort: TopSort,
+    offset: int = 0,
+    *,
+    width: int,
+    height: int | None = None,
+    trouble: str = "",
+) -> list[RenderableType]:
+    """Everything, `height` lines at most; without a height all rows of the page."""
+    head = [
+        _title(page, trouble),
+        *_warnings(page),
+        *_packed("", _work(page), width),
+        *_packed("per s: ", _speed(rates), width),
+        *_packed("p50/p95: ", _latencies(page), width),
+        *_packed("providers: ", _providers(page.providers), width),
+    ]
+    for line in head:
+        line.no_wrap, line.overflow = True, "ellipsis"
+    room = len(page.rows) if height is None else max(0, height - len(head) - 3)
+    rows = page.rows[:room]
+    foot = _foot(page, sort, offset, len(rows), live=height is not None)
+    return [*head, Text(""), *([_table(rows, width)] if rows else [cell("nobody waits", "dim")]), foot]
+
+
+def _title(page: TopPage, trouble: str) -> Text:
+    if trouble:
+        return Text.assemble(("majlis ", "bold"), cell(trouble, "bold red"))
+    state, style = ("ready", "green") if page.ready else ("NOT READY", "bold red")
+    if page.draining:
+        state, style = "draining", "yellow"
+    about = f"  node {page.node_id}, up {duration(page.uptime_seconds)}, {page.at[11:19]} UTC, {page.active:,} active"
+    return Text.assemble(("majlis ", "bold"), cell(f"{page.version} {state}", style), cell(about, "dim"))
+
+
+def _warnings(page: TopPage) -> list[Text]:
+    said = [cell(reason, "bold red") for reason in page.reasons]
+    for flag in page.red_flags:
+        whom = f" ({flag.detail})" if flag.detail else ""
+        value = "" if flag.value is None else f": {flag.value:,.4g}, more than {flag.threshold:,.4g}"
+        said.append(cell(f"⚑ {flag.meaning}{whom}{value}, for {duration(flag.seconds)}", "bold red"))
+    for pause in page.pauses:
+        whom = f"--instance {pause.instance}" if pause.instance else "--all"
+        said.append(cell(f"‖ {pause.instance or 'all instances'} paused: majlis resume {whom}", "yellow"))
+    if len(said) <= MAX_WARNINGS:
+        return said
+    more = len(said) - MAX_WARNINGS + 1
+    return [*said[: MAX_WARNINGS - 1], cell(f"and {more} more: majlis status", "bold red")]
+
+
+def _work(page: TopPage) -> list[Text]:
+    phases = page.phases
+    counts = [
+        ("windows", page.open_windows, ""),
+        ("queued", phases.get("queued", 0), "yellow"),
+        ("held", phases.get("holding", 0), "yellow"),
+        ("retrying", phases.get("retrying", 0), "yellow"),
+        ("parked", phases.get("parked", 0), "bold red"),
+        ("msgs", page.waiting_messages, ""),
+    ]
+    facts = [_fact(name, f"{number:,}", style if number else "") for name, number, style in counts]
+    return [facts[0], _fact("turns", f"{phases.get('answering', 0):,}/{page.slots:,}", "green"), *facts[1:]]
+
+
+def _speed(rates: Rates) -> list[Text]:
+    if not rates:
+        return [cell("known with the next look", "dim")]
+    found = [(name, event, rates.get(event, 0.0)) for name, event in _RATES]
+    return [
+        _fact(name, _rate(rate), "bold red" if event in _BAD and rate else "") for name, event, rate in found
+    ]
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}"
+
+
+def _latencies(page: TopPage) -> list[Text]:
+    """Half of them took at most the first number, 95 of 100 the second."""
+    return [
+        _fact(_SHORT.get(one.what, one.what), f"{_ms(one.p50_ms)}/{_ms(one.p95_ms)}", "")
+        for one in page.latencies
+    ]
+
+
+def _ms(took_ms: float) -> str:
+    return f"{took_ms:.0f}ms" if took_ms < 1_000 else f"{took_ms / 1_000:.1f}s"
+
+
+def _providers(providers: Sequence[ProviderView]) -> list[Text]:
+    """Those in trouble first."""
+    said = []
+    for one in sorted(providers, key=lambda provider: provider.state == "closed"):
+        whose = f" of {one.instance}" if one.instance else ""
+        wait = f" {duration(one.wait_seconds)}" if one.wait_seconds else ""
+        why = f", {one.last_reason}" if one.state != "closed" and one.last_reason else ""
+        words = f"{one.name}{whose} {_CONDITIONS[one.state]}{wait}{why}"
+        said.append(cell(words, "" if one.state == "closed" else "yellow"))
+    return said
+
+
+def _fact(name: str, value: str, style: str) -> Text:
+    return Text.assemble(cell(f"{name} ", "dim"), cell(value, style or "bold"))
+
+
+def _packed(label: str, facts: Sequence[Text], width: int) -> list[Text]:
+    """As many lines as the facts need, at most `MAX_LINES`; nothing for no facts."""
+    lines: list[Text] = []
+    for fact in facts:
+        if lines and lines[-1].cell_len + 2 + fact.cell_len <= width:
+            lines[-1].append("  ").append_text(fact)
+        elif len(lines) == MAX_LINES:
+            lines[-1].append("  …", style="dim")
+            break
+        else:
+            lines.append(Text.assemble(cell(" " * len(label) if lines else label, "dim"), fact))
+    return lines
+
+
+def _table(rows: Sequence[TopRow], width: int) -> Table:
+    bar = _BAR_COLUMNS if width >= _WIDE_COLUMNS else _NARROW_BAR_COLUMNS
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", width=width)
+    shown.add_column("label", no_wrap=True, width=10)
+    shown.add_column("instance", no_wrap=True, overflow="ellipsis", max_width=max(10, width // 6))
+    shown.add_column("state", no_wrap=True)
+    shown.add_column("msgs", no_wrap=True, justify="right")
+    shown.add_column("left", no_wrap=True, width=bar + 8)
+    shown.add_column("why", no_wrap=True, overflow="ellipsis", ratio=1)
+    for row in rows:
+        shown.add_row(
+            cell(row.conversation),
+            cell(row.instance),
+            cell(row.state, style_of(row.state)),
+            cell(f"{row.waiting_messages:,}"),
+            _left(row, bar),
+            cell("" if row.state == "waiting" else _why(row), "dim"),
+        )
+    return shown
+
+
+def _why(row: TopRow) -> str:
+    return row.why + (f", try {row.tries + 1}" if row.tries else "")
+
+
+def _left(row: TopRow, columns: int) -> Text:
+    """A bar that grows shorter, and the seconds; of what is no window the time alone."""
+    left = row.closes_in_seconds
+    if left is None:
+        return Text("")
+    if row.state != "waiting":
+        return cell(f"{'':{columns}} {duration(left):>7}")
+    share = min(1.0, left / row.window_seconds) if row.window_seconds else 0.0
+    full = round(share * columns)
+    return Text.assemble(
+        (_FULL * full, "cyan"), (_EMPTY * (columns - full), "dim"), cell(f" {duration(left):>7}")
+    )
+
+
+def _foot(page: TopPage, sort: TopSort, offset: int, rows: int, live: bool) -> Text:
+    shown = f"{offset + 1:,} to {offset + rows:,} of " if rows and rows < page.matching else ""
+    keys = "; q ends, s sorts, n p turn pages" if live else ""
+    line = cell(f"{shown}{count(page.matching, 'busy conversation')}, by {sort}{keys}", "dim")
+    line.no_wrap, line.overflow = True, "ellipsis"
+    return line

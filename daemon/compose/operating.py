@@ -1,0 +1,66 @@
+"""What operators look through and steer by, put together; and who they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from daemon import shown
+from daemon.admin import RedFlagView
+from daemon.admin.levels import LEVELS, Levels, gid_of
+from daemon.compose.parts import Parts
+from daemon.config import Settings
+from daemon.feed import EventFeed
+from daemon.health import Health
+from daemon.insight import DaemonInsight
+from daemon.latencies import Latencies
+from daemon.steering import DaemonControl
+
+_MODES = {"owner": 0o600, "group": 0o660, "everyone": 0o666}
+
+
+def levels(settings: Settings) -> Levels:
+    """Raises: NobodyThere."""
+    return Levels({level: getattr(settings.admin.levels, level) for level in LEVELS})
+
+
+def admin_access(settings: Settings) -> tuple[int, int | None]:
+    """Mode and group of the admin socket. Raises: NobodyThere."""
+    admin = settings.admin
+    return _MODES[admin.open_to], gid_of(admin.group, "admin.group") if admin.group is not None else None
+
+
+def insight(
+    settings: Settings,
+    node_id: str,
+    feed: EventFeed,
+    health: Health,
+    parts: Parts,
+    red_flags: Callable[[], Sequence[RedFlagView]],
+) -> DaemonInsight:
+    providers = parts.answering.responder.views
+    return DaemonInsight(
+        settings=settings,
+        node_id=node_id,
+        health=health,
+        supervisor=parts.supervisor,
+        slots=parts.slots,
+        fenced=parts.ownership.fenced,
+        trail=parts.trail,
+        trace=parts.trace,
+        pauses=parts.answering.pauses,
+        latencies=Latencies(feed),
+        feed=feed,
+        providers=lambda: [shown.provider_view(one) for one in providers()],
+        red_flags=red_flags,
+    )
+
+
+def control(settings: Settings, feed: EventFeed, parts: Parts, stop: Callable[[], None]) -> DaemonControl:
+    return DaemonControl(
+        settings=settings,
+        records=parts.records,
+        supervisor=parts.supervisor,
+        pauses=parts.answering.pauses,
+        feed=feed,
+        stop=stop,
+    )

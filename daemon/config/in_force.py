@@ -1,0 +1,92 @@
+"""Every setting as it holds, with the layer that said so. Secrets are masked, whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, SecretStr
+
+from daemon.config.load import MASK
+from daemon.config.schema import InstanceOverrides, Settings
+from daemon.config.sections import EMBEDDED
+from daemon.config.sources import KeyPath, Layer
+
+DEFAULT = "default"
+
+
+class InForce(NamedTuple):
+    key: str
+    value: str
+    origin: str
+
+
+def in_force(settings: Settings) -> tuple[InForce, ...]:
+    """One row for each value, in the order of `config.yaml`; of an instance those that were written for it."""
+    return tuple(
+        InForce(".".join(path), _spelled(value), _origin(path, settings.layers))
+        for name in type(settings).model_fields
+        for path, value in _leaves((name,), getattr(settings, name))
+    )
+
+
+def _leaves(path: KeyPath, value: object) -> Iterator[tuple[KeyPath, object]]:
+    if isinstance(value, InstanceOverrides):
+        names = [name for name in type(value).model_fields if name in value.model_fields_set]
+        for name in names:
+            section = getattr(value, name)
+            for key in type(section).model_fields:
+                if key in section.model_fields_set:
+                    yield from _leaves((*path, name, key), getattr(section, key))
+        if not names:
+            yield path, {}
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _leaves((*path, name), getattr(value, name))
+    elif isinstance(value, Mapping) and value:
+        for name, item in value.items():
+            yield from _leaves((*path, str(name)), item)
+    elif isinstance(value, tuple) and any(isinstance(item, BaseModel) for item in value):
+        for place, item in enumerate(value):
+            yield from _leaves((*path, str(place)), item)
+    else:
+        yield path, value
+
+
+def _spelled(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return EMBEDDED if value.get_secret_value() == EMBEDDED else MASK
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_spelled, value)) + "]"
+    return {None: "null", "": '""'}.get(value, str(value)) if isinstance(value, str | None) else str(value)
+
+
+def _origin(path: KeyPath, layers: tuple[Layer, ...]) -> str:
+    """The strongest layer that holds a value for this key and says so, for it, above it or in it."""
+    for layer in layers:
+        if not _holds(layer, path):
+            continue
+        for length in range(len(path), 0, -1):
+            if path[:length] in layer.origins:
+                return layer.origins[path[:length]]
+        for named, origin in layer.origins.items():
+            if named[: len(path)] == path:
+                return origin
+    return DEFAULT
+
+
+def _holds(layer: Layer, path: KeyPath) -> bool:
+    found: object = layer.tree
+    for step in path:
+        if isinstance(found, dict) and step in found:
+            found = found[step]
+        elif isinstance(found, list) and step.isdigit() and int(step) < len(found):
+            found = found[int(step)]
+        else:
+            return False
+    return True

@@ -1,0 +1,23 @@
+-- turns_of --
+-- Every turn that a message was part of, under its own id and under those of its replays, the oldest first.
+-- $1: the ids, $2: only this instance. At most $3.
+SELECT t.id, t.conversation_key, t.instance, t.batch_number, t.why, t.state, t.rule, t.tries, t.moved_to,
+       t.messages, t.message_ids, t.provider, t.model, t.input_tokens, t.output_tokens, t.cost_micros,
+       t.confidence, t.waterfall, t.opened_at, t.created_at, t.answered_at, t.finished_at,
+       coalesce((
+           SELECT jsonb_agg(jsonb_build_object(
+               'number', o.part, 'state', o.state, 'text', o.text, 'resends', o.resends,
+               'gateway_message_id', o.gateway_message_id, 'reason', o.reason, 'claimed_at', o.claimed_at,
+               'last_claimed_at', o.last_claimed_at, 'settled_at', o.settled_at) ORDER BY o.part)
+           FROM majlis_outbox o WHERE o.turn_id = t.id), '[]') AS parts,
+       (SELECT jsonb_build_object('id', d.id, 'reason', d.reason, 'detail', d.detail, 'created_at', d.created_at,
+                                  'retried_at', d.retried_at, 'dropped_at', d.dropped_at)
+        FROM majlis_dead_letters d WHERE d.turn_id = t.id) AS letter
+FROM majlis_turns t
+WHERE t.message_ids && $1::text[] AND ($2::text IS NULL OR t.instance = $2)
+ORDER BY t.id LIMIT $3
+
+-- lease_owners --
+-- Who holds which partitions, and for how long still.
+SELECT partition, epoch, owner, extract(epoch FROM until - now())::double precision AS seconds_left
+FROM majlis_partitions ORDER BY partition

@@ -1,0 +1,134 @@
+"""What the ledger knows of one message: every turn it was part of, replays of its dead letters included.
+
+A replay carries the id of its original after a prefix for each letter that it came from; whoever asks for one of them
+is told of all.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+import msgspec
+
+from actors.identity import Conversation
+from actors.lookup import Span
+from actors.messages import Message
+from daemon.ledger.statements import statements
+from daemon.ledger.wire import storable
+from daemon.stores.postgres import Postgres
+
+MAX_TURNS = 20
+MAX_REPLAYS = 10
+"""Letters of letters that are followed."""
+
+_SQL = statements("trail.sql")
+_REPLAY = re.compile(r"^(?:dead-\d+-)+")
+
+
+class PartRow(msgspec.Struct, frozen=True):
+    number: int
+    state: str
+    text: str
+    resends: int
+    gateway_message_id: str | None
+    reason: str | None
+    claimed_at: datetime | None
+    last_claimed_at: datetime | None
+    settled_at: datetime | None
+
+
+class LetterRow(msgspec.Struct, frozen=True):
+    id: int
+    reason: str
+    detail: str
+    created_at: datetime
+    retried_at: datetime | None
+    dropped_at: datetime | None
+
+
+class TurnTrail(msgspec.Struct, frozen=True):
+    """One turn of the message, with all that came of it."""
+
+    id: int
+    conversation_key: str
+    instance: str
+    batch_number: int
+    why: str
+    state: str
+    rule: str
+    tries: int
+    moved_to: str
+    messages: tuple[Message, ...]
+    message_ids: tuple[str, ...]
+    provider: str | None
+    model: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_micros: int
+    confidence: float | None
+    waterfall: tuple[Span, ...]
+    opened_at: datetime
+    created_at: datetime
+    answered_at: datetime | None
+    finished_at: datetime | None
+    parts: tuple[PartRow, ...]
+    letter: LetterRow | None
+
+    @property
+    def conversation(self) -> Conversation:
+        return Conversation.from_key(self.conversation_key)
+
+
+class LeaseRow(msgspec.Struct, frozen=True):
+    partition: int
+    epoch: int
+    owner: str
+    seconds_left: float
+    """Negative or minus infinity: nobody holds it."""
+
+
+class Trail:
+    """Every method may raise `LedgerUnavailable`."""
+
+    def __init__(self, db: Postgres) -> None:
+        self._db = db
+
+    async def turns_of(self, message_id: str, instance: str | None = None) -> tuple[TurnTrail, ...]:
+        """The turns of the message and of its replays, the oldest first."""
+        ids, found = [original_id(message_id)], tuple[TurnTrail, ...]()
+        for _ in range(MAX_REPLAYS):
+            found = await self._turns(ids, instance)
+            replays = [
+                f"dead-{turn.letter.id}-{known}"
+                for turn in found
+                if turn.letter is not None
+                for known in turn.message_ids
+                if known in ids
+            ]
+            more = [replay for replay in replays if replay not in ids]
+            if not more:
+                break
+            ids += more
+        return found
+
+    async def leases(self) -> tuple[LeaseRow, ...]:
+        """Every partition of the installation, in order."""
+        return tuple(LeaseRow(**row) for row in await self._db.fetch(_SQL["lease_owners"]))
+
+    async def _turns(self, ids: list[str], instance: str | None) -> tuple[TurnTrail, ...]:
+        named = None if instance is None else storable(instance)
+        rows = await self._db.fetch(_SQL["turns_of"], [storable(known) for known in ids], named, MAX_TURNS)
+        return tuple(_turn(dict(row)) for row in rows)
+
+
+def original_id(message_id: str) -> str:
+    """The id that the gateway gave, of a message or of a replay of it."""
+    return _REPLAY.sub("", message_id)
+
+
+def _turn(row: dict[str, object]) -> TurnTrail:
+    for name in ("messages", "waterfall", "parts", "letter"):
+        stored = row[name]
+        row[name] = msgspec.json.decode(stored) if isinstance(stored, str | bytes) else None
+    return msgspec.convert(row, TurnTrail)

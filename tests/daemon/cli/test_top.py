@@ -1,0 +1,154 @@
+"""`majlis top`: readable at 80 by 24 with 10,000 conversations, alive under a terminal, one snapshot into a pipe."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+from rich.console import Console, Group
+
+from daemon.admin.insight import TopPage
+from daemon.cli.top_screen import SORTS, rates_between, screen
+from tests.daemon.cli.conftest import Typed
+from tests.daemon.fake_inside import PHONE, top_page
+from tests.daemon.fake_operations import DoorInThread
+
+ROOT = Path(__file__).parents[3]
+_IN_CONTROL = """
+import fcntl, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from daemon.cli import main
+main()
+"""
+"""The command with the terminal as its own: without that, Ctrl-C is a letter."""
+
+
+def drawn(page: TopPage, width: int, height: int | None, trouble: str = "") -> list[str]:
+    rates = dict.fromkeys(("message.accepted", "turn.done", "turn.dead"), 310.2)
+    console = Console(width=width, height=50, file=io.StringIO(), highlight=False, record=True)
+    console.print(Group(*screen(page, rates, "urgency", 0, width=width, height=height, trouble=trouble)))
+    return console.export_text().splitlines()
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (60, 16)])
+def test_it_fits_the_screen_whatever_there_is(width: int, height: int) -> None:
+    page = top_page(500)
+    lines = drawn(page, width, height)
+    assert len(lines) <= height and max(map(len, lines)) <= width
+    text = "\n".join(lines)
+    assert "messages that wait: 9,031" in text and "clinic paused: majlis resume --instance clinic" in text
+    assert "windows 3,120" in text and "turns 42/50" in text and "backup left out 12.0 s" in text
+    assert "3,169 busy conversations" in text and PHONE not in text
+
+
+def test_much_that_is_wrong_does_not_push_the_rest_away() -> None:
+    page = top_page(500)
+    page = msgspec.structs.replace(
+        page, ready=False, reasons=["Redis cannot be reached."], red_flags=page.red_flags * 9
+    )
+    lines = drawn(page, 80, 24)
+    assert "NOT READY" in lines[0] and lines[1] == "Redis cannot be reached."
+    assert any("more: majlis status" in line for line in lines)
+    assert sum("█" in line for line in lines) >= 5
+
+
+def test_a_window_has_a_bar_of_the_time_left() -> None:
+    held, waiting = drawn(top_page(2), 120, None)[-3:-1]
+    assert "█████░░░░░   4.0 s" in waiting and "█" not in held
+    assert "24.0 s" in held and "the gateway is not connected" in held
+
+
+def test_rates_are_differences_and_none_over_a_restart() -> None:
+    before = top_page()
+    after = msgspec.structs.replace(
+        before, uptime_seconds=102.0, counters={"message.accepted": 1_020, "turn.done": 300}
+    )
+    assert rates_between(before, after) == {"message.accepted": 10.0, "turn.done": 0.0}
+    assert rates_between(after, before) == {}
+
+
+def test_into_a_pipe_it_is_one_snapshot(door: DoorInThread, majlis: Typed) -> None:
+    out = majlis("top", "--limit", "5").out
+    assert "in 10.0" in out and out.count("\n") < 20 and "\x1b" not in out
+    assert len(json.loads(majlis("top", "--json", "--limit", "2", "--sort", "left").out)["rows"]) == 2
+    assert door.operations.insight.asked[-1] == ("left", None, 0, 2)
+    assert "--sort must be one of" in majlis("top", "--sort", "size").err
+    assert majlis("top", "--sort", SORTS[1]).status == 0
+
+
+def test_on_a_terminal_it_lives_until_q(door: DoorInThread) -> None:
+    """It looks again and again, turns pages, sorts otherwise, and leaves the terminal as it was."""
+    with Terminal("top", "--every", "0.2", "--set", f"admin.socket={door.socket}") as top:
+        top.wait_for("busy conversations, by urgency")
+        looks = len(door.operations.insight.asked)
+        top.type("s")
+        top.wait_for("by left")
+        top.type("n")
+        top.until(lambda: door.operations.insight.asked[-1][2] > 0)
+        assert len(door.operations.insight.asked) > looks
+        top.type("q")
+        assert top.process.wait(20) == 0
+        assert termios.tcgetattr(top.terminal)[3] & (termios.ICANON | termios.ECHO)
+
+
+def test_on_a_terminal_ctrl_c_ends_it_quietly(door: DoorInThread) -> None:
+    with Terminal("top", "--set", f"admin.socket={door.socket}") as top:
+        top.wait_for("busy conversations")
+        top.type("\x03")
+        assert top.process.wait(20) == 0
+        assert "Traceback" not in top.seen
+
+
+class Terminal:
+    """One command on a terminal of 80 by 24."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._command = [sys.executable, "-c", _IN_CONTROL, *arguments]
+        self.seen = ""
+
+    def __enter__(self) -> Terminal:
+        self._ours, self.terminal = pty.openpty()
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
+        self.process = subprocess.Popen(
+            self._command,
+            stdin=self.terminal,
+            stdout=self.terminal,
+            stderr=self.terminal,
+            env=environment,
+            start_new_session=True,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self._ours)
+        os.close(self.terminal)
+
+    def type(self, keys: str) -> None:
+        os.write(self._ours, keys.encode())
+
+    def wait_for(self, words: str) -> None:
+        self.until(lambda: words in self.seen)
+
+    def until(self, condition: object) -> None:
+        assert callable(condition)
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline, self.seen[-2_000:]
+            if select.select([self._ours], [], [], 0.1)[0]:
+                self.seen += os.read(self._ours, 65_536).decode(errors="replace")

@@ -1,0 +1,116 @@
+"""One message's turns in the ledger, found by its id; dead letters that are dropped; pauses that are kept."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from actors.identity import Conversation
+from actors.messages import Answer, Message, Waiting
+from daemon.ledger.trail import Trail, original_id
+from tests.support.ledgers import DEMO, LedgerWorld, batch, open_world, reply_of
+
+SHOP = Conversation("shop", "5511900000002")
+
+
+@pytest.fixture
+async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(fresh_postgres_dsn) as opened:
+        await opened.records.register_instances(["shop"])
+        yield opened
+
+
+def test_the_original_of_a_replay_is_known_by_its_id() -> None:
+    assert original_id("dead-17-dead-3-3EB0") == original_id("3EB0") == "3EB0"
+    assert original_id("dead-end") == "dead-end"
+
+
+async def test_a_message_is_found_with_all_that_came_of_it(world: LedgerWorld) -> None:
+    turn = await world.ledger.begin(batch("one", "two", id_prefix="M"), 1)
+    turn = await world.ledger.answer(turn, 1, reply_of(Answer("hello", "main", "small"), "hel", "lo"))
+    await world.ledger.claim(turn, 1, 0, False)
+    (found,) = await Trail(world.db).turns_of("M1")
+    assert (found.id, found.conversation, found.state, found.provider) == (turn.id, DEMO, "answered", "main")
+    assert [message.id for message in found.messages] == ["M0", "M1"]
+    assert [part.state for part in found.parts] == ["sending", "pending"]
+    assert found.parts[0].claimed_at is not None and found.letter is None
+    assert await Trail(world.db).turns_of("M1", "shop") == ()
+    assert await Trail(world.db).turns_of("M") == ()
+
+
+async def test_replays_of_dead_letters_are_followed(world: LedgerWorld) -> None:
+    """From any of the ids: the original's turn and those of every replay."""
+    first = await world.ledger.begin(batch("help", id_prefix="M"), 1)
+    await world.ledger.bury(first, 1, "overloaded", "")
+    (letter,) = await world.records.dead_letters()
+    replay = batch("help", number=2, id_prefix=f"dead-{letter.id}-M")
+    second = await world.ledger.begin(replay, 1)
+    await world.ledger.bury(second, 1, "overloaded", "")
+    latest = (await world.records.dead_letters())[0]
+    third = await world.ledger.begin(
+        batch("help", number=3, id_prefix=f"dead-{latest.id}-dead-{letter.id}-M"), 1
+    )
+    for asked in ("M0", f"dead-{letter.id}-M0"):
+        found = await Trail(world.db).turns_of(asked)
+        assert [turn.id for turn in found] == [first.id, second.id, third.id]
+        assert [turn.letter.id if turn.letter else None for turn in found] == [letter.id, latest.id, None]
+
+
+async def test_the_same_id_in_two_instances_is_told_apart(world: LedgerWorld) -> None:
+    await world.ledger.begin(batch("one", id_prefix="M"), 1)
+    entry = Waiting(1, 1, Message("shop", SHOP.contact, "M0", "two", 1))
+    other = batch("x", conversation=SHOP)
+    await world.ledger.begin(type(other)(SHOP, 1, 1, 1, "timeout", 0, 1, 2, (entry,)), 1)
+    assert {turn.instance for turn in await Trail(world.db).turns_of("M0")} == {"demo", "shop"}
+    assert {turn.instance for turn in await Trail(world.db).turns_of("M0", "shop")} == {"shop"}
+
+
+async def test_the_way_from_an_id_to_its_turns_is_an_index(world: LedgerWorld) -> None:
+    await world.db.fetch(
+        "INSERT INTO majlis_turns (conversation_key, partition, batch_number, lo, hi, why, instance, contact, messages,"
+        " message_ids, text, text_hash, epoch, opened_at)"
+        " SELECT 'demo/' || n, 0, 1, 1, 1, 'timeout', 'demo', n::text, '[]', ARRAY['id-' || n], '', '', 1, now()"
+        " FROM generate_series(1, 20000) n"
+    )
+    await world.db.fetch("ANALYZE majlis_turns")
+    plan = await world.rows("EXPLAIN SELECT id FROM majlis_turns t WHERE t.message_ids && ARRAY['id-77']")
+    assert "majlis_turns_message_ids_idx" in "\n".join(row["QUERY PLAN"] for row in plan)
+
+
+async def test_every_partition_is_told_with_its_owner(world: LedgerWorld) -> None:
+    await world.db.fetch(
+        "UPDATE majlis_partitions SET owner = 'node-a', until = now() + interval '9 seconds' WHERE partition < 2"
+    )
+    rows = await Trail(world.db).leases()
+    assert [row.partition for row in rows] == list(range(8))
+    assert [row.owner for row in rows if row.seconds_left > 0] == ["node-a", "node-a"]
+    assert rows[0].epoch == 1 and 0 < rows[0].seconds_left <= 9
+
+
+async def test_a_dropped_letter_is_kept_and_not_open(world: LedgerWorld) -> None:
+    turn = await world.ledger.begin(batch("help"), 1)
+    await world.ledger.bury(turn, 1, "overloaded", "")
+    (letter,) = await world.records.dead_letters()
+    assert await world.records.mark_dropped(letter.id) is True
+    assert await world.records.mark_dropped(letter.id) is False
+    assert await world.records.dead_letters() == () and await world.records.open_dead_letters() == 0
+    assert (await world.records.attention(60)).dead_letters == 0
+    (kept,) = await world.records.dead_letters(with_retried=True)
+    assert kept.dropped_at is not None and kept.retried_at is None
+
+
+async def test_pauses_stand_until_they_are_ended_or_over(world: LedgerWorld) -> None:
+    records = world.records
+    await records.pause("demo", None)
+    (pause,) = await records.pauses()
+    await records.pause("demo", 3600)
+    (longer,) = await records.pauses()
+    assert longer.since == pause.since and pause.until is None and longer.until is not None
+    await records.pause("", None)
+    assert [one.instance for one in await records.pauses()] == ["", "demo"]
+    await records.pause("demo", -1)  # over already
+    await records.unpause("")
+    assert await records.pauses() == ()
+    await records.pause("demo", 3600)
+    assert (await records.pauses())[0].since > pause.since
