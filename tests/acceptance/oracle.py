@@ -71,7 +71,12 @@ def wait_answered(
     def all_answered() -> bool:
         return all(contact.is_answered(gateway) for contact in contacts)
 
-    daemon.wait_for(all_answered, "everybody is answered", seconds)
+    try:
+        daemon.wait_for(all_answered, "everybody is answered", seconds)
+    except AssertionError as error:
+        unheard = [contact.tag for contact in contacts if not contact.is_answered(gateway)]
+        letters = daemon.rows("SELECT turn_id, reason, detail FROM majlis_dead_letters ORDER BY id")
+        raise AssertionError(f"not answered: {unheard}; dead letters: {letters}\n{error}") from None
     daemon.wait_settled(seconds)
 
 
