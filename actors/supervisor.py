@@ -65,13 +65,15 @@ class Supervisor:
             actor = self._start(conversation, core.fresh(now) if alone else core.unknown(now))
         actor.hear(Waiting(receipt.seq, receipt.at_ms, message), receipt)
 
-    def nudge(self, conversation: Conversation) -> None:
-        """The mirror says that something of this conversation is due."""
+    def nudge(self, conversation: Conversation) -> bool:
+        """The mirror says that something of this conversation is due. True: it had no actor, and has one now."""
         actor = self._actors.get(conversation)
         if actor is not None:
             actor.nudge()
         elif not self._draining and self._owns(conversation):
             self._start(conversation, core.unknown(trio.current_time()))
+            return True
+        return False
 
     def recover(self, snapshots: Iterable[Snapshot], unread: Iterable[Conversation] = ()) -> int:
         """Start the actors of conversations with anything pending; gives back how many.

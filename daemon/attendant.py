@@ -15,7 +15,6 @@ from typing import Literal
 
 import trio
 
-from actors.errors import MajlisError
 from actors.ports import Feed
 from daemon.health import Health
 from daemon.sd_notify import ServiceManager
@@ -72,7 +71,9 @@ class Attendant:
                 await trio.sleep(every_seconds)
 
     def ready(self) -> None:
-        """Recovery is done and every door is open."""
+        """Recovery is done and every door is open. Too late when a stop was asked for meanwhile."""
+        if self._phase == "stopping":
+            return
         self._phase = "ready"
         self._manager.ready()
         self._tell()
@@ -98,7 +99,7 @@ class Attendant:
             try:
                 with trio.fail_after(RELOAD_SECONDS):
                     await self._reload()
-            except (MajlisError, trio.TooSlowError) as error:
+            except Exception as error:  # whatever it is: what was known holds, and the work goes on
                 self._feed.emit("settings.reload_failed", error=type(error).__name__)
             if self._phase == "ready":
                 self._manager.ready()

@@ -114,9 +114,11 @@ class Leases:
         self._took_back = False
         self._released = False
         self.renewals = 0
-        """Attempts to renew and take, since the start."""
+        """Attempts to renew and take that ended, since the start."""
         self.failures = 0
         """Of these, the ones that failed: Postgres was away, slow, or refused."""
+        self.turned: Callable[[], None] = lambda: None
+        """Called at the end of each attempt, however it ended."""
 
     def epoch(self, conversation: Conversation) -> int:
         """The epoch to act under.
@@ -153,17 +155,26 @@ class Leases:
         answered = False
         while not self._released:
             next_at = trio.current_time() + self._renew_seconds
+            failed = await self._attempt()
+            # Counted when it ended, and both at once: what is told of these only grows.
             self.renewals += 1
-            try:
-                await self.refresh()
-            except (LedgerUnavailable, LedgerError):
-                self.failures += 1
+            self.failures += failed
+            self.turned()
+            if failed:
                 await trio.sleep(self._renew_seconds / 3)
                 continue
             if not answered:
                 task_status.started()
                 answered = True
             await trio.sleep_until(next_at)
+
+    async def _attempt(self) -> bool:
+        """Whether it failed."""
+        try:
+            await self.refresh()
+        except (LedgerUnavailable, LedgerError):
+            return True
+        return False
 
     async def refresh(self) -> None:
         """Renew what is held and take what is free, once. Raises `LedgerUnavailable`."""

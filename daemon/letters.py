@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import msgspec
 
+from actors.errors import ConversationFull
 from actors.identity import Conversation
 from actors.messages import Message, Receipt
 from actors.ports import Feed
@@ -50,17 +52,25 @@ class Letters:
         letter = await self._find(letter_id)
         if letter.retried_at is not None:
             raise Conflict(f"Dead letter {letter_id} was retried at {shown.iso(letter.retried_at)}.")
+        await self._put_back(letter)
+
+    async def retry_all(self) -> int:
+        """What others retry or drop meanwhile is left to them; who has no room keeps the letter and holds up nobody."""
+        listed, put_back = await self._records.dead_letters(MAX_LETTERS), 0
+        for number in reversed([letter.id for letter in listed]):
+            letter = await self._find(number)
+            if letter.retried_at is None and letter.dropped_at is None:
+                with suppress(ConversationFull):
+                    await self._put_back(letter)
+                    put_back += 1
+        return put_back
+
+    async def _put_back(self, letter: DeadLetter) -> None:
         for message in letter.messages:
             again = f"{RETRY_PREFIX}{letter.id}-{message.id}"
             await self._append(msgspec.structs.replace(message, id=again))
         await self._records.mark_retried(letter.id)
         self._feed.emit("dead.retried", letter.conversation, letter=letter.id, messages=len(letter.messages))
-
-    async def retry_all(self) -> int:
-        letters = await self._records.dead_letters(MAX_LETTERS)
-        for letter in reversed(letters):
-            await self.retry(letter.id)
-        return len(letters)
 
     async def drop(self, letter_id: int) -> None:
         """Keep it, and count it as open no more."""

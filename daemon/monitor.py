@@ -111,10 +111,10 @@ class Monitor:
             return None  # the watch over the stores says so
         if tidied:
             self._feed.emit("mirror.tidied", conversations=len(tidied))
-        orphans = lost.keys() - set(tidied)
+        # What a stopping daemon leaves to the next start is not picked up, and nobody forgot it.
+        orphans = [one for one in lost.keys() - set(tidied) if self._supervisor.nudge(one)]
         for conversation in orphans:
             self._feed.emit("orphan.rearmed", conversation)
-            self._supervisor.nudge(conversation)
         self.orphans += len(orphans)
         return float(len(orphans))
 

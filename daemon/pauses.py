@@ -3,7 +3,8 @@
 Laws of this file:
 1. A pause stands in the ledger: it holds for every daemon on this database, and survives a restart.
 2. `check` is asked before every turn: it is one look into memory. A turn that runs already is finished.
-3. Waiting for the end of a pause burns no try, and no batch becomes too old by it: nothing is frozen meanwhile.
+3. Waiting for the end of a pause burns no try, and no burst becomes too old by it: nothing is frozen meanwhile. A batch
+   that was frozen before the pause does age; when the pause is over it has its next try all the same.
 4. While Postgres is away, what was known last holds.
 """
 
@@ -23,6 +24,8 @@ from daemon.stores.postgres import LedgerError
 
 REFRESH_SECONDS = 30.0
 """How often the pauses are read again: another daemon on this database may have set or ended one."""
+RETRY_SECONDS = 1.0
+"""How soon a start asks again when Postgres went away."""
 LOOK_AGAIN_SECONDS = 3600.0
 """How long a conversation waits before it asks again by itself; the end of a pause wakes it before."""
 EVERYBODY = ""
@@ -91,20 +94,28 @@ class PauseBoard:
             self.woken()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep up with the database until cancelled; started when it was read, or could not be."""
-        await self._try_refresh()
-        task_status.started()
+        """Keep up with the database until cancelled; started when it was read: before, nobody knows who is paused."""
+        read = False
         while True:
-            await trio.sleep(REFRESH_SECONDS)
-            await self._try_refresh()
+            if await self._try_refresh() and not read:
+                read = True
+                task_status.started()
+            await trio.sleep(REFRESH_SECONDS if read else RETRY_SECONDS)
 
     def _holds(self, pause: Pause) -> bool:
         return pause.until is None or pause.until > self._now()
 
-    async def _try_refresh(self) -> None:
+    async def _try_refresh(self) -> bool:
+        """False: Postgres is away. What it refuses to tell is told of, and not waited for."""
         try:
             await self.refresh()
         except LedgerUnavailable:
-            pass  # law 4; the store watch tells of it
+            return False  # law 4; the store watch tells of it
         except LedgerError as error:
             self._feed.emit("daemon.problem", part="pauses", error=type(error).__name__)
+        return True
+
+
+def ended_by(pause: Pause) -> str:
+    """The command that ends it."""
+    return f"majlis resume {f'--instance {pause.instance}' if pause.instance else '--all'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
@@ -15,6 +16,8 @@ from daemon.admin.reports import RedFlagView
 from daemon.config import MonitorSettings
 from daemon.stores.postgres import LedgerError
 
+MAX_TOLD_PER_DAY = 20
+"""How often the webhook hears of one flag going up, and of its coming down, in a day (UTC)."""
 MAX_UNTOLD = 64
 """Notices kept for a ledger that is away; the oldest go first. The log has them all."""
 
@@ -71,6 +74,8 @@ class RedFlags:
         self._webhook = webhook
         self._today = today
         self._untold: list[Notice] = []
+        self._day = ""
+        self._times: Counter[tuple[str, Change]] = Counter()
 
     @property
     def up(self) -> Mapping[str, bool]:
@@ -111,11 +116,19 @@ class RedFlags:
         self._feed.emit(event, flag=flag.name, value=value, threshold=flag.raise_above, detail=detail)
         if self._webhook:
             day = self._today().date().isoformat()
+            nth = self._count(day, flag.name, change)
             shared = flag.scope == "install"
             notice = notices.red_flag(
-                flag.name, change, value, flag.raise_above, self._node_id, shared, self._webhook, day
+                flag.name, change, value, flag.raise_above, self._node_id, shared, self._webhook, day, nth
             )
             self._untold = [*self._untold, notice][-MAX_UNTOLD:]
+
+    def _count(self, day: str, flag: str, change: Change) -> int:
+        """How often the webhook hears of this change on this day, this time included."""
+        if day != self._day:
+            self._day, self._times = day, Counter()
+        self._times[flag, change] += 1
+        return min(self._times[flag, change], MAX_TOLD_PER_DAY)
 
     def _view(self, name: str, now: float) -> RedFlagView:
         flag, state = self._rules[name], self._states[name]

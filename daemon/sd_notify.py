@@ -80,7 +80,7 @@ class ServiceManager:
     def _tell(self, lines: str) -> None:
         if self._address:
             with suppress(OSError):  # gone, or its queue is full: the next word may get through
-                self._socket.sendto(lines.encode(), self._address)
+                self._socket.sendto(lines.encode(errors="replace"), self._address)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def passed_sockets(environment: MutableMapping[str, str]) -> PassedSockets:
     bears the name of the unit.
 
     Raises:
-      UnfitSocket: one of them does not listen for streams, or there are two admin doors.
+      UnfitSocket: one of them does not listen for streams, or the admin door is not one socket file.
     """
     count, pid = environment.pop("LISTEN_FDS", ""), environment.pop("LISTEN_PID", "")
     names = environment.pop("LISTEN_FDNAMES", "").split(":")
@@ -115,7 +115,17 @@ def passed_sockets(environment: MutableMapping[str, str]) -> PassedSockets:
         (admin if name == "admin" else ingress).append(_listening(FIRST_PASSED_DESCRIPTOR + place, name))
     if len(admin) > 1:
         raise UnfitSocket("two sockets named admin were passed: one is enough")
+    if admin and not _is_file(admin[0]):
+        raise UnfitSocket(
+            "the passed socket admin is no socket file: write ListenStream=/run/… in its unit, "
+            "for operators are known by their user, which only such a socket tells"
+        )
     return PassedSockets(tuple(ingress), admin[0] if admin else None)
+
+
+def _is_file(passed: socket.socket) -> bool:
+    """Of another kind, or abstract (its name is bytes): neither has a path, and TCP tells no user."""
+    return passed.family == socket.AF_UNIX and isinstance(passed.getsockname(), str)
 
 
 def _listening(descriptor: int, name: str) -> socket.socket:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import trio
 
 from actors.supervisor import Supervisor
@@ -11,6 +12,7 @@ from daemon import logs, shown
 from daemon.admin import Conflict, NotFound
 from daemon.admin.control import (
     Draining,
+    InstanceFlushed,
     InstancePause,
     InstanceResumed,
     LogLevel,
@@ -20,6 +22,8 @@ from daemon.config import Settings
 from daemon.feed import EventFeed
 from daemon.ledger.records import Records
 from daemon.pauses import EVERYBODY, PauseBoard
+
+_PUT_OFF = ("retrying", "holding", "parked")
 
 
 class DaemonControl:
@@ -42,13 +46,24 @@ class DaemonControl:
         self._feed = feed
         self._stop = stop
 
+    async def flush(self, instance: str | None) -> InstanceFlushed:
+        await self._insist(instance)
+        views = [view for view in self._supervisor.views() if instance in (None, view.conversation.instance)]
+        waiting = [view for view in views if view.waiting or view.phase in _PUT_OFF]
+        for view in waiting:
+            self._supervisor.flush(view.conversation)
+        messages = sum(len(view.waiting) for view in waiting)
+        return InstanceFlushed(instance=instance or "", conversations=len(waiting), messages=messages)
+
     async def pause(self, instance: str | None, seconds: int | None) -> InstancePause:
-        if instance is not None and not await self._records.knows_instance(instance):
-            raise NotFound(f"The database has no instance called {instance}: check the spelling.")
-        pause = await self._pauses.pause(instance or EVERYBODY, seconds)
+        await self._insist(instance)
+        name = instance or EVERYBODY
+        before = next((pause for pause in self._pauses.standing() if pause.instance == name), None)
+        pause = await self._pauses.pause(name, seconds)
         if pause is None:
             raise Conflict("The pause was ended by somebody else in the same moment.")
-        return shown.instance_pause(pause)
+        stood_until = shown.pause_end(before) if before else None
+        return msgspec.structs.replace(shown.instance_pause(pause), stood_until=stood_until)
 
     async def resume(self, instance: str | None) -> InstanceResumed:
         if await self._pauses.resume(instance or EVERYBODY):
@@ -81,3 +96,7 @@ class DaemonControl:
         logs.set_level(level)
         self._feed.log_changed()
         return await self.log_level()
+
+    async def _insist(self, instance: str | None) -> None:
+        if instance is not None and not await self._records.knows_instance(instance):
+            raise NotFound(f"The database has no instance called {instance}: check the spelling.")

@@ -80,7 +80,9 @@ class Limits(msgspec.Struct, frozen=True):
     max_connections: int = 512
     """503 with Retry-After."""
     max_connections_per_address: int = 64
-    """503 with Retry-After. Unix sockets have no address and only the bound above."""
+    """503 with Retry-After. Unix sockets have no address, but users."""
+    max_connections_per_user: int | None = None
+    """503 with Retry-After; over a Unix socket, of each user but root and our own. None: only the bound of all."""
     retry_after_seconds: int = 5
     linger_seconds: float = 2.0
     """How long a connection closed early is read on, so that its answer is not lost to a TCP reset."""

@@ -10,6 +10,7 @@ A connection that fails ends alone. Nothing that a peer or a handler does reache
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -54,7 +55,7 @@ class HttpServer:
         self.rejected: Counter[str] = Counter()
         self._on_error = on_error
         self._open: set[Connection] = set()
-        self._per_address: Counter[str] = Counter()
+        self._by_peer: Counter[str | int] = Counter()
         self._refusing = 0
         self._accepting = trio.CancelScope()
         self._ended = trio.Event()
@@ -159,22 +160,25 @@ class HttpServer:
         if self._is_full(peer):
             await self._turn_away(stream)
             return
-        connection = Connection(stream, peer, self)
+        connection, whose = Connection(stream, peer, self), _whose(peer)
         self._open.add(connection)
-        self._per_address[peer.address] += 1
+        self._by_peer[whose] += 1
         try:
             await connection.serve()
         finally:
             self._open.discard(connection)
-            self._per_address[peer.address] -= 1
-            if not self._per_address[peer.address]:
-                del self._per_address[peer.address]
+            self._by_peer[whose] -= 1
+            if not self._by_peer[whose]:
+                del self._by_peer[whose]
 
     def _is_full(self, peer: Peer) -> bool:
-        if len(self._open) >= self.limits.max_connections:
+        limits = self.limits
+        if len(self._open) >= limits.max_connections:
             return True
-        per_address = self._per_address[peer.address] if peer.uid is None else 0
-        return per_address >= self.limits.max_connections_per_address
+        bound: int | None = limits.max_connections_per_address
+        if peer.uid is not None:
+            bound = None if peer.uid in (0, os.geteuid()) else limits.max_connections_per_user
+        return bound is not None and self._by_peer[_whose(peer)] >= bound
 
     async def _turn_away(self, stream: trio.abc.Stream) -> None:
         self.refused_connections += 1
@@ -194,3 +198,8 @@ class HttpServer:
             503, "too_many_connections", {"Retry-After": str(self.limits.retry_after_seconds)}
         )
         return encode_head(response, close=True) + response.body
+
+
+def _whose(peer: Peer) -> str | int:
+    """By what a peer's connections are counted: its user, or where there is none its address."""
+    return peer.address if peer.uid is None else peer.uid

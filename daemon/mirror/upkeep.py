@@ -51,11 +51,18 @@ class Upkeep:
         return [Conversation.from_key(key.decode()) for answer in answers for key in answer[1:]]
 
     async def tidy(self, conversations: Mapping[Conversation, int]) -> list[Conversation]:
-        """Remove those with nothing pending from among the pending; gives back which. By conversation its epoch."""
+        """Remove those with nothing pending from among the pending; gives back which. By conversation its epoch.
+
+        One that Redis refuses to look at is left to its actor, which tells why, and holds up no other.
+        """
         named: Sequence[Conversation] = list(conversations)
         answers = await self._redis.call_many([self._tidy(one, conversations[one]) for one in named])
-        rows = zip(named, map(sound, answers), strict=True)
-        return [conversation for conversation, answer in rows if answer[0] == b"tidied"]
+        rows = zip(named, answers, strict=True)
+        return [
+            one
+            for one, answer in rows
+            if not isinstance(answer, MirrorUnavailable) and answer[0] == b"tidied"
+        ]
 
     async def memory(self) -> RedisMemory | None:
         """How much Redis uses of what it may; None where it does not tell."""

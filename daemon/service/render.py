@@ -108,6 +108,11 @@ def _check(place: Installation) -> None:
         raise UnfitInstallation(
             f"{place.user} is no name of a system user: use small letters, digits, - and _."
         )
+    if any(place.data_dir.is_relative_to(hidden) for hidden in _HIDDEN):
+        raise UnfitInstallation(
+            f"data_dir is {place.data_dir}, where a hardened service sees nothing, or loses it with its end: "
+            f"set data_dir to a place of its own, such as {DATA_DIR}."
+        )
     host, _, port = place.listen.rpartition(":")
     if not (_ADDRESS.fullmatch(host) or host == "*") or port == "0":
         raise UnfitInstallation(
@@ -123,7 +128,7 @@ def _slots(place: Installation) -> Mapping[str, str]:
     return {
         "PROCESS": _template("process.in").strip(),
         "HARDENING": _template("hardening.in").strip(),
-        "HOME": _home(place.needed),
+        "HOME": _home((*place.needed, place.config.parent)),
         "DATA": _data(place, one=""),
         "DATA_OF_ONE": _data(place, one="/%i"),
         "DATA_DIR": str(place.data_dir),

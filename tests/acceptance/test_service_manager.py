@@ -178,6 +178,22 @@ def test_whoever_connects_before_the_start_is_served(
         assert daemon.status()["ready"]
 
 
+def test_a_start_that_takes_long_answers_503_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store is away: who waits in the socket is not kept for ever, and the gateway sends again."""
+    away = {
+        "redis": {"url": "redis://127.0.0.1:9/0"},
+        "postgres": {"dsn": "postgresql://nobody@127.0.0.1:9/nothing"},
+    }
+    with listening() as held, daemon_under_test(away, start=False) as daemon:
+        door = HeldDoor(daemon, held)
+        monkeypatch.setattr(type(daemon), "port", property(lambda _: door.port))
+        with socket.create_connection(("127.0.0.1", door.port), 5) as early:
+            early.sendall(_webhook("5511900300002"))
+            daemon.start(until_ready=False)
+            early.settimeout(30)
+            assert early.recv(4096).startswith(b"HTTP/1.1 503 ")
+
+
 def test_the_admin_door_can_be_passed_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A socket named `admin` is the admin door; its file stays when the daemon ends."""
     path = tmp_path / "admin.sock"

@@ -7,7 +7,7 @@ import json
 import os
 import pwd
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -166,6 +166,30 @@ async def connected(path: Path, mode: int, group: int | None) -> AsyncIterator[D
             await accepted.aclose()
     finally:
         await listener.aclose()
+
+
+async def test_one_user_cannot_take_every_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may only look, or not even that, must not keep the operators out. The owner's own are not counted."""
+    comes, path = [READER], tmp_path / "sock"
+    monkeypatch.setattr("daemon.http1.server.peer_of", lambda _: peer(comes[0]))
+    api = AdminApi(FakeOperations(), EventFeed(strict=True), LEVELS)
+    server = HttpServer(api.handle, Limits(max_connections=6, max_connections_per_user=2), name="admin")
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
+            await nursery.start(server.serve, [open_unix_listener(path)])
+
+            async def status() -> bytes:
+                stream = await stack.enter_async_context(await trio.open_unix_socket(str(path)))
+                await stream.send_all(b"GET /v1/log-level HTTP/1.1\r\nHost: admin\r\n\r\n")
+                answer = await stream.receive_some()
+                return bytes(answer[9:12])
+
+            assert [await status() for _ in range(3)] == [b"200", b"200", b"503"]
+            comes[0] = OPERATOR
+            assert await status() == b"200"
+            comes[0] = os.geteuid()
+            assert [await status() for _ in range(4)] == [b"200", b"200", b"200", b"503"]
+            nursery.cancel_scope.cancel()
 
 
 async def test_a_reader_of_events_that_is_too_slow_is_cut_off(tmp_path: Path) -> None:

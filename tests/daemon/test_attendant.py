@@ -39,7 +39,7 @@ class Scene:
         self.progress = Progress()
         self.reloads = 0
         self.reload_takes_seconds = 0.0
-        self.reload_fails = False
+        self.reload_fails: Exception | None = None
         self.attendant = Attendant(
             self.manager,
             self.health,
@@ -52,8 +52,8 @@ class Scene:
     async def _reload(self) -> None:
         self.reloads += 1
         await trio.sleep(self.reload_takes_seconds)
-        if self.reload_fails:
-            raise LedgerUnavailable("gone")
+        if self.reload_fails is not None:
+            raise self.reload_fails
 
     def ready(self) -> None:
         self.health.started()
@@ -159,11 +159,26 @@ async def test_a_reload_that_fails_or_hangs_leaves_it_ready(
     scene = Scene()
     await nursery.start(scene.attendant.run)
     scene.ready()
-    scene.reload_fails = True
-    scene.attendant.reload()
-    await trio.sleep(1)
+    for failure in (LedgerUnavailable("gone"), RuntimeError("a bug")):
+        scene.reload_fails = failure
+        scene.attendant.reload()
+        await trio.sleep(1)
     scene.reload_takes_seconds = 10 * RELOAD_SECONDS
     scene.attendant.reload()
     await trio.sleep(RELOAD_SECONDS + 1)
-    assert scene.feed.counters["settings.reload_failed"] == 2
-    assert scene.manager.count("READY=1") == 3
+    assert scene.feed.counters["settings.reload_failed"] == 3
+    assert scene.manager.count("READY=1") == 4
+
+
+async def test_a_start_that_ends_while_it_is_stopped_is_not_ready(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The recovery may come to its end while the drain runs: a stop stays one, and keeps asking for its time."""
+    scene = Scene()
+    await nursery.start(scene.attendant.run)
+    scene.attendant.stopping(drain_seconds=20)
+    scene.ready()
+    assert "READY=1" not in scene.manager.said
+    asked = scene.manager.count(MORE)
+    await trio.sleep(2 * STATUS_SECONDS)
+    assert scene.manager.count(MORE) > asked

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import trio
@@ -157,6 +157,32 @@ async def test_run_keeps_the_leases_until_released(db: Postgres) -> None:
         await until(db, "SELECT min(until) > now() FROM majlis_partitions")
         await one.release()
     assert one.certain() == 0
+
+
+async def test_what_is_counted_only_grows(db: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`/metrics` tells renewals less failures: an attempt under way that is to fail must not count as a success."""
+    one = leases(db, "one", renew_seconds=0.03)
+    well: list[int] = []
+
+    async def fails() -> None:
+        well.append(one.renewals - one.failures)
+        await trio.lowlevel.checkpoint()
+        raise LedgerUnavailable("postgres_timeout")
+
+    one.turned = lambda: well.append(one.renewals - one.failures)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(one.run)
+        assert well == [1], "each round says that it turned"
+        monkeypatch.setattr(one, "refresh", fails)
+        await until_true(lambda: one.failures == 3)
+        nursery.cancel_scope.cancel()
+    assert well == sorted(well) and len(well) >= 7
+
+
+async def until_true(condition: Callable[[], bool]) -> None:
+    with trio.fail_after(20):
+        while not condition():  # noqa: ASYNC110  a count cannot wake anybody
+            await trio.sleep(0.01)
 
 
 async def test_a_partition_in_use_is_not_waited_for(db: Postgres) -> None:

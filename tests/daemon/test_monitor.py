@@ -31,7 +31,7 @@ from daemon.mirror.upkeep import RedisMemory, Upkeep
 from daemon.monitor import PARTITIONS as PARTITIONS_AT_ONCE
 from daemon.monitor import Monitor
 from daemon.ownership import FencedOwnership
-from daemon.red_flags import RedFlags, rules
+from daemon.red_flags import MAX_TOLD_PER_DAY, RedFlags, rules
 from daemon.stores.redis import RedisStore
 from daemon.vitals import LeaseCounts, VitalSigns
 from tests.support.mirrors import PARTITIONS, fenced_mirror, message, real_store
@@ -77,6 +77,7 @@ class World:
     nudged: list[Conversation] = field(default_factory=list)
     strays_found: list[Conversation] = field(default_factory=list)
     mirror_is_away: bool = False
+    draining: bool = False
     searched: list[tuple[int, ...]] = field(default_factory=list)
     partitions: int = PARTITIONS
 
@@ -85,8 +86,10 @@ class World:
     def view(self, conversation: Conversation) -> object:
         return conversation if conversation in self.seen else None
 
-    def nudge(self, conversation: Conversation) -> None:
-        self.nudged.append(conversation)
+    def nudge(self, conversation: Conversation) -> bool:
+        if not self.draining:
+            self.nudged.append(conversation)
+        return not self.draining
 
     def owns(self, _conversation: Conversation) -> bool:
         return True
@@ -284,6 +287,28 @@ async def test_stores_that_hang_hide_no_failing_leases(autojump_clock: trio.test
     assert [view.flag for view in flags.views() if view.flag != "memory"] == ["lease_failures"]
 
 
+async def test_a_flag_that_goes_up_again_is_told_again(autojump_clock: trio.testing.MockClock) -> None:
+    """Who was told in the morning that all is well must hear of the evening's trouble; and yet not without end."""
+    world = World()
+    flags = red_flags(world)
+    for _ in range(MAX_TOLD_PER_DAY + 3):
+        flags.take({"provider_open": 1.0}, {})
+        await trio.sleep(1)
+        flags.take({"provider_open": 0.0}, {})
+        await trio.sleep(SETTINGS.clear_seconds)
+        flags.take({"provider_open": 0.0}, {})
+        await flags.notify(cast(Ledger, world))
+    keys = [notice.once for notice in world.told]
+    assert keys[:4] == [
+        "flag/provider_open/raised/2026-01-31",
+        "flag/provider_open/cleared/2026-01-31",
+        "flag/provider_open/raised/2026-01-31/2",
+        "flag/provider_open/cleared/2026-01-31/2",
+    ]
+    assert len(set(keys)) == 2 * MAX_TOLD_PER_DAY, "the ledger keeps one notice of each key"
+    assert world.feed.reasons("flag.raised") == {"provider_open": MAX_TOLD_PER_DAY + 3}
+
+
 async def test_a_notice_waits_for_the_ledger(autojump_clock: trio.testing.MockClock) -> None:
     world = World(ledger_is_away=True)
     flags = red_flags(world)
@@ -359,6 +384,15 @@ async def test_an_orphan_is_found_and_rearmed(fresh_redis_url: str) -> None:
         assert looked.orphans == 1, "once it has an actor it is none any more"
 
 
+async def test_what_a_stopping_daemon_leaves_behind_is_no_orphan() -> None:
+    """Held conversations leave memory as the drain begins, long overdue: nobody forgot them."""
+    world = World(strays_found=[WHO], draining=True)
+    flags = red_flags(world)
+    looked = monitor(world, flags)
+    await looked.sweep()
+    assert (looked.orphans, flags.up["orphans"], world.feed.counters["orphan.rearmed"]) == (0, False, 0)
+
+
 async def test_what_is_long_overdue_is_an_orphan(fresh_redis_url: str) -> None:
     """Its time is known and nobody came: the due poll must have missed it."""
     async with redis_world(fresh_redis_url) as (world, store, mirror, looked):
@@ -388,6 +422,40 @@ async def test_what_has_nothing_pending_is_cleaned_away(fresh_redis_url: str) ->
         assert not await store.command("SISMEMBER", shared.active, key)
         assert await store.command("ZSCORE", shared.due, key) is None
         assert await store.command("PTTL", own.state) > 0
+
+
+async def test_messages_that_lost_their_state_are_not_cleaned_away(fresh_redis_url: str) -> None:
+    """A hand in Redis took the state: the messages were acknowledged, and must not run out within minutes."""
+    async with redis_world(fresh_redis_url) as (world, store, mirror, looked):
+        torn = message(1)
+        await mirror.append(torn, WindowPolicy(window_seconds=60))
+        key, own, shared = place(torn.conversation, PARTITIONS)
+        await store.command("DEL", own.state)
+        await store.command("ZADD", shared.due, "1000", key)
+        await looked.sweep()
+        assert await store.command("PTTL", own.queue) == -1
+        assert await store.command("SISMEMBER", shared.active, key)
+        assert world.feed.counters["mirror.tidied"] == 0 and looked.orphans == 1, "somebody is told of it"
+        await mirror.append(message(2), WindowPolicy(window_seconds=60))
+        batch = await mirror.freeze(torn.conversation, 1, "timeout", WindowPolicy())
+        assert batch is not None and len(batch.entries) == 2, "with the next one they are answered"
+        await mirror.commit(torn.conversation, 1, batch, "answered")
+        assert (await mirror.append(message(3), WindowPolicy())).waiting == 1, "and all is as before"
+
+
+async def test_one_that_cannot_be_looked_at_hides_no_other(fresh_redis_url: str) -> None:
+    """A hand in Redis left something else in its place: whoever was forgotten beside it is picked up all the same."""
+    async with redis_world(fresh_redis_url) as (world, store, mirror, looked):
+        broken, lost = message(1), message(2, "5511900000022")
+        for one in (broken, lost):
+            await mirror.append(one, WindowPolicy(window_seconds=60))
+            key, own, shared = place(one.conversation, PARTITIONS)
+            await store.command("ZREM", shared.due, key)
+            if one is broken:
+                await store.command("DEL", own.queue)
+                await store.command("SET", own.queue, "no stream")
+        await looked.sweep()
+        assert lost.conversation in world.nudged
 
 
 async def test_another_daemons_partition_is_left_alone(fresh_redis_url: str) -> None:

@@ -145,6 +145,27 @@ async def test_what_another_daemon_paused_or_ended_is_heard_of(
         nursery.cancel_scope.cancel()
 
 
+async def test_no_turn_begins_before_the_pauses_were_read(autojump_clock: trio.testing.MockClock) -> None:
+    """A pause survives a restart also when Postgres stumbles in the moment of the start."""
+    world = Board()
+    await world.kept.pause("acme", None)
+    world.kept.away = True
+    async with trio.open_nursery() as nursery:
+        with trio.move_on_after(90) as starting:
+            await nursery.start(world.board.run)
+        assert starting.cancelled_caught, "it is not started while nobody knows who is paused"
+        nursery.start_soon(_back_after, world.kept, 5)
+        await nursery.start(world.board.run)
+        with pytest.raises(TurnHeld):
+            world.board.check("acme")
+        nursery.cancel_scope.cancel()
+
+
+async def _back_after(kept: Kept, seconds: float) -> None:
+    await trio.sleep(seconds)
+    kept.away = False
+
+
 @asynccontextmanager
 async def steering(dsn: str) -> AsyncIterator[DaemonControl]:
     async with open_world(dsn) as world:

@@ -60,6 +60,55 @@ def test_a_manager_that_is_gone_or_deaf_stops_nobody(tmp_path: Path) -> None:
     manager.close()
 
 
+def test_words_that_are_no_text_stop_nobody(tmp_path: Path) -> None:
+    """A path of undecodable bytes may stand in a reason."""
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(address)
+        heard.settimeout(5)
+        manager = ServiceManager(address)
+        manager.status("Starting. /data/\udcff cannot be written.")
+        assert heard.recv(4096) == b"STATUS=Starting. /data/? cannot be written."
+        manager.close()
+
+
+def test_a_door_for_operators_must_tell_who_comes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Over TCP nobody knows the peer, and a socket without a file is no place that the command line finds."""
+    for family, address in ((socket.AF_INET, ("127.0.0.1", 0)), (socket.AF_UNIX, f"\0majlis-{os.getpid()}")):
+        held = socket.socket(family, socket.SOCK_STREAM)
+        held.bind(address)
+        held.listen()
+        monkeypatch.setattr("daemon.sd_notify.FIRST_PASSED_DESCRIPTOR", held.detach())
+        environment = {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid()), "LISTEN_FDNAMES": "admin"}
+        with pytest.raises(UnfitSocket, match="the passed socket admin is no socket file"):
+            passed_sockets(environment)
+
+
+def test_several_doors_of_every_kind_are_taken_by_their_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    doors = [socket.create_server(("127.0.0.1", 0)), socket.create_server(("::1", 0), family=socket.AF_INET6)]
+    for name in ("web.sock", "admin.sock"):
+        doors.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        doors[-1].bind(str(tmp_path / name))
+        doors[-1].listen()
+    first = 200
+    for place, door in enumerate(doors):
+        os.dup2(door.fileno(), first + place)
+    monkeypatch.setattr("daemon.sd_notify.FIRST_PASSED_DESCRIPTOR", first)
+    environment = {
+        "LISTEN_FDS": "4",
+        "LISTEN_PID": str(os.getpid()),
+        "LISTEN_FDNAMES": "majlis.socket::x:admin",
+    }
+    passed = passed_sockets(environment)
+    families = [door.family for door in passed.ingress]
+    assert families == [socket.AF_INET, socket.AF_INET6, socket.AF_UNIX]
+    assert passed.admin is not None and passed.admin.getsockname().endswith("admin.sock")
+    for opened in (*doors, *passed.ingress, passed.admin):
+        opened.close()
+
+
 def test_a_watchdog_meant_for_another_process_is_not_ours() -> None:
     manager = ServiceManager.from_environment({"WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"})
     assert manager.watchdog_seconds is None

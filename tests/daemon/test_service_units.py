@@ -90,6 +90,24 @@ def test_a_program_below_a_home_is_shown_to_the_service_alone() -> None:
     assert "ProtectHome=yes" in render(STANDARD)["etc/systemd/system/majlis.service"]
 
 
+def test_settings_below_a_home_are_shown_to_the_service() -> None:
+    """Hidden, they would be missing, and the service would not start for wrong settings."""
+    unit = render(replace(STANDARD, config=Path("/root/majlis/config.yaml")))[
+        "etc/systemd/system/majlis.service"
+    ]
+    assert "ProtectHome=tmpfs\nBindReadOnlyPaths=/root/majlis\n" in unit
+
+
+@pytest.mark.parametrize("data_dir", ["/tmp/majlis", "/home/shop/data", "/root/majlis"])
+def test_data_where_the_service_sees_nothing_is_refused(data_dir: str) -> None:
+    """Below a private /tmp it would be gone with every stop: what was acknowledged as well."""
+    settings = Settings().model_copy(update={"data_dir": Path(data_dir)})
+    with pytest.raises(
+        UnfitInstallation, match="set data_dir to a place of its own, such as /var/lib/majlis"
+    ):
+        installation(settings, Path("/etc/majlis/config.yaml"), "majlis")
+
+
 def test_data_elsewhere_is_made_writable() -> None:
     place = replace(STANDARD, data_dir=Path("/srv/shop"), data_dir_is_configured=True)
     unit = render(place)["etc/systemd/system/majlis.service"]

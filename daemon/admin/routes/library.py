@@ -31,8 +31,10 @@ async def put(desk: Desk, call: Call) -> Response:
 
 async def commit(desk: Desk, call: Call) -> Response:
     """All chunks are there: from now on the file is found."""
-    instance, chunks = call.named["instance"], call.body(Ready).chunks
-    ready = await desk.operations.library.commit(instance, call.id(_NO_FILE), chunks)
+    instance, load, chunks = call.named["instance"], call.id(_NO_FILE), call.body(Ready).chunks
+    # Who ends a load need not be who began it; what is put into it meanwhile is seen by nobody before this.
+    await desk.audit(call, "knowledge.ready", f"{instance}: load {load}")
+    ready = await desk.operations.library.commit(instance, load, chunks)
     await desk.operations.reload()
     return json_response(200, ready)
 

@@ -22,12 +22,14 @@ end
 local entries = redis.call('XRANGE', queue, text(state.done + 1), '+', 'COUNT', ARGV[4])
 local lo, hi = tonumber(string.match(entries[1][1], '^%d+')), tonumber(string.match(entries[#entries][1], '^%d+'))
 local number = math.max((state.number or 0) + 1, now)
-local left, window = state.waiting - #entries, tonumber(ARGV[6])
+local window = tonumber(ARGV[6])
 local bytes = state.bytes or 0
 for _, entry in ipairs(entries) do
   bytes = bytes - #entry[2][2]
 end
 local rest = redis.call('XRANGE', queue, text(hi + 1), '+', 'COUNT', 1)[1]
+-- Where the state was lost, the queue holds more than was counted: below zero nothing could be appended any more.
+local left = rest and math.max(1, state.waiting - #entries) or 0
 
 redis.call('HDEL', KEYS[2], 'first', 'deadline', 'window')
 redis.call('HSET', KEYS[2], 'batch', text(number), 'number', text(number), 'lo', text(lo), 'hi', text(hi),

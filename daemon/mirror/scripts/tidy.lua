@@ -1,5 +1,6 @@
 -- Remove what a conversation with nothing pending has left among those that have: nobody would ever end it. What it has
--- stored gets the end that a commit would have given it. Repeating it changes nothing.
+-- stored gets the end that a commit would have given it. Repeating it changes nothing. Messages that lost their state
+-- are pending: a queue without an end to its time holds what was acknowledged and not committed.
 -- KEYS: msg_queue state seen due active_queues processing_lock
 -- ARGV: conversation, epoch, keep processed ms, keep ids ms
 -- Returns { 'tidied' } or { 'pending' } or { 'stale' }
@@ -8,7 +9,8 @@ if not fenced(KEYS[6], ARGV[2]) then
   return { 'stale' }
 end
 local state = read(KEYS[2])
-if state.waiting > 0 or state.batch then
+local left = redis.call('XRANGE', KEYS[1], text(state.done + 1), '+', 'COUNT', 1)
+if state.waiting > 0 or state.batch or (#left > 0 and redis.call('PTTL', KEYS[1]) == -1) then
   return { 'pending' }
 end
 redis.call('ZREM', KEYS[4], ARGV[1])

@@ -43,7 +43,12 @@ async def test_a_file_goes_through_the_door(by_words: Shelf) -> None:
     assert (await door.call("POST", "/v1/knowledge/demo/remove", {"names": ["hours.txt"]}))[1][
         "missing"
     ] == []
-    assert [entry.action for entry in door.operations.audited] == ["knowledge.add", "knowledge.remove"]
+    assert [(entry.action, entry.target) for entry in door.operations.audited] == [
+        ("knowledge.add", "demo: hours.txt"),
+        ("knowledge.ready", f"demo: load {begun['file']}"),  # the one that misses a chunk
+        ("knowledge.ready", f"demo: load {begun['file']}"),
+        ("knowledge.remove", "demo: hours.txt"),
+    ]
     assert door.operations.reloads == 2
 
 
