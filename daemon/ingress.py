@@ -3,11 +3,10 @@
 The laws of this file:
 1. 200 only after every message of the payload was accepted by the mirror (I1). Of several, one that fails makes
    the whole answer 503; the gateway sends all again and those already kept are found to be duplicates.
-2. What is wanted again is never answered 4xx: the gateway would drop it for good. 400 is for what can never be
-   read; its body is quarantined first.
+2. What is wanted again is never answered 4xx: the gateway would drop it for good. 400 is for what can never be read;
+   its body is quarantined first.
 3. Whether an instance exists is not known here and not asked: a tenant set up a minute late loses nothing.
-4. What a person of the business wrote is durable before 200, too, but after the customers' messages, which wait for
-   nothing but the mirror.
+4. What a person of the business wrote is durable before 200, too, but after the customers' messages.
 """
 
 from __future__ import annotations
@@ -208,13 +207,14 @@ class Ingress:
         instance: str | None = None,
         event: str | None = None,
         allows: Callable[[str], bool] = _any_instance,
+        comes_again: bool = True,
     ) -> Response:
         """Take one payload, by whatever door it came; whoever calls has seen to its right to come at all.
 
-        `allows` says of which instances it may be; of another one nothing is kept: 403.
+        `allows` says of which instances it may be: else 403. What would not come again is stored also while we drain.
         """
         readiness = self._readiness()
-        if readiness.draining:
+        if readiness.draining and comes_again:
             return self._refuse("draining")
         if not readiness.ready:
             return self._refuse("not_ready", readiness.reasons)

@@ -43,6 +43,8 @@ class GatewayFeeds:
                 nursery.start_soon(self._run, feed, name="gateway feed")
             yield
             nursery.cancel_scope.cancel()
+        for feed in self._feeds:
+            feed.give_up()
 
     def views(self) -> list[FeedView]:
         """For the status."""

@@ -166,8 +166,10 @@ def _read_leniently(data: bytes) -> Said:
         raise BadFrame("bad_frame")
     payload = msgspec.Raw(json.dumps(document.pop("payload")).encode())
     try:
-        return msgspec.convert({**document, "payload": payload}, Push)
-    except msgspec.ValidationError:
+        push = msgspec.convert({**document, "payload": payload}, Push)
+        str(push.id).encode()  # with half an emoji in it, it could not be said back
+        return push
+    except (msgspec.ValidationError, UnicodeEncodeError):
         pass
     raise BadFrame("bad_frame")
 

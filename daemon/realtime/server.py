@@ -4,7 +4,8 @@ Laws of this file:
 1. Nobody hears or says anything before the token is known; it comes in a header (`Authorization: Bearer`, `apikey`) or,
    from a browser, which can set none, in the first frame.
 2. A browser's page comes in only if its origin was allowed: a token that leaked into a page opens no door elsewhere.
-3. Beyond `max_connections` a connection is told 503 and closed. One that fails ends alone.
+3. Beyond `max_connections`, and once we go, a connection is told 503 and closed. One that fails ends alone.
+4. A push that fails fails alone: it is told to come again, as a webhook would be.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from contextlib import suppress
 import msgspec
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, wrap_server_stream
+from wsproto.utilities import LocalProtocolError
 
 from daemon.feed import EventFeed
-from daemon.http1 import error_response
+from daemon.http1 import Response, error_response, json_response
 from daemon.http1.messages import encode_head
 from daemon.realtime import frames
 from daemon.realtime.clients import Client, Clients
@@ -29,6 +31,7 @@ PATH = "/v1"
 MAX_WAITING_MESSAGES = 16
 """Read from a connection and not looked at yet."""
 REFUSE_SECONDS = 1.0
+RETRY_HEADERS = {"Retry-After": "5"}
 
 
 class DoorLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +69,7 @@ class RealtimeServer:
         self._door = door or DoorLimits()
         self._limits = limits or Limits()
         self._connections = 0
+        self._closing = False
         self._gone = trio.Event()
 
     async def serve(
@@ -80,7 +84,8 @@ class RealtimeServer:
             task_status.started()
 
     async def close(self) -> None:
-        """Tell everybody that we go, and wait until they are gone; the caller bounds the wait."""
+        """Let nobody in any more, tell everybody that we go, and wait until they are gone; the caller bounds it."""
+        self._closing = True
         for session in tuple(self.sessions):
             session.end(GOING_AWAY)
         while self.sessions:
@@ -88,9 +93,10 @@ class RealtimeServer:
             await self._gone.wait()
 
     async def _admit(self, stream: trio.SocketStream) -> None:
-        if self._connections >= self._door.max_connections:
-            self._feed.emit("realtime.refused", reason="too_many_connections")
-            await _turn_away(stream)
+        if self._closing or self._connections >= self._door.max_connections:
+            reason = GOING_AWAY.reason if self._closing else "too_many_connections"
+            self._feed.emit("realtime.refused", reason=reason)
+            await _turn_away(stream, reason)
             return
         self._connections += 1
         try:
@@ -99,6 +105,8 @@ class RealtimeServer:
                 nursery.cancel_scope.cancel()
         except* (ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the client went away
+        except* LocalProtocolError:
+            pass  # it sent a ping while we closed, and trio-websocket may not answer that any more
         except* Exception as group:
             self._on_error("realtime", group)
         finally:
@@ -124,7 +132,7 @@ class RealtimeServer:
         session = Session(
             socket,
             client,
-            receive=self._receive,
+            receive=self._receive_alone,
             feed=self._feed,
             couriers=self._couriers,
             on_serving=self._on_serving,
@@ -132,6 +140,8 @@ class RealtimeServer:
         )
         self.sessions.add(session)
         self._feed.emit("realtime.connected", client=client.name)
+        if self._closing:
+            session.end(GOING_AWAY)
         try:
             await session.run()
         finally:
@@ -143,8 +153,19 @@ class RealtimeServer:
                 "realtime.dropped" if dropped else "realtime.left", client=client.name, reason=reason
             )
 
+    async def _receive_alone(
+        self, body: bytes, instance: str | None, event: None, allows: Callable[[str], bool]
+    ) -> Response:
+        # Were the connection to end, the proxy would push the same message over the next one, and so on: all else that
+        # it says and delivers would be cut off each time.
+        try:
+            return await self._receive(body, instance, event, allows)
+        except Exception as error:
+            self._on_error("realtime", error)
+        return json_response(503, {"status": "retry", "reason": "failed"}, RETRY_HEADERS)
+
     async def _enter(self, request: WebSocketRequest) -> tuple[WebSocketConnection, Client] | None:
-        headers = {name.lower(): value.decode("latin-1") for name, value in request.headers}
+        headers = {name.lower(): value.decode("utf-8", "surrogateescape") for name, value in request.headers}
         origin = headers.get(b"origin")
         if request.path.partition("?")[0] != PATH:
             await self._reject(request, 404, "no_such_route")
@@ -188,8 +209,8 @@ def _token(headers: dict[bytes, str]) -> str | None:
     return bearer.strip() if scheme.lower() == "bearer" else None
 
 
-async def _turn_away(stream: trio.SocketStream) -> None:
-    answer = error_response(503, "too_many_connections", {"Retry-After": "5"})
+async def _turn_away(stream: trio.SocketStream, reason: str) -> None:
+    answer = error_response(503, reason, RETRY_HEADERS)
     with trio.move_on_after(REFUSE_SECONDS), suppress(trio.BrokenResourceError):
         await stream.send_all(encode_head(answer, close=True) + answer.body)
     await trio.aclose_forcefully(stream)

@@ -11,6 +11,7 @@ Laws of this file:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -28,8 +29,8 @@ from daemon.realtime.endings import (
     BAD_FRAME,
     FAILED,
     FORBIDDEN,
+    GOING_AWAY,
     IDLE,
-    LOST,
     SILENT,
     TOO_SLOW,
     Ending,
@@ -107,8 +108,11 @@ class Session:
             try:
                 with self._work:
                     await self._live()
-            finally:
+            except Exception:
                 self.ending = self.ending or FAILED
+                raise
+            finally:
+                self.ending = self.ending or GOING_AWAY
                 self._couriers.leave(self.client.name, self)
                 self._outgoing.close()
                 self._deliveries.end()
@@ -241,15 +245,13 @@ class Session:
             async for outgoing in self._to_write:
                 if self.ending is not None:
                     break
-                if not outgoing.may_leave():
-                    continue
-                with trio.move_on_after(self._limits.write_seconds) as writing:
+                if self._socket.closed is not None or not outgoing.may_leave():
+                    continue  # it never leaves. The reader hears of a lost connection after what was said before
+                with trio.move_on_after(self._limits.write_seconds) as writing, suppress(ConnectionClosed):
                     await self._socket.send_message(outgoing.text)
                 if writing.cancelled_caught:
                     self._torn = True  # a part of the frame may have left: nothing can follow it
                     self.end(TOO_SLOW)
-        except ConnectionClosed:
-            self.end(LOST)
         finally:
             self._to_write.close()
             written.set()
@@ -257,14 +259,16 @@ class Session:
     async def _keep_alive(self) -> None:
         while True:
             await trio.sleep(self._limits.ping_seconds)
-            answered = False
+            asked_at, answered = trio.current_time(), False
             with trio.move_on_after(self._limits.pong_seconds):
                 try:
                     await self._socket.ping()
+                    answered = True
                 except ConnectionClosed:
-                    return  # the reader hears of it, too
-                answered = True
-            if not answered:
+                    # The reader hears of it, too, if the last word can still be said.
+                    await trio.sleep_forever()
+            # Behind much else that it said, its answer may come late.
+            if not answered and self._heard_at < asked_at:
                 self.end(SILENT)
             busy = self.watching or self.serving
             if not busy and trio.current_time() - self._heard_at > self._limits.idle_seconds:

@@ -8,7 +8,7 @@ Laws of this file:
 
 With an echoing responder replies are matched by the tokens in them. With any other one nobody can tell what a reply
 answers: it is taken to answer all that its customer wrote before it, so that only a message without any later reply
-is lost, and only the same reply twice in a row is a double.
+is lost, and only the same reply more often in a row than there were messages for it is a double.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ class _Person:
     """When the newest message was posted that an earlier reply answered; `reply_begun`: that this reply answers."""
     reply_begun: float = -math.inf
     last_text: int | None = None
+    may_repeat: int = 0
+    """How many more replies may say the same: for messages that the last one was taken to answer, perhaps too early."""
 
 
 class Books:
@@ -158,8 +160,10 @@ class Books:
         fresh = [self._end(person, serial) for serial in serials]
         if fresh:
             self.answer.add(now - min(posted.begun for posted in fresh))
-        else:
-            self.doubled += person.last_text == hash(text)
+            person.may_repeat = len(fresh) - 1
+        elif person.last_text == hash(text):
+            self.doubled += not person.may_repeat
+            person.may_repeat = max(0, person.may_repeat - 1)
         person.last_text = hash(text)
 
     def _settle(self, person: _Person, token: Token) -> _Posted | None:

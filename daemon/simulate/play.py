@@ -13,6 +13,7 @@ from __future__ import annotations
 import heapq
 import time
 from typing import NamedTuple
+from urllib.parse import quote
 
 import msgspec
 import trio
@@ -78,7 +79,7 @@ class Play:
         self._extent = extent
         self._target = target
         self._instance = instance
-        self._path = f"/webhook/{instance}"
+        self._path = f"/webhook/{quote(instance, safe='')}"
         self._mark = mark
         self._retries = retries
         self._connections = connections

@@ -138,10 +138,12 @@ class _Rehearsal:
             yield None
             return
         async with OwnDaemon(self._gateway_url, plan.instance, plan.settings) as own:
-            yield own
-            report = self._report()
-            own.keeps_directory = report is not None and not report.is_faultless
-            self._kept_directory = str(own.directory) if own.keeps_directory else None
+            try:
+                yield own
+            finally:  # also when somebody has seen enough
+                report = self._report()
+                own.keeps_directory |= report is not None and not report.is_faultless
+                self._kept_directory = str(own.directory) if own.keeps_directory else None
 
     async def _perform(self, own: OwnDaemon | None) -> None:
         url = self._plan.url if own is None else own.url
@@ -223,7 +225,10 @@ class _Rehearsal:
         self, work: trio.CancelScope, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """The first one ends the play; our own daemon is then stopped, which is bounded."""
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        ends = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup: it outlives its terminal
+            ends.append(signal.SIGHUP)
+        with trio.open_signal_receiver(*ends) as signals:
             task_status.started()
             async for number in signals:
                 if self._signal_number is None:

@@ -44,7 +44,8 @@ def command(*options: str) -> list[str]:
 
 
 def environment(place: Path) -> dict[str, str]:
-    return clean_environment() | {"TMPDIR": str(place), "COLUMNS": "80"}
+    others = {"MAJLIS_TURN__MAX_TRIES": "none", "CREDENTIALS_DIRECTORY": str(place / "nowhere")}
+    return clean_environment() | others | {"TMPDIR": str(place), "COLUMNS": "80"}
 
 
 def simulate(place: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -75,7 +76,11 @@ def faultless(ended: subprocess.CompletedProcess[str], messages: int) -> Tree:
 
 
 def test_a_rehearsal_with_its_own_daemon(place: Path) -> None:
-    """Everything that is sent is answered once, in order, and nothing of it stays on the machine."""
+    """Everything that is sent is answered once, in order, and nothing of it stays on the machine.
+
+    What the machine's own Majlis is set to is read neither from the file beside nor from the environment.
+    """
+    (place / "config.yaml").write_text("batching: {window_seconds: [")
     report = faultless(simulate(place, *SMALL, *SHORT, "--json"), 150)
     assert isinstance(report["ack"], dict)
     assert isinstance(report["answer"], dict)
@@ -183,6 +188,32 @@ def test_an_interrupt_gives_the_report_so_far(place: Path, number: signal.Signal
     assert report["interrupted"]
     assert report["answered"] > 0
     assert (report["lost"], report["doubled"], report["out_of_order"]) == (0, 0, 0)
+
+
+def test_a_closed_terminal_ends_it_and_what_a_loss_left_behind_is_kept(short_place: Path) -> None:
+    """Somebody has seen enough: the daemon is stopped, and its data are there to be looked at."""
+    with (short_place / "out").open("wb") as out:
+        process = subprocess.Popen(
+            # Nobody has so little patience: whoever waits when it ends counts as lost.
+            command(
+                "--customers", "20", "--rate", "20", "--minutes", "30", "--patience", "0.1", *SHORT, "--json"
+            ),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=environment(short_place),
+            cwd=short_place,
+        )
+    try:
+        wait_for_log(short_place, "turn.done")
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(SECONDS) == 130
+    finally:
+        process.kill()
+        process.wait()
+    (kept,) = short_place.glob("majlis-simulate-*")
+    assert f"are kept in {kept}" in (short_place / "out").read_text()
+    assert (kept / "log").exists()
+    assert not running_below(short_place)
 
 
 def test_a_killed_simulator_leaves_nothing_running(short_place: Path) -> None:

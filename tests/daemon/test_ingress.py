@@ -262,6 +262,14 @@ async def test_not_ready_is_503(readiness: Readiness, reason: str) -> None:
     assert set(readiness.reasons) <= set(msgspec.json.decode(health.body)["reasons"])
 
 
+async def test_what_would_not_come_again_is_stored_while_we_drain() -> None:
+    """A gateway's feed repeats nothing: what it tells during a stop waits for the next start."""
+    room = Room()
+    room.readiness = Readiness(True, draining=True)
+    answer = await room.ingress.receive(payload(item("A")), "demo", comes_again=False)
+    assert (answer.status, len(room.accepted)) == (200, 1)
+
+
 async def test_routes() -> None:
     room = Room()
     assert (await room.ask("GET", "health", "ready")).status == 200

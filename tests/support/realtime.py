@@ -92,6 +92,7 @@ class Door:
         door: DoorLimits | None = None,
         limits: Limits | None = None,
         replay_events: int = 100,
+        couriers: Couriers | None = None,
     ) -> None:
         self.feed = EventFeed(strict=True)
         self.feed.set_install_id("test install")
@@ -100,7 +101,7 @@ class Door:
         self.before_accept: Callable[[Message], Awaitable[None]] | None = None
         self.readiness = Readiness(True)
         self.quarantined: list[str] = []
-        self.couriers = Couriers()
+        self.couriers = couriers or Couriers()
         self.serving = 0
         self.errors: list[BaseException] = []
         self.port = 0

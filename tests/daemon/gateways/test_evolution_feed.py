@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
+from trio_websocket import wrap_server_stream
 
 from daemon.gateways import evolution_feed, socketio
 from daemon.gateways.evolution_feed import EvolutionFeed
-from daemon.http1 import Response
+from daemon.http1 import Response, json_response
 from tests.support.payloads import upsert
 from tests.support.realtime import SECONDS, Door
 from tests.support.socketio_server import FakeSocketIo
@@ -21,10 +22,12 @@ GUEST = "5511900001095"
 class Listening:
     """A feed, what it listens to, and the ingress behind it."""
 
-    def __init__(self, server: FakeSocketIo) -> None:
+    def __init__(self, server: FakeSocketIo | Frozen) -> None:
         self.server = server
         self.door = Door()
         self.refusals = 0
+        self.full = False
+        """The conversation of the message `FULL` has no room."""
         self.asked = 0
         self.feed = EvolutionFeed(server.url, server.api_key, "demo", self._receive, self.door.feed)
 
@@ -40,11 +43,15 @@ class Listening:
             self.refusals -= 1
             await trio.lowlevel.checkpoint()
             return Response(503)
+        if b'"BUG"' in body:
+            raise ZeroDivisionError
+        if self.full and b'"FULL"' in body:
+            return json_response(503, {"status": "retry", "reason": "conversation_full"})
         return await self.door.ingress.receive(body)
 
 
 @asynccontextmanager
-async def listening(server: FakeSocketIo) -> AsyncIterator[Listening]:
+async def listening(server: FakeSocketIo | Frozen) -> AsyncIterator[Listening]:
     made = Listening(server)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(made.feed.run)  # noqa: ASYNC113 - the tests wait until it is connected
@@ -156,6 +163,140 @@ async def test_what_cannot_be_stored_now_is_stored_later_and_in_order() -> None:
         await server.emit("messages.upsert", said("B"))
         await here.until(["A", "B"])
         assert here.asked == 5
+
+
+async def test_a_conversation_without_room_holds_up_no_other() -> None:
+    """I9: a paused one may stay full for days. Its message is stored when there is room again."""
+    async with FakeSocketIo().running() as server, listening(server) as here:
+        await here.door.until(lambda: "/demo" in server.joined)
+        here.full = True
+        for message_id in ("FULL", "A", "B"):
+            await server.emit("messages.upsert", said(message_id))
+        await here.until(["A", "B"])
+        here.full = False
+        await here.until(["A", "B", "FULL"])
+        assert here.feed.state().lost == 0
+
+
+async def test_a_bug_behind_one_message_costs_that_message_alone() -> None:
+    """I14: and it is said. The connection, which brings nothing twice, is kept."""
+    async with FakeSocketIo().running() as server, listening(server) as here:
+        await here.door.until(lambda: "/demo" in server.joined)
+        for message_id in ("BUG", "A"):
+            await server.emit("messages.upsert", said(message_id))
+        await here.until(["A"])
+        await here.door.until(lambda: here.feed.state().lost == 1)
+        assert (here.feed.state().connections, server.connections) == (1, 1)
+        assert here.door.feed.reasons("daemon.problem") == {"gateway feed": 1 + evolution_feed.MAX_FAILURES}
+
+
+async def test_after_a_failure_of_ours_the_feed_is_joined_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """I14: connected must not mean deaf."""
+    read, failures = socketio.read, [ZeroDivisionError()]
+
+    def fails_once(message: str) -> socketio.Packet:
+        if "A" in message and failures:
+            raise failures.pop()
+        return read(message)
+
+    async with FakeSocketIo().running() as server, listening(server) as here:
+        await here.door.until(lambda: "/demo" in server.joined)
+        monkeypatch.setattr(socketio, "read", fails_once)
+        await server.emit("messages.upsert", said("A"))
+        await here.door.until(lambda: here.feed.state().connections == 2)
+        await here.door.until(lambda: server.joined.count("/demo") == 2)
+        await server.emit("messages.upsert", said("B"))
+        await here.until(["B"])
+        assert here.door.feed.reasons("gateway.feed_down") == {"failed": 1}
+
+
+class Frozen:
+    """A gateway that stopped in the middle: its host still takes connections and bytes, and nobody answers."""
+
+    api_key = "key"
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.url = ""
+
+    async def serve(self, stream: trio.SocketStream) -> None:
+        async with trio.open_nursery() as nursery:
+            socket = await (await wrap_server_stream(nursery, stream)).accept()
+            self.connections += 1
+            await socket.send_message('0{"sid":"s","pingInterval":100,"pingTimeout":100}')
+            await socket.send_message('40/demo,{"sid":"n"}')
+            nursery.cancel_scope.cancel()
+        await trio.sleep_forever()
+
+
+async def test_a_gateway_that_froze_is_left_without_its_goodbye(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each second of waiting for it would lose what happens meanwhile."""
+    monkeypatch.setattr(evolution_feed, "CLOSE_SECONDS", 0.1)
+    frozen = Frozen()
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    frozen.url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.serve_listeners, frozen.serve, listeners)
+        async with listening(frozen) as here:
+            await here.until_connected()
+            await here.door.until(lambda: frozen.connections >= 2)
+            assert set(here.door.feed.reasons("gateway.feed_down")) == {"silent"}
+        nursery.cancel_scope.cancel()
+
+
+async def test_that_it_cannot_be_had_is_said_once_and_why() -> None:
+    server = FakeSocketIo()
+    async with server.running():
+        pass  # its port is known now, and nobody listens there
+    async with listening(server) as here:
+        await here.door.until(lambda: here.door.feed.reasons("gateway.feed_down") == {"unreachable": 1})
+        async with server.running():
+            await here.until_connected()
+        await here.door.until(lambda: here.door.feed.counters["gateway.feed_down"] == 2)
+    async with server.running(), listening(server) as here:
+        server.api_key = "another"
+        await here.door.until(lambda: here.door.feed.reasons("gateway.feed_down") == {"refused": 1})
+
+
+async def test_what_is_too_large_is_lost_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """I8: one message cannot take more memory than that, and the next one comes."""
+    monkeypatch.setattr(evolution_feed, "MAX_FRAME_BYTES", 5_000)
+    large = said("LARGE") | {"padding": "x" * 10_000}
+    async with FakeSocketIo().running() as server, listening(server) as here:
+        await here.door.until(lambda: "/demo" in server.joined)
+        await server.emit("messages.upsert", large)
+        await here.door.until(lambda: server.joined.count("/demo") == 2)
+        await server.emit("messages.upsert", said("A"))
+        await here.until(["A"])
+        assert here.feed.state().lost == 1
+        assert here.door.feed.reasons("gateway.feed_down") == {"frame_too_big": 1}
+
+
+async def test_what_waits_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """I8: a thousand messages with media in them are not a thousand messages."""
+    monkeypatch.setattr(evolution_feed, "MAX_WAITING_BYTES", 50_000)
+    async with FakeSocketIo().running() as server, listening(server) as here:
+        await here.door.until(lambda: "/demo" in server.joined)
+        here.refusals = 1_000_000
+        for number in range(10):
+            await server.emit("messages.upsert", said(f"M{number}") | {"padding": "x" * 10_000})
+        await here.door.until(lambda: here.feed.state().received == 10)
+        assert here.feed.state().lost == 6
+        here.refusals = 0
+        await here.until(["M0", "M1", "M2", "M3"])
+        await server.emit("messages.upsert", said("A"))
+        await here.until(["M0", "M1", "M2", "M3", "A"])
+
+
+async def test_what_still_waits_at_the_end_is_lost_and_said() -> None:
+    async with FakeSocketIo().running() as server, listening(server) as here:
+        await here.door.until(lambda: "/demo" in server.joined)
+        here.refusals = 1_000_000
+        for number in range(3):
+            await server.emit("messages.upsert", said(f"M{number}"))
+        await here.door.until(lambda: here.feed.state().received == 3)
+    here.feed.give_up()
+    assert here.feed.state().lost == here.door.feed.reasons("gateway.feed_lost")["demo"] == 3
 
 
 async def test_what_is_lost_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

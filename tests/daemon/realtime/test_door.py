@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import trio
+import trio.testing
 from trio_websocket import ConnectionRejected
 
 from daemon.realtime.clients import Client, Clients
+from daemon.realtime.gateway import Courier, Couriers
 from daemon.realtime.server import DoorLimits
 from daemon.realtime.session import Limits
-from tests.support.payloads import upsert
 from tests.support.realtime import PROXY, SECONDS, WATCHER, Door
 
 
@@ -106,16 +107,40 @@ async def test_nobody_does_what_is_not_allowed() -> None:
         assert door.accepted == []
 
 
+HANDSHAKE = (
+    b"GET /v1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\napikey: watch\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
 async def test_a_client_that_answers_no_ping_is_dropped() -> None:
     limits = Limits(ping_seconds=0.05, pong_seconds=0.2, close_seconds=0.1)
-    async with Door(limits=limits).open() as door:
-        stream = await trio.open_tcp_stream("127.0.0.1", door.port)
-        async with stream:
-            await stream.send_all(
-                b"GET /v1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\napikey: watch\r\n"
-                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-            )
-            await door.until(lambda: door.feed.reasons("realtime.left") == {"no_pong": 1})
+    async with (
+        Door(limits=limits).open() as door,
+        await trio.open_tcp_stream("127.0.0.1", door.port) as stream,
+    ):
+        await stream.send_all(HANDSHAKE)
+        await door.until(lambda: door.feed.reasons("realtime.left") == {"no_pong": 1})
+
+
+async def test_a_ping_into_the_closing_of_a_connection_is_no_failure_of_ours() -> None:
+    """`Door.open` looks at the end that none was reported."""
+    limits = Limits(close_seconds=0.5)
+    async with (
+        Door(limits=limits).open() as door,
+        await trio.open_tcp_stream("127.0.0.1", door.port) as stream,
+    ):
+        await stream.send_all(HANDSHAKE)
+        nonsense, ping = b"\x81\x80\x00\x00\x00\x00", b"\x89\x80\x00\x00\x00\x00"
+        received = b""
+        with trio.fail_after(SECONDS):
+            while b"hello" not in received:
+                received += await stream.receive_some()
+            await stream.send_all(nonsense)
+            while b"bad_frame" not in received:
+                received += await stream.receive_some()
+            await stream.send_all(ping)
+        await door.until(lambda: door.feed.reasons("realtime.left") == {"bad_frame": 1})
 
 
 async def test_an_idle_client_is_dropped_and_a_watcher_is_not() -> None:
@@ -136,18 +161,43 @@ async def test_at_the_end_everybody_is_told() -> None:
                 assert await talk.closed() == (1001, "going_away")
 
 
+async def test_while_we_go_nobody_comes_in() -> None:
+    """Who is told to go comes back at once: it must neither be let in nor be waited for."""
+    limits = Limits(close_seconds=0.5)
+    async with (
+        Door(limits=limits).open() as door,
+        await trio.open_tcp_stream("127.0.0.1", door.port) as stuck,
+    ):
+        await stuck.send_all(HANDSHAKE)
+        await door.until(lambda: len(door.server.sessions) == 1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(door.server.close)
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(ConnectionRejected) as refused:
+                async with door.talk("watch"):
+                    pass
+            assert refused.value.status_code == 503
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_token_of_any_letters_in_a_header() -> None:
+    client = Client(name="c", tokens=("schlüssel",), instances=None, may_push=True, may_watch=True)
+    async with Door([client]).open() as door, door.talk("schlüssel"):
+        pass
+
+
 async def test_one_connection_that_fails_ends_alone() -> None:
-    """I7: a bug behind one client's frame is reported, and the others go on."""
-    door = Door()
+    """I9: a bug behind one client's frame is reported, and the others go on."""
 
-    async def broken(_message: object) -> None:
-        raise ZeroDivisionError
+    class Broken(Couriers):
+        def join(self, client: str, courier: Courier) -> None:
+            raise ZeroDivisionError
 
+    door = Door(couriers=Broken())
     async with door.open(), door.talk("watch") as other:
         await other.watch(kinds=["turn"])
-        door.before_accept = broken
         async with door.talk("proxy-token") as talk:
-            await talk.say("push", id=1, payload=upsert("demo", "5511900001095", "oi", "A", 1785100386))
+            await talk.say("serve")
             assert await talk.closed() == (1011, "failed")
         door.feed.emit("turn.done")
         await other.events(1)

@@ -7,11 +7,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
+import trio.testing
 
 from actors.errors import GatewayHeld
 from actors.identity import Conversation
 from actors.outcome import CannotTell, NotSent, SendOutcome, Sent, Unknown
 from daemon.realtime.gateway import RealtimeGateway
+from daemon.realtime.session import Limits
+from tests.support.payloads import upsert
 from tests.support.realtime import SECONDS, Door, Talk
 
 GUEST = Conversation("demo", "5511900001095")
@@ -98,6 +101,35 @@ async def test_a_connection_lost_after_the_frame_left_proves_nothing() -> None:
 
         assert await outcome(lambda: gateway(door).send(GUEST, "hello"), proxy) == Unknown("connection_lost")
         assert await gateway(door).send(GUEST, "hello") == NotSent("proxy_away", "hold")
+
+
+async def test_what_the_proxy_said_before_it_left_counts_and_what_comes_then_is_held() -> None:
+    """I6: its word waits behind pushes that take their time. A reply for it meanwhile has certainly not left."""
+    door, go, busy = Door(limits=Limits(max_pushes_in_flight=1)), trio.Event(), trio.Event()
+    said: list[SendOutcome] = []
+
+    async def wait(_message: object) -> None:
+        busy.set()
+        await go.wait()
+
+    async def send(text: str) -> None:
+        said.append(await gateway(door).send(GUEST, text, key=text))
+
+    door.before_accept = wait
+    async with door.open(), trio.open_nursery() as nursery:
+        async with serving(door) as talk:
+            nursery.start_soon(send, "first")
+            order = await talk.hear("deliver")
+            for number in range(2):
+                payload = upsert("demo", GUEST.contact, "oi", f"M{number}", 1785100386)
+                await talk.say("push", id=number, payload=payload)
+            await busy.wait()
+            await talk.say("outcome", key=order["key"], outcome="sent", message_id="3EB0")
+        nursery.start_soon(send, "second")
+        await trio.testing.wait_all_tasks_blocked()
+        go.set()
+        await door.until(lambda: len(said) == 2)
+    assert sorted(said, key=repr) == [NotSent("proxy_away", "hold"), Sent("3EB0")]
 
 
 async def test_a_proxy_that_stays_silent_proves_nothing() -> None:

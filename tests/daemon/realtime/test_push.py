@@ -5,6 +5,7 @@ from __future__ import annotations
 import trio
 
 from actors.errors import ConversationFull, MirrorUnavailable
+from actors.messages import Message
 from daemon.ingress import Readiness
 from daemon.realtime.session import Limits
 from tests.support.payloads import upsert
@@ -97,6 +98,52 @@ async def test_half_an_emoji_costs_no_message() -> None:
         await talk.say("push", id=1, payload=payload)
         assert (await talk.hear("ack"))["status"] == "accepted"
         assert len(door.accepted) == 1
+
+
+async def test_a_push_that_fails_fails_alone() -> None:
+    """I9: with the connection it would take all else down that the proxy says, and again each time it is pushed."""
+    door, go = Door(), trio.Event()
+
+    async def broken(message: Message) -> None:
+        if message.id == "BUG":
+            raise ZeroDivisionError
+        await go.wait()
+
+    door.before_accept = broken
+    async with door.open(), door.talk("proxy-token") as talk:
+        await talk.say("push", id=1, payload=upsert("demo", "5511900001095", "oi", "A", 1785100386))
+        failed = await talk.push(2, "BUG")
+        assert (failed["status"], failed["reason"], failed["retry_after_seconds"]) == ("retry", "failed", 5)
+        go.set()
+        assert (await talk.hear("ack"))["status"] == "accepted"
+        assert [type(error) for error in door.errors] == [ZeroDivisionError]
+        door.errors.clear()
+
+
+async def test_an_id_that_cannot_be_said_back_is_refused_before_its_message_is_kept() -> None:
+    """I1: kept and never acknowledged, it would be pushed again for ever."""
+    async with Door().open() as door, door.talk("proxy-token") as talk:
+        payload = upsert("demo", "5511900001095", "oi", "A", 1785100386)
+        await talk.say("push", id="\ud83d", payload=payload)
+        assert await talk.closed() == (4400, "bad_frame")
+        assert door.accepted == []
+
+
+async def test_a_long_backlog_is_no_silence() -> None:
+    """The answer to a ping stands behind all that was said before: who pushes on is there."""
+    limits = Limits(ping_seconds=0.05, pong_seconds=0.3, max_pushes_in_flight=1)
+    door, pushes = Door(limits=limits), range(40)
+
+    async def slowly(_message: object) -> None:
+        await trio.sleep(0.03)
+
+    door.before_accept = slowly
+    async with door.open(), door.talk("proxy-token") as talk:
+        for number in pushes:
+            payload = upsert("demo", "5511900001095", "oi", f"M{number}", 1785100386)
+            await talk.say("push", id=number, payload=payload)
+        acks = [await talk.hear("ack") for _ in pushes]
+        assert {ack["status"] for ack in acks} == {"accepted"}
 
 
 async def test_pushes_run_side_by_side_within_a_bound() -> None:

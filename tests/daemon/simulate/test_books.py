@@ -195,6 +195,15 @@ def test_any_responder() -> None:
     assert world.faults == (1, 1, 0)
 
 
+def test_any_responder_may_say_the_same_to_what_came_while_it_thought() -> None:
+    """A message that missed the turn under way has an answer of its own, and some say the same to everybody."""
+    world = World(echo=False)
+    world.says(0, 1)
+    for faults in ((0, 0, 0), (0, 0, 0), (0, 1, 0)):
+        world.books.reply(0, "We will call you back.", world.tick())
+        assert world.faults == faults
+
+
 def test_kinds_of_trouble_are_bounded(world: World) -> None:
     for number in range(3 * MAX_KINDS):
         world.books.trouble(f"5{number}")

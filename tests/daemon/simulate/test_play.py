@@ -24,8 +24,9 @@ QUIET = Shares(duplicates=0, late=0, media=0.3, during_answer=0)
 
 @dataclass
 class SmallDaemon:
-    """Answers each message by itself, shortly after its 200."""
+    """Answers each message by itself, shortly after its 200, those of one customer as they arrived."""
 
+    instance: str = "demo"
     refuses: int = 0
     """So many webhooks are answered 503 first."""
     loses: int = 0
@@ -36,12 +37,15 @@ class SmallDaemon:
     gateway: GatewaySide | None = None
     nursery: trio.Nursery | None = None
     sending: set[str] = field(default_factory=set)
+    answered: dict[str, trio.Event] = field(default_factory=dict)
+    """For each customer: the newest message is."""
 
     async def handle(self, request: Request) -> Response:
         if self.refuses:
             self.refuses -= 1
             return json_response(503, {"status": "retry", "reason": "overloaded"})
-        (message,) = parse_webhook(request.body, "demo", None).messages
+        assert request.segments == ("webhook", self.instance)
+        (message,) = parse_webhook(request.body, self.instance, None).messages
         self.held += message.contact in self.sending
         if message.id not in self.seen:
             self.seen.add(message.id)
@@ -49,19 +53,25 @@ class SmallDaemon:
             if self.loses:
                 self.loses -= 1
             else:
-                self.nursery.start_soon(self._answer, message.contact, f"Heard 1: {message.text}")
+                before, after = self.answered.get(message.contact), trio.Event()
+                self.answered[message.contact] = after
+                text = f"Heard 1: {message.text}"
+                self.nursery.start_soon(self._answer, message.contact, text, before, after)
         return json_response(200, {"status": "accepted"})
 
-    async def _answer(self, contact: str, text: str) -> None:
+    async def _answer(self, contact: str, text: str, before: trio.Event | None, after: trio.Event) -> None:
         assert self.gateway is not None
+        if before is not None:
+            await before.wait()
         times, self.doubles = 1 + bool(self.doubles), max(0, self.doubles - 1)
         await trio.sleep(0.01)
         body = json.dumps({"number": contact, "text": text}).encode()
-        path = ("message", "sendText", "demo")
+        path = ("message", "sendText", self.instance)
         for _ in range(times):
             self.sending.add(contact)
             await self.gateway.handle(Request("POST", "/" + "/".join(path), path, {}, {}, body, Peer("test")))
             self.sending.discard(contact)
+        after.set()
 
 
 async def played(daemon: SmallDaemon, shares: Shares = QUIET) -> Report:
@@ -75,14 +85,14 @@ async def played(daemon: SmallDaemon, shares: Shares = QUIET) -> Report:
         customers=CUSTOMERS,
         extent=Extent(messages=MESSAGES),
         target=Target(url),
-        instance="demo",
+        instance=daemon.instance,
         mark="m",
         retries=Retries(0.01, 1),
         connections=4,
         server_url=url,
         quiet_seconds=0.3,
     )
-    daemon.gateway = GatewaySide("demo", CUSTOMERS, books, play.answering)
+    daemon.gateway = GatewaySide(daemon.instance, CUSTOMERS, books, play.answering)
     with trio.fail_after(30):
         async with trio.open_nursery() as daemon.nursery:
             await daemon.nursery.start(lambda task_status: server.serve(listeners, task_status=task_status))
@@ -102,6 +112,13 @@ async def test_all_is_well() -> None:
     assert report.is_faultless
     assert counts(report) == (MESSAGES, MESSAGES, MESSAGES)
     assert report.replies == MESSAGES
+    assert not report.troubles
+
+
+async def test_an_instance_of_any_name() -> None:
+    """A blank or a slash in it is not the daemon's fault."""
+    report = await played(SmallDaemon(instance="Möbel & Co/1"))
+    assert report.is_faultless
     assert not report.troubles
 
 
