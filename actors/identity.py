@@ -7,12 +7,17 @@ WhatsApp LID is not known. A conversation is one instance and one contact.
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 MAX_INSTANCE_CHARS = 128
 """Of an instance's name, wherever it comes from."""
+
+_BETWEEN_DIGITS = re.compile(r"[\s().-]")
+_PHONE_NUMBER = re.compile(r"[1-9][0-9]{5,14}")
+_PLAYGROUND = re.compile(r"999[0-9]{12}")
 
 
 class Conversation(NamedTuple):
@@ -67,6 +72,23 @@ def canonical_contact(jid: str) -> str:
     if not at or server in ("s.whatsapp.net", "c.us"):
         return user or text
     return f"{user}@{server}"
+
+
+def phone_number(written: str) -> str | None:
+    """The digits of a phone number as people write it: `+966 50-000 0001` is `966500000001`; None: it is none.
+
+    Country codes begin with no 0: with one it is a number as it is dialled at home, of no use to WhatsApp.
+    """
+    digits = _BETWEEN_DIGITS.sub("", written).removeprefix("+")
+    return digits if _PHONE_NUMBER.fullmatch(digits) else None
+
+
+def is_playground(contact: str) -> bool:
+    """A customer whom the dashboard's playground made up: 999 is nobody's country code.
+
+    What is for one never leaves the daemon, and no person is called for one.
+    """
+    return _PLAYGROUND.fullmatch(contact) is not None
 
 
 def is_lid(contact: str) -> bool:

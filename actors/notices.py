@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from actors.identity import is_playground
 from actors.instance import Terms
 from actors.limits import Reached
 from actors.messages import Batch
@@ -26,8 +27,10 @@ _REASONS = {
 
 
 def escalated(batch: Batch, reason: str, terms: Terms) -> tuple[Notice, ...]:
-    """One notice for each staff number, and one for the webhook."""
+    """One notice for each staff number, and one for the webhook; none that calls a person to the playground."""
     instance, contact = batch.conversation
+    if is_playground(contact):
+        return ()
     quoted = plain_text(batch.text[:MAX_QUOTED_CHARS])
     text = f"{instance}: +{contact} {_REASONS.get(reason, reason)}\n\n{quoted}"
     staff = tuple(Notice("whatsapp", instance, number, text) for number in terms.notify_numbers)
@@ -68,8 +71,12 @@ def red_flag(
     shared: bool,
     target: str,
     day: str,
+    nth: int = 1,
 ) -> Notice:
-    """That a red flag went up or came down: each once a `day` (a UTC date), of all daemons where it is `shared`."""
+    """That a red flag went up or came down, for the `nth` time on this `day` (a UTC date).
+
+    Each is stored once, of all daemons where it is `shared`, and also when a daemon that starts anew counts from one.
+    """
     document = {
         "event": "red_flag",
         "flag": flag,
@@ -80,7 +87,8 @@ def red_flag(
         "day": day,
     }
     whose = "" if shared else f"/{node_id}"
-    return Notice("webhook", "", target, _json(document), f"flag/{flag}/{change}/{day}{whose}")
+    again = f"/{nth}" if nth > 1 else ""
+    return Notice("webhook", "", target, _json(document), f"flag/{flag}/{change}/{day}{whose}{again}")
 
 
 def _json(document: Mapping[str, object]) -> str:

@@ -1,0 +1,72 @@
+// One card for each conversation that is not at rest: its ring, what it does, and the way to its details.
+
+import { bdi, h, setText } from "./dom.js";
+import { icon } from "./icons.js";
+import { left } from "./format.js";
+import { Ring, calm, countdown } from "./ring.js";
+import { beside } from "./router.js";
+import { STATES, doing } from "./words.js";
+
+const SIGNS = { queued: "…", retrying: "", holding: "pause", parked: "warn" };
+
+/** A card for a row of /v1/top; `stageOf(conversation)` tells how far its turn is. */
+export function card(stageOf) {
+  return (first) => {
+    const ring = new Ring();
+    const name = h("span.card-who", {}, bdi(first.instance), h("span.card-contact", {}, bdi(first.contact)));
+    const state = h("span.state");
+    const messages = h("span.card-count");
+    const words = h("span.card-words");
+    const node = h(
+      "a.card",
+      {},
+      ring.node,
+      h("span.card-text", {}, h("span.card-top", {}, name, messages), h("span.card-doing", {}, state, " ", words)),
+    );
+    if (!calm.matches) node.animate({ opacity: [0, 1] }, { duration: 250, easing: "ease-out" });
+    let row = first;
+    let deadline = null;
+    const stop = countdown(
+      () => deadline ?? 0,
+      (seconds) =>
+        setText(words, doing(row, stageOf(row.conversation), deadline === null || seconds === 0 ? "" : left(seconds))),
+    );
+    return { node, update, leave };
+
+    function update(next) {
+      row = next;
+      node.href = beside("conversation", row.conversation);
+      node.className = `card is-${row.state}`;
+      setText(state, STATES[row.state]);
+      setText(messages, String(row.waiting_messages));
+      messages.setAttribute("aria-label", `${row.waiting_messages} messages`);
+      const now = row.at + (row.closes_in_seconds ?? 0) * 1000;
+      const runs = row.closes_in_seconds !== null;
+      if (!runs || deadline === null || Math.abs(now - deadline) > 200) deadline = runs ? now : null;
+      showRing(ring, row, deadline);
+    }
+
+    function leave() {
+      stop();
+      ring.leave();
+    }
+  };
+}
+
+/** Draw what `row` waits for; `deadline` null when nobody knows how long. */
+export function showRing(ring, row, deadline) {
+  if (row.state === "answering") return ring.turning();
+  if (row.state === "answered") return ring.still(icon("check"), true);
+  if (deadline !== null) return ring.until(deadline, wholeOf(ring, row, deadline));
+  const sign = SIGNS[row.state];
+  ring.still(sign && sign.length > 1 ? icon(sign) : (sign ?? ""), row.state === "parked");
+}
+
+/** A window's length is known; of any other wait the longest that was seen is taken for the whole. */
+function wholeOf(ring, row, deadline) {
+  if (row.state === "waiting" && row.window_seconds) return row.window_seconds;
+  const now = (deadline - performance.now()) / 1000;
+  ring.longest = ring.waitsFor === row.state ? Math.max(ring.longest ?? 0, now) : now;
+  ring.waitsFor = row.state;
+  return Math.max(1, Math.ceil(ring.longest));
+}

@@ -1,0 +1,75 @@
+// The latest turns as they come, and the waterfall of the chosen one.
+
+import { bdi, h, keyed, setText } from "./dom.js";
+import { count, moment, ms } from "./format.js";
+import { TurnPane } from "./turn_pane.js";
+import { turnlog } from "./turnlog.js";
+import { TURN_STATES, rule } from "./words.js";
+
+const READING_MS = 6_000; // how long the latest turn is shown before a later one takes its place
+
+export function latestTurns(signal) {
+  const list = h("ol.turns");
+  const pane = new TurnPane(signal);
+  const parts = new Map();
+  let chosen = null;
+  let shownId = null;
+  let shownAt = -Infinity;
+  turnlog.addEventListener("change", show, { signal });
+  show();
+  return h(
+    "section.latest",
+    { "aria-labelledby": "latest" },
+    h("div.section-head", {}, h("h2", { id: "latest" }, "Latest turns")),
+    pane.node,
+    list,
+  );
+
+  function show() {
+    const shown = turnlog.turns.slice(0, 8);
+    list.hidden = !shown.length;
+    const selected = chosen ?? latest();
+    keyed(list, parts, shown, (turn) => turn.id, line);
+    for (const [id, part] of parts) part.node.firstChild.setAttribute("aria-pressed", String(id === selected));
+    pane.show(selected, turnlog.find(selected));
+  }
+
+  /** The latest turn that ended; each is shown for long enough to be read. */
+  function latest() {
+    const found = turnlog.turns.find((turn) => turn.state !== "started")?.id ?? null;
+    if (found !== shownId && performance.now() - shownAt > READING_MS && !pane.node.matches(":hover")) {
+      shownId = found;
+      shownAt = performance.now();
+    }
+    return shownId;
+  }
+
+  function line(turn) {
+    const state = h("span.turn-state");
+    const when = h("span.turn-when", {}, moment(turn.startedAt));
+    const took = h("span.turn-took");
+    const choose = () => ((chosen = chosen === turn.id ? null : turn.id), show());
+    const button = h(
+      "button.turn",
+      { type: "button", onclick: choose },
+      h("span.turn-id", {}, h("span.unseen", {}, "Turn "), String(turn.id)),
+      h("span.turn-who", {}, bdi(turn.instance)),
+      h(
+        "span.card-count",
+        { title: count(turn.messages, "message") },
+        String(turn.messages),
+        h("span.unseen", {}, " messages"),
+      ),
+      when,
+      took,
+      state,
+    );
+    return { node: h("li", {}, button), update };
+
+    function update(now) {
+      state.className = `turn-state of-${now.state}`;
+      setText(state, now.state === "suppressed" ? rule(now.rule) : TURN_STATES[now.state]);
+      setText(took, now.tookMs === null ? "" : ms(now.tookMs));
+    }
+  }
+}

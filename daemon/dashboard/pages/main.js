@@ -1,0 +1,81 @@
+// Where the page begins: sign in, then one view at a time, and beside it what was opened.
+
+import { ApiError, get, post, signedOut } from "./api.js";
+import { gate } from "./gate.js";
+import { panel } from "./panel.js";
+import { place, takeToken } from "./router.js";
+import { shell } from "./shell.js";
+import { store } from "./store.js";
+import { turnlog } from "./turnlog.js";
+import { dead } from "./view_dead.js";
+import { events } from "./view_events.js";
+import { health } from "./view_health.js";
+import { live } from "./view_live.js";
+import { playground } from "./view_playground.js";
+
+const SHOWN = { live, playground, dead, events, health };
+const root = document.getElementById("root");
+let visit = null; // everything that ends when the session does
+let view = null; // {name, ended}
+let frame = null;
+
+async function enter() {
+  leave();
+  const token = takeToken();
+  try {
+    if (token !== null) await post("/session", { token });
+  } catch (error) {
+    // A used link beside a session that still holds harms nobody.
+    if (!(await get("/session").catch(() => null))) return refused(error, "used");
+  }
+  try {
+    store.session = await get("/session");
+  } catch (error) {
+    return refused(error, "none");
+  }
+  visit = new AbortController();
+  frame = shell(root, visit.signal);
+  turnlog.start(visit.signal);
+  store.start(store.session);
+  show();
+}
+
+function refused(error, kind) {
+  if (!(error instanceof ApiError)) throw error;
+  gate(root, error.status === 0 ? "away" : kind, error.message, enter);
+}
+
+function leave() {
+  store.stop();
+  view?.ended.abort();
+  visit?.abort();
+  view = visit = null;
+  panel.show(null);
+}
+
+function show() {
+  const { view: name, panel: opened } = place();
+  frame.mark();
+  if (view?.name !== name) {
+    view?.ended.abort();
+    view = { name, ended: new AbortController() };
+    frame.page.replaceChildren();
+    frame.page.className = `page view-${name}`;
+    SHOWN[name](frame.page, view.ended.signal);
+    window.scrollTo(0, 0);
+  }
+  panel.show(opened);
+}
+
+signedOut.addEventListener("out", (event) => {
+  if (!visit) return;
+  leave();
+  gate(root, "ended", event.detail.message, enter);
+});
+
+window.addEventListener("hashchange", () => {
+  if (location.hash.startsWith("#login=")) enter();
+  else if (visit) show();
+});
+
+enter();

@@ -1,0 +1,39 @@
+// Messages as they stand in a buffer, a turn or a dead letter: when, what kind, and what was said.
+
+import { h, said } from "./dom.js";
+import { moment } from "./format.js";
+import { beside } from "./router.js";
+import { ownTexts } from "./room.js";
+import { isMasked } from "./words.js";
+
+/** `texts`: what was revealed, by message id. */
+export function messageList(messages, instance, texts = new Map()) {
+  return h(
+    "ol.messages",
+    {},
+    messages.map((message) =>
+      line(message, instance, texts.get(message.id) ?? ownTexts.get(message.id) ?? message.text),
+    ),
+  );
+}
+
+function line(message, instance, text) {
+  const kind = message.kind === "text" ? null : h("span.kind", {}, message.kind);
+  return h(
+    "li.message",
+    {},
+    textOf(text),
+    h(
+      "p.message-about",
+      {},
+      moment(message.arrived_at || message.sent_at),
+      kind,
+      h("a", { href: beside("explain", message.id, instance) }, "Explain"),
+    ),
+  );
+}
+
+/** A text with its own direction, or what the mask left of it. */
+export function textOf(text) {
+  return isMasked(text) ? h("p.masked", {}, text.slice(1, -1), ", hidden") : said(text);
+}

@@ -1,0 +1,79 @@
+// One turn, compact: its facts in a line and its waterfall. Asked for once it is chosen, and again when it goes on.
+
+import { get } from "./api.js";
+import { bdi, fill, h } from "./dom.js";
+import { count, exact, number } from "./format.js";
+import { beside } from "./router.js";
+import { CLOSED_BY, TURN_STATES, rule } from "./words.js";
+import { spansOf, waterfall } from "./waterfall.js";
+
+export class TurnPane {
+  #shown = "";
+  #signal;
+
+  constructor(signal) {
+    this.#signal = signal;
+    this.node = h("div.pane", {}, nothing());
+  }
+
+  /** `live`: what the events told of it, if anything; each change of its state is a reason to ask anew. */
+  async show(id, live) {
+    const wanted = `${id} ${live?.state ?? ""} ${live?.sends.length ?? 0}`;
+    if (wanted === this.#shown) return;
+    this.#shown = wanted;
+    if (id === null) return void fill(this.node, nothing());
+    const detail = await get(`/v1/turns/${id}`).catch((error) => error);
+    if (this.#signal.aborted || this.#shown !== wanted) return;
+    if (detail instanceof Error) return void fill(this.node, h("p.empty-line", {}, detail.message));
+    fill(this.node, head(detail), waterfall(spansOf(detail, live)), foot(detail));
+  }
+}
+
+function nothing() {
+  return h(
+    "p.empty-line",
+    {},
+    "The waterfall of the latest turn stands here: lookups, responder and sends, in milliseconds.",
+  );
+}
+
+function head({ turn, instance, contact }) {
+  return h(
+    "p.pane-head",
+    {},
+    h("strong", {}, `Turn ${turn.id}`),
+    " ",
+    bdi(instance),
+    " ",
+    h("span.quiet", {}, bdi(contact)),
+    h("span.turn-state", { class: `turn-state of-${turn.state}` }, TURN_STATES[turn.state]),
+  );
+}
+
+function foot({ turn, conversation }) {
+  return h(
+    "p.pane-foot",
+    {},
+    sentence(turn),
+    " ",
+    h("a", { href: beside("turn", turn.id) }, "All of it"),
+    " · ",
+    h("a", { href: beside("conversation", conversation) }, "Its conversation"),
+  );
+}
+
+/** What the turn was, in words. */
+export function sentence(turn) {
+  const heard = `${count(turn.messages, "message")}, closed because ${CLOSED_BY[turn.closed_by] ?? turn.closed_by}.`;
+  const again = turn.tries ? ` ${count(turn.tries, "try", "tries")} failed before.` : "";
+  if (turn.rule) return `${heard}${again} Rule: ${rule(turn.rule)}.`;
+  if (!turn.provider) return `${heard}${again}`;
+  const model = turn.model ? `, model ${turn.model}` : "";
+  const tokens =
+    turn.input_tokens || turn.output_tokens
+      ? `, ${number(turn.input_tokens)} tokens in, ${number(turn.output_tokens)} out`
+      : "";
+  const cost = turn.cost ? `, cost ${exact(turn.cost)}` : "";
+  const by = turn.provider === "cache" ? "A kept answer was given again" : `Answered by ${turn.provider}${model}`;
+  return `${heard}${again} ${by}${tokens}${cost}.`;
+}

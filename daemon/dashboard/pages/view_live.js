@@ -1,0 +1,140 @@
+// Live: who waits and until when, the most urgent first; the latest turns beside it.
+
+import { card } from "./cards.js";
+import { fill, fillWhen, h, keyed, setText } from "./dom.js";
+import { icon } from "./icons.js";
+import { latestTurns } from "./latest_turns.js";
+import { count, number } from "./format.js";
+import { store } from "./store.js";
+import { turnlog } from "./turnlog.js";
+import { vitals } from "./vitals.js";
+import { withPerson } from "./with_person.js";
+
+const PAGE = matchMedia("(max-width: 760px)").matches ? 20 : 60;
+const MOST = 600;
+const SORTS = {
+  urgency: "most urgent",
+  left: "least time left",
+  messages: "most messages",
+  tries: "most tries",
+  instance: "instance",
+};
+
+export function live(root, signal) {
+  fill(
+    root,
+    vitals(signal),
+    h("div.columns", {}, busy(signal), h("div.side", {}, withPerson(signal), latestTurns(signal))),
+  );
+}
+
+function busy(signal) {
+  const wanted = { sort: "urgency", instance: "", offset: 0, limit: PAGE };
+  const grid = h("div.cards", { role: "list", "aria-label": "Conversations that wait or are answered" });
+  const rest = h("div.more", { hidden: true });
+  const empty = h("div");
+  const total = h("span.count");
+  const cards = new Map();
+  const make = card((conversation) => turnlog.stage(conversation));
+  const want = () => store.want({ ...wanted });
+  const ask = (change) => () => (Object.assign(wanted, change), want());
+  const chooser = (label, options, choose) =>
+    h(
+      "label.chooser",
+      {},
+      h("span", {}, label),
+      h("select", { onchange: (event) => (choose(event.target.value), want()) }, options),
+    );
+  const choices = h(
+    "div.choices",
+    {},
+    store.session.instances.length > 1
+      ? chooser(
+          "Instance",
+          [option("", "all"), ...store.session.instances.map((name) => option(name, name))],
+          (value) => Object.assign(wanted, { instance: value, limit: PAGE }),
+        )
+      : null,
+    chooser(
+      "Order",
+      Object.entries(SORTS).map(([value, words]) => option(value, words)),
+      (value) => Object.assign(wanted, { sort: value }),
+    ),
+  );
+  store.on("top", show, signal);
+  turnlog.addEventListener("change", show, { signal });
+  want();
+  signal.addEventListener("abort", () => {
+    store.want({ limit: 1 });
+    for (const one of cards.values()) one.leave();
+  });
+  return h(
+    "section.busy",
+    { "aria-labelledby": "busy" },
+    h("div.section-head", {}, h("h2", { id: "busy" }, "Conversations"), total, choices),
+    grid,
+    rest,
+    empty,
+  );
+
+  function show() {
+    const top = store.top;
+    if (!top || !signal || signal.aborted) return;
+    const rows = steady(top.rows.map((row) => turnlog.since({ ...row, at: store.topAt })));
+    keyed(grid, cards, rows, (row) => row.conversation, make);
+    setText(total, top.matching ? `${number(top.matching)} busy` : "");
+    const more = top.matching - top.rows.length;
+    rest.hidden = more <= 0;
+    fillWhen(rest, [more, wanted.limit], () => [
+      h("span", {}, `and ${number(more)} more`),
+      wanted.limit < MOST
+        ? h("button.button", { type: "button", onclick: ask({ limit: Math.min(MOST, wanted.limit * 2) }) }, "Show more")
+        : h("span.quiet", {}, "Choose an instance to see fewer."),
+    ]);
+    empty.hidden = top.matching > 0;
+    if (!top.matching) fillWhen(empty, [store.status?.acknowledged ?? -1, store.status?.listen], nobody);
+  }
+
+  /** While somebody points at the cards their order stays: what is about to be opened must not slip away. */
+  function steady(rows) {
+    if (!grid.matches(":hover") || !cards.size) return rows;
+    const known = new Map(rows.map((row) => [row.conversation, row]));
+    const kept = [...cards.keys()].filter((key) => known.has(key)).map((key) => known.get(key));
+    const fresh = rows.filter((row) => !cards.has(row.conversation));
+    return [...kept, ...fresh];
+  }
+}
+
+function nobody() {
+  const answered = store.status?.acknowledged ?? 0;
+  if (answered)
+    return [
+      h(
+        "p.empty-line",
+        {},
+        icon("check"),
+        `Nobody waits: all ${count(answered, "message")} so far came to an end.`,
+        store.session.playground ? h("a", { href: "#/playground" }, "Try the playground") : null,
+      ),
+    ];
+  const address = `http://${store.status?.listen ?? "…"}/webhook/${store.session.instances[0] ?? "<instance>"}`;
+  return [
+    h(
+      "div.teach",
+      {},
+      h("h3", {}, "Nobody has written yet"),
+      h(
+        "p",
+        {},
+        "When somebody writes, a card appears here. ",
+        "Its ring shows how long Majlis still listens before it answers everything at once.",
+      ),
+      store.session.playground
+        ? h("a.button.strong", { href: "#/playground" }, icon("chat"), "Write as a customer in the playground")
+        : null,
+      h("p.teach-more", {}, "Or let your gateway post its webhooks to ", h("code", {}, address)),
+    ),
+  ];
+}
+
+const option = (value, words) => h("option", { value }, words);

@@ -1,0 +1,181 @@
+"""What an operator does at the dashboard: sees who waits and why, mends it, and can read all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.acceptance.harness import DaemonUnderTest, Said, daemon_under_test, evolution, openai
+from tests.browser.contrast import faint_texts
+from tests.browser.visitor import Visitor, settings
+from tests.support.gateway_server import FakeEvolution
+from tests.support.openai_server import FakeOpenAI
+
+SHOWN_CARDS = 60
+MANY = 75
+_SETTINGS = settings(
+    {
+        "instances": {"demo": {}, "busy": {}, "slow": {"batching": {"window_seconds": 600}}},
+        "turn": {"backoff_seconds": [0.1, 0.1, 0.1]},
+        "responder": {"breaker_failures": 100},
+        "monitor": {"every_seconds": 0.5, "raise_seconds": 0, "clear_seconds": 0, "queue_depth": MANY - 10},
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def daemon(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnderTest]:
+    with daemon_under_test(_SETTINGS, evolution(gateway), openai(model), _SETTINGS) as daemon:
+        yield daemon
+
+
+def test_a_dead_letter_is_retried_to_an_answer(
+    visitor: Visitor, daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
+) -> None:
+    model.order("status", 6, lambda text: "broken" in text, status=500)
+    for phone in ("966533330001", "966533330002"):
+        daemon.burst(Said("demo", phone, "broken, please", f"dead-{phone}"))
+    page = visitor.opens(view="dead")
+    letters = page.locator(".letter")
+    expect(letters).to_have_count(2)
+    expect(letters.first).to_contain_text("The provider is overloaded")
+    expect(letters.first).to_contain_text("after 3 tries")
+    expect(page.locator(".way", has_text="Dead letters").locator(".badge")).to_have_text("2")
+
+    letters.filter(has_text="…01").get_by_role("button", name="Retry").click()
+    expect(page.get_by_role("status").filter(has_text="put back to be answered")).to_be_visible()
+    expect(letters).to_have_count(1)
+    daemon.wait_for(lambda: gateway.texts("966533330001"), "the answer arrives")
+
+    letters.get_by_role("button", name="Drop").click()
+    question = page.get_by_role("dialog", name="Drop dead letter")
+    question.get_by_role("button", name="Leave it").click()
+    expect(letters).to_have_count(1)
+    letters.get_by_role("button", name="Drop").click()
+    question.get_by_role("button", name="Drop it").click()
+    expect(page.get_by_text("No dead letters")).to_be_visible()
+    assert not gateway.texts("966533330002")
+
+
+def test_a_red_flag_goes_up_and_comes_down(
+    visitor: Visitor, daemon: DaemonUnderTest, gateway: FakeEvolution
+) -> None:
+    """A paused instance fills up: its cards say why they are held, and how many more there are."""
+    page = visitor.opens(view="health")
+    page.get_by_label("Instance to pause").select_option("busy")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("Instance busy is paused until somebody resumes it.").first).to_be_visible()
+    daemon.post_all(
+        [Said("busy", f"96654444{number:04d}", "hello", f"busy-{number}") for number in range(MANY)]
+    )
+
+    raised = page.locator(".flag-up")
+    expect(raised.filter(has_text="Too many messages wait")).to_contain_text(
+        f"now {MANY}, the limit is {MANY - 10}"
+    )
+    visitor.goes(page, "live")
+    expect(page.locator(".alert.flag").filter(has_text="Too many messages wait")).to_be_visible()
+    cards = page.locator(".card")
+    expect(cards).to_have_count(SHOWN_CARDS)
+    expect(page.get_by_text(f"and {MANY - SHOWN_CARDS} more")).to_be_visible()
+    expect(cards.first).to_contain_text("Held paused by an operator")
+    page.get_by_role("button", name="Show more").click()
+    expect(cards).to_have_count(MANY)
+
+    visitor.goes(page, "health")
+    page.get_by_role("button", name="Resume").click()
+    expect(raised.filter(has_text="Too many messages wait")).to_have_count(0)
+    visitor.goes(page, "live")
+    expect(page.locator(".alert").filter(has_text="Too many messages wait")).to_have_count(0)
+    daemon.wait_settled()
+    assert all(gateway.texts(f"96654444{number:04d}") for number in range(MANY))
+
+
+def test_an_open_window_is_seen_and_closed_by_hand(
+    visitor: Visitor, daemon: DaemonUnderTest, gateway: FakeEvolution
+) -> None:
+    daemon.burst(*(Said("slow", "966555550001", f"part {number}", f"slow-{number}") for number in range(2)))
+    page = visitor.opens()
+    card = page.locator(".card")
+    expect(card).to_have_count(1)
+    expect(card).to_contain_text("Hearing answers in 9 min")
+    expect(card).to_contain_text("…01")
+    card.focus()
+    page.keyboard.press("Enter")
+    drawer = page.get_by_role("dialog", name="slow …01")
+    expect(drawer.locator(".message")).to_have_count(2)
+    expect(drawer.locator(".masked").first).to_have_text("6 characters, hidden")
+    drawer.get_by_role("button", name="Answer now").click()
+    expect(page.get_by_text("The window is closed: 2 messages are answered now.")).to_be_visible()
+    expect(drawer.locator(".past-turn")).to_contain_text("answered")
+    drawer.get_by_role("button", name="Pause").click()
+    silent = drawer.locator(".alert", has_text="Majlis is silent here until")
+    expect(silent).to_be_visible()
+    drawer.get_by_role("button", name="Resume").click()
+    expect(silent).to_have_count(0)
+    assert len(gateway.texts("966555550001")) == 1
+
+
+def test_events_are_followed_filtered_and_held(visitor: Visitor, daemon: DaemonUnderTest) -> None:
+    page = visitor.opens(view="events")
+    expect(page.get_by_text("Following")).to_be_visible()
+    page.locator(".chip", has_text="turn").click()
+    expect(page.get_by_text("Following")).to_be_visible()
+    daemon.burst(Said("demo", "966566660001", "hello", "events-1"))
+    names = page.locator(".event-name")
+    expect(names.first).to_contain_text("turn.done")
+    assert all("turn." in name for name in names.all_inner_texts())
+    shown = names.count()
+    page.get_by_role("button", name="Pause").click()
+    daemon.burst(Said("demo", "966566660001", "hello again", "events-2"))
+    expect(page.get_by_role("status").filter(has_text="events wait")).to_be_visible()
+    assert names.count() == shown
+    page.get_by_role("button", name="Go on").click()
+    expect(names).not_to_have_count(shown)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_has_enough_contrast(
+    visitor: Visitor, daemon: DaemonUnderTest, model: FakeOpenAI, scheme: str
+) -> None:
+    """WCAG AA, in both colour schemes, with a dead letter, a held and an open conversation, and a chat to read."""
+    model.order("status", 3, lambda text: "broken" in text, status=500)
+    daemon.admin("/v1/instances/busy/pause", post=True)
+    daemon.burst(
+        Said("demo", "966577770001", f"broken {scheme}", f"{scheme}-1"),
+        Said("busy", "966577770002", "hello", f"{scheme}-2"),
+        Said("slow", "966577770003", "hello", f"{scheme}-3"),
+    )
+    page = visitor.opens(scheme=scheme, view="playground")
+    faint = {"hello": faint_texts(page)}
+    _chat(page)
+    for view, sign in (
+        ("playground", ".from-majlis"),
+        ("live", ".card.is-holding"),
+        ("dead", ".letter"),
+        ("events", ".event"),
+        ("health", ".verdict-line"),
+    ):
+        visitor.goes(page, view)
+        if view == "events":
+            expect(page.get_by_text("Following")).to_be_visible()
+            daemon.burst(Said("demo", "966577770004", f"hello {scheme}", f"{scheme}-4"))
+        page.locator(sign).first.wait_for()
+        faint[view] = faint_texts(page)
+    visitor.goes(page, "live")
+    page.locator(".card.is-waiting").first.click()
+    page.get_by_role("dialog").locator(".message").first.wait_for()
+    faint["drawer"] = faint_texts(page)
+    daemon.admin("/v1/instances/busy/resume", post=True)
+    assert not any(faint.values()), faint
+
+
+def _chat(page: Page) -> None:
+    page.get_by_label("Instance").select_option("demo")
+    box = page.get_by_label("Message", exact=True)
+    box.fill("Hello")
+    box.press("Enter")
+    page.locator(".from-majlis").wait_for()

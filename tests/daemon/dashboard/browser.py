@@ -1,0 +1,194 @@
+"""A dashboard on a real socket, a daemon's operations behind it faked, and a browser's side. Every wait is bounded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import trio
+
+from actors.errors import MirrorUnavailable
+from actors.identity import Conversation
+from actors.messages import Message, Receipt, WindowPolicy
+from daemon.admin import AdminApi
+from daemon.admin.levels import Level
+from daemon.dashboard.access import Access, Link
+from daemon.dashboard.door import DashboardDoor, SessionView
+from daemon.dashboard.guard import Guard
+from daemon.dashboard.pages import Pages
+from daemon.dashboard.playground import Playground
+from daemon.feed import EventFeed
+from daemon.gateways.evolution_payload import parse_webhook
+from daemon.gateways.playground import Chats
+from daemon.http1 import HttpServer, Limits
+from daemon.ingress import Ingress, Readiness, open_door
+from tests.daemon.fake_operations import FakeOperations
+
+SECONDS = 20.0
+"""Nothing here should take so long, also on a busy machine."""
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+    @property
+    def document(self) -> dict[str, object]:
+        found = json.loads(self.body)
+        assert isinstance(found, dict)
+        return found
+
+    @property
+    def reason(self) -> object:
+        """Of a refusal, which always has a sentence beside it."""
+        assert str(self.document["message"]), self
+        return self.document["reason"]
+
+    @property
+    def cookie(self) -> str:
+        """What a browser would send back."""
+        return self.headers["set-cookie"].partition(";")[0]
+
+
+class Behind:
+    """The door with everything behind it."""
+
+    def __init__(self, limits: Limits | None = None, hosts: tuple[str, ...] = ()) -> None:
+        self.seconds = 0.0
+        self.feed = EventFeed(strict=True)
+        self.feed.set_install_id("test install")
+        self.operations = FakeOperations()
+        self.access = Access(60.0, 600.0, lambda: self.seconds)
+        self.chats = Chats()
+        self.accepted: list[Message] = []
+        self.readiness = Readiness(True)
+        self.mirror_is_away = False
+        self.errors: list[BaseException] = []
+        self.port = 0
+        self._hosts = hosts
+        self._limits = limits
+        self.ingress = Ingress(
+            parse=parse_webhook,
+            accept=self._accept,
+            learn=lambda link: None,
+            take_over=self._take_over,
+            readiness=lambda: self.readiness,
+            quarantine=self._quarantine,
+            authorize=open_door,
+        )
+        self.playground = Playground(
+            self.chats,
+            receive=self.ingress.receive,
+            window=lambda _instance: WindowPolicy(window_seconds=2.0),
+            label=self.feed.label,
+            owns=lambda conversation: conversation.partition(4) == 3,
+            knows=self._knows,
+        )
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Behind]:
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        self.port = listeners[0].socket.getsockname()[1]
+        door = DashboardDoor(
+            guard=Guard("127.0.0.1", self.port, self._hosts),
+            pages=Pages(),
+            access=self.access,
+            admin=AdminApi(self.operations, self.feed).answer,
+            view=self._view,
+            feed=self.feed,
+            session_seconds=600.0,
+            has_playground=True,
+        )
+        door.playground = self.playground
+        self.server = HttpServer(door.handle, self._limits, lambda _, error: self.errors.append(error))
+        with trio.fail_after(SECONDS):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self.server.serve, listeners)
+                yield self
+                nursery.cancel_scope.cancel()
+        assert not self.errors
+
+    async def log_in(self, level: Level = "operate") -> str:
+        """A session; gives back its cookie."""
+        answer = await self.ask("POST", "/session", {"token": self.access.link(Link(level, "test"))})
+        assert answer.status == 200, answer
+        return answer.cookie
+
+    async def ask(
+        self,
+        method: str,
+        target: str,
+        body: object = None,
+        cookie: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One request as our own page sends it; `headers` are added, or replace those of the page."""
+        async with await trio.open_tcp_stream("127.0.0.1", self.port) as stream:
+            await stream.send_all(self.request(method, target, body, cookie, headers))
+            received = b"".join([piece async for piece in stream])
+        return read(received)
+
+    def request(
+        self,
+        method: str,
+        target: str,
+        body: object = None,
+        cookie: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
+        encoded = b"" if body is None else json.dumps(body).encode()
+        host = f"127.0.0.1:{self.port}"
+        sent = {"Host": host, "Connection": "close", "Cookie": cookie, "Sec-Fetch-Site": "same-origin"}
+        if method not in ("GET", "HEAD"):
+            sent |= {"Origin": f"http://{host}", "Content-Type": "application/json"}
+            sent["Content-Length"] = str(len(encoded))
+        sent |= headers or {}
+        lines = [
+            f"{method} {target} HTTP/1.1",
+            *(f"{name}: {value}" for name, value in sent.items() if value),
+        ]
+        return "\r\n".join([*lines, "", ""]).encode() + encoded
+
+    async def _accept(self, message: Message) -> Receipt:
+        await trio.lowlevel.checkpoint()
+        if self.mirror_is_away:
+            raise MirrorUnavailable("away")
+        self.accepted.append(message)
+        return Receipt(False, len(self.accepted), 0, 0, 0, 1, False)
+
+    async def _take_over(self, own: object) -> bool:
+        raise AssertionError("nobody takes over here")
+
+    async def _quarantine(self, body: bytes, reason: str) -> None:
+        raise AssertionError(reason)
+
+    async def _knows(self, instance: str) -> bool:
+        await trio.lowlevel.checkpoint()
+        return instance in ("demo", "other")
+
+    async def _view(self, level: Level) -> SessionView:
+        await trio.lowlevel.checkpoint()
+        return SessionView(
+            level=level,
+            node="node-a",
+            version="0.1.0",
+            instances=["demo", "other"],
+            playground=True,
+            can_reveal=level == "admin",
+        )
+
+
+def read(received: bytes) -> Answer:
+    """One answer, of a connection that was closed after it."""
+    head, _, body = received.decode().partition("\r\n\r\n")
+    status, *lines = head.split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    return Answer(int(status.split()[1]), headers, body)
+
+
+def customer(answer: Answer) -> Conversation:
+    """Whom the playground plays."""
+    return Conversation(str(answer.document["instance"]), str(answer.document["contact"]))

@@ -1,0 +1,273 @@
+"""The dashboard's door on a real socket: pages, sessions, the admin interface behind it, streams."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import trio
+
+from daemon.admin.levels import LEVELS, Level
+from daemon.dashboard import followers
+from daemon.dashboard.access import MAX_FAILURES_PER_MINUTE, Link
+from daemon.http1 import Limits
+from tests.daemon.dashboard.browser import Behind
+
+
+@pytest.fixture
+async def behind() -> AsyncIterator[Behind]:
+    async with Behind(hosts=("majlis.example.com",)).open() as opened:
+        yield opened
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    with trio.fail_after(10):
+        while not condition():  # noqa: ASYNC110 - what is looked at tells nobody when it changes
+            await trio.sleep(0.01)
+
+
+# Pages
+
+
+async def test_pages_are_for_everybody_and_forbid_everything_foreign(behind: Behind) -> None:
+    page = await behind.ask("GET", "/", headers={"Sec-Fetch-Site": "cross-site"})
+    assert page.status == 200 and page.headers["content-type"] == "text/html; charset=utf-8"
+    policy = page.headers["content-security-policy"]
+    for words in ("default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "form-action 'none'"):
+        assert words in policy
+    assert "unsafe" not in policy
+    assert page.headers["x-content-type-options"] == "nosniff"
+    assert page.headers["referrer-policy"] == "no-referrer"
+    known = await behind.ask("GET", "/", headers={"If-None-Match": page.headers["etag"]})
+    assert (known.status, known.body) == (304, "")
+    head = await behind.ask("HEAD", "/")
+    assert (head.status, head.body) == (200, "")
+    assert (await behind.ask("GET", "/static/index.html")).status == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/static/", "/static/nothing.js", "/static/..%2Fdoor.py", "/static/../door.py", "/etc/passwd", "/v2"],
+)
+async def test_nothing_else_is_there(behind: Behind, path: str) -> None:
+    answer = await behind.ask("GET", path)
+    assert (answer.status, answer.reason) == (404, "no_route")
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_page_cannot_be_written(behind: Behind) -> None:
+    assert (await behind.ask("POST", "/", {})).status == 405
+    assert (await behind.ask("DELETE", "/static/index.html", {})).status == 405
+
+
+# Sessions
+
+
+async def test_a_link_opens_a_session_once(behind: Behind) -> None:
+    token = behind.access.link(Link("operate", "uid 1000"))
+    opened = await behind.ask("POST", "/session", {"token": token})
+    assert opened.status == 200
+    assert opened.document == {
+        "level": "operate",
+        "node": "node-a",
+        "version": "0.1.0",
+        "instances": ["demo", "other"],
+        "playground": True,
+        "can_reveal": False,
+    }
+    name, _, attributes = opened.headers["set-cookie"].partition("=")
+    assert name == f"majlis_session_{behind.port}"
+    assert attributes.endswith("; Path=/; Max-Age=600; HttpOnly; SameSite=Strict")
+    again = await behind.ask("POST", "/session", {"token": token})
+    assert (again.status, again.reason) == (401, "login_invalid")
+    seen = await behind.ask("GET", "/session", cookie=opened.cookie)
+    assert (seen.status, seen.document) == (200, opened.document)
+    assert behind.feed.counters["dashboard.opened"] == behind.feed.counters["dashboard.refused"] == 1
+
+
+async def test_over_https_the_cookie_is_for_https_alone(behind: Behind) -> None:
+    token = behind.access.link(Link("read", "uid 1000"))
+    headers = {
+        "Host": "majlis.example.com",
+        "Origin": "https://majlis.example.com",
+        "X-Forwarded-Proto": "https",
+    }
+    opened = await behind.ask("POST", "/session", {"token": token}, headers=headers)
+    assert opened.headers["set-cookie"].endswith("; Secure")
+    assert opened.cookie.startswith("majlis_session_=")
+    assert (await behind.ask("GET", "/session", cookie=opened.cookie, headers=headers)).status == 200
+
+
+async def test_without_a_session_only_pages_are_shown(behind: Behind) -> None:
+    """Nor with another daemon's cookie, nor with one of before a restart: how to get in is said."""
+    token = behind.access.link(Link("operate", "uid 1000"))
+    right = (await behind.ask("POST", "/session", {"token": token})).cookie
+    for cookie in (
+        "",
+        right.replace("majlis_session_", "majlis_session_1"),
+        f"majlis_session_{behind.port}=old",
+    ):
+        for method, path in (
+            ("GET", "/session"),
+            ("GET", "/v1/status"),
+            ("GET", "/v1/tail"),
+            ("POST", "/v1/dead/17/retry"),
+            ("GET", "/playground?instance=demo"),
+            ("POST", "/playground"),
+        ):
+            answer = await behind.ask(method, path, cookie=cookie)
+            assert (answer.status, answer.reason) == (401, "no_session"), (method, path)
+            assert "majlis dashboard" in str(answer.document["message"])
+    assert behind.operations.audited == []
+
+
+async def test_a_session_ends_when_it_is_logged_out_and_with_its_time(behind: Behind) -> None:
+    cookie = await behind.log_in()
+    left = await behind.ask("DELETE", "/session", cookie=cookie)
+    assert left.status == 204 and "Max-Age=0" in left.headers["set-cookie"]
+    assert (await behind.ask("GET", "/session", cookie=cookie)).status == 401
+    cookie = await behind.log_in()
+    behind.seconds += 600
+    assert (await behind.ask("GET", "/session", cookie=cookie)).status == 401
+
+
+async def test_another_link_in_the_same_browser_ends_the_session_before(behind: Behind) -> None:
+    first = await behind.log_in("read")
+    token = behind.access.link(Link("admin", "uid 0"))
+    second = (await behind.ask("POST", "/session", {"token": token}, cookie=first)).cookie
+    assert (await behind.ask("GET", "/session", cookie=first)).status == 401
+    assert (await behind.ask("GET", "/session", cookie=second)).document["can_reveal"] is True
+    assert behind.access.sessions == 1
+
+
+async def test_guessing_is_slowed_down_and_disturbs_nobody(behind: Behind) -> None:
+    token = behind.access.link(Link("operate", "uid 1000"))
+    statuses = [
+        (await behind.ask("POST", "/session", {"token": f"guess {number}"})).status
+        for number in range(MAX_FAILURES_PER_MINUTE + 2)
+    ]
+    assert statuses == [401] * (MAX_FAILURES_PER_MINUTE - 1) + [429] * 3
+    assert (await behind.ask("POST", "/session", {"token": token})).status == 200
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"token": 3}, "token"])
+async def test_a_body_that_is_no_login_is_told_so(behind: Behind, body: object) -> None:
+    answer = await behind.ask("POST", "/session", body)
+    assert (answer.status, answer.reason) == (400, "bad_body")
+
+
+async def test_another_site_gets_nothing(behind: Behind) -> None:
+    cookie = await behind.log_in("admin")
+    foreign = {"Sec-Fetch-Site": "same-site"}
+    assert (await behind.ask("GET", "/v1/status", cookie=cookie, headers=foreign)).status == 403
+    evil = {"Host": "evil.example.com"}
+    assert (await behind.ask("GET", "/v1/status", cookie=cookie, headers=evil)).status == 421
+    elsewhere = {"Origin": "http://localhost:3000"}
+    assert (await behind.ask("POST", "/v1/dead/17/retry", cookie=cookie, headers=elsewhere)).status == 403
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert (await behind.ask("POST", "/v1/dead/17/retry", cookie=cookie, headers=form)).status == 415
+    assert behind.operations.audited == []
+
+
+# The admin interface
+
+
+@pytest.mark.parametrize("level", LEVELS)
+async def test_a_session_may_what_its_level_says(behind: Behind, level: Level) -> None:
+    cookie = await behind.log_in(level)
+    may = {"read": (200, 403, 403), "operate": (200, 200, 403), "admin": (200, 200, 200)}
+    asked = (("GET", "/v1/status"), ("POST", "/v1/dead/17/retry"), ("GET", "/v1/dead?reveal=true"))
+    answers = [await behind.ask(method, path, cookie=cookie) for method, path in asked]
+    assert tuple(answer.status for answer in answers) == may[level]
+    for answer in answers:
+        if answer.status == 403:
+            assert answer.reason == "forbidden" and "majlis dashboard" in str(answer.document["message"])
+
+
+async def test_what_is_changed_is_recorded_with_the_session(behind: Behind) -> None:
+    cookie = await behind.log_in()
+    assert (await behind.ask("POST", "/v1/dead/17/retry", cookie=cookie)).status == 200
+    (entry,) = behind.operations.audited
+    assert (entry.action, entry.uid, entry.pid, entry.origin) == ("dead.retry", None, None, "dashboard")
+    assert len(entry.session) == 6
+
+
+async def test_a_session_cannot_give_itself_a_new_link(behind: Behind) -> None:
+    cookie = await behind.log_in("admin")
+    answer = await behind.ask("POST", "/v1/dashboard/login", cookie=cookie)
+    assert (answer.status, answer.reason) == (403, "forbidden")
+
+
+async def test_events_stream_until_the_session_ends(behind: Behind) -> None:
+    cookie = await behind.log_in()
+    async with await trio.open_tcp_stream("127.0.0.1", behind.port) as stream:
+        await stream.send_all(behind.request("GET", "/v1/tail?kind=turn", cookie=cookie))
+        await until(lambda: behind.feed.tails == 1)
+        behind.feed.emit("turn.done", turn=7)
+        received = b""
+        while b"turn.done" not in received:
+            received += await stream.receive_some()
+        assert b"application/x-ndjson" in received
+        await behind.ask("DELETE", "/session", cookie=cookie)
+        behind.feed.emit("turn.done", turn=8)
+        rest = b"".join([piece async for piece in stream])
+    assert rest == b"0\r\n\r\n"
+    await until(lambda: behind.feed.tails == 0)
+
+
+async def test_places_at_the_stream_are_bounded_and_given_back(
+    behind: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand tabs: those without a place are told so, and everything else is there for them."""
+    monkeypatch.setattr(followers, "MAX_STREAMS", 3)
+    monkeypatch.setattr(followers, "MAX_STREAMS_PER_SESSION", 2)
+    one, other = await behind.log_in(), await behind.log_in()
+    streams = []
+    for cookie in (one, one, other):
+        stream = await trio.open_tcp_stream("127.0.0.1", behind.port)
+        streams.append(stream)
+        await stream.send_all(behind.request("GET", "/v1/tail", cookie=cookie))
+    await until(lambda: behind.feed.tails == 3)
+    for cookie in (one, other):
+        full = await behind.ask("GET", "/v1/tail", cookie=cookie)
+        assert (full.status, full.reason, full.headers["retry-after"]) == (503, "too_many_streams", "10")
+        assert (await behind.ask("GET", "/v1/status", cookie=cookie)).status == 200
+    refused = await behind.ask("GET", "/v1/tail?kind=nonsense", cookie=other)
+    assert refused.status == 503
+    await streams.pop().aclose()
+    await until(lambda: behind.feed.tails == 2)
+    refused = await behind.ask("GET", "/v1/tail?kind=nonsense", cookie=other)
+    assert refused.status == 400
+    async with await trio.open_tcp_stream("127.0.0.1", behind.port) as stream:
+        await stream.send_all(behind.request("GET", "/v1/tail", cookie=other))
+        await until(lambda: behind.feed.tails == 3)
+    for stream in streams:
+        await stream.aclose()
+    await until(lambda: behind.feed.tails == 0)
+
+
+async def test_a_page_that_reads_too_slowly_is_cut_off() -> None:
+    """Nobody waits for it, and its place is free again."""
+    async with Behind(Limits(write_seconds=0.2)).open() as behind:
+        cookie = await behind.log_in()
+        async with await trio.open_tcp_stream("127.0.0.1", behind.port) as stream:
+            await stream.send_all(behind.request("GET", "/v1/tail", cookie=cookie))
+            await until(lambda: behind.feed.tails == 1)
+            with trio.fail_after(15):
+                while behind.feed.tails:
+                    for _ in range(100):
+                        behind.feed.emit("daemon.problem", part="x" * 2_000)
+                    await trio.sleep(0.01)
+            await until(lambda: behind.server.connections == 0)
+        assert (await behind.ask("GET", "/v1/status", cookie=cookie)).status == 200
+
+
+async def test_a_stop_ends_the_streams_at_once(behind: Behind) -> None:
+    cookie = await behind.log_in()
+    async with await trio.open_tcp_stream("127.0.0.1", behind.port) as stream:
+        await stream.send_all(behind.request("GET", "/v1/tail", cookie=cookie))
+        await until(lambda: behind.feed.tails == 1)
+        with trio.fail_after(5):
+            await behind.server.drain()
+            received = b"".join([piece async for piece in stream])
+    assert received.endswith(b"0\r\n\r\n")

@@ -1,0 +1,50 @@
+"""The page's files, and nothing else of the disk."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+
+import pytest
+
+from daemon.dashboard.pages import INDEX, TYPES, Pages
+from daemon.http1 import Peer, Request
+
+PAGES = Pages()
+FILES = {file.name: file.read_bytes() for file in (resources.files("daemon.dashboard") / "pages").iterdir()}
+
+
+def request(**headers: str) -> Request:
+    return Request("GET", "/", ("",), {}, headers, b"", Peer("127.0.0.1"))
+
+
+def test_every_file_is_served_as_what_it_is() -> None:
+    for name, body in FILES.items():
+        response = PAGES.file(name, request())
+        assert response is not None and response.body == body, name
+        assert response.content_type == TYPES[name[name.rfind(".") :]]
+        assert response.headers["Cache-Control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../door.py", "door.py", "/etc/passwd", "index.html\0", "INDEX.HTML"]
+)
+def test_nothing_else_is(name: str) -> None:
+    assert PAGES.file(name, request()) is None
+
+
+def test_what_a_browser_has_already_is_not_sent_again() -> None:
+    first = PAGES.index(request())
+    etag = first.headers["ETag"]
+    assert first.status == 200 and first.body == FILES[INDEX]
+    for known in (etag, f"W/{etag}", f'"other", {etag}'):
+        again = PAGES.index(Request("GET", "/", ("",), {}, {"if-none-match": known}, b"", Peer("x")))
+        assert (again.status, again.body, again.headers["ETag"]) == (304, b"", etag)
+    stale = Request("GET", "/", ("",), {}, {"if-none-match": '"old"'}, b"", Peer("x"))
+    assert PAGES.index(stale).status == 200
+
+
+def test_no_page_asks_another_host_for_anything() -> None:
+    """Names of XML vocabularies are no addresses."""
+    for name, body in FILES.items():
+        assert not re.search(r"""https?://(?!www\.w3\.org/)\w|["'(]//\w""", body.decode()), name

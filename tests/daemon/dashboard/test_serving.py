@@ -1,0 +1,172 @@
+"""The dashboard as the settings name it: where it is served, which links it gives, and when there is none."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from daemon.admin import Conflict
+from daemon.compose.dashboard import Dashboard
+from daemon.config import ConfigError, Settings, load
+from daemon.feed import EventFeed
+from daemon.http1 import Request, Response, json_response
+from tests.daemon.dashboard.browser import SECONDS, read
+
+
+def settings(directory: Path, **dashboard: object) -> Settings:
+    assignments = [f"dashboard.{key}={value}" for key, value in dashboard.items()]
+    return load(None, [f"data_dir={directory}", *assignments], {})
+
+
+async def receive(body: bytes, instance: str | None = None) -> Response:
+    raise AssertionError("nothing is said here")
+
+
+async def starting(request: Request) -> Response:
+    await trio.lowlevel.checkpoint()
+    return json_response(503, {"status": "error", "reason": "starting", "message": "Majlis is starting."})
+
+
+@asynccontextmanager
+async def served(from_settings: Settings) -> AsyncIterator[Dashboard]:
+    feed = EventFeed(strict=True)
+    dashboard = Dashboard(from_settings, feed, receive, starting, lambda _, error: None)
+    with trio.fail_after(SECONDS):
+        async with dashboard.open():
+            yield dashboard
+
+
+def fault(directory: Path, **dashboard: object) -> str:
+    with pytest.raises(ConfigError) as refused:
+        settings(directory, **dashboard)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("listen", "shown"),
+    [
+        ("127.0.0.1:0", r"http://127\.0\.0\.1:\d+"),
+        ("localhost:0", r"http://localhost:\d+"),
+        ("'[::1]:0'", r"http://\[::1\]:\d+"),
+        ("0.0.0.0:0", r"http://127\.0\.0\.1:\d+"),
+        ("'[::]:0'", r"http://\[::1\]:\d+"),
+        ("'*:0'", r"http://127\.0\.0\.1:\d+"),
+    ],
+)
+async def test_a_link_leads_to_where_it_is_served(tmp_path: Path, listen: str, shown: str) -> None:
+    async with served(settings(tmp_path, listen=listen)) as dashboard:
+        link = dashboard.new("read", "uid 1000")
+        found = re.fullmatch(rf"({shown})/#login=([\w-]{{43}})", link.url)
+        assert found is not None, link.url
+        assert (link.level, link.seconds, link.others) == ("read", 3600.0, [])
+        view = dashboard.view()
+        assert view is not None and view.address == found[1]
+        answer = await ask(found[1], "POST", "/session", f'{{"token": "{found[2]}"}}')
+        assert answer.startswith("HTTP/1.1 200")
+
+
+async def test_names_of_web_servers_in_front_get_the_same_link(tmp_path: Path) -> None:
+    async with served(settings(tmp_path, listen="127.0.0.1:0", hosts="[majlis.example.com]")) as dashboard:
+        link = dashboard.new("admin", "uid 0")
+        assert link.others == [f"https://majlis.example.com{link.url[link.url.index('/#') :]}"]
+
+
+async def test_until_the_daemon_is_ready_pages_are_shown_and_the_rest_says_so(tmp_path: Path) -> None:
+    async with served(settings(tmp_path, listen="127.0.0.1:0")) as dashboard:
+        place, _, token = dashboard.new("operate", "uid 0").url.partition("/#login=")
+        assert (await ask(place, "GET", "/")).startswith("HTTP/1.1 200")
+        opened = read((await ask(place, "POST", "/session", f'{{"token": "{token}"}}')).encode())
+        for path in ("/v1/status", "/v1/tail"):
+            answer = read((await ask(place, "GET", path, cookie=opened.cookie)).encode())
+            assert (answer.status, answer.reason) == (503, "starting")
+        playground = read(
+            (await ask(place, "GET", "/playground?instance=demo", cookie=opened.cookie)).encode()
+        )
+        assert (playground.status, playground.reason) == (503, "starting")
+
+
+async def test_the_playground_can_be_off(tmp_path: Path) -> None:
+    async with served(settings(tmp_path, listen="127.0.0.1:0", playground="false")) as dashboard:
+        place, _, token = dashboard.new("admin", "uid 0").url.partition("/#login=")
+        opened = read((await ask(place, "POST", "/session", f'{{"token": "{token}"}}')).encode())
+        assert opened.document["playground"] is False
+        answer = read((await ask(place, "GET", "/playground?instance=demo", cookie=opened.cookie)).encode())
+        assert (answer.status, answer.reason) == (404, "no_playground")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (errno.EADDRINUSE, "127.0.0.1:8089 is taken by another program: stop it, or"),
+        (errno.EACCES, "this user may not listen on 127.0.0.1:8089: "),
+        (errno.EADDRNOTAVAIL, "127.0.0.1:8089 cannot be listened on (Cannot assign requested address): "),
+    ],
+)
+async def test_an_address_that_cannot_be_had_is_told_and_costs_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int, sentence: str
+) -> None:
+    async def refuse(listen: str) -> list[trio.SocketListener]:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr("daemon.compose.dashboard.open_tcp_listeners", refuse)
+    async with served(settings(tmp_path)) as dashboard:
+        view = dashboard.view()
+        assert view is not None and view.address == "" and view.problem.startswith(sentence)
+        assert dashboard.greeting(with_link=True) == f"No dashboard: {view.problem}"
+        with pytest.raises(Conflict, match=re.escape(view.problem)):
+            dashboard.new("admin", "uid 0")
+
+
+async def test_it_can_be_off(tmp_path: Path) -> None:
+    async with served(settings(tmp_path, listen="null")) as dashboard:
+        assert dashboard.view() is None and dashboard.greeting(with_link=True) == ""
+        with pytest.raises(Conflict, match=r"dashboard\.listen"):
+            dashboard.new("read", "uid 1000")
+
+
+async def test_the_banner_shows_a_link_only_where_one_may_be_read(tmp_path: Path) -> None:
+    async with served(settings(tmp_path, listen="127.0.0.1:0", level="read")) as dashboard:
+        place = dashboard.new("read", "uid 0").url.partition("/#")[0]
+        assert (
+            dashboard.greeting(with_link=False)
+            == f"The dashboard: {place} (`majlis dashboard` prints a link)"
+        )
+        token = dashboard.greeting(with_link=True).partition("#login=")[2]
+        opened = await ask(place, "POST", "/session", f'{{"token": "{token}"}}')
+        assert '"level":"read"' in opened
+
+
+def test_wrong_settings_are_told_by_name(tmp_path: Path) -> None:
+    assert "dashboard.listen: must be host:port" in fault(tmp_path, listen="8089")
+    for host in (
+        "https://majlis.example.com",
+        "Majlis.example.com",
+        "majlis.example.com/path",
+        "a b",
+        "a:99999x",
+    ):
+        assert "dashboard.hosts.0: must be a host name in small letters" in fault(
+            tmp_path, hosts=f"['{host}']"
+        )
+    assert "dashboard.level: must be 'read', 'operate' or 'admin'" in fault(tmp_path, level="root")
+    assert "dashboard.login_seconds: must be greater than 0" in fault(tmp_path, login_seconds=0)
+    assert settings(tmp_path, hosts="[localhost, 'majlis.example.com:8443', a-b.c]").dashboard.hosts
+
+
+async def ask(place: str, method: str, path: str, body: str = "", cookie: str = "") -> str:
+    host = place.removeprefix("http://")
+    name, _, port = host.rpartition(":")
+    head = (
+        f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        f"Cookie: {cookie}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    async with await trio.open_tcp_stream(name.strip("[]"), int(port)) as stream:
+        await stream.send_all((head + body).encode())
+        return b"".join([piece async for piece in stream]).decode()
