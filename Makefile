@@ -10,13 +10,17 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
 	then echo $$python; break; fi; done)
 
-.PHONY: help run test test-systemd units lint types unit prove bench-ingress bench-lookups bench-cache lock clean
+.PHONY: help run otel test test-systemd units lint types unit prove browser bench-ingress bench-lookups bench-cache bench-top lock clean
 
 help:  ## Show this help.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 run: $(VENV)/.installed-run  ## Start Majlis in the foreground with config.yaml (Ctrl-C stops it).
 	@exec $(BIN)/majlis run $(ARGS)
+
+otel: $(VENV)/.installed-run  ## Add what it takes to tell traces to a collector (tracing.endpoint).
+	@awk '/^(opentelemetry-proto|protobuf)==/ {on=1} on {print} on && !/\\$$/ {on=0}' requirements-test.lock > $(VENV)/otel.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $(VENV)/otel.lock
 
 test: lint types unit  ## Everything: lint, types, tests.
 
@@ -28,8 +32,17 @@ lint: $(VENV)/.installed-test
 types: $(VENV)/.installed-test
 	$(BIN)/mypy
 
-unit: $(VENV)/.installed-test
+unit: $(VENV)/.installed-test browser
 	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore=tests/systemd $(ARGS)
+
+# The dashboard's tests drive Chromium: the one that MAJLIS_CHROMIUM names, else one of this machine, else Playwright's.
+browser: $(VENV)/.installed-test  ## Get a browser for the dashboard's tests, where there is none.
+	@$(BIN)/python -m tests.browser.chromium >/dev/null && exit; \
+	echo "Getting Chromium for the dashboard's tests …"; \
+	if test -z "$$MAJLIS_CHROMIUM" && test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+		apt-get update -q && apt-get install -qy --no-install-recommends chromium fonts-noto-core; fi; \
+	$(BIN)/python -m tests.browser.chromium >/dev/null || test -n "$$MAJLIS_CHROMIUM" || $(BIN)/python -m playwright install chromium; \
+	$(BIN)/python -m tests.browser.chromium
 
 prove: $(VENV)/.installed-test  ## The longer proofs: kills at every step, long outages, thousands of storms (~1 h).
 	MAJLIS_STORM_SEEDS=5000 $(BIN)/python -m pytest -q -n 2 tests/simulation
@@ -53,6 +66,9 @@ bench-lookups: $(VENV)/.installed-run  ## A turn's lookups side by side and one 
 
 bench-cache: $(VENV)/.installed-test  ## How soon a kept answer leaves after the freeze, beside one of a responder.
 	$(BIN)/python -m bench.cached_answer $(ARGS)
+
+bench-top: $(VENV)/.installed-test  ## What a daemon with 10,000 open windows pays for being watched.
+	$(BIN)/python -m bench.top $(ARGS)
 
 lock:  ## Pin the dependencies anew (needs uv); name no registry host.
 	uv pip compile -q pyproject.toml --universal --python-version 3.11 --upgrade --extra embedded --extra build \

@@ -21,7 +21,7 @@ import msgspec
 
 from actors.escalation import LOW_QUALITY
 from actors.facts import Facts
-from actors.lookup import Span
+from actors.lookup import RESPONDER, Span
 from actors.messages import Answer, Batch, Prompt
 from actors.ports import CacheEntry, Question
 from actors.wording import normalised, words
@@ -86,7 +86,7 @@ def entry_for(
         return None
     if answer.confidence is not None and answer.confidence < LOW_QUALITY:
         return None
-    if any(span.outcome in ("failed", "timed_out") for span in spans):
+    if any(span.outcome in ("failed", "timed_out") for span in spans if span.stage != RESPONDER):
         return None
     return key(question)
 

@@ -6,8 +6,7 @@ lookups   whatever else helps: safe with defaults, and only for a turn that is t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -17,10 +16,10 @@ from actors.crash_points import reach
 from actors.errors import LedgerUnavailable
 from actors.facts import Facts, facts
 from actors.instance import Switches, Terms
-from actors.lookup import Lookup, Span
-from actors.messages import Answer, Batch
+from actors.lookup import RESPONDER, Lookup, Outcome, Span
+from actors.messages import Answer, Asked, Batch, Prompt
 from actors.parallel import LookupTimedOut, Run, Stage, staged
-from actors.ports import Feed, Ledger, Lookups, Question, Turn
+from actors.ports import Feed, Ledger, Lookups, Question, Responder, Turn
 
 OPENING_SECONDS = 30.0
 """Deadline of what a turn cannot do without. The ledger's own bounds are tighter; this is the last resort."""
@@ -33,13 +32,6 @@ in a moment, and nothing is burnt; without it the turn could not go on in any ca
 class Found(msgspec.Struct, frozen=True):
     question: Question
     facts: Facts
-
-
-class Timed:
-    """A step of the turn that is no lookup; its name may be known only at its end."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
 
 
 class Inquiry:
@@ -63,6 +55,7 @@ class Inquiry:
         self._switches = switches
         self._terms = terms
         self._started_at = trio.current_time()
+        self._answering_ms = 0.0
         self.spans: tuple[Span, ...] = ()
 
     async def run(self) -> Found:
@@ -77,14 +70,15 @@ class Inquiry:
                 raise LedgerUnavailable(f"{span.name} {span.outcome}")
         return Found(self._question(run.values), facts(run.values))
 
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[Timed]:
-        """One more line of the waterfall, when the step succeeds."""
-        step, started_at = Timed(stage), trio.current_time()
-        yield step
-        started_ms = (started_at - self._started_at) * 1000
-        took_ms = (trio.current_time() - started_at) * 1000
-        self.spans = (*self.spans, Span(step.name, stage, started_ms, took_ms, "ok"))
+    async def ask(self, responder: Responder, prompt: Prompt) -> Answer:
+        """Raises what `Responder.answer` raises; each provider that it tells of becomes a line of the waterfall."""
+        started_at = trio.current_time()
+        answer = await responder.answer(prompt)
+        took_seconds = trio.current_time() - started_at
+        self._answering_ms = took_seconds * 1000
+        asked = answer.asked or (Asked(answer.provider, started_at, took_seconds),)
+        self.spans = (*self.spans, *map(self._asked, asked))
+        return msgspec.structs.replace(answer, asked=())
 
     def took_ms(self) -> float:
         """How long this try of the turn has gone on."""
@@ -92,10 +86,9 @@ class Inquiry:
 
     def spent(self, answer: Answer) -> dict[str, object]:
         """What is told of an answer: who gave it, in what time, at what price."""
-        asked = [span.took_ms for span in self.spans if span.stage == "responder"]
         return {
             "provider": answer.provider,
-            "took_ms": round(sum(asked), 1),
+            "took_ms": round(self._answering_ms, 1),
             "input_tokens": answer.input_tokens,
             "output_tokens": answer.output_tokens,
             "cost_micros": answer.cost_micros,
@@ -121,6 +114,17 @@ class Inquiry:
             "turn.started", self._batch.conversation, turn=turn.id, messages=messages, tries=tries
         )
         return turn
+
+    def _asked(self, asked: Asked) -> Span:
+        failed: Outcome = "timed_out" if asked.failure == "timed_out" else "failed"
+        return Span(
+            asked.provider,
+            RESPONDER,
+            (asked.started_at - self._started_at) * 1000,
+            asked.took_seconds * 1000,
+            failed if asked.failure else "ok",
+            asked.failure if failed == "failed" else "",
+        )
 
     def _question(self, found: Mapping[str, Any]) -> Question:
         return Question(found["conversation"], self._batch, found["settings"], self._switches, self._terms)

@@ -10,6 +10,10 @@ import msgspec
 Outcome = Literal["ok", "failed", "timed_out", "skipped"]
 
 
+RESPONDER = "responder"
+"""The stage of the waterfall that is no lookup: a span for each provider that was asked."""
+
+
 class Lookup(msgspec.Struct, frozen=True):
     call: Callable[[], Awaitable[Any]]
     default: Any = None
@@ -29,4 +33,4 @@ class Span(msgspec.Struct, frozen=True):
     took_ms: float
     outcome: Outcome
     error: str = ""
-    """The error's class; never its text, which may quote a value."""
+    """The error's class, or a provider's reason; never a text, which may quote a value."""

@@ -137,6 +137,17 @@ class Prompt(msgspec.Struct, frozen=True):
         return "\n".join(self.messages)
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """One provider that was asked for an answer."""
+
+    provider: str
+    started_at: float
+    """By the clock that the turn goes by, in seconds."""
+    took_seconds: float
+    failure: str = ""
+    """The reason; empty: it answered."""
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What goes to the customer, and what it cost. The text is extracted already, never a model's raw words."""
 
@@ -152,3 +163,5 @@ class Answer(msgspec.Struct, frozen=True):
     requested_fields: tuple[str, ...] = ()
     confidence: float | None = None
     """The model's own, 0 to 1; kept as `response_quality`."""
+    asked: tuple[Asked, ...] = ()
+    """Who was asked for it, in order, where that is known. It becomes part of the waterfall and is not kept here."""

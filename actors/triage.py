@@ -17,7 +17,7 @@ import msgspec
 from actors import answer_cache, escalation, limits
 from actors.facts import Facts
 from actors.instance import InstanceRecord, Terms
-from actors.limits import Reached
+from actors.limits import LimitKind, Reached
 from actors.messages import Answer, Prompt
 from actors.ports import Question
 
@@ -53,7 +53,7 @@ class Ask(msgspec.Struct, frozen=True):
 class Wait(msgspec.Struct, frozen=True):
     """A limit is reached; there is room again in `seconds`."""
 
-    reason: str
+    reason: LimitKind
     seconds: float
     reached: tuple[Reached, ...] = ()
 
@@ -121,7 +121,7 @@ def _within_limits(question: Question, facts: Facts) -> Verdict:
 def _stopped(question: Question, reached: Reached, met: tuple[Reached, ...], fallback_said: bool) -> Verdict:
     """By the limit's policy. The fallback message is said once in a while, like the escalated one: else silence."""
     if reached.policy == "hold":
-        return Wait(reached.rule, max(1.0, reached.wait_seconds), met)
+        return Wait(reached.kind, max(1.0, reached.wait_seconds), met)
     says = reached.policy == "fallback" and not fallback_said
     answer = fallback(question.record, question.terms) if says else None
     return Say(answer, reached.rule, reached=met) if answer else Silence(reached.rule, met)

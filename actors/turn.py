@@ -27,7 +27,7 @@ from actors.errors import (
     TurnRefused,
     Unavailable,
 )
-from actors.identity import is_lid
+from actors.identity import is_lid, is_playground
 from actors.inquiry import Found, Inquiry
 from actors.limits import Reached
 from actors.messages import Answer, Batch, Fate, Message, Prompt, WindowPolicy
@@ -221,6 +221,8 @@ class _OneTurn:
             self._emit("conversation.handed_back", turn, by=stored.hand_back)
         if escalation:
             self._emit("turn.escalated", turn, reason=escalation)
+            if is_playground(self._conversation.contact):
+                self._emit("notice.withheld", turn, reason="playground")
         self._emit("turn.answered", turn, parts=len(turn.parts), **self._inquiry.spent(answer))
         return turn
 
@@ -235,9 +237,7 @@ class _OneTurn:
         return await self._ledger.answer(turn, self._epoch, doomed)
 
     async def _ask(self, prompt: Prompt) -> Answer:
-        with self._inquiry.timed("responder") as waiting:
-            answer = await self._responder.answer(prompt)
-            waiting.name = answer.provider
+        answer = await self._inquiry.ask(self._responder, prompt)
         reach("responder_answered")
         return answer
 

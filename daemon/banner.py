@@ -16,8 +16,11 @@ _PAYLOAD = (
 )
 
 
-def show(settings: Settings, listen: str) -> None:
-    """Print it to standard output, where the console gateway prints its replies as well."""
+def show(settings: Settings, listen: str, dashboard: str) -> None:
+    """Print it to standard output, where the console gateway prints its replies as well.
+
+    `dashboard` is what to say of it; empty: nothing.
+    """
     instance = next(iter(settings.instances), "demo")
     window = settings.window(instance)
     command = _command()
@@ -26,7 +29,8 @@ def show(settings: Settings, listen: str) -> None:
         f"\nMajlis is ready: http://{listen}/webhook/<instance>\n\n"
         f"Paste this line three times, quickly; one answer comes {window.window_seconds:g} seconds after the first:\n\n"
         f"curl -sS http://{listen}/webhook/{instance}{token} -H 'content-type: application/json' -d '{_PAYLOAD}'\n\n"
-        f"In another terminal: `{command} status`, `{command} actors`, `{command} tail`. Ctrl-C stops it.\n\n"
+        + (f"{dashboard}\n\n" if dashboard else "")
+        + f"In another terminal: `{command} status`, `{command} actors`, `{command} tail`. Ctrl-C stops it.\n\n"
     )
     sys.stdout.flush()
 

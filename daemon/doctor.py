@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,9 +17,15 @@ from daemon.config import GatewaySettings, Provider, Settings
 from daemon.http_answer import dig
 from daemon.http_client import HttpClient, HttpFailed
 from daemon.knowledge.embeddings import TURN_SECONDS, Embeddings, EmbeddingsUnavailable
+from daemon.ledger.rows import Stored
 from daemon.responders.kinds import dialect
 
 CALL_SECONDS = 10.0
+PEERS_SECONDS = 20.0
+"""For all gateways and responders together: less than whoever asked for the report waits."""
+MAX_AT_ONCE = 8
+MAX_STORED = 50
+"""Instances of the database alone that the gateway is asked about."""
 MAX_BODY_BYTES = 1024 * 1024
 LOW_DISK_BYTES = 1024**3
 UNDECLARED = "default"
@@ -26,40 +33,90 @@ UNDECLARED = "default"
 NO_INSTANCE = "evolution: no such instance"
 
 
+Ask = Callable[[], Awaitable[Check]]
+AskStored = Callable[[Collection[str], int], Awaitable[Stored]]
+
+
 async def examine(
     settings: Settings,
     http: HttpClient,
     stores: Callable[[], Awaitable[Iterable[Check]]],
     embeddings: Embeddings | None = None,
+    stored: AskStored | None = None,
 ) -> DoctorReport:
     """All checks, each bounded; one that breaks is a problem of its own, never the end of the report.
 
     Args:
       stores: checks Redis and Postgres; how depends on whether the daemon runs.
       embeddings: whoever makes vectors; None where no model is configured.
+      stored: gives the instances beside the declared ones, so many at most; None where nobody can say.
     """
     checks = [_data_dir(settings.data_dir)]
     try:
         checks += await stores()
     except MajlisError as error:
         checks.append(Check(name="stores", state="problem", detail=str(error), advice="See the message."))
-    for name in sorted(settings.instances):
-        own = settings.for_instance(name)
-        checks.append(await _gateway(http, name, own.gateway))
-        checks += _budget(name, own.limits.cost_per_day, own.responder.providers)
-    if not settings.instances:
-        checks.append(
-            _undeclared(await _gateway(http, UNDECLARED, settings.for_instance(UNDECLARED).gateway))
-        )
-        checks += _budget(UNDECLARED, settings.limits.cost_per_day, settings.responder.providers)
+    others = await _stored(settings, stored)
+    declared = {name: settings.for_instance(name) for name in sorted(settings.instances)}
     providers = set(settings.responder.providers)
-    for name in settings.instances:
-        providers.update(settings.for_instance(name).responder.providers)
-    for provider in sorted(providers, key=lambda each: each.name):
-        checks.append(await _provider(http, provider))
-    if embeddings is not None:
-        checks.append(await _embeddings(embeddings))
-    return DoctorReport(checks=checks)
+    for name, own in declared.items():
+        checks += _budget(name, own.limits.cost_per_day, own.responder.providers)
+        providers.update(own.responder.providers)
+    if not declared:
+        checks += _budget(UNDECLARED, settings.limits.cost_per_day, settings.responder.providers)
+    # Gateways last: there may be hundreds of instances, and a gateway that is silent keeps nobody else waiting.
+    asks: list[Ask] = [
+        *(partial(_provider, http, one) for one in sorted(providers, key=lambda each: each.name)),
+        *([partial(_embeddings, embeddings)] if embeddings is not None else []),
+        *(partial(_gateway, http, name, own.gateway) for name, own in declared.items()),
+        *(partial(_stored_gateway, http, name, settings.gateway) for name in others.names),
+    ]
+    if not (declared or others.names):
+        asks.append(partial(_default_gateway, http, settings.gateway))
+    return DoctorReport(checks=[*checks, *await _side_by_side(asks), *_left_out(others)])
+
+
+async def _side_by_side(asks: Sequence[Ask]) -> list[Check]:
+    """What they found; each begins after those before it. Those that came to no end in time are counted."""
+    found: dict[int, Check] = {}
+    limiter = trio.CapacityLimiter(MAX_AT_ONCE)
+
+    async def one(place: int, ask: Ask) -> None:
+        try:
+            found[place] = await ask()
+        finally:
+            limiter.release_on_behalf_of(place)
+
+    with trio.move_on_after(PEERS_SECONDS):
+        async with trio.open_nursery() as nursery:
+            for place, ask in enumerate(asks):
+                await limiter.acquire_on_behalf_of(place)
+                nursery.start_soon(one, place, ask)
+    checks = [found[place] for place in sorted(found)]
+    if missing := len(asks) - len(found):
+        detail = f"{missing} of {len(asks)} gave no answer within {PEERS_SECONDS:g} s"
+        advice = "See that the gateway and the providers can be reached from here; those above answered."
+        checks.append(Check(name="not asked", state="problem", detail=detail, advice=advice))
+    return checks
+
+
+async def _stored(settings: Settings, stored: AskStored | None) -> Stored:
+    """They all reply through the default gateway: only one that knows instances is asked about them."""
+    if stored is None or settings.gateway.kind != "evolution":
+        return Stored()
+    try:
+        return await stored(settings.instances.keys(), MAX_STORED)
+    except MajlisError:  # the checks of the stores say why
+        return Stored()
+
+
+def _left_out(others: Stored) -> list[Check]:
+    more = others.total - len(others.names)
+    if more <= 0:
+        return []
+    detail = f"{more} more instances stand in the database alone; the gateway was not asked about them"
+    advice = "Look at the gateway's own list, or name those that matter under instances."
+    return [Check(name="gateway of others", state="warning", detail=detail, advice=advice)]
 
 
 def _data_dir(data_dir: Path) -> Check:
@@ -112,12 +169,22 @@ def _connection(name: str, status: int, state: object) -> Check:
     return Check(name=name, state="ok", detail="evolution: connected")
 
 
-def _undeclared(check: Check) -> Check:
+async def _default_gateway(http: HttpClient, gateway: GatewaySettings) -> Check:
     """That the gateway knows no instance of the name that stands for all is no fault: it answers."""
+    check = await _gateway(http, UNDECLARED, gateway)
     if check.detail != NO_INSTANCE:
         return check
     detail = "evolution: reachable; no instance stands in config.yaml, so none was asked for"
     return Check(name=check.name, state="ok", detail=detail)
+
+
+async def _stored_gateway(http: HttpClient, instance: str, gateway: GatewaySettings) -> Check:
+    """A database may hold rows of long ago: one that the gateway does not know is no problem of ours."""
+    check = await _gateway(http, instance, gateway)
+    if check.detail != NO_INSTANCE:
+        return check
+    advice = "Create the instance at the gateway, or switch it off in the database (is_active)."
+    return Check(name=check.name, state="warning", detail=NO_INSTANCE, advice=advice)
 
 
 def _budget(instance: str, cost_per_day: float | None, providers: Iterable[Provider]) -> list[Check]:

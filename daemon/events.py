@@ -95,6 +95,7 @@ EVENTS: dict[str, Event] = {
     "notice.sent": Event("info", "the business was told of something (`kind`: whatsapp, webhook)"),
     "notice.failed": Event("warning", "it could not be told (`reason`); it is tried again"),
     "notice.given_up": Event("error", "it will not be told any more; the notice stays in the ledger"),
+    "notice.withheld": Event("info", "nobody was told, for the customer is the playground's (`reason`)"),
     # Responders
     "provider.failed": Event(
         "warning", "one call to a provider failed (`reason`); the next provider is asked"
@@ -104,7 +105,9 @@ EVENTS: dict[str, Event] = {
     ),
     "provider.closed": Event("info", "a provider that was left alone answers again"),
     "responder.batched": Event(
-        "debug", "several conversations shared one call; `alone`: how many were then asked about one by one"
+        "debug",
+        "several conversations shared one call; `alone`: how many were then asked about one by one; `reason`: why "
+        "the call was refused",
     ),
     # Actors
     "actor.started": Event("debug", "a conversation became active"),
@@ -139,10 +142,12 @@ EVENTS: dict[str, Event] = {
     # Gateway feeds
     "gateway.feed_up": Event("info", "the gateway's own feed of an instance is connected"),
     "gateway.feed_down": Event(
-        "warning", "it was lost (`reason`); what happens until it is back never comes"
+        "warning", "it was lost or cannot be had (`reason`); what happens until it is there never comes"
     ),
     "gateway.feed_lost": Event(
-        "error", "it brought more than could wait: an event was lost", counted_by="instance"
+        "error",
+        "an event of it was lost: it was too large, or more came than could wait to be stored",
+        counted_by="instance",
     ),
     # The realtime door
     "realtime.connected": Event("info", "a client came in at the realtime door"),
@@ -153,6 +158,21 @@ EVENTS: dict[str, Event] = {
         counted_by="client",
     ),
     "realtime.refused": Event("warning", "somebody did not get in at the realtime door (`reason`)"),
+    # The dashboard
+    "dashboard.opened": Event(
+        "info", "somebody logged in at the dashboard (`may`: its level; `asked_by`: whose link it was)"
+    ),
+    "dashboard.closed": Event("info", "a session of it was logged out"),
+    "dashboard.refused": Event("warning", "somebody did not get in: a link that is used up, late or made up"),
+    "dashboard.unavailable": Event(
+        "warning", "its address cannot be had; the daemon runs on without it (`problem` says what to change)"
+    ),
+    # Traces
+    "traces.failed": Event(
+        "warning", "the collector does not take traces (`reason`); turns go on, `waiting_spans` wait"
+    ),
+    "traces.recovered": Event("info", "it takes them again"),
+    "traces.dropped": Event("warning", "so many `spans` of traces are lost (`reason`)"),
     # The monitor
     "flag.raised": Event(
         "warning", "a red flag went up (`flag`): its `value` is above its `threshold`", counted_by="flag"

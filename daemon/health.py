@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from actors.errors import MajlisError, Unavailable
 from actors.ports import Feed
 from daemon.ingress import Readiness
 
@@ -31,6 +32,10 @@ class Health:
     def stores(self) -> Mapping[str, str]:
         """`ok` or a sentence, for each store."""
         return {store: " ".join(self._problems.get(store, ())) or "ok" for store in ("redis", "postgres")}
+
+    def unless_starting(self, error: MajlisError) -> MajlisError:
+        """The error that something is not there; before the end of the start, nobody can say so."""
+        return Unavailable("majlis is not ready yet, see `majlis status`") if self._starting else error
 
     def started(self) -> None:
         """Stores, leases and recovery are done."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import trio
 
 from actors.actor import ActorView
-from actors.errors import MirrorUnavailable
+from actors.errors import LedgerUnavailable, MirrorUnavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.supervisor import Supervisor
@@ -28,6 +28,7 @@ from daemon.admin.insight import (
     TopRow,
     TopSort,
     TreePage,
+    TurnPage,
 )
 from daemon.config import Settings
 from daemon.config.in_force import in_force
@@ -37,7 +38,7 @@ from daemon.latencies import Latencies
 from daemon.ledger.trail import LeaseRow, Trail, TurnTrail, original_id
 from daemon.logs import mask_digits
 from daemon.mirror.trace import Arrival, Trace
-from daemon.pauses import PauseBoard
+from daemon.pauses import PauseBoard, ended_by
 
 URGENCY = ("parked", "holding", "retrying", "answering", "queued", "waiting", "idle")
 _COUNTED = (
@@ -175,10 +176,14 @@ class DaemonInsight:
             rows=[self._row(view) for view in page],
         )
 
+    async def turns(self, instance: str | None, limit: int) -> TurnPage:
+        found = await self._trail.latest(instance, limit)
+        return TurnPage([shown.turn_head(head, self._feed.label(head.conversation)) for head in found])
+
     async def explain(self, message_id: str, instance: str | None) -> Explanation:
         original = original_id(message_id)
-        turns = await self._trail.turns_of(original, instance)
         waiting = self._waiting(original, instance)
+        turns = await self._turns_of(original, instance, needed=not waiting)
         found = waiting or [Found(turn.conversation, None, False, None) for turn in turns[-1:]]
         if not found:
             found = [
@@ -187,9 +192,11 @@ class DaemonInsight:
             ]
         names = sorted({one.conversation.instance for one in found} | {turn.instance for turn in turns})
         if not names:
-            raise NotFound(
-                f"No message {mask_digits(message_id)} is known: it was never acknowledged here, "
-                "or its id is written otherwise (`majlis show` lists the ids of a conversation)."
+            raise self._health.unless_starting(
+                NotFound(
+                    f"No message {mask_digits(message_id)} is known: it never came, was ignored (a group, a reaction), "
+                    "or its id is written otherwise (`majlis show` lists the ids of a conversation)."
+                )
             )
         if len(names) > 1:
             raise Conflict(
@@ -226,6 +233,15 @@ class DaemonInsight:
             steps=story.steps(original, arrival, turns),
         )
 
+    async def _turns_of(self, original: str, instance: str | None, needed: bool) -> tuple[TurnTrail, ...]:
+        """Without the ledger, what waits in memory is told all the same; how all else ended, nobody else knows."""
+        try:
+            return await self._trail.turns_of(original, instance)
+        except LedgerUnavailable:
+            if needed:
+                raise
+            return ()
+
     def _waiting(self, original: str, instance: str | None) -> list[Found]:
         """Where it, or a replay of it, waits in memory."""
         return [
@@ -249,9 +265,8 @@ class DaemonInsight:
         pause = self._pauses.of(instance)
         if pause is None:
             return ""
-        whom = f"--instance {pause.instance}" if pause.instance else "--all"
         until = f" until {shown.iso(pause.until)}" if pause.until else " until somebody resumes it"
-        return f"paused by an operator{until}: majlis resume {whom}"
+        return f"paused by an operator{until}: {ended_by(pause)}"
 
     def _row(self, view: ActorView) -> TopRow:
         plain = shown.actor_view(view, self._feed.label(view.conversation))

@@ -10,6 +10,7 @@ from daemon.admin.insight import LatencyView
 from daemon.feed import EventFeed
 
 KEPT = 500
+ACKNOWLEDGEMENT = "acknowledgement"
 
 _TOLD = {
     "turn": ("turn.done", "took_ms"),
@@ -23,9 +24,14 @@ _TOLD = {
 
 class Latencies:
     def __init__(self, feed: EventFeed) -> None:
-        self._kept = {what: deque[float](maxlen=KEPT) for what in _TOLD}
+        self._kept = {what: deque[float](maxlen=KEPT) for what in (ACKNOWLEDGEMENT, *_TOLD)}
         for what, (event, field) in _TOLD.items():
             self._follow(feed, event, field, self._kept[what])
+
+    def webhook(self, status: int, seconds: float) -> None:
+        """Told of every webhook: how long its acknowledgement took, if that is what it was answered."""
+        if status == 200:
+            self._kept[ACKNOWLEDGEMENT].append(seconds * 1000)
 
     def views(self) -> list[LatencyView]:
         return [_view(what, sorted(kept)) for what, kept in self._kept.items() if kept]

@@ -52,6 +52,8 @@ _SECRET_KEYS = frozenset(
 _PLAIN_KEYS = ("timestamp", "level", "event", "conversation", "instance")
 """From closed sets, the clock, the keyed hash, and the tenant's own name; they lead each line."""
 _LONG_NUMBER = re.compile(r"\d{7,}")
+_LABEL = re.compile(r"(?=[0-9]*[a-f])[0-9a-f]{10}")
+"""What a conversation is called. It may have many digits in a row, and is no phone number."""
 
 
 class LineWriter:
@@ -122,7 +124,8 @@ def masked(key: str, value: object) -> object:
         return {mask_digits(str(name)): masked(str(name), item) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [masked(key, item) for item in cast("Iterable[object]", value)]
-    text = mask_digits(plain_text(str(value)))
+    text = plain_text(str(value))
+    text = text if _LABEL.fullmatch(text) else mask_digits(text)
     return text if key == "exception" else _one_line(text)
 
 
@@ -134,6 +137,11 @@ def _one_line(text: str) -> str:
 def mask_digits(text: str) -> str:
     """`text` with every run of seven or more digits shortened to its last two."""
     return _LONG_NUMBER.sub(lambda found: f"…{found[0][-2:]}", text)
+
+
+def leave_nested_out(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """For people a line stays one: JSON has what is nested, as a turn's waterfall. A structlog processor."""
+    return {key: value for key, value in event.items() if not isinstance(value, Mapping)}
 
 
 def traces(exc_info: ExcInfo) -> str:
@@ -180,6 +188,7 @@ def configure(level: LevelName, format: Format, stream: TextIO) -> LineWriter:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.ExceptionRenderer(traces),
             redact,
+            *([leave_nested_out] if console else []),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 
 import trio
 
-from actors.errors import LedgerUnavailable
 from actors.identity import Conversation
 from actors.messages import Message, Receipt
 from actors.supervisor import Supervisor
@@ -35,26 +33,25 @@ from daemon.admin import (
     Status,
     TurnDetail,
 )
-from daemon.admin.control import Control
+from daemon.admin.control import PAUSED, Control
+from daemon.admin.dashboard import DashboardView
 from daemon.admin.insight import Insight
 from daemon.admin.library import Library
 from daemon.config import Settings
 from daemon.feed import EventFeed
 from daemon.health import Health
 from daemon.ingress import IngressCounters
+from daemon.known import Known
 from daemon.ledger.records import Records
-from daemon.ledger.rows import Silence, TurnRecord
+from daemon.ledger.rows import Silence
 from daemon.letters import Letters
 from daemon.mirror.survey import Survey
 from daemon.ownership import FencedOwnership
-from daemon.pauses import PauseBoard
+from daemon.pauses import PauseBoard, ended_by
 from daemon.responders.circuit import ProviderView
-from daemon.status import StatusReport, longest_hand_back_seconds
-from daemon.stores.postgres import LedgerError
+from daemon.status import StatusReport
 from daemon.switchboard import FlagBoard
 
-MAX_SILENT = 10_000
-"""How many conversations in which somebody else speaks are looked at, the latest first."""
 PAUSE_SECONDS = 4 * 3600
 """Of an operator's pause where `takeover.pause_seconds` is 0."""
 
@@ -88,6 +85,7 @@ class DaemonOperations:
         red_flags: Callable[[], Sequence[RedFlagView]] = tuple,
         realtime: Callable[[], RealtimeView | None],
         feeds: Callable[[], Sequence[FeedView]] = tuple,
+        dashboard: Callable[[], DashboardView | None] = lambda: None,
         doctor: Callable[[], Awaitable[DoctorReport]],
     ) -> None:
         """`pause` is False for an unknown instance; `forget` drops what is kept of instances' rows."""
@@ -103,6 +101,8 @@ class DaemonOperations:
         self._label = label
         self._feed = feed
         self._doctor = doctor
+        self._health = health
+        self._known = Known(settings, health, supervisor, records, label)
         self._letters = Letters(records, append, label, feed)
         self._report = StatusReport(
             settings=settings,
@@ -120,6 +120,7 @@ class DaemonOperations:
             red_flags=red_flags,
             realtime=realtime,
             feeds=feeds,
+            dashboard=dashboard,
         )
 
     async def status(self) -> Status:
@@ -129,19 +130,23 @@ class DaemonOperations:
         return [shown.actor_view(view, self._label(view.conversation)) for view in self._supervisor.views()]
 
     async def silent(self) -> Sequence[SilentView]:
-        found = await self._silent()
+        found = await self._known.silent()
         return [
-            shown.silent_view(conversation, silence, self._label(conversation))
+            shown.silent_view(
+                conversation, silence, self._board.of(conversation.instance), self._label(conversation)
+            )
             for conversation, silence in found.items()
         ]
 
     async def conversation(self, ref: Ref) -> ConversationView:
-        conversation = await self._resolve(ref)
-        view = self._supervisor.view(conversation)
-        turns, silence = await self._stored(conversation)
+        conversation = await self._known.conversation(ref)
+        view, switches = self._supervisor.view(conversation), self._board.of(conversation.instance)
+        turns, silence = await self._known.stored(conversation)
         if view is None and not turns and silence == Silence():
-            raise NotFound(
-                f"Nothing is known of {self._label(conversation)}: check the spelling, instance/contact."
+            raise self._health.unless_starting(
+                NotFound(
+                    f"Nothing is known of {self._label(conversation)}: check the spelling, INSTANCE/PHONE."
+                )
             )
         return ConversationView(
             conversation=self._label(conversation),
@@ -154,8 +159,8 @@ class DaemonOperations:
             closes_in_seconds=shown.seconds_left(view) if view else None,
             tries=view.tries if view else 0,
             batch=view.batch_number if view else None,
-            taken_over=shown.pause_view(silence),
-            escalated=shown.escalation_view(silence),
+            taken_over=shown.pause_view(silence, switches),
+            escalated=shown.escalation_view(silence, switches),
             waiting=[shown.waiting_view(entry) for entry in view.waiting] if view else [],
             turns=[shown.turn_view(turn) for turn in turns],
         )
@@ -187,18 +192,20 @@ class DaemonOperations:
         await self._letters.drop(letter_id)
 
     async def flush(self, ref: Ref) -> Flushed:
-        conversation = await self._resolve(ref)
+        conversation = await self._known.conversation(ref)
         label = self._label(conversation)
         view = self._supervisor.view(conversation)
         if view is None:
-            raise Conflict(f"Nothing waits in {label}: there is nothing to flush.")
+            raise self._health.unless_starting(
+                Conflict(f"Nothing waits in {label}: there is nothing to flush.")
+            )
         if view.phase == "idle" and not view.waiting:
             raise Conflict(f"Nothing waits in {label}: its last burst is answered.")
         self._supervisor.flush(conversation)
         return Flushed(conversation=label, messages=len(view.waiting))
 
     async def pause(self, ref: Ref, seconds: int | None) -> Paused:
-        conversation = await self._resolve(ref)
+        conversation = await self._known.conversation(ref)
         instance = conversation.instance
         if not self._board.of(instance).takeover:
             raise Conflict(
@@ -207,21 +214,28 @@ class DaemonOperations:
             )
         configured = self._settings.for_instance(instance).takeover.pause_seconds
         duration_seconds = float(seconds or configured or PAUSE_SECONDS)
+        before = (await self._known.silence(conversation)).taken_over
         if not await self._pause(conversation, duration_seconds):
             raise NotFound(f"The database has no instance called {instance}: check the spelling.")
-        silence = await self._silence(conversation)
-        until = shown.iso(silence.taken_over.until) if silence.taken_over else ""
-        return Paused(conversation=self._label(conversation), until=until)
+        now = (await self._known.silence(conversation)).taken_over
+        stood = before is not None and now is not None and before.until == now.until
+        until = shown.iso(now.until) if now else ""
+        return Paused(conversation=self._label(conversation), until=until, stood=stood)
 
     async def resume(self, ref: Ref) -> Resumed:
-        conversation = await self._resolve(ref)
+        conversation = await self._known.conversation(ref)
         ended = await self._records.hand_back(conversation)
         view = self._supervisor.view(conversation)
-        asleep = view.phase if view is not None and view.phase in ("parked", "holding") else ""
+        rests = view is not None and view.phase in ("parked", "holding") and view.why != PAUSED
+        asleep = view.phase if view is not None and rests else ""
         label = self._label(conversation)
         if not (ended.escalations or ended.takeovers or asleep):
-            raise Conflict(
-                f"There is nothing to resume in {label}: it is neither escalated, taken over, held nor parked."
+            if view is not None and view.why == PAUSED and (pause := self._pauses.of(conversation.instance)):
+                raise Conflict(f"{label} waits for the end of a pause: `{ended_by(pause)}` ends it.")
+            raise self._health.unless_starting(
+                Conflict(
+                    f"There is nothing to resume in {label}: it is neither escalated, taken over, held nor parked."
+                )
             )
         if ended.escalations or ended.takeovers:
             self._feed.emit("conversation.handed_back", conversation, by="operator")
@@ -262,31 +276,5 @@ class DaemonOperations:
 
     async def audit(self, entry: AuditEntry) -> None:
         uid = -1 if entry.uid is None else entry.uid
-        await self._records.audit(uid, entry.pid or 0, entry.action, entry.target, {})
-
-    async def _stored(self, conversation: Conversation) -> tuple[tuple[TurnRecord, ...], Silence]:
-        """What the ledger knows of it; nothing when it cannot be asked: what is in memory is shown all the same."""
-        try:
-            return await self._records.turns(conversation), await self._silence(conversation)
-        except (LedgerUnavailable, LedgerError):
-            return (), Silence()
-
-    async def _silence(self, conversation: Conversation) -> Silence:
-        escalation = self._settings.for_instance(conversation.instance).escalation
-        return await self._records.silence(conversation, escalation.hand_back_seconds)
-
-    async def _resolve(self, ref: Ref) -> Conversation:
-        """A label is a hash and tells no name: it is looked for where somebody acts, or somebody else speaks."""
-        if isinstance(ref, Conversation):
-            return ref
-        for view in self._supervisor.views():
-            if self._label(view.conversation) == ref:
-                return view.conversation
-        with suppress(LedgerUnavailable, LedgerError):
-            for conversation in await self._silent():
-                if self._label(conversation) == ref:
-                    return conversation
-        raise NotFound(f"No active conversation is labelled {ref}: name it as instance/contact.")
-
-    async def _silent(self) -> dict[Conversation, Silence]:
-        return await self._records.silent(longest_hand_back_seconds(self._settings), MAX_SILENT)
+        detail = {"origin": entry.origin, "session": entry.session} if entry.origin else {}
+        await self._records.audit(uid, entry.pid or 0, entry.action, entry.target, detail)

@@ -8,6 +8,7 @@ from typing import cast
 
 from actors import actor
 from actors.identity import Conversation
+from actors.instance import Switches
 from actors.messages import CloseReason, Message, Waiting
 from actors.ports import PartState, TurnState
 from daemon.admin import (
@@ -25,7 +26,9 @@ from daemon.admin import (
     TurnView,
 )
 from daemon.admin.control import PAUSED, InstancePause
+from daemon.admin.insight import TurnHeadView
 from daemon.ledger.rows import DeadLetter, Pause, Silence, TurnRecord, Usage
+from daemon.ledger.trail import TurnHead
 from daemon.responders import circuit
 
 
@@ -108,9 +111,28 @@ def turn_view(turn: TurnRecord) -> TurnView:
                 text=part.text,
                 gateway_id=part.gateway_message_id or "",
                 resends=part.resends,
+                claimed_at=iso(part.claimed_at) if part.claimed_at else "",
+                settled_at=iso(part.settled_at) if part.settled_at else "",
             )
             for part in turn.parts
         ],
+    )
+
+
+def turn_head(head: TurnHead, label: str) -> TurnHeadView:
+    ended, took = head.finished_at, head.finished_at and head.finished_at - head.created_at
+    return TurnHeadView(
+        id=head.id,
+        conversation=label,
+        instance=head.conversation.instance,
+        contact=head.conversation.contact,
+        state=cast(TurnState, head.state),
+        messages=head.messages,
+        rule=head.rule,
+        provider=head.provider or "",
+        started_at=iso(head.created_at),
+        ended_at=iso(ended) if ended else "",
+        took_ms=took.total_seconds() * 1000 if took else None,
     )
 
 
@@ -125,28 +147,35 @@ def turn_detail(turn: TurnRecord, label: str) -> TurnDetail:
     )
 
 
-def pause_view(silence: Silence) -> PauseView | None:
+def pause_view(silence: Silence, switches: Switches) -> PauseView | None:
     found = silence.taken_over
-    return PauseView(since=iso(found.since), until=iso(found.until)) if found else None
+    return (
+        PauseView(since=iso(found.since), until=iso(found.until), heeded=switches.takeover) if found else None
+    )
 
 
 def instance_pause(pause: Pause) -> InstancePause:
-    until = iso(pause.until) if pause.until else ""
-    return InstancePause(instance=pause.instance, since=iso(pause.since), until=until)
+    return InstancePause(instance=pause.instance, since=iso(pause.since), until=pause_end(pause))
 
 
-def escalation_view(silence: Silence) -> EscalationView | None:
+def pause_end(pause: Pause) -> str:
+    return iso(pause.until) if pause.until else ""
+
+
+def escalation_view(silence: Silence, switches: Switches) -> EscalationView | None:
     found = silence.escalated
-    return EscalationView(since=iso(found.since), why=found.why) if found else None
+    return (
+        EscalationView(since=iso(found.since), why=found.why, heeded=switches.escalation) if found else None
+    )
 
 
-def silent_view(conversation: Conversation, silence: Silence, label: str) -> SilentView:
+def silent_view(conversation: Conversation, silence: Silence, switches: Switches, label: str) -> SilentView:
     return SilentView(
         conversation=label,
         instance=conversation.instance,
         contact=conversation.contact,
-        taken_over=pause_view(silence),
-        escalated=escalation_view(silence),
+        taken_over=pause_view(silence, switches),
+        escalated=escalation_view(silence, switches),
     )
 
 

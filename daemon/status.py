@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
 from actors.errors import LedgerUnavailable, MirrorUnavailable
+from actors.identity import Conversation
 from actors.supervisor import Supervisor
 from daemon import package_version, shown
 from daemon.admin import FeedView, IngressCounts, RealtimeView, RedFlagView, Status
+from daemon.admin.dashboard import DashboardView
 from daemon.config import Settings
 from daemon.feed import EventFeed
 from daemon.health import Health
@@ -20,6 +23,10 @@ from daemon.mirror.survey import Pending, Survey, Totals
 from daemon.ownership import FencedOwnership
 from daemon.responders.circuit import ProviderView
 from daemon.stores.postgres import LedgerError
+
+MAX_STRANGERS = 20
+"""Names of unknown instances that are counted apart: anybody may write one into a webhook's path."""
+OTHERS = "(others)"
 
 
 class StatusReport:
@@ -43,6 +50,7 @@ class StatusReport:
         red_flags: Callable[[], Sequence[RedFlagView]] = tuple,
         realtime: Callable[[], RealtimeView | None],
         feeds: Callable[[], Sequence[FeedView]],
+        dashboard: Callable[[], DashboardView | None],
     ) -> None:
         self._settings = settings
         self._node_id = node_id
@@ -59,7 +67,15 @@ class StatusReport:
         self._red_flags = red_flags
         self._realtime = realtime
         self._feeds = feeds
+        self._dashboard = dashboard
+        self._strangers: Counter[str] = Counter()
         self._started_at = time.monotonic()
+        feed.observe("turn.suppressed", self._note)
+
+    def _note(self, conversation: Conversation | None, fields: Mapping[str, object]) -> None:
+        if conversation is not None and fields.get("rule") == "unknown_instance":
+            name, known = conversation.instance, self._strangers
+            known[name if name in known or len(known) < MAX_STRANGERS else OTHERS] += 1
 
     async def now(self) -> Status:
         readiness = self._health.readiness()
@@ -97,6 +113,7 @@ class StatusReport:
             notices_waiting=attention.notices_waiting,
             notices_given_up=attention.notices_given_up,
             suppressed_by_rule=self._feed.reasons("turn.suppressed"),
+            unknown_instances=dict(self._strangers),
             cache_hits=self._feed.reasons("turn.answered").get("cache", 0),
             alerts=self._feed.reasons("limit.reached"),
             providers=[shown.provider_view(one) for one in self._providers()],
@@ -104,6 +121,7 @@ class StatusReport:
             red_flags=list(self._red_flags()),
             realtime=self._realtime(),
             feeds=list(self._feeds()),
+            dashboard=self._dashboard(),
             ingress=self._ingress(),
         )
 
@@ -117,7 +135,9 @@ class StatusReport:
             return Totals(), Pending()
 
     async def _attention(self) -> Attention:
-        """Zeros also when the ledger is not migrated yet."""
+        """Zeros also when the ledger is not migrated yet. One that is known to be away would take its time-outs."""
+        if self._health.stores()["postgres"] != "ok":
+            return Attention()
         try:
             return await self._records.attention(longest_hand_back_seconds(self._settings))
         except (LedgerUnavailable, LedgerError):

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from actors.actor import ActorView, Phase
+from actors.lookup import RESPONDER
 from daemon.admin.insight import MessageState, Step
 from daemon.ledger.trail import LetterRow, PartRow, TurnTrail, original_id
 from daemon.mirror.trace import Arrival
@@ -76,7 +77,7 @@ def _turn(turn: TurnTrail) -> Iterator[Step]:
 
 
 def _lookups(turn: TurnTrail) -> str:
-    asked = [span for span in turn.waterfall if span.stage != "responder"]
+    asked = [span for span in turn.waterfall if span.stage != RESPONDER]
     if not asked:
         return "none"
     whole_ms = max(span.started_ms + span.took_ms for span in asked)
@@ -86,13 +87,18 @@ def _lookups(turn: TurnTrail) -> str:
 
 
 def _answered(turn: TurnTrail) -> str:
-    waited = [span for span in turn.waterfall if span.stage == "responder"]
-    took = f" in {sum(span.took_ms for span in waited):,.0f} ms" if waited else ""
+    asked = [span for span in turn.waterfall if span.stage == RESPONDER]
+    took = "".join(f" in {span.took_ms:,.0f} ms" for span in asked if span.outcome == "ok")
     model = f", model {turn.model}" if turn.model else ""
     if turn.rule:
         return f"by rule {turn.rule}{took}"
     spent = f", {turn.input_tokens or 0:,} tokens in, {turn.output_tokens or 0:,} out"
-    return f"by {turn.provider or 'nobody'}{model}{took}{spent}"
+    in_vain = [
+        f", after {span.name}: {span.error or span.outcome}, {span.took_ms:,.0f} ms"
+        for span in asked
+        if span.outcome != "ok"
+    ]
+    return f"by {turn.provider or 'nobody'}{model}{took}{spent}{''.join(in_vain)}"
 
 
 def _part(part: PartRow) -> Step:
@@ -137,7 +143,6 @@ def _letter(letter: LetterRow) -> Iterator[Step]:
 
 def ended(turn: TurnTrail) -> Verdict | None:
     """How it ended with this turn; None: it has not."""
-    letter = turn.letter
     match turn.state:
         case "done":
             took = (turn.finished_at or turn.created_at) - turn.opened_at
@@ -146,12 +151,18 @@ def ended(turn: TurnTrail) -> Verdict | None:
             return Verdict("suppressed", f"it got no answer, by rule {turn.rule}")
         case "moved":
             return Verdict("moved", "it went over to the conversation of the phone number behind its LID")
-        case "dead" if letter is not None and letter.dropped_at is not None:
-            return Verdict("dropped", f"dead letter {letter.id} was dropped")
         case "dead":
-            number = letter.id if letter is not None else 0
-            return Verdict("dead", f"given up as dead letter {number}: majlis dead retry {number}")
+            return _given_up(turn.letter)
     return None
+
+
+def _given_up(letter: LetterRow | None) -> Verdict | None:
+    if letter is not None and letter.retried_at is not None:
+        return None  # its replay waits, or has a turn of its own by now
+    if letter is not None and letter.dropped_at is not None:
+        return Verdict("dropped", f"dead letter {letter.id} was dropped")
+    number = letter.id if letter is not None else 0
+    return Verdict("dead", f"given up as dead letter {number}: majlis dead retry {number}")
 
 
 def waits(view: ActorView | None, frozen: bool, paused: str) -> Verdict:

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import hypothesis  # noqa: F401
+import hypothesis
 import pytest
 
 from tests.support.stores import (
@@ -19,6 +19,12 @@ from tests.support.stores import (
     postgres_in_a_thread,
     redis_in_a_thread,
 )
+
+# No example has a deadline: machines are shared, and how long one took proves nothing.
+hypothesis.settings.register_profile(
+    "majlis", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("majlis")
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,9 @@ DOCUMENTS = (
     "docs/claims.md",
     "docs/performance.md",
     "docs/simulate.md",
+    "docs/tour.md",
+    "docs/dashboard.md",
+    "docs/tracing.md",
     "bench/README.md",
 )
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -172,12 +175,13 @@ def _anchors(text: str) -> set[str]:
 def _commands(text: str) -> Iterator[list[str]]:
     lines = [token for token in _BACKTICKED.findall(_prose(text)) if token.startswith("majlis ")]
     for block in _FENCE.findall(text):
-        lines += [found[1] for line in block.splitlines() if (found := _SHOWN_COMMAND.match(line))]
+        joined = block.replace("\\\n", "").splitlines()
+        lines += [found[1] for line in joined if (found := _SHOWN_COMMAND.match(line))]
     for line in lines:
         yield shlex.split(line.partition("#")[0].partition(" | ")[0])[1:]
 
 
-_SHOWN_COMMAND = re.compile(r"^ *(?:\$ +)?(?:[A-Z_0-9]+=\S+ +)*(majlis (?!0\.).*)$")
+_SHOWN_COMMAND = re.compile(r"^ *(?:\$ +)?(?:[A-Z_0-9]+=\S+ +)*(majlis (?! *0\.).*)$")
 """A command at the head of a line; output such as `majlis: …` and `majlis   0.1.0 is ready` is none."""
 
 

@@ -49,6 +49,7 @@ ONE_HOME = {
     "redis": "daemon/stores/redis.py",
     "httpx": "daemon/http_client.py",
     "httptools": "daemon/http1/head.py",
+    "opentelemetry": "daemon/tracing/otlp.py",
 }
 _PARTS = (
     "daemon.admin",

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 import trio
 
 from actors.errors import MajlisError, Overloaded, Unavailable
-from daemon.admin.call import BadQuery, Call, Desk, Forbidden
-from daemon.admin.levels import Level, Levels, suffices
+from daemon.admin.call import BadQuery, Call, Caller, Desk, Forbidden
+from daemon.admin.dashboard import Links
+from daemon.admin.levels import Levels, suffices
 from daemon.admin.operations import Conflict, NotFound, Operations
 from daemon.admin.routes import ROUTES, Route
 from daemon.feed import EventFeed
@@ -45,15 +46,19 @@ class AdminApi:
         feed: EventFeed,
         levels: Levels | None = None,
         handler_seconds: float = HANDLER_SECONDS,
+        links: Links | None = None,
     ) -> None:
-        """Without `levels` the daemon's own user and root may do everything, and nobody else anything."""
-        self._desk = Desk(operations, feed)
+        """Without `levels` the daemon's own user and root may do everything, and nobody else anything.
+
+        Without `links` there is no dashboard.
+        """
+        self._desk = Desk(operations, feed, links)
         self._feed = feed
         self._levels = levels or Levels()
         self._handler_seconds = handler_seconds
 
     async def handle(self, request: Request) -> Response:
-        """The handler for `HttpServer`."""
+        """The handler for the admin socket's `HttpServer`."""
         level = self._levels.of(request.peer)
         if level is None:
             return _error(
@@ -62,9 +67,13 @@ class AdminApi:
                 "you may not use this socket: the user that runs the daemon, and root, may, and whom they "
                 "name in admin.levels of its config.yaml",
             )
+        return await self.answer(request, Caller(level))
+
+    async def answer(self, request: Request, caller: Caller) -> Response:
+        """For who is known already, by whatever door they came."""
         try:
             with trio.fail_after(self._handler_seconds):
-                return await self._dispatch(request, level)
+                return await self._dispatch(request, caller)
         except trio.TooSlowError:
             return _error(
                 503,
@@ -80,26 +89,26 @@ class AdminApi:
             self._feed.emit("admin.failed", path=_pattern(request), error=name)
             return _error(500, "failed", f"the daemon failed ({name}); see the event admin.failed in its log")
 
-    async def _dispatch(self, request: Request, level: Level) -> Response:
+    async def _dispatch(self, request: Request, caller: Caller) -> Response:
         methods = []
         for route in ROUTES:
             named = route.match(request.segments)
             if named is None:
                 continue
             if route.method == request.method:
-                _check(route, request, level)
-                return await route.run(self._desk, Call(request, named, level))
+                _check(route, request, caller)
+                return await route.run(self._desk, Call(request, named, caller))
             methods.append(route.method)
         if methods:
             return _error(405, "method", f"use {' or '.join(methods)} here", {"Allow": ", ".join(methods)})
         return _error(404, "no_route", "there is nothing here; GET /v1 lists all routes")
 
 
-def _check(route: Route, request: Request, level: Level) -> None:
+def _check(route: Route, request: Request, caller: Caller) -> None:
     """Raises: Forbidden, BadQuery."""
-    if not suffices(level, route.level):
+    if not suffices(caller.level, route.level):
         raise Forbidden(
-            f"this needs level {route.level}, and yours is {level}: see admin.levels in the daemon's config.yaml"
+            f"this needs level {route.level}, and yours is {caller.level}: {caller.where_levels_stand}"
         )
     allowed = [name.name for name in route.query]
     for name in request.query:

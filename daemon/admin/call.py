@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from actors.identity import Conversation, canonical_contact
+from daemon.admin.dashboard import Links
 from daemon.admin.levels import Level
 from daemon.admin.masking import shown
 from daemon.admin.operations import AuditEntry, Operations, Ref
@@ -31,21 +32,38 @@ class Forbidden(Exception):
     """The peer's level does not suffice; the text says which one does."""
 
 
+class Caller(NamedTuple):
+    """Who asks, and what they may do."""
+
+    level: Level
+    origin: str = ""
+    """By which door they came; empty: the admin socket, whose kernel tells who they are."""
+    session: str = ""
+    """Tells one of its sessions from another."""
+
+    @property
+    def where_levels_stand(self) -> str:
+        """What says who has which level, for a sentence that refuses."""
+        if self.origin:
+            return "a link of `majlis dashboard` has the level of the user who asks for it"
+        return "see admin.levels in the daemon's config.yaml"
+
+
 class Call(NamedTuple):
-    """One request with the named pieces of its path, and what who asks may do."""
+    """One request with the named pieces of its path, and who asks."""
 
     request: Request
     named: Mapping[str, str]
-    level: Level = "admin"
+    caller: Caller = Caller("admin")
 
     @property
     def reveal(self) -> bool:
         """Raises: Forbidden."""
         asked = self.flag("reveal")
-        if asked and self.level != "admin":
+        if asked and self.caller.level != "admin":
             raise Forbidden(
-                f"phone numbers and texts are shown at level admin alone, and yours is {self.level}: "
-                "ask without --reveal, or see admin.levels in the daemon's config.yaml"
+                f"phone numbers and texts are shown at level admin alone, and yours is {self.caller.level}: "
+                f"ask without --reveal, or {self.caller.where_levels_stand}"
             )
         return asked
 
@@ -116,15 +134,28 @@ def ref(text: str) -> Ref:
 class Desk:
     """The daemon as the routes see it. Nothing is changed or revealed before it is recorded here."""
 
-    def __init__(self, operations: Operations, feed: EventFeed) -> None:
+    def __init__(self, operations: Operations, feed: EventFeed, links: Links | None = None) -> None:
+        """Without `links` there is no dashboard."""
         self.operations = operations
         self.feed = feed
+        self.links = links
 
     async def audit(self, call: Call, action: str, target: str) -> None:
         """Record who asked for what, before it is done."""
-        peer = call.request.peer
-        await self.operations.audit(AuditEntry(action=action, target=target, uid=peer.uid, pid=peer.pid))
-        self.feed.emit("admin.change", action=action, target=target, uid=peer.uid, pid=peer.pid)
+        peer, caller = call.request.peer, call.caller
+        entry = AuditEntry(
+            action=action,
+            target=target,
+            uid=peer.uid,
+            pid=peer.pid,
+            origin=caller.origin,
+            session=caller.session,
+        )
+        await self.operations.audit(entry)
+        who: dict[str, object] = {"uid": peer.uid, "pid": peer.pid}
+        if caller.origin:
+            who = {"origin": caller.origin, "session": caller.session}
+        self.feed.emit("admin.change", None, action=action, target=target, **who)
 
     async def answer(self, call: Call, view: object, target: str) -> Response:
         """`view` as JSON, masked unless revealing was asked for and recorded."""

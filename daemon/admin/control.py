@@ -20,11 +20,21 @@ class InstancePause(msgspec.Struct, frozen=True, kw_only=True):
     since: str
     until: str = ""
     """Empty: until somebody resumes it."""
+    stood_until: str | None = None
+    """Said to who changes it: the end that it had before, empty as above. None: it was not paused before."""
 
 
 class InstanceResumed(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
     """Empty: every instance; one that was paused by itself stays so."""
+
+
+class InstanceFlushed(msgspec.Struct, frozen=True, kw_only=True):
+    instance: str
+    """Empty: every instance."""
+    conversations: int
+    """In which something waited; those that were put off are tried again, too."""
+    messages: int
 
 
 class Draining(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +58,9 @@ class Dropped(msgspec.Struct, frozen=True, kw_only=True):
 
 class Control(Protocol):
     """Implemented by `daemon.steering`. Any may raise `Unavailable`."""
+
+    async def flush(self, instance: str | None) -> InstanceFlushed:
+        """Every window of the instance, or of all, closes now. Raises `NotFound` for an unknown instance."""
 
     async def pause(self, instance: str | None, seconds: int | None) -> InstancePause:
         """No turn of the instance, or of any, begins from now on. Raises `NotFound` for an unknown instance."""

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from actors.ports import TurnState
 from daemon.admin.control import InstancePause
 from daemon.admin.reports import ProviderView, RedFlagView
 from daemon.admin.views import ActorView
@@ -124,6 +125,28 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     steps: list[Step]
 
 
+class TurnHeadView(msgspec.Struct, frozen=True, kw_only=True):
+    """One turn in a list of them."""
+
+    id: int
+    conversation: str
+    instance: str
+    contact: str
+    state: TurnState
+    messages: int
+    rule: str = ""
+    provider: str = ""
+    started_at: str
+    ended_at: str = ""
+    took_ms: float | None = None
+    """Until it ended."""
+
+
+class TurnPage(msgspec.Struct, frozen=True):
+    turns: list[TurnHeadView]
+    """The newest first."""
+
+
 class LatencyView(msgspec.Struct, frozen=True, kw_only=True):
     """How long one thing took, of the latest ones."""
 
@@ -178,6 +201,9 @@ class Insight(Protocol):
 
     async def explain(self, message_id: str, instance: str | None) -> Explanation:
         """Raises `NotFound`, or `Conflict` when several instances know the message."""
+
+    async def turns(self, instance: str | None, limit: int) -> TurnPage:
+        """The latest ones, of every daemon on this database; of one instance among the newest 10,000 of all."""
 
     async def top(self, sort: TopSort, instance: str | None, offset: int, limit: int) -> TopPage:
         """What there is to watch, with one page of the conversations that are not idle."""

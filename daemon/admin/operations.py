@@ -44,6 +44,10 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     uid: int | None
     pid: int | None
+    origin: str = ""
+    """By which door it came; empty: the admin socket. Elsewhere there is neither uid nor pid."""
+    session: str = ""
+    """Which of that door's sessions."""
 
 
 class Operations(Protocol):

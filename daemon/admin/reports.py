@@ -34,7 +34,7 @@ class FeedView(msgspec.Struct, frozen=True, kw_only=True):
     connected: bool
     received: int = 0
     lost: int = 0
-    """Came while too many waited to be stored."""
+    """Came, or would have come, and could not be stored: too many waited, too large, refused to the end."""
     connections: int = 0
     """Since the start."""
     note: str = ""
@@ -123,6 +123,8 @@ class CostReport(msgspec.Struct, frozen=True, kw_only=True):
 class Paused(msgspec.Struct, frozen=True, kw_only=True):
     conversation: str
     until: str
+    stood: bool = False
+    """A pause that ends no sooner than the one asked for stood already, and stays."""
 
 
 class Resumed(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from actors.lookup import Span
 from actors.messages import CloseReason
 from actors.ports import PartState, TurnState
 from daemon.admin.control import InstancePause
+from daemon.admin.dashboard import DashboardView
 from daemon.admin.reports import FeedView, ProviderView, RealtimeView, RedFlagView
 
 ActorState = Literal["waiting", "queued", "answering", "retrying", "holding", "idle", "parked"]
@@ -77,6 +78,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     notices_given_up: int = 0
     suppressed_by_rule: dict[str, int] = {}
     """Turns since the start, by the rule that ended them without an answer."""
+    unknown_instances: dict[str, int] = {}
+    """Those turns that ended because the database does not know the instance, by its name; of many names the later
+    ones together."""
     cache_hits: int = 0
     alerts: dict[str, int] = {}
     """Limits that were reached since the start, by kind."""
@@ -85,10 +89,12 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """Gateways that are listened to over their own feed."""
     realtime: RealtimeView | None = None
     """None: it is off."""
+    dashboard: DashboardView | None = None
+    """None: it is off."""
     pauses: list[InstancePause] = []
     """Instances of which no turn begins now, by an operator's word."""
     red_flags: list[RedFlagView] = []
-    """What is wrong now, the latest last: `docs/metrics.md` says what to do."""
+    """What is wrong now, the latest last: `docs/operations.md` says what to do."""
     ingress: IngressCounts = IngressCounts()
 
 
@@ -125,11 +131,15 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
 class PauseView(msgspec.Struct, frozen=True, kw_only=True):
     since: str
     until: str
+    heeded: bool = True
+    """False: take-over is switched off for the instance, so Majlis answers all the same."""
 
 
 class EscalationView(msgspec.Struct, frozen=True, kw_only=True):
     since: str
     why: str = ""
+    heeded: bool = True
+    """False: escalation is switched off for the instance, so Majlis answers all the same."""
 
 
 class SilentView(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,6 +164,10 @@ class PartView(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     gateway_id: str = ""
     resends: int = 0
+    claimed_at: str = ""
+    """When it was first about to be sent."""
+    settled_at: str = ""
+    """When it was known what became of it."""
 
 
 class TurnView(msgspec.Struct, frozen=True, kw_only=True):

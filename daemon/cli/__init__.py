@@ -13,6 +13,7 @@ from daemon import package_version
 from daemon.cli import (
     act,
     cost,
+    dashboard,
     dead,
     explain,
     flags,
@@ -35,7 +36,12 @@ HELP = """Hears a WhatsApp burst out, answers it once, and never loses a message
 Start it with `majlis run`; the other commands speak to the running daemon over its admin socket."""
 
 app = typer.Typer(
-    name="majlis", help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    name="majlis",
+    help=HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # paragraphs flow with the width of the terminal
 )
 
 
@@ -63,6 +69,7 @@ app.command("show")(show.show)
 app.command("explain")(explain.explain)
 app.command("cost")(cost.cost)
 app.command("top")(top.top)
+app.command("dashboard")(dashboard.dashboard)
 app.command("tail")(act.tail)
 app.command("flush")(act.flush)
 app.command("pause")(act.pause)

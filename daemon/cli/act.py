@@ -12,17 +12,17 @@ from rich.console import Console
 from rich.text import Text
 
 from daemon.admin import Flushed, Paused, Reloaded, Resumed
-from daemon.admin.control import InstancePause, InstanceResumed
+from daemon.admin.control import InstanceFlushed, InstancePause, InstanceResumed
 from daemon.cli.client import conversation_path, view
 from daemon.cli.failure import BAD_CONFIG as BAD_COMMAND
 from daemon.cli.failure import Failure
-from daemon.cli.options import ConfigOption, ConversationArgument, JsonOption, SetOption, client_of
+from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, moment, print_json
 
 MaybeConversation = Annotated[
     str | None,
     typer.Argument(
-        metavar="[CONVERSATION]",
+        metavar="CONVERSATION",
         help="Its label from the logs or `majlis actors`, or INSTANCE/PHONE, e.g. acme/551199990000.",
     ),
 ]
@@ -34,20 +34,31 @@ _LEADING = ("seq", "at", "level", "event", "instance", "conversation")
 
 
 def flush(
-    conversation: ConversationArgument,
+    conversation: MaybeConversation = None,
+    instance: InstanceOption = None,
+    all_: AllOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Close a conversation's window now.
+    """Close a conversation's window now, or every window of an instance, or of all.
 
-    What waits is answered without waiting for more.
+    What waits is answered without waiting for more. What was put off after a failure is tried again now.
 
     Example: majlis flush acme/551199990000
+
+    Example: majlis flush --instance acme
     """
-    document = client_of(config, set_).post(f"{conversation_path(conversation)}/flush")
+    document = client_of(config, set_).post(f"{_path(conversation, instance, all_)}/flush")
     if json:
         print_json(document)
+        return
+    if conversation is None:
+        all_flushed = view(document, InstanceFlushed)
+        what = (
+            f"{count(all_flushed.messages, 'message')} in {count(all_flushed.conversations, 'conversation')}"
+        )
+        display(cell(f"{all_flushed.instance or 'all instances'}: {what} will be answered now"))
         return
     flushed = view(document, Flushed)
     display(cell(f"{flushed.conversation}: {count(flushed.messages, 'message')} will be answered now"))
@@ -91,13 +102,17 @@ def pause(
         return
     if conversation is None:
         held = view(document, InstancePause)
-        until = f"until {moment(held.until)} UTC" if held.until else "until you resume it"
-        display(
-            cell(f"{held.instance or 'all instances'}: no turn begins {until}; messages are kept and wait")
-        )
+        whose, stood = held.instance or "all instances", held.stood_until
+        before = "" if stood is None else f"; before this it was {_until(stood)}"
+        display(cell(f"{whose}: no turn begins {_until(held.until)}; messages are kept and wait{before}"))
         return
     paused = view(document, Paused)
-    display(cell(f"{paused.conversation}: Majlis is silent until {moment(paused.until)} UTC"))
+    stays = ": a pause that is no shorter stood already, `majlis resume` ends it" if paused.stood else ""
+    display(cell(f"{paused.conversation}: Majlis is silent {_until(paused.until)}{stays}"))
+
+
+def _until(end: str) -> str:
+    return f"until {moment(end)} UTC" if end else "until you resume it"
 
 
 def resume(
@@ -203,7 +218,9 @@ def tail(
 def _event_line(event: dict[str, object]) -> Text:
     level = str(event.get("level", "info"))
     style = "" if level == "info" else level
-    rest = " ".join(f"{name}={value}" for name, value in event.items() if name not in _LEADING)
+    # A line stays one: `--json` has what is nested, as a turn's waterfall.
+    told = {name: value for name, value in event.items() if not isinstance(value, dict)}
+    rest = " ".join(f"{name}={_said(value)}" for name, value in told.items() if name not in _LEADING)
     place = " ".join(str(event[name]) for name in ("instance", "conversation") if name in event)
     moment = str(event.get("at", "")).partition("T")[2]
     name = cell(
@@ -211,3 +228,7 @@ def _event_line(event: dict[str, object]) -> Text:
         {"debug": "dim", "warning": "yellow", "error": "bold red"}.get(style, ""),
     )
     return Text("  ").join([cell(moment, "dim"), name, *(cell(words) for words in (place, rest) if words)])
+
+
+def _said(value: object) -> str:
+    return ",".join(map(str, value)) or "none" if isinstance(value, list) else str(value)

@@ -73,7 +73,11 @@ class AdminClient:
             raise Failure(f"{self._socket} belongs to {_user(owner)}; run this as {who}")
 
     def _not_running(self) -> Failure:
-        return Failure(f"majlis is not running at {self._socket}; start it with `majlis run`", NOT_RUNNING)
+        return Failure(
+            f"majlis is not running at {self._socket}; start it with `majlis run`, or name the settings of the one "
+            "that runs with --config",
+            NOT_RUNNING,
+        )
 
 
 def view(document: object, kind: type[ViewT]) -> ViewT:
@@ -95,6 +99,8 @@ def conversation_path(ref: str) -> str:
 
 def message_path(message: str) -> str:
     """The route of a message's life."""
+    if not message.isprintable():
+        raise Failure("a message id has no line break and no other unprintable character: copy it anew")
     return f"/v1/explain/{quote(message, safe='')}"
 
 

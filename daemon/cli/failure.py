@@ -9,6 +9,7 @@ from __future__ import annotations
 FAILED = 1
 BAD_CONFIG = 2
 NOT_RUNNING = 3
+INTERRUPTED = 130
 
 
 class Failure(Exception):

@@ -49,7 +49,7 @@ def _drawn(task: TaskView) -> Tree:
 
 def config(
     key: Annotated[
-        str, typer.Argument(metavar="[KEY]", help="Only settings whose key begins so, e.g. batching.")
+        str, typer.Argument(metavar="KEY", help="Only settings whose key begins so, e.g. batching.")
     ] = "",
     changed: Annotated[bool, typer.Option("--changed", help="Only what is not the default.")] = False,
     reveal: RevealOption = False,
@@ -78,7 +78,12 @@ def config(
             style = "dim" if row.origin == "default" else ""
             shown.add_row(cell(row.key), cell(row.value, style), cell(row.origin, style))
         display(shown)
-    display(cell(f"{count(len(found), 'setting')}", "dim"))
+    nothing = (
+        f": no key begins with {key}, `majlis config` shows them all"
+        if key and not found and not changed
+        else ""
+    )
+    display(cell(f"{count(len(found), 'setting')}{nothing}", "dim"))
 
 
 def leases(

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from daemon.admin.library import Begun, CacheStats, Cleared, FilePage, Ready, Removed
 from daemon.cli.client import AdminClient, view
-from daemon.cli.failure import Failure
+from daemon.cli.failure import INTERRUPTED, Failure
 from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, moment, print_json, table
 from daemon.knowledge.chunks import Chunk
@@ -29,6 +29,9 @@ PORTION = 32
 """Chunks of one request: some seconds at most, also where each needs a vector."""
 PORTION_BYTES = 48 * 1024
 """The same in bytes: the daemon takes no request of more than 64 KiB."""
+
+Told = dict[str, dict[str, object]]
+"""By the file's name, what became of it; nothing yet of the one under way."""
 
 InstanceArgument = Annotated[
     str, typer.Argument(metavar="INSTANCE", help="Whose files: the name of the instance.")
@@ -52,19 +55,43 @@ def add(
     Example: majlis knowledge add acme prices.pdf delivery.md
     """
     client = client_of(config, set_)
+    told: Told = {}
+    try:
+        _add_all(client, instance, files, told, quiet=json)
+    except KeyboardInterrupt:
+        raise Failure(_what_is_stored(instance, files, told), INTERRUPTED) from None
+    if json:
+        print_json(list(told.values()))
+
+
+def _add_all(client: AdminClient, instance: str, files: Sequence[Path], told: Told, quiet: bool) -> None:
+    """Fills `told` on its way, for an interrupt may come at any moment."""
     readable = [_readable(path) for path in files]
     twice = [name for name, times in Counter(file.name for file in readable).items() if times > 1]
     if twice:
         raise Failure(f"two files are called {twice[0]}: a file is known by its name, rename one of them")
-    done = []
     with _progress() as progress:
         for file in readable:
-            done.append(_add(client, instance, file, progress))
-            if not json:
-                said = cell(f"{file.name}: {_outcome(done[-1])}")
+            told[file.name] = {}
+            told[file.name] = done = _add(client, instance, file, progress)
+            if not quiet:
+                said = cell(f"{file.name}: {_outcome(done)}")
                 display(said) if progress.disable else progress.console.print(said)
-    if json:
-        print_json(done)
+
+
+def _what_is_stored(instance: str, files: Sequence[Path], told: Told) -> str:
+    """Of the file under way nobody here knows whether its last step was done."""
+    if not told:
+        return "interrupted: nothing is stored"
+    groups = {
+        "stored": [name for name, done in told.items() if done],
+        f"under way, see `majlis knowledge list {instance}`": [
+            name for name, done in told.items() if not done
+        ],
+        "not stored": [path.name for path in files if path.name not in told],
+    }
+    said = "; ".join(f"{', '.join(names)} {what}" for what, names in groups.items() if names)
+    return f"interrupted: {said}. Add them again: what is there already stays as it is"
 
 
 def list_files(

@@ -111,8 +111,10 @@ def _why_silent(found: SilentView) -> str:
     """Times are UTC."""
     reasons = []
     if found.taken_over:
-        reasons.append(f"taken over until {moment(found.taken_over.until)}")
+        heeded = "" if found.taken_over.heeded else " (not heeded: takeover is off)"
+        reasons.append(f"taken over until {moment(found.taken_over.until)}{heeded}")
     if found.escalated:
         why = f": {found.escalated.why}" if found.escalated.why else ""
-        reasons.append(f"escalated since {moment(found.escalated.since)}{why}")
+        heeded = "" if found.escalated.heeded else " (not heeded: escalation is off)"
+        reasons.append(f"escalated since {moment(found.escalated.since)}{why}{heeded}")
     return ", ".join(reasons)

@@ -13,7 +13,11 @@ from daemon.config import Settings, load
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
-        "--config", "-c", metavar="FILE", help="Settings file. Default: ./config.yaml if there is one."
+        "--config",
+        "-c",
+        metavar="FILE",
+        readable=False,  # what cannot be read is told by whoever reads it
+        help="Settings file. Default: ./config.yaml if there is one.",
     ),
 ]
 SetOption = Annotated[
@@ -25,13 +29,6 @@ SetOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 RevealOption = Annotated[
     bool, typer.Option("--reveal", help="Show phone numbers and texts. The daemon records who asked.")
-]
-ConversationArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="CONVERSATION",
-        help="Its label from the logs or `majlis actors`, or INSTANCE/PHONE, e.g. acme/551199990000.",
-    ),
 ]
 
 

@@ -22,7 +22,8 @@ ROOT = Path("/")
 
 def install_service(
     config: Annotated[
-        Path, typer.Option("--config", "-c", metavar="FILE", help="The service's settings file.")
+        Path,
+        typer.Option("--config", "-c", metavar="FILE", readable=False, help="The service's settings file."),
     ] = CONFIG,
     user: Annotated[str, typer.Option("--user", metavar="NAME", help="Whom it runs as.")] = "majlis",
     output: Annotated[
@@ -39,7 +40,7 @@ def install_service(
 
     Example: majlis install-service --dry-run
     """
-    place = installation(load(config) if config.exists() else Settings(), config, user)
+    place = installation(Settings() if _is_missing(config) else load(config), config, user)
     files = render(place)
     faults = _faults(files)
     if faults:
@@ -47,6 +48,17 @@ def install_service(
     if not dry_run:
         _write(files, output or ROOT)
     _tell(place, files, output or ROOT, dry_run, json, checked=faults is not None)
+
+
+def _is_missing(config: Path) -> bool:
+    """One that may not be looked at is there, for all we know: whoever reads it says what is wrong."""
+    try:
+        config.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _faults(files: Mapping[str, str]) -> list[str] | None:
@@ -64,7 +76,9 @@ def _write(files: Mapping[str, str], root: Path) -> None:
             "--output DIR."
         ) from error
     except OSError as error:
-        raise Failure(f"{error.filename} cannot be written: {error.strerror}.") from error
+        raise Failure(
+            f"{error.filename} cannot be written: {error.strerror}. Name another folder with --output DIR."
+        ) from error
 
 
 def _tell(

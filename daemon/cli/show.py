@@ -71,10 +71,12 @@ def _conversation_rows(found: ConversationView) -> list[tuple[str, object]]:
         ("waiting", count(len(found.waiting), "message") if found.waiting else "nothing"),
     ]
     if found.taken_over:
-        rows.append(("taken over", f"until {moment(found.taken_over.until)} UTC: Majlis is silent"))
+        silent = "Majlis is silent" if found.taken_over.heeded else "not heeded, takeover is off"
+        rows.append(("taken over", f"until {moment(found.taken_over.until)} UTC: {silent}"))
     if found.escalated:
         why = f": {found.escalated.why}" if found.escalated.why else ""
-        rows.append(("escalated", f"since {moment(found.escalated.since)} UTC{why}"))
+        heeded = "" if found.escalated.heeded else " (not heeded: escalation is off)"
+        rows.append(("escalated", f"since {moment(found.escalated.since)} UTC{why}{heeded}"))
     if found.taken_over or found.escalated:
         rows.append(("to end that", f"majlis resume {found.conversation}"))
     if found.why:

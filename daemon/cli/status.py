@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.text import Text
 
 from daemon.admin import FeedView, IngressCounts, ProviderView, RealtimeView, RedFlagView, Status
 from daemon.admin.control import InstancePause
+from daemon.admin.dashboard import DashboardView
 from daemon.cli.client import view
 from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, duration, facts, moment, print_json, tally
@@ -42,11 +45,13 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
         ("acknowledged", f"{now.acknowledged:,} in all"),
         ("ended", f"{now.answered:,} answered, {now.suppressed:,} suppressed, {now.dead:,} dead in all"),
         ("suppressed", f"{tally(now.suppressed_by_rule)} (turns since the start)"),
+        *([("unknown", _strangers(now.unknown_instances))] if now.unknown_instances else []),
         ("silent", _silent(now)),
         ("notices", _notices(now)),
         ("providers", _providers(now.providers)),
         *([("realtime", _realtime(now.realtime))] if now.realtime else []),
         *(("feed", _feed(feed)) for feed in now.feeds),
+        *([("dashboard", _dashboard(now.dashboard))] if now.dashboard else []),
         ("cache", f"{count(now.cache_hits, 'answer')} since the start"),
         ("over limits", tally(now.alerts)),
         ("webhooks", _webhooks(ingress)),
@@ -76,6 +81,11 @@ def _red_flag(flag: RedFlagView) -> Text:
     return cell(f"{flag.flag}, {flag.meaning}{whom}{value}, for {duration(flag.seconds)}", "bold red")
 
 
+def _strangers(turns: Mapping[str, int]) -> Text:
+    """Instances that were written to and that the database does not know."""
+    return cell(f"{tally(turns)} (turns of instances that the database does not know)", "yellow")
+
+
 def _silent(now: Status) -> str:
     advice = ": majlis silent" if now.taken_over or now.escalated else ""
     return f"{count(now.taken_over, 'conversation')} taken over, {now.escalated:,} escalated{advice}"
@@ -100,6 +110,13 @@ def _feed(feed: FeedView) -> Text:
 def _realtime(view: RealtimeView) -> str:
     connected = ", ".join(f"{name} ×{times}" for name, times in sorted(view.connected.items()))
     return f"{view.listen}, {connected or 'nobody is connected'}"
+
+
+def _dashboard(view: DashboardView) -> Text:
+    if view.problem:
+        return cell(f"not served: {view.problem}", "yellow")
+    inside = f", {view.sessions} logged in" if view.sessions else ""
+    return cell(f"{view.address}{inside}; `majlis dashboard` prints a link")
 
 
 def _providers(providers: list[ProviderView]) -> Text:

@@ -66,7 +66,7 @@ def _wait_until_gone(client: AdminClient, seconds: float) -> bool:
 
 def log_level(
     level: Annotated[
-        str, typer.Argument(metavar="[LEVEL]", help="debug, info, warning or error. Without: what holds now.")
+        str, typer.Argument(metavar="LEVEL", help="debug, info, warning or error. Without: what holds now.")
     ] = "",
     config: ConfigOption = None,
     set_: SetOption = None,

@@ -6,6 +6,7 @@ many conversations as there is room for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import get_args
 
@@ -82,7 +83,7 @@ def _title(page: TopPage, trouble: str) -> Text:
     state, style = ("ready", "green") if page.ready else ("NOT READY", "bold red")
     if page.draining:
         state, style = "draining", "yellow"
-    about = f"  node {page.node_id}, up {duration(page.uptime_seconds)}, {page.at[11:19]} UTC, {page.active:,} active"
+    about = f"  {page.active:,} active, up {duration(page.uptime_seconds)}, {page.at[11:19]} UTC, node {page.node_id}"
     return Text.assemble(("majlis ", "bold"), cell(f"{page.version} {state}", style), cell(about, "dim"))
 
 
@@ -201,12 +202,18 @@ def _left(row: TopRow, columns: int) -> Text:
     if left is None:
         return Text("")
     if row.state != "waiting":
-        return cell(f"{'':{columns}} {duration(left):>7}")
+        return cell(f"{'':{columns}} {_brief(left):>7}")
     share = min(1.0, left / row.window_seconds) if row.window_seconds else 0.0
     full = round(share * columns)
     return Text.assemble(
-        (_FULL * full, "cyan"), (_EMPTY * (columns - full), "dim"), cell(f" {duration(left):>7}")
+        (_FULL * full, "cyan"), (_EMPTY * (columns - full), "dim"), cell(f" {_brief(left):>7}")
     )
+
+
+def _brief(seconds: float) -> str:
+    """`6.2 s`, `4m 32s`, `5h 2m`: seven columns."""
+    words = duration(seconds)
+    return words if seconds < 60 else re.sub(r"(\d+) (\w)\w*", r"\1\2", words)
 
 
 def _foot(page: TopPage, sort: TopSort, offset: int, rows: int, live: bool) -> Text:

@@ -21,7 +21,7 @@ from daemon.admin import DoctorReport
 from daemon.compose import peers
 from daemon.compose.daemon import Daemon
 from daemon.compose.operating import admin_access
-from daemon.compose.stores import check_from_outside, migrate_stores
+from daemon.compose.stores import check_from_outside, migrate_stores, stored_from_outside
 from daemon.config import Settings
 from daemon.doctor import examine
 from daemon.feed import EventFeed
@@ -111,7 +111,8 @@ async def _live(settings: Settings, manager: ServiceManager, passed: PassedSocke
 async def _examine(settings: Settings) -> DoctorReport:
     async with HttpClient() as http:
         embeddings = peers.embeddings(settings, http, EventFeed())
-        return await examine(settings, http, partial(check_from_outside, settings), embeddings)
+        stores, stored = partial(check_from_outside, settings), partial(stored_from_outside, settings)
+        return await examine(settings, http, stores, embeddings, stored)
 
 
 def _bare(function: Callable[..., Awaitable[Any]], *args: object) -> Any:

@@ -13,6 +13,7 @@ from actors.turn import Append, TurnRunner, TurnServices
 from daemon.compose import peers
 from daemon.config import Settings
 from daemon.feed import EventFeed
+from daemon.gateways.playground import Chats
 from daemon.http_client import HttpClient
 from daemon.knowledge.housekeeping import Housekeeping
 from daemon.knowledge.library import PostgresLibrary
@@ -43,12 +44,13 @@ class Answering:
         identities: Identities,
         append: Append,
         couriers: Couriers,
+        chats: Chats,
     ) -> None:
         self._settings = settings
         self._gateway_http = HttpClient()
         self._responder_http = HttpClient(keepalive_seconds=RESPONDER_KEEPALIVE_SECONDS)
         self._notice_http = HttpClient()
-        gateway = peers.gateways(settings, self._gateway_http, couriers, feed.label)
+        gateway = peers.gateways(settings, self._gateway_http, couriers, chats, feed.label)
         self.ledger = ledger = PostgresLedger(db, settings.partitions)
         self.board = FlagBoard(records, settings, node_id, feed)
         self.pauses = PauseBoard(records, feed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import secrets
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from actors.messages import Message, Receipt
 from daemon import banner
 from daemon.admin import AdminApi
 from daemon.attendant import Attendant
+from daemon.compose.dashboard import Dashboard
 from daemon.compose.feeds import GatewayFeeds
 from daemon.compose.operating import control, insight, levels
 from daemon.compose.parts import Parts
@@ -29,12 +31,13 @@ from daemon.health import Health
 from daemon.http1 import HttpServer, Limits, UnixListener
 from daemon.identities import KnownLinks
 from daemon.ingress import Ingress, SharedToken, open_door
+from daemon.latencies import Latencies
 from daemon.life import AdminDoor, Life
 from daemon.operations import DaemonOperations
 from daemon.quarantine import Quarantine
 from daemon.sd_notify import ServiceManager
 
-ADMIN_LIMITS = Limits(max_connections=16, max_body_bytes=64 * 1024)
+ADMIN_LIMITS = Limits(max_connections=16, max_connections_per_user=8, max_body_bytes=64 * 1024)
 
 
 class Daemon:
@@ -54,7 +57,8 @@ class Daemon:
         self._parts: Parts | None = None
         self._life: Life | None = None
         self._levels = levels(settings)
-        self._watching = Watching(settings, feed)
+        self._watching = Watching(settings, feed, self._broke)
+        self._latencies = Latencies(feed)
         tokens = settings.ingress.auth.tokens
         self._ingress = Ingress(
             parse=parse_webhook,
@@ -65,10 +69,13 @@ class Daemon:
             quarantine=Quarantine(settings.data_dir / "quarantine", self._quarantine_failed).store,
             authorize=SharedToken(tokens) if tokens else open_door,
             emit=feed.emit,
-            measure=self._watching.observed.webhook,
+            measure=self._measure,
         )
         self._realtime = RealtimeDoor(settings, feed, self._ingress.receive, self._resume_held, self._broke)
-        self._feeds = GatewayFeeds(settings, feed, self._ingress.receive, self._broke)
+        receive_once = partial(self._ingress.receive, comes_again=False)
+        self._feeds = GatewayFeeds(settings, feed, receive_once, self._broke)
+        self._dashboard = Dashboard(settings, feed, self._ingress.receive, self._door.handle, self._broke)
+        self._has_manager = manager.is_there
         self._ingress.metrics = self._watching.expose(self._ingress.counters)
 
     async def live(
@@ -92,15 +99,29 @@ class Daemon:
             attendant=self._attendant,
             door_is_held=door_is_held,
         )
-        async with self._realtime.open(), self._feeds.open():
+        async with (
+            self._watching.traces.open(),
+            self._realtime.open(),
+            self._feeds.open(),
+            self._dashboard.open(),
+        ):
             return await life.run(listeners, admin)
 
     async def _bring_up(self, stores: trio.Nursery) -> Parts:
         redis_url, dsn = await start_embedded(self._settings, self._feed, stores)
         node_id = self._settings.node_id or _node_id(self._settings.data_dir)
-        couriers = self._realtime.couriers
+        couriers, chats = self._realtime.couriers, self._dashboard.chats
         parts = Parts(
-            self._settings, self._feed, self._health, self._links, node_id, redis_url, dsn, couriers
+            self._settings,
+            self._feed,
+            self._health,
+            self._links,
+            node_id,
+            redis_url,
+            dsn,
+            couriers,
+            chats,
+            self._watching.traces.watched,
         )
         await parts.open()
         flags = self._watching.red_flags(node_id)
@@ -124,14 +145,19 @@ class Daemon:
             providers=parts.answering.responder.views,
             red_flags=flags.views,
             library=parts.answering.library,
-            insight=insight(self._settings, node_id, self._feed, self._health, parts, flags.views),
+            insight=insight(
+                self._settings, node_id, self._feed, self._health, parts, flags.views, self._latencies
+            ),
             control=control(self._settings, self._feed, parts, self._end),
             pauses=parts.answering.pauses,
             realtime=self._realtime.view,
             feeds=self._feeds.views,
+            dashboard=self._dashboard.view,
         )
         self._watching.join(parts, operations, flags)
-        self._door.handler = AdminApi(operations, self._feed, self._levels).handle
+        api = AdminApi(operations, self._feed, self._levels, links=self._dashboard)
+        self._dashboard.join(api, node_id, parts)
+        self._door.handler = api.handle
         self._operations = operations
         self._parts = parts
         return parts
@@ -157,7 +183,8 @@ class Daemon:
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 20, 20)
-        banner.show(self._settings, self._listen)
+        # Who reads the journal is not who may do what the link allows.
+        banner.show(self._settings, self._listen, self._dashboard.greeting(with_link=not self._has_manager))
 
     async def _accept(self, message: Message) -> Receipt:
         """Make one message durable; its conversation hears of it before we do."""
@@ -197,6 +224,10 @@ class Daemon:
     def _broke(self, server: str, error: BaseException) -> None:
         # The class alone: its text may quote a request.
         self._feed.emit("daemon.problem", part=server, error=type(error).__name__)
+
+    def _measure(self, status: int, seconds: float) -> None:
+        self._watching.observed.webhook(status, seconds)
+        self._latencies.webhook(status, seconds)
 
     def _quarantine_failed(self, error: OSError) -> None:
         self._feed.emit("daemon.problem", part="quarantine", error=error.strerror)

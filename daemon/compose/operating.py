@@ -36,6 +36,7 @@ def insight(
     health: Health,
     parts: Parts,
     red_flags: Callable[[], Sequence[RedFlagView]],
+    latencies: Latencies,
 ) -> DaemonInsight:
     providers = parts.answering.responder.views
     return DaemonInsight(
@@ -48,7 +49,7 @@ def insight(
         trail=parts.trail,
         trace=parts.trace,
         pauses=parts.answering.pauses,
-        latencies=Latencies(feed),
+        latencies=latencies,
         feed=feed,
         providers=lambda: [shown.provider_view(one) for one in providers()],
         red_flags=red_flags,

@@ -15,6 +15,7 @@ from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, Snapshot
 from actors.supervisor import Supervisor
+from actors.turn import TurnRunner
 from daemon.admin.views import Check, DoctorReport
 from daemon.compose import peers
 from daemon.compose.answering import Answering, wall_ms
@@ -22,6 +23,7 @@ from daemon.compose.stores import StoreWatch, postgres_checks, redis_checks
 from daemon.config import Settings
 from daemon.doctor import examine
 from daemon.feed import EventFeed
+from daemon.gateways.playground import Chats
 from daemon.health import Health
 from daemon.http_client import HttpClient
 from daemon.identities import KnownLinks
@@ -46,6 +48,7 @@ RESPONDER_KEEPALIVE_SECONDS = 20.0
 
 APPEND_BOUND_SECONDS = 60.0
 DUE_BOUND_SECONDS = 60.0
+LEASE_BOUND_SECONDS = 90.0
 STORE_BOUND_SECONDS = 180.0
 """The longest that one round can take where a store is away, with room: beyond it the part hangs."""
 
@@ -63,7 +66,10 @@ class Parts:
         redis_url: str,
         dsn: str,
         couriers: Couriers,
+        chats: Chats,
+        watched: Callable[[TurnRunner, str], TurnRunner],
     ) -> None:
+        """`watched` gives back the turns as somebody sees them who looks on, told this daemon's name."""
         self._settings = settings
         self._feed = feed
         self._health = health
@@ -96,7 +102,9 @@ class Parts:
             identities=links,
             append=self.group.append,
             couriers=couriers,
+            chats=chats,
         )
+        self._turns = watched(self.answering.turns, node_id)
         self.slots = FairSlots(settings.turn.concurrency, self.answering.pauses.check)
         self.supervisor = Supervisor(self._services(), self.ownership.owns)
         self.answering.pauses.woken = self.supervisor.resume_held
@@ -117,6 +125,7 @@ class Parts:
         await self.answering.start(work)
         await work.start(self.supervisor.run)
         await work.start(self.group.run)
+        self.leases.turned = self.progress.expect("leases", LEASE_BOUND_SECONDS)
         await work.start(lambda task_status: self.leases.run(task_status=task_status))
         await work.start(
             self.ownership.run,
@@ -168,14 +177,14 @@ class Parts:
 
         async with HttpClient() as http:
             embeddings = peers.embeddings(self._settings, http, self._feed)
-            return await examine(self._settings, http, stores, embeddings)
+            return await examine(self._settings, http, stores, embeddings, self.records.stored_instances)
 
     def _services(self) -> Services:
         turn = self._settings.turn
         return Services(
             mirror=self._mirror,
             ownership=self.ownership,
-            turns=self.answering.turns,
+            turns=self._turns,
             policies=self._settings,
             feed=self._feed,
             slots=self.slots,

@@ -13,6 +13,7 @@ from actors.ports import Feed, Gateway, Responder, SwitchBoard
 from daemon.config import GatewaySettings, Provider, ResponderSettings, Settings
 from daemon.gateways.console import ConsoleGateway
 from daemon.gateways.evolution import EvolutionGateway
+from daemon.gateways.playground import Chats, PlaygroundGateway
 from daemon.gateways.router import BoundedGateway, RoutedGateway
 from daemon.http_client import HttpClient
 from daemon.knowledge.embeddings import Embeddings
@@ -26,9 +27,16 @@ from daemon.responders.router import ProviderRouter, RoutedResponder, Seat
 
 
 def gateways(
-    settings: Settings, http: HttpClient, couriers: Couriers, label: Callable[[Conversation], str]
+    settings: Settings,
+    http: HttpClient,
+    couriers: Couriers,
+    chats: Chats,
+    label: Callable[[Conversation], str],
 ) -> Gateway:
-    """`http` must keep no connections: see `EvolutionGateway`. `couriers` and `label`: see `RealtimeGateway`."""
+    """`http` must keep no connections: see `EvolutionGateway`. `couriers` and `label`: see `RealtimeGateway`.
+
+    `chats` gets what is for the playground's customers, whatever gateway their instance has.
+    """
     own = {name: settings.for_instance(name).gateway for name in settings.instances}
 
     def make(gateway: GatewaySettings) -> Gateway:
@@ -37,7 +45,7 @@ def gateways(
         return _gateway(gateway, http)
 
     by_instance = {name: make(gateway) for name, gateway in own.items() if gateway != settings.gateway}
-    return RoutedGateway(make(settings.gateway), by_instance)
+    return PlaygroundGateway(RoutedGateway(make(settings.gateway), by_instance), chats)
 
 
 def responders(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -16,6 +16,7 @@ from daemon.health import Health
 from daemon.leases import raise_epochs
 from daemon.ledger import Install, Records, check_schema, install, migrate
 from daemon.ledger.migrate import check_server
+from daemon.ledger.rows import Stored
 from daemon.life import CannotStart
 from daemon.mirror.checks import Expected, Problem, check_redis
 from daemon.mirror.mirror import RedisMirror
@@ -194,6 +195,14 @@ async def check_from_outside(settings: Settings) -> Iterable[Check]:
         return [*checks, _program("postgres", partial(postgres_program, "postgres"))]
     async with _opened(Postgres(settings.postgres.dsn.get_secret_value(), max_connections=1)) as db:
         return [*checks, *await postgres_checks(db, await ledger_problem(db), settings)]
+
+
+async def stored_from_outside(settings: Settings, known: Collection[str], limit: int) -> Stored:
+    """What `Records.stored_instances` gives, while no daemon runs; nothing of an embedded database."""
+    if settings.postgres.is_embedded:
+        return Stored()
+    async with _opened(Postgres(settings.postgres.dsn.get_secret_value(), max_connections=1)) as db:
+        return await Records(db).stored_instances(known, limit)
 
 
 async def ledger_problem(db: Postgres) -> str | None:

@@ -1,11 +1,13 @@
-"""What looks on: metrics, the monitor and its red flags, put together. Nothing else depends on them."""
+"""What looks on: metrics, traces, the monitor and its red flags, put together. Nothing else depends on them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
 from daemon.compose.parts import Parts
+from daemon.compose.tracing import TurnTraces
 from daemon.config import Settings
 from daemon.feed import EventFeed
 from daemon.http1 import HttpServer
@@ -18,12 +20,19 @@ from daemon.vitals import LeaseCounts, VitalSigns
 
 
 class Watching:
-    """Metrics are there from the first moment; the rest joins when the daemon's parts are up."""
+    """Metrics are there from the first moment; the rest joins when the daemon's parts are up.
 
-    def __init__(self, settings: Settings, feed: EventFeed) -> None:
+    Raises:
+      CannotStart: traces are wanted, and what they need is not installed.
+    """
+
+    def __init__(
+        self, settings: Settings, feed: EventFeed, on_error: Callable[[str, BaseException], None]
+    ) -> None:
         self._settings = settings
         self._feed = feed
         self.observed = Observed(feed)
+        self.traces = TurnTraces(settings, feed, on_error)
         self._exposition: Exposition | None = None
 
     def expose(self, counters: IngressCounters) -> Exposition | None:
@@ -72,7 +81,10 @@ class Watching:
         if self._exposition is not None:
             self._exposition.vitals = vitals
             self._exposition.sources = Sources(
-                providers=parts.answering.responder.views, flags=lambda: flags.up, monitor=monitor
+                providers=parts.answering.responder.views,
+                flags=lambda: flags.up,
+                monitor=monitor,
+                spans=self.traces.spans,
             )
         parts.companions["monitor"] = monitor.run
         parts.companions["loop lag"] = partial(watch_loop, self.observed.lag.observe)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, SecretStr
 from daemon.config.load import MASK
 from daemon.config.schema import InstanceOverrides, Settings
 from daemon.config.sections import EMBEDDED
-from daemon.config.sources import KeyPath, Layer
+from daemon.config.sources import KeyPath, Layer, origin_of
 
 DEFAULT = "default"
 
@@ -67,26 +67,7 @@ def _spelled(value: object) -> str:
 
 
 def _origin(path: KeyPath, layers: tuple[Layer, ...]) -> str:
-    """The strongest layer that holds a value for this key and says so, for it, above it or in it."""
-    for layer in layers:
-        if not _holds(layer, path):
-            continue
-        for length in range(len(path), 0, -1):
-            if path[:length] in layer.origins:
-                return layer.origins[path[:length]]
-        for named, origin in layer.origins.items():
-            if named[: len(path)] == path:
-                return origin
-    return DEFAULT
-
-
-def _holds(layer: Layer, path: KeyPath) -> bool:
-    found: object = layer.tree
-    for step in path:
-        if isinstance(found, dict) and step in found:
-            found = found[step]
-        elif isinstance(found, list) and step.isdigit() and int(step) < len(found):
-            found = found[int(step)]
-        else:
-            return False
-    return True
+    """Who set it; a key that is missing in a list that somebody set has its default all the same."""
+    settled = next((layer for layer in layers if layer.settles(path)), None)
+    found = origin_of(path, layers) if settled is not None and settled.has(path) else None
+    return found or DEFAULT

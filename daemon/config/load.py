@@ -7,9 +7,9 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from daemon.config.relations import misfits
@@ -23,12 +23,14 @@ from daemon.config.sources import (
     credentials_layer,
     environment_layer,
     file_layer,
+    origin_of,
     set_layer,
 )
 
 DEFAULT_FILE = Path("config.yaml")
 MASK = "****"
 _SECRET_KEY = re.compile(r"token|key|secret|passw|authorization|credential", re.IGNORECASE)
+"""Of a key that does not exist; of the others their type says whether they are secret."""
 _SUBJECT = re.compile(r"^(Input|String|Tuple|Value) should")
 _WORDS = {
     "bool_type": "must be true or false",
@@ -83,7 +85,8 @@ def load(
 
 def _credentials_beside(path: Path) -> str | None:
     directory = path.absolute().parent / "credentials"
-    return str(directory) if directory.is_dir() and os.access(directory, os.R_OK | os.X_OK) else None
+    # In this order: a directory that may not be entered cannot even be asked what it is.
+    return str(directory) if os.access(directory, os.R_OK | os.X_OK) and directory.is_dir() else None
 
 
 def _fault(details: ErrorDetails, layers: Sequence[Layer]) -> str:
@@ -105,55 +108,69 @@ def _unknown(path: KeyPath, value: object, layers: Sequence[Layer]) -> str:
     near = [key for key in allowed if key.startswith(path[-1])][:1] or difflib.get_close_matches(
         path[-1], allowed, n=1
     )
+    shown = MASK if _is_hidden(path) else _shown((*path[:-1], *(near or path[-1:])), value)
     hint = f" (did you mean {'.'.join((*path[:-1], near[0]))}?)" if near else ""
     return (
-        f"{'.'.join(path)}: unknown key{hint}; it is {_shown((*path, *near), value)}{_origin(path, layers)}; "
+        f"{'.'.join(path)}: unknown key{hint}; it is {shown}{_origin(path, layers)}; "
         f"allowed here: {', '.join(allowed)}"
     )
 
 
 def _shown(path: KeyPath, value: object) -> str:
-    """The value for a person, with everything that may be secret masked."""
+    """The value for a person, with everything that is not to be seen masked."""
     if value is None:
         return "null"
-    if any(_SECRET_KEY.search(step) for step in path[-2:]):
+    if _is_hidden(path):
         return MASK
     if isinstance(value, Mapping):
-        return (
-            "{" + ", ".join(f"{key}: {_shown((*path, str(key)), item)}" for key, item in value.items()) + "}"
-        )
+        items = (f"{key}: {_shown((*path, str(key)), item)}" for key, item in value.items())
+        return "{" + ", ".join(items) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_shown(path, item) for item in value) + "]"
+        return "[" + ", ".join(_shown((*path, str(place)), item) for place, item in enumerate(value)) + "]"
     if isinstance(value, Raw):
         return str(value)
     return _USERINFO.sub(rf"\1{MASK}@", repr(value))
 
 
+def _is_hidden(path: KeyPath) -> bool:
+    """What is secret by its type, and phone numbers of staff."""
+    if "notify_numbers" in path:
+        return True
+    found = _type_at(path)
+    return SecretStr in _classes_in(found) if found else bool(_SECRET_KEY.search(path[-1]))
+
+
 def _origin(path: KeyPath, layers: Sequence[Layer]) -> str:
-    """Which layer said it: the nearest key at or above `path`, in order of priority."""
-    for length in range(len(path), 0, -1):
-        for layer in layers:
-            origin = layer.origins.get(path[:length]) or _origin_below(path[:length], layer)
-            if origin:
-                return f" (from {origin})"
-    return " (the default)"
-
-
-def _origin_below(path: KeyPath, layer: Layer) -> str | None:
-    return next((origin for key, origin in layer.origins.items() if key[: len(path)] == path), None)
+    origin = origin_of(path, layers)
+    return f" (from {origin})" if origin else " (the default)"
 
 
 def _keys_at(path: KeyPath) -> list[str]:
-    model: type[BaseModel] = Settings
+    models = (found for found in _classes_in(_type_at(path)) if issubclass(found, BaseModel))
+    return list(next(models, Settings).model_fields)
+
+
+def _type_at(path: KeyPath) -> Any:
+    """What a value at `path` must be, as it is annotated; None: there is no such key."""
+    found: Any = Settings
     for step in path:
-        info = model.model_fields.get(step)
-        if info is not None:  # else an instance's name or a place in a list: its model is already reached
-            model = next(_models_in(info.annotation), model)
-    return list(model.model_fields)
+        found = next(_below(found, step), None)
+    return found
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def _below(annotation: Any, step: str) -> Iterator[Any]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if step in annotation.model_fields:
+            yield annotation.model_fields[step].annotation
+    elif get_origin(annotation) in (dict, tuple):  # names to values, or values of one kind
+        yield get_args(annotation)[1 if get_origin(annotation) is dict else 0]
+    else:  # either of several types, or one with its checks
+        for inner in get_args(annotation):
+            yield from _below(inner, step)
+
+
+def _classes_in(annotation: Any) -> Iterator[type]:
+    if isinstance(annotation, type):
         yield annotation
     for inner in get_args(annotation):
-        yield from _models_in(inner)
+        yield from _classes_in(inner)

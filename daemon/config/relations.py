@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from actors.answer_cache import CACHE
+from actors.identity import phone_number
 from actors.reply_address import origin_of
+from actors.triage import ESCALATION, FALLBACK
+from daemon.config.dashboard_relations import dashboard_misfits
 from daemon.config.misfit import Misfit
 from daemon.config.realtime_relations import realtime_misfits
 from daemon.config.schema import Settings
 from daemon.config.sections import Batching, GatewaySettings, Provider, ResponderSettings
 from daemon.config.sources import KeyPath
+
+OWN_VOICES = frozenset({CACHE, ESCALATION, FALLBACK})
+"""Shown where a provider's name is, for what no provider said."""
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]+")
+_OWN_HEADERS = frozenset(
+    {"accept", "connection", "content-length", "content-type", "host", "transfer-encoding"}
+)
 
 
 def misfits(settings: Settings) -> Iterator[Misfit]:
@@ -25,11 +38,15 @@ def misfits(settings: Settings) -> Iterator[Misfit]:
     yield from _responder(("responder",), settings.responder)
     yield from _gateway(("gateway",), settings.gateway)
     yield from realtime_misfits(settings)
+    yield from _tracing(settings)
+    yield from dashboard_misfits(settings)
     yield from _embeddings(settings)
     yield from _webhooks((), settings.escalation.notify_webhook, settings.alerts.webhook)
+    yield from _staff((), settings.escalation.notify_numbers)
     for name, overrides in settings.instances.items():
         merged, written = settings.for_instance(name), overrides.model_fields_set
         at = ("instances", name)
+        yield from _staff(at, overrides.escalation.notify_numbers)
         if "batching" in written:
             yield from _batching((*at, "batching"), merged.batching)
         if "responder" in written:
@@ -88,7 +105,14 @@ def _responder(at: KeyPath, responder: ResponderSettings) -> Iterator[Misfit]:
         here = (*at, "providers", str(index))
         if names[provider.name] > 1:
             yield Misfit((*here, "name"), provider.name, "must differ from the other providers' names")
+        if provider.name in OWN_VOICES:
+            allowed = f"must be another name: Majlis' own answers are shown as {provider.name}"
+            yield Misfit((*here, "name"), provider.name, allowed)
         yield from _provider(here, provider)
+    wait_seconds = responder.batching.wait_seconds
+    if wait_seconds >= responder.deadline_seconds:
+        allowed = f"must be less than deadline_seconds ({responder.deadline_seconds})"
+        yield Misfit((*at, "batching", "wait_seconds"), wait_seconds, allowed)
 
 
 def _provider(at: KeyPath, provider: Provider) -> Iterator[Misfit]:
@@ -107,10 +131,27 @@ def _embeddings(settings: Settings) -> Iterator[Misfit]:
     embeddings = settings.embeddings
     if embeddings.base_url is None and embeddings.model is None:
         return
-    missing = "must be set together with embeddings.base_url and embeddings.model"
-    yield from _web_address(("embeddings", "base_url"), embeddings.base_url, missing)
+    missing = "must be set where embeddings.{} is (or neither)"
+    yield from _web_address(("embeddings", "base_url"), embeddings.base_url, missing.format("model"))
     if not embeddings.model:
-        yield Misfit(("embeddings", "model"), embeddings.model, missing)
+        yield Misfit(("embeddings", "model"), embeddings.model, missing.format("base_url"))
+
+
+def _tracing(settings: Settings) -> Iterator[Misfit]:
+    tracing = settings.tracing
+    if tracing.endpoint is not None:
+        missing = "must be an http:// or https:// address, or null"
+        yield from _web_address(("tracing", "endpoint"), tracing.endpoint, missing, keys="tracing.headers")
+    for name, value in tracing.headers.items():
+        if _HEADER_NAME.fullmatch(name) is None or name.lower() in _OWN_HEADERS:
+            allowed = "must be the name of a header that Majlis does not set itself, e.g. authorization"
+            yield Misfit(("tracing", "headers", name), "(hidden)", allowed)
+        elif _HEADER_VALUE.fullmatch(value.get_secret_value()) is None:
+            allowed = "must be one line of printable ASCII characters"
+            yield Misfit(("tracing", "headers", name), "(hidden)", allowed)
+    if tracing.max_batch_spans > tracing.max_queued_spans:
+        allowed = f"must be at most tracing.max_queued_spans ({tracing.max_queued_spans})"
+        yield Misfit(("tracing", "max_batch_spans"), tracing.max_batch_spans, allowed)
 
 
 def _webhooks(at: KeyPath, notify: SecretStr | None, alert: SecretStr | None) -> Iterator[Misfit]:
@@ -118,6 +159,13 @@ def _webhooks(at: KeyPath, notify: SecretStr | None, alert: SecretStr | None) ->
     for path, secret in ((("escalation", "notify_webhook"), notify), (("alerts", "webhook"), alert)):
         if secret is not None and not _is_web_address(secret.get_secret_value()):
             yield Misfit((*at, *path), "(hidden)", "must be an http:// or https:// address")
+
+
+def _staff(at: KeyPath, numbers: Sequence[str]) -> Iterator[Misfit]:
+    for index, written in enumerate(numbers):
+        if phone_number(written) is None:
+            allowed = "must be a phone number with its country code, 6 to 15 digits, e.g. '966500000001'"
+            yield Misfit((*at, "escalation", "notify_numbers", str(index)), written, allowed)
 
 
 def _gateway(at: KeyPath, gateway: GatewaySettings) -> Iterator[Misfit]:
@@ -131,7 +179,7 @@ def _gateway(at: KeyPath, gateway: GatewaySettings) -> Iterator[Misfit]:
             yield Misfit((*at, "allowed_origins", str(index)), origin, allowed)
 
 
-def _web_address(path: KeyPath, url: str | None, missing: str) -> Iterator[Misfit]:
+def _web_address(path: KeyPath, url: str | None, missing: str, keys: str = "api_key") -> Iterator[Misfit]:
     if not url:
         yield Misfit(path, url, missing)
         return
@@ -140,7 +188,7 @@ def _web_address(path: KeyPath, url: str | None, missing: str) -> Iterator[Misfi
         return
     parts = urlsplit(url)
     if parts.username or parts.password or parts.query or parts.fragment:
-        yield Misfit(path, url, "must hold no user, password, query or fragment; keys go into api_key")
+        yield Misfit(path, url, f"must hold no user, password, query or fragment; keys go into {keys}")
 
 
 def _is_web_address(url: str) -> bool:

@@ -10,8 +10,10 @@ from typing import Annotated, TypeVar
 from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from actors.identity import phone_number
 from actors.instance import Switches, Terms
 from actors.messages import WindowPolicy
+from daemon.config.dashboard_sections import Dashboard
 from daemon.config.sections import (
     Admin,
     Alerts,
@@ -39,6 +41,7 @@ from daemon.config.sections import (
     section,
 )
 from daemon.config.sources import Layer
+from daemon.config.tracing_sections import Tracing
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -80,7 +83,7 @@ class InstanceSettings(Section):
             fallback_message=self.responder.fallback_message or "",
             escalated_repeat_seconds=escalation.repeat_seconds,
             hand_back_seconds=escalation.hand_back_seconds,
-            notify_numbers=escalation.notify_numbers,
+            notify_numbers=tuple(phone_number(number) or number for number in escalation.notify_numbers),
             notify_webhook=_revealed(escalation.notify_webhook),
             alert_webhook=_revealed(self.alerts.webhook),
             allowed_origins=self.gateway.allowed_origins,
@@ -140,7 +143,9 @@ class Settings(BaseSettings):
     alerts: Annotated[Alerts, BeforeValidator(section)] = Alerts()
     metrics: Annotated[MetricsSettings, BeforeValidator(section)] = MetricsSettings()
     monitor: Annotated[MonitorSettings, BeforeValidator(section)] = MonitorSettings()
+    tracing: Annotated[Tracing, BeforeValidator(section)] = Tracing()
     realtime: Annotated[Realtime, BeforeValidator(section)] = Realtime()
+    dashboard: Annotated[Dashboard, BeforeValidator(section)] = Dashboard()
     drain_seconds: SecondsOrZero = 20.0
     log: Annotated[Log, BeforeValidator(section)] = Log()
     instances: Annotated[

@@ -46,6 +46,45 @@ class Layer:
     tree: Tree = field(default_factory=dict)
     origins: dict[KeyPath, str] = field(default_factory=dict)
 
+    def has(self, path: KeyPath) -> bool:
+        """Whether a value stands here for `path`, be it null."""
+        found: object = self.tree
+        for step in path:
+            if isinstance(found, dict) and step in found:
+                found = found[step]
+            elif isinstance(found, list) and step.isdigit() and int(step) < len(found):
+                found = found[int(step)]
+            else:
+                return False
+        return True
+
+    def settles(self, path: KeyPath) -> bool:
+        """Whether weaker layers count for nothing at `path`: a list is replaced as a whole, not merged as a mapping."""
+        found: object = self.tree
+        for step in path:
+            if not isinstance(found, dict):
+                return True
+            if step not in found:
+                return False
+            found = found[step]
+        return True
+
+    def origin(self, path: KeyPath) -> str | None:
+        """Who said `path`, by the nearest key at, above or below it."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.origins:
+                return self.origins[path[:length]]
+        return next((origin for key, origin in self.origins.items() if key[: len(path)] == path), None)
+
+
+def origin_of(path: KeyPath, layers: Sequence[Layer]) -> str | None:
+    """Who settled `path`: the strongest layer that does, and knows whence. None: nobody, so it is the default.
+
+    A list in which one value was set (`providers.0.api_key`) is a copy of a weaker layer's: that layer knows the rest.
+    """
+    origins = (layer.origin(path) for layer in layers if layer.settles(path))
+    return next((origin for origin in origins if origin), None)
+
 
 class LayerSource(PydanticBaseSettingsSource):
     """Hands a layer to pydantic-settings, which merges layers by priority."""
@@ -90,7 +129,8 @@ def file_layer(path: Path) -> Layer:
     try:
         tree = _parse(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        found = f"{path}: cannot be read: {error.strerror}"
+        raise ConfigError(f"{found}; name one that you may read by --config") from error
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8 text") from None
     except yaml.YAMLError as error:
@@ -236,7 +276,8 @@ def _value(text: str, path: KeyPath, origin: str) -> Any:
         return _parse(text)
     except (yaml.YAMLError, ConfigError):
         raise ConfigError(
-            f"{'.'.join(path)} (from {origin}): begins like a list, mapping or quote, but is not valid YAML"
+            f"{'.'.join(path)} (from {origin}): begins like a list, mapping or quote, but is not valid YAML; "
+            "what is meant as text goes between quotes of its own"
         ) from None
 
 

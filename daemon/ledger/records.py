@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -16,6 +16,7 @@ from daemon.ledger.rows import (
     HandedBack,
     Pause,
     Silence,
+    Stored,
     TakenOver,
     TurnRecord,
     Usage,
@@ -124,6 +125,11 @@ class Records:
 
     async def knows_instance(self, name: str) -> bool:
         return bool(await self._db.value(_SQL["knows_instance"], storable(name)))
+
+    async def stored_instances(self, known: Collection[str], limit: int) -> Stored:
+        """Instances that may be answered beside those that are `known`."""
+        rows = await self._db.fetch(_SQL["stored_instances"], sorted(map(storable, known)), limit)
+        return Stored(tuple(row["name"] for row in rows), rows[0]["total"]) if rows else Stored()
 
     async def register_instances(self, names: Iterable[str]) -> tuple[str, ...]:
         """Give instances declared in the configuration a row; gives back those that had none."""

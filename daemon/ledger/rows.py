@@ -33,6 +33,8 @@ class SentPart(msgspec.Struct, frozen=True):
     resends: int
     gateway_message_id: str | None
     reason: str | None
+    claimed_at: datetime | None = None
+    settled_at: datetime | None = None
 
 
 class TurnRecord(msgspec.Struct, frozen=True):
@@ -119,6 +121,14 @@ class Usage(msgspec.Struct, frozen=True):
     input_tokens: int
     output_tokens: int
     cost_micros: int
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """Instances that stand in the database alone."""
+
+    names: tuple[str, ...] = ()
+    """The first of them."""
+    total: int = 0
 
 
 class FlagRow(msgspec.Struct, frozen=True):

@@ -88,6 +88,23 @@ class LeaseRow(msgspec.Struct, frozen=True):
     """Negative or minus infinity: nobody holds it."""
 
 
+class TurnHead(msgspec.Struct, frozen=True):
+    """What a list of turns tells of each."""
+
+    id: int
+    conversation_key: str
+    state: str
+    rule: str
+    provider: str | None
+    messages: int
+    created_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def conversation(self) -> Conversation:
+        return Conversation.from_key(self.conversation_key)
+
+
 class Trail:
     """Every method may raise `LedgerUnavailable`."""
 
@@ -111,6 +128,11 @@ class Trail:
                 break
             ids += more
         return found
+
+    async def latest(self, instance: str | None, limit: int) -> tuple[TurnHead, ...]:
+        """The newest turns, of one instance or of all."""
+        named = None if instance is None else storable(instance)
+        return tuple(TurnHead(**row) for row in await self._db.fetch(_SQL["latest_turns"], named, limit))
 
     async def leases(self) -> tuple[LeaseRow, ...]:
         """Every partition of the installation, in order."""

@@ -123,6 +123,9 @@ METRICS: dict[str, Metric] = {
     "majlis_red_flag": Metric("gauge", "1 while a red flag is up", ("flag",)),
     "majlis_orphans_total": Metric("counter", "Conversations that were forgotten and picked up again"),
     "majlis_monitor_sweeps_total": Metric("counter", "Looks of the monitor"),
+    "majlis_trace_spans_total": Metric(
+        "counter", "Spans of traces: exported, or why they were dropped", ("outcome",)
+    ),
     "majlis_observer_failures_total": Metric("counter", "Events that a metric could not be made of"),
     "majlis_snapshot_complete": Metric(
         "gauge", "1 when all of this could be read in time; else what needs a store is missing"

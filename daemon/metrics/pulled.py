@@ -36,6 +36,8 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     providers: Callable[[], Sequence[ProviderView]]
     flags: Callable[[], Mapping[str, bool]]
     monitor: Monitor
+    spans: Callable[[], Mapping[str, int]] = dict
+    """Of traces, by what became of them; nothing while none are told."""
 
 
 def of_the_doors(
@@ -109,6 +111,7 @@ def of_the_parts(sources: Sources, observed: Observed) -> dict[str, Rows]:
         "majlis_red_flag": _by(sources.flags()),
         "majlis_orphans_total": _one(sources.monitor.orphans),
         "majlis_monitor_sweeps_total": _one(sources.monitor.sweeps),
+        "majlis_trace_spans_total": _by(sources.spans()),
     }
 
 

@@ -139,7 +139,7 @@ class BatchingResponder:
                 {key: place.prompt for key, place in keyed.items()}
             )
         except TurnRefused as refusal:
-            self._tell(places, refusal.reason)
+            self._tell(places, reason=refusal.reason)
             return
         except TurnFailed as failure:
             for place in places:  # one each: an error that is raised in several tasks mixes up their traces
@@ -150,7 +150,7 @@ class BatchingResponder:
                 place.failure = ResponderHeld(str(held), held.retry_after_seconds)
             return
         self._share_out(keyed, together)
-        self._tell(places, "")
+        self._tell(places)
 
     def _share_out(self, keyed: Mapping[str, _Place], together: Together) -> None:
         among = len(keyed)
@@ -161,14 +161,15 @@ class BatchingResponder:
             answer = together.answers.get(key)
             place.answer = None if answer is None else _with_share(answer, share)
 
-    def _tell(self, places: Sequence[_Place], reason: str) -> None:
+    def _tell(self, places: Sequence[_Place], **reason: str) -> None:
         alone = sum(place.answer is None for place in places)
         self._feed.emit(
             "responder.batched",
+            None,
             instance=places[0].prompt.instance,
             conversations=len(places),
             alone=alone,
-            reason=reason,
+            **reason,
         )
 
 

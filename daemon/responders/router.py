@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
+import msgspec
 import trio
 
 from actors.balance import order
 from actors.errors import ResponderHeld, TurnFailed, TurnRefused
-from actors.messages import Answer, Prompt
+from actors.messages import Answer, Asked, Prompt
 from actors.ports import Responder
 from daemon.responders.circuit import Circuit, ProviderView
 from daemon.responders.provider import Provider, Together
@@ -75,24 +76,33 @@ class ProviderRouter:
 
     async def answer(self, prompt: Prompt) -> Answer:
         """Raises: TurnFailed, TurnRefused, ResponderHeld."""
-        return await self._first(lambda provider: provider.answer(prompt))
+        answer, asked = await self._first(lambda provider: provider.answer(prompt))
+        return msgspec.structs.replace(answer, asked=asked)
 
     async def answer_together(self, prompts: Mapping[str, Prompt]) -> Together:
         """Raises: TurnFailed, TurnRefused, ResponderHeld."""
-        return await self._first(lambda provider: provider.answer_together(prompts))
+        together, asked = await self._first(lambda provider: provider.answer_together(prompts))
+        each = {key: msgspec.structs.replace(one, asked=asked) for key, one in together.answers.items()}
+        return msgspec.structs.replace(together, answers=each)
 
-    async def _first(self, ask: Ask[T]) -> T:
+    async def _first(self, ask: Ask[T]) -> tuple[T, tuple[Asked, ...]]:
+        """What the first that answers says, and everybody who was asked."""
         deadline = trio.current_time() + self._deadline_seconds
         failures: dict[Seat, TurnFailed] = {}
+        asked: list[Asked] = []
         for seat in self._ordered():
             if failures and trio.current_time() >= deadline:
                 break
             if not seat.circuit.admit():
                 continue
+            started_at = trio.current_time()
             try:
-                return await _ask(seat, ask, deadline, first=not failures)
+                said = await _ask(seat, ask, deadline, first=not failures)
             except TurnFailed as failure:
                 failures[seat] = failure
+                asked.append(_asked(seat, started_at, failure.reason))
+            else:
+                return said, (*asked, _asked(seat, started_at))
         raise self._failure(failures)
 
     def _ordered(self) -> Iterable[Seat]:
@@ -139,6 +149,10 @@ async def _ask(seat: Seat, ask: Ask[T], deadline: float, first: bool) -> T:
     if first:  # a later one had only what the others left of the time: its lateness proves nothing
         seat.circuit.failed(late)
     raise late
+
+
+def _asked(seat: Seat, started_at: float, failure: str = "") -> Asked:
+    return Asked(seat.provider.name, started_at, trio.current_time() - started_at, failure)
 
 
 def _wait_seconds(seat: Seat, failure: TurnFailed | None) -> float:

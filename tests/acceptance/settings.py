@@ -19,6 +19,7 @@ def quick_settings(data_dir: Path) -> Tree:
     return {
         "data_dir": str(data_dir),
         "ingress": {"listen": "127.0.0.1:0"},
+        "dashboard": {"listen": None},
         "batching": {"window_seconds": 0.6},
         "turn": {"backoff_seconds": [0.2, 0.4, 0.8]},
         "drain_seconds": 10,
@@ -53,4 +54,4 @@ def shipped_settings(data_dir: Path) -> Tree:
     """The shipped `config.yaml`, but for the place, the port and the log."""
     shipped = yaml.safe_load((ROOT / "config.yaml").read_text())
     own = {"data_dir": str(data_dir), "ingress": {"listen": "127.0.0.1:0"}, "log": {"level": "debug"}}
-    return merged(shipped, own, {"log": {"format": "json"}})
+    return merged(shipped, own, {"dashboard": {"listen": None}, "log": {"format": "json"}})

@@ -35,7 +35,7 @@ def daemon(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnderTes
     settings = {
         "batching": {"window_seconds": 600},
         "turn": {"max_tries": 1},
-        "instances": {"demo": {}, "quick": {"batching": {"window_seconds": 0.3}}},
+        "instances": {"acme": {}, "demo": {}, "quick": {"batching": {"window_seconds": 0.3}}},
     }
     with daemon_under_test(evolution(gateway), openai(model), settings) as started:
         model.order("status", 1, lambda text: text == BURIED.text)
@@ -55,8 +55,8 @@ class Ended:
 class Command:
     """The command line for one daemon, run inside this process: most of each command is Python starting."""
 
-    def __init__(self, daemon: DaemonUnderTest) -> None:
-        self._config = str(daemon.config)
+    def __init__(self, daemon: DaemonUnderTest, config: Path | None = None) -> None:
+        self._config = str(config or daemon.config)
 
     def run(self, *arguments: str) -> Ended:
         out, err = io.StringIO(), io.StringIO()
@@ -201,6 +201,27 @@ def test_flush(daemon: DaemonUnderTest, gateway: FakeEvolution, majlis: Command)
         assert majlis.json("show", f"demo/{said.phone}")["turns"][0]["closed_by"] == "flush"  # type: ignore[index]
 
 
+def test_flush_of_an_instance_and_of_all(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, majlis: Command
+) -> None:
+    """Every window of it, and none of another instance."""
+    heard = [
+        Said("acme", f"551150002000{number}", f"flushed with all {number}", f"ALL-{number}")
+        for number in range(3)
+    ]
+    other = Said("demo", "5511500020009", "another instance", "ALL-9")
+    daemon.burst(*heard, other)
+    text = majlis.text("flush", "--instance", "acme")
+    assert text == "acme: 3 messages in 3 conversations will be answered now\n"
+    daemon.wait_for(lambda: all(gateway.texts(said.phone) for said in heard), "they are answered")
+    assert gateway.texts(other.phone) == []
+    assert majlis.json("flush", "--all")["instance"] == ""
+    daemon.wait_for(lambda: gateway.texts(other.phone), "all are answered")
+    assert "0 messages in 0 conversations" in majlis.text("flush", "--all")
+    assert "no instance called nope" in majlis.refused("flush", "--instance", "nope")
+    assert "say which" in majlis.refused("flush", status=2)
+
+
 def test_doctor(gateway: FakeEvolution, model: FakeOpenAI, majlis: Command) -> None:
     """I15: all is well; then a refused key, then nobody there: exit 1, and advice for each."""
     text, document = majlis.both("doctor")
@@ -225,7 +246,7 @@ def test_doctor(gateway: FakeEvolution, model: FakeOpenAI, majlis: Command) -> N
         gateway.up()
         model.up()
     assert "gateway.base_url" in found["gateway of demo"] and "base_url" in found["responder main"]
-    assert set(found) == {"gateway of demo", "gateway of quick", "responder main"}
+    assert set(found) == {"gateway of acme", "gateway of demo", "gateway of quick", "responder main"}
 
 
 def problems(majlis: Command) -> dict[str, str]:
@@ -245,7 +266,8 @@ def test_without_a_daemon() -> None:
         absent.config.write_text(json.dumps(absent.settings))
         majlis = Command(absent)
         sentence = (
-            f"majlis: majlis is not running at {absent.data_dir}/run/admin.sock; start it with `majlis run`\n"
+            f"majlis: majlis is not running at {absent.data_dir}/run/admin.sock; start it with `majlis run`, or name "
+            "the settings of the one that runs with --config\n"
         )
         for command in (
             ("status",),

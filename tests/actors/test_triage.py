@@ -171,7 +171,7 @@ def test_a_reached_limit_does_what_its_policy_says_and_is_always_told(
             assert verdict.rule in ("rate_limited", "budget_reached")
         case "hold":
             assert isinstance(verdict, triage.Wait)
-            assert verdict.seconds in (20.0, 5.0, 3600.0)
+            assert (verdict.reason, verdict.seconds in (20.0, 5.0, 3600.0)) == (kind, True)
         case "suppress":
             assert isinstance(verdict, triage.Silence)
             assert verdict.rule in ("rate_limited", "budget_reached")

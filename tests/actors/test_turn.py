@@ -14,8 +14,9 @@ from actors.actor import TurnPolicy
 from actors.errors import LedgerUnavailable, TurnFailed, TurnRefused
 from actors.facts import Usage
 from actors.instance import InstanceRecord, Switches, Terms
-from actors.messages import HistoryEntry
+from actors.messages import Answer, Asked, HistoryEntry, Prompt
 from actors.outcome import NotSent, Unknown
+from tests.support.memory import MemoryResponder
 from tests.support.world import DEMO, World
 
 RECORD = InstanceRecord(
@@ -294,7 +295,11 @@ async def test_a_limit_that_says_wait_burns_nothing_and_is_told_once_a_day(
     await world.start(nursery)
     await world.say("price?")
     await until(lambda: "turn.held" in world.feed.names())
-    await trio.sleep(33)
+    await trio.sleep(13)
+    [held] = world.supervisor.views()
+    assert (held.phase, held.why) == ("holding", "contact_rate") and held.seconds_left is not None
+    assert 10 < held.seconds_left < 30
+    await trio.sleep(20)
     assert world.replies == []
     world.ledger.usage = Usage()
     await until(lambda: world.replies == ["Heard 1: price?"])
@@ -383,6 +388,39 @@ async def test_one_line_tells_the_waterfall_and_failures_are_named(
     assert outcomes["history"] == ("lookups", "timed_out")
     assert outcomes["interactions"] == ("lookups", "failed")
     assert outcomes["memory"] == ("responder", "ok")
+
+
+async def test_each_provider_that_was_asked_has_its_own_time_in_the_waterfall(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """One that failed is not charged to the one that answered; nor does it keep the answer out of the cache."""
+
+    class Failover(MemoryResponder):
+        async def answer(self, prompt: Prompt) -> Answer:
+            started_at = trio.current_time()
+            await trio.sleep(9)
+            asked = (
+                Asked("main", started_at, 5, "timed_out"),
+                Asked("second", started_at + 5, 3, "overloaded"),
+                Asked("third", started_at + 8, 1),
+            )
+            return Answer("it is open", "third", "small", asked=asked)
+
+    world = World(term=Terms(cache_exact_seconds=60), responder=Failover())
+    await world.start(nursery)
+    await say(world, "when do you open?")
+    [stored] = [row.reply for row in world.ledger.rows.values()]
+    assert stored is not None and stored.answer.asked == () and stored.cache is not None
+    spans = [span for span in stored.waterfall if span.stage == "responder"]
+    told = [(span.name, round(span.took_ms), span.outcome, span.error) for span in spans]
+    assert told == [
+        ("main", 5000, "timed_out", ""),
+        ("second", 3000, "failed", "overloaded"),
+        ("third", 1000, "ok", ""),
+    ]
+    assert [round(span.started_ms - spans[0].started_ms) for span in spans] == [0, 5000, 8000]
+    [answered] = [fields for event, _, fields in world.feed.events if event == "turn.answered"]
+    assert answered["took_ms"] == 9000
 
 
 async def test_the_emergency_switch_asks_one_after_another(

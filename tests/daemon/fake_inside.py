@@ -8,6 +8,7 @@ import trio
 from daemon.admin import Conflict, NotFound, ProviderView, RedFlagView
 from daemon.admin.control import (
     Draining,
+    InstanceFlushed,
     InstancePause,
     InstanceResumed,
     LogLevel,
@@ -27,6 +28,8 @@ from daemon.admin.insight import (
     TopRow,
     TopSort,
     TreePage,
+    TurnHeadView,
+    TurnPage,
 )
 
 PHONE = "5511999990012"
@@ -165,6 +168,22 @@ class FakeInsight:
             raise Conflict("Messages of acme and shop have this id: say which, with --instance acme.")
         return explanation()
 
+    async def turns(self, instance: str | None, limit: int) -> TurnPage:
+        await trio.lowlevel.checkpoint()
+        head = TurnHeadView(
+            id=7,
+            conversation="3fa9c01b22",
+            instance=instance or "acme",
+            contact=PHONE,
+            state="done",
+            messages=3,
+            provider="main",
+            started_at="2026-01-31T12:00:08.004Z",
+            ended_at="2026-01-31T12:00:09.810Z",
+            took_ms=1_806.0,
+        )
+        return TurnPage([head][:limit])
+
     async def top(self, sort: TopSort, instance: str | None, offset: int, limit: int) -> TopPage:
         """Each look is a second after the one before."""
         await trio.lowlevel.checkpoint()
@@ -182,13 +201,23 @@ class FakeControl:
         self.level: LogLevel = "info"
         self.drained = 0
 
+    async def flush(self, instance: str | None) -> InstanceFlushed:
+        await trio.lowlevel.checkpoint()
+        return InstanceFlushed(instance=instance or "", conversations=2, messages=5)
+
     async def pause(self, instance: str | None, seconds: int | None) -> InstancePause:
         await trio.lowlevel.checkpoint()
         if instance == "nobody":
             raise NotFound("The database has no instance called nobody: check the spelling.")
+        ends = {None: "", 60: "2026-01-31T13:00:00.000Z"}
+        stood_until = ends[self.paused[instance]] if instance in self.paused else None
         self.paused[instance] = seconds
-        until = "2026-01-31T13:00:00.000Z" if seconds else ""
-        return InstancePause(instance=instance or "", since="2026-01-31T12:00:00.000Z", until=until)
+        return InstancePause(
+            instance=instance or "",
+            since="2026-01-31T12:00:00.000Z",
+            until=ends[seconds],
+            stood_until=stood_until,
+        )
 
     async def resume(self, instance: str | None) -> InstanceResumed:
         await trio.lowlevel.checkpoint()

@@ -47,6 +47,8 @@ from daemon.admin import (
     TurnDetail,
     TurnView,
 )
+from daemon.admin.dashboard import Links, LoginLink
+from daemon.admin.levels import Level
 from daemon.admin.library import Library
 from daemon.feed import EventFeed
 from daemon.http1 import HttpServer, open_unix_listener
@@ -146,7 +148,13 @@ def silent() -> list[SilentView]:
         SilentView(
             conversation=LABEL, instance="acme", contact=CONTACT, taken_over=paused, escalated=escalated
         ),
-        SilentView(conversation="0123456789", instance="shop", contact=CONTACT, escalated=escalated),
+        SilentView(
+            conversation="0123456789",
+            instance="shop",
+            contact=CONTACT,
+            taken_over=PauseView(since="2026-01-01T10:00:30Z", until="2026-01-01T14:00:30Z", heeded=False),
+            escalated=EscalationView(since="2026-01-01T09:30:00Z", heeded=False),
+        ),
     ]
 
 
@@ -282,8 +290,9 @@ class FakeOperations:
 
     async def pause(self, ref: Ref, seconds: int | None) -> Paused:
         self._refuse_unknown(ref)
+        stood = bool(self.paused)
         self.paused.append((ref, seconds))
-        return await self._answer(Paused(conversation=LABEL, until="2026-01-01T14:00:00Z"))
+        return await self._answer(Paused(conversation=LABEL, until="2026-01-01T14:00:00Z", stood=stood))
 
     async def resume(self, ref: Ref) -> Resumed:
         self._refuse_unknown(ref)
@@ -340,11 +349,27 @@ class FakeOperations:
             raise NotFound("no such conversation; see `majlis actors`")
 
 
+class FakeLinks:
+    """A dashboard that gives out the same link again and again."""
+
+    def __init__(self) -> None:
+        self.problem = ""
+        self.others: list[str] = []
+
+    def new(self, level: Level, asked_by: str) -> LoginLink:
+        if self.problem:
+            raise Conflict(f"The dashboard is not served: {self.problem}")
+        url = "http://127.0.0.1:8089/#login=token"
+        return LoginLink(url=url, others=self.others, level=level, seconds=3_600.0)
+
+
 @asynccontextmanager
-async def admin_door(directory: Path, operations: FakeOperations, feed: EventFeed) -> AsyncIterator[Path]:
+async def admin_door(
+    directory: Path, operations: FakeOperations, feed: EventFeed, links: Links | None = None
+) -> AsyncIterator[Path]:
     """The real server with the real routes on a real socket; gives back the socket's path."""
     path = directory / "admin.sock"
-    server = HttpServer(AdminApi(operations, feed).handle, name="admin")
+    server = HttpServer(AdminApi(operations, feed, links=links).handle, name="admin")
     async with trio.open_nursery() as nursery:
         await nursery.start(server.serve, [open_unix_listener(path)])
         try:
@@ -358,6 +383,7 @@ class DoorInThread:
 
     def __init__(self, directory: Path) -> None:
         self.operations = FakeOperations()
+        self.links = FakeLinks()
         self.feed = EventFeed(strict=True)
         self.feed.set_install_id("test install")
         self.socket = directory / "admin.sock"
@@ -391,7 +417,7 @@ class DoorInThread:
             self._token.run_sync_soon(self._stop.set)
 
     async def _serve(self) -> None:
-        async with admin_door(self._directory, self.operations, self.feed):
+        async with admin_door(self._directory, self.operations, self.feed, self.links):
             self._token = trio.lowlevel.current_trio_token()
             self._up.set()
             await self._stop.wait()

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from actors.messages import WindowPolicy
+from daemon.admin.reports import FLAGS
 from daemon.config import ConfigError, Settings, load
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +61,12 @@ def test_shipped_file_explains_every_field_of_a_provider() -> None:
     text = (ROOT / "config.yaml").read_text(encoding="utf-8")
     for name in ("name", "kind", "base_url", "api_key", "model", "timeout_seconds", "system_prompt"):
         assert f"{name}:" in text
+
+
+def test_shipped_file_says_what_can_be_switched_while_the_daemon_runs() -> None:
+    text = (ROOT / "config.yaml").read_text(encoding="utf-8")
+    assert [flag for flag in FLAGS if f"[flag {flag}]" not in text] == []
+    assert "majlis flags set" in text
 
 
 def test_set_wins_over_environment_over_file_over_default(tmp_path: Path) -> None:

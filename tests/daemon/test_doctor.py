@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+import socket
+from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 
 import pytest
 import trio
 
 from actors.errors import MajlisError
-from daemon import compose
+from daemon import compose, doctor
 from daemon.admin.views import Check
 from daemon.compose.stores import check_from_outside
 from daemon.config import Settings, load
-from daemon.doctor import examine
+from daemon.doctor import MAX_STORED, examine
 from daemon.http_client import HttpClient
 from daemon.knowledge.embeddings import TURN_SECONDS, Embeddings
+from daemon.ledger.rows import Stored
 from tests.support.embeddings_server import FakeEmbeddings
 from tests.support.gateway_server import FakeEvolution
 from tests.support.ledgers import open_world
@@ -119,6 +121,56 @@ async def test_instances_that_stand_in_the_database_alone_are_no_fault(
         assert wrong == {"gateway of default": "problem"}
 
 
+async def test_the_gateway_is_asked_about_instances_that_stand_in_the_database_alone(
+    tmp_path: Path, http: HttpClient
+) -> None:
+    """Some of them, by name; what was left out is counted. One that the gateway does not know is no more than odd."""
+    gateway = FakeEvolution(instances=frozenset({"acme", "shop-00", "shop-01"}))
+    with gateway.running():
+        tree = {"kind": "evolution", "base_url": gateway.url, "api_key": gateway.api_key}
+        settings = settings_of(tmp_path, gateway=tree, instances={"acme": {}})
+        asked: list[object] = []
+
+        async def stored(known: Collection[str], limit: int) -> Stored:
+            asked.append((sorted(known), limit))
+            return Stored(tuple(f"shop-{number:02}" for number in range(3)), 45)
+
+        report = await examine(settings, http, no_stores, stored=stored)
+        checks = {check.name: check for check in report.checks}
+        assert asked == [(["acme"], MAX_STORED)] and report.well
+        assert {name: check.state for name, check in checks.items() if name.startswith("gateway")} == {
+            "gateway of acme": "ok",
+            "gateway of shop-00": "ok",
+            "gateway of shop-01": "ok",
+            "gateway of shop-02": "warning",
+            "gateway of others": "warning",
+        }
+        assert "switch it off in the database" in checks["gateway of shop-02"].advice
+        assert checks["gateway of others"].detail.startswith("42 more instances stand in the database alone")
+
+        alone = settings_of(tmp_path, gateway=tree, instances={})
+        names = [check.name for check in (await examine(alone, http, no_stores, stored=stored)).checks]
+        assert "gateway of default" not in names and "gateway of shop-00" in names
+        printed = settings_of(tmp_path, instances={})
+        await examine(printed, http, no_stores, stored=stored)
+        assert len(asked) == 2
+
+
+async def test_what_did_not_get_its_turn_is_counted(
+    tmp_path: Path, http: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that is silent for everybody does not keep the report from whoever asked for it."""
+    monkeypatch.setattr(doctor, "PEERS_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        tree = {"kind": "evolution", "base_url": url, "api_key": "key"}
+        settings = settings_of(tmp_path, gateway=tree, instances={f"i{number}": {} for number in range(12)})
+        checks = {check.name: check for check in (await examine(settings, http, no_stores)).checks}
+    assert checks["responder rehearsal"].state == "ok"
+    assert checks["not asked"].state == "problem"
+    assert checks["not asked"].detail == "12 of 13 gave no answer within 0.3 s"
+
+
 async def test_a_budget_that_no_price_can_reach_is_told(tmp_path: Path, http: HttpClient) -> None:
     def budget(cost: float | None, price: float) -> Settings:
         provider = {"name": "main", "kind": "openai", "base_url": "http://127.0.0.1:9/v1", "model": "small"}
@@ -155,6 +207,16 @@ async def test_a_database_that_is_not_fit_is_told_once(tmp_path: Path, fresh_pos
         await world.rows("DELETE FROM majlis_migrations")
         checks = await database_checks(settings_of(tmp_path, fresh_postgres_dsn, "small"))
     assert checks["postgres"].state == "problem" and "pgvector" not in checks
+
+
+async def test_the_database_tells_whom_it_knows_beside_the_declared_ones(fresh_postgres_dsn: str) -> None:
+    async with open_world(fresh_postgres_dsn) as world:
+        await world.rows(
+            "INSERT INTO whatsapp_instances (instance_name, is_active)"
+            " VALUES ('b', true), ('a', true), ('a', true), ('off', false), ('c', NULL)"
+        )
+        assert await world.records.stored_instances({"demo"}, 2) == Stored(("a", "b"), 3)
+        assert await world.records.stored_instances({"demo", "a", "b", "c"}, 2) == Stored()
 
 
 async def database_checks(settings: Settings) -> dict[str, Check]:

@@ -8,14 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 import trio
 import trio.testing
 
 from actors.actor import ActorView, Phase
-from actors.errors import MirrorUnavailable
+from actors.errors import LedgerUnavailable, MirrorUnavailable, Unavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
+from actors.lookup import Span
 from actors.messages import Message, Waiting
 from daemon import shown, story, tasks
 from daemon.admin import Conflict, NotFound
@@ -62,14 +64,18 @@ def trail(
 class World:
     """A daemon's inside, with what its stores would say."""
 
-    def __init__(self) -> None:
+    def __init__(self, started: bool = True) -> None:
         self.views: list[ActorView] = []
         self.turns: tuple[TurnTrail, ...] = ()
         self.arrivals: list[Arrival] = []
         self.mirror_is_away = False
+        self.ledger_is_away = False
         self.pause: Pause | None = None
         self.feed = EventFeed(strict=True)
         self.feed.set_install_id("test install")
+        self.health = Health(self.feed)
+        if started:
+            self.health.started()
         world = self
 
         class Actors:
@@ -85,6 +91,8 @@ class World:
         class Turns:
             async def turns_of(self, message_id: str, instance: str | None) -> tuple[TurnTrail, ...]:
                 await trio.lowlevel.checkpoint()
+                if world.ledger_is_away:
+                    raise LedgerUnavailable("postgres_unreachable")
                 return tuple(turn for turn in world.turns if instance in (None, turn.instance))
 
         class Mirror:
@@ -108,7 +116,7 @@ class World:
         self.insight = DaemonInsight(
             settings=Settings(),
             node_id="node-a",
-            health=Health(self.feed),
+            health=self.health,
             supervisor=cast(Any, Actors()),
             slots=FairSlots(50),
             fenced=dict,
@@ -145,6 +153,25 @@ async def test_a_replay_that_waits_is_told_with_its_original() -> None:
     assert [step.what for step in found.steps] == ["arrived", "window closed", "dead letter", "put back"]
 
 
+async def test_without_the_ledger_what_waits_is_explained_and_nothing_is_guessed() -> None:
+    """Just when Postgres is away somebody asks why. Of what waits in no memory, only the ledger knows the end."""
+    world = World()
+    world.ledger_is_away = True
+    world.views = [view(ACME, "holding", "M1")]
+    assert (await world.insight.explain("M1", None)).state == "holding"
+    world.arrivals = [Arrival(ACME, 5, 1_767_268_800_000, message(ACME, "M0"))]
+    with pytest.raises(LedgerUnavailable):
+        await world.insight.explain("M0", None)
+
+
+async def test_a_letter_that_was_put_back_is_given_up_no_more() -> None:
+    """Its replay waits where no memory here shows it, at another daemon or frozen this moment."""
+    world = World()
+    world.turns = (trail(state="dead", letter=LetterRow(3, "overloaded", "", NOON, NOON, None)),)
+    found = await world.insight.explain("M1", None)
+    assert found.state == "elsewhere" and "dead retry" not in found.why
+
+
 async def test_what_only_the_mirror_knows_is_found_there() -> None:
     world = World()
     world.arrivals = [Arrival(ACME, 5, 1_767_268_800_000, message(ACME, "M1"))]
@@ -153,6 +180,8 @@ async def test_what_only_the_mirror_knows_is_found_there() -> None:
     with pytest.raises(NotFound, match=r"No message …34 is known"):
         world.arrivals = []
         await world.insight.explain("5511900001234", None)
+    with pytest.raises(Unavailable, match="not ready yet"):
+        await World(started=False).insight.explain("5511900001234", None)
 
 
 async def test_one_id_of_two_instances_must_be_told_apart_and_a_mirror_away_hides_no_end() -> None:
@@ -182,6 +211,19 @@ def test_every_end_is_told_in_a_sentence() -> None:
     ):
         assert story.waits(view(ACME, cast(Phase, phase)), True, "").state == state
     assert story.waits(view(ACME, "answering"), False, "").state == "queued"
+
+
+def test_an_answer_is_not_charged_with_the_time_of_who_failed_before() -> None:
+    waterfall = (
+        Span("history", "lookups", 0, 3, "ok"),
+        Span("first", "responder", 4, 9_000, "failed", "overloaded"),
+        Span("main", "responder", 9_004, 1_200, "ok"),
+    )
+    turn = msgspec.structs.replace(trail(), waterfall=waterfall, answered_at=NOON)
+    steps = {step.what: step.detail for step in story.steps("M1", None, (turn,))}
+    assert (
+        steps["reply stored"] == "by main in 1,200 ms, 1 tokens in, 2 out, after first: overloaded, 9,000 ms"
+    )
 
 
 async def test_top_shows_one_page_of_ten_thousand() -> None:

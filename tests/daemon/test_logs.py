@@ -69,9 +69,10 @@ def test_a_line_is_one_json_object_with_time_level_and_event() -> None:
 @pytest.mark.parametrize(("form", "stream"), [("auto", Terminal()), ("console", io.StringIO())])
 def test_a_terminal_gets_readable_lines(form: logs.Format, stream: io.StringIO) -> None:
     writer = logs.configure("info", form, stream)
-    logs.logger().info("turn.done", batch=2)
+    logs.logger().info("turn.done", batch=2, waterfall={"history": [0.1, 2.0, "ok"]})
     writer.close()
     assert "turn.done" in stream.getvalue() and not stream.getvalue().startswith("{")
+    assert "history" not in stream.getvalue(), "a line for a person stays one"
     assert ("\x1b[" in stream.getvalue()) == stream.isatty()
 
 
@@ -137,7 +138,11 @@ def test_numbers_labels_and_instance_names_are_left_alone() -> None:
         "ok": True,
         "none": None,
     }
-    plain: dict[str, object] = {"conversation": "1234567890", "instance": "551133334444"}
+    plain: dict[str, object] = {
+        "conversation": "1234567890",
+        "instance": "551133334444",
+        "target": "c348908142",
+    }
     line = written(**fields, **plain)
     assert {key: line[key] for key in (*fields, *plain)} == {**fields, **plain}
 

@@ -11,12 +11,13 @@ import pytest
 import trio
 
 from actors.actor import ActorView, Phase
-from actors.errors import LedgerUnavailable
+from actors.errors import LedgerUnavailable, Unavailable
 from actors.identity import Conversation
 from actors.lookup import Span
 from actors.messages import Answer
 from actors.ports import Reply, Turn
 from daemon.admin import Conflict, NotFound
+from daemon.admin.control import PAUSED
 from daemon.config import load
 from daemon.feed import EventFeed
 from daemon.health import Health
@@ -24,6 +25,7 @@ from daemon.ingress import IngressCounters
 from daemon.operations import PAUSE_SECONDS, DaemonOperations
 from daemon.pauses import PauseBoard
 from daemon.responders.circuit import ProviderView
+from daemon.status import MAX_STRANGERS
 from daemon.steering import DaemonControl
 from daemon.switchboard import FlagBoard
 from daemon.takeover import Takeovers
@@ -42,8 +44,8 @@ class ListedActors:
         self.active: dict[Conversation, ActorView] = {}
         self.flushed: list[Conversation] = []
 
-    def add(self, conversation: Conversation, phase: Phase) -> None:
-        self.active[conversation] = ActorView(conversation, phase, (), None, 0, 0, None, "")
+    def add(self, conversation: Conversation, phase: Phase, why: str = "") -> None:
+        self.active[conversation] = ActorView(conversation, phase, (), None, 0, 0, None, why)
 
     def views(self) -> Sequence[ActorView]:
         return list(self.active.values())
@@ -84,7 +86,7 @@ class Desk:
         self.stopped = trio.Event()
         pause_seconds = lambda name: settings.for_instance(name).takeover.pause_seconds  # noqa: E731
         nobody = cast(Any, None)
-        health = Health(self.feed)
+        health = self.health = Health(self.feed)
         health.report("redis", ("Redis cannot be reached.",))  # its part of the status is zeros then
         self.operations = DaemonOperations(
             settings=settings,
@@ -127,7 +129,9 @@ async def desk(fresh_postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Desk]:
     (tmp_path / "own.yaml").write_text(CONFIG)
     async with open_world(fresh_postgres_dsn) as world:
         await world.records.register_instances(["silent"])
-        yield Desk(world, tmp_path / "own.yaml")
+        desk = Desk(world, tmp_path / "own.yaml")
+        desk.health.started()
+        yield desk
 
 
 async def answered(desk: Desk, escalation: str = "") -> Turn:
@@ -176,6 +180,36 @@ async def test_a_pause_lasts_as_long_as_was_asked(desk: Desk) -> None:
     assert await desk.world.db.value("SELECT until > now() + interval '4900 s' FROM majlis_takeovers")
 
 
+async def test_a_pause_that_is_shorter_than_the_standing_one_says_so(desk: Desk) -> None:
+    """In a conversation the longer one stays; that of an instance is replaced, and what stood is told."""
+    first = await desk.operations.pause(DEMO, 5_000)
+    shorter = await desk.operations.pause(DEMO, 60)
+    assert (first.stood, shorter.stood, shorter.until) == (False, True, first.until)
+    assert (await desk.operations.pause(DEMO, 6_000)).stood is False
+    control = desk.operations.control
+    endless = await control.pause("demo", None)
+    assert (endless.until, endless.stood_until) == ("", None)
+    assert (timed := await control.pause("demo", 60)).stood_until == ""
+    assert (await control.pause("demo", 30)).stood_until == timed.until
+    assert (await control.pause(None, 30)).stood_until is None
+    assert [pause.stood_until for pause in (await desk.operations.status()).pauses] == [None, None]
+
+
+async def test_where_nobody_heeds_a_silence_the_listing_says_so(desk: Desk) -> None:
+    """With its switch off, Majlis answers all the same."""
+    await answered(desk, escalation="asks_for_human")
+    await desk.operations.pause(DEMO, 60)
+    for flag in ("takeover", "escalation"):
+        await desk.operations.set_flag(flag, False, "demo")
+    [listed] = await desk.operations.silent()
+    assert listed.taken_over and not listed.taken_over.heeded
+    assert listed.escalated and not listed.escalated.heeded
+    await desk.operations.set_flag("takeover", True, "demo")
+    shown = await desk.operations.conversation(DEMO)
+    assert shown.taken_over and shown.taken_over.heeded
+    assert shown.escalated and not shown.escalated.heeded
+
+
 async def test_a_pause_that_nobody_would_heed_is_refused(desk: Desk) -> None:
     """The switch is off where `takeover.pause_seconds` is 0; with it on, a pause lasts four hours."""
     silent = Conversation("silent", DEMO.contact)
@@ -203,6 +237,32 @@ async def test_resume_wakes_what_rests(desk: Desk, phase: Phase) -> None:
     assert (await desk.operations.resume(DEMO)).state == phase
     assert desk.actors.flushed == [DEMO]
     assert desk.feed.counters["conversation.handed_back"] == 0
+
+
+async def test_a_flush_of_an_instance_wakes_what_rests_there_alone(desk: Desk) -> None:
+    resting = [Conversation("demo", f"55119999900{place:02}") for place in range(4)]
+    for conversation, phase in zip(resting, ("holding", "parked", "idle", "answering"), strict=True):
+        desk.actors.add(conversation, cast(Phase, phase))
+    desk.actors.add(Conversation("silent", "5511999990099"), "retrying")
+    flushed = await desk.operations.control.flush("demo")
+    assert (flushed.instance, flushed.conversations, flushed.messages) == ("demo", 2, 0)
+    assert desk.actors.flushed == resting[:2]
+    assert (await desk.operations.control.flush(None)).conversations == 3
+    with pytest.raises(NotFound, match="no instance called nobody"):
+        await desk.operations.control.flush("nobody")
+
+
+async def test_resume_of_a_conversation_ends_no_pause_of_its_instance(desk: Desk) -> None:
+    """It would be told that it goes on, and it does not."""
+    desk.actors.add(DEMO, "holding", PAUSED)
+    await desk.operations.control.pause("demo", None)
+    with pytest.raises(Conflict, match="`majlis resume --instance demo`"):
+        await desk.operations.resume(DEMO)
+    await desk.operations.control.resume("demo")
+    await desk.operations.control.pause(None, None)
+    with pytest.raises(Conflict, match="`majlis resume --all`"):
+        await desk.operations.resume(DEMO)
+    assert desk.actors.flushed == []
 
 
 @pytest.mark.parametrize("phase", ["waiting", "answering", "idle"])
@@ -269,3 +329,45 @@ async def test_the_status_is_readable_without_postgres(desk: Desk, monkeypatch: 
     await desk.operations.pause(DEMO, 60)
     monkeypatch.setattr(desk.world.records, "attention", away)
     assert (await desk.operations.status()).taken_over == 0
+
+
+async def test_the_status_names_instances_that_nobody_knows(desk: Desk) -> None:
+    """Anybody may write a name into a webhook's path: only so many are told apart."""
+    for name in ("ghost", "ghost", *(f"typo-{number}" for number in range(MAX_STRANGERS + 5))):
+        stranger = Conversation(name, DEMO.contact)
+        desk.feed.emit("turn.suppressed", stranger, turn=1, rule="unknown_instance")
+    desk.feed.emit("turn.suppressed", DEMO, turn=1, rule="duplicate")
+    found = (await desk.operations.status()).unknown_instances
+    assert (found["ghost"], found["typo-0"], found["(others)"]) == (2, 1, 6)
+    assert len(found) == MAX_STRANGERS + 1 and "demo" not in found
+
+
+async def test_what_is_not_there_yet_is_not_said_to_be_unknown(desk: Desk, tmp_path: Path) -> None:
+    """Before the end of the start, memory is empty and labels are not made: nobody can say what there is not."""
+    desk = Desk(desk.world, tmp_path / "own.yaml")
+    for look in (desk.operations.conversation, desk.operations.flush, desk.operations.resume):
+        for ref in (DEMO, "0123456789"):
+            with pytest.raises(Unavailable, match="not ready yet"):
+                await look(ref)
+    desk.health.started()
+    with pytest.raises(NotFound, match="Nothing is known of"):
+        await desk.operations.conversation(DEMO)
+    with pytest.raises(NotFound, match="No active conversation is labelled"):
+        await desk.operations.conversation("0123456789")
+
+
+async def test_a_postgres_that_is_known_to_hang_is_not_asked(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would take its time-outs, and the status is wanted just then."""
+    asked: list[float] = []
+
+    async def hangs(hand_back_seconds: float) -> object:
+        asked.append(hand_back_seconds)
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(desk.world.records, "attention", hangs)
+    desk.health.report("postgres", ("Postgres cannot be used now.",))
+    with trio.fail_after(20):
+        assert (await desk.operations.status()).stores["postgres"] == "Postgres cannot be used now."
+    assert asked == []

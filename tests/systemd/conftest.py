@@ -34,6 +34,7 @@ def installed(gateway: FakeEvolution) -> Iterator[Service]:
                 {
                     "data_dir": "/var/lib/majlis",
                     "ingress": {"listen": f"127.0.0.1:{port}"},
+                    "dashboard": {"listen": None},
                     "batching": {"window_seconds": 0.6},
                     "gateway": {"kind": "evolution", "base_url": gateway.url},
                     "log": {"level": "debug"},

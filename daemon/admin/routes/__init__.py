@@ -12,8 +12,16 @@ import trio
 from daemon.admin import library as lib
 from daemon.admin import openapi
 from daemon.admin.call import Call, Desk
-from daemon.admin.control import Draining, Dropped, InstancePause, InstanceResumed, LogLevelView
-from daemon.admin.insight import ConfigPage, Explanation, LeasePage, TopPage, TopSort, TreePage
+from daemon.admin.control import (
+    Draining,
+    Dropped,
+    InstanceFlushed,
+    InstancePause,
+    InstanceResumed,
+    LogLevelView,
+)
+from daemon.admin.dashboard import LoginLink
+from daemon.admin.insight import ConfigPage, Explanation, LeasePage, TopPage, TopSort, TreePage, TurnPage
 from daemon.admin.reports import CostReport, FlagPage, Paused, Reloaded, Resumed
 from daemon.admin.route import (
     INSTANCE,
@@ -30,7 +38,7 @@ from daemon.admin.route import (
     number,
     one_of,
 )
-from daemon.admin.routes import change, flags, inside, letters, library, look, steer
+from daemon.admin.routes import change, dashboard, flags, inside, letters, library, look, steer
 from daemon.admin.views import (
     ActorPage,
     ActorState,
@@ -97,6 +105,7 @@ ROUTES: tuple[Route, ...] = (
         ConversationView,
         (REVEAL,),
     ),
+    Route("GET", "/v1/turns", inside.turns, "read", TurnPage, (INSTANCE, _TOP_LIMIT, REVEAL)),
     Route("GET", "/v1/turns/{id}", look.turn, "read", TurnDetail, (REVEAL,)),
     Route("GET", "/v1/explain/{message}", inside.explain, "read", Explanation, (INSTANCE, REVEAL)),
     Route("GET", "/v1/cost", look.cost, "read", CostReport, (INSTANCE, _DAYS)),
@@ -116,6 +125,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/conversations/{label}/resume", change.resume, "operate", Resumed),
     Route("POST", "/v1/conversations/{instance}/{contact}/resume", change.resume, "operate", Resumed),
     # Instances, and the daemon as a whole
+    Route("POST", "/v1/instances/{instance}/flush", steer.flush, "operate", InstanceFlushed),
+    Route("POST", "/v1/flush", steer.flush, "operate", InstanceFlushed),
     Route("POST", "/v1/instances/{instance}/pause", steer.pause, "operate", InstancePause, (_SECONDS,)),
     Route("POST", "/v1/instances/{instance}/resume", steer.resume, "operate", InstanceResumed),
     Route("POST", "/v1/pause", steer.pause, "operate", InstancePause, (_SECONDS,)),
@@ -124,6 +135,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/log-level", steer.log_level, "read", LogLevelView),
     Route("POST", "/v1/log-level/{level}", steer.set_log_level, "admin", LogLevelView),
     Route("POST", "/v1/drain", steer.drain, "admin", Draining),
+    Route("POST", "/v1/dashboard/login", dashboard.log_in, "read", LoginLink),
     Route("GET", "/v1/flags", flags.list_flags, "read", FlagPage),
     Route("POST", "/v1/flags/{flag}/{change}", flags.change, "operate", FlagPage, (INSTANCE,)),
     # Dead letters

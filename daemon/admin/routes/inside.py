@@ -41,6 +41,12 @@ async def explain(desk: Desk, call: Call) -> Response:
     return await desk.answer(call, explained, f"message {explained.message}")
 
 
+async def turns(desk: Desk, call: Call) -> Response:
+    """The latest turns of all daemons on this database. Query: instance, limit, reveal."""
+    page = await desk.operations.insight.turns(call.instance, call.number("limit", DEFAULT_ROWS, MAX_ROWS))
+    return await desk.answer(call, page, "turns")
+
+
 async def top(desk: Desk, call: Call) -> Response:
     """All that is worth watching, and one page of busy conversations. Query: sort, instance, offset, limit, reveal."""
     sort = cast(TopSort, call.word("sort", get_args(TopSort)) or "urgency")

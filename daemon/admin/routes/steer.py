@@ -10,6 +10,13 @@ from daemon.admin.routes.change import MAX_PAUSE_SECONDS
 from daemon.http1 import Response, json_response
 
 
+async def flush(desk: Desk, call: Call) -> Response:
+    """Close every window of the instance, or of all, now; what was put off is tried again."""
+    instance = call.named.get("instance")
+    await desk.audit(call, "flush", _target(instance))
+    return json_response(200, await desk.operations.control.flush(instance))
+
+
 async def pause(desk: Desk, call: Call) -> Response:
     """No turn of the instance, or of any, begins; messages are acknowledged and wait. Query: seconds."""
     seconds = call.number("seconds", 0, MAX_PAUSE_SECONDS) if "seconds" in call.request.query else None

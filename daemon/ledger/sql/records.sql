@@ -34,7 +34,8 @@ SELECT t.id, t.conversation_key, t.batch_number, t.revision, t.lo, t.hi, t.why, 
        coalesce((
            SELECT jsonb_agg(jsonb_build_object(
                'number', o.part, 'state', o.state, 'text', o.text, 'resends', o.resends,
-               'gateway_message_id', o.gateway_message_id, 'reason', o.reason) ORDER BY o.part)
+               'gateway_message_id', o.gateway_message_id, 'reason', o.reason,
+               'claimed_at', o.claimed_at, 'settled_at', o.settled_at) ORDER BY o.part)
            FROM majlis_outbox o WHERE o.turn_id = t.id), '[]') AS parts
 FROM majlis_turns t
 
@@ -47,6 +48,14 @@ WHERE t.conversation_key = $1 ORDER BY t.batch_number DESC, t.revision DESC LIMI
 
 -- counts --
 SELECT state, count(*) AS turns FROM majlis_turns GROUP BY state
+
+-- stored_instances --
+-- Those that may be answered and are not in $1, by name; `total` is how many there are.
+SELECT n.name, count(*) OVER () AS total
+FROM (SELECT DISTINCT i.instance_name::text AS name FROM whatsapp_instances i
+      WHERE i.instance_name <> ALL ($1::text[])) n
+WHERE (SELECT r.rule FROM majlis_instance_rule(n.name) r) = ''
+ORDER BY n.name LIMIT $2
 
 -- register_instances --
 -- Gives the instances declared in the configuration a row, where they have none.

@@ -17,6 +17,15 @@ FROM majlis_turns t
 WHERE t.message_ids && $1::text[] AND ($2::text IS NULL OR t.instance = $2)
 ORDER BY t.id LIMIT $3
 
+-- latest_turns --
+-- The newest first, at most $2. $1: only this instance, looked for among the newest 10,000 of all: who was silent for so
+-- long is worth no search through years.
+SELECT t.id, t.conversation_key, t.state, t.rule, t.provider, cardinality(t.message_ids) AS messages,
+       t.created_at, t.finished_at
+FROM majlis_turns t
+WHERE $1::text IS NULL OR (t.instance = $1 AND t.id > (SELECT coalesce(max(id), 0) - 10000 FROM majlis_turns))
+ORDER BY t.id DESC LIMIT $2
+
 -- lease_owners --
 -- Who holds which partitions, and for how long still.
 SELECT partition, epoch, owner, extract(epoch FROM until - now())::double precision AS seconds_left

@@ -49,6 +49,8 @@ def test_pause_says_until_when(door: DoorInThread, majlis: Typed) -> None:
     assert majlis("pause", f"acme/{CONTACT}").out == silent
     assert json.loads(majlis("pause", LABEL, "--seconds", "60", "--json").out)["conversation"] == LABEL
     assert door.operations.paused == [(HELD, None), (LABEL, 60)]
+    shorter = majlis("pause", LABEL, "--seconds", "60").out
+    assert shorter == f"{silent[:-1]}: a pause that is no shorter stood already, `majlis resume` ends it\n"
 
 
 def test_resume_says_what_was_ended_and_that_there_was_nothing(door: DoorInThread, majlis: Typed) -> None:
@@ -137,7 +139,10 @@ def test_no_daemon_is_told_with_the_way_to_start_it(majlis: Typed, tmp_path: Pat
     done = majlis("status")
     socket = tmp_path / "door" / "admin.sock"
     assert done.status == 3
-    assert done.err == f"majlis: majlis is not running at {socket}; start it with `majlis run`\n"
+    assert done.err == (
+        f"majlis: majlis is not running at {socket}; start it with `majlis run`, or name the settings of the one "
+        "that runs with --config\n"
+    )
 
 
 def test_a_socket_that_a_killed_daemon_left_is_no_daemon(majlis: Typed, tmp_path: Path) -> None:
@@ -179,7 +184,7 @@ def test_tail_streams_until_interrupted_and_ends_quietly(
     door: DoorInThread, options: tuple[str, ...]
 ) -> None:
     with tailing(door, *options) as process:
-        door.emit("turn.done", batch=2)
+        door.emit("turn.lookups", batch=2, failures=[], waterfall={"history": [0.1, 2.0, "ok"]})
         assert process.stdout is not None and process.stderr is not None
         line = process.stdout.readline()
         process.send_signal(signal.SIGINT)
@@ -187,9 +192,9 @@ def test_tail_streams_until_interrupted_and_ends_quietly(
         assert process.stderr.read() == ""
     label = HELD.label("test install")
     if options:
-        assert json.loads(line)["event"] == "turn.done"
+        assert json.loads(line)["event"] == "turn.lookups" and "history" in line
     else:
-        assert line.split("  ", 1)[1].split() == ["turn.done", "acme", label, "batch=2"]
+        assert line.split("  ", 1)[1].split() == ["turn.lookups", "acme", label, "batch=2", "failures=none"]
 
 
 def test_tail_ends_when_the_daemon_does(door: DoorInThread) -> None:

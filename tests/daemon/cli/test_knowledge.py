@@ -38,7 +38,9 @@ def test_files_are_added_in_portions_with_a_line_each(
     assert "عسل سدر جبلي ٥٠٠ غرام: ١٨٠ ريالا" in shelf(door).loads[1][0].text
     assert [(entry.action, entry.target) for entry in door.operations.audited] == [
         ("knowledge.add", "acme: prices_ar.pdf"),
+        ("knowledge.ready", "acme: load 1"),
         ("knowledge.add", "acme: delivery.md"),
+        ("knowledge.ready", "acme: load 2"),
     ]
     assert door.operations.reloads == 2, "the daemon knows of each file at once"
 

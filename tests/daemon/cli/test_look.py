@@ -177,3 +177,11 @@ def test_webhooks_with_a_wrong_token_are_named_only_when_there_are_any(
     ingress = msgspec.structs.replace(status().ingress, unauthorized=3)
     door.operations.now = msgspec.structs.replace(status(), ingress=ingress)
     assert "3 with a wrong token" in majlis("status").out
+
+
+def test_instances_that_wrote_and_are_unknown_are_named(door: DoorInThread, majlis: Typed) -> None:
+    assert "unknown" not in majlis("status").out
+    strangers = {"typo": 1, "\x1b[31mghost": 7}
+    door.operations.now = msgspec.structs.replace(status(), unknown_instances=strangers)
+    out = majlis("status").out
+    assert "ghost 7, typo 1 (turns of instances that the database does not know)" in out and "\x1b" not in out

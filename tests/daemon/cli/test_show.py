@@ -164,6 +164,10 @@ def test_silent_conversations_are_listed_with_why_and_until_when(door: DoorInThr
     assert lines[1].endswith(
         "taken over until 2026-01-01 14:00:30, escalated since 2026-01-01 09:30:00: asks_for_human"
     )
+    assert lines[2].endswith(
+        "taken over until 2026-01-01 14:00:30 (not heeded: takeover is off), "
+        "escalated since 2026-01-01 09:30:00 (not heeded: escalation is off)"
+    )
     assert lines[-1] == "2 silent conversations"
     assert majlis("silent", "--instance", "shop").out.splitlines()[-1] == "1 silent conversation"
     limited = majlis("silent", "--limit", "1", "--reveal").out

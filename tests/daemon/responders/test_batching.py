@@ -52,7 +52,7 @@ async def test_those_who_wait_at_the_same_time_share_a_call(
     assert await crowd.ask_all("a", "b") == {"a": "together: a", "b": "together: b"}
     assert trio.current_time() == pytest.approx(WAIT_SECONDS)
     assert (len(model.calls), model.prompts) == (1, [])
-    told = {"instance": "demo", "conversations": 2, "alone": 0, "reason": ""}
+    told = {"instance": "demo", "conversations": 2, "alone": 0}  # and no reason: the call was not refused
     assert feed.events == [("responder.batched", told)]
 
 

@@ -13,7 +13,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.breaker import BreakerPolicy
 from actors.errors import ResponderHeld, TurnFailed, TurnRefused
-from actors.messages import Prompt
+from actors.messages import Asked, Prompt
 from actors.ports import Responder
 from daemon.responders.circuit import Circuit
 from daemon.responders.router import ProviderRouter, RoutedResponder, Seat
@@ -245,6 +245,23 @@ async def test_weights_share_the_turns_and_the_others_are_the_fallback(autojump_
     assert 540 < shares["a"] < 660
     providers[0].error = providers[1].error = TurnFailed("overloaded")
     assert (await asked.answer(PROMPT)).provider == "spare"
+
+
+async def test_an_answer_tells_who_was_asked_for_it_and_how_long_each_took(
+    autojump_clock: MockClock,
+) -> None:
+    """Also when several conversations went in one call."""
+    first, second = Scripted("first", TurnFailed("overloaded")), Scripted("second")
+    first.before, second.before = partial(trio.sleep, 7), partial(trio.sleep, 2)
+    asked = router([first, second])
+    await trio.sleep(1)
+    expected = (Asked("first", 1, 7, "overloaded"), Asked("second", 8, 2))
+    assert (await asked.answer(PROMPT)).asked == expected
+    together = await asked.answer_together({"k": PROMPT})
+    assert [(each.provider, each.took_seconds) for each in together.answers["k"].asked] == [
+        ("first", 7),
+        ("second", 2),
+    ]
 
 
 async def test_several_conversations_go_the_same_way(autojump_clock: MockClock) -> None:

@@ -1,0 +1,155 @@
+"""Whom an error in the settings blames, what it shows of the value, and which values cannot stand together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daemon.config import ConfigError, Settings, load
+from daemon.config.in_force import in_force
+
+OWN = "name: own, kind: openai, base_url: 'http://own', model: small"
+FILE = f"responder: {{providers: [{{{OWN}, timeout_seconds: 5}}]}}\nturn: {{backoff_seconds: [1, 2, 4]}}\n"
+
+
+def given(tmp_path: Path, text: str, *sets: str, environment: dict[str, str] | None = None) -> Settings:
+    path = tmp_path / "given.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load(path, sets, environment or {})
+
+
+def refusal(tmp_path: Path, text: str, *sets: str, environment: dict[str, str] | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        given(tmp_path, text, *sets, environment=environment)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        "turn.backoff_seconds=[1, -2]",
+        "responder.providers=[{name: a, kind: openai}]",
+        "responder.providers=[{name: a, kind: rehearsal, timeout_seconds: no}]",
+        "responder.providers=[{kind: rehearsal}]",
+        "responder.providers=[{name: a, kind: rehearsal, timeout: 3}]",
+        "escalation.notify_numbers=['12']",
+    ],
+)
+def test_a_list_is_blamed_on_who_set_it(tmp_path: Path, assignment: str) -> None:
+    """The file has a list of the same key: nothing of it is left."""
+    text = FILE + "escalation: {notify_numbers: ['966500000001']}\n"
+    said = refusal(tmp_path, text, assignment)
+    assert "(from --set)" in said and "given.yaml" not in said
+
+
+def test_in_a_list_that_was_completed_each_value_is_blamed_on_its_own_source(tmp_path: Path) -> None:
+    broken = FILE.replace("model: small", "model: ''").replace("5}", "0}")
+    said = refusal(tmp_path, broken, "responder.providers.0.weight=-1")
+    faults = dict(line.split(": ", 1) for line in said.splitlines())
+    assert faults["responder.providers.0.weight"].endswith("(from --set)")
+    assert "given.yaml" in faults["responder.providers.0.timeout_seconds"]
+
+
+def test_a_default_is_blamed_on_nobody(tmp_path: Path) -> None:
+    said = refusal(tmp_path, "batching: {max_batch_messages: 3}")
+    assert said == "batching.max_messages: must be at most max_batch_messages (3); it is 5 (the default)"
+
+
+def test_what_stands_in_a_list_that_was_replaced_is_in_force_nowhere(tmp_path: Path) -> None:
+    settings = given(tmp_path, FILE, "responder.providers=[{name: a, kind: rehearsal}]")
+    rows = {row.key: row for row in in_force(settings)}
+    assert rows["responder.providers.0.name"].origin == "--set"
+    assert rows["responder.providers.0.timeout_seconds"] == (
+        "responder.providers.0.timeout_seconds",
+        "30.0",
+        "default",
+    )
+
+
+@pytest.mark.parametrize(
+    ("assignment", "shown"),
+    [
+        ("turn.history_tokens=x", "it is 'x' "),
+        ("limits.tokens_per_day=-4", "it is -4 "),
+        ("realtime.clients=[{name: a, token: t, may_push: x}]", "it is 'x' "),
+        ("responder.providers=[{name: a, kind: rehearsal, price_per_million_input_tokens: x}]", "it is 'x' "),
+    ],
+)
+def test_a_value_is_masked_for_what_it_is_not_for_its_name(
+    tmp_path: Path, assignment: str, shown: str
+) -> None:
+    assert shown in refusal(tmp_path, "", assignment)
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        "gateway.api_key=[canary]",
+        "gateway.api_key={a: canary}",
+        "ingress.auth.token=[a, b, canary]",
+        "instances.gateway.gateway.api_key=[canary]",
+        "instances.acme.responder.providers=[{name: a, kind: openai, api_key: [canary]}]",
+        "realtime.clients=[{name: a, token: {b: canary}}]",
+        "gateway.password=canary",
+        "gateway.apikey=canary",
+        "gatewai={api_key: canary}",
+        "strange={deep: {token: canary}}",
+        "gateway.client_key=canary",
+        "embeddings.api_key=[canary]",
+    ],
+)
+def test_a_secret_is_never_shown_whatever_it_is_called(tmp_path: Path, assignment: str) -> None:
+    """I11."""
+    assert "canary" not in refusal(tmp_path, "", assignment)
+
+
+def test_settings_in_force_hide_secrets_alone(tmp_path: Path) -> None:
+    settings = given(tmp_path, "gateway: {api_key: canary}", "limits.tokens_per_day=500")
+    values = {row.key: row.value for row in in_force(settings)}
+    assert (values["turn.history_tokens"], values["limits.tokens_per_day"]) == ("800", "500")
+    assert values["gateway.api_key"] == "****"
+
+
+def test_half_an_embedding_server_names_the_other_half(tmp_path: Path) -> None:
+    alone = refusal(tmp_path, "", "embeddings.base_url=http://e/v1")
+    assert "embeddings.model: must be set where embeddings.base_url is (or neither)" in alone
+    alone = refusal(tmp_path, "", "embeddings.model=small")
+    assert "embeddings.base_url: must be set where embeddings.model is (or neither)" in alone
+
+
+def test_company_is_not_waited_for_longer_than_the_answer_may_take(tmp_path: Path) -> None:
+    said = refusal(tmp_path, "responder: {deadline_seconds: 20}", "responder.batching.wait_seconds=20")
+    assert "responder.batching.wait_seconds: must be less than deadline_seconds (20.0); it is 20.0" in said
+    said = refusal(
+        tmp_path, "instances: {acme: {responder: {batching: {wait_seconds: 61, max_conversations: 3}}}}"
+    )
+    assert said.startswith("instances.acme.responder.batching.wait_seconds: must be less than")
+
+
+@pytest.mark.parametrize("name", ["cache", "escalation", "fallback"])
+def test_no_provider_has_a_name_under_which_majlis_itself_speaks(tmp_path: Path, name: str) -> None:
+    said = refusal(tmp_path, "", f"responder.providers=[{{name: {name}, kind: rehearsal}}]")
+    assert (
+        f"responder.providers.0.name: must be another name: Majlis' own answers are shown as {name}" in said
+    )
+
+
+@pytest.mark.parametrize("bad", ["12345", "1" * 16, "call me", "0500000001", "+", "966 50 000 000x", ""])
+def test_a_number_of_staff_looks_like_one(tmp_path: Path, bad: str) -> None:
+    """Which one it is, is told by its place: a phone number stands in no error (law 10)."""
+    for at in ("", "instances.acme."):
+        said = refusal(tmp_path, "", f"{at}escalation.notify_numbers=['966500000001', '{bad}']")
+        told = (
+            f"{at}escalation.notify_numbers.1: must be a phone number with its country code, 6 to 15 digits, "
+        )
+        assert said == f"{told}e.g. '966500000001'; it is **** (from --set)"
+    assert "4477" not in refusal(tmp_path, "", "escalation.notify_numbers=[447700900001]")
+    assert "4477" not in refusal(tmp_path, "", "escalation.notify_number=['447700900001']")
+
+
+def test_numbers_of_staff_are_told_as_digits_however_they_are_written(tmp_path: Path) -> None:
+    settings = given(
+        tmp_path, "escalation: {notify_numbers: ['+966 50-000.0001', '(20) 100 000 0002', '15551230003']}"
+    )
+    assert settings.terms("acme").notify_numbers == ("966500000001", "201000000002", "15551230003")
