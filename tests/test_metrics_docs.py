@@ -14,6 +14,7 @@ import yaml
 from daemon.config import MonitorSettings
 from daemon.metrics.catalogue import METRICS, Metric
 from daemon.red_flags import rules
+from tests.support import promtool
 
 DOCS = Path(__file__).parents[1] / "docs"
 OF_PROMETHEUS = {"le", "job", "instance"}
@@ -74,16 +75,31 @@ def test_the_table_is_the_catalogue() -> None:
     assert told == [(name, metric.kind, labels[name], metric.meaning) for name, metric in METRICS.items()]
 
 
+def test_how_to_read_each_red_flag_is_told() -> None:
+    """What it means, how to look, what to do."""
+    section = (DOCS / "operations.md").read_text(encoding="utf-8").partition("### A red flag is up")[2]
+    rows = re.findall(r"^\| `([a-z_]+)` \|(.+)\|$", section.partition("\n#")[0], re.MULTILINE)
+    assert [name for name, _ in rows] == [rule.name for rule in rules(MonitorSettings())]
+    assert all(len(cells.split("|")) == 3 and all(map(str.strip, cells.split("|"))) for _, cells in rows)
+
+
 def test_every_red_flag_is_in_the_table() -> None:
     text = (DOCS / "metrics.md").read_text(encoding="utf-8").partition("## Red flags")[2]
     told = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
     assert told == [rule.name for rule in rules(MonitorSettings())]
 
 
-def test_the_dashboard_asks_for_what_there_is() -> None:
+def test_the_dashboard_asks_for_what_there_is(tmp_path: Path) -> None:
     panels = _dashboard()["panels"]
     queries = [target["expr"] for panel in panels for target in panel["targets"]]
     assert [fault for query in queries for fault in faults(query)] == []
+    recorded = [
+        {"record": f"panel:{place}", "expr": query.replace("$__rate_interval", "5m")}
+        for place, query in enumerate(queries)
+    ]
+    file = tmp_path / "queries.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": recorded}]}))
+    assert promtool.complaints("check", "rules", str(file)) == ""
     legends = [
         (target["expr"], label)
         for panel in panels
@@ -113,6 +129,7 @@ def test_the_dashboard_is_whole() -> None:
 
 
 def test_the_alerts_ask_for_what_there_is() -> None:
+    assert promtool.complaints("check", "rules", str(DOCS / "alert-rules.yml")) == ""
     alerts = _alerts()
     assert [fault for alert in alerts for fault in faults(alert["expr"])] == []
     assert len({alert["alert"] for alert in alerts}) == len(alerts)

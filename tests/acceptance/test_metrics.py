@@ -15,6 +15,7 @@ from daemon.mirror.mirror import RedisMirror
 from daemon.stores.places import Places
 from tests.acceptance.harness import DaemonUnderTest, Said, Tree, daemon_under_test, evolution, openai
 from tests.acceptance.oracle import Contact, wait_answered
+from tests.support import promtool
 from tests.support.gateway_server import FakeEvolution
 from tests.support.mirrors import real_store
 from tests.support.openai_server import FakeOpenAI
@@ -48,6 +49,7 @@ def scrape(daemon: DaemonUnderTest) -> dict[str, list[Sample]]:
     """Every sample by its name."""
     answer = daemon.request("GET", "/metrics", headers={"authorization": f"Bearer {TOKEN}"})
     assert answer.status == 200
+    assert promtool.complaints("check", "metrics", text=answer.body.decode()) == ""
     found: dict[str, list[Sample]] = {}
     for family in text_string_to_metric_families(answer.body.decode()):
         for sample in family.samples:

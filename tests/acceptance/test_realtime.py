@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from trio_websocket import open_websocket_url
 
 from tests.acceptance.harness import ROOT, DaemonUnderTest, Said, Tree, daemon_under_test
 from tests.acceptance.oracle import Contact, ids_in_turns
+from tests.support.payloads import upsert
 from tests.support.socketio_server import FakeSocketIo
 
 PROXY_TOKEN, SCREEN_TOKEN = "proxy-token", "screen-token"
@@ -36,10 +38,11 @@ SETTINGS: Tree = {
 DELIVERED: Tree = {"gateway": {"kind": "realtime", "client": "proxy", "timeout_seconds": 5}}
 
 
-def shown_client(language: str) -> str:
-    """The client in this language that the document shows."""
+def shown_client(heading: str) -> str:
+    """The program that the document shows under this heading."""
     text = (ROOT / "docs/realtime.md").read_text(encoding="utf-8")
-    found = re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    found = re.findall(r"^```\w+\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
     assert len(found) == 1
     return str(found[0])
 
@@ -133,7 +136,7 @@ def test_what_was_acknowledged_is_answered_after_a_kill() -> None:
 
 def test_the_python_proxy_pushes_and_delivers(tmp_path: Path) -> None:
     """The client of the document, through a restart of the daemon and of itself."""
-    source = shown_client("python")
+    source = shown_client("A proxy in Python")
     with daemon_under_test(SETTINGS, DELIVERED) as daemon:
         contact = Contact()
         arguments = (url_of(daemon), PROXY_TOKEN)
@@ -165,7 +168,7 @@ def test_a_reply_whose_fate_is_unknown_arrives_once(tmp_path: Path) -> None:
         listen = url_of(daemon).removeprefix("ws://").removesuffix("/v1")
         daemon.settings["realtime"] = {**SETTINGS["realtime"], "listen": listen}  # type: ignore[dict-item]
         contact = Contact()
-        source, place = shown_client("python"), tmp_path / "proxy.py"
+        source, place = shown_client("A proxy in Python"), tmp_path / "proxy.py"
         with running([sys.executable], source, place, url_of(daemon), PROXY_TOKEN) as proxy:
             daemon.wait_for(lambda: _connected(daemon), "it is connected")
             daemon.crash_at("send_returned")
@@ -178,27 +181,49 @@ def test_a_reply_whose_fate_is_unknown_arrives_once(tmp_path: Path) -> None:
             assert daemon.events("part.resent") and daemon.count("answered") == 1
 
 
-def test_the_javascript_watcher_misses_nothing_and_is_told_of_a_restart(tmp_path: Path) -> None:
-    """The client of the document, in Node.js."""
-    command = node()
+@pytest.fixture(scope="module")
+def watched() -> Iterator[DaemonUnderTest]:
     with daemon_under_test(SETTINGS) as daemon:
-        contact = Contact()
-        with running(
-            command, shown_client("js"), tmp_path / "w.mjs", url_of(daemon), SCREEN_TOKEN
-        ) as watcher:
-            daemon.wait_for(lambda: _connected(daemon), "it is connected")
-            daemon.burst(contact.says())
-            daemon.wait_for(lambda: watcher.printed("turn.done demo"), "it saw the turn")
-            numbers = [int(line.split()[0]) for line in watcher.lines]
-            assert numbers == sorted(set(numbers))
-            listen = url_of(daemon).removeprefix("ws://").removesuffix("/v1")
-            daemon.settings["realtime"] = {**SETTINGS["realtime"], "listen": listen}  # type: ignore[dict-item]
-            daemon.restart()
-            daemon.wait_for(lambda: watcher.printed("events are missing: restarted"), "it was told")
-            daemon.burst(contact.says())
-            daemon.wait_for(lambda: len(watcher.printed("turn.done demo")) == 2, "it goes on")
-            # Of the first burst it may have come too late; nothing of the new life is missing.
-            assert watcher.printed("message.accepted demo")
+        yield daemon
+
+
+def test_a_person_who_writes_in_the_chat_is_pushed_and_silences_majlis(watched: DaemonUnderTest) -> None:
+    """`fromMe` through this door does what it does through the webhook."""
+    person = upsert(
+        "demo", "5511900400001", "This is Ali of the shop", "PERSON-1", int(time.time()), from_me=True
+    )
+    (ack,) = trio.run(push, url_of(watched), [person])
+    assert (ack["status"], ack["ignored"]) == ("ignored", ["own_message"])
+    assert "taken over until" in watched.majlis("silent").stdout
+
+
+def interpreter(language: str) -> list[str]:
+    return node() if language == "JavaScript" else [sys.executable]
+
+
+@pytest.mark.parametrize("language", ["Python", "JavaScript"])
+def test_a_watcher_misses_nothing_and_is_told_of_a_restart(
+    language: str, watched: DaemonUnderTest, tmp_path: Path
+) -> None:
+    """The clients of the document."""
+    daemon, contact, source = watched, Contact(), shown_client(f"A watcher in {language}")
+    assert source.count("\n") <= 30
+    arguments = (url_of(daemon), SCREEN_TOKEN)
+    with running(interpreter(language), source, tmp_path / "watcher.mjs", *arguments) as watcher:
+        daemon.wait_for(lambda: _connected(daemon), "it is connected")
+        daemon.burst(contact.says())
+        daemon.wait_for(lambda: watcher.printed("turn.done demo"), "it saw the turn")
+        numbers = [int(line.split()[0]) for line in watcher.lines]
+        assert numbers == sorted(set(numbers))
+        listen = url_of(daemon).removeprefix("ws://").removesuffix("/v1")
+        daemon.settings["realtime"] = {**SETTINGS["realtime"], "listen": listen}  # type: ignore[dict-item]
+        daemon.restart()
+        daemon.wait_for(lambda: watcher.printed("events are missing: restarted"), "it was told")
+        daemon.burst(contact.says())
+        daemon.wait_for(lambda: len(watcher.printed("turn.done demo")) == 2, "it goes on")
+        # Of the first burst it may have come too late; nothing of the new life is missing.
+        assert watcher.printed("message.accepted demo")
+    daemon.wait_for(lambda: not _connected(daemon), "the daemon noticed that it left")
 
 
 async def _two_over_the_feed(daemon: DaemonUnderTest, feed: FakeSocketIo, said: list[Said]) -> None:

@@ -137,7 +137,8 @@ async def test_nobody_is_there(server: FakeCollector) -> None:
 )
 async def test_nobody_knows_whether_it_took_them(server: FakeCollector, fault: Fault, reason: str) -> None:
     """One deadline over all, also for an answer that comes a byte at a time."""
-    server.order(fault)
-    async with collector(server.url, timeout_seconds=0.3) as sending:
+    async with collector(server.url, timeout_seconds=1) as sending:
+        await sending.take([TRACE])  # connected: the deadline is the answer's
+        server.order(fault)
         with trio.fail_after(10), pytest.raises(CollectorDoubtful, match=reason):
             await sending.take([TRACE])

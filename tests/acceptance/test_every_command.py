@@ -1,0 +1,206 @@
+"""Every command has a test against a running daemon: a table says which; those that had none have it here."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+import typer.main
+import yaml
+from typer.core import TyperGroup
+
+from daemon.cli import app
+from tests.acceptance.harness import (
+    ROOT,
+    DaemonUnderTest,
+    Said,
+    Tree,
+    daemon_under_test,
+    evolution,
+    merged,
+    openai,
+)
+from tests.acceptance.test_command_line import Command, items
+from tests.support.gateway_server import FakeEvolution
+from tests.support.openai_server import FakeOpenAI
+
+TESTS = {
+    "run": "test_process_life.py::test_a_second_daemon_on_the_same_data_is_refused",
+    "status": "test_command_line.py::test_status",
+    "actors": "test_command_line.py::test_actors_and_show",
+    "silent": "test_every_command.py::test_a_conversation_is_paused_listed_and_resumed",
+    "show": "test_command_line.py::test_actors_and_show",
+    "explain": "test_admin_commands.py::test_explain_a_message_that_was_answered",
+    "cost": "test_every_command.py::test_what_an_answer_cost",
+    "top": "test_admin_commands.py::test_leases_top_and_log_level",
+    "dashboard": "test_dashboard_door.py::test_the_command_gives_links_of_the_askers_level",
+    "tail": "test_admin_commands.py::test_tail_tells_only_what_was_asked_for",
+    "flush": "test_command_line.py::test_flush",
+    "pause": "test_every_command.py::test_a_conversation_is_paused_listed_and_resumed",
+    "resume": "test_every_command.py::test_a_conversation_is_paused_listed_and_resumed",
+    "reload": "test_every_command.py::test_a_row_that_was_changed_holds_after_a_reload",
+    "drain": "test_admin_commands.py::test_drain_finishes_what_runs_and_stays_until_the_end",
+    "log-level": "test_admin_commands.py::test_leases_top_and_log_level",
+    "leases": "test_admin_commands.py::test_leases_top_and_log_level",
+    "config": "test_admin_commands.py::test_config_tells_what_holds_and_where_it_came_from",
+    "tree": "test_admin_commands.py::test_tree_names_every_conversation_by_its_label",
+    "doctor": "test_command_line.py::test_doctor",
+    "migrate": "test_command_line.py::test_a_database_of_ones_own_is_migrated_by_command",
+    "simulate": "test_simulate.py::test_a_rehearsal_with_a_running_daemon",
+    "install-service": "test_every_command.py::test_the_service_of_this_daemon_is_rendered",
+    "flags": "test_every_command.py::test_a_flag_is_set_and_cleared",
+    "flags set": "test_every_command.py::test_a_flag_is_set_and_cleared",
+    "flags clear": "test_every_command.py::test_a_flag_is_set_and_cleared",
+    "dead list": "test_command_line.py::test_dead_letters_and_tail",
+    "dead show": "test_command_line.py::test_dead_letters_and_tail",
+    "dead retry": "test_command_line.py::test_dead_letters_and_tail",
+    "dead drop": "test_admin_commands.py::test_explain_a_dead_letter_its_replay_and_one_that_is_dropped",
+    "knowledge add": "test_every_command.py::test_a_file_is_added_told_to_the_model_and_removed",
+    "knowledge list": "test_every_command.py::test_a_file_is_added_told_to_the_model_and_removed",
+    "knowledge remove": "test_every_command.py::test_a_file_is_added_told_to_the_model_and_removed",
+    "cache stats": "test_every_command.py::test_a_kept_answer_is_counted_and_forgotten",
+    "cache clear": "test_every_command.py::test_a_kept_answer_is_counted_and_forgotten",
+}
+
+
+def commands(group: TyperGroup, above: str = "") -> Iterator[str]:
+    """All that can be typed, `dead list` as well as `status`."""
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from commands(command, f"{above}{name} ")
+        if not isinstance(command, TyperGroup) or command.invoke_without_command:
+            yield f"{above}{name}"
+
+
+def test_every_command_has_a_test_against_a_running_daemon() -> None:
+    """The test is there, and its file says the command's words."""
+    root = typer.main.get_command(app)
+    assert isinstance(root, TyperGroup)
+    assert set(commands(root)) == set(TESTS)
+    for command, test in TESTS.items():
+        file, _, name = test.partition("::")
+        functions, words = _inside(ROOT / "tests/acceptance" / file)
+        assert name in functions, f"{command}: there is no test {test}"
+        assert set(command.split()) <= words, f"{command} is not said in {file}"
+
+
+@cache
+def _inside(path: Path) -> tuple[frozenset[str], frozenset[str]]:
+    """The functions of a file, and its literal strings."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    functions = frozenset(node.name for node in nodes if isinstance(node, ast.FunctionDef))
+    strings = (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return functions, frozenset(strings)
+
+
+@pytest.fixture(scope="module")
+def daemon(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnderTest]:
+    """Answers cost something; what is asked again in the same words is given again."""
+    priced = openai(model, price_per_million_input_tokens=1_000, price_per_million_output_tokens=1_000)
+    instances: Tree = {"instances": {"demo": {}, "shop": {}}}
+    with daemon_under_test(evolution(gateway), priced, instances) as started:
+        yield started
+
+
+@pytest.fixture
+def majlis(daemon: DaemonUnderTest) -> Command:
+    return Command(daemon)
+
+
+def ask(daemon: DaemonUnderTest, gateway: FakeEvolution, number: int, text: str, instance: str) -> None:
+    """One message of a new customer, and its answer."""
+    said = Said(instance, f"9665500010{number:02d}", text, f"EVERY-{number}")
+    daemon.burst(said)
+    daemon.wait_for(lambda: gateway.texts(said.phone), "it is answered")
+    daemon.wait_settled()
+
+
+def test_a_conversation_is_paused_listed_and_resumed(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, majlis: Command
+) -> None:
+    name = "shop/966550001001"
+    ask(daemon, gateway, 1, "before the pause", "shop")
+    assert "Majlis is silent until" in majlis.text("pause", name, "--seconds", "600")
+    text, document = majlis.both("silent", "--instance", "shop")
+    assert "taken over until" in text and text.endswith("1 silent conversation\n")
+    (silent,) = items(document, "conversations")
+    assert silent["contact"] == "…01"
+    assert "966550001001" in majlis.text("silent", "--reveal")
+    assert "its take-over is over" in majlis.text("resume", name)
+    assert items(majlis.json("silent"), "conversations") == []
+    assert "nothing to resume" in majlis.refused("resume", name)
+
+
+def test_what_an_answer_cost(daemon: DaemonUnderTest, gateway: FakeEvolution, majlis: Command) -> None:
+    ask(daemon, gateway, 11, "what does it cost", "demo")
+    text, document = majlis.both("cost", "--instance", "demo", "--days", "1")
+    (row,) = items(document, "rows")
+    assert (row["instance"], row["answers"], row["input_tokens"], row["output_tokens"]) == ("demo", 1, 11, 7)
+    assert "0.018" in text and "in all" in text
+
+
+def test_a_flag_is_set_and_cleared(majlis: Command) -> None:
+    majlis.text("flags", "set", "knowledge", "off", "--instance", "shop")
+    assert "shop off" in majlis.text("flags")
+    (flag,) = (flag for flag in items(majlis.json("flags"), "flags") if flag["flag"] == "knowledge")
+    assert flag["effective"] is True
+    majlis.text("flags", "clear", "knowledge", "--instance", "shop")
+    assert "shop off" not in majlis.text("flags")
+
+
+def test_a_file_is_added_told_to_the_model_and_removed(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, majlis: Command
+) -> None:
+    opening = daemon.root / "opening.md"
+    opening.write_text("# Opening hours\nThe bakery opens at seven on weekdays.\n")
+    assert majlis.text("knowledge", "add", "shop", str(opening)) == "opening.md: added, 1 chunk\n"
+    text, document = majlis.both("knowledge", "list", "shop")
+    assert "opening.md" in text and [file["name"] for file in items(document, "files")] == ["opening.md"]
+    ask(daemon, gateway, 21, "when does the bakery open on weekdays?", "shop")
+    assert "opens at seven" in str(model.questions[-1])
+    assert majlis.text("knowledge", "remove", "shop", "opening.md") == "opening.md: removed\n"
+    assert items(majlis.json("knowledge", "list", "shop"), "files") == []
+
+
+def test_a_kept_answer_is_counted_and_forgotten(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, majlis: Command
+) -> None:
+    majlis.text("cache", "clear")
+    for number in (31, 32):
+        ask(daemon, gateway, number, "do you deliver to Jeddah?", "demo")
+    (row,) = items(majlis.json("cache", "stats", "--instance", "demo"), "instances")
+    assert (row["entries"], row["hits"]) == (1, 1)
+    assert "1 answer kept" in majlis.text("cache", "stats")
+    assert majlis.text("cache", "clear", "--instance", "demo") == "1 answer forgotten\n"
+    assert "0 answers kept" in majlis.text("cache", "stats")
+
+
+def test_a_row_that_was_changed_holds_after_a_reload(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, majlis: Command
+) -> None:
+    ask(daemon, gateway, 41, "who are you?", "demo")
+    daemon.rows(
+        "INSERT INTO whatsapp_ai_config (whatsapp_instance_id, system_prompt)"
+        " SELECT id, 'You sell dates.' FROM whatsapp_instances WHERE instance_name = 'demo'"
+    )
+    assert "config.yaml is not read again" in majlis.text("reload")
+    ask(daemon, gateway, 42, "and who are you now?", "demo")
+    assert model.questions[-1].system.startswith("You sell dates.")
+
+
+def test_the_service_of_this_daemon_is_rendered(daemon: DaemonUnderTest) -> None:
+    """For the door where it listens, and data where a service may have them; and nothing of it is written."""
+    moved = {"ingress": {"listen": f"127.0.0.1:{daemon.port}"}, "data_dir": "/srv/majlis"}
+    config = daemon.root / "service.yaml"
+    config.write_text(yaml.safe_dump(merged(daemon.settings, moved)))
+    ended = Command(daemon, config).run("install-service", "--dry-run", "--json")
+    assert ended.status == 0, ended
+    document = json.loads(ended.out)
+    units = {Path(name).name: text for name, text in document["files"].items()}
+    assert f"ListenStream=127.0.0.1:{daemon.port}\n" in units["majlis.socket"]
+    assert "ReadWritePaths=/srv/majlis\n" in units["majlis.service"]
+    assert str(config) in units["majlis.service"] and document["written"] is False
