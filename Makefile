@@ -27,13 +27,14 @@ test: lint types unit  ## Everything: lint, types, tests.
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@find actors daemon tests bench -name '*.py' -not -path '*/.venv/*' -not -path '*/node_modules/*' -print0 | xargs -0 $(BIN)/flake8-async --disable ASYNC9,ASYNC124 --startable-in-context-manager run,serve,run_embedded_redis,run_embedded_postgres,_watch_signals
+	@grep -rlZE --include='*.py' --exclude-dir=.venv --exclude-dir=node_modules '\basync (def|with|for)\b|\btrio\b' actors daemon tests bench \
+		| xargs -0 -n 40 -P 2 $(BIN)/flake8-async --disable ASYNC9,ASYNC124 --startable-in-context-manager run,serve,run_embedded_redis,run_embedded_postgres,_watch_signals
 
 types: $(VENV)/.installed-test
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed-test browser
-	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore=tests/systemd $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --ignore=tests/systemd $(ARGS)
 
 # The dashboard's tests drive Chromium: the one that MAJLIS_CHROMIUM names, else one of this machine, else Playwright's.
 browser: $(VENV)/.installed-test  ## Get a browser for the dashboard's tests, where there is none.
