@@ -85,7 +85,7 @@ class Dashboard:
         )
         server = HttpServer(self._door.handle, LIMITS, self._on_error, "dashboard")
         async with trio.open_nursery() as nursery:
-            await nursery.start(lambda task_status: server.serve(listeners, task_status=task_status))
+            await nursery.start(server.serve, listeners, name="dashboard door")
             yield
             with trio.move_on_after(CLOSE_SECONDS):
                 await server.drain()  # ends the streams

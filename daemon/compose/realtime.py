@@ -81,7 +81,7 @@ class RealtimeDoor:
         host, port = listeners[0].socket.getsockname()[:2]
         self._listen = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         async with trio.open_nursery() as nursery:
-            await nursery.start(lambda task_status: self._server.serve(listeners, task_status=task_status))
+            await nursery.start(self._server.serve, listeners, name="realtime door")
             yield
             with trio.move_on_after(CLOSE_SECONDS):
                 await self._server.close()
