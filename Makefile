@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
 	then echo $$python; break; fi; done)
 
-.PHONY: help run otel test test-systemd units lint types unit prove browser bench-ingress bench-lookups bench-cache bench-top lock clean
+.PHONY: help run otel test browser tools test-systemd units lint types unit prove browser bench-ingress bench-lookups bench-cache bench-top lock clean
 
 help:  ## Show this help.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -33,7 +33,7 @@ lint: $(VENV)/.installed-test
 types: $(VENV)/.installed-test
 	$(BIN)/mypy
 
-unit: $(VENV)/.installed-test browser
+unit: $(VENV)/.installed-test browser tools
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --ignore=tests/systemd $(ARGS)
 
 # The dashboard's tests drive Chromium: the one that MAJLIS_CHROMIUM names, else one of this machine, else Playwright's.
@@ -44,6 +44,11 @@ browser: $(VENV)/.installed-test  ## Get a browser for the dashboard's tests, wh
 		apt-get update -q && apt-get install -qy --no-install-recommends chromium fonts-noto-core; fi; \
 	$(BIN)/python -m tests.browser.chromium >/dev/null || test -n "$$MAJLIS_CHROMIUM" || $(BIN)/python -m playwright install chromium; \
 	$(BIN)/python -m tests.browser.chromium
+
+# The tour is walked with curl, and systemd says what it thinks of the units.
+tools:  ## Get curl and systemd-analyze for the tests, where they are missing.
+	@if ! { command -v curl && command -v systemd-analyze; } >/dev/null && test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+		apt-get update -q && apt-get install -qy --no-install-recommends curl systemd; fi
 
 prove: $(VENV)/.installed-test  ## The longer proofs: kills at every step, long outages, thousands of storms (~1 h).
 	MAJLIS_STORM_SEEDS=5000 $(BIN)/python -m pytest -q -n 2 tests/simulation

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.harness import daemon_under_test
+from tests.acceptance.harness import DaemonUnderTest, daemon_under_test
 from tests.acceptance.process import clean_environment
 from tests.acceptance.settings import Tree
 
@@ -122,23 +122,16 @@ def test_a_rehearsal_with_a_running_daemon(place: Path) -> None:
         assert daemon.count("acknowledged") == 60
 
 
+def _few_messages(daemon: DaemonUnderTest) -> list[str]:
+    """Four messages to a daemon that runs."""
+    words = f"--url http://127.0.0.1:{daemon.port} --listen 127.0.0.1:0 --customers 2 --messages 4 --rate 20"
+    return words.split()
+
+
 def test_a_daemon_that_answers_elsewhere(place: Path) -> None:
     """Every message is lost to the simulator; it says what to set."""
     with daemon_under_test() as daemon:
-        url = f"http://127.0.0.1:{daemon.port}"
-        options = [
-            "--url",
-            url,
-            "--listen",
-            "127.0.0.1:0",
-            "--customers",
-            "2",
-            "--messages",
-            "4",
-            "--rate",
-            "20",
-        ]
-        ended = simulate(place, *options, "--patience", "2")
+        ended = simulate(place, *_few_messages(daemon), "--patience", "2")
         assert ended.returncode == 1
         assert "lost          4" in ended.stdout
         assert "majlis show demo/999000000" in ended.stdout
@@ -148,20 +141,7 @@ def test_a_daemon_that_answers_elsewhere(place: Path) -> None:
 def test_a_daemon_that_takes_nothing(place: Path) -> None:
     """A wrong token is never repeated by the gateway: the messages are given up, and the status says so."""
     with daemon_under_test({"ingress": {"auth": {"mode": "token", "token": "other"}}}) as daemon:
-        url = f"http://127.0.0.1:{daemon.port}"
-        options = [
-            "--url",
-            url,
-            "--listen",
-            "127.0.0.1:0",
-            "--customers",
-            "2",
-            "--messages",
-            "4",
-            "--rate",
-            "20",
-        ]
-        ended = simulate(place, *options, "--token", "wrong", "--json")
+        ended = simulate(place, *_few_messages(daemon), "--token", "wrong", "--json")
     assert ended.returncode == 1
     report = json.loads(ended.stdout)
     assert (report["given_up"], report["acknowledged"]) == (4, 0)

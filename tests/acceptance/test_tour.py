@@ -244,8 +244,9 @@ class Tourist:
 
 
 def test_what_the_tour_shows_is_what_comes(tmp_path: Path) -> None:
-    if not (shutil.which("curl") and shutil.which("bash")):
-        pytest.skip("there is no curl, or no bash")
+    assert shutil.which("curl") and shutil.which("bash"), (
+        "the tour is walked with curl and bash: install them"
+    )
     prelude, found = steps(TOUR.read_text(encoding="utf-8"))
     assert len(found) > 20
     quick = daemon_under_test(QUICK, base=shipped_settings, start=False)
