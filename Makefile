@@ -59,7 +59,7 @@ test-systemd: $(VENV)/.installed-test  ## The service under a real systemd, boot
 	@test "$$(id -u)" = 0 || { echo "make test-systemd boots a systemd: run it as root."; exit 1; }
 	@if ! test -x /lib/systemd/systemd || ! command -v nsenter >/dev/null; then \
 		echo "Installing systemd …" && apt-get update -q && apt-get install -qy --no-install-recommends systemd dbus util-linux; fi
-	MAJLIS_TEST_SYSTEMD=1 $(BIN)/python -m pytest -q tests/systemd tests/daemon/test_service_units.py $(ARGS)
+	MAJLIS_TEST_SYSTEMD=1 $(BIN)/python -m pytest -q tests/systemd tests/daemon/service/test_units.py $(ARGS)
 
 units: $(VENV)/.installed-run  ## Render systemd/ anew from daemon/service/units.
 	$(BIN)/python -m daemon.service systemd

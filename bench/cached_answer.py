@@ -20,7 +20,7 @@ from queue import SimpleQueue
 from statistics import median, quantiles
 from typing import Any
 
-from daemon.http_client import HttpFailed, unix_lines
+from daemon.web.client import HttpFailed, unix_lines
 from tests.acceptance.harness import DaemonUnderTest, Said, daemon_under_test, evolution, openai
 from tests.support.gateway_server import FakeEvolution
 from tests.support.http_faults import Exchange, Request

@@ -19,7 +19,7 @@ from pathlib import Path
 from bench.processes import BenchBroken
 from bench.servers import Server, majlis
 from bench.traffic import INSTANCES, instance_name
-from daemon.http_client import unix_get
+from daemon.web.client import unix_get
 from tests.support.payloads import upsert_body
 
 GOAL_SHARE = 0.1

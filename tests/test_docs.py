@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 
 from daemon.cli import app
 from daemon.config import Settings
-from daemon.events import EVENTS
+from daemon.observe.events import EVENTS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (

@@ -47,23 +47,23 @@ NEEDS_THE_WORLD = ("time", "random", "uuid", "socket")
 ONE_HOME = {
     "asyncpg": "daemon/stores/postgres.py",
     "redis": "daemon/stores/redis.py",
-    "httpx": "daemon/http_client.py",
-    "httptools": "daemon/http1/head.py",
-    "opentelemetry": "daemon/tracing/otlp.py",
+    "httpx": "daemon/web/client.py",
+    "httptools": "daemon/web/http1/head.py",
+    "opentelemetry": "daemon/observe/tracing/otlp.py",
 }
 _PARTS = (
-    "daemon.admin",
+    "daemon.operate",
     "daemon.cli",
     "daemon.gateways",
-    "daemon.ingress",
+    "daemon.ingress.webhooks",
     "daemon.ledger",
     "daemon.lookups",
     "daemon.mirror",
     "daemon.responders",
 )
 _MAY_KNOW = {
-    "daemon.cli": ("daemon.admin",),  # the views it prints
-    "daemon.ingress": ("daemon.gateways",),  # what a parsed payload is
+    "daemon.cli": ("daemon.operate",),  # the views it prints
+    "daemon.ingress.webhooks": ("daemon.gateways",),  # what a parsed payload is
     "daemon.lookups": ("daemon.ledger",),  # how the ledger writes texts
 }
 STRANGERS = {
@@ -96,7 +96,7 @@ class Source(NamedTuple):
                 found.update(alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
                 base = self._absolute(node)
-                # `from daemon import compose` names a module as well as `import daemon.compose` does.
+                # `from daemon import run` names a module as well as `import daemon.run` does.
                 found.update((base, *(f"{base}.{alias.name}" for alias in node.names)))
         return frozenset(found)
 
@@ -165,13 +165,13 @@ def only_the_command_line_composes(sources: Sequence[Source]) -> list[str]:
     """The composition root knows everybody; only the command line knows it."""
 
     def outside(source: Source) -> bool:
-        return not (_below(source.module, "daemon.compose") or _below(source.module, "daemon.cli"))
+        return not (_below(source.module, "daemon.run") or _below(source.module, "daemon.cli"))
 
-    return _faults(sources, outside, lambda module: _below(module, "daemon.compose"))
+    return _faults(sources, outside, lambda module: _below(module, "daemon.run"))
 
 
 def only_the_root_names_concrete_parts(sources: Sequence[Source]) -> list[str]:
-    """Gateways, responders, mirror and ledger are chosen in `daemon/compose` and do not know one another."""
+    """Gateways, responders, mirror and ledger are chosen in `daemon/run` and do not know one another."""
     return [
         fault
         for family, strangers in STRANGERS.items()
@@ -184,10 +184,10 @@ def http1_stands_alone(sources: Sequence[Source]) -> list[str]:
 
     def wrong(module: str) -> bool:
         return _below(module, "actors") or (
-            _below(module, "daemon") and module != "daemon" and not _below(module, "daemon.http1")
+            _below(module, "daemon") and module != "daemon" and not _below(module, "daemon.web.http1")
         )
 
-    return _faults(sources, lambda source: _below(source.module, "daemon.http1"), wrong)
+    return _faults(sources, lambda source: _below(source.module, "daemon.web.http1"), wrong)
 
 
 def nothing_is_called_utils(sources: Sequence[Source]) -> list[str]:
@@ -261,17 +261,21 @@ BREACHES: tuple[tuple[Rule, str, str], ...] = (
     (pure_modules_do_not_wait, "actors/reply.py", "from . import turn"),
     (drivers_have_one_home, "daemon/ledger/ledger.py", "import asyncpg"),
     (drivers_have_one_home, "daemon/mirror/mirror.py", "from redis.asyncio import Redis"),
-    (drivers_have_one_home, "daemon/doctor.py", "import httpx"),
-    (only_the_command_line_composes, "daemon/life.py", "from daemon import compose"),
-    (only_the_command_line_composes, "daemon/admin/api.py", "import daemon.compose.stores"),
-    (only_the_root_names_concrete_parts, "daemon/gateways/evolution.py", "from daemon.ledger import Records"),
+    (drivers_have_one_home, "daemon/operate/doctor.py", "import httpx"),
+    (only_the_command_line_composes, "daemon/run/lifecycle.py", "from daemon import run"),
+    (only_the_command_line_composes, "daemon/operate/api.py", "import daemon.run.stores"),
+    (
+        only_the_root_names_concrete_parts,
+        "daemon/gateways/evolution/client.py",
+        "from daemon.ledger import Records",
+    ),
     (only_the_root_names_concrete_parts, "daemon/mirror/mirror.py", "from daemon import ledger"),
     (only_the_root_names_concrete_parts, "daemon/ledger/ledger.py", "import daemon.mirror.keys"),
-    (http1_stands_alone, "daemon/http1/server.py", "from daemon.logs import logger"),
-    (http1_stands_alone, "daemon/http1/server.py", "from actors.errors import Overloaded"),
+    (http1_stands_alone, "daemon/web/http1/server.py", "from daemon.observe.logs import logger"),
+    (http1_stands_alone, "daemon/web/http1/server.py", "from actors.errors import Overloaded"),
     (nothing_is_called_utils, "daemon/utils.py", ""),
-    (every_file_says_what_it_is, "daemon/feed.py", "x = 1"),
-    (no_file_is_too_long, "daemon/feed.py", "\n" * 301),
+    (every_file_says_what_it_is, "daemon/observe/feed.py", "x = 1"),
+    (no_file_is_too_long, "daemon/observe/feed.py", "\n" * 301),
 )
 
 

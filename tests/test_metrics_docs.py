@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from daemon.config import MonitorSettings
-from daemon.metrics.catalogue import METRICS, Metric
-from daemon.red_flags import rules
+from daemon.observe.alerts import rules
+from daemon.observe.metrics.catalogue import METRICS, Metric
 from tests.support import promtool
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -11,13 +11,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from daemon.admin import Flushed, Paused, Reloaded, Resumed
-from daemon.admin.control import InstanceFlushed, InstancePause, InstanceResumed
 from daemon.cli.client import conversation_path, view
 from daemon.cli.failure import BAD_CONFIG as BAD_COMMAND
 from daemon.cli.failure import Failure
 from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, moment, print_json
+from daemon.operate import Flushed, Paused, Reloaded, Resumed
+from daemon.operate.control_views import InstanceFlushed, InstancePause, InstanceResumed
 
 MaybeConversation = Annotated[
     str | None,

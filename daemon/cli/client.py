@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from daemon.cli.failure import NOT_RUNNING, Failure
-from daemon.http_client import HttpFailed, NotDelivered, unix_get, unix_lines, unix_post
+from daemon.web.client import HttpFailed, NotDelivered, unix_get, unix_lines, unix_post
 
 _REFUSALS = {
     "too_many_connections": "too many others use the admin socket now: end a `majlis tail` or `majlis top`, or wait",

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from daemon.admin.dashboard import LoginLink
 from daemon.cli.client import view
 from daemon.cli.failure import Failure
 from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
 from daemon.cli.render import display, duration, print_json
+from daemon.operate.login import LoginLink
 
 
 def dashboard(

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from daemon.admin import DeadLetterPage, DeadLetterView, Retried
-from daemon.admin.control import Dropped
 from daemon.cli.client import view
 from daemon.cli.failure import Failure
 from daemon.cli.options import ConfigOption, JsonOption, RevealOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, facts, moment, print_json, table
 from daemon.cli.show import messages_table
+from daemon.operate import DeadLetterPage, DeadLetterView, Retried
+from daemon.operate.control_views import Dropped
 
 LetterArgument = Annotated[
     int, typer.Argument(metavar="NUMBER", min=1, help="Its number in `majlis dead list`.")

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from daemon.admin.insight import Explanation, Step
 from daemon.cli.client import message_path, view
 from daemon.cli.options import ConfigOption, JsonOption, RevealOption, SetOption, client_of
 from daemon.cli.render import cell, display, duration, facts, print_json
+from daemon.operate.inspect_views import Explanation, Step
 
 _STYLES = {
     "answered": "green",

@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 import typer
 
-from daemon.admin import FLAGS, FlagPage, FlagView
 from daemon.cli.client import view
 from daemon.cli.failure import BAD_CONFIG, Failure
 from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
 from daemon.cli.render import cell, display, print_json, table
+from daemon.operate import FLAGS, FlagPage, FlagView
 
 FlagArgument = Annotated[
     str, typer.Argument(metavar="FLAG", help=f"One of {', '.join(FLAGS)}; see `majlis flags`.")

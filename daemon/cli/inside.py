@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 from rich.tree import Tree
 
-from daemon.admin.insight import ConfigPage, LeasePage, TaskView, TreePage
 from daemon.cli.client import view
 from daemon.cli.options import ConfigOption, JsonOption, RevealOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, duration, print_json, table
+from daemon.operate.inspect_views import ConfigPage, LeasePage, TaskView, TreePage
 
 
 def tree(

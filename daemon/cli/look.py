@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from daemon.admin import ActorPage, ActorView, SilentPage, SilentView
 from daemon.cli.client import view
 from daemon.cli.options import ConfigOption, JsonOption, RevealOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, duration, moment, print_json, table
+from daemon.operate import ActorPage, ActorView, SilentPage, SilentView
 
 
 def actors(

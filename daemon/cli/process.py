@@ -8,12 +8,12 @@ from typing import Annotated
 import msgspec
 import typer
 
-from daemon.admin import DoctorReport
 from daemon.cli.client import AdminClient, view
 from daemon.cli.failure import FAILED, NOT_RUNNING, Failure
 from daemon.cli.options import ConfigOption, JsonOption, SetOption, settings_of
 from daemon.cli.render import cell, display, print_json, table
 from daemon.config import Settings
+from daemon.operate import DoctorReport
 
 
 def run(config: ConfigOption = None, set_: SetOption = None, json: JsonOption = False) -> None:
@@ -24,9 +24,9 @@ def run(config: ConfigOption = None, set_: SetOption = None, json: JsonOption = 
     Example: majlis run --set ingress.listen=0.0.0.0:8080
     """
     settings = settings_of(config, [*(set_ or []), *(["log.format=json"] if json else [])])
-    from daemon import compose
+    from daemon import run as root
 
-    raise typer.Exit(compose.run(settings))
+    raise typer.Exit(root.run(settings))
 
 
 def migrate(
@@ -47,9 +47,9 @@ def migrate(
     Example: majlis migrate --set postgres.dsn=postgresql://majlis@db/majlis
     """
     settings = settings_of(config, set_)
-    from daemon import compose
+    from daemon import run as root
 
-    applied = list(compose.migrate(settings, adopt_redis))
+    applied = list(root.migrate(settings, adopt_redis))
     if json:
         print_json({"applied": applied})
         return
@@ -83,9 +83,9 @@ def _examine(settings: Settings) -> tuple[DoctorReport, bool]:
     except Failure as failure:
         if failure.exit_status != NOT_RUNNING:
             raise
-    from daemon import compose
+    from daemon import run as root
 
-    return compose.doctor(settings), False
+    return root.doctor(settings), False
 
 
 def _print_report(report: DoctorReport, from_daemon: bool) -> None:

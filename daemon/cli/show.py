@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from daemon.admin import ConversationView, MessageView, TurnDetail, TurnView
 from daemon.cli.client import AdminClient, conversation_path, view
 from daemon.cli.options import ConfigOption, JsonOption, RevealOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, duration, facts, moment, money, print_json, table
 from daemon.cli.waterfall import waterfall
+from daemon.operate import ConversationView, MessageView, TurnDetail, TurnView
 
 CACHE = "cache"
 """The provider of an answer that was kept and given again."""

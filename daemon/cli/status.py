@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from rich.text import Text
 
-from daemon.admin import FeedView, IngressCounts, ProviderView, RealtimeView, RedFlagView, Status
-from daemon.admin.control import InstancePause
-from daemon.admin.dashboard import DashboardView
 from daemon.cli.client import view
 from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, duration, facts, moment, print_json, tally
+from daemon.operate import FeedView, IngressCounts, ProviderView, RealtimeView, RedFlagView, Status
+from daemon.operate.control_views import InstancePause
+from daemon.operate.login import DashboardView
 
 
 def status(config: ConfigOption = None, set_: SetOption = None, json: JsonOption = False) -> None:

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from daemon.admin import Status
-from daemon.admin.control import Draining, LogLevelView
 from daemon.cli.client import AdminClient, view
 from daemon.cli.failure import NOT_RUNNING, Failure
 from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, print_json
+from daemon.operate import Status
+from daemon.operate.control_views import Draining, LogLevelView
 
 POLL_SECONDS = 0.25
 GRACE_SECONDS = 30.0

@@ -16,12 +16,12 @@ import typer
 from rich.console import Console, Group
 from rich.live import Live
 
-from daemon.admin.insight import TopPage, TopSort
 from daemon.cli.client import AdminClient, view
 from daemon.cli.failure import NOT_RUNNING, Failure
 from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
 from daemon.cli.render import display, print_json
 from daemon.cli.top_screen import SORTS, Rates, rates_between, screen
+from daemon.operate.inspect_views import TopPage, TopSort
 
 SNAPSHOT_SECONDS = 1.0
 LINES_OF_HEAD = 6

@@ -14,9 +14,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from daemon.admin import ProviderView
-from daemon.admin.insight import TopPage, TopRow, TopSort
 from daemon.cli.render import cell, count, duration, style_of
+from daemon.operate import ProviderView
+from daemon.operate.inspect_views import TopPage, TopRow, TopSort
 
 SORTS: tuple[TopSort, ...] = get_args(TopSort)
 Rates = dict[str, float]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from daemon.config.misfit import Misfit
 from daemon.config.schema import Settings
-from daemon.http1 import split_address
+from daemon.web.http1 import split_address
 
 _HOST = re.compile(
     r"(?=.{1,253}(:|$))[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[1-9][0-9]{0,4})?"

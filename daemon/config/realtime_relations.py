@@ -10,7 +10,7 @@ from daemon.config.misfit import Misfit
 from daemon.config.schema import Settings
 from daemon.config.sections import GatewaySettings, Realtime
 from daemon.config.sources import KeyPath
-from daemon.http1 import split_address
+from daemon.web.http1 import split_address
 
 
 def realtime_misfits(settings: Settings) -> Iterator[Misfit]:

@@ -18,7 +18,7 @@ from actors.identity import MAX_INSTANCE_CHARS
 from actors.instance import LimitPolicy
 from actors.messages import WindowPolicy
 from daemon.config.sources import Raw
-from daemon.http1 import split_address
+from daemon.web.http1 import split_address
 
 EMBEDDED = "embedded"
 

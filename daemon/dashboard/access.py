@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
-from daemon.admin.levels import Level
+from daemon.operate.levels import Level
 
 MAX_LINKS = 100
 MAX_SESSIONS = 100

@@ -16,15 +16,15 @@ import msgspec
 import trio
 
 from actors.errors import Unavailable
-from daemon.admin.call import Caller
-from daemon.admin.levels import Level, suffices
 from daemon.dashboard.access import Access, Session
 from daemon.dashboard.followers import Followers
 from daemon.dashboard.guard import SAFE_METHODS, Guard, foreign, guarded, refused
 from daemon.dashboard.pages import Pages
 from daemon.dashboard.playground import Choice, Playground, Saying
-from daemon.feed import EventFeed
-from daemon.http1 import Request, Response, json_response
+from daemon.observe.feed import EventFeed
+from daemon.operate.call import Caller
+from daemon.operate.levels import Level, suffices
+from daemon.web.http1 import Request, Response, json_response
 
 HANDLER_SECONDS = 30.0
 """More than the admin interface takes, which has a bound and words of its own."""

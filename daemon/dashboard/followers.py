@@ -13,7 +13,7 @@ import trio
 
 from daemon.dashboard.access import Session
 from daemon.dashboard.guard import refused
-from daemon.http1 import Response
+from daemon.web.http1 import Response
 
 MAX_STREAMS = 32
 MAX_STREAMS_PER_SESSION = 8

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from daemon.http1 import Request, Response, json_response
+from daemon.web.http1 import Request, Response, json_response
 
 CSP = "; ".join(
     (

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from importlib import resources
 
-from daemon.http1 import Request, Response
+from daemon.web.http1 import Request, Response
 
 TYPES = {
     ".html": "text/html; charset=utf-8",

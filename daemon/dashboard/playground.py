@@ -24,7 +24,7 @@ from actors.messages import WindowPolicy
 from daemon.dashboard.access import Session
 from daemon.dashboard.guard import refused
 from daemon.gateways.playground import MAX_CHATS, Chats, Line
-from daemon.http1 import Response, json_response
+from daemon.web.http1 import Response, json_response
 
 MAX_TEXT_CHARS = 4_096
 MAX_SAID_PER_MINUTE = 60

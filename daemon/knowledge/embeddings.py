@@ -16,11 +16,11 @@ from collections.abc import Sequence
 import msgspec
 import trio
 
-from actors import breaker
 from actors.errors import Unavailable
 from actors.ports import Feed
-from daemon.http_answer import HttpAnswer
-from daemon.http_client import HttpClient, HttpFailed
+from daemon.responders import breaker
+from daemon.web.answer import HttpAnswer
+from daemon.web.client import HttpClient, HttpFailed
 
 Vector = str
 """As Postgres reads it: `[0.1,0.2,…]`."""

@@ -1,4 +1,4 @@
-"""The instances' files and the kept answers as operators see and change them: implements `daemon.admin.Library`."""
+"""The instances' files and the kept answers as operators see and change them: implements `daemon.operate.Library`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import msgspec
 
 from actors.answer_cache import text_hash
 from actors.ports import Feed
-from daemon.admin.library import (
+from daemon.knowledge.embeddings import Embeddings, Vector
+from daemon.knowledge.search_words import search_words
+from daemon.ledger.wire import encoded, storable
+from daemon.operate.knowledge import (
     Begun,
     CacheRow,
     CacheStats,
@@ -21,10 +24,7 @@ from daemon.admin.library import (
     Ready,
     Removed,
 )
-from daemon.admin.operations import Conflict, NotFound
-from daemon.knowledge.embeddings import Embeddings, Vector
-from daemon.knowledge.search_words import search_words
-from daemon.ledger.wire import encoded, storable
+from daemon.operate.protocol import Conflict, NotFound
 from daemon.stores.postgres import Postgres
 
 MAX_CHUNKS = 10_000

@@ -20,8 +20,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from actors.outcome import SendOutcome
 from actors.ports import MaySend
-from daemon.feed import EventFeed, Tail, Wanted
-from daemon.http1 import Response
+from daemon.observe.feed import EventFeed, Tail, Wanted
 from daemon.realtime import frames
 from daemon.realtime.clients import Client
 from daemon.realtime.deliveries import Deliveries
@@ -37,6 +36,7 @@ from daemon.realtime.endings import (
     how_ended,
 )
 from daemon.realtime.gateway import Couriers
+from daemon.web.http1 import Response
 
 MAX_WAITING_FRAMES = 16
 """Written one after another; who wants to say more waits here."""

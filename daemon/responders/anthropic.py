@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from actors.prompt import Told, alternating
-from daemon.http_answer import dig
 from daemon.responders.http_provider import Completion, Dialect, Kind, texts
+from daemon.web.answer import dig
 
 VERSION = "2023-06-01"
 

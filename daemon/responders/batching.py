@@ -1,7 +1,7 @@
 """Several conversations of one instance in one call, when they come at the same time.
 
 The first prompt that waits leads: its own task waits for company, makes the one call and shares out what came of it.
-There is no task beside those of the turns. The rules of what is asked and believed are `actors/batched.py`.
+There is no task beside those of the turns. The rules of what is asked and believed are `daemon/responders/batched.py`.
 
 Laws of this file:
 1. A prompt waits `wait_seconds` at most, and a call takes `max_conversations` at most.
@@ -22,10 +22,10 @@ from typing import Protocol
 import msgspec
 import trio
 
-from actors.batched import fits, shares
 from actors.errors import ResponderHeld, TurnFailed, TurnRefused
 from actors.messages import Answer, Prompt
 from actors.ports import Feed, SwitchBoard
+from daemon.responders.batched import fits, shares
 from daemon.responders.provider import Together
 
 KEY_BYTES = 8

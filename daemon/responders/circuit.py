@@ -1,6 +1,6 @@
 """Remembers how one provider has been of late, so that one that is ill is left alone for a while.
 
-The rules are `actors/breaker.py`; here is the clock, and what is told of it. Everybody who uses the same provider on
+The rules are `breaker.py`; here is the clock, and what is told of it. Everybody who uses the same provider on
 the same terms shares one circuit. Only what lies with the provider counts: a refused prompt shows that it is well.
 """
 
@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import trio
 
-from actors import breaker
-from actors.breaker import Breaker, BreakerPolicy, Condition
 from actors.errors import TurnFailed
 from actors.ports import Feed
+from daemon.responders import breaker
+from daemon.responders.breaker import Breaker, BreakerPolicy, Condition
 
 
 class ProviderView(NamedTuple):

@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from actors.prompt import Told, Utterance, alternating
-from daemon.http_answer import MAX_RETRY_AFTER_SECONDS, dig
 from daemon.responders.http_provider import Completion, Dialect, Kind, count, texts
+from daemon.web.answer import MAX_RETRY_AFTER_SECONDS, dig
 
 _REFUSED = frozenset(("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"))
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)s")

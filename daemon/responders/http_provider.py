@@ -25,15 +25,15 @@ from typing import Literal, Never
 
 import msgspec
 
-from actors.batched import read_together, told_together
 from actors.errors import TurnFailed, TurnRefused
-from actors.extraction import Extracted, extract
 from actors.messages import Answer, Prompt
 from actors.plain_text import plain_text
 from actors.prompt import Told, told
-from daemon.http_answer import HttpAnswer
-from daemon.http_client import HttpClient, HttpFailed
+from daemon.responders.batched import read_together, told_together
+from daemon.responders.extraction import Extracted, extract
 from daemon.responders.provider import Together
+from daemon.web.answer import HttpAnswer
+from daemon.web.client import HttpClient, HttpFailed
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
 

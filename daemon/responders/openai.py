@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from actors.prompt import Told
-from daemon.http_answer import dig
 from daemon.responders.http_provider import Completion, Dialect, Kind, texts
+from daemon.web.answer import dig
 
 _VERDICTS: Mapping[object, Kind] = {
     "content_filter": "refused_by_policy",

@@ -8,10 +8,10 @@ from typing import NamedTuple, TypeVar
 import msgspec
 import trio
 
-from actors.balance import order
 from actors.errors import ResponderHeld, TurnFailed, TurnRefused
 from actors.messages import Answer, Asked, Prompt
 from actors.ports import Responder
+from daemon.responders.balance import order
 from daemon.responders.circuit import Circuit, ProviderView
 from daemon.responders.provider import Provider, Together
 

@@ -17,9 +17,9 @@ from typing import NamedTuple
 import msgspec
 import trio
 
-from daemon.http1 import Request, Response, json_response
 from daemon.simulate.books import Books
 from daemon.simulate.tokens import contact_of, customer_of
+from daemon.web.http1 import Request, Response, json_response
 
 MAX_RECORDS = 10
 _JID = "@s.whatsapp.net"

@@ -12,7 +12,6 @@ import msgspec
 import trio
 
 from actors.errors import MajlisError
-from daemon.http1 import HttpServer, Limits, open_tcp_listeners
 from daemon.simulate.books import Books
 from daemon.simulate.gateway import GatewaySide
 from daemon.simulate.own_daemon import CannotRehearse, OwnDaemon
@@ -22,6 +21,7 @@ from daemon.simulate.retries import Retries
 from daemon.simulate.script import Script, Shares
 from daemon.simulate.tokens import mark_of
 from daemon.simulate.webhooks import Courier, Target, Unanswered
+from daemon.web.http1 import HttpServer, Limits, open_tcp_listeners
 
 SHOW_SECONDS = 0.2
 _AFTER_KILL_QUIET_SECONDS = 4.0  # a send that the kill cut off is settled within this time

@@ -1,6 +1,6 @@
 """Posts webhooks over kept connections. Lean: a rehearsal must not take the processor from the daemon it measures.
 
-The HTTP library in `daemon/http_client.py` costs ten times the processor time for each request. This
+The HTTP library in `daemon/web/client.py` costs ten times the processor time for each request. This
 file knows just what a webhook needs: one POST, and an answer with a length, in chunks, or up to the connection's end.
 """
 
@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import trio
 
-from daemon.http1.chunked import ChunkedBody
-from daemon.http1.head import ProtocolError
-from daemon.http1.stream import DirectStream
+from daemon.web.http1.chunked import ChunkedBody
+from daemon.web.http1.head import ProtocolError
+from daemon.web.http1.stream import DirectStream
 
 POST_SECONDS = 30.0
 """Evolution's own limit for one webhook."""

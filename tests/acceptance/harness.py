@@ -20,8 +20,8 @@ from pathlib import Path
 
 import asyncpg
 
-from daemon.http_client import HttpFailed, unix_get, unix_post
 from daemon.stores.places import Places
+from daemon.web.client import HttpFailed, unix_get, unix_post
 from tests.acceptance.process import POLL_SECONDS, DaemonProcess, Posted, clean_environment
 from tests.acceptance.settings import ROOT, Tree, evolution, merged, openai, quick_settings, shipped_settings
 from tests.support.payloads import upsert

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from daemon.admin import ROUTES
-from daemon.admin.openapi import rendered
-from daemon.http_client import unix_get, unix_lines, unix_post
+from daemon.operate import ROUTES
+from daemon.operate.openapi import rendered
+from daemon.web.client import unix_get, unix_lines, unix_post
 from tests.acceptance.harness import ROOT, DaemonUnderTest, Said, Tree, daemon_under_test, evolution, openai
 from tests.acceptance.test_command_line import Command, items, tail
 from tests.support.gateway_server import FakeEvolution
@@ -215,7 +215,7 @@ def test_at_most_sixteen_are_served_at_once_and_no_large_request(
 def test_the_interface_is_documented_as_it_is(daemon: DaemonUnderTest) -> None:
     """The file is what the code makes of itself, and what the daemon serves."""
     assert rendered(ROUTES) == OPENAPI.read_text(encoding="utf-8"), (
-        "run: python -m daemon.admin docs/openapi.json"
+        "run: python -m daemon.operate docs/openapi.json"
     )
     assert daemon.admin("/v1/openapi.json") == json.loads(OPENAPI.read_text(encoding="utf-8"))
 

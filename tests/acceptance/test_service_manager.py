@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.http_client import unix_get
+from daemon.web.client import unix_get
 from tests.acceptance.harness import DaemonUnderTest, Said, daemon_under_test, evolution
 from tests.acceptance.senders import assert_answered_once_in_order, traffic
 from tests.support.gateway_server import FakeEvolution

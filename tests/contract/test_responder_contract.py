@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 import trio
 
-from actors.breaker import BreakerPolicy
 from actors.messages import HistoryEntry, Prompt
 from actors.ports import Responder
-from daemon.http_client import HttpClient
 from daemon.responders.batching import BatchingResponder
+from daemon.responders.breaker import BreakerPolicy
 from daemon.responders.circuit import Circuit
 from daemon.responders.provider import Provider
 from daemon.responders.rehearsal import RehearsalResponder
 from daemon.responders.router import ProviderRouter, RoutedResponder, Seat
+from daemon.web.client import HttpClient
 from tests.support.models import SERVERS, provider_at
 from tests.support.openai_server import FakeOpenAI
 from tests.support.providers import Board, Told

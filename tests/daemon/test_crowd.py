@@ -13,13 +13,13 @@ from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.messages import WindowPolicy
 from actors.supervisor import Supervisor
-from daemon.admin.insight import TopPage, TopSort
 from daemon.cli.top_screen import SORTS, screen
 from daemon.config import Settings
-from daemon.feed import EventFeed
-from daemon.health import Health
-from daemon.insight import DaemonInsight
-from daemon.latencies import Latencies
+from daemon.observe.feed import EventFeed
+from daemon.observe.latencies import Latencies
+from daemon.observe.readiness import Health
+from daemon.operate.inspect import DaemonInsight
+from daemon.operate.inspect_views import TopPage, TopSort
 from tests.support.world import World
 
 CROWD = 10_000

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from actors.messages import Prompt
-from daemon.http_client import HttpClient
 from daemon.responders.http_provider import Endpoint, HttpProvider, ProviderTerms
 from daemon.responders.kinds import KINDS
+from daemon.web.client import HttpClient
 from tests.support import anthropic_server, gemini_server
 from tests.support.anthropic_server import FakeAnthropic
 from tests.support.gemini_server import FakeGemini

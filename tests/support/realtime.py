@@ -10,9 +10,9 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket
 
 from actors.messages import Message, Receipt
-from daemon.feed import EventFeed
-from daemon.gateways.evolution_payload import parse_webhook
-from daemon.ingress import Ingress, Readiness, open_door
+from daemon.gateways.evolution.payload import parse_webhook
+from daemon.ingress.webhooks import Ingress, Readiness, open_door
+from daemon.observe.feed import EventFeed
 from daemon.realtime.clients import Client, Clients
 from daemon.realtime.gateway import Couriers
 from daemon.realtime.server import DoorLimits, RealtimeServer

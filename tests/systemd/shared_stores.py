@@ -10,7 +10,7 @@ from pathlib import Path
 
 import trio
 
-from daemon.sd_notify import ServiceManager
+from daemon.run.systemd import ServiceManager
 from daemon.stores.embedded import run_embedded_postgres, run_embedded_redis
 
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import pytest
 import structlog
 
-from daemon import logs
 from daemon.cli import main
-from tests.daemon.fake_operations import DoorInThread, door_in_thread
+from daemon.observe import logs
+from tests.daemon.operate.fake_operations import DoorInThread, door_in_thread
 
 
 class Outcome(NamedTuple):

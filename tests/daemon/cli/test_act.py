@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from actors.errors import LedgerUnavailable
-from daemon.admin import FLAGS, Check, DoctorReport
+from daemon.operate import FLAGS, Check, DoctorReport
 from tests.daemon.cli.conftest import Typed
-from tests.daemon.fake_operations import CONTACT, HELD, LABEL, TEXT, DoorInThread
+from tests.daemon.operate.fake_operations import CONTACT, HELD, LABEL, TEXT, DoorInThread
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = (

@@ -8,7 +8,7 @@ import webbrowser
 import pytest
 
 from tests.daemon.cli.conftest import Typed
-from tests.daemon.fake_operations import DoorInThread
+from tests.daemon.operate.fake_operations import DoorInThread
 
 LINK = "http://127.0.0.1:8089/#login=token"
 

@@ -7,8 +7,8 @@ import json
 from daemon.cli.knowledge import PORTION_BYTES, portions
 from daemon.knowledge.chunks import MAX_CHARS, Chunk
 from tests.daemon.cli.conftest import Typed
-from tests.daemon.fake_inside import PHONE, SAID, STAFF
-from tests.daemon.fake_operations import CONTACT, HELD, DoorInThread, actor
+from tests.daemon.operate.fake_inside import PHONE, SAID, STAFF
+from tests.daemon.operate.fake_operations import CONTACT, HELD, DoorInThread, actor
 
 
 def test_explain_tells_a_life_in_one_screen(door: DoorInThread, majlis: Typed) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from tests.daemon.cli.conftest import Typed
 from tests.daemon.cli.test_knowledge import shelf
-from tests.daemon.fake_library import FakeLibrary
-from tests.daemon.fake_operations import DoorInThread
+from tests.daemon.operate.fake_library import FakeLibrary
+from tests.daemon.operate.fake_operations import DoorInThread
 
 ROOT = Path(__file__).parents[3]
 SLOW = "import os, time; os.write(1, b'reading\\n'); time.sleep(60)\n"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.cli.conftest import Typed
-from tests.daemon.fake_library import FakeLibrary
-from tests.daemon.fake_operations import DoorInThread
+from tests.daemon.operate.fake_library import FakeLibrary
+from tests.daemon.operate.fake_operations import DoorInThread
 
 PDF = Path(__file__).parents[1] / "knowledge" / "fixtures" / "prices_ar.pdf"
 

@@ -11,7 +11,15 @@ import pytest
 
 from daemon.cli import render
 from tests.daemon.cli.conftest import Typed
-from tests.daemon.fake_operations import CONTACT, LABEL, TEXT, DoorInThread, actor, conversation, status
+from tests.daemon.operate.fake_operations import (
+    CONTACT,
+    LABEL,
+    TEXT,
+    DoorInThread,
+    actor,
+    conversation,
+    status,
+)
 
 
 class Terminal:
@@ -150,7 +158,7 @@ def test_a_customers_text_cannot_drive_the_terminal(
 ) -> None:
     hostile = msgspec.structs.replace(conversation().waiting[0], text="[bold]a\x1b]0;owned\x07[/bold]")
     view = msgspec.structs.replace(conversation(), waiting=[hostile])
-    monkeypatch.setattr("tests.daemon.fake_operations.conversation", lambda: view)
+    monkeypatch.setattr("tests.daemon.operate.fake_operations.conversation", lambda: view)
     out = majlis("show", LABEL, "--reveal").out
     assert "\x1b" not in out and "\x07" not in out and "[bold]a" in out
 

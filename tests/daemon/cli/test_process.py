@@ -11,8 +11,8 @@ import pytest
 
 import daemon
 from actors.errors import LedgerUnavailable
-from daemon.admin import Check, DoctorReport
 from daemon.config import Settings
+from daemon.operate import Check, DoctorReport
 from tests.daemon.cli.conftest import Typed
 
 
@@ -44,8 +44,8 @@ class Composed:
 @pytest.fixture
 def composed(monkeypatch: pytest.MonkeyPatch) -> Composed:
     made = Composed()
-    monkeypatch.setattr(daemon, "compose", made, raising=False)
-    monkeypatch.setitem(sys.modules, "daemon.compose", made)
+    monkeypatch.setattr(daemon, "run", made, raising=False)
+    monkeypatch.setitem(sys.modules, "daemon.run", made)
     return made
 
 

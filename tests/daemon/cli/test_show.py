@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from daemon.cli import render
-from tests.daemon import fake_operations
 from tests.daemon.cli.conftest import Typed
 from tests.daemon.cli.test_look import on_a_terminal
-from tests.daemon.fake_operations import (
+from tests.daemon.operate import fake_operations
+from tests.daemon.operate.fake_operations import (
     CONTACT,
     LABEL,
     TEXT,
@@ -124,7 +124,7 @@ def test_a_turn_without_lookups_or_answer_is_shown_as_well(
         requested_fields=[],
     )
     detail = msgspec.structs.replace(turn_detail(), turn=bare, waterfall=[])
-    monkeypatch.setattr("tests.daemon.fake_operations.turn_detail", lambda: detail)
+    monkeypatch.setattr("tests.daemon.operate.fake_operations.turn_detail", lambda: detail)
     done = majlis("show", "7")
     assert done.status == 0 and "duplicate" in done.out
     assert not any(word in done.out for word in ("tokens", "cost", "lookup", "asks for", "confidence"))

@@ -19,11 +19,11 @@ import msgspec
 import pytest
 from rich.console import Console, Group
 
-from daemon.admin.insight import TopPage
 from daemon.cli.top_screen import SORTS, rates_between, screen
+from daemon.operate.inspect_views import TopPage
 from tests.daemon.cli.conftest import Typed
-from tests.daemon.fake_inside import PHONE, top_page
-from tests.daemon.fake_operations import DoorInThread
+from tests.daemon.operate.fake_inside import PHONE, top_page
+from tests.daemon.operate.fake_operations import DoorInThread
 
 ROOT = Path(__file__).parents[3]
 _IN_CONTROL = """

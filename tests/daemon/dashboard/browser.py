@@ -12,19 +12,19 @@ import trio
 from actors.errors import MirrorUnavailable
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, WindowPolicy
-from daemon.admin import AdminApi
-from daemon.admin.levels import Level
 from daemon.dashboard.access import Access, Link
 from daemon.dashboard.door import DashboardDoor, SessionView
 from daemon.dashboard.guard import Guard
 from daemon.dashboard.pages import Pages
 from daemon.dashboard.playground import Playground
-from daemon.feed import EventFeed
-from daemon.gateways.evolution_payload import parse_webhook
+from daemon.gateways.evolution.payload import parse_webhook
 from daemon.gateways.playground import Chats
-from daemon.http1 import HttpServer, Limits
-from daemon.ingress import Ingress, Readiness, open_door
-from tests.daemon.fake_operations import FakeOperations
+from daemon.ingress.webhooks import Ingress, Readiness, open_door
+from daemon.observe.feed import EventFeed
+from daemon.operate import AdminApi
+from daemon.operate.levels import Level
+from daemon.web.http1 import HttpServer, Limits
+from tests.daemon.operate.fake_operations import FakeOperations
 
 SECONDS = 20.0
 """Nothing here should take so long, also on a busy machine."""

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import trio
 
-from daemon.admin.levels import LEVELS, Level
 from daemon.dashboard import followers
 from daemon.dashboard.access import MAX_FAILURES_PER_MINUTE, Link
-from daemon.http1 import Limits
+from daemon.operate.levels import LEVELS, Level
+from daemon.web.http1 import Limits
 from tests.daemon.dashboard.browser import Behind
 
 

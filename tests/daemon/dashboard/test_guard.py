@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.dashboard.guard import Guard, foreign, split_host
-from daemon.http1 import Peer, Request
+from daemon.web.http1 import Peer, Request
 
 
 def request(method: str = "GET", **headers: str) -> Request:

@@ -8,7 +8,7 @@ from importlib import resources
 import pytest
 
 from daemon.dashboard.pages import INDEX, TYPES, Pages
-from daemon.http1 import Peer, Request
+from daemon.web.http1 import Peer, Request
 
 PAGES = Pages()
 FILES = {file.name: file.read_bytes() for file in (resources.files("daemon.dashboard") / "pages").iterdir()}

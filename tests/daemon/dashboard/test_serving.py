@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import trio
 
-from daemon.admin import Conflict
-from daemon.compose.dashboard import Dashboard
 from daemon.config import ConfigError, Settings, load
-from daemon.feed import EventFeed
-from daemon.http1 import Request, Response, json_response
+from daemon.observe.feed import EventFeed
+from daemon.operate import Conflict
+from daemon.run.dashboard import Dashboard
+from daemon.web.http1 import Request, Response, json_response
 from tests.daemon.dashboard.browser import SECONDS, read
 
 
@@ -115,7 +115,7 @@ async def test_an_address_that_cannot_be_had_is_told_and_costs_nothing_else(
     async def refuse(listen: str) -> list[trio.SocketListener]:
         raise OSError(error, os.strerror(error))
 
-    monkeypatch.setattr("daemon.compose.dashboard.open_tcp_listeners", refuse)
+    monkeypatch.setattr("daemon.run.dashboard.open_tcp_listeners", refuse)
     async with served(settings(tmp_path)) as dashboard:
         view = dashboard.view()
         assert view is not None and view.address == "" and view.problem.startswith(sentence)

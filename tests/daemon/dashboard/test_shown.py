@@ -11,10 +11,10 @@ from actors.identity import Conversation
 from actors.instance import Terms
 from actors.messages import Answer
 from actors.outcome import Sent
-from daemon import shown
-from daemon.feed import EventFeed
-from daemon.latencies import Latencies
 from daemon.ledger.trail import Trail
+from daemon.observe.feed import EventFeed
+from daemon.observe.latencies import Latencies
+from daemon.operate import shown
 from tests.support.ledgers import DEMO, LedgerWorld, batch, open_world, reply_of
 
 

@@ -9,8 +9,8 @@ import pytest
 import trio
 import trio.testing
 
-from daemon.http_client import HttpClient
 from daemon.knowledge.embeddings import Embeddings, EmbeddingsUnavailable
+from daemon.web.client import HttpClient
 from tests.support.embeddings_server import FakeEmbeddings, Fault
 from tests.support.memory import MemoryFeed
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from actors.messages import Passage
-from daemon.admin.library import ChunkText
-from daemon.admin.operations import Conflict, NotFound
 from daemon.knowledge import library
 from daemon.knowledge.embeddings import EmbeddingsUnavailable
 from daemon.knowledge.housekeeping import Housekeeping
+from daemon.operate.knowledge import ChunkText
+from daemon.operate.protocol import Conflict, NotFound
 from tests.daemon.knowledge.conftest import ACME, Shelf
 from tests.support.embeddings_server import FakeEmbeddings
 

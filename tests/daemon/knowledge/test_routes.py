@@ -6,11 +6,11 @@ import os
 
 import msgspec
 
-from daemon.admin import AdminApi
-from daemon.feed import EventFeed
-from daemon.http1 import Peer, Request, Response
-from tests.daemon.fake_operations import FakeOperations
+from daemon.observe.feed import EventFeed
+from daemon.operate import AdminApi
+from daemon.web.http1 import Peer, Request, Response
 from tests.daemon.knowledge.conftest import Shelf
+from tests.daemon.operate.fake_operations import FakeOperations
 
 
 class Door:

@@ -6,7 +6,7 @@ import trio
 
 from actors.errors import ConversationFull, MirrorUnavailable
 from actors.messages import Message
-from daemon.ingress import Readiness
+from daemon.ingress.webhooks import Readiness
 from daemon.realtime.session import Limits
 from tests.support.payloads import upsert
 from tests.support.realtime import Door

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.compose.realtime import _client
 from daemon.config import ConfigError, Settings, load
+from daemon.run.realtime import _client
 
 PROXY = "{name: proxy, token: canary-secret, instances: [demo], may_push: true}"
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from daemon.http_client import HttpClient
+from daemon.web.client import HttpClient
 
 
 @pytest.fixture

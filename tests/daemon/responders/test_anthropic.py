@@ -9,9 +9,9 @@ import pytest
 from actors.errors import TurnFailed, TurnRefused
 from actors.messages import HistoryEntry
 from actors.prompt import Told
-from daemon.http_client import HttpClient
 from daemon.responders.anthropic import Anthropic
 from daemon.responders.http_provider import Endpoint
+from daemon.web.client import HttpClient
 from tests.support.anthropic_server import FakeAnthropic, error
 from tests.support.models import prompt, provider_at
 

@@ -10,9 +10,9 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from actors.batched import MAX_CHARS
 from actors.errors import ResponderHeld, TurnFailed, TurnRefused
 from actors.messages import Answer, Prompt
+from daemon.responders.batched import MAX_CHARS
 from daemon.responders.batching import BatchingResponder
 from daemon.responders.provider import Together
 from tests.support.crowd import Crowd

@@ -9,8 +9,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.batched import read_together, told_together
 from actors.messages import Answer, HistoryEntry, Prompt
+from daemon.responders.batched import read_together, told_together
 from daemon.responders.batching import BatchingResponder
 from daemon.responders.provider import Together
 from tests.support.crowd import Crowd

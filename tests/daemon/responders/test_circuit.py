@@ -1,4 +1,4 @@
-"""What a provider's circuit lets through, and what it tells. Its rules themselves: tests/actors/test_breaker.py."""
+"""What a provider's circuit lets through, and what it tells. Its rules themselves: test_breaker.py."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.breaker import BreakerPolicy
 from actors.errors import TurnFailed
+from daemon.responders.breaker import BreakerPolicy
 from daemon.responders.circuit import Circuit, ProviderView
 from tests.support.providers import Told
 

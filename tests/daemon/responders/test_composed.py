@@ -13,12 +13,12 @@ import trio
 
 from actors.errors import ResponderHeld
 from actors.messages import Prompt
-from daemon.compose.peers import responders
 from daemon.config import Provider, Settings, load
-from daemon.doctor import examine
-from daemon.http_client import HttpClient
+from daemon.operate.doctor import examine
 from daemon.responders.kinds import KINDS
 from daemon.responders.router import RoutedResponder
+from daemon.run.peers import responders
+from daemon.web.client import HttpClient
 from tests.support.model_server import FakeModel
 from tests.support.models import MODELS, SERVERS, kind_of
 from tests.support.providers import Board, Told

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.batched import SCHEMA
 from actors.errors import TurnFailed, TurnRefused
 from actors.messages import HistoryEntry
 from actors.prompt import Told
-from daemon.http_client import HttpClient
+from daemon.responders.batched import SCHEMA
 from daemon.responders.gemini import Gemini
 from daemon.responders.http_provider import Endpoint
+from daemon.web.client import HttpClient
 from tests.support.gemini_server import FakeGemini, error, retry_info
 from tests.support.models import prompt, provider_at
 

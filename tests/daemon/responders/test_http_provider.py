@@ -11,8 +11,8 @@ import trio
 from actors.errors import TurnFailed, TurnRefused
 from actors.messages import HistoryEntry, Passage, Prompt
 from actors.prompt import told
-from daemon.http_client import HttpClient
 from daemon.responders.http_provider import ProviderTerms
+from daemon.web.client import HttpClient
 from tests.support.model_server import FakeModel, Fault
 from tests.support.models import MODELS, SERVERS, kind_of, prompt, provider_at
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.batched import SCHEMA
 from actors.errors import TurnFailed, TurnRefused
 from actors.messages import HistoryEntry
 from actors.prompt import Told
-from daemon.http_client import HttpClient
+from daemon.responders.batched import SCHEMA
 from daemon.responders.http_provider import Dialect, Endpoint, count
 from daemon.responders.kinds import KINDS
 from daemon.responders.openai import OpenAi
+from daemon.web.client import HttpClient
 from tests.support.models import prompt, provider_at
 from tests.support.openai_server import FakeOpenAI
 

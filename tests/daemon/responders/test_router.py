@@ -11,10 +11,10 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from actors.breaker import BreakerPolicy
 from actors.errors import ResponderHeld, TurnFailed, TurnRefused
 from actors.messages import Asked, Prompt
 from actors.ports import Responder
+from daemon.responders.breaker import BreakerPolicy
 from daemon.responders.circuit import Circuit
 from daemon.responders.router import ProviderRouter, RoutedResponder, Seat
 from tests.support.providers import Scripted, Told

@@ -10,12 +10,12 @@ import trio
 
 from actors.identity import Conversation
 from actors.outcome import Found, NotFound, NotSent, Sent
-from daemon.gateways.evolution import EvolutionGateway
-from daemon.http1 import HttpServer, Limits, open_tcp_listeners
-from daemon.http_client import HttpClient
+from daemon.gateways.evolution.client import EvolutionGateway
 from daemon.simulate.books import Books
 from daemon.simulate.gateway import MAX_RECORDS, GatewaySide
 from daemon.simulate.tokens import contact_of, token
+from daemon.web.client import HttpClient
+from daemon.web.http1 import HttpServer, Limits, open_tcp_listeners
 
 ANNA = Conversation("demo", contact_of(1))
 

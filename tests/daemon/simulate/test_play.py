@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 import trio
 
-from daemon.gateways.evolution_payload import parse_webhook
-from daemon.http1 import HttpServer, Limits, Peer, Request, Response, json_response, open_tcp_listeners
+from daemon.gateways.evolution.payload import parse_webhook
 from daemon.simulate.books import Books
 from daemon.simulate.gateway import GatewaySide
 from daemon.simulate.play import Extent, Play
@@ -17,6 +16,7 @@ from daemon.simulate.report import Report, report_of
 from daemon.simulate.retries import Retries
 from daemon.simulate.script import Script, Shares
 from daemon.simulate.webhooks import Target
+from daemon.web.http1 import HttpServer, Limits, Peer, Request, Response, json_response, open_tcp_listeners
 
 CUSTOMERS, MESSAGES = 10, 40
 QUIET = Shares(duplicates=0, late=0, media=0.3, during_answer=0)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.messages import Message
-from daemon.gateways.evolution_payload import parse_webhook
+from daemon.gateways.evolution.payload import parse_webhook
 from daemon.simulate.payloads import message_id, webhook
 from daemon.simulate.retries import MAX_TRIES, REFUSED_FOR_GOOD, Retries
 from daemon.simulate.script import Kind, Line, Script, Shares

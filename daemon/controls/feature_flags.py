@@ -1,0 +1,149 @@
+"""What is switched on for which instance: as configured, unless `majlis flags` says otherwise.
+
+Laws of this file:
+1. The narrower word wins: what was set for the instance, else for this daemon, else the configuration's.
+2. `of` is asked in every turn: it is one look into memory. Names that nobody configured or set anything for share one
+   answer, so that what strangers write into a webhook's path takes no room.
+3. While Postgres is away, what was known last holds.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import trio
+
+from actors.errors import LedgerUnavailable
+from actors.instance import Switches
+from actors.ports import Feed
+from daemon.config import Settings
+from daemon.ledger.records import Records
+from daemon.ledger.rows import FlagRow
+from daemon.operate.reports import FLAGS, FlagPage, FlagView, InstanceFlag
+from daemon.stores.postgres import LedgerError
+
+REFRESH_SECONDS = 30.0
+"""How often the flags are read again: other daemons on this database may have set some."""
+
+_ANY_INSTANCE = ""
+"""No instance is called so: what is configured for it holds for all that have no settings of their own."""
+
+Flags = dict[str, bool]
+
+
+class FlagBoard:
+    """Implements `actors.ports.SwitchBoard`."""
+
+    def __init__(self, records: Records, settings: Settings, node_id: str, feed: Feed) -> None:
+        self._records = records
+        self._settings = settings
+        self._node_id = node_id
+        self._feed = feed
+        self._reading = trio.Lock()
+        """Readers take turns: what was read before a change may not come after it."""
+        self._set: dict[tuple[str, str], bool] = {}
+        """By scope and flag."""
+        self._general = Switches()
+        self._apart: dict[str, Switches] = {}
+        self._settle({})
+
+    def of(self, instance: str) -> Switches:
+        """What is on for `instance` now."""
+        return self._apart.get(instance, self._general)
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep up with the database until cancelled; started when it was read, or could not be."""
+        await self._try_refresh()
+        task_status.started()
+        while True:
+            await trio.sleep(REFRESH_SECONDS)
+            await self._try_refresh()
+
+    async def refresh(self) -> int:
+        """Read the flags anew; gives back how many there are. Raises `LedgerUnavailable`."""
+        async with self._reading:
+            rows = await self._records.flags(self._daemon_scope)
+            found = {(row.scope, row.flag): row.value for row in rows if row.flag in FLAGS}
+            self._tell(found)
+            self._settle(found)
+        return len(found)
+
+    async def set(self, flag: str, value: bool, instance: str | None = None) -> None:
+        """For one instance, or for this daemon. Raises `LedgerUnavailable`."""
+        await self._records.set_flag(FlagRow(self._scope(instance), flag, value))
+        await self.refresh()
+
+    async def clear(self, flag: str, instance: str | None = None) -> bool:
+        """What is wider holds again; False when nothing was set. Raises `LedgerUnavailable`."""
+        await self.refresh()
+        scope = self._scope(instance)
+        if (scope, flag) not in self._set:
+            return False
+        await self._records.clear_flag(scope, flag)
+        await self.refresh()
+        return True
+
+    def page(self) -> FlagPage:
+        """Everything there is to see of the switches."""
+        return FlagPage(node_id=self._node_id, flags=[self._view(flag) for flag in FLAGS])
+
+    def _view(self, flag: str) -> FlagView:
+        effective: bool = getattr(self._general, flag)
+        apart = []
+        for name, switches in sorted(self._apart.items()):
+            value, was_set = getattr(switches, flag), (_instance_scope(name), flag) in self._set
+            if was_set or value != effective:
+                apart.append(InstanceFlag(instance=name, value=value, set=was_set))
+        return FlagView(
+            flag=flag,
+            configured=getattr(self._configured(_ANY_INSTANCE), flag),
+            daemon=self._set.get((self._daemon_scope, flag)),
+            effective=effective,
+            instances=apart,
+        )
+
+    async def _try_refresh(self) -> None:
+        try:
+            await self.refresh()
+        except LedgerUnavailable:
+            pass  # law 3; the store watch tells of it
+        except LedgerError as error:
+            self._feed.emit("daemon.problem", part="flags", error=type(error).__name__)
+
+    def _tell(self, found: dict[tuple[str, str], bool]) -> None:
+        for scope, flag in sorted(found.keys() | self._set.keys()):
+            value = found.get((scope, flag))
+            if value != self._set.get((scope, flag)):
+                word = "cleared" if value is None else "on" if value else "off"
+                self._feed.emit("flags.changed", flag=flag, value=word, scope=scope)
+
+    def _settle(self, found: dict[tuple[str, str], bool]) -> None:
+        """From here on these hold."""
+        self._set = found
+        names = {scope.partition(":")[2] for scope, _ in found if scope != self._daemon_scope}
+        for_daemon = self._of_scope(self._daemon_scope)
+        self._general = _over(self._configured(_ANY_INSTANCE), for_daemon)
+        self._apart = {
+            name: _over(self._configured(name), for_daemon | self._of_scope(_instance_scope(name)))
+            for name in names.union(self._settings.instances)
+        }
+
+    def _configured(self, instance: str) -> Switches:
+        return self._settings.for_instance(instance).switches(self._settings.turn.parallel)
+
+    def _of_scope(self, scope: str) -> Flags:
+        return {flag: value for (of, flag), value in self._set.items() if of == scope}
+
+    def _scope(self, instance: str | None) -> str:
+        return self._daemon_scope if instance is None else _instance_scope(instance)
+
+    @property
+    def _daemon_scope(self) -> str:
+        return f"daemon:{self._node_id}"
+
+
+def _instance_scope(name: str) -> str:
+    return f"instance:{name}"
+
+
+def _over(switches: Switches, flags: Flags) -> Switches:
+    return msgspec.structs.replace(switches, **flags)

@@ -1,0 +1,274 @@
+"""Evolution's own socket.io feed of one instance, as an ingress that needs no webhook and no proxy.
+
+Laws of this file:
+1. What the feed brings goes the way of a webhook: the same parser, the same acceptor; so whoever has both gets each
+   message once, by its id.
+2. The feed keeps nothing: what happened while the connection was away never comes. The status says so.
+3. What cannot be stored now is tried again until it can, and holds up the others only where they could not be stored
+   either; meanwhile at most `MAX_WAITING` wait, of `MAX_WAITING_BYTES` together. What comes beyond, or cannot be read
+   for its size, is lost, which is said (`gateway.feed_lost`). The connection is kept alive all the while.
+4. Nothing that one message or one connection does ends the feed.
+5. The key travels in the address, as the gateway wants it: the address is in no log and in no error.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import ssl
+from collections.abc import Awaitable, Callable
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import msgspec
+import trio
+from trio_websocket import (
+    ConnectionClosed,
+    ConnectionRejected,
+    HandshakeError,
+    WebSocketConnection,
+    open_websocket_url,
+)
+
+from actors.ports import Feed
+from daemon.gateways.evolution import socketio
+from daemon.gateways.lenient import NotJson, decode, mapping, text
+from daemon.web.http1 import Response
+
+MAX_WAITING = 1_000
+MAX_WAITING_BYTES = 32 * 1024 * 1024
+MAX_FRAME_BYTES = 16 * 1024 * 1024
+"""Media may come along in base64."""
+CONNECT_SECONDS = 15.0
+CLOSE_SECONDS = 2.0
+"""Who does not answer our goodbye is not waited for: until we are back, what happens never comes."""
+MAX_SILENCE_SECONDS = 60.0
+NAMESPACE_SECONDS = 3.0
+"""A namespace may not exist before its first event, as when the gateway was started anew: it is asked for again. Until
+then what happens never comes."""
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
+MAX_FAILURES = 5
+"""Of a message behind which there is a bug: then it is lost."""
+
+_TOO_BIG = 1009
+_NO_ROOM, _FAILED = "conversation_full", "failed"
+
+Receive = Callable[[bytes], Awaitable[Response]]
+
+
+class FeedState(msgspec.Struct, frozen=True):
+    """How the feed is, for the status."""
+
+    instance: str
+    connected: bool
+    received: int
+    lost: int
+    """Came and could not be kept."""
+    connections: int
+    """Since the start; what happened between two of them never came."""
+
+
+class EvolutionFeed:
+    """Listens for one instance until cancelled.
+
+    Args:
+      receive: takes one payload, as the webhook does.
+    """
+
+    def __init__(self, base_url: str, api_key: str, instance: str, receive: Receive, feed: Feed) -> None:
+        self._url = _address(base_url, api_key)
+        self._secure = ssl.create_default_context() if self._url.startswith("wss:") else None
+        self._instance = instance
+        self._namespace = f"/{instance}"
+        self._receive = receive
+        self._feed = feed
+        self._connected: set[str] = set()
+        self._is_down = False
+        """That it is away has been said."""
+        self._received = 0
+        self._lost = 0
+        self._connections = 0
+        self._waiting = self._waiting_bytes = 0
+        self._put, self._take = trio.open_memory_channel[bytes](MAX_WAITING)
+
+    def state(self) -> FeedState:
+        return FeedState(self._instance, bool(self._connected), self._received, self._lost, self._connections)
+
+    async def run(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._store)
+            pause_seconds = FIRST_PAUSE_SECONDS
+            while True:
+                before = self._connections
+                self._went(await self._listen())
+                if self._connections > before:
+                    pause_seconds = FIRST_PAUSE_SECONDS
+                await trio.sleep(pause_seconds * random.uniform(0.5, 1.0))
+                pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+
+    def give_up(self) -> None:
+        """After `run`: what still waits to be stored is lost."""
+        while self._waiting:
+            self._waiting -= 1
+            self._lose()
+
+    async def _listen(self) -> str:
+        """One connection, from beginning to end; why it ended, in a stable word."""
+        reason = ""
+        try:
+            with trio.move_on_after(CONNECT_SECONDS) as opening:
+                async with open_websocket_url(
+                    self._url,
+                    self._secure,
+                    max_message_size=MAX_FRAME_BYTES,
+                    disconnect_timeout=CLOSE_SECONDS,
+                ) as socket:
+                    first = socketio.read(_as_text(await socket.get_message()))
+                    opening.deadline = float("inf")
+                    reason = await self._follow(socket, first)
+        except* ConnectionRejected:
+            reason = "refused"
+        except* (ConnectionClosed, HandshakeError, OSError, ssl.SSLError, trio.BrokenResourceError):
+            reason = reason or ("connection_lost" if self._connected else "unreachable")
+        except* Exception as group:
+            reason = "failed"
+            self._broke(group)
+        finally:
+            self._connected.clear()
+        return reason or "unreachable"
+
+    async def _follow(self, socket: WebSocketConnection, first: socketio.Packet) -> str:
+        if first.kind != "open":
+            return "not_socketio"
+        seconds = socketio.silence_seconds(first, MAX_SILENCE_SECONDS)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._ask, socket)
+            reason = await self._hear(socket, seconds)
+            nursery.cancel_scope.cancel()
+        return reason
+
+    async def _ask(self, socket: WebSocketConnection) -> None:
+        """Ask for the namespaces until they are there: the instance's own, and the common one of global events."""
+        while True:
+            for namespace in (self._namespace, "/"):
+                if namespace not in self._connected:
+                    await socket.send_message(socketio.connect(namespace))
+            await trio.sleep(NAMESPACE_SECONDS)
+
+    async def _hear(self, socket: WebSocketConnection, seconds: float) -> str:
+        while True:
+            message: str | bytes | None = None
+            try:
+                with trio.move_on_after(seconds):
+                    message = await socket.get_message()
+            except ConnectionClosed as closed:
+                return self._cut_off(closed)
+            if message is None:
+                return "silent"
+            if isinstance(message, bytes):
+                continue  # a binary part of the event before: keys and hashes, of no use here
+            packet = socketio.read(message)
+            match packet.kind:
+                case "ping":
+                    await socket.send_message(socketio.PONG)
+                case "close":
+                    return "closed"
+                case "connected":
+                    self._joined(packet.namespace)
+                case "disconnected":
+                    self._connected.discard(packet.namespace)
+                    if not self._connected:
+                        self._went("disconnected")
+                case "event":
+                    self._heard(packet)
+                case _:
+                    pass
+
+    def _joined(self, namespace: str) -> None:
+        if not self._connected:
+            self._connections += 1
+            self._is_down = False
+            self._feed.emit("gateway.feed_up", instance=self._instance)
+        self._connected.add(namespace)
+
+    def _went(self, reason: str) -> None:
+        """Said once, however often it is tried in vain."""
+        if not self._is_down:
+            self._is_down = True
+            self._feed.emit("gateway.feed_down", instance=self._instance, reason=reason)
+
+    def _cut_off(self, closed: ConnectionClosed) -> str:
+        if closed.reason is None or closed.reason.code != _TOO_BIG:
+            return "connection_lost"
+        self._lose()
+        return "frame_too_big"
+
+    def _heard(self, packet: socketio.Packet) -> None:
+        """Take note of an event of this instance; the common namespace brings those of others as well."""
+        payload = mapping(packet.data)
+        if text(payload.get("instance")) != self._instance:
+            return
+        self._received += 1
+        body = json.dumps(payload).encode()
+        if self._waiting >= MAX_WAITING or self._waiting_bytes + len(body) > MAX_WAITING_BYTES:
+            self._lose()
+            return
+        self._waiting += 1
+        self._waiting_bytes += len(body)
+        self._put.send_nowait(body)
+
+    async def _store(self) -> None:
+        """One after another, in their order; what is held up by itself or its conversation alone waits aside."""
+        async with trio.open_nursery() as aside:
+            async for body in self._take:
+                await self._keep(body, aside)
+
+    async def _keep(self, body: bytes, aside: trio.Nursery | None) -> None:
+        """Try until the ingress has an answer that stands."""
+        pause_seconds, failures = FIRST_PAUSE_SECONDS, 0
+        while (why := await self._refused(body)) is not None:
+            if why in (_NO_ROOM, _FAILED) and aside is not None:
+                aside.start_soon(self._keep, body, None)
+                return
+            failures += why == _FAILED
+            if failures == MAX_FAILURES:
+                self._lose()
+                break
+            await trio.sleep(pause_seconds)
+            pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+        self._waiting -= 1
+        self._waiting_bytes -= len(body)
+
+    async def _refused(self, body: bytes) -> str | None:
+        """Why it is to be tried again; None: the answer stands."""
+        try:
+            answer = await self._receive(body)
+        except Exception as error:
+            self._broke(error)
+            return _FAILED
+        return _reason(answer) if answer.status == 503 else None
+
+    def _lose(self) -> None:
+        self._lost += 1
+        self._feed.emit("gateway.feed_lost", instance=self._instance)
+
+    def _broke(self, error: Exception) -> None:
+        # The class alone: its text may quote a message.
+        self._feed.emit("daemon.problem", part="gateway feed", error=type(error).__name__)
+
+
+def _reason(answer: Response) -> str:
+    try:
+        return text(mapping(decode(answer.body)).get("reason"))
+    except NotJson:
+        return ""
+
+
+def _address(base_url: str, api_key: str) -> str:
+    parts = urlsplit(base_url)
+    scheme = "wss" if parts.scheme == "https" else "ws"
+    query = f"EIO=4&transport=websocket&apikey={quote(api_key, safe='')}"
+    return urlunsplit((scheme, parts.netloc, f"{parts.path.rstrip('/')}/socket.io/", query, ""))
+
+
+def _as_text(message: str | bytes) -> str:
+    return message if isinstance(message, str) else ""

@@ -1,0 +1,250 @@
+"""A webhook of the Evolution gateway, read. Pure: bytes in, an `Inbound` out.
+
+Laws of this file:
+
+1. `parse_webhook` raises `UnreadablePayload` for what no later try could make readable, and nothing else.
+   Every other oddity is an ignored item with a reason from a closed set, fit for a metric label.
+2. Each item of the payload comes out once, as a message or as a reason; nothing is dropped without a word.
+3. Only the fields of `Message`, `OwnMessage` and `Link` leave this file. The payload's `apikey` is a real token and
+   is not read. Its `server_url` is an address anybody may have written: its origin alone is read, and it counts only
+   where the operator allowed it (`actors/reply_address.py`).
+4. `sender` is the account's own number and `date_time` local time that claims to be UTC: neither is read. The
+   time of a message is its `messageTimestamp`.
+5. What a person of the business wrote from the phone is nothing to answer, so it has its reason, `own_message`; but it
+   tells that a person speaks there, so it comes out in `own` as well. What was sent through the gateway does not: that
+   comes as another event. Nor does what says nothing (a reaction, a call), nor what might not be our own.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal
+
+import msgspec
+
+from actors.errors import MajlisError
+from actors.identity import MAX_INSTANCE_CHARS
+from actors.messages import Message
+from actors.reply_address import origin_of
+from daemon.gateways.evolution.events import EVENTS, NoMessage, dotted, event_reason
+from daemon.gateways.evolution.identity import NotAPerson, identify
+from daemon.gateways.evolution.text import Content, Unheard, read_content
+from daemon.gateways.lenient import (
+    JsonObject,
+    NotJson,
+    NotJsonReason,
+    clean,
+    decode,
+    integer,
+    items,
+    line,
+    mapping,
+    text,
+)
+
+MAX_ID_CHARS = 256
+MAX_ADDRESS_CHARS = 512
+"""Of `server_url`; a longer one is cut, and no origin anybody allowed."""
+MAX_ITEMS = 1_000
+"""The gateway sends one; so many would hold up everybody else while they are read."""
+MAX_SENT_AT = 253_402_300_799
+"""The last second of the year 9999: later ones are nonsense, and no date for Postgres."""
+
+_MILLISECONDS_FROM = 100_000_000_000
+
+Unreadable = NotJsonReason | Literal["not_an_object", "no_instance", "bad_instance", "too_many_items"]
+
+Ignored = NotAPerson | Unheard | NoMessage | Literal["own_message", "no_id", "bad_id", "malformed", "no_data"]
+"""Why an item is not a message to answer.
+
+Of the chat: `group`, `status_broadcast`, `broadcast`, `newsletter`, `unsupported_sender` (neither a phone
+number nor a LID), `no_sender`. Of the message: `own_message` (sent by the account, through the gateway or by
+hand), `no_id`, `bad_id` (too long, or not storable), `malformed` (no object, or no key), and what `Unheard`
+names. Of the payload: `no_data`, and what `NoMessage` names.
+"""
+
+
+class UnreadablePayload(MajlisError):
+    """No try at this payload can ever succeed: answer 400. Contrast `Inbound.ignored`: read, and done with.
+
+    `reason` is a stable word; the payload's own text is in neither message nor context.
+    """
+
+    def __init__(self, reason: Unreadable) -> None:
+        super().__init__(reason)
+        self.reason: Unreadable = reason
+
+
+class Link(msgspec.Struct, frozen=True):
+    """These two are one person, the gateway says: `lid` is `<digits>@lid`, `phone` a canonical contact."""
+
+    instance: str
+    lid: str
+    phone: str
+
+
+class OwnMessage(msgspec.Struct, frozen=True):
+    """What a person of the business wrote, sent or spoke in a one-to-one chat, from the phone or WhatsApp Web."""
+
+    instance: str
+    contact: str
+    """The other side: the phone number, or the LID while no phone number is told."""
+    lid: str
+    """`<digits>@lid` when it is told beside the phone number, else empty."""
+    id: str
+    text: str
+    sent_at: int
+    """Unix seconds; 0: unknown."""
+
+
+class Inbound(msgspec.Struct, frozen=True):
+    """What one webhook brought."""
+
+    instance: str
+    event: str
+    """In the dotted form, `messages.upsert`; empty when none is named, or by no name of an event."""
+    messages: tuple[Message, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
+    """One reason for each item that is not in `messages`."""
+    links: tuple[Link, ...] = ()
+    """LIDs whose phone numbers this payload told, each once. Learnt from received one-to-one messages."""
+    own: tuple[OwnMessage, ...] = ()
+    """Signs that a person speaks in a chat. Each is in `ignored` too, as `own_message`."""
+
+
+def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbound:
+    """Read one webhook. `instance` and `event` are the parts of the URL's path, where it has them.
+
+    The path's instance wins over the body's, for the operator wrote it. The body's event wins over the
+    path's, for it says what `data` is. A lone path segment that is an event's name is taken for that: so the
+    gateway posts to `/webhook` when it is told to append the event (`byEvents`).
+
+    Raises:
+      UnreadablePayload: see there.
+    """
+    document = _document(body)
+    told = text(document.get("instance")).strip()
+    if event is None and instance is not None and told and dotted(instance) in EVENTS:
+        instance, event = None, instance
+    name = told if instance is None else instance.strip()
+    if not name and instance is None:
+        raise UnreadablePayload("no_instance")
+    if not name or name != clean(name, MAX_INSTANCE_CHARS):
+        raise UnreadablePayload("bad_instance")
+    happened = dotted(text(document.get("event"))) or dotted(event or "")
+    if happened == "messages.upsert":
+        origin = _origin(text(document.get("server_url"))[:MAX_ADDRESS_CHARS])
+        return _upsert(name, happened, _data_items(document.get("data")), origin)
+    return Inbound(name, happened, ignored=(event_reason(happened, mapping(document.get("data"))),))
+
+
+def _document(body: bytes) -> JsonObject:
+    reason: Unreadable = "not_an_object"
+    try:
+        document = decode(body)
+    except NotJson as error:
+        document, reason = None, error.reason
+    if not isinstance(document, dict):
+        raise UnreadablePayload(reason)
+    return document
+
+
+def _data_items(data: object) -> list[object]:
+    """`data` is one message; other versions send a list, or either of them under `messages`."""
+    if isinstance(data, dict) and "key" not in data and data.get("messages"):
+        data = data["messages"]
+    if isinstance(data, dict):
+        return [data] if data else []
+    return items(data)
+
+
+@lru_cache(maxsize=256)
+def _origin(address: str) -> str:
+    """Cached: one gateway says the same with every message."""
+    return origin_of(clean(address, MAX_ADDRESS_CHARS))
+
+
+def _upsert(instance: str, event: str, found: list[object], origin: str) -> Inbound:
+    if len(found) > MAX_ITEMS:
+        raise UnreadablePayload("too_many_items")
+    messages: list[Message] = []
+    own: list[OwnMessage] = []
+    ignored: list[Ignored] = []
+    for item in found:
+        read = _read_item(instance, mapping(item), origin)
+        if isinstance(read, Message):
+            messages.append(read)
+        elif isinstance(read, OwnMessage):
+            own.append(read)
+            ignored.append("own_message")
+        else:
+            ignored.append(read)
+    links = {Link(instance, item.lid, item.contact): None for item in messages if item.lid}
+    reasons = tuple(ignored) if found else ("no_data",)
+    return Inbound(instance, event, tuple(messages), reasons, tuple(links), tuple(own))
+
+
+def _read_item(instance: str, item: JsonObject, origin: str) -> Message | OwnMessage | Ignored:
+    key = mapping(item.get("key"))
+    from_me = key.get("fromMe")
+    if from_me not in (None, False, "false"):
+        return _read_own(instance, item, key, from_me)
+    sender = identify(key) if key else "malformed"
+    if isinstance(sender, str):
+        return sender
+    message_id = text(key.get("id"))
+    if not message_id or message_id != clean(message_id, MAX_ID_CHARS):
+        return "bad_id" if message_id else "no_id"
+    content = _read_content(item)
+    if isinstance(content, str):
+        return content
+    return Message(
+        instance=instance,
+        contact=sender.contact,
+        id=message_id,
+        text=content.text,
+        sent_at=sent_at(item.get("messageTimestamp")),
+        kind=content.kind,
+        lid=sender.lid,
+        push_name=line(item.get("pushName")),
+        quoted_text=content.quoted_text,
+        server_origin=origin,
+    )
+
+
+def _read_own(instance: str, item: JsonObject, key: JsonObject, from_me: object) -> OwnMessage | Ignored:
+    """A message that is, or might be, the account's own. When in doubt it is: never answer ourselves.
+
+    But in doubt nobody is silenced for it either.
+    """
+    partner = identify(key, own=True)
+    if isinstance(partner, str):
+        return partner
+    message_id = text(key.get("id"))
+    content = _read_content(item)
+    is_known = bool(message_id) and message_id == clean(message_id, MAX_ID_CHARS)
+    if from_me not in (True, "true") or not is_known or isinstance(content, str):
+        return "own_message"
+    return OwnMessage(
+        instance=instance,
+        contact=partner.contact,
+        lid=partner.lid,
+        id=message_id,
+        text=content.text,
+        sent_at=sent_at(item.get("messageTimestamp")),
+    )
+
+
+def _read_content(item: JsonObject) -> Content | Unheard:
+    message = mapping(item.get("message"))
+    if not message and item.get("messageStubType"):  # WhatsApp's stand-in for what could not be decrypted
+        return "undecryptable"
+    return read_content(message, text(item.get("messageType")), mapping(item.get("contextInfo")))
+
+
+def sent_at(timestamp: object) -> int:
+    """Unix seconds of a `messageTimestamp`, which some write in milliseconds; 0 when it tells no time."""
+    seconds = integer(timestamp) or 0
+    if seconds >= _MILLISECONDS_FROM:
+        seconds //= 1000
+    return seconds if 0 < seconds <= MAX_SENT_AT else 0

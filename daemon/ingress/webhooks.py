@@ -1,0 +1,299 @@
+"""The door for webhooks: routes, access, and what is answered when.
+
+The laws of this file:
+1. 200 only after every message of the payload was accepted by the mirror (I1). Of several, one that fails makes
+   the whole answer 503; the gateway sends all again and those already kept are found to be duplicates.
+2. What is wanted again is never answered 4xx: the gateway would drop it for good. 400 is for what can never be read;
+   its body is quarantined first.
+3. Whether an instance exists is not known here and not asked: a tenant set up a minute late loses nothing.
+4. What a person of the business wrote is durable before 200, too, but after the customers' messages.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+import trio
+
+from actors.errors import ConversationFull, MirrorUnavailable, Overloaded, Unavailable
+from actors.messages import Message, Receipt
+from daemon.gateways.evolution.payload import UnreadablePayload
+from daemon.web.http1 import Request, Response, error_response, json_response
+
+if TYPE_CHECKING:
+    from daemon.gateways.evolution.payload import Inbound, Link, OwnMessage
+
+Authorize = Callable[[Request], bool]
+
+
+class Parse(Protocol):
+    """Reads one payload. Pure; raises `UnreadablePayload` for what can never be read."""
+
+    def __call__(self, body: bytes, instance: str | None, event: str | None) -> Inbound: ...
+
+
+class Accept(Protocol):
+    """Makes one message durable. Bounds its own wait; cancelling it takes nothing back.
+
+    Raises:
+      Unavailable: the mirror is away (`MirrorUnavailable`).
+      Overloaded: a bound is reached.
+    """
+
+    def __call__(self, message: Message) -> Awaitable[Receipt]: ...
+
+
+class TakeOver(Protocol):
+    """Makes durable that a person speaks in a chat; says whether that changes anything. May be repeated.
+
+    Raises:
+      Unavailable: the ledger is away.
+    """
+
+    def __call__(self, own: OwnMessage) -> Awaitable[bool]: ...
+
+
+class Page(Protocol):
+    """Something to read beside the webhooks. Bounds its own time."""
+
+    async def respond(self, request: Request) -> Response: ...
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether the daemon may take messages, and if not, why, in stable words."""
+
+    ready: bool
+    reasons: tuple[str, ...] = ()
+    draining: bool = False
+
+
+class IngressCounters:
+    """What became of webhooks, since the start. Too large ones never get here: see `HttpServer.rejected`."""
+
+    def __init__(self) -> None:
+        self.acked = 0
+        """Messages answered for with 200 and new."""
+        self.duplicates = 0
+        self.take_overs = 0
+        """Messages of the business' own people that silenced Majlis in a chat, or keep it silent."""
+        self.unreadable = 0
+        self.unauthorized = 0
+        self.ignored: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        """Webhooks answered 503, by reason."""
+
+
+class SharedToken:
+    """Access by a token in `apikey` or `Authorization: Bearer`; several tokens are good at once, for a rotation."""
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        """Raises `ValueError` without a token: an open door must be asked for by its name."""
+        if not tokens or not all(tokens):
+            raise ValueError("token access needs at least one token, and none may be empty")
+        self._tokens = tuple(token.encode() for token in tokens)
+
+    def __call__(self, request: Request) -> bool:
+        scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+        given = [request.headers.get("apikey", ""), bearer.strip() if scheme.lower() == "bearer" else ""]
+        matches = [
+            hmac.compare_digest(presented.encode("latin-1"), token)
+            for presented in given
+            for token in self._tokens
+        ]  # a list, not a generator: every comparison is made, whatever the first ones said
+        return any(matches)
+
+
+def open_door(_request: Request) -> bool:
+    """Access for everybody who can connect (`auth.mode: none`)."""
+    return True
+
+
+def _nobody_listens(_event: str, **_fields: object) -> None:
+    pass
+
+
+def _nobody_measures(_status: int, _seconds: float) -> None:
+    pass
+
+
+def _any_instance(_instance: str) -> bool:
+    return True
+
+
+class Ingress:
+    """Routes requests of the ingress server; `handle` is its handler."""
+
+    def __init__(
+        self,
+        *,
+        parse: Parse,
+        accept: Accept,
+        learn: Callable[[Link], None],
+        take_over: TakeOver,
+        readiness: Callable[[], Readiness],
+        quarantine: Callable[[bytes, str], Awaitable[None]],
+        authorize: Authorize,
+        emit: Callable[..., None] = _nobody_listens,
+        measure: Callable[[int, float], None] = _nobody_measures,
+        ack_seconds: float = 5.0,
+        retry_after_seconds: int = 5,
+    ) -> None:
+        """`learn` must not wait or raise: a link is a hint that comes again with the next message. Nor must `measure`:
+        it is told of every webhook's status and how long its answer took.
+        """
+        self.counters = IngressCounters()
+        self.metrics: Page | None = None
+        """Answers `/metrics`; without it: 404."""
+        self._parse = parse
+        self._accept = accept
+        self._learn = learn
+        self._take_over = take_over
+        self._readiness = readiness
+        self._quarantine = quarantine
+        self._authorize = authorize
+        self._emit = emit
+        self._measure = measure
+        self._ack_seconds = ack_seconds
+        self._retry_headers = {"Retry-After": str(retry_after_seconds)}
+
+    async def handle(self, request: Request) -> Response:  # noqa: PLR0911  one for each route
+        segments = request.segments
+        if segments and segments[-1] == "":
+            segments = segments[:-1]  # a slash too many in a gateway's settings must not cost its messages
+        match segments:
+            case ("webhook",):
+                return await self._measured(request, None, None)
+            case ("webhook", instance):
+                return await self._measured(request, instance, None)
+            case ("webhook", instance, event):
+                return await self._measured(request, instance, event)
+            case ("health", "live"):
+                return _get(request) or json_response(200, {"status": "live"})
+            case ("health", "ready"):
+                return _get(request) or self._ready()
+            case ("metrics",) if self.metrics is not None:
+                return _get(request) or await self.metrics.respond(request)
+        return error_response(404, "no_such_route")
+
+    def _ready(self) -> Response:
+        readiness = self._readiness()
+        if readiness.ready and not readiness.draining:
+            return json_response(200, {"status": "ready"})
+        reasons = (("draining",) if readiness.draining else ()) + readiness.reasons
+        return json_response(503, {"status": "not_ready", "reasons": reasons}, self._retry_headers)
+
+    async def _measured(self, request: Request, instance: str | None, event: str | None) -> Response:
+        began = time.perf_counter()
+        response = await self._webhook(request, instance, event)
+        self._measure(response.status, time.perf_counter() - began)
+        return response
+
+    async def _webhook(self, request: Request, instance: str | None, event: str | None) -> Response:
+        if request.method != "POST":
+            return error_response(405, "method_not_allowed", {"Allow": "POST"})
+        if not self._authorize(request):
+            self.counters.unauthorized += 1
+            return error_response(401, "wrong_or_missing_token", {"WWW-Authenticate": "Bearer"})
+        return await self.receive(request.body, instance, event)
+
+    async def receive(
+        self,
+        body: bytes,
+        instance: str | None = None,
+        event: str | None = None,
+        allows: Callable[[str], bool] = _any_instance,
+        comes_again: bool = True,
+    ) -> Response:
+        """Take one payload, by whatever door it came; whoever calls has seen to its right to come at all.
+
+        `allows` says of which instances it may be: else 403. What would not come again is stored also while we drain.
+        """
+        readiness = self._readiness()
+        if readiness.draining and comes_again:
+            return self._refuse("draining")
+        if not readiness.ready:
+            return self._refuse("not_ready", readiness.reasons)
+        try:
+            inbound = self._parse(body, instance, event)
+        except UnreadablePayload as error:
+            self.counters.unreadable += 1
+            self._emit("payload.unreadable", reason=error.reason)
+            await self._quarantine(body, error.reason)
+            return error_response(400, error.reason)
+        if not allows(inbound.instance):
+            self.counters.unauthorized += 1
+            return error_response(403, "instance_not_allowed")
+        return await self._take(inbound)
+
+    async def _take(self, inbound: Inbound) -> Response:
+        """Make the messages durable, in their order, and say what became of the payload."""
+        for link in inbound.links:
+            self._learn(link)
+        try:
+            receipts = await self._accept_all(inbound.messages)
+            if inbound.own:
+                await self._heed(inbound.own)
+        except trio.TooSlowError:
+            return self._refuse("ack_timeout")
+        except MirrorUnavailable:
+            return self._refuse("mirror_unavailable")
+        except Unavailable:
+            return self._refuse("unavailable")
+        except ConversationFull:
+            return self._refuse("conversation_full")
+        except Overloaded:
+            return self._refuse("overloaded")
+        return self._acknowledge(inbound, sum(receipt.duplicate for receipt in receipts))
+
+    async def _accept_all(self, messages: Sequence[Message]) -> list[Receipt]:
+        if (
+            len(messages) == 1
+        ):  # nearly always; `accept` bounds its wait, and a second deadline would cost as much
+            return [await self._accept(messages[0])]
+        receipts = []
+        with trio.fail_after(self._ack_seconds):
+            for message in messages:
+                receipts.append(await self._accept(message))
+        return receipts
+
+    async def _heed(self, own: Sequence[OwnMessage]) -> None:
+        with trio.fail_after(self._ack_seconds):
+            for message in own:
+                self.counters.take_overs += await self._take_over(message)
+
+    def _acknowledge(self, inbound: Inbound, duplicates: int) -> Response:
+        accepted = len(inbound.messages) - duplicates
+        self.counters.acked += accepted
+        self.counters.duplicates += duplicates
+        for reason in inbound.ignored:
+            self.counters.ignored[reason] += 1
+            self._emit("message.ignored", reason=reason)
+        status = "accepted" if accepted else "duplicate" if duplicates else "ignored"
+        return json_response(
+            200,
+            {
+                "status": status,
+                "accepted": accepted,
+                "duplicates": duplicates,
+                "ids": [message.id for message in inbound.messages],
+                "ignored": inbound.ignored,
+            },
+        )
+
+    def _refuse(self, reason: str, details: Sequence[str] = ()) -> Response:
+        self.counters.refused[reason] += 1
+        self._emit("message.refused", reason=reason)
+        answer = {"status": "retry", "reason": reason, "details": details}
+        return json_response(503, answer, self._retry_headers)
+
+
+def _get(request: Request) -> Response | None:
+    """The refusal of a method that is neither GET nor HEAD."""
+    if request.method in ("GET", "HEAD"):
+        return None
+    return error_response(405, "method_not_allowed", {"Allow": "GET, HEAD"})

@@ -1,0 +1,149 @@
+"""Everything worth seeing is said once, to `emit`: it becomes a log line, a count and a tail event.
+
+Laws of this file:
+- `emit` never waits and never raises in production: no observer may disturb what it observes.
+- A conversation appears by its label alone, the keyed hash of one install.
+- Every event has its number, counted from the daemon's start; `boot` tells one life from the next. The newest are kept
+  to be read again only where that was asked for: without it, and without a tail, an event costs a count.
+- An observer is named for one event and costs the others a look into a dict; one that fails is counted.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from structlog.typing import FilteringBoundLogger
+
+from actors.identity import Conversation
+from daemon.observe.events import EVENTS, Event
+from daemon.observe.logs import LEVELS, logger
+from daemon.observe.tail import EVERYTHING, TAIL_EVENTS, Happened, Tail, TailEvent, Wanted
+
+__all__ = ["EVERYTHING", "MAX_REASONS", "TAIL_EVENTS", "EventFeed", "Gap", "Tail", "TailEvent", "Wanted"]
+
+MAX_REASONS = 100
+"""How many reasons are counted apart for one event; further ones count as `other`."""
+
+_UNKNOWN = Event("warning", "")
+Gap = Literal["restarted", "too_old"]
+"""Why events are missing from a resumed tail: the daemon was started anew | they are not kept any more."""
+Observer = Callable[[Conversation | None, Mapping[str, object]], None]
+"""Told of one event where it is emitted: synchronous and quick. The conversation is whole: its contact stays there."""
+
+
+class EventFeed:
+    """The `Feed` of production. `strict` (tests) refuses names that the catalogue does not know."""
+
+    def __init__(self, strict: bool = False) -> None:
+        self.counters: Counter[str] = Counter()
+        self.boot = secrets.token_hex(8)
+        self.seq = 0
+        """The number of the latest event."""
+        self._kept: deque[Happened] | None = None
+        self.observer_failures = 0
+        self._observers: dict[str, tuple[Observer, ...]] = {}
+        self._reasons: dict[str, Counter[str]] = {}
+        self._strict = strict
+        self._install_id = ""
+        self._tails: set[Tail] = set()
+        self._log: FilteringBoundLogger | None = (
+            None  # bound once, at the first event: logging is set up by then
+        )
+
+    def set_install_id(self, install_id: str) -> None:
+        """Conversations are labelled from here on; until then a label is `-`."""
+        self._install_id = install_id
+
+    @property
+    def tails(self) -> int:
+        """How many follow now."""
+        return sum(not tail.closed for tail in self._tails)
+
+    def label(self, conversation: Conversation) -> str:
+        return conversation.label(self._install_id) if self._install_id else "-"
+
+    def reasons(self, event: str) -> dict[str, int]:
+        """How often `event` was emitted for each `reason`, or for what else the catalogue counts it by."""
+        return dict(self._reasons.get(event, {}))
+
+    def observe(self, event: str, observer: Observer) -> None:
+        """Have `observer` told of every `event` from now on, whether it is logged or not."""
+        self._observers[event] = (*self._observers.get(event, ()), observer)
+
+    def emit(self, event: str, conversation: Conversation | None = None, **fields: object) -> None:
+        known = EVENTS.get(event)
+        if known is None:
+            if self._strict:
+                raise ValueError(f"{event} is not in the event catalogue")
+            known, fields = _UNKNOWN, {**fields, "unknown_event": True}
+        self._count(event, fields.get(known.counted_by))
+        if (observers := self._observers.get(event)) is not None:
+            self._tell(observers, conversation, fields)
+        self.seq += 1
+        if self._log is None:
+            self._log = logger().bind()
+        log, level = self._log, LEVELS[known.level]
+        if self._tails or self._kept is not None:
+            self._offer(Happened(self.seq, event, known, conversation, fields, self.label))
+        if not log.is_enabled_for(level):
+            return  # nobody looks: the hot path pays for a count alone
+        if conversation is not None:
+            fields = {"conversation": self.label(conversation), "instance": conversation.instance, **fields}
+        log.log(level, event, **fields)
+
+    def log_changed(self) -> None:
+        """Logging was set up anew: its next line is written so."""
+        self._log = None
+
+    def keep(self, max_events: int) -> None:
+        """Keep the newest events from now on, for tails that begin with earlier ones."""
+        self._kept = deque(self._kept or (), max_events)
+
+    def tail(
+        self, max_events: int = TAIL_EVENTS, wanted: Wanted = EVERYTHING, after: int | None = None
+    ) -> Tail:
+        """Subscribe to the events that are wanted, also to those below the log level. Close it after use.
+
+        `after` begins with the kept events of higher numbers; without it, all are new.
+        """
+        earlier = () if after is None else [event for event in self._kept or () if event.seq > after]
+        tail = Tail(max_events, wanted, earlier)
+        self._tails = {other for other in self._tails if not other.closed} | {tail}
+        return tail
+
+    def gap(self, boot: str, after: int) -> Gap | None:
+        """Why a tail that saw event number `after` of the life `boot` has missed some for good; None: it has not."""
+        if boot != self.boot or after > self.seq:
+            return "restarted"
+        oldest = self._kept[0].seq if self._kept else self.seq + 1
+        return "too_old" if after < oldest - 1 else None
+
+    def _count(self, event: str, reason: object) -> None:
+        self.counters[event] += 1
+        if isinstance(reason, str):
+            counted = self._reasons.setdefault(event, Counter())
+            counted[reason if reason in counted or len(counted) < MAX_REASONS else "other"] += 1
+
+    def _tell(
+        self,
+        observers: tuple[Observer, ...],
+        conversation: Conversation | None,
+        fields: Mapping[str, object],
+    ) -> None:
+        for observer in observers:
+            try:
+                observer(conversation, fields)
+            except Exception:
+                self.observer_failures += 1
+                if self._strict:
+                    raise
+
+    def _offer(self, event: Happened) -> None:
+        if self._kept is not None:
+            self._kept.append(event)
+        for tail in tuple(self._tails):
+            if not tail.offer(event):
+                self._tails.discard(tail)

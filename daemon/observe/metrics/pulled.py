@@ -1,0 +1,178 @@
+"""Where each metric's value comes from, at the moment somebody asks. Nothing here waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+
+from daemon.ingress.webhooks import IngressCounters
+from daemon.observe.feed import EventFeed
+from daemon.observe.metrics.observed import MAX_PROVIDERS, Observed
+from daemon.observe.metrics.tally import Histogram, Histograms, Labelled, Names
+from daemon.observe.monitor import Monitor
+from daemon.observe.vitals import Vitals
+from daemon.operate.views import Status
+from daemon.responders.circuit import ProviderView
+from daemon.web.http1 import HttpServer
+
+Labels = tuple[str, ...]
+"""The values of the labels, in their order; a metric without labels has one row, `()`."""
+Rows = Iterable[tuple[Labels, float | Histogram]]
+
+SENDS = ("sent", "not_sent", "unknown", "reconciled", "resent")
+FATES = {
+    "answered": "turn.done",
+    "suppressed": "turn.suppressed",
+    "dead": "turn.dead",
+    "moved": "turn.moved",
+}
+LEFT_ALONE = ("open", "half_open")
+
+
+class Sources(msgspec.Struct, frozen=True, kw_only=True):
+    """What is there once the daemon's parts are up."""
+
+    providers: Callable[[], Sequence[ProviderView]]
+    flags: Callable[[], Mapping[str, bool]]
+    monitor: Monitor
+    spans: Callable[[], Mapping[str, int]] = dict
+    """Of traces, by what became of them; nothing while none are told."""
+
+
+def of_the_doors(
+    feed: EventFeed, observed: Observed, ingress: IngressCounters, http: HttpServer | None
+) -> dict[str, Rows]:
+    """Counted from the first moment on."""
+    rows: dict[str, Rows] = {
+        "majlis_webhooks_total": observed.statuses.items(),
+        "majlis_ack_seconds": _only(observed.ack),
+        "majlis_messages_total": _by(
+            {
+                "accepted": ingress.acked,
+                "duplicate": ingress.duplicates,
+                "ignored": ingress.ignored.total(),
+            }
+        ),
+        "majlis_ignored_total": _by(ingress.ignored),
+        "majlis_refused_total": _by(ingress.refused),
+        "majlis_unreadable_total": _one(ingress.unreadable),
+        "majlis_unauthorized_total": _one(ingress.unauthorized),
+        "majlis_event_loop_lag_seconds": _only(observed.lag),
+        "majlis_observer_failures_total": _one(feed.observer_failures),
+    }
+    if http is not None:
+        rows["majlis_http_connections"] = _one(http.connections)
+        rows["majlis_http_refused_connections_total"] = _one(http.refused_connections)
+        rows["majlis_http_rejected_total"] = _by(http.rejected)
+    return rows
+
+
+def of_the_turns(feed: EventFeed, observed: Observed) -> dict[str, Rows]:
+    """From the events: counted by the feed, or as they were observed."""
+    counts, reasons = feed.counters, feed.reasons
+    return {
+        "majlis_window_lateness_seconds": _only(observed.lateness),
+        "majlis_windows_closed_total": _by(reasons("window.closed")),
+        "majlis_turns_ended_total": _by({fate: counts[event] for fate, event in FATES.items()}),
+        "majlis_suppressed_total": _by(reasons("turn.suppressed")),
+        "majlis_failed_tries_total": _by(reasons("turn.failed")),
+        "majlis_crashed_tries_total": _one(counts["turn.crashed"]),
+        "majlis_holds_total": _by(reasons("turn.held")),
+        "majlis_dead_letters_total": _by(reasons("turn.dead")),
+        "majlis_turn_stage_seconds": _each(observed.stages),
+        "majlis_lookup_seconds": _each(observed.lookups),
+        "majlis_lookups_total": observed.lookup_outcomes.items(),
+        "majlis_escalations_total": _by(reasons("turn.escalated")),
+        "majlis_limits_reached_total": _by(reasons("limit.reached")),
+        "majlis_answers_total": _by(reasons("turn.answered")),
+        "majlis_cache_hits_total": _one(reasons("turn.answered").get("cache", 0)),
+        "majlis_tokens_total": observed.tokens.items(),
+        "majlis_cost_total": [(labels, micros / 1e6) for labels, micros in observed.cost_micros.items()],
+        "majlis_sends_total": _by({outcome: counts[f"part.{outcome}"] for outcome in SENDS}),
+        "majlis_sends_failed_total": _by(reasons("part.not_sent")),
+        "majlis_leases_lost_total": _one(counts["lease.lost"]),
+        "majlis_actor_crashes_total": _one(counts["actor.crashed"]),
+        "majlis_problems_total": _by(reasons("daemon.problem")),
+    }
+
+
+def of_the_parts(sources: Sources, observed: Observed) -> dict[str, Rows]:
+    calls, opened = Labelled(observed.provider_failures), Labelled()
+    names = Names(MAX_PROVIDERS)
+    for view in sources.providers():
+        provider = names.of(view.name)
+        calls[provider, "ok"] += view.succeeded
+        # Several instances may have a provider of this name: one that is left alone is enough.
+        opened[provider,] = max(opened[provider,], int(view.state in LEFT_ALONE))
+    return {
+        "majlis_provider_calls_total": calls.items(),
+        "majlis_provider_open": opened.items(),
+        "majlis_red_flag": _by(sources.flags()),
+        "majlis_orphans_total": _one(sources.monitor.orphans),
+        "majlis_monitor_sweeps_total": _one(sources.monitor.sweeps),
+        "majlis_trace_spans_total": _by(sources.spans()),
+    }
+
+
+def of_the_vitals(vitals: Vitals) -> dict[str, Rows]:
+    """What needs no store first; the rest when the stores told it in time."""
+    leases, redis = vitals.leases, vitals.redis_memory
+    rows: dict[str, Rows] = {
+        "majlis_appends_waiting": _one(vitals.appends_waiting),
+        "majlis_lease_renewals_total": _by(
+            {"ok": leases.renewals - leases.failures, "failed": leases.failures}
+        ),
+        "majlis_snapshot_complete": _one(vitals.status is not None),
+    }
+    if vitals.memory_share is not None:
+        rows["majlis_memory_used_ratio"] = _one(vitals.memory_share)
+    if redis is not None:
+        rows["majlis_redis_memory_used_bytes"] = _one(redis.used_bytes)
+        rows["majlis_redis_memory_limit_bytes"] = _one(redis.limit_bytes)
+    return rows if vitals.status is None else rows | _of_the_status(vitals.status, leases.certain)
+
+
+def _of_the_status(status: Status, certain: int) -> dict[str, Rows]:
+    """What `majlis status` shows. Of a store that is away nothing is told, rather than zeros."""
+    turns = {
+        "running": status.running_turns,
+        "queued": status.queued_turns,
+        "held": status.held_turns,
+        "retrying": status.deferred_turns,
+        "parked": status.parked,
+    }
+    partitions = {"owned": status.partitions_owned, "certain": certain, "all": status.partitions_total}
+    rows: dict[str, Rows] = {
+        "majlis_ready": _one(status.ready),
+        "majlis_uptime_seconds": _one(status.uptime_seconds),
+        "majlis_open_windows": _one(status.open_windows),
+        "majlis_active_conversations": _one(status.active),
+        "majlis_turns": _by(turns),
+        "majlis_partitions": _by(partitions),
+        "majlis_store_healthy": _by({name: text == "ok" for name, text in status.stores.items()}),
+    }
+    if status.stores.get("redis") == "ok":
+        rows["majlis_waiting_messages"] = _one(status.waiting_messages)
+        rows["majlis_oldest_waiting_seconds"] = _one(status.oldest_waiting_seconds or 0.0)
+    if status.stores.get("postgres") == "ok":
+        rows["majlis_dead_letters_open"] = _one(status.dead_letters_open)
+        rows["majlis_notices_waiting"] = _one(status.notices_waiting)
+        rows["majlis_notices_given_up"] = _one(status.notices_given_up)
+    return rows
+
+
+def _one(value: float) -> Rows:
+    return [((), float(value))]
+
+
+def _only(histogram: Histogram) -> Rows:
+    return [((), histogram)]
+
+
+def _each(histograms: Histograms) -> Rows:
+    return [((name,), each) for name, each in sorted(histograms.by_name.items())]
+
+
+def _by(counts: Mapping[str, int]) -> Rows:
+    return [((reason,), float(count)) for reason, count in sorted(counts.items())]

@@ -1,0 +1,63 @@
+"""Whether the daemon may acknowledge messages, and if not, why. One place that everybody asks.
+
+Law 9: a store that is away or weaker than configured means not ready, no acknowledgement, and a sentence that
+says what to change. Only Redis and the first start count against readiness: while Postgres is away, messages are
+still acknowledged and replies are held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from actors.errors import MajlisError, Unavailable
+from actors.ports import Feed
+from daemon.ingress.webhooks import Readiness
+
+
+class Health:
+    """`problems` maps a store to what is wrong with it."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._problems: dict[str, tuple[str, ...]] = {}
+        self._starting: tuple[str, ...] = ("Majlis is starting.",)
+        self._told_ready = False
+        self.draining = False
+
+    def readiness(self) -> Readiness:
+        needed = ("redis", "postgres", "leases") if self._starting else ("redis", "leases")
+        reasons = self._starting + tuple(text for store in needed for text in self._problems.get(store, ()))
+        return Readiness(ready=not reasons, reasons=reasons, draining=self.draining)
+
+    def stores(self) -> Mapping[str, str]:
+        """`ok` or a sentence, for each store."""
+        return {store: " ".join(self._problems.get(store, ())) or "ok" for store in ("redis", "postgres")}
+
+    def unless_starting(self, error: MajlisError) -> MajlisError:
+        """The error that something is not there; before the end of the start, nobody can say so."""
+        return Unavailable("majlis is not ready yet, see `majlis status`") if self._starting else error
+
+    def started(self) -> None:
+        """Stores, leases and recovery are done."""
+        self._starting = ()
+        self._tell()
+
+    def report(self, store: str, problems: tuple[str, ...]) -> bool:
+        """Take note of how a store is; True when it is well again after a problem."""
+        before = self._problems.get(store, ())
+        self._problems[store] = problems
+        if problems and problems != before:
+            self._feed.emit("store.problem", store=store, problem=" ".join(problems))
+        if before and not problems:
+            self._feed.emit("store.recovered", store=store)
+        self._tell()
+        return bool(before) and not problems
+
+    def _tell(self) -> None:
+        ready = self.readiness().ready
+        if ready != self._told_ready and not self._starting:
+            self._told_ready = ready
+            if ready:
+                self._feed.emit("daemon.ready")
+            else:
+                self._feed.emit("daemon.not_ready", reasons=list(self.readiness().reasons))

@@ -1,0 +1,137 @@
+"""Watches the turns of this daemon: one recording for each that is under way, from its first try to its end.
+
+Laws of this file:
+1. It only looks on. What fails here is counted and told, and never reaches a turn.
+2. A turn's trace has the same id wherever and however often it is tried: who goes on after a restart or a lost lease
+   goes on in the same trace, and every daemon makes the same choice where only a share of the turns is told.
+3. A turn whose end is only found, as after a restart, was told by who brought it there.
+4. There are never more recordings than actors in memory: an actor that leaves takes its recording along.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+
+import trio
+
+from actors.identity import Conversation
+from actors.messages import Batch, Fate
+from actors.turn import TurnRunner
+from daemon.observe.feed import EventFeed
+from daemon.observe.tracing.recording import EVENTS, Fields, Model, Recording
+from daemon.observe.tracing.spans import Trace
+
+_WATCHED: ContextVar[Recording | None] = ContextVar("watched turn", default=None)
+"""The turn in whose tasks an event is emitted: some events name a provider and no conversation."""
+
+
+class Recorder:
+    """
+    Args:
+      tell: takes a finished trace; never waits.
+      sample: the share of turns that are told, 0 to 1.
+      model_of: who is behind a provider's name, by instance and name.
+    """
+
+    def __init__(
+        self,
+        feed: EventFeed,
+        tell: Callable[[Trace], None],
+        sample: float,
+        model_of: Callable[[str, str], Model],
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._feed = feed
+        self._tell = tell
+        self._below = round(sample * 2**64)
+        self._model_of = model_of
+        self._wall_ns = wall_ns
+        self._recordings: dict[Conversation, Recording] = {}
+        for event, step in EVENTS.items():
+            feed.observe(event, partial(self._saw, step))
+        feed.observe("actor.left", self._left)
+
+    @property
+    def under_way(self) -> int:
+        """How many turns are being recorded."""
+        return len(self._recordings)
+
+    async def watch(self, batch: Batch, work: Callable[[], Awaitable[Fate]]) -> Fate:
+        """Do `work`, a try of this batch, with everything in it seen."""
+        recording: Recording | None = None
+        with self._contained():
+            recording = self._begin(batch)
+        if recording is None:
+            return await work()
+        before = _WATCHED.set(recording)
+        try:
+            fate = await work()
+        except BaseException as error:
+            with self._contained():
+                recording.failed(trio.current_time(), error)
+            raise
+        finally:
+            _WATCHED.reset(before)
+        self._end(batch.conversation, recording, fate)
+        return fate
+
+    def _begin(self, batch: Batch) -> Recording | None:
+        """The batch's recording, new or gone on with; None: it is not among those that are told."""
+        now, known = trio.current_time(), self._recordings.get(batch.conversation)
+        if known is not None:
+            if known.batch == batch.number:
+                known.begin(now, batch)
+                return known
+            self._left(batch.conversation, {})  # its batch was ended elsewhere
+        label = self._feed.label(batch.conversation)
+        trace_id = hashlib.blake2b(f"{label}/{batch.number}".encode(), digest_size=16).digest()
+        if int.from_bytes(trace_id[8:], "big") >= self._below:
+            return None
+        model_of = partial(self._model_of, batch.conversation.instance)
+        recording = Recording(trace_id, batch, label, model_of, now, self._wall_ns())
+        self._recordings[batch.conversation] = recording
+        return recording
+
+    def _end(self, conversation: Conversation, recording: Recording, fate: Fate) -> None:
+        with self._contained():
+            self._recordings.pop(conversation, None)
+            if not recording.found_ended:
+                self._tell(recording.close(trio.current_time(), fate))
+
+    def _saw(
+        self, step: Callable[[Recording, float, Fields], None], _: Conversation | None, fields: Fields
+    ) -> None:
+        recording = _WATCHED.get()
+        if recording is not None:
+            step(recording, trio.current_time(), fields)
+
+    def _left(self, conversation: Conversation | None, _: Fields) -> None:
+        recording = self._recordings.pop(conversation, None) if conversation is not None else None
+        if recording is not None:
+            self._tell(recording.close(trio.current_time(), "left"))
+
+    @contextmanager
+    def _contained(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # law 1; the class alone, for its text may quote a value
+            self._feed.emit("daemon.problem", part="tracing", error=type(error).__name__)
+
+
+class WatchedTurns(TurnRunner):
+    """The turns as they are, watched."""
+
+    def __init__(self, turns: TurnRunner, recorder: Recorder) -> None:
+        self._turns = turns
+        self._recorder = recorder
+
+    async def run(self, batch: Batch, epoch: int) -> Fate:
+        return await self._recorder.watch(batch, lambda: self._turns.run(batch, epoch))
+
+    async def bury(self, batch: Batch, epoch: int, reason: str, detail: str) -> Fate:
+        return await self._recorder.watch(batch, lambda: self._turns.bury(batch, epoch, reason, detail))

@@ -1,0 +1,238 @@
+"""The answer, from what the model said. Pure, total.
+
+Laws of this file:
+1. Plain text stays as it is, braces and code in it too.
+2. What shows the names of the envelope is the envelope: `{"response", "needsDataCollection", "requestedFields",
+   "confidence"}`, alone or among prose, in fences, in an array, in quotes, one in another, malformed or cut off. Its
+   response is the answer; its syntax reaches no customer.
+3. Where the envelope has no response, the prose round it is the answer, unless it only announces what follows (":").
+4. Whatever was said, the work is bounded, and nothing is raised. An answer that cannot be found is empty.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+
+import msgspec
+
+from actors.plain_text import plain_text
+from daemon.responders.loose_json import Reading, read_object, unescaped
+
+MAX_CHARS = 12_000
+MAX_FIELDS = 20
+MAX_FIELD_CHARS = 64
+_MAX_WRAPPINGS = 4
+"""Envelopes in one another that are opened."""
+_MAX_STRANGERS = 16
+"""Objects that are read to see whether they are the envelope, and are not."""
+_CHARS_PER_CHAR = 8
+_MIN_REACH = 65_536
+"""How much is read: each character of an answer may be escaped twice, and the rest of the envelope is small."""
+
+_NAMES = ("response", "needsdatacollection", "requestedfields", "confidence")
+_ANY_NAME = r"(?:response|needs[_-]?data[_-]?collection|requested[_-]?fields|confidence)"
+_SHOWN = re.compile(rf"{_ANY_NAME}\\*+[\"'”]?\s*+:", re.IGNORECASE)
+_LEAD = r"\{((?:\s|\\+[nrt]?)*+)"
+"""A brace and the blanks behind it; there are backslashes when it stands within a string."""
+_OBJECT = re.compile(rf"{_LEAD}([\"'“]?)([A-Za-z][\w-]{{0,40}}+)\\*+[\"'”]?\s*+:\s*+([\"'“])?")
+_BRACELESS = re.compile(rf"\s*+[\"'“]{_ANY_NAME}[\"'”]\s*+:", re.IGNORECASE)
+_OPENED = re.compile(rf"{_LEAD}[\"'“]([A-Za-z_-]{{0,40}}+)\\*+[\"'”]?\s*+\Z")
+_TELLING = re.compile(
+    r"[\"'“](?:needs[_-]?data[_-]?collection|requested[_-]?fields)[\\\"'”]*+\s*+:", re.IGNORECASE
+)
+"""The two names that no prose has by chance."""
+_MAX_NUMBER = 1e15
+"""A response that is a greater number, or none, is no answer."""
+_JSON_FENCE = "```json"
+_BEGUN = re.compile(rf"[\"'\[\s]*+(?:`{{1,3}}j?s?o?n?)?[\"'\[\s]*+(?:{_LEAD}[\"'“]?)?")
+"""Nothing but what stands before an envelope's first name."""
+
+
+class Extracted(msgspec.Struct, frozen=True):
+    """What the customer is told, and what the model told us besides."""
+
+    text: str
+    """Empty when nothing can be told."""
+    needs_data_collection: bool = False
+    requested_fields: tuple[str, ...] = ()
+    confidence: float | None = None
+    """How sure the model is, 0 to 1; None when it did not say, or said nothing that can be understood."""
+
+
+_Told = dict[str, object]
+"""The envelope's values by their names in one spelling."""
+
+
+def extract(said: str, max_chars: int = MAX_CHARS) -> Extracted:
+    """The answer in `said`, at most `max_chars` long, without control characters and blanks around it."""
+    reach = max(_MIN_REACH, _CHARS_PER_CHAR * max_chars)
+    text, told = _unwrapped(plain_text(said[:reach]).strip(), _MAX_WRAPPINGS, cut=True)
+    return Extracted(
+        text=plain_text(text).strip()[:max_chars].rstrip(),
+        needs_data_collection=_yes(told.get("needsdatacollection")),
+        requested_fields=_fields(told.get("requestedfields")),
+        confidence=_confidence(told.get("confidence")),
+    )
+
+
+def _unwrapped(text: str, wrappings: int, *, cut: bool) -> tuple[str, _Told]:
+    """The answer in `text`, and what its envelopes tell.
+
+    Args:
+      wrappings: how many envelopes may still be opened.
+      cut: whether the text may have been cut off at its end.
+    """
+    if _BRACELESS.match(text):
+        text = "{" + text
+    told: _Told = {}
+    prose: list[str] = []
+    at = 0
+    for start, reading in _envelopes(text):
+        before = _ending(text[at:start])
+        if wrappings <= 0:
+            return "", told
+        if reading is None:  # written within a string
+            answer, inner = _unwrapped(unescaped(text[start:]), wrappings - 1, cut=True)
+            return answer, {**inner, **told}
+        members = _named(reading.members)
+        broken = not reading.whole and [*members][-1:] == ["response"]
+        response, inner = _answer(members.pop("response", None), wrappings - 1, cut=broken)
+        told = {**inner, **members, **told}
+        prose.append(before)
+        if response is not None:
+            # The same text may have been printed before an envelope that is cut off in the answer.
+            same = broken and before.startswith(plain_text(response).rstrip())
+            return _announced(before) if same else response, told
+        at = reading.end if reading.whole else len(text)
+    if not at:
+        return _untold(_finished(text) if cut else text), told
+    prose.append(text[at:].strip(" \n\t]`"))
+    return _announced("\n".join(filter(None, prose))), told
+
+
+def _envelopes(text: str) -> Iterator[tuple[int, Reading | None]]:
+    """Where the envelopes in `text` begin, and what is in them; None for one that is written within a string."""
+    if not _SHOWN.search(text):
+        return
+    done, strangers = 0, 0
+    for match in _OBJECT.finditer(text):
+        lead, quote, name, string = match.groups()
+        ours = _one_spelling(name) in _NAMES
+        if match.start() < done or not (quote or (ours and string)):
+            continue
+        if "\\" in lead:
+            if ours:
+                yield match.start(), None
+                return
+            continue
+        reading = read_object(text, match.start())
+        if _is_envelope(reading, ours, _alone(text, match.start(), reading.end)):
+            yield match.start(), reading
+            done = reading.end if reading.whole else len(text)
+        elif (strangers := strangers + 1) == _MAX_STRANGERS:
+            return
+
+
+def _is_envelope(reading: Reading, ours: bool, alone: bool) -> bool:
+    """Whether an object is the envelope, and not code or an example that has a `response` in it.
+
+    Args:
+      ours: it begins with a name of the envelope.
+      alone: there is nothing round it.
+    """
+    members = _named(reading.members)
+    shown = sum(name in members for name in _NAMES)
+    response = members.get("response")
+    speaks = not isinstance(response, dict) or "response" in _named(response) or not reading.whole
+    if alone:
+        return shown > 0 and (ours or "response" in members)
+    return (ours and (speaks or shown > 1)) or ("response" in members and shown > 1)
+
+
+def _alone(text: str, start: int, end: int) -> bool:
+    return not _ending(text[:start]) and not text[end:].strip(" \n\t]`\"'")
+
+
+def _answer(response: object, wrappings: int, *, cut: bool) -> tuple[str | None, _Told]:
+    """The words of a response, whatever it is; None when there is none."""
+    match response:
+        case None | bool():
+            return None, {}
+        case str():
+            return _unwrapped(response.strip(), wrappings, cut=cut)
+        case int() | float():
+            return str(response) if abs(response) < _MAX_NUMBER else "", {}
+        case list():
+            joined = "\n".join(item for item in response if isinstance(item, str))
+            return _unwrapped(joined.strip(), wrappings, cut=cut)
+        case dict() if wrappings > 0:
+            members = _named(response)
+            answer, inner = _answer(members.pop("response", None), wrappings - 1, cut=cut)
+            return answer or "", {**inner, **members}
+        case _:
+            return "", {}
+
+
+def _ending(prose: str) -> str:
+    """What stands before an envelope, without the fence or bracket that opens it."""
+    prose = prose.rstrip(" \n\t[")
+    head, fence, language = prose.rpartition("```")
+    return head.strip() if fence and language.strip().casefold() in {"", "json"} else prose.strip()
+
+
+def _announced(prose: str) -> str:
+    """Prose as an answer: nothing when it only announces what could not be read."""
+    return "" if prose.endswith((":", "：")) else _untold(prose)
+
+
+def _finished(text: str) -> str:
+    """`text` without an envelope or a fence that is only just begun at its end."""
+    opened = _OPENED.search(text, max(0, len(text) - 200))
+    if opened and any(name.startswith(_one_spelling(opened[2])) for name in _NAMES):
+        text = _ending(text[: opened.start()])
+    elif text.endswith("\n{"):
+        text = _ending(text[:-1])
+    return "" if _BEGUN.fullmatch(text) else text.removesuffix(_JSON_FENCE).rstrip()
+
+
+def _untold(text: str) -> str:
+    """`text` up to where it shows the envelope's names in spite of all."""
+    shown = _TELLING.search(text)
+    return text[: shown.start()].rstrip(", {[\\\n\t") if shown else text
+
+
+def _one_spelling(name: str) -> str:
+    return name.replace("_", "").replace("-", "").casefold()
+
+
+def _named(members: Mapping[str, object]) -> _Told:
+    return {_one_spelling(name): value for name, value in members.items()}
+
+
+def _yes(value: object) -> bool:
+    return value is True or (isinstance(value, str) and value.strip().casefold() in {"true", "yes"})
+
+
+def _fields(value: object) -> tuple[str, ...]:
+    """The names of what the customer should tell: each once, so many, so long."""
+    listed = value if isinstance(value, list) else [value]
+    named = (" ".join(plain_text(field).split()) for field in listed if isinstance(field, str))
+    once = dict.fromkeys(field[:MAX_FIELD_CHARS].rstrip() for field in named if field)
+    return tuple(once)[:MAX_FIELDS]
+
+
+def _confidence(value: object) -> float | None:
+    """A number from 0 to 1. From 10 to 100, or with its sign, it is per cent; between, nobody knows the scale."""
+    number, per_cent = value, False
+    if isinstance(value, str):
+        written = value.strip()
+        number, per_cent = None, written.endswith("%")
+        with suppress(ValueError):
+            number = float(written.removesuffix("%"))
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return None
+    if per_cent or 10 <= number <= 100:
+        number = number / 100
+    return float(number) if 0 <= number <= 1 else None

@@ -1,0 +1,134 @@
+"""The composition root: the only package that names concrete classes and puts them together.
+
+`peers` makes gateways and responders, `stores` starts and checks Redis and Postgres, `daemon` puts the rest together;
+here are the three things that a command line can ask for.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
+from functools import partial
+from typing import Any
+
+import trio_asyncio
+
+from actors.errors import MajlisError
+from daemon.config import Settings
+from daemon.observe.feed import EventFeed
+from daemon.observe.logs import configure
+from daemon.operate import DoctorReport
+from daemon.operate.doctor import examine
+from daemon.run import peers
+from daemon.run.daemon import Daemon
+from daemon.run.lifecycle import CannotStart, cannot_listen, lock_data_dir
+from daemon.run.operating import admin_access
+from daemon.run.stores import check_from_outside, migrate_stores, stored_from_outside
+from daemon.run.systemd import PassedSockets, ServiceManager, UnfitSocket, passed_sockets
+from daemon.web.client import HttpClient
+from daemon.web.http1 import open_tcp_listeners, open_unix_listener, passed_tcp_listener, passed_unix_listener
+
+CRASHED = 70
+"""Exit status of a daemon that ended by an unexpected error; EX_SOFTWARE of sysexits.h."""
+
+__all__ = ["doctor", "migrate", "run"]
+
+
+def run(settings: Settings) -> int:
+    """Run the daemon in the foreground until a signal ends it; gives back the exit status.
+
+    Raises:
+      MajlisError: it cannot start as it is set up; the text is a sentence that says what to change.
+    """
+    manager = ServiceManager.from_environment(os.environ)
+    try:
+        passed = passed_sockets(os.environ)
+    except UnfitSocket as error:
+        raise CannotStart(f"{error}.") from error
+    if manager.watchdog_seconds:
+        faulthandler.enable()  # the watchdog's SIGABRT leaves in the log where we were stuck: places, no data
+    writer = configure(settings.log.level, settings.log.format, sys.stderr)
+    try:
+        with lock_data_dir(settings.data_dir):
+            status: int = _bare(_live, settings, manager, passed)
+    except MajlisError:
+        raise
+    except Exception as error:
+        # A bug that no part could contain. What was acknowledged is in the mirror; the service manager starts us again.
+        EventFeed().emit("daemon.crashed", exc_info=error)
+        status = CRASHED
+    finally:
+        writer.close()
+        manager.close()
+    return status
+
+
+def migrate(settings: Settings, adopt_redis: bool = False) -> Sequence[str]:
+    """Bring the database's tables up to date; gives back the names of what was applied.
+
+    `adopt_redis` accepts an empty Redis in place of one whose data is lost for good.
+
+    Raises:
+      MajlisError: it cannot be done; the text is a sentence that says what to change.
+    """
+    embedded = settings.redis.is_embedded or settings.postgres.is_embedded
+    writer = configure(settings.log.level, settings.log.format, sys.stderr)
+    try:
+        with lock_data_dir(settings.data_dir) if embedded else nullcontext():
+            applied: Sequence[str] = _bare(migrate_stores, settings, EventFeed(), adopt_redis)
+    finally:
+        writer.close()
+    return applied
+
+
+def doctor(settings: Settings) -> DoctorReport:
+    """Check everything that can be checked while the daemon does not run."""
+    report: DoctorReport = _bare(_examine, settings)
+    return report
+
+
+async def _live(settings: Settings, manager: ServiceManager, passed: PassedSockets) -> int:
+    feed = EventFeed()
+    feed.emit("daemon.starting", data_dir=str(settings.data_dir))
+    daemon = Daemon(settings, feed, manager)
+    listeners = [passed_tcp_listener(door) for door in passed.ingress]
+    try:
+        if not listeners:
+            listeners = await open_tcp_listeners(settings.ingress.listen)
+        admin = (
+            passed_unix_listener(passed.admin)
+            if passed.admin
+            else open_unix_listener(settings.admin_socket, *admin_access(settings))
+        )
+    except (OSError, ValueError) as error:
+        raise CannotStart(cannot_listen(settings.ingress.listen, settings.admin_socket, error)) from error
+    return await daemon.live(listeners, admin, door_is_held=bool(passed.ingress))
+
+
+async def _examine(settings: Settings) -> DoctorReport:
+    async with HttpClient() as http:
+        embeddings = peers.embeddings(settings, http, EventFeed())
+        stores, stored = partial(check_from_outside, settings), partial(stored_from_outside, settings)
+        return await examine(settings, http, stores, embeddings, stored)
+
+
+def _bare(function: Callable[..., Awaitable[Any]], *args: object) -> Any:
+    """Run under Trio with asyncio beside it; an error of ours comes out of its exception groups."""
+    try:
+        return trio_asyncio.run(function, *args)
+    except BaseExceptionGroup as group:
+        ours, others = group.split(MajlisError)
+        if ours is None or others is not None:
+            raise
+        raise _first(ours) from None
+
+
+def _first(group: BaseExceptionGroup[MajlisError]) -> MajlisError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, MajlisError)
+    return error

@@ -1,0 +1,108 @@
+"""Everything between a frozen batch and its reply, put together."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+import trio
+
+from actors.outbox import Outbox, OutboxPolicy
+from actors.ports import Identities, Ownership
+from actors.turn import Append, TurnRunner, TurnServices
+from daemon.config import Settings
+from daemon.controls.feature_flags import FlagBoard
+from daemon.controls.notifier import Notifier
+from daemon.controls.pauses import PauseBoard
+from daemon.controls.takeovers import Takeovers
+from daemon.gateways.playground import Chats
+from daemon.knowledge.housekeeping import Housekeeping
+from daemon.knowledge.library import PostgresLibrary
+from daemon.ledger import PostgresLedger, Records
+from daemon.lookups import PostgresLookups, cached_answer, knowledge
+from daemon.observe.feed import EventFeed
+from daemon.realtime.gateway import Couriers
+from daemon.run import peers
+from daemon.stores.postgres import Postgres
+from daemon.web.client import HttpClient
+
+RESPONDER_KEEPALIVE_SECONDS = 20.0
+
+
+class Answering:
+    """Nothing connects before `start`."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        feed: EventFeed,
+        node_id: str,
+        db: Postgres,
+        records: Records,
+        ownership: Ownership,
+        identities: Identities,
+        append: Append,
+        couriers: Couriers,
+        chats: Chats,
+    ) -> None:
+        self._settings = settings
+        self._gateway_http = HttpClient()
+        self._responder_http = HttpClient(keepalive_seconds=RESPONDER_KEEPALIVE_SECONDS)
+        self._notice_http = HttpClient()
+        gateway = peers.gateways(settings, self._gateway_http, couriers, chats, feed.label)
+        self.ledger = ledger = PostgresLedger(db, settings.partitions)
+        self.board = FlagBoard(records, settings, node_id, feed)
+        self.pauses = PauseBoard(records, feed)
+        self.responder = peers.responders(settings, self._responder_http, self.board, feed)
+        self.takeovers = Takeovers(db, self.board, self._pause_seconds, feed)
+        self.notifier = Notifier(db, gateway, self._notice_http, feed)
+        embeddings = peers.embeddings(settings, self._responder_http, feed)
+        self.library = PostgresLibrary(db, embeddings, feed)
+        self._housekeeping = Housekeeping(db, feed, vector_seconds=settings.embeddings.cache_seconds)
+        self.lookups = PostgresLookups(
+            db,
+            duplicate_window_seconds=settings.turn.duplicate_seconds,
+            history_tokens=settings.turn.history_tokens,
+            settings_cache_seconds=settings.turn.settings_cache_seconds,
+            sources=(knowledge.lookup(embeddings), cached_answer.lookup(embeddings)),
+        )
+        self.turns = TurnRunner(
+            TurnServices(
+                append=append,
+                ledger=ledger,
+                lookups=self.lookups,
+                responder=self.responder,
+                outbox=Outbox(ledger, gateway, ownership, feed, wall_ms, partial(_outbox_policy, settings)),
+                identities=identities,
+                policies=settings,
+                switches=self.board,
+                feed=feed,
+                wall_ms=wall_ms,
+                nudge=self.notifier.nudge,
+            )
+        )
+
+    async def start(self, work: trio.Nursery) -> None:
+        """Read the switches and begin to send notices; returns when both is under way."""
+        await work.start(self.board.run)
+        await work.start(self.pauses.run)
+        await work.start(self.notifier.run)
+        work.start_soon(self._housekeeping.run, name="housekeeping")
+
+    async def aclose(self) -> None:
+        await self._gateway_http.aclose()
+        await self._responder_http.aclose()
+        await self._notice_http.aclose()
+
+    def _pause_seconds(self, instance: str) -> float:
+        return self._settings.for_instance(instance).takeover.pause_seconds
+
+
+def wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _outbox_policy(settings: Settings, instance: str) -> OutboxPolicy:
+    gateway = settings.for_instance(instance).gateway
+    return OutboxPolicy(gateway.on_unresolved, gateway.settle_seconds, gateway.timeout_seconds)

@@ -1,0 +1,219 @@
+"""Everything behind the doors: stores, leases, actors and turns, put together and taken through their life."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+
+import trio
+
+from actors.actor import Services, TurnPolicy
+from actors.crash_points import reach
+from actors.errors import MirrorUnavailable
+from actors.fairness import FairSlots
+from actors.identity import Conversation
+from actors.messages import Message, Receipt, Snapshot
+from actors.supervisor import Supervisor
+from actors.turn import TurnRunner
+from daemon.config import Settings
+from daemon.gateways.playground import Chats
+from daemon.ingress.identity_links import KnownLinks
+from daemon.ledger import Records
+from daemon.ledger.trail import Trail
+from daemon.mirror.group_commit import GroupCommit
+from daemon.mirror.mirror import RedisMirror
+from daemon.mirror.survey import Survey
+from daemon.mirror.trace import Trace
+from daemon.mirror.upkeep import Upkeep
+from daemon.observe.feed import EventFeed
+from daemon.observe.readiness import Health
+from daemon.operate.doctor import examine
+from daemon.operate.views import Check, DoctorReport
+from daemon.partitions.fencing import FencedOwnership
+from daemon.partitions.leases import Leases
+from daemon.realtime.gateway import Couriers
+from daemon.run import peers
+from daemon.run.answering import Answering, wall_ms
+from daemon.run.lifecycle import CannotStart
+from daemon.run.liveness import Progress
+from daemon.run.stores import StoreWatch, postgres_checks, redis_checks
+from daemon.stores.postgres import Postgres
+from daemon.stores.redis import RedisStore
+from daemon.web.client import HttpClient
+
+DUE_SECONDS = 1.0
+"""How often the mirror is asked for what is due. Only a backstop: actors keep their own time."""
+RESPONDER_KEEPALIVE_SECONDS = 20.0
+
+APPEND_BOUND_SECONDS = 60.0
+DUE_BOUND_SECONDS = 60.0
+LEASE_BOUND_SECONDS = 90.0
+STORE_BOUND_SECONDS = 180.0
+"""The longest that one round can take where a store is away, with room: beyond it the part hangs."""
+
+
+class Parts:
+    """Everything behind the doors. Made when the stores are running; nothing connects before `open`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        feed: EventFeed,
+        health: Health,
+        links: KnownLinks,
+        node_id: str,
+        redis_url: str,
+        dsn: str,
+        couriers: Couriers,
+        chats: Chats,
+        watched: Callable[[TurnRunner, str], TurnRunner],
+    ) -> None:
+        """`watched` gives back the turns as somebody sees them who looks on, told this daemon's name."""
+        self._settings = settings
+        self._feed = feed
+        self._health = health
+        try:
+            self._redis = RedisStore.from_url(redis_url)
+        except ValueError as error:
+            raise CannotStart(f"redis.url cannot be used: {error}.") from None
+        self._db = Postgres(dsn, max_connections=settings.postgres.pool_size)
+        # Leases must not queue behind turns: a connection and short waits of their own.
+        self._lease_db = Postgres(dsn, max_connections=1, command_seconds=2, acquire_seconds=3)
+        self.leases = leases = Leases(self._lease_db, node_id, settings.partitions)
+        self.companions: dict[str, Callable[[], Awaitable[None]]] = {}
+        """What runs beside the work until it ends, by name; taken up at the start."""
+        mirror = RedisMirror(self._redis, settings.partitions)
+        self._mirror = mirror
+        self.survey = Survey(self._redis, mirror)
+        self.upkeep = Upkeep(self._redis, settings.partitions)
+        self.records = Records(self._db)
+        self.group = GroupCommit(mirror.append_group, self._deliver)
+        self.progress = Progress()
+        self.progress.gauge("append writer", APPEND_BOUND_SECONDS, lambda: self.group.hanging_seconds)
+        self.ownership = FencedOwnership(leases, mirror, self.survey, node_id, settings.partitions, feed)
+        self.answering = Answering(
+            settings=settings,
+            feed=feed,
+            node_id=node_id,
+            db=self._db,
+            records=self.records,
+            ownership=self.ownership,
+            identities=links,
+            append=self.group.append,
+            couriers=couriers,
+            chats=chats,
+        )
+        self._turns = watched(self.answering.turns, node_id)
+        self.slots = FairSlots(settings.turn.concurrency, self.answering.pauses.check)
+        self.supervisor = Supervisor(self._services(), self.ownership.owns)
+        self.answering.pauses.woken = self.supervisor.resume_held
+        self.trail = Trail(self._db)
+        self.trace = Trace(self._redis, self.survey, settings.partitions)
+        self._watch = StoreWatch(settings, self._redis, self.survey, self._db, self.records, health)
+
+    async def open(self) -> None:
+        """Make the pools. Connects nowhere."""
+        await self._db.open()
+        await self._lease_db.open()
+
+    async def start(self, work: trio.Nursery) -> None:
+        """Check the stores, take the leases, pick up what was left behind; returns when all that is done."""
+        install = await self._watch.until_fit()
+        self._feed.set_install_id(install.install_id)
+        reach("recovering")
+        await self.answering.start(work)
+        await work.start(self.supervisor.run)
+        await work.start(self.group.run)
+        self.leases.turned = self.progress.expect("leases", LEASE_BOUND_SECONDS)
+        await work.start(lambda task_status: self.leases.run(task_status=task_status))
+        await work.start(
+            self.ownership.run,
+            self._recover,
+            self.supervisor.drop_lost,
+            partial(self._health.report, "leases"),
+        )
+        work.start_soon(self._poll_due, name="due poll")
+        work.start_soon(
+            self._watch.run,
+            self.ownership.fence_again,
+            self.supervisor.resume_held,
+            self.progress.expect("store watch", STORE_BOUND_SECONDS),
+            name="store watch",
+        )
+        for name, companion in self.companions.items():
+            work.start_soon(companion, name=name)
+
+    async def drain(self) -> None:
+        await self.supervisor.drain()
+
+    def halt(self) -> None:
+        """End what still runs; it waits in the mirror."""
+        left = self.supervisor.stop()
+        self._feed.emit("daemon.left", conversations=len(left))
+
+    async def close(self) -> None:
+        """Give up leases and connections; each step is bounded by itself."""
+        await self.ownership.release()
+        await self._lease_db.close()
+        await self._db.close()
+        await self._redis.close()
+        await self.answering.aclose()
+
+    def standing(self) -> str:
+        """What runs now, for the status line of a service manager."""
+        phases = self.supervisor.phases()
+        return (
+            f"{self.supervisor.open_windows()} conversations wait, {phases['answering']} are being answered"
+        )
+
+    async def doctor(self) -> DoctorReport:
+        """What `majlis doctor` finds from inside."""
+
+        async def stores() -> Iterable[Check]:
+            redis = redis_checks(await self._watch.redis_problems())
+            problem = await self._watch.postgres_problem()
+            return [*redis, *await postgres_checks(self._db, problem, self._settings)]
+
+        async with HttpClient() as http:
+            embeddings = peers.embeddings(self._settings, http, self._feed)
+            return await examine(self._settings, http, stores, embeddings, self.records.stored_instances)
+
+    def _services(self) -> Services:
+        turn = self._settings.turn
+        return Services(
+            mirror=self._mirror,
+            ownership=self.ownership,
+            turns=self._turns,
+            policies=self._settings,
+            feed=self._feed,
+            slots=self.slots,
+            policy=TurnPolicy(turn.max_tries, turn.backoff_seconds, turn.max_hold_seconds),
+            draw=random.random,
+            wall_ms=wall_ms,
+        )
+
+    def _deliver(self, message: Message, receipt: Receipt) -> None:
+        """Called by the group commit for every stored message, before its caller is woken."""
+        event = "message.duplicate" if receipt.duplicate else "message.accepted"
+        self._feed.emit(event, message.conversation)
+        self.supervisor.deliver(message, receipt)
+
+    def _recover(self, snapshots: Iterable[Snapshot], unread: Iterable[Conversation]) -> None:
+        self.supervisor.recover(snapshots, unread)
+        self.supervisor.resume_held()
+
+    async def _poll_due(self) -> None:
+        """The backstop for what no actor knows of: appended by others, or acknowledged as somebody died."""
+        turned = self.progress.expect("due poll", DUE_BOUND_SECONDS)
+        while True:
+            await trio.sleep(DUE_SECONDS)
+            turned()
+            try:
+                due, stale = await self._mirror.due(self.ownership.fenced())
+            except MirrorUnavailable:
+                continue
+            if stale:
+                self.ownership.fence_again()
+            for conversation in due:
+                self.supervisor.nudge(conversation)

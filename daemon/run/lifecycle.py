@@ -1,0 +1,240 @@
+"""The daemon's process life: start, ready, drain, end. What it is made of is named in `daemon/run/daemon.py`.
+
+Laws of this file:
+1. The listener opens first and stays until the end: until ready, and while draining, it answers 503, so that the
+   gateway sends again. It never restarts for another part.
+2. Ready means: stores checked, leases held, partitions fenced, everything left behind picked up again.
+3. Stop in two phases: no new work, then `drain_seconds` for what runs, then cancel. What is left is in the mirror.
+   A second signal goes straight to the cancel.
+4. Where a service manager holds the listening socket, a restart refuses nobody: webhooks are acknowledged until the
+   drain is over, for they are durable at once and the next life answers them; then only accepting ends. Who connects
+   meanwhile waits until the next life is ready, or for `HELD_DOOR_SECONDS` of its start: then law 1 holds.
+5. SIGHUP reads settings anew; from a terminal that closes it is a stop.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import trio
+
+from actors.errors import MajlisError
+from actors.ports import Feed
+from daemon.observe.readiness import Health
+from daemon.run.watchdog import Attendant
+from daemon.web.http1 import HttpServer, Request, Response, UnixListener, json_response
+
+CLOSE_SECONDS = 2.0
+"""For requests still being answered when everything else has ended."""
+
+HELD_DOOR_SECONDS = 10.0
+"""Within the time that gateways wait for an answer."""
+
+
+class CannotStart(MajlisError):
+    """The daemon cannot start as it is set up; the text is a sentence that says what to change."""
+
+
+class Running(Protocol):
+    """The parts that do the work, once the stores are up."""
+
+    async def start(self, work: trio.Nursery) -> None:
+        """Check the stores, take up what was left behind; returns when ready."""
+
+    async def drain(self) -> None:
+        """Finish what runs; bounded by the caller."""
+
+    def halt(self) -> None:
+        """End what still runs; it is safe in the mirror."""
+
+    async def close(self) -> None:
+        """Give up leases and connections; bounded by itself."""
+
+
+BringUp = Callable[[trio.Nursery], Awaitable[Running]]
+"""Start the embedded stores in the nursery and make all other parts."""
+
+
+class Life:
+    def __init__(
+        self,
+        *,
+        ingress: HttpServer,
+        admin: HttpServer,
+        health: Health,
+        feed: Feed,
+        drain_seconds: float,
+        bring_up: BringUp,
+        on_ready: Callable[[], None],
+        attendant: Attendant,
+        door_is_held: bool,
+    ) -> None:
+        """`door_is_held`: another process keeps the listening sockets open when this one ends."""
+        self._ingress = ingress
+        self._admin = admin
+        self._health = health
+        self._feed = feed
+        self._drain_seconds = drain_seconds
+        self._bring_up = bring_up
+        self._on_ready = on_ready
+        self._attendant = attendant
+        self._door_is_held = door_is_held
+        self._stop = trio.Event()
+        self._ready = trio.Event()
+        self._door_is_open = False
+        self._running: Running | None = None
+        self._exit_status = 0
+
+    def stop(self) -> None:
+        """Begin the end, as SIGTERM does."""
+        self._stop.set()
+
+    async def run(self, listeners: list[trio.SocketListener], admin: UnixListener) -> int:
+        """Live until a signal ends it; gives back the exit status.
+
+        Raises:
+          CannotStart: a store cannot be started as it is set up.
+        """
+        async with trio.open_nursery() as doors:
+            await doors.start(self._watch_signals, doors.cancel_scope)
+            await doors.start(self._attendant.run)
+            if self._door_is_held:
+                doors.start_soon(self._open_late, listeners, name="ingress door")
+            else:
+                self._door_is_open = True
+                await doors.start(lambda task_status: self._ingress.serve(listeners, task_status=task_status))
+            await doors.start(lambda task_status: self._admin.serve([admin], task_status=task_status))
+            async with trio.open_nursery() as stores:
+                async with trio.open_nursery() as work:
+                    work.start_soon(self._start, stores, work, name="start")
+                    await self._stop.wait()
+                    await self._drain()
+                    work.cancel_scope.cancel()
+                await self._close()
+                stores.cancel_scope.cancel()
+            doors.cancel_scope.cancel()
+        self._feed.emit("daemon.stopped")
+        return self._exit_status
+
+    async def _open_late(self, listeners: list[trio.SocketListener]) -> None:
+        with trio.move_on_after(HELD_DOOR_SECONDS):
+            await self._ready.wait()
+        if not self._stop.is_set():
+            self._door_is_open = True
+            await self._ingress.serve(listeners)
+
+    async def _shut(self, patient: bool = False) -> None:
+        """Accept nothing more and finish what was asked."""
+        if self._door_is_open:
+            with trio.move_on_after(CLOSE_SECONDS):
+                await self._ingress.drain(patient)
+
+    async def _start(self, stores: trio.Nursery, work: trio.Nursery) -> None:
+        self._running = await self._bring_up(stores)
+        await self._running.start(work)
+        self._health.started()
+        self._on_ready()
+        self._ready.set()
+        self._attendant.ready()
+
+    async def _drain(self) -> None:
+        self._attendant.stopping(self._drain_seconds)
+        self._health.draining = not self._door_is_held
+        self._feed.emit("daemon.draining", seconds=self._drain_seconds)
+        if self._running is not None:
+            with trio.move_on_after(self._drain_seconds):
+                await self._running.drain()
+            self._running.halt()
+        if self._door_is_held:
+            await self._shut(patient=True)
+            self._health.draining = True
+
+    async def _close(self) -> None:
+        if self._running is not None:
+            await self._running.close()
+        await self._shut()
+        with trio.move_on_after(CLOSE_SECONDS):
+            await self._admin.drain()
+
+    async def _watch_signals(
+        self, everything: trio.CancelScope, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        closes_with_terminal = _has_terminal()
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            task_status.started()
+            async for number in signals:
+                if number == signal.SIGHUP and not closes_with_terminal:
+                    self._attendant.reload()
+                    continue
+                if self._stop.is_set():
+                    self._exit_status = 128 + number
+                    everything.cancel()
+                    return
+                self._stop.set()
+
+
+def _has_terminal() -> bool:
+    """Whether a terminal controls this process: it sends SIGHUP when it closes."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def lock_data_dir(data_dir: Path) -> Iterator[None]:
+    """Hold `data_dir` for this process.
+
+    Raises:
+      CannotStart: another daemon runs on it, or it cannot be written.
+    """
+    path = data_dir / "run" / "majlis.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        words = f"{data_dir} cannot be used ({error.strerror}): let this user write it, or set data_dir."
+        raise CannotStart(words) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        words = f"another majlis runs on {data_dir}: stop it first, or give this one a data_dir of its own."
+        raise CannotStart(words) from error
+    finally:
+        os.close(descriptor)
+
+
+def cannot_listen(listen: str, admin_socket: Path, error: Exception) -> str:
+    """A sentence about a door that cannot be opened."""
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"{listen} is taken by another program: stop it, or set ingress.listen to a free port."
+    if isinstance(error, OSError) and error.errno == errno.EACCES:
+        return f"this user may not listen on {listen}: set ingress.listen to a port above 1023."
+    if isinstance(error, FileExistsError | ValueError):
+        return (
+            f"the admin socket cannot be opened: {error}; set admin.socket to another path ({admin_socket})."
+        )
+    return f"{listen} or {admin_socket} cannot be listened on: {error}."
+
+
+class AdminDoor:
+    """The admin socket's handler: says so until the daemon has got far enough to answer."""
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+        self.handler: Callable[[Request], Awaitable[Response]] | None = None
+
+    async def handle(self, request: Request) -> Response:
+        if self.handler is not None:
+            return await self.handler(request)
+        words = f"this cannot be done yet: {' '.join(self._health.readiness().reasons)}"
+        return json_response(503, {"status": "error", "reason": "starting", "message": words})

@@ -1,0 +1,108 @@
+"""The realtime door as the settings name it, open for as long as the daemon runs, or not at all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import trio
+
+from daemon.config import Settings
+from daemon.config.sections import RealtimeClient
+from daemon.observe.feed import EventFeed
+from daemon.operate.reports import RealtimeView
+from daemon.realtime.clients import Client, Clients
+from daemon.realtime.gateway import Couriers
+from daemon.realtime.server import DoorLimits, RealtimeServer
+from daemon.realtime.session import Limits, Receive
+from daemon.run.lifecycle import CannotStart, cannot_listen
+from daemon.web.http1 import open_tcp_listeners
+
+CLOSE_SECONDS = 2.0
+
+
+class RealtimeDoor:
+    """`couriers` exist also while the door is shut: a gateway behind it just finds nobody."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        feed: EventFeed,
+        receive: Receive,
+        on_serving: Callable[[], None],
+        on_error: Callable[[str, BaseException], None],
+    ) -> None:
+        self.couriers = Couriers()
+        self._settings = settings
+        self._feed = feed
+        self._listen = ""
+        realtime = settings.realtime
+        self._server = RealtimeServer(
+            Clients([_client(settings, client) for client in realtime.clients]),
+            receive=receive,
+            feed=feed,
+            couriers=self.couriers,
+            on_serving=on_serving,
+            on_error=on_error,
+            allowed_origins=realtime.allowed_origins,
+            door=DoorLimits(
+                max_connections=realtime.max_connections,
+                max_frame_bytes=realtime.max_frame_bytes,
+                auth_seconds=realtime.auth_seconds,
+            ),
+            limits=Limits(
+                max_queued_events=realtime.max_queued_events,
+                max_pushes_in_flight=realtime.max_pushes_in_flight,
+                write_seconds=realtime.write_seconds,
+                ping_seconds=realtime.ping_seconds,
+                pong_seconds=realtime.pong_seconds,
+                idle_seconds=realtime.idle_seconds,
+            ),
+        )
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Listen, where that is configured; at the end everybody is told that we go.
+
+        Raises:
+          CannotStart: the address cannot be had.
+        """
+        listen = self._settings.realtime.listen
+        if listen is None:
+            yield
+            return
+        self._feed.keep(self._settings.realtime.replay_events)
+        try:
+            listeners = await open_tcp_listeners(listen)
+        except (OSError, ValueError) as error:
+            words = cannot_listen(listen, self._settings.admin_socket, error)
+            raise CannotStart(words.replace("ingress.listen", "realtime.listen")) from error
+        host, port = listeners[0].socket.getsockname()[:2]
+        self._listen = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._server.serve, listeners, name="realtime door")
+            yield
+            with trio.move_on_after(CLOSE_SECONDS):
+                await self._server.close()
+            nursery.cancel_scope.cancel()
+
+    def view(self) -> RealtimeView | None:
+        """For the status; None: it is off."""
+        if not self._listen:
+            return None
+        connected = Counter(session.client.name for session in self._server.sessions)
+        return RealtimeView(listen=self._listen, connected=dict(connected), latest_event=self._feed.seq)
+
+
+def _client(settings: Settings, client: RealtimeClient) -> Client:
+    gateways = (settings.gateway, *(settings.for_instance(name).gateway for name in settings.instances))
+    delivers = {gateway.client for gateway in gateways if gateway.kind == "realtime"}
+    return Client(
+        name=client.name,
+        tokens=tuple(token.get_secret_value() for token in client.token),
+        instances=None if client.instances == "all" else frozenset(client.instances),
+        may_push=client.may_push,
+        may_watch=client.may_watch,
+        may_deliver=client.name in delivers,
+    )

@@ -1,0 +1,128 @@
+"""Keeps the service manager told: how far we are, that we are alive, and that a start or a stop takes longer.
+
+Laws of this file:
+1. The watchdog is fed by a task of the same loop that does the work, and only while every part turns. A loop that is
+   blocked feeds nothing; a part that hangs stops the feeding, and an event says which. A store that is away does
+   neither: nothing would be better after a restart.
+2. More time is asked for while we start, as long as it takes (the doors answer meanwhile, and the status line says what
+   is waited for), and while we stop, up to a bound that all parts of the stop keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal
+
+import trio
+
+from actors.ports import Feed
+from daemon.observe.readiness import Health
+from daemon.run.systemd import ServiceManager
+
+STATUS_SECONDS = 5.0
+MORE_SECONDS = 30.0
+"""Asked for at each round of a start or a stop."""
+STOP_BOUND_SECONDS = 90.0
+"""What a stop may take after the drain: leases, pools, the embedded stores."""
+RELOAD_SECONDS = 30.0
+
+Phase = Literal["starting", "ready", "stopping"]
+
+
+class Attendant:
+    """One per daemon; `run` holds its task.
+
+    Args:
+      standing: what the daemon does now, in a few words without names.
+      late: the parts that hang.
+      reload: reads anew what can be read anew while it runs.
+    """
+
+    def __init__(
+        self,
+        manager: ServiceManager,
+        health: Health,
+        feed: Feed,
+        *,
+        standing: Callable[[], str],
+        late: Callable[[], Sequence[str]],
+        reload: Callable[[], Awaitable[object]],
+    ) -> None:
+        self._manager = manager
+        self._health = health
+        self._feed = feed
+        self._standing = standing
+        self._late = late
+        self._reload = reload
+        self._phase: Phase = "starting"
+        self._stop_until = 0.0
+        self._told_late: tuple[str, ...] = ()
+        self._asked = trio.Event()
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Tell until cancelled."""
+        watchdog = self._manager.watchdog_seconds
+        every_seconds = min(STATUS_SECONDS, watchdog / 2) if watchdog else STATUS_SECONDS
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._reload_when_asked, name="reload")
+            task_status.started()
+            while True:
+                self._tell()
+                await trio.sleep(every_seconds)
+
+    def ready(self) -> None:
+        """Recovery is done and every door is open. Too late when a stop was asked for meanwhile."""
+        if self._phase == "stopping":
+            return
+        self._phase = "ready"
+        self._manager.ready()
+        self._tell()
+
+    def stopping(self, drain_seconds: float) -> None:
+        """A stop was asked for."""
+        self._phase = "stopping"
+        self._stop_until = trio.current_time() + drain_seconds + STOP_BOUND_SECONDS
+        self._manager.stopping()
+        self._tell()
+
+    def reload(self) -> None:
+        """Have everything read anew soon; asked for twice at a time, it is done once more."""
+        self._asked.set()
+
+    async def _reload_when_asked(self) -> None:
+        while True:
+            await self._asked.wait()
+            self._asked = trio.Event()
+            if self._phase != "ready":
+                continue  # a start reads everything anyway
+            self._manager.reloading()
+            try:
+                with trio.fail_after(RELOAD_SECONDS):
+                    await self._reload()
+            except Exception as error:  # whatever it is: what was known holds, and the work goes on
+                self._feed.emit("settings.reload_failed", error=type(error).__name__)
+            if self._phase == "ready":
+                self._manager.ready()
+                self._tell()
+
+    def _tell(self) -> None:
+        if self._manager.is_there:
+            self._manager.status(self._words())
+        if self._phase == "starting" or (
+            self._phase == "stopping" and trio.current_time() < self._stop_until
+        ):
+            self._manager.need(MORE_SECONDS)
+        late = tuple(self._late()) if self._phase == "ready" else ()
+        if late != self._told_late and late:
+            self._feed.emit("daemon.stalled", parts=list(late))
+        self._told_late = late
+        if not late:
+            self._manager.alive()
+
+    def _words(self) -> str:
+        if self._phase == "stopping":
+            return f"Stopping: {self._standing()}."
+        reasons = " ".join(self._health.readiness().reasons)
+        if self._phase == "starting":
+            return f"Starting. {reasons}"
+        return f"Not ready: {reasons}" if reasons else f"Ready: {self._standing()}."

@@ -1,0 +1,1 @@
+"""HTTP/1 server and HTTP client. Knows nothing of what is served or asked."""

@@ -1,0 +1,38 @@
+"""A small HTTP/1.1 server for Trio, on httptools; used by the ingress and the admin socket alike."""
+
+from daemon.web.http1.listeners import (
+    UnixListener,
+    open_tcp_listeners,
+    open_unix_listener,
+    passed_tcp_listener,
+    passed_unix_listener,
+    split_address,
+)
+from daemon.web.http1.messages import (
+    Handler,
+    Limits,
+    Peer,
+    Request,
+    Response,
+    error_response,
+    json_response,
+)
+from daemon.web.http1.server import ErrorCallback, HttpServer
+
+__all__ = [
+    "ErrorCallback",
+    "Handler",
+    "HttpServer",
+    "Limits",
+    "Peer",
+    "Request",
+    "Response",
+    "UnixListener",
+    "error_response",
+    "json_response",
+    "open_tcp_listeners",
+    "open_unix_listener",
+    "passed_tcp_listener",
+    "passed_unix_listener",
+    "split_address",
+]

@@ -1,0 +1,286 @@
+"""One connection: requests in, answers out, one after another.
+
+The laws of this file:
+1. The first byte of an answer leaves only after the handler returned. (`100 Continue` is no answer.)
+2. While the handler works nothing is read: pipelined bytes wait in the kernel, and the peer with them. Only under
+   a streamed answer is one read outstanding, to notice that the peer went away.
+3. Every wait on the peer has a time of `Limits`, after which the server's sweep cancels the connection's one scope
+   (a cancel scope or a Trio deadline for each wait would cost a fifth of the speed); the handler's waits are its own.
+4. A doubtful request is answered and the connection closed; nothing after it is read as a request.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+from typing import Literal, Protocol
+
+import trio
+
+from daemon.web.http1.chunked import ChunkedBody
+from daemon.web.http1.head import Head, ProtocolError, check_partial_head, parse_head
+from daemon.web.http1.messages import Handler, Limits, Peer, Request, Response, encode_head, error_response
+from daemon.web.http1.stream import DirectStream
+
+Waiting = Literal["idle", "head", "body", "handler", "write"]
+
+_RECEIVE_BYTES = 16 * 1024
+_RECEIVE_BODY_BYTES = 128 * 1024
+_CLOSE_SECONDS = 1.0  # for closing the channel of a streamed answer, also while being cancelled
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Host(Protocol):
+    """What a connection needs of its server."""
+
+    handler: Handler
+    limits: Limits
+    draining: trio.Event
+    patient: bool
+    """While draining: a connection may still ask its first question."""
+
+    def count_request(self) -> None: ...
+
+    def count_rejected(self, reason: str) -> None: ...
+
+    def report(self, error: BaseException) -> None:
+        """Tell an operator of an error. Never raises."""
+
+
+class Connection:
+    """Serves one stream until either side ends it. `serve` closes nothing: the caller owns the stream."""
+
+    def __init__(self, stream: trio.abc.Stream, peer: Peer, host: Host) -> None:
+        self._stream = stream
+        self._peer = peer
+        self._host = host
+        self._limits = host.limits
+        self._buffer = bytearray()
+        self._scope = trio.CancelScope()
+        self._waiting: Waiting = "handler"
+        self._expires_at = math.inf
+        self._waiting_for_piece = trio.CancelScope()
+        self._served = 0
+
+    def close_if_idle(self) -> None:
+        """For the drain: end the connection now if no byte of a request has come."""
+        if self._waiting == "idle" and not self._may_still_ask and not self._has_unread_bytes():
+            self._scope.cancel()
+
+    @property
+    def _may_still_ask(self) -> bool:
+        return self._host.patient and not self._served
+
+    def _has_unread_bytes(self) -> bool:
+        """Whether a request is in the kernel already: closing now would answer it with a reset."""
+        if not isinstance(self._stream, DirectStream):
+            return False
+        try:
+            return bool(self._stream.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except OSError:
+            return False
+
+    def close_if_expired(self, now: float) -> None:
+        """For the sweep: end the wait that is over its time."""
+        if now >= self._expires_at:
+            self._scope.cancel()
+
+    async def serve(self) -> None:
+        """Answer requests until the connection ends."""
+        try:
+            with (
+                self._scope
+            ):  # one for the whole connection: a scope for each wait costs a fifth of the speed
+                while await self._serve_one():
+                    pass
+            if self._scope.cancelled_caught and self._waiting in ("head", "body"):
+                raise ProtocolError(408, f"{self._waiting}_too_slow")
+        except ProtocolError as error:
+            self._host.count_rejected(error.reason)
+            await self._refuse(error)
+
+    async def _serve_one(self) -> bool:
+        """One request and its answer; True when another may follow."""
+        head = await self._receive_head()
+        if head is None:
+            return False
+        body = await self._receive_body(head)
+        request = Request(head.method, head.path, head.segments, head.query, head.headers, body, self._peer)
+        if self._scope.cancel_called:
+            await trio.lowlevel.checkpoint_if_cancelled()  # its time ran out as it became whole: do not begin
+        self._wait("handler", math.inf)
+        self._served += 1
+        self._host.count_request()
+        response = await self._handle(request)
+        return await self._respond(head, response)
+
+    def _wait(self, kind: Waiting, seconds: float) -> None:
+        self._waiting = kind
+        self._expires_at = trio.current_time() + seconds
+
+    async def _handle(self, request: Request) -> Response:
+        response: Response | None = None
+        try:
+            response = await self._host.handler(request)
+        except* Exception as group:
+            self._host.report(group)
+        return response or error_response(500, "internal")
+
+    # --- reading -------------------------------------------------------------------------------------------
+
+    async def _receive_head(self) -> Head | None:
+        buffer, limits, checked = self._buffer, self._limits, 0
+        while (end := buffer.find(b"\r\n\r\n", max(0, checked - 3))) < 0:
+            if len(buffer) >= limits.max_head_bytes:
+                raise ProtocolError(431, "head_too_large")
+            check_partial_head(buffer, checked)
+            checked = len(buffer)
+            draining = self._host.draining.is_set()
+            if not checked and draining and not self._may_still_ask and not self._has_unread_bytes():
+                return None
+            self._wait_for_head()
+            data = await self._stream.receive_some(_RECEIVE_BYTES)
+            if not data:
+                if checked:
+                    raise ProtocolError(400, "request_cut_short")
+                return None
+            buffer += data
+        if end + 4 > limits.max_head_bytes:
+            raise ProtocolError(431, "head_too_large")
+        raw = bytes(buffer[: end + 4])
+        del buffer[: end + 4]
+        return parse_head(raw, limits.max_headers)
+
+    def _wait_for_head(self) -> None:
+        """Idle until the first byte of a request; from there the head has its time, however it drips in."""
+        if not self._buffer:
+            self._wait("idle", self._limits.idle_seconds if self._served else self._limits.head_seconds)
+        elif self._waiting != "head":
+            self._wait("head", self._limits.head_seconds)
+
+    async def _receive_body(self, head: Head) -> bytes:
+        if head.content_length > self._limits.max_body_bytes:
+            raise ProtocolError(413, "body_too_large")
+        if not head.chunked and not head.content_length:
+            return b""
+        if head.expects_continue and not self._buffer:
+            self._wait("body", self._limits.body_seconds)
+            await self._stream.send_all(_CONTINUE)
+        if head.chunked:
+            chunks = ChunkedBody(self._limits.max_body_bytes)
+            while not chunks.feed(self._buffer):
+                await self._receive_more_body()
+            return chunks.body
+        while len(self._buffer) < head.content_length:
+            await self._receive_more_body()
+        body = bytes(self._buffer[: head.content_length])
+        del self._buffer[: head.content_length]
+        return body
+
+    async def _receive_more_body(self) -> None:
+        if self._waiting != "body":
+            self._wait("body", self._limits.body_seconds)
+        data = await self._stream.receive_some(_RECEIVE_BODY_BYTES)
+        if not data:
+            raise ProtocolError(400, "request_cut_short")
+        self._buffer += data
+
+    # --- answering -----------------------------------------------------------------------------------------
+
+    async def _respond(self, head: Head, response: Response) -> bool:
+        """Send `response`; True when the connection may carry another."""
+        close = not head.keep_alive or self._host.draining.is_set()
+        streamed = response.stream is not None
+        chunked = streamed and not head.is_http_1_0
+        close = close or (streamed and head.is_http_1_0)
+        try:
+            try:
+                start = encode_head(
+                    response, close=close, keep_alive_header=head.is_http_1_0, chunked=chunked
+                )
+            except ValueError as error:  # UnicodeEncodeError is one too
+                self._host.report(error)
+                return await self._respond(head, error_response(500, "internal"))
+            has_body = head.method != "HEAD"
+            await self._send(start + response.body if has_body and not streamed else start)
+            if response.stream is not None and has_body:
+                return await self._pump(response.stream, chunked) and not close
+            return not close
+        finally:
+            if response.stream is not None:
+                with trio.move_on_after(_CLOSE_SECONDS, shield=True):
+                    await response.stream.aclose()
+
+    async def _send(self, data: bytes) -> None:
+        self._wait("write", self._limits.write_seconds)
+        await self._stream.send_all(data)
+
+    async def _pump(self, pieces: trio.abc.ReceiveChannel[bytes], chunked: bool) -> bool:
+        """Send a streamed answer; True when it was sent to its end and the peer is still there.
+
+        A peer that closes its side ends it, and so does the drain: cleanly, as if the channel had ended.
+        """
+        intact = False
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_peer, nursery.cancel_scope)
+            nursery.start_soon(self._watch_drain)
+            await self._send_pieces(pieces, chunked)
+            if chunked:
+                await self._send(b"0\r\n\r\n")
+            intact = True
+            nursery.cancel_scope.cancel()
+        return intact and not self._host.draining.is_set()
+
+    async def _send_pieces(self, pieces: trio.abc.ReceiveChannel[bytes], chunked: bool) -> None:
+        while (piece := await self._next_piece(pieces)) is not None:
+            if not piece:
+                continue  # an empty chunk would end the answer
+            framed = b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece
+            await self._send(framed)
+
+    async def _next_piece(self, pieces: trio.abc.ReceiveChannel[bytes]) -> bytes | None:
+        """None at the end of the channel or when the server drains; only this wait is cut by the drain."""
+        if self._host.draining.is_set():
+            return None
+        self._wait("handler", math.inf)
+        with trio.CancelScope() as self._waiting_for_piece:
+            try:
+                return await pieces.receive()
+            except trio.EndOfChannel:
+                return None
+        return None
+
+    async def _watch_peer(self, answer: trio.CancelScope) -> None:
+        """End the answer when the peer has gone. What it pipelined instead is kept, and then no more is read."""
+        try:
+            data = await self._stream.receive_some(_RECEIVE_BYTES)
+        except trio.BrokenResourceError:
+            data = b""
+        if data:
+            self._buffer += data
+        else:
+            answer.cancel()
+
+    async def _watch_drain(self) -> None:
+        await self._host.draining.wait()
+        self._waiting_for_piece.cancel()
+
+    async def _refuse(self, error: ProtocolError) -> None:
+        response = error_response(error.status, error.reason)
+        with trio.move_on_after(self._limits.write_seconds):
+            await self._stream.send_all(encode_head(response, close=True) + response.body)
+            await linger(self._stream, self._limits)
+
+
+async def linger(stream: trio.abc.Stream, limits: Limits) -> None:
+    """Half-close and read on for a while.
+
+    Closing a TCP socket while bytes wait unread sends a reset, which may overtake the answer just sent.
+    """
+    if not isinstance(stream, trio.abc.HalfCloseableStream):
+        return
+    with trio.move_on_after(limits.linger_seconds):
+        await stream.send_eof()
+        left = limits.max_linger_bytes
+        while left > 0 and (data := await stream.receive_some(_RECEIVE_BODY_BYTES)):
+            left -= len(data)

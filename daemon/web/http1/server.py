@@ -1,0 +1,205 @@
+"""The server: accepts connections, bounds their number, and ends them gracefully.
+
+Named policies for what is full: a connection beyond a bound is accepted, told 503 with Retry-After and closed; when
+too many are being told so, further ones are closed without a word. When the process has no file descriptor left,
+accepting pauses for a moment and goes on; the kernel's backlog holds what comes meanwhile.
+
+A connection that fails ends alone. Nothing that a peer or a handler does reaches `serve`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import trio
+
+from daemon.web.http1.connection import Connection, linger
+from daemon.web.http1.listeners import peer_of
+from daemon.web.http1.messages import Handler, Limits, Peer, encode_head, error_response
+from daemon.web.http1.stream import DirectStream
+
+ErrorCallback = Callable[[str, BaseException], None]
+"""Told the server's name and the error. The error may quote its data: log its class, not its text."""
+
+Listener = trio.abc.Listener[trio.SocketStream] | trio.abc.Listener[trio.abc.Stream]
+
+_ACCEPT_PAUSE_SECONDS = 0.1
+_MAX_REFUSING = 64
+_SWEEP_SECONDS = 0.25  # how much later than its limit a wait may end
+
+
+class HttpServer:
+    """A small HTTP/1.1 server for one handler.
+
+    `connections`, `requests`, `refused_connections` and `rejected` (requests that broke the protocol or a limit,
+    by reason: `body_too_large`, `head_too_slow`, …) are counters to be read at any time.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        limits: Limits | None = None,
+        on_error: ErrorCallback | None = None,
+        name: str = "ingress",
+    ) -> None:
+        self.handler = handler
+        self.limits = limits or Limits()
+        self.name = name
+        self.draining = trio.Event()
+        self.patient = False
+        self.requests = 0
+        self.refused_connections = 0
+        self.rejected: Counter[str] = Counter()
+        self._on_error = on_error
+        self._open: set[Connection] = set()
+        self._by_peer: Counter[str | int] = Counter()
+        self._refusing = 0
+        self._accepting = trio.CancelScope()
+        self._ended = trio.Event()
+
+    @property
+    def connections(self) -> int:
+        """Connections open now."""
+        return len(self._open)
+
+    async def serve(
+        self,
+        listeners: Sequence[Listener],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve `listeners`, and close them at the end. Once for each server.
+
+        Returns when a `drain` is complete; cancelling it ends everything at once.
+        """
+        try:
+            async with trio.open_nursery() as background:
+                background.start_soon(self._sweep, name=f"{self.name} sweep")
+                async with trio.open_nursery() as connections:
+                    with self._accepting:
+                        async with trio.open_nursery() as acceptors:
+                            for listener in listeners:
+                                acceptors.start_soon(
+                                    self._accept, listener, connections, name=f"{self.name} accept"
+                                )
+                            task_status.started()
+                background.cancel_scope.cancel()
+        finally:
+            self._ended.set()
+
+    async def drain(self, patient: bool = False) -> None:
+        """Stop accepting, close idle connections, and wait until the requests in progress are answered.
+
+        Streamed answers are ended. The caller's cancel scope bounds the wait; what is left then ends with `serve`.
+        `patient` also hears out a connection that was accepted and has not asked anything yet: where another process
+        goes on accepting at the same address, nobody must notice the change.
+        """
+        self.patient = patient
+        self.draining.set()
+        self._accepting.cancel()
+        for connection in self._open:
+            connection.close_if_idle()
+        await self._ended.wait()
+
+    def count_request(self) -> None:
+        self.requests += 1
+
+    def count_rejected(self, reason: str) -> None:
+        self.rejected[reason] += 1
+
+    def report(self, error: BaseException) -> None:
+        """Hand `error` to `on_error`; an error in there is dropped rather than let it end a connection."""
+        if self._on_error is not None:
+            with contextlib.suppress(Exception):
+                self._on_error(self.name, error)
+
+    async def _accept(self, listener: Listener, connections: trio.Nursery) -> None:
+        pausing = False
+        try:
+            while True:
+                try:
+                    stream: trio.abc.Stream = await listener.accept()
+                except OSError as error:  # no file descriptor, no memory: not for ever
+                    if not pausing:
+                        self.report(error)
+                    pausing = True
+                    await trio.sleep(_ACCEPT_PAUSE_SECONDS)
+                    continue
+                pausing = False
+                if isinstance(stream, trio.SocketStream):
+                    stream = DirectStream.taking_over(stream)
+                connections.start_soon(self._run, stream, name=f"{self.name} connection")
+        finally:
+            await trio.aclose_forcefully(listener)
+
+    async def _sweep(self) -> None:
+        while True:
+            await trio.sleep(_SWEEP_SECONDS)
+            now = trio.current_time()
+            for connection in self._open:
+                connection.close_if_expired(now)
+
+    async def _run(self, stream: trio.abc.Stream) -> None:
+        try:
+            await self._admit(stream)
+        except* (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the peer went away
+        except* Exception as group:
+            self.report(group)
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    async def _admit(self, stream: trio.abc.Stream) -> None:
+        try:
+            peer = peer_of(stream)
+        except OSError:
+            return  # gone before it was looked at
+        if self._is_full(peer):
+            await self._turn_away(stream)
+            return
+        connection, whose = Connection(stream, peer, self), _whose(peer)
+        self._open.add(connection)
+        self._by_peer[whose] += 1
+        try:
+            await connection.serve()
+        finally:
+            self._open.discard(connection)
+            self._by_peer[whose] -= 1
+            if not self._by_peer[whose]:
+                del self._by_peer[whose]
+
+    def _is_full(self, peer: Peer) -> bool:
+        limits = self.limits
+        if len(self._open) >= limits.max_connections:
+            return True
+        bound: int | None = limits.max_connections_per_address
+        if peer.uid is not None:
+            bound = None if peer.uid in (0, os.geteuid()) else limits.max_connections_per_user
+        return bound is not None and self._by_peer[_whose(peer)] >= bound
+
+    async def _turn_away(self, stream: trio.abc.Stream) -> None:
+        self.refused_connections += 1
+        if self._refusing >= _MAX_REFUSING:
+            return
+        self._refusing += 1
+        try:
+            with trio.move_on_after(self.limits.linger_seconds):
+                await stream.send_all(self._too_many)
+                await linger(stream, self.limits)
+        finally:
+            self._refusing -= 1
+
+    @property
+    def _too_many(self) -> bytes:
+        response = error_response(
+            503, "too_many_connections", {"Retry-After": str(self.limits.retry_after_seconds)}
+        )
+        return encode_head(response, close=True) + response.body
+
+
+def _whose(peer: Peer) -> str | int:
+    """By what a peer's connections are counted: its user, or where there is none its address."""
+    return peer.address if peer.uid is None else peer.uid

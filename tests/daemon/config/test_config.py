@@ -1,0 +1,239 @@
+"""Settings: where they come from, who wins, and what a person is told when something is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from actors.messages import WindowPolicy
+from daemon.config import ConfigError, Settings, load
+from daemon.operate.reports import FLAGS
+
+ROOT = Path(__file__).parents[3]
+
+
+def given(
+    tmp_path: Path, text: str = "", sets: Sequence[str] = (), env: Mapping[str, str] | None = None
+) -> Settings:
+    path = tmp_path / "given.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load(path, sets, env or {})
+
+
+def refusal(
+    tmp_path: Path, text: str = "", sets: Sequence[str] = (), env: Mapping[str, str] | None = None
+) -> str:
+    with pytest.raises(ConfigError) as caught:
+        given(tmp_path, text, sets, env)
+    return str(caught.value)
+
+
+def _keys(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from (f"{name}.{inner}" for inner in _keys(field.annotation))
+
+
+def test_shipped_file_equals_the_defaults() -> None:
+    assert load(ROOT / "config.yaml", environment={}) == Settings()
+
+
+def test_shipped_file_names_every_key() -> None:
+    document = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+
+    def at(dotted: str) -> bool:
+        here = document
+        for step in dotted.split("."):
+            if not isinstance(here, dict) or step not in here:
+                return False
+            here = here[step]
+        return True
+
+    assert [key for key in _keys(Settings) if not at(key)] == []
+
+
+def test_shipped_file_explains_every_field_of_a_provider() -> None:
+    text = (ROOT / "config.yaml").read_text(encoding="utf-8")
+    for name in ("name", "kind", "base_url", "api_key", "model", "timeout_seconds", "system_prompt"):
+        assert f"{name}:" in text
+
+
+def test_shipped_file_says_what_can_be_switched_while_the_daemon_runs() -> None:
+    text = (ROOT / "config.yaml").read_text(encoding="utf-8")
+    assert [flag for flag in FLAGS if f"[flag {flag}]" not in text] == []
+    assert "majlis flags set" in text
+
+
+def test_set_wins_over_environment_over_file_over_default(tmp_path: Path) -> None:
+    text = "batching: {window_seconds: 2, max_messages: 2, max_batch_messages: 20}"
+    env = {"MAJLIS_BATCHING__WINDOW_SECONDS": "3", "MAJLIS_BATCHING__MAX_MESSAGES": "3"}
+    batching = given(tmp_path, text, ["batching.window_seconds=4"], env).batching
+    assert batching.policy == WindowPolicy(4.0, 3, 20, 1000)
+
+
+def test_without_a_path_the_file_beside_is_read_when_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load(environment={}) == Settings()
+    (tmp_path / "config.yaml").write_text("drain_seconds: 3")
+    assert load(environment={}).drain_seconds == 3
+
+
+def test_a_path_that_is_given_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot be read"):
+        load(tmp_path / "nowhere.yaml", environment={})
+
+
+def test_values_of_environment_and_set_are_yaml(tmp_path: Path) -> None:
+    env = {"MAJLIS_TURN__BACKOFF_SECONDS": "[0.5, 3]", "MAJLIS_NODE_ID": "null"}
+    settings = given(tmp_path, "node_id: a", ["instances={acme: {batching: {max_messages: 2}}}"], env)
+    assert settings.turn.backoff_seconds == (0.5, 3.0)
+    assert settings.node_id is None
+    assert set(settings.instances) == {"acme"}
+
+
+@pytest.mark.parametrize("typed", ["0123", "1e5", "12345", "yes", "a: b", "x # y", "1:30"])
+def test_a_secret_of_the_environment_stays_what_was_typed(tmp_path: Path, typed: str) -> None:
+    settings = given(tmp_path, env={"MAJLIS_INGRESS__AUTH__TOKEN": typed})
+    assert settings.ingress.auth.tokens == (typed,)
+
+
+def test_two_tokens_open_the_door_during_rotation(tmp_path: Path) -> None:
+    settings = given(tmp_path, "ingress: {auth: {mode: token, token: [old, new]}}")
+    assert settings.ingress.auth.tokens == ("old", "new")
+
+
+def test_one_provider_of_a_list_can_be_completed_from_the_environment(tmp_path: Path) -> None:
+    second = "{name: b, kind: openai, base_url: 'http://b', model: m}"
+    text = f"responder: {{providers: [{{name: a, kind: rehearsal}}, {second}]}}"
+    settings = given(tmp_path, text, env={"MAJLIS_RESPONDER__PROVIDERS__1__API_KEY": "sk-1"})
+    keys = [provider.api_key for provider in settings.responder.providers]
+    assert keys == [None, SecretStr("sk-1")]
+
+
+def test_instance_overrides_merge_key_by_key_and_providers_replace(tmp_path: Path) -> None:
+    text = """
+    gateway: {kind: evolution, base_url: "https://main", api_key: k}
+    instances:
+      acme: {gateway: {base_url: "https://acme"}, batching: {max_messages: 2}}
+      other: {responder: {providers: [{name: own, kind: rehearsal}]}}
+    """
+    settings = given(tmp_path, text)
+    acme, other = settings.for_instance("acme"), settings.for_instance("other")
+    assert acme.gateway.base_url == "https://acme"
+    assert acme.gateway.kind == "evolution" and acme.gateway.api_key == settings.gateway.api_key
+    assert (acme.batching.max_messages, acme.batching.window_seconds) == (2, 8.0)
+    assert [provider.name for provider in other.responder.providers] == ["own"]
+    assert other.gateway == settings.gateway
+    assert settings.for_instance("from the database").batching == settings.batching
+    assert settings.window("acme").max_messages == 2
+
+
+def test_an_instance_is_reached_from_the_environment_without_regard_to_case(tmp_path: Path) -> None:
+    env = {"MAJLIS_INSTANCES__ACME__BATCHING__MAX_MESSAGES": "3"}
+    assert given(tmp_path, "instances: {Acme: {}}", env=env).window("Acme").max_messages == 3
+
+
+def test_empty_sections_and_number_like_instance_names_are_fine(tmp_path: Path) -> None:
+    settings = given(tmp_path, "batching:\ninstances:\n  5511:\n  on: {}\n")
+    assert settings.batching == Settings().batching
+    assert set(settings.instances) == {"5511", "on"}
+
+
+@pytest.mark.parametrize(
+    ("sets", "env", "words"),
+    [
+        (["batching.window_second=8"], {}, ["batching.window_seconds?", "it is 8", "--set", "max_messages"]),
+        ([], {"MAJLIS_DRAIN": "1"}, ["drain: unknown key", "did you mean drain_seconds", "environment MAJLIS_DRAIN"]),
+        (["batching.window_seconds=-1"], {}, ["batching.window_seconds: must be greater than 0", "it is -1"]),
+        (["batching.window_seconds=.inf"], {}, ["must be a finite number"]),
+        (["batching.window_seconds=true"], {}, ["must be a number"]),
+        (["turn.max_tries=2.5"], {}, ["turn.max_tries: must be a whole number", "2.5"]),
+        (["turn.backoff_seconds=[]"], {}, ["turn.backoff_seconds: must hold at least one entry"]),
+        (["log.format=pretty"], {}, ["log.format: must be 'auto', 'console' or 'json'", "'pretty'"]),
+        (["ingress.listen=8080"], {}, ["ingress.listen: must be host:port", "8080"]),
+        (["ingress.auth.mode=token"], {}, ["ingress.auth.token: must be set when ingress.auth.mode is token"]),
+        (["batching.max_messages=60"], {}, ["batching.max_messages: must be at most max_batch_messages (50)", "60"]),
+        (["gateway.kind=evolution"], {}, ["gateway.base_url: must be set for kind evolution", "gateway.api_key"]),
+        (["instances={'': {}}"], {}, ["instances", "at least 1 character"]),
+        ([f"instances={{{'x' * 129}: {{}}}}"], {}, ["instances", "at most 128 characters"]),
+        (["redis.url=http://x"], {}, ["redis.url: must be embedded, or redis://"]),
+        (["responder.providers=[{name: a, kind: openai}]"], {}, ["providers.0.base_url", "providers.0.model"]),
+        (["instances.a.batching.max_messages=99"], {}, ["instances.a.batching.max_messages: must be at most"]),
+        (["batching"], {}, ["--set batching: must be written section.key=value"]),
+        (["responder.providers.2.name=x"], {}, ["responder.providers"]),
+    ],
+)  # fmt: skip
+def test_a_fault_names_key_value_origin_and_what_is_allowed(
+    tmp_path: Path, sets: list[str], env: dict[str, str], words: list[str]
+) -> None:
+    said = refusal(tmp_path, "", sets, env)
+    assert [word for word in words if word not in said] == []
+
+
+def test_a_fault_in_the_file_names_the_file_and_every_fault_is_told(tmp_path: Path) -> None:
+    said = refusal(tmp_path, "batching: {window_seconds: x, max_message: 3}\nturn: 4\n")
+    assert len(said.splitlines()) == 3
+    assert said.count("given.yaml") == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("drain_seconds: 1\ndrain_seconds: 2", "line 2: the key drain_seconds stands twice"),
+        ("turn:\n  max_tries: 1\n  max_tries: 2", "line 3: the key max_tries stands twice"),
+        ("turn: [", "is not valid YAML"),
+        ("- turn", "must hold sections"),
+        ("? [x]\n: 1", "a key must be a plain word"),
+    ],
+)
+def test_a_file_that_is_no_mapping_or_repeats_a_key_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    said = refusal(tmp_path, text)
+    assert "given.yaml" in said and words in said
+
+
+@pytest.mark.parametrize(
+    ("text", "env"),
+    [
+        ("gateway: {apikey: canary-secret}", {}),
+        ("gateway: {api_key: [canary-secret]}", {}),
+        ("gateway: {kind: canary, api_key: canary-secret}\ngatewayy: {api_key: canary-secret}", {}),
+        ("redis: {url: 'ftp://user:canary-secret@host'}", {}),
+        ("gateway: {kind: evolution, api_key: k, base_url: 'http://user:canary-secret@host'}", {}),
+        ("ingress: {auth: {token: [canary-secret, canary-secret, canary-secret]}}", {}),
+        ("gateway: {api_key: 'canary-secret", {}),
+        ("", {"MAJLIS_INGRESS__AUTH__TOKN": "canary-secret"}),
+        ("", {"MAJLIS_INGRESS__AUTH__TOKEN": '"canary-secret'}),
+    ],
+)
+def test_no_error_shows_a_secret(tmp_path: Path, text: str, env: dict[str, str]) -> None:
+    """I11."""
+    assert "canary-secret" not in refusal(tmp_path, text, env=env)
+
+
+def test_no_repr_shows_a_secret_and_settings_are_frozen(tmp_path: Path) -> None:
+    """I11."""
+    text = """
+    redis: {url: "redis://:canary-secret@host"}
+    postgres: {dsn: "postgresql://u:canary-secret@host/db"}
+    ingress: {auth: {mode: token, token: canary-secret}}
+    gateway: {kind: evolution, base_url: "http://g", api_key: canary-secret}
+    """
+    settings = given(tmp_path, text)
+    assert "canary-secret" not in f"{settings!r} {settings} {settings.for_instance('demo')!r}"
+    assert not settings.redis.is_embedded and not settings.postgres.is_embedded
+    with pytest.raises(ValidationError):
+        settings.drain_seconds = 3
+
+
+def test_addresses_and_the_admin_socket(tmp_path: Path) -> None:
+    settings = given(tmp_path, "ingress: {listen: '[::1]:0'}\ndata_dir: /srv/majlis")
+    assert settings.ingress.address == ("::1", 0)
+    assert settings.admin_socket == Path("/srv/majlis/run/admin.sock")
+    assert given(tmp_path, "admin: {socket: /run/m.sock}").admin_socket == Path("/run/m.sock")

@@ -1,0 +1,215 @@
+"""The switches: what holds for whom, how it changes, and what holds while Postgres is away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from actors.errors import LedgerUnavailable
+from daemon.config import Settings, load
+from daemon.controls.feature_flags import REFRESH_SECONDS, FlagBoard
+from daemon.ledger.records import Records
+from daemon.ledger.rows import FlagRow
+from daemon.observe.feed import EventFeed
+from daemon.operate.reports import FLAGS
+from tests.support.ledgers import open_world
+
+CONFIG = """
+turn: {parallel: true}
+instances:
+  acme: {}
+  frugal: {cache: {enabled: false}, takeover: {pause_seconds: 0}}
+"""
+
+
+class RecordsInMemory(Records):
+    """The flags of a database that may be away."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], bool] = {}
+        self.away = False
+
+    async def flags(self, daemon_scope: str) -> tuple[FlagRow, ...]:
+        await trio.lowlevel.checkpoint()
+        if self.away:
+            raise LedgerUnavailable("postgres_unreachable")
+        return tuple(
+            FlagRow(scope, flag, value)
+            for (scope, flag), value in self.rows.items()
+            if scope == daemon_scope or scope.startswith("instance:")
+        )
+
+    async def set_flag(self, row: FlagRow) -> None:
+        await trio.lowlevel.checkpoint()
+        self.rows[row.scope, row.flag] = row.value
+
+    async def clear_flag(self, scope: str, flag: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self.rows.pop((scope, flag), None)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    (tmp_path / "own.yaml").write_text(CONFIG)
+    return load(tmp_path / "own.yaml")
+
+
+@pytest.fixture
+def records() -> Iterator[RecordsInMemory]:
+    yield RecordsInMemory()
+
+
+@pytest.fixture
+def feed() -> EventFeed:
+    return EventFeed(strict=True)
+
+
+@pytest.fixture
+def board(records: RecordsInMemory, settings: Settings, feed: EventFeed) -> FlagBoard:
+    return FlagBoard(records, settings, "node-a", feed)
+
+
+def test_without_flags_everybody_has_what_is_configured(board: FlagBoard) -> None:
+    assert board.of("acme").cache and board.of("acme").takeover and not board.of("acme").batching
+    assert not board.of("frugal").cache and not board.of("frugal").takeover
+    assert board.of("nobody knows it") == board.of("acme")
+
+
+async def test_the_narrower_word_wins(board: FlagBoard) -> None:
+    """Instance before daemon before configuration, each as long as it is set."""
+    await board.set("cache", False)
+    assert not board.of("acme").cache and not board.of("a stranger").cache
+    await board.set("cache", True, "acme")
+    assert board.of("acme").cache and not board.of("frugal").cache
+    await board.set("cache", True)
+    assert board.of("frugal").cache, "what is set for the daemon wins over an instance's configuration"
+    assert await board.clear("cache") and await board.clear("cache", "acme")
+    assert board.of("acme").cache and not board.of("frugal").cache
+    assert not await board.clear("cache"), "it is clear already"
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+async def test_every_switch_can_be_turned_and_turns_no_other(board: FlagBoard, flag: str) -> None:
+    before = board.of("acme")
+    await board.set(flag, not getattr(before, flag), "acme")
+    after = board.of("acme")
+    assert [name for name in FLAGS if getattr(after, name) != getattr(before, name)] == [flag]
+    assert board.of("shop") == before
+
+
+async def test_flags_of_another_daemon_are_not_ours(board: FlagBoard, records: RecordsInMemory) -> None:
+    records.rows["daemon:node-b", "cache"] = False
+    records.rows["instance:acme", "a flag of a newer version"] = False
+    await board.refresh()
+    assert board.of("acme").cache
+
+
+async def test_changes_are_told_once_each(
+    board: FlagBoard, feed: EventFeed, records: RecordsInMemory
+) -> None:
+    with trio.fail_after(10):
+        async with feed.tail() as tail:
+            await board.set("cache", False, "acme")
+            await board.set("cache", False, "acme")
+            records.rows["instance:shop", "parallel"] = False  # another daemon did it
+            await board.refresh()
+            await board.clear("cache", "acme")
+            told = [await tail.receive() for _ in range(3)]
+    assert feed.counters["flags.changed"] == 3
+    assert [(one["scope"], one["flag"], one["value"]) for one in told] == [
+        ("instance:acme", "cache", "off"),
+        ("instance:shop", "parallel", "off"),
+        ("instance:acme", "cache", "cleared"),
+    ]
+
+
+async def test_what_other_daemons_set_is_read_in_time(
+    board: FlagBoard, records: RecordsInMemory, autojump_clock: trio.testing.MockClock
+) -> None:
+    records.rows["instance:acme", "parallel"] = False
+    async with trio.open_nursery() as nursery:
+        await nursery.start(board.run)
+        assert not board.of("acme").parallel, "it is read before it is started"
+        records.rows["instance:acme", "parallel"] = True
+        await trio.sleep(REFRESH_SECONDS + 1)
+        assert board.of("acme").parallel
+        nursery.cancel_scope.cancel()
+
+
+async def test_while_postgres_is_away_what_was_known_holds(
+    board: FlagBoard, records: RecordsInMemory, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Law 3; and it starts without Postgres with what is configured."""
+    records.away = True
+    async with trio.open_nursery() as nursery:
+        await nursery.start(board.run)
+        assert board.of("acme").parallel
+        records.rows["daemon:node-a", "parallel"] = False
+        records.away = False
+        await trio.sleep(REFRESH_SECONDS + 1)
+        records.away = True
+        await trio.sleep(3 * REFRESH_SECONDS)
+        assert not board.of("acme").parallel
+        with pytest.raises(LedgerUnavailable):
+            await board.refresh()
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_older_reading_never_undoes_a_change(settings: Settings, feed: EventFeed) -> None:
+    """A reader that was under way when a flag was set comes back with the past."""
+
+    class Slow(RecordsInMemory):
+        def __init__(self) -> None:
+            super().__init__()
+            self.reading, self.go_on = trio.Event(), trio.Event()
+
+        async def flags(self, daemon_scope: str) -> tuple[FlagRow, ...]:
+            rows = await super().flags(daemon_scope)
+            if not self.reading.is_set():
+                self.reading.set()
+                await self.go_on.wait()
+            return rows
+
+    records = Slow()
+    board = FlagBoard(records, settings, "node-a", feed)
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(board.refresh)
+            await records.reading.wait()
+            nursery.start_soon(board.set, "cache", False)
+            await trio.testing.wait_all_tasks_blocked()
+            records.go_on.set()
+    assert not board.of("acme").cache
+
+
+async def test_the_page_tells_what_holds_and_who_differs(board: FlagBoard) -> None:
+    await board.set("cache", True, "frugal")
+    await board.set("parallel", False)
+    page = board.page()
+    by_name = {flag.flag: flag for flag in page.flags}
+    assert page.node_id == "node-a" and tuple(by_name) == FLAGS
+    cache, parallel, takeover = by_name["cache"], by_name["parallel"], by_name["takeover"]
+    assert [(one.instance, one.value, one.set) for one in cache.instances] == [("frugal", True, True)]
+    assert (parallel.configured, parallel.daemon, parallel.effective) == (True, False, False)
+    assert parallel.instances == []
+    assert [(one.instance, one.value, one.set) for one in takeover.instances] == [("frugal", False, False)]
+
+
+async def test_flags_survive_in_postgres_and_reach_other_daemons(
+    fresh_postgres_dsn: str, settings: Settings, feed: EventFeed
+) -> None:
+    async with open_world(fresh_postgres_dsn) as world:
+        first, second = (FlagBoard(world.records, settings, node, feed) for node in ("node-a", "node-b"))
+        await first.set("cache", False)
+        await first.set("knowledge", False, "acme")
+        await first.set("knowledge", False, "acme")
+        assert await first.refresh() == 2 and await second.refresh() == 1
+        assert not first.of("shop").cache and second.of("shop").cache
+        assert not second.of("acme").knowledge
+        assert await second.clear("knowledge", "acme")
+        await first.refresh()
+        assert first.of("acme").knowledge and not first.of("acme").cache

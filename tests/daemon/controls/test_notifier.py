@@ -1,0 +1,364 @@
+"""Telling the business what happened: a real Postgres, a gateway and webhooks that fail to order."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Literal
+
+import pytest
+import trio
+
+from actors.outcome import NotSent, SendOutcome, Sent, Unknown
+from actors.ports import Notice
+from daemon.controls import notifier as notices
+from daemon.controls.notifier import MAX_AGE_SECONDS, Notifier, Told, next_delay_seconds
+from daemon.observe.feed import EventFeed
+from daemon.web.client import HttpClient
+from tests.support.ledgers import LedgerWorld, open_world, until
+from tests.support.memory import MemoryGateway
+from tests.support.webhook_server import FakeWebhook
+
+STAFF = "+966500000001"
+
+
+class Room:
+    """A ledger, a gateway, and what sends the notices. `another` is a second daemon on the same ledger."""
+
+    def __init__(self, world: LedgerWorld, http: HttpClient) -> None:
+        self.world = world
+        self.gateway = MemoryGateway()
+        self.feed = EventFeed(strict=True)
+        self.notifier = self.another(http)
+
+    def another(self, http: HttpClient) -> Notifier:
+        return Notifier(self.world.db, self.gateway, http, self.feed, poll_seconds=0.05, draw=lambda: 0.5)
+
+    async def store(
+        self,
+        kind: Literal["whatsapp", "webhook"],
+        target: str,
+        body: str,
+        once: str = "",
+        instance: str = "demo",
+    ) -> None:
+        await self.world.ledger.notify((Notice(kind, instance, target, body, once),))
+
+    async def until(self, sql: str) -> None:
+        await until(self.world.db, f"SELECT EXISTS (SELECT FROM majlis_notices WHERE {sql})")
+
+    async def let_come_due(self, where: str = "true") -> None:
+        """The time until the next try passes; a lease passes as well."""
+        await self.world.db.fetch(f"UPDATE majlis_notices SET due_at = now() WHERE {where}")
+        self.notifier.nudge()
+
+    async def rows(self) -> list[dict[str, object]]:
+        return await self.world.rows("SELECT * FROM majlis_notices ORDER BY id")
+
+
+@pytest.fixture
+def webhook() -> Iterator[FakeWebhook]:
+    with FakeWebhook().running() as server:
+        yield server
+
+
+@pytest.fixture
+async def room(fresh_postgres_dsn: str) -> AsyncIterator[Room]:
+    async with open_world(fresh_postgres_dsn, 8) as world, HttpClient() as http:
+        yield Room(world, http)
+
+
+@pytest.fixture
+async def running(room: Room) -> AsyncIterator[Room]:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(room.notifier.run)
+        yield room
+        nursery.cancel_scope.cancel()
+
+
+async def test_staff_and_software_are_told_once(running: Room, webhook: FakeWebhook) -> None:
+    await running.store("whatsapp", STAFF, "demo: +5511 asks for a person")
+    await running.store(
+        "webhook", f"{webhook.url}/hook?key=SECRET", '{"event": "escalated", "text": "مرحبا"}'
+    )
+    running.notifier.nudge()
+    [posted] = await trio.to_thread.run_sync(webhook.wait_for, 1)
+    assert posted.document == {"event": "escalated", "text": "مرحبا"}
+    for kind in ("whatsapp", "webhook"):
+        await running.until(f"sent_at IS NOT NULL AND kind = '{kind}'")
+    assert running.gateway.delivered == [(("demo", STAFF.lstrip("+")), "demo: +5511 asks for a person")]
+    [_, row] = await running.rows()
+    assert posted.id == str(row["id"])
+    assert running.feed.counters["notice.sent"] == 2
+    assert len(webhook.posted) == 1
+
+
+async def test_without_a_nudge_it_is_found_all_the_same(running: Room) -> None:
+    """Another daemon stored it, or died before it could say so."""
+    await running.store("whatsapp", STAFF, "look")
+    await running.until("sent_at IS NOT NULL")
+
+
+async def test_a_nudge_is_heard_at_once(room: Room) -> None:
+    async with HttpClient() as http, trio.open_nursery() as nursery:
+        notifier = Notifier(room.world.db, room.gateway, http, room.feed, poll_seconds=600)
+        await nursery.start(notifier.run)
+        for number in range(2):
+            await room.store("whatsapp", STAFF, "look")
+            notifier.nudge()
+            await room.until(f"sent_at IS NOT NULL OFFSET {number}")
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_same_alert_is_told_once(running: Room, webhook: FakeWebhook) -> None:
+    for _ in range(3):
+        await running.store("webhook", webhook.url, "{}", once="limit/rate/2026-01-01/demo")
+    running.notifier.nudge()
+    await running.until("sent_at IS NOT NULL")
+    assert len(await running.rows()) == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "tries"),
+    [
+        (NotSent("connection_closed", "hold"), "connection_closed", 0),
+        (NotSent("not_on_whatsapp", "refuse"), "not_on_whatsapp", 1),
+        (Unknown("timed_out"), "timed_out", 1),
+    ],
+)
+async def test_a_message_that_failed_is_told_again(
+    running: Room, outcome: SendOutcome, reason: str, tries: int
+) -> None:
+    """A gateway that is away burns no try. Where it is not known whether it arrived, it may be told twice."""
+    running.gateway.script = [(False, outcome)]
+    await running.store("whatsapp", STAFF, "look")
+    running.notifier.nudge()
+    await running.until("reason IS NOT NULL")
+    [row] = await running.rows()
+    assert (row["reason"], row["tries"], row["sent_at"]) == (reason, tries, None)
+    assert running.feed.reasons("notice.failed") == {reason: 1}
+    await running.let_come_due()
+    await running.until("sent_at IS NOT NULL")
+    assert len(running.gateway.delivered) == 1
+
+
+async def test_the_gateways_own_word_that_it_left_is_enough(running: Room) -> None:
+    running.gateway.script = [(True, Unknown("sent_but_unrecorded", may_resend=False))]
+    await running.store("whatsapp", STAFF, "look")
+    running.notifier.nudge()
+    await running.until("sent_at IS NOT NULL")
+    assert len(running.gateway.delivered) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "tries"), [(500, 0), (503, 0), (408, 0), (429, 0), (400, 1), (401, 1), (404, 1), (302, 1)]
+)
+async def test_a_webhook_that_answers_badly_is_told_again(
+    running: Room, webhook: FakeWebhook, status: int, tries: int
+) -> None:
+    """The same id each time. And nobody is told where a redirect points."""
+    with FakeWebhook().running() as elsewhere:
+        webhook.order(status, headers={"location": elsewhere.url})
+        await running.store("webhook", webhook.url, "{}")
+        running.notifier.nudge()
+        await running.until(f"reason = 'answered_{status}'")
+        [row] = await running.rows()
+        assert row["tries"] == tries
+        await running.let_come_due()
+        await running.until("sent_at IS NOT NULL")
+        assert (len({posted.id for posted in webhook.posted}), len(webhook.posted)) == (1, 2)
+        assert elsewhere.posted == []
+
+
+@pytest.mark.parametrize("fault", ["reset", "down"])
+async def test_a_webhook_that_cannot_be_reached_is_told_again(
+    running: Room, webhook: FakeWebhook, fault: str
+) -> None:
+    if fault == "down":
+        await trio.to_thread.run_sync(webhook.down)
+    else:
+        webhook.order(0, fault="reset")
+    await running.store("webhook", webhook.url, "{}")
+    running.notifier.nudge()
+    await running.until("reason IS NOT NULL")
+    [row] = await running.rows()
+    assert row["reason"] == ("connect_failed" if fault == "down" else "connection_broken")
+    if fault == "down":
+        await trio.to_thread.run_sync(webhook.up)
+    await running.let_come_due()
+    await running.until("sent_at IS NOT NULL")
+
+
+async def test_a_webhook_that_hangs_holds_up_nobody_else(running: Room, webhook: FakeWebhook) -> None:
+    """I9: neither WhatsApp nor other webhooks, however much waits for the dead one."""
+    webhook.order(*[0] * 20, fault="hang")
+    for number in range(20):
+        await running.store("webhook", webhook.url, json.dumps({"number": number}))
+    running.notifier.nudge()
+    await trio.to_thread.run_sync(webhook.wait_for, 1)
+    with FakeWebhook().running() as well:
+        for number in range(3):
+            await running.store("webhook", well.url, json.dumps({"number": number}), instance="other")
+        await running.store("whatsapp", STAFF, "look")
+        running.notifier.nudge()
+        posted = await trio.to_thread.run_sync(well.wait_for, 3)
+        assert [post.document for post in posted] == [{"number": number} for number in range(3)]
+        await running.until("sent_at IS NOT NULL AND kind = 'whatsapp'")
+    assert len(webhook.posted) == 1, "one at a time"
+
+
+async def test_what_was_refused_again_and_again_is_given_up_and_stays(
+    running: Room, webhook: FakeWebhook
+) -> None:
+    webhook.order(*[410] * 5)
+    await running.store("webhook", webhook.url, "{}")
+    running.notifier.nudge()
+    for tries in range(1, notices.MAX_REFUSALS):
+        await running.until(f"tries = {tries}")
+        await running.let_come_due()
+    await running.until("given_up_at IS NOT NULL")
+    [row] = await running.rows()
+    assert (row["reason"], row["tries"], row["sent_at"]) == ("answered_410", notices.MAX_REFUSALS, None)
+    assert running.feed.reasons("notice.given_up") == {"answered_410": 1}
+
+
+async def test_who_is_away_for_a_day_is_given_up(running: Room) -> None:
+    running.gateway.script = [(False, NotSent("connection_closed", "hold"))]
+    await running.store("whatsapp", STAFF, "look")
+    await running.world.db.fetch("UPDATE majlis_notices SET created_at = now() - interval '1 day'")
+    running.notifier.nudge()
+    await running.until("given_up_at IS NOT NULL")
+
+
+async def test_one_that_crashes_takes_nobody_with_it(running: Room) -> None:
+    async def crash(_what: str) -> None:
+        await trio.lowlevel.checkpoint()
+        running.gateway.fault = None
+        raise RuntimeError(STAFF)
+
+    running.gateway.fault = crash
+    await running.store("whatsapp", STAFF, "look")
+    running.notifier.nudge()
+    await running.until("reason = 'crashed'")
+    await running.let_come_due()
+    await running.until("sent_at IS NOT NULL")
+    assert running.feed.counters["daemon.problem"] == 1
+
+
+async def test_two_daemons_tell_each_notice_once(room: Room) -> None:
+    async with HttpClient() as http, trio.open_nursery() as nursery:
+        for number in range(24):
+            await room.store("whatsapp", f"{STAFF}{number % 6}", f"notice {number}")
+        await nursery.start(room.notifier.run)
+        await nursery.start(room.another(http).run)
+        await until(room.world.db, "SELECT NOT EXISTS (SELECT FROM majlis_notices WHERE sent_at IS NULL)")
+        nursery.cancel_scope.cancel()
+    assert sorted(text for _, text in room.gateway.delivered) == sorted(f"notice {n}" for n in range(24))
+    for target in range(6):
+        told = [text for to, text in room.gateway.delivered if to.contact.endswith(f"1{target}")]
+        assert told == [f"notice {n}" for n in range(24) if n % 6 == target], "in order, for each target"
+
+
+async def test_a_daemon_that_died_in_the_middle_leaves_it_to_be_told_again(room: Room) -> None:
+    """At least once: the lease passes, then another one tells it."""
+    arrived = trio.Event()
+
+    async def die(_what: str) -> None:
+        arrived.set()
+        await trio.sleep_forever()
+
+    room.gateway.fault = die
+    await room.store("whatsapp", STAFF, "look")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(room.notifier.run)
+        await arrived.wait()
+        nursery.cancel_scope.cancel()
+    room.gateway.fault = None
+    async with HttpClient() as http, trio.open_nursery() as nursery:
+        await nursery.start(room.another(http).run)
+        [row] = await room.world.rows("SELECT due_at > now() + interval '60 s' AS leased FROM majlis_notices")
+        assert row["leased"]
+        await room.let_come_due()
+        await room.until("sent_at IS NOT NULL")
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_comes_late_changes_nothing(room: Room) -> None:
+    """A lease that passed: its holder's failure does not count, its success does."""
+    await room.store("whatsapp", STAFF, "look")
+    claim, fail = (
+        "SELECT * FROM majlis_claim_notices('whatsapp', 8, 60)",
+        "SELECT majlis_notice_failed($1, $2, 'x', true, 5)",
+    )
+    [late] = await room.world.rows(claim)
+    await room.world.db.fetch("UPDATE majlis_notices SET due_at = now()")
+    [holder] = await room.world.rows(claim)
+    await room.world.db.fetch(fail, late["id"], late["due_at"])
+    assert [(row["due_at"], row["tries"]) for row in await room.rows()] == [(holder["due_at"], 0)]
+    for _ in range(2):
+        await room.world.db.fetch("SELECT majlis_notice_sent($1)", late["id"])
+    await room.world.db.fetch(fail, holder["id"], holder["due_at"])
+    [row] = await room.rows()
+    assert row["sent_at"] is not None
+    assert (row["reason"], row["tries"]) == (None, 1)
+
+
+async def test_what_is_over_is_forgotten_in_time(room: Room) -> None:
+    for number, (column, days) in enumerate(itertools.product(("sent_at", "given_up_at"), (6, 8, 31))):
+        await room.world.db.fetch(
+            f"INSERT INTO majlis_notices (kind, instance, target, body, {column})"
+            f" VALUES ('whatsapp', 'demo', $1, '', now() - {days} * interval '1 day')",
+            str(number),
+        )
+    assert await room.world.db.value("SELECT majlis_forget_notices(2)") == 2
+    assert await room.world.db.value("SELECT majlis_forget_notices(500)") == 1
+    assert {row["target"] for row in await room.rows()} == {"0", "3", "4"}
+
+
+async def test_trouble_with_the_ledger_ends_nothing(room: Room) -> None:
+    """It is said, and looked for again."""
+    tail = room.feed.tail()
+    await room.world.db.fetch("ALTER TABLE majlis_notices RENAME TO hidden")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(room.notifier.run)
+        with trio.fail_after(20):
+            assert (await tail.receive())["event"] == "daemon.problem"
+        tail.close()
+        await room.world.db.fetch("ALTER TABLE hidden RENAME TO majlis_notices")
+        await room.store("whatsapp", STAFF, "look")
+        await room.until("sent_at IS NOT NULL")
+        nursery.cancel_scope.cancel()
+
+
+def test_the_longer_the_rarer_and_not_for_ever() -> None:
+    away, doubtful = Told("away", "connect_failed"), Told("doubtful", "timed_out")
+    delays = [next_delay_seconds(away, 0, age, 0.5) for age in (0, 8, 60, 1_000, 5_000)]
+    assert delays == [5.0, 5.0, 30.0, 500.0, 600.0]
+    assert next_delay_seconds(away, 0, MAX_AGE_SECONDS - 100, 0.5) is None
+    assert next_delay_seconds(doubtful, 19, 60, 0.5) == 30.0
+    assert next_delay_seconds(doubtful, 20, 60, 0.5) is None
+    assert next_delay_seconds(Told("refused"), 2, 60, 0.5) == 30.0
+    assert next_delay_seconds(Told("refused"), 3, 60, 0.5) is None
+    assert next_delay_seconds(Told("away", "answered_429", 90.0), 0, 0, 0.5) == 90.0
+    assert (
+        4.0 <= (next_delay_seconds(away, 0, 0, 0.0) or 0) < (next_delay_seconds(away, 0, 0, 0.99) or 0) <= 6.0
+    )
+
+
+async def test_no_target_is_told_to_the_log(
+    running: Room, webhook: FakeWebhook, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """I11."""
+    tail = running.feed.tail()
+    webhook.order(500)
+    await running.store("webhook", f"{webhook.url}/SECRET", '{"contact": "5511900000001"}')
+    running.gateway.script = [(False, Unknown("timed_out")), (True, Sent("g"))]
+    await running.store("whatsapp", STAFF, "SECRET")
+    running.notifier.nudge()
+    with trio.fail_after(20):
+        told = [await tail.receive(), await tail.receive()]
+    tail.close()
+    assert {event["event"] for event in told} == {"notice.failed"}
+    for secret in ("SECRET", "966500000001", "5511900000001", str(webhook.port)):
+        assert secret not in str(told) + "".join(capsys.readouterr())

@@ -1,0 +1,197 @@
+"""Instances that an operator has paused: over a real ledger, and with the actors that heed it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+import trio
+
+from actors.errors import LedgerUnavailable, TurnHeld
+from actors.fairness import FairSlots
+from daemon.config import Settings
+from daemon.controls.pauses import LOOK_AGAIN_SECONDS, PauseBoard
+from daemon.ledger.rows import Pause
+from daemon.observe.feed import EventFeed
+from daemon.operate import Conflict, NotFound
+from daemon.operate.control import DaemonControl
+from daemon.operate.control_views import PAUSED
+from tests.support.ledgers import open_world
+
+
+class Kept:
+    """What the ledger keeps of pauses, in memory."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Pause] = {}
+        self.away = False
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    async def pauses(self) -> tuple[Pause, ...]:
+        await trio.lowlevel.checkpoint()
+        if self.away:
+            raise LedgerUnavailable("away")
+        return tuple(self.rows.values())
+
+    async def pause(self, instance: str, seconds: float | None) -> None:
+        await trio.lowlevel.checkpoint()
+        until = None if seconds is None else self.now + timedelta(seconds=seconds)
+        self.rows[instance] = Pause(instance, self.now, until)
+
+    async def unpause(self, instance: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self.rows.pop(instance, None)
+
+
+class Board:
+    def __init__(self) -> None:
+        self.kept = Kept()
+        self.feed = EventFeed(strict=True)
+        self.woken = 0
+        self.board = PauseBoard(cast(Any, self.kept), self.feed, lambda: self.kept.now)
+        self.board.woken = self._wake
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+
+async def test_a_paused_instance_gets_no_slot_and_others_do() -> None:
+    world = Board()
+    slots = FairSlots(2, world.board.check)
+    await world.board.pause("acme", None)
+    with pytest.raises(TurnHeld, match=PAUSED) as held:
+        async with slots.hold("acme"):
+            pass
+    assert held.value.retry_after_seconds == LOOK_AGAIN_SECONDS
+    async with slots.hold("shop"):
+        assert slots.held == 1
+    assert slots.held == 0
+    assert await world.board.resume("acme") and world.woken == 1
+    async with slots.hold("acme"):
+        assert slots.held == 1
+
+
+async def test_who_waits_for_a_slot_when_the_pause_begins_is_held_too(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    world = Board()
+    slots, held = FairSlots(1, world.board.check), trio.Event()
+
+    async def want() -> None:
+        with pytest.raises(TurnHeld):
+            async with slots.hold("acme"):
+                pass
+        held.set()
+
+    async with trio.open_nursery() as nursery:
+        async with slots.hold("shop"):
+            nursery.start_soon(want)
+            await trio.testing.wait_all_tasks_blocked()
+            await world.board.pause("", None)
+            assert not held.is_set()
+        await held.wait()
+    assert slots.held == 0 and slots.queued == 0
+
+
+async def test_a_pause_with_an_end_is_over_by_itself() -> None:
+    world = Board()
+    await world.board.pause("acme", 60)
+    with pytest.raises(TurnHeld) as held:
+        world.board.check("acme")
+    assert held.value.retry_after_seconds == 60
+    world.kept.now += timedelta(seconds=60)
+    world.board.check("acme")
+    assert world.board.standing() == () and world.board.of("acme") is None
+
+
+async def test_the_pause_of_all_holds_for_each_and_leaves_single_ones_standing() -> None:
+    world = Board()
+    await world.board.pause("acme", None)
+    await world.board.pause("", None)
+    assert [pause.instance for pause in world.board.standing()] == ["", "acme"]
+    own, everybodys = world.board.of("acme"), world.board.of("shop")
+    assert own is not None and own.instance == "acme"
+    assert everybodys is not None and everybodys.instance == ""
+    assert await world.board.resume("")
+    world.board.check("shop")
+    with pytest.raises(TurnHeld):
+        world.board.check("acme")
+    assert not await world.board.resume("")
+    assert world.feed.counters["pause.began"] == 2 and world.feed.counters["pause.ended"] == 1
+
+
+async def test_what_another_daemon_paused_or_ended_is_heard_of(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    world = Board()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(world.board.run)
+        await world.kept.pause("acme", None)
+        await trio.sleep(31)
+        with pytest.raises(TurnHeld):
+            world.board.check("acme")
+        world.kept.away = True
+        await trio.sleep(31)
+        with pytest.raises(TurnHeld):  # what was known last holds
+            world.board.check("acme")
+        world.kept.away = False
+        await world.kept.unpause("acme")
+        await trio.sleep(31)
+        world.board.check("acme")
+        assert world.woken == 1
+        nursery.cancel_scope.cancel()
+
+
+async def test_no_turn_begins_before_the_pauses_were_read(autojump_clock: trio.testing.MockClock) -> None:
+    """A pause survives a restart also when Postgres stumbles in the moment of the start."""
+    world = Board()
+    await world.kept.pause("acme", None)
+    world.kept.away = True
+    async with trio.open_nursery() as nursery:
+        with trio.move_on_after(90) as starting:
+            await nursery.start(world.board.run)
+        assert starting.cancelled_caught, "it is not started while nobody knows who is paused"
+        nursery.start_soon(_back_after, world.kept, 5)
+        await nursery.start(world.board.run)
+        with pytest.raises(TurnHeld):
+            world.board.check("acme")
+        nursery.cancel_scope.cancel()
+
+
+async def _back_after(kept: Kept, seconds: float) -> None:
+    await trio.sleep(seconds)
+    kept.away = False
+
+
+@asynccontextmanager
+async def steering(dsn: str) -> AsyncIterator[DaemonControl]:
+    async with open_world(dsn) as world:
+        feed = EventFeed(strict=True)
+        yield DaemonControl(
+            settings=Settings(),
+            records=world.records,
+            supervisor=cast(Any, None),
+            pauses=PauseBoard(world.records, feed),
+            feed=feed,
+            stop=lambda: None,
+        )
+
+
+async def test_operators_are_told_what_holds_and_what_cannot_be(fresh_postgres_dsn: str) -> None:
+    async with steering(fresh_postgres_dsn) as control:
+        with pytest.raises(NotFound, match="no instance called nobody"):
+            await control.pause("nobody", None)
+        with pytest.raises(Conflict, match="demo is not paused: there is nothing to resume"):
+            await control.resume("demo")
+        paused = await control.pause("demo", 60)
+        assert (paused.instance, bool(paused.until)) == ("demo", True)
+        assert (await control.pause(None, None)).until == ""
+        assert (await control.resume("demo")).instance == "demo"
+        with pytest.raises(Conflict, match="`majlis resume --all` ends that"):
+            await control.resume("demo")
+        assert (await control.resume(None)).instance == ""
+        with pytest.raises(Conflict, match="no pause of all"):
+            await control.resume(None)

@@ -1,0 +1,55 @@
+"""Who wrote a message. The versions' forms are tested through the parser, in test_evolution_payload.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from daemon.gateways.evolution.identity import NotAPerson, Sender, identify
+
+
+@pytest.mark.parametrize(
+    ("key", "sender"),
+    [
+        ({"remoteJid": "5511@s.whatsapp.net"}, Sender("5511", "")),
+        ({"remoteJid": "77@lid"}, Sender("77@lid", "")),
+        ({"remoteJid": "77@lid", "participantPn": "5511@s.whatsapp.net"}, Sender("5511", "77@lid")),
+        ({"remoteJid": "5511@s.whatsapp.net", "senderLid": "77:3@lid"}, Sender("5511", "77@lid")),
+        ({"remoteJid": "5511@hosted", "remoteJidAlt": "77@hosted.lid"}, Sender("5511", "77@lid")),
+        (
+            {"remoteJid": "77@lid", "remoteJidAlt": None, "senderPn": 7, "participant": ""},
+            Sender("77@lid", ""),
+        ),
+        ({"remoteJid": "", "senderPn": "5511@s.whatsapp.net"}, Sender("5511", "")),
+        ({"remoteJid": "77@lid", "remoteJidAlt": "1@g.us"}, Sender("77@lid", "")),
+        ({"remoteJid": "77@lid", "remoteJidAlt": "a\x00b@s.whatsapp.net"}, Sender("77@lid", "")),
+    ],
+)
+def test_person(key: dict[str, object], sender: Sender) -> None:
+    assert identify(key) == sender
+
+
+@pytest.mark.parametrize(
+    ("jid", "reason"),
+    [
+        ("1203@g.us", "group"),
+        ("1203@G.US", "group"),
+        ("status@broadcast", "status_broadcast"),
+        ("1203@broadcast", "broadcast"),
+        ("1203@newsletter", "newsletter"),
+        ("1203@bot", "unsupported_sender"),
+        ("@s.whatsapp.net", "unsupported_sender"),
+        ("5 5@s.whatsapp.net", "unsupported_sender"),
+        (None, "no_sender"),
+    ],
+)
+def test_not_a_person(jid: object, reason: NotAPerson) -> None:
+    assert identify({"remoteJid": jid}) == reason
+
+
+def test_a_group_is_a_group_whoever_writes() -> None:
+    key: dict[str, object] = {
+        "remoteJid": "1@g.us",
+        "participant": "77@lid",
+        "participantPn": "5511@s.whatsapp.net",
+    }
+    assert identify(key) == "group"

@@ -1,0 +1,298 @@
+"""The webhook parser: every known payload as a fixture, and properties for all that nobody thought of."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.messages import Message
+from daemon.gateways.evolution.payload import (
+    MAX_ADDRESS_CHARS,
+    MAX_ID_CHARS,
+    MAX_SENT_AT,
+    Inbound,
+    Link,
+    OwnMessage,
+    UnreadablePayload,
+    parse_webhook,
+    sent_at,
+)
+from daemon.gateways.evolution.text import _READERS, _SILENT, MAX_QUOTED_CHARS, MAX_TEXT_CHARS
+
+FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("*.json"))
+PHONE = "5511987651095"
+LID = "168512346331@lid"
+CANARY = "CANARY-APIKEY"
+
+
+def envelope(**data: Any) -> dict[str, Any]:
+    key = {"remoteJid": f"{PHONE}@s.whatsapp.net", "fromMe": False, "id": "AC91"}
+    item = {"key": key, "message": {"conversation": "oi"}, "messageTimestamp": 1785100386, **data}
+    return {"event": "messages.upsert", "instance": "demo", "data": item, "apikey": CANARY}
+
+
+def encode(document: Any) -> bytes:
+    """As JSON, where infinity is a number too large; Python's word for it is no JSON."""
+    return json.dumps(document).replace("Infinity", "1e400").encode()
+
+
+def parse(document: Any, instance: str | None = None, event: str | None = None) -> Inbound:
+    return parse_webhook(encode(document), instance, event)
+
+
+def only_message(document: Any) -> Message:
+    inbound = parse(document)
+    assert inbound.ignored == ()
+    (message,) = inbound.messages
+    return message
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
+def test_fixture(path: Path) -> None:
+    fixture = json.loads(path.read_text())
+    where = fixture.get("path", {})
+    inbound = parse(fixture["body"], where.get("instance"), where.get("event"))
+    expected = {"own": [], **fixture["expect"]}
+    assert json.loads(msgspec.json.encode(inbound)) == expected, fixture["about"]
+    assert not re.search(rb"SECRET|CANARY", msgspec.json.encode(inbound))
+
+
+def test_fixtures_are_there() -> None:
+    assert len(FIXTURES) >= 100
+    assert {f"{number:02}" for number in range(1, 16)} <= {path.stem[:2] for path in FIXTURES}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "not_json"),
+        (b"hello", "not_json"),
+        (b'{"instance":"demo"', "not_json"),
+        (b'{"instance":NaN}', "not_json"),
+        (b'{"instance":"demo","n":' + b"9" * 5000 + b"}", "not_json"),
+        (b"\xff{}", "not_utf8"),
+        (b'{"instance":"\xed\xa0\x80"}', "not_utf8"),
+        ('{"instance":"demo"}'.encode("utf-16"), "not_utf8"),
+        (b'{"instance":"demo","data":' + b"[" * 10_000 + b"]" * 10_000 + b"}", "too_deep"),
+        (b'{"instance":"demo","data":' + b'{"a":' * 100_000, "too_deep"),
+        (b"null", "not_an_object"),
+        (b'[{"instance":"demo"}]', "not_an_object"),
+        (b"{}", "no_instance"),
+        (b'{"instance":7}', "no_instance"),
+        (b'{"instance":"  "}', "no_instance"),
+        (b'{"instance":"a\\u0000b"}', "bad_instance"),
+        (b'{"instance":"\\ud800"}', "bad_instance"),
+        (
+            b'{"instance":"demo","event":"messages.upsert","data":[' + b"{}," * 1000 + b"{}]}",
+            "too_many_items",
+        ),
+        (b'{"instance":"' + b"a" * 257 + b'"}', "bad_instance"),
+    ],
+)
+def test_unreadable(body: bytes, reason: str) -> None:
+    """What can never be read is told by a stable word."""
+    with pytest.raises(UnreadablePayload) as raised:
+        parse_webhook(body, None, None)
+    assert raised.value.reason == str(raised.value) == reason
+
+
+def test_unreadable_carries_nothing_of_the_payload() -> None:
+    """I11: neither the message nor a chained exception holds the payload, where numbers and tokens are."""
+    with pytest.raises(UnreadablePayload) as raised:
+        parse_webhook(f'{{"apikey":"{CANARY}",'.encode(), "demo", None)
+    assert raised.value.__context__ is None
+    assert raised.value.__cause__ is None
+
+
+def test_byte_order_mark() -> None:
+    assert parse_webhook(b"\xef\xbb\xbf" + json.dumps(envelope()).encode(), None, None).messages
+
+
+def test_number_out_of_range_elsewhere() -> None:
+    body = json.dumps(envelope()).replace("1785100386", "1e400").encode()
+    (message,) = parse_webhook(body, None, None).messages
+    assert message.sent_at == 0
+
+
+def test_duplicate_keys_last_counts() -> None:
+    body = json.dumps(envelope()).replace('"conversation": "oi"', '"conversation": "a", "conversation": "b"')
+    (message,) = parse_webhook(body.encode(), None, None).messages
+    assert message.text == "b"
+
+
+def test_emoji_cut_in_two() -> None:
+    """JavaScript writes a lone surrogate as an escape: the message is heard all the same."""
+    message = only_message(envelope(message={"conversation": "ok \ud83d"}, pushName="\udc00x"))
+    assert message.text == "ok \ufffd"
+    assert message.push_name == "\ufffdx"
+
+
+def test_bounds() -> None:
+    quoted = {"quotedMessage": {"conversation": "q" * MAX_TEXT_CHARS}}
+    message = only_message(
+        envelope(message={"conversation": "é" * 200_000}, pushName="n" * 9999, contextInfo=quoted)
+    )
+    assert (len(message.text), len(message.push_name), len(message.quoted_text)) == (
+        MAX_TEXT_CHARS,
+        256,
+        MAX_QUOTED_CHARS,
+    )
+
+
+def test_wrappers_without_end() -> None:
+    message: dict[str, Any] = {"conversation": "oi"}
+    for _ in range(50):
+        message = {"ephemeralMessage": {"message": message}}
+    assert parse(envelope(message=message)).ignored == ("unsupported_message",)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(exclude_categories=())),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+FIELDS = ["text", "caption", "ptt", "seconds", "contextInfo", "quotedMessage", "message", "type", "key", "vote",
+          "selectedOptions", "body", "nativeFlowResponseMessage", "paramsJson", "vcard", "contacts", "options",
+          "degreesLatitude", "degreesLongitude", "fileName", "product", "singleSelectReply", "title"]  # fmt: skip
+PART = st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=6) | JSON
+MESSAGE = (
+    st.dictionaries(st.sampled_from([*_READERS, *_SILENT, "speechToText", "wrapper"]), PART, max_size=4)
+    | JSON
+)
+JID = st.sampled_from([f"{PHONE}@s.whatsapp.net", LID, "1@g.us", "status@broadcast", ""]) | JSON
+KEY = st.fixed_dictionaries(
+    {"remoteJid": JID},
+    optional={
+        "remoteJidAlt": JID,
+        "senderPn": JID,
+        "fromMe": JSON | st.just(False),
+        "id": st.just("AC91") | JSON,
+    },
+)
+ITEM = st.fixed_dictionaries(
+    {"key": KEY, "message": MESSAGE},
+    optional={"messageType": st.sampled_from([*_READERS]) | JSON, "pushName": JSON, "contextInfo": PART,
+              "messageTimestamp": JSON, "messageStubType": JSON},
+)  # fmt: skip
+DATA = ITEM | st.lists(ITEM | JSON, max_size=4) | st.fixed_dictionaries({"messages": ITEM | JSON}) | JSON
+BODY = st.fixed_dictionaries(
+    {
+        "instance": st.just("demo"),
+        "apikey": st.just(CANARY),
+        "server_url": st.just(f"https://evolution.example.com/{CANARY}") | st.text() | JSON,
+        "event": st.just("messages.upsert") | JSON,
+        "data": DATA,
+    }
+)
+
+
+def check_storable(inbound: Inbound) -> None:
+    encoded = msgspec.json.encode(inbound)
+    assert msgspec.json.decode(encoded, type=Inbound) == inbound
+    assert CANARY.encode() not in encoded
+    assert inbound.messages or inbound.ignored
+    assert len(inbound.own) <= inbound.ignored.count("own_message")
+    said: list[Message | OwnMessage] = [*inbound.messages, *inbound.own]
+    for message in said:
+        written = "".join(str(value) for value in msgspec.structs.astuple(message))
+        assert "\x00" not in written
+        written.encode()
+        assert message.text.strip()
+        assert message.id and len(message.id) <= MAX_ID_CHARS
+        assert len(message.text) <= MAX_TEXT_CHARS
+        assert 0 <= message.sent_at <= MAX_SENT_AT
+        assert not re.search(r"[{}:/\s]", message.contact)
+    assert all(len(message.server_origin) <= 2 * MAX_ADDRESS_CHARS for message in inbound.messages)
+
+
+@given(BODY)
+def test_any_payload_is_read(body: dict[str, Any]) -> None:
+    """Whatever stands in the envelope: no exception, one visible end for each item, everything storable."""
+    check_storable(parse(body))
+
+
+@given(
+    st.binary() | JSON.map(encode),
+    st.none() | st.text(),
+    st.none() | st.text(),
+)
+def test_any_bytes(body: bytes, instance: str | None, event: str | None) -> None:
+    try:
+        inbound = parse_webhook(body, instance, event)
+    except UnreadablePayload as error:
+        assert error.__context__ is None
+    else:
+        check_storable(inbound)
+
+
+@given(st.data())
+def test_any_damage_to_a_real_payload(data: st.DataObject) -> None:
+    body = bytearray(json.dumps(envelope(pushName="João"), ensure_ascii=False).encode())
+    for _ in range(data.draw(st.integers(1, 4))):
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        inbound = parse_webhook(bytes(body), None, None)
+    except UnreadablePayload:
+        return
+    assert inbound.messages or inbound.ignored
+
+
+PHONES = st.from_regex(r"[1-9][0-9]{6,14}", fullmatch=True)
+
+
+@given(PHONES, st.from_regex(r"[1-9][0-9]{6,17}", fullmatch=True))
+def test_one_person_in_every_version(phone: str, digits: str) -> None:
+    """Where the phone number is told, every gateway version's form gives the same contact."""
+    jid, lid = f"{phone}@s.whatsapp.net", f"{digits}@lid"
+    keys: list[dict[str, str]] = [
+        {"remoteJid": lid, "senderPn": jid},
+        {"remoteJid": jid, "senderPn": jid, "previousRemoteJid": lid},
+        {"remoteJid": lid, "remoteJidAlt": jid, "participant": "", "addressingMode": "lid"},
+        {"remoteJid": jid, "remoteJidAlt": jid, "participant": "", "addressingMode": "lid"},
+        {"remoteJid": jid, "remoteJidAlt": lid, "participant": "", "addressingMode": "pn"},
+        {"remoteJid": f"{phone}:7@s.whatsapp.net"},
+        {"remoteJid": f"{phone}@c.us"},
+        {"remoteJid": phone},
+        {"remoteJid": f"+{phone}"},
+    ]
+    for key in keys:
+        inbound = parse(envelope(key={**key, "id": "AC91"}))
+        (message,) = inbound.messages
+        assert message.contact == phone
+        told = lid in key.values()
+        assert message.lid == (lid if told else "")
+        assert inbound.links == ((Link("demo", lid, phone),) if told else ())
+
+
+@given(PHONES, st.from_regex(r"[1-9][0-9]{6,17}", fullmatch=True), PHONES)
+def test_an_own_message_names_the_other_side(phone: str, digits: str, account: str) -> None:
+    """Where the customer's number or LID is told, it is the chat; the account's own number never is."""
+    jid, lid, own = f"{phone}@s.whatsapp.net", f"{digits}@lid", f"{account}@s.whatsapp.net"
+    keys: list[tuple[dict[str, str], str, str]] = [
+        ({"remoteJid": lid}, lid, ""),
+        ({"remoteJid": lid, "senderPn": own, "participant": own}, lid, ""),
+        ({"remoteJid": jid, "remoteJidAlt": jid}, phone, ""),
+        ({"remoteJid": lid, "remoteJidAlt": jid}, phone, lid),
+        ({"remoteJid": jid, "remoteJidAlt": lid, "participantPn": own}, phone, lid),
+    ]
+    for key, contact, told in keys:
+        inbound = parse(envelope(key={**key, "fromMe": True, "id": "AC91"}))
+        (message,) = inbound.own
+        assert (message.contact, message.lid, message.text) == (contact, told, "oi")
+        assert (inbound.messages, inbound.links, inbound.ignored) == ((), (), ("own_message",))
+
+
+@given(JSON)
+def test_sent_at_is_total(value: Any) -> None:
+    assert 0 <= sent_at(value) <= MAX_SENT_AT

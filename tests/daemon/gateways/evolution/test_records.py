@@ -1,0 +1,117 @@
+"""What the gateway's records show of a send."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.gateways.evolution.records import CLOCK_TOLERANCE_SECONDS, records_in, sent_id
+
+SINCE = 1_785_100_386
+CONTACT = "5511900001095"
+
+
+def record(
+    *,
+    id: object = "A",
+    at: object = SINCE,
+    from_me: object = True,
+    jid: object = f"{CONTACT}@s.whatsapp.net",
+    message: object = None,
+) -> object:
+    content = {"conversation": "Good day"} if message is None else message
+    return {
+        "key": {"id": id, "fromMe": from_me, "remoteJid": jid},
+        "message": content,
+        "messageTimestamp": at,
+    }
+
+
+def look(*records: object, known: frozenset[str] = frozenset(), contact: str = CONTACT) -> str | None:
+    return sent_id(list(records), contact, "Good day", SINCE, known)
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        record(),
+        record(at=str(SINCE)),
+        record(at={"low": SINCE, "high": 0, "unsigned": True}),
+        record(at=SINCE - CLOCK_TOLERANCE_SECONDS),
+        record(message={"messageContextInfo": {}, "extendedTextMessage": {"text": "Good day"}}),
+        record(message={"conversation": " Good day\r\n"}),
+        record(jid=f"{CONTACT}:12@s.whatsapp.net"),
+    ],
+)
+def test_a_record_of_the_send_is_evidence(evidence: object) -> None:
+    """I6: the forms in which the gateway's versions write it."""
+    assert look(evidence) == "A"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        record(from_me=False),
+        record(from_me="true"),
+        record(at=SINCE - CLOCK_TOLERANCE_SECONDS - 1),
+        record(at=None),
+        record(id=""),
+        record(id=None),
+        record(id="BOUND"),
+        record(jid="5511900002222@s.whatsapp.net"),
+        record(jid=None),
+        record(message={"conversation": "Good evening"}),
+        record(message={}),
+        None,
+        [],
+        "text",
+    ],
+)
+def test_another_record_is_none(other: object) -> None:
+    """I6: neither a stranger's message, nor an older one, nor one that another reply owns."""
+    assert look(other, known=frozenset({"BOUND"})) is None
+
+
+def test_the_oldest_unbound_of_several_is_taken() -> None:
+    """I4: replies leave in order, so the older one was sent before."""
+    records = (record(id="C", at=SINCE + 9), record(id="B", at=SINCE + 5), record(id="A", at=SINCE))
+    assert look(*records, known=frozenset({"A"})) == "B"
+
+
+def test_a_contact_behind_a_lid_is_found_under_either_form() -> None:
+    assert look(record(jid="168500006331@lid"), contact="168500006331@lid") == "A"
+    aliased = {
+        "key": {
+            "id": "A",
+            "fromMe": True,
+            "remoteJid": "1685@lid",
+            "remoteJidAlt": f"{CONTACT}@s.whatsapp.net",
+        },
+        "message": {"conversation": "Good day"},
+        "messageTimestamp": SINCE,
+    }
+    assert look(aliased) == "A"
+
+
+def test_the_shapes_of_an_answer() -> None:
+    assert records_in([1]) == [1]
+    assert records_in({"messages": [1]}) == [1]
+    assert records_in({"messages": {"total": 1, "records": [1]}}) == [1]
+    assert records_in({"messages": {"records": {}}}) is None
+    assert records_in("nothing") is None
+
+
+FIELDS = st.sampled_from(["key", "id", "fromMe", "remoteJid", "message", "conversation", "messageTimestamp"])
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(st.lists(ANYTHING, max_size=3), st.text(), st.text(), st.integers(), st.frozensets(st.text()))
+def test_any_records_can_be_read(
+    records: list[object], contact: str, text: str, since: int, known: frozenset[str]
+) -> None:
+    sent_id(records, contact, text, since, known)

@@ -1,0 +1,55 @@
+"""Which part of a message speaks. The shapes themselves are fixtures of test_evolution_payload.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from daemon.gateways.evolution.text import _READERS, _SILENT, Content, protocol_reason, read_content
+
+
+def test_each_reader_and_each_silence_has_one_home() -> None:
+    assert not _READERS.keys() & _SILENT.keys()
+
+
+def test_the_announced_part_speaks_first() -> None:
+    message: dict[str, Any] = {"conversation": "a", "imageMessage": {"caption": "b"}}
+    assert read_content(message, "imageMessage", {}) == Content("image", "[image] b")
+    assert read_content(message, "", {}) == Content("text", "a")
+
+
+def test_an_empty_part_gives_way() -> None:
+    message: dict[str, Any] = {"conversation": "", "imageMessage": {}}
+    assert read_content(message, "conversation", {}) == Content("image", "[image]")
+
+
+def test_transcript_beside_a_wrapper() -> None:
+    message: dict[str, Any] = {
+        "viewOnceMessageV2": {"message": {"audioMessage": {"ptt": True}}},
+        "speechToText": "[audio] oi",
+    }
+    assert read_content(message, "viewOnceMessageV2", {}) == Content("voice", "oi")
+
+
+def test_a_reaction_wrapped_is_a_reaction() -> None:
+    message: dict[str, Any] = {"ephemeralMessage": {"message": {"reactionMessage": {"text": "x"}}}}
+    assert read_content(message, "ephemeralMessage", {}) == "reaction"
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ({"type": 14}, "edited"),
+        ({"type": "MESSAGE_EDIT"}, "edited"),
+        ({"editedMessage": {"conversation": "x"}}, "edited"),
+        ({"type": 0, "key": {"id": "x"}}, "deleted"),
+        ({"key": {"id": "x"}}, "deleted"),
+        ({"type": "REVOKE"}, "deleted"),
+        ({"type": 3}, "protocol_message"),
+        ({"type": [14]}, "protocol_message"),
+        ({}, "protocol_message"),
+    ],
+)
+def test_protocol_reason(part: dict[str, object], reason: str) -> None:
+    assert protocol_reason(part) == reason

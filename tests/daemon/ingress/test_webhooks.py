@@ -1,0 +1,364 @@
+"""The webhook routes, over a real socket, with an acceptor that is a list."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import pytest
+import trio
+import trio.testing
+
+from actors.errors import ConversationFull, LedgerUnavailable, MirrorUnavailable, Overloaded
+from actors.messages import Message, Receipt
+from daemon.gateways.evolution.payload import Link, OwnMessage, parse_webhook
+from daemon.ingress.webhooks import Authorize, Ingress, Readiness, SharedToken, open_door
+from daemon.web.http1 import Peer, Request, Response
+from tests.daemon.web.http1.support import read_answer, serving, serving_in_memory
+
+
+def item(message_id: str, **key: object) -> dict[str, object]:
+    return {
+        "key": {"remoteJid": "5511900001095@s.whatsapp.net", "fromMe": False, "id": message_id, **key},
+        "message": {"conversation": "oi"},
+        "messageType": "conversation",
+        "messageTimestamp": 1785100386,
+    }
+
+
+def payload(*items: dict[str, object], event: str = "messages.upsert", instance: str = "demo") -> bytes:
+    data: object = items[0] if len(items) == 1 else items
+    return msgspec.json.encode({"event": event, "instance": instance, "data": data, "apikey": "secret"})
+
+
+class Room:
+    """Everything behind the ingress: a list for a mirror, and the faults to order."""
+
+    def __init__(self, authorize: Authorize = open_door) -> None:
+        self.accepted: list[Message] = []
+        self.links: list[Link] = []
+        self.taken_over: list[OwnMessage] = []
+        self.before_take_over: Callable[[OwnMessage], Awaitable[None]] | None = None
+        self.quarantined: list[tuple[bytes, str]] = []
+        self.readiness = Readiness(True)
+        self.before_accept: Callable[[Message], Awaitable[None]] | None = None
+        self.told: list[tuple[str, object]] = []
+        self.ingress = Ingress(
+            parse=parse_webhook,
+            accept=self.accept,
+            learn=self.links.append,
+            take_over=self.take_over,
+            readiness=lambda: self.readiness,
+            quarantine=self.quarantine,
+            authorize=authorize,
+            emit=lambda event, **fields: self.told.append((event, fields["reason"])),
+        )
+
+    async def accept(self, message: Message) -> Receipt:
+        if self.before_accept is not None:
+            await self.before_accept(message)
+        await trio.lowlevel.checkpoint()
+        duplicate = message in self.accepted
+        if not duplicate:
+            self.accepted.append(message)
+        return Receipt(duplicate, 1, 0, 8000, 0, 1, False)
+
+    async def take_over(self, own: OwnMessage) -> bool:
+        if self.before_take_over is not None:
+            await self.before_take_over(own)
+        await trio.lowlevel.checkpoint()
+        news = own not in self.taken_over
+        self.taken_over.append(own)
+        return news
+
+    async def quarantine(self, body: bytes, reason: str) -> None:
+        self.quarantined.append((body, reason))
+        await trio.lowlevel.checkpoint()
+
+    async def ask(self, method: str, *segments: str, body: bytes = b"", **headers: str) -> Response:
+        path = "/" + "/".join(segments)
+        return await self.ingress.handle(Request(method, path, segments, {}, headers, body, Peer("test")))
+
+
+def document(response: Response) -> dict[str, object]:
+    return msgspec.json.decode(response.body, type=dict[str, object])
+
+
+async def test_accepted_then_duplicate() -> None:
+    """I1: the same webhook again is 200 too, and kept once."""
+    room = Room()
+    first = await room.ask("POST", "webhook", "demo", body=payload(item("A")))
+    again = await room.ask("POST", "webhook", "demo", "messages-upsert", body=payload(item("A")))
+    assert (first.status, document(first)["status"], document(first)["ids"]) == (200, "accepted", ["A"])
+    assert (again.status, document(again)["status"]) == (200, "duplicate")
+    assert [message.id for message in room.accepted] == ["A"]
+    assert (room.ingress.counters.acked, room.ingress.counters.duplicates) == (1, 1)
+
+
+async def test_several_messages_keep_their_order() -> None:
+    """I4."""
+    room = Room()
+    await room.ask("POST", "webhook", "demo", body=payload(item("B")))
+    answer = await room.ask(
+        "POST", "webhook", "demo", body=payload(item("A"), item("B"), item("C", fromMe=True))
+    )
+    said = document(answer)
+    assert (said["status"], said["accepted"], said["duplicates"]) == ("accepted", 1, 1)
+    assert (said["ids"], said["ignored"]) == (["A", "B"], ["own_message"])
+    assert room.ingress.counters.ignored == {"own_message": 1}
+    assert room.told == [("message.ignored", "own_message")]
+
+
+async def test_nothing_to_keep_is_ignored_by_name() -> None:
+    room = Room()
+    answer = await room.ask("POST", "webhook", "demo", body=payload(item("A"), event="presence.update"))
+    assert (answer.status, document(answer)["status"]) == (200, "ignored")
+    assert document(answer)["ignored"]
+    assert room.accepted == []
+
+
+@pytest.mark.parametrize(
+    "segments", [("webhook",), ("webhook", ""), ("webhook", "other"), ("webhook", "other", "")]
+)
+async def test_the_instance_of_the_path_wins(segments: tuple[str, ...]) -> None:
+    room = Room()
+    assert (await room.ask("POST", *segments, body=payload(item("A")))).status == 200
+    assert room.accepted[0].instance == ("other" if "other" in segments else "demo")
+
+
+async def test_links_are_learned() -> None:
+    """I2: a later message of the LID finds its phone."""
+    room = Room()
+    body = payload(item("A", remoteJid="168500006331@lid", remoteJidAlt="5583900007777@s.whatsapp.net"))
+    assert (await room.ask("POST", "webhook", "demo", body=body)).status == 200
+    assert [(link.instance, link.lid, link.phone) for link in room.links] == [
+        ("demo", "168500006331@lid", "5583900007777")
+    ]
+
+
+async def test_a_message_of_the_business_is_handed_on_and_not_answered() -> None:
+    """And counted once, however often the gateway tells it."""
+    room = Room()
+    body = payload(item("A", fromMe=True))
+    for _ in range(2):
+        answer = await room.ask("POST", "webhook", "demo", body=body)
+        said = document(answer)
+        assert (answer.status, said["status"], said["ignored"]) == (200, "ignored", ["own_message"])
+    assert [(own.contact, own.id, own.text) for own in room.taken_over] == [("5511900001095", "A", "oi")] * 2
+    assert (room.accepted, room.ingress.counters.take_overs) == ([], 1)
+
+
+async def test_a_take_over_that_is_not_durable_is_503_but_the_customers_messages_are_kept() -> None:
+    """I1: the ledger is away; the mirror is not, and only what the business wrote needs the ledger."""
+    room = Room()
+
+    async def away(_own: OwnMessage) -> None:
+        await trio.lowlevel.checkpoint()
+        raise LedgerUnavailable("postgres_unreachable")
+
+    room.before_take_over = away
+    answer = await room.ask("POST", "webhook", "demo", body=payload(item("A", fromMe=True), item("B")))
+    assert (answer.status, document(answer)["reason"]) == (503, "unavailable")
+    assert [message.id for message in room.accepted] == ["B"]
+    assert (await room.ask("POST", "webhook", "demo", body=payload(item("C")))).status == 200
+    room.before_take_over = None
+    answer = await room.ask("POST", "webhook", "demo", body=payload(item("A", fromMe=True), item("B")))
+    assert (answer.status, document(answer)["status"], len(room.taken_over)) == (200, "duplicate", 1)
+
+
+async def test_a_take_over_that_hangs_is_503(autojump_clock: trio.testing.MockClock) -> None:
+    """I8."""
+    room = Room()
+
+    async def hang(_own: OwnMessage) -> None:
+        await trio.sleep_forever()
+
+    room.before_take_over = hang
+    answer = await room.ask("POST", "webhook", "demo", body=payload(item("A", fromMe=True)))
+    assert (answer.status, document(answer)["reason"]) == (503, "ack_timeout")
+    assert trio.current_time() == pytest.approx(5)
+
+
+@pytest.mark.parametrize(
+    ("segments", "body"),
+    [
+        (("webhook", "demo"), b"{"),
+        (("webhook", "demo"), b""),
+        (("webhook", "demo"), b"[" * 20_000),
+        (("webhook", "demo"), b"\xff\xfe{\0}\0"),
+        (("webhook", "", "messages-upsert"), payload(item("A"))),
+        (("webhook", "x" * 129), payload(item("A"))),
+        (("webhook",), payload(item("A"), instance="")),
+        (("webhook",), payload(item("A"), instance="x" * 129)),
+    ],
+)
+async def test_what_can_never_be_read_is_400_and_kept_aside(segments: tuple[str, ...], body: bytes) -> None:
+    room = Room()
+    answer = await room.ask("POST", *segments, body=body)
+    assert answer.status == 400
+    assert room.quarantined == [(body, document(answer)["reason"])]
+    assert (room.ingress.counters.unreadable, room.accepted) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MirrorUnavailable(), "mirror_unavailable"),
+        (LedgerUnavailable(), "unavailable"),
+        (ConversationFull(), "conversation_full"),
+        (Overloaded(), "overloaded"),
+    ],
+)
+async def test_a_failed_append_is_503_for_the_whole_payload(error: Exception, reason: str) -> None:
+    """I1: the retry finds the first one to be a duplicate."""
+    room = Room()
+
+    async def fail_second(message: Message) -> None:
+        await trio.lowlevel.checkpoint()
+        if message.id == "B":
+            raise error
+
+    room.before_accept = fail_second
+    answer = await room.ask("POST", "webhook", "demo", body=payload(item("A"), item("B")))
+    assert (answer.status, document(answer)["reason"]) == (503, reason)
+    assert int(answer.headers["Retry-After"]) > 0
+    assert room.ingress.counters.acked == 0
+    room.before_accept = None
+    answer = await room.ask("POST", "webhook", "demo", body=payload(item("A"), item("B")))
+    assert (answer.status, [message.id for message in room.accepted]) == (200, ["A", "B"])
+
+
+async def test_an_append_that_hangs_is_503(autojump_clock: trio.testing.MockClock) -> None:
+    """I1, I8: no 200, and no wait without end. (Of one message alone, `accept` bounds the wait: see GroupCommit.)"""
+    room = Room()
+
+    async def hang(_message: Message) -> None:
+        await trio.sleep_forever()
+
+    room.before_accept = hang
+    answer = await room.ask("POST", "webhook", "demo", body=payload(item("A"), item("B")))
+    assert (answer.status, document(answer)["reason"]) == (503, "ack_timeout")
+    assert trio.current_time() == pytest.approx(5)
+
+
+@pytest.mark.parametrize(
+    ("readiness", "reason"),
+    [
+        (Readiness(False, ("aof_off",)), "not_ready"),
+        (Readiness(True, draining=True), "draining"),
+        (Readiness(False, draining=True), "draining"),
+    ],
+)
+async def test_not_ready_is_503(readiness: Readiness, reason: str) -> None:
+    """I13, I15: nothing is accepted, nothing is lost: the gateway asks again."""
+    room = Room()
+    room.readiness = readiness
+    answer = await room.ask("POST", "webhook", "demo", body=payload(item("A")))
+    assert (answer.status, document(answer)["reason"], room.accepted) == (503, reason, [])
+    assert room.ingress.counters.refused == {reason: 1}
+    assert "Retry-After" in answer.headers
+    health = await room.ask("GET", "health", "ready")
+    assert (health.status, (await room.ask("GET", "health", "live")).status) == (503, 200)
+    assert set(readiness.reasons) <= set(msgspec.json.decode(health.body)["reasons"])
+
+
+async def test_what_would_not_come_again_is_stored_while_we_drain() -> None:
+    """A gateway's feed repeats nothing: what it tells during a stop waits for the next start."""
+    room = Room()
+    room.readiness = Readiness(True, draining=True)
+    answer = await room.ingress.receive(payload(item("A")), "demo", comes_again=False)
+    assert (answer.status, len(room.accepted)) == (200, 1)
+
+
+async def test_routes() -> None:
+    room = Room()
+    assert (await room.ask("GET", "health", "ready")).status == 200
+    assert (await room.ask("HEAD", "health", "live")).status == 200
+    assert (await room.ask("POST", "health", "live")).status == 405
+    assert (await room.ask("GET", "webhook", "demo")).headers["Allow"] == "POST"
+    assert (await room.ask("POST", "webhook", "demo", "a", "b")).status == 404
+    assert (await room.ask("GET", "")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"apikey": "wrong"}, 401),
+        ({"apikey": ""}, 401),
+        ({"apikey": "schlüssel, schlüssel"}, 401),
+        ({"authorization": "Basic old"}, 401),
+        ({"authorization": "old"}, 401),
+        ({"apikey": "old"}, 200),
+        ({"apikey": "new"}, 200),
+        ({"authorization": "Bearer new"}, 200),
+        ({"authorization": "bearer  old"}, 200),
+        ({"apikey": "wrong", "authorization": "Bearer old"}, 200),
+    ],
+)
+async def test_tokens(headers: dict[str, str], status: int) -> None:
+    """I11: and the answer does not say the token back."""
+    room = Room(SharedToken(["old", "new"]))
+    answer = await room.ask("POST", "webhook", "demo", body=payload(item("A")), **headers)
+    assert answer.status == status
+    assert room.ingress.counters.unauthorized == (status == 401)
+    assert len(room.accepted) == (status == 200)
+
+
+@pytest.mark.parametrize("tokens", [[], [""], ["good", ""]])
+def test_an_empty_token_opens_no_door(tokens: list[str]) -> None:
+    """I15."""
+    with pytest.raises(ValueError, match="token"):
+        SharedToken(tokens)
+
+
+def posted(body: bytes) -> bytes:
+    return b"POST /webhook/d%%C3%%A9mo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (
+        len(body),
+        body,
+    )
+
+
+async def test_over_a_socket() -> None:
+    room = Room()
+    async with serving(room.ingress.handle) as served:
+        answers = await served.say(posted(payload(item("A"))) * 2)
+    assert [answer.document["status"] for answer in answers] == ["accepted", "duplicate"]
+    assert room.accepted[0].instance == "démo"
+
+
+async def test_no_byte_before_the_acceptor_returned() -> None:
+    """I1: the first byte of the 200 leaves after the append."""
+    room = Room()
+    entered, proceed = trio.Event(), trio.Event()
+
+    async def wait(_message: Message) -> None:
+        entered.set()
+        await proceed.wait()
+
+    room.before_accept = wait
+    async with serving_in_memory(room.ingress.handle) as (_, listener):
+        client = listener.connect()
+        await client.send_all(posted(payload(item("A"))))
+        await entered.wait()
+        with trio.move_on_after(0.1) as nothing_came:
+            await client.receive_some(1)
+        assert nothing_came.cancelled_caught
+        proceed.set()
+        assert (await read_answer(client)).status == 200
+    assert len(room.accepted) == 1
+
+
+async def test_the_same_webhook_twenty_times_at_once() -> None:
+    """I1: all are 200 and one entry is kept."""
+    room = Room()
+    statuses: list[object] = []
+    async with serving(room.ingress.handle) as served, trio.open_nursery() as nursery:
+
+        async def once() -> None:
+            (answer,) = await served.say(posted(payload(item("A"))))
+            statuses.append(answer.document["status"])
+
+        for _ in range(20):
+            nursery.start_soon(once)
+    assert sorted(map(str, statuses)) == ["accepted", *["duplicate"] * 19]

@@ -1,0 +1,495 @@
+"""The monitor: every red flag goes up and comes down, and what was forgotten is picked up again.
+
+Values come from a real feed and from vitals as the stores would give them; orphans from a real Redis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import cast
+
+import msgspec
+import pytest
+import trio
+import trio.testing
+
+from actors.errors import LedgerUnavailable, MirrorUnavailable
+from actors.identity import Conversation
+from actors.messages import WindowPolicy
+from actors.ports import Ledger, Notice
+from actors.supervisor import Supervisor
+from daemon.config import MonitorSettings
+from daemon.mirror.keys import PartitionKeys, place
+from daemon.mirror.mirror import RedisMirror
+from daemon.mirror.upkeep import RedisMemory, Upkeep
+from daemon.observe.alerts import MAX_TOLD_PER_DAY, RedFlags, rules
+from daemon.observe.feed import EventFeed
+from daemon.observe.monitor import PARTITIONS as PARTITIONS_AT_ONCE
+from daemon.observe.monitor import Monitor
+from daemon.observe.vitals import LeaseCounts, VitalSigns
+from daemon.operate.reports import ProviderView
+from daemon.operate.views import Status
+from daemon.partitions.fencing import FencedOwnership
+from daemon.stores.redis import RedisStore
+from tests.support.mirrors import PARTITIONS, fenced_mirror, message, real_store
+
+EVERY_SECONDS = 10.0
+SETTINGS = MonitorSettings(every_seconds=EVERY_SECONDS)
+WHO = Conversation("acme", "5511999990012")
+WELL = Status(
+    ready=True,
+    version="0",
+    uptime_seconds=1.0,
+    listen="",
+    stores={"redis": "ok", "postgres": "ok"},
+    partitions_owned=PARTITIONS,
+    partitions_total=PARTITIONS,
+    open_windows=0,
+    running_turns=0,
+    acknowledged=0,
+    answered=0,
+    suppressed=0,
+    dead=0,
+    waiting_messages=0,
+)
+
+
+ROOMY = RedisMemory(10, 100)
+NO_RENEWALS = LeaseCounts(PARTITIONS, 0, 0)
+
+
+@dataclass
+class World:
+    """What the monitor looks at, to be changed by a test."""
+
+    feed: EventFeed = field(default_factory=lambda: EventFeed(strict=True))
+    status: Status = WELL
+    redis_memory: RedisMemory | None = ROOMY
+    leases: LeaseCounts = NO_RENEWALS
+    told: list[Notice] = field(default_factory=list)
+    ledger_is_away: bool = False
+    nudges: int = 0
+    seen: list[Conversation] = field(default_factory=list)
+    """Conversations with an actor."""
+    nudged: list[Conversation] = field(default_factory=list)
+    strays_found: list[Conversation] = field(default_factory=list)
+    mirror_is_away: bool = False
+    draining: bool = False
+    searched: list[tuple[int, ...]] = field(default_factory=list)
+    partitions: int = PARTITIONS
+
+    # As the supervisor, the ownership, the ledger and the upkeep of a daemon without stores.
+
+    def view(self, conversation: Conversation) -> object:
+        return conversation if conversation in self.seen else None
+
+    def nudge(self, conversation: Conversation) -> bool:
+        if not self.draining:
+            self.nudged.append(conversation)
+        return not self.draining
+
+    def owns(self, _conversation: Conversation) -> bool:
+        return True
+
+    def fenced(self) -> dict[int, int]:
+        return dict.fromkeys(range(self.partitions), 1)
+
+    async def notify(self, notices: tuple[Notice, ...]) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.ledger_is_away:
+            raise LedgerUnavailable("away")
+        self.told += notices
+
+    async def strays(self, epochs: Mapping[int, int], _grace_seconds: float) -> list[Conversation]:
+        await trio.lowlevel.checkpoint()
+        self.searched.append(tuple(epochs))
+        if self.mirror_is_away:
+            raise MirrorUnavailable("away")
+        return self.strays_found
+
+    async def tidy(self, _conversations: Mapping[Conversation, int]) -> list[Conversation]:
+        await trio.lowlevel.checkpoint()
+        return []
+
+    async def read_status(self) -> Status:
+        await trio.lowlevel.checkpoint()
+        return self.status
+
+    async def read_memory(self) -> RedisMemory | None:
+        await trio.lowlevel.checkpoint()
+        return self.redis_memory
+
+    def happened(self, event: str, count: int = 1, **fields: object) -> None:
+        for _ in range(count):
+            self.feed.emit(event, WHO, **fields)
+
+    def now(self, **changes: object) -> None:
+        self.status = msgspec.structs.replace(self.status, **changes)
+
+    def leased(self, renewals: int, failures: int) -> None:
+        self.leases = LeaseCounts(
+            PARTITIONS, self.leases.renewals + renewals, self.leases.failures + failures
+        )
+
+
+def red_flags(world: World, settings: MonitorSettings = SETTINGS) -> RedFlags:
+    return RedFlags(
+        rules(settings),
+        world.feed,
+        node_id="node-a",
+        webhook="https://alerts.example.com/key",
+        today=lambda: datetime(2026, 1, 31, tzinfo=UTC),
+    )
+
+
+def monitor(
+    world: World, flags: RedFlags, upkeep: Upkeep | None = None, settings: MonitorSettings = SETTINGS
+) -> Monitor:
+    def count_nudge() -> None:
+        world.nudges += 1
+
+    return Monitor(
+        settings=settings,
+        flags=flags,
+        vitals=VitalSigns(
+            status=world.read_status,
+            redis_memory=world.read_memory,
+            leases=lambda: world.leases,
+            appends_waiting=lambda: 0,
+        ),
+        upkeep=upkeep or cast(Upkeep, world),
+        ownership=cast(FencedOwnership, world),
+        supervisor=cast(Supervisor, world),
+        partition_of=lambda conversation: conversation.partition(world.partitions),
+        ledger=cast(Ledger, world),
+        nudge=count_nudge,
+        feed=world.feed,
+    )
+
+
+def _provider(state: str) -> Callable[[World], None]:
+    def change(world: World) -> None:
+        world.now(providers=[ProviderView(name="main", state=state)])  # type: ignore[arg-type]
+
+    return change
+
+
+def _time_outs(world: World) -> None:
+    world.happened("turn.started", 100)
+    world.happened("provider.failed", 2, reason="timed_out")
+
+
+def _nothing(_world: World) -> None:
+    pass
+
+
+Step = Callable[[World], None]
+CASES: dict[str, tuple[Step, Step]] = {
+    "lease_failures": (lambda world: world.leased(100, 3), lambda world: world.leased(100, 0)),
+    "time_outs": (_time_outs, lambda world: world.happened("turn.started", 10)),
+    "queue_depth": (
+        lambda world: world.now(waiting_messages=1_001),
+        lambda world: world.now(waiting_messages=800),
+    ),
+    "oldest_waiting": (
+        lambda world: world.now(oldest_waiting_seconds=301.0),
+        lambda world: world.now(oldest_waiting_seconds=None),
+    ),
+    "redis_memory": (
+        lambda world: setattr(world, "redis_memory", RedisMemory(81, 100)),
+        lambda world: setattr(world, "redis_memory", RedisMemory(60, 100)),
+    ),
+    "provider_open": (_provider("open"), _provider("closed")),
+    "budget_reached": (lambda world: world.happened("limit.reached", reason="cost_per_day"), _nothing),
+    "orphans": (
+        lambda world: setattr(world, "strays_found", [WHO]),
+        lambda world: setattr(world, "strays_found", []),
+    ),
+}
+
+
+@pytest.mark.parametrize("flag", CASES)
+async def test_a_flag_goes_up_and_comes_down(flag: str, autojump_clock: trio.testing.MockClock) -> None:
+    """Told in the log and to the webhook, by its name; and it is this flag alone."""
+    world = World()
+    flags = red_flags(world)
+    looked = monitor(world, flags)
+    worse, better = CASES[flag]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(looked.run)
+        await trio.sleep(3 * EVERY_SECONDS + 1)
+        assert not any(up for name, up in flags.up.items() if name != "memory"), "all is well"
+        worse(world)
+        await trio.sleep(3 * EVERY_SECONDS)
+        assert [view.flag for view in flags.views() if view.flag != "memory"] == [flag]
+        better(world)
+        await trio.sleep(SETTINGS.window_seconds + SETTINGS.clear_seconds + 3_700)
+        assert not flags.up[flag]
+        nursery.cancel_scope.cancel()
+    assert world.feed.reasons("flag.raised").get(flag) == world.feed.reasons("flag.cleared").get(flag) == 1
+    keys = [notice.once for notice in world.told if notice.once.startswith(f"flag/{flag}/")]
+    whose = "" if flag in ("redis_memory", "provider_open", "budget_reached") else "/node-a"
+    assert keys == [f"flag/{flag}/raised/2026-01-31{whose}", f"flag/{flag}/cleared/2026-01-31{whose}"]
+    assert world.nudges >= 2
+    assert WHO.contact not in str(world.told)
+
+
+async def test_little_memory_is_a_flag(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    flags = red_flags(world)
+    looked = monitor(world, flags)
+    share = 0.81
+    monkeypatch.setattr("daemon.observe.memory.used_share", lambda: share)
+    await looked.sweep()
+    await trio.sleep(EVERY_SECONDS)
+    await looked.sweep()
+    assert [view.flag for view in flags.views()] == ["memory"]
+    share = 0.6
+    for _ in range(8):
+        await trio.sleep(EVERY_SECONDS)
+        await looked.sweep()
+    assert not flags.views()
+
+
+async def test_what_is_away_is_unknown(autojump_clock: trio.testing.MockClock) -> None:
+    """Without Redis nothing waits as far as one can see: that clears no flag."""
+    world = World()
+    flags = red_flags(world)
+    looked = monitor(world, flags)
+    world.now(waiting_messages=5_000)
+    await looked.sweep()
+    await trio.sleep(EVERY_SECONDS)
+    await looked.sweep()
+    assert flags.up["queue_depth"]
+    world.mirror_is_away = True
+    world.now(waiting_messages=0, stores={"redis": "Redis cannot be used now.", "postgres": "ok"})
+    for _ in range(20):
+        await trio.sleep(EVERY_SECONDS)
+        await looked.sweep()
+    assert flags.up["queue_depth"]
+
+
+async def test_stores_that_hang_hide_no_failing_leases(autojump_clock: trio.testing.MockClock) -> None:
+    """What needs no store is measured whatever they do; what needs one is unknown then."""
+    world = World()
+    flags = red_flags(world)
+    looked = monitor(world, flags)
+    looked._vitals._status = trio.sleep_forever
+    for _ in range(3):
+        world.leased(10, 5)
+        await looked.sweep()
+        await trio.sleep(EVERY_SECONDS)
+    assert [view.flag for view in flags.views() if view.flag != "memory"] == ["lease_failures"]
+
+
+async def test_a_flag_that_goes_up_again_is_told_again(autojump_clock: trio.testing.MockClock) -> None:
+    """Who was told in the morning that all is well must hear of the evening's trouble; and yet not without end."""
+    world = World()
+    flags = red_flags(world)
+    for _ in range(MAX_TOLD_PER_DAY + 3):
+        flags.take({"provider_open": 1.0}, {})
+        await trio.sleep(1)
+        flags.take({"provider_open": 0.0}, {})
+        await trio.sleep(SETTINGS.clear_seconds)
+        flags.take({"provider_open": 0.0}, {})
+        await flags.notify(cast(Ledger, world))
+    keys = [notice.once for notice in world.told]
+    assert keys[:4] == [
+        "flag/provider_open/raised/2026-01-31",
+        "flag/provider_open/cleared/2026-01-31",
+        "flag/provider_open/raised/2026-01-31/2",
+        "flag/provider_open/cleared/2026-01-31/2",
+    ]
+    assert len(set(keys)) == 2 * MAX_TOLD_PER_DAY, "the ledger keeps one notice of each key"
+    assert world.feed.reasons("flag.raised") == {"provider_open": MAX_TOLD_PER_DAY + 3}
+
+
+async def test_a_notice_waits_for_the_ledger(autojump_clock: trio.testing.MockClock) -> None:
+    world = World(ledger_is_away=True)
+    flags = red_flags(world)
+    looked = monitor(world, flags)
+    _provider("open")(world)
+    await looked.sweep()
+    assert (world.told, flags.up["provider_open"]) == ([], True)
+    world.ledger_is_away = False
+    await looked.sweep()
+    assert [notice.once for notice in world.told] == ["flag/provider_open/raised/2026-01-31"]
+    assert world.nudges == 1
+
+
+async def test_a_failure_is_told_and_the_next_look_comes(autojump_clock: trio.testing.MockClock) -> None:
+    """Law 1: whatever breaks in a look, the monitor goes on."""
+    world = World()
+    flags = red_flags(world)
+    looked = monitor(world, flags)
+
+    async def broken() -> Status:
+        await trio.lowlevel.checkpoint()
+        raise RuntimeError("a bug")
+
+    healthy = world.read_status
+    looked._vitals._status = broken
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(looked.run)
+        await trio.sleep(2.5 * EVERY_SECONDS)
+        assert (looked.sweeps, world.feed.counters["daemon.problem"]) == (0, 2)
+        looked._vitals._status = healthy
+        await trio.sleep(EVERY_SECONDS)
+        assert looked.sweeps == 1
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_look_is_bounded_and_all_have_their_turn() -> None:
+    """Law 2: of many partitions some are searched at a time, and after a few looks each was."""
+    world = World(partitions=150)
+    looked = monitor(world, red_flags(world))
+    for _ in range(3):
+        await looked.sweep()
+    assert {len(some) for some in world.searched} == {PARTITIONS_AT_ONCE}
+    assert {each for some in world.searched for each in some} == set(range(150))
+
+
+# Orphans, in a real Redis.
+
+
+@asynccontextmanager
+async def redis_world(url: str) -> AsyncIterator[tuple[World, RedisStore, RedisMirror, Monitor]]:
+    async with real_store(url) as store:
+        mirror, world = await fenced_mirror(store), World()
+        settings = MonitorSettings(orphan_seconds=0.05)
+        yield world, store, mirror, monitor(world, red_flags(world), Upkeep(store, PARTITIONS), settings)
+
+
+async def test_an_orphan_is_found_and_rearmed(fresh_redis_url: str) -> None:
+    """Pending, no actor, no timer: it gets an actor. Who has a timer to come, or an actor, is left alone."""
+    async with redis_world(fresh_redis_url) as (world, store, mirror, looked):
+        lost, timed, acting = (message(number, f"551190000000{number}") for number in (1, 2, 3))
+        for one in (lost, timed, acting):
+            await mirror.append(one, WindowPolicy(window_seconds=60))
+        for one in (lost, acting):
+            key, _, shared = place(one.conversation, PARTITIONS)
+            assert await store.command("ZREM", shared.due, key) == 1
+        world.seen = [acting.conversation]
+        await looked.sweep()
+        assert world.nudged == [lost.conversation]
+        assert (looked.orphans, world.feed.counters["orphan.rearmed"]) == (1, 1)
+        assert len((await mirror.load(lost.conversation)).waiting) == 1, "its message is there to be answered"
+        world.seen.append(lost.conversation)
+        await looked.sweep()
+        assert looked.orphans == 1, "once it has an actor it is none any more"
+
+
+async def test_what_a_stopping_daemon_leaves_behind_is_no_orphan() -> None:
+    """Held conversations leave memory as the drain begins, long overdue: nobody forgot them."""
+    world = World(strays_found=[WHO], draining=True)
+    flags = red_flags(world)
+    looked = monitor(world, flags)
+    await looked.sweep()
+    assert (looked.orphans, flags.up["orphans"], world.feed.counters["orphan.rearmed"]) == (0, False, 0)
+
+
+async def test_what_is_long_overdue_is_an_orphan(fresh_redis_url: str) -> None:
+    """Its time is known and nobody came: the due poll must have missed it."""
+    async with redis_world(fresh_redis_url) as (world, store, mirror, looked):
+        late = message(1)
+        await mirror.append(late, WindowPolicy(window_seconds=60))
+        key, _, shared = place(late.conversation, PARTITIONS)
+        await store.command("ZADD", shared.due, "1000", key)
+        await looked.sweep()
+        assert world.nudged == [late.conversation]
+
+
+async def test_what_has_nothing_pending_is_cleaned_away(fresh_redis_url: str) -> None:
+    """Left among the pending with nothing to answer: nobody would ever end it. What it stored gets an end as well."""
+    async with redis_world(fresh_redis_url) as (world, store, mirror, looked):
+        ghost = message(1)
+        await mirror.append(ghost, WindowPolicy(window_seconds=0.01))
+        batch = await mirror.freeze(ghost.conversation, 1, "flush", WindowPolicy())
+        assert batch is not None
+        await mirror.commit(ghost.conversation, 1, batch, "answered")
+        key, own, shared = place(ghost.conversation, PARTITIONS)
+        await store.command("SADD", shared.active, key)
+        await store.command("ZADD", shared.due, "1000", key)
+        await store.command("PERSIST", own.state)
+        await looked.sweep()
+        assert (world.nudged, looked.orphans) == ([], 0)
+        assert world.feed.counters["mirror.tidied"] == 1
+        assert not await store.command("SISMEMBER", shared.active, key)
+        assert await store.command("ZSCORE", shared.due, key) is None
+        assert await store.command("PTTL", own.state) > 0
+
+
+async def test_messages_that_lost_their_state_are_not_cleaned_away(fresh_redis_url: str) -> None:
+    """A hand in Redis took the state: the messages were acknowledged, and must not run out within minutes."""
+    async with redis_world(fresh_redis_url) as (world, store, mirror, looked):
+        torn = message(1)
+        await mirror.append(torn, WindowPolicy(window_seconds=60))
+        key, own, shared = place(torn.conversation, PARTITIONS)
+        await store.command("DEL", own.state)
+        await store.command("ZADD", shared.due, "1000", key)
+        await looked.sweep()
+        assert await store.command("PTTL", own.queue) == -1
+        assert await store.command("SISMEMBER", shared.active, key)
+        assert world.feed.counters["mirror.tidied"] == 0 and looked.orphans == 1, "somebody is told of it"
+        await mirror.append(message(2), WindowPolicy(window_seconds=60))
+        batch = await mirror.freeze(torn.conversation, 1, "timeout", WindowPolicy())
+        assert batch is not None and len(batch.entries) == 2, "with the next one they are answered"
+        await mirror.commit(torn.conversation, 1, batch, "answered")
+        assert (await mirror.append(message(3), WindowPolicy())).waiting == 1, "and all is as before"
+
+
+async def test_one_that_cannot_be_looked_at_hides_no_other(fresh_redis_url: str) -> None:
+    """A hand in Redis left something else in its place: whoever was forgotten beside it is picked up all the same."""
+    async with redis_world(fresh_redis_url) as (world, store, mirror, looked):
+        broken, lost = message(1), message(2, "5511900000022")
+        for one in (broken, lost):
+            await mirror.append(one, WindowPolicy(window_seconds=60))
+            key, own, shared = place(one.conversation, PARTITIONS)
+            await store.command("ZREM", shared.due, key)
+            if one is broken:
+                await store.command("DEL", own.queue)
+                await store.command("SET", own.queue, "no stream")
+        await looked.sweep()
+        assert lost.conversation in world.nudged
+
+
+async def test_another_daemons_partition_is_left_alone(fresh_redis_url: str) -> None:
+    """Law 5 of the design: under a stale epoch nothing is found and nothing cleaned."""
+    async with redis_world(fresh_redis_url) as (world, store, mirror, looked):
+        lost = message(1)
+        await mirror.append(lost, WindowPolicy(window_seconds=60))
+        key, _, shared = place(lost.conversation, PARTITIONS)
+        await store.command("ZREM", shared.due, key)
+        await mirror.fence(dict.fromkeys(range(PARTITIONS), 2), "another")
+        await looked.sweep()
+        assert world.nudged == []
+        assert await Upkeep(store, PARTITIONS).tidy({lost.conversation: 1}) == []
+
+
+async def test_a_large_partition_is_searched_in_parts(fresh_redis_url: str) -> None:
+    """No look asks Redis for more than its bound, and chance reaches everybody."""
+    async with redis_world(fresh_redis_url) as (_, store, _, _):
+        keys = PartitionKeys.of(0)
+        everybody = {Conversation("demo", f"55119{number:08}") for number in range(100)}
+        await store.command("SADD", keys.active, *(one.key for one in everybody))
+        upkeep = Upkeep(store, PARTITIONS)
+        found: set[Conversation] = set()
+        for _ in range(500):
+            some = await upkeep.strays({0: 1}, 30, limit=10)
+            assert len(some) == 10
+            found.update(some)
+            if found == everybody:
+                return
+        raise AssertionError(f"only {len(found)} were found")
+
+
+async def test_how_full_redis_is(fresh_redis_url: str) -> None:
+    async with real_store(fresh_redis_url) as store:
+        memory = await Upkeep(store, PARTITIONS).memory()
+        assert memory is not None
+        assert 0 < memory.used_bytes < memory.limit_bytes

@@ -1,0 +1,175 @@
+"""Traces as a daemon has them: off and then nothing of OpenTelemetry is there, on, and ended in time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+from actors.turn import TurnRunner
+from daemon.config import ConfigError, Settings, load
+from daemon.observe.feed import EventFeed
+from daemon.observe.tracing.recorder import WatchedTurns
+from daemon.observe.tracing.spans import Span, Trace
+from daemon.run import tracing
+from daemon.run.tracing import MISSING, TurnTraces
+from tests.acceptance.process import clean_environment
+from tests.support.collector_server import FakeCollector
+from tests.support.world import World
+
+ONE = Trace(bytes(16), Span(name="majlis.turn", start_ns=1, end_ns=2), ())
+
+BLOCKED = "import sys; sys.modules['opentelemetry'] = None; sys.modules['google.protobuf'] = None\n"
+"""As it is where the extra is not installed."""
+
+
+def settings(endpoint: str, *more: str) -> Settings:
+    return load(assignments=[f"tracing.endpoint={endpoint}", *more], environment={})
+
+
+def made(endpoint: str, *more: str) -> tuple[TurnTraces, EventFeed, list[str]]:
+    feed, errors = EventFeed(strict=True), list[str]()
+    traces = TurnTraces(settings(endpoint, *more), feed, lambda part, error: errors.append(repr(error)))
+    return traces, feed, errors
+
+
+def offer(traces: TurnTraces, *, times: int = 1) -> None:
+    assert traces._exporter is not None
+    for _ in range(times):
+        traces._exporter.offer(ONE)
+
+
+def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        env=clean_environment() | {"COLUMNS": "200"},
+        timeout=60,
+        check=False,
+    )
+
+
+def test_off_means_that_nothing_looks_on() -> None:
+    traces = TurnTraces(load(environment={}), EventFeed(strict=True), lambda part, error: None)
+    turns = World().services.turns
+    assert traces.watched(turns, "node") is turns
+    assert traces.spans() == {}
+
+
+def test_off_means_that_nothing_is_imported() -> None:
+    """Every module that a daemon is made of, and a daemon made of them."""
+    ended = python(
+        BLOCKED
+        + "import daemon.run, daemon.cli\n"
+        + "from daemon.run.observing import Watching\n"
+        + "from daemon.config import load\n"
+        + "from daemon.observe.feed import EventFeed\n"
+        + "Watching(load(environment={}), EventFeed(), print)\n"
+        + "assert [name for name in sys.modules if name.startswith(('opentelemetry.', 'google.protobuf.'))] == []\n"
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_without_the_extra_the_start_says_what_to_install(tmp_path: Path) -> None:
+    assignments = [
+        f"data_dir={tmp_path}",
+        "ingress.listen=127.0.0.1:0",
+        "tracing.endpoint=http://127.0.0.1:4318",
+    ]
+    options = [word for assignment in assignments for word in ("--set", assignment)]
+    ended = python(BLOCKED + "from daemon.cli import main\nmain()\n", "run", *options)
+    assert ended.returncode == 1
+    assert MISSING in " ".join(ended.stderr.split())
+    assert "pip install 'majlis[otel]'" in MISSING and "Traceback" not in ended.stderr
+
+
+async def test_on_it_tells_who_it_is_and_sends() -> None:
+    with FakeCollector().running() as server:
+        traces, feed, errors = made(
+            server.url, "tracing.headers={x-team: blue}", "tracing.every_seconds=0.01"
+        )
+        watched = traces.watched(World().services.turns, "node-7")
+        assert isinstance(watched, WatchedTurns) and isinstance(watched, TurnRunner)
+        async with traces.open():
+            offer(traces)
+            await trio.to_thread.run_sync(server.wait_until, lambda: bool(server.requests), "it is sent")
+        resource = server.spans[0].resource
+    assert (resource["service.name"], resource["service.instance.id"]) == ("majlis", "node-7")
+    assert server.requests[0].headers["x-team"] == "blue"
+    assert dict(traces.spans()) == {"exported": 1}
+    assert (feed.counters["traces.dropped"], errors) == (0, [])
+
+
+async def test_what_is_left_at_the_end_is_sent() -> None:
+    with FakeCollector().running() as server:
+        traces, _, _ = made(server.url, "tracing.every_seconds=600")
+        async with traces.open():
+            offer(traces, times=3)
+        assert len(server.spans) == 3
+
+
+async def test_a_collector_that_hangs_does_not_hang_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "CLOSE_SECONDS", 0.2)
+    with FakeCollector().running() as server:
+        server.order("hang", 10)
+        traces, feed, _ = made(server.url, "tracing.every_seconds=600", "tracing.timeout_seconds=600")
+        with trio.fail_after(20):
+            async with traces.open():
+                offer(traces, times=2)
+    assert dict(traces.spans()) == {"exported": 0, "stopped": 2}
+    assert feed.reasons("traces.dropped") == {"stopped": 1}
+
+
+async def test_a_bug_stops_neither_the_daemon_nor_later_traces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "RESTART_SECONDS", 0.01)
+    with FakeCollector().running() as server:
+        traces, _, errors = made(server.url, "tracing.every_seconds=0.01")
+        async with traces.open():
+            assert traces._exporter is not None
+            traces._exporter.offer(Trace(bytes(16), Span(name="odd", start_ns=-1, end_ns=2), ()))
+            with trio.fail_after(20):
+                while not errors:  # noqa: ASYNC110  a thread of the real world is waited for
+                    await trio.sleep(0.01)
+            offer(traces)
+        assert [span.name for span in server.spans] == ["majlis.turn"]
+    assert dict(traces.spans()) == {"exported": 1, "internal_error": 1}
+
+
+async def test_a_daemon_that_cannot_start_leaves_nothing_running() -> None:
+    traces, _, _ = made("http://127.0.0.1:1")
+    with pytest.RaisesGroup(RuntimeError), trio.fail_after(5):
+        async with traces.open():
+            await trio.lowlevel.checkpoint()
+            raise RuntimeError("the store")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "told"),
+    [
+        ("tracing.endpoint=collector:4318", "must be an http:// or https:// address"),
+        ("tracing.endpoint=https://user:hidden-word@host", "keys go into tracing.headers"),
+        ("tracing.endpoint=https://host/?key=hidden-word", "keys go into tracing.headers"),
+        ("tracing.headers={authorization: 12}", "must be text"),
+        ("tracing.headers={'x y': hidden-word}", "must be the name of a header"),
+        ("tracing.headers={Content-Type: hidden-word}", "must be the name of a header"),
+        ('tracing.headers={x: "hidden-word\\nHost: b"}', "must be one line of printable ASCII"),
+        ("tracing.sample=1.5", "tracing.sample"),
+        ("tracing.max_batch_spans=20000", "must be at most tracing.max_queued_spans (10000)"),
+    ],
+)
+def test_a_setting_that_cannot_be(assignment: str, told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(assignments=[assignment], environment={})
+    assert told in str(caught.value)
+    if "headers" in assignment:
+        assert "hidden-word" not in str(caught.value)
+
+
+def test_a_key_of_the_environment_is_shown_nowhere() -> None:
+    given = load(environment={"MAJLIS_TRACING__HEADERS__AUTHORIZATION": "Bearer of-a-key"})
+    assert given.tracing.headers["authorization"].get_secret_value() == "Bearer of-a-key"
+    assert "of-a-key" not in repr(given)

@@ -1,0 +1,233 @@
+"""What the doctor says of vectors, of gateways that serve undeclared instances, and of budgets without prices."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import AsyncIterator, Collection, Iterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from actors.errors import MajlisError
+from daemon import run as root
+from daemon.config import Settings, load
+from daemon.knowledge.embeddings import TURN_SECONDS, Embeddings
+from daemon.ledger.rows import Stored
+from daemon.operate import doctor
+from daemon.operate.doctor import MAX_STORED, examine
+from daemon.operate.views import Check
+from daemon.run.stores import check_from_outside
+from daemon.web.client import HttpClient
+from tests.support.embeddings_server import FakeEmbeddings
+from tests.support.gateway_server import FakeEvolution
+from tests.support.ledgers import open_world
+from tests.support.memory import MemoryFeed
+
+
+@pytest.fixture
+def server() -> Iterator[FakeEmbeddings]:
+    with FakeEmbeddings().running() as server:
+        yield server
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[HttpClient]:
+    async with HttpClient() as http:
+        yield http
+
+
+def settings_of(path: Path, dsn: str = "embedded", model: str | None = None, **tree: object) -> Settings:
+    environment = {"MAJLIS_DATA_DIR": str(path), "MAJLIS_POSTGRES__DSN": dsn}
+    if model is not None:
+        environment |= {
+            "MAJLIS_EMBEDDINGS__MODEL": model,
+            "MAJLIS_EMBEDDINGS__BASE_URL": "http://127.0.0.1:9/v1",
+        }
+    file = path / "config.yaml"
+    file.write_text(json.dumps(tree))
+    return load(file, environment=environment)
+
+
+def embeddings_of(http: HttpClient, server: FakeEmbeddings, key: str = "vector-key") -> Embeddings:
+    return Embeddings(http, MemoryFeed(), base_url=server.base_url, api_key=key, model="small")
+
+
+async def server_check(settings: Settings, http: HttpClient, embeddings: Embeddings | None) -> Check | None:
+    report = await examine(settings, http, no_stores, embeddings)
+    return next((check for check in report.checks if check.name == "embeddings"), None)
+
+
+async def states(settings: Settings, http: HttpClient, prefix: str) -> dict[str, str]:
+    report = await examine(settings, http, no_stores)
+    return {check.name: check.state for check in report.checks if check.name.startswith(prefix)}
+
+
+async def no_stores() -> list[Check]:
+    return []
+
+
+async def test_a_server_that_answers_is_well(
+    tmp_path: Path, http: HttpClient, server: FakeEmbeddings
+) -> None:
+    settings = settings_of(tmp_path)
+    check = await server_check(settings, http, embeddings_of(http, server))
+    assert check == Check(name="embeddings", state="ok", detail="reachable, model small")
+    assert await server_check(settings, http, None) is None
+    assert len(server.asked()) == 1
+
+
+async def test_a_server_that_does_not_answer_is_a_problem(
+    tmp_path: Path, http: HttpClient, server: FakeEmbeddings
+) -> None:
+    """The key is refused; nobody is there. Each says which setting to look at."""
+    settings = settings_of(tmp_path)
+    check = await server_check(settings, http, embeddings_of(http, server, "wrong"))
+    assert check and check.state == "problem" and "embeddings.api_key" in check.detail and check.advice
+    await trio.to_thread.run_sync(server.down)
+    check = await server_check(settings, http, embeddings_of(http, server))
+    assert check and check.state == "problem" and "embeddings.base_url" in check.detail and check.advice
+
+
+async def test_a_server_without_room_or_speed_is_a_warning(
+    tmp_path: Path, http: HttpClient, server: FakeEmbeddings
+) -> None:
+    """It may be better in a moment; what takes longer than a turn waits is told though it works."""
+    settings = settings_of(tmp_path)
+    server.order("status", status=429, retry_after="60")
+    check = await server_check(settings, http, embeddings_of(http, server))
+    assert check and check.state == "warning" and "429" in check.detail
+    server.order("slow", seconds=TURN_SECONDS + 0.1)
+    check = await server_check(settings, http, embeddings_of(http, server))
+    assert check and check.state == "warning" and "a turn waits 1.5 s" in check.detail and check.advice
+
+
+async def test_instances_that_stand_in_the_database_alone_are_no_fault(
+    tmp_path: Path, http: HttpClient
+) -> None:
+    """None is declared, so the gateway is asked for one that it cannot know. One that is declared must be there."""
+    with FakeEvolution(instances=frozenset({"acme"})).running() as gateway:
+
+        def declared(*names: str, key: str = gateway.api_key) -> Settings:
+            tree = {"kind": "evolution", "base_url": gateway.url, "api_key": key}
+            return settings_of(tmp_path, gateway=tree, instances={name: {} for name in names})
+
+        assert await states(declared(), http, "gateway") == {"gateway of default": "ok"}
+        assert await states(declared("acme", "lost"), http, "gateway") == {
+            "gateway of acme": "ok",
+            "gateway of lost": "problem",
+        }
+        wrong = await states(declared(key="wrong"), http, "gateway")
+        assert wrong == {"gateway of default": "problem"}
+
+
+async def test_the_gateway_is_asked_about_instances_that_stand_in_the_database_alone(
+    tmp_path: Path, http: HttpClient
+) -> None:
+    """Some of them, by name; what was left out is counted. One that the gateway does not know is no more than odd."""
+    gateway = FakeEvolution(instances=frozenset({"acme", "shop-00", "shop-01"}))
+    with gateway.running():
+        tree = {"kind": "evolution", "base_url": gateway.url, "api_key": gateway.api_key}
+        settings = settings_of(tmp_path, gateway=tree, instances={"acme": {}})
+        asked: list[object] = []
+
+        async def stored(known: Collection[str], limit: int) -> Stored:
+            asked.append((sorted(known), limit))
+            return Stored(tuple(f"shop-{number:02}" for number in range(3)), 45)
+
+        report = await examine(settings, http, no_stores, stored=stored)
+        checks = {check.name: check for check in report.checks}
+        assert asked == [(["acme"], MAX_STORED)] and report.well
+        assert {name: check.state for name, check in checks.items() if name.startswith("gateway")} == {
+            "gateway of acme": "ok",
+            "gateway of shop-00": "ok",
+            "gateway of shop-01": "ok",
+            "gateway of shop-02": "warning",
+            "gateway of others": "warning",
+        }
+        assert "switch it off in the database" in checks["gateway of shop-02"].advice
+        assert checks["gateway of others"].detail.startswith("42 more instances stand in the database alone")
+
+        alone = settings_of(tmp_path, gateway=tree, instances={})
+        names = [check.name for check in (await examine(alone, http, no_stores, stored=stored)).checks]
+        assert "gateway of default" not in names and "gateway of shop-00" in names
+        printed = settings_of(tmp_path, instances={})
+        await examine(printed, http, no_stores, stored=stored)
+        assert len(asked) == 2
+
+
+async def test_what_did_not_get_its_turn_is_counted(
+    tmp_path: Path, http: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that is silent for everybody does not keep the report from whoever asked for it."""
+    monkeypatch.setattr(doctor, "PEERS_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        tree = {"kind": "evolution", "base_url": url, "api_key": "key"}
+        settings = settings_of(tmp_path, gateway=tree, instances={f"i{number}": {} for number in range(12)})
+        checks = {check.name: check for check in (await examine(settings, http, no_stores)).checks}
+    assert checks["responder rehearsal"].state == "ok"
+    assert checks["not asked"].state == "problem"
+    assert checks["not asked"].detail == "12 of 13 gave no answer within 0.3 s"
+
+
+async def test_a_budget_that_no_price_can_reach_is_told(tmp_path: Path, http: HttpClient) -> None:
+    def budget(cost: float | None, price: float) -> Settings:
+        provider = {"name": "main", "kind": "openai", "base_url": "http://127.0.0.1:9/v1", "model": "small"}
+        priced = {**provider, "price_per_million_output_tokens": price}
+        return settings_of(
+            tmp_path,
+            responder={"providers": [priced, {"name": "spare", "kind": "rehearsal"}]},
+            instances={"acme": {"limits": {"cost_per_day": cost}}, "free": {}},
+        )
+
+    assert await states(budget(5, 0), http, "limits") == {"limits of acme": "warning"}
+    assert await states(budget(5, 0.4), http, "limits") == {}
+    assert await states(budget(None, 0), http, "limits") == {}
+
+
+async def test_a_database_without_pgvector_is_told_where_vectors_are_wanted(
+    tmp_path: Path, fresh_postgres_dsn: str
+) -> None:
+    wanted = settings_of(tmp_path, fresh_postgres_dsn, "small")
+    unwanted = settings_of(tmp_path, fresh_postgres_dsn)
+    async with open_world(fresh_postgres_dsn) as world:
+        assert (await database_checks(wanted))["pgvector"].state == "ok"
+        await world.rows("DROP EXTENSION vector CASCADE")
+        check = (await database_checks(wanted))["pgvector"]
+        assert (
+            check.state == "warning" and "no pgvector" in check.detail and "CREATE EXTENSION" in check.advice
+        )
+        assert "pgvector" not in await database_checks(unwanted)
+
+
+async def test_a_database_that_is_not_fit_is_told_once(tmp_path: Path, fresh_postgres_dsn: str) -> None:
+    """Before `majlis migrate` nobody can say whether it can compare vectors."""
+    async with open_world(fresh_postgres_dsn) as world:
+        await world.rows("DELETE FROM majlis_migrations")
+        checks = await database_checks(settings_of(tmp_path, fresh_postgres_dsn, "small"))
+    assert checks["postgres"].state == "problem" and "pgvector" not in checks
+
+
+async def test_the_database_tells_whom_it_knows_beside_the_declared_ones(fresh_postgres_dsn: str) -> None:
+    async with open_world(fresh_postgres_dsn) as world:
+        await world.rows(
+            "INSERT INTO whatsapp_instances (instance_name, is_active)"
+            " VALUES ('b', true), ('a', true), ('a', true), ('off', false), ('c', NULL)"
+        )
+        assert await world.records.stored_instances({"demo"}, 2) == Stored(("a", "b"), 3)
+        assert await world.records.stored_instances({"demo", "a", "b", "c"}, 2) == Stored()
+
+
+async def database_checks(settings: Settings) -> dict[str, Check]:
+    return {check.name: check for check in await check_from_outside(settings)}
+
+
+def test_a_migration_of_a_database_that_is_away_says_what_to_look_at(tmp_path: Path) -> None:
+    with pytest.raises(MajlisError, match=r"see that it runs and is reachable at postgres\.dsn"):
+        root.migrate(
+            settings_of(
+                tmp_path, "postgresql://nobody@127.0.0.1:9/none", redis={"url": "redis://127.0.0.1:9/0"}
+            )
+        )

@@ -1,0 +1,227 @@
+"""Who may do what through the admin socket, and how much of it at once."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import pwd
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from daemon.config import ConfigError, load
+from daemon.observe.feed import EventFeed
+from daemon.operate import ROUTES, AdminApi, Status
+from daemon.operate.levels import Level, Levels, NobodyThere, suffices
+from daemon.web.http1 import HttpServer, Limits, Peer, Request, open_unix_listener
+from daemon.web.http1.listeners import peer_of
+from daemon.web.http1.stream import DirectStream
+from tests.daemon.operate.fake_operations import CONTACT, LABEL, FakeOperations
+
+STRANGER, READER, OPERATOR, CHIEF = 54_321, 54_322, 54_323, 54_324
+CREW = 60_001
+LEVELS = Levels({"read": [str(READER), f"group:{CREW}"], "operate": [str(OPERATOR)], "admin": [str(CHIEF)]})
+PATHS = {
+    "{label}": LABEL,
+    "{instance}": "acme",
+    "{contact}": CONTACT,
+    "{id}": "17",
+    "{message}": "3EB0C7",
+    "{level}": "debug",
+    "{flag}": "cache",
+    "{change}": "off",
+}
+
+
+def peer(uid: int, gid: int = 1, groups: tuple[int, ...] = ()) -> Peer:
+    return Peer("unix", pid=7, uid=uid, gid=gid, groups=groups)
+
+
+def test_the_owner_and_root_may_do_everything_and_strangers_nothing() -> None:
+    assert Levels().of(peer(0)) == Levels().of(peer(os.geteuid())) == "admin"
+    assert Levels().of(peer(STRANGER)) is None
+    assert Levels().of(Peer("127.0.0.1")) is None  # nothing is known of who that is
+
+
+def test_the_highest_level_of_any_of_the_peers_ids_counts() -> None:
+    assert LEVELS.of(peer(READER)) == "read"
+    assert LEVELS.of(peer(STRANGER, gid=CREW)) == "read"
+    assert LEVELS.of(peer(STRANGER, groups=(5, CREW))) == "read"
+    assert LEVELS.of(peer(OPERATOR, gid=CREW)) == "operate"
+    assert LEVELS.of(peer(CHIEF)) == "admin"
+    assert suffices("admin", "read") and not suffices("read", "operate")
+
+
+def test_names_are_looked_up_and_unknown_ones_refused() -> None:
+    me, mine = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+    found = Levels({"operate": [me, f"group:{mine}"]})
+    assert found.of(peer(STRANGER, gid=os.getegid())) == "operate"
+    with pytest.raises(
+        NobodyThere, match=r"admin\.levels\.read: this machine has no user called nobody-here"
+    ):
+        Levels({"read": ["nobody-here"]})
+    with pytest.raises(NobodyThere, match="no group called nowhere"):
+        Levels({"admin": ["group:nowhere"]})
+
+
+def test_the_settings_say_who_and_that_a_group_must_be_let_in(tmp_path: Path) -> None:
+    config = tmp_path / "own.yaml"
+    config.write_text('admin: {open_to: group, group: 0, levels: {operate: [1001, "group:0"]}}')
+    admin = load(config, environment={}).admin
+    assert (admin.group, admin.levels.operate, admin.levels.read) == ("0", ("1001", "group:0"), ())
+    config.write_text("admin: {group: operators}")
+    with pytest.raises(ConfigError, match=r"admin\.open_to: must be group"):
+        load(config, environment={})
+
+
+async def ask(
+    method: str, path: str, who: Peer, query: Mapping[str, str] | None = None, body: bytes = b""
+) -> tuple[int, dict[str, object]]:
+    operations = FakeOperations()
+    api = AdminApi(operations, EventFeed(strict=True), LEVELS)
+    segments = tuple(path.split("/")[1:])
+    response = await api.handle(Request(method, path, segments, query or {}, {}, body, who))
+    document: dict[str, object] = json.loads(response.body) if response.body else {}
+    if response.stream is not None:
+        await response.stream.aclose()
+    return response.status, document
+
+
+@pytest.mark.parametrize(
+    ("uid", "level"), [(STRANGER, None), (READER, "read"), (OPERATOR, "operate"), (CHIEF, "admin")]
+)
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+async def test_each_route_is_open_from_its_level_on(route: object, uid: int, level: Level | None) -> None:
+    """A refusal is a 403 with a sentence that names both levels; whoever may pass is refused nothing of that kind."""
+    found = next(one for one in ROUTES if one is route)
+    path = found.path
+    for piece, word in PATHS.items():
+        path = path.replace(piece, word)
+    status, document = await ask(found.method, path, peer(uid))
+    if level is not None and suffices(level, found.level):
+        assert status != 403, document
+        return
+    assert (status, document["reason"]) == (403, "forbidden")
+    if level is None:
+        assert "you may not use this socket" in str(document["message"])
+    else:
+        assert f"this needs level {found.level}, and yours is {level}" in str(document["message"])
+
+
+async def test_phone_numbers_and_texts_are_for_admins_alone() -> None:
+    for uid in (READER, OPERATOR):
+        status, document = await ask("GET", f"/v1/conversations/{LABEL}", peer(uid), {"reveal": "true"})
+        assert status == 403 and "shown at level admin alone" in str(document["message"])
+        assert CONTACT not in json.dumps(document)
+    status, document = await ask("GET", f"/v1/conversations/{LABEL}", peer(CHIEF), {"reveal": "true"})
+    assert status == 200 and document["contact"] == CONTACT
+
+
+async def test_a_parameter_that_a_route_does_not_know_is_refused_by_name() -> None:
+    status, document = await ask("GET", "/v1/actors", peer(READER), {"limt": "3"})
+    assert status == 400
+    assert document["message"] == (
+        "limt is no parameter of this; known here: state, instance, sort, offset, limit, reveal"
+    )
+
+
+async def test_an_answer_that_takes_too_long_is_given_up(autojump_clock: trio.testing.MockClock) -> None:
+    class Stuck(FakeOperations):
+        async def status(self) -> Status:
+            await trio.Event().wait()
+            return self.now
+
+    api = AdminApi(Stuck(), EventFeed(strict=True))
+    response = await api.handle(Request("GET", "/v1/status", ("v1", "status"), {}, {}, b"", peer(0)))
+    assert response.status == 503 and b"took longer than 25 s" in response.body
+    assert autojump_clock.current_time() == 25
+
+
+async def test_the_kernel_tells_the_peers_groups(tmp_path: Path) -> None:
+    async with connected(tmp_path / "sock", 0o600, None) as stream:
+        found = peer_of(stream)
+    assert (found.uid, found.gid, found.pid) == (os.geteuid(), os.getegid(), os.getpid())
+    assert set(found.groups) == set(os.getgroups())
+
+
+async def test_the_socket_can_be_opened_to_a_group(tmp_path: Path) -> None:
+    path = tmp_path / "sock"
+    async with connected(path, 0o660, os.getegid()):
+        assert path.stat().st_mode & 0o777 == 0o660 and path.stat().st_gid == os.getegid()
+
+
+@asynccontextmanager
+async def connected(path: Path, mode: int, group: int | None) -> AsyncIterator[DirectStream]:
+    """The server's side of a connection."""
+    listener = open_unix_listener(path, mode, group)
+    try:
+        async with await trio.open_unix_socket(str(path)):
+            accepted = DirectStream.taking_over(await listener.accept())
+            yield accepted
+            await accepted.aclose()
+    finally:
+        await listener.aclose()
+
+
+async def test_one_user_cannot_take_every_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may only look, or not even that, must not keep the operators out. The owner's own are not counted."""
+    comes, path = [READER], tmp_path / "sock"
+    monkeypatch.setattr("daemon.web.http1.server.peer_of", lambda _: peer(comes[0]))
+    api = AdminApi(FakeOperations(), EventFeed(strict=True), LEVELS)
+    server = HttpServer(api.handle, Limits(max_connections=6, max_connections_per_user=2), name="admin")
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
+            await nursery.start(server.serve, [open_unix_listener(path)])
+
+            async def status() -> bytes:
+                stream = await stack.enter_async_context(await trio.open_unix_socket(str(path)))
+                await stream.send_all(b"GET /v1/log-level HTTP/1.1\r\nHost: admin\r\n\r\n")
+                answer = await stream.receive_some()
+                return bytes(answer[9:12])
+
+            assert [await status() for _ in range(3)] == [b"200", b"200", b"503"]
+            comes[0] = OPERATOR
+            assert await status() == b"200"
+            comes[0] = os.geteuid()
+            assert [await status() for _ in range(4)] == [b"200", b"200", b"200", b"503"]
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_reader_of_events_that_is_too_slow_is_cut_off(tmp_path: Path) -> None:
+    """The daemon goes on, the connection ends, and nobody waits for it."""
+    feed, operations = EventFeed(strict=True), FakeOperations()
+    feed.set_install_id("test install")
+    server = HttpServer(AdminApi(operations, feed).handle, Limits(write_seconds=0.2), name="admin")
+    path = tmp_path / "sock"
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(server.serve, [open_unix_listener(path)])
+            async with await trio.open_unix_socket(str(path)) as stream:
+                await stream.send_all(b"GET /v1/tail HTTP/1.1\r\nHost: admin\r\n\r\n")
+                while not feed.tails:
+                    await trio.testing.wait_all_tasks_blocked(0.01)
+                while server.connections:  # it never reads
+                    for _ in range(200):
+                        feed.emit("daemon.problem", part="x" * 200, error="Any")
+                    await trio.sleep(0.01)
+                assert not feed.tails
+            nursery.cancel_scope.cancel()
+
+
+async def test_tail_can_be_narrowed(tmp_path: Path) -> None:
+    for query, wrong in (
+        ({"kind": "turn.dnoe"}, "turn.dnoe is no event"),
+        ({"conversation": CONTACT}, "write a"),
+    ):
+        status, document = await ask("GET", "/v1/tail", peer(READER), query)
+        assert status == 400 and wrong in str(document["message"])
+        assert CONTACT not in str(document)
+    status, _ = await ask(
+        "GET", "/v1/tail", peer(READER), {"kind": "turn,part.sent", "instance": "acme,shop"}
+    )
+    assert status == 200

@@ -1,0 +1,267 @@
+"""The answer, from what the model said."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.plain_text import plain_text
+from daemon.responders.extraction import MAX_FIELD_CHARS, MAX_FIELDS, Extracted, extract
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()))
+SYNTAX = st.text("{}[]\"'`:,\\ \nresponseconfidence01")
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            '{"response": ',
+            '"hi"',
+            ', "needsDataCollection": true',
+            "}",
+            "{",
+            "[",
+            "]",
+            '\\"',
+            "```json\n",
+            "'",
+            " text ",
+        ]
+    )
+).map("".join)
+REST: dict[str, object] = {"needsDataCollection": True, "requestedFields": ["email"], "confidence": 0.8}
+TOLD = (True, ("email",), 0.8)
+
+
+def _json(response: object, **how: bool | int) -> str:
+    return json.dumps({"response": response, **REST}, **how)  # type: ignore[arg-type]
+
+
+def _raw_lines(text: str) -> str:
+    """An object with the line ends as they are, and a comma too many."""
+    inner = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{{"response": "{inner}", {json.dumps(REST)[1:-1]},}}'
+
+
+def _snake(text: str) -> str:
+    names = {
+        "Response": text,
+        "needs_data_collection": True,
+        "REQUESTED_FIELDS": ["email"],
+        "Confidence": "80%",
+    }
+    return json.dumps(names)
+
+
+WRAPPINGS: dict[str, Callable[[str], str]] = {
+    "alone": _json,
+    "unescaped": lambda r: _json(r, ensure_ascii=False),
+    "on lines": lambda r: _json(r, indent=2),
+    "last": lambda r: json.dumps({**REST, "response": r}),
+    "stranger first": lambda r: json.dumps({"thought": "hm", "response": r, **REST}),
+    "snake case": _snake,
+    "fenced": lambda r: f"```json\n{_json(r, indent=2)}\n```",
+    "in prose": lambda r: f"Sure, here it is:\n\n```\n{_json(r)}\n```\nAnything else?",
+    "after the same text": lambda r: f"{r}\n\n{_json(r)}",
+    "twice": lambda r: f"{_json(r)}\n{_json(r)}",
+    "array": lambda r: f"[{_json(r)}]",
+    "nested": lambda r: json.dumps({"response": {"response": r, **REST}}),
+    "data": lambda r: json.dumps({"data": {"response": r, **REST}}),
+    "json in json": lambda r: json.dumps({"response": _json(r)}),
+    "fenced json in json": lambda r: json.dumps({"response": f"```json\n{_json(r)}\n```"}),
+    "json string": lambda r: json.dumps(_json(r, indent=2)),
+    "python": lambda r: repr({"response": r, **REST}),
+    "raw lines": _raw_lines,
+    "no braces": lambda r: _json(r)[1:-1],
+    "no last brace": lambda r: _json(r)[:-1],
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPINGS.values(), ids=WRAPPINGS.keys())
+@given(text=st.text() | st.text("\"'\\{}[],: \n\rنعم😀nu"))
+def test_the_answer_is_found_in_whatever_it_is_wrapped(wrap: Callable[[str], str], text: str) -> None:
+    found = extract(wrap(text))
+    assert found.text == plain_text(text).strip()
+    assert (found.needs_data_collection, found.requested_fields, found.confidence) == TOLD
+
+
+CUT = ["alone", "on lines", "fenced", "array", "nested", "json in json", "json string", "python", "last"]
+
+
+@pytest.mark.parametrize("name", CUT)
+@given(text=st.text("abc نعم\n😀é.,!?"), data=st.data())
+def test_what_is_cut_off_gives_what_there_was_of_the_answer(
+    name: str, text: str, data: st.DataObject
+) -> None:
+    said = WRAPPINGS[name](text)
+    found = extract(said[: data.draw(st.integers(0, len(said) - 1))]).text
+    assert plain_text(text).strip().startswith(found)
+
+
+@given(text=st.text("abc نعم\n😀é.,!?").filter(lambda r: bool(r.strip())), data=st.data())
+def test_the_same_text_before_stands_in_for_what_is_cut_off(text: str, data: st.DataObject) -> None:
+    said = f"{text}\n{_json(text)}"
+    cut = data.draw(st.integers(len(text), len(said)))
+    assert extract(said[:cut]).text == text.strip()
+
+
+@pytest.mark.parametrize("wrap", WRAPPINGS.values(), ids=WRAPPINGS.keys())
+def test_no_cut_shows_the_envelope(wrap: Callable[[str], str]) -> None:
+    said = wrap('He said "yes", {then} left.\nنعم 😀')
+    for cut in range(len(said)):
+        assert not re.search(
+            r"needs_?data|requested_?f|confid|\{\W*response", extract(said[:cut]).text, re.IGNORECASE
+        ), said[:cut]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hello!",
+        "use {name} as a placeholder",
+        "the set {1,2} and {}",
+        'say "hi" and {"name": "x"}',
+        '```python\nd = {"a": [1, 2]}\nprint(d)\n```',
+        "function f() {\n  return {};\n}",
+        "Response: we open at nine. Confidence: high",
+        "f'{confidence:.2f}'",
+        'It answers {"response": {"status": 200}} then.',
+        '{"status": 200, "response": "ok"} is what it answers.',
+        "[1, 2, 3]",
+        '"quoted"',
+        "{not json}",
+        "نعم، {الاسم}",
+    ],
+)
+def test_plain_text_stays(text: str) -> None:
+    assert extract(text) == Extracted(text)
+
+
+@given(st.text(st.characters(exclude_characters="{[`\"'\\")))
+def test_any_plain_text_stays(text: str) -> None:
+    assert extract(text) == Extracted(plain_text(text).strip())
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ('{"response": "He said "hello", and left", "confidence": 0.8}', 'He said "hello", and left'),
+        ('{response: "js", confidence: 0.9}', "js"),
+        ("{“response”: “curly”, “confidence”: 1}", "curly"),
+        ('{"response": "a" "confidence": 0.3}', "a"),
+        ('{"response": ["a", "b"]}', "a\nb"),
+        ('{"response": 42}', "42"),
+        ('{"response": "half \\ud83d', "half"),
+        ('Your e-mail? {"needsDataCollection": true}', "Your e-mail?"),
+        ('[{"needsDataCollection": true}]\n```\nYour e-mail?', "Your e-mail?"),
+        ('Here is the JSON: {"needsDataCollection": true}', ""),
+        ('Fine. "needsDataCollection": true, "requestedFields": []', "Fine."),
+        ('Hi {"response": {"respo', "Hi"),
+        ('{"response": null}', ""),
+        ('{"response": ""}', ""),
+        ('{"response": {"status": 200}}', ""),
+        ('{"response": NaN}', ""),
+        ('{"response": ' + "9" * 400 + ', "confidence": ' + "9" * 400 + "}", ""),
+        ("```json\n", ""),
+        ("", ""),
+    ],
+)
+def test_what_is_malformed_or_missing(said: str, text: str) -> None:
+    assert extract(said).text == text
+
+
+def test_envelopes_in_one_another_are_opened_up_to_a_bound() -> None:
+    said = "hi"
+    for _ in range(4):
+        said = json.dumps({"response": said})
+    assert extract(said).text == "hi"
+    for _ in range(9):
+        said = json.dumps({"response": said})
+    assert extract(said).text == ""
+
+
+@pytest.mark.parametrize(
+    ("told", "confidence"),
+    [
+        ("0.8", 0.8),
+        ('"0.8"', 0.8),
+        ("0", 0.0),
+        ("1", 1.0),
+        ("85", 0.85),
+        ('"85%"', 0.85),
+        ('"5 %"', 0.05),
+        ("5", None),
+        ("1.5", None),
+        ("101", None),
+        ("-0.1", None),
+        ("NaN", None),
+        ("Infinity", None),
+        ("1e999", None),
+        ("true", None),
+        ("null", None),
+        ('"high"', None),
+        ("[0.8]", None),
+        ('"nan%"', None),
+    ],
+)
+def test_confidence_is_a_share_or_unknown(told: str, confidence: float | None) -> None:
+    assert extract(f'{{"response": "x", "confidence": {told}}}') == Extracted("x", confidence=confidence)
+
+
+@pytest.mark.parametrize(
+    ("told", "fields"),
+    [
+        ('["email", " phone\\nnumber ", "email", "", 3, null, ["x"]]', ("email", "phone number")),
+        ('"email"', ("email",)),
+        ("null", ()),
+        ("{}", ()),
+        ('["' + "x" * 999 + '"]', ("x" * MAX_FIELD_CHARS,)),
+        (json.dumps([f"field {i}" for i in range(99)]), tuple(f"field {i}" for i in range(MAX_FIELDS))),
+    ],
+)
+def test_requested_fields_are_few_short_and_different(told: str, fields: tuple[str, ...]) -> None:
+    assert extract(f'{{"response": "x", "requestedFields": {told}}}').requested_fields == fields
+
+
+@pytest.mark.parametrize(
+    ("told", "needed"), [("true", True), ('"True"', True), ("1", False), ("false", False)]
+)
+def test_data_is_needed_when_it_says_so(told: str, needed: bool) -> None:
+    assert extract(f'{{"response": "x", "needsDataCollection": {told}}}').needs_data_collection is needed
+
+
+@given(ANY_TEXT | SYNTAX | PIECES, st.integers(1, 50))
+def test_anything_gives_an_answer_that_can_be_sent(said: str, max_chars: int) -> None:
+    found = extract(said, max_chars)
+    assert len(found.text) <= max_chars
+    assert found.text == plain_text(found.text).strip()
+    assert not re.search(r'"needsDataCollection":', found.text)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *("[", "{", "{ ", "`", "\\", '{"response":', '{"response":[', '{"response":{', '{"response":{"a":'),
+        *(
+            '{"confidence":1}',
+            '{"a":1}',
+            '{"a":"response":',
+            '{\\"response\\": ',
+            "{'",
+            '"response": "',
+            '" "',
+        ),
+    ],
+)
+@pytest.mark.parametrize("head", ["", "x ", '{"response": "', '{"a": "', "response: "])
+def test_long_and_deep_texts_end(head: str, piece: str) -> None:
+    """Were the work to grow with the square of the length, this would not end."""
+    extract(head + piece * (400_000 // len(piece)))
+
+
+def test_a_long_answer_is_cut() -> None:
+    assert extract(_json("م" * 50_000)).text == "م" * 12_000
+    assert extract("a b" * 10, max_chars=2).text == "a"

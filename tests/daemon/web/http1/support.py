@@ -1,0 +1,156 @@
+"""A server on loopback or in memory, and a client that says exactly the bytes it is told to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import msgspec
+import trio
+import trio.testing
+
+from daemon.web.http1 import Handler, HttpServer, Limits, Request, Response, json_response, open_tcp_listeners
+
+GET = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def document(self) -> dict[str, object]:
+        return msgspec.json.decode(self.body, type=dict[str, object])
+
+
+class Served(NamedTuple):
+    server: HttpServer
+    port: int
+    errors: list[BaseException]
+
+    async def connect(self) -> trio.SocketStream:
+        return await trio.open_tcp_stream("127.0.0.1", self.port)
+
+    async def say(self, data: bytes) -> list[Answer]:
+        """Send `data`, half-close, and give back every answer until the server closes."""
+        stream = await self.connect()
+        async with stream:
+            with trio.fail_after(20):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(_send_and_end, stream, data)
+                    raw = await read_all(stream)
+        return answers_in(raw)
+
+
+async def _send_and_end(stream: trio.SocketStream, data: bytes) -> None:
+    try:
+        await stream.send_all(data)
+        await stream.send_eof()
+    except trio.BrokenResourceError:
+        pass  # the server had heard enough
+
+
+async def read_all(stream: trio.abc.ReceiveStream) -> bytes:
+    raw = b""
+    with trio.fail_after(120):
+        while data := await stream.receive_some(65536):
+            raw += data
+    return raw
+
+
+async def read_answer(stream: trio.abc.ReceiveStream) -> Answer:
+    """One answer with a Content-Length, without waiting for the end of the connection."""
+    raw = b""
+    with trio.fail_after(20):
+        while True:
+            head, end, rest = raw.partition(b"\r\n\r\n")
+            if end and len(rest) >= int(_headers(head).get("content-length", "0")):
+                return answers_in(raw)[0]
+            data = await stream.receive_some(65536)
+            assert data, f"the server closed after {raw!r}"
+            raw += data
+
+
+def answers_in(raw: bytes, head_only: bool = False) -> list[Answer]:
+    answers = []
+    while raw:
+        head, end, raw = raw.partition(b"\r\n\r\n")
+        assert end, f"no whole head in {head!r}"
+        headers = _headers(head)
+        length = 0 if head_only else int(headers.get("content-length", "0"))
+        assert len(raw) >= length
+        answers.append(Answer(int(head.split(b" ")[1]), headers, raw[:length]))
+        raw = raw[length:]
+    return answers
+
+
+def _headers(head: bytes) -> dict[str, str]:
+    lines = head.decode("latin-1").split("\r\n")[1:]
+    return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+async def echo(request: Request) -> Response:
+    """Says back what was understood."""
+    return json_response(
+        200,
+        {
+            "method": request.method,
+            "path": request.path,
+            "segments": request.segments,
+            "query": request.query,
+            "headers": request.headers,
+            "body": request.body.decode("latin-1"),
+        },
+    )
+
+
+@asynccontextmanager
+async def serving(handler: Handler = echo, limits: Limits | None = None) -> AsyncIterator[Served]:
+    errors: list[BaseException] = []
+    server = HttpServer(handler, limits, lambda _name, error: errors.append(error))
+    listeners = await open_tcp_listeners("127.0.0.1:0")
+    port: int = listeners[0].socket.getsockname()[1]
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.serve, listeners)
+        yield Served(server, port, errors)
+        nursery.cancel_scope.cancel()
+
+
+class MemoryListener(trio.abc.Listener[trio.abc.Stream]):
+    """Connections in memory: nothing but Trio's clock moves, so a test may jump it."""
+
+    def __init__(self) -> None:
+        self._send, self._receive = trio.open_memory_channel[trio.abc.Stream](16)
+
+    def connect(self) -> trio.abc.Stream:
+        client, server = trio.testing.memory_stream_pair()
+        self._send.send_nowait(server)
+        return client
+
+    async def accept(self) -> trio.abc.Stream:
+        return await self._receive.receive()
+
+    async def aclose(self) -> None:
+        await self._receive.aclose()
+
+
+@asynccontextmanager
+async def serving_in_memory(
+    handler: Handler = echo, limits: Limits | None = None, errors: list[BaseException] | None = None
+) -> AsyncIterator[tuple[HttpServer, MemoryListener]]:
+    told: list[BaseException] = [] if errors is None else errors
+    server = HttpServer(handler, limits, lambda _name, error: told.append(error))
+    listener = MemoryListener()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.serve, [listener])
+        yield server, listener
+        nursery.cancel_scope.cancel()
+
+
+async def until_true(check: Callable[[], object]) -> None:
+    """Poll, bounded, for what only the other side of a real socket can bring about."""
+    with trio.fail_after(20):
+        while not check():  # noqa: ASYNC110 - the other side is the kernel, it sets no event
+            await trio.sleep(0.01)

@@ -1,0 +1,148 @@
+"""The grammar of a head, and that nothing ambiguous gets through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.web.http1.head import Head, ProtocolError, _read_head, check_partial_head, parse_head
+
+START = b"POST /webhook/demo HTTP/1.1\r\n"
+HOST = b"Host: a\r\n"
+
+REFUSED: dict[str, tuple[bytes, int]] = {
+    "length and coding": (START + HOST + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    "coding and length": (START + HOST + b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n", 400),
+    "two lengths": (START + HOST + b"Content-Length: 4\r\nContent-Length: 5\r\n\r\n", 400),
+    "one length twice": (START + HOST + b"Content-Length: 4\r\nContent-Length: 4\r\n\r\n", 400),
+    "length list": (START + HOST + b"Content-Length: 4, 4\r\n\r\n", 400),
+    "signed length": (START + HOST + b"Content-Length: +4\r\n\r\n", 400),
+    "negative length": (START + HOST + b"Content-Length: -1\r\n\r\n", 400),
+    "hex length": (START + HOST + b"Content-Length: 0x4\r\n\r\n", 400),
+    "empty length": (START + HOST + b"Content-Length: \r\n\r\n", 400),
+    "huge length": (START + HOST + b"Content-Length: 99999999999999999999999\r\n\r\n", 400),
+    "unknown coding": (START + HOST + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501),
+    "chunked not last": (START + HOST + b"Transfer-Encoding: chunked, gzip\r\n\r\n", 400),
+    "chunked twice in one": (START + HOST + b"Transfer-Encoding: chunked, chunked\r\n\r\n", 400),
+    "coding twice": (START + HOST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    "split coding": (START + HOST + b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    "xchunked": (START + HOST + b"Transfer-Encoding: xchunked\r\n\r\n", 400),
+    "identity": (START + HOST + b"Transfer-Encoding: identity\r\n\r\n", 400),
+    "quoted chunked": (START + HOST + b'Transfer-Encoding: "chunked"\r\n\r\n', 400),
+    "vertical tab coding": (START + HOST + b"Transfer-Encoding: \x0bchunked\r\n\r\n", 400),
+    "coding in 1.0": (b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    "space before colon": (START + HOST + b"Transfer-Encoding : chunked\r\n\r\n", 400),
+    "folded line": (START + HOST + b"X: a\r\n b\r\n\r\n", 400),
+    "folded first line": (START + b" " + HOST + b"\r\n", 400),
+    "bare LF": (START + HOST + b"X: a\nY: b\r\n\r\n", 400),
+    "bare CR": (START + HOST + b"X: a\rY: b\r\n\r\n", 400),
+    "NUL in value": (START + HOST + b"X: a\0b\r\n\r\n", 400),
+    "control in value": (START + HOST + b"X: a\x01b\r\n\r\n", 400),
+    "DEL in value": (START + HOST + b"X: a\x7fb\r\n\r\n", 400),
+    "bad name": (START + HOST + b"X(Y): a\r\n\r\n", 400),
+    "empty name": (START + HOST + b": a\r\n\r\n", 400),
+    "no colon": (START + HOST + b"Nonsense\r\n\r\n", 400),
+    "no host": (START + b"\r\n", 400),
+    "two hosts": (START + HOST + HOST + b"\r\n", 400),
+    "non-ASCII target": (b"GET /\xc3\xa9 HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "control in target": (b"GET /\x01 HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "two spaces": (b"GET  / HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "tab": (b"GET\t/ HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "fragment": (b"GET /a#b HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "no slash": (b"GET webhook HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "authority": (b"CONNECT a:80 HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "userinfo": (b"GET http://u@a/ HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "bad percent": (b"GET /%zz HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "bad UTF-8": (b"GET /%ff HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "encoded NUL": (b"GET /%00 HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "bad query": (b"GET /?a=%f HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "0.9": (b"GET /\r\n\r\n", 400),
+    "1.2": (b"GET / HTTP/1.2\r\n" + HOST + b"\r\n", 505),
+    "2.0": (b"GET / HTTP/2.0\r\n" + HOST + b"\r\n", 505),
+    "HTTP/2 preface": (b"PRI * HTTP/2.0\r\n\r\n", 400),
+    "unknown method": (b"FOO / HTTP/1.1\r\n" + HOST + b"\r\n", 501),
+    "unknown expectation": (START + HOST + b"Expect: tea\r\n\r\n", 417),
+    "too many headers": (START + HOST + b"X: y\r\n" * 100 + b"\r\n", 431),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(case: str) -> None:
+    raw, status = REFUSED[case]
+    with pytest.raises(ProtocolError) as refused:
+        parse_head(raw, 100)
+    assert refused.value.status == status
+
+
+def test_a_plain_head() -> None:
+    raw = START.replace(b"demo", b"d%C3%A9%2Fmo/x?a=1&b=%20&a=2") + HOST
+    head = parse_head(raw + b"X-Empty:\r\nAccept: a\r\naccept:  b \r\nContent-Length: 5\r\n\r\n", 100)
+    assert head.method == "POST"
+    assert head.segments == ("webhook", "dé/mo", "x")
+    assert head.query == {"a": "2", "b": " "}
+    assert head.headers == {"host": "a", "x-empty": "", "accept": "a, b", "content-length": "5"}
+    assert (head.content_length, head.chunked, head.keep_alive) == (5, False, True)
+
+
+@pytest.mark.parametrize(
+    ("start", "connection", "keeps"),
+    [
+        (b"1.1", b"", True),
+        (b"1.1", b"Connection: x, Close\r\n", False),
+        (b"1.0", b"", False),
+        (b"1.0", b"Connection: Keep-Alive\r\n", True),
+    ],
+)
+def test_keep_alive(start: bytes, connection: bytes, keeps: bool) -> None:
+    assert parse_head(b"GET / HTTP/" + start + b"\r\n" + HOST + connection + b"\r\n", 9).keep_alive is keeps
+
+
+def test_absolute_form_and_upgrade_offer_and_leading_line_break() -> None:
+    raw = b"\r\nGET http://a:80/x?y=z HTTP/1.1\r\n" + HOST + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+    head = parse_head(raw, 100)
+    assert (head.path, head.query) == ("/x", {"y": "z"})
+
+
+@given(
+    st.lists(
+        st.sampled_from(("0", "7", "007", "123456789", "1234567890", "+1", "1 ", "")), min_size=1, max_size=4
+    ),
+    st.sampled_from((b"Content-Length: ", b"content-length:", b"CONTENT-LENGTH: ")),
+    st.sampled_from((b"", b"Content-Length: 7\r\n", b"Transfer-Encoding: chunked\r\n", b"Upgrade: h2c\r\n")),
+)
+def test_a_remembered_head_reads_as_if_it_were_new(lengths: list[str], name: bytes, more: bytes) -> None:
+    """Whatever was read before, a head means the same, and what is doubtful is refused every time."""
+
+    def outcome(read: Callable[[bytes, int], Head], raw: bytes) -> object:
+        try:
+            return read(raw, 100)
+        except ProtocolError as error:
+            return error.status, error.reason
+
+    for length in lengths:
+        raw = START + HOST + name + length.encode() + b"\r\n" + more + b"\r\n"
+        assert outcome(parse_head, raw) == outcome(_read_head, raw)
+
+
+@pytest.mark.parametrize("data", [b"\x16\x03\x01", b"GET / HTTP/1.1\nHost: a\n\n", b"GET /\0", b"GET /\rx"])
+def test_hopeless_at_once(data: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        check_partial_head(data, 0)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_or_refused(noise: bytes) -> None:
+    for raw in (
+        noise,
+        START + HOST + noise + b"\r\n\r\n",
+        b"GET " + noise + b" HTTP/1.1\r\n" + HOST + b"\r\n",
+    ):
+        try:
+            head = parse_head(raw, 100)
+        except ProtocolError as refused:
+            assert refused.status in (400, 417, 431, 501, 505)
+        else:
+            assert not (head.chunked and head.content_length)

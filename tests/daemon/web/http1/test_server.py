@@ -1,0 +1,172 @@
+"""Many connections: bounds, accept failures, drain."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+import trio
+import trio.testing
+
+from daemon.web.http1 import HttpServer, Limits, Request, Response, json_response
+from tests.daemon.web.http1.support import (
+    GET,
+    MemoryListener,
+    echo,
+    read_all,
+    read_answer,
+    serving,
+    serving_in_memory,
+    until_true,
+)
+
+
+@pytest.mark.parametrize("limits", [Limits(max_connections=2), Limits(max_connections_per_address=2)])
+async def test_a_connection_too_many_is_told_so(limits: Limits) -> None:
+    """I8: 503 with Retry-After; a place is free again when a connection ends."""
+    async with serving(limits=limits) as served, await served.connect() as first:
+        second = await served.connect()
+        await until_true(lambda: served.server.connections == 2)
+        (answer,) = await served.say(GET)
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+        assert answer.headers["connection"] == "close"
+        assert served.server.refused_connections == 1
+        await second.aclose()
+        await until_true(lambda: served.server.connections == 1)
+        assert [answer.status for answer in await served.say(GET)] == [200]
+        await first.send_all(GET)
+        assert (await read_answer(first)).status == 200
+
+
+class ShortOfDescriptors(MemoryListener):
+    """Fails its first accepts as a process without file descriptors does."""
+
+    def __init__(self, failures: int) -> None:
+        super().__init__()
+        self._failures = failures
+
+    async def accept(self) -> trio.abc.Stream:
+        if self._failures:
+            self._failures -= 1
+            await trio.lowlevel.checkpoint()
+            raise OSError(errno.EMFILE, "too many open files")
+        return await super().accept()
+
+
+async def test_accepting_survives_a_lack_of_descriptors(autojump_clock: trio.testing.MockClock) -> None:
+    """I14: the listener goes on; the lack is told once, not ten times a second."""
+    errors: list[BaseException] = []
+    server = HttpServer(echo, on_error=lambda _name, error: errors.append(error))
+    listener = ShortOfDescriptors(30)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.serve, [listener])
+        client = listener.connect()
+        await client.send_all(GET)
+        with trio.fail_after(60):
+            assert (await read_answer(client)).status == 200
+        nursery.cancel_scope.cancel()
+    assert len(errors) == 1
+
+
+async def test_a_failing_callback_ends_nothing() -> None:
+    """I14."""
+
+    async def broken(_request: Request) -> Response:
+        raise RuntimeError
+
+    def worse(_name: str, _error: BaseException) -> None:
+        raise ValueError
+
+    server = HttpServer(broken, on_error=worse)
+    listener = MemoryListener()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.serve, [listener])
+        client = listener.connect()
+        await client.send_all(GET)
+        assert (await read_answer(client)).status == 500
+        nursery.cancel_scope.cancel()
+
+
+async def test_drain_finishes_what_runs_and_closes_what_idles() -> None:
+    """I13: the request in progress is answered with `Connection: close`; nothing new is accepted."""
+    entered, proceed, drained = trio.Event(), trio.Event(), trio.Event()
+
+    async def slow(request: Request) -> Response:
+        if request.method == "POST":
+            entered.set()
+            await proceed.wait()
+        return json_response(200, {})
+
+    async def drain(server: HttpServer) -> None:
+        await server.drain()
+        drained.set()
+
+    async with serving(slow) as served, trio.open_nursery() as nursery:
+        idle, fresh, busy = [await served.connect() for _ in range(3)]
+        await idle.send_all(GET)
+        await read_answer(idle)
+        await busy.send_all(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n" + GET)
+        await entered.wait()
+        await until_true(lambda: served.server.connections == 3)
+        nursery.start_soon(drain, served.server)
+        with trio.fail_after(20):
+            assert await idle.receive_some(1) == b""
+            assert await fresh.receive_some(1) == b""
+        with pytest.raises(OSError):
+            await served.connect()
+        assert not drained.is_set()
+        proceed.set()
+        answer = await read_answer(busy)
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        with trio.fail_after(20):
+            await drained.wait()
+        assert served.server.connections == 0
+
+
+async def test_drain_ends_streamed_answers_cleanly() -> None:
+    """I13."""
+    send, receive = trio.open_memory_channel[bytes](1)
+    send.send_nowait(b"one")
+
+    async def stream(_request: Request) -> Response:
+        return Response(200, stream=receive)
+
+    async with serving(stream) as served, await served.connect() as client:
+        await client.send_all(GET)
+        raw = b""
+        while b"one" not in raw:
+            raw += await client.receive_some(1000)
+        await trio.testing.wait_all_tasks_blocked()  # the server waits for the next piece
+        with trio.fail_after(20):
+            await served.server.drain()
+            raw += await read_all(client)
+    assert raw.endswith(b"3\r\none\r\n0\r\n\r\n")
+
+
+async def test_the_drain_is_bounded_by_its_caller(autojump_clock: trio.testing.MockClock) -> None:
+    """I13: a handler that never returns holds nobody up longer than asked."""
+
+    async def never(_request: Request) -> Response:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async with serving_in_memory(never) as (server, listener):
+        client = listener.connect()
+        await client.send_all(GET)
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.move_on_after(20) as patience:
+            await server.drain()
+        assert patience.cancelled_caught
+        assert server.connections == 1
+
+
+async def test_many_connections_at_once() -> None:
+    async with serving() as served, trio.open_nursery() as nursery:
+
+        async def one() -> None:
+            assert [answer.status for answer in await served.say(GET * 5)] == [200] * 5
+
+        for _ in range(30):
+            nursery.start_soon(one)
+    assert served.server.requests == 150
+    assert not served.errors
