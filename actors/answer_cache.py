@@ -56,7 +56,7 @@ def key(question: Question) -> CacheEntry | None:
     asked = " ".join(words(question.batch.text))
     quoted = " ".join(normalised(message.quoted_text) for message in messages).strip()
     plain = normalised(question.batch.text)
-    if not question.switches.cache or not keep_seconds or not asked:
+    if not question.flags.cache or not keep_seconds or not asked:
         return None
     if len(plain) > MAX_QUESTION_CHARS or is_personal(plain) or is_personal(quoted):
         return None
@@ -95,7 +95,7 @@ def may_give(question: Question, facts: Facts) -> bool:
     """Whether the kept answer that was found is the one this conversation would get anew."""
     standing = facts.standing
     return (
-        question.switches.cache
+        question.flags.cache
         and facts.cached_answer is not None
         and not facts.history
         and not standing.handed_back
@@ -143,7 +143,7 @@ def text_hash(text: str) -> str:
 def _scope(question: Question, quoted: str) -> str:
     record, terms = question.record, question.terms
     knowledge: object = None
-    if question.switches.knowledge:
+    if question.flags.knowledge:
         passages = (terms.knowledge_threshold, terms.knowledge_max_passages, terms.knowledge_max_tokens)
         knowledge = (record.knowledge_version, *passages)
     told = (question.batch.conversation.instance, record.system_prompt, terms.cache_scope, knowledge, quoted)

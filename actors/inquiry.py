@@ -15,7 +15,7 @@ import trio
 from actors.crash_points import reach
 from actors.errors import LedgerUnavailable
 from actors.facts import Facts, facts
-from actors.instance import Switches, Terms
+from actors.instance import FeatureFlags, Terms
 from actors.lookup import RESPONDER, Lookup, Outcome, Span
 from actors.messages import Answer, Asked, Batch, Prompt
 from actors.parallel import LookupTimedOut, Run, Stage, staged
@@ -44,7 +44,7 @@ class Inquiry:
         feed: Feed,
         batch: Batch,
         epoch: int,
-        switches: Switches,
+        flags: FeatureFlags,
         terms: Terms,
     ) -> None:
         self._ledger = ledger
@@ -52,7 +52,7 @@ class Inquiry:
         self._feed = feed
         self._batch = batch
         self._epoch = epoch
-        self._switches = switches
+        self._flags = flags
         self._terms = terms
         self._started_at = trio.current_time()
         self._answering_ms = 0.0
@@ -62,7 +62,7 @@ class Inquiry:
         """Raises what `Ledger.begin` and `Lookups.instance` raise."""
         stages = (Stage("opening", self._opening, needed=True), Stage("lookups", self._about))
         try:
-            run = await staged(stages, self._log, parallel=self._switches.parallel)
+            run = await staged(stages, self._log, parallel=self._flags.parallel)
         except LookupTimedOut as error:
             raise LedgerUnavailable(f"{error} timed out") from None
         for span in run.failures:
@@ -127,7 +127,7 @@ class Inquiry:
         )
 
     def _question(self, found: Mapping[str, Any]) -> Question:
-        return Question(found["conversation"], self._batch, found["settings"], self._switches, self._terms)
+        return Question(found["conversation"], self._batch, found["settings"], self._flags, self._terms)
 
     def _log(self, run: Run) -> None:
         """One line for the whole run, and a warning for each lookup whose default has to do."""
@@ -149,7 +149,7 @@ class Inquiry:
             count=len(run.spans),
             total_ms=round(run.total_ms, 1),
             failures=[span.name for span in run.failures],
-            parallel=self._switches.parallel,
+            parallel=self._flags.parallel,
             waterfall={span.name: _line(span) for span in run.spans},
         )
 

@@ -27,7 +27,7 @@ class InstanceRecord(msgspec.Struct, frozen=True):
     """Grows with every change of the instance's files."""
 
 
-class Switches(msgspec.Struct, frozen=True):
+class FeatureFlags(msgspec.Struct, frozen=True):
     """What can be turned on and off while the daemon runs."""
 
     parallel: bool = True

@@ -62,7 +62,7 @@ def limit_reached(instance: str, reached: Reached, terms: Terms, day: str) -> tu
     return (Notice("webhook", instance, terms.alert_webhook, _json(document), once),)
 
 
-def red_flag(
+def alert(
     flag: str,
     change: str,
     value: float | None,
@@ -73,7 +73,7 @@ def red_flag(
     day: str,
     nth: int = 1,
 ) -> Notice:
-    """That a red flag went up or came down, for the `nth` time on this `day` (a UTC date).
+    """That an alert went up or came down, for the `nth` time on this `day` (a UTC date).
 
     Each is stored once, of all daemons where it is `shared`, and also when a daemon that starts anew counts from one.
     """

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from actors.identity import Conversation
-from actors.instance import InstanceRecord, Switches, Terms
+from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.lookup import Lookup, Span
 from actors.messages import (
     Answer,
@@ -196,7 +196,7 @@ class Question(msgspec.Struct, frozen=True):
     turn: Turn
     batch: Batch
     record: InstanceRecord
-    switches: Switches
+    flags: FeatureFlags
     terms: Terms
 
 
@@ -284,10 +284,10 @@ class Policies(Protocol):
     def terms(self, instance: str) -> Terms: ...
 
 
-class SwitchBoard(Protocol):
+class FlagSource(Protocol):
     """What is switched on for an instance right now."""
 
-    def of(self, instance: str) -> Switches: ...
+    def of(self, instance: str) -> FeatureFlags: ...
 
 
 class Identities(Protocol):

@@ -63,12 +63,12 @@ Verdict = Silence | Say | Ask | Wait
 
 
 def decide(question: Question, facts: Facts) -> Verdict:
-    switches, standing = question.switches, facts.standing
-    if switches.takeover and standing.taken_over:
+    flags, standing = question.flags, facts.standing
+    if flags.takeover and standing.taken_over:
         return Silence("taken_over")
     if facts.duplicate:
         return Silence("duplicate")
-    if switches.escalation and standing.escalated and not standing.escalation_expired:
+    if flags.escalation and standing.escalated and not standing.escalation_expired:
         # Other software may escalate where Majlis itself is not to: a person has it, and no words of ours are wanted.
         is_said = facts.escalated_reply or not question.record.escalation_enabled
         return Silence("escalated") if is_said else _escalated(question)
@@ -86,7 +86,7 @@ def fallback(record: InstanceRecord, terms: Terms) -> Answer | None:
 def _reason(question: Question, facts: Facts) -> str:
     """Why the burst needs a person; empty when it does not, or when nobody wants to know."""
     record = question.record
-    if not (question.switches.escalation and record.escalation_enabled):
+    if not (question.flags.escalation and record.escalation_enabled):
         return ""
     evidence = escalation.Evidence(
         text=question.batch.text,
@@ -132,7 +132,7 @@ def _prompt(question: Question, facts: Facts) -> Prompt:
         instance=question.batch.conversation.instance,
         messages=tuple(message.text for message in question.batch.messages),
         history=facts.history,
-        knowledge=facts.knowledge if question.switches.knowledge else (),
+        knowledge=facts.knowledge if question.flags.knowledge else (),
         system_prompt=question.record.system_prompt,
         handed_back=facts.standing.handed_back or facts.standing.escalation_expired,
     )

@@ -34,6 +34,7 @@ from actors.messages import Answer, Batch, Fate, Message, Prompt, WindowPolicy
 from actors.outbox import Outbox
 from actors.ports import (
     Feed,
+    FlagSource,
     Identities,
     Ledger,
     Lookups,
@@ -41,7 +42,6 @@ from actors.ports import (
     Policies,
     Reply,
     Responder,
-    SwitchBoard,
     Turn,
 )
 
@@ -62,7 +62,7 @@ class TurnServices(msgspec.Struct, frozen=True, kw_only=True):
     outbox: Outbox
     identities: Identities
     policies: Policies
-    switches: SwitchBoard
+    flags: FlagSource
     feed: Feed
     wall_ms: Callable[[], int]
     """Unix time, milliseconds."""
@@ -98,13 +98,11 @@ class _OneTurn:
 
     def __init__(self, services: TurnServices, batch: Batch, epoch: int) -> None:
         instance = batch.conversation.instance
-        switches, terms = services.switches.of(instance), services.policies.terms(instance)
+        flags, terms = services.flags.of(instance), services.policies.terms(instance)
         self._append = services.append
         self._ledger = services.ledger
         self._lookups = services.lookups
-        self._inquiry = Inquiry(
-            services.ledger, services.lookups, services.feed, batch, epoch, switches, terms
-        )
+        self._inquiry = Inquiry(services.ledger, services.lookups, services.feed, batch, epoch, flags, terms)
         self._responder = services.responder
         self._outbox = services.outbox
         self._identities = services.identities
@@ -116,7 +114,7 @@ class _OneTurn:
         self._epoch = epoch
         self._conversation = batch.conversation
         self._instance = instance
-        self._switches = switches
+        self._flags = flags
         self._terms = terms
 
     async def run(self) -> Fate:
@@ -247,7 +245,7 @@ class _OneTurn:
         if turn.dead_reason:
             return await self._deliver_doomed(turn)
         try:
-            await self._outbox.deliver(turn, self._conversation, self._epoch, self._switches.takeover)
+            await self._outbox.deliver(turn, self._conversation, self._epoch, self._flags.takeover)
         except TakenOver:
             turn = await self._ledger.drop_rest(turn, self._epoch, "taken_over")
             self._emit("turn.suppressed", turn, rule="taken_over")
@@ -261,7 +259,7 @@ class _OneTurn:
         """Say the fallback message, as well as can be; the dead letter stays."""
         if turn.state == "answered":
             with suppress(TakenOver, TurnFailed, TurnRefused):
-                await self._outbox.deliver(turn, self._conversation, self._epoch, self._switches.takeover)
+                await self._outbox.deliver(turn, self._conversation, self._epoch, self._flags.takeover)
         return await self._end_dead(turn, turn.dead_reason, turn.dead_detail)
 
     async def _end_dead(self, turn: Turn, reason: str, detail: str) -> Fate:

@@ -24,7 +24,7 @@ import trio_asyncio
 
 from actors.identity import Conversation
 from actors.inquiry import Inquiry
-from actors.instance import Switches, Terms
+from actors.instance import FeatureFlags, Terms
 from daemon.ledger import PostgresLedger
 from daemon.lookups import PostgresLookups, cached_answer, knowledge
 from daemon.stores.embedded import run_embedded_postgres
@@ -64,8 +64,8 @@ class Bench:
         else:
             self.lookups.forget()
         asked = batch("What does it cost?", number=self.number, conversation=conversation)
-        switches = Switches(parallel=side_by_side)
-        await Inquiry(self.ledger, self.lookups, self, asked, 1, switches, TERMS).run()
+        flags = FeatureFlags(parallel=side_by_side)
+        await Inquiry(self.ledger, self.lookups, self, asked, 1, flags, TERMS).run()
         if self.told["failures"]:
             raise RuntimeError(f"lookups failed: {self.told['failures']}")
         return float(self.told["total_ms"])

@@ -14,12 +14,12 @@ from daemon.cli.show import messages_table
 from daemon.operate import DeadLetterPage, DeadLetterView, Retried
 from daemon.operate.control_views import Dropped
 
-LetterArgument = Annotated[
+DeadLetterArgument = Annotated[
     int, typer.Argument(metavar="NUMBER", min=1, help="Its number in `majlis dead list`.")
 ]
 
 
-def list_letters(
+def list_dead_letters(
     all_: Annotated[bool, typer.Option("--all", help="Also those that were retried or dropped.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="The most lines to show.")] = 50,
     reveal: RevealOption = False,
@@ -50,8 +50,8 @@ def list_letters(
     display(cell(f"{count(page.open, 'dead letter')} open{advice}", "dim"))
 
 
-def show_letter(
-    number: LetterArgument,
+def show_dead_letter(
+    number: DeadLetterArgument,
     reveal: RevealOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -109,7 +109,7 @@ def retry(
 
 
 def drop(
-    number: LetterArgument,
+    number: DeadLetterArgument,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,

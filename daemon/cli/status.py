@@ -9,7 +9,7 @@ from rich.text import Text
 from daemon.cli.client import view
 from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, duration, facts, moment, print_json, tally
-from daemon.operate import FeedView, IngressCounts, ProviderView, RealtimeView, RedFlagView, Status
+from daemon.operate import AlertView, FeedView, IngressCounts, ProviderView, RealtimeView, Status
 from daemon.operate.control_views import InstancePause
 from daemon.operate.login import DashboardView
 
@@ -31,7 +31,7 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
     rows: list[tuple[str, object]] = [("majlis", _headline(now))]
     rows += [("because", reason) for reason in now.reasons]
     rows += [("paused", _pause(pause)) for pause in now.pauses]
-    rows += [("red flag", _red_flag(flag)) for flag in now.red_flags]
+    rows += [("alert", _alert(flag)) for flag in now.alerts]
     rows += [
         (
             "listening",
@@ -53,7 +53,7 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
         *(("feed", _feed(feed)) for feed in now.feeds),
         *([("dashboard", _dashboard(now.dashboard))] if now.dashboard else []),
         ("cache", f"{count(now.cache_hits, 'answer')} since the start"),
-        ("over limits", tally(now.alerts)),
+        ("over limits", tally(now.limits_reached)),
         ("webhooks", _webhooks(ingress)),
         ("ignored", tally(ingress.ignored)),
         ("refused", tally(ingress.refused)),
@@ -74,7 +74,7 @@ def _pause(pause: InstancePause) -> Text:
     )
 
 
-def _red_flag(flag: RedFlagView) -> Text:
+def _alert(flag: AlertView) -> Text:
     """`queue_depth, messages that wait: 1,204, more than 1,000, for 2.0 min`."""
     whom = f" ({flag.detail})" if flag.detail else ""
     value = "" if flag.value is None else f": {flag.value:,.4g}, more than {flag.threshold:,.4g}"

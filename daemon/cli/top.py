@@ -74,7 +74,7 @@ def top(
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Watch the daemon live: open windows and their time left, turns, rates, latencies, providers, red flags.
+    """Watch the daemon live: open windows and their time left, turns, rates, latencies, providers, alerts.
 
     Keys: q ends it, s sorts otherwise, n and p turn pages. Into a pipe, or with --json, it is one snapshot.
 

@@ -89,7 +89,7 @@ def _title(page: TopPage, trouble: str) -> Text:
 
 def _warnings(page: TopPage) -> list[Text]:
     said = [cell(reason, "bold red") for reason in page.reasons]
-    for flag in page.red_flags:
+    for flag in page.alerts:
         whom = f" ({flag.detail})" if flag.detail else ""
         value = "" if flag.value is None else f": {flag.value:,.4g}, more than {flag.threshold:,.4g}"
         said.append(cell(f"⚑ {flag.meaning}{whom}{value}, for {duration(flag.seconds)}", "bold red"))

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from actors.identity import phone_number
-from actors.instance import Switches, Terms
+from actors.instance import FeatureFlags, Terms
 from actors.messages import WindowPolicy
 from daemon.config.dashboard_sections import Dashboard
 from daemon.config.sections import (
@@ -106,9 +106,9 @@ class InstanceSettings(Section):
             embedding_model=self.embedding_model,
         )
 
-    def switches(self, parallel: bool) -> Switches:
+    def flags(self, parallel: bool) -> FeatureFlags:
         """What is on as configured; `majlis flags` may say otherwise while the daemon runs."""
-        return Switches(
+        return FeatureFlags(
             parallel=parallel,
             cache=self.cache.enabled,
             knowledge=self.knowledge.enabled,

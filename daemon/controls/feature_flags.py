@@ -13,7 +13,7 @@ import msgspec
 import trio
 
 from actors.errors import LedgerUnavailable
-from actors.instance import Switches
+from actors.instance import FeatureFlags
 from actors.ports import Feed
 from daemon.config import Settings
 from daemon.ledger.records import Records
@@ -30,8 +30,8 @@ _ANY_INSTANCE = ""
 Flags = dict[str, bool]
 
 
-class FlagBoard:
-    """Implements `actors.ports.SwitchBoard`."""
+class StoredFlags:
+    """Implements `actors.ports.FlagSource`."""
 
     def __init__(self, records: Records, settings: Settings, node_id: str, feed: Feed) -> None:
         self._records = records
@@ -42,11 +42,11 @@ class FlagBoard:
         """Readers take turns: what was read before a change may not come after it."""
         self._set: dict[tuple[str, str], bool] = {}
         """By scope and flag."""
-        self._general = Switches()
-        self._apart: dict[str, Switches] = {}
+        self._general = FeatureFlags()
+        self._apart: dict[str, FeatureFlags] = {}
         self._settle({})
 
-    def of(self, instance: str) -> Switches:
+    def of(self, instance: str) -> FeatureFlags:
         """What is on for `instance` now."""
         return self._apart.get(instance, self._general)
 
@@ -89,8 +89,8 @@ class FlagBoard:
     def _view(self, flag: str) -> FlagView:
         effective: bool = getattr(self._general, flag)
         apart = []
-        for name, switches in sorted(self._apart.items()):
-            value, was_set = getattr(switches, flag), (_instance_scope(name), flag) in self._set
+        for name, flags in sorted(self._apart.items()):
+            value, was_set = getattr(flags, flag), (_instance_scope(name), flag) in self._set
             if was_set or value != effective:
                 apart.append(InstanceFlag(instance=name, value=value, set=was_set))
         return FlagView(
@@ -127,8 +127,8 @@ class FlagBoard:
             for name in names.union(self._settings.instances)
         }
 
-    def _configured(self, instance: str) -> Switches:
-        return self._settings.for_instance(instance).switches(self._settings.turn.parallel)
+    def _configured(self, instance: str) -> FeatureFlags:
+        return self._settings.for_instance(instance).flags(self._settings.turn.parallel)
 
     def _of_scope(self, scope: str) -> Flags:
         return {flag: value for (of, flag), value in self._set.items() if of == scope}
@@ -145,5 +145,5 @@ def _instance_scope(name: str) -> str:
     return f"instance:{name}"
 
 
-def _over(switches: Switches, flags: Flags) -> Switches:
-    return msgspec.structs.replace(switches, **flags)
+def _over(flags: FeatureFlags, set_here: Flags) -> FeatureFlags:
+    return msgspec.structs.replace(flags, **set_here)

@@ -17,7 +17,7 @@ import trio
 
 from actors.identity import Conversation
 from actors.plain_text import plain_text
-from actors.ports import Feed, SwitchBoard
+from actors.ports import Feed, FlagSource
 from daemon.ledger.wire import storable
 from daemon.stores.postgres import Postgres
 
@@ -35,11 +35,11 @@ class Takeovers:
     """Begins pauses. They end by themselves, or by `majlis_hand_back`."""
 
     def __init__(
-        self, db: Postgres, switches: SwitchBoard, pause_seconds: Callable[[str], float], feed: Feed
+        self, db: Postgres, flags: FlagSource, pause_seconds: Callable[[str], float], feed: Feed
     ) -> None:
         """`pause_seconds` tells each instance's `takeover.pause_seconds`."""
         self._db = db
-        self._switches = switches
+        self._flags = flags
         self._pause_seconds = pause_seconds
         self._feed = feed
         self._places = trio.CapacityLimiter(MAX_CONCURRENT)
@@ -54,7 +54,7 @@ class Takeovers:
           LedgerUnavailable: it is not durable; let the gateway post it again.
         """
         seconds = min(self._pause_seconds(own.instance), MAX_PAUSE_SECONDS)
-        if seconds <= 0 or not self._switches.of(own.instance).takeover:
+        if seconds <= 0 or not self._flags.of(own.instance).takeover:
             return False
         if own.sent_at and own.sent_at + seconds + CLOCK_TOLERANCE_SECONDS < time.time():
             return False  # a backlog is not worth a question each

@@ -105,14 +105,14 @@ def _markdown(content: bytes) -> Iterator[Section]:
         if heading is None:
             lines.append(line)
             continue
-        yield Section(_trail(path), "\n".join(lines))
+        yield Section(_stored_turns(path), "\n".join(lines))
         depth = len(heading[1])
         path = [*((level, words) for level, words in path if level < depth), (depth, heading[2])]
         lines = []
-    yield Section(_trail(path), "\n".join(lines))
+    yield Section(_stored_turns(path), "\n".join(lines))
 
 
-def _trail(path: list[tuple[int, str]]) -> str:
+def _stored_turns(path: list[tuple[int, str]]) -> str:
     return " › ".join(words for _, words in path)
 
 

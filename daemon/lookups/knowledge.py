@@ -36,7 +36,7 @@ def lookup(embeddings: Embeddings | None) -> LookupSpec:
 
 
 def _skip(question: Question) -> bool:
-    return not (question.switches.knowledge and question.record.knowledge_files)
+    return not (question.flags.knowledge and question.record.knowledge_files)
 
 
 async def _run(embeddings: Embeddings | None, means: Means, question: Question) -> tuple[Passage, ...]:

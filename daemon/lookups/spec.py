@@ -33,7 +33,7 @@ def never(_question: Question) -> bool:
 
 def escalation_is_off(question: Question) -> bool:
     """Nobody wants this instance's conversations escalated, nor the escalated message said."""
-    return not (question.switches.escalation and question.record.escalation_enabled)
+    return not (question.flags.escalation and question.record.escalation_enabled)
 
 
 class LookupSpec(msgspec.Struct, frozen=True):

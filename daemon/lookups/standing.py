@@ -20,7 +20,7 @@ async def _run(means: Means, question: Question) -> Standing:
         storable(conversation.contact),
         storable(conversation.key),
         float(question.terms.hand_back_seconds),
-        question.switches.takeover,
+        question.flags.takeover,
     )
     return msgspec.json.decode(found, type=Standing)
 

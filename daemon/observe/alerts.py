@@ -1,4 +1,4 @@
-"""The red flags of this daemon: what may go up, what is up now, and who is told of a change."""
+"""The alerts of this daemon: what may go up, what is up now, and who is told of a change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from actors.errors import LedgerUnavailable
 from actors.ports import Feed, Ledger, Notice
 from daemon.config import MonitorSettings
 from daemon.observe.alert_rules import Change, Rule, State, rule, step
-from daemon.operate.reports import RedFlagView
+from daemon.operate.reports import AlertView
 from daemon.stores.postgres import LedgerError
 
 MAX_TOLD_PER_DAY = 20
@@ -23,7 +23,7 @@ MAX_UNTOLD = 64
 
 
 def rules(settings: MonitorSettings) -> tuple[Rule, ...]:
-    """Every red flag there is."""
+    """Every alert there is."""
     raised, cleared = settings.raise_seconds, settings.clear_seconds
     return (
         rule(
@@ -53,7 +53,7 @@ def rules(settings: MonitorSettings) -> tuple[Rule, ...]:
     )
 
 
-class RedFlags:
+class Alerts:
     """Remembers every flag's state. What changes is an event, and a notice where a webhook is configured."""
 
     def __init__(
@@ -82,7 +82,7 @@ class RedFlags:
         """Every flag, and whether it is up."""
         return {name: state.raised for name, state in self._states.items()}
 
-    def views(self) -> list[RedFlagView]:
+    def views(self) -> list[AlertView]:
         """Those that are up, the latest last."""
         now = trio.current_time()
         up = sorted((state.changed_at, name) for name, state in self._states.items() if state.raised)
@@ -118,7 +118,7 @@ class RedFlags:
             day = self._today().date().isoformat()
             nth = self._count(day, flag.name, change)
             shared = flag.scope == "install"
-            notice = notices.red_flag(
+            notice = notices.alert(
                 flag.name, change, value, flag.raise_above, self._node_id, shared, self._webhook, day, nth
             )
             self._untold = [*self._untold, notice][-MAX_UNTOLD:]
@@ -130,9 +130,9 @@ class RedFlags:
         self._times[flag, change] += 1
         return min(self._times[flag, change], MAX_TOLD_PER_DAY)
 
-    def _view(self, name: str, now: float) -> RedFlagView:
+    def _view(self, name: str, now: float) -> AlertView:
         flag, state = self._rules[name], self._states[name]
-        return RedFlagView(
+        return AlertView(
             flag=name,
             meaning=flag.meaning,
             value=state.value,

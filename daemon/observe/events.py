@@ -175,9 +175,9 @@ EVENTS: dict[str, Event] = {
     "traces.dropped": Event("warning", "so many `spans` of traces are lost (`reason`)"),
     # The monitor
     "flag.raised": Event(
-        "warning", "a red flag went up (`flag`): its `value` is above its `threshold`", counted_by="flag"
+        "warning", "an alert went up (`flag`): its `value` is above its `threshold`", counted_by="flag"
     ),
-    "flag.cleared": Event("info", "a red flag came down (`flag`)", counted_by="flag"),
+    "flag.cleared": Event("info", "an alert came down (`flag`)", counted_by="flag"),
     "orphan.rearmed": Event("warning", "a conversation waited without an actor or a timer and has one again"),
     "mirror.tidied": Event(
         "info", "entries of conversations with nothing pending were removed from the mirror"

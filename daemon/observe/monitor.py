@@ -1,4 +1,4 @@
-"""Looks after the daemon itself: measures, raises and clears red flags, and picks up conversations that were forgotten.
+"""Looks after the daemon itself: measures, raises and clears alerts, and picks up conversations that were forgotten.
 
 Laws of this file:
 1. It only looks on: what fails here is told and tried again at the next look, and never reaches a turn.
@@ -21,7 +21,7 @@ from actors.supervisor import Supervisor
 from daemon.config import MonitorSettings
 from daemon.mirror.upkeep import Upkeep
 from daemon.observe.alert_rules import Sample, Share
-from daemon.observe.alerts import RedFlags
+from daemon.observe.alerts import Alerts
 from daemon.observe.feed import EventFeed
 from daemon.observe.vitals import Vitals, VitalSigns
 from daemon.operate.views import Status
@@ -46,7 +46,7 @@ class Monitor:
         self,
         *,
         settings: MonitorSettings,
-        flags: RedFlags,
+        flags: Alerts,
         vitals: VitalSigns,
         upkeep: Upkeep,
         ownership: FencedOwnership,

@@ -4,6 +4,7 @@ from daemon.operate.api import AdminApi
 from daemon.operate.protocol import AuditEntry, Conflict, NotFound, Operations, Ref
 from daemon.operate.reports import (
     FLAGS,
+    AlertView,
     CostReport,
     CostRow,
     FeedView,
@@ -13,7 +14,6 @@ from daemon.operate.reports import (
     Paused,
     ProviderView,
     RealtimeView,
-    RedFlagView,
     Reloaded,
     Resumed,
 )
@@ -49,6 +49,7 @@ __all__ = [
     "ActorState",
     "ActorView",
     "AdminApi",
+    "AlertView",
     "AuditEntry",
     "Check",
     "CheckState",
@@ -74,7 +75,6 @@ __all__ = [
     "Paused",
     "ProviderView",
     "RealtimeView",
-    "RedFlagView",
     "Ref",
     "Reloaded",
     "Resumed",

@@ -10,7 +10,7 @@ from actors.identity import Conversation
 from actors.messages import Message, Receipt
 from actors.supervisor import Supervisor
 from daemon.config import Settings
-from daemon.controls.feature_flags import FlagBoard
+from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.pauses import PauseBoard, ended_by
 from daemon.ingress.webhooks import IngressCounters
 from daemon.ledger.records import Records
@@ -20,6 +20,7 @@ from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
 from daemon.operate import (
     ActorView,
+    AlertView,
     AuditEntry,
     Conflict,
     ConversationView,
@@ -33,7 +34,6 @@ from daemon.operate import (
     NotFound,
     Paused,
     RealtimeView,
-    RedFlagView,
     Ref,
     Reloaded,
     Resumed,
@@ -43,7 +43,7 @@ from daemon.operate import (
     shown,
 )
 from daemon.operate.control_views import PAUSED, Control
-from daemon.operate.dead_letters import Letters
+from daemon.operate.dead_letters import DeadLetters
 from daemon.operate.inspect_views import Insight
 from daemon.operate.knowledge import Library
 from daemon.operate.known import Known
@@ -70,7 +70,7 @@ class DaemonOperations:
         survey: Survey,
         records: Records,
         library: Library,
-        board: FlagBoard,
+        board: StoredFlags,
         counters: IngressCounters,
         append: Callable[[Message], Awaitable[Receipt]],
         pause: Callable[[Conversation, float], Awaitable[bool]],
@@ -82,7 +82,7 @@ class DaemonOperations:
         control: Control,
         pauses: PauseBoard,
         providers: Callable[[], Sequence[ProviderView]],
-        red_flags: Callable[[], Sequence[RedFlagView]] = tuple,
+        alerts: Callable[[], Sequence[AlertView]] = tuple,
         realtime: Callable[[], RealtimeView | None],
         feeds: Callable[[], Sequence[FeedView]] = tuple,
         dashboard: Callable[[], DashboardView | None] = lambda: None,
@@ -103,7 +103,7 @@ class DaemonOperations:
         self._doctor = doctor
         self._health = health
         self._known = Known(settings, health, supervisor, records, label)
-        self._letters = Letters(records, append, label, feed)
+        self._letters = DeadLetters(records, append, label, feed)
         self._report = StatusReport(
             settings=settings,
             node_id=node_id,
@@ -117,7 +117,7 @@ class DaemonOperations:
             feed=feed,
             pauses=pauses.standing,
             providers=providers,
-            red_flags=red_flags,
+            alerts=alerts,
             realtime=realtime,
             feeds=feeds,
             dashboard=dashboard,
@@ -140,7 +140,7 @@ class DaemonOperations:
 
     async def conversation(self, ref: Ref) -> ConversationView:
         conversation = await self._known.conversation(ref)
-        view, switches = self._supervisor.view(conversation), self._board.of(conversation.instance)
+        view, flags = self._supervisor.view(conversation), self._board.of(conversation.instance)
         turns, silence = await self._known.stored(conversation)
         if view is None and not turns and silence == Silence():
             raise self._health.unless_starting(
@@ -159,8 +159,8 @@ class DaemonOperations:
             closes_in_seconds=shown.seconds_left(view) if view else None,
             tries=view.tries if view else 0,
             batch=view.batch_number if view else None,
-            taken_over=shown.pause_view(silence, switches),
-            escalated=shown.escalation_view(silence, switches),
+            taken_over=shown.pause_view(silence, flags),
+            escalated=shown.escalation_view(silence, flags),
             waiting=[shown.waiting_view(entry) for entry in view.waiting] if view else [],
             turns=[shown.turn_view(turn) for turn in turns],
         )
@@ -179,17 +179,17 @@ class DaemonOperations:
     async def dead_letters(self, limit: int, include_retried: bool) -> DeadLetterPage:
         return await self._letters.page(limit, include_retried)
 
-    async def dead_letter(self, letter_id: int) -> DeadLetterView:
-        return await self._letters.view(letter_id)
+    async def dead_letter(self, dead_letter_id: int) -> DeadLetterView:
+        return await self._letters.view(dead_letter_id)
 
-    async def retry(self, letter_id: int) -> None:
-        await self._letters.retry(letter_id)
+    async def retry(self, dead_letter_id: int) -> None:
+        await self._letters.retry(dead_letter_id)
 
     async def retry_all(self) -> int:
         return await self._letters.retry_all()
 
-    async def drop(self, letter_id: int) -> None:
-        await self._letters.drop(letter_id)
+    async def drop(self, dead_letter_id: int) -> None:
+        await self._letters.drop(dead_letter_id)
 
     async def flush(self, ref: Ref) -> Flushed:
         conversation = await self._known.conversation(ref)

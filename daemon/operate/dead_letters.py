@@ -20,7 +20,7 @@ RETRY_PREFIX = "dead-"
 """Ids of replayed messages start so: a replay is never taken for a customer repeating himself."""
 
 
-class Letters:
+class DeadLetters:
     """Part of `DaemonOperations`; its methods do what `daemon.operate.Operations` says of dead letters."""
 
     def __init__(
@@ -40,17 +40,17 @@ class Letters:
         opened = await self._records.open_dead_letters()
         return DeadLetterPage(open=opened, letters=[self._letter(letter) for letter in letters])
 
-    async def view(self, letter_id: int) -> DeadLetterView:
-        return self._letter(await self._find(letter_id))
+    async def view(self, dead_letter_id: int) -> DeadLetterView:
+        return self._letter(await self._find(dead_letter_id))
 
-    async def retry(self, letter_id: int) -> None:
+    async def retry(self, dead_letter_id: int) -> None:
         """Append its messages again, under ids of their own: they are heard like any other burst.
 
         Appending is deduplicated, so dying in the middle and repeating the command doubles nothing.
         """
-        letter = await self._find(letter_id)
+        letter = await self._find(dead_letter_id)
         if letter.retried_at is not None:
-            raise Conflict(f"Dead letter {letter_id} was retried at {shown.iso(letter.retried_at)}.")
+            raise Conflict(f"Dead letter {dead_letter_id} was retried at {shown.iso(letter.retried_at)}.")
         await self._put_back(letter)
 
     async def retry_all(self) -> int:
@@ -71,20 +71,20 @@ class Letters:
         await self._records.mark_retried(letter.id)
         self._feed.emit("dead.retried", letter.conversation, letter=letter.id, messages=len(letter.messages))
 
-    async def drop(self, letter_id: int) -> None:
+    async def drop(self, dead_letter_id: int) -> None:
         """Keep it, and count it as open no more."""
-        letter = await self._find(letter_id)
+        letter = await self._find(dead_letter_id)
         if letter.retried_at is not None:
-            raise Conflict(f"Dead letter {letter_id} was retried at {shown.iso(letter.retried_at)}.")
+            raise Conflict(f"Dead letter {dead_letter_id} was retried at {shown.iso(letter.retried_at)}.")
         if letter.dropped_at is not None or not await self._records.mark_dropped(letter.id):
-            raise Conflict(f"Dead letter {letter_id} was dropped already.")
+            raise Conflict(f"Dead letter {dead_letter_id} was dropped already.")
         self._feed.emit("dead.dropped", letter.conversation, letter=letter.id, messages=len(letter.messages))
 
-    async def _find(self, letter_id: int) -> DeadLetter:
-        letter = await self._records.dead_letter(letter_id)
+    async def _find(self, dead_letter_id: int) -> DeadLetter:
+        letter = await self._records.dead_letter(dead_letter_id)
         if letter is None:
-            raise NotFound(f"There is no dead letter {letter_id}: see `majlis dead list`.")
+            raise NotFound(f"There is no dead letter {dead_letter_id}: see `majlis dead list`.")
         return letter
 
     def _letter(self, letter: DeadLetter) -> DeadLetterView:
-        return shown.letter_view(letter, self._label(letter.conversation))
+        return shown.dead_letter_view(letter, self._label(letter.conversation))

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 
 from actors.actor import ActorView, Phase
 from actors.lookup import RESPONDER
-from daemon.ledger.trail import LetterRow, PartRow, TurnTrail, original_id
-from daemon.mirror.trace import Arrival
+from daemon.ledger.stored_turns import DeadLetterRow, PartRow, StoredTurn, original_id
+from daemon.mirror.arrivals import Arrival
 from daemon.operate.inspect_views import MessageState, Step
 from daemon.operate.shown import iso
 
@@ -35,7 +35,7 @@ class Verdict:
         self.seconds_left = seconds_left
 
 
-def steps(message_id: str, arrival: Arrival | None, turns: Sequence[TurnTrail]) -> list[Step]:
+def steps(message_id: str, arrival: Arrival | None, turns: Sequence[StoredTurn]) -> list[Step]:
     """What happened, in order."""
     told = [*_arrived(message_id, arrival, turns)]
     for turn in turns:
@@ -43,7 +43,7 @@ def steps(message_id: str, arrival: Arrival | None, turns: Sequence[TurnTrail]) 
     return told
 
 
-def _arrived(message_id: str, arrival: Arrival | None, turns: Sequence[TurnTrail]) -> Iterator[Step]:
+def _arrived(message_id: str, arrival: Arrival | None, turns: Sequence[StoredTurn]) -> Iterator[Step]:
     if arrival is not None:
         yield Step(at=_iso_ms(arrival.at_ms), what="arrived", detail="stored durably in the mirror")
     elif turns:
@@ -54,7 +54,7 @@ def _arrived(message_id: str, arrival: Arrival | None, turns: Sequence[TurnTrail
         )
 
 
-def _turn(turn: TurnTrail) -> Iterator[Step]:
+def _turn(turn: StoredTurn) -> Iterator[Step]:
     messages = len(turn.messages)
     heard = f"{messages} message{'s' if messages != 1 else ''}"
     replay = " (a replay)" if any(one != original_id(one) for one in turn.message_ids) else ""
@@ -76,7 +76,7 @@ def _turn(turn: TurnTrail) -> Iterator[Step]:
         yield from _letter(turn.letter)
 
 
-def _lookups(turn: TurnTrail) -> str:
+def _lookups(turn: StoredTurn) -> str:
     asked = [span for span in turn.waterfall if span.stage != RESPONDER]
     if not asked:
         return "none"
@@ -86,7 +86,7 @@ def _lookups(turn: TurnTrail) -> str:
     return f"{whole_ms:.0f} ms in all: {', '.join([*odd, *ran])}"
 
 
-def _answered(turn: TurnTrail) -> str:
+def _answered(turn: StoredTurn) -> str:
     asked = [span for span in turn.waterfall if span.stage == RESPONDER]
     took = "".join(f" in {span.took_ms:,.0f} ms" for span in asked if span.outcome == "ok")
     model = f", model {turn.model}" if turn.model else ""
@@ -117,7 +117,7 @@ def _part(part: PartRow) -> Step:
     )
 
 
-def _ending(turn: TurnTrail) -> Iterator[Step]:
+def _ending(turn: StoredTurn) -> Iterator[Step]:
     at = iso(turn.finished_at) if turn.finished_at else ""
     match turn.state:
         case "done":
@@ -128,7 +128,7 @@ def _ending(turn: TurnTrail) -> Iterator[Step]:
             yield Step(at=at, what="moved", detail="to the conversation of the phone number behind the LID")
 
 
-def _letter(letter: LetterRow) -> Iterator[Step]:
+def _letter(letter: DeadLetterRow) -> Iterator[Step]:
     why = letter.reason + (f": {letter.detail}" if letter.detail else "")
     yield Step(at=iso(letter.created_at), what="dead letter", detail=f"number {letter.id}, {why}")
     if letter.retried_at is not None:
@@ -141,7 +141,7 @@ def _letter(letter: LetterRow) -> Iterator[Step]:
         )
 
 
-def ended(turn: TurnTrail) -> Verdict | None:
+def ended(turn: StoredTurn) -> Verdict | None:
     """How it ended with this turn; None: it has not."""
     match turn.state:
         case "done":
@@ -156,7 +156,7 @@ def ended(turn: TurnTrail) -> Verdict | None:
     return None
 
 
-def _given_up(letter: LetterRow | None) -> Verdict | None:
+def _given_up(letter: DeadLetterRow | None) -> Verdict | None:
     if letter is not None and letter.retried_at is not None:
         return None  # its replay waits, or has a turn of its own by now
     if letter is not None and letter.dropped_at is not None:

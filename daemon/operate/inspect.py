@@ -19,13 +19,13 @@ from daemon import package_version
 from daemon.config import Settings
 from daemon.config.in_force import in_force
 from daemon.controls.pauses import PauseBoard, ended_by
-from daemon.ledger.trail import LeaseRow, Trail, TurnTrail, original_id
-from daemon.mirror.trace import Arrival, Trace
+from daemon.ledger.stored_turns import LeaseRow, StoredTurn, StoredTurns, original_id
+from daemon.mirror.arrivals import Arrival, Arrivals
 from daemon.observe.feed import EventFeed
 from daemon.observe.latencies import Latencies
 from daemon.observe.logs import mask_digits
 from daemon.observe.readiness import Health
-from daemon.operate import Conflict, NotFound, ProviderView, RedFlagView, shown
+from daemon.operate import AlertView, Conflict, NotFound, ProviderView, shown
 from daemon.operate import explain as story
 from daemon.operate import task_tree as tasks
 from daemon.operate.inspect_views import (
@@ -83,13 +83,13 @@ class DaemonInsight:
         supervisor: Supervisor,
         slots: FairSlots,
         fenced: Callable[[], Mapping[int, int]],
-        trail: Trail,
-        trace: Trace,
+        stored_turns: StoredTurns,
+        arrivals: Arrivals,
         pauses: PauseBoard,
         latencies: Latencies,
         feed: EventFeed,
         providers: Callable[[], Sequence[ProviderView]],
-        red_flags: Callable[[], Sequence[RedFlagView]],
+        alerts: Callable[[], Sequence[AlertView]],
     ) -> None:
         self._settings = settings
         self._node_id = node_id
@@ -97,13 +97,13 @@ class DaemonInsight:
         self._supervisor = supervisor
         self._slots = slots
         self._fenced = fenced
-        self._trail = trail
-        self._trace = trace
+        self._stored_turns = stored_turns
+        self._arrivals = arrivals
         self._pauses = pauses
         self._latencies = latencies
         self._feed = feed
         self._providers = providers
-        self._red_flags = red_flags
+        self._alerts = alerts
         self._started_at = time.monotonic()
 
     async def tree(self, limit: int) -> TreePage:
@@ -125,7 +125,7 @@ class DaemonInsight:
         )
 
     async def leases(self) -> LeasePage:
-        rows, fenced = await self._trail.leases(), self._fenced()
+        rows, fenced = await self._stored_turns.leases(), self._fenced()
         held: dict[str, list[LeaseRow]] = {}
         for row in rows:
             if row.owner and row.seconds_left > 0:
@@ -172,14 +172,14 @@ class DaemonInsight:
             counters={name: self._feed.counters[name] for name in _COUNTED},
             latencies=self._latencies.views(),
             providers=list(self._providers()),
-            red_flags=list(self._red_flags()),
+            alerts=list(self._alerts()),
             pauses=[shown.instance_pause(pause) for pause in self._pauses.standing()],
             matching=len(busy),
             rows=[self._row(view) for view in page],
         )
 
     async def turns(self, instance: str | None, limit: int) -> TurnPage:
-        found = await self._trail.latest(instance, limit)
+        found = await self._stored_turns.latest(instance, limit)
         return TurnPage([shown.turn_head(head, self._feed.label(head.conversation)) for head in found])
 
     async def explain(self, message_id: str, instance: str | None) -> Explanation:
@@ -206,7 +206,7 @@ class DaemonInsight:
             )
         return await self._explained(original, found[-1], turns)
 
-    async def _explained(self, original: str, found: Found, turns: tuple[TurnTrail, ...]) -> Explanation:
+    async def _explained(self, original: str, found: Found, turns: tuple[StoredTurn, ...]) -> Explanation:
         conversation = found.conversation
         first = turns[0].conversation if turns else conversation
         arrival = found.arrival or await self._arrival(first, original)
@@ -235,10 +235,10 @@ class DaemonInsight:
             steps=story.steps(original, arrival, turns),
         )
 
-    async def _turns_of(self, original: str, instance: str | None, needed: bool) -> tuple[TurnTrail, ...]:
+    async def _turns_of(self, original: str, instance: str | None, needed: bool) -> tuple[StoredTurn, ...]:
         """Without the ledger, what waits in memory is told all the same; how all else ended, nobody else knows."""
         try:
-            return await self._trail.turns_of(original, instance)
+            return await self._stored_turns.turns_of(original, instance)
         except LedgerUnavailable:
             if needed:
                 raise
@@ -254,12 +254,12 @@ class DaemonInsight:
         ]
 
     async def _in_mirror(self, original: str, instance: str | None) -> list[Arrival]:
-        return await self._trace.find(original, instance)
+        return await self._arrivals.find(original, instance)
 
     async def _arrival(self, conversation: Conversation, original: str) -> Arrival | None:
         """The moment is no more than a detail: without the mirror the rest is told."""
         try:
-            return await self._trace.arrival(conversation, original)
+            return await self._arrivals.arrival(conversation, original)
         except MirrorUnavailable:
             return None
 

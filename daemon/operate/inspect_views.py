@@ -10,7 +10,7 @@ import msgspec
 
 from actors.ports import TurnState
 from daemon.operate.control_views import InstancePause
-from daemon.operate.reports import ProviderView, RedFlagView
+from daemon.operate.reports import AlertView, ProviderView
 from daemon.operate.views import ActorView
 
 MessageState = Literal[
@@ -182,7 +182,7 @@ class TopPage(msgspec.Struct, frozen=True, kw_only=True):
     """Since the start: two pages tell the rates between them."""
     latencies: list[LatencyView]
     providers: list[ProviderView]
-    red_flags: list[RedFlagView]
+    alerts: list[AlertView]
     pauses: list[InstancePause]
     matching: int
     rows: list[TopRow]

@@ -85,16 +85,16 @@ class Operations(Protocol):
     async def dead_letters(self, limit: int, include_retried: bool) -> DeadLetterPage:
         """The latest first, at most `limit`."""
 
-    async def dead_letter(self, letter_id: int) -> DeadLetterView:
+    async def dead_letter(self, dead_letter_id: int) -> DeadLetterView:
         """Raises `NotFound`."""
 
-    async def retry(self, letter_id: int) -> None:
+    async def retry(self, dead_letter_id: int) -> None:
         """Put a dead letter back to be answered. Raises `NotFound`, or `Conflict` when it was retried already."""
 
     async def retry_all(self) -> int:
         """Put every open dead letter back; how many there were."""
 
-    async def drop(self, letter_id: int) -> None:
+    async def drop(self, dead_letter_id: int) -> None:
         """Nobody shall answer it any more. Raises `NotFound`, or `Conflict` when it was retried or dropped already."""
 
     async def flush(self, ref: Ref) -> Flushed:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from actors.instance import Switches
+from actors.instance import FeatureFlags
 from daemon.responders.breaker import Condition
 
-FLAGS: tuple[str, ...] = Switches.__struct_fields__
+FLAGS: tuple[str, ...] = FeatureFlags.__struct_fields__
 """The switches that can be turned while the daemon runs."""
 
 
@@ -51,7 +51,7 @@ class RealtimeView(msgspec.Struct, frozen=True, kw_only=True):
     """The number of the newest event in this life of the daemon."""
 
 
-class RedFlagView(msgspec.Struct, frozen=True, kw_only=True):
+class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     """Something that a person should know of, for as long as it lasts."""
 
     flag: str

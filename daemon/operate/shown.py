@@ -8,11 +8,11 @@ from typing import cast
 
 from actors import actor
 from actors.identity import Conversation
-from actors.instance import Switches
+from actors.instance import FeatureFlags
 from actors.messages import CloseReason, Message, Waiting
 from actors.ports import PartState, TurnState
 from daemon.ledger.rows import DeadLetter, Pause, Silence, TurnRecord, Usage
-from daemon.ledger.trail import TurnHead
+from daemon.ledger.stored_turns import TurnHead
 from daemon.operate import (
     ActorView,
     CostReport,
@@ -51,7 +51,7 @@ def seconds_left(view: actor.ActorView) -> float | None:
     return None if view.why == PAUSED else view.seconds_left
 
 
-def letter_view(letter: DeadLetter, label: str) -> DeadLetterView:
+def dead_letter_view(letter: DeadLetter, label: str) -> DeadLetterView:
     return DeadLetterView(
         id=letter.id,
         conversation=label,
@@ -147,11 +147,9 @@ def turn_detail(turn: TurnRecord, label: str) -> TurnDetail:
     )
 
 
-def pause_view(silence: Silence, switches: Switches) -> PauseView | None:
+def pause_view(silence: Silence, flags: FeatureFlags) -> PauseView | None:
     found = silence.taken_over
-    return (
-        PauseView(since=iso(found.since), until=iso(found.until), heeded=switches.takeover) if found else None
-    )
+    return PauseView(since=iso(found.since), until=iso(found.until), heeded=flags.takeover) if found else None
 
 
 def instance_pause(pause: Pause) -> InstancePause:
@@ -162,20 +160,18 @@ def pause_end(pause: Pause) -> str:
     return iso(pause.until) if pause.until else ""
 
 
-def escalation_view(silence: Silence, switches: Switches) -> EscalationView | None:
+def escalation_view(silence: Silence, flags: FeatureFlags) -> EscalationView | None:
     found = silence.escalated
-    return (
-        EscalationView(since=iso(found.since), why=found.why, heeded=switches.escalation) if found else None
-    )
+    return EscalationView(since=iso(found.since), why=found.why, heeded=flags.escalation) if found else None
 
 
-def silent_view(conversation: Conversation, silence: Silence, switches: Switches, label: str) -> SilentView:
+def silent_view(conversation: Conversation, silence: Silence, flags: FeatureFlags, label: str) -> SilentView:
     return SilentView(
         conversation=label,
         instance=conversation.instance,
         contact=conversation.contact,
-        taken_over=pause_view(silence, switches),
-        escalated=escalation_view(silence, switches),
+        taken_over=pause_view(silence, flags),
+        escalated=escalation_view(silence, flags),
     )
 
 

@@ -18,7 +18,7 @@ from daemon.ledger.rows import Attention, Pause
 from daemon.mirror.survey import Pending, Survey, Totals
 from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
-from daemon.operate import FeedView, IngressCounts, RealtimeView, RedFlagView, Status, shown
+from daemon.operate import AlertView, FeedView, IngressCounts, RealtimeView, Status, shown
 from daemon.operate.login import DashboardView
 from daemon.partitions.fencing import FencedOwnership
 from daemon.responders.circuit import ProviderView
@@ -47,7 +47,7 @@ class StatusReport:
         feed: EventFeed,
         pauses: Callable[[], Sequence[Pause]],
         providers: Callable[[], Sequence[ProviderView]],
-        red_flags: Callable[[], Sequence[RedFlagView]] = tuple,
+        alerts: Callable[[], Sequence[AlertView]] = tuple,
         realtime: Callable[[], RealtimeView | None],
         feeds: Callable[[], Sequence[FeedView]],
         dashboard: Callable[[], DashboardView | None],
@@ -64,7 +64,7 @@ class StatusReport:
         self._feed = feed
         self._pauses = pauses
         self._providers = providers
-        self._red_flags = red_flags
+        self._alerts = alerts
         self._realtime = realtime
         self._feeds = feeds
         self._dashboard = dashboard
@@ -115,10 +115,10 @@ class StatusReport:
             suppressed_by_rule=self._feed.reasons("turn.suppressed"),
             unknown_instances=dict(self._strangers),
             cache_hits=self._feed.reasons("turn.answered").get("cache", 0),
-            alerts=self._feed.reasons("limit.reached"),
+            limits_reached=self._feed.reasons("limit.reached"),
             providers=[shown.provider_view(one) for one in self._providers()],
             pauses=[shown.instance_pause(pause) for pause in self._pauses()],
-            red_flags=list(self._red_flags()),
+            alerts=list(self._alerts()),
             realtime=self._realtime(),
             feeds=list(self._feeds()),
             dashboard=self._dashboard(),

@@ -15,7 +15,7 @@ from actors.messages import CloseReason
 from actors.ports import PartState, TurnState
 from daemon.operate.control_views import InstancePause
 from daemon.operate.login import DashboardView
-from daemon.operate.reports import FeedView, ProviderView, RealtimeView, RedFlagView
+from daemon.operate.reports import AlertView, FeedView, ProviderView, RealtimeView
 
 ActorState = Literal["waiting", "queued", "answering", "retrying", "holding", "idle", "parked"]
 """Hearing the burst out | a free turn is awaited | a turn runs | the next try is awaited | the gateway or a store
@@ -82,7 +82,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """Those turns that ended because the database does not know the instance, by its name; of many names the later
     ones together."""
     cache_hits: int = 0
-    alerts: dict[str, int] = {}
+    limits_reached: dict[str, int] = {}
     """Limits that were reached since the start, by kind."""
     providers: list[ProviderView] = []
     feeds: list[FeedView] = []
@@ -93,7 +93,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """None: it is off."""
     pauses: list[InstancePause] = []
     """Instances of which no turn begins now, by an operator's word."""
-    red_flags: list[RedFlagView] = []
+    alerts: list[AlertView] = []
     """What is wrong now, the latest last: `docs/operations.md` says what to do."""
     ingress: IngressCounts = IngressCounts()
 

@@ -24,7 +24,7 @@ import trio
 
 from actors.errors import ResponderHeld, TurnFailed, TurnRefused
 from actors.messages import Answer, Prompt
-from actors.ports import Feed, SwitchBoard
+from actors.ports import Feed, FlagSource
 from daemon.responders.batched import fits, shares
 from daemon.responders.provider import Together
 
@@ -72,7 +72,7 @@ class BatchingResponder:
     def __init__(
         self,
         responder: TogetherResponder,
-        switches: SwitchBoard,
+        flags: FlagSource,
         feed: Feed,
         *,
         wait_seconds: float,
@@ -80,7 +80,7 @@ class BatchingResponder:
         new_key: Callable[[], str] = lambda: secrets.token_hex(KEY_BYTES),
     ) -> None:
         self._responder = responder
-        self._switches = switches
+        self._flags = flags
         self._feed = feed
         self._wait_seconds = wait_seconds
         self._max_conversations = max_conversations
@@ -89,7 +89,7 @@ class BatchingResponder:
 
     async def answer(self, prompt: Prompt) -> Answer:
         """Raises: TurnFailed, TurnRefused, ResponderHeld."""
-        if not self._switches.of(prompt.instance).batching or not fits(prompt):
+        if not self._flags.of(prompt.instance).batching or not fits(prompt):
             return await self._responder.answer(prompt)
         place, key = _Place(prompt), (prompt.instance, prompt.system_prompt)
         group = self._gathering.get(key)

@@ -11,7 +11,7 @@ from actors.outbox import Outbox, OutboxPolicy
 from actors.ports import Identities, Ownership
 from actors.turn import Append, TurnRunner, TurnServices
 from daemon.config import Settings
-from daemon.controls.feature_flags import FlagBoard
+from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.notifier import Notifier
 from daemon.controls.pauses import PauseBoard
 from daemon.controls.takeovers import Takeovers
@@ -52,7 +52,7 @@ class Answering:
         self._notice_http = HttpClient()
         gateway = peers.gateways(settings, self._gateway_http, couriers, chats, feed.label)
         self.ledger = ledger = PostgresLedger(db, settings.partitions)
-        self.board = FlagBoard(records, settings, node_id, feed)
+        self.board = StoredFlags(records, settings, node_id, feed)
         self.pauses = PauseBoard(records, feed)
         self.responder = peers.responders(settings, self._responder_http, self.board, feed)
         self.takeovers = Takeovers(db, self.board, self._pause_seconds, feed)
@@ -76,7 +76,7 @@ class Answering:
                 outbox=Outbox(ledger, gateway, ownership, feed, wall_ms, partial(_outbox_policy, settings)),
                 identities=identities,
                 policies=settings,
-                switches=self.board,
+                flags=self.board,
                 feed=feed,
                 wall_ms=wall_ms,
                 nudge=self.notifier.nudge,

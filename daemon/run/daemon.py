@@ -34,7 +34,7 @@ from daemon.run.operating import control, insight, levels
 from daemon.run.realtime import RealtimeDoor
 from daemon.run.stores import start_embedded
 from daemon.run.systemd import ServiceManager
-from daemon.run.watchdog import Attendant
+from daemon.run.watchdog import Watchdog
 from daemon.web.http1 import HttpServer, Limits, UnixListener
 
 ADMIN_LIMITS = Limits(max_connections=16, max_connections_per_user=8, max_body_bytes=64 * 1024)
@@ -47,7 +47,7 @@ class Daemon:
         self._settings = settings
         self._feed = feed
         self._health = Health(feed)
-        self._attendant = Attendant(
+        self._watchdog = Watchdog(
             manager, self._health, feed, standing=self._standing, late=self._late, reload=self._reload
         )
         self._operations: DaemonOperations | None = None
@@ -96,7 +96,7 @@ class Daemon:
             drain_seconds=self._settings.drain_seconds,
             bring_up=self._bring_up,
             on_ready=self._on_ready,
-            attendant=self._attendant,
+            watchdog=self._watchdog,
             door_is_held=door_is_held,
         )
         async with (
@@ -124,7 +124,7 @@ class Daemon:
             self._watching.traces.watched,
         )
         await parts.open()
-        flags = self._watching.red_flags(node_id)
+        flags = self._watching.alerts(node_id)
         operations = DaemonOperations(
             settings=self._settings,
             node_id=node_id,
@@ -143,7 +143,7 @@ class Daemon:
             forget=parts.answering.lookups.forget,
             pause=parts.answering.takeovers.pause,
             providers=parts.answering.responder.views,
-            red_flags=flags.views,
+            alerts=flags.views,
             library=parts.answering.library,
             insight=insight(
                 self._settings, node_id, self._feed, self._health, parts, flags.views, self._latencies

@@ -20,11 +20,11 @@ from daemon.config import Settings
 from daemon.gateways.playground import Chats
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ledger import Records
-from daemon.ledger.trail import Trail
+from daemon.ledger.stored_turns import StoredTurns
+from daemon.mirror.arrivals import Arrivals
 from daemon.mirror.group_commit import GroupCommit
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Survey
-from daemon.mirror.trace import Trace
 from daemon.mirror.upkeep import Upkeep
 from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
@@ -108,8 +108,8 @@ class Parts:
         self.slots = FairSlots(settings.turn.concurrency, self.answering.pauses.check)
         self.supervisor = Supervisor(self._services(), self.ownership.owns)
         self.answering.pauses.woken = self.supervisor.resume_held
-        self.trail = Trail(self._db)
-        self.trace = Trace(self._redis, self.survey, settings.partitions)
+        self.stored_turns = StoredTurns(self._db)
+        self.arrivals = Arrivals(self._redis, self.survey, settings.partitions)
         self._watch = StoreWatch(settings, self._redis, self.survey, self._db, self.records, health)
 
     async def open(self) -> None:

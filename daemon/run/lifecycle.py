@@ -28,7 +28,7 @@ import trio
 from actors.errors import MajlisError
 from actors.ports import Feed
 from daemon.observe.readiness import Health
-from daemon.run.watchdog import Attendant
+from daemon.run.watchdog import Watchdog
 from daemon.web.http1 import HttpServer, Request, Response, UnixListener, json_response
 
 CLOSE_SECONDS = 2.0
@@ -73,7 +73,7 @@ class Life:
         drain_seconds: float,
         bring_up: BringUp,
         on_ready: Callable[[], None],
-        attendant: Attendant,
+        watchdog: Watchdog,
         door_is_held: bool,
     ) -> None:
         """`door_is_held`: another process keeps the listening sockets open when this one ends."""
@@ -84,7 +84,7 @@ class Life:
         self._drain_seconds = drain_seconds
         self._bring_up = bring_up
         self._on_ready = on_ready
-        self._attendant = attendant
+        self._watchdog = watchdog
         self._door_is_held = door_is_held
         self._stop = trio.Event()
         self._ready = trio.Event()
@@ -104,7 +104,7 @@ class Life:
         """
         async with trio.open_nursery() as doors:
             await doors.start(self._watch_signals, doors.cancel_scope)
-            await doors.start(self._attendant.run)
+            await doors.start(self._watchdog.run)
             if self._door_is_held:
                 doors.start_soon(self._open_late, listeners, name="ingress door")
             else:
@@ -142,10 +142,10 @@ class Life:
         self._health.started()
         self._on_ready()
         self._ready.set()
-        self._attendant.ready()
+        self._watchdog.ready()
 
     async def _drain(self) -> None:
-        self._attendant.stopping(self._drain_seconds)
+        self._watchdog.stopping(self._drain_seconds)
         self._health.draining = not self._door_is_held
         self._feed.emit("daemon.draining", seconds=self._drain_seconds)
         if self._running is not None:
@@ -171,7 +171,7 @@ class Life:
             task_status.started()
             async for number in signals:
                 if number == signal.SIGHUP and not closes_with_terminal:
-                    self._attendant.reload()
+                    self._watchdog.reload()
                     continue
                 if self._stop.is_set():
                     self._exit_status = 128 + number

@@ -1,4 +1,4 @@
-"""What looks on: metrics, traces, the monitor and its red flags, put together. Nothing else depends on them."""
+"""What looks on: metrics, traces, the monitor and its alerts, put together. Nothing else depends on them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 
 from daemon.config import Settings
 from daemon.ingress.webhooks import IngressCounters
-from daemon.observe.alerts import RedFlags, rules
+from daemon.observe.alerts import Alerts, rules
 from daemon.observe.feed import EventFeed
 from daemon.observe.metrics import Exposition, Observed, Sources, watch_loop
 from daemon.observe.monitor import Monitor
@@ -47,9 +47,9 @@ class Watching:
         if self._exposition is not None:
             self._exposition.http = http
 
-    def red_flags(self, node_id: str) -> RedFlags:
+    def alerts(self, node_id: str) -> Alerts:
         webhook = self._settings.alerts.webhook
-        return RedFlags(
+        return Alerts(
             rules(self._settings.monitor),
             self._feed,
             node_id=node_id,
@@ -57,7 +57,7 @@ class Watching:
             today=partial(datetime.now, UTC),
         )
 
-    def join(self, parts: Parts, operations: DaemonOperations, flags: RedFlags) -> None:
+    def join(self, parts: Parts, operations: DaemonOperations, flags: Alerts) -> None:
         """Everything is put together: from here on there is more to tell, and the monitor starts with the parts."""
         leases = parts.leases
         vitals = VitalSigns(

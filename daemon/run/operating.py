@@ -8,7 +8,7 @@ from daemon.config import Settings
 from daemon.observe.feed import EventFeed
 from daemon.observe.latencies import Latencies
 from daemon.observe.readiness import Health
-from daemon.operate import RedFlagView, shown
+from daemon.operate import AlertView, shown
 from daemon.operate.control import DaemonControl
 from daemon.operate.inspect import DaemonInsight
 from daemon.operate.levels import LEVELS, Levels, gid_of
@@ -34,7 +34,7 @@ def insight(
     feed: EventFeed,
     health: Health,
     parts: Parts,
-    red_flags: Callable[[], Sequence[RedFlagView]],
+    alerts: Callable[[], Sequence[AlertView]],
     latencies: Latencies,
 ) -> DaemonInsight:
     providers = parts.answering.responder.views
@@ -45,13 +45,13 @@ def insight(
         supervisor=parts.supervisor,
         slots=parts.slots,
         fenced=parts.ownership.fenced,
-        trail=parts.trail,
-        trace=parts.trace,
+        stored_turns=parts.stored_turns,
+        arrivals=parts.arrivals,
         pauses=parts.answering.pauses,
         latencies=latencies,
         feed=feed,
         providers=lambda: [shown.provider_view(one) for one in providers()],
-        red_flags=red_flags,
+        alerts=alerts,
     )
 
 

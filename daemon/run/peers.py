@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from actors.identity import Conversation
-from actors.ports import Feed, Gateway, Responder, SwitchBoard
+from actors.ports import Feed, FlagSource, Gateway, Responder
 from daemon.config import GatewaySettings, Provider, ResponderSettings, Settings
 from daemon.gateways.console import ConsoleGateway
 from daemon.gateways.evolution.client import EvolutionGateway
@@ -51,7 +51,7 @@ def gateways(
 def responders(
     settings: Settings,
     http: HttpClient,
-    switches: SwitchBoard,
+    flags: FlagSource,
     feed: Feed,
     draw: Callable[[], float] = random.random,
 ) -> RoutedResponder:
@@ -75,7 +75,7 @@ def responders(
         together = responder.batching
         return BatchingResponder(
             router,
-            switches,
+            flags,
             feed,
             wait_seconds=together.wait_seconds,
             max_conversations=together.max_conversations,

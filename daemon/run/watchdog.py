@@ -29,7 +29,7 @@ RELOAD_SECONDS = 30.0
 Phase = Literal["starting", "ready", "stopping"]
 
 
-class Attendant:
+class Watchdog:
     """One per daemon; `run` holds its task.
 
     Args:

@@ -1,4 +1,4 @@
-"""A running daemon tells its numbers and raises its red flags: `/metrics`, `majlis status`, the log, the webhook."""
+"""A running daemon tells its numbers and raises its alerts: `/metrics`, `majlis status`, the log, the webhook."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ def value(daemon: DaemonUnderTest, name: str, **labels: str) -> float:
 
 
 def up(daemon: DaemonUnderTest, flag: str) -> bool:
-    views = daemon.status()["red_flags"]
+    views = daemon.status()["alerts"]
     assert isinstance(views, list)
     told = any(view["flag"] == flag for view in views)
     return told and value(daemon, "majlis_red_flag", flag=flag) == 1.0
 
 
 def down(daemon: DaemonUnderTest, flag: str) -> bool:
-    told = str(daemon.status()["red_flags"])
+    told = str(daemon.status()["alerts"])
     return value(daemon, "majlis_red_flag", flag=flag) == 0.0 and flag not in told
 
 
@@ -133,7 +133,7 @@ def test_a_provider_that_is_ill_raises_a_flag_and_clears_it(
     daemon.burst(contact.says())
     daemon.wait_for(lambda: up(daemon, "provider_open"), "the flag is up", 40)
     shown = daemon.majlis("status").stdout
-    assert "red flag" in shown
+    assert "alert" in shown
     assert "provider_open" in shown
     assert "main" in shown
     daemon.wait_for(lambda: down(daemon, "provider_open"), "the flag is down", 60)
@@ -151,7 +151,7 @@ def test_a_used_up_budget_raises_a_flag(daemon: DaemonUnderTest, alerts: FakeWeb
     other = Contact("thrifty")
     daemon.burst(other.says())
     daemon.wait_for(lambda: up(daemon, "budget_reached"), "the flag is up", 30)
-    assert "thrifty" in str(daemon.status()["red_flags"])
+    assert "thrifty" in str(daemon.status()["alerts"])
     assert value(daemon, "majlis_limits_reached_total", limit="tokens_per_day") == 1
 
 
@@ -199,7 +199,7 @@ async def _forget(redis_url: str, said: Said) -> None:
         assert await store.command("ZREM", shared.due, key) == 1
 
 
-def test_red_flags_do_not_stop_the_work(daemon: DaemonUnderTest, gateway: FakeEvolution) -> None:
+def test_alerts_do_not_stop_the_work(daemon: DaemonUnderTest, gateway: FakeEvolution) -> None:
     """A budget is over and its flag is up: customers of others are answered as ever."""
     assert up(daemon, "budget_reached")
     contact = Contact("demo")

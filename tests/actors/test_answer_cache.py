@@ -13,7 +13,7 @@ from actors import answer_cache
 from actors.answer_cache import CachedAnswer, entry_for, fits, hit, is_personal, key, may_give
 from actors.facts import Facts, Standing
 from actors.identity import Conversation
-from actors.instance import InstanceRecord, Switches, Terms
+from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.lookup import Span
 from actors.messages import Answer, Batch, HistoryEntry, Message, Prompt, Waiting
 from actors.ports import CacheEntry, Question, Turn
@@ -27,7 +27,7 @@ def question(
     instance: str = "acme",
     quoted: str = "",
     record: InstanceRecord | None = None,
-    switches: Switches | None = None,
+    flags: FeatureFlags | None = None,
     **terms: Any,
 ) -> Question:
     conversation = Conversation(instance, "966500000001")
@@ -38,7 +38,7 @@ def question(
     batch = Batch(conversation, 1, 0, len(texts), "timeout", 0, 1, 2, entries)
     terms = {"cache_scope": "who", "embedding_model": "small"} | terms
     return Question(
-        Turn(1, "started", "1"), batch, record or InstanceRecord(), switches or Switches(), Terms(**terms)
+        Turn(1, "started", "1"), batch, record or InstanceRecord(), flags or FeatureFlags(), Terms(**terms)
     )
 
 
@@ -68,7 +68,7 @@ def test_the_same_words_are_the_same_question() -> None:
         question("hello", quoted="the price list of yesterday"),
         question("hello", record=InstanceRecord(system_prompt="Be brief.")),
         question("hello", record=InstanceRecord(knowledge_version=1)),
-        question("hello", switches=Switches(knowledge=False)),
+        question("hello", flags=FeatureFlags(knowledge=False)),
         question("hello", knowledge_threshold=0.5),
     ],
 )
@@ -122,7 +122,7 @@ def test_amounts_and_times_are_not_personal(text: str) -> None:
     [
         question("x " * 251),
         question("؟؟ 👍"),
-        question("hello", switches=Switches(cache=False)),
+        question("hello", flags=FeatureFlags(cache=False)),
         question("hello", cache_exact_seconds=0.0, cache_similar_seconds=0.0),
     ],
 )
@@ -167,7 +167,7 @@ def test_a_kept_answer_is_given_only_where_it_would_be_the_same() -> None:
     asked, found = question("hello"), Facts(cached_answer=CachedAnswer("hi", "cache"))
     assert may_give(asked, found)
     assert not may_give(asked, Facts())
-    assert not may_give(question("hello", switches=Switches(cache=False)), found)
+    assert not may_give(question("hello", flags=FeatureFlags(cache=False)), found)
     for more in (
         {"history": (HistoryEntry("user", "before"),)},
         {"standing": Standing(handed_back=True)},

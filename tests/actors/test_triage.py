@@ -10,22 +10,25 @@ from hypothesis import strategies as st
 from actors import limits, triage
 from actors.escalation import Interaction
 from actors.facts import Facts, Standing, Usage
-from actors.instance import InstanceRecord, LimitPolicy, Switches, Terms
+from actors.instance import FeatureFlags, InstanceRecord, LimitPolicy, Terms
 from actors.messages import Answer, HistoryEntry, Passage
 from actors.ports import Question, Turn
 from tests.support.ledgers import batch
 
 RECORD = InstanceRecord(escalation_enabled=True, escalated_message="a person comes", fallback_message="later")
 TURN = Turn(1, "started", "1")
-OFF = Switches(cache=False, knowledge=False, escalation=False, takeover=False)
+OFF = FeatureFlags(cache=False, knowledge=False, escalation=False, takeover=False)
 KEPT = Answer("kept", "cache")
 
 
 def question(
-    *texts: str, record: InstanceRecord = RECORD, switches: Switches | None = None, terms: Terms | None = None
+    *texts: str,
+    record: InstanceRecord = RECORD,
+    flags: FeatureFlags | None = None,
+    terms: Terms | None = None,
 ) -> Question:
     return Question(
-        TURN, batch(*(texts or ("what is the price?",))), record, switches or Switches(), terms or Terms()
+        TURN, batch(*(texts or ("what is the price?",))), record, flags or FeatureFlags(), terms or Terms()
     )
 
 
@@ -113,8 +116,8 @@ def test_each_rule_escalates_and_says_so(
 @pytest.mark.parametrize("how", ["row", "switch"])
 def test_nothing_is_escalated_where_nobody_wants_it(how: str) -> None:
     record = RECORD if how == "switch" else msgspec.structs.replace(RECORD, escalation_enabled=False)
-    switches = Switches(escalation=how != "switch")
-    asked = question("I want a refund from an agent", record=record, switches=switches)
+    flags = FeatureFlags(escalation=how != "switch")
+    asked = question("I want a refund from an agent", record=record, flags=flags)
     assert isinstance(triage.decide(asked, Facts()), triage.Ask)
 
 
@@ -124,7 +127,7 @@ def test_a_switch_that_is_off_is_off() -> None:
         cached_answer=KEPT,
         knowledge=(Passage("a", "b", 1.0),),
     )
-    verdict = triage.decide(question(switches=OFF), known)
+    verdict = triage.decide(question(flags=OFF), known)
     assert isinstance(verdict, triage.Ask)
     assert verdict.prompt.knowledge == ()
 
@@ -208,7 +211,7 @@ FACTS = st.builds(
     cached_answer=st.none() | st.just(KEPT),
     usage=st.builds(Usage, st.integers(0, 5), st.floats(0, 60), st.integers(0, 5)),
 )
-SWITCHES = st.builds(Switches, *[st.booleans()] * 6)
+FLAGS_ON = st.builds(FeatureFlags, *[st.booleans()] * 6)
 TERMS = st.builds(
     Terms,
     turns_per_minute_per_contact=st.none() | st.integers(1, 5),
@@ -220,15 +223,15 @@ TERMS = st.builds(
 @given(
     text=st.text(max_size=60),
     known=FACTS,
-    switches=SWITCHES,
+    flags=FLAGS_ON,
     terms=TERMS,
     record=st.sampled_from([RECORD, InstanceRecord()]),
 )
 def test_whatever_is_known_there_is_one_verdict(
-    text: str, known: Facts, switches: Switches, terms: Terms, record: InstanceRecord
+    text: str, known: Facts, flags: FeatureFlags, terms: Terms, record: InstanceRecord
 ) -> None:
     """Silence has a name, a wait has an end, and who is taken over is never answered."""
-    verdict = triage.decide(question(text, record=record, switches=switches, terms=terms), known)
+    verdict = triage.decide(question(text, record=record, flags=flags, terms=terms), known)
     match verdict:
         case triage.Silence(rule):
             assert rule
@@ -237,5 +240,5 @@ def test_whatever_is_known_there_is_one_verdict(
             assert seconds >= 1
         case triage.Say(answer):
             assert answer.provider in (triage.ESCALATION, triage.FALLBACK, "cache")
-    if switches.takeover and known.standing.taken_over:
+    if flags.takeover and known.standing.taken_over:
         assert verdict == triage.Silence("taken_over")

@@ -13,7 +13,7 @@ from trio.testing import MockClock
 from actors.actor import TurnPolicy
 from actors.errors import LedgerUnavailable, TurnFailed, TurnRefused
 from actors.facts import Usage
-from actors.instance import InstanceRecord, Switches, Terms
+from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.messages import Answer, Asked, HistoryEntry, Prompt
 from actors.outcome import NotSent, Unknown
 from tests.support.memory import MemoryResponder
@@ -31,8 +31,8 @@ async def until(condition: Callable[[], bool], seconds: float = 600) -> None:
             await trio.sleep(0.05)
 
 
-def shop(terms: Terms | None = None, switches: Switches | None = None) -> World:
-    world = World(term=terms or Terms(), switch=switches or Switches())
+def shop(terms: Terms | None = None, flags: FeatureFlags | None = None) -> World:
+    world = World(term=terms or Terms(), switch=flags or FeatureFlags())
     world.ledger.records["demo"] = RECORD
     return world
 
@@ -170,7 +170,7 @@ async def test_parts_that_have_not_left_never_do(autojump_clock: MockClock, nurs
 async def test_a_take_over_that_is_switched_off_is_not_heeded(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    world = shop(switches=Switches(takeover=False))
+    world = shop(flags=FeatureFlags(takeover=False))
     world.ledger.taken_over.add(DEMO)
     await world.start(nursery)
     await say(world, "price?")
@@ -437,7 +437,7 @@ async def test_the_emergency_switch_asks_one_after_another(
 
     for parallel in (True, False):
         together.clear()
-        world = shop(switches=Switches(parallel=parallel))
+        world = shop(flags=FeatureFlags(parallel=parallel))
         world.ledger.fault = fault
         async with trio.open_nursery() as process:
             await world.start(process)

@@ -59,7 +59,7 @@ def test_a_dead_letter_is_retried_to_an_answer(
     assert not gateway.texts("966533330002")
 
 
-def test_a_red_flag_goes_up_and_comes_down(
+def test_an_alert_is_raised_and_cleared(
     visitor: Visitor, daemon: DaemonUnderTest, gateway: FakeEvolution
 ) -> None:
     """A paused instance fills up: its cards say why they are held, and how many more there are."""

@@ -49,13 +49,13 @@ def insight_of(supervisor: Supervisor, feed: EventFeed) -> DaemonInsight:
         supervisor=supervisor,
         slots=FairSlots(50),
         fenced=dict,
-        trail=nothing,
-        trace=nothing,
+        stored_turns=nothing,
+        arrivals=nothing,
         pauses=cast(Any, NoPauses()),
         latencies=Latencies(feed),
         feed=feed,
         providers=list,
-        red_flags=list,
+        alerts=list,
     )
 
 

@@ -10,7 +10,7 @@ import trio
 import trio_asyncio
 
 from actors.identity import Conversation
-from actors.instance import InstanceRecord, Switches, Terms
+from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.messages import Answer, Batch, CloseReason, Message, Waiting
 from actors.ports import Lookups, Question, Reply, Turn
 from daemon.ledger import PostgresLedger, Records, install, migrate
@@ -98,10 +98,10 @@ async def look(
     *,
     record: InstanceRecord | None = None,
     terms: Terms | None = None,
-    switches: Switches | None = None,
+    flags: FeatureFlags | None = None,
 ) -> Any:
     """What the lookup `name` finds for this turn, its default when it is skipped."""
-    question = Question(turn, asked, record or InstanceRecord(), switches or Switches(), terms or Terms())
+    question = Question(turn, asked, record or InstanceRecord(), flags or FeatureFlags(), terms or Terms())
     lookup = lookups.about(question)[name]
     return lookup.default if lookup.skip else await lookup.call()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from actors.identity import Conversation
-from actors.instance import Switches
+from actors.instance import FeatureFlags
 from actors.messages import Answer, Prompt
 from daemon.responders.provider import Together
 
@@ -66,5 +66,5 @@ class Board:
     def __init__(self, batching: bool = True) -> None:
         self.batching = batching
 
-    def of(self, instance: str) -> Switches:
-        return Switches(batching=self.batching)
+    def of(self, instance: str) -> FeatureFlags:
+        return FeatureFlags(batching=self.batching)

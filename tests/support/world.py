@@ -10,7 +10,7 @@ from actors.actor import Services, TurnPolicy
 from actors.errors import MirrorUnavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
-from actors.instance import Switches, Terms
+from actors.instance import FeatureFlags, Terms
 from actors.messages import Message, Receipt, WindowPolicy
 from actors.outbox import Outbox, OutboxPolicy
 from actors.supervisor import Supervisor
@@ -37,7 +37,7 @@ class World:
     turn_policy: TurnPolicy = field(default_factory=TurnPolicy)
     concurrency: int = 50
     term: Terms = field(default_factory=Terms)
-    switch: Switches = field(default_factory=Switches)
+    switch: FeatureFlags = field(default_factory=FeatureFlags)
     mirror: MemoryMirror = field(default_factory=MemoryMirror)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     responder: MemoryResponder = field(default_factory=MemoryResponder)
@@ -59,7 +59,7 @@ class World:
                 outbox=outbox,
                 identities=self,
                 policies=self,
-                switches=self,
+                flags=self,
                 feed=self.feed,
                 wall_ms=clock_ms,
                 nudge=lambda: None,
@@ -89,7 +89,7 @@ class World:
     def terms(self, instance: str) -> Terms:
         return self.term
 
-    def of(self, instance: str) -> Switches:
+    def of(self, instance: str) -> FeatureFlags:
         return self.switch
 
     def phone_of(self, instance: str, lid: str) -> str | None:

@@ -66,7 +66,7 @@ export function shell(root, signal) {
   store.on("top", () => showAlerts(alerts), signal);
   store.on("connection", () => showAlerts(alerts), signal);
   store.on("status", () => badge(links.dead?.badge, store.status.dead_letters_open, "open"), signal);
-  store.on("top", () => badge(links.health?.badge, store.top.red_flags.length, "red flags"), signal);
+  store.on("top", () => badge(links.health?.badge, store.top.alerts.length, "alerts"), signal);
   signal.addEventListener("abort", () => stopCountdown());
   connection();
   return { page, mark: () => (mark(links), showAlerts(alerts)) };
@@ -117,7 +117,7 @@ function showAlerts(root) {
   if (kind === "live" && top && !known) {
     for (const words of top.reasons) told.push(["ill", words, ""]);
     if (top.draining) told.push(["warn", "The daemon is stopping: no new work, running turns are finished.", ""]);
-    for (const flag of top.red_flags) {
+    for (const flag of top.alerts) {
       const [name, advice] = FLAGS[flag.flag] ?? [flag.meaning, ""];
       const about = [flagValue(flag, format), flag.detail].filter(Boolean).join(", ");
       told.push(["flag", `${name}: ${about}`, advice]);

@@ -35,7 +35,7 @@ export function health(root, signal) {
       "div.board",
       {},
       section("readiness", "The daemon", parts.readiness),
-      section("flags", "Red flags", [
+      section("flags", "Alerts", [
         parts.flags,
         h("details", {}, h("summary", {}, "All that are watched"), parts.watched),
       ]),
@@ -71,13 +71,13 @@ function draw(parts) {
   );
   fillWhen(
     parts.flags,
-    top.red_flags.map((flag) => [flag.flag, flag.value, Math.floor(flag.seconds)]),
-    () => flags(top.red_flags),
+    top.alerts.map((flag) => [flag.flag, flag.value, Math.floor(flag.seconds)]),
+    () => flags(top.alerts),
   );
   fillWhen(
     parts.watched,
-    top.red_flags.map((flag) => flag.flag),
-    () => watched(top.red_flags),
+    top.alerts.map((flag) => flag.flag),
+    () => watched(top.alerts),
   );
   fillWhen(parts.providers, top.providers, () => providers(top.providers));
   fillWhen(parts.latencies, top.latencies, () => latencies(top.latencies));
@@ -147,7 +147,7 @@ function flags(up) {
         ),
       );
     }),
-    up.length ? null : verdict(true, "No red flag is up."),
+    up.length ? null : verdict(true, "No alert is up."),
   ];
 }
 

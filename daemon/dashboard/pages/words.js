@@ -82,7 +82,7 @@ export const OUTCOMES = { ok: "done", failed: "failed", timed_out: "took too lon
 
 export const WHAT_STAGES = { opening: "lookup", lookups: "lookup", responder: "responder", send: "send" };
 
-/** Every red flag: its name, what it means, and what to do. */
+/** Every alert: its name, what it means, and what to do. */
 export const FLAGS = {
   lease_failures: ["Lease renewals fail", "Postgres is slow or away: look at its load and its connections."],
   time_outs: ["Calls run out of time", "The waterfalls of the latest turns show which step takes too long."],

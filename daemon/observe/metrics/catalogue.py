@@ -120,7 +120,7 @@ METRICS: dict[str, Metric] = {
     ),
     "majlis_uptime_seconds": Metric("gauge", "Since the start of the daemon"),
     # The monitor, and this page itself
-    "majlis_red_flag": Metric("gauge", "1 while a red flag is up", ("flag",)),
+    "majlis_red_flag": Metric("gauge", "1 while an alert is up", ("flag",)),
     "majlis_orphans_total": Metric("counter", "Conversations that were forgotten and picked up again"),
     "majlis_monitor_sweeps_total": Metric("counter", "Looks of the monitor"),
     "majlis_trace_spans_total": Metric(

@@ -147,7 +147,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/flags", flags.list_flags, "read", FlagPage),
     Route("POST", "/v1/flags/{flag}/{change}", flags.change, "operate", FlagPage, (INSTANCE,)),
     # Dead letters
-    Route("GET", "/v1/dead", letters.list_letters, "read", DeadLetterPage, (_ALL, LIMIT, REVEAL)),
+    Route("GET", "/v1/dead", letters.list_dead_letters, "read", DeadLetterPage, (_ALL, LIMIT, REVEAL)),
     Route("GET", "/v1/dead/{id}", letters.show, "read", DeadLetterView, (REVEAL,)),
     Route("POST", "/v1/dead/retry-all", letters.retry_all, "operate", Retried),
     Route("POST", "/v1/dead/{id}/retry", letters.retry, "operate", Retried),

@@ -10,7 +10,7 @@ from daemon.web.http1 import Response, json_response
 _BY_NUMBER = "a dead letter is known by its number; see `majlis dead list`"
 
 
-async def list_letters(desk: Desk, call: Call) -> Response:
+async def list_dead_letters(desk: Desk, call: Call) -> Response:
     """Dead letters, the latest first. Query: limit, all (also the retried and dropped ones), reveal."""
     page: DeadLetterPage = await desk.operations.dead_letters(call.limit(), call.flag("all"))
     return await desk.answer(call, page, "dead letters")

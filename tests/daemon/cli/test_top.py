@@ -56,7 +56,7 @@ def test_it_fits_the_screen_whatever_there_is(width: int, height: int) -> None:
 def test_much_that_is_wrong_does_not_push_the_rest_away() -> None:
     page = top_page(500)
     page = msgspec.structs.replace(
-        page, ready=False, reasons=["Redis cannot be reached."], red_flags=page.red_flags * 9
+        page, ready=False, reasons=["Redis cannot be reached."], alerts=page.alerts * 9
     )
     lines = drawn(page, 80, 24)
     assert "NOT READY" in lines[0] and lines[1] == "Redis cannot be reached."

@@ -11,7 +11,7 @@ import trio.testing
 
 from actors.errors import LedgerUnavailable
 from daemon.config import Settings, load
-from daemon.controls.feature_flags import REFRESH_SECONDS, FlagBoard
+from daemon.controls.feature_flags import REFRESH_SECONDS, StoredFlags
 from daemon.ledger.records import Records
 from daemon.ledger.rows import FlagRow
 from daemon.observe.feed import EventFeed
@@ -69,17 +69,17 @@ def feed() -> EventFeed:
 
 
 @pytest.fixture
-def board(records: RecordsInMemory, settings: Settings, feed: EventFeed) -> FlagBoard:
-    return FlagBoard(records, settings, "node-a", feed)
+def board(records: RecordsInMemory, settings: Settings, feed: EventFeed) -> StoredFlags:
+    return StoredFlags(records, settings, "node-a", feed)
 
 
-def test_without_flags_everybody_has_what_is_configured(board: FlagBoard) -> None:
+def test_without_flags_everybody_has_what_is_configured(board: StoredFlags) -> None:
     assert board.of("acme").cache and board.of("acme").takeover and not board.of("acme").batching
     assert not board.of("frugal").cache and not board.of("frugal").takeover
     assert board.of("nobody knows it") == board.of("acme")
 
 
-async def test_the_narrower_word_wins(board: FlagBoard) -> None:
+async def test_the_narrower_word_wins(board: StoredFlags) -> None:
     """Instance before daemon before configuration, each as long as it is set."""
     await board.set("cache", False)
     assert not board.of("acme").cache and not board.of("a stranger").cache
@@ -93,7 +93,7 @@ async def test_the_narrower_word_wins(board: FlagBoard) -> None:
 
 
 @pytest.mark.parametrize("flag", FLAGS)
-async def test_every_switch_can_be_turned_and_turns_no_other(board: FlagBoard, flag: str) -> None:
+async def test_every_switch_can_be_turned_and_turns_no_other(board: StoredFlags, flag: str) -> None:
     before = board.of("acme")
     await board.set(flag, not getattr(before, flag), "acme")
     after = board.of("acme")
@@ -101,7 +101,7 @@ async def test_every_switch_can_be_turned_and_turns_no_other(board: FlagBoard, f
     assert board.of("shop") == before
 
 
-async def test_flags_of_another_daemon_are_not_ours(board: FlagBoard, records: RecordsInMemory) -> None:
+async def test_flags_of_another_daemon_are_not_ours(board: StoredFlags, records: RecordsInMemory) -> None:
     records.rows["daemon:node-b", "cache"] = False
     records.rows["instance:acme", "a flag of a newer version"] = False
     await board.refresh()
@@ -109,7 +109,7 @@ async def test_flags_of_another_daemon_are_not_ours(board: FlagBoard, records: R
 
 
 async def test_changes_are_told_once_each(
-    board: FlagBoard, feed: EventFeed, records: RecordsInMemory
+    board: StoredFlags, feed: EventFeed, records: RecordsInMemory
 ) -> None:
     with trio.fail_after(10):
         async with feed.tail() as tail:
@@ -128,7 +128,7 @@ async def test_changes_are_told_once_each(
 
 
 async def test_what_other_daemons_set_is_read_in_time(
-    board: FlagBoard, records: RecordsInMemory, autojump_clock: trio.testing.MockClock
+    board: StoredFlags, records: RecordsInMemory, autojump_clock: trio.testing.MockClock
 ) -> None:
     records.rows["instance:acme", "parallel"] = False
     async with trio.open_nursery() as nursery:
@@ -141,7 +141,7 @@ async def test_what_other_daemons_set_is_read_in_time(
 
 
 async def test_while_postgres_is_away_what_was_known_holds(
-    board: FlagBoard, records: RecordsInMemory, autojump_clock: trio.testing.MockClock
+    board: StoredFlags, records: RecordsInMemory, autojump_clock: trio.testing.MockClock
 ) -> None:
     """Law 3; and it starts without Postgres with what is configured."""
     records.away = True
@@ -175,7 +175,7 @@ async def test_an_older_reading_never_undoes_a_change(settings: Settings, feed: 
             return rows
 
     records = Slow()
-    board = FlagBoard(records, settings, "node-a", feed)
+    board = StoredFlags(records, settings, "node-a", feed)
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(board.refresh)
@@ -186,7 +186,7 @@ async def test_an_older_reading_never_undoes_a_change(settings: Settings, feed: 
     assert not board.of("acme").cache
 
 
-async def test_the_page_tells_what_holds_and_who_differs(board: FlagBoard) -> None:
+async def test_the_page_tells_what_holds_and_who_differs(board: StoredFlags) -> None:
     await board.set("cache", True, "frugal")
     await board.set("parallel", False)
     page = board.page()
@@ -203,7 +203,7 @@ async def test_flags_survive_in_postgres_and_reach_other_daemons(
     fresh_postgres_dsn: str, settings: Settings, feed: EventFeed
 ) -> None:
     async with open_world(fresh_postgres_dsn) as world:
-        first, second = (FlagBoard(world.records, settings, node, feed) for node in ("node-a", "node-b"))
+        first, second = (StoredFlags(world.records, settings, node, feed) for node in ("node-a", "node-b"))
         await first.set("cache", False)
         await first.set("knowledge", False, "acme")
         await first.set("knowledge", False, "acme")

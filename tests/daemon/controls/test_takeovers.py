@@ -12,7 +12,7 @@ import trio_asyncio
 
 from actors.errors import LedgerUnavailable, TakenOver
 from actors.identity import Conversation
-from actors.instance import Switches
+from actors.instance import FeatureFlags
 from actors.messages import Answer
 from actors.outcome import Sent, Unknown
 from actors.ports import Reply, Turn
@@ -29,24 +29,22 @@ OF_LID = Conversation("demo", LID)
 
 
 @dataclass
-class Switchboard:
+class FlagSource:
     takeover: bool = True
 
-    def of(self, instance: str) -> Switches:
-        return Switches(takeover=self.takeover)
+    def of(self, instance: str) -> FeatureFlags:
+        return FeatureFlags(takeover=self.takeover)
 
 
 @dataclass
 class Room:
     world: LedgerWorld
     pause_seconds: float = PAUSE_SECONDS
-    switches: Switchboard = field(default_factory=Switchboard)
+    flags: FlagSource = field(default_factory=FlagSource)
     feed: EventFeed = field(default_factory=lambda: EventFeed(strict=True))
 
     def __post_init__(self) -> None:
-        self.takeovers = Takeovers(
-            self.world.db, self.switches, lambda instance: self.pause_seconds, self.feed
-        )
+        self.takeovers = Takeovers(self.world.db, self.flags, lambda instance: self.pause_seconds, self.feed)
 
     async def writes(
         self,
@@ -177,7 +175,7 @@ async def test_what_was_sent_before_a_hand_back_does_not_undo_it(room: Room) -> 
 
 @pytest.mark.parametrize("how", ["switched off", "no pause", "unknown instance"])
 async def test_where_it_is_not_wanted_nothing_happens(room: Room, how: str) -> None:
-    room.switches.takeover = how != "switched off"
+    room.flags.takeover = how != "switched off"
     room.pause_seconds = 0 if how == "no pause" else PAUSE_SECONDS
     to = Conversation("stranger", PHONE) if how == "unknown instance" else DEMO
     assert not await room.writes(to=to)
@@ -284,7 +282,7 @@ async def test_without_postgres_it_is_not_taken_for_done() -> None:
     async with trio_asyncio.open_loop():
         db = Postgres("postgresql://nobody@127.0.0.1:9/none", acquire_seconds=1)
         await db.open()
-        takeovers = Takeovers(db, Switchboard(), lambda instance: 60.0, EventFeed(strict=True))
+        takeovers = Takeovers(db, FlagSource(), lambda instance: 60.0, EventFeed(strict=True))
         with pytest.raises(LedgerUnavailable):
             await takeovers.begin(OwnMessage("demo", PHONE, "", "H1", "hello", int(time.time())))
         await db.close()

@@ -11,7 +11,7 @@ from actors.identity import Conversation
 from actors.instance import Terms
 from actors.messages import Answer
 from actors.outcome import Sent
-from daemon.ledger.trail import Trail
+from daemon.ledger.stored_turns import StoredTurns
 from daemon.observe.feed import EventFeed
 from daemon.observe.latencies import Latencies
 from daemon.operate import shown
@@ -34,14 +34,14 @@ async def test_the_latest_turns_are_told_with_their_ends(world: LedgerWorld) -> 
     await world.ledger.settle(turn, 1, 0, Sent("3EB0"))
     await world.ledger.finish(turn, 1)
     later = await world.ledger.begin(batch("three", number=2, id_prefix="N"), 1)
-    trail = Trail(world.db)
-    newest, first = [shown.turn_head(head, "3fa9c01b22") for head in await trail.latest("demo", 10)]
+    stored_turns = StoredTurns(world.db)
+    newest, first = [shown.turn_head(head, "3fa9c01b22") for head in await stored_turns.latest("demo", 10)]
     assert (newest.id, newest.state, newest.ended_at, newest.took_ms) == (later.id, "started", "", None)
     assert (first.id, first.state, first.messages, first.provider) == (turn.id, "done", 2, "main")
     assert first.took_ms is not None and first.took_ms > 0 and first.ended_at > first.started_at
     assert (first.instance, first.contact) == DEMO
-    assert [head.id for head in await trail.latest(None, 1)] == [later.id]
-    assert await trail.latest("shop", 10) == ()
+    assert [head.id for head in await stored_turns.latest(None, 1)] == [later.id]
+    assert await stored_turns.latest("shop", 10) == ()
     record = await world.records.turn(turn.id)
     assert record is not None
     (part,) = shown.turn_view(record).parts

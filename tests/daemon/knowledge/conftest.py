@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 
 from actors.identity import Conversation
-from actors.instance import InstanceRecord, Switches, Terms
+from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.messages import Passage
 from actors.ports import Question
 from daemon.knowledge.chunks import Section, chunks
@@ -57,12 +57,12 @@ class Shelf:
         *texts: str,
         conversation: Conversation = SHOP,
         terms: Terms | None = None,
-        switches: Switches | None = None,
+        flags: FeatureFlags | None = None,
     ) -> Question:
         asked = batch(*texts, conversation=conversation)
         turn = await self.world.ledger.begin(asked, self.world.epoch)
         record: InstanceRecord = await instance_record(self.world.db, conversation.instance)
-        return Question(turn, asked, record, switches or Switches(), terms or Terms())
+        return Question(turn, asked, record, flags or FeatureFlags(), terms or Terms())
 
     async def search(
         self, *texts: str, conversation: Conversation = SHOP, terms: Terms | None = None

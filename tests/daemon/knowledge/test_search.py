@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.instance import Switches, Terms
+from actors.instance import FeatureFlags, Terms
 from actors.messages import Passage
 from daemon.knowledge.embeddings import Embeddings
 from daemon.knowledge.search_words import search_words, telling
@@ -90,7 +90,7 @@ async def test_nothing_is_searched_when_there_are_no_files_or_nobody_wants_it(by
     assert spec.skip(await by_words.question("عسل"))
     await by_words.add(PRICES)
     assert not spec.skip(await by_words.question("عسل"))
-    assert spec.skip(await by_words.question("عسل", switches=Switches(knowledge=False)))
+    assert spec.skip(await by_words.question("عسل", flags=FeatureFlags(knowledge=False)))
     await by_words.library.remove("demo", ["prices.txt"])
     assert spec.skip(await by_words.question("عسل"))
 

@@ -6,7 +6,7 @@ import pytest
 
 from actors.answer_cache import CachedAnswer, entry_for, hit
 from actors.identity import Conversation
-from actors.instance import Switches, Terms
+from actors.instance import FeatureFlags, Terms
 from actors.messages import Answer, Prompt
 from actors.ports import Question, Reply
 from daemon.knowledge.housekeeping import Housekeeping
@@ -237,7 +237,7 @@ async def test_clearing_is_for_one_instance_or_for_all(counter: Counter) -> None
 
 async def test_nobody_looks_when_it_is_switched_off(counter: Counter) -> None:
     spec = cached_answer.lookup(None)
-    question = await counter.shelf.question("hello", terms=TERMS, switches=Switches(cache=False))
+    question = await counter.shelf.question("hello", terms=TERMS, flags=FeatureFlags(cache=False))
     assert spec.skip(question)
     assert spec.skip(await counter.asks("my number is 0500000001"))
     assert not spec.skip(await counter.asks("hello"))

@@ -14,7 +14,7 @@ from actors.errors import LedgerUnavailable
 from actors.escalation import Interaction
 from actors.facts import Facts, Standing, Usage
 from actors.identity import Conversation
-from actors.instance import InstanceRecord, Switches, Terms
+from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.messages import Answer
 from actors.ports import Question, Reply, Turn
 from daemon.lookups import LOOKUPS
@@ -61,7 +61,7 @@ class Talk:
             self.batch,
             "standing",
             terms=terms,
-            switches=Switches(takeover=takeover),
+            flags=FeatureFlags(takeover=takeover),
         )
         assert isinstance(found, Standing)
         return found
@@ -382,17 +382,17 @@ async def test_the_newest_webhook_of_the_instance(world: LedgerWorld) -> None:
 @pytest.mark.parametrize(
     ("skipped", "record", "switches", "terms"),
     [
-        ({"webhook", "escalated_reply", "interactions", "usage"}, InstanceRecord(), Switches(), Terms()),
-        ({"webhook", "usage"}, ESCALATING, Switches(), Terms()),
+        ({"webhook", "escalated_reply", "interactions", "usage"}, InstanceRecord(), FeatureFlags(), Terms()),
+        ({"webhook", "usage"}, ESCALATING, FeatureFlags(), Terms()),
         (
             {"webhook", "escalated_reply", "interactions", "usage"},
             ESCALATING,
-            Switches(escalation=False),
+            FeatureFlags(escalation=False),
             Terms(),
         ),
-        ({"usage"}, ESCALATING, Switches(), Terms(allowed_origins=("https://gate.example",))),
+        ({"usage"}, ESCALATING, FeatureFlags(), Terms(allowed_origins=("https://gate.example",))),
         *(
-            ({"webhook", "escalated_reply", "interactions"}, InstanceRecord(), Switches(), terms)
+            ({"webhook", "escalated_reply", "interactions"}, InstanceRecord(), FeatureFlags(), terms)
             for terms in (
                 Terms(turns_per_minute_per_contact=1),
                 Terms(turns_per_minute=1),
@@ -403,15 +403,15 @@ async def test_the_newest_webhook_of_the_instance(world: LedgerWorld) -> None:
     ],
 )
 def test_what_nobody_wants_is_not_asked(
-    skipped: set[str], record: InstanceRecord, switches: Switches, terms: Terms
+    skipped: set[str], record: InstanceRecord, flags: FeatureFlags, terms: Terms
 ) -> None:
-    question = Question(Turn(1, "started", "1"), batch("hello"), record, switches, terms)
+    question = Question(Turn(1, "started", "1"), batch("hello"), record, flags, terms)
     assert {spec.name for spec in LOOKUPS if spec.skip(question)} == skipped
 
 
 def test_a_replayed_dead_letter_is_not_looked_up_as_a_duplicate() -> None:
     replay = batch("hello", id_prefix="dead-7-")
-    question = Question(Turn(1, "started", "1"), replay, InstanceRecord(), Switches(), Terms())
+    question = Question(Turn(1, "started", "1"), replay, InstanceRecord(), FeatureFlags(), Terms())
     assert "duplicate" in {spec.name for spec in LOOKUPS if spec.skip(question)}
 
 

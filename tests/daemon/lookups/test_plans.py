@@ -16,7 +16,7 @@ import pytest
 import trio
 import trio_asyncio
 
-from actors.instance import InstanceRecord, Switches, Terms
+from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.messages import Answer, Batch
 from actors.outcome import Sent
 from actors.ports import Notice, Question, Reply, Turn
@@ -144,7 +144,7 @@ async def test_every_lookup_uses_its_index(filled_dsn: str) -> None:
     async with watching(filled_dsn) as watcher:
         asked = batch("What does article 7 cost?", conversation=FIRST, number=5000)
         turn = await PostgresLedger(watcher.db, PARTITIONS).begin(asked, 1)
-        question = Question(turn, asked, RECORD, Switches(), TERMS)
+        question = Question(turn, asked, RECORD, FeatureFlags(), TERMS)
         found: dict[str, object] = {}
         sources = (knowledge.lookup(NearEmbeddings()), cached_answer.lookup(NearEmbeddings()))
         for spec in (*LOOKUPS, *sources):

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import trio
 
-from actors.instance import Switches, Terms
+from actors.instance import FeatureFlags, Terms
 from actors.messages import Answer, Passage, Prompt, WindowPolicy
 from actors.outbox import Outbox, OutboxPolicy
 from actors.ports import Question
@@ -41,7 +41,7 @@ class Tenant:
 
     def __init__(self, db: RoundTrips, *sources: LookupSpec, parallel: bool = True) -> None:
         self._db = db
-        self._switches = Switches(parallel=parallel)
+        self._flags = FeatureFlags(parallel=parallel)
         self.before_the_responder: list[int] = []
         self.prompts: list[Prompt] = []
         self.lookups = PostgresLookups(db, sources=sources)
@@ -63,7 +63,7 @@ class Tenant:
                 ),
                 identities=self,
                 policies=self,
-                switches=self,
+                flags=self,
                 feed=feed,
                 wall_ms=clock_ms,
                 nudge=lambda: None,
@@ -91,8 +91,8 @@ class Tenant:
     def terms(self, instance: str) -> Terms:
         return LIMITS
 
-    def of(self, instance: str) -> Switches:
-        return self._switches
+    def of(self, instance: str) -> FeatureFlags:
+        return self._flags
 
 
 @pytest.fixture

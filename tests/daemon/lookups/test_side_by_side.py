@@ -14,7 +14,7 @@ import trio
 
 import daemon.lookups as lookups_package
 from actors.facts import Facts, facts
-from actors.instance import InstanceRecord, Switches, Terms
+from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.lookup import Lookup
 from actors.messages import HistoryEntry, Passage
 from actors.parallel import Run, Stage, safe_with_defaults, staged
@@ -47,7 +47,7 @@ def stages(world: LedgerWorld, number: int) -> tuple[Stage, ...]:
         }
 
     def about(found: Mapping[str, Any]) -> Mapping[str, Lookup]:
-        return lookups.about(Question(found["conversation"], asked, RECORD, Switches(), TERMS))
+        return lookups.about(Question(found["conversation"], asked, RECORD, FeatureFlags(), TERMS))
 
     return Stage("opening", opening, needed=True), Stage("lookups", about)
 
@@ -131,7 +131,7 @@ async def test_one_more_lookup_is_one_more_line(world: LedgerWorld) -> None:
     lookups = PostgresLookups(world.db, sources=[LookupSpec("opening_hours", opening_hours)])
     asked = batch("hello")
     turn = await world.ledger.begin(asked, 1)
-    question = Question(turn, asked, InstanceRecord(), Switches(), Terms())
+    question = Question(turn, asked, InstanceRecord(), FeatureFlags(), Terms())
     run = await safe_with_defaults(lookups.about(question), lambda _: None)
     assert facts(run.values).knowledge == (Passage("hours", "demo is closed on Friday", 1.0),)
 
@@ -143,7 +143,7 @@ async def test_a_lookup_that_fails_leaves_its_default(world: LedgerWorld) -> Non
     sources = [LookupSpec(name, broken) for name in ("knowledge", "cached_answer", "unheard_of")]
     lookups = PostgresLookups(world.db, sources=sources)
     asked = batch("hello")
-    question = Question(await world.ledger.begin(asked, 1), asked, InstanceRecord(), Switches(), Terms())
+    question = Question(await world.ledger.begin(asked, 1), asked, InstanceRecord(), FeatureFlags(), Terms())
     run = await safe_with_defaults(lookups.about(question), lambda _: None)
     assert {span.name for span in run.failures} == {"knowledge", "cached_answer", "unheard_of"}
     assert facts(run.values) == Facts()

@@ -1,4 +1,4 @@
-"""Red flags: when they go up and come down, whatever the values do."""
+"""Alerts: when they go up and come down, whatever the values do."""
 
 from __future__ import annotations
 

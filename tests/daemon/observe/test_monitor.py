@@ -1,4 +1,4 @@
-"""The monitor: every red flag goes up and comes down, and what was forgotten is picked up again.
+"""The monitor: every alert goes up and comes down, and what was forgotten is picked up again.
 
 Values come from a real feed and from vitals as the stores would give them; orphans from a real Redis.
 """
@@ -25,7 +25,7 @@ from daemon.config import MonitorSettings
 from daemon.mirror.keys import PartitionKeys, place
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.upkeep import RedisMemory, Upkeep
-from daemon.observe.alerts import MAX_TOLD_PER_DAY, RedFlags, rules
+from daemon.observe.alerts import MAX_TOLD_PER_DAY, Alerts, rules
 from daemon.observe.feed import EventFeed
 from daemon.observe.monitor import PARTITIONS as PARTITIONS_AT_ONCE
 from daemon.observe.monitor import Monitor
@@ -135,8 +135,8 @@ class World:
         )
 
 
-def red_flags(world: World, settings: MonitorSettings = SETTINGS) -> RedFlags:
-    return RedFlags(
+def alerts(world: World, settings: MonitorSettings = SETTINGS) -> Alerts:
+    return Alerts(
         rules(settings),
         world.feed,
         node_id="node-a",
@@ -146,7 +146,7 @@ def red_flags(world: World, settings: MonitorSettings = SETTINGS) -> RedFlags:
 
 
 def monitor(
-    world: World, flags: RedFlags, upkeep: Upkeep | None = None, settings: MonitorSettings = SETTINGS
+    world: World, flags: Alerts, upkeep: Upkeep | None = None, settings: MonitorSettings = SETTINGS
 ) -> Monitor:
     def count_nudge() -> None:
         world.nudges += 1
@@ -215,7 +215,7 @@ CASES: dict[str, tuple[Step, Step]] = {
 async def test_a_flag_goes_up_and_comes_down(flag: str, autojump_clock: trio.testing.MockClock) -> None:
     """Told in the log and to the webhook, by its name; and it is this flag alone."""
     world = World()
-    flags = red_flags(world)
+    flags = alerts(world)
     looked = monitor(world, flags)
     worse, better = CASES[flag]
     async with trio.open_nursery() as nursery:
@@ -241,7 +241,7 @@ async def test_little_memory_is_a_flag(
     autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World()
-    flags = red_flags(world)
+    flags = alerts(world)
     looked = monitor(world, flags)
     share = 0.81
     monkeypatch.setattr("daemon.observe.memory.used_share", lambda: share)
@@ -259,7 +259,7 @@ async def test_little_memory_is_a_flag(
 async def test_what_is_away_is_unknown(autojump_clock: trio.testing.MockClock) -> None:
     """Without Redis nothing waits as far as one can see: that clears no flag."""
     world = World()
-    flags = red_flags(world)
+    flags = alerts(world)
     looked = monitor(world, flags)
     world.now(waiting_messages=5_000)
     await looked.sweep()
@@ -277,7 +277,7 @@ async def test_what_is_away_is_unknown(autojump_clock: trio.testing.MockClock) -
 async def test_stores_that_hang_hide_no_failing_leases(autojump_clock: trio.testing.MockClock) -> None:
     """What needs no store is measured whatever they do; what needs one is unknown then."""
     world = World()
-    flags = red_flags(world)
+    flags = alerts(world)
     looked = monitor(world, flags)
     looked._vitals._status = trio.sleep_forever
     for _ in range(3):
@@ -290,7 +290,7 @@ async def test_stores_that_hang_hide_no_failing_leases(autojump_clock: trio.test
 async def test_a_flag_that_goes_up_again_is_told_again(autojump_clock: trio.testing.MockClock) -> None:
     """Who was told in the morning that all is well must hear of the evening's trouble; and yet not without end."""
     world = World()
-    flags = red_flags(world)
+    flags = alerts(world)
     for _ in range(MAX_TOLD_PER_DAY + 3):
         flags.take({"provider_open": 1.0}, {})
         await trio.sleep(1)
@@ -311,7 +311,7 @@ async def test_a_flag_that_goes_up_again_is_told_again(autojump_clock: trio.test
 
 async def test_a_notice_waits_for_the_ledger(autojump_clock: trio.testing.MockClock) -> None:
     world = World(ledger_is_away=True)
-    flags = red_flags(world)
+    flags = alerts(world)
     looked = monitor(world, flags)
     _provider("open")(world)
     await looked.sweep()
@@ -325,7 +325,7 @@ async def test_a_notice_waits_for_the_ledger(autojump_clock: trio.testing.MockCl
 async def test_a_failure_is_told_and_the_next_look_comes(autojump_clock: trio.testing.MockClock) -> None:
     """Law 1: whatever breaks in a look, the monitor goes on."""
     world = World()
-    flags = red_flags(world)
+    flags = alerts(world)
     looked = monitor(world, flags)
 
     async def broken() -> Status:
@@ -347,7 +347,7 @@ async def test_a_failure_is_told_and_the_next_look_comes(autojump_clock: trio.te
 async def test_a_look_is_bounded_and_all_have_their_turn() -> None:
     """Law 2: of many partitions some are searched at a time, and after a few looks each was."""
     world = World(partitions=150)
-    looked = monitor(world, red_flags(world))
+    looked = monitor(world, alerts(world))
     for _ in range(3):
         await looked.sweep()
     assert {len(some) for some in world.searched} == {PARTITIONS_AT_ONCE}
@@ -362,7 +362,7 @@ async def redis_world(url: str) -> AsyncIterator[tuple[World, RedisStore, RedisM
     async with real_store(url) as store:
         mirror, world = await fenced_mirror(store), World()
         settings = MonitorSettings(orphan_seconds=0.05)
-        yield world, store, mirror, monitor(world, red_flags(world), Upkeep(store, PARTITIONS), settings)
+        yield world, store, mirror, monitor(world, alerts(world), Upkeep(store, PARTITIONS), settings)
 
 
 async def test_an_orphan_is_found_and_rearmed(fresh_redis_url: str) -> None:
@@ -387,7 +387,7 @@ async def test_an_orphan_is_found_and_rearmed(fresh_redis_url: str) -> None:
 async def test_what_a_stopping_daemon_leaves_behind_is_no_orphan() -> None:
     """Held conversations leave memory as the drain begins, long overdue: nobody forgot them."""
     world = World(strays_found=[WHO], draining=True)
-    flags = red_flags(world)
+    flags = alerts(world)
     looked = monitor(world, flags)
     await looked.sweep()
     assert (looked.orphans, flags.up["orphans"], world.feed.counters["orphan.rearmed"]) == (0, False, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import trio
 
-from daemon.operate import Conflict, NotFound, ProviderView, RedFlagView
+from daemon.operate import AlertView, Conflict, NotFound, ProviderView
 from daemon.operate.control_views import (
     Draining,
     InstanceFlushed,
@@ -61,8 +61,8 @@ def top_page(rows: int = 12) -> TopPage:
             ProviderView(name="main", state="closed"),
             ProviderView(name="backup", state="open", failures=5, last_reason="timed_out", wait_seconds=12.0),
         ],
-        red_flags=[
-            RedFlagView(
+        alerts=[
+            AlertView(
                 flag="queue_depth", meaning="messages that wait", value=9_031, threshold=1_000, seconds=33.0
             )
         ],

@@ -89,7 +89,7 @@ def status() -> Status:
         notices_waiting=1,
         suppressed_by_rule={"duplicate": 2, "taken_over": 1},
         cache_hits=12,
-        alerts={"cost_per_day": 1},
+        limits_reached={"cost_per_day": 1},
         providers=[
             ProviderView(name="main", state="closed", calls=300),
             ProviderView(name="backup", state="open", failures=5, last_reason="timed_out", wait_seconds=12.0),
@@ -252,26 +252,26 @@ class FakeOperations:
     async def dead_letters(self, limit: int, include_retried: bool) -> DeadLetterPage:
         return await self._answer(DeadLetterPage(open=1, letters=[letter()][:limit]))
 
-    async def dead_letter(self, letter_id: int) -> DeadLetterView:
-        if letter_id != 17:
-            raise NotFound(f"there is no dead letter {letter_id}; see `majlis dead list`")
+    async def dead_letter(self, dead_letter_id: int) -> DeadLetterView:
+        if dead_letter_id != 17:
+            raise NotFound(f"there is no dead letter {dead_letter_id}; see `majlis dead list`")
         return await self._answer(letter())
 
-    async def retry(self, letter_id: int) -> None:
-        if letter_id in self.retried:
-            raise Conflict(f"dead letter {letter_id} was retried already")
-        await self.dead_letter(letter_id)
-        self.retried.append(letter_id)
+    async def retry(self, dead_letter_id: int) -> None:
+        if dead_letter_id in self.retried:
+            raise Conflict(f"dead letter {dead_letter_id} was retried already")
+        await self.dead_letter(dead_letter_id)
+        self.retried.append(dead_letter_id)
 
     async def retry_all(self) -> int:
         self.retried.append(17)
         return await self._answer(1)
 
-    async def drop(self, letter_id: int) -> None:
-        if letter_id in self.dropped:
-            raise Conflict(f"dead letter {letter_id} was dropped already")
-        await self.dead_letter(letter_id)
-        self.dropped.append(letter_id)
+    async def drop(self, dead_letter_id: int) -> None:
+        if dead_letter_id in self.dropped:
+            raise Conflict(f"dead letter {dead_letter_id} was dropped already")
+        await self.dead_letter(dead_letter_id)
+        self.dropped.append(dead_letter_id)
 
     async def flush(self, ref: Ref) -> Flushed:
         self._refuse_unknown(ref)

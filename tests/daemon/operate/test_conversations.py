@@ -17,7 +17,7 @@ from actors.lookup import Span
 from actors.messages import Answer
 from actors.ports import Reply, Turn
 from daemon.config import load
-from daemon.controls.feature_flags import FlagBoard
+from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.pauses import PauseBoard
 from daemon.controls.takeovers import Takeovers
 from daemon.ingress.webhooks import IngressCounters
@@ -81,7 +81,7 @@ class Desk:
         self.feed.set_install_id("test install")
         self.actors = ListedActors()
         self.forgotten = 0
-        self.board = FlagBoard(world.records, settings, "node-a", self.feed)
+        self.board = StoredFlags(world.records, settings, "node-a", self.feed)
         self.pauses = PauseBoard(world.records, self.feed)
         self.stopped = trio.Event()
         pause_seconds = lambda name: settings.for_instance(name).takeover.pause_seconds  # noqa: E731
@@ -317,7 +317,7 @@ async def test_the_status_tells_what_needs_attention(desk: Desk) -> None:
     status = await desk.operations.status()
     assert (status.taken_over, status.escalated, status.notices_waiting) == (1, 1, 0)
     assert status.suppressed_by_rule == {"duplicate": 2, "escalated": 1}
-    assert status.cache_hits == 1 and status.alerts == {"cost_per_day": 1}
+    assert status.cache_hits == 1 and status.limits_reached == {"cost_per_day": 1}
     assert [(one.name, one.state, one.calls) for one in status.providers] == [("main", "closed", 3)]
 
 

@@ -16,7 +16,7 @@ from actors.messages import Message, Receipt
 from daemon.ledger.rows import DeadLetter
 from daemon.observe.feed import EventFeed
 from daemon.operate import Conflict
-from daemon.operate.dead_letters import Letters
+from daemon.operate.dead_letters import DeadLetters
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -60,7 +60,9 @@ class Scene:
         self.appended: list[str] = []
         self.meanwhile: Callable[[], None] = lambda: None
         self.fails: dict[str, Exception] = {}
-        self.letters = Letters(cast(Any, self.kept), self._append, lambda _: "label", EventFeed(strict=True))
+        self.letters = DeadLetters(
+            cast(Any, self.kept), self._append, lambda _: "label", EventFeed(strict=True)
+        )
 
     async def _append(self, message: Message) -> Receipt:
         await trio.lowlevel.checkpoint()

@@ -22,8 +22,8 @@ from actors.messages import Message, Waiting
 from daemon.config import Settings, load
 from daemon.config.in_force import in_force
 from daemon.ledger.rows import Pause
-from daemon.ledger.trail import LetterRow, TurnTrail
-from daemon.mirror.trace import Arrival
+from daemon.ledger.stored_turns import DeadLetterRow, StoredTurn
+from daemon.mirror.arrivals import Arrival
 from daemon.observe.feed import EventFeed
 from daemon.observe.latencies import Latencies
 from daemon.observe.readiness import Health
@@ -50,10 +50,10 @@ def view(
     return ActorView(conversation, phase, waiting, None, 0, 0, left, "window open")
 
 
-def trail(
-    conversation: Conversation = ACME, state: str = "done", letter: LetterRow | None = None
-) -> TurnTrail:
-    return TurnTrail(
+def stored_turns(
+    conversation: Conversation = ACME, state: str = "done", letter: DeadLetterRow | None = None
+) -> StoredTurn:
+    return StoredTurn(
         id=7, conversation_key=conversation.key, instance=conversation.instance, batch_number=1, why="timeout",
         state=state, rule="duplicate" if state == "suppressed" else "", tries=0, moved_to="",
         messages=(message(conversation, "M1"),), message_ids=("M1",), provider="main", model=None, input_tokens=1,
@@ -67,7 +67,7 @@ class World:
 
     def __init__(self, started: bool = True) -> None:
         self.views: list[ActorView] = []
-        self.turns: tuple[TurnTrail, ...] = ()
+        self.turns: tuple[StoredTurn, ...] = ()
         self.arrivals: list[Arrival] = []
         self.mirror_is_away = False
         self.ledger_is_away = False
@@ -90,7 +90,7 @@ class World:
                 return Counter(one.phase for one in world.views)
 
         class Turns:
-            async def turns_of(self, message_id: str, instance: str | None) -> tuple[TurnTrail, ...]:
+            async def turns_of(self, message_id: str, instance: str | None) -> tuple[StoredTurn, ...]:
                 await trio.lowlevel.checkpoint()
                 if world.ledger_is_away:
                     raise LedgerUnavailable("postgres_unreachable")
@@ -121,13 +121,13 @@ class World:
             supervisor=cast(Any, Actors()),
             slots=FairSlots(50),
             fenced=dict,
-            trail=cast(Any, Turns()),
-            trace=cast(Any, Mirror()),
+            stored_turns=cast(Any, Turns()),
+            arrivals=cast(Any, Mirror()),
             pauses=cast(Any, Pauses()),
             latencies=Latencies(self.feed),
             feed=self.feed,
             providers=list,
-            red_flags=list,
+            alerts=list,
         )
 
 
@@ -146,8 +146,8 @@ async def test_a_message_in_memory_waits_for_what_its_actor_waits_for() -> None:
 
 async def test_a_replay_that_waits_is_told_with_its_original() -> None:
     world = World()
-    letter = LetterRow(3, "overloaded", "", NOON, NOON, None)
-    world.turns = (trail(state="dead", letter=letter),)
+    letter = DeadLetterRow(3, "overloaded", "", NOON, NOON, None)
+    world.turns = (stored_turns(state="dead", letter=letter),)
     world.views = [view(ACME, "waiting", "dead-3-M1")]
     found = await world.insight.explain("dead-3-M1", None)
     assert (found.message, found.state, found.letters) == ("M1", "waiting", [3])
@@ -168,7 +168,7 @@ async def test_without_the_ledger_what_waits_is_explained_and_nothing_is_guessed
 async def test_a_letter_that_was_put_back_is_given_up_no_more() -> None:
     """Its replay waits where no memory here shows it, at another daemon or frozen this moment."""
     world = World()
-    world.turns = (trail(state="dead", letter=LetterRow(3, "overloaded", "", NOON, NOON, None)),)
+    world.turns = (stored_turns(state="dead", letter=DeadLetterRow(3, "overloaded", "", NOON, NOON, None)),)
     found = await world.insight.explain("M1", None)
     assert found.state == "elsewhere" and "dead retry" not in found.why
 
@@ -188,22 +188,22 @@ async def test_what_only_the_mirror_knows_is_found_there() -> None:
 async def test_one_id_of_two_instances_must_be_told_apart_and_a_mirror_away_hides_no_end() -> None:
     world = World()
     world.mirror_is_away = True
-    world.turns = (trail(ACME), trail(SHOP))
+    world.turns = (stored_turns(ACME), stored_turns(SHOP))
     with pytest.raises(Conflict, match="Messages of acme and shop"):
         await world.insight.explain("M1", None)
     assert (await world.insight.explain("M1", "shop")).state == "answered"
 
 
 def test_every_end_is_told_in_a_sentence() -> None:
-    dropped = LetterRow(3, "overloaded", "", NOON, None, NOON)
+    dropped = DeadLetterRow(3, "overloaded", "", NOON, None, NOON)
     ends = {
-        "suppressed": story.ended(trail(state="suppressed")),
-        "moved": story.ended(trail(state="moved")),
-        "dead": story.ended(trail(state="dead", letter=LetterRow(3, "x", "", NOON, None, None))),
-        "dropped": story.ended(trail(state="dead", letter=dropped)),
+        "suppressed": story.ended(stored_turns(state="suppressed")),
+        "moved": story.ended(stored_turns(state="moved")),
+        "dead": story.ended(stored_turns(state="dead", letter=DeadLetterRow(3, "x", "", NOON, None, None))),
+        "dropped": story.ended(stored_turns(state="dead", letter=dropped)),
     }
     assert {name: end.state if end else None for name, end in ends.items()} == {name: name for name in ends}
-    assert story.ended(trail(state="started")) is None
+    assert story.ended(stored_turns(state="started")) is None
     for phase, state in (
         ("parked", "parked"),
         ("retrying", "retrying"),
@@ -220,7 +220,7 @@ def test_an_answer_is_not_charged_with_the_time_of_who_failed_before() -> None:
         Span("first", "responder", 4, 9_000, "failed", "overloaded"),
         Span("main", "responder", 9_004, 1_200, "ok"),
     )
-    turn = msgspec.structs.replace(trail(), waterfall=waterfall, answered_at=NOON)
+    turn = msgspec.structs.replace(stored_turns(), waterfall=waterfall, answered_at=NOON)
     steps = {step.what: step.detail for step in story.steps("M1", None, (turn,))}
     assert (
         steps["reply stored"] == "by main in 1,200 ms, 1 tokens in, 2 out, after first: overloaded, 9,000 ms"

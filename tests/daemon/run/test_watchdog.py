@@ -10,7 +10,7 @@ from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
 from daemon.run.liveness import Progress
 from daemon.run.systemd import ServiceManager
-from daemon.run.watchdog import MORE_SECONDS, RELOAD_SECONDS, STATUS_SECONDS, STOP_BOUND_SECONDS, Attendant
+from daemon.run.watchdog import MORE_SECONDS, RELOAD_SECONDS, STATUS_SECONDS, STOP_BOUND_SECONDS, Watchdog
 
 
 class Heard(ServiceManager):
@@ -40,7 +40,7 @@ class Scene:
         self.reloads = 0
         self.reload_takes_seconds = 0.0
         self.reload_fails: Exception | None = None
-        self.attendant = Attendant(
+        self.watchdog = Watchdog(
             self.manager,
             self.health,
             self.feed,
@@ -57,7 +57,7 @@ class Scene:
 
     def ready(self) -> None:
         self.health.started()
-        self.attendant.ready()
+        self.watchdog.ready()
 
 
 MORE = f"EXTEND_TIMEOUT_USEC={int(MORE_SECONDS * 1_000_000)}"
@@ -68,7 +68,7 @@ async def test_a_long_start_asks_for_more_time_and_says_why(
 ) -> None:
     scene = Scene()
     scene.health.report("redis", ("Redis evicts keys: set maxmemory-policy noeviction.",))
-    await nursery.start(scene.attendant.run)
+    await nursery.start(scene.watchdog.run)
     await trio.sleep(20 * STATUS_SECONDS)
     assert scene.manager.count(MORE) > 20
     assert scene.manager.said[-3].startswith("STATUS=Starting. Majlis is starting. Redis evicts keys:")
@@ -79,7 +79,7 @@ async def test_ready_needs_no_more_time_and_tells_how_it_stands(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     scene = Scene()
-    await nursery.start(scene.attendant.run)
+    await nursery.start(scene.watchdog.run)
     scene.ready()
     asked = scene.manager.count(MORE)
     await trio.sleep(60)
@@ -96,7 +96,7 @@ async def test_a_part_that_hangs_starves_the_watchdog_until_it_turns(
 ) -> None:
     scene = Scene()
     turned = scene.progress.expect("due poll", 60)
-    await nursery.start(scene.attendant.run)
+    await nursery.start(scene.watchdog.run)
     scene.ready()
     await trio.sleep(61)
     fed = scene.manager.count("WATCHDOG=1")
@@ -122,9 +122,9 @@ async def test_a_stop_asks_for_more_time_within_its_bound(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     scene = Scene()
-    await nursery.start(scene.attendant.run)
+    await nursery.start(scene.watchdog.run)
     scene.ready()
-    scene.attendant.stopping(drain_seconds=20)
+    scene.watchdog.stopping(drain_seconds=20)
     await trio.sleep(20 + STOP_BOUND_SECONDS)
     asked = scene.manager.count(MORE)
     assert asked > 20
@@ -138,15 +138,15 @@ async def test_reloads_go_one_after_another_and_end_ready(
 ) -> None:
     scene = Scene()
     scene.reload_takes_seconds = 1.0
-    await nursery.start(scene.attendant.run)
-    scene.attendant.reload()
+    await nursery.start(scene.watchdog.run)
+    scene.watchdog.reload()
     await trio.sleep(1)
     assert scene.reloads == 0  # a start reads everything anyway
     scene.ready()
     for _ in range(3):
-        scene.attendant.reload()
+        scene.watchdog.reload()
     await trio.sleep(0.5)
-    scene.attendant.reload()
+    scene.watchdog.reload()
     await trio.sleep(5)
     assert scene.reloads == 2
     assert scene.manager.count("READY=1") == 3
@@ -157,14 +157,14 @@ async def test_a_reload_that_fails_or_hangs_leaves_it_ready(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     scene = Scene()
-    await nursery.start(scene.attendant.run)
+    await nursery.start(scene.watchdog.run)
     scene.ready()
     for failure in (LedgerUnavailable("gone"), RuntimeError("a bug")):
         scene.reload_fails = failure
-        scene.attendant.reload()
+        scene.watchdog.reload()
         await trio.sleep(1)
     scene.reload_takes_seconds = 10 * RELOAD_SECONDS
-    scene.attendant.reload()
+    scene.watchdog.reload()
     await trio.sleep(RELOAD_SECONDS + 1)
     assert scene.feed.counters["settings.reload_failed"] == 3
     assert scene.manager.count("READY=1") == 4
@@ -175,8 +175,8 @@ async def test_a_start_that_ends_while_it_is_stopped_is_not_ready(
 ) -> None:
     """The recovery may come to its end while the drain runs: a stop stays one, and keeps asking for its time."""
     scene = Scene()
-    await nursery.start(scene.attendant.run)
-    scene.attendant.stopping(drain_seconds=20)
+    await nursery.start(scene.watchdog.run)
+    scene.watchdog.stopping(drain_seconds=20)
     scene.ready()
     assert "READY=1" not in scene.manager.said
     asked = scene.manager.count(MORE)

@@ -16,7 +16,7 @@ from daemon.observe.alerts import rules
 from daemon.observe.metrics.catalogue import METRICS, Metric
 from tests.support import promtool
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[4] / "docs"
 OF_PROMETHEUS = {"le", "job", "instance"}
 """Labels that it adds itself."""
 OF_THE_PROCESS = {"process_resident_memory_bytes": Metric("gauge", "")}
@@ -75,16 +75,16 @@ def test_the_table_is_the_catalogue() -> None:
     assert told == [(name, metric.kind, labels[name], metric.meaning) for name, metric in METRICS.items()]
 
 
-def test_how_to_read_each_red_flag_is_told() -> None:
+def test_the_manual_explains_each_alert() -> None:
     """What it means, how to look, what to do."""
-    section = (DOCS / "operations.md").read_text(encoding="utf-8").partition("### A red flag is up")[2]
+    section = (DOCS / "operations.md").read_text(encoding="utf-8").partition("### An alert is up")[2]
     rows = re.findall(r"^\| `([a-z_]+)` \|(.+)\|$", section.partition("\n#")[0], re.MULTILINE)
     assert [name for name, _ in rows] == [rule.name for rule in rules(MonitorSettings())]
     assert all(len(cells.split("|")) == 3 and all(map(str.strip, cells.split("|"))) for _, cells in rows)
 
 
-def test_every_red_flag_is_in_the_table() -> None:
-    text = (DOCS / "metrics.md").read_text(encoding="utf-8").partition("## Red flags")[2]
+def test_every_alert_is_in_the_table() -> None:
+    text = (DOCS / "metrics.md").read_text(encoding="utf-8").partition("## Alerts")[2]
     told = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
     assert told == [rule.name for rule in rules(MonitorSettings())]
 

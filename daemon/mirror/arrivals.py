@@ -25,7 +25,7 @@ class Arrival(msgspec.Struct, frozen=True):
     """None: answered so long ago that only its id is kept."""
 
 
-class Trace:
+class Arrivals:
     """Every method may raise `MirrorUnavailable`."""
 
     def __init__(self, redis: RedisStore, survey: Survey, partitions: int) -> None:

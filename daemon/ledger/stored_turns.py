@@ -22,7 +22,7 @@ MAX_TURNS = 20
 MAX_REPLAYS = 10
 """Letters of letters that are followed."""
 
-_SQL = statements("trail.sql")
+_SQL = statements("stored_turns.sql")
 _REPLAY = re.compile(r"^(?:dead-\d+-)+")
 
 
@@ -38,7 +38,7 @@ class PartRow(msgspec.Struct, frozen=True):
     settled_at: datetime | None
 
 
-class LetterRow(msgspec.Struct, frozen=True):
+class DeadLetterRow(msgspec.Struct, frozen=True):
     id: int
     reason: str
     detail: str
@@ -47,7 +47,7 @@ class LetterRow(msgspec.Struct, frozen=True):
     dropped_at: datetime | None
 
 
-class TurnTrail(msgspec.Struct, frozen=True):
+class StoredTurn(msgspec.Struct, frozen=True):
     """One turn of the message, with all that came of it."""
 
     id: int
@@ -73,7 +73,7 @@ class TurnTrail(msgspec.Struct, frozen=True):
     answered_at: datetime | None
     finished_at: datetime | None
     parts: tuple[PartRow, ...]
-    letter: LetterRow | None
+    letter: DeadLetterRow | None
 
     @property
     def conversation(self) -> Conversation:
@@ -105,15 +105,15 @@ class TurnHead(msgspec.Struct, frozen=True):
         return Conversation.from_key(self.conversation_key)
 
 
-class Trail:
+class StoredTurns:
     """Every method may raise `LedgerUnavailable`."""
 
     def __init__(self, db: Postgres) -> None:
         self._db = db
 
-    async def turns_of(self, message_id: str, instance: str | None = None) -> tuple[TurnTrail, ...]:
+    async def turns_of(self, message_id: str, instance: str | None = None) -> tuple[StoredTurn, ...]:
         """The turns of the message and of its replays, the oldest first."""
-        ids, found = [original_id(message_id)], tuple[TurnTrail, ...]()
+        ids, found = [original_id(message_id)], tuple[StoredTurn, ...]()
         for _ in range(MAX_REPLAYS):
             found = await self._turns(ids, instance)
             replays = [
@@ -138,7 +138,7 @@ class Trail:
         """Every partition of the installation, in order."""
         return tuple(LeaseRow(**row) for row in await self._db.fetch(_SQL["lease_owners"]))
 
-    async def _turns(self, ids: list[str], instance: str | None) -> tuple[TurnTrail, ...]:
+    async def _turns(self, ids: list[str], instance: str | None) -> tuple[StoredTurn, ...]:
         named = None if instance is None else storable(instance)
         rows = await self._db.fetch(_SQL["turns_of"], [storable(known) for known in ids], named, MAX_TURNS)
         return tuple(_turn(dict(row)) for row in rows)
@@ -149,8 +149,8 @@ def original_id(message_id: str) -> str:
     return _REPLAY.sub("", message_id)
 
 
-def _turn(row: dict[str, object]) -> TurnTrail:
+def _turn(row: dict[str, object]) -> StoredTurn:
     for name in ("messages", "waterfall", "parts", "letter"):
         stored = row[name]
         row[name] = msgspec.json.decode(stored) if isinstance(stored, str | bytes) else None
-    return msgspec.convert(row, TurnTrail)
+    return msgspec.convert(row, StoredTurn)

@@ -8,7 +8,7 @@ import pytest
 
 from actors.identity import Conversation
 from actors.messages import Answer, Message, Waiting
-from daemon.ledger.trail import Trail, original_id
+from daemon.ledger.stored_turns import StoredTurns, original_id
 from tests.support.ledgers import DEMO, LedgerWorld, batch, open_world, reply_of
 
 SHOP = Conversation("shop", "5511900000002")
@@ -30,13 +30,13 @@ async def test_a_message_is_found_with_all_that_came_of_it(world: LedgerWorld) -
     turn = await world.ledger.begin(batch("one", "two", id_prefix="M"), 1)
     turn = await world.ledger.answer(turn, 1, reply_of(Answer("hello", "main", "small"), "hel", "lo"))
     await world.ledger.claim(turn, 1, 0, False)
-    (found,) = await Trail(world.db).turns_of("M1")
+    (found,) = await StoredTurns(world.db).turns_of("M1")
     assert (found.id, found.conversation, found.state, found.provider) == (turn.id, DEMO, "answered", "main")
     assert [message.id for message in found.messages] == ["M0", "M1"]
     assert [part.state for part in found.parts] == ["sending", "pending"]
     assert found.parts[0].claimed_at is not None and found.letter is None
-    assert await Trail(world.db).turns_of("M1", "shop") == ()
-    assert await Trail(world.db).turns_of("M") == ()
+    assert await StoredTurns(world.db).turns_of("M1", "shop") == ()
+    assert await StoredTurns(world.db).turns_of("M") == ()
 
 
 async def test_replays_of_dead_letters_are_followed(world: LedgerWorld) -> None:
@@ -52,7 +52,7 @@ async def test_replays_of_dead_letters_are_followed(world: LedgerWorld) -> None:
         batch("help", number=3, id_prefix=f"dead-{latest.id}-dead-{letter.id}-M"), 1
     )
     for asked in ("M0", f"dead-{letter.id}-M0"):
-        found = await Trail(world.db).turns_of(asked)
+        found = await StoredTurns(world.db).turns_of(asked)
         assert [turn.id for turn in found] == [first.id, second.id, third.id]
         assert [turn.letter.id if turn.letter else None for turn in found] == [letter.id, latest.id, None]
 
@@ -62,8 +62,8 @@ async def test_the_same_id_in_two_instances_is_told_apart(world: LedgerWorld) ->
     entry = Waiting(1, 1, Message("shop", SHOP.contact, "M0", "two", 1))
     other = batch("x", conversation=SHOP)
     await world.ledger.begin(type(other)(SHOP, 1, 1, 1, "timeout", 0, 1, 2, (entry,)), 1)
-    assert {turn.instance for turn in await Trail(world.db).turns_of("M0")} == {"demo", "shop"}
-    assert {turn.instance for turn in await Trail(world.db).turns_of("M0", "shop")} == {"shop"}
+    assert {turn.instance for turn in await StoredTurns(world.db).turns_of("M0")} == {"demo", "shop"}
+    assert {turn.instance for turn in await StoredTurns(world.db).turns_of("M0", "shop")} == {"shop"}
 
 
 async def test_the_way_from_an_id_to_its_turns_is_an_index(world: LedgerWorld) -> None:
@@ -82,7 +82,7 @@ async def test_every_partition_is_told_with_its_owner(world: LedgerWorld) -> Non
     await world.db.fetch(
         "UPDATE majlis_partitions SET owner = 'node-a', until = now() + interval '9 seconds' WHERE partition < 2"
     )
-    rows = await Trail(world.db).leases()
+    rows = await StoredTurns(world.db).leases()
     assert [row.partition for row in rows] == list(range(8))
     assert [row.owner for row in rows if row.seconds_left > 0] == ["node-a", "node-a"]
     assert rows[0].epoch == 1 and 0 < rows[0].seconds_left <= 9
