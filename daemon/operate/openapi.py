@@ -1,6 +1,6 @@
 """The admin door as an OpenAPI document, made from the routes and from the types that they answer with.
 
-`python -m daemon.admin docs/openapi.json` writes the file that is kept beside the code.
+`python -m daemon.operate docs/openapi.json` writes the file that is kept beside the code.
 """
 
 from __future__ import annotations

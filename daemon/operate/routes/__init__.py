@@ -1,6 +1,6 @@
 """Every route of the admin door, in one table. One file per family; a new route is one function and one entry here.
 
-`docs/openapi.json` is made from this table: after a change, `python -m daemon.admin docs/openapi.json`.
+`docs/openapi.json` is made from this table: after a change, `python -m daemon.operate docs/openapi.json`.
 """
 
 from __future__ import annotations
