@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
 	then echo $$python; break; fi; done)
 
-.PHONY: help run otel test browser tools test-systemd units lint types unit prove browser bench-ingress bench-lookups bench-cache bench-top lock clean
+.PHONY: help run otel test browser tools test-systemd units lint types unit prove browser bench-ingress bench-lookups bench-cache bench-top structure lock clean
 
 help:  ## Show this help.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -72,6 +72,9 @@ bench-lookups: $(VENV)/.installed-run  ## A turn's lookups side by side and one 
 
 bench-cache: $(VENV)/.installed-test  ## How soon a kept answer leaves after the freeze, beside one of a responder.
 	$(BIN)/python -m bench.cached_answer $(ARGS)
+
+structure: $(VENV)/.installed-test  ## Count modules, rooms, arrows, and the files that one message passes through.
+	$(BIN)/python -m bench.structure $(ARGS)
 
 bench-top: $(VENV)/.installed-test  ## What a daemon with 10,000 open windows pays for being watched.
 	$(BIN)/python -m bench.top $(ARGS)
