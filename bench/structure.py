@@ -20,6 +20,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -110,10 +111,10 @@ def _files_of_a_message() -> tuple[set[str], set[str]]:
             _say(port, "96650000001")
             _until(lambda: len(gateway.texts()) == 1)
             time.sleep(2.0)
-            short_silence = _seen(child, seen, lambda: time.sleep(0.2))
-            silence = _seen(child, seen, lambda: time.sleep(SECONDS))
-            accepted = _seen(child, seen, lambda: (_say(port, "96650000002"), time.sleep(0.2)))
-            whole = _seen(child, seen, lambda: (_say(port, "96650000003"), time.sleep(SECONDS)))
+            short_silence = _seen(child, seen, partial(time.sleep, 0.2))
+            silence = _seen(child, seen, partial(time.sleep, SECONDS))
+            accepted = _seen(child, seen, partial(_say, port, "96650000002", 0.2))
+            whole = _seen(child, seen, partial(_say, port, "96650000003", SECONDS))
             assert len(gateway.texts()) == 3, "the replies took too long: run it on a quieter machine"
         finally:
             child.terminate()
@@ -133,13 +134,15 @@ def _ready(port: int) -> bool:
         return False
 
 
-def _say(port: int, phone: str) -> None:
+def _say(port: int, phone: str, wait_seconds: float = 0.0) -> None:
+    """Post one message, and look on for a while."""
     body = upsert_body("demo", phone, f"Question {phone}", f"id-{phone}", int(time.time()))
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/webhook", body, {"content-type": "application/json"}
     )
     with urllib.request.urlopen(request, timeout=WAIT_SECONDS) as answer:
         assert answer.status == 200
+    time.sleep(wait_seconds)
 
 
 def _seen(child: subprocess.Popen[bytes], seen: Path, work: Callable[[], object]) -> Counter[str]:
