@@ -109,7 +109,8 @@ def _table(page: str) -> dict[str, tuple[str, ...]]:
     }
 
 
-ROOMS = _table((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+ROOMS = _table(PAGE)
 
 
 def _arrows(sources: Sequence[Source]) -> dict[tuple[str, str], list[str]]:
@@ -174,6 +175,25 @@ def test_there_are_few_rooms_and_few_arrows() -> None:
     """What a newcomer can keep in view."""
     assert len(ROOMS) <= MAX_ROOMS
     assert sum(len(allowed) for allowed in ROOMS.values()) <= MAX_ARROWS
+
+
+def _picture() -> str:
+    """The table as a Mermaid chart. An arrow that a longer way implies is left out, else nobody could read it."""
+
+    def reached(room: str) -> set[str]:
+        return {room}.union(*(reached(other) for other in ROOMS[room]))
+
+    lines = ["```mermaid", "flowchart TD"]
+    for room, allowed in ROOMS.items():
+        for other in allowed:
+            if not any(other in reached(between) for between in allowed if between != other):
+                lines.append(f"    {room} --> {other}")
+    return "\n".join([*lines, "```"])
+
+
+def test_the_picture_shows_the_table() -> None:
+    """The chart in docs/architecture.md is the one that its table makes; when it is not, put in the one shown here."""
+    assert _picture() in PAGE, _picture()
 
 
 # Rules for files
