@@ -6,6 +6,7 @@ per session, and nothing in them. Hypothesis is imported before Trio runs, which
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,10 @@ from tests.support.stores import (
     postgres_in_a_thread,
     redis_in_a_thread,
 )
+
+# A shell starts what it puts into the background with SIGINT ignored, and so are all children then. The tests send it to
+# daemons and commands as a terminal would, so it must mean here what it means in the foreground.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No example has a deadline: machines are shared, and how long one took proves nothing.
 hypothesis.settings.register_profile(

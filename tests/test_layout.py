@@ -367,6 +367,15 @@ def test_a_breach_is_found(rule: Rule, path: str, text: str) -> None:
     assert any(fault.startswith(f"{path}:") for fault in found), found
 
 
+def test_the_tests_stand_as_the_code_stands() -> None:
+    """Each folder below tests/daemon is a room or a folder of one, so that the test of a file is found by its path."""
+    tests = ROOT / "tests" / "daemon"
+    folders = {str(path.parent.relative_to(tests)) for path in tests.rglob("test_*.py")} - {"."}
+    missing = [folder for folder in sorted(folders) if not (ROOT / "daemon" / folder).is_dir()]
+    assert not missing, f"no such folder in daemon: {', '.join(missing)}"
+    assert not list(tests.glob("test_*.py")), "a test of no room"
+
+
 def test_a_permission_that_nobody_needs_is_found() -> None:
     """Without the last file that used it, a row of the table is too wide."""
     honest = [source for source in _tree() if source.room != "service"]
