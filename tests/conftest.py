@@ -1,7 +1,8 @@
 """Fixtures for every test.
 
-Integration tests ask for `fresh_redis_url` and `fresh_postgres_dsn`: real servers, started at their first use and once
-per session, and nothing in them. Hypothesis is imported before Trio runs, which makes Trio's scheduling reproducible.
+Integration tests ask for `fresh_redis_url`, and for `migrated_postgres_dsn` or `fresh_postgres_dsn`: real servers,
+started at their first use and once per session, and nothing in them. Hypothesis is imported before Trio runs, which
+makes Trio's scheduling reproducible.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import pytest
 
 from tests.support.stores import (
     empty_redis_database,
+    hasty_postgres_in_a_thread,
+    make_migrated_template,
     new_postgres_database,
     postgres_in_a_thread,
     redis_in_a_thread,
@@ -48,9 +51,21 @@ def redis_url(stores_dir: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgres_dsn(stores_dir: Path) -> Iterator[str]:
-    """The session's Postgres, its database `majlis` as other tests left it."""
-    with postgres_in_a_thread(stores_dir) as server:
+    """The session's Postgres, its database `majlis` as other tests left it. It does not survive a power cut."""
+    with hasty_postgres_in_a_thread(stores_dir) as server:
         yield server.dsn
+
+
+@pytest.fixture(scope="session")
+def durable_postgres_dsn(stores_dir: Path) -> Iterator[str]:
+    """One with the settings that Majlis gives its own and insists on: each new database there takes a second."""
+    with postgres_in_a_thread(stores_dir / "d") as server:
+        yield server.dsn
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_dsn: str) -> str:
+    return make_migrated_template(postgres_dsn)
 
 
 @pytest.fixture
@@ -64,4 +79,18 @@ def fresh_redis_url(redis_url: str) -> Iterator[str]:
 def fresh_postgres_dsn(postgres_dsn: str) -> Iterator[str]:
     """A Postgres database with nothing in it."""
     with new_postgres_database(postgres_dsn) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def fresh_durable_postgres_dsn(durable_postgres_dsn: str) -> Iterator[str]:
+    """The same, on a server that Majlis finds fit."""
+    with new_postgres_database(durable_postgres_dsn) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def migrated_postgres_dsn(postgres_dsn: str, migrated_template: str) -> Iterator[str]:
+    """A Postgres database with the whole schema and nothing in it."""
+    with new_postgres_database(postgres_dsn, migrated_template) as dsn:
         yield dsn

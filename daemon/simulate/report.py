@@ -127,7 +127,7 @@ def _counts(report: Report) -> Iterator[tuple[str, str]]:
     yield "sent", f"{report.sent:,}, {report.repeated:,} of them twice"
     yield "acknowledged", f"{report.acknowledged:,}{', all' * (report.acknowledged == report.sent)}"
     for what, times in report.troubles.items():
-        yield "", f"{times:,} × {what}, then tried again"
+        yield "", f"{times:,} × {what}, repeated"
     if report.given_up:
         yield "given up", f"{report.given_up:,} that the gateway could not deliver in ten tries"
     yield "answered", f"{report.answered:,} by {report.replies:,} replies"

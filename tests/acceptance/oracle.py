@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from tests.acceptance.harness import DaemonUnderTest, Said
 from tests.support.gateway_server import FakeEvolution
 from tests.support.openai_server import FakeOpenAI
+from tests.support.patience import PATIENCE_SECONDS
 
 FIRST_TIMESTAMP = 1785100386
 _REPLY = re.compile(r"Answer \d+: ")
@@ -64,7 +65,7 @@ class Contact:
 
 
 def wait_answered(
-    daemon: DaemonUnderTest, gateway: FakeEvolution, *contacts: Contact, seconds: float = 30.0
+    daemon: DaemonUnderTest, gateway: FakeEvolution, *contacts: Contact, seconds: float = PATIENCE_SECONDS
 ) -> None:
     """Wait until every contact has an answer to all, and the daemon has nothing left to do."""
 

@@ -20,6 +20,7 @@ from daemon.gateways.router import BoundedGateway, RoutedGateway
 from daemon.realtime.gateway import RealtimeGateway
 from daemon.web.client import HttpClient
 from tests.support.gateway_server import FakeEvolution
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.realtime import Door, Proxy
 
 GUEST = Conversation("demo", "5511900001095")
@@ -47,7 +48,11 @@ async def gateway(
                 new_id = partial(secrets.token_hex, 8)
                 yield (
                     RealtimeGateway(
-                        door.couriers, "proxy", label=door.feed.label, new_id=new_id, timeout_seconds=5.0
+                        door.couriers,
+                        "proxy",
+                        label=door.feed.label,
+                        new_id=new_id,
+                        timeout_seconds=PATIENCE_SECONDS,
                     ),
                     proxy.times,
                 )
@@ -56,7 +61,7 @@ async def gateway(
     with FakeEvolution().running() as server:
         async with HttpClient() as http:
             evolution = EvolutionGateway(
-                http, base_url=server.url, api_key=server.api_key, timeout_seconds=5.0
+                http, base_url=server.url, api_key=server.api_key, timeout_seconds=PATIENCE_SECONDS
             )
             if request.param == "routed":
                 routed = RoutedGateway(ConsoleGateway(), {"demo": BoundedGateway(evolution)})

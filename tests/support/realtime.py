@@ -17,10 +17,8 @@ from daemon.realtime.clients import Client, Clients
 from daemon.realtime.gateway import Couriers
 from daemon.realtime.server import DoorLimits, RealtimeServer
 from daemon.realtime.session import Limits
+from tests.support.patience import PATIENCE_SECONDS, until
 from tests.support.payloads import upsert
-
-SECONDS = 20.0
-"""Nothing here should take so long, also on a busy machine."""
 
 Document = dict[str, object]
 
@@ -49,12 +47,12 @@ class Talk:
         self.socket = socket
 
     async def say(self, kind: str, **fields: object) -> None:
-        with trio.fail_after(SECONDS):
+        with trio.fail_after(PATIENCE_SECONDS):
             await self.socket.send_message(json.dumps({"type": kind, **fields}))
 
     async def hear(self, kind: str) -> Document:
         """The next frame, which must be of this type."""
-        with trio.fail_after(SECONDS):
+        with trio.fail_after(PATIENCE_SECONDS):
             document: Document = json.loads(await self.socket.get_message())
         assert document["type"] == kind, document
         return document
@@ -73,7 +71,7 @@ class Talk:
 
     async def closed(self) -> tuple[int, str | None]:
         """Hear on until the connection ends; how it ended."""
-        with trio.fail_after(SECONDS):
+        with trio.fail_after(PATIENCE_SECONDS):
             while True:
                 try:
                     await self.socket.get_message()
@@ -152,9 +150,7 @@ class Door:
             yield talk
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        with trio.fail_after(SECONDS):
-            while not condition():  # noqa: ASYNC110 - it looks at another part's state
-                await trio.sleep(0.01)
+        await until(condition)
 
     async def _accept(self, message: Message) -> Receipt:
         if self.before_accept is not None:

@@ -18,6 +18,7 @@ from actors.errors import LedgerUnavailable
 from daemon.operate import FLAGS, Check, DoctorReport
 from tests.daemon.cli.conftest import Typed
 from tests.daemon.operate.fake_operations import CONTACT, HELD, LABEL, TEXT, DoorInThread
+from tests.support.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = (
@@ -188,7 +189,7 @@ def test_tail_streams_until_interrupted_and_ends_quietly(
         assert process.stdout is not None and process.stderr is not None
         line = process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        assert process.wait(PATIENCE_SECONDS) == 130
         assert process.stderr.read() == ""
     label = HELD.label("test install")
     if options:
@@ -200,7 +201,7 @@ def test_tail_streams_until_interrupted_and_ends_quietly(
 def test_tail_ends_when_the_daemon_does(door: DoorInThread) -> None:
     with tailing(door) as process:
         door.stop()
-        assert process.wait(30) == 1
+        assert process.wait(PATIENCE_SECONDS) == 1
         assert process.stderr is not None and len(process.stderr.read().splitlines()) == 1
 
 

@@ -15,6 +15,7 @@ from tests.daemon.cli.conftest import Typed
 from tests.daemon.cli.test_knowledge import shelf
 from tests.daemon.operate.fake_library import FakeLibrary
 from tests.daemon.operate.fake_operations import DoorInThread
+from tests.support.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[3]
 SLOW = "import os, time; os.write(1, b'reading\\n'); time.sleep(60)\n"
@@ -33,7 +34,7 @@ def test_an_interrupt_while_modules_are_read_ends_in_silence(tmp_path: Path) -> 
     try:
         assert process.stdout is not None and process.stdout.readline() == b"reading\n"
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        assert process.wait(PATIENCE_SECONDS) == 130
         assert process.stderr is not None and process.stderr.read() == b""
     finally:
         process.kill()

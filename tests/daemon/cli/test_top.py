@@ -24,6 +24,7 @@ from daemon.operate.inspect_views import TopPage
 from tests.daemon.cli.conftest import Typed
 from tests.daemon.operate.fake_inside import PHONE, top_page
 from tests.daemon.operate.fake_operations import DoorInThread
+from tests.support.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[3]
 _IN_CONTROL = """
@@ -99,7 +100,7 @@ def test_on_a_terminal_it_lives_until_q(door: DoorInThread) -> None:
         top.until(lambda: door.operations.insight.asked[-1][2] > 0)
         assert len(door.operations.insight.asked) > looks
         top.type("q")
-        assert top.process.wait(20) == 0
+        assert top.process.wait(PATIENCE_SECONDS) == 0
         assert termios.tcgetattr(top.terminal)[3] & (termios.ICANON | termios.ECHO)
 
 
@@ -107,7 +108,7 @@ def test_on_a_terminal_ctrl_c_ends_it_quietly(door: DoorInThread) -> None:
     with Terminal("top", "--set", f"admin.socket={door.socket}") as top:
         top.wait_for("busy conversations")
         top.type("\x03")
-        assert top.process.wait(20) == 0
+        assert top.process.wait(PATIENCE_SECONDS) == 0
         assert "Traceback" not in top.seen
 
 
@@ -147,7 +148,7 @@ class Terminal:
 
     def until(self, condition: object) -> None:
         assert callable(condition)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not condition():
             assert time.monotonic() < deadline, self.seen[-2_000:]
             if select.select([self._ours], [], [], 0.1)[0]:

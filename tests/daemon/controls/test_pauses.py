@@ -180,8 +180,8 @@ async def steering(dsn: str) -> AsyncIterator[DaemonControl]:
         )
 
 
-async def test_operators_are_told_what_holds_and_what_cannot_be(fresh_postgres_dsn: str) -> None:
-    async with steering(fresh_postgres_dsn) as control:
+async def test_operators_are_told_what_holds_and_what_cannot_be(migrated_postgres_dsn: str) -> None:
+    async with steering(migrated_postgres_dsn) as control:
         with pytest.raises(NotFound, match="no instance called nobody"):
             await control.pause("nobody", None)
         with pytest.raises(Conflict, match="demo is not paused: there is nothing to resume"):

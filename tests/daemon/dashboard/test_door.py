@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 import trio
@@ -12,18 +12,13 @@ from daemon.dashboard.access import MAX_FAILURES_PER_MINUTE, Link
 from daemon.operate.levels import LEVELS, Level
 from daemon.web.http1 import Limits
 from tests.daemon.dashboard.browser import Behind
+from tests.support.patience import PATIENCE_SECONDS, until
 
 
 @pytest.fixture
 async def behind() -> AsyncIterator[Behind]:
     async with Behind(hosts=("majlis.example.com",)).open() as opened:
         yield opened
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    with trio.fail_after(10):
-        while not condition():  # noqa: ASYNC110 - what is looked at tells nobody when it changes
-            await trio.sleep(0.01)
 
 
 # Pages
@@ -253,7 +248,7 @@ async def test_a_page_that_reads_too_slowly_is_cut_off() -> None:
         async with await trio.open_tcp_stream("127.0.0.1", behind.port) as stream:
             await stream.send_all(behind.request("GET", "/v1/tail", cookie=cookie))
             await until(lambda: behind.feed.tails == 1)
-            with trio.fail_after(15):
+            with trio.fail_after(PATIENCE_SECONDS):
                 while behind.feed.tails:
                     for _ in range(100):
                         behind.feed.emit("daemon.problem", part="x" * 2_000)
@@ -267,7 +262,7 @@ async def test_a_stop_ends_the_streams_at_once(behind: Behind) -> None:
     async with await trio.open_tcp_stream("127.0.0.1", behind.port) as stream:
         await stream.send_all(behind.request("GET", "/v1/tail", cookie=cookie))
         await until(lambda: behind.feed.tails == 1)
-        with trio.fail_after(5):
+        with trio.fail_after(PATIENCE_SECONDS):
             await behind.server.drain()
             received = b"".join([piece async for piece in stream])
     assert received.endswith(b"0\r\n\r\n")

@@ -19,8 +19,8 @@ from tests.support.ledgers import DEMO, LedgerWorld, batch, open_world, reply_of
 
 
 @pytest.fixture
-async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
-    async with open_world(fresh_postgres_dsn) as opened:
+async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(migrated_postgres_dsn) as opened:
         yield opened
 
 

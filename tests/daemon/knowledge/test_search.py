@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from actors.instance import FeatureFlags, Terms
 from actors.messages import Passage
+from daemon.knowledge import embeddings as embeddings_module
 from daemon.knowledge.embeddings import Embeddings
 from daemon.knowledge.search_words import search_words, telling
 from daemon.lookups import knowledge
@@ -160,8 +161,11 @@ async def test_without_the_server_words_alone_answer(by_meaning: Shelf, server: 
         assert await best(by_meaning, f"بكم عسل السدر {fault}") == "عسل سدر جبلي ٥٠٠ غرام: ١٨٠ ريالاً"
 
 
-async def test_a_slow_server_holds_no_turn_up(by_meaning: Shelf, server: FakeEmbeddings) -> None:
+async def test_a_slow_server_holds_no_turn_up(
+    by_meaning: Shelf, server: FakeEmbeddings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await by_meaning.add(PRICES)
+    monkeypatch.setattr(embeddings_module, "TURN_SECONDS", 0.5)
     server.order("slow", seconds=60)
     assert await best(by_meaning, "بكم عسل السدر") == "عسل سدر جبلي ٥٠٠ غرام: ١٨٠ ريالاً"
 

@@ -30,8 +30,8 @@ LIMITS = Terms(
 
 
 @pytest.fixture
-async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
-    async with open_world(fresh_postgres_dsn) as world:
+async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(migrated_postgres_dsn) as world:
         await world.rows("UPDATE whatsapp_instances SET escalation_enabled = true")
         yield world
 
@@ -96,8 +96,8 @@ class Tenant:
 
 
 @pytest.fixture
-async def db(world: LedgerWorld, fresh_postgres_dsn: str) -> AsyncIterator[RoundTrips]:
-    db = RoundTrips(fresh_postgres_dsn)
+async def db(world: LedgerWorld, migrated_postgres_dsn: str) -> AsyncIterator[RoundTrips]:
+    db = RoundTrips(migrated_postgres_dsn)
     await db.open()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(db.conduct)

@@ -30,8 +30,8 @@ EVERYTHING = {"duplicate", "history", "webhook", "standing", "escalated_reply", 
 
 
 @pytest.fixture
-async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
-    async with open_world(fresh_postgres_dsn, max_connections=5) as world:
+async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(migrated_postgres_dsn, max_connections=5) as world:
         yield world
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -54,6 +53,7 @@ from daemon.operate.login import Links, LoginLink
 from daemon.web.http1 import HttpServer, open_unix_listener
 from tests.daemon.operate.fake_inside import FakeControl, FakeInsight
 from tests.daemon.operate.fake_library import FakeLibrary
+from tests.support.patience import PATIENCE_SECONDS, wait_until
 
 T = TypeVar("T")
 
@@ -399,17 +399,13 @@ class DoorInThread:
 
     def wait_for_tail(self) -> None:
         """Until somebody follows the feed."""
-        for _ in range(1_500):
-            if self.feed.tails:
-                return
-            time.sleep(0.02)
-        raise AssertionError("nobody follows")
+        wait_until(lambda: self.feed.tails, "somebody follows")
 
     def run(self) -> None:
         trio.run(self._serve)
 
     def wait_until_up(self) -> None:
-        assert self._up.wait(10), "the server did not start"
+        assert self._up.wait(PATIENCE_SECONDS), "the server did not start"
 
     def stop(self) -> None:
         assert self._token is not None
@@ -433,4 +429,4 @@ def door_in_thread(directory: Path) -> Iterator[DoorInThread]:
         yield door
     finally:
         door.stop()
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)

@@ -31,6 +31,7 @@ from daemon.operate.status import MAX_STRANGERS
 from daemon.responders.circuit import ProviderView
 from tests.daemon.operate.fake_library import FakeLibrary
 from tests.support.ledgers import DEMO, LedgerWorld, batch, open_world
+from tests.support.patience import PATIENCE_SECONDS
 
 CONFIG = "instances: {demo: {takeover: {pause_seconds: 600}}, silent: {takeover: {pause_seconds: 0}}}"
 ANSWER = Answer("hello", "main", "small", 800, 60, 412_000, True, ("name",), 0.75)
@@ -125,9 +126,9 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(fresh_postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Desk]:
+async def desk(migrated_postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Desk]:
     (tmp_path / "own.yaml").write_text(CONFIG)
-    async with open_world(fresh_postgres_dsn) as world:
+    async with open_world(migrated_postgres_dsn) as world:
         await world.records.register_instances(["silent"])
         desk = Desk(world, tmp_path / "own.yaml")
         desk.health.started()
@@ -368,6 +369,6 @@ async def test_a_postgres_that_is_known_to_hang_is_not_asked(
 
     monkeypatch.setattr(desk.world.records, "attention", hangs)
     desk.health.report("postgres", ("Postgres cannot be used now.",))
-    with trio.fail_after(20):
+    with trio.fail_after(PATIENCE_SECONDS):
         assert (await desk.operations.status()).stores["postgres"] == "Postgres cannot be used now."
     assert asked == []

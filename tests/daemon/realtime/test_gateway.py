@@ -14,13 +14,14 @@ from actors.identity import Conversation
 from actors.outcome import CannotTell, NotSent, SendOutcome, Sent, Unknown
 from daemon.realtime.gateway import RealtimeGateway
 from daemon.realtime.session import Limits
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.payloads import upsert
-from tests.support.realtime import SECONDS, Door, Talk
+from tests.support.realtime import Door, Talk
 
 GUEST = Conversation("demo", "5511900001095")
 
 
-def gateway(door: Door, timeout_seconds: float = SECONDS) -> RealtimeGateway:
+def gateway(door: Door, timeout_seconds: float = PATIENCE_SECONDS) -> RealtimeGateway:
     numbers = iter(range(1000))
     return RealtimeGateway(
         door.couriers,
@@ -48,7 +49,7 @@ async def outcome(
     async def run() -> None:
         said.append(await send())
 
-    with trio.fail_after(SECONDS):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run)
             await proxy()

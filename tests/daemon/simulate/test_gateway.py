@@ -16,6 +16,7 @@ from daemon.simulate.gateway import MAX_RECORDS, GatewaySide
 from daemon.simulate.tokens import contact_of, token
 from daemon.web.client import HttpClient
 from daemon.web.http1 import HttpServer, Limits, open_tcp_listeners
+from tests.support.patience import PATIENCE_SECONDS
 
 ANNA = Conversation("demo", contact_of(1))
 
@@ -34,7 +35,7 @@ async def gateway_of(
     url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
     async with HttpClient() as http, trio.open_nursery() as nursery:
         await nursery.start(lambda task_status: server.serve(listeners, task_status=task_status))
-        yield EvolutionGateway(http, base_url=url, api_key="any", timeout_seconds=5), side
+        yield EvolutionGateway(http, base_url=url, api_key="any", timeout_seconds=PATIENCE_SECONDS), side
         nursery.cancel_scope.cancel()
 
 

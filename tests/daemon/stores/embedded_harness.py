@@ -27,9 +27,9 @@ from daemon.stores.embedded import (
     run_embedded_postgres,
     run_embedded_redis,
 )
+from tests.support.patience import PATIENCE_SECONDS, until
 
 ROOT = Path(__file__).parents[3]
-PATIENCE_SECONDS = 60
 
 
 @dataclass
@@ -78,12 +78,6 @@ async def ask_postgres(dsn: str, sql: str) -> Any:
             connection.terminate()
 
     return await trio.to_thread.run_sync(lambda: asyncio.run(ask()))
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    with trio.fail_after(PATIENCE_SECONDS):
-        while not condition():  # noqa: ASYNC110 - other processes tell nobody when they end
-            await trio.sleep(0.02)
 
 
 async def refused(run: Callable[..., Awaitable[None]], data_dir: Path, match: str) -> None:

@@ -18,7 +18,6 @@ from daemon.stores.embedded import (
     run_embedded_redis,
 )
 from tests.daemon.stores.embedded_harness import (
-    PATIENCE_SECONDS,
     ROOT,
     ask_postgres,
     ask_redis,
@@ -26,8 +25,8 @@ from tests.daemon.stores.embedded_harness import (
     refused,
     running_postgres,
     running_redis,
-    until,
 )
+from tests.support.patience import PATIENCE_SECONDS, until
 
 
 @pytest.mark.parametrize("name", ["d" * 120, "مجلس", "a b,c?d=e"])
