@@ -13,7 +13,7 @@ import msgspec
 
 from actors.errors import MirrorUnavailable
 from daemon.mirror.keys import INSTALL
-from daemon.stores.redis import FORBIDDEN, UNKNOWN_COMMAND, RedisStore, Reply
+from daemon.stores.redis import FORBIDDEN, UNKNOWN_COMMAND, RedisReply, RedisStore
 
 Durability = Literal["always", "everysec"]
 MINIMUM_VERSION = (6, 2)
@@ -67,12 +67,12 @@ async def _look(redis: RedisStore) -> _Facts:
     return _Facts(info=_info(info), settings=_settings(settings), stamp=_stamp(stamp))
 
 
-def _info(reply: Reply) -> dict[str, str]:
+def _info(reply: RedisReply) -> dict[str, str]:
     pairs = (line.partition(":") for line in reply.decode().splitlines() if not line.startswith("#"))
     return {name: value for name, colon, value in pairs if colon}
 
 
-def _settings(replies: list[Reply]) -> dict[str, str] | None:
+def _settings(replies: list[RedisReply]) -> dict[str, str] | None:
     found: dict[str, str] = {}
     for reply in replies:
         if isinstance(reply, MirrorUnavailable):
@@ -84,7 +84,7 @@ def _settings(replies: list[Reply]) -> dict[str, str] | None:
     return found
 
 
-def _stamp(reply: Reply) -> tuple[str, int] | None:
+def _stamp(reply: RedisReply) -> tuple[str, int] | None:
     install_id, partitions = reply
     return None if install_id is None else (install_id.decode(), int(partitions or 0))
 

@@ -22,7 +22,7 @@ from actors.errors import MirrorUnavailable, Overloaded
 from actors.messages import Message, Receipt, WindowPolicy
 
 
-class Append(NamedTuple):
+class AppendRequest(NamedTuple):
     """One message to store; `at_ms` is the earlier arrival of a moved message."""
 
     message: Message
@@ -30,7 +30,7 @@ class Append(NamedTuple):
     at_ms: int | None = None
 
 
-AppendGroup = Callable[[Sequence[Append]], Awaitable[Sequence[Receipt | Exception]]]
+AppendGroup = Callable[[Sequence[AppendRequest]], Awaitable[Sequence[Receipt | Exception]]]
 OnAppended = Callable[[Message, Receipt], None]
 
 SWEEPS = 20
@@ -42,7 +42,7 @@ class _Pending:
 
     __slots__ = ("append", "expires_at", "outcome", "settled")
 
-    def __init__(self, append: Append, expires_at: float) -> None:
+    def __init__(self, append: AppendRequest, expires_at: float) -> None:
         self.append = append
         self.expires_at = expires_at
         self.outcome: Receipt | Exception | None = None
@@ -114,7 +114,7 @@ class GroupCommit:
         if len(self._queue) >= self._max_waiting:
             raise Overloaded("too many messages wait to be stored")
         now = trio.current_time()
-        pending = _Pending(Append(message, policy, at_ms), now + self._wait_seconds)
+        pending = _Pending(AppendRequest(message, policy, at_ms), now + self._wait_seconds)
         if not (self._queue or self._under_way):
             self._busy_since = now
         self._queue.append(pending)

@@ -11,9 +11,9 @@ from actors.errors import ConversationFull, MirrorUnavailable, StaleEpoch
 from actors.identity import Conversation
 from actors.messages import Batch, CloseReason, Fate, Message, Receipt, Snapshot, WindowPolicy
 from daemon.mirror import replies, scripts
-from daemon.mirror.group_commit import Append
+from daemon.mirror.group_commit import AppendRequest
 from daemon.mirror.keys import PartitionKeys, Place, place
-from daemon.stores.redis import Call, RedisStore, Reply
+from daemon.stores.redis import RedisReply, RedisStore, ScriptCall
 
 KEEP_PROCESSED_SECONDS = 300
 """Processed entries stay this long for debugging."""
@@ -45,20 +45,20 @@ class RedisMirror:
           MirrorUnavailable: it may or may not be stored; a repeat finds out.
           ValueError: it cannot be stored ever, for it is not valid Unicode.
         """
-        outcome = (await self.append_group([Append(message, policy, at_ms)]))[0]
+        outcome = (await self.append_group([AppendRequest(message, policy, at_ms)]))[0]
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    async def append_group(self, group: Sequence[Append]) -> list[Appended]:
+    async def append_group(self, group: Sequence[AppendRequest]) -> list[Appended]:
         """Store many messages in one round trip; what befalls one of them stands in its place.
 
         Raises:
           MirrorUnavailable: the round trip failed, any of them may be stored.
         """
         calls = [self._append_call(one) for one in group]
-        answers = iter(await self._redis.call_many([call for call in calls if isinstance(call, Call)]))
-        return [_appended(next(answers)) if isinstance(call, Call) else call for call in calls]
+        answers = iter(await self._redis.call_many([call for call in calls if isinstance(call, ScriptCall)]))
+        return [_appended(next(answers)) if isinstance(call, ScriptCall) else call for call in calls]
 
     async def load(self, conversation: Conversation) -> Snapshot:
         """The conversation as it stands."""
@@ -85,7 +85,7 @@ class RedisMirror:
         """
         key, keys, shared = self._place(conversation)
         window = (_ms(policy.window_seconds), policy.max_messages)
-        call = Call(
+        call = ScriptCall(
             scripts.FREEZE,
             (keys.queue, keys.state, shared.due, shared.lock),
             (key, epoch, why, policy.max_batch_messages, self._alarm_ms, *window),
@@ -103,7 +103,11 @@ class RedisMirror:
         """
         key, keys, shared = self._place(conversation)
         arguments = (key, epoch, number, _ms(delay_seconds), int(burn))
-        _fenced(await self._redis.call(Call(scripts.DEFER, (keys.state, shared.due, shared.lock), arguments)))
+        _fenced(
+            await self._redis.call(
+                ScriptCall(scripts.DEFER, (keys.state, shared.due, shared.lock), arguments)
+            )
+        )
 
     async def commit(self, conversation: Conversation, epoch: int, batch: Batch, fate: Fate) -> Snapshot:
         """End the batch; gives back what waits now. Idempotent, and works when Redis is full.
@@ -112,7 +116,7 @@ class RedisMirror:
           StaleEpoch: the partition is not held under this epoch.
         """
         key, keys, shared = self._place(conversation)
-        call = Call(
+        call = ScriptCall(
             scripts.COMMIT,
             (
                 keys.queue,
@@ -141,7 +145,7 @@ class RedisMirror:
     async def fence(self, epochs: Mapping[int, int], owner: str) -> frozenset[int]:
         """Take partitions under the given epochs; gives back those refused, held under a higher epoch."""
         calls = [
-            Call(scripts.FENCE, (PartitionKeys.of(partition).lock,), (epoch, owner))
+            ScriptCall(scripts.FENCE, (PartitionKeys.of(partition).lock,), (epoch, owner))
             for partition, epoch in epochs.items()
         ]
         answers = await self._redis.call_many(calls)
@@ -152,7 +156,7 @@ class RedisMirror:
     async def due(self, epochs: Mapping[int, int], limit: int = 1000) -> tuple[list[Conversation], list[int]]:
         """Conversations whose time has come, at most `limit` per partition; and partitions that are not fenced so."""
         calls = [
-            Call(scripts.DUE, (keys.due, keys.lock), (epoch, limit))
+            ScriptCall(scripts.DUE, (keys.due, keys.lock), (epoch, limit))
             for keys, epoch in ((PartitionKeys.of(partition), epoch) for partition, epoch in epochs.items())
         ]
         answers = [sound(answer) for answer in await self._redis.call_many(calls)]
@@ -163,7 +167,7 @@ class RedisMirror:
         """Where the state of a conversation lies."""
         return self._place(conversation).own.state
 
-    def _append_call(self, one: Append) -> Call | ValueError:
+    def _append_call(self, one: AppendRequest) -> ScriptCall | ValueError:
         """All user text is encoded here, so that what cannot be encoded fails alone."""
         message, policy = one.message, one.policy
         try:
@@ -171,7 +175,7 @@ class RedisMirror:
             identity, payload = message.id.encode(), replies.encode_message(message)
         except UnicodeEncodeError:
             return ValueError("the message is not valid Unicode")  # the original would quote it
-        return Call(
+        return ScriptCall(
             scripts.APPEND,
             (keys.queue, keys.state, keys.seen, shared.due, shared.active, shared.totals),
             (
@@ -186,9 +190,9 @@ class RedisMirror:
             ),
         )
 
-    def _load_call(self, conversation: Conversation) -> Call:
+    def _load_call(self, conversation: Conversation) -> ScriptCall:
         keys = self._place(conversation).own
-        return Call(scripts.LOAD, (keys.queue, keys.state), ())
+        return ScriptCall(scripts.LOAD, (keys.queue, keys.state), ())
 
     def _place(self, conversation: Conversation) -> Place:
         return place(conversation, self._partitions)
@@ -198,20 +202,20 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def sound(answer: Reply | MirrorUnavailable) -> Reply:
+def sound(answer: RedisReply | MirrorUnavailable) -> RedisReply:
     """The answer, unless an error stands in its place."""
     if isinstance(answer, MirrorUnavailable):
         raise answer
     return answer
 
 
-def _fenced(answer: Reply) -> Reply:
+def _fenced(answer: RedisReply) -> RedisReply:
     if answer[0] == b"stale":
         raise StaleEpoch("the partition is not held under this epoch")
     return answer
 
 
-def _appended(answer: Reply | MirrorUnavailable) -> Appended:
+def _appended(answer: RedisReply | MirrorUnavailable) -> Appended:
     if isinstance(answer, MirrorUnavailable):
         return answer
     if answer[0] == b"full":

@@ -6,7 +6,7 @@ import msgspec
 
 from actors.identity import Conversation
 from actors.messages import Batch, Message, Receipt, Snapshot, Waiting
-from daemon.stores.redis import Reply
+from daemon.stores.redis import RedisReply
 
 _decoder = msgspec.json.Decoder(Message)
 encode_message = msgspec.json.Encoder().encode
@@ -15,7 +15,7 @@ encode_message = msgspec.json.Encoder().encode
 UNREADABLE = "[a message that could not be read]"
 
 
-def receipt(reply: Reply) -> Receipt:
+def receipt(reply: RedisReply) -> Receipt:
     status, seq, at_ms, deadline_ms, now_ms, waiting, frozen = reply
     return Receipt(
         duplicate=status == b"dup",
@@ -28,7 +28,7 @@ def receipt(reply: Reply) -> Receipt:
     )
 
 
-def batch(conversation: Conversation, reply: Reply) -> Batch:
+def batch(conversation: Conversation, reply: RedisReply) -> Batch:
     _, number, lo, hi, why, tries, opened_at_ms, frozen_at_ms, entries = reply
     return Batch(
         conversation=conversation,
@@ -43,7 +43,7 @@ def batch(conversation: Conversation, reply: Reply) -> Batch:
     )
 
 
-def snapshot(conversation: Conversation, reply: Reply) -> Snapshot:
+def snapshot(conversation: Conversation, reply: RedisReply) -> Snapshot:
     now_ms, deadline_ms, frozen, retry_at_ms, entries = reply
     return Snapshot(
         conversation=conversation,
@@ -55,7 +55,7 @@ def snapshot(conversation: Conversation, reply: Reply) -> Snapshot:
     )
 
 
-def entry(conversation: Conversation, reply: Reply) -> Waiting:
+def entry(conversation: Conversation, reply: RedisReply) -> Waiting:
     """Total: what is no message (damaged, or of a version that this one cannot read) is shown as just that.
 
     It must not hold up the messages around it, and it must not vanish: the turn records it.

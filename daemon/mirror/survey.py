@@ -13,7 +13,7 @@ from actors.messages import Snapshot
 from daemon.mirror import scripts
 from daemon.mirror.keys import INSTALL, PartitionKeys
 from daemon.mirror.mirror import RedisMirror, sound
-from daemon.stores.redis import Call, RedisStore
+from daemon.stores.redis import RedisStore, ScriptCall
 
 CHUNK = 500
 """Conversations asked for in one round trip: large enough to be cheap, small enough to leave others their turn."""
@@ -50,7 +50,7 @@ class Pending(msgspec.Struct, frozen=True):
     now_ms: int = 0
 
 
-class Install(msgspec.Struct, frozen=True):
+class RedisStamp(msgspec.Struct, frozen=True):
     """Whose data this Redis holds."""
 
     install_id: str
@@ -64,14 +64,14 @@ class Survey:
         self._redis = redis
         self._mirror = mirror
 
-    async def install(self, partitions: int, install_id: str | None = None) -> Install:
+    async def install(self, partitions: int, install_id: str | None = None) -> RedisStamp:
         """Stamp a Redis that has no stamp (under a new id if none is given); gives back the stamp that stands.
 
         For the first start, and after a lost Redis was rebuilt; `checks.check_redis` compares at all other times.
         """
-        call = Call(scripts.INSTALL, (INSTALL,), (install_id or uuid.uuid4().hex, partitions))
+        call = ScriptCall(scripts.INSTALL, (INSTALL,), (install_id or uuid.uuid4().hex, partitions))
         stored_id, stored_partitions = await self._redis.call(call)
-        return Install(stored_id.decode(), int(stored_partitions))
+        return RedisStamp(stored_id.decode(), int(stored_partitions))
 
     async def is_unstamped(self) -> bool:
         """Whether this Redis holds no installation's data."""
@@ -117,7 +117,7 @@ class Survey:
         """Counted afresh: costs one short script per active conversation."""
         total = Pending()
         for chunk in _chunks(await self.active(partitions)):
-            calls = [Call(scripts.STATS, (self._mirror.state_key(one),), ()) for one in chunk]
+            calls = [ScriptCall(scripts.STATS, (self._mirror.state_key(one),), ()) for one in chunk]
             for answer in await self._redis.call_many(calls):
                 total = _added(total, *sound(answer))
         return total

@@ -15,7 +15,7 @@ from actors.identity import Conversation
 from daemon.mirror import scripts
 from daemon.mirror.keys import PartitionKeys, place
 from daemon.mirror.mirror import KEEP_IDS_SECONDS, KEEP_PROCESSED_SECONDS, sound
-from daemon.stores.redis import Call, RedisStore
+from daemon.stores.redis import RedisStore, ScriptCall
 
 MAX_STRAYS = 500
 """Looked at in one partition at a time."""
@@ -40,7 +40,7 @@ class Upkeep:
         """Conversations of these partitions that wait without a timer, or whose time passed `grace_seconds` ago."""
         places = [(PartitionKeys.of(partition), epoch) for partition, epoch in epochs.items()]
         calls = [
-            Call(
+            ScriptCall(
                 scripts.STRAYS,
                 (keys.due, keys.active, keys.lock),
                 (epoch, round(grace_seconds * 1000), limit),
@@ -76,8 +76,8 @@ class Upkeep:
         )
         return RedisMemory(used, limit or machine) if limit or machine else None
 
-    def _tidy(self, conversation: Conversation, epoch: int) -> Call:
+    def _tidy(self, conversation: Conversation, epoch: int) -> ScriptCall:
         key, own, shared = place(conversation, self._partitions)
         keys = (own.queue, own.state, own.seen, shared.due, shared.active, shared.lock)
         kept_ms = (KEEP_PROCESSED_SECONDS * 1000, KEEP_IDS_SECONDS * 1000)
-        return Call(scripts.TIDY, keys, (key, epoch, *kept_ms))
+        return ScriptCall(scripts.TIDY, keys, (key, epoch, *kept_ms))

@@ -13,7 +13,7 @@ from actors.ports import Feed
 from daemon.config import Settings
 from daemon.ledger import Install, Records, check_schema, install, migrate
 from daemon.ledger.migrate import check_server
-from daemon.ledger.rows import Stored
+from daemon.ledger.rows import StoredInstances
 from daemon.mirror.checks import Expected, Problem, check_redis
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Survey
@@ -197,10 +197,10 @@ async def check_from_outside(settings: Settings) -> Iterable[Check]:
         return [*checks, *await postgres_checks(db, await ledger_problem(db), settings)]
 
 
-async def stored_from_outside(settings: Settings, known: Collection[str], limit: int) -> Stored:
+async def stored_from_outside(settings: Settings, known: Collection[str], limit: int) -> StoredInstances:
     """What `Records.stored_instances` gives, while no daemon runs; nothing of an embedded database."""
     if settings.postgres.is_embedded:
-        return Stored()
+        return StoredInstances()
     async with _opened(Postgres(settings.postgres.dsn.get_secret_value(), max_connections=1)) as db:
         return await Records(db).stored_instances(known, limit)
 

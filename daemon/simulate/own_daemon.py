@@ -25,7 +25,7 @@ from pydantic import BaseModel
 
 from actors.errors import MajlisError
 from daemon.config import Settings
-from daemon.simulate.webhooks import Courier, Target, Unanswered
+from daemon.simulate.webhooks import Target, Unanswered, WebhookClient
 from daemon.stores import child_guard
 from daemon.stores.child import exit_of, last_words, why_ended
 
@@ -132,8 +132,8 @@ class OwnDaemon:
     async def _start(self) -> None:
         self._process = self._spawn()
         with trio.move_on_after(START_SECONDS):
-            async with Courier(Target(self.url)) as courier:
-                while not await _is_ready(courier):
+            async with WebhookClient(Target(self.url)) as client:
+                while not await _is_ready(client):
                     self._check()
                     await trio.sleep(_POLL_SECONDS)
                 return
@@ -172,9 +172,9 @@ class OwnDaemon:
             shutil.rmtree(self.directory, ignore_errors=True)
 
 
-async def _is_ready(courier: Courier) -> bool:
+async def _is_ready(client: WebhookClient) -> bool:
     try:
-        return (await courier.get("/health/ready")).status == 200
+        return (await client.get("/health/ready")).status == 200
     except Unanswered:
         return False
 

@@ -156,11 +156,11 @@ class Postgres:
         return PoolStatistics(self._pool.get_size(), self._pool.get_idle_size(), self._max_connections)
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Session]:
+    async def session(self) -> AsyncIterator[PostgresSession]:
         """A connection of its own, outside the pool and without `statement_timeout`, for migrations."""
         connection = await _cross(self._connect)
         try:
-            yield Session(connection)
+            yield PostgresSession(connection)
         finally:
             with trio.move_on_after(self._acquire_seconds, shield=True):
                 await _cross(_hang_up, connection)
@@ -215,7 +215,7 @@ class Postgres:
                 raise
 
 
-class Session:
+class PostgresSession:
     """One dedicated connection. See `Postgres.session`."""
 
     def __init__(self, connection: Any) -> None:

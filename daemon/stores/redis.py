@@ -33,7 +33,7 @@ from redis.exceptions import (
 
 from actors.errors import MirrorUnavailable
 
-Reply = Any
+RedisReply = Any
 """What Redis answers: bytes, int, None or a list of these; the scripts define which."""
 
 Argument = str | bytes | int
@@ -64,21 +64,21 @@ CONNECTION_REASONS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 _WORD_INSIDE_SCRIPT_ERROR = re.compile(r"\s-(" + "|".join(REASONS) + r")\b")
 
 
-class Script(NamedTuple):
+class LuaScript(NamedTuple):
     """One Lua script and its SHA1, by which Redis knows it."""
 
     text: str
     sha: str
 
     @classmethod
-    def of(cls, text: str) -> Script:
+    def of(cls, text: str) -> LuaScript:
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-class Call(NamedTuple):
+class ScriptCall(NamedTuple):
     """One run of a script."""
 
-    script: Script
+    script: LuaScript
     keys: Sequence[str]
     arguments: Sequence[Argument]
 
@@ -112,7 +112,7 @@ class RedisStore:
         )
         return cls(pool, connections=connections, timeout_seconds=timeout_seconds)
 
-    async def command(self, *arguments: Argument) -> Reply:
+    async def command(self, *arguments: Argument) -> RedisReply:
         """Run one command.
 
         Raises:
@@ -120,7 +120,7 @@ class RedisStore:
         """
         return _value((await self.pipeline([arguments]))[0])
 
-    async def pipeline(self, commands: Sequence[Sequence[Argument]]) -> list[Reply | MirrorUnavailable]:
+    async def pipeline(self, commands: Sequence[Sequence[Argument]]) -> list[RedisReply | MirrorUnavailable]:
         """Run commands in one round trip, not in a transaction; an error of one stands in its place.
 
         Raises:
@@ -128,7 +128,7 @@ class RedisStore:
         """
         return [_mapped(reply) for reply in await self._round_trip(commands)]
 
-    async def call(self, call: Call) -> Reply:
+    async def call(self, call: ScriptCall) -> RedisReply:
         """Run one script.
 
         Raises:
@@ -136,7 +136,7 @@ class RedisStore:
         """
         return _value((await self.call_many([call]))[0])
 
-    async def call_many(self, calls: Sequence[Call]) -> list[Reply | MirrorUnavailable]:
+    async def call_many(self, calls: Sequence[ScriptCall]) -> list[RedisReply | MirrorUnavailable]:
         """Run scripts in one round trip (two when Redis does not know them yet); an error stands in its place.
 
         Raises:
@@ -157,17 +157,17 @@ class RedisStore:
         """Close the connections. Call it when nobody uses the store any more."""
         await trio_asyncio.aio_as_trio(self._close)()
 
-    async def _round_trip(self, commands: Sequence[Sequence[Argument]]) -> list[Reply]:
+    async def _round_trip(self, commands: Sequence[Sequence[Argument]]) -> list[RedisReply]:
         if not commands:
             return []
         packed = b"".join(_pack(command) for command in commands)
         try:
-            replies: list[Reply] = await trio_asyncio.aio_as_trio(self._exchange)(packed, len(commands))
+            replies: list[RedisReply] = await trio_asyncio.aio_as_trio(self._exchange)(packed, len(commands))
         except (RedisError, OSError, EOFError) as error:
             raise MirrorUnavailable(_reason(error)) from None
         return replies
 
-    async def _exchange(self, packed: bytes, count: int) -> list[Reply]:
+    async def _exchange(self, packed: bytes, count: int) -> list[RedisReply]:
         """Asyncio-flavoured. Giving the connection back is synchronous, so that it cannot be cancelled."""
         async with asyncio.timeout(self._timeout_seconds), self._slots:
             connection = self._idle.pop() if self._idle else self._connect()
@@ -190,7 +190,7 @@ class RedisStore:
             await self._idle.pop().disconnect(nowait=True)
 
 
-async def _read(connection: AbstractConnection) -> Reply:
+async def _read(connection: AbstractConnection) -> RedisReply:
     """One reply; an error reply is a value, for the replies behind it must still be read."""
     try:
         return await connection.read_response()
@@ -204,13 +204,13 @@ def _pack(command: Sequence[Argument]) -> bytes:
     return packed
 
 
-def _value(reply: Reply | MirrorUnavailable) -> Reply:
+def _value(reply: RedisReply | MirrorUnavailable) -> RedisReply:
     if isinstance(reply, MirrorUnavailable):
         raise reply
     return reply
 
 
-def _mapped(reply: Reply) -> Reply | MirrorUnavailable:
+def _mapped(reply: RedisReply) -> RedisReply | MirrorUnavailable:
     return MirrorUnavailable(_reason(reply)) if isinstance(reply, ResponseError) else reply
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from daemon.stores.redis import Script
+from daemon.stores.redis import LuaScript
 
 _FOLDER = files(__package__)
 _PRELUDE = (_FOLDER / "prelude.lua").read_text(encoding="utf-8")
 
 
-def _load(name: str) -> Script:
-    return Script.of(f"{_PRELUDE}\n{(_FOLDER / f'{name}.lua').read_text(encoding='utf-8')}")
+def _load(name: str) -> LuaScript:
+    return LuaScript.of(f"{_PRELUDE}\n{(_FOLDER / f'{name}.lua').read_text(encoding='utf-8')}")
 
 
 APPEND = _load("append")

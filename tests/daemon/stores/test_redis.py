@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from actors.errors import MirrorUnavailable
-from daemon.stores.redis import Call, RedisStore, Script
+from daemon.stores.redis import LuaScript, RedisStore, ScriptCall
 from tests.support.mirrors import real_store
 
 
@@ -99,8 +99,8 @@ async def test_one_failing_command_leaves_the_rest_and_quotes_nothing(store: Red
 )
 async def test_what_redis_says_becomes_one_word(store: RedisStore, raised: str, reason: str) -> None:
     """I11: the words of the driver stay at the border."""
-    script = Script.of("return redis.error_reply(ARGV[1])")
-    (reply,) = await store.call_many([Call(script, (), (raised,))])
+    script = LuaScript.of("return redis.error_reply(ARGV[1])")
+    (reply,) = await store.call_many([ScriptCall(script, (), (raised,))])
     assert isinstance(reply, MirrorUnavailable)
     assert str(reply) == reason
 
@@ -108,6 +108,8 @@ async def test_what_redis_says_becomes_one_word(store: RedisStore, raised: str, 
 async def test_scripts_are_loaded_at_their_first_use(store: RedisStore) -> None:
     """I1: many calls of scripts that Redis does not know yet, in one go, answered in their order."""
     await store.command("SCRIPT", "FLUSH")
-    double, triple = Script.of("return ARGV[1] * 2"), Script.of("return ARGV[1] * 3")
-    replies = await store.call_many([Call(script, (), (n,)) for n in range(3) for script in (double, triple)])
+    double, triple = LuaScript.of("return ARGV[1] * 2"), LuaScript.of("return ARGV[1] * 3")
+    replies = await store.call_many(
+        [ScriptCall(script, (), (n,)) for n in range(3) for script in (double, triple)]
+    )
     assert replies == [0, 0, 2, 3, 4, 6]
