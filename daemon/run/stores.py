@@ -21,7 +21,8 @@ from daemon.observe.readiness import Health
 from daemon.operate.views import Check
 from daemon.partitions.leases import raise_epochs
 from daemon.run.lifecycle import CannotStart
-from daemon.stores.embedded import run_embedded_postgres, run_embedded_redis
+from daemon.stores.embedded_postgres import run_embedded_postgres
+from daemon.stores.embedded_redis import run_embedded_redis
 from daemon.stores.places import postgres_program, redis_server_program
 from daemon.stores.postgres import LedgerError, Postgres
 from daemon.stores.redis import RedisStore

@@ -27,7 +27,7 @@ from actors.errors import MajlisError
 from daemon.config import Settings
 from daemon.simulate.webhooks import Target, Unanswered, WebhookClient
 from daemon.stores import child_guard
-from daemon.stores.child import exit_of, last_words, why_ended
+from daemon.stores.child import exit_of, last_log_line, why_ended
 
 START_SECONDS = 90.0
 STOP_SECONDS = 15.0
@@ -126,7 +126,7 @@ class OwnDaemon:
         status = self._process.poll()
         if status is not None:
             self.keeps_directory = True
-            words = f"the daemon under rehearsal {why_ended(status)}{last_words(self._log_path)}"
+            words = f"the daemon under rehearsal {why_ended(status)}{last_log_line(self._log_path)}"
             raise CannotRehearse(words)
 
     async def _start(self) -> None:

@@ -1,11 +1,13 @@
-"""The one place that speaks to the Redis driver.
+"""The only module that uses the Redis driver.
 
-Laws of this file:
-  1. Public methods are Trio-flavoured; `_exchange` is wholly asyncio-flavoured. A connection is taken, used and
-     given back inside that one function, so no cancellation can leave it half read or lost.
-  2. A connection whose use did not end well is closed, never reused: a late reply meets nobody.
-  3. Nothing is retried here. What Redis says of one command is a value; what befalls the connection is raised.
-  4. Errors leave as `MirrorUnavailable` with one reason word. Driver messages may quote arguments, so they stay here.
+Rules of this file:
+
+1. Public methods are Trio-flavoured; `_exchange` is entirely asyncio-flavoured. A connection is taken, used and
+   released inside that one function, so no cancellation can leave it half read or lost.
+2. After an error a connection is closed, never reused: a late reply must not answer another command.
+3. Nothing is retried here. An error reply to one command is returned as a value; a failure of the connection is raised.
+4. Errors are raised as `MirrorUnavailable` with a reason of one word. The messages of the driver may quote arguments,
+   so they are dropped.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from redis.exceptions import (
 from actors.errors import MirrorUnavailable
 
 RedisReply = Any
-"""What Redis answers: bytes, int, None or a list of these; the scripts define which."""
+"""A reply of Redis: bytes, int, None or a list of these; the scripts define which."""
 
 Argument = str | bytes | int
 
@@ -87,7 +89,7 @@ class ScriptCall(NamedTuple):
 
 
 class RedisStore:
-    """A few connections to one Redis; every method is Trio-flavoured and bounded by `timeout_seconds`."""
+    """A few connections to one Redis. Every method is called from Trio and bounded by `timeout_seconds`."""
 
     def __init__(self, pool: ConnectionPool, *, connections: int = 4, timeout_seconds: float = 5.0) -> None:
         self._pool = pool
@@ -97,7 +99,7 @@ class RedisStore:
 
     @classmethod
     def from_url(cls, url: str, *, connections: int = 4, timeout_seconds: float = 5.0) -> RedisStore:
-        """`redis://`, `rediss://` or `unix://`. Connects at first use.
+        """Make a store for a `redis://`, `rediss://` or `unix://` URL. Connects at first use.
 
         Raises:
           ValueError: the URL has another scheme.
@@ -106,7 +108,7 @@ class RedisStore:
             url,
             protocol=2,
             retry=Retry(NoBackoff(), 0),
-            socket_timeout=None,  # one deadline round the whole exchange instead of one timer per reply
+            socket_timeout=None,  # `_exchange` has one deadline for all replies instead of a timer for each
             socket_connect_timeout=timeout_seconds,
             client_name="majlis",
         )
@@ -116,12 +118,12 @@ class RedisStore:
         """Run one command.
 
         Raises:
-          MirrorUnavailable: Redis is away, or answered with an error.
+          MirrorUnavailable: Redis cannot be reached, or replied with an error.
         """
-        return _value((await self.pipeline([arguments]))[0])
+        return reply_or_raise((await self.pipeline([arguments]))[0])
 
     async def pipeline(self, commands: Sequence[Sequence[Argument]]) -> list[RedisReply | MirrorUnavailable]:
-        """Run commands in one round trip, not in a transaction; an error of one stands in its place.
+        """Run commands in one round trip, without a transaction. An error reply is returned in its place.
 
         Raises:
           MirrorUnavailable: the round trip failed; any of the commands may have run.
@@ -132,12 +134,12 @@ class RedisStore:
         """Run one script.
 
         Raises:
-          MirrorUnavailable: Redis is away, or refused the script.
+          MirrorUnavailable: Redis cannot be reached, or refused the script.
         """
-        return _value((await self.call_many([call]))[0])
+        return reply_or_raise((await self.call_many([call]))[0])
 
     async def call_many(self, calls: Sequence[ScriptCall]) -> list[RedisReply | MirrorUnavailable]:
-        """Run scripts in one round trip (two when Redis does not know them yet); an error stands in its place.
+        """Run scripts in one round trip (two if Redis does not know them yet). An error reply is returned in its place.
 
         Raises:
           MirrorUnavailable: a round trip failed; any of the scripts may have run.
@@ -154,7 +156,7 @@ class RedisStore:
         return [_mapped(reply) for reply in replies]
 
     async def close(self) -> None:
-        """Close the connections. Call it when nobody uses the store any more."""
+        """Close the connections. Call it only after the last use."""
         await trio_asyncio.aio_as_trio(self._close)()
 
     async def _round_trip(self, commands: Sequence[Sequence[Argument]]) -> list[RedisReply]:
@@ -168,7 +170,7 @@ class RedisStore:
         return replies
 
     async def _exchange(self, packed: bytes, count: int) -> list[RedisReply]:
-        """Asyncio-flavoured. Giving the connection back is synchronous, so that it cannot be cancelled."""
+        """Asyncio-flavoured. The connection is released synchronously, so that the release cannot be cancelled."""
         async with asyncio.timeout(self._timeout_seconds), self._slots:
             connection = self._idle.pop() if self._idle else self._connect()
             try:
@@ -191,7 +193,7 @@ class RedisStore:
 
 
 async def _read(connection: AbstractConnection) -> RedisReply:
-    """One reply; an error reply is a value, for the replies behind it must still be read."""
+    """Read one reply. An error reply is returned, not raised: the replies after it must still be read."""
     try:
         return await connection.read_response()
     except ResponseError as error:
@@ -199,12 +201,13 @@ async def _read(connection: AbstractConnection) -> RedisReply:
 
 
 def _pack(command: Sequence[Argument]) -> bytes:
-    """In C; the driver's own packer would cost as much as the rest of an append."""
+    """Encode a command, in C: the driver's own Python encoder costs as much as the rest of an append."""
     packed: bytes = pack_command(tuple(command))  # type: ignore[arg-type]  # its stub means tuple[X, ...]
     return packed
 
 
-def _value(reply: RedisReply | MirrorUnavailable) -> RedisReply:
+def reply_or_raise(reply: RedisReply | MirrorUnavailable) -> RedisReply:
+    """The reply to one command of a pipeline; raises the error that stands in its place."""
     if isinstance(reply, MirrorUnavailable):
         raise reply
     return reply
@@ -215,8 +218,10 @@ def _mapped(reply: RedisReply) -> RedisReply | MirrorUnavailable:
 
 
 def _reason(error: Exception) -> str:
-    """One stable word; of the driver's message only the leading error code is looked at."""
-    if isinstance(error.__cause__, RedisError):  # the driver wraps what Redis says during a connect
+    """The reason in one stable word. Of the driver's message only the leading error code is used."""
+    if isinstance(
+        error.__cause__, RedisError
+    ):  # the driver wraps error replies to its own commands on connect
         return _reason(error.__cause__)
     if isinstance(error, ResponseError):
         return _reason_of_reply(error)

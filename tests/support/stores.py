@@ -17,7 +17,8 @@ import asyncpg
 import redis
 import trio
 
-from daemon.stores.embedded import EmbeddedPostgres, EmbeddedRedis, run_embedded_postgres, run_embedded_redis
+from daemon.stores.embedded_postgres import EmbeddedPostgres, run_embedded_postgres
+from daemon.stores.embedded_redis import EmbeddedRedis, run_embedded_redis
 
 ServerT = TypeVar("ServerT")
 ServerT_co = TypeVar("ServerT_co", covariant=True)

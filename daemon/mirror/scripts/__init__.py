@@ -1,4 +1,4 @@
-"""The Lua scripts: every change to the mirror is one of them, so every change is atomic."""
+"""The Lua scripts. Every change to the mirror is one script, and therefore atomic."""
 
 from __future__ import annotations
 
