@@ -27,7 +27,7 @@ from actors.inquiry import Inquiry
 from actors.instance import FeatureFlags, Terms
 from daemon.ledger import PostgresLedger
 from daemon.lookups import PostgresLookups, cached_answer, knowledge
-from daemon.stores.embedded import run_embedded_postgres
+from daemon.stores.embedded_postgres import run_embedded_postgres
 from tests.support.big_ledger import FIRST, Size, fill
 from tests.support.ledgers import PARTITIONS, batch, open_postgres
 from tests.support.near_embeddings import NearEmbeddings

@@ -24,7 +24,7 @@ from tests.support.stores import (
     redis_in_a_thread,
 )
 
-# A shell starts what it puts into the background with SIGINT ignored, and so are all children then. The tests send it to
+# A shell starts a job in the background with SIGINT ignored, and so are all its children then. The tests send it to
 # daemons and commands as a terminal would, so it must mean here what it means in the foreground.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -22,7 +22,7 @@ from daemon.cli.failure import INTERRUPTED, Failure
 from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, moment, print_json, table
 from daemon.knowledge.chunks import Chunk
-from daemon.knowledge.readers import ReadFile, Unreadable, read
+from daemon.knowledge.readers import ReadFile, UnreadableFile, read
 from daemon.operate.knowledge import Begun, CacheStats, Cleared, FilePage, Ready, Removed
 
 PORTION = 32
@@ -201,7 +201,7 @@ def cache_clear(
 def _readable(path: Path) -> ReadFile:
     try:
         return read(path)
-    except Unreadable as error:
+    except UnreadableFile as error:
         raise Failure(f"{path} {error}") from None
 
 

@@ -20,9 +20,9 @@ from daemon.cli.render import print_json
 from daemon.simulate import (
     CannotRehearse,
     Extent,
-    Outcome,
     Plan,
-    Progress,
+    RehearsalProgress,
+    RehearsalResult,
     Report,
     Shares,
     rehearse,
@@ -36,7 +36,7 @@ _INTERRUPTED = 130
 _OWN_LISTEN, _LISTEN = "127.0.0.1:0", "127.0.0.1:8085"
 
 
-class Responder(StrEnum):
+class ResponderMode(StrEnum):
     ECHO = "echo"
     ANY = "any"
 
@@ -91,11 +91,11 @@ def simulate(
         float, typer.Option(min=0, max=1, help="Share of bursts with one more message during the answer.")
     ] = 0.2,
     responder: Annotated[
-        Responder,
+        ResponderMode,
         typer.Option(
             help="echo: replies repeat the texts (rehearsal). any: only that a reply came is checked."
         ),
-    ] = Responder.ECHO,
+    ] = ResponderMode.ECHO,
     patience: Annotated[
         float, typer.Option(min=0.1, help="Seconds after which an unanswered message counts as lost.")
     ] = 60.0,
@@ -161,7 +161,7 @@ def _refuse_contradictions(
         raise Failure(f"{what} is for the throw-away daemon: leave it or --url out", BAD_CONFIG)
 
 
-def _rehearsed(plan: Plan) -> Outcome:
+def _rehearsed(plan: Plan) -> RehearsalResult:
     try:
         with _progress() as show:
             return rehearse(plan, show)
@@ -172,7 +172,7 @@ def _rehearsed(plan: Plan) -> Outcome:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[Progress], None]]:
+def _progress() -> Iterator[Callable[[RehearsalProgress], None]]:
     """A bar on a terminal's standard error; nothing elsewhere."""
     console = Console(stderr=True)
     columns = (
@@ -186,14 +186,14 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
     ) as bar:
         task = bar.add_task("starting", total=1.0, counts="")
 
-        def show(now: Progress) -> None:
+        def show(now: RehearsalProgress) -> None:
             counts = f"{now.sent:,} sent, {now.answered:,} answered, {now.waiting:,} waiting"
             bar.update(task, description=now.stage, completed=now.begun, counts=counts, refresh=True)
 
         yield show
 
 
-def _tell(plan: Plan, outcome: Outcome, json: bool) -> None:
+def _tell(plan: Plan, outcome: RehearsalResult, json: bool) -> None:
     report = outcome.report
     if json:
         print_json(msgspec.to_builtins(report))

@@ -28,7 +28,7 @@ _JOINTS = (
 )
 
 
-class Section(msgspec.Struct, frozen=True):
+class TextSection(msgspec.Struct, frozen=True):
     """A part of a file under one heading."""
 
     heading: str
@@ -41,7 +41,7 @@ class Chunk(msgspec.Struct, frozen=True):
     text: str
 
 
-def chunks(sections: Iterable[Section]) -> tuple[Chunk, ...]:
+def chunks(sections: Iterable[TextSection]) -> tuple[Chunk, ...]:
     """All chunks of a file, numbered from 0."""
     cut = ((section.heading, text) for section in sections for text in _cut(section.text))
     return tuple(Chunk(ordinal, heading, text) for ordinal, (heading, text) in enumerate(cut))

@@ -75,7 +75,7 @@ class _Flight:
         self.error: EmbeddingsUnavailable | None = None
 
 
-class Embeddings:
+class EmbeddingsClient:
     """One endpoint with its key and model.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-from daemon.knowledge.chunks import Section
+from daemon.knowledge.chunks import TextSection
 
 _UNSEEN = frozenset({"script", "style", "template", "noscript", "svg", "title"})
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
@@ -31,25 +31,25 @@ _CELLS = frozenset({"td", "th"})
 _SPACE = re.compile(r"\s+")
 
 
-def sections(page: str) -> list[Section]:
+def sections(page: str) -> list[TextSection]:
     """One section for each heading, in order; rows of a table are lines, their cells parted by a stroke."""
-    reader = _Reader()
+    reader = _PageParser()
     reader.feed(page)
     reader.close()
     return reader.ended()
 
 
-class _Reader(HTMLParser):
+class _PageParser(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self._found: list[Section] = []
+        self._found: list[TextSection] = []
         self._heading = ""
         self._text: list[str] = []
         self._in_heading: list[str] | None = None
         self._unseen: list[str] = []
         self._as_written = False
 
-    def ended(self) -> list[Section]:
+    def ended(self) -> list[TextSection]:
         self._close_section()
         return self._found
 
@@ -101,7 +101,7 @@ class _Reader(HTMLParser):
         lines = (_line(line) for line in "".join(self._text).split("\n"))
         text = "\n".join(lines).strip()
         if text or self._heading:
-            self._found.append(Section(self._heading, text))
+            self._found.append(TextSection(self._heading, text))
         self._heading, self._text = "", []
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from actors.answer_cache import text_hash
 from actors.ports import Feed
-from daemon.knowledge.embeddings import Embeddings, Vector
+from daemon.knowledge.embeddings import EmbeddingsClient, Vector
 from daemon.knowledge.search_words import search_words
 from daemon.ledger.wire import encoded, storable
 from daemon.operate.knowledge import (
@@ -50,7 +50,7 @@ _CLEAR = """
 class PostgresLibrary:
     """`embeddings`: None when no server for them is configured."""
 
-    def __init__(self, db: Postgres, embeddings: Embeddings | None, feed: Feed) -> None:
+    def __init__(self, db: Postgres, embeddings: EmbeddingsClient | None, feed: Feed) -> None:
         self._db = db
         self._embeddings = embeddings
         self._feed = feed

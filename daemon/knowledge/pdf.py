@@ -37,7 +37,7 @@ _VOWEL_MARK = re.compile("[\u064b-\u065f\u0670]")
 _PRESENTATION_FORM = re.compile("[\ufb00-\ufdff\ufe70-\ufefc]")
 
 
-class PdfUnreadable(Exception):
+class UnreadablePdf(Exception):
     """The text says what is wrong with the file and what to do: `<file> …`."""
 
 
@@ -63,34 +63,34 @@ def pages(content: bytes) -> list[str]:
     """The text of each page.
 
     Raises:
-      PdfUnreadable: it is no PDF, locked, too long, or a picture of text.
+      UnreadablePdf: it is no PDF, locked, too long, or a picture of text.
     """
     try:
         document = pypdfium2.PdfDocument(content)
     except pypdfium2.PdfiumError as error:
         if error.err_code == _LOCKED:
-            raise PdfUnreadable("is locked by a password: save it without one, then add it") from None
-        raise PdfUnreadable("is no PDF that can be read: save it anew as PDF, then add it") from None
+            raise UnreadablePdf("is locked by a password: save it without one, then add it") from None
+        raise UnreadablePdf("is no PDF that can be read: save it anew as PDF, then add it") from None
     try:
         return _pages(document)
     except pypdfium2.PdfiumError:
-        raise PdfUnreadable("has a page that cannot be read: save it anew as PDF, then add it") from None
+        raise UnreadablePdf("has a page that cannot be read: save it anew as PDF, then add it") from None
     finally:
         document.close()
 
 
 def _pages(document: pypdfium2.PdfDocument) -> list[str]:
     if len(document) > MAX_PAGES:
-        raise PdfUnreadable(f"has {len(document)} pages, {MAX_PAGES} are the most: split it")
+        raise UnreadablePdf(f"has {len(document)} pages, {MAX_PAGES} are the most: split it")
     found: list[str] = []
     size = 0
     for number in range(len(document)):
         found.append(_page(document[number]))
         size += len(found[-1])
         if size > MAX_CHARS:
-            raise PdfUnreadable(f"has more than {MAX_CHARS:,} letters: split it")
+            raise UnreadablePdf(f"has more than {MAX_CHARS:,} letters: split it")
     if not any(found):
-        raise PdfUnreadable("holds pictures and no text (a scan?): let a program with OCR read it first")
+        raise UnreadablePdf("holds pictures and no text (a scan?): let a program with OCR read it first")
     return found
 
 

@@ -18,7 +18,7 @@ import msgspec
 import trio
 
 from actors.errors import LedgerUnavailable, MajlisError
-from daemon.stores.postgres import LedgerError, Postgres, Session
+from daemon.stores.postgres import LedgerError, Postgres, PostgresSession
 
 _LOCK = 0x6D616A6C6973  # "majlis"
 _POLL_SECONDS = 0.25
@@ -187,7 +187,7 @@ async def install(db: Postgres, partitions: int) -> Install:
     return found
 
 
-async def _lock(session: Session, wait_seconds: float) -> None:
+async def _lock(session: PostgresSession, wait_seconds: float) -> None:
     with trio.move_on_after(wait_seconds):
         while True:
             rows = await session.fetch("SELECT pg_try_advisory_lock($1) AS held", _LOCK)
@@ -197,7 +197,7 @@ async def _lock(session: Session, wait_seconds: float) -> None:
     raise MigrationFailed("Another migration of this database is still running: wait for it, then try again.")
 
 
-async def _apply(session: Session, migration: Migration) -> None:
+async def _apply(session: PostgresSession, migration: Migration) -> None:
     record = f"INSERT INTO majlis_migrations (version, name) VALUES ({migration.version}, '{migration.name}')"
     if not migration.concurrent:
         await _patiently(session, f"{migration.sql}\n;{record}")
@@ -212,7 +212,7 @@ async def _apply(session: Session, migration: Migration) -> None:
     await session.run(record)
 
 
-async def _patiently(session: Session, script: str) -> None:
+async def _patiently(session: PostgresSession, script: str) -> None:
     """Try again when a lock is not to be had soon: waiting long for it would block the readers behind us."""
     for left in reversed(range(_LOCK_TRIES)):
         trouble = await _run(session, script)
@@ -223,7 +223,7 @@ async def _patiently(session: Session, script: str) -> None:
         await trio.sleep(_POLL_SECONDS)
 
 
-async def _run(session: Session, script: str) -> LedgerUnavailable | None:
+async def _run(session: PostgresSession, script: str) -> LedgerUnavailable | None:
     try:
         await session.run(script)
     except LedgerUnavailable as error:
@@ -231,7 +231,7 @@ async def _run(session: Session, script: str) -> LedgerUnavailable | None:
     return None
 
 
-async def _drop_invalid(session: Session, index: str) -> None:
+async def _drop_invalid(session: PostgresSession, index: str) -> None:
     rows = await session.fetch(
         "SELECT FROM pg_index WHERE indexrelid = to_regclass($1) AND NOT indisvalid", index
     )

@@ -10,16 +10,16 @@ from actors.identity import Conversation, canonical_contact
 from actors.messages import Message
 from daemon.ledger.rows import (
     Attention,
+    DailyUsage,
     DeadLetter,
     Escalated,
     FlagRow,
     HandedBack,
     Pause,
-    Silence,
-    Stored,
-    TakenOver,
+    SilenceReasons,
+    StoredInstances,
+    TakeoverPeriod,
     TurnRecord,
-    Usage,
 )
 from daemon.ledger.statements import statements
 from daemon.ledger.wire import encoded, storable
@@ -75,21 +75,23 @@ class Records:
         """Escalations older than `hand_back_seconds` hold no more and are not counted."""
         return Attention(**(await self._db.fetch(_SQL["attention"], hand_back_seconds))[0])
 
-    async def silence(self, conversation: Conversation, hand_back_seconds: float) -> Silence:
+    async def silence(self, conversation: Conversation, hand_back_seconds: float) -> SilenceReasons:
         """Who speaks there instead of Majlis."""
         found = await self._db.value(_SQL["silence"], *_named(conversation), hand_back_seconds)
-        return msgspec.json.decode(found, type=Silence)
+        return msgspec.json.decode(found, type=SilenceReasons)
 
-    async def silent(self, hand_back_seconds: float, limit: int) -> dict[Conversation, Silence]:
+    async def silent(self, hand_back_seconds: float, limit: int) -> dict[Conversation, SilenceReasons]:
         """Conversations in which somebody else speaks now, the latest first."""
-        found: dict[Conversation, Silence] = {}
+        found: dict[Conversation, SilenceReasons] = {}
         for row in await self._db.fetch(_SQL["silent"], hand_back_seconds, limit):
             conversation = Conversation(row["instance"], canonical_contact(row["contact"]))
-            known = found.get(conversation, Silence())
+            known = found.get(conversation, SilenceReasons())
             if row["until"] is not None:
-                found[conversation] = Silence(TakenOver(row["since"], row["until"]), known.escalated)
+                found[conversation] = SilenceReasons(
+                    TakeoverPeriod(row["since"], row["until"]), known.escalated
+                )
             elif known.escalated is None:  # the latest of several comes first
-                found[conversation] = Silence(known.taken_over, Escalated(row["since"], row["why"]))
+                found[conversation] = SilenceReasons(known.taken_over, Escalated(row["since"], row["why"]))
         return found
 
     async def hand_back(self, conversation: Conversation) -> HandedBack:
@@ -97,10 +99,10 @@ class Records:
         rows = await self._db.fetch(_SQL["hand_back"], *_named(conversation), repeatable=False)
         return HandedBack(**rows[0])
 
-    async def usage(self, days: int, instance: str | None = None) -> tuple[Usage, ...]:
+    async def usage(self, days: int, instance: str | None = None) -> tuple[DailyUsage, ...]:
         """Of today and the `days` - 1 days before, the latest day first."""
         rows = await self._db.fetch(_SQL["usage"], days, None if instance is None else storable(instance))
-        return tuple(Usage(**row) for row in rows)
+        return tuple(DailyUsage(**row) for row in rows)
 
     async def flags(self, daemon_scope: str) -> tuple[FlagRow, ...]:
         """The switches that were set for one daemon and for instances."""
@@ -126,10 +128,14 @@ class Records:
     async def knows_instance(self, name: str) -> bool:
         return bool(await self._db.value(_SQL["knows_instance"], storable(name)))
 
-    async def stored_instances(self, known: Collection[str], limit: int) -> Stored:
+    async def stored_instances(self, known: Collection[str], limit: int) -> StoredInstances:
         """Instances that may be answered beside those that are `known`."""
         rows = await self._db.fetch(_SQL["stored_instances"], sorted(map(storable, known)), limit)
-        return Stored(tuple(row["name"] for row in rows), rows[0]["total"]) if rows else Stored()
+        return (
+            StoredInstances(tuple(row["name"] for row in rows), rows[0]["total"])
+            if rows
+            else StoredInstances()
+        )
 
     async def register_instances(self, names: Iterable[str]) -> tuple[str, ...]:
         """Give instances declared in the configuration a row; gives back those that had none."""
@@ -150,7 +156,7 @@ def _letter(row: Row) -> DeadLetter:
         batch_number=row["batch_number"],
         reason=row["reason"],
         detail=row["detail"],
-        tries=row["tries"] + 1,  # those before the last one
+        attempts=row["tries"] + 1,  # the column counts those that failed before the last one
         created_at=row["created_at"],
         retried_at=row["retried_at"],
         dropped_at=row["dropped_at"],

@@ -18,7 +18,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     batch_number: int
     reason: str
     detail: str
-    tries: int
+    attempts: int
     created_at: datetime
     retried_at: datetime | None
     dropped_at: datetime | None
@@ -49,7 +49,7 @@ class TurnRecord(msgspec.Struct, frozen=True):
     why: str
     state: str
     rule: str
-    tries: int
+    failed_attempts: int = msgspec.field(name="tries")
     messages: tuple[Message, ...]
     provider: str | None
     model: str | None
@@ -73,7 +73,7 @@ class TurnRecord(msgspec.Struct, frozen=True):
         return Conversation.from_key(self.conversation_key)
 
 
-class TakenOver(msgspec.Struct, frozen=True):
+class TakeoverPeriod(msgspec.Struct, frozen=True):
     """A person of the business writes in the chat."""
 
     since: datetime
@@ -87,10 +87,10 @@ class Escalated(msgspec.Struct, frozen=True):
     why: str
 
 
-class Silence(msgspec.Struct, frozen=True):
+class SilenceReasons(msgspec.Struct, frozen=True):
     """Why Majlis does not answer in a conversation now, if so."""
 
-    taken_over: TakenOver | None = None
+    taken_over: TakeoverPeriod | None = None
     escalated: Escalated | None = None
 
 
@@ -111,7 +111,7 @@ class HandedBack(msgspec.Struct, frozen=True):
     takeovers: int
 
 
-class Usage(msgspec.Struct, frozen=True):
+class DailyUsage(msgspec.Struct, frozen=True):
     """What one instance used on one day (UTC)."""
 
     instance: str
@@ -123,7 +123,7 @@ class Usage(msgspec.Struct, frozen=True):
     cost_micros: int
 
 
-class Stored(msgspec.Struct, frozen=True):
+class StoredInstances(msgspec.Struct, frozen=True):
     """Instances that stand in the database alone."""
 
     names: tuple[str, ...] = ()

@@ -57,7 +57,7 @@ class StoredTurn(msgspec.Struct, frozen=True):
     why: str
     state: str
     rule: str
-    tries: int
+    failed_attempts: int = msgspec.field(name="tries")
     moved_to: str
     messages: tuple[Message, ...]
     message_ids: tuple[str, ...]

@@ -13,14 +13,14 @@ import msgspec
 
 from actors.answer_cache import CACHE, CachedAnswer, fits, key, meaning
 from actors.ports import CacheEntry, Question
-from daemon.knowledge.embeddings import Embeddings, EmbeddingsUnavailable, Vector
+from daemon.knowledge.embeddings import EmbeddingsClient, EmbeddingsUnavailable, Vector
 from daemon.ledger.wire import storable
 from daemon.lookups.spec import LookupSpec, Means
 
 _SQL = "SELECT majlis_cache_find($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 
 
-def lookup(embeddings: Embeddings | None) -> LookupSpec:
+def lookup(embeddings: EmbeddingsClient | None) -> LookupSpec:
     """`embeddings`: None when no server for them is configured."""
     return LookupSpec("cached_answer", partial(_run, embeddings), _skip)
 
@@ -29,7 +29,7 @@ def _skip(question: Question) -> bool:
     return key(question) is None
 
 
-async def _run(embeddings: Embeddings | None, means: Means, question: Question) -> CachedAnswer | None:
+async def _run(embeddings: EmbeddingsClient | None, means: Means, question: Question) -> CachedAnswer | None:
     """One round trip, or a second one when a vector had to be asked for."""
     entry = key(question)
     if entry is None:
@@ -44,7 +44,11 @@ async def _run(embeddings: Embeddings | None, means: Means, question: Question) 
 
 
 async def _find(
-    embeddings: Embeddings | None, means: Means, question: Question, entry: CacheEntry, vector: Vector | None
+    embeddings: EmbeddingsClient | None,
+    means: Means,
+    question: Question,
+    entry: CacheEntry,
+    vector: Vector | None,
 ) -> Any:
     terms = question.terms
     found = await means.db.value(

@@ -17,7 +17,7 @@ import trio
 from actors.answer_cache import meaning, text_hash
 from actors.messages import Passage
 from actors.ports import Question
-from daemon.knowledge.embeddings import Embeddings, EmbeddingsUnavailable, Vector
+from daemon.knowledge.embeddings import EmbeddingsClient, EmbeddingsUnavailable, Vector
 from daemon.knowledge.search_words import telling
 from daemon.ledger.wire import storable
 from daemon.lookups.history import BYTES_PER_TOKEN
@@ -30,7 +30,7 @@ MAX_WORDS = 32
 _SQL = "SELECT majlis_knowledge_search($1, $2, $3, $4, $5, $6, $7, $8)"
 
 
-def lookup(embeddings: Embeddings | None) -> LookupSpec:
+def lookup(embeddings: EmbeddingsClient | None) -> LookupSpec:
     """`embeddings`: None when no server for them is configured."""
     return LookupSpec("knowledge", partial(_run, embeddings), _skip)
 
@@ -39,7 +39,7 @@ def _skip(question: Question) -> bool:
     return not (question.flags.knowledge and question.record.knowledge_files)
 
 
-async def _run(embeddings: Embeddings | None, means: Means, question: Question) -> tuple[Passage, ...]:
+async def _run(embeddings: EmbeddingsClient | None, means: Means, question: Question) -> tuple[Passage, ...]:
     """At most two round trips one after another; none for a greeting."""
     asked, words = meaning(question.batch), telling(question.batch.text)[:MAX_WORDS]
     if not words:
@@ -56,7 +56,7 @@ async def _run(embeddings: Embeddings | None, means: Means, question: Question) 
 
 async def _search(
     db: Postgres,
-    embeddings: Embeddings | None,
+    embeddings: EmbeddingsClient | None,
     question: Question,
     words: list[str],
     asked: str,

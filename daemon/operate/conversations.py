@@ -14,7 +14,7 @@ from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.pauses import PauseBoard, ended_by
 from daemon.ingress.webhooks import IngressCounters
 from daemon.ledger.records import Records
-from daemon.ledger.rows import Silence
+from daemon.ledger.rows import SilenceReasons
 from daemon.mirror.survey import Survey
 from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
@@ -142,7 +142,7 @@ class DaemonOperations:
         conversation = await self._known.conversation(ref)
         view, flags = self._supervisor.view(conversation), self._board.of(conversation.instance)
         turns, silence = await self._known.stored(conversation)
-        if view is None and not turns and silence == Silence():
+        if view is None and not turns and silence == SilenceReasons():
             raise self._health.unless_starting(
                 NotFound(
                     f"Nothing is known of {self._label(conversation)}: check the spelling, INSTANCE/PHONE."

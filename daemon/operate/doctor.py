@@ -13,8 +13,8 @@ import trio
 
 from actors.errors import MajlisError
 from daemon.config import GatewaySettings, Provider, Settings
-from daemon.knowledge.embeddings import TURN_SECONDS, Embeddings, EmbeddingsUnavailable
-from daemon.ledger.rows import Stored
+from daemon.knowledge.embeddings import TURN_SECONDS, EmbeddingsClient, EmbeddingsUnavailable
+from daemon.ledger.rows import StoredInstances
 from daemon.operate.views import Check, CheckState, DoctorReport
 from daemon.responders.kinds import dialect
 from daemon.web.answer import dig
@@ -34,14 +34,14 @@ NO_INSTANCE = "evolution: no such instance"
 
 
 Ask = Callable[[], Awaitable[Check]]
-AskStored = Callable[[Collection[str], int], Awaitable[Stored]]
+AskStored = Callable[[Collection[str], int], Awaitable[StoredInstances]]
 
 
 async def examine(
     settings: Settings,
     http: HttpClient,
     stores: Callable[[], Awaitable[Iterable[Check]]],
-    embeddings: Embeddings | None = None,
+    embeddings: EmbeddingsClient | None = None,
     stored: AskStored | None = None,
 ) -> DoctorReport:
     """All checks, each bounded; one that breaks is a problem of its own, never the end of the report.
@@ -100,17 +100,17 @@ async def _side_by_side(asks: Sequence[Ask]) -> list[Check]:
     return checks
 
 
-async def _stored(settings: Settings, stored: AskStored | None) -> Stored:
+async def _stored(settings: Settings, stored: AskStored | None) -> StoredInstances:
     """They all reply through the default gateway: only one that knows instances is asked about them."""
     if stored is None or settings.gateway.kind != "evolution":
-        return Stored()
+        return StoredInstances()
     try:
         return await stored(settings.instances.keys(), MAX_STORED)
     except MajlisError:  # the checks of the stores say why
-        return Stored()
+        return StoredInstances()
 
 
-def _left_out(others: Stored) -> list[Check]:
+def _left_out(others: StoredInstances) -> list[Check]:
     more = others.total - len(others.names)
     if more <= 0:
         return []
@@ -241,7 +241,7 @@ def _finding(provider: Provider, state: CheckState, detail: str, advice: str = "
     )
 
 
-async def _embeddings(embeddings: Embeddings) -> Check:
+async def _embeddings(embeddings: EmbeddingsClient) -> Check:
     """Has one word turned into a vector: there is no cheaper question that every such server answers."""
     name, started = "embeddings", trio.current_time()
     try:

@@ -63,8 +63,8 @@ def _turn(turn: StoredTurn) -> Iterator[Step]:
         what="window closed",
         detail=f"{CLOSED_BY.get(turn.why, turn.why)}: turn {turn.id} begins with {heard}{replay}",
     )
-    if turn.tries:
-        yield Step(at="", what="tries", detail=f"{turn.tries} failed before the last one")
+    if turn.failed_attempts:
+        yield Step(at="", what="tries", detail=f"{turn.failed_attempts} failed before the last one")
     if turn.waterfall:
         yield Step(at="", what="lookups", detail=_lookups(turn))
     if turn.answered_at is not None:

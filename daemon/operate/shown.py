@@ -11,7 +11,7 @@ from actors.identity import Conversation
 from actors.instance import FeatureFlags
 from actors.messages import CloseReason, Message, Waiting
 from actors.ports import PartState, TurnState
-from daemon.ledger.rows import DeadLetter, Pause, Silence, TurnRecord, Usage
+from daemon.ledger.rows import DailyUsage, DeadLetter, Pause, SilenceReasons, TurnRecord
 from daemon.ledger.stored_turns import TurnHead
 from daemon.operate import (
     ActorView,
@@ -60,7 +60,7 @@ def dead_letter_view(letter: DeadLetter, label: str) -> DeadLetterView:
         batch=letter.batch_number,
         reason=letter.reason,
         detail=letter.detail,
-        tries=letter.tries,
+        tries=letter.attempts,
         buried_at=iso(letter.created_at),
         retried_at=iso(letter.retried_at) if letter.retried_at else None,
         dropped_at=iso(letter.dropped_at) if letter.dropped_at else None,
@@ -92,7 +92,7 @@ def turn_view(turn: TurnRecord) -> TurnView:
         state=cast(TurnState, turn.state),
         closed_by=cast(CloseReason, turn.why),
         messages=len(turn.messages),
-        tries=turn.tries,
+        tries=turn.failed_attempts,
         rule=turn.rule,
         provider=turn.provider or "",
         model=turn.model or "",
@@ -147,7 +147,7 @@ def turn_detail(turn: TurnRecord, label: str) -> TurnDetail:
     )
 
 
-def pause_view(silence: Silence, flags: FeatureFlags) -> PauseView | None:
+def pause_view(silence: SilenceReasons, flags: FeatureFlags) -> PauseView | None:
     found = silence.taken_over
     return PauseView(since=iso(found.since), until=iso(found.until), heeded=flags.takeover) if found else None
 
@@ -160,12 +160,14 @@ def pause_end(pause: Pause) -> str:
     return iso(pause.until) if pause.until else ""
 
 
-def escalation_view(silence: Silence, flags: FeatureFlags) -> EscalationView | None:
+def escalation_view(silence: SilenceReasons, flags: FeatureFlags) -> EscalationView | None:
     found = silence.escalated
     return EscalationView(since=iso(found.since), why=found.why, heeded=flags.escalation) if found else None
 
 
-def silent_view(conversation: Conversation, silence: Silence, flags: FeatureFlags, label: str) -> SilentView:
+def silent_view(
+    conversation: Conversation, silence: SilenceReasons, flags: FeatureFlags, label: str
+) -> SilentView:
     return SilentView(
         conversation=label,
         instance=conversation.instance,
@@ -179,7 +181,7 @@ def provider_view(provider: circuit.ProviderView) -> ProviderView:
     return ProviderView(**provider._asdict())
 
 
-def cost_report(used: Sequence[Usage], days: int) -> CostReport:
+def cost_report(used: Sequence[DailyUsage], days: int) -> CostReport:
     return CostReport(
         days=days,
         answers=sum(one.answers for one in used),

@@ -14,7 +14,7 @@ from daemon.gateways.console import ConsoleGateway
 from daemon.gateways.evolution.client import EvolutionGateway
 from daemon.gateways.playground import Chats, PlaygroundGateway
 from daemon.gateways.router import BoundedGateway, RoutedGateway
-from daemon.knowledge.embeddings import Embeddings
+from daemon.knowledge.embeddings import EmbeddingsClient
 from daemon.realtime.gateway import Couriers, RealtimeGateway
 from daemon.responders.batching import BatchingResponder
 from daemon.responders.breaker import BreakerPolicy
@@ -88,12 +88,12 @@ def responders(
     return RoutedResponder(default, by_instance, circuits.values())
 
 
-def embeddings(settings: Settings, http: HttpClient, feed: Feed) -> Embeddings | None:
+def embeddings(settings: Settings, http: HttpClient, feed: Feed) -> EmbeddingsClient | None:
     """None: no model is configured, and words alone are compared."""
     wanted = settings.embeddings
     if wanted.base_url is None or wanted.model is None:
         return None
-    return Embeddings(
+    return EmbeddingsClient(
         http,
         feed,
         base_url=wanted.base_url,

@@ -13,7 +13,7 @@ from actors.ports import Feed
 from daemon.config import Settings
 from daemon.ledger import Install, Records, check_schema, install, migrate
 from daemon.ledger.migrate import check_server
-from daemon.ledger.rows import Stored
+from daemon.ledger.rows import StoredInstances
 from daemon.mirror.checks import Expected, Problem, check_redis
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Survey
@@ -21,7 +21,8 @@ from daemon.observe.readiness import Health
 from daemon.operate.views import Check
 from daemon.partitions.leases import raise_epochs
 from daemon.run.lifecycle import CannotStart
-from daemon.stores.embedded import run_embedded_postgres, run_embedded_redis
+from daemon.stores.embedded_postgres import run_embedded_postgres
+from daemon.stores.embedded_redis import run_embedded_redis
 from daemon.stores.places import postgres_program, redis_server_program
 from daemon.stores.postgres import LedgerError, Postgres
 from daemon.stores.redis import RedisStore
@@ -197,10 +198,10 @@ async def check_from_outside(settings: Settings) -> Iterable[Check]:
         return [*checks, *await postgres_checks(db, await ledger_problem(db), settings)]
 
 
-async def stored_from_outside(settings: Settings, known: Collection[str], limit: int) -> Stored:
+async def stored_from_outside(settings: Settings, known: Collection[str], limit: int) -> StoredInstances:
     """What `Records.stored_instances` gives, while no daemon runs; nothing of an embedded database."""
     if settings.postgres.is_embedded:
-        return Stored()
+        return StoredInstances()
     async with _opened(Postgres(settings.postgres.dsn.get_secret_value(), max_connections=1)) as db:
         return await Records(db).stored_instances(known, limit)
 

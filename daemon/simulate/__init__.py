@@ -2,16 +2,16 @@
 
 from daemon.simulate.own_daemon import CannotRehearse
 from daemon.simulate.play import Extent
-from daemon.simulate.rehearsal import Outcome, Plan, Progress, rehearse
+from daemon.simulate.rehearsal import Plan, RehearsalProgress, RehearsalResult, rehearse
 from daemon.simulate.report import Report, words_of
 from daemon.simulate.script import Shares
 
 __all__ = [
     "CannotRehearse",
     "Extent",
-    "Outcome",
     "Plan",
-    "Progress",
+    "RehearsalProgress",
+    "RehearsalResult",
     "Report",
     "Shares",
     "rehearse",

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from daemon.simulate.latencies import Latencies
+from daemon.simulate.latencies import LatencyHistogram
 from daemon.simulate.tokens import Token, tokens_in
 
 MAX_KINDS = 20
@@ -63,7 +63,7 @@ class Books:
         self.replies = self.doubled = self.out_of_order = self.unmatched = 0
         self.troubles: Counter[str] = Counter()
         """Deliveries that were not acknowledged, by what was answered."""
-        self.ack, self.answer = Latencies(), Latencies()
+        self.ack, self.answer = LatencyHistogram(), LatencyHistogram()
         self.last_acknowledged = -math.inf
         self.first_post, self.last_post = math.inf, -math.inf
         self._mark = mark

@@ -15,7 +15,7 @@ _STRIDES = (2, 4, 8, 20, 40)
 """Buckets that may be shown as one row, the finest first; each divides a decade."""
 
 
-class Row(msgspec.Struct, frozen=True):
+class HistogramRow(msgspec.Struct, frozen=True):
     up_to_seconds: float
     count: int
 
@@ -28,10 +28,10 @@ class Summary(msgspec.Struct, frozen=True):
     p95_seconds: float
     p99_seconds: float
     max_seconds: float
-    histogram: tuple[Row, ...]
+    histogram: tuple[HistogramRow, ...]
 
 
-class Latencies:
+class LatencyHistogram:
     def __init__(self) -> None:
         self._counts = [0] * _BUCKETS
         self._count = 0
@@ -60,11 +60,11 @@ class Latencies:
                 return round(min(_upper_edge(number), self._max_seconds), _DIGITS)
         return 0.0
 
-    def _rows(self) -> tuple[Row, ...]:
+    def _rows(self) -> tuple[HistogramRow, ...]:
         """At most ten rows, as fine as that allows, from the first that counts something to the last."""
         for stride in _STRIDES:
             rows = [
-                Row(_upper_edge(start + stride - 1), sum(self._counts[start : start + stride]))
+                HistogramRow(_upper_edge(start + stride - 1), sum(self._counts[start : start + stride]))
                 for start in range(0, _BUCKETS, stride)
             ]
             counting = [place for place, row in enumerate(rows) if row.count]

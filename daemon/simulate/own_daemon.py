@@ -25,9 +25,9 @@ from pydantic import BaseModel
 
 from actors.errors import MajlisError
 from daemon.config import Settings
-from daemon.simulate.webhooks import Courier, Target, Unanswered
+from daemon.simulate.webhooks import Target, Unanswered, WebhookClient
 from daemon.stores import child_guard
-from daemon.stores.child import exit_of, last_words, why_ended
+from daemon.stores.child import exit_of, last_log_line, why_ended
 
 START_SECONDS = 90.0
 STOP_SECONDS = 15.0
@@ -126,14 +126,14 @@ class OwnDaemon:
         status = self._process.poll()
         if status is not None:
             self.keeps_directory = True
-            words = f"the daemon under rehearsal {why_ended(status)}{last_words(self._log_path)}"
+            words = f"the daemon under rehearsal {why_ended(status)}{last_log_line(self._log_path)}"
             raise CannotRehearse(words)
 
     async def _start(self) -> None:
         self._process = self._spawn()
         with trio.move_on_after(START_SECONDS):
-            async with Courier(Target(self.url)) as courier:
-                while not await _is_ready(courier):
+            async with WebhookClient(Target(self.url)) as client:
+                while not await _is_ready(client):
                     self._check()
                     await trio.sleep(_POLL_SECONDS)
                 return
@@ -172,9 +172,9 @@ class OwnDaemon:
             shutil.rmtree(self.directory, ignore_errors=True)
 
 
-async def _is_ready(courier: Courier) -> bool:
+async def _is_ready(client: WebhookClient) -> bool:
     try:
-        return (await courier.get("/health/ready")).status == 200
+        return (await client.get("/health/ready")).status == 200
     except Unanswered:
         return False
 

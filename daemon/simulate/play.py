@@ -22,8 +22,8 @@ from actors.plain_text import plain_text
 from daemon.simulate.books import Books
 from daemon.simulate.payloads import webhook
 from daemon.simulate.retries import Retries
-from daemon.simulate.script import Line, Script
-from daemon.simulate.webhooks import Answer, Courier, Target, Unanswered
+from daemon.simulate.script import Script, ScriptLine
+from daemon.simulate.webhooks import Target, Unanswered, WebhookClient, WebhookResponse
 
 HOLD_SECONDS = 1.0
 """How long a send is held for the message that is written during it."""
@@ -40,8 +40,8 @@ class Extent(msgspec.Struct, frozen=True):
     seconds: float | None = None
 
 
-class _Delivery(NamedTuple):
-    line: Line
+class _WebhookDelivery(NamedTuple):
+    line: ScriptLine
     said_at: float
     tries: int = 0
     is_repeat: bool = False
@@ -85,12 +85,12 @@ class Play:
         self._connections = connections
         self._server_url = server_url
         self._quiet_seconds = quiet_seconds
-        self._heap: list[tuple[float, int, _Delivery | _NextBurst]] = []
+        self._heap: list[tuple[float, int, _WebhookDelivery | _NextBurst]] = []
         self._order = 0
         self._planned = 0
         self._under_way = 0
         self._pushed = trio.Event()
-        self._interjections: dict[int, Line] = {}
+        self._interjections: dict[int, ScriptLine] = {}
         self._arrivals: dict[tuple[int, int], trio.Event] = {}
 
     @property
@@ -105,7 +105,7 @@ class Play:
         for customer in range(self._customers):
             begins = self.began + self._script.begins_after_seconds(customer)
             self._push(begins, _NextBurst(customer, 0))
-        send, receive = trio.open_memory_channel[tuple[float, _Delivery]](0)
+        send, receive = trio.open_memory_channel[tuple[float, _WebhookDelivery]](0)
         async with trio.open_nursery() as nursery:
             for number in range(self._connections):
                 nursery.start_soon(self._deliver, receive.clone(), name=f"connection {number}")
@@ -120,7 +120,7 @@ class Play:
             return
         arrived = self._arrivals[customer, line.serial] = trio.Event()
         now = trio.current_time()
-        self._push(now, _Delivery(line, now))
+        self._push(now, _WebhookDelivery(line, now))
         try:
             with trio.move_on_after(HOLD_SECONDS):
                 await arrived.wait()
@@ -129,7 +129,7 @@ class Play:
 
     # --- what is to come -------------------------------------------------------------------------------------
 
-    def _push(self, due: float, what: _Delivery | _NextBurst) -> None:
+    def _push(self, due: float, what: _WebhookDelivery | _NextBurst) -> None:
         self._order += 1
         heapq.heappush(self._heap, (due, self._order, what))
         self._pushed.set()
@@ -145,7 +145,7 @@ class Play:
     def _is_planned(self) -> bool:
         return self.progress >= 1.0
 
-    async def _conduct(self, send: trio.MemorySendChannel[tuple[float, _Delivery]]) -> None:
+    async def _conduct(self, send: trio.MemorySendChannel[tuple[float, _WebhookDelivery]]) -> None:
         """Hand each message to a connection at its time."""
         while True:
             self._pushed = trio.Event()
@@ -166,10 +166,12 @@ class Play:
         lines = burst.lines[: self._take(len(burst.lines))]
         for line in lines:
             said_at = due + line.after_seconds
-            self._push(said_at, _Delivery(line, said_at))
+            self._push(said_at, _WebhookDelivery(line, said_at))
             if line.repeat_after_seconds is not None:
                 self._books.repeated += 1
-                self._push(said_at + line.repeat_after_seconds, _Delivery(line, said_at, is_repeat=True))
+                self._push(
+                    said_at + line.repeat_after_seconds, _WebhookDelivery(line, said_at, is_repeat=True)
+                )
         if not self._is_planned:
             if burst.interjection is not None:
                 self._interjections[what.customer] = burst.interjection
@@ -201,16 +203,16 @@ class Play:
 
     # --- on the way ------------------------------------------------------------------------------------------
 
-    async def _deliver(self, receive: trio.MemoryReceiveChannel[tuple[float, _Delivery]]) -> None:
-        async with Courier(self._target) as courier:
+    async def _deliver(self, receive: trio.MemoryReceiveChannel[tuple[float, _WebhookDelivery]]) -> None:
+        async with WebhookClient(self._target) as client:
             async for due, delivery in receive:
-                await self._try(courier, due, delivery)
+                await self._try(client, due, delivery)
                 self._under_way -= 1
 
-    async def _try(self, courier: Courier, due: float, delivery: _Delivery) -> None:
+    async def _try(self, client: WebhookClient, due: float, delivery: _WebhookDelivery) -> None:
         line, status = delivery.line, None
         if not (line.first_try_lost and delivery.tries == 0 and not delivery.is_repeat):
-            answer = await self._post(courier, delivery)
+            answer = await self._post(client, delivery)
             status = answer.status if answer is not None else None
             if status is not None and 200 <= status < 300:
                 now = trio.current_time()
@@ -226,24 +228,24 @@ class Play:
             self._books.give_up(line.customer, line.serial)
             self._arrived(line)
 
-    async def _post(self, courier: Courier, delivery: _Delivery) -> Answer | None:
+    async def _post(self, client: WebhookClient, delivery: _WebhookDelivery) -> WebhookResponse | None:
         """The daemon's answer; None: no answer."""
         line = delivery.line
         said_at = int(self._began_wall + delivery.said_at - self.began)
         self._books.post(line.customer, line.serial, said_at, trio.current_time())
         body = webhook(self._instance, self._mark, line, said_at, self._server_url)
         try:
-            return await courier.post(self._path, body)
+            return await client.post(self._path, body)
         except Unanswered:
             return None
 
-    def _arrived(self, line: Line) -> None:
+    def _arrived(self, line: ScriptLine) -> None:
         event = self._arrivals.get((line.customer, line.serial))
         if event is not None:
             event.set()
 
 
-def _what(answer: Answer | None) -> str:
+def _what(answer: WebhookResponse | None) -> str:
     """`no answer`, or the status and the daemon's own word for it."""
     if answer is None:
         return "no answer"

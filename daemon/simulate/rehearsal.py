@@ -20,7 +20,7 @@ from daemon.simulate.report import Report, report_of
 from daemon.simulate.retries import Retries
 from daemon.simulate.script import Script, Shares
 from daemon.simulate.tokens import mark_of
-from daemon.simulate.webhooks import Courier, Target, Unanswered
+from daemon.simulate.webhooks import Target, Unanswered, WebhookClient
 from daemon.web.http1 import HttpServer, Limits, open_tcp_listeners
 
 SHOW_SECONDS = 0.2
@@ -49,7 +49,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     settings: tuple[str, ...] = ()
 
 
-class Progress(msgspec.Struct, frozen=True):
+class RehearsalProgress(msgspec.Struct, frozen=True):
     """How far it has got; `begun` is 0 to 1."""
 
     stage: Literal["starting", "playing", "restarting"]
@@ -60,7 +60,7 @@ class Progress(msgspec.Struct, frozen=True):
     waiting: int = 0
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class RehearsalResult(msgspec.Struct, frozen=True):
     report: Report | None
     """None: interrupted before anything was sent."""
     gateway_url: str
@@ -68,10 +68,10 @@ class Outcome(msgspec.Struct, frozen=True):
     kept_directory: str | None = None
 
 
-Show = Callable[[Progress], None]
+Show = Callable[[RehearsalProgress], None]
 
 
-def rehearse(plan: Plan, show: Show) -> Outcome:
+def rehearse(plan: Plan, show: Show) -> RehearsalResult:
     """Raises:
     CannotRehearse: it cannot take place.
     ValueError: `plan.url` or `plan.token` cannot be used.
@@ -106,7 +106,7 @@ class _Rehearsal:
         self._kept_directory: str | None = None
         self._gateway_url = ""
 
-    async def run(self) -> Outcome:
+    async def run(self) -> RehearsalResult:
         async with trio.open_nursery() as nursery:
             work = trio.CancelScope()
             await nursery.start(self._watch_signals, work)
@@ -114,7 +114,7 @@ class _Rehearsal:
             with work:
                 await self._rehearse()
             nursery.cancel_scope.cancel()
-        return Outcome(self._report(), self._gateway_url, self._signal_number, self._kept_directory)
+        return RehearsalResult(self._report(), self._gateway_url, self._signal_number, self._kept_directory)
 
     async def _rehearse(self) -> None:
         plan = self._plan
@@ -207,10 +207,10 @@ class _Rehearsal:
         books = self._books
         while True:
             if self._play is None:
-                self._show(Progress("starting"))
+                self._show(RehearsalProgress("starting"))
             else:
                 self._show(
-                    Progress(
+                    RehearsalProgress(
                         "restarting" if self._is_restarting else "playing",
                         self._play.progress,
                         books.sent,
@@ -249,9 +249,9 @@ async def _listen(address: str) -> list[trio.SocketListener]:
 
 
 async def _expect_ready(url: str) -> None:
-    async with Courier(Target(url)) as courier:
+    async with WebhookClient(Target(url)) as client:
         try:
-            answer = await courier.get("/health/ready")
+            answer = await client.get("/health/ready")
         except Unanswered:
             words = (
                 f"no daemon answers at {url}: start it, or leave --url out to rehearse with one of our own"

@@ -16,7 +16,7 @@ import msgspec
 
 from daemon.simulate import words
 
-Kind = Literal["text", "image", "voice", "document"]
+MessageKind = Literal["text", "image", "voice", "document"]
 
 LENGTHS = {1: 25, 2: 25, 3: 20, 4: 15, 5: 10, 6: 5}
 """How many messages a burst has, and how often of a hundred."""
@@ -27,7 +27,7 @@ _MEAN_LENGTH = sum(length * weight for length, weight in LENGTHS.items()) / 100
 _GAP_MEDIAN_LOG, _GAP_SPREAD, _MIN_GAP_SECONDS, _MAX_GAP_SECONDS = 0.4, 0.6, 0.2, 8.0
 _MEAN_GAP_SECONDS = 1.8
 _MEAN_TYPING_SECONDS = (_MEAN_LENGTH - 1) * _MEAN_GAP_SECONDS
-_MEDIA: tuple[Kind, ...] = ("image", "voice", "document")
+_MEDIA: tuple[MessageKind, ...] = ("image", "voice", "document")
 _MAX_REPEAT_SECONDS = 3.0
 
 
@@ -44,14 +44,14 @@ class Shares(msgspec.Struct, frozen=True):
     """Of bursts: one more message comes while the answer is being sent."""
 
 
-class Line(msgspec.Struct, frozen=True):
+class ScriptLine(msgspec.Struct, frozen=True):
     """One message of a customer."""
 
     customer: int
     serial: int
     after_seconds: float
     """From the burst's beginning; of an interjection: from the moment the answer is being sent."""
-    kind: Kind
+    kind: MessageKind
     text: str
     """What is said: the text, the caption, or what speech recognition heard."""
     file_name: str = ""
@@ -63,10 +63,10 @@ class Line(msgspec.Struct, frozen=True):
 class Burst(msgspec.Struct, frozen=True):
     """What one customer writes in one go."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[ScriptLine, ...]
     next_after_seconds: float
     """From this burst's beginning to the next one's."""
-    interjection: Line | None = None
+    interjection: ScriptLine | None = None
     """Written while the answer to this burst is being sent."""
 
 
@@ -101,7 +101,7 @@ class Script:
         interjection = None
         if chance.random() < self._shares.during_answer:
             said = chance.choice(words.INTERJECTIONS)
-            interjection = Line(customer, serial + length, 0.0, "text", said)
+            interjection = ScriptLine(customer, serial + length, 0.0, "text", said)
         pause_seconds = chance.gammavariate(2, self._pause_seconds / 2)
         return Burst(tuple(lines), at_seconds + pause_seconds, interjection)
 
@@ -114,11 +114,11 @@ class Script:
 
     def _line(
         self, chance: random.Random, customer: int, serial: int, after_seconds: float, said: str
-    ) -> Line:
+    ) -> ScriptLine:
         shares = self._shares
-        kind: Kind = chance.choice(_MEDIA) if chance.random() < shares.media else "text"
+        kind: MessageKind = chance.choice(_MEDIA) if chance.random() < shares.media else "text"
         repeated = chance.random() < shares.duplicates
-        return Line(
+        return ScriptLine(
             customer=customer,
             serial=serial,
             after_seconds=after_seconds,

@@ -33,7 +33,7 @@ class Unanswered(Exception):
     """No whole answer came: nobody knows what the daemon did with the webhook."""
 
 
-class Answer(NamedTuple):
+class WebhookResponse(NamedTuple):
     status: int
     body: bytes
 
@@ -64,7 +64,7 @@ class Target:
         self.head = "\r\n".join(lines)
 
 
-class Courier:
+class WebhookClient:
     """One connection, opened when it is needed; one request at a time."""
 
     def __init__(self, target: Target) -> None:
@@ -80,20 +80,20 @@ class Courier:
     ) -> None:
         await self._close()  # noqa: ASYNC102  it closes forcefully, hence waits for nothing
 
-    async def post(self, path: str, body: bytes) -> Answer:
+    async def post(self, path: str, body: bytes) -> WebhookResponse:
         """Raises: Unanswered."""
         head = f"POST {self._target.prefix}{path} HTTP/1.1\r\n{self._target.head}\r\n"
         return await self._exchange(
             f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
         )
 
-    async def get(self, path: str) -> Answer:
+    async def get(self, path: str) -> WebhookResponse:
         """Raises: Unanswered."""
         request = f"GET {self._target.prefix}{path} HTTP/1.1\r\n{self._target.head}\r\n\r\n"
         return await self._exchange(request.encode())
 
-    async def _exchange(self, request: bytes) -> Answer:
-        answer: Answer | None = None
+    async def _exchange(self, request: bytes) -> WebhookResponse:
+        answer: WebhookResponse | None = None
         try:
             with trio.move_on_after(POST_SECONDS):
                 stream = await self._connected()
@@ -127,7 +127,7 @@ class Courier:
         if stream is not None:
             await trio.aclose_forcefully(stream)
 
-    async def _receive(self, stream: trio.abc.Stream) -> Answer | None:
+    async def _receive(self, stream: trio.abc.Stream) -> WebhookResponse | None:
         """None when it breaks off, is too long, or is no HTTP."""
         buffer = bytearray()
         while (end := buffer.find(b"\r\n\r\n")) < 0:
@@ -155,7 +155,7 @@ class Courier:
             body = bytes(buffer)
         if _CLOSE.search(head) or (length is None and not _CHUNKED.search(head)):
             await self._close()
-        return Answer(int(status[1]), body)
+        return WebhookResponse(int(status[1]), body)
 
 
 async def _more(stream: trio.abc.Stream, buffer: bytearray) -> bool:

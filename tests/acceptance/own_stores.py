@@ -15,7 +15,8 @@ from typing import Generic, TypeVar
 
 import redis
 
-from daemon.stores.embedded import EmbeddedPostgres, EmbeddedRedis
+from daemon.stores.embedded_postgres import EmbeddedPostgres
+from daemon.stores.embedded_redis import EmbeddedRedis
 from tests.acceptance.harness import Tree
 from tests.support.stores import postgres_in_a_thread, redis_in_a_thread
 

@@ -10,7 +10,7 @@ import pytest
 from actors.errors import ConversationFull, StaleEpoch
 from actors.identity import Conversation
 from actors.messages import Batch, Message, Receipt, WindowPolicy
-from daemon.mirror.group_commit import Append
+from daemon.mirror.group_commit import AppendRequest
 from daemon.mirror.keys import place
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Survey
@@ -133,7 +133,7 @@ async def test_one_refusal_leaves_the_rest_of_its_group(mirror: RedisMirror) -> 
     """I9: a full conversation does not touch the others stored in the same round trip."""
     narrow = WindowPolicy(max_waiting_messages=1)
     group = [(message(1), narrow), (message(2), narrow), (message(3, contact="5522"), narrow)]
-    outcomes = await mirror.append_group([Append(*one) for one in group])
+    outcomes = await mirror.append_group([AppendRequest(*one) for one in group])
 
     assert [isinstance(outcome, ConversationFull) for outcome in outcomes] == [False, True, False]
 
@@ -143,7 +143,7 @@ async def test_text_that_cannot_be_encoded_fails_alone(mirror: RedisMirror, fiel
     """I9, I11: a lone surrogate hinders nobody else in its group, and is not quoted."""
     poison = msgspec.structs.replace(message(2), **{field: "secret \ud800"})
     before, refused, after = await mirror.append_group(
-        [Append(one, POLICY) for one in (message(1), poison, message(3))]
+        [AppendRequest(one, POLICY) for one in (message(1), poison, message(3))]
     )
 
     assert isinstance(before, Receipt)
@@ -526,7 +526,7 @@ async def test_scripts_that_redis_forgot_are_loaded_again(store: RedisStore, mir
     """I1: after a restart or failover the first append finds no scripts and is stored all the same."""
     await append(mirror, 1)
     await store.command("SCRIPT", "FLUSH")
-    outcomes = await mirror.append_group([Append(message(number), POLICY) for number in range(1, 4)])
+    outcomes = await mirror.append_group([AppendRequest(message(number), POLICY) for number in range(1, 4)])
 
     assert [isinstance(outcome, Receipt) and outcome.duplicate for outcome in outcomes] == [
         True,

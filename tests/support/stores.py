@@ -21,7 +21,8 @@ import trio_asyncio
 
 from daemon.ledger import migrate
 from daemon.stores import embedded_postgres
-from daemon.stores.embedded import EmbeddedPostgres, EmbeddedRedis, run_embedded_postgres, run_embedded_redis
+from daemon.stores.embedded_postgres import EmbeddedPostgres, run_embedded_postgres
+from daemon.stores.embedded_redis import EmbeddedRedis, run_embedded_redis
 from tests.support.ledgers import open_postgres
 from tests.support.patience import PATIENCE_SECONDS
 
@@ -109,7 +110,7 @@ _HASTE = {
 def hasty_postgres_in_a_thread(data_dir: Path) -> Iterator[EmbeddedPostgres]:
     """One that would forget everything in a power cut, for tests of what it holds: dropping a database is cheap."""
     with ExitStack() as stack:
-        with mock.patch.dict(embedded_postgres._LAWS, _HASTE):
+        with mock.patch.dict(embedded_postgres._ENFORCED_SETTINGS, _HASTE):
             server = stack.enter_context(postgres_in_a_thread(data_dir))
         yield server
 

@@ -12,8 +12,8 @@ from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.messages import Passage
 from actors.ports import Question
 from daemon.knowledge import embeddings as embeddings_module
-from daemon.knowledge.chunks import Section, chunks
-from daemon.knowledge.embeddings import Embeddings
+from daemon.knowledge.chunks import TextSection, chunks
+from daemon.knowledge.embeddings import EmbeddingsClient
 from daemon.knowledge.library import PostgresLibrary
 from daemon.lookups import knowledge
 from daemon.lookups.instance import instance_record
@@ -32,7 +32,7 @@ SHOP = Conversation("demo", "966500000001")
 class Shelf:
     """The files of two instances, with vectors or without."""
 
-    def __init__(self, world: LedgerWorld, embeddings: Embeddings | None = None) -> None:
+    def __init__(self, world: LedgerWorld, embeddings: EmbeddingsClient | None = None) -> None:
         self.world = world
         self.embeddings = embeddings
         self.feed = MemoryFeed()
@@ -44,7 +44,7 @@ class Shelf:
 
     async def put(self, load: Begun, text: str, instance: str = "demo") -> int:
         """One chunk for each line; how many."""
-        cut = [chunk for line in text.splitlines() for chunk in chunks([Section("", line)])]
+        cut = [chunk for line in text.splitlines() for chunk in chunks([TextSection("", line)])]
         texts = [ChunkText(ordinal, "", chunk.text) for ordinal, chunk in enumerate(cut)]
         await self.library.put(instance, load.file, texts)
         return len(texts)
@@ -105,8 +105,8 @@ async def http() -> AsyncIterator[HttpClient]:
 
 
 @pytest.fixture
-def embeddings(http: HttpClient, server: FakeEmbeddings) -> Embeddings:
-    return Embeddings(
+def embeddings(http: HttpClient, server: FakeEmbeddings) -> EmbeddingsClient:
+    return EmbeddingsClient(
         http, MemoryFeed(), base_url=server.base_url, api_key="vector-key", model="test", batch_size=8
     )
 
@@ -118,5 +118,5 @@ async def by_words(world: LedgerWorld) -> Shelf:
 
 
 @pytest.fixture
-async def by_meaning(world: LedgerWorld, embeddings: Embeddings) -> Shelf:
+async def by_meaning(world: LedgerWorld, embeddings: EmbeddingsClient) -> Shelf:
     return Shelf(world, embeddings)

@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from daemon.knowledge import embeddings as embeddings_module
-from daemon.knowledge.embeddings import Embeddings, EmbeddingsUnavailable
+from daemon.knowledge.embeddings import EmbeddingsClient, EmbeddingsUnavailable
 from daemon.web.client import HttpClient
 from tests.support.embeddings_server import FakeEmbeddings, Fault
 from tests.support.memory import MemoryFeed
@@ -31,14 +31,14 @@ async def http() -> AsyncIterator[HttpClient]:
 
 def client(
     http: HttpClient, server: FakeEmbeddings, feed: MemoryFeed | None = None, **more: object
-) -> Embeddings:
+) -> EmbeddingsClient:
     settings: dict[str, object] = {
         "base_url": server.base_url,
         "api_key": "vector-key",
         "model": "test",
         **more,
     }
-    return Embeddings(http, feed or MemoryFeed(), **settings)  # type: ignore[arg-type]
+    return EmbeddingsClient(http, feed or MemoryFeed(), **settings)  # type: ignore[arg-type]
 
 
 async def test_texts_get_their_vectors_in_portions_and_in_order(

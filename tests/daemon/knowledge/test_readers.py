@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from daemon.knowledge import readers
-from daemon.knowledge.readers import Unreadable, read
+from daemon.knowledge.readers import UnreadableFile, read
 
 FIXTURES = Path(__file__).parent / "fixtures"
 PRICES = """
@@ -61,17 +61,17 @@ def test_a_page_that_lies_on_its_side(degrees: int) -> None:
     [("locked.pdf", "locked by a password"), ("scan.pdf", "with OCR"), ("missing.pdf", "check its name")],
 )
 def test_a_pdf_that_cannot_be_read_says_what_to_do(name: str, words: str) -> None:
-    with pytest.raises(Unreadable, match=words):
+    with pytest.raises(UnreadableFile, match=words):
         read(FIXTURES / name)
 
 
 def test_a_broken_pdf(tmp_path: Path) -> None:
     path = tmp_path / "broken.pdf"
     path.write_bytes((FIXTURES / "hours_en.pdf").read_bytes()[:300])
-    with pytest.raises(Unreadable, match="save it anew as PDF"):
+    with pytest.raises(UnreadableFile, match="save it anew as PDF"):
         read(path)
     path.write_bytes(b"no PDF at all")
-    with pytest.raises(Unreadable, match="save it anew as PDF"):
+    with pytest.raises(UnreadableFile, match="save it anew as PDF"):
         read(path)
 
 
@@ -86,7 +86,7 @@ def test_other_encodings_are_not_guessed(tmp_path: Path) -> None:
     path = tmp_path / "prices.txt"
     for content in ("Müller verkauft Käse".encode("latin-1"), b"\xff\xfe\x00", bytes(range(256))):
         path.write_bytes(content)
-        with pytest.raises(Unreadable, match="save it as UTF-8"):
+        with pytest.raises(UnreadableFile, match="save it as UTF-8"):
             read(path)
 
 
@@ -125,7 +125,7 @@ def test_html_in_the_encoding_it_declares(tmp_path: Path) -> None:
     path.write_bytes('<meta charset="windows-1256"><p>عسل</p>'.encode("cp1256"))
     assert text_of(path) == "عسل"
     path.write_bytes(b'<meta charset="no-such"><p>\xff</p>')
-    with pytest.raises(Unreadable, match="save it as UTF-8"):
+    with pytest.raises(UnreadableFile, match="save it as UTF-8"):
         read(path)
 
 
@@ -141,21 +141,21 @@ def test_bad_files_are_refused_with_what_to_do(tmp_path: Path, monkeypatch: pyte
         (empty, "holds no text"),
         (tmp_path, "is a directory"),
     ):
-        with pytest.raises(Unreadable, match=words):
+        with pytest.raises(UnreadableFile, match=words):
             read(path)
     monkeypatch.setattr(readers, "MAX_CHUNKS", 2)
-    with pytest.raises(Unreadable, match="makes 6 chunks"):
+    with pytest.raises(UnreadableFile, match="makes 6 chunks"):
         read(large)
     monkeypatch.setattr(readers, "MAX_BYTES", 100)
-    with pytest.raises(Unreadable, match="is larger than"):
+    with pytest.raises(UnreadableFile, match="is larger than"):
         read(large)
 
 
 def test_a_pdf_within_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daemon.knowledge.pdf.MAX_PAGES", 0)
-    with pytest.raises(Unreadable, match="has 1 pages, 0 are the most"):
+    with pytest.raises(UnreadableFile, match="has 1 pages, 0 are the most"):
         read(FIXTURES / "hours_en.pdf")
     monkeypatch.undo()
     monkeypatch.setattr("daemon.knowledge.pdf.MAX_CHARS", 10)
-    with pytest.raises(Unreadable, match="has more than 10 letters"):
+    with pytest.raises(UnreadableFile, match="has more than 10 letters"):
         read(FIXTURES / "hours_en.pdf")

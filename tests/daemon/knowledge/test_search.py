@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from actors.instance import FeatureFlags, Terms
 from actors.messages import Passage
 from daemon.knowledge import embeddings as embeddings_module
-from daemon.knowledge.embeddings import Embeddings
+from daemon.knowledge.embeddings import EmbeddingsClient
 from daemon.knowledge.search_words import search_words, telling
 from daemon.lookups import knowledge
 from daemon.lookups.history import BYTES_PER_TOKEN
@@ -171,7 +171,7 @@ async def test_a_slow_server_holds_no_turn_up(
 
 
 async def test_vectors_of_another_model_are_not_compared(
-    by_meaning: Shelf, embeddings: Embeddings, server: FakeEmbeddings
+    by_meaning: Shelf, embeddings: EmbeddingsClient, server: FakeEmbeddings
 ) -> None:
     await by_meaning.add("price list")
     embeddings.model = "another"

@@ -12,7 +12,7 @@ from actors.identity import Conversation
 from actors.lookup import Span
 from actors.messages import Answer
 from actors.ports import Notice, Reply, Turn
-from daemon.ledger.rows import Attention, HandedBack, Silence
+from daemon.ledger.rows import Attention, HandedBack, SilenceReasons
 from tests.daemon.ledger.test_ledger import UUID_TABLES
 from tests.support.ledgers import DEMO, LID, PHONE, LedgerWorld, batch, open_world
 from tests.support.stores import execute
@@ -69,10 +69,10 @@ async def test_a_suppressed_turn_keeps_rule_and_waterfall(world: LedgerWorld) ->
 
 
 async def test_nobody_else_speaks_at_first(world: LedgerWorld) -> None:
-    assert await world.records.silence(DEMO, HOUR) == Silence()
+    assert await world.records.silence(DEMO, HOUR) == SilenceReasons()
     assert await world.records.silent(HOUR, 10) == {}
     assert await world.records.hand_back(DEMO) == HandedBack(0, 0)
-    assert await world.records.silence(Conversation("nobody", PHONE), HOUR) == Silence()
+    assert await world.records.silence(Conversation("nobody", PHONE), HOUR) == SilenceReasons()
 
 
 async def test_escalation_and_take_over_are_seen_and_ended_each_by_itself(world: LedgerWorld) -> None:
@@ -87,7 +87,7 @@ async def test_escalation_and_take_over_are_seen_and_ended_each_by_itself(world:
     assert await world.records.silent(HOUR, 10) == {DEMO: silence}
     assert await world.records.hand_back(DEMO) == HandedBack(escalations=1, takeovers=1)
     assert await world.records.hand_back(DEMO) == HandedBack(0, 0)
-    assert await world.records.silence(DEMO, HOUR) == Silence()
+    assert await world.records.silence(DEMO, HOUR) == SilenceReasons()
     rows = await world.rows("SELECT resolved_by FROM whatsapp_escalated_conversations")
     assert [row["resolved_by"] for row in rows] == ["operator"]
 
@@ -103,7 +103,7 @@ async def test_an_old_escalation_and_an_ended_take_over_hold_no_more(world: Ledg
     await answered(world, escalation="sensitive_topic")
     await world.rows("UPDATE whatsapp_escalated_conversations SET escalated_at = now() - interval '2 hours'")
     await take_over(world, PHONE, -1)
-    assert await world.records.silence(DEMO, HOUR) == Silence()
+    assert await world.records.silence(DEMO, HOUR) == SilenceReasons()
     assert await world.records.silent(HOUR, 10) == {}
     assert await world.records.attention(HOUR) == Attention()
     assert (await world.records.attention(3 * HOUR)).escalated == 1

@@ -10,7 +10,7 @@ import trio.testing
 
 from actors.errors import ConversationFull, MirrorUnavailable, Overloaded
 from actors.messages import Message, Receipt, WindowPolicy
-from daemon.mirror.group_commit import Append, GroupCommit
+from daemon.mirror.group_commit import AppendRequest, GroupCommit
 from tests.support.mirrors import message
 
 POLICY = WindowPolicy()
@@ -25,7 +25,7 @@ class GatedStore:
         self.error: Exception | None = None
         self.fate: Callable[[Message], Exception | None] = lambda one: None
 
-    async def append_group(self, group: Sequence[Append]) -> list[Receipt | Exception]:
+    async def append_group(self, group: Sequence[AppendRequest]) -> list[Receipt | Exception]:
         self.groups.append([one.message.id for one in group])
         await self.gate.wait()
         if self.error is not None:

@@ -28,7 +28,7 @@ class Kept:
         self.letters = {
             number: DeadLetter(
                 id=number, turn_id=number, conversation=Conversation("acme", contact), batch_number=1,
-                reason="overloaded", detail="", tries=3, created_at=NOON, retried_at=None, dropped_at=None,
+                reason="overloaded", detail="", attempts=3, created_at=NOON, retried_at=None, dropped_at=None,
                 messages=(Message("acme", contact, f"M{number}", "hello", 1_000),),
             )
             for number, contact in enumerate(contacts, 1)

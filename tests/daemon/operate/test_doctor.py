@@ -14,8 +14,8 @@ from actors.errors import MajlisError
 from daemon import run as root
 from daemon.config import Settings, load
 from daemon.knowledge import embeddings as embeddings_module
-from daemon.knowledge.embeddings import TURN_SECONDS, Embeddings
-from daemon.ledger.rows import Stored
+from daemon.knowledge.embeddings import TURN_SECONDS, EmbeddingsClient
+from daemon.ledger.rows import StoredInstances
 from daemon.operate import doctor
 from daemon.operate.doctor import MAX_STORED, examine
 from daemon.operate.views import Check
@@ -51,11 +51,13 @@ def settings_of(path: Path, dsn: str = "embedded", model: str | None = None, **t
     return load(file, environment=environment)
 
 
-def embeddings_of(http: HttpClient, server: FakeEmbeddings, key: str = "vector-key") -> Embeddings:
-    return Embeddings(http, MemoryFeed(), base_url=server.base_url, api_key=key, model="small")
+def embeddings_of(http: HttpClient, server: FakeEmbeddings, key: str = "vector-key") -> EmbeddingsClient:
+    return EmbeddingsClient(http, MemoryFeed(), base_url=server.base_url, api_key=key, model="small")
 
 
-async def server_check(settings: Settings, http: HttpClient, embeddings: Embeddings | None) -> Check | None:
+async def server_check(
+    settings: Settings, http: HttpClient, embeddings: EmbeddingsClient | None
+) -> Check | None:
     report = await examine(settings, http, no_stores, embeddings)
     return next((check for check in report.checks if check.name == "embeddings"), None)
 
@@ -134,9 +136,9 @@ async def test_the_gateway_is_asked_about_instances_that_stand_in_the_database_a
         settings = settings_of(tmp_path, gateway=tree, instances={"acme": {}})
         asked: list[object] = []
 
-        async def stored(known: Collection[str], limit: int) -> Stored:
+        async def stored(known: Collection[str], limit: int) -> StoredInstances:
             asked.append((sorted(known), limit))
-            return Stored(tuple(f"shop-{number:02}" for number in range(3)), 45)
+            return StoredInstances(tuple(f"shop-{number:02}" for number in range(3)), 45)
 
         report = await examine(settings, http, no_stores, stored=stored)
         checks = {check.name: check for check in report.checks}
@@ -222,8 +224,8 @@ async def test_the_database_tells_whom_it_knows_beside_the_declared_ones(
             "INSERT INTO whatsapp_instances (instance_name, is_active)"
             " VALUES ('b', true), ('a', true), ('a', true), ('off', false), ('c', NULL)"
         )
-        assert await world.records.stored_instances({"demo"}, 2) == Stored(("a", "b"), 3)
-        assert await world.records.stored_instances({"demo", "a", "b", "c"}, 2) == Stored()
+        assert await world.records.stored_instances({"demo"}, 2) == StoredInstances(("a", "b"), 3)
+        assert await world.records.stored_instances({"demo", "a", "b", "c"}, 2) == StoredInstances()
 
 
 async def database_checks(settings: Settings) -> dict[str, Check]:

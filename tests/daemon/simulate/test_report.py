@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.simulate.latencies import Latencies, Summary
+from daemon.simulate.latencies import LatencyHistogram, Summary
 from daemon.simulate.report import Report, words_of
 
 SECONDS = st.floats(0, 5_000, allow_nan=False)
@@ -120,7 +120,7 @@ def test_all_is_well() -> None:
 
 
 def summary_of(values: list[float]) -> Summary:
-    latencies = Latencies()
+    latencies = LatencyHistogram()
     for value in values:
         latencies.add(value)
     return latencies.summary()

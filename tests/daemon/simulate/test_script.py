@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from actors.escalation import Evidence, reason
 from daemon.simulate import words
-from daemon.simulate.script import SERIALS_PER_BURST, Burst, Line, Script, Shares
+from daemon.simulate.script import SERIALS_PER_BURST, Burst, Script, ScriptLine, Shares
 
 SEEDS = st.integers(-(2**40), 2**40)
 CUSTOMERS = st.integers(0, 99_999)
@@ -20,7 +20,7 @@ EVERYTHING = Shares(duplicates=1, late=1, media=1, during_answer=1)
 NOTHING = Shares(duplicates=0, late=0, media=0, during_answer=0)
 
 
-def lines_of(burst: Burst) -> tuple[Line, ...]:
+def lines_of(burst: Burst) -> tuple[ScriptLine, ...]:
     return burst.lines if burst.interjection is None else (*burst.lines, burst.interjection)
 
 

@@ -10,7 +10,7 @@ from actors.messages import Message
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.simulate.payloads import message_id, webhook
 from daemon.simulate.retries import MAX_TRIES, REFUSED_FOR_GOOD, Retries
-from daemon.simulate.script import Kind, Line, Script, Shares
+from daemon.simulate.script import MessageKind, Script, ScriptLine, Shares
 from daemon.simulate.tokens import Token, contact_of, customer_of, mark_of, token, tokens_in
 
 MARKS = st.integers(0, 2**50).map(mark_of)
@@ -49,8 +49,8 @@ def test_others_are_no_customers(number: str) -> None:
         ("document", ("document", "[document: plan.pdf] مرحبا #m-7-31")),
     ],
 )
-def test_each_shape_is_heard_with_its_token(kind: Kind, heard: tuple[str, str]) -> None:
-    message = parsed(Line(7, 31, 0.0, kind, "مرحبا", "plan.pdf" if kind == "document" else ""))
+def test_each_shape_is_heard_with_its_token(kind: MessageKind, heard: tuple[str, str]) -> None:
+    message = parsed(ScriptLine(7, 31, 0.0, kind, "مرحبا", "plan.pdf" if kind == "document" else ""))
     assert (message.kind, message.text) == heard
     assert (message.contact, message.sent_at) == ("999000000007", 1785100386)
 
@@ -68,7 +68,7 @@ def test_every_line_of_a_script_can_be_heard(customer: int, number: int) -> None
 
 def test_ids_tell_messages_and_runs_apart() -> None:
     """A second delivery has the id of the first; nothing else has."""
-    lines = [Line(customer, serial, 0.0, "text", "x") for customer in range(20) for serial in range(20)]
+    lines = [ScriptLine(customer, serial, 0.0, "text", "x") for customer in range(20) for serial in range(20)]
     ids = [message_id(mark, line) for mark in ("a", "b") for line in lines]
     assert len(set(ids)) == len(ids)
     assert ids == [message_id(mark, line) for mark in ("a", "b") for line in lines]
@@ -92,7 +92,7 @@ def test_retries_come_to_an_end(status: int | None) -> None:
     assert retries.delay_seconds(MAX_TRIES, status) is None
 
 
-def parsed(line: Line) -> Message:
+def parsed(line: ScriptLine) -> Message:
     body = webhook("demo", "m", line, 1785100386, "http://127.0.0.1:8085")
     inbound = parse_webhook(body, "demo", None)
     assert inbound.ignored == ()
