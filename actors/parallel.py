@@ -24,7 +24,7 @@ import msgspec
 import trio
 
 from actors.errors import MajlisError, StaleEpoch
-from actors.lookup import Lookup, Outcome, Span
+from actors.lookup import Lookup, LookupOutcome, Span
 
 
 class LookupTimedOut(MajlisError):
@@ -51,25 +51,25 @@ class Stage(msgspec.Struct, frozen=True):
     """All or fail; else safe with defaults."""
 
 
-Log = Callable[[Run], None]
+RunLog = Callable[[Run], None]
 """Told once per run, also of one that fails."""
 
 
 async def all_or_fail(
-    lookups: Mapping[str, Lookup], log: Log, *, stage: str = "needed", parallel: bool = True
+    lookups: Mapping[str, Lookup], log: RunLog, *, stage: str = "needed", parallel: bool = True
 ) -> Run:
     """Run all; the first that fails cancels the others, and its own error is raised (`LookupTimedOut` if late)."""
     return await staged((Stage(stage, lambda _: lookups, needed=True),), log, parallel=parallel)
 
 
 async def safe_with_defaults(
-    lookups: Mapping[str, Lookup], log: Log, *, stage: str = "optional", parallel: bool = True
+    lookups: Mapping[str, Lookup], log: RunLog, *, stage: str = "optional", parallel: bool = True
 ) -> Run:
     """Run all; every name has a value, and only `StaleEpoch` or cancellation ends the run early."""
     return await staged((Stage(stage, lambda _: lookups),), log, parallel=parallel)
 
 
-async def staged(stages: Sequence[Stage], log: Log, *, parallel: bool = True) -> Run:
+async def staged(stages: Sequence[Stage], log: RunLog, *, parallel: bool = True) -> Run:
     """Run the stages in order; gives back all values and one waterfall. Raises what a needed stage raises."""
     running = _Running(parallel)
     try:
@@ -83,7 +83,7 @@ async def staged(stages: Sequence[Stage], log: Log, *, parallel: bool = True) ->
     return run
 
 
-def _tell_of_the_end(log: Log, run: Run, end: BaseException) -> None:
+def _tell_of_the_end(log: RunLog, run: Run, end: BaseException) -> None:
     try:
         log(run)
     except Exception as trouble:  # `end` is what the caller must hear of
@@ -147,7 +147,7 @@ class _Running:
 
 
 def _span(name: str, stage: str, started_ms: float, ended_ms: float, failure: Exception | None) -> Span:
-    outcome: Outcome = "ok"
+    outcome: LookupOutcome = "ok"
     if failure is not None:
         outcome = "timed_out" if isinstance(failure, LookupTimedOut) else "failed"
     word = type(failure).__name__ if outcome == "failed" else ""

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from actors import answer_cache, notices, reply, reply_address, triage
+from actors import notices, reply, reply_address, response_cache, triage
 from actors.crash_points import reach
 from actors.errors import (
     Overloaded,
@@ -28,9 +28,9 @@ from actors.errors import (
     Unavailable,
 )
 from actors.identity import is_lid, is_playground
-from actors.inquiry import Found, Inquiry
+from actors.inquiry import Findings, Inquiry
 from actors.limits import Reached
-from actors.messages import Answer, Batch, Fate, Message, Prompt, WindowPolicy
+from actors.messages import Answer, Batch, Message, Prompt, TurnOutcome, WindowPolicy
 from actors.outbox import Outbox
 from actors.ports import (
     Feed,
@@ -74,7 +74,7 @@ class TurnRunner:
     def __init__(self, services: TurnServices) -> None:
         self._services = services
 
-    async def run(self, batch: Batch, epoch: int) -> Fate:
+    async def run(self, batch: Batch, epoch: int) -> TurnOutcome:
         """Bring the batch to its end in the ledger; the caller commits it in the mirror.
 
         Raises:
@@ -85,7 +85,7 @@ class TurnRunner:
         """
         return await _OneTurn(self._services, batch, epoch).run()
 
-    async def bury(self, batch: Batch, epoch: int, reason: str, detail: str) -> Fate:
+    async def bury(self, batch: Batch, epoch: int, reason: str, detail: str) -> TurnOutcome:
         """End the batch as a dead letter, unless the ledger shows that it has ended already.
 
         A customer who got no answer gets the fallback message, where there is one. Raises as `run` does.
@@ -117,7 +117,7 @@ class _OneTurn:
         self._flags = flags
         self._terms = terms
 
-    async def run(self) -> Fate:
+    async def run(self) -> TurnOutcome:
         await self._share_link()
         found = await self._inquiry.run()
         turn = found.question.turn
@@ -144,7 +144,7 @@ class _OneTurn:
                 pass
         return await self._deliver(turn)
 
-    async def bury(self, reason: str, detail: str) -> Fate:
+    async def bury(self, reason: str, detail: str) -> TurnOutcome:
         turn = await self._ledger.begin(self._batch, self._epoch)
         if turn.state == "done":
             return "answered"
@@ -185,15 +185,15 @@ class _OneTurn:
 
     # The answer
 
-    async def _answer(self, found: Found, verdict: triage.Say | triage.Ask) -> Turn:
+    async def _answer(self, found: Findings, verdict: triage.Say | triage.AskResponder) -> Turn:
         told = self._alerts(verdict.reached)
-        if isinstance(verdict, triage.Ask):
+        if isinstance(verdict, triage.AskResponder):
             answer = await self._ask(verdict.prompt)
             rule, escalation = "", ""
-            cache = answer_cache.entry_for(verdict.prompt, answer, found.question, self._inquiry.spans)
+            cache = response_cache.entry_for(verdict.prompt, answer, found.question, self._inquiry.spans)
         else:
             answer, rule, escalation = verdict.answer, verdict.rule, verdict.escalation
-            cache = answer_cache.hit(answer, found.question)
+            cache = response_cache.hit(answer, found.question)
             if escalation:
                 told += notices.escalated(self._batch, escalation, self._terms)
         parts = reply.split(answer.text)
@@ -206,7 +206,7 @@ class _OneTurn:
             rule=rule,
             escalation=escalation,
             origin=reply_address.choose(named, found.facts.webhook, self._terms.allowed_origins),
-            hand_back="timeout" if found.facts.standing.escalation_expired else "",
+            hand_back="timeout" if found.facts.takeover.escalation_expired else "",
             notices=told,
             cache=cache,
             waterfall=self._inquiry.spans,
@@ -241,7 +241,7 @@ class _OneTurn:
 
     # After it
 
-    async def _deliver(self, turn: Turn) -> Fate:
+    async def _deliver(self, turn: Turn) -> TurnOutcome:
         if turn.dead_reason:
             return await self._deliver_doomed(turn)
         try:
@@ -255,24 +255,24 @@ class _OneTurn:
         self._emit("turn.done", turn, parts=len(turn.parts), took_ms=self._inquiry.took_ms())
         return "answered"
 
-    async def _deliver_doomed(self, turn: Turn) -> Fate:
+    async def _deliver_doomed(self, turn: Turn) -> TurnOutcome:
         """Say the fallback message, as well as can be; the dead letter stays."""
         if turn.state == "answered":
             with suppress(TakenOver, TurnFailed, TurnRefused):
                 await self._outbox.deliver(turn, self._conversation, self._epoch, self._flags.takeover)
         return await self._end_dead(turn, turn.dead_reason, turn.dead_detail)
 
-    async def _end_dead(self, turn: Turn, reason: str, detail: str) -> Fate:
+    async def _end_dead(self, turn: Turn, reason: str, detail: str) -> TurnOutcome:
         await self._ledger.bury(turn, self._epoch, reason, detail)
         self._emit("turn.dead", turn, reason=reason)
         return "dead"
 
-    async def _suppress(self, turn: Turn, rule: str) -> Fate:
+    async def _suppress(self, turn: Turn, rule: str) -> TurnOutcome:
         await self._ledger.suppress(turn, self._epoch, rule, self._inquiry.spans)
         self._emit("turn.suppressed", turn, rule=rule)
         return "suppressed"
 
-    async def _move(self, turn: Turn) -> Fate:
+    async def _move(self, turn: Turn) -> TurnOutcome:
         """The contact's phone number is known by now: its messages join that conversation.
 
         Appending is deduplicated by message id, so a crash before the batch is settled only repeats it.

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from actors.errors import ConversationFull, MirrorUnavailable, StaleEpoch
 from actors.identity import Conversation
-from actors.messages import Batch, CloseReason, Fate, Message, Receipt, Snapshot, WindowPolicy
+from actors.messages import Batch, CloseReason, Message, Receipt, Snapshot, TurnOutcome, WindowPolicy
 from daemon.mirror import replies, scripts
 from daemon.mirror.group_commit import Append
 from daemon.mirror.keys import PartitionKeys, Place, place
@@ -94,18 +94,20 @@ class RedisMirror:
         return None if answer[0] == b"empty" else replies.batch(conversation, answer)
 
     async def defer(
-        self, conversation: Conversation, epoch: int, number: int, delay_seconds: float, burn: bool
+        self, conversation: Conversation, epoch: int, number: int, delay_seconds: float, counts: bool
     ) -> None:
-        """Try batch `number` again in `delay_seconds`; `burn` counts the try. Nothing happens if it has ended.
+        """Try batch `number` again in `delay_seconds`; `counts` it as a failed attempt. No effect once it has ended.
 
         Raises:
           StaleEpoch: the partition is not held under this epoch.
         """
         key, keys, shared = self._place(conversation)
-        arguments = (key, epoch, number, _ms(delay_seconds), int(burn))
+        arguments = (key, epoch, number, _ms(delay_seconds), int(counts))
         _fenced(await self._redis.call(Call(scripts.DEFER, (keys.state, shared.due, shared.lock), arguments)))
 
-    async def commit(self, conversation: Conversation, epoch: int, batch: Batch, fate: Fate) -> Snapshot:
+    async def commit(
+        self, conversation: Conversation, epoch: int, batch: Batch, outcome: TurnOutcome
+    ) -> Snapshot:
         """End the batch; gives back what waits now. Idempotent, and works when Redis is full.
 
         Raises:
@@ -129,8 +131,8 @@ class RedisMirror:
                 key,
                 epoch,
                 batch.number,
-                fate,
-                "moved_out" if fate == "moved" else fate,
+                outcome,
+                "moved_out" if outcome == "moved" else outcome,
                 KEEP_PROCESSED_SECONDS * 1000,
                 KEEP_IDS_SECONDS * 1000,
                 KEEP_IDS,

@@ -29,14 +29,14 @@ def receipt(reply: Reply) -> Receipt:
 
 
 def batch(conversation: Conversation, reply: Reply) -> Batch:
-    _, number, lo, hi, why, tries, opened_at_ms, frozen_at_ms, entries = reply
+    _, number, lo, hi, why, attempts, opened_at_ms, frozen_at_ms, entries = reply
     return Batch(
         conversation=conversation,
         number=number,
         lo=lo,
         hi=hi,
         why=why.decode(),
-        tries=tries,
+        attempts=attempts,
         opened_at_ms=opened_at_ms,
         frozen_at_ms=frozen_at_ms,
         entries=tuple(entry(conversation, one) for one in entries),

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.errors import StaleEpoch
-from actors.lookup import Lookup, Outcome, Span
+from actors.lookup import Lookup, LookupOutcome, Span
 from actors.parallel import LookupTimedOut, Run, Stage, all_or_fail, safe_with_defaults, staged
 
 
@@ -30,7 +30,7 @@ def looking(
     return Lookup(partial(said, value, seconds), default, deadline_seconds)
 
 
-def outcomes(run: Run) -> dict[str, Outcome]:
+def outcomes(run: Run) -> dict[str, LookupOutcome]:
     return {span.name: span.outcome for span in run.spans}
 
 
@@ -381,6 +381,6 @@ def test_every_run_tells_exactly_what_happened(
 
 
 def test_failures_are_what_failed_or_was_late() -> None:
-    words: tuple[Outcome, ...] = ("ok", "failed", "timed_out", "skipped")
+    words: tuple[LookupOutcome, ...] = ("ok", "failed", "timed_out", "skipped")
     run = Run({}, tuple(Span(word, "s", 0, 0, word) for word in words))
     assert [span.name for span in run.failures] == ["failed", "timed_out"]

@@ -20,7 +20,7 @@ from functools import partial
 import trio
 
 from actors.identity import Conversation
-from actors.messages import Batch, Fate
+from actors.messages import Batch, TurnOutcome
 from actors.turn import TurnRunner
 from daemon.observe.feed import EventFeed
 from daemon.observe.tracing.recording import EVENTS, Fields, Model, Recording
@@ -61,7 +61,7 @@ class Recorder:
         """How many turns are being recorded."""
         return len(self._recordings)
 
-    async def watch(self, batch: Batch, work: Callable[[], Awaitable[Fate]]) -> Fate:
+    async def watch(self, batch: Batch, work: Callable[[], Awaitable[TurnOutcome]]) -> TurnOutcome:
         """Do `work`, a try of this batch, with everything in it seen."""
         recording: Recording | None = None
         with self._contained():
@@ -70,15 +70,15 @@ class Recorder:
             return await work()
         before = _WATCHED.set(recording)
         try:
-            fate = await work()
+            outcome = await work()
         except BaseException as error:
             with self._contained():
                 recording.failed(trio.current_time(), error)
             raise
         finally:
             _WATCHED.reset(before)
-        self._end(batch.conversation, recording, fate)
-        return fate
+        self._end(batch.conversation, recording, outcome)
+        return outcome
 
     def _begin(self, batch: Batch) -> Recording | None:
         """The batch's recording, new or gone on with; None: it is not among those that are told."""
@@ -97,11 +97,11 @@ class Recorder:
         self._recordings[batch.conversation] = recording
         return recording
 
-    def _end(self, conversation: Conversation, recording: Recording, fate: Fate) -> None:
+    def _end(self, conversation: Conversation, recording: Recording, outcome: TurnOutcome) -> None:
         with self._contained():
             self._recordings.pop(conversation, None)
             if not recording.found_ended:
-                self._tell(recording.close(trio.current_time(), fate))
+                self._tell(recording.close(trio.current_time(), outcome))
 
     def _saw(
         self, step: Callable[[Recording, float, Fields], None], _: Conversation | None, fields: Fields
@@ -130,8 +130,8 @@ class WatchedTurns(TurnRunner):
         self._turns = turns
         self._recorder = recorder
 
-    async def run(self, batch: Batch, epoch: int) -> Fate:
+    async def run(self, batch: Batch, epoch: int) -> TurnOutcome:
         return await self._recorder.watch(batch, lambda: self._turns.run(batch, epoch))
 
-    async def bury(self, batch: Batch, epoch: int, reason: str, detail: str) -> Fate:
+    async def bury(self, batch: Batch, epoch: int, reason: str, detail: str) -> TurnOutcome:
         return await self._recorder.watch(batch, lambda: self._turns.bury(batch, epoch, reason, detail))

@@ -26,7 +26,7 @@ from tests.support.ledgers import DEMO, LedgerWorld, batch, open_world, until
 CUTS = 200
 RECORD = InstanceRecord(escalation_enabled=True)
 TERMS = Terms(allowed_origins=("https://gateway.example",), turns_per_minute=1)
-EVERYTHING = {"duplicate", "history", "webhook", "standing", "escalated_reply", "interactions", "usage"}
+EVERYTHING = {"duplicate", "history", "webhook", "takeover", "escalated_reply", "interactions", "usage"}
 
 
 @pytest.fixture

@@ -13,14 +13,14 @@ from actors.turn import TurnRunner
 from daemon.config import ConfigError, Settings, load
 from daemon.observe.feed import EventFeed
 from daemon.observe.tracing.recorder import WatchedTurns
-from daemon.observe.tracing.spans import Span, Trace
+from daemon.observe.tracing.spans import Trace, TraceSpan
 from daemon.run import tracing
 from daemon.run.tracing import MISSING, TurnTraces
 from tests.acceptance.process import clean_environment
 from tests.support.collector_server import FakeCollector
 from tests.support.world import World
 
-ONE = Trace(bytes(16), Span(name="majlis.turn", start_ns=1, end_ns=2), ())
+ONE = Trace(bytes(16), TraceSpan(name="majlis.turn", start_ns=1, end_ns=2), ())
 
 BLOCKED = "import sys; sys.modules['opentelemetry'] = None; sys.modules['google.protobuf'] = None\n"
 """As it is where the extra is not installed."""
@@ -130,7 +130,7 @@ async def test_a_bug_stops_neither_the_daemon_nor_later_traces(monkeypatch: pyte
         traces, _, errors = made(server.url, "tracing.every_seconds=0.01")
         async with traces.open():
             assert traces._exporter is not None
-            traces._exporter.offer(Trace(bytes(16), Span(name="odd", start_ns=-1, end_ns=2), ()))
+            traces._exporter.offer(Trace(bytes(16), TraceSpan(name="odd", start_ns=-1, end_ns=2), ()))
             with trio.fail_after(20):
                 while not errors:  # noqa: ASYNC110  a thread of the real world is waited for
                     await trio.sleep(0.01)

@@ -12,7 +12,7 @@ from actors.messages import Answer, Prompt
 from daemon.observe.feed import EventFeed
 from daemon.observe.tracing.recorder import Recorder, WatchedTurns
 from daemon.observe.tracing.recording import Model
-from daemon.observe.tracing.spans import Span, Trace
+from daemon.observe.tracing.spans import Trace, TraceSpan
 from tests.support.memory import MemoryResponder, clock_ms
 from tests.support.world import World
 
@@ -70,7 +70,7 @@ class Watched:
         return self.traces[-1]
 
     async def until_committed(self) -> None:
-        await self._until(lambda: bool(self.world.mirror.fates))
+        await self._until(lambda: bool(self.world.mirror.outcomes))
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         with trio.fail_after(20_000):
@@ -78,11 +78,11 @@ class Watched:
                 await trio.sleep(0.5)
 
 
-def named(trace: Trace, name: str) -> list[Span]:
+def named(trace: Trace, name: str) -> list[TraceSpan]:
     return [span for span in trace.children if span.name == name]
 
 
-def seconds(span: Span) -> float:
+def seconds(span: TraceSpan) -> float:
     return (span.end_ns - span.start_ns) / 1e9
 
 
