@@ -23,9 +23,9 @@ from actors.errors import StaleEpoch, TurnFailed, TurnRefused, Unavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.messages import Batch, CloseReason, Receipt, Snapshot, TurnOutcome, Waiting, WindowPolicy
-from actors.ports import Feed, Mirror, Ownership, Policies
+from actors.ports import Feed, Mirror, NewAttempt, Ownership, Policies
 from actors.retry import backoff_seconds, hold_seconds
-from actors.turn import HELD_TOO_LONG, TurnRunner
+from actors.turn import HELD_TOO_LONG
 
 HOLD_SPREAD = 0.1
 """How much longer than wished a hold may last, by chance."""
@@ -44,7 +44,7 @@ class Services(msgspec.Struct, frozen=True):
 
     mirror: Mirror
     ownership: Ownership
-    turns: TurnRunner
+    attempt: NewAttempt
     policies: Policies
     feed: Feed
     slots: FairSlots
@@ -238,7 +238,7 @@ class ConversationActor:
 
     async def _run_turn(self, batch: Batch, epoch: int) -> None:
         try:
-            outcome = await self._services.turns.run(batch, epoch)
+            outcome = await self._services.attempt(batch, epoch).run()
         except (TurnFailed, TurnRefused, Unavailable) as error:
             failure: Exception = error
         except StaleEpoch:
@@ -285,7 +285,8 @@ class ConversationActor:
         return (self._services.wall_ms() - batch.frozen_at_ms) / 1000
 
     async def _bury(self, batch: Batch, epoch: int, reason: str, detail: str) -> None:
-        await self._commit(batch, epoch, await self._services.turns.bury(batch, epoch, reason, detail))
+        outcome = await self._services.attempt(batch, epoch).bury(reason, detail)
+        await self._commit(batch, epoch, outcome)
 
     async def _commit(self, batch: Batch, epoch: int, outcome: TurnOutcome) -> None:
         # If the answer is lost, the mirror may be ahead of us: then it is asked before anything is frozen.

@@ -262,6 +262,30 @@ class Gateway(Protocol):
         """
 
 
+class Attempt(Protocol):
+    """One attempt at the turn of one frozen batch. The caller commits the outcome in the mirror."""
+
+    async def run(self) -> TurnOutcome:
+        """Bring the batch to its end in the ledger.
+
+        Raises:
+          TurnFailed: this attempt failed.
+          TurnRefused: no attempt can succeed.
+          Unavailable: a store or the gateway is away, or a limit says to wait.
+          StaleEpoch: somebody else owns the conversation.
+        """
+
+    async def bury(self, reason: str, detail: str) -> TurnOutcome:
+        """End the batch as a dead letter, unless the ledger shows that it has ended already.
+
+        A customer who got no answer gets the fallback message, where there is one. Raises as `run` does.
+        """
+
+
+NewAttempt = Callable[[Batch, int], Attempt]
+"""Takes the batch and the epoch to act under. Nothing happens before `run` or `bury`."""
+
+
 class Ownership(Protocol):
     """Which partitions this daemon may act for, by its leases."""
 

@@ -21,7 +21,7 @@ import trio
 
 from actors.identity import Conversation
 from actors.messages import Batch, TurnOutcome
-from actors.turn import TurnRunner
+from actors.ports import Attempt, NewAttempt
 from daemon.observe.feed import EventFeed
 from daemon.observe.tracing.recording import EVENTS, Fields, Model, Recording
 from daemon.observe.tracing.spans import Trace
@@ -60,6 +60,10 @@ class Recorder:
     def under_way(self) -> int:
         """How many turns are being recorded."""
         return len(self._recordings)
+
+    def recorded(self, attempt: NewAttempt) -> NewAttempt:
+        """The same attempts, recorded."""
+        return lambda batch, epoch: RecordedAttempt(attempt(batch, epoch), batch, self)
 
     async def watch(self, batch: Batch, work: Callable[[], Awaitable[TurnOutcome]]) -> TurnOutcome:
         """Do `work`, a try of this batch, with everything in it seen."""
@@ -123,15 +127,16 @@ class Recorder:
             self._feed.emit("daemon.problem", part="tracing", error=type(error).__name__)
 
 
-class WatchedTurns(TurnRunner):
-    """The turns as they are, watched."""
+class RecordedAttempt:
+    """An attempt with everything in it recorded. Implements `actors.ports.Attempt`."""
 
-    def __init__(self, turns: TurnRunner, recorder: Recorder) -> None:
-        self._turns = turns
+    def __init__(self, attempt: Attempt, batch: Batch, recorder: Recorder) -> None:
+        self._attempt = attempt
+        self._batch = batch
         self._recorder = recorder
 
-    async def run(self, batch: Batch, epoch: int) -> TurnOutcome:
-        return await self._recorder.watch(batch, lambda: self._turns.run(batch, epoch))
+    async def run(self) -> TurnOutcome:
+        return await self._recorder.watch(self._batch, self._attempt.run)
 
-    async def bury(self, batch: Batch, epoch: int, reason: str, detail: str) -> TurnOutcome:
-        return await self._recorder.watch(batch, lambda: self._turns.bury(batch, epoch, reason, detail))
+    async def bury(self, reason: str, detail: str) -> TurnOutcome:
+        return await self._recorder.watch(self._batch, lambda: self._attempt.bury(reason, detail))

@@ -10,7 +10,7 @@ import trio
 
 from actors.messages import Answer, Prompt
 from daemon.observe.feed import EventFeed
-from daemon.observe.tracing.recorder import Recorder, WatchedTurns
+from daemon.observe.tracing.recorder import Recorder
 from daemon.observe.tracing.recording import Model
 from daemon.observe.tracing.spans import Trace, TraceSpan
 from tests.support.memory import MemoryResponder, clock_ms
@@ -60,8 +60,8 @@ class Watched:
             _model_of,
             lambda: clock_ms() * 10**6 + self.wall_ahead_ns,
         )
-        turns = WatchedTurns(self.world.services.turns, self.recorder)
-        self.world.services = msgspec.structs.replace(self.world.services, turns=turns)
+        attempt = self.recorder.recorded(self.world.services.attempt)
+        self.world.services = msgspec.structs.replace(self.world.services, attempt=attempt)
         self.world.restart()
 
     async def until_told(self, count: int = 1) -> Trace:
