@@ -18,7 +18,7 @@ from actors.facts import Facts, facts
 from actors.instance import FeatureFlags, Terms
 from actors.lookup import RESPONDER, Lookup, LookupOutcome, Span
 from actors.messages import Answer, Asked, Batch, Prompt
-from actors.parallel import LookupTimedOut, Run, Stage, staged
+from actors.parallel import LookupTimedOut, Run, Stage, all_or_fail, safe_with_defaults, staged
 from actors.ports import Feed, Ledger, Lookups, Question, Responder, Turn
 
 OPENING_SECONDS = 30.0
@@ -60,7 +60,10 @@ class Inquiry:
 
     async def run(self) -> Findings:
         """Raises what `Ledger.begin` and `Lookups.instance` raise."""
-        stages = (Stage("opening", self._opening, needed=True), Stage("lookups", self._about))
+        stages = (
+            Stage("opening", self._opening, all_or_fail),
+            Stage("lookups", self._about, safe_with_defaults),
+        )
         try:
             run = await staged(stages, self._log, parallel=self._flags.parallel)
         except LookupTimedOut as error:
