@@ -22,19 +22,19 @@ from actors.crash_points import reach
 from actors.errors import StaleEpoch, TurnFailed, TurnRefused, Unavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
-from actors.messages import Batch, CloseReason, Fate, Receipt, Snapshot, Waiting, WindowPolicy
-from actors.ports import Feed, Mirror, Ownership, Policies
+from actors.messages import Batch, CloseReason, Receipt, Snapshot, TurnOutcome, Waiting, WindowPolicy
+from actors.ports import Feed, Mirror, NewAttempt, Ownership, Policies
 from actors.retry import backoff_seconds, hold_seconds
-from actors.turn import HELD_TOO_LONG, TurnRunner
+from actors.turn import HELD_TOO_LONG
 
 HOLD_SPREAD = 0.1
 """How much longer than wished a hold may last, by chance."""
 
-Phase = Literal["waiting", "queued", "answering", "retrying", "holding", "idle", "parked"]
+ActorPhase = Literal["waiting", "queued", "answering", "retrying", "holding", "idle", "parked"]
 
 
 class TurnPolicy(msgspec.Struct, frozen=True):
-    max_tries: int = 3
+    max_attempts: int = 3
     backoff_seconds: tuple[float, ...] = (1.0, 2.0, 4.0)
     max_hold_seconds: float = 21600.0
 
@@ -44,7 +44,7 @@ class Services(msgspec.Struct, frozen=True):
 
     mirror: Mirror
     ownership: Ownership
-    turns: TurnRunner
+    attempt: NewAttempt
     policies: Policies
     feed: Feed
     slots: FairSlots
@@ -55,24 +55,24 @@ class Services(msgspec.Struct, frozen=True):
     """Unix time, milliseconds."""
 
 
-class ActorView(msgspec.Struct, frozen=True):
+class ActorSnapshot(msgspec.Struct, frozen=True):
     """What an operator sees of one actor."""
 
     conversation: Conversation
-    phase: Phase
+    phase: ActorPhase
     waiting: tuple[Waiting, ...]
     batch_number: int | None
     batch_messages: int
-    tries: int
+    attempts: int
     seconds_left: float | None
     """Until the window closes or the next try."""
     why: str
 
 
 class ConversationActor:
-    def __init__(self, conversation: Conversation, services: Services, state: core.State) -> None:
+    def __init__(self, conversation: Conversation, services: Services, state: core.ConversationState) -> None:
         self.conversation = conversation
-        self.phase: Phase = "idle"
+        self.phase: ActorPhase = "idle"
         self.life = trio.CancelScope()
         self._services = services
         self._state = state
@@ -124,18 +124,18 @@ class ConversationActor:
     def has_waiting(self) -> bool:
         return bool(self._state.waiting)
 
-    def view(self) -> ActorView:
+    def view(self) -> ActorSnapshot:
         state, batch = self._state, self._batch
         holding, due = self.phase == "holding", state.retry_at if state.frozen else state.deadline
         until = self._hold_until if holding else due
         left = None if until is None or self.phase in ("answering", "queued") else until - trio.current_time()
-        return ActorView(
+        return ActorSnapshot(
             conversation=self.conversation,
             phase=self.phase,
             waiting=state.waiting,
             batch_number=batch.number if batch else None,
             batch_messages=len(batch.entries) if batch else 0,
-            tries=batch.tries if batch else 0,
+            attempts=batch.attempts if batch else 0,
             seconds_left=None if left is None else max(0.0, left),
             why=self._why,
         )
@@ -158,7 +158,7 @@ class ConversationActor:
                     await self._attempt(self._load)
                 case core.Sleep(until):
                     await self._sleep(until)
-                case core.Answer(why):
+                case core.RunTurn(why):
                     await self._attempt(lambda: self._answer(why))
                 case core.Leave():
                     return
@@ -167,7 +167,7 @@ class ConversationActor:
     def _policy(self) -> WindowPolicy:
         return self._services.policies.window(self.conversation.instance)
 
-    def _change(self, state: core.State) -> None:
+    def _change(self, state: core.ConversationState) -> None:
         self._state = state
         self._wake.set()
 
@@ -238,7 +238,7 @@ class ConversationActor:
 
     async def _run_turn(self, batch: Batch, epoch: int) -> None:
         try:
-            fate = await self._services.turns.run(batch, epoch)
+            outcome = await self._services.attempt(batch, epoch).run()
         except (TurnFailed, TurnRefused, Unavailable) as error:
             failure: Exception = error
         except StaleEpoch:
@@ -248,7 +248,7 @@ class ConversationActor:
             self._emit("turn.crashed", error=type(error).__name__, exc_info=error)
             failure = TurnFailed("internal_error", type(error).__name__)
         else:
-            await self._commit(batch, epoch, fate)
+            await self._commit(batch, epoch, outcome)
             return
         if isinstance(failure, TurnRefused):
             await self._bury(batch, epoch, failure.reason, failure.detail)
@@ -261,16 +261,16 @@ class ConversationActor:
 
     async def _fail(self, batch: Batch, epoch: int, failure: TurnFailed) -> None:
         """One more try after a backoff, or a dead letter when they are used up."""
-        services, tries = self._services, batch.tries + 1
-        if tries >= services.policy.max_tries:
+        services, attempts = self._services, batch.attempts + 1
+        if attempts >= services.policy.max_attempts:
             await self._bury(batch, epoch, failure.reason, failure.detail)
             return
         schedule, draw = services.policy.backoff_seconds, services.draw()
-        delay = backoff_seconds(batch.tries, schedule, draw, failure.retry_after_seconds)
-        await services.mirror.defer(self.conversation, epoch, batch.number, delay, burn=True)
+        delay = backoff_seconds(batch.attempts, schedule, draw, failure.retry_after_seconds)
+        await services.mirror.defer(self.conversation, epoch, batch.number, delay, counts=True)
         self._state = core.deferred(self._state, trio.current_time() + delay)
-        self.phase, self._why = "retrying", f"try {tries} failed: {failure.reason}"
-        self._emit("turn.failed", reason=failure.reason, tries=tries, next_try_seconds=round(delay, 2))
+        self.phase, self._why = "retrying", f"try {attempts} failed: {failure.reason}"
+        self._emit("turn.failed", reason=failure.reason, tries=attempts, next_try_seconds=round(delay, 2))
 
     def _held_too_long(self, batch: Batch) -> bool:
         """A reply that could not leave for hours is a dead letter, not a surprise for the customer."""
@@ -285,12 +285,13 @@ class ConversationActor:
         return (self._services.wall_ms() - batch.frozen_at_ms) / 1000
 
     async def _bury(self, batch: Batch, epoch: int, reason: str, detail: str) -> None:
-        await self._commit(batch, epoch, await self._services.turns.bury(batch, epoch, reason, detail))
+        outcome = await self._services.attempt(batch, epoch).bury(reason, detail)
+        await self._commit(batch, epoch, outcome)
 
-    async def _commit(self, batch: Batch, epoch: int, fate: Fate) -> None:
+    async def _commit(self, batch: Batch, epoch: int, outcome: TurnOutcome) -> None:
         # If the answer is lost, the mirror may be ahead of us: then it is asked before anything is frozen.
         self._state = core.doubt(self._state)
-        snapshot = await self._services.mirror.commit(self.conversation, epoch, batch, fate)
+        snapshot = await self._services.mirror.commit(self.conversation, epoch, batch, outcome)
         reach("committed")
         self._batch = None
         self._take(snapshot)

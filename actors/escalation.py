@@ -87,7 +87,7 @@ class Interaction(msgspec.Struct, frozen=True):
     quality: float | None = None
 
 
-class Evidence(msgspec.Struct, frozen=True):
+class EscalationInput(msgspec.Struct, frozen=True):
     """All that the rules may look at."""
 
     text: str
@@ -100,16 +100,16 @@ class Evidence(msgspec.Struct, frozen=True):
     """How many badly answered interactions are too many. More than `LOOKED_BACK` are never found."""
 
 
-Rule = Callable[[Evidence], bool]
+Rule = Callable[[EscalationInput], bool]
 
 
-def asks_for_human(evidence: Evidence) -> bool:
+def asks_for_human(evidence: EscalationInput) -> bool:
     """The customer asks for a person, in the words of the instance or in ours."""
     own = _phrases(evidence.keywords)
     return _says(evidence.text, own or _phrases(HUMAN_KEYWORDS))
 
 
-def repeats_question(evidence: Evidence) -> bool:
+def repeats_question(evidence: EscalationInput) -> bool:
     """The newest three or more of the five latest questions, the one at hand first, have the same words.
 
     They must follow one another: a customer who asked something else between has moved on. A text without any word
@@ -120,14 +120,14 @@ def repeats_question(evidence: Evidence) -> bool:
     return len(said) >= REPEATS and said[0] != () and all(other == said[0] for other in said[:REPEATS])
 
 
-def low_quality(evidence: Evidence) -> bool:
+def low_quality(evidence: EscalationInput) -> bool:
     """Too many of the latest interactions were answered badly; where the quality is not known, they do not count."""
     latest = evidence.interactions[:LOOKED_BACK]
     bad = sum(1 for past in latest if past.quality is not None and past.quality < LOW_QUALITY)
     return bad >= max(1, evidence.threshold)
 
 
-def sensitive_topic(evidence: Evidence) -> bool:
+def sensitive_topic(evidence: EscalationInput) -> bool:
     """The customer speaks of what a machine should not settle."""
     return _says(evidence.text, _phrases(SENSITIVE_KEYWORDS))
 
@@ -141,7 +141,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
 """The rules by the word that is recorded for each. Their order is their priority."""
 
 
-def reason(evidence: Evidence) -> str:
+def reason(evidence: EscalationInput) -> str:
     """The word of the first rule that holds; empty when the conversation stays with the responder."""
     return next((word for word, rule in RULES if rule(evidence)), "")
 

@@ -10,7 +10,7 @@ from actors.escalation import Interaction
 from actors.messages import Answer, HistoryEntry, Passage
 
 
-class Standing(msgspec.Struct, frozen=True):
+class TakeoverState(msgspec.Struct, frozen=True):
     """Who speaks in a conversation."""
 
     taken_over: bool = False
@@ -46,7 +46,7 @@ class Facts(msgspec.Struct, frozen=True):
     history: tuple[HistoryEntry, ...] = ()
     webhook: str = ""
     """The address stored for the instance in `whatsapp_webhook_config`."""
-    standing: Standing = Standing()
+    takeover: TakeoverState = TakeoverState()
     escalated_reply: bool = False
     """The escalated message went out in this conversation within `escalation.repeat_seconds`."""
     interactions: tuple[Interaction, ...] = ()

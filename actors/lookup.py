@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-Outcome = Literal["ok", "failed", "timed_out", "skipped"]
+LookupOutcome = Literal["ok", "failed", "timed_out", "skipped"]
 
 
 RESPONDER = "responder"
@@ -31,6 +31,6 @@ class Span(msgspec.Struct, frozen=True):
     started_ms: float
     """After the start of the first stage, milliseconds."""
     took_ms: float
-    outcome: Outcome
+    outcome: LookupOutcome
     error: str = ""
     """The error's class, or a provider's reason; never a text, which may quote a value."""

@@ -12,16 +12,16 @@ HOLD_MAX_SECONDS = 30.0
 
 
 def backoff_seconds(
-    tries: int, schedule: Sequence[float], draw: float, retry_after_seconds: float | None = None
+    attempts: int, schedule: Sequence[float], draw: float, retry_after_seconds: float | None = None
 ) -> float:
-    """Delay before the next try of a turn that failed `tries` times before this failure.
+    """Delay before the next try of a turn that failed `attempts` times before this failure.
 
     Args:
       schedule: delays after the first, second, … failure, seconds; the last one repeats.
       draw: a uniform random number in [0, 1).
       retry_after_seconds: the peer's own wish; honoured when it is longer.
     """
-    delay = schedule[min(tries, len(schedule) - 1)] * (1 + JITTER * (2 * draw - 1))
+    delay = schedule[min(attempts, len(schedule) - 1)] * (1 + JITTER * (2 * draw - 1))
     return max(delay, retry_after_seconds or 0.0)
 
 

@@ -18,7 +18,7 @@ from typing import Literal
 import trio
 
 from actors import conversation as core
-from actors.actor import ActorView, ConversationActor, Services
+from actors.actor import ActorSnapshot, ConversationActor, Services
 from actors.errors import StaleEpoch
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, Snapshot, Waiting
@@ -128,10 +128,10 @@ class Supervisor:
             self._nursery.cancel_scope.cancel()
         return left
 
-    def views(self) -> list[ActorView]:
+    def views(self) -> list[ActorSnapshot]:
         return [actor.view() for actor in self._actors.values()]
 
-    def view(self, conversation: Conversation) -> ActorView | None:
+    def view(self, conversation: Conversation) -> ActorSnapshot | None:
         actor = self._actors.get(conversation)
         return None if actor is None else actor.view()
 
@@ -143,7 +143,7 @@ class Supervisor:
         """How many actors are in each phase."""
         return Counter(actor.phase for actor in self._actors.values())
 
-    def _start(self, conversation: Conversation, state: core.State) -> ConversationActor:
+    def _start(self, conversation: Conversation, state: core.ConversationState) -> ConversationActor:
         if self._nursery is None:
             raise RuntimeError("the supervisor is not running")
         actor = ConversationActor(conversation, self._services, state)

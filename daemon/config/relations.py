@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from actors.answer_cache import CACHE
 from actors.identity import phone_number
 from actors.reply_address import origin_of
+from actors.response_cache import CACHE
 from actors.triage import ESCALATION, FALLBACK
 from daemon.config.dashboard_relations import dashboard_misfits
 from daemon.config.misfit import Misfit

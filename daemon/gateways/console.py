@@ -11,7 +11,7 @@ import trio
 
 from actors.errors import MajlisError
 from actors.identity import Conversation
-from actors.outcome import CannotTell, Evidence, NotSent, SendOutcome, Sent
+from actors.outcome import CannotTell, NotSent, SendEvidence, SendOutcome, Sent
 from actors.plain_text import plain_text
 from actors.ports import MaySend, at_any_time
 
@@ -49,7 +49,7 @@ class ConsoleGateway:
         since_ms: int,
         known_ids: frozenset[str],
         origin: str = "",
-    ) -> Evidence:
+    ) -> SendEvidence:
         return CannotTell()
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from actors.answer_cache import text_hash
 from actors.ports import Feed
+from actors.response_cache import text_hash
 from daemon.knowledge.embeddings import EmbeddingsClient, Vector
 from daemon.knowledge.search_words import search_words
 from daemon.ledger.wire import encoded, storable

@@ -22,7 +22,7 @@ _FILES = (
     "duplicate",
     "history",
     "webhook",
-    "standing",
+    "takeover",
     "escalated_reply",
     "interactions",
     "usage",

@@ -50,7 +50,7 @@ from daemon.operate.known import Known
 from daemon.operate.login import DashboardView
 from daemon.operate.status import StatusReport
 from daemon.partitions.fencing import FencedOwnership
-from daemon.responders.circuit import ProviderView
+from daemon.responders.circuit import ProviderHealth
 
 PAUSE_SECONDS = 4 * 3600
 """Of an operator's pause where `takeover.pause_seconds` is 0."""
@@ -81,7 +81,7 @@ class DaemonOperations:
         insight: Insight,
         control: Control,
         pauses: PauseBoard,
-        providers: Callable[[], Sequence[ProviderView]],
+        providers: Callable[[], Sequence[ProviderHealth]],
         alerts: Callable[[], Sequence[AlertView]] = tuple,
         realtime: Callable[[], RealtimeView | None],
         feeds: Callable[[], Sequence[FeedView]] = tuple,
@@ -157,7 +157,7 @@ class DaemonOperations:
             state=view.phase if view else "absent",
             why=view.why if view else "",
             closes_in_seconds=shown.seconds_left(view) if view else None,
-            tries=view.tries if view else 0,
+            tries=view.attempts if view else 0,
             batch=view.batch_number if view else None,
             taken_over=shown.pause_view(silence, flags),
             escalated=shown.escalation_view(silence, flags),

@@ -32,7 +32,7 @@ from daemon.operate.inspect_views import TurnHeadView
 from daemon.responders import circuit
 
 
-def actor_view(view: actor.ActorView, label: str) -> ActorView:
+def actor_view(view: actor.ActorSnapshot, label: str) -> ActorView:
     return ActorView(
         conversation=label,
         instance=view.conversation.instance,
@@ -41,12 +41,12 @@ def actor_view(view: actor.ActorView, label: str) -> ActorView:
         waiting_messages=len(view.waiting) + view.batch_messages,
         closes_in_seconds=seconds_left(view),
         why=view.why,
-        tries=view.tries,
+        tries=view.attempts,
         batch=view.batch_number,
     )
 
 
-def seconds_left(view: actor.ActorView) -> float | None:
+def seconds_left(view: actor.ActorSnapshot) -> float | None:
     """Until something happens by itself; the end of a pause is nobody's but the operator's to tell."""
     return None if view.why == PAUSED else view.seconds_left
 
@@ -177,7 +177,7 @@ def silent_view(
     )
 
 
-def provider_view(provider: circuit.ProviderView) -> ProviderView:
+def provider_view(provider: circuit.ProviderHealth) -> ProviderView:
     return ProviderView(**provider._asdict())
 
 

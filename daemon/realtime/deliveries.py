@@ -51,7 +51,7 @@ class Delivery:
         return Unknown("connection_lost" if self.settled.is_set() else "timed_out")
 
 
-class Question:
+class FindRequest:
     """One `find` under way."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Question:
 class Deliveries:
     def __init__(self) -> None:
         self._deliveries: dict[str, Delivery] = {}
-        self._questions: dict[str, Question] = {}
+        self._questions: dict[str, FindRequest] = {}
 
     @contextmanager
     def delivering(self, key: str, may_send: MaySend) -> Iterator[Delivery]:
@@ -75,8 +75,8 @@ class Deliveries:
                 del self._deliveries[key]
 
     @contextmanager
-    def asking(self, name: str) -> Iterator[Question]:
-        question = self._questions[name] = Question()
+    def asking(self, name: str) -> Iterator[FindRequest]:
+        question = self._questions[name] = FindRequest()
         try:
             yield question
         finally:

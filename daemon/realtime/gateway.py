@@ -17,7 +17,16 @@ from typing import Protocol
 
 from actors.errors import GatewayHeld
 from actors.identity import Conversation
-from actors.outcome import CannotTell, Evidence, Found, NotFound, NotSent, SendOutcome, Sent, Unknown
+from actors.outcome import (
+    CannotTell,
+    NoRecord,
+    NotSent,
+    RecordFound,
+    SendEvidence,
+    SendOutcome,
+    Sent,
+    Unknown,
+)
 from actors.plain_text import plain_text
 from actors.ports import MaySend, at_any_time
 from daemon.gateways.lenient import clean
@@ -111,7 +120,7 @@ class RealtimeGateway:
         since_ms: int,
         known_ids: frozenset[str],
         origin: str = "",
-    ) -> Evidence:
+    ) -> SendEvidence:
         """Ask the proxy, where it can tell. Raises `GatewayHeld` when it is away or silent."""
         courier = self._couriers.of(self._client, conversation.instance)
         if courier is None:
@@ -144,10 +153,10 @@ def outcome_of(said: frames.Outcome) -> SendOutcome:
     return Unknown(reason)
 
 
-def _evidence(said: frames.Evidence, known_ids: frozenset[str]) -> Evidence:
+def _evidence(said: frames.Evidence, known_ids: frozenset[str]) -> SendEvidence:
     if said.evidence == "not_found":
-        return NotFound()
+        return NoRecord()
     message_id = clean(said.message_id, MAX_MESSAGE_ID_CHARS)
     if said.evidence == "found" and message_id and message_id not in known_ids:
-        return Found(message_id)
+        return RecordFound(message_id)
     return CannotTell()

@@ -17,7 +17,7 @@ from daemon.responders import breaker
 from daemon.responders.breaker import Breaker, BreakerPolicy, Condition
 
 
-class ProviderView(NamedTuple):
+class ProviderHealth(NamedTuple):
     """For operators; no key and no address in it."""
 
     name: str
@@ -73,8 +73,8 @@ class Circuit:
         return self._failed_again and self.condition == "open"
 
     @property
-    def view(self) -> ProviderView:
-        return ProviderView(
+    def view(self) -> ProviderHealth:
+        return ProviderHealth(
             self.name,
             self._instance,
             self.condition,

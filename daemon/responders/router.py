@@ -12,11 +12,11 @@ from actors.errors import ResponderHeld, TurnFailed, TurnRefused
 from actors.messages import Answer, Asked, Prompt
 from actors.ports import Responder
 from daemon.responders.balance import order
-from daemon.responders.circuit import Circuit, ProviderView
+from daemon.responders.circuit import Circuit, ProviderHealth
 from daemon.responders.provider import Provider, Together
 
 T = TypeVar("T")
-Ask = Callable[[Provider], Awaitable[T]]
+AskProvider = Callable[[Provider], Awaitable[T]]
 
 
 class RoutedResponder:
@@ -32,7 +32,7 @@ class RoutedResponder:
     async def answer(self, prompt: Prompt) -> Answer:
         return await self._by_instance.get(prompt.instance, self._default).answer(prompt)
 
-    def views(self) -> tuple[ProviderView, ...]:
+    def views(self) -> tuple[ProviderHealth, ...]:
         """Every provider that is used for some instance, as it is now."""
         return tuple(circuit.view for circuit in self._circuits)
 
@@ -85,7 +85,7 @@ class ProviderRouter:
         each = {key: msgspec.structs.replace(one, asked=asked) for key, one in together.answers.items()}
         return msgspec.structs.replace(together, answers=each)
 
-    async def _first(self, ask: Ask[T]) -> tuple[T, tuple[Asked, ...]]:
+    async def _first(self, ask: AskProvider[T]) -> tuple[T, tuple[Asked, ...]]:
         """What the first that answers says, and everybody who was asked."""
         deadline = trio.current_time() + self._deadline_seconds
         failures: dict[Seat, TurnFailed] = {}
@@ -132,7 +132,7 @@ class ProviderRouter:
         return ResponderHeld("providers_busy", None if trying else wait_seconds)
 
 
-async def _ask(seat: Seat, ask: Ask[T], deadline: float, first: bool) -> T:
+async def _ask(seat: Seat, ask: AskProvider[T], deadline: float, first: bool) -> T:
     """One call, cut at `deadline`, and its circuit told how it went."""
     with trio.move_on_at(deadline):
         try:

@@ -121,7 +121,7 @@ class Daemon:
             dsn,
             couriers,
             chats,
-            self._watching.traces.watched,
+            self._watching.traces.recorded,
         )
         await parts.open()
         flags = self._watching.alerts(node_id)

@@ -14,8 +14,8 @@ from actors.errors import MirrorUnavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, Snapshot
+from actors.ports import NewAttempt
 from actors.supervisor import Supervisor
-from actors.turn import TurnRunner
 from daemon.config import Settings
 from daemon.gateways.playground import Chats
 from daemon.ingress.identity_links import KnownLinks
@@ -67,9 +67,9 @@ class Parts:
         dsn: str,
         couriers: Couriers,
         chats: Chats,
-        watched: Callable[[TurnRunner, str], TurnRunner],
+        recorded: Callable[[NewAttempt, str], NewAttempt],
     ) -> None:
-        """`watched` gives back the turns as somebody sees them who looks on, told this daemon's name."""
+        """`recorded` wraps the attempts so that traces are made of them; it takes this daemon's name as well."""
         self._settings = settings
         self._feed = feed
         self._health = health
@@ -104,7 +104,7 @@ class Parts:
             couriers=couriers,
             chats=chats,
         )
-        self._turns = watched(self.answering.turns, node_id)
+        self._attempt = recorded(self.answering.attempt, node_id)
         self.slots = FairSlots(settings.turn.concurrency, self.answering.pauses.check)
         self.supervisor = Supervisor(self._services(), self.ownership.owns)
         self.answering.pauses.woken = self.supervisor.resume_held
@@ -184,7 +184,7 @@ class Parts:
         return Services(
             mirror=self._mirror,
             ownership=self.ownership,
-            turns=self._turns,
+            attempt=self._attempt,
             policies=self._settings,
             feed=self._feed,
             slots=self.slots,

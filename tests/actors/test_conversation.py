@@ -31,7 +31,7 @@ def batch(*seqs: int) -> Batch:
     return Batch(WHO, 1, seqs[0], seqs[-1], "timeout", 0, 0, 0, tuple(entry(seq) for seq in seqs))
 
 
-def heard(*seqs: int) -> core.State:
+def heard(*seqs: int) -> core.ConversationState:
     state = core.fresh(0.0)
     for seq in seqs:
         state = core.hear(state, entry(seq), receipt(seq), 0.0, POLICY)
@@ -43,11 +43,11 @@ def test_first_message_arms_the_window_and_later_ones_do_not_move_it() -> None:
     assert core.decide(state, 0.0, POLICY) == core.Sleep(8.0)
     state = core.hear(state, entry(2), receipt(2, deadline_ms=8000, now_ms=5000), 5.0, POLICY)
     assert core.decide(state, 7.9, POLICY) == core.Sleep(8.0)
-    assert core.decide(state, 8.0, POLICY) == core.Answer("timeout")
+    assert core.decide(state, 8.0, POLICY) == core.RunTurn("timeout")
 
 
 def test_fifth_message_answers_at_once() -> None:
-    assert core.decide(heard(1, 2, 3, 4, 5), 0.1, POLICY) == core.Answer("count")
+    assert core.decide(heard(1, 2, 3, 4, 5), 0.1, POLICY) == core.RunTurn("count")
 
 
 def test_delivered_twice_counts_once() -> None:
@@ -75,11 +75,11 @@ def test_a_deferred_batch_waits_for_its_retry_whatever_arrives() -> None:
     for seq in range(2, 9):
         state = core.hear(state, entry(seq), receipt(seq), 10.0, POLICY)
     assert core.decide(state, 19.9, POLICY) == core.Sleep(20.0)
-    assert isinstance(core.decide(state, 20.0, POLICY), core.Answer)
+    assert isinstance(core.decide(state, 20.0, POLICY), core.RunTurn)
 
 
 def test_flush_answers_now_and_an_empty_flush_does_nothing() -> None:
-    assert core.decide(core.ask(heard(1), "flush"), 0.0, POLICY) == core.Answer("flush")
+    assert core.decide(core.ask(heard(1), "flush"), 0.0, POLICY) == core.RunTurn("flush")
     state = core.ask(core.fresh(0.0), "flush")
     state = core.hear(state, entry(1), receipt(1), 0.0, POLICY)
     assert core.decide(state, 0.0, POLICY) == core.Sleep(8.0)
@@ -94,7 +94,7 @@ def test_a_flush_of_what_turned_out_empty_is_forgotten() -> None:
 
 def test_drain_answers_what_waits_and_leaves_what_is_deferred() -> None:
     """I13."""
-    assert core.decide(core.ask(heard(1), "drain"), 0.0, POLICY) == core.Answer("drain")
+    assert core.decide(core.ask(heard(1), "drain"), 0.0, POLICY) == core.RunTurn("drain")
     assert core.decide(core.ask(core.fresh(0.0), "drain"), 0.0, POLICY) == core.Leave()
     state = core.deferred(core.froze(heard(1), batch(1)), retry_at=20.0)
     assert core.decide(core.ask(state, "drain"), 0.0, POLICY) == core.Leave()
@@ -142,4 +142,4 @@ def test_the_first_message_never_waits_longer_than_a_window(arrivals: list[float
         if at < first + POLICY.window_seconds:
             deadline_ms = round((first + POLICY.window_seconds) * 1000)
             state = core.hear(state, entry(seq), receipt(seq, deadline_ms, round(at * 1000)), at, POLICY)
-    assert isinstance(core.decide(state, first + POLICY.window_seconds + 0.002, POLICY), core.Answer)
+    assert isinstance(core.decide(state, first + POLICY.window_seconds + 0.002, POLICY), core.RunTurn)

@@ -9,7 +9,7 @@ SCHEDULE = (1.0, 2.0, 4.0)
 
 
 def test_delays_follow_the_schedule_and_its_end_repeats() -> None:
-    assert [backoff_seconds(tries, SCHEDULE, 0.5) for tries in range(5)] == [1, 2, 4, 4, 4]
+    assert [backoff_seconds(attempts, SCHEDULE, 0.5) for attempts in range(5)] == [1, 2, 4, 4, 4]
 
 
 def test_a_longer_retry_after_is_honoured_and_a_shorter_one_is_not() -> None:

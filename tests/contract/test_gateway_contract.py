@@ -12,7 +12,7 @@ import trio
 
 from actors.errors import LeaseUncertain
 from actors.identity import Conversation
-from actors.outcome import CannotTell, Found, NotFound, NotSent, Sent
+from actors.outcome import CannotTell, NoRecord, NotSent, RecordFound, Sent
 from actors.ports import Gateway
 from daemon.gateways.console import ConsoleGateway
 from daemon.gateways.evolution.client import EvolutionGateway
@@ -94,7 +94,7 @@ async def test_evidence_binds_the_send_or_says_that_there_is_none(
     sent = await sender.send(guest, "hello")
     assert isinstance(sent, Sent)
     evidence = await sender.find(guest, "hello", since_ms, frozenset())
-    assert evidence == (Found(sent.message_id) if sent.message_id else CannotTell())
+    assert evidence == (RecordFound(sent.message_id) if sent.message_id else CannotTell())
 
 
 async def test_what_was_not_sent_is_not_found(gateway: tuple[Gateway, Delivered]) -> None:
@@ -102,9 +102,9 @@ async def test_what_was_not_sent_is_not_found(gateway: tuple[Gateway, Delivered]
     sender, _ = gateway
     sent = await sender.send(GUEST, "hello")
     assert isinstance(sent, Sent)
-    assert isinstance(await sender.find(GUEST, "other words", 0, frozenset()), NotFound | CannotTell)
+    assert isinstance(await sender.find(GUEST, "other words", 0, frozenset()), NoRecord | CannotTell)
     known = frozenset({sent.message_id})
-    assert isinstance(await sender.find(GUEST, "hello", 0, known), NotFound | CannotTell)
+    assert isinstance(await sender.find(GUEST, "hello", 0, known), NoRecord | CannotTell)
 
 
 async def test_a_lease_that_ends_while_the_gateway_connects_lets_nothing_out(
@@ -133,4 +133,4 @@ async def test_an_origin_that_nobody_allowed_changes_nothing(gateway: tuple[Gate
     assert isinstance(sent, Sent)
     assert delivered("hello") == 1
     evidence = await sender.find(GUEST, "hello", 0, frozenset(), stranger)
-    assert evidence == (Found(sent.message_id) if sent.message_id else CannotTell())
+    assert evidence == (RecordFound(sent.message_id) if sent.message_id else CannotTell())

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from daemon.observe.tracing.spans import Kind, Moment, Span, Trace, Value, word
+from daemon.observe.tracing.spans import Moment, SpanKind, Trace, TraceSpan, Value, word
 
 MAX_SPANS = 200
 MAX_MOMENTS = 100
@@ -23,7 +23,7 @@ class Builder:
     def __init__(self, now: float, wall_ns: int) -> None:
         """`wall_ns` is the calendar's time at `now`."""
         self._origin, self._wall_ns = now, wall_ns
-        self._spans: list[Span] = []
+        self._spans: list[TraceSpan] = []
         self._moments: list[Moment] = []
         self._left_out = 0
         self.attempt = 1
@@ -40,7 +40,7 @@ class Builder:
         start_ns: int,
         end_ns: int,
         told: Mapping[str, Value],
-        kind: Kind = "internal",
+        kind: SpanKind = "internal",
         error: str = "",
     ) -> None:
         """One step."""
@@ -49,11 +49,11 @@ class Builder:
             return
         told = {**told, "majlis.try": self.attempt, **({"error.type": error} if error else {})}
         end_ns = max(start_ns, end_ns)
-        span = Span(name=name, start_ns=start_ns, end_ns=end_ns, attributes=told, kind=kind, error=error)
+        span = TraceSpan(name=name, start_ns=start_ns, end_ns=end_ns, attributes=told, kind=kind, error=error)
         self._spans.append(span)
 
     def step(
-        self, name: str, end_ns: int, told: Mapping[str, Value], kind: Kind = "internal", error: str = ""
+        self, name: str, end_ns: int, told: Mapping[str, Value], kind: SpanKind = "internal", error: str = ""
     ) -> None:
         """One step, from the end of the one before it."""
         end_ns = max(self.mark_ns, end_ns)
@@ -79,7 +79,7 @@ class Builder:
     ) -> Trace:
         """The trace: one root, and all steps within it."""
         left_out = {"majlis.left_out": self._left_out} if self._left_out else {}
-        root = Span(
+        root = TraceSpan(
             name=name,
             start_ns=start_ns,
             end_ns=max(self.at(now), self.mark_ns),

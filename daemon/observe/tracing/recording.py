@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
-from actors.answer_cache import CACHE
 from actors.errors import StaleEpoch, TurnFailed, TurnRefused, Unavailable
-from actors.messages import Batch, Fate
+from actors.messages import Batch, TurnOutcome
+from actors.response_cache import CACHE
 from actors.triage import ESCALATION, FALLBACK
 from daemon.observe.tracing.builder import Builder
 from daemon.observe.tracing.spans import Trace, Value, word
@@ -26,7 +26,7 @@ NO_PROVIDER = frozenset({CACHE, ESCALATION, FALLBACK})
 """Named as the provider of what Majlis says by itself."""
 
 Fields = Mapping[str, object]
-Outcome = Literal[Fate, "left"]
+TraceOutcome = Literal[TurnOutcome, "left"]
 """`left`: this daemon did not end the turn, for it stopped or lost its lease. Who takes it up goes on in this trace."""
 
 
@@ -58,7 +58,7 @@ class Recording:
         self._label = label
         self._model_of = model_of
         self._built = Builder(now, wall_ns)
-        self._built.attempt = batch.tries + 1
+        self._built.attempt = batch.attempts + 1
         self._start_ns = self._window(batch, wall_ns)
         self._asking = False
         self._asked_ns = wall_ns
@@ -82,7 +82,7 @@ class Recording:
         """One more try of the turn begins, or its burial."""
         self._tries_seen += 1
         self._built.mark_ns = self._built.at(now)
-        self._built.attempt = batch.tries + 1
+        self._built.attempt = batch.attempts + 1
         self._asking = False
 
     def failed(self, now: float, error: BaseException) -> None:
@@ -99,7 +99,7 @@ class Recording:
             case Exception():
                 self._built.note(now, "try failed", type(error).__name__)
 
-    def close(self, now: float, outcome: Outcome) -> Trace:
+    def close(self, now: float, outcome: TraceOutcome) -> Trace:
         """The trace, as far as it was seen."""
         told = {**self._told, "majlis.turn.outcome": outcome, "majlis.turn.tries": self._built.attempt}
         error = (self._died_of or "unknown") if outcome == "dead" else ""

@@ -133,7 +133,7 @@ LOOKED_UP_BY = {
     "duplicate": {"majlis_turns_text_idx"},
     "history": {"majlis_messages_history_idx", "majlis_turns_pkey"},
     "webhook": set[str](),
-    "standing": {"majlis_escalated_contact_idx", "majlis_takeovers_pkey", "majlis_turns_contact_idx"},
+    "takeover": {"majlis_escalated_contact_idx", "majlis_takeovers_pkey", "majlis_turns_contact_idx"},
     "escalated_reply": {"majlis_turns_contact_idx"},
     "interactions": {"majlis_ai_interactions_contact_idx"},
     "usage": {"majlis_turns_contact_idx", "majlis_usage_pkey"},

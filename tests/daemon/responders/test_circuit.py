@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from actors.errors import TurnFailed
 from daemon.responders.breaker import BreakerPolicy
-from daemon.responders.circuit import Circuit, ProviderView
+from daemon.responders.circuit import Circuit, ProviderHealth
 from tests.support.providers import Told
 
 POLICY = BreakerPolicy(failures=2, open_seconds=30)
@@ -98,5 +98,5 @@ async def test_the_view_says_how_it_is_and_nothing_secret(
     assert seen(circuit) == ("main", "demo", "closed", 0, 3, "overloaded", 0, 1)
 
 
-def seen(circuit: Circuit) -> ProviderView:
+def seen(circuit: Circuit) -> ProviderHealth:
     return circuit.view

@@ -10,7 +10,7 @@ import trio
 
 from actors.errors import TurnFailed, TurnRefused
 from actors.messages import HistoryEntry, Passage, Prompt
-from actors.prompt import told
+from actors.prompt import model_request
 from daemon.responders.http_provider import ProviderTerms
 from daemon.web.client import HttpClient
 from tests.support.model_server import FakeModel, Fault
@@ -35,7 +35,7 @@ async def test_everything_that_is_to_be_told_reaches_the_model(server: FakeModel
     await provider_at(server, http).answer(asked)
     (question,) = server.questions
     assert question.model == MODELS[kind_of(server)]
-    assert question.texts == (told(asked).system, "hi", "Hello!", "hello\nare you open?")
+    assert question.texts == (model_request(asked).system, "hi", "Hello!", "hello\nare you open?")
     model = "model" if kind_of(server) == "gemini" else "assistant"
     assert question.roles == ("system", "user", model, "user")
 

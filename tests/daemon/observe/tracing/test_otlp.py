@@ -10,7 +10,7 @@ import trio
 
 from daemon.observe.tracing.exporter import CollectorAway, CollectorDoubtful, Refused
 from daemon.observe.tracing.otlp import OtlpCollector, OtlpHttp
-from daemon.observe.tracing.spans import Moment, Span, Trace
+from daemon.observe.tracing.spans import Moment, Trace, TraceSpan
 from tests.support.collector_server import FakeCollector, Fault
 from tests.support.patience import PATIENCE_SECONDS
 
@@ -19,7 +19,7 @@ KEY = "Bearer of-a-key"
 SECOND = 10**9
 TRACE = Trace(
     bytes(range(16)),
-    Span(
+    TraceSpan(
         name="majlis.turn",
         kind="consumer",
         start_ns=1_785_100_000 * SECOND,
@@ -33,8 +33,8 @@ TRACE = Trace(
         moments=(Moment("held", 1_785_100_001 * SECOND, {"majlis.try": 1}),),
     ),
     (
-        Span(name="window", start_ns=1_785_100_000 * SECOND, end_ns=1_785_100_008 * SECOND),
-        Span(
+        TraceSpan(name="window", start_ns=1_785_100_000 * SECOND, end_ns=1_785_100_008 * SECOND),
+        TraceSpan(
             name="chat test-1",
             kind="client",
             start_ns=1_785_100_008 * SECOND,

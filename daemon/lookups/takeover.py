@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from actors.facts import Standing
+from actors.facts import TakeoverState
 from actors.ports import Question
 from daemon.ledger.wire import storable
 from daemon.lookups.spec import LookupSpec, Means
@@ -12,7 +12,7 @@ from daemon.lookups.spec import LookupSpec, Means
 _SQL = "SELECT majlis_standing($1, $2, $3, $4, $5)"
 
 
-async def _run(means: Means, question: Question) -> Standing:
+async def _run(means: Means, question: Question) -> TakeoverState:
     conversation = question.batch.conversation
     found = await means.db.value(
         _SQL,
@@ -22,7 +22,7 @@ async def _run(means: Means, question: Question) -> Standing:
         float(question.terms.hand_back_seconds),
         question.flags.takeover,
     )
-    return msgspec.json.decode(found, type=Standing)
+    return msgspec.json.decode(found, type=TakeoverState)
 
 
-LOOKUP = LookupSpec("standing", _run)
+LOOKUP = LookupSpec("takeover", _run)

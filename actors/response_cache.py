@@ -93,13 +93,13 @@ def entry_for(
 
 def may_give(question: Question, facts: Facts) -> bool:
     """Whether the kept answer that was found is the one this conversation would get anew."""
-    standing = facts.standing
+    takeover = facts.takeover
     return (
         question.flags.cache
         and facts.cached_answer is not None
         and not facts.history
-        and not standing.handed_back
-        and not standing.escalation_expired
+        and not takeover.handed_back
+        and not takeover.escalation_expired
     )
 
 

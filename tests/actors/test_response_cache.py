@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors import answer_cache
-from actors.answer_cache import CachedAnswer, entry_for, fits, hit, is_personal, key, may_give
-from actors.facts import Facts, Standing
+from actors import response_cache
+from actors.facts import Facts, TakeoverState
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.lookup import Span
 from actors.messages import Answer, Batch, HistoryEntry, Message, Prompt, Waiting
 from actors.ports import CacheEntry, Question, Turn
+from actors.response_cache import CachedAnswer, entry_for, fits, hit, is_personal, key, may_give
 from actors.wording import normalised
 
 ANSWER = Answer("Sidr honey is 180 SAR.", "main", "gpt", 10, 5)
@@ -170,8 +170,8 @@ def test_a_kept_answer_is_given_only_where_it_would_be_the_same() -> None:
     assert not may_give(question("hello", flags=FeatureFlags(cache=False)), found)
     for more in (
         {"history": (HistoryEntry("user", "before"),)},
-        {"standing": Standing(handed_back=True)},
-        {"standing": Standing(escalation_expired=True)},
+        {"takeover": TakeoverState(handed_back=True)},
+        {"takeover": TakeoverState(escalation_expired=True)},
     ):
         assert not may_give(asked, msgspec.structs.replace(found, **more))
 
@@ -194,4 +194,4 @@ def test_no_text_breaks_it(text: str) -> None:
     asked = question(text)
     entry = key(asked)
     assert entry is None or (len(entry.scope), len(entry.question_hash)) == (32, 32)
-    assert len(answer_cache.text_hash(answer_cache.meaning(asked.batch))) == 64
+    assert len(response_cache.text_hash(response_cache.meaning(asked.batch))) == 64
