@@ -50,7 +50,7 @@ from daemon.operate.known import Known
 from daemon.operate.login import DashboardView
 from daemon.operate.status import StatusReport
 from daemon.partitions.fencing import FencedOwnership
-from daemon.responders.circuit import ProviderHealth
+from daemon.responders.breaker import ProviderHealth
 
 PAUSE_SECONDS = 4 * 3600
 """Of an operator's pause where `takeover.pause_seconds` is 0."""

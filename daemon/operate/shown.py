@@ -29,7 +29,7 @@ from daemon.operate import (
 )
 from daemon.operate.control_views import PAUSED, InstancePause
 from daemon.operate.inspect_views import TurnHeadView
-from daemon.responders import circuit
+from daemon.responders import breaker
 
 
 def actor_view(view: actor.ActorSnapshot, label: str) -> ActorView:
@@ -175,7 +175,7 @@ def silent_view(conversation: Conversation, silence: Silence, flags: FeatureFlag
     )
 
 
-def provider_view(provider: circuit.ProviderHealth) -> ProviderView:
+def provider_view(provider: breaker.ProviderHealth) -> ProviderView:
     return ProviderView(**provider._asdict())
 
 

@@ -21,7 +21,7 @@ from daemon.observe.readiness import Health
 from daemon.operate import AlertView, FeedView, IngressCounts, RealtimeView, Status, shown
 from daemon.operate.login import DashboardView
 from daemon.partitions.fencing import FencedOwnership
-from daemon.responders.circuit import ProviderHealth
+from daemon.responders.breaker import ProviderHealth
 from daemon.stores.postgres import LedgerError
 
 MAX_STRANGERS = 20

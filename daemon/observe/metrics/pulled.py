@@ -13,7 +13,7 @@ from daemon.observe.metrics.tally import Histogram, Histograms, Labelled, Names
 from daemon.observe.monitor import Monitor
 from daemon.observe.vitals import Vitals
 from daemon.operate.views import Status
-from daemon.responders.circuit import ProviderHealth
+from daemon.responders.breaker import ProviderHealth
 from daemon.web.http1 import HttpServer
 
 Labels = tuple[str, ...]

@@ -28,7 +28,7 @@ from daemon.operate.control import DaemonControl
 from daemon.operate.control_views import PAUSED
 from daemon.operate.conversations import PAUSE_SECONDS, DaemonOperations
 from daemon.operate.status import MAX_STRANGERS
-from daemon.responders.circuit import ProviderHealth
+from daemon.responders.breaker import ProviderHealth
 from tests.daemon.operate.fake_library import FakeLibrary
 from tests.support.ledgers import DEMO, LedgerWorld, batch, open_world
 

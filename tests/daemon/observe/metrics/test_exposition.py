@@ -23,7 +23,7 @@ from daemon.observe.metrics.catalogue import METRICS
 from daemon.observe.metrics.observed import MAX_INSTANCES
 from daemon.observe.monitor import Monitor
 from daemon.observe.vitals import LeaseCounts, VitalSigns
-from daemon.responders.circuit import ProviderHealth
+from daemon.responders.breaker import ProviderHealth
 from daemon.web.http1 import HttpServer, Peer, Request, Response
 from tests.daemon.observe.test_monitor import WELL
 
