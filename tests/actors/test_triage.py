@@ -32,11 +32,6 @@ def question(
     )
 
 
-def prompt_of(verdict: triage.TriageVerdict) -> object:
-    assert isinstance(verdict, triage.AskResponder)
-    return verdict.prompt
-
-
 def test_a_plain_question_goes_to_the_responder_with_everything_in_view() -> None:
     history, passages = (HistoryEntry("user", "hi"),), (Passage("prices.pdf", "10 SAR", 0.8),)
     record = msgspec.structs.replace(RECORD, system_prompt="You sell dates.")
