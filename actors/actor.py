@@ -24,7 +24,6 @@ from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.messages import Batch, CloseReason, Receipt, Snapshot, TurnOutcome, Waiting, WindowPolicy
 from actors.ports import Feed, Mirror, NewAttempt, Ownership, Policies
-from actors.retry import backoff_seconds, hold_seconds
 from actors.turn import HELD_TOO_LONG
 
 HOLD_SPREAD = 0.1
@@ -193,7 +192,7 @@ class ConversationActor:
         draw = self._services.draw()
         # Those who wait for the same thing do not come back in the same moment, nor later than they may wait.
         wished = (away.retry_after_seconds or 0.0) * (1 + HOLD_SPREAD * draw)
-        delay = max(hold_seconds(self._holds, draw), min(wished, self._may_be_held_seconds()))
+        delay = max(core.hold_seconds(self._holds, draw), min(wished, self._may_be_held_seconds()))
         self._holds += 1
         self.phase, self._why = "holding", str(away)
         self._emit("turn.held", reason=str(away), seconds=round(delay, 1))
@@ -266,7 +265,7 @@ class ConversationActor:
             await self._bury(batch, epoch, failure.reason, failure.detail)
             return
         schedule, draw = services.policy.backoff_seconds, services.draw()
-        delay = backoff_seconds(batch.attempts, schedule, draw, failure.retry_after_seconds)
+        delay = core.backoff_seconds(batch.attempts, schedule, draw, failure.retry_after_seconds)
         await services.mirror.defer(self.conversation, epoch, batch.number, delay, counts=True)
         self._state = core.deferred(self._state, trio.current_time() + delay)
         self.phase, self._why = "retrying", f"try {attempts} failed: {failure.reason}"

@@ -2,7 +2,7 @@
 
 Laws of this file:
 1. The rules are asked in the order of `RULES`; the first that holds gives the reason.
-2. Words are matched as `actors/wording.py` says: whole, in any spelling, English plurals and Arabic prefixes included.
+2. Words are matched as `actors/text.py` says: whole, in any spelling, English plurals and Arabic prefixes included.
 3. A list says what its words say: "no problem" has the word problem in it and is a sensitive topic. A word that
    means something harmless as often (خصم: a charge, a discount; مندوب: a representative, the courier) is in a list only
    within phrases that settle it.
@@ -19,7 +19,7 @@ from itertools import product
 
 import msgspec
 
-from actors.wording import contains_phrase, words
+from actors.text import contains_phrase, words
 
 LOOKED_BACK = 5
 """Interactions that the rules look at, the newest."""

@@ -14,8 +14,8 @@ from actors.identity import is_playground
 from actors.instance import Terms
 from actors.limits import Reached
 from actors.messages import Batch
-from actors.plain_text import plain_text
 from actors.ports import Notice
+from actors.text import plain_text
 
 MAX_QUOTED_CHARS = 500
 

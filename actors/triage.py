@@ -15,9 +15,9 @@ from __future__ import annotations
 import msgspec
 
 from actors import escalation, limits, response_cache
-from actors.facts import Facts
 from actors.instance import InstanceRecord, Terms
 from actors.limits import LimitKind, Reached
+from actors.lookups import Facts
 from actors.messages import Answer, Prompt
 from actors.ports import Question
 

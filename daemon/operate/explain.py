@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from actors.actor import ActorPhase, ActorSnapshot
-from actors.lookup import RESPONDER
+from actors.lookups import RESPONDER
 from daemon.ledger.stored_turns import DeadLetterRow, PartRow, StoredTurn, original_id
 from daemon.mirror.arrivals import Arrival
 from daemon.operate.inspect_views import MessageState, Step

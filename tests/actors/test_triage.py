@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from actors import limits, triage
 from actors.escalation import Interaction
-from actors.facts import Facts, TakeoverState, Usage
 from actors.instance import FeatureFlags, InstanceRecord, LimitPolicy, Terms
+from actors.lookups import Facts, TakeoverState, Usage
 from actors.messages import Answer, HistoryEntry, Passage
 from actors.ports import Question, Turn
 from tests.support.ledgers import batch

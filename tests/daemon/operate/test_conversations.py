@@ -13,7 +13,7 @@ import trio
 from actors.actor import ActorPhase, ActorSnapshot
 from actors.errors import LedgerUnavailable, Unavailable
 from actors.identity import Conversation
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Answer
 from actors.ports import Reply, Turn
 from daemon.config import load

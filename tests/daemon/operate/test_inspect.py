@@ -17,7 +17,7 @@ from actors.actor import ActorPhase, ActorSnapshot
 from actors.errors import LedgerUnavailable, MirrorUnavailable, Unavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Message, Waiting
 from daemon.config import Settings, load
 from daemon.config.in_force import in_force
