@@ -29,7 +29,7 @@ from actors.turn import HELD_TOO_LONG
 HOLD_SPREAD = 0.1
 """How much longer than wished a hold may last, by chance."""
 
-ActorPhase = Literal["waiting", "queued", "answering", "retrying", "holding", "idle", "parked"]
+Phase = Literal["waiting", "queued", "answering", "retrying", "holding", "idle", "parked"]
 
 
 class TurnPolicy(msgspec.Struct, frozen=True):
@@ -54,11 +54,11 @@ class Services(msgspec.Struct, frozen=True):
     """Unix time, milliseconds."""
 
 
-class ActorSnapshot(msgspec.Struct, frozen=True):
+class ActorView(msgspec.Struct, frozen=True):
     """What an operator sees of one actor."""
 
     conversation: Conversation
-    phase: ActorPhase
+    phase: Phase
     waiting: tuple[Waiting, ...]
     batch_number: int | None
     batch_messages: int
@@ -71,7 +71,7 @@ class ActorSnapshot(msgspec.Struct, frozen=True):
 class ConversationActor:
     def __init__(self, conversation: Conversation, services: Services, state: core.ConversationState) -> None:
         self.conversation = conversation
-        self.phase: ActorPhase = "idle"
+        self.phase: Phase = "idle"
         self.life = trio.CancelScope()
         self._services = services
         self._state = state
@@ -123,12 +123,12 @@ class ConversationActor:
     def has_waiting(self) -> bool:
         return bool(self._state.waiting)
 
-    def view(self) -> ActorSnapshot:
+    def view(self) -> ActorView:
         state, batch = self._state, self._batch
         holding, due = self.phase == "holding", state.retry_at if state.frozen else state.deadline
         until = self._hold_until if holding else due
         left = None if until is None or self.phase in ("answering", "queued") else until - trio.current_time()
-        return ActorSnapshot(
+        return ActorView(
             conversation=self.conversation,
             phase=self.phase,
             waiting=state.waiting,

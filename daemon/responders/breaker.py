@@ -18,7 +18,7 @@ well.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
@@ -92,20 +92,20 @@ class BreakerState(msgspec.Struct, frozen=True):
         return "half_open" if self.trial or now >= self.wait_until else "open"
 
 
-class ProviderHealth(NamedTuple):
+class ProviderView(msgspec.Struct, frozen=True, kw_only=True):
     """For operators; no key and no address in it."""
 
     name: str
-    instance: str
+    instance: str = ""
     """Whose own provider it is; empty: the default's."""
     state: Condition
-    failures: int
+    failures: int = 0
     """In a row, up to now."""
-    calls: int
+    calls: int = 0
     """Since the daemon started."""
-    last_reason: str
+    last_reason: str = ""
     """Of the last failure; it stays when calls succeed again."""
-    wait_seconds: float
+    wait_seconds: float = 0.0
     """Until it may be asked again."""
     succeeded: int = 0
     """Of the calls, those that were answered, if only by a refusal of the prompt."""
@@ -146,16 +146,16 @@ class Breaker:
         return self._failed_again and self.condition == "open"
 
     @property
-    def health(self) -> ProviderHealth:
-        return ProviderHealth(
-            self.name,
-            self._instance,
-            self.condition,
-            self._state.failures,
-            self._calls,
-            self.last_reason,
-            self.wait_seconds,
-            self._succeeded,
+    def view(self) -> ProviderView:
+        return ProviderView(
+            name=self.name,
+            instance=self._instance,
+            state=self.condition,
+            failures=self._state.failures,
+            calls=self._calls,
+            last_reason=self.last_reason,
+            wait_seconds=self.wait_seconds,
+            succeeded=self._succeeded,
         )
 
     def admit(self) -> bool:

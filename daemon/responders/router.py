@@ -12,7 +12,7 @@ import trio
 from actors.errors import ResponderHeld, TurnFailed, TurnRefused
 from actors.messages import Answer, Asked, Prompt
 from actors.ports import Responder
-from daemon.responders.breaker import Breaker, ProviderHealth
+from daemon.responders.breaker import Breaker, ProviderView
 from daemon.responders.provider import Provider, Together
 
 T = TypeVar("T")
@@ -32,9 +32,9 @@ class RoutedResponder:
     async def answer(self, prompt: Prompt) -> Answer:
         return await self._by_instance.get(prompt.instance, self._default).answer(prompt)
 
-    def views(self) -> tuple[ProviderHealth, ...]:
+    def views(self) -> tuple[ProviderView, ...]:
         """Every provider that is used for some instance, as it is now."""
-        return tuple(breaker.health for breaker in self._breakers)
+        return tuple(breaker.view for breaker in self._breakers)
 
 
 class Seat(NamedTuple):
