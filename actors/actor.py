@@ -24,13 +24,12 @@ from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.messages import Batch, CloseReason, Receipt, Snapshot, TurnOutcome, Waiting, WindowPolicy
 from actors.ports import Feed, Mirror, NewAttempt, Ownership, Policies
-from actors.retry import backoff_seconds, hold_seconds
 from actors.turn import HELD_TOO_LONG
 
 HOLD_SPREAD = 0.1
 """How much longer than wished a hold may last, by chance."""
 
-ActorPhase = Literal["waiting", "queued", "answering", "retrying", "holding", "idle", "parked"]
+Phase = Literal["waiting", "queued", "answering", "retrying", "holding", "idle", "parked"]
 
 
 class TurnPolicy(msgspec.Struct, frozen=True):
@@ -55,11 +54,11 @@ class Services(msgspec.Struct, frozen=True):
     """Unix time, milliseconds."""
 
 
-class ActorSnapshot(msgspec.Struct, frozen=True):
+class ActorView(msgspec.Struct, frozen=True):
     """What an operator sees of one actor."""
 
     conversation: Conversation
-    phase: ActorPhase
+    phase: Phase
     waiting: tuple[Waiting, ...]
     batch_number: int | None
     batch_messages: int
@@ -72,7 +71,7 @@ class ActorSnapshot(msgspec.Struct, frozen=True):
 class ConversationActor:
     def __init__(self, conversation: Conversation, services: Services, state: core.ConversationState) -> None:
         self.conversation = conversation
-        self.phase: ActorPhase = "idle"
+        self.phase: Phase = "idle"
         self.life = trio.CancelScope()
         self._services = services
         self._state = state
@@ -124,12 +123,12 @@ class ConversationActor:
     def has_waiting(self) -> bool:
         return bool(self._state.waiting)
 
-    def view(self) -> ActorSnapshot:
+    def view(self) -> ActorView:
         state, batch = self._state, self._batch
         holding, due = self.phase == "holding", state.retry_at if state.frozen else state.deadline
         until = self._hold_until if holding else due
         left = None if until is None or self.phase in ("answering", "queued") else until - trio.current_time()
-        return ActorSnapshot(
+        return ActorView(
             conversation=self.conversation,
             phase=self.phase,
             waiting=state.waiting,
@@ -193,7 +192,7 @@ class ConversationActor:
         draw = self._services.draw()
         # Those who wait for the same thing do not come back in the same moment, nor later than they may wait.
         wished = (away.retry_after_seconds or 0.0) * (1 + HOLD_SPREAD * draw)
-        delay = max(hold_seconds(self._holds, draw), min(wished, self._may_be_held_seconds()))
+        delay = max(core.hold_seconds(self._holds, draw), min(wished, self._may_be_held_seconds()))
         self._holds += 1
         self.phase, self._why = "holding", str(away)
         self._emit("turn.held", reason=str(away), seconds=round(delay, 1))
@@ -266,7 +265,7 @@ class ConversationActor:
             await self._bury(batch, epoch, failure.reason, failure.detail)
             return
         schedule, draw = services.policy.backoff_seconds, services.draw()
-        delay = backoff_seconds(batch.attempts, schedule, draw, failure.retry_after_seconds)
+        delay = core.backoff_seconds(batch.attempts, schedule, draw, failure.retry_after_seconds)
         await services.mirror.defer(self.conversation, epoch, batch.number, delay, counts=True)
         self._state = core.deferred(self._state, trio.current_time() + delay)
         self.phase, self._why = "retrying", f"try {attempts} failed: {failure.reason}"

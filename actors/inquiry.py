@@ -14,9 +14,8 @@ import trio
 
 from actors.crash_points import reach
 from actors.errors import LedgerUnavailable
-from actors.facts import Facts, facts
 from actors.instance import FeatureFlags, Terms
-from actors.lookup import RESPONDER, Lookup, LookupOutcome, Span
+from actors.lookups import RESPONDER, Facts, Lookup, LookupOutcome, Span, facts
 from actors.messages import Answer, Asked, Batch, Prompt
 from actors.parallel import LookupTimedOut, Run, Stage, all_or_fail, safe_with_defaults, staged
 from actors.ports import Feed, Ledger, Lookups, Question, Responder, Turn

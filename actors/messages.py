@@ -30,7 +30,8 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     push_name: str = ""
     quoted_text: str = ""
     server_origin: str = ""
-    """Where the webhook says its gateway is, `https://host:port`. Anybody may have written it: see `ReplyAddress`."""
+    """Where the webhook says its gateway is, `https://host:port`. Anybody may have written it: see
+    `actors.reply.choose_origin`."""
 
     @property
     def conversation(self) -> Conversation:

@@ -27,7 +27,7 @@ import msgspec
 import trio
 
 from actors.errors import MajlisError, StaleEpoch
-from actors.lookup import Lookup, LookupOutcome, Span
+from actors.lookups import Lookup, LookupOutcome, Span
 
 
 class LookupTimedOut(MajlisError):

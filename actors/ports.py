@@ -13,7 +13,7 @@ import msgspec
 
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Terms
-from actors.lookup import Lookup, Span
+from actors.lookups import Lookup, Span
 from actors.messages import (
     Answer,
     Batch,
@@ -209,7 +209,7 @@ class Lookups(Protocol):
         """The instance's row, at most `turn.settings_cache_seconds` old. Raises `LedgerUnavailable`."""
 
     def about(self, question: Question) -> Mapping[str, Lookup]:
-        """The lookups of stage two by name; `actors/facts.py` says what each name's value is."""
+        """The lookups of stage two by name; `actors/lookups.py` says what each name's value is."""
 
 
 class Responder(Protocol):

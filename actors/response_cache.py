@@ -20,11 +20,10 @@ from collections.abc import Sequence
 import msgspec
 
 from actors.escalation import LOW_QUALITY
-from actors.facts import Facts
-from actors.lookup import RESPONDER, Span
+from actors.lookups import RESPONDER, Facts, Span
 from actors.messages import Answer, Batch, Prompt
 from actors.ports import CacheEntry, Question
-from actors.wording import normalised, words
+from actors.text import normalised, words
 
 CACHE = "cache"
 """The provider of answers given again."""

@@ -18,7 +18,7 @@ from typing import Literal
 import trio
 
 from actors import conversation as core
-from actors.actor import ActorSnapshot, ConversationActor, Services
+from actors.actor import ActorView, ConversationActor, Services
 from actors.errors import StaleEpoch
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, Snapshot, Waiting
@@ -128,10 +128,10 @@ class Supervisor:
             self._nursery.cancel_scope.cancel()
         return left
 
-    def views(self) -> list[ActorSnapshot]:
+    def views(self) -> list[ActorView]:
         return [actor.view() for actor in self._actors.values()]
 
-    def view(self, conversation: Conversation) -> ActorSnapshot | None:
+    def view(self, conversation: Conversation) -> ActorView | None:
         actor = self._actors.get(conversation)
         return None if actor is None else actor.view()
 

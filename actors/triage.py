@@ -15,9 +15,9 @@ from __future__ import annotations
 import msgspec
 
 from actors import escalation, limits, response_cache
-from actors.facts import Facts
 from actors.instance import InstanceRecord, Terms
 from actors.limits import LimitKind, Reached
+from actors.lookups import Facts
 from actors.messages import Answer, Prompt
 from actors.ports import Question
 
@@ -88,14 +88,14 @@ def _reason(question: Question, facts: Facts) -> str:
     record = question.record
     if not (question.flags.escalation and record.escalation_enabled):
         return ""
-    evidence = escalation.EscalationInput(
+    given = escalation.EscalationInput(
         text=question.batch.text,
         # With an escalation whose time is up, what came before is context, not a reason for another one.
         interactions=() if facts.takeover.escalation_expired else facts.interactions,
         keywords=record.escalation_keywords,
         threshold=record.escalation_threshold,
     )
-    return escalation.reason(evidence)
+    return escalation.reason(given)
 
 
 def _escalated(question: Question, reason: str = "") -> Say:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from actors import notices, reply, reply_address, response_cache, triage
+from actors import notices, reply, response_cache, triage
 from actors.crash_points import reach
 from actors.errors import (
     Overloaded,
@@ -174,7 +174,7 @@ class TurnAttempt:
             parts,
             rule=rule,
             escalation=escalation,
-            origin=reply_address.choose(named, found.facts.webhook, self._terms.allowed_origins),
+            origin=reply.choose_origin(named, found.facts.webhook, self._terms.allowed_origins),
             hand_back="timeout" if found.facts.takeover.escalation_expired else "",
             notices=told,
             cache=cache,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from actors.lookup import Span
+from actors.lookups import Span
 from daemon.cli.render import cell, is_narrow, style_of, table
 
 _HEADS = ("lookup", "stage", "outcome", "start ms", "took ms", "")

@@ -17,7 +17,7 @@ from daemon.config.sections import (
     Provider,
     Redis,
     ResponderSettings,
-    Turn,
+    TurnSettings,
 )
 from daemon.config.sources import ConfigError
 
@@ -39,6 +39,6 @@ __all__ = [
     "Redis",
     "ResponderSettings",
     "Settings",
-    "Turn",
+    "TurnSettings",
     "load",
 ]

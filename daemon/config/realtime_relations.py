@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from actors.reply_address import origin_of
+from actors.reply import origin_of
 from daemon.config.misfit import Misfit
 from daemon.config.schema import Settings
 from daemon.config.sections import GatewaySettings, Realtime

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from actors.identity import phone_number
-from actors.reply_address import origin_of
+from actors.reply import origin_of
 from actors.response_cache import CACHE
 from actors.triage import ESCALATION, FALLBACK
 from daemon.config.dashboard_relations import dashboard_misfits

@@ -36,7 +36,7 @@ from daemon.config.sections import (
     SecondsOrZero,
     Section,
     Takeover,
-    Turn,
+    TurnSettings,
     number,
     section,
 )
@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     ingress: Annotated[Ingress, BeforeValidator(section)] = Ingress()
     admin: Annotated[Admin, BeforeValidator(section)] = Admin()
     batching: Annotated[Batching, BeforeValidator(section)] = Batching()
-    turn: Annotated[Turn, BeforeValidator(section)] = Turn()
+    turn: Annotated[TurnSettings, BeforeValidator(section)] = TurnSettings()
     responder: Annotated[ResponderSettings, BeforeValidator(section)] = ResponderSettings()
     gateway: Annotated[GatewaySettings, BeforeValidator(section)] = GatewaySettings()
     escalation: Annotated[Escalation, BeforeValidator(section)] = Escalation()

@@ -138,7 +138,7 @@ class Batching(Section):
         )
 
 
-class Turn(Section):
+class TurnSettings(Section):
     max_tries: Count = 3
     concurrency: Count = 50
     backoff_seconds: Annotated[tuple[Seconds, ...], Field(min_length=1)] = (1.0, 2.0, 4.0)

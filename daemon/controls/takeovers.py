@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import trio
 
 from actors.identity import Conversation
-from actors.plain_text import plain_text
 from actors.ports import Feed, FlagSource
+from actors.text import plain_text
 from daemon.ledger.wire import storable
 from daemon.stores.postgres import Postgres
 

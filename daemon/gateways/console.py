@@ -12,8 +12,8 @@ import trio
 from actors.errors import MajlisError
 from actors.identity import Conversation
 from actors.outcome import CannotTell, NotSent, SendEvidence, SendOutcome, Sent
-from actors.plain_text import plain_text
 from actors.ports import MaySend, at_any_time
+from actors.text import plain_text
 
 
 class ConsoleGateway:

@@ -1,7 +1,7 @@
 """The words by which texts are found, and those that tell nothing of what a question is about. Pure.
 
 Stop words, English and Arabic, are spelt as people write them and compared as search spells words
-(`actors/wording.py`), so that every form of a letter and every article is met. A word of a trade ("price", "open") is
+(`actors/text.py`), so that every form of a letter and every article is met. A word of a trade ("price", "open") is
 none, though it stands in many questions.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from actors.wording import search_text
+from actors.text import search_text
 
 MAX_WORD_CHARS = 64
 

@@ -7,7 +7,7 @@ from datetime import date, datetime
 import msgspec
 
 from actors.identity import Conversation
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Message
 
 
@@ -43,7 +43,6 @@ class TurnRecord(msgspec.Struct, frozen=True):
     id: int
     conversation_key: str
     batch_number: int
-    revision: int
     lo: int
     hi: int
     why: str

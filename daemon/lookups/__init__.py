@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import import_module
 
-from actors.facts import Facts
 from actors.instance import InstanceRecord
-from actors.lookup import Lookup
+from actors.lookups import Facts, Lookup
 from actors.ports import Question
 from daemon.lookups.instance import instance_record
 from daemon.lookups.remembered import Remembered

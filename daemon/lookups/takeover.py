@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from actors.facts import TakeoverState
+from actors.lookups import TakeoverState
 from actors.ports import Question
 from daemon.ledger.wire import storable
 from daemon.lookups.spec import LookupSpec, Means

@@ -50,7 +50,7 @@ from daemon.operate.known import Known
 from daemon.operate.login import DashboardView
 from daemon.operate.status import StatusReport
 from daemon.partitions.fencing import FencedOwnership
-from daemon.responders.circuit import ProviderHealth
+from daemon.responders.breaker import ProviderView
 
 PAUSE_SECONDS = 4 * 3600
 """Of an operator's pause where `takeover.pause_seconds` is 0."""
@@ -81,7 +81,7 @@ class DaemonOperations:
         insight: Insight,
         control: Control,
         pauses: PauseBoard,
-        providers: Callable[[], Sequence[ProviderHealth]],
+        providers: Callable[[], Sequence[ProviderView]],
         alerts: Callable[[], Sequence[AlertView]] = tuple,
         realtime: Callable[[], RealtimeView | None],
         feeds: Callable[[], Sequence[FeedView]] = tuple,

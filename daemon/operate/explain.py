@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from actors.actor import ActorPhase, ActorSnapshot
-from actors.lookup import RESPONDER
+from actors.actor import ActorView, Phase
+from actors.lookups import RESPONDER
 from daemon.ledger.stored_turns import DeadLetterRow, PartRow, StoredTurn, original_id
 from daemon.mirror.arrivals import Arrival
 from daemon.operate.inspect_views import MessageState, Step
@@ -165,7 +165,7 @@ def _given_up(letter: DeadLetterRow | None) -> Verdict | None:
     return Verdict("dead", f"given up as dead letter {number}: majlis dead retry {number}")
 
 
-def waits(view: ActorSnapshot | None, frozen: bool, paused: str) -> Verdict:
+def waits(view: ActorView | None, frozen: bool, paused: str) -> Verdict:
     """What a message that has not ended waits for. `frozen`: its batch is; `paused`: why no turn may begin."""
     if view is None:
         return Verdict("elsewhere", "it waits in the mirror; its conversation is in no memory here yet")
@@ -174,7 +174,7 @@ def waits(view: ActorSnapshot | None, frozen: bool, paused: str) -> Verdict:
         return Verdict("holding", paused)
     if view.phase == "answering" and not frozen:
         return Verdict("queued", "its window runs beside the turn of the batch before it")
-    verdicts: dict[ActorPhase, Verdict] = {
+    verdicts: dict[Phase, Verdict] = {
         "waiting": Verdict("waiting", "its window is open: more may come", left),
         "queued": Verdict("queued", "its window is closed; it waits for a free turn"),
         "answering": Verdict("answering", "its turn runs"),

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import trio
 
-from actors.actor import ActorSnapshot
+from actors.actor import ActorView
 from actors.errors import LedgerUnavailable, MirrorUnavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
@@ -53,7 +53,7 @@ _COUNTED = (
     "part.sent",
     "part.not_sent",
 )
-_SORTS: Mapping[TopSort, Callable[[ActorSnapshot], tuple[object, ...]]] = {
+_SORTS: Mapping[TopSort, Callable[[ActorView], tuple[object, ...]]] = {
     "urgency": lambda view: (URGENCY.index(view.phase), _left(view)),
     "left": lambda view: (_left(view),),
     "messages": lambda view: (-len(view.waiting) - view.batch_messages, _left(view)),
@@ -66,7 +66,7 @@ class Found(NamedTuple):
     """One conversation in which a message is, and what memory and mirror say of it there."""
 
     conversation: Conversation
-    view: ActorSnapshot | None
+    view: ActorView | None
     waiting: bool
     arrival: Arrival | None
 
@@ -270,7 +270,7 @@ class DaemonInsight:
         until = f" until {shown.iso(pause.until)}" if pause.until else " until somebody resumes it"
         return f"paused by an operator{until}: {ended_by(pause)}"
 
-    def _row(self, view: ActorSnapshot) -> TopRow:
+    def _row(self, view: ActorView) -> TopRow:
         plain = shown.actor_view(view, self._feed.label(view.conversation))
         seconds = self._settings.window(view.conversation.instance).window_seconds
         return TopRow(
@@ -278,7 +278,7 @@ class DaemonInsight:
         )
 
 
-def _left(view: ActorSnapshot) -> float:
+def _left(view: ActorView) -> float:
     return float("inf") if view.seconds_left is None else view.seconds_left
 
 

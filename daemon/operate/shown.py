@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import cast
 
+import msgspec
+
 from actors import actor
 from actors.identity import Conversation
 from actors.instance import FeatureFlags
@@ -29,10 +31,10 @@ from daemon.operate import (
 )
 from daemon.operate.control_views import PAUSED, InstancePause
 from daemon.operate.inspect_views import TurnHeadView
-from daemon.responders import circuit
+from daemon.responders import breaker
 
 
-def actor_view(view: actor.ActorSnapshot, label: str) -> ActorView:
+def actor_view(view: actor.ActorView, label: str) -> ActorView:
     return ActorView(
         conversation=label,
         instance=view.conversation.instance,
@@ -46,7 +48,7 @@ def actor_view(view: actor.ActorSnapshot, label: str) -> ActorView:
     )
 
 
-def seconds_left(view: actor.ActorSnapshot) -> float | None:
+def seconds_left(view: actor.ActorView) -> float | None:
     """Until something happens by itself; the end of a pause is nobody's but the operator's to tell."""
     return None if view.why == PAUSED else view.seconds_left
 
@@ -177,8 +179,8 @@ def silent_view(
     )
 
 
-def provider_view(provider: circuit.ProviderHealth) -> ProviderView:
-    return ProviderView(**provider._asdict())
+def provider_view(provider: breaker.ProviderView) -> ProviderView:
+    return ProviderView(**msgspec.structs.asdict(provider))
 
 
 def cost_report(used: Sequence[DailyUsage], days: int) -> CostReport:

@@ -21,7 +21,7 @@ from daemon.observe.readiness import Health
 from daemon.operate import AlertView, FeedView, IngressCounts, RealtimeView, Status, shown
 from daemon.operate.login import DashboardView
 from daemon.partitions.fencing import FencedOwnership
-from daemon.responders.circuit import ProviderHealth
+from daemon.responders.breaker import ProviderView
 from daemon.stores.postgres import LedgerError
 
 MAX_STRANGERS = 20
@@ -46,7 +46,7 @@ class StatusReport:
         listen: str,
         feed: EventFeed,
         pauses: Callable[[], Sequence[Pause]],
-        providers: Callable[[], Sequence[ProviderHealth]],
+        providers: Callable[[], Sequence[ProviderView]],
         alerts: Callable[[], Sequence[AlertView]] = tuple,
         realtime: Callable[[], RealtimeView | None],
         feeds: Callable[[], Sequence[FeedView]],

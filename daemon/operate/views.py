@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import CloseReason
 from actors.ports import PartState, TurnState
 from daemon.operate.control_views import InstancePause

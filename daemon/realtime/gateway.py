@@ -27,8 +27,8 @@ from actors.outcome import (
     Sent,
     Unknown,
 )
-from actors.plain_text import plain_text
 from actors.ports import MaySend, at_any_time
+from actors.text import plain_text
 from daemon.gateways.lenient import clean
 from daemon.realtime import frames
 from daemon.realtime.clients import Client

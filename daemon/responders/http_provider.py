@@ -27,8 +27,8 @@ import msgspec
 
 from actors.errors import TurnFailed, TurnRefused
 from actors.messages import Answer, Prompt
-from actors.plain_text import plain_text
 from actors.prompt import ModelRequest, model_request
+from actors.text import plain_text
 from daemon.responders.batched import read_together, shared_model_request
 from daemon.responders.extraction import Extracted, extract
 from daemon.responders.provider import Together

@@ -44,7 +44,6 @@ from daemon.web.client import HttpClient
 
 DUE_SECONDS = 1.0
 """How often the mirror is asked for what is due. Only a backstop: actors keep their own time."""
-RESPONDER_KEEPALIVE_SECONDS = 20.0
 
 APPEND_BOUND_SECONDS = 60.0
 DUE_BOUND_SECONDS = 60.0

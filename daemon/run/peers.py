@@ -7,6 +7,8 @@ import secrets
 from collections.abc import Callable
 from functools import partial
 
+import trio
+
 from actors.identity import Conversation
 from actors.ports import Feed, FlagSource, Gateway, Responder
 from daemon.config import GatewaySettings, Provider, ResponderSettings, Settings
@@ -17,8 +19,7 @@ from daemon.gateways.router import BoundedGateway, RoutedGateway
 from daemon.knowledge.embeddings import EmbeddingsClient
 from daemon.realtime.gateway import Couriers, RealtimeGateway
 from daemon.responders.batching import BatchingResponder
-from daemon.responders.breaker import BreakerPolicy
-from daemon.responders.circuit import Circuit
+from daemon.responders.breaker import Breaker, BreakerPolicy
 from daemon.responders.http_provider import HttpProvider, ProviderTerms
 from daemon.responders.kinds import dialect
 from daemon.responders.rehearsal import RehearsalResponder
@@ -57,13 +58,13 @@ def responders(
 ) -> RoutedResponder:
     """`http` should keep connections; `draw` gives uniform random numbers in [0, 1)."""
     own = {name: settings.for_instance(name).responder for name in settings.instances}
-    circuits: dict[tuple[Provider, BreakerPolicy], Circuit] = {}
+    breakers: dict[tuple[Provider, BreakerPolicy], Breaker] = {}
 
     def seat(provider: Provider, responder: ResponderSettings, instance: str) -> Seat:
         policy = _breaker(responder)
-        new = Circuit(provider.name, policy, feed, instance=instance)
-        circuit = circuits.setdefault((provider, policy), new)
-        return Seat(_provider(provider, http, responder.max_answer_chars), circuit, provider.weight)
+        new = Breaker(provider.name, policy, feed, now=trio.current_time, instance=instance)
+        breaker = breakers.setdefault((provider, policy), new)
+        return Seat(_provider(provider, http, responder.max_answer_chars), breaker, provider.weight)
 
     def make(responder: ResponderSettings, instance: str = "") -> Responder:
         router = ProviderRouter(
@@ -85,7 +86,7 @@ def responders(
     by_instance = {
         name: make(responder, name) for name, responder in own.items() if responder != settings.responder
     }
-    return RoutedResponder(default, by_instance, circuits.values())
+    return RoutedResponder(default, by_instance, breakers.values())
 
 
 def embeddings(settings: Settings, http: HttpClient, feed: Feed) -> EmbeddingsClient | None:

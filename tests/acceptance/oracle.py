@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tests.acceptance.harness import DaemonUnderTest, Said
@@ -104,7 +103,3 @@ def check_books(daemon: DaemonUnderTest) -> None:
 def ids_in_turns(daemon: DaemonUnderTest) -> list[str]:
     """The ids of all messages that are part of some turn, repeated as often as they are."""
     return [row["id"] for row in daemon.rows("SELECT unnest(message_ids) AS id FROM majlis_turns")]
-
-
-def ids_of(contacts: Iterable[Contact]) -> set[str]:
-    return {said.id for contact in contacts for said in contact.said}

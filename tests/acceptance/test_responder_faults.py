@@ -201,7 +201,7 @@ def test_three_providers_of_which_the_third_answers(gateway: FakeEvolution, mode
         model.order("status", 1000, status=500)
         asked = len(model.questions)
         with daemon_under_test(evolution(gateway), settings) as daemon:
-            for phone in phones:  # one after another: calls that are under way as a circuit opens still end
+            for phone in phones:  # one after another: calls that are under way as a breaker opens still end
                 daemon.burst(Said("demo", phone, f"three {phone}", f"THREE-{phone}"))
                 daemon.wait_for(lambda phone=phone: gateway.texts(phone), "it is answered")  # type: ignore[misc]
             daemon.wait_settled()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors import notices
 from actors.escalation import (
     HUMAN_KEYWORDS,
     RULES,
     SENSITIVE_KEYWORDS,
     EscalationInput,
+    EscalationRule,
     Interaction,
     asks_for_human,
     low_quality,
@@ -18,6 +22,9 @@ from actors.escalation import (
     repeats_question,
     sensitive_topic,
 )
+from actors.identity import Conversation
+from actors.instance import Terms
+from actors.messages import Batch
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 INTERACTIONS = st.builds(Interaction, ANY_TEXT, st.none() | st.floats())
@@ -160,7 +167,7 @@ def test_enough_bad_answers_among_the_last_five(
 def test_the_first_rule_that_holds_gives_the_reason() -> None:
     said = "agent, I have a problem"
     bad = tuple(Interaction(said, 0.1) for _ in range(5))
-    assert [word for word, rule in RULES if rule(EscalationInput(said, bad))] == [
+    assert [rule.reason for rule in RULES if rule.applies(EscalationInput(said, bad))] == [
         "asks_for_human",
         "repeated_question",
         "low_quality",
@@ -172,9 +179,17 @@ def test_the_first_rule_that_holds_gives_the_reason() -> None:
     assert reason(EscalationInput("a problem", bad, threshold=6)) == "sensitive_topic"
 
 
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.reason)
+def test_of_each_rule_the_staff_reads_why_in_english_and_arabic(rule: EscalationRule) -> None:
+    batch = Batch(Conversation("shop", "966500000001"), 1, 1, 1, "timeout", 0, 0, 0, ())
+    [notice] = notices.escalated(batch, rule.reason, Terms(notify_numbers=("966500000002",)))
+    english, _, arabic = notice.body.splitlines()[0].removeprefix("shop: +966500000001 ").partition(" / ")
+    assert re.search(r"[a-z]+ [a-z]+", english) and re.search("[\u0621-\u064a]+ [\u0621-\u064a]+", arabic)
+
+
 @given(ANY_TEXT, st.lists(INTERACTIONS, max_size=7), st.lists(ANY_TEXT, max_size=3), st.integers())
 def test_there_is_a_known_reason_for_anything(
     text: str, past: list[Interaction], keywords: list[str], threshold: int
 ) -> None:
-    known = {"", *(word for word, _ in RULES)}
+    known = {"", *(rule.reason for rule in RULES)}
     assert reason(EscalationInput(text, tuple(past), tuple(keywords), threshold)) in known

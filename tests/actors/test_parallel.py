@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.errors import StaleEpoch
-from actors.lookup import Lookup, LookupOutcome, Span
+from actors.lookups import Lookup, LookupOutcome, Span
 from actors.parallel import LookupTimedOut, Run, Stage, all_or_fail, safe_with_defaults, staged
 
 

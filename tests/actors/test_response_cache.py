@@ -10,14 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors import response_cache
-from actors.facts import Facts, TakeoverState
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Terms
-from actors.lookup import Span
+from actors.lookups import Facts, Span, TakeoverState
 from actors.messages import Answer, Batch, HistoryEntry, Message, Prompt, Waiting
 from actors.ports import CacheEntry, Question, Turn
 from actors.response_cache import CachedAnswer, entry_for, fits, hit, is_personal, key, may_give
-from actors.wording import normalised
+from actors.text import normalised
 
 ANSWER = Answer("Sidr honey is 180 SAR.", "main", "gpt", 10, 5)
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from actors import limits, triage
 from actors.escalation import Interaction
-from actors.facts import Facts, TakeoverState, Usage
 from actors.instance import FeatureFlags, InstanceRecord, LimitPolicy, Terms
+from actors.lookups import Facts, TakeoverState, Usage
 from actors.messages import Answer, HistoryEntry, Passage
 from actors.ports import Question, Turn
 from tests.support.ledgers import batch
@@ -30,11 +30,6 @@ def question(
     return Question(
         TURN, batch(*(texts or ("what is the price?",))), record, flags or FeatureFlags(), terms or Terms()
     )
-
-
-def prompt_of(verdict: triage.TriageVerdict) -> object:
-    assert isinstance(verdict, triage.AskResponder)
-    return verdict.prompt
 
 
 def test_a_plain_question_goes_to_the_responder_with_everything_in_view() -> None:

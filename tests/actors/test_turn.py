@@ -12,8 +12,8 @@ from trio.testing import MockClock
 
 from actors.actor import TurnPolicy
 from actors.errors import LedgerUnavailable, TurnFailed, TurnRefused
-from actors.facts import Usage
 from actors.instance import FeatureFlags, InstanceRecord, Terms
+from actors.lookups import Usage
 from actors.messages import Answer, Asked, HistoryEntry, Prompt
 from actors.outcome import NotSent, Unknown
 from tests.support.memory import MemoryResponder

@@ -16,10 +16,9 @@ import trio
 
 from actors.errors import ConversationFull, LeaseUncertain, StaleEpoch, TakenOver, TurnFailed
 from actors.escalation import Interaction
-from actors.facts import Facts, TakeoverState, Usage
 from actors.identity import Conversation, is_lid
 from actors.instance import InstanceRecord
-from actors.lookup import Lookup, Span
+from actors.lookups import Facts, Lookup, Span, TakeoverState, Usage
 from actors.messages import (
     Answer,
     Batch,

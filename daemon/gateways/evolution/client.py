@@ -12,8 +12,8 @@ from urllib.parse import quote, urlsplit
 from actors.errors import GatewayHeld
 from actors.identity import Conversation
 from actors.outcome import CannotTell, NoRecord, NotSent, RecordFound, SendEvidence, SendOutcome, Unknown
-from actors.plain_text import plain_text
 from actors.ports import MaySend, at_any_time
+from actors.text import plain_text
 from daemon.gateways.evolution.outcome import classify
 from daemon.gateways.evolution.records import CLOCK_TOLERANCE_SECONDS, records_in, sent_id, timestamp_of
 from daemon.web.answer import HttpAnswer

@@ -14,7 +14,7 @@ that was sent and then could not be stored. So the message text decides, and it 
 from __future__ import annotations
 
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
-from actors.plain_text import plain_text
+from actors.text import plain_text
 from daemon.web.answer import dig, readable_json
 
 _NEVER_HANDLED: dict[int, NotSent] = {

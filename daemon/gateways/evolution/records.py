@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actors.identity import canonical_contact
-from actors.plain_text import plain_text
+from actors.text import plain_text
 from daemon.gateways.lenient import integer
 from daemon.web.answer import dig
 

@@ -1,6 +1,6 @@
 """What has to be seen as it happens: how long things took, and what each instance used.
 
-Everything else is counted already, by the feed, the ingress, the circuits, and is pulled when somebody asks.
+Everything else is counted already, by the feed, the ingress, the breakers, and is pulled when somebody asks.
 """
 
 from __future__ import annotations

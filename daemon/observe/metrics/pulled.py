@@ -13,7 +13,7 @@ from daemon.observe.metrics.tally import Histogram, Histograms, Labelled, Names
 from daemon.observe.monitor import Monitor
 from daemon.observe.vitals import Vitals
 from daemon.operate.views import Status
-from daemon.responders.circuit import ProviderHealth
+from daemon.responders.breaker import ProviderView
 from daemon.web.http1 import HttpServer
 
 Labels = tuple[str, ...]
@@ -33,7 +33,7 @@ LEFT_ALONE = ("open", "half_open")
 class Sources(msgspec.Struct, frozen=True, kw_only=True):
     """What is there once the daemon's parts are up."""
 
-    providers: Callable[[], Sequence[ProviderHealth]]
+    providers: Callable[[], Sequence[ProviderView]]
     flags: Callable[[], Mapping[str, bool]]
     monitor: Monitor
     spans: Callable[[], Mapping[str, int]] = dict

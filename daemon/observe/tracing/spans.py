@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from actors.plain_text import plain_text
+from actors.text import plain_text
 from daemon.observe.logs import mask_digits
 
 MAX_WORD_CHARS = 200

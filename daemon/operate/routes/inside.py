@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast, get_args
 
-from actors.plain_text import plain_text
+from actors.text import plain_text
 from daemon.operate.call import BadQuery, Call, Desk
 from daemon.operate.inspect_views import TopSort
 from daemon.web.http1 import Response, json_response

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from actors.errors import StaleEpoch, TakenOver
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Answer
 from actors.outcome import Sent, Unknown
 from actors.ports import Notice, Reply, Turn

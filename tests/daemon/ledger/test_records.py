@@ -9,7 +9,7 @@ import pytest
 import trio_asyncio
 
 from actors.identity import Conversation
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Answer
 from actors.ports import Notice, Reply, Turn
 from daemon.ledger.rows import Attention, HandedBack, SilenceReasons

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from actors.errors import LedgerUnavailable
 from actors.escalation import Interaction
-from actors.facts import Facts, TakeoverState, Usage
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Terms
+from actors.lookups import Facts, TakeoverState, Usage
 from actors.messages import Answer
 from actors.ports import Question, Reply, Turn
 from daemon.lookups import LOOKUPS

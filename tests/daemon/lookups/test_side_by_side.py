@@ -13,9 +13,8 @@ import pytest
 import trio
 
 import daemon.lookups as lookups_package
-from actors.facts import Facts, facts
 from actors.instance import FeatureFlags, InstanceRecord, Terms
-from actors.lookup import Lookup
+from actors.lookups import Facts, Lookup, facts
 from actors.messages import HistoryEntry, Passage
 from actors.parallel import Run, Stage, all_or_fail, safe_with_defaults, staged
 from actors.ports import Question

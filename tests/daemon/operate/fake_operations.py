@@ -12,7 +12,7 @@ import msgspec
 import trio
 
 from actors.identity import Conversation
-from actors.lookup import Span
+from actors.lookups import Span
 from daemon.observe.feed import EventFeed
 from daemon.operate import (
     FLAGS,

@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 import trio
 
-from actors.actor import ActorPhase, ActorSnapshot
+from actors.actor import ActorView, Phase
 from actors.errors import LedgerUnavailable, Unavailable
 from actors.identity import Conversation
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Answer
 from actors.ports import Reply, Turn
 from daemon.config import load
@@ -28,7 +28,7 @@ from daemon.operate.control import DaemonControl
 from daemon.operate.control_views import PAUSED
 from daemon.operate.conversations import PAUSE_SECONDS, DaemonOperations
 from daemon.operate.status import MAX_STRANGERS
-from daemon.responders.circuit import ProviderHealth
+from daemon.responders.breaker import ProviderView
 from tests.daemon.operate.fake_library import FakeLibrary
 from tests.support.ledgers import DEMO, LedgerWorld, batch, open_world
 from tests.support.patience import PATIENCE_SECONDS
@@ -42,16 +42,16 @@ class ListedActors:
     """The supervisor as operations see it."""
 
     def __init__(self) -> None:
-        self.active: dict[Conversation, ActorSnapshot] = {}
+        self.active: dict[Conversation, ActorView] = {}
         self.flushed: list[Conversation] = []
 
-    def add(self, conversation: Conversation, phase: ActorPhase, why: str = "") -> None:
-        self.active[conversation] = ActorSnapshot(conversation, phase, (), None, 0, 0, None, why)
+    def add(self, conversation: Conversation, phase: Phase, why: str = "") -> None:
+        self.active[conversation] = ActorView(conversation, phase, (), None, 0, 0, None, why)
 
-    def views(self) -> Sequence[ActorSnapshot]:
+    def views(self) -> Sequence[ActorView]:
         return list(self.active.values())
 
-    def view(self, conversation: Conversation) -> ActorSnapshot | None:
+    def view(self, conversation: Conversation) -> ActorView | None:
         return self.active.get(conversation)
 
     def phases(self) -> Counter[str]:
@@ -116,7 +116,7 @@ class Desk:
             label=self.feed.label,
             listen="127.0.0.1:0",
             feed=self.feed,
-            providers=lambda: (ProviderHealth("main", "", "closed", 0, 3, "", 0.0),),
+            providers=lambda: (ProviderView(name="main", state="closed", calls=3),),
             doctor=nobody,
             realtime=lambda: None,
         )
@@ -233,7 +233,7 @@ async def test_an_escalation_is_seen_and_ended(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("phase", ["parked", "holding"])
-async def test_resume_wakes_what_rests(desk: Desk, phase: ActorPhase) -> None:
+async def test_resume_wakes_what_rests(desk: Desk, phase: Phase) -> None:
     desk.actors.add(DEMO, phase)
     assert (await desk.operations.resume(DEMO)).state == phase
     assert desk.actors.flushed == [DEMO]
@@ -243,7 +243,7 @@ async def test_resume_wakes_what_rests(desk: Desk, phase: ActorPhase) -> None:
 async def test_a_flush_of_an_instance_wakes_what_rests_there_alone(desk: Desk) -> None:
     resting = [Conversation("demo", f"55119999900{place:02}") for place in range(4)]
     for conversation, phase in zip(resting, ("holding", "parked", "idle", "answering"), strict=True):
-        desk.actors.add(conversation, cast(ActorPhase, phase))
+        desk.actors.add(conversation, cast(Phase, phase))
     desk.actors.add(Conversation("silent", "5511999990099"), "retrying")
     flushed = await desk.operations.control.flush("demo")
     assert (flushed.instance, flushed.conversations, flushed.messages) == ("demo", 2, 0)
@@ -267,7 +267,7 @@ async def test_resume_of_a_conversation_ends_no_pause_of_its_instance(desk: Desk
 
 
 @pytest.mark.parametrize("phase", ["waiting", "answering", "idle"])
-async def test_resume_hurries_nobody(desk: Desk, phase: ActorPhase) -> None:
+async def test_resume_hurries_nobody(desk: Desk, phase: Phase) -> None:
     desk.actors.add(DEMO, phase)
     with pytest.raises(Conflict):
         await desk.operations.resume(DEMO)

@@ -13,11 +13,11 @@ import pytest
 import trio
 import trio.testing
 
-from actors.actor import ActorPhase, ActorSnapshot
+from actors.actor import ActorView, Phase
 from actors.errors import LedgerUnavailable, MirrorUnavailable, Unavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Message, Waiting
 from daemon.config import Settings, load
 from daemon.config.in_force import in_force
@@ -44,10 +44,10 @@ def message(conversation: Conversation, name: str) -> Message:
 
 
 def view(
-    conversation: Conversation = ACME, phase: ActorPhase = "waiting", *names: str, left: float | None = 4.0
-) -> ActorSnapshot:
+    conversation: Conversation = ACME, phase: Phase = "waiting", *names: str, left: float | None = 4.0
+) -> ActorView:
     waiting = tuple(Waiting(seq, seq, message(conversation, name)) for seq, name in enumerate(names, 1))
-    return ActorSnapshot(conversation, phase, waiting, None, 0, 0, left, "window open")
+    return ActorView(conversation, phase, waiting, None, 0, 0, left, "window open")
 
 
 def stored_turns(
@@ -66,7 +66,7 @@ class World:
     """A daemon's inside, with what its stores would say."""
 
     def __init__(self, started: bool = True) -> None:
-        self.views: list[ActorSnapshot] = []
+        self.views: list[ActorView] = []
         self.turns: tuple[StoredTurn, ...] = ()
         self.arrivals: list[Arrival] = []
         self.mirror_is_away = False
@@ -80,10 +80,10 @@ class World:
         world = self
 
         class Actors:
-            def views(self) -> list[ActorSnapshot]:
+            def views(self) -> list[ActorView]:
                 return world.views
 
-            def view(self, conversation: Conversation) -> ActorSnapshot | None:
+            def view(self, conversation: Conversation) -> ActorView | None:
                 return next((one for one in world.views if one.conversation == conversation), None)
 
             def phases(self) -> Counter[str]:
@@ -210,7 +210,7 @@ def test_every_end_is_told_in_a_sentence() -> None:
         ("queued", "queued"),
         ("idle", "elsewhere"),
     ):
-        assert story.waits(view(ACME, cast(ActorPhase, phase)), True, "").state == state
+        assert story.waits(view(ACME, cast(Phase, phase)), True, "").state == state
     assert story.waits(view(ACME, "answering"), False, "").state == "queued"
 
 
@@ -254,7 +254,7 @@ async def test_latencies_are_those_of_late() -> None:
 
 
 def test_the_end_of_a_pause_is_no_time_that_is_left() -> None:
-    held = ActorSnapshot(ACME, "holding", (), None, 0, 0, 3_600.0, PAUSED)
+    held = ActorView(ACME, "holding", (), None, 0, 0, 3_600.0, PAUSED)
     assert shown.actor_view(held, "label").closes_in_seconds is None
 
 

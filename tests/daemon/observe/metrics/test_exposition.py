@@ -23,7 +23,7 @@ from daemon.observe.metrics.catalogue import METRICS
 from daemon.observe.metrics.observed import MAX_INSTANCES
 from daemon.observe.monitor import Monitor
 from daemon.observe.vitals import LeaseCounts, VitalSigns
-from daemon.responders.circuit import ProviderHealth
+from daemon.responders.breaker import ProviderView
 from daemon.web.http1 import HttpServer, Peer, Request, Response
 from tests.daemon.observe.test_monitor import WELL
 
@@ -61,9 +61,11 @@ class Page:
             leases=lambda: LeaseCounts(8, 10, 1),
             appends_waiting=lambda: 0,
         )
-        provider = ProviderHealth("main", "", "half_open", 3, 9, "timed_out", 0.0, 6)
+        provider = ProviderView(
+            name="main", state="half_open", failures=3, calls=9, last_reason="timed_out", succeeded=6
+        )
         self.exposition.sources = Sources(
-            providers=lambda: [provider, provider._replace(state="closed", instance="acme")],
+            providers=lambda: [provider, msgspec.structs.replace(provider, state="closed", instance="acme")],
             flags=lambda: {"memory": True, "orphans": False},
             monitor=cast(Monitor, SimpleNamespace(orphans=2, sweeps=7)),
         )

@@ -11,11 +11,11 @@ from trio.testing import MockClock
 
 from actors.actor import TurnPolicy
 from actors.errors import GatewayHeld, LedgerUnavailable, MirrorUnavailable, TurnFailed, TurnRefused
-from actors.facts import Usage
 from actors.instance import InstanceRecord, Terms
+from actors.lookups import Usage
 from actors.messages import Batch, TurnOutcome
 from actors.outcome import NotSent, Sent, Unknown
-from daemon.observe.tracing.builder import MAX_MOMENTS, MAX_SPANS, Builder
+from daemon.observe.tracing.recording import MAX_MOMENTS, MAX_SPANS, TraceBuilder
 from daemon.observe.tracing.spans import Trace, TraceSpan, word
 from tests.daemon.observe.tracing.watched import INSTALL, Watched, named, seconds
 from tests.support.world import DEMO, PHONE
@@ -394,7 +394,7 @@ async def test_a_limit_is_told(autojump_clock: MockClock, nursery: trio.Nursery)
 
 
 def test_a_span_never_ends_before_it_begins() -> None:
-    built = Builder(10.0, 5_000)
+    built = TraceBuilder(10.0, 5_000)
     built.add("lookup", 9_000, 8_000, {})
     built.step("send", 1_000, {})
     trace = built.close(bytes(16), "root", 5_000, 10.0, {})

@@ -1,11 +1,11 @@
-"""Which words a text says, whatever the keyboard they were typed on. Pure, total.
+"""Texts as people type them: what may be stored and shown of one, and which words it says. Pure, total.
 
 Laws of this file:
 1. What a reader takes for the same word is the same word: case, width, accents on Latin letters, Arabic vowel marks,
    tatweel, the forms of alef, ya, ta marbuta and hamza, Arabic digits and invisible characters make no difference.
    Latin accents are folded because people leave them off on phones; marks of other scripts carry meaning and stay.
 2. Words are compared whole: "tissue" is not an issue. Scripts written without blanks have a word per character.
-3. Normalising what is normalised changes nothing.
+3. Normalising what is normalised changes nothing, and neither does taking plain text of plain text.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
-from actors.plain_text import plain_text
-
+_UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _UNSEEN = re.compile(
     "[\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff"
     "\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed]"
@@ -47,6 +46,15 @@ The other prefixes of one letter (ب، ل، ف، ك) cannot be told from the fir
 _MATCH_PREFIXES = (*_SEARCH_PREFIXES, "هال", "عال", "ب", "ل", "ف", "ك", "وب", "ول", "وك", "فب", "فل")
 """What may stand before a word that is looked for. The word is known, so that single letters are safe here."""
 _MIN_STEM = 3
+
+
+def plain_text(text: str) -> str:
+    """`text` with Unix line ends, without control characters and lone surrogates.
+
+    NUL and lone surrogates cannot be stored by Postgres, neither by ours nor by the gateway's, which stores a
+    message only after it has sent it; the other control characters can take over an operator's terminal.
+    """
+    return _UNWANTED.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def normalised(text: str) -> str:

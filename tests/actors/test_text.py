@@ -1,4 +1,4 @@
-"""Words that are the same for a reader are the same for the rules."""
+"""What may be stored of a text, and that words that are the same for a reader are the same for the rules."""
 
 from __future__ import annotations
 
@@ -6,11 +6,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.wording import contains_phrase, normalised, search_text, words
+from actors.text import contains_phrase, normalised, plain_text, search_text, words
 
 HARD = "aeizAI\u0130\u0131\u0345\u03a3\u03c2\u1fb3ß\ufb01ＡÅ '’_1٣۴ \u200b\u200f\u00a0\n\r\x00\ud83d👍\ufe0f"
 ARABIC = "اأإآٱىيیؤئةهءكک\u0640\u064b\u0651\u0654\u0670\u06e5\ufe70\ufe71\ufefb\u0301\u05b0é"
 ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.text(HARD + ARABIC)
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("مرحبا\nكيف الحال", "مرحبا\nكيف الحال"),
+        ("a\r\nb\rc", "a\nb\nc"),
+        ("nul\x00 bell\x07 \x1b[31mred", "nul bell [31mred"),
+        ("half \ud83d emoji", "half  emoji"),
+        ("whole 😀\ttab", "whole 😀\ttab"),
+    ],
+)
+def test_keeps_what_is_said_and_drops_what_harms(text: str, plain: str) -> None:
+    assert plain_text(text) == plain
+
+
+@given(ANY_TEXT)
+def test_any_text_can_be_stored_afterwards_and_does_not_change_again(text: str) -> None:
+    plain = plain_text(text)
+    assert "\x00" not in plain
+    assert plain.encode().decode() == plain
+    assert plain_text(plain) == plain
 
 
 @pytest.mark.parametrize(
