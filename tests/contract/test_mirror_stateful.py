@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 
 
 class Model:
-    """What the mirror is meant to be, in memory and in one thread. Messages are known by their numbers."""
+    """The expected behaviour of the mirror, in memory. Messages are identified by their numbers."""
 
     def __init__(self) -> None:
         self.epoch = 1
@@ -82,7 +82,7 @@ class MirrorMachine(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 30), limit=st.integers(1, 5))
     def append(self, number: int, limit: int) -> None:
-        """I1, I8: stored once under a growing number, or refused whole."""
+        """I1, I8: stored once under a growing number, or refused entirely."""
         policy = WindowPolicy(max_messages=limit, max_waiting_messages=MAX_WAITING)
         expected = self.model.append(number)
         if expected == "full":
@@ -136,7 +136,7 @@ class MirrorMachine(RuleBasedStateMachine):
 
     @rule(fate=st.sampled_from(["answered", "suppressed", "dead", "moved"]), last=st.booleans())
     def commit(self, fate: Fate, last: bool) -> None:
-        """I2: a batch ends once, however often it is said."""
+        """I2: a batch ends once, however often it is committed."""
         if not self.model.batches:
             return
         batch = self.model.batches[-1 if last else 0]
@@ -149,14 +149,14 @@ class MirrorMachine(RuleBasedStateMachine):
 
     @rule()
     def take_over(self) -> None:
-        """I5: from now on the epoch before is nobody."""
+        """I5: from now on the previous epoch is stale."""
         self.model.epoch += 1
         epochs = dict.fromkeys(range(PARTITIONS), self.model.epoch)
         assert self.run(lambda store, mirror: mirror.fence(epochs, "b")) == frozenset()
 
     @rule(step=st.sampled_from(["freeze", "defer", "commit", "fence"]))
     def act_under_an_old_epoch(self, step: str) -> None:
-        """I5: refused, whatever it tries."""
+        """I5: every step is refused."""
         if not self.model.batches or self.model.epoch == 1:
             return
         batch, old = self.model.batches[-1], self.model.epoch - 1

@@ -1,4 +1,4 @@
-"""A realtime door on a real socket with a list for a mirror, and clients that talk to it. Every wait is bounded."""
+"""A realtime listener on a real socket, with a list as mirror, and its clients. Every wait is bounded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from daemon.realtime.session import Limits
 from tests.support.payloads import upsert
 
 SECONDS = 20.0
-"""Nothing here should take so long, also on a busy machine."""
+"""More than anything here takes, even on a busy machine."""
 
 Document = dict[str, object]
 
@@ -53,7 +53,7 @@ class Talk:
             await self.socket.send_message(json.dumps({"type": kind, **fields}))
 
     async def hear(self, kind: str) -> Document:
-        """The next frame, which must be of this type."""
+        """Receive the next frame, which must be of this type."""
         with trio.fail_after(SECONDS):
             document: Document = json.loads(await self.socket.get_message())
         assert document["type"] == kind, document
@@ -72,7 +72,7 @@ class Talk:
         return [await self.hear("event") for _ in range(count)]
 
     async def closed(self) -> tuple[int, str | None]:
-        """Hear on until the connection ends; how it ended."""
+        """Receive until the connection ends; returns how it ended."""
         with trio.fail_after(SECONDS):
             while True:
                 try:
@@ -83,7 +83,7 @@ class Talk:
 
 
 class Door:
-    """The server with everything behind it."""
+    """The realtime server with everything behind it."""
 
     def __init__(
         self,
@@ -139,7 +139,7 @@ class Door:
 
     @asynccontextmanager
     async def talk(self, token: str | None, path: str = "/v1", **headers: str) -> AsyncIterator[Talk]:
-        """A connection; with a token, its `hello` is heard already and kept in `hello`."""
+        """Open a connection; with a token, its `hello` has been received and is kept in `hello`."""
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         extra = [(name.encode(), value.encode()) for name, value in headers.items()]
@@ -178,7 +178,7 @@ class Door:
 
 
 class Proxy:
-    """A proxy that keeps to the protocol: it sends each key once, and can tell what it has sent."""
+    """A proxy that follows the protocol: it sends each key once, and can report what it sent."""
 
     def __init__(self) -> None:
         self.sent: dict[str, tuple[str, str, str]] = {}

@@ -27,7 +27,7 @@ from daemon.web.http1 import HttpServer, Limits
 from tests.daemon.operate.fake_operations import FakeOperations
 
 SECONDS = 20.0
-"""Nothing here should take so long, also on a busy machine."""
+"""More than anything here takes, even on a busy machine."""
 
 
 class Answer(NamedTuple):
