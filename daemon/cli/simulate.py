@@ -26,7 +26,7 @@ from daemon.simulate import (
     Report,
     Shares,
     rehearse,
-    words_of,
+    text_of,
 )
 
 DEFAULT_MINUTES = 1.0
@@ -198,7 +198,7 @@ def _tell(plan: Plan, outcome: RehearsalResult, json: bool) -> None:
     if json:
         print_json(msgspec.to_builtins(report))
     elif report is not None:
-        sys.stdout.write(words_of(report) + "\n")
+        sys.stdout.write(text_of(report) + "\n")
     if outcome.kept_directory is not None:
         sys.stderr.write(f"The daemon's log and data are kept in {outcome.kept_directory}\n")
     if report is not None and report.sent and not report.replies:

@@ -1,4 +1,4 @@
-"""The instances' files and the kept answers as operators see and change them: implements `daemon.operate.Library`."""
+"""The files of instances and their cached answers, for operators: implements `daemon.operate.Library`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from daemon.operate.protocol import Conflict, NotFound
 from daemon.stores.postgres import Postgres
 
 MAX_CHUNKS = 10_000
-"""Of one instance: every one is compared with each question."""
+"""The most chunks per instance; each is compared with every question."""
 
 _KNOWN = "SELECT EXISTS (SELECT FROM whatsapp_instances WHERE instance_name = $1)"
 _FILES = """
@@ -48,7 +48,7 @@ _CLEAR = """
 
 
 class PostgresLibrary:
-    """`embeddings`: None when no server for them is configured."""
+    """Implements `daemon.operate.Library`. `embeddings` is None if no embeddings server is configured."""
 
     def __init__(self, db: Postgres, embeddings: EmbeddingsClient | None, feed: Feed) -> None:
         self._db = db
@@ -70,25 +70,25 @@ class PostgresLibrary:
         return Begun(state=row["state"], file=row["file"], chunks=row.get("chunks", 0))
 
     async def put(self, instance: str, file: int, chunks: Sequence[ChunkText]) -> None:
-        """Raises `EmbeddingsUnavailable` besides: a file is never half found."""
-        told = [_told(chunk) for chunk in chunks]
+        """Also raises `EmbeddingsUnavailable`: a file is found with all its vectors or not at all."""
+        rows = [_chunk_row(chunk) for chunk in chunks]
         vectors = await self._missing_vectors(
-            file, {text_hash(_whole(chunk)): _whole(chunk) for chunk in chunks}
+            file, {text_hash(_searched_text(chunk)): _searched_text(chunk) for chunk in chunks}
         )
         sql = "SELECT majlis_knowledge_put($1, $2, $3, $4, $5)"
-        put = await self._db.value(sql, storable(instance), file, encoded(told), encoded(vectors), MAX_CHUNKS)
+        put = await self._db.value(sql, storable(instance), file, encoded(rows), encoded(vectors), MAX_CHUNKS)
         if put == "full":
             raise Conflict(
                 f"{instance} would hold more than {MAX_CHUNKS:,} chunks: remove files that are not needed"
             )
         if put == "gone":
-            raise _given_up()
+            raise _abandoned()
 
     async def commit(self, instance: str, file: int, chunks: int) -> Ready:
         sql = "SELECT majlis_knowledge_commit($1, $2, $3)"
         row = await self._json(sql, storable(instance), file, chunks)
         if row["state"] != "ready":
-            raise _given_up()
+            raise _abandoned()
         self._feed.emit("knowledge.changed", instance=instance, change="added", chunks=row["chunks"])
         return Ready(chunks=row["chunks"], replaced=row["replaced"])
 
@@ -128,7 +128,7 @@ class PostgresLibrary:
         return Cleared(await self._db.value(_CLEAR, None if instance is None else storable(instance)))
 
     async def _missing_vectors(self, file: int, texts: Mapping[str, str]) -> dict[str, Vector]:
-        """Of the texts, by hash, that have none yet: what a file shares with an earlier one is not bought again."""
+        """The vectors of texts that have none yet, by hash. Texts shared with other files are not paid for twice."""
         embeddings = self._embeddings
         if embeddings is None or not await self._db.value(
             "SELECT model <> '' FROM majlis_knowledge_files WHERE id = $1", file
@@ -152,27 +152,27 @@ class PostgresLibrary:
         return msgspec.json.decode(await self._db.value(sql, *args))
 
 
-def _told(chunk: ChunkText) -> dict[str, Any]:
-    """A chunk as `majlis_knowledge_put` is told it."""
+def _chunk_row(chunk: ChunkText) -> dict[str, Any]:
+    """A chunk as `majlis_knowledge_put` expects it."""
     return {
         "ordinal": chunk.ordinal,
         "heading": chunk.heading,
         "text": chunk.text,
-        "words": search_words(_whole(chunk)),
-        "text_hash": text_hash(_whole(chunk)),
+        "words": search_words(_searched_text(chunk)),
+        "text_hash": text_hash(_searched_text(chunk)),
     }
 
 
-def _whole(chunk: ChunkText) -> str:
-    """What is found and compared: the heading is part of it."""
+def _searched_text(chunk: ChunkText) -> str:
+    """The text that is searched and compared; it includes the heading."""
     return storable(f"{chunk.heading}\n{chunk.text}" if chunk.heading else chunk.text)
 
 
 def _unknown(instance: str) -> NotFound:
     return NotFound(
-        f"The database knows no instance {instance!r}: name it under instances in config.yaml, or add it there."
+        f"The database has no instance {instance!r}: add it to instances in config.yaml, or to the database."
     )
 
 
-def _given_up() -> Conflict:
-    return Conflict("This load of the file was given up, or chunks are missing: add the file again.")
+def _abandoned() -> Conflict:
+    return Conflict("Loading this file was abandoned, or chunks are missing: add the file again.")

@@ -1,7 +1,7 @@
-"""From a file to sections of text. Runs in the command line's process: a large PDF takes seconds.
+"""Reads files into sections of text. Runs in the command line's process, because a large PDF takes seconds.
 
-Text may be UTF-8, UTF-16 with its mark, or the Arabic code page of Windows, which is tried when a file is no UTF-8: it
-is taken when it makes the text Arabic. Anything else would be a guess, and a wrong guess would be told to customers.
+Text may be UTF-8, UTF-16 with a byte order mark, or Windows' Arabic code page. The latter is tried if a file is not
+UTF-8, and accepted if the result is mostly Arabic. Anything else would be a guess, and customers would read its errors.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FENCE = re.compile(r"^ {0,3}(```|~~~)")
 
 
 class UnreadableFile(Exception):
-    """The file cannot be added; the text says why and what to do: `<file> …`."""
+    """The file cannot be added. The message follows the file name in a sentence, and says what to do."""
 
 
 class ReadFile(msgspec.Struct, frozen=True):
@@ -39,23 +39,23 @@ class ReadFile(msgspec.Struct, frozen=True):
 
 
 def read(path: Path) -> ReadFile:
-    """A file with its text cut into chunks.
+    """Read a file and cut its text into chunks.
 
     Raises:
-      UnreadableFile: it is not there, too large, of a kind that cannot be read, or holds no text.
+      UnreadableFile: it does not exist, is too large, has an unsupported type, or contains no text.
     """
     content = _content(path)
     found = [_tidy(section) for section in _sections(path, content)]
     cut = chunks(section for section in found if section.text)
     if not cut:
-        raise UnreadableFile("holds no text: there is nothing to add")
+        raise UnreadableFile("contains no text: there is nothing to add")
     if len(cut) > MAX_CHUNKS:
-        raise UnreadableFile(f"makes {len(cut):,} chunks, {MAX_CHUNKS:,} are the most: split it")
+        raise UnreadableFile(f"makes {len(cut):,} chunks, more than {MAX_CHUNKS:,}: split it")
     return ReadFile(path.name, hashlib.sha256(content).hexdigest(), len(content), cut)
 
 
 def _tidy(section: TextSection) -> TextSection:
-    """A heading with nothing under it is a text by itself."""
+    """A heading without text below it becomes text itself."""
     heading, text = plain_text(section.heading).strip(), plain_text(section.text).strip()
     return TextSection(heading, text) if text else TextSection("", heading)
 
@@ -68,7 +68,7 @@ def _content(path: Path) -> bytes:
             raise UnreadableFile(f"is larger than {MAX_BYTES // 1024 // 1024} MiB: split it")
         return path.read_bytes()
     except OSError as error:
-        raise UnreadableFile(f"cannot be read ({error.strerror}): check its name and its rights") from None
+        raise UnreadableFile(f"cannot be read ({error.strerror}): check its name and permissions") from None
 
 
 def _sections(path: Path, content: bytes) -> list[TextSection]:
@@ -77,12 +77,15 @@ def _sections(path: Path, content: bytes) -> list[TextSection]:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         kinds = ", ".join(_READERS)
-        raise UnreadableFile(f"is of a kind that cannot be read ({kinds} can): save it as PDF or text")
+        raise UnreadableFile(f"has an unsupported type (supported: {kinds}): save it as PDF or text")
     return list(reader(content))
 
 
 def _pdf(content: bytes) -> Iterator[TextSection]:
-    from daemon.knowledge.pdf import UnreadablePdf, pages  # a large library for one kind of file
+    from daemon.knowledge.pdf import (  # imported late: a large library for one type of file
+        UnreadablePdf,
+        pages,
+    )
 
     try:
         yield TextSection("", "\n\n".join(pages(content)))
@@ -95,7 +98,7 @@ def _text(content: bytes) -> Iterator[TextSection]:
 
 
 def _markdown(content: bytes) -> Iterator[TextSection]:
-    """One section for each heading; a heading is told with those above it: `Delivery › Riyadh`."""
+    """One section per heading, named with the headings above it: `Delivery › Riyadh`."""
     path: list[tuple[int, str]] = []
     lines: list[str] = []
     fenced = False
@@ -105,14 +108,14 @@ def _markdown(content: bytes) -> Iterator[TextSection]:
         if heading is None:
             lines.append(line)
             continue
-        yield TextSection(_heading_path(path), "\n".join(lines))
+        yield TextSection(_joined(path), "\n".join(lines))
         depth = len(heading[1])
         path = [*((level, words) for level, words in path if level < depth), (depth, heading[2])]
         lines = []
-    yield TextSection(_heading_path(path), "\n".join(lines))
+    yield TextSection(_joined(path), "\n".join(lines))
 
 
-def _heading_path(path: list[tuple[int, str]]) -> str:
+def _joined(path: list[tuple[int, str]]) -> str:
     return " › ".join(words for _, words in path)
 
 
@@ -124,25 +127,25 @@ def _html(content: bytes) -> Iterator[TextSection]:
 def decoded(content: bytes, declared: str = "") -> str:
     """The text in `content`. Raises `Unreadable`."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return _as(content, "utf-16", "says it is UTF-16 and is not")
+        return _decode(content, "utf-16", "claims to be UTF-16 and is not")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         pass
     if declared:
-        return _as(content, declared, f"says it is {declared} and is not")
+        return _decode(content, declared, f"claims to be {declared} and is not")
     text = content.decode("cp1256")
     arabic, letters = len(_ARABIC.findall(text)), len(_LETTER.findall(text))
     if b"\x00" in content or arabic * 2 < letters:
-        raise UnreadableFile("is no text in UTF-8: save it as UTF-8, then add it")
+        raise UnreadableFile("is not UTF-8 text: save it as UTF-8, then add it")
     return text
 
 
-def _as(content: bytes, encoding: str, trouble: str) -> str:
+def _decode(content: bytes, encoding: str, problem: str) -> str:
     try:
         return content.decode(encoding)
     except (UnicodeDecodeError, LookupError):
-        raise UnreadableFile(f"{trouble}: save it as UTF-8, then add it") from None
+        raise UnreadableFile(f"{problem}: save it as UTF-8, then add it") from None
 
 
 _READERS: dict[str, Callable[[bytes], Iterator[TextSection]]] = {

@@ -1,4 +1,4 @@
-"""Latencies as counts in logarithmic buckets: bounded memory however many are added. Pure."""
+"""Latencies counted in logarithmic buckets, in bounded memory. Pure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import msgspec
 
 _PER_DECADE = 40  # edges 6 % apart
 _FLOOR_SECONDS = 1e-4
-_BUCKETS = 7 * _PER_DECADE  # up to 1,000 seconds; what is above counts in the last one
+_BUCKETS = 7 * _PER_DECADE  # up to 1,000 seconds; the last bucket also counts everything above
 _DIGITS = 6  # microseconds
 _MAX_ROWS = 10
 _STRIDES = (2, 4, 8, 20, 40)
-"""Buckets that may be shown as one row, the finest first; each divides a decade."""
+"""Numbers of buckets that may make one row, finest first; each divides a decade."""
 
 
 class HistogramRow(msgspec.Struct, frozen=True):
@@ -21,7 +21,7 @@ class HistogramRow(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """Percentiles are at most 6 % too high; 0 when nothing was counted."""
+    """Percentiles are at most 6 % too high; 0 if nothing was counted."""
 
     count: int
     p50_seconds: float
@@ -61,16 +61,16 @@ class LatencyHistogram:
         return 0.0
 
     def _rows(self) -> tuple[HistogramRow, ...]:
-        """At most ten rows, as fine as that allows, from the first that counts something to the last."""
+        """At most ten rows, as fine as possible, from the first non-empty one to the last."""
         for stride in _STRIDES:
             rows = [
                 HistogramRow(_upper_edge(start + stride - 1), sum(self._counts[start : start + stride]))
                 for start in range(0, _BUCKETS, stride)
             ]
-            counting = [place for place, row in enumerate(rows) if row.count]
-            if not counting:
+            filled = [place for place, row in enumerate(rows) if row.count]
+            if not filled:
                 return ()
-            shown = tuple(rows[counting[0] : counting[-1] + 1])
+            shown = tuple(rows[filled[0] : filled[-1] + 1])
             if len(shown) <= _MAX_ROWS:
                 break
         return shown

@@ -15,7 +15,7 @@ _CONTEXT = {"deviceListMetadataVersion": 2}
 
 
 def webhook(instance: str, mark: str, line: ScriptLine, sent_at: int, server_url: str) -> bytes:
-    """The body of `messages.upsert` for this line; `sent_at` in Unix seconds."""
+    """The `messages.upsert` body for this line; `sent_at` in Unix seconds."""
     words = f"{line.text} {token(mark, line.customer, line.serial)}"
     message_type, part = _SHAPES[line.kind](line, words)
     jid = f"{contact_of(line.customer)}{_JID}"
@@ -52,7 +52,7 @@ def webhook(instance: str, mark: str, line: ScriptLine, sent_at: int, server_url
 
 
 def message_id(mark: str, line: ScriptLine) -> str:
-    """Of the form that Android phones give, and the same whenever this line is delivered."""
+    """An id in the format of Android phones, the same at every delivery of this line."""
     digest = hashlib.sha256(f"{mark}/{line.customer}/{line.serial}".encode()).hexdigest()
     return f"AC{digest[:30].upper()}"
 

@@ -130,9 +130,7 @@ def private_directory(directory: Path) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise PermissionError(
-            f"{directory} does not belong to the user the daemon runs as, or is no directory"
-        )
+        raise PermissionError(f"{directory} is not a directory owned by the user the daemon runs as")
     directory.chmod(0o700)
 
 

@@ -1,4 +1,4 @@
-"""A real daemon under test and what a test says to it: webhooks, admin requests, the command line.
+"""A real daemon under test and its interfaces: webhooks, admin requests, the command line.
 
 Everything here is synchronous and every wait is bounded.
 """
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 running: list[DaemonUnderTest] = []
-"""Those of the test that runs now; what fails shows their logs."""
+"""The daemons of the running test, whose logs are shown if it fails."""
 
 
 @dataclass(frozen=True)
@@ -62,21 +62,21 @@ class Said:
 
 
 class DaemonUnderTest(DaemonProcess):
-    """The process and its doors."""
+    """The process and its interfaces."""
 
     def post(self, said: Said | Mapping[str, object], *, instance: str | None = None) -> Posted:
-        """Post one webhook to `/webhook/{instance}`; a raw payload names its instance itself unless told otherwise."""
+        """Post one webhook to `/webhook/{instance}`; a raw payload names its own instance by default."""
         payload = said.payload if isinstance(said, Said) else said
         name = instance or payload["instance"]
         return self.request("POST", f"/webhook/{name}", json.dumps(payload).encode())
 
     def post_all(self, all_said: Iterable[Said | Mapping[str, object]], at_once: int = 32) -> list[Posted]:
-        """Post concurrently, `at_once` under way at any time; answers in the order of the messages."""
+        """Post concurrently, `at_once` at a time; responses in the order of the messages."""
         with ThreadPoolExecutor(at_once) as pool:
             return list(pool.map(self.post, all_said))
 
     def burst(self, *all_said: Said) -> None:
-        """Post one after another and insist on each being accepted."""
+        """Post one after another; each must be accepted."""
         for said in all_said:
             answer = self.post(said)
             assert (answer.status, answer.document.get("status")) == (200, "accepted"), answer
@@ -94,7 +94,7 @@ class DaemonUnderTest(DaemonProcess):
         return self.admin("/v1/status")
 
     def count(self, name: str) -> int:
-        """One number of the status."""
+        """One number from the status."""
         value = self.status()[name]
         assert isinstance(value, int)
         return value
@@ -104,7 +104,7 @@ class DaemonUnderTest(DaemonProcess):
         return self.admin(f"/v1/conversations/{instance}/{phone}?reveal=true")
 
     def admin(self, path: str, post: bool = False) -> Tree:
-        """Ask the admin socket, in the very way of the command line."""
+        """Query the admin socket in the same way as the command line."""
         ask = unix_post if post else unix_get
         status, document = ask(str(self.data_dir / "run" / "admin.sock"), path)
         assert status == 200, (status, document)
@@ -116,7 +116,7 @@ class DaemonUnderTest(DaemonProcess):
         self.admin(f"/v1/conversations/{instance}/{phone}/flush", post=True)
 
     def majlis(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run one command of the command line against this daemon."""
+        """Run one command against this daemon."""
         command = [sys.executable, "-m", "daemon", *arguments, "-c", str(self.config)]
         environment = clean_environment() | {"COLUMNS": "200"}
         return subprocess.run(
@@ -130,7 +130,7 @@ class DaemonUnderTest(DaemonProcess):
         )
 
     def rows(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
-        """Ask its embedded Postgres."""
+        """Query its embedded Postgres."""
         dsn = f"postgresql://majlis@/majlis?host={Places.below(self.data_dir).sockets}"
         return asyncio.run(_rows(dsn, sql, arguments))
 
@@ -151,7 +151,7 @@ class DaemonUnderTest(DaemonProcess):
 def daemon_under_test(
     *settings: Mapping[str, object], base: Callable[[Path], Tree] = quick_settings, start: bool = True
 ) -> Iterator[DaemonUnderTest]:
-    """A daemon with embedded stores of its own, ready when `start`; nothing of it is left at the end.
+    """A daemon with its own embedded stores, ready if `start`; everything is removed at the end.
 
     Args:
       settings: merged over `base`, the later over the earlier.

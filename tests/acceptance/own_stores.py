@@ -1,4 +1,4 @@
-"""Stores that stand apart from the daemon: a test stops, freezes, weakens and starts them again.
+"""Stores outside the daemon, which a test can stop, freeze, weaken and restart.
 
 The daemon reaches them by `redis.url` and `postgres.dsn`, as it reaches servers that somebody else runs.
 """
@@ -24,7 +24,7 @@ ServerT = TypeVar("ServerT", EmbeddedRedis, EmbeddedPostgres)
 
 
 class OwnStore(Generic[ServerT]):
-    """One store on a directory; what it holds outlives `down()` and `up()`, and so does its address."""
+    """One store on a directory; its data and address survive `down()` and `up()`."""
 
     def __init__(self, run: Callable[[Path], AbstractContextManager[ServerT]], directory: Path) -> None:
         self._run: Callable[[Path], AbstractContextManager[ServerT]] = run
@@ -40,7 +40,7 @@ class OwnStore(Generic[ServerT]):
 
     @contextmanager
     def away(self) -> Iterator[None]:
-        """Gone inside the block: connects are refused."""
+        """Stopped inside the block: connections are refused."""
         self.down()
         try:
             yield
@@ -49,7 +49,7 @@ class OwnStore(Generic[ServerT]):
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Hangs inside the block: connects succeed, nothing is answered."""
+        """Frozen inside the block: connections succeed, nothing is answered."""
         pid = self.server.pid
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)

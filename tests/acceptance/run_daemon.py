@@ -27,7 +27,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Ordered(Exception):
-    """What the action `raise` raises: any bug of ours."""
+    """Raised by the action `raise`; stands for any bug."""
 
 
 class _Orders:
@@ -70,7 +70,7 @@ def _carry_out(action: str) -> None:
         case "stop":
             os.kill(os.getpid(), signal.SIGSTOP)
         case "block":
-            threading.Event().wait()  # the whole loop, for ever
+            threading.Event().wait()  # blocks the whole event loop, forever
         case "raise":
             raise Ordered("ordered by a test")
         case _:

@@ -1,4 +1,4 @@
-"""I1, I2 (test 14): whatever was acknowledged before a SIGKILL is answered after it.
+"""I1, I2 (test 14): every message acknowledged before a SIGKILL is answered after it.
 
 Every client writes down an id at the moment it reads the 200, as a gateway that then forgets the message would.
 `MAJLIS_CRASH_ROUNDS` repeats both kills with other moments.
@@ -20,7 +20,7 @@ from tests.support.patience import PATIENCE_SECONDS
 
 CLIENTS = 16
 ROUNDS = range(int(os.environ.get("MAJLIS_CRASH_ROUNDS", "1")))
-"""The acknowledgements after which the kill comes are drawn by the round's number."""
+"""The number of acknowledgements before the kill is drawn by the number of the round."""
 
 FEWEST_ACKS, MOST_ACKS = 400, 700
 
@@ -33,7 +33,7 @@ def daemon() -> Iterator[DaemonUnderTest]:
 
 
 class _Clients:
-    """Post without pause, each with contacts of its own, until told to stop; note what was acknowledged."""
+    """Post without pause, each with its own contacts, until stopped; record what was acknowledged."""
 
     def __init__(self, daemon: DaemonUnderTest) -> None:
         self._daemon = daemon
@@ -78,7 +78,7 @@ def _kill_redis(daemon: DaemonUnderTest) -> None:
 def test_every_acknowledged_message_is_answered(
     daemon: DaemonUnderTest, kill: Callable[[DaemonUnderTest], None], seed: int
 ) -> None:
-    """I1: acknowledged ids are among those of the turns after the restart. I2: each once, and answered."""
+    """I1: every acknowledged id is in a turn after the restart. I2: in one turn, and answered."""
     wanted = random.Random(seed).randint(FEWEST_ACKS, MOST_ACKS)
     clients = _Clients(daemon)
     clients.start()

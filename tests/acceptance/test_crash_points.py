@@ -1,4 +1,4 @@
-"""SIGKILL at every named step of a message's way; after a restart everything acknowledged is answered exactly once.
+"""SIGKILL at every named step of a message; after a restart everything acknowledged is answered exactly once.
 
 `MAJLIS_CRASH_ROUNDS` repeats every kill (default 1) with other burst lengths and moments.
 """
@@ -44,7 +44,7 @@ def daemon(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnderTes
 
 @pytest.fixture(autouse=True)
 def well_again(daemon: DaemonUnderTest) -> Iterator[None]:
-    """The daemon runs when a test begins, whatever the one before left; afterwards its books must balance."""
+    """The daemon runs when a test begins, whatever the previous one left; afterwards its counters must add up."""
     if not daemon.is_alive:
         daemon.start()
     yield
@@ -83,7 +83,7 @@ def test_killed_before_the_ack(
     status_of_retry: str,
     seed: int,
 ) -> None:
-    """I1, I2 (tests 1, 2): no 2xx was given; the gateway's retry makes exactly one entry."""
+    """I1, I2 (tests 1, 2): without a 2xx, the gateway's retry makes exactly one entry."""
     contact = Contact()
     said = contact.says()
     daemon.crash_at(point)
@@ -137,7 +137,7 @@ def test_killed_in_the_window(
 def test_killed_in_the_turn(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, point: str, questions: int, seed: int
 ) -> None:
-    """I2, I3, I6 (tests 4–8, 10, 12): the same batch is taken up, its finished steps are skipped, one reply."""
+    """I2, I3, I6 (tests 4–8, 10, 12): the same batch is resumed, finished steps are skipped, one reply."""
     daemon.crash_at(point)
     contact = _burst(daemon, _any_count(seed))
     daemon.wait_crashed()
@@ -179,7 +179,7 @@ def test_killed_while_the_gateway_sends(
 def test_killed_between_the_parts_of_a_reply(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, point: str, nth: int, seed: int
 ) -> None:
-    """I4, I6 (test 11): parts that were sent are not repeated, the others follow in order."""
+    """I4, I6 (test 11): sent parts are not repeated, the others follow in order."""
     daemon.crash_at(point, nth)
     contact = Contact()
     daemon.burst(contact.says(MANY_PARTS))
@@ -213,7 +213,7 @@ def test_killed_three_times_inside_recovery(
 def test_killed_at_every_step_in_a_row(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, seed: int
 ) -> None:
-    """I2, I3, I6: one batch outlives a kill at each of its steps, one after another, and is answered once."""
+    """I2, I3, I6: one batch survives a kill at each of its steps in turn, and is answered once."""
     points = [
         "frozen",
         "begun",
@@ -242,7 +242,7 @@ def test_killed_at_every_step_in_a_row(
 def test_killed_at_any_moment_under_traffic(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, seed: int
 ) -> None:
-    """I2, I3, I4, I6: several conversations, a gateway that retries, and kills at moments drawn by the seed."""
+    """I2, I3, I4, I6: several conversations, a gateway that retries, and kills at seeded random moments."""
     draw = random.Random(seed)
     contacts = [Contact() for _ in range(12)]
     with ThreadPoolExecutor(len(contacts)) as pool:

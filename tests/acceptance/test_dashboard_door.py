@@ -1,4 +1,4 @@
-"""The dashboard of a running daemon, by plain HTTP: links, sessions, the playground, and stops with open pages."""
+"""The dashboard of a running daemon over plain HTTP: links, sessions, the playground, stopping with open pages."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Answer:
 
 
 class Page:
-    """A browser's side: one place, and the cookie that it was given there."""
+    """A browser: one address and the cookie it got there."""
 
     def __init__(self, url: str) -> None:
         place, _, self.token = url.partition("/#login=")
@@ -96,7 +96,7 @@ class Page:
 
 
 class Customer:
-    """Whom a page plays at one instance."""
+    """The customer that a page plays at one instance."""
 
     def __init__(self, page: Page, instance: str = "demo") -> None:
         self.page = page
@@ -107,7 +107,7 @@ class Customer:
         return self.page.get(f"/playground?instance={self.instance}")
 
     def says(self, text: str) -> str:
-        """Gives back its id."""
+        """Returns its id."""
         return str(self.page.post("/playground", {"instance": self.instance, "text": text})["id"])
 
     def heard(self) -> list[str]:
@@ -117,7 +117,7 @@ class Customer:
 
 
 def link_of(daemon: DaemonUnderTest) -> Page:
-    """By `majlis dashboard`."""
+    """From `majlis dashboard`."""
     printed = daemon.majlis("dashboard")
     assert printed.returncode == 0, printed.stderr
     url, about = printed.stdout.splitlines()
@@ -153,7 +153,7 @@ def page(daemon: DaemonUnderTest) -> Page:
 
 
 def test_the_link_of_the_start_opens_the_page_once(daemon: DaemonUnderTest) -> None:
-    """As notebook servers do: nothing else has to be typed."""
+    """As with notebook servers: nothing else has to be typed."""
     (url,) = re.findall(r"good once: (http://\S+)", daemon.stdout)
     page = Page(url)
     assert page.ask("GET", "/").status == 200
@@ -208,7 +208,7 @@ def test_a_burst_of_the_playground_is_heard_and_answered_and_reaches_no_gateway(
 def test_a_playground_customer_calls_no_person(
     daemon: DaemonUnderTest, page: Page, gateway: FakeEvolution, webhook: FakeWebhook
 ) -> None:
-    """Escalated, recorded and answered as any; nobody is woken for it, and an event says so."""
+    """Escalated, recorded and answered like any other, but nobody is notified, and an event says so."""
     customer, real = Customer(page), Contact()
     page.post("/playground/new", {"instance": "demo"})
     customer.says("I want to talk to a human please")
@@ -235,7 +235,7 @@ def test_what_is_done_on_the_page_is_recorded(daemon: DaemonUnderTest, page: Pag
 
 
 def test_a_stop_ends_open_pages_and_waits_for_none(daemon: DaemonUnderTest, page: Page) -> None:
-    """Ctrl-C with a stream open, and with a page that does not read: the end comes as without them."""
+    """Ctrl-C with an open stream, and with a page that does not read, takes no longer than without."""
     place = urlsplit(f"//{page.place}")
     with (
         page.following() as stream,
@@ -261,7 +261,7 @@ def test_a_restart_ends_the_sessions_and_says_how_to_get_in(daemon: DaemonUnderT
 
 
 def test_a_taken_address_costs_the_page_and_nothing_else(daemon: DaemonUnderTest) -> None:
-    """Under a service manager, too: no link in what others read."""
+    """Also under a service manager: no login link in its log."""
     daemon.terminate()
     with socket.create_server(("127.0.0.1", 0)) as holder:
         taken = f"127.0.0.1:{holder.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""What a person does wrong, against a running daemon: an exit status, and a sentence that says what to do."""
+"""User errors against a running daemon: an exit status, and a sentence that says what to do."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ REFUSED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("tail", "--kind", "turn.dnoe"), "write a name such as turn.done, or a subject such as turn"),
     (("tail", "--conversation", "12"), "ten hexadecimal digits"),
 )
-"""What the daemon, or the command before it asks, says no to."""
+"""Refused by the daemon, or by the command before it asks."""
 
 MISTYPED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("pause",), "say which: a conversation, or --instance NAME, or --all"),
@@ -76,7 +76,7 @@ BOXED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("cost", "--days", "0"), "greater than or equal to 1"),
     (("flags", "set", "cache", "maybe"), "is not one of 'on', 'off'"),
 )
-"""What the parser finds, told in its box, with the way to the help."""
+"""Found by the parser, shown in its box with a pointer to the help."""
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_no_settings_file_and_no_daemon(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_somebody_else_is_told_who_may(daemon: DaemonUnderTest) -> None:
-    """A settings file in a folder that he may not enter, and a daemon that is not his."""
+    """A settings file in a folder without access, and the daemon of another user."""
     with tempfile.TemporaryDirectory(prefix="majlis-closed-", dir="/tmp") as closed:
         config = Path(closed) / "config.yaml"
         config.write_text("batching: {}\n")
@@ -161,7 +161,7 @@ def said(*typed: str) -> tuple[int, str, str]:
 
 
 def said_as(uid: int, *typed: str) -> tuple[int, str]:
-    """The same as another user, by a child that gives up being root for good."""
+    """The same as another user, in a child process that drops root for good."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

@@ -1,4 +1,4 @@
-"""What strangers and broken proxies send to the listening socket: refused in bounded time, and nothing else suffers."""
+"""What attackers and broken proxies send to the listening socket: refused in bounded time, without side effects."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def daemon(gateway: FakeEvolution) -> Iterator[DaemonUnderTest]:
 
 @pytest.fixture(autouse=True)
 def still_well(daemon: DaemonUnderTest) -> Iterator[None]:
-    """I9, I14: after each of these tests the daemon is ready, and nothing in it failed."""
+    """I9, I14: after each of these tests the daemon is ready, and nothing failed in it."""
     yield
     assert daemon.request("GET", "/health/ready").status == 200
     assert not daemon.events("actor.crashed") and not daemon.events("daemon.problem")
@@ -72,7 +72,7 @@ def head(*fields: str, line: str = "POST /webhook/demo HTTP/1.1", token: str = T
 
 
 def statuses(received: bytes) -> list[int]:
-    """The status of every response in what was received."""
+    """The status of every received response."""
     return [int(piece[:3]) for piece in received.split(b"HTTP/1.1 ")[1:]]
 
 
@@ -107,7 +107,7 @@ RAW: dict[str, tuple[bytes, int]] = {
 def test_what_cannot_be_trusted_is_refused_and_the_connection_closed(
     case: str, daemon: DaemonUnderTest, gateway: FakeEvolution
 ) -> None:
-    """I8, I9: one refusal and the end of the connection: nothing behind it is ever read as a request."""
+    """I8, I9: one refusal, then the connection is closed: nothing after it is read as a request."""
     raw, status = RAW[case]
     accepted = daemon.count("acknowledged")
     received = exchange(daemon, raw, INNER)
@@ -118,14 +118,14 @@ def test_what_cannot_be_trusted_is_refused_and_the_connection_closed(
 
 
 def test_slow_clients_are_let_go(daemon: DaemonUnderTest) -> None:
-    """I8: a head, and a body, that does not come in time: 408 or the end."""
+    """I8: a head, or a body, that does not arrive in time: 408 or a closed connection."""
     slow_head = exchange(daemon, b"POST /webhook/demo HTTP/1.1\r\n", *[b"X-A: b\r\n"] * 8, pause_seconds=0.3)
     slow_body = exchange(daemon, head("Content-Length: 1000"), *[b"{"] * 8, pause_seconds=0.3)
     assert set(statuses(slow_head) + statuses(slow_body)) <= {408}
 
 
 def test_a_crowd_of_idle_connections_leaves_a_way_in(daemon: DaemonUnderTest) -> None:
-    """I8, I9: one address holds so many connections and no more; the refused are told to come again."""
+    """I8, I9: connections per address are bounded; refused clients are told to retry."""
     crowd = [socket.create_connection(("127.0.0.1", daemon.port), PATIENCE_SECONDS) for _ in range(64)]
     try:
         refused = exchange(daemon, head("Content-Length: 2", "Connection: close") + b"{}")
@@ -137,7 +137,7 @@ def test_a_crowd_of_idle_connections_leaves_a_way_in(daemon: DaemonUnderTest) ->
 
 
 def test_pipelined_requests_are_answered_in_order(daemon: DaemonUnderTest, gateway: FakeEvolution) -> None:
-    """I1: good requests, bad ones among them that can be told apart, in one packet."""
+    """I1: good requests, and bad ones that keep the connection usable, in one packet."""
     bodies = [
         json.dumps(upsert("three", "5511400000001", f"p{n}", f"PIPE-{n}", 1785100386)).encode()
         for n in range(3)
@@ -152,7 +152,7 @@ def test_pipelined_requests_are_answered_in_order(daemon: DaemonUnderTest, gatew
 
 
 def test_only_the_tokens_open_the_door(daemon: DaemonUnderTest) -> None:
-    """I11: both tokens of a rotation, in either header; anything else is told nothing."""
+    """I11: both tokens of a rotation, in either header; any other request learns nothing."""
     good = json.dumps(upsert("demo", "5511400000002", "let in", "TOKEN-1", 1785100386)).encode()
     for given in (
         {},
@@ -176,7 +176,7 @@ UNREADABLE: dict[str, bytes] = {
     "null": b"null",
     "not_text": b"\xff\xfe\x00\x80",
 }
-"""Can never be read, however often it is sent."""
+"""Never readable, however often it is sent."""
 
 STRANGE: dict[str, bytes] = {
     "empty_object": b"{}",
@@ -190,7 +190,7 @@ STRANGE: dict[str, bytes] = {
     "wrong_types": b'{"event":7,"instance":[],"data":{"key":"x","message":3}}',
     "unknown_event": b'{"event":"something.new","data":{"a":1}}',
 }
-"""May be read as something of no use to us, or be refused for good; never wanted again."""
+"""May be ignored, or refused for good; never to be retried."""
 
 
 @pytest.mark.parametrize("case", UNREADABLE)
@@ -203,12 +203,12 @@ def test_what_can_never_be_read_is_set_aside(case: str, daemon: DaemonUnderTest)
 
 @pytest.mark.parametrize("case", STRANGE)
 def test_strange_payloads_are_settled_at_once(case: str, daemon: DaemonUnderTest) -> None:
-    """I1, I8: 200 or 400, never a failure of ours and never asked for again."""
+    """I1, I8: 200 or 400, never a server error, never to be retried."""
     assert post(daemon, STRANGE[case]).status in (200, 400)
 
 
 def test_what_is_set_aside_tells_no_key(daemon: DaemonUnderTest) -> None:
-    """I11: the copy is for the operator's eyes alone, and the keys in it are blotted out."""
+    """I11: the copy is readable by the operator only, and keys in it are redacted."""
     body = json.dumps(upsert("demo", "5511400000003", "t", "Q-1", 1) | {"apikey": "KEY-CANARY-1"})
     assert post(daemon, body[:-1].encode() + b', "token": "KEY-CANARY-2", ').status == 400
     newest = quarantined(daemon)[-1]
@@ -219,7 +219,7 @@ def test_what_is_set_aside_tells_no_key(daemon: DaemonUnderTest) -> None:
 def test_names_with_a_meaning_elsewhere_are_only_names(
     daemon: DaemonUnderTest, gateway: FakeEvolution
 ) -> None:
-    """I5, I11: braces, colons, dots and spaces in an instance's name reach no key, route or pattern."""
+    """I5, I11: braces, colons, dots and spaces in an instance name have no effect on keys, routes or patterns."""
     phones = {name: f"551141000{number:04d}" for number, name in enumerate(STRANGE_NAMES)}
     for name, phone in phones.items():
         body = json.dumps(upsert(name, phone, "strange name", f"NAME-{name}", 1785100386)).encode()
@@ -232,14 +232,14 @@ def test_names_with_a_meaning_elsewhere_are_only_names(
 def test_text_that_no_store_can_hold_is_answered_all_the_same(
     daemon: DaemonUnderTest, gateway: FakeEvolution
 ) -> None:
-    """I2: NUL, lone surrogates and overrides of the writing direction in a text: 200, and one visible end."""
+    """I2: NUL, lone surrogates and bidirectional overrides in a text: 200, and one visible outcome."""
     payload = upsert("demo", "5511400000004", "a\0b \ud800 \u202e c", "TEXT-\0\ud800", 1785100386)
     assert post(daemon, json.dumps(payload).encode()).status in (200, 400)
     daemon.wait_settled()
 
 
 def test_the_largest_body_that_is_allowed(daemon: DaemonUnderTest) -> None:
-    """I8: one byte less than too large is taken."""
+    """I8: a body of exactly the limit is accepted."""
     payload = upsert("demo", "5511400000005", "long", "LARGE-1", 1785100386)
     room = MAX_BODY_BYTES - len(json.dumps(payload | {"padding": ""}))
     assert post(daemon, json.dumps(payload | {"padding": "x" * room}).encode()).status == 200
@@ -247,6 +247,6 @@ def test_the_largest_body_that_is_allowed(daemon: DaemonUnderTest) -> None:
 
 
 def quarantined(daemon: DaemonUnderTest) -> list[str]:
-    """What was set aside, the newest last."""
+    """The quarantined bodies, the newest last."""
     folder = daemon.data_dir / "quarantine"
     return [path.read_bytes().decode("latin-1") for path in sorted(folder.glob("*.payload"))]

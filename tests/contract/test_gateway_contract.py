@@ -1,4 +1,4 @@
-"""What every gateway keeps to, whatever stands behind it (`actors.ports.Gateway`)."""
+"""The contract of every gateway (`actors.ports.Gateway`)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.realtime import Door, Proxy
 GUEST = Conversation("demo", "5511900001095")
 
 Delivered = Callable[[str], int]
-"""How often a text was seen at the other end."""
+"""How often a text arrived at the other end."""
 
 
 @pytest.fixture(params=["console", "evolution", "routed", "realtime"])
@@ -70,8 +70,8 @@ async def gateway(
                 yield evolution, lambda text: server.texts().count(text)
 
 
-async def test_what_is_sent_arrives_once(gateway: tuple[Gateway, Delivered]) -> None:
-    """I6: a proven send is exactly one message."""
+async def test_a_sent_message_arrives_once(gateway: tuple[Gateway, Delivered]) -> None:
+    """I6: a confirmed send is exactly one message."""
     sender, delivered = gateway
     assert isinstance(await sender.send(GUEST, "مرحبا"), Sent)
     assert delivered("مرحبا") == 1
@@ -79,16 +79,16 @@ async def test_what_is_sent_arrives_once(gateway: tuple[Gateway, Delivered]) -> 
 
 @pytest.mark.parametrize("text", ["", "\x00", "\ud800", "x" * 60_000, "a\nb", "\u202eabc", "{}", "😀"])
 async def test_any_text_has_an_outcome(gateway: tuple[Gateway, Delivered], text: str) -> None:
-    """I6, I14: `send` never raises for the text."""
+    """I6, I14: `send` never raises because of the text."""
     sender, _ = gateway
     assert isinstance(await sender.send(GUEST, text), Sent | NotSent)
 
 
 @pytest.mark.parametrize("contact", ["5511900001095", "168500006331@lid"])
-async def test_evidence_binds_the_send_or_says_that_there_is_none(
+async def test_a_sent_message_is_found_or_cannot_be_looked_up(
     gateway: tuple[Gateway, Delivered], contact: str
 ) -> None:
-    """I6: found under the id that the send told; an id is empty only where nothing can be looked up."""
+    """I6: found under the id that the send returned; an id is empty only if nothing can be looked up."""
     sender, _ = gateway
     guest, since_ms = Conversation("demo", contact), int(time.time() * 1000)
     sent = await sender.send(guest, "hello")
@@ -98,7 +98,7 @@ async def test_evidence_binds_the_send_or_says_that_there_is_none(
 
 
 async def test_what_was_not_sent_is_not_found(gateway: tuple[Gateway, Delivered]) -> None:
-    """I6: no evidence is made up: neither for other words nor for a message that is bound already."""
+    """I6: no false evidence: neither for another text nor for a message already accounted for."""
     sender, _ = gateway
     sent = await sender.send(GUEST, "hello")
     assert isinstance(sent, Sent)
@@ -107,10 +107,10 @@ async def test_what_was_not_sent_is_not_found(gateway: tuple[Gateway, Delivered]
     assert isinstance(await sender.find(GUEST, "hello", 0, known), NoRecord | CannotTell)
 
 
-async def test_a_lease_that_ends_while_the_gateway_connects_lets_nothing_out(
+async def test_nothing_is_sent_if_the_lease_ends_during_the_connect(
     gateway: tuple[Gateway, Delivered],
 ) -> None:
-    """I5, I6: the last look at the lease is taken as the first byte is about to leave."""
+    """I5, I6: the lease is checked for the last time just before the first byte leaves."""
     sender, delivered = gateway
     looks = 0
 
@@ -125,8 +125,8 @@ async def test_a_lease_that_ends_while_the_gateway_connects_lets_nothing_out(
     assert isinstance(await sender.send(GUEST, "in time"), Sent)
 
 
-async def test_an_origin_that_nobody_allowed_changes_nothing(gateway: tuple[Gateway, Delivered]) -> None:
-    """I12: the key goes to the configured gateway, whatever a payload names."""
+async def test_an_origin_that_is_not_allowed_is_ignored(gateway: tuple[Gateway, Delivered]) -> None:
+    """I12: the key goes only to the configured gateway, whatever a payload names."""
     sender, delivered = gateway
     stranger = "http://127.0.0.1:9"
     sent = await sender.send(GUEST, "hello", origin=stranger)

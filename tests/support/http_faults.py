@@ -1,4 +1,4 @@
-"""A small HTTP server for tests, on h11 and Trio, that can also misbehave.
+"""A small HTTP server for tests, on h11 and Trio, that can misbehave.
 
 It runs in a thread of its own with its own event loop: it serves tests of either kind (a coroutine under any
 clock, or a plain function that watches a daemon process), and a stalled loop on one side never stalls the other.
@@ -37,14 +37,14 @@ class Request:
 
 
 class Exchange:
-    """One connection as a handler sees it: answer, or do worse."""
+    """One connection as a handler sees it: respond, or misbehave."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
         self._http = h11.Connection(h11.SERVER)
 
     async def next_request(self) -> Request | None:
-        """The next whole request; None when the client is gone."""
+        """The next complete request; None if the client is gone."""
         head: h11.Request | None = None
         body = bytearray()
         while True:
@@ -80,27 +80,27 @@ class Exchange:
         await self._stream.send_all(self._end())
 
     async def begin(self, status: int, length: int, headers: Mapping[str, str] | None = None) -> None:
-        """Send the head alone, promising `length` bytes."""
+        """Send only the head, promising `length` bytes."""
         fields = [("content-length", str(length)), *(headers or {}).items()]
         head = h11.Response(status_code=status, headers=fields)
         await self._stream.send_all(self._http.send(head) or b"")
 
     async def send_raw(self, data: bytes) -> None:
-        """Bytes as they are, HTTP or not."""
+        """Send raw bytes, HTTP or not."""
         await self._stream.send_all(data)
 
     def _end(self) -> bytes:
         return self._http.send(h11.EndOfMessage()) or b""
 
     async def hang(self) -> None:
-        """Say nothing until the client gives up."""
+        """Send nothing until the client gives up."""
         while await self._stream.receive_some(65536):
             pass
 
     def reset(self) -> None:
-        """End the connection with a TCP reset, without a word."""
+        """End the connection with a TCP reset, sending nothing."""
         linger = struct.pack("ii", 1, 0)
-        with suppress(OSError, trio.ClosedResourceError):  # already closed is as good
+        with suppress(OSError, trio.ClosedResourceError):  # already closed will do
             self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._stream.socket.close()
 
@@ -133,7 +133,7 @@ class Gate:
 
 
 class FaultServer(ABC):
-    """Serves on a port of the system's choice, the same one after every `up()`. Subclasses write `handle`."""
+    """Serves on a free port, the same one after every `up()`. Subclasses implement `handle`."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -155,14 +155,14 @@ class FaultServer(ABC):
 
     @contextmanager
     def running(self) -> Iterator[Self]:
-        """Start the server's thread, wait until it listens, stop it at the end."""
+        """Start the server in a thread, wait until it listens, and stop it at the end."""
         stop = trio.Event()
         failures: list[Exception] = []
 
         def run() -> None:
             try:
                 trio.run(self._main, stop)
-            except Exception as error:  # a bug in a handler: the test that runs must hear of it
+            except Exception as error:  # a bug in a handler must fail the running test
                 failures.append(error)
 
         thread = threading.Thread(target=run, name=type(self).__name__, daemon=True)

@@ -1,4 +1,4 @@
-"""Redis servers for tests of the mirror: a real one that a test may starve, kill and restart, and fakeredis."""
+"""Redis servers for tests of the mirror: a real one that tests may starve, kill and restart, and fakeredis."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PARTITIONS = 8
 
 
 class RedisProcess:
-    """A redis-server in its own folder, with the durability that Majlis asks for."""
+    """A redis-server in its own folder, with the durability that Majlis requires."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ class RedisProcess:
         assert self._process.poll() is None, "redis-server ended at its start"
 
     def kill(self) -> None:
-        """SIGKILL: what it answered must be on disk."""
+        """SIGKILL: everything acknowledged must be on disk."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(PATIENCE_SECONDS)
@@ -110,7 +110,7 @@ def message(number: int, contact: str = "5511999", instance: str = "demo") -> Me
 
 
 class LossyProxy:
-    """Stands before a Redis; while `lose_replies` is set it passes requests on and hangs up instead of answering."""
+    """A proxy before Redis; while `lose_replies` is set it forwards requests and hangs up instead of replying."""
 
     def __init__(self, folder: Path, upstream: Path) -> None:
         self._path = folder / "proxy.sock"

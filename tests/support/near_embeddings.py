@@ -1,4 +1,4 @@
-"""Vectors without a server: every text means the same."""
+"""Embeddings without a server: every text has the same vector."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A wire between Majlis and Postgres that counts round trips and loses answers to order."""
+"""A proxy before Postgres that counts round trips and drops replies on demand."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class PostgresProxy:
         both.cancel()
 
     async def _carry_down(self, server: trio.SocketStream, client: trio.SocketStream) -> None:
-        """Frame by frame; returns when the connection is to be cut."""
+        """Forward frame by frame; returns when the connection is to be cut."""
         frames = bytearray()
         losing = False
         try:

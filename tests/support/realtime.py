@@ -1,4 +1,4 @@
-"""A realtime door on a real socket with a list for a mirror, and clients that talk to it. Every wait is bounded."""
+"""A realtime listener on a real socket, with a list as mirror, and its clients. Every wait is bounded."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Talk:
 
 
 class Door:
-    """The server with everything behind it."""
+    """The realtime server with everything behind it."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class Door:
 
     @asynccontextmanager
     async def talk(self, token: str | None, path: str = "/v1", **headers: str) -> AsyncIterator[Talk]:
-        """A connection; with a token, its `hello` is heard already and kept in `hello`."""
+        """Open a connection; with a token, its `hello` has been received and is kept in `hello`."""
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         extra = [(name.encode(), value.encode()) for name, value in headers.items()]
@@ -174,7 +174,7 @@ class Door:
 
 
 class Proxy:
-    """A proxy that keeps to the protocol: it sends each key once, and can tell what it has sent."""
+    """A proxy that follows the protocol: it sends each key once, and can report what it sent."""
 
     def __init__(self) -> None:
         self.sent: dict[str, tuple[str, str, str]] = {}

@@ -1,4 +1,4 @@
-"""A service manager's side of things: hears notifications, holds listening sockets, passes both to a daemon."""
+"""A fake service manager: receives notifications, holds listening sockets, passes both to a daemon."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ os.execvp(sys.argv[count + 1], sys.argv[count + 1 :])
 
 
 class FakeManager:
-    """Hears what is said to `address`, a path or `@name` of an abstract socket."""
+    """Receives notifications on `address`, a path or the `@name` of an abstract socket."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -72,7 +72,7 @@ class FakeManager:
 
 
 def passing(sockets: dict[str, socket.socket]) -> tuple[tuple[str, ...], tuple[int, ...], dict[str, str]]:
-    """A wrapper before a command, the descriptors it inherits, and its environment: as systemd passes sockets."""
+    """A command prefix, the inherited descriptors and the environment, as systemd passes sockets."""
     environment = {"LISTEN_FDS": str(len(sockets)), "LISTEN_FDNAMES": ":".join(sockets)}
     descriptors = tuple(held.fileno() for held in sockets.values())
     adopt = (sys.executable, "-I", "-S", "-c", _ADOPT, *map(str, descriptors))
@@ -80,12 +80,12 @@ def passing(sockets: dict[str, socket.socket]) -> tuple[tuple[str, ...], tuple[i
 
 
 def listening(host: str = "127.0.0.1") -> socket.socket:
-    """A socket that listens on any free port."""
+    """A socket listening on a free port."""
     return socket.create_server((host, 0), backlog=1024)
 
 
 def listening_at(path: Path) -> socket.socket:
-    """One that listens at a path."""
+    """A socket listening at a path."""
     held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     held.bind(str(path))
     held.listen(64)

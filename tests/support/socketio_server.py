@@ -12,12 +12,12 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketReque
 
 
 class FakeSocketIo:
-    """Faults are ordered by changing its attributes."""
+    """Change the attributes to make it misbehave."""
 
     def __init__(self, api_key: str = "key") -> None:
         self.api_key = api_key
         self.namespaces = {"/", "/demo"}
-        """Those that exist; asking for another one is refused, as long as it does not."""
+        """The existing ones; requests for others are refused."""
         self.ping_ms = (25_000, 20_000)
         self.pongs = 0
         self.joined: list[str] = []
@@ -41,7 +41,7 @@ class FakeSocketIo:
             nursery.cancel_scope.cancel()
 
     async def emit(self, event: str, payload: object, namespace: str = "/demo", binary: int = 0) -> int:
-        """Send an event to who joined the namespace; says to how many. `binary`: so many attachments follow."""
+        """Send an event to every client in the namespace; returns how many. `binary`: the number of attachments."""
         place = "" if namespace == "/" else f"{namespace},"
         kind = f"45{binary}-" if binary else "42"
         heard = [socket for socket, joined in self._open.items() if namespace in joined]

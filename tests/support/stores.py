@@ -1,4 +1,4 @@
-"""The embedded Redis and Postgres for tests: one of each for a whole test session, emptied or fresh for each test."""
+"""The embedded Redis and Postgres for tests: one of each per test session, emptied or fresh for each test."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _ignore_event(_event: str, _fields: Mapping[str, object]) -> None:
 
 @contextmanager
 def _in_a_thread(run: _Run[ServerT], data_dir: Path) -> Iterator[ServerT]:
-    """Run an embedded server under a Trio of its own, for code that has none.
+    """Run an embedded server in its own Trio loop, for code without one.
 
     The thread must outlive the server: the parent-death signal fires when the thread that started the child ends.
     """
@@ -120,7 +120,7 @@ _database_numbers = itertools.count(1)
 
 @contextmanager
 def empty_redis_database(url: str) -> Iterator[str]:
-    """One of the server's sixteen databases, in turn, emptied: what an earlier test still does reaches another one."""
+    """One of the server's sixteen databases, emptied, in rotation: leftovers of an earlier test reach another one."""
     fresh = url.replace("db=0", f"db={next(_database_numbers) % 16}")
     with redis.Redis.from_url(fresh) as client:
         client.flushdb()

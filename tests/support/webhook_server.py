@@ -1,4 +1,4 @@
-"""Somebody's webhook: remembers what it was told, and misbehaves to order."""
+"""A webhook of the business: records what it receives, and misbehaves on demand."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class FakeWebhook(FaultServer):
     def __init__(self) -> None:
         super().__init__()
         self.posted: list[Posted] = []
-        """Whatever arrived, also what was then answered badly."""
+        """All requests, including those answered with an error."""
         self._orders: list[tuple[WebhookFault, int, dict[str, str]]] = []
 
     def order(
         self, *statuses: int, fault: WebhookFault = "answer", headers: dict[str, str] | None = None
     ) -> None:
-        """Answer the next posts with these statuses, or let as many of them go wrong."""
+        """Answer the next posts with these statuses or faults."""
         with self.lock:
             self._orders += [(fault, status, headers or {}) for status in statuses]
 

@@ -80,7 +80,7 @@ class Machine:
         return self.run("journalctl", "--no-pager", "-o", "cat", "-u", unit, check=False)
 
     def wait_for(self, condition: Callable[[], T | None], what: str, seconds: float = 60.0) -> T:
-        """Poll until `condition` gives something true, and give it back; bounded."""
+        """Poll until `condition` returns something true, and return it; with a limit."""
         deadline = time.monotonic() + seconds
         while True:
             if found := condition():

@@ -80,8 +80,8 @@ def test_bad_ends_are_one_sentence(door: DoorInThread, majlis: Typed, delivery: 
     twin.write_text("x")
     shelf(door).fails_at = 40
     for arguments, words in (
-        (("add", "nobody", str(delivery)), "knows no instance 'nobody'"),
-        (("list", "nobody"), "knows no instance 'nobody'"),
+        (("add", "nobody", str(delivery)), "has no instance 'nobody'"),
+        (("list", "nobody"), "has no instance 'nobody'"),
         (("add", "acme", str(delivery)), "remove files that are not needed"),
         (("add", "acme", str(delivery), str(twin)), "two files are called delivery.md"),
         (("add", "acme", str(tmp_path / "no.txt")), "check its name"),

@@ -1,4 +1,4 @@
-"""Chunks: nothing lost, none too long, lines whole."""
+"""Chunks: nothing is lost, none is too long, lines stay whole."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_price_list_keeps_its_lines_whole() -> None:
     assert [chunk.ordinal for chunk in found] == list(range(len(found)))
 
 
-def test_what_fits_stays_together_and_sections_stay_apart() -> None:
+def test_text_that_fits_stays_together_and_sections_stay_apart() -> None:
     found = chunks([TextSection("A", "one\n\ntwo"), TextSection("B", "three")])
     assert [(chunk.heading, chunk.text) for chunk in found] == [("A", "one\n\ntwo"), ("B", "three")]
 
@@ -48,5 +48,5 @@ def test_a_chunk_begins_with_the_last_short_sentence_before_it() -> None:
     assert found[1].text.startswith("It costs 20 riyals.\n\nThat holds for Riyadh alone.")
 
 
-def test_nothing_makes_no_chunk() -> None:
+def test_empty_text_makes_no_chunk() -> None:
     assert chunks([]) == () and chunks([TextSection("", " \n ")]) == ()

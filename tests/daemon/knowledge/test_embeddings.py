@@ -1,4 +1,4 @@
-"""The embeddings client against a real HTTP server that misbehaves as ordered."""
+"""The embeddings client against a real HTTP server that misbehaves on demand."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_texts_get_their_vectors_in_portions_and_in_order(
 @pytest.mark.parametrize(
     "fault", ["too_few", "too_many", "garbage", "wrong_types", "infinite", "zero", "reset"]
 )
-async def test_what_cannot_be_compared_is_refused(
+async def test_vectors_that_cannot_be_compared_are_refused(
     http: HttpClient, server: FakeEmbeddings, fault: Fault
 ) -> None:
     server.order(fault, times=9)
@@ -86,10 +86,10 @@ async def test_a_model_does_not_change_the_length_of_its_vectors(
     [
         (401, "bad_key", "check embeddings.api_key"),
         (404, "bad_request", "check embeddings.base_url"),
-        (413, "bad_request", "batch_size smaller"),
+        (413, "bad_request", "reduce embeddings.batch_size"),
         (429, "rate_limited", "try again later"),
         (503, "overloaded", "try again later"),
-        (302, "overloaded", "unwell"),
+        (302, "overloaded", "has a problem"),
     ],
 )
 async def test_a_refusal_says_what_to_do(
@@ -103,7 +103,7 @@ async def test_a_refusal_says_what_to_do(
     assert len(server.asked()) == 1, "in a turn nothing is repeated"
 
 
-async def test_loading_is_patient_and_heeds_retry_after(http: HttpClient, server: FakeEmbeddings) -> None:
+async def test_loading_retries_and_heeds_retry_after(http: HttpClient, server: FakeEmbeddings) -> None:
     server.order("status", status=429, retry_after="1")
     server.order("status", status=500)
     started = trio.current_time()
@@ -113,9 +113,7 @@ async def test_loading_is_patient_and_heeds_retry_after(http: HttpClient, server
     assert trio.current_time() - started >= 1 + 0.1
 
 
-async def test_loading_does_not_wait_for_what_is_too_long_or_cannot_help(
-    http: HttpClient, server: FakeEmbeddings
-) -> None:
+async def test_loading_does_not_retry_too_late_or_in_vain(http: HttpClient, server: FakeEmbeddings) -> None:
     server.order("status", status=429, retry_after="600")
     with pytest.raises(EmbeddingsUnavailable):
         await client(http, server).vectors(["one"])
@@ -125,7 +123,9 @@ async def test_loading_does_not_wait_for_what_is_too_long_or_cannot_help(
     assert len(server.asked()) == 2
 
 
-async def test_the_same_text_is_asked_for_once(http: HttpClient, server: FakeEmbeddings) -> None:
+async def test_concurrent_calls_for_one_text_make_one_request(
+    http: HttpClient, server: FakeEmbeddings
+) -> None:
     embeddings, found = client(http, server), []
     gate = server.gate()
 
@@ -142,7 +142,9 @@ async def test_the_same_text_is_asked_for_once(http: HttpClient, server: FakeEmb
     assert len(server.asked()) == 1 and len(set(found)) == 1 and len(found) == 5
 
 
-async def test_a_waiter_outlives_the_one_it_waits_for(http: HttpClient, server: FakeEmbeddings) -> None:
+async def test_a_waiter_survives_the_cancellation_of_the_first_caller(
+    http: HttpClient, server: FakeEmbeddings
+) -> None:
     embeddings, found = client(http, server), []
     gate = server.gate()
     first = trio.CancelScope()
@@ -165,7 +167,7 @@ async def test_a_waiter_outlives_the_one_it_waits_for(http: HttpClient, server: 
     assert len(found) == 1
 
 
-async def test_an_unwell_server_is_left_alone_for_a_while(http: HttpClient, server: FakeEmbeddings) -> None:
+async def test_a_failing_server_is_not_called_for_a_while(http: HttpClient, server: FakeEmbeddings) -> None:
     feed = MemoryFeed()
     embeddings = client(http, server, feed)
     server.order("status", times=3, status=500)

@@ -1,4 +1,4 @@
-"""The admin door's routes of files and kept answers, over the real library and a real Postgres."""
+"""The admin routes of files and the response cache, with the real library and a real Postgres."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import msgspec
 from daemon.observe.feed import EventFeed
 from daemon.operate import AdminApi
 from daemon.web.http1 import Peer, Request, Response
-from tests.daemon.knowledge.conftest import Shelf
 from tests.daemon.operate.fake_operations import FakeOperations
+from tests.support.shelf import Shelf
 
 
 class Door:
@@ -28,7 +28,7 @@ class Door:
         return response.status, document
 
 
-async def test_a_file_goes_through_the_door(by_words: Shelf) -> None:
+async def test_a_file_is_added_through_the_admin_api(by_words: Shelf) -> None:
     door = Door(by_words)
     head = {"name": "hours.txt", "sha256": "ab", "bytes": 5}
     status, begun = await door.call("POST", "/v1/knowledge/demo/files", head)
@@ -52,7 +52,7 @@ async def test_a_file_goes_through_the_door(by_words: Shelf) -> None:
     assert door.operations.reloads == 2
 
 
-async def test_what_cannot_be_read_or_is_not_there(by_words: Shelf) -> None:
+async def test_unreadable_bodies_and_unknown_files(by_words: Shelf) -> None:
     door = Door(by_words)
     for path, body, status in (
         ("/v1/knowledge/demo/files", {"name": "x"}, 400),

@@ -52,7 +52,7 @@ class FakeLibrary:
     async def commit(self, instance: str, file: int, chunks: int) -> Ready:
         await self._know(instance)
         if len(self.loads[file]) != chunks:
-            raise Conflict("This load of the file was given up, or chunks are missing: add the file again.")
+            raise Conflict("Loading this file was abandoned, or chunks are missing: add the file again.")
         replaced = self.heads[file].name in self.ready
         self.ready[self.heads[file].name] = file
         return Ready(chunks=chunks, replaced=replaced)
@@ -93,6 +93,4 @@ class FakeLibrary:
     async def _know(self, instance: str) -> None:
         await trio.lowlevel.checkpoint()
         if instance != "acme":
-            raise NotFound(
-                f"The database knows no instance {instance!r}: name it under instances in config.yaml."
-            )
+            raise NotFound(f"The database has no instance {instance!r}: add it to instances in config.yaml.")

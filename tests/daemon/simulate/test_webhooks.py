@@ -1,4 +1,4 @@
-"""The lean client: kept connections, every form of answer, and no answer."""
+"""The webhook client: persistent connections, every form of response, and no response."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ async def test_one_connection_is_kept() -> None:
         (b"HTTP/1.0 200 OK\r\n\r\nto the endEND", WebhookResponse(200, b"to the end")),
     ],
 )
-async def test_each_form_of_answer(raw: bytes, answer: WebhookResponse) -> None:
-    """By length, in chunks, or up to the end; and the next request is answered after each."""
+async def test_each_form_of_response(raw: bytes, answer: WebhookResponse) -> None:
+    """By length, in chunks, or until the end of the connection; the next request works after each."""
     async with server(raw, OK) as (url, _, _), WebhookClient(Target(url)) as client:
         assert await client.post("/webhook/demo", b"{}") == answer
         assert await client.post("/webhook/demo", b"{}") == WebhookResponse(200, b'"ok"')
@@ -93,8 +93,8 @@ async def test_each_form_of_answer(raw: bytes, answer: WebhookResponse) -> None:
     ],
     ids=["none", "short_body", "short_head", "no_http", "bad_chunks", "too_long"],
 )
-async def test_what_is_no_answer(raw: bytes) -> None:
-    """Nobody knows what became of the webhook; the next one has a connection of its own."""
+async def test_incomplete_and_invalid_responses(raw: bytes) -> None:
+    """The outcome of the webhook is unknown; the next one gets a new connection."""
     async with server(raw, OK) as (url, _, carried), WebhookClient(Target(url)) as client:
         with pytest.raises(Unanswered):
             await client.post("/webhook/demo", b"{}")
@@ -114,12 +114,12 @@ async def test_nobody_listens() -> None:
 @pytest.mark.parametrize(
     "url", ["127.0.0.1:8080", "ftp://a", "http://", "http://u:p@a", "http://a/?x=1", "http://a:x"]
 )
-def test_what_is_no_address(url: str) -> None:
+def test_invalid_addresses(url: str) -> None:
     with pytest.raises(ValueError):
         Target(url)
 
 
-def test_a_token_breaks_out_of_nothing() -> None:
+def test_a_token_cannot_inject_headers() -> None:
     with pytest.raises(ValueError, match="line break"):
         Target("http://a", {"apikey": "x\r\nevil: 1"})
 

@@ -53,7 +53,7 @@ async def test_a_socket_directory_that_is_a_link_is_not_used(
     elsewhere = data_dir / "elsewhere"
     elsewhere.mkdir(mode=0o755)
     sockets.symlink_to(elsewhere)
-    await refused(run_embedded_redis, far, "is not a directory of the user the daemon runs as")
+    await refused(run_embedded_redis, far, "is not a directory owned by the user the daemon runs as")
     assert elsewhere.stat().st_mode & 0o777 == 0o755
 
 
@@ -98,7 +98,7 @@ async def test_a_server_that_cannot_start_shows_its_last_log_line(data_dir: Path
 
 async def test_a_silent_server_times_out(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervised, "SILENCE_SECONDS", 0.1)
-    monkeypatch.setattr(embedded_postgres, "_sign_of", _always_silent)
+    monkeypatch.setattr(embedded_postgres, "_read_state", _always_silent)
     await refused(run_embedded_postgres, data_dir, "postgres did not become ready in")
     assert not processes_in(data_dir)
 

@@ -1,4 +1,4 @@
-"""Ten thousand conversations in memory, from the actors to the lines on a terminal of 80 by 24."""
+"""`majlis top` with ten thousand conversations, from the actors to the lines of an 80 by 24 terminal."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from tests.support.world import World
 CROWD = 10_000
 COLUMNS, LINES = 80, 24
 ROWS = 30
-"""More than there is room for."""
+"""More rows than fit on the screen."""
 
 
 class CountingFeed(EventFeed):
-    """Counts the labels that it makes: each is a hash, the dearest part of a row."""
+    """Counts the labels it makes: each is a hash, the most expensive part of a row."""
 
     labels = 0
 
@@ -79,7 +79,7 @@ async def test_ten_thousand_open_windows_are_one_screen_and_a_look_makes_no_more
     for number in range(CROWD):
         conversation = Conversation(f"tenant-{number % 30:02}", f"5511{number:09}")
         await world.say("مرحبا", id=f"M{number}", conversation=conversation)
-    await wait_all_tasks_blocked()  # every actor has come to its window
+    await wait_all_tasks_blocked()  # every actor has opened its window
     feed = CountingFeed(strict=True)
     feed.set_install_id("test install")
     insight = insight_of(world.supervisor, feed)
@@ -96,5 +96,5 @@ async def test_ten_thousand_open_windows_are_one_screen_and_a_look_makes_no_more
             assert lines[0].startswith("majlis ") and "windows 10,000" in lines[1]
             assert sum("█" in line for line in lines) == min(len(page.rows), LINES - 6)
             assert f"of 10,000 busy conversations, by {sort}" in lines[-1]
-        assert max(seen.values()) == 1, "no conversation stands on two pages"
+        assert max(seen.values()) == 1, "no conversation is on two pages"
     nursery.cancel_scope.cancel()
