@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.run import lifecycle as life
 from daemon.web.client import unix_get
 from tests.acceptance.harness import DaemonUnderTest, Said, daemon_under_test, evolution
 from tests.acceptance.process import START_SECONDS
@@ -24,7 +25,7 @@ from tests.support.service_manager import FakeManager, listening, listening_at, 
 
 WATCHDOG_SECONDS = 2.0
 RESTARTS = 2
-HELD_DOOR = "daemon.run.lifecycle.HELD_DOOR_SECONDS"
+HELD_DOOR = f"{life.__name__}.HELD_DOOR_SECONDS"
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from daemon.mirror.survey import Pending, Survey, Totals
 from daemon.stores.redis import RedisStore
 from tests.support.mirrors import PARTITIONS, fake_store, message, real_store
 
+pytestmark = pytest.mark.hypothesis
 TALK = message(0).conversation
 MAX_WAITING = 6
 OpenStore = Callable[[], AbstractAsyncContextManager[RedisStore]]

@@ -135,7 +135,7 @@ async def test_what_the_proxy_said_before_it_left_counts_and_what_comes_then_is_
 
 async def test_a_proxy_that_stays_silent_proves_nothing() -> None:
     async with Door().open() as door, serving(door):
-        assert await gateway(door, timeout_seconds=0.1).send(GUEST, "hello") == Unknown("timed_out")
+        assert await gateway(door, timeout_seconds=0.5).send(GUEST, "hello") == Unknown("timed_out")
 
 
 async def test_every_try_of_one_message_has_the_same_key_and_no_other_message_has_it() -> None:
@@ -190,7 +190,7 @@ async def test_a_proxy_that_does_not_answer_a_question_is_asked_later() -> None:
         await talk.say("serve", finds=True)
         await talk.hear("serving")
         with pytest.raises(GatewayHeld):
-            await gateway(door, timeout_seconds=0.1).find(GUEST, "hello", 0, frozenset())
+            await gateway(door, timeout_seconds=0.5).find(GUEST, "hello", 0, frozenset())
 
 
 async def test_a_proxy_gets_no_replies_of_an_instance_that_it_may_not_see() -> None:
