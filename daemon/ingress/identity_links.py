@@ -1,8 +1,13 @@
-"""What this daemon has lately learned of LIDs. A hint, bounded and in memory; the ledger keeps the rest."""
+"""Which LID is which phone number, as this daemon learned lately. Bounded and in memory; the ledger keeps the rest."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+
+import msgspec
+
+from actors.identity import is_lid
+from actors.messages import Message
 
 MAX_LINKS = 100_000
 
@@ -26,3 +31,12 @@ class KnownLinks:
 
     def phone_of(self, instance: str, lid: str) -> str | None:
         return self._phones.get((instance, lid))
+
+    def resolved(self, message: Message) -> Message:
+        """`message` in the conversation of the phone number, if it came under a LID whose number is known."""
+        if not is_lid(message.contact):
+            return message
+        phone = self.phone_of(message.instance, message.contact)
+        if phone is None:
+            return message
+        return msgspec.structs.replace(message, contact=phone, lid=message.contact)

@@ -32,7 +32,7 @@ class LoginLink(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Links(Protocol):
-    """Implemented by `daemon.run.dashboard`."""
+    """Implemented by `daemon.dashboard.site`."""
 
     def new(self, level: Level, asked_by: str) -> LoginLink:
         """A fresh link. Raises `Conflict` when no dashboard is served."""

@@ -50,7 +50,7 @@ class Receive(Protocol):
     ) -> Awaitable[Response]: ...
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_queued_events: int = 1_000
     max_pushes_in_flight: int = 64
     write_seconds: float = 10.0
@@ -79,7 +79,7 @@ class Session:
         feed: EventFeed,
         couriers: Couriers,
         on_serving: Callable[[], None],
-        limits: Limits,
+        limits: SessionLimits,
     ) -> None:
         self.client = client
         self.finds = False

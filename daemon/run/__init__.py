@@ -91,7 +91,8 @@ def doctor(settings: Settings) -> DoctorReport:
 
 
 async def _live(settings: Settings, manager: ServiceManager, passed: PassedSockets) -> int:
-    feed = EventFeed()
+    realtime = settings.realtime
+    feed = EventFeed(kept_events=realtime.replay_events if realtime.listen is not None else 0)
     feed.emit("daemon.starting", data_dir=str(settings.data_dir))
     daemon = Daemon(settings, feed, manager)
     listeners = [passed_tcp_listener(door) for door in passed.ingress]

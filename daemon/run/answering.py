@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 
 import trio
@@ -45,7 +46,9 @@ class Answering:
         append: Append,
         couriers: Couriers,
         chats: Chats,
+        resume_held: Callable[[], None],
     ) -> None:
+        """`resume_held` lets conversations go on that were held by a pause which has ended."""
         self._settings = settings
         self._gateway_http = HttpClient()
         self._responder_http = HttpClient(keepalive_seconds=RESPONDER_KEEPALIVE_SECONDS)
@@ -53,7 +56,7 @@ class Answering:
         gateway = peers.gateways(settings, self._gateway_http, couriers, chats, feed.label)
         self.ledger = ledger = PostgresLedger(db, settings.partitions)
         self.board = StoredFlags(records, settings, node_id, feed)
-        self.pauses = PauseBoard(records, feed)
+        self.pauses = PauseBoard(records, feed, resume_held)
         self.responder = peers.responders(settings, self._responder_http, self.board, feed)
         self.takeovers = Takeovers(db, self.board, self._pause_seconds, feed)
         self.notifier = Notifier(db, gateway, self._notice_http, feed)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import trio
 
 
-class Progress:
+class Liveness:
     """The parts that must turn, each with the longest that one round of it can take."""
 
     def __init__(self) -> None:

@@ -11,17 +11,18 @@ from daemon.observe.feed import EventFeed
 from daemon.observe.metrics.observed import MAX_PROVIDERS, Observed
 from daemon.observe.metrics.tally import Histogram, Histograms, Labelled, Names
 from daemon.observe.monitor import Monitor
-from daemon.observe.vitals import Vitals
+from daemon.observe.orphans import OrphanSearch
+from daemon.observe.vitals import Vitals, VitalSigns
 from daemon.operate.views import Status
 from daemon.responders.circuit import ProviderView
-from daemon.web.http1 import HttpServer
+from daemon.web.http1 import HttpCounters
 
 Labels = tuple[str, ...]
 """The values of the labels, in their order; a metric without labels has one row, `()`."""
 Rows = Iterable[tuple[Labels, float | Histogram]]
 
 SENDS = ("sent", "not_sent", "unknown", "reconciled", "resent")
-FATES = {
+OUTCOMES = {
     "answered": "turn.done",
     "suppressed": "turn.suppressed",
     "dead": "turn.dead",
@@ -31,20 +32,23 @@ LEFT_ALONE = ("open", "half_open")
 
 
 class Sources(msgspec.Struct, frozen=True, kw_only=True):
-    """What is there once the daemon's parts are up."""
+    """What exists once the stores run."""
 
+    vitals: VitalSigns
     providers: Callable[[], Sequence[ProviderView]]
-    flags: Callable[[], Mapping[str, bool]]
+    alerts: Callable[[], Mapping[str, bool]]
+    """Every alert, and whether it is up."""
     monitor: Monitor
+    orphans: OrphanSearch
     spans: Callable[[], Mapping[str, int]] = dict
-    """Of traces, by what became of them; nothing while none are told."""
+    """Of traces, by what became of them; empty where tracing is off."""
 
 
 def of_the_doors(
-    feed: EventFeed, observed: Observed, ingress: IngressCounters, http: HttpServer | None
+    feed: EventFeed, observed: Observed, ingress: IngressCounters, http: HttpCounters
 ) -> dict[str, Rows]:
     """Counted from the first moment on."""
-    rows: dict[str, Rows] = {
+    return {
         "majlis_webhooks_total": observed.statuses.items(),
         "majlis_ack_seconds": _only(observed.ack),
         "majlis_messages_total": _by(
@@ -60,12 +64,10 @@ def of_the_doors(
         "majlis_unauthorized_total": _one(ingress.unauthorized),
         "majlis_event_loop_lag_seconds": _only(observed.lag),
         "majlis_observer_failures_total": _one(feed.observer_failures),
+        "majlis_http_connections": _one(http.connections),
+        "majlis_http_refused_connections_total": _one(http.refused_connections),
+        "majlis_http_rejected_total": _by(http.rejected),
     }
-    if http is not None:
-        rows["majlis_http_connections"] = _one(http.connections)
-        rows["majlis_http_refused_connections_total"] = _one(http.refused_connections)
-        rows["majlis_http_rejected_total"] = _by(http.rejected)
-    return rows
 
 
 def of_the_turns(feed: EventFeed, observed: Observed) -> dict[str, Rows]:
@@ -74,7 +76,7 @@ def of_the_turns(feed: EventFeed, observed: Observed) -> dict[str, Rows]:
     return {
         "majlis_window_lateness_seconds": _only(observed.lateness),
         "majlis_windows_closed_total": _by(reasons("window.closed")),
-        "majlis_turns_ended_total": _by({fate: counts[event] for fate, event in FATES.items()}),
+        "majlis_turns_ended_total": _by({outcome: counts[event] for outcome, event in OUTCOMES.items()}),
         "majlis_suppressed_total": _by(reasons("turn.suppressed")),
         "majlis_failed_tries_total": _by(reasons("turn.failed")),
         "majlis_crashed_tries_total": _one(counts["turn.crashed"]),
@@ -108,15 +110,15 @@ def of_the_parts(sources: Sources, observed: Observed) -> dict[str, Rows]:
     return {
         "majlis_provider_calls_total": calls.items(),
         "majlis_provider_open": opened.items(),
-        "majlis_red_flag": _by(sources.flags()),
-        "majlis_orphans_total": _one(sources.monitor.orphans),
+        "majlis_red_flag": _by(sources.alerts()),
+        "majlis_orphans_total": _one(sources.orphans.found),
         "majlis_monitor_sweeps_total": _one(sources.monitor.sweeps),
         "majlis_trace_spans_total": _by(sources.spans()),
     }
 
 
 def of_the_vitals(vitals: Vitals) -> dict[str, Rows]:
-    """What needs no store first; the rest when the stores told it in time."""
+    """What needs no store first; the rest when the stores answered in time."""
     leases, redis = vitals.leases, vitals.redis_memory
     rows: dict[str, Rows] = {
         "majlis_appends_waiting": _one(vitals.appends_waiting),
@@ -134,7 +136,7 @@ def of_the_vitals(vitals: Vitals) -> dict[str, Rows]:
 
 
 def _of_the_status(status: Status, certain: int) -> dict[str, Rows]:
-    """What `majlis status` shows. Of a store that is away nothing is told, rather than zeros."""
+    """What `majlis status` shows. Of a store that is away there is nothing, rather than zeros."""
     turns = {
         "running": status.running_turns,
         "queued": status.queued_turns,

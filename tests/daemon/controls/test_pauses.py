@@ -51,8 +51,7 @@ class Board:
         self.kept = Kept()
         self.feed = EventFeed(strict=True)
         self.woken = 0
-        self.board = PauseBoard(cast(Any, self.kept), self.feed, lambda: self.kept.now)
-        self.board.woken = self._wake
+        self.board = PauseBoard(cast(Any, self.kept), self.feed, self._wake, lambda: self.kept.now)
 
     def _wake(self) -> None:
         self.woken += 1

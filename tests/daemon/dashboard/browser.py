@@ -72,9 +72,7 @@ class Behind:
         self._limits = limits
         self.ingress = Ingress(
             parse=parse_webhook,
-            accept=self._accept,
-            learn=lambda link: None,
-            take_over=self._take_over,
+            inbox=self,
             readiness=lambda: self.readiness,
             quarantine=self._quarantine,
             authorize=open_door,
@@ -100,9 +98,8 @@ class Behind:
             view=self._view,
             feed=self.feed,
             session_seconds=600.0,
-            has_playground=True,
+            playground=lambda: self.playground,
         )
-        door.playground = self.playground
         self.server = HttpServer(door.handle, self._limits, lambda _, error: self.errors.append(error))
         with trio.fail_after(SECONDS):
             async with trio.open_nursery() as nursery:
@@ -152,15 +149,18 @@ class Behind:
         ]
         return "\r\n".join([*lines, "", ""]).encode() + encoded
 
-    async def _accept(self, message: Message) -> Receipt:
+    async def accept(self, message: Message) -> Receipt:
         await trio.lowlevel.checkpoint()
         if self.mirror_is_away:
             raise MirrorUnavailable("away")
         self.accepted.append(message)
         return Receipt(False, len(self.accepted), 0, 0, 0, 1, False)
 
-    async def _take_over(self, own: object) -> bool:
+    async def take_over(self, own: object) -> bool:
         raise AssertionError("nobody takes over here")
+
+    def learn(self, link: object) -> None:
+        pass
 
     async def _quarantine(self, body: bytes, reason: str) -> None:
         raise AssertionError(reason)

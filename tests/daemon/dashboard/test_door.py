@@ -258,7 +258,7 @@ async def test_a_page_that_reads_too_slowly_is_cut_off() -> None:
                     for _ in range(100):
                         behind.feed.emit("daemon.problem", part="x" * 2_000)
                     await trio.sleep(0.01)
-            await until(lambda: behind.server.connections == 0)
+            await until(lambda: behind.server.counters.connections == 0)
         assert (await behind.ask("GET", "/v1/status", cookie=cookie)).status == 200
 
 

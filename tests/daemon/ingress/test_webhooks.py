@@ -12,7 +12,7 @@ import trio.testing
 from actors.errors import ConversationFull, LedgerUnavailable, MirrorUnavailable, Overloaded
 from actors.messages import Message, Receipt
 from daemon.gateways.evolution.payload import Link, OwnMessage, parse_webhook
-from daemon.ingress.webhooks import Authorize, Ingress, Readiness, SharedToken, open_door
+from daemon.ingress.webhooks import Authorize, Ingress, IngressObservers, Readiness, SharedToken, open_door
 from daemon.web.http1 import Peer, Request, Response
 from tests.daemon.web.http1.support import read_answer, serving, serving_in_memory
 
@@ -42,16 +42,14 @@ class Room:
         self.quarantined: list[tuple[bytes, str]] = []
         self.readiness = Readiness(True)
         self.before_accept: Callable[[Message], Awaitable[None]] | None = None
-        self.told: list[tuple[str, object]] = []
+        self.events: list[tuple[str, object]] = []
         self.ingress = Ingress(
             parse=parse_webhook,
-            accept=self.accept,
-            learn=self.links.append,
-            take_over=self.take_over,
+            inbox=self,
             readiness=lambda: self.readiness,
             quarantine=self.quarantine,
             authorize=authorize,
-            emit=lambda event, **fields: self.told.append((event, fields["reason"])),
+            observers=IngressObservers(lambda event, **fields: self.events.append((event, fields["reason"]))),
         )
 
     async def accept(self, message: Message) -> Receipt:
@@ -70,6 +68,9 @@ class Room:
         news = own not in self.taken_over
         self.taken_over.append(own)
         return news
+
+    def learn(self, link: Link) -> None:
+        self.links.append(link)
 
     async def quarantine(self, body: bytes, reason: str) -> None:
         self.quarantined.append((body, reason))
@@ -106,7 +107,7 @@ async def test_several_messages_keep_their_order() -> None:
     assert (said["status"], said["accepted"], said["duplicates"]) == ("accepted", 1, 1)
     assert (said["ids"], said["ignored"]) == (["A", "B"], ["own_message"])
     assert room.ingress.counters.ignored == {"own_message": 1}
-    assert room.told == [("message.ignored", "own_message")]
+    assert room.events == [("message.ignored", "own_message")]
 
 
 async def test_nothing_to_keep_is_ignored_by_name() -> None:

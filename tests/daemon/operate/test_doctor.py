@@ -225,7 +225,7 @@ async def database_checks(settings: Settings) -> dict[str, Check]:
 
 
 def test_a_migration_of_a_database_that_is_away_says_what_to_look_at(tmp_path: Path) -> None:
-    with pytest.raises(MajlisError, match=r"see that it runs and is reachable at postgres\.dsn"):
+    with pytest.raises(MajlisError, match=r"check that it runs and can be reached at postgres\.dsn"):
         root.migrate(
             settings_of(
                 tmp_path, "postgresql://nobody@127.0.0.1:9/none", redis={"url": "redis://127.0.0.1:9/0"}

@@ -205,7 +205,7 @@ async def test_a_reader_of_events_that_is_too_slow_is_cut_off(tmp_path: Path) ->
                 await stream.send_all(b"GET /v1/tail HTTP/1.1\r\nHost: admin\r\n\r\n")
                 while not feed.tails:
                     await trio.testing.wait_all_tasks_blocked(0.01)
-                while server.connections:  # it never reads
+                while server.counters.connections:  # it never reads
                     for _ in range(200):
                         feed.emit("daemon.problem", part="x" * 200, error="Any")
                     await trio.sleep(0.01)

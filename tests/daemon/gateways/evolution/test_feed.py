@@ -353,7 +353,6 @@ async def test_the_key_is_in_no_event() -> None:
     """I11."""
     server = FakeSocketIo(api_key="canary key/&")
     async with server.running(), listening(server) as here:
-        here.door.feed.keep(100)
         tail = here.door.feed.tail(after=0)
         await here.until_connected()
         await server.drop_all()
