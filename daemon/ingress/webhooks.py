@@ -15,26 +15,17 @@ import hmac
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 import trio
 
 from actors.errors import ConversationFull, MirrorUnavailable, Overloaded, Unavailable
 from actors.messages import Message, Receipt
-from daemon.gateways.evolution.payload import UnreadablePayload
+from daemon.ingress.inbound import Inbound, Link, OwnMessage, Parse, UnreadablePayload
 from daemon.web.http1 import Request, Response, error_response, json_response
 
-if TYPE_CHECKING:
-    from daemon.gateways.evolution.payload import Inbound, Link, OwnMessage
-
 Authorize = Callable[[Request], bool]
-
-
-class Parse(Protocol):
-    """Reads one payload. Pure; raises `UnreadablePayload` for what can never be read."""
-
-    def __call__(self, body: bytes, instance: str | None, event: str | None) -> Inbound: ...
 
 
 class Accept(Protocol):
@@ -213,11 +204,8 @@ class Ingress:
 
         `allows` says of which instances it may be: else 403. What would not come again is stored also while we drain.
         """
-        readiness = self._readiness()
-        if readiness.draining and comes_again:
-            return self._refuse("draining")
-        if not readiness.ready:
-            return self._refuse("not_ready", readiness.reasons)
+        if (refusal := self._not_now(comes_again)) is not None:
+            return refusal
         try:
             inbound = self._parse(body, instance, event)
         except UnreadablePayload as error:
@@ -228,9 +216,23 @@ class Ingress:
         if not allows(inbound.instance):
             self.counters.unauthorized += 1
             return error_response(403, "instance_not_allowed")
-        return await self._take(inbound)
+        return await self._store(inbound)
 
-    async def _take(self, inbound: Inbound) -> Response:
+    async def take(self, message: Message) -> Response:
+        """Take one message that came as no webhook; the answer is the same."""
+        if (refusal := self._not_now()) is not None:
+            return refusal
+        return await self._store(Inbound(message.instance, "", messages=(message,)))
+
+    def _not_now(self, comes_again: bool = True) -> Response | None:
+        readiness = self._readiness()
+        if readiness.draining and comes_again:
+            return self._refuse("draining")
+        if not readiness.ready:
+            return self._refuse("not_ready", readiness.reasons)
+        return None
+
+    async def _store(self, inbound: Inbound) -> Response:
         """Make the messages durable, in their order, and say what became of the payload."""
         for link in inbound.links:
             self._learn(link)

@@ -15,8 +15,8 @@ from actors.errors import MirrorUnavailable
 from actors.identity import Conversation, is_lid
 from actors.messages import Message, Receipt
 from daemon.config import Settings
-from daemon.gateways.evolution.payload import Link, OwnMessage, parse_webhook
 from daemon.ingress.identity_links import KnownLinks
+from daemon.ingress.inbound import Link, OwnMessage
 from daemon.ingress.quarantine import Quarantine
 from daemon.ingress.webhooks import Ingress, SharedToken, open_door
 from daemon.observe.feed import EventFeed
@@ -24,7 +24,7 @@ from daemon.observe.latencies import Latencies
 from daemon.observe.readiness import Health
 from daemon.operate import AdminApi
 from daemon.operate.conversations import DaemonOperations
-from daemon.run import banner
+from daemon.run import banner, peers
 from daemon.run.dashboard import Dashboard
 from daemon.run.engine import Parts
 from daemon.run.gateway_feeds import GatewayFeeds
@@ -61,7 +61,7 @@ class Daemon:
         self._latencies = Latencies(feed)
         tokens = settings.ingress.auth.tokens
         self._ingress = Ingress(
-            parse=parse_webhook,
+            parse=peers.parser(settings),
             accept=self._accept,
             learn=self._learn,
             take_over=self._take_over,
@@ -74,7 +74,7 @@ class Daemon:
         self._realtime = RealtimeDoor(settings, feed, self._ingress.receive, self._resume_held, self._broke)
         receive_once = partial(self._ingress.receive, comes_again=False)
         self._feeds = GatewayFeeds(settings, feed, receive_once, self._broke)
-        self._dashboard = Dashboard(settings, feed, self._ingress.receive, self._door.handle, self._broke)
+        self._dashboard = Dashboard(settings, feed, self._ingress.take, self._door.handle, self._broke)
         self._has_manager = manager.is_there
         self._ingress.metrics = self._watching.expose(self._ingress.counters)
 

@@ -15,7 +15,7 @@ from daemon.dashboard.access import Access, Link
 from daemon.dashboard.door import DashboardDoor, SessionView
 from daemon.dashboard.guard import Guard
 from daemon.dashboard.pages import Pages
-from daemon.dashboard.playground import Playground, Receive
+from daemon.dashboard.playground import Playground, Take
 from daemon.gateways.playground import Chats
 from daemon.ledger import Records
 from daemon.observe.feed import EventFeed
@@ -43,7 +43,7 @@ class Dashboard:
         self,
         settings: Settings,
         feed: EventFeed,
-        receive: Receive,
+        take: Take,
         starting: Callable[[Request], Awaitable[Response]],
         on_error: Callable[[str, BaseException], None],
     ) -> None:
@@ -51,7 +51,7 @@ class Dashboard:
         self.chats = Chats()
         self._settings = settings
         self._feed = feed
-        self._receive = receive
+        self._take = take
         self._starting = starting
         self._on_error = on_error
         own = settings.dashboard
@@ -99,7 +99,7 @@ class Dashboard:
         if self._door is not None and self._settings.dashboard.playground:
             self._door.playground = Playground(
                 self.chats,
-                receive=self._receive,
+                take=self._take,
                 window=self._settings.window,
                 label=self._feed.label,
                 owns=parts.ownership.owns,

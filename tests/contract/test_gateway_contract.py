@@ -16,8 +16,8 @@ from actors.outcome import CannotTell, Found, NotFound, NotSent, Sent
 from actors.ports import Gateway
 from daemon.gateways.console import ConsoleGateway
 from daemon.gateways.evolution.client import EvolutionGateway
+from daemon.gateways.realtime import RealtimeGateway
 from daemon.gateways.router import BoundedGateway, RoutedGateway
-from daemon.realtime.gateway import RealtimeGateway
 from daemon.web.client import HttpClient
 from tests.support.gateway_server import FakeEvolution
 from tests.support.realtime import Door, Proxy

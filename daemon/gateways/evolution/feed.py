@@ -16,10 +16,8 @@ from __future__ import annotations
 import json
 import random
 import ssl
-from collections.abc import Awaitable, Callable
 from urllib.parse import quote, urlsplit, urlunsplit
 
-import msgspec
 import trio
 from trio_websocket import (
     ConnectionClosed,
@@ -31,6 +29,7 @@ from trio_websocket import (
 
 from actors.ports import Feed
 from daemon.gateways.evolution import socketio
+from daemon.gateways.kind import FeedState, Receive
 from daemon.gateways.lenient import NotJson, decode, mapping, text
 from daemon.web.http1 import Response
 
@@ -49,22 +48,10 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 MAX_FAILURES = 5
 """Of a message behind which there is a bug: then it is lost."""
 
+NO_REPLAY = "what happens while it is away never comes: keep the webhook as well, or accept that"
+
 _TOO_BIG = 1009
 _NO_ROOM, _FAILED = "conversation_full", "failed"
-
-Receive = Callable[[bytes], Awaitable[Response]]
-
-
-class FeedState(msgspec.Struct, frozen=True):
-    """How the feed is, for the status."""
-
-    instance: str
-    connected: bool
-    received: int
-    lost: int
-    """Came and could not be kept."""
-    connections: int
-    """Since the start; what happened between two of them never came."""
 
 
 class EvolutionFeed:
@@ -91,7 +78,14 @@ class EvolutionFeed:
         self._put, self._take = trio.open_memory_channel[bytes](MAX_WAITING)
 
     def state(self) -> FeedState:
-        return FeedState(self._instance, bool(self._connected), self._received, self._lost, self._connections)
+        return FeedState(
+            instance=self._instance,
+            connected=bool(self._connected),
+            received=self._received,
+            lost=self._lost,
+            connections=self._connections,
+            note=NO_REPLAY,
+        )
 
     async def run(self) -> None:
         async with trio.open_nursery() as nursery:

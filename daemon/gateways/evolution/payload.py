@@ -20,9 +20,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal
 
-import msgspec
-
-from actors.errors import MajlisError
 from actors.identity import MAX_INSTANCE_CHARS
 from actors.messages import Message
 from actors.reply_address import origin_of
@@ -41,6 +38,7 @@ from daemon.gateways.lenient import (
     mapping,
     text,
 )
+from daemon.ingress.inbound import Inbound, Link, OwnMessage, UnreadablePayload
 
 MAX_ID_CHARS = 256
 MAX_ADDRESS_CHARS = 512
@@ -62,54 +60,6 @@ number nor a LID), `no_sender`. Of the message: `own_message` (sent by the accou
 hand), `no_id`, `bad_id` (too long, or not storable), `malformed` (no object, or no key), and what `Unheard`
 names. Of the payload: `no_data`, and what `NoMessage` names.
 """
-
-
-class UnreadablePayload(MajlisError):
-    """No try at this payload can ever succeed: answer 400. Contrast `Inbound.ignored`: read, and done with.
-
-    `reason` is a stable word; the payload's own text is in neither message nor context.
-    """
-
-    def __init__(self, reason: Unreadable) -> None:
-        super().__init__(reason)
-        self.reason: Unreadable = reason
-
-
-class Link(msgspec.Struct, frozen=True):
-    """These two are one person, the gateway says: `lid` is `<digits>@lid`, `phone` a canonical contact."""
-
-    instance: str
-    lid: str
-    phone: str
-
-
-class OwnMessage(msgspec.Struct, frozen=True):
-    """What a person of the business wrote, sent or spoke in a one-to-one chat, from the phone or WhatsApp Web."""
-
-    instance: str
-    contact: str
-    """The other side: the phone number, or the LID while no phone number is told."""
-    lid: str
-    """`<digits>@lid` when it is told beside the phone number, else empty."""
-    id: str
-    text: str
-    sent_at: int
-    """Unix seconds; 0: unknown."""
-
-
-class Inbound(msgspec.Struct, frozen=True):
-    """What one webhook brought."""
-
-    instance: str
-    event: str
-    """In the dotted form, `messages.upsert`; empty when none is named, or by no name of an event."""
-    messages: tuple[Message, ...] = ()
-    ignored: tuple[Ignored, ...] = ()
-    """One reason for each item that is not in `messages`."""
-    links: tuple[Link, ...] = ()
-    """LIDs whose phone numbers this payload told, each once. Learnt from received one-to-one messages."""
-    own: tuple[OwnMessage, ...] = ()
-    """Signs that a person speaks in a chat. Each is in `ignored` too, as `own_message`."""
 
 
 def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbound:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from actors.messages import Message
 from daemon.config import ConfigError, Settings, load
 from daemon.observe.feed import EventFeed
 from daemon.operate import Conflict
@@ -25,7 +26,7 @@ def settings(directory: Path, **dashboard: object) -> Settings:
     return load(None, [f"data_dir={directory}", *assignments], {})
 
 
-async def receive(body: bytes, instance: str | None = None) -> Response:
+async def take(message: Message) -> Response:
     raise AssertionError("nothing is said here")
 
 
@@ -37,7 +38,7 @@ async def starting(request: Request) -> Response:
 @asynccontextmanager
 async def served(from_settings: Settings) -> AsyncIterator[Dashboard]:
     feed = EventFeed(strict=True)
-    dashboard = Dashboard(from_settings, feed, receive, starting, lambda _, error: None)
+    dashboard = Dashboard(from_settings, feed, take, starting, lambda _, error: None)
     with trio.fail_after(SECONDS):
         async with dashboard.open():
             yield dashboard

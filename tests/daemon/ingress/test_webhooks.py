@@ -11,7 +11,8 @@ import trio.testing
 
 from actors.errors import ConversationFull, LedgerUnavailable, MirrorUnavailable, Overloaded
 from actors.messages import Message, Receipt
-from daemon.gateways.evolution.payload import Link, OwnMessage, parse_webhook
+from daemon.gateways.evolution.payload import parse_webhook
+from daemon.ingress.inbound import Link, OwnMessage
 from daemon.ingress.webhooks import Authorize, Ingress, Readiness, SharedToken, open_door
 from daemon.web.http1 import Peer, Request, Response
 from tests.daemon.web.http1.support import read_answer, serving, serving_in_memory

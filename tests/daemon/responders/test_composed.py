@@ -6,16 +6,16 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import trio
 
 from actors.errors import ResponderHeld
 from actors.messages import Prompt
-from daemon.config import Provider, Settings, load
+from daemon.config import Settings, load
 from daemon.operate.doctor import examine
-from daemon.responders.kinds import KINDS
+from daemon.responders.http_kind import HttpKind
+from daemon.responders.kinds import PROVIDERS
 from daemon.responders.router import RoutedResponder
 from daemon.run.peers import responders
 from daemon.web.client import HttpClient
@@ -58,8 +58,10 @@ def compose(settings: Settings, http: HttpClient, feed: Told, batching: bool = F
     return responders(settings, http, Board(batching), feed)
 
 
-def test_every_kind_that_may_be_configured_is_there() -> None:
-    assert {*KINDS, "rehearsal"} == set(get_args(Provider.model_fields["kind"].annotation))
+def test_every_kind_that_asks_a_server_has_one_in_the_tests() -> None:
+    """So that the contract of responders, and the doctor's check, are tried with each of them."""
+    asking = {name for name, kind in PROVIDERS.items() if isinstance(kind, HttpKind)}
+    assert asking == set(SERVERS) == set(MODELS)
 
 
 async def test_three_providers_in_order(

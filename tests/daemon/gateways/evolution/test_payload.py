@@ -17,14 +17,11 @@ from daemon.gateways.evolution.payload import (
     MAX_ADDRESS_CHARS,
     MAX_ID_CHARS,
     MAX_SENT_AT,
-    Inbound,
-    Link,
-    OwnMessage,
-    UnreadablePayload,
     parse_webhook,
     sent_at,
 )
 from daemon.gateways.evolution.text import _READERS, _SILENT, MAX_QUOTED_CHARS, MAX_TEXT_CHARS
+from daemon.ingress.inbound import Inbound, Link, OwnMessage, UnreadablePayload
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("*.json"))
 PHONE = "5511987651095"
