@@ -17,6 +17,7 @@ from daemon.config.dashboard_sections import Dashboard
 from daemon.config.sections import (
     Admin,
     Alerts,
+    AnyGatewaySettings,
     Batching,
     Cache,
     Embeddings,
@@ -37,7 +38,6 @@ from daemon.config.sections import (
 from daemon.config.sources import Layer
 from daemon.config.tracing_sections import Tracing
 from daemon.fields import Name, SecondsOrZero, Section, SectionT, number, section
-from daemon.gateways.kinds import AnyGatewaySettings
 from daemon.responders.kind import ProviderSettings
 
 

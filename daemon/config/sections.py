@@ -11,7 +11,7 @@ Laws of this file:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
@@ -29,9 +29,20 @@ from daemon.fields import (
     Share,
     number,
     section,
+    with_every_key,
 )
-from daemon.responders.kinds import AnyProviderSettings
+from daemon.gateways.kind import GatewaySettings
+from daemon.gateways.kinds import GATEWAYS
+from daemon.responders.kind import ProviderSettings
+from daemon.responders.kinds import PROVIDERS
 from daemon.web.http1 import split_address
+
+if TYPE_CHECKING:  # the keys of a kind are known to the kind alone
+    AnyGatewaySettings = GatewaySettings
+    AnyProviderSettings = ProviderSettings
+else:
+    AnyGatewaySettings = with_every_key(GatewaySettings, GATEWAYS)
+    AnyProviderSettings = with_every_key(ProviderSettings, PROVIDERS)
 
 EMBEDDED = "embedded"
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from daemon.fields import with_every_key
 from daemon.gateways.console import Console
 from daemon.gateways.evolution.kind import Evolution
-from daemon.gateways.kind import GatewayKind, GatewaySettings
+from daemon.gateways.kind import GatewayKind
 from daemon.gateways.realtime import Realtime
 
 _KINDS: tuple[GatewayKind[Any], ...] = (
@@ -16,8 +15,3 @@ _KINDS: tuple[GatewayKind[Any], ...] = (
     Realtime(),
 )
 GATEWAYS = {kind.name: kind for kind in _KINDS}
-
-if TYPE_CHECKING:  # the keys of a kind are known to the kind alone
-    AnyGatewaySettings = GatewaySettings
-else:
-    AnyGatewaySettings = with_every_key(GatewaySettings, GATEWAYS)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from daemon.fields import with_every_key
 from daemon.responders.anthropic import AnthropicKind
 from daemon.responders.gemini import GeminiKind
-from daemon.responders.kind import ProviderKind, ProviderSettings
+from daemon.responders.kind import ProviderKind
 from daemon.responders.openai import OpenAiKind
 from daemon.responders.rehearsal import Rehearsal
 
@@ -18,8 +15,3 @@ _KINDS: tuple[ProviderKind, ...] = (
     GeminiKind(),
 )
 PROVIDERS = {kind.name: kind for kind in _KINDS}
-
-if TYPE_CHECKING:  # the keys of a kind are known to the kind alone
-    AnyProviderSettings = ProviderSettings
-else:
-    AnyProviderSettings = with_every_key(ProviderSettings, PROVIDERS)
