@@ -48,6 +48,7 @@ class Inbound(msgspec.Struct, frozen=True):
     """What one webhook brought."""
 
     instance: str
+    """The one it was posted for; each message, link and own message names its own."""
     event: str
     """The gateway's name for it, in one spelling; empty when it has none."""
     messages: tuple[Message, ...] = ()
@@ -58,11 +59,17 @@ class Inbound(msgspec.Struct, frozen=True):
     own: tuple[OwnMessage, ...] = ()
     """Signs that a person speaks in a chat. Each is in `ignored` too, as `own_message`."""
 
+    @property
+    def instances(self) -> frozenset[str]:
+        """Every instance that it speaks of: some gateways put several into one payload."""
+        spoken = (item.instance for items in (self.messages, self.links, self.own) for item in items)
+        return frozenset((self.instance, *spoken))
+
 
 class Parse(Protocol):
     """Reads one payload. Pure; raises `UnreadablePayload` for what can never be read.
 
-    `instance` and `event` are what the URL's path says, where it says anything.
+    `instance` and `event` come from the URL's path, where it has them.
     """
 
     def __call__(self, body: bytes, instance: str | None, event: str | None) -> Inbound: ...

@@ -1,12 +1,13 @@
-"""The door for webhooks: routes, access, and what is answered when.
+"""The door for webhooks: routes, access, and when to answer what.
 
 The laws of this file:
 1. 200 only after every message of the payload was accepted by the mirror (I1). Of several, one that fails makes
    the whole answer 503; the gateway sends all again and those already kept are found to be duplicates.
-2. What is wanted again is never answered 4xx: the gateway would drop it for good. 400 is for what can never be read;
+2. What should come again is never answered 4xx: the gateway would drop it for good. 400 is for what can never be read;
    its body is quarantined first.
-3. Whether an instance exists is not known here and not asked: a tenant set up a minute late loses nothing.
+3. Whether an instance exists is not checked here: a tenant set up a minute late loses nothing.
 4. What a person of the business wrote is durable before 200, too, but after the customers' messages.
+5. Each gateway writes in its own way: the parser that is passed in knows them all, and nothing here knows any.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Accept(Protocol):
 
 
 class TakeOver(Protocol):
-    """Makes durable that a person speaks in a chat; says whether that changes anything. May be repeated.
+    """Makes durable that a person speaks in a chat; returns whether that changes anything. May be repeated.
 
     Raises:
       Unavailable: the ledger is away.
@@ -80,7 +81,7 @@ class IngressCounters:
 
 
 class SharedToken:
-    """Access by a token in `apikey` or `Authorization: Bearer`; several tokens are good at once, for a rotation."""
+    """Access by a token in `apikey` or `Authorization: Bearer`; several tokens are valid at once, for a rotation."""
 
     def __init__(self, tokens: Sequence[str]) -> None:
         """Raises `ValueError` without a token: an open door must be asked for by its name."""
@@ -95,20 +96,20 @@ class SharedToken:
             hmac.compare_digest(presented.encode("latin-1"), token)
             for presented in given
             for token in self._tokens
-        ]  # a list, not a generator: every comparison is made, whatever the first ones said
+        ]  # a list, not a generator: every comparison is made, whatever the first ones gave
         return any(matches)
 
 
 def open_door(_request: Request) -> bool:
-    """Access for everybody who can connect (`auth.mode: none`)."""
+    """Access for everyone who can connect (`auth.mode: none`)."""
     return True
 
 
-def _nobody_listens(_event: str, **_fields: object) -> None:
+def _no_event(_event: str, **_fields: object) -> None:
     pass
 
 
-def _nobody_measures(_status: int, _seconds: float) -> None:
+def _no_measure(_status: int, _seconds: float) -> None:
     pass
 
 
@@ -129,13 +130,13 @@ class Ingress:
         readiness: Callable[[], Readiness],
         quarantine: Callable[[bytes, str], Awaitable[None]],
         authorize: Authorize,
-        emit: Callable[..., None] = _nobody_listens,
-        measure: Callable[[int, float], None] = _nobody_measures,
+        emit: Callable[..., None] = _no_event,
+        measure: Callable[[int, float], None] = _no_measure,
         ack_seconds: float = 5.0,
         retry_after_seconds: int = 5,
     ) -> None:
         """`learn` must not wait or raise: a link is a hint that comes again with the next message. Nor must `measure`:
-        it is told of every webhook's status and how long its answer took.
+        it gets every webhook's status and how long its answer took.
         """
         self.counters = IngressCounters()
         self.metrics: Page | None = None
@@ -200,9 +201,11 @@ class Ingress:
         allows: Callable[[str], bool] = _any_instance,
         comes_again: bool = True,
     ) -> Response:
-        """Take one payload, by whatever door it came; whoever calls has seen to its right to come at all.
+        """Take one payload, through whatever door it came; the caller has checked that it may come at all.
 
-        `allows` says of which instances it may be: else 403. What would not come again is stored also while we drain.
+        Args:
+          allows: which instances it may speak of; another one is answered 403.
+          comes_again: whether a refused payload is sent again; one that is not is stored even while we drain.
         """
         if (refusal := self._not_now(comes_again)) is not None:
             return refusal
@@ -213,7 +216,7 @@ class Ingress:
             self._emit("payload.unreadable", reason=error.reason)
             await self._quarantine(body, error.reason)
             return error_response(400, error.reason)
-        if not allows(inbound.instance):
+        if not all(map(allows, inbound.instances)):
             self.counters.unauthorized += 1
             return error_response(403, "instance_not_allowed")
         return await self._store(inbound)
@@ -233,13 +236,13 @@ class Ingress:
         return None
 
     async def _store(self, inbound: Inbound) -> Response:
-        """Make the messages durable, in their order, and say what became of the payload."""
+        """Make the messages durable, in their order, and answer what became of the payload."""
         for link in inbound.links:
             self._learn(link)
         try:
             receipts = await self._accept_all(inbound.messages)
             if inbound.own:
-                await self._heed(inbound.own)
+                await self._take_over_all(inbound.own)
         except trio.TooSlowError:
             return self._refuse("ack_timeout")
         except MirrorUnavailable:
@@ -253,9 +256,8 @@ class Ingress:
         return self._acknowledge(inbound, sum(receipt.duplicate for receipt in receipts))
 
     async def _accept_all(self, messages: Sequence[Message]) -> list[Receipt]:
-        if (
-            len(messages) == 1
-        ):  # nearly always; `accept` bounds its wait, and a second deadline would cost as much
+        # Nearly always one; `accept` bounds its own wait, and a second deadline would cost as much again.
+        if len(messages) == 1:
             return [await self._accept(messages[0])]
         receipts = []
         with trio.fail_after(self._ack_seconds):
@@ -263,7 +265,7 @@ class Ingress:
                 receipts.append(await self._accept(message))
         return receipts
 
-    async def _heed(self, own: Sequence[OwnMessage]) -> None:
+    async def _take_over_all(self, own: Sequence[OwnMessage]) -> None:
         with trio.fail_after(self._ack_seconds):
             for message in own:
                 self.counters.take_overs += await self._take_over(message)

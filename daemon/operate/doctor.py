@@ -1,4 +1,7 @@
-"""Checks everything Majlis leans on and says what to do: stores, folders, gateways, responders, embeddings."""
+"""Checks everything Majlis depends on, and advises: stores, folders, gateways, responders, embeddings.
+
+What is checked of a gateway or provider is its kind's own business: `GatewayKind.check`, `ProviderKind.check`.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from daemon.web.client import HttpClient
 from daemon.web.finding import Finding
 
 PEERS_SECONDS = 20.0
-"""For all gateways and responders together: less than whoever asked for the report waits."""
+"""For all gateways and responders together: less than the caller of the report waits."""
 MAX_AT_ONCE = 8
 MAX_STORED = 50
 """Instances of the database alone that the gateway is asked about."""
@@ -46,8 +49,8 @@ async def examine(
 
     Args:
       stores: checks Redis and Postgres; how depends on whether the daemon runs.
-      embeddings: whoever makes vectors; None where no model is configured.
-      stored: gives the instances beside the declared ones, so many at most; None where nobody can say.
+      embeddings: makes vectors; None where no model is configured.
+      stored: gives the instances beside the declared ones, at most so many; None where the database cannot be asked.
     """
     checks = [_data_dir(settings.data_dir)]
     try:
@@ -62,7 +65,7 @@ async def examine(
         providers.update(own.responder.providers)
     if not declared:
         checks += _budget(UNDECLARED, settings.limits.cost_per_day, settings.responder.providers)
-    # Gateways last: there may be hundreds of instances, and a gateway that is silent keeps nobody else waiting.
+    # Gateways last: there may be hundreds of instances, and a silent gateway must not hold up the others.
     asks: list[Ask] = [
         *(partial(_provider, http, one) for one in sorted(providers, key=lambda each: each.name)),
         *([partial(_embeddings, embeddings)] if embeddings is not None else []),
@@ -75,7 +78,7 @@ async def examine(
 
 
 async def _side_by_side(asks: Sequence[Ask]) -> list[Check]:
-    """What they found; each begins after those before it. Those that came to no end in time are counted."""
+    """What they found, started in this order; those that did not finish in time are counted."""
     found: dict[int, Check] = {}
     limiter = trio.CapacityLimiter(MAX_AT_ONCE)
 
@@ -144,7 +147,7 @@ def _gateway_check(instance: str, gateway: GatewaySettings, finding: Finding) ->
 
 
 async def _default_gateway(http: HttpClient, gateway: GatewaySettings) -> Check:
-    """That the gateway knows no instance of the name that stands for all is no fault: it answers."""
+    """That the gateway knows no instance called `default` is no fault: it answers."""
     finding = await _gateway_finding(http, UNDECLARED, gateway)
     if finding.unknown_instance:
         finding = Finding("ok", "reachable; no instance stands in config.yaml, so none was asked for")
@@ -152,7 +155,7 @@ async def _default_gateway(http: HttpClient, gateway: GatewaySettings) -> Check:
 
 
 async def _stored_gateway(http: HttpClient, instance: str, gateway: GatewaySettings) -> Check:
-    """A database may hold rows of long ago: one that the gateway does not know is no problem of ours."""
+    """A database may hold old rows: an instance that the gateway does not know is only a warning."""
     finding = await _gateway_finding(http, instance, gateway)
     if finding.unknown_instance:
         advice = "Create the instance at the gateway, or switch it off in the database (is_active)."

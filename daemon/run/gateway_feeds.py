@@ -68,7 +68,7 @@ class GatewayFeeds:
         ]
 
     async def _run(self, feed: InstanceFeed) -> None:
-        """A bug in one feed stops neither the others nor the daemon."""
+        """A bug in one feed stops neither the other feeds nor the daemon."""
         while True:
             try:
                 await feed.run()

@@ -28,7 +28,7 @@ from daemon.web.client import HttpClient
 def gateways(settings: Settings, tools: Tools, chats: Chats) -> Gateway:
     """Sends each reply through its instance's gateway.
 
-    `chats` gets what is for the playground's customers, whatever gateway their instance has.
+    Replies to the playground's customers go to `chats`, whatever gateway their instance has.
     """
 
     def make(gateway: GatewaySettings) -> Gateway:
@@ -61,7 +61,10 @@ def responders(
     feed: Feed,
     draw: Callable[[], float] = random.random,
 ) -> RoutedResponder:
-    """`http` should keep connections; `draw` gives uniform random numbers in [0, 1)."""
+    """Answers each turn through its instance's providers.
+
+    `http` should keep connections; `draw` gives uniform random numbers in [0, 1).
+    """
     own = {name: settings.for_instance(name).responder for name in settings.instances}
     circuits: dict[tuple[ProviderSettings, BreakerPolicy], Circuit] = {}
 

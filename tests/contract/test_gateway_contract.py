@@ -115,7 +115,7 @@ async def test_any_text_has_an_outcome(gateway: Behind, text: str) -> None:
 
 
 @pytest.mark.parametrize("contact", ["5511900001095", "168500006331@lid"])
-async def test_evidence_binds_the_send_or_says_that_there_is_none(gateway: Behind, contact: str) -> None:
+async def test_evidence_names_the_send_or_there_is_none(gateway: Behind, contact: str) -> None:
     """I6: found under the id that the send gave; an id is empty only where nothing can be looked up."""
     sender, _ = gateway
     guest, since_ms = Conversation("demo", contact), int(time.time() * 1000)

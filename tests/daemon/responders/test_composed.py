@@ -128,7 +128,7 @@ async def test_what_the_settings_say_of_a_provider_reaches_it(
 
 
 @pytest.mark.parametrize("kind", list(SERVERS))
-async def test_conversations_go_together_when_the_switch_is_on(
+async def test_conversations_go_together_when_the_flag_is_on(
     kind: str, models: Mapping[str, FakeModel], settings: Load, http: HttpClient
 ) -> None:
     """One question reaches the server; each gets the answer to its own words; the cost is shared out whole."""
