@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from daemon.config.misfit import Misfit
 from daemon.config.schema import Settings
+from daemon.fields import Misfit
 from daemon.web.http1 import split_address
 
 _HOST = re.compile(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from daemon.config.sections import Flag, Seconds, Section
+from daemon.fields import Flag, Seconds, Section
 
 
 class Dashboard(Section):

@@ -16,16 +16,15 @@ from daemon.config.relations import misfits
 from daemon.config.schema import Settings
 from daemon.config.sources import (
     ConfigError,
-    KeyPath,
     Layer,
     LayerSource,
-    Raw,
     credentials_layer,
     environment_layer,
     file_layer,
     origin_of,
     set_layer,
 )
+from daemon.fields import KeyPath, Raw
 
 DEFAULT_FILE = Path("config.yaml")
 MASK = "****"

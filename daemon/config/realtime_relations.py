@@ -1,4 +1,4 @@
-"""How the settings of the realtime door must fit together, and those of the gateways that stand behind it."""
+"""How the settings of the realtime door must fit together."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from actors.reply_address import origin_of
-from daemon.config.misfit import Misfit
 from daemon.config.schema import Settings
-from daemon.config.sections import GatewaySettings, Realtime
-from daemon.config.sources import KeyPath
+from daemon.config.sections import Realtime
+from daemon.fields import Misfit
 from daemon.web.http1 import split_address
 
 
@@ -18,16 +17,6 @@ def realtime_misfits(settings: Settings) -> Iterator[Misfit]:
     if realtime.listen is not None:
         yield from _door(realtime, realtime.listen)
     yield from _clients(realtime)
-    yield from _gateway(("gateway",), settings.gateway, realtime)
-    for name, overrides in settings.instances.items():
-        merged = settings.for_instance(name).gateway
-        at = ("instances", name, "gateway") if "gateway" in overrides.model_fields_set else ("gateway",)
-        if at[0] == "instances":
-            yield from _gateway(at, merged, realtime)
-        yield from _scope(at, name, merged, realtime)
-        if merged.feed == "websocket" and "," in name:
-            allowed = "must be webhook for an instance with a comma in its name"
-            yield Misfit((*at, "feed"), merged.feed, allowed)
 
 
 def _door(realtime: Realtime, listen: str) -> Iterator[Misfit]:
@@ -54,22 +43,3 @@ def _clients(realtime: Realtime) -> Iterator[Misfit]:
             yield Misfit((*at, "name"), client.name, "must differ from the other clients' names")
         if any(tokens[token.get_secret_value()] > 1 for token in client.token):
             yield Misfit((*at, "token"), "(hidden)", "must differ from the other tokens")
-
-
-def _gateway(at: KeyPath, gateway: GatewaySettings, realtime: Realtime) -> Iterator[Misfit]:
-    if gateway.feed == "websocket" and gateway.kind != "evolution":
-        yield Misfit((*at, "feed"), gateway.feed, "can be websocket for kind evolution only")
-    if gateway.kind != "realtime":
-        return
-    if realtime.listen is None:
-        yield Misfit((*at, "kind"), gateway.kind, "needs realtime.listen to be set")
-    if gateway.client not in {client.name for client in realtime.clients}:
-        yield Misfit((*at, "client"), gateway.client, "must be the name of one of realtime.clients")
-
-
-def _scope(at: KeyPath, instance: str, gateway: GatewaySettings, realtime: Realtime) -> Iterator[Misfit]:
-    """A proxy delivers only what it may see."""
-    for client in realtime.clients:
-        if gateway.kind == "realtime" and client.name == gateway.client and not client.may_see(instance):
-            allowed = f"must name a client whose instances include {instance}"
-            yield Misfit((*at, "client"), gateway.client, allowed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -17,33 +17,28 @@ from daemon.config.dashboard_sections import Dashboard
 from daemon.config.sections import (
     Admin,
     Alerts,
+    AnyGatewaySettings,
     Batching,
     Cache,
     Embeddings,
     Escalation,
-    GatewaySettings,
     Ingress,
     Knowledge,
     Limits,
     Log,
     MetricsSettings,
     MonitorSettings,
-    Name,
     Postgres,
     Realtime,
     Redis,
     ResponderSettings,
-    SecondsOrZero,
-    Section,
     Takeover,
     Turn,
-    number,
-    section,
 )
 from daemon.config.sources import Layer
 from daemon.config.tracing_sections import Tracing
-
-SectionT = TypeVar("SectionT", bound=Section)
+from daemon.fields import Name, SecondsOrZero, Section, SectionT, number, section
+from daemon.responders.kind import ProviderSettings
 
 
 class InstanceOverrides(Section):
@@ -51,7 +46,7 @@ class InstanceOverrides(Section):
 
     batching: Annotated[Batching, BeforeValidator(section)] = Batching()
     responder: Annotated[ResponderSettings, BeforeValidator(section)] = ResponderSettings()
-    gateway: Annotated[GatewaySettings, BeforeValidator(section)] = GatewaySettings()
+    gateway: Annotated[AnyGatewaySettings, BeforeValidator(section)] = AnyGatewaySettings()
     escalation: Annotated[Escalation, BeforeValidator(section)] = Escalation()
     takeover: Annotated[Takeover, BeforeValidator(section)] = Takeover()
     cache: Annotated[Cache, BeforeValidator(section)] = Cache()
@@ -66,7 +61,7 @@ class InstanceSettings(Section):
     name: str
     batching: Batching
     responder: ResponderSettings
-    gateway: GatewaySettings
+    gateway: AnyGatewaySettings
     escalation: Escalation
     takeover: Takeover
     cache: Cache
@@ -133,7 +128,7 @@ class Settings(BaseSettings):
     batching: Annotated[Batching, BeforeValidator(section)] = Batching()
     turn: Annotated[Turn, BeforeValidator(section)] = Turn()
     responder: Annotated[ResponderSettings, BeforeValidator(section)] = ResponderSettings()
-    gateway: Annotated[GatewaySettings, BeforeValidator(section)] = GatewaySettings()
+    gateway: Annotated[AnyGatewaySettings, BeforeValidator(section)] = AnyGatewaySettings()
     escalation: Annotated[Escalation, BeforeValidator(section)] = Escalation()
     takeover: Annotated[Takeover, BeforeValidator(section)] = Takeover()
     cache: Annotated[Cache, BeforeValidator(section)] = Cache()
@@ -216,11 +211,25 @@ class Settings(BaseSettings):
 
 def _who_answers(responder: ResponderSettings) -> str:
     """A digest of whatever decides which model says what: kinds, models, places and prompts; no keys, no prices."""
-    told = [
-        (provider.name, provider.kind, provider.base_url, provider.model, provider.system_prompt)
+    deciding = [
+        (
+            provider.name,
+            provider.kind,
+            provider.base_url,
+            provider.model,
+            provider.system_prompt,
+            *_own(provider),
+        )
         for provider in responder.providers
     ]
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr(deciding).encode()).hexdigest()[:16]
+
+
+def _own(provider: ProviderSettings) -> tuple[object, ...]:
+    """What only its kind of provider knows, but for secrets."""
+    own = [key for key in type(provider).model_fields if key not in ProviderSettings.model_fields]
+    values = (getattr(provider, key) for key in own)
+    return tuple(value for value in values if not isinstance(value, SecretStr))
 
 
 def _revealed(secret: SecretStr | None) -> str:

@@ -2,7 +2,8 @@
 
 Laws of this file:
 - A key's name carries its unit (`_seconds`, `_bytes`); a key without one is a plain count or a name.
-- Every default stands here and nowhere else; `config.yaml` explains the same ones (a test compares them).
+- Every default stands here and nowhere else, but for those of a kind of gateway or provider, which stand with the kind;
+  `config.yaml` explains the same ones (a test compares them).
 - Keys, tokens and addresses that may carry a password are `SecretStr`: no repr and no error shows them.
 - What one value must be is said here; how values must fit together is said in `relations.py`.
 """
@@ -10,22 +11,40 @@ Laws of this file:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
-from actors.identity import MAX_INSTANCE_CHARS
 from actors.instance import LimitPolicy
 from actors.messages import WindowPolicy
-from daemon.config.sources import Raw
+from daemon.fields import (
+    Count,
+    CountOrZero,
+    Flag,
+    Name,
+    Seconds,
+    SecondsOrZero,
+    Secret,
+    Section,
+    Share,
+    number,
+    section,
+    with_every_key,
+)
+from daemon.gateways.kind import GatewaySettings
+from daemon.gateways.kinds import GATEWAYS
+from daemon.responders.kind import ProviderSettings
+from daemon.responders.kinds import PROVIDERS
 from daemon.web.http1 import split_address
 
+if TYPE_CHECKING:  # the keys of a kind are known to the kind alone
+    AnyGatewaySettings = GatewaySettings
+    AnyProviderSettings = ProviderSettings
+else:
+    AnyGatewaySettings = with_every_key(GatewaySettings, GATEWAYS)
+    AnyProviderSettings = with_every_key(ProviderSettings, PROVIDERS)
+
 EMBEDDED = "embedded"
-
-
-def number(value: object) -> object:
-    """Numbers of the environment and --set come as `Raw`: text keeps the spelling, numbers the value."""
-    return value.parsed if isinstance(value, Raw) else value
 
 
 def _spelled(value: object) -> object:
@@ -33,29 +52,12 @@ def _spelled(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def section(value: object) -> object:
-    """A section whose keys are all commented out reads as null in YAML: that means its defaults."""
-    return {} if value is None else value
-
-
 def _one_or_two(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Seconds = Annotated[float, BeforeValidator(number), Field(gt=0, strict=True, allow_inf_nan=False)]
-SecondsOrZero = Annotated[float, BeforeValidator(number), Field(ge=0, strict=True, allow_inf_nan=False)]
-Count = Annotated[int, BeforeValidator(number), Field(ge=1, strict=True)]
-CountOrZero = Annotated[int, BeforeValidator(number), Field(ge=0, strict=True)]
-Share = Annotated[float, BeforeValidator(number), Field(ge=0, le=1, strict=True, allow_inf_nan=False)]
-Flag = Annotated[bool, BeforeValidator(number)]
-Name = Annotated[str, Field(min_length=1, max_length=MAX_INSTANCE_CHARS)]
 Person = Annotated[str, BeforeValidator(_spelled), Field(min_length=1)]
-Secret = Annotated[SecretStr, Field(min_length=1)]
 Tokens = Annotated[tuple[Secret, ...], Field(min_length=1, max_length=2)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Redis(Section):
@@ -218,20 +220,6 @@ class MonitorSettings(Section):
     orphan_seconds: Seconds = 30.0
 
 
-class Provider(Section):
-    name: Name
-    kind: Literal["rehearsal", "openai", "anthropic", "gemini"]
-    base_url: str | None = None
-    api_key: Secret | None = None
-    model: str | None = None
-    timeout_seconds: Seconds = 30.0
-    system_prompt: str | None = None
-    max_output_tokens: Count = 1_024
-    weight: SecondsOrZero = 1.0
-    price_per_million_input_tokens: SecondsOrZero = 0.0
-    price_per_million_output_tokens: SecondsOrZero = 0.0
-
-
 class ResponderBatching(Section):
     enabled: Flag = False
     wait_seconds: Seconds = 0.05
@@ -239,8 +227,8 @@ class ResponderBatching(Section):
 
 
 class ResponderSettings(Section):
-    providers: Annotated[tuple[Provider, ...], Field(min_length=1)] = (
-        Provider(name="rehearsal", kind="rehearsal"),
+    providers: Annotated[tuple[AnyProviderSettings, ...], Field(min_length=1)] = (
+        AnyProviderSettings(name="rehearsal", kind="rehearsal"),
     )
     balance: Literal["ordered", "weighted"] = "ordered"
     deadline_seconds: Seconds = 60.0
@@ -276,18 +264,6 @@ class Realtime(Section):
     ping_seconds: Seconds = 20.0
     pong_seconds: Seconds = 20.0
     idle_seconds: Seconds = 300.0
-
-
-class GatewaySettings(Section):
-    kind: Literal["console", "evolution", "realtime"] = "console"
-    base_url: str | None = None
-    api_key: Secret | None = None
-    client: Name | None = None
-    feed: Literal["webhook", "websocket"] = "webhook"
-    timeout_seconds: Seconds = 30.0
-    on_unresolved: Literal["resend_once", "hold"] = "resend_once"
-    settle_seconds: SecondsOrZero = 5.0
-    allowed_origins: tuple[str, ...] = ()
 
 
 class Log(Section):

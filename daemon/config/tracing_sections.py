@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from daemon.config.sections import Count, Name, Seconds, Secret, Section, Share, section
+from daemon.fields import Count, Name, Seconds, Secret, Section, Share, section
 
 
 class Tracing(Section):

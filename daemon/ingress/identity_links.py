@@ -1,4 +1,7 @@
-"""Which LID is which phone number, as this daemon learned lately. Bounded and in memory; the ledger keeps the rest."""
+"""Which LID belongs to which phone number, as this daemon learned lately: a hint, in memory and bounded.
+
+The ledger keeps all of them.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ class KnownLinks:
         self._max_links = max_links
 
     def learn(self, instance: str, lid: str, phone: str) -> bool:
-        """True when this is news."""
+        """Returns whether this was new."""
         key = (instance, lid)
         news = self._phones.get(key) != phone
         self._phones[key] = phone

@@ -7,16 +7,14 @@ again.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from actors.crash_points import reach
 from actors.errors import MirrorUnavailable
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, WindowPolicy
 from daemon.ingress.identity_links import KnownLinks
-
-if TYPE_CHECKING:
-    from daemon.gateways.evolution.payload import Link, OwnMessage
+from daemon.ingress.inbound import Link, OwnMessage
 
 
 class Behind(NamedTuple):

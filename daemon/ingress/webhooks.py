@@ -1,12 +1,13 @@
-"""The door for webhooks: routes, access, and what is answered when.
+"""The door for webhooks: routes, access, and when to answer what.
 
 The laws of this file:
 1. 200 only after every message of the payload was accepted by the mirror (I1). Of several, one that fails makes
    the whole answer 503; the gateway sends all again and those already kept are found to be duplicates.
-2. What is wanted again is never answered 4xx: the gateway would drop it for good. 400 is for what can never be read;
+2. What should come again is never answered 4xx: the gateway would drop it for good. 400 is for what can never be read;
    its body is quarantined first.
-3. Whether an instance exists is not known here and not asked: a tenant set up a minute late loses nothing.
+3. Whether an instance exists is not checked here: a tenant set up a minute late loses nothing.
 4. What a person of the business wrote is durable before 200, too, but after the customers' messages.
+5. Each gateway writes in its own way: the parser that is passed in knows them all, and nothing here knows any.
 """
 
 from __future__ import annotations
@@ -15,30 +16,21 @@ import hmac
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import trio
 
 from actors.errors import ConversationFull, MirrorUnavailable, Overloaded, Unavailable
 from actors.messages import Message, Receipt
-from daemon.gateways.evolution.payload import UnreadablePayload
+from daemon.ingress.inbound import Inbound, Link, OwnMessage, Parse, UnreadablePayload
 from daemon.web.http1 import Request, Response, error_response, json_response
-
-if TYPE_CHECKING:
-    from daemon.gateways.evolution.payload import Inbound, Link, OwnMessage
 
 Authorize = Callable[[Request], bool]
 
 ACK_SECONDS = 5.0
 """For all messages of one payload together."""
 RETRY_HEADERS = {"Retry-After": "5"}
-
-
-class Parse(Protocol):
-    """Reads one payload. Pure; raises `UnreadablePayload` for what can never be read."""
-
-    def __call__(self, body: bytes, instance: str | None, event: str | None) -> Inbound: ...
 
 
 class Inbox(Protocol):
@@ -94,7 +86,7 @@ class IngressCounters:
 
 
 class SharedToken:
-    """Access by a token in `apikey` or `Authorization: Bearer`; several tokens are good at once, for a rotation."""
+    """Access by a token in `apikey` or `Authorization: Bearer`; several tokens are valid at once, for a rotation."""
 
     def __init__(self, tokens: Sequence[str]) -> None:
         """Raises `ValueError` without a token: an open door must be asked for by its name."""
@@ -109,12 +101,12 @@ class SharedToken:
             hmac.compare_digest(presented.encode("latin-1"), token)
             for presented in given
             for token in self._tokens
-        ]  # a list, not a generator: every comparison is made, whatever the first ones said
+        ]  # a list, not a generator: every comparison is made, whatever the first ones gave
         return any(matches)
 
 
 def open_door(_request: Request) -> bool:
-    """Access for everybody who can connect (`auth.mode: none`)."""
+    """Access for everyone who can connect (`auth.mode: none`)."""
     return True
 
 
@@ -214,15 +206,14 @@ class Ingress:
         allows: Callable[[str], bool] = _any_instance,
         comes_again: bool = True,
     ) -> Response:
-        """Take one payload, by whatever door it came; whoever calls has seen to its right to come at all.
+        """Take one payload, through whatever door it came; the caller has checked that it may come at all.
 
-        `allows` says of which instances it may be: else 403. What would not come again is stored also while we drain.
+        Args:
+          allows: which instances it may speak of; another one is answered 403.
+          comes_again: whether a refused payload is sent again; one that is not is stored even while we drain.
         """
-        readiness = self._readiness()
-        if readiness.draining and comes_again:
-            return self._refuse("draining")
-        if not readiness.ready:
-            return self._refuse("not_ready", readiness.reasons)
+        if (refusal := self._not_now(comes_again)) is not None:
+            return refusal
         try:
             inbound = self._parse(body, instance, event)
         except UnreadablePayload as error:
@@ -230,19 +221,33 @@ class Ingress:
             self._observers.emit("payload.unreadable", reason=error.reason)
             await self._quarantine(body, error.reason)
             return error_response(400, error.reason)
-        if not allows(inbound.instance):
+        if not all(map(allows, inbound.instances)):
             self.counters.unauthorized += 1
             return error_response(403, "instance_not_allowed")
-        return await self._take(inbound)
+        return await self._store(inbound)
 
-    async def _take(self, inbound: Inbound) -> Response:
-        """Make the messages durable, in their order, and say what became of the payload."""
+    async def take(self, message: Message) -> Response:
+        """Take one message that came as no webhook; the answer is the same."""
+        if (refusal := self._not_now()) is not None:
+            return refusal
+        return await self._store(Inbound(message.instance, "", messages=(message,)))
+
+    def _not_now(self, comes_again: bool = True) -> Response | None:
+        readiness = self._readiness()
+        if readiness.draining and comes_again:
+            return self._refuse("draining")
+        if not readiness.ready:
+            return self._refuse("not_ready", readiness.reasons)
+        return None
+
+    async def _store(self, inbound: Inbound) -> Response:
+        """Make the messages durable, in their order, and answer what became of the payload."""
         for link in inbound.links:
             self._inbox.learn(link)
         try:
             receipts = await self._accept_all(inbound.messages)
             if inbound.own:
-                await self._heed(inbound.own)
+                await self._take_over_all(inbound.own)
         except trio.TooSlowError:
             return self._refuse("ack_timeout")
         except MirrorUnavailable:
@@ -256,9 +261,8 @@ class Ingress:
         return self._acknowledge(inbound, sum(receipt.duplicate for receipt in receipts))
 
     async def _accept_all(self, messages: Sequence[Message]) -> list[Receipt]:
-        if (
-            len(messages) == 1
-        ):  # nearly always; `Inbox.accept` bounds its wait, and a second deadline would cost as much
+        # Nearly always one; `Inbox.accept` bounds its own wait, and a second deadline would cost as much again.
+        if len(messages) == 1:
             return [await self._inbox.accept(messages[0])]
         receipts = []
         with trio.fail_after(ACK_SECONDS):
@@ -266,7 +270,7 @@ class Ingress:
                 receipts.append(await self._inbox.accept(message))
         return receipts
 
-    async def _heed(self, own: Sequence[OwnMessage]) -> None:
+    async def _take_over_all(self, own: Sequence[OwnMessage]) -> None:
         with trio.fail_after(ACK_SECONDS):
             for message in own:
                 self.counters.take_overs += await self._inbox.take_over(message)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import trio
 
 from actors.errors import MajlisError
-from actors.outcome import NotSent, SendOutcome, Unknown
+from actors.outcome import CannotTell, Evidence, Found, NotFound, NotSent, SendOutcome, Sent, Unknown
 from actors.ports import MaySend
+from daemon.gateways.lenient import clean
 from daemon.realtime import frames
-from daemon.realtime.gateway import outcome_of
+
+MAX_MESSAGE_ID_CHARS = 256
+_WORD = re.compile(r"[a-z][a-z_]{0,39}")
 
 
 class Delivery:
@@ -56,7 +60,7 @@ class Question:
 
     def __init__(self) -> None:
         self.settled = trio.Event()
-        self.evidence: frames.Evidence | None = None
+        self.evidence: Evidence | None = None
 
 
 class Deliveries:
@@ -91,7 +95,7 @@ class Deliveries:
     def answer(self, said: frames.Evidence) -> None:
         question = self._questions.get(said.id)
         if question is not None:
-            question.evidence = said
+            question.evidence = evidence_of(said)
             question.settled.set()
 
     def end(self) -> None:
@@ -100,3 +104,22 @@ class Deliveries:
             delivery.settled.set()
         for question in self._questions.values():
             question.settled.set()
+
+
+def outcome_of(said: frames.Outcome) -> SendOutcome:
+    """What the proxy's answer proves."""
+    if said.outcome == "sent":
+        return Sent(clean(said.message_id, MAX_MESSAGE_ID_CHARS))
+    # It becomes part of logs and metrics: a stable word or none.
+    reason = said.reason if _WORD.fullmatch(said.reason) else "proxy_says_so"
+    if said.outcome == "not_sent":
+        return NotSent(reason, said.remedy, said.retry_after_seconds)
+    return Unknown(reason)
+
+
+def evidence_of(said: frames.Evidence) -> Evidence:
+    """What it proves; a message that it found without an id proves nothing."""
+    if said.evidence == "not_found":
+        return NotFound()
+    message_id = clean(said.message_id, MAX_MESSAGE_ID_CHARS)
+    return Found(message_id) if said.evidence == "found" and message_id else CannotTell()

@@ -85,7 +85,8 @@ class Evidence(_Frame, frozen=True):
 
 Said = Auth | Push | Watch | Serve | Outcome | Evidence
 
-# What the daemon says. Acknowledgements and events are documents of other doors with a `type` before them.
+# What the daemon says. Acknowledgements and events are documents of other doors with a `type` before them;
+# `deliver` and `find` are what a gateway asks of a proxy: see daemon/gateways/realtime.py.
 
 
 class Hello(_Frame, frozen=True):
@@ -116,26 +117,6 @@ class Watching(_Frame, frozen=True):
 
 class Serving(_Frame, frozen=True):
     """Replies come over this connection from now on."""
-
-
-class Deliver(_Frame, frozen=True):
-    """Send this message, once for each `key`."""
-
-    key: str
-    instance: str
-    contact: str
-    text: str
-
-
-class Find(_Frame, frozen=True):
-    """Was this text sent to the contact since then, under an id that is not known?"""
-
-    id: str
-    instance: str
-    contact: str
-    text: str
-    since_ms: int
-    known_ids: list[str]
 
 
 _decoder = msgspec.json.Decoder(Said)

@@ -18,11 +18,11 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, wrap_server_stream
 from wsproto.utilities import LocalProtocolError
 
+from daemon.gateways.realtime import Couriers
 from daemon.observe.feed import EventFeed
 from daemon.realtime import frames
 from daemon.realtime.clients import Client, Clients
 from daemon.realtime.endings import GOING_AWAY, TOO_SLOW, UNAUTHORIZED
-from daemon.realtime.gateway import Couriers
 from daemon.realtime.session import Receive, Session, SessionLimits
 from daemon.web.http1 import Response, error_response, json_response
 from daemon.web.http1.messages import encode_head

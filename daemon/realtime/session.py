@@ -18,8 +18,9 @@ import msgspec
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
-from actors.outcome import SendOutcome
+from actors.outcome import Evidence, SendOutcome
 from actors.ports import MaySend
+from daemon.gateways.realtime import Couriers, Deliver, Find
 from daemon.observe.feed import EventFeed, Tail, Wanted
 from daemon.realtime import frames
 from daemon.realtime.clients import Client
@@ -35,7 +36,6 @@ from daemon.realtime.endings import (
     Ending,
     how_ended,
 )
-from daemon.realtime.gateway import Couriers
 from daemon.web.http1 import Response
 
 MAX_WAITING_FRAMES = 16
@@ -129,18 +129,19 @@ class Session:
             self.ending = ending
         self._work.cancel()
 
-    # What the gateway asks.
+    # What the gateway asks: see `Courier`.
 
-    async def deliver(self, frame: frames.Deliver, may_send: MaySend, seconds: float) -> SendOutcome:
-        """See `Courier`."""
+    def may_see(self, instance: str) -> bool:
+        return self.client.may_see(instance)
+
+    async def deliver(self, frame: Deliver, may_send: MaySend, seconds: float) -> SendOutcome:
         with self._deliveries.delivering(frame.key, may_send) as delivery:
             with trio.move_on_after(seconds):
                 await self._tell(frames.encoded(frame), delivery.may_leave)
                 await delivery.settled.wait()
             return delivery.conclude()
 
-    async def find(self, frame: frames.Find, seconds: float) -> frames.Evidence | None:
-        """See `Courier`."""
+    async def find(self, frame: Find, seconds: float) -> Evidence | None:
         with self._deliveries.asking(frame.id) as question:
             with trio.move_on_after(seconds):
                 await self._tell(frames.encoded(frame))

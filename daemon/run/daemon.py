@@ -8,7 +8,6 @@ from functools import partial
 import trio
 
 from daemon.config import Settings
-from daemon.gateways.evolution.payload import parse_webhook
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbox import DurableInbox
 from daemon.ingress.quarantine import Quarantine
@@ -19,7 +18,7 @@ from daemon.observe.readiness import Health
 from daemon.operate import AdminApi
 from daemon.operate.conversations import DaemonOperations
 from daemon.partitions.node_id import node_id_in
-from daemon.run import banner
+from daemon.run import banner, peers
 from daemon.run.dashboard import Dashboard
 from daemon.run.engine import Parts
 from daemon.run.gateway_feeds import GatewayFeeds
@@ -67,7 +66,7 @@ class Daemon:
         )
         tokens = settings.ingress.auth.tokens
         self._ingress = Ingress(
-            parse=parse_webhook,
+            parse=peers.parser(settings),
             inbox=self._inbox,
             readiness=self._health.readiness,
             quarantine=Quarantine(settings.data_dir / "quarantine", self._quarantine_failed).store,
@@ -79,7 +78,9 @@ class Daemon:
         receive = self._ingress.receive
         self._realtime = RealtimeDoor(settings, feed, receive, self._resume_held, self._broke)
         self._feeds = GatewayFeeds(settings, feed, partial(receive, comes_again=False), self._broke)
-        self._dashboard = Dashboard(settings, feed, receive, self._admin, self._inside, self._broke)
+        self._dashboard = Dashboard(
+            settings, feed, self._ingress.take, self._admin, self._inside, self._broke
+        )
 
     async def live(
         self, listeners: list[trio.SocketListener], admin: UnixListener, door_is_held: bool = False

@@ -14,7 +14,7 @@ from daemon.dashboard.access import Access
 from daemon.dashboard.door import DashboardDoor, SessionView
 from daemon.dashboard.guard import Guard
 from daemon.dashboard.pages import Pages
-from daemon.dashboard.playground import Playground, Receive
+from daemon.dashboard.playground import Playground, Take
 from daemon.dashboard.site import DashboardSite
 from daemon.gateways.playground import Chats
 from daemon.observe.feed import EventFeed
@@ -37,7 +37,7 @@ class Dashboard:
         self,
         settings: Settings,
         feed: EventFeed,
-        receive: Receive,
+        take: Take,
         admin: AdminDoor,
         inside: Late[Inside],
         on_error: Callable[[str, BaseException], None],
@@ -45,7 +45,7 @@ class Dashboard:
         self.chats = Chats()
         self._settings = settings
         self._feed = feed
-        self._receive = receive
+        self._take = take
         self._admin = admin
         self._inside = inside
         self._on_error = on_error
@@ -84,7 +84,7 @@ class Dashboard:
     def playground(self, owns: Callable[[Conversation], bool]) -> Playground:
         return Playground(
             self.chats,
-            receive=self._receive,
+            take=self._take,
             window=self._settings.window,
             label=self._feed.label,
             owns=owns,

@@ -15,6 +15,7 @@ from actors.supervisor import Supervisor
 from actors.turn import TurnRunner
 from daemon.config import Settings
 from daemon.gateways.playground import Chats
+from daemon.gateways.realtime import Couriers
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbox import Behind
 from daemon.ledger import Records
@@ -35,7 +36,6 @@ from daemon.operate.views import Check, DoctorReport
 from daemon.partitions.due_poll import poll_due
 from daemon.partitions.fencing import FencedOwnership
 from daemon.partitions.leases import Leases
-from daemon.realtime.gateway import Couriers
 from daemon.run import peers
 from daemon.run.answering import Answering, wall_ms
 from daemon.run.lifecycle import CannotStart

@@ -10,10 +10,10 @@ import trio
 
 from daemon.config import Settings
 from daemon.config.sections import RealtimeClient
+from daemon.gateways.realtime import Couriers, delivering_clients
 from daemon.observe.feed import EventFeed
 from daemon.operate.reports import RealtimeView
 from daemon.realtime.clients import Client, Clients
-from daemon.realtime.gateway import Couriers
 from daemon.realtime.server import Admission, RealtimeServer
 from daemon.realtime.session import Receive, SessionLimits
 from daemon.run.lifecycle import CannotStart, cannot_listen
@@ -95,12 +95,11 @@ class RealtimeDoor:
 
 def _client(settings: Settings, client: RealtimeClient) -> Client:
     gateways = (settings.gateway, *(settings.for_instance(name).gateway for name in settings.instances))
-    delivers = {gateway.client for gateway in gateways if gateway.kind == "realtime"}
     return Client(
         name=client.name,
         tokens=tuple(token.get_secret_value() for token in client.token),
         instances=None if client.instances == "all" else frozenset(client.instances),
         may_push=client.may_push,
         may_watch=client.may_watch,
-        may_deliver=client.name in delivers,
+        may_deliver=client.name in delivering_clients(gateways),
     )

@@ -65,6 +65,7 @@ class DaemonProcess:
         self.config = root / "config.yaml"
         self.settings = settings
         self.environment: dict[str, str] = {}
+        self.module = "tests.acceptance.run_daemon"
         self.wrapper: tuple[str, ...] = ()
         """Goes before the command: a program that becomes it."""
         self.passed: tuple[int, ...] = ()
@@ -89,7 +90,7 @@ class DaemonProcess:
             *self.wrapper,
             sys.executable,
             "-m",
-            "tests.acceptance.run_daemon",
+            self.module,
             "run",
             "-c",
             str(self.config),

@@ -11,10 +11,10 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket
 
 from actors.messages import Message, Receipt
 from daemon.gateways.evolution.payload import parse_webhook
+from daemon.gateways.realtime import Couriers
 from daemon.ingress.webhooks import Ingress, Readiness, open_door
 from daemon.observe.feed import EventFeed
 from daemon.realtime.clients import Client, Clients
-from daemon.realtime.gateway import Couriers
 from daemon.realtime.server import Admission, RealtimeServer
 from daemon.realtime.session import SessionLimits
 from tests.support.payloads import upsert

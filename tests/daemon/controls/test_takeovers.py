@@ -17,7 +17,7 @@ from actors.messages import Answer
 from actors.outcome import Sent, Unknown
 from actors.ports import Reply, Turn
 from daemon.controls.takeovers import Takeovers
-from daemon.gateways.evolution.payload import OwnMessage
+from daemon.ingress.inbound import OwnMessage
 from daemon.ledger import migrate
 from daemon.observe.feed import EventFeed
 from daemon.stores.postgres import Postgres

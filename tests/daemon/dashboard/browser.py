@@ -79,7 +79,7 @@ class Behind:
         )
         self.playground = Playground(
             self.chats,
-            receive=self.ingress.receive,
+            take=self.ingress.take,
             window=lambda _instance: WindowPolicy(window_seconds=2.0),
             label=self.feed.label,
             owns=lambda conversation: conversation.partition(4) == 3,

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from actors.messages import Message
 from daemon.config import ConfigError, Settings, load
 from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
@@ -29,7 +30,7 @@ def settings(directory: Path, **dashboard: object) -> Settings:
     return load(None, [f"data_dir={directory}", *assignments], {})
 
 
-async def receive(body: bytes, instance: str | None = None) -> Response:
+async def take(message: Message) -> Response:
     raise AssertionError("nothing is said here")
 
 
@@ -38,7 +39,7 @@ async def served(from_settings: Settings) -> AsyncIterator[Dashboard]:
     feed = EventFeed(strict=True)
     nothing: Late[Inside] = Late()
     admin = AdminDoor(Health(feed), lambda: None)
-    dashboard = Dashboard(from_settings, feed, receive, admin, nothing, lambda _, error: None)
+    dashboard = Dashboard(from_settings, feed, take, admin, nothing, lambda _, error: None)
     with trio.fail_after(SECONDS):
         async with dashboard.open():
             yield dashboard

@@ -9,8 +9,8 @@ import trio
 from actors.errors import MirrorUnavailable
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, WindowPolicy
-from daemon.gateways.evolution.payload import Link, OwnMessage
 from daemon.ingress.identity_links import KnownLinks
+from daemon.ingress.inbound import Link, OwnMessage
 from daemon.ingress.inbox import Behind, DurableInbox
 
 LID = "168500000006331@lid"

@@ -7,8 +7,8 @@ import trio
 import trio.testing
 from trio_websocket import ConnectionRejected
 
+from daemon.gateways.realtime import Courier, Couriers
 from daemon.realtime.clients import Client, Clients
-from daemon.realtime.gateway import Courier, Couriers
 from daemon.realtime.server import Admission
 from daemon.realtime.session import SessionLimits
 from tests.support.realtime import PROXY, SECONDS, WATCHER, Door

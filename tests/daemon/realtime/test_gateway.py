@@ -12,7 +12,7 @@ import trio.testing
 from actors.errors import GatewayHeld
 from actors.identity import Conversation
 from actors.outcome import CannotTell, NotSent, SendOutcome, Sent, Unknown
-from daemon.realtime.gateway import RealtimeGateway
+from daemon.gateways.realtime import RealtimeGateway
 from daemon.realtime.session import SessionLimits
 from tests.support.payloads import upsert
 from tests.support.realtime import SECONDS, Door, Talk
