@@ -61,7 +61,9 @@ class Page:
             leases=lambda: LeaseCounts(8, 10, 1),
             appends_waiting=lambda: 0,
         )
-        provider = ProviderView("main", "", "half_open", 3, 9, "timed_out", 0.0, 6)
+        provider = ProviderView(
+            name="main", state="half_open", failures=3, calls=9, last_reason="timed_out", succeeded=6
+        )
         self.exposition.sources = Sources(
             providers=lambda: [provider, provider._replace(state="closed", instance="acme")],
             flags=lambda: {"memory": True, "orphans": False},
