@@ -15,7 +15,7 @@ from daemon.controls.feature_flags import REFRESH_SECONDS, StoredFlags
 from daemon.ledger.records import Records
 from daemon.ledger.rows import FlagRow
 from daemon.observe.feed import EventFeed
-from daemon.operate.reports import FLAGS
+from daemon.controls.feature_flags import FLAGS
 from tests.support.ledgers import open_world
 
 CONFIG = """

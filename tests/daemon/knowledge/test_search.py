@@ -14,7 +14,7 @@ from daemon.lookups import knowledge
 from daemon.lookups.history import BYTES_PER_TOKEN
 from daemon.lookups.knowledge import within
 from daemon.lookups.spec import Means
-from daemon.operate.knowledge import ChunkText
+from daemon.knowledge.library import ChunkText
 from tests.daemon.knowledge.conftest import ACME, SHOP, Shelf
 from tests.support.embeddings_server import FakeEmbeddings
 
