@@ -6,9 +6,9 @@ import errno
 
 import trio
 
+from actors.errors import Conflict
 from daemon.dashboard.access import Access, Link
 from daemon.observe.feed import EventFeed
-from daemon.operate import Conflict
 from daemon.operate.levels import Level
 from daemon.operate.login import DashboardView, LoginLink
 from daemon.web.http1 import open_tcp_listeners, split_address

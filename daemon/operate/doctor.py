@@ -10,7 +10,9 @@ import shutil
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 import trio
 
 from actors.errors import MajlisError
@@ -19,11 +21,14 @@ from daemon.gateways.kind import GatewaySettings
 from daemon.gateways.kinds import GATEWAYS
 from daemon.knowledge.embeddings import TURN_SECONDS, Embeddings, EmbeddingsUnavailable
 from daemon.ledger.rows import Stored
-from daemon.operate.views import Check, DoctorReport
+from daemon.operate.call import AdminCall
+from daemon.operate.parameters import Parameters
+from daemon.operate.route import Route
 from daemon.responders.kind import ProviderSettings
 from daemon.responders.kinds import PROVIDERS
 from daemon.web.client import HttpClient
 from daemon.web.finding import Finding
+from daemon.web.http1 import Response, json_response
 
 PEERS_SECONDS = 20.0
 """For all gateways and responders together: less than the caller of the report waits."""
@@ -33,6 +38,25 @@ MAX_STORED = 50
 LOW_DISK_BYTES = 1024**3
 UNDECLARED = "default"
 """Stands for the instances where the settings declare none: they are in the database alone."""
+
+CheckState = Literal["ok", "warning", "problem"]
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    state: CheckState
+    detail: str
+    advice: str = ""
+    """What to do; empty when there is nothing to do."""
+
+
+class DoctorReport(msgspec.Struct, frozen=True, kw_only=True):
+    checks: list[Check]
+
+    @property
+    def well(self) -> bool:
+        return all(check.state != "problem" for check in self.checks)
+
 
 Ask = Callable[[], Awaitable[Check]]
 AskStored = Callable[[Collection[str], int], Awaitable[Stored]]
@@ -202,3 +226,18 @@ async def _embeddings(embeddings: Embeddings) -> Check:
         )
         return Check(name=name, state="warning", detail=detail, advice="Use a faster server or model.")
     return Check(name=name, state="ok", detail=f"reachable, model {embeddings.model}")
+
+
+class Doctor:
+    """`examine` looks at everything, from inside the running daemon."""
+
+    def __init__(self, examine: Callable[[], Awaitable[DoctorReport]]) -> None:
+        self.examine = examine
+
+
+async def _examine(doctor: Doctor, call: AdminCall, asked: Parameters) -> Response:
+    """Check stores, settings, gateway and responder, and say what to do."""
+    return json_response(200, await doctor.examine())
+
+
+ROUTES = (Route("GET", "/v1/doctor", Doctor, _examine, "read", DoctorReport),)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from actors.errors import LedgerUnavailable, MajlisError
 from daemon.mirror.checks import Problem
-from daemon.operate.views import Check
+from daemon.operate.doctor import Check
 from daemon.stores.postgres import LedgerError, Postgres
 
 

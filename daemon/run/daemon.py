@@ -12,11 +12,9 @@ from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbox import DurableInbox
 from daemon.ingress.quarantine import Quarantine
 from daemon.ingress.webhooks import Ingress, IngressCounters, IngressObservers, SharedToken, open_door
-from daemon.observe.alerts import Alerts
 from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
-from daemon.operate import AdminApi
-from daemon.operate.conversations import DaemonOperations
+from daemon.operate.status import Doors
 from daemon.partitions.node_id import node_id_in
 from daemon.run import banner, peers
 from daemon.run.dashboard import Dashboard
@@ -26,7 +24,7 @@ from daemon.run.inside import Inside
 from daemon.run.late import Late
 from daemon.run.lifecycle import AdminDoor, Life
 from daemon.run.observing import Observing
-from daemon.run.operating import control, insight, levels
+from daemon.run.operating import levels, operating
 from daemon.run.realtime import RealtimeDoor
 from daemon.run.stores import start_embedded
 from daemon.run.systemd import ServiceManager
@@ -51,7 +49,7 @@ class Daemon:
             manager, self._health, feed, at_work=self._at_work, late=self._late, reload=self._reload
         )
         self._levels = levels(settings)
-        self._admin = AdminDoor(self._health, self._inside.part(lambda inside: inside.api))
+        self._admin = AdminDoor(self._health, self._inside.part(lambda inside: inside.operating.api))
         self._links = KnownLinks()
         behind = self._inside.part(lambda inside: inside.parts.behind)
         self._inbox = DurableInbox(self._links, behind, settings.window)
@@ -129,53 +127,37 @@ class Daemon:
         )
         await parts.open()
         alerts = self._observing.alerts(node_id)
-        operations = self._operations(parts, node_id, alerts)
+        operators = operating(
+            self._settings,
+            node_id,
+            self._feed,
+            self._health,
+            parts,
+            doors=self._doors(),
+            alerts=alerts,
+            latencies=self._observing.latencies,
+            allowed=self._levels,
+            append=self._inbox.accept,
+            new_link=self._dashboard.site.new,
+            stop=self._stop.set,
+        )
         inside = Inside(
             node_id=node_id,
             parts=parts,
-            operations=operations,
-            api=AdminApi(operations, self._feed, self._levels, links=self._dashboard.site),
-            sources=self._observing.sources_of(parts, operations, alerts),
+            operating=operators,
+            sources=self._observing.sources_of(parts, operators.figures, alerts),
             playground=self._dashboard.playground(parts.ownership.owns),
         )
         self._inside.fill(inside)
         return parts
 
-    def _operations(self, parts: Parts, node_id: str, alerts: Alerts) -> DaemonOperations:
-        return DaemonOperations(
-            settings=self._settings,
-            node_id=node_id,
-            health=self._health,
-            supervisor=parts.supervisor,
-            ownership=parts.ownership,
-            survey=parts.survey,
-            records=parts.records,
-            counters=self._ingress_counters,
-            append=self._inbox.accept,
-            label=self._feed.label,
-            listen=self._listen,
-            feed=self._feed,
-            doctor=parts.doctor,
-            board=parts.answering.board,
-            forget=parts.answering.lookups.forget,
-            pause=parts.answering.takeovers.pause,
-            providers=parts.answering.responder.views,
-            alerts=alerts.views,
-            library=parts.answering.library,
-            insight=insight(
-                self._settings,
-                node_id,
-                self._feed,
-                self._health,
-                parts,
-                alerts.views,
-                self._observing.latencies,
-            ),
-            control=control(self._settings, self._feed, parts, self._stop.set),
-            pauses=parts.answering.pauses,
-            realtime=self._realtime.view,
-            feeds=self._feeds.views,
-            dashboard=self._dashboard.site.view,
+    def _doors(self) -> Doors:
+        return Doors(
+            self._listen,
+            self._ingress_counters,
+            self._realtime.view,
+            self._feeds.views,
+            self._dashboard.site.view,
         )
 
     def _on_ready(self, work: trio.Nursery) -> None:
@@ -202,7 +184,7 @@ class Daemon:
     async def _reload(self) -> None:
         inside = self._inside.value
         if inside is not None:
-            await inside.operations.reload()
+            await inside.operating.reload()
 
     def _broke(self, server: str, error: BaseException) -> None:
         # The class alone: its text may quote a request.

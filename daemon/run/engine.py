@@ -30,9 +30,8 @@ from daemon.mirror.upkeep import Upkeep
 from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
 from daemon.observe.store_watch import StoreWatch
-from daemon.operate.doctor import examine
+from daemon.operate.doctor import Check, DoctorReport, examine
 from daemon.operate.store_checks import postgres_checks, redis_checks
-from daemon.operate.views import Check, DoctorReport
 from daemon.partitions.due_poll import poll_due
 from daemon.partitions.fencing import FencedOwnership
 from daemon.partitions.leases import Leases

@@ -13,7 +13,7 @@ from daemon.config import Settings
 from daemon.gateways.kind import InstanceFeed
 from daemon.gateways.kinds import GATEWAYS
 from daemon.observe.feed import EventFeed
-from daemon.operate.reports import FeedView
+from daemon.operate.status import FeedView
 from daemon.web.http1 import Response
 
 RESTART_SECONDS = 5.0

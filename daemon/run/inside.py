@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from daemon.dashboard.playground import Playground
 from daemon.observe.metrics import Sources
-from daemon.operate import AdminApi
-from daemon.operate.conversations import DaemonOperations
 from daemon.run.engine import Parts
+from daemon.run.operating import Operating
 
 
 @dataclass(frozen=True)
@@ -17,8 +16,7 @@ class Inside:
 
     node_id: str
     parts: Parts
-    operations: DaemonOperations
-    api: AdminApi
+    operating: Operating
     sources: Sources
     """Of the metrics; its monitor is not running yet."""
     playground: Playground

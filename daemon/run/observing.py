@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 
@@ -16,8 +16,7 @@ from daemon.observe.latencies import Latencies
 from daemon.observe.metrics import Exposition, Observed, Sources, watch_loop
 from daemon.observe.monitor import Monitor
 from daemon.observe.orphans import OrphanSearch
-from daemon.observe.vitals import LeaseCounts, VitalSigns
-from daemon.operate.conversations import DaemonOperations
+from daemon.observe.vitals import Figures, LeaseCounts, VitalSigns
 from daemon.run.engine import Parts
 from daemon.run.tracing import TurnTraces
 from daemon.web.http1 import HttpCounters
@@ -65,13 +64,14 @@ class Observing:
             today=partial(datetime.now, UTC),
         )
 
-    def sources_of(self, parts: Parts, operations: DaemonOperations, alerts: Alerts) -> Sources:
+    def sources_of(self, parts: Parts, figures: Callable[[], Awaitable[Figures]], alerts: Alerts) -> Sources:
         leases = parts.leases
         vitals = VitalSigns(
-            status=operations.status,
+            figures=figures,
             redis_memory=parts.upkeep.memory,
             leases=lambda: LeaseCounts(leases.certain(), leases.renewals, leases.failures),
             appends_waiting=lambda: parts.group.waiting,
+            providers=parts.answering.responder.views,
         )
         orphans = OrphanSearch(
             parts.upkeep,

@@ -12,7 +12,7 @@ from daemon.config import Settings
 from daemon.config.sections import RealtimeClient
 from daemon.gateways.realtime import Couriers, delivering_clients
 from daemon.observe.feed import EventFeed
-from daemon.operate.reports import RealtimeView
+from daemon.operate.status import RealtimeView
 from daemon.realtime.clients import Client, Clients
 from daemon.realtime.server import Admission, RealtimeServer
 from daemon.realtime.session import Receive, SessionLimits

@@ -16,8 +16,8 @@ from daemon.ledger.fitness import ledger_problem, unavailable
 from daemon.ledger.rows import Stored
 from daemon.mirror.checks import Expected, check_redis
 from daemon.operate.adoption import adopt_redis
+from daemon.operate.doctor import Check
 from daemon.operate.store_checks import embedded_check, postgres_checks, redis_checks
-from daemon.operate.views import Check
 from daemon.run.lifecycle import CannotStart
 from daemon.stores.embedded import run_embedded_postgres, run_embedded_redis
 from daemon.stores.places import postgres_program, redis_server_program

@@ -11,8 +11,8 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from actors.messages import WindowPolicy
 from daemon.config import ConfigError, Settings, load
+from daemon.controls.feature_flags import FLAGS
 from daemon.gateways.evolution.kind import EvolutionSettings
-from daemon.operate.reports import FLAGS
 
 ROOT = Path(__file__).parents[3]
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import trio
 
+from actors.errors import Conflict
 from actors.messages import Message
 from daemon.config import ConfigError, Settings, load
 from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
-from daemon.operate import Conflict
 from daemon.run.dashboard import Dashboard
 from daemon.run.inside import Inside
 from daemon.run.late import Late
