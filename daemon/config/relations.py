@@ -12,17 +12,19 @@ from actors.answer_cache import CACHE
 from actors.identity import phone_number
 from actors.reply_address import origin_of
 from actors.triage import ESCALATION, FALLBACK
-from daemon.config.dashboard_relations import dashboard_misfits
-from daemon.config.realtime_relations import realtime_misfits
 from daemon.config.schema import Settings
-from daemon.config.sections import Batching, Realtime, ResponderSettings
+from daemon.config.sections import BatchingSettings, RealtimeSettings, ResponderSettings
 from daemon.fields import KeyPath, Misfit, is_web_address, web_address
 from daemon.gateways.kind import GatewaySettings
 from daemon.gateways.kinds import GATEWAYS
 from daemon.responders.kinds import PROVIDERS
+from daemon.web.http1 import split_address
 
 OWN_VOICES = frozenset({CACHE, ESCALATION, FALLBACK})
 """Shown where a provider's name is, for what no provider said."""
+_HOST = re.compile(
+    r"(?=.{1,253}(:|$))[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[1-9][0-9]{0,4})?"
+)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]+")
 _OWN_HEADERS = frozenset(
@@ -38,9 +40,9 @@ def misfits(settings: Settings) -> Iterator[Misfit]:
     yield from _batching(("batching",), settings.batching)
     yield from _responder(("responder",), settings.responder)
     yield from _gateway(("gateway",), settings.gateway, settings.realtime)
-    yield from realtime_misfits(settings)
+    yield from _realtime(settings)
     yield from _tracing(settings)
-    yield from dashboard_misfits(settings)
+    yield from _dashboard(settings)
     yield from _embeddings(settings)
     yield from _webhooks((), settings.escalation.notify_webhook, settings.alerts.webhook)
     yield from _staff((), settings.escalation.notify_numbers)
@@ -94,7 +96,7 @@ def _stores(settings: Settings) -> Iterator[Misfit]:
             yield Misfit(path, value, f"must be embedded, or {ways}")
 
 
-def _batching(at: KeyPath, batching: Batching) -> Iterator[Misfit]:
+def _batching(at: KeyPath, batching: BatchingSettings) -> Iterator[Misfit]:
     if batching.max_messages > batching.max_batch_messages:
         allowed = f"must be at most max_batch_messages ({batching.max_batch_messages})"
         yield Misfit((*at, "max_messages"), batching.max_messages, allowed)
@@ -146,6 +148,55 @@ def _tracing(settings: Settings) -> Iterator[Misfit]:
         yield Misfit(("tracing", "max_batch_spans"), tracing.max_batch_spans, allowed)
 
 
+def _realtime(settings: Settings) -> Iterator[Misfit]:
+    realtime = settings.realtime
+    if realtime.listen is not None:
+        yield from _realtime_door(realtime, realtime.listen)
+    yield from _realtime_clients(realtime)
+
+
+def _realtime_door(realtime: RealtimeSettings, listen: str) -> Iterator[Misfit]:
+    try:
+        split_address(listen)
+    except ValueError:
+        yield Misfit(("realtime", "listen"), listen, "must be host:port, e.g. 127.0.0.1:8081, or null")
+    if not realtime.clients:
+        yield Misfit(
+            ("realtime", "clients"), None, "must name at least one client when realtime.listen is set"
+        )
+    for index, origin in enumerate(realtime.allowed_origins):
+        if origin_of(origin) != origin:
+            allowed = "must be scheme, host and port alone, e.g. https://app.example.com"
+            yield Misfit(("realtime", "allowed_origins", str(index)), origin, allowed)
+
+
+def _realtime_clients(realtime: RealtimeSettings) -> Iterator[Misfit]:
+    names = Counter(client.name for client in realtime.clients)
+    tokens = Counter(token.get_secret_value() for client in realtime.clients for token in client.token)
+    for index, client in enumerate(realtime.clients):
+        at = ("realtime", "clients", str(index))
+        if names[client.name] > 1:
+            yield Misfit((*at, "name"), client.name, "must differ from the other clients' names")
+        if any(tokens[token.get_secret_value()] > 1 for token in client.token):
+            yield Misfit((*at, "token"), "(hidden)", "must differ from the other tokens")
+
+
+def _dashboard(settings: Settings) -> Iterator[Misfit]:
+    dashboard = settings.dashboard
+    if dashboard.listen is not None:
+        try:
+            split_address(dashboard.listen)
+        except ValueError:
+            allowed = "must be host:port, e.g. 127.0.0.1:8089, or null"
+            yield Misfit(("dashboard", "listen"), dashboard.listen, allowed)
+    for index, host in enumerate(dashboard.hosts):
+        if _HOST.fullmatch(host) is None:
+            allowed = (
+                "must be a host name in small letters, with its port if it has one, e.g. majlis.example.com"
+            )
+            yield Misfit(("dashboard", "hosts", str(index)), host, allowed)
+
+
 def _webhooks(at: KeyPath, notify: SecretStr | None, alert: SecretStr | None) -> Iterator[Misfit]:
     """A webhook's address may hold a key: its value is never shown."""
     for path, secret in ((("escalation", "notify_webhook"), notify), (("alerts", "webhook"), alert)):
@@ -160,7 +211,7 @@ def _staff(at: KeyPath, numbers: Sequence[str]) -> Iterator[Misfit]:
             yield Misfit((*at, "escalation", "notify_numbers", str(index)), written, allowed)
 
 
-def _gateway(at: KeyPath, gateway: GatewaySettings, door: Realtime) -> Iterator[Misfit]:
+def _gateway(at: KeyPath, gateway: GatewaySettings, door: RealtimeSettings) -> Iterator[Misfit]:
     kind = GATEWAYS[gateway.kind]
     yield from _within(at, kind.misfits(gateway, door))
     if gateway.feed == "websocket" and not kind.has_feed:

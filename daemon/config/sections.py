@@ -60,7 +60,7 @@ Person = Annotated[str, BeforeValidator(_spelled), Field(min_length=1)]
 Tokens = Annotated[tuple[Secret, ...], Field(min_length=1, max_length=2)]
 
 
-class Redis(Section):
+class RedisSettings(Section):
     url: Secret = SecretStr(EMBEDDED)
     durability: Literal["always", "everysec"] = "always"
     trust_unseen_settings: Flag = False
@@ -70,7 +70,7 @@ class Redis(Section):
         return self.url.get_secret_value() == EMBEDDED
 
 
-class Postgres(Section):
+class PostgresSettings(Section):
     dsn: Secret = SecretStr(EMBEDDED)
     pool_size: Count = 20
 
@@ -79,7 +79,7 @@ class Postgres(Section):
         return self.dsn.get_secret_value() == EMBEDDED
 
 
-class Auth(Section):
+class AuthSettings(Section):
     mode: Literal["none", "token"] = "none"
     token: Annotated[Tokens | None, BeforeValidator(_one_or_two)] = None
 
@@ -89,9 +89,9 @@ class Auth(Section):
         return tuple(token.get_secret_value() for token in self.token or ())
 
 
-class Ingress(Section):
+class IngressSettings(Section):
     listen: str = "127.0.0.1:8080"
-    auth: Annotated[Auth, BeforeValidator(section)] = Auth()
+    auth: Annotated[AuthSettings, BeforeValidator(section)] = AuthSettings()
     max_head_bytes: Count = 16 * 1024
     head_seconds: Seconds = 5.0
     max_body_bytes: Count = 1024 * 1024
@@ -117,14 +117,14 @@ class AdminLevels(Section):
     admin: tuple[Person, ...] = ()
 
 
-class Admin(Section):
+class AdminSettings(Section):
     socket: Path | None = None
     open_to: Literal["owner", "group", "everyone"] = "owner"
     group: Person | None = None
     levels: Annotated[AdminLevels, BeforeValidator(section)] = AdminLevels()
 
 
-class Batching(Section):
+class BatchingSettings(Section):
     window_seconds: Seconds = 8.0
     max_messages: Count = 5
     max_batch_messages: Count = 50
@@ -140,7 +140,7 @@ class Batching(Section):
         )
 
 
-class Turn(Section):
+class TurnSettings(Section):
     max_tries: Count = 3
     concurrency: Count = 50
     backoff_seconds: Annotated[tuple[Seconds, ...], Field(min_length=1)] = (1.0, 2.0, 4.0)
@@ -151,7 +151,7 @@ class Turn(Section):
     settings_cache_seconds: SecondsOrZero = 30.0
 
 
-class Escalation(Section):
+class EscalationSettings(Section):
     enabled: Flag = True
     message: str = "A member of our team will reply to you here soon.\nسيرد عليك أحد أعضاء فريقنا هنا قريبًا."
     repeat_seconds: SecondsOrZero = 300.0
@@ -160,11 +160,11 @@ class Escalation(Section):
     notify_webhook: Secret | None = None
 
 
-class Takeover(Section):
+class TakeoverSettings(Section):
     pause_seconds: SecondsOrZero = 14_400.0
 
 
-class Cache(Section):
+class CacheSettings(Section):
     enabled: Flag = True
     exact_seconds: SecondsOrZero = 3_600.0
     similar_seconds: SecondsOrZero = 86_400.0
@@ -172,14 +172,14 @@ class Cache(Section):
     max_entries: Count = 10_000
 
 
-class Knowledge(Section):
+class KnowledgeSettings(Section):
     enabled: Flag = True
     threshold: Share = 0.3
     max_passages: Count = 5
     max_tokens: Count = 1_500
 
 
-class Embeddings(Section):
+class EmbeddingsSettings(Section):
     base_url: str | None = None
     api_key: Secret | None = None
     model: str | None = None
@@ -188,7 +188,7 @@ class Embeddings(Section):
     cache_seconds: Seconds = 86_400.0
 
 
-class Limits(Section):
+class LimitsSettings(Section):
     turns_per_minute_per_contact: Count | None = None
     turns_per_minute: Count | None = None
     tokens_per_day: Count | None = None
@@ -197,7 +197,7 @@ class Limits(Section):
     on_budget: LimitPolicy = "fallback"
 
 
-class Alerts(Section):
+class AlertsSettings(Section):
     webhook: Secret | None = None
 
 
@@ -250,7 +250,7 @@ class RealtimeClient(Section):
         return self.instances == "all" or instance in self.instances
 
 
-class Realtime(Section):
+class RealtimeSettings(Section):
     listen: str | None = None
     clients: tuple[RealtimeClient, ...] = ()
     allowed_origins: tuple[str, ...] = ()
@@ -266,6 +266,26 @@ class Realtime(Section):
     idle_seconds: Seconds = 300.0
 
 
-class Log(Section):
+class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "console", "json"] = "auto"
+
+
+class TracingSettings(Section):
+    endpoint: str | None = None
+    headers: Annotated[dict[Name, Secret], BeforeValidator(section)] = Field(default_factory=dict)
+    service_name: Name = "majlis"
+    sample: Share = 1.0
+    every_seconds: Seconds = 5.0
+    timeout_seconds: Seconds = 10.0
+    max_queued_spans: Count = 10_000
+    max_batch_spans: Count = 512
+
+
+class DashboardSettings(Section):
+    listen: str | None = "127.0.0.1:8089"
+    hosts: tuple[str, ...] = ()
+    level: Literal["read", "operate", "admin"] = "operate"
+    login_seconds: Seconds = 3_600.0
+    session_seconds: Seconds = 43_200.0
+    playground: Flag = True
