@@ -59,7 +59,7 @@ class ChatView(msgspec.Struct, frozen=True, kw_only=True):
     max_messages: int
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
+class SaidView(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     took_ms: float
     """Until it was durable and acknowledged."""
@@ -137,7 +137,7 @@ class Playground:
             self._chats.take_back(conversation, line)
             return _refusal(response, said)
         took_ms = round((trio.current_time() - began) * 1000, 3)
-        return json_response(200, Said(id=line.id, took_ms=took_ms, label=self._label(conversation)))
+        return json_response(200, SaidView(id=line.id, took_ms=took_ms, label=self._label(conversation)))
 
     def leave(self, session: Session, instance: str | None = None) -> None:
         """Forget the session's customer of one instance, or of all."""

@@ -7,7 +7,7 @@ import errno
 import trio
 
 from actors.errors import Conflict
-from daemon.dashboard.access import Access, Link
+from daemon.dashboard.access import Access, LoginGrant
 from daemon.observe.feed import EventFeed
 from daemon.operate.levels import Level
 from daemon.operate.login import DashboardView, LoginLink
@@ -61,7 +61,7 @@ class DashboardSite:
         """A fresh login link. Raises: Conflict."""
         if not self._address:
             raise Conflict(f"The dashboard is not served: {self._problem or 'dashboard.listen is null.'}")
-        fragment = f"/#login={self._access.link(Link(level, asked_by))}"
+        fragment = f"/#login={self._access.link(LoginGrant(level, asked_by))}"
         return LoginLink(
             url=self._address + fragment,
             others=[f"https://{host}{fragment}" for host in self._hosts],

@@ -15,7 +15,7 @@ import trio
 from actors.identity import Conversation
 from actors.ports import Ledger
 from daemon.config import MonitorSettings
-from daemon.observe.alert_rules import Sample, Share
+from daemon.observe.alert_rules import FailureShare, Sample
 from daemon.observe.alerts import Alerts
 from daemon.observe.feed import EventFeed
 from daemon.observe.orphans import OrphanSearch
@@ -55,8 +55,8 @@ class Monitor:
         self._feed = feed
         self.sweeps = 0
         """Sweeps that came to their end."""
-        self._lease_failures = Share(settings.window_seconds)
-        self._time_outs = Share(settings.window_seconds)
+        self._lease_failures = FailureShare(settings.window_seconds)
+        self._time_outs = FailureShare(settings.window_seconds)
         self._budgets: dict[str, float] = {}
         feed.observe("limit.reached", self._note_limit)
 

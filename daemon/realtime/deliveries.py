@@ -55,7 +55,7 @@ class Delivery:
         return Unknown("connection_lost" if self.settled.is_set() else "timed_out")
 
 
-class Question:
+class PendingFind:
     """One `find` under way."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Question:
 class Deliveries:
     def __init__(self) -> None:
         self._deliveries: dict[str, Delivery] = {}
-        self._questions: dict[str, Question] = {}
+        self._questions: dict[str, PendingFind] = {}
 
     @contextmanager
     def delivering(self, key: str, may_send: MaySend) -> Iterator[Delivery]:
@@ -79,20 +79,20 @@ class Deliveries:
                 del self._deliveries[key]
 
     @contextmanager
-    def asking(self, name: str) -> Iterator[Question]:
-        question = self._questions[name] = Question()
+    def asking(self, name: str) -> Iterator[PendingFind]:
+        question = self._questions[name] = PendingFind()
         try:
             yield question
         finally:
             del self._questions[name]
 
-    def settle(self, said: frames.Outcome) -> None:
+    def settle(self, said: frames.OutcomeFrame) -> None:
         """A word about something that nobody waits for any more is passed over."""
         delivery = self._deliveries.get(said.key)
         if delivery is not None:
             delivery.settle(outcome_of(said))
 
-    def answer(self, said: frames.Evidence) -> None:
+    def answer(self, said: frames.EvidenceFrame) -> None:
         question = self._questions.get(said.id)
         if question is not None:
             question.evidence = evidence_of(said)
@@ -106,7 +106,7 @@ class Deliveries:
             question.settled.set()
 
 
-def outcome_of(said: frames.Outcome) -> SendOutcome:
+def outcome_of(said: frames.OutcomeFrame) -> SendOutcome:
     """What the proxy's answer proves."""
     if said.outcome == "sent":
         return Sent(clean(said.message_id, MAX_MESSAGE_ID_CHARS))
@@ -117,7 +117,7 @@ def outcome_of(said: frames.Outcome) -> SendOutcome:
     return Unknown(reason)
 
 
-def evidence_of(said: frames.Evidence) -> Evidence:
+def evidence_of(said: frames.EvidenceFrame) -> Evidence:
     """What it proves; a message that it found without an id proves nothing."""
     if said.evidence == "not_found":
         return NotFound()

@@ -23,7 +23,7 @@ from daemon.observe.feed import EventFeed
 from daemon.realtime import frames
 from daemon.realtime.clients import Client, Clients
 from daemon.realtime.endings import GOING_AWAY, TOO_SLOW, UNAUTHORIZED
-from daemon.realtime.session import Receive, Session, SessionLimits
+from daemon.realtime.session import RealtimeSession, ReceivePush, SessionLimits
 from daemon.web.http1 import Response, error_response, json_response
 from daemon.web.http1.messages import encode_head
 
@@ -50,7 +50,7 @@ class RealtimeServer:
         self,
         clients: Clients,
         *,
-        receive: Receive,
+        receive: ReceivePush,
         feed: EventFeed,
         couriers: Couriers,
         on_serving: Callable[[], None],
@@ -59,7 +59,7 @@ class RealtimeServer:
         limits: SessionLimits | None = None,
     ) -> None:
         """`on_serving` is called when a proxy can deliver again."""
-        self.sessions: set[Session] = set()
+        self.sessions: set[RealtimeSession] = set()
         self._clients = clients
         self._receive = receive
         self._feed = feed
@@ -129,7 +129,7 @@ class RealtimeServer:
             await self._converse(*entered)
 
     async def _converse(self, socket: WebSocketConnection, client: Client) -> None:
-        session = Session(
+        session = RealtimeSession(
             socket,
             client,
             receive=self._receive_alone,

@@ -42,7 +42,7 @@ MAX_WAITING_FRAMES = 16
 """Written one after another; who wants to say more waits here."""
 
 
-class Receive(Protocol):
+class ReceivePush(Protocol):
     """Takes one payload as the ingress does, and answers as it does."""
 
     def __call__(
@@ -69,13 +69,13 @@ class _Outgoing(NamedTuple):
     may_leave: Callable[[], bool]
 
 
-class Session:
+class RealtimeSession:
     def __init__(
         self,
         socket: WebSocketConnection,
         client: Client,
         *,
-        receive: Receive,
+        receive: ReceivePush,
         feed: EventFeed,
         couriers: Couriers,
         on_serving: Callable[[], None],
@@ -166,7 +166,7 @@ class Session:
                     await self._heed(said, tasks)
                 await trio.lowlevel.checkpoint_if_cancelled()
 
-    async def _heed(self, said: frames.Said, tasks: trio.Nursery) -> None:
+    async def _heed(self, said: frames.ClientFrame, tasks: trio.Nursery) -> None:
         match said:
             case frames.Push():
                 await self._places.acquire()
@@ -178,9 +178,9 @@ class Session:
                 self._couriers.join(self.client.name, self)
                 await self._tell(frames.encoded(frames.Serving()))
                 self._on_serving()
-            case frames.Outcome():
+            case frames.OutcomeFrame():
                 self._deliveries.settle(said)
-            case frames.Evidence():
+            case frames.EvidenceFrame():
                 self._deliveries.answer(said)
             case frames.Auth():
                 pass  # it is in already

@@ -15,7 +15,7 @@ from daemon.observe.feed import EventFeed
 from daemon.operate.status import RealtimeView
 from daemon.realtime.clients import Client, Clients
 from daemon.realtime.server import Admission, RealtimeServer
-from daemon.realtime.session import Receive, SessionLimits
+from daemon.realtime.session import ReceivePush, SessionLimits
 from daemon.run.lifecycle import CannotStart, cannot_listen
 from daemon.web.http1 import address_of, open_tcp_listeners
 
@@ -29,7 +29,7 @@ class RealtimeDoor:
         self,
         settings: Settings,
         feed: EventFeed,
-        receive: Receive,
+        receive: ReceivePush,
         on_serving: Callable[[], None],
         on_error: Callable[[str, BaseException], None],
     ) -> None:

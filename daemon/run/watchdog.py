@@ -26,7 +26,7 @@ STOP_BOUND_SECONDS = 90.0
 """What a stop may take after the drain: leases, pools, the embedded stores."""
 RELOAD_SECONDS = 30.0
 
-Phase = Literal["starting", "ready", "stopping"]
+LifePhase = Literal["starting", "ready", "stopping"]
 
 
 class Watchdog:
@@ -54,7 +54,7 @@ class Watchdog:
         self._at_work = at_work
         self._late = late
         self._reload = reload
-        self._phase: Phase = "starting"
+        self._phase: LifePhase = "starting"
         self._stop_until = 0.0
         self._was_late: tuple[str, ...] = ()
         self._asked = trio.Event()

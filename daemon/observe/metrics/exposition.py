@@ -68,10 +68,10 @@ class Exposition:
         # Writing it out takes milliseconds with many instances: not on the loop.
         return await trio.to_thread.run_sync(families.text, limiter=self._slots)
 
-    async def _rows(self) -> dict[str, pulled.Rows]:
+    async def _rows(self) -> dict[str, pulled.MetricRows]:
         sources = self._sources()
         vitals = await sources.vitals.read(MAX_AGE_SECONDS) if sources is not None else None
-        rows: dict[str, pulled.Rows] = {"majlis_snapshot_complete": [((), 0.0)]}
+        rows: dict[str, pulled.MetricRows] = {"majlis_snapshot_complete": [((), 0.0)]}
         rows |= pulled.of_the_doors(self._feed, self._observed, self._ingress, self._http)
         rows |= pulled.of_the_turns(self._feed, self._observed)
         if sources is not None:
@@ -105,14 +105,14 @@ class _Families(Collector):
         return generate_latest(registry)
 
 
-def _families(rows: dict[str, pulled.Rows]) -> Iterator[Family]:
+def _families(rows: dict[str, pulled.MetricRows]) -> Iterator[Family]:
     """In the order of the catalogue. Raises `KeyError` for a name that is not in it."""
     order = {name: place for place, name in enumerate(METRICS)}
     for name in sorted(rows, key=order.__getitem__):
         yield _family(name, rows[name])
 
 
-def _family(name: str, rows: pulled.Rows) -> Family:
+def _family(name: str, rows: pulled.MetricRows) -> Family:
     metric = METRICS[name]
     if metric.kind == "histogram":
         histogram = HistogramMetricFamily(name, metric.meaning, labels=metric.labels)

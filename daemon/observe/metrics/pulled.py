@@ -18,7 +18,7 @@ from daemon.web.http1 import HttpCounters
 
 Labels = tuple[str, ...]
 """The values of the labels, in their order; a metric without labels has one row, `()`."""
-Rows = Iterable[tuple[Labels, float | Histogram]]
+MetricRows = Iterable[tuple[Labels, float | Histogram]]
 
 SENDS = ("sent", "not_sent", "unknown", "reconciled", "resent")
 OUTCOMES = {
@@ -45,7 +45,7 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
 
 def of_the_doors(
     feed: EventFeed, observed: Observed, ingress: IngressCounters, http: HttpCounters
-) -> dict[str, Rows]:
+) -> dict[str, MetricRows]:
     """Counted from the first moment on."""
     return {
         "majlis_webhooks_total": observed.statuses.items(),
@@ -69,7 +69,7 @@ def of_the_doors(
     }
 
 
-def of_the_turns(feed: EventFeed, observed: Observed) -> dict[str, Rows]:
+def of_the_turns(feed: EventFeed, observed: Observed) -> dict[str, MetricRows]:
     """From the events: counted by the feed, or as they were observed."""
     counts, reasons = feed.counters, feed.reasons
     return {
@@ -98,7 +98,7 @@ def of_the_turns(feed: EventFeed, observed: Observed) -> dict[str, Rows]:
     }
 
 
-def of_the_parts(sources: Sources, observed: Observed) -> dict[str, Rows]:
+def of_the_parts(sources: Sources, observed: Observed) -> dict[str, MetricRows]:
     calls, opened = Labelled(observed.provider_failures), Labelled()
     names = Names(MAX_PROVIDERS)
     for view in sources.providers():
@@ -116,10 +116,10 @@ def of_the_parts(sources: Sources, observed: Observed) -> dict[str, Rows]:
     }
 
 
-def of_the_vitals(vitals: Vitals) -> dict[str, Rows]:
+def of_the_vitals(vitals: Vitals) -> dict[str, MetricRows]:
     """What needs no store first; the rest when the stores answered in time."""
     leases, redis = vitals.leases, vitals.redis_memory
-    rows: dict[str, Rows] = {
+    rows: dict[str, MetricRows] = {
         "majlis_appends_waiting": _one(vitals.appends_waiting),
         "majlis_lease_renewals_total": _by(
             {"ok": leases.renewals - leases.failures, "failed": leases.failures}
@@ -134,7 +134,7 @@ def of_the_vitals(vitals: Vitals) -> dict[str, Rows]:
     return rows if vitals.figures is None else rows | _of_the_figures(vitals.figures, leases.certain)
 
 
-def _of_the_figures(figures: Figures, certain: int) -> dict[str, Rows]:
+def _of_the_figures(figures: Figures, certain: int) -> dict[str, MetricRows]:
     """What `majlis status` shows. Of a store that is away there is nothing, rather than zeros."""
     turns = {
         "running": figures.running_turns,
@@ -144,7 +144,7 @@ def _of_the_figures(figures: Figures, certain: int) -> dict[str, Rows]:
         "parked": figures.parked,
     }
     partitions = {"owned": figures.partitions_owned, "certain": certain, "all": figures.partitions_total}
-    rows: dict[str, Rows] = {
+    rows: dict[str, MetricRows] = {
         "majlis_ready": _one(figures.ready),
         "majlis_uptime_seconds": _one(figures.uptime_seconds),
         "majlis_open_windows": _one(figures.open_windows),
@@ -163,17 +163,17 @@ def _of_the_figures(figures: Figures, certain: int) -> dict[str, Rows]:
     return rows
 
 
-def _one(value: float) -> Rows:
+def _one(value: float) -> MetricRows:
     return [((), float(value))]
 
 
-def _only(histogram: Histogram) -> Rows:
+def _only(histogram: Histogram) -> MetricRows:
     return [((), histogram)]
 
 
-def _each(histograms: Histograms) -> Rows:
+def _each(histograms: Histograms) -> MetricRows:
     return [((name,), each) for name, each in sorted(histograms.by_name.items())]
 
 
-def _by(counts: Mapping[str, int]) -> Rows:
+def _by(counts: Mapping[str, int]) -> MetricRows:
     return [((reason,), float(count)) for reason, count in sorted(counts.items())]

@@ -12,7 +12,7 @@ import trio
 from actors.errors import MirrorUnavailable
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, WindowPolicy
-from daemon.dashboard.access import Access, Link
+from daemon.dashboard.access import Access, LoginGrant
 from daemon.dashboard.door import DashboardDoor, SessionView
 from daemon.dashboard.guard import Guard
 from daemon.dashboard.pages import Pages
@@ -110,7 +110,7 @@ class Behind:
 
     async def log_in(self, level: Level = "operate") -> str:
         """A session; gives back its cookie."""
-        answer = await self.ask("POST", "/session", {"token": self.access.link(Link(level, "test"))})
+        answer = await self.ask("POST", "/session", {"token": self.access.link(LoginGrant(level, "test"))})
         assert answer.status == 200, answer
         return answer.cookie
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from daemon.dashboard import followers
-from daemon.dashboard.access import MAX_FAILURES_PER_MINUTE, Link
+from daemon.dashboard.access import MAX_FAILURES_PER_MINUTE, LoginGrant
 from daemon.operate.levels import LEVELS, Level
 from daemon.web.http1 import Limits
 from tests.daemon.dashboard.browser import Behind
@@ -64,7 +64,7 @@ async def test_a_page_cannot_be_written(behind: Behind) -> None:
 
 
 async def test_a_link_opens_a_session_once(behind: Behind) -> None:
-    token = behind.access.link(Link("operate", "uid 1000"))
+    token = behind.access.link(LoginGrant("operate", "uid 1000"))
     opened = await behind.ask("POST", "/session", {"token": token})
     assert opened.status == 200
     assert opened.document == {
@@ -86,7 +86,7 @@ async def test_a_link_opens_a_session_once(behind: Behind) -> None:
 
 
 async def test_over_https_the_cookie_is_for_https_alone(behind: Behind) -> None:
-    token = behind.access.link(Link("read", "uid 1000"))
+    token = behind.access.link(LoginGrant("read", "uid 1000"))
     headers = {
         "Host": "majlis.example.com",
         "Origin": "https://majlis.example.com",
@@ -100,7 +100,7 @@ async def test_over_https_the_cookie_is_for_https_alone(behind: Behind) -> None:
 
 async def test_without_a_session_only_pages_are_shown(behind: Behind) -> None:
     """Nor with another daemon's cookie, nor with one of before a restart: how to get in is said."""
-    token = behind.access.link(Link("operate", "uid 1000"))
+    token = behind.access.link(LoginGrant("operate", "uid 1000"))
     right = (await behind.ask("POST", "/session", {"token": token})).cookie
     for cookie in (
         "",
@@ -133,7 +133,7 @@ async def test_a_session_ends_when_it_is_logged_out_and_with_its_time(behind: Be
 
 async def test_another_link_in_the_same_browser_ends_the_session_before(behind: Behind) -> None:
     first = await behind.log_in("read")
-    token = behind.access.link(Link("admin", "uid 0"))
+    token = behind.access.link(LoginGrant("admin", "uid 0"))
     second = (await behind.ask("POST", "/session", {"token": token}, cookie=first)).cookie
     assert (await behind.ask("GET", "/session", cookie=first)).status == 401
     assert (await behind.ask("GET", "/session", cookie=second)).document["can_reveal"] is True
@@ -141,7 +141,7 @@ async def test_another_link_in_the_same_browser_ends_the_session_before(behind: 
 
 
 async def test_guessing_is_slowed_down_and_disturbs_nobody(behind: Behind) -> None:
-    token = behind.access.link(Link("operate", "uid 1000"))
+    token = behind.access.link(LoginGrant("operate", "uid 1000"))
     statuses = [
         (await behind.ask("POST", "/session", {"token": f"guess {number}"})).status
         for number in range(MAX_FAILURES_PER_MINUTE + 2)
