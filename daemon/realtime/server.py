@@ -22,8 +22,14 @@ from daemon.gateways.realtime import Couriers
 from daemon.observe.feed import EventFeed
 from daemon.realtime import frames
 from daemon.realtime.clients import Client, Clients
-from daemon.realtime.endings import GOING_AWAY, TOO_SLOW, UNAUTHORIZED
-from daemon.realtime.session import RealtimeSession, ReceivePush, SessionLimits
+from daemon.realtime.session import (
+    GOING_AWAY,
+    TOO_SLOW,
+    UNAUTHORIZED,
+    RealtimeSession,
+    ReceivePush,
+    SessionLimits,
+)
 from daemon.web.http1 import Response, error_response, json_response
 from daemon.web.http1.messages import encode_head
 

@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 import trio
-from trio_websocket import ConnectionClosed, WebSocketConnection
+from trio_websocket import CloseReason, ConnectionClosed, WebSocketConnection
 
 from actors.outcome import Evidence, SendOutcome
 from actors.ports import MaySend
@@ -25,21 +25,38 @@ from daemon.observe.feed import EventFeed, Tail, Wanted
 from daemon.realtime import frames
 from daemon.realtime.clients import Client
 from daemon.realtime.deliveries import Deliveries
-from daemon.realtime.endings import (
-    BAD_FRAME,
-    FAILED,
-    FORBIDDEN,
-    GOING_AWAY,
-    IDLE,
-    SILENT,
-    TOO_SLOW,
-    Ending,
-    how_ended,
-)
 from daemon.web.http1 import Response
 
 MAX_WAITING_FRAMES = 16
 """Written one after another; who wants to say more waits here."""
+
+
+class Ending(NamedTuple):
+    """Why a connection ends: the close code of the WebSocket and a stable word."""
+
+    code: int
+    reason: str
+
+
+GOODBYE = Ending(1000, "closed_by_client")
+GOING_AWAY = Ending(1001, "going_away")
+LOST = Ending(1006, "connection_lost")
+TOO_BIG = Ending(1009, "frame_too_big")
+FAILED = Ending(1011, "failed")
+BAD_FRAME = Ending(4400, "bad_frame")
+UNAUTHORIZED = Ending(4401, "wrong_or_missing_token")
+FORBIDDEN = Ending(4403, "not_allowed")
+SILENT = Ending(4408, "no_pong")
+IDLE = Ending(4408, "idle")
+TOO_SLOW = Ending(4413, "too_slow")
+
+
+def how_ended(reason: CloseReason | None) -> Ending:
+    """How the other side, or the WebSocket itself, ended the connection."""
+    code = reason.code if reason is not None else LOST.code
+    if code in (1000, 1001, 1005):
+        return GOODBYE
+    return TOO_BIG if code == TOO_BIG.code else LOST
 
 
 class ReceivePush(Protocol):

@@ -38,7 +38,7 @@ from daemon.partitions.leases import Leases
 from daemon.run import peers
 from daemon.run.answering import Answering, wall_ms
 from daemon.run.lifecycle import CannotStart
-from daemon.run.liveness import Liveness
+from daemon.run.watchdog import Liveness
 from daemon.stores.postgres import Postgres
 from daemon.stores.redis import RedisStore
 from daemon.web.client import HttpClient

@@ -8,9 +8,15 @@ import trio.testing
 from actors.errors import LedgerUnavailable
 from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
-from daemon.run.liveness import Liveness
 from daemon.run.systemd import ServiceManager
-from daemon.run.watchdog import MORE_SECONDS, RELOAD_SECONDS, STATUS_SECONDS, STOP_BOUND_SECONDS, Watchdog
+from daemon.run.watchdog import (
+    MORE_SECONDS,
+    RELOAD_SECONDS,
+    STATUS_SECONDS,
+    STOP_BOUND_SECONDS,
+    Liveness,
+    Watchdog,
+)
 
 
 class Heard(ServiceManager):
