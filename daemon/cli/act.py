@@ -16,8 +16,10 @@ from daemon.cli.failure import BAD_CONFIG as BAD_COMMAND
 from daemon.cli.failure import Failure
 from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, moment, print_json
-from daemon.operate import Flushed, Paused, Reloaded, Resumed
-from daemon.operate.control_views import InstanceFlushed, InstancePause, InstanceResumed
+from daemon.operate.control import Reloaded
+from daemon.operate.conversations import Flushed
+from daemon.operate.instances import InstanceFlushed, InstancePause, InstanceResumed
+from daemon.operate.takeovers import TakeoverBegun, TakeoverEnded
 
 MaybeConversation = Annotated[
     str | None,
@@ -106,7 +108,7 @@ def pause(
         before = "" if stood is None else f"; before this it was {_until(stood)}"
         display(cell(f"{whose}: no turn begins {_until(held.until)}; messages are kept and wait{before}"))
         return
-    paused = view(document, Paused)
+    paused = view(document, TakeoverBegun)
     stays = ": a pause that is no shorter stood already, `majlis resume` ends it" if paused.stood else ""
     display(cell(f"{paused.conversation}: Majlis is silent {_until(paused.until)}{stays}"))
 
@@ -140,7 +142,7 @@ def resume(
         whose = view(document, InstanceResumed).instance
         display(cell(f"{whose or 'all instances'}: turns begin again"))
         return
-    resumed = view(document, Resumed)
+    resumed = view(document, TakeoverEnded)
     display(cell(f"{resumed.conversation}: {_what_ended(resumed)}"))
 
 
@@ -153,7 +155,7 @@ def _path(conversation: str | None, instance: str | None, all_: bool) -> str:
     return f"/v1/instances/{quote(instance, safe='')}" if instance is not None else "/v1"
 
 
-def _what_ended(resumed: Resumed) -> str:
+def _what_ended(resumed: TakeoverEnded) -> str:
     ended = [
         *(["its escalation is over"] if resumed.escalated else []),
         *(["its take-over is over"] if resumed.taken_over else []),

@@ -10,7 +10,7 @@ from rich.table import Table
 from daemon.cli.client import view
 from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, money, print_json, table
-from daemon.operate import CostReport, CostRow
+from daemon.operate.cost import CostReport, CostRow
 
 
 def cost(

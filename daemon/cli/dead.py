@@ -11,8 +11,7 @@ from daemon.cli.failure import Failure
 from daemon.cli.options import ConfigOption, JsonOption, RevealOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, facts, moment, print_json, table
 from daemon.cli.show import messages_table
-from daemon.operate import DeadLetterPage, DeadLetterView, Retried
-from daemon.operate.control_views import Dropped
+from daemon.operate.dead_letters import DeadLetterPage, DeadLetterView, Dropped, Retried
 
 DeadLetterArgument = Annotated[
     int, typer.Argument(metavar="NUMBER", min=1, help="Its number in `majlis dead list`.")

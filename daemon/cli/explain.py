@@ -11,7 +11,8 @@ from rich.table import Table
 from daemon.cli.client import message_path, view
 from daemon.cli.options import ConfigOption, JsonOption, RevealOption, SetOption, client_of
 from daemon.cli.render import cell, display, duration, facts, print_json
-from daemon.operate.inspect_views import Explanation, Step
+from daemon.operate.explain import Explanation
+from daemon.operate.message_life import Step
 
 _STYLES = {
     "answered": "green",

@@ -10,7 +10,9 @@ from rich.tree import Tree
 from daemon.cli.client import view
 from daemon.cli.options import ConfigOption, JsonOption, RevealOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, duration, print_json, table
-from daemon.operate.inspect_views import ConfigPage, LeasePage, TaskView, TreePage
+from daemon.operate.leases import LeasePage
+from daemon.operate.settings import ConfigPage
+from daemon.operate.task_tree import TaskView, TreePage
 
 
 def tree(

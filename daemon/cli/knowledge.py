@@ -22,8 +22,8 @@ from daemon.cli.failure import INTERRUPTED, Failure
 from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, moment, print_json, table
 from daemon.knowledge.chunks import Chunk
+from daemon.knowledge.library import Begun, CacheStats, Cleared, FilePage, Ready, Removed
 from daemon.knowledge.readers import ReadFile, UnreadableFile, read
-from daemon.operate.knowledge import Begun, CacheStats, Cleared, FilePage, Ready, Removed
 
 PORTION = 32
 """Chunks of one request: some seconds at most, also where each needs a vector."""

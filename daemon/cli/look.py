@@ -10,7 +10,8 @@ from rich.text import Text
 from daemon.cli.client import view
 from daemon.cli.options import ConfigOption, JsonOption, RevealOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, duration, moment, print_json, table
-from daemon.operate import ActorPage, ActorView, SilentPage, SilentView
+from daemon.operate.actors import ActorPage, ActorRow
+from daemon.operate.conversations import SilentPage, SilentView
 
 
 def actors(
@@ -59,7 +60,7 @@ def actors(
     display(cell(_page_summary(found, page, limit), "dim"))
 
 
-def _actor_cells(actor: ActorView) -> list[Text]:
+def _actor_cells(actor: ActorRow) -> list[Text]:
     tries = [f"try {actor.tries}"] if actor.tries > 1 else []
     why = ", ".join([*([actor.why] if actor.why else []), *tries])
     waiting, left = str(actor.waiting_messages), duration(actor.closes_in_seconds)

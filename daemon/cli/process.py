@@ -13,7 +13,7 @@ from daemon.cli.failure import FAILED, NOT_RUNNING, Failure
 from daemon.cli.options import ConfigOption, JsonOption, SetOption, settings_of
 from daemon.cli.render import cell, display, print_json, table
 from daemon.config import Settings
-from daemon.operate import DoctorReport
+from daemon.operate.doctor import DoctorReport
 
 
 def run(config: ConfigOption = None, set_: SetOption = None, json: JsonOption = False) -> None:

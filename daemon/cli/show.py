@@ -11,7 +11,8 @@ from daemon.cli.client import AdminClient, conversation_path, view
 from daemon.cli.options import ConfigOption, JsonOption, RevealOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, duration, facts, moment, money, print_json, table
 from daemon.cli.waterfall import waterfall
-from daemon.operate import ConversationView, MessageView, TurnDetail, TurnView
+from daemon.operate.conversations import ConversationView
+from daemon.operate.turns import MessageView, TurnDetail, TurnView
 
 CACHE = "cache"
 """The provider of an answer that was kept and given again."""

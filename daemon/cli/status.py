@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
 from daemon.cli.client import view
 from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, duration, facts, moment, print_json, tally
-from daemon.operate import AlertView, FeedView, IngressCounts, ProviderView, RealtimeView, Status
-from daemon.operate.control_views import InstancePause
+from daemon.operate import AlertView, ProviderView
+from daemon.operate.instances import InstancePause
 from daemon.operate.login import DashboardView
+from daemon.operate.status import FeedView, IngressCounts, RealtimeView, Status
 
 
 def status(config: ConfigOption = None, set_: SetOption = None, json: JsonOption = False) -> None:
@@ -119,7 +120,7 @@ def _dashboard(view: DashboardView) -> Text:
     return cell(f"{view.address}{inside}; `majlis dashboard` prints a link")
 
 
-def _providers(providers: list[ProviderView]) -> Text:
+def _providers(providers: Sequence[ProviderView]) -> Text:
     """`main ok, backup left out for 12.0 s (5 failures, timed_out), own of acme ok`."""
     return Text(", ").join(map(_provider, providers)) if providers else cell("none")
 

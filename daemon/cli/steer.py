@@ -11,8 +11,8 @@ from daemon.cli.client import AdminClient, view
 from daemon.cli.failure import NOT_RUNNING, Failure
 from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
 from daemon.cli.render import cell, count, display, print_json
-from daemon.operate import Status
-from daemon.operate.control_views import Draining, LogLevelView
+from daemon.operate.control import Draining, LogLevelView
+from daemon.operate.status import Status
 
 POLL_SECONDS = 0.25
 GRACE_SECONDS = 30.0

@@ -21,7 +21,8 @@ from daemon.cli.failure import NOT_RUNNING, Failure
 from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
 from daemon.cli.render import display, print_json
 from daemon.cli.top_screen import SORTS, Rates, rates_between, screen
-from daemon.operate.inspect_views import TopPage, TopSort
+from daemon.operate.actors import ActorSort
+from daemon.operate.top import TopPage
 
 SNAPSHOT_SECONDS = 1.0
 LINES_OF_HEAD = 6
@@ -31,8 +32,8 @@ LINES_OF_HEAD = 6
 class _Watch:
     """What the person at the keyboard has chosen, and the last that was heard."""
 
-    def __init__(self, client: AdminClient, sort: TopSort, instance: str | None) -> None:
-        self.sort: TopSort = sort
+    def __init__(self, client: AdminClient, sort: ActorSort, instance: str | None) -> None:
+        self.sort: ActorSort = sort
         self.offset = 0
         self.page: TopPage | None = None
         self.rates: Rates = {}

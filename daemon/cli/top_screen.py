@@ -16,9 +16,10 @@ from rich.text import Text
 
 from daemon.cli.render import cell, count, duration, style_of
 from daemon.operate import ProviderView
-from daemon.operate.inspect_views import TopPage, TopRow, TopSort
+from daemon.operate.actors import ActorSort
+from daemon.operate.top import TopPage, TopRow
 
-SORTS: tuple[TopSort, ...] = get_args(TopSort)
+SORTS: tuple[ActorSort, ...] = get_args(ActorSort)
 Rates = dict[str, float]
 """Per second, by the name of the event."""
 
@@ -53,7 +54,7 @@ def rates_between(before: TopPage, after: TopPage) -> Rates:
 def screen(
     page: TopPage,
     rates: Rates,
-    sort: TopSort,
+    sort: ActorSort,
     offset: int = 0,
     *,
     width: int,
@@ -216,7 +217,7 @@ def _brief(seconds: float) -> str:
     return words if seconds < 60 else re.sub(r"(\d+) (\w)\w*", r"\1\2", words)
 
 
-def _foot(page: TopPage, sort: TopSort, offset: int, rows: int, live: bool) -> Text:
+def _foot(page: TopPage, sort: ActorSort, offset: int, rows: int, live: bool) -> Text:
     shown = f"{offset + 1:,} to {offset + rows:,} of " if rows and rows < page.matching else ""
     keys = "; q ends, s sorts, n p turn pages" if live else ""
     line = cell(f"{shown}{count(page.matching, 'busy conversation')}, by {sort}{keys}", "dim")

@@ -2,43 +2,15 @@
 
 from daemon.config.load import load
 from daemon.config.schema import InstanceSettings, Settings
-from daemon.config.sections import (
-    Auth,
-    Batching,
-    Cache,
-    Embeddings,
-    GatewaySettings,
-    Ingress,
-    Knowledge,
-    Log,
-    MetricsSettings,
-    MonitorSettings,
-    Postgres,
-    Provider,
-    Redis,
-    ResponderSettings,
-    TurnSettings,
-)
+from daemon.config.sections import MetricsSettings, MonitorSettings, ResponderSettings
 from daemon.config.sources import ConfigError
 
 __all__ = [
-    "Auth",
-    "Batching",
-    "Cache",
     "ConfigError",
-    "Embeddings",
-    "GatewaySettings",
-    "Ingress",
     "InstanceSettings",
-    "Knowledge",
-    "Log",
     "MetricsSettings",
     "MonitorSettings",
-    "Postgres",
-    "Provider",
-    "Redis",
     "ResponderSettings",
     "Settings",
-    "TurnSettings",
     "load",
 ]

@@ -66,6 +66,7 @@ class DaemonProcess:
         self.environment: dict[str, str] = {}
         self.constants: dict[str, object] = {}
         """Those of its modules that have another value here, by their full names."""
+        self.module = "tests.acceptance.run_daemon"
         self.wrapper: tuple[str, ...] = ()
         """A command prefix: a program that executes the daemon."""
         self.passed: tuple[int, ...] = ()
@@ -90,7 +91,7 @@ class DaemonProcess:
             *self.wrapper,
             sys.executable,
             "-m",
-            "tests.acceptance.run_daemon",
+            self.module,
             "run",
             "-c",
             str(self.config),

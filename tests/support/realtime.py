@@ -11,12 +11,12 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket
 
 from actors.messages import Message, Receipt
 from daemon.gateways.evolution.payload import parse_webhook
+from daemon.gateways.realtime import Couriers
 from daemon.ingress.webhooks import Ingress, Readiness, open_door
 from daemon.observe.feed import EventFeed
 from daemon.realtime.clients import Client, Clients
-from daemon.realtime.gateway import Couriers
-from daemon.realtime.server import DoorLimits, RealtimeServer
-from daemon.realtime.session import Limits
+from daemon.realtime.server import Admission, RealtimeServer
+from daemon.realtime.session import SessionLimits
 from tests.support.patience import PATIENCE_SECONDS, until
 from tests.support.payloads import upsert
 
@@ -86,15 +86,13 @@ class Door:
     def __init__(
         self,
         clients: Sequence[Client] = (PROXY, WATCHER, DEMO_WATCHER),
-        allowed_origins: Sequence[str] = (),
-        door: DoorLimits | None = None,
-        limits: Limits | None = None,
+        admission: Admission | None = None,
+        limits: SessionLimits | None = None,
         replay_events: int = 100,
         couriers: Couriers | None = None,
     ) -> None:
-        self.feed = EventFeed(strict=True)
+        self.feed = EventFeed(strict=True, kept_events=replay_events)
         self.feed.set_install_id("test install")
-        self.feed.keep(replay_events)
         self.accepted: list[Message] = []
         self.before_accept: Callable[[Message], Awaitable[None]] | None = None
         self.readiness = Readiness(True)
@@ -105,9 +103,7 @@ class Door:
         self.port = 0
         self.ingress = Ingress(
             parse=parse_webhook,
-            accept=self._accept,
-            learn=lambda link: None,
-            take_over=self._take_over,
+            inbox=self,
             readiness=lambda: self.readiness,
             quarantine=self._quarantine,
             authorize=open_door,
@@ -120,8 +116,7 @@ class Door:
             couriers=self.couriers,
             on_serving=self._on_serving,
             on_error=lambda _server, error: self.errors.append(error),
-            allowed_origins=allowed_origins,
-            door=door,
+            admission=admission,
             limits=limits,
         )
 
@@ -152,7 +147,7 @@ class Door:
     async def until(self, condition: Callable[[], bool]) -> None:
         await until(condition)
 
-    async def _accept(self, message: Message) -> Receipt:
+    async def accept(self, message: Message) -> Receipt:
         if self.before_accept is not None:
             await self.before_accept(message)
         await trio.lowlevel.checkpoint()
@@ -161,9 +156,12 @@ class Door:
             self.accepted.append(message)
         return Receipt(duplicate, 1, 0, 8000, 0, 1, False)
 
-    async def _take_over(self, own: object) -> bool:
+    async def take_over(self, own: object) -> bool:
         await trio.lowlevel.checkpoint()
         return False
+
+    def learn(self, link: object) -> None:
+        pass
 
     async def _quarantine(self, body: bytes, reason: str) -> None:
         await trio.lowlevel.checkpoint()

@@ -13,7 +13,7 @@ import structlog
 
 from daemon.cli import main
 from daemon.observe import logs
-from tests.daemon.operate.fake_operations import DoorInThread, door_in_thread
+from tests.support.operators import DoorInThread, door_in_thread
 
 
 class Outcome(NamedTuple):
@@ -34,11 +34,12 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def door(tmp_path: Path) -> Iterator[DoorInThread]:
+def door(tmp_path: Path, migrated_dsn: str) -> Iterator[DoorInThread]:
     """A door in this process; its log goes nowhere, so that standard output is the command's alone."""
     (tmp_path / "door").mkdir()
     writer = logs.configure("error", "json", io.StringIO())
-    with door_in_thread(tmp_path / "door") as running:
+    with door_in_thread(tmp_path / "door", migrated_dsn) as running:
+        running.do(lambda: running.operators.records.register_instances(["acme", "shop"]))
         yield running
     writer.close()
     structlog.reset_defaults()

@@ -13,7 +13,7 @@ import trio
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
 from actors.ports import Notice
 from daemon.controls import notifier as notices
-from daemon.controls.notifier import MAX_AGE_SECONDS, Notifier, Told, next_delay_seconds
+from daemon.controls.notifier import MAX_AGE_SECONDS, NoticeResult, Notifier, next_delay_seconds
 from daemon.observe.feed import EventFeed
 from daemon.web.client import HttpClient
 from tests.support import patience
@@ -333,15 +333,15 @@ async def test_trouble_with_the_ledger_ends_nothing(room: Room) -> None:
 
 
 def test_the_longer_the_rarer_and_not_for_ever() -> None:
-    away, doubtful = Told("away", "connect_failed"), Told("doubtful", "timed_out")
+    away, doubtful = NoticeResult("away", "connect_failed"), NoticeResult("doubtful", "timed_out")
     delays = [next_delay_seconds(away, 0, age, 0.5) for age in (0, 8, 60, 1_000, 5_000)]
     assert delays == [5.0, 5.0, 30.0, 500.0, 600.0]
     assert next_delay_seconds(away, 0, MAX_AGE_SECONDS - 100, 0.5) is None
     assert next_delay_seconds(doubtful, 19, 60, 0.5) == 30.0
     assert next_delay_seconds(doubtful, 20, 60, 0.5) is None
-    assert next_delay_seconds(Told("refused"), 2, 60, 0.5) == 30.0
-    assert next_delay_seconds(Told("refused"), 3, 60, 0.5) is None
-    assert next_delay_seconds(Told("away", "answered_429", 90.0), 0, 0, 0.5) == 90.0
+    assert next_delay_seconds(NoticeResult("refused"), 2, 60, 0.5) == 30.0
+    assert next_delay_seconds(NoticeResult("refused"), 3, 60, 0.5) is None
+    assert next_delay_seconds(NoticeResult("away", "answered_429", 90.0), 0, 0, 0.5) == 90.0
     assert (
         4.0 <= (next_delay_seconds(away, 0, 0, 0.0) or 0) < (next_delay_seconds(away, 0, 0, 0.99) or 0) <= 6.0
     )

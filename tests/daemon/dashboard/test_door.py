@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from daemon.dashboard import followers
-from daemon.dashboard.access import MAX_FAILURES_PER_MINUTE, Link
+from daemon.dashboard.access import MAX_FAILURES_PER_MINUTE, LoginGrant
 from daemon.operate.levels import LEVELS, Level
 from daemon.web.http1 import Limits
 from tests.daemon.dashboard.browser import Behind
@@ -59,7 +59,7 @@ async def test_a_page_cannot_be_written(behind: Behind) -> None:
 
 
 async def test_a_link_opens_a_session_once(behind: Behind) -> None:
-    token = behind.access.link(Link("operate", "uid 1000"))
+    token = behind.access.link(LoginGrant("operate", "uid 1000"))
     opened = await behind.ask("POST", "/session", {"token": token})
     assert opened.status == 200
     assert opened.document == {
@@ -81,7 +81,7 @@ async def test_a_link_opens_a_session_once(behind: Behind) -> None:
 
 
 async def test_over_https_the_cookie_is_for_https_alone(behind: Behind) -> None:
-    token = behind.access.link(Link("read", "uid 1000"))
+    token = behind.access.link(LoginGrant("read", "uid 1000"))
     headers = {
         "Host": "majlis.example.com",
         "Origin": "https://majlis.example.com",
@@ -95,7 +95,7 @@ async def test_over_https_the_cookie_is_for_https_alone(behind: Behind) -> None:
 
 async def test_without_a_session_only_pages_are_shown(behind: Behind) -> None:
     """Nor with another daemon's cookie, nor with one of before a restart: how to get in is said."""
-    token = behind.access.link(Link("operate", "uid 1000"))
+    token = behind.access.link(LoginGrant("operate", "uid 1000"))
     right = (await behind.ask("POST", "/session", {"token": token})).cookie
     for cookie in (
         "",
@@ -128,7 +128,7 @@ async def test_a_session_ends_when_it_is_logged_out_and_with_its_time(behind: Be
 
 async def test_another_link_in_the_same_browser_ends_the_session_before(behind: Behind) -> None:
     first = await behind.log_in("read")
-    token = behind.access.link(Link("admin", "uid 0"))
+    token = behind.access.link(LoginGrant("admin", "uid 0"))
     second = (await behind.ask("POST", "/session", {"token": token}, cookie=first)).cookie
     assert (await behind.ask("GET", "/session", cookie=first)).status == 401
     assert (await behind.ask("GET", "/session", cookie=second)).document["can_reveal"] is True
@@ -136,7 +136,7 @@ async def test_another_link_in_the_same_browser_ends_the_session_before(behind: 
 
 
 async def test_guessing_is_slowed_down_and_disturbs_nobody(behind: Behind) -> None:
-    token = behind.access.link(Link("operate", "uid 1000"))
+    token = behind.access.link(LoginGrant("operate", "uid 1000"))
     statuses = [
         (await behind.ask("POST", "/session", {"token": f"guess {number}"})).status
         for number in range(MAX_FAILURES_PER_MINUTE + 2)
@@ -253,7 +253,7 @@ async def test_a_page_that_reads_too_slowly_is_cut_off() -> None:
                     for _ in range(100):
                         behind.feed.emit("daemon.problem", part="x" * 2_000)
                     await trio.sleep(0.01)
-            await until(lambda: behind.server.connections == 0)
+            await until(lambda: behind.server.counters.connections == 0)
         assert (await behind.ask("GET", "/v1/status", cookie=cookie)).status == 200
 
 

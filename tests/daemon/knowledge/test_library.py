@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from actors.errors import Conflict, Missing
 from actors.messages import Passage
 from daemon.knowledge import library
 from daemon.knowledge.embeddings import EmbeddingsUnavailable
 from daemon.knowledge.housekeeping import Housekeeping
-from daemon.operate.knowledge import ChunkText
-from daemon.operate.protocol import Conflict, NotFound
+from daemon.knowledge.library import ChunkText
 from tests.support.embeddings_server import FakeEmbeddings
 from tests.support.shelf import ACME, Shelf
 
@@ -85,7 +85,7 @@ async def test_an_unknown_instance_is_an_error(by_words: Shelf) -> None:
         by_words.library.files("nobody"),
         by_words.library.remove("nobody", ["x"]),
     ):
-        with pytest.raises(NotFound, match="has no instance 'nobody'"):
+        with pytest.raises(Missing, match="has no instance 'nobody'"):
             await call
 
 

@@ -10,12 +10,12 @@ from actors.instance import FeatureFlags, Terms
 from actors.messages import Passage
 from daemon.knowledge import embeddings as embeddings_module
 from daemon.knowledge.embeddings import EmbeddingsClient
+from daemon.knowledge.library import ChunkText
 from daemon.knowledge.search_words import distinctive_words, search_words
 from daemon.lookups import knowledge
 from daemon.lookups.history import BYTES_PER_TOKEN
 from daemon.lookups.knowledge import within
 from daemon.lookups.spec import Means
-from daemon.operate.knowledge import ChunkText
 from tests.support.embeddings_server import FakeEmbeddings
 from tests.support.shelf import ACME, SHOP, Shelf
 

@@ -17,8 +17,7 @@ from daemon.knowledge import embeddings as embeddings_module
 from daemon.knowledge.embeddings import TURN_SECONDS, EmbeddingsClient
 from daemon.ledger.rows import StoredInstances
 from daemon.operate import doctor
-from daemon.operate.doctor import MAX_STORED, examine
-from daemon.operate.views import Check
+from daemon.operate.doctor import MAX_STORED, Check, examine
 from daemon.run.stores import check_from_outside
 from daemon.web.client import HttpClient
 from tests.support.embeddings_server import FakeEmbeddings
@@ -233,7 +232,7 @@ async def database_checks(settings: Settings) -> dict[str, Check]:
 
 
 def test_a_migration_of_a_database_that_is_away_says_what_to_look_at(tmp_path: Path) -> None:
-    with pytest.raises(MajlisError, match=r"see that it runs and is reachable at postgres\.dsn"):
+    with pytest.raises(MajlisError, match=r"check that it runs and can be reached at postgres\.dsn"):
         root.migrate(
             settings_of(
                 tmp_path, "postgresql://nobody@127.0.0.1:9/none", redis={"url": "redis://127.0.0.1:9/0"}

@@ -170,9 +170,8 @@ async def test_what_is_counted_only_grows(db: Postgres, monkeypatch: pytest.Monk
         await trio.lowlevel.checkpoint()
         raise LedgerUnavailable("postgres_timeout")
 
-    one.turned = lambda: well.append(one.renewals - one.failures)
     async with trio.open_nursery() as nursery:
-        await nursery.start(one.run)
+        await nursery.start(one.run, lambda: well.append(one.renewals - one.failures))
         assert well == [1], "each round says that it turned"
         monkeypatch.setattr(one, "refresh", fails)
         await patience.until(lambda: one.failures == 3)

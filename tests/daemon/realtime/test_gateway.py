@@ -12,8 +12,8 @@ import trio.testing
 from actors.errors import GatewayHeld
 from actors.identity import Conversation
 from actors.outcome import CannotTell, NotSent, SendOutcome, Sent, Unknown
-from daemon.realtime.gateway import RealtimeGateway
-from daemon.realtime.session import Limits
+from daemon.gateways.realtime import RealtimeGateway
+from daemon.realtime.session import SessionLimits
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.payloads import upsert
 from tests.support.realtime import Door, Talk
@@ -106,7 +106,7 @@ async def test_a_connection_lost_after_the_frame_left_proves_nothing() -> None:
 
 async def test_what_the_proxy_said_before_it_left_counts_and_what_comes_then_is_held() -> None:
     """I6: its word waits behind pushes that take their time. A reply for it meanwhile has certainly not left."""
-    door, go, busy = Door(limits=Limits(max_pushes_in_flight=1)), trio.Event(), trio.Event()
+    door, go, busy = Door(limits=SessionLimits(max_pushes_in_flight=1)), trio.Event(), trio.Event()
     said: list[SendOutcome] = []
 
     async def wait(_message: object) -> None:

@@ -8,7 +8,7 @@ import trio.testing
 from actors.errors import ConversationFull, MirrorUnavailable
 from actors.messages import Message
 from daemon.ingress.webhooks import Readiness
-from daemon.realtime.session import Limits
+from daemon.realtime.session import SessionLimits
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.payloads import upsert
 from tests.support.realtime import Door
@@ -134,7 +134,7 @@ async def test_an_id_that_cannot_be_said_back_is_refused_before_its_message_is_k
 
 async def test_a_long_backlog_is_no_silence() -> None:
     """The answer to a ping stands behind all that was said before: who pushes on is there."""
-    limits = Limits(ping_seconds=0.05, pong_seconds=1.5, max_pushes_in_flight=1)
+    limits = SessionLimits(ping_seconds=0.05, pong_seconds=1.5, max_pushes_in_flight=1)
     door, pushes = Door(limits=limits), range(40)
 
     async def slowly(_message: object) -> None:
@@ -151,7 +151,7 @@ async def test_a_long_backlog_is_no_silence() -> None:
 
 async def test_pushes_run_side_by_side_within_a_bound() -> None:
     """I8."""
-    door, go = Door(limits=Limits(max_pushes_in_flight=3)), trio.Event()
+    door, go = Door(limits=SessionLimits(max_pushes_in_flight=3)), trio.Event()
     running = 0
 
     async def wait(_message: object) -> None:

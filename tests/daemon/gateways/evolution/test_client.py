@@ -154,7 +154,7 @@ async def test_silence_is_unknown(server: FakeEvolution, http: HttpClient, fault
     assert await gateway_at(server, http, SHORT_SECONDS).send(GUEST, "hello") == Unknown("timed_out")
 
 
-async def test_a_wrong_key_is_said_so(server: FakeEvolution, http: HttpClient) -> None:
+async def test_a_wrong_key_is_reported(server: FakeEvolution, http: HttpClient) -> None:
     gateway = EvolutionGateway(http, base_url=server.url, api_key="wrong", timeout_seconds=TIMEOUT_SECONDS)
     assert await gateway.send(GUEST, "hello") == NotSent("bad_key", "hold")
     with pytest.raises(GatewayHeld):

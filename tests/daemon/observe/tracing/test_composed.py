@@ -66,10 +66,10 @@ def test_off_means_that_nothing_is_imported() -> None:
     ended = python(
         BLOCKED
         + "import daemon.run, daemon.cli\n"
-        + "from daemon.run.observing import Watching\n"
+        + "from daemon.run.observing import Observing\n"
         + "from daemon.config import load\n"
         + "from daemon.observe.feed import EventFeed\n"
-        + "Watching(load(environment={}), EventFeed(), print)\n"
+        + "Observing(load(environment={}), EventFeed(), None, None, lambda: None, print)\n"
         + "assert [name for name in sys.modules if name.startswith(('opentelemetry.', 'google.protobuf.'))] == []\n"
     )
     assert ended.returncode == 0, ended.stderr

@@ -39,7 +39,7 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
         answers = await served.say(GET + POST + CHUNKED)
     assert [answer.document["path"] for answer in answers] == ["/hello", "/w", "/c"]
     assert answers[2].document["body"] == "abcde"
-    assert served.server.requests == 3
+    assert served.server.counters.requests == 3
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -216,9 +216,9 @@ async def test_refused_and_closed(raw: bytes, status: int, reason: str) -> None:
         (answer,) = await served.say(raw)
         assert (answer.status, answer.document["reason"]) == (status, reason)
         assert answer.headers["connection"] == "close"
-        assert served.server.rejected == {reason: 1}
+        assert served.server.counters.rejected == {reason: 1}
         await served.say(GET)
-    assert served.server.requests == 1
+    assert served.server.counters.requests == 1
 
 
 async def test_exactly_the_limits_are_served() -> None:
@@ -265,7 +265,7 @@ async def test_a_dripping_request_is_408(
                 raw = await read_all(client)
             nursery.cancel_scope.cancel()
     assert answers_in(raw)[-1].status == 408
-    assert dict(server.rejected) == {reason: 1}
+    assert dict(server.counters.rejected) == {reason: 1}
     assert seconds <= trio.current_time() - began <= seconds + 1
 
 
@@ -318,7 +318,7 @@ async def test_a_peer_that_does_not_read_is_left() -> None:
 
     async with serving(big, Limits(write_seconds=0.2)) as served, await served.connect() as client:
         await client.send_all(GET)
-        await until(lambda: served.server.requests and not served.server.connections)
+        await until(lambda: served.server.counters.requests and not served.server.counters.connections)
     assert not served.errors
 
 
@@ -355,7 +355,7 @@ async def test_a_peer_that_leaves_ends_its_stream() -> None:
         await client.send_all(GET)
         await client.receive_some(1)
         await client.aclose()
-        await until(lambda: not served.server.connections)
+        await until(lambda: not served.server.counters.connections)
         with pytest.raises(trio.BrokenResourceError):
             send.send_nowait(b"the channel is closed")
     assert not served.errors

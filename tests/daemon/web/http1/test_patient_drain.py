@@ -18,14 +18,14 @@ async def test_a_patient_drain_hears_out_who_has_not_asked_yet() -> None:
         idle, fresh = await served.connect(), await served.connect()
         await idle.send_all(GET)
         await read_answer(idle)
-        await until(lambda: served.server.connections == 2)
+        await until(lambda: served.server.counters.connections == 2)
         nursery.start_soon(served.server.drain, True)
         with trio.fail_after(PATIENCE_SECONDS):
             assert await idle.receive_some(1) == b""
             await fresh.send_all(GET)
             answer = await read_answer(fresh)
             assert (answer.status, answer.headers["connection"]) == (200, "close")
-        await until(lambda: served.server.connections == 0)
+        await until(lambda: served.server.counters.connections == 0)
 
 
 async def test_a_request_that_is_in_the_kernel_already_is_answered() -> None:
@@ -34,7 +34,7 @@ async def test_a_request_that_is_in_the_kernel_already_is_answered() -> None:
         kept = await served.connect()
         await kept.send_all(GET)
         await read_answer(kept)
-        await until(lambda: served.server.connections == 1)
+        await until(lambda: served.server.counters.connections == 1)
         # No checkpoint from here to the drain: the server's task cannot read in between.
         assert isinstance(kept, trio.SocketStream)
         raw = socket.fromfd(kept.socket.fileno(), socket.AF_INET, socket.SOCK_STREAM)

@@ -26,13 +26,13 @@ async def test_a_connection_too_many_is_told_so(limits: Limits) -> None:
     """I8: 503 with Retry-After; a place is free again when a connection ends."""
     async with serving(limits=limits) as served, await served.connect() as first:
         second = await served.connect()
-        await until(lambda: served.server.connections == 2)
+        await until(lambda: served.server.counters.connections == 2)
         (answer,) = await served.say(GET)
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
         assert answer.headers["connection"] == "close"
-        assert served.server.refused_connections == 1
+        assert served.server.counters.refused_connections == 1
         await second.aclose()
-        await until(lambda: served.server.connections == 1)
+        await until(lambda: served.server.counters.connections == 1)
         assert [answer.status for answer in await served.say(GET)] == [200]
         await first.send_all(GET)
         assert (await read_answer(first)).status == 200
@@ -107,7 +107,7 @@ async def test_drain_finishes_what_runs_and_closes_what_idles() -> None:
         await read_answer(idle)
         await busy.send_all(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n" + GET)
         await entered.wait()
-        await until(lambda: served.server.connections == 3)
+        await until(lambda: served.server.counters.connections == 3)
         nursery.start_soon(drain, served.server)
         with trio.fail_after(PATIENCE_SECONDS):
             assert await idle.receive_some(1) == b""
@@ -120,7 +120,7 @@ async def test_drain_finishes_what_runs_and_closes_what_idles() -> None:
         assert (answer.status, answer.headers["connection"]) == (200, "close")
         with trio.fail_after(PATIENCE_SECONDS):
             await drained.wait()
-        assert served.server.connections == 0
+        assert served.server.counters.connections == 0
 
 
 async def test_drain_ends_streamed_answers_cleanly() -> None:
@@ -157,7 +157,7 @@ async def test_the_drain_is_bounded_by_its_caller(autojump_clock: trio.testing.M
         with trio.move_on_after(20) as patience:
             await server.drain()
         assert patience.cancelled_caught
-        assert server.connections == 1
+        assert server.counters.connections == 1
 
 
 async def test_many_connections_at_once() -> None:
@@ -168,5 +168,5 @@ async def test_many_connections_at_once() -> None:
 
         for _ in range(30):
             nursery.start_soon(one)
-    assert served.server.requests == 150
+    assert served.server.counters.requests == 150
     assert not served.errors

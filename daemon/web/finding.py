@@ -1,0 +1,16 @@
+"""What was found when a server was examined, for `majlis doctor`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class Finding(msgspec.Struct, frozen=True):
+    state: Literal["ok", "warning", "problem"]
+    detail: str
+    advice: str = ""
+    """What to do; empty when there is nothing to do."""
+    unknown_instance: bool = False
+    """The server answered, and knows no instance of that name."""
