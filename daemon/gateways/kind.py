@@ -23,10 +23,6 @@ from daemon.web.http1 import Response
 if TYPE_CHECKING:
     from daemon.gateways.realtime import Couriers  # itself a kind, which needs this file
 
-DOCTOR_SECONDS = 10.0
-"""The longest that one question of the doctor's may take."""
-MAX_DOCTOR_BYTES = 1024 * 1024
-
 
 class GatewaySettings(Section):
     """The keys that mean the same for every kind."""

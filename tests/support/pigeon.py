@@ -24,12 +24,12 @@ from actors.outcome import (
 from actors.ports import Gateway, MaySend, at_any_time
 from actors.text import plain_text
 from daemon.fields import Misfit, Secret, web_address
-from daemon.gateways.kind import DOCTOR_SECONDS, GatewayKind, GatewaySettings, ProxyDoor, Tools
+from daemon.gateways.kind import GatewayKind, GatewaySettings, ProxyDoor, Tools
 from daemon.gateways.lenient import NotJson, clean, decode, integer, items, mapping, text
 from daemon.ingress.inbound import Inbound, OwnMessage, Parse, UnreadablePayload
 from daemon.web.answer import dig
 from daemon.web.client import NOT_ALLOWED, DeliveryUnknown, HttpClient, HttpFailed, NotDelivered
-from daemon.web.finding import Finding
+from daemon.web.finding import DOCTOR_SECONDS, Finding
 from tests.support.http_faults import Exchange, FaultServer, Request
 
 MAX_BODY_BYTES = 1024 * 1024

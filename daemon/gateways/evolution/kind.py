@@ -8,8 +8,6 @@ from urllib.parse import quote
 from actors.ports import Feed, Gateway
 from daemon.fields import Misfit, Secret, web_address
 from daemon.gateways.kind import (
-    DOCTOR_SECONDS,
-    MAX_DOCTOR_BYTES,
     GatewayKind,
     GatewaySettings,
     InstanceFeed,
@@ -20,7 +18,7 @@ from daemon.gateways.kind import (
 from daemon.ingress.inbound import Parse
 from daemon.web.answer import dig
 from daemon.web.client import HttpClient, HttpFailed
-from daemon.web.finding import Finding
+from daemon.web.finding import DOCTOR_SECONDS, MAX_DOCTOR_BYTES, Finding
 
 
 class EvolutionSettings(GatewaySettings):
