@@ -1,8 +1,8 @@
-"""`make bench-lookups`: what a turn finds out before its responder is called, side by side and one after another.
+"""`make bench-lookups`: the lookups of a turn before its responder is called, in parallel and in sequence.
 
-A real Postgres with a million messages, and a wire between it and Majlis on which everything arrives 50 ms later, as
-from a server far away. Each turn is a new batch of another conversation; the ways of running it take turns, so that
-noise of the machine hits all alike. Exit code 1 when side by side takes more than 40 % of the time.
+A real Postgres with a million messages, behind a proxy that delays every reply by 50 ms, like a distant server. Each
+turn is a new batch of another conversation; the ways to run it alternate, so that noise of the machine affects all
+alike. Exit code 1 if parallel lookups take more than 40 % of the time.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from tests.support.pg_proxy import PostgresProxy
 ROOT = Path(__file__).parent.parent
 GOAL = 0.40
 WARM_UP_TURNS = 30
-"""Undelayed turns before the first that counts: connections are opened and know their statements."""
+"""Undelayed turns before the first that counts, to open connections and prepare statements."""
 TERMS = Terms(allowed_origins=("https://gateway.example",), turns_per_minute=1_000, tokens_per_day=10**9)
 """With these, no lookup is skipped."""
 
 Way = tuple[bool, bool]
-"""Side by side? Settings remembered?"""
+"""Whether lookups run in parallel, and whether the settings are cached."""
 WAYS: tuple[Way, ...] = ((False, False), (True, False), (False, True), (True, True))
 
 
 @dataclass
 class Bench:
-    """Turns of many conversations, each up to where the responder would be called."""
+    """Turns of many conversations, each up to the point where the responder would be called."""
 
     ledger: PostgresLedger
     lookups: PostgresLookups
@@ -56,7 +56,7 @@ class Bench:
     told: Mapping[str, Any] = field(default_factory=dict)
 
     async def lookup_ms(self, way: Way) -> float:
-        """How long the lookups of one new turn take."""
+        """The time that the lookups of one new turn take."""
         side_by_side, remembered = way
         conversation = self._next()
         if remembered:
@@ -75,7 +75,7 @@ class Bench:
             self.told = fields
 
     def _next(self) -> Conversation:
-        """Every conversation in turn, the one that talks most first; each turn has a new number."""
+        """The next conversation, beginning with the one with most messages; each turn has a new number."""
         place = self.number % self.conversations
         self.number += 1
         return Conversation(f"shop-{1 + place % Size().instances}", str(int(FIRST.contact) + place))

@@ -43,7 +43,6 @@ class TurnRecord(msgspec.Struct, frozen=True):
     id: int
     conversation_key: str
     batch_number: int
-    revision: int
     lo: int
     hi: int
     why: str

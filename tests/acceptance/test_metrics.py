@@ -1,4 +1,4 @@
-"""A running daemon tells its numbers and raises its alerts: `/metrics`, `majlis status`, the log, the webhook."""
+"""Metrics and alerts of a running daemon: `/metrics`, `majlis status`, the log, the webhook."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def daemon(gateway: FakeEvolution, model: FakeOpenAI, alerts: FakeWebhook) -> It
 
 
 def scrape(daemon: DaemonUnderTest) -> dict[str, list[Sample]]:
-    """Every sample by its name."""
+    """All samples by name."""
     answer = daemon.request("GET", "/metrics", headers={"authorization": f"Bearer {TOKEN}"})
     assert answer.status == 200
     assert promtool.complaints("check", "metrics", text=answer.body.decode()) == ""
@@ -77,7 +77,7 @@ def down(daemon: DaemonUnderTest, flag: str) -> bool:
 def test_a_burst_is_seen_in_every_number(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
 ) -> None:
-    """From webhook to send: each step leaves its mark, and no mark names the contact."""
+    """From webhook to send, each step is counted, and no label names the contact."""
     contact = Contact("demo")
     first, second = contact.says(), contact.says()
     daemon.burst(first, second)
@@ -127,7 +127,7 @@ def test_off_means_not_there() -> None:
 def test_a_provider_that_is_ill_raises_a_flag_and_clears_it(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, alerts: FakeWebhook
 ) -> None:
-    """Seen in status, metric, log and webhook; and the webhook hears of each change once in a day."""
+    """Shown in status, metric, log and webhook; the webhook gets each change once a day."""
     contact = Contact("demo")
     model.order("status", 2, lambda text: contact.tag in text, status=500)
     daemon.burst(contact.says())
@@ -156,7 +156,7 @@ def test_a_used_up_budget_raises_a_flag(daemon: DaemonUnderTest, alerts: FakeWeb
 
 
 def test_a_restart_and_another_look_tell_nothing_twice(alerts: FakeWebhook) -> None:
-    """The key under which a notice is stored once holds over restarts."""
+    """The key that makes a notice unique survives restarts."""
     own: Tree = {
         "alerts": {"webhook": f"{alerts.url}/alerts"},
         "monitor": {"every_seconds": 0.2, "raise_seconds": 0, "memory": 0.0001},
@@ -180,7 +180,7 @@ def value_without_token(daemon: DaemonUnderTest) -> float:
 def test_a_forgotten_conversation_is_answered(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
 ) -> None:
-    """Stored in Redis without a timer, and nobody was told: without the monitor its customer would wait for ever."""
+    """Stored in Redis without a timer: without the monitor its customer would wait forever."""
     contact = Contact("demo")
     said = contact.says()
     before = value(daemon, "majlis_orphans_total")
@@ -200,7 +200,7 @@ async def _forget(redis_url: str, said: Said) -> None:
 
 
 def test_alerts_do_not_stop_the_work(daemon: DaemonUnderTest, gateway: FakeEvolution) -> None:
-    """A budget is over and its flag is up: customers of others are answered as ever."""
+    """With a budget exceeded and its alert raised, customers of other instances are still answered."""
     assert up(daemon, "budget_reached")
     contact = Contact("demo")
     daemon.burst(contact.says())

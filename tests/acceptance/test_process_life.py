@@ -1,4 +1,4 @@
-"""Starting and stopping: signals at any moment, hanging turns, kills, double starts, taken ports, wrong settings."""
+"""Starting and stopping: signals at any time, hanging turns, kills, double starts, ports in use, wrong settings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def only_daemon(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnd
 
 @pytest.fixture
 def daemon(only_daemon: DaemonUnderTest, model: FakeOpenAI) -> Iterator[DaemonUnderTest]:
-    """Ready at the start of every test, in a life of its own where the last one ended."""
+    """Ready at the start of every test, restarted if the previous test ended it."""
     if not only_daemon.is_alive:
         only_daemon.start()
     drain_seconds = only_daemon.settings["drain_seconds"]
@@ -37,7 +37,7 @@ def daemon(only_daemon: DaemonUnderTest, model: FakeOpenAI) -> Iterator[DaemonUn
 
 
 def hang(daemon: DaemonUnderTest, model: FakeOpenAI, said: Said) -> None:
-    """Say something, and be there when its turn hangs in the responder."""
+    """Send a message and wait until its turn hangs in the responder."""
     model.order("hang", 1, lambda text: text == said.text)
     daemon.burst(said)
     model.wait_until(lambda: said.text in [each.asked for each in model.questions], "the turn runs")
@@ -128,7 +128,7 @@ def test_a_kill_leaves_nothing_behind_and_an_immediate_start_works(
 
 
 def test_a_stop_before_ready(daemon: DaemonUnderTest) -> None:
-    """I13: a signal while the stores still start: exit 0, nothing left behind, and the next start is well."""
+    """I13: a signal while the stores are starting: exit 0, nothing left behind, and the next start works."""
     daemon.terminate()
     daemon.start(until_ready=False)
     daemon.wait_for(lambda: daemon.events("store.starting"), "the stores start")
@@ -139,7 +139,7 @@ def test_a_stop_before_ready(daemon: DaemonUnderTest) -> None:
 
 
 def test_a_second_daemon_on_the_same_data_is_refused(daemon: DaemonUnderTest, gateway: FakeEvolution) -> None:
-    """I15: it says so and ends with a status; the first one goes on."""
+    """I15: it says so and exits with a status; the first daemon goes on."""
     second = daemon.majlis("run")
     assert second.returncode == CANNOT_START
     assert second.stderr.strip().splitlines()[-1] == (
@@ -152,7 +152,7 @@ def test_a_second_daemon_on_the_same_data_is_refused(daemon: DaemonUnderTest, ga
 
 
 def test_a_taken_port_is_told(tmp_path: Path) -> None:
-    """I15: the address is named, and what to do; nothing of it runs on."""
+    """I15: the error names the address and says what to do; nothing keeps running."""
     with socket.create_server(("127.0.0.1", 0)) as holder:
         listen = f"127.0.0.1:{holder.getsockname()[1]}"
         ended = run_majlis(tmp_path, f"ingress.listen={listen}")
@@ -162,7 +162,7 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
 
 
 def test_a_data_dir_that_cannot_be_used_is_told(tmp_path: Path) -> None:
-    """I15: the place is named, and what to do."""
+    """I15: the error names the directory and says what to do."""
     (tmp_path / "file").write_text("")
     ended = run_majlis(tmp_path, f"data_dir={tmp_path}/file/data")
     assert ended.returncode == CANNOT_START
@@ -203,7 +203,7 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_settings_are_told_by_name(case: str, tmp_path: Path) -> None:
-    """I15: exit 2, one sentence for each fault: the key, the value, what is allowed and where it stands."""
+    """I15: exit 2, one sentence per fault: the key, the value, what is allowed, and where it is set."""
     (text, environment, assignments), told = WRONG[case]
     config = tmp_path / "config.yaml"
     config.write_text(text)
@@ -218,7 +218,7 @@ def test_wrong_settings_are_told_by_name(case: str, tmp_path: Path) -> None:
 def run_majlis(
     directory: Path, *assignments: str, config: Path | None = None, environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """`majlis run` that is to end by itself."""
+    """A `majlis run` that must end by itself."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("MAJLIS_")}
     options = ["-c", str(config)] if config else []
     for assignment in (f"data_dir={directory / 'data'}", "ingress.listen=127.0.0.1:0", *assignments):
@@ -235,7 +235,7 @@ def run_majlis(
 
 
 def test_a_bug_that_nobody_contained_ends_the_process_cleanly(daemon: DaemonUnderTest) -> None:
-    """I11, I13, I14: exit 70, a log line that names kind and place but no words, no store left behind; and back."""
+    """I11, I13, I14: exit 70, a log line with type and place but no text, no store left behind; it can start again."""
     daemon.terminate()
     daemon.crash_at("recovering", action="raise")
     daemon.start(until_ready=False)

@@ -1,4 +1,4 @@
-"""Through which gateway a reply leaves: what a webhook names counts only where the operator allowed it."""
+"""The gateway a reply is sent through: an address named by a webhook counts only if the operator allowed it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tenant's day: an Arabic shop with a price list, and a customer who writes in bursts, repeats himself, asks for a
+"""A day of an Arabic shop with a price list, and a customer who writes in bursts, repeats himself, asks for a
 person, is taken over, and comes back. The real daemon between a gateway, a model and the shop's own webhook."""
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _numbers = count(1)
 
 
 class Customer:
-    """One phone of a customer of the shop, and what reached it."""
+    """The phone of a customer of the shop, and what reached it."""
 
     def __init__(self, daemon: DaemonUnderTest, gateway: FakeEvolution) -> None:
         self.phone = f"96655000{next(_numbers):04d}"
@@ -40,7 +40,7 @@ class Customer:
         return f"{SHOP}/{self.phone}"
 
     def says(self, *texts: str) -> None:
-        """One burst, and its end: answered or suppressed."""
+        """Send one burst and wait for its outcome: answered or suppressed."""
         before = len(self.turns())
         for text in texts:
             self._post(text)
@@ -49,11 +49,11 @@ class Customer:
         )
 
     def is_written_to_by_staff(self, text: str) -> None:
-        """Somebody of the shop types in this chat, on the shop's own phone."""
+        """Someone in the shop writes in this chat, on the shop's phone."""
         self._post(text, from_me=True)
 
     def turns(self) -> list[dict[str, object]]:
-        """Newest first; none before the first one."""
+        """Newest first; empty before the first one."""
         try:
             turns = self._daemon.show(SHOP, self.phone)["turns"]
         except AssertionError:

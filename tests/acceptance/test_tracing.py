@@ -1,4 +1,4 @@
-"""A running daemon tells its turns to a collector: whole, in time, without a word of what was said, and never waits."""
+"""A running daemon exports its turns to a collector: complete, in time, without message texts, never waiting for it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def daemon(gateway: FakeEvolution, model: FakeOpenAI, collector: FakeCollector) 
 
 
 def trace_of(daemon: DaemonUnderTest, collector: FakeCollector, event: str) -> list[SeenSpan]:
-    """The trace of the newest turn that ended so, by the turn's number in the log; the root comes first."""
+    """The trace of the newest turn with this outcome, found by its number in the log; the root comes first."""
     number = daemon.wait_for(lambda: daemon.events(event), f"{event} is logged")[-1]["turn"]
 
     def arrived() -> list[SeenSpan] | None:
@@ -101,7 +101,7 @@ def test_a_dead_letter_is_an_error(
 def test_an_absent_collector_is_nobodys_business(
     daemon: DaemonUnderTest, gateway: FakeEvolution, collector: FakeCollector
 ) -> None:
-    """Turns go on, an operator is told, and what waited arrives."""
+    """Turns go on, the log says so, and the queued spans arrive later."""
     collector.down()
     contact = Contact("demo")
     daemon.burst(contact.says())
@@ -114,7 +114,7 @@ def test_an_absent_collector_is_nobodys_business(
 
 
 def test_no_byte_tells_who_wrote_what(daemon: DaemonUnderTest, collector: FakeCollector) -> None:
-    """What was exported so far holds no phone number, no text, no reply and no key but the collector's own."""
+    """The exported spans contain no phone number, text, reply or key, except the key of the collector."""
     seen = collector.bytes_seen()
     assert len(collector.traces) >= 3 and HEADER_KEY.encode() in seen
     phones = [row["user_phone"] for row in daemon.rows("SELECT user_phone FROM whatsapp_conversations")]

@@ -28,7 +28,7 @@ RETURNING id
 
 -- turn --
 -- Turns with their parts; completed by one of the next two.
-SELECT t.id, t.conversation_key, t.batch_number, t.revision, t.lo, t.hi, t.why, t.state, t.rule, t.tries, t.messages,
+SELECT t.id, t.conversation_key, t.batch_number, t.lo, t.hi, t.why, t.state, t.rule, t.tries, t.messages,
        t.provider, t.model, t.input_tokens, t.output_tokens, t.cost_micros, t.confidence, t.needs_data_collection,
        t.requested_fields, t.waterfall, t.text, t.answer, t.opened_at, t.created_at, t.answered_at, t.finished_at,
        coalesce((
