@@ -62,7 +62,7 @@ class Connection:
             raise LoadBroken("the server does not read its socket")
 
     def answer(self) -> bytes | None:
-        """The whole answer once it is there, else None."""
+        """The complete response, or None if it has not arrived yet."""
         chunk = self.socket.recv(65536)
         if not chunk:
             raise LoadBroken("the server closed a connection")

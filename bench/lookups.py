@@ -53,7 +53,7 @@ class Bench:
     lookups: PostgresLookups
     conversations: int
     number: int = 0
-    told: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
     async def lookup_ms(self, way: Way) -> float:
         """The time that the lookups of one new turn take."""
@@ -66,13 +66,13 @@ class Bench:
         asked = batch("What does it cost?", number=self.number, conversation=conversation)
         flags = FeatureFlags(parallel=side_by_side)
         await Inquiry(self.ledger, self.lookups, self, asked, 1, flags, TERMS).run()
-        if self.told["failures"]:
-            raise RuntimeError(f"lookups failed: {self.told['failures']}")
-        return float(self.told["total_ms"])
+        if self.fields["failures"]:
+            raise RuntimeError(f"lookups failed: {self.fields['failures']}")
+        return float(self.fields["total_ms"])
 
     def emit(self, event: str, conversation: Conversation | None = None, **fields: object) -> None:
         if event == "turn.lookups":
-            self.told = fields
+            self.fields = fields
 
     def _next(self) -> Conversation:
         """The next conversation, beginning with the one with most messages; each turn has a new number."""
@@ -153,7 +153,7 @@ def _rows(delay_ms: float, measured: Mapping[Way, list[float]]) -> list[dict[str
         rows.append(
             {
                 "delay_ms": delay_ms,
-                "settings": "remembered" if remembered else "asked for",
+                "settings": "cached" if remembered else "read",
                 "one_after_another_ms": round(in_a_row, 1),
                 "side_by_side_ms": round(side_by_side, 1),
                 "side_by_side_p95_ms": round(statistics.quantiles(measured[True, remembered], n=20)[-1], 1),
@@ -167,7 +167,7 @@ def _table(found: Mapping[str, Any]) -> str:
     lines = [
         f"{found['messages']:,} messages, {found['conversations']:,} conversations; medians of {found['turns']} turns",
         "",
-        "| added to each query | settings | one after another | side by side | p95 | ratio |",
+        "| added to each query | settings | in sequence | in parallel | p95 | ratio |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     lines += [

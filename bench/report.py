@@ -132,7 +132,7 @@ def table(found: dict[str, Any]) -> str:
 def _machine_lines(found: dict[str, Any]) -> list[str]:
     where, load = found["machine"], found["load"]
     meanwhile = (
-        "answers meanwhile" if load["majlis_answers"] else "answers nobody during the run, as the peers"
+        "answers meanwhile" if load["majlis_answers"] else "does not answer during the run, like the peers"
     )
     return [
         f"{where['date']}, {where['cores']} cores ({where['processor']}), Python {where['python']}, Redis "

@@ -65,16 +65,16 @@ def value(daemon: DaemonUnderTest, name: str, **labels: str) -> float:
 def up(daemon: DaemonUnderTest, flag: str) -> bool:
     views = daemon.status()["alerts"]
     assert isinstance(views, list)
-    told = any(view["flag"] == flag for view in views)
-    return told and value(daemon, "majlis_red_flag", flag=flag) == 1.0
+    listed = any(view["flag"] == flag for view in views)
+    return listed and value(daemon, "majlis_red_flag", flag=flag) == 1.0
 
 
 def down(daemon: DaemonUnderTest, flag: str) -> bool:
-    told = str(daemon.status()["alerts"])
-    return value(daemon, "majlis_red_flag", flag=flag) == 0.0 and flag not in told
+    listed = str(daemon.status()["alerts"])
+    return value(daemon, "majlis_red_flag", flag=flag) == 0.0 and flag not in listed
 
 
-def test_a_burst_is_seen_in_every_number(
+def test_a_burst_is_counted_everywhere(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
 ) -> None:
     """From webhook to send, each step is counted, and no label names the contact."""
@@ -119,12 +119,12 @@ def test_a_token_of_its_own(daemon: DaemonUnderTest) -> None:
     assert daemon.request("POST", "/metrics", b"").status == 405
 
 
-def test_off_means_not_there() -> None:
+def test_switched_off_metrics_do_not_exist() -> None:
     with daemon_under_test({"metrics": {"enabled": False}}) as daemon:
         assert daemon.request("GET", "/metrics").status == 404
 
 
-def test_a_provider_that_is_ill_raises_a_flag_and_clears_it(
+def test_a_failing_provider_raises_and_clears_an_alert(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, alerts: FakeWebhook
 ) -> None:
     """Shown in status, metric, log and webhook; the webhook gets each change once a day."""
@@ -139,12 +139,12 @@ def test_a_provider_that_is_ill_raises_a_flag_and_clears_it(
     daemon.wait_for(lambda: down(daemon, "provider_open"), "the flag is down", 60)
     raised, cleared = daemon.events("flag.raised"), daemon.events("flag.cleared")
     assert [line["flag"] for line in (*raised, *cleared)] == ["provider_open"] * 2
-    told = [posted.document for posted in alerts.wait_for(2)]
-    changes = [row["change"] for row in told if isinstance(row, dict) and row["flag"] == "provider_open"]
+    documents = [posted.document for posted in alerts.wait_for(2)]
+    changes = [row["change"] for row in documents if isinstance(row, dict) and row["flag"] == "provider_open"]
     assert changes == ["raised", "cleared"]
 
 
-def test_a_used_up_budget_raises_a_flag(daemon: DaemonUnderTest, alerts: FakeWebhook) -> None:
+def test_a_used_up_budget_raises_an_alert(daemon: DaemonUnderTest, alerts: FakeWebhook) -> None:
     contact = Contact("thrifty")
     daemon.burst(contact.says())
     daemon.wait_settled()
@@ -155,7 +155,7 @@ def test_a_used_up_budget_raises_a_flag(daemon: DaemonUnderTest, alerts: FakeWeb
     assert value(daemon, "majlis_limits_reached_total", limit="tokens_per_day") == 1
 
 
-def test_a_restart_and_another_look_tell_nothing_twice(alerts: FakeWebhook) -> None:
+def test_alerts_are_not_repeated_after_a_restart(alerts: FakeWebhook) -> None:
     """The key that makes a notice unique survives restarts."""
     own: Tree = {
         "alerts": {"webhook": f"{alerts.url}/alerts"},

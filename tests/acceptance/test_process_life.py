@@ -52,7 +52,7 @@ def gone(pids: list[int]) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_answers_what_it_took(
+def test_a_stop_answers_accepted_messages(
     number: signal.Signals, daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
 ) -> None:
     """I13, I1: 503 for new work, the running turn and the open window are answered, exit 0, no store left behind."""
@@ -151,7 +151,7 @@ def test_a_second_daemon_on_the_same_data_is_refused(daemon: DaemonUnderTest, ga
     daemon.wait_for(lambda: answers(gateway, said), "the first one answers")
 
 
-def test_a_taken_port_is_told(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported(tmp_path: Path) -> None:
     """I15: the error names the address and says what to do; nothing keeps running."""
     with socket.create_server(("127.0.0.1", 0)) as holder:
         listen = f"127.0.0.1:{holder.getsockname()[1]}"
@@ -161,7 +161,7 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_a_data_dir_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+def test_an_unusable_data_dir_is_reported(tmp_path: Path) -> None:
     """I15: the error names the directory and says what to do."""
     (tmp_path / "file").write_text("")
     ended = run_majlis(tmp_path, f"data_dir={tmp_path}/file/data")
@@ -204,12 +204,12 @@ WRONG = {
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_settings_are_told_by_name(case: str, tmp_path: Path) -> None:
     """I15: exit 2, one sentence per fault: the key, the value, what is allowed, and where it is set."""
-    (text, environment, assignments), told = WRONG[case]
+    (text, environment, assignments), expected = WRONG[case]
     config = tmp_path / "config.yaml"
     config.write_text(text)
     ended = run_majlis(tmp_path, *assignments, config=config, environment=environment)
     assert ended.returncode == BAD_CONFIG
-    assert all(words in ended.stderr for words in told), ended.stderr
+    assert all(words in ended.stderr for words in expected), ended.stderr
     assert all(line.startswith("majlis: ") for line in ended.stderr.splitlines())
     assert "canary" not in ended.stderr
     assert not (tmp_path / "data").exists()
@@ -234,7 +234,7 @@ def run_majlis(
     )
 
 
-def test_a_bug_that_nobody_contained_ends_the_process_cleanly(daemon: DaemonUnderTest) -> None:
+def test_an_unhandled_bug_ends_the_process_cleanly(daemon: DaemonUnderTest) -> None:
     """I11, I13, I14: exit 70, a log line with type and place but no text, no store left behind; it can start again."""
     daemon.terminate()
     daemon.crash_at("recovering", action="raise")

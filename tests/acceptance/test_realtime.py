@@ -26,7 +26,7 @@ from tests.support.socketio_server import FakeSocketIo
 PROXY_TOKEN, SCREEN_TOKEN = "proxy-token", "screen-token"
 SETTINGS: Tree = {
     "realtime": {
-        # IPv6, by which the harness tells it from the door for webhooks.
+        # IPv6, so that the harness can tell it from the listener for webhooks.
         "listen": "[::1]:0",
         "clients": [
             {"name": "proxy", "token": PROXY_TOKEN, "instances": ["demo"], "may_push": True},
@@ -112,7 +112,7 @@ async def push(url: str, payloads: list[Tree]) -> list[Tree]:
     return acks
 
 
-def test_what_was_acknowledged_is_answered_after_a_kill() -> None:
+def test_acknowledged_messages_are_answered_after_a_kill() -> None:
     """I1: an acknowledgement over the WebSocket is as good as a 200."""
     with daemon_under_test(SETTINGS, {"batching": {"window_seconds": 30}}) as daemon:
         contacts = [Contact() for _ in range(20)]
@@ -155,7 +155,7 @@ def _connected(daemon: DaemonUnderTest) -> object:
     return realtime["connected"]
 
 
-def test_a_reply_whose_fate_is_unknown_arrives_once(tmp_path: Path) -> None:
+def test_a_reply_with_an_unknown_outcome_arrives_once(tmp_path: Path) -> None:
     """I6: the daemon is killed after the reply has left; after the restart the proxy recognizes the key."""
     with daemon_under_test(SETTINGS, DELIVERED) as daemon:
         listen = url_of(daemon).removeprefix("ws://").removesuffix("/v1")
@@ -180,7 +180,7 @@ def watched() -> Iterator[DaemonUnderTest]:
         yield daemon
 
 
-def test_a_person_who_writes_in_the_chat_is_pushed_and_silences_majlis(watched: DaemonUnderTest) -> None:
+def test_a_person_who_writes_in_the_chat_takes_over(watched: DaemonUnderTest) -> None:
     """`fromMe` over the WebSocket has the same effect as by webhook."""
     person = upsert(
         "demo", "5511900400001", "This is Ali of the shop", "PERSON-1", int(time.time()), from_me=True
@@ -195,7 +195,7 @@ def interpreter(language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("language", ["Python", "JavaScript"])
-def test_a_watcher_misses_nothing_and_is_told_of_a_restart(
+def test_a_watcher_misses_nothing_and_learns_of_a_restart(
     language: str, watched: DaemonUnderTest, tmp_path: Path
 ) -> None:
     """With the clients in the document."""
@@ -211,7 +211,7 @@ def test_a_watcher_misses_nothing_and_is_told_of_a_restart(
         listen = url_of(daemon).removeprefix("ws://").removesuffix("/v1")
         daemon.settings["realtime"] = {**SETTINGS["realtime"], "listen": listen}  # type: ignore[dict-item]
         daemon.restart()
-        daemon.wait_for(lambda: watcher.printed("events are missing: restarted"), "it was told")
+        daemon.wait_for(lambda: watcher.printed("events are missing: restarted"), "it got the event")
         daemon.burst(contact.says())
         daemon.wait_for(lambda: len(watcher.printed("turn.done demo")) == 2, "it goes on")
         # Of the first burst it may have come too late; nothing of the new life is missing.
@@ -249,7 +249,7 @@ async def _two_over_the_feed(daemon: DaemonUnderTest, feed: FakeSocketIo, said: 
             )
 
 
-def test_the_gateways_own_feed_brings_messages_and_the_status_says_what_it_cannot() -> None:
+def test_the_gateways_feed_brings_messages_and_the_status_shows_its_limits() -> None:
     """I3: a message that also arrives by webhook is stored once."""
     with daemon_under_test() as daemon:
         contact = Contact()

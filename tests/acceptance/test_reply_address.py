@@ -43,7 +43,7 @@ def test_an_allowed_gateway_that_the_webhook_names(
     assert (len(second.texts("5511900000101")), gateway.texts("5511900000101")) == (1, [])
 
 
-def test_a_strangers_gateway_gets_neither_reply_nor_key(
+def test_a_gateway_that_is_not_allowed_gets_neither_reply_nor_key(
     daemon: DaemonUnderTest, gateway: FakeEvolution, stranger: FakeEvolution
 ) -> None:
     """I12."""

@@ -69,7 +69,7 @@ def open_letters(daemon: DaemonUnderTest) -> int:
     return daemon.count("dead_letters_open")
 
 
-def test_faults_within_the_tries_are_answered_without_an_operator(
+def test_faults_within_the_attempts_are_answered_without_an_operator(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
 ) -> None:
     """I2, I6, I8: all of these at once; each contact gets one answer, nothing becomes a dead letter."""
@@ -121,7 +121,7 @@ def test_a_long_outage_leaves_dead_letters_that_one_command_answers(
     assert again.returncode == 1 and "was retried at" in again.stderr, again
 
 
-def test_a_short_outage_is_ridden_out(
+def test_a_short_outage_is_survived(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
 ) -> None:
     """I2, I10: down when the turn starts and back before its attempts are used up: answered without an operator."""
@@ -129,21 +129,21 @@ def test_a_short_outage_is_ridden_out(
     model.down()
     try:
         daemon.burst(Said("demo", "5511700000002", "shortly", "SHORT-1"))
-        daemon.wait_for(lambda: _failed(daemon, "unreachable"), "the first try failed")
+        daemon.wait_for(lambda: _failed(daemon, "unreachable"), "the first attempt failed")
     finally:
         model.up()
     daemon.wait_for(lambda: answered(gateway, "5511700000002", "shortly"), "it is answered")
     assert open_letters(daemon) == letters
 
 
-def test_order_is_kept_while_tries_fail(
+def test_order_is_kept_while_attempts_fail(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
 ) -> None:
     """I3, I4: messages that arrive while a batch is retried wait for it and are answered after it."""
     phone = "5511700000003"
     model.order("status", 2, lambda text: text == "first", status=500)
     daemon.burst(Said("demo", phone, "first", "ORDER-1"))
-    daemon.wait_for(lambda: "first" in model.asked(), "the first try runs")
+    daemon.wait_for(lambda: "first" in model.asked(), "the first attempt runs")
     daemon.burst(Said("demo", phone, "second", "ORDER-2"), Said("demo", phone, "third", "ORDER-3"))
     daemon.wait_for(lambda: len(gateway.texts(phone)) == 2, "both batches are answered")
     asked = [text for text in model.asked() if text in ("first", "second\nthird")]
@@ -164,7 +164,7 @@ def test_a_hanging_responder_delays_no_other_instance(
     daemon.post_all(calm)
     daemon.wait_for(lambda: all(gateway.texts(said.phone) for said in calm), "the calm instance is answered")
     daemon.wait_for(
-        lambda: all(map(gateway.texts, hung)), "the hung ones are answered by their second try", 40
+        lambda: all(map(gateway.texts, hung)), "the hung ones are answered by their second attempt", 40
     )
     daemon.wait_settled()
     assert [len(gateway.texts(phone)) for phone in hung] == [1] * len(hung)

@@ -93,7 +93,7 @@ def assert_clean(text: str, where: str) -> None:
     assert not lines, f"{where}: {lines[:3]}"
 
 
-def test_the_canaries_reached_who_is_meant_to_have_them(
+def test_the_canaries_reached_their_recipients(
     seen: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
 ) -> None:
     """The other tests of this file prove something only if this one passes."""
@@ -103,20 +103,20 @@ def test_the_canaries_reached_who_is_meant_to_have_them(
     assert CANARY in revealed and PHONES[0] in revealed
 
 
-def test_no_log_line_tells_them(seen: DaemonUnderTest) -> None:
+def test_no_log_line_contains_them(seen: DaemonUnderTest) -> None:
     assert seen.events("turn.done") and seen.events("turn.dead") and seen.events("part.unknown")
     assert_clean(seen.log, "standard error")
     assert_clean(seen.stdout, "standard output")
 
 
-def test_no_log_of_a_store_tells_them(seen: DaemonUnderTest) -> None:
+def test_no_log_of_a_store_contains_them(seen: DaemonUnderTest) -> None:
     logs = [path for path in seen.data_dir.rglob("*.log*") if path.is_file()]
     assert len(logs) >= 2
     for path in logs:
         assert_clean(path.read_text(errors="replace"), str(path))
 
 
-def test_no_answer_to_a_webhook_tells_them(seen: DaemonUnderTest) -> None:
+def test_no_response_to_a_webhook_contains_them(seen: DaemonUnderTest) -> None:
     body = json.dumps(said(0, "refused", f"R-{CANARY}")).encode()
     path = f"/webhook/{CANARY}"
     for method, to, given, headers in (
@@ -145,13 +145,13 @@ def test_no_answer_to_a_webhook_tells_them(seen: DaemonUnderTest) -> None:
     ],
     ids=" ".join,
 )
-def test_no_command_tells_them_unasked(command: tuple[str, ...], seen: DaemonUnderTest) -> None:
+def test_no_command_shows_them_unless_asked(command: tuple[str, ...], seen: DaemonUnderTest) -> None:
     ended = seen.majlis(*command, "--json")
     assert json.loads(ended.stdout), ended
     assert_clean(ended.stdout + ended.stderr, " ".join(command[:1]))
 
 
-def test_no_metadata_of_a_process_tells_them(seen: DaemonUnderTest) -> None:
+def test_no_metadata_of_a_process_contains_them(seen: DaemonUnderTest) -> None:
     """Neither the command lines of the daemon and its stores, nor the environment of the stores."""
     stores = seen.children()
     assert len(stores) == 2
@@ -161,7 +161,7 @@ def test_no_metadata_of_a_process_tells_them(seen: DaemonUnderTest) -> None:
         assert_clean(_proc(pid, "environ"), f"environment of {pid}")
 
 
-def test_what_is_set_aside_tells_no_key(seen: DaemonUnderTest) -> None:
+def test_quarantined_bodies_contain_no_key(seen: DaemonUnderTest) -> None:
     """The unreadable body is quarantined for the operator, with texts and without keys."""
     body = json.dumps(said(0, "half", "R-2")).encode()
     assert seen.request("POST", "/webhook/demo", body[:-1], {"apikey": TOKEN}).status == 400

@@ -45,7 +45,7 @@ def managed(
         yield daemon
 
 
-def test_ready_is_told_after_recovery_and_the_stop_before_it(manager: FakeManager) -> None:
+def test_ready_is_notified_after_recovery_and_stopping_before_the_stop(manager: FakeManager) -> None:
     """Not ready while recovery runs, with requests for more time. Then READY once, pings, and STOPPING at the end."""
     with managed(manager, start=False) as daemon:
         daemon.crash_at("recovering", action="stop")
@@ -55,7 +55,7 @@ def test_ready_is_told_after_recovery_and_the_stop_before_it(manager: FakeManage
             lambda: any(line.startswith("EXTEND_TIMEOUT_USEC=") for line in manager.said),
             "more time is asked for",
         )
-        daemon.wait_for(lambda: _state(daemon.pid) == "T", "it stands still where recovery begins")
+        daemon.wait_for(lambda: _state(daemon.pid) == "T", "it is stopped where recovery begins")
         assert "READY=1" not in manager.said
         assert manager.statuses()[0].startswith("Starting.")
         daemon.signal(signal.SIGCONT)
@@ -71,7 +71,7 @@ def test_ready_is_told_after_recovery_and_the_stop_before_it(manager: FakeManage
         assert manager.statuses()[-1].startswith("Stopping:")
 
 
-def test_a_blocked_loop_feeds_no_watchdog(manager: FakeManager) -> None:
+def test_a_blocked_loop_stops_the_watchdog_pings(manager: FakeManager) -> None:
     """The pings stop with the event loop, and the manager ends the daemon."""
     with managed(manager) as daemon:
         daemon.wait_for(lambda: manager.count("WATCHDOG=1") > 1, "the watchdog is fed")
@@ -84,7 +84,7 @@ def test_a_blocked_loop_feeds_no_watchdog(manager: FakeManager) -> None:
         daemon.kill()
 
 
-def test_a_store_that_is_away_still_feeds_the_watchdog(manager: FakeManager) -> None:
+def test_without_a_store_the_watchdog_pings_go_on(manager: FakeManager) -> None:
     """A restart would not help: the status line says what is missing, and the pings go on."""
     with managed(manager) as daemon:
         os.kill(daemon.redis_pid, signal.SIGSTOP)
@@ -101,7 +101,7 @@ def test_a_store_that_is_away_still_feeds_the_watchdog(manager: FakeManager) -> 
         daemon.wait_for(lambda: manager.statuses()[-1].startswith("Ready:"), "it is well again", 40)
 
 
-def test_a_hangup_without_a_terminal_reads_settings_anew(manager: FakeManager) -> None:
+def test_a_hangup_without_a_terminal_reloads(manager: FakeManager) -> None:
     """SIGHUP: RELOADING with its time, the same as `majlis reload`, READY again; nothing stops."""
     with managed(manager) as daemon:
         daemon.signal(signal.SIGHUP)
@@ -163,7 +163,7 @@ def test_a_restart_through_a_held_socket_refuses_nobody(
         assert_answered_once_in_order(gateway, seen)
 
 
-def test_whoever_connects_before_the_start_is_served(
+def test_a_client_that_connects_before_the_start_is_served(
     gateway: FakeEvolution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first webhook waits in the socket while the daemon starts, instead of being refused."""
@@ -178,7 +178,7 @@ def test_whoever_connects_before_the_start_is_served(
         assert daemon.status()["ready"]
 
 
-def test_a_start_that_takes_long_answers_503_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_start_answers_503_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """If a store is down, clients in the socket do not wait forever: they get 503, and the gateway retries."""
     away = {
         "redis": {"url": "redis://127.0.0.1:9/0"},
@@ -194,7 +194,7 @@ def test_a_start_that_takes_long_answers_503_at_last(monkeypatch: pytest.MonkeyP
             assert early.recv(4096).startswith(b"HTTP/1.1 503 ")
 
 
-def test_the_admin_door_can_be_passed_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_admin_socket_can_be_passed_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A passed socket named `admin` is the admin socket; its file stays when the daemon ends."""
     path = tmp_path / "admin.sock"
     with listening() as held, listening_at(path) as admin, daemon_under_test(start=False) as daemon:
@@ -208,7 +208,7 @@ def test_the_admin_door_can_be_passed_as_well(tmp_path: Path, monkeypatch: pytes
         assert path.is_socket()
 
 
-def test_a_passed_socket_that_does_not_listen_is_told() -> None:
+def test_a_passed_socket_that_does_not_listen_is_reported() -> None:
     """One sentence and exit 1."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stray, daemon_under_test(start=False) as daemon:
         daemon.wrapper, daemon.passed, daemon.environment = passing({"ingress": stray})

@@ -78,7 +78,7 @@ def faultless(ended: subprocess.CompletedProcess[str], messages: int) -> Tree:
 def test_a_rehearsal_with_its_own_daemon(place: Path) -> None:
     """Every message is answered once, in order, and nothing stays on the machine.
 
-    What the machine's own Majlis is set to is read neither from the file beside nor from the environment.
+    Settings of a Majlis on this machine are read neither from its file nor from the environment.
     """
     (place / "config.yaml").write_text("batching: {window_seconds: [")
     report = faultless(simulate(place, *SMALL, *SHORT, "--json"), 150)
@@ -138,7 +138,7 @@ def test_a_daemon_that_answers_elsewhere(place: Path) -> None:
         assert "base_url: http://127.0.0.1:" in ended.stderr
 
 
-def test_a_daemon_that_takes_nothing(place: Path) -> None:
+def test_a_daemon_that_refuses_everything(place: Path) -> None:
     """The gateway does not retry after a wrong token: the messages are given up, and the exit status shows it."""
     with daemon_under_test({"ingress": {"auth": {"mode": "token", "token": "other"}}}) as daemon:
         ended = simulate(place, *_few_messages(daemon), "--token", "wrong", "--json")
@@ -170,11 +170,11 @@ def test_an_interrupt_gives_the_report_so_far(place: Path, number: signal.Signal
     assert (report["lost"], report["doubled"], report["out_of_order"]) == (0, 0, 0)
 
 
-def test_a_closed_terminal_ends_it_and_what_a_loss_left_behind_is_kept(short_place: Path) -> None:
+def test_a_closed_terminal_ends_it_and_the_data_of_a_loss_is_kept(short_place: Path) -> None:
     """The daemon is stopped, and its data is kept for inspection."""
     with (short_place / "out").open("wb") as out:
         process = subprocess.Popen(
-            # Nobody has so little patience: whoever waits when it ends counts as lost.
+            # The time to wait is so short that every message pending at the end counts as lost.
             command(
                 "--customers", "20", "--rate", "20", "--minutes", "30", "--patience", "0.1", *SHORT, "--json"
             ),
@@ -228,7 +228,7 @@ def test_a_killed_simulator_leaves_nothing_running(short_place: Path) -> None:
         (("--set", "batching.windows=1"), 1, "batching.windows: unknown key"),
     ],
 )
-def test_a_mistake_is_told_in_a_sentence(
+def test_a_mistake_is_answered_with_a_sentence(
     place: Path, options: Sequence[str], status: int, words: str, request: pytest.FixtureRequest
 ) -> None:
     ended = simulate(place, *options)

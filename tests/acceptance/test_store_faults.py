@@ -48,10 +48,10 @@ def embedded(gateway: FakeEvolution) -> Iterator[DaemonUnderTest]:
 def reasons(daemon: DaemonUnderTest) -> str:
     """Why it is not ready; empty if it is."""
     found = daemon.status()
-    told = found["reasons"]
-    assert isinstance(told, list)
-    assert found["ready"] is not bool(told)
-    return " ".join(told)
+    reasons = found["reasons"]
+    assert isinstance(reasons, list)
+    assert found["ready"] is not bool(reasons)
+    return " ".join(reasons)
 
 
 def wait_unready(daemon: DaemonUnderTest, words: str) -> None:
@@ -96,7 +96,7 @@ def test_starts_before_its_stores_and_waits_for_them(
     daemon.wait_for(lambda: gateway.texts(said.phone) == ["Heard 1: early"], "it is answered")
 
 
-def test_redis_away_under_traffic(daemon: DaemonUnderTest, stores: OwnStores, gateway: FakeEvolution) -> None:
+def test_redis_down_under_traffic(daemon: DaemonUnderTest, stores: OwnStores, gateway: FakeEvolution) -> None:
     """I1, I2, I4, I10: 503 while Redis is down; once it is back all retries are answered, in order."""
     with traffic(daemon, "redis-away") as seen:
         daemon.wait_for(lambda: len(seen.answers) > 30, "the traffic flows")
@@ -156,7 +156,7 @@ WEAKNESSES = {
 
 
 @pytest.mark.parametrize("name", WEAKNESSES)
-def test_a_weak_redis_is_refused_and_healed(
+def test_a_weak_redis_is_refused_until_it_is_fixed(
     name: str, daemon: DaemonUnderTest, stores: OwnStores, gateway: FakeEvolution
 ) -> None:
     """I15, I1, I10: not ready, 503, a sentence that says what to change; ready again without a restart."""
@@ -201,7 +201,7 @@ def test_an_emptied_redis_is_refused_until_it_is_adopted(
     daemon.wait_for(lambda: heard(gateway, "5511900000003") == ["after-flushall"], "it is answered")
 
 
-def test_postgres_away_under_traffic(
+def test_postgres_down_under_traffic(
     daemon: DaemonUnderTest, stores: OwnStores, gateway: FakeEvolution
 ) -> None:
     """I1, I6, I10: messages are acknowledged, nothing is sent without a claim, and all are answered in order later."""
@@ -220,7 +220,7 @@ def test_postgres_away_under_traffic(
 
 
 @pytest.mark.parametrize("store", ["redis", "postgres"])
-def test_a_killed_embedded_store_heals_by_itself(
+def test_a_killed_embedded_store_is_restarted(
     store: str, embedded: DaemonUnderTest, gateway: FakeEvolution
 ) -> None:
     """I2, I10, I14: SIGKILL of the store under traffic; it is restarted, nothing is lost or duplicated."""
@@ -232,8 +232,8 @@ def test_a_killed_embedded_store_heals_by_itself(
             lambda: any(event["store"] == store for event in embedded.events("store.died")), "it is missed"
         )
         embedded.wait_ready(20)
-        kept = len(seen.answers)
-        embedded.wait_for(lambda: len(seen.answers) > kept + 20, "the traffic flows again")
+        answered = len(seen.answers)
+        embedded.wait_for(lambda: len(seen.answers) > answered + 20, "the traffic flows again")
     embedded.wait_settled(60)
     assert_answered_once_in_order(gateway, seen)
 

@@ -97,7 +97,7 @@ def _five_messages(daemon: DaemonUnderTest, contact: Contact, moments: list[floa
             opened = time.monotonic()
 
 
-def test_the_line_that_make_run_prints_pasted_three_times() -> None:
+def test_the_command_printed_by_make_run_pasted_three_times() -> None:
     """I7: with the shipped settings, one answer to three pasted messages, eight seconds after the first."""
     with daemon_under_test(base=shipped_settings) as daemon:
         banner = daemon.wait_for(lambda: _curl_line(daemon.stdout), "a line to paste is printed")
@@ -221,7 +221,7 @@ def _as_lid(payload: Tree, lid: str, phone_told: bool) -> Tree:
         (None, True, "own_message"),
     ],
 )
-def test_what_is_not_for_us(
+def test_messages_that_are_not_for_majlis(
     daemon: DaemonUnderTest, model: FakeOpenAI, jid: str | None, from_me: bool, reason: str
 ) -> None:
     """I2 (test 40): groups, status broadcasts and own messages get 200 and start no turn."""
@@ -244,9 +244,7 @@ def test_what_is_not_for_us(
     assert not contact.batches_at(model)
 
 
-def test_an_instance_that_nobody_knows(
-    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
-) -> None:
+def test_an_unknown_instance(daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI) -> None:
     """I2: its messages are stored and end by a visible rule."""
     before = daemon.count("suppressed")
     contact = Contact("nobody-knows-it")

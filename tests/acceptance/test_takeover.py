@@ -50,7 +50,7 @@ class Chat:
         payload = upsert(
             "demo", self.phone, text, message_id or f"TO{next(_numbers)}", at, from_me=from_me, lid=lid
         )
-        if from_me and lid:  # then the gateway tells nothing else
+        if from_me and lid:  # then the gateway sends nothing else
             key = payload["data"]["key"]  # type: ignore[index]
             del key["remoteJidAlt"]
         answer = self._daemon.post(payload)
@@ -107,7 +107,7 @@ def test_a_person_takes_over_and_hands_back(daemon: DaemonUnderTest, chat: Chat)
     ]
 
 
-def test_in_mid_turn_before_the_send(
+def test_during_a_turn_before_the_send(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, chat: Chat
 ) -> None:
     """The model is still working: nothing is sent. Another customer is answered meanwhile."""
@@ -132,7 +132,7 @@ def test_a_lid_alone_is_enough(chat: Chat) -> None:
     assert len(chat.replies) == 1
 
 
-def test_what_is_no_take_over(gateway: FakeEvolution, chat: Chat) -> None:
+def test_messages_that_are_no_take_over(gateway: FakeEvolution, chat: Chat) -> None:
     """Old messages, and the echo of our own reply."""
     chat.customer("hello")
     chat.ends("done", "")

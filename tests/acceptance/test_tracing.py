@@ -98,7 +98,7 @@ def test_a_dead_letter_is_an_error(
     assert [name for name, _, _ in spans[0].moments] == ["try failed", "try failed"]
 
 
-def test_an_absent_collector_is_nobodys_business(
+def test_a_missing_collector_affects_no_turn(
     daemon: DaemonUnderTest, gateway: FakeEvolution, collector: FakeCollector
 ) -> None:
     """Turns go on, the log says so, and the queued spans arrive later."""
@@ -113,15 +113,15 @@ def test_an_absent_collector_is_nobodys_business(
     daemon.wait_for(lambda: daemon.events("traces.recovered"), "its return is told")
 
 
-def test_no_byte_tells_who_wrote_what(daemon: DaemonUnderTest, collector: FakeCollector) -> None:
+def test_no_exported_byte_contains_phones_or_texts(daemon: DaemonUnderTest, collector: FakeCollector) -> None:
     """The exported spans contain no phone number, text, reply or key, except the key of the collector."""
     seen = collector.bytes_seen()
     assert len(collector.traces) >= 3 and HEADER_KEY.encode() in seen
     phones = [row["user_phone"] for row in daemon.rows("SELECT user_phone FROM whatsapp_conversations")]
     texts = [row["content"] for row in daemon.rows("SELECT content FROM whatsapp_messages")]
     assert len(phones) >= 3 and len(texts) >= 3
-    for told in (*phones, *texts, "5511", "Answer"):
-        assert told.encode() not in seen, told
+    for secret in (*phones, *texts, "5511", "Answer"):
+        assert secret.encode() not in seen, secret
     for body in (taken.body for taken in collector.requests):
         assert b"key" not in body
     settings = daemon.majlis("config", "--json").stdout

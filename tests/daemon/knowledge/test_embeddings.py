@@ -109,7 +109,7 @@ async def test_loading_retries_and_heeds_retry_after(http: HttpClient, server: F
     assert len(server.asked()) == 3
     assert (
         trio.current_time() - started >= 1.9
-    )  # the second that was asked for, and the backoff of the second try
+    )  # the requested second, and the backoff before the third attempt
 
 
 async def test_loading_does_not_retry_too_late_or_in_vain(http: HttpClient, server: FakeEmbeddings) -> None:

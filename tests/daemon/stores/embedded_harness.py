@@ -78,7 +78,7 @@ async def ask_postgres(dsn: str, sql: str) -> Any:
 
 async def until(condition: Callable[[], bool]) -> None:
     with trio.fail_after(PATIENCE_SECONDS):
-        while not condition():  # noqa: ASYNC110 - other processes tell nobody when they end
+        while not condition():  # noqa: ASYNC110 - there is no event for the end of another process
             await trio.sleep(0.02)
 
 
