@@ -67,19 +67,19 @@ test-systemd: $(VENV)/.installed-test  ## The service under a real systemd, boot
 units: $(VENV)/.installed-run  ## Render systemd/ anew from daemon/service/units.
 	$(BIN)/python -m daemon.service systemd
 
-bench-ingress: $(VENV)/.installed-run  ## Acknowledged webhooks/s and latency beside FastAPI and Fastify servers.
+bench-ingress: $(VENV)/.installed-run  ## Acknowledged webhooks/s and latency, compared to FastAPI and Fastify.
 	$(BIN)/python -m bench.ingress $(ARGS)
 
-bench-lookups: $(VENV)/.installed-run  ## A turn's lookups side by side and one after another, 50 ms added to each query.
+bench-lookups: $(VENV)/.installed-run  ## A turn's lookups in parallel and in sequence, with 50 ms added to each query.
 	$(BIN)/python -m bench.lookups $(ARGS)
 
-bench-cache: $(VENV)/.installed-test  ## How soon a kept answer leaves after the freeze, beside one of a responder.
+bench-cache: $(VENV)/.installed-test  ## How soon a cached answer is sent after the freeze, compared to a responder's.
 	$(BIN)/python -m bench.cached_answer $(ARGS)
 
 structure: $(VENV)/.installed-test  ## Count modules, rooms, arrows, and the files that one message passes through.
 	$(BIN)/python -m bench.structure $(ARGS)
 
-bench-top: $(VENV)/.installed-test  ## What a daemon with 10,000 open windows pays for being watched.
+bench-top: $(VENV)/.installed-test  ## The processor time that majlis top costs a daemon with 10,000 open windows.
 	$(BIN)/python -m bench.top $(ARGS)
 
 lock:  ## Pin the dependencies anew (needs uv); name no registry host.

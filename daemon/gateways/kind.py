@@ -14,8 +14,8 @@ import msgspec
 
 from actors.identity import Conversation
 from actors.ports import Feed, Gateway
-from daemon.fields import Misfit, Seconds, SecondsOrZero, Section
 from daemon.ingress.inbound import Parse
+from daemon.schema.fields import Misfit, Seconds, SecondsOrZero, Section
 from daemon.web.client import HttpClient
 from daemon.web.finding import Finding
 from daemon.web.http1 import Response

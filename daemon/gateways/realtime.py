@@ -24,9 +24,9 @@ from actors.identity import Conversation
 from actors.outcome import CannotTell, NotSent, RecordFound, SendEvidence, SendOutcome
 from actors.ports import Gateway, MaySend, at_any_time
 from actors.text import plain_text
-from daemon.fields import Misfit, Name
 from daemon.gateways.kind import GatewayKind, GatewaySettings, ProxyDoor, Tools
 from daemon.ingress.inbound import Parse
+from daemon.schema.fields import Misfit, Name
 from daemon.web.client import HttpClient
 from daemon.web.finding import Finding
 

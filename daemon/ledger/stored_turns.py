@@ -73,7 +73,7 @@ class StoredTurn(msgspec.Struct, frozen=True):
     answered_at: datetime | None
     finished_at: datetime | None
     parts: tuple[PartRow, ...]
-    letter: DeadLetterRow | None
+    dead_letter: DeadLetterRow | None
 
     @property
     def conversation(self) -> Conversation:
@@ -117,9 +117,9 @@ class StoredTurns:
         for _ in range(MAX_REPLAYS):
             found = await self._turns(ids, instance)
             replays = [
-                f"dead-{turn.letter.id}-{known}"
+                f"dead-{turn.dead_letter.id}-{known}"
                 for turn in found
-                if turn.letter is not None
+                if turn.dead_letter is not None
                 for known in turn.message_ids
                 if known in ids
             ]
@@ -150,7 +150,7 @@ def original_id(message_id: str) -> str:
 
 
 def _turn(row: dict[str, object]) -> StoredTurn:
-    for name in ("messages", "waterfall", "parts", "letter"):
+    for name in ("messages", "waterfall", "parts", "dead_letter"):
         stored = row[name]
         row[name] = msgspec.json.decode(stored) if isinstance(stored, str | bytes) else None
     return msgspec.convert(row, StoredTurn)

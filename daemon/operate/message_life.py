@@ -100,8 +100,8 @@ def _turn(turn: StoredTurn) -> Iterator[Step]:
     for part in turn.parts:
         yield _part(part)
     yield from _ending(turn)
-    if turn.letter is not None:
-        yield from _letter(turn.letter)
+    if turn.dead_letter is not None:
+        yield from _letter(turn.dead_letter)
 
 
 def _lookups(turn: StoredTurn) -> str:
@@ -180,7 +180,7 @@ def ended(turn: StoredTurn) -> Verdict | None:
         case "moved":
             return Verdict("moved", "it went over to the conversation of the phone number behind its LID")
         case "dead":
-            return _given_up(turn.letter)
+            return _given_up(turn.dead_letter)
     return None
 
 

@@ -207,7 +207,7 @@ def _pack(command: Sequence[Argument]) -> bytes:
 
 
 def reply_or_raise(reply: RedisReply | MirrorUnavailable) -> RedisReply:
-    """The reply to one command of a pipeline; raises the error that stands in its place."""
+    """The reply to one command of a pipeline; raises an error returned in its place."""
     if isinstance(reply, MirrorUnavailable):
         raise reply
     return reply

@@ -104,7 +104,7 @@ class Supervised:
 
     async def _until_ready(self, process: subprocess.Popen[bytes]) -> None:
         name, log_path = self._server.name, self._server.log_path
-        began = heard = reported = trio.current_time()
+        began = last_sign = reported = trio.current_time()
         while True:
             if process.poll() is not None:
                 raise EmbeddedStoreError(f"{name} {why_ended(process.returncode)}{last_log_line(log_path)}")
@@ -113,8 +113,8 @@ class Supervised:
             if sign == "ready":
                 return
             if sign == "starting":
-                heard = now
-            if now - heard > SILENCE_SECONDS or now - began > START_SECONDS:
+                last_sign = now
+            if now - last_sign > SILENCE_SECONDS or now - began > START_SECONDS:
                 raise EmbeddedStoreError(
                     f"{name} did not become ready in {now - began:.0f} s{last_log_line(log_path)}"
                 )

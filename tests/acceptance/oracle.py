@@ -97,7 +97,7 @@ def check_books(daemon: DaemonUnderTest) -> None:
         "SELECT message_id FROM whatsapp_messages WHERE message_id <> '' "
         "GROUP BY conversation_id, message_id HAVING count(*) > 1"
     )
-    assert not doubled, "a message stands twice in whatsapp_messages"
+    assert not doubled, "a message is twice in whatsapp_messages"
 
 
 def ids_in_turns(daemon: DaemonUnderTest) -> list[str]:

@@ -1,6 +1,6 @@
 """Stores outside the daemon, which a test can stop, freeze, weaken and restart.
 
-The daemon reaches them by `redis.url` and `postgres.dsn`, as it reaches servers that somebody else runs.
+The daemon reaches them by `redis.url` and `postgres.dsn`, like any external servers.
 """
 
 from __future__ import annotations

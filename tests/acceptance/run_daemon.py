@@ -58,9 +58,9 @@ class _Orders:
             return []
 
     def _forget_first(self, lines: list[str]) -> None:
-        beside = self._path.with_suffix(".new")
-        beside.write_text("".join(f"{line}\n" for line in lines[1:]))
-        beside.replace(self._path)
+        temporary = self._path.with_suffix(".new")
+        temporary.write_text("".join(f"{line}\n" for line in lines[1:]))
+        temporary.replace(self._path)
 
 
 def _carry_out(action: str) -> None:

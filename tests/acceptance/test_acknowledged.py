@@ -62,7 +62,7 @@ class _Clients:
                     self.acknowledged.append(said.id)
                 else:
                     self.not_acknowledged.append(answer.status)
-                    self._stop.wait(0.05)  # not to spin while nobody listens
+                    self._stop.wait(0.05)  # no busy loop while the daemon is down
 
 
 def _kill_daemon(daemon: DaemonUnderTest) -> None:

@@ -183,7 +183,7 @@ def test_the_command_gives_links_of_the_askers_level(daemon: DaemonUnderTest) ->
     assert (asked["uid"], asked["target"]) == (os.getuid(), "level admin")
 
 
-def test_a_burst_of_the_playground_is_heard_and_answered_and_reaches_no_gateway(
+def test_a_burst_of_the_playground_is_answered_and_reaches_no_gateway(
     daemon: DaemonUnderTest, page: Page, gateway: FakeEvolution
 ) -> None:
     """Window, mirror, turn and ledger are real; the reply ends here."""
@@ -194,9 +194,9 @@ def test_a_burst_of_the_playground_is_heard_and_answered_and_reaches_no_gateway(
     daemon.wait_settled()  # the reply is there before its turn is done
     assert customer.heard() == ["Heard 3: hello\nأريد غرفة\nfor two nights"]
     view = customer.view
-    told = page.get(f"/v1/conversations/{view['label']}?reveal=true")
-    assert told["contact"] == view["contact"]
-    turns = told["turns"]
+    shown = page.get(f"/v1/conversations/{view['label']}?reveal=true")
+    assert shown["contact"] == view["contact"]
+    turns = shown["turns"]
     assert isinstance(turns, list)
     assert [(turn["state"], turn["parts"][0]["state"]) for turn in turns] == [("done", "sent")]
     assert page.get(f"/v1/explain/{ids[0]}")["state"] == "answered"
@@ -205,7 +205,7 @@ def test_a_burst_of_the_playground_is_heard_and_answered_and_reaches_no_gateway(
     assert renewed["contact"] != view["contact"] and customer.heard() == []
 
 
-def test_a_playground_customer_calls_no_person(
+def test_a_playground_customer_notifies_no_person(
     daemon: DaemonUnderTest, page: Page, gateway: FakeEvolution, webhook: FakeWebhook
 ) -> None:
     """Escalated, recorded and answered like any other, but nobody is notified, and an event says so."""
@@ -214,11 +214,11 @@ def test_a_playground_customer_calls_no_person(
     customer.says("I want to talk to a human please")
     daemon.wait_for(customer.heard, "it is answered")
     assert "member of our team" in customer.heard()[0]
-    daemon.wait_for(lambda: daemon.events("notice.withheld"), "it is said that nobody was told")
+    daemon.wait_for(lambda: daemon.events("notice.withheld"), "the withheld notice is logged")
     daemon.burst(real.says("I want to talk to a human please"))
-    daemon.wait_for(lambda: gateway.texts(STAFF), "the staff is told of the real one")
-    (told,) = gateway.texts(STAFF)
-    assert real.phone in told
+    daemon.wait_for(lambda: gateway.texts(STAFF), "the staff is notified of the real one")
+    (notice,) = gateway.texts(STAFF)
+    assert real.phone in notice
     (posted,) = webhook.wait_for(1)
     assert posted.document["contact"] == real.phone  # type: ignore[index]
     assert len(daemon.events("turn.escalated")) == 2 and len(daemon.events("notice.withheld")) == 1
@@ -234,7 +234,7 @@ def test_what_is_done_on_the_page_is_recorded(daemon: DaemonUnderTest, page: Pag
         assert detail["session"] == daemon.events("dashboard.opened")[-1]["session"]
 
 
-def test_a_stop_ends_open_pages_and_waits_for_none(daemon: DaemonUnderTest, page: Page) -> None:
+def test_a_stop_does_not_wait_for_open_pages(daemon: DaemonUnderTest, page: Page) -> None:
     """Ctrl-C with an open stream, and with a page that does not read, takes no longer than without."""
     place = urlsplit(f"//{page.place}")
     with (
@@ -249,7 +249,7 @@ def test_a_stop_ends_open_pages_and_waits_for_none(daemon: DaemonUnderTest, page
         assert daemon.wait_exit() == 0
 
 
-def test_a_restart_ends_the_sessions_and_says_how_to_get_in(daemon: DaemonUnderTest, page: Page) -> None:
+def test_a_restart_ends_the_sessions_and_says_how_to_log_in(daemon: DaemonUnderTest, page: Page) -> None:
     listen = page.place
     daemon.terminate()
     daemon.settings["dashboard"] = {"listen": listen}
@@ -260,7 +260,7 @@ def test_a_restart_ends_the_sessions_and_says_how_to_get_in(daemon: DaemonUnderT
     assert link_of(daemon).log_in().get("/session")["node"]
 
 
-def test_a_taken_address_costs_the_page_and_nothing_else(daemon: DaemonUnderTest) -> None:
+def test_an_address_in_use_costs_only_the_dashboard(daemon: DaemonUnderTest) -> None:
     """Also under a service manager: no login link in its log."""
     daemon.terminate()
     with socket.create_server(("127.0.0.1", 0)) as holder:

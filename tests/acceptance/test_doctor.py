@@ -6,7 +6,7 @@ from tests.acceptance.harness import Tree, daemon_under_test
 from tests.support.embeddings_server import FakeEmbeddings
 
 
-def test_the_running_daemon_tells_of_its_vectors() -> None:
+def test_the_running_daemon_reports_its_vectors() -> None:
     """The embedded Postgres can compare vectors; the embeddings server is called, and reported when it is down."""
     with FakeEmbeddings().running() as server:
         settings: Tree = {

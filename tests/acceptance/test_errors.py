@@ -91,19 +91,21 @@ def majlis(daemon: DaemonUnderTest) -> Command:
 
 
 @pytest.mark.parametrize(("typed", "words"), REFUSED, ids=lambda value: str(value)[:40])
-def test_what_cannot_be_done_is_a_sentence(typed: tuple[str, ...], words: str, majlis: Command) -> None:
+def test_an_impossible_request_is_answered_with_a_sentence(
+    typed: tuple[str, ...], words: str, majlis: Command
+) -> None:
     assert words in majlis.refused(*typed, status=FAILED)
 
 
 @pytest.mark.parametrize(("typed", "words"), MISTYPED, ids=lambda value: str(value)[:40])
-def test_what_was_mistyped_is_a_sentence(typed: tuple[str, ...], words: str) -> None:
+def test_a_typing_error_is_answered_with_a_sentence(typed: tuple[str, ...], words: str) -> None:
     status, out, err = said(*typed)
     assert (status, out) == (BAD_COMMAND, "") and err.startswith("majlis: ")
     assert words in err and err.count("\n") == 1
 
 
 @pytest.mark.parametrize(("typed", "words"), BOXED, ids=lambda value: str(value)[:40])
-def test_what_the_parser_finds_is_told_with_the_way_to_the_help(typed: tuple[str, ...], words: str) -> None:
+def test_a_parser_error_points_to_the_help(typed: tuple[str, ...], words: str) -> None:
     status, out, err = said(*typed)
     assert (status, out) == (BAD_COMMAND, "")
     assert words in err and "--help' for help" in err
@@ -137,7 +139,7 @@ def test_no_settings_file_and_no_daemon(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_somebody_else_is_told_who_may(daemon: DaemonUnderTest) -> None:
+def test_another_user_learns_who_is_allowed(daemon: DaemonUnderTest) -> None:
     """A settings file in a folder without access, and the daemon of another user."""
     with tempfile.TemporaryDirectory(prefix="majlis-closed-", dir="/tmp") as closed:
         config = Path(closed) / "config.yaml"
@@ -178,6 +180,6 @@ def said_as(uid: int, *typed: str) -> tuple[int, str]:
                 os._exit(int(str(ending.code)))
         os._exit(99)
     os.close(writing)
-    with os.fdopen(reading, encoding="utf-8") as told:
-        err = told.read()
+    with os.fdopen(reading, encoding="utf-8") as output:
+        err = output.read()
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), err

@@ -108,7 +108,7 @@ RAW: dict[str, tuple[bytes, int]] = {
 
 
 @pytest.mark.parametrize("case", RAW)
-def test_what_cannot_be_trusted_is_refused_and_the_connection_closed(
+def test_untrusted_input_is_refused_and_the_connection_closed(
     case: str, daemon: DaemonUnderTest, gateway: FakeEvolution
 ) -> None:
     """I8, I9: one refusal, then the connection is closed: nothing after it is read as a request."""
@@ -121,7 +121,7 @@ def test_what_cannot_be_trusted_is_refused_and_the_connection_closed(
     assert gateway.texts("5511409999999") == []
 
 
-def test_slow_clients_are_let_go(daemon: DaemonUnderTest) -> None:
+def test_slow_clients_are_disconnected(daemon: DaemonUnderTest) -> None:
     """I8: a head, and a body, that does not come in time: 408 or the end."""
     slowly = partial(exchange, daemon, pause_seconds=SLOWEST_SECONDS / 4)
     with ThreadPoolExecutor(2) as pool:
@@ -130,7 +130,7 @@ def test_slow_clients_are_let_go(daemon: DaemonUnderTest) -> None:
     assert set(statuses(slow_head.result()) + statuses(slow_body.result())) <= {408}
 
 
-def test_a_crowd_of_idle_connections_leaves_a_way_in(daemon: DaemonUnderTest) -> None:
+def test_idle_connections_do_not_block_others(daemon: DaemonUnderTest) -> None:
     """I8, I9: connections per address are bounded; refused clients are told to retry."""
     crowd = [socket.create_connection(("127.0.0.1", daemon.port), PATIENCE_SECONDS) for _ in range(64)]
     try:
@@ -157,7 +157,7 @@ def test_pipelined_requests_are_answered_in_order(daemon: DaemonUnderTest, gatew
     daemon.wait_for(lambda: gateway.texts("5511400000001") == ["Heard 3: p0\np1\np2"], "they are answered")
 
 
-def test_only_the_tokens_open_the_door(daemon: DaemonUnderTest) -> None:
+def test_only_the_tokens_are_accepted(daemon: DaemonUnderTest) -> None:
     """I11: both tokens of a rotation, in either header; any other request learns nothing."""
     good = json.dumps(upsert("demo", "5511400000002", "let in", "TOKEN-1", 1785100386)).encode()
     for given in (
@@ -200,7 +200,7 @@ STRANGE: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("case", UNREADABLE)
-def test_what_can_never_be_read_is_set_aside(case: str, daemon: DaemonUnderTest) -> None:
+def test_unreadable_bodies_are_quarantined(case: str, daemon: DaemonUnderTest) -> None:
     """I8: 400, and a copy for an operator."""
     before = len(quarantined(daemon))
     assert post(daemon, UNREADABLE[case]).status == 400
@@ -208,12 +208,12 @@ def test_what_can_never_be_read_is_set_aside(case: str, daemon: DaemonUnderTest)
 
 
 @pytest.mark.parametrize("case", STRANGE)
-def test_strange_payloads_are_settled_at_once(case: str, daemon: DaemonUnderTest) -> None:
+def test_strange_payloads_get_a_final_response(case: str, daemon: DaemonUnderTest) -> None:
     """I1, I8: 200 or 400, never a server error, never to be retried."""
     assert post(daemon, STRANGE[case]).status in (200, 400)
 
 
-def test_what_is_set_aside_tells_no_key(daemon: DaemonUnderTest) -> None:
+def test_quarantined_bodies_contain_no_key(daemon: DaemonUnderTest) -> None:
     """I11: the copy is readable by the operator only, and keys in it are redacted."""
     body = json.dumps(upsert("demo", "5511400000003", "t", "Q-1", 1) | {"apikey": "KEY-CANARY-1"})
     assert post(daemon, body[:-1].encode() + b', "token": "KEY-CANARY-2", ').status == 400
@@ -222,9 +222,7 @@ def test_what_is_set_aside_tells_no_key(daemon: DaemonUnderTest) -> None:
     assert all(path.stat().st_mode & 0o077 == 0 for path in (daemon.data_dir / "quarantine").iterdir())
 
 
-def test_names_with_a_meaning_elsewhere_are_only_names(
-    daemon: DaemonUnderTest, gateway: FakeEvolution
-) -> None:
+def test_special_characters_in_names_have_no_effect(daemon: DaemonUnderTest, gateway: FakeEvolution) -> None:
     """I5, I11: braces, colons, dots and spaces in an instance name have no effect on keys, routes or patterns."""
     phones = {name: f"551141000{number:04d}" for number, name in enumerate(STRANGE_NAMES)}
     for name, phone in phones.items():
@@ -235,9 +233,7 @@ def test_names_with_a_meaning_elsewhere_are_only_names(
     assert reached == phones
 
 
-def test_text_that_no_store_can_hold_is_answered_all_the_same(
-    daemon: DaemonUnderTest, gateway: FakeEvolution
-) -> None:
+def test_text_that_no_store_can_hold_is_answered(daemon: DaemonUnderTest, gateway: FakeEvolution) -> None:
     """I2: NUL, lone surrogates and bidirectional overrides in a text: 200, and one visible outcome."""
     payload = upsert("demo", "5511400000004", "a\0b \ud800 \u202e c", "TEXT-\0\ud800", 1785100386)
     assert post(daemon, json.dumps(payload).encode()).status in (200, 400)

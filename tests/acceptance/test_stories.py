@@ -1,4 +1,4 @@
-"""What customers and tenants live through, told with the real daemon between a gateway and a model.
+"""Stories of customers and tenants, played with the real daemon between a gateway and a model.
 
 One daemon serves most stories; they keep apart by contacts and instances. Two stories take the shipped settings.
 """
@@ -89,7 +89,7 @@ def test_five_messages_over_eleven_seconds(gateway: FakeEvolution, model: FakeOp
 
 
 def _five_messages(daemon: DaemonUnderTest, contact: Contact, moments: list[float]) -> None:
-    """At these seconds after the first message was acknowledged; a small one counts from the message before."""
+    """Seconds after the first acknowledgement; a small value counts from the previous message."""
     opened = time.monotonic()
     for moment in moments:
         wait = opened + moment - time.monotonic() if moment >= 1.0 else moment
@@ -99,8 +99,8 @@ def _five_messages(daemon: DaemonUnderTest, contact: Contact, moments: list[floa
             opened = time.monotonic()
 
 
-def test_the_line_that_make_run_prints_pasted_three_times() -> None:
-    """I7: shipped settings, rehearsal and console: one answer to three pastes, eight seconds after the first."""
+def test_the_command_printed_by_make_run_pasted_three_times() -> None:
+    """I7: with the shipped settings, one answer to three pasted messages, eight seconds after the first."""
     with daemon_under_test(base=shipped_settings) as daemon:
         banner = daemon.wait_for(lambda: _curl_line(daemon.stdout), "a line to paste is printed")
         url, data = banner
@@ -132,7 +132,7 @@ def _evaluated_by_a_shell(argument: str) -> bytes:
 def test_two_hundred_conversations_at_once(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
 ) -> None:
-    """I2, I3, I9: everybody is answered, nobody twice."""
+    """I2, I3, I9: everyone is answered, no one twice."""
     contacts = [Contact("crowd") for _ in range(200)]
     answers = daemon.post_all([contact.says() for contact in contacts for _ in range(2)])
     assert {answer.status for answer in answers} == {200}
@@ -178,7 +178,7 @@ def test_the_fifth_message_closes_the_window(
 def test_the_same_webhook_twenty_times_at_once(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
 ) -> None:
-    """I1 (test 37): all are answered 200, one is kept."""
+    """I1 (test 37): all get 200, one is stored."""
     contact = Contact()
     said = contact.says()
     answers = daemon.post_all([said] * 20, at_once=20)
@@ -193,7 +193,7 @@ def test_the_same_webhook_twenty_times_at_once(
 def test_first_as_lid_then_as_phone(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, phone_is_told_at_once: bool
 ) -> None:
-    """I3 (test 39): one person under two names is one conversation and gets one answer, also when the link is late."""
+    """I3 (test 39): one person under two ids is one conversation and gets one answer, even if the link comes late."""
     contact = Contact("patient")
     lid = f"77{contact.phone[-8:]}{'1' if phone_is_told_at_once else '2'}"
     hidden = _as_lid(contact.says().payload, lid, phone_is_told_at_once)
@@ -223,10 +223,10 @@ def _as_lid(payload: Tree, lid: str, phone_told: bool) -> Tree:
         (None, True, "own_message"),
     ],
 )
-def test_what_is_not_for_us(
+def test_messages_that_are_not_for_majlis(
     daemon: DaemonUnderTest, model: FakeOpenAI, jid: str | None, from_me: bool, reason: str
 ) -> None:
-    """I2 (test 40): groups, status broadcasts and own messages are answered 200 and start no turn."""
+    """I2 (test 40): groups, status broadcasts and own messages get 200 and start no turn."""
     contact = Contact()
     payload = contact.says().payload
     key = payload["data"]["key"]  # type: ignore[index]
@@ -246,10 +246,8 @@ def test_what_is_not_for_us(
     assert not contact.batches_at(model)
 
 
-def test_an_instance_that_nobody_knows(
-    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
-) -> None:
-    """I2: its messages are kept and end by a rule that can be seen."""
+def test_an_unknown_instance(daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI) -> None:
+    """I2: its messages are stored and end by a visible rule."""
     before = daemon.count("suppressed")
     contact = Contact("nobody-knows-it")
     daemon.burst(contact.says(), contact.says())
@@ -260,7 +258,7 @@ def test_an_instance_that_nobody_knows(
 
 
 def test_the_same_words_again(daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI) -> None:
-    """I2: the same combined text, answered a moment ago, is suppressed by rule."""
+    """I2: the same combined text, answered recently, is suppressed by rule."""
     contact = Contact()
     daemon.burst(contact.says())
     wait_answered(daemon, gateway, contact)
@@ -283,7 +281,7 @@ def _rules(daemon: DaemonUnderTest, contact: Contact) -> list[str]:
 
 
 def test_arabic_there_and_back(daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI) -> None:
-    """I4: right-to-left text, diacritics, emoji and quotes arrive at the model and at the phone as they were."""
+    """I4: right-to-left text, diacritics, emoji and quotes reach the model and the phone unchanged."""
     contact = Contact()
     words = ["السلام عليكم ورحمة الله", "كَيْفَ حَالُكُم؟ 🌙 «مجلس»", 'سعر ١٢٣٫٤٥ ﷼ "خصم" \\ نهاية']
     daemon.burst(*(contact.says(text) for text in words))
@@ -317,7 +315,7 @@ FAULTS_LOOKED_UP_OR_HELD = tuple(
 def test_every_gateway_fault_ends_in_one_reply(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
 ) -> None:
-    """I6, I9: whatever the gateway does to a send, one message arrives, and no other answer is bought for it."""
+    """I6, I9: whatever the gateway does to a send, one message arrives, and the model is not called again."""
     contacts = {fault: Contact() for fault in FAULTS_LOOKED_UP_OR_HELD}
     for fault, contact in contacts.items():
         gateway.order(fault, 1, partial(_mentions, contact.tag))
@@ -338,7 +336,7 @@ def _mentions(tag: str, text: str) -> bool:
 def test_a_connection_closed_for_a_while(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
 ) -> None:
-    """I2, I4: replies are held, burn no try, and leave in order when the gateway is back."""
+    """I2, I4: replies are held without counting attempts, and are sent in order when the gateway is back."""
     contact = Contact()
     gateway.order("connection_closed", 2, partial(_mentions, contact.tag))
     held = len(daemon.events("turn.held"))
@@ -386,7 +384,7 @@ def test_order_holds_under_load_and_faults(
     gateway.order("connection_closed", 1, partial(_mentions_any, tags[3:6]))
     gateway.order("plain_503", 1, partial(_mentions_any, tags[6:]))
     model.order("slow", 3, ours, seconds=0.7)
-    # Each kind for some of them: a turn that meets three failures has had its tries, and rightly becomes a dead letter.
+    # Each kind for some of them: a turn with three failures has used up its attempts and rightly becomes a dead letter.
     model.order("status", 2, partial(_mentions_any, tags[:4]), status=500)
     model.order("status", 2, partial(_mentions_any, tags[4:7]), status=429, retry_after="1")
     model.order("garbage", 2, partial(_mentions_any, tags[7:]))

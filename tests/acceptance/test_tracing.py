@@ -1,4 +1,4 @@
-"""A running daemon tells its turns to a collector: whole, in time, without a word of what was said, and never waits."""
+"""A running daemon exports its turns to a collector: complete, in time, without message texts, never waiting for it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def daemon(gateway: FakeEvolution, model: FakeOpenAI, collector: FakeCollector) 
 
 
 def trace_of(daemon: DaemonUnderTest, collector: FakeCollector, event: str) -> list[SeenSpan]:
-    """The trace of the newest turn that ended so, by the turn's number in the log; the root comes first."""
+    """The trace of the newest turn with this outcome, found by its number in the log; the root comes first."""
     number = daemon.wait_for(lambda: daemon.events(event), f"{event} is logged")[-1]["turn"]
 
     def arrived() -> list[SeenSpan] | None:
@@ -101,10 +101,10 @@ def test_a_dead_letter_is_an_error(
     assert [name for name, _, _ in spans[0].moments] == ["try failed", "try failed"]
 
 
-def test_an_absent_collector_is_nobodys_business(
+def test_a_missing_collector_affects_no_turn(
     daemon: DaemonUnderTest, gateway: FakeEvolution, collector: FakeCollector
 ) -> None:
-    """Turns go on, an operator is told, and what waited arrives."""
+    """Turns go on, the log says so, and the queued spans arrive later."""
     collector.down()
     contact = Contact("demo")
     daemon.burst(contact.says())
@@ -116,15 +116,15 @@ def test_an_absent_collector_is_nobodys_business(
     daemon.wait_for(lambda: daemon.events("traces.recovered"), "its return is told")
 
 
-def test_no_byte_tells_who_wrote_what(daemon: DaemonUnderTest, collector: FakeCollector) -> None:
-    """What was exported so far holds no phone number, no text, no reply and no key but the collector's own."""
+def test_no_exported_byte_contains_phones_or_texts(daemon: DaemonUnderTest, collector: FakeCollector) -> None:
+    """The exported spans contain no phone number, text, reply or key, except the key of the collector."""
     seen = collector.bytes_seen()
     assert len(collector.traces) >= 3 and HEADER_KEY.encode() in seen
     phones = [row["user_phone"] for row in daemon.rows("SELECT user_phone FROM whatsapp_conversations")]
     texts = [row["content"] for row in daemon.rows("SELECT content FROM whatsapp_messages")]
     assert len(phones) >= 3 and len(texts) >= 3
-    for told in (*phones, *texts, "5511", "Answer"):
-        assert told.encode() not in seen, told
+    for secret in (*phones, *texts, "5511", "Answer"):
+        assert secret.encode() not in seen, secret
     for body in (taken.body for taken in collector.requests):
         assert b"key" not in body
     settings = daemon.majlis("config", "--json").stdout

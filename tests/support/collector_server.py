@@ -143,8 +143,8 @@ def _seen(span: wire.Span, resource: dict[str, object]) -> SeenSpan:
     )
 
 
-def _attributes(told: object) -> dict[str, object]:
-    return {pair.key: _value(pair.value) for pair in told if isinstance(pair, KeyValue)}  # type: ignore[attr-defined]
+def _attributes(attributes: object) -> dict[str, object]:
+    return {pair.key: _value(pair.value) for pair in attributes if isinstance(pair, KeyValue)}  # type: ignore[attr-defined]
 
 
 def _value(value: AnyValue) -> object:

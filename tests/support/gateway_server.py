@@ -1,6 +1,6 @@
 """A server that behaves like the Evolution API, with a simulated WhatsApp behind it.
 
-`deliveries` is the oracle: what really reached somebody's phone. `records` is the gateway's own database, which
+`deliveries` is the oracle: what really reached a phone. `records` is the gateway's own database, which
 may know less: a message can be delivered and yet not be recorded. Both outlive `down()` and `up()`.
 """
 

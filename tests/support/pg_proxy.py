@@ -17,7 +17,7 @@ class PostgresProxy:
     statements, from now on, are carried out and committed while their answer is lost with the connection; `lose_tag` is
     how the server's word for them begins (`UPDATE`), where the driver asks for things of its own in between.
     `delay_seconds` is how much later everything that a client says arrives, as if the server were far away.
-    `say_goodbye` tells every client what a stopping server tells it, and leaves the connection open.
+    `say_goodbye` sends every client what a stopping server sends, and leaves the connection open.
     """
 
     def __init__(self, server_dsn: str) -> None:

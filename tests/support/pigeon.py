@@ -23,10 +23,10 @@ from actors.outcome import (
 )
 from actors.ports import Gateway, MaySend, at_any_time
 from actors.text import plain_text
-from daemon.fields import Misfit, Secret, web_address
 from daemon.gateways.kind import GatewayKind, GatewaySettings, ProxyDoor, Tools
 from daemon.gateways.lenient import NotJson, clean, decode, integer, items, mapping, text
 from daemon.ingress.inbound import Inbound, OwnMessage, Parse, UnreadablePayload
+from daemon.schema.fields import Misfit, Secret, web_address
 from daemon.web.answer import dig
 from daemon.web.client import NOT_ALLOWED, DeliveryUnknown, HttpClient, HttpFailed, NotDelivered
 from daemon.web.finding import DOCTOR_SECONDS, Finding

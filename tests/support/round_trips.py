@@ -14,7 +14,8 @@ class RoundTrips(Postgres):
     """Holds statements until no task can go on, then releases all of them at once: one round.
 
     Statements that do not need one another's answers share a round, however the machine schedules them. `rounds` says
-    how many statements each round had. `conduct` must run beside the work, and the work must wait for nothing else.
+    how many statements each round had. `conduct` must run concurrently with the work, and the work must wait for
+    nothing else.
     """
 
     def __init__(self, dsn: str, max_connections: int = 20) -> None:

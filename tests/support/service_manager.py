@@ -38,10 +38,10 @@ class FakeManager:
     def running(self) -> Iterator[FakeManager]:
         address = f"\0{self.address[1:]}" if self.address.startswith("@") else self.address
         stop = threading.Event()
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
-            heard.bind(address)
-            heard.settimeout(RECEIVE_SECONDS)
-            thread = threading.Thread(target=self._listen, args=(heard, stop))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+            receiver.bind(address)
+            receiver.settimeout(RECEIVE_SECONDS)
+            thread = threading.Thread(target=self._listen, args=(receiver, stop))
             thread.start()
             try:
                 yield self
@@ -65,10 +65,10 @@ class FakeManager:
     def statuses(self) -> list[str]:
         return [line.removeprefix("STATUS=") for line in list(self.said) if line.startswith("STATUS=")]
 
-    def _listen(self, heard: socket.socket, stop: threading.Event) -> None:
+    def _listen(self, receiver: socket.socket, stop: threading.Event) -> None:
         while not stop.is_set():
             with suppress(TimeoutError):
-                self.said += heard.recv(8192).decode().splitlines()
+                self.said += receiver.recv(8192).decode().splitlines()
 
 
 def passing(sockets: dict[str, socket.socket]) -> tuple[tuple[str, ...], tuple[int, ...], dict[str, str]]:

@@ -44,12 +44,12 @@ class FakeSocketIo:
         """Send an event to every client in the namespace; returns how many. `binary`: the number of attachments."""
         place = "" if namespace == "/" else f"{namespace},"
         kind = f"45{binary}-" if binary else "42"
-        heard = [socket for socket, joined in self._open.items() if namespace in joined]
-        for socket in heard:
+        receivers = [socket for socket, joined in self._open.items() if namespace in joined]
+        for socket in receivers:
             await socket.send_message(f"{kind}{place}{json.dumps([event, payload])}")
             for _ in range(binary):
                 await socket.send_message(b"\x00\x01")
-        return len(heard)
+        return len(receivers)
 
     async def ping(self) -> None:
         for socket in tuple(self._open):

@@ -7,7 +7,7 @@ if not fenced(KEYS[4], ARGV[2]) then
   return { 'stale' }
 end
 local queue, now, state = KEYS[1], clock(), read(KEYS[2])
--- If nothing is heard of the batch by then, the conversation becomes due again.
+-- If the batch was neither deferred nor committed by then, the conversation becomes due again.
 local alarm = now + tonumber(ARGV[5])
 
 if state.batch then

@@ -48,7 +48,7 @@ async def test_words_alone_find_the_passage(by_words: Shelf, asked: str, says: s
 
 
 @pytest.mark.parametrize(
-    ("told", "asked"),
+    ("text", "asked"),
     [
         ("أسعار المنتجات", "كم أسعاركم؟"),
         ("ثلاجة صغيرة", "عندكم ثلاجات؟"),
@@ -58,8 +58,8 @@ async def test_words_alone_find_the_passage(by_words: Shelf, asked: str, says: s
         ("company policies", "what is your policy"),
     ],
 )
-def test_endings_make_no_difference(told: str, asked: str) -> None:
-    assert set(search_words(told)) & set(distinctive_words(asked))
+def test_endings_make_no_difference(text: str, asked: str) -> None:
+    assert set(search_words(text)) & set(distinctive_words(asked))
 
 
 @pytest.mark.parametrize("word", ["glass", "status", "this", "gas", "شاي", "ريال", "عسل", "1990s", "24h"])

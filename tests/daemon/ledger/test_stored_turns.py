@@ -34,7 +34,7 @@ async def test_a_message_is_found_with_its_turn_and_parts(world: LedgerWorld) ->
     assert (found.id, found.conversation, found.state, found.provider) == (turn.id, DEMO, "answered", "main")
     assert [message.id for message in found.messages] == ["M0", "M1"]
     assert [part.state for part in found.parts] == ["sending", "pending"]
-    assert found.parts[0].claimed_at is not None and found.letter is None
+    assert found.parts[0].claimed_at is not None and found.dead_letter is None
     assert await StoredTurns(world.db).turns_of("M1", "shop") == ()
     assert await StoredTurns(world.db).turns_of("M") == ()
 
@@ -54,7 +54,11 @@ async def test_replays_of_dead_letters_are_followed(world: LedgerWorld) -> None:
     for asked in ("M0", f"dead-{letter.id}-M0"):
         found = await StoredTurns(world.db).turns_of(asked)
         assert [turn.id for turn in found] == [first.id, second.id, third.id]
-        assert [turn.letter.id if turn.letter else None for turn in found] == [letter.id, latest.id, None]
+        assert [turn.dead_letter.id if turn.dead_letter else None for turn in found] == [
+            letter.id,
+            latest.id,
+            None,
+        ]
 
 
 async def test_the_same_id_in_two_instances_is_distinguished(world: LedgerWorld) -> None:

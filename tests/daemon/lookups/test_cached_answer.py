@@ -114,7 +114,7 @@ async def test_a_conversation_with_a_history_gets_no_cached_answer(counter: Coun
     )
     assert await counter.finds(asked) is None
     assert await counter.finds(asked, history_tokens=0) is not None, (
-        "a responder that is told nothing says the same"
+        "a responder without history gives the same answer"
     )
 
 

@@ -153,7 +153,7 @@ async def test_every_lookup_uses_its_index(filled_dsn: str) -> None:
         for spec in (*LOOKUPS, *sources):
 
             async def look(db: Postgres, name: str = spec.name) -> None:
-                # The cache is looked at only where no history is told.
+                # The cache is searched only if the responder gets no history.
                 tokens = 0 if name == "cached_answer" else 800
                 lookups = PostgresLookups(db, history_tokens=tokens, sources=sources)
                 lookup = lookups.about(question)[name]

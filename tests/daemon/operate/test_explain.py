@@ -45,7 +45,7 @@ def stored_turns(
         state=state, rule="duplicate" if state == "suppressed" else "", failed_attempts=0, moved_to="",
         messages=(message(conversation, "M1"),), message_ids=("M1",), provider="main", model=None, input_tokens=1,
         output_tokens=2, cost_micros=0, confidence=None, waterfall=(), opened_at=NOON, created_at=NOON,
-        answered_at=None, finished_at=NOON, parts=(), letter=letter,
+        answered_at=None, finished_at=NOON, parts=(), dead_letter=letter,
     )  # fmt: skip
 
 

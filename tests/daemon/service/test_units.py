@@ -18,7 +18,7 @@ from tests.acceptance.settings import ROOT
 MAX_EXPOSURE = 1.5
 SERVICES = ("majlis.service", "majlis@.service")
 HERE = replace(STANDARD, program=Path("/bin/true"))
-"""Where systemd looks whether the program is there."""
+"""Where systemd checks that the program exists."""
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd is not installed here"
 )

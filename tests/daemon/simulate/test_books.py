@@ -28,7 +28,7 @@ class World:
             self.books.post(customer, serial, said_at, self.tick())
             self.books.acknowledge(customer, serial, self.tick(), 0.001)
 
-    def hears(self, *serials: int, customer: int = 0) -> None:
+    def receives_reply_to(self, *serials: int, customer: int = 0) -> None:
         """Record one reply that repeats these messages."""
         texts = "\n".join(f"مرحبا {token(MARK, customer, serial)}" for serial in serials)
         self.books.reply(customer, f"Heard {len(serials)}: {texts}", self.tick())
@@ -51,9 +51,9 @@ def world() -> World:
 
 def test_all_is_well(world: World) -> None:
     world.says(0, 1, 2)
-    world.hears(0, 1, 2)
+    world.receives_reply_to(0, 1, 2)
     world.says(10)
-    world.hears(10)
+    world.receives_reply_to(10)
     assert world.faults == (0, 0, 0)
     books = world.books
     assert (books.sent, books.acknowledged, books.answered, books.waiting, books.replies) == (4, 4, 4, 0, 2)
@@ -63,7 +63,7 @@ def test_all_is_well(world: World) -> None:
 def test_a_loss(world: World) -> None:
     """Acknowledged and never answered, and counted only after the time to wait is over."""
     world.says(0, 1, 2)
-    world.hears(0, 2)
+    world.receives_reply_to(0, 2)
     assert list(world.books.lost(world.now + PATIENCE)) == [(0, 1)]
     assert list(world.books.lost(world.now + PATIENCE / 2)) == []
     assert world.books.waiting == 1
@@ -82,7 +82,7 @@ def test_a_reply_to_what_was_never_acknowledged(world: World) -> None:
     """The 200 was lost, the message was not. Its acknowledgement may come later, or never."""
     world.books.post(0, 0, 5, world.tick())
     world.books.post(0, 1, 5, world.tick())
-    world.hears(0, 1)
+    world.receives_reply_to(0, 1)
     world.books.acknowledge(0, 0, world.tick(), 0.1)
     world.books.give_up(0, 1)
     assert world.faults == (0, 0, 0)
@@ -94,32 +94,32 @@ def test_a_reply_to_what_was_never_acknowledged(world: World) -> None:
 def test_a_duplicate_reply(world: World, again: tuple[int, ...]) -> None:
     """A message that is answered twice: by the same reply again, together with a new one, or twice in one reply."""
     world.says(0, 1)
-    world.hears(0, 1)
+    world.receives_reply_to(0, 1)
     world.says(10)
-    world.hears(*again)
+    world.receives_reply_to(*again)
     assert world.books.doubled == 1
 
 
 def test_wrong_order_within_a_reply(world: World) -> None:
     """Order is by timestamp, then by arrival."""
     world.says(0, 1)
-    world.hears(1, 0)
+    world.receives_reply_to(1, 0)
     assert world.faults == (0, 0, 1)
     world.says(10, said_at=7)
     world.says(11, said_at=6)  # a late one: it belongs before the other
-    world.hears(11, 10)
+    world.receives_reply_to(11, 10)
     assert world.faults == (0, 0, 1)
     world.says(20, said_at=8)
     world.says(21, said_at=9)
-    world.hears(21, 20)
+    world.receives_reply_to(21, 20)
     assert world.faults == (0, 0, 2)
 
 
 def test_an_older_burst_after_a_newer_one(world: World) -> None:
     world.says(0)
     world.says(10)
-    world.hears(10)
-    world.hears(0)
+    world.receives_reply_to(10)
+    world.receives_reply_to(0)
     assert world.faults == (0, 0, 1)
 
 
@@ -129,17 +129,17 @@ def test_a_race_is_no_wrong_order(world: World) -> None:
         world.books.post(0, serial, 5, world.tick())
     for serial in (0, 1, 2):
         world.books.acknowledge(0, serial, world.tick(), 0.1)
-    world.hears(2, 1)
-    world.hears(0)
+    world.receives_reply_to(2, 1)
+    world.receives_reply_to(0)
     assert world.faults == (0, 0, 0)
 
 
 def test_a_late_retry_is_no_wrong_order(world: World) -> None:
     """It was written before, but arrived after the messages answered meanwhile."""
     world.says(1, said_at=9)
-    world.hears(1)
+    world.receives_reply_to(1)
     world.says(0, said_at=5)
-    world.hears(0)
+    world.receives_reply_to(0)
     assert world.faults == (0, 0, 0)
 
 
@@ -155,8 +155,8 @@ def test_parts_of_one_long_reply(world: World) -> None:
 def test_each_customer_has_an_order_of_their_own(world: World) -> None:
     world.says(0, customer=1)
     world.says(0, customer=2)
-    world.hears(0, customer=2)
-    world.hears(0, customer=1)
+    world.receives_reply_to(0, customer=2)
+    world.receives_reply_to(0, customer=1)
     assert world.faults == (0, 0, 0)
 
 
@@ -174,7 +174,7 @@ def test_a_reply_with_the_tokens_of_others(world: World) -> None:
 def test_a_second_delivery_is_no_second_message(world: World) -> None:
     world.says(0)
     world.says(0)
-    world.hears(0)
+    world.receives_reply_to(0)
     world.says(0)
     assert world.faults == (0, 0, 0)
     assert (world.books.sent, world.books.acknowledged, world.books.answered) == (1, 1, 1)
@@ -233,7 +233,7 @@ def test_a_planted_fault_is_found(lengths: list[int], chance: random.Random, fau
         fault = "disorder" if len(replies[0]) > 1 else "none"
     for reply in replies:
         if reply:
-            world.hears(*reply)
+            world.receives_reply_to(*reply)
     expected = {"none": (0, 0, 0), "loss": (1, 0, 0), "double": (0, 1, 0), "disorder": (0, 0, 1)}
     assert world.faults == expected[fault]
     assert not world.books.waiting or fault == "loss"

@@ -19,14 +19,14 @@ def test_percentiles_are_near_and_never_too_low(values: list[float]) -> None:
     """At most 6 % too high, within the resolution, and never above the maximum."""
     summary = summary_of(values)
     ordered = sorted(values)
-    for share, told in (
+    for share, reported in (
         (0.50, summary.p50_seconds),
         (0.95, summary.p95_seconds),
         (0.99, summary.p99_seconds),
     ):
         true = ordered[max(0, -(-int(share * 100) * len(ordered) // 100) - 1)]
         if true < 1_000:
-            assert true - 1e-5 <= told <= max(true * 1.06, 1e-4) + 1e-5
+            assert true - 1e-5 <= reported <= max(true * 1.06, 1e-4) + 1e-5
     assert summary.max_seconds == pytest.approx(max(values), abs=1e-6)
 
 
@@ -99,10 +99,10 @@ def test_the_text_fits_eighty_columns(
 def test_a_fault_is_reported(change: dict[str, int], words: str) -> None:
     report = msgspec.structs.replace(faultless(), **change, examples=("demo/999000000001",))
     assert not report.is_faultless
-    told = text_of(report)
-    assert words in told
-    assert "majlis show demo/999000000001" in told
-    assert "Nothing was lost" not in told
+    text = text_of(report)
+    assert words in text
+    assert "majlis show demo/999000000001" in text
+    assert "Nothing was lost" not in text
 
 
 def test_all_is_well() -> None:

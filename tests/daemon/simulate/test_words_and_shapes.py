@@ -41,7 +41,7 @@ def test_other_numbers_are_no_customers(number: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "heard"),
+    ("kind", "expected"),
     [
         ("text", ("text", "مرحبا #m-7-31")),
         ("image", ("image", "[image] مرحبا #m-7-31")),
@@ -49,9 +49,9 @@ def test_other_numbers_are_no_customers(number: str) -> None:
         ("document", ("document", "[document: plan.pdf] مرحبا #m-7-31")),
     ],
 )
-def test_each_form_of_message_is_read_with_its_token(kind: MessageKind, heard: tuple[str, str]) -> None:
+def test_each_form_of_message_is_read_with_its_token(kind: MessageKind, expected: tuple[str, str]) -> None:
     message = parsed(ScriptLine(7, 31, 0.0, kind, "مرحبا", "plan.pdf" if kind == "document" else ""))
-    assert (message.kind, message.text) == heard
+    assert (message.kind, message.text) == expected
     assert (message.contact, message.sent_at) == ("999000000007", 1785100386)
 
 
@@ -80,11 +80,11 @@ def test_ids_distinguish_messages_and_runs() -> None:
     st.integers(),
     st.sampled_from([None, 500, 503, 429]),
 )
-def test_retries_are_the_gateways(tries: int, scale: float, seed: int, status: int | None) -> None:
+def test_retries_are_the_gateways(attempt: int, scale: float, seed: int, status: int | None) -> None:
     """5 s, doubling, at most 300 s, give or take a fifth; times the scale."""
-    delay_seconds = Retries(scale, seed).delay_seconds(tries, status)
+    delay_seconds = Retries(scale, seed).delay_seconds(attempt, status)
     assert delay_seconds is not None
-    nominal = min(5 * 2 ** (tries - 1), 300) * scale
+    nominal = min(5 * 2 ** (attempt - 1), 300) * scale
     assert 0.79 * nominal <= delay_seconds <= 1.21 * nominal
 
 
