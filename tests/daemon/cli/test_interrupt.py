@@ -1,4 +1,4 @@
-"""Ctrl-C: in silence while nothing has begun, and with a word where something is left behind."""
+"""Ctrl-C: quiet while nothing has started, with a summary when files may be stored already."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tests.daemon.operate.fake_operations import DoorInThread
 
 ROOT = Path(__file__).parents[3]
 SLOW = "import os, time; os.write(1, b'reading\\n'); time.sleep(60)\n"
-"""In place of a library: the interrupt falls into the middle of the imports, however fast the machine is."""
+"""In place of a library, so that the interrupt arrives during the imports however fast the machine is."""
 
 
-def test_an_interrupt_while_modules_are_read_ends_in_silence(tmp_path: Path) -> None:
+def test_an_interrupt_during_imports_prints_nothing(tmp_path: Path) -> None:
     (tmp_path / "typer.py").write_text(SLOW)
     path = os.pathsep.join((str(tmp_path), str(ROOT)))
     process = subprocess.Popen(
@@ -39,11 +39,11 @@ def test_an_interrupt_while_modules_are_read_ends_in_silence(tmp_path: Path) -> 
         process.kill()
 
 
-def test_the_installed_command_begins_there_too() -> None:
+def test_the_installed_command_starts_there_too() -> None:
     assert 'majlis = "daemon.__main__:main"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
-def test_an_interrupted_adding_says_what_is_stored_and_what_not(
+def test_an_interrupted_add_says_which_files_are_stored(
     door: DoorInThread, majlis: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = [tmp_path / name for name in ("a.md", "b.md", "c.md", "d.md")]
@@ -62,13 +62,13 @@ def test_an_interrupted_adding_says_what_is_stored_and_what_not(
     assert done.out == "a.md: added, 1 chunk\nb.md: added, 1 chunk\n"
     assert (done.status, done.err) == (
         130,
-        "majlis: interrupted: a.md, b.md stored; c.md under way, see `majlis knowledge list acme`; d.md not "
-        "stored. Add them again: what is there already stays as it is\n",
+        "majlis: interrupted: stored: a.md, b.md; in progress (check with `majlis knowledge list acme`): c.md; not "
+        "stored: d.md. Run the command again: files already stored are left unchanged\n",
     )
     assert {"a.md", "b.md"} <= shelf(door).ready.keys()
 
 
-def test_an_interrupt_while_files_are_read_says_that_nothing_is_stored(
+def test_an_interrupt_while_files_are_parsed_says_that_nothing_is_stored(
     door: DoorInThread, majlis: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(path: Path) -> None:

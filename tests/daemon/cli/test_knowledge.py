@@ -1,4 +1,4 @@
-"""`majlis knowledge` and `majlis cache`, typed at a running door."""
+"""`majlis knowledge`: files are added, listed and removed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from daemon.cli.knowledge import REQUEST_BYTES, requests
+from daemon.knowledge.chunks import MAX_CHARS, Chunk
 from tests.daemon.cli.conftest import Typed
 from tests.daemon.operate.fake_library import FakeLibrary
 from tests.daemon.operate.fake_operations import DoorInThread
@@ -27,7 +29,7 @@ def delivery(tmp_path: Path) -> Path:
     return path
 
 
-def test_files_are_added_in_portions_with_a_line_each(
+def test_files_are_added_in_several_requests_with_a_line_each(
     door: DoorInThread, majlis: Typed, delivery: Path
 ) -> None:
     done = majlis("knowledge", "add", "acme", str(PDF), str(delivery))
@@ -42,22 +44,24 @@ def test_files_are_added_in_portions_with_a_line_each(
         ("knowledge.add", "acme: delivery.md"),
         ("knowledge.ready", "acme: load 2"),
     ]
-    assert door.operations.reloads == 2, "the daemon knows of each file at once"
+    assert door.operations.reloads == 2, "the daemon uses each file at once"
 
 
-def test_a_file_again_is_unchanged_or_replaced(door: DoorInThread, majlis: Typed, delivery: Path) -> None:
+def test_adding_a_file_again_leaves_it_unchanged_or_replaces_it(
+    door: DoorInThread, majlis: Typed, delivery: Path
+) -> None:
     majlis("knowledge", "add", "acme", str(delivery))
     assert majlis("knowledge", "add", "acme", str(delivery)).out == "delivery.md: unchanged, 70 chunks\n"
     delivery.write_text("free")
-    told = json.loads(majlis("knowledge", "add", "acme", str(delivery), "--json").out)
-    assert told == [{"name": "delivery.md", "state": "replaced", "chunks": 1}]
+    results = json.loads(majlis("knowledge", "add", "acme", str(delivery), "--json").out)
+    assert results == [{"name": "delivery.md", "state": "replaced", "chunks": 1}]
 
 
 def test_files_are_listed_and_removed(door: DoorInThread, majlis: Typed, delivery: Path) -> None:
-    assert majlis("knowledge", "list", "acme").out == "0 files of acme\n"
+    assert majlis("knowledge", "list", "acme").out == "acme: 0 files\n"
     majlis("knowledge", "add", "acme", str(delivery))
     listed = majlis("knowledge", "list", "acme").out
-    assert "delivery.md" in listed and "70" in listed and "none" in listed and "1 file of acme" in listed
+    assert "delivery.md" in listed and "70" in listed and "none" in listed and "acme: 1 file" in listed
     assert json.loads(majlis("knowledge", "list", "acme", "--json").out)["files"][0]["chunks"] == 70
     done = majlis("knowledge", "remove", "acme", "delivery.md", "other.md")
     assert (done.status, done.out) == (1, "delivery.md: removed\n")
@@ -65,7 +69,7 @@ def test_files_are_listed_and_removed(door: DoorInThread, majlis: Typed, deliver
     assert door.operations.audited[-1].target == "acme: delivery.md, other.md"
 
 
-def test_all_are_read_before_the_first_is_added(
+def test_all_files_are_parsed_before_the_first_is_stored(
     door: DoorInThread, majlis: Typed, delivery: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "letter.docx").write_bytes(b"PK")
@@ -74,7 +78,9 @@ def test_all_are_read_before_the_first_is_added(
     assert shelf(door).heads == {}
 
 
-def test_bad_ends_are_one_sentence(door: DoorInThread, majlis: Typed, delivery: Path, tmp_path: Path) -> None:
+def test_knowledge_failures_are_one_sentence(
+    door: DoorInThread, majlis: Typed, delivery: Path, tmp_path: Path
+) -> None:
     (tmp_path / "sub").mkdir()
     twin = tmp_path / "sub" / "delivery.md"
     twin.write_text("x")
@@ -91,16 +97,14 @@ def test_bad_ends_are_one_sentence(door: DoorInThread, majlis: Typed, delivery: 
     assert shelf(door).ready == {}
 
 
-def test_kept_answers_are_counted_and_forgotten(door: DoorInThread, majlis: Typed) -> None:
-    told = majlis("cache", "stats").out
-    assert "acme" in told and "other" in told and told.endswith("4 answers kept\n")
-    assert (
-        json.loads(majlis("cache", "stats", "--instance", "acme", "--json").out)["instances"][0]["entries"]
-        == 3
-    )
-    assert majlis("cache", "clear", "--instance", "acme").out == "3 answers forgotten\n"
-    assert majlis("cache", "clear").out == "1 answer forgotten\n"
-    assert (
-        "nothing was kept for acmee, see `majlis cache stats`" in majlis("cache", "clear", "-i", "acmee").out
-    )
-    assert [entry.target for entry in door.operations.audited] == ["acme", "all instances", "acmee"]
+def test_no_request_is_larger_than_the_daemon_accepts() -> None:
+    """Whatever the characters: their bytes are counted, not estimated."""
+    for letter in ("a", "م", "😀", '"', "\n"):
+        chunks = [Chunk(place, letter * 200, letter * MAX_CHARS) for place in range(100)]
+        groups = list(requests(chunks))
+        assert [chunk for request in groups for chunk in request] == chunks
+        for request in groups:
+            body = [{"ordinal": one.ordinal, "heading": one.heading, "text": one.text} for one in request]
+            assert len(json.dumps({"chunks": body}, ensure_ascii=False).encode()) <= 64 * 1024
+            assert len(request) <= 32
+    assert REQUEST_BYTES < 64 * 1024

@@ -1,4 +1,4 @@
-"""`majlis top`: readable at 80 by 24 with 10,000 conversations, alive under a terminal, one snapshot into a pipe."""
+"""`majlis top`: readable at 80 by 24, live on a terminal, one snapshot in a pipe."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 from daemon.cli import main
 main()
 """
-"""The command with the terminal as its own: without that, Ctrl-C is a letter."""
+"""The command with the terminal as its controlling terminal: without that, Ctrl-C is an ordinary character."""
 
 
-def drawn(page: TopPage, width: int, height: int | None, trouble: str = "") -> list[str]:
+def drawn(page: TopPage, width: int, height: int | None, problem: str = "") -> list[str]:
     rates = dict.fromkeys(("message.accepted", "turn.done", "turn.dead"), 310.2)
     console = Console(width=width, height=50, file=io.StringIO(), highlight=False, record=True)
-    console.print(Group(*screen(page, rates, "urgency", 0, width=width, height=height, trouble=trouble)))
+    console.print(Group(*screen(page, rates, "urgency", 0, width=width, height=height, problem=problem)))
     return console.export_text().splitlines()
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (60, 16)])
-def test_it_fits_the_screen_whatever_there_is(width: int, height: int) -> None:
+def test_the_screen_fits_the_terminal_with_500_conversations(width: int, height: int) -> None:
     page = top_page(500)
     lines = drawn(page, width, height)
     assert len(lines) <= height and max(map(len, lines)) <= width
     text = "\n".join(lines)
     assert "messages that wait: 9,031" in text and "clinic paused: majlis resume --instance clinic" in text
-    assert "windows 3,120" in text and "turns 42/50" in text and "backup left out 12.0 s" in text
+    assert "windows 3,120" in text and "turns 42/50" in text and "backup circuit open for 12.0 s" in text
     assert "3,169 busy conversations" in text and PHONE not in text
 
 
-def test_much_that_is_wrong_does_not_push_the_rest_away() -> None:
+def test_many_alerts_leave_room_for_conversations() -> None:
     page = top_page(500)
     page = msgspec.structs.replace(
         page, ready=False, reasons=["Redis cannot be reached."], alerts=page.alerts * 9
@@ -64,13 +64,13 @@ def test_much_that_is_wrong_does_not_push_the_rest_away() -> None:
     assert sum("█" in line for line in lines) >= 5
 
 
-def test_a_window_has_a_bar_of_the_time_left() -> None:
+def test_an_open_window_has_a_bar_for_the_time_left() -> None:
     held, waiting = drawn(top_page(2), 120, None)[-3:-1]
     assert "█████░░░░░   4.0 s" in waiting and "█" not in held
     assert "24.0 s" in held and "the gateway is not connected" in held
 
 
-def test_rates_are_differences_and_none_over_a_restart() -> None:
+def test_rates_are_differences_and_empty_across_a_restart() -> None:
     before = top_page()
     after = msgspec.structs.replace(
         before, uptime_seconds=102.0, counters={"message.accepted": 1_020, "turn.done": 300}
@@ -79,7 +79,7 @@ def test_rates_are_differences_and_none_over_a_restart() -> None:
     assert rates_between(after, before) == {}
 
 
-def test_into_a_pipe_it_is_one_snapshot(door: DoorInThread, majlis: Typed) -> None:
+def test_in_a_pipe_top_prints_one_snapshot(door: DoorInThread, majlis: Typed) -> None:
     out = majlis("top", "--limit", "5").out
     assert "in 10.0" in out and out.count("\n") < 20 and "\x1b" not in out
     assert len(json.loads(majlis("top", "--json", "--limit", "2", "--sort", "left").out)["rows"]) == 2
@@ -88,22 +88,22 @@ def test_into_a_pipe_it_is_one_snapshot(door: DoorInThread, majlis: Typed) -> No
     assert majlis("top", "--sort", SORTS[1]).status == 0
 
 
-def test_on_a_terminal_it_lives_until_q(door: DoorInThread) -> None:
-    """It looks again and again, turns pages, sorts otherwise, and leaves the terminal as it was."""
+def test_on_a_terminal_top_refreshes_until_q(door: DoorInThread) -> None:
+    """It refreshes, turns pages, changes the order, and leaves the terminal as it was."""
     with Terminal("top", "--every", "0.2", "--set", f"admin.socket={door.socket}") as top:
         top.wait_for("busy conversations, by urgency")
-        looks = len(door.operations.insight.asked)
+        requests = len(door.operations.insight.asked)
         top.type("s")
         top.wait_for("by left")
         top.type("n")
         top.until(lambda: door.operations.insight.asked[-1][2] > 0)
-        assert len(door.operations.insight.asked) > looks
+        assert len(door.operations.insight.asked) > requests
         top.type("q")
         assert top.process.wait(20) == 0
         assert termios.tcgetattr(top.terminal)[3] & (termios.ICANON | termios.ECHO)
 
 
-def test_on_a_terminal_ctrl_c_ends_it_quietly(door: DoorInThread) -> None:
+def test_on_a_terminal_ctrl_c_ends_top_quietly(door: DoorInThread) -> None:
     with Terminal("top", "--set", f"admin.socket={door.socket}") as top:
         top.wait_for("busy conversations")
         top.type("\x03")
