@@ -38,7 +38,7 @@ loses a message it acknowledged.
 `majlis run` starts the daemon. Most other commands talk to the running daemon through its admin socket; give them the
 same --config. Every command has `--help` with an example."""
 
-_START, _OBSERVE = "Start and stop", "Observe"
+_START, _OBSERVE = "Set up and run", "Observe"
 _OPERATE, _INSPECT = "Operate", "Inspect the daemon itself"
 
 app = typer.Typer(
