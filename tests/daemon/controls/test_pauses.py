@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -12,11 +10,9 @@ import trio
 
 from actors.errors import LedgerUnavailable, Paused
 from actors.fairness import FairSlots
-from daemon.config import Settings
 from daemon.controls.pauses import LOOK_AGAIN_SECONDS, PAUSED, PauseBoard
 from daemon.ledger.rows import Pause
 from daemon.observe.feed import EventFeed
-from tests.support.ledgers import open_world
 
 
 class Kept:

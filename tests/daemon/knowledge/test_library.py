@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from actors.messages import Passage
 from actors.errors import Conflict, Missing
+from actors.messages import Passage
 from daemon.knowledge import library
 from daemon.knowledge.embeddings import EmbeddingsUnavailable
 from daemon.knowledge.housekeeping import Housekeeping

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from actors.instance import FeatureFlags, Terms
 from actors.messages import Passage
 from daemon.knowledge.embeddings import Embeddings
+from daemon.knowledge.library import ChunkText
 from daemon.knowledge.search_words import search_words, telling
 from daemon.lookups import knowledge
 from daemon.lookups.history import BYTES_PER_TOKEN
 from daemon.lookups.knowledge import within
 from daemon.lookups.spec import Means
-from daemon.knowledge.library import ChunkText
 from tests.daemon.knowledge.conftest import ACME, SHOP, Shelf
 from tests.support.embeddings_server import FakeEmbeddings
 
