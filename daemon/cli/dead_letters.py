@@ -1,4 +1,4 @@
-"""Dead letters: the turns that ran out of tries or were refused."""
+"""`majlis dead`: the turns that ran out of attempts or were refused."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli.client import view
-from daemon.cli.failure import Failure
-from daemon.cli.options import ConfigOption, JsonOption, RevealOption, SetOption, client_of
-from daemon.cli.render import cell, count, display, facts, moment, print_json, table
+from daemon.cli.client import (
+    USAGE_ERROR,
+    ConfigOption,
+    Failure,
+    JsonOption,
+    LimitOption,
+    RevealOption,
+    SetOption,
+    client_of,
+    view,
+)
+from daemon.cli.render import cell, conversation_of, count, display, facts, moment, print_json, table
 from daemon.cli.show import messages_table
 from daemon.operate.dead_letters import DeadLetterPage, DeadLetterView, Dropped, Retried
 
@@ -19,14 +27,14 @@ DeadLetterArgument = Annotated[
 
 
 def list_dead_letters(
-    all_: Annotated[bool, typer.Option("--all", help="Also those that were retried or dropped.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The most lines to show.")] = 50,
+    all_: Annotated[bool, typer.Option("--all", help="Include those already retried or dropped.")] = False,
+    limit: LimitOption = 50,
     reveal: RevealOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Dead letters, the latest first.
+    """List dead letters, the newest first.
 
     Example: majlis dead list --limit 10
     """
@@ -37,16 +45,15 @@ def list_dead_letters(
     page = view(document, DeadLetterPage)
     if page.letters:
         shown = table(
-            "number", "buried (UTC)", "label", "instance", "reason", right=("number",), folding=("reason",)
+            "number", "failed (UTC)", "label", "instance", "reason", right=("number",), folding=("reason",)
         )
         for letter in page.letters:
-            retried = " (retried)" if letter.retried_at else " (dropped)" if letter.dropped_at else ""
-            why = letter.reason + (f": {letter.detail}" if letter.detail else "") + retried
-            cells = (letter.id, moment(letter.buried_at), letter.conversation, letter.instance, why)
-            shown.add_row(*(cell(item) for item in cells))
+            settled = " (retried)" if letter.retried_at else " (dropped)" if letter.dropped_at else ""
+            cells = (letter.id, moment(letter.buried_at), letter.conversation, letter.instance)
+            shown.add_row(*(cell(item) for item in (*cells, _reason(letter) + settled)))
         display(shown)
     advice = ": majlis dead show NUMBER, majlis dead retry NUMBER" if page.open else ""
-    display(cell(f"{count(page.open, 'dead letter')} open{advice}", "dim"))
+    display(cell(f"{count(page.open, 'open dead letter')}{advice}", "dim"))
 
 
 def show_dead_letter(
@@ -56,7 +63,7 @@ def show_dead_letter(
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """One dead letter: why it died, and what the customer wrote.
+    """Show one dead letter: why it failed, and what the customer wrote.
 
     Example: majlis dead show 17 --reveal
     """
@@ -65,18 +72,14 @@ def show_dead_letter(
         print_json(document)
         return
     letter = view(document, DeadLetterView)
+    again = f"majlis dead retry {letter.id}"
     rows: list[tuple[str, object]] = [
         ("dead letter", letter.id),
-        ("conversation", f"{letter.conversation}, {letter.instance} with {letter.contact}"),
-        ("batch", f"{letter.batch}, after {count(letter.tries, 'try', 'tries')}"),
-        ("reason", letter.reason + (f": {letter.detail}" if letter.detail else "")),
-        ("buried", f"{moment(letter.buried_at)} UTC"),
-        (
-            "retried",
-            f"{moment(letter.retried_at)} UTC"
-            if letter.retried_at
-            else f"not yet: majlis dead retry {letter.id}",
-        ),
+        ("conversation", conversation_of(letter.conversation, letter.instance, letter.contact)),
+        ("batch", f"{letter.batch}, after {count(letter.tries, 'attempt')}"),
+        ("reason", _reason(letter)),
+        ("failed", f"{moment(letter.buried_at)} UTC"),
+        ("retried", f"{moment(letter.retried_at)} UTC" if letter.retried_at else f"not yet: {again}"),
         *([("dropped", f"{moment(letter.dropped_at)} UTC")] if letter.dropped_at else []),
     ]
     display(facts(rows))
@@ -84,27 +87,33 @@ def show_dead_letter(
         display("", messages_table(letter.messages))
 
 
+def _reason(letter: DeadLetterView) -> str:
+    return letter.reason + (f": {letter.detail}" if letter.detail else "")
+
+
 def retry(
     number: Annotated[
         int | None, typer.Argument(metavar="NUMBER", min=1, help="Its number in `majlis dead list`.")
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every open one.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Retry every open dead letter.")] = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Put a dead letter back to be answered, in its conversation's order.
+    """Retry a dead letter: its messages are queued again in their conversation.
 
     Example: majlis dead retry 17
     """
     if (number is None) != all_:
-        raise Failure("say which: majlis dead retry NUMBER, or majlis dead retry --all", exit_status=2)
+        raise Failure(
+            "give a number or --all: majlis dead retry NUMBER, or majlis dead retry --all", USAGE_ERROR
+        )
     path = "/v1/dead/retry-all" if all_ else f"/v1/dead/{number}/retry"
     document = client_of(config, set_).post(path)
     if json:
         print_json(document)
         return
-    display(cell(f"{count(view(document, Retried).retried, 'dead letter')} put back to be answered"))
+    display(cell(f"{count(view(document, Retried).retried, 'dead letter')} queued to be answered"))
 
 
 def drop(
@@ -113,9 +122,9 @@ def drop(
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Nobody shall answer a dead letter any more. It is kept, and no longer counted as open.
+    """Close a dead letter without answering it. It is kept, and no longer counts as open.
 
-    `majlis dead list --all` still shows it, and `majlis dead retry` still puts it back.
+    `majlis dead list --all` still lists it, and `majlis dead retry` can still retry it.
 
     Example: majlis dead drop 17
     """
@@ -123,4 +132,4 @@ def drop(
     if json:
         print_json(document)
         return
-    display(cell(f"dead letter {view(document, Dropped).dropped} is dropped; it is kept"))
+    display(cell(f"dead letter {view(document, Dropped).dropped} dropped; it is kept in the list"))

@@ -1,4 +1,4 @@
-"""`majlis flags`: what can be turned on and off while the daemon runs."""
+"""`majlis flags`: features that are switched on and off while the daemon runs."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from urllib.parse import quote
 
 import typer
 
-from daemon.cli.client import view
-from daemon.cli.failure import BAD_CONFIG, Failure
-from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
+from daemon.cli.client import USAGE_ERROR, ConfigOption, Failure, JsonOption, SetOption, client_of, view
 from daemon.cli.render import cell, display, print_json, table
 from daemon.operate import FLAGS, FlagPage, FlagView
 
-FlagArgument = Annotated[
-    str, typer.Argument(metavar="FLAG", help=f"One of {', '.join(FLAGS)}; see `majlis flags`.")
-]
+FlagArgument = Annotated[str, typer.Argument(metavar="FLAG", help=f"One of {', '.join(FLAGS)}.")]
 InstanceOption = Annotated[
     str | None,
     typer.Option(
-        "--instance", help="For this instance, on every daemon. Without it: for this daemon, all instances."
+        "--instance",
+        "-i",
+        metavar="NAME",
+        help="For this instance, on every daemon. Without it: for all instances of this daemon.",
     ),
 ]
 
@@ -36,11 +35,10 @@ def list_flags(
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Switches that can be turned while the daemon runs: what is on, and for whom.
+    """List feature flags, or change them at run time with `set` and `clear`.
 
-    What was set for an instance wins over what was set for this daemon, and
-    that wins over config.yaml. It holds from the next turn on, also after a
-    restart, until it is cleared. Other daemons on the same database follow
+    A value set for an instance overrides one set for this daemon, which overrides config.yaml. A change applies from
+    the next turn on, survives restarts, and lasts until it is cleared. Other daemons on the same database follow
     within 30 s.
 
     Example: majlis flags
@@ -53,20 +51,22 @@ def list_flags(
         _print(client_of(config, set_).get("/v1/flags"), json)
     elif config or set_ or json:
         command = f"majlis flags {context.invoked_subcommand}"
-        raise Failure(f"write the options at the end: {command} … --config FILE", BAD_CONFIG)
+        raise Failure(f"write options after the subcommand: {command} … --config FILE", USAGE_ERROR)
 
 
 def set_flag(
     flag: FlagArgument,
-    value: Annotated[OnOff, typer.Argument(metavar="on|off")],
+    value: Annotated[OnOff, typer.Argument(metavar="on|off", help="The new value.")],
     instance: InstanceOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Turn a switch on or off, for this daemon or for one instance. It survives restarts.
+    """Switch a feature on or off, for this daemon or for one instance.
 
     Example: majlis flags set parallel off
+
+    Example: majlis flags set cache off --instance acme
     """
     _change(flag, value.value, instance, config, set_, json)
 
@@ -78,7 +78,7 @@ def clear_flag(
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Take back what was set: what is wider holds again.
+    """Remove a value set with `set`, so that the daemon's value or config.yaml applies again.
 
     Example: majlis flags clear cache --instance acme
     """
@@ -97,16 +97,16 @@ def _print(document: object, json: bool) -> None:
         print_json(document)
         return
     page = view(document, FlagPage)
-    shown = table("flag", "configured", "this daemon", "holds", "otherwise", folding=("otherwise",))
+    shown = table("flag", "configured", "this daemon", "in effect", "exceptions", folding=("exceptions",))
     for flag in page.flags:
-        configured, daemon, holds = _word(flag.configured), _word(flag.daemon), _word(flag.effective)
-        cells = (flag.flag, configured, daemon, holds, _otherwise(flag))
+        configured, daemon, effective = _word(flag.configured), _word(flag.daemon), _word(flag.effective)
+        cells = (flag.flag, configured, daemon, effective, _exceptions(flag))
         shown.add_row(*(cell(item, "dim" if item == "off" else "") for item in cells))
     display(shown)
 
 
-def _otherwise(flag: FlagView) -> str:
-    """`acme off, shop on (configured)`."""
+def _exceptions(flag: FlagView) -> str:
+    """Instances with a value of their own: `acme off, shop on (configured)`."""
     return ", ".join(
         f"{one.instance} {_word(one.value)}" + ("" if one.set else " (configured)") for one in flag.instances
     )

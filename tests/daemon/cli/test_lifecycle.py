@@ -1,4 +1,4 @@
-"""run, migrate and doctor hand the settings to the composition root, and end as it says."""
+"""`majlis run`, `migrate`, `doctor`, `drain`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ import pytest
 import daemon
 from actors.errors import LedgerUnavailable
 from daemon.config import Settings
-from daemon.operate import Check, DoctorReport
+from daemon.operate.doctor import Check, DoctorReport
 from tests.daemon.cli.conftest import Typed
+from tests.daemon.cli.scene import actor, show
+from tests.support.operators import DoorInThread
 
 
 class Composed:
-    """The composition root as the command line sees it."""
+    """Stands in for daemon.run."""
 
     def __init__(self) -> None:
         self.settings: list[Settings] = []
@@ -49,7 +51,7 @@ def composed(monkeypatch: pytest.MonkeyPatch) -> Composed:
     return made
 
 
-def test_run_gets_file_and_set_together(composed: Composed, majlis: Typed, tmp_path: Path) -> None:
+def test_run_combines_config_file_and_set_options(composed: Composed, majlis: Typed, tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text("drain_seconds: 3\nturn: {max_tries: 1}")
     done = majlis("run", "--config", "own.yaml", "--set", "turn.max_tries=7", "--json")
     (settings,) = composed.settings
@@ -57,19 +59,19 @@ def test_run_gets_file_and_set_together(composed: Composed, majlis: Typed, tmp_p
     assert settings.log.format == "json"
 
 
-def test_run_that_cannot_start_ends_with_its_sentence(composed: Composed, majlis: Typed) -> None:
+def test_run_that_cannot_start_fails_with_one_sentence(composed: Composed, majlis: Typed) -> None:
     composed.fails = LedgerUnavailable("postgres refuses the password; set postgres.dsn")
     done = majlis("run")
     assert (done.status, done.err) == (1, "majlis: postgres refuses the password; set postgres.dsn\n")
 
 
-def test_bad_settings_never_reach_the_composition_root(composed: Composed, majlis: Typed) -> None:
+def test_wrong_settings_stop_run_before_it_starts_anything(composed: Composed, majlis: Typed) -> None:
     done = majlis("run", "--set", "drain_seconds=soon")
     assert done.status == 2 and "drain_seconds: must be a number; it is 'soon' (from --set)" in done.err
     assert composed.settings == []
 
 
-def test_migrate_says_what_it_applied(composed: Composed, majlis: Typed) -> None:
+def test_migrate_lists_the_migrations_it_applied(composed: Composed, majlis: Typed) -> None:
     assert majlis("migrate").out == "nothing to do: the tables are up to date\n"
     composed.applied = ("0001_first", "0002_second")
     assert majlis("migrate").out == "applied 0001_first\napplied 0002_second\n"
@@ -80,8 +82,26 @@ def test_migrate_says_what_it_applied(composed: Composed, majlis: Typed) -> None
     assert composed.adopted
 
 
-def test_doctor_looks_for_itself_when_no_daemon_runs(composed: Composed, majlis: Typed) -> None:
+def test_doctor_runs_the_checks_itself_when_no_daemon_is_running(composed: Composed, majlis: Typed) -> None:
     done = majlis("doctor")
     assert done.status == 1 and "→ start it" in done.out
-    assert done.err == "majlis is not running; this was checked from here\n"
+    assert done.err == "majlis is not running: these checks ran without it\n"
     assert json.loads(majlis("doctor", "--json").out)["from_daemon"] is False
+
+
+def test_doctor_asks_the_running_daemon_and_exits_1_on_a_problem(door: DoorInThread, majlis: Typed) -> None:
+    assert majlis("doctor").status == 0
+    problem = Check(name="gateway", state="problem", detail="answers 401", advice="set gateway.api_key")
+    door.operators.report = DoctorReport(checks=[problem])
+    done = majlis("doctor")
+    assert done.status == 1 and "answers 401" in done.out and "→ set gateway.api_key" in done.out
+    document = json.loads(majlis("doctor", "--json").out)
+    assert document["well"] is False and document["from_daemon"] is True
+
+
+def test_drain_without_waiting(door: DoorInThread, majlis: Typed) -> None:
+    show(door, *(actor(place, phase="answering" if place < 2 else "waiting") for place in range(12)))
+    out = majlis("drain", "--no-wait").out
+    assert out == "draining for at most 20 s: 2 running turns, 12 active conversations\n"
+    assert json.loads(majlis("drain", "--no-wait", "--json").out)["ended"] is False
+    assert door.operators.stopped == 2
