@@ -163,22 +163,22 @@ class RealtimeGateway:
         )
 
 
-class RealtimeSettings(GatewaySettings):
+class ProxySettings(GatewaySettings):
     client: Name | None = None
 
 
-class Realtime(GatewayKind[RealtimeSettings]):
+class Realtime(GatewayKind[ProxySettings]):
     name = "realtime"
-    settings = RealtimeSettings
+    settings = ProxySettings
 
-    def misfits(self, settings: RealtimeSettings, door: ProxyDoor) -> Iterator[Misfit]:
+    def misfits(self, settings: ProxySettings, door: ProxyDoor) -> Iterator[Misfit]:
         if door.listen is None:
             yield Misfit(("kind",), self.name, "needs realtime.listen to be set")
         if settings.client not in {client.name for client in door.clients}:
             yield Misfit(("client",), settings.client, "must be the name of one of realtime.clients")
 
     def instance_misfits(
-        self, settings: RealtimeSettings, instance: str, door: ProxyDoor
+        self, settings: ProxySettings, instance: str, door: ProxyDoor
     ) -> Iterator[Misfit]:
         """A proxy delivers only what it may see."""
         for client in door.clients:
@@ -186,13 +186,13 @@ class Realtime(GatewayKind[RealtimeSettings]):
                 allowed = f"must name a client whose instances include {instance}"
                 yield Misfit(("client",), settings.client, allowed)
 
-    def parser(self, settings: RealtimeSettings) -> Parse:
+    def parser(self, settings: ProxySettings) -> Parse:
         # A proxy hands on what its own gateway posted, and the proxies stand before Evolution.
         from daemon.gateways.evolution.payload import parse_webhook  # not for every command
 
         return parse_webhook
 
-    def sender(self, settings: RealtimeSettings, tools: Tools) -> Gateway:
+    def sender(self, settings: ProxySettings, tools: Tools) -> Gateway:
         assert settings.client is not None  # `misfits` refused settings without it
         return RealtimeGateway(
             tools.couriers,
@@ -202,7 +202,7 @@ class Realtime(GatewayKind[RealtimeSettings]):
             timeout_seconds=settings.timeout_seconds,
         )
 
-    async def check(self, settings: RealtimeSettings, instance: str, http: HttpClient) -> Finding:
+    async def check(self, settings: ProxySettings, instance: str, http: HttpClient) -> Finding:
         detail = f"{settings.client} delivers; `majlis status` shows whether it is connected"
         return Finding("ok", detail)
 

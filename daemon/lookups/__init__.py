@@ -1,6 +1,8 @@
 """The lookups of a turn: what it reads from the ledger before the responder is called. One file each, with its SQL.
 
 `spec.py` defines a lookup. To add one, write its file and add its name below.
+
+May import the ledger's spelling of texts, the knowledge's vectors and search words, and the stores.
 """
 
 from __future__ import annotations

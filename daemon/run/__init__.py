@@ -2,6 +2,8 @@
 
 `peers` makes gateways and responders, `stores` starts and checks Redis and Postgres, `daemon` puts the rest together;
 here are the three things that a command line can ask for.
+
+It wires and does nothing else: whatever acts stands with its subject. It may import every room but the command line.
 """
 
 from __future__ import annotations
