@@ -177,9 +177,7 @@ class Realtime(GatewayKind[ProxySettings]):
         if settings.client not in {client.name for client in door.clients}:
             yield Misfit(("client",), settings.client, "must be the name of one of realtime.clients")
 
-    def instance_misfits(
-        self, settings: ProxySettings, instance: str, door: ProxyDoor
-    ) -> Iterator[Misfit]:
+    def instance_misfits(self, settings: ProxySettings, instance: str, door: ProxyDoor) -> Iterator[Misfit]:
         """A proxy delivers only what it may see."""
         for client in door.clients:
             if client.name == settings.client and not client.may_see(instance):
