@@ -11,11 +11,11 @@ import trio
 from actors.errors import LedgerUnavailable
 from daemon import package_version
 from daemon.config import Settings
-from daemon.dashboard.access import Access, Link
+from daemon.dashboard.access import Access, LoginGrant
 from daemon.dashboard.door import DashboardDoor, SessionView
 from daemon.dashboard.guard import Guard
 from daemon.dashboard.pages import Pages
-from daemon.dashboard.playground import Playground, Receive
+from daemon.dashboard.playground import Playground, WebhookReceiver
 from daemon.gateways.playground import Chats
 from daemon.ledger import Records
 from daemon.observe.feed import EventFeed
@@ -43,7 +43,7 @@ class Dashboard:
         self,
         settings: Settings,
         feed: EventFeed,
-        receive: Receive,
+        receive: WebhookReceiver,
         starting: Callable[[Request], Awaitable[Response]],
         on_error: Callable[[str, BaseException], None],
     ) -> None:
@@ -110,7 +110,7 @@ class Dashboard:
         """A fresh login link. Raises: Conflict."""
         if not self._address:
             raise Conflict(f"The dashboard is not served: {self._problem or 'dashboard.listen is null.'}")
-        fragment = f"/#login={self._access.link(Link(level, asked_by))}"
+        fragment = f"/#login={self._access.link(LoginGrant(level, asked_by))}"
         return LoginLink(
             url=self._address + fragment,
             others=[f"https://{host}{fragment}" for host in self._settings.dashboard.hosts],

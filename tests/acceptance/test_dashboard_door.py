@@ -242,7 +242,7 @@ def test_a_restart_ends_the_sessions_and_says_how_to_get_in(daemon: DaemonUnderT
     daemon.start()
     gone = page.ask("GET", "/session")
     assert gone.status == 401
-    assert str(gone.document["message"]).endswith("`majlis dashboard` prints a new link")
+    assert str(gone.document["message"]).endswith("get a new link with `majlis dashboard`")
     assert link_of(daemon).log_in().get("/session")["node"]
 
 

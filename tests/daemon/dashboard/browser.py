@@ -1,4 +1,4 @@
-"""A dashboard on a real socket, a daemon's operations behind it faked, and a browser's side. Every wait is bounded."""
+"""A dashboard on a real socket with fake operations behind it, and a client. Every wait is bounded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import trio
 from actors.errors import MirrorUnavailable
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, WindowPolicy
-from daemon.dashboard.access import Access, Link
+from daemon.dashboard.access import Access, LoginGrant
 from daemon.dashboard.door import DashboardDoor, SessionView
 from daemon.dashboard.guard import Guard
 from daemon.dashboard.pages import Pages
@@ -27,7 +27,7 @@ from daemon.web.http1 import HttpServer, Limits
 from tests.daemon.operate.fake_operations import FakeOperations
 
 SECONDS = 20.0
-"""Nothing here should take so long, also on a busy machine."""
+"""More than anything here takes, even on a busy machine."""
 
 
 class Answer(NamedTuple):
@@ -43,18 +43,18 @@ class Answer(NamedTuple):
 
     @property
     def reason(self) -> object:
-        """Of a refusal, which always has a sentence beside it."""
+        """The reason of an error, which always has a sentence as well."""
         assert str(self.document["message"]), self
         return self.document["reason"]
 
     @property
     def cookie(self) -> str:
-        """What a browser would send back."""
+        """The cookie that a browser would send back."""
         return self.headers["set-cookie"].partition(";")[0]
 
 
 class Behind:
-    """The door with everything behind it."""
+    """The dashboard and everything behind it."""
 
     def __init__(self, limits: Limits | None = None, hosts: tuple[str, ...] = ()) -> None:
         self.seconds = 0.0
@@ -112,8 +112,8 @@ class Behind:
         assert not self.errors
 
     async def log_in(self, level: Level = "operate") -> str:
-        """A session; gives back its cookie."""
-        answer = await self.ask("POST", "/session", {"token": self.access.link(Link(level, "test"))})
+        """Open a session; returns its cookie."""
+        answer = await self.ask("POST", "/session", {"token": self.access.link(LoginGrant(level, "test"))})
         assert answer.status == 200, answer
         return answer.cookie
 
@@ -125,7 +125,7 @@ class Behind:
         cookie: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One request as our own page sends it; `headers` are added, or replace those of the page."""
+        """One request as our own page sends it; `headers` override its headers."""
         async with await trio.open_tcp_stream("127.0.0.1", self.port) as stream:
             await stream.send_all(self.request(method, target, body, cookie, headers))
             received = b"".join([piece async for piece in stream])
@@ -160,7 +160,7 @@ class Behind:
         return Receipt(False, len(self.accepted), 0, 0, 0, 1, False)
 
     async def _take_over(self, own: object) -> bool:
-        raise AssertionError("nobody takes over here")
+        raise AssertionError("there are no take-overs here")
 
     async def _quarantine(self, body: bytes, reason: str) -> None:
         raise AssertionError(reason)
@@ -182,7 +182,7 @@ class Behind:
 
 
 def read(received: bytes) -> Answer:
-    """One answer, of a connection that was closed after it."""
+    """The answer of a connection that was closed after it."""
     head, _, body = received.decode().partition("\r\n\r\n")
     status, *lines = head.split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
@@ -190,5 +190,5 @@ def read(received: bytes) -> Answer:
 
 
 def customer(answer: Answer) -> Conversation:
-    """Whom the playground plays."""
+    """The conversation of a playground chat."""
     return Conversation(str(answer.document["instance"]), str(answer.document["contact"]))

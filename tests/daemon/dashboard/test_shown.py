@@ -24,7 +24,7 @@ async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
         yield opened
 
 
-async def test_the_latest_turns_are_told_with_their_ends(world: LedgerWorld) -> None:
+async def test_the_latest_turns_are_listed_with_their_outcomes(world: LedgerWorld) -> None:
     """The newest first; of one instance, or of all."""
     turn = await world.ledger.begin(batch("one", "two", id_prefix="M"), 1)
     turn = await world.ledger.answer(turn, 1, reply_of(Answer("hello", "main"), "hello"))
@@ -49,7 +49,7 @@ async def test_the_latest_turns_are_told_with_their_ends(world: LedgerWorld) -> 
     assert part.settled_at >= part.claimed_at >= first.started_at
 
 
-async def test_only_acknowledged_webhooks_count_as_such() -> None:
+async def test_only_acknowledged_webhooks_count_for_ack_latency() -> None:
     latencies = Latencies(EventFeed(strict=True))
     for status, seconds in ((200, 0.002), (503, 5.0), (400, 0.1), (200, 0.004)):
         latencies.webhook(status, seconds)
@@ -57,7 +57,7 @@ async def test_only_acknowledged_webhooks_count_as_such() -> None:
     assert (told.what, told.count, told.max_ms) == ("acknowledgement", 2, 4.0)
 
 
-def test_nobody_is_called_for_a_customer_of_the_playground() -> None:
+def test_a_playground_customer_causes_no_notices() -> None:
     terms = Terms(notify_numbers=("966500000001",), notify_webhook="https://desk.example/hook")
     burst = batch("a person please")
     assert len(notices.escalated(burst, "asks_for_human", terms)) == 2
