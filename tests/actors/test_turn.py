@@ -382,7 +382,7 @@ async def test_one_line_tells_the_waterfall_and_failures_are_named(
     assert sorted(line["failures"]) == ["history", "interactions"]  # type: ignore[call-overload]
     [stored] = [row.reply for row in world.ledger.rows.values()]
     assert stored is not None
-    outcomes = {span.name: (span.stage, span.outcome) for span in stored.waterfall}
+    outcomes = {span.name: (span.stage, span.outcome) for span in stored.spans}
     assert outcomes["conversation"] == ("opening", "ok")
     assert outcomes["duplicate"] == ("lookups", "ok")
     assert outcomes["history"] == ("lookups", "timed_out")
@@ -411,7 +411,7 @@ async def test_each_provider_that_was_asked_has_its_own_time_in_the_waterfall(
     await say(world, "when do you open?")
     [stored] = [row.reply for row in world.ledger.rows.values()]
     assert stored is not None and stored.answer.asked == () and stored.cache is not None
-    spans = [span for span in stored.waterfall if span.stage == "responder"]
+    spans = [span for span in stored.spans if span.stage == "responder"]
     told = [(span.name, round(span.took_ms), span.outcome, span.error) for span in spans]
     assert told == [
         ("main", 5000, "timed_out", ""),

@@ -264,7 +264,7 @@ class MemoryLedger:
     async def finish(self, turn: Turn, epoch: int) -> None:
         await self._end("finish", turn, epoch, "done")
 
-    async def suppress(self, turn: Turn, epoch: int, rule: str, waterfall: tuple[Span, ...] = ()) -> None:
+    async def suppress(self, turn: Turn, epoch: int, rule: str, spans: tuple[Span, ...] = ()) -> None:
         await self._enter("suppress", epoch)
         row = self._row(turn)
         state = "moved" if rule == "moved" else "suppressed"

@@ -137,7 +137,7 @@ async def desk(fresh_postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Desk]:
 async def answered(desk: Desk, escalation: str = "") -> Turn:
     turn = await desk.world.ledger.begin(batch("how much is it"), 1)
     return await desk.world.ledger.answer(
-        turn, 1, Reply(ANSWER, ("hello",), escalation=escalation, waterfall=WATERFALL)
+        turn, 1, Reply(ANSWER, ("hello",), escalation=escalation, spans=WATERFALL)
     )
 
 
