@@ -169,9 +169,7 @@ async def test_losing_ownership_is_not_a_default(
     assert outcomes(log.only) == {"one": "failed"}
 
 
-async def test_stages_see_what_was_found_and_make_one_waterfall(
-    autojump_clock: trio.abc.Clock, log: Log
-) -> None:
+async def test_stages_see_what_was_found_and_make_one_trace(autojump_clock: trio.abc.Clock, log: Log) -> None:
     run = await staged(
         (
             Stage("first", lambda _: {"a": looking(2, 1), "b": looking(3, 2)}, all_or_fail),
@@ -346,10 +344,10 @@ spans = st.tuples(
 
 
 @given(st.lists(spans, max_size=6), st.booleans(), st.booleans())
-def test_every_run_tells_exactly_what_happened(
+def test_every_run_reports_exactly_what_happened(
     plan: list[tuple[str, float]], needed: bool, parallel: bool
 ) -> None:
-    """Whatever is asked: each lookup that ended has one span, each value or default stands, and the first that is
+    """Whatever is asked: each lookup that ended has one span, each value or default is there, and the first that is
     fatal is what is raised.
     """
     deadline_seconds = 10.0

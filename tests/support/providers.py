@@ -1,4 +1,4 @@
-"""Providers in memory, and what stands round them, for tests on the mock clock."""
+"""Providers in memory, with a feed and flags for them, for tests on the mock clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from daemon.responders.provider import Together
 
 
 class Scripted:
-    """Answers under its name, or fails as told; remembers what it was asked."""
+    """Answers under its name, or fails as it should; remembers what it was asked."""
 
     def __init__(self, name: str, error: Exception | None = None) -> None:
         self.name = name
@@ -47,7 +47,7 @@ class Scripted:
             raise self.error
 
 
-class Told:
+class RecordedFeed:
     """A feed that remembers."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Told:
 
 
 class Board:
-    """The same switches for all, to be changed at will."""
+    """The same flags for all, to be changed at will."""
 
     def __init__(self, batching: bool = True) -> None:
         self.batching = batching
