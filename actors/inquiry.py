@@ -17,7 +17,7 @@ from actors.errors import LedgerUnavailable
 from actors.instance import FeatureFlags, Terms
 from actors.lookups import RESPONDER, Facts, Lookup, LookupOutcome, Span, facts
 from actors.messages import Answer, Asked, Batch, Prompt
-from actors.parallel import LookupTimedOut, Run, Stage, all_or_fail, safe_with_defaults, staged
+from actors.parallel import LookupRun, LookupTimedOut, Stage, all_or_fail, safe_with_defaults, staged
 from actors.ports import Feed, Ledger, Lookups, Question, Responder, Turn
 
 OPENING_SECONDS = 30.0
@@ -131,7 +131,7 @@ class Inquiry:
     def _question(self, found: Mapping[str, Any]) -> Question:
         return Question(found["conversation"], self._batch, found["settings"], self._flags, self._terms)
 
-    def _log(self, run: Run) -> None:
+    def _log(self, run: LookupRun) -> None:
         """One line for the whole run, and a warning for each lookup whose default has to do."""
         self.spans = run.spans
         conversation = self._batch.conversation

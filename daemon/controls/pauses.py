@@ -15,11 +15,10 @@ from datetime import UTC, datetime
 
 import trio
 
-from actors.errors import LedgerUnavailable, TurnHeld
+from actors.errors import LedgerUnavailable, Paused
 from actors.ports import Feed
 from daemon.ledger.records import Records
 from daemon.ledger.rows import Pause
-from daemon.operate.control_views import PAUSED
 from daemon.stores.postgres import LedgerError
 
 REFRESH_SECONDS = 30.0
@@ -29,26 +28,43 @@ RETRY_SECONDS = 1.0
 LOOK_AGAIN_SECONDS = 3600.0
 """How long a conversation waits before it asks again by itself; the end of a pause wakes it before."""
 EVERYBODY = ""
+PAUSED = "paused by an operator"
+"""Why a conversation of a paused instance waits, for people."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 class PauseBoard:
-    """`woken` is called when a pause has ended: whoever waited for it goes on."""
+    """The pauses in force, as this daemon last read them.
 
-    def __init__(self, records: Records, feed: Feed, now: Callable[[], datetime] | None = None) -> None:
+    Args:
+      wake: called when a pause has ended, so that what waited for it goes on at once.
+      now: the time, UTC.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        feed: Feed,
+        wake: Callable[[], None] = lambda: None,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
         self._records = records
         self._feed = feed
-        self._now = now or (lambda: datetime.now(UTC))
+        self._wake = wake
+        self._now = now
         self._reading = trio.Lock()
         self._standing: Mapping[str, Pause] = {}
-        self.woken: Callable[[], None] = lambda: None
 
     def check(self, instance: str) -> None:
-        """The gate of the turn slots. Raises `TurnHeld` while the instance is paused."""
+        """The gate of the turn slots. Raises `Paused` while the instance is paused."""
         if self._standing and (pause := self.of(instance)) is not None:
             seconds = LOOK_AGAIN_SECONDS
             if pause.until is not None:
                 seconds = min(seconds, (pause.until - self._now()).total_seconds())
-            raise TurnHeld(PAUSED, max(0.1, seconds))
+            raise Paused(PAUSED, max(0.1, seconds))
 
     def of(self, instance: str) -> Pause | None:
         """What keeps the instance from being answered now: its own pause before that of everybody."""
@@ -91,7 +107,7 @@ class PauseBoard:
         for name in ended:
             self._feed.emit("pause.ended", instance=name or "all")
         if ended:
-            self.woken()
+            self._wake()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep up with the database until cancelled; started when it was read: before, nobody knows who is paused."""

@@ -11,18 +11,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import trio
 
 from actors.identity import Conversation
 from actors.ports import Feed, FlagSource
 from actors.text import plain_text
+from daemon.ingress.inbound import OwnMessage
 from daemon.ledger.wire import storable
 from daemon.stores.postgres import Postgres
-
-if TYPE_CHECKING:
-    from daemon.gateways.evolution.payload import OwnMessage
 
 MAX_PAUSE_SECONDS = 10 * 365 * 86_400.0
 MAX_CONCURRENT = 4
@@ -71,7 +68,7 @@ class Takeovers:
             )
         return self._tell(Conversation(own.instance, own.contact), left, "person")
 
-    async def pause(self, conversation: Conversation, seconds: float) -> bool:
+    async def take_over(self, conversation: Conversation, seconds: float) -> bool:
         """Fall silent for so long at the least, because an operator says so; False for an unknown instance.
 
         Raises:

@@ -1,9 +1,9 @@
-"""The playground's end of the line: replies to customers whom the dashboard made up.
+"""Where the playground's replies end: those to customers whom the dashboard made up.
 
 Laws of this file:
 - A send to such a customer never reaches a real gateway, whatever the instance, and whether the dashboard is on or off.
 - What was said is kept in memory, for the few newest customers that this daemon's own dashboard opened; of others
-  (after a restart, of another daemon) it is forgotten at once. It counts as sent all the same.
+  (after a restart, of another daemon) it is forgotten at once. It counts as sent nevertheless.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Line(NamedTuple):
 
 
 class Chats:
-    """What was said to and by the playground's customers; of too many chats, the one longest silent leaves."""
+    """What was said to and by the playground's customers; of too many chats, the one silent longest is dropped."""
 
     def __init__(self) -> None:
         self._chats: dict[Conversation, deque[Line]] = {}
@@ -59,7 +59,7 @@ class Chats:
             lines.append(line)
 
     def take_back(self, conversation: Conversation, line: Line) -> None:
-        """What was not heard after all."""
+        """Remove what was not accepted after all."""
         lines = self._chats.get(conversation)
         if lines is not None and line in lines:
             lines.remove(line)

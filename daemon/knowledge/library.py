@@ -1,34 +1,22 @@
-"""The instances' files and the kept answers as operators see and change them: implements `daemon.operate.Library`."""
+"""The instances' files and the response cache as operators see and change them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from actors.errors import Conflict, Missing
 from actors.ports import Feed
 from actors.response_cache import text_hash
-from daemon.knowledge.embeddings import Embeddings, Vector
+from daemon.knowledge.embeddings import EmbeddingsClient, Vector
 from daemon.knowledge.search_words import search_words
 from daemon.ledger.wire import encoded, storable
-from daemon.operate.knowledge import (
-    Begun,
-    CacheRow,
-    CacheStats,
-    ChunkText,
-    Cleared,
-    FileHead,
-    FilePage,
-    FileView,
-    Ready,
-    Removed,
-)
-from daemon.operate.protocol import Conflict, NotFound
 from daemon.stores.postgres import Postgres
 
 MAX_CHUNKS = 10_000
-"""Of one instance: every one is compared with each question."""
+"""The most chunks per instance; each is compared with every question."""
 
 _KNOWN = "SELECT EXISTS (SELECT FROM whatsapp_instances WHERE instance_name = $1)"
 _FILES = """
@@ -47,15 +35,90 @@ _CLEAR = """
 """
 
 
-class PostgresLibrary:
-    """`embeddings`: None when no server for them is configured."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+"""As Postgres can hold it."""
 
-    def __init__(self, db: Postgres, embeddings: Embeddings | None, feed: Feed) -> None:
+
+class FileHead(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that is about to be added, as the command line read it."""
+
+    name: str
+    sha256: str
+    bytes: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class ChunkText(msgspec.Struct, frozen=True):
+    """A piece of it."""
+
+    ordinal: Count
+    heading: str
+    text: str
+
+
+class Begun(msgspec.Struct, frozen=True, kw_only=True):
+    state: Literal["loading", "unchanged"]
+    file: int
+    chunks: int = 0
+    """Of a file that is unchanged."""
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    chunks: Count
+    """How many it has; what is asked for when a load is ended."""
+    replaced: bool = False
+    """There was a file of this name before."""
+
+
+class FileView(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    bytes: int
+    chunks: int
+    model: str
+    """Whose vectors its chunks have; empty: it is found by its words alone."""
+    added_at: str
+
+
+class FilePage(msgspec.Struct, frozen=True, kw_only=True):
+    instance: str
+    files: list[FileView]
+
+
+class Removed(msgspec.Struct, frozen=True, kw_only=True):
+    removed: list[str]
+    missing: list[str]
+
+
+class CacheRow(msgspec.Struct, frozen=True, kw_only=True):
+    instance: str
+    entries: int
+    with_vectors: int
+    """Those that a question can be compared with by meaning."""
+    hits: int
+    """How often the cached answers were given again."""
+    oldest_at: str
+
+
+class CacheStats(msgspec.Struct, frozen=True):
+    instances: list[CacheRow]
+
+
+class Cleared(msgspec.Struct, frozen=True):
+    entries: int
+
+
+class PostgresLibrary:
+    """Every method may raise `Unavailable`, and `Missing` for an unknown instance.
+
+    `embeddings`: None when no server for them is configured.
+    """
+
+    def __init__(self, db: Postgres, embeddings: EmbeddingsClient | None, feed: Feed) -> None:
         self._db = db
         self._embeddings = embeddings
         self._feed = feed
 
     async def begin(self, instance: str, head: FileHead) -> Begun:
+        """Start a load of its own; nothing of it is found before `commit`."""
         model = self._embeddings.model if self._embeddings else ""
         row = await self._json(
             "SELECT majlis_knowledge_begin($1, $2, $3, $4, $5)",
@@ -70,25 +133,31 @@ class PostgresLibrary:
         return Begun(state=row["state"], file=row["file"], chunks=row.get("chunks", 0))
 
     async def put(self, instance: str, file: int, chunks: Sequence[ChunkText]) -> None:
-        """Raises `EmbeddingsUnavailable` besides: a file is never half found."""
-        told = [_told(chunk) for chunk in chunks]
+        """Store some chunks. Repeatable.
+
+        Raises:
+          Conflict: the load was given up, or the instance holds too much.
+          EmbeddingsUnavailable: a file is never half found.
+        """
+        rows = [_chunk_row(chunk) for chunk in chunks]
         vectors = await self._missing_vectors(
-            file, {text_hash(_whole(chunk)): _whole(chunk) for chunk in chunks}
+            file, {text_hash(_searched_text(chunk)): _searched_text(chunk) for chunk in chunks}
         )
         sql = "SELECT majlis_knowledge_put($1, $2, $3, $4, $5)"
-        put = await self._db.value(sql, storable(instance), file, encoded(told), encoded(vectors), MAX_CHUNKS)
+        put = await self._db.value(sql, storable(instance), file, encoded(rows), encoded(vectors), MAX_CHUNKS)
         if put == "full":
             raise Conflict(
                 f"{instance} would hold more than {MAX_CHUNKS:,} chunks: remove files that are not needed"
             )
         if put == "gone":
-            raise _given_up()
+            raise _abandoned()
 
     async def commit(self, instance: str, file: int, chunks: int) -> Ready:
+        """From now on the file is found. Repeatable. Raises `Conflict` when chunks are missing or it was given up."""
         sql = "SELECT majlis_knowledge_commit($1, $2, $3)"
         row = await self._json(sql, storable(instance), file, chunks)
         if row["state"] != "ready":
-            raise _given_up()
+            raise _abandoned()
         self._feed.emit("knowledge.changed", instance=instance, change="added", chunks=row["chunks"])
         return Ready(chunks=row["chunks"], replaced=row["replaced"])
 
@@ -128,7 +197,7 @@ class PostgresLibrary:
         return Cleared(await self._db.value(_CLEAR, None if instance is None else storable(instance)))
 
     async def _missing_vectors(self, file: int, texts: Mapping[str, str]) -> dict[str, Vector]:
-        """Of the texts, by hash, that have none yet: what a file shares with an earlier one is not bought again."""
+        """The vectors of texts that have none yet, by hash. Texts shared with other files are not paid for twice."""
         embeddings = self._embeddings
         if embeddings is None or not await self._db.value(
             "SELECT model <> '' FROM majlis_knowledge_files WHERE id = $1", file
@@ -152,27 +221,27 @@ class PostgresLibrary:
         return msgspec.json.decode(await self._db.value(sql, *args))
 
 
-def _told(chunk: ChunkText) -> dict[str, Any]:
-    """A chunk as `majlis_knowledge_put` is told it."""
+def _chunk_row(chunk: ChunkText) -> dict[str, Any]:
+    """A chunk as `majlis_knowledge_put` expects it."""
     return {
         "ordinal": chunk.ordinal,
         "heading": chunk.heading,
         "text": chunk.text,
-        "words": search_words(_whole(chunk)),
-        "text_hash": text_hash(_whole(chunk)),
+        "words": search_words(_searched_text(chunk)),
+        "text_hash": text_hash(_searched_text(chunk)),
     }
 
 
-def _whole(chunk: ChunkText) -> str:
-    """What is found and compared: the heading is part of it."""
+def _searched_text(chunk: ChunkText) -> str:
+    """The text that is searched and compared; it includes the heading."""
     return storable(f"{chunk.heading}\n{chunk.text}" if chunk.heading else chunk.text)
 
 
-def _unknown(instance: str) -> NotFound:
-    return NotFound(
-        f"The database knows no instance {instance!r}: name it under instances in config.yaml, or add it there."
+def _unknown(instance: str) -> Missing:
+    return Missing(
+        f"The database has no instance {instance!r}: add it to instances in config.yaml, or to the database."
     )
 
 
-def _given_up() -> Conflict:
-    return Conflict("This load of the file was given up, or chunks are missing: add the file again.")
+def _abandoned() -> Conflict:
+    return Conflict("Loading this file was abandoned, or chunks are missing: add the file again.")

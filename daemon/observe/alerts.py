@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+import msgspec
 import trio
 
 from actors import notices
 from actors.errors import LedgerUnavailable
 from actors.ports import Feed, Ledger, Notice
 from daemon.config import MonitorSettings
-from daemon.observe.alert_rules import Change, Rule, State, rule, step
-from daemon.operate.reports import AlertView
+from daemon.observe.alert_rules import AlertRule, AlertState, Change, rule, step
 from daemon.stores.postgres import LedgerError
 
 MAX_TOLD_PER_DAY = 20
@@ -22,7 +22,22 @@ MAX_UNTOLD = 64
 """Notices kept for a ledger that is away; the oldest go first. The log has them all."""
 
 
-def rules(settings: MonitorSettings) -> tuple[Rule, ...]:
+class AlertView(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a person should know of, for as long as it lasts."""
+
+    flag: str
+    meaning: str
+    value: float | None = None
+    """The current value; None when it is unknown."""
+    threshold: float
+    """Above this it was raised."""
+    detail: str = ""
+    """The providers or instances concerned."""
+    seconds: float
+    """Since it was raised."""
+
+
+def rules(settings: MonitorSettings) -> tuple[AlertRule, ...]:
     """Every alert there is."""
     raised, cleared = settings.raise_seconds, settings.clear_seconds
     return (
@@ -58,7 +73,7 @@ class Alerts:
 
     def __init__(
         self,
-        flags: tuple[Rule, ...],
+        flags: tuple[AlertRule, ...],
         feed: Feed,
         *,
         node_id: str,
@@ -67,7 +82,7 @@ class Alerts:
     ) -> None:
         """`webhook`: an address, or empty; `today`: the time of now, UTC."""
         self._rules = {each.name: each for each in flags}
-        self._states = {each.name: State() for each in flags}
+        self._states = {each.name: AlertState() for each in flags}
         self._details: dict[str, str] = {}
         self._feed = feed
         self._node_id = node_id
@@ -109,7 +124,7 @@ class Alerts:
         self._untold = self._untold[len(told) :]
         return True
 
-    def _tell(self, flag: Rule, state: State, change: Change) -> None:
+    def _tell(self, flag: AlertRule, state: AlertState, change: Change) -> None:
         value = None if state.value is None else round(state.value, 4)
         event = "flag.raised" if change == "raised" else "flag.cleared"
         detail = self._details.get(flag.name, "")

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from actors.prompt import ModelRequest, alternating
+from daemon.responders.http_kind import HttpKind
 from daemon.responders.http_provider import Completion, Dialect, FailureKind, texts
 from daemon.web.answer import dig
 
@@ -80,3 +81,8 @@ class Anthropic(Dialect):
             return "bad_key"
         error_type = dig(error, "type")
         return _BY_TYPE.get(error_type) if isinstance(error_type, str) else None
+
+
+class AnthropicKind(HttpKind):
+    name = "anthropic"
+    dialect = Anthropic

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from actors.prompt import ModelRequest, Utterance, alternating
+from daemon.responders.http_kind import HttpKind
 from daemon.responders.http_provider import Completion, Dialect, FailureKind, count, texts
 from daemon.web.answer import MAX_RETRY_AFTER_SECONDS, dig
 
@@ -98,3 +99,9 @@ def _schema(schema: object) -> object:
         for name, value in schema.items()
         if name != "additionalProperties"
     }
+
+
+class GeminiKind(HttpKind):
+    name = "gemini"
+    dialect = Gemini
+    traced_as = "gcp.gemini"

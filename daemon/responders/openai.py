@@ -13,8 +13,11 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from actors.prompt import ModelRequest
+from daemon.responders.http_kind import HttpKind
 from daemon.responders.http_provider import Completion, Dialect, FailureKind, texts
+from daemon.responders.kind import ProviderSettings
 from daemon.web.answer import dig
+from daemon.web.finding import Finding
 
 _VERDICTS: Mapping[object, FailureKind] = {
     "content_filter": "refused_by_policy",
@@ -77,3 +80,15 @@ class OpenAi(Dialect):
             if isinstance(said, str) and said in _VERDICTS:
                 return _VERDICTS[said]
         return None
+
+
+class OpenAiKind(HttpKind):
+    name = "openai"
+    dialect = OpenAi
+    needs_base_url = True
+    needs_key = False
+
+    def not_found(self, settings: ProviderSettings) -> Finding:
+        # Many servers that speak it list no models, so this proves nothing.
+        advice = "See that base_url is the part before /chat/completions; if it is, this server just lists no models."
+        return Finding("warning", "there is no /models", advice)

@@ -2,6 +2,8 @@
 
 `peers` makes gateways and responders, `stores` starts and checks Redis and Postgres, `daemon` puts the rest together;
 here are the three things that a command line can ask for.
+
+It wires and does nothing else: whatever acts stands with its subject. It may import every room but the command line.
 """
 
 from __future__ import annotations
@@ -20,8 +22,7 @@ from actors.errors import MajlisError
 from daemon.config import Settings
 from daemon.observe.feed import EventFeed
 from daemon.observe.logs import configure
-from daemon.operate import DoctorReport
-from daemon.operate.doctor import examine
+from daemon.operate.doctor import DoctorReport, examine
 from daemon.run import peers
 from daemon.run.daemon import Daemon
 from daemon.run.lifecycle import CannotStart, cannot_listen, lock_data_dir
@@ -91,7 +92,8 @@ def doctor(settings: Settings) -> DoctorReport:
 
 
 async def _live(settings: Settings, manager: ServiceManager, passed: PassedSockets) -> int:
-    feed = EventFeed()
+    realtime = settings.realtime
+    feed = EventFeed(kept_events=realtime.replay_events if realtime.listen is not None else 0)
     feed.emit("daemon.starting", data_dir=str(settings.data_dir))
     daemon = Daemon(settings, feed, manager)
     listeners = [passed_tcp_listener(door) for door in passed.ingress]

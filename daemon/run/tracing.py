@@ -15,14 +15,13 @@ from daemon.observe.tracing.exporter import Exporter
 from daemon.observe.tracing.recorder import Recorder
 from daemon.observe.tracing.recording import Model
 from daemon.observe.tracing.spans import Value
+from daemon.responders.kinds import PROVIDERS
 from daemon.run.lifecycle import CannotStart
 from daemon.web.client import HttpClient
 
 CLOSE_SECONDS = 2.0
 """For the last traces, when everything else has ended."""
 RESTART_SECONDS = 5.0
-KINDS = {"gemini": "gcp.gemini"}
-"""Kinds of providers that OpenTelemetry calls by another name."""
 MISSING = (
     "tracing.endpoint is set, but what exporting traces needs is not installed: run `pip install 'majlis[otel]'` "
     "(in a checkout: `make otel`), or set tracing.endpoint to null."
@@ -107,5 +106,5 @@ class TurnTraces:
     def _model_of(self, instance: str, provider: str) -> Model:
         for known in self._settings.for_instance(instance).responder.providers:
             if known.name == provider:
-                return Model(KINDS.get(known.kind, known.kind), known.model or "")
+                return Model(PROVIDERS[known.kind].traced_as or known.kind, known.model or "")
         return Model(provider, "")

@@ -25,6 +25,7 @@ from daemon.mirror.survey import Pending, Survey, Totals
 from daemon.stores.redis import RedisStore
 from tests.support.mirrors import PARTITIONS, fake_store, message, real_store
 
+pytestmark = pytest.mark.hypothesis
 TALK = message(0).conversation
 MAX_WAITING = 6
 OpenStore = Callable[[], AbstractAsyncContextManager[RedisStore]]
@@ -32,7 +33,7 @@ Result = TypeVar("Result")
 
 
 class Model:
-    """What the mirror is meant to be, in memory and in one thread. Messages are known by their numbers."""
+    """The expected behaviour of the mirror, in memory. Messages are identified by their numbers."""
 
     def __init__(self) -> None:
         self.epoch = 1
@@ -82,7 +83,7 @@ class MirrorMachine(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 30), limit=st.integers(1, 5))
     def append(self, number: int, limit: int) -> None:
-        """I1, I8: stored once under a growing number, or refused whole."""
+        """I1, I8: stored once under a growing number, or refused entirely."""
         policy = WindowPolicy(max_messages=limit, max_waiting_messages=MAX_WAITING)
         expected = self.model.append(number)
         if expected == "full":
@@ -149,7 +150,7 @@ class MirrorMachine(RuleBasedStateMachine):
 
     @rule()
     def take_over(self) -> None:
-        """I5: from now on the epoch before is nobody."""
+        """I5: from now on the previous epoch is stale."""
         self.model.epoch += 1
         epochs = dict.fromkeys(range(PARTITIONS), self.model.epoch)
         assert self.run(lambda store, mirror: mirror.fence(epochs, "b")) == frozenset()

@@ -11,17 +11,17 @@ from daemon.observe.feed import EventFeed
 from daemon.observe.metrics.observed import MAX_PROVIDERS, Observed
 from daemon.observe.metrics.tally import Histogram, Histograms, Labelled, Names
 from daemon.observe.monitor import Monitor
-from daemon.observe.vitals import Vitals
-from daemon.operate.views import Status
+from daemon.observe.orphans import OrphanSearch
+from daemon.observe.vitals import Figures, Vitals, VitalSigns
 from daemon.responders.breaker import ProviderView
-from daemon.web.http1 import HttpServer
+from daemon.web.http1 import HttpCounters
 
 Labels = tuple[str, ...]
 """The values of the labels, in their order; a metric without labels has one row, `()`."""
-Rows = Iterable[tuple[Labels, float | Histogram]]
+MetricRows = Iterable[tuple[Labels, float | Histogram]]
 
 SENDS = ("sent", "not_sent", "unknown", "reconciled", "resent")
-FATES = {
+OUTCOMES = {
     "answered": "turn.done",
     "suppressed": "turn.suppressed",
     "dead": "turn.dead",
@@ -31,20 +31,23 @@ LEFT_ALONE = ("open", "half_open")
 
 
 class Sources(msgspec.Struct, frozen=True, kw_only=True):
-    """What is there once the daemon's parts are up."""
+    """What exists once the stores run."""
 
+    vitals: VitalSigns
     providers: Callable[[], Sequence[ProviderView]]
-    flags: Callable[[], Mapping[str, bool]]
+    alerts: Callable[[], Mapping[str, bool]]
+    """Every alert, and whether it is up."""
     monitor: Monitor
+    orphans: OrphanSearch
     spans: Callable[[], Mapping[str, int]] = dict
-    """Of traces, by what became of them; nothing while none are told."""
+    """Of traces, by what became of them; empty where tracing is off."""
 
 
 def of_the_doors(
-    feed: EventFeed, observed: Observed, ingress: IngressCounters, http: HttpServer | None
-) -> dict[str, Rows]:
+    feed: EventFeed, observed: Observed, ingress: IngressCounters, http: HttpCounters
+) -> dict[str, MetricRows]:
     """Counted from the first moment on."""
-    rows: dict[str, Rows] = {
+    return {
         "majlis_webhooks_total": observed.statuses.items(),
         "majlis_ack_seconds": _only(observed.ack),
         "majlis_messages_total": _by(
@@ -60,21 +63,19 @@ def of_the_doors(
         "majlis_unauthorized_total": _one(ingress.unauthorized),
         "majlis_event_loop_lag_seconds": _only(observed.lag),
         "majlis_observer_failures_total": _one(feed.observer_failures),
+        "majlis_http_connections": _one(http.connections),
+        "majlis_http_refused_connections_total": _one(http.refused_connections),
+        "majlis_http_rejected_total": _by(http.rejected),
     }
-    if http is not None:
-        rows["majlis_http_connections"] = _one(http.connections)
-        rows["majlis_http_refused_connections_total"] = _one(http.refused_connections)
-        rows["majlis_http_rejected_total"] = _by(http.rejected)
-    return rows
 
 
-def of_the_turns(feed: EventFeed, observed: Observed) -> dict[str, Rows]:
+def of_the_turns(feed: EventFeed, observed: Observed) -> dict[str, MetricRows]:
     """From the events: counted by the feed, or as they were observed."""
     counts, reasons = feed.counters, feed.reasons
     return {
         "majlis_window_lateness_seconds": _only(observed.lateness),
         "majlis_windows_closed_total": _by(reasons("window.closed")),
-        "majlis_turns_ended_total": _by({fate: counts[event] for fate, event in FATES.items()}),
+        "majlis_turns_ended_total": _by({outcome: counts[event] for outcome, event in OUTCOMES.items()}),
         "majlis_suppressed_total": _by(reasons("turn.suppressed")),
         "majlis_failed_tries_total": _by(reasons("turn.failed")),
         "majlis_crashed_tries_total": _one(counts["turn.crashed"]),
@@ -97,7 +98,7 @@ def of_the_turns(feed: EventFeed, observed: Observed) -> dict[str, Rows]:
     }
 
 
-def of_the_parts(sources: Sources, observed: Observed) -> dict[str, Rows]:
+def of_the_parts(sources: Sources, observed: Observed) -> dict[str, MetricRows]:
     calls, opened = Labelled(observed.provider_failures), Labelled()
     names = Names(MAX_PROVIDERS)
     for view in sources.providers():
@@ -108,71 +109,71 @@ def of_the_parts(sources: Sources, observed: Observed) -> dict[str, Rows]:
     return {
         "majlis_provider_calls_total": calls.items(),
         "majlis_provider_open": opened.items(),
-        "majlis_red_flag": _by(sources.flags()),
-        "majlis_orphans_total": _one(sources.monitor.orphans),
+        "majlis_red_flag": _by(sources.alerts()),
+        "majlis_orphans_total": _one(sources.orphans.found),
         "majlis_monitor_sweeps_total": _one(sources.monitor.sweeps),
         "majlis_trace_spans_total": _by(sources.spans()),
     }
 
 
-def of_the_vitals(vitals: Vitals) -> dict[str, Rows]:
-    """What needs no store first; the rest when the stores told it in time."""
+def of_the_vitals(vitals: Vitals) -> dict[str, MetricRows]:
+    """What needs no store first; the rest when the stores answered in time."""
     leases, redis = vitals.leases, vitals.redis_memory
-    rows: dict[str, Rows] = {
+    rows: dict[str, MetricRows] = {
         "majlis_appends_waiting": _one(vitals.appends_waiting),
         "majlis_lease_renewals_total": _by(
             {"ok": leases.renewals - leases.failures, "failed": leases.failures}
         ),
-        "majlis_snapshot_complete": _one(vitals.status is not None),
+        "majlis_snapshot_complete": _one(vitals.figures is not None),
     }
     if vitals.memory_share is not None:
         rows["majlis_memory_used_ratio"] = _one(vitals.memory_share)
     if redis is not None:
         rows["majlis_redis_memory_used_bytes"] = _one(redis.used_bytes)
         rows["majlis_redis_memory_limit_bytes"] = _one(redis.limit_bytes)
-    return rows if vitals.status is None else rows | _of_the_status(vitals.status, leases.certain)
+    return rows if vitals.figures is None else rows | _of_the_figures(vitals.figures, leases.certain)
 
 
-def _of_the_status(status: Status, certain: int) -> dict[str, Rows]:
-    """What `majlis status` shows. Of a store that is away nothing is told, rather than zeros."""
+def _of_the_figures(figures: Figures, certain: int) -> dict[str, MetricRows]:
+    """What `majlis status` shows. Of a store that is away there is nothing, rather than zeros."""
     turns = {
-        "running": status.running_turns,
-        "queued": status.queued_turns,
-        "held": status.held_turns,
-        "retrying": status.deferred_turns,
-        "parked": status.parked,
+        "running": figures.running_turns,
+        "queued": figures.queued_turns,
+        "held": figures.held_turns,
+        "retrying": figures.deferred_turns,
+        "parked": figures.parked,
     }
-    partitions = {"owned": status.partitions_owned, "certain": certain, "all": status.partitions_total}
-    rows: dict[str, Rows] = {
-        "majlis_ready": _one(status.ready),
-        "majlis_uptime_seconds": _one(status.uptime_seconds),
-        "majlis_open_windows": _one(status.open_windows),
-        "majlis_active_conversations": _one(status.active),
+    partitions = {"owned": figures.partitions_owned, "certain": certain, "all": figures.partitions_total}
+    rows: dict[str, MetricRows] = {
+        "majlis_ready": _one(figures.ready),
+        "majlis_uptime_seconds": _one(figures.uptime_seconds),
+        "majlis_open_windows": _one(figures.open_windows),
+        "majlis_active_conversations": _one(figures.active),
         "majlis_turns": _by(turns),
         "majlis_partitions": _by(partitions),
-        "majlis_store_healthy": _by({name: text == "ok" for name, text in status.stores.items()}),
+        "majlis_store_healthy": _by({name: text == "ok" for name, text in figures.stores.items()}),
     }
-    if status.stores.get("redis") == "ok":
-        rows["majlis_waiting_messages"] = _one(status.waiting_messages)
-        rows["majlis_oldest_waiting_seconds"] = _one(status.oldest_waiting_seconds or 0.0)
-    if status.stores.get("postgres") == "ok":
-        rows["majlis_dead_letters_open"] = _one(status.dead_letters_open)
-        rows["majlis_notices_waiting"] = _one(status.notices_waiting)
-        rows["majlis_notices_given_up"] = _one(status.notices_given_up)
+    if figures.stores.get("redis") == "ok":
+        rows["majlis_waiting_messages"] = _one(figures.waiting_messages)
+        rows["majlis_oldest_waiting_seconds"] = _one(figures.oldest_waiting_seconds or 0.0)
+    if figures.stores.get("postgres") == "ok":
+        rows["majlis_dead_letters_open"] = _one(figures.dead_letters_open)
+        rows["majlis_notices_waiting"] = _one(figures.notices_waiting)
+        rows["majlis_notices_given_up"] = _one(figures.notices_given_up)
     return rows
 
 
-def _one(value: float) -> Rows:
+def _one(value: float) -> MetricRows:
     return [((), float(value))]
 
 
-def _only(histogram: Histogram) -> Rows:
+def _only(histogram: Histogram) -> MetricRows:
     return [((), histogram)]
 
 
-def _each(histograms: Histograms) -> Rows:
+def _each(histograms: Histograms) -> MetricRows:
     return [((name,), each) for name, each in sorted(histograms.by_name.items())]
 
 
-def _by(counts: Mapping[str, int]) -> Rows:
+def _by(counts: Mapping[str, int]) -> MetricRows:
     return [((reason,), float(count)) for reason, count in sorted(counts.items())]

@@ -17,7 +17,7 @@ from actors.messages import Answer
 from actors.outcome import Sent, Unknown
 from actors.ports import Reply, Turn
 from daemon.controls.takeovers import Takeovers
-from daemon.gateways.evolution.payload import OwnMessage
+from daemon.ingress.inbound import OwnMessage
 from daemon.ledger import migrate
 from daemon.observe.feed import EventFeed
 from daemon.stores.postgres import Postgres
@@ -82,8 +82,8 @@ class Room:
 
 
 @pytest.fixture
-async def room(fresh_postgres_dsn: str) -> AsyncIterator[Room]:
-    async with open_world(fresh_postgres_dsn) as world:
+async def room(migrated_postgres_dsn: str) -> AsyncIterator[Room]:
+    async with open_world(migrated_postgres_dsn) as world:
         yield Room(world)
 
 
@@ -257,14 +257,14 @@ async def test_a_person_who_writes_to_both_names_silences_both(room: Room) -> No
 
 
 async def test_an_operator_pauses_and_never_shortens(room: Room) -> None:
-    assert await room.takeovers.pause(DEMO, 60)
+    assert await room.takeovers.take_over(DEMO, 60)
     assert 50 <= await room.seconds_left() <= 60
     await room.writes()
-    assert await room.takeovers.pause(DEMO, 60)
+    assert await room.takeovers.take_over(DEMO, 60)
     assert 3590 <= await room.seconds_left() <= 3600
     assert await room.resume() == 1
-    assert await room.takeovers.pause(DEMO, 1e300)
-    assert not await room.takeovers.pause(Conversation("stranger", PHONE), 60)
+    assert await room.takeovers.take_over(DEMO, 1e300)
+    assert not await room.takeovers.take_over(Conversation("stranger", PHONE), 60)
 
 
 async def test_many_at_once_are_one_conversation(room: Room) -> None:

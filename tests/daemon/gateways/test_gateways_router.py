@@ -85,7 +85,7 @@ async def test_the_origin_reaches_the_gateway() -> None:
     assert held.origins == ["https://other.example.com", "https://other.example.com", ""]
 
 
-async def test_a_gateway_is_asked_by_so_many_at_once_and_no_more(autojump_clock: MockClock) -> None:
+async def test_calls_to_a_gateway_are_bounded(autojump_clock: MockClock) -> None:
     """I8: the rest is answered "not sent, hold" within a bounded wait."""
     held = HeldGateway()
     bounded = BoundedGateway(held, max_concurrent_calls=3, max_concurrent_calls_per_instance=2)

@@ -15,8 +15,8 @@ from daemon.responders.http_provider import ProviderTerms
 from daemon.web.client import HttpClient
 from tests.support.model_server import FakeModel, Fault
 from tests.support.models import MODELS, SERVERS, kind_of, prompt, provider_at
+from tests.support.patience import PATIENCE_SECONDS
 
-TIMEOUT_SECONDS = 5.0
 SHORT = ProviderTerms(timeout_seconds=0.5)
 PROMPT = prompt("hello", "are you open?")
 
@@ -161,7 +161,7 @@ async def test_the_deadline_ends_silence_and_drips(
 ) -> None:
     """I8."""
     server.order(fault, seconds=fault_seconds)
-    with trio.fail_after(TIMEOUT_SECONDS), pytest.raises(TurnFailed) as failure:
+    with trio.fail_after(PATIENCE_SECONDS), pytest.raises(TurnFailed) as failure:
         await provider_at(server, http, SHORT).answer(PROMPT)
     assert failure.value.reason == "timed_out"
 

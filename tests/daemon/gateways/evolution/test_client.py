@@ -15,8 +15,9 @@ from daemon.gateways.evolution.client import MAX_PAGES, PAGE_RECORDS, EvolutionG
 from daemon.web.client import HttpClient
 from tests.support.gateway_server import FakeEvolution, FindFault, SendFault
 from tests.support.http_faults import Exchange, FaultServer, Request
+from tests.support.patience import PATIENCE_SECONDS
 
-TIMEOUT_SECONDS = 5.0
+TIMEOUT_SECONDS = PATIENCE_SECONDS
 SHORT_SECONDS = 1.0
 GUEST = Conversation("demo", "5511900001095")
 NONE_KNOWN: frozenset[str] = frozenset()
@@ -153,7 +154,7 @@ async def test_silence_is_unknown(server: FakeEvolution, http: HttpClient, fault
     assert await gateway_at(server, http, SHORT_SECONDS).send(GUEST, "hello") == Unknown("timed_out")
 
 
-async def test_a_wrong_key_is_said_so(server: FakeEvolution, http: HttpClient) -> None:
+async def test_a_wrong_key_is_reported(server: FakeEvolution, http: HttpClient) -> None:
     gateway = EvolutionGateway(http, base_url=server.url, api_key="wrong", timeout_seconds=TIMEOUT_SECONDS)
     assert await gateway.send(GUEST, "hello") == NotSent("bad_key", "hold")
     with pytest.raises(GatewayHeld):
@@ -181,10 +182,11 @@ async def test_the_records_show_a_send_of_unknown_outcome(
     server: FakeEvolution, http: HttpClient, fault: SendFault
 ) -> None:
     """I6: evidence spares the resend."""
-    gateway, since_ms = gateway_at(server, http, SHORT_SECONDS), now_ms()
+    patient, since_ms = gateway_at(server, http), now_ms()
+    gateway = gateway_at(server, http, SHORT_SECONDS) if fault == "timeout_after_send" else patient
     server.order(fault)
     assert isinstance(await gateway.send(GUEST, "hello"), Unknown)
-    patient = gateway_at(server, http)
+    await trio.to_thread.run_sync(server.wait_for_deliveries, 1)
     assert await patient.find(GUEST, "hello", since_ms, NONE_KNOWN) == RecordFound(server.deliveries[0].id)
 
 

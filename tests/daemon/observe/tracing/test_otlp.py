@@ -12,6 +12,7 @@ from daemon.observe.tracing.exporter import CollectorAway, CollectorDoubtful, Re
 from daemon.observe.tracing.otlp import OtlpCollector, OtlpHttp
 from daemon.observe.tracing.spans import Moment, Trace, TraceSpan
 from tests.support.collector_server import FakeCollector, Fault
+from tests.support.patience import PATIENCE_SECONDS
 
 RESOURCE = {"service.name": "majlis", "service.version": "1.2"}
 KEY = "Bearer of-a-key"
@@ -137,8 +138,8 @@ async def test_nobody_is_there(server: FakeCollector) -> None:
 )
 async def test_nobody_knows_whether_it_took_them(server: FakeCollector, fault: Fault, reason: str) -> None:
     """One deadline over all, also for an answer that comes a byte at a time."""
-    async with collector(server.url, timeout_seconds=1) as sending:
+    async with collector(server.url, timeout_seconds=3) as sending:
         await sending.take([TRACE])  # connected: the deadline is the answer's
         server.order(fault)
-        with trio.fail_after(10), pytest.raises(CollectorDoubtful, match=reason):
+        with trio.fail_after(PATIENCE_SECONDS), pytest.raises(CollectorDoubtful, match=reason):
             await sending.take([TRACE])
