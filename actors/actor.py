@@ -19,7 +19,7 @@ import trio
 
 from actors import conversation as core
 from actors.crash_points import reach
-from actors.errors import StaleEpoch, TurnFailed, TurnRefused, Unavailable
+from actors.errors import Holder, StaleEpoch, TurnFailed, TurnRefused, Unavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.messages import Batch, CloseReason, Fate, Receipt, Snapshot, Waiting, WindowPolicy
@@ -56,7 +56,7 @@ class Services(msgspec.Struct, frozen=True):
 
 
 class ActorView(msgspec.Struct, frozen=True):
-    """What an operator sees of one actor."""
+    """What an operator sees of one actor. `why` is for people; `held_by` says what one that is `holding` waits for."""
 
     conversation: Conversation
     phase: Phase
@@ -67,6 +67,7 @@ class ActorView(msgspec.Struct, frozen=True):
     seconds_left: float | None
     """Until the window closes or the next try."""
     why: str
+    held_by: Holder = ""
 
 
 class ConversationActor:
@@ -82,6 +83,7 @@ class ConversationActor:
         self._holds = 0
         self._hold_until = -inf
         self._why = ""
+        self._held_by: Holder = ""
 
     # What others may do to it: synchronous, all of it.
 
@@ -138,6 +140,7 @@ class ConversationActor:
             tries=batch.tries if batch else 0,
             seconds_left=None if left is None else max(0.0, left),
             why=self._why,
+            held_by=self._held_by if holding else "",
         )
 
     # Its own life.
@@ -182,12 +185,11 @@ class ConversationActor:
 
     async def _attempt(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do it; when a store or the gateway is away, wait and come back. Waiting burns nothing."""
-        away: Unavailable | None = None
         try:
             await work()
         except Unavailable as error:
             away = error
-        if away is None:
+        else:
             self._holds = 0
             return
         draw = self._services.draw()
@@ -195,7 +197,7 @@ class ConversationActor:
         wished = (away.retry_after_seconds or 0.0) * (1 + HOLD_SPREAD * draw)
         delay = max(hold_seconds(self._holds, draw), min(wished, self._may_be_held_seconds()))
         self._holds += 1
-        self.phase, self._why = "holding", str(away)
+        self.phase, self._why, self._held_by = "holding", str(away), away.holder
         self._emit("turn.held", reason=str(away), seconds=round(delay, 1))
         await self._hold(delay)
 

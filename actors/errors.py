@@ -8,6 +8,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
+Holder = Literal["", "pause", "limit", "gateway", "responder", "lease", "mirror", "ledger"]
+"""What is waited for while work is held; empty: something else."""
+
 
 class MajlisError(Exception):
     """Base of all errors that Majlis raises on purpose."""
@@ -16,8 +21,11 @@ class MajlisError(Exception):
 class Unavailable(MajlisError):
     """A store or peer cannot be used now. Waiting helps; no try is burnt. Contrast `TurnFailed`.
 
-    `retry_after_seconds` is the peer's own wish, if it told one.
+    `retry_after_seconds` is the peer's own wish, if it told one. `holder` names what is waited for; the text is for
+    people and decides nothing.
     """
+
+    holder: ClassVar[Holder] = ""
 
     def __init__(self, reason: str = "", retry_after_seconds: float | None = None) -> None:
         super().__init__(reason)
@@ -27,21 +35,31 @@ class Unavailable(MajlisError):
 class MirrorUnavailable(Unavailable):
     """Redis is away, loading, full, read-only, or weaker than configured: nothing may be acknowledged."""
 
+    holder = "mirror"
+
 
 class LedgerUnavailable(Unavailable):
     """Postgres is away, read-only, full, or too slow: no effect may be started."""
+
+    holder = "ledger"
 
 
 class GatewayHeld(Unavailable):
     """The gateway cannot send for now (its socket is down, its licence is missing): hold the reply."""
 
+    holder = "gateway"
+
 
 class ResponderHeld(Unavailable):
     """No responder can answer anybody until an operator mends a key. Contrast `TurnFailed`: it concerns one turn."""
 
+    holder = "responder"
+
 
 class LeaseUncertain(Unavailable):
     """The lease is too close to its end, or Postgres cannot renew it: wait. Contrast `StaleEpoch`: it is lost."""
+
+    holder = "lease"
 
 
 class Overloaded(MajlisError):
@@ -58,6 +76,22 @@ class StaleEpoch(MajlisError):
 
 class TurnHeld(Unavailable):
     """A limit is reached and its policy is to wait. Contrast `TurnFailed`: nothing went wrong, no try is burnt."""
+
+    holder = "limit"
+
+
+class Paused(Unavailable):
+    """An operator paused the instance: no turn begins until the pause ends. Contrast `TakenOver`: one conversation."""
+
+    holder = "pause"
+
+
+class Missing(MajlisError):
+    """What somebody named does not exist. The text is a sentence for the operator. Contrast `Conflict`."""
+
+
+class Conflict(MajlisError):
+    """It exists, and this cannot be done to it now. The text is a sentence for the operator. Contrast `Missing`."""
 
 
 class TakenOver(MajlisError):

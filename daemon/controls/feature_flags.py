@@ -18,7 +18,6 @@ from actors.ports import Feed
 from daemon.config import Settings
 from daemon.ledger.records import Records
 from daemon.ledger.rows import FlagRow
-from daemon.operate.reports import FLAGS, FlagPage, FlagView, InstanceFlag
 from daemon.stores.postgres import LedgerError
 
 REFRESH_SECONDS = 30.0
@@ -28,6 +27,35 @@ _ANY_INSTANCE = ""
 """No instance is called so: what is configured for it holds for all that have no settings of their own."""
 
 Flags = dict[str, bool]
+
+FLAGS: tuple[str, ...] = FeatureFlags.__struct_fields__
+"""What can be switched while the daemon runs."""
+
+
+class InstanceFlag(msgspec.Struct, frozen=True, kw_only=True):
+    """One instance for which a flag was set, or for which it differs from the others."""
+
+    instance: str
+    value: bool
+    """What holds for it."""
+    set: bool
+    """By `majlis flags`; else its configuration says so."""
+
+
+class FlagView(msgspec.Struct, frozen=True, kw_only=True):
+    flag: str
+    configured: bool
+    daemon: bool | None = None
+    """As set for this daemon; None when it was not."""
+    effective: bool
+    """What holds for every instance that is not among `instances`."""
+    instances: list[InstanceFlag] = []
+
+
+class FlagPage(msgspec.Struct, frozen=True, kw_only=True):
+    node_id: str
+    """The daemon that these hold for. Those of instances hold for every daemon on this database."""
+    flags: list[FlagView]
 
 
 class StoredFlags:

@@ -15,11 +15,10 @@ from datetime import UTC, datetime
 
 import trio
 
-from actors.errors import LedgerUnavailable, TurnHeld
+from actors.errors import LedgerUnavailable, Paused
 from actors.ports import Feed
 from daemon.ledger.records import Records
 from daemon.ledger.rows import Pause
-from daemon.operate.control_views import PAUSED
 from daemon.stores.postgres import LedgerError
 
 REFRESH_SECONDS = 30.0
@@ -29,6 +28,8 @@ RETRY_SECONDS = 1.0
 LOOK_AGAIN_SECONDS = 3600.0
 """How long a conversation waits before it asks again by itself; the end of a pause wakes it before."""
 EVERYBODY = ""
+PAUSED = "paused by an operator"
+"""Why a conversation of a paused instance waits, for people."""
 
 
 class PauseBoard:
@@ -43,12 +44,12 @@ class PauseBoard:
         self.woken: Callable[[], None] = lambda: None
 
     def check(self, instance: str) -> None:
-        """The gate of the turn slots. Raises `TurnHeld` while the instance is paused."""
+        """The gate of the turn slots. Raises `Paused` while the instance is paused."""
         if self._standing and (pause := self.of(instance)) is not None:
             seconds = LOOK_AGAIN_SECONDS
             if pause.until is not None:
                 seconds = min(seconds, (pause.until - self._now()).total_seconds())
-            raise TurnHeld(PAUSED, max(0.1, seconds))
+            raise Paused(PAUSED, max(0.1, seconds))
 
     def of(self, instance: str) -> Pause | None:
         """What keeps the instance from being answered now: its own pause before that of everybody."""

@@ -71,7 +71,7 @@ class Takeovers:
             )
         return self._tell(Conversation(own.instance, own.contact), left, "person")
 
-    async def pause(self, conversation: Conversation, seconds: float) -> bool:
+    async def take_over(self, conversation: Conversation, seconds: float) -> bool:
         """Fall silent for so long at the least, because an operator says so; False for an unknown instance.
 
         Raises:

@@ -1,30 +1,18 @@
-"""The files of instances and their cached answers, for operators: implements `daemon.operate.Library`."""
+"""The files of instances and the response cache, for operators."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from actors.answer_cache import text_hash
+from actors.errors import Conflict, Missing
 from actors.ports import Feed
 from daemon.knowledge.embeddings import EmbeddingsClient, Vector
 from daemon.knowledge.search_words import search_words
 from daemon.ledger.wire import encoded, storable
-from daemon.operate.knowledge import (
-    Begun,
-    CacheRow,
-    CacheStats,
-    ChunkText,
-    Cleared,
-    FileHead,
-    FilePage,
-    FileView,
-    Ready,
-    Removed,
-)
-from daemon.operate.protocol import Conflict, NotFound
 from daemon.stores.postgres import Postgres
 
 MAX_CHUNKS = 10_000
@@ -47,8 +35,83 @@ _CLEAR = """
 """
 
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+"""Within the range of a Postgres integer."""
+
+
+class FileHead(msgspec.Struct, frozen=True, kw_only=True):
+    """A file to be added, as read by the command line."""
+
+    name: str
+    sha256: str
+    bytes: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class ChunkText(msgspec.Struct, frozen=True):
+    """A chunk of a file."""
+
+    ordinal: Count
+    heading: str
+    text: str
+
+
+class Begun(msgspec.Struct, frozen=True, kw_only=True):
+    state: Literal["loading", "unchanged"]
+    file: int
+    chunks: int = 0
+    """The number of chunks, if the file is unchanged."""
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    chunks: Count
+    """The number of chunks; in a request, the expected number."""
+    replaced: bool = False
+    """Whether it replaced a file of the same name."""
+
+
+class FileView(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    bytes: int
+    chunks: int
+    model: str
+    """The model of the vectors of its chunks; empty: it is found by words alone."""
+    added_at: str
+
+
+class FilePage(msgspec.Struct, frozen=True, kw_only=True):
+    instance: str
+    files: list[FileView]
+
+
+class Removed(msgspec.Struct, frozen=True, kw_only=True):
+    removed: list[str]
+    missing: list[str]
+
+
+class CacheRow(msgspec.Struct, frozen=True, kw_only=True):
+    instance: str
+    entries: int
+    with_vectors: int
+    """Entries that a question can be compared with by meaning."""
+    hits: int
+    """How often the cached answers were used."""
+    oldest_at: str
+
+
+class CacheStats(msgspec.Struct, frozen=True):
+    instances: list[CacheRow]
+
+
+class Cleared(msgspec.Struct, frozen=True):
+    entries: int
+
+
 class PostgresLibrary:
-    """Implements `daemon.operate.Library`. `embeddings` is None if no embeddings server is configured."""
+    """Every method may raise `Unavailable`, and `Missing` for an unknown instance.
+
+    Args:
+      embeddings: None if no embeddings server is configured.
+    """
 
     def __init__(self, db: Postgres, embeddings: EmbeddingsClient | None, feed: Feed) -> None:
         self._db = db
@@ -56,6 +119,7 @@ class PostgresLibrary:
         self._feed = feed
 
     async def begin(self, instance: str, head: FileHead) -> Begun:
+        """Start loading a file; it is not found before `commit`."""
         model = self._embeddings.model if self._embeddings else ""
         row = await self._json(
             "SELECT majlis_knowledge_begin($1, $2, $3, $4, $5)",
@@ -70,7 +134,12 @@ class PostgresLibrary:
         return Begun(state=row["state"], file=row["file"], chunks=row.get("chunks", 0))
 
     async def put(self, instance: str, file: int, chunks: Sequence[ChunkText]) -> None:
-        """Also raises `EmbeddingsUnavailable`: a file is found with all its vectors or not at all."""
+        """Store some chunks. Idempotent.
+
+        Raises:
+          Conflict: the load was abandoned, or the instance would hold too many chunks.
+          EmbeddingsUnavailable: a file is found with all its vectors or not at all.
+        """
         rows = [_chunk_row(chunk) for chunk in chunks]
         vectors = await self._missing_vectors(
             file, {text_hash(_searched_text(chunk)): _searched_text(chunk) for chunk in chunks}
@@ -85,6 +154,7 @@ class PostgresLibrary:
             raise _abandoned()
 
     async def commit(self, instance: str, file: int, chunks: int) -> Ready:
+        """Make the file findable. Idempotent. Raises `Conflict` if chunks are missing or the load was abandoned."""
         sql = "SELECT majlis_knowledge_commit($1, $2, $3)"
         row = await self._json(sql, storable(instance), file, chunks)
         if row["state"] != "ready":
@@ -168,8 +238,8 @@ def _searched_text(chunk: ChunkText) -> str:
     return storable(f"{chunk.heading}\n{chunk.text}" if chunk.heading else chunk.text)
 
 
-def _unknown(instance: str) -> NotFound:
-    return NotFound(
+def _unknown(instance: str) -> Missing:
+    return Missing(
         f"The database has no instance {instance!r}: add it to instances in config.yaml, or to the database."
     )
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+import msgspec
 import trio
 
 from actors import notices
@@ -13,13 +14,27 @@ from actors.errors import LedgerUnavailable
 from actors.ports import Feed, Ledger, Notice
 from daemon.config import MonitorSettings
 from daemon.observe.alert_rules import Change, Rule, State, rule, step
-from daemon.operate.reports import AlertView
 from daemon.stores.postgres import LedgerError
 
 MAX_TOLD_PER_DAY = 20
 """How often the webhook hears of one flag going up, and of its coming down, in a day (UTC)."""
 MAX_UNTOLD = 64
 """Notices kept for a ledger that is away; the oldest go first. The log has them all."""
+
+
+class AlertView(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a person should know of, for as long as it lasts."""
+
+    flag: str
+    meaning: str
+    value: float | None = None
+    """The current value; None when it is unknown."""
+    threshold: float
+    """Above this it was raised."""
+    detail: str = ""
+    """The providers or instances concerned."""
+    seconds: float
+    """Since it was raised."""
 
 
 def rules(settings: MonitorSettings) -> tuple[Rule, ...]:

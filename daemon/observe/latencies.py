@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 
+import msgspec
+
 from actors.identity import Conversation
 from daemon.observe.feed import EventFeed
-from daemon.operate.inspect_views import LatencyView
 
 KEPT = 500
 ACKNOWLEDGEMENT = "acknowledgement"
@@ -20,6 +21,16 @@ _TOLD = {
     "window lateness": ("window.closed", "late_ms"),
 }
 """What is shown, and the event and field that tell it."""
+
+
+class LatencyView(msgspec.Struct, frozen=True, kw_only=True):
+    """How long one thing took, of the latest ones."""
+
+    what: str
+    count: int
+    p50_ms: float
+    p95_ms: float
+    max_ms: float
 
 
 class Latencies:

@@ -10,7 +10,7 @@ Laws of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import trio
 
@@ -24,8 +24,8 @@ from daemon.observe.alert_rules import Sample, Share
 from daemon.observe.alerts import Alerts
 from daemon.observe.feed import EventFeed
 from daemon.observe.vitals import Vitals, VitalSigns
-from daemon.operate.views import Status
 from daemon.partitions.fencing import FencedOwnership
+from daemon.responders.circuit import ProviderView
 
 SWEEP_SECONDS = 20.0
 PARTITIONS = 64
@@ -140,15 +140,14 @@ class Monitor:
             "time_outs": self._time_outs.add(Sample(now, self._count_time_outs(), turns)),
             "budget_reached": float(len(self._over_budget())),
             "memory": vitals.memory_share,
+            "provider_open": float(len(_open_providers(vitals.providers))),
         }
-        status, redis = vitals.status, vitals.redis_memory
+        figures, redis = vitals.figures, vitals.redis_memory
         if redis is not None:
             values["redis_memory"] = redis.used_bytes / redis.limit_bytes
-        if status is not None:
-            values["provider_open"] = float(len(_open_providers(status)))
-        if status is not None and status.stores.get("redis") == "ok":
-            values["queue_depth"] = float(status.waiting_messages)
-            values["oldest_waiting"] = status.oldest_waiting_seconds or 0.0
+        if figures is not None and figures.stores.get("redis") == "ok":
+            values["queue_depth"] = float(figures.waiting_messages)
+            values["oldest_waiting"] = figures.oldest_waiting_seconds or 0.0
         return values
 
     def _count_time_outs(self) -> int:
@@ -156,10 +155,8 @@ class Monitor:
         return sum(count for reason, count in reasons if reason.endswith(("timed_out", "ack_timeout")))
 
     def _details(self, vitals: Vitals) -> dict[str, str]:
-        details = {"budget_reached": _some(self._over_budget())}
-        if vitals.status is not None:
-            details["provider_open"] = _some(_open_providers(vitals.status))
-        return details
+        providers = _some(_open_providers(vitals.providers))
+        return {"budget_reached": _some(self._over_budget()), "provider_open": providers}
 
     def _heard_limit(self, conversation: Conversation | None, fields: Mapping[str, object]) -> None:
         if conversation is not None and fields.get("reason") in BUDGETS:
@@ -173,8 +170,8 @@ class Monitor:
         return sorted(self._budgets)
 
 
-def _open_providers(status: Status) -> list[str]:
-    return sorted({one.name for one in status.providers if one.state in ("open", "half_open")})
+def _open_providers(providers: Sequence[ProviderView]) -> list[str]:
+    return sorted({one.name for one in providers if one.state in ("open", "half_open")})
 
 
 def _some(names: list[str]) -> str:

@@ -1,11 +1,11 @@
-"""How the daemon is, as numbers: what `majlis status` shows, and a few more, read at once and in bounded time.
+"""How the daemon is, as numbers, read at once and in bounded time. `majlis status` shows the same figures.
 
 `/metrics` and the monitor share what was read: a scraper that asks too often costs the stores nothing more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 import trio
@@ -13,9 +13,46 @@ import trio
 from actors.errors import MirrorUnavailable
 from daemon.mirror.upkeep import RedisMemory
 from daemon.observe import memory
-from daemon.operate.views import Status
+from daemon.responders.circuit import ProviderView
 
 READ_SECONDS = 3.0
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of the memory, of Redis and of the ledger at one moment; those of a store that is away are zeros."""
+
+    ready: bool
+    uptime_seconds: float
+    stores: Mapping[str, str]
+    """`redis` and `postgres`: `ok`, or a sentence."""
+    partitions_owned: int
+    partitions_total: int
+    active: int = 0
+    """Conversations with an actor in memory now."""
+    open_windows: int
+    running_turns: int
+    queued_turns: int = 0
+    held_turns: int = 0
+    """Waiting for a gateway or store that is away."""
+    deferred_turns: int = 0
+    """Waiting for their next attempt."""
+    parked: int = 0
+    acknowledged: int
+    answered: int
+    suppressed: int
+    dead: int
+    waiting_messages: int
+    """Now; acknowledged and not yet part of an answer that ended."""
+    oldest_waiting_seconds: float | None = None
+    dead_letters_open: int = 0
+    """Now, in the ledger, however old they are."""
+    taken_over: int = 0
+    """Conversations in which a person of the business writes now."""
+    escalated: int = 0
+    """Conversations that were given to a person and not handed back yet."""
+    notices_waiting: int = 0
+    """Notices that are still to be sent to the business."""
+    notices_given_up: int = 0
 
 
 class LeaseCounts(msgspec.Struct, frozen=True):
@@ -26,20 +63,21 @@ class LeaseCounts(msgspec.Struct, frozen=True):
 
 
 class Vitals(msgspec.Struct, frozen=True, kw_only=True):
-    status: Status | None
-    """None: the stores took too long to tell."""
+    figures: Figures | None
+    """None: the stores took too long to answer."""
     redis_memory: RedisMemory | None
     memory_share: float | None
     leases: LeaseCounts
     appends_waiting: int
     """Messages that wait to be stored, before their acknowledgement."""
+    providers: Sequence[ProviderView] = ()
 
 
 class _Told(msgspec.Struct, frozen=True):
     """What the stores said, and when."""
 
     at: float
-    status: Status
+    figures: Figures
     redis_memory: RedisMemory | None
 
 
@@ -47,15 +85,17 @@ class VitalSigns:
     def __init__(
         self,
         *,
-        status: Callable[[], Awaitable[Status]],
+        figures: Callable[[], Awaitable[Figures]],
         redis_memory: Callable[[], Awaitable[RedisMemory | None]],
         leases: Callable[[], LeaseCounts],
         appends_waiting: Callable[[], int],
+        providers: Callable[[], Sequence[ProviderView]] = tuple,
     ) -> None:
-        self._status = status
+        self._figures = figures
         self._redis_memory = redis_memory
         self._leases = leases
         self._appends_waiting = appends_waiting
+        self._providers = providers
         self._asking = trio.Lock()
         self._latest: _Told | None = None
 
@@ -65,11 +105,12 @@ class VitalSigns:
         with trio.move_on_after(READ_SECONDS):
             told = await self._ask(max_age_seconds)
         return Vitals(
-            status=told.status if told else None,
+            figures=told.figures if told else None,
             redis_memory=told.redis_memory if told else None,
             memory_share=memory.used_share(),
             leases=self._leases(),
             appends_waiting=self._appends_waiting(),
+            providers=self._providers(),
         )
 
     async def _ask(self, max_age_seconds: float) -> _Told:
@@ -77,12 +118,12 @@ class VitalSigns:
         async with self._asking:
             known, now = self._latest, trio.current_time()
             if known is None or now - known.at > max_age_seconds:
-                status = await self._status()
-                self._latest = known = _Told(now, status, await self._memory_of(status))
+                figures = await self._figures()
+                self._latest = known = _Told(now, figures, await self._memory_of(figures))
             return known
 
-    async def _memory_of(self, status: Status) -> RedisMemory | None:
-        if status.stores.get("redis") != "ok":
+    async def _memory_of(self, figures: Figures) -> RedisMemory | None:
+        if figures.stores.get("redis") != "ok":
             return None
         try:
             return await self._redis_memory()

@@ -1,87 +1,24 @@
-"""The admin door: live introspection and a few changes, as HTTP with JSON over a Unix socket."""
+"""What operators see and do, as HTTP with JSON over a Unix socket. One topic, one file: its views, what the daemon
+knows of it, and its routes. `api` answers requests; `parameters`, `route` and `call` are what every topic works with.
 
+Named here besides: what answers hold as other rooms define it.
+"""
+
+from daemon.controls.feature_flags import FLAGS, FlagPage, FlagView, InstanceFlag
+from daemon.observe.alerts import AlertView
+from daemon.observe.latencies import LatencyView
 from daemon.operate.api import AdminApi
-from daemon.operate.protocol import AuditEntry, Conflict, NotFound, Operations, Ref
-from daemon.operate.reports import (
-    FLAGS,
-    AlertView,
-    CostReport,
-    CostRow,
-    FeedView,
-    FlagPage,
-    FlagView,
-    InstanceFlag,
-    Paused,
-    ProviderView,
-    RealtimeView,
-    Reloaded,
-    Resumed,
-)
 from daemon.operate.routes import ROUTES
-from daemon.operate.views import (
-    ActorPage,
-    ActorState,
-    ActorView,
-    Check,
-    CheckState,
-    ConversationView,
-    DeadLetterPage,
-    DeadLetterView,
-    DoctorReport,
-    EscalationView,
-    Flushed,
-    IngressCounts,
-    MessageView,
-    PartView,
-    PauseView,
-    Retried,
-    SilentPage,
-    SilentView,
-    Status,
-    TurnDetail,
-    TurnView,
-)
+from daemon.responders.circuit import ProviderView
 
 __all__ = [
     "FLAGS",
     "ROUTES",
-    "ActorPage",
-    "ActorState",
-    "ActorView",
     "AdminApi",
     "AlertView",
-    "AuditEntry",
-    "Check",
-    "CheckState",
-    "Conflict",
-    "ConversationView",
-    "CostReport",
-    "CostRow",
-    "DeadLetterPage",
-    "DeadLetterView",
-    "DoctorReport",
-    "EscalationView",
-    "FeedView",
     "FlagPage",
     "FlagView",
-    "Flushed",
-    "IngressCounts",
     "InstanceFlag",
-    "MessageView",
-    "NotFound",
-    "Operations",
-    "PartView",
-    "PauseView",
-    "Paused",
+    "LatencyView",
     "ProviderView",
-    "RealtimeView",
-    "Ref",
-    "Reloaded",
-    "Resumed",
-    "Retried",
-    "SilentPage",
-    "SilentView",
-    "Status",
-    "TurnDetail",
-    "TurnView",
 ]

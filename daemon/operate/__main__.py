@@ -1,4 +1,4 @@
-"""`python -m daemon.operate docs/openapi.json` writes the admin door's OpenAPI document."""
+"""`python -m daemon.operate docs/openapi.json` writes the admin interface's OpenAPI document."""
 
 from __future__ import annotations
 

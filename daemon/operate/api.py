@@ -1,7 +1,7 @@
-"""The admin door: lets the right ones in, finds the route, and turns every failure into a sentence.
+"""The admin interface: checks who asks, finds the route, and turns every failure into a sentence.
 
-Laws of the admin door:
-- Who may do what is told by the kernel's word on who is at the other end; who has no level learns nothing but that.
+Laws of the admin interface:
+- The kernel says who is at the other end, and that decides what they may do; who has no level learns nothing but that.
 - Every answer has its time; a stream has a time for each piece, and a reader that is too slow is cut off.
 - Nothing changes, and nothing masked is revealed, without an audit entry written first.
 - An error is one sentence that says what to do; what broke inside goes to the log, by its class alone.
@@ -9,23 +9,26 @@ Laws of the admin door:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+import msgspec
 import trio
 
-from actors.errors import MajlisError, Overloaded, Unavailable
+from actors.errors import Conflict, MajlisError, Missing, Overloaded, Unavailable
 from daemon.observe.feed import EventFeed
-from daemon.operate.call import BadQuery, Call, Caller, Desk, Forbidden
+from daemon.operate.audit import Record
+from daemon.operate.call import AdminCall, Caller, Forbidden
 from daemon.operate.levels import Levels, suffices
-from daemon.operate.login import Links
-from daemon.operate.protocol import Conflict, NotFound, Operations
-from daemon.operate.routes import ROUTES, Route
+from daemon.operate.parameters import BadRequest, Parameters, read
+from daemon.operate.route import Route
+from daemon.operate.routes import ROUTES, Interface
 from daemon.web.http1 import Request, Response, json_response
 
 _REFUSALS: dict[type[Exception], tuple[int, str, str]] = {
-    BadQuery: (400, "bad_query", "{}"),
+    BadRequest: (400, "bad_query", "{}"),
     Forbidden: (403, "forbidden", "{}"),
-    NotFound: (404, "not_found", "{}"),
+    Missing: (404, "not_found", "{}"),
     Conflict: (409, "conflict", "{}"),
     Unavailable: (503, "unavailable", "this cannot be done now, try again: {}"),
     Overloaded: (503, "unavailable", "this cannot be done now, try again: {}"),
@@ -38,22 +41,26 @@ HANDLER_SECONDS = 25.0
 
 
 class AdminApi:
-    """Answers the requests of the admin socket."""
+    """Answers the requests of the admin socket, and those that another door lets in."""
 
     def __init__(
         self,
-        operations: Operations,
+        topics: Iterable[object],
         feed: EventFeed,
+        record: Record,
         levels: Levels | None = None,
         handler_seconds: float = HANDLER_SECONDS,
-        links: Links | None = None,
     ) -> None:
-        """Without `levels` the daemon's own user and root may do everything, and nobody else anything.
+        """One object for every topic that a route names.
 
-        Without `links` there is no dashboard.
+        Without `levels` the daemon's own user and root may do everything, and nobody else anything.
         """
-        self._desk = Desk(operations, feed, links)
+        self._topics: Mapping[type[Any], Any] = {type(topic): topic for topic in (Interface(), *topics)}
+        missing = {route.topic.__name__ for route in ROUTES if route.topic not in self._topics}
+        if missing:
+            raise TypeError(f"no object for {', '.join(sorted(missing))}")
         self._feed = feed
+        self._record = record
         self._levels = levels or Levels()
         self._handler_seconds = handler_seconds
 
@@ -70,7 +77,7 @@ class AdminApi:
         return await self.answer(request, Caller(level))
 
     async def answer(self, request: Request, caller: Caller) -> Response:
-        """For who is known already, by whatever door they came."""
+        """For a caller that is known already, whatever door they came through."""
         try:
             with trio.fail_after(self._handler_seconds):
                 return await self._dispatch(request, caller)
@@ -96,25 +103,44 @@ class AdminApi:
             if named is None:
                 continue
             if route.method == request.method:
-                _check(route, request, caller)
-                return await route.run(self._desk, Call(request, named, caller))
+                _check_level(route, caller)
+                asked = read(route.asks, named, request.query)
+                reveal = _reveal(asked, caller)
+                call = AdminCall(request, caller, self._feed, self._record, reveal, _body(route, request))
+                return await route.run(self._topics[route.topic], call, asked)
             methods.append(route.method)
         if methods:
             return _error(405, "method", f"use {' or '.join(methods)} here", {"Allow": ", ".join(methods)})
         return _error(404, "no_route", "there is nothing here; GET /v1 lists all routes")
 
 
-def _check(route: Route, request: Request, caller: Caller) -> None:
-    """Raises: Forbidden, BadQuery."""
+def _check_level(route: Route, caller: Caller) -> None:
+    """Raises: Forbidden."""
     if not suffices(caller.level, route.level):
         raise Forbidden(
             f"this needs level {route.level}, and yours is {caller.level}: {caller.where_levels_stand}"
         )
-    allowed = [name.name for name in route.query]
-    for name in request.query:
-        if name not in allowed:
-            known = f"known here: {', '.join(allowed)}" if allowed else "none is known here"
-            raise BadQuery(f"{name} is no parameter of this; {known}")
+
+
+def _reveal(asked: Parameters, caller: Caller) -> bool:
+    """Whether phone numbers and texts are to be shown. Raises: Forbidden."""
+    reveal = bool(getattr(asked, "reveal", False))
+    if reveal and caller.level != "admin":
+        raise Forbidden(
+            f"phone numbers and texts are shown at level admin alone, and yours is {caller.level}: "
+            f"ask without --reveal, or {caller.where_levels_stand}"
+        )
+    return reveal
+
+
+def _body(route: Route, request: Request) -> object:
+    """The JSON of the request, as the struct that the route declares. Raises: BadRequest."""
+    if route.body is None:
+        return None
+    try:
+        return msgspec.json.decode(request.body, type=route.body)
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"the body cannot be read: {error}") from None
 
 
 def _pattern(request: Request) -> str:

@@ -1,84 +1,74 @@
-"""Steers the daemon as a whole for operators: implements `daemon.operate.control_views.Control`."""
+"""The daemon as a whole: its end, its log, and what it reads anew."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated, Literal
 
 import msgspec
 import trio
+from msgspec import Meta
 
 from actors.supervisor import Supervisor
 from daemon.config import Settings
-from daemon.controls.pauses import EVERYBODY, PauseBoard
-from daemon.ledger.records import Records
+from daemon.controls.feature_flags import StoredFlags
+from daemon.controls.pauses import PauseBoard
 from daemon.observe import logs
 from daemon.observe.feed import EventFeed
-from daemon.operate import Conflict, NotFound, shown
-from daemon.operate.control_views import (
-    Draining,
-    InstanceFlushed,
-    InstancePause,
-    InstanceResumed,
-    LogLevel,
-    LogLevelView,
-)
+from daemon.operate.call import AdminCall
+from daemon.operate.parameters import Parameters
+from daemon.operate.route import Route
+from daemon.web.http1 import Response, json_response
 
-_PUT_OFF = ("retrying", "holding", "parked")
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
-class DaemonControl:
-    """One per daemon, made by the composition root. `stop` begins the daemon's end as SIGTERM does."""
+class Draining(msgspec.Struct, frozen=True, kw_only=True):
+    seconds: float
+    """How long running turns are given; what is left then waits for the next start."""
+    active: int
+    """Conversations with an actor in memory."""
+    running_turns: int
+
+
+class LogLevelView(msgspec.Struct, frozen=True, kw_only=True):
+    level: LogLevel
+    configured: LogLevel
+    """What holds again after a restart."""
+
+
+class Reloaded(msgspec.Struct, frozen=True, kw_only=True):
+    flags: int
+    """Flags that stand in the database for this daemon and for instances."""
+
+
+class NewLogLevel(Parameters, frozen=True, kw_only=True):
+    level: Annotated[LogLevel, Meta(description="debug, info, warning or error.")]
+
+
+class Control:
+    """`stop` begins the daemon's end as SIGTERM does; `forget` drops what is kept of instances' rows."""
 
     def __init__(
         self,
-        *,
         settings: Settings,
-        records: Records,
         supervisor: Supervisor,
+        flags: StoredFlags,
         pauses: PauseBoard,
         feed: EventFeed,
         stop: Callable[[], None],
+        forget: Callable[[], None],
     ) -> None:
         self._settings = settings
-        self._records = records
         self._supervisor = supervisor
+        self._flags = flags
         self._pauses = pauses
         self._feed = feed
         self._stop = stop
-
-    async def flush(self, instance: str | None) -> InstanceFlushed:
-        await self._insist(instance)
-        views = [view for view in self._supervisor.views() if instance in (None, view.conversation.instance)]
-        waiting = [view for view in views if view.waiting or view.phase in _PUT_OFF]
-        for view in waiting:
-            self._supervisor.flush(view.conversation)
-        messages = sum(len(view.waiting) for view in waiting)
-        return InstanceFlushed(instance=instance or "", conversations=len(waiting), messages=messages)
-
-    async def pause(self, instance: str | None, seconds: int | None) -> InstancePause:
-        await self._insist(instance)
-        name = instance or EVERYBODY
-        before = next((pause for pause in self._pauses.standing() if pause.instance == name), None)
-        pause = await self._pauses.pause(name, seconds)
-        if pause is None:
-            raise Conflict("The pause was ended by somebody else in the same moment.")
-        stood_until = shown.pause_end(before) if before else None
-        return msgspec.structs.replace(shown.instance_pause(pause), stood_until=stood_until)
-
-    async def resume(self, instance: str | None) -> InstanceResumed:
-        if await self._pauses.resume(instance or EVERYBODY):
-            return InstanceResumed(instance=instance or "")
-        if instance is None:
-            raise Conflict(
-                "There is no pause of all instances; see `majlis status` for those of single ones."
-            )
-        if self._pauses.of(instance) is not None:
-            raise Conflict(
-                f"{instance} is not paused by itself, all instances are: `majlis resume --all` ends that."
-            )
-        raise Conflict(f"{instance} is not paused: there is nothing to resume.")
+        self._forget = forget
 
     async def drain(self) -> Draining:
+        """Begin to stop: no new work, running turns are finished, then the daemon ends."""
         await trio.lowlevel.checkpoint()
         phases = self._supervisor.phases()
         self._stop()
@@ -93,10 +83,46 @@ class DaemonControl:
         return LogLevelView(level=logs.level(), configured=self._settings.log.level)
 
     async def set_log_level(self, level: LogLevel) -> LogLevelView:
+        """Until the next start."""
         logs.set_level(level)
         self._feed.log_changed()
         return await self.log_level()
 
-    async def _insist(self, instance: str | None) -> None:
-        if instance is not None and not await self._records.knows_instance(instance):
-            raise NotFound(f"The database has no instance called {instance}: check the spelling.")
+    async def reload(self) -> Reloaded:
+        """Forget what is kept of instances, flags and pauses, and read it anew. Raises `LedgerUnavailable`."""
+        self._forget()
+        flags = await self._flags.refresh()
+        await self._pauses.refresh()
+        self._feed.emit("settings.reloaded", flags=flags)
+        return Reloaded(flags=flags)
+
+
+async def _reload(control: Control, call: AdminCall, asked: Parameters) -> Response:
+    """Read instance settings and flags anew from the database; config.yaml is read at the start alone."""
+    await call.audit("reload", "settings")
+    return json_response(200, await control.reload())
+
+
+async def _log_level(control: Control, call: AdminCall, asked: Parameters) -> Response:
+    """The lowest level that is logged now."""
+    return json_response(200, await control.log_level())
+
+
+async def _set_log_level(control: Control, call: AdminCall, asked: NewLogLevel) -> Response:
+    """Log from this level on, until the next start."""
+    await call.audit("log-level", asked.level)
+    return json_response(200, await control.set_log_level(asked.level))
+
+
+async def _drain(control: Control, call: AdminCall, asked: Parameters) -> Response:
+    """Stop as SIGTERM does: no new work, running turns are finished, then the daemon ends."""
+    await call.audit("drain", "daemon")
+    return json_response(200, await control.drain())
+
+
+ROUTES = (
+    Route("POST", "/v1/reload", Control, _reload, "operate", Reloaded),
+    Route("GET", "/v1/log-level", Control, _log_level, "read", LogLevelView),
+    Route("POST", "/v1/log-level/{level}", Control, _set_log_level, "admin", LogLevelView, NewLogLevel),
+    Route("POST", "/v1/drain", Control, _drain, "admin", Draining),
+)

@@ -1,202 +1,171 @@
-"""What operators see and do: implements `daemon.operate.Operations` over the running parts. Reads are snapshots."""
+"""One conversation: what waits, what was answered, who speaks in it; and where somebody else speaks than Majlis."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Literal
 
-import trio
+import msgspec
 
+from actors.actor import Phase
+from actors.errors import Conflict, Missing
 from actors.identity import Conversation
-from actors.messages import Message, Receipt
+from actors.instance import FeatureFlags
+from actors.messages import Waiting
+from actors.ports import FlagSource
 from actors.supervisor import Supervisor
-from daemon.config import Settings
-from daemon.controls.feature_flags import StoredFlags
-from daemon.controls.pauses import PauseBoard, ended_by
-from daemon.ingress.webhooks import IngressCounters
-from daemon.ledger.records import Records
 from daemon.ledger.rows import SilenceReasons
-from daemon.mirror.survey import Survey
-from daemon.observe.feed import EventFeed
-from daemon.observe.readiness import Health
-from daemon.operate import (
-    ActorView,
-    AlertView,
-    AuditEntry,
-    Conflict,
-    ConversationView,
-    CostReport,
-    DeadLetterPage,
-    DeadLetterView,
-    DoctorReport,
-    FeedView,
-    FlagPage,
-    Flushed,
-    NotFound,
-    Paused,
-    RealtimeView,
-    Ref,
-    Reloaded,
-    Resumed,
-    SilentView,
-    Status,
-    TurnDetail,
-    shown,
+from daemon.operate.actors import seconds_left
+from daemon.operate.call import AdminCall, iso
+from daemon.operate.directory import Directory
+from daemon.operate.parameters import (
+    DEFAULT_LIMIT,
+    ByContact,
+    ByLabel,
+    Instance,
+    Limit,
+    Parameters,
+    Reveal,
 )
-from daemon.operate.control_views import PAUSED, Control
-from daemon.operate.dead_letters import DeadLetters
-from daemon.operate.inspect_views import Insight
-from daemon.operate.knowledge import Library
-from daemon.operate.known import Known
-from daemon.operate.login import DashboardView
-from daemon.operate.status import StatusReport
-from daemon.partitions.fencing import FencedOwnership
-from daemon.responders.circuit import ProviderView
-
-PAUSE_SECONDS = 4 * 3600
-"""Of an operator's pause where `takeover.pause_seconds` is 0."""
+from daemon.operate.route import Route
+from daemon.operate.turns import MessageView, TurnView, turn_view
+from daemon.web.http1 import Response, json_response
 
 
-class DaemonOperations:
-    """One per daemon, made by the composition root."""
+class TakeoverView(msgspec.Struct, frozen=True, kw_only=True):
+    """A person of the business writes in the chat: Majlis is silent."""
+
+    since: str
+    until: str
+    heeded: bool = True
+    """False: take-over is switched off for the instance, so Majlis answers all the same."""
+
+
+class EscalationView(msgspec.Struct, frozen=True, kw_only=True):
+    """A person was asked for."""
+
+    since: str
+    why: str = ""
+    heeded: bool = True
+    """False: escalation is switched off for the instance, so Majlis answers all the same."""
+
+
+class SilentView(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation in which somebody else speaks."""
+
+    conversation: str
+    instance: str
+    contact: str
+    taken_over: TakeoverView | None = None
+    escalated: EscalationView | None = None
+
+
+class SilentPage(msgspec.Struct, frozen=True, kw_only=True):
+    matching: int
+    conversations: list[SilentView]
+    """The latest first."""
+
+
+class ConversationView(msgspec.Struct, frozen=True, kw_only=True):
+    conversation: str
+    instance: str
+    contact: str
+    partition: int
+    epoch: int | None = None
+    """Under which this daemon acts for it; None when another daemon does."""
+    state: Phase | Literal["absent"]
+    """`absent`: no actor in memory here."""
+    why: str = ""
+    closes_in_seconds: float | None = None
+    tries: int = 0
+    batch: int | None = None
+    taken_over: TakeoverView | None = None
+    escalated: EscalationView | None = None
+    waiting: list[MessageView] = []
+    turns: list[TurnView] = []
+    """The latest first."""
+
+
+class Flushed(msgspec.Struct, frozen=True, kw_only=True):
+    conversation: str
+    messages: int
+    """How many waiting messages go into the batch that closes now."""
+
+
+class SilentQuery(Parameters, frozen=True, kw_only=True):
+    instance: Instance | None = None
+    limit: Limit = DEFAULT_LIMIT
+    reveal: Reveal = False
+
+
+class ShowByLabel(ByLabel, frozen=True, kw_only=True):
+    reveal: Reveal = False
+
+
+class ShowByContact(ByContact, frozen=True, kw_only=True):
+    reveal: Reveal = False
+
+
+class Conversations:
+    """Reads memory and ledger. `fenced` gives the partitions that this daemon acts for, with their epochs."""
 
     def __init__(
         self,
-        *,
-        settings: Settings,
-        node_id: str,
-        health: Health,
+        directory: Directory,
         supervisor: Supervisor,
-        ownership: FencedOwnership,
-        survey: Survey,
-        records: Records,
-        library: Library,
-        board: StoredFlags,
-        counters: IngressCounters,
-        append: Callable[[Message], Awaitable[Receipt]],
-        pause: Callable[[Conversation, float], Awaitable[bool]],
-        forget: Callable[[], None],
-        label: Callable[[Conversation], str],
-        listen: str,
-        feed: EventFeed,
-        insight: Insight,
-        control: Control,
-        pauses: PauseBoard,
-        providers: Callable[[], Sequence[ProviderView]],
-        alerts: Callable[[], Sequence[AlertView]] = tuple,
-        realtime: Callable[[], RealtimeView | None],
-        feeds: Callable[[], Sequence[FeedView]] = tuple,
-        dashboard: Callable[[], DashboardView | None] = lambda: None,
-        doctor: Callable[[], Awaitable[DoctorReport]],
+        flags: FlagSource,
+        fenced: Callable[[], Mapping[int, int]],
+        partitions: int,
     ) -> None:
-        """`pause` is False for an unknown instance; `forget` drops what is kept of instances' rows."""
-        self._settings = settings
+        self._directory = directory
         self._supervisor = supervisor
-        self._ownership = ownership
-        self._records = records
-        self.library, self.insight, self.control = library, insight, control
-        self._pauses = pauses
-        self._board = board
-        self._pause = pause
-        self._forget = forget
-        self._label = label
-        self._feed = feed
-        self._doctor = doctor
-        self._health = health
-        self._known = Known(settings, health, supervisor, records, label)
-        self._letters = DeadLetters(records, append, label, feed)
-        self._report = StatusReport(
-            settings=settings,
-            node_id=node_id,
-            health=health,
-            supervisor=supervisor,
-            ownership=ownership,
-            survey=survey,
-            records=records,
-            counters=counters,
-            listen=listen,
-            feed=feed,
-            pauses=pauses.standing,
-            providers=providers,
-            alerts=alerts,
-            realtime=realtime,
-            feeds=feeds,
-            dashboard=dashboard,
-        )
+        self._flags = flags
+        self._fenced = fenced
+        self._partitions = partitions
 
-    async def status(self) -> Status:
-        return await self._report.now()
-
-    async def actors(self) -> Sequence[ActorView]:
-        return [shown.actor_view(view, self._label(view.conversation)) for view in self._supervisor.views()]
-
-    async def silent(self) -> Sequence[SilentView]:
-        found = await self._known.silent()
-        return [
-            shown.silent_view(
-                conversation, silence, self._board.of(conversation.instance), self._label(conversation)
-            )
-            for conversation, silence in found.items()
+    async def silent(self, instance: str | None, limit: int) -> SilentPage:
+        """Raises `LedgerUnavailable`."""
+        found = [
+            (conversation, silence)
+            for conversation, silence in (await self._directory.silent()).items()
+            if instance in (None, conversation.instance)
         ]
+        return SilentPage(matching=len(found), conversations=[self._silent(*one) for one in found[:limit]])
 
-    async def conversation(self, ref: Ref) -> ConversationView:
-        conversation = await self._known.conversation(ref)
-        view, flags = self._supervisor.view(conversation), self._board.of(conversation.instance)
-        turns, silence = await self._known.stored(conversation)
+    async def show(self, ref: Conversation | str) -> ConversationView:
+        """Raises: Missing."""
+        conversation = await self._directory.find(ref)
+        view, flags = self._supervisor.view(conversation), self._flags.of(conversation.instance)
+        turns, silence = await self._directory.stored(conversation)
+        label = self._directory.label(conversation)
         if view is None and not turns and silence == SilenceReasons():
-            raise self._health.unless_starting(
-                NotFound(
-                    f"Nothing is known of {self._label(conversation)}: check the spelling, INSTANCE/PHONE."
-                )
+            raise self._directory.unless_starting(
+                Missing(f"Nothing is known of {label}: check the spelling, INSTANCE/PHONE.")
             )
         return ConversationView(
-            conversation=self._label(conversation),
+            conversation=label,
             instance=conversation.instance,
             contact=conversation.contact,
-            partition=(partition := conversation.partition(self._settings.partitions)),
-            epoch=self._ownership.fenced().get(partition),
+            partition=(partition := conversation.partition(self._partitions)),
+            epoch=self._fenced().get(partition),
             state=view.phase if view else "absent",
             why=view.why if view else "",
-            closes_in_seconds=shown.seconds_left(view) if view else None,
+            closes_in_seconds=seconds_left(view) if view else None,
             tries=view.tries if view else 0,
             batch=view.batch_number if view else None,
-            taken_over=shown.pause_view(silence, flags),
-            escalated=shown.escalation_view(silence, flags),
-            waiting=[shown.waiting_view(entry) for entry in view.waiting] if view else [],
-            turns=[shown.turn_view(turn) for turn in turns],
+            taken_over=_takeover(silence, flags),
+            escalated=_escalation(silence, flags),
+            waiting=[_waiting(entry) for entry in view.waiting] if view else [],
+            turns=[turn_view(turn) for turn in turns],
         )
 
-    async def turn(self, turn_id: int) -> TurnDetail:
-        turn = await self._records.turn(turn_id)
-        if turn is None:
-            raise NotFound(
-                "There is no turn of this number: `majlis show` of a conversation lists its turns."
-            )
-        return shown.turn_detail(turn, self._label(turn.conversation))
-
-    async def cost(self, instance: str | None, days: int) -> CostReport:
-        return shown.cost_report(await self._records.usage(days, instance), days)
-
-    async def dead_letters(self, limit: int, include_retried: bool) -> DeadLetterPage:
-        return await self._letters.page(limit, include_retried)
-
-    async def dead_letter(self, dead_letter_id: int) -> DeadLetterView:
-        return await self._letters.view(dead_letter_id)
-
-    async def retry(self, dead_letter_id: int) -> None:
-        await self._letters.retry(dead_letter_id)
-
-    async def retry_all(self) -> int:
-        return await self._letters.retry_all()
-
-    async def drop(self, dead_letter_id: int) -> None:
-        await self._letters.drop(dead_letter_id)
-
-    async def flush(self, ref: Ref) -> Flushed:
-        conversation = await self._known.conversation(ref)
-        label = self._label(conversation)
-        view = self._supervisor.view(conversation)
+    async def flush(self, ref: Conversation | str) -> Flushed:
+        """Close the window now. Raises: Missing, Conflict when nothing waits."""
+        conversation = await self._directory.find(ref)
+        label, view = self._directory.label(conversation), self._supervisor.view(conversation)
         if view is None:
-            raise self._health.unless_starting(
+            raise self._directory.unless_starting(
                 Conflict(f"Nothing waits in {label}: there is nothing to flush.")
             )
         if view.phase == "idle" and not view.waiting:
@@ -204,77 +173,64 @@ class DaemonOperations:
         self._supervisor.flush(conversation)
         return Flushed(conversation=label, messages=len(view.waiting))
 
-    async def pause(self, ref: Ref, seconds: int | None) -> Paused:
-        conversation = await self._known.conversation(ref)
-        instance = conversation.instance
-        if not self._board.of(instance).takeover:
-            raise Conflict(
-                f"Take-over is switched off for {instance}, so a pause would not be heeded: "
-                f"`majlis flags set takeover on --instance {instance}` first."
-            )
-        configured = self._settings.for_instance(instance).takeover.pause_seconds
-        duration_seconds = float(seconds or configured or PAUSE_SECONDS)
-        before = (await self._known.silence(conversation)).taken_over
-        if not await self._pause(conversation, duration_seconds):
-            raise NotFound(f"The database has no instance called {instance}: check the spelling.")
-        now = (await self._known.silence(conversation)).taken_over
-        stood = before is not None and now is not None and before.until == now.until
-        until = shown.iso(now.until) if now else ""
-        return Paused(conversation=self._label(conversation), until=until, stood=stood)
-
-    async def resume(self, ref: Ref) -> Resumed:
-        conversation = await self._known.conversation(ref)
-        ended = await self._records.hand_back(conversation)
-        view = self._supervisor.view(conversation)
-        rests = view is not None and view.phase in ("parked", "holding") and view.why != PAUSED
-        asleep = view.phase if view is not None and rests else ""
-        label = self._label(conversation)
-        if not (ended.escalations or ended.takeovers or asleep):
-            if view is not None and view.why == PAUSED and (pause := self._pauses.of(conversation.instance)):
-                raise Conflict(f"{label} waits for the end of a pause: `{ended_by(pause)}` ends it.")
-            raise self._health.unless_starting(
-                Conflict(
-                    f"There is nothing to resume in {label}: it is neither escalated, taken over, held nor parked."
-                )
-            )
-        if ended.escalations or ended.takeovers:
-            self._feed.emit("conversation.handed_back", conversation, by="operator")
-        if asleep:
-            self._supervisor.flush(conversation)
-        return Resumed(
-            conversation=label,
-            escalated=ended.escalations > 0,
-            taken_over=ended.takeovers > 0,
-            state=asleep,
+    def _silent(self, conversation: Conversation, silence: SilenceReasons) -> SilentView:
+        flags = self._flags.of(conversation.instance)
+        return SilentView(
+            conversation=self._directory.label(conversation),
+            instance=conversation.instance,
+            contact=conversation.contact,
+            taken_over=_takeover(silence, flags),
+            escalated=_escalation(silence, flags),
         )
 
-    async def flags(self) -> FlagPage:
-        await trio.lowlevel.checkpoint()
-        return self._board.page()
 
-    async def set_flag(self, flag: str, value: bool, instance: str | None) -> FlagPage:
-        if instance is not None and not await self._records.knows_instance(instance):
-            raise NotFound(f"The database has no instance called {instance}: check the spelling.")
-        await self._board.set(flag, value, instance)
-        return self._board.page()
+def _takeover(silence: SilenceReasons, flags: FeatureFlags) -> TakeoverView | None:
+    found = silence.taken_over
+    return (
+        TakeoverView(since=iso(found.since), until=iso(found.until), heeded=flags.takeover) if found else None
+    )
 
-    async def clear_flag(self, flag: str, instance: str | None) -> FlagPage:
-        if not await self._board.clear(flag, instance):
-            whom = f"for {instance}" if instance else "for this daemon"
-            raise Conflict(f"{flag} is not set {whom}: there is nothing to clear, see `majlis flags`.")
-        return self._board.page()
 
-    async def reload(self) -> Reloaded:
-        self._forget()
-        flags = await self._board.refresh()
-        await self._pauses.refresh()
-        self._feed.emit("settings.reloaded", flags=flags)
-        return Reloaded(flags=flags)
+def _escalation(silence: SilenceReasons, flags: FeatureFlags) -> EscalationView | None:
+    found = silence.escalated
+    return EscalationView(since=iso(found.since), why=found.why, heeded=flags.escalation) if found else None
 
-    async def doctor(self) -> DoctorReport:
-        return await self._doctor()
 
-    async def audit(self, entry: AuditEntry) -> None:
-        uid = -1 if entry.uid is None else entry.uid
-        detail = {"origin": entry.origin, "session": entry.session} if entry.origin else {}
-        await self._records.audit(uid, entry.pid or 0, entry.action, entry.target, detail)
+def _waiting(entry: Waiting) -> MessageView:
+    return MessageView(
+        id=entry.message.id,
+        text=entry.message.text,
+        kind=entry.message.kind,
+        seq=entry.seq,
+        arrived_at=iso(datetime.fromtimestamp(entry.at_ms / 1000, UTC)),
+    )
+
+
+async def _list_silent(conversations: Conversations, call: AdminCall, asked: SilentQuery) -> Response:
+    """Conversations in which a person speaks: taken over or escalated."""
+    page = await conversations.silent(asked.instance or None, asked.limit)
+    return await call.answer(page, "silent conversations")
+
+
+async def _show(
+    conversations: Conversations, call: AdminCall, asked: ShowByLabel | ShowByContact
+) -> Response:
+    """One conversation: what waits, what was answered, who speaks in it."""
+    view = await conversations.show(asked.ref)
+    return await call.answer(view, view.conversation)
+
+
+async def _flush(conversations: Conversations, call: AdminCall, asked: ByLabel | ByContact) -> Response:
+    """Close the conversation's window now."""
+    await call.audit("flush", call.target(asked.ref))
+    return json_response(200, await conversations.flush(asked.ref))
+
+
+_LABEL, _CONTACT = "/v1/conversations/{label}", "/v1/conversations/{instance}/{contact}"
+ROUTES = (
+    Route("GET", "/v1/silent", Conversations, _list_silent, "read", SilentPage, SilentQuery),
+    Route("GET", _LABEL, Conversations, _show, "read", ConversationView, ShowByLabel),
+    Route("GET", _CONTACT, Conversations, _show, "read", ConversationView, ShowByContact),
+    Route("POST", f"{_LABEL}/flush", Conversations, _flush, "operate", Flushed, ByLabel),
+    Route("POST", f"{_CONTACT}/flush", Conversations, _flush, "operate", Flushed, ByContact),
+)

@@ -1,27 +1,88 @@
-"""Dead letters as operators see and retry them."""
+"""Dead letters: turns that ran out of attempts or were refused. Listed, put back to be answered, or dropped."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
-from actors.errors import ConversationFull
+from actors.errors import Conflict, ConversationFull, Missing
 from actors.identity import Conversation
 from actors.messages import Message, Receipt
 from actors.ports import Feed
 from daemon.ledger.records import Records
 from daemon.ledger.rows import DeadLetter
-from daemon.operate import Conflict, DeadLetterPage, DeadLetterView, NotFound, shown
+from daemon.operate.call import AdminCall, iso
+from daemon.operate.parameters import DEFAULT_LIMIT, MAX_ID, MUST_BE, Limit, Parameters, Reveal
+from daemon.operate.route import Route
+from daemon.operate.turns import MessageView, message_view
+from daemon.web.http1 import Response, json_response
 
-MAX_LETTERS = 10_000
+MAX_RETRIED = 10_000
+"""Dead letters that are put back at once."""
 RETRY_PREFIX = "dead-"
 """Ids of replayed messages start so: a replay is never taken for a customer repeating himself."""
 
+DeadLetterNumber = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=MAX_ID,
+        description="The number of a dead letter.",
+        extra={MUST_BE: "the number of a dead letter; see `majlis dead list`"},
+    ),
+]
+
+
+class DeadLetterView(msgspec.Struct, frozen=True, kw_only=True):
+    id: int
+    conversation: str
+    instance: str
+    contact: str
+    batch: int
+    reason: str
+    detail: str = ""
+    tries: int = 0
+    buried_at: str
+    retried_at: str | None = None
+    dropped_at: str | None = None
+    messages: list[MessageView] = []
+
+
+class DeadLetterPage(msgspec.Struct, frozen=True, kw_only=True):
+    open: int
+    letters: list[DeadLetterView]
+
+
+class Retried(msgspec.Struct, frozen=True, kw_only=True):
+    retried: int
+    """How many dead letters were put back to be answered."""
+
+
+class Dropped(msgspec.Struct, frozen=True, kw_only=True):
+    dropped: int
+    """The number of the dead letter: it is kept, and not open any more."""
+
+
+class DeadLettersQuery(Parameters, frozen=True, kw_only=True):
+    all: Annotated[bool, Meta(description="Also those that were retried or dropped.")] = False
+    limit: Limit = DEFAULT_LIMIT
+    reveal: Reveal = False
+
+
+class OneDeadLetter(Parameters, frozen=True, kw_only=True):
+    id: DeadLetterNumber
+
+
+class ShowDeadLetter(OneDeadLetter, frozen=True, kw_only=True):
+    reveal: Reveal = False
+
 
 class DeadLetters:
-    """Part of `DaemonOperations`; its methods do what `daemon.operate.Operations` says of dead letters."""
+    """`append` makes one message durable, as if it came anew. Every method may raise `Unavailable`."""
 
     def __init__(
         self,
@@ -35,27 +96,37 @@ class DeadLetters:
         self._label = label
         self._feed = feed
 
-    async def page(self, limit: int, include_retried: bool) -> DeadLetterPage:
-        letters = await self._records.dead_letters(limit, include_retried)
+    async def page(self, limit: int, include_ended: bool) -> DeadLetterPage:
+        """The latest first."""
+        letters = await self._records.dead_letters(limit, include_ended)
         opened = await self._records.open_dead_letters()
-        return DeadLetterPage(open=opened, letters=[self._letter(letter) for letter in letters])
+        return DeadLetterPage(open=opened, letters=[self._view(letter) for letter in letters])
 
-    async def view(self, dead_letter_id: int) -> DeadLetterView:
-        return self._letter(await self._find(dead_letter_id))
+    async def show(self, number: int) -> DeadLetterView:
+        """Raises: Missing."""
+        return self._view(await self._find(number))
 
-    async def retry(self, dead_letter_id: int) -> None:
+    async def retry(self, number: int) -> None:
         """Append its messages again, under ids of their own: they are heard like any other burst.
 
         Appending is deduplicated, so dying in the middle and repeating the command doubles nothing.
+
+        Raises:
+          Missing: there is none of this number.
+          Conflict: it was retried already.
         """
-        letter = await self._find(dead_letter_id)
+        letter = await self._find(number)
         if letter.retried_at is not None:
-            raise Conflict(f"Dead letter {dead_letter_id} was retried at {shown.iso(letter.retried_at)}.")
+            raise Conflict(f"Dead letter {number} was retried at {iso(letter.retried_at)}.")
         await self._put_back(letter)
 
     async def retry_all(self) -> int:
-        """What others retry or drop meanwhile is left to them; who has no room keeps the letter and holds up nobody."""
-        listed, put_back = await self._records.dead_letters(MAX_LETTERS), 0
+        """Put back every open one; how many there were.
+
+        What others retry or drop meanwhile is left to them. A conversation that is full keeps its dead letter, and
+        delays no other.
+        """
+        listed, put_back = await self._records.dead_letters(MAX_RETRIED), 0
         for number in reversed([letter.id for letter in listed]):
             letter = await self._find(number)
             if letter.retried_at is None and letter.dropped_at is None:
@@ -64,6 +135,15 @@ class DeadLetters:
                     put_back += 1
         return put_back
 
+    async def drop(self, number: int) -> None:
+        """Keep it, and count it as open no more. Raises: Missing, Conflict when it was retried or dropped already."""
+        letter = await self._find(number)
+        if letter.retried_at is not None:
+            raise Conflict(f"Dead letter {number} was retried at {iso(letter.retried_at)}.")
+        if letter.dropped_at is not None or not await self._records.mark_dropped(letter.id):
+            raise Conflict(f"Dead letter {number} was dropped already.")
+        self._feed.emit("dead.dropped", letter.conversation, letter=letter.id, messages=len(letter.messages))
+
     async def _put_back(self, letter: DeadLetter) -> None:
         for message in letter.messages:
             again = f"{RETRY_PREFIX}{letter.id}-{message.id}"
@@ -71,20 +151,63 @@ class DeadLetters:
         await self._records.mark_retried(letter.id)
         self._feed.emit("dead.retried", letter.conversation, letter=letter.id, messages=len(letter.messages))
 
-    async def drop(self, dead_letter_id: int) -> None:
-        """Keep it, and count it as open no more."""
-        letter = await self._find(dead_letter_id)
-        if letter.retried_at is not None:
-            raise Conflict(f"Dead letter {dead_letter_id} was retried at {shown.iso(letter.retried_at)}.")
-        if letter.dropped_at is not None or not await self._records.mark_dropped(letter.id):
-            raise Conflict(f"Dead letter {dead_letter_id} was dropped already.")
-        self._feed.emit("dead.dropped", letter.conversation, letter=letter.id, messages=len(letter.messages))
-
-    async def _find(self, dead_letter_id: int) -> DeadLetter:
-        letter = await self._records.dead_letter(dead_letter_id)
+    async def _find(self, number: int) -> DeadLetter:
+        letter = await self._records.dead_letter(number)
         if letter is None:
-            raise NotFound(f"There is no dead letter {dead_letter_id}: see `majlis dead list`.")
+            raise Missing(f"There is no dead letter {number}: see `majlis dead list`.")
         return letter
 
-    def _letter(self, letter: DeadLetter) -> DeadLetterView:
-        return shown.dead_letter_view(letter, self._label(letter.conversation))
+    def _view(self, letter: DeadLetter) -> DeadLetterView:
+        return DeadLetterView(
+            id=letter.id,
+            conversation=self._label(letter.conversation),
+            instance=letter.conversation.instance,
+            contact=letter.conversation.contact,
+            batch=letter.batch_number,
+            reason=letter.reason,
+            detail=letter.detail,
+            tries=letter.attempts,
+            buried_at=iso(letter.created_at),
+            retried_at=iso(letter.retried_at) if letter.retried_at else None,
+            dropped_at=iso(letter.dropped_at) if letter.dropped_at else None,
+            messages=[message_view(message) for message in letter.messages],
+        )
+
+
+async def _list(letters: DeadLetters, call: AdminCall, asked: DeadLettersQuery) -> Response:
+    """Dead letters, the latest first."""
+    return await call.answer(await letters.page(asked.limit, asked.all), "dead letters")
+
+
+async def _show(letters: DeadLetters, call: AdminCall, asked: ShowDeadLetter) -> Response:
+    """One dead letter with its messages."""
+    return await call.answer(await letters.show(asked.id), f"dead letter {asked.id}")
+
+
+async def _retry(letters: DeadLetters, call: AdminCall, asked: OneDeadLetter) -> Response:
+    """Put one dead letter back to be answered."""
+    await call.audit("dead.retry", f"dead letter {asked.id}")
+    await letters.retry(asked.id)
+    return json_response(200, Retried(retried=1))
+
+
+async def _drop(letters: DeadLetters, call: AdminCall, asked: OneDeadLetter) -> Response:
+    """Give one dead letter up for good; it is kept, and not open any more."""
+    await call.audit("dead.drop", f"dead letter {asked.id}")
+    await letters.drop(asked.id)
+    return json_response(200, Dropped(dropped=asked.id))
+
+
+async def _retry_all(letters: DeadLetters, call: AdminCall, asked: Parameters) -> Response:
+    """Put every open dead letter back to be answered."""
+    await call.audit("dead.retry_all", "dead letters")
+    return json_response(200, Retried(retried=await letters.retry_all()))
+
+
+ROUTES = (
+    Route("GET", "/v1/dead", DeadLetters, _list, "read", DeadLetterPage, DeadLettersQuery),
+    Route("GET", "/v1/dead/{id}", DeadLetters, _show, "read", DeadLetterView, ShowDeadLetter),
+    Route("POST", "/v1/dead/retry-all", DeadLetters, _retry_all, "operate", Retried),
+    Route("POST", "/v1/dead/{id}/retry", DeadLetters, _retry, "operate", Retried, OneDeadLetter),
+    Route("POST", "/v1/dead/{id}/drop", DeadLetters, _drop, "operate", Dropped, OneDeadLetter),
+)

@@ -7,18 +7,23 @@ import shutil
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal, NamedTuple
 from urllib.parse import quote
 
+import msgspec
 import trio
 
 from actors.errors import MajlisError
 from daemon.config import GatewaySettings, Provider, Settings
 from daemon.knowledge.embeddings import TURN_SECONDS, EmbeddingsClient, EmbeddingsUnavailable
 from daemon.ledger.rows import StoredInstances
-from daemon.operate.views import Check, CheckState, DoctorReport
+from daemon.operate.call import AdminCall
+from daemon.operate.parameters import Parameters
+from daemon.operate.route import Route
 from daemon.responders.kinds import dialect
 from daemon.web.answer import dig
 from daemon.web.client import HttpClient, HttpFailed
+from daemon.web.http1 import Response, json_response
 
 CALL_SECONDS = 10.0
 PEERS_SECONDS = 20.0
@@ -30,8 +35,47 @@ MAX_BODY_BYTES = 1024 * 1024
 LOW_DISK_BYTES = 1024**3
 UNDECLARED = "default"
 """Stands for the instances where the settings declare none: they are in the database alone."""
-NO_INSTANCE = "evolution: no such instance"
 
+CheckState = Literal["ok", "warning", "problem"]
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    state: CheckState
+    detail: str
+    advice: str = ""
+    """What to do; empty when there is nothing to do."""
+
+
+class DoctorReport(msgspec.Struct, frozen=True, kw_only=True):
+    checks: list[Check]
+
+    @property
+    def well(self) -> bool:
+        return all(check.state != "problem" for check in self.checks)
+
+
+class UnknownThere(NamedTuple):
+    """What it means that a gateway does not know an instance."""
+
+    state: CheckState
+    detail: str
+    advice: str = ""
+
+
+DECLARED = UnknownThere(
+    "problem",
+    "evolution: no such instance",
+    "Create the instance at the gateway, or correct its name under instances.",
+)
+STORED = UnknownThere(  # a database may hold rows of long ago
+    "warning",
+    "evolution: no such instance",
+    "Create the instance at the gateway, or switch it off in the database (is_active).",
+)
+NONE_DECLARED = UnknownThere(  # the name stands for all of them: it answers, and that is what was asked
+    "ok", "evolution: reachable; no instance stands in config.yaml, so none was asked for"
+)
 
 Ask = Callable[[], Awaitable[Check]]
 AskStored = Callable[[Collection[str], int], Awaitable[StoredInstances]]
@@ -68,11 +112,11 @@ async def examine(
     asks: list[Ask] = [
         *(partial(_provider, http, one) for one in sorted(providers, key=lambda each: each.name)),
         *([partial(_embeddings, embeddings)] if embeddings is not None else []),
-        *(partial(_gateway, http, name, own.gateway) for name, own in declared.items()),
-        *(partial(_stored_gateway, http, name, settings.gateway) for name in others.names),
+        *(partial(_gateway, http, name, own.gateway, DECLARED) for name, own in declared.items()),
+        *(partial(_gateway, http, name, settings.gateway, STORED) for name in others.names),
     ]
     if not (declared or others.names):
-        asks.append(partial(_default_gateway, http, settings.gateway))
+        asks.append(partial(_gateway, http, UNDECLARED, settings.gateway, NONE_DECLARED))
     return DoctorReport(checks=[*checks, *await _side_by_side(asks), *_left_out(others)])
 
 
@@ -133,7 +177,7 @@ def _data_dir(data_dir: Path) -> Check:
     return Check(name=name, state="ok", detail=f"{data_dir}, {free // 1024**3} GiB free")
 
 
-async def _gateway(http: HttpClient, instance: str, gateway: GatewaySettings) -> Check:
+async def _gateway(http: HttpClient, instance: str, gateway: GatewaySettings, unknown: UnknownThere) -> Check:
     name = f"gateway of {instance}"
     if gateway.kind == "console":
         return Check(name=name, state="ok", detail="console: replies are printed, not sent")
@@ -148,6 +192,8 @@ async def _gateway(http: HttpClient, instance: str, gateway: GatewaySettings) ->
     except HttpFailed as failure:
         advice = "Check gateway.base_url, and that the gateway runs and can be reached from here."
         return Check(name=name, state="problem", detail=f"evolution: {failure}", advice=advice)
+    if answer.status == 404:
+        return Check(name=name, state=unknown.state, detail=unknown.detail, advice=unknown.advice)
     return _connection(name, answer.status, dig(answer.json(), "instance", "state"))
 
 
@@ -155,9 +201,6 @@ def _connection(name: str, status: int, state: object) -> Check:
     if status in (401, 403):
         advice = "Set gateway.api_key to the gateway's global key or the instance's token."
         return Check(name=name, state="problem", detail="evolution: the key is refused", advice=advice)
-    if status == 404:
-        advice = "Create the instance at the gateway, or correct its name under instances."
-        return Check(name=name, state="problem", detail=NO_INSTANCE, advice=advice)
     if status != 200 or not isinstance(state, str):
         advice = "Look into the gateway's log; the instance may not be loaded."
         return Check(
@@ -167,24 +210,6 @@ def _connection(name: str, status: int, state: object) -> Check:
         advice = "Connect the instance at the gateway (scan its QR code)."
         return Check(name=name, state="problem", detail=f"evolution: the phone is {state}", advice=advice)
     return Check(name=name, state="ok", detail="evolution: connected")
-
-
-async def _default_gateway(http: HttpClient, gateway: GatewaySettings) -> Check:
-    """That the gateway knows no instance of the name that stands for all is no fault: it answers."""
-    check = await _gateway(http, UNDECLARED, gateway)
-    if check.detail != NO_INSTANCE:
-        return check
-    detail = "evolution: reachable; no instance stands in config.yaml, so none was asked for"
-    return Check(name=check.name, state="ok", detail=detail)
-
-
-async def _stored_gateway(http: HttpClient, instance: str, gateway: GatewaySettings) -> Check:
-    """A database may hold rows of long ago: one that the gateway does not know is no problem of ours."""
-    check = await _gateway(http, instance, gateway)
-    if check.detail != NO_INSTANCE:
-        return check
-    advice = "Create the instance at the gateway, or switch it off in the database (is_active)."
-    return Check(name=check.name, state="warning", detail=NO_INSTANCE, advice=advice)
 
 
 def _budget(instance: str, cost_per_day: float | None, providers: Iterable[Provider]) -> list[Check]:
@@ -256,3 +281,18 @@ async def _embeddings(embeddings: EmbeddingsClient) -> Check:
         )
         return Check(name=name, state="warning", detail=detail, advice="Use a faster server or model.")
     return Check(name=name, state="ok", detail=f"reachable, model {embeddings.model}")
+
+
+class Doctor:
+    """`examine` looks at everything, from inside the running daemon."""
+
+    def __init__(self, examine: Callable[[], Awaitable[DoctorReport]]) -> None:
+        self.examine = examine
+
+
+async def _examine(doctor: Doctor, call: AdminCall, asked: Parameters) -> Response:
+    """Check stores, settings, gateway and responder, and say what to do."""
+    return json_response(200, await doctor.examine())
+
+
+ROUTES = (Route("GET", "/v1/doctor", Doctor, _examine, "read", DoctorReport),)

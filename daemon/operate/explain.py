@@ -1,190 +1,191 @@
-"""One message's life as steps and as a sentence. Pure.
-
-What is known comes from three places: the mirror (when it arrived), the actor in memory (what it waits for) and the
-ledger (every turn that it was part of). Each may be missing; what is left is told.
-"""
+"""One message's whole life, by its id at the gateway: where it waits, or what became of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from typing import Annotated, NamedTuple
 
-from actors.actor import ActorView, Phase
-from actors.lookup import RESPONDER
-from daemon.ledger.stored_turns import DeadLetterRow, PartRow, StoredTurn, original_id
-from daemon.mirror.arrivals import Arrival
-from daemon.operate.inspect_views import MessageState, Step
-from daemon.operate.shown import iso
+import msgspec
+from msgspec import Meta
 
-CLOSED_BY = {
-    "timeout": "its time was over",
-    "count": "enough messages waited",
-    "flush": "somebody asked for it",
-    "drain": "the daemon stopped",
-}
+from actors.actor import ActorView
+from actors.errors import Conflict, LedgerUnavailable, MirrorUnavailable, Missing
+from actors.identity import Conversation
+from actors.supervisor import Supervisor
+from daemon.config import Settings
+from daemon.controls.pauses import PAUSED, PauseBoard, ended_by
+from daemon.ledger.stored_turns import StoredTurn, StoredTurns, original_id
+from daemon.mirror.arrivals import Arrival, Arrivals
+from daemon.observe.feed import EventFeed
+from daemon.observe.logs import mask_digits
+from daemon.observe.readiness import Health
+from daemon.operate.call import AdminCall, iso
+from daemon.operate.message_life import MessageState, Step, ended, steps, waits
+from daemon.operate.parameters import MUST_BE, Instance, Parameters, Reveal
+from daemon.operate.route import Route
+from daemon.web.http1 import Response
 
-
-class Verdict:
-    """Where the message is, or how it ended."""
-
-    __slots__ = ("seconds_left", "state", "why")
-
-    def __init__(self, state: MessageState, why: str, seconds_left: float | None = None) -> None:
-        self.state: MessageState = state
-        self.why = why
-        self.seconds_left = seconds_left
-
-
-def steps(message_id: str, arrival: Arrival | None, turns: Sequence[StoredTurn]) -> list[Step]:
-    """What happened, in order."""
-    told = [*_arrived(message_id, arrival, turns)]
-    for turn in turns:
-        told += _turn(turn)
-    return told
+MAX_ID_CHARS = 512
+MessageId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_ID_CHARS,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*$",
+        description="A message's id at the gateway.",
+        extra={MUST_BE: f"a message's id, at most {MAX_ID_CHARS} printable characters"},
+    ),
+]
 
 
-def _arrived(message_id: str, arrival: Arrival | None, turns: Sequence[StoredTurn]) -> Iterator[Step]:
-    if arrival is not None:
-        yield Step(at=_iso_ms(arrival.at_ms), what="arrived", detail="stored durably in the mirror")
-    elif turns:
-        yield Step(
-            at=iso(turns[0].opened_at),
-            what="arrived",
-            detail="about then: its window was opened by the first of its burst; the mirror forgot the exact moment",
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole life of one message."""
+
+    message: str
+    conversation: str
+    instance: str
+    contact: str
+    partition: int
+    kind: str = ""
+    text: str | None = None
+    """None: it is kept no more."""
+    state: MessageState
+    why: str
+    """Where it is, or how it ended, as a sentence."""
+    seconds_left: float | None = None
+    """Until something happens by itself."""
+    turns: list[int] = []
+    letters: list[int] = []
+    """Its dead letters, whatever became of them."""
+    steps: list[Step]
+
+
+class OneMessage(Parameters, frozen=True, kw_only=True):
+    message: MessageId
+    instance: Instance | None = None
+    reveal: Reveal = False
+
+
+class Sighting(NamedTuple):
+    """One conversation in which the message is, and what memory and mirror know of it there."""
+
+    conversation: Conversation
+    view: ActorView | None = None
+    waiting: bool = False
+    arrival: Arrival | None = None
+
+
+class Explainer:
+    """Asks memory, mirror and ledger. Nothing here changes anything."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        health: Health,
+        supervisor: Supervisor,
+        stored_turns: StoredTurns,
+        arrivals: Arrivals,
+        pauses: PauseBoard,
+        feed: EventFeed,
+    ) -> None:
+        self._settings = settings
+        self._health = health
+        self._supervisor = supervisor
+        self._stored_turns = stored_turns
+        self._arrivals = arrivals
+        self._pauses = pauses
+        self._feed = feed
+
+    async def explain(self, message_id: str, instance: str | None) -> Explanation:
+        """Raises: Missing, or Conflict when several instances know the message."""
+        original = original_id(message_id)
+        waiting = self._waiting(original, instance)
+        turns = await self._turns_of(original, instance, needed=not waiting)
+        found = waiting or [Sighting(turn.conversation) for turn in turns[-1:]]
+        if not found:
+            found = [
+                Sighting(arrival.conversation, self._supervisor.view(arrival.conversation), arrival=arrival)
+                for arrival in await self._arrivals.find(original, instance)
+            ]
+        names = sorted({one.conversation.instance for one in found} | {turn.instance for turn in turns})
+        if not names:
+            raise self._health.unless_starting(
+                Missing(
+                    f"No message {mask_digits(message_id)} is known: it never came, was ignored (a group, a reaction), "
+                    "or its id is written otherwise (`majlis show` lists the ids of a conversation)."
+                )
+            )
+        if len(names) > 1:
+            raise Conflict(
+                f"Messages of {' and '.join(names)} have this id: say which, with --instance {names[0]}."
+            )
+        return await self._explained(original, found[-1], turns)
+
+    async def _explained(self, original: str, found: Sighting, turns: tuple[StoredTurn, ...]) -> Explanation:
+        conversation = found.conversation
+        first = turns[0].conversation if turns else conversation
+        arrival = found.arrival or await self._arrival(first, original)
+        message = arrival.message if arrival else None
+        if message is None:
+            said = [one for turn in turns for one in turn.messages if original_id(one.id) == original]
+            message = said[0] if said else None
+        verdict = None if found.waiting or not turns else ended(turns[-1])
+        if verdict is None:
+            view = self._supervisor.view(conversation)
+            frozen = bool(turns) and not found.waiting
+            verdict = waits(view, frozen, self._why_paused(conversation.instance))
+        return Explanation(
+            message=original,
+            conversation=self._feed.label(conversation),
+            instance=conversation.instance,
+            contact=conversation.contact,
+            partition=conversation.partition(self._settings.partitions),
+            kind=message.kind if message else "",
+            text=message.text if message else None,
+            state=verdict.state,
+            why=verdict.why,
+            seconds_left=verdict.seconds_left,
+            turns=[turn.id for turn in turns],
+            letters=[turn.dead_letter.id for turn in turns if turn.dead_letter is not None],
+            steps=steps(arrival, turns),
         )
 
+    async def _turns_of(self, original: str, instance: str | None, needed: bool) -> tuple[StoredTurn, ...]:
+        """Without the ledger, what waits in memory is explained all the same; how the rest ended, only it knows."""
+        try:
+            return await self._stored_turns.turns_of(original, instance)
+        except LedgerUnavailable:
+            if needed:
+                raise
+            return ()
 
-def _turn(turn: StoredTurn) -> Iterator[Step]:
-    messages = len(turn.messages)
-    heard = f"{messages} message{'s' if messages != 1 else ''}"
-    replay = " (a replay)" if any(one != original_id(one) for one in turn.message_ids) else ""
-    yield Step(
-        at=iso(turn.created_at),
-        what="window closed",
-        detail=f"{CLOSED_BY.get(turn.why, turn.why)}: turn {turn.id} begins with {heard}{replay}",
-    )
-    if turn.failed_attempts:
-        yield Step(at="", what="tries", detail=f"{turn.failed_attempts} failed before the last one")
-    if turn.waterfall:
-        yield Step(at="", what="lookups", detail=_lookups(turn))
-    if turn.answered_at is not None:
-        yield Step(at=iso(turn.answered_at), what="reply stored", detail=_answered(turn))
-    for part in turn.parts:
-        yield _part(part)
-    yield from _ending(turn)
-    if turn.dead_letter is not None:
-        yield from _letter(turn.dead_letter)
+    def _waiting(self, original: str, instance: str | None) -> list[Sighting]:
+        """Where it, or a replay of it, waits in memory."""
+        return [
+            Sighting(view.conversation, view, waiting=True)
+            for view in self._supervisor.views()
+            if instance in (None, view.conversation.instance)
+            and any(original_id(entry.message.id) == original for entry in view.waiting)
+        ]
 
+    async def _arrival(self, conversation: Conversation, original: str) -> Arrival | None:
+        """The moment is no more than a detail: without the mirror the rest is shown."""
+        try:
+            return await self._arrivals.arrival(conversation, original)
+        except MirrorUnavailable:
+            return None
 
-def _lookups(turn: StoredTurn) -> str:
-    asked = [span for span in turn.waterfall if span.stage != RESPONDER]
-    if not asked:
-        return "none"
-    whole_ms = max(span.started_ms + span.took_ms for span in asked)
-    ran = [f"{span.name} {span.took_ms:.0f}" for span in asked if span.outcome == "ok"]
-    odd = [f"{span.name} {span.outcome}" for span in asked if span.outcome not in ("ok", "skipped")]
-    return f"{whole_ms:.0f} ms in all: {', '.join([*odd, *ran])}"
-
-
-def _answered(turn: StoredTurn) -> str:
-    asked = [span for span in turn.waterfall if span.stage == RESPONDER]
-    took = "".join(f" in {span.took_ms:,.0f} ms" for span in asked if span.outcome == "ok")
-    model = f", model {turn.model}" if turn.model else ""
-    if turn.rule:
-        return f"by rule {turn.rule}{took}"
-    spent = f", {turn.input_tokens or 0:,} tokens in, {turn.output_tokens or 0:,} out"
-    in_vain = [
-        f", after {span.name}: {span.error or span.outcome}, {span.took_ms:,.0f} ms"
-        for span in asked
-        if span.outcome != "ok"
-    ]
-    return f"by {turn.provider or 'nobody'}{model}{took}{spent}{''.join(in_vain)}"
+    def _why_paused(self, instance: str) -> str:
+        pause = self._pauses.of(instance)
+        if pause is None:
+            return ""
+        until = f" until {iso(pause.until)}" if pause.until else " until somebody resumes it"
+        return f"{PAUSED}{until}: {ended_by(pause)}"
 
 
-def _part(part: PartRow) -> Step:
-    moment = part.settled_at or part.last_claimed_at or part.claimed_at
-    claimed = ""
-    if part.claimed_at is not None and part.settled_at is not None:
-        claimed = f", {max(0.0, (part.settled_at - part.claimed_at).total_seconds() * 1000):,.0f} ms after the claim"
-    reason = f": {part.reason}" if part.reason else ""
-    again = ", sent once more" if part.resends else ""
-    return Step(
-        at=iso(moment) if moment else "",
-        what=f"part {part.number + 1}",
-        detail=f"{part.state}{reason}{claimed}{again}",
-        text=part.text,
-        gateway_id=part.gateway_message_id or "",
-    )
+async def _explain(explainer: Explainer, call: AdminCall, asked: OneMessage) -> Response:
+    """The whole life of one message, by its id at the gateway."""
+    explained = await explainer.explain(asked.message, asked.instance or None)
+    return await call.answer(explained, f"message {explained.message}")
 
 
-def _ending(turn: StoredTurn) -> Iterator[Step]:
-    at = iso(turn.finished_at) if turn.finished_at else ""
-    match turn.state:
-        case "done":
-            yield Step(at=at, what="done", detail="the interaction is recorded")
-        case "suppressed":
-            yield Step(at=at, what="suppressed", detail=f"no answer, by rule {turn.rule}")
-        case "moved":
-            yield Step(at=at, what="moved", detail="to the conversation of the phone number behind the LID")
-
-
-def _letter(letter: DeadLetterRow) -> Iterator[Step]:
-    why = letter.reason + (f": {letter.detail}" if letter.detail else "")
-    yield Step(at=iso(letter.created_at), what="dead letter", detail=f"number {letter.id}, {why}")
-    if letter.retried_at is not None:
-        yield Step(
-            at=iso(letter.retried_at), what="put back", detail="to be answered, in its conversation's order"
-        )
-    if letter.dropped_at is not None:
-        yield Step(
-            at=iso(letter.dropped_at), what="dropped", detail="nobody will answer it any more; it is kept"
-        )
-
-
-def ended(turn: StoredTurn) -> Verdict | None:
-    """How it ended with this turn; None: it has not."""
-    match turn.state:
-        case "done":
-            took = (turn.finished_at or turn.created_at) - turn.opened_at
-            return Verdict("answered", f"answered {took.total_seconds():,.1f} s after its burst began")
-        case "suppressed":
-            return Verdict("suppressed", f"it got no answer, by rule {turn.rule}")
-        case "moved":
-            return Verdict("moved", "it went over to the conversation of the phone number behind its LID")
-        case "dead":
-            return _given_up(turn.dead_letter)
-    return None
-
-
-def _given_up(letter: DeadLetterRow | None) -> Verdict | None:
-    if letter is not None and letter.retried_at is not None:
-        return None  # its replay waits, or has a turn of its own by now
-    if letter is not None and letter.dropped_at is not None:
-        return Verdict("dropped", f"dead letter {letter.id} was dropped")
-    number = letter.id if letter is not None else 0
-    return Verdict("dead", f"given up as dead letter {number}: majlis dead retry {number}")
-
-
-def waits(view: ActorView | None, frozen: bool, paused: str) -> Verdict:
-    """What a message that has not ended waits for. `frozen`: its batch is; `paused`: why no turn may begin."""
-    if view is None:
-        return Verdict("elsewhere", "it waits in the mirror; its conversation is in no memory here yet")
-    left = view.seconds_left
-    if paused and view.phase in ("holding", "queued", "waiting"):
-        return Verdict("holding", paused)
-    if view.phase == "answering" and not frozen:
-        return Verdict("queued", "its window runs beside the turn of the batch before it")
-    verdicts: dict[Phase, Verdict] = {
-        "waiting": Verdict("waiting", "its window is open: more may come", left),
-        "queued": Verdict("queued", "its window is closed; it waits for a free turn"),
-        "answering": Verdict("answering", "its turn runs"),
-        "retrying": Verdict("retrying", f"{view.why}; the next try comes by itself", left),
-        "holding": Verdict("holding", f"held, no try is burnt: {view.why}", left),
-        "parked": Verdict("parked", f"parked: {view.why}; majlis flush wakes it"),
-        "idle": Verdict("elsewhere", "it is about to be taken up"),
-    }
-    return verdicts[view.phase]
-
-
-def _iso_ms(at_ms: int) -> str:
-    return iso(datetime.fromtimestamp(at_ms / 1000, UTC))
+ROUTES = (Route("GET", "/v1/explain/{message}", Explainer, _explain, "read", Explanation, OneMessage),)

@@ -1,104 +1,124 @@
-"""What the admin door needs of the instances' files and of the kept answers, and what it shows of them."""
+"""Knowledge and the response cache: files of instances are added, listed and removed, cached answers forgotten."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
-
-class FileHead(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that is about to be added, as the command line read it."""
-
-    name: str
-    sha256: str
-    bytes: int
-
-
-class ChunkText(msgspec.Struct, frozen=True):
-    """A piece of it."""
-
-    ordinal: int
-    heading: str
-    text: str
+from daemon.knowledge.library import (
+    Begun,
+    CacheStats,
+    ChunkText,
+    Cleared,
+    FileHead,
+    FilePage,
+    PostgresLibrary,
+    Ready,
+    Removed,
+)
+from daemon.operate.call import AdminCall
+from daemon.operate.instances import OneInstance
+from daemon.operate.parameters import MAX_ID, MUST_BE, Instance, Parameters
+from daemon.operate.route import Route
+from daemon.web.http1 import Response, json_response
 
 
 class ChunkPage(msgspec.Struct, frozen=True):
     chunks: list[ChunkText]
 
 
-class Begun(msgspec.Struct, frozen=True, kw_only=True):
-    state: Literal["loading", "unchanged"]
-    file: int
-    chunks: int = 0
-    """Of a file that is unchanged."""
-
-
-class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    chunks: int
-    """How many it has; what is asked for when a load is ended."""
-    replaced: bool = False
-    """There was a file of this name before."""
-
-
-class FileView(msgspec.Struct, frozen=True, kw_only=True):
-    name: str
-    bytes: int
-    chunks: int
-    model: str
-    """Whose vectors its chunks have; empty: it is found by its words alone."""
-    added_at: str
-
-
-class FilePage(msgspec.Struct, frozen=True, kw_only=True):
-    instance: str
-    files: list[FileView]
+class ChunksStored(msgspec.Struct, frozen=True):
+    stored: int
 
 
 class FileNames(msgspec.Struct, frozen=True):
     names: list[str]
 
 
-class Removed(msgspec.Struct, frozen=True, kw_only=True):
-    removed: list[str]
-    missing: list[str]
+class OneLoad(OneInstance, frozen=True, kw_only=True):
+    id: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=MAX_ID,
+            description="The number of a load, as its begin gave it.",
+            extra={MUST_BE: "the number that the begin of the load gave"},
+        ),
+    ]
 
 
-class CacheRow(msgspec.Struct, frozen=True, kw_only=True):
-    instance: str
-    entries: int
-    with_vectors: int
-    """How many of them questions can be compared with by their meaning."""
-    hits: int
-    """How often the answers that are kept now were given again."""
-    oldest_at: str
+class CacheQuery(Parameters, frozen=True, kw_only=True):
+    instance: Instance | None = None
 
 
-class CacheStats(msgspec.Struct, frozen=True):
-    instances: list[CacheRow]
+class KnowledgeFiles:
+    """`reload` makes the daemon know of a changed file at once."""
+
+    def __init__(self, library: PostgresLibrary, reload: Callable[[], Awaitable[object]]) -> None:
+        self.library = library
+        self.reload = reload
 
 
-class Cleared(msgspec.Struct, frozen=True):
-    entries: int
+async def _list(knowledge: KnowledgeFiles, call: AdminCall, asked: OneInstance) -> Response:
+    """The files of an instance."""
+    return json_response(200, await knowledge.library.files(asked.instance))
 
 
-class Library(Protocol):
-    """Implemented by `daemon.knowledge.library`. Any may raise `Unavailable`; `NotFound` for an unknown instance."""
+async def _begin(knowledge: KnowledgeFiles, call: AdminCall, asked: OneInstance) -> Response:
+    """Begin to add a file: its name, sha256 and bytes."""
+    head: FileHead = call.body
+    await call.audit("knowledge.add", f"{asked.instance}: {head.name}")
+    return json_response(200, await knowledge.library.begin(asked.instance, head))
 
-    async def begin(self, instance: str, head: FileHead) -> Begun:
-        """A load of its own; nothing of it is found before `commit`."""
 
-    async def put(self, instance: str, file: int, chunks: Sequence[ChunkText]) -> None:
-        """Repeatable. Raises `Conflict` when the load was given up, or the instance holds too much."""
+async def _put(knowledge: KnowledgeFiles, call: AdminCall, asked: OneLoad) -> Response:
+    """Some chunks of a file that is being added: ordinal, heading and text of each."""
+    page: ChunkPage = call.body
+    await knowledge.library.put(asked.instance, asked.id, page.chunks)
+    return json_response(200, ChunksStored(len(page.chunks)))
 
-    async def commit(self, instance: str, file: int, chunks: int) -> Ready:
-        """Repeatable. Raises `Conflict` when the load is incomplete or was given up."""
 
-    async def files(self, instance: str) -> FilePage: ...
+async def _commit(knowledge: KnowledgeFiles, call: AdminCall, asked: OneLoad) -> Response:
+    """All chunks are there: from now on the file is found."""
+    whole: Ready = call.body
+    # Who ends a load need not be who began it; what is put into it meanwhile is seen by nobody before this.
+    await call.audit("knowledge.ready", f"{asked.instance}: load {asked.id}")
+    ready = await knowledge.library.commit(asked.instance, asked.id, whole.chunks)
+    await knowledge.reload()
+    return json_response(200, ready)
 
-    async def remove(self, instance: str, names: Sequence[str]) -> Removed: ...
 
-    async def cache_stats(self, instance: str | None) -> CacheStats: ...
+async def _remove(knowledge: KnowledgeFiles, call: AdminCall, asked: OneInstance) -> Response:
+    """Forget files by name."""
+    names = call.body.names
+    await call.audit("knowledge.remove", f"{asked.instance}: {', '.join(names)}")
+    removed = await knowledge.library.remove(asked.instance, names)
+    await knowledge.reload()
+    return json_response(200, removed)
 
-    async def cache_clear(self, instance: str | None) -> Cleared: ...
+
+async def _cache_stats(knowledge: KnowledgeFiles, call: AdminCall, asked: CacheQuery) -> Response:
+    """How many answers are cached, and how often they were given again."""
+    return json_response(200, await knowledge.library.cache_stats(asked.instance or None))
+
+
+async def _cache_clear(knowledge: KnowledgeFiles, call: AdminCall, asked: CacheQuery) -> Response:
+    """Forget the cached answers."""
+    await call.audit("cache.clear", asked.instance or "all instances")
+    return json_response(200, await knowledge.library.cache_clear(asked.instance or None))
+
+
+_FILES = "/v1/knowledge/{instance}"
+_LOAD = f"{_FILES}/files/{{id}}"
+ROUTES = (
+    Route("GET", _FILES, KnowledgeFiles, _list, "read", FilePage, OneInstance),
+    Route("POST", f"{_FILES}/files", KnowledgeFiles, _begin, "operate", Begun, OneInstance, FileHead),
+    Route("POST", f"{_LOAD}/chunks", KnowledgeFiles, _put, "operate", ChunksStored, OneLoad, ChunkPage),
+    Route("POST", f"{_LOAD}/ready", KnowledgeFiles, _commit, "operate", Ready, OneLoad, Ready),
+    Route("POST", f"{_FILES}/remove", KnowledgeFiles, _remove, "operate", Removed, OneInstance, FileNames),
+    Route("GET", "/v1/cache", KnowledgeFiles, _cache_stats, "read", CacheStats, CacheQuery),
+    Route("POST", "/v1/cache/clear", KnowledgeFiles, _cache_clear, "operate", Cleared, CacheQuery),
+)

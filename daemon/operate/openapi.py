@@ -1,4 +1,4 @@
-"""The admin door as an OpenAPI document, made from the routes and from the types that they answer with.
+"""The admin interface as an OpenAPI document, made from what the routes declare.
 
 `python -m daemon.operate docs/openapi.json` writes the file that is kept beside the code.
 """
@@ -7,28 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
-from daemon.operate.route import JSON, Param, Route
+from daemon.operate.parameters import Parameter, parameters
+from daemon.operate.route import JSON, Route
 
 _REF = "#/components/schemas/{name}"
 _PIECE = re.compile(r"{(\w+)}")
-_PIECES = {
-    "label": "A conversation's label: ten hexadecimal digits, as in the logs.",
-    "instance": "The name of an instance.",
-    "contact": "A phone number, in any spelling.",
-    "id": "A number.",
-    "message": "A message's id at the gateway.",
-    "level": "debug, info, warning or error.",
-    "flag": "The name of a switch.",
-    "change": "on, off or clear.",
-}
 _ABOUT = """HTTP with JSON over the daemon's Unix socket, for `majlis` and for programs of your own:
 
     curl --unix-socket var/run/admin.sock http://majlis/v1/status
 
-Who is at the other end is told by the kernel. Each operation needs a level (`x-level`): read, operate or admin, each of
+The kernel says who is at the other end. Each operation needs a level (`x-level`): read, operate or admin, each of
 which includes those before it. Every change, and every reveal of phone numbers and texts, is recorded with uid and pid.
 At most 16 connections are open at once, a request is at most 64 KiB, and an answer takes at most 25 s. A reader of a
 stream that is too slow is cut off."""
@@ -68,13 +60,17 @@ def rendered(routes: Sequence[Route]) -> str:
 
 
 def _operation(route: Route, schemas: Mapping[str, object]) -> dict[str, object]:
-    pieces = [_piece(name) for name in _PIECE.findall(route.path)]
+    declared, pieces = parameters(route.asks), _PIECE.findall(route.path)
+    in_query = [parameter for name, parameter in declared.items() if name not in pieces]
     answer = {"schema": schemas[repr(route.answers)]}
     operation: dict[str, object] = {
         "operationId": _operation_id(route),
         "summary": route.help,
         "x-level": route.level,
-        "parameters": [*pieces, *map(_parameter, route.query)],
+        "parameters": [
+            *({**_parameter(declared[name]), "in": "path", "required": True} for name in pieces),
+            *map(_parameter, in_query),
+        ],
         "responses": {
             "200": {"description": "Done.", "content": {route.content_type: answer}},
             "default": {
@@ -94,16 +90,18 @@ def _operation_id(route: Route) -> str:
     return f"{route.method.lower()}_{words}".rstrip("_")
 
 
-def _piece(name: str) -> dict[str, object]:
-    kind = "integer" if name == "id" else "string"
-    return {
-        "name": name,
-        "in": "path",
-        "required": True,
-        "description": _PIECES[name],
-        "schema": {"type": kind},
+def _parameter(parameter: Parameter) -> dict[str, object]:
+    schema: dict[str, Any] = msgspec.json.schema(parameter.type)
+    schema.pop("description", None)
+    if "enum" in schema:
+        schema["type"] = "string"
+    if parameter.default not in (msgspec.NODEFAULT, None, ()):
+        schema["default"] = parameter.default
+    described: dict[str, object] = {
+        "name": parameter.name,
+        "in": "query",
+        "description": parameter.help,
+        "schema": schema,
     }
-
-
-def _parameter(param: Param) -> dict[str, object]:
-    return {"name": param.name, "in": "query", "description": param.help, "schema": dict(param.schema)}
+    # Several with commas between them.
+    return {**described, "style": "form", "explode": False} if parameter.is_list else described

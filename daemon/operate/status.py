@@ -6,6 +6,9 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
 
 from actors.errors import LedgerUnavailable, MirrorUnavailable
 from actors.identity import Conversation
@@ -16,81 +19,141 @@ from daemon.ingress.webhooks import IngressCounters
 from daemon.ledger.records import Records
 from daemon.ledger.rows import Attention, Pause
 from daemon.mirror.survey import Pending, Survey, Totals
+from daemon.observe.alerts import AlertView
 from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
-from daemon.operate import AlertView, FeedView, IngressCounts, RealtimeView, Status, shown
+from daemon.observe.vitals import Figures
+from daemon.operate.call import AdminCall
+from daemon.operate.directory import longest_hand_back_seconds
+from daemon.operate.instances import InstancePause, instance_pause
 from daemon.operate.login import DashboardView
+from daemon.operate.parameters import Parameters
+from daemon.operate.route import Route
 from daemon.partitions.fencing import FencedOwnership
 from daemon.responders.circuit import ProviderView
 from daemon.stores.postgres import LedgerError
+from daemon.web.http1 import Response, json_response
 
 MAX_STRANGERS = 20
 """Names of unknown instances that are counted apart: anybody may write one into a webhook's path."""
 OTHERS = "(others)"
 
 
-class StatusReport:
-    """Counts of the memory, of Redis and of the ledger; a store that cannot be asked gives zeros, and says why."""
+class IngressCounts(msgspec.Struct, frozen=True, kw_only=True):
+    accepted: int = 0
+    duplicate: int = 0
+    ignored: dict[str, int] = {}
+    """By reason."""
+    refused: dict[str, int] = {}
+    """By reason; the gateway sends these again."""
+    unreadable: int = 0
+    unauthorized: int = 0
+    """With a wrong token or none; the gateway does not send these again."""
+
+
+class FeedView(msgspec.Struct, frozen=True, kw_only=True):
+    """A gateway's own feed of one instance."""
+
+    instance: str
+    connected: bool
+    received: int = 0
+    lost: int = 0
+    """Came, or would have come, and could not be stored: too many waited, too large, refused to the end."""
+    connections: int = 0
+    """Since the start."""
+    note: str = ""
+    """What it cannot do."""
+
+
+class RealtimeView(msgspec.Struct, frozen=True, kw_only=True):
+    """The realtime door."""
+
+    listen: str
+    connected: dict[str, int] = {}
+    """Connections now, by the client's name."""
+    latest_event: int
+    """The number of the newest event in this life of the daemon."""
+
+
+class Status(Figures, frozen=True, kw_only=True):
+    """Durations are seconds. Counts are since the daemon's start unless said otherwise."""
+
+    reasons: Sequence[str] = ()
+    """Why it is not ready, each a sentence that says what to do."""
+    draining: bool = False
+    version: str
+    node_id: str = ""
+    pid: int = 0
+    listen: str
+    suppressed_by_rule: dict[str, int]
+    """Turns since the start, by the rule that ended them without an answer."""
+    unknown_instances: dict[str, int]
+    """Those turns that ended because the database does not know the instance, by its name; of many names the later
+    ones together."""
+    cache_hits: int = 0
+    limits_reached: dict[str, int]
+    """Limits that were reached since the start, by kind."""
+    providers: Sequence[ProviderView] = ()
+    feeds: Sequence[FeedView] = ()
+    """Gateways that are listened to over their own feed."""
+    realtime: RealtimeView | None = None
+    """None: it is off."""
+    dashboard: DashboardView | None = None
+    """None: it is off."""
+    pauses: Sequence[InstancePause] = ()
+    """Instances that an operator has paused now."""
+    alerts: Sequence[AlertView] = ()
+    """What is wrong now, the latest last: `docs/operations.md` says what to do."""
+    ingress: IngressCounts = IngressCounts()
+
+
+class Watched(NamedTuple):
+    """What is asked for anew at every look, here and in `majlis top`."""
+
+    pauses: Callable[[], Sequence[Pause]]
+    providers: Callable[[], Sequence[ProviderView]] = tuple
+    alerts: Callable[[], Sequence[AlertView]] = tuple
+
+
+class Doors(NamedTuple):
+    """What the daemon's doors tell of themselves."""
+
+    listen: str
+    """Where webhooks come in."""
+    ingress: IngressCounters
+    realtime: Callable[[], RealtimeView | None] = lambda: None
+    feeds: Callable[[], Sequence[FeedView]] = tuple
+    dashboard: Callable[[], DashboardView | None] = lambda: None
+
+
+class Gauges:
+    """Counts of the memory, of Redis and of the ledger; a store that cannot be asked gives zeros."""
 
     def __init__(
         self,
-        *,
         settings: Settings,
-        node_id: str,
         health: Health,
         supervisor: Supervisor,
         ownership: FencedOwnership,
         survey: Survey,
         records: Records,
-        counters: IngressCounters,
-        listen: str,
-        feed: EventFeed,
-        pauses: Callable[[], Sequence[Pause]],
-        providers: Callable[[], Sequence[ProviderView]],
-        alerts: Callable[[], Sequence[AlertView]] = tuple,
-        realtime: Callable[[], RealtimeView | None],
-        feeds: Callable[[], Sequence[FeedView]],
-        dashboard: Callable[[], DashboardView | None],
     ) -> None:
         self._settings = settings
-        self._node_id = node_id
         self._health = health
         self._supervisor = supervisor
         self._ownership = ownership
         self._survey = survey
         self._records = records
-        self._counters = counters
-        self._listen = listen
-        self._feed = feed
-        self._pauses = pauses
-        self._providers = providers
-        self._alerts = alerts
-        self._realtime = realtime
-        self._feeds = feeds
-        self._dashboard = dashboard
-        self._strangers: Counter[str] = Counter()
         self._started_at = time.monotonic()
-        feed.observe("turn.suppressed", self._note)
 
-    def _note(self, conversation: Conversation | None, fields: Mapping[str, object]) -> None:
-        if conversation is not None and fields.get("rule") == "unknown_instance":
-            name, known = conversation.instance, self._strangers
-            known[name if name in known or len(known) < MAX_STRANGERS else OTHERS] += 1
-
-    async def now(self) -> Status:
+    async def figures(self) -> Figures:
         readiness = self._health.readiness()
         phases = self._supervisor.phases()
         totals, pending = await self._counts()
         attention = await self._attention()
-        return Status(
+        return Figures(
             ready=readiness.ready and not readiness.draining,
-            reasons=list(readiness.reasons),
-            draining=readiness.draining,
-            version=package_version(),
-            node_id=self._node_id,
-            pid=os.getpid(),
             uptime_seconds=time.monotonic() - self._started_at,
-            listen=self._listen,
             stores=dict(self._health.stores()),
             partitions_owned=len(self._ownership.fenced()),
             partitions_total=self._settings.partitions,
@@ -112,17 +175,6 @@ class StatusReport:
             escalated=attention.escalated,
             notices_waiting=attention.notices_waiting,
             notices_given_up=attention.notices_given_up,
-            suppressed_by_rule=self._feed.reasons("turn.suppressed"),
-            unknown_instances=dict(self._strangers),
-            cache_hits=self._feed.reasons("turn.answered").get("cache", 0),
-            limits_reached=self._feed.reasons("limit.reached"),
-            providers=[shown.provider_view(one) for one in self._providers()],
-            pauses=[shown.instance_pause(pause) for pause in self._pauses()],
-            alerts=list(self._alerts()),
-            realtime=self._realtime(),
-            feeds=list(self._feeds()),
-            dashboard=self._dashboard(),
-            ingress=self._ingress(),
         )
 
     async def _counts(self) -> tuple[Totals, Pending]:
@@ -143,25 +195,78 @@ class StatusReport:
         except (LedgerUnavailable, LedgerError):
             return Attention()
 
-    def _ingress(self) -> IngressCounts:
-        counters = self._counters
-        return IngressCounts(
-            accepted=counters.acked,
-            duplicate=counters.duplicates,
-            ignored=dict(counters.ignored),
-            refused=dict(counters.refused),
-            unreadable=counters.unreadable,
-            unauthorized=counters.unauthorized,
+
+class StatusReport:
+    """The figures, and what else a person asks first."""
+
+    def __init__(
+        self,
+        node_id: str,
+        health: Health,
+        gauges: Gauges,
+        feed: EventFeed,
+        watched: Watched,
+        doors: Doors,
+    ) -> None:
+        self._node_id = node_id
+        self._health = health
+        self._gauges = gauges
+        self._feed = feed
+        self._watched = watched
+        self._doors = doors
+        self._strangers: Counter[str] = Counter()
+        feed.observe("turn.suppressed", self._note)
+
+    def _note(self, conversation: Conversation | None, fields: Mapping[str, object]) -> None:
+        if conversation is not None and fields.get("rule") == "unknown_instance":
+            name, known = conversation.instance, self._strangers
+            known[name if name in known or len(known) < MAX_STRANGERS else OTHERS] += 1
+
+    async def now(self) -> Status:
+        figures = await self._gauges.figures()
+        readiness = self._health.readiness()
+        return Status(
+            **msgspec.structs.asdict(figures),
+            reasons=list(readiness.reasons),
+            draining=readiness.draining,
+            version=package_version(),
+            node_id=self._node_id,
+            pid=os.getpid(),
+            listen=self._doors.listen,
+            suppressed_by_rule=self._feed.reasons("turn.suppressed"),
+            unknown_instances=dict(self._strangers),
+            cache_hits=self._feed.reasons("turn.answered").get("cache", 0),
+            limits_reached=self._feed.reasons("limit.reached"),
+            providers=list(self._watched.providers()),
+            pauses=[instance_pause(pause) for pause in self._watched.pauses()],
+            alerts=list(self._watched.alerts()),
+            realtime=self._doors.realtime(),
+            feeds=list(self._doors.feeds()),
+            dashboard=self._doors.dashboard(),
+            ingress=_ingress(self._doors.ingress),
         )
 
 
-def longest_hand_back_seconds(settings: Settings) -> float:
-    """An escalation older than this holds for no instance."""
-    sections = [settings.escalation, *(settings.for_instance(name).escalation for name in settings.instances)]
-    return max(section.hand_back_seconds for section in sections)
+def _ingress(counters: IngressCounters) -> IngressCounts:
+    return IngressCounts(
+        accepted=counters.acked,
+        duplicate=counters.duplicates,
+        ignored=dict(counters.ignored),
+        refused=dict(counters.refused),
+        unreadable=counters.unreadable,
+        unauthorized=counters.unauthorized,
+    )
 
 
 def _oldest_seconds(pending: Pending) -> float | None:
     if pending.oldest_at_ms is None:
         return None
     return max(0.0, (pending.now_ms - pending.oldest_at_ms) / 1000)
+
+
+async def _now(report: StatusReport, call: AdminCall, asked: Parameters) -> Response:
+    """Readiness, stores, counts."""
+    return json_response(200, await report.now())
+
+
+ROUTES = (Route("GET", "/v1/status", StatusReport, _now, "read", Status),)

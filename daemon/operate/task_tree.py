@@ -1,6 +1,6 @@
 """The tree of Trio's tasks as it stands: who waits for whom, and where in the code each is.
 
-Only names and places in the code are told, no values. A conversation's task is named by its label: its own name holds
+Only names and places in the code are shown, no values. A conversation's task is named by its label: its own name holds
 a phone number.
 """
 
@@ -10,23 +10,58 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType
+from typing import Annotated
 
+import msgspec
 import trio
+from msgspec import Meta
 
 from actors.identity import Conversation
-from daemon.operate.inspect_views import TaskView, TreePage
+from daemon.operate.call import AdminCall
+from daemon.operate.parameters import Parameters
+from daemon.operate.route import Route
+from daemon.web.http1 import Response, json_response
 
 _CONVERSATION = "conversation/"
 _OURS = Path(__file__).parents[2]
 MAX_DEPTH = 40
 
 
-def tree(label: Callable[[Conversation], str], limit: int) -> TreePage:
-    """Every task from the root on; of equals under one parent at most `limit` are listed."""
-    root = trio.lowlevel.current_root_task()
-    if root is None:
-        raise RuntimeError("nothing runs")
-    return TreePage(tasks=_count(root), tree=_view(root, label, limit, MAX_DEPTH))
+class TaskView(msgspec.Struct, frozen=True, kw_only=True):
+    """One Trio task with those that it waits for."""
+
+    task: str
+    """Its name; a conversation's by its label."""
+    at: str = ""
+    """Where in the code it waits."""
+    children: list[TaskView] = []
+    more: int = 0
+    """Further children, not listed."""
+
+
+class TreePage(msgspec.Struct, frozen=True, kw_only=True):
+    tasks: int
+    """How many there are, including those not listed."""
+    tree: TaskView
+
+
+class TreeQuery(Parameters, frozen=True, kw_only=True):
+    limit: Annotated[
+        int, Meta(ge=1, le=1_000, description="Maximum number of tasks of one kind under one task.")
+    ] = 20
+
+
+class TaskTree:
+    def __init__(self, label: Callable[[Conversation], str]) -> None:
+        self._label = label
+
+    async def page(self, limit: int) -> TreePage:
+        """Every task from the root on; of one kind under one parent at most `limit` are listed."""
+        await trio.lowlevel.checkpoint()
+        root = trio.lowlevel.current_root_task()
+        if root is None:
+            raise RuntimeError("nothing runs")
+        return TreePage(tasks=_count(root), tree=_view(root, self._label, limit, MAX_DEPTH))
 
 
 def _children(task: trio.lowlevel.Task) -> Iterator[trio.lowlevel.Task]:
@@ -83,3 +118,11 @@ def _frames(awaited: object) -> Iterator[tuple[CodeType, int]]:
             return
         yield frame.f_code, frame.f_lineno
         awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
+
+
+async def _page(tasks: TaskTree, call: AdminCall, asked: TreeQuery) -> Response:
+    """Every task that runs: who waits for whom, and where in the code."""
+    return json_response(200, await tasks.page(asked.limit))
+
+
+ROUTES = (Route("GET", "/v1/tree", TaskTree, _page, "read", TreePage, TreeQuery),)

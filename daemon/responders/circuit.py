@@ -7,8 +7,8 @@ the same terms shares one circuit. Only what lies with the provider counts: a re
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
+import msgspec
 import trio
 
 from actors.errors import TurnFailed
@@ -17,20 +17,20 @@ from daemon.responders import breaker
 from daemon.responders.breaker import Breaker, BreakerPolicy, Condition
 
 
-class ProviderView(NamedTuple):
+class ProviderView(msgspec.Struct, frozen=True, kw_only=True):
     """For operators; no key and no address in it."""
 
     name: str
-    instance: str
+    instance: str = ""
     """Whose own provider it is; empty: the default's."""
     state: Condition
-    failures: int
+    failures: int = 0
     """In a row, up to now."""
-    calls: int
+    calls: int = 0
     """Since the daemon started."""
-    last_reason: str
+    last_reason: str = ""
     """Of the last failure; it stays when calls succeed again."""
-    wait_seconds: float
+    wait_seconds: float = 0.0
     """Until it may be asked again."""
     succeeded: int = 0
     """Of the calls, those that were answered, if only by a refusal of the prompt."""
@@ -75,14 +75,14 @@ class Circuit:
     @property
     def view(self) -> ProviderView:
         return ProviderView(
-            self.name,
-            self._instance,
-            self.condition,
-            self._state.failures,
-            self._calls,
-            self.last_reason,
-            self.wait_seconds,
-            self._succeeded,
+            name=self.name,
+            instance=self._instance,
+            state=self.condition,
+            failures=self._state.failures,
+            calls=self._calls,
+            last_reason=self.last_reason,
+            wait_seconds=self.wait_seconds,
+            succeeded=self._succeeded,
         )
 
     def admit(self) -> bool:

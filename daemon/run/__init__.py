@@ -20,8 +20,7 @@ from actors.errors import MajlisError
 from daemon.config import Settings
 from daemon.observe.feed import EventFeed
 from daemon.observe.logs import configure
-from daemon.operate import DoctorReport
-from daemon.operate.doctor import examine
+from daemon.operate.doctor import DoctorReport, examine
 from daemon.run import peers
 from daemon.run.daemon import Daemon
 from daemon.run.lifecycle import CannotStart, cannot_listen, lock_data_dir

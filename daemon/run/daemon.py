@@ -22,15 +22,14 @@ from daemon.ingress.webhooks import Ingress, SharedToken, open_door
 from daemon.observe.feed import EventFeed
 from daemon.observe.latencies import Latencies
 from daemon.observe.readiness import Health
-from daemon.operate import AdminApi
-from daemon.operate.conversations import DaemonOperations
+from daemon.operate.status import Doors
 from daemon.run import banner
 from daemon.run.dashboard import Dashboard
 from daemon.run.engine import Parts
 from daemon.run.gateway_feeds import GatewayFeeds
 from daemon.run.lifecycle import AdminDoor, Life
 from daemon.run.observing import Watching
-from daemon.run.operating import control, insight, levels
+from daemon.run.operating import Operating, levels, operating
 from daemon.run.realtime import RealtimeDoor
 from daemon.run.stores import start_embedded
 from daemon.run.systemd import ServiceManager
@@ -50,7 +49,7 @@ class Daemon:
         self._watchdog = Watchdog(
             manager, self._health, feed, standing=self._standing, late=self._late, reload=self._reload
         )
-        self._operations: DaemonOperations | None = None
+        self._operating: Operating | None = None
         self._links = KnownLinks()
         self._door = AdminDoor(self._health)
         self._listen = settings.ingress.listen
@@ -124,41 +123,31 @@ class Daemon:
             self._watching.traces.watched,
         )
         await parts.open()
-        flags = self._watching.alerts(node_id)
-        operations = DaemonOperations(
-            settings=self._settings,
-            node_id=node_id,
-            health=self._health,
-            supervisor=parts.supervisor,
-            ownership=parts.ownership,
-            survey=parts.survey,
-            records=parts.records,
-            counters=self._ingress.counters,
-            append=self._accept,
-            label=self._feed.label,
-            listen=self._listen,
-            feed=self._feed,
-            doctor=parts.doctor,
-            board=parts.answering.board,
-            forget=parts.answering.lookups.forget,
-            pause=parts.answering.takeovers.pause,
-            providers=parts.answering.responder.views,
-            alerts=flags.views,
-            library=parts.answering.library,
-            insight=insight(
-                self._settings, node_id, self._feed, self._health, parts, flags.views, self._latencies
-            ),
-            control=control(self._settings, self._feed, parts, self._end),
-            pauses=parts.answering.pauses,
-            realtime=self._realtime.view,
-            feeds=self._feeds.views,
-            dashboard=self._dashboard.view,
+        alerts = self._watching.alerts(node_id)
+        doors = Doors(
+            self._listen,
+            self._ingress.counters,
+            self._realtime.view,
+            self._feeds.views,
+            self._dashboard.view,
         )
-        self._watching.join(parts, operations, flags)
-        api = AdminApi(operations, self._feed, self._levels, links=self._dashboard)
-        self._dashboard.join(api, node_id, parts)
-        self._door.handler = api.handle
-        self._operations = operations
+        self._operating = operating(
+            self._settings,
+            node_id,
+            self._feed,
+            self._health,
+            parts,
+            doors=doors,
+            alerts=alerts,
+            latencies=self._latencies,
+            allowed=self._levels,
+            append=self._accept,
+            new_link=self._dashboard.new,
+            stop=self._end,
+        )
+        self._watching.join(parts, self._operating.figures, alerts)
+        self._dashboard.join(self._operating.api, node_id, parts)
+        self._door.handler = self._operating.api.handle
         self._parts = parts
         return parts
 
@@ -174,8 +163,8 @@ class Daemon:
 
     async def _reload(self) -> None:
         """SIGHUP: as `majlis reload`."""
-        if self._operations is not None:
-            await self._operations.reload()
+        if self._operating is not None:
+            await self._operating.reload()
 
     def _on_ready(self) -> None:
         # What stands now stays: the collector need not look at it again. And with thousands of messages in flight its

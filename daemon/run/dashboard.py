@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from actors.errors import LedgerUnavailable
+from actors.errors import Conflict, LedgerUnavailable
 from daemon import package_version
 from daemon.config import Settings
 from daemon.dashboard.access import Access, Link
@@ -19,7 +19,7 @@ from daemon.dashboard.playground import Playground, Receive
 from daemon.gateways.playground import Chats
 from daemon.ledger import Records
 from daemon.observe.feed import EventFeed
-from daemon.operate import AdminApi, Conflict
+from daemon.operate import AdminApi
 from daemon.operate.call import Caller
 from daemon.operate.levels import Level
 from daemon.operate.login import DashboardView, LoginLink

@@ -28,8 +28,7 @@ from daemon.mirror.survey import Survey
 from daemon.mirror.upkeep import Upkeep
 from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
-from daemon.operate.doctor import examine
-from daemon.operate.views import Check, DoctorReport
+from daemon.operate.doctor import Check, DoctorReport, examine
 from daemon.partitions.fencing import FencedOwnership
 from daemon.partitions.leases import Leases
 from daemon.realtime.gateway import Couriers

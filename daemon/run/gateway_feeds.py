@@ -10,7 +10,7 @@ import trio
 from daemon.config import Settings
 from daemon.gateways.evolution.feed import EvolutionFeed
 from daemon.observe.feed import EventFeed
-from daemon.operate.reports import FeedView
+from daemon.operate.status import FeedView
 from daemon.web.http1 import Response
 
 RESTART_SECONDS = 5.0

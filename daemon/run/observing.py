@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 
@@ -12,8 +12,7 @@ from daemon.observe.alerts import Alerts, rules
 from daemon.observe.feed import EventFeed
 from daemon.observe.metrics import Exposition, Observed, Sources, watch_loop
 from daemon.observe.monitor import Monitor
-from daemon.observe.vitals import LeaseCounts, VitalSigns
-from daemon.operate.conversations import DaemonOperations
+from daemon.observe.vitals import Figures, LeaseCounts, VitalSigns
 from daemon.run.engine import Parts
 from daemon.run.tracing import TurnTraces
 from daemon.web.http1 import HttpServer
@@ -57,14 +56,15 @@ class Watching:
             today=partial(datetime.now, UTC),
         )
 
-    def join(self, parts: Parts, operations: DaemonOperations, flags: Alerts) -> None:
+    def join(self, parts: Parts, figures: Callable[[], Awaitable[Figures]], flags: Alerts) -> None:
         """Everything is put together: from here on there is more to tell, and the monitor starts with the parts."""
         leases = parts.leases
         vitals = VitalSigns(
-            status=operations.status,
+            figures=figures,
             redis_memory=parts.upkeep.memory,
             leases=lambda: LeaseCounts(leases.certain(), leases.renewals, leases.failures),
             appends_waiting=lambda: parts.group.waiting,
+            providers=parts.answering.responder.views,
         )
         monitor = Monitor(
             settings=self._settings.monitor,

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
+from actors.messages import Message, Receipt
 from daemon.config import Settings
+from daemon.observe.alerts import Alerts
 from daemon.observe.feed import EventFeed
 from daemon.observe.latencies import Latencies
 from daemon.observe.readiness import Health
-from daemon.operate import AlertView, shown
-from daemon.operate.control import DaemonControl
-from daemon.operate.inspect import DaemonInsight
-from daemon.operate.levels import LEVELS, Levels, gid_of
+from daemon.observe.vitals import Figures
+from daemon.operate import AdminApi
+from daemon.operate.actors import Actors
+from daemon.operate.audit import in_the_ledger
+from daemon.operate.control import Control
+from daemon.operate.conversations import Conversations
+from daemon.operate.cost import Costs
+from daemon.operate.dead_letters import DeadLetters
+from daemon.operate.directory import Directory
+from daemon.operate.doctor import Doctor
+from daemon.operate.explain import Explainer
+from daemon.operate.feature_flags import FlagBoard
+from daemon.operate.instances import Instances
+from daemon.operate.knowledge import KnowledgeFiles
+from daemon.operate.leases import LeaseTable
+from daemon.operate.levels import LEVELS, Level, Levels, gid_of
+from daemon.operate.login import DashboardLogin, LoginLink
+from daemon.operate.settings import SettingsInForce
+from daemon.operate.status import Doors, Gauges, StatusReport, Watched
+from daemon.operate.tail import EventTail
+from daemon.operate.takeovers import OperatorTakeovers
+from daemon.operate.task_tree import TaskTree
+from daemon.operate.top import Top
+from daemon.operate.turns import Turns
 from daemon.run.engine import Parts
 
 _MODES = {"owner": 0o600, "group": 0o660, "everyone": 0o666}
@@ -28,39 +51,58 @@ def admin_access(settings: Settings) -> tuple[int, int | None]:
     return _MODES[admin.open_to], gid_of(admin.group, "admin.group") if admin.group is not None else None
 
 
-def insight(
+class Operating(NamedTuple):
+    """The operators' side of a running daemon, and what others of its parts need of it."""
+
+    api: AdminApi
+    figures: Callable[[], Awaitable[Figures]]
+    reload: Callable[[], Awaitable[object]]
+
+
+def operating(
     settings: Settings,
     node_id: str,
     feed: EventFeed,
     health: Health,
     parts: Parts,
-    alerts: Callable[[], Sequence[AlertView]],
+    *,
+    doors: Doors,
+    alerts: Alerts,
     latencies: Latencies,
-) -> DaemonInsight:
-    providers = parts.answering.responder.views
-    return DaemonInsight(
-        settings=settings,
-        node_id=node_id,
-        health=health,
-        supervisor=parts.supervisor,
-        slots=parts.slots,
-        fenced=parts.ownership.fenced,
-        stored_turns=parts.stored_turns,
-        arrivals=parts.arrivals,
-        pauses=parts.answering.pauses,
-        latencies=latencies,
-        feed=feed,
-        providers=lambda: [shown.provider_view(one) for one in providers()],
-        alerts=alerts,
+    allowed: Levels,
+    append: Callable[[Message], Awaitable[Receipt]],
+    new_link: Callable[[Level, str], LoginLink],
+    stop: Callable[[], None],
+) -> Operating:
+    """One object for each topic; `append` makes a message durable, `stop` begins the daemon's end."""
+    answering, supervisor, records, label = parts.answering, parts.supervisor, parts.records, feed.label
+    flags, pauses, fenced = answering.board, answering.pauses, parts.ownership.fenced
+    watched = Watched(pauses.standing, answering.responder.views, alerts.views)
+    directory = Directory(settings, health, supervisor, records, label)
+    gauges = Gauges(settings, health, supervisor, parts.ownership, parts.survey, records)
+    control = Control(settings, supervisor, flags, pauses, feed, stop, answering.lookups.forget)
+    topics = (
+        StatusReport(node_id, health, gauges, feed, watched, doors),
+        Actors(supervisor, label),
+        Conversations(directory, supervisor, flags, fenced, settings.partitions),
+        OperatorTakeovers(
+            settings, directory, supervisor, records, flags, pauses, answering.takeovers.take_over, feed
+        ),
+        Turns(records, parts.stored_turns, label),
+        Explainer(settings, health, supervisor, parts.stored_turns, parts.arrivals, pauses, feed),
+        Costs(records),
+        EventTail(feed),
+        Top(settings, node_id, health, supervisor, parts.slots, latencies, feed, watched),
+        TaskTree(label),
+        SettingsInForce(settings),
+        LeaseTable(node_id, fenced, parts.stored_turns),
+        Doctor(parts.doctor),
+        Instances(records, supervisor, pauses),
+        control,
+        DashboardLogin(new_link),
+        FlagBoard(records, flags),
+        DeadLetters(records, append, label, feed),
+        KnowledgeFiles(answering.library, control.reload),
     )
-
-
-def control(settings: Settings, feed: EventFeed, parts: Parts, stop: Callable[[], None]) -> DaemonControl:
-    return DaemonControl(
-        settings=settings,
-        records=parts.records,
-        supervisor=parts.supervisor,
-        pauses=parts.answering.pauses,
-        feed=feed,
-        stop=stop,
-    )
+    api = AdminApi(topics, feed, in_the_ledger(records), allowed)
+    return Operating(api, gauges.figures, control.reload)

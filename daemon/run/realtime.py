@@ -11,7 +11,7 @@ import trio
 from daemon.config import Settings
 from daemon.config.sections import RealtimeClient
 from daemon.observe.feed import EventFeed
-from daemon.operate.reports import RealtimeView
+from daemon.operate.status import RealtimeView
 from daemon.realtime.clients import Client, Clients
 from daemon.realtime.gateway import Couriers
 from daemon.realtime.server import DoorLimits, RealtimeServer

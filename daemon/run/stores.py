@@ -18,7 +18,7 @@ from daemon.mirror.checks import Expected, Problem, check_redis
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Survey
 from daemon.observe.readiness import Health
-from daemon.operate.views import Check
+from daemon.operate.doctor import Check
 from daemon.partitions.leases import raise_epochs
 from daemon.run.lifecycle import CannotStart
 from daemon.stores.embedded_postgres import run_embedded_postgres

@@ -115,7 +115,7 @@ def link_of(daemon: DaemonUnderTest) -> Page:
     printed = daemon.majlis("dashboard")
     assert printed.returncode == 0, printed.stderr
     url, about = printed.stdout.splitlines()
-    assert about == "good once, within 1 h 0 min, at level admin"
+    assert about == "valid once, for 1 h 0 min, with access level admin"
     return Page(url)
 
 

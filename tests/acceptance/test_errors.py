@@ -28,11 +28,11 @@ REFUSED: tuple[tuple[tuple[str, ...], str], ...] = (
         "write a conversation as its label (ten hexadecimal digits), or as INSTANCE/PHONE",
     ),
     (("show", "0123456789"), "No active conversation is labelled 0123456789"),
-    (("show", "demo/"), "names no conversation; write its label, or INSTANCE/PHONE"),
+    (("show", "demo/"), "is not a conversation; write its label, or INSTANCE/PHONE"),
     (("show", "demo/966550000001"), "check the spelling"),
     (("show", "4711"), "`majlis show` of a conversation lists its turns"),
     (("explain", "nothing"), "`majlis show` lists the ids of a conversation"),
-    (("explain", "two\nlines"), "copy it anew"),
+    (("explain", "two\nlines"), "copy it again"),
     (("flush", "demo/966550000001"), "there is nothing to flush"),
     (("pause", "--instance", "acme"), "The database has no instance called acme: check the spelling"),
     (("resume", "demo/966550000001"), "it is neither escalated, taken over, held nor parked"),
@@ -56,16 +56,19 @@ REFUSED: tuple[tuple[tuple[str, ...], str], ...] = (
 """Refused by the daemon, or by the command before it asks."""
 
 MISTYPED: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("pause",), "say which: a conversation, or --instance NAME, or --all"),
-    (("resume", "demo/966550000001", "--all"), "say which: a conversation, or --instance NAME, or --all"),
-    (("dead", "retry"), "say which: majlis dead retry NUMBER, or majlis dead retry --all"),
-    (("dead", "retry", "1", "--all"), "say which: majlis dead retry NUMBER, or majlis dead retry --all"),
+    (("pause",), "name a conversation, or give --instance NAME, or --all"),
+    (("resume", "demo/966550000001", "--all"), "name a conversation, or give --instance NAME, or --all"),
+    (("dead", "retry"), "give a number or --all: majlis dead retry NUMBER, or majlis dead retry --all"),
+    (
+        ("dead", "retry", "1", "--all"),
+        "give a number or --all: majlis dead retry NUMBER, or majlis dead retry --all",
+    ),
     (("top", "--sort", "age"), "--sort must be one of urgency, left, messages, tries, instance"),
-    (("log-level", "3"), "is no log level: debug, info, warning or error"),
+    (("log-level", "3"), "is not a log level: write debug, info, warning or error"),
     (("status", "--set", "batching"), "must be written section.key=value"),
     (("status", "--set", "batching.window=1"), "did you mean batching.window_seconds?"),
     (("simulate", "--url", "nowhere"), "is not http://host:port"),
-    (("simulate", "--url", "http://127.0.0.1:9", "--kill"), "leave it or --url out"),
+    (("simulate", "--url", "http://127.0.0.1:9", "--kill"), "leave out --kill or --url"),
 )
 
 BOXED: tuple[tuple[tuple[str, ...], str], ...] = (
@@ -135,7 +138,7 @@ def test_no_settings_file_and_no_daemon(tmp_path: Path) -> None:
     )
     status, _, err = said("status", "--set", f"data_dir={tmp_path}")
     assert status == NOT_RUNNING
-    assert "start it with `majlis run`, or name the settings of the one that runs with --config" in err
+    assert "start it with `majlis run`, or pass the running daemon's settings file with --config" in err
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -150,7 +153,7 @@ def test_another_user_learns_who_is_allowed(daemon: DaemonUnderTest) -> None:
                 status == BAD_COMMAND and "Permission denied; name one that you may read by --config" in err
             )
     status, err = said_as(NOBODY, "status", "--set", f"data_dir={daemon.data_dir}")
-    assert status == FAILED and "run this as the user that runs majlis, or as root" in err
+    assert status == FAILED and "run this as the user that majlis runs as, or as root" in err
 
 
 def said(*typed: str) -> tuple[int, str, str]:

@@ -13,11 +13,10 @@ from actors.messages import Passage
 from actors.ports import Question
 from daemon.knowledge.chunks import TextSection, chunks
 from daemon.knowledge.embeddings import EmbeddingsClient
-from daemon.knowledge.library import PostgresLibrary
+from daemon.knowledge.library import Begun, ChunkText, FileHead, PostgresLibrary, Ready
 from daemon.lookups import knowledge
 from daemon.lookups.instance import instance_record
 from daemon.lookups.spec import Means
-from daemon.operate.knowledge import Begun, ChunkText, FileHead, Ready
 from daemon.web.client import HttpClient
 from tests.support.embeddings_server import FakeEmbeddings
 from tests.support.ledgers import LedgerWorld, batch, open_world

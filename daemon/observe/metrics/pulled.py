@@ -11,8 +11,7 @@ from daemon.observe.feed import EventFeed
 from daemon.observe.metrics.observed import MAX_PROVIDERS, Observed
 from daemon.observe.metrics.tally import Histogram, Histograms, Labelled, Names
 from daemon.observe.monitor import Monitor
-from daemon.observe.vitals import Vitals
-from daemon.operate.views import Status
+from daemon.observe.vitals import Figures, Vitals
 from daemon.responders.circuit import ProviderView
 from daemon.web.http1 import HttpServer
 
@@ -123,42 +122,42 @@ def of_the_vitals(vitals: Vitals) -> dict[str, Rows]:
         "majlis_lease_renewals_total": _by(
             {"ok": leases.renewals - leases.failures, "failed": leases.failures}
         ),
-        "majlis_snapshot_complete": _one(vitals.status is not None),
+        "majlis_snapshot_complete": _one(vitals.figures is not None),
     }
     if vitals.memory_share is not None:
         rows["majlis_memory_used_ratio"] = _one(vitals.memory_share)
     if redis is not None:
         rows["majlis_redis_memory_used_bytes"] = _one(redis.used_bytes)
         rows["majlis_redis_memory_limit_bytes"] = _one(redis.limit_bytes)
-    return rows if vitals.status is None else rows | _of_the_status(vitals.status, leases.certain)
+    return rows if vitals.figures is None else rows | _of_the_figures(vitals.figures, leases.certain)
 
 
-def _of_the_status(status: Status, certain: int) -> dict[str, Rows]:
+def _of_the_figures(figures: Figures, certain: int) -> dict[str, Rows]:
     """What `majlis status` shows. Of a store that is away nothing is told, rather than zeros."""
     turns = {
-        "running": status.running_turns,
-        "queued": status.queued_turns,
-        "held": status.held_turns,
-        "retrying": status.deferred_turns,
-        "parked": status.parked,
+        "running": figures.running_turns,
+        "queued": figures.queued_turns,
+        "held": figures.held_turns,
+        "retrying": figures.deferred_turns,
+        "parked": figures.parked,
     }
-    partitions = {"owned": status.partitions_owned, "certain": certain, "all": status.partitions_total}
+    partitions = {"owned": figures.partitions_owned, "certain": certain, "all": figures.partitions_total}
     rows: dict[str, Rows] = {
-        "majlis_ready": _one(status.ready),
-        "majlis_uptime_seconds": _one(status.uptime_seconds),
-        "majlis_open_windows": _one(status.open_windows),
-        "majlis_active_conversations": _one(status.active),
+        "majlis_ready": _one(figures.ready),
+        "majlis_uptime_seconds": _one(figures.uptime_seconds),
+        "majlis_open_windows": _one(figures.open_windows),
+        "majlis_active_conversations": _one(figures.active),
         "majlis_turns": _by(turns),
         "majlis_partitions": _by(partitions),
-        "majlis_store_healthy": _by({name: text == "ok" for name, text in status.stores.items()}),
+        "majlis_store_healthy": _by({name: text == "ok" for name, text in figures.stores.items()}),
     }
-    if status.stores.get("redis") == "ok":
-        rows["majlis_waiting_messages"] = _one(status.waiting_messages)
-        rows["majlis_oldest_waiting_seconds"] = _one(status.oldest_waiting_seconds or 0.0)
-    if status.stores.get("postgres") == "ok":
-        rows["majlis_dead_letters_open"] = _one(status.dead_letters_open)
-        rows["majlis_notices_waiting"] = _one(status.notices_waiting)
-        rows["majlis_notices_given_up"] = _one(status.notices_given_up)
+    if figures.stores.get("redis") == "ok":
+        rows["majlis_waiting_messages"] = _one(figures.waiting_messages)
+        rows["majlis_oldest_waiting_seconds"] = _one(figures.oldest_waiting_seconds or 0.0)
+    if figures.stores.get("postgres") == "ok":
+        rows["majlis_dead_letters_open"] = _one(figures.dead_letters_open)
+        rows["majlis_notices_waiting"] = _one(figures.notices_waiting)
+        rows["majlis_notices_given_up"] = _one(figures.notices_given_up)
     return rows
 
 

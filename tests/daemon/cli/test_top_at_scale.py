@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, cast
 
 import trio
 from rich.console import Console, Group
@@ -18,8 +17,9 @@ from daemon.config import Settings
 from daemon.observe.feed import EventFeed
 from daemon.observe.latencies import Latencies
 from daemon.observe.readiness import Health
-from daemon.operate.inspect import DaemonInsight
-from daemon.operate.inspect_views import TopPage, TopSort
+from daemon.operate.actors import ActorSort
+from daemon.operate.status import Watched
+from daemon.operate.top import Top, TopPage, TopQuery
 from tests.support.world import World
 
 CROWD = 10_000
@@ -38,33 +38,22 @@ class CountingFeed(EventFeed):
         return super().label(conversation)
 
 
-def insight_of(supervisor: Supervisor, feed: EventFeed) -> DaemonInsight:
-    nothing = cast(Any, None)
+def top_of(supervisor: Supervisor, feed: EventFeed) -> Top:
     health = Health(feed)
     health.started()
-    return DaemonInsight(
-        settings=Settings(),
-        node_id="node-a",
-        health=health,
-        supervisor=supervisor,
-        slots=FairSlots(50),
-        fenced=dict,
-        stored_turns=nothing,
-        arrivals=nothing,
-        pauses=cast(Any, NoPauses()),
-        latencies=Latencies(feed),
-        feed=feed,
-        providers=list,
-        alerts=list,
+    return Top(
+        Settings(),
+        "node-a",
+        health,
+        supervisor,
+        FairSlots(50),
+        Latencies(feed),
+        feed,
+        Watched(pauses=tuple),
     )
 
 
-class NoPauses:
-    def standing(self) -> tuple[()]:
-        return ()
-
-
-def drawn(page: TopPage, sort: TopSort, offset: int) -> list[str]:
+def drawn(page: TopPage, sort: ActorSort, offset: int) -> list[str]:
     console = Console(width=COLUMNS, color_system=None)
     with console.capture() as captured:
         console.print(Group(*screen(page, {}, sort, offset, width=COLUMNS, height=LINES)))
@@ -82,12 +71,12 @@ async def test_ten_thousand_open_windows_are_one_screen_and_a_look_makes_no_more
     await wait_all_tasks_blocked()  # every actor has opened its window
     feed = CountingFeed(strict=True)
     feed.set_install_id("test install")
-    insight = insight_of(world.supervisor, feed)
+    top = top_of(world.supervisor, feed)
     for sort in SORTS:
         seen: Counter[str] = Counter()
         for offset in (0, ROWS, CROWD - 5):
             feed.labels = 0
-            page = await insight.top(sort, None, offset, ROWS)
+            page = await top.page(TopQuery(sort=sort, offset=offset, limit=ROWS))
             assert (page.active, page.open_windows, page.matching) == (CROWD, CROWD, CROWD)
             assert feed.labels == len(page.rows) == min(ROWS, CROWD - offset)
             seen.update(row.conversation for row in page.rows)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from actors.messages import WindowPolicy
 from daemon.config import ConfigError, Settings, load
-from daemon.operate.reports import FLAGS
+from daemon.controls.feature_flags import FLAGS
 
 ROOT = Path(__file__).parents[3]
 

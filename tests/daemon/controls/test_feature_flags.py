@@ -11,11 +11,10 @@ import trio.testing
 
 from actors.errors import LedgerUnavailable
 from daemon.config import Settings, load
-from daemon.controls.feature_flags import REFRESH_SECONDS, StoredFlags
+from daemon.controls.feature_flags import FLAGS, REFRESH_SECONDS, StoredFlags
 from daemon.ledger.records import Records
 from daemon.ledger.rows import FlagRow
 from daemon.observe.feed import EventFeed
-from daemon.operate.reports import FLAGS
 from tests.support.ledgers import open_world
 
 CONFIG = """

@@ -257,14 +257,14 @@ async def test_a_person_who_writes_to_both_names_silences_both(room: Room) -> No
 
 
 async def test_an_operator_pauses_and_never_shortens(room: Room) -> None:
-    assert await room.takeovers.pause(DEMO, 60)
+    assert await room.takeovers.take_over(DEMO, 60)
     assert 50 <= await room.seconds_left() <= 60
     await room.writes()
-    assert await room.takeovers.pause(DEMO, 60)
+    assert await room.takeovers.take_over(DEMO, 60)
     assert 3590 <= await room.seconds_left() <= 3600
     assert await room.resume() == 1
-    assert await room.takeovers.pause(DEMO, 1e300)
-    assert not await room.takeovers.pause(Conversation("stranger", PHONE), 60)
+    assert await room.takeovers.take_over(DEMO, 1e300)
+    assert not await room.takeovers.take_over(Conversation("stranger", PHONE), 60)
 
 
 async def test_many_at_once_are_one_conversation(room: Room) -> None:

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import trio
 
+from actors.actor import ActorView
 from daemon.dashboard import followers
 from daemon.dashboard.access import MAX_FAILURES_PER_MINUTE, Link
 from daemon.operate.levels import LEVELS, Level
 from daemon.web.http1 import Limits
 from tests.daemon.dashboard.browser import Behind
+from tests.support.ledgers import DEMO
 
 
 @pytest.fixture
@@ -118,7 +120,7 @@ async def test_without_a_session_only_pages_are_shown(behind: Behind) -> None:
             answer = await behind.ask(method, path, cookie=cookie)
             assert (answer.status, answer.reason) == (401, "no_session"), (method, path)
             assert "majlis dashboard" in str(answer.document["message"])
-    assert behind.operations.audited == []
+    assert behind.operators.audited == []
 
 
 async def test_a_session_ends_when_it_is_logged_out_and_with_its_time(behind: Behind) -> None:
@@ -166,7 +168,7 @@ async def test_another_site_gets_nothing(behind: Behind) -> None:
     assert (await behind.ask("POST", "/v1/dead/17/retry", cookie=cookie, headers=elsewhere)).status == 403
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     assert (await behind.ask("POST", "/v1/dead/17/retry", cookie=cookie, headers=form)).status == 415
-    assert behind.operations.audited == []
+    assert behind.operators.audited == []
 
 
 # The admin interface
@@ -176,7 +178,9 @@ async def test_another_site_gets_nothing(behind: Behind) -> None:
 async def test_a_session_may_what_its_level_says(behind: Behind, level: Level) -> None:
     cookie = await behind.log_in(level)
     may = {"read": (200, 403, 403), "operate": (200, 200, 403), "admin": (200, 200, 200)}
-    asked = (("GET", "/v1/status"), ("POST", "/v1/dead/17/retry"), ("GET", "/v1/dead?reveal=true"))
+    behind.operators.actors.show(ActorView(DEMO, "parked", (), None, 0, 0, None, ""))
+    flush = f"/v1/conversations/{DEMO.instance}/{DEMO.contact}/flush"
+    asked = (("GET", "/v1/status"), ("POST", flush), ("GET", "/v1/actors?reveal=true"))
     answers = [await behind.ask(method, path, cookie=cookie) for method, path in asked]
     assert tuple(answer.status for answer in answers) == may[level]
     for answer in answers:
@@ -185,10 +189,13 @@ async def test_a_session_may_what_its_level_says(behind: Behind, level: Level) -
 
 
 async def test_what_is_changed_is_recorded_with_the_session(behind: Behind) -> None:
+    behind.operators.actors.show(ActorView(DEMO, "parked", (), None, 0, 0, None, ""))
     cookie = await behind.log_in()
-    assert (await behind.ask("POST", "/v1/dead/17/retry", cookie=cookie)).status == 200
-    (entry,) = behind.operations.audited
-    assert (entry.action, entry.uid, entry.pid, entry.origin) == ("dead.retry", None, None, "dashboard")
+    flush = f"/v1/conversations/{DEMO.instance}/{DEMO.contact}/flush"
+    assert (await behind.ask("POST", flush, cookie=cookie)).status == 200
+    (entry,) = behind.operators.audited
+    assert (entry.action, entry.uid, entry.pid, entry.origin) == ("flush", None, None, "dashboard")
+    assert behind.operators.actors.flushed == [DEMO]
     assert len(entry.session) == 6
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import trio
 
+from actors.errors import Conflict
 from daemon.config import ConfigError, Settings, load
 from daemon.observe.feed import EventFeed
-from daemon.operate import Conflict
 from daemon.run.dashboard import Dashboard
 from daemon.web.http1 import Request, Response, json_response
 from tests.daemon.dashboard.browser import SECONDS, read

@@ -1,15 +1,15 @@
-"""Files in Postgres: added completely or not at all, replaced at once, invisible to other instances."""
+"""Files in Postgres: added whole or not at all, replaced at once, never seen by another instance."""
 
 from __future__ import annotations
 
 import pytest
 
+from actors.errors import Conflict, Missing
 from actors.messages import Passage
 from daemon.knowledge import library
 from daemon.knowledge.embeddings import EmbeddingsUnavailable
 from daemon.knowledge.housekeeping import Housekeeping
-from daemon.operate.knowledge import ChunkText
-from daemon.operate.protocol import Conflict, NotFound
+from daemon.knowledge.library import ChunkText
 from tests.support.embeddings_server import FakeEmbeddings
 from tests.support.shelf import ACME, Shelf
 
@@ -85,7 +85,7 @@ async def test_an_unknown_instance_is_an_error(by_words: Shelf) -> None:
         by_words.library.files("nobody"),
         by_words.library.remove("nobody", ["x"]),
     ):
-        with pytest.raises(NotFound, match="has no instance 'nobody'"):
+        with pytest.raises(Missing, match="has no instance 'nobody'"):
             await call
 
 
@@ -171,7 +171,7 @@ async def test_without_its_vectors_a_file_is_not_found_at_all(
 
 
 async def test_without_pgvector_words_alone_are_searched(by_meaning: Shelf, server: FakeEmbeddings) -> None:
-    """As on a server without pgvector; the next file added after its installation gets vectors."""
+    """As on a server without pgvector; the next file that is added after its installation brings vectors back."""
     await by_meaning.world.rows("DROP EXTENSION vector CASCADE")
     await by_meaning.world.rows(
         "CREATE OR REPLACE FUNCTION majlis_enable_vectors() RETURNS boolean LANGUAGE sql RETURN false"

@@ -1,4 +1,4 @@
-"""Searching the files of an instance: by words, by words and meaning, limits and relevance."""
+"""The search of an instance's files: words alone, words and meaning, their bounds and their relevance."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from actors.instance import FeatureFlags, Terms
 from actors.messages import Passage
 from daemon.knowledge.embeddings import EmbeddingsClient
+from daemon.knowledge.library import ChunkText
 from daemon.knowledge.search_words import distinctive_words, search_words
 from daemon.lookups import knowledge
 from daemon.lookups.history import BYTES_PER_TOKEN
 from daemon.lookups.knowledge import within
 from daemon.lookups.spec import Means
-from daemon.operate.knowledge import ChunkText
 from tests.support.embeddings_server import FakeEmbeddings
 from tests.support.shelf import ACME, SHOP, Shelf
 
@@ -96,7 +96,7 @@ async def test_no_search_without_files_or_with_the_flag_off(by_words: Shelf) -> 
 
 
 async def test_relevance_is_the_share_of_the_questions_weight(by_words: Shelf) -> None:
-    """A word in n chunks weighs 1 / (1 + ln n), a word in none a quarter."""
+    """A word in n chunks weighs 1 / (1 + ln n), one in none a quarter."""
     await by_words.add("apple pear\napple plum\ncherry")
     everything = Terms(knowledge_threshold=0.0)
 
@@ -128,7 +128,7 @@ async def test_the_heading_is_searched_and_returned(by_words: Shelf) -> None:
 
 
 async def test_meaning_finds_what_words_do_not(by_meaning: Shelf) -> None:
-    """The server gives `cost` and `price` the same meaning; the texts share no word."""
+    """The server gives `cost` and `price` one meaning; no word is shared."""
     await by_meaning.add("price list\nopening hours")
     [passage] = await by_meaning.search("cost?")
     assert passage.text == "price list" and 0.3 <= passage.relevance < 1

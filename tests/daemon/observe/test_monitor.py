@@ -29,21 +29,18 @@ from daemon.observe.alerts import MAX_TOLD_PER_DAY, Alerts, rules
 from daemon.observe.feed import EventFeed
 from daemon.observe.monitor import PARTITIONS as PARTITIONS_AT_ONCE
 from daemon.observe.monitor import Monitor
-from daemon.observe.vitals import LeaseCounts, VitalSigns
-from daemon.operate.reports import ProviderView
-from daemon.operate.views import Status
+from daemon.observe.vitals import Figures, LeaseCounts, VitalSigns
 from daemon.partitions.fencing import FencedOwnership
+from daemon.responders.circuit import ProviderView
 from daemon.stores.redis import RedisStore
 from tests.support.mirrors import PARTITIONS, fenced_mirror, message, real_store
 
 EVERY_SECONDS = 10.0
 SETTINGS = MonitorSettings(every_seconds=EVERY_SECONDS)
 WHO = Conversation("acme", "5511999990012")
-WELL = Status(
+WELL = Figures(
     ready=True,
-    version="0",
     uptime_seconds=1.0,
-    listen="",
     stores={"redis": "ok", "postgres": "ok"},
     partitions_owned=PARTITIONS,
     partitions_total=PARTITIONS,
@@ -66,7 +63,8 @@ class World:
     """What the monitor looks at, to be changed by a test."""
 
     feed: EventFeed = field(default_factory=lambda: EventFeed(strict=True))
-    status: Status = WELL
+    figures: Figures = WELL
+    providers: list[ProviderView] = field(default_factory=list)
     redis_memory: RedisMemory | None = ROOMY
     leases: LeaseCounts = NO_RENEWALS
     told: list[Notice] = field(default_factory=list)
@@ -114,9 +112,9 @@ class World:
         await trio.lowlevel.checkpoint()
         return []
 
-    async def read_status(self) -> Status:
+    async def read_figures(self) -> Figures:
         await trio.lowlevel.checkpoint()
-        return self.status
+        return self.figures
 
     async def read_memory(self) -> RedisMemory | None:
         await trio.lowlevel.checkpoint()
@@ -127,7 +125,7 @@ class World:
             self.feed.emit(event, WHO, **fields)
 
     def now(self, **changes: object) -> None:
-        self.status = msgspec.structs.replace(self.status, **changes)
+        self.figures = msgspec.structs.replace(self.figures, **changes)
 
     def leased(self, renewals: int, failures: int) -> None:
         self.leases = LeaseCounts(
@@ -155,10 +153,11 @@ def monitor(
         settings=settings,
         flags=flags,
         vitals=VitalSigns(
-            status=world.read_status,
+            figures=world.read_figures,
             redis_memory=world.read_memory,
             leases=lambda: world.leases,
             appends_waiting=lambda: 0,
+            providers=lambda: world.providers,
         ),
         upkeep=upkeep or cast(Upkeep, world),
         ownership=cast(FencedOwnership, world),
@@ -172,7 +171,7 @@ def monitor(
 
 def _provider(state: str) -> Callable[[World], None]:
     def change(world: World) -> None:
-        world.now(providers=[ProviderView(name="main", state=state)])  # type: ignore[arg-type]
+        world.providers = [ProviderView(name="main", state=state)]  # type: ignore[arg-type]
 
     return change
 
@@ -279,7 +278,7 @@ async def test_stores_that_hang_hide_no_failing_leases(autojump_clock: trio.test
     world = World()
     flags = alerts(world)
     looked = monitor(world, flags)
-    looked._vitals._status = trio.sleep_forever
+    looked._vitals._figures = trio.sleep_forever
     for _ in range(3):
         world.leased(10, 5)
         await looked.sweep()
@@ -328,17 +327,17 @@ async def test_a_failure_is_told_and_the_next_look_comes(autojump_clock: trio.te
     flags = alerts(world)
     looked = monitor(world, flags)
 
-    async def broken() -> Status:
+    async def broken() -> Figures:
         await trio.lowlevel.checkpoint()
         raise RuntimeError("a bug")
 
-    healthy = world.read_status
-    looked._vitals._status = broken
+    healthy = world.read_figures
+    looked._vitals._figures = broken
     async with trio.open_nursery() as nursery:
         nursery.start_soon(looked.run)
         await trio.sleep(2.5 * EVERY_SECONDS)
         assert (looked.sweeps, world.feed.counters["daemon.problem"]) == (0, 2)
-        looked._vitals._status = healthy
+        looked._vitals._figures = healthy
         await trio.sleep(EVERY_SECONDS)
         assert looked.sweeps == 1
         nursery.cancel_scope.cancel()

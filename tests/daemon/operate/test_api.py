@@ -1,4 +1,4 @@
-"""The admin door: the real server and routes on a real Unix socket, a daemon's operations behind it faked."""
+"""The admin interface as a whole: the real server, routes and topics on a real Unix socket, over a real ledger."""
 
 from __future__ import annotations
 
@@ -9,20 +9,31 @@ from pathlib import Path
 import pytest
 import trio
 
+from actors.actor import ActorView, Phase
 from actors.errors import LedgerUnavailable
-from daemon.observe.feed import EventFeed
-from daemon.operate import ROUTES, AdminApi, AuditEntry
+from actors.identity import Conversation
+from actors.messages import Message, Waiting
+from daemon.operate import ROUTES
+from daemon.operate.audit import AuditEntry, in_the_ledger
+from daemon.operate.status import StatusReport
 from daemon.web.http1 import Peer, Request
-from tests.daemon.operate.fake_operations import CONTACT, HELD, LABEL, TEXT, FakeOperations, actor, admin_door
+from tests.support.ledgers import batch
+from tests.support.operators import INSTALL, Operators, admin_door
+
+CONTACT = "5511999990012"
+TEXT = "how much is a room for two nights"
+HELD = Conversation("demo", CONTACT)
+LABEL = HELD.label(INSTALL)
 
 
 class Door:
     """A client of the door, and what is behind it."""
 
-    def __init__(self, socket: Path, operations: FakeOperations, feed: EventFeed) -> None:
+    def __init__(self, socket: Path, operators: Operators) -> None:
         self.socket = socket
-        self.operations = operations
-        self.feed = feed
+        self.operators = operators
+        self.turn = self.letter = 0
+        """Numbers of what `furnished` put there."""
 
     async def ask(self, method: str, target: str) -> tuple[int, str]:
         """The status and the body of one exchange."""
@@ -49,12 +60,25 @@ def _request(method: str, target: str) -> bytes:
 
 
 @pytest.fixture
-async def door(tmp_path: Path) -> AsyncIterator[Door]:
-    operations, feed = FakeOperations(), EventFeed(strict=True)
-    feed.set_install_id("test install")
+async def door(operators: Operators, tmp_path: Path) -> AsyncIterator[Door]:
     with trio.fail_after(60):
-        async with admin_door(tmp_path, operations, feed) as socket:
-            yield Door(socket, operations, feed)
+        async with admin_door(tmp_path, operators.api.handle) as socket:
+            yield Door(socket, operators)
+
+
+@pytest.fixture
+async def furnished(door: Door) -> Door:
+    """One conversation in which a message waits, with a turn, a dead letter and an escalation."""
+    operators, ledger = door.operators, door.operators.world.ledger
+    waiting = (Waiting(4, 1_000, Message(*HELD, "W1", TEXT, 1_000)),)
+    operators.actors.show(ActorView(HELD, "waiting", waiting, None, 0, 0, 4.0, "window open"))
+    turn = await ledger.begin(batch(TEXT, conversation=HELD, id_prefix="3EB0"), 1)
+    await ledger.bury(turn, 1, "not_on_whatsapp", f"no account for {CONTACT}")
+    await operators.takeovers.begin(HELD, 60)
+    door.turn = turn.id
+    (letter,) = (await operators.letters.page(10, include_ended=False)).letters
+    door.letter = letter.id
+    return door
 
 
 async def test_the_socket_is_for_its_owner_alone(door: Door) -> None:
@@ -63,14 +87,15 @@ async def test_the_socket_is_for_its_owner_alone(door: Door) -> None:
 
 
 async def test_another_user_is_refused_by_the_kernels_word() -> None:
-    request = Request(
-        "GET", "/v1/status", ("v1", "status"), {}, {}, b"", Peer("unix", pid=1, uid=54321, gid=1)
-    )
-    response = await AdminApi(FakeOperations(), EventFeed(strict=True)).handle(request)
-    assert response.status == 403
+    peer = Peer("unix", pid=1, uid=54321, gid=1)
+    request = Request("GET", "/v1/status", ("v1", "status"), {}, {}, b"", peer)
+    assert (await Operators().api.handle(request)).status == 403
 
 
-async def test_status_is_told_whole(door: Door) -> None:
+async def test_the_status_is_given_whole(door: Door) -> None:
+    counters = door.operators.counters
+    counters.acked, counters.duplicates = 1204, 7
+    counters.ignored.update({"group": 12, "reaction": 3})
     status, document = await door.get("/v1/status")
     assert status == 200
     assert document["ready"] is True and document["stores"] == {"redis": "ok", "postgres": "ok"}
@@ -92,22 +117,25 @@ async def test_every_route_is_listed_with_its_help(door: Door) -> None:
 
 
 async def test_actors_come_by_urgency_and_can_be_filtered_and_limited(door: Door) -> None:
-    door.operations.active = [
-        actor(9),
-        actor(1),
-        actor(state="idle"),
-        actor(state="parked"),
-        actor(instance="other", state="holding"),
-    ]
+    def view(contact: str, phase: Phase, left: float | None = None, instance: str = "acme") -> ActorView:
+        return ActorView(Conversation(instance, contact), phase, (), None, 0, 0, left, "")
+
+    door.operators.actors.show(
+        view("1", "waiting", 9.0),
+        view("2", "waiting", 1.0),
+        view("3", "idle"),
+        view("4", "parked"),
+        view("5", "holding", instance="other"),
+    )
     _, page = await door.get("/v1/actors")
     actors = page["actors"]
     assert isinstance(actors, list)
     assert [(one["state"], one["closes_in_seconds"]) for one in actors] == [
-        ("parked", 0.0),
-        ("holding", 0.0),
+        ("parked", None),
+        ("holding", None),
         ("waiting", 1.0),
         ("waiting", 9.0),
-        ("idle", 0.0),
+        ("idle", None),
     ]
     _, page = await door.get("/v1/actors?state=waiting&instance=acme&limit=1")
     assert (page["total"], page["matching"]) == (5, 2)
@@ -119,74 +147,90 @@ async def test_actors_come_by_urgency_and_can_be_filtered_and_limited(door: Door
     [
         "/v1/actors",
         f"/v1/conversations/{LABEL}",
-        f"/v1/conversations/acme/{CONTACT}",
+        f"/v1/conversations/demo/{CONTACT}",
         "/v1/silent",
-        "/v1/turns/7",
+        "/v1/turns",
+        "/v1/turns/{turn}",
         "/v1/dead",
-        "/v1/dead/17",
+        "/v1/dead/{letter}",
+        "/v1/explain/W1",
+        "/v1/top",
     ],
 )
 async def test_phones_and_texts_are_masked_unless_asked_for_and_then_it_is_recorded(
-    door: Door, target: str
+    furnished: Door, target: str
 ) -> None:
     """I11."""
-    _, body = await door.ask("GET", target)
+    target = target.format(turn=furnished.turn, letter=furnished.letter)
+    _, body = await furnished.ask("GET", target)
     assert CONTACT not in body and TEXT not in body and "…12" in body
-    assert door.operations.audited == []
-    _, body = await door.ask("GET", f"{target}?reveal=true")
+    assert furnished.operators.audited == []
+    _, body = await furnished.ask("GET", f"{target}?reveal=true")
     assert CONTACT in body
-    (entry,) = door.operations.audited
+    (entry,) = furnished.operators.audited
     assert entry.action == "reveal" and entry.uid is not None and entry.pid is not None
     assert CONTACT not in entry.target
 
 
 @pytest.mark.parametrize("contact", [CONTACT, f"%2B{CONTACT}", f"{CONTACT}%3A3%40s.whatsapp.net"])
-async def test_a_conversation_is_found_by_every_spelling_of_its_phone(door: Door, contact: str) -> None:
-    status, document = await door.post(f"/v1/conversations/acme/{contact}/flush")
-    assert (status, document) == (200, {"conversation": LABEL, "messages": 2})
-    assert door.operations.flushed == [HELD]
+async def test_a_conversation_is_found_by_every_spelling_of_its_phone(furnished: Door, contact: str) -> None:
+    status, document = await furnished.post(f"/v1/conversations/demo/{contact}/flush")
+    assert (status, document) == (200, {"conversation": LABEL, "messages": 1})
+    assert furnished.operators.actors.flushed == [HELD]
 
 
-async def test_a_change_is_recorded_before_it_is_made_with_who_asked(door: Door) -> None:
+async def test_a_change_is_recorded_before_it_is_made_with_who_asked(furnished: Door) -> None:
     """I11: the record names the conversation by its label."""
-    await door.post(f"/v1/conversations/acme/{CONTACT}/flush")
-    await door.post("/v1/dead/17/retry")
-    await door.post("/v1/dead/retry-all")
-    await door.post(f"/v1/conversations/acme/{CONTACT}/pause?seconds=60")
-    await door.post(f"/v1/conversations/{LABEL}/resume")
-    await door.post("/v1/flags/cache/off?instance=acme")
-    await door.post("/v1/flags/parallel/on")
-    await door.post("/v1/flags/cache/clear?instance=acme")
-    await door.post("/v1/reload")
-    actions = [(entry.action, entry.target) for entry in door.operations.audited]
+    letter = furnished.letter
+    for target in (
+        f"/v1/conversations/demo/{CONTACT}/flush",
+        f"/v1/dead/{letter}/retry",
+        "/v1/dead/retry-all",
+        f"/v1/conversations/demo/{CONTACT}/pause?seconds=60",
+        f"/v1/conversations/{LABEL}/resume",
+        "/v1/flags/cache/off?instance=demo",
+        "/v1/flags/parallel/on",
+        "/v1/flags/cache/clear?instance=demo",
+        "/v1/reload",
+    ):
+        assert (await furnished.post(target))[0] == 200, target
+    operators = furnished.operators
+    actions = [(entry.action, entry.target) for entry in operators.audited]
     assert actions == [
-        ("flush", HELD.label("test install")),
-        ("dead.retry", "dead letter 17"),
+        ("flush", LABEL),
+        ("dead.retry", f"dead letter {letter}"),
         ("dead.retry_all", "dead letters"),
-        ("pause", HELD.label("test install")),
+        ("pause", LABEL),
         ("resume", LABEL),
-        ("flags.set", "cache off, instance acme"),
+        ("flags.set", "cache off, instance demo"),
         ("flags.set", "parallel on, this daemon"),
-        ("flags.clear", "cache clear, instance acme"),
+        ("flags.clear", "cache clear, instance demo"),
         ("reload", "settings"),
     ]
-    assert door.feed.counters["admin.change"] == len(actions)
-    assert door.operations.paused == [(HELD, 60)] and door.operations.resumed == [LABEL]
-    assert door.operations.set == {("parallel", None): True} and door.operations.reloads == 1
+    assert operators.feed.counters["admin.change"] == len(actions)
 
 
-async def test_what_cannot_be_recorded_is_not_done(tmp_path: Path) -> None:
-    class NoAudit(FakeOperations):
-        async def audit(self, entry: AuditEntry) -> None:
-            await trio.lowlevel.checkpoint()
-            raise LedgerUnavailable("postgres is away")
+async def test_the_record_stands_in_the_ledger(operators: Operators) -> None:
+    record = in_the_ledger(operators.records)
+    await record(AuditEntry(action="flush", target=LABEL, uid=0, pid=7))
+    entry = AuditEntry(
+        action="reveal", target="turn 7", uid=None, pid=None, origin="dashboard", session="a1b2c3"
+    )
+    await record(entry)
+    rows = await operators.db.fetch(
+        "SELECT uid, pid, action, target, detail::text FROM majlis_audit ORDER BY id"
+    )
+    assert [tuple(row.values())[:4] for row in rows] == [(0, 7, "flush", LABEL), (-1, 0, "reveal", "turn 7")]
+    assert json.loads(rows[1]["detail"]) == {"origin": "dashboard", "session": "a1b2c3"}
 
-    operations, feed = NoAudit(), EventFeed(strict=True)
-    with trio.fail_after(60):
-        async with admin_door(tmp_path, operations, feed) as socket:
-            status, document = await Door(socket, operations, feed).post(f"/v1/conversations/{LABEL}/flush")
+
+async def test_what_cannot_be_recorded_is_not_done(furnished: Door) -> None:
+    furnished.operators.audit_fails = LedgerUnavailable("postgres is away")
+    status, document = await furnished.post(f"/v1/conversations/{LABEL}/flush")
     assert status == 503 and "postgres is away" in str(document["message"])
-    assert operations.flushed == []
+    assert furnished.operators.actors.flushed == []
+    status, body = await furnished.ask("GET", f"/v1/conversations/{LABEL}?reveal=true")
+    assert status == 503 and CONTACT not in body
 
 
 @pytest.mark.parametrize(
@@ -195,14 +239,16 @@ async def test_what_cannot_be_recorded_is_not_done(tmp_path: Path) -> None:
         ("GET", "/v1/nothing", 404, "GET /v1 lists all routes"),
         ("GET", "/v1/conversations/", 404, "lists all routes"),
         ("POST", "/v1/status", 405, "use GET here"),
-        ("GET", "/v1/dead/99", 404, "no dead letter 99"),
-        ("GET", "/v1/dead/x", 400, "known by its number"),
-        ("GET", "/v1/actors?limit=0", 400, "limit must be a whole number from 1"),
+        ("GET", "/v1/dead/99999", 404, "no dead letter 99999"),
+        ("GET", "/v1/dead/x", 400, "id must be the number of a dead letter"),
+        ("GET", f"/v1/dead/-{'9' * 40}", 400, "id must be the number of a dead letter"),
+        ("GET", "/v1/actors?limit=0", 400, "limit must be a whole number from 1 to 10000"),
+        ("GET", f"/v1/actors?offset=-{'9' * 40}", 400, "offset must be a whole number from 0 to 1000000"),
         ("GET", "/v1/actors?state=bored", 400, "state must be one of waiting"),
         ("GET", "/v1/actors?reveal=yes", 400, "reveal must be true or false"),
-        ("GET", "/v1/conversations/acme/999", 404, "no such conversation"),
-        ("GET", "/v1/turns/8", 404, "no such turn"),
-        ("GET", "/v1/turns/x", 400, "a turn is known by its number"),
+        ("GET", "/v1/conversations/demo/999", 404, "Nothing is known of"),
+        ("GET", "/v1/turns/99999", 404, "no turn of this number"),
+        ("GET", "/v1/turns/x", 400, "id must be the number of a turn"),
         ("GET", "/v1/cost?days=0", 400, "days must be a whole number from 1 to 366"),
         ("POST", f"/v1/conversations/{LABEL}/pause?seconds=0", 400, "seconds must be a whole number"),
         (
@@ -217,54 +263,67 @@ async def test_what_cannot_be_recorded_is_not_done(tmp_path: Path) -> None:
             400,
             "one of parallel, cache, knowledge, batching, escalation, takeover",
         ),
-        ("POST", "/v1/flags/parallel/up", 400, "write /on, /off or /clear"),
-        ("POST", f"/v1/conversations/{CONTACT}/flush", 400, "write a conversation as its label"),
+        ("POST", "/v1/flags/parallel/up", 400, "change must be one of on, off, clear"),
+        ("POST", "/v1/log-level/loud", 400, "level must be one of debug, info, warning, error"),
+        (
+            "POST",
+            f"/v1/conversations/{CONTACT}/flush",
+            400,
+            "write a conversation as its label, or as INSTANCE/PHONE",
+        ),
     ],
 )
 async def test_a_refusal_is_a_sentence(door: Door, method: str, target: str, status: int, words: str) -> None:
     found, body = await door.ask(method, target)
     assert found == status and words in json.loads(body)["message"]
-    assert door.operations.audited == []
+    assert door.operators.audited == []
 
 
-async def test_what_cannot_be_undone_twice_conflicts(door: Door) -> None:
-    for target in (f"/v1/conversations/{LABEL}/resume", "/v1/flags/cache/clear"):
-        await door.post(target)
-        status, document = await door.post(target)
+async def test_what_cannot_be_done_twice_conflicts(furnished: Door) -> None:
+    await furnished.post("/v1/flags/cache/off")
+    for target in (
+        f"/v1/conversations/{LABEL}/resume",
+        "/v1/flags/cache/clear",
+        f"/v1/dead/{furnished.letter}/retry",
+    ):
+        await furnished.post(target)
+        status, document = await furnished.post(target)
         assert (status, document["reason"]) == (409, "conflict")
 
 
-async def test_cost_is_told_by_instance_and_days(door: Door) -> None:
-    _, document = await door.get("/v1/cost?instance=shop&days=30")
-    assert document["days"] == 30
-    assert [row["instance"] for row in document["rows"]] == ["shop"]  # type: ignore[attr-defined]
-
-
-async def test_a_second_retry_conflicts(door: Door) -> None:
-    await door.post("/v1/dead/17/retry")
-    status, document = await door.post("/v1/dead/17/retry")
-    assert (status, document["reason"]) == (409, "conflict")
-
-
-async def test_what_breaks_inside_is_told_by_class_alone_and_the_door_stays_open(door: Door) -> None:
+async def test_what_breaks_inside_is_named_by_class_alone_and_the_door_stays_open(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """I11, I14."""
-    door.operations.fails = ZeroDivisionError(CONTACT)
-    status, body = await door.ask("GET", f"/v1/conversations/acme/{CONTACT}")
+
+    async def breaks(self: StatusReport) -> object:
+        raise ZeroDivisionError(CONTACT)
+
+    monkeypatch.setattr(StatusReport, "now", breaks)
+    status, body = await door.ask("GET", "/v1/status")
     assert status == 500 and "ZeroDivisionError" in body and CONTACT not in body
-    assert door.feed.counters["admin.failed"] == 1
-    door.operations.fails = LedgerUnavailable("postgres is away")
-    status, document = await door.get("/v1/status")
-    assert status == 503 and "try again" in str(document["message"])
-    door.operations.fails = None
+    assert door.operators.feed.counters["admin.failed"] == 1
+    monkeypatch.undo()
     assert (await door.get("/v1/status"))[0] == 200
+
+
+async def test_a_ledger_that_is_away_is_said_in_a_sentence(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> object:
+        raise LedgerUnavailable("postgres is away")
+
+    monkeypatch.setattr(door.operators.records, "usage", away)
+    status, document = await door.get("/v1/cost")
+    assert status == 503 and "try again: postgres is away" in str(document["message"])
 
 
 async def test_tail_streams_events_as_lines(door: Door) -> None:
     async with await trio.open_unix_socket(str(door.socket)) as stream:
         await stream.send_all(_request("GET", "/v1/tail"))
         received = await stream.receive_some()
-        door.feed.emit("turn.done", HELD, batch=1)
-        door.feed.emit("turn.dead", HELD, reason="refused")
+        door.operators.feed.emit("turn.done", HELD, batch=1)
+        door.operators.feed.emit("turn.dead", HELD, reason="refused")
         while b"turn.dead" not in received:
             received += await stream.receive_some()
     assert b"application/x-ndjson" in received

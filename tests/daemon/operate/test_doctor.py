@@ -16,8 +16,7 @@ from daemon.config import Settings, load
 from daemon.knowledge.embeddings import TURN_SECONDS, EmbeddingsClient
 from daemon.ledger.rows import StoredInstances
 from daemon.operate import doctor
-from daemon.operate.doctor import MAX_STORED, examine
-from daemon.operate.views import Check
+from daemon.operate.doctor import MAX_STORED, Check, examine
 from daemon.run.stores import check_from_outside
 from daemon.web.client import HttpClient
 from tests.support.embeddings_server import FakeEmbeddings

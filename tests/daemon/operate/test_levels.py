@@ -14,21 +14,27 @@ import pytest
 import trio
 import trio.testing
 
+from actors.actor import ActorView
+from actors.identity import Conversation
 from daemon.config import ConfigError, load
-from daemon.observe.feed import EventFeed
-from daemon.operate import ROUTES, AdminApi, Status
+from daemon.observe import logs
+from daemon.operate import ROUTES
 from daemon.operate.levels import Level, Levels, NobodyThere, suffices
+from daemon.operate.status import Status, StatusReport
 from daemon.web.http1 import HttpServer, Limits, Peer, Request, open_unix_listener
 from daemon.web.http1.listeners import peer_of
 from daemon.web.http1.stream import DirectStream
-from tests.daemon.operate.fake_operations import CONTACT, LABEL, FakeOperations
+from tests.support.operators import Operators
 
 STRANGER, READER, OPERATOR, CHIEF = 54_321, 54_322, 54_323, 54_324
 CREW = 60_001
 LEVELS = Levels({"read": [str(READER), f"group:{CREW}"], "operate": [str(OPERATOR)], "admin": [str(CHIEF)]})
+CONTACT = "5511999990012"
+HELD = Conversation("demo", CONTACT)
+LABEL = HELD.label("test install")
 PATHS = {
     "{label}": LABEL,
-    "{instance}": "acme",
+    "{instance}": "demo",
     "{contact}": CONTACT,
     "{id}": "17",
     "{message}": "3EB0C7",
@@ -80,12 +86,11 @@ def test_the_settings_say_who_and_that_a_group_must_be_let_in(tmp_path: Path) ->
 
 
 async def ask(
-    method: str, path: str, who: Peer, query: Mapping[str, str] | None = None, body: bytes = b""
+    operators: Operators, method: str, path: str, who: Peer, query: Mapping[str, str] | None = None
 ) -> tuple[int, dict[str, object]]:
-    operations = FakeOperations()
-    api = AdminApi(operations, EventFeed(strict=True), LEVELS)
+    api = operators.with_levels(LEVELS)
     segments = tuple(path.split("/")[1:])
-    response = await api.handle(Request(method, path, segments, query or {}, {}, body, who))
+    response = await api.handle(Request(method, path, segments, query or {}, {}, b"", who))
     document: dict[str, object] = json.loads(response.body) if response.body else {}
     if response.stream is not None:
         await response.stream.aclose()
@@ -95,49 +100,55 @@ async def ask(
 @pytest.mark.parametrize(
     ("uid", "level"), [(STRANGER, None), (READER, "read"), (OPERATOR, "operate"), (CHIEF, "admin")]
 )
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
-async def test_each_route_is_open_from_its_level_on(route: object, uid: int, level: Level | None) -> None:
-    """A refusal is a 403 with a sentence that names both levels; whoever may pass is refused nothing of that kind."""
-    found = next(one for one in ROUTES if one is route)
-    path = found.path
-    for piece, word in PATHS.items():
-        path = path.replace(piece, word)
-    status, document = await ask(found.method, path, peer(uid))
-    if level is not None and suffices(level, found.level):
-        assert status != 403, document
-        return
-    assert (status, document["reason"]) == (403, "forbidden")
-    if level is None:
-        assert "you may not use this socket" in str(document["message"])
-    else:
-        assert f"this needs level {found.level}, and yours is {level}" in str(document["message"])
+async def test_each_route_is_open_from_its_level_on(
+    operators: Operators, uid: int, level: Level | None
+) -> None:
+    """A refusal is a 403 with a sentence that names both levels; nobody who may pass is refused for that reason."""
+    before = logs.level()
+    for route in ROUTES:
+        path = route.path
+        for piece, word in PATHS.items():
+            path = path.replace(piece, word)
+        status, document = await ask(operators, route.method, path, peer(uid))
+        if level is not None and suffices(level, route.level):
+            assert status != 403, (path, document)
+            continue
+        assert (status, document["reason"]) == (403, "forbidden"), path
+        if level is None:
+            assert "you may not use this socket" in str(document["message"])
+        else:
+            assert f"this needs level {route.level}, and yours is {level}" in str(document["message"])
+    logs.set_level(before)
 
 
 async def test_phone_numbers_and_texts_are_for_admins_alone() -> None:
+    operators = Operators()
+    operators.actors.show(ActorView(HELD, "idle", (), None, 0, 0, None, ""))
     for uid in (READER, OPERATOR):
-        status, document = await ask("GET", f"/v1/conversations/{LABEL}", peer(uid), {"reveal": "true"})
+        status, document = await ask(operators, "GET", "/v1/actors", peer(uid), {"reveal": "true"})
         assert status == 403 and "shown at level admin alone" in str(document["message"])
         assert CONTACT not in json.dumps(document)
-    status, document = await ask("GET", f"/v1/conversations/{LABEL}", peer(CHIEF), {"reveal": "true"})
-    assert status == 200 and document["contact"] == CONTACT
+    status, document = await ask(operators, "GET", "/v1/actors", peer(CHIEF), {"reveal": "true"})
+    assert status == 200 and CONTACT in json.dumps(document)
 
 
 async def test_a_parameter_that_a_route_does_not_know_is_refused_by_name() -> None:
-    status, document = await ask("GET", "/v1/actors", peer(READER), {"limt": "3"})
+    status, document = await ask(Operators(), "GET", "/v1/actors", peer(READER), {"limt": "3"})
     assert status == 400
     assert document["message"] == (
         "limt is no parameter of this; known here: state, instance, sort, offset, limit, reveal"
     )
 
 
-async def test_an_answer_that_takes_too_long_is_given_up(autojump_clock: trio.testing.MockClock) -> None:
-    class Stuck(FakeOperations):
-        async def status(self) -> Status:
-            await trio.Event().wait()
-            return self.now
+async def test_an_answer_that_takes_too_long_is_given_up(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stuck(self: StatusReport) -> Status:
+        await trio.sleep_forever()
 
-    api = AdminApi(Stuck(), EventFeed(strict=True))
-    response = await api.handle(Request("GET", "/v1/status", ("v1", "status"), {}, {}, b"", peer(0)))
+    monkeypatch.setattr(StatusReport, "now", stuck)
+    request = Request("GET", "/v1/status", ("v1", "status"), {}, {}, b"", peer(0))
+    response = await Operators().api.handle(request)
     assert response.status == 503 and b"took longer than 25 s" in response.body
     assert autojump_clock.current_time() == 25
 
@@ -172,7 +183,7 @@ async def test_one_user_cannot_take_every_place(tmp_path: Path, monkeypatch: pyt
     """Whoever may only look, or not even that, must not keep the operators out. The owner's own are not counted."""
     comes, path = [READER], tmp_path / "sock"
     monkeypatch.setattr("daemon.web.http1.server.peer_of", lambda _: peer(comes[0]))
-    api = AdminApi(FakeOperations(), EventFeed(strict=True), LEVELS)
+    api = Operators().with_levels(LEVELS)
     server = HttpServer(api.handle, Limits(max_connections=6, max_connections_per_user=2), name="admin")
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
@@ -194,9 +205,9 @@ async def test_one_user_cannot_take_every_place(tmp_path: Path, monkeypatch: pyt
 
 async def test_a_reader_of_events_that_is_too_slow_is_cut_off(tmp_path: Path) -> None:
     """The daemon goes on, the connection ends, and nobody waits for it."""
-    feed, operations = EventFeed(strict=True), FakeOperations()
-    feed.set_install_id("test install")
-    server = HttpServer(AdminApi(operations, feed).handle, Limits(write_seconds=0.2), name="admin")
+    operators = Operators()
+    feed = operators.feed
+    server = HttpServer(operators.api.handle, Limits(write_seconds=0.2), name="admin")
     path = tmp_path / "sock"
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
@@ -211,17 +222,3 @@ async def test_a_reader_of_events_that_is_too_slow_is_cut_off(tmp_path: Path) ->
                     await trio.sleep(0.01)
                 assert not feed.tails
             nursery.cancel_scope.cancel()
-
-
-async def test_tail_can_be_narrowed(tmp_path: Path) -> None:
-    for query, wrong in (
-        ({"kind": "turn.dnoe"}, "turn.dnoe is no event"),
-        ({"conversation": CONTACT}, "write a"),
-    ):
-        status, document = await ask("GET", "/v1/tail", peer(READER), query)
-        assert status == 400 and wrong in str(document["message"])
-        assert CONTACT not in str(document)
-    status, _ = await ask(
-        "GET", "/v1/tail", peer(READER), {"kind": "turn,part.sent", "instance": "acme,shop"}
-    )
-    assert status == 200

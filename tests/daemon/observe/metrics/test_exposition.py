@@ -45,7 +45,7 @@ class Page:
         self.exposition = Exposition(settings, self.feed, self.observed, self.counters)
 
     def join(self) -> None:
-        async def status() -> object:
+        async def figures() -> object:
             self.reads += 1
             await trio.sleep(self.slow_seconds)
             return WELL
@@ -56,14 +56,16 @@ class Page:
 
         self.exposition.http = HttpServer(self.exposition.respond)
         self.exposition.vitals = VitalSigns(
-            status=status,  # type: ignore[arg-type]
+            figures=figures,  # type: ignore[arg-type]
             redis_memory=memory,
             leases=lambda: LeaseCounts(8, 10, 1),
             appends_waiting=lambda: 0,
         )
-        provider = ProviderView("main", "", "half_open", 3, 9, "timed_out", 0.0, 6)
+        provider = ProviderView(
+            name="main", state="half_open", failures=3, calls=9, last_reason="timed_out", succeeded=6
+        )
         self.exposition.sources = Sources(
-            providers=lambda: [provider, provider._replace(state="closed", instance="acme")],
+            providers=lambda: [provider, msgspec.structs.replace(provider, state="closed", instance="acme")],
             flags=lambda: {"memory": True, "orphans": False},
             monitor=cast(Monitor, SimpleNamespace(orphans=2, sweeps=7)),
         )
@@ -232,11 +234,11 @@ async def test_of_a_store_that_is_away_nothing_is_told() -> None:
     assert page.exposition.vitals is not None
     away = msgspec.structs.replace(WELL, stores={"redis": "Redis cannot be used now.", "postgres": "ok"})
 
-    async def status() -> object:
+    async def figures() -> object:
         await trio.lowlevel.checkpoint()
         return away
 
-    page.exposition.vitals._status = status  # type: ignore[assignment]
+    page.exposition.vitals._figures = figures  # type: ignore[assignment]
     families = await page.families()
     assert rows(families["majlis_store_healthy"]) == {("postgres",): 1, ("redis",): 0}
     assert "majlis_waiting_messages" not in families

@@ -1,0 +1,83 @@
+"""Feature flags: what is on, for whom, and switching it while the daemon runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import trio
+from msgspec import Meta
+
+from actors.errors import Conflict, Missing
+from daemon.controls.feature_flags import FLAGS, FlagPage, StoredFlags
+from daemon.ledger.records import Records
+from daemon.operate.call import AdminCall
+from daemon.operate.parameters import MUST_BE, Parameters
+from daemon.operate.route import Route
+from daemon.web.http1 import Response, json_response
+
+FlagName = Annotated[
+    str,
+    Meta(
+        pattern=f"^({'|'.join(FLAGS)})$",
+        max_length=max(map(len, FLAGS)),
+        description=f"The name of a feature flag: {', '.join(FLAGS)}.",
+        extra={MUST_BE: f"one of {', '.join(FLAGS)}"},
+        extra_json_schema={"enum": list(FLAGS)},
+    ),
+]
+
+
+class FlagChange(Parameters, frozen=True, kw_only=True):
+    flag: FlagName
+    change: Annotated[Literal["on", "off", "clear"], Meta(description="on, off or clear.")]
+    instance: Annotated[str, Meta(description="For this instance; without it, for this daemon.")] | None = (
+        None
+    )
+
+
+class FlagBoard:
+    """What was set by hand wins over the configuration, and for an instance over the daemon."""
+
+    def __init__(self, records: Records, stored: StoredFlags) -> None:
+        self._records = records
+        self._stored = stored
+
+    async def page(self) -> FlagPage:
+        await trio.lowlevel.checkpoint()
+        return self._stored.page()
+
+    async def set(self, flag: str, value: bool, instance: str | None) -> FlagPage:
+        """For one instance on every daemon, or for this daemon. Raises `Missing` for an unknown instance."""
+        if instance is not None and not await self._records.knows_instance(instance):
+            raise Missing(f"The database has no instance called {instance}: check the spelling.")
+        await self._stored.set(flag, value, instance)
+        return self._stored.page()
+
+    async def clear(self, flag: str, instance: str | None) -> FlagPage:
+        """Raises `Conflict` when it was not set."""
+        if not await self._stored.clear(flag, instance):
+            whom = f"for {instance}" if instance else "for this daemon"
+            raise Conflict(f"{flag} is not set {whom}: there is nothing to clear, see `majlis flags`.")
+        return self._stored.page()
+
+
+async def _list(flags: FlagBoard, call: AdminCall, asked: Parameters) -> Response:
+    """Every feature flag: as configured, as set for this daemon, where instances differ, and what holds."""
+    return json_response(200, await flags.page())
+
+
+async def _change(flags: FlagBoard, call: AdminCall, asked: FlagChange) -> Response:
+    """Switch a feature flag `on` or `off`, or `clear` what was set."""
+    instance = asked.instance or None
+    place = f"instance {instance}" if instance else "this daemon"
+    action = "flags.clear" if asked.change == "clear" else "flags.set"
+    await call.audit(action, f"{asked.flag} {asked.change}, {place}")
+    if asked.change == "clear":
+        return json_response(200, await flags.clear(asked.flag, instance))
+    return json_response(200, await flags.set(asked.flag, asked.change == "on", instance))
+
+
+ROUTES = (
+    Route("GET", "/v1/flags", FlagBoard, _list, "read", FlagPage),
+    Route("POST", "/v1/flags/{flag}/{change}", FlagBoard, _change, "operate", FlagPage, FlagChange),
+)

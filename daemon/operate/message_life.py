@@ -1,0 +1,218 @@
+"""One message's life as steps, and where it is now as a sentence. Pure; `explain` asks for what it is made of.
+
+What is known comes from three places: the mirror (when it arrived), the actor in memory (what it waits for) and the
+ledger (every turn that it was part of). Each may be missing; the rest is still shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+
+from actors.actor import ActorView, Phase
+from actors.lookup import RESPONDER
+from daemon.ledger.stored_turns import DeadLetterRow, PartRow, StoredTurn, original_id
+from daemon.mirror.arrivals import Arrival
+from daemon.operate.call import iso
+
+CLOSED_BY = {
+    "timeout": "its time was over",
+    "count": "enough messages waited",
+    "flush": "somebody asked for it",
+    "drain": "the daemon stopped",
+}
+
+
+MessageState = Literal[
+    "waiting",
+    "queued",
+    "answering",
+    "retrying",
+    "holding",
+    "parked",
+    "elsewhere",
+    "answered",
+    "suppressed",
+    "dead",
+    "dropped",
+    "moved",
+]
+"""The first six as an actor's; `elsewhere`: it waits, and its conversation is in no memory here."""
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One moment of a message's life."""
+
+    at: str
+    """Empty: the moment is not recorded."""
+    what: str
+    detail: str = ""
+    text: str | None = None
+    """What was said, by either side; None: nothing was."""
+    gateway_id: str = ""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Where the message is, or how it ended."""
+
+    state: MessageState
+    why: str
+    seconds_left: float | None = None
+
+
+def steps(arrival: Arrival | None, turns: Sequence[StoredTurn]) -> list[Step]:
+    """What happened, in order."""
+    found = [*_arrived(arrival, turns)]
+    for turn in turns:
+        found += _turn(turn)
+    return found
+
+
+def _arrived(arrival: Arrival | None, turns: Sequence[StoredTurn]) -> Iterator[Step]:
+    if arrival is not None:
+        yield Step(at=_iso_ms(arrival.at_ms), what="arrived", detail="stored durably in the mirror")
+    elif turns:
+        yield Step(
+            at=iso(turns[0].opened_at),
+            what="arrived",
+            detail="about then: its window was opened by the first of its burst; the mirror forgot the exact moment",
+        )
+
+
+def _turn(turn: StoredTurn) -> Iterator[Step]:
+    messages = len(turn.messages)
+    heard = f"{messages} message{'s' if messages != 1 else ''}"
+    replay = " (a replay)" if any(one != original_id(one) for one in turn.message_ids) else ""
+    yield Step(
+        at=iso(turn.created_at),
+        what="window closed",
+        detail=f"{CLOSED_BY.get(turn.why, turn.why)}: turn {turn.id} begins with {heard}{replay}",
+    )
+    if turn.failed_attempts:
+        yield Step(at="", what="tries", detail=f"{turn.failed_attempts} failed before the last one")
+    if turn.waterfall:
+        yield Step(at="", what="lookups", detail=_lookups(turn))
+    if turn.answered_at is not None:
+        yield Step(at=iso(turn.answered_at), what="reply stored", detail=_answered(turn))
+    for part in turn.parts:
+        yield _part(part)
+    yield from _ending(turn)
+    if turn.dead_letter is not None:
+        yield from _letter(turn.dead_letter)
+
+
+def _lookups(turn: StoredTurn) -> str:
+    asked = [span for span in turn.waterfall if span.stage != RESPONDER]
+    if not asked:
+        return "none"
+    whole_ms = max(span.started_ms + span.took_ms for span in asked)
+    ran = [f"{span.name} {span.took_ms:.0f}" for span in asked if span.outcome == "ok"]
+    odd = [f"{span.name} {span.outcome}" for span in asked if span.outcome not in ("ok", "skipped")]
+    return f"{whole_ms:.0f} ms in all: {', '.join([*odd, *ran])}"
+
+
+def _answered(turn: StoredTurn) -> str:
+    asked = [span for span in turn.waterfall if span.stage == RESPONDER]
+    took = "".join(f" in {span.took_ms:,.0f} ms" for span in asked if span.outcome == "ok")
+    model = f", model {turn.model}" if turn.model else ""
+    if turn.rule:
+        return f"by rule {turn.rule}{took}"
+    spent = f", {turn.input_tokens or 0:,} tokens in, {turn.output_tokens or 0:,} out"
+    in_vain = [
+        f", after {span.name}: {span.error or span.outcome}, {span.took_ms:,.0f} ms"
+        for span in asked
+        if span.outcome != "ok"
+    ]
+    return f"by {turn.provider or 'nobody'}{model}{took}{spent}{''.join(in_vain)}"
+
+
+def _part(part: PartRow) -> Step:
+    moment = part.settled_at or part.last_claimed_at or part.claimed_at
+    claimed = ""
+    if part.claimed_at is not None and part.settled_at is not None:
+        claimed = f", {max(0.0, (part.settled_at - part.claimed_at).total_seconds() * 1000):,.0f} ms after the claim"
+    reason = f": {part.reason}" if part.reason else ""
+    again = ", sent once more" if part.resends else ""
+    return Step(
+        at=iso(moment) if moment else "",
+        what=f"part {part.number + 1}",
+        detail=f"{part.state}{reason}{claimed}{again}",
+        text=part.text,
+        gateway_id=part.gateway_message_id or "",
+    )
+
+
+def _ending(turn: StoredTurn) -> Iterator[Step]:
+    at = iso(turn.finished_at) if turn.finished_at else ""
+    match turn.state:
+        case "done":
+            yield Step(at=at, what="done", detail="the interaction is recorded")
+        case "suppressed":
+            yield Step(at=at, what="suppressed", detail=f"no answer, by rule {turn.rule}")
+        case "moved":
+            yield Step(at=at, what="moved", detail="to the conversation of the phone number behind the LID")
+
+
+def _letter(letter: DeadLetterRow) -> Iterator[Step]:
+    why = letter.reason + (f": {letter.detail}" if letter.detail else "")
+    yield Step(at=iso(letter.created_at), what="dead letter", detail=f"number {letter.id}, {why}")
+    if letter.retried_at is not None:
+        yield Step(
+            at=iso(letter.retried_at), what="put back", detail="to be answered, in its conversation's order"
+        )
+    if letter.dropped_at is not None:
+        yield Step(
+            at=iso(letter.dropped_at), what="dropped", detail="nobody will answer it any more; it is kept"
+        )
+
+
+def ended(turn: StoredTurn) -> Verdict | None:
+    """How it ended with this turn; None: it has not."""
+    match turn.state:
+        case "done":
+            took = (turn.finished_at or turn.created_at) - turn.opened_at
+            return Verdict("answered", f"answered {took.total_seconds():,.1f} s after its burst began")
+        case "suppressed":
+            return Verdict("suppressed", f"it got no answer, by rule {turn.rule}")
+        case "moved":
+            return Verdict("moved", "it went over to the conversation of the phone number behind its LID")
+        case "dead":
+            return _given_up(turn.dead_letter)
+    return None
+
+
+def _given_up(letter: DeadLetterRow | None) -> Verdict | None:
+    if letter is not None and letter.retried_at is not None:
+        return None  # its replay waits, or has a turn of its own by now
+    if letter is not None and letter.dropped_at is not None:
+        return Verdict("dropped", f"dead letter {letter.id} was dropped")
+    number = letter.id if letter is not None else 0
+    return Verdict("dead", f"given up as dead letter {number}: majlis dead retry {number}")
+
+
+def waits(view: ActorView | None, frozen: bool, paused: str) -> Verdict:
+    """What a message that has not ended waits for. `frozen`: its batch is; `paused`: why no turn may begin."""
+    if view is None:
+        return Verdict("elsewhere", "it waits in the mirror; its conversation is in no memory here yet")
+    left = view.seconds_left
+    if paused and view.phase in ("holding", "queued", "waiting"):
+        return Verdict("holding", paused)
+    if view.phase == "answering" and not frozen:
+        return Verdict("queued", "its window runs beside the turn of the batch before it")
+    verdicts: dict[Phase, Verdict] = {
+        "waiting": Verdict("waiting", "its window is open: more may come", left),
+        "queued": Verdict("queued", "its window is closed; it waits for a free turn"),
+        "answering": Verdict("answering", "its turn runs"),
+        "retrying": Verdict("retrying", f"{view.why}; the next attempt comes by itself", left),
+        "holding": Verdict("holding", f"held, which counts as no attempt: {view.why}", left),
+        "parked": Verdict("parked", f"parked: {view.why}; majlis flush wakes it"),
+        "idle": Verdict("elsewhere", "it is about to be taken up"),
+    }
+    return verdicts[view.phase]
+
+
+def _iso_ms(at_ms: int) -> str:
+    return iso(datetime.fromtimestamp(at_ms / 1000, UTC))

@@ -1,0 +1,87 @@
+"""The stream of events, from now on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+import trio
+from msgspec import Meta
+
+from actors.identity import Conversation, canonical_contact
+from daemon.observe.events import EVENTS
+from daemon.observe.feed import EventFeed, Tail, Wanted
+from daemon.operate.call import AdminCall
+from daemon.operate.parameters import MUST_BE, Parameters
+from daemon.operate.route import NDJSON, Route
+from daemon.web.http1 import Response
+
+HEARTBEAT_SECONDS = 15.0
+_KINDS = sorted({*EVENTS, *(name.partition(".")[0] for name in EVENTS)})
+
+ConversationRef = Annotated[
+    str,
+    Meta(
+        pattern=r"^([0-9a-f]{10}|[\s\S]+/[^/]+)$",
+        extra={MUST_BE: "a label (ten hexadecimal digits) or INSTANCE/PHONE: write a conversation so"},
+    ),
+]
+EventKind = Annotated[
+    str,
+    Meta(
+        pattern=f"^({'|'.join(name.replace('.', '[.]') for name in _KINDS)})$",
+        max_length=max(map(len, _KINDS)),
+        extra={MUST_BE: "an event: a name such as turn.done, or a subject such as turn"},
+        extra_json_schema={"enum": _KINDS},
+    ),
+]
+
+
+class TailQuery(Parameters, frozen=True, kw_only=True):
+    instance: Annotated[tuple[str, ...], Meta(description="Only events of these instances.")] = ()
+    conversation: Annotated[
+        tuple[ConversationRef, ...],
+        Meta(description="Only events of these conversations: a label, or INSTANCE/PHONE."),
+    ] = ()
+    kind: Annotated[
+        tuple[EventKind, ...],
+        Meta(description="Only events with these names, such as turn.done, or subjects, such as turn."),
+    ] = ()
+
+
+class EventTail:
+    def __init__(self, feed: EventFeed) -> None:
+        self.feed = feed
+
+
+class _Lines(trio.abc.ReceiveChannel[bytes]):
+    """A tail as lines. The heartbeat lets the server notice a reader that went away while nothing happens."""
+
+    def __init__(self, tail: Tail) -> None:
+        self._tail = tail
+
+    async def receive(self) -> bytes:
+        with trio.move_on_after(HEARTBEAT_SECONDS):
+            return msgspec.json.encode(await self._tail.receive()) + b"\n"
+        return b"\n"
+
+    async def aclose(self) -> None:
+        await self._tail.aclose()
+
+
+async def _follow(events: EventTail, call: AdminCall, asked: TailQuery) -> Response:
+    """Every event from now on, one JSON object a line; an empty line now and then while nothing happens."""
+    await trio.lowlevel.checkpoint()
+    labels = frozenset(call.target(_ref(word)) for word in asked.conversation)
+    wanted = Wanted(frozenset(asked.instance) or None, labels or None, frozenset(asked.kind) or None)
+    return Response(200, content_type=NDJSON, stream=_Lines(events.feed.tail(wanted=wanted)))
+
+
+def _ref(word: str) -> Conversation | str:
+    instance, slash, contact = word.rpartition("/")
+    return Conversation(instance, canonical_contact(contact)) if slash else word
+
+
+ROUTES = (
+    Route("GET", "/v1/tail", EventTail, _follow, "read", dict[str, Any], TailQuery, content_type=NDJSON),
+)

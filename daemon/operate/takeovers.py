@@ -1,0 +1,173 @@
+"""An operator takes one conversation over, as a person of the business does by writing in it, and hands it back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from actors.actor import ActorView
+from actors.errors import Conflict, Missing
+from actors.identity import Conversation
+from actors.ports import Feed, FlagSource
+from actors.supervisor import Supervisor
+from daemon.config import Settings
+from daemon.controls.pauses import PauseBoard, ended_by
+from daemon.ledger.records import Records
+from daemon.operate.call import AdminCall, iso
+from daemon.operate.directory import Directory
+from daemon.operate.parameters import ByContact, ByLabel
+from daemon.operate.route import Route
+from daemon.web.http1 import Response, json_response
+
+TAKEOVER_SECONDS = 4 * 3600
+"""How long an operator's lasts where `takeover.pause_seconds` is 0."""
+MAX_SECONDS = 30 * 86_400
+Seconds = Annotated[int, Meta(ge=1, le=MAX_SECONDS, description="Duration in seconds.")]
+
+
+class TakeoverBegun(msgspec.Struct, frozen=True, kw_only=True):
+    conversation: str
+    until: str
+    stood: bool = False
+    """One that ends no sooner than the one asked for stood already, and stays."""
+
+
+class TakeoverEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """What was ended; at least one of them."""
+
+    conversation: str
+    escalated: bool
+    taken_over: bool
+    state: str = ""
+    """`parked` or `holding`, when that is what it was woken from."""
+
+
+class TakeOverByLabel(ByLabel, frozen=True, kw_only=True):
+    seconds: Seconds | None = None
+
+
+class TakeOverByContact(ByContact, frozen=True, kw_only=True):
+    seconds: Seconds | None = None
+
+
+class OperatorTakeovers:
+    """`begin` takes a conversation over for so many seconds; False for an unknown instance."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        directory: Directory,
+        supervisor: Supervisor,
+        records: Records,
+        flags: FlagSource,
+        pauses: PauseBoard,
+        begin: Callable[[Conversation, float], Awaitable[bool]],
+        feed: Feed,
+    ) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._supervisor = supervisor
+        self._records = records
+        self._flags = flags
+        self._pauses = pauses
+        self._begin = begin
+        self._feed = feed
+
+    async def begin(self, ref: Conversation | str, seconds: int | None) -> TakeoverBegun:
+        """Majlis is silent there for so long; None: as long as the instance's settings say.
+
+        Raises:
+          Missing: nobody knows the conversation or its instance.
+          Conflict: take-over is switched off there, so it would not be heeded.
+        """
+        conversation = await self._directory.find(ref)
+        instance = conversation.instance
+        if not self._flags.of(instance).takeover:
+            raise Conflict(
+                f"Take-over is switched off for {instance}, so a pause would not be heeded: "
+                f"`majlis flags set takeover on --instance {instance}` first."
+            )
+        configured = self._settings.for_instance(instance).takeover.pause_seconds
+        before = (await self._directory.silence(conversation)).taken_over
+        if not await self._begin(conversation, float(seconds or configured or TAKEOVER_SECONDS)):
+            raise Missing(f"The database has no instance called {instance}: check the spelling.")
+        now = (await self._directory.silence(conversation)).taken_over
+        stood = before is not None and now is not None and before.until == now.until
+        until = iso(now.until) if now else ""
+        return TakeoverBegun(conversation=self._directory.label(conversation), until=until, stood=stood)
+
+    async def end(self, ref: Conversation | str) -> TakeoverEnded:
+        """Majlis answers there again, and what rests there is tried again.
+
+        Raises:
+          Missing: nobody knows the conversation.
+          Conflict: there is nothing to end.
+        """
+        conversation = await self._directory.find(ref)
+        ended = await self._records.hand_back(conversation)
+        view = self._supervisor.view(conversation)
+        asleep = view.phase if view is not None and _rests(view) else ""
+        label = self._directory.label(conversation)
+        if not (ended.escalations or ended.takeovers or asleep):
+            raise self._nothing_to_end(conversation, label, view)
+        if ended.escalations or ended.takeovers:
+            self._feed.emit("conversation.handed_back", conversation, by="operator")
+        if asleep:
+            self._supervisor.flush(conversation)
+        return TakeoverEnded(
+            conversation=label,
+            escalated=ended.escalations > 0,
+            taken_over=ended.takeovers > 0,
+            state=asleep,
+        )
+
+    def _nothing_to_end(self, conversation: Conversation, label: str, view: ActorView | None) -> Exception:
+        pause = self._pauses.of(conversation.instance)
+        if view is not None and view.held_by == "pause" and pause is not None:
+            return Conflict(f"{label} waits for the end of a pause: `{ended_by(pause)}` ends it.")
+        return self._directory.unless_starting(
+            Conflict(
+                f"There is nothing to resume in {label}: it is neither escalated, taken over, held nor parked."
+            )
+        )
+
+
+def _rests(view: ActorView) -> bool:
+    """Whether it waits for something that an operator may hurry. The pause of its instance is not ended from here."""
+    return view.phase in ("parked", "holding") and view.held_by != "pause"
+
+
+async def _take_over(
+    takeovers: OperatorTakeovers, call: AdminCall, asked: TakeOverByLabel | TakeOverByContact
+) -> Response:
+    """Silence in the conversation for a while, as if a person had taken it over."""
+    await call.audit("pause", call.target(asked.ref))
+    return json_response(200, await takeovers.begin(asked.ref, asked.seconds))
+
+
+async def _hand_back(takeovers: OperatorTakeovers, call: AdminCall, asked: ByLabel | ByContact) -> Response:
+    """Majlis answers in the conversation again: ends escalation and take-over, wakes a parked or held one."""
+    await call.audit("resume", call.target(asked.ref))
+    return json_response(200, await takeovers.end(asked.ref))
+
+
+_LABEL, _CONTACT = "/v1/conversations/{label}", "/v1/conversations/{instance}/{contact}"
+ROUTES = (
+    Route(
+        "POST", f"{_LABEL}/pause", OperatorTakeovers, _take_over, "operate", TakeoverBegun, TakeOverByLabel
+    ),
+    Route(
+        "POST",
+        f"{_CONTACT}/pause",
+        OperatorTakeovers,
+        _take_over,
+        "operate",
+        TakeoverBegun,
+        TakeOverByContact,
+    ),
+    Route("POST", f"{_LABEL}/resume", OperatorTakeovers, _hand_back, "operate", TakeoverEnded, ByLabel),
+    Route("POST", f"{_CONTACT}/resume", OperatorTakeovers, _hand_back, "operate", TakeoverEnded, ByContact),
+)

@@ -1,0 +1,42 @@
+"""The daemon as a whole: what it reads anew, what it logs, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from actors.actor import ActorView
+from daemon.observe import logs
+from tests.support.ledgers import DEMO
+from tests.support.operators import Operators
+
+
+@pytest.fixture
+def log_level() -> Iterator[None]:
+    before = logs.level()
+    yield
+    logs.set_level(before)
+
+
+async def test_reload_forgets_and_reads_anew(operators: Operators) -> None:
+    flags = operators.stored_flags
+    await operators.db.fetch("INSERT INTO majlis_flags VALUES ('instance:demo', 'parallel', false)")
+    assert flags.of("demo").parallel
+    assert (await operators.control.reload()).flags == 1
+    assert not flags.of("demo").parallel and operators.forgotten == 1
+    assert operators.feed.counters["settings.reloaded"] == 1
+
+
+async def test_a_drain_says_what_still_runs_and_begins_the_end(operators: Operators) -> None:
+    operators.actors.show(ActorView(DEMO, "answering", (), None, 0, 0, None, ""))
+    draining = await operators.control.drain()
+    assert (draining.active, draining.running_turns, operators.stopped) == (1, 1, 1)
+    assert draining.seconds == operators.settings.drain_seconds
+
+
+@pytest.mark.usefixtures("log_level")
+async def test_the_log_level_holds_until_the_next_start(operators: Operators) -> None:
+    assert (await operators.control.set_log_level("debug")).level == "debug"
+    shown = await operators.control.log_level()
+    assert (shown.level, shown.configured) == ("debug", "info")

@@ -1,0 +1,183 @@
+"""One message's whole life, by its id."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import msgspec
+import pytest
+import trio
+
+from actors.actor import ActorView, Phase
+from actors.errors import Conflict, LedgerUnavailable, Missing, Unavailable
+from actors.identity import Conversation
+from actors.lookup import Span
+from actors.messages import Message, Waiting
+from daemon.ledger.rows import Pause
+from daemon.ledger.stored_turns import DeadLetterRow, StoredTurn
+from daemon.mirror.arrivals import Arrival
+from daemon.operate import message_life
+from daemon.operate.explain import Explainer
+from tests.support.operators import Operators
+
+ACME = Conversation("acme", "5511900000001")
+SHOP = Conversation("shop", "5511900000002")
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def message(conversation: Conversation, name: str) -> Message:
+    return Message(conversation.instance, conversation.contact, name, "hello", 1_000)
+
+
+def view(
+    conversation: Conversation = ACME, phase: Phase = "waiting", *names: str, left: float | None = 4.0
+) -> ActorView:
+    waiting = tuple(Waiting(seq, seq, message(conversation, name)) for seq, name in enumerate(names, 1))
+    return ActorView(conversation, phase, waiting, None, 0, 0, left, "window open")
+
+
+def stored_turns(
+    conversation: Conversation = ACME, state: str = "done", letter: DeadLetterRow | None = None
+) -> StoredTurn:
+    return StoredTurn(
+        id=7, conversation_key=conversation.key, instance=conversation.instance, batch_number=1, why="timeout",
+        state=state, rule="duplicate" if state == "suppressed" else "", failed_attempts=0, moved_to="",
+        messages=(message(conversation, "M1"),), message_ids=("M1",), provider="main", model=None, input_tokens=1,
+        output_tokens=2, cost_micros=0, confidence=None, waterfall=(), opened_at=NOON, created_at=NOON,
+        answered_at=None, finished_at=NOON, parts=(), dead_letter=letter,
+    )  # fmt: skip
+
+
+class World:
+    """Memory, mirror and ledger, with what each knows of a message."""
+
+    def __init__(self, started: bool = True) -> None:
+        self.operators = Operators(started=started)
+        self.mirror = self.operators.mirror
+        self.turns: tuple[StoredTurn, ...] = ()
+        self.ledger_is_away = False
+        self.pause: Pause | None = None
+        around = self.operators
+        self.explainer = Explainer(
+            around.settings,
+            around.health,
+            cast(Any, around.actors),
+            cast(Any, self),
+            cast(Any, around.mirror),
+            cast(Any, self),
+            around.feed,
+        )
+        self.explain = self.explainer.explain
+
+    def remembers(self, *views: ActorView) -> None:
+        self.operators.actors.show(*views)
+
+    # As the ledger's stored turns, and as the pauses.
+
+    async def turns_of(self, message_id: str, instance: str | None) -> tuple[StoredTurn, ...]:
+        await trio.lowlevel.checkpoint()
+        if self.ledger_is_away:
+            raise LedgerUnavailable("postgres_unreachable")
+        return tuple(turn for turn in self.turns if instance in (None, turn.instance))
+
+    def of(self, instance: str) -> Pause | None:
+        return self.pause
+
+
+async def test_a_message_in_memory_waits_for_what_its_actor_waits_for() -> None:
+    world = World()
+    world.remembers(view(SHOP, "idle"), view(ACME, "waiting", "M0", "M1"))
+    found = await world.explain("M1", None)
+    assert (found.state, found.seconds_left, found.instance) == ("waiting", 4.0, "acme")
+    world.pause = Pause("acme", NOON, None)
+    found = await world.explain("M1", None)
+    assert (found.state, found.seconds_left) == (
+        "holding",
+        None,
+    ) and "majlis resume --instance acme" in found.why
+
+
+async def test_a_replay_that_waits_is_told_with_its_original() -> None:
+    world = World()
+    letter = DeadLetterRow(3, "overloaded", "", NOON, NOON, None)
+    world.turns = (stored_turns(state="dead", letter=letter),)
+    world.remembers(view(ACME, "waiting", "dead-3-M1"))
+    found = await world.explain("dead-3-M1", None)
+    assert (found.message, found.state, found.letters) == ("M1", "waiting", [3])
+    assert [step.what for step in found.steps] == ["arrived", "window closed", "dead letter", "put back"]
+
+
+async def test_without_the_ledger_what_waits_is_explained_and_nothing_is_guessed() -> None:
+    """Just when Postgres is away somebody asks why. Of what waits in no memory, only the ledger knows the end."""
+    world = World()
+    world.ledger_is_away = True
+    world.remembers(view(ACME, "holding", "M1"))
+    assert (await world.explain("M1", None)).state == "holding"
+    world.mirror.arrivals = [Arrival(ACME, 5, 1_767_268_800_000, message(ACME, "M0"))]
+    with pytest.raises(LedgerUnavailable):
+        await world.explain("M0", None)
+
+
+async def test_a_letter_that_was_put_back_is_given_up_no_more() -> None:
+    """Its replay waits where no memory here shows it, at another daemon or frozen this moment."""
+    world = World()
+    world.turns = (stored_turns(state="dead", letter=DeadLetterRow(3, "overloaded", "", NOON, NOON, None)),)
+    found = await world.explain("M1", None)
+    assert found.state == "elsewhere" and "dead retry" not in found.why
+
+
+async def test_what_only_the_mirror_knows_is_found_there() -> None:
+    world = World()
+    world.mirror.arrivals = [Arrival(ACME, 5, 1_767_268_800_000, message(ACME, "M1"))]
+    found = await world.explain("M1", None)
+    assert found.state == "elsewhere" and found.steps[0].at == "2026-01-01T12:00:00.000Z"
+    with pytest.raises(Missing, match=r"No message …34 is known"):
+        world.mirror.arrivals = []
+        await world.explain("5511900001234", None)
+    with pytest.raises(Unavailable, match="not ready yet"):
+        await World(started=False).explain("5511900001234", None)
+
+
+async def test_one_id_of_two_instances_must_be_told_apart_and_a_mirror_away_hides_no_end() -> None:
+    world = World()
+    world.mirror.is_away = True
+    world.turns = (stored_turns(ACME), stored_turns(SHOP))
+    with pytest.raises(Conflict, match="Messages of acme and shop"):
+        await world.explain("M1", None)
+    assert (await world.explain("M1", "shop")).state == "answered"
+
+
+def test_every_end_is_told_in_a_sentence() -> None:
+    dropped = DeadLetterRow(3, "overloaded", "", NOON, None, NOON)
+    ends = {
+        "suppressed": message_life.ended(stored_turns(state="suppressed")),
+        "moved": message_life.ended(stored_turns(state="moved")),
+        "dead": message_life.ended(
+            stored_turns(state="dead", letter=DeadLetterRow(3, "x", "", NOON, None, None))
+        ),
+        "dropped": message_life.ended(stored_turns(state="dead", letter=dropped)),
+    }
+    assert {name: end.state if end else None for name, end in ends.items()} == {name: name for name in ends}
+    assert message_life.ended(stored_turns(state="started")) is None
+    for phase, state in (
+        ("parked", "parked"),
+        ("retrying", "retrying"),
+        ("queued", "queued"),
+        ("idle", "elsewhere"),
+    ):
+        assert message_life.waits(view(ACME, cast(Phase, phase)), True, "").state == state
+    assert message_life.waits(view(ACME, "answering"), False, "").state == "queued"
+
+
+def test_an_answer_is_not_charged_with_the_time_of_who_failed_before() -> None:
+    waterfall = (
+        Span("history", "lookups", 0, 3, "ok"),
+        Span("first", "responder", 4, 9_000, "failed", "overloaded"),
+        Span("main", "responder", 9_004, 1_200, "ok"),
+    )
+    turn = msgspec.structs.replace(stored_turns(), waterfall=waterfall, answered_at=NOON)
+    steps = {step.what: step.detail for step in message_life.steps(None, (turn,))}
+    assert (
+        steps["reply stored"] == "by main in 1,200 ms, 1 tokens in, 2 out, after first: overloaded, 9,000 ms"
+    )

@@ -1,0 +1,23 @@
+"""Feature flags, switched by operators."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.errors import Conflict, Missing
+from tests.support.operators import Operators
+
+
+async def test_a_flag_is_set_for_instances_that_exist(operators: Operators) -> None:
+    with pytest.raises(Missing, match="no instance called acm"):
+        await operators.flags.set("cache", False, "acm")
+    page = await operators.flags.set("cache", False, "demo")
+    (cache,) = [flag for flag in page.flags if flag.flag == "cache"]
+    assert cache.effective and [(one.instance, one.value, one.set) for one in cache.instances] == [
+        ("demo", False, True)
+    ]
+    assert not operators.stored_flags.of("demo").cache
+    with pytest.raises(Conflict, match="cache is not set for this daemon"):
+        await operators.flags.clear("cache", None)
+    await operators.flags.clear("cache", "demo")
+    assert operators.stored_flags.of("demo").cache

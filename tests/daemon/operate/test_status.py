@@ -1,0 +1,85 @@
+"""`majlis status`: what needs attention, however the stores are."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+import trio
+
+from actors.errors import LedgerUnavailable
+from actors.identity import Conversation
+from daemon.mirror.survey import Pending, Totals
+from daemon.operate.status import MAX_STRANGERS
+from daemon.responders.circuit import ProviderView
+from tests.daemon.operate.conftest import answered
+from tests.support.ledgers import DEMO
+from tests.support.operators import Operators
+
+
+async def test_it_shows_what_needs_attention(operators: Operators) -> None:
+    await answered(operators, escalation="asks_for_human")
+    await operators.takeovers.begin(DEMO, 60)
+    for rule in ("duplicate", "duplicate", "escalated"):
+        operators.feed.emit("turn.suppressed", DEMO, rule=rule)
+    operators.feed.emit("turn.answered", DEMO, provider="cache")
+    operators.feed.emit("turn.answered", DEMO, provider="main")
+    operators.feed.emit("limit.reached", DEMO, reason="cost_per_day", policy="fallback")
+    operators.providers = [ProviderView(name="main", state="closed", calls=3)]
+    status = await operators.status.now()
+    assert (status.taken_over, status.escalated, status.notices_waiting) == (1, 1, 0)
+    assert status.suppressed_by_rule == {"duplicate": 2, "escalated": 1}
+    assert status.cache_hits == 1 and status.limits_reached == {"cost_per_day": 1}
+    assert msgspec.to_builtins(status)["providers"] == [
+        {
+            **{"name": "main", "instance": "", "state": "closed", "failures": 0, "calls": 3},
+            **{"last_reason": "", "wait_seconds": 0.0, "succeeded": 0},
+        }
+    ]
+
+
+async def test_counts_of_a_redis_that_is_away_are_zeros(operators: Operators) -> None:
+    operators.mirror.counted = Totals(acknowledged=10, answered=6, dead=1)
+    operators.mirror.waits = Pending(oldest_at_ms=1_000, now_ms=3_500)
+    status = await operators.status.now()
+    assert (status.acknowledged, status.waiting_messages, status.oldest_waiting_seconds) == (10, 3, 2.5)
+    operators.mirror.is_away = True
+    status = await operators.status.now()
+    assert (status.acknowledged, status.waiting_messages, status.oldest_waiting_seconds) == (0, 0, None)
+
+
+async def test_it_is_readable_without_postgres(operators: Operators, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(hand_back_seconds: float) -> object:
+        await trio.lowlevel.checkpoint()
+        raise LedgerUnavailable("postgres_unreachable")
+
+    await operators.takeovers.begin(DEMO, 60)
+    monkeypatch.setattr(operators.records, "attention", away)
+    assert (await operators.status.now()).taken_over == 0
+
+
+async def test_a_postgres_that_is_known_to_hang_is_not_asked(
+    operators: Operators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would take its time-outs, and the status is wanted just then."""
+    asked: list[float] = []
+
+    async def hangs(hand_back_seconds: float) -> object:
+        asked.append(hand_back_seconds)
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(operators.records, "attention", hangs)
+    operators.health.report("postgres", ("Postgres cannot be used now.",))
+    with trio.fail_after(20):
+        assert (await operators.status.now()).stores["postgres"] == "Postgres cannot be used now."
+    assert asked == []
+
+
+async def test_it_names_instances_that_nobody_knows(operators: Operators) -> None:
+    """Anybody may write a name into a webhook's path: only so many are told apart."""
+    for name in ("ghost", "ghost", *(f"typo-{number}" for number in range(MAX_STRANGERS + 5))):
+        stranger = Conversation(name, DEMO.contact)
+        operators.feed.emit("turn.suppressed", stranger, turn=1, rule="unknown_instance")
+    operators.feed.emit("turn.suppressed", DEMO, turn=1, rule="duplicate")
+    found = (await operators.status.now()).unknown_instances
+    assert (found["ghost"], found["typo-0"], found["(others)"]) == (2, 1, 6)
+    assert len(found) == MAX_STRANGERS + 1 and "demo" not in found

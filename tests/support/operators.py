@@ -1,0 +1,385 @@
+"""The operators' side for tests: every real topic, over a real ledger, and the door on a real Unix socket.
+
+What the supervisor, the mirror and the leases would show stands in lists, so that a test says in a line what there is
+to see. Without a ledger everything is there all the same, and only what needs none can be asked.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any, TypeVar, cast
+
+import trio
+import trio_asyncio
+
+from actors.actor import ActorView
+from actors.errors import Conflict, MirrorUnavailable
+from actors.fairness import FairSlots
+from actors.identity import Conversation
+from actors.messages import Message, Receipt
+from daemon.config import Settings
+from daemon.controls.feature_flags import StoredFlags
+from daemon.controls.pauses import PauseBoard
+from daemon.controls.takeovers import Takeovers
+from daemon.ingress.webhooks import IngressCounters
+from daemon.knowledge.library import PostgresLibrary
+from daemon.ledger import Records
+from daemon.ledger.stored_turns import StoredTurns
+from daemon.mirror.arrivals import Arrival
+from daemon.mirror.survey import Pending, Totals
+from daemon.observe.alerts import AlertView
+from daemon.observe.feed import EventFeed
+from daemon.observe.latencies import Latencies
+from daemon.observe.readiness import Health
+from daemon.operate import AdminApi
+from daemon.operate.actors import Actors
+from daemon.operate.audit import AuditEntry
+from daemon.operate.control import Control
+from daemon.operate.conversations import Conversations
+from daemon.operate.cost import Costs
+from daemon.operate.dead_letters import DeadLetters
+from daemon.operate.directory import Directory
+from daemon.operate.doctor import Check, Doctor, DoctorReport
+from daemon.operate.explain import Explainer
+from daemon.operate.feature_flags import FlagBoard
+from daemon.operate.instances import Instances
+from daemon.operate.knowledge import KnowledgeFiles
+from daemon.operate.leases import LeaseTable
+from daemon.operate.levels import Level, Levels
+from daemon.operate.login import DashboardLogin, LoginLink
+from daemon.operate.settings import SettingsInForce
+from daemon.operate.status import Doors, Gauges, StatusReport, Watched
+from daemon.operate.tail import EventTail
+from daemon.operate.takeovers import OperatorTakeovers
+from daemon.operate.task_tree import TaskTree
+from daemon.operate.top import Top
+from daemon.operate.turns import Turns
+from daemon.responders.circuit import ProviderView
+from daemon.stores.postgres import Postgres
+from daemon.web.http1 import HttpServer, Request, Response, open_unix_listener
+from tests.support.ledgers import LedgerWorld, open_postgres
+
+T = TypeVar("T")
+
+INSTALL = "test install"
+NODE = "node-a"
+LINK = "http://127.0.0.1:8089/#login=token"
+_EMPTIED = """
+    DO $$ DECLARE name text; BEGIN
+        SET LOCAL session_replication_role = replica;
+        FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public'
+            AND tablename NOT IN ('majlis_install', 'majlis_migrations', 'majlis_partitions', 'schema_migrations')
+        LOOP EXECUTE format('DELETE FROM %I', name); END LOOP;
+    END $$
+"""
+
+
+class ListedActors:
+    """The supervisor as operators see it."""
+
+    def __init__(self) -> None:
+        self.active: dict[Conversation, ActorView] = {}
+        self.flushed: list[Conversation] = []
+
+    def show(self, *views: ActorView) -> None:
+        """These are in memory now, and no others."""
+        self.active = {view.conversation: view for view in views}
+
+    def views(self) -> Sequence[ActorView]:
+        return list(self.active.values())
+
+    def view(self, conversation: Conversation) -> ActorView | None:
+        return self.active.get(conversation)
+
+    def phases(self) -> Counter[str]:
+        return Counter(view.phase for view in self.views())
+
+    def open_windows(self) -> int:
+        return sum(bool(view.waiting) for view in self.views())
+
+    def flush(self, conversation: Conversation) -> bool:
+        self.flushed.append(conversation)
+        return True
+
+
+class ListedMirror:
+    """What Redis would say: counts, and where a message arrived."""
+
+    def __init__(self) -> None:
+        self.counted = Totals()
+        self.waits = Pending()
+        self.arrivals: list[Arrival] = []
+        self.is_away = False
+
+    async def totals(self, partitions: Iterable[int]) -> Totals:
+        return await self._answer(self.counted)
+
+    async def pending(self, partitions: Iterable[int]) -> Pending:
+        return await self._answer(self.waits)
+
+    async def find(self, message_id: str, instance: str | None) -> list[Arrival]:
+        return await self._answer(self.arrivals)
+
+    async def arrival(self, conversation: Conversation, message_id: str) -> Arrival | None:
+        return await self._answer(None)
+
+    async def _answer(self, value: T) -> T:
+        await trio.lowlevel.checkpoint()
+        if self.is_away:
+            raise MirrorUnavailable("away")
+        return value
+
+
+class Operators:
+    """Every topic by name, what it looks at, and `api`, which answers with all of them."""
+
+    def __init__(
+        self, db: Postgres | None = None, settings: Settings | None = None, started: bool = True
+    ) -> None:
+        self.settings = settings or Settings()
+        self.db = db or Postgres("postgresql://nowhere/nothing")
+        self.world = LedgerWorld(self.db)
+        self.records = Records(self.db)
+        self.feed = EventFeed(strict=True)
+        self.feed.set_install_id(INSTALL)
+        self.health = Health(self.feed)
+        if db is None:
+            self.health.report("postgres", ("There is no Postgres here.",))
+        if started:
+            self.health.started()
+        self.actors = ListedActors()
+        self.mirror = ListedMirror()
+        self.fences: Mapping[int, int] = {}
+        self.stored_flags = StoredFlags(self.records, self.settings, NODE, self.feed)
+        self.pauses = PauseBoard(self.records, self.feed)
+        self.slots = FairSlots(50)
+        self.providers: list[ProviderView] = []
+        self.alerts: list[AlertView] = []
+        self.counters = IngressCounters()
+        self.library = PostgresLibrary(self.db, None, self.feed)
+        self.report = DoctorReport(checks=[Check(name="redis", state="ok", detail="answers")])
+        self.links: list[str] = []
+        """Of a dashboard: other names of the page."""
+        self.no_dashboard = ""
+        self.audited: list[AuditEntry] = []
+        self.audit_fails: Exception | None = None
+        self.appended: list[Message] = []
+        self.append_fails: dict[str, Exception] = {}
+        """By contact."""
+        self.forgotten = 0
+        self.stopped = 0
+        self._wire()
+
+    def _wire(self) -> None:
+        feed, health, records, label = self.feed, self.health, self.records, self.feed.label
+        supervisor, mirror, settings = cast(Any, self.actors), cast(Any, self.mirror), self.settings
+        stored_turns = StoredTurns(self.db)
+        watched = Watched(self.pauses.standing, lambda: self.providers, lambda: self.alerts)
+        directory = Directory(settings, health, supervisor, records, label)
+        begin = Takeovers(self.db, self.stored_flags, self._takeover_seconds, feed).take_over
+        self.gauges = Gauges(settings, health, supervisor, cast(Any, self), mirror, records)
+        self.status = StatusReport(
+            NODE, health, self.gauges, feed, watched, Doors("127.0.0.1:8080", self.counters)
+        )
+        self.listed = Actors(supervisor, label)
+        self.conversations = Conversations(
+            directory, supervisor, self.stored_flags, self.fenced, settings.partitions
+        )
+        self.takeovers = OperatorTakeovers(
+            settings, directory, supervisor, records, self.stored_flags, self.pauses, begin, feed
+        )
+        self.turns = Turns(records, stored_turns, label)
+        self.explainer = Explainer(settings, health, supervisor, stored_turns, mirror, self.pauses, feed)
+        self.costs = Costs(records)
+        self.top = Top(settings, NODE, health, supervisor, self.slots, Latencies(feed), feed, watched)
+        self.leases = LeaseTable(NODE, self.fenced, stored_turns)
+        self.instances = Instances(records, supervisor, self.pauses)
+        self.control = Control(
+            settings, supervisor, self.stored_flags, self.pauses, feed, self._stop, self._forget
+        )
+        self.flags = FlagBoard(records, self.stored_flags)
+        self.letters = DeadLetters(records, self._append, label, feed)
+        self.api = self.with_levels(None)
+
+    def with_levels(self, levels: Levels | None, **more: Any) -> AdminApi:
+        """The same behind other levels."""
+        topics = (
+            self.status, self.listed, self.conversations, self.takeovers, self.turns, self.explainer, self.costs,
+            self.top, self.leases, self.instances, self.control, self.flags, self.letters, EventTail(self.feed),
+            TaskTree(self.feed.label), SettingsInForce(self.settings), Doctor(self._examine),
+            DashboardLogin(self._new_link), KnowledgeFiles(self.library, self.control.reload),
+        )  # fmt: skip
+        return AdminApi(topics, self.feed, self._record, levels, **more)
+
+    def fenced(self) -> Mapping[int, int]:
+        return self.fences
+
+    def _takeover_seconds(self, instance: str) -> float:
+        return self.settings.for_instance(instance).takeover.pause_seconds
+
+    async def _record(self, entry: AuditEntry) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.audit_fails is not None:
+            raise self.audit_fails
+        self.audited.append(entry)
+
+    async def _append(self, message: Message) -> Receipt:
+        await trio.lowlevel.checkpoint()
+        if message.contact in self.append_fails:
+            raise self.append_fails[message.contact]
+        self.appended.append(message)
+        return Receipt(False, len(self.appended), 0, 0, 0, 1, False)
+
+    async def _examine(self) -> DoctorReport:
+        await trio.lowlevel.checkpoint()
+        return self.report
+
+    def _new_link(self, level: Level, asked_by: str) -> LoginLink:
+        if self.no_dashboard:
+            raise Conflict(f"The dashboard is not served: {self.no_dashboard}")
+        return LoginLink(url=LINK, others=self.links, level=level, seconds=3_600.0)
+
+    def _forget(self) -> None:
+        self.forgotten += 1
+
+    def _stop(self) -> None:
+        self.stopped += 1
+
+
+async def empty(db: Postgres) -> None:
+    """Forget all that earlier tests left in a migrated database; its partitions belong to nobody."""
+    await db.fetch(_EMPTIED)
+    await db.fetch("UPDATE majlis_partitions SET epoch = 1, owner = '', until = '-infinity'")
+
+
+@asynccontextmanager
+async def open_operators(
+    dsn: str, settings: Settings | None = None, started: bool = True
+) -> AsyncIterator[Operators]:
+    """Over a migrated database, emptied."""
+    async with trio_asyncio.open_loop(), open_postgres(dsn) as db:
+        await empty(db)
+        yield Operators(db, settings, started)
+
+
+@asynccontextmanager
+async def admin_door(
+    directory: Path, handle: Callable[[Request], Awaitable[Response]]
+) -> AsyncIterator[Path]:
+    """The real server on a real socket; gives back the socket's path."""
+    path = directory / "admin.sock"
+    server = HttpServer(handle, name="admin")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.serve, [open_unix_listener(path)])
+        try:
+            yield path
+        finally:
+            nursery.cancel_scope.cancel()
+
+
+class DoorInThread:
+    """The door for synchronous tests: it runs in a Trio of its own, on another thread."""
+
+    operators: Operators
+
+    def __init__(self, directory: Path, dsn: str) -> None:
+        self.socket = directory / "admin.sock"
+        self.asked: list[tuple[str, Mapping[str, str]]] = []
+        """Path and query of every request."""
+        self._directory = directory
+        self._dsn = dsn
+        self._stop = trio.Event()
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._up = Event()
+
+    def do(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Have something done in the server's thread, beside its requests."""
+        assert self._token is not None
+        return trio.from_thread.run(self._have_done, work, trio_token=self._token)
+
+    def use(self, settings: Settings) -> None:
+        """Go on as a daemon with these settings."""
+        self.operators = Operators(self.operators.db, settings)
+
+    def emit(self, event: str, conversation: Conversation, **fields: object) -> None:
+        async def tell() -> None:
+            await trio.lowlevel.checkpoint()
+            self.operators.feed.emit(event, conversation, **fields)
+
+        self.do(tell)
+
+    def wait_for_tail(self) -> None:
+        """Until somebody follows the feed."""
+        for _ in range(1_500):
+            if self.operators.feed.tails:
+                return
+            time.sleep(0.02)
+        raise AssertionError("nobody follows")
+
+    def run(self) -> None:
+        trio.run(self._serve)
+
+    def wait_until_up(self) -> None:
+        assert self._up.wait(60), "the server did not start"
+
+    def stop(self) -> None:
+        assert self._token is not None
+        with suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(self._stop.set)
+
+    async def _serve(self) -> None:
+        self._jobs, jobs = trio.open_memory_channel[Callable[[], Awaitable[None]]](0)
+        async with (
+            open_operators(self._dsn) as self.operators,
+            admin_door(self._directory, self._handle),
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(self._work, jobs)
+            self._token = trio.lowlevel.current_trio_token()
+            self._up.set()
+            await self._stop.wait()
+            nursery.cancel_scope.cancel()
+
+    async def _handle(self, request: Request) -> Response:
+        self.asked.append((request.path, dict(request.query)))
+        return await self.operators.api.handle(request)
+
+    async def _have_done(self, work: Callable[[], Awaitable[T]]) -> T:
+        """asyncpg works where its loop is: in the nursery of the server, not in a task of the caller's thread."""
+        done, found = trio.Event(), list[T]()
+        failed: list[Exception] = []
+
+        async def job() -> None:
+            try:
+                found.append(await work())
+            except Exception as error:
+                failed.append(error)
+            done.set()
+
+        await self._jobs.send(job)
+        await done.wait()
+        if failed:
+            raise failed[0]
+        return found[0]
+
+    async def _work(self, jobs: trio.MemoryReceiveChannel[Callable[[], Awaitable[None]]]) -> None:
+        async for job in jobs:
+            await job()
+
+
+@contextmanager
+def door_in_thread(directory: Path, dsn: str) -> Iterator[DoorInThread]:
+    door = DoorInThread(directory, dsn)
+    thread = Thread(target=door.run, name="admin door", daemon=True)
+    thread.start()
+    door.wait_until_up()
+    try:
+        yield door
+    finally:
+        door.stop()
+        thread.join(30)
