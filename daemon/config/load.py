@@ -16,16 +16,15 @@ from daemon.config.relations import misfits
 from daemon.config.schema import Settings
 from daemon.config.sources import (
     ConfigError,
-    KeyPath,
     Layer,
     LayerSource,
-    Raw,
     credentials_layer,
     environment_layer,
     file_layer,
     origin_of,
     set_layer,
 )
+from daemon.schema.fields import KeyPath, Raw
 
 DEFAULT_FILE = Path("config.yaml")
 MASK = "****"
@@ -72,14 +71,13 @@ def load(
     by_hand = set_layer(assignments, (in_file, passed, in_environment))
     layers = (by_hand, in_environment, passed, in_file)
     try:
-        settings = Settings(*(LayerSource(Settings, layer) for layer in layers))
+        settings = Settings(*(LayerSource(Settings, layer) for layer in layers), layers=layers)
     except ValidationError as error:
         faults = [_fault(details, layers) for details in error.errors(include_url=False)]
         raise ConfigError("\n".join(dict.fromkeys(faults))) from None
     found = [_sentence(path, value, allowed, layers) for path, value, allowed in misfits(settings)]
     if found:
         raise ConfigError("\n".join(found))
-    settings.came_from(layers)
     return settings
 
 

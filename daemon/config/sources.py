@@ -15,28 +15,18 @@ import yaml
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from daemon.schema.fields import KeyPath, Raw
+
 ENV_PREFIX = "MAJLIS_"
 CREDENTIAL_PREFIX = "majlis_"
 """Before the key where a service manager passes a whole directory: systemd puts the directory's name there."""
 MAX_CREDENTIAL_BYTES = 64 * 1024
 Tree = dict[str, Any]
-KeyPath = tuple[str, ...]
 
 
 class ConfigError(Exception):
     """The settings cannot be used; the text names key, value, origin and what is allowed. Contrast: nothing
     here is worth a retry, somebody has to edit something."""
-
-
-class Raw(str):
-    """A scalar of a credential, the environment or --set that YAML reads as a number or a truth value."""
-
-    parsed: float | bool
-
-    def __new__(cls, spelling: str, parsed: float | bool) -> Raw:
-        raw = super().__new__(cls, spelling)
-        raw.parsed = parsed
-        return raw
 
 
 @dataclass(frozen=True)

@@ -20,18 +20,18 @@ from typing import Literal, NamedTuple
 
 import trio
 
+from actors.conversation import JITTER
 from actors.errors import LedgerUnavailable, MajlisError
 from actors.identity import Conversation, canonical_contact
 from actors.outcome import NotSent, Sent, Unknown
 from actors.ports import Feed, Gateway
-from actors.retry import JITTER
 from daemon.ledger.wire import storable
 from daemon.stores.postgres import Postgres, Row
 from daemon.web.answer import HttpAnswer, readable_json
 from daemon.web.client import DeliveryUnknown, HttpClient, NotDelivered
 
-Kind = Literal["whatsapp", "webhook"]
-KINDS: tuple[Kind, ...] = ("whatsapp", "webhook")
+NoticeKind = Literal["whatsapp", "webhook"]
+KINDS: tuple[NoticeKind, ...] = ("whatsapp", "webhook")
 
 MAX_CONCURRENT = 8
 """Notices of one kind under way at once, each to another target."""
@@ -55,7 +55,7 @@ ID_HEADER = "Majlis-Notice-Id"
 _AWAY_STATUSES = frozenset({408, 425, 429})
 
 
-class Told(NamedTuple):
+class NoticeResult(NamedTuple):
     """What became of one try. `doubtful`: it may have arrived. `refused`: it did, and is not wanted there."""
 
     fate: Literal["sent", "away", "doubtful", "refused"]
@@ -63,7 +63,7 @@ class Told(NamedTuple):
     retry_after_seconds: float | None = None
 
 
-def next_delay_seconds(told: Told, tries: int, age_seconds: float, draw: float) -> float | None:
+def next_delay_seconds(told: NoticeResult, tries: int, age_seconds: float, draw: float) -> float | None:
     """How long to wait before the next try; None to give up.
 
     Args:
@@ -102,7 +102,7 @@ class Notifier:
         self._poll_seconds = poll_seconds
         self._draw = draw
         self._wake = {kind: trio.Event() for kind in KINDS}
-        self._under_way: Counter[Kind] = Counter()
+        self._under_way: Counter[NoticeKind] = Counter()
 
     def nudge(self) -> None:
         """Notices were stored: look now."""
@@ -117,7 +117,7 @@ class Notifier:
             nursery.start_soon(self._forget, name="notices/forget")
             task_status.started()
 
-    async def _serve(self, kind: Kind) -> None:
+    async def _serve(self, kind: NoticeKind) -> None:
         async with trio.open_nursery() as nursery:
             while True:
                 # The event first, then the look: what is stored in between is not missed.
@@ -128,7 +128,7 @@ class Notifier:
                 with trio.move_on_after(self._poll_seconds):
                     await wake.wait()
 
-    async def _claim(self, kind: Kind, limit: int) -> list[Row]:
+    async def _claim(self, kind: NoticeKind, limit: int) -> list[Row]:
         sql = (
             "SELECT *, extract(epoch FROM now() - created_at)::float8 AS age_seconds"
             " FROM majlis_claim_notices($1, $2, $3)"
@@ -141,12 +141,12 @@ class Notifier:
             self._problem(error)
         return []
 
-    async def _tell(self, kind: Kind, notice: Row) -> None:
+    async def _tell(self, kind: NoticeKind, notice: Row) -> None:
         try:
             told = await (self._whatsapp(notice) if kind == "whatsapp" else self._webhook(notice))
         except Exception as error:  # a bug, in one notice: the others are told all the same
             self._problem(error)
-            told = Told("doubtful", "crashed")
+            told = NoticeResult("doubtful", "crashed")
         try:
             await self._settle(notice, told)
         except LedgerUnavailable:
@@ -156,7 +156,7 @@ class Notifier:
         self._under_way[kind] -= 1
         self._wake[kind].set()
 
-    async def _settle(self, notice: Row, told: Told) -> None:
+    async def _settle(self, notice: Row, told: NoticeResult) -> None:
         tries = notice["tries"] + (told.fate != "away")
         fields = {
             "notice": notice["id"],
@@ -179,21 +179,21 @@ class Notifier:
         )
         self._feed.emit("notice.given_up" if delay is None else "notice.failed", reason=told.reason, **fields)
 
-    async def _whatsapp(self, notice: Row) -> Told:
+    async def _whatsapp(self, notice: Row) -> NoticeResult:
         to = Conversation(notice["instance"], canonical_contact(notice["target"]))
         with trio.move_on_after(WHATSAPP_SECONDS):
             match await self._gateway.send(to, notice["body"], key=f"notice.{notice['id']}"):
                 case Sent() | Unknown(may_resend=False):
-                    return Told("sent")
+                    return NoticeResult("sent")
                 case NotSent(reason, "refuse"):
-                    return Told("refused", reason)
+                    return NoticeResult("refused", reason)
                 case NotSent(reason, _, retry_after_seconds):
-                    return Told("away", reason, retry_after_seconds)
+                    return NoticeResult("away", reason, retry_after_seconds)
                 case Unknown(reason):
-                    return Told("doubtful", reason)
-        return Told("doubtful", "timed_out")
+                    return NoticeResult("doubtful", reason)
+        return NoticeResult("doubtful", "timed_out")
 
-    async def _webhook(self, notice: Row) -> Told:
+    async def _webhook(self, notice: Row) -> NoticeResult:
         headers = {ID_HEADER: str(notice["id"])}
         document = readable_json(notice["body"].encode())
         try:
@@ -201,9 +201,9 @@ class Notifier:
                 notice["target"], document, headers, WEBHOOK_SECONDS, MAX_ANSWER_BYTES
             )
         except NotDelivered as failure:
-            return Told("refused" if failure.reason == "bad_request" else "away", failure.reason)
+            return NoticeResult("refused" if failure.reason == "bad_request" else "away", failure.reason)
         except DeliveryUnknown as failure:
-            return Told("doubtful", failure.reason)
+            return NoticeResult("doubtful", failure.reason)
         return _webhook_answered(answer)
 
     async def _forget(self) -> None:
@@ -222,11 +222,11 @@ class Notifier:
         self._feed.emit("daemon.problem", part="notices", error=type(error).__name__)
 
 
-def _webhook_answered(answer: HttpAnswer) -> Told:
+def _webhook_answered(answer: HttpAnswer) -> NoticeResult:
     """A redirect is refused like any other answer that is no 2xx: nothing is ever sent to where it points."""
     status, reason = answer.status, f"answered_{answer.status}"
     if 200 <= status < 300:
-        return Told("sent")
+        return NoticeResult("sent")
     if status >= 500 or status in _AWAY_STATUSES:
-        return Told("away", reason, answer.retry_after_seconds)
-    return Told("refused", reason)
+        return NoticeResult("away", reason, answer.retry_after_seconds)
+    return NoticeResult("refused", reason)

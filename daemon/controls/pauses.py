@@ -32,16 +32,31 @@ PAUSED = "paused by an operator"
 """Why a conversation of a paused instance waits, for people."""
 
 
-class PauseBoard:
-    """`woken` is called when a pause has ended: whoever waited for it goes on."""
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
-    def __init__(self, records: Records, feed: Feed, now: Callable[[], datetime] | None = None) -> None:
+
+class PauseBoard:
+    """The pauses in force, as this daemon last read them.
+
+    Args:
+      wake: called when a pause has ended, so that what waited for it goes on at once.
+      now: the time, UTC.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        feed: Feed,
+        wake: Callable[[], None] = lambda: None,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
         self._records = records
         self._feed = feed
-        self._now = now or (lambda: datetime.now(UTC))
+        self._wake = wake
+        self._now = now
         self._reading = trio.Lock()
         self._standing: Mapping[str, Pause] = {}
-        self.woken: Callable[[], None] = lambda: None
 
     def check(self, instance: str) -> None:
         """The gate of the turn slots. Raises `Paused` while the instance is paused."""
@@ -92,7 +107,7 @@ class PauseBoard:
         for name in ended:
             self._feed.emit("pause.ended", instance=name or "all")
         if ended:
-            self.woken()
+            self._wake()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep up with the database until cancelled; started when it was read: before, nobody knows who is paused."""

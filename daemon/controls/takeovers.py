@@ -11,18 +11,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import trio
 
 from actors.identity import Conversation
-from actors.plain_text import plain_text
 from actors.ports import Feed, FlagSource
+from actors.text import plain_text
+from daemon.ingress.inbound import OwnMessage
 from daemon.ledger.wire import storable
 from daemon.stores.postgres import Postgres
-
-if TYPE_CHECKING:
-    from daemon.gateways.evolution.payload import OwnMessage
 
 MAX_PAUSE_SECONDS = 10 * 365 * 86_400.0
 MAX_CONCURRENT = 4

@@ -41,7 +41,7 @@ class Session:
         """When it wrote in the playground, within the last minute."""
 
 
-class Link(NamedTuple):
+class LoginGrant(NamedTuple):
     level: Level
     asked_by: str
     """`uid 1000`, or `start` for the one that is printed there."""
@@ -52,7 +52,7 @@ class Access:
 
     def __init__(self, login_seconds: float, session_seconds: float, now: Callable[[], float]) -> None:
         self._now = now
-        self._links: _Held[Link] = _Held(MAX_LINKS, login_seconds, now)
+        self._links: _Held[LoginGrant] = _Held(MAX_LINKS, login_seconds, now)
         self._sessions: _Held[Session] = _Held(MAX_SESSIONS, session_seconds, now)
         self._failures: deque[float] = deque(maxlen=MAX_FAILURES_PER_MINUTE)
 
@@ -61,11 +61,11 @@ class Access:
         """How many are open now."""
         return len(self._sessions)
 
-    def link(self, link: Link) -> str:
+    def link(self, link: LoginGrant) -> str:
         """A new token that opens one session."""
         return self._links.put(link)
 
-    def open(self, token: str) -> tuple[str, Session, Link] | None:
+    def open(self, token: str) -> tuple[str, Session, LoginGrant] | None:
         """The cookie and the session that `token` opens, and its link; None: it is unknown, used or late."""
         link = self._links.take(token)
         if link is None:

@@ -71,10 +71,9 @@ class DashboardDoor:
         view: Callable[[Level], Awaitable[SessionView]],
         feed: EventFeed,
         session_seconds: float,
-        has_playground: bool,
+        playground: Callable[[], Playground | None] | None,
     ) -> None:
-        self.playground: Playground | None = None
-        """Joins when the daemon's parts are up, where it `has_playground`."""
+        """`playground`: None where it is off; gives None until the stores run."""
         self._guard = guard
         self._pages = pages
         self._access = access
@@ -82,7 +81,7 @@ class DashboardDoor:
         self._view = view
         self._feed = feed
         self._session_seconds = session_seconds
-        self._has_playground = has_playground
+        self._playground = playground
         self._followers = Followers(access.is_open)
 
     async def handle(self, request: Request) -> Response:
@@ -161,8 +160,9 @@ class DashboardDoor:
         return Response(204, headers={"Set-Cookie": _set_cookie(request, "", 0)})
 
     def _leave(self, session: Session | None) -> None:
-        if session is not None and self.playground is not None:
-            self.playground.leave(session)
+        playground = None if self._playground is None else self._playground()
+        if session is not None and playground is not None:
+            playground.leave(session)
 
     def _who(self, request: Request) -> Session | None:
         return self._access.of(_cookie(request))
@@ -184,15 +184,16 @@ class DashboardDoor:
         session = self._who(request)
         if session is None:
             return _unknown()
-        if not self._has_playground:
+        if self._playground is None:
             words = "the playground is off: see dashboard.playground in config.yaml"
             return refused(404, "no_playground", words)
         if not suffices(session.level, "operate"):
             words = f"the playground needs level operate, and this session has {session.level}"
             return refused(403, "forbidden", words)
-        if self.playground is None:
+        playground = self._playground()
+        if playground is None:
             return refused(503, "starting", "Majlis is starting: try again in a moment", {"Retry-After": "5"})
-        return await _played(self.playground, session, request, rest)
+        return await _played(playground, session, request, rest)
 
 
 async def _played(

@@ -14,15 +14,16 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal, Protocol
+from typing import Literal
 
 import msgspec
 import trio
 
 from actors.identity import MAX_INSTANCE_CHARS, Conversation
-from actors.messages import WindowPolicy
+from actors.messages import Message, WindowPolicy
 from daemon.dashboard.access import Session
 from daemon.dashboard.guard import refused
+from daemon.gateways.lenient import clean
 from daemon.gateways.playground import MAX_CHATS, Chats, Line
 from daemon.web.http1 import Response, json_response
 
@@ -58,7 +59,7 @@ class ChatView(msgspec.Struct, frozen=True, kw_only=True):
     max_messages: int
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
+class SaidView(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     took_ms: float
     """Until it was durable and acknowledged."""
@@ -74,10 +75,8 @@ class Choice(msgspec.Struct, frozen=True):
     instance: str
 
 
-class Receive(Protocol):
-    """The webhooks' door."""
-
-    def __call__(self, body: bytes, instance: str | None = None) -> Awaitable[Response]: ...
+Take = Callable[[Message], Awaitable[Response]]
+"""The webhooks' door: makes one message durable, and answers as a webhook is answered."""
 
 
 class Playground:
@@ -90,14 +89,14 @@ class Playground:
         self,
         chats: Chats,
         *,
-        receive: Receive,
+        take: Take,
         window: Callable[[str], WindowPolicy],
         label: Callable[[Conversation], str],
         owns: Callable[[Conversation], bool],
         knows: Callable[[str], Awaitable[bool]],
     ) -> None:
         self._chats = chats
-        self._receive = receive
+        self._take = take
         self._window = window
         self._label = label
         self._owns = owns
@@ -118,8 +117,8 @@ class Playground:
 
     async def say(self, session: Session, saying: Saying) -> Response:
         """Hand the customer's message in, and wait until it is durable."""
-        text = saying.text
-        if not text.strip() or len(text) > MAX_TEXT_CHARS:
+        text = clean(saying.text, MAX_TEXT_CHARS).strip()
+        if not text or len(saying.text) > MAX_TEXT_CHARS:
             words = f"write something, of at most {MAX_TEXT_CHARS:,} characters"
             return refused(400, "bad_text", words)
         if (stranger := await self._stranger(saying.instance)) is not None:
@@ -132,13 +131,13 @@ class Playground:
         line = Line(f"PLAYGROUND-{secrets.token_hex(8)}", "customer", text, time.time_ns() // 1_000_000)
         self._chats.say(conversation, line)  # before it is: the answer must not stand above the question
         began = trio.current_time()
-        response = await self._receive(_webhook(conversation, line), conversation.instance)
+        response = await self._take(_message(conversation, line))
         said = msgspec.json.decode(response.body, type=dict[str, object])
         if response.status != 200 or said.get("status") != "accepted":
             self._chats.take_back(conversation, line)
             return _refusal(response, said)
         took_ms = round((trio.current_time() - began) * 1000, 3)
-        return json_response(200, Said(id=line.id, took_ms=took_ms, label=self._label(conversation)))
+        return json_response(200, SaidView(id=line.id, took_ms=took_ms, label=self._label(conversation)))
 
     def leave(self, session: Session, instance: str | None = None) -> None:
         """Forget the session's customer of one instance, or of all."""
@@ -193,23 +192,19 @@ def _is_in_time(session: Session) -> bool:
     return True
 
 
-def _webhook(conversation: Conversation, line: Line) -> bytes:
-    """As the gateway would post it."""
-    instance, contact = conversation
-    key = {"remoteJid": f"{contact}@s.whatsapp.net", "fromMe": False, "id": line.id}
-    data = {
-        "key": key,
-        "pushName": NAME,
-        "message": {"conversation": line.text},
-        "messageType": "conversation",
-        "messageTimestamp": line.at_ms // 1000,
-    }
-    return msgspec.json.encode({"event": "messages.upsert", "instance": instance, "data": data})
+def _message(conversation: Conversation, line: Line) -> Message:
+    """As any gateway's webhook would have brought it."""
+    return Message(
+        instance=conversation.instance,
+        contact=conversation.contact,
+        id=line.id,
+        text=line.text,
+        sent_at=line.at_ms // 1000,
+        push_name=NAME,
+    )
 
 
 def _refusal(response: Response, said: Mapping[str, object]) -> Response:
-    if response.status != 503:  # a gateway may bring what says nothing; here somebody waits for an answer
-        return refused(400, "bad_text", "nobody would hear anything in this: write something else")
     reason = str(said.get("reason", "refused"))
     words = _SENTENCES.get(reason, _OTHERWISE)
     return refused(503, reason, words, {"Retry-After": response.headers.get("Retry-After", "5")})

@@ -18,7 +18,7 @@ import trio
 
 from actors.errors import Unavailable
 from actors.ports import Feed
-from daemon.responders import breaker
+from daemon.responders.breaker import BreakerPolicy, BreakerState
 from daemon.web.answer import HttpAnswer
 from daemon.web.client import HttpClient, HttpFailed
 
@@ -34,7 +34,7 @@ _MAX_DIMENSIONS = 16_000
 _MAX_LENGTH = 1e30
 """The limits of Postgres."""
 _BACKOFF_SECONDS = (0.5, 1.0, 2.0, 4.0)
-_POLICY = breaker.BreakerPolicy(failures=3, open_seconds=10.0, max_open_seconds=120.0)
+_POLICY = BreakerPolicy(failures=3, open_seconds=10.0, max_open_seconds=120.0)
 
 _MEANINGS = {
     400: ("bad_request", "refuses the texts (400): check embeddings.model and embeddings.base_url"),
@@ -105,7 +105,7 @@ class EmbeddingsClient:
         self._batch_size = batch_size
         self._timeout_seconds = timeout_seconds
         self._flights: dict[str, _Flight] = {}
-        self._breaker = breaker.Breaker()
+        self._breaker = BreakerState()
         self._dimensions = 0
 
     async def vector(self, text: str) -> Vector:
@@ -140,17 +140,17 @@ class EmbeddingsClient:
         return found
 
     async def _in_turn(self, text: str) -> Vector:
-        may, self._breaker = breaker.allow(self._breaker, trio.current_time())
+        may, self._breaker = self._breaker.admit(trio.current_time())
         if not may:
             raise EmbeddingsUnavailable("resting", "failed a moment ago: it is not called again for a while")
         try:
             [vector] = await self._ask([text], min(TURN_SECONDS, self._timeout_seconds))
         except EmbeddingsUnavailable as error:
-            now, retry_after_seconds = trio.current_time(), error.retry_after_seconds
-            self._breaker = breaker.failed(self._breaker, now, _POLICY, retry_after_seconds)
+            now, wish = trio.current_time(), error.retry_after_seconds
+            self._breaker = self._breaker.failed(now, _POLICY, wish)
             self._feed.emit("embeddings.failed", reason=error.reason)
             raise
-        self._breaker = breaker.succeeded(self._breaker)
+        self._breaker = self._breaker.succeeded()
         return vector
 
     async def _with_retries(self, texts: Sequence[str], deadline: float) -> list[Vector]:

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from actors.answer_cache import text_hash
 from actors.errors import Conflict, Missing
 from actors.ports import Feed
+from actors.response_cache import text_hash
 from daemon.knowledge.embeddings import EmbeddingsClient, Vector
 from daemon.knowledge.search_words import search_words
 from daemon.ledger.wire import encoded, storable
@@ -35,7 +35,7 @@ _CLEAR = """
 """
 
 
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+PostgresInteger = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 """Within the range of a Postgres integer."""
 
 
@@ -50,7 +50,7 @@ class FileHead(msgspec.Struct, frozen=True, kw_only=True):
 class ChunkText(msgspec.Struct, frozen=True):
     """A chunk of a file."""
 
-    ordinal: Count
+    ordinal: PostgresInteger
     heading: str
     text: str
 
@@ -63,7 +63,7 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    chunks: Count
+    chunks: PostgresInteger
     """The number of chunks; in a request, the expected number."""
     replaced: bool = False
     """Whether it replaced a file of the same name."""

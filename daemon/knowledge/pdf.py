@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from actors.plain_text import plain_text
+from actors.text import plain_text
 from daemon.knowledge.bidi import in_visual_order, logical, reads_from_right
 
 MAX_PAGES = 500

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from actors.plain_text import plain_text
+from actors.text import plain_text
 from daemon.knowledge.chunks import Chunk, TextSection, chunks
 from daemon.knowledge.html import sections as html_sections
 

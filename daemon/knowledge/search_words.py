@@ -1,7 +1,7 @@
 """The words by which texts are found, without stop words. Pure.
 
 The English and Arabic stop words are spelt as people write them, and compared in the normal form of the search
-(`actors/wording.py`), so that every form of a letter and every article matches. Words of business such as "price" and
+(`actors/text.py`), so that every form of a letter and every article matches. Words of business such as "price" and
 "open" are no stop words, although they occur in many questions.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from actors.wording import search_text
+from actors.text import search_text
 
 MAX_WORD_CHARS = 64
 

@@ -5,6 +5,8 @@ to T5), each a SQL function in `migrations/` and one round trip. `Records` and `
 
 In the shared table `whatsapp_messages`, Majlis writes `sender_type` `user` for the customer and `assistant` for its
 replies.
+
+May import `daemon/stores` alone.
 """
 
 from daemon.ledger.ledger import PostgresLedger

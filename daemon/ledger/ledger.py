@@ -10,7 +10,7 @@ import secrets
 import msgspec
 
 from actors.errors import StaleEpoch, TakenOver, TurnFailed
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Batch
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
 from actors.ports import Notice, Reply, Turn

@@ -7,7 +7,7 @@ from datetime import date, datetime
 import msgspec
 
 from actors.identity import Conversation
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Message
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 import msgspec
 
 from actors.identity import Conversation
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Message
 from daemon.ledger.sql import statements
 from daemon.ledger.wire import storable

@@ -40,7 +40,7 @@ def wire_batch(batch: Batch) -> dict[str, Any]:
         "lo": batch.lo,
         "hi": batch.hi,
         "why": batch.why,
-        "tries": batch.tries,
+        "tries": batch.attempts,
         "opened_at_ms": batch.opened_at_ms,
         "messages": messages,
         "message_ids": [message.id for message in messages],

@@ -1,6 +1,8 @@
 """The lookups of a turn: what it reads from the ledger before the responder is called. One file each, with its SQL.
 
 `spec.py` defines a lookup. To add one, write its file and add its name below.
+
+May import the ledger's spelling of texts, the knowledge's vectors and search words, and the stores.
 """
 
 from __future__ import annotations
@@ -9,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import import_module
 
-from actors.facts import Facts
 from actors.instance import InstanceRecord
-from actors.lookup import Lookup
+from actors.lookups import Facts, Lookup
 from actors.ports import Question
 from daemon.lookups.instance import instance_record
 from daemon.lookups.remembered import Remembered
@@ -22,7 +23,7 @@ _FILES = (
     "duplicate",
     "history",
     "webhook",
-    "standing",
+    "takeover",
     "escalated_reply",
     "interactions",
     "usage",

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from actors.answer_cache import CACHE, CachedAnswer, fits, key, meaning
 from actors.ports import CacheEntry, Question
+from actors.response_cache import CACHE, CachedAnswer, fits, key, meaning
 from daemon.knowledge.embeddings import EmbeddingsClient, EmbeddingsUnavailable, Vector
 from daemon.ledger.wire import storable
 from daemon.lookups.spec import LookupSpec, Means

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 import trio
 
-from actors.answer_cache import meaning, text_hash
 from actors.messages import Passage
 from actors.ports import Question
+from actors.response_cache import meaning, text_hash
 from daemon.knowledge.embeddings import EmbeddingsClient, EmbeddingsUnavailable, Vector
 from daemon.knowledge.search_words import distinctive_words
 from daemon.ledger.wire import storable

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from actors.facts import Usage
+from actors.lookups import Usage
 from actors.ports import Question
 from daemon.ledger.wire import storable
 from daemon.lookups.spec import LookupSpec, Means

@@ -11,7 +11,7 @@ import msgspec
 
 from actors.errors import ConversationFull, MirrorUnavailable, StaleEpoch
 from actors.identity import Conversation
-from actors.messages import Batch, CloseReason, Fate, Message, Receipt, Snapshot, Waiting, WindowPolicy
+from actors.messages import Batch, CloseReason, Message, Receipt, Snapshot, TurnOutcome, Waiting, WindowPolicy
 from daemon.mirror import scripts
 from daemon.mirror.group_commit import AppendRequest
 from daemon.mirror.keys import PartitionKeys, Place, place
@@ -106,25 +106,27 @@ class RedisMirror:
         return None if answer[0] == b"empty" else _batch(conversation, answer)
 
     async def defer(
-        self, conversation: Conversation, epoch: int, number: int, delay_seconds: float, burn: bool
+        self, conversation: Conversation, epoch: int, number: int, delay_seconds: float, counts: bool
     ) -> None:
         """Retry batch `number` in `delay_seconds`; does nothing if the batch has ended.
 
         Args:
-          burn: whether the failure counts as an attempt.
+          counts: whether the failure counts as an attempt.
 
         Raises:
           StaleEpoch: the partition is not held under this epoch.
         """
         key, keys, shared = self._place(conversation)
-        arguments = (key, epoch, number, _ms(delay_seconds), int(burn))
+        arguments = (key, epoch, number, _ms(delay_seconds), int(counts))
         _fenced(
             await self._redis.call(
                 ScriptCall(scripts.DEFER, (keys.state, shared.due, shared.lock), arguments)
             )
         )
 
-    async def commit(self, conversation: Conversation, epoch: int, batch: Batch, fate: Fate) -> Snapshot:
+    async def commit(
+        self, conversation: Conversation, epoch: int, batch: Batch, outcome: TurnOutcome
+    ) -> Snapshot:
         """End the batch and return what waits now. Idempotent; works even when Redis is full.
 
         Raises:
@@ -148,8 +150,8 @@ class RedisMirror:
                 key,
                 epoch,
                 batch.number,
-                fate,
-                "moved_out" if fate == "moved" else fate,
+                outcome,
+                "moved_out" if outcome == "moved" else outcome,
                 KEEP_PROCESSED_SECONDS * 1000,
                 KEEP_IDS_SECONDS * 1000,
                 KEEP_IDS,
@@ -255,14 +257,14 @@ def _receipt(reply: RedisReply) -> Receipt:
 
 
 def _batch(conversation: Conversation, reply: RedisReply) -> Batch:
-    _, number, lo, hi, why, tries, opened_at_ms, frozen_at_ms, entries = reply
+    _, number, lo, hi, why, attempts, opened_at_ms, frozen_at_ms, entries = reply
     return Batch(
         conversation=conversation,
         number=number,
         lo=lo,
         hi=hi,
         why=why.decode(),
-        tries=tries,
+        attempts=attempts,
         opened_at_ms=opened_at_ms,
         frozen_at_ms=frozen_at_ms,
         entries=tuple(waiting_message(conversation, entry) for entry in entries),

@@ -23,7 +23,7 @@ CLEAR_SHARE = 0.8
 MIN_BAD = 2
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True):
+class AlertRule(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     meaning: str
     raise_above: float
@@ -33,7 +33,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     scope: Scope = "daemon"
 
 
-class State(msgspec.Struct, frozen=True):
+class AlertState(msgspec.Struct, frozen=True):
     """One flag. All times are seconds of one monotonic clock."""
 
     raised: bool = False
@@ -52,9 +52,9 @@ def rule(
     raise_seconds: float,
     clear_seconds: float,
     scope: Scope = "daemon",
-) -> Rule:
+) -> AlertRule:
     """With the usual distance between going up and coming down."""
-    return Rule(
+    return AlertRule(
         name=name,
         meaning=meaning,
         raise_above=raise_above,
@@ -65,7 +65,9 @@ def rule(
     )
 
 
-def step(rule: Rule, state: State, value: float | None, now: float) -> tuple[State, Change | None]:
+def step(
+    rule: AlertRule, state: AlertState, value: float | None, now: float
+) -> tuple[AlertState, Change | None]:
     """What a value of now makes of a flag."""
     if value is None:
         return msgspec.structs.replace(state, since=None), None
@@ -75,7 +77,7 @@ def step(rule: Rule, state: State, value: float | None, now: float) -> tuple[Sta
     since = now if state.since is None else state.since
     if now - since < (rule.clear_seconds if state.raised else rule.raise_seconds):
         return msgspec.structs.replace(state, since=since, value=value), None
-    changed = State(raised=not state.raised, changed_at=now, value=value)
+    changed = AlertState(raised=not state.raised, changed_at=now, value=value)
     return changed, "raised" if changed.raised else "cleared"
 
 
@@ -87,7 +89,7 @@ class Sample(msgspec.Struct, frozen=True):
     total: int
 
 
-class Share:
+class FailureShare:
     """Which part of what happened within the last `window_seconds` went wrong."""
 
     def __init__(self, window_seconds: float) -> None:

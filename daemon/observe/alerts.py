@@ -13,7 +13,7 @@ from actors import notices
 from actors.errors import LedgerUnavailable
 from actors.ports import Feed, Ledger, Notice
 from daemon.config import MonitorSettings
-from daemon.observe.alert_rules import Change, Rule, State, rule, step
+from daemon.observe.alert_rules import AlertRule, AlertState, Change, rule, step
 from daemon.stores.postgres import LedgerError
 
 MAX_TOLD_PER_DAY = 20
@@ -37,7 +37,7 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     """Since it was raised."""
 
 
-def rules(settings: MonitorSettings) -> tuple[Rule, ...]:
+def rules(settings: MonitorSettings) -> tuple[AlertRule, ...]:
     """Every alert there is."""
     raised, cleared = settings.raise_seconds, settings.clear_seconds
     return (
@@ -73,7 +73,7 @@ class Alerts:
 
     def __init__(
         self,
-        flags: tuple[Rule, ...],
+        flags: tuple[AlertRule, ...],
         feed: Feed,
         *,
         node_id: str,
@@ -82,7 +82,7 @@ class Alerts:
     ) -> None:
         """`webhook`: an address, or empty; `today`: the time of now, UTC."""
         self._rules = {each.name: each for each in flags}
-        self._states = {each.name: State() for each in flags}
+        self._states = {each.name: AlertState() for each in flags}
         self._details: dict[str, str] = {}
         self._feed = feed
         self._node_id = node_id
@@ -124,7 +124,7 @@ class Alerts:
         self._untold = self._untold[len(told) :]
         return True
 
-    def _tell(self, flag: Rule, state: State, change: Change) -> None:
+    def _tell(self, flag: AlertRule, state: AlertState, change: Change) -> None:
         value = None if state.value is None else round(state.value, 4)
         event = "flag.raised" if change == "raised" else "flag.cleared"
         detail = self._details.get(flag.name, "")

@@ -5,13 +5,13 @@ Names are `subject.what_happened` and stable: people alert on them. A new event 
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-Level = Literal["debug", "info", "warning", "error"]
+from daemon.observe.logs import LevelName
 
 
 class Event(NamedTuple):
-    level: Level
+    level: LevelName
     meaning: str
     counted_by: str = "reason"
     """The field by whose values it is counted apart."""

@@ -35,14 +35,19 @@ Observer = Callable[[Conversation | None, Mapping[str, object]], None]
 
 
 class EventFeed:
-    """The `Feed` of production. `strict` (tests) refuses names that the catalogue does not know."""
+    """The `Feed` of production.
 
-    def __init__(self, strict: bool = False) -> None:
+    Args:
+      strict: for tests; refuses names that the catalogue does not know, and lets an observer's error out.
+      kept_events: how many of the newest are kept for tails that begin with earlier ones.
+    """
+
+    def __init__(self, strict: bool = False, kept_events: int = 0) -> None:
         self.counters: Counter[str] = Counter()
         self.boot = secrets.token_hex(8)
         self.seq = 0
         """The number of the latest event."""
-        self._kept: deque[Happened] | None = None
+        self._kept: deque[Happened] | None = deque(maxlen=kept_events) if kept_events else None
         self.observer_failures = 0
         self._observers: dict[str, tuple[Observer, ...]] = {}
         self._reasons: dict[str, Counter[str]] = {}
@@ -97,10 +102,6 @@ class EventFeed:
     def log_changed(self) -> None:
         """Logging was set up anew: its next line is written so."""
         self._log = None
-
-    def keep(self, max_events: int) -> None:
-        """Keep the newest events from now on, for tails that begin with earlier ones."""
-        self._kept = deque(self._kept or (), max_events)
 
     def tail(
         self, max_events: int = TAIL_EVENTS, wanted: Wanted = EVERYTHING, after: int | None = None

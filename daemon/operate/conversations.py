@@ -152,7 +152,7 @@ class Conversations:
             state=view.phase if view else "absent",
             why=view.why if view else "",
             closes_in_seconds=seconds_left(view) if view else None,
-            tries=view.tries if view else 0,
+            tries=view.attempts if view else 0,
             batch=view.batch_number if view else None,
             taken_over=_takeover(silence, flags),
             escalated=_escalation(silence, flags),

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from actors.actor import ActorView, Phase
-from actors.lookup import RESPONDER
+from actors.lookups import RESPONDER
 from daemon.ledger.stored_turns import DeadLetterRow, PartRow, StoredTurn, original_id
 from daemon.mirror.arrivals import Arrival
 from daemon.operate.call import iso

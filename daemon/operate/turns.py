@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from actors.errors import Missing
 from actors.identity import Conversation
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import CloseReason, Message
 from actors.ports import PartState, TurnState
 from daemon.ledger.records import Records

@@ -117,8 +117,6 @@ class Leases:
         """Attempts to renew and take that ended, since the start."""
         self.failures = 0
         """Of these, the ones that failed: Postgres was away, slow, or refused."""
-        self.turned: Callable[[], None] = lambda: None
-        """Called at the end of each attempt, however it ended."""
 
     def epoch(self, conversation: Conversation) -> int:
         """The epoch to act under.
@@ -147,19 +145,26 @@ class Leases:
         """Have `listener` called, synchronously, whenever partitions are gained or lost."""
         self._listeners.append(listener)
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(
+        self,
+        turned: Callable[[], None] = lambda: None,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
         """Take and renew until cancelled or released; started when Postgres has answered once.
 
-        A store that is away is waited for: the gate closes by itself and opens again with the next renewal.
+        While Postgres is away this goes on trying: the gate closes by itself and opens again with the next renewal.
+
+        Args:
+          turned: called at the end of each attempt, however it ended.
         """
         answered = False
         while not self._released:
             next_at = trio.current_time() + self._renew_seconds
             failed = await self._attempt()
-            # Counted when it ended, and both at once: what is told of these only grows.
+            # Counted together and only now: a scrape between two counts would see a success that is taken back later.
             self.renewals += 1
             self.failures += failed
-            self.turned()
+            turned()
             if failed:
                 await trio.sleep(self._renew_seconds / 3)
                 continue

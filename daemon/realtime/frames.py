@@ -64,7 +64,7 @@ class Serve(_Frame, frozen=True):
     finds: bool = False
 
 
-class Outcome(_Frame, frozen=True):
+class OutcomeFrame(_Frame, frozen=True, tag="outcome"):
     """What became of the reply that was to be delivered under `key`."""
 
     key: str
@@ -75,7 +75,7 @@ class Outcome(_Frame, frozen=True):
     retry_after_seconds: Annotated[float, msgspec.Meta(ge=0, le=86_400)] | None = None
 
 
-class Evidence(_Frame, frozen=True):
+class EvidenceFrame(_Frame, frozen=True, tag="evidence"):
     """The answer to `find`."""
 
     id: str
@@ -83,9 +83,10 @@ class Evidence(_Frame, frozen=True):
     message_id: str = ""
 
 
-Said = Auth | Push | Watch | Serve | Outcome | Evidence
+ClientFrame = Auth | Push | Watch | Serve | OutcomeFrame | EvidenceFrame
 
-# What the daemon says. Acknowledgements and events are documents of other doors with a `type` before them.
+# What the daemon says. Acknowledgements and events are documents of other doors with a `type` before them;
+# `deliver` and `find` are what a gateway asks of a proxy: see daemon/gateways/realtime.py.
 
 
 class Hello(_Frame, frozen=True):
@@ -118,30 +119,10 @@ class Serving(_Frame, frozen=True):
     """Replies come over this connection from now on."""
 
 
-class Deliver(_Frame, frozen=True):
-    """Send this message, once for each `key`."""
-
-    key: str
-    instance: str
-    contact: str
-    text: str
+_decoder = msgspec.json.Decoder(ClientFrame)
 
 
-class Find(_Frame, frozen=True):
-    """Was this text sent to the contact since then, under an id that is not known?"""
-
-    id: str
-    instance: str
-    contact: str
-    text: str
-    since_ms: int
-    known_ids: list[str]
-
-
-_decoder = msgspec.json.Decoder(Said)
-
-
-def read(frame: str | bytes) -> Said:
+def read(frame: str | bytes) -> ClientFrame:
     """What a client said.
 
     Raises:
@@ -149,14 +130,14 @@ def read(frame: str | bytes) -> Said:
     """
     data = frame.encode() if isinstance(frame, str) else frame
     try:
-        said: Said = _decoder.decode(data)
+        said: ClientFrame = _decoder.decode(data)
         return said
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
     return _read_leniently(data)
 
 
-def _read_leniently(data: bytes) -> Said:
+def _read_leniently(data: bytes) -> ClientFrame:
     """What JavaScript may write and msgspec refuses, an emoji cut in two for one, is no reason to refuse a message."""
     try:
         document = mapping(decode(data))

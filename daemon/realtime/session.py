@@ -16,33 +16,50 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 import trio
-from trio_websocket import ConnectionClosed, WebSocketConnection
+from trio_websocket import CloseReason, ConnectionClosed, WebSocketConnection
 
-from actors.outcome import SendOutcome
+from actors.outcome import SendEvidence, SendOutcome
 from actors.ports import MaySend
+from daemon.gateways.realtime import Couriers, Deliver, Find
 from daemon.observe.feed import EventFeed, Tail, Wanted
 from daemon.realtime import frames
 from daemon.realtime.clients import Client
 from daemon.realtime.deliveries import Deliveries
-from daemon.realtime.endings import (
-    BAD_FRAME,
-    FAILED,
-    FORBIDDEN,
-    GOING_AWAY,
-    IDLE,
-    SILENT,
-    TOO_SLOW,
-    Ending,
-    how_ended,
-)
-from daemon.realtime.gateway import Couriers
 from daemon.web.http1 import Response
 
 MAX_WAITING_FRAMES = 16
 """Written one after another; who wants to say more waits here."""
 
 
-class Receive(Protocol):
+class Ending(NamedTuple):
+    """Why a connection ends: the close code of the WebSocket and a stable word."""
+
+    code: int
+    reason: str
+
+
+GOODBYE = Ending(1000, "closed_by_client")
+GOING_AWAY = Ending(1001, "going_away")
+LOST = Ending(1006, "connection_lost")
+TOO_BIG = Ending(1009, "frame_too_big")
+FAILED = Ending(1011, "failed")
+BAD_FRAME = Ending(4400, "bad_frame")
+UNAUTHORIZED = Ending(4401, "wrong_or_missing_token")
+FORBIDDEN = Ending(4403, "not_allowed")
+SILENT = Ending(4408, "no_pong")
+IDLE = Ending(4408, "idle")
+TOO_SLOW = Ending(4413, "too_slow")
+
+
+def how_ended(reason: CloseReason | None) -> Ending:
+    """How the other side, or the WebSocket itself, ended the connection."""
+    code = reason.code if reason is not None else LOST.code
+    if code in (1000, 1001, 1005):
+        return GOODBYE
+    return TOO_BIG if code == TOO_BIG.code else LOST
+
+
+class ReceivePush(Protocol):
     """Takes one payload as the ingress does, and answers as it does."""
 
     def __call__(
@@ -50,7 +67,7 @@ class Receive(Protocol):
     ) -> Awaitable[Response]: ...
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_queued_events: int = 1_000
     max_pushes_in_flight: int = 64
     write_seconds: float = 10.0
@@ -69,17 +86,17 @@ class _Outgoing(NamedTuple):
     may_leave: Callable[[], bool]
 
 
-class Session:
+class RealtimeSession:
     def __init__(
         self,
         socket: WebSocketConnection,
         client: Client,
         *,
-        receive: Receive,
+        receive: ReceivePush,
         feed: EventFeed,
         couriers: Couriers,
         on_serving: Callable[[], None],
-        limits: Limits,
+        limits: SessionLimits,
     ) -> None:
         self.client = client
         self.finds = False
@@ -129,18 +146,19 @@ class Session:
             self.ending = ending
         self._work.cancel()
 
-    # What the gateway asks.
+    # What the gateway asks: see `Courier`.
 
-    async def deliver(self, frame: frames.Deliver, may_send: MaySend, seconds: float) -> SendOutcome:
-        """See `Courier`."""
+    def may_see(self, instance: str) -> bool:
+        return self.client.may_see(instance)
+
+    async def deliver(self, frame: Deliver, may_send: MaySend, seconds: float) -> SendOutcome:
         with self._deliveries.delivering(frame.key, may_send) as delivery:
             with trio.move_on_after(seconds):
                 await self._tell(frames.encoded(frame), delivery.may_leave)
                 await delivery.settled.wait()
             return delivery.conclude()
 
-    async def find(self, frame: frames.Find, seconds: float) -> frames.Evidence | None:
-        """See `Courier`."""
+    async def find(self, frame: Find, seconds: float) -> SendEvidence | None:
         with self._deliveries.asking(frame.id) as question:
             with trio.move_on_after(seconds):
                 await self._tell(frames.encoded(frame))
@@ -165,7 +183,7 @@ class Session:
                     await self._heed(said, tasks)
                 await trio.lowlevel.checkpoint_if_cancelled()
 
-    async def _heed(self, said: frames.Said, tasks: trio.Nursery) -> None:
+    async def _heed(self, said: frames.ClientFrame, tasks: trio.Nursery) -> None:
         match said:
             case frames.Push():
                 await self._places.acquire()
@@ -177,9 +195,9 @@ class Session:
                 self._couriers.join(self.client.name, self)
                 await self._tell(frames.encoded(frames.Serving()))
                 self._on_serving()
-            case frames.Outcome():
+            case frames.OutcomeFrame():
                 self._deliveries.settle(said)
-            case frames.Evidence():
+            case frames.EvidenceFrame():
                 self._deliveries.answer(said)
             case frames.Auth():
                 pass  # it is in already

@@ -2,6 +2,8 @@
 
 `peers` makes gateways and responders, `stores` starts and checks Redis and Postgres, `daemon` puts the rest together;
 here are the three things that a command line can ask for.
+
+It wires and does nothing else: whatever acts stands with its subject. It may import every room but the command line.
 """
 
 from __future__ import annotations
@@ -90,7 +92,8 @@ def doctor(settings: Settings) -> DoctorReport:
 
 
 async def _live(settings: Settings, manager: ServiceManager, passed: PassedSockets) -> int:
-    feed = EventFeed()
+    realtime = settings.realtime
+    feed = EventFeed(kept_events=realtime.replay_events if realtime.listen is not None else 0)
     feed.emit("daemon.starting", data_dir=str(settings.data_dir))
     daemon = Daemon(settings, feed, manager)
     listeners = [passed_tcp_listener(door) for door in passed.ingress]

@@ -51,33 +51,33 @@ class ServiceManager:
 
     def ready(self) -> None:
         """Started, or done with reloading."""
-        self._tell("READY=1")
+        self._send("READY=1")
 
     def reloading(self) -> None:
         """Settings are being read anew; `ready` ends it. The time tells this from an earlier reload."""
-        self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        self._tell("STOPPING=1")
+        self._send("STOPPING=1")
 
     def alive(self) -> None:
         """Feed the watchdog."""
         if self.watchdog_seconds is not None:
-            self._tell("WATCHDOG=1")
+            self._send("WATCHDOG=1")
 
     def status(self, words: str) -> None:
         """One line for the operator."""
-        self._tell(f"STATUS={' '.join(words.split())[:MAX_STATUS_CHARS]}")
+        self._send(f"STATUS={' '.join(words.split())[:MAX_STATUS_CHARS]}")
 
     def need(self, seconds: float) -> None:
         """Starting or stopping takes at least so long from now on."""
-        self._tell(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
+        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
 
     def close(self) -> None:
         self._address = None
         self._socket.close()
 
-    def _tell(self, lines: str) -> None:
+    def _send(self, lines: str) -> None:
         if self._address:
             with suppress(OSError):  # gone, or its queue is full: the next word may get through
                 self._socket.sendto(lines.encode(errors="replace"), self._address)

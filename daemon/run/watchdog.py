@@ -26,14 +26,14 @@ STOP_BOUND_SECONDS = 90.0
 """What a stop may take after the drain: leases, pools, the embedded stores."""
 RELOAD_SECONDS = 30.0
 
-Phase = Literal["starting", "ready", "stopping"]
+DaemonPhase = Literal["starting", "ready", "stopping"]
 
 
 class Watchdog:
     """One per daemon; `run` holds its task.
 
     Args:
-      standing: what the daemon does now, in a few words without names.
+      at_work: says what the daemon does now, in a few words without names.
       late: the parts that hang.
       reload: reads anew what can be read anew while it runs.
     """
@@ -44,19 +44,19 @@ class Watchdog:
         health: Health,
         feed: Feed,
         *,
-        standing: Callable[[], str],
+        at_work: Callable[[], str],
         late: Callable[[], Sequence[str]],
         reload: Callable[[], Awaitable[object]],
     ) -> None:
         self._manager = manager
         self._health = health
         self._feed = feed
-        self._standing = standing
+        self._at_work = at_work
         self._late = late
         self._reload = reload
-        self._phase: Phase = "starting"
+        self._phase: DaemonPhase = "starting"
         self._stop_until = 0.0
-        self._told_late: tuple[str, ...] = ()
+        self._was_late: tuple[str, ...] = ()
         self._asked = trio.Event()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -67,7 +67,7 @@ class Watchdog:
             nursery.start_soon(self._reload_when_asked, name="reload")
             task_status.started()
             while True:
-                self._tell()
+                self._report()
                 await trio.sleep(every_seconds)
 
     def ready(self) -> None:
@@ -76,14 +76,14 @@ class Watchdog:
             return
         self._phase = "ready"
         self._manager.ready()
-        self._tell()
+        self._report()
 
     def stopping(self, drain_seconds: float) -> None:
         """A stop was asked for."""
         self._phase = "stopping"
         self._stop_until = trio.current_time() + drain_seconds + STOP_BOUND_SECONDS
         self._manager.stopping()
-        self._tell()
+        self._report()
 
     def reload(self) -> None:
         """Have everything read anew soon; asked for twice at a time, it is done once more."""
@@ -103,9 +103,9 @@ class Watchdog:
                 self._feed.emit("settings.reload_failed", error=type(error).__name__)
             if self._phase == "ready":
                 self._manager.ready()
-                self._tell()
+                self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         if self._manager.is_there:
             self._manager.status(self._words())
         if self._phase == "starting" or (
@@ -113,16 +113,47 @@ class Watchdog:
         ):
             self._manager.need(MORE_SECONDS)
         late = tuple(self._late()) if self._phase == "ready" else ()
-        if late != self._told_late and late:
+        if late != self._was_late and late:
             self._feed.emit("daemon.stalled", parts=list(late))
-        self._told_late = late
+        self._was_late = late
         if not late:
             self._manager.alive()
 
     def _words(self) -> str:
         if self._phase == "stopping":
-            return f"Stopping: {self._standing()}."
+            return f"Stopping: {self._at_work()}."
         reasons = " ".join(self._health.readiness().reasons)
         if self._phase == "starting":
             return f"Starting. {reasons}"
-        return f"Not ready: {reasons}" if reasons else f"Ready: {self._standing()}."
+        return f"Not ready: {reasons}" if reasons else f"Ready: {self._at_work()}."
+
+
+class Liveness:
+    """The parts that must turn, each with the longest that one round of it can take."""
+
+    def __init__(self) -> None:
+        self._turned_at: dict[str, float] = {}
+        self._bounds_seconds: dict[str, float] = {}
+        self._gauges: dict[str, Callable[[], float]] = {}
+
+    def expect(self, part: str, bound_seconds: float) -> Callable[[], None]:
+        """From now on `part` must turn this often; it calls what is given back at each round."""
+        self._bounds_seconds[part] = bound_seconds
+
+        def turned() -> None:
+            self._turned_at[part] = trio.current_time()
+
+        turned()
+        return turned
+
+    def gauge(self, part: str, bound_seconds: float, hanging_seconds: Callable[[], float]) -> None:
+        """`part` knows itself for how long it has hung in one piece of work."""
+        self._bounds_seconds[part] = bound_seconds
+        self._gauges[part] = hanging_seconds
+
+    def late(self) -> tuple[str, ...]:
+        """The parts that hang, by name."""
+        now = trio.current_time()
+        hanging = {part: now - turned_at for part, turned_at in self._turned_at.items()}
+        hanging |= {part: seconds() for part, seconds in self._gauges.items()}
+        return tuple(part for part, seconds in hanging.items() if seconds > self._bounds_seconds[part])

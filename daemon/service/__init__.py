@@ -1,4 +1,7 @@
-"""Majlis as a systemd service: renders, checks and installs its unit files."""
+"""Majlis as a systemd service: renders, checks and installs its unit files.
+
+May import the settings alone.
+"""
 
 from daemon.service.check import check, write
 from daemon.service.render import Installation, UnfitInstallation, installation, render

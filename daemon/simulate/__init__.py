@@ -1,4 +1,7 @@
-"""Rehearsals: many simulated customers and a simulated gateway against a real daemon, with every message checked."""
+"""Rehearsals: many simulated customers and a simulated gateway against a real daemon, with every message checked.
+
+Stands outside the daemon, so it may import only the settings, the embedded stores and the HTTP server and client.
+"""
 
 from daemon.simulate.own_daemon import CannotRehearse
 from daemon.simulate.play import Extent

@@ -121,6 +121,10 @@ class OwnDaemon:
             if not self._is_killed:
                 self._check()
 
+    def keep_directory(self) -> None:
+        """Leave the directory, with the log in it, where it is."""
+        self.keeps_directory = True
+
     def _check(self) -> None:
         assert self._process is not None
         status = self._process.poll()

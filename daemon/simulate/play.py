@@ -19,7 +19,7 @@ from urllib.parse import quote
 import msgspec
 import trio
 
-from actors.plain_text import plain_text
+from actors.text import plain_text
 from daemon.simulate.books import Books
 from daemon.simulate.payloads import webhook
 from daemon.simulate.script import Script, ScriptLine

@@ -143,7 +143,8 @@ class _Rehearsal:
                 yield own
             finally:  # also after an interrupt
                 report = self._report()
-                own.keeps_directory |= report is not None and not report.is_faultless
+                if report is not None and not report.is_faultless:
+                    own.keep_directory()
                 self._kept_directory = str(own.directory) if own.keeps_directory else None
 
     async def _run_play(self, own: OwnDaemon | None) -> None:

@@ -22,8 +22,10 @@ import asyncpg
 
 from daemon.stores.places import Places
 from daemon.web.client import HttpFailed, unix_get, unix_post
-from tests.acceptance.process import POLL_SECONDS, DaemonProcess, Posted, clean_environment
+from tests.acceptance.process import START_SECONDS, DaemonProcess, Posted, clean_environment
+from tests.acceptance.ready_cluster import put_cluster
 from tests.acceptance.settings import ROOT, Tree, evolution, merged, openai, quick_settings, shipped_settings
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.payloads import upsert
 
 __all__ = [
@@ -79,12 +81,12 @@ class DaemonUnderTest(DaemonProcess):
             answer = self.post(said)
             assert (answer.status, answer.document.get("status")) == (200, "accepted"), answer
 
-    def post_until_kept(self, said: Said | Mapping[str, object], seconds: float = 60.0) -> Posted:
-        """Retry like the gateway, until the response is neither 503 nor missing."""
+    def post_until_kept(self, said: Said | Mapping[str, object], seconds: float = PATIENCE_SECONDS) -> Posted:
+        """As the gateway does: again and again until the answer is neither 503 nor silence."""
         deadline = time.monotonic() + seconds
         while (answer := self.post(said)).status in (0, 503):
             assert time.monotonic() < deadline, f"refused for {seconds} s: {answer}"
-            time.sleep(4 * POLL_SECONDS)
+            time.sleep(0.2)
         return answer
 
     def status(self) -> Tree:
@@ -109,12 +111,22 @@ class DaemonUnderTest(DaemonProcess):
         assert isinstance(document, dict)
         return document
 
+    def flush(self, instance: str, phone: str) -> None:
+        """Close a window at once: all that was said so far is one batch, however slowly it was posted."""
+        self.admin(f"/v1/conversations/{instance}/{phone}/flush", post=True)
+
     def majlis(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one command against this daemon."""
         command = [sys.executable, "-m", "daemon", *arguments, "-c", str(self.config)]
         environment = clean_environment() | {"COLUMNS": "200"}
         return subprocess.run(
-            command, capture_output=True, text=True, env=environment, cwd=self.root, timeout=60, check=False
+            command,
+            capture_output=True,
+            text=True,
+            env=environment,
+            cwd=self.root,
+            timeout=START_SECONDS,
+            check=False,
         )
 
     def rows(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
@@ -122,8 +134,8 @@ class DaemonUnderTest(DaemonProcess):
         dsn = f"postgresql://majlis@/majlis?host={Places.below(self.data_dir).sockets}"
         return asyncio.run(_rows(dsn, sql, arguments))
 
-    def wait_settled(self, seconds: float = 30.0) -> Tree:
-        """Wait until no acknowledged message is pending; returns the status at that time."""
+    def wait_settled(self, seconds: float = PATIENCE_SECONDS) -> Tree:
+        """Wait until no acknowledged message waits any more; gives back the status of then."""
 
         def settled() -> Tree | None:
             with suppress(HttpFailed):
@@ -143,10 +155,12 @@ def daemon_under_test(
 
     Args:
       settings: merged over `base`, the later over the earlier.
-      base: `quick_settings` or `shipped_settings`.
+      base: `quick_settings`, with which it finds a cluster that is made already, or `shipped_settings`.
     """
     root = Path(tempfile.mkdtemp(prefix="majlis-", dir="/tmp"))
     daemon = DaemonUnderTest(root, merged(base(root / "data"), *settings))
+    if base is quick_settings and "postgres" not in daemon.settings:
+        put_cluster(daemon.data_dir)
     running.append(daemon)
     try:
         if start:
@@ -160,9 +174,9 @@ def daemon_under_test(
 
 async def _rows(dsn: str, sql: str, arguments: Sequence[object]) -> list[asyncpg.Record]:
     """asyncio-flavoured."""
-    connection = await asyncpg.connect(dsn, timeout=10)
+    connection = await asyncpg.connect(dsn, timeout=PATIENCE_SECONDS)
     try:
-        found: list[asyncpg.Record] = await connection.fetch(sql, *arguments, timeout=10)
+        found: list[asyncpg.Record] = await connection.fetch(sql, *arguments, timeout=PATIENCE_SECONDS)
         return found
     finally:
         connection.terminate()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tests.acceptance.harness import DaemonUnderTest, Said
 from tests.support.gateway_server import FakeEvolution
 from tests.support.openai_server import FakeOpenAI
+from tests.support.patience import PATIENCE_SECONDS
 
 FIRST_TIMESTAMP = 1785100386
 _REPLY = re.compile(r"Answer \d+: ")
@@ -64,7 +64,7 @@ class Contact:
 
 
 def wait_answered(
-    daemon: DaemonUnderTest, gateway: FakeEvolution, *contacts: Contact, seconds: float = 30.0
+    daemon: DaemonUnderTest, gateway: FakeEvolution, *contacts: Contact, seconds: float = PATIENCE_SECONDS
 ) -> None:
     """Wait until every contact has all answers and the daemon has nothing left to do."""
 
@@ -103,7 +103,3 @@ def check_books(daemon: DaemonUnderTest) -> None:
 def ids_in_turns(daemon: DaemonUnderTest) -> list[str]:
     """The ids of the messages of all turns, with repetitions."""
     return [row["id"] for row in daemon.rows("SELECT unnest(message_ids) AS id FROM majlis_turns")]
-
-
-def ids_of(contacts: Iterable[Contact]) -> set[str]:
-    return {said.id for contact in contacts for said in contact.said}

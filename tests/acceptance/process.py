@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,15 +21,15 @@ from typing import Literal, NoReturn, TypeVar
 import yaml
 
 from tests.acceptance.procfs import command_of, exists, listening_port
-from tests.acceptance.run_daemon import ORDERS
+from tests.acceptance.run_daemon import CONSTANTS, ORDERS
 from tests.acceptance.settings import ROOT, Tree
+from tests.support.patience import PATIENCE_SECONDS, WaitedInVain, wait_until
 
-START_SECONDS = 60.0
-"""Creating a Postgres cluster on a busy machine takes long."""
+START_SECONDS = 2 * PATIENCE_SECONDS
+"""Making a new Postgres cluster on a busy machine takes its time."""
 
-STOP_SECONDS = 40.0
-REQUEST_SECONDS = 20.0
-POLL_SECONDS = 0.05
+STOP_SECONDS = PATIENCE_SECONDS
+REQUEST_SECONDS = PATIENCE_SECONDS
 SHOWN_LOG_LINES = 60
 
 T = TypeVar("T")
@@ -65,6 +64,9 @@ class DaemonProcess:
         self.config = root / "config.yaml"
         self.settings = settings
         self.environment: dict[str, str] = {}
+        self.constants: dict[str, object] = {}
+        """Those of its modules that have another value here, by their full names."""
+        self.module = "tests.acceptance.run_daemon"
         self.wrapper: tuple[str, ...] = ()
         """A command prefix: a program that executes the daemon."""
         self.passed: tuple[int, ...] = ()
@@ -84,12 +86,12 @@ class DaemonProcess:
         self.config.write_text(yaml.safe_dump(self.settings, allow_unicode=True))
         self._life += 1
         environment = clean_environment() | {ORDERS: str(self._orders), "PYTHONUNBUFFERED": "1"}
-        environment |= self.environment
+        environment |= {CONSTANTS: json.dumps(self.constants)} | self.environment
         command = [
             *self.wrapper,
             sys.executable,
             "-m",
-            "tests.acceptance.run_daemon",
+            self.module,
             "run",
             "-c",
             str(self.config),
@@ -157,6 +159,10 @@ class DaemonProcess:
         with self._orders.open("a") as orders:
             orders.write(f"{action} {point} {nth}\n")
 
+    def ordered_crashes(self) -> str:
+        """Those that did not happen yet."""
+        return self._orders.read_text() if self._orders.exists() else ""
+
     def wait_crashed(self, seconds: float = STOP_SECONDS) -> None:
         """Wait until an ordered kill happened."""
         status = self.wait_exit(seconds)
@@ -170,9 +176,8 @@ class DaemonProcess:
             self._process.send_signal(signal.SIGCONT)
             self._process.kill()
             self._process.wait(STOP_SECONDS)
-        deadline = time.monotonic() + STOP_SECONDS
-        while any(map(exists, stores)) and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
+        with suppress(WaitedInVain):
+            wait_until(lambda: not any(map(exists, stores)), "its stores died with it", STOP_SECONDS)
 
     @property
     def is_alive(self) -> bool:
@@ -259,15 +264,12 @@ class DaemonProcess:
 
     # --- waiting and failing ---
 
-    def wait_for(self, condition: Callable[[], T | None], what: str, seconds: float = 20.0) -> T:
-        """Poll until `condition` returns something true, and return it; with a limit."""
-        deadline = time.monotonic() + seconds
-        while True:
-            if found := condition():
-                return found
-            if time.monotonic() > deadline:
-                self.fail(f"waited {seconds} s in vain until {what}")
-            time.sleep(POLL_SECONDS)
+    def wait_for(self, condition: Callable[[], T | None], what: str, seconds: float = PATIENCE_SECONDS) -> T:
+        """Poll until `condition` gives something true, and give it back; bounded."""
+        try:
+            return wait_until(condition, what, seconds)
+        except WaitedInVain as error:
+            self.fail(str(error))
 
     def fail(self, why: str) -> NoReturn:
         raise AssertionError(f"{why}\n{self.last_words()}")

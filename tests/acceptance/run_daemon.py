@@ -3,11 +3,15 @@
 The orders are lines of the file that `MAJLIS_TEST_CRASH_ORDERS` names: `<action> <point> <n>`, carried out one after
 another, each the n-th time that its point is reached. An order leaves the file before it is carried out, so the
 daemon's next life meets the next one. The process also dies with the test that started it.
+
+`MAJLIS_TEST_CONSTANTS` is JSON: constants of the daemon's modules by their full names, and what they are here instead.
 """
 
 from __future__ import annotations
 
 import ctypes
+import importlib
+import json
 import os
 import signal
 import sys
@@ -18,6 +22,7 @@ from actors import crash_points
 from daemon.cli import main
 
 ORDERS = "MAJLIS_TEST_CRASH_ORDERS"
+CONSTANTS = "MAJLIS_TEST_CONSTANTS"
 _PR_SET_PDEATHSIG = 1
 
 
@@ -77,6 +82,11 @@ def run() -> None:
     path = os.environ.pop(ORDERS, None)
     if path is not None:
         crash_points.hook = _Orders(Path(path)).reached
+    for name, value in json.loads(os.environ.pop(CONSTANTS, "{}")).items():
+        module, _, constant = name.rpartition(".")
+        found = importlib.import_module(module)
+        assert hasattr(found, constant), f"there is no {name}"
+        setattr(found, constant, value)
     main(sys.argv[1:])
 
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 
 from tests.acceptance.harness import DaemonUnderTest, Posted, Said
 from tests.support.gateway_server import FakeEvolution
+from tests.support.patience import PATIENCE_SECONDS
 
 PAUSE_SECONDS = 0.1
-RETRY_SECONDS = 60.0
+RETRY_SECONDS = 2 * PATIENCE_SECONDS
 
 
 @dataclass
@@ -25,7 +26,20 @@ class Traffic:
     acknowledged: dict[str, list[str]] = field(default_factory=dict)
     """Phone → texts, in the order of acknowledgement."""
     answers: list[Posted] = field(default_factory=list)
-    """The responses to all attempts."""
+    """Every answer to every attempt."""
+    began: list[float] = field(default_factory=list)
+    """When the attempt of each of these answers began, by the monotonic clock."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, began: float, answer: Posted) -> None:
+        with self._lock:
+            self.began.append(began)
+            self.answers.append(answer)
+
+    def since(self, moment: float) -> list[Posted]:
+        """The answers to what was posted after `moment`; others may have been under way then."""
+        with self._lock:
+            return [answer for began, answer in zip(self.began, self.answers, strict=True) if began >= moment]
 
     def refusals(self) -> list[Posted]:
         return [answer for answer in self.answers if answer.status == 503]
@@ -70,8 +84,9 @@ def _send(daemon: DaemonUnderTest, seen: Traffic, stop: threading.Event, mark: s
 def _keep(daemon: DaemonUnderTest, seen: Traffic, said: Said) -> None:
     deadline = time.monotonic() + RETRY_SECONDS
     while True:
+        began = time.monotonic()
         answer = daemon.post(said)
-        seen.answers.append(answer)
+        seen.note(began, answer)
         if answer.status == 200:
             return
         assert answer.status in (0, 503), answer

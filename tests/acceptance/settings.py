@@ -30,13 +30,13 @@ def quick_settings(data_dir: Path) -> Tree:
 def evolution(gateway: FakeEvolution, **more: object) -> Tree:
     """Settings: replies are sent through this gateway."""
     known = {"kind": "evolution", "base_url": gateway.url, "api_key": gateway.api_key}
-    return {"gateway": {**known, "timeout_seconds": 2, "settle_seconds": 0.3, **more}}
+    return {"gateway": {**known, "timeout_seconds": 10, "settle_seconds": 0.3, **more}}
 
 
 def openai(model: FakeOpenAI, **more: object) -> Tree:
     """Settings: this model answers."""
     known = {"name": "main", "kind": "openai", "base_url": model.base_url, "api_key": model.api_key}
-    return {"responder": {"providers": [{**known, "model": "test", "timeout_seconds": 5, **more}]}}
+    return {"responder": {"providers": [{**known, "model": "test", "timeout_seconds": 20, **more}]}}
 
 
 def merged(*trees: Mapping[str, object]) -> Tree:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.acceptance.harness import DaemonUnderTest, daemon_under_test
 from tests.acceptance.oracle import Contact, check_books, ids_in_turns
+from tests.support.patience import PATIENCE_SECONDS
 
 CLIENTS = 16
 ROUNDS = range(int(os.environ.get("MAJLIS_CRASH_ROUNDS", "1")))
@@ -48,7 +49,7 @@ class _Clients:
     def stop(self) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(60)
+            thread.join(2 * PATIENCE_SECONDS)
             assert not thread.is_alive()
 
     def _write(self) -> None:
@@ -81,20 +82,22 @@ def test_every_acknowledged_message_is_answered(
     wanted = random.Random(seed).randint(FEWEST_ACKS, MOST_ACKS)
     clients = _Clients(daemon)
     clients.start()
-    daemon.wait_for(lambda: len(clients.acknowledged) >= wanted, "enough is acknowledged", 60)
+    daemon.wait_for(
+        lambda: len(clients.acknowledged) >= wanted, "enough is acknowledged", 3 * PATIENCE_SECONDS
+    )
     kill(daemon)
     daemon.wait_for(lambda: clients.not_acknowledged, "the clients noticed")
     if kill is _kill_redis:
         seen = len(clients.acknowledged)
         daemon.wait_for(
-            lambda: len(clients.acknowledged) > seen + CLIENTS, "it takes messages again by itself", 60
+            lambda: len(clients.acknowledged) > seen + CLIENTS, "it takes messages again by itself"
         )
         clients.stop()
     else:
         clients.stop()
         daemon.wait_exit()
         daemon.start()
-    daemon.wait_settled(60)
+    daemon.wait_settled(3 * PATIENCE_SECONDS)
     found = ids_in_turns(daemon)
     assert set(clients.acknowledged) <= set(found)
     assert len(found) == len(set(found)), "a message is part of two turns"

@@ -13,15 +13,19 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.harness import ROOT, DaemonUnderTest, Said, daemon_under_test, evolution, openai
+from tests.acceptance.process import START_SECONDS
 from tests.support.gateway_server import FakeEvolution
 from tests.support.openai_server import FakeOpenAI
+from tests.support.patience import PATIENCE_SECONDS
 
 CANNOT_START, BAD_CONFIG = 1, 2
+DRAIN = {"drain_seconds": 3 * PATIENCE_SECONDS}
+"""Longer than any wait here: what ends sooner did not wait for a drain."""
 
 
 @pytest.fixture(scope="module")
 def only_daemon(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnderTest]:
-    with daemon_under_test(evolution(gateway), openai(model, timeout_seconds=20)) as started:
+    with daemon_under_test(evolution(gateway), openai(model), DRAIN) as started:
         yield started
 
 
@@ -103,7 +107,7 @@ def test_a_second_signal_ends_at_once(
     daemon.signal(number)
     daemon.wait_for(lambda: daemon.events("daemon.draining"), "the first signal is seen")
     daemon.signal(number)
-    assert daemon.wait_exit(8) == 128 + number
+    assert daemon.wait_exit() == 128 + number
     assert gone(stores)
     daemon.start()
     daemon.wait_for(lambda: answers(gateway, said), "it is answered after the restart")
@@ -229,7 +233,7 @@ def run_majlis(
         text=True,
         cwd=directory,
         env=inherited | {"PYTHONPATH": str(ROOT)} | (environment or {}),
-        timeout=60,
+        timeout=START_SECONDS,
         check=False,
     )
 

@@ -20,6 +20,7 @@ from trio_websocket import open_websocket_url
 
 from tests.acceptance.harness import ROOT, DaemonUnderTest, Said, Tree, daemon_under_test
 from tests.acceptance.oracle import Contact, ids_in_turns
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.payloads import upsert
 from tests.support.socketio_server import FakeSocketIo
 
@@ -35,7 +36,7 @@ SETTINGS: Tree = {
     },
     "turn": {"duplicate_seconds": 0},
 }
-DELIVERED: Tree = {"gateway": {"kind": "realtime", "client": "proxy", "timeout_seconds": 5}}
+DELIVERED: Tree = {"gateway": {"kind": "realtime", "client": "proxy", "timeout_seconds": 20}}
 
 
 def shown_client(heading: str) -> str:
@@ -96,13 +97,13 @@ def running(command: list[str], source: str, place: Path, *arguments: str) -> It
         yield Running(process)
     finally:
         process.kill()
-        process.wait(20)
+        process.wait(PATIENCE_SECONDS)
 
 
 async def push(url: str, payloads: list[Tree]) -> list[Tree]:
     """Push all of them; returns the acknowledgements."""
     acks: list[Tree] = []
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with open_websocket_url(url, extra_headers=[(b"apikey", PROXY_TOKEN.encode())]) as socket:
             await socket.get_message()
             for number, payload in enumerate(payloads):
@@ -122,7 +123,7 @@ def test_acknowledged_messages_are_answered_after_a_kill() -> None:
         assert {ack["status"] for ack in acks} == {"accepted"}
         daemon.settings = {**daemon.settings, "batching": {"window_seconds": 0.6}}
         daemon.start()
-        daemon.wait_settled(60)
+        daemon.wait_settled()
         assert sorted(ids_in_turns(daemon)) == sorted(one.id for one in said)
         assert daemon.count("answered") == len(said)
 
@@ -169,7 +170,7 @@ def test_a_reply_with_an_unknown_outcome_arrives_once(tmp_path: Path) -> None:
             daemon.wait_crashed()
             daemon.wait_for(lambda: proxy.printed("to "), "the reply left")
             daemon.start()
-            daemon.wait_settled(60)
+            daemon.wait_settled()
             assert len(proxy.printed("to ")) == 1
             assert daemon.events("part.resent") and daemon.count("answered") == 1
 
@@ -203,7 +204,7 @@ def test_a_watcher_misses_nothing_and_learns_of_a_restart(
     assert source.count("\n") <= 30
     arguments = (url_of(daemon), SCREEN_TOKEN)
     with running(interpreter(language), source, tmp_path / "watcher.mjs", *arguments) as watcher:
-        daemon.wait_for(lambda: _connected(daemon), "it is connected")
+        daemon.wait_for(lambda: "realtime watch" in str(daemon.admin("/v1/tree")), "it watches")
         daemon.burst(contact.says())
         daemon.wait_for(lambda: watcher.printed("turn.done demo"), "it saw the turn")
         numbers = [int(line.split()[0]) for line in watcher.lines]
@@ -220,8 +221,8 @@ def test_a_watcher_misses_nothing_and_learns_of_a_restart(
 
 
 async def _two_over_the_feed(daemon: DaemonUnderTest, feed: FakeSocketIo, said: list[Said]) -> None:
-    """Messages arrive over the feed; the first also by webhook."""
-    with trio.fail_after(60):
+    """The feed is given: the first by webhook, too."""
+    with trio.fail_after(4 * PATIENCE_SECONDS):
         async with feed.running():
             daemon.settings["gateway"] = {
                 "kind": "evolution",

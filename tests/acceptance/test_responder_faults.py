@@ -15,7 +15,7 @@ from tests.support.gemini_server import FakeGemini
 from tests.support.model_server import FakeModel
 from tests.support.openai_server import FakeOpenAI
 
-TIMEOUT_SECONDS = 1.0
+TIMEOUT_SECONDS = 3.0
 
 Order = Callable[[FakeOpenAI, Callable[[str], bool]], None]
 
@@ -46,7 +46,11 @@ def daemon(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnderTes
     settings = {
         "turn": {"max_tries": 3, "backoff_seconds": [0.2, 0.4]},
         "responder": {"breaker_failures": 1000},  # here a single provider fails again and again
-        "instances": {"demo": {}, "calm": {"responder": rehearsal}},
+        "instances": {
+            "demo": {},
+            "calm": {"responder": rehearsal},
+            "pair": {"batching": {"window_seconds": 600, "max_messages": 2}},
+        },
     }
     with daemon_under_test(
         evolution(gateway), openai(model, timeout_seconds=TIMEOUT_SECONDS), settings
@@ -142,9 +146,10 @@ def test_order_is_kept_while_attempts_fail(
     """I3, I4: messages that arrive while a batch is retried wait for it and are answered after it."""
     phone = "5511700000003"
     model.order("status", 2, lambda text: text == "first", status=500)
-    daemon.burst(Said("demo", phone, "first", "ORDER-1"))
-    daemon.wait_for(lambda: "first" in model.asked(), "the first attempt runs")
-    daemon.burst(Said("demo", phone, "second", "ORDER-2"), Said("demo", phone, "third", "ORDER-3"))
+    daemon.burst(Said("pair", phone, "first", "ORDER-1"))
+    daemon.flush("pair", phone)
+    daemon.wait_for(lambda: "first" in model.asked(), "the first try runs")
+    daemon.burst(Said("pair", phone, "second", "ORDER-2"), Said("pair", phone, "third", "ORDER-3"))
     daemon.wait_for(lambda: len(gateway.texts(phone)) == 2, "both batches are answered")
     asked = [text for text in model.asked() if text in ("first", "second\nthird")]
     assert asked == ["first"] * 3 + ["second\nthird"]
@@ -163,9 +168,7 @@ def test_a_hanging_responder_delays_no_other_instance(
     calm = [Said("calm", f"55117300{number:05d}", "calm", f"CALM-{number}") for number in range(5)]
     daemon.post_all(calm)
     daemon.wait_for(lambda: all(gateway.texts(said.phone) for said in calm), "the calm instance is answered")
-    daemon.wait_for(
-        lambda: all(map(gateway.texts, hung)), "the hung ones are answered by their second attempt", 40
-    )
+    daemon.wait_for(lambda: all(map(gateway.texts, hung)), "the hung ones are answered by their second try")
     daemon.wait_settled()
     assert [len(gateway.texts(phone)) for phone in hung] == [1] * len(hung)
 
@@ -198,7 +201,7 @@ def test_three_providers_of_which_the_third_answers(gateway: FakeEvolution, mode
         model.order("status", 1000, status=500)
         asked = len(model.questions)
         with daemon_under_test(evolution(gateway), settings) as daemon:
-            for phone in phones:  # one after another: calls that are under way as a circuit opens still end
+            for phone in phones:  # one after another: calls that are under way as a breaker opens still end
                 daemon.burst(Said("demo", phone, f"three {phone}", f"THREE-{phone}"))
                 daemon.wait_for(lambda phone=phone: gateway.texts(phone), "it is answered")  # type: ignore[misc]
             daemon.wait_settled()

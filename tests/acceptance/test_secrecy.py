@@ -32,13 +32,13 @@ def seen(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnderTest]
         "ingress": {"auth": {"mode": "token", "token": TOKEN}},
         "turn": {"max_tries": 2, "backoff_seconds": [0.1]},
         "responder": {
-            "providers": [{**provider, "model": "test", "timeout_seconds": 1, "system_prompt": PROMPT}]
+            "providers": [{**provider, "model": "test", "timeout_seconds": 20, "system_prompt": PROMPT}]
         },
         "gateway": {
             "kind": "evolution",
             "base_url": gateway.url,
             "api_key": GATEWAY_KEY,
-            "timeout_seconds": 1,
+            "timeout_seconds": 10,
             "settle_seconds": 0.1,
         },
     }
@@ -82,7 +82,7 @@ def suffer(daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI) -
     daemon.wait_for(lambda: daemon.count("dead_letters_open") >= 2, "there are dead letters")
     os.kill(daemon.postgres_pid, signal.SIGKILL)
     assert send(daemon, said(0, "postgres is gone", "S-7")) == 200
-    daemon.wait_for(lambda: any("gone" in text for text in gateway.texts(PHONES[0])), "it healed", 40)
+    daemon.wait_for(lambda: any("gone" in text for text in gateway.texts(PHONES[0])), "it healed")
     for conversation in (f"demo/{PHONES[0]}", f"demo/{PHONES[1]}"):
         daemon.admin(f"/v1/conversations/{conversation}?reveal=true")
 

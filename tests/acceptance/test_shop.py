@@ -40,10 +40,11 @@ class Customer:
         return f"{SHOP}/{self.phone}"
 
     def says(self, *texts: str) -> None:
-        """Send one burst and wait for its outcome: answered or suppressed."""
+        """One burst, however slowly it is posted, and its end: answered or suppressed."""
         before = len(self.turns())
         for text in texts:
             self._post(text)
+        self._daemon.flush(SHOP, self.phone)
         self._daemon.wait_for(
             lambda: len(self.turns()) > before and self.turns()[0]["ended_at"], "the turn ends"
         )
@@ -86,7 +87,8 @@ def daemon(gateway: FakeEvolution, model: FakeOpenAI, webhook: FakeWebhook) -> I
         {"response": f"رد: {asked}", "confidence": 0.9}, ensure_ascii=False
     )
     desk = {"notify_numbers": [STAFF], "notify_webhook": f"{webhook.url}/hook"}
-    settings = merged(evolution(gateway), openai(model), {"instances": {SHOP: {"escalation": desk}}})
+    shop = {"escalation": desk, "batching": {"window_seconds": 600}}
+    settings = merged(evolution(gateway), openai(model), {"instances": {SHOP: shop}})
     with ExitStack() as stack:
         daemon = stack.enter_context(daemon_under_test(settings))
         daemon.rows(
@@ -180,6 +182,7 @@ def test_a_person_who_writes_during_a_turn_stops_the_answer(
 ) -> None:
     gate = model.gate()
     customer._post("كم سعر العجوة")
+    daemon.flush(SHOP, customer.phone)
     gate.wait_arrived()
     customer.is_written_to_by_staff("أنا معك")
     gate.release()

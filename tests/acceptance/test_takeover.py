@@ -112,12 +112,13 @@ def test_during_a_turn_before_the_send(
 ) -> None:
     """The model is still working: nothing is sent. Another customer is answered meanwhile."""
     other = Chat(daemon, gateway)
-    model.order("slow", 1, lambda text: "slow question" in text, seconds=3)
+    gate = model.gate()
     chat.customer("slow question")
-    daemon.wait_for(lambda: any("slow question" in asked for asked in model.asked()), "the model is asked")
+    gate.wait_arrived()
     chat.person("I take this one")
     other.customer("hello")
     other.ends("done", "")
+    gate.release()
     chat.ends("suppressed", "taken_over")
     assert (chat.replies, len(other.replies)) == ([], 1)
 

@@ -23,6 +23,7 @@ from tests.acceptance.process import clean_environment
 from tests.acceptance.test_command_line import Command
 from tests.acceptance.test_realtime import shown_client
 from tests.daemon.cli.test_top import Terminal
+from tests.support.patience import PATIENCE_SECONDS
 
 TOUR = ROOT / "docs/tour.md"
 PAGES = ROOT / "daemon/dashboard/pages"
@@ -165,7 +166,7 @@ class Tourist:
         environment = clean_environment() | {"PYTHONUNBUFFERED": "1"}
         with output.open("wb") as out:
             process = subprocess.Popen(words, stdout=out, env=environment, cwd=self._place)
-        self._stack.callback(process.wait, 20)
+        self._stack.callback(process.wait, PATIENCE_SECONDS)
         self._stack.callback(process.kill)
         self._terminals[command] = output
         self._wait_connected(command)
@@ -217,7 +218,7 @@ class Tourist:
             text=True,
             cwd=self._place,
             env=os.environ | {"PAGER": "cat"},
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         return (done.stdout + done.stderr).rstrip().splitlines()

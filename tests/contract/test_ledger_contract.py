@@ -42,7 +42,7 @@ class Subject:
 
 @pytest.fixture(params=["memory", "postgres"])
 def dsn(request: pytest.FixtureRequest) -> str:
-    return "" if request.param == "memory" else cast(str, request.getfixturevalue("fresh_postgres_dsn"))
+    return "" if request.param == "memory" else cast(str, request.getfixturevalue("migrated_postgres_dsn"))
 
 
 @pytest.fixture

@@ -206,7 +206,7 @@ async def test_a_stored_deadline_is_never_further_away_than_the_window(
     assert loaded.deadline_ms <= loaded.now_ms + WINDOW_MS
 
     batch = await freeze(mirror)
-    await mirror.defer(TALK, 1, batch.number, 2.0, burn=True)
+    await mirror.defer(TALK, 1, batch.number, 2.0, counts=True)
     await set_state(store, retry_at=far)
     loaded = await mirror.load(TALK)
     assert loaded.retry_at_ms is not None
@@ -327,9 +327,9 @@ async def test_a_deferred_batch_counts_attempts_and_has_a_retry_time(mirror: Red
     """I10: a batch that waits for a retry always has an alarm."""
     await append(mirror, 1)
     batch = await freeze(mirror)
-    await mirror.defer(TALK, 1, batch.number, 3.0, burn=True)
+    await mirror.defer(TALK, 1, batch.number, 3.0, counts=True)
     deferred = await mirror.load(TALK)
-    await mirror.defer(TALK, 1, batch.number, 0.0, burn=False)
+    await mirror.defer(TALK, 1, batch.number, 0.0, counts=False)
 
     assert deferred.frozen
     assert deferred.retry_at_ms is not None
@@ -337,7 +337,7 @@ async def test_a_deferred_batch_counts_attempts_and_has_a_retry_time(mirror: Red
     assert await mirror.due(dict.fromkeys(range(PARTITIONS), 1)) == ([TALK], [])
 
     again = await freeze(mirror)
-    assert again.tries == 1
+    assert again.attempts == 1
     assert (again.number, again.lo, again.hi, again.entries) == (
         batch.number,
         batch.lo,
@@ -355,7 +355,7 @@ async def test_a_batch_that_ended_is_not_deferred(mirror: RedisMirror) -> None:
     await mirror.commit(TALK, 1, batch, "answered")
     await append(mirror, 2)
     following = await freeze(mirror)
-    await mirror.defer(TALK, 1, batch.number, 60.0, burn=True)
+    await mirror.defer(TALK, 1, batch.number, 60.0, counts=True)
 
     assert await freeze(mirror) == following
 
@@ -447,7 +447,7 @@ async def test_only_the_current_epoch_may_act(mirror: RedisMirror) -> None:
         with pytest.raises(StaleEpoch):
             await mirror.freeze(TALK, epoch, "timeout", POLICY)
         with pytest.raises(StaleEpoch):
-            await mirror.defer(TALK, epoch, batch.number, 5.0, burn=True)
+            await mirror.defer(TALK, epoch, batch.number, 5.0, counts=True)
         with pytest.raises(StaleEpoch):
             await mirror.commit(TALK, epoch, batch, "answered")
         assert await mirror.due(dict.fromkeys(range(PARTITIONS), epoch)) == ([], list(range(PARTITIONS)))

@@ -65,7 +65,7 @@ async def test_a_full_redis_refuses_appends_entirely_and_still_drains(store: Red
     for take, left in ((2, 1), (2, 0)):
         batch = await mirror.freeze(TALK, 2, "timeout", WindowPolicy(max_batch_messages=take))
         assert batch is not None
-        await mirror.defer(TALK, 2, batch.number, 0.0, burn=True)
+        await mirror.defer(TALK, 2, batch.number, 0.0, counts=True)
         assert await mirror.freeze(TALK, 2, "timeout", POLICY) is not None
         assert len((await mirror.commit(TALK, 2, batch, "answered")).waiting) == left
     totals = await survey.totals(range(PARTITIONS))

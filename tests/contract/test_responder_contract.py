@@ -11,8 +11,7 @@ import trio
 from actors.messages import HistoryEntry, Prompt
 from actors.ports import Responder
 from daemon.responders.batching import BatchingResponder
-from daemon.responders.breaker import BreakerPolicy
-from daemon.responders.circuit import Circuit
+from daemon.responders.breaker import Breaker, BreakerPolicy
 from daemon.responders.provider import Provider
 from daemon.responders.rehearsal import RehearsalResponder
 from daemon.responders.router import ProviderRouter, RoutedResponder, Seat
@@ -25,7 +24,9 @@ MANY = 20
 
 
 def router(providers: Sequence[Provider], *, weighted: bool = False) -> ProviderRouter:
-    seats = [Seat(each, Circuit(each.name, BreakerPolicy(), Told())) for each in providers]
+    seats = [
+        Seat(each, Breaker(each.name, BreakerPolicy(), Told(), now=trio.current_time)) for each in providers
+    ]
     return ProviderRouter(seats, weighted=weighted, deadline_seconds=30, draw=random.random)
 
 

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import trio
 
 from tests.support.http_faults import Exchange, FaultServer, Gate, Request
+from tests.support.patience import PATIENCE_SECONDS
 
 SendFault = Literal[
     "connection_closed",  # 400, socket down: not sent
@@ -108,7 +109,7 @@ class FakeEvolution(FaultServer):
         with self.lock:
             return [sent.text for sent in self.deliveries if number is None or sent.number == number]
 
-    def wait_for_deliveries(self, count: int, timeout_seconds: float = 10.0) -> list[Delivery]:
+    def wait_for_deliveries(self, count: int, timeout_seconds: float = PATIENCE_SECONDS) -> list[Delivery]:
         self.wait_until(
             lambda: len(self.deliveries) >= count, f"{count} messages are delivered", timeout_seconds
         )

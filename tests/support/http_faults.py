@@ -20,7 +20,8 @@ from typing import Self
 import h11
 import trio
 
-START_SECONDS = 10.0
+from tests.support.patience import PATIENCE_SECONDS
+
 MAX_REQUEST_BYTES = 8 * 1024 * 1024
 
 
@@ -119,7 +120,7 @@ class Gate:
         self._arrived = threading.Event()
         self._open = trio.Event()
 
-    def wait_arrived(self, timeout_seconds: float = 10.0) -> None:
+    def wait_arrived(self, timeout_seconds: float = PATIENCE_SECONDS) -> None:
         if not self._arrived.wait(timeout_seconds):
             raise AssertionError("no request came to the gate")
 
@@ -172,7 +173,7 @@ class FaultServer(ABC):
         finally:
             with suppress(trio.RunFinishedError):
                 self.call_soon(stop.set)
-            thread.join(START_SECONDS)
+            thread.join(PATIENCE_SECONDS)
         if failures:
             raise AssertionError(f"{type(self).__name__} crashed") from failures[0]
 
@@ -193,14 +194,16 @@ class FaultServer(ABC):
         assert self._token is not None, "the server is not running"
         self._token.run_sync_soon(function)
 
-    def wait_until(self, condition: Callable[[], bool], what: str, timeout_seconds: float = 10.0) -> None:
-        """Wait, with a limit, until `condition` holds; it is called under the lock, after every change."""
+    def wait_until(
+        self, condition: Callable[[], bool], what: str, timeout_seconds: float = PATIENCE_SECONDS
+    ) -> None:
+        """Wait, bounded, until `condition` holds; it is called with the lock held, after every change."""
         with self.changed:
             if not self.changed.wait_for(condition, timeout_seconds):
                 raise AssertionError(f"waited {timeout_seconds} s in vain until {what}")
 
     def _await(self, event: threading.Event, what: str) -> None:
-        if not event.wait(START_SECONDS):
+        if not event.wait(PATIENCE_SECONDS):
             raise AssertionError(f"{type(self).__name__} did not {what}")
 
     def _close(self) -> None:

@@ -16,6 +16,7 @@ from actors.ports import Lookups, Question, Reply, Turn
 from daemon.ledger import PostgresLedger, Records, install, migrate
 from daemon.lookups import PostgresLookups
 from daemon.stores.postgres import Postgres, Row
+from tests.support.patience import PATIENCE_SECONDS
 
 PARTITIONS = 8
 PHONE = "5511900000001"
@@ -63,7 +64,7 @@ async def open_postgres(dsn: str, max_connections: int = 4) -> AsyncIterator[Pos
 
 async def until(db: Postgres, sql: str) -> None:
     """Wait until `sql` has a row whose first column is true."""
-    with trio.fail_after(20):
+    with trio.fail_after(PATIENCE_SECONDS):
         while True:
             if await db.value(sql):
                 return

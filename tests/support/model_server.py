@@ -15,6 +15,7 @@ from typing import ClassVar, Literal
 import trio
 
 from tests.support.http_faults import Exchange, FaultServer, Gate, Request
+from tests.support.patience import PATIENCE_SECONDS
 
 Fault = Literal[
     "slow",  # answers after `seconds`
@@ -133,7 +134,7 @@ class FakeModel(FaultServer):
         with self.lock:
             return [question.asked for question in self.questions]
 
-    def wait_for_questions(self, count: int, timeout_seconds: float = 10.0) -> list[Question]:
+    def wait_for_questions(self, count: int, timeout_seconds: float = PATIENCE_SECONDS) -> list[Question]:
         self.wait_until(lambda: len(self.questions) >= count, f"{count} questions came", timeout_seconds)
         with self.lock:
             return list(self.questions)

@@ -59,7 +59,7 @@ from daemon.operate.takeovers import OperatorTakeovers
 from daemon.operate.task_tree import TaskTree
 from daemon.operate.top import Top
 from daemon.operate.turns import Turns
-from daemon.responders.circuit import ProviderView
+from daemon.responders.breaker import ProviderView
 from daemon.stores.postgres import Postgres
 from daemon.web.http1 import HttpServer, Request, Response, open_unix_listener
 from tests.support.ledgers import LedgerWorld, open_postgres

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from tests.support.patience import wait_until
 
 RECEIVE_SECONDS = 0.2
 _ADOPT = """
@@ -29,6 +32,7 @@ class FakeManager:
         self.address = address
         self.said: list[str] = []
         """Every line, in order."""
+        self._marks = itertools.count()
 
     @contextmanager
     def running(self) -> Iterator[FakeManager]:
@@ -46,6 +50,14 @@ class FakeManager:
                 thread.join()
         if not self.address.startswith("@"):
             Path(self.address).unlink()
+
+    def hear_all(self) -> None:
+        """Wait until everything that was sent up to now is heard: datagrams come in their order."""
+        address = f"\0{self.address[1:]}" if self.address.startswith("@") else self.address
+        mark = f"MARK={next(self._marks)}"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(mark.encode(), address)
+        wait_until(lambda: mark in self.said, "the mark is heard")
 
     def count(self, line: str) -> int:
         return self.said.count(line)

@@ -11,6 +11,7 @@ from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.messages import Passage
 from actors.ports import Question
+from daemon.knowledge import embeddings as embeddings_module
 from daemon.knowledge.chunks import TextSection, chunks
 from daemon.knowledge.embeddings import EmbeddingsClient
 from daemon.knowledge.library import Begun, ChunkText, FileHead, PostgresLibrary, Ready
@@ -21,6 +22,7 @@ from daemon.web.client import HttpClient
 from tests.support.embeddings_server import FakeEmbeddings
 from tests.support.ledgers import LedgerWorld, batch, open_world
 from tests.support.memory import MemoryFeed
+from tests.support.patience import PATIENCE_SECONDS
 
 ACME = Conversation("acme", "966500000001")
 SHOP = Conversation("demo", "966500000001")
@@ -75,10 +77,18 @@ class Shelf:
 
 
 @pytest.fixture
-async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
-    async with open_world(fresh_postgres_dsn) as world:
+async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(migrated_postgres_dsn) as world:
         await world.records.register_instances(["acme", "demo"])
         yield world
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no slow server, and there are no real pauses between attempts."""
+    monkeypatch.setattr(embeddings_module, "TURN_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(embeddings_module, "LOAD_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(embeddings_module, "_BACKOFF_SECONDS", (0.05, 0.1, 0.2, 0.4))
 
 
 @pytest.fixture

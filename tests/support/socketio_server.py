@@ -22,6 +22,7 @@ class FakeSocketIo:
         self.pongs = 0
         self.joined: list[str] = []
         self.connections = 0
+        self.rejected = 0
         self.port = 0
         self._open: dict[WebSocketConnection, set[str]] = {}
 
@@ -63,6 +64,7 @@ class FakeSocketIo:
         query = parse_qs(parts.query)
         asked = (query.get("EIO"), query.get("transport"), query.get("apikey"))
         if parts.path != "/socket.io/" or asked != (["4"], ["websocket"], [self.api_key]):
+            self.rejected += 1
             await request.reject(403)
             return
         socket = await request.accept()

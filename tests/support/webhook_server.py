@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tests.support.http_faults import Exchange, FaultServer, Request
+from tests.support.patience import PATIENCE_SECONDS
 
 WebhookFault = Literal["answer", "hang", "reset"]
 
@@ -32,7 +33,7 @@ class FakeWebhook(FaultServer):
         with self.lock:
             self._orders += [(fault, status, headers or {}) for status in statuses]
 
-    def wait_for(self, count: int, timeout_seconds: float = 20.0) -> list[Posted]:
+    def wait_for(self, count: int, timeout_seconds: float = PATIENCE_SECONDS) -> list[Posted]:
         self.wait_until(lambda: len(self.posted) >= count, f"{count} posts came", timeout_seconds)
         with self.lock:
             return list(self.posted)

@@ -1,11 +1,13 @@
 """What has to be seen as it happens: how long things took, and what each instance used.
 
-Everything else is counted already, by the feed, the ingress, the circuits, and is pulled when somebody asks.
+Everything else is counted already, by the feed, the ingress, the breakers, and is pulled when somebody asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+import trio
 
 from actors.identity import Conversation
 from daemon.observe.feed import EventFeed
@@ -17,6 +19,7 @@ MAX_INSTANCES = 500
 MAX_PROVIDERS = 100
 MAX_LOOKUPS = 100
 MAX_REASONS = 100
+LAG_EVERY_SECONDS = 0.25
 
 
 def _bounds(metric: str) -> tuple[float, ...]:
@@ -94,3 +97,12 @@ class Observed:
     def _add(self, counts: Labelled, labels: tuple[str, ...], amount: object) -> None:
         if isinstance(amount, int) and amount:
             counts[labels] += amount
+
+
+async def watch_loop(observe: Callable[[float], None]) -> None:
+    """Measure until cancelled. Lag means that something held the loop: one long step, or too many short ones."""
+    while True:
+        due = trio.current_time() + LAG_EVERY_SECONDS
+        await trio.sleep_until(due)
+        # Trio's clock does not move with the machine's: a lag is never negative.
+        observe(max(0.0, trio.current_time() - due))

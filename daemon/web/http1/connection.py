@@ -22,7 +22,7 @@ from daemon.web.http1.head import Head, ProtocolError, check_partial_head, parse
 from daemon.web.http1.messages import Handler, Limits, Peer, Request, Response, encode_head, error_response
 from daemon.web.http1.stream import DirectStream
 
-Waiting = Literal["idle", "head", "body", "handler", "write"]
+WaitKind = Literal["idle", "head", "body", "handler", "write"]
 
 _RECEIVE_BYTES = 16 * 1024
 _RECEIVE_BODY_BYTES = 128 * 1024
@@ -57,7 +57,7 @@ class Connection:
         self._limits = host.limits
         self._buffer = bytearray()
         self._scope = trio.CancelScope()
-        self._waiting: Waiting = "handler"
+        self._waiting: WaitKind = "handler"
         self._expires_at = math.inf
         self._waiting_for_piece = trio.CancelScope()
         self._served = 0
@@ -114,7 +114,7 @@ class Connection:
         response = await self._handle(request)
         return await self._respond(head, response)
 
-    def _wait(self, kind: Waiting, seconds: float) -> None:
+    def _wait(self, kind: WaitKind, seconds: float) -> None:
         self._waiting = kind
         self._expires_at = trio.current_time() + seconds
 

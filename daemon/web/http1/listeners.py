@@ -75,6 +75,15 @@ def split_address(listen: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def address_of(listener: trio.SocketListener) -> str:
+    """Where `listener` listens in truth: the port that was asked for may have been 0."""
+    address = listener.socket.getsockname()
+    if isinstance(address, str):
+        return f"unix:{address}"
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def open_unix_listener(path: Path, mode: int = _OWNER_ONLY, group: int | None = None) -> UnixListener:
     """Listen on a socket file of `mode` and, if given, of this group; it replaces one that a dead server left behind.
 

@@ -31,12 +31,20 @@ _MAX_REFUSING = 64
 _SWEEP_SECONDS = 0.25  # how much later than its limit a wait may end
 
 
-class HttpServer:
-    """A small HTTP/1.1 server for one handler.
+class HttpCounters:
+    """What a server counts, to be read at any time."""
 
-    `connections`, `requests`, `refused_connections` and `rejected` (requests that broke the protocol or a limit,
-    by reason: `body_too_large`, `head_too_slow`, …) are counters to be read at any time.
-    """
+    def __init__(self) -> None:
+        self.connections = 0
+        """Open now."""
+        self.requests = 0
+        self.refused_connections = 0
+        self.rejected: Counter[str] = Counter()
+        """Requests that broke the protocol or a limit, by reason: `body_too_large`, `head_too_slow`, …"""
+
+
+class HttpServer:
+    """A small HTTP/1.1 server for one handler."""
 
     def __init__(
         self,
@@ -44,26 +52,20 @@ class HttpServer:
         limits: Limits | None = None,
         on_error: ErrorCallback | None = None,
         name: str = "ingress",
+        counters: HttpCounters | None = None,
     ) -> None:
         self.handler = handler
         self.limits = limits or Limits()
         self.name = name
         self.draining = trio.Event()
         self.patient = False
-        self.requests = 0
-        self.refused_connections = 0
-        self.rejected: Counter[str] = Counter()
+        self.counters = counters or HttpCounters()
         self._on_error = on_error
         self._open: set[Connection] = set()
         self._by_peer: Counter[str | int] = Counter()
         self._refusing = 0
         self._accepting = trio.CancelScope()
         self._ended = trio.Event()
-
-    @property
-    def connections(self) -> int:
-        """Connections open now."""
-        return len(self._open)
 
     async def serve(
         self,
@@ -105,10 +107,10 @@ class HttpServer:
         await self._ended.wait()
 
     def count_request(self) -> None:
-        self.requests += 1
+        self.counters.requests += 1
 
     def count_rejected(self, reason: str) -> None:
-        self.rejected[reason] += 1
+        self.counters.rejected[reason] += 1
 
     def report(self, error: BaseException) -> None:
         """Hand `error` to `on_error`; an error in there is dropped rather than let it end a connection."""
@@ -162,11 +164,13 @@ class HttpServer:
             return
         connection, whose = Connection(stream, peer, self), _whose(peer)
         self._open.add(connection)
+        self.counters.connections += 1
         self._by_peer[whose] += 1
         try:
             await connection.serve()
         finally:
             self._open.discard(connection)
+            self.counters.connections -= 1
             self._by_peer[whose] -= 1
             if not self._by_peer[whose]:
                 del self._by_peer[whose]
@@ -181,7 +185,7 @@ class HttpServer:
         return bound is not None and self._by_peer[_whose(peer)] >= bound
 
     async def _turn_away(self, stream: trio.abc.Stream) -> None:
-        self.refused_connections += 1
+        self.counters.refused_connections += 1
         if self._refusing >= _MAX_REFUSING:
             return
         self._refusing += 1

@@ -8,7 +8,7 @@ import msgspec
 
 from actors.actor import ActorView
 from actors.identity import Conversation
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Answer, Message, Waiting
 from actors.outcome import Sent
 from actors.ports import Reply

@@ -7,10 +7,10 @@ from daemon.dashboard.access import (
     MAX_LINKS,
     MAX_SESSIONS,
     Access,
-    Link,
+    LoginGrant,
 )
 
-LINK = Link("operate", "uid 1000")
+LINK = LoginGrant("operate", "uid 1000")
 
 
 class Clock:

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 import trio
 
 from actors.actor import ActorView
 from daemon.dashboard import followers
-from daemon.dashboard.access import MAX_FAILURES_PER_MINUTE, Link
+from daemon.dashboard.access import MAX_FAILURES_PER_MINUTE, LoginGrant
 from daemon.operate.levels import LEVELS, Level
 from daemon.web.http1 import Limits
 from tests.daemon.dashboard.browser import Behind
 from tests.support.ledgers import DEMO
+from tests.support.patience import PATIENCE_SECONDS, until
 
 
 @pytest.fixture
 async def behind() -> AsyncIterator[Behind]:
     async with Behind(hosts=("majlis.example.com",)).open() as opened:
         yield opened
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    with trio.fail_after(10):
-        while not condition():  # noqa: ASYNC110 - what is looked at tells nobody when it changes
-            await trio.sleep(0.01)
 
 
 # Pages
@@ -66,7 +61,7 @@ async def test_a_page_cannot_be_written(behind: Behind) -> None:
 
 
 async def test_a_link_opens_a_session_once(behind: Behind) -> None:
-    token = behind.access.link(Link("operate", "uid 1000"))
+    token = behind.access.link(LoginGrant("operate", "uid 1000"))
     opened = await behind.ask("POST", "/session", {"token": token})
     assert opened.status == 200
     assert opened.document == {
@@ -88,7 +83,7 @@ async def test_a_link_opens_a_session_once(behind: Behind) -> None:
 
 
 async def test_over_https_the_cookie_is_for_https_alone(behind: Behind) -> None:
-    token = behind.access.link(Link("read", "uid 1000"))
+    token = behind.access.link(LoginGrant("read", "uid 1000"))
     headers = {
         "Host": "majlis.example.com",
         "Origin": "https://majlis.example.com",
@@ -102,7 +97,7 @@ async def test_over_https_the_cookie_is_for_https_alone(behind: Behind) -> None:
 
 async def test_without_a_session_only_pages_are_shown(behind: Behind) -> None:
     """Nor with another daemon's cookie, nor with one of before a restart: how to get in is said."""
-    token = behind.access.link(Link("operate", "uid 1000"))
+    token = behind.access.link(LoginGrant("operate", "uid 1000"))
     right = (await behind.ask("POST", "/session", {"token": token})).cookie
     for cookie in (
         "",
@@ -135,7 +130,7 @@ async def test_a_session_ends_when_it_is_logged_out_and_with_its_time(behind: Be
 
 async def test_another_link_in_the_same_browser_ends_the_session_before(behind: Behind) -> None:
     first = await behind.log_in("read")
-    token = behind.access.link(Link("admin", "uid 0"))
+    token = behind.access.link(LoginGrant("admin", "uid 0"))
     second = (await behind.ask("POST", "/session", {"token": token}, cookie=first)).cookie
     assert (await behind.ask("GET", "/session", cookie=first)).status == 401
     assert (await behind.ask("GET", "/session", cookie=second)).document["can_reveal"] is True
@@ -143,7 +138,7 @@ async def test_another_link_in_the_same_browser_ends_the_session_before(behind: 
 
 
 async def test_guessing_is_slowed_down_and_disturbs_nobody(behind: Behind) -> None:
-    token = behind.access.link(Link("operate", "uid 1000"))
+    token = behind.access.link(LoginGrant("operate", "uid 1000"))
     statuses = [
         (await behind.ask("POST", "/session", {"token": f"guess {number}"})).status
         for number in range(MAX_FAILURES_PER_MINUTE + 2)
@@ -260,12 +255,12 @@ async def test_a_page_that_reads_too_slowly_is_cut_off() -> None:
         async with await trio.open_tcp_stream("127.0.0.1", behind.port) as stream:
             await stream.send_all(behind.request("GET", "/v1/tail", cookie=cookie))
             await until(lambda: behind.feed.tails == 1)
-            with trio.fail_after(15):
+            with trio.fail_after(PATIENCE_SECONDS):
                 while behind.feed.tails:
                     for _ in range(100):
                         behind.feed.emit("daemon.problem", part="x" * 2_000)
                     await trio.sleep(0.01)
-            await until(lambda: behind.server.connections == 0)
+            await until(lambda: behind.server.counters.connections == 0)
         assert (await behind.ask("GET", "/v1/status", cookie=cookie)).status == 200
 
 
@@ -274,7 +269,7 @@ async def test_a_stop_ends_the_streams_at_once(behind: Behind) -> None:
     async with await trio.open_tcp_stream("127.0.0.1", behind.port) as stream:
         await stream.send_all(behind.request("GET", "/v1/tail", cookie=cookie))
         await until(lambda: behind.feed.tails == 1)
-        with trio.fail_after(5):
+        with trio.fail_after(PATIENCE_SECONDS):
             await behind.server.drain()
             received = b"".join([piece async for piece in stream])
     assert received.endswith(b"0\r\n\r\n")

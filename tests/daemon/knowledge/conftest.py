@@ -1,5 +1,5 @@
 """Fixtures for tests of the knowledge."""
 
-from tests.support.shelf import by_meaning, by_words, embeddings, http, server, world
+from tests.support.shelf import by_meaning, by_words, embeddings, http, patient, server, world
 
-__all__ = ["by_meaning", "by_words", "embeddings", "http", "server", "world"]
+__all__ = ["by_meaning", "by_words", "embeddings", "http", "patient", "server", "world"]

@@ -1,4 +1,4 @@
-"""The search of an instance's files: words alone, words and meaning, their bounds and their relevance."""
+"""Searching the files of an instance: by words, by words and meaning, limits and relevance."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from actors.instance import FeatureFlags, Terms
 from actors.messages import Passage
+from daemon.knowledge import embeddings as embeddings_module
 from daemon.knowledge.embeddings import EmbeddingsClient
 from daemon.knowledge.library import ChunkText
 from daemon.knowledge.search_words import distinctive_words, search_words
@@ -96,7 +97,7 @@ async def test_no_search_without_files_or_with_the_flag_off(by_words: Shelf) -> 
 
 
 async def test_relevance_is_the_share_of_the_questions_weight(by_words: Shelf) -> None:
-    """A word in n chunks weighs 1 / (1 + ln n), one in none a quarter."""
+    """A word in n chunks weighs 1 / (1 + ln n), a word in none a quarter."""
     await by_words.add("apple pear\napple plum\ncherry")
     everything = Terms(knowledge_threshold=0.0)
 
@@ -128,7 +129,7 @@ async def test_the_heading_is_searched_and_returned(by_words: Shelf) -> None:
 
 
 async def test_meaning_finds_what_words_do_not(by_meaning: Shelf) -> None:
-    """The server gives `cost` and `price` one meaning; no word is shared."""
+    """The server gives `cost` and `price` the same meaning; the texts share no word."""
     await by_meaning.add("price list\nopening hours")
     [passage] = await by_meaning.search("cost?")
     assert passage.text == "price list" and 0.3 <= passage.relevance < 1
@@ -162,8 +163,11 @@ async def test_without_the_server_words_alone_answer(by_meaning: Shelf, server: 
         assert await best(by_meaning, f"بكم عسل السدر {fault}") == "عسل سدر جبلي ٥٠٠ غرام: ١٨٠ ريالاً"
 
 
-async def test_a_slow_server_does_not_hold_up_a_turn(by_meaning: Shelf, server: FakeEmbeddings) -> None:
+async def test_a_slow_server_does_not_hold_up_a_turn(
+    by_meaning: Shelf, server: FakeEmbeddings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await by_meaning.add(PRICES)
+    monkeypatch.setattr(embeddings_module, "TURN_SECONDS", 0.5)
     server.order("slow", seconds=60)
     assert await best(by_meaning, "بكم عسل السدر") == "عسل سدر جبلي ٥٠٠ غرام: ١٨٠ ريالاً"
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from actors.errors import StaleEpoch, TakenOver
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Answer
 from actors.outcome import Sent, Unknown
 from actors.ports import Notice, Reply, Turn
@@ -26,8 +26,8 @@ WATERFALL = (
 
 
 @pytest.fixture
-async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
-    async with open_world(fresh_postgres_dsn) as world:
+async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(migrated_postgres_dsn) as world:
         yield world
 
 

@@ -55,8 +55,8 @@ UUID_TABLES = """
 
 
 @pytest.fixture
-async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
-    async with open_world(fresh_postgres_dsn) as world:
+async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(migrated_postgres_dsn) as world:
         yield world
 
 
@@ -131,12 +131,12 @@ async def test_a_reused_batch_number_is_another_turn(world: LedgerWorld) -> None
 
 
 @pytest.mark.parametrize("step", ["begin", "answer", "claim", "settle", "finish", "suppress", "bury", "link"])
-async def test_a_commit_whose_reply_was_lost_is_repeated(fresh_postgres_dsn: str, step: str) -> None:
-    """Fault 29, I3, I6: the step succeeds and takes effect once."""
-    proxy = PostgresProxy(fresh_postgres_dsn)
+async def test_a_commit_whose_reply_was_lost_is_repeated(migrated_postgres_dsn: str, step: str) -> None:
+    """Fault 29, I3, I6: the step succeeds, and happened once."""
+    proxy = PostgresProxy(migrated_postgres_dsn)
     async with trio_asyncio.open_loop(), trio.open_nursery() as nursery:
         await nursery.start(proxy.serve)
-        async with open_postgres(fresh_postgres_dsn) as direct, open_postgres(proxy.dsn, 1) as db:
+        async with open_postgres(migrated_postgres_dsn) as direct, open_postgres(proxy.dsn, 1) as db:
             world = await prepare(direct)
             turn = await world.ledger.begin(batch("hello"), 1)
             if step in ("claim", "settle", "finish"):
@@ -167,8 +167,8 @@ async def test_a_commit_whose_reply_was_lost_is_repeated(fresh_postgres_dsn: str
         nursery.cancel_scope.cancel()
 
 
-async def test_each_step_is_one_round_trip(fresh_postgres_dsn: str) -> None:
-    proxy = PostgresProxy(fresh_postgres_dsn)
+async def test_each_step_is_one_round_trip(migrated_postgres_dsn: str) -> None:
+    proxy = PostgresProxy(migrated_postgres_dsn)
     async with trio_asyncio.open_loop(), trio.open_nursery() as nursery:
         await nursery.start(proxy.serve)
         async with open_postgres(proxy.dsn, 1) as db:

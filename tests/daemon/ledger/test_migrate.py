@@ -138,11 +138,11 @@ async def test_the_number_of_partitions_is_fixed(db: Postgres) -> None:
     assert await db.value("SELECT count(*) FROM majlis_partitions") == 8
 
 
-async def test_a_server_weaker_than_needed_is_named(fresh_postgres_dsn: str) -> None:
+async def test_a_server_weaker_than_needed_is_named(fresh_durable_postgres_dsn: str) -> None:
     """I15"""
-    async with trio_asyncio.open_loop(), open_postgres(fresh_postgres_dsn) as db:
+    async with trio_asyncio.open_loop(), open_postgres(fresh_durable_postgres_dsn) as db:
         assert await check_server(db) is None
         name = await db.value("SELECT current_database()")
         await db.fetch(f"ALTER DATABASE {name} SET synchronous_commit = off")
-    async with trio_asyncio.open_loop(), open_postgres(fresh_postgres_dsn) as db:
+    async with trio_asyncio.open_loop(), open_postgres(fresh_durable_postgres_dsn) as db:
         assert "synchronous_commit" in (await check_server(db) or "")

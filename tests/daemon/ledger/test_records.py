@@ -9,7 +9,7 @@ import pytest
 import trio_asyncio
 
 from actors.identity import Conversation
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Answer
 from actors.ports import Notice, Reply, Turn
 from daemon.ledger.rows import Attention, HandedBack, SilenceReasons
@@ -26,8 +26,8 @@ ANSWER = Answer("hello", "main", "small", 800, 60, 412, True, ("name", "city"), 
 
 
 @pytest.fixture
-async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
-    async with open_world(fresh_postgres_dsn) as world:
+async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(migrated_postgres_dsn) as world:
         yield world
 
 

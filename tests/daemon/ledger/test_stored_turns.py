@@ -15,8 +15,8 @@ SHOP = Conversation("shop", "5511900000002")
 
 
 @pytest.fixture
-async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
-    async with open_world(fresh_postgres_dsn) as opened:
+async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(migrated_postgres_dsn) as opened:
         await opened.records.register_instances(["shop"])
         yield opened
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from actors.answer_cache import CachedAnswer, entry_for, hit
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, Terms
 from actors.messages import Answer, Prompt
 from actors.ports import Question, Reply
+from actors.response_cache import CachedAnswer, entry_for, hit
 from daemon.knowledge.housekeeping import Housekeeping
 from daemon.lookups import cached_answer
 from daemon.lookups.spec import Means

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from actors.errors import LedgerUnavailable
 from actors.escalation import Interaction
-from actors.facts import Facts, Standing, Usage
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Terms
+from actors.lookups import Facts, TakeoverState, Usage
 from actors.messages import Answer
 from actors.ports import Question, Reply, Turn
 from daemon.lookups import LOOKUPS
@@ -29,8 +29,8 @@ KEPT_AS_A_STRING = r'''"{\"response_quality\": \"0.25\"}"'''
 
 
 @pytest.fixture
-async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
-    async with open_world(fresh_postgres_dsn) as world:
+async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(migrated_postgres_dsn) as world:
         yield world
 
 
@@ -53,17 +53,17 @@ class Talk:
         await self._world.ledger.answer(turn, 1, Reply(answer, (), rule=rule))
         await self._world.ledger.finish(turn, 1)
 
-    async def standing(self, terms: Terms | None = None, takeover: bool = True) -> Standing:
+    async def takeover(self, terms: Terms | None = None, takeover: bool = True) -> TakeoverState:
         await self.ask()
         found = await look(
             self._world.lookups,
             self.turn,
             self.batch,
-            "standing",
+            "takeover",
             terms=terms,
             flags=FeatureFlags(takeover=takeover),
         )
-        assert isinstance(found, Standing)
+        assert isinstance(found, TakeoverState)
         return found
 
     async def usage(self, terms: Terms | None = None, again: bool = False) -> Usage:
@@ -98,9 +98,9 @@ async def take_over(world: LedgerWorld, contact: str, *, until_hours: float, end
 
 async def test_by_default_majlis_answers(world: LedgerWorld) -> None:
     talk = Talk(world)
-    assert await talk.standing() == Standing()
+    assert await talk.takeover() == TakeoverState()
     await talk.answered()
-    assert await talk.standing() == Standing()
+    assert await talk.takeover() == TakeoverState()
 
 
 @pytest.mark.parametrize("spelling", [PHONE, f"+{PHONE}", f"{PHONE}@s.whatsapp.net"])
@@ -108,73 +108,76 @@ async def test_an_escalation_applies_under_every_spelling_of_the_number(
     world: LedgerWorld, spelling: str
 ) -> None:
     await escalate(world, spelling)
-    assert await Talk(world).standing() == Standing(escalated=True)
-    assert await Talk(world, OTHER).standing() == Standing()
+    assert await Talk(world).takeover() == TakeoverState(escalated=True)
+    assert await Talk(world, OTHER).takeover() == TakeoverState()
 
 
 async def test_an_old_escalation_counts_as_handed_back(world: LedgerWorld) -> None:
     talk = Talk(world)
     await talk.answered()
     await escalate(world, PHONE, hours_ago=25)
-    old = Standing(escalated=True, escalation_expired=True, handed_back=True)
-    assert await talk.standing() == old
-    for seconds, expected in ((26 * 3600.0, Standing(escalated=True)), (1e300, Standing(escalated=True))):
-        assert await talk.standing(Terms(hand_back_seconds=seconds)) == expected
+    old = TakeoverState(escalated=True, escalation_expired=True, handed_back=True)
+    assert await talk.takeover() == old
+    for seconds, expected in (
+        (26 * 3600.0, TakeoverState(escalated=True)),
+        (1e300, TakeoverState(escalated=True)),
+    ):
+        assert await talk.takeover(Terms(hand_back_seconds=seconds)) == expected
     await world.rows("UPDATE whatsapp_escalated_conversations SET escalated_at = NULL")
-    assert await talk.standing() == old
+    assert await talk.takeover() == old
 
 
 async def test_the_newest_escalation_counts(world: LedgerWorld) -> None:
     await escalate(world, PHONE, hours_ago=50)
     await escalate(world, PHONE, hours_ago=1)
-    assert await Talk(world).standing() == Standing(escalated=True)
+    assert await Talk(world).takeover() == TakeoverState(escalated=True)
 
 
 async def test_a_resolved_escalation_was_handed_back_until_the_next_answer(world: LedgerWorld) -> None:
     talk = Talk(world)
     await talk.answered()
     await escalate(world, PHONE, hours_ago=2, resolved=True)
-    assert await talk.standing() == Standing(handed_back=True)
+    assert await talk.takeover() == TakeoverState(handed_back=True)
     await talk.answered(Answer("x", "escalation"), rule="escalated")
-    assert await talk.standing() == Standing(handed_back=True), "no responder has answered yet"
+    assert await talk.takeover() == TakeoverState(handed_back=True), "no responder has answered yet"
     await talk.answered()
-    assert await talk.standing() == Standing()
+    assert await talk.takeover() == TakeoverState()
 
 
 async def test_an_open_escalation_is_not_handed_back(world: LedgerWorld) -> None:
     await escalate(world, PHONE, hours_ago=2, resolved=True)
     await escalate(world, PHONE)
-    assert await Talk(world).standing() == Standing(escalated=True)
+    assert await Talk(world).takeover() == TakeoverState(escalated=True)
     await take_over(world, PHONE, until_hours=1)
-    assert await Talk(world).standing() == Standing(escalated=True, taken_over=True)
+    assert await Talk(world).takeover() == TakeoverState(escalated=True, taken_over=True)
 
 
 async def test_a_taken_over_conversation_is_not_handed_back(world: LedgerWorld) -> None:
     await escalate(world, PHONE, hours_ago=2, resolved=True)
     await take_over(world, PHONE, until_hours=1)
-    assert await Talk(world).standing() == Standing(taken_over=True)
+    assert await Talk(world).takeover() == TakeoverState(taken_over=True)
 
 
 async def test_a_takeover_lasts_until_it_ends(world: LedgerWorld) -> None:
     talk = Talk(world)
     await take_over(world, PHONE, until_hours=1)
-    assert await talk.standing() == Standing(taken_over=True)
-    assert await talk.standing(takeover=False) == Standing()
+    assert await talk.takeover() == TakeoverState(taken_over=True)
+    assert await talk.takeover(takeover=False) == TakeoverState()
     await world.rows("UPDATE majlis_takeovers SET ended_at = now()")
-    assert await talk.standing() == Standing(handed_back=True)
+    assert await talk.takeover() == TakeoverState(handed_back=True)
     await world.rows("UPDATE majlis_takeovers SET ended_at = NULL, until = now()")
-    assert await talk.standing() == Standing(handed_back=True)
+    assert await talk.takeover() == TakeoverState(handed_back=True)
     await talk.answered()
-    assert await talk.standing() == Standing()
+    assert await talk.takeover() == TakeoverState()
 
 
 async def test_a_takeover_under_the_lid_counts_for_its_phone(world: LedgerWorld) -> None:
     await take_over(world, LID, until_hours=1)
-    assert await Talk(world).standing() == Standing()
+    assert await Talk(world).takeover() == TakeoverState()
     await world.ledger.link("demo", LID, PHONE)
-    assert await Talk(world).standing() == Standing(taken_over=True)
+    assert await Talk(world).takeover() == TakeoverState(taken_over=True)
     await world.rows("UPDATE majlis_takeovers SET ended_at = now()")
-    assert await Talk(world).standing() == Standing(handed_back=True)
+    assert await Talk(world).takeover() == TakeoverState(handed_back=True)
 
 
 async def test_a_recent_escalated_message_is_found(world: LedgerWorld) -> None:
@@ -360,11 +363,11 @@ async def test_interactions_before_a_hand_back_do_not_count(world: LedgerWorld) 
 async def test_an_escalation_under_a_lid_applies_to_the_phone(world: LedgerWorld) -> None:
     talk = Talk(world)
     await escalate(world, LID)
-    assert not (await talk.standing()).escalated
+    assert not (await talk.takeover()).escalated
     await world.ledger.link("demo", LID, talk.batch.conversation.contact)
-    assert (await talk.standing()).escalated
+    assert (await talk.takeover()).escalated
     await world.rows("SELECT majlis_hand_back('demo', $1, 'operator', true)", talk.batch.conversation.contact)
-    assert not (await talk.standing()).escalated
+    assert not (await talk.takeover()).escalated
 
 
 async def test_the_newest_webhook_of_the_instance(world: LedgerWorld) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 import trio
@@ -11,7 +12,7 @@ from actors.instance import FeatureFlags, Terms
 from actors.messages import Answer, Passage, Prompt, WindowPolicy
 from actors.outbox import Outbox, OutboxPolicy
 from actors.ports import Question
-from actors.turn import TurnRunner, TurnServices
+from actors.turn import TurnAttempt, TurnServices
 from daemon.ledger import PostgresLedger
 from daemon.lookups import LOOKUPS, PostgresLookups, cached_answer, knowledge
 from daemon.lookups.spec import LookupSpec, Means
@@ -30,8 +31,8 @@ LIMITS = Terms(
 
 
 @pytest.fixture
-async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
-    async with open_world(fresh_postgres_dsn) as world:
+async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(migrated_postgres_dsn) as world:
         await world.rows("UPDATE whatsapp_instances SET escalation_enabled = true")
         yield world
 
@@ -47,7 +48,8 @@ class Tenant:
         self.lookups = PostgresLookups(db, sources=sources)
         ledger = PostgresLedger(db, PARTITIONS)
         mirror, feed = MemoryMirror(), MemoryFeed()
-        self.turns = TurnRunner(
+        self.attempt = partial(
+            TurnAttempt,
             TurnServices(
                 append=mirror.append,
                 ledger=ledger,
@@ -67,13 +69,13 @@ class Tenant:
                 feed=feed,
                 wall_ms=clock_ms,
                 nudge=lambda: None,
-            )
+            ),
         )
 
     async def turn(self, number: int) -> list[int]:
         """The number of statements in each round before the responder is called."""
         self._db.rounds.clear()
-        await self.turns.run(batch(f"question {number}", number=number), 1)
+        await self.attempt(batch(f"question {number}", number=number), 1).run()
         return self.before_the_responder
 
     async def answer(self, prompt: Prompt) -> Answer:
@@ -96,8 +98,8 @@ class Tenant:
 
 
 @pytest.fixture
-async def db(world: LedgerWorld, fresh_postgres_dsn: str) -> AsyncIterator[RoundTrips]:
-    db = RoundTrips(fresh_postgres_dsn)
+async def db(world: LedgerWorld, migrated_postgres_dsn: str) -> AsyncIterator[RoundTrips]:
+    db = RoundTrips(migrated_postgres_dsn)
     await db.open()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(db.conduct)

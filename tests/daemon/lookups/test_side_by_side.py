@@ -13,11 +13,10 @@ import pytest
 import trio
 
 import daemon.lookups as lookups_package
-from actors.facts import Facts, facts
 from actors.instance import FeatureFlags, InstanceRecord, Terms
-from actors.lookup import Lookup
+from actors.lookups import Facts, Lookup, facts
 from actors.messages import HistoryEntry, Passage
-from actors.parallel import Run, Stage, safe_with_defaults, staged
+from actors.parallel import Run, Stage, all_or_fail, safe_with_defaults, staged
 from actors.ports import Question
 from daemon.lookups import LOOKUPS, PostgresLookups
 from daemon.lookups.spec import LookupSpec, Means
@@ -26,12 +25,12 @@ from tests.support.ledgers import DEMO, LedgerWorld, batch, open_world, until
 CUTS = 200
 RECORD = InstanceRecord(escalation_enabled=True)
 TERMS = Terms(allowed_origins=("https://gateway.example",), turns_per_minute=1)
-EVERYTHING = {"duplicate", "history", "webhook", "standing", "escalated_reply", "interactions", "usage"}
+EVERYTHING = {"duplicate", "history", "webhook", "takeover", "escalated_reply", "interactions", "usage"}
 
 
 @pytest.fixture
-async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
-    async with open_world(fresh_postgres_dsn, max_connections=5) as world:
+async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(migrated_postgres_dsn, max_connections=5) as world:
         yield world
 
 
@@ -49,7 +48,7 @@ def stages(world: LedgerWorld, number: int) -> tuple[Stage, ...]:
     def about(found: Mapping[str, Any]) -> Mapping[str, Lookup]:
         return lookups.about(Question(found["conversation"], asked, RECORD, FeatureFlags(), TERMS))
 
-    return Stage("opening", opening, needed=True), Stage("lookups", about)
+    return Stage("opening", opening, all_or_fail), Stage("lookups", about, safe_with_defaults)
 
 
 class Cut(trio.abc.Instrument):

@@ -13,6 +13,7 @@ import trio
 from actors.errors import MajlisError
 from daemon import run as root
 from daemon.config import Settings, load
+from daemon.knowledge import embeddings as embeddings_module
 from daemon.knowledge.embeddings import TURN_SECONDS, EmbeddingsClient
 from daemon.ledger.rows import StoredInstances
 from daemon.operate import doctor
@@ -80,9 +81,10 @@ async def test_a_server_that_answers_is_well(
 
 
 async def test_a_server_that_does_not_answer_is_a_problem(
-    tmp_path: Path, http: HttpClient, server: FakeEmbeddings
+    tmp_path: Path, http: HttpClient, server: FakeEmbeddings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The key is refused; nobody is there. Each says which setting to look at."""
+    monkeypatch.setattr(embeddings_module, "_BACKOFF_SECONDS", (0.05, 0.1, 0.2, 0.4))
     settings = settings_of(tmp_path)
     check = await server_check(settings, http, embeddings_of(http, server, "wrong"))
     assert check and check.state == "problem" and "embeddings.api_key" in check.detail and check.advice
@@ -189,11 +191,11 @@ async def test_a_budget_that_no_price_can_reach_is_told(tmp_path: Path, http: Ht
 
 
 async def test_a_database_without_pgvector_is_told_where_vectors_are_wanted(
-    tmp_path: Path, fresh_postgres_dsn: str
+    tmp_path: Path, fresh_durable_postgres_dsn: str
 ) -> None:
-    wanted = settings_of(tmp_path, fresh_postgres_dsn, "small")
-    unwanted = settings_of(tmp_path, fresh_postgres_dsn)
-    async with open_world(fresh_postgres_dsn) as world:
+    wanted = settings_of(tmp_path, fresh_durable_postgres_dsn, "small")
+    unwanted = settings_of(tmp_path, fresh_durable_postgres_dsn)
+    async with open_world(fresh_durable_postgres_dsn) as world:
         assert (await database_checks(wanted))["pgvector"].state == "ok"
         await world.rows("DROP EXTENSION vector CASCADE")
         check = (await database_checks(wanted))["pgvector"]
@@ -203,16 +205,20 @@ async def test_a_database_without_pgvector_is_told_where_vectors_are_wanted(
         assert "pgvector" not in await database_checks(unwanted)
 
 
-async def test_a_database_that_is_not_fit_is_told_once(tmp_path: Path, fresh_postgres_dsn: str) -> None:
+async def test_a_database_that_is_not_fit_is_told_once(
+    tmp_path: Path, fresh_durable_postgres_dsn: str
+) -> None:
     """Before `majlis migrate` nobody can say whether it can compare vectors."""
-    async with open_world(fresh_postgres_dsn) as world:
+    async with open_world(fresh_durable_postgres_dsn) as world:
         await world.rows("DELETE FROM majlis_migrations")
-        checks = await database_checks(settings_of(tmp_path, fresh_postgres_dsn, "small"))
+        checks = await database_checks(settings_of(tmp_path, fresh_durable_postgres_dsn, "small"))
     assert checks["postgres"].state == "problem" and "pgvector" not in checks
 
 
-async def test_the_database_tells_whom_it_knows_beside_the_declared_ones(fresh_postgres_dsn: str) -> None:
-    async with open_world(fresh_postgres_dsn) as world:
+async def test_the_database_tells_whom_it_knows_beside_the_declared_ones(
+    fresh_durable_postgres_dsn: str,
+) -> None:
+    async with open_world(fresh_durable_postgres_dsn) as world:
         await world.rows(
             "INSERT INTO whatsapp_instances (instance_name, is_active)"
             " VALUES ('b', true), ('a', true), ('a', true), ('off', false), ('c', NULL)"
@@ -226,7 +232,7 @@ async def database_checks(settings: Settings) -> dict[str, Check]:
 
 
 def test_a_migration_of_a_database_that_is_away_says_what_to_look_at(tmp_path: Path) -> None:
-    with pytest.raises(MajlisError, match=r"see that it runs and is reachable at postgres\.dsn"):
+    with pytest.raises(MajlisError, match=r"check that it runs and can be reached at postgres\.dsn"):
         root.migrate(
             settings_of(
                 tmp_path, "postgresql://nobody@127.0.0.1:9/none", redis={"url": "redis://127.0.0.1:9/0"}

@@ -12,7 +12,7 @@ import trio
 from actors.actor import ActorView, Phase
 from actors.errors import Conflict, LedgerUnavailable, Missing, Unavailable
 from actors.identity import Conversation
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Message, Waiting
 from daemon.ledger.rows import Pause
 from daemon.ledger.stored_turns import DeadLetterRow, StoredTurn

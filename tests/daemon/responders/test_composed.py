@@ -6,16 +6,16 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import trio
 
 from actors.errors import ResponderHeld
 from actors.messages import Prompt
-from daemon.config import Provider, Settings, load
+from daemon.config import Settings, load
 from daemon.operate.doctor import examine
-from daemon.responders.kinds import KINDS
+from daemon.responders.http_kind import HttpKind
+from daemon.responders.kinds import PROVIDERS
 from daemon.responders.router import RoutedResponder
 from daemon.run.peers import responders
 from daemon.web.client import HttpClient
@@ -58,8 +58,10 @@ def compose(settings: Settings, http: HttpClient, feed: Told, batching: bool = F
     return responders(settings, http, Board(batching), feed)
 
 
-def test_every_kind_that_may_be_configured_is_there() -> None:
-    assert {*KINDS, "rehearsal"} == set(get_args(Provider.model_fields["kind"].annotation))
+def test_every_kind_that_asks_a_server_has_one_in_the_tests() -> None:
+    """So that the contract of responders, and the doctor's check, are tried with each of them."""
+    asking = {name for name, kind in PROVIDERS.items() if isinstance(kind, HttpKind)}
+    assert asking == set(SERVERS) == set(MODELS)
 
 
 async def test_three_providers_in_order(
@@ -126,7 +128,7 @@ async def test_what_the_settings_say_of_a_provider_reaches_it(
 
 
 @pytest.mark.parametrize("kind", list(SERVERS))
-async def test_conversations_go_together_when_the_switch_is_on(
+async def test_conversations_go_together_when_the_flag_is_on(
     kind: str, models: Mapping[str, FakeModel], settings: Load, http: HttpClient
 ) -> None:
     """One question reaches the server; each gets the answer to its own words; the cost is shared out whole."""

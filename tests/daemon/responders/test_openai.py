@@ -11,16 +11,15 @@ from hypothesis import strategies as st
 
 from actors.errors import TurnFailed, TurnRefused
 from actors.messages import HistoryEntry
-from actors.prompt import Told
+from actors.prompt import ModelRequest
 from daemon.responders.batched import SCHEMA
-from daemon.responders.http_provider import Dialect, Endpoint, count
-from daemon.responders.kinds import KINDS
+from daemon.responders.http_provider import Endpoint, count
 from daemon.responders.openai import OpenAi
 from daemon.web.client import HttpClient
-from tests.support.models import prompt, provider_at
+from tests.support.models import SERVERS, dialect_of, prompt, provider_at
 from tests.support.openai_server import FakeOpenAI
 
-TOLD = Told("Be brief.", (HistoryEntry("user", "hello"),))
+TOLD = ModelRequest("Be brief.", (HistoryEntry("user", "hello"),))
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ def test_the_bound_has_the_name_that_the_server_knows(base_url: str | None, boun
 
 
 def test_a_schema_is_asked_for_strictly() -> None:
-    body = OpenAi(Endpoint("m")).body(Told("", TOLD.turns, 3, SCHEMA))
+    body = OpenAi(Endpoint("m")).body(ModelRequest("", TOLD.turns, 3, SCHEMA))
     schema = {"name": "answers", "strict": True, "schema": SCHEMA}
     assert body["response_format"] == {"type": "json_schema", "json_schema": schema}
 
@@ -138,11 +137,11 @@ JSON = st.recursive(
 )
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(SERVERS))
 @given(payload=JSON, status=st.integers(100, 599))
 def test_any_json_is_read_or_judged(kind: str, payload: object, status: int) -> None:
     """I14: of every dialect."""
-    dialect: Dialect = KINDS[kind](Endpoint("m", "k"))
+    dialect = dialect_of(kind, Endpoint("m", "k"))
     completion = dialect.read(payload)
     assert completion is None or isinstance(completion.text, str)
     dialect.verdict(status, payload)

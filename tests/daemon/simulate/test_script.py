@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.escalation import Evidence, reason
+from actors.escalation import EscalationInput, reason
 from daemon.simulate import words
 from daemon.simulate.script import SERIALS_PER_BURST, Burst, Script, ScriptLine, Shares
 
@@ -94,4 +94,4 @@ def test_no_customer_asks_for_a_person() -> None:
     """An escalated conversation is silent, which the rehearsal would count as a loss."""
     said = (*words.GREETINGS, *words.QUESTIONS, *words.REMARKS, *words.INTERJECTIONS, *words.CAPTIONS)
     for text in (*said, *words.FILES):
-        assert not reason(Evidence(text=text, interactions=(), keywords=(), threshold=3)), text
+        assert not reason(EscalationInput(text=text, interactions=(), keywords=(), threshold=3)), text

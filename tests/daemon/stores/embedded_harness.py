@@ -23,9 +23,9 @@ import trio
 from daemon.stores.embedded_postgres import EmbeddedPostgres, run_embedded_postgres
 from daemon.stores.embedded_redis import EmbeddedRedis, run_embedded_redis
 from daemon.stores.places import EmbeddedStoreError
+from tests.support.patience import PATIENCE_SECONDS, until
 
 ROOT = Path(__file__).parents[3]
-PATIENCE_SECONDS = 60
 
 
 @dataclass
@@ -74,12 +74,6 @@ async def ask_postgres(dsn: str, sql: str) -> Any:
             connection.terminate()
 
     return await trio.to_thread.run_sync(lambda: asyncio.run(ask()))
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    with trio.fail_after(PATIENCE_SECONDS):
-        while not condition():  # noqa: ASYNC110 - there is no event for the end of another process
-            await trio.sleep(0.02)
 
 
 async def refused(run: Callable[..., Awaitable[None]], data_dir: Path, match: str) -> None:

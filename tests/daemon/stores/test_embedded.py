@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -23,8 +23,8 @@ from tests.daemon.stores.embedded_harness import (
     processes_in,
     running_postgres,
     running_redis,
-    until,
 )
+from tests.support.patience import until
 
 
 async def test_redis_finds_its_data_after_a_stop(data_dir: Path) -> None:
@@ -79,8 +79,10 @@ async def test_the_redis_settings_are_in_force(redis_url: str, setting: str, val
         ("data_checksums", "on"),
     ],
 )
-async def test_the_postgres_settings_are_in_force(postgres_dsn: str, setting: str, value: str) -> None:
-    assert await ask_postgres(postgres_dsn, f"SHOW {setting}") == value
+async def test_the_postgres_settings_are_in_force(
+    durable_postgres_dsn: str, setting: str, value: str
+) -> None:
+    assert await ask_postgres(durable_postgres_dsn, f"SHOW {setting}") == value
 
 
 async def test_postgres_knows_the_letters_of_every_script(postgres_dsn: str) -> None:
@@ -154,18 +156,16 @@ async def test_failing_statements_stay_out_of_the_log(data_dir: Path) -> None:
 
 async def test_an_interrupted_creation_leaves_no_half_made_cluster(data_dir: Path) -> None:
     """I13: after a kill in the middle of the first start, the next start begins from scratch."""
-    with trio.CancelScope() as scope:
-
-        def cut_short(event: str, _fields: Mapping[str, object]) -> None:
-            if event == "store_creating":
-                scope.deadline = trio.current_time() + 0.3
-
-        await run_embedded_postgres(data_dir, on_event=cut_short)
+    unfinished = data_dir / "postgres.new"
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(run_embedded_postgres, data_dir, on_event=Events()))
+        await until(lambda: unfinished.is_dir() and any(unfinished.iterdir()))
+        nursery.cancel_scope.cancel()
     assert not (data_dir / "postgres").exists()
-    assert any((data_dir / "postgres.new").iterdir())
+    assert any(unfinished.iterdir())
     async with running_postgres(data_dir) as server:
         assert await ask_postgres(server.dsn, "SELECT 1") == 1
-    assert not (data_dir / "postgres.new").exists()
+    assert not unfinished.exists()
 
 
 async def test_a_reused_process_id_does_not_keep_postgres_from_starting(

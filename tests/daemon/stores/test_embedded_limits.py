@@ -16,7 +16,6 @@ from daemon.stores import child, child_guard, embedded_postgres, supervised
 from daemon.stores.embedded_postgres import run_embedded_postgres
 from daemon.stores.embedded_redis import run_embedded_redis
 from tests.daemon.stores.embedded_harness import (
-    PATIENCE_SECONDS,
     ROOT,
     ask_postgres,
     ask_redis,
@@ -24,8 +23,8 @@ from tests.daemon.stores.embedded_harness import (
     refused,
     running_postgres,
     running_redis,
-    until,
 )
+from tests.support.patience import PATIENCE_SECONDS, until
 
 
 @pytest.mark.parametrize("name", ["d" * 120, "مجلس", "a b,c?d=e"])

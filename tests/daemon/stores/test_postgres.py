@@ -13,6 +13,7 @@ import trio_asyncio
 from actors.errors import LedgerUnavailable
 from daemon.stores.postgres import LedgerError, Postgres
 from tests.support.ledgers import open_postgres
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.pg_proxy import PostgresProxy
 
 SLOW = "SELECT pg_sleep(60)"
@@ -35,7 +36,7 @@ async def db(loop: None, fresh_postgres_dsn: str) -> AsyncIterator[Postgres]:
 
 async def running(db: Postgres, sql: str, wanted: int) -> list[int]:
     """Wait until `wanted` backends run `sql`; their pids."""
-    with trio.fail_after(20):
+    with trio.fail_after(PATIENCE_SECONDS):
         while True:
             rows = await db.fetch(RUNNING, sql)
             if len(rows) == wanted:
@@ -53,7 +54,7 @@ async def test_cancellation_returns_every_connection(loop: None, fresh_postgres_
                 await running(watcher, SLOW, 2)
                 nursery.cancel_scope.cancel()
         await running(watcher, SLOW, 0)
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE_SECONDS):
             assert [await db.value("SELECT 1") for _ in range(4)] == [1] * 4
         assert db.statistics().idle == db.statistics().size
 
@@ -140,7 +141,7 @@ async def test_collisions_are_retried(db: Postgres) -> None:
 
 async def test_slow_statements_and_locks_are_bounded(loop: None, fresh_postgres_dsn: str) -> None:
     """Fault 27."""
-    db = Postgres(fresh_postgres_dsn, command_seconds=0.3, lock_seconds=0.1)
+    db = Postgres(fresh_postgres_dsn, command_seconds=1, lock_seconds=0.2)
     await db.open()
     async with open_postgres(fresh_postgres_dsn) as other:
         with pytest.raises(LedgerUnavailable, match="postgres_statement_timeout"):
@@ -206,5 +207,5 @@ async def test_close_does_not_wait_forever_for_a_busy_connection(loop: None, fre
 
         nursery.start_soon(holder)
         await running(watcher, SLOW, 1)
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE_SECONDS):
             await db.close(grace_seconds=0.1)
