@@ -1,2 +1,1 @@
-"""What operators and the business switch at run time: feature flags, pauses, human take-overs, and the notices that
-the business gets. May import the ledger's driver, the gateways' port and what `observe` records; no door."""
+"""What is controlled at run time: feature flags, pauses and human take-overs; and the notices to the business."""

@@ -1,7 +1,7 @@
 """Every metric there is, in one table: `docs/metrics.md` shows the same.
 
-Names are stable: people alert on them. A new metric is one entry here and one where its value comes from; what is told
-and is not here, or is here and not told, a test finds. No label ever names a contact.
+Names are stable: people alert on them. A new metric is one entry here and one where its value comes from; a test fails
+for one that is exported and not here, or here and not exported. No label ever names a contact.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class Host(Protocol):
     def count_rejected(self, reason: str) -> None: ...
 
     def report(self, error: BaseException) -> None:
-        """Tell an operator of an error. Never raises."""
+        """Report an error to the operator. Never raises."""
 
 
 class Connection:
