@@ -22,10 +22,9 @@ from actors.crash_points import reach
 from actors.errors import Holder, StaleEpoch, TurnFailed, TurnRefused, Unavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
-from actors.messages import Batch, CloseReason, Fate, Receipt, Snapshot, Waiting, WindowPolicy
-from actors.ports import Feed, Mirror, Ownership, Policies
-from actors.retry import backoff_seconds, hold_seconds
-from actors.turn import HELD_TOO_LONG, TurnRunner
+from actors.messages import Batch, CloseReason, Receipt, Snapshot, TurnOutcome, Waiting, WindowPolicy
+from actors.ports import Feed, Mirror, NewAttempt, Ownership, Policies
+from actors.turn import HELD_TOO_LONG
 
 HOLD_SPREAD = 0.1
 """How much longer than wished a hold may last, by chance."""
@@ -34,7 +33,7 @@ Phase = Literal["waiting", "queued", "answering", "retrying", "holding", "idle",
 
 
 class TurnPolicy(msgspec.Struct, frozen=True):
-    max_tries: int = 3
+    max_attempts: int = 3
     backoff_seconds: tuple[float, ...] = (1.0, 2.0, 4.0)
     max_hold_seconds: float = 21600.0
 
@@ -44,7 +43,7 @@ class Services(msgspec.Struct, frozen=True):
 
     mirror: Mirror
     ownership: Ownership
-    turns: TurnRunner
+    attempt: NewAttempt
     policies: Policies
     feed: Feed
     slots: FairSlots
@@ -63,7 +62,7 @@ class ActorView(msgspec.Struct, frozen=True):
     waiting: tuple[Waiting, ...]
     batch_number: int | None
     batch_messages: int
-    tries: int
+    attempts: int
     seconds_left: float | None
     """Until the window closes or the next try."""
     why: str
@@ -71,7 +70,7 @@ class ActorView(msgspec.Struct, frozen=True):
 
 
 class ConversationActor:
-    def __init__(self, conversation: Conversation, services: Services, state: core.State) -> None:
+    def __init__(self, conversation: Conversation, services: Services, state: core.ConversationState) -> None:
         self.conversation = conversation
         self.phase: Phase = "idle"
         self.life = trio.CancelScope()
@@ -137,7 +136,7 @@ class ConversationActor:
             waiting=state.waiting,
             batch_number=batch.number if batch else None,
             batch_messages=len(batch.entries) if batch else 0,
-            tries=batch.tries if batch else 0,
+            attempts=batch.attempts if batch else 0,
             seconds_left=None if left is None else max(0.0, left),
             why=self._why,
             held_by=self._held_by if holding else "",
@@ -161,7 +160,7 @@ class ConversationActor:
                     await self._attempt(self._load)
                 case core.Sleep(until):
                     await self._sleep(until)
-                case core.Answer(why):
+                case core.RunTurn(why):
                     await self._attempt(lambda: self._answer(why))
                 case core.Leave():
                     return
@@ -170,7 +169,7 @@ class ConversationActor:
     def _policy(self) -> WindowPolicy:
         return self._services.policies.window(self.conversation.instance)
 
-    def _change(self, state: core.State) -> None:
+    def _change(self, state: core.ConversationState) -> None:
         self._state = state
         self._wake.set()
 
@@ -195,7 +194,7 @@ class ConversationActor:
         draw = self._services.draw()
         # Those who wait for the same thing do not come back in the same moment, nor later than they may wait.
         wished = (away.retry_after_seconds or 0.0) * (1 + HOLD_SPREAD * draw)
-        delay = max(hold_seconds(self._holds, draw), min(wished, self._may_be_held_seconds()))
+        delay = max(core.hold_seconds(self._holds, draw), min(wished, self._may_be_held_seconds()))
         self._holds += 1
         self.phase, self._why, self._held_by = "holding", str(away), away.holder
         self._emit("turn.held", reason=str(away), seconds=round(delay, 1))
@@ -240,7 +239,7 @@ class ConversationActor:
 
     async def _run_turn(self, batch: Batch, epoch: int) -> None:
         try:
-            fate = await self._services.turns.run(batch, epoch)
+            outcome = await self._services.attempt(batch, epoch).run()
         except (TurnFailed, TurnRefused, Unavailable) as error:
             failure: Exception = error
         except StaleEpoch:
@@ -250,7 +249,7 @@ class ConversationActor:
             self._emit("turn.crashed", error=type(error).__name__, exc_info=error)
             failure = TurnFailed("internal_error", type(error).__name__)
         else:
-            await self._commit(batch, epoch, fate)
+            await self._commit(batch, epoch, outcome)
             return
         if isinstance(failure, TurnRefused):
             await self._bury(batch, epoch, failure.reason, failure.detail)
@@ -263,16 +262,16 @@ class ConversationActor:
 
     async def _fail(self, batch: Batch, epoch: int, failure: TurnFailed) -> None:
         """One more try after a backoff, or a dead letter when they are used up."""
-        services, tries = self._services, batch.tries + 1
-        if tries >= services.policy.max_tries:
+        services, attempts = self._services, batch.attempts + 1
+        if attempts >= services.policy.max_attempts:
             await self._bury(batch, epoch, failure.reason, failure.detail)
             return
         schedule, draw = services.policy.backoff_seconds, services.draw()
-        delay = backoff_seconds(batch.tries, schedule, draw, failure.retry_after_seconds)
-        await services.mirror.defer(self.conversation, epoch, batch.number, delay, burn=True)
+        delay = core.backoff_seconds(batch.attempts, schedule, draw, failure.retry_after_seconds)
+        await services.mirror.defer(self.conversation, epoch, batch.number, delay, counts=True)
         self._state = core.deferred(self._state, trio.current_time() + delay)
-        self.phase, self._why = "retrying", f"try {tries} failed: {failure.reason}"
-        self._emit("turn.failed", reason=failure.reason, tries=tries, next_try_seconds=round(delay, 2))
+        self.phase, self._why = "retrying", f"try {attempts} failed: {failure.reason}"
+        self._emit("turn.failed", reason=failure.reason, tries=attempts, next_try_seconds=round(delay, 2))
 
     def _held_too_long(self, batch: Batch) -> bool:
         """A reply that could not leave for hours is a dead letter, not a surprise for the customer."""
@@ -287,12 +286,13 @@ class ConversationActor:
         return (self._services.wall_ms() - batch.frozen_at_ms) / 1000
 
     async def _bury(self, batch: Batch, epoch: int, reason: str, detail: str) -> None:
-        await self._commit(batch, epoch, await self._services.turns.bury(batch, epoch, reason, detail))
+        outcome = await self._services.attempt(batch, epoch).bury(reason, detail)
+        await self._commit(batch, epoch, outcome)
 
-    async def _commit(self, batch: Batch, epoch: int, fate: Fate) -> None:
+    async def _commit(self, batch: Batch, epoch: int, outcome: TurnOutcome) -> None:
         # If the answer is lost, the mirror may be ahead of us: then it is asked before anything is frozen.
         self._state = core.doubt(self._state)
-        snapshot = await self._services.mirror.commit(self.conversation, epoch, batch, fate)
+        snapshot = await self._services.mirror.commit(self.conversation, epoch, batch, outcome)
         reach("committed")
         self._batch = None
         self._take(snapshot)

@@ -6,7 +6,7 @@ The names are those of the fault tests: a crash at each of them must lose nothin
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal
 
 CrashPoint = Literal[
     "request_read",
@@ -22,8 +22,6 @@ CrashPoint = Literal[
     "committed",
     "recovering",
 ]
-
-CRASH_POINTS: tuple[str, ...] = get_args(CrashPoint)
 
 hook: Callable[[str], None] | None = None
 

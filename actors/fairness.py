@@ -36,10 +36,6 @@ class FairSlots:
         # Insertion order is the round-robin order: the served instance goes to the end.
         self._queues: dict[str, deque[trio.Event]] = {}
 
-    @property
-    def queued(self) -> int:
-        return sum(len(queue) for queue in self._queues.values())
-
     @asynccontextmanager
     async def hold(self, instance: str) -> AsyncIterator[None]:
         self._gate(instance)

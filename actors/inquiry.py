@@ -14,22 +14,21 @@ import trio
 
 from actors.crash_points import reach
 from actors.errors import LedgerUnavailable
-from actors.facts import Facts, facts
 from actors.instance import FeatureFlags, Terms
-from actors.lookup import RESPONDER, Lookup, Outcome, Span
+from actors.lookups import RESPONDER, Facts, Lookup, LookupOutcome, Span, facts
 from actors.messages import Answer, Asked, Batch, Prompt
-from actors.parallel import LookupTimedOut, Run, Stage, staged
+from actors.parallel import LookupTimedOut, Run, Stage, all_or_fail, safe_with_defaults, staged
 from actors.ports import Feed, Ledger, Lookups, Question, Responder, Turn
 
 OPENING_SECONDS = 30.0
 """Deadline of what a turn cannot do without. The ledger's own bounds are tighter; this is the last resort."""
 
-NOT_TO_BE_GUESSED = frozenset({"standing", "usage"})
+NOT_TO_BE_GUESSED = frozenset({"takeover", "usage"})
 """Lookups without which nothing is said: a guess would speak over a person, or past a limit. The ledger is asked again
 in a moment, and nothing is burnt; without it the turn could not go on in any case."""
 
 
-class Found(msgspec.Struct, frozen=True):
+class Findings(msgspec.Struct, frozen=True):
     question: Question
     facts: Facts
 
@@ -58,9 +57,12 @@ class Inquiry:
         self._answering_ms = 0.0
         self.spans: tuple[Span, ...] = ()
 
-    async def run(self) -> Found:
+    async def run(self) -> Findings:
         """Raises what `Ledger.begin` and `Lookups.instance` raise."""
-        stages = (Stage("opening", self._opening, needed=True), Stage("lookups", self._about))
+        stages = (
+            Stage("opening", self._opening, all_or_fail),
+            Stage("lookups", self._about, safe_with_defaults),
+        )
         try:
             run = await staged(stages, self._log, parallel=self._flags.parallel)
         except LookupTimedOut as error:
@@ -68,7 +70,7 @@ class Inquiry:
         for span in run.failures:
             if span.name in NOT_TO_BE_GUESSED:
                 raise LedgerUnavailable(f"{span.name} {span.outcome}")
-        return Found(self._question(run.values), facts(run.values))
+        return Findings(self._question(run.values), facts(run.values))
 
     async def ask(self, responder: Responder, prompt: Prompt) -> Answer:
         """Raises what `Responder.answer` raises; each provider that it tells of becomes a line of the waterfall."""
@@ -109,14 +111,14 @@ class Inquiry:
     async def _begin(self) -> Turn:
         turn = await self._ledger.begin(self._batch, self._epoch)
         reach("begun")
-        messages, tries = len(self._batch.entries), self._batch.tries
+        messages, attempts = len(self._batch.entries), self._batch.attempts
         self._feed.emit(
-            "turn.started", self._batch.conversation, turn=turn.id, messages=messages, tries=tries
+            "turn.started", self._batch.conversation, turn=turn.id, messages=messages, tries=attempts
         )
         return turn
 
     def _asked(self, asked: Asked) -> Span:
-        failed: Outcome = "timed_out" if asked.failure == "timed_out" else "failed"
+        failed: LookupOutcome = "timed_out" if asked.failure == "timed_out" else "failed"
         return Span(
             asked.provider,
             RESPONDER,

@@ -9,8 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from actors.facts import Usage
 from actors.instance import LimitPolicy, Terms
+from actors.lookups import Usage
 
 LimitKind = Literal["contact_rate", "instance_rate", "tokens_per_day", "cost_per_day"]
 

@@ -11,7 +11,7 @@ from actors.identity import Conversation
 CloseReason = Literal["timeout", "count", "flush", "drain"]
 """Why a window closed; recorded with the batch."""
 
-Fate = Literal["answered", "suppressed", "dead", "moved"]
+TurnOutcome = Literal["answered", "suppressed", "dead", "moved"]
 """How a batch ended. `moved`: its messages now wait in the conversation of the phone number behind a LID."""
 
 
@@ -30,7 +30,8 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     push_name: str = ""
     quoted_text: str = ""
     server_origin: str = ""
-    """Where the webhook says its gateway is, `https://host:port`. Anybody may have written it: see `ReplyAddress`."""
+    """Where the webhook says its gateway is, `https://host:port`. Anybody may have written it: see
+    `actors.reply.choose_origin`."""
 
     @property
     def conversation(self) -> Conversation:
@@ -76,7 +77,7 @@ class Batch(msgspec.Struct, frozen=True):
     lo: int
     hi: int
     why: CloseReason
-    tries: int
+    attempts: int
     opened_at_ms: int
     frozen_at_ms: int
     entries: tuple[Waiting, ...]

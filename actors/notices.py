@@ -9,21 +9,15 @@ from collections.abc import Mapping
 
 import msgspec
 
+from actors.escalation import staff_text
 from actors.identity import is_playground
 from actors.instance import Terms
 from actors.limits import Reached
 from actors.messages import Batch
-from actors.plain_text import plain_text
 from actors.ports import Notice
+from actors.text import plain_text
 
 MAX_QUOTED_CHARS = 500
-
-_REASONS = {
-    "asks_for_human": "asks for a person / يطلب التحدث مع شخص",
-    "repeated_question": "asked the same again and again / كرر السؤال نفسه",
-    "low_quality": "got poor answers / لم يحصل على إجابات جيدة",
-    "sensitive_topic": "raises a sensitive topic / طرح موضوعًا حساسًا",
-}
 
 
 def escalated(batch: Batch, reason: str, terms: Terms) -> tuple[Notice, ...]:
@@ -32,7 +26,7 @@ def escalated(batch: Batch, reason: str, terms: Terms) -> tuple[Notice, ...]:
     if is_playground(contact):
         return ()
     quoted = plain_text(batch.text[:MAX_QUOTED_CHARS])
-    text = f"{instance}: +{contact} {_REASONS.get(reason, reason)}\n\n{quoted}"
+    text = f"{instance}: +{contact} {staff_text(reason)}\n\n{quoted}"
     staff = tuple(Notice("whatsapp", instance, number, text) for number in terms.notify_numbers)
     if not terms.notify_webhook:
         return staff

@@ -20,7 +20,7 @@ import msgspec
 from actors.crash_points import reach
 from actors.errors import GatewayHeld, StaleEpoch, TurnFailed, TurnRefused, Unavailable
 from actors.identity import Conversation
-from actors.outcome import Evidence, Found, NotFound, NotSent, SendOutcome, Sent, Unknown
+from actors.outcome import NoRecord, NotSent, RecordFound, SendEvidence, SendOutcome, Sent, Unknown
 from actors.ports import Feed, Gateway, Ledger, Ownership, Part, Turn
 
 
@@ -65,12 +65,12 @@ class Outbox:
         for part in turn.parts:
             if part.state in ("sent", "dropped"):
                 continue
-            outcome = await _Delivery(self, turn, conversation, epoch, part, heed_takeover).run()
+            outcome = await _PartDelivery(self, turn, conversation, epoch, part, heed_takeover).run()
             if isinstance(outcome, NotSent):
                 raise _failure(outcome)
 
 
-class _Delivery:
+class _PartDelivery:
     """One part on its way."""
 
     def __init__(
@@ -109,7 +109,7 @@ class _Delivery:
         if part.resends:
             # The resend did not leave, but the send before it may have: its record may have appeared since.
             evidence = await self._look()
-            if isinstance(evidence, Found):
+            if isinstance(evidence, RecordFound):
                 return await self._settle_found(evidence.message_id, "earlier_send")
         outcome = await self._send(resend=False)
         return await self._reconcile(outcome) if isinstance(outcome, Unknown) else outcome
@@ -167,12 +167,12 @@ class _Delivery:
         """
         while True:
             evidence = await self._look()
-            if isinstance(evidence, Found):
+            if isinstance(evidence, RecordFound):
                 return await self._settle_found(evidence.message_id, outcome.reason)
             if not outcome.may_resend:
                 # The gateway said itself that the message left; only its own record of it is missing.
                 return await self._settle_found("", outcome.reason)
-            if isinstance(evidence, NotFound) and self._settled_in_seconds > 0:
+            if isinstance(evidence, NoRecord) and self._settled_in_seconds > 0:
                 raise GatewayHeld("send_settling", self._settled_in_seconds)
             if self._resends or self._policy.on_unresolved == "hold":
                 raise TurnRefused("send_unresolved", outcome.reason)
@@ -188,7 +188,7 @@ class _Delivery:
         self._emit("part.reconciled", reason=reason)
         return sent
 
-    async def _look(self) -> Evidence:
+    async def _look(self) -> SendEvidence:
         known_ids = await self._ledger.gateway_ids(self._turn)
         return await self._gateway.find(
             self._conversation, self._part.text, self._since_ms, known_ids, self._turn.origin

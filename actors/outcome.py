@@ -35,13 +35,13 @@ class Unknown(msgspec.Struct, frozen=True):
 SendOutcome = Sent | NotSent | Unknown
 
 
-class Found(msgspec.Struct, frozen=True):
+class RecordFound(msgspec.Struct, frozen=True):
     """The gateway's records show the message: it was sent."""
 
     message_id: str
 
 
-class NotFound(msgspec.Struct, frozen=True):
+class NoRecord(msgspec.Struct, frozen=True):
     """The gateway's records do not show the message."""
 
 
@@ -49,4 +49,4 @@ class CannotTell(msgspec.Struct, frozen=True):
     """This gateway keeps no records to look in (console). Contrast a lookup that fails: `GatewayHeld` is raised."""
 
 
-Evidence = Found | NotFound | CannotTell
+SendEvidence = RecordFound | NoRecord | CannotTell

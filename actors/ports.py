@@ -13,19 +13,19 @@ import msgspec
 
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Terms
-from actors.lookup import Lookup, Span
+from actors.lookups import Lookup, Span
 from actors.messages import (
     Answer,
     Batch,
     CloseReason,
-    Fate,
     Message,
     Prompt,
     Receipt,
     Snapshot,
+    TurnOutcome,
     WindowPolicy,
 )
-from actors.outcome import Evidence, SendOutcome
+from actors.outcome import SendEvidence, SendOutcome
 
 TurnState = Literal["started", "answered", "done", "suppressed", "dead", "moved"]
 PartState = Literal["pending", "sending", "unknown", "sent", "dropped"]
@@ -79,7 +79,7 @@ class Notice(msgspec.Struct, frozen=True):
 
 
 class CacheEntry(msgspec.Struct, frozen=True):
-    """Under what an answer may be found again. `scope` and `question_hash` are digests: `actors/answer_cache.py`."""
+    """Under what an answer may be found again. `scope` and `question_hash` are digests: `actors/response_cache.py`."""
 
     scope: str
     question_hash: str
@@ -139,11 +139,13 @@ class Mirror(Protocol):
         """
 
     async def defer(
-        self, conversation: Conversation, epoch: int, number: int, delay_seconds: float, burn: bool
+        self, conversation: Conversation, epoch: int, number: int, delay_seconds: float, counts: bool
     ) -> None:
-        """Try batch `number` again in `delay_seconds`; `burn` counts the try. Raises `StaleEpoch`."""
+        """Try batch `number` again in `delay_seconds`; `counts` it as a failed attempt. Raises `StaleEpoch`."""
 
-    async def commit(self, conversation: Conversation, epoch: int, batch: Batch, fate: Fate) -> Snapshot:
+    async def commit(
+        self, conversation: Conversation, epoch: int, batch: Batch, outcome: TurnOutcome
+    ) -> Snapshot:
         """End the batch; gives back what waits now. Idempotent. Works when Redis is full. Raises `StaleEpoch`."""
 
 
@@ -207,7 +209,7 @@ class Lookups(Protocol):
         """The instance's row, at most `turn.settings_cache_seconds` old. Raises `LedgerUnavailable`."""
 
     def about(self, question: Question) -> Mapping[str, Lookup]:
-        """The lookups of stage two by name; `actors/facts.py` says what each name's value is."""
+        """The lookups of stage two by name; `actors/lookups.py` says what each name's value is."""
 
 
 class Responder(Protocol):
@@ -252,12 +254,36 @@ class Gateway(Protocol):
         since_ms: int,
         known_ids: frozenset[str],
         origin: str = "",
-    ) -> Evidence:
+    ) -> SendEvidence:
         """Look whether `text` was sent to the contact since `since_ms` (Unix ms) under an id not in `known_ids`.
 
         Raises:
           GatewayHeld: the gateway cannot be asked now.
         """
+
+
+class Attempt(Protocol):
+    """One attempt at the turn of one frozen batch. The caller commits the outcome in the mirror."""
+
+    async def run(self) -> TurnOutcome:
+        """Bring the batch to its end in the ledger.
+
+        Raises:
+          TurnFailed: this attempt failed.
+          TurnRefused: no attempt can succeed.
+          Unavailable: a store or the gateway is away, or a limit says to wait.
+          StaleEpoch: somebody else owns the conversation.
+        """
+
+    async def bury(self, reason: str, detail: str) -> TurnOutcome:
+        """End the batch as a dead letter, unless the ledger shows that it has ended already.
+
+        A customer who got no answer gets the fallback message, where there is one. Raises as `run` does.
+        """
+
+
+NewAttempt = Callable[[Batch, int], Attempt]
+"""Takes the batch and the epoch to act under. Nothing happens before `run` or `bury`."""
 
 
 class Ownership(Protocol):

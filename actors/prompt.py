@@ -45,7 +45,7 @@ EARLIER = "(earlier messages are left out)"
 """Said by the user before a history that begins with an answer, where a provider wants the user to begin."""
 
 
-class Told(msgspec.Struct, frozen=True):
+class ModelRequest(msgspec.Struct, frozen=True):
     """What one call tells a model."""
 
     system: str
@@ -65,7 +65,7 @@ class Utterance(NamedTuple):
     texts: tuple[str, ...]
 
 
-def told(prompt: Prompt, provider_system_prompt: str | None = None) -> Told:
+def model_request(prompt: Prompt, provider_system_prompt: str | None = None) -> ModelRequest:
     """Everything about one conversation."""
     persona = system_prompt(prompt, provider_system_prompt)
     parts = [persona]
@@ -77,7 +77,7 @@ def told(prompt: Prompt, provider_system_prompt: str | None = None) -> Told:
         parts += [CUSTOMER_TEXT_IS_DATA, ENVELOPE]
     question = prompt.text if prompt.text.strip() else NO_TEXT
     history = (entry for entry in prompt.history if entry.text.strip())
-    return Told("\n\n".join(filter(None, parts)), (*history, HistoryEntry("user", question)))
+    return ModelRequest("\n\n".join(filter(None, parts)), (*history, HistoryEntry("user", question)))
 
 
 def system_prompt(prompt: Prompt, provider_system_prompt: str | None) -> str:

@@ -147,7 +147,7 @@ class Supervisor:
         """How many actors are in each phase."""
         return Counter(actor.phase for actor in self._actors.values())
 
-    def _start(self, conversation: Conversation, state: core.State) -> ConversationActor:
+    def _start(self, conversation: Conversation, state: core.ConversationState) -> ConversationActor:
         if self._nursery is None:
             raise RuntimeError("the supervisor is not running")
         actor = ConversationActor(conversation, self._services, state)

@@ -1,4 +1,4 @@
-"""`majlis`, also as `python -m daemon`: where its modules are read, so that a Ctrl-C meanwhile ends in silence."""
+"""The `majlis` command, also `python -m daemon`. A Ctrl-C while modules are imported ends it without a traceback."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 import signal
 
 INTERRUPTED = 130
-"""As `daemon.cli.failure` has it, which would take its time to be read."""
+"""The same as in `daemon.cli.client`, which takes time to import."""
 
 
 def main() -> None:
-    """Read the command line's modules, then run it. Nothing has begun before: an interrupt has nothing to clean up."""
+    """Import the command line, then run it. Until then an interrupt has nothing to clean up."""
     awaited = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if awaited:
         signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))

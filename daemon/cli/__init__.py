@@ -1,4 +1,8 @@
-"""The command line: `majlis`. One file per family of commands; this one names them."""
+"""The command line, `majlis`: one file for each topic of the operators' side; this one names the commands.
+
+Speaks to the running daemon over the admin socket, and may import the views of `daemon/operate` to print them. What
+runs without a daemon (`run`, `migrate`, `doctor`, `simulate`, `install-service`) it gets from the rooms of these.
+"""
 
 from __future__ import annotations
 
@@ -11,29 +15,35 @@ import typer
 from actors.errors import MajlisError
 from daemon import package_version
 from daemon.cli import (
-    act,
-    cost,
+    conversations,
     dashboard,
-    dead,
+    dead_letters,
     explain,
-    flags,
-    inside,
+    feature_flags,
     knowledge,
-    look,
-    process,
+    leases,
+    lifecycle,
+    response_cache,
     service,
+    settings,
     show,
     simulate,
     status,
-    steer,
+    tail,
     top,
+    tree,
 )
-from daemon.cli.failure import BAD_CONFIG, FAILED, Failure
+from daemon.cli.client import FAILED, USAGE_ERROR, Failure
 from daemon.config import ConfigError
 
-HELP = """Hears a WhatsApp burst out, answers it once, and never loses a message it acknowledged.
+HELP = """Answers WhatsApp customers with an AI responder: it collects a burst of messages, answers it once, and never
+loses a message it acknowledged.
 
-Start it with `majlis run`; the other commands speak to the running daemon over its admin socket."""
+`majlis run` starts the daemon. Most other commands talk to the running daemon through its admin socket; give them the
+same --config. Every command has `--help` with an example."""
+
+_START, _OBSERVE = "Set up and run", "Observe"
+_OPERATE, _INSPECT = "Operate", "Inspect the daemon itself"
 
 app = typer.Typer(
     name="majlis",
@@ -41,12 +51,12 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",  # paragraphs flow with the width of the terminal
+    rich_markup_mode="markdown",  # lets paragraphs flow with the width of the terminal
 )
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         sys.stdout.write(f"majlis {package_version()}\n")
         raise typer.Exit
 
@@ -61,68 +71,77 @@ def _options(
     pass
 
 
-app.command("run")(process.run)
-app.command("status")(status.status)
-app.command("actors")(look.actors)
-app.command("silent")(look.silent)
-app.command("show")(show.show)
-app.command("explain")(explain.explain)
-app.command("cost")(cost.cost)
-app.command("top")(top.top)
-app.command("dashboard")(dashboard.dashboard)
-app.command("tail")(act.tail)
-app.command("flush")(act.flush)
-app.command("pause")(act.pause)
-app.command("resume")(act.resume)
-app.command("reload")(act.reload)
-app.command("drain")(steer.drain)
-app.command("log-level")(steer.log_level)
-app.command("leases")(inside.leases)
-app.command("config")(inside.config)
-app.command("tree")(inside.tree)
-app.command("doctor")(process.doctor)
-app.command("migrate")(process.migrate)
-app.command("simulate")(simulate.simulate)
-app.command("install-service")(service.install_service)
+app.command("run", rich_help_panel=_START)(lifecycle.run)
+app.command("migrate", rich_help_panel=_START)(lifecycle.migrate)
+app.command("doctor", rich_help_panel=_START)(lifecycle.doctor)
+app.command("drain", rich_help_panel=_START)(lifecycle.drain)
+app.command("install-service", rich_help_panel=_START)(service.install_service)
+app.command("simulate", rich_help_panel=_START)(simulate.simulate)
+
+app.command("status", rich_help_panel=_OBSERVE)(status.status)
+app.command("top", rich_help_panel=_OBSERVE)(top.top)
+app.command("dashboard", rich_help_panel=_OBSERVE)(dashboard.dashboard)
+app.command("actors", rich_help_panel=_OBSERVE)(conversations.actors)
+app.command("silent", rich_help_panel=_OBSERVE)(conversations.silent)
+app.command("show", rich_help_panel=_OBSERVE)(show.show)
+app.command("explain", rich_help_panel=_OBSERVE)(explain.explain)
+app.command("tail", rich_help_panel=_OBSERVE)(tail.tail)
+app.command("cost", rich_help_panel=_OBSERVE)(status.cost)
+
+app.command("flush", rich_help_panel=_OPERATE)(conversations.flush)
+app.command("pause", rich_help_panel=_OPERATE)(conversations.pause)
+app.command("resume", rich_help_panel=_OPERATE)(conversations.resume)
+app.command("reload", rich_help_panel=_OPERATE)(settings.reload)
+app.command("log-level", rich_help_panel=_OPERATE)(settings.log_level)
+
+app.command("config", rich_help_panel=_INSPECT)(settings.config)
+app.command("leases", rich_help_panel=_INSPECT)(leases.leases)
+app.command("tree", rich_help_panel=_INSPECT)(tree.tree)
 
 flag_commands = typer.Typer(invoke_without_command=True)
-flag_commands.callback()(flags.list_flags)
-flag_commands.command("set")(flags.set_flag)
-flag_commands.command("clear")(flags.clear_flag)
-app.add_typer(flag_commands, name="flags")
+flag_commands.callback()(feature_flags.list_flags)
+flag_commands.command("set")(feature_flags.set_flag)
+flag_commands.command("clear")(feature_flags.clear_flag)
+app.add_typer(flag_commands, name="flags", rich_help_panel=_OPERATE)
 
-letters = typer.Typer(help="Dead letters: turns that ran out of tries or were refused.", no_args_is_help=True)
-letters.command("list")(dead.list_dead_letters)
-letters.command("show")(dead.show_dead_letter)
-letters.command("retry")(dead.retry)
-letters.command("drop")(dead.drop)
-app.add_typer(letters, name="dead")
+dead_commands = typer.Typer(
+    help="Manage dead letters: turns that ran out of attempts or were refused.", no_args_is_help=True
+)
+dead_commands.command("list")(dead_letters.list_dead_letters)
+dead_commands.command("show")(dead_letters.show_dead_letter)
+dead_commands.command("retry")(dead_letters.retry)
+dead_commands.command("drop")(dead_letters.drop)
+app.add_typer(dead_commands, name="dead", rich_help_panel=_OPERATE)
 
-files = typer.Typer(help="Files whose words the responder is told.", no_args_is_help=True)
-files.command("add")(knowledge.add)
-files.command("list")(knowledge.list_files)
-files.command("remove")(knowledge.remove)
-app.add_typer(files, name="knowledge")
+knowledge_commands = typer.Typer(
+    help="Manage an instance's knowledge files, which its answers may use.", no_args_is_help=True
+)
+knowledge_commands.command("add")(knowledge.add)
+knowledge_commands.command("list")(knowledge.list_files)
+knowledge_commands.command("remove")(knowledge.remove)
+app.add_typer(knowledge_commands, name="knowledge", rich_help_panel=_OPERATE)
 
-answers = typer.Typer(help="Answers that are kept and given again.", no_args_is_help=True)
-answers.command("stats")(knowledge.cache_stats)
-answers.command("clear")(knowledge.cache_clear)
-app.add_typer(answers, name="cache")
+cache_commands = typer.Typer(
+    help="Inspect and clear the response cache: answers kept for repeated questions.", no_args_is_help=True
+)
+cache_commands.command("stats")(response_cache.cache_stats)
+cache_commands.command("clear")(response_cache.cache_clear)
+app.add_typer(cache_commands, name="cache", rich_help_panel=_OPERATE)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run one command and exit. An error is one sentence on standard error, never a traceback of ours."""
+    """Run one command and exit. An expected error is one sentence on standard error, never a traceback."""
     try:
         app(args=None if arguments is None else list(arguments), prog_name="majlis")
     except ConfigError as error:
-        _end(str(error), BAD_CONFIG)
+        _fail(str(error), USAGE_ERROR)
     except Failure as failure:
-        _end(str(failure), failure.exit_status)
+        _fail(str(failure), failure.exit_status)
     except MajlisError as error:
-        _end(str(error), FAILED)
+        _fail(str(error), FAILED)
     raise SystemExit(0)
 
 
-def _end(words: str, exit_status: int) -> NoReturn:
-    sys.stderr.write("".join(f"majlis: {line}\n" for line in words.splitlines()))
+def _fail(message: str, exit_status: int) -> NoReturn:
+    sys.stderr.write("".join(f"majlis: {line}\n" for line in message.splitlines()))
     raise SystemExit(exit_status)

@@ -1,4 +1,10 @@
-"""The command line's way to the running daemon: its admin socket."""
+"""How a command reaches the running daemon: the common options, the admin socket, and how a command fails.
+
+A command that fails prints one sentence on standard error that says what to do. Its exit status is one of:
+
+0 done | 1 the daemon or a check reported a failure | 2 wrong settings or a wrong command line |
+3 no daemon is running | 130 interrupted
+"""
 
 from __future__ import annotations
 
@@ -7,50 +13,106 @@ import pwd
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
+import typer
 
-from daemon.cli.failure import NOT_RUNNING, Failure
+from daemon.config import Settings, load
 from daemon.web.client import HttpFailed, NotDelivered, unix_get, unix_lines, unix_post
 
-_REFUSALS = {
-    "too_many_connections": "too many others use the admin socket now: end a `majlis tail` or `majlis top`, or wait",
-    "body_too_large": "this is more than the daemon takes in one request",
+FAILED = 1
+USAGE_ERROR = 2
+NOT_RUNNING = 3
+INTERRUPTED = 130
+
+_SERVER_REFUSALS = {
+    "too_many_connections": "the admin socket has no free connection: end a `majlis tail` or `majlis top`, or try "
+    "again later",
+    "body_too_large": "the request is larger than the daemon accepts",
 }
-"""What the server itself refuses, before any route is asked."""
+"""Refusals of the HTTP server itself, which carry a reason and no sentence."""
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        readable=False,  # load() reports an unreadable file, in one sentence
+        help="Settings file. Default: ./config.yaml, if it exists.",
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="KEY=VALUE",
+        help="Override one setting, e.g. batching.window_seconds=5. Repeatable.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+RevealOption = Annotated[
+    bool,
+    typer.Option("--reveal", help="Show phone numbers and message texts. The audit log records who asked."),
+]
+LimitOption = Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="Maximum number of results.")]
+OnlyInstanceOption = Annotated[
+    str | None, typer.Option("--instance", "-i", metavar="NAME", help="Only this instance.")
+]
 
 ViewT = TypeVar("ViewT")
 Query = Mapping[str, str | int | bool | None]
 
 
+class Failure(Exception):
+    """The command failed; the text is one sentence for the person who typed it."""
+
+    def __init__(self, sentence: str, exit_status: int = FAILED) -> None:
+        super().__init__(sentence)
+        self.exit_status = exit_status
+
+
+def settings_of(config: Path | None, assignments: list[str] | None) -> Settings:
+    """The settings that `--config` and `--set` name. Raises: ConfigError."""
+    return load(config, assignments or ())
+
+
+def client_of(config: Path | None, assignments: list[str] | None) -> AdminClient:
+    """A client for the daemon that runs with these settings. Raises: ConfigError."""
+    return AdminClient(settings_of(config, assignments).admin_socket)
+
+
 class AdminClient:
-    """Asks the daemon behind one socket. Every failure is a `Failure` with a sentence."""
+    """Sends requests to the daemon behind one admin socket. Every error is raised as a `Failure`."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
 
     def get(self, path: str, query: Query | None = None) -> object:
-        with self._mapped():
+        """The JSON document at this path."""
+        with self._failures():
             status, document = unix_get(str(self._socket), _target(path, query))
         return _success(status, document)
 
     def post(self, path: str, query: Query | None = None, body: object = None) -> object:
-        with self._mapped():
+        """Change something; the answer is a JSON document."""
+        with self._failures():
             status, document = unix_post(str(self._socket), _target(path, query), body)
         return _success(status, document)
 
     def lines(self, path: str, query: Query | None = None) -> Iterator[str]:
-        """The lines of an endless answer, without the empty ones that only keep it alive."""
-        with self._mapped(), unix_lines(str(self._socket), _target(path, query)) as (status, lines):
+        """The lines of an endless stream, without the empty ones that keep the connection alive."""
+        with self._failures(), unix_lines(str(self._socket), _target(path, query)) as (status, lines):
             if status != 200:
                 _success(status, _document("".join(lines)))
             yield from (line for line in lines if line)
 
     @contextmanager
-    def _mapped(self) -> Iterator[None]:
-        self._refuse_if_closed()
+    def _failures(self) -> Iterator[None]:
+        self._check_access()
         try:
             yield
         except NotDelivered:
@@ -58,50 +120,45 @@ class AdminClient:
         except HttpFailed as error:
             raise Failure(f"majlis stopped answering at {self._socket} ({error}); see its log") from None
 
-    def _refuse_if_closed(self) -> None:
-        """The HTTP library does not tell a closed door from a missing one; the file system does."""
+    def _check_access(self) -> None:
+        """The HTTP library does not distinguish a forbidden socket from a missing one; the file system does."""
         try:
             owner = self._socket.stat().st_uid
         except FileNotFoundError:
             raise self._not_running() from None
         except PermissionError:
             raise Failure(
-                f"{self._socket} may not be read by you; run this as the user that runs majlis, or as root"
+                f"no permission to open {self._socket}; run this as the user that majlis runs as, or as root"
             ) from None
         if not os.access(self._socket, os.W_OK):
-            who = " or ".join(dict.fromkeys((_user(owner), "root")))
-            raise Failure(f"{self._socket} belongs to {_user(owner)}; run this as {who}")
+            allowed = " or ".join(dict.fromkeys((_user(owner), "root")))
+            raise Failure(f"{self._socket} belongs to {_user(owner)}; run this as {allowed}")
 
     def _not_running(self) -> Failure:
         return Failure(
-            f"majlis is not running at {self._socket}; start it with `majlis run`, or name the settings of the one "
-            "that runs with --config",
+            f"majlis is not running at {self._socket}; start it with `majlis run`, or pass the running daemon's "
+            "settings file with --config",
             NOT_RUNNING,
         )
 
 
 def view(document: object, kind: type[ViewT]) -> ViewT:
-    """What the daemon said, as the struct it is."""
+    """The daemon's JSON document as the struct that it is."""
     try:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
-        raise Failure(f"the daemon speaks another version ({error}); restart it with this one") from None
+        raise Failure(
+            f"the running daemon is of another version ({error}); restart it so that both are the same"
+        ) from None
 
 
 def conversation_path(ref: str) -> str:
-    """The route of a conversation written as a label or as INSTANCE/PHONE."""
+    """The route of a conversation given as a label or as INSTANCE/PHONE."""
     instance, slash, contact = ref.rpartition("/")
     if slash and not (instance and contact):
-        raise Failure(f"{ref!r} names no conversation; write its label, or INSTANCE/PHONE")
+        raise Failure(f"{ref!r} is not a conversation; write its label, or INSTANCE/PHONE")
     pieces = (instance, contact) if slash else (contact,)
     return "/v1/conversations/" + "/".join(quote(piece, safe="") for piece in pieces)
-
-
-def message_path(message: str) -> str:
-    """The route of a message's life."""
-    if not message.isprintable():
-        raise Failure("a message id has no line break and no other unprintable character: copy it anew")
-    return f"/v1/explain/{quote(message, safe='')}"
 
 
 def _target(path: str, query: Query | None) -> str:
@@ -116,9 +173,11 @@ def _word(value: str | int | bool | None) -> str:
 def _success(status: int, document: object) -> object:
     if status == 200:
         return document
-    said = document if isinstance(document, dict) else {}
-    otherwise = _REFUSALS.get(str(said.get("reason")), f"the daemon refused this ({status}); see its log")
-    raise Failure(str(said.get("message") or otherwise))
+    answer = document if isinstance(document, dict) else {}
+    fallback = _SERVER_REFUSALS.get(
+        str(answer.get("reason")), f"the daemon refused the request (HTTP {status}); see its log"
+    )
+    raise Failure(str(answer.get("message") or fallback))
 
 
 def _document(text: str) -> object:

@@ -1,4 +1,4 @@
-"""`majlis dashboard`: a link that opens the page in a browser."""
+"""`majlis dashboard`: a link that logs in to the dashboard."""
 
 from __future__ import annotations
 
@@ -8,22 +8,20 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from daemon.cli.client import view
-from daemon.cli.failure import Failure
-from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
+from daemon.cli.client import ConfigOption, Failure, JsonOption, SetOption, client_of, view
 from daemon.cli.render import display, duration, print_json
 from daemon.operate.login import LoginLink
 
 
 def dashboard(
-    open_: Annotated[bool, typer.Option("--open", help="Open it in this machine's browser.")] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open the link in this machine's browser.")] = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Print a link that opens the dashboard, once, with your level.
+    """Print a link that logs in to the dashboard once, with your access level.
 
-    Whoever has the link may do what you may: give it to nobody.
+    Do not share the link: whoever opens it gets the same rights as you.
 
     Example: majlis dashboard --open
     """
@@ -35,7 +33,7 @@ def dashboard(
     display(Text(link.url, no_wrap=True, overflow="ignore"))
     for other in link.others:
         display(Text(f"or {other}", no_wrap=True, overflow="ignore"))
-    display(Text(f"good once, within {duration(link.seconds)}, at level {link.level}", style="dim"))
+    display(Text(f"valid once, for {duration(link.seconds)}, with access level {link.level}", style="dim"))
     if open_:
         _open(link.url)
 
@@ -46,4 +44,4 @@ def _open(url: str) -> None:
     except webbrowser.Error:
         opened = False
     if not opened:
-        raise Failure("there is no browser here that could be opened: open the link above in yours")
+        raise Failure("no browser could be opened on this machine: open the link above in your own")

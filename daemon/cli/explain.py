@@ -1,16 +1,16 @@
-"""`majlis explain`: the whole life of one message, from webhook to reply, in one screen."""
+"""`majlis explain`: what happened to one message, from webhook to reply, on one screen."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 from rich.table import Table
 
-from daemon.cli.client import message_path, view
-from daemon.cli.options import ConfigOption, JsonOption, RevealOption, SetOption, client_of
-from daemon.cli.render import cell, display, duration, facts, print_json
+from daemon.cli.client import ConfigOption, Failure, JsonOption, RevealOption, SetOption, client_of, view
+from daemon.cli.render import cell, conversation_of, display, duration, facts, print_json
 from daemon.operate.explain import Explanation
 from daemon.operate.message_life import Step
 
@@ -29,25 +29,29 @@ def explain(
     message: Annotated[
         str,
         typer.Argument(
-            metavar="MESSAGE", help="Its id at the gateway, as `majlis show` and webhooks tell it."
+            metavar="MESSAGE", help="The gateway's message id, as in `majlis show` and in webhooks."
         ),
     ],
     instance: Annotated[
-        str | None, typer.Option("--instance", "-i", metavar="NAME", help="Whose, where several know the id.")
+        str | None,
+        typer.Option(
+            "--instance", "-i", metavar="NAME", help="Its instance, if several instances know the same id."
+        ),
     ] = None,
     reveal: RevealOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """What became of one message: arrival, window, turn, lookups, answer, every part sent. Or where it waits.
+    """Explain what happened to one message, or what it is waiting for.
 
-    Replays of a dead letter are told with their original.
+    Shows every step from the webhook to the sent reply with its time: arrival, window, turn, lookups, answer, parts.
+    Retries of a dead letter are included. Start here when a customer says that nobody answered.
 
     Example: majlis explain 3EB0C767D097E9ECFE8B --reveal
     """
     query = {"instance": instance, "reveal": reveal}
-    document = client_of(config, set_).get(message_path(message), query)
+    document = client_of(config, set_).get(_path(message), query)
     if json:
         print_json(document)
         return
@@ -57,17 +61,29 @@ def explain(
         display("", _steps_table(found.steps))
 
 
+def _path(message: str) -> str:
+    if not message.isprintable():
+        raise Failure("the message id contains a line break or another unprintable character: copy it again")
+    return f"/v1/explain/{quote(message, safe='')}"
+
+
 def _head(found: Explanation) -> list[tuple[str, object]]:
     left = f", {duration(found.seconds_left)} left" if found.seconds_left is not None else ""
     rows: list[tuple[str, object]] = [
         ("message", found.message + (f", {found.kind}" if found.kind else "")),
-        ("of", f"{found.instance} with {found.contact}: {found.conversation}, partition {found.partition}"),
+        ("conversation", conversation_of(found.conversation, found.instance, found.contact)),
+        ("partition", found.partition),
         ("state", cell(f"{found.state}: {found.why}{left}", _STYLES.get(found.state, ""))),
     ]
     if found.text:
         rows.append(("text", found.text))
     if found.turns:
-        rows.append(("see", ", ".join(f"majlis show {turn}" for turn in found.turns)))
+        rows.append(
+            (
+                "turns" if len(found.turns) > 1 else "turn",
+                ", ".join(f"majlis show {turn}" for turn in found.turns),
+            )
+        )
     return rows
 
 
@@ -79,17 +95,17 @@ def _steps_table(steps: list[Step]) -> Table:
     shown.add_column(overflow="fold", ratio=1)
     first = next((step.at for step in steps if step.at), "")
     for step in steps:
-        said = cell(step.detail, "")
+        detail = cell(step.detail)
         if step.gateway_id:
-            said.append(f", gateway id {cell(step.gateway_id)}")
+            detail.append(f", gateway id {cell(step.gateway_id)}")
         if step.text:
-            said.append(f"\n{cell(step.text)}", style="dim")
-        shown.add_row(cell(_clock(step.at)), cell(_since(first, step.at)), cell(step.what), said)
+            detail.append(f"\n{cell(step.text)}", style="dim")
+        shown.add_row(cell(_clock(step.at)), cell(_since(first, step.at)), cell(step.what), detail)
     return shown
 
 
 def _clock(at: str) -> str:
-    """`10:02:00.123` of an ISO 8601 time in UTC."""
+    """An ISO 8601 time in UTC as `10:02:00.123`."""
     return at[11:23]
 
 

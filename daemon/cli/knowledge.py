@@ -1,6 +1,6 @@
-"""The files of an instance, and the answers that are kept.
+"""`majlis knowledge`: the files that an instance's answers may use.
 
-Files are read and cut here, not in the daemon: a large PDF takes seconds of a processor that has customers to answer.
+Files are parsed and split into chunks here, not in the daemon: a large PDF costs seconds of processor time.
 """
 
 from __future__ import annotations
@@ -17,81 +17,85 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from daemon.cli.client import AdminClient, view
-from daemon.cli.failure import INTERRUPTED, Failure
-from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
+from daemon.cli.client import (
+    INTERRUPTED,
+    AdminClient,
+    ConfigOption,
+    Failure,
+    JsonOption,
+    SetOption,
+    client_of,
+    view,
+)
 from daemon.cli.render import cell, count, display, moment, print_json, table
 from daemon.knowledge.chunks import Chunk
-from daemon.knowledge.library import Begun, CacheStats, Cleared, FilePage, Ready, Removed
-from daemon.knowledge.readers import ReadFile, Unreadable, read
+from daemon.knowledge.library import Begun, FilePage, Ready, Removed
+from daemon.knowledge.readers import ReadFile, UnreadableFile, read
 
-PORTION = 32
-"""Chunks of one request: some seconds at most, also where each needs a vector."""
-PORTION_BYTES = 48 * 1024
-"""The same in bytes: the daemon takes no request of more than 64 KiB."""
+REQUEST_CHUNKS = 32
+"""Maximum number of chunks in one request, so that it ends within seconds even when each needs an embedding."""
+REQUEST_BYTES = 48 * 1024
+"""Maximum size of one request: the daemon refuses more than 64 KiB."""
 
-Told = dict[str, dict[str, object]]
-"""By the file's name, what became of it; nothing yet of the one under way."""
+Results = dict[str, dict[str, object]]
+"""The outcome of each file by its name; empty for the file in progress."""
 
-InstanceArgument = Annotated[
-    str, typer.Argument(metavar="INSTANCE", help="Whose files: the name of the instance.")
-]
-InstanceOption = Annotated[
-    str | None, typer.Option("--instance", "-i", metavar="NAME", help="Of one instance alone.")
-]
+InstanceArgument = Annotated[str, typer.Argument(metavar="INSTANCE", help="The name of the instance.")]
 
 
 def add(
     instance: InstanceArgument,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Text, Markdown, HTML or PDF.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Text, Markdown, HTML or PDF files.")],
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Add files to what an instance knows. A file of the same name is replaced.
+    """Add files to an instance's knowledge, or replace those of the same name.
 
-    All are read before the first is added. Each is found as soon as it is there, and not a moment before.
+    All files are parsed before the first is stored. Answers use a file as soon as it is stored completely.
 
     Example: majlis knowledge add acme prices.pdf delivery.md
     """
     client = client_of(config, set_)
-    told: Told = {}
+    results: Results = {}
     try:
-        _add_all(client, instance, files, told, quiet=json)
+        _add_all(client, instance, files, results, quiet=json)
     except KeyboardInterrupt:
-        raise Failure(_what_is_stored(instance, files, told), INTERRUPTED) from None
+        raise Failure(_interrupted(instance, files, results), INTERRUPTED) from None
     if json:
-        print_json(list(told.values()))
+        print_json(list(results.values()))
 
 
-def _add_all(client: AdminClient, instance: str, files: Sequence[Path], told: Told, quiet: bool) -> None:
-    """Fills `told` on its way, for an interrupt may come at any moment."""
+def _add_all(
+    client: AdminClient, instance: str, files: Sequence[Path], results: Results, quiet: bool
+) -> None:
+    """Fills `results` file by file, because an interrupt may come at any moment."""
     readable = [_readable(path) for path in files]
     twice = [name for name, times in Counter(file.name for file in readable).items() if times > 1]
     if twice:
-        raise Failure(f"two files are called {twice[0]}: a file is known by its name, rename one of them")
+        raise Failure(f"two files are called {twice[0]}: names must be unique, so rename one of them")
     with _progress() as progress:
         for file in readable:
-            told[file.name] = {}
-            told[file.name] = done = _add(client, instance, file, progress)
+            results[file.name] = {}
+            results[file.name] = done = _add(client, instance, file, progress)
             if not quiet:
-                said = cell(f"{file.name}: {_outcome(done)}")
-                display(said) if progress.disable else progress.console.print(said)
+                line = cell(f"{file.name}: {_outcome(done)}")
+                display(line) if progress.disable else progress.console.print(line)
 
 
-def _what_is_stored(instance: str, files: Sequence[Path], told: Told) -> str:
-    """Of the file under way nobody here knows whether its last step was done."""
-    if not told:
+def _interrupted(instance: str, files: Sequence[Path], results: Results) -> str:
+    if not results:
         return "interrupted: nothing is stored"
     groups = {
-        "stored": [name for name, done in told.items() if done],
-        f"under way, see `majlis knowledge list {instance}`": [
-            name for name, done in told.items() if not done
+        "stored": [name for name, done in results.items() if done],
+        # The last request may have reached the daemon or not.
+        f"in progress (check with `majlis knowledge list {instance}`)": [
+            name for name, done in results.items() if not done
         ],
-        "not stored": [path.name for path in files if path.name not in told],
+        "not stored": [path.name for path in files if path.name not in results],
     }
-    said = "; ".join(f"{', '.join(names)} {what}" for what, names in groups.items() if names)
-    return f"interrupted: {said}. Add them again: what is there already stays as it is"
+    summary = "; ".join(f"{what}: {', '.join(names)}" for what, names in groups.items() if names)
+    return f"interrupted: {summary}. Run the command again: files already stored are left unchanged"
 
 
 def list_files(
@@ -100,7 +104,7 @@ def list_files(
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """The files of an instance.
+    """List an instance's knowledge files.
 
     Example: majlis knowledge list acme
     """
@@ -123,19 +127,19 @@ def list_files(
             )
             shown.add_row(*(cell(item) for item in cells))
         display(shown)
-    display(cell(f"{count(len(page.files), 'file')} of {page.instance}", "dim"))
+    display(cell(f"{page.instance}: {count(len(page.files), 'file')}", "dim"))
 
 
 def remove(
     instance: InstanceArgument,
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME…", help="As `majlis knowledge list` tells them.")
+        list[str], typer.Argument(metavar="NAME…", help="File names, as in `majlis knowledge list`.")
     ],
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Forget files of an instance.
+    """Remove files from an instance's knowledge.
 
     Example: majlis knowledge remove acme prices.pdf
     """
@@ -151,90 +155,43 @@ def remove(
         raise Failure(f"{instance} has no file called {missing}; see `majlis knowledge list {instance}`")
 
 
-def cache_stats(
-    instance: InstanceOption = None,
-    config: ConfigOption = None,
-    set_: SetOption = None,
-    json: JsonOption = False,
-) -> None:
-    """How many answers are kept, and how often they were given again.
-
-    Example: majlis cache stats --instance acme
-    """
-    document = client_of(config, set_).get("/v1/cache", {"instance": instance})
-    if json:
-        print_json(document)
-        return
-    stats = view(document, CacheStats)
-    if stats.instances:
-        numbers = ("entries", "with vectors", "hits")
-        shown = table("instance", *numbers, "oldest (UTC)", right=numbers)
-        for row in stats.instances:
-            figures = (f"{row.entries:,}", f"{row.with_vectors:,}", f"{row.hits:,}")
-            shown.add_row(*(cell(item) for item in (row.instance, *figures, moment(row.oldest_at))))
-        display(shown)
-    entries = sum(row.entries for row in stats.instances)
-    display(cell(f"{count(entries, 'answer')} kept", "dim"))
-
-
-def cache_clear(
-    instance: InstanceOption = None,
-    config: ConfigOption = None,
-    set_: SetOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Forget the kept answers; the next questions are asked anew.
-
-    Example: majlis cache clear --instance acme
-    """
-    document = client_of(config, set_).post("/v1/cache/clear", {"instance": instance})
-    if json:
-        print_json(document)
-        return
-    entries = view(document, Cleared).entries
-    nothing = (
-        f": nothing was kept for {instance}, see `majlis cache stats`" if instance and not entries else ""
-    )
-    display(cell(f"{count(entries, 'answer')} forgotten{nothing}"))
-
-
 def _readable(path: Path) -> ReadFile:
     try:
         return read(path)
-    except Unreadable as error:
+    except UnreadableFile as error:
         raise Failure(f"{path} {error}") from None
 
 
 def _add(client: AdminClient, instance: str, file: ReadFile, progress: Progress) -> dict[str, object]:
     head = {"name": file.name, "sha256": file.sha256, "bytes": file.bytes}
     begun = view(client.post(f"{_path(instance)}/files", body=head), Begun)
-    told: dict[str, object] = {"name": file.name, "state": begun.state, "chunks": begun.chunks}
+    result: dict[str, object] = {"name": file.name, "state": begun.state, "chunks": begun.chunks}
     if begun.state == "unchanged":
-        return told
+        return result
     load = f"{_path(instance)}/files/{begun.file}"
     bar = progress.add_task(file.name, total=len(file.chunks))
-    for portion in portions(file.chunks):
-        chunks = [{"ordinal": part.ordinal, "heading": part.heading, "text": part.text} for part in portion]
+    for request in requests(file.chunks):
+        chunks = [{"ordinal": one.ordinal, "heading": one.heading, "text": one.text} for one in request]
         client.post(f"{load}/chunks", body={"chunks": chunks})
-        progress.advance(bar, len(portion))
+        progress.advance(bar, len(request))
     ready = view(client.post(f"{load}/ready", body={"chunks": len(file.chunks)}), Ready)
     progress.remove_task(bar)
-    return {**told, "state": "replaced" if ready.replaced else "added", "chunks": ready.chunks}
+    return {**result, "state": "replaced" if ready.replaced else "added", "chunks": ready.chunks}
 
 
-def portions(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
-    """As many chunks as fit into one request."""
-    portion: list[Chunk] = []
-    left = PORTION_BYTES
+def requests(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
+    """The chunks in groups that each fit into one request."""
+    request: list[Chunk] = []
+    left = REQUEST_BYTES
     for chunk in chunks:
         size = len(msgspec.json.encode((chunk.ordinal, chunk.heading, chunk.text))) + 40
-        if portion and (len(portion) == PORTION or size > left):
-            yield portion
-            portion, left = [], PORTION_BYTES
-        portion.append(chunk)
+        if request and (len(request) == REQUEST_CHUNKS or size > left):
+            yield request
+            request, left = [], REQUEST_BYTES
+        request.append(chunk)
         left -= size
-    if portion:
-        yield portion
+    if request:
+        yield request
 
 
 def _outcome(done: dict[str, object]) -> str:
@@ -244,7 +201,7 @@ def _outcome(done: dict[str, object]) -> str:
 
 
 def _progress() -> Progress:
-    """A bar on the terminal; nothing of it goes into a pipe, where one line for each file is all."""
+    """A progress bar on a terminal; into a pipe only the line for each file is written."""
     console = Console(file=sys.stdout, highlight=False)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

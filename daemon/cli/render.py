@@ -1,6 +1,6 @@
-"""From views to what a person reads. Fits 80 columns; in a pipe nothing is cut or wrapped.
+"""Text for people from the daemon's JSON. It fits 80 columns; into a pipe, nothing is cut or wrapped.
 
-Everything that came from outside passes `plain_text`: a customer's text may not drive the operator's terminal.
+All text from outside goes through `plain_text`: a customer's message must not control the operator's terminal.
 """
 
 from __future__ import annotations
@@ -14,11 +14,19 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actors.plain_text import plain_text
+from actors.text import plain_text
+from daemon.operate import AlertView, ProviderView
 
 _PIPE_COLUMNS = 10_000
 _NARROW_COLUMNS = 110
 _FOLDED_COLUMNS = 12
+_PROVIDER_STATES = {
+    "closed": "ok",
+    "held": "backing off",
+    "open": "circuit open",
+    "half_open": "circuit half-open",
+}
+"""By the state of the provider's circuit breaker."""
 _STYLES = {
     "ok": "green",
     "ready": "green",
@@ -39,7 +47,7 @@ _STYLES = {
 
 
 def display(*things: RenderableType) -> None:
-    """Print for a person: to the terminal as it is, into a pipe without colour, padding or wrapping."""
+    """Print for a person. Into a pipe: without colour, padding or wrapping."""
     terminal = Console(file=sys.stdout, highlight=False)
     if terminal.is_terminal:
         terminal.print(*things, sep="\n")
@@ -51,22 +59,23 @@ def display(*things: RenderableType) -> None:
 
 
 def print_json(document: object) -> None:
-    """One JSON document for programs."""
+    """Print one JSON document for programs."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
 
 
 def cell(value: object, style: str = "") -> Text:
+    """A value as text that is safe to print, in the colour of its state unless `style` says otherwise."""
     text = plain_text(str(value))
     return Text(text, style=style or style_of(text))
 
 
 def style_of(word: str) -> str:
-    """The colour in which a state or an outcome is told; empty for any other word."""
+    """The colour of a state or an outcome; empty for any other word."""
     return _STYLES.get(word, "")
 
 
 def table(*columns: str, right: Sequence[str] = (), folding: Sequence[str] = ()) -> Table:
-    """A compact table without borders. Only the columns `folding` give way on a narrow terminal, the last least."""
+    """A compact table without borders. On a narrow terminal the columns `folding` wrap, the last one least."""
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     narrow = is_narrow()
     for name in columns:
@@ -82,13 +91,13 @@ def table(*columns: str, right: Sequence[str] = (), folding: Sequence[str] = ())
 
 
 def is_narrow() -> bool:
-    """A terminal that is no wider than people are used to."""
+    """True on a terminal of the usual width, False on a wide one and in a pipe."""
     screen = Console(file=sys.stdout)
     return screen.is_terminal and screen.width < _NARROW_COLUMNS
 
 
 def facts(rows: Sequence[tuple[str, object]]) -> Table:
-    """Name and value, one fact a line."""
+    """A name and a value on each line."""
     made = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     made.add_column(style="bold", no_wrap=True)
     made.add_column(overflow="fold")
@@ -98,7 +107,7 @@ def facts(rows: Sequence[tuple[str, object]]) -> Table:
 
 
 def duration(seconds: float | None) -> str:
-    """`6.2 s`, `3 min 12 s`, `5 h 2 min`, `2 d 4 h`; empty when there is none."""
+    """`6.2 s`, `3 min 12 s`, `5 h 2 min`, `2 d 4 h`; empty for None."""
     if seconds is None:
         return ""
     if seconds < 60:
@@ -111,21 +120,51 @@ def duration(seconds: float | None) -> str:
 
 
 def moment(iso: str) -> str:
-    """`2026-01-31 10:02:00` of an ISO 8601 time in UTC."""
+    """An ISO 8601 time in UTC as `2026-01-31 10:02:00`."""
     return iso[:19].replace("T", " ")
 
 
 def money(amount: float) -> str:
-    """`0`, `1.25`, `0.000412`: millionths are kept, two decimals at least. The currency is the operator's."""
+    """`0`, `1.25`, `0.000412`: two to six decimals. The currency is that of the configured prices."""
     whole, _, decimals = f"{amount:,.6f}".partition(".")
     return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}" if amount else "0"
 
 
-def count(number: int, singular: str, plural: str = "") -> str:
-    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+def count(number: int, singular: str) -> str:
+    """`1 message`, `1,204 messages`."""
+    return f"{number:,} {singular}{'' if number == 1 else 's'}"
 
 
 def tally(counts: Mapping[str, int]) -> str:
-    """`group 12, reaction 3`, the most frequent first; `none` when empty."""
+    """`group 12, reaction 3`, the largest first; `none` when empty."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{name} {number:,}" for name, number in ordered) or "none"
+
+
+def conversation_of(label: str, instance: str, contact: str) -> str:
+    """`c348908142 (instance acme, contact …01)`."""
+    return f"{label} (instance {instance}, contact {contact})"
+
+
+def attempt(failed_attempts: int) -> str:
+    """`attempt 2` after one failed attempt; empty on the first."""
+    return f"attempt {failed_attempts + 1}" if failed_attempts else ""
+
+
+def without_effect(flag: str, heeded: bool) -> str:
+    """What is added to a state that Majlis ignores because a feature flag is off."""
+    return "" if heeded else f" (no effect: feature flag {flag} is off)"
+
+
+def provider_state(provider: ProviderView) -> str:
+    """`main ok`, `backup circuit open for 12.0 s`, `own of acme ok`."""
+    owner = f" of {provider.instance}" if provider.instance else ""
+    wait = f" for {duration(provider.wait_seconds)}" if provider.wait_seconds else ""
+    return f"{provider.name}{owner} {_PROVIDER_STATES[provider.state]}{wait}"
+
+
+def alert_line(alert: AlertView) -> str:
+    """`waiting messages (acme): 1,204, threshold 1,000, for 2 min 0 s`."""
+    detail = f" ({alert.detail})" if alert.detail else ""
+    value = "" if alert.value is None else f": {alert.value:,.4g}, threshold {alert.threshold:,.4g}"
+    return f"{alert.meaning}{detail}{value}, for {duration(alert.seconds)}"

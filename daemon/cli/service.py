@@ -1,4 +1,4 @@
-"""The command that makes Majlis a service of the system."""
+"""`majlis install-service`: systemd units for this installation."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli.failure import Failure
-from daemon.cli.options import JsonOption
+from daemon.cli.client import Failure, JsonOption
 from daemon.cli.render import cell, display, print_json
 from daemon.config import Settings, load
 from daemon.service import Installation, check, installation, render, write
@@ -25,18 +24,22 @@ def install_service(
         Path,
         typer.Option("--config", "-c", metavar="FILE", readable=False, help="The service's settings file."),
     ] = CONFIG,
-    user: Annotated[str, typer.Option("--user", metavar="NAME", help="Whom it runs as.")] = "majlis",
+    user: Annotated[
+        str, typer.Option("--user", metavar="NAME", help="The user that the service runs as.")
+    ] = "majlis",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="Write below DIR instead of the system's root."),
+        typer.Option("--output", "-o", metavar="DIR", help="Write the files below DIR instead of /."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the files and write nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the files instead of writing them.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Write the systemd units of this installation, check them, and say which commands to run.
+    """Write systemd units for this installation, and print the commands to start it.
 
-    Nothing is started, and no user is made: the commands that do so are printed. An existing settings file is
-    heeded and never changed.
+    The units are checked with systemd-analyze. No service is started and no user is created: the printed commands do
+    that. An existing settings file is read and never changed.
 
     Example: majlis install-service --dry-run
     """
@@ -44,14 +47,14 @@ def install_service(
     files = render(place)
     faults = _faults(files)
     if faults:
-        raise Failure("systemd finds the units unfit:\n" + "\n".join(faults))
+        raise Failure("systemd-analyze rejects the units:\n" + "\n".join(faults))
     if not dry_run:
         _write(files, output or ROOT)
-    _tell(place, files, output or ROOT, dry_run, json, checked=faults is not None)
+    _report(place, files, output or ROOT, dry_run, json, checked=faults is not None)
 
 
 def _is_missing(config: Path) -> bool:
-    """One that may not be looked at is there, for all we know: whoever reads it says what is wrong."""
+    """A file that we may not access counts as existing: load() reports the error."""
     try:
         config.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -72,16 +75,16 @@ def _write(files: Mapping[str, str], root: Path) -> None:
         write(files, root)
     except PermissionError as error:
         raise Failure(
-            f"{error.filename} may not be written by this user: run it with sudo, or write the files elsewhere with "
-            "--output DIR."
+            f"{error.filename} cannot be written by this user: run this with sudo, or write the files elsewhere with "
+            "--output DIR"
         ) from error
     except OSError as error:
         raise Failure(
-            f"{error.filename} cannot be written: {error.strerror}. Name another folder with --output DIR."
+            f"{error.filename} cannot be written: {error.strerror}; choose another directory with --output DIR"
         ) from error
 
 
-def _tell(
+def _report(
     place: Installation, files: Mapping[str, str], root: Path, dry_run: bool, json: bool, checked: bool
 ) -> None:
     commands = _commands(place, root, dry_run)
@@ -103,17 +106,17 @@ def _tell(
     else:
         display(cell("\n".join(f"wrote {root / where}" for where in files)))
     if not checked:
-        sys.stderr.write("systemd-analyze is not installed here, so the units were not checked\n")
+        sys.stderr.write("systemd-analyze is not installed, so the units were not checked\n")
     if not place.data_dir_is_configured:
         sys.stderr.write(
-            f"The service keeps its data in {place.data_dir}: write `data_dir: {place.data_dir}` into {place.config}, "
-            "so that `majlis status` finds it there.\n"
+            f"The service stores its data in {place.data_dir}: put `data_dir: {place.data_dir}` into {place.config}, "
+            "so that commands such as `majlis status` find it.\n"
         )
-    sys.stderr.write("Then, as root:\n" + "".join(f"  {command}\n" for command in commands))
+    sys.stderr.write("Next, run as root:\n" + "".join(f"  {command}\n" for command in commands))
 
 
 def _commands(place: Installation, root: Path, dry_run: bool) -> Sequence[str]:
-    """What makes a running service of the files."""
+    """The commands that turn the files into a running service."""
     copied = [f"cp -rT {root}/etc /etc"] if root != ROOT and not dry_run else []
     written = ["majlis install-service"] if dry_run else copied
     missing = [] if place.config.exists() else [f"install -m 0640 -g {place.user} config.yaml {place.config}"]

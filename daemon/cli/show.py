@@ -1,30 +1,59 @@
-"""`majlis show`: one conversation, or one turn with the waterfall of its lookups."""
+"""`majlis show`: one conversation, or one turn with the trace of its lookups."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
-from daemon.cli.client import AdminClient, conversation_path, view
-from daemon.cli.options import ConfigOption, JsonOption, RevealOption, SetOption, client_of
-from daemon.cli.render import cell, count, display, duration, facts, moment, money, print_json, table
-from daemon.cli.waterfall import waterfall
+from actors.lookups import Span
+from daemon.cli.client import (
+    AdminClient,
+    ConfigOption,
+    JsonOption,
+    RevealOption,
+    SetOption,
+    client_of,
+    conversation_path,
+    view,
+)
+from daemon.cli.render import (
+    attempt,
+    cell,
+    conversation_of,
+    count,
+    display,
+    duration,
+    facts,
+    is_narrow,
+    moment,
+    money,
+    print_json,
+    style_of,
+    table,
+    without_effect,
+)
 from daemon.operate.conversations import ConversationView
 from daemon.operate.turns import MessageView, TurnDetail, TurnView
 
 CACHE = "cache"
-"""The provider of an answer that was kept and given again."""
+"""The provider of an answer from the response cache."""
 _MAX_TURN_DIGITS = 9
-"""Longer numbers are labels that happen to have no letter, or phone numbers."""
+"""A longer number is a label without letters, or a phone number."""
+_TRACE_COLUMNS = ("lookup", "stage", "outcome", "start ms", "took ms", "")
+_BAR_WIDTH = 40
+_NARROW_BAR_WIDTH = 16
+_BAR = "█"
 
 SubjectArgument = Annotated[
     str,
     typer.Argument(
         metavar="CONVERSATION|TURN",
-        help="A conversation: its label from the logs or `majlis actors`, or INSTANCE/PHONE, e.g. "
-        "acme/551199990000. Or the number of a turn.",
+        help="A conversation, by its label (as in the logs and `majlis actors`) or as INSTANCE/PHONE, e.g. "
+        "acme/551199990000; or a turn, by its number.",
     ),
 ]
 
@@ -36,9 +65,10 @@ def show(
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """One conversation: what waits, what was answered, who speaks. Or one turn: where its time and money went.
+    """Show one conversation, or one turn with the trace of where its time went.
 
-    The turns of a conversation stand below it, each with its number.
+    For a conversation: its state, the waiting messages, whether a person has taken it over, and its latest turns with
+    their numbers. For a turn: the messages, the reply, provider, tokens and cost, and how long each lookup took.
 
     Example: majlis show acme/551199990000 --reveal
 
@@ -62,32 +92,32 @@ def show(
 
 def _conversation_rows(found: ConversationView) -> list[tuple[str, object]]:
     owner = f"epoch {found.epoch}" if found.epoch is not None else "owned by another daemon"
-    state = "no actor in memory" if found.state == "absent" else found.state
+    state = "not in memory" if found.state == "absent" else found.state
     left = duration(found.closes_in_seconds)
     rows: list[tuple[str, object]] = [
-        ("conversation", found.conversation),
-        ("of", f"{found.instance} with {found.contact}"),
+        ("conversation", conversation_of(found.conversation, found.instance, found.contact)),
         ("partition", f"{found.partition}, {owner}"),
         ("state", state + (f", {left} left" if left else "")),
         ("waiting", count(len(found.waiting), "message") if found.waiting else "nothing"),
     ]
     if found.taken_over:
-        silent = "Majlis is silent" if found.taken_over.heeded else "not heeded, takeover is off"
-        rows.append(("taken over", f"until {moment(found.taken_over.until)} UTC: {silent}"))
+        silent = without_effect("takeover", found.taken_over.heeded) or ", Majlis is silent"
+        rows.append(("taken over", f"until {moment(found.taken_over.until)} UTC{silent}"))
     if found.escalated:
         why = f": {found.escalated.why}" if found.escalated.why else ""
-        heeded = "" if found.escalated.heeded else " (not heeded: escalation is off)"
-        rows.append(("escalated", f"since {moment(found.escalated.since)} UTC{why}{heeded}"))
+        ignored = without_effect("escalation", found.escalated.heeded)
+        rows.append(("escalated", f"since {moment(found.escalated.since)} UTC{why}{ignored}"))
     if found.taken_over or found.escalated:
-        rows.append(("to end that", f"majlis resume {found.conversation}"))
+        rows.append(("to hand back", f"majlis resume {found.conversation}"))
     if found.why:
-        rows.append(("why", found.why))
+        rows.append(("reason", found.why))
     if found.batch is not None:
-        rows.append(("batch", f"{found.batch}, try {found.tries}"))
+        rows.append(("batch", f"{found.batch}, {attempt(found.tries) or 'attempt 1'}"))
     return rows
 
 
 def messages_table(messages: list[MessageView]) -> Table:
+    """Messages of a customer, one per line."""
     shown = table("message", "kind", "time (UTC)", "text", folding=("text",))
     for message in messages:
         shown.add_row(
@@ -135,15 +165,15 @@ def _show_turn(client: AdminClient, number: int, reveal: bool, json: bool) -> No
     if found.turn.parts:
         display("", _parts_table(found.turn))
     if found.waterfall:
-        display("", waterfall(found.waterfall))
+        display("", _trace(found.waterfall))
 
 
 def _turn_rows(found: TurnDetail) -> list[tuple[str, object]]:
     turn = found.turn
-    again = f", after {count(turn.tries, 'failed try', 'failed tries')}" if turn.tries else ""
+    again = f", after {count(turn.tries, 'failed attempt')}" if turn.tries else ""
     rows: list[tuple[str, object]] = [
         ("turn", turn.id),
-        ("conversation", f"{found.conversation}, {found.instance} with {found.contact}"),
+        ("conversation", conversation_of(found.conversation, found.instance, found.contact)),
         ("state", cell(turn.state)),
         ("batch", f"{turn.batch}, {count(turn.messages, 'message')}, closed by {turn.closed_by}{again}"),
         ("started", f"{moment(turn.started_at)} UTC"),
@@ -161,7 +191,7 @@ def _turn_rows(found: TurnDetail) -> list[tuple[str, object]]:
     if turn.confidence is not None:
         rows.append(("confidence", f"{turn.confidence:.2f}"))
     if turn.needs_data_collection or turn.requested_fields:
-        rows.append(("asks for", ", ".join(turn.requested_fields) or "data, without saying which"))
+        rows.append(("asks for", ", ".join(turn.requested_fields) or "data (no fields named)"))
     return rows
 
 
@@ -172,3 +202,32 @@ def _parts_table(turn: TurnView) -> Table:
         cells = (place, state, part.gateway_id, part.text)
         shown.add_row(*(cell(item) for item in cells))
     return shown
+
+
+def _trace(spans: Sequence[Span]) -> Table:
+    """One line for each lookup and for the responder, in the order in which they started, with bars to one scale."""
+    width = _NARROW_BAR_WIDTH if is_narrow() else _BAR_WIDTH
+    end_ms = max(span.started_ms + span.took_ms for span in spans)
+    drawn = table(*_TRACE_COLUMNS, right=("start ms", "took ms"), folding=("outcome",))
+    for span in sorted(spans, key=lambda span: span.started_ms):
+        outcome = cell(span.outcome)
+        if span.error:
+            outcome.append(f" {cell(span.error)}")
+        drawn.add_row(
+            cell(span.name),
+            cell(span.stage),
+            outcome,
+            cell(f"{span.started_ms:,.1f}"),
+            cell(f"{span.took_ms:,.1f}"),
+            _bar(span, end_ms, width),
+        )
+    return drawn
+
+
+def _bar(span: Span, end_ms: float, width: int) -> Text:
+    """At least one block for what ran, none for what was skipped."""
+    if span.outcome == "skipped" or end_ms <= 0:
+        return Text("")
+    before = min(round(span.started_ms / end_ms * width), width - 1)
+    length = min(max(round(span.took_ms / end_ms * width), 1), width - before)
+    return Text(" " * before + _BAR * length, style=style_of(span.outcome))

@@ -1,4 +1,4 @@
-"""`majlis simulate`: a rehearsal with many customers, and the report of it."""
+"""`majlis simulate`: a load test with simulated customers and a simulated gateway, and its report."""
 
 from __future__ import annotations
 
@@ -14,29 +14,27 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from daemon.cli.failure import BAD_CONFIG, FAILED, NOT_RUNNING, Failure
-from daemon.cli.options import JsonOption
+from daemon.cli.client import FAILED, INTERRUPTED, NOT_RUNNING, USAGE_ERROR, Failure, JsonOption
 from daemon.cli.render import print_json
 from daemon.simulate import (
     CannotRehearse,
     Extent,
-    Outcome,
     Plan,
-    Progress,
+    RehearsalProgress,
+    RehearsalResult,
     Report,
     Shares,
     rehearse,
-    words_of,
+    text_of,
 )
 
 DEFAULT_MINUTES = 1.0
 DEFAULT_RATE_PER_CUSTOMER = 0.2
-"""Messages a second: a burst every quarter of a minute, for each live conversation."""
-_INTERRUPTED = 130
+"""Messages per second: about one burst of messages every 15 s from each customer."""
 _OWN_LISTEN, _LISTEN = "127.0.0.1:0", "127.0.0.1:8085"
 
 
-class Responder(StrEnum):
+class ResponderMode(StrEnum):
     ECHO = "echo"
     ANY = "any"
 
@@ -44,84 +42,122 @@ class Responder(StrEnum):
 def simulate(
     url: Annotated[
         str | None,
-        typer.Option(
-            metavar="URL", help="A running daemon to play against. Default: one of its own, thrown away."
-        ),
+        typer.Option(metavar="URL", help="A running daemon to test. Default: a temporary daemon of its own."),
     ] = None,
     listen: Annotated[
         str | None,
         typer.Option(
             metavar="HOST:PORT",
-            help=f"Where the simulated gateway listens. With --url the default is {_LISTEN}.",
+            help=f"Where the simulated gateway listens. Default with --url: {_LISTEN}.",
         ),
     ] = None,
-    instance: Annotated[str, typer.Option(metavar="NAME", help="The instance that is written to.")] = "demo",
+    instance: Annotated[
+        str, typer.Option(metavar="NAME", help="The instance that the messages go to.")
+    ] = "demo",
     token: Annotated[
         str | None,
         typer.Option(
             metavar="TOKEN",
             envvar="SIMULATE_TOKEN",
-            help="For ingress.auth of the running daemon; sent as `apikey`.",
+            help="The running daemon's ingress.auth token; sent as `apikey`.",
         ),
     ] = None,
     customers: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="How many people write, each in a conversation.")
+        int,
+        typer.Option(
+            min=1, max=1_000_000, metavar="N", help="Number of customers, each in a conversation of its own."
+        ),
     ] = 50,
     minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="How long they write. Default: 1, unless --messages.")
+        float | None,
+        typer.Option(
+            min=0.01,
+            metavar="MINUTES",
+            help="How long the customers write. Default: 1, unless --messages is given.",
+        ),
     ] = None,
     messages: Annotated[
-        int | None, typer.Option(min=1, help="How many messages they write, instead of --minutes.")
+        int | None, typer.Option(min=1, metavar="N", help="Number of messages to send, instead of --minutes.")
     ] = None,
     rate: Annotated[
         float | None,
-        typer.Option(min=0.001, help="Messages per second of all together. Default: 0.2 for each customer."),
+        typer.Option(
+            min=0.001,
+            metavar="RATE",
+            help="Messages per second, all customers together. Default: 0.2 per customer.",
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed writes the same messages again.")] = 1,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Random seed: the same seed sends the same messages.")
+    ] = 1,
     duplicates: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of messages that the gateway delivers twice.")
+        float,
+        typer.Option(
+            min=0, max=1, metavar="SHARE", help="Share of messages (0 to 1) that are delivered twice."
+        ),
     ] = 0.05,
     late: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of messages that a retry brings after later ones.")
+        float,
+        typer.Option(
+            min=0, max=1, metavar="SHARE", help="Share of messages that arrive late, after newer ones."
+        ),
     ] = 0.03,
     media: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of images, voice notes and documents.")
+        float, typer.Option(min=0, max=1, metavar="SHARE", help="Share of images, voice notes and documents.")
     ] = 0.1,
     during_answer: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of bursts with one more message during the answer.")
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="Share of bursts with one more message while the answer is made.",
+        ),
     ] = 0.2,
     responder: Annotated[
-        Responder,
+        ResponderMode,
         typer.Option(
-            help="echo: replies repeat the texts (rehearsal). any: only that a reply came is checked."
+            help="echo: check that replies repeat the texts (kind: rehearsal). any: check only that a reply comes."
         ),
-    ] = Responder.ECHO,
+    ] = ResponderMode.ECHO,
     patience: Annotated[
-        float, typer.Option(min=0.1, help="Seconds after which an unanswered message counts as lost.")
+        float,
+        typer.Option(
+            min=0.1, metavar="SECONDS", help="Seconds after which an unanswered message counts as lost."
+        ),
     ] = 60.0,
     retry_scale: Annotated[
-        float, typer.Option(min=0.001, help="The gateway's retries after 5, 10, 20, … s, times this.")
+        float,
+        typer.Option(
+            min=0.001,
+            metavar="FACTOR",
+            help="Factor for the gateway's retry delays of 5, 10, 20, … s.",
+        ),
     ] = 0.1,
     connections: Annotated[
-        int, typer.Option(min=1, max=1024, help="Connections to the daemon, at most.")
+        int, typer.Option(min=1, max=1024, metavar="N", help="Maximum number of connections to the daemon.")
     ] = 32,
     kill: Annotated[
         bool,
-        typer.Option("--kill", help="Kill the throw-away daemon (SIGKILL) in the middle and start it again."),
+        typer.Option("--kill", help="Kill the temporary daemon (SIGKILL) halfway through and restart it."),
     ] = False,
     set_: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", "-s", metavar="KEY=VALUE", help="One setting of the throw-away daemon. Repeatable."
+            "--set",
+            "-s",
+            metavar="KEY=VALUE",
+            help="Override one setting of the temporary daemon. Repeatable.",
         ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Rehearse: many customers write, a simulated gateway takes the replies, and the books are compared.
+    """Load-test Majlis: simulated customers write, a simulated gateway receives the replies.
 
-    Without --url it needs nothing: it starts a daemon of its own and throws it away.
+    At the end every message is checked against the replies. Without --url it starts a temporary daemon of its own and
+    removes it afterwards.
 
-    Exit status 1 when anything was lost, doubled or out of order. Ctrl-C: the report so far, status 130.
+    Exit status 1 if anything was lost, doubled or out of order. Ctrl-C prints the report so far, with status 130.
 
     Example: majlis simulate --customers 500 --minutes 5 --kill
     """
@@ -144,9 +180,9 @@ def simulate(
         settings=tuple(set_ or ()),
     )
     outcome = _rehearsed(plan)
-    _tell(plan, outcome, json)
+    _report(plan, outcome, json)
     if outcome.signal_number is not None:
-        raise typer.Exit(_INTERRUPTED)
+        raise typer.Exit(INTERRUPTED)
     if outcome.report is None or not outcome.report.is_faultless:
         raise typer.Exit(FAILED)
 
@@ -155,25 +191,27 @@ def _refuse_contradictions(
     url: str | None, minutes: float | None, messages: int | None, kill: bool, set_: list[str] | None
 ) -> None:
     if minutes is not None and messages is not None:
-        raise Failure("give --minutes or --messages, not both", BAD_CONFIG)
+        raise Failure("give --minutes or --messages, not both", USAGE_ERROR)
     if url is not None and (kill or set_):
-        what = "--kill" if kill else "--set"
-        raise Failure(f"{what} is for the throw-away daemon: leave it or --url out", BAD_CONFIG)
+        option = "--kill" if kill else "--set"
+        raise Failure(
+            f"{option} applies to the temporary daemon only: leave out {option} or --url", USAGE_ERROR
+        )
 
 
-def _rehearsed(plan: Plan) -> Outcome:
+def _rehearsed(plan: Plan) -> RehearsalResult:
     try:
         with _progress() as show:
             return rehearse(plan, show)
     except CannotRehearse as error:
         raise Failure(str(error), FAILED if error.is_running else NOT_RUNNING) from None
     except ValueError as error:
-        raise Failure(f"--url or --token: {error}", BAD_CONFIG) from None
+        raise Failure(f"--url or --token: {error}", USAGE_ERROR) from None
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[Progress], None]]:
-    """A bar on a terminal's standard error; nothing elsewhere."""
+def _progress() -> Iterator[Callable[[RehearsalProgress], None]]:
+    """A progress bar if standard error is a terminal, otherwise nothing."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -186,19 +224,19 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
     ) as bar:
         task = bar.add_task("starting", total=1.0, counts="")
 
-        def show(now: Progress) -> None:
+        def show(now: RehearsalProgress) -> None:
             counts = f"{now.sent:,} sent, {now.answered:,} answered, {now.waiting:,} waiting"
             bar.update(task, description=now.stage, completed=now.begun, counts=counts, refresh=True)
 
         yield show
 
 
-def _tell(plan: Plan, outcome: Outcome, json: bool) -> None:
+def _report(plan: Plan, outcome: RehearsalResult, json: bool) -> None:
     report = outcome.report
     if json:
         print_json(msgspec.to_builtins(report))
     elif report is not None:
-        sys.stdout.write(words_of(report) + "\n")
+        sys.stdout.write(text_of(report) + "\n")
     if outcome.kept_directory is not None:
         sys.stderr.write(f"The daemon's log and data are kept in {outcome.kept_directory}\n")
     if report is not None and report.sent and not report.replies:
@@ -207,13 +245,13 @@ def _tell(plan: Plan, outcome: Outcome, json: bool) -> None:
 
 def _no_reply(plan: Plan, report: Report, gateway_url: str) -> str:
     if plan.url is None:
-        return "No reply came.\n"
+        return "No reply arrived.\n"
     if not report.acknowledged:
-        return "The daemon took no message: see above what it answered; --token gives the token of ingress.auth.\n"
+        return "The daemon accepted no message: its answers are listed above. If ingress.auth is set, pass --token.\n"
     return (
-        "No reply came. The daemon must answer through this simulator, and know the instance:\n\n"
+        "No reply arrived. The daemon must send through this simulated gateway and know the instance:\n\n"
         f"  gateway:\n    kind: evolution\n    base_url: {gateway_url}\n    api_key: rehearsal\n"
         f"  instances:\n    {plan.instance}: {{}}\n"
         "  responder:\n    providers: [{name: rehearsal, kind: rehearsal}]   # or another one, with --responder any\n\n"
-        "Set this, start it again, and rehearse again.\n"
+        "Put this into its settings, restart it, and run the simulation again.\n"
     )

@@ -1,22 +1,40 @@
-"""`majlis status`: the daemon in one look."""
+"""What the daemon is doing, and what its answers cost: `majlis status`, `majlis cost`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
+import typer
+from rich.table import Table
 from rich.text import Text
 
-from daemon.cli.client import view
-from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
-from daemon.cli.render import cell, count, display, duration, facts, moment, print_json, tally
-from daemon.operate import AlertView, ProviderView
+from daemon.cli.client import ConfigOption, JsonOption, OnlyInstanceOption, SetOption, client_of, view
+from daemon.cli.render import (
+    alert_line,
+    cell,
+    count,
+    display,
+    duration,
+    facts,
+    moment,
+    money,
+    print_json,
+    provider_state,
+    table,
+    tally,
+)
+from daemon.operate import ProviderView
+from daemon.operate.cost import CostReport, CostRow
 from daemon.operate.instances import InstancePause
 from daemon.operate.login import DashboardView
 from daemon.operate.status import FeedView, IngressCounts, RealtimeView, Status
 
 
 def status(config: ConfigOption = None, set_: SetOption = None, json: JsonOption = False) -> None:
-    """Is it ready, what is it doing, what has it done.
+    """Show whether the daemon is ready, what it is doing and what it has done.
+
+    Example: majlis status
 
     Example: majlis status --json | jq .oldest_waiting_seconds
     """
@@ -30,9 +48,9 @@ def status(config: ConfigOption = None, set_: SetOption = None, json: JsonOption
 def _status_rows(now: Status) -> list[tuple[str, object]]:
     ingress = now.ingress
     rows: list[tuple[str, object]] = [("majlis", _headline(now))]
-    rows += [("because", reason) for reason in now.reasons]
+    rows += [("reason", reason) for reason in now.reasons]
     rows += [("paused", _pause(pause)) for pause in now.pauses]
-    rows += [("alert", _alert(flag)) for flag in now.alerts]
+    rows += [("alert", cell(f"{alert.flag}, {alert_line(alert)}", "bold red")) for alert in now.alerts]
     rows += [
         (
             "listening",
@@ -43,18 +61,18 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
         ("now", f"{count(now.active, 'active conversation')}, {count(now.open_windows, 'open window')}"),
         ("turns", _turns(now)),
         ("waiting", _waiting(now)),
-        ("acknowledged", f"{now.acknowledged:,} in all"),
-        ("ended", f"{now.answered:,} answered, {now.suppressed:,} suppressed, {now.dead:,} dead in all"),
-        ("suppressed", f"{tally(now.suppressed_by_rule)} (turns since the start)"),
-        *([("unknown", _strangers(now.unknown_instances))] if now.unknown_instances else []),
+        ("acknowledged", f"{now.acknowledged:,} since the start"),
+        ("ended", f"{now.answered:,} answered, {now.suppressed:,} suppressed, {now.dead:,} dead"),
+        ("suppressed", f"{tally(now.suppressed_by_rule)} (turns, by rule)"),
+        *([("unknown", _unknown(now.unknown_instances))] if now.unknown_instances else []),
         ("silent", _silent(now)),
         ("notices", _notices(now)),
         ("providers", _providers(now.providers)),
         *([("realtime", _realtime(now.realtime))] if now.realtime else []),
         *(("feed", _feed(feed)) for feed in now.feeds),
         *([("dashboard", _dashboard(now.dashboard))] if now.dashboard else []),
-        ("cache", f"{count(now.cache_hits, 'answer')} since the start"),
-        ("over limits", tally(now.limits_reached)),
+        ("cache", f"{count(now.cache_hits, 'answer')} from the response cache"),
+        ("limits hit", tally(now.limits_reached)),
         ("webhooks", _webhooks(ingress)),
         ("ignored", tally(ingress.ignored)),
         ("refused", tally(ingress.refused)),
@@ -75,16 +93,8 @@ def _pause(pause: InstancePause) -> Text:
     )
 
 
-def _alert(flag: AlertView) -> Text:
-    """`queue_depth, messages that wait: 1,204, more than 1,000, for 2.0 min`."""
-    whom = f" ({flag.detail})" if flag.detail else ""
-    value = "" if flag.value is None else f": {flag.value:,.4g}, more than {flag.threshold:,.4g}"
-    return cell(f"{flag.flag}, {flag.meaning}{whom}{value}, for {duration(flag.seconds)}", "bold red")
-
-
-def _strangers(turns: Mapping[str, int]) -> Text:
-    """Instances that were written to and that the database does not know."""
-    return cell(f"{tally(turns)} (turns of instances that the database does not know)", "yellow")
+def _unknown(turns: Mapping[str, int]) -> Text:
+    return cell(f"{tally(turns)} (turns of instances that are not in the database)", "yellow")
 
 
 def _silent(now: Status) -> str:
@@ -98,38 +108,32 @@ def _notices(now: Status) -> str:
     )
 
 
-_CONDITIONS = {"closed": "ok", "held": "held", "open": "left out", "half_open": "on trial"}
-
-
 def _feed(feed: FeedView) -> Text:
     state = "connected" if feed.connected else "not connected"
     counts = f"{feed.received:,} received" + (f", {feed.lost:,} lost" if feed.lost else "")
-    words = f"{feed.instance} over websocket: {state}, {counts}; {feed.note}"
+    words = f"{feed.instance} over WebSocket: {state}, {counts}; {feed.note}"
     return cell(words, "" if feed.connected and not feed.lost else "yellow")
 
 
 def _realtime(view: RealtimeView) -> str:
     connected = ", ".join(f"{name} ×{times}" for name, times in sorted(view.connected.items()))
-    return f"{view.listen}, {connected or 'nobody is connected'}"
+    return f"{view.listen}, {connected or 'no clients connected'}"
 
 
 def _dashboard(view: DashboardView) -> Text:
     if view.problem:
         return cell(f"not served: {view.problem}", "yellow")
-    inside = f", {view.sessions} logged in" if view.sessions else ""
-    return cell(f"{view.address}{inside}; `majlis dashboard` prints a link")
+    inside = f", {count(view.sessions, 'session')}" if view.sessions else ""
+    return cell(f"{view.address}{inside}; `majlis dashboard` prints a login link")
 
 
 def _providers(providers: Sequence[ProviderView]) -> Text:
-    """`main ok, backup left out for 12.0 s (5 failures, timed_out), own of acme ok`."""
+    """`main ok, backup circuit open for 12.0 s (5 failures, timed_out), own of acme ok`."""
     return Text(", ").join(map(_provider, providers)) if providers else cell("none")
 
 
 def _provider(provider: ProviderView) -> Text:
-    whose = f" of {provider.instance}" if provider.instance else ""
-    words = f"{provider.name}{whose} {_CONDITIONS[provider.state]}"
-    if provider.wait_seconds:
-        words += f" for {duration(provider.wait_seconds)}"
+    words = provider_state(provider)
     if provider.failures:
         words += f" ({count(provider.failures, 'failure')}, {provider.last_reason})"
     return cell(words, "" if provider.state == "closed" else "yellow")
@@ -139,13 +143,13 @@ def _webhooks(ingress: IngressCounts) -> str:
     words = (
         f"{ingress.accepted:,} accepted, {ingress.duplicate:,} duplicate, {ingress.unreadable:,} unreadable"
     )
-    # Named only when there are any: their messages are lost, for the gateway does not repeat a 401.
+    # Shown only when there are any: their messages are lost, because the gateway does not repeat a 401.
     return words + (f", {ingress.unauthorized:,} with a wrong token" if ingress.unauthorized else "")
 
 
 def _headline(now: Status) -> Text:
     if now.draining:
-        return cell(f"{now.version} is draining: no new work is taken", "yellow")
+        return cell(f"{now.version} is draining: no new work is accepted", "yellow")
     return (
         cell(f"{now.version} is ready", "green")
         if now.ready
@@ -154,7 +158,7 @@ def _headline(now: Status) -> Text:
 
 
 def _turns(now: Status) -> str:
-    later = f"{now.held_turns} held, {now.deferred_turns} to be tried again"
+    later = f"{now.held_turns} holding, {now.deferred_turns} retrying"
     parked = f", {now.parked} parked" if now.parked else ""
     return f"{now.running_turns} running, {now.queued_turns} queued, {later}{parked}"
 
@@ -164,3 +168,45 @@ def _waiting(now: Status) -> str:
         return "nothing"
     age = duration(now.oldest_waiting_seconds)
     return count(now.waiting_messages, "message") + (f", the oldest for {age}" if age else "")
+
+
+def cost(
+    instance: OnlyInstanceOption = None,
+    days: Annotated[
+        int, typer.Option(min=1, max=366, metavar="N", help="Number of days, today included (UTC).")
+    ] = 7,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show answers, tokens and cost by instance and day (UTC).
+
+    Cost is in the currency of the prices in config.yaml. Answers from the response cache cost nothing.
+
+    Example: majlis cost --instance acme --days 30
+    """
+    document = client_of(config, set_).get("/v1/cost", {"instance": instance, "days": days})
+    if json:
+        print_json(document)
+        return
+    report = view(document, CostReport)
+    if not report.rows:
+        of_instance = f" of {instance}" if instance else ""
+        display(cell(f"no answers{of_instance} in the last {count(days, 'day')}"))
+        return
+    display(_cost_table(report))
+
+
+def _cost_table(report: CostReport) -> Table:
+    numbers = ("answers", "cached", "tokens in", "tokens out", "cost")
+    shown = table("day (UTC)", "instance", *numbers, right=numbers, folding=("instance",))
+    for row in report.rows:
+        shown.add_row(cell(row.day), cell(row.instance), *map(cell, _numbers(row)))
+    shown.add_section()
+    shown.add_row(cell("total", "bold"), "", *(cell(number, "bold") for number in _numbers(report)))
+    return shown
+
+
+def _numbers(row: CostRow | CostReport) -> list[str]:
+    counts = (row.answers, row.cached, row.input_tokens, row.output_tokens)
+    return [*(f"{number:,}" for number in counts), money(row.cost)]

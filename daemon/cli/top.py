@@ -1,4 +1,4 @@
-"""`majlis top`: the daemon, live on a full screen. One page of the server's at a time, however much goes on."""
+"""`majlis top`: the daemon live on a full screen. Each refresh is one request for one page of conversations."""
 
 from __future__ import annotations
 
@@ -16,33 +16,43 @@ import typer
 from rich.console import Console, Group
 from rich.live import Live
 
-from daemon.cli.client import AdminClient, view
-from daemon.cli.failure import NOT_RUNNING, Failure
-from daemon.cli.options import ConfigOption, JsonOption, SetOption, client_of
+from daemon.cli.client import (
+    NOT_RUNNING,
+    USAGE_ERROR,
+    AdminClient,
+    ConfigOption,
+    Failure,
+    JsonOption,
+    OnlyInstanceOption,
+    SetOption,
+    client_of,
+    view,
+)
+from daemon.cli.conversations import SORT_HELP
 from daemon.cli.render import display, print_json
 from daemon.cli.top_screen import SORTS, Rates, rates_between, screen
 from daemon.operate.actors import ActorSort
 from daemon.operate.top import TopPage
 
 SNAPSHOT_SECONDS = 1.0
-LINES_OF_HEAD = 6
-"""The least that the screen needs beside the conversations."""
+HEADER_LINES = 6
+"""Minimum number of lines that are not conversations."""
 
 
 class _Watch:
-    """What the person at the keyboard has chosen, and the last that was heard."""
+    """What the user has chosen, and the latest page of the daemon."""
 
     def __init__(self, client: AdminClient, sort: ActorSort, instance: str | None) -> None:
         self.sort: ActorSort = sort
         self.offset = 0
         self.page: TopPage | None = None
         self.rates: Rates = {}
-        self.trouble = ""
+        self.problem = ""
         self._client = client
         self._instance = instance
 
-    def look(self, rows: int) -> None:
-        """Ask once. Raises: Failure, before anything was ever heard."""
+    def refresh(self, rows: int) -> None:
+        """Ask the daemon once. Raises: Failure if it never answered before."""
         query = {"sort": self.sort, "instance": self._instance, "offset": self.offset, "limit": rows}
         try:
             page = view(self._client.get("/v1/top", query), TopPage)
@@ -50,13 +60,13 @@ class _Watch:
             if self.page is None:
                 raise
             gone = failure.exit_status == NOT_RUNNING
-            self.trouble = "majlis is not running; waiting for it" if gone else str(failure)
+            self.problem = "majlis is not running; waiting for it to start" if gone else str(failure)
             return
         self.rates = rates_between(self.page, page) or self.rates if self.page else {}
-        self.page, self.trouble = page, ""
+        self.page, self.problem = page, ""
 
     def press(self, key: str, rows: int) -> None:
-        """`s` sorts otherwise, `n` and `p` turn the pages."""
+        """`s` changes the order, `n` and `p` turn pages."""
         matching = self.page.matching if self.page else 0
         if key == "s":
             self.sort, self.offset = SORTS[(SORTS.index(self.sort) + 1) % len(SORTS)], 0
@@ -67,25 +77,29 @@ class _Watch:
 
 
 def top(
-    instance: Annotated[str | None, typer.Option("--instance", "-i", help="Only this instance.")] = None,
-    sort: Annotated[str, typer.Option(help="urgency, left, messages, tries or instance.")] = "urgency",
-    every: Annotated[float, typer.Option(min=0.2, max=60, help="Seconds between two looks.")] = 1.0,
-    limit: Annotated[int, typer.Option(min=1, max=500, help="The most conversations in a snapshot.")] = 50,
+    instance: OnlyInstanceOption = None,
+    sort: Annotated[str, typer.Option(metavar="ORDER", help=SORT_HELP)] = "urgency",
+    every: Annotated[
+        float, typer.Option(min=0.2, max=60, metavar="SECONDS", help="Seconds between refreshes.")
+    ] = 1.0,
+    limit: Annotated[
+        int, typer.Option(min=1, max=500, metavar="N", help="Maximum number of conversations in a snapshot.")
+    ] = 50,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Watch the daemon live: open windows and their time left, turns, rates, latencies, providers, alerts.
+    """Watch the daemon live: conversations, rates, latencies, providers and alerts.
 
-    Keys: q ends it, s sorts otherwise, n and p turn pages. Into a pipe, or with --json, it is one snapshot.
+    Keys: q quits, s changes the order, n and p turn pages. In a pipe, or with --json, it prints one snapshot.
 
     Example: majlis top --instance acme --sort left
     """
     if sort not in SORTS:
-        raise Failure(f"--sort must be one of {', '.join(SORTS)}", exit_status=2)
+        raise Failure(f"--sort must be one of {', '.join(SORTS)}", USAGE_ERROR)
     watch = _Watch(client_of(config, set_), sort, instance)
     if json:
-        watch.look(limit)
+        watch.refresh(limit)
         print_json(watch.page)
     elif sys.stdout.isatty() and sys.stdin.isatty():
         _live(watch, every)
@@ -94,40 +108,40 @@ def top(
 
 
 def _snapshot(watch: _Watch, limit: int) -> None:
-    """Two looks, for rates are differences."""
-    watch.look(limit)
+    """Two requests, because rates are differences."""
+    watch.refresh(limit)
     time.sleep(SNAPSHOT_SECONDS)
-    watch.look(limit)
-    if watch.page is None or watch.trouble:
-        raise Failure(watch.trouble)
+    watch.refresh(limit)
+    if watch.page is None or watch.problem:
+        raise Failure(watch.problem)
     display(*screen(watch.page, watch.rates, watch.sort, watch.offset, width=110))
 
 
 def _live(watch: _Watch, every: float) -> None:
     console = Console(file=sys.stdout, highlight=False)
-    rows = max(1, console.size.height - LINES_OF_HEAD)
-    watch.look(rows)
+    rows = max(1, console.size.height - HEADER_LINES)
+    watch.refresh(rows)
     with suppress(KeyboardInterrupt), _keys(), Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             live.update(_drawn(watch, *console.size), refresh=True)
             key = _pressed(every)
             if key == "q":
                 return
-            rows = max(1, console.size.height - LINES_OF_HEAD)
+            rows = max(1, console.size.height - HEADER_LINES)
             watch.press(key, rows)
-            watch.look(rows)
+            watch.refresh(rows)
 
 
 def _drawn(watch: _Watch, width: int, height: int) -> Group:
     assert watch.page is not None
     lines = screen(
-        watch.page, watch.rates, watch.sort, watch.offset, width=width, height=height, trouble=watch.trouble
+        watch.page, watch.rates, watch.sort, watch.offset, width=width, height=height, problem=watch.problem
     )
     return Group(*lines)
 
 
 def _pressed(seconds: float) -> str:
-    """The key that was pressed within this time, or nothing."""
+    """The key pressed within this time, or an empty string."""
     number = sys.stdin.fileno()
     ready, _, _ = select.select([number], [], [], seconds)
     return os.read(number, 32).decode(errors="replace")[:1] if ready else ""
@@ -135,7 +149,7 @@ def _pressed(seconds: float) -> str:
 
 @contextmanager
 def _keys() -> Iterator[None]:
-    """Keys come one by one and are not shown; the terminal is as before at the end."""
+    """Read keys one by one without echo; restore the terminal at the end."""
     number = sys.stdin.fileno()
     before = termios.tcgetattr(number)
     try:

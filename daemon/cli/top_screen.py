@@ -1,7 +1,7 @@
-"""The screen of `majlis top`: one line for each thing, so that it fits 80 by 24. Pure.
+"""The screen of `majlis top`, which fits 80 by 24. Pure.
 
-From the top: how the daemon is, what is wrong, what it does, how fast, how long things take, the providers, and then as
-many conversations as there is room for.
+From the top: state, alerts and pauses, counts, rates, latencies, providers, and then as many conversations as there is
+room for.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from daemon.cli.render import cell, count, duration, style_of
+from daemon.cli.render import alert_line, attempt, cell, count, duration, provider_state, style_of
 from daemon.operate import ProviderView
 from daemon.operate.actors import ActorSort
 from daemon.operate.top import TopPage, TopRow
 
 SORTS: tuple[ActorSort, ...] = get_args(ActorSort)
 Rates = dict[str, float]
-"""Per second, by the name of the event."""
+"""Events per second, by the name of the event."""
 
 MAX_WARNINGS = 4
 MAX_LINES = 2
-"""Of numbers of one kind."""
+"""Maximum number of lines for counts, rates, latencies and providers, each."""
 _BAR_COLUMNS = 10
 _NARROW_BAR_COLUMNS = 6
 _FULL, _EMPTY = "█", "░"
@@ -40,11 +40,10 @@ _RATES = (
 )
 _BAD = ("turn.failed", "turn.dead")
 _SHORT = {"window lateness": "late"}
-_CONDITIONS = {"closed": "ok", "held": "held", "open": "left out", "half_open": "on trial"}
 
 
 def rates_between(before: TopPage, after: TopPage) -> Rates:
-    """Empty when the daemon was started anew between the two, or no time passed."""
+    """Empty if the daemon was restarted between the two, or no time passed."""
     seconds = after.uptime_seconds - before.uptime_seconds
     if seconds <= 0 or before.node_id != after.node_id:
         return {}
@@ -59,11 +58,11 @@ def screen(
     *,
     width: int,
     height: int | None = None,
-    trouble: str = "",
+    problem: str = "",
 ) -> list[RenderableType]:
-    """Everything, `height` lines at most; without a height all rows of the page."""
+    """At most `height` lines; without a height, all conversations of the page."""
     head = [
-        _title(page, trouble),
+        _title(page, problem),
         *_warnings(page),
         *_packed("", _work(page), width),
         *_packed("per s: ", _speed(rates), width),
@@ -75,12 +74,17 @@ def screen(
     room = len(page.rows) if height is None else max(0, height - len(head) - 3)
     rows = page.rows[:room]
     foot = _foot(page, sort, offset, len(rows), live=height is not None)
-    return [*head, Text(""), *([_table(rows, width)] if rows else [cell("nobody waits", "dim")]), foot]
+    return [
+        *head,
+        Text(""),
+        *([_table(rows, width)] if rows else [cell("no busy conversations", "dim")]),
+        foot,
+    ]
 
 
-def _title(page: TopPage, trouble: str) -> Text:
-    if trouble:
-        return Text.assemble(("majlis ", "bold"), cell(trouble, "bold red"))
+def _title(page: TopPage, problem: str) -> Text:
+    if problem:
+        return Text.assemble(("majlis ", "bold"), cell(problem, "bold red"))
     state, style = ("ready", "green") if page.ready else ("NOT READY", "bold red")
     if page.draining:
         state, style = "draining", "yellow"
@@ -89,18 +93,15 @@ def _title(page: TopPage, trouble: str) -> Text:
 
 
 def _warnings(page: TopPage) -> list[Text]:
-    said = [cell(reason, "bold red") for reason in page.reasons]
-    for flag in page.alerts:
-        whom = f" ({flag.detail})" if flag.detail else ""
-        value = "" if flag.value is None else f": {flag.value:,.4g}, more than {flag.threshold:,.4g}"
-        said.append(cell(f"⚑ {flag.meaning}{whom}{value}, for {duration(flag.seconds)}", "bold red"))
+    lines = [cell(reason, "bold red") for reason in page.reasons]
+    lines += [cell(f"⚑ {alert_line(alert)}", "bold red") for alert in page.alerts]
     for pause in page.pauses:
-        whom = f"--instance {pause.instance}" if pause.instance else "--all"
-        said.append(cell(f"‖ {pause.instance or 'all instances'} paused: majlis resume {whom}", "yellow"))
-    if len(said) <= MAX_WARNINGS:
-        return said
-    more = len(said) - MAX_WARNINGS + 1
-    return [*said[: MAX_WARNINGS - 1], cell(f"and {more} more: majlis status", "bold red")]
+        option = f"--instance {pause.instance}" if pause.instance else "--all"
+        lines.append(cell(f"‖ {pause.instance or 'all instances'} paused: majlis resume {option}", "yellow"))
+    if len(lines) <= MAX_WARNINGS:
+        return lines
+    more = len(lines) - MAX_WARNINGS + 1
+    return [*lines[: MAX_WARNINGS - 1], cell(f"and {more} more: majlis status", "bold red")]
 
 
 def _work(page: TopPage) -> list[Text]:
@@ -119,7 +120,7 @@ def _work(page: TopPage) -> list[Text]:
 
 def _speed(rates: Rates) -> list[Text]:
     if not rates:
-        return [cell("known with the next look", "dim")]
+        return [cell("shown after the next refresh", "dim")]
     found = [(name, event, rates.get(event, 0.0)) for name, event in _RATES]
     return [
         _fact(name, _rate(rate), "bold red" if event in _BAD and rate else "") for name, event, rate in found
@@ -131,7 +132,7 @@ def _rate(rate: float) -> str:
 
 
 def _latencies(page: TopPage) -> list[Text]:
-    """Half of them took at most the first number, 95 of 100 the second."""
+    """The median and the 95th percentile of each."""
     return [
         _fact(_SHORT.get(one.what, one.what), f"{_ms(one.p50_ms)}/{_ms(one.p95_ms)}", "")
         for one in page.latencies
@@ -143,15 +144,12 @@ def _ms(took_ms: float) -> str:
 
 
 def _providers(providers: Sequence[ProviderView]) -> list[Text]:
-    """Those in trouble first."""
-    said = []
+    """Those with a problem first."""
+    cells = []
     for one in sorted(providers, key=lambda provider: provider.state == "closed"):
-        whose = f" of {one.instance}" if one.instance else ""
-        wait = f" {duration(one.wait_seconds)}" if one.wait_seconds else ""
-        why = f", {one.last_reason}" if one.state != "closed" and one.last_reason else ""
-        words = f"{one.name}{whose} {_CONDITIONS[one.state]}{wait}{why}"
-        said.append(cell(words, "" if one.state == "closed" else "yellow"))
-    return said
+        reason = f", {one.last_reason}" if one.state != "closed" and one.last_reason else ""
+        cells.append(cell(f"{provider_state(one)}{reason}", "" if one.state == "closed" else "yellow"))
+    return cells
 
 
 def _fact(name: str, value: str, style: str) -> Text:
@@ -159,7 +157,7 @@ def _fact(name: str, value: str, style: str) -> Text:
 
 
 def _packed(label: str, facts: Sequence[Text], width: int) -> list[Text]:
-    """As many lines as the facts need, at most `MAX_LINES`; nothing for no facts."""
+    """The facts on as many lines as they need, at most `MAX_LINES`."""
     lines: list[Text] = []
     for fact in facts:
         if lines and lines[-1].cell_len + 2 + fact.cell_len <= width:
@@ -179,8 +177,8 @@ def _table(rows: Sequence[TopRow], width: int) -> Table:
     shown.add_column("instance", no_wrap=True, overflow="ellipsis", max_width=max(10, width // 6))
     shown.add_column("state", no_wrap=True)
     shown.add_column("msgs", no_wrap=True, justify="right")
-    shown.add_column("left", no_wrap=True, width=bar + 8)
-    shown.add_column("why", no_wrap=True, overflow="ellipsis", ratio=1)
+    shown.add_column("time left", no_wrap=True, width=bar + 8)
+    shown.add_column("reason", no_wrap=True, overflow="ellipsis", ratio=1)
     for row in rows:
         shown.add_row(
             cell(row.conversation),
@@ -188,17 +186,17 @@ def _table(rows: Sequence[TopRow], width: int) -> Table:
             cell(row.state, style_of(row.state)),
             cell(f"{row.waiting_messages:,}"),
             _left(row, bar),
-            cell("" if row.state == "waiting" else _why(row), "dim"),
+            cell("" if row.state == "waiting" else _reason(row), "dim"),
         )
     return shown
 
 
-def _why(row: TopRow) -> str:
-    return row.why + (f", try {row.tries + 1}" if row.tries else "")
+def _reason(row: TopRow) -> str:
+    return ", ".join(words for words in (row.why, attempt(row.tries)) if words)
 
 
 def _left(row: TopRow, columns: int) -> Text:
-    """A bar that grows shorter, and the seconds; of what is no window the time alone."""
+    """For an open window a shrinking bar and the time; otherwise the time alone."""
     left = row.closes_in_seconds
     if left is None:
         return Text("")
@@ -219,7 +217,7 @@ def _brief(seconds: float) -> str:
 
 def _foot(page: TopPage, sort: ActorSort, offset: int, rows: int, live: bool) -> Text:
     shown = f"{offset + 1:,} to {offset + rows:,} of " if rows and rows < page.matching else ""
-    keys = "; q ends, s sorts, n p turn pages" if live else ""
+    keys = "; q quits, s sorts, n/p pages" if live else ""
     line = cell(f"{shown}{count(page.matching, 'busy conversation')}, by {sort}{keys}", "dim")
     line.no_wrap, line.overflow = True, "ellipsis"
     return line

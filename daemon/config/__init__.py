@@ -1,4 +1,8 @@
-"""Settings: read once, checked whole, frozen. See `config.yaml` for what each key means."""
+"""Settings: read once, checked as a whole, frozen. See `config.yaml` for what each key means.
+
+Puts together its own sections and those that kinds of gateways and providers bring along: those two rooms are what it
+may import, beside `daemon/schema`.
+"""
 
 from daemon.config.load import load
 from daemon.config.schema import InstanceSettings, Settings

@@ -12,7 +12,7 @@ from daemon.config.load import MASK
 from daemon.config.schema import InstanceOverrides, Settings
 from daemon.config.sections import EMBEDDED
 from daemon.config.sources import Layer, origin_of
-from daemon.fields import KeyPath
+from daemon.schema.fields import KeyPath
 
 DEFAULT = "default"
 

@@ -24,7 +24,7 @@ from daemon.config.sources import (
     origin_of,
     set_layer,
 )
-from daemon.fields import KeyPath, Raw
+from daemon.schema.fields import KeyPath, Raw
 
 DEFAULT_FILE = Path("config.yaml")
 MASK = "****"

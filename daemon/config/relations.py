@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pydantic import SecretStr
 
-from actors.answer_cache import CACHE
 from actors.identity import phone_number
-from actors.reply_address import origin_of
+from actors.reply import origin_of
+from actors.response_cache import CACHE
 from actors.triage import ESCALATION, FALLBACK
 from daemon.config.schema import Settings
 from daemon.config.sections import BatchingSettings, RealtimeSettings, ResponderSettings
-from daemon.fields import KeyPath, Misfit, is_web_address, web_address
 from daemon.gateways.kind import GatewaySettings
 from daemon.gateways.kinds import GATEWAYS
 from daemon.responders.kinds import PROVIDERS
+from daemon.schema.fields import KeyPath, Misfit, is_web_address, web_address
 from daemon.web.http1 import split_address
 
 OWN_VOICES = frozenset({CACHE, ESCALATION, FALLBACK})

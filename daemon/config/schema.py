@@ -37,8 +37,8 @@ from daemon.config.sections import (
     TurnSettings,
 )
 from daemon.config.sources import Layer
-from daemon.fields import Name, SecondsOrZero, Section, SectionT, number, section
 from daemon.responders.kind import ProviderSettings
+from daemon.schema.fields import Name, SecondsOrZero, Section, SectionT, number, section
 
 
 class InstanceOverrides(Section):

@@ -17,7 +17,11 @@ from pydantic import BeforeValidator, Field, SecretStr
 
 from actors.instance import LimitPolicy
 from actors.messages import WindowPolicy
-from daemon.fields import (
+from daemon.gateways.kind import GatewaySettings
+from daemon.gateways.kinds import GATEWAYS
+from daemon.responders.kind import ProviderSettings
+from daemon.responders.kinds import PROVIDERS
+from daemon.schema.fields import (
     Count,
     CountOrZero,
     Flag,
@@ -31,10 +35,6 @@ from daemon.fields import (
     section,
     with_every_key,
 )
-from daemon.gateways.kind import GatewaySettings
-from daemon.gateways.kinds import GATEWAYS
-from daemon.responders.kind import ProviderSettings
-from daemon.responders.kinds import PROVIDERS
 from daemon.web.http1 import split_address
 
 if TYPE_CHECKING:  # the keys of a kind are known to the kind alone

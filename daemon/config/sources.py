@@ -15,7 +15,7 @@ import yaml
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from daemon.fields import KeyPath, Raw
+from daemon.schema.fields import KeyPath, Raw
 
 ENV_PREFIX = "MAJLIS_"
 CREDENTIAL_PREFIX = "majlis_"

@@ -21,11 +21,11 @@ from typing import Literal, NamedTuple
 
 import trio
 
+from actors.conversation import JITTER
 from actors.errors import LedgerUnavailable, MajlisError
 from actors.identity import Conversation, canonical_contact
 from actors.outcome import NotSent, Sent, Unknown
 from actors.ports import Feed, Gateway
-from actors.retry import JITTER
 from daemon.ledger.wire import storable
 from daemon.stores.postgres import Postgres, Row
 from daemon.web.answer import HttpAnswer, readable_json

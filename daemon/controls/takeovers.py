@@ -15,8 +15,8 @@ from collections.abc import Callable
 import trio
 
 from actors.identity import Conversation
-from actors.plain_text import plain_text
 from actors.ports import Feed, FlagSource
+from actors.text import plain_text
 from daemon.ingress.inbound import OwnMessage
 from daemon.ledger.wire import storable
 from daemon.stores.postgres import Postgres

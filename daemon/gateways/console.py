@@ -11,9 +11,9 @@ import trio
 
 from actors.errors import MajlisError
 from actors.identity import Conversation
-from actors.outcome import CannotTell, Evidence, NotSent, SendOutcome, Sent
-from actors.plain_text import plain_text
+from actors.outcome import CannotTell, NotSent, SendEvidence, SendOutcome, Sent
 from actors.ports import Gateway, MaySend, at_any_time
+from actors.text import plain_text
 from daemon.gateways.kind import GatewayKind, GatewaySettings, Tools
 from daemon.ingress.inbound import Parse
 from daemon.web.client import HttpClient
@@ -53,7 +53,7 @@ class ConsoleGateway:
         since_ms: int,
         known_ids: frozenset[str],
         origin: str = "",
-    ) -> Evidence:
+    ) -> SendEvidence:
         return CannotTell()
 
 

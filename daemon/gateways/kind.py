@@ -14,18 +14,14 @@ import msgspec
 
 from actors.identity import Conversation
 from actors.ports import Feed, Gateway
-from daemon.fields import Misfit, Seconds, SecondsOrZero, Section
 from daemon.ingress.inbound import Parse
+from daemon.schema.fields import Misfit, Seconds, SecondsOrZero, Section
 from daemon.web.client import HttpClient
 from daemon.web.finding import Finding
 from daemon.web.http1 import Response
 
 if TYPE_CHECKING:
     from daemon.gateways.realtime import Couriers  # itself a kind, which needs this file
-
-DOCTOR_SECONDS = 10.0
-"""The longest that one question of the doctor's may take."""
-MAX_DOCTOR_BYTES = 1024 * 1024
 
 
 class GatewaySettings(Section):

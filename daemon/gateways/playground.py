@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from actors.errors import MajlisError
 from actors.identity import Conversation, is_playground
-from actors.outcome import Evidence, Found, NotFound, NotSent, SendOutcome, Sent
+from actors.outcome import NoRecord, NotSent, RecordFound, SendEvidence, SendOutcome, Sent
 from actors.ports import Gateway, MaySend, at_any_time
 
 MAX_CHATS = 100
@@ -103,10 +103,10 @@ class PlaygroundGateway:
         since_ms: int,
         known_ids: frozenset[str],
         origin: str = "",
-    ) -> Evidence:
+    ) -> SendEvidence:
         if not is_playground(conversation.contact):
             return await self._gateway.find(conversation, text, since_ms, known_ids, origin)
         for line in self._chats.sent(conversation):
             if line.text == text and line.at_ms >= since_ms and line.id not in known_ids:
-                return Found(line.id)
-        return NotFound()
+                return RecordFound(line.id)
+        return NoRecord()

@@ -21,12 +21,12 @@ import msgspec
 
 from actors.errors import GatewayHeld
 from actors.identity import Conversation
-from actors.outcome import CannotTell, Evidence, Found, NotSent, SendOutcome
-from actors.plain_text import plain_text
+from actors.outcome import CannotTell, NotSent, RecordFound, SendEvidence, SendOutcome
 from actors.ports import Gateway, MaySend, at_any_time
-from daemon.fields import Misfit, Name
+from actors.text import plain_text
 from daemon.gateways.kind import GatewayKind, GatewaySettings, ProxyDoor, Tools
 from daemon.ingress.inbound import Parse
+from daemon.schema.fields import Misfit, Name
 from daemon.web.client import HttpClient
 from daemon.web.finding import Finding
 
@@ -62,7 +62,7 @@ class Courier(Protocol):
     async def deliver(self, frame: Deliver, may_send: MaySend, seconds: float) -> SendOutcome:
         """Hand one message to the proxy and wait for its answer."""
 
-    async def find(self, frame: Find, seconds: float) -> Evidence | None:
+    async def find(self, frame: Find, seconds: float) -> SendEvidence | None:
         """Ask what it has sent; None: no answer came."""
 
 
@@ -136,7 +136,7 @@ class RealtimeGateway:
         since_ms: int,
         known_ids: frozenset[str],
         origin: str = "",
-    ) -> Evidence:
+    ) -> SendEvidence:
         """Ask the proxy, where it can tell. Raises `GatewayHeld` when it is away or silent."""
         courier = self._couriers.of(self._client, conversation.instance)
         if courier is None:
@@ -156,39 +156,41 @@ class RealtimeGateway:
         if evidence is None:
             raise GatewayHeld("proxy_silent")
         # A proxy that names a message which another reply owns has answered something else.
-        return CannotTell() if isinstance(evidence, Found) and evidence.message_id in known_ids else evidence
+        return (
+            CannotTell()
+            if isinstance(evidence, RecordFound) and evidence.message_id in known_ids
+            else evidence
+        )
 
 
-class RealtimeSettings(GatewaySettings):
+class ProxySettings(GatewaySettings):
     client: Name | None = None
 
 
-class Realtime(GatewayKind[RealtimeSettings]):
+class Realtime(GatewayKind[ProxySettings]):
     name = "realtime"
-    settings = RealtimeSettings
+    settings = ProxySettings
 
-    def misfits(self, settings: RealtimeSettings, door: ProxyDoor) -> Iterator[Misfit]:
+    def misfits(self, settings: ProxySettings, door: ProxyDoor) -> Iterator[Misfit]:
         if door.listen is None:
             yield Misfit(("kind",), self.name, "needs realtime.listen to be set")
         if settings.client not in {client.name for client in door.clients}:
             yield Misfit(("client",), settings.client, "must be the name of one of realtime.clients")
 
-    def instance_misfits(
-        self, settings: RealtimeSettings, instance: str, door: ProxyDoor
-    ) -> Iterator[Misfit]:
+    def instance_misfits(self, settings: ProxySettings, instance: str, door: ProxyDoor) -> Iterator[Misfit]:
         """A proxy delivers only what it may see."""
         for client in door.clients:
             if client.name == settings.client and not client.may_see(instance):
                 allowed = f"must name a client whose instances include {instance}"
                 yield Misfit(("client",), settings.client, allowed)
 
-    def parser(self, settings: RealtimeSettings) -> Parse:
+    def parser(self, settings: ProxySettings) -> Parse:
         # A proxy hands on what its own gateway posted, and the proxies stand before Evolution.
         from daemon.gateways.evolution.payload import parse_webhook  # not for every command
 
         return parse_webhook
 
-    def sender(self, settings: RealtimeSettings, tools: Tools) -> Gateway:
+    def sender(self, settings: ProxySettings, tools: Tools) -> Gateway:
         assert settings.client is not None  # `misfits` refused settings without it
         return RealtimeGateway(
             tools.couriers,
@@ -198,7 +200,7 @@ class Realtime(GatewayKind[RealtimeSettings]):
             timeout_seconds=settings.timeout_seconds,
         )
 
-    async def check(self, settings: RealtimeSettings, instance: str, http: HttpClient) -> Finding:
+    async def check(self, settings: ProxySettings, instance: str, http: HttpClient) -> Finding:
         detail = f"{settings.client} delivers; `majlis status` shows whether it is connected"
         return Finding("ok", detail)
 

@@ -18,7 +18,7 @@ import trio
 
 from actors.errors import GatewayHeld
 from actors.identity import Conversation
-from actors.outcome import Evidence, NotSent, SendOutcome
+from actors.outcome import NotSent, SendEvidence, SendOutcome
 from actors.ports import Gateway, MaySend, at_any_time
 
 MAX_WAIT_SECONDS = 2.0
@@ -56,7 +56,7 @@ class BoundedGateway:
         since_ms: int,
         known_ids: frozenset[str],
         origin: str = "",
-    ) -> Evidence:
+    ) -> SendEvidence:
         try:
             async with self._place(conversation.instance):
                 return await self._gateway.find(conversation, text, since_ms, known_ids, origin)
@@ -110,7 +110,7 @@ class RoutedGateway:
         since_ms: int,
         known_ids: frozenset[str],
         origin: str = "",
-    ) -> Evidence:
+    ) -> SendEvidence:
         return await self._for(conversation).find(conversation, text, since_ms, known_ids, origin)
 
     def _for(self, conversation: Conversation) -> Gateway:

@@ -24,7 +24,7 @@ import structlog
 from structlog.typing import EventDict, ExcInfo, FilteringBoundLogger, Processor, WrappedLogger
 
 from actors.errors import MajlisError
-from actors.plain_text import plain_text
+from actors.text import plain_text
 
 Format = Literal["auto", "console", "json"]
 LevelName = Literal["debug", "info", "warning", "error"]

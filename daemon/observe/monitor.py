@@ -20,7 +20,7 @@ from daemon.observe.alerts import Alerts
 from daemon.observe.feed import EventFeed
 from daemon.observe.orphans import OrphanSearch
 from daemon.observe.vitals import Vitals, VitalSigns
-from daemon.responders.circuit import ProviderView
+from daemon.responders.breaker import ProviderView
 
 SWEEP_SECONDS = 20.0
 BUDGET_SECONDS = 3_600.0

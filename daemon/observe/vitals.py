@@ -13,7 +13,7 @@ import trio
 from actors.errors import MirrorUnavailable
 from daemon.mirror.upkeep import RedisMemory
 from daemon.observe import memory
-from daemon.responders.circuit import ProviderView
+from daemon.responders.breaker import ProviderView
 
 READ_SECONDS = 3.0
 

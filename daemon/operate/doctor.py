@@ -19,8 +19,8 @@ from actors.errors import MajlisError
 from daemon.config import Settings
 from daemon.gateways.kind import GatewaySettings
 from daemon.gateways.kinds import GATEWAYS
-from daemon.knowledge.embeddings import TURN_SECONDS, Embeddings, EmbeddingsUnavailable
-from daemon.ledger.rows import Stored
+from daemon.knowledge.embeddings import TURN_SECONDS, EmbeddingsClient, EmbeddingsUnavailable
+from daemon.ledger.rows import StoredInstances
 from daemon.operate.call import AdminCall
 from daemon.operate.parameters import Parameters
 from daemon.operate.route import Route
@@ -59,14 +59,14 @@ class DoctorReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Ask = Callable[[], Awaitable[Check]]
-AskStored = Callable[[Collection[str], int], Awaitable[Stored]]
+AskStored = Callable[[Collection[str], int], Awaitable[StoredInstances]]
 
 
 async def examine(
     settings: Settings,
     http: HttpClient,
     stores: Callable[[], Awaitable[Iterable[Check]]],
-    embeddings: Embeddings | None = None,
+    embeddings: EmbeddingsClient | None = None,
     stored: AskStored | None = None,
 ) -> DoctorReport:
     """All checks, each bounded; one that breaks is a problem of its own, never the end of the report.
@@ -125,17 +125,17 @@ async def _side_by_side(asks: Sequence[Ask]) -> list[Check]:
     return checks
 
 
-async def _stored(settings: Settings, stored: AskStored | None) -> Stored:
+async def _stored(settings: Settings, stored: AskStored | None) -> StoredInstances:
     """They all reply through the default gateway: it is asked about them only where it can tell."""
     if stored is None or not GATEWAYS[settings.gateway.kind].knows_instances:
-        return Stored()
+        return StoredInstances()
     try:
         return await stored(settings.instances.keys(), MAX_STORED)
     except MajlisError:  # the checks of the stores say why
-        return Stored()
+        return StoredInstances()
 
 
-def _left_out(others: Stored) -> list[Check]:
+def _left_out(others: StoredInstances) -> list[Check]:
     more = others.total - len(others.names)
     if more <= 0:
         return []
@@ -211,7 +211,7 @@ def _check(name: str, kind: str, finding: Finding) -> Check:
     return Check(name=name, state=finding.state, detail=f"{kind}: {finding.detail}", advice=finding.advice)
 
 
-async def _embeddings(embeddings: Embeddings) -> Check:
+async def _embeddings(embeddings: EmbeddingsClient) -> Check:
     """Has one word turned into a vector: there is no cheaper question that every such server answers."""
     name, started = "embeddings", trio.current_time()
     try:

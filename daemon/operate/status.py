@@ -30,7 +30,7 @@ from daemon.operate.login import DashboardView
 from daemon.operate.parameters import Parameters
 from daemon.operate.route import Route
 from daemon.partitions.fencing import FencedOwnership
-from daemon.responders.circuit import ProviderView
+from daemon.responders.breaker import ProviderView
 from daemon.stores.postgres import LedgerError
 from daemon.web.http1 import Response, json_response
 

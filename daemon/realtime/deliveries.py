@@ -9,7 +9,16 @@ from contextlib import contextmanager
 import trio
 
 from actors.errors import MajlisError
-from actors.outcome import CannotTell, Evidence, Found, NotFound, NotSent, SendOutcome, Sent, Unknown
+from actors.outcome import (
+    CannotTell,
+    NoRecord,
+    NotSent,
+    RecordFound,
+    SendEvidence,
+    SendOutcome,
+    Sent,
+    Unknown,
+)
 from actors.ports import MaySend
 from daemon.gateways.lenient import clean
 from daemon.realtime import frames
@@ -60,7 +69,7 @@ class PendingFind:
 
     def __init__(self) -> None:
         self.settled = trio.Event()
-        self.evidence: Evidence | None = None
+        self.evidence: SendEvidence | None = None
 
 
 class Deliveries:
@@ -117,9 +126,9 @@ def outcome_of(said: frames.OutcomeFrame) -> SendOutcome:
     return Unknown(reason)
 
 
-def evidence_of(said: frames.EvidenceFrame) -> Evidence:
+def evidence_of(said: frames.EvidenceFrame) -> SendEvidence:
     """What it proves; a message that it found without an id proves nothing."""
     if said.evidence == "not_found":
-        return NotFound()
+        return NoRecord()
     message_id = clean(said.message_id, MAX_MESSAGE_ID_CHARS)
-    return Found(message_id) if said.evidence == "found" and message_id else CannotTell()
+    return RecordFound(message_id) if said.evidence == "found" and message_id else CannotTell()

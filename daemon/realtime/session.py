@@ -18,7 +18,7 @@ import msgspec
 import trio
 from trio_websocket import CloseReason, ConnectionClosed, WebSocketConnection
 
-from actors.outcome import Evidence, SendOutcome
+from actors.outcome import SendEvidence, SendOutcome
 from actors.ports import MaySend
 from daemon.gateways.realtime import Couriers, Deliver, Find
 from daemon.observe.feed import EventFeed, Tail, Wanted
@@ -158,7 +158,7 @@ class RealtimeSession:
                 await delivery.settled.wait()
             return delivery.conclude()
 
-    async def find(self, frame: Find, seconds: float) -> Evidence | None:
+    async def find(self, frame: Find, seconds: float) -> SendEvidence | None:
         with self._deliveries.asking(frame.id) as question:
             with trio.move_on_after(seconds):
                 await self._send(frames.encoded(frame))

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from actors.messages import HistoryEntry, Prompt
-from actors.prompt import CUSTOMER_TEXT_IS_DATA, HANDED_BACK, Told, json_line, system_prompt
+from actors.prompt import CUSTOMER_TEXT_IS_DATA, HANDED_BACK, ModelRequest, json_line, system_prompt
 
 MAX_CHARS = 8_000
 """A prompt with more text than this is not put together with others."""
@@ -88,12 +88,14 @@ def fits(prompt: Prompt) -> bool:
     return len(prompt.text) + sum(len(entry.text) for entry in prompt.history) + passages <= MAX_CHARS
 
 
-def told_together(prompts: Mapping[str, Prompt], provider_system_prompt: str | None = None) -> Told:
+def shared_model_request(
+    prompts: Mapping[str, Prompt], provider_system_prompt: str | None = None
+) -> ModelRequest:
     """Several prompts of one instance, by key."""
     persona = system_prompt(next(iter(prompts.values())), provider_system_prompt)
     system = "\n\n".join(filter(None, (persona, CUSTOMER_TEXT_IS_DATA, TOGETHER)))
     lines = "\n".join(json_line(_member(key, prompt)) for key, prompt in prompts.items())
-    return Told(system, (HistoryEntry("user", lines),), len(prompts), SCHEMA)
+    return ModelRequest(system, (HistoryEntry("user", lines),), len(prompts), SCHEMA)
 
 
 def read_together(said: str, prompts: Mapping[str, Prompt]) -> dict[str, str]:

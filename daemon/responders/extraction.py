@@ -17,7 +17,7 @@ from contextlib import suppress
 
 import msgspec
 
-from actors.plain_text import plain_text
+from actors.text import plain_text
 from daemon.responders.loose_json import Reading, read_object, unescaped
 
 MAX_CHARS = 12_000

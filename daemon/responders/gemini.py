@@ -16,9 +16,9 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from actors.prompt import Told, Utterance, alternating
+from actors.prompt import ModelRequest, Utterance, alternating
 from daemon.responders.http_kind import HttpKind
-from daemon.responders.http_provider import Completion, Dialect, Kind, count, texts
+from daemon.responders.http_provider import Completion, Dialect, FailureKind, count, texts
 from daemon.web.answer import MAX_RETRY_AFTER_SECONDS, dig
 
 _REFUSED = frozenset(("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"))
@@ -40,14 +40,14 @@ class Gemini(Dialect):
     def headers(self) -> Mapping[str, str]:
         return {"x-goog-api-key": self.endpoint.api_key}
 
-    def body(self, told: Told) -> dict[str, object]:
-        system = {"systemInstruction": {"parts": [{"text": told.system}]}} if told.system else {}
-        answer: dict[str, object] = {"maxOutputTokens": self.endpoint.max_output_tokens * told.answers}
-        if told.schema is not None:
-            answer |= {"responseMimeType": "application/json", "responseSchema": _schema(told.schema)}
+    def body(self, request: ModelRequest) -> dict[str, object]:
+        system = {"systemInstruction": {"parts": [{"text": request.system}]}} if request.system else {}
+        answer: dict[str, object] = {"maxOutputTokens": self.endpoint.max_output_tokens * request.answers}
+        if request.schema is not None:
+            answer |= {"responseMimeType": "application/json", "responseSchema": _schema(request.schema)}
         return {
             **system,
-            "contents": list(map(_content, alternating(told.turns))),
+            "contents": list(map(_content, alternating(request.turns))),
             "generationConfig": answer,
         }
 
@@ -63,7 +63,7 @@ class Gemini(Dialect):
             texts(spoken), dig(payload, "modelVersion"), dig(usage, "promptTokenCount"), written
         )
 
-    def verdict(self, status: int, payload: object) -> Kind | None:
+    def verdict(self, status: int, payload: object) -> FailureKind | None:
         wrong_key = any(dig(detail, "reason") == "API_KEY_INVALID" for detail in _details(payload))
         if wrong_key or dig(payload, "error", "status") == "FAILED_PRECONDITION":
             return "bad_key"

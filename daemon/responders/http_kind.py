@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from daemon.fields import Misfit, web_address
 from daemon.responders.http_provider import Dialect, Endpoint, HttpProvider, ProviderTerms
 from daemon.responders.kind import ProviderKind, ProviderSettings
+from daemon.schema.fields import Misfit, web_address
 from daemon.web.client import HttpClient, HttpFailed
-from daemon.web.finding import Finding
-
-DOCTOR_SECONDS = 10.0
-"""The longest that one question of the doctor's may take."""
-MAX_DOCTOR_BYTES = 1024 * 1024
+from daemon.web.finding import DOCTOR_SECONDS, MAX_DOCTOR_BYTES, Finding
 
 
 class HttpKind(ProviderKind):

@@ -8,8 +8,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
-from daemon.fields import Count, Misfit, Name, Seconds, SecondsOrZero, Secret, Section
 from daemon.responders.provider import Provider
+from daemon.schema.fields import Count, Misfit, Name, Seconds, SecondsOrZero, Secret, Section
 from daemon.web.client import HttpClient
 from daemon.web.finding import Finding
 

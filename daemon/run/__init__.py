@@ -2,6 +2,8 @@
 
 `peers` makes gateways and responders, `stores` starts and checks Redis and Postgres, `engine` puts together what
 processes messages, and `daemon` the doors around it. Here are the three entry points of the command line.
+
+It wires and does nothing else: whatever acts is with its subject. It may import every room but the command line.
 """
 
 from __future__ import annotations

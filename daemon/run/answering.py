@@ -10,7 +10,7 @@ import trio
 
 from actors.outbox import Outbox, OutboxPolicy
 from actors.ports import Identities, Ownership
-from actors.turn import Append, TurnRunner, TurnServices
+from actors.turn import Append, TurnAttempt, TurnServices
 from daemon.config import Settings
 from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.notifier import Notifier
@@ -72,7 +72,8 @@ class Answering:
             settings_cache_seconds=settings.turn.settings_cache_seconds,
             sources=(knowledge.lookup(embeddings), cached_answer.lookup(embeddings)),
         )
-        self.turns = TurnRunner(
+        self.attempt = partial(
+            TurnAttempt,
             TurnServices(
                 append=append,
                 ledger=ledger,
@@ -85,7 +86,7 @@ class Answering:
                 feed=feed,
                 wall_ms=wall_ms,
                 nudge=self.notifier.nudge,
-            )
+            ),
         )
 
     async def start(self, work: trio.Nursery) -> None:

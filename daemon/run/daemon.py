@@ -123,7 +123,7 @@ class Daemon:
             dsn,
             couriers,
             chats,
-            self._observing.traces.watched,
+            self._observing.traces.recorded,
         )
         await parts.open()
         alerts = self._observing.alerts(node_id)

@@ -11,8 +11,8 @@ import trio
 from actors.actor import Services, TurnPolicy
 from actors.crash_points import reach
 from actors.fairness import FairSlots
+from actors.ports import NewAttempt
 from actors.supervisor import Supervisor
-from actors.turn import TurnRunner
 from daemon.config import Settings
 from daemon.gateways.playground import Chats
 from daemon.gateways.realtime import Couriers
@@ -64,9 +64,9 @@ class Parts:
         dsn: str,
         couriers: Couriers,
         chats: Chats,
-        watched: Callable[[TurnRunner, str], TurnRunner],
+        recorded: Callable[[NewAttempt, str], NewAttempt],
     ) -> None:
-        """`watched` gives back the turns with an observer around them; it gets this daemon's name."""
+        """`recorded` wraps the attempts so that traces are made of them; it takes this daemon's name as well."""
         self._settings = settings
         self._feed = feed
         self._health = health
@@ -104,7 +104,7 @@ class Parts:
             chats=chats,
             resume_held=lambda: self.supervisor.resume_held(),  # noqa: PLW0108  as above
         )
-        self._turns = watched(self.answering.turns, node_id)
+        self._attempt = recorded(self.answering.attempt, node_id)
         self.slots = FairSlots(settings.turn.concurrency, self.answering.pauses.check)
         self.supervisor = Supervisor(self._services(), self.ownership.owns)
         self.stored_turns = StoredTurns(self._db)
@@ -188,7 +188,7 @@ class Parts:
         return Services(
             mirror=self._mirror,
             ownership=self.ownership,
-            turns=self._turns,
+            attempt=self._attempt,
             policies=self._settings,
             feed=self._feed,
             slots=self.slots,

@@ -8,6 +8,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+import trio
+
 from actors.ports import Feed, FlagSource, Gateway, Responder
 from daemon.config import ResponderSettings, Settings
 from daemon.gateways.kind import GatewaySettings, Tools
@@ -15,10 +17,9 @@ from daemon.gateways.kinds import GATEWAYS
 from daemon.gateways.playground import Chats, PlaygroundGateway
 from daemon.gateways.router import BoundedGateway, RoutedGateway
 from daemon.ingress.inbound import Parse, RoutedParser, no_webhooks
-from daemon.knowledge.embeddings import Embeddings
+from daemon.knowledge.embeddings import EmbeddingsClient
 from daemon.responders.batching import BatchingResponder
-from daemon.responders.breaker import BreakerPolicy
-from daemon.responders.circuit import Circuit
+from daemon.responders.breaker import Breaker, BreakerPolicy
 from daemon.responders.kind import ProviderSettings
 from daemon.responders.kinds import PROVIDERS
 from daemon.responders.router import ProviderRouter, RoutedResponder, Seat
@@ -66,14 +67,14 @@ def responders(
     `http` should keep connections; `draw` gives uniform random numbers in [0, 1).
     """
     own = {name: settings.for_instance(name).responder for name in settings.instances}
-    circuits: dict[tuple[ProviderSettings, BreakerPolicy], Circuit] = {}
+    breakers: dict[tuple[ProviderSettings, BreakerPolicy], Breaker] = {}
 
     def seat(provider: ProviderSettings, responder: ResponderSettings, instance: str) -> Seat:
         policy = _breaker(responder)
-        new = Circuit(provider.name, policy, feed, instance=instance)
-        circuit = circuits.setdefault((provider, policy), new)
+        new = Breaker(provider.name, policy, feed, now=trio.current_time, instance=instance)
+        breaker = breakers.setdefault((provider, policy), new)
         asked = PROVIDERS[provider.kind].provider(provider, http, responder.max_answer_chars)
-        return Seat(asked, circuit, provider.weight)
+        return Seat(asked, breaker, provider.weight)
 
     def make(responder: ResponderSettings, instance: str = "") -> Responder:
         router = ProviderRouter(
@@ -95,15 +96,15 @@ def responders(
     by_instance = {
         name: make(responder, name) for name, responder in own.items() if responder != settings.responder
     }
-    return RoutedResponder(default, by_instance, circuits.values())
+    return RoutedResponder(default, by_instance, breakers.values())
 
 
-def embeddings(settings: Settings, http: HttpClient, feed: Feed) -> Embeddings | None:
+def embeddings(settings: Settings, http: HttpClient, feed: Feed) -> EmbeddingsClient | None:
     """None: no model is configured, and words alone are compared."""
     wanted = settings.embeddings
     if wanted.base_url is None or wanted.model is None:
         return None
-    return Embeddings(
+    return EmbeddingsClient(
         http,
         feed,
         base_url=wanted.base_url,

@@ -13,13 +13,14 @@ from actors.ports import Feed
 from daemon.config import Settings
 from daemon.ledger import Records, install, migrate
 from daemon.ledger.fitness import ledger_problem, unavailable
-from daemon.ledger.rows import Stored
+from daemon.ledger.rows import StoredInstances
 from daemon.mirror.checks import Expected, check_redis
 from daemon.operate.adoption import adopt_redis
 from daemon.operate.doctor import Check
 from daemon.operate.store_checks import embedded_check, postgres_checks, redis_checks
 from daemon.run.lifecycle import CannotStart
-from daemon.stores.embedded import run_embedded_postgres, run_embedded_redis
+from daemon.stores.embedded_postgres import run_embedded_postgres
+from daemon.stores.embedded_redis import run_embedded_redis
 from daemon.stores.places import postgres_program, redis_server_program
 from daemon.stores.postgres import Postgres
 from daemon.stores.redis import RedisStore
@@ -94,10 +95,10 @@ async def check_from_outside(settings: Settings) -> Iterable[Check]:
         ]
 
 
-async def stored_from_outside(settings: Settings, known: Collection[str], limit: int) -> Stored:
+async def stored_from_outside(settings: Settings, known: Collection[str], limit: int) -> StoredInstances:
     """What `Records.stored_instances` gives, while no daemon runs; nothing of an embedded database."""
     if settings.postgres.is_embedded:
-        return Stored()
+        return StoredInstances()
     async with _opened(Postgres(settings.postgres.dsn.get_secret_value(), max_connections=1)) as db:
         return await Records(db).stored_instances(known, limit)
 

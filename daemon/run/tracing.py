@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from actors.turn import TurnRunner
+from actors.ports import NewAttempt
 from daemon import package_version
 from daemon.config import Settings
 from daemon.observe.feed import EventFeed
 from daemon.observe.tracing.exporter import Exporter
-from daemon.observe.tracing.recorder import Recorder, WatchedTurns
+from daemon.observe.tracing.recorder import Recorder
 from daemon.observe.tracing.recording import Model
 from daemon.observe.tracing.spans import Value
 from daemon.responders.kinds import PROVIDERS
@@ -50,14 +50,14 @@ class TurnTraces:
         if settings.tracing.endpoint is not None:
             self._make(settings.tracing.endpoint)
 
-    def watched(self, turns: TurnRunner, node_id: str) -> TurnRunner:
-        """`turns`, seen by us where that is wanted."""
+    def recorded(self, attempt: NewAttempt, node_id: str) -> NewAttempt:
+        """The same attempts, recorded where traces are wanted."""
         if self._exporter is None:
-            return turns
+            return attempt
         self._resource["service.instance.id"] = node_id
         tracing = self._settings.tracing
         recorder = Recorder(self._feed, self._exporter.offer, tracing.sample, self._model_of)
-        return WatchedTurns(turns, recorder)
+        return recorder.recorded(attempt)
 
     def spans(self) -> Mapping[str, int]:
         """How many spans were exported, and how many were lost for which reason; nothing where tracing is off."""

@@ -27,7 +27,7 @@ STOP_BOUND_SECONDS = 90.0
 """What a stop may take after the drain: leases, pools, the embedded stores."""
 RELOAD_SECONDS = 30.0
 
-LifePhase = Literal["starting", "ready", "stopping"]
+DaemonPhase = Literal["starting", "ready", "stopping"]
 
 
 class Watchdog:
@@ -55,7 +55,7 @@ class Watchdog:
         self._at_work = at_work
         self._late = late
         self._reload = reload
-        self._phase: LifePhase = "starting"
+        self._phase: DaemonPhase = "starting"
         self._stop_until = 0.0
         self._was_late: tuple[str, ...] = ()
         self._asked = trio.Event()

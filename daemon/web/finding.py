@@ -6,6 +6,11 @@ from typing import Literal
 
 import msgspec
 
+DOCTOR_SECONDS = 10.0
+"""The longest that one question of the doctor's may take."""
+MAX_DOCTOR_BYTES = 1024 * 1024
+"""Of an answer to it."""
+
 
 class Finding(msgspec.Struct, frozen=True):
     state: Literal["ok", "warning", "problem"]

@@ -1,4 +1,4 @@
-"""What operators look at and steer by, against a running daemon; and every route held against docs/openapi.json."""
+"""The operators' commands against a running daemon, and every admin route checked against docs/openapi.json."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from tests.acceptance.harness import ROOT, DaemonUnderTest, Said, Tree, daemon_u
 from tests.acceptance.test_command_line import Command, items, tail
 from tests.support.gateway_server import FakeEvolution
 from tests.support.openai_server import FakeOpenAI
+from tests.support.patience import PATIENCE_SECONDS
 
 OPENAPI = ROOT / "docs/openapi.json"
 OPENED = Said("demo", "5511500000001", "an open window", "ADM-1")
@@ -29,7 +30,7 @@ SECRETS = [part for said in (OPENED, BURIED, ANSWERED) for part in (said.phone, 
 SETTINGS: Tree = {
     "batching": {"window_seconds": 600},
     "turn": {"max_tries": 1},
-    # IPv6, by which the harness tells it from the door for webhooks.
+    # IPv6, by which the harness distinguishes it from the webhook address.
     "dashboard": {"listen": "[::1]:0"},
     "instances": {"demo": {}, "quick": {"batching": {"window_seconds": 0.3}}},
 }
@@ -52,13 +53,13 @@ def majlis(daemon: DaemonUnderTest) -> Command:
     return Command(daemon)
 
 
-def unread(text: str) -> bool:
-    """No phone number and no text in it."""
+def is_masked(text: str) -> bool:
+    """Neither a phone number nor a message text is in it."""
     return not [secret for secret in SECRETS if secret in text]
 
 
-def test_explain_a_message_that_was_answered(majlis: Command) -> None:
-    """From the webhook to the reply, with the gateway's own id of what was sent."""
+def test_explain_an_answered_message(majlis: Command) -> None:
+    """From the webhook to the reply, with the gateway's id of the sent message."""
     text, document = majlis.both("explain", ANSWERED.id)
     assert (document["state"], document["instance"], document["letters"]) == ("answered", "quick", [])
     whats = [step["what"] for step in items(document, "steps")]
@@ -70,12 +71,12 @@ def test_explain_a_message_that_was_answered(majlis: Command) -> None:
     assert steps["part 1"]["gateway_id"] and str(steps["part 1"]["detail"]).startswith("sent")
     moments = [str(step["at"]) for step in items(document, "steps") if step["at"]]
     assert moments == sorted(moments)
-    assert len(text.splitlines()) <= 24 and unread(text + json.dumps(document))
+    assert len(text.splitlines()) <= 24 and is_masked(text + json.dumps(document))
     text, document = majlis.both("explain", ANSWERED.id, "--reveal")
     assert ANSWERED.phone in text and ANSWERED.text in text
 
 
-def test_explain_a_message_that_waits(majlis: Command) -> None:
+def test_explain_a_waiting_message(majlis: Command) -> None:
     """Where it waits, and until when."""
     text, document = majlis.both("explain", OPENED.id)
     left = document["seconds_left"]
@@ -84,7 +85,7 @@ def test_explain_a_message_that_waits(majlis: Command) -> None:
     assert "its window is open: more may come" in text and "left" in text
 
 
-def test_explain_a_dead_letter_its_replay_and_one_that_is_dropped(
+def test_explain_a_retried_and_a_dropped_dead_letter(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, majlis: Command
 ) -> None:
     text, document = majlis.both("explain", BURIED.id)
@@ -92,7 +93,7 @@ def test_explain_a_dead_letter_its_replay_and_one_that_is_dropped(
     assert document["state"] == "dead" and f"majlis dead retry {number}" in text
     majlis.text("dead", "retry", str(number))
     daemon.wait_for(lambda: gateway.texts(BURIED.phone), "the replay is answered")
-    daemon.wait_for(lambda: majlis.json("explain", BURIED.id)["state"] == "answered", "it is told")
+    daemon.wait_for(lambda: majlis.json("explain", BURIED.id)["state"] == "answered", "explain says so")
     text, document = majlis.both("explain", BURIED.id)
     assert len(items(document, "turns")) == 2 and "put back" in text
     dropped = Said("quick", "5511500000009", "to be dropped", "ADM-9")
@@ -100,7 +101,7 @@ def test_explain_a_dead_letter_its_replay_and_one_that_is_dropped(
     daemon.burst(dropped)
     daemon.wait_for(lambda: daemon.count("dead_letters_open") == 1, "there is another dead letter")
     (letter,) = items(majlis.json("dead", "list"), "letters")
-    assert "is dropped; it is kept" in majlis.text("dead", "drop", str(letter["id"]))
+    assert "dropped; it is kept" in majlis.text("dead", "drop", str(letter["id"]))
     assert daemon.count("dead_letters_open") == 0 and majlis.json("dead", "list")["letters"] == []
     assert majlis.json("explain", dropped.id)["state"] == "dropped"
     assert "(dropped)" in majlis.text("dead", "list", "--all")
@@ -109,12 +110,12 @@ def test_explain_a_dead_letter_its_replay_and_one_that_is_dropped(
     assert "No message ADM-0 is known" in majlis.refused("explain", "ADM-0")
 
 
-def test_a_paused_instance_keeps_its_messages_and_answers_them_after(
+def test_a_paused_instance_stores_its_messages_and_answers_them_afterwards(
     daemon: DaemonUnderTest, gateway: FakeEvolution, majlis: Command
 ) -> None:
-    """Acknowledged, held, no try burnt; visible everywhere; a restart changes nothing; a resume ends it at once."""
+    """Acknowledged and held without an attempt; visible everywhere; kept across a restart; ended by a resume."""
     said = Said("quick", "5511500000004", "while it is paused", "ADM-4")
-    assert "no turn begins until you resume it" in majlis.text("pause", "--instance", "quick")
+    assert "quick: paused until `majlis resume`" in majlis.text("pause", "--instance", "quick")
     daemon.burst(said)
     daemon.wait_for(lambda: majlis.json("explain", said.id)["state"] == "holding", "it is held")
     assert "majlis resume --instance quick" in majlis.text("status")
@@ -126,7 +127,7 @@ def test_a_paused_instance_keeps_its_messages_and_answers_them_after(
     (held,) = items(majlis.json("actors", "--state", "holding"), "actors")
     assert (held["why"], held["closes_in_seconds"], held["tries"]) == ("paused by an operator", None, 0)
     assert gateway.texts(said.phone) == []
-    assert majlis.text("resume", "--instance", "quick") == "quick: turns begin again\n"
+    assert majlis.text("resume", "--instance", "quick") == "quick: resumed, turns start again\n"
     daemon.wait_for(lambda: gateway.texts(said.phone), "it is answered")
     assert items(majlis.json("status"), "pauses") == []
     assert "is not paused" in majlis.refused("resume", "--instance", "quick")
@@ -147,12 +148,12 @@ def test_all_instances_are_paused_at_once(
 def test_tree_names_every_conversation_by_its_label(majlis: Command) -> None:
     text, document = majlis.both("tree", "--limit", "50")
     label = str(majlis.json("explain", OPENED.id)["conversation"])
-    assert f"conversation/{label}  actors/actor.py:" in text and unread(text)
+    assert f"conversation/{label}  actors/actor.py:" in text and is_masked(text)
     assert "due poll" in text and "store watch" in text
     assert isinstance(document["tasks"], int) and document["tasks"] > 20
 
 
-def test_config_tells_what_holds_and_where_it_came_from(daemon: DaemonUnderTest, majlis: Command) -> None:
+def test_config_shows_each_value_in_effect_and_its_source(daemon: DaemonUnderTest, majlis: Command) -> None:
     rows = {str(row["key"]): row for row in items(majlis.json("config"), "values")}
     assert rows["batching.window_seconds"] == {
         "key": "batching.window_seconds",
@@ -172,20 +173,22 @@ def test_leases_top_and_log_level(daemon: DaemonUnderTest, majlis: Command) -> N
     (row,) = [row for row in items(document, "rows") if row["instance"] == "demo"]
     assert (row["state"], row["window_seconds"]) == ("waiting", 600.0) and "█" in text and "per s: in" in text
     assert {"turn", "send", "lookups"} <= {str(one["what"]) for one in items(document, "latencies")}
-    assert "logged from debug on" in majlis.text("log-level")
+    assert "log level debug" in majlis.text("log-level")
     majlis.text("log-level", "error")
     quiet = len(daemon.events("message.duplicate"))
     daemon.post(ANSWERED)
-    assert "logged from debug on" in majlis.text("log-level", "debug")
+    assert "log level debug" in majlis.text("log-level", "debug")
     daemon.post(ANSWERED)
     daemon.wait_for(lambda: len(daemon.events("message.duplicate")) == quiet + 1, "it is logged again, once")
 
 
-def test_tail_tells_only_what_was_asked_for(daemon: DaemonUnderTest, majlis: Command) -> None:
+def test_tail_prints_only_matching_events(daemon: DaemonUnderTest, majlis: Command) -> None:
     label = str(majlis.json("explain", ANSWERED.id)["conversation"])
     with tail(daemon, "--json", f"--conversation={label}", "--kind=message.duplicate") as output:
         daemon.post(OPENED)
-        daemon.wait_for(lambda: daemon.post(ANSWERED) and output.read_text().count("\n") >= 3, "it tells")
+        daemon.wait_for(
+            lambda: daemon.post(ANSWERED) and output.read_text().count("\n") >= 3, "the tail prints it"
+        )
         events = [json.loads(line) for line in output.read_text().splitlines()]
     assert {(event["event"], event["conversation"]) for event in events} == {("message.duplicate", label)}
     path = f"/v1/tail?instance=quick&conversation=quick/{ANSWERED.phone}"
@@ -197,7 +200,7 @@ def test_tail_tells_only_what_was_asked_for(daemon: DaemonUnderTest, majlis: Com
     assert "turn.dnoe is no event" in majlis.refused("tail", "--kind", "turn.dnoe")
 
 
-def test_at_most_sixteen_are_served_at_once_and_no_large_request(
+def test_the_admin_socket_bounds_connections_and_request_size(
     daemon: DaemonUnderTest, majlis: Command
 ) -> None:
     path = str(daemon.data_dir / "run" / "admin.sock")
@@ -206,14 +209,14 @@ def test_at_most_sixteen_are_served_at_once_and_no_large_request(
             status, _lines = stack.enter_context(unix_lines(path, "/v1/tail"))
             assert status == 200
         assert unix_get(path, "/v1/status")[0] == 503
-        assert "too many others use the admin socket now" in majlis.refused("status")
+        assert "the admin socket has no free connection" in majlis.refused("status")
     daemon.wait_for(lambda: unix_get(path, "/v1/status")[0] == 200, "there is room again")
     status, _ = unix_post(path, "/v1/knowledge/demo/remove", {"names": ["x" * 70_000]})
     assert status == 413
 
 
-def test_the_interface_is_documented_as_it_is(daemon: DaemonUnderTest) -> None:
-    """The file is what the code makes of itself, and what the daemon serves."""
+def test_openapi_json_matches_the_routes(daemon: DaemonUnderTest) -> None:
+    """The file is what the code generates, and what the daemon serves."""
     assert rendered(ROUTES) == OPENAPI.read_text(encoding="utf-8"), (
         "run: python -m daemon.operate docs/openapi.json"
     )
@@ -221,12 +224,12 @@ def test_the_interface_is_documented_as_it_is(daemon: DaemonUnderTest) -> None:
 
 
 class Documented:
-    """Asks a daemon, and holds each answer against what `docs/openapi.json` says of its route."""
+    """Sends requests to a daemon, and validates each answer by its schema in `docs/openapi.json`."""
 
     def __init__(self, daemon: DaemonUnderTest) -> None:
         self.seen: set[tuple[str, str]] = set()
         self._socket = str(daemon.data_dir / "run" / "admin.sock")
-        self._told = json.loads(OPENAPI.read_text(encoding="utf-8"))
+        self._openapi = json.loads(OPENAPI.read_text(encoding="utf-8"))
 
     def get(self, path: str) -> Tree:
         return self._checked("GET", path, unix_get(self._socket, path))
@@ -257,18 +260,18 @@ class Documented:
     def _validate(self, method: str, path: str, status: str, document: object) -> None:
         segments = tuple(path.partition("?")[0].split("/")[1:])
         route = next(one for one in ROUTES if one.method == method and one.match(segments) is not None)
-        operation = self._told["paths"][route.path][method.lower()]
+        operation = self._openapi["paths"][route.path][method.lower()]
         (content,) = operation["responses"][status]["content"].values()
-        schema = {**content["schema"], "components": self._told["components"]}
+        schema = {**content["schema"], "components": self._openapi["components"]}
         Draft202012Validator(schema).validate(document)
         if status == "200":
             self.seen.add((method, route.path))
 
 
-def test_what_every_route_answers_is_as_documented(
+def test_every_route_answers_as_openapi_json_says(
     daemon: DaemonUnderTest, model: FakeOpenAI, majlis: Command
 ) -> None:
-    """Each route is asked once at least; draining has a daemon of its own, below."""
+    """Each route is called at least once; draining has a daemon of its own, below."""
     ask, phone = Documented(daemon), OPENED.phone
     label = str(majlis.json("explain", OPENED.id)["conversation"])
     for path in (
@@ -299,12 +302,12 @@ def test_what_every_route_answers_is_as_documented(
     ask.get(f"/v1/explain/{ANSWERED.id}?reveal=true")
     ask.post("/v1/dashboard/login")
     ask.line("/v1/tail", lambda: daemon.post(ANSWERED))
-    for place, whom in enumerate((label, f"demo/{phone}")):
+    for place, who in enumerate((label, f"demo/{phone}")):
         daemon.burst(Said("demo", phone, f"once more {place}", f"ADM-7{place}"))
-        ask.post(f"/v1/conversations/{whom}/flush")
-        ask.post(f"/v1/conversations/{whom}/pause?seconds=60")
+        ask.post(f"/v1/conversations/{who}/flush")
+        ask.post(f"/v1/conversations/{who}/pause?seconds=60")
         ask.get(f"/v1/silent?instance=demo&reveal={'true' if place else 'false'}")
-        ask.post(f"/v1/conversations/{whom}/resume")
+        ask.post(f"/v1/conversations/{who}/resume")
     for path in ("/v1/instances/demo", "/v1"):
         ask.post(f"{path}/flush")
         ask.post(f"{path}/pause?seconds=60")
@@ -335,13 +338,15 @@ def test_what_every_route_answers_is_as_documented(
     assert asked - ask.seen == {("POST", "/v1/drain")}
 
 
-def test_drain_finishes_what_runs_and_stays_until_the_end(gateway: FakeEvolution, model: FakeOpenAI) -> None:
-    """What was heard is answered, the command ends with the daemon, and the door is shut."""
+def test_drain_answers_waiting_messages_and_waits_for_the_end(
+    gateway: FakeEvolution, model: FakeOpenAI
+) -> None:
+    """Waiting messages are answered, and the command ends when the daemon has stopped."""
     with daemon_under_test(evolution(gateway), openai(model), SETTINGS) as daemon:
         majlis, said = Command(daemon), Said("demo", "5511500000021", "answered at the end", "ADM-21")
         daemon.burst(said)
         text = majlis.text("drain")
-        assert text.startswith("draining for at most 10 s: ") and text.endswith("the daemon has ended\n")
+        assert text.startswith("draining for at most 10 s: ") and text.endswith("the daemon has stopped\n")
         assert daemon.wait_exit() == 0
         assert len(gateway.texts(said.phone)) == 1
         assert "is not running" in majlis.refused("drain", status=3)
@@ -350,7 +355,7 @@ def test_drain_finishes_what_runs_and_stays_until_the_end(gateway: FakeEvolution
         assert answer["seconds"] == 10.0 and daemon.wait_exit() == 0
 
 
-def test_whoever_is_named_in_no_level_is_refused_and_an_unknown_name_stops_the_start(tmp_path: Path) -> None:
+def test_an_unknown_user_in_admin_levels_stops_the_start(tmp_path: Path) -> None:
     with daemon_under_test({"admin": {"levels": {"read": ["nobody-of-this-name"]}}}, start=False) as daemon:
         daemon.start(until_ready=False)
         assert daemon.wait_exit() != 0
@@ -358,7 +363,7 @@ def test_whoever_is_named_in_no_level_is_refused_and_an_unknown_name_stops_the_s
 
 
 def ask_as(uid: int, groups: list[int], path: str, method: str, target: str) -> tuple[int, str]:
-    """Status and body, as another user: a child gives up being root for good and asks."""
+    """Status and body of a request as another user, sent by a child that drops root for good."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -367,7 +372,7 @@ def ask_as(uid: int, groups: list[int], path: str, method: str, target: str) -> 
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
             with socket.socket(socket.AF_UNIX) as client:
-                client.settimeout(20)
+                client.settimeout(PATIENCE_SECONDS)
                 client.connect(path)
                 request = (
                     f"{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -385,7 +390,7 @@ def ask_as(uid: int, groups: list[int], path: str, method: str, target: str) -> 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other users")
 def test_other_users_may_do_what_their_level_allows(gateway: FakeEvolution, model: FakeOpenAI) -> None:
-    """By the kernel's word, over a socket that everyone can connect to: by uid, and by a supplementary group."""
+    """By peer credentials, over a socket that everyone can connect to: by uid and by a supplementary group."""
     with tempfile.TemporaryDirectory(prefix="majlis-door-", dir="/tmp") as door:
         Path(door).chmod(0o755)
         path = f"{door}/admin.sock"

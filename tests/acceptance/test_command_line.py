@@ -1,4 +1,4 @@
-"""Every command of `majlis` against a running daemon, for people and for programs, and what it says without one."""
+"""The commands of `majlis` against a running daemon, as text and as JSON, and what they say without one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.stores import empty_redis_database, new_postgres_database
 DONE, FAILED, NOT_RUNNING = 0, 1, 3
 
 OPENED = Said("demo", "5511500000001", "an open window", "CLI-1")
-"""Waits in a window that nothing but a flush closes soon."""
+"""Waits in a window that only a flush closes soon."""
 BURIED = Said("quick", "5511500000002", "a dead letter", "CLI-2")
 ANSWERED = Said("quick", "5511500000003", "an answer", "CLI-3")
 SECRETS = [part for said in (OPENED, BURIED, ANSWERED) for part in (said.phone, said.text)]
@@ -42,6 +42,8 @@ def daemon(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnderTes
         started.burst(BURIED, ANSWERED, OPENED)
         started.wait_for(lambda: started.count("dead_letters_open") == 1, "there is a dead letter")
         started.wait_for(lambda: gateway.texts(ANSWERED.phone), "there is an answer")
+        started.wait_for(lambda: started.count("answered") == 1, "it is recorded")
+        started.wait_for(lambda: not started.count("running_turns"), "no turn runs")
         yield started
 
 
@@ -53,7 +55,7 @@ class Ended:
 
 
 class Command:
-    """The command line for one daemon, run inside this process: most of each command is Python starting."""
+    """The command line for one daemon, run inside this process: starting Python is most of the time of a command."""
 
     def __init__(self, daemon: DaemonUnderTest, config: Path | None = None) -> None:
         self._config = str(config or daemon.config)
@@ -79,14 +81,14 @@ class Command:
         return ended.out
 
     def both(self, *arguments: str) -> tuple[str, Tree]:
-        """What a person and what a program is told; neither sees a number or a text without asking."""
+        """Text and JSON; neither contains a phone number or a message text without --reveal."""
         text, document = self.text(*arguments), self.json(*arguments)
         if "--reveal" not in arguments:
             assert not [secret for secret in SECRETS if secret in text + json.dumps(document)]
         return text, document
 
     def refused(self, *arguments: str, status: int = FAILED) -> str:
-        """The one sentence of a command that cannot be done."""
+        """The one sentence of a command that fails."""
         ended = self.run(*arguments)
         assert (ended.status, ended.out) == (status, ""), ended
         assert ended.err.startswith("majlis: ") and ended.err.count("\n") == 1, ended
@@ -105,7 +107,7 @@ def items(document: Tree, name: str) -> list[Tree]:
 
 
 def test_status(daemon: DaemonUnderTest, majlis: Command) -> None:
-    """The same from a shell as from inside this process."""
+    """A shell gets the same answer as this process."""
     text, document = majlis.both("status")
     from_shell = daemon.majlis("status", "--json")
     assert json.loads(from_shell.stdout).keys() == document.keys() and from_shell.returncode == DONE
@@ -150,17 +152,17 @@ def test_actors_and_show(majlis: Command) -> None:
     assert str(part["text"]).endswith(f": {ANSWERED.text}") and ANSWERED.text in text
 
 
-def test_unknown_names_are_told(majlis: Command) -> None:
+def test_unknown_names_are_refused_with_a_sentence(majlis: Command) -> None:
     assert "Nothing is known of" in majlis.refused("show", "demo/5511509999999")
     assert "No active conversation is labelled 0123456789" in majlis.refused("show", "0123456789")
     assert "Nothing waits in" in majlis.refused("flush", "demo/5511509999999")
     assert "There is no dead letter 4711" in majlis.refused("dead", "show", "4711")
     assert "There is no dead letter 4711" in majlis.refused("dead", "retry", "4711")
-    assert "say which" in majlis.refused("dead", "retry", status=2)
+    assert "give a number or --all" in majlis.refused("dead", "retry", status=2)
 
 
 def test_dead_letters_and_tail(daemon: DaemonUnderTest, gateway: FakeEvolution, majlis: Command) -> None:
-    """I2: a dead letter is listed, shown and, put back, answered; `tail` tells of it as it happens."""
+    """I2: a dead letter is listed, shown and, once retried, answered; `tail` shows it as it happens."""
     text, document = majlis.both("dead", "list")
     (letter,) = items(document, "letters")
     number = str(letter["id"])
@@ -170,9 +172,9 @@ def test_dead_letters_and_tail(daemon: DaemonUnderTest, gateway: FakeEvolution, 
     text, document = majlis.both("dead", "show", number, "--reveal")
     assert BURIED.phone in text and BURIED.text in text
     with tail(daemon) as for_program, tail(daemon, "--json") as for_person:
-        assert "1 dead letter put back" in majlis.text("dead", "retry", number)
-        daemon.wait_for(lambda: "turn.done" in for_program.read_text(), "the tail tells a person")
-        daemon.wait_for(lambda: "turn.done" in for_person.read_text(), "the tail tells a program")
+        assert "1 dead letter queued" in majlis.text("dead", "retry", number)
+        daemon.wait_for(lambda: "turn.done" in for_program.read_text(), "the tail prints the event")
+        daemon.wait_for(lambda: "turn.done" in for_person.read_text(), "the tail prints the event as JSON")
         events = [json.loads(line) for line in for_person.read_text().splitlines()]
         text = for_program.read_text() + for_person.read_text()
     names = [event["event"] for event in events if event.get("instance") == "quick"]
@@ -191,7 +193,7 @@ def test_dead_letters_and_tail(daemon: DaemonUnderTest, gateway: FakeEvolution, 
 
 
 def test_flush(daemon: DaemonUnderTest, gateway: FakeEvolution, majlis: Command) -> None:
-    """A window of ten minutes is closed by hand, for a person and for a program."""
+    """A window of ten minutes is closed by hand, with text and with JSON output."""
     for number, options in enumerate(((), ("--json",))):
         said = Said("demo", f"551150001000{number}", f"flushed {number}", f"FLUSH-{number}")
         daemon.burst(said)
@@ -204,7 +206,7 @@ def test_flush(daemon: DaemonUnderTest, gateway: FakeEvolution, majlis: Command)
 def test_flush_of_an_instance_and_of_all(
     daemon: DaemonUnderTest, gateway: FakeEvolution, majlis: Command
 ) -> None:
-    """Every window of it, and none of another instance."""
+    """Every window of the instance closes, and none of another instance."""
     heard = [
         Said("acme", f"551150002000{number}", f"flushed with all {number}", f"ALL-{number}")
         for number in range(3)
@@ -217,13 +219,14 @@ def test_flush_of_an_instance_and_of_all(
     assert gateway.texts(other.phone) == []
     assert majlis.json("flush", "--all")["instance"] == ""
     daemon.wait_for(lambda: gateway.texts(other.phone), "all are answered")
+    daemon.wait_settled()
     assert "0 messages in 0 conversations" in majlis.text("flush", "--all")
     assert "no instance called nope" in majlis.refused("flush", "--instance", "nope")
-    assert "say which" in majlis.refused("flush", status=2)
+    assert "name a conversation" in majlis.refused("flush", status=2)
 
 
 def test_doctor(gateway: FakeEvolution, model: FakeOpenAI, majlis: Command) -> None:
-    """I15: all is well; then a refused key, then nobody there: exit 1, and advice for each."""
+    """I15: no problem; then a refused key, then unreachable servers: exit 1, and advice for each."""
     text, document = majlis.both("doctor")
     assert "evolution: connected" in text
     assert document["well"] is True and document["from_daemon"] is True
@@ -250,7 +253,7 @@ def test_doctor(gateway: FakeEvolution, model: FakeOpenAI, majlis: Command) -> N
 
 
 def problems(majlis: Command) -> dict[str, str]:
-    """What the doctor finds and advises, by check."""
+    """Finding and advice of each failed check."""
     ended = majlis.run("doctor", "--json")
     assert ended.status == FAILED, ended
     document = json.loads(ended.out)
@@ -261,13 +264,13 @@ def problems(majlis: Command) -> dict[str, str]:
 
 
 def test_without_a_daemon() -> None:
-    """Exit 3 and a sentence; the doctor looks from outside."""
+    """Exit 3 and a sentence; the doctor runs its checks itself."""
     with daemon_under_test(start=False) as absent:
         absent.config.write_text(json.dumps(absent.settings))
         majlis = Command(absent)
         sentence = (
-            f"majlis: majlis is not running at {absent.data_dir}/run/admin.sock; start it with `majlis run`, or name "
-            "the settings of the one that runs with --config\n"
+            f"majlis: majlis is not running at {absent.data_dir}/run/admin.sock; start it with `majlis run`, or pass "
+            "the running daemon's settings file with --config\n"
         )
         for command in (
             ("status",),
@@ -281,14 +284,14 @@ def test_without_a_daemon() -> None:
         ):
             assert majlis.refused(*command, status=NOT_RUNNING) == sentence
         doctor = majlis.run("doctor")
-    assert doctor.status == DONE and doctor.err == "majlis is not running; this was checked from here\n"
+    assert doctor.status == DONE and doctor.err == "majlis is not running: these checks ran without it\n"
 
 
-def test_a_database_of_ones_own_is_migrated_by_command(
-    redis_url: str, postgres_dsn: str, gateway: FakeEvolution
+def test_an_external_database_is_migrated_by_command(
+    redis_url: str, durable_postgres_dsn: str, gateway: FakeEvolution
 ) -> None:
-    """I15: unmigrated: not ready, and it says which command; ready by itself after it; a second time does nothing."""
-    with empty_redis_database(redis_url) as url, new_postgres_database(postgres_dsn) as dsn:
+    """I15: without migrations it is not ready and names the command; afterwards it becomes ready by itself."""
+    with empty_redis_database(redis_url) as url, new_postgres_database(durable_postgres_dsn) as dsn:
         settings = {"redis": {"url": url}, "postgres": {"dsn": dsn}}
         with daemon_under_test(evolution(gateway), settings, start=False) as daemon:
             majlis, said = Command(daemon), Said("demo", "5511500020001", "migrated", "MIGRATED-1")
@@ -311,7 +314,7 @@ def _ready(daemon: DaemonUnderTest) -> bytes:
 
 @contextmanager
 def tail(daemon: DaemonUnderTest, *options: str) -> Iterator[Path]:
-    """`majlis tail` inside the block, its output in a file; ended as a person would end it."""
+    """`majlis tail` inside the block, its output in a file."""
     path = daemon.root / f"tail{''.join(options)}"
     command = [sys.executable, "-m", "daemon", "tail", "-c", str(daemon.config), *options]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}

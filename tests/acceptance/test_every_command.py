@@ -1,4 +1,4 @@
-"""Every command has a test against a running daemon: a table says which; those that had none have it here."""
+"""Every command has a test against a running daemon. A table names each; those without a better place are here."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ TESTS = {
     "run": "test_process_life.py::test_a_second_daemon_on_the_same_data_is_refused",
     "status": "test_command_line.py::test_status",
     "actors": "test_command_line.py::test_actors_and_show",
-    "silent": "test_every_command.py::test_a_conversation_is_paused_listed_and_resumed",
+    "silent": "test_every_command.py::test_a_conversation_is_taken_over_listed_and_handed_back",
     "show": "test_command_line.py::test_actors_and_show",
-    "explain": "test_admin_commands.py::test_explain_a_message_that_was_answered",
+    "explain": "test_admin_commands.py::test_explain_an_answered_message",
     "cost": "test_every_command.py::test_what_an_answer_cost",
     "top": "test_admin_commands.py::test_leases_top_and_log_level",
     "dashboard": "test_dashboard_door.py::test_the_command_gives_links_of_the_askers_level",
-    "tail": "test_admin_commands.py::test_tail_tells_only_what_was_asked_for",
+    "tail": "test_admin_commands.py::test_tail_prints_only_matching_events",
     "flush": "test_command_line.py::test_flush",
-    "pause": "test_every_command.py::test_a_conversation_is_paused_listed_and_resumed",
-    "resume": "test_every_command.py::test_a_conversation_is_paused_listed_and_resumed",
-    "reload": "test_every_command.py::test_a_row_that_was_changed_holds_after_a_reload",
-    "drain": "test_admin_commands.py::test_drain_finishes_what_runs_and_stays_until_the_end",
+    "pause": "test_every_command.py::test_a_conversation_is_taken_over_listed_and_handed_back",
+    "resume": "test_every_command.py::test_a_conversation_is_taken_over_listed_and_handed_back",
+    "reload": "test_every_command.py::test_a_changed_row_applies_after_a_reload",
+    "drain": "test_admin_commands.py::test_drain_answers_waiting_messages_and_waits_for_the_end",
     "log-level": "test_admin_commands.py::test_leases_top_and_log_level",
     "leases": "test_admin_commands.py::test_leases_top_and_log_level",
-    "config": "test_admin_commands.py::test_config_tells_what_holds_and_where_it_came_from",
+    "config": "test_admin_commands.py::test_config_shows_each_value_in_effect_and_its_source",
     "tree": "test_admin_commands.py::test_tree_names_every_conversation_by_its_label",
     "doctor": "test_command_line.py::test_doctor",
-    "migrate": "test_command_line.py::test_a_database_of_ones_own_is_migrated_by_command",
+    "migrate": "test_command_line.py::test_an_external_database_is_migrated_by_command",
     "simulate": "test_simulate.py::test_a_rehearsal_with_a_running_daemon",
     "install-service": "test_every_command.py::test_the_service_of_this_daemon_is_rendered",
     "flags": "test_every_command.py::test_a_flag_is_set_and_cleared",
@@ -58,17 +58,17 @@ TESTS = {
     "dead list": "test_command_line.py::test_dead_letters_and_tail",
     "dead show": "test_command_line.py::test_dead_letters_and_tail",
     "dead retry": "test_command_line.py::test_dead_letters_and_tail",
-    "dead drop": "test_admin_commands.py::test_explain_a_dead_letter_its_replay_and_one_that_is_dropped",
-    "knowledge add": "test_every_command.py::test_a_file_is_added_told_to_the_model_and_removed",
-    "knowledge list": "test_every_command.py::test_a_file_is_added_told_to_the_model_and_removed",
-    "knowledge remove": "test_every_command.py::test_a_file_is_added_told_to_the_model_and_removed",
-    "cache stats": "test_every_command.py::test_a_kept_answer_is_counted_and_forgotten",
-    "cache clear": "test_every_command.py::test_a_kept_answer_is_counted_and_forgotten",
+    "dead drop": "test_admin_commands.py::test_explain_a_retried_and_a_dropped_dead_letter",
+    "knowledge add": "test_every_command.py::test_a_knowledge_file_is_added_used_and_removed",
+    "knowledge list": "test_every_command.py::test_a_knowledge_file_is_added_used_and_removed",
+    "knowledge remove": "test_every_command.py::test_a_knowledge_file_is_added_used_and_removed",
+    "cache stats": "test_every_command.py::test_a_cached_answer_is_counted_and_deleted",
+    "cache clear": "test_every_command.py::test_a_cached_answer_is_counted_and_deleted",
 }
 
 
 def commands(group: TyperGroup, above: str = "") -> Iterator[str]:
-    """All that can be typed, `dead list` as well as `status`."""
+    """Every command and subcommand: `status`, `dead list`."""
     for name, command in group.commands.items():
         if isinstance(command, TyperGroup):
             yield from commands(command, f"{above}{name} ")
@@ -77,7 +77,7 @@ def commands(group: TyperGroup, above: str = "") -> Iterator[str]:
 
 
 def test_every_command_has_a_test_against_a_running_daemon() -> None:
-    """The test is there, and its file says the command's words."""
+    """Each test exists, and its file contains the command's words."""
     root = typer.main.get_command(app)
     assert isinstance(root, TyperGroup)
     assert set(commands(root)) == set(TESTS)
@@ -90,7 +90,7 @@ def test_every_command_has_a_test_against_a_running_daemon() -> None:
 
 @cache
 def _inside(path: Path) -> tuple[frozenset[str], frozenset[str]]:
-    """The functions of a file, and its literal strings."""
+    """The functions and the string literals of a file."""
     nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     functions = frozenset(node.name for node in nodes if isinstance(node, ast.FunctionDef))
     strings = (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
@@ -99,7 +99,7 @@ def _inside(path: Path) -> tuple[frozenset[str], frozenset[str]]:
 
 @pytest.fixture(scope="module")
 def daemon(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnderTest]:
-    """Answers cost something; what is asked again in the same words is given again."""
+    """Answers have a price; a question repeated in the same words comes from the response cache."""
     priced = openai(model, price_per_million_input_tokens=1_000, price_per_million_output_tokens=1_000)
     instances: Tree = {"instances": {"demo": {}, "shop": {}}}
     with daemon_under_test(evolution(gateway), priced, instances) as started:
@@ -119,18 +119,18 @@ def ask(daemon: DaemonUnderTest, gateway: FakeEvolution, number: int, text: str,
     daemon.wait_settled()
 
 
-def test_a_conversation_is_paused_listed_and_resumed(
+def test_a_conversation_is_taken_over_listed_and_handed_back(
     daemon: DaemonUnderTest, gateway: FakeEvolution, majlis: Command
 ) -> None:
     name = "shop/966550001001"
-    ask(daemon, gateway, 1, "before the pause", "shop")
-    assert "Majlis is silent until" in majlis.text("pause", name, "--seconds", "600")
+    ask(daemon, gateway, 1, "before the take-over", "shop")
+    assert "taken over, Majlis is silent until" in majlis.text("pause", name, "--seconds", "600")
     text, document = majlis.both("silent", "--instance", "shop")
     assert "taken over until" in text and text.endswith("1 silent conversation\n")
     (silent,) = items(document, "conversations")
     assert silent["contact"] == "…01"
     assert "966550001001" in majlis.text("silent", "--reveal")
-    assert "its take-over is over" in majlis.text("resume", name)
+    assert "take-over ended" in majlis.text("resume", name)
     assert items(majlis.json("silent"), "conversations") == []
     assert "nothing to resume" in majlis.refused("resume", name)
 
@@ -140,7 +140,7 @@ def test_what_an_answer_cost(daemon: DaemonUnderTest, gateway: FakeEvolution, ma
     text, document = majlis.both("cost", "--instance", "demo", "--days", "1")
     (row,) = items(document, "rows")
     assert (row["instance"], row["answers"], row["input_tokens"], row["output_tokens"]) == ("demo", 1, 11, 7)
-    assert "0.018" in text and "in all" in text
+    assert "0.018" in text and "total" in text
 
 
 def test_a_flag_is_set_and_cleared(majlis: Command) -> None:
@@ -152,7 +152,7 @@ def test_a_flag_is_set_and_cleared(majlis: Command) -> None:
     assert "shop off" not in majlis.text("flags")
 
 
-def test_a_file_is_added_told_to_the_model_and_removed(
+def test_a_knowledge_file_is_added_used_and_removed(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, majlis: Command
 ) -> None:
     opening = daemon.root / "opening.md"
@@ -166,7 +166,7 @@ def test_a_file_is_added_told_to_the_model_and_removed(
     assert items(majlis.json("knowledge", "list", "shop"), "files") == []
 
 
-def test_a_kept_answer_is_counted_and_forgotten(
+def test_a_cached_answer_is_counted_and_deleted(
     daemon: DaemonUnderTest, gateway: FakeEvolution, majlis: Command
 ) -> None:
     majlis.text("cache", "clear")
@@ -174,12 +174,12 @@ def test_a_kept_answer_is_counted_and_forgotten(
         ask(daemon, gateway, number, "do you deliver to Jeddah?", "demo")
     (row,) = items(majlis.json("cache", "stats", "--instance", "demo"), "instances")
     assert (row["entries"], row["hits"]) == (1, 1)
-    assert "1 answer kept" in majlis.text("cache", "stats")
-    assert majlis.text("cache", "clear", "--instance", "demo") == "1 answer forgotten\n"
-    assert "0 answers kept" in majlis.text("cache", "stats")
+    assert "1 cached answer" in majlis.text("cache", "stats")
+    assert majlis.text("cache", "clear", "--instance", "demo") == "1 cached answer deleted\n"
+    assert "0 cached answers" in majlis.text("cache", "stats")
 
 
-def test_a_row_that_was_changed_holds_after_a_reload(
+def test_a_changed_row_applies_after_a_reload(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, majlis: Command
 ) -> None:
     ask(daemon, gateway, 41, "who are you?", "demo")
@@ -187,13 +187,13 @@ def test_a_row_that_was_changed_holds_after_a_reload(
         "INSERT INTO whatsapp_ai_config (whatsapp_instance_id, system_prompt)"
         " SELECT id, 'You sell dates.' FROM whatsapp_instances WHERE instance_name = 'demo'"
     )
-    assert "config.yaml is not read again" in majlis.text("reload")
+    assert "config.yaml is not reloaded" in majlis.text("reload")
     ask(daemon, gateway, 42, "and who are you now?", "demo")
     assert model.questions[-1].system.startswith("You sell dates.")
 
 
 def test_the_service_of_this_daemon_is_rendered(daemon: DaemonUnderTest) -> None:
-    """For the door where it listens, and data where a service may have them; and nothing of it is written."""
+    """The units listen where the daemon does and keep data where a service may; nothing is written."""
     moved = {"ingress": {"listen": f"127.0.0.1:{daemon.port}"}, "data_dir": "/srv/majlis"}
     config = daemon.root / "service.yaml"
     config.write_text(yaml.safe_dump(merged(daemon.settings, moved)))

@@ -23,6 +23,7 @@ from tests.acceptance.process import clean_environment
 from tests.acceptance.test_command_line import Command
 from tests.acceptance.test_realtime import shown_client
 from tests.daemon.cli.test_top import Terminal
+from tests.support.patience import PATIENCE_SECONDS
 
 TOUR = ROOT / "docs/tour.md"
 PAGES = ROOT / "daemon/dashboard/pages"
@@ -165,7 +166,7 @@ class Tourist:
         environment = clean_environment() | {"PYTHONUNBUFFERED": "1"}
         with output.open("wb") as out:
             process = subprocess.Popen(words, stdout=out, env=environment, cwd=self._place)
-        self._stack.callback(process.wait, 20)
+        self._stack.callback(process.wait, PATIENCE_SECONDS)
         self._stack.callback(process.kill)
         self._terminals[command] = output
         self._wait_connected(command)
@@ -217,7 +218,7 @@ class Tourist:
             text=True,
             cwd=self._place,
             env=os.environ | {"PAGER": "cat"},
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         return (done.stdout + done.stderr).rstrip().splitlines()
@@ -243,7 +244,7 @@ class Tourist:
         return command
 
 
-def test_what_the_tour_shows_is_what_comes(tmp_path: Path) -> None:
+def test_the_tour_shows_what_the_commands_print(tmp_path: Path) -> None:
     assert shutil.which("curl") and shutil.which("bash"), (
         "the tour is walked with curl and bash: install them"
     )
@@ -255,7 +256,7 @@ def test_what_the_tour_shows_is_what_comes(tmp_path: Path) -> None:
             tourist.check(step)
 
 
-def test_what_the_tour_names_on_the_dashboard_is_there() -> None:
+def test_everything_the_tour_names_is_on_the_dashboard() -> None:
     """Everything bold in that section stands on the page."""
     section = TOUR.read_text(encoding="utf-8").partition("\n## The dashboard\n")[2].partition("\n## ")[0]
     named = [" ".join(words.split()) for words in re.findall(r"\*\*(.+?)\*\*", section, re.DOTALL)]
@@ -272,7 +273,7 @@ def test_what_the_tour_names_on_the_dashboard_is_there() -> None:
         (["06:46:44.440  +0.00 s  arrived"], ["23:00:01.001   +0.01 s  arrived"]),
     ],
 )
-def test_what_differs_from_run_to_run_fits(shown: list[str], came: list[str]) -> None:
+def test_lines_that_differ_only_in_times_and_labels_match(shown: list[str], came: list[str]) -> None:
     assert not misfit(shown, came)
 
 
@@ -286,5 +287,5 @@ def test_what_differs_from_run_to_run_fits(shown: list[str], came: list[str]) ->
         (["two", "one"], ["one", "two"]),
     ],
 )
-def test_what_is_told_otherwise_is_found(shown: list[str], came: list[str]) -> None:
+def test_lines_that_differ_in_words_are_found(shown: list[str], came: list[str]) -> None:
     assert misfit(shown, came)

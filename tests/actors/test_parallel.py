@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.errors import StaleEpoch
-from actors.lookup import Lookup, Outcome, Span
+from actors.lookups import Lookup, LookupOutcome, Span
 from actors.parallel import LookupTimedOut, Run, Stage, all_or_fail, safe_with_defaults, staged
 
 
@@ -30,7 +30,7 @@ def looking(
     return Lookup(partial(said, value, seconds), default, deadline_seconds)
 
 
-def outcomes(run: Run) -> dict[str, Outcome]:
+def outcomes(run: Run) -> dict[str, LookupOutcome]:
     return {span.name: span.outcome for span in run.spans}
 
 
@@ -174,7 +174,7 @@ async def test_stages_see_what_was_found_and_make_one_waterfall(
 ) -> None:
     run = await staged(
         (
-            Stage("first", lambda _: {"a": looking(2, 1), "b": looking(3, 2)}, needed=True),
+            Stage("first", lambda _: {"a": looking(2, 1), "b": looking(3, 2)}, all_or_fail),
             Stage("second", lambda found: {"c": looking(found["a"] * found["b"], 1)}),
             Stage("third", lambda _: {}),
             Stage("fourth", lambda found: {"d": Lookup(partial(said, 0), found["c"], skip=found["c"] == 6)}),
@@ -195,7 +195,7 @@ async def test_a_failed_stage_is_the_last(autojump_clock: trio.abc.Clock, log: L
     with pytest.raises(ValueError, match="mine"):
         await staged(
             (
-                Stage("first", lambda _: {"a": looking(ValueError("mine"))}, needed=True),
+                Stage("first", lambda _: {"a": looking(ValueError("mine"))}, all_or_fail),
                 Stage("second", lambda _: pytest.fail("the second stage was made")),
             ),
             log,
@@ -301,7 +301,7 @@ async def test_cut_at_any_step_nothing_is_left(ending: str, parallel: bool) -> N
                 lambda _, db=connections: {
                     n: Lookup(partial(db.ask, k, n)) for k, n in enumerate("ab", start=1)
                 },  # type: ignore[misc]
-                needed=True,
+                all_or_fail,
             ),
             Stage(
                 "second",
@@ -310,7 +310,7 @@ async def test_cut_at_any_step_nothing_is_left(ending: str, parallel: bool) -> N
                     "d": Lookup(partial(db.ask, 2, ends[ending])),
                     "e": Lookup(partial(db.ask, 4, "e")),
                 },
-                needed=ending == "failing",
+                all_or_fail if ending == "failing" else safe_with_defaults,
             ),
         )
         living = trio.lowlevel.current_statistics().tasks_living
@@ -363,7 +363,11 @@ def test_every_run_tells_exactly_what_happened(
 
     async def main() -> Run:
         lookups = {str(place): lookup(*kind) for place, kind in enumerate(plan)}
-        return await staged((Stage("only", lambda _: lookups, needed=needed),), log, parallel=parallel)
+        return await staged(
+            (Stage("only", lambda _: lookups, all_or_fail if needed else safe_with_defaults),),
+            log,
+            parallel=parallel,
+        )
 
     fatal = {"failed", "late", "stale"} if needed else {"stale"}
     try:
@@ -381,6 +385,6 @@ def test_every_run_tells_exactly_what_happened(
 
 
 def test_failures_are_what_failed_or_was_late() -> None:
-    words: tuple[Outcome, ...] = ("ok", "failed", "timed_out", "skipped")
+    words: tuple[LookupOutcome, ...] = ("ok", "failed", "timed_out", "skipped")
     run = Run({}, tuple(Span(word, "s", 0, 0, word) for word in words))
     assert [span.name for span in run.failures] == ["failed", "timed_out"]

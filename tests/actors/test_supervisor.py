@@ -13,7 +13,7 @@ from actors.actor import TurnPolicy
 from actors.errors import LedgerUnavailable, MirrorUnavailable, StaleEpoch, TurnFailed, TurnRefused
 from actors.identity import Conversation
 from actors.messages import WindowPolicy
-from actors.outcome import Found, NotFound, NotSent, Sent, Unknown
+from actors.outcome import NoRecord, NotSent, RecordFound, Sent, Unknown
 from tests.support.world import DEMO, World
 
 
@@ -108,7 +108,7 @@ async def test_failed_turn_is_tried_three_times_then_buried(
     await _until(lambda: bool(world.ledger.dead()))
     assert trio.current_time() == pytest.approx(8 + 1 + 2, abs=0.3)
     assert world.ledger.dead() == ["overloaded"]
-    assert world.mirror.fates == [("dead", ("doomed",))]
+    assert world.mirror.outcomes == [("dead", ("doomed",))]
     await world.say("later")
     await _until(lambda: world.replies == ["Heard 1: later"])
 
@@ -219,7 +219,7 @@ async def test_unknown_send_with_evidence_is_not_sent_again(
     """I6: 47."""
     world = World()
     world.gateway.script = [(True, Unknown("timed_out"))]
-    world.gateway.evidence = [NotFound(), Found("3EB0")]
+    world.gateway.evidence = [NoRecord(), RecordFound("3EB0")]
     await world.start(nursery)
     await world.say("x")
     await _until(lambda: world.ledger.states() == ["done"])
@@ -233,7 +233,7 @@ async def test_unknown_send_without_evidence_is_sent_once_more_and_never_again(
     """I6: at most one blind resend, then a dead letter."""
     world = World()
     world.gateway.script = [(False, Unknown("timed_out")), (True, Unknown("timed_out")), (True, Sent("z"))]
-    world.gateway.evidence = [NotFound()] * 20
+    world.gateway.evidence = [NoRecord()] * 20
     await world.start(nursery)
     await world.say("x")
     await _until(lambda: bool(world.ledger.dead()))
@@ -247,7 +247,7 @@ async def test_what_the_gateway_says_it_sent_is_never_resent(
     """I6: its database failed after the send."""
     world = World()
     world.gateway.script = [(True, Unknown("sent_but_unrecorded", may_resend=False))]
-    world.gateway.evidence = [NotFound()] * 20
+    world.gateway.evidence = [NoRecord()] * 20
     await world.start(nursery)
     await world.say("x")
     await _until(lambda: world.ledger.states() == ["done"])
@@ -407,7 +407,7 @@ async def test_killed_at_any_step_one_reply_and_no_second_answer(
     world.restart()
     async with trio.open_nursery() as second:
         await world.start(second)
-        await _until(lambda: world.mirror.fates == [("answered", ("x",))])
+        await _until(lambda: world.mirror.outcomes == [("answered", ("x",))])
         second.cancel_scope.cancel()
     assert world.replies == ["Heard 1: x"]
     bought_twice = (step, side) in {("answer", "before"), ("begin", "after")}
@@ -471,7 +471,7 @@ async def test_evidence_of_the_first_send_counts_also_after_a_resend_that_did_no
     """I6: the records showed the first send late; by then the resend was proven not sent."""
     world = World()
     world.gateway.script = [(True, Unknown("timed_out")), (False, NotSent("connection_closed", "hold"))]
-    world.gateway.evidence = [NotFound(), NotFound()]
+    world.gateway.evidence = [NoRecord(), NoRecord()]
     await world.start(nursery)
     await world.say("x")
     await trio.sleep(120)

@@ -12,8 +12,8 @@ from trio.testing import MockClock
 
 from actors.actor import TurnPolicy
 from actors.errors import LedgerUnavailable, TurnFailed, TurnRefused
-from actors.facts import Usage
 from actors.instance import FeatureFlags, InstanceRecord, Terms
+from actors.lookups import Usage
 from actors.messages import Answer, Asked, HistoryEntry, Prompt
 from actors.outcome import NotSent, Unknown
 from tests.support.memory import MemoryResponder
@@ -40,9 +40,9 @@ def shop(terms: Terms | None = None, flags: FeatureFlags | None = None) -> World
 async def say(world: World, text: str, times: int = 1) -> None:
     """One burst of one message, heard out to its end."""
     for _ in range(times):
-        ended = len(world.mirror.fates)
+        ended = len(world.mirror.outcomes)
         await world.say(text, id=f"{text}-{trio.current_time()}")
-        await until(lambda ended=ended: len(world.mirror.fates) > ended)  # type: ignore[misc]
+        await until(lambda ended=ended: len(world.mirror.outcomes) > ended)  # type: ignore[misc]
 
 
 def rules(world: World) -> list[object]:
@@ -121,7 +121,7 @@ async def test_an_escalation_survives_a_crash_without_telling_twice(autojump_clo
     world.restart()
     async with trio.open_nursery() as second:
         await world.start(second)
-        await until(lambda: bool(world.mirror.fates))
+        await until(lambda: bool(world.mirror.outcomes))
         second.cancel_scope.cancel()
     assert world.replies == ["a person comes"]
     assert len(world.ledger.notices) == 1
@@ -139,7 +139,7 @@ async def test_a_person_who_writes_silences_the_bot_in_mid_turn(
     await world.say("what is the price")
     await until(lambda: bool(world.responder.prompts))
     world.ledger.taken_over.add(DEMO)
-    await until(lambda: bool(world.mirror.fates))
+    await until(lambda: bool(world.mirror.outcomes))
     assert world.replies == []
     assert world.ledger.states() == ["suppressed"]
     assert rules(world) == ["taken_over"]
@@ -164,7 +164,7 @@ async def test_parts_that_have_not_left_never_do(autojump_clock: MockClock, nurs
     await say(world, "tell me all")
     assert len(world.replies) == 1
     assert world.ledger.states() == ["done"]
-    assert world.mirror.fates == [("answered", ("tell me all",))]
+    assert world.mirror.outcomes == [("answered", ("tell me all",))]
 
 
 async def test_a_take_over_that_is_switched_off_is_not_heeded(
@@ -193,7 +193,7 @@ async def test_a_send_of_unknown_fate_is_not_repeated_into_a_take_over(
     await world.start(nursery)
     await say(world, "price?")
     assert world.replies == []
-    assert world.mirror.fates[0][0] == "answered"
+    assert world.mirror.outcomes[0][0] == "answered"
 
 
 # When no answer can be had
@@ -208,7 +208,7 @@ async def test_at_the_end_of_its_tries_the_fallback_goes_out_and_the_dead_letter
     await say(world, "price?")
     assert world.replies == ["we will be back"]
     assert world.ledger.dead() == ["overloaded"]
-    assert world.mirror.fates == [("dead", ("price?",))]
+    assert world.mirror.outcomes == [("dead", ("price?",))]
 
 
 async def test_a_refused_turn_has_its_fallback_too(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
@@ -242,9 +242,9 @@ async def test_killed_around_the_fallback_it_is_said_once_and_the_letter_stays(
     world.restart()
     async with trio.open_nursery() as second:
         await world.start(second)
-        await until(lambda: bool(world.mirror.fates))
+        await until(lambda: bool(world.mirror.outcomes))
         second.cancel_scope.cancel()
-    assert world.mirror.fates == [("dead", ("price?",))]
+    assert world.mirror.outcomes == [("dead", ("price?",))]
     assert world.replies == ["we will be back"]
     assert world.ledger.dead() == ["bad_request"]
 
@@ -270,7 +270,7 @@ async def test_a_fallback_does_not_wait_for_ever_for_a_gateway_that_is_away(
     world.gateway.script = [(False, NotSent("connection_closed", "hold"))] * 1000
     await world.start(nursery)
     await world.say("price?")
-    await until(lambda: bool(world.mirror.fates), 2000)
+    await until(lambda: bool(world.mirror.outcomes), 2000)
     assert (world.replies, world.ledger.dead()) == ([], ["bad_request"])
 
 
@@ -333,11 +333,11 @@ async def test_a_wait_for_the_day_ends_with_the_time_that_a_batch_may_wait(
     world.ledger.usage = Usage(tokens_today=1, day_wait_seconds=80_000)
     await world.start(nursery)
     await world.say("price?")
-    await until(lambda: bool(world.mirror.fates), 1000)
+    await until(lambda: bool(world.mirror.outcomes), 1000)
     assert world.ledger.dead() == ["held_too_long"]
 
 
-@pytest.mark.parametrize("name", ["standing", "usage"])
+@pytest.mark.parametrize("name", ["takeover", "usage"])
 async def test_what_must_not_be_guessed_is_asked_again(
     autojump_clock: MockClock, nursery: trio.Nursery, name: str
 ) -> None:

@@ -7,18 +7,23 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.acceptance.harness import DaemonUnderTest, Said, daemon_under_test
+from tests.acceptance.harness import DaemonUnderTest, Said, Tree, daemon_under_test
 from tests.browser.visitor import Visitor, settings
 
-# Long enough for somebody to type on a busy machine; short where nobody has to be quick.
-WINDOWS = {"demo": 4.0, "arabic": 4.0, "acme": 0.6}
+WINDOWS: dict[str, Tree] = {
+    # Long enough for somebody to type on a busy machine, and to see it run down.
+    "demo": {"window_seconds": 12},
+    # Four messages are one burst, however slowly they are typed.
+    "arabic": {"window_seconds": 600, "max_messages": 4},
+    "acme": {"window_seconds": 0.6},
+}
 HOSTILE = '<img src=x onerror="window.hacked = true"><script>window.hacked = true</script>'
 VIEWS = ("live", "playground", "dead", "events", "health")
 
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[DaemonUnderTest]:
-    declared = {name: {"batching": {"window_seconds": seconds}} for name, seconds in WINDOWS.items()}
+    declared = {name: {"batching": batching} for name, batching in WINDOWS.items()}
     with daemon_under_test(settings({"instances": declared})) as daemon:
         yield daemon
 
@@ -120,6 +125,7 @@ def test_nothing_is_wider_than_the_screen(visitor: Visitor, daemon: DaemonUnderT
         if view == "live":
             expect(page.locator(".card")).to_have_count(1)
         _fits(page, width)
+    daemon.wait_settled()  # no other turn comes above the one that is chosen
     visitor.goes(page, "live")
     page.locator(".turn").first.click()
     page.get_by_role("link", name="All of it").click()

@@ -12,13 +12,14 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
 from tests.acceptance.harness import DaemonUnderTest, Tree, merged
+from tests.support.patience import PATIENCE_SECONDS
 
 SETTINGS: Tree = {
     # IPv6, by which the harness tells it from the door for webhooks.
     "dashboard": {"listen": "[::1]:0"},
     "turn": {"duplicate_seconds": 0},
 }
-WAIT_MS = 20_000.0
+WAIT_MS = 1000 * PATIENCE_SECONDS
 """The longest that anything on the page may take; a busy machine takes its time."""
 
 

@@ -1,4 +1,4 @@
-"""What every gateway keeps to, whatever stands behind it (`actors.ports.Gateway`)."""
+"""The contract of every gateway (`actors.ports.Gateway`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import trio
 
 from actors.errors import LeaseUncertain
 from actors.identity import Conversation
-from actors.outcome import CannotTell, Found, NotFound, NotSent, Sent
+from actors.outcome import CannotTell, NoRecord, NotSent, RecordFound, Sent
 from actors.ports import Gateway
 from daemon.gateways.console import ConsoleGateway
 from daemon.gateways.evolution.client import EvolutionGateway
@@ -22,13 +22,14 @@ from daemon.gateways.realtime import RealtimeGateway
 from daemon.gateways.router import BoundedGateway, RoutedGateway
 from daemon.web.client import HttpClient
 from tests.support.gateway_server import FakeEvolution
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.pigeon import FakeLoft, PigeonGateway
 from tests.support.realtime import Door, Proxy
 
 GUEST = Conversation("demo", "5511900001095")
 
 Delivered = Callable[[str], int]
-"""How often a text was seen at the other end."""
+"""How often a text arrived at the other end."""
 Behind = tuple[Gateway, Delivered]
 
 
@@ -45,7 +46,7 @@ async def to_evolution(capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Behi
     with FakeEvolution().running() as server:
         async with HttpClient() as http:
             evolution = EvolutionGateway(
-                http, base_url=server.url, api_key=server.api_key, timeout_seconds=5.0
+                http, base_url=server.url, api_key=server.api_key, timeout_seconds=PATIENCE_SECONDS
             )
             yield evolution, lambda text: server.texts().count(text)
 
@@ -65,7 +66,11 @@ async def through_a_proxy(capsys: pytest.CaptureFixture[str]) -> AsyncIterator[B
             new_id = partial(secrets.token_hex, 8)
             yield (
                 RealtimeGateway(
-                    door.couriers, "proxy", label=door.feed.label, new_id=new_id, timeout_seconds=5.0
+                    door.couriers,
+                    "proxy",
+                    label=door.feed.label,
+                    new_id=new_id,
+                    timeout_seconds=PATIENCE_SECONDS,
                 ),
                 proxy.times,
             )
@@ -76,7 +81,10 @@ async def through_a_proxy(capsys: pytest.CaptureFixture[str]) -> AsyncIterator[B
 async def by_pigeon(capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Behind]:
     with FakeLoft().running() as loft:
         async with HttpClient() as http:
-            yield PigeonGateway(http, loft.url, loft.seal, 5.0), lambda text: loft.words().count(text)
+            yield (
+                PigeonGateway(http, loft.url, loft.seal, PATIENCE_SECONDS),
+                lambda text: loft.words().count(text),
+            )
 
 
 BEHIND: Mapping[str, Callable[[pytest.CaptureFixture[str]], AbstractAsyncContextManager[Behind]]] = {
@@ -100,8 +108,8 @@ def test_every_kind_of_gateway_is_tried_here() -> None:
     assert set(GATEWAYS) <= set(BEHIND)
 
 
-async def test_what_is_sent_arrives_once(gateway: Behind) -> None:
-    """I6: a proven send is exactly one message."""
+async def test_a_sent_message_arrives_once(gateway: Behind) -> None:
+    """I6: a confirmed send is exactly one message."""
     sender, delivered = gateway
     assert isinstance(await sender.send(GUEST, "مرحبا"), Sent)
     assert delivered("مرحبا") == 1
@@ -109,36 +117,36 @@ async def test_what_is_sent_arrives_once(gateway: Behind) -> None:
 
 @pytest.mark.parametrize("text", ["", "\x00", "\ud800", "x" * 60_000, "a\nb", "\u202eabc", "{}", "😀"])
 async def test_any_text_has_an_outcome(gateway: Behind, text: str) -> None:
-    """I6, I14: `send` never raises for the text."""
+    """I6, I14: `send` never raises because of the text."""
     sender, _ = gateway
     assert isinstance(await sender.send(GUEST, text), Sent | NotSent)
 
 
 @pytest.mark.parametrize("contact", ["5511900001095", "168500006331@lid"])
-async def test_evidence_names_the_send_or_there_is_none(gateway: Behind, contact: str) -> None:
-    """I6: found under the id that the send gave; an id is empty only where nothing can be looked up."""
+async def test_a_sent_message_is_found_or_cannot_be_looked_up(gateway: Behind, contact: str) -> None:
+    """I6: found under the id that the send returned; an id is empty only if nothing can be looked up."""
     sender, _ = gateway
     guest, since_ms = Conversation("demo", contact), int(time.time() * 1000)
     sent = await sender.send(guest, "hello")
     assert isinstance(sent, Sent)
     evidence = await sender.find(guest, "hello", since_ms, frozenset())
-    assert evidence == (Found(sent.message_id) if sent.message_id else CannotTell())
+    assert evidence == (RecordFound(sent.message_id) if sent.message_id else CannotTell())
 
 
 async def test_what_was_not_sent_is_not_found(gateway: Behind) -> None:
-    """I6: no evidence is made up: neither for other words nor for a message that is bound already."""
+    """I6: no false evidence: neither for another text nor for a message already accounted for."""
     sender, _ = gateway
     sent = await sender.send(GUEST, "hello")
     assert isinstance(sent, Sent)
-    assert isinstance(await sender.find(GUEST, "other words", 0, frozenset()), NotFound | CannotTell)
+    assert isinstance(await sender.find(GUEST, "other words", 0, frozenset()), NoRecord | CannotTell)
     known = frozenset({sent.message_id})
-    assert isinstance(await sender.find(GUEST, "hello", 0, known), NotFound | CannotTell)
+    assert isinstance(await sender.find(GUEST, "hello", 0, known), NoRecord | CannotTell)
 
 
-async def test_a_lease_that_ends_while_the_gateway_connects_lets_nothing_out(
+async def test_nothing_is_sent_if_the_lease_ends_during_the_connect(
     gateway: Behind,
 ) -> None:
-    """I5, I6: the last look at the lease is taken as the first byte is about to leave."""
+    """I5, I6: the lease is checked for the last time just before the first byte leaves."""
     sender, delivered = gateway
     looks = 0
 
@@ -153,12 +161,12 @@ async def test_a_lease_that_ends_while_the_gateway_connects_lets_nothing_out(
     assert isinstance(await sender.send(GUEST, "in time"), Sent)
 
 
-async def test_an_origin_that_nobody_allowed_changes_nothing(gateway: Behind) -> None:
-    """I12: the key goes to the configured gateway, whatever a payload names."""
+async def test_an_origin_that_is_not_allowed_is_ignored(gateway: Behind) -> None:
+    """I12: the key goes only to the configured gateway, whatever a payload names."""
     sender, delivered = gateway
     stranger = "http://127.0.0.1:9"
     sent = await sender.send(GUEST, "hello", origin=stranger)
     assert isinstance(sent, Sent)
     assert delivered("hello") == 1
     evidence = await sender.find(GUEST, "hello", 0, frozenset(), stranger)
-    assert evidence == (Found(sent.message_id) if sent.message_id else CannotTell())
+    assert evidence == (RecordFound(sent.message_id) if sent.message_id else CannotTell())

@@ -1,4 +1,4 @@
-"""What every responder keeps to, whatever stands behind it (`actors.ports.Responder`)."""
+"""The contract of every responder (`actors.ports.Responder`)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import trio
 from actors.messages import HistoryEntry, Prompt
 from actors.ports import Responder
 from daemon.responders.batching import BatchingResponder
-from daemon.responders.breaker import BreakerPolicy
-from daemon.responders.circuit import Circuit
+from daemon.responders.breaker import Breaker, BreakerPolicy
 from daemon.responders.provider import Provider
 from daemon.responders.rehearsal import RehearsalResponder
 from daemon.responders.router import ProviderRouter, RoutedResponder, Seat
@@ -25,7 +24,9 @@ MANY = 20
 
 
 def router(providers: Sequence[Provider], *, weighted: bool = False) -> ProviderRouter:
-    seats = [Seat(each, Circuit(each.name, BreakerPolicy(), Told())) for each in providers]
+    seats = [
+        Seat(each, Breaker(each.name, BreakerPolicy(), Told(), now=trio.current_time)) for each in providers
+    ]
     return ProviderRouter(seats, weighted=weighted, deadline_seconds=30, draw=random.random)
 
 
@@ -61,13 +62,13 @@ async def test_every_message_is_heard_in_order(responder: Responder, messages: t
     assert answer.text.endswith("\n".join(messages))
 
 
-async def test_an_answer_names_who_gave_it_and_counts_no_less_than_nothing(responder: Responder) -> None:
+async def test_an_answer_names_its_provider_and_has_no_negative_counts(responder: Responder) -> None:
     answer = await responder.answer(Prompt("demo", ("hello",), (HistoryEntry("user", "earlier"),)))
     assert answer.provider
     assert min(answer.input_tokens, answer.output_tokens, answer.cost_micros) >= 0
 
 
-async def test_many_conversations_are_answered_at_once_each_with_its_own_words(responder: Responder) -> None:
+async def test_concurrent_conversations_get_their_own_answers(responder: Responder) -> None:
     """I9."""
     answers: dict[int, str] = {}
 

@@ -1,4 +1,4 @@
-"""Every kind of model server, and the provider that asks it."""
+"""Every kind of model server and its provider."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def provider_at(
     api_key: str | None = None,
     max_output_tokens: int = 1_024,
 ) -> HttpProvider:
-    """The provider that asks `server`."""
+    """The provider that calls `server`."""
     kind = kind_of(server)
     key = server.api_key if api_key is None else api_key
     endpoint = Endpoint(MODELS[kind], key, f"{server.base_url}/", max_output_tokens)

@@ -59,7 +59,7 @@ from daemon.operate.takeovers import OperatorTakeovers
 from daemon.operate.task_tree import TaskTree
 from daemon.operate.top import Top
 from daemon.operate.turns import Turns
-from daemon.responders.circuit import ProviderView
+from daemon.responders.breaker import ProviderView
 from daemon.stores.postgres import Postgres
 from daemon.web.http1 import HttpServer, Request, Response, open_unix_listener
 from tests.support.ledgers import LedgerWorld, open_postgres
@@ -148,6 +148,8 @@ class Operators:
         self.feed = EventFeed(strict=True)
         self.feed.set_install_id(INSTALL)
         self.health = Health(self.feed)
+        if db is None:
+            self.health.report("postgres", ("There is no Postgres here.",))
         if started:
             self.health.started()
         self.actors = ListedActors()
@@ -299,6 +301,10 @@ class DoorInThread:
         """Have something done in the server's thread, beside its requests."""
         assert self._token is not None
         return trio.from_thread.run(self._have_done, work, trio_token=self._token)
+
+    def use(self, settings: Settings) -> None:
+        """Go on as a daemon with these settings."""
+        self.operators = Operators(self.operators.db, settings)
 
     def emit(self, event: str, conversation: Conversation, **fields: object) -> None:
         async def tell() -> None:

@@ -11,16 +11,25 @@ from urllib.parse import quote, urlsplit
 from actors.errors import GatewayHeld
 from actors.identity import Conversation
 from actors.messages import Message
-from actors.outcome import CannotTell, Evidence, Found, NotFound, NotSent, SendOutcome, Sent, Unknown
-from actors.plain_text import plain_text
+from actors.outcome import (
+    CannotTell,
+    NoRecord,
+    NotSent,
+    RecordFound,
+    SendEvidence,
+    SendOutcome,
+    Sent,
+    Unknown,
+)
 from actors.ports import Gateway, MaySend, at_any_time
-from daemon.fields import Misfit, Secret, web_address
-from daemon.gateways.kind import DOCTOR_SECONDS, GatewayKind, GatewaySettings, ProxyDoor, Tools
+from actors.text import plain_text
+from daemon.gateways.kind import GatewayKind, GatewaySettings, ProxyDoor, Tools
 from daemon.gateways.lenient import NotJson, clean, decode, integer, items, mapping, text
 from daemon.ingress.inbound import Inbound, OwnMessage, Parse, UnreadablePayload
+from daemon.schema.fields import Misfit, Secret, web_address
 from daemon.web.answer import dig
 from daemon.web.client import NOT_ALLOWED, DeliveryUnknown, HttpClient, HttpFailed, NotDelivered
-from daemon.web.finding import Finding
+from daemon.web.finding import DOCTOR_SECONDS, Finding
 from tests.support.http_faults import Exchange, FaultServer, Request
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -130,7 +139,7 @@ class PigeonGateway:
         since_ms: int,
         known_ids: frozenset[str],
         origin: str = "",
-    ) -> Evidence:
+    ) -> SendEvidence:
         try:
             answer = await self._http.get(
                 self._letters(conversation), self._headers, self._timeout_seconds, MAX_BODY_BYTES
@@ -145,8 +154,8 @@ class PigeonGateway:
             mark = letter.get("mark")
             is_new = isinstance(mark, str) and mark not in known_ids
             if is_new and (letter.get("to"), letter.get("words")) == wanted:
-                return Found(str(mark))
-        return NotFound()
+                return RecordFound(str(mark))
+        return NoRecord()
 
     def _letters(self, conversation: Conversation) -> str:
         return f"{self._url}/letters/{quote(plain_text(conversation.instance), safe='')}"

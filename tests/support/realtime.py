@@ -1,4 +1,4 @@
-"""A realtime door on a real socket with a list for a mirror, and clients that talk to it. Every wait is bounded."""
+"""A realtime listener on a real socket, with a list as mirror, and its clients. Every wait is bounded."""
 
 from __future__ import annotations
 
@@ -17,10 +17,8 @@ from daemon.observe.feed import EventFeed
 from daemon.realtime.clients import Client, Clients
 from daemon.realtime.server import Admission, RealtimeServer
 from daemon.realtime.session import SessionLimits
+from tests.support.patience import PATIENCE_SECONDS, until
 from tests.support.payloads import upsert
-
-SECONDS = 20.0
-"""Nothing here should take so long, also on a busy machine."""
 
 Document = dict[str, object]
 
@@ -49,12 +47,12 @@ class Talk:
         self.socket = socket
 
     async def say(self, kind: str, **fields: object) -> None:
-        with trio.fail_after(SECONDS):
+        with trio.fail_after(PATIENCE_SECONDS):
             await self.socket.send_message(json.dumps({"type": kind, **fields}))
 
     async def hear(self, kind: str) -> Document:
         """The next frame, which must be of this type."""
-        with trio.fail_after(SECONDS):
+        with trio.fail_after(PATIENCE_SECONDS):
             document: Document = json.loads(await self.socket.get_message())
         assert document["type"] == kind, document
         return document
@@ -73,7 +71,7 @@ class Talk:
 
     async def closed(self) -> tuple[int, str | None]:
         """Hear on until the connection ends; how it ended."""
-        with trio.fail_after(SECONDS):
+        with trio.fail_after(PATIENCE_SECONDS):
             while True:
                 try:
                     await self.socket.get_message()
@@ -83,7 +81,7 @@ class Talk:
 
 
 class Door:
-    """The server with everything behind it."""
+    """The realtime server with everything behind it."""
 
     def __init__(
         self,
@@ -134,7 +132,7 @@ class Door:
 
     @asynccontextmanager
     async def talk(self, token: str | None, path: str = "/v1", **headers: str) -> AsyncIterator[Talk]:
-        """A connection; with a token, its `hello` is heard already and kept in `hello`."""
+        """Open a connection; with a token, its `hello` has been received and is kept in `hello`."""
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         extra = [(name.encode(), value.encode()) for name, value in headers.items()]
@@ -147,9 +145,7 @@ class Door:
             yield talk
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        with trio.fail_after(SECONDS):
-            while not condition():  # noqa: ASYNC110 - it looks at another part's state
-                await trio.sleep(0.01)
+        await until(condition)
 
     async def accept(self, message: Message) -> Receipt:
         if self.before_accept is not None:
@@ -176,7 +172,7 @@ class Door:
 
 
 class Proxy:
-    """A proxy that keeps to the protocol: it sends each key once, and can tell what it has sent."""
+    """A proxy that follows the protocol: it sends each key once, and can report what it sent."""
 
     def __init__(self) -> None:
         self.sent: dict[str, tuple[str, str, str]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import trio
 
@@ -14,7 +15,7 @@ from actors.instance import FeatureFlags, Terms
 from actors.messages import Message, Receipt, WindowPolicy
 from actors.outbox import Outbox, OutboxPolicy
 from actors.supervisor import Supervisor
-from actors.turn import TurnRunner, TurnServices
+from actors.turn import TurnAttempt, TurnServices
 from tests.support.memory import (
     FixedOwnership,
     MemoryFeed,
@@ -50,7 +51,8 @@ class World:
         outbox = Outbox(
             self.ledger, self.gateway, self.ownership, self.feed, clock_ms, lambda instance: OutboxPolicy()
         )
-        turns = TurnRunner(
+        attempt = partial(
+            TurnAttempt,
             TurnServices(
                 append=self.mirror.append,
                 ledger=self.ledger,
@@ -63,12 +65,12 @@ class World:
                 feed=self.feed,
                 wall_ms=clock_ms,
                 nudge=lambda: None,
-            )
+            ),
         )
         self.services = Services(
             mirror=self.mirror,
             ownership=self.ownership,
-            turns=turns,
+            attempt=attempt,
             policies=self,
             feed=self.feed,
             slots=FairSlots(self.concurrency),

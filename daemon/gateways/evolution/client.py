@@ -11,9 +11,9 @@ from urllib.parse import quote, urlsplit
 
 from actors.errors import GatewayHeld
 from actors.identity import Conversation
-from actors.outcome import CannotTell, Evidence, Found, NotFound, NotSent, SendOutcome, Unknown
-from actors.plain_text import plain_text
+from actors.outcome import CannotTell, NoRecord, NotSent, RecordFound, SendEvidence, SendOutcome, Unknown
 from actors.ports import MaySend, at_any_time
+from actors.text import plain_text
 from daemon.gateways.evolution.outcome import (
     CLOCK_TOLERANCE_SECONDS,
     classify,
@@ -91,7 +91,7 @@ class EvolutionGateway:
         since_ms: int,
         known_ids: frozenset[str],
         origin: str = "",
-    ) -> Evidence:
+    ) -> SendEvidence:
         """Read the contact's records, newest first, back to `since_ms`. Raises `GatewayHeld`.
 
         `CannotTell` when the page limit ends the search before `since_ms` is reached: absence is not proven.
@@ -103,9 +103,9 @@ class EvolutionGateway:
             records += latest
             if len(latest) < PAGE_RECORDS or _reaches(latest, since_seconds - CLOCK_TOLERANCE_SECONDS):
                 message_id = sent_id(records, conversation.contact, text, since_seconds, known_ids)
-                return Found(message_id) if message_id else NotFound()
+                return RecordFound(message_id) if message_id else NoRecord()
         message_id = sent_id(records, conversation.contact, text, since_seconds, known_ids)
-        return Found(message_id) if message_id else CannotTell()
+        return RecordFound(message_id) if message_id else CannotTell()
 
     async def _records(self, conversation: Conversation, origin: str, page: int) -> list[object]:
         where = {"key": {"remoteJid": _jid(conversation.contact)}}

@@ -6,10 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from actors.ports import Feed, Gateway
-from daemon.fields import Misfit, Secret, web_address
 from daemon.gateways.kind import (
-    DOCTOR_SECONDS,
-    MAX_DOCTOR_BYTES,
     GatewayKind,
     GatewaySettings,
     InstanceFeed,
@@ -18,9 +15,10 @@ from daemon.gateways.kind import (
     Tools,
 )
 from daemon.ingress.inbound import Parse
+from daemon.schema.fields import Misfit, Secret, web_address
 from daemon.web.answer import dig
 from daemon.web.client import HttpClient, HttpFailed
-from daemon.web.finding import Finding
+from daemon.web.finding import DOCTOR_SECONDS, MAX_DOCTOR_BYTES, Finding
 
 
 class EvolutionSettings(GatewaySettings):

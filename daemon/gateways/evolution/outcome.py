@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from actors.identity import canonical_contact
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
-from actors.plain_text import plain_text
+from actors.text import plain_text
 from daemon.gateways.lenient import integer
 from daemon.web.answer import dig, readable_json
 

@@ -7,7 +7,7 @@ Laws of this file:
 2. Each item of the payload comes out once, as a message or as a reason; nothing is dropped without a reason.
 3. Only the fields of `Message`, `OwnMessage` and `Link` leave this file. The payload's `apikey` is a real token and
    is not read. Its `server_url` is an address that anybody may have written: only its origin is read, and it counts
-   only where the operator allowed it (`actors/reply_address.py`).
+   only where the operator allowed it (`actors/reply.py`).
 4. `sender` is the account's own number and `date_time` local time that claims to be UTC: neither is read. The
    time of a message is its `messageTimestamp`.
 5. What a person of the business wrote from the phone is nothing to answer, so it has its reason, `own_message`; but it
@@ -23,7 +23,7 @@ from typing import Literal
 
 from actors.identity import MAX_INSTANCE_CHARS
 from actors.messages import Message
-from actors.reply_address import origin_of
+from actors.reply import origin_of
 from daemon.gateways.evolution.identity import NotAPerson, identify
 from daemon.gateways.evolution.parts import Unheard, protocol_reason
 from daemon.gateways.evolution.text import Content, read_content

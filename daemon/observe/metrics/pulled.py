@@ -13,7 +13,7 @@ from daemon.observe.metrics.tally import Histogram, Histograms, Labelled, Names
 from daemon.observe.monitor import Monitor
 from daemon.observe.orphans import OrphanSearch
 from daemon.observe.vitals import Figures, Vitals, VitalSigns
-from daemon.responders.circuit import ProviderView
+from daemon.responders.breaker import ProviderView
 from daemon.web.http1 import HttpCounters
 
 Labels = tuple[str, ...]

@@ -31,7 +31,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1 import trace_pb2 as wire
 
 from daemon.observe.tracing.exporter import CollectorAway, CollectorDoubtful, Refused
-from daemon.observe.tracing.spans import Kind, Moment, Span, Trace, Value
+from daemon.observe.tracing.spans import Moment, SpanKind, Trace, TraceSpan, Value
 from daemon.web.answer import HttpAnswer, dig
 from daemon.web.client import DeliveryUnknown, HttpClient, NotDelivered
 
@@ -42,7 +42,7 @@ ASKS_AGAIN = (429, 502, 503, 504)
 UNREADABLE = ("too_large", "bad_encoding")
 """What the HTTP client says of an answer that came and cannot be read."""
 
-_KINDS: Mapping[Kind, wire.Span.SpanKind.ValueType] = {
+_KINDS: Mapping[SpanKind, wire.Span.SpanKind.ValueType] = {
     "internal": wire.Span.SPAN_KIND_INTERNAL,
     "client": wire.Span.SPAN_KIND_CLIENT,
     "consumer": wire.Span.SPAN_KIND_CONSUMER,
@@ -126,7 +126,7 @@ def _spans(trace: Trace) -> Iterable[wire.Span]:
         yield _span(trace.id, child, trace.root.id)
 
 
-def _span(trace_id: bytes, span: Span, parent_id: bytes) -> wire.Span:
+def _span(trace_id: bytes, span: TraceSpan, parent_id: bytes) -> wire.Span:
     status = (
         wire.Status(code=wire.Status.STATUS_CODE_ERROR, message=_text(span.error)) if span.error else None
     )

@@ -20,8 +20,8 @@ from functools import partial
 import trio
 
 from actors.identity import Conversation
-from actors.messages import Batch, Fate
-from actors.turn import TurnRunner
+from actors.messages import Batch, TurnOutcome
+from actors.ports import Attempt, NewAttempt
 from daemon.observe.feed import EventFeed
 from daemon.observe.tracing.recording import EVENTS, Fields, Model, Recording
 from daemon.observe.tracing.spans import Trace
@@ -61,7 +61,11 @@ class Recorder:
         """How many turns are being recorded."""
         return len(self._recordings)
 
-    async def watch(self, batch: Batch, work: Callable[[], Awaitable[Fate]]) -> Fate:
+    def recorded(self, attempt: NewAttempt) -> NewAttempt:
+        """The same attempts, recorded."""
+        return lambda batch, epoch: RecordedAttempt(attempt(batch, epoch), batch, self)
+
+    async def watch(self, batch: Batch, work: Callable[[], Awaitable[TurnOutcome]]) -> TurnOutcome:
         """Do `work`, a try of this batch, with everything in it seen."""
         recording: Recording | None = None
         with self._contained():
@@ -70,15 +74,15 @@ class Recorder:
             return await work()
         before = _WATCHED.set(recording)
         try:
-            fate = await work()
+            outcome = await work()
         except BaseException as error:
             with self._contained():
                 recording.failed(trio.current_time(), error)
             raise
         finally:
             _WATCHED.reset(before)
-        self._end(batch.conversation, recording, fate)
-        return fate
+        self._end(batch.conversation, recording, outcome)
+        return outcome
 
     def _begin(self, batch: Batch) -> Recording | None:
         """The batch's recording, new or gone on with; None: it is not among those that are told."""
@@ -97,11 +101,11 @@ class Recorder:
         self._recordings[batch.conversation] = recording
         return recording
 
-    def _end(self, conversation: Conversation, recording: Recording, fate: Fate) -> None:
+    def _end(self, conversation: Conversation, recording: Recording, outcome: TurnOutcome) -> None:
         with self._contained():
             self._recordings.pop(conversation, None)
             if not recording.found_ended:
-                self._tell(recording.close(trio.current_time(), fate))
+                self._tell(recording.close(trio.current_time(), outcome))
 
     def _saw(
         self, step: Callable[[Recording, float, Fields], None], _: Conversation | None, fields: Fields
@@ -123,15 +127,16 @@ class Recorder:
             self._feed.emit("daemon.problem", part="tracing", error=type(error).__name__)
 
 
-class WatchedTurns(TurnRunner):
-    """The turns as they are, watched."""
+class RecordedAttempt:
+    """An attempt with everything in it recorded. Implements `actors.ports.Attempt`."""
 
-    def __init__(self, turns: TurnRunner, recorder: Recorder) -> None:
-        self._turns = turns
+    def __init__(self, attempt: Attempt, batch: Batch, recorder: Recorder) -> None:
+        self._attempt = attempt
+        self._batch = batch
         self._recorder = recorder
 
-    async def run(self, batch: Batch, epoch: int) -> Fate:
-        return await self._recorder.watch(batch, lambda: self._turns.run(batch, epoch))
+    async def run(self) -> TurnOutcome:
+        return await self._recorder.watch(self._batch, self._attempt.run)
 
-    async def bury(self, batch: Batch, epoch: int, reason: str, detail: str) -> Fate:
-        return await self._recorder.watch(batch, lambda: self._turns.bury(batch, epoch, reason, detail))
+    async def bury(self, reason: str, detail: str) -> TurnOutcome:
+        return await self._recorder.watch(self._batch, lambda: self._attempt.bury(reason, detail))

@@ -3,6 +3,10 @@
 Laws of this file:
 1. Every child lies within the root, which begins with the first message of the burst and ends with the turn.
 2. It tells numbers, names from the settings, the keyed hash of the conversation, and reasons: no text, no phone number.
+3. Times go by a clock that never steps back, from one look at the calendar's: a clock that is set turns no span around.
+4. The steps of a turn follow one another. A step that is seen only when it is over began at `mark_ns`, where the step
+   before it ended.
+5. It is bounded: of a turn that is held for hours the first `MAX_SPANS` steps are kept, and the rest are counted.
 
 Where OpenTelemetry has a name for something, it is used (`gen_ai.*`, `messaging.*`, `error.type`); the others are
 `majlis.*`. All of them stand in `docs/tracing.md`.
@@ -13,20 +17,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
-from actors.answer_cache import CACHE
 from actors.errors import StaleEpoch, TurnFailed, TurnRefused, Unavailable
-from actors.messages import Batch, Fate
+from actors.messages import Batch, TurnOutcome
+from actors.response_cache import CACHE
 from actors.triage import ESCALATION, FALLBACK
-from daemon.observe.tracing.builder import Builder
-from daemon.observe.tracing.spans import Trace, Value, word
+from daemon.observe.tracing.spans import Moment, SpanKind, Trace, TraceSpan, Value, word
 
+MAX_SPANS = 200
+MAX_MOMENTS = 100
 OPENING = frozenset({"settings", "conversation"})
 """Looked up in every try; a turn that asks for more is to be answered."""
 NO_PROVIDER = frozenset({CACHE, ESCALATION, FALLBACK})
 """Named as the provider of what Majlis says by itself."""
 
 Fields = Mapping[str, object]
-Outcome = Literal[Fate, "left"]
+TraceOutcome = Literal[TurnOutcome, "left"]
 """`left`: this daemon did not end the turn, for it stopped or lost its lease. Who takes it up goes on in this trace."""
 
 
@@ -57,8 +62,8 @@ class Recording:
         self._trace_id = trace_id
         self._label = label
         self._model_of = model_of
-        self._built = Builder(now, wall_ns)
-        self._built.attempt = batch.tries + 1
+        self._built = TraceBuilder(now, wall_ns)
+        self._built.attempt = batch.attempts + 1
         self._start_ns = self._window(batch, wall_ns)
         self._asking = False
         self._asked_ns = wall_ns
@@ -82,7 +87,7 @@ class Recording:
         """One more try of the turn begins, or its burial."""
         self._tries_seen += 1
         self._built.mark_ns = self._built.at(now)
-        self._built.attempt = batch.tries + 1
+        self._built.attempt = batch.attempts + 1
         self._asking = False
 
     def failed(self, now: float, error: BaseException) -> None:
@@ -99,7 +104,7 @@ class Recording:
             case Exception():
                 self._built.note(now, "try failed", type(error).__name__)
 
-    def close(self, now: float, outcome: Outcome) -> Trace:
+    def close(self, now: float, outcome: TraceOutcome) -> Trace:
         """The trace, as far as it was seen."""
         told = {**self._told, "majlis.turn.outcome": outcome, "majlis.turn.tries": self._built.attempt}
         error = (self._died_of or "unknown") if outcome == "dead" else ""
@@ -220,6 +225,80 @@ EVENTS: Mapping[str, Callable[[Recording, float, Fields], None]] = {
     "turn.moved": Recording.ended,
 }
 """What is to be seen of a turn while it runs."""
+
+
+class TraceBuilder:
+    """Times are told as seconds of that clock, and kept as Unix nanoseconds."""
+
+    def __init__(self, now: float, wall_ns: int) -> None:
+        """`wall_ns` is the calendar's time at `now`."""
+        self._origin, self._wall_ns = now, wall_ns
+        self._spans: list[TraceSpan] = []
+        self._moments: list[Moment] = []
+        self._left_out = 0
+        self.attempt = 1
+        """The try under way; every step tells it."""
+        self.mark_ns = wall_ns
+        """Where the next step begins."""
+
+    def at(self, now: float) -> int:
+        return self._wall_ns + round((now - self._origin) * 1e9)
+
+    def add(
+        self,
+        name: str,
+        start_ns: int,
+        end_ns: int,
+        told: Mapping[str, Value],
+        kind: SpanKind = "internal",
+        error: str = "",
+    ) -> None:
+        """One step."""
+        if len(self._spans) >= MAX_SPANS:
+            self._left_out += 1
+            return
+        told = {**told, "majlis.try": self.attempt, **({"error.type": error} if error else {})}
+        end_ns = max(start_ns, end_ns)
+        span = TraceSpan(name=name, start_ns=start_ns, end_ns=end_ns, attributes=told, kind=kind, error=error)
+        self._spans.append(span)
+
+    def step(
+        self, name: str, end_ns: int, told: Mapping[str, Value], kind: SpanKind = "internal", error: str = ""
+    ) -> None:
+        """One step, from the end of the one before it."""
+        end_ns = max(self.mark_ns, end_ns)
+        self.add(name, self.mark_ns, end_ns, told, kind, error)
+        self.mark_ns = end_ns
+
+    def note(self, now: float, name: str, reason: object) -> None:
+        """Something that took no time."""
+        if len(self._moments) >= MAX_MOMENTS:
+            self._left_out += 1
+            return
+        told: dict[str, Value] = {"majlis.reason": word(reason), "majlis.try": self.attempt}
+        self._moments.append(Moment(name, self.at(now), told))
+
+    def close(
+        self,
+        trace_id: bytes,
+        name: str,
+        start_ns: int,
+        now: float,
+        told: Mapping[str, Value],
+        error: str = "",
+    ) -> Trace:
+        """The trace: one root, and all steps within it."""
+        left_out = {"majlis.left_out": self._left_out} if self._left_out else {}
+        root = TraceSpan(
+            name=name,
+            start_ns=start_ns,
+            end_ns=max(self.at(now), self.mark_ns),
+            attributes={**told, **left_out, **({"error.type": error} if error else {})},
+            kind="consumer",
+            error=error,
+            moments=tuple(self._moments),
+        )
+        return Trace(trace_id, root, tuple(self._spans))
 
 
 def _ns(milliseconds: object) -> int:

@@ -1,9 +1,11 @@
-"""A running door and a way to type commands at it."""
+"""A running admin server, and a way to run commands against it."""
 
 from __future__ import annotations
 
 import io
 import os
+import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -35,7 +37,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def door(tmp_path: Path, migrated_dsn: str) -> Iterator[DoorInThread]:
-    """A door in this process; its log goes nowhere, so that standard output is the command's alone."""
+    """An admin server in this process; its log is discarded, so that standard output is only the command's."""
     (tmp_path / "door").mkdir()
     writer = logs.configure("error", "json", io.StringIO())
     with door_in_thread(tmp_path / "door", migrated_dsn) as running:
@@ -47,7 +49,7 @@ def door(tmp_path: Path, migrated_dsn: str) -> Iterator[DoorInThread]:
 
 @pytest.fixture
 def majlis(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Typed:
-    """Type one command; the admin socket is the one of `door`."""
+    """Run one command against the admin socket of `door`."""
 
     def run(*arguments: str) -> Outcome:
         capsys.readouterr()
@@ -58,3 +60,34 @@ def majlis(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Typed:
         return Outcome(status if isinstance(status, int) else 0, out, err)
 
     return run
+
+
+class FakeTerminal:
+    """Standard output as an 80-column terminal."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> int:
+        self.text += text
+        return len(text)
+
+    def flush(self) -> None:
+        pass
+
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def lines(self) -> list[str]:
+        return re.sub(r"\x1b\[[0-9;]*m", "", self.text).splitlines()
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> FakeTerminal:
+    """To be called inside the test: pytest replaces standard output after the fixtures have run."""
+    screen = FakeTerminal()
+    monkeypatch.setattr(sys, "stdout", screen)
+    for name, value in {"COLUMNS": "80", "LINES": "24", "TERM": "xterm"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return screen

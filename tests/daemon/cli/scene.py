@@ -8,7 +8,7 @@ import msgspec
 
 from actors.actor import ActorView
 from actors.identity import Conversation
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Answer, Message, Waiting
 from actors.outcome import Sent
 from actors.ports import Reply
@@ -29,6 +29,8 @@ WATERFALL = (
     Span("main", "responder", 40.0, 60.0, "ok"),
 )
 ANSWER = Answer(REPLY, "main", "small", 812, 64, 412, True, ("full name", f"is it {CONTACT}"), 0.82)
+_EIGHT_SECONDS = "UPDATE majlis_turns SET tries = 1, opened_at = created_at - interval '8 s' WHERE id = $1"
+"""How long its window was open."""
 _TAKEOVER = "UPDATE majlis_takeovers SET started_at = '2026-01-01T10:00:30Z', until = '2199-01-01T14:00:30Z'"
 
 
@@ -60,7 +62,7 @@ async def _answered(operators: Operators, answer: Answer, rule: str) -> int:
     await ledger.claim(turn, 1, 0, False)
     await ledger.settle(turn, 1, 0, Sent("3EB0AB"))
     await ledger.finish(turn, 1)
-    await operators.db.fetch("UPDATE majlis_turns SET tries = 1 WHERE id = $1", turn.id)
+    await operators.db.fetch(_EIGHT_SECONDS, turn.id)
     return turn.id
 
 
@@ -91,3 +93,15 @@ async def _silenced(operators: Operators, conversation: Conversation, heeded: bo
     await operators.db.fetch(_TAKEOVER)
     for flag in () if heeded else ("takeover", "escalation"):
         await operators.flags.set(flag, False, conversation.instance)
+
+
+def suppressed(door: DoorInThread) -> int:
+    """A turn that ended without an answer; its number."""
+    return door.do(lambda: _suppressed(door.operators))
+
+
+async def _suppressed(operators: Operators) -> int:
+    ledger = operators.world.ledger
+    turn = await ledger.begin(batch(TEXT, number=4, conversation=HELD, id_prefix="3EB0E7"), 1)
+    await ledger.suppress(turn, 1, "duplicate")
+    return turn.id

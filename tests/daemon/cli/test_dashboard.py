@@ -1,4 +1,4 @@
-"""`majlis dashboard`: a link, and a browser where there is one."""
+"""`majlis dashboard`: a login link, and a browser if there is one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import webbrowser
 import pytest
 
 from tests.daemon.cli.conftest import Typed
-from tests.daemon.operate.fake_operations import DoorInThread
-
-LINK = "http://127.0.0.1:8089/#login=token"
+from tests.support.operators import LINK, DoorInThread
 
 
 class Browser:
@@ -26,21 +24,21 @@ def no_browser() -> Browser:
     raise webbrowser.Error("could not locate runnable browser")
 
 
-def test_the_link_stands_alone_on_its_line_and_is_recorded(door: DoorInThread, majlis: Typed) -> None:
-    told = majlis("dashboard")
-    assert told.status == 0
-    assert told.out.splitlines() == [LINK, "good once, within 1 h 0 min, at level admin"]
-    (entry,) = door.operations.audited
+def test_the_link_is_alone_on_its_line_and_audited(door: DoorInThread, majlis: Typed) -> None:
+    done = majlis("dashboard")
+    assert done.status == 0
+    assert done.out.splitlines() == [LINK, "valid once, for 1 h 0 min, with access level admin"]
+    (entry,) = door.operators.audited
     assert (entry.action, entry.target) == ("dashboard-login", "level admin") and entry.uid is not None
     assert json.loads(majlis("dashboard", "--json").out)["url"] == LINK
 
 
-def test_other_names_of_the_page_are_told_as_well(door: DoorInThread, majlis: Typed) -> None:
-    door.links.others = ["https://majlis.example.com/#login=token"]
+def test_other_addresses_of_the_dashboard_are_printed_too(door: DoorInThread, majlis: Typed) -> None:
+    door.operators.links = ["https://majlis.example.com/#login=token"]
     assert majlis("dashboard").out.splitlines()[1] == "or https://majlis.example.com/#login=token"
 
 
-def test_it_is_opened_where_there_is_a_browser(
+def test_open_opens_the_link_in_a_browser_if_there_is_one(
     door: DoorInThread, majlis: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     browser = Browser()
@@ -50,12 +48,12 @@ def test_it_is_opened_where_there_is_a_browser(
     refused = majlis("dashboard", "--open")
     assert refused.status == 1 and LINK in refused.out
     assert (
-        refused.err == "majlis: there is no browser here that could be opened: open the link above in yours\n"
+        refused.err == "majlis: no browser could be opened on this machine: open the link above in your own\n"
     )
 
 
-def test_where_no_dashboard_is_served_it_is_said_why(door: DoorInThread, majlis: Typed) -> None:
-    door.links.problem = "127.0.0.1:8089 is taken by another program."
+def test_without_a_dashboard_the_error_says_why(door: DoorInThread, majlis: Typed) -> None:
+    door.operators.no_dashboard = "127.0.0.1:8089 is taken by another program."
     refused = majlis("dashboard")
     assert (refused.status, refused.out) == (1, "")
     assert refused.err == "majlis: The dashboard is not served: 127.0.0.1:8089 is taken by another program.\n"

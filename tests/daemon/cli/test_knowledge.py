@@ -1,23 +1,39 @@
-"""`majlis knowledge` and `majlis cache`, typed at a running door."""
+"""`majlis knowledge`: files are added, listed and removed."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from daemon.cli.knowledge import REQUEST_BYTES, requests
+from daemon.knowledge.chunks import MAX_CHARS, Chunk
 from tests.daemon.cli.conftest import Typed
-from tests.daemon.operate.fake_library import FakeLibrary
-from tests.daemon.operate.fake_operations import DoorInThread
+from tests.support.operators import DoorInThread
 
 PDF = Path(__file__).parents[1] / "knowledge" / "fixtures" / "prices_ar.pdf"
 
 
-def shelf(door: DoorInThread) -> FakeLibrary:
-    library = door.operations.library
-    assert isinstance(library, FakeLibrary)
-    return library
+def files(door: DoorInThread) -> list[str]:
+    """Names of the files of acme that are found."""
+    page = door.do(lambda: door.operators.library.files("acme"))
+    return [file.name for file in page.files]
+
+
+def loads(door: DoorInThread) -> list[str]:
+    """Names of the files whose loads were begun, ended or not."""
+    rows = door.do(lambda: door.operators.db.fetch("SELECT name FROM majlis_knowledge_files ORDER BY id"))
+    return [row["name"] for row in rows]
+
+
+def chunks_of(door: DoorInThread, name: str) -> list[dict[str, Any]]:
+    sql = (
+        "SELECT c.heading, c.text FROM majlis_knowledge_chunks c JOIN majlis_knowledge_files f ON f.id = c.file_id"
+        " WHERE f.name = $1 ORDER BY c.ordinal"
+    )
+    return door.do(lambda: door.operators.db.fetch(sql, name))
 
 
 @pytest.fixture
@@ -27,80 +43,82 @@ def delivery(tmp_path: Path) -> Path:
     return path
 
 
-def test_files_are_added_in_portions_with_a_line_each(
+def test_files_are_added_in_several_requests_with_a_line_each(
     door: DoorInThread, majlis: Typed, delivery: Path
 ) -> None:
     done = majlis("knowledge", "add", "acme", str(PDF), str(delivery))
     assert (done.status, done.err) == (0, "")
     assert done.out == "prices_ar.pdf: added, 1 chunk\ndelivery.md: added, 70 chunks\n"
-    chunks = shelf(door).loads[2]
-    assert sorted(chunks) == list(range(70)) and chunks[69].heading == "City 69"
-    assert "عسل سدر جبلي ٥٠٠ غرام: ١٨٠ ريالا" in shelf(door).loads[1][0].text
-    assert [(entry.action, entry.target) for entry in door.operations.audited] == [
+    assert [chunk["heading"] for chunk in chunks_of(door, "delivery.md")] == [f"City {n}" for n in range(70)]
+    assert "عسل سدر جبلي ٥٠٠ غرام: ١٨٠ ريالا" in chunks_of(door, "prices_ar.pdf")[0]["text"]
+    audited = [(entry.action, entry.target.rstrip("0123456789")) for entry in door.operators.audited]
+    assert audited == [
         ("knowledge.add", "acme: prices_ar.pdf"),
-        ("knowledge.ready", "acme: load 1"),
+        ("knowledge.ready", "acme: load "),
         ("knowledge.add", "acme: delivery.md"),
-        ("knowledge.ready", "acme: load 2"),
+        ("knowledge.ready", "acme: load "),
     ]
-    assert door.operations.reloads == 2, "the daemon knows of each file at once"
+    assert door.operators.forgotten == 2, "the daemon uses each file at once"
 
 
-def test_a_file_again_is_unchanged_or_replaced(door: DoorInThread, majlis: Typed, delivery: Path) -> None:
+def test_adding_a_file_again_leaves_it_unchanged_or_replaces_it(
+    door: DoorInThread, majlis: Typed, delivery: Path
+) -> None:
     majlis("knowledge", "add", "acme", str(delivery))
     assert majlis("knowledge", "add", "acme", str(delivery)).out == "delivery.md: unchanged, 70 chunks\n"
     delivery.write_text("free")
-    told = json.loads(majlis("knowledge", "add", "acme", str(delivery), "--json").out)
-    assert told == [{"name": "delivery.md", "state": "replaced", "chunks": 1}]
+    results = json.loads(majlis("knowledge", "add", "acme", str(delivery), "--json").out)
+    assert results == [{"name": "delivery.md", "state": "replaced", "chunks": 1}]
 
 
 def test_files_are_listed_and_removed(door: DoorInThread, majlis: Typed, delivery: Path) -> None:
-    assert majlis("knowledge", "list", "acme").out == "0 files of acme\n"
+    assert majlis("knowledge", "list", "acme").out == "acme: 0 files\n"
     majlis("knowledge", "add", "acme", str(delivery))
     listed = majlis("knowledge", "list", "acme").out
-    assert "delivery.md" in listed and "70" in listed and "none" in listed and "1 file of acme" in listed
+    assert "delivery.md" in listed and "70" in listed and "none" in listed and "acme: 1 file" in listed
     assert json.loads(majlis("knowledge", "list", "acme", "--json").out)["files"][0]["chunks"] == 70
     done = majlis("knowledge", "remove", "acme", "delivery.md", "other.md")
     assert (done.status, done.out) == (1, "delivery.md: removed\n")
     assert done.err == "majlis: acme has no file called other.md; see `majlis knowledge list acme`\n"
-    assert door.operations.audited[-1].target == "acme: delivery.md, other.md"
+    assert door.operators.audited[-1].target == "acme: delivery.md, other.md"
 
 
-def test_all_are_read_before_the_first_is_added(
+def test_all_files_are_parsed_before_the_first_is_stored(
     door: DoorInThread, majlis: Typed, delivery: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "letter.docx").write_bytes(b"PK")
     done = majlis("knowledge", "add", "acme", str(delivery), str(tmp_path / "letter.docx"))
     assert done.status == 1 and "save it as PDF or text" in done.err and len(done.err.splitlines()) == 1
-    assert shelf(door).heads == {}
+    assert loads(door) == []
 
 
-def test_bad_ends_are_one_sentence(door: DoorInThread, majlis: Typed, delivery: Path, tmp_path: Path) -> None:
+def test_knowledge_failures_are_one_sentence(
+    door: DoorInThread, majlis: Typed, delivery: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "sub").mkdir()
     twin = tmp_path / "sub" / "delivery.md"
     twin.write_text("x")
-    shelf(door).fails_at = 40
+    monkeypatch.setattr("daemon.knowledge.library.MAX_CHUNKS", 40)
     for arguments, words in (
-        (("add", "nobody", str(delivery)), "knows no instance 'nobody'"),
-        (("list", "nobody"), "knows no instance 'nobody'"),
+        (("add", "nobody", str(delivery)), "has no instance 'nobody'"),
+        (("list", "nobody"), "has no instance 'nobody'"),
         (("add", "acme", str(delivery)), "remove files that are not needed"),
         (("add", "acme", str(delivery), str(twin)), "two files are called delivery.md"),
         (("add", "acme", str(tmp_path / "no.txt")), "check its name"),
     ):
         done = majlis("knowledge", *arguments)
         assert done.status == 1 and done.out == "" and words in done.err and len(done.err.splitlines()) == 1
-    assert shelf(door).ready == {}
+    assert files(door) == []
 
 
-def test_kept_answers_are_counted_and_forgotten(door: DoorInThread, majlis: Typed) -> None:
-    told = majlis("cache", "stats").out
-    assert "acme" in told and "other" in told and told.endswith("4 answers kept\n")
-    assert (
-        json.loads(majlis("cache", "stats", "--instance", "acme", "--json").out)["instances"][0]["entries"]
-        == 3
-    )
-    assert majlis("cache", "clear", "--instance", "acme").out == "3 answers forgotten\n"
-    assert majlis("cache", "clear").out == "1 answer forgotten\n"
-    assert (
-        "nothing was kept for acmee, see `majlis cache stats`" in majlis("cache", "clear", "-i", "acmee").out
-    )
-    assert [entry.target for entry in door.operations.audited] == ["acme", "all instances", "acmee"]
+def test_no_request_is_larger_than_the_daemon_accepts() -> None:
+    """Whatever the characters: their bytes are counted, not estimated."""
+    for letter in ("a", "م", "😀", '"', "\n"):
+        chunks = [Chunk(place, letter * 200, letter * MAX_CHARS) for place in range(100)]
+        groups = list(requests(chunks))
+        assert [chunk for request in groups for chunk in request] == chunks
+        for request in groups:
+            body = [{"ordinal": one.ordinal, "heading": one.heading, "text": one.text} for one in request]
+            assert len(json.dumps({"chunks": body}, ensure_ascii=False).encode()) <= 64 * 1024
+            assert len(request) <= 32
+    assert REQUEST_BYTES < 64 * 1024

@@ -26,7 +26,7 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_files_of_this_installation_are_written(
+def test_units_for_this_installation_are_written(
     tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """This environment's program, this config file, that user; the commands that follow are printed."""
@@ -49,29 +49,29 @@ def test_a_dry_run_writes_nothing(tmp_path: Path, config: Path, capsys: pytest.C
     assert f"# --- {out_dir}/etc/systemd/system/majlis.socket\n" in out and "[Socket]" in out
 
 
-def test_json_has_files_and_commands(
+def test_json_contains_files_and_commands(
     tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, out, _ = run(capsys, "-c", str(config), "--dry-run", "--json")
-    told = json.loads(out)
-    assert status == 0 and told["written"] is False
+    document = json.loads(out)
+    assert status == 0 and document["written"] is False
     assert (
-        "etc/systemd/system/majlis@.service" in told["files"]
-        and "systemctl daemon-reload" in told["commands"]
+        "etc/systemd/system/majlis@.service" in document["files"]
+        and "systemctl daemon-reload" in document["commands"]
     )
 
 
-def test_without_a_settings_file_the_defaults_hold_and_the_next_steps_say_so(
+def test_without_a_settings_file_the_defaults_are_used_and_the_next_steps_say_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tmp_path / "etc" / "config.yaml"
     status, _, err = run(capsys, "-c", str(config), "--output", str(tmp_path / "out"))
     assert status == 0
     assert f"install -m 0640 -g majlis config.yaml {config}" in err
-    assert "write `data_dir: /var/lib/majlis` into" in err
+    assert "put `data_dir: /var/lib/majlis` into" in err
 
 
-def test_without_permission_it_is_told_what_to_do(
+def test_without_write_permission_the_error_says_what_to_do(
     config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(files: Mapping[str, str], root: Path) -> None:
@@ -83,12 +83,12 @@ def test_without_permission_it_is_told_what_to_do(
     status, _, err = run(capsys, "-c", str(config))
     assert status == 1
     assert err == (
-        "majlis: /etc/systemd/system/majlis.service may not be written by this user: run it with sudo, or write the "
-        "files elsewhere with --output DIR.\n"
+        "majlis: /etc/systemd/system/majlis.service cannot be written by this user: run this with sudo, or write the "
+        "files elsewhere with --output DIR\n"
     )
 
 
-def test_what_systemd_refuses_is_not_written(
+def test_units_that_systemd_rejects_are_not_written(
     tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "check", lambda units: ["majlis.service:7: no such thing"])
@@ -97,7 +97,7 @@ def test_what_systemd_refuses_is_not_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_wrong_settings_are_told_before_anything_is_written(
+def test_wrong_settings_are_reported_before_anything_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tmp_path / "wrong.yaml"

@@ -1,4 +1,4 @@
-"""`majlis top`: readable at 80 by 24 with 10,000 conversations, alive under a terminal, one snapshot into a pipe."""
+"""`majlis top`: readable at 80 by 24, live on a terminal, one snapshot in a pipe."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ import pytest
 from rich.console import Console, Group
 
 from daemon.cli.top_screen import SORTS, rates_between, screen
-from daemon.operate.inspect_views import TopPage
+from daemon.operate import AlertView, LatencyView, ProviderView
+from daemon.operate.instances import InstancePause
+from daemon.operate.top import TopPage, TopRow
 from tests.daemon.cli.conftest import Typed
-from tests.daemon.operate.fake_inside import PHONE, top_page
-from tests.daemon.operate.fake_operations import DoorInThread
+from tests.daemon.cli.scene import actor, show
+from tests.support.operators import DoorInThread
+from tests.support.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[3]
 _IN_CONTROL = """
@@ -32,28 +35,80 @@ fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 from daemon.cli import main
 main()
 """
-"""The command with the terminal as its own: without that, Ctrl-C is a letter."""
+"""The command with the terminal as its controlling terminal: without that, Ctrl-C is an ordinary character."""
 
 
-def drawn(page: TopPage, width: int, height: int | None, trouble: str = "") -> list[str]:
+PHONE = "5511999990012"
+
+
+def top_page(rows: int = 12) -> TopPage:
+    """A busy daemon: 10,000 conversations, of which the page shows a few."""
+    return TopPage(
+        at="2026-01-31T12:00:01.000Z",
+        node_id="node-a",
+        version="0.1.0",
+        ready=True,
+        draining=False,
+        uptime_seconds=100.0,
+        active=10_000,
+        open_windows=3_120,
+        waiting_messages=9_031,
+        phases={"answering": 42, "queued": 3, "holding": 2, "retrying": 1, "parked": 1, "waiting": 3_120},
+        slots_held=42,
+        slots=50,
+        counters={"message.accepted": 1_000, "turn.done": 300, "turn.dead": 1},
+        latencies=[
+            LatencyView(what=what, count=500, p50_ms=p50, p95_ms=p95, max_ms=p95)
+            for what, p50, p95 in (("turn", 1_050.0, 2_400.0), ("window lateness", 3.0, 14.0))
+        ],
+        providers=[
+            ProviderView(name="main", state="closed"),
+            ProviderView(name="backup", state="open", failures=5, last_reason="timed_out", wait_seconds=12.0),
+        ],
+        alerts=[
+            AlertView(
+                flag="queue_depth", meaning="messages that wait", value=9_031, threshold=1_000, seconds=33.0
+            )
+        ],
+        pauses=[InstancePause(instance="clinic", since="2026-01-31T11:00:00.000Z")],
+        matching=3_169,
+        rows=[_row(place) for place in range(rows)],
+    )
+
+
+def _row(place: int) -> TopRow:
+    held = place == 0
+    return TopRow(
+        conversation=f"{place:010x}",
+        instance="shop-with-a-long-name-in-the-north",
+        contact=PHONE,
+        state="holding" if held else "waiting",
+        waiting_messages=2,
+        closes_in_seconds=24.0 if held else 4.0,
+        why="the gateway is not connected" if held else "window open",
+        window_seconds=8.0,
+    )
+
+
+def drawn(page: TopPage, width: int, height: int | None, problem: str = "") -> list[str]:
     rates = dict.fromkeys(("message.accepted", "turn.done", "turn.dead"), 310.2)
     console = Console(width=width, height=50, file=io.StringIO(), highlight=False, record=True)
-    console.print(Group(*screen(page, rates, "urgency", 0, width=width, height=height, trouble=trouble)))
+    console.print(Group(*screen(page, rates, "urgency", 0, width=width, height=height, problem=problem)))
     return console.export_text().splitlines()
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (60, 16)])
-def test_it_fits_the_screen_whatever_there_is(width: int, height: int) -> None:
+def test_the_screen_fits_the_terminal_with_500_conversations(width: int, height: int) -> None:
     page = top_page(500)
     lines = drawn(page, width, height)
     assert len(lines) <= height and max(map(len, lines)) <= width
     text = "\n".join(lines)
     assert "messages that wait: 9,031" in text and "clinic paused: majlis resume --instance clinic" in text
-    assert "windows 3,120" in text and "turns 42/50" in text and "backup left out 12.0 s" in text
+    assert "windows 3,120" in text and "turns 42/50" in text and "backup circuit open for 12.0 s" in text
     assert "3,169 busy conversations" in text and PHONE not in text
 
 
-def test_much_that_is_wrong_does_not_push_the_rest_away() -> None:
+def test_many_alerts_leave_room_for_conversations() -> None:
     page = top_page(500)
     page = msgspec.structs.replace(
         page, ready=False, reasons=["Redis cannot be reached."], alerts=page.alerts * 9
@@ -64,13 +119,13 @@ def test_much_that_is_wrong_does_not_push_the_rest_away() -> None:
     assert sum("█" in line for line in lines) >= 5
 
 
-def test_a_window_has_a_bar_of_the_time_left() -> None:
+def test_an_open_window_has_a_bar_for_the_time_left() -> None:
     held, waiting = drawn(top_page(2), 120, None)[-3:-1]
     assert "█████░░░░░   4.0 s" in waiting and "█" not in held
     assert "24.0 s" in held and "the gateway is not connected" in held
 
 
-def test_rates_are_differences_and_none_over_a_restart() -> None:
+def test_rates_are_differences_and_empty_across_a_restart() -> None:
     before = top_page()
     after = msgspec.structs.replace(
         before, uptime_seconds=102.0, counters={"message.accepted": 1_020, "turn.done": 300}
@@ -79,35 +134,37 @@ def test_rates_are_differences_and_none_over_a_restart() -> None:
     assert rates_between(after, before) == {}
 
 
-def test_into_a_pipe_it_is_one_snapshot(door: DoorInThread, majlis: Typed) -> None:
+def test_in_a_pipe_top_prints_one_snapshot(door: DoorInThread, majlis: Typed) -> None:
+    show(door, *(actor(place) for place in range(8)))
     out = majlis("top", "--limit", "5").out
-    assert "in 10.0" in out and out.count("\n") < 20 and "\x1b" not in out
+    assert "8 busy conversations" in out and out.count("\n") < 20 and "\x1b" not in out
     assert len(json.loads(majlis("top", "--json", "--limit", "2", "--sort", "left").out)["rows"]) == 2
-    assert door.operations.insight.asked[-1] == ("left", None, 0, 2)
+    assert door.asked[-1] == ("/v1/top", {"sort": "left", "limit": "2"})
     assert "--sort must be one of" in majlis("top", "--sort", "size").err
     assert majlis("top", "--sort", SORTS[1]).status == 0
 
 
-def test_on_a_terminal_it_lives_until_q(door: DoorInThread) -> None:
-    """It looks again and again, turns pages, sorts otherwise, and leaves the terminal as it was."""
+def test_on_a_terminal_top_refreshes_until_q(door: DoorInThread) -> None:
+    """It refreshes, turns pages, changes the order, and leaves the terminal as it was."""
+    show(door, *(actor(place) for place in range(60)))
     with Terminal("top", "--every", "0.2", "--set", f"admin.socket={door.socket}") as top:
         top.wait_for("busy conversations, by urgency")
-        looks = len(door.operations.insight.asked)
+        requests = len(door.asked)
         top.type("s")
         top.wait_for("by left")
         top.type("n")
-        top.until(lambda: door.operations.insight.asked[-1][2] > 0)
-        assert len(door.operations.insight.asked) > looks
+        top.until(lambda: "offset" in door.asked[-1][1])
+        assert len(door.asked) > requests
         top.type("q")
-        assert top.process.wait(20) == 0
+        assert top.process.wait(PATIENCE_SECONDS) == 0
         assert termios.tcgetattr(top.terminal)[3] & (termios.ICANON | termios.ECHO)
 
 
-def test_on_a_terminal_ctrl_c_ends_it_quietly(door: DoorInThread) -> None:
+def test_on_a_terminal_ctrl_c_ends_top_quietly(door: DoorInThread) -> None:
     with Terminal("top", "--set", f"admin.socket={door.socket}") as top:
         top.wait_for("busy conversations")
         top.type("\x03")
-        assert top.process.wait(20) == 0
+        assert top.process.wait(PATIENCE_SECONDS) == 0
         assert "Traceback" not in top.seen
 
 
@@ -147,7 +204,7 @@ class Terminal:
 
     def until(self, condition: object) -> None:
         assert callable(condition)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not condition():
             assert time.monotonic() < deadline, self.seen[-2_000:]
             if select.select([self._ours], [], [], 0.1)[0]:

@@ -16,6 +16,7 @@ from daemon.controls import notifier as notices
 from daemon.controls.notifier import MAX_AGE_SECONDS, NoticeResult, Notifier, next_delay_seconds
 from daemon.observe.feed import EventFeed
 from daemon.web.client import HttpClient
+from tests.support import patience
 from tests.support.ledgers import LedgerWorld, open_world, until
 from tests.support.memory import MemoryGateway
 from tests.support.webhook_server import FakeWebhook
@@ -64,8 +65,8 @@ def webhook() -> Iterator[FakeWebhook]:
 
 
 @pytest.fixture
-async def room(fresh_postgres_dsn: str) -> AsyncIterator[Room]:
-    async with open_world(fresh_postgres_dsn, 8) as world, HttpClient() as http:
+async def room(migrated_postgres_dsn: str) -> AsyncIterator[Room]:
+    async with open_world(migrated_postgres_dsn, 8) as world, HttpClient() as http:
         yield Room(world, http)
 
 
@@ -90,7 +91,7 @@ async def test_staff_and_software_are_told_once(running: Room, webhook: FakeWebh
     assert running.gateway.delivered == [(("demo", STAFF.lstrip("+")), "demo: +5511 asks for a person")]
     [_, row] = await running.rows()
     assert posted.id == str(row["id"])
-    assert running.feed.counters["notice.sent"] == 2
+    await patience.until(lambda: running.feed.counters["notice.sent"] == 2)  # said after it is stored
     assert len(webhook.posted) == 1
 
 
@@ -137,7 +138,7 @@ async def test_a_message_that_failed_is_told_again(
     await running.until("reason IS NOT NULL")
     [row] = await running.rows()
     assert (row["reason"], row["tries"], row["sent_at"]) == (reason, tries, None)
-    assert running.feed.reasons("notice.failed") == {reason: 1}
+    await patience.until(lambda: running.feed.reasons("notice.failed") == {reason: 1})
     await running.let_come_due()
     await running.until("sent_at IS NOT NULL")
     assert len(running.gateway.delivered) == 1
@@ -220,7 +221,7 @@ async def test_what_was_refused_again_and_again_is_given_up_and_stays(
     await running.until("given_up_at IS NOT NULL")
     [row] = await running.rows()
     assert (row["reason"], row["tries"], row["sent_at"]) == ("answered_410", notices.MAX_REFUSALS, None)
-    assert running.feed.reasons("notice.given_up") == {"answered_410": 1}
+    await patience.until(lambda: running.feed.reasons("notice.given_up") == {"answered_410": 1})
 
 
 async def test_who_is_away_for_a_day_is_given_up(running: Room) -> None:
@@ -322,7 +323,7 @@ async def test_trouble_with_the_ledger_ends_nothing(room: Room) -> None:
     await room.world.db.fetch("ALTER TABLE majlis_notices RENAME TO hidden")
     async with trio.open_nursery() as nursery:
         await nursery.start(room.notifier.run)
-        with trio.fail_after(20):
+        with trio.fail_after(patience.PATIENCE_SECONDS):
             assert (await tail.receive())["event"] == "daemon.problem"
         tail.close()
         await room.world.db.fetch("ALTER TABLE hidden RENAME TO majlis_notices")
@@ -356,7 +357,7 @@ async def test_no_target_is_told_to_the_log(
     running.gateway.script = [(False, Unknown("timed_out")), (True, Sent("g"))]
     await running.store("whatsapp", STAFF, "SECRET")
     running.notifier.nudge()
-    with trio.fail_after(20):
+    with trio.fail_after(patience.PATIENCE_SECONDS):
         told = [await tail.receive(), await tail.receive()]
     tail.close()
     assert {event["event"] for event in told} == {"notice.failed"}

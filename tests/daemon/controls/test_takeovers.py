@@ -82,8 +82,8 @@ class Room:
 
 
 @pytest.fixture
-async def room(fresh_postgres_dsn: str) -> AsyncIterator[Room]:
-    async with open_world(fresh_postgres_dsn) as world:
+async def room(migrated_postgres_dsn: str) -> AsyncIterator[Room]:
+    async with open_world(migrated_postgres_dsn) as world:
         yield Room(world)
 
 

@@ -1,4 +1,7 @@
-"""A dashboard on a real socket, a daemon's operations behind it faked, and a browser's side. Every wait is bounded."""
+"""A dashboard on a real socket, the real admin interface without stores behind it, and a browser's side.
+
+Every wait is bounded.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,12 @@ from daemon.dashboard.playground import Playground
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.gateways.playground import Chats
 from daemon.ingress.webhooks import Ingress, Readiness, open_door
-from daemon.observe.feed import EventFeed
-from daemon.operate import AdminApi
 from daemon.operate.levels import Level
 from daemon.web.http1 import HttpServer, Limits
-from tests.daemon.operate.fake_operations import FakeOperations
+from tests.support.operators import Operators
+from tests.support.patience import PATIENCE_SECONDS
 
-SECONDS = 20.0
+SECONDS = 2 * PATIENCE_SECONDS
 """Nothing here should take so long, also on a busy machine."""
 
 
@@ -58,9 +60,8 @@ class Behind:
 
     def __init__(self, limits: Limits | None = None, hosts: tuple[str, ...] = ()) -> None:
         self.seconds = 0.0
-        self.feed = EventFeed(strict=True)
-        self.feed.set_install_id("test install")
-        self.operations = FakeOperations()
+        self.operators = Operators()
+        self.feed = self.operators.feed
         self.access = Access(60.0, 600.0, lambda: self.seconds)
         self.chats = Chats()
         self.accepted: list[Message] = []
@@ -94,7 +95,7 @@ class Behind:
             guard=Guard("127.0.0.1", self.port, self._hosts),
             pages=Pages(),
             access=self.access,
-            admin=AdminApi(self.operations, self.feed).answer,
+            admin=self.operators.api.answer,
             view=self._view,
             feed=self.feed,
             session_seconds=600.0,

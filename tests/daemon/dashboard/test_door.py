@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 import trio
 
+from actors.actor import ActorView
 from daemon.dashboard import followers
 from daemon.dashboard.access import MAX_FAILURES_PER_MINUTE, LoginGrant
 from daemon.operate.levels import LEVELS, Level
 from daemon.web.http1 import Limits
 from tests.daemon.dashboard.browser import Behind
+from tests.support.ledgers import DEMO
+from tests.support.patience import PATIENCE_SECONDS, until
 
 
 @pytest.fixture
 async def behind() -> AsyncIterator[Behind]:
     async with Behind(hosts=("majlis.example.com",)).open() as opened:
         yield opened
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    with trio.fail_after(10):
-        while not condition():  # noqa: ASYNC110 - what is looked at tells nobody when it changes
-            await trio.sleep(0.01)
 
 
 # Pages
@@ -118,7 +115,7 @@ async def test_without_a_session_only_pages_are_shown(behind: Behind) -> None:
             answer = await behind.ask(method, path, cookie=cookie)
             assert (answer.status, answer.reason) == (401, "no_session"), (method, path)
             assert "majlis dashboard" in str(answer.document["message"])
-    assert behind.operations.audited == []
+    assert behind.operators.audited == []
 
 
 async def test_a_session_ends_when_it_is_logged_out_and_with_its_time(behind: Behind) -> None:
@@ -166,7 +163,7 @@ async def test_another_site_gets_nothing(behind: Behind) -> None:
     assert (await behind.ask("POST", "/v1/dead/17/retry", cookie=cookie, headers=elsewhere)).status == 403
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     assert (await behind.ask("POST", "/v1/dead/17/retry", cookie=cookie, headers=form)).status == 415
-    assert behind.operations.audited == []
+    assert behind.operators.audited == []
 
 
 # The admin interface
@@ -176,7 +173,9 @@ async def test_another_site_gets_nothing(behind: Behind) -> None:
 async def test_a_session_may_what_its_level_says(behind: Behind, level: Level) -> None:
     cookie = await behind.log_in(level)
     may = {"read": (200, 403, 403), "operate": (200, 200, 403), "admin": (200, 200, 200)}
-    asked = (("GET", "/v1/status"), ("POST", "/v1/dead/17/retry"), ("GET", "/v1/dead?reveal=true"))
+    behind.operators.actors.show(ActorView(DEMO, "parked", (), None, 0, 0, None, ""))
+    flush = f"/v1/conversations/{DEMO.instance}/{DEMO.contact}/flush"
+    asked = (("GET", "/v1/status"), ("POST", flush), ("GET", "/v1/actors?reveal=true"))
     answers = [await behind.ask(method, path, cookie=cookie) for method, path in asked]
     assert tuple(answer.status for answer in answers) == may[level]
     for answer in answers:
@@ -185,10 +184,13 @@ async def test_a_session_may_what_its_level_says(behind: Behind, level: Level) -
 
 
 async def test_what_is_changed_is_recorded_with_the_session(behind: Behind) -> None:
+    behind.operators.actors.show(ActorView(DEMO, "parked", (), None, 0, 0, None, ""))
     cookie = await behind.log_in()
-    assert (await behind.ask("POST", "/v1/dead/17/retry", cookie=cookie)).status == 200
-    (entry,) = behind.operations.audited
-    assert (entry.action, entry.uid, entry.pid, entry.origin) == ("dead.retry", None, None, "dashboard")
+    flush = f"/v1/conversations/{DEMO.instance}/{DEMO.contact}/flush"
+    assert (await behind.ask("POST", flush, cookie=cookie)).status == 200
+    (entry,) = behind.operators.audited
+    assert (entry.action, entry.uid, entry.pid, entry.origin) == ("flush", None, None, "dashboard")
+    assert behind.operators.actors.flushed == [DEMO]
     assert len(entry.session) == 6
 
 
@@ -253,7 +255,7 @@ async def test_a_page_that_reads_too_slowly_is_cut_off() -> None:
         async with await trio.open_tcp_stream("127.0.0.1", behind.port) as stream:
             await stream.send_all(behind.request("GET", "/v1/tail", cookie=cookie))
             await until(lambda: behind.feed.tails == 1)
-            with trio.fail_after(15):
+            with trio.fail_after(PATIENCE_SECONDS):
                 while behind.feed.tails:
                     for _ in range(100):
                         behind.feed.emit("daemon.problem", part="x" * 2_000)
@@ -267,7 +269,7 @@ async def test_a_stop_ends_the_streams_at_once(behind: Behind) -> None:
     async with await trio.open_tcp_stream("127.0.0.1", behind.port) as stream:
         await stream.send_all(behind.request("GET", "/v1/tail", cookie=cookie))
         await until(lambda: behind.feed.tails == 1)
-        with trio.fail_after(5):
+        with trio.fail_after(PATIENCE_SECONDS):
             await behind.server.drain()
             received = b"".join([piece async for piece in stream])
     assert received.endswith(b"0\r\n\r\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actors.errors import StaleEpoch
 from actors.identity import Conversation, is_playground
-from actors.outcome import Evidence, Found, NotFound, NotSent, SendOutcome, Sent
+from actors.outcome import NoRecord, NotSent, RecordFound, SendEvidence, SendOutcome, Sent
 from actors.ports import MaySend, at_any_time
 from daemon.gateways.playground import MAX_CHATS, MAX_LINES, Chats, Line, PlaygroundGateway
 
@@ -36,9 +36,9 @@ class RealGateway:
         since_ms: int,
         known_ids: frozenset[str],
         origin: str = "",
-    ) -> Evidence:
+    ) -> SendEvidence:
         self.asked.append((conversation, text, since_ms, known_ids, origin))
-        return Found("REAL")
+        return RecordFound("REAL")
 
 
 def nobody_owns() -> None:
@@ -64,7 +64,7 @@ async def test_everything_for_people_goes_through_as_it_is() -> None:
     gateway = PlaygroundGateway(real, Chats())
     assert await gateway.send(REAL, "hello", nobody_owns, "https://evo.example.com", "7.1") == Sent("REAL")
     found = await gateway.find(REAL, "hello", 5, frozenset({"A"}), "https://evo.example.com")
-    assert found == Found("REAL")
+    assert found == RecordFound("REAL")
     assert real.asked == [
         (REAL, "hello", nobody_owns, "https://evo.example.com", "7.1"),
         (REAL, "hello", 5, frozenset({"A"}), "https://evo.example.com"),
@@ -75,15 +75,15 @@ async def test_nothing_for_a_made_up_customer_reaches_a_gateway() -> None:
     real, chats = RealGateway(), Chats()
     gateway = PlaygroundGateway(real, chats)
     assert isinstance(await gateway.send(MADE_UP, "nobody looks", key="6.1"), Sent)
-    assert await gateway.find(MADE_UP, "nobody looks", 0, frozenset()) == NotFound()
+    assert await gateway.find(MADE_UP, "nobody looks", 0, frozenset()) == NoRecord()
     chats.open(MADE_UP)
     sent = await gateway.send(MADE_UP, "hello", origin="https://evo.example.com", key="7.1")
     assert isinstance(sent, Sent)
     (line,) = chats.open(MADE_UP)
     assert (line.sender, line.text, line.id) == ("majlis", "hello", sent.message_id)
-    assert await gateway.find(MADE_UP, "hello", line.at_ms, frozenset()) == Found(line.id)
-    assert await gateway.find(MADE_UP, "hello", line.at_ms + 1, frozenset()) == NotFound()
-    assert await gateway.find(MADE_UP, "hello", 0, frozenset({line.id})) == NotFound()
+    assert await gateway.find(MADE_UP, "hello", line.at_ms, frozenset()) == RecordFound(line.id)
+    assert await gateway.find(MADE_UP, "hello", line.at_ms + 1, frozenset()) == NoRecord()
+    assert await gateway.find(MADE_UP, "hello", 0, frozenset({line.id})) == NoRecord()
     assert real.asked == []
 
 

@@ -12,13 +12,13 @@ import yaml
 from pydantic import ValidationError
 
 from daemon.config import Settings
-from daemon.fields import Section, with_every_key
 from daemon.gateways.console import Console
 from daemon.gateways.evolution.kind import EvolutionSettings
 from daemon.gateways.kind import GatewayKind, GatewaySettings
 from daemon.gateways.kinds import GATEWAYS
 from daemon.responders.kind import ProviderKind, ProviderSettings
 from daemon.responders.kinds import PROVIDERS
+from daemon.schema.fields import Section, with_every_key
 from tests.support.pigeon import Pigeon, PigeonSettings
 
 ROOT = Path(__file__).parents[3]

@@ -361,6 +361,7 @@ async def test_no_byte_before_the_acceptor_returned() -> None:
         client = listener.connect()
         await client.send_all(posted(payload(item("A"))))
         await entered.wait()
+        await trio.testing.wait_all_tasks_blocked()
         with trio.move_on_after(0.1) as nothing_came:
             await client.receive_some(1)
         assert nothing_came.cancelled_caught

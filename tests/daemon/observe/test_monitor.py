@@ -27,7 +27,7 @@ from daemon.observe.monitor import Monitor
 from daemon.observe.orphans import OrphanSearch
 from daemon.observe.vitals import Figures, LeaseCounts, VitalSigns
 from daemon.partitions.fencing import FencedOwnership
-from daemon.responders.circuit import ProviderView
+from daemon.responders.breaker import ProviderView
 from tests.support.mirrors import PARTITIONS
 
 EVERY_SECONDS = 10.0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Answer
 from actors.ports import Reply, Turn
 from daemon.config import load

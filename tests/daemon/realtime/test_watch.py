@@ -8,6 +8,7 @@ import trio
 
 from actors.identity import Conversation
 from daemon.realtime.session import SessionLimits
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.realtime import Door
 
 DEMO = Conversation("demo", "5511999990012")
@@ -100,7 +101,7 @@ async def test_a_watcher_that_reads_too_slowly_is_dropped_with_a_reason_and_the_
         await slow.watch()
         await quick.watch(kinds=["turn.dead"])
         pad = "x" * 10_000
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE_SECONDS):
             while not door.feed.counters["realtime.dropped"]:
                 door.feed.emit("turn.done", DEMO, pad=pad)
                 await trio.lowlevel.checkpoint()
@@ -124,7 +125,7 @@ async def test_who_accepts_nothing_for_too_long_is_dropped() -> None:
     async with Door(limits=limits).open() as door, door.talk("watch") as slow:
         await slow.watch()
         pad = "x" * 100_000
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE_SECONDS):
             while not door.feed.counters["realtime.dropped"]:
                 door.feed.emit("turn.done", DEMO, pad=pad)
                 await trio.sleep(0.001)

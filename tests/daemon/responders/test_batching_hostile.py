@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from actors.messages import Answer, HistoryEntry, Prompt
-from daemon.responders.batched import read_together, told_together
+from daemon.responders.batched import read_together, shared_model_request
 from daemon.responders.batching import BatchingResponder
 from daemon.responders.provider import Together
 from tests.support.crowd import Crowd
@@ -38,7 +38,7 @@ class Obedient(Scripted):
 
     async def answer_together(self, prompts: Mapping[str, Prompt]) -> Together:
         self.calls.append(dict(prompts))
-        said = json.dumps(self._attack(told_together(prompts).turns[0].text))
+        said = json.dumps(self._attack(shared_model_request(prompts).turns[0].text))
         believed = read_together(said, prompts)
         answers = {key: Answer(json.loads(text)["response"], "model") for key, text in believed.items()}
         return Together(answers)
@@ -109,5 +109,5 @@ async def test_history_of_one_is_unknown_to_the_other(
         nursery.start_soon(batching.answer, Prompt("demo", ("a",), (HistoryEntry("user", "alpha"),)))
         nursery.start_soon(batching.answer, Prompt("demo", ("b",), (HistoryEntry("user", "beta"),)))
     (call,) = model.calls
-    lines = told_together(call).turns[0].text.splitlines()
+    lines = shared_model_request(call).turns[0].text.splitlines()
     assert sorted(("alpha" in line, "beta" in line) for line in lines) == [(False, True), (True, False)]

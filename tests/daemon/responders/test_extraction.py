@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.plain_text import plain_text
+from actors.text import plain_text
 from daemon.responders.extraction import MAX_FIELD_CHARS, MAX_FIELDS, Extracted, extract
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))

@@ -10,13 +10,13 @@ import trio
 
 from actors.errors import TurnFailed, TurnRefused
 from actors.messages import HistoryEntry, Passage, Prompt
-from actors.prompt import told
+from actors.prompt import model_request
 from daemon.responders.http_provider import ProviderTerms
 from daemon.web.client import HttpClient
 from tests.support.model_server import FakeModel, Fault
 from tests.support.models import MODELS, SERVERS, kind_of, prompt, provider_at
+from tests.support.patience import PATIENCE_SECONDS
 
-TIMEOUT_SECONDS = 5.0
 SHORT = ProviderTerms(timeout_seconds=0.5)
 PROMPT = prompt("hello", "are you open?")
 
@@ -35,7 +35,7 @@ async def test_everything_that_is_to_be_told_reaches_the_model(server: FakeModel
     await provider_at(server, http).answer(asked)
     (question,) = server.questions
     assert question.model == MODELS[kind_of(server)]
-    assert question.texts == (told(asked).system, "hi", "Hello!", "hello\nare you open?")
+    assert question.texts == (model_request(asked).system, "hi", "Hello!", "hello\nare you open?")
     model = "model" if kind_of(server) == "gemini" else "assistant"
     assert question.roles == ("system", "user", model, "user")
 
@@ -161,7 +161,7 @@ async def test_the_deadline_ends_silence_and_drips(
 ) -> None:
     """I8."""
     server.order(fault, seconds=fault_seconds)
-    with trio.fail_after(TIMEOUT_SECONDS), pytest.raises(TurnFailed) as failure:
+    with trio.fail_after(PATIENCE_SECONDS), pytest.raises(TurnFailed) as failure:
         await provider_at(server, http, SHORT).answer(PROMPT)
     assert failure.value.reason == "timed_out"
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from actors.errors import TurnFailed, TurnRefused
 from actors.messages import HistoryEntry
-from actors.prompt import Told
+from actors.prompt import ModelRequest
 from daemon.responders.batched import SCHEMA
 from daemon.responders.http_provider import Endpoint, count
 from daemon.responders.openai import OpenAi
@@ -19,7 +19,7 @@ from daemon.web.client import HttpClient
 from tests.support.models import SERVERS, dialect_of, prompt, provider_at
 from tests.support.openai_server import FakeOpenAI
 
-TOLD = Told("Be brief.", (HistoryEntry("user", "hello"),))
+TOLD = ModelRequest("Be brief.", (HistoryEntry("user", "hello"),))
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_the_bound_has_the_name_that_the_server_knows(base_url: str | None, boun
 
 
 def test_a_schema_is_asked_for_strictly() -> None:
-    body = OpenAi(Endpoint("m")).body(Told("", TOLD.turns, 3, SCHEMA))
+    body = OpenAi(Endpoint("m")).body(ModelRequest("", TOLD.turns, 3, SCHEMA))
     schema = {"name": "answers", "strict": True, "schema": SCHEMA}
     assert body["response_format"] == {"type": "json_schema", "json_schema": schema}
 

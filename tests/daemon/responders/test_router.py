@@ -9,14 +9,15 @@ from random import Random
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.errors import ResponderHeld, TurnFailed, TurnRefused
 from actors.messages import Asked, Prompt
 from actors.ports import Responder
-from daemon.responders.breaker import BreakerPolicy
-from daemon.responders.circuit import Circuit
-from daemon.responders.router import ProviderRouter, RoutedResponder, Seat
+from daemon.responders.breaker import Breaker, BreakerPolicy
+from daemon.responders.router import ProviderRouter, RoutedResponder, Seat, drawn_order
 from tests.support.providers import Scripted, Told
 
 PROMPT = Prompt("demo", ("hello",))
@@ -39,7 +40,8 @@ def router(
     feed = feed or Told()
     heavy = weights or [1.0] * len(providers)
     seats = [
-        Seat(each, Circuit(each.name, POLICY, feed), w) for each, w in zip(providers, heavy, strict=True)
+        Seat(each, Breaker(each.name, POLICY, feed, now=trio.current_time), w)
+        for each, w in zip(providers, heavy, strict=True)
     ]
     draws = draw or Random(1)
     return ProviderRouter(seats, weighted=weights is not None, deadline_seconds=seconds, draw=draws.random)
@@ -114,7 +116,7 @@ def test_no_provider_at_all_is_an_error_at_once() -> None:
 async def test_a_key_that_everybody_refuses_holds_the_turn_and_burns_nothing(
     autojump_clock: MockClock,
 ) -> None:
-    """I2: an operator's mistake must not dead-letter every conversation, also when the circuits have opened."""
+    """I2: an operator's mistake must not dead-letter every conversation, also when the breakers have opened."""
     refusing = [Scripted("a", TurnFailed("bad_key")), Scripted("b", TurnFailed("bad_key"))]
     asked = router(refusing)
     for _ in range(POLICY.failures + 2):
@@ -269,3 +271,41 @@ async def test_several_conversations_go_the_same_way(autojump_clock: MockClock) 
     together = await router([first, second]).answer_together({"k": PROMPT})
     assert together.answers["k"].provider == "second"
     assert (len(first.calls), len(second.calls)) == (1, 1)
+
+
+# The order that is drawn by weight
+
+DRAWS = 20_000
+
+
+@given(st.lists(st.floats()), st.randoms(use_true_random=False))
+def test_each_is_asked_once_and_those_without_weight_last_as_they_stand(
+    weights: list[float], chance: Random
+) -> None:
+    asked = drawn_order(weights, chance.random)
+    assert sorted(asked) == list(range(len(weights)))
+    heavy = sum(1 for weight in weights if weight > 0)
+    rest = [i for i, weight in enumerate(weights) if not weight > 0]
+    assert list(asked[heavy:]) == rest
+
+
+@pytest.mark.parametrize("weights", [(1, 1), (3, 1), (5, 3, 2), (0.7, 0.2, 0.1), (1, 0, 9), (1e-9, 3e-9)])
+def test_the_first_is_chosen_in_proportion_to_the_weights(weights: tuple[float, ...]) -> None:
+    chance = Random(7)
+    firsts = Counter(drawn_order(weights, chance.random)[0] for _ in range(DRAWS))
+    for i, weight in enumerate(weights):
+        share = weight / sum(weights)
+        four_deviations = 4 * (share * (1 - share) / DRAWS) ** 0.5
+        assert abs(firsts[i] / DRAWS - share) <= four_deviations
+
+
+def test_the_second_is_chosen_in_proportion_among_the_rest() -> None:
+    chance = Random(7)
+    orders = Counter(drawn_order((2, 1, 1), chance.random) for _ in range(DRAWS))
+    assert abs(orders[0, 1, 2] / DRAWS - 1 / 4) < 0.02  # 2/4 for the first, 1/2 for the second
+    assert abs(orders[1, 0, 2] / DRAWS - 1 / 6) < 0.02  # 1/4 for the first, 2/3 for the second
+
+
+@given(st.floats(0, 1, exclude_max=True))
+def test_any_draw_will_do(draw: float) -> None:
+    assert sorted(drawn_order((5e-324, 1e308, 1, 0, float("inf")), lambda: draw)) == [0, 1, 2, 3, 4]

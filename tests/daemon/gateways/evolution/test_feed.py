@@ -13,8 +13,9 @@ from daemon.gateways.evolution import feed as evolution_feed
 from daemon.gateways.evolution import socketio
 from daemon.gateways.evolution.feed import EvolutionFeed
 from daemon.web.http1 import Response, json_response
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.payloads import upsert
-from tests.support.realtime import SECONDS, Door
+from tests.support.realtime import Door
 from tests.support.socketio_server import FakeSocketIo
 
 GUEST = "5511900001095"
@@ -134,11 +135,11 @@ async def test_a_gateway_that_is_away_or_refuses_the_key_is_tried_again() -> Non
     async with server.running():
         pass  # its port is known now, and nobody listens there
     async with listening(server) as here:
-        await trio.sleep(0.1)
+        await here.door.until(lambda: here.door.feed.reasons("gateway.feed_down") == {"unreachable": 1})
         assert not here.feed.state().connected
         server.api_key = "another"
         async with server.running():
-            await trio.sleep(0.1)
+            await here.door.until(lambda: server.rejected >= 2)
             assert not here.feed.state().connected
             server.api_key = "key"
             await here.until_connected()
@@ -360,7 +361,7 @@ async def test_the_key_is_in_no_event() -> None:
         await server.drop_all()
         await here.door.until(lambda: here.feed.state().connections == 2)
         seen: list[object] = []
-        with trio.fail_after(SECONDS):
+        with trio.fail_after(PATIENCE_SECONDS):
             while len(seen) < here.door.feed.seq:
                 seen.append(await tail.receive())
         assert "canary" not in str(seen)

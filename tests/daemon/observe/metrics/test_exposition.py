@@ -24,7 +24,7 @@ from daemon.observe.metrics.observed import MAX_INSTANCES
 from daemon.observe.monitor import Monitor
 from daemon.observe.orphans import OrphanSearch
 from daemon.observe.vitals import LeaseCounts, VitalSigns
-from daemon.responders.circuit import ProviderView
+from daemon.responders.breaker import ProviderView
 from daemon.web.http1 import HttpCounters, Peer, Request, Response
 from tests.daemon.observe.test_monitor import WELL
 

@@ -12,7 +12,7 @@ from trio.testing import MockClock
 
 from daemon.observe.feed import EventFeed
 from daemon.observe.tracing.exporter import CollectorAway, CollectorDoubtful, Exporter, Refused
-from daemon.observe.tracing.spans import Span, Trace
+from daemon.observe.tracing.spans import Trace, TraceSpan
 from tests.support.memory import MemoryFeed
 
 SPANS = 10
@@ -63,7 +63,7 @@ class Sending:
 
 
 def trace(number: int) -> Trace:
-    one = partial(Span, name="step", start_ns=number, end_ns=number)
+    one = partial(TraceSpan, name="step", start_ns=number, end_ns=number)
     return Trace(bytes(16), one(), tuple(one() for _ in range(SPANS - 1)))
 
 

@@ -11,12 +11,12 @@ from trio.testing import MockClock
 
 from actors.actor import TurnPolicy
 from actors.errors import GatewayHeld, LedgerUnavailable, MirrorUnavailable, TurnFailed, TurnRefused
-from actors.facts import Usage
 from actors.instance import InstanceRecord, Terms
-from actors.messages import Batch, Fate
+from actors.lookups import Usage
+from actors.messages import Batch, TurnOutcome
 from actors.outcome import NotSent, Sent, Unknown
-from daemon.observe.tracing.builder import MAX_MOMENTS, MAX_SPANS, Builder
-from daemon.observe.tracing.spans import Span, Trace, word
+from daemon.observe.tracing.recording import MAX_MOMENTS, MAX_SPANS, TraceBuilder
+from daemon.observe.tracing.spans import Trace, TraceSpan, word
 from tests.daemon.observe.tracing.watched import INSTALL, Watched, named, seconds
 from tests.support.world import DEMO, PHONE
 
@@ -139,7 +139,7 @@ async def test_all_tries_are_one_trace(autojump_clock: MockClock, nursery: trio.
 
 
 async def test_a_dead_turn_is_an_error(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
-    watched = Watched(turn_policy=TurnPolicy(max_tries=2))
+    watched = Watched(turn_policy=TurnPolicy(max_attempts=2))
     watched.responder.failures = [("first", "overloaded")]
     watched.responder.script = [TurnFailed("overloaded"), TurnRefused("refused_by_policy", TEXT)]
     watched.world.ledger.records["demo"] = InstanceRecord(fallback_message="we will be back")
@@ -232,7 +232,7 @@ async def test_a_batch_that_was_ended_elsewhere_is_left(autojump_clock: MockCloc
     watched = Watched()
     one = Batch(DEMO, 1, 1, 1, "flush", 0, 1_000, 2_000, ())
 
-    async def hold() -> Fate:
+    async def hold() -> TurnOutcome:
         await trio.lowlevel.checkpoint()
         raise GatewayHeld("instance_closed")
 
@@ -394,7 +394,7 @@ async def test_a_limit_is_told(autojump_clock: MockClock, nursery: trio.Nursery)
 
 
 def test_a_span_never_ends_before_it_begins() -> None:
-    built = Builder(10.0, 5_000)
+    built = TraceBuilder(10.0, 5_000)
     built.add("lookup", 9_000, 8_000, {})
     built.step("send", 1_000, {})
     trace = built.close(bytes(16), "root", 5_000, 10.0, {})
@@ -405,4 +405,4 @@ def test_a_span_never_ends_before_it_begins() -> None:
 def test_a_word_is_short_and_holds_no_number() -> None:
     assert word(f"no contact {PHONE}\nnever\ud800") == "no contact …01 never"
     assert len(word("x" * 5_000)) == 200
-    assert isinstance(Span(name="a", start_ns=0, end_ns=0).id, bytes)
+    assert isinstance(TraceSpan(name="a", start_ns=0, end_ns=0).id, bytes)

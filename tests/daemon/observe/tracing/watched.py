@@ -10,9 +10,9 @@ import trio
 
 from actors.messages import Answer, Prompt
 from daemon.observe.feed import EventFeed
-from daemon.observe.tracing.recorder import Recorder, WatchedTurns
+from daemon.observe.tracing.recorder import Recorder
 from daemon.observe.tracing.recording import Model
-from daemon.observe.tracing.spans import Span, Trace
+from daemon.observe.tracing.spans import Trace, TraceSpan
 from tests.support.memory import MemoryResponder, clock_ms
 from tests.support.world import World
 
@@ -60,8 +60,8 @@ class Watched:
             _model_of,
             lambda: clock_ms() * 10**6 + self.wall_ahead_ns,
         )
-        turns = WatchedTurns(self.world.services.turns, self.recorder)
-        self.world.services = msgspec.structs.replace(self.world.services, turns=turns)
+        attempt = self.recorder.recorded(self.world.services.attempt)
+        self.world.services = msgspec.structs.replace(self.world.services, attempt=attempt)
         self.world.restart()
 
     async def until_told(self, count: int = 1) -> Trace:
@@ -70,7 +70,7 @@ class Watched:
         return self.traces[-1]
 
     async def until_committed(self) -> None:
-        await self._until(lambda: bool(self.world.mirror.fates))
+        await self._until(lambda: bool(self.world.mirror.outcomes))
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         with trio.fail_after(20_000):
@@ -78,11 +78,11 @@ class Watched:
                 await trio.sleep(0.5)
 
 
-def named(trace: Trace, name: str) -> list[Span]:
+def named(trace: Trace, name: str) -> list[TraceSpan]:
     return [span for span in trace.children if span.name == name]
 
 
-def seconds(span: Span) -> float:
+def seconds(span: TraceSpan) -> float:
     return (span.end_ns - span.start_ns) / 1e9
 
 

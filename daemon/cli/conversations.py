@@ -1,0 +1,299 @@
+"""Lists of conversations (`majlis actors`, `majlis silent`), and what an operator changes in them or in whole
+instances: `majlis flush`, `majlis pause`, `majlis resume`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+from rich.text import Text
+
+from daemon.cli.client import (
+    USAGE_ERROR,
+    ConfigOption,
+    Failure,
+    JsonOption,
+    LimitOption,
+    OnlyInstanceOption,
+    RevealOption,
+    SetOption,
+    client_of,
+    conversation_path,
+    view,
+)
+from daemon.cli.render import (
+    attempt,
+    cell,
+    count,
+    display,
+    duration,
+    moment,
+    print_json,
+    table,
+    without_effect,
+)
+from daemon.operate.actors import ActorPage, ActorRow
+from daemon.operate.conversations import Flushed, SilentPage, SilentView
+from daemon.operate.instances import InstanceFlushed, InstancePause, InstanceResumed
+from daemon.operate.takeovers import TakeoverBegun, TakeoverEnded
+
+SORT_HELP = "urgency, left (time left), messages, tries (failed attempts) or instance."
+
+MaybeConversation = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="CONVERSATION",
+        help="Its label, as in the logs and `majlis actors`, or INSTANCE/PHONE, e.g. acme/551199990000.",
+    ),
+]
+WholeInstanceOption = Annotated[
+    str | None,
+    typer.Option("--instance", "-i", metavar="NAME", help="A whole instance instead of one conversation."),
+]
+AllOption = Annotated[bool, typer.Option("--all", help="All instances.")]
+
+
+def actors(
+    state: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STATE",
+            help="Only this state: waiting, queued, answering, retrying, holding, idle or parked.",
+        ),
+    ] = None,
+    instance: OnlyInstanceOption = None,
+    sort: Annotated[str, typer.Option(metavar="ORDER", help=SORT_HELP)] = "urgency",
+    limit: LimitOption = 50,
+    page: Annotated[int, typer.Option(min=1, metavar="N", help="Page number; --limit is the page size.")] = 1,
+    reveal: RevealOption = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List active conversations and what each one is waiting for.
+
+    The most urgent come first: parked, holding, retrying, answering, queued, waiting, idle. The label identifies the
+    conversation in logs and in other commands, without the phone number.
+
+    Example: majlis actors --state holding --instance acme
+
+    Example: majlis actors --sort messages --limit 20 --page 2
+    """
+    query = {
+        **{"state": state, "instance": instance, "limit": limit, "reveal": reveal, "sort": sort},
+        "offset": (page - 1) * limit,
+    }
+    document = client_of(config, set_).get("/v1/actors", query)
+    if json:
+        print_json(document)
+        return
+    found = view(document, ActorPage)
+    if found.actors:
+        shown = table(
+            "label",
+            "instance",
+            "contact",
+            "state",
+            "msgs",
+            "time left",
+            "reason",
+            right=("msgs", "time left"),
+            folding=("instance", "reason"),
+        )
+        for actor in found.actors:
+            shown.add_row(*_actor_cells(actor))
+        display(shown)
+    display(cell(_page_summary(found, page, limit), "dim"))
+
+
+def _actor_cells(actor: ActorRow) -> list[Text]:
+    reason = ", ".join(words for words in (actor.why, attempt(actor.tries)) if words)
+    waiting, left = str(actor.waiting_messages), duration(actor.closes_in_seconds)
+    return [
+        cell(item)
+        for item in (actor.conversation, actor.instance, actor.contact, actor.state, waiting, left, reason)
+    ]
+
+
+def _page_summary(page: ActorPage, number: int, limit: int) -> str:
+    more = max(0, page.matching - (number - 1) * limit - len(page.actors))
+    hidden = f"; {more:,} more, use --limit and --page" if more else ""
+    some = f"{page.matching:,} of " if page.matching != page.total else ""
+    return f"{some}{count(page.total, 'active conversation')}{hidden}"
+
+
+def silent(
+    instance: OnlyInstanceOption = None,
+    limit: LimitOption = 50,
+    reveal: RevealOption = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List conversations in which Majlis is silent: taken over by a person, or escalated.
+
+    `majlis resume CONVERSATION` hands one back to Majlis.
+
+    Example: majlis silent --instance acme --reveal
+    """
+    query = {"instance": instance, "limit": limit, "reveal": reveal}
+    document = client_of(config, set_).get("/v1/silent", query)
+    if json:
+        print_json(document)
+        return
+    page = view(document, SilentPage)
+    if page.conversations:
+        shown = table("label", "instance", "contact", "reason (UTC)", folding=("instance", "reason (UTC)"))
+        for found in page.conversations:
+            cells = (found.conversation, found.instance, found.contact, _why_silent(found))
+            shown.add_row(*map(cell, cells))
+        display(shown)
+    more = page.matching - len(page.conversations)
+    hidden = f"; {more:,} more, use --limit" if more else ""
+    display(cell(f"{count(page.matching, 'silent conversation')}{hidden}", "dim"))
+
+
+def _why_silent(found: SilentView) -> str:
+    reasons = []
+    if found.taken_over:
+        until = moment(found.taken_over.until)
+        reasons.append(f"taken over until {until}{without_effect('takeover', found.taken_over.heeded)}")
+    if found.escalated:
+        why = f": {found.escalated.why}" if found.escalated.why else ""
+        since = moment(found.escalated.since)
+        reasons.append(f"escalated since {since}{why}{without_effect('escalation', found.escalated.heeded)}")
+    return ", ".join(reasons)
+
+
+def flush(
+    conversation: MaybeConversation = None,
+    instance: WholeInstanceOption = None,
+    all_: AllOption = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Close open windows now: of one conversation, of an instance, or all of them.
+
+    The waiting messages are answered at once. A turn that waits to be retried is retried now, and a parked conversation
+    is restarted.
+
+    Example: majlis flush acme/551199990000
+
+    Example: majlis flush --instance acme
+    """
+    document = client_of(config, set_).post(f"{_path(conversation, instance, all_)}/flush")
+    if json:
+        print_json(document)
+        return
+    if conversation is None:
+        whole = view(document, InstanceFlushed)
+        what = f"{count(whole.messages, 'message')} in {count(whole.conversations, 'conversation')}"
+        display(cell(f"{whole.instance or 'all instances'}: {what} will be answered now"))
+        return
+    flushed = view(document, Flushed)
+    display(cell(f"{flushed.conversation}: {count(flushed.messages, 'message')} will be answered now"))
+
+
+def pause(
+    conversation: MaybeConversation = None,
+    instance: WholeInstanceOption = None,
+    all_: AllOption = False,
+    seconds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=2_592_000,
+            metavar="SECONDS",
+            help="How long, up to 30 days. Default for a conversation: the instance's takeover.pause_seconds (4 hours "
+            "if that is 0); for an instance or all: until `majlis resume`.",
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Pause an instance or all instances, or start a human take-over in one conversation.
+
+    `majlis pause INSTANCE/PHONE` starts a **human take-over**: Majlis is silent in that conversation. What the customer
+    writes meanwhile becomes history and is not answered later. The same happens when a person of the business writes
+    in the chat.
+
+    `majlis pause --instance NAME` and `--all` **pause**: messages are still acknowledged and stored, running turns
+    finish, no new turn starts. The stored messages are answered after the pause. It applies to every daemon on this
+    database and survives restarts.
+
+    `majlis resume` ends either.
+
+    Example: majlis pause acme/551199990000 --seconds 3600
+
+    Example: majlis pause --instance acme
+    """
+    path = f"{_path(conversation, instance, all_)}/pause"
+    document = client_of(config, set_).post(path, {"seconds": seconds})
+    if json:
+        print_json(document)
+        return
+    if conversation is None:
+        pause = view(document, InstancePause)
+        name, before = pause.instance or "all instances", pause.stood_until
+        instead = "" if before is None else f"; the pause before this one lasted {_until(before)}"
+        display(
+            cell(f"{name}: paused {_until(pause.until)}; messages are stored and answered later{instead}")
+        )
+        return
+    paused = view(document, TakeoverBegun)
+    kept = ": the take-over that was in force lasts at least as long and stays" if paused.stood else ""
+    display(cell(f"{paused.conversation}: taken over, Majlis is silent {_until(paused.until)}{kept}"))
+
+
+def _until(end: str) -> str:
+    return f"until {moment(end)} UTC" if end else "until `majlis resume`"
+
+
+def resume(
+    conversation: MaybeConversation = None,
+    instance: WholeInstanceOption = None,
+    all_: AllOption = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """End the pause of an instance or of all, or hand a conversation back to Majlis.
+
+    In a conversation this ends a human take-over and an escalation. What was written before is context for the next
+    answer and is not answered itself. A parked or holding conversation continues, as with `majlis flush`.
+
+    Example: majlis resume acme/551199990000
+
+    Example: majlis resume --instance acme
+    """
+    document = client_of(config, set_).post(f"{_path(conversation, instance, all_)}/resume")
+    if json:
+        print_json(document)
+        return
+    if conversation is None:
+        name = view(document, InstanceResumed).instance
+        display(cell(f"{name or 'all instances'}: resumed, turns start again"))
+        return
+    resumed = view(document, TakeoverEnded)
+    display(cell(f"{resumed.conversation}: {_what_ended(resumed)}"))
+
+
+def _path(conversation: str | None, instance: str | None, all_: bool) -> str:
+    """The route of exactly one of the three."""
+    if sum((conversation is not None, instance is not None, all_)) != 1:
+        raise Failure("name a conversation, or give --instance NAME, or --all", USAGE_ERROR)
+    if conversation is not None:
+        return conversation_path(conversation)
+    return f"/v1/instances/{quote(instance, safe='')}" if instance is not None else "/v1"
+
+
+def _what_ended(resumed: TakeoverEnded) -> str:
+    ended = [
+        *(["escalation ended"] if resumed.escalated else []),
+        *(["take-over ended"] if resumed.taken_over else []),
+        *([f"no longer {resumed.state}"] if resumed.state else []),
+    ]
+    return ", ".join(ended)

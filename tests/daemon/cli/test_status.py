@@ -1,0 +1,102 @@
+"""`majlis status` and `majlis cost`."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+
+from daemon.mirror.survey import Pending, Totals
+from daemon.operate.status import Status
+from daemon.responders.breaker import ProviderView
+from tests.daemon.cli.conftest import Typed
+from tests.daemon.cli.scene import HELD, actor, buried, show, silenced
+from tests.support.operators import DoorInThread
+
+_USAGE = """
+    INSERT INTO majlis_usage (instance, day, answers, cached, input_tokens, output_tokens, cost_micros)
+    SELECT name, (now() AT TIME ZONE 'UTC')::date, 12, 3, 9000, 800, 1250000 FROM unnest(ARRAY['acme', 'shop']) AS name
+"""
+
+
+def test_status_shows_what_an_operator_needs_first(door: DoorInThread, majlis: Typed) -> None:
+    operators = door.operators
+    operators.mirror.counted = Totals(acknowledged=1204, answered=310, suppressed=3, dead=877)
+    operators.mirror.waits = Pending(oldest_at_ms=1_000, now_ms=7_230)
+    operators.fences = dict.fromkeys(range(256), 1)
+    show(door, *(actor(place, phase="answering" if place < 2 else "waiting") for place in range(12)))
+    operators.counters.ignored.update({"group": 12, "reaction": 3})
+    operators.providers = [
+        ProviderView(name="main", state="closed", calls=300),
+        ProviderView(name="backup", state="open", failures=5, last_reason="timed_out", wait_seconds=12.0),
+    ]
+    for rule in ("duplicate", "duplicate", "taken_over"):
+        door.emit("turn.suppressed", HELD, rule=rule)
+    for _ in range(12):
+        door.emit("turn.answered", HELD, provider="cache")
+    door.emit("limit.reached", HELD, reason="cost_per_day", policy="fallback")
+    buried(door)
+    silenced(door)
+    done = majlis("status")
+    assert done.status == 0 and done.err == ""
+    for words in (
+        " is ready",
+        "127.0.0.1:8080, up ",
+        "256 of 256 owned",
+        "12 active conversations, 12 open windows",
+        "2 running",
+        "14 messages, the oldest for 6.2 s",
+        "1,204 since the start",
+        "310 answered, 3 suppressed, 877 dead",
+        "group 12, reaction 3",
+        "1 open: majlis dead list",
+        "duplicate 2, taken_over 1",
+        "1 conversation taken over, 1 escalated",
+        "main ok, backup circuit open for 12.0 s (5 failures, timed_out)",
+        "12 answers from the response cache",
+        "cost_per_day 1",
+    ):
+        assert words in done.out, words
+
+
+def test_status_says_why_the_daemon_is_not_ready(door: DoorInThread, majlis: Typed) -> None:
+    door.operators.health.report("redis", ("Set appendfsync to always.",))
+    done = majlis("status")
+    assert "NOT READY" in done.out and "reason        Set appendfsync to always." in done.out
+
+
+def test_status_as_json_is_the_daemons_document(door: DoorInThread, majlis: Typed) -> None:
+    document = json.loads(majlis("status", "--json").out)
+    assert list(document) == list(Status.__struct_fields__)
+    assert msgspec.convert(document, Status).stores == {"redis": "ok", "postgres": "ok"}
+
+
+def test_webhooks_with_a_wrong_token_are_shown_only_if_there_are_any(
+    door: DoorInThread, majlis: Typed
+) -> None:
+    assert "wrong token" not in majlis("status").out
+    door.operators.counters.unauthorized = 3
+    assert "3 with a wrong token" in majlis("status").out
+
+
+def test_unknown_instances_that_received_messages_are_named(door: DoorInThread, majlis: Typed) -> None:
+    assert "unknown" not in majlis("status").out
+    for name in ("typo", *["\x1b[31mghost"] * 7):
+        door.emit("turn.suppressed", HELD._replace(instance=name), rule="unknown_instance")
+    out = majlis("status").out
+    assert "ghost 7, typo 1 (turns of instances that are not in the database)" in out and "\x1b" not in out
+
+
+def test_cost_has_a_line_per_day_and_instance_and_a_total(door: DoorInThread, majlis: Typed) -> None:
+    door.do(lambda: door.operators.db.fetch(_USAGE))
+    lines = [line.split() for line in majlis("cost").out.splitlines() if line]
+    (acme,) = [line for line in lines if "acme" in line]
+    assert acme[1:] == ["acme", "12", "3", "9,000", "800", "1.25"]
+    assert lines[-1] == ["total", "24", "6", "18,000", "1,600", "2.50"]
+    document = json.loads(majlis("cost", "--json").out)
+    assert (document["days"], document["cost"], len(document["rows"])) == (7, 2.5, 2)
+
+
+def test_cost_without_answers_is_a_sentence(door: DoorInThread, majlis: Typed) -> None:
+    out = majlis("cost", "--instance", "nobody", "--days", "3").out
+    assert out == "no answers of nobody in the last 3 days\n"
