@@ -38,7 +38,7 @@ class ConversationState(msgspec.Struct, frozen=True):
     settled_seq: int = 0
     """Highest sequence number that is no longer waiting."""
     asked: CloseReason | None = None
-    """Somebody asked to close the window now (`flush`, `drain`)."""
+    """An operator or the end of the daemon asks to close the window now."""
     stale: bool = False
 
 
@@ -70,7 +70,7 @@ def fresh(now: float) -> ConversationState:
 
 
 def unknown(now: float) -> ConversationState:
-    """A conversation of which the mirror knows more than we do."""
+    """The state of a conversation of which the mirror knows more than we do."""
     return ConversationState(idle_until=now + IDLE_SECONDS, stale=True)
 
 
@@ -126,15 +126,18 @@ def loaded(
     Sequence numbers grow in the order of appends, so a message that is newer than the newest of the snapshot
     was appended after it, and any other is in it or was settled before.
     """
+    # Of an empty snapshot: what we hold beyond the last frozen batch came after it.
     newest = snapshot.waiting[-1].seq if snapshot.waiting else state.settled_seq
     later = tuple(entry for entry in state.waiting if entry.seq > newest)
     waiting = snapshot.waiting + later
+    # The mirror's end of the window is exact; ours is only used for messages that the snapshot does not know.
     deadline = state.deadline if later else None
     if snapshot.deadline_ms is not None:
         deadline = now + remaining_seconds(snapshot.deadline_ms, snapshot.now_ms, policy)
     retry_at = None
     if snapshot.retry_at_ms is not None:
         retry_at = now + max(0.0, (snapshot.retry_at_ms - snapshot.now_ms) / 1000)
+    # A flush that found nothing is over; kept, it would cut the next window short.
     nothing_to_flush = state.asked == "flush" and not waiting and not snapshot.frozen
     return msgspec.structs.replace(
         state,
@@ -149,15 +152,15 @@ def loaded(
 
 
 def closing(batch: Batch, policy: WindowPolicy | None) -> dict[str, object]:
-    """What is told of a window that closed. `policy` None: nobody waited for its end, a turn or a start came first.
+    """What the event of a closed window says. `policy` None: no actor waited for its end, a turn or a start came first.
 
     `late_ms` is how long after its time a window was frozen, by the mirror's clock.
     """
-    told: dict[str, object] = {"why": batch.why, "messages": len(batch.entries), "batch": batch.number}
+    fields: dict[str, object] = {"why": batch.why, "messages": len(batch.entries), "batch": batch.number}
     if policy is None or batch.why != "timeout":
-        return told
+        return fields
     late_ms = batch.frozen_at_ms - batch.opened_at_ms - round(policy.window_seconds * 1000)
-    return {**told, "late_ms": max(0, late_ms)}
+    return {**fields, "late_ms": max(0, late_ms)}
 
 
 def froze(state: ConversationState, batch: Batch) -> ConversationState:
@@ -190,7 +193,7 @@ def ask(state: ConversationState, why: Literal["flush", "drain"]) -> Conversatio
 
 
 def doubt(state: ConversationState) -> ConversationState:
-    """Whatever we believed may be wrong: load before anything else."""
+    """What we believe may be wrong: load before anything else."""
     return msgspec.structs.replace(state, stale=True)
 
 
@@ -200,7 +203,7 @@ def doubt(state: ConversationState) -> ConversationState:
 def backoff_seconds(
     attempts: int, schedule: Sequence[float], draw: float, retry_after_seconds: float | None = None
 ) -> float:
-    """Delay before the next try of a turn that failed `attempts` times before this failure.
+    """Delay before the next attempt of a turn that failed `attempts` times before this failure.
 
     Args:
       schedule: delays after the first, second, … failure, seconds; the last one repeats.

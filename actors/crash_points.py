@@ -1,4 +1,4 @@
-"""Named points at which a test may kill the process. Production never sets the hook: reaching a point costs one test.
+"""Named points at which a test may kill the process. Production never sets the hook: a point costs one comparison.
 
 The names are those of the fault tests: a crash at each of them must lose nothing and double nothing.
 """
@@ -27,6 +27,6 @@ hook: Callable[[str], None] | None = None
 
 
 def reach(point: CrashPoint) -> None:
-    """Tell the hook, if a test has set one, that `point` is reached."""
+    """Call the hook, if a test has set one: `point` is reached."""
     if hook is not None:
         hook(point)

@@ -17,7 +17,7 @@ from actors.errors import LedgerUnavailable
 from actors.instance import FeatureFlags, Terms
 from actors.lookups import RESPONDER, Facts, Lookup, LookupOutcome, Span, facts
 from actors.messages import Answer, Asked, Batch, Prompt
-from actors.parallel import LookupTimedOut, Run, Stage, all_or_fail, safe_with_defaults, staged
+from actors.parallel import LookupRun, LookupTimedOut, Stage, all_or_fail, safe_with_defaults, staged
 from actors.ports import Feed, Ledger, Lookups, Question, Responder, Turn
 
 OPENING_SECONDS = 30.0
@@ -25,7 +25,7 @@ OPENING_SECONDS = 30.0
 
 NOT_TO_BE_GUESSED = frozenset({"takeover", "usage"})
 """Lookups without which nothing is said: a guess would speak over a person, or past a limit. The ledger is asked again
-in a moment, and nothing is burnt; without it the turn could not go on in any case."""
+in a moment, and the attempt does not count; without the ledger the turn could not go on in any case."""
 
 
 class Findings(msgspec.Struct, frozen=True):
@@ -34,7 +34,7 @@ class Findings(msgspec.Struct, frozen=True):
 
 
 class Inquiry:
-    """Runs the lookups of one turn, and keeps its waterfall."""
+    """Runs the lookups of one attempt, and keeps its trace."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Inquiry:
         return Findings(self._question(run.values), facts(run.values))
 
     async def ask(self, responder: Responder, prompt: Prompt) -> Answer:
-        """Raises what `Responder.answer` raises; each provider that it tells of becomes a line of the waterfall."""
+        """Ask the responder; each provider that was asked becomes a span. Raises what `Responder.answer` raises."""
         started_at = trio.current_time()
         answer = await responder.answer(prompt)
         took_seconds = trio.current_time() - started_at
@@ -83,11 +83,11 @@ class Inquiry:
         return msgspec.structs.replace(answer, asked=())
 
     def took_ms(self) -> float:
-        """How long this try of the turn has gone on."""
+        """How long this attempt has gone on."""
         return round((trio.current_time() - self._started_at) * 1000, 1)
 
     def spent(self, answer: Answer) -> dict[str, object]:
-        """What is told of an answer: who gave it, in what time, at what price."""
+        """What the event of an answer says: who gave it, in what time, at what price."""
         return {
             "provider": answer.provider,
             "took_ms": round(self._answering_ms, 1),
@@ -131,7 +131,7 @@ class Inquiry:
     def _question(self, found: Mapping[str, Any]) -> Question:
         return Question(found["conversation"], self._batch, found["settings"], self._flags, self._terms)
 
-    def _log(self, run: Run) -> None:
+    def _log(self, run: LookupRun) -> None:
         """One line for the whole run, and a warning for each lookup whose default has to do."""
         self.spans = run.spans
         conversation = self._batch.conversation

@@ -13,20 +13,20 @@ from actors.messages import Answer, HistoryEntry, Passage
 LookupOutcome = Literal["ok", "failed", "timed_out", "skipped"]
 
 RESPONDER = "responder"
-"""The stage of the waterfall that is no lookup: a span for each provider that was asked."""
+"""The stage of a trace that is no lookup: a span for each provider that was asked."""
 
 
 class Lookup(msgspec.Struct, frozen=True):
     call: Callable[[], Awaitable[Any]]
     default: Any = None
     deadline_seconds: float = 3.0
-    """When it is given up. What it must still take back from a peer then (a query under way) comes on top."""
+    """When it is given up. Cancelling what a peer still does then (a query under way) takes its time on top."""
     skip: bool = False
-    """It is known beforehand that nothing would be found: the default stands."""
+    """It is known beforehand that nothing would be found: the default is the value."""
 
 
 class Span(msgspec.Struct, frozen=True):
-    """One line of a turn's waterfall."""
+    """One line of a turn's trace."""
 
     name: str
     stage: str
@@ -85,7 +85,7 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 def facts(found: Mapping[str, object]) -> Facts:
-    """From the values of the lookups that ran. Passages under a name that nobody knows here join the knowledge;
+    """From the values of the lookups that ran. Passages under a name that is not known here join the knowledge;
     anything else unknown is of no use to a turn.
     """
     known = {name: value for name, value in found.items() if name in Facts.__struct_fields__}

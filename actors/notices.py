@@ -1,6 +1,6 @@
-"""What the business is told: staff in a WhatsApp message, software in a JSON document. Pure.
+"""Notices to the business: for staff a WhatsApp message, for software a JSON document. Pure.
 
-These are for the business' own eyes, so they name the customer. Nothing here goes to a log.
+They are for the business alone, so they name the customer. Nothing of them goes to a log.
 """
 
 from __future__ import annotations
@@ -67,9 +67,10 @@ def alert(
     day: str,
     nth: int = 1,
 ) -> Notice:
-    """That an alert went up or came down, for the `nth` time on this `day` (a UTC date).
+    """That an alert was raised or cleared, for the `nth` time on this `day` (a UTC date).
 
-    Each is stored once, of all daemons where it is `shared`, and also when a daemon that starts anew counts from one.
+    Each is stored once, for all daemons together where it is `shared`, also when a restarted daemon counts from one
+    again.
     """
     document = {
         "event": "red_flag",

@@ -11,12 +11,12 @@ from typing import Literal
 import msgspec
 
 Remedy = Literal["retry", "hold", "refuse"]
-"""After `NotSent`: try again and burn a try | wait, burn nothing (the gateway is down) | never, dead-letter."""
+"""After `NotSent`: try again, which counts as an attempt | wait, which does not (the gateway is down) | dead-letter."""
 
 
 class Sent(msgspec.Struct, frozen=True):
     message_id: str
-    """The gateway's id of the message; empty when the gateway cannot tell it (console)."""
+    """The gateway's id of the message; empty when the gateway gives none (console)."""
 
 
 class NotSent(msgspec.Struct, frozen=True):

@@ -34,7 +34,7 @@ class LookupTimedOut(MajlisError):
     """A lookup that the turn cannot do without was late. Contrast a failed one: that raises its own error."""
 
 
-class Run(msgspec.Struct, frozen=True):
+class LookupRun(msgspec.Struct, frozen=True):
     """What one or several stages found."""
 
     values: Mapping[str, Any] = {}
@@ -46,19 +46,19 @@ class Run(msgspec.Struct, frozen=True):
         return tuple(span for span in self.spans if span.outcome in ("failed", "timed_out"))
 
 
-RunLog = Callable[[Run], None]
+RunLog = Callable[[LookupRun], None]
 
 
 async def all_or_fail(
     lookups: Mapping[str, Lookup], log: RunLog, *, stage: str = "needed", parallel: bool = True
-) -> Run:
+) -> LookupRun:
     """Run all; the first that fails cancels the others, and its own error is raised (`LookupTimedOut` if late)."""
     return await _SideBySide(stage, parallel, needed=True).run(lookups, log)
 
 
 async def safe_with_defaults(
     lookups: Mapping[str, Lookup], log: RunLog, *, stage: str = "optional", parallel: bool = True
-) -> Run:
+) -> LookupRun:
     """Run all; every name has a value, and only `StaleEpoch` or cancellation ends the run early."""
     return await _SideBySide(stage, parallel, needed=False).run(lookups, log)
 
@@ -68,7 +68,7 @@ class Way(Protocol):
 
     async def __call__(
         self, lookups: Mapping[str, Lookup], log: RunLog, *, stage: str, parallel: bool
-    ) -> Run: ...
+    ) -> LookupRun: ...
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -78,7 +78,7 @@ class Stage(msgspec.Struct, frozen=True):
     way: Way = safe_with_defaults
 
 
-async def staged(stages: Sequence[Stage], log: RunLog, *, parallel: bool = True) -> Run:
+async def staged(stages: Sequence[Stage], log: RunLog, *, parallel: bool = True) -> LookupRun:
     """Run the stages in order; gives back all values and one trace. Raises what a stage raises."""
     combined = _Combined()
     try:
@@ -101,7 +101,7 @@ class _Combined:
         self._started_at = trio.current_time()
         self._spans: list[Span] = []
 
-    def add(self, run: Run) -> None:
+    def add(self, run: LookupRun) -> None:
         """Take in a stage that has just ended, well or not; it counted its times from its own start."""
         stage_started_ms = _ms_since(self._started_at) - run.total_ms
         self.values.update(run.values)
@@ -109,8 +109,8 @@ class _Combined:
             msgspec.structs.replace(span, started_ms=stage_started_ms + span.started_ms) for span in run.spans
         )
 
-    def result(self) -> Run:
-        return Run(dict(self.values), tuple(self._spans), _ms_since(self._started_at))
+    def result(self) -> LookupRun:
+        return LookupRun(dict(self.values), tuple(self._spans), _ms_since(self._started_at))
 
 
 class _SideBySide:
@@ -125,7 +125,7 @@ class _SideBySide:
         self._spans: list[Span] = []
         self._fatal: Exception | None = None
 
-    async def run(self, lookups: Mapping[str, Lookup], log: RunLog) -> Run:
+    async def run(self, lookups: Mapping[str, Lookup], log: RunLog) -> LookupRun:
         try:
             await self._run_all(lookups)
         except BaseException as end:
@@ -135,8 +135,8 @@ class _SideBySide:
         log(run)
         return run
 
-    def _result(self) -> Run:
-        return Run(dict(self._values), tuple(self._spans), _ms_since(self._started_at))
+    def _result(self) -> LookupRun:
+        return LookupRun(dict(self._values), tuple(self._spans), _ms_since(self._started_at))
 
     async def _run_all(self, lookups: Mapping[str, Lookup]) -> None:
         for name, lookup in lookups.items():
@@ -179,7 +179,7 @@ class _SideBySide:
             self._values[name] = value
 
 
-def _log_end(log: RunLog, run: Run, end: BaseException) -> None:
+def _log_end(log: RunLog, run: LookupRun, end: BaseException) -> None:
     """Log a run that `end` cut short. `end` is what the caller must see, also when the log fails."""
     try:
         log(run)

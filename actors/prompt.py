@@ -1,10 +1,10 @@
-"""What a model is told: the system text, and who said what, up to the messages to be answered. Pure.
+"""What is asked of a model: the system text, and who said what, up to the messages to be answered. Pure.
 
 Laws of this file:
 1. The messages of the batch are the last thing said, each on its own line, as they came.
 2. What is only looked up (passages of the instance's files) is data: JSON, one passage a line. No text can end its
    string or begin a line, so none can be taken for what Majlis itself says.
-3. An instance's own system prompt is told as it is. The provider's comes where it has none, the default where the
+3. An instance's own system prompt is given as it is. The provider's comes where it has none, the default where the
    provider has none; an empty one of the provider's means that nothing is said about how to answer.
 """
 
@@ -46,7 +46,7 @@ EARLIER = "(earlier messages are left out)"
 
 
 class ModelRequest(msgspec.Struct, frozen=True):
-    """What one call tells a model."""
+    """What one call asks of a model."""
 
     system: str
     """Empty: nothing."""

@@ -1,14 +1,14 @@
-"""Which answers may be given again, and under what they are found. Pure.
+"""The response cache: which answers may be given again, and under which key they are found. Pure.
 
 Laws of this file:
 1. Only an answer into which nothing of one customer went: no history, no hand-back by a person, no words that look
    like personal data (long numbers, addresses, codes of orders), and the model did not ask for any.
-2. Whatever else the responder was told is part of the key: the instance and its prompt, who answers, the version of
+2. Whatever else the responder is given is part of the key: the instance and its prompt, who answers, the version of
    the files, and the texts that the messages quote.
 3. Two questions are the same when they have the same words, or nearly the same meaning (a vector's similarity), the
    same numbers, and the answer speaks of nothing that only the other question named.
-4. An answer made while a lookup had failed may lack what that lookup would have told, and one of low quality is not
-   worth saying twice: neither is kept.
+4. An answer made while a lookup had failed may lack what that lookup would have found, and one of low quality is not
+   worth giving twice: neither is stored.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from actors.ports import CacheEntry, Question
 from actors.text import normalised, words
 
 CACHE = "cache"
-"""The provider of answers given again."""
+"""Named as the provider of answers from the cache."""
 
 MAX_QUESTION_CHARS = 500
 MAX_MEANING_CHARS = 4_000
@@ -43,13 +43,13 @@ _PERSONAL = re.compile(
 
 
 class CachedAnswer(Answer, frozen=True):
-    """An answer given again. `entry` is the one it came from."""
+    """An answer from the cache. `entry` is the row it came from."""
 
     entry: int = 0
 
 
 def key(question: Question) -> CacheEntry | None:
-    """Under what the answer to this question is kept; None when it may not be."""
+    """The key under which the answer to this question is stored; None when it may not be."""
     terms, messages = question.terms, question.batch.messages
     keep_seconds = max(terms.cache_exact_seconds, terms.cache_similar_seconds)
     asked = " ".join(words(question.batch.text))
@@ -74,10 +74,10 @@ def key(question: Question) -> CacheEntry | None:
 def entry_for(
     prompt: Prompt, answer: Answer, question: Question, spans: Sequence[Span] = ()
 ) -> CacheEntry | None:
-    """Under what a responder's answer is kept; None when it may not be kept.
+    """The key under which a responder's answer is stored; None when it may not be.
 
     Args:
-      spans: the turn's waterfall so far.
+      spans: the turn's trace so far.
     """
     if prompt.history or prompt.handed_back or answer.needs_data_collection or answer.requested_fields:
         return None
@@ -91,7 +91,7 @@ def entry_for(
 
 
 def may_give(question: Question, facts: Facts) -> bool:
-    """Whether the kept answer that was found is the one this conversation would get anew."""
+    """Whether the cached answer that was found is what a responder would answer in this conversation."""
     takeover = facts.takeover
     return (
         question.flags.cache
@@ -103,7 +103,7 @@ def may_give(question: Question, facts: Facts) -> bool:
 
 
 def hit(answer: Answer, question: Question) -> CacheEntry | None:
-    """What T2 is told of an answer that is given again, so that it counts; None when it is no such answer."""
+    """What T2 stores when `answer` came from the cache: the hit, to be counted. None when it did not."""
     entry = key(question) if isinstance(answer, CachedAnswer) else None
     return (
         msgspec.structs.replace(entry, hit=answer.entry)
@@ -122,20 +122,20 @@ def fits(asked: str, kept_question: str, kept_answer: str) -> bool:
 
 
 def is_personal(text: str) -> bool:
-    """Whether normalised `text` looks as if it held somebody's data."""
+    """Whether normalised `text` looks as if it held personal data."""
     return _PERSONAL.search(text) is not None
 
 
 def meaning(batch: Batch) -> str:
-    """What a vector is made of when questions and passages are compared by meaning; empty when there is no word.
+    """The text whose vector stands for the batch when it is compared by meaning; empty when it has no word.
 
-    The words alone: every spelling of a question that is answered already has its vector at hand.
+    The words alone: so every spelling of a question that was answered before shares its vector.
     """
     return " ".join(words(batch.text))[:MAX_MEANING_CHARS]
 
 
 def text_hash(text: str) -> str:
-    """Under what a text's vector is kept."""
+    """The key under which a text's vector is stored."""
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
@@ -145,8 +145,8 @@ def _scope(question: Question, quoted: str) -> str:
     if question.flags.knowledge:
         passages = (terms.knowledge_threshold, terms.knowledge_max_passages, terms.knowledge_max_tokens)
         knowledge = (record.knowledge_version, *passages)
-    told = (question.batch.conversation.instance, record.system_prompt, terms.cache_scope, knowledge, quoted)
-    return _digest(repr(told))
+    parts = (question.batch.conversation.instance, record.system_prompt, terms.cache_scope, knowledge, quoted)
+    return _digest(repr(parts))
 
 
 def _digest(text: str) -> str:

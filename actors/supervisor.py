@@ -112,7 +112,7 @@ class Supervisor:
                 actor.cancel()
 
     def resume_held(self) -> None:
-        """A store is back: nobody sits out the rest of a hold."""
+        """A store is back, or a pause is over: no actor waits for the rest of its hold."""
         for actor in self._actors.values():
             actor.resume()
 
@@ -161,6 +161,7 @@ class Supervisor:
         crashes: deque[float] = deque()
         try:
             with actor.life:
+                # A draining daemon restarts nothing: what the actor had is in the mirror.
                 while (end := await self._live(actor)) != "left" and not self._draining:
                     if end == "crashed":
                         await self._wait_out(actor, crashes)
@@ -170,14 +171,15 @@ class Supervisor:
                         break
                     actor.forget()
         finally:
-            # No checkpoint between the actor's decision to leave and this line.
+            # No checkpoint between the actor's decision to leave and this line: a message that comes now finds either
+            # the living actor or none, and starts another.
             del self._actors[actor.conversation]
             if self._draining and not self._actors:
                 self._empty.set()
             self._services.feed.emit("actor.left", actor.conversation)
 
     async def _live(self, actor: ConversationActor) -> Literal["left", "stale", "crashed"]:
-        """Run the actor, and tell how it ended."""
+        """Run the actor; gives back how it ended."""
         end: Literal["left", "stale", "crashed"] = "left"
         try:
             await actor.run()
@@ -191,7 +193,7 @@ class Supervisor:
         return end
 
     async def _wait_out(self, actor: ConversationActor, crashes: deque[float]) -> None:
-        """The pause after a crash; after too many of them, until somebody resumes it."""
+        """Wait after a crash; after too many of them, until an operator resumes it."""
         now = trio.current_time()
         crashes.append(now)
         while crashes[0] < now - RESTART_WINDOW_SECONDS:

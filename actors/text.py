@@ -27,7 +27,7 @@ _LETTERS = str.maketrans(
     "ٱىیېےکڪةۃہھ٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹",
     "ايييي" + "كك" + "هههه" + "01234567890123456789",
 )
-"""Other letters and digits for the same thing. Hamza on alef, waw and ya, and madda, fall with the marks."""
+"""Other letters and digits for the same thing. Hamza on alef, waw and ya, and madda, go with the marks."""
 
 _NOT_IN_WORDS = re.compile(r"[\W_]")
 _WITHOUT_BLANKS = re.compile(
@@ -41,7 +41,8 @@ _ARTICLE = "ال"
 _SEARCH_PREFIXES = ("وبال", "وكال", "وال", "بال", "كال", "فال", "ولل", "فلل", "لل", "ال", "و")
 """What search drops, the longest first: all with the article, and `and`.
 
-The other prefixes of one letter (ب، ل، ف، ك) cannot be told from the first letter of a word without a dictionary.
+The other prefixes of one letter (ب، ل، ف، ك) may as well be the first letter of a word: only a
+dictionary could say.
 """
 _MATCH_PREFIXES = (*_SEARCH_PREFIXES, "هال", "عال", "ب", "ل", "ف", "ك", "وب", "ول", "وك", "فب", "فل")
 """What may stand before a word that is looked for. The word is known, so that single letters are safe here."""
@@ -78,7 +79,7 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def contains_phrase(words: Sequence[str], phrase_words: Sequence[str]) -> bool:
-    """Whether the words of a phrase stand in `words`, whole and side by side. An empty phrase never does.
+    """Whether the words of a phrase occur in `words`, whole and side by side. An empty phrase never does.
 
     An English word is also met in its plural, an Arabic one with or without the article and with the prefixes that
     are written together with it ("بالشكوى", "والمحامي").

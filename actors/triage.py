@@ -3,9 +3,9 @@
 a person writes in the chat        silence, rule `taken_over`
 the same was just answered         silence, rule `duplicate`
 it waits for a person already      the escalated message, at most once in a while; else silence, rule `escalated`
-it needs a person                  escalate: tell the staff, say the escalated message
+it needs a person                  escalate: notify the staff, say the escalated message
 a rate is exceeded                 by policy
-the answer is kept                 give it again
+the answer is in the cache         give it again
 a budget is used up                by policy
 else                               ask the responder
 """
@@ -59,7 +59,7 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 TriageVerdict = Silence | Say | AskResponder | Wait
-"""`reached`: the limits that this turn met, to be told; also those whose policy is to go on."""
+"""`reached`: the limits that this turn reached, for the alerts; also those whose policy is to go on."""
 
 
 def decide(question: Question, facts: Facts) -> TriageVerdict:
@@ -84,7 +84,7 @@ def fallback(record: InstanceRecord, terms: Terms) -> Answer | None:
 
 
 def _reason(question: Question, facts: Facts) -> str:
-    """Why the burst needs a person; empty when it does not, or when nobody wants to know."""
+    """Why the burst needs a person; empty when it does not, or where escalation is off."""
     record = question.record
     if not (question.flags.escalation and record.escalation_enabled):
         return ""

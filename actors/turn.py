@@ -6,7 +6,7 @@ anywhere finds the same batch again and goes on where it stopped:
     open (settings ∥ T1) → lookups ∥ → triage → responder → answer (T2)
                          → per part: claim (T3) → send → settle (T4) → finish (T5)
 
-What is to be done with a burst, `actors/triage.py` says; here it is done.
+`actors/triage.py` decides what is to be done with a burst; here it is done.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ HELD_TOO_LONG = "held_too_long"
 """The reason of a dead letter that waited for a gateway or store until its time was up."""
 
 Append = Callable[[Message, WindowPolicy, int], Awaitable[object]]
-"""Stores a message in the mirror under its earlier arrival and tells its conversation."""
+"""Stores a message in the mirror under its earlier arrival and hands it to its conversation."""
 
 
 class TurnServices(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +67,7 @@ class TurnServices(msgspec.Struct, frozen=True, kw_only=True):
     wall_ms: Callable[[], int]
     """Unix time, milliseconds."""
     nudge: Callable[[], None]
-    """Notices were stored: whoever sends them need not wait."""
+    """Notices were stored: their sender need not wait for its next round."""
 
 
 class TurnAttempt:
@@ -130,7 +130,7 @@ class TurnAttempt:
     # Before the answer
 
     async def _share_link(self) -> None:
-        """Tell the ledger a LID's phone number that only this daemon has learned yet."""
+        """Store a LID's phone number that only this daemon has learned yet."""
         contact = self._conversation.contact
         if is_lid(contact):
             phone = self._services.identities.phone_of(self._instance, contact)
@@ -142,20 +142,20 @@ class TurnAttempt:
             self._emit("limit.reached", turn, reason=limit.kind, policy=limit.policy)
 
     async def _alert(self, reached: tuple[Reached, ...]) -> None:
-        """Tell of limits where no reply carries the notices."""
-        if told := self._alerts(reached):
-            await self._ledger.notify(told)
+        """Store the notices of limits where no reply carries them."""
+        if alerts := self._alerts(reached):
+            await self._ledger.notify(alerts)
             self._services.nudge()
 
     def _alerts(self, reached: tuple[Reached, ...]) -> tuple[Notice, ...]:
         day = datetime.fromtimestamp(self._services.wall_ms() / 1000, UTC).date().isoformat()
-        told = (notices.limit_reached(self._instance, limit, self._terms, day) for limit in reached)
-        return tuple(notice for group in told for notice in group)
+        each = (notices.limit_reached(self._instance, limit, self._terms, day) for limit in reached)
+        return tuple(notice for alerts in each for notice in alerts)
 
     # The answer
 
     async def _answer(self, found: Findings, verdict: triage.Say | triage.AskResponder) -> Turn:
-        told = self._alerts(verdict.reached)
+        to_send = self._alerts(verdict.reached)
         if isinstance(verdict, triage.AskResponder):
             answer = await self._ask(verdict.prompt)
             rule, escalation = "", ""
@@ -164,7 +164,7 @@ class TurnAttempt:
             answer, rule, escalation = verdict.answer, verdict.rule, verdict.escalation
             cache = response_cache.hit(answer, found.question)
             if escalation:
-                told += notices.escalated(self._batch, escalation, self._terms)
+                to_send += notices.escalated(self._batch, escalation, self._terms)
         parts = reply.split(answer.text)
         if not parts and not rule:
             raise TurnFailed("garbage", "the answer is empty")
@@ -176,13 +176,13 @@ class TurnAttempt:
             escalation=escalation,
             origin=reply.choose_origin(named, found.facts.webhook, self._terms.allowed_origins),
             hand_back="timeout" if found.facts.takeover.escalation_expired else "",
-            notices=told,
+            notices=to_send,
             cache=cache,
-            waterfall=self._inquiry.spans,
+            spans=self._inquiry.spans,
         )
         turn = await self._ledger.answer(found.question.turn, self._epoch, stored)
         reach("answer_stored")
-        if told:
+        if to_send:
             self._services.nudge()
         if stored.hand_back:
             self._emit("conversation.handed_back", turn, by=stored.hand_back)
@@ -225,7 +225,7 @@ class TurnAttempt:
         return "answered"
 
     async def _deliver_doomed(self, turn: Turn) -> TurnOutcome:
-        """Say the fallback message, as well as can be; the dead letter stays."""
+        """Send the fallback message if it can be sent; the turn is a dead letter either way."""
         if turn.state == "answered":
             with suppress(TakenOver, TurnFailed, TurnRefused):
                 await self._services.outbox.deliver(

@@ -71,9 +71,9 @@ class PostgresLedger:
     async def finish(self, turn: Turn, epoch: int) -> None:
         await self._step("SELECT majlis_finish_turn($1, $2)", turn.id, epoch)
 
-    async def suppress(self, turn: Turn, epoch: int, rule: str, waterfall: tuple[Span, ...] = ()) -> None:
+    async def suppress(self, turn: Turn, epoch: int, rule: str, spans: tuple[Span, ...] = ()) -> None:
         sql = "SELECT majlis_suppress_turn($1, $2, $3, $4)"
-        await self._step(sql, turn.id, epoch, rule, encoded(waterfall))
+        await self._step(sql, turn.id, epoch, rule, encoded(spans))
 
     async def drop_rest(self, turn: Turn, epoch: int, rule: str) -> Turn:
         return _turn(await self._step("SELECT majlis_drop_rest($1, $2, $3)", turn.id, epoch, rule))

@@ -79,8 +79,8 @@ class Anthropic(Dialect):
             return "bad_key"
         if isinstance(message, str) and message.startswith(_OUT_OF_MONEY):
             return "bad_key"
-        told = dig(error, "type")
-        return _BY_TYPE.get(told) if isinstance(told, str) else None
+        error_type = dig(error, "type")
+        return _BY_TYPE.get(error_type) if isinstance(error_type, str) else None
 
 
 class AnthropicKind(HttpKind):

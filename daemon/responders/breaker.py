@@ -1,12 +1,12 @@
 """When to leave a provider alone. Pure: the time is an argument, or a clock that is given.
 
-`BreakerState` decides; `Breaker` holds the state of one provider and emits what becomes of it. Everybody who uses the
-same provider on the same terms shares one breaker.
+`BreakerState` decides; `Breaker` holds the state of one provider and emits its changes. All instances that use the same
+provider on the same terms share one breaker.
 
 Laws of this file:
-1. So many failures in a row open the breaker; while it is open, nobody calls.
+1. `failures` failures in a row open the breaker; while it is open, no call goes out.
 2. Afterwards one call at a time goes through as a trial. Its success closes the breaker; its failure opens it for
-   twice as long, up to a bound. A trial that never reports back holds nobody up longer than an open breaker would.
+   twice as long, up to a bound. A trial that never reports back blocks others no longer than an open breaker would.
 3. A time that the provider itself names is kept to, after the first failure too, up to the same bound.
 4. Only what lies with the provider counts: a refused prompt shows that it is well.
 
@@ -44,7 +44,7 @@ class BreakerState(msgspec.Struct, frozen=True):
     open_seconds: float = 0.0
     """For how long it opened last; 0 while it is closed."""
     wait_until: float = 0.0
-    """Nobody calls before, on the clock of `now`."""
+    """No call goes out before, on the clock of `now`."""
     trial: bool = False
     """A trial was let through and has not reported back."""
 

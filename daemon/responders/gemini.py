@@ -1,9 +1,9 @@
 """Google's Gemini, `generateContent`.
 
 Of its own:
-- The model stands in the address, the key in `x-goog-api-key`; the assistant is called `model`.
+- The model is part of the address, the key is in `x-goog-api-key`; the assistant is called `model`.
 - A wrong key is a 400 that says API_KEY_INVALID in its details; 400 FAILED_PRECONDITION is an account without billing.
-- How long to wait after a 429 stands in the body (`RetryInfo`), not in a header.
+- How long to wait after a 429 is in the body (`RetryInfo`), not in a header.
 - A blocked question has no candidates but a `blockReason`; a blocked answer has a finish reason that says why.
 - A model's thoughts are parts of the answer, marked so: they are paid for, and not for the customer.
 - A schema for the answer names its types in capitals and knows no `additionalProperties`.
@@ -72,9 +72,9 @@ class Gemini(Dialect):
     def retry_after_seconds(self, payload: object) -> float | None:
         for detail in _details(payload):
             delay = dig(detail, "retryDelay")
-            told = _DURATION.fullmatch(delay) if isinstance(delay, str) else None
-            if told:
-                return min(math.ceil(float(told[1])), MAX_RETRY_AFTER_SECONDS)
+            match = _DURATION.fullmatch(delay) if isinstance(delay, str) else None
+            if match:
+                return min(math.ceil(float(match[1])), MAX_RETRY_AFTER_SECONDS)
         return None
 
 

@@ -123,11 +123,11 @@ class Dialect(ABC):
         """What a 200 says; None when it is a refusal by policy."""
 
     def verdict(self, status: int, payload: object) -> FailureKind | None:
-        """What an error's body tells beyond its status."""
+        """What an error's body says beyond its status."""
         return None
 
     def retry_after_seconds(self, payload: object) -> float | None:
-        """The wish to be left alone, where the body tells it and no header does."""
+        """The wish to be left alone, where the body has it and no header does."""
         return None
 
 

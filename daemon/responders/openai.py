@@ -4,7 +4,7 @@ Of its own:
 - OpenAI and Azure take the bound of an answer as `max_completion_tokens`, and newer models there refuse `max_tokens`;
   other servers (Ollama, LM Studio, older vLLM) know `max_tokens` alone. The host decides.
 - 429 with `insufficient_quota` or `billing_not_active` is an account without money: no waiting helps.
-- 400 with `content_filter` (Azure) or `invalid_prompt` (OpenAI) is a refusal; others are told in a 200.
+- 400 with `content_filter` (Azure) or `invalid_prompt` (OpenAI) is a refusal; others come in a 200.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ class OpenAi(Dialect):
 
     def verdict(self, status: int, payload: object) -> FailureKind | None:
         for member in ("code", "type"):
-            told = dig(payload, "error", member)
-            if isinstance(told, str) and told in _VERDICTS:
-                return _VERDICTS[told]
+            said = dig(payload, "error", member)
+            if isinstance(said, str) and said in _VERDICTS:
+                return _VERDICTS[said]
         return None
 
 

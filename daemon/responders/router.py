@@ -49,16 +49,16 @@ class ProviderRouter:
     """Several providers: the first that answers wins. Each is asked once at most; trying again is the turn's.
 
     Only `TurnFailed` moves on to the next one. `TurnRefused` is a verdict on the prompt, not on the provider:
-    asking elsewhere would only shop for a laxer one. A provider whose breaker is open is passed over. When nobody
+    asking elsewhere would only look for a laxer one. A provider whose breaker is open is passed over. When none
     answers, the last failure is raised, with the time until the first of them may be asked again.
 
-    When nobody could even be asked, the turn is held and no try is burnt: a moment of trouble, or the time that a busy
-    provider named, must not use up the tries of those who come meanwhile. But when every provider is down for longer,
-    it is `providers_open`, a failed try like others: a turn must end, and its customer hear something. A turn is held,
-    too, while every provider refuses its key.
+    When none could even be asked, the turn is held, which counts as no attempt: a moment of trouble, or the time that a
+    busy provider named, must not use up the attempts of the turns that come meanwhile. But when every provider is down
+    for longer, it is `providers_open`, a failed attempt like others: a turn must end, and its customer get an answer. A
+    turn is held, too, while every provider refuses its key.
 
     Args:
-      weighted: the order is drawn anew for each call, by weight; else it is the order of `seats`.
+      weighted: the order is drawn for each call, by weight; else it is the order of `seats`.
       deadline_seconds: for one call, over all providers.
       draw: gives uniform random numbers in [0, 1).
     """
@@ -86,7 +86,7 @@ class ProviderRouter:
         return msgspec.structs.replace(together, answers=each)
 
     async def _first(self, ask: AskProvider[T]) -> tuple[T, tuple[Asked, ...]]:
-        """What the first that answers says, and everybody who was asked."""
+        """What the first that answers says, and all that were asked."""
         deadline = trio.current_time() + self._deadline_seconds
         failures: dict[Seat, TurnFailed] = {}
         asked: list[Asked] = []
@@ -111,7 +111,7 @@ class ProviderRouter:
         return (self._seats[index] for index in drawn_order(self._weights, self._draw))
 
     def _failure(self, failures: Mapping[Seat, TurnFailed]) -> TurnFailed | ResponderHeld:
-        """What it means that nobody answered; `failures` in the order of asking."""
+        """What it means that none answered; `failures` in the order of asking."""
         wait_seconds = min(_wait_seconds(seat, failures.get(seat)) for seat in self._seats) or None
         reasons = {
             failures[seat].reason if seat in failures else seat.breaker.last_reason for seat in self._seats
@@ -119,11 +119,11 @@ class ProviderRouter:
         if reasons == {"bad_key"}:
             return ResponderHeld("responder_refuses_key")
         if not failures:
-            return self._nobody_asked(wait_seconds)
+            return self._none_asked(wait_seconds)
         last = list(failures.values())[-1]
         return TurnFailed(last.reason, last.detail, wait_seconds)
 
-    def _nobody_asked(self, wait_seconds: float | None) -> TurnFailed | ResponderHeld:
+    def _none_asked(self, wait_seconds: float | None) -> TurnFailed | ResponderHeld:
         if all(seat.breaker.is_down for seat in self._seats):
             names = ", ".join(seat.breaker.name for seat in self._seats)
             return TurnFailed("providers_open", names, wait_seconds)
@@ -170,6 +170,6 @@ def _asked(seat: Seat, started_at: float, failure: str = "") -> Asked:
 
 
 def _wait_seconds(seat: Seat, failure: TurnFailed | None) -> float:
-    """How long until `seat` may be asked again; what the provider itself named is kept to the letter."""
+    """How long until `seat` may be asked again; what the provider itself named is kept exactly."""
     named = failure.retry_after_seconds if failure is not None else None
     return max(named or 0.0, seat.breaker.wait_seconds)

@@ -90,7 +90,7 @@ class Answering:
         )
 
     async def start(self, work: trio.Nursery) -> None:
-        """Read the switches and begin to send notices; returns when both is under way."""
+        """Read the feature flags and begin to send notices; returns when both run."""
         await work.start(self.board.run)
         await work.start(self.pauses.run)
         await work.start(self.notifier.run)

@@ -23,13 +23,13 @@ CLOSE_SECONDS = 2.0
 """For the last traces, when everything else has ended."""
 RESTART_SECONDS = 5.0
 MISSING = (
-    "tracing.endpoint is set, but what it takes to tell traces is not installed: run `pip install 'majlis[otel]'` "
+    "tracing.endpoint is set, but what exporting traces needs is not installed: run `pip install 'majlis[otel]'` "
     "(in a checkout: `make otel`), or set tracing.endpoint to null."
 )
 
 
 class TurnTraces:
-    """Watches turns from the moment they are wrapped; what it has to tell is sent between `open` and its end.
+    """Records turns from the moment they are wrapped; their traces are sent between `open` and its end.
 
     Raises:
       CannotStart: an endpoint is set, and the extra `otel` is not installed.
@@ -65,7 +65,7 @@ class TurnTraces:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Send, beside everything else; at the end give what is left a bounded time."""
+        """Send in the background; at the end, send what is left in a bounded time."""
         http, exporter = self._http, self._exporter
         if http is None or exporter is None:
             yield

@@ -1,4 +1,4 @@
-"""What a model is told, and that nothing said by others can pass for it."""
+"""What a model is asked, and that nothing said by others can pass for it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_batch_is_said_last_each_message_on_its_own_line() -> None:
         (None, None, DEFAULT_SYSTEM_PROMPT),
     ],
 )
-def test_whose_system_prompt_is_told(own: str | None, provider: str | None, persona: str) -> None:
+def test_whose_system_prompt_is_used(own: str | None, provider: str | None, persona: str) -> None:
     """The instance's own, as it is; the provider's; the default. What Majlis asks for follows it."""
     system = model_request(Prompt("demo", ("hi",), system_prompt=own), provider).system
     assert system == "\n\n".join((persona, CUSTOMER_TEXT_IS_DATA, ENVELOPE))
@@ -56,7 +56,7 @@ def test_an_empty_system_prompt_of_the_provider_leaves_only_what_the_turn_brings
     assert model_request(prompt, "").system.endswith(HANDED_BACK)
 
 
-def test_passages_are_told_with_their_source() -> None:
+def test_passages_come_with_their_source() -> None:
     knowledge = (Passage("prices.pdf", "Shirt: 20\nCap: 10", 0.9), Passage("ساعات.txt", "نفتح كل يوم", 0.4))
     system = model_request(Prompt("demo", ("hi",), knowledge=knowledge)).system
     assert '{"source": "prices.pdf", "text": "Shirt: 20\\nCap: 10"}' in system

@@ -71,7 +71,7 @@ def test_the_same_words_are_the_same_question() -> None:
         question("hello", knowledge_threshold=0.5),
     ],
 )
-def test_whatever_else_the_responder_was_told_is_part_of_the_key(other: Question) -> None:
+def test_whatever_else_the_responder_was_given_is_part_of_the_key(other: Question) -> None:
     assert of(other).scope != of(question("hello")).scope
     assert of(other).question_hash == of(question("hello")).question_hash
 
@@ -97,7 +97,7 @@ def test_of_a_quoted_text_everything_counts() -> None:
         "#77",
     ],
 )
-def test_personal_data_is_not_kept(text: str) -> None:
+def test_personal_data_is_not_stored(text: str) -> None:
     assert is_personal(normalised(text))
     assert key(question(text)) is None
     assert key(question("hello", quoted=text)) is None
@@ -130,7 +130,7 @@ def test_what_is_no_question_to_keep(asked: Question) -> None:
     assert entry_for(prompt(asked), ANSWER, asked) is None
 
 
-def test_an_answer_is_kept_as_configured() -> None:
+def test_an_answer_is_stored_as_configured() -> None:
     asked = question(
         "2 kg of honey for 100?", cache_exact_seconds=60.0, cache_similar_seconds=30.0, cache_max_entries=7
     )
@@ -154,15 +154,15 @@ def test_an_answer_is_kept_as_configured() -> None:
         ({}, {}, "timed_out"),
     ],
 )
-def test_an_answer_that_depends_on_more_is_not_kept(more: Any, answer: Any, outcome: Any) -> None:
+def test_an_answer_that_depends_on_more_is_not_stored(more: Any, answer: Any, outcome: Any) -> None:
     asked = question("hello")
     spans = (Span("history", "lookups", 0, 1, "skipped"), Span("knowledge", "lookups", 0, 1, outcome))
-    told = msgspec.structs.replace(ANSWER, **answer)
-    assert entry_for(prompt(asked, **more), told, asked, spans) is None
+    given = msgspec.structs.replace(ANSWER, **answer)
+    assert entry_for(prompt(asked, **more), given, asked, spans) is None
     assert entry_for(prompt(asked), ANSWER, asked, spans[:1]) is not None
 
 
-def test_a_kept_answer_is_given_only_where_it_would_be_the_same() -> None:
+def test_a_cached_answer_is_given_only_where_it_would_be_the_same() -> None:
     asked, found = question("hello"), Facts(cached_answer=CachedAnswer("hi", "cache"))
     assert may_give(asked, found)
     assert not may_give(asked, Facts())

@@ -97,7 +97,7 @@ async def test_at_most_fifty_messages_a_batch_and_the_rest_follows(
     assert max(len(prompt.messages) for prompt in world.responder.prompts) == 7
 
 
-async def test_failed_turn_is_tried_three_times_then_buried(
+async def test_a_failed_turn_has_three_attempts_and_becomes_a_dead_letter(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     """I2: a dead letter, and the conversation goes on."""
@@ -113,7 +113,9 @@ async def test_failed_turn_is_tried_three_times_then_buried(
     await _until(lambda: world.replies == ["Heard 1: later"])
 
 
-async def test_refused_turn_is_buried_at_once(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+async def test_a_refused_turn_becomes_a_dead_letter_at_once(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
     world = World()
     world.responder.script = [TurnRefused("bad_request")]
     await world.start(nursery)
@@ -123,7 +125,7 @@ async def test_refused_turn_is_buried_at_once(autojump_clock: MockClock, nursery
     assert len(world.responder.prompts) == 1
 
 
-async def test_second_try_succeeds_and_honours_retry_after(
+async def test_the_second_attempt_succeeds_and_honours_retry_after(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world = World()
@@ -134,7 +136,7 @@ async def test_second_try_succeeds_and_honours_retry_after(
     assert trio.current_time() == pytest.approx(28, abs=0.1)
 
 
-async def test_ledger_away_for_ten_minutes_burns_no_try(
+async def test_a_ledger_away_for_ten_minutes_counts_as_no_attempt(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     """I2, I10: replies are held, nothing is lost, and it goes on by itself."""
@@ -192,7 +194,7 @@ async def test_a_flush_while_the_store_is_away_does_not_spin(
 async def test_gateway_down_holds_the_stored_reply_and_buys_no_second_answer(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    """I6: 49, a disconnected instance burns no try; the reply that leaves is the stored one."""
+    """I6: 49, a disconnected instance counts as no attempt; the reply that leaves is the stored one."""
     world = World()
     world.gateway.script = [(False, NotSent("connection_closed", "hold"))] * 30
     await world.start(nursery)
@@ -202,7 +204,7 @@ async def test_gateway_down_holds_the_stored_reply_and_buys_no_second_answer(
     assert world.ledger.states() == ["done"]
 
 
-async def test_held_for_too_long_becomes_a_dead_letter(
+async def test_a_batch_held_for_too_long_becomes_a_dead_letter(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world = World(turn_policy=TurnPolicy(max_hold_seconds=3600))
@@ -304,7 +306,7 @@ async def test_one_crashing_conversation_is_restarted_then_parked_and_others_liv
     autojump_clock: MockClock,
     nursery: trio.Nursery,
 ) -> None:
-    """I14: poison is parked, visible and resumable; nobody else notices."""
+    """I14: poison is parked, visible and resumable; no other conversation notices."""
     world = World()
     poison = Conversation("demo", "666")
     crashes = 0
@@ -452,7 +454,7 @@ async def test_two_hundred_conversations_at_once(autojump_clock: MockClock, nurs
 async def test_a_send_that_must_settle_holds_no_turn_slot(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    """I9: while one reply's fate is being found out, the only slot serves another conversation."""
+    """I9: while one reply's outcome is being found out, the only slot serves another conversation."""
     world = World(concurrency=1)
     world.gateway.script = [(False, Unknown("timed_out"))]
     await world.start(nursery)

@@ -18,7 +18,7 @@ from tests.support.ledgers import batch
 RECORD = InstanceRecord(escalation_enabled=True, escalated_message="a person comes", fallback_message="later")
 TURN = Turn(1, "started", "1")
 OFF = FeatureFlags(cache=False, knowledge=False, escalation=False, takeover=False)
-KEPT = Answer("kept", "cache")
+CACHED = Answer("cached", "cache")
 
 
 def question(
@@ -52,7 +52,7 @@ def test_the_first_rule_that_holds_decides() -> None:
     everything = Facts(
         duplicate=True,
         takeover=TakeoverState(taken_over=True, escalated=True),
-        cached_answer=KEPT,
+        cached_answer=CACHED,
         usage=Usage(10, 1.0),
     )
     asked = question("I want to talk to an agent", terms=Terms(turns_per_minute_per_contact=1))
@@ -68,7 +68,7 @@ def test_the_first_rule_that_holds_decides() -> None:
     assert said.escalation == "asks_for_human"
     harmless = question(terms=Terms(turns_per_minute_per_contact=1))
     assert isinstance(triage.decide(harmless, known), triage.Wait)
-    assert triage.decide(question(), known) == triage.Say(KEPT)
+    assert triage.decide(question(), known) == triage.Say(CACHED)
 
 
 def test_the_escalated_message_is_said_once_in_a_while_else_silence() -> None:
@@ -108,10 +108,10 @@ def test_each_rule_escalates_and_says_so(
     assert (verdict.escalation, verdict.rule, verdict.answer.text) == (reason, "escalated", "a person comes")
 
 
-@pytest.mark.parametrize("how", ["row", "switch"])
+@pytest.mark.parametrize("how", ["row", "flag"])
 def test_nothing_is_escalated_where_nobody_wants_it(how: str) -> None:
-    record = RECORD if how == "switch" else msgspec.structs.replace(RECORD, escalation_enabled=False)
-    flags = FeatureFlags(escalation=how != "switch")
+    record = RECORD if how == "flag" else msgspec.structs.replace(RECORD, escalation_enabled=False)
+    flags = FeatureFlags(escalation=how != "flag")
     asked = question("I want a refund from an agent", record=record, flags=flags)
     assert isinstance(triage.decide(asked, Facts()), triage.AskResponder)
 
@@ -119,7 +119,7 @@ def test_nothing_is_escalated_where_nobody_wants_it(how: str) -> None:
 def test_a_switch_that_is_off_is_off() -> None:
     known = Facts(
         takeover=TakeoverState(taken_over=True, escalated=True),
-        cached_answer=KEPT,
+        cached_answer=CACHED,
         knowledge=(Passage("a", "b", 1.0),),
     )
     verdict = triage.decide(question(flags=OFF), known)
@@ -152,7 +152,7 @@ LIMITS: dict[limits.LimitKind, tuple[str, int]] = {
 
 @pytest.mark.parametrize("kind", LIMITS)
 @pytest.mark.parametrize("policy", ["alert", "fallback", "hold", "suppress"])
-def test_a_reached_limit_does_what_its_policy_says_and_is_always_told(
+def test_a_reached_limit_does_what_its_policy_says_and_is_always_reported(
     kind: limits.LimitKind, policy: LimitPolicy
 ) -> None:
     """A turn never dies silently of a budget."""
@@ -180,10 +180,10 @@ def test_a_reached_limit_does_what_its_policy_says_and_is_always_told(
     assert isinstance(triage.decide(question(terms=below), Facts(usage=USED_UP)), triage.AskResponder)
 
 
-def test_a_kept_answer_costs_nothing_and_needs_no_budget() -> None:
+def test_a_cached_answer_costs_nothing_and_needs_no_budget() -> None:
     terms = Terms(tokens_per_day=1, on_budget="suppress")
-    known = Facts(usage=Usage(tokens_today=5), cached_answer=KEPT)
-    assert triage.decide(question(terms=terms), known) == triage.Say(KEPT)
+    known = Facts(usage=Usage(tokens_today=5), cached_answer=CACHED)
+    assert triage.decide(question(terms=terms), known) == triage.Say(CACHED)
 
 
 def test_without_a_fallback_message_the_turn_ends_by_its_rule() -> None:
@@ -203,7 +203,7 @@ FACTS = st.builds(
     interactions=st.lists(
         st.builds(Interaction, st.text(max_size=8), st.none() | st.floats(0, 1)), max_size=5
     ).map(tuple),
-    cached_answer=st.none() | st.just(KEPT),
+    cached_answer=st.none() | st.just(CACHED),
     usage=st.builds(Usage, st.integers(0, 5), st.floats(0, 60), st.integers(0, 5)),
 )
 FLAGS_ON = st.builds(FeatureFlags, *[st.booleans()] * 6)

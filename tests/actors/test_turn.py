@@ -1,5 +1,5 @@
 """What happens between a frozen batch and its end, over in-memory ports and a mock clock: escalation, take-over,
-limits, the fallback message, the waterfall."""
+limits, the fallback message, the trace."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def until(condition: Callable[[], bool], seconds: float = 600) -> None:
 
 
 def shop(terms: Terms | None = None, flags: FeatureFlags | None = None) -> World:
-    world = World(term=terms or Terms(), switch=flags or FeatureFlags())
+    world = World(term=terms or Terms(), feature_flags=flags or FeatureFlags())
     world.ledger.records["demo"] = RECORD
     return world
 
@@ -52,7 +52,7 @@ def rules(world: World) -> list[object]:
 # Escalation
 
 
-async def test_who_asks_for_a_person_is_told_once_in_a_while_and_the_staff_hears_of_it(
+async def test_a_customer_who_asks_for_a_person_is_answered_once_in_a_while_and_the_staff_is_notified(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world = shop(Terms(notify_numbers=("966500000001",), notify_webhook="https://desk.example/hook"))
@@ -177,10 +177,10 @@ async def test_a_take_over_that_is_switched_off_is_not_heeded(
     assert world.replies == ["Heard 1: price?"]
 
 
-async def test_a_send_of_unknown_fate_is_not_repeated_into_a_take_over(
+async def test_a_send_of_unknown_outcome_is_not_repeated_into_a_take_over(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    """I6: nobody knows whether it arrived, and a person is there now."""
+    """I6: it is not known whether it arrived, and a person is there now."""
     world = shop()
     world.gateway.script = [(False, Unknown("timed_out"))]
 
@@ -199,7 +199,7 @@ async def test_a_send_of_unknown_fate_is_not_repeated_into_a_take_over(
 # When no answer can be had
 
 
-async def test_at_the_end_of_its_tries_the_fallback_goes_out_and_the_dead_letter_stays(
+async def test_after_the_last_attempt_the_fallback_goes_out_and_the_dead_letter_stays(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world = shop()
@@ -220,7 +220,7 @@ async def test_a_refused_turn_has_its_fallback_too(autojump_clock: MockClock, nu
 
 
 @pytest.mark.parametrize("step", ["answer", "claim", "send", "settle", "bury", "commit"])
-async def test_killed_around_the_fallback_it_is_said_once_and_the_letter_stays(
+async def test_killed_around_the_fallback_it_is_sent_once_and_the_dead_letter_stays(
     autojump_clock: MockClock, step: str
 ) -> None:
     """I2, I6."""
@@ -249,7 +249,7 @@ async def test_killed_around_the_fallback_it_is_said_once_and_the_letter_stays(
     assert world.ledger.dead() == ["bad_request"]
 
 
-async def test_a_fallback_that_cannot_be_sent_does_not_keep_the_letter_from_its_end(
+async def test_a_fallback_that_cannot_be_sent_does_not_keep_the_dead_letter_from_being_stored(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world = shop()
@@ -274,7 +274,7 @@ async def test_a_fallback_does_not_wait_for_ever_for_a_gateway_that_is_away(
     assert (world.replies, world.ledger.dead()) == ([], ["bad_request"])
 
 
-async def test_without_a_message_there_is_only_the_letter(
+async def test_without_a_fallback_message_there_is_only_the_dead_letter(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world = World()
@@ -287,7 +287,7 @@ async def test_without_a_message_there_is_only_the_letter(
 # Limits
 
 
-async def test_a_limit_that_says_wait_burns_nothing_and_is_told_once_a_day(
+async def test_a_limit_that_says_wait_counts_as_no_attempt_and_is_reported_once_a_day(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world = shop(Terms(turns_per_minute_per_contact=1, alert_webhook="https://desk.example/alert"))
@@ -361,7 +361,7 @@ async def test_what_must_not_be_guessed_is_asked_again(
 # What is seen of it
 
 
-async def test_one_line_tells_the_waterfall_and_failures_are_named(
+async def test_one_event_holds_the_trace_and_failures_are_named(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world = shop()
@@ -382,7 +382,7 @@ async def test_one_line_tells_the_waterfall_and_failures_are_named(
     assert sorted(line["failures"]) == ["history", "interactions"]  # type: ignore[call-overload]
     [stored] = [row.reply for row in world.ledger.rows.values()]
     assert stored is not None
-    outcomes = {span.name: (span.stage, span.outcome) for span in stored.waterfall}
+    outcomes = {span.name: (span.stage, span.outcome) for span in stored.spans}
     assert outcomes["conversation"] == ("opening", "ok")
     assert outcomes["duplicate"] == ("lookups", "ok")
     assert outcomes["history"] == ("lookups", "timed_out")
@@ -390,7 +390,7 @@ async def test_one_line_tells_the_waterfall_and_failures_are_named(
     assert outcomes["memory"] == ("responder", "ok")
 
 
-async def test_each_provider_that_was_asked_has_its_own_time_in_the_waterfall(
+async def test_each_provider_that_was_asked_has_its_own_time_in_the_trace(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     """One that failed is not charged to the one that answered; nor does it keep the answer out of the cache."""
@@ -411,9 +411,9 @@ async def test_each_provider_that_was_asked_has_its_own_time_in_the_waterfall(
     await say(world, "when do you open?")
     [stored] = [row.reply for row in world.ledger.rows.values()]
     assert stored is not None and stored.answer.asked == () and stored.cache is not None
-    spans = [span for span in stored.waterfall if span.stage == "responder"]
-    told = [(span.name, round(span.took_ms), span.outcome, span.error) for span in spans]
-    assert told == [
+    spans = [span for span in stored.spans if span.stage == "responder"]
+    seen = [(span.name, round(span.took_ms), span.outcome, span.error) for span in spans]
+    assert seen == [
         ("main", 5000, "timed_out", ""),
         ("second", 3000, "failed", "overloaded"),
         ("third", 1000, "ok", ""),

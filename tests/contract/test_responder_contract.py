@@ -18,14 +18,15 @@ from daemon.responders.router import ProviderRouter, RoutedResponder, Seat
 from daemon.web.client import HttpClient
 from tests.support.models import SERVERS, provider_at
 from tests.support.openai_server import FakeOpenAI
-from tests.support.providers import Board, Told
+from tests.support.providers import Board, RecordedFeed
 
 MANY = 20
 
 
 def router(providers: Sequence[Provider], *, weighted: bool = False) -> ProviderRouter:
     seats = [
-        Seat(each, Breaker(each.name, BreakerPolicy(), Told(), now=trio.current_time)) for each in providers
+        Seat(each, Breaker(each.name, BreakerPolicy(), RecordedFeed(), now=trio.current_time))
+        for each in providers
     ]
     return ProviderRouter(seats, weighted=weighted, deadline_seconds=30, draw=random.random)
 
@@ -37,7 +38,7 @@ async def responder(request: pytest.FixtureRequest) -> AsyncIterator[Responder]:
             yield RehearsalResponder()
         case "batching":
             alone = router([RehearsalResponder()])
-            yield BatchingResponder(alone, Board(), Told(), wait_seconds=0.05, max_conversations=10)
+            yield BatchingResponder(alone, Board(), RecordedFeed(), wait_seconds=0.05, max_conversations=10)
         case kind:
             with SERVERS.get(kind, FakeOpenAI)().running() as server:
                 async with HttpClient(keepalive_seconds=5) as http:

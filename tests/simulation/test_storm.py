@@ -64,7 +64,7 @@ class Storm:
         setattr(port, name, lossy)
 
     async def poll_due(self) -> None:
-        """The daemon's backstop, told by the mirror's own state."""
+        """The daemon's backstop, by the mirror's own state."""
         while True:
             await trio.sleep(1)
             for conversation, buffer in list(self.world.mirror.buffers.items()):
@@ -140,7 +140,7 @@ async def test_nothing_is_lost_doubled_or_reordered(autojump_clock: MockClock, s
         process.cancel_scope.cancel()
     ended = [text for _, texts in storm.world.mirror.outcomes for text in texts]
     assert ended == said
-    # Two sends in a row of which nobody knows anything end as a dead letter, never as a third send.
+    # Two sends in a row of unknown outcome end as a dead letter, never as a third send.
     assert set(storm.world.ledger.dead()) <= {"send_unresolved"}
     answered = [
         text for outcome, texts in storm.world.mirror.outcomes if outcome == "answered" for text in texts

@@ -264,7 +264,7 @@ class MemoryLedger:
     async def finish(self, turn: Turn, epoch: int) -> None:
         await self._end("finish", turn, epoch, "done")
 
-    async def suppress(self, turn: Turn, epoch: int, rule: str, waterfall: tuple[Span, ...] = ()) -> None:
+    async def suppress(self, turn: Turn, epoch: int, rule: str, spans: tuple[Span, ...] = ()) -> None:
         await self._enter("suppress", epoch)
         row = self._row(turn)
         state = "moved" if rule == "moved" else "suppressed"
@@ -385,7 +385,7 @@ class MemoryLedger:
 
 
 class MemoryResponder:
-    """Answers at once, or as told. `prompts` is the oracle of what the model saw."""
+    """Answers at once, or as `script` says. `prompts` is the oracle of what the model saw."""
 
     def __init__(self) -> None:
         self.prompts: list[Prompt] = []
@@ -409,7 +409,7 @@ class MemoryGateway:
         self.script: list[tuple[bool, SendOutcome]] = []
         """(delivered, outcome said) for the next sends."""
         self.evidence: list[SendEvidence] = []
-        """Answers for the next look-ups; when used up, the truth is told."""
+        """Answers for the next look-ups; when used up, the truth."""
         self.fault: Callable[[str], Awaitable[None]] | None = None
 
     async def send(
@@ -458,7 +458,7 @@ class MemoryFeed:
 
 
 class FixedOwnership:
-    """Owns everything under one epoch, until told otherwise."""
+    """Owns everything under one epoch, until a test says otherwise."""
 
     def __init__(self) -> None:
         self.current = EPOCH

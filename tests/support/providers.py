@@ -47,7 +47,7 @@ class Scripted:
             raise self.error
 
 
-class Told:
+class RecordedFeed:
     """A feed that records its events."""
 
     def __init__(self) -> None:

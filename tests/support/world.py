@@ -38,7 +38,7 @@ class World:
     turn_policy: TurnPolicy = field(default_factory=TurnPolicy)
     concurrency: int = 50
     term: Terms = field(default_factory=Terms)
-    switch: FeatureFlags = field(default_factory=FeatureFlags)
+    feature_flags: FeatureFlags = field(default_factory=FeatureFlags)
     mirror: MemoryMirror = field(default_factory=MemoryMirror)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     responder: MemoryResponder = field(default_factory=MemoryResponder)
@@ -92,7 +92,7 @@ class World:
         return self.term
 
     def of(self, instance: str) -> FeatureFlags:
-        return self.switch
+        return self.feature_flags
 
     def phone_of(self, instance: str, lid: str) -> str | None:
         return self.known_phones.get((instance, lid))

@@ -11,7 +11,7 @@ What an answer means:
     2xx, anything else                     no collector answered: counts as refused, sending it again would not help
     429 502 503 504                        not taken; `Retry-After` honoured
     no connection                          not taken
-    lost connection, deadline              nobody knows
+    lost connection, deadline              unknown
     any other status                       refused
 """
 
@@ -151,8 +151,8 @@ def _event(moment: Moment) -> wire.Span.Event:
     )
 
 
-def _attributes(told: Mapping[str, Value]) -> list[KeyValue]:
-    return [KeyValue(key=key, value=_value(value)) for key, value in told.items()]
+def _attributes(attributes: Mapping[str, Value]) -> list[KeyValue]:
+    return [KeyValue(key=key, value=_value(value)) for key, value in attributes.items()]
 
 
 def _value(value: Value) -> AnyValue:
@@ -176,16 +176,15 @@ def _rejected(answer: HttpAnswer) -> int | None:
     """How many spans a 2xx rejects; None: no collector answers so. Some answer in JSON, whatever they are sent."""
     if "json" in answer.headers.get("content-type", ""):
         return _rejected_in_json(answer.json())
-    told = ExportTraceServiceResponse()
+    response = ExportTraceServiceResponse()
     try:
-        told.ParseFromString(answer.body)
+        response.ParseFromString(answer.body)
     except DecodeError:
         return None
-    return int(told.partial_success.rejected_spans)
+    return int(response.partial_success.rejected_spans)
 
 
 def _rejected_in_json(document: object) -> int | None:
-    told = str(
-        dig(document, "partialSuccess", "rejectedSpans") or 0
-    )  # whole numbers of this size are texts in JSON
-    return int(told) if isinstance(document, dict) and told.isdecimal() else None
+    rejected = dig(document, "partialSuccess", "rejectedSpans") or 0
+    number = str(rejected)  # protobuf's JSON writes whole numbers of this size as strings
+    return int(number) if isinstance(document, dict) and number.isdecimal() else None

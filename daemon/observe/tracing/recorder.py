@@ -1,11 +1,11 @@
-"""Watches the turns of this daemon: one recording for each that is under way, from its first try to its end.
+"""Records the turns of this daemon: one recording for each that is under way, from its first attempt to its end.
 
 Laws of this file:
-1. It only looks on. What fails here is counted and told, and never reaches a turn.
-2. A turn's trace has the same id wherever and however often it is tried: who goes on after a restart or a lost lease
-   goes on in the same trace, and every daemon makes the same choice where only a share of the turns is told.
-3. A turn whose end is only found, as after a restart, was told by who brought it there.
-4. There are never more recordings than actors in memory: an actor that leaves takes its recording along.
+1. It only observes. What fails here is counted and emitted, and never reaches a turn.
+2. A turn's trace has the same id wherever and however often it is attempted: a daemon that goes on after a restart or
+   with a lost lease goes on in the same trace, and every daemon makes the same choice where only a share is sampled.
+3. A turn that is found at its end, as after a restart, was exported by the daemon that brought it there.
+4. There are never more recordings than actors in memory: an actor that leaves ends its recording.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ _WATCHED: ContextVar[Recording | None] = ContextVar("watched turn", default=None
 class Recorder:
     """
     Args:
-      tell: takes a finished trace; never waits.
-      sample: the share of turns that are told, 0 to 1.
-      model_of: who is behind a provider's name, by instance and name.
+      export: takes a finished trace; never waits.
+      sample: the share of turns that are exported, 0 to 1.
+      model_of: the model behind a provider's name, by instance and name.
     """
 
     def __init__(
         self,
         feed: EventFeed,
-        tell: Callable[[Trace], None],
+        export: Callable[[Trace], None],
         sample: float,
         model_of: Callable[[str, str], Model],
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._feed = feed
-        self._tell = tell
+        self._export = export
         self._below = round(sample * 2**64)
         self._model_of = model_of
         self._wall_ns = wall_ns
@@ -66,7 +66,7 @@ class Recorder:
         return lambda batch, epoch: RecordedAttempt(attempt(batch, epoch), batch, self)
 
     async def watch(self, batch: Batch, work: Callable[[], Awaitable[TurnOutcome]]) -> TurnOutcome:
-        """Do `work`, a try of this batch, with everything in it seen."""
+        """Do `work`, an attempt at this batch, with everything in it recorded."""
         recording: Recording | None = None
         with self._contained():
             recording = self._begin(batch)
@@ -85,7 +85,7 @@ class Recorder:
         return outcome
 
     def _begin(self, batch: Batch) -> Recording | None:
-        """The batch's recording, new or gone on with; None: it is not among those that are told."""
+        """The batch's recording, new or gone on with; None: it is not among the sampled."""
         now, known = trio.current_time(), self._recordings.get(batch.conversation)
         if known is not None:
             if known.batch == batch.number:
@@ -105,7 +105,7 @@ class Recorder:
         with self._contained():
             self._recordings.pop(conversation, None)
             if not recording.found_ended:
-                self._tell(recording.close(trio.current_time(), outcome))
+                self._export(recording.close(trio.current_time(), outcome))
 
     def _saw(
         self, step: Callable[[Recording, float, Fields], None], _: Conversation | None, fields: Fields
@@ -117,7 +117,7 @@ class Recorder:
     def _left(self, conversation: Conversation | None, _: Fields) -> None:
         recording = self._recordings.pop(conversation, None) if conversation is not None else None
         if recording is not None:
-            self._tell(recording.close(trio.current_time(), "left"))
+            self._export(recording.close(trio.current_time(), "left"))
 
     @contextmanager
     def _contained(self) -> Iterator[None]:

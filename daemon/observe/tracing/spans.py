@@ -1,8 +1,8 @@
-"""What a trace is, before it is told in any protocol. Pure data.
+"""What a trace is, before any protocol. Pure data.
 
 Laws of this file:
 1. A span begins and ends at explicit times, Unix nanoseconds, and never ends before it begins.
-2. No attribute holds a phone number, a text or a key: who makes one sees to it, with `word` for what others said.
+2. No attribute holds a phone number, a text or a key: its maker ensures that, with `word` for what others said.
 """
 
 from __future__ import annotations
@@ -56,5 +56,5 @@ class Trace(msgspec.Struct, frozen=True):
 
 
 def word(said: object) -> str:
-    """A reason or a class, as it may leave the house: short, one line, and no long number in it."""
+    """A reason or a class, as it may leave the daemon: short, one line, and no long number in it."""
     return mask_digits(plain_text(str(said))).replace("\n", " ")[:MAX_WORD_CHARS]

@@ -47,7 +47,7 @@ async def test_all_parts_of_a_reply_are_stored_in_one_step_and_once(world: Ledge
     turn = await begun(world)
     reply = Reply(
         ANSWER, ("one",), escalation="asks_for_human", origin="https://evo2.example",
-        notices=(STAFF, ALERT), waterfall=WATERFALL,
+        notices=(STAFF, ALERT), spans=WATERFALL,
     )  # fmt: skip
     stored = await world.ledger.answer(turn, 1, reply)
     assert (stored.state, stored.origin) == ("answered", "https://evo2.example")

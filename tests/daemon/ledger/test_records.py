@@ -33,7 +33,7 @@ async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
 
 async def answered(world: LedgerWorld, number: int = 1, **changes: object) -> Turn:
     turn = await world.ledger.begin(batch("how much", "a room", number=number), 1)
-    reply = Reply(**{"answer": ANSWER, "parts": ("hello",), "waterfall": WATERFALL, **changes})  # type: ignore[arg-type]
+    reply = Reply(**{"answer": ANSWER, "parts": ("hello",), "spans": WATERFALL, **changes})  # type: ignore[arg-type]
     return await world.ledger.answer(turn, 1, reply)
 
 

@@ -16,7 +16,7 @@ import daemon.lookups as lookups_package
 from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.lookups import Facts, Lookup, facts
 from actors.messages import HistoryEntry, Passage
-from actors.parallel import Run, Stage, all_or_fail, safe_with_defaults, staged
+from actors.parallel import LookupRun, Stage, all_or_fail, safe_with_defaults, staged
 from actors.ports import Question
 from daemon.lookups import LOOKUPS, PostgresLookups
 from daemon.lookups.spec import LookupSpec, Means
@@ -67,7 +67,7 @@ class Cut(trio.abc.Instrument):
 
 async def cut_run(world: LedgerWorld, number: int, at: int) -> tuple[bool, int]:
     """Whether the run was cancelled, and after how many steps."""
-    logs: list[Run] = []
+    logs: list[LookupRun] = []
     with trio.CancelScope() as scope:
         cut = Cut(scope, at)
         trio.lowlevel.add_instrument(cut)

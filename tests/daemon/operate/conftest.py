@@ -31,5 +31,5 @@ async def answered(operators: Operators, escalation: str = "") -> Turn:
     """A turn of `DEMO` whose reply is stored."""
     turn = await operators.world.ledger.begin(batch("how much is it"), 1)
     return await operators.world.ledger.answer(
-        turn, 1, Reply(ANSWER, ("hello",), escalation=escalation, waterfall=WATERFALL)
+        turn, 1, Reply(ANSWER, ("hello",), escalation=escalation, spans=WATERFALL)
     )

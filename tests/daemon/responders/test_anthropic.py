@@ -56,7 +56,7 @@ def test_texts_of_one_side_are_blocks_of_one_message() -> None:
         ("a_new_error", 503, "overloaded"),
     ],
 )
-async def test_errors_are_told_by_their_type(
+async def test_errors_are_recognised_by_their_type(
     server: FakeAnthropic, http: HttpClient, kind: str, status: int, reason: str
 ) -> None:
     server.order("status", status=status, body=error(kind))

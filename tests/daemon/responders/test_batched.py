@@ -1,4 +1,4 @@
-"""Several conversations in one call: what is told, and that only a faultless answer is believed."""
+"""Several conversations in one call: what is asked, and that only a faultless answer is believed."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from actors.errors import TurnFailed
 from daemon.responders.breaker import Breaker, BreakerPolicy, BreakerState
-from tests.support.providers import Told
+from tests.support.providers import RecordedFeed
 
 POLICY = BreakerPolicy(failures=3, open_seconds=30, max_open_seconds=100)
 
@@ -127,17 +127,17 @@ FAILURE = TurnFailed("overloaded")
 
 
 @pytest.fixture
-def feed() -> Told:
-    return Told()
+def feed() -> RecordedFeed:
+    return RecordedFeed()
 
 
 @pytest.fixture
-def breaker(feed: Told) -> Breaker:
+def breaker(feed: RecordedFeed) -> Breaker:
     return Breaker("main", TWICE, feed, now=trio.current_time, instance="demo")
 
 
 async def test_failures_in_a_row_open_it_and_a_good_trial_closes_it(
-    autojump_clock: MockClock, breaker: Breaker, feed: Told
+    autojump_clock: MockClock, breaker: Breaker, feed: RecordedFeed
 ) -> None:
     """Each step is emitted: every failure, the opening with its length, the closing."""
     for _ in range(2):
@@ -158,7 +158,7 @@ async def test_failures_in_a_row_open_it_and_a_good_trial_closes_it(
 
 
 async def test_a_failed_trial_is_emitted_as_opening_again(
-    autojump_clock: MockClock, breaker: Breaker, feed: Told
+    autojump_clock: MockClock, breaker: Breaker, feed: RecordedFeed
 ) -> None:
     for _ in range(2):
         breaker.failed(FAILURE)
@@ -182,7 +182,7 @@ async def test_a_trial_that_was_cancelled_holds_nobody_up_for_ever(
 
 
 async def test_a_wish_to_be_left_alone_is_kept_after_one_failure(
-    autojump_clock: MockClock, breaker: Breaker, feed: Told
+    autojump_clock: MockClock, breaker: Breaker, feed: RecordedFeed
 ) -> None:
     breaker.failed(TurnFailed("rate_limited", "", 7.0))
     assert not breaker.admit()

@@ -99,7 +99,7 @@ async def test_a_wrong_key_is_a_bad_request_that_says_so(server: FakeGemini, htt
         (504, "DEADLINE_EXCEEDED", "timed_out"),
     ],
 )
-async def test_errors_that_another_try_or_provider_may_mend(
+async def test_errors_that_another_attempt_or_provider_may_mend(
     server: FakeGemini, http: HttpClient, status: int, word: str, reason: str
 ) -> None:
     server.order("status", status=status, body=error(status, word))
@@ -126,7 +126,7 @@ def test_a_blocked_question_is_refused_by_policy(reason: str) -> None:
     assert DIALECT.read({"promptFeedback": {"blockReason": reason}}) is None
 
 
-def test_thoughts_are_paid_for_and_not_told() -> None:
+def test_thoughts_are_paid_for_and_not_sent() -> None:
     parts = [{"text": "hm", "thought": True}, {"text": "Ye"}, {"text": "s."}]
     usage = {"promptTokenCount": 3, "candidatesTokenCount": 4, "thoughtsTokenCount": 5}
     completion = DIALECT.read(

@@ -27,7 +27,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[FakeModel]:
         yield fake
 
 
-async def test_everything_that_is_to_be_told_reaches_the_model(server: FakeModel, http: HttpClient) -> None:
+async def test_everything_in_the_prompt_reaches_the_model(server: FakeModel, http: HttpClient) -> None:
     """I4: the system text, the history, then the batch, in order."""
     history = (HistoryEntry("user", "hi"), HistoryEntry("assistant", "Hello!"))
     knowledge = (Passage("hours.md", "open daily", 0.9),)
@@ -98,7 +98,7 @@ async def test_a_long_answer_is_cut(server: FakeModel, http: HttpClient) -> None
         (418, "unexpected_status"),
     ],
 )
-async def test_statuses_that_another_try_or_provider_may_mend(
+async def test_statuses_that_another_attempt_or_provider_may_mend(
     server: FakeModel, http: HttpClient, status: int, reason: str
 ) -> None:
     server.order("status", status=status, retry_after="7")
@@ -108,7 +108,7 @@ async def test_statuses_that_another_try_or_provider_may_mend(
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-async def test_statuses_that_no_try_can_mend(server: FakeModel, http: HttpClient, status: int) -> None:
+async def test_statuses_that_no_attempt_can_mend(server: FakeModel, http: HttpClient, status: int) -> None:
     server.order("status", status=status)
     with pytest.raises(TurnRefused) as refusal:
         await provider_at(server, http).answer(PROMPT)

@@ -105,11 +105,11 @@ def test_content_as_text_and_as_parts(content: object, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "tokens"),
+    ("value", "tokens"),
     [(3, 3), (0, 0), ("3", 0), (None, 0), (True, 0), (2**40, 0), (-1, 0), (1.5, 0), ([], 0)],
 )
-def test_token_counts_are_read_with_distrust(told: object, tokens: int) -> None:
-    assert count(told) == tokens
+def test_token_counts_are_read_with_distrust(value: object, tokens: int) -> None:
+    assert count(value) == tokens
 
 
 NAMES = st.sampled_from(

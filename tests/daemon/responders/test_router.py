@@ -18,26 +18,26 @@ from actors.messages import Asked, Prompt
 from actors.ports import Responder
 from daemon.responders.breaker import Breaker, BreakerPolicy
 from daemon.responders.router import ProviderRouter, RoutedResponder, Seat, drawn_order
-from tests.support.providers import Scripted, Told
+from tests.support.providers import RecordedFeed, Scripted
 
 PROMPT = Prompt("demo", ("hello",))
 POLICY = BreakerPolicy(failures=3, open_seconds=30)
 
 
 @pytest.fixture
-def feed() -> Told:
-    return Told()
+def feed() -> RecordedFeed:
+    return RecordedFeed()
 
 
 def router(
     providers: Sequence[Scripted],
-    feed: Told | None = None,
+    feed: RecordedFeed | None = None,
     *,
     weights: Sequence[float] | None = None,
     seconds: float = 60.0,
     draw: Random | None = None,
 ) -> ProviderRouter:
-    feed = feed or Told()
+    feed = feed or RecordedFeed()
     heavy = weights or [1.0] * len(providers)
     seats = [
         Seat(each, Breaker(each.name, POLICY, feed, now=trio.current_time), w)
@@ -65,7 +65,7 @@ async def test_the_first_that_answers_wins(autojump_clock: MockClock) -> None:
     assert second.asked == 0
 
 
-async def test_a_failure_moves_on_to_the_next(autojump_clock: MockClock, feed: Told) -> None:
+async def test_a_failure_moves_on_to_the_next(autojump_clock: MockClock, feed: RecordedFeed) -> None:
     first, second = Scripted("first", TurnFailed("overloaded")), Scripted("second")
     assert (await router([first, second], feed).answer(PROMPT)).provider == "second"
     assert first.asked == 1
@@ -73,7 +73,7 @@ async def test_a_failure_moves_on_to_the_next(autojump_clock: MockClock, feed: T
 
 
 async def test_a_refusal_is_not_asked_elsewhere_and_held_against_nobody(
-    autojump_clock: MockClock, feed: Told
+    autojump_clock: MockClock, feed: RecordedFeed
 ) -> None:
     first, second = Scripted("first", TurnRefused("refused_by_policy")), Scripted("second")
     asked = router([first, second], feed)
@@ -83,7 +83,9 @@ async def test_a_refusal_is_not_asked_elsewhere_and_held_against_nobody(
     assert (first.asked, second.asked, feed.events) == (POLICY.failures + 1, 0, [])
 
 
-async def test_a_refused_trial_shows_that_the_provider_is_well(autojump_clock: MockClock, feed: Told) -> None:
+async def test_a_refused_trial_shows_that_the_provider_is_well(
+    autojump_clock: MockClock, feed: RecordedFeed
+) -> None:
     only = Scripted("only", TurnFailed("overloaded"))
     asked = router([only], feed)
     for _ in range(POLICY.failures):
@@ -113,7 +115,7 @@ def test_no_provider_at_all_is_an_error_at_once() -> None:
         router([])
 
 
-async def test_a_key_that_everybody_refuses_holds_the_turn_and_burns_nothing(
+async def test_a_key_that_every_provider_refuses_holds_the_turn_and_counts_as_no_attempt(
     autojump_clock: MockClock,
 ) -> None:
     """I2: an operator's mistake must not dead-letter every conversation, also when the breakers have opened."""
@@ -129,7 +131,7 @@ async def test_a_key_that_everybody_refuses_holds_the_turn_and_burns_nothing(
 
 
 async def test_a_provider_that_is_ill_is_left_alone_and_comes_back(
-    autojump_clock: MockClock, feed: Told
+    autojump_clock: MockClock, feed: RecordedFeed
 ) -> None:
     first, second = Scripted("first", TurnFailed("overloaded")), Scripted("second")
     asked = router([first, second], feed)
@@ -142,7 +144,7 @@ async def test_a_provider_that_is_ill_is_left_alone_and_comes_back(
     assert feed.names() == ["provider.failed"] * 3 + ["provider.opened", "provider.closed"]
 
 
-async def test_a_moment_of_trouble_burns_no_try_of_those_who_come_meanwhile(
+async def test_a_moment_of_trouble_costs_later_turns_no_attempt(
     autojump_clock: MockClock,
 ) -> None:
     """I2: they are held until the first provider may be asked again."""
@@ -160,7 +162,7 @@ async def test_a_moment_of_trouble_burns_no_try_of_those_who_come_meanwhile(
 async def test_when_all_are_down_for_longer_the_turn_fails_and_comes_to_its_end(
     autojump_clock: MockClock,
 ) -> None:
-    """I2: after a trial that failed as well, a turn that finds nobody burns a try, and waits for the first trial."""
+    """I2: after a second failed trial, a turn that finds no provider uses up an attempt, and waits for a trial."""
     first, second = Scripted("first", TurnFailed("overloaded")), Scripted("second", TurnFailed("garbage"))
     asked = router([first, second])
     for _ in range(POLICY.failures):
@@ -177,7 +179,9 @@ async def test_when_all_are_down_for_longer_the_turn_fails_and_comes_to_its_end(
     assert (await asked.answer(PROMPT)).provider == "first"
 
 
-async def test_who_only_asked_to_be_left_alone_burns_no_try_of_others(autojump_clock: MockClock) -> None:
+async def test_a_provider_that_asked_to_be_left_alone_costs_turns_no_attempt(
+    autojump_clock: MockClock,
+) -> None:
     """I2: one 429 holds every turn of that provider for the time it named; none of them fails for that."""
     only = Scripted("only", TurnFailed("rate_limited", "", 7.0))
     asked = router([only])
@@ -189,7 +193,7 @@ async def test_who_only_asked_to_be_left_alone_burns_no_try_of_others(autojump_c
 
 
 async def test_while_a_trial_is_out_the_others_look_again_soon(autojump_clock: MockClock) -> None:
-    """I2: they burn no try for coming at the same time; when it went well, they are answered."""
+    """I2: coming at the same time costs them no attempt; when it went well, they are answered."""
     only = Scripted("only", TurnFailed("overloaded"))
     asked = router([only])
     for _ in range(POLICY.failures):
@@ -205,8 +209,8 @@ async def test_while_a_trial_is_out_the_others_look_again_soon(autojump_clock: M
     assert (await asked.answer(PROMPT)).provider == "only"
 
 
-async def test_the_deadline_spans_all_providers(autojump_clock: MockClock, feed: Told) -> None:
-    """A hanging provider is cut where the time ends, and nobody is asked after that."""
+async def test_the_deadline_spans_all_providers(autojump_clock: MockClock, feed: RecordedFeed) -> None:
+    """A hanging provider is cut where the time ends, and none is asked after that."""
     first, second, third = Scripted("first"), Scripted("second"), Scripted("third")
     first.error = TurnFailed("timed_out", "first")
     first.before = partial(trio.sleep, 7)
@@ -219,7 +223,9 @@ async def test_the_deadline_spans_all_providers(autojump_clock: MockClock, feed:
     assert feed.events == [("provider.failed", {"provider": "first", "reason": "timed_out"})]
 
 
-async def test_the_first_that_hangs_until_the_deadline_is_ill(autojump_clock: MockClock, feed: Told) -> None:
+async def test_the_first_that_hangs_until_the_deadline_is_ill(
+    autojump_clock: MockClock, feed: RecordedFeed
+) -> None:
     hanging = Scripted("first")
     hanging.before = trio.sleep_forever
     asked = router([hanging], feed, seconds=10)
@@ -229,7 +235,7 @@ async def test_the_first_that_hangs_until_the_deadline_is_ill(autojump_clock: Mo
 
 
 async def test_cancelling_the_turn_cancels_the_call_and_blames_nobody(
-    autojump_clock: MockClock, feed: Told
+    autojump_clock: MockClock, feed: RecordedFeed
 ) -> None:
     hanging, second = Scripted("first"), Scripted("second")
     hanging.before = trio.sleep_forever
@@ -249,7 +255,7 @@ async def test_weights_share_the_turns_and_the_others_are_the_fallback(autojump_
     assert (await asked.answer(PROMPT)).provider == "spare"
 
 
-async def test_an_answer_tells_who_was_asked_for_it_and_how_long_each_took(
+async def test_an_answer_says_who_was_asked_for_it_and_how_long_each_took(
     autojump_clock: MockClock,
 ) -> None:
     """Also when several conversations went in one call."""

@@ -20,7 +20,7 @@ INSTALL = "install-of-the-test"
 
 
 class FailingOver(MemoryResponder):
-    """Tells of providers that failed before the one that answers, as a router does."""
+    """Emits that providers failed before the one that answers, as a router does."""
 
     def __init__(self, feed: EventFeed) -> None:
         super().__init__()
@@ -38,12 +38,12 @@ class FailingOver(MemoryResponder):
 
 
 class Watched:
-    """`traces` are those that were told."""
+    """`traces` are those that were exported."""
 
     def __init__(
         self,
         sample: float = 1.0,
-        tell: Callable[[Trace], None] | None = None,
+        export: Callable[[Trace], None] | None = None,
         strict: bool = True,
         **more: Any,
     ) -> None:
@@ -55,7 +55,7 @@ class Watched:
         self.wall_ahead_ns = 0
         self.recorder = Recorder(
             self.feed,
-            tell or self.traces.append,
+            export or self.traces.append,
             sample,
             _model_of,
             lambda: clock_ms() * 10**6 + self.wall_ahead_ns,
@@ -64,7 +64,7 @@ class Watched:
         self.world.services = msgspec.structs.replace(self.world.services, attempt=attempt)
         self.world.restart()
 
-    async def until_told(self, count: int = 1) -> Trace:
+    async def until_exported(self, count: int = 1) -> Trace:
         """The newest trace, once there are so many."""
         await self._until(lambda: len(self.traces) >= count)
         return self.traces[-1]
