@@ -1,4 +1,4 @@
-"""The instances' files and the response cache as operators see and change them."""
+"""The files of instances and the response cache, for operators."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _CLEAR = """
 """
 
 
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
-"""As Postgres can hold it."""
+PostgresInteger = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+"""Within the range of a Postgres integer."""
 
 
 class FileHead(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that is about to be added, as the command line read it."""
+    """A file to be added, as read by the command line."""
 
     name: str
     sha256: str
@@ -48,9 +48,9 @@ class FileHead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChunkText(msgspec.Struct, frozen=True):
-    """A piece of it."""
+    """A chunk of a file."""
 
-    ordinal: Count
+    ordinal: PostgresInteger
     heading: str
     text: str
 
@@ -59,14 +59,14 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["loading", "unchanged"]
     file: int
     chunks: int = 0
-    """Of a file that is unchanged."""
+    """The number of chunks, if the file is unchanged."""
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    chunks: Count
-    """How many it has; what is asked for when a load is ended."""
+    chunks: PostgresInteger
+    """The number of chunks; in a request, the expected number."""
     replaced: bool = False
-    """There was a file of this name before."""
+    """Whether it replaced a file of the same name."""
 
 
 class FileView(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ class FileView(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     chunks: int
     model: str
-    """Whose vectors its chunks have; empty: it is found by its words alone."""
+    """The model of the vectors of its chunks; empty: it is found by words alone."""
     added_at: str
 
 
@@ -92,9 +92,9 @@ class CacheRow(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
     entries: int
     with_vectors: int
-    """Those that a question can be compared with by meaning."""
+    """Entries that a question can be compared with by meaning."""
     hits: int
-    """How often the cached answers were given again."""
+    """How often the cached answers were used."""
     oldest_at: str
 
 
@@ -109,7 +109,8 @@ class Cleared(msgspec.Struct, frozen=True):
 class PostgresLibrary:
     """Every method may raise `Unavailable`, and `Missing` for an unknown instance.
 
-    `embeddings`: None when no server for them is configured.
+    Args:
+      embeddings: None if no embeddings server is configured.
     """
 
     def __init__(self, db: Postgres, embeddings: EmbeddingsClient | None, feed: Feed) -> None:
@@ -118,7 +119,7 @@ class PostgresLibrary:
         self._feed = feed
 
     async def begin(self, instance: str, head: FileHead) -> Begun:
-        """Start a load of its own; nothing of it is found before `commit`."""
+        """Start loading a file; it is not found before `commit`."""
         model = self._embeddings.model if self._embeddings else ""
         row = await self._json(
             "SELECT majlis_knowledge_begin($1, $2, $3, $4, $5)",
@@ -133,11 +134,11 @@ class PostgresLibrary:
         return Begun(state=row["state"], file=row["file"], chunks=row.get("chunks", 0))
 
     async def put(self, instance: str, file: int, chunks: Sequence[ChunkText]) -> None:
-        """Store some chunks. Repeatable.
+        """Store some chunks. Idempotent.
 
         Raises:
-          Conflict: the load was given up, or the instance holds too much.
-          EmbeddingsUnavailable: a file is never half found.
+          Conflict: the load was abandoned, or the instance would hold too many chunks.
+          EmbeddingsUnavailable: a file is found with all its vectors or not at all.
         """
         rows = [_chunk_row(chunk) for chunk in chunks]
         vectors = await self._missing_vectors(
@@ -153,7 +154,7 @@ class PostgresLibrary:
             raise _abandoned()
 
     async def commit(self, instance: str, file: int, chunks: int) -> Ready:
-        """From now on the file is found. Repeatable. Raises `Conflict` when chunks are missing or it was given up."""
+        """Make the file findable. Idempotent. Raises `Conflict` if chunks are missing or the load was abandoned."""
         sql = "SELECT majlis_knowledge_commit($1, $2, $3)"
         row = await self._json(sql, storable(instance), file, chunks)
         if row["state"] != "ready":

@@ -1,4 +1,4 @@
-"""Files in Postgres: added completely or not at all, replaced at once, invisible to other instances."""
+"""Files in Postgres: added whole or not at all, replaced at once, never seen by another instance."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ async def test_without_its_vectors_a_file_is_not_found_at_all(
 
 
 async def test_without_pgvector_words_alone_are_searched(by_meaning: Shelf, server: FakeEmbeddings) -> None:
-    """As on a server without pgvector; the next file added after its installation gets vectors."""
+    """As on a server without pgvector; the next file that is added after its installation brings vectors back."""
     await by_meaning.world.rows("DROP EXTENSION vector CASCADE")
     await by_meaning.world.rows(
         "CREATE OR REPLACE FUNCTION majlis_enable_vectors() RETURNS boolean LANGUAGE sql RETURN false"
