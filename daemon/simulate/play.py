@@ -83,6 +83,24 @@ class _NextBurst(NamedTuple):
     number: int
 
 
+class GatewayTraffic(NamedTuple):
+    """How the simulated gateway delivers its webhooks.
+
+    Args:
+      target: where they go, and with which headers.
+      instance: whose messages they are.
+      server_url: the gateway's own address, as each payload names it.
+      connections: how many are delivered at once.
+      retries: when a refused one is repeated.
+    """
+
+    target: Target
+    instance: str
+    server_url: str
+    connections: int
+    retries: Retries
+
+
 class Play:
     """One play; `run` may be called once."""
 
@@ -93,12 +111,8 @@ class Play:
         books: Books,
         customers: int,
         extent: Extent,
-        target: Target,
-        instance: str,
+        delivery: GatewayTraffic,
         mark: str,
-        retries: Retries,
-        connections: int,
-        server_url: str,
         quiet_seconds: float = QUIET_SECONDS,
     ) -> None:
         self.began = trio.current_time()
@@ -108,13 +122,9 @@ class Play:
         self._books = books
         self._customers = customers
         self._extent = extent
-        self._target = target
-        self._instance = instance
-        self._path = f"/webhook/{quote(instance, safe='')}"
+        self._delivery = delivery
+        self._path = f"/webhook/{quote(delivery.instance, safe='')}"
         self._mark = mark
-        self._retries = retries
-        self._connections = connections
-        self._server_url = server_url
         self._quiet_seconds = quiet_seconds
         self._heap: list[tuple[float, int, _WebhookDelivery | _NextBurst]] = []
         self._order = 0
@@ -138,7 +148,7 @@ class Play:
             self._push(begins, _NextBurst(customer, 0))
         send, receive = trio.open_memory_channel[tuple[float, _WebhookDelivery]](0)
         async with trio.open_nursery() as nursery:
-            for number in range(self._connections):
+            for number in range(self._delivery.connections):
                 nursery.start_soon(self._deliver, receive.clone(), name=f"connection {number}")
             nursery.start_soon(self._conduct, send)
             await self._wait_for_the_end()
@@ -235,7 +245,7 @@ class Play:
     # --- delivery ---
 
     async def _deliver(self, receive: trio.MemoryReceiveChannel[tuple[float, _WebhookDelivery]]) -> None:
-        async with WebhookClient(self._target) as client:
+        async with WebhookClient(self._delivery.target) as client:
             async for due, delivery in receive:
                 await self._attempt(client, due, delivery)
                 self._under_way -= 1
@@ -251,7 +261,7 @@ class Play:
                 self._arrived(line)
                 return
             self._books.trouble(_description(answer))
-        delay_seconds = self._retries.delay_seconds(delivery.failed_attempts + 1, status)
+        delay_seconds = self._delivery.retries.delay_seconds(delivery.failed_attempts + 1, status)
         if delay_seconds is not None:
             again = delivery._replace(failed_attempts=delivery.failed_attempts + 1)
             self._push(trio.current_time() + delay_seconds, again)
@@ -264,7 +274,7 @@ class Play:
         line = delivery.line
         said_at = int(self._began_wall + delivery.said_at - self.began)
         self._books.post(line.customer, line.serial, said_at, trio.current_time())
-        body = webhook(self._instance, self._mark, line, said_at, self._server_url)
+        body = webhook(self._delivery.instance, self._mark, line, said_at, self._delivery.server_url)
         try:
             return await client.post(self._path, body)
         except Unanswered:
