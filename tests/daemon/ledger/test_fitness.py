@@ -16,9 +16,9 @@ def fitness(db: Postgres, partitions: int = PARTITIONS, migrates: bool = False) 
 
 
 async def test_an_empty_database_waits_for_its_migration_unless_it_is_embedded(
-    fresh_postgres_dsn: str,
+    fresh_durable_postgres_dsn: str,
 ) -> None:
-    async with trio_asyncio.open_loop(), open_postgres(fresh_postgres_dsn) as db:
+    async with trio_asyncio.open_loop(), open_postgres(fresh_durable_postgres_dsn) as db:
         problem = await fitness(db).prepare()
         assert isinstance(problem, str) and "run `majlis migrate`" in problem
         assert await fitness(db).problem() == problem
@@ -26,8 +26,8 @@ async def test_an_empty_database_waits_for_its_migration_unless_it_is_embedded(
         assert await fitness(db).problem() is None
 
 
-async def test_the_configured_instances_get_their_rows(fresh_postgres_dsn: str) -> None:
-    async with open_world(fresh_postgres_dsn) as world:
+async def test_the_configured_instances_get_their_rows(fresh_durable_postgres_dsn: str) -> None:
+    async with open_world(fresh_durable_postgres_dsn) as world:
         found = await fitness(world.db).prepare()
         assert isinstance(found, Install) and found.partitions == PARTITIONS
         assert await fitness(world.db).prepare() == found
@@ -35,8 +35,8 @@ async def test_the_configured_instances_get_their_rows(fresh_postgres_dsn: str) 
         assert [row["instance_name"] for row in rows] == ["acme", "demo"]
 
 
-async def test_another_number_of_partitions_is_refused_for_good(fresh_postgres_dsn: str) -> None:
-    async with open_world(fresh_postgres_dsn) as world:
+async def test_another_number_of_partitions_is_refused_for_good(fresh_durable_postgres_dsn: str) -> None:
+    async with open_world(fresh_durable_postgres_dsn) as world:
         with pytest.raises(MigrationFailed):
             await fitness(world.db, partitions=PARTITIONS * 2).prepare()
 

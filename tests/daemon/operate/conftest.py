@@ -20,9 +20,9 @@ WATERFALL = (Span("history", "lookups", 1.0, 2.5, "ok"),)
 
 
 @pytest.fixture
-async def operators(migrated_dsn: str, tmp_path: Path) -> AsyncIterator[Operators]:
+async def operators(migrated_postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Operators]:
     (tmp_path / "own.yaml").write_text(CONFIG)
-    async with open_operators(migrated_dsn, load(tmp_path / "own.yaml", environment={})) as opened:
+    async with open_operators(migrated_postgres_dsn, load(tmp_path / "own.yaml", environment={})) as opened:
         await opened.records.register_instances(["demo", "silent"])
         yield opened
 
