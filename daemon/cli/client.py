@@ -13,13 +13,15 @@ import pwd
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 import typer
 
 from daemon.config import Settings, load
+from daemon.operate.actors import ActorsQuery
+from daemon.operate.parameters import Parameters, parameters
 from daemon.web.client import HttpFailed, NotDelivered, unix_get, unix_lines, unix_post
 
 FAILED = 1
@@ -54,14 +56,23 @@ SetOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-RevealOption = Annotated[
-    bool,
-    typer.Option("--reveal", help="Show phone numbers and message texts. The audit log records who asked."),
-]
-LimitOption = Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="Maximum number of results.")]
+
+
+def option(asks: type[Parameters], name: str, *flags: str, metavar: str | None = None) -> Any:
+    """The command line's option for one parameter of a route, with the bounds and the help that the route declares."""
+    declared = parameters(asks)[name]
+    return typer.Option(
+        *flags, min=declared.minimum, max=declared.maximum, metavar=metavar, help=declared.help
+    )
+
+
+RevealOption = Annotated[bool, option(ActorsQuery, "reveal", "--reveal")]
+LimitOption = Annotated[int, option(ActorsQuery, "limit", metavar="N")]
 OnlyInstanceOption = Annotated[
-    str | None, typer.Option("--instance", "-i", metavar="NAME", help="Only this instance.")
+    str | None, option(ActorsQuery, "instance", "--instance", "-i", metavar="NAME")
 ]
+LISTED = 50
+"""Lines that a list prints unless more are asked for: a screenful or two."""
 
 ViewT = TypeVar("ViewT")
 Query = Mapping[str, str | int | bool | None]

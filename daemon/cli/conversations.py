@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from daemon.cli.client import (
+    LISTED,
     USAGE_ERROR,
     ConfigOption,
     Failure,
@@ -20,6 +21,7 @@ from daemon.cli.client import (
     SetOption,
     client_of,
     conversation_path,
+    option,
     view,
 )
 from daemon.cli.render import (
@@ -33,12 +35,10 @@ from daemon.cli.render import (
     table,
     without_effect,
 )
-from daemon.operate.actors import ActorPage, ActorRow
+from daemon.operate.actors import ActorPage, ActorRow, ActorsQuery
 from daemon.operate.conversations import Flushed, SilentPage, SilentView
-from daemon.operate.instances import InstanceFlushed, InstancePause, InstanceResumed
+from daemon.operate.instances import InstanceFlushed, InstancePause, InstanceResumed, PauseOne
 from daemon.operate.takeovers import TakeoverBegun, TakeoverEnded
-
-SORT_HELP = "urgency, left (time left), messages, tries (failed attempts) or instance."
 
 MaybeConversation = Annotated[
     str | None,
@@ -55,16 +55,10 @@ AllOption = Annotated[bool, typer.Option("--all", help="All instances.")]
 
 
 def actors(
-    state: Annotated[
-        str | None,
-        typer.Option(
-            metavar="STATE",
-            help="Only this state: waiting, queued, answering, retrying, holding, idle or parked.",
-        ),
-    ] = None,
+    state: Annotated[str | None, option(ActorsQuery, "state", metavar="STATE")] = None,
     instance: OnlyInstanceOption = None,
-    sort: Annotated[str, typer.Option(metavar="ORDER", help=SORT_HELP)] = "urgency",
-    limit: LimitOption = 50,
+    sort: Annotated[str, option(ActorsQuery, "sort", metavar="ORDER")] = ActorsQuery().sort,
+    limit: LimitOption = LISTED,
     page: Annotated[int, typer.Option(min=1, metavar="N", help="Page number; --limit is the page size.")] = 1,
     reveal: RevealOption = False,
     config: ConfigOption = None,
@@ -125,7 +119,7 @@ def _page_summary(page: ActorPage, number: int, limit: int) -> str:
 
 def silent(
     instance: OnlyInstanceOption = None,
-    limit: LimitOption = 50,
+    limit: LimitOption = LISTED,
     reveal: RevealOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -200,16 +194,7 @@ def pause(
     conversation: MaybeConversation = None,
     instance: WholeInstanceOption = None,
     all_: AllOption = False,
-    seconds: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=2_592_000,
-            metavar="SECONDS",
-            help="How long, up to 30 days. Default for a conversation: the instance's takeover.pause_seconds (4 hours "
-            "if that is 0); for an instance or all: until `majlis resume`.",
-        ),
-    ] = None,
+    seconds: Annotated[int | None, option(PauseOne, "seconds", metavar="SECONDS")] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from daemon.cli.client import (
+    LISTED,
     USAGE_ERROR,
     ConfigOption,
     Failure,
@@ -15,20 +16,22 @@ from daemon.cli.client import (
     RevealOption,
     SetOption,
     client_of,
+    option,
     view,
 )
 from daemon.cli.render import cell, conversation_of, count, display, facts, moment, print_json, table
 from daemon.cli.show import messages_table
-from daemon.operate.dead_letters import DeadLetterPage, DeadLetterView, Dropped, Retried
+from daemon.operate.dead_letters import DeadLetterPage, DeadLettersQuery, DeadLetterView, Dropped, Retried
+from daemon.operate.parameters import MAX_ID
 
 DeadLetterArgument = Annotated[
-    int, typer.Argument(metavar="NUMBER", min=1, help="Its number in `majlis dead list`.")
+    int, typer.Argument(metavar="NUMBER", min=1, max=MAX_ID, help="Its number in `majlis dead list`.")
 ]
 
 
 def list_dead_letters(
-    all_: Annotated[bool, typer.Option("--all", help="Include those already retried or dropped.")] = False,
-    limit: LimitOption = 50,
+    all_: Annotated[bool, option(DeadLettersQuery, "all", "--all")] = False,
+    limit: LimitOption = LISTED,
     reveal: RevealOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -93,7 +96,8 @@ def _reason(letter: DeadLetterView) -> str:
 
 def retry(
     number: Annotated[
-        int | None, typer.Argument(metavar="NUMBER", min=1, help="Its number in `majlis dead list`.")
+        int | None,
+        typer.Argument(metavar="NUMBER", min=1, max=MAX_ID, help="Its number in `majlis dead list`."),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Retry every open dead letter.")] = False,
     config: ConfigOption = None,

@@ -9,9 +9,18 @@ from urllib.parse import quote
 import typer
 from rich.table import Table
 
-from daemon.cli.client import ConfigOption, Failure, JsonOption, RevealOption, SetOption, client_of, view
+from daemon.cli.client import (
+    ConfigOption,
+    Failure,
+    JsonOption,
+    RevealOption,
+    SetOption,
+    client_of,
+    option,
+    view,
+)
 from daemon.cli.render import cell, conversation_of, display, duration, facts, print_json
-from daemon.operate.explain import Explanation
+from daemon.operate.explain import Explanation, OneMessage
 from daemon.operate.message_life import Step
 
 _STYLES = {
@@ -33,10 +42,7 @@ def explain(
         ),
     ],
     instance: Annotated[
-        str | None,
-        typer.Option(
-            "--instance", "-i", metavar="NAME", help="Its instance, if several instances know the same id."
-        ),
+        str | None, option(OneMessage, "instance", "--instance", "-i", metavar="NAME")
     ] = None,
     reveal: RevealOption = False,
     config: ConfigOption = None,

@@ -8,20 +8,22 @@ from urllib.parse import quote
 
 import typer
 
-from daemon.cli.client import USAGE_ERROR, ConfigOption, Failure, JsonOption, SetOption, client_of, view
+from daemon.cli.client import (
+    USAGE_ERROR,
+    ConfigOption,
+    Failure,
+    JsonOption,
+    SetOption,
+    client_of,
+    option,
+    view,
+)
 from daemon.cli.render import cell, display, print_json, table
 from daemon.operate import FLAGS, FlagPage, FlagView
+from daemon.operate.feature_flags import FlagChange
 
 FlagArgument = Annotated[str, typer.Argument(metavar="FLAG", help=f"One of {', '.join(FLAGS)}.")]
-InstanceOption = Annotated[
-    str | None,
-    typer.Option(
-        "--instance",
-        "-i",
-        metavar="NAME",
-        help="For this instance, on every daemon. Without it: for all instances of this daemon.",
-    ),
-]
+InstanceOption = Annotated[str | None, option(FlagChange, "instance", "--instance", "-i", metavar="NAME")]
 
 
 class OnOff(StrEnum):

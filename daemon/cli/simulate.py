@@ -34,7 +34,7 @@ DEFAULT_RATE_PER_CUSTOMER = 0.2
 _OWN_LISTEN, _LISTEN = "127.0.0.1:0", "127.0.0.1:8085"
 
 
-class ResponderMode(StrEnum):
+class ReplyCheck(StrEnum):
     ECHO = "echo"
     ANY = "any"
 
@@ -115,11 +115,11 @@ def simulate(
         ),
     ] = 0.2,
     responder: Annotated[
-        ResponderMode,
+        ReplyCheck,
         typer.Option(
             help="echo: check that replies repeat the texts (kind: rehearsal). any: check only that a reply comes."
         ),
-    ] = ResponderMode.ECHO,
+    ] = ReplyCheck.ECHO,
     patience: Annotated[
         float,
         typer.Option(

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-import typer
 from rich.table import Table
 from rich.text import Text
 
-from daemon.cli.client import ConfigOption, JsonOption, OnlyInstanceOption, SetOption, client_of, view
+from daemon.cli.client import ConfigOption, JsonOption, OnlyInstanceOption, SetOption, client_of, option, view
 from daemon.cli.render import (
     alert_line,
     cell,
@@ -25,7 +24,7 @@ from daemon.cli.render import (
     tally,
 )
 from daemon.operate import ProviderView
-from daemon.operate.cost import CostReport, CostRow
+from daemon.operate.cost import CostQuery, CostReport, CostRow
 from daemon.operate.instances import InstancePause
 from daemon.operate.login import DashboardView
 from daemon.operate.status import FeedView, IngressCounts, RealtimeView, Status
@@ -172,9 +171,7 @@ def _waiting(now: Status) -> str:
 
 def cost(
     instance: OnlyInstanceOption = None,
-    days: Annotated[
-        int, typer.Option(min=1, max=366, metavar="N", help="Number of days, today included (UTC).")
-    ] = 7,
+    days: Annotated[int, option(CostQuery, "days", metavar="N")] = CostQuery().days,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,

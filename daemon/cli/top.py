@@ -26,13 +26,13 @@ from daemon.cli.client import (
     OnlyInstanceOption,
     SetOption,
     client_of,
+    option,
     view,
 )
-from daemon.cli.conversations import SORT_HELP
 from daemon.cli.render import display, print_json
 from daemon.cli.top_screen import SORTS, Rates, rates_between, screen
 from daemon.operate.actors import ActorSort
-from daemon.operate.top import TopPage
+from daemon.operate.top import TopPage, TopQuery
 
 SNAPSHOT_SECONDS = 1.0
 HEADER_LINES = 6
@@ -78,13 +78,11 @@ class _Watch:
 
 def top(
     instance: OnlyInstanceOption = None,
-    sort: Annotated[str, typer.Option(metavar="ORDER", help=SORT_HELP)] = "urgency",
+    sort: Annotated[str, option(TopQuery, "sort", metavar="ORDER")] = TopQuery().sort,
     every: Annotated[
         float, typer.Option(min=0.2, max=60, metavar="SECONDS", help="Seconds between refreshes.")
     ] = 1.0,
-    limit: Annotated[
-        int, typer.Option(min=1, max=500, metavar="N", help="Maximum number of conversations in a snapshot.")
-    ] = 50,
+    limit: Annotated[int, option(TopQuery, "limit", metavar="N")] = TopQuery().limit,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,

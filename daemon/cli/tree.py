@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
 from rich.tree import Tree
 
-from daemon.cli.client import ConfigOption, JsonOption, SetOption, client_of, view
+from daemon.cli.client import ConfigOption, JsonOption, SetOption, client_of, option, view
 from daemon.cli.render import cell, count, display, print_json
-from daemon.operate.task_tree import TaskView, TreePage
+from daemon.operate.task_tree import TaskView, TreePage, TreeQuery
 
 
 def tree(
-    limit: Annotated[
-        int,
-        typer.Option(
-            min=1, max=1_000, metavar="N", help="Maximum number of tasks of the same kind under one parent."
-        ),
-    ] = 20,
+    limit: Annotated[int, option(TreeQuery, "limit", metavar="N")] = TreeQuery().limit,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,

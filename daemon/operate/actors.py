@@ -18,7 +18,12 @@ from daemon.operate.route import Route
 from daemon.web.http1 import Response
 
 ActorSort = Literal["urgency", "left", "messages", "tries", "instance"]
-Sort = Annotated[ActorSort, Meta(description="Sort order: urgency, left, messages, tries or instance.")]
+Sort = Annotated[
+    ActorSort,
+    Meta(
+        description="Sort order: urgency, left (time left), messages, tries (failed attempts) or instance.",
+    ),
+]
 
 _URGENCY: tuple[Phase, ...] = (
     "parked",
@@ -62,7 +67,15 @@ class ActorPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ActorsQuery(Parameters, frozen=True, kw_only=True):
-    state: Annotated[Phase, Meta(description="Only this state, e.g. holding or parked.")] | None = None
+    state: (
+        Annotated[
+            Phase,
+            Meta(
+                description="Only this state: waiting, queued, answering, retrying, holding, idle or parked."
+            ),
+        ]
+        | None
+    ) = None
     instance: Instance | None = None
     sort: Sort = "urgency"
     offset: Offset = 0

@@ -46,7 +46,7 @@ class CostReport(msgspec.Struct, frozen=True, kw_only=True):
 
 class CostQuery(Parameters, frozen=True, kw_only=True):
     instance: Instance | None = None
-    days: Annotated[int, Meta(ge=1, le=366, description="Number of days up to today, UTC.")] = 7
+    days: Annotated[int, Meta(ge=1, le=366, description="Number of days, today included (UTC).")] = 7
 
 
 class Costs:

@@ -68,7 +68,7 @@ class Dropped(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeadLettersQuery(Parameters, frozen=True, kw_only=True):
-    all: Annotated[bool, Meta(description="Also those that were retried or dropped.")] = False
+    all: Annotated[bool, Meta(description="Include those already retried or dropped.")] = False
     limit: Limit = DEFAULT_LIMIT
     reveal: Reveal = False
 

@@ -20,7 +20,7 @@ from daemon.observe.logs import mask_digits
 from daemon.observe.readiness import Health
 from daemon.operate.call import AdminCall, iso
 from daemon.operate.message_life import MessageState, Step, ended, steps, waits
-from daemon.operate.parameters import MUST_BE, Instance, Parameters, Reveal
+from daemon.operate.parameters import MUST_BE, Parameters, Reveal
 from daemon.operate.route import Route
 from daemon.web.http1 import Response
 
@@ -61,7 +61,9 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 class OneMessage(Parameters, frozen=True, kw_only=True):
     message: MessageId
-    instance: Instance | None = None
+    instance: (
+        Annotated[str, Meta(description="Its instance, if several instances know the same id.")] | None
+    ) = None
     reveal: Reveal = False
 
 

@@ -93,8 +93,9 @@ def _operation_id(route: Route) -> str:
 def _parameter(parameter: Parameter) -> dict[str, object]:
     schema: dict[str, Any] = msgspec.json.schema(parameter.type)
     schema.pop("description", None)
-    if "enum" in schema:
-        schema["type"] = "string"
+    for words in (schema, schema.get("items", {})):
+        if "enum" in words:
+            words["type"] = "string"
     if parameter.default not in (msgspec.NODEFAULT, None, ()):
         schema["default"] = parameter.default
     described: dict[str, object] = {

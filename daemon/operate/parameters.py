@@ -42,7 +42,10 @@ InstanceName = Annotated[str, Meta(min_length=1, description="The name of an ins
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="Maximum number of results.")]
 Offset = Annotated[int, Meta(ge=0, le=1_000_000, description="Number of results to skip.")]
 Reveal = Annotated[
-    bool, Meta(description="Show phone numbers and texts. Needs level admin, and is recorded.")
+    bool,
+    Meta(
+        description="Show phone numbers and message texts. Needs level admin; the audit log records who asked."
+    ),
 ]
 Label = Annotated[
     str,
@@ -98,6 +101,18 @@ class Parameter(NamedTuple):
     @property
     def help(self) -> str:
         return self.meta.description or ""
+
+    @property
+    def minimum(self) -> int | None:
+        return self._bounds.ge if self._bounds else None  # type: ignore[return-value]
+
+    @property
+    def maximum(self) -> int | None:
+        return self._bounds.le if self._bounds else None  # type: ignore[return-value]
+
+    @property
+    def _bounds(self) -> Meta | None:
+        return next((meta for meta in _metas(self.type) if meta.ge is not None), None)
 
     @property
     def is_list(self) -> bool:

@@ -31,7 +31,8 @@ class ConfigPage(msgspec.Struct, frozen=True, kw_only=True):
 
 class ConfigQuery(Parameters, frozen=True, kw_only=True):
     reveal: Annotated[
-        bool, Meta(description="Show the staff's numbers. Needs level admin, and is recorded.")
+        bool,
+        Meta(description="Show phone numbers of staff. Needs level admin; the audit log records who asked."),
     ] = False
 
 

@@ -25,7 +25,15 @@ from daemon.web.http1 import Response, json_response
 TAKEOVER_SECONDS = 4 * 3600
 """How long an operator's lasts where `takeover.pause_seconds` is 0."""
 MAX_SECONDS = 30 * 86_400
-Seconds = Annotated[int, Meta(ge=1, le=MAX_SECONDS, description="Duration in seconds.")]
+Seconds = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=MAX_SECONDS,
+        description="How long, up to 30 days. Default for a conversation: the instance's takeover.pause_seconds "
+        "(4 hours if that is 0); for an instance or all: until it is resumed.",
+    ),
+]
 
 
 class TakeoverBegun(msgspec.Struct, frozen=True, kw_only=True):

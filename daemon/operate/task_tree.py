@@ -47,7 +47,7 @@ class TreePage(msgspec.Struct, frozen=True, kw_only=True):
 
 class TreeQuery(Parameters, frozen=True, kw_only=True):
     limit: Annotated[
-        int, Meta(ge=1, le=1_000, description="Maximum number of tasks of one kind under one task.")
+        int, Meta(ge=1, le=1_000, description="Maximum number of tasks of the same kind under one parent.")
     ] = 20
 
 

@@ -11,12 +11,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import trio
-import trio_asyncio
-
-from daemon.ledger import migrate
-from tests.support.ledgers import open_postgres
-from tests.support.stores import postgres_in_a_thread
+from tests.support.stores import migrate_in_a_thread, postgres_in_a_thread
 
 _SETTINGS = "recovery_init_sync_method = syncfs\n"
 """After a kill not each of a thousand files is synced by itself."""
@@ -33,12 +28,7 @@ def _made() -> TemporaryDirectory[str]:
     """Removed at the end of the process."""
     directory = TemporaryDirectory(prefix="majlis-", dir="/tmp")
     with postgres_in_a_thread(Path(directory.name)) as server:
-
-        async def fill() -> None:
-            async with trio_asyncio.open_loop(), open_postgres(server.dsn) as db:
-                await migrate(db)
-
-        trio.run(fill)
+        migrate_in_a_thread(server.dsn)
     with (Path(directory.name) / "postgres" / "postgresql.conf").open("a") as settings:
         settings.write(_SETTINGS)
     return directory

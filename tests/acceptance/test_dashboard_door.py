@@ -256,7 +256,7 @@ def test_a_restart_ends_the_sessions_and_says_how_to_log_in(daemon: DaemonUnderT
     daemon.start()
     gone = page.ask("GET", "/session")
     assert gone.status == 401
-    assert str(gone.document["message"]).endswith("`majlis dashboard` prints a new link")
+    assert str(gone.document["message"]).endswith("get a new link with `majlis dashboard`")
     assert link_of(daemon).log_in().get("/session")["node"]
 
 

@@ -7,6 +7,7 @@ import itertools
 import queue
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -140,13 +141,19 @@ def make_migrated_template(dsn: str) -> str:
     """A database with the whole schema and nothing in it; gives back its name. Copying it is quicker than migrating."""
     name = "migrated"
     asyncio.run(execute(dsn, f"CREATE DATABASE {name}"))
+    migrate_in_a_thread(_database(dsn, name))
+    return name
 
-    async def fill() -> None:
-        async with trio_asyncio.open_loop(), open_postgres(_database(dsn, name)) as db:
+
+def migrate_in_a_thread(dsn: str) -> None:
+    """For code that runs beside somebody else's event loop, such as that of a browser's driver."""
+
+    async def main() -> None:
+        async with trio_asyncio.open_loop(), open_postgres(dsn) as db:
             await migrate(db)
 
-    trio.run(fill)
-    return name
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(trio.run, main).result()
 
 
 def _database(dsn: str, name: str) -> str:

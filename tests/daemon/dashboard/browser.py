@@ -45,18 +45,18 @@ class Answer(NamedTuple):
 
     @property
     def reason(self) -> object:
-        """Of a refusal, which always has a sentence beside it."""
+        """The reason of an error, which always has a sentence as well."""
         assert str(self.document["message"]), self
         return self.document["reason"]
 
     @property
     def cookie(self) -> str:
-        """What a browser would send back."""
+        """The cookie that a browser would send back."""
         return self.headers["set-cookie"].partition(";")[0]
 
 
 class Behind:
-    """The door with everything behind it."""
+    """The dashboard and everything behind it."""
 
     def __init__(self, limits: Limits | None = None, hosts: tuple[str, ...] = ()) -> None:
         self.seconds = 0.0
@@ -110,7 +110,7 @@ class Behind:
         assert not self.errors
 
     async def log_in(self, level: Level = "operate") -> str:
-        """A session; gives back its cookie."""
+        """Open a session; returns its cookie."""
         answer = await self.ask("POST", "/session", {"token": self.access.link(LoginGrant(level, "test"))})
         assert answer.status == 200, answer
         return answer.cookie
@@ -123,7 +123,7 @@ class Behind:
         cookie: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One request as our own page sends it; `headers` are added, or replace those of the page."""
+        """One request as our own page sends it; `headers` override its headers."""
         async with await trio.open_tcp_stream("127.0.0.1", self.port) as stream:
             await stream.send_all(self.request(method, target, body, cookie, headers))
             received = b"".join([piece async for piece in stream])
@@ -183,7 +183,7 @@ class Behind:
 
 
 def read(received: bytes) -> Answer:
-    """One answer, of a connection that was closed after it."""
+    """The answer of a connection that was closed after it."""
     head, _, body = received.decode().partition("\r\n\r\n")
     status, *lines = head.split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
@@ -191,5 +191,5 @@ def read(received: bytes) -> Answer:
 
 
 def customer(answer: Answer) -> Conversation:
-    """Whom the playground plays."""
+    """The conversation of a playground chat."""
     return Conversation(str(answer.document["instance"]), str(answer.document["contact"]))

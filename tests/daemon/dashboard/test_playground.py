@@ -1,4 +1,4 @@
-"""The playground's chats and its end of the line: nothing for its customers leaves the daemon."""
+"""The playground's chats and gateway: nothing for its customers leaves the daemon."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REAL = Conversation("demo", "966500000001")
 
 
 class RealGateway:
-    """Notes what reaches it."""
+    """Records what reaches it."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[object, ...]] = []
@@ -45,7 +45,7 @@ def nobody_owns() -> None:
     raise StaleEpoch("another daemon does")
 
 
-def test_only_whom_the_playground_makes_up_is_its_own() -> None:
+def test_only_made_up_numbers_belong_to_the_playground() -> None:
     assert is_playground(MADE_UP.contact)
     for contact in (
         "966500000001",
@@ -59,7 +59,7 @@ def test_only_whom_the_playground_makes_up_is_its_own() -> None:
         assert not is_playground(contact)
 
 
-async def test_everything_for_people_goes_through_as_it_is() -> None:
+async def test_sends_to_real_customers_pass_through_unchanged() -> None:
     real = RealGateway()
     gateway = PlaygroundGateway(real, Chats())
     assert await gateway.send(REAL, "hello", nobody_owns, "https://evo.example.com", "7.1") == Sent("REAL")
@@ -71,7 +71,7 @@ async def test_everything_for_people_goes_through_as_it_is() -> None:
     ]
 
 
-async def test_nothing_for_a_made_up_customer_reaches_a_gateway() -> None:
+async def test_no_send_to_a_made_up_customer_reaches_a_gateway() -> None:
     real, chats = RealGateway(), Chats()
     gateway = PlaygroundGateway(real, chats)
     assert isinstance(await gateway.send(MADE_UP, "nobody looks", key="6.1"), Sent)
@@ -87,7 +87,7 @@ async def test_nothing_for_a_made_up_customer_reaches_a_gateway() -> None:
     assert real.asked == []
 
 
-async def test_the_same_send_is_shown_once_and_only_by_who_owns_the_conversation() -> None:
+async def test_a_repeated_send_is_shown_once_and_only_by_the_owner() -> None:
     chats = Chats()
     gateway = PlaygroundGateway(RealGateway(), chats)
     chats.open(MADE_UP)
@@ -99,7 +99,7 @@ async def test_the_same_send_is_shown_once_and_only_by_who_owns_the_conversation
     assert len(chats.open(MADE_UP)) == 2
 
 
-def test_chats_are_bounded_and_the_one_longest_silent_leaves() -> None:
+def test_chats_are_limited_and_the_least_recent_is_removed() -> None:
     chats = Chats()
     all_of_them = [Conversation("demo", f"999{number:012d}") for number in range(MAX_CHATS)]
     for conversation in all_of_them:

@@ -1,4 +1,4 @@
-"""The dashboard as the settings name it: where it is served, which links it gives, and when there is none."""
+"""The dashboard by its settings: where it is served, which links it gives, and when it is off."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def fault(directory: Path, **dashboard: object) -> str:
         ("'*:0'", r"http://127\.0\.0\.1:\d+"),
     ],
 )
-async def test_a_link_leads_to_where_it_is_served(tmp_path: Path, listen: str, shown: str) -> None:
+async def test_a_link_points_to_the_listening_address(tmp_path: Path, listen: str, shown: str) -> None:
     async with served(settings(tmp_path, listen=listen)) as dashboard:
         link = dashboard.site.new("read", "uid 1000")
         found = re.fullmatch(rf"({shown})/#login=([\w-]{{43}})", link.url)
@@ -74,13 +74,13 @@ async def test_a_link_leads_to_where_it_is_served(tmp_path: Path, listen: str, s
         assert answer.startswith("HTTP/1.1 200")
 
 
-async def test_names_of_web_servers_in_front_get_the_same_link(tmp_path: Path) -> None:
+async def test_configured_hosts_get_a_link_each(tmp_path: Path) -> None:
     async with served(settings(tmp_path, listen="127.0.0.1:0", hosts="[majlis.example.com]")) as dashboard:
         link = dashboard.site.new("admin", "uid 0")
         assert link.others == [f"https://majlis.example.com{link.url[link.url.index('/#') :]}"]
 
 
-async def test_until_the_daemon_is_ready_pages_are_shown_and_the_rest_says_so(tmp_path: Path) -> None:
+async def test_while_starting_pages_are_served_and_the_rest_gets_503(tmp_path: Path) -> None:
     async with served(settings(tmp_path, listen="127.0.0.1:0")) as dashboard:
         place, _, token = dashboard.site.new("operate", "uid 0").url.partition("/#login=")
         assert (await ask(place, "GET", "/")).startswith("HTTP/1.1 200")
@@ -94,7 +94,7 @@ async def test_until_the_daemon_is_ready_pages_are_shown_and_the_rest_says_so(tm
         assert (playground.status, playground.reason) == (503, "starting")
 
 
-async def test_the_playground_can_be_off(tmp_path: Path) -> None:
+async def test_the_playground_can_be_disabled(tmp_path: Path) -> None:
     async with served(settings(tmp_path, listen="127.0.0.1:0", playground="false")) as dashboard:
         place, _, token = dashboard.site.new("admin", "uid 0").url.partition("/#login=")
         opened = read((await ask(place, "POST", "/session", f'{{"token": "{token}"}}')).encode())
@@ -111,7 +111,7 @@ async def test_the_playground_can_be_off(tmp_path: Path) -> None:
         (errno.EADDRNOTAVAIL, "127.0.0.1:8089 cannot be listened on (Cannot assign requested address): "),
     ],
 )
-async def test_an_address_that_cannot_be_had_is_told_and_costs_nothing_else(
+async def test_an_unavailable_address_is_reported_and_stops_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int, sentence: str
 ) -> None:
     async def refuse(listen: str) -> list[trio.SocketListener]:
@@ -126,14 +126,14 @@ async def test_an_address_that_cannot_be_had_is_told_and_costs_nothing_else(
             dashboard.site.new("admin", "uid 0")
 
 
-async def test_it_can_be_off(tmp_path: Path) -> None:
+async def test_the_dashboard_can_be_disabled(tmp_path: Path) -> None:
     async with served(settings(tmp_path, listen="null")) as dashboard:
         assert dashboard.site.view() is None and dashboard.greeting(with_link=True) == ""
         with pytest.raises(Conflict, match=r"dashboard\.listen"):
             dashboard.site.new("read", "uid 1000")
 
 
-async def test_the_banner_shows_a_link_only_where_one_may_be_read(tmp_path: Path) -> None:
+async def test_the_banner_contains_a_link_only_when_allowed(tmp_path: Path) -> None:
     async with served(settings(tmp_path, listen="127.0.0.1:0", level="read")) as dashboard:
         place = dashboard.site.new("read", "uid 0").url.partition("/#")[0]
         assert (
@@ -145,7 +145,7 @@ async def test_the_banner_shows_a_link_only_where_one_may_be_read(tmp_path: Path
         assert '"level":"read"' in opened
 
 
-def test_wrong_settings_are_told_by_name(tmp_path: Path) -> None:
+def test_wrong_dashboard_settings_are_reported_by_key(tmp_path: Path) -> None:
     assert "dashboard.listen: must be host:port" in fault(tmp_path, listen="8089")
     for host in (
         "https://majlis.example.com",

@@ -1,6 +1,6 @@
-// What is remembered on this device, in browsers that remember anything.
+// Local storage, in browsers that allow it.
 
-export const kept = {
+export const storage = {
   get(key) {
     try {
       return localStorage.getItem(key);
@@ -13,7 +13,7 @@ export const kept = {
     try {
       localStorage.setItem(key, value);
     } catch {
-      // It holds until the page is left.
+      // Without storage it lasts until the page is closed.
     }
   },
 };

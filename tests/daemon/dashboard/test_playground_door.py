@@ -1,4 +1,4 @@
-"""The playground's door: what is said goes in as a webhook, by whom it may be said, and what is not."""
+"""The playground over HTTP: messages go in as webhooks; who may write, and what is refused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from actors.errors import LedgerUnavailable
-from daemon.dashboard.playground import MAX_SAID_PER_MINUTE, MAX_TEXT_CHARS
+from daemon.dashboard.playground import MAX_MESSAGES_PER_MINUTE, MAX_TEXT_CHARS
 from daemon.gateways.playground import Line
 from daemon.ingress.webhooks import Readiness
 from tests.daemon.dashboard.browser import Behind, customer
@@ -20,7 +20,7 @@ async def behind() -> AsyncIterator[Behind]:
         yield opened
 
 
-async def test_what_is_said_goes_in_as_a_webhook_and_the_answer_comes_back(behind: Behind) -> None:
+async def test_a_message_goes_in_as_a_webhook_and_the_answer_comes_back(behind: Behind) -> None:
     cookie = await behind.log_in()
     shown = await behind.ask("GET", "/playground?instance=demo", cookie=cookie)
     assert shown.status == 200 and shown.document["messages"] == []
@@ -71,14 +71,16 @@ async def test_customers_belong_to_one_session_and_one_instance(behind: Behind) 
         ("hello", 400, "bad_body"),
     ],
 )
-async def test_what_cannot_be_said_is_told(behind: Behind, body: object, status: int, reason: str) -> None:
+async def test_invalid_messages_are_refused_with_a_sentence(
+    behind: Behind, body: object, status: int, reason: str
+) -> None:
     cookie = await behind.log_in()
     answer = await behind.ask("POST", "/playground", body, cookie)
     assert (answer.status, answer.reason) == (status, reason)
     assert behind.accepted == []
 
 
-async def test_what_was_not_kept_was_not_said(behind: Behind) -> None:
+async def test_a_message_that_was_not_stored_is_not_shown(behind: Behind) -> None:
     cookie = await behind.log_in()
     behind.mirror_is_away = True
     away = await behind.ask("POST", "/playground", {"instance": "demo", "text": "hello"}, cookie)
@@ -91,11 +93,11 @@ async def test_what_was_not_kept_was_not_said(behind: Behind) -> None:
     assert shown.document["messages"] == []
 
 
-async def test_nobody_floods_through_the_playground(behind: Behind) -> None:
+async def test_messages_per_minute_are_limited(behind: Behind) -> None:
     cookie, other = await behind.log_in(), await behind.log_in()
     said = {"instance": "demo", "text": "hello"}
     statuses = [
-        (await behind.ask("POST", "/playground", said, cookie)).status for _ in range(MAX_SAID_PER_MINUTE)
+        (await behind.ask("POST", "/playground", said, cookie)).status for _ in range(MAX_MESSAGES_PER_MINUTE)
     ]
     assert set(statuses) == {200}
     much = await behind.ask("POST", "/playground", said, cookie)
@@ -115,7 +117,7 @@ async def test_the_playground_needs_level_operate(behind: Behind) -> None:
     assert behind.accepted == []
 
 
-async def test_a_ledger_that_is_away_is_told_in_a_sentence(
+async def test_an_unavailable_ledger_is_reported_in_a_sentence(
     behind: Behind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(_instance: str) -> bool:

@@ -1,13 +1,13 @@
-// A turn as a chart of who took how long: a table for those who hear it, bars on one scale for those who see it.
+// The trace of a turn: bars on one time scale, and a table for screen readers.
 
 import { bdi, h } from "./dom.js";
 import { exact, ms } from "./format.js";
-import { OUTCOMES, WHAT_STAGES, reason } from "./words.js";
+import { OUTCOMES, SPAN_KINDS, reason } from "./words.js";
 
 const STEPS = [1, 2, 5];
 const MAX_TICKS = 4;
 
-/** The spans of a turn with its sends after them, as the ledger or the events told of those. */
+/** The spans of a turn followed by its sends, from the ledger or from events. */
 export function spansOf(detail, live) {
   const began = Date.parse(detail.turn.started_at);
   const spans = detail.waterfall.map((span) => ({ ...span }));
@@ -23,29 +23,29 @@ export function spansOf(detail, live) {
   return spans;
 }
 
-function sendSpan(part, started, took, well) {
+function sendSpan(part, started, took, isOk) {
   const name = `message ${part + 1}`;
   return {
     name,
     stage: "send",
     started_ms: Math.max(0, started),
     took_ms: Math.max(0, took),
-    outcome: well ? "ok" : "failed",
+    outcome: isOk ? "ok" : "failed",
     error: "",
   };
 }
 
-/** `spans` in the shape of /v1/turns' waterfall. */
-export function waterfall(spans) {
+/** `spans` in the shape of the `waterfall` of /v1/turns. */
+export function traceChart(spans) {
   const ran = spans
     .filter((span) => span.outcome !== "skipped")
     .sort((one, other) => one.started_ms - other.started_ms);
   const skipped = spans.filter((span) => span.outcome === "skipped");
-  if (!ran.length) return h("p.empty-line", {}, "Nothing was looked up or asked in this turn.");
+  if (!ran.length) return h("p.empty-line", {}, "No trace is recorded for this turn.");
   const end = Math.max(1, ...ran.map((span) => span.started_ms + span.took_ms));
   const ticks = ticksOf(end);
   return h(
-    "figure.waterfall",
+    "figure.trace",
     {},
     h(
       "figcaption.legend",
@@ -53,68 +53,74 @@ export function waterfall(spans) {
       swatch("lookup", "lookups"),
       swatch("responder", "responder"),
       swatch("send", "sends"),
-      h("span.legend-end", {}, `${ms(end)} in all`),
+      h("span.legend-end", {}, `${ms(end)} in total`),
     ),
     h(
-      "div.falls",
-      { role: "table", "aria-label": `Steps of the turn, ${ms(end)} in all` },
+      "div.trace-rows",
+      { role: "table", "aria-label": `Steps of the turn, ${ms(end)} in total` },
       h(
-        "div.fall.fall-head",
+        "div.trace-row.trace-head",
         { role: "row" },
         h("span", { role: "columnheader" }, "Step"),
         h(
-          "span.fall-scale",
-          { role: "columnheader", "aria-label": "When" },
+          "span.trace-scale",
+          { role: "columnheader", "aria-label": "Time" },
           ticks.map((at) => tick(at, end, at === ticks.at(-1))),
         ),
-        h("span.fall-ms", { role: "columnheader" }, "Took"),
+        h("span.trace-ms", { role: "columnheader" }, "Duration"),
       ),
       ran.map((span) => row(span, end, ticks)),
     ),
     skipped.length
-      ? h("p.skipped", {}, "Not needed: ", skipped.map((span) => span.name.replaceAll("_", " ")).join(", "))
+      ? h("p.skipped", {}, "Skipped: ", skipped.map((span) => span.name.replaceAll("_", " ")).join(", "))
       : null,
   );
 }
 
 function row(span, end, ticks) {
-  const kind = WHAT_STAGES[span.stage] ?? "lookup";
+  const kind = SPAN_KINDS[span.stage] ?? "lookup";
   const from = (span.started_ms / end) * 100;
   const width = Math.min((span.took_ms / end) * 100, 100 - from);
-  const bar = h(`span.fall-bar.${kind}.${span.outcome}`, { style: { "--from": `${from}%`, "--width": `${width}%` } });
-  const ill =
+  const bar = h(`span.trace-bar.${kind}.${span.outcome}`, { style: { "--from": `${from}%`, "--width": `${width}%` } });
+  const problem =
     span.outcome === "ok"
       ? null
-      : h("span.fall-ill", {}, `${OUTCOMES[span.outcome]}${span.error ? `: ${reason(span.error)}` : ""}`);
+      : h("span.trace-error", {}, `${OUTCOMES[span.outcome]}${span.error ? `: ${reason(span.error)}` : ""}`);
   const outcome = OUTCOMES[span.outcome] ?? span.outcome;
   const title = `${span.name}: from ${ms(span.started_ms)}, took ${ms(span.took_ms)}, ${outcome}`;
   return h(
-    "div.fall",
+    "div.trace-row",
     { role: "row", title },
-    h("span.fall-name", { role: "cell" }, bdi(span.name.replaceAll("_", " ")), h("span.unseen", {}, `, ${kind}`), ill),
     h(
-      "span.fall-track",
+      "span.trace-name",
+      { role: "cell" },
+      bdi(span.name.replaceAll("_", " ")),
+      h("span.visually-hidden", {}, `, ${kind}`),
+      problem,
+    ),
+    h(
+      "span.trace-track",
       { role: "cell", "aria-label": `from ${ms(span.started_ms)}` },
       ticks.map((at) => line(at, end)),
       bar,
     ),
-    h("span.fall-ms", { role: "cell" }, ms(span.took_ms)),
+    h("span.trace-ms", { role: "cell" }, ms(span.took_ms)),
   );
 }
 
-/** The unit stands at the last one alone: there is no room for more on a phone. */
+/** Only the last tick has the unit: a phone has no room for more. */
 function tick(at, end, last) {
   const unit = end >= 1_000 ? ["s", 1_000] : ["ms", 1];
   return h(
-    "span.fall-tick",
+    "span.trace-tick",
     { style: { "--from": `${(at / end) * 100}%` } },
     `${exact(at / unit[1])}${last ? ` ${unit[0]}` : ""}`,
   );
 }
-const line = (at, end) => h("span.fall-line", { "aria-hidden": "true", style: { "--from": `${(at / end) * 100}%` } });
+const line = (at, end) => h("span.trace-line", { "aria-hidden": "true", style: { "--from": `${(at / end) * 100}%` } });
 const swatch = (kind, words) => h("span.swatch", {}, h(`span.swatch-box.${kind}`), words);
 
-/** Round moments on the scale, 0 the first, none too near to its end. */
+/** Round times on the scale, starting with 0, none too near to the end. */
 function ticksOf(end) {
   const rough = end / MAX_TICKS;
   const power = 10 ** Math.floor(Math.log10(rough));

@@ -1,4 +1,4 @@
-// Conversations in which a person of the business speaks, or is wanted.
+// Conversations in which Majlis is silent: taken over by a person, or escalated.
 
 import { get } from "./api.js";
 import { bdi, fillWhen, h, setText } from "./dom.js";
@@ -9,13 +9,13 @@ import { store } from "./store.js";
 
 const EVERY_MS = 5_000;
 
-/** The list; it is not there while nobody is in it. */
-export function withPerson(signal) {
+/** The list; hidden while it is empty. */
+export function silentConversations(signal) {
   const list = h("ul.silent-list");
   const section = h(
     "section.silent",
     { hidden: true, "aria-labelledby": "silent" },
-    h("div.section-head", {}, h("h2", { id: "silent" }, "With a person"), h("span.count")),
+    h("div.section-head", {}, h("h2", { id: "silent" }, "Taken over or escalated"), h("span.count")),
     list,
   );
   let at = -Infinity;
@@ -45,7 +45,9 @@ export function withPerson(signal) {
           h(
             "span.quiet",
             {},
-            one.escalated ? `asked for ${ago(one.escalated.since)}` : `silent until ${moment(one.taken_over.until)}`,
+            one.escalated
+              ? `escalated ${ago(one.escalated.since)}`
+              : `taken over until ${moment(one.taken_over.until)}`,
           ),
         ),
       ),

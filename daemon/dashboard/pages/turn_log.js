@@ -1,16 +1,16 @@
-// The latest turns, and how far each running one is, from the daemon's events as they happen.
+// The latest turns and the stage of each running one, from the daemon's events.
 
 import { follow, get } from "./api.js";
 import { store } from "./store.js";
 
 const KEPT = 40;
 const MAX_RUNNING = 20_000;
-const TELL_MS = 250;
+const NOTIFY_MS = 250;
 const KINDS = "turn,part.sent,window.closed";
 const ENDINGS = { "turn.done": "done", "turn.suppressed": "suppressed", "turn.dead": "dead", "turn.moved": "moved" };
 
 class TurnLog extends EventTarget {
-  /** The latest first: {id, conversation, instance, messages, state, rule, provider, startedAt, tookMs, sends}. */
+  /** Newest first: {id, conversation, instance, messages, state, rule, provider, startedAt, tookMs, sends}. */
   turns = [];
   #stages = new Map();
   #timer = 0;
@@ -21,18 +21,18 @@ class TurnLog extends EventTarget {
     const stop = follow(
       { kind: KINDS },
       (event) => this.#take(event),
-      (state) => this.#heard(state),
+      (state) => this.#connected(state),
     );
     signal.addEventListener("abort", stop);
     store.on("top", () => this.#tidy(), signal);
   }
 
-  /** "closed", "started", "asking", "sending" or "ended"; undefined when it is not known. */
+  /** "closed", "started", "asking", "sending" or "ended"; undefined when unknown. */
   stage(conversation) {
     return this.#stages.get(conversation)?.stage;
   }
 
-  /** A row of /v1/top that was heard at `row.at`, with what happened since. */
+  /** A row of /v1/top as of `row.at`, with what has happened since. */
   since(row) {
     const known = this.#stages.get(row.conversation);
     if (!known || known.at < row.at) return row;
@@ -43,8 +43,8 @@ class TurnLog extends EventTarget {
     return this.turns.find((turn) => turn.id === id);
   }
 
-  /** What happened before the stream began, or while it was away, stands in the ledger. */
-  #heard(state) {
+  /** What happened before the stream opened, or while it was lost, is in the ledger. */
+  #connected(state) {
     if (state !== "open") this.#stages.clear();
     this.#earlier();
   }
@@ -53,12 +53,12 @@ class TurnLog extends EventTarget {
     const page = await get("/v1/turns", { limit: KEPT }).catch(() => null);
     if (!page) return;
     const known = new Map(this.turns.map((turn) => [turn.id, turn]));
-    for (const told of page.turns.map(fromLedger)) {
-      const live = known.get(told.id);
-      known.set(told.id, live ? { ...live, ...told, sends: live.sends } : told);
+    for (const stored of page.turns.map(fromLedger)) {
+      const live = known.get(stored.id);
+      known.set(stored.id, live ? { ...live, ...stored, sends: live.sends } : stored);
     }
     this.turns = [...known.values()].sort((one, other) => other.id - one.id).slice(0, KEPT);
-    this.#tell();
+    this.#notify();
   }
 
   #take(event) {
@@ -98,7 +98,7 @@ class TurnLog extends EventTarget {
           });
         }
     }
-    this.#tell();
+    this.#notify();
   }
 
   #begin(event) {
@@ -124,18 +124,18 @@ class TurnLog extends EventTarget {
     if (room) this.#stages.set(conversation, { stage, at: performance.now() });
   }
 
-  /** What ended before the latest look is told by that look. */
+  /** Turns that ended before the latest refresh are part of that refresh. */
   #tidy() {
     for (const [conversation, { stage, at }] of this.#stages) {
       if (stage === "ended" && at < store.topAt) this.#stages.delete(conversation);
     }
   }
 
-  #tell() {
+  #notify() {
     this.#timer ||= setTimeout(() => {
       this.#timer = 0;
       this.dispatchEvent(new Event("change"));
-    }, TELL_MS);
+    }, NOTIFY_MS);
   }
 }
 
@@ -154,4 +154,4 @@ function fromLedger(turn) {
   };
 }
 
-export const turnlog = new TurnLog();
+export const turnLog = new TurnLog();

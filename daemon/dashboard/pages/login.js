@@ -1,4 +1,4 @@
-// Before the page: who may come in, and how to get a link. Shown for no session, a used link, and a session that ended.
+// The sign-in page: how to get a login link. Shown without a session, for a used link, and after a session has ended.
 
 import { post } from "./api.js";
 import { fill, h } from "./dom.js";
@@ -11,30 +11,30 @@ const PORT = location.port || 80;
 const WORDS = {
   none: [
     "Sign in with a link",
-    "This page shows what customers write and lets you steer their conversations. So it opens with a one-time link.",
+    "This page shows customers' conversations and lets you control them, so it opens with a one-time link.",
   ],
-  used: ["This link does not open the page", ""],
+  used: ["This link is not valid", ""],
   ended: [
-    "Your session is over",
-    "Sessions end when the daemon is started anew, and after some hours. Sign in again with a new link.",
+    "Your session has ended",
+    "Sessions end after some hours, and when the daemon restarts. Sign in again with a new link.",
   ],
   away: ["The daemon does not answer", "This page is served by the daemon itself. Start it, then try again."],
 };
 
-/** Show the gate in `root`. `entered` is called after a link was pasted and taken. */
-export function gate(root, kind, detail, entered) {
+/** Show the sign-in page in `root`. `entered` is called after a pasted link was accepted. */
+export function loginPage(root, kind, detail, entered) {
   const [title, about] = WORDS[kind];
-  const said = h("p.gate-said", { role: "alert" }, kind === "used" || kind === "away" ? detail : "");
+  const problem = h("p.login-error", { role: "alert" }, kind === "used" || kind === "away" ? detail : "");
   fill(
     root,
     h(
-      "main.gate",
-      { tabindex: "-1", "aria-labelledby": "gate-title" },
-      h("img.gate-mark", { src: "/static/favicon.svg", alt: "", width: 56, height: 56 }),
-      h("h1", { id: "gate-title" }, title),
-      about ? h("p.gate-about", {}, about) : null,
-      said,
-      kind === "away" ? again() : steps(said, entered),
+      "main.login",
+      { tabindex: "-1", "aria-labelledby": "login-title" },
+      h("img.login-logo", { src: "/static/favicon.svg", alt: "", width: 56, height: 56 }),
+      h("h1", { id: "login-title" }, title),
+      about ? h("p.login-about", {}, about) : null,
+      problem,
+      kind === "away" ? again() : steps(problem, entered),
     ),
   );
   root.querySelector("main").focus({ preventScroll: true });
@@ -44,9 +44,9 @@ function again() {
   return h("button.button.strong", { type: "button", onclick: () => location.reload() }, icon("retry"), "Try again");
 }
 
-function steps(said, entered) {
+function steps(problem, entered) {
   const input = h("input", {
-    id: "gate-link",
+    id: "login-link",
     name: "link",
     type: "text",
     required: true,
@@ -56,35 +56,35 @@ function steps(said, entered) {
   });
   const enter = async (event) => {
     event.preventDefault();
-    said.textContent = "";
+    problem.textContent = "";
     try {
       await post("/session", { token: tokenOf(input.value) });
       entered();
     } catch (error) {
-      said.textContent = error.message;
+      problem.textContent = error.message;
       input.select();
     }
   };
   return h(
-    "ol.gate-steps",
+    "ol.login-steps",
     {},
-    h("li", {}, h("span", {}, "On the machine where Majlis runs, type"), command(COMMAND)),
+    h("li", {}, h("span", {}, "On the machine where Majlis runs:"), command(COMMAND)),
     h(
       "li",
       {},
       h("span", {}, "Open the link that it prints, or paste it here."),
       h(
-        "form.gate-form",
+        "form.login-form",
         { onsubmit: enter },
-        h("label.unseen", { for: "gate-link" }, "Login link"),
+        h("label.visually-hidden", { for: "login-link" }, "Login link"),
         input,
         h("button.button.strong", { type: "submit" }, "Sign in"),
       ),
     ),
     h(
-      "li.gate-far",
+      "li.login-remote",
       {},
-      h("span", {}, "Majlis runs on another machine? First, here:"),
+      h("span", {}, "If that is another machine, open a tunnel first:"),
       command(`ssh -L ${PORT}:127.0.0.1:${PORT} your-server`),
     ),
   );

@@ -1,4 +1,4 @@
-// One playground chat as data: what was written and answered, and what Majlis does about it now.
+// The data of one playground chat: messages, replies, and what Majlis is doing with them.
 //
 // Each message is in one state: "sending", "failed", "acknowledged", "answered" or "ended" (without an answer).
 
@@ -10,23 +10,23 @@ const MAX_OWN = 1_000;
 const ENDS = new Set(["done", "suppressed", "dead"]);
 const BUSY = new Set(["waiting", "queued", "answering", "retrying", "holding", "parked"]);
 
-/** What was said in this page's playground, by message id: it hides nothing from who wrote it. */
+/** Texts written in this page's playground, by message id: they need not be hidden from their author. */
 export const ownTexts = new Map();
 
-export class Room extends EventTarget {
+export class ChatSession extends EventTarget {
   instance;
   contact = "";
   label = "";
   windowSeconds = 0;
   maxMessages = 0;
   messages = [];
-  /** What the daemon says of the conversation; null: it never heard of it. */
+  /** The daemon's view of the conversation; null: it does not know it yet. */
   view = null;
-  /** When the window closes or the next try comes, on performance.now()'s clock. */
+  /** When the window closes or the next attempt starts, on performance.now()'s clock. */
   deadline = null;
-  /** The present or the latest turn, as `turnOf` shapes it; while it runs, as far as the events told. */
+  /** The present or the latest turn, in the shape of `turnOf`; while it runs, what the events have said so far. */
   turn = null;
-  trouble = "";
+  problem = "";
   #stop = () => {};
   #timer = 0;
   #count = 0;
@@ -37,39 +37,39 @@ export class Room extends EventTarget {
     signal.addEventListener("abort", () => this.#leave());
   }
 
-  /** Take the chat of this session up, or a new customer's. Raises: ApiError. */
-  async open(anew = false) {
+  /** Open the chat of this session, or one as a new customer. Throws ApiError. */
+  async open(asNewCustomer = false) {
     const { instance } = this;
-    const room = anew ? await post("/playground/new", { instance }) : await get("/playground", { instance });
+    const chat = asNewCustomer ? await post("/playground/new", { instance }) : await get("/playground", { instance });
     this.#leave();
     Object.assign(this, {
-      contact: room.contact,
-      label: room.label,
-      windowSeconds: room.window_seconds,
-      maxMessages: room.max_messages,
+      contact: chat.contact,
+      label: chat.label,
+      windowSeconds: chat.window_seconds,
+      maxMessages: chat.max_messages,
     });
-    this.messages = room.messages.map((one) => ({ ...one, state: "answered" }));
-    Object.assign(this, { view: null, deadline: null, turn: null, trouble: "" });
+    this.messages = chat.messages.map((one) => ({ ...one, state: "answered" }));
+    Object.assign(this, { view: null, deadline: null, turn: null, problem: "" });
     await this.#look();
     this.#stop = follow(
       { conversation: this.label },
       (event) => this.#take(event),
       (state) => state === "open" && this.#soon(),
     );
-    this.#tell();
+    this.#notify();
   }
 
   async write(text) {
     const message = { id: `new-${(this.#count += 1)}`, from: "customer", text, at_ms: Date.now(), state: "sending" };
     this.messages.push(message);
-    this.#tell();
+    this.#notify();
     await this.send(message);
   }
 
-  /** Send a message that is there already: the first time, or again after it failed. */
+  /** Send a message of the list: for the first time, or again after a failure. */
   async send(message) {
     Object.assign(message, { state: "sending", why: "" });
-    this.#tell();
+    this.#notify();
     try {
       const receipt = await post("/playground", { instance: this.instance, text: message.text });
       Object.assign(message, { id: receipt.id, tookMs: receipt.took_ms, state: "acknowledged" });
@@ -77,7 +77,7 @@ export class Room extends EventTarget {
       if (!(error instanceof ApiError)) throw error;
       Object.assign(message, { state: "failed", why: error.message });
     }
-    this.#tell();
+    this.#notify();
     this.#soon();
   }
 
@@ -91,7 +91,7 @@ export class Room extends EventTarget {
   }
 
   /** Messages of the open window. */
-  get heard() {
+  get waitingCount() {
     return this.view?.waiting.length ?? 0;
   }
 
@@ -114,17 +114,17 @@ export class Room extends EventTarget {
       const view = await get(`/v1/conversations/${label}`);
       if (label !== this.label) return;
       this.#see(view);
-      this.trouble = "";
+      this.problem = "";
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.status === 404) this.#see(null);
-      else this.trouble = error.message;
+      else this.problem = error.message;
     }
     const latest = this.view?.turns[0];
     if (!this.isBusy && latest && this.turn?.detail?.turn.id !== latest.id) await this.#settle(latest.id);
-    this.#tell();
+    this.#notify();
     clearTimeout(this.#timer);
-    if (this.isBusy || this.trouble) this.#timer = setTimeout(() => this.#look(), LOOK_MS);
+    if (this.isBusy || this.problem) this.#timer = setTimeout(() => this.#look(), LOOK_MS);
   }
 
   #see(view) {
@@ -139,11 +139,11 @@ export class Room extends EventTarget {
     const turn = this.turn;
     switch (event.event) {
       case "window.closed":
-        this.turn = { heard: event.messages, closedBy: event.why, batch: event.batch, sends: [], end: "" };
+        this.turn = { messageCount: event.messages, closedBy: event.why, batch: event.batch, sends: [], end: "" };
         break;
       case "turn.started":
         this.turn = {
-          heard: event.messages,
+          messageCount: event.messages,
           sends: [],
           end: "",
           ...(turn && !turn.end ? turn : {}),
@@ -163,7 +163,7 @@ export class Room extends EventTarget {
         break;
       case "turn.failed":
       case "turn.held":
-        if (turn) turn.trouble = event.reason;
+        if (turn) turn.problem = event.reason;
         break;
       case "turn.done":
         this.#end("done", event);
@@ -178,7 +178,7 @@ export class Room extends EventTarget {
         if (turn) turn.escalated = event.reason;
         break;
     }
-    this.#tell();
+    this.#notify();
     this.#soon();
   }
 
@@ -190,45 +190,45 @@ export class Room extends EventTarget {
       tookMs: event.took_ms ?? null,
       rule: event.rule ?? "",
       reason: event.reason ?? "",
-      trouble: "",
+      problem: "",
       endedAt: Date.parse(event.at),
     });
     await this.#settle(turn.id ?? event.turn);
   }
 
-  /** What the ledger says of a turn: which messages it answered, and all that the events did not tell. */
+  /** Complete a turn from the ledger: which messages it answered, and what the events did not contain. */
   async #settle(id) {
     const { label } = this;
     const [detail] = await Promise.all([get(`/v1/turns/${id}`).catch(() => null), this.#replies()]);
     if (!detail || label !== this.label) return;
     const known = this.turn;
     if (!known || known.id === undefined || known.id <= id) {
-      const told = turnOf(detail);
+      const stored = turnOf(detail);
       this.turn = {
         ...known,
-        ...told,
+        ...stored,
         tookMs: known?.tookMs ?? null,
-        sends: known?.sends.length ? known.sends : told.sends,
+        sends: known?.sends.length ? known.sends : stored.sends,
       };
     }
     const ids = new Set(detail.messages.map((message) => message.id));
     const state = { done: "answered", suppressed: "ended", dead: "ended" }[detail.turn.state];
     for (const message of this.messages) if (state && ids.has(message.id)) message.state = state;
-    this.#tell();
+    this.#notify();
   }
 
   async #replies() {
     const { instance, label } = this;
-    const room = await get("/playground", { instance }).catch(() => null);
-    if (!room || room.label !== label || label !== this.label) return;
+    const chat = await get("/playground", { instance }).catch(() => null);
+    if (!chat || chat.label !== label || label !== this.label) return;
     const known = new Set(this.messages.map((message) => message.id));
-    const fresh = room.messages.filter((message) => message.from === "majlis" && !known.has(message.id));
+    const fresh = chat.messages.filter((message) => message.from === "majlis" && !known.has(message.id));
     if (!fresh.length) return;
     this.messages.push(...fresh.map((message) => ({ ...message, state: "answered" })));
-    this.#tell();
+    this.#notify();
   }
 
-  #tell() {
+  #notify() {
     for (const message of this.messages) ownTexts.set(message.id, message.text);
     for (const id of ownTexts.keys()) {
       if (ownTexts.size <= MAX_OWN) break;
@@ -238,18 +238,18 @@ export class Room extends EventTarget {
   }
 }
 
-/** A turn as the ledger tells it, in the shape in which the events do. */
+/** A turn of the ledger in the shape that is built from events. */
 function turnOf(detail) {
   const { turn, messages, waterfall } = detail;
   const lookups = waterfall.filter((span) => span.stage !== "responder" && span.outcome !== "skipped");
-  const asked = waterfall.find((span) => span.stage === "responder");
+  const responder = waterfall.find((span) => span.stage === "responder");
   return {
     id: turn.id,
-    heard: messages.length,
+    messageCount: messages.length,
     closedBy: turn.closed_by,
     lookupsMs: lookups.length ? Math.max(...lookups.map((span) => span.started_ms + span.took_ms)) : null,
     provider: turn.provider,
-    responderMs: asked?.took_ms ?? null,
+    responderMs: responder?.took_ms ?? null,
     parts: turn.parts.length,
     sends: turn.parts.filter((part) => part.state === "sent").map((part) => ({ part: part.number, tookMs: null })),
     end: ENDS.has(turn.state) ? turn.state : "",

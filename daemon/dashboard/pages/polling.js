@@ -1,4 +1,4 @@
-// A thing that is asked for again and again while it is shown, and told of in words when it cannot be had.
+// Polls a resource while it is shown, and shows a sentence when it cannot be loaded.
 
 import { ApiError, get } from "./api.js";
 import { fill, h } from "./dom.js";
@@ -6,8 +6,8 @@ import { icon } from "./icons.js";
 
 const MASKED = "Phone numbers and texts are hidden.";
 
-/** Ask now and every `everyMs`; `show(view)` draws it. Gives back a function that asks at once. */
-export function asked(root, path, query, everyMs, signal, show) {
+/** Load it now and every `everyMs`; `show(view)` draws it. Returns a function that reloads at once. */
+export function poll(root, path, query, everyMs, signal, show) {
   let timer = 0;
   let shown = false;
   ask();
@@ -35,16 +35,17 @@ export function asked(root, path, query, everyMs, signal, show) {
   }
 }
 
-/** What stands where texts are masked: why, and for those who may, the way to see them. */
-export function veil(mayReveal, revealed, reveal) {
-  if (revealed) return h("p.veil", {}, icon("warn"), "Phone numbers and texts are shown. That you looked is recorded.");
-  if (!mayReveal) return h("p.veil", {}, `${MASKED} They are shown at level admin alone.`);
+/** The notice beside masked texts, with a button for those who may reveal them. */
+export function maskNotice(mayReveal, revealed, reveal) {
+  if (revealed)
+    return h("p.mask-notice", {}, icon("warn"), "Phone numbers and texts are shown. The audit log has recorded this.");
+  if (!mayReveal) return h("p.mask-notice", {}, `${MASKED} Access level admin can reveal them.`);
   return h(
-    "p.veil",
+    "p.mask-notice",
     {},
     MASKED,
     " ",
-    h("button.button", { type: "button", onclick: reveal }, "Show them"),
-    " That you looked is recorded.",
+    h("button.button", { type: "button", onclick: reveal }, "Reveal"),
+    " This is recorded in the audit log.",
   );
 }

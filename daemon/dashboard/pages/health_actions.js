@@ -1,31 +1,31 @@
-// What an operator steers and asks from the health board: pauses of instances, and the doctor.
+// What an operator does on the health page: pausing and resuming instances, and running the doctor.
 
 import { get, post } from "./api.js";
 import { fill, h } from "./dom.js";
 import { icon } from "./icons.js";
-import { verdict } from "./verdict.js";
+import { statusLine } from "./status_line.js";
 import { pauseWords } from "./shell.js";
 import { store } from "./store.js";
-import { attempt, confirmed } from "./talk.js";
+import { withToast, confirmAction } from "./feedback.js";
 
-/** What is paused, with the way to resume it, and the ways to pause more. */
-export function pauses(standing) {
+/** What is paused, with buttons to resume it and to pause more. */
+export function pauses(current) {
   const may = store.may("operate");
   const button = (words, sign, act) =>
     h("button.button", { type: "button", disabled: !may, onclick: act }, icon(sign), words);
-  const all = standing.find((pause) => !pause.instance);
+  const all = current.find((pause) => !pause.instance);
   const path = (instance) => (instance ? `/v1/instances/${encodeURIComponent(instance)}` : "/v1");
-  const change = async (action, words) => (await attempt(action, words), store.stale());
+  const change = async (action, words) => (await withToast(action, words), store.stale());
   const pause = async (instance) => {
-    const whom = instance ? `instance ${instance}` : "every instance";
+    const name = instance ? `instance ${instance}` : "all instances";
     if (
-      await confirmed(
-        `Pause ${whom}?`,
-        "Messages are still acknowledged and wait; no turn begins until somebody resumes it.",
+      await confirmAction(
+        `Pause ${name}?`,
+        "Messages are still acknowledged and stored, but no turn starts until you resume.",
         "Pause",
       )
     ) {
-      await change(() => post(`${path(instance)}/pause`), `Paused: ${whom}.`);
+      await change(() => post(`${path(instance)}/pause`), `Paused: ${name}.`);
     }
   };
   const select = h(
@@ -34,13 +34,15 @@ export function pauses(standing) {
     store.session.instances.map((name) => h("option", { value: name }, name)),
   );
   return [
-    standing.length ? null : h("p.quiet", {}, "Nothing is paused."),
-    standing.map((one) =>
+    current.length ? null : h("p.quiet", {}, "Nothing is paused."),
+    current.map((one) =>
       h(
         "p.row.spread",
         {},
         h("span", {}, pauseWords(one).join(" ")),
-        button("Resume", "play", () => change(() => post(`${path(one.instance)}/resume`), "Turns begin again.")),
+        button("Resume", "play", () =>
+          change(() => post(`${path(one.instance)}/resume`), "Resumed: turns start again."),
+        ),
       ),
     ),
     h(
@@ -52,25 +54,25 @@ export function pauses(standing) {
         button("Pause", "pause", () => pause(select.value)),
         select,
       ),
-      all ? null : button("Pause everything", "pause", () => pause("")),
+      all ? null : button("Pause all instances", "pause", () => pause("")),
     ),
   ];
 }
 
-/** Checks that are made when somebody asks. */
+/** The doctor's checks, run on demand. */
 export function doctor() {
   const found = h("div", { role: "status" });
   const ask = async () => {
-    fill(found, h("p.quiet", {}, "Looking …"));
+    fill(found, h("p.quiet", {}, "Checking …"));
     const report = await get("/v1/doctor").catch((error) => error);
-    if (report instanceof Error) return void fill(found, verdict(false, report.message));
+    if (report instanceof Error) return void fill(found, statusLine(false, report.message));
     fill(
       found,
       report.checks.map((check) =>
         h(
           `div.check-${check.state}`,
           {},
-          verdict(check.state === "ok", check.name, `${check.detail}${check.advice ? ` ${check.advice}` : ""}`),
+          statusLine(check.state === "ok", check.name, `${check.detail}${check.advice ? ` ${check.advice}` : ""}`),
         ),
       ),
     );
@@ -81,7 +83,7 @@ export function doctor() {
     h(
       "p",
       {},
-      "Checks stores, settings, gateway and responder, and says what to do. ",
+      "Checks settings, stores, gateways and responders, with advice for each problem. ",
       h("button.button", { type: "button", onclick: ask }, "Check now"),
     ),
     found,

@@ -1,4 +1,4 @@
-// Dead letters: turns that ran out of tries or were refused. Kept until somebody puts them back or drops them.
+// Dead letters: turns that ran out of attempts or were refused. Kept until they are retried or dropped.
 
 import { get, post } from "./api.js";
 import { bdi, fill, fillWhen, h, setText } from "./dom.js";
@@ -6,26 +6,26 @@ import { icon } from "./icons.js";
 import { count, moment, number } from "./format.js";
 import { beside } from "./router.js";
 import { store } from "./store.js";
-import { attempt, confirmed } from "./talk.js";
+import { withToast, confirmAction } from "./feedback.js";
 import { reason } from "./words.js";
 
 const LOOK_MS = 2_000;
 const LIMIT = 200;
 
-export function dead(root, signal) {
-  let all = false;
+export function deadLetters(root, signal) {
+  let includeSettled = false;
   let open = 0;
   let timer = 0;
-  const list = h("ul.letters");
+  const list = h("ul.dead-letters");
   const total = h("span.count");
   const every = h("button.button", { type: "button", hidden: true, onclick: retryAll }, icon("retry"), "Retry all");
   const ended = h(
     "label.check",
     {},
-    h("input", { type: "checkbox", onchange: (event) => ((all = event.target.checked), look()) }),
-    "Also those retried or dropped",
+    h("input", { type: "checkbox", onchange: (event) => ((includeSettled = event.target.checked), look()) }),
+    "Include retried and dropped",
   );
-  const trouble = h("p.empty-line", { hidden: true, role: "alert" });
+  const problem = h("p.empty-line", { hidden: true, role: "alert" });
   fill(
     root,
     h(
@@ -35,10 +35,10 @@ export function dead(root, signal) {
       h(
         "p.lead",
         {},
-        "A turn that failed for good stands here with what the customer wrote. ",
-        "Nothing is lost: mend the cause, then retry it, and it is answered.",
+        "Turns that failed permanently, with what the customer wrote. ",
+        "Nothing is lost: fix the cause, then retry, and the customer is answered.",
       ),
-      trouble,
+      problem,
       list,
     ),
   );
@@ -47,11 +47,11 @@ export function dead(root, signal) {
 
   async function look() {
     clearTimeout(timer);
-    const page = await get("/v1/dead", { limit: LIMIT, all }).catch((error) => error);
+    const page = await get("/v1/dead", { limit: LIMIT, all: includeSettled }).catch((error) => error);
     if (signal.aborted) return;
     timer = setTimeout(look, LOOK_MS);
-    trouble.hidden = !(page instanceof Error);
-    if (page instanceof Error) return setText(trouble, page.message);
+    problem.hidden = !(page instanceof Error);
+    if (page instanceof Error) return setText(problem, page.message);
     open = page.open;
     setText(total, page.open ? `${number(page.open)} open` : "");
     every.hidden = page.open < 2 || !store.may("operate");
@@ -73,41 +73,47 @@ export function dead(root, signal) {
 
   async function retryAll() {
     if (
-      !(await confirmed(
+      !(await confirmAction(
         "Retry all dead letters?",
-        `${count(open, "turn")} will be answered. Customers get replies to what they wrote then.`,
+        `${count(open, "dead letter")} will be answered. Customers get replies to what they wrote at the time.`,
         "Retry all",
       ))
     )
       return;
-    await attempt(
+    await withToast(
       () => post("/v1/dead/retry-all"),
-      (done) => `${count(done.retried, "dead letter")} put back to be answered.`,
+      (done) => `${count(done.retried, "dead letter")} queued to be answered.`,
     );
     changed();
   }
 }
 
 function none() {
-  return h("li.empty-line", {}, icon("check"), "No dead letters: every turn so far ended as it should.");
+  return h("li.empty-line", {}, icon("check"), "No open dead letters.");
 }
 
 function line(letter, changed) {
   const open = isOpen(letter);
   return h(
-    `li.letter${open ? "" : ".ended"}`,
+    `li.dead-letter${open ? "" : ".ended"}`,
     {},
     h(
-      "div.letter-text",
+      "div.dead-letter-text",
       {},
-      h("p.letter-why", {}, h("a", { href: beside("letter", letter.id) }, `Nº ${letter.id}`), " ", letterWords(letter)),
+      h(
+        "p.dead-letter-reason",
+        {},
+        h("a", { href: beside("dead-letter", letter.id) }, `#${letter.id}`),
+        " ",
+        deadLetterReason(letter),
+      ),
       h(
         "p.quiet",
         {},
         bdi(letter.instance),
         " ",
         bdi(letter.contact),
-        ` · ${moment(letter.buried_at)}, after ${count(letter.tries, "try", "tries")}`,
+        ` · ${moment(letter.buried_at)}, after ${count(letter.tries, "attempt")}`,
       ),
       open
         ? null
@@ -117,14 +123,14 @@ function line(letter, changed) {
             letter.dropped_at ? `Dropped ${moment(letter.dropped_at)}` : `Retried ${moment(letter.retried_at)}`,
           ),
     ),
-    h("div.row", {}, letterActions(letter, changed)),
+    h("div.row", {}, deadLetterActions(letter, changed)),
   );
 }
 
 const isOpen = (letter) => !letter.retried_at && !letter.dropped_at;
 
-/** Why it died, as a sentence. */
-export function letterWords(letter) {
+/** Why it failed, as a sentence. */
+export function deadLetterReason(letter) {
   const words = reason(letter.reason);
   const detail =
     letter.detail && letter.detail !== letter.reason
@@ -133,24 +139,27 @@ export function letterWords(letter) {
   return [h("strong", {}, `${words[0].toUpperCase()}${words.slice(1)}`), detail];
 }
 
-/** Retry and drop, for those who may and while it makes sense. */
-export function letterActions(letter, changed) {
-  if (!store.may("operate")) return [h("span.quiet", {}, "To retry it needs level operate.")];
+/** Retry and drop, if the access level allows them and while they make sense. */
+export function deadLetterActions(letter, changed) {
+  if (!store.may("operate")) return [h("span.quiet", {}, "Retrying needs access level operate.")];
   if (letter.retried_at) return [];
   const retry = async () => {
-    await attempt(() => post(`/v1/dead/${letter.id}/retry`), `Dead letter ${letter.id} is put back to be answered.`);
+    await withToast(() => post(`/v1/dead/${letter.id}/retry`), `Dead letter ${letter.id} queued to be answered.`);
     changed();
   };
   const drop = async () => {
     if (
-      !(await confirmed(
+      !(await confirmAction(
         `Drop dead letter ${letter.id}?`,
-        "Nobody will answer it any more. It is kept, and can still be retried by hand.",
-        "Drop it",
+        "It will not be answered. It is kept, and can still be retried.",
+        "Drop",
       ))
     )
       return;
-    await attempt(() => post(`/v1/dead/${letter.id}/drop`), `Dead letter ${letter.id} is dropped; it is kept.`);
+    await withToast(
+      () => post(`/v1/dead/${letter.id}/drop`),
+      `Dead letter ${letter.id} dropped; it is kept in the list.`,
+    );
     changed();
   };
   return [
