@@ -83,22 +83,15 @@ class _NextBurst(NamedTuple):
     number: int
 
 
-class GatewayTraffic(NamedTuple):
-    """How the simulated gateway delivers its webhooks.
-
-    Args:
-      target: where they go, and with which headers.
-      instance: whose messages they are.
-      server_url: the gateway's own address, as each payload names it.
-      connections: how many are delivered at once.
-      retries: when a refused one is repeated.
-    """
+class Destination(NamedTuple):
+    """Where the messages go, and as whose."""
 
     target: Target
+    connections: int
+    """Kept open to the target, as the gateway does."""
     instance: str
     server_url: str
-    connections: int
-    retries: Retries
+    """Of the gateway, as its payloads name it."""
 
 
 class Play:
@@ -111,8 +104,9 @@ class Play:
         books: Books,
         customers: int,
         extent: Extent,
-        delivery: GatewayTraffic,
+        destination: Destination,
         mark: str,
+        retries: Retries,
         quiet_seconds: float = QUIET_SECONDS,
     ) -> None:
         self.began = trio.current_time()
@@ -122,9 +116,10 @@ class Play:
         self._books = books
         self._customers = customers
         self._extent = extent
-        self._delivery = delivery
-        self._path = f"/webhook/{quote(delivery.instance, safe='')}"
+        self._destination = destination
+        self._path = f"/webhook/{quote(destination.instance, safe='')}"
         self._mark = mark
+        self._retries = retries
         self._quiet_seconds = quiet_seconds
         self._heap: list[tuple[float, int, _WebhookDelivery | _NextBurst]] = []
         self._order = 0
@@ -148,7 +143,7 @@ class Play:
             self._push(begins, _NextBurst(customer, 0))
         send, receive = trio.open_memory_channel[tuple[float, _WebhookDelivery]](0)
         async with trio.open_nursery() as nursery:
-            for number in range(self._delivery.connections):
+            for number in range(self._destination.connections):
                 nursery.start_soon(self._deliver, receive.clone(), name=f"connection {number}")
             nursery.start_soon(self._conduct, send)
             await self._wait_for_the_end()
@@ -245,7 +240,7 @@ class Play:
     # --- delivery ---
 
     async def _deliver(self, receive: trio.MemoryReceiveChannel[tuple[float, _WebhookDelivery]]) -> None:
-        async with WebhookClient(self._delivery.target) as client:
+        async with WebhookClient(self._destination.target) as client:
             async for due, delivery in receive:
                 await self._attempt(client, due, delivery)
                 self._under_way -= 1
@@ -261,7 +256,7 @@ class Play:
                 self._arrived(line)
                 return
             self._books.trouble(_description(answer))
-        delay_seconds = self._delivery.retries.delay_seconds(delivery.failed_attempts + 1, status)
+        delay_seconds = self._retries.delay_seconds(delivery.failed_attempts + 1, status)
         if delay_seconds is not None:
             again = delivery._replace(failed_attempts=delivery.failed_attempts + 1)
             self._push(trio.current_time() + delay_seconds, again)
@@ -274,7 +269,7 @@ class Play:
         line = delivery.line
         said_at = int(self._began_wall + delivery.said_at - self.began)
         self._books.post(line.customer, line.serial, said_at, trio.current_time())
-        body = webhook(self._delivery.instance, self._mark, line, said_at, self._delivery.server_url)
+        body = webhook(self._destination.instance, self._mark, line, said_at, self._destination.server_url)
         try:
             return await client.post(self._path, body)
         except Unanswered:

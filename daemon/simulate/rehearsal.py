@@ -15,7 +15,7 @@ from actors.errors import MajlisError
 from daemon.simulate.books import Books
 from daemon.simulate.gateway import GatewaySide
 from daemon.simulate.own_daemon import CannotRehearse, OwnDaemon
-from daemon.simulate.play import QUIET_SECONDS, Extent, GatewayTraffic, Play, Retries
+from daemon.simulate.play import QUIET_SECONDS, Destination, Extent, Play, Retries
 from daemon.simulate.report import Report, report_of
 from daemon.simulate.script import Script, Shares
 from daemon.simulate.tokens import mark_of
@@ -168,14 +168,9 @@ class _Rehearsal:
             books=self._books,
             customers=plan.customers,
             extent=plan.extent,
-            delivery=GatewayTraffic(
-                _target(plan, url),
-                plan.instance,
-                self._gateway_url,
-                plan.connections,
-                Retries(plan.retry_scale, plan.seed),
-            ),
+            destination=Destination(_target(plan, url), plan.connections, plan.instance, self._gateway_url),
             mark=self._mark,
+            retries=Retries(plan.retry_scale, plan.seed),
             quiet_seconds=_AFTER_KILL_QUIET_SECONDS if plan.kill else QUIET_SECONDS,
         )
 
