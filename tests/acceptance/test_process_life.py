@@ -206,7 +206,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_wrong_settings_are_told_by_name(case: str, tmp_path: Path) -> None:
+def test_wrong_settings_are_reported_by_name(case: str, tmp_path: Path) -> None:
     """I15: exit 2, one sentence per fault: the key, the value, what is allowed, and where it is set."""
     (text, environment, assignments), expected = WRONG[case]
     config = tmp_path / "config.yaml"

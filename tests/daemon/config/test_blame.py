@@ -51,7 +51,7 @@ def test_in_a_list_that_was_completed_each_value_is_blamed_on_its_own_source(tmp
     assert "given.yaml" in faults["responder.providers.0.timeout_seconds"]
 
 
-def test_a_default_is_blamed_on_nobody(tmp_path: Path) -> None:
+def test_a_default_has_no_origin(tmp_path: Path) -> None:
     said = refusal(tmp_path, "batching: {max_batch_messages: 3}")
     assert said == "batching.max_messages: must be at most max_batch_messages (3); it is 5 (the default)"
 
@@ -148,7 +148,7 @@ def test_a_number_of_staff_looks_like_one(tmp_path: Path, bad: str) -> None:
     assert "4477" not in refusal(tmp_path, "", "escalation.notify_number=['447700900001']")
 
 
-def test_numbers_of_staff_are_told_as_digits_however_they_are_written(tmp_path: Path) -> None:
+def test_numbers_of_staff_become_digits_however_they_are_written(tmp_path: Path) -> None:
     settings = given(
         tmp_path, "escalation: {notify_numbers: ['+966 50-000.0001', '(20) 100 000 0002', '15551230003']}"
     )

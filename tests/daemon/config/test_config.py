@@ -180,7 +180,7 @@ def test_a_fault_names_key_value_origin_and_what_is_allowed(
     assert [word for word in words if word not in said] == []
 
 
-def test_a_fault_in_the_file_names_the_file_and_every_fault_is_told(tmp_path: Path) -> None:
+def test_a_fault_names_its_file_and_every_fault_is_listed(tmp_path: Path) -> None:
     said = refusal(tmp_path, "batching: {window_seconds: x, max_message: 3}\nturn: 4\n")
     assert len(said.splitlines()) == 3
     assert said.count("given.yaml") == 3

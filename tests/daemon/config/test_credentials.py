@@ -59,21 +59,21 @@ def test_two_tokens_during_rotation(tmp_path: Path) -> None:
         ({"postgres.dsn": b"x" * 70_000}, "is larger than"),
     ],
 )
-def test_what_is_wrong_is_told_without_its_content(
+def test_an_unreadable_credential_is_reported_without_its_content(
     tmp_path: Path, files: dict[str, bytes], told: str
 ) -> None:
     with pytest.raises(ConfigError, match=told):
         passed(tmp_path, files)
 
 
-def test_a_wrong_secret_is_told_by_its_key_and_file_alone(tmp_path: Path) -> None:
+def test_a_wrong_secret_is_reported_by_its_key_and_file_alone(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         passed(tmp_path, {"ingress.auth.token": b"[canary-one, canary-two, canary-three]"})
     assert "ingress.auth.token" in str(caught.value) and "credential" in str(caught.value)
     assert "canary" not in str(caught.value)
 
 
-def test_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_directory_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"CREDENTIALS_DIRECTORY .*nowhere: cannot be read"):
         load(environment={"CREDENTIALS_DIRECTORY": str(tmp_path / "nowhere")})
 

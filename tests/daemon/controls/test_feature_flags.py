@@ -107,7 +107,7 @@ async def test_flags_of_another_daemon_are_not_ours(board: StoredFlags, records:
     assert board.of("acme").cache
 
 
-async def test_changes_are_told_once_each(
+async def test_each_change_is_announced_once(
     board: StoredFlags, feed: EventFeed, records: RecordsInMemory
 ) -> None:
     with trio.fail_after(10):
@@ -185,7 +185,7 @@ async def test_an_older_reading_never_undoes_a_change(settings: Settings, feed: 
     assert not board.of("acme").cache
 
 
-async def test_the_page_tells_what_holds_and_who_differs(board: StoredFlags) -> None:
+async def test_the_page_shows_the_values_in_force_and_the_instances_that_differ(board: StoredFlags) -> None:
     await board.set("cache", True, "frugal")
     await board.set("parallel", False)
     page = board.page()

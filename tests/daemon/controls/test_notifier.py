@@ -78,7 +78,7 @@ async def running(room: Room) -> AsyncIterator[Room]:
         nursery.cancel_scope.cancel()
 
 
-async def test_staff_and_software_are_told_once(running: Room, webhook: FakeWebhook) -> None:
+async def test_staff_and_software_get_each_notice_once(running: Room, webhook: FakeWebhook) -> None:
     await running.store("whatsapp", STAFF, "demo: +5511 asks for a person")
     await running.store(
         "webhook", f"{webhook.url}/hook?key=SECRET", '{"event": "escalated", "text": "مرحبا"}'
@@ -101,7 +101,7 @@ async def test_without_a_nudge_it_is_found_all_the_same(running: Room) -> None:
     await running.until("sent_at IS NOT NULL")
 
 
-async def test_a_nudge_is_heard_at_once(room: Room) -> None:
+async def test_a_nudge_takes_effect_at_once(room: Room) -> None:
     async with HttpClient() as http, trio.open_nursery() as nursery:
         notifier = Notifier(room.world.db, room.gateway, http, room.feed, poll_seconds=600)
         await nursery.start(notifier.run)
@@ -112,7 +112,7 @@ async def test_a_nudge_is_heard_at_once(room: Room) -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_the_same_alert_is_told_once(running: Room, webhook: FakeWebhook) -> None:
+async def test_the_same_alert_is_sent_once(running: Room, webhook: FakeWebhook) -> None:
     for _ in range(3):
         await running.store("webhook", webhook.url, "{}", once="limit/rate/2026-01-01/demo")
     running.notifier.nudge()
@@ -128,7 +128,7 @@ async def test_the_same_alert_is_told_once(running: Room, webhook: FakeWebhook) 
         (Unknown("timed_out"), "timed_out", 1),
     ],
 )
-async def test_a_message_that_failed_is_told_again(
+async def test_a_message_that_failed_is_sent_again(
     running: Room, outcome: SendOutcome, reason: str, tries: int
 ) -> None:
     """A gateway that is away burns no try. Where it is not known whether it arrived, it may be told twice."""
@@ -155,7 +155,7 @@ async def test_the_gateways_own_word_that_it_left_is_enough(running: Room) -> No
 @pytest.mark.parametrize(
     ("status", "tries"), [(500, 0), (503, 0), (408, 0), (429, 0), (400, 1), (401, 1), (404, 1), (302, 1)]
 )
-async def test_a_webhook_that_answers_badly_is_told_again(
+async def test_a_webhook_that_answers_badly_is_called_again(
     running: Room, webhook: FakeWebhook, status: int, tries: int
 ) -> None:
     """The same id each time. And nobody is told where a redirect points."""
@@ -173,7 +173,7 @@ async def test_a_webhook_that_answers_badly_is_told_again(
 
 
 @pytest.mark.parametrize("fault", ["reset", "down"])
-async def test_a_webhook_that_cannot_be_reached_is_told_again(
+async def test_a_webhook_that_cannot_be_reached_is_called_again(
     running: Room, webhook: FakeWebhook, fault: str
 ) -> None:
     if fault == "down":
@@ -191,7 +191,7 @@ async def test_a_webhook_that_cannot_be_reached_is_told_again(
     await running.until("sent_at IS NOT NULL")
 
 
-async def test_a_webhook_that_hangs_holds_up_nobody_else(running: Room, webhook: FakeWebhook) -> None:
+async def test_a_webhook_that_hangs_holds_up_no_other(running: Room, webhook: FakeWebhook) -> None:
     """I9: neither WhatsApp nor other webhooks, however much waits for the dead one."""
     webhook.order(*[0] * 20, fault="hang")
     for number in range(20):
@@ -233,7 +233,7 @@ async def test_who_is_away_for_a_day_is_given_up(running: Room) -> None:
     await running.until("given_up_at IS NOT NULL")
 
 
-async def test_one_that_crashes_takes_nobody_with_it(running: Room) -> None:
+async def test_a_notice_that_crashes_takes_no_other_with_it(running: Room) -> None:
     async def crash(_what: str) -> None:
         await trio.lowlevel.checkpoint()
         running.gateway.fault = None
@@ -248,7 +248,7 @@ async def test_one_that_crashes_takes_nobody_with_it(running: Room) -> None:
     assert running.feed.counters["daemon.problem"] == 1
 
 
-async def test_two_daemons_tell_each_notice_once(room: Room) -> None:
+async def test_two_daemons_send_each_notice_once(room: Room) -> None:
     async with HttpClient() as http, trio.open_nursery() as nursery:
         for number in range(24):
             await room.store("whatsapp", f"{STAFF}{number % 6}", f"notice {number}")
@@ -262,7 +262,7 @@ async def test_two_daemons_tell_each_notice_once(room: Room) -> None:
         assert told == [f"notice {n}" for n in range(24) if n % 6 == target], "in order, for each target"
 
 
-async def test_a_daemon_that_died_in_the_middle_leaves_it_to_be_told_again(room: Room) -> None:
+async def test_a_daemon_that_died_in_the_middle_leaves_the_notice_to_be_sent_again(room: Room) -> None:
     """At least once: the lease passes, then another one tells it."""
     arrived = trio.Event()
 
@@ -348,7 +348,7 @@ def test_the_longer_the_rarer_and_not_for_ever() -> None:
     )
 
 
-async def test_no_target_is_told_to_the_log(
+async def test_no_target_gets_into_the_log(
     running: Room, webhook: FakeWebhook, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """I11."""

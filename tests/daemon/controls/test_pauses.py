@@ -115,7 +115,7 @@ async def test_the_pause_of_all_holds_for_each_and_leaves_single_ones_standing()
     assert world.feed.counters["pause.began"] == 2 and world.feed.counters["pause.ended"] == 1
 
 
-async def test_what_another_daemon_paused_or_ended_is_heard_of(
+async def test_pauses_of_another_daemon_take_effect_here(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     world = Board()

@@ -153,7 +153,7 @@ async def test_a_backlog_is_no_take_over(room: Room, ago: float | None, news: bo
 
 
 @pytest.mark.parametrize("ago", [5, None])
-async def test_a_message_told_twice_is_heard_once(room: Room, ago: float | None) -> None:
+async def test_a_message_that_comes_twice_counts_once(room: Room, ago: float | None) -> None:
     assert await room.writes(id="H1", ago=ago)
     before = await room.seconds_left()
     assert await room.writes(id="H2", ago=ago)
@@ -241,7 +241,7 @@ async def test_a_lid_whose_number_becomes_known_later_silences_the_number(room: 
     assert not await room.is_silent(DEMO)
 
 
-async def test_a_lid_told_beside_another_number_goes_to_the_number_it_belongs_to(room: Room) -> None:
+async def test_a_lid_beside_a_wrong_number_goes_to_the_number_it_belongs_to(room: Room) -> None:
     await room.world.ledger.link("demo", LID, PHONE)
     assert await room.writes(to=OTHER, lid=LID)
     assert (await room.is_silent(DEMO), await room.is_silent(OTHER)) == (True, False)

@@ -144,7 +144,7 @@ def test_reasons_are_counted_apart_and_their_number_is_bounded(feed: EventFeed, 
     assert feed.reasons("message.refused") == {}
 
 
-async def test_a_slow_tail_is_dropped_and_told_so_and_the_others_go_on(
+async def test_a_slow_tail_is_dropped_with_a_last_event_and_the_others_go_on(
     feed: EventFeed, log: io.StringIO
 ) -> None:
     """I8: a full queue has a named policy."""
@@ -156,7 +156,7 @@ async def test_a_slow_tail_is_dropped_and_told_so_and_the_others_go_on(
     assert [(await quick.receive())["event"] for _ in range(5)] == ["turn.done"] * 5
 
 
-async def test_a_closed_tail_gets_nothing_and_disturbs_nobody(feed: EventFeed, log: io.StringIO) -> None:
+async def test_a_closed_tail_gets_nothing_and_disturbs_no_other(feed: EventFeed, log: io.StringIO) -> None:
     tail = feed.tail()
     await tail.aclose()
     feed.emit("turn.done", WHO)
@@ -164,7 +164,7 @@ async def test_a_closed_tail_gets_nothing_and_disturbs_nobody(feed: EventFeed, l
         await tail.receive()
 
 
-def test_every_event_has_its_number_whoever_looks(log: io.StringIO) -> None:
+def test_every_event_is_numbered_with_or_without_a_tail(log: io.StringIO) -> None:
     feed, other = EventFeed(), EventFeed()
     feed.emit("turn.done", WHO)
     feed.emit("message.accepted", WHO)

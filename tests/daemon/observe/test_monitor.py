@@ -212,7 +212,7 @@ CASES: dict[str, tuple[Step, Step]] = {
 
 
 @pytest.mark.parametrize("flag", CASES)
-async def test_a_flag_goes_up_and_comes_down(flag: str, autojump_clock: trio.testing.MockClock) -> None:
+async def test_an_alert_is_raised_and_cleared(flag: str, autojump_clock: trio.testing.MockClock) -> None:
     """Told in the log and to the webhook, by its name; and it is this flag alone."""
     world = World()
     flags = alerts(world)
@@ -237,7 +237,7 @@ async def test_a_flag_goes_up_and_comes_down(flag: str, autojump_clock: trio.tes
     assert WHO.contact not in str(world.told)
 
 
-async def test_little_memory_is_a_flag(
+async def test_little_memory_raises_an_alert(
     autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World()
@@ -287,7 +287,9 @@ async def test_stores_that_hang_hide_no_failing_leases(autojump_clock: trio.test
     assert [view.flag for view in flags.views() if view.flag != "memory"] == ["lease_failures"]
 
 
-async def test_a_flag_that_goes_up_again_is_told_again(autojump_clock: trio.testing.MockClock) -> None:
+async def test_an_alert_that_is_raised_again_is_notified_again(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     """Who was told in the morning that all is well must hear of the evening's trouble; and yet not without end."""
     world = World()
     flags = alerts(world)
@@ -322,7 +324,9 @@ async def test_a_notice_waits_for_the_ledger(autojump_clock: trio.testing.MockCl
     assert world.nudges == 1
 
 
-async def test_a_failure_is_told_and_the_next_look_comes(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_failed_sweep_is_reported_and_the_next_one_comes(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     """Law 1: whatever breaks in a look, the monitor goes on."""
     world = World()
     flags = alerts(world)

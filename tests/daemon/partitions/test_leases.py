@@ -78,7 +78,7 @@ async def test_a_restarted_node_takes_its_own_back_at_once(db: Postgres) -> None
     assert reborn.held() == dict.fromkeys(ALL, 2)
 
 
-async def test_an_expired_lease_is_renewed_while_nobody_took_it(db: Postgres) -> None:
+async def test_an_expired_lease_is_renewed_if_no_other_daemon_took_it(db: Postgres) -> None:
     one, two = leases(db, "one"), leases(db, "two")
     await one.refresh()
     await expire(db)

@@ -32,7 +32,7 @@ async def test_a_token_in_the_first_frame_opens_it_too() -> None:
 
 
 @pytest.mark.parametrize("first", ['{"type":"auth","token":"wrong"}', '{"type":"serve"}', "nonsense", "{}"])
-async def test_who_says_no_right_token_hears_nothing(first: str) -> None:
+async def test_without_a_right_token_a_client_gets_nothing(first: str) -> None:
     async with Door().open() as door, door.talk(None) as talk:
         await talk.socket.send_message(first)
         assert await talk.closed() == (4401, "wrong_or_missing_token")
@@ -96,13 +96,13 @@ async def test_a_frame_that_is_too_big_ends_the_connection() -> None:
 
 
 @pytest.mark.parametrize("frame", ["nonsense", "[]", '{"type":"dance"}', '{"type":"push","payload":{}}'])
-async def test_who_talks_nonsense_is_told_so(frame: str) -> None:
+async def test_a_bad_frame_ends_the_connection_with_its_reason(frame: str) -> None:
     async with Door().open() as door, door.talk("proxy-token") as talk:
         await talk.socket.send_message(frame)
         assert await talk.closed() == (4400, "bad_frame")
 
 
-async def test_nobody_does_what_is_not_allowed() -> None:
+async def test_a_client_that_does_what_it_may_not_is_refused() -> None:
     async with Door().open() as door:
         async with door.talk("proxy-token") as talk:
             await talk.say("watch")
@@ -160,7 +160,7 @@ async def test_an_idle_client_is_dropped_and_a_watcher_is_not() -> None:
         assert (await watcher.events(1))[0]["event"] == "turn.done"
 
 
-async def test_at_the_end_everybody_is_told() -> None:
+async def test_at_the_end_every_client_gets_the_reason() -> None:
     async with Door().open() as door, door.talk("watch") as talk:
         with trio.fail_after(PATIENCE_SECONDS):
             async with trio.open_nursery() as nursery:
@@ -168,7 +168,7 @@ async def test_at_the_end_everybody_is_told() -> None:
                 assert await talk.closed() == (1001, "going_away")
 
 
-async def test_while_we_go_nobody_comes_in() -> None:
+async def test_during_a_stop_no_client_is_let_in() -> None:
     """Who is told to go comes back at once: it must neither be let in nor be waited for."""
     limits = SessionLimits(close_seconds=PATIENCE_SECONDS)
     async with (

@@ -37,7 +37,7 @@ def given(tmp_path: Path, text: str) -> Settings:
          ["gateway.feed: must be webhook for an instance with a comma"]),
     ],
 )  # fmt: skip
-def test_a_misfit_is_told_by_its_key_and_without_a_secret(
+def test_a_misfit_is_reported_by_its_key_and_without_a_secret(
     tmp_path: Path, text: str, words: list[str]
 ) -> None:
     """I11."""

@@ -72,7 +72,7 @@ async def test_who_comes_back_in_time_misses_nothing() -> None:
             assert [event["batch"] for event in await talk.events(2)] == [2, 3]
 
 
-async def test_who_comes_back_too_late_is_told_and_gets_what_is_left() -> None:
+async def test_a_watcher_that_comes_back_too_late_learns_of_the_gap_and_gets_the_rest() -> None:
     async with Door(replay_events=5).open() as door:
         first = door.feed.seq
         for number in range(20):

@@ -49,7 +49,7 @@ def test_every_word_arrives_as_one_datagram(tmp_path: Path, abstract: bool) -> N
     assert said[5].startswith("RELOADING=1\nMONOTONIC_USEC=")
 
 
-def test_a_manager_that_is_gone_or_deaf_stops_nobody(tmp_path: Path) -> None:
+def test_a_manager_that_is_gone_or_does_not_read_stops_nothing(tmp_path: Path) -> None:
     manager = ServiceManager(str(tmp_path / "nobody"), 1.0)
     manager.ready()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
@@ -61,7 +61,7 @@ def test_a_manager_that_is_gone_or_deaf_stops_nobody(tmp_path: Path) -> None:
     manager.close()
 
 
-def test_words_that_are_no_text_stop_nobody(tmp_path: Path) -> None:
+def test_a_status_that_is_not_valid_text_stops_nothing(tmp_path: Path) -> None:
     """A path of undecodable bytes may stand in a reason."""
     address = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
@@ -73,7 +73,7 @@ def test_words_that_are_no_text_stop_nobody(tmp_path: Path) -> None:
         manager.close()
 
 
-def test_a_door_for_operators_must_tell_who_comes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_admin_door_must_reveal_the_peer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Over TCP nobody knows the peer, and a socket without a file is no place that the command line finds."""
     for family, address in ((socket.AF_INET, ("127.0.0.1", 0)), (socket.AF_UNIX, f"\0majlis-{os.getpid()}")):
         held = socket.socket(family, socket.SOCK_STREAM)
@@ -131,7 +131,7 @@ def test_sockets_that_are_not_for_us_are_not_taken(environment: dict[str, str]) 
     assert environment == {}
 
 
-def test_a_closed_descriptor_is_told() -> None:
+def test_a_closed_descriptor_is_reported() -> None:
     environment = {"LISTEN_FDS": "1000", "LISTEN_PID": str(os.getpid()), "LISTEN_FDNAMES": "x"}
     with pytest.raises(UnfitSocket, match="the passed socket"):
         passed_sockets(environment)

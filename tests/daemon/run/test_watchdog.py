@@ -81,7 +81,7 @@ async def test_a_long_start_asks_for_more_time_and_says_why(
     assert "READY=1" not in scene.manager.said
 
 
-async def test_ready_needs_no_more_time_and_tells_how_it_stands(
+async def test_ready_asks_for_no_more_time_and_reports_its_status(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     scene = Scene()

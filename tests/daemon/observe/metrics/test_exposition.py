@@ -109,7 +109,7 @@ def rows(family: Family) -> dict[tuple[str, ...], float]:
     return {tuple(sample.labels[name] for name in metric.labels): sample.value for sample in family.samples}
 
 
-async def test_every_metric_is_told() -> None:
+async def test_every_metric_is_on_the_page() -> None:
     """What is in the catalogue and what is on the page are the same."""
     page = Page()
     page.join()
@@ -233,7 +233,7 @@ async def test_a_store_that_hangs_does_not_hang_the_page(autojump_clock: trio.te
     assert list((await page.exposition._rows())["majlis_snapshot_complete"]) == [((), 0.0)]
 
 
-async def test_of_a_store_that_is_away_nothing_is_told() -> None:
+async def test_a_store_that_is_away_has_no_figures() -> None:
     page = Page()
     page.join()
     assert page.sources is not None
@@ -275,7 +275,7 @@ async def test_a_token_of_its_own() -> None:
     assert (await page.ask(authorization="Bearer ÿ")).status == 401
 
 
-def test_an_observer_that_fails_disturbs_nobody() -> None:
+def test_an_observer_that_fails_disturbs_nothing() -> None:
     """In production it is counted; the event is counted and told all the same, and so are the other observers."""
     feed = EventFeed()
     heard: list[object] = []

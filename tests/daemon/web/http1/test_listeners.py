@@ -61,7 +61,7 @@ async def test_a_free_port() -> None:
         assert listener.socket.getsockname()[1] > 0
 
 
-async def test_a_socket_file_is_private_tells_the_peer_and_goes_away(folder: Path) -> None:
+async def test_a_socket_file_is_private_reveals_the_peer_and_is_removed(folder: Path) -> None:
     peers: list[Peer] = []
 
     async def note(request: Request) -> Response:

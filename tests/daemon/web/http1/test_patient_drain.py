@@ -12,7 +12,7 @@ from tests.daemon.web.http1.support import GET, echo, read_answer, serving
 from tests.support.patience import PATIENCE_SECONDS, until
 
 
-async def test_a_patient_drain_hears_out_who_has_not_asked_yet() -> None:
+async def test_a_patient_drain_waits_for_a_first_request() -> None:
     """Accepted and silent so far: it is answered, with `Connection: close`; one that was served already is closed."""
     async with serving() as served, trio.open_nursery() as nursery:
         idle, fresh = await served.connect(), await served.connect()

@@ -22,7 +22,7 @@ from tests.support.patience import PATIENCE_SECONDS, until
 
 
 @pytest.mark.parametrize("limits", [Limits(max_connections=2), Limits(max_connections_per_address=2)])
-async def test_a_connection_too_many_is_told_so(limits: Limits) -> None:
+async def test_a_connection_too_many_gets_503(limits: Limits) -> None:
     """I8: 503 with Retry-After; a place is free again when a connection ends."""
     async with serving(limits=limits) as served, await served.connect() as first:
         second = await served.connect()
