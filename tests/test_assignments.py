@@ -23,10 +23,6 @@ SET_BY_OTHERS = {
     "children": "Rich: a tree's branches are given by setting them",
     "args": "Python: an exception is copied by its arguments",
 }
-ONE_OBJECT_IN_TWO_FILES = {
-    "daemon/observe/tracing/recording.py": "daemon/observe/tracing/builder.py",
-}
-"""A file that sets attributes of the other's class."""
 
 
 class Source(NamedTuple):
@@ -44,7 +40,7 @@ def attributes_are_set_by_their_own_module(sources: Sequence[Source]) -> Iterato
     """
     declared = {source.path: set(_declared(source)) for source in sources}
     for source in sources:
-        own = declared[source.path] | declared.get(ONE_OBJECT_IN_TWO_FILES.get(source.path, ""), set())
+        own = declared[source.path]
         for line, attribute in _set_elsewhere(ast.parse(source.text)):
             if attribute not in own and attribute not in SET_BY_OTHERS:
                 yield f"{source.path}:{line}: sets {attribute}, which no class of this module declares"
@@ -175,5 +171,3 @@ def test_no_exception_is_left_over() -> None:
     sources = _tree()
     found = {attribute for source in sources for _, attribute in _set_elsewhere(ast.parse(source.text))}
     assert set(SET_BY_OTHERS) <= found
-    paths = {source.path for source in sources}
-    assert {*ONE_OBJECT_IN_TWO_FILES, *ONE_OBJECT_IN_TWO_FILES.values()} <= paths

@@ -1,4 +1,4 @@
-"""Every setting as it holds, with the layer that said so. Secrets are masked, whoever asks."""
+"""Every setting in force, with the layer that it comes from. Secrets are always masked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How settings must fit together; a broken rule yields the key to change, its value and what is allowed."""
+"""Rules between settings. A broken one yields the key to change, its value and what is allowed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from daemon.schema.fields import KeyPath, Misfit, is_web_address, web_address
 from daemon.web.http1 import split_address
 
 OWN_VOICES = frozenset({CACHE, ESCALATION, FALLBACK})
-"""Shown where a provider's name is, for what no provider said."""
+"""Shown in place of a provider's name, for answers that no provider gave."""
 _HOST = re.compile(
     r"(?=.{1,253}(:|$))[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[1-9][0-9]{0,4})?"
 )
@@ -192,7 +192,7 @@ def _dashboard(settings: Settings) -> Iterator[Misfit]:
     for index, host in enumerate(dashboard.hosts):
         if _HOST.fullmatch(host) is None:
             allowed = (
-                "must be a host name in small letters, with its port if it has one, e.g. majlis.example.com"
+                "must be a host name in lower case, with its port if it has one, e.g. majlis.example.com"
             )
             yield Misfit(("dashboard", "hosts", str(index)), host, allowed)
 

@@ -1,4 +1,4 @@
-"""All settings put together: the defaults, what an instance has otherwise, and what holds for it. Frozen."""
+"""All settings put together: the defaults, the overrides of an instance, and the result for it. Frozen."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from daemon.schema.fields import Name, SecondsOrZero, Section, SectionT, number,
 
 
 class InstanceOverrides(Section):
-    """What one instance has otherwise. Only the keys that were written count (`model_fields_set`)."""
+    """The settings of one instance that differ. Only the keys that were written count (`model_fields_set`)."""
 
     batching: Annotated[BatchingSettings, BeforeValidator(section)] = BatchingSettings()
     responder: Annotated[ResponderSettings, BeforeValidator(section)] = ResponderSettings()
@@ -56,7 +56,7 @@ class InstanceOverrides(Section):
 
 
 class InstanceSettings(Section):
-    """What holds for one instance: its overrides merged over the defaults."""
+    """The settings in force for one instance: its overrides merged over the defaults."""
 
     name: str
     batching: BatchingSettings
@@ -71,7 +71,7 @@ class InstanceSettings(Section):
     embedding_model: str = ""
 
     def terms(self) -> Terms:
-        """What the turn itself has to know of all this."""
+        """The part of this that a turn needs."""
         escalation, limits = self.escalation, self.limits
         return Terms(
             escalated_message=escalation.message,
@@ -102,7 +102,7 @@ class InstanceSettings(Section):
         )
 
     def flags(self, parallel: bool) -> FeatureFlags:
-        """What is on as configured; `majlis flags` may say otherwise while the daemon runs."""
+        """The features that are on as configured; `majlis flags` may change them while the daemon runs."""
         return FeatureFlags(
             parallel=parallel,
             cache=self.cache.enabled,
@@ -152,8 +152,8 @@ class Settings(BaseSettings):
     def __init__(self, *sources: PydanticBaseSettingsSource, layers: tuple[Layer, ...] = ()) -> None:
         """From `sources`, the strongest first; without any, all defaults.
 
-        `layers` is what `sources` read. Two settings that say the same are equal wherever they came from, so it is
-        kept beside pydantic's fields.
+        `layers` is what `sources` read. It is kept beside pydantic's fields: equal settings are equal wherever they
+        came from.
         """
         super().__init__(_build_sources=(sources, {}))
         self.__dict__["layers"] = layers
@@ -164,7 +164,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """Where they came from, the strongest first; nothing for settings that are all defaults."""
+        """Where they came from, the strongest first; empty for settings that are all defaults."""
         return ()
 
     @property
@@ -172,7 +172,7 @@ class Settings(BaseSettings):
         return self.admin.socket or self.data_dir / "run" / "admin.sock"
 
     def for_instance(self, name: str) -> InstanceSettings:
-        """What holds for `name`: batching and gateway merge key by key, a list of providers replaces all."""
+        """The settings in force for `name`: batching and gateway merge key by key, a list of providers replaces all."""
         merged = self._merged.get(name)
         return merged if merged is not None else self._merge(name, InstanceOverrides())
 
@@ -211,7 +211,7 @@ class Settings(BaseSettings):
 
 
 def _who_answers(responder: ResponderSettings) -> str:
-    """A digest of whatever decides which model says what: kinds, models, places and prompts; no keys, no prices."""
+    """A digest of all that decides what is answered: kinds, models, addresses and prompts; no keys, no prices."""
     deciding = [
         (
             provider.name,

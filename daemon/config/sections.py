@@ -2,10 +2,10 @@
 
 Laws of this file:
 - A key's name carries its unit (`_seconds`, `_bytes`); a key without one is a plain count or a name.
-- Every default stands here and nowhere else, but for those of a kind of gateway or provider, which stand with the kind;
+- Every default is written here and nowhere else, except those of a kind of gateway or provider, which are with it;
   `config.yaml` explains the same ones (a test compares them).
 - Keys, tokens and addresses that may carry a password are `SecretStr`: no repr and no error shows them.
-- What one value must be is said here; how values must fit together is said in `relations.py`.
+- The rules for a single value are here; the rules between values are in `relations.py`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ EMBEDDED = "embedded"
 
 
 def _spelled(value: object) -> object:
-    """A user or group may be told by its number."""
+    """A user or group may be given by its number."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 

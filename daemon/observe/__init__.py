@@ -1,5 +1,5 @@
-"""What the daemon reports about itself: events and their feed, logs, metrics, traces, readiness, monitor and alerts.
+"""What the daemon reports about itself: events, their feed, logs, readiness, metrics, traces, monitor, alerts.
 
-Reads what the engine's rooms offer, and nothing in the engine waits for it. May import those rooms, but no door and
+It reads what the engine's rooms offer, and nothing in the engine waits for it. May import those rooms, but no door and
 nothing of the operators' side.
 """

@@ -4,7 +4,7 @@ Laws of this file:
 
 1. A lease is counted from the moment its request was *started*, by the monotonic clock, and ends one margin before
    the database's: a daemon that was paused finds its gate closed before another daemon can own the partition.
-   A closed gate means "uncertain", not "lost": only the database says that a lease is lost.
+   A closed gate means "uncertain", not "lost": only the database decides that a lease is lost.
 2. An epoch is used only if the database confirmed it. An answer that was lost is asked for again.
 3. Taking over makes a new epoch; renewing keeps it. Renewing works also after `until`, while nobody took over.
 4. One statement takes, one renews; rows are locked in order and a row in use is skipped, not waited for.
@@ -73,7 +73,7 @@ async def raise_epochs(db: Postgres, known: Mapping[int, int]) -> None:
 
 
 class LeaseChange(msgspec.Struct, frozen=True):
-    """What the database said. A partition that came back under a new epoch is in both."""
+    """What the database answered. A partition that came back under a new epoch is in both."""
 
     gained: Mapping[int, int]
     """Partition → the epoch to act under."""
@@ -187,9 +187,9 @@ class Leases:
         await self._take()
 
     async def release(self) -> None:
-        """Give everything up, so that others take over at once. The gate is closed before the database is told.
+        """Give everything up, so that others take over at once. The gate closes before the database is updated.
 
-        Best effort: when the database cannot be told, the leases run out by themselves.
+        Best effort: where the database cannot be reached, the leases run out by themselves.
         """
         self._released = True
         self._change({})

@@ -1,4 +1,4 @@
-"""What a proxy was asked over one connection and has not answered yet."""
+"""Requests to a proxy over one connection that it has not answered yet."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Delivery:
 
     def __init__(self, may_send: MaySend) -> None:
         self.settled = trio.Event()
-        """Nothing more will be known of it here."""
+        """Set when no more will be known of it here."""
         self._may_send = may_send
         self._left = False
         self._withdrawn = False
         self._known: SendOutcome | None = None
 
     def may_leave(self) -> bool:
-        """Asked as its first byte is about to leave; from a yes on, only the proxy knows."""
+        """Called as its first byte is about to leave; after True, only the proxy knows what became of it."""
         if self._withdrawn:
             return False
         try:
@@ -55,7 +55,7 @@ class Delivery:
         self.settled.set()
 
     def conclude(self) -> SendOutcome:
-        """What is known now. What has not left never will."""
+        """The outcome as known now. A frame that has not left never will."""
         self._withdrawn = True
         if self._known is not None:
             return self._known
@@ -65,7 +65,7 @@ class Delivery:
 
 
 class PendingFind:
-    """One `find` under way."""
+    """One `find` in progress."""
 
     def __init__(self) -> None:
         self.settled = trio.Event()
@@ -96,7 +96,7 @@ class Deliveries:
             del self._questions[name]
 
     def settle(self, said: frames.OutcomeFrame) -> None:
-        """A word about something that nobody waits for any more is passed over."""
+        """Take the proxy's answer; one that no caller waits for any more is ignored."""
         delivery = self._deliveries.get(said.key)
         if delivery is not None:
             delivery.settle(outcome_of(said))
@@ -119,7 +119,7 @@ def outcome_of(said: frames.OutcomeFrame) -> SendOutcome:
     """What the proxy's answer proves."""
     if said.outcome == "sent":
         return Sent(clean(said.message_id, MAX_MESSAGE_ID_CHARS))
-    # It becomes part of logs and metrics: a stable word or none.
+    # It gets into logs and metrics: only a stable word is let through.
     reason = said.reason if _WORD.fullmatch(said.reason) else "proxy_says_so"
     if said.outcome == "not_sent":
         return NotSent(reason, said.remedy, said.retry_after_seconds)

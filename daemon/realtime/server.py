@@ -1,11 +1,11 @@
-"""The realtime door: lets clients in, by token, and bounds what they may take up.
+"""The realtime door: lets clients in, by token, and bounds the resources they may use.
 
 Laws of this file:
-1. Nobody hears or says anything before the token is known; it comes in a header (`Authorization: Bearer`, `apikey`) or,
-   from a browser, which can set none, in the first frame.
-2. A browser's page comes in only if its origin was allowed: a token that leaked into a page opens no door elsewhere.
-3. Beyond `max_connections`, and once we go, a connection is told 503 and closed. One that fails ends alone.
-4. A push that fails fails alone: it is told to come again, as a webhook would be.
+1. Nothing is exchanged before the token is known; it comes in a header (`Authorization: Bearer`, `apikey`) or, from a
+   browser, which cannot set one, in the first frame.
+2. A browser's page is let in only if its origin is allowed: a token that leaked into a page is useless on others.
+3. Beyond `max_connections`, and during a stop, a connection is answered 503 and closed. One that fails ends alone.
+4. A push that fails fails alone: it is answered `retry`, as a webhook would be.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from daemon.web.http1.messages import encode_head
 
 PATH = "/v1"
 MAX_WAITING_MESSAGES = 16
-"""Read from a connection and not looked at yet."""
+"""Read from a connection and not handled yet."""
 REFUSE_SECONDS = 1.0
 RETRY_HEADERS = {"Retry-After": "5"}
 
@@ -90,7 +90,7 @@ class RealtimeServer:
             task_status.started()
 
     async def close(self) -> None:
-        """Let nobody in any more, tell everybody that we go, and wait until they are gone; the caller bounds it."""
+        """Let no more clients in, end all sessions, and wait until they are gone; the caller bounds the wait."""
         self._closing = True
         for session in tuple(self.sessions):
             session.end(GOING_AWAY)
@@ -162,8 +162,8 @@ class RealtimeServer:
     async def _receive_alone(
         self, body: bytes, instance: str | None, event: None, allows: Callable[[str], bool]
     ) -> Response:
-        # Were the connection to end, the proxy would push the same message over the next one, and so on: all else that
-        # it says and delivers would be cut off each time.
+        # If the connection ended here, the proxy would push the same message over the next one, and so on: everything
+        # else on the connection would be cut off each time.
         try:
             return await self._receive(body, instance, event, allows)
         except Exception as error:

@@ -1,11 +1,11 @@
-"""One realtime connection: what a client says is done, what it is to hear is written, and neither waits without bound.
+"""One realtime connection: handles the client's frames and writes ours, and neither waits without bound.
 
 Laws of this file:
 1. A push is acknowledged only after the ingress acknowledged it: durable before `accepted`.
-2. One task writes. What takes longer than `write_seconds` to be written, and events that pile up beyond
+2. One task writes. A frame that takes longer than `write_seconds` to write, and events that pile up beyond
    `max_queued_events`, end the connection: a slow client is dropped with a reason, never waited for.
-3. A frame that is withdrawn before it is written never leaves, and the last look at the lease is taken just before.
-4. However the connection ends, every delivery under way learns what is known of it.
+3. A frame that is withdrawn before it is written never leaves, and the lease is checked once more just before.
+4. However the connection ends, every delivery in progress gets the outcome known by then.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from daemon.realtime.deliveries import Deliveries
 from daemon.web.http1 import Response
 
 MAX_WAITING_FRAMES = 16
-"""Written one after another; who wants to say more waits here."""
+"""Frames that wait for the writer; a task that has one more waits until there is room."""
 
 
 class Ending(NamedTuple):
@@ -114,11 +114,11 @@ class RealtimeSession:
         self._places = trio.Semaphore(limits.max_pushes_in_flight)
         self._work = trio.CancelScope()
         self._watch_scope = trio.CancelScope()
-        self._heard_at = trio.current_time()
+        self._last_frame_at = trio.current_time()
         self._torn = False
 
     async def run(self) -> Ending:
-        """Serve the client until it leaves or has to; gives back why."""
+        """Serve the client until it leaves or has to; returns why."""
         async with trio.open_nursery() as nursery:
             written = trio.Event()
             nursery.start_soon(self._write, written, name="realtime writer")
@@ -154,23 +154,23 @@ class RealtimeSession:
     async def deliver(self, frame: Deliver, may_send: MaySend, seconds: float) -> SendOutcome:
         with self._deliveries.delivering(frame.key, may_send) as delivery:
             with trio.move_on_after(seconds):
-                await self._tell(frames.encoded(frame), delivery.may_leave)
+                await self._send(frames.encoded(frame), delivery.may_leave)
                 await delivery.settled.wait()
             return delivery.conclude()
 
     async def find(self, frame: Find, seconds: float) -> SendEvidence | None:
         with self._deliveries.asking(frame.id) as question:
             with trio.move_on_after(seconds):
-                await self._tell(frames.encoded(frame))
+                await self._send(frames.encoded(frame))
                 await question.settled.wait()
             return question.evidence
 
-    # What the client says.
+    # The client's frames.
 
     async def _live(self) -> None:
         async with trio.open_nursery() as tasks:
             tasks.start_soon(self._keep_alive, name="realtime ping")
-            await self._tell(frames.encoded(self._hello()))
+            await self._send(frames.encoded(self._hello()))
             while True:
                 try:
                     said = frames.read(await self._socket.get_message())
@@ -179,11 +179,11 @@ class RealtimeSession:
                 except frames.BadFrame:
                     self.end(BAD_FRAME)
                 else:
-                    self._heard_at = trio.current_time()
-                    await self._heed(said, tasks)
+                    self._last_frame_at = trio.current_time()
+                    await self._handle(said, tasks)
                 await trio.lowlevel.checkpoint_if_cancelled()
 
-    async def _heed(self, said: frames.ClientFrame, tasks: trio.Nursery) -> None:
+    async def _handle(self, said: frames.ClientFrame, tasks: trio.Nursery) -> None:
         match said:
             case frames.Push():
                 await self._places.acquire()
@@ -193,14 +193,14 @@ class RealtimeSession:
             case frames.Serve() if self.client.may_deliver:
                 self.finds, self.serving = said.finds, True
                 self._couriers.join(self.client.name, self)
-                await self._tell(frames.encoded(frames.Serving()))
+                await self._send(frames.encoded(frames.Serving()))
                 self._on_serving()
             case frames.OutcomeFrame():
                 self._deliveries.settle(said)
             case frames.EvidenceFrame():
                 self._deliveries.answer(said)
             case frames.Auth():
-                pass  # it is in already
+                pass  # it was let in already
             case _:
                 self.end(FORBIDDEN)
 
@@ -208,15 +208,15 @@ class RealtimeSession:
         try:
             if self.client.may_push:
                 answer = await self._receive(bytes(push.payload), push.instance, None, self.client.may_see)
-                await self._tell(_acknowledgement(push.id, answer))
+                await self._send(_acknowledgement(push.id, answer))
             else:
                 refusal = {"id": push.id, "status": "refused", "reason": "may_not_push"}
-                await self._tell(frames.typed("ack", refusal))
+                await self._send(frames.typed("ack", refusal))
         finally:
             self._places.release()
 
     def _watch(self, watch: frames.Watch, tasks: trio.Nursery) -> None:
-        """Follow the events from here on; a second `watch` takes the place of the first."""
+        """Follow the events from now on; a second `watch` replaces the first."""
         self._watch_scope.cancel()
         self._watch_scope = trio.CancelScope()
         gap = self._feed.gap(watch.boot, watch.after) if watch.after is not None else None
@@ -239,9 +239,9 @@ class RealtimeSession:
             with scope:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._drop_when_cut_off, tail)
-                    await self._tell(first)
+                    await self._send(first)
                     async for event in tail:
-                        await self._tell(frames.typed("event", event))
+                        await self._send(frames.typed("event", event))
                     nursery.cancel_scope.cancel()
         finally:
             tail.close()
@@ -250,9 +250,9 @@ class RealtimeSession:
         await tail.cut_off.wait()
         self.end(TOO_SLOW)
 
-    # What it hears.
+    # What is written.
 
-    async def _tell(self, text: str, may_leave: Callable[[], bool] = _at_once) -> None:
+    async def _send(self, text: str, may_leave: Callable[[], bool] = _at_once) -> None:
         try:
             await self._outgoing.send(_Outgoing(text, may_leave))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -264,7 +264,7 @@ class RealtimeSession:
                 if self.ending is not None:
                     break
                 if self._socket.closed is not None or not outgoing.may_leave():
-                    continue  # it never leaves. The reader hears of a lost connection after what was said before
+                    continue  # never leaves. The reader notices a lost connection after the frames that came before
                 with trio.move_on_after(self._limits.write_seconds) as writing, suppress(ConnectionClosed):
                     await self._socket.send_message(outgoing.text)
                 if writing.cancelled_caught:
@@ -283,13 +283,13 @@ class RealtimeSession:
                     await self._socket.ping()
                     answered = True
                 except ConnectionClosed:
-                    # The reader hears of it, too, if the last word can still be said.
+                    # The reader notices it, too, and says why the connection ended.
                     await trio.sleep_forever()
-            # Behind much else that it said, its answer may come late.
-            if not answered and self._heard_at < asked_at:
+            # The pong may be late behind many other frames: any frame proves that the client is there.
+            if not answered and self._last_frame_at < asked_at:
                 self.end(SILENT)
             busy = self.watching or self.serving
-            if not busy and trio.current_time() - self._heard_at > self._limits.idle_seconds:
+            if not busy and trio.current_time() - self._last_frame_at > self._limits.idle_seconds:
                 self.end(IDLE)
 
     def _hello(self) -> frames.Hello:
@@ -306,7 +306,7 @@ class RealtimeSession:
 
 
 def _acknowledgement(push_id: int | str, answer: Response) -> str:
-    """What the webhook is answered, as a frame. Whatever is wanted again says `retry`."""
+    """The answer that a webhook would get, as a frame. Where the push should come again, its status is `retry`."""
     document = {"id": push_id, **msgspec.json.decode(answer.body, type=dict[str, object])}
     if answer.status == 503:
         document["retry_after_seconds"] = int(answer.headers["Retry-After"])

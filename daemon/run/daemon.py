@@ -83,7 +83,7 @@ class Daemon:
     async def live(
         self, listeners: list[trio.SocketListener], admin: UnixListener, door_is_held: bool = False
     ) -> int:
-        """Run until a signal ends it; gives back the exit status.
+        """Run until a signal ends it; returns the exit status.
 
         `door_is_held`: a service manager keeps the listeners' sockets open when we end.
         """
@@ -165,7 +165,7 @@ class Daemon:
         assert inside is not None
         self._observing.start(work, inside.sources)
         _settle_memory()
-        # Who reads the journal is not who may do what the link allows.
+        # Under a service manager this goes to the journal, whose readers may not be operators: no link there.
         banner.show(self._settings, self._listen, self._dashboard.greeting(with_link=not self._has_manager))
 
     def _at_work(self) -> str:
@@ -187,7 +187,7 @@ class Daemon:
             await inside.operating.reload()
 
     def _broke(self, server: str, error: BaseException) -> None:
-        # The class alone: its text may quote a request.
+        # Only the class: the error's text may quote a request.
         self._feed.emit("daemon.problem", part=server, error=type(error).__name__)
 
     def _quarantine_failed(self, error: OSError) -> None:
@@ -197,8 +197,8 @@ class Daemon:
 def _settle_memory() -> None:
     """Tell the garbage collector that the start is over.
 
-    What exists now stays, so it need not be looked at again. And with thousands of messages in flight, the default of a
-    look every 700 objects finds nothing and costs a seventh of the processor.
+    Objects that exist now stay, so it need not visit them again. And with thousands of messages in flight, its default
+    of a collection every 700 objects finds nothing and costs a seventh of the processor.
     """
     gc.collect()
     gc.freeze()

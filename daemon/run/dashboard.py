@@ -1,4 +1,4 @@
-"""The dashboard as the settings name it, open for as long as the daemon runs, or not at all."""
+"""The dashboard as configured, open for as long as the daemon runs, or not at all."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CLOSE_SECONDS = 1.0
 
 
 class Dashboard:
-    """`chats` exist also while it is off: what is for the playground's customers never leaves the daemon."""
+    """`chats` exist even while it is off: a reply to a customer of the playground must never leave the daemon."""
 
     def __init__(
         self,

@@ -82,8 +82,8 @@ class Parts:
         self.survey = Survey(self._redis, mirror)
         self.upkeep = Upkeep(self._redis, settings.partitions)
         self.records = Records(self._db)
-        # Messages come back to the supervisor once they are stored, and the supervisor's turns store some themselves:
-        # of the two, the supervisor is made last, and asked for when there is a message.
+        # A stored message goes to the supervisor, whose turns may store messages again: a circle. The supervisor is
+        # made last, and these callables find it when there is a message.
         self.group = GroupCommit(
             mirror.append_group,
             lambda message, receipt: self.supervisor.deliver(message, receipt),  # noqa: PLW0108  see above

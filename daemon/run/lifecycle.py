@@ -1,15 +1,15 @@
-"""The daemon's process life: start, ready, drain, end. What it is made of is named in `daemon/run/daemon.py`.
+"""The daemon's process life: start, ready, drain, end. Its parts are put together in `daemon/run/daemon.py`.
 
 Laws of this file:
 1. The listener opens first and stays until the end: until ready, and while draining, it answers 503, so that the
-   gateway sends again. It never restarts for another part.
+   gateway sends again. It never restarts because of another part.
 2. Ready means: stores checked, leases held, partitions fenced, everything left behind picked up again.
 3. Stop in two phases: no new work, then `drain_seconds` for what runs, then cancel. What is left is in the mirror.
    A second signal goes straight to the cancel.
 4. Where a service manager holds the listening socket, a restart refuses nobody: webhooks are acknowledged until the
-   drain is over, for they are durable at once and the next life answers them; then only accepting ends. Who connects
-   meanwhile waits until the next life is ready, or for `HELD_DOOR_SECONDS` of its start: then law 1 holds.
-5. SIGHUP reads settings anew; from a terminal that closes it is a stop.
+   drain is over, because they are durable at once and the next process answers them; only then does accepting end. New
+   connections wait until the next process is ready, or for `HELD_DOOR_SECONDS` of its start; then law 1 applies.
+5. SIGHUP reloads settings; from a terminal that closes it is a stop.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Life:
         """Args:
         bring_up: starts the embedded stores in the nursery and makes all other parts.
         on_ready: called once with the nursery of the work, when everything that was left behind is picked up.
-        stop: set by SIGTERM and SIGINT; whoever sets it begins the end.
+        stop: set by SIGTERM and SIGINT, or by another part that wants the daemon to stop.
         door_is_held: another process keeps the listening sockets open when this one ends.
         """
         self._ingress = ingress
@@ -205,7 +205,7 @@ def lock_data_dir(data_dir: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        words = f"{data_dir} cannot be used ({error.strerror}): let this user write it, or set data_dir."
+        words = f"{data_dir} cannot be used ({error.strerror}): give this user write access, or set data_dir."
         raise CannotStart(words) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -231,7 +231,7 @@ def cannot_listen(listen: str, admin_socket: Path, error: Exception) -> str:
 
 
 class AdminDoor:
-    """The admin interface from the first moment on: until there is one, it answers that the daemon is starting.
+    """The admin interface from the first moment on: until the stores run, it answers that the daemon is starting.
 
     Args:
       api: None until the stores run.

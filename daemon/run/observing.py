@@ -1,4 +1,4 @@
-"""What looks on: metrics, traces, the monitor and its alerts, put together. Nothing else depends on them."""
+"""What observes the daemon: metrics, traces, the monitor and its alerts, put together. Nothing else depends on them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from daemon.web.http1 import HttpCounters
 
 
 class Observing:
-    """Metrics are there from the first moment; what needs the stores comes with `sources`.
+    """Metrics are served from the first moment; those that need the stores come with `sources`.
 
     Raises:
-      CannotStart: traces are wanted, and what they need is not installed.
+      CannotStart: traces are configured, and the package that they need is not installed.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Observing:
         sources: Callable[[], Sources | None],
         on_error: Callable[[str, BaseException], None],
     ) -> None:
-        """`sources`: what `sources_of` gave, once it has; None before."""
+        """`sources` gives the result of `sources_of`; None until the stores run."""
         self._settings = settings
         self._feed = feed
         self._observed = Observed(feed)
@@ -100,6 +100,6 @@ class Observing:
         )
 
     def start(self, work: trio.Nursery, sources: Sources) -> None:
-        """Look on from now on, until cancelled."""
+        """Start observing, until cancelled."""
         work.start_soon(sources.monitor.run, name="monitor")
         work.start_soon(watch_loop, self._observed.lag.observe, name="loop lag")

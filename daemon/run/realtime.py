@@ -1,4 +1,4 @@
-"""The realtime door as the settings name it, open for as long as the daemon runs, or not at all."""
+"""The realtime door as configured, open for as long as the daemon runs, or not at all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CLOSE_SECONDS = 2.0
 
 
 class RealtimeDoor:
-    """`couriers` exist also while the door is shut: a gateway behind it just finds nobody."""
+    """`couriers` exist even while the door is off: a gateway that needs one just finds none."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class RealtimeDoor:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Listen, where that is configured; at the end everybody is told that we go.
+        """Listen, where that is configured; at the end every client gets a close frame that says why.
 
         Raises:
           CannotStart: the address cannot be had.

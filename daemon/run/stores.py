@@ -34,7 +34,7 @@ async def start_embedded(settings: Settings, feed: Feed, nursery: trio.Nursery) 
     }
 
     def emit(event: str, fields: Mapping[str, object]) -> None:
-        feed.emit(event.replace("_", ".", 1), None, **fields)
+        feed.emit(event, None, **fields)
 
     async def redis() -> None:
         feed.emit("store.starting", store="redis")

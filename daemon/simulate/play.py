@@ -83,6 +83,17 @@ class _NextBurst(NamedTuple):
     number: int
 
 
+class Destination(NamedTuple):
+    """Where the messages go, and as whose."""
+
+    target: Target
+    connections: int
+    """Kept open to the target, as the gateway does."""
+    instance: str
+    server_url: str
+    """Of the gateway, as its payloads name it."""
+
+
 class Play:
     """One play; `run` may be called once."""
 
@@ -93,12 +104,9 @@ class Play:
         books: Books,
         customers: int,
         extent: Extent,
-        target: Target,
-        instance: str,
+        destination: Destination,
         mark: str,
         retries: Retries,
-        connections: int,
-        server_url: str,
         quiet_seconds: float = QUIET_SECONDS,
     ) -> None:
         self.began = trio.current_time()
@@ -108,13 +116,10 @@ class Play:
         self._books = books
         self._customers = customers
         self._extent = extent
-        self._target = target
-        self._instance = instance
-        self._path = f"/webhook/{quote(instance, safe='')}"
+        self._destination = destination
+        self._path = f"/webhook/{quote(destination.instance, safe='')}"
         self._mark = mark
         self._retries = retries
-        self._connections = connections
-        self._server_url = server_url
         self._quiet_seconds = quiet_seconds
         self._heap: list[tuple[float, int, _WebhookDelivery | _NextBurst]] = []
         self._order = 0
@@ -138,7 +143,7 @@ class Play:
             self._push(begins, _NextBurst(customer, 0))
         send, receive = trio.open_memory_channel[tuple[float, _WebhookDelivery]](0)
         async with trio.open_nursery() as nursery:
-            for number in range(self._connections):
+            for number in range(self._destination.connections):
                 nursery.start_soon(self._deliver, receive.clone(), name=f"connection {number}")
             nursery.start_soon(self._conduct, send)
             await self._wait_for_the_end()
@@ -235,7 +240,7 @@ class Play:
     # --- delivery ---
 
     async def _deliver(self, receive: trio.MemoryReceiveChannel[tuple[float, _WebhookDelivery]]) -> None:
-        async with WebhookClient(self._target) as client:
+        async with WebhookClient(self._destination.target) as client:
             async for due, delivery in receive:
                 await self._attempt(client, due, delivery)
                 self._under_way -= 1
@@ -264,7 +269,7 @@ class Play:
         line = delivery.line
         said_at = int(self._began_wall + delivery.said_at - self.began)
         self._books.post(line.customer, line.serial, said_at, trio.current_time())
-        body = webhook(self._instance, self._mark, line, said_at, self._server_url)
+        body = webhook(self._destination.instance, self._mark, line, said_at, self._destination.server_url)
         try:
             return await client.post(self._path, body)
         except Unanswered:

@@ -15,7 +15,7 @@ from actors.errors import MajlisError
 from daemon.simulate.books import Books
 from daemon.simulate.gateway import GatewaySide
 from daemon.simulate.own_daemon import CannotRehearse, OwnDaemon
-from daemon.simulate.play import QUIET_SECONDS, Extent, Play, Retries
+from daemon.simulate.play import QUIET_SECONDS, Destination, Extent, Play, Retries
 from daemon.simulate.report import Report, report_of
 from daemon.simulate.script import Script, Shares
 from daemon.simulate.tokens import mark_of
@@ -168,12 +168,9 @@ class _Rehearsal:
             books=self._books,
             customers=plan.customers,
             extent=plan.extent,
-            target=_target(plan, url),
-            instance=plan.instance,
+            destination=Destination(_target(plan, url), plan.connections, plan.instance, self._gateway_url),
             mark=self._mark,
             retries=Retries(plan.retry_scale, plan.seed),
-            connections=plan.connections,
-            server_url=self._gateway_url,
             quiet_seconds=_AFTER_KILL_QUIET_SECONDS if plan.kill else QUIET_SECONDS,
         )
 

@@ -85,7 +85,7 @@ async def run_embedded_postgres(
 
     The cluster is created at the first start. Also works as root, see `ids_for_a_server_that_refuses_root`.
 
-    Events: `store_creating`, then those of `run_embedded_redis`, each with `store="postgres"`.
+    Events: `store.creating`, then those of `run_embedded_redis`, each with `store="postgres"`.
 
     Raises:
       EmbeddedStoreError: it cannot be started on this system; the message says what to change.
@@ -145,7 +145,7 @@ async def _ensure_cluster(server: Server, on_event: OnEvent) -> None:
         return
     lock = await take_lock(server.lock_path, server.name)
     try:
-        on_event("store_creating", {"store": server.name})
+        on_event("store.creating", {"store": server.name})
         unfinished = server.directory.with_name(f"{server.directory.name}.new")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)

@@ -54,7 +54,7 @@ async def run_embedded_redis(
 ) -> None:
     """Run Redis on `<data_dir>/redis` until cancelled; start it with `nursery.start`.
 
-    Events: `store_ready`, `store_waiting`, `store_died`, `store_stopped`, `store_stuck`, each with `store="redis"`.
+    Events: `store.ready`, `store.waiting`, `store.died`, `store.stopped`, `store.stuck`, each with `store="redis"`.
 
     Raises:
       EmbeddedStoreError: it cannot be started on this system; the message says what to change.

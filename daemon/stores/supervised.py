@@ -71,7 +71,7 @@ class Supervised:
                 reason = str(error)
             if trio.current_time() - began > HEALTHY_SECONDS:
                 backoff_seconds = FIRST_BACKOFF_SECONDS
-            self._emit("store_died", reason=reason, restart_in_seconds=backoff_seconds)
+            self._emit("store.died", reason=reason, restart_in_seconds=backoff_seconds)
             await trio.sleep(backoff_seconds)
             backoff_seconds = min(backoff_seconds * 2, MAX_BACKOFF_SECONDS)
 
@@ -88,7 +88,7 @@ class Supervised:
         self.pid = process.pid
         try:
             await self._until_ready(process)
-            self._emit("store_ready", pid=process.pid)
+            self._emit("store.ready", pid=process.pid)
             if not self._was_ready:
                 self._was_ready = True
                 first_ready()
@@ -120,7 +120,7 @@ class Supervised:
                 )
             if now - reported > PROGRESS_SECONDS:
                 reported = now
-                self._emit("store_waiting", sign=sign, waited_seconds=round(now - began, 1))
+                self._emit("store.waiting", sign=sign, waited_seconds=round(now - began, 1))
             await trio.sleep(_PROBE_EVERY_SECONDS)
 
     async def _stop(self, process: subprocess.Popen[bytes]) -> None:
@@ -128,9 +128,9 @@ class Supervised:
             return
         last_signal = await stop(process, self._server.stop_signals)
         if process.returncode is None:
-            self._emit("store_stuck", pid=process.pid)
+            self._emit("store.stuck", pid=process.pid)
         else:
-            self._emit("store_stopped", signal=last_signal.name)
+            self._emit("store.stopped", signal=last_signal.name)
 
     def _emit(self, event: str, **fields: object) -> None:
         self._on_event(event, {"store": self._server.name, **fields})

@@ -133,9 +133,7 @@ def test_a_settings_file_that_cannot_be_used(text: bytes, words: str, tmp_path: 
 
 def test_no_settings_file_and_no_daemon(tmp_path: Path) -> None:
     status, _, err = said("status", "-c", str(tmp_path / "nowhere.yaml"))
-    assert (
-        status == BAD_COMMAND and "No such file or directory; name one that you may read by --config" in err
-    )
+    assert status == BAD_COMMAND and "No such file or directory; name another file with --config" in err
     status, _, err = said("status", "--set", f"data_dir={tmp_path}")
     assert status == NOT_RUNNING
     assert "start it with `majlis run`, or pass the running daemon's settings file with --config" in err
@@ -149,9 +147,7 @@ def test_another_user_learns_who_is_allowed(daemon: DaemonUnderTest) -> None:
         config.write_text("batching: {}\n")
         for command in ("status", "install-service"):
             status, err = said_as(NOBODY, command, "-c", str(config))
-            assert (
-                status == BAD_COMMAND and "Permission denied; name one that you may read by --config" in err
-            )
+            assert status == BAD_COMMAND and "Permission denied; name another file with --config" in err
     status, err = said_as(NOBODY, "status", "--set", f"data_dir={daemon.data_dir}")
     assert status == FAILED and "run this as the user that majlis runs as, or as root" in err
 

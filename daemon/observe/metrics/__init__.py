@@ -1,4 +1,4 @@
-"""Numbers for Prometheus: what is counted, where it comes from, how it is told."""
+"""Metrics for Prometheus: which there are, where their values come from, and the page that serves them."""
 
 from daemon.observe.metrics.exposition import Exposition
 from daemon.observe.metrics.observed import Observed, watch_loop

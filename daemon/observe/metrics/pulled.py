@@ -1,4 +1,4 @@
-"""Where each metric's value comes from, at the moment somebody asks. Nothing here waits."""
+"""Where each metric's value comes from at the moment of a scrape. Nothing here waits."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def split_address(listen: str) -> tuple[str, int]:
 
 
 def address_of(listener: trio.SocketListener) -> str:
-    """Where `listener` listens in truth: the port that was asked for may have been 0."""
+    """Where `listener` really listens: the configured port may have been 0."""
     address = listener.socket.getsockname()
     if isinstance(address, str):
         return f"unix:{address}"
@@ -160,10 +160,10 @@ def peer_of(stream: trio.abc.Stream) -> Peer:
 
 
 def _groups_of(sock: socket.socket) -> tuple[int, ...]:
-    """The peer's supplementary groups; none where there are too many to be told, or the kernel is too old to tell."""
+    """The peer's supplementary groups; none where there are too many, or the kernel is too old to report them."""
     size = struct.calcsize("i")
     try:
-        told = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, size * _MAX_PEER_GROUPS)
+        packed = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, size * _MAX_PEER_GROUPS)
     except OSError:
         return ()
-    return struct.unpack(f"{len(told) // size}I", told)
+    return struct.unpack(f"{len(packed) // size}I", packed)

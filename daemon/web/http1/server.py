@@ -1,7 +1,7 @@
 """The server: accepts connections, bounds their number, and ends them gracefully.
 
-Named policies for what is full: a connection beyond a bound is accepted, told 503 with Retry-After and closed; when
-too many are being told so, further ones are closed without a word. When the process has no file descriptor left,
+Named policies for what is full: a connection beyond a bound is accepted, answered 503 with Retry-After and closed; when
+too many are being refused so, further ones are closed without an answer. When the process has no file descriptor left,
 accepting pauses for a moment and goes on; the kernel's backlog holds what comes meanwhile.
 
 A connection that fails ends alone. Nothing that a peer or a handler does reaches `serve`.
@@ -22,7 +22,7 @@ from daemon.web.http1.messages import Handler, Limits, Peer, encode_head, error_
 from daemon.web.http1.stream import DirectStream
 
 ErrorCallback = Callable[[str, BaseException], None]
-"""Told the server's name and the error. The error may quote its data: log its class, not its text."""
+"""Gets the server's name and the error. The error may quote its data: log its class, not its text."""
 
 Listener = trio.abc.Listener[trio.SocketStream] | trio.abc.Listener[trio.abc.Stream]
 
@@ -96,8 +96,8 @@ class HttpServer:
         """Stop accepting, close idle connections, and wait until the requests in progress are answered.
 
         Streamed answers are ended. The caller's cancel scope bounds the wait; what is left then ends with `serve`.
-        `patient` also hears out a connection that was accepted and has not asked anything yet: where another process
-        goes on accepting at the same address, nobody must notice the change.
+        `patient` also waits for the first request of a connection that has sent none yet: where another process goes on
+        accepting at the same address, no client must notice the change.
         """
         self.patient = patient
         self.draining.set()
@@ -124,7 +124,7 @@ class HttpServer:
             while True:
                 try:
                     stream: trio.abc.Stream = await listener.accept()
-                except OSError as error:  # no file descriptor, no memory: not for ever
+                except OSError as error:  # no file descriptor or no memory: that passes
                     if not pausing:
                         self.report(error)
                     pausing = True

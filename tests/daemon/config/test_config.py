@@ -189,8 +189,8 @@ def test_a_fault_in_the_file_names_the_file_and_every_fault_is_told(tmp_path: Pa
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("drain_seconds: 1\ndrain_seconds: 2", "line 2: the key drain_seconds stands twice"),
-        ("turn:\n  max_tries: 1\n  max_tries: 2", "line 3: the key max_tries stands twice"),
+        ("drain_seconds: 1\ndrain_seconds: 2", "line 2: the key drain_seconds appears twice"),
+        ("turn:\n  max_tries: 1\n  max_tries: 2", "line 3: the key max_tries appears twice"),
         ("turn: [", "is not valid YAML"),
         ("- turn", "must hold sections"),
         ("? [x]\n: 1", "a key must be a plain word"),

@@ -10,7 +10,7 @@ import trio
 
 from actors.errors import LedgerUnavailable, Paused
 from actors.fairness import FairSlots
-from daemon.controls.pauses import LOOK_AGAIN_SECONDS, PAUSED, PauseBoard
+from daemon.controls.pauses import CHECK_AGAIN_SECONDS, PAUSED, PauseBoard
 from daemon.ledger.rows import Pause
 from daemon.observe.feed import EventFeed
 
@@ -57,7 +57,7 @@ async def test_a_paused_instance_gets_no_slot_and_others_do() -> None:
     with pytest.raises(Paused, match=PAUSED) as held:
         async with slots.hold("acme"):
             pass
-    assert held.value.retry_after_seconds == LOOK_AGAIN_SECONDS
+    assert held.value.retry_after_seconds == CHECK_AGAIN_SECONDS
     async with slots.hold("shop"):
         assert slots.held == 1
     assert slots.held == 0

@@ -154,9 +154,7 @@ def test_wrong_dashboard_settings_are_reported_by_key(tmp_path: Path) -> None:
         "a b",
         "a:99999x",
     ):
-        assert "dashboard.hosts.0: must be a host name in small letters" in fault(
-            tmp_path, hosts=f"['{host}']"
-        )
+        assert "dashboard.hosts.0: must be a host name in lower case" in fault(tmp_path, hosts=f"['{host}']")
     assert "dashboard.level: must be 'read', 'operate' or 'admin'" in fault(tmp_path, level="root")
     assert "dashboard.login_seconds: must be greater than 0" in fault(tmp_path, login_seconds=0)
     assert settings(tmp_path, hosts="[localhost, 'majlis.example.com:8443', a-b.c]").dashboard.hosts

@@ -21,7 +21,7 @@ from actors.ports import Ledger, Notice
 from actors.supervisor import Supervisor
 from daemon.config import MonitorSettings
 from daemon.mirror.upkeep import RedisMemory, Upkeep
-from daemon.observe.alerts import MAX_TOLD_PER_DAY, Alerts, rules
+from daemon.observe.alerts import MAX_NOTICES_PER_DAY, Alerts, rules
 from daemon.observe.feed import EventFeed
 from daemon.observe.monitor import Monitor
 from daemon.observe.orphans import OrphanSearch
@@ -291,7 +291,7 @@ async def test_a_flag_that_goes_up_again_is_told_again(autojump_clock: trio.test
     """Who was told in the morning that all is well must hear of the evening's trouble; and yet not without end."""
     world = World()
     flags = alerts(world)
-    for _ in range(MAX_TOLD_PER_DAY + 3):
+    for _ in range(MAX_NOTICES_PER_DAY + 3):
         flags.take({"provider_open": 1.0}, {})
         await trio.sleep(1)
         flags.take({"provider_open": 0.0}, {})
@@ -305,8 +305,8 @@ async def test_a_flag_that_goes_up_again_is_told_again(autojump_clock: trio.test
         "flag/provider_open/raised/2026-01-31/2",
         "flag/provider_open/cleared/2026-01-31/2",
     ]
-    assert len(set(keys)) == 2 * MAX_TOLD_PER_DAY, "the ledger keeps one notice of each key"
-    assert world.feed.reasons("flag.raised") == {"provider_open": MAX_TOLD_PER_DAY + 3}
+    assert len(set(keys)) == 2 * MAX_NOTICES_PER_DAY, "the ledger keeps one notice of each key"
+    assert world.feed.reasons("flag.raised") == {"provider_open": MAX_NOTICES_PER_DAY + 3}
 
 
 async def test_a_notice_waits_for_the_ledger(autojump_clock: trio.testing.MockClock) -> None:

@@ -11,7 +11,7 @@ import trio
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.simulate.books import Books
 from daemon.simulate.gateway import GatewaySide
-from daemon.simulate.play import Extent, Play, Retries
+from daemon.simulate.play import Destination, Extent, Play, Retries
 from daemon.simulate.report import Report, report_of
 from daemon.simulate.script import Script, Shares
 from daemon.simulate.webhooks import Target
@@ -85,12 +85,9 @@ async def played(daemon: SmallDaemon, shares: Shares = QUIET) -> Report:
         books=books,
         customers=CUSTOMERS,
         extent=Extent(messages=MESSAGES),
-        target=Target(url),
-        instance=daemon.instance,
+        destination=Destination(Target(url), connections=4, instance=daemon.instance, server_url=url),
         mark="m",
         retries=Retries(0.01, 1),
-        connections=4,
-        server_url=url,
         quiet_seconds=0.3,
     )
     daemon.gateway = GatewaySide(daemon.instance, CUSTOMERS, books, play.answering)

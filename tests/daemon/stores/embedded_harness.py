@@ -94,10 +94,10 @@ def processes_in(data_dir: Path) -> list[int]:
 
 async def kill(data_dir: Path, start: Callable[[], int | None], events: Events) -> None:
     """Kill a server and wait until a new one has replaced it."""
-    first, lives = start(), events.count("store_ready")
+    first, lives = start(), events.count("store.ready")
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    await until(lambda: events.count("store_ready") > lives)
+    await until(lambda: events.count("store.ready") > lives)
     assert start() not in (None, first)
 
 

@@ -31,7 +31,7 @@ async def test_redis_finds_its_data_after_a_stop(data_dir: Path) -> None:
     events = Events()
     async with running_redis(data_dir, events) as first:
         await ask_redis(first.url, "SET", "kept", "1")
-    assert events.seen[-1][0] == "store_stopped"
+    assert events.seen[-1][0] == "store.stopped"
     assert events.seen[-1][1]["signal"] == "SIGTERM", "it stops when asked gently"
     assert not processes_in(data_dir)
     async with running_redis(data_dir) as second:
@@ -48,7 +48,7 @@ async def test_postgres_finds_its_data_after_a_stop(data_dir: Path) -> None:
     async with running_postgres(data_dir, events) as second:
         assert second.dsn == first.dsn
         assert await ask_postgres(second.dsn, "SELECT word FROM kept") == "مجلس"
-    assert events.count("store_creating") == 1
+    assert events.count("store.creating") == 1
 
 
 @pytest.mark.parametrize(
