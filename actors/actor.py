@@ -22,19 +22,18 @@ from actors.crash_points import reach
 from actors.errors import Holder, StaleEpoch, TurnFailed, TurnRefused, Unavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
-from actors.messages import Batch, CloseReason, Fate, Receipt, Snapshot, Waiting, WindowPolicy
-from actors.ports import Feed, Mirror, Ownership, Policies
-from actors.retry import backoff_seconds, hold_seconds
-from actors.turn import HELD_TOO_LONG, TurnRunner
+from actors.messages import Batch, CloseReason, Receipt, Snapshot, TurnOutcome, Waiting, WindowPolicy
+from actors.ports import Feed, Mirror, NewAttempt, Ownership, Policies
+from actors.turn import HELD_TOO_LONG
 
 HOLD_SPREAD = 0.1
-"""How much longer than wished a hold may last, by chance."""
+"""How much longer than the peer wished a hold may last, by chance, as a share of it."""
 
 Phase = Literal["waiting", "queued", "answering", "retrying", "holding", "idle", "parked"]
 
 
 class TurnPolicy(msgspec.Struct, frozen=True):
-    max_tries: int = 3
+    max_attempts: int = 3
     backoff_seconds: tuple[float, ...] = (1.0, 2.0, 4.0)
     max_hold_seconds: float = 21600.0
 
@@ -44,7 +43,7 @@ class Services(msgspec.Struct, frozen=True):
 
     mirror: Mirror
     ownership: Ownership
-    turns: TurnRunner
+    attempt: NewAttempt
     policies: Policies
     feed: Feed
     slots: FairSlots
@@ -63,15 +62,15 @@ class ActorView(msgspec.Struct, frozen=True):
     waiting: tuple[Waiting, ...]
     batch_number: int | None
     batch_messages: int
-    tries: int
+    attempts: int
     seconds_left: float | None
-    """Until the window closes or the next try."""
+    """Until the window closes, or until the next attempt."""
     why: str
     held_by: Holder = ""
 
 
 class ConversationActor:
-    def __init__(self, conversation: Conversation, services: Services, state: core.State) -> None:
+    def __init__(self, conversation: Conversation, services: Services, state: core.ConversationState) -> None:
         self.conversation = conversation
         self.phase: Phase = "idle"
         self.life = trio.CancelScope()
@@ -96,7 +95,7 @@ class ConversationActor:
             self._wake.set()  # most messages of a burst change nothing: waking for each would cost a burst
 
     def flush(self) -> None:
-        """Answer what waits now; also try a deferred batch again now."""
+        """Answer what waits now; attempt a deferred batch again now."""
         self._change(core.ask(self._state, "flush"))
 
     def drain(self) -> None:
@@ -116,6 +115,7 @@ class ConversationActor:
     def forget(self) -> None:
         """After a crash: trust nothing but the mirror."""
         self._batch = None
+        # What was heard meanwhile goes too: the mirror had it before we did, and the next decision is to load.
         self._state = core.doubt(core.loading(self._state))
 
     def cancel(self) -> None:
@@ -137,7 +137,7 @@ class ConversationActor:
             waiting=state.waiting,
             batch_number=batch.number if batch else None,
             batch_messages=len(batch.entries) if batch else 0,
-            tries=batch.tries if batch else 0,
+            attempts=batch.attempts if batch else 0,
             seconds_left=None if left is None else max(0.0, left),
             why=self._why,
             held_by=self._held_by if holding else "",
@@ -148,21 +148,22 @@ class ConversationActor:
     async def park(self, why: str) -> None:
         """Stay visible and do nothing until an operator flushes the conversation or the daemon stops."""
         self.phase, self._why = "parked", why
+        # `frozen`: a flush is ignored where nothing waits and nothing is frozen, and it must end this.
         self._state = msgspec.structs.replace(core.loading(self._state), asked=None, frozen=True)
         while self._state.asked is None:
             self._wake = trio.Event()
             await self._wake.wait()
 
     async def run(self) -> None:
-        """Live until there is nothing to do. Raises whatever the supervisor should know of."""
+        """Live until there is nothing to do. What it raises is for the supervisor."""
         while True:
             match core.decide(self._state, trio.current_time(), self._policy):
                 case core.Load():
-                    await self._attempt(self._load)
+                    await self._do_or_hold(self._load)
                 case core.Sleep(until):
                     await self._sleep(until)
-                case core.Answer(why):
-                    await self._attempt(lambda: self._answer(why))
+                case core.RunTurn(why):
+                    await self._do_or_hold(lambda: self._answer(why))
                 case core.Leave():
                     return
 
@@ -170,7 +171,7 @@ class ConversationActor:
     def _policy(self) -> WindowPolicy:
         return self._services.policies.window(self.conversation.instance)
 
-    def _change(self, state: core.State) -> None:
+    def _change(self, state: core.ConversationState) -> None:
         self._state = state
         self._wake.set()
 
@@ -183,8 +184,8 @@ class ConversationActor:
             await self._wake.wait()
         self._sleeps_until = -inf
 
-    async def _attempt(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do it; when a store or the gateway is away, wait and come back. Waiting burns nothing."""
+    async def _do_or_hold(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it; when a store or the gateway is away, wait and come back. Waiting counts as no attempt."""
         try:
             await work()
         except Unavailable as error:
@@ -193,19 +194,19 @@ class ConversationActor:
             self._holds = 0
             return
         draw = self._services.draw()
-        # Those who wait for the same thing do not come back in the same moment, nor later than they may wait.
+        # Conversations that wait for the same thing do not come back in the same moment, nor later than they may wait.
         wished = (away.retry_after_seconds or 0.0) * (1 + HOLD_SPREAD * draw)
-        delay = max(hold_seconds(self._holds, draw), min(wished, self._may_be_held_seconds()))
+        delay = max(core.hold_seconds(self._holds, draw), min(wished, self._may_be_held_seconds()))
         self._holds += 1
         self.phase, self._why, self._held_by = "holding", str(away), away.holder
         self._emit("turn.held", reason=str(away), seconds=round(delay, 1))
         await self._hold(delay)
 
     async def _hold(self, delay: float) -> None:
-        """Sit out `delay`, unless somebody asks for something or says that it is over."""
+        """Wait for `delay`, or until a flush, a drain or `resume` ends the hold."""
         asked = self._state.asked
         if asked == "drain":
-            # What we hold is in the mirror; a stopping daemon does not sit it out.
+            # What we hold is in the mirror; a stopping daemon does not wait for it. An empty state means to leave.
             self._state = msgspec.structs.replace(core.loading(self._state), frozen=False, stale=False)
             return
         self._hold_until = trio.current_time() + delay
@@ -223,13 +224,14 @@ class ConversationActor:
         self._state = core.loaded(self._state, snapshot, trio.current_time(), self._policy)
 
     async def _answer(self, why: CloseReason) -> None:
+        # Only a window whose end an actor waited for can be late: one that ended during a turn or a stop is not.
         awaited, self.phase, self._why = self.phase == "waiting", "queued", "waits for a turn slot"
         async with self._services.slots.hold(self.conversation.instance):
             self.phase, self._why = "answering", "turn running"
             epoch = self._services.ownership.epoch(self.conversation)
             batch = await self._services.mirror.freeze(self.conversation, epoch, why, self._policy)
             reach("frozen")
-            if batch is None:
+            if batch is None:  # the mirror holds nothing of what we believed to wait
                 self._state = core.doubt(self._state)
                 return
             if self._batch is None or self._batch.number != batch.number:
@@ -240,17 +242,18 @@ class ConversationActor:
 
     async def _run_turn(self, batch: Batch, epoch: int) -> None:
         try:
-            fate = await self._services.turns.run(batch, epoch)
+            outcome = await self._services.attempt(batch, epoch).run()
         except (TurnFailed, TurnRefused, Unavailable) as error:
             failure: Exception = error
         except StaleEpoch:
             raise
         except Exception as error:
-            # A bug, or data that nobody thought of: it burns a try, so that it ends as a dead letter that shows it.
+            # A bug, or data that the code was not written for: it counts as an attempt, so that the turn ends as a dead
+            # letter that shows it, and does not crash the actor for ever.
             self._emit("turn.crashed", error=type(error).__name__, exc_info=error)
             failure = TurnFailed("internal_error", type(error).__name__)
         else:
-            await self._commit(batch, epoch, fate)
+            await self._commit(batch, epoch, outcome)
             return
         if isinstance(failure, TurnRefused):
             await self._bury(batch, epoch, failure.reason, failure.detail)
@@ -262,17 +265,17 @@ class ConversationActor:
             raise failure
 
     async def _fail(self, batch: Batch, epoch: int, failure: TurnFailed) -> None:
-        """One more try after a backoff, or a dead letter when they are used up."""
-        services, tries = self._services, batch.tries + 1
-        if tries >= services.policy.max_tries:
+        """One more attempt after a backoff, or a dead letter when they are used up."""
+        services, attempts = self._services, batch.attempts + 1
+        if attempts >= services.policy.max_attempts:
             await self._bury(batch, epoch, failure.reason, failure.detail)
             return
         schedule, draw = services.policy.backoff_seconds, services.draw()
-        delay = backoff_seconds(batch.tries, schedule, draw, failure.retry_after_seconds)
-        await services.mirror.defer(self.conversation, epoch, batch.number, delay, burn=True)
+        delay = core.backoff_seconds(batch.attempts, schedule, draw, failure.retry_after_seconds)
+        await services.mirror.defer(self.conversation, epoch, batch.number, delay, counts=True)
         self._state = core.deferred(self._state, trio.current_time() + delay)
-        self.phase, self._why = "retrying", f"try {tries} failed: {failure.reason}"
-        self._emit("turn.failed", reason=failure.reason, tries=tries, next_try_seconds=round(delay, 2))
+        self.phase, self._why = "retrying", f"attempt {attempts} failed: {failure.reason}"
+        self._emit("turn.failed", reason=failure.reason, tries=attempts, next_try_seconds=round(delay, 2))
 
     def _held_too_long(self, batch: Batch) -> bool:
         """A reply that could not leave for hours is a dead letter, not a surprise for the customer."""
@@ -287,12 +290,13 @@ class ConversationActor:
         return (self._services.wall_ms() - batch.frozen_at_ms) / 1000
 
     async def _bury(self, batch: Batch, epoch: int, reason: str, detail: str) -> None:
-        await self._commit(batch, epoch, await self._services.turns.bury(batch, epoch, reason, detail))
+        outcome = await self._services.attempt(batch, epoch).bury(reason, detail)
+        await self._commit(batch, epoch, outcome)
 
-    async def _commit(self, batch: Batch, epoch: int, fate: Fate) -> None:
+    async def _commit(self, batch: Batch, epoch: int, outcome: TurnOutcome) -> None:
         # If the answer is lost, the mirror may be ahead of us: then it is asked before anything is frozen.
         self._state = core.doubt(self._state)
-        snapshot = await self._services.mirror.commit(self.conversation, epoch, batch, fate)
+        snapshot = await self._services.mirror.commit(self.conversation, epoch, batch, outcome)
         reach("committed")
         self._batch = None
         self._take(snapshot)

@@ -9,6 +9,7 @@ Laws of this file:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -19,8 +20,14 @@ from actors.window import close_reason, remaining_seconds
 IDLE_SECONDS = 30.0
 """How long an actor with nothing to do stays, so that a slow writer does not start one per message."""
 
+JITTER = 0.2
+"""A delay is spread by ±20 %, so that conversations that failed together do not come back together."""
 
-class State(msgspec.Struct, frozen=True):
+HOLD_FIRST_SECONDS = 1.0
+HOLD_MAX_SECONDS = 30.0
+
+
+class ConversationState(msgspec.Struct, frozen=True):
     """All times are seconds of the actor's own (monotonic) clock."""
 
     idle_until: float
@@ -31,7 +38,7 @@ class State(msgspec.Struct, frozen=True):
     settled_seq: int = 0
     """Highest sequence number that is no longer waiting."""
     asked: CloseReason | None = None
-    """Somebody asked to close the window now (`flush`, `drain`)."""
+    """An operator or the end of the daemon asks to close the window now."""
     stale: bool = False
 
 
@@ -45,7 +52,7 @@ class Sleep(msgspec.Struct, frozen=True):
     until: float
 
 
-class Answer(msgspec.Struct, frozen=True):
+class RunTurn(msgspec.Struct, frozen=True):
     """Freeze what waits (or take up the frozen batch) and run its turn."""
 
     why: CloseReason
@@ -55,36 +62,38 @@ class Leave(msgspec.Struct, frozen=True):
     """Nothing to do and nothing to wait for."""
 
 
-Decision = Load | Sleep | Answer | Leave
+Decision = Load | Sleep | RunTurn | Leave
 
 
-def fresh(now: float) -> State:
-    return State(idle_until=now + IDLE_SECONDS)
+def fresh(now: float) -> ConversationState:
+    return ConversationState(idle_until=now + IDLE_SECONDS)
 
 
-def unknown(now: float) -> State:
-    """A conversation of which the mirror knows more than we do."""
-    return State(idle_until=now + IDLE_SECONDS, stale=True)
+def unknown(now: float) -> ConversationState:
+    """The state of a conversation of which the mirror knows more than we do."""
+    return ConversationState(idle_until=now + IDLE_SECONDS, stale=True)
 
 
-def decide(state: State, now: float, policy: WindowPolicy) -> Decision:
+def decide(state: ConversationState, now: float, policy: WindowPolicy) -> Decision:
     if state.stale:
         return Load()
     draining = state.asked == "drain"
     if state.frozen:
         if state.retry_at is None or now >= state.retry_at or state.asked == "flush":
-            return Answer("flush" if state.asked == "flush" else "timeout")
+            return RunTurn("flush" if state.asked == "flush" else "timeout")
         # A deferred batch is safe in the mirror: a stopping daemon does not wait for its retry.
         return Leave() if draining else Sleep(state.retry_at)
     if state.waiting:
         reason = close_reason(len(state.waiting), state.deadline, now, policy) or state.asked
         if reason is not None or state.deadline is None:
-            return Answer(reason or "timeout")
+            return RunTurn(reason or "timeout")
         return Sleep(state.deadline)
     return Leave() if draining or now >= state.idle_until else Sleep(state.idle_until)
 
 
-def hear(state: State, entry: Waiting, receipt: Receipt, now: float, policy: WindowPolicy) -> State:
+def hear(
+    state: ConversationState, entry: Waiting, receipt: Receipt, now: float, policy: WindowPolicy
+) -> ConversationState:
     """A message was appended to the mirror. Deliveries may come in any order, and more than once."""
     if entry.seq <= state.settled_seq:
         return state
@@ -104,26 +113,31 @@ def hear(state: State, entry: Waiting, receipt: Receipt, now: float, policy: Win
     )
 
 
-def loading(state: State) -> State:
+def loading(state: ConversationState) -> ConversationState:
     """The mirror is being asked: forget the buffer. What is in it afterwards was heard meanwhile."""
     return msgspec.structs.replace(state, waiting=(), deadline=None)
 
 
-def loaded(state: State, snapshot: Snapshot, now: float, policy: WindowPolicy) -> State:
+def loaded(
+    state: ConversationState, snapshot: Snapshot, now: float, policy: WindowPolicy
+) -> ConversationState:
     """Take over what the mirror says, and keep what was heard after it said it.
 
     Sequence numbers grow in the order of appends, so a message that is newer than the newest of the snapshot
     was appended after it, and any other is in it or was settled before.
     """
+    # Of an empty snapshot: what we hold beyond the last frozen batch came after it.
     newest = snapshot.waiting[-1].seq if snapshot.waiting else state.settled_seq
     later = tuple(entry for entry in state.waiting if entry.seq > newest)
     waiting = snapshot.waiting + later
+    # The mirror's end of the window is exact; ours is only used for messages that the snapshot does not know.
     deadline = state.deadline if later else None
     if snapshot.deadline_ms is not None:
         deadline = now + remaining_seconds(snapshot.deadline_ms, snapshot.now_ms, policy)
     retry_at = None
     if snapshot.retry_at_ms is not None:
         retry_at = now + max(0.0, (snapshot.retry_at_ms - snapshot.now_ms) / 1000)
+    # A flush that found nothing is over; kept, it would cut the next window short.
     nothing_to_flush = state.asked == "flush" and not waiting and not snapshot.frozen
     return msgspec.structs.replace(
         state,
@@ -138,18 +152,18 @@ def loaded(state: State, snapshot: Snapshot, now: float, policy: WindowPolicy) -
 
 
 def closing(batch: Batch, policy: WindowPolicy | None) -> dict[str, object]:
-    """What is told of a window that closed. `policy` None: nobody waited for its end, a turn or a start came first.
+    """What the event of a closed window says. `policy` None: no actor waited for its end, a turn or a start came first.
 
     `late_ms` is how long after its time a window was frozen, by the mirror's clock.
     """
-    told: dict[str, object] = {"why": batch.why, "messages": len(batch.entries), "batch": batch.number}
+    fields: dict[str, object] = {"why": batch.why, "messages": len(batch.entries), "batch": batch.number}
     if policy is None or batch.why != "timeout":
-        return told
+        return fields
     late_ms = batch.frozen_at_ms - batch.opened_at_ms - round(policy.window_seconds * 1000)
-    return {**told, "late_ms": max(0, late_ms)}
+    return {**fields, "late_ms": max(0, late_ms)}
 
 
-def froze(state: State, batch: Batch) -> State:
+def froze(state: ConversationState, batch: Batch) -> ConversationState:
     """The mirror froze `batch`: what it holds no longer waits.
 
     The exact end of the rest's window comes with the commit's snapshot.
@@ -166,18 +180,41 @@ def froze(state: State, batch: Batch) -> State:
     )
 
 
-def deferred(state: State, retry_at: float) -> State:
+def deferred(state: ConversationState, retry_at: float) -> ConversationState:
     """The frozen batch is tried again at `retry_at`."""
     return msgspec.structs.replace(state, frozen=True, retry_at=retry_at)
 
 
-def ask(state: State, why: Literal["flush", "drain"]) -> State:
+def ask(state: ConversationState, why: Literal["flush", "drain"]) -> ConversationState:
     """Close the window now. A flush of nothing is nothing: it must not cut the next window short."""
     if why == "flush" and not (state.waiting or state.frozen or state.stale):
         return state
     return msgspec.structs.replace(state, asked=why)
 
 
-def doubt(state: State) -> State:
-    """Whatever we believed may be wrong: load before anything else."""
+def doubt(state: ConversationState) -> ConversationState:
+    """What we believe may be wrong: load before anything else."""
     return msgspec.structs.replace(state, stale=True)
+
+
+# When to try again; the random draw is an argument.
+
+
+def backoff_seconds(
+    attempts: int, schedule: Sequence[float], draw: float, retry_after_seconds: float | None = None
+) -> float:
+    """Delay before the next attempt of a turn that failed `attempts` times before this failure.
+
+    Args:
+      schedule: delays after the first, second, … failure, seconds; the last one repeats.
+      draw: a uniform random number in [0, 1).
+      retry_after_seconds: the peer's own wish; honoured when it is longer.
+    """
+    delay = schedule[min(attempts, len(schedule) - 1)] * (1 + JITTER * (2 * draw - 1))
+    return max(delay, retry_after_seconds or 0.0)
+
+
+def hold_seconds(holds: int, draw: float) -> float:
+    """Delay before looking again at a peer that is away, after `holds` looks: 1 s doubling up to 30 s."""
+    delay = min(HOLD_FIRST_SECONDS * float(2 ** min(holds, 10)), HOLD_MAX_SECONDS)
+    return delay * (1 + JITTER * (2 * draw - 1))

@@ -1,4 +1,4 @@
-"""Named points at which a test may kill the process. Production never sets the hook: reaching a point costs one test.
+"""Named points at which a test may kill the process. Production never sets the hook: a point costs one comparison.
 
 The names are those of the fault tests: a crash at each of them must lose nothing and double nothing.
 """
@@ -6,7 +6,7 @@ The names are those of the fault tests: a crash at each of them must lose nothin
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal
 
 CrashPoint = Literal[
     "request_read",
@@ -23,12 +23,10 @@ CrashPoint = Literal[
     "recovering",
 ]
 
-CRASH_POINTS: tuple[str, ...] = get_args(CrashPoint)
-
 hook: Callable[[str], None] | None = None
 
 
 def reach(point: CrashPoint) -> None:
-    """Tell the hook, if a test has set one, that `point` is reached."""
+    """Call the hook, if a test has set one: `point` is reached."""
     if hook is not None:
         hook(point)

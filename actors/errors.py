@@ -19,9 +19,9 @@ class MajlisError(Exception):
 
 
 class Unavailable(MajlisError):
-    """A store or peer cannot be used now. Waiting helps; no try is burnt. Contrast `TurnFailed`.
+    """A store or peer cannot be used now. Waiting helps and counts as no attempt. Contrast `TurnFailed`.
 
-    `retry_after_seconds` is the peer's own wish, if it told one. `holder` names what is waited for; the text is for
+    `retry_after_seconds` is the peer's own wish, if it has one. `holder` names what is waited for; the text is for
     people and decides nothing.
     """
 
@@ -51,7 +51,10 @@ class GatewayHeld(Unavailable):
 
 
 class ResponderHeld(Unavailable):
-    """No responder can answer anybody until an operator mends a key. Contrast `TurnFailed`: it concerns one turn."""
+    """No responder can be asked: an operator has to correct a key, or all are left alone for a while.
+
+    Contrast `TurnFailed`: it concerns one turn.
+    """
 
     holder = "responder"
 
@@ -75,7 +78,7 @@ class StaleEpoch(MajlisError):
 
 
 class TurnHeld(Unavailable):
-    """A limit is reached and its policy is to wait. Contrast `TurnFailed`: nothing went wrong, no try is burnt."""
+    """A limit is reached and its policy is to wait. Contrast `TurnFailed`: nothing failed, no attempt counts."""
 
     holder = "limit"
 
@@ -99,7 +102,7 @@ class TakenOver(MajlisError):
 
 
 class TurnFailed(MajlisError):
-    """This try of the turn failed; another may succeed. Burns one of `turn.max_tries`.
+    """This attempt failed; another may succeed. It counts as one of `turn.max_tries`.
 
     `retry_after_seconds` is the peer's own wish (HTTP Retry-After), honoured when longer than the backoff.
     """
@@ -112,7 +115,7 @@ class TurnFailed(MajlisError):
 
 
 class TurnRefused(MajlisError):
-    """No further try can help (unknown number, malformed request): dead-letter at once. Contrast `TurnFailed`."""
+    """No further attempt can help (unknown number, malformed request): dead-letter at once. Contrast `TurnFailed`."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)

@@ -2,12 +2,12 @@
 
 Laws of this file:
 1. The rules are asked in the order of `RULES`; the first that holds gives the reason.
-2. Words are matched as `actors/wording.py` says: whole, in any spelling, English plurals and Arabic prefixes included.
+2. Words are matched as `actors/text.py` says: whole, in any spelling, English plurals and Arabic prefixes included.
 3. A list says what its words say: "no problem" has the word problem in it and is a sensitive topic. A word that
    means something harmless as often (خصم: a charge, a discount; مندوب: a representative, the courier) is in a list only
    within phrases that settle it.
 
-A new rule is one function and one line in `RULES`.
+A new rule is one function and one line in `RULES`, with what the staff reads.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from itertools import product
 
 import msgspec
 
-from actors.wording import contains_phrase, words
+from actors.text import contains_phrase, words
 
 LOOKED_BACK = 5
 """Interactions that the rules look at, the newest."""
@@ -87,7 +87,7 @@ class Interaction(msgspec.Struct, frozen=True):
     quality: float | None = None
 
 
-class Evidence(msgspec.Struct, frozen=True):
+class EscalationInput(msgspec.Struct, frozen=True):
     """All that the rules may look at."""
 
     text: str
@@ -100,50 +100,60 @@ class Evidence(msgspec.Struct, frozen=True):
     """How many badly answered interactions are too many. More than `LOOKED_BACK` are never found."""
 
 
-Rule = Callable[[Evidence], bool]
+class EscalationRule(msgspec.Struct, frozen=True):
+    reason: str
+    """The word that is recorded and shown to operators."""
+    applies: Callable[[EscalationInput], bool]
+    staff_text: str
+    """How the notice to the staff goes on after the customer's number, English / Arabic."""
 
 
-def asks_for_human(evidence: Evidence) -> bool:
+def asks_for_human(given: EscalationInput) -> bool:
     """The customer asks for a person, in the words of the instance or in ours."""
-    own = _phrases(evidence.keywords)
-    return _says(evidence.text, own or _phrases(HUMAN_KEYWORDS))
+    own = _phrases(given.keywords)
+    return _says(given.text, own or _phrases(HUMAN_KEYWORDS))
 
 
-def repeats_question(evidence: Evidence) -> bool:
+def repeats_question(given: EscalationInput) -> bool:
     """The newest three or more of the five latest questions, the one at hand first, have the same words.
 
     They must follow one another: a customer who asked something else between has moved on. A text without any word
     (an emoji, "??") repeats nothing.
     """
-    latest = (evidence.text, *(interaction.text for interaction in evidence.interactions[: LOOKED_BACK - 1]))
+    latest = (given.text, *(interaction.text for interaction in given.interactions[: LOOKED_BACK - 1]))
     said = [_words(text) for text in latest]
     return len(said) >= REPEATS and said[0] != () and all(other == said[0] for other in said[:REPEATS])
 
 
-def low_quality(evidence: Evidence) -> bool:
+def low_quality(given: EscalationInput) -> bool:
     """Too many of the latest interactions were answered badly; where the quality is not known, they do not count."""
-    latest = evidence.interactions[:LOOKED_BACK]
+    latest = given.interactions[:LOOKED_BACK]
     bad = sum(1 for past in latest if past.quality is not None and past.quality < LOW_QUALITY)
-    return bad >= max(1, evidence.threshold)
+    return bad >= max(1, given.threshold)
 
 
-def sensitive_topic(evidence: Evidence) -> bool:
+def sensitive_topic(given: EscalationInput) -> bool:
     """The customer speaks of what a machine should not settle."""
-    return _says(evidence.text, _phrases(SENSITIVE_KEYWORDS))
+    return _says(given.text, _phrases(SENSITIVE_KEYWORDS))
 
 
-RULES: tuple[tuple[str, Rule], ...] = (
-    ("asks_for_human", asks_for_human),
-    ("repeated_question", repeats_question),
-    ("low_quality", low_quality),
-    ("sensitive_topic", sensitive_topic),
+RULES: tuple[EscalationRule, ...] = (
+    EscalationRule("asks_for_human", asks_for_human, "asks for a person / يطلب التحدث مع شخص"),
+    EscalationRule("repeated_question", repeats_question, "asked the same again and again / كرر السؤال نفسه"),
+    EscalationRule("low_quality", low_quality, "got poor answers / لم يحصل على إجابات جيدة"),
+    EscalationRule("sensitive_topic", sensitive_topic, "raises a sensitive topic / طرح موضوعًا حساسًا"),
 )
-"""The rules by the word that is recorded for each. Their order is their priority."""
+"""Their order is their priority."""
 
 
-def reason(evidence: Evidence) -> str:
-    """The word of the first rule that holds; empty when the conversation stays with the responder."""
-    return next((word for word, rule in RULES if rule(evidence)), "")
+def reason(given: EscalationInput) -> str:
+    """The reason of the first rule that applies; empty when the conversation stays with the responder."""
+    return next((rule.reason for rule in RULES if rule.applies(given)), "")
+
+
+def staff_text(reason: str) -> str:
+    """What the staff reads of a rule; of a reason that no rule has, the reason itself."""
+    return next((rule.staff_text for rule in RULES if rule.reason == reason), reason)
 
 
 def _says(text: str, phrases: Iterable[tuple[str, ...]]) -> bool:

@@ -24,21 +24,17 @@ def open_to_all(_instance: str) -> None:
 class FairSlots:
     """`async with slots.hold(instance):` waits for a slot and gives it back.
 
-    `gate` is asked before the wait and after it; what it raises goes to who wanted the slot.
+    `gate` is asked before the wait and after it; what it raises goes to the caller.
     """
 
     def __init__(self, limit: int, gate: Callable[[str], None] = open_to_all) -> None:
         self.limit = limit
         self._gate = gate
-        self.limit_per_instance = limit - limit // 4
+        self.limit_per_instance = limit - limit // 4  # law 4
         self.held = 0
         self._held_by: Counter[str] = Counter()
         # Insertion order is the round-robin order: the served instance goes to the end.
         self._queues: dict[str, deque[trio.Event]] = {}
-
-    @property
-    def queued(self) -> int:
-        return sum(len(queue) for queue in self._queues.values())
 
     @asynccontextmanager
     async def hold(self, instance: str) -> AsyncIterator[None]:
@@ -60,7 +56,7 @@ class FairSlots:
             await granted.wait()
         except BaseException:
             if granted.is_set():
-                # Granted and cancelled in the same moment: pass the slot on.
+                # Granted and cancelled in the same moment: the slot is ours already, so pass it on.
                 self._release(instance)
             else:
                 self._forget(instance, granted)
@@ -84,11 +80,12 @@ class FairSlots:
         self._held_by[instance] -= 1
         if not self._held_by[instance]:
             del self._held_by[instance]
+        # The first in the order that may hold one more: an instance at its own limit keeps its place.
         waiting = next((other for other in self._queues if self._may_hold(other)), None)
         if waiting is not None:
             queue = self._queues.pop(waiting)
             granted = queue.popleft()
             if queue:
                 self._queues[waiting] = queue  # to the end: served longest ago comes first
-            self._take(waiting)
+            self._take(waiting)  # for the waiter, before it runs: nobody who comes in between takes the slot
             granted.set()

@@ -84,9 +84,9 @@ def phone_number(written: str) -> str | None:
 
 
 def is_playground(contact: str) -> bool:
-    """A customer whom the dashboard's playground made up: 999 is nobody's country code.
+    """A customer whom the dashboard's playground made up: 999 is no country's code.
 
-    What is for one never leaves the daemon, and no person is called for one.
+    What is for such a customer never leaves the daemon, and no person is called for one.
     """
     return _PLAYGROUND.fullmatch(contact) is not None
 

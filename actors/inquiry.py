@@ -14,28 +14,27 @@ import trio
 
 from actors.crash_points import reach
 from actors.errors import LedgerUnavailable
-from actors.facts import Facts, facts
 from actors.instance import FeatureFlags, Terms
-from actors.lookup import RESPONDER, Lookup, Outcome, Span
+from actors.lookups import RESPONDER, Facts, Lookup, LookupOutcome, Span, facts
 from actors.messages import Answer, Asked, Batch, Prompt
-from actors.parallel import LookupTimedOut, Run, Stage, staged
+from actors.parallel import LookupRun, LookupTimedOut, Stage, all_or_fail, safe_with_defaults, staged
 from actors.ports import Feed, Ledger, Lookups, Question, Responder, Turn
 
 OPENING_SECONDS = 30.0
 """Deadline of what a turn cannot do without. The ledger's own bounds are tighter; this is the last resort."""
 
-NOT_TO_BE_GUESSED = frozenset({"standing", "usage"})
+NOT_TO_BE_GUESSED = frozenset({"takeover", "usage"})
 """Lookups without which nothing is said: a guess would speak over a person, or past a limit. The ledger is asked again
-in a moment, and nothing is burnt; without it the turn could not go on in any case."""
+in a moment, and the attempt does not count; without the ledger the turn could not go on in any case."""
 
 
-class Found(msgspec.Struct, frozen=True):
+class Findings(msgspec.Struct, frozen=True):
     question: Question
     facts: Facts
 
 
 class Inquiry:
-    """Runs the lookups of one turn, and keeps its waterfall."""
+    """Runs the lookups of one attempt, and keeps its trace."""
 
     def __init__(
         self,
@@ -58,9 +57,12 @@ class Inquiry:
         self._answering_ms = 0.0
         self.spans: tuple[Span, ...] = ()
 
-    async def run(self) -> Found:
+    async def run(self) -> Findings:
         """Raises what `Ledger.begin` and `Lookups.instance` raise."""
-        stages = (Stage("opening", self._opening, needed=True), Stage("lookups", self._about))
+        stages = (
+            Stage("opening", self._opening, all_or_fail),
+            Stage("lookups", self._about, safe_with_defaults),
+        )
         try:
             run = await staged(stages, self._log, parallel=self._flags.parallel)
         except LookupTimedOut as error:
@@ -68,10 +70,10 @@ class Inquiry:
         for span in run.failures:
             if span.name in NOT_TO_BE_GUESSED:
                 raise LedgerUnavailable(f"{span.name} {span.outcome}")
-        return Found(self._question(run.values), facts(run.values))
+        return Findings(self._question(run.values), facts(run.values))
 
     async def ask(self, responder: Responder, prompt: Prompt) -> Answer:
-        """Raises what `Responder.answer` raises; each provider that it tells of becomes a line of the waterfall."""
+        """Ask the responder; each provider that was asked becomes a span. Raises what `Responder.answer` raises."""
         started_at = trio.current_time()
         answer = await responder.answer(prompt)
         took_seconds = trio.current_time() - started_at
@@ -81,11 +83,11 @@ class Inquiry:
         return msgspec.structs.replace(answer, asked=())
 
     def took_ms(self) -> float:
-        """How long this try of the turn has gone on."""
+        """How long this attempt has gone on."""
         return round((trio.current_time() - self._started_at) * 1000, 1)
 
     def spent(self, answer: Answer) -> dict[str, object]:
-        """What is told of an answer: who gave it, in what time, at what price."""
+        """What the event of an answer says: who gave it, in what time, at what price."""
         return {
             "provider": answer.provider,
             "took_ms": round(self._answering_ms, 1),
@@ -109,14 +111,14 @@ class Inquiry:
     async def _begin(self) -> Turn:
         turn = await self._ledger.begin(self._batch, self._epoch)
         reach("begun")
-        messages, tries = len(self._batch.entries), self._batch.tries
+        messages, attempts = len(self._batch.entries), self._batch.attempts
         self._feed.emit(
-            "turn.started", self._batch.conversation, turn=turn.id, messages=messages, tries=tries
+            "turn.started", self._batch.conversation, turn=turn.id, messages=messages, tries=attempts
         )
         return turn
 
     def _asked(self, asked: Asked) -> Span:
-        failed: Outcome = "timed_out" if asked.failure == "timed_out" else "failed"
+        failed: LookupOutcome = "timed_out" if asked.failure == "timed_out" else "failed"
         return Span(
             asked.provider,
             RESPONDER,
@@ -129,7 +131,7 @@ class Inquiry:
     def _question(self, found: Mapping[str, Any]) -> Question:
         return Question(found["conversation"], self._batch, found["settings"], self._flags, self._terms)
 
-    def _log(self, run: Run) -> None:
+    def _log(self, run: LookupRun) -> None:
         """One line for the whole run, and a warning for each lookup whose default has to do."""
         self.spans = run.spans
         conversation = self._batch.conversation

@@ -1,4 +1,4 @@
-"""What one instance (tenant) is and wants: its database row, its runtime switches, its configured terms. Pure data."""
+"""What one instance is and wants: its database row, its feature flags, its configured terms. Pure data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 LimitPolicy = Literal["alert", "fallback", "hold", "suppress"]
-"""What a reached limit does: only tell | send the fallback message | wait | end the turn by a named rule."""
+"""What a reached limit does: only raise an alert | send the fallback message | wait | end the turn by a named rule."""
 
 
 class InstanceRecord(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """What an instance and a contact may use, and what happens when they reach it. Pure.
 
-Rates are checked before a kept answer is given again, budgets after it: a kept answer costs nothing.
+Rates are checked before an answer is taken from the cache, budgets after: a cached answer costs nothing.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from actors.facts import Usage
 from actors.instance import LimitPolicy, Terms
+from actors.lookups import Usage
 
 LimitKind = Literal["contact_rate", "instance_rate", "tokens_per_day", "cost_per_day"]
 

@@ -11,7 +11,7 @@ from actors.identity import Conversation
 CloseReason = Literal["timeout", "count", "flush", "drain"]
 """Why a window closed; recorded with the batch."""
 
-Fate = Literal["answered", "suppressed", "dead", "moved"]
+TurnOutcome = Literal["answered", "suppressed", "dead", "moved"]
 """How a batch ended. `moved`: its messages now wait in the conversation of the phone number behind a LID."""
 
 
@@ -26,11 +26,12 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """Gateway's `messageTimestamp`, Unix seconds."""
     kind: str = "text"
     lid: str = ""
-    """`<digits>@lid` when the gateway told it beside the phone number."""
+    """`<digits>@lid` when the gateway gave it beside the phone number."""
     push_name: str = ""
     quoted_text: str = ""
     server_origin: str = ""
-    """Where the webhook says its gateway is, `https://host:port`. Anybody may have written it: see `ReplyAddress`."""
+    """Where the webhook says its gateway is, `https://host:port`. Anybody may have written it: see
+    `actors.reply.choose_origin`."""
 
     @property
     def conversation(self) -> Conversation:
@@ -46,7 +47,7 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class WindowPolicy(msgspec.Struct, frozen=True):
-    """How long and how much a burst is heard before it is answered."""
+    """How long a burst is waited for, and how much of it, before it is answered."""
 
     window_seconds: float = 8.0
     max_messages: int = 5
@@ -76,7 +77,8 @@ class Batch(msgspec.Struct, frozen=True):
     lo: int
     hi: int
     why: CloseReason
-    tries: int
+    attempts: int
+    """That failed so far and count."""
     opened_at_ms: int
     frozen_at_ms: int
     entries: tuple[Waiting, ...]
@@ -114,14 +116,14 @@ class Passage(msgspec.Struct, frozen=True):
     """A piece of the instance's knowledge that bears on the question."""
 
     source: str
-    """The file it stands in."""
+    """The file it comes from."""
     text: str
     relevance: float
     """0 to 1."""
 
 
 class Prompt(msgspec.Struct, frozen=True):
-    """Everything a responder is told. Texts are data, never instructions to the daemon."""
+    """Everything a responder is given. Texts are data, never instructions to the daemon."""
 
     instance: str
     messages: tuple[str, ...]
@@ -164,4 +166,5 @@ class Answer(msgspec.Struct, frozen=True):
     confidence: float | None = None
     """The model's own, 0 to 1; kept as `response_quality`."""
     asked: tuple[Asked, ...] = ()
-    """Who was asked for it, in order, where that is known. It becomes part of the waterfall and is not kept here."""
+    """Who was asked for it, in order, where that is known. The turn's trace keeps it; the
+    stored answer does not."""

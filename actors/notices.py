@@ -1,6 +1,6 @@
-"""What the business is told: staff in a WhatsApp message, software in a JSON document. Pure.
+"""Notices to the business: for staff a WhatsApp message, for software a JSON document. Pure.
 
-These are for the business' own eyes, so they name the customer. Nothing here goes to a log.
+They are for the business alone, so they name the customer. Nothing of them goes to a log.
 """
 
 from __future__ import annotations
@@ -9,21 +9,15 @@ from collections.abc import Mapping
 
 import msgspec
 
+from actors.escalation import staff_text
 from actors.identity import is_playground
 from actors.instance import Terms
 from actors.limits import Reached
 from actors.messages import Batch
-from actors.plain_text import plain_text
 from actors.ports import Notice
+from actors.text import plain_text
 
 MAX_QUOTED_CHARS = 500
-
-_REASONS = {
-    "asks_for_human": "asks for a person / يطلب التحدث مع شخص",
-    "repeated_question": "asked the same again and again / كرر السؤال نفسه",
-    "low_quality": "got poor answers / لم يحصل على إجابات جيدة",
-    "sensitive_topic": "raises a sensitive topic / طرح موضوعًا حساسًا",
-}
 
 
 def escalated(batch: Batch, reason: str, terms: Terms) -> tuple[Notice, ...]:
@@ -32,7 +26,7 @@ def escalated(batch: Batch, reason: str, terms: Terms) -> tuple[Notice, ...]:
     if is_playground(contact):
         return ()
     quoted = plain_text(batch.text[:MAX_QUOTED_CHARS])
-    text = f"{instance}: +{contact} {_REASONS.get(reason, reason)}\n\n{quoted}"
+    text = f"{instance}: +{contact} {staff_text(reason)}\n\n{quoted}"
     staff = tuple(Notice("whatsapp", instance, number, text) for number in terms.notify_numbers)
     if not terms.notify_webhook:
         return staff
@@ -73,9 +67,10 @@ def alert(
     day: str,
     nth: int = 1,
 ) -> Notice:
-    """That an alert went up or came down, for the `nth` time on this `day` (a UTC date).
+    """That an alert was raised or cleared, for the `nth` time on this `day` (a UTC date).
 
-    Each is stored once, of all daemons where it is `shared`, and also when a daemon that starts anew counts from one.
+    Each is stored once, for all daemons together where it is `shared`, also when a restarted daemon counts from one
+    again.
     """
     document = {
         "event": "red_flag",

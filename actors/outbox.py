@@ -20,7 +20,7 @@ import msgspec
 from actors.crash_points import reach
 from actors.errors import GatewayHeld, StaleEpoch, TurnFailed, TurnRefused, Unavailable
 from actors.identity import Conversation
-from actors.outcome import Evidence, Found, NotFound, NotSent, SendOutcome, Sent, Unknown
+from actors.outcome import NoRecord, NotSent, RecordFound, SendEvidence, SendOutcome, Sent, Unknown
 from actors.ports import Feed, Gateway, Ledger, Ownership, Part, Turn
 
 
@@ -42,7 +42,7 @@ class Outbox:
         wall_ms: Callable[[], int],
         policy: Callable[[str], OutboxPolicy],
     ) -> None:
-        """`policy` tells each instance's policy; `wall_ms` is Unix time in milliseconds."""
+        """`policy` gives each instance's policy; `wall_ms` is Unix time in milliseconds."""
         self._ledger = ledger
         self._gateway = gateway
         self._ownership = ownership
@@ -56,21 +56,21 @@ class Outbox:
         """Bring every part of the turn to `sent`.
 
         Raises:
-          TurnFailed: a part was not sent; another try may succeed.
+          TurnFailed: a part was not sent; another attempt may succeed.
           TurnRefused: a part cannot be sent, or its outcome stays unknown.
-          GatewayHeld: the gateway is away; nothing is burnt by waiting.
+          GatewayHeld: the gateway is away; waiting counts as no attempt.
           StaleEpoch: somebody else owns the conversation.
           TakenOver: a person writes in the chat (unless `heed_takeover` is off); nothing more was sent.
         """
         for part in turn.parts:
             if part.state in ("sent", "dropped"):
                 continue
-            outcome = await _Delivery(self, turn, conversation, epoch, part, heed_takeover).run()
+            outcome = await _PartDelivery(self, turn, conversation, epoch, part, heed_takeover).run()
             if isinstance(outcome, NotSent):
                 raise _failure(outcome)
 
 
-class _Delivery:
+class _PartDelivery:
     """One part on its way."""
 
     def __init__(
@@ -93,23 +93,24 @@ class _Delivery:
         self._epoch = epoch
         self._part = part
         self._heed_takeover = heed_takeover
+        # A part that was claimed before may have been sent under that claim: its record is looked for from then on.
         self._since_ms = part.claimed_at_ms or outbox._wall_ms()
         self._resends = part.resends
         self._settled_in_seconds = self._policy.settle_seconds - (part.claimed_ago_ms or 0) / 1000
-        if part.state == "sending":
+        if part.state == "sending":  # a claim without an outcome: the send itself may still be under way
             self._settled_in_seconds += self._policy.send_seconds
-        elif part.state == "pending":
+        elif part.state == "pending":  # nothing is on its way
             self._settled_in_seconds = 0.0
 
     async def run(self) -> Sent | NotSent:
-        """Bring the part to a proven outcome, from wherever it stands."""
+        """Bring the part to a proven outcome, whatever its state."""
         part = self._part
         if part.state != "pending":
             return await self._reconcile(Unknown("interrupted", may_resend=part.may_resend))
         if part.resends:
             # The resend did not leave, but the send before it may have: its record may have appeared since.
             evidence = await self._look()
-            if isinstance(evidence, Found):
+            if isinstance(evidence, RecordFound):
                 return await self._settle_found(evidence.message_id, "earlier_send")
         outcome = await self._send(resend=False)
         return await self._reconcile(outcome) if isinstance(outcome, Unknown) else outcome
@@ -125,7 +126,7 @@ class _Delivery:
             part.text,
             self._check_lease,
             self._turn.origin,
-            f"{self._turn.id}.{part.number}",
+            f"{self._turn.id}.{part.number}",  # the same for every attempt: some gateways deduplicate by it
         )
         sent_ms = self._wall_ms()
         reach("send_returned")
@@ -146,10 +147,10 @@ class _Delivery:
                 await self._unclaim()  # noqa: ASYNC120  a cancellation may take over: it is best effort
             raise
         self._resends += resend
-        self._settled_in_seconds = self._policy.settle_seconds
+        self._settled_in_seconds = self._policy.settle_seconds  # counts from the send that follows
 
     async def _unclaim(self) -> None:
-        """Nothing was sent: say so, as well as can be, lest the claim be taken for a send of unknown outcome."""
+        """Nothing was sent: record that if possible, so that the claim is not taken for a send of unknown outcome."""
         with suppress(Unavailable, StaleEpoch):
             await self._settle(NotSent("claim_lost", "hold"))
 
@@ -163,16 +164,16 @@ class _Delivery:
         Raises:
           GatewayHeld: the gateway cannot be asked, or the message may still be on its way: come back later,
             without holding a turn slot meanwhile.
-          TurnRefused: nobody knows, and the policy allows no (further) resend.
+          TurnRefused: it cannot be found out, and the policy allows no (further) resend.
         """
         while True:
             evidence = await self._look()
-            if isinstance(evidence, Found):
+            if isinstance(evidence, RecordFound):
                 return await self._settle_found(evidence.message_id, outcome.reason)
             if not outcome.may_resend:
                 # The gateway said itself that the message left; only its own record of it is missing.
                 return await self._settle_found("", outcome.reason)
-            if isinstance(evidence, NotFound) and self._settled_in_seconds > 0:
+            if isinstance(evidence, NoRecord) and self._settled_in_seconds > 0:
                 raise GatewayHeld("send_settling", self._settled_in_seconds)
             if self._resends or self._policy.on_unresolved == "hold":
                 raise TurnRefused("send_unresolved", outcome.reason)
@@ -188,7 +189,8 @@ class _Delivery:
         self._emit("part.reconciled", reason=reason)
         return sent
 
-    async def _look(self) -> Evidence:
+    async def _look(self) -> SendEvidence:
+        # The same text may have been sent before as another reply: those ids are no evidence for this one.
         known_ids = await self._ledger.gateway_ids(self._turn)
         return await self._gateway.find(
             self._conversation, self._part.text, self._since_ms, known_ids, self._turn.origin

@@ -11,12 +11,12 @@ from typing import Literal
 import msgspec
 
 Remedy = Literal["retry", "hold", "refuse"]
-"""After `NotSent`: try again and burn a try | wait, burn nothing (the gateway is down) | never, dead-letter."""
+"""After `NotSent`: try again, which counts as an attempt | wait, which does not (the gateway is down) | dead-letter."""
 
 
 class Sent(msgspec.Struct, frozen=True):
     message_id: str
-    """The gateway's id of the message; empty when the gateway cannot tell it (console)."""
+    """The gateway's id of the message; empty when the gateway gives none (console)."""
 
 
 class NotSent(msgspec.Struct, frozen=True):
@@ -35,13 +35,13 @@ class Unknown(msgspec.Struct, frozen=True):
 SendOutcome = Sent | NotSent | Unknown
 
 
-class Found(msgspec.Struct, frozen=True):
+class RecordFound(msgspec.Struct, frozen=True):
     """The gateway's records show the message: it was sent."""
 
     message_id: str
 
 
-class NotFound(msgspec.Struct, frozen=True):
+class NoRecord(msgspec.Struct, frozen=True):
     """The gateway's records do not show the message."""
 
 
@@ -49,4 +49,4 @@ class CannotTell(msgspec.Struct, frozen=True):
     """This gateway keeps no records to look in (console). Contrast a lookup that fails: `GatewayHeld` is raised."""
 
 
-Evidence = Found | NotFound | CannotTell
+SendEvidence = RecordFound | NoRecord | CannotTell

@@ -13,19 +13,19 @@ import msgspec
 
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Terms
-from actors.lookup import Lookup, Span
+from actors.lookups import Lookup, Span
 from actors.messages import (
     Answer,
     Batch,
     CloseReason,
-    Fate,
     Message,
     Prompt,
     Receipt,
     Snapshot,
+    TurnOutcome,
     WindowPolicy,
 )
-from actors.outcome import Evidence, SendOutcome
+from actors.outcome import SendEvidence, SendOutcome
 
 TurnState = Literal["started", "answered", "done", "suppressed", "dead", "moved"]
 PartState = Literal["pending", "sending", "unknown", "sent", "dropped"]
@@ -66,7 +66,7 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """Something to tell the business. Stored with the step that causes it, sent soon after, at least once."""
+    """A message to the business. Stored with the step that causes it, sent soon after, at least once."""
 
     kind: Literal["whatsapp", "webhook"]
     instance: str
@@ -79,7 +79,7 @@ class Notice(msgspec.Struct, frozen=True):
 
 
 class CacheEntry(msgspec.Struct, frozen=True):
-    """Under what an answer may be found again. `scope` and `question_hash` are digests: `actors/answer_cache.py`."""
+    """The key of an answer in the response cache; `actors/response_cache.py` makes the digests of it."""
 
     scope: str
     question_hash: str
@@ -114,7 +114,8 @@ class Reply(msgspec.Struct, frozen=True):
     """Why an escalation ends with this reply: `timeout`; empty: none does."""
     notices: tuple[Notice, ...] = ()
     cache: CacheEntry | None = None
-    waterfall: tuple[Span, ...] = ()
+    spans: tuple[Span, ...] = msgspec.field(default=(), name="waterfall")
+    """The turn's trace."""
 
 
 class Mirror(Protocol):
@@ -139,11 +140,13 @@ class Mirror(Protocol):
         """
 
     async def defer(
-        self, conversation: Conversation, epoch: int, number: int, delay_seconds: float, burn: bool
+        self, conversation: Conversation, epoch: int, number: int, delay_seconds: float, counts: bool
     ) -> None:
-        """Try batch `number` again in `delay_seconds`; `burn` counts the try. Raises `StaleEpoch`."""
+        """Try batch `number` again in `delay_seconds`; `counts` it as a failed attempt. Raises `StaleEpoch`."""
 
-    async def commit(self, conversation: Conversation, epoch: int, batch: Batch, fate: Fate) -> Snapshot:
+    async def commit(
+        self, conversation: Conversation, epoch: int, batch: Batch, outcome: TurnOutcome
+    ) -> Snapshot:
         """End the batch; gives back what waits now. Idempotent. Works when Redis is full. Raises `StaleEpoch`."""
 
 
@@ -154,7 +157,7 @@ class Ledger(Protocol):
         """T1: find or create the conversation, store the user's messages, open the turn; or find it as it was."""
 
     async def answer(self, turn: Turn, epoch: int, reply: Reply) -> Turn:
-        """T2: the reply and its outbox rows. If the turn has an answer already, that one stands."""
+        """T2: the reply and its outbox rows. If the turn has an answer already, that one is kept."""
 
     async def claim(
         self, turn: Turn, epoch: int, part: int, resend: bool, heed_takeover: bool = True
@@ -171,11 +174,11 @@ class Ledger(Protocol):
     async def finish(self, turn: Turn, epoch: int) -> None:
         """T5: turn done, interaction recorded."""
 
-    async def suppress(self, turn: Turn, epoch: int, rule: str, waterfall: tuple[Span, ...] = ()) -> None:
+    async def suppress(self, turn: Turn, epoch: int, rule: str, spans: tuple[Span, ...] = ()) -> None:
         """End the turn without an answer, by a named rule (`moved` for a LID conversation that found its phone)."""
 
     async def drop_rest(self, turn: Turn, epoch: int, rule: str) -> Turn:
-        """End the turn where it stands: what has not left never will. `done` when a part did, else `suppressed`."""
+        """End the turn as it is: what has not left never will. `done` when a part did, else `suppressed`."""
 
     async def notify(self, notices: tuple[Notice, ...]) -> None:
         """Store notices to be sent."""
@@ -207,7 +210,7 @@ class Lookups(Protocol):
         """The instance's row, at most `turn.settings_cache_seconds` old. Raises `LedgerUnavailable`."""
 
     def about(self, question: Question) -> Mapping[str, Lookup]:
-        """The lookups of stage two by name; `actors/facts.py` says what each name's value is."""
+        """The lookups of stage two by name; `actors/lookups.py` says what each name's value is."""
 
 
 class Responder(Protocol):
@@ -225,7 +228,7 @@ MaySend = Callable[[], None]
 
 
 def at_any_time() -> None:
-    """The `MaySend` of those who have no lease to lose."""
+    """The `MaySend` of callers without a lease."""
 
 
 class Gateway(Protocol):
@@ -240,7 +243,7 @@ class Gateway(Protocol):
         """Send one message. Never raises for what the gateway does; says what is known instead.
 
         `origin` is a gateway of the allow-list to send through; empty: the configured one. `key` is the same for
-        every try of one message, for gateways that can tell by it what they have sent already.
+        every attempt to send one message, for gateways that recognise by it what they have sent already.
 
         Connecting may take longer than a lease has left, hence `may_send`: when it raises, nothing was sent.
         """
@@ -252,12 +255,36 @@ class Gateway(Protocol):
         since_ms: int,
         known_ids: frozenset[str],
         origin: str = "",
-    ) -> Evidence:
+    ) -> SendEvidence:
         """Look whether `text` was sent to the contact since `since_ms` (Unix ms) under an id not in `known_ids`.
 
         Raises:
           GatewayHeld: the gateway cannot be asked now.
         """
+
+
+class Attempt(Protocol):
+    """One attempt at the turn of one frozen batch. The caller commits the outcome in the mirror."""
+
+    async def run(self) -> TurnOutcome:
+        """Bring the batch to its end in the ledger.
+
+        Raises:
+          TurnFailed: this attempt failed.
+          TurnRefused: no attempt can succeed.
+          Unavailable: a store or the gateway is away, or a limit says to wait.
+          StaleEpoch: somebody else owns the conversation.
+        """
+
+    async def bury(self, reason: str, detail: str) -> TurnOutcome:
+        """End the batch as a dead letter, unless the ledger shows that it has ended already.
+
+        A customer who got no answer gets the fallback message, where there is one. Raises as `run` does.
+        """
+
+
+NewAttempt = Callable[[Batch, int], Attempt]
+"""Takes the batch and the epoch to act under. Nothing happens before `run` or `bury`."""
 
 
 class Ownership(Protocol):
@@ -273,7 +300,7 @@ class Ownership(Protocol):
 
 
 class Feed(Protocol):
-    """Where everything worth seeing is said once: log line, tail event and counter."""
+    """Every event goes here once and becomes a log line, a tail event and a counter."""
 
     def emit(self, event: str, conversation: Conversation | None = None, **fields: object) -> None: ...
 

@@ -1,10 +1,10 @@
-"""What a model is told: the system text, and who said what, up to the messages to be answered. Pure.
+"""What is asked of a model: the system text, and who said what, up to the messages to be answered. Pure.
 
 Laws of this file:
 1. The messages of the batch are the last thing said, each on its own line, as they came.
 2. What is only looked up (passages of the instance's files) is data: JSON, one passage a line. No text can end its
    string or begin a line, so none can be taken for what Majlis itself says.
-3. An instance's own system prompt is told as it is. The provider's comes where it has none, the default where the
+3. An instance's own system prompt is given as it is. The provider's comes where it has none, the default where the
    provider has none; an empty one of the provider's means that nothing is said about how to answer.
 """
 
@@ -45,8 +45,8 @@ EARLIER = "(earlier messages are left out)"
 """Said by the user before a history that begins with an answer, where a provider wants the user to begin."""
 
 
-class Told(msgspec.Struct, frozen=True):
-    """What one call tells a model."""
+class ModelRequest(msgspec.Struct, frozen=True):
+    """What one call asks of a model."""
 
     system: str
     """Empty: nothing."""
@@ -65,7 +65,7 @@ class Utterance(NamedTuple):
     texts: tuple[str, ...]
 
 
-def told(prompt: Prompt, provider_system_prompt: str | None = None) -> Told:
+def model_request(prompt: Prompt, provider_system_prompt: str | None = None) -> ModelRequest:
     """Everything about one conversation."""
     persona = system_prompt(prompt, provider_system_prompt)
     parts = [persona]
@@ -77,7 +77,7 @@ def told(prompt: Prompt, provider_system_prompt: str | None = None) -> Told:
         parts += [CUSTOMER_TEXT_IS_DATA, ENVELOPE]
     question = prompt.text if prompt.text.strip() else NO_TEXT
     history = (entry for entry in prompt.history if entry.text.strip())
-    return Told("\n\n".join(filter(None, parts)), (*history, HistoryEntry("user", question)))
+    return ModelRequest("\n\n".join(filter(None, parts)), (*history, HistoryEntry("user", question)))
 
 
 def system_prompt(prompt: Prompt, provider_system_prompt: str | None) -> str:

@@ -48,12 +48,14 @@ class Supervisor:
             await trio.sleep_forever()
 
     def deliver(self, message: Message, receipt: Receipt) -> None:
-        """Hand a durable message to its conversation, starting the actor if needed.
+        """Record a durable message and hand it to its conversation, starting the actor if needed.
 
         Synchronous on purpose: no checkpoint may fall between finding the actor and filling its buffer.
         A message of a partition that is not ours stays in the mirror; its owner polls.
         """
         conversation = message.conversation
+        event = "message.duplicate" if receipt.duplicate else "message.accepted"
+        self._services.feed.emit(event, conversation)
         if receipt.duplicate or not self._owns(conversation):
             return
         actor = self._actors.get(conversation)
@@ -78,7 +80,8 @@ class Supervisor:
     def recover(self, snapshots: Iterable[Snapshot], unread: Iterable[Conversation] = ()) -> int:
         """Start the actors of conversations with anything pending; gives back how many.
 
-        Of those in `unread` only the name is known: their actors ask the mirror themselves.
+        Of those in `unread` only the name is known: their actors ask the mirror themselves. What was held goes on: it
+        may have been held because its partition was not ours to act for.
         """
         count = 0
         for conversation in unread:
@@ -91,6 +94,7 @@ class Supervisor:
                 policy = self._services.policies.window(snapshot.conversation.instance)
                 self._start(snapshot.conversation, core.loaded(core.fresh(now), snapshot, now, policy))
                 count += 1
+        self.resume_held()
         return count
 
     def flush(self, conversation: Conversation) -> bool:
@@ -108,7 +112,7 @@ class Supervisor:
                 actor.cancel()
 
     def resume_held(self) -> None:
-        """A store is back: nobody sits out the rest of a hold."""
+        """A store is back, or a pause is over: no actor waits for the rest of its hold."""
         for actor in self._actors.values():
             actor.resume()
 
@@ -143,7 +147,7 @@ class Supervisor:
         """How many actors are in each phase."""
         return Counter(actor.phase for actor in self._actors.values())
 
-    def _start(self, conversation: Conversation, state: core.State) -> ConversationActor:
+    def _start(self, conversation: Conversation, state: core.ConversationState) -> ConversationActor:
         if self._nursery is None:
             raise RuntimeError("the supervisor is not running")
         actor = ConversationActor(conversation, self._services, state)
@@ -157,6 +161,7 @@ class Supervisor:
         crashes: deque[float] = deque()
         try:
             with actor.life:
+                # A draining daemon restarts nothing: what the actor had is in the mirror.
                 while (end := await self._live(actor)) != "left" and not self._draining:
                     if end == "crashed":
                         await self._wait_out(actor, crashes)
@@ -166,14 +171,15 @@ class Supervisor:
                         break
                     actor.forget()
         finally:
-            # No checkpoint between the actor's decision to leave and this line.
+            # No checkpoint between the actor's decision to leave and this line: a message that comes now finds either
+            # the living actor or none, and starts another.
             del self._actors[actor.conversation]
             if self._draining and not self._actors:
                 self._empty.set()
             self._services.feed.emit("actor.left", actor.conversation)
 
     async def _live(self, actor: ConversationActor) -> Literal["left", "stale", "crashed"]:
-        """Run the actor, and tell how it ended."""
+        """Run the actor; gives back how it ended."""
         end: Literal["left", "stale", "crashed"] = "left"
         try:
             await actor.run()
@@ -187,7 +193,7 @@ class Supervisor:
         return end
 
     async def _wait_out(self, actor: ConversationActor, crashes: deque[float]) -> None:
-        """The pause after a crash; after too many of them, until somebody resumes it."""
+        """Wait after a crash; after too many of them, until an operator resumes it."""
         now = trio.current_time()
         crashes.append(now)
         while crashes[0] < now - RESTART_WINDOW_SECONDS:

@@ -3,9 +3,9 @@
 a person writes in the chat        silence, rule `taken_over`
 the same was just answered         silence, rule `duplicate`
 it waits for a person already      the escalated message, at most once in a while; else silence, rule `escalated`
-it needs a person                  escalate: tell the staff, say the escalated message
+it needs a person                  escalate: notify the staff, say the escalated message
 a rate is exceeded                 by policy
-the answer is kept                 give it again
+the answer is in the cache         give it again
 a budget is used up                by policy
 else                               ask the responder
 """
@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import msgspec
 
-from actors import answer_cache, escalation, limits
-from actors.facts import Facts
+from actors import escalation, limits, response_cache
 from actors.instance import InstanceRecord, Terms
 from actors.limits import LimitKind, Reached
+from actors.lookups import Facts
 from actors.messages import Answer, Prompt
 from actors.ports import Question
 
@@ -43,7 +43,7 @@ class Say(msgspec.Struct, frozen=True):
     reached: tuple[Reached, ...] = ()
 
 
-class Ask(msgspec.Struct, frozen=True):
+class AskResponder(msgspec.Struct, frozen=True):
     """The responder is asked."""
 
     prompt: Prompt
@@ -58,17 +58,17 @@ class Wait(msgspec.Struct, frozen=True):
     reached: tuple[Reached, ...] = ()
 
 
-Verdict = Silence | Say | Ask | Wait
-"""`reached`: the limits that this turn met, to be told; also those whose policy is to go on."""
+TriageVerdict = Silence | Say | AskResponder | Wait
+"""`reached`: the limits that this turn reached, for the alerts; also those whose policy is to go on."""
 
 
-def decide(question: Question, facts: Facts) -> Verdict:
-    flags, standing = question.flags, facts.standing
-    if flags.takeover and standing.taken_over:
+def decide(question: Question, facts: Facts) -> TriageVerdict:
+    flags, takeover = question.flags, facts.takeover
+    if flags.takeover and takeover.taken_over:
         return Silence("taken_over")
     if facts.duplicate:
         return Silence("duplicate")
-    if flags.escalation and standing.escalated and not standing.escalation_expired:
+    if flags.escalation and takeover.escalated and not takeover.escalation_expired:
         # Other software may escalate where Majlis itself is not to: a person has it, and no words of ours are wanted.
         is_said = facts.escalated_reply or not question.record.escalation_enabled
         return Silence("escalated") if is_said else _escalated(question)
@@ -84,18 +84,18 @@ def fallback(record: InstanceRecord, terms: Terms) -> Answer | None:
 
 
 def _reason(question: Question, facts: Facts) -> str:
-    """Why the burst needs a person; empty when it does not, or when nobody wants to know."""
+    """Why the burst needs a person; empty when it does not, or where escalation is off."""
     record = question.record
     if not (question.flags.escalation and record.escalation_enabled):
         return ""
-    evidence = escalation.Evidence(
+    given = escalation.EscalationInput(
         text=question.batch.text,
         # With an escalation whose time is up, what came before is context, not a reason for another one.
-        interactions=() if facts.standing.escalation_expired else facts.interactions,
+        interactions=() if facts.takeover.escalation_expired else facts.interactions,
         keywords=record.escalation_keywords,
         threshold=record.escalation_threshold,
     )
-    return escalation.reason(evidence)
+    return escalation.reason(given)
 
 
 def _escalated(question: Question, reason: str = "") -> Say:
@@ -103,22 +103,24 @@ def _escalated(question: Question, reason: str = "") -> Say:
     return Say(Answer(text, ESCALATION), "escalated", reason)
 
 
-def _within_limits(question: Question, facts: Facts) -> Verdict:
+def _within_limits(question: Question, facts: Facts) -> TriageVerdict:
     met: tuple[Reached, ...] = ()
     if reached := limits.rate(facts.usage, question.terms):
         met = (*met, reached)
         if reached.policy != "alert":
             return _stopped(question, reached, met, facts.usage.fallback_said)
-    if facts.cached_answer is not None and answer_cache.may_give(question, facts):
+    if facts.cached_answer is not None and response_cache.may_give(question, facts):
         return Say(facts.cached_answer, reached=met)
     if reached := limits.budget(facts.usage, question.terms):
         met = (*met, reached)
         if reached.policy != "alert":
             return _stopped(question, reached, met, facts.usage.fallback_said)
-    return Ask(_prompt(question, facts), met)
+    return AskResponder(_prompt(question, facts), met)
 
 
-def _stopped(question: Question, reached: Reached, met: tuple[Reached, ...], fallback_said: bool) -> Verdict:
+def _stopped(
+    question: Question, reached: Reached, met: tuple[Reached, ...], fallback_said: bool
+) -> TriageVerdict:
     """By the limit's policy. The fallback message is said once in a while, like the escalated one: else silence."""
     if reached.policy == "hold":
         return Wait(reached.kind, max(1.0, reached.wait_seconds), met)
@@ -134,5 +136,5 @@ def _prompt(question: Question, facts: Facts) -> Prompt:
         history=facts.history,
         knowledge=facts.knowledge if question.flags.knowledge else (),
         system_prompt=question.record.system_prompt,
-        handed_back=facts.standing.handed_back or facts.standing.escalation_expired,
+        handed_back=facts.takeover.handed_back or facts.takeover.escalation_expired,
     )

@@ -6,7 +6,7 @@ anywhere finds the same batch again and goes on where it stopped:
     open (settings ∥ T1) → lookups ∥ → triage → responder → answer (T2)
                          → per part: claim (T3) → send → settle (T4) → finish (T5)
 
-What is to be done with a burst, `actors/triage.py` says; here it is done.
+`actors/triage.py` decides what is to be done with a burst; here it is done.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from actors import answer_cache, notices, reply, reply_address, triage
+from actors import notices, reply, response_cache, triage
 from actors.crash_points import reach
 from actors.errors import (
     Overloaded,
@@ -28,9 +28,9 @@ from actors.errors import (
     Unavailable,
 )
 from actors.identity import is_lid, is_playground
-from actors.inquiry import Found, Inquiry
+from actors.inquiry import Findings, Inquiry
 from actors.limits import Reached
-from actors.messages import Answer, Batch, Fate, Message, Prompt, WindowPolicy
+from actors.messages import Answer, Batch, Message, Prompt, TurnOutcome, WindowPolicy
 from actors.outbox import Outbox
 from actors.ports import (
     Feed,
@@ -49,7 +49,7 @@ HELD_TOO_LONG = "held_too_long"
 """The reason of a dead letter that waited for a gateway or store until its time was up."""
 
 Append = Callable[[Message, WindowPolicy, int], Awaitable[object]]
-"""Stores a message in the mirror under its earlier arrival and tells its conversation."""
+"""Stores a message in the mirror under its earlier arrival and hands it to its conversation."""
 
 
 class TurnServices(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,49 +67,18 @@ class TurnServices(msgspec.Struct, frozen=True, kw_only=True):
     wall_ms: Callable[[], int]
     """Unix time, milliseconds."""
     nudge: Callable[[], None]
-    """Notices were stored: whoever sends them need not wait."""
+    """Notices were stored: their sender need not wait for its next round."""
 
 
-class TurnRunner:
-    def __init__(self, services: TurnServices) -> None:
-        self._services = services
-
-    async def run(self, batch: Batch, epoch: int) -> Fate:
-        """Bring the batch to its end in the ledger; the caller commits it in the mirror.
-
-        Raises:
-          TurnFailed: this try failed.
-          TurnRefused: no try can succeed.
-          Unavailable: a store or the gateway is away, or a limit says to wait.
-          StaleEpoch: somebody else owns the conversation.
-        """
-        return await _OneTurn(self._services, batch, epoch).run()
-
-    async def bury(self, batch: Batch, epoch: int, reason: str, detail: str) -> Fate:
-        """End the batch as a dead letter, unless the ledger shows that it has ended already.
-
-        A customer who got no answer gets the fallback message, where there is one. Raises as `run` does.
-        """
-        return await _OneTurn(self._services, batch, epoch).bury(reason, detail)
-
-
-class _OneTurn:
-    """One try of one batch."""
+class TurnAttempt:
+    """One attempt at one batch. Implements `actors.ports.Attempt`; the next attempt is an object of its own."""
 
     def __init__(self, services: TurnServices, batch: Batch, epoch: int) -> None:
         instance = batch.conversation.instance
         flags, terms = services.flags.of(instance), services.policies.terms(instance)
-        self._append = services.append
+        self._services = services
         self._ledger = services.ledger
-        self._lookups = services.lookups
         self._inquiry = Inquiry(services.ledger, services.lookups, services.feed, batch, epoch, flags, terms)
-        self._responder = services.responder
-        self._outbox = services.outbox
-        self._identities = services.identities
-        self._policies = services.policies
-        self._feed = services.feed
-        self._wall_ms = services.wall_ms
-        self._nudge = services.nudge
         self._batch = batch
         self._epoch = epoch
         self._conversation = batch.conversation
@@ -117,7 +86,7 @@ class _OneTurn:
         self._flags = flags
         self._terms = terms
 
-    async def run(self) -> Fate:
+    async def run(self) -> TurnOutcome:
         await self._share_link()
         found = await self._inquiry.run()
         turn = found.question.turn
@@ -132,7 +101,7 @@ class _OneTurn:
                 return await self._suppress(turn, turn.rule)
             case "started":
                 verdict = triage.decide(found.question, found.facts)
-                self._tell_reached(turn, verdict.reached)
+                self._emit_reached(turn, verdict.reached)
                 if isinstance(verdict, triage.Wait | triage.Silence):
                     await self._alert(verdict.reached)
                 if isinstance(verdict, triage.Wait):
@@ -144,7 +113,7 @@ class _OneTurn:
                 pass
         return await self._deliver(turn)
 
-    async def bury(self, reason: str, detail: str) -> Fate:
+    async def bury(self, reason: str, detail: str) -> TurnOutcome:
         turn = await self._ledger.begin(self._batch, self._epoch)
         if turn.state == "done":
             return "answered"
@@ -161,41 +130,41 @@ class _OneTurn:
     # Before the answer
 
     async def _share_link(self) -> None:
-        """Tell the ledger a LID's phone number that only this daemon has learned yet."""
+        """Store a LID's phone number that only this daemon has learned yet."""
         contact = self._conversation.contact
         if is_lid(contact):
-            phone = self._identities.phone_of(self._instance, contact)
+            phone = self._services.identities.phone_of(self._instance, contact)
             if phone is not None:
                 await self._ledger.link(self._instance, contact, phone)
 
-    def _tell_reached(self, turn: Turn, reached: tuple[Reached, ...]) -> None:
+    def _emit_reached(self, turn: Turn, reached: tuple[Reached, ...]) -> None:
         for limit in reached:
             self._emit("limit.reached", turn, reason=limit.kind, policy=limit.policy)
 
     async def _alert(self, reached: tuple[Reached, ...]) -> None:
-        """Tell of limits where no reply carries the notices."""
-        if told := self._alerts(reached):
-            await self._ledger.notify(told)
-            self._nudge()
+        """Store the notices of limits where no reply carries them."""
+        if alerts := self._alerts(reached):
+            await self._ledger.notify(alerts)
+            self._services.nudge()
 
     def _alerts(self, reached: tuple[Reached, ...]) -> tuple[Notice, ...]:
-        day = datetime.fromtimestamp(self._wall_ms() / 1000, UTC).date().isoformat()
-        told = (notices.limit_reached(self._instance, limit, self._terms, day) for limit in reached)
-        return tuple(notice for group in told for notice in group)
+        day = datetime.fromtimestamp(self._services.wall_ms() / 1000, UTC).date().isoformat()
+        each = (notices.limit_reached(self._instance, limit, self._terms, day) for limit in reached)
+        return tuple(notice for alerts in each for notice in alerts)
 
     # The answer
 
-    async def _answer(self, found: Found, verdict: triage.Say | triage.Ask) -> Turn:
-        told = self._alerts(verdict.reached)
-        if isinstance(verdict, triage.Ask):
+    async def _answer(self, found: Findings, verdict: triage.Say | triage.AskResponder) -> Turn:
+        to_send = self._alerts(verdict.reached)
+        if isinstance(verdict, triage.AskResponder):
             answer = await self._ask(verdict.prompt)
             rule, escalation = "", ""
-            cache = answer_cache.entry_for(verdict.prompt, answer, found.question, self._inquiry.spans)
+            cache = response_cache.entry_for(verdict.prompt, answer, found.question, self._inquiry.spans)
         else:
             answer, rule, escalation = verdict.answer, verdict.rule, verdict.escalation
-            cache = answer_cache.hit(answer, found.question)
+            cache = response_cache.hit(answer, found.question)
             if escalation:
-                told += notices.escalated(self._batch, escalation, self._terms)
+                to_send += notices.escalated(self._batch, escalation, self._terms)
         parts = reply.split(answer.text)
         if not parts and not rule:
             raise TurnFailed("garbage", "the answer is empty")
@@ -205,16 +174,16 @@ class _OneTurn:
             parts,
             rule=rule,
             escalation=escalation,
-            origin=reply_address.choose(named, found.facts.webhook, self._terms.allowed_origins),
-            hand_back="timeout" if found.facts.standing.escalation_expired else "",
-            notices=told,
+            origin=reply.choose_origin(named, found.facts.webhook, self._terms.allowed_origins),
+            hand_back="timeout" if found.facts.takeover.escalation_expired else "",
+            notices=to_send,
             cache=cache,
-            waterfall=self._inquiry.spans,
+            spans=self._inquiry.spans,
         )
         turn = await self._ledger.answer(found.question.turn, self._epoch, stored)
         reach("answer_stored")
-        if told:
-            self._nudge()
+        if to_send:
+            self._services.nudge()
         if stored.hand_back:
             self._emit("conversation.handed_back", turn, by=stored.hand_back)
         if escalation:
@@ -226,7 +195,7 @@ class _OneTurn:
 
     async def _store_fallback(self, turn: Turn, reason: str, detail: str) -> Turn:
         """The fallback message as the reply of a turn that is to become a dead letter, where there is one."""
-        record = await self._lookups.instance(self._instance)
+        record = await self._services.lookups.instance(self._instance)
         answer = triage.fallback(record, self._terms)
         if answer is None:
             return turn
@@ -235,17 +204,17 @@ class _OneTurn:
         return await self._ledger.answer(turn, self._epoch, doomed)
 
     async def _ask(self, prompt: Prompt) -> Answer:
-        answer = await self._inquiry.ask(self._responder, prompt)
+        answer = await self._inquiry.ask(self._services.responder, prompt)
         reach("responder_answered")
         return answer
 
     # After it
 
-    async def _deliver(self, turn: Turn) -> Fate:
+    async def _deliver(self, turn: Turn) -> TurnOutcome:
         if turn.dead_reason:
             return await self._deliver_doomed(turn)
         try:
-            await self._outbox.deliver(turn, self._conversation, self._epoch, self._flags.takeover)
+            await self._services.outbox.deliver(turn, self._conversation, self._epoch, self._flags.takeover)
         except TakenOver:
             turn = await self._ledger.drop_rest(turn, self._epoch, "taken_over")
             self._emit("turn.suppressed", turn, rule="taken_over")
@@ -255,32 +224,34 @@ class _OneTurn:
         self._emit("turn.done", turn, parts=len(turn.parts), took_ms=self._inquiry.took_ms())
         return "answered"
 
-    async def _deliver_doomed(self, turn: Turn) -> Fate:
-        """Say the fallback message, as well as can be; the dead letter stays."""
+    async def _deliver_doomed(self, turn: Turn) -> TurnOutcome:
+        """Send the fallback message if it can be sent; the turn is a dead letter either way."""
         if turn.state == "answered":
             with suppress(TakenOver, TurnFailed, TurnRefused):
-                await self._outbox.deliver(turn, self._conversation, self._epoch, self._flags.takeover)
+                await self._services.outbox.deliver(
+                    turn, self._conversation, self._epoch, self._flags.takeover
+                )
         return await self._end_dead(turn, turn.dead_reason, turn.dead_detail)
 
-    async def _end_dead(self, turn: Turn, reason: str, detail: str) -> Fate:
+    async def _end_dead(self, turn: Turn, reason: str, detail: str) -> TurnOutcome:
         await self._ledger.bury(turn, self._epoch, reason, detail)
         self._emit("turn.dead", turn, reason=reason)
         return "dead"
 
-    async def _suppress(self, turn: Turn, rule: str) -> Fate:
+    async def _suppress(self, turn: Turn, rule: str) -> TurnOutcome:
         await self._ledger.suppress(turn, self._epoch, rule, self._inquiry.spans)
         self._emit("turn.suppressed", turn, rule=rule)
         return "suppressed"
 
-    async def _move(self, turn: Turn) -> Fate:
+    async def _move(self, turn: Turn) -> TurnOutcome:
         """The contact's phone number is known by now: its messages join that conversation.
 
         Appending is deduplicated by message id, so a crash before the batch is settled only repeats it.
         """
-        policy = self._policies.window(self._instance)
+        policy = self._services.policies.window(self._instance)
         for entry in self._batch.entries:
             try:
-                await self._append(_with_phone(entry.message, turn.moved_to), policy, entry.at_ms)
+                await self._services.append(_with_phone(entry.message, turn.moved_to), policy, entry.at_ms)
             except Overloaded as error:
                 raise Unavailable(str(error)) from error
         await self._ledger.suppress(turn, self._epoch, "moved")
@@ -288,7 +259,7 @@ class _OneTurn:
         return "moved"
 
     def _emit(self, event: str, turn: Turn, **fields: object) -> None:
-        self._feed.emit(event, self._conversation, turn=turn.id, **fields)
+        self._services.feed.emit(event, self._conversation, turn=turn.id, **fields)
 
 
 def _with_phone(message: Message, phone: str) -> Message:

@@ -1,1 +1,1 @@
-"""Benchmarks of the daemon beside other servers doing the same job. See README.md."""
+"""Benchmarks of the daemon, compared to other servers doing the same job. See README.md."""

@@ -1,9 +1,9 @@
-"""`make bench-cache`: how soon after the freeze a kept answer leaves, beside one that a responder has to give.
+"""`make bench-cache`: how soon after the freeze a cached answer is sent, compared to one from a responder.
 
 A real daemon process with its embedded Redis and Postgres, fsync on; a gateway and a responder on loopback, the
-responder answering at once. Customers ask one question each, one after another, in turns a new one and a known one. The
-time runs from the event `window.closed` to the arrival of the reply's request at the gateway. Exit code 1 when the
-median of the kept answers is over 50 ms.
+responder answering at once. Customers ask one question each, one after another, alternately new and known. The time is
+measured from the event `window.closed` to the arrival of the reply's request at the gateway. Exit code 1 if the median
+of the cached answers is over 50 ms.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight
 
 
 class Gateway(FakeEvolution):
-    """Notes when each request for a send arrives."""
+    """Records when each send arrives."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Gateway(FakeEvolution):
 
 
 class Bench:
-    """One customer after another."""
+    """Measures one customer after another."""
 
     def __init__(self, daemon: DaemonUnderTest, gateway: Gateway, freezes: SimpleQueue[float]) -> None:
         self._daemon = daemon
@@ -57,7 +57,7 @@ class Bench:
         self._customers = 0
 
     def turn_ms(self, known: bool) -> float:
-        """From freeze to send, of one new customer's question."""
+        """The time from freeze to send for the question of one new customer."""
         self._customers += 1
         text = KNOWN_QUESTION if known else f"{KNOWN_QUESTION} {_number_in_words(self._customers)}"
         phone = f"96650{self._customers:07}"
@@ -111,7 +111,7 @@ def _rows(daemon: DaemonUnderTest) -> Sequence[Mapping[str, Any]]:
 
 @contextmanager
 def _freezes(daemon: DaemonUnderTest) -> Iterator[SimpleQueue[float]]:
-    """The moments at which windows were frozen, as the daemon tells them while it runs."""
+    """The times at which windows were frozen, from the daemon's event stream."""
     moments: SimpleQueue[float] = SimpleQueue()
     listening = threading.Event()
 
@@ -128,12 +128,12 @@ def _freezes(daemon: DaemonUnderTest) -> Iterator[SimpleQueue[float]]:
 
     threading.Thread(target=listen, daemon=True).start()
     if not listening.wait(WAIT_SECONDS):
-        raise RuntimeError("the daemon tells no events")
+        raise RuntimeError("the daemon sends no events")
     yield moments
 
 
 def _number_in_words(number: int) -> str:
-    """Another question for each number, without a number in it."""
+    """A different question for each number, without digits in it."""
     return " ".join(_DIGITS[int(digit)] for digit in str(number))
 
 
@@ -154,10 +154,13 @@ def _table(found: Mapping[str, Any]) -> str:
         "| --- | --- | --- | --- |",
         *(
             f"| {name} | {row['p50_ms']} | {row['p99_ms']} | {row['max_ms']} |"
-            for name, row in (("kept", found["kept"]), ("by a responder that takes no time", found["new"]))
+            for name, row in (
+                ("cached", found["kept"]),
+                ("from a responder that takes no time", found["new"]),
+            )
         ),
         "",
-        f"goal: a kept answer leaves within {GOAL_MS:g} ms (p50) – {word}",
+        f"goal: a cached answer is sent within {GOAL_MS:g} ms (p50) – {word}",
     ]
     return "\n".join(lines) + "\n"
 

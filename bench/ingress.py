@@ -1,8 +1,8 @@
-"""`make bench-ingress`: acknowledged webhooks per second, and how late, beside two servers doing the same job.
+"""`make bench-ingress`: acknowledged webhooks per second and their latency, compared to two servers doing the same job.
 
-Every server runs at the same time with a Redis of its own that fsyncs before each answer; the rounds are interleaved,
-so that noise of the machine hits all alike. After the rounds each store is counted: a server whose store holds less
-than it acknowledged fails the run. See README.md for what is compared, and docs/performance.md for figures.
+All servers run at the same time, each with its own Redis that fsyncs before each response. The rounds are interleaved,
+so that noise of the machine affects all alike. After the rounds each store is counted: a server whose store holds fewer
+messages than it acknowledged fails the run. README.md says what is compared, docs/performance.md has figures.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _directory(parent: Path) -> Iterator[Path]:
 
 
 def _start(home: Path, options: argparse.Namespace, stack: ExitStack) -> tuple[list[Server], dict[str, str]]:
-    """Start the servers one after the other; a peer whose runtime is missing is left out, with the reason."""
+    """Start the servers one after another; a peer whose runtime is missing is left out, with the reason."""
     wanted = options.only or NAMES
     running: list[Server] = []
     left_out: dict[str, str] = {}
@@ -185,7 +185,7 @@ def _generate(port: int, options: argparse.Namespace, run: int, rate: float | No
 
 
 def _generator_ceiling(home: Path, options: argparse.Namespace) -> float:
-    """What the generator reaches against a server that does nothing: it must be far above the servers."""
+    """The rate of the generator against a server that does nothing: it must be far above the servers."""
     port = free_port()
     responder = Process(
         [sys.executable, "-m", "bench.responder", str(port)], home / "responder.log", {}, ROOT

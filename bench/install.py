@@ -1,4 +1,4 @@
-"""The peers' own environments: bench/.venv from the hashed lock, and Fastify's node_modules by `npm ci`."""
+"""The environments of the peers: bench/.venv from the hashed lock, and Fastify's node_modules by `npm ci`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MIN_NODE = 20
 
 
 def fastapi_python() -> Path:
-    """The Python that has FastAPI and its locked dependencies; installed when missing or older than the lock."""
+    """The Python that has FastAPI and its locked dependencies; installed if missing or older than the lock."""
     python = _VENV / "bin" / "python"
     lock = HOME / "requirements-bench.lock"
     if not _is_fresh(_VENV, lock):
@@ -53,7 +53,7 @@ def fastify_node() -> Path:
     packages, lock = FASTIFY_DIR / "node_modules", FASTIFY_DIR / "package-lock.json"
     if not _is_fresh(packages, lock):
         sys.stderr.write("Installing the Fastify peer …\n")
-        # none of the packages needs its install script: the native one comes prebuilt
+        # no package needs its install script: the native one is prebuilt
         _run(
             Path(npm),
             "ci",

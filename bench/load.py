@@ -1,8 +1,8 @@
-"""The load generator: a process of its own, one epoll loop over keep-alive connections, no HTTP library.
+"""The load generator: a separate process with one epoll loop over keep-alive connections, without an HTTP library.
 
-Two shapes of load. Without `--rate`, every connection sends its next webhook as soon as the last one is answered
-(saturation). With `--rate`, webhooks start at random moments of that mean rate whatever the answers do, and their
-latency counts from the moment they were due, so a server that stalls cannot hide it. Only a 200 with
+There are two kinds of load. Without `--rate`, every connection sends its next webhook as soon as the last one is
+answered (saturation). With `--rate`, webhooks start at random times at that mean rate whatever the responses do, and
+latency is counted from when a webhook was due, so a server that stalls cannot hide it. Only a 200 with
 `"status":"accepted"` counts. The result is one line of JSON on standard output.
 """
 
@@ -29,25 +29,25 @@ _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)\r\n", re.IGNORECASE)
 
 @dataclass
 class Result:
-    """What one load saw."""
+    """The result of one load."""
 
     accepted: int = 0
-    """Acknowledged webhooks, those of the warm-up included: so many the store must hold."""
+    """Acknowledged webhooks including the warm-up; the store must hold as many."""
     measured: int = 0
-    """Acknowledged within the measured time."""
+    """Those acknowledged within the measured time."""
     measured_seconds: float = 0.0
     latencies_us: list[int] = field(default_factory=list)
     failures: dict[str, int] = field(default_factory=dict)
-    """Answers that were no acknowledgement, by their first line."""
+    """Responses that were no acknowledgement, by first line."""
     generator_cpu_seconds: float = 0.0
 
 
 class LoadBroken(Exception):
-    """The load cannot go on: the server closed a connection, spoke no HTTP, or stopped answering."""
+    """The load cannot go on: the server closed a connection, violated HTTP, or stopped responding."""
 
 
 class Connection:
-    """One keep-alive connection with at most one request on its way."""
+    """One keep-alive connection with at most one request in flight."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=5.0)
@@ -62,7 +62,7 @@ class Connection:
             raise LoadBroken("the server does not read its socket")
 
     def answer(self) -> bytes | None:
-        """The whole answer once it is there, else None."""
+        """The complete response, or None if it has not arrived yet."""
         chunk = self.socket.recv(65536)
         if not chunk:
             raise LoadBroken("the server closed a connection")
@@ -125,12 +125,12 @@ class Load:
         self._stop_clock()
 
     def _answered(self, until: float, patient: bool = False) -> Iterator[Connection]:
-        """Wait until `until` for answers and yield their connections. Only a `patient` wait may end empty."""
+        """Wait until `until` for responses and yield their connections. Only a `patient` wait may return none."""
         # select() keeps microseconds where epoll's own timeout rounds up to whole milliseconds
         wait_seconds = max(0.0, until - time.perf_counter())
         readable, _, _ = select.select([self._epoll.fileno()], [], [], wait_seconds)
         if not readable and not patient:
-            raise LoadBroken(f"{DRAIN_SECONDS:.0f} s after the end answers are still missing")
+            raise LoadBroken(f"{DRAIN_SECONDS:.0f} s after the end responses are still missing")
         for descriptor, _ in self._epoll.poll(0):
             connection = self._by_descriptor[descriptor]
             answer = connection.answer()

@@ -1,8 +1,8 @@
-"""`make bench-lookups`: what a turn finds out before its responder is called, side by side and one after another.
+"""`make bench-lookups`: the lookups of a turn before its responder is called, in parallel and in sequence.
 
-A real Postgres with a million messages, and a wire between it and Majlis on which everything arrives 50 ms later, as
-from a server far away. Each turn is a new batch of another conversation; the ways of running it take turns, so that
-noise of the machine hits all alike. Exit code 1 when side by side takes more than 40 % of the time.
+A real Postgres with a million messages, behind a proxy that delays every reply by 50 ms, like a distant server. Each
+turn is a new batch of another conversation; the ways to run it alternate, so that noise of the machine affects all
+alike. Exit code 1 if parallel lookups take more than 40 % of the time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from actors.inquiry import Inquiry
 from actors.instance import FeatureFlags, Terms
 from daemon.ledger import PostgresLedger
 from daemon.lookups import PostgresLookups, cached_answer, knowledge
-from daemon.stores.embedded import run_embedded_postgres
+from daemon.stores.embedded_postgres import run_embedded_postgres
 from tests.support.big_ledger import FIRST, Size, fill
 from tests.support.ledgers import PARTITIONS, batch, open_postgres
 from tests.support.near_embeddings import NearEmbeddings
@@ -36,27 +36,27 @@ from tests.support.pg_proxy import PostgresProxy
 ROOT = Path(__file__).parent.parent
 GOAL = 0.40
 WARM_UP_TURNS = 30
-"""Undelayed turns before the first that counts: connections are opened and know their statements."""
+"""Undelayed turns before the first that counts, to open connections and prepare statements."""
 TERMS = Terms(allowed_origins=("https://gateway.example",), turns_per_minute=1_000, tokens_per_day=10**9)
 """With these, no lookup is skipped."""
 
 Way = tuple[bool, bool]
-"""Side by side? Settings remembered?"""
+"""Whether lookups run in parallel, and whether the settings are cached."""
 WAYS: tuple[Way, ...] = ((False, False), (True, False), (False, True), (True, True))
 
 
 @dataclass
 class Bench:
-    """Turns of many conversations, each up to where the responder would be called."""
+    """Turns of many conversations, each up to the point where the responder would be called."""
 
     ledger: PostgresLedger
     lookups: PostgresLookups
     conversations: int
     number: int = 0
-    told: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
     async def lookup_ms(self, way: Way) -> float:
-        """How long the lookups of one new turn take."""
+        """The time that the lookups of one new turn take."""
         side_by_side, remembered = way
         conversation = self._next()
         if remembered:
@@ -66,16 +66,16 @@ class Bench:
         asked = batch("What does it cost?", number=self.number, conversation=conversation)
         flags = FeatureFlags(parallel=side_by_side)
         await Inquiry(self.ledger, self.lookups, self, asked, 1, flags, TERMS).run()
-        if self.told["failures"]:
-            raise RuntimeError(f"lookups failed: {self.told['failures']}")
-        return float(self.told["total_ms"])
+        if self.fields["failures"]:
+            raise RuntimeError(f"lookups failed: {self.fields['failures']}")
+        return float(self.fields["total_ms"])
 
     def emit(self, event: str, conversation: Conversation | None = None, **fields: object) -> None:
         if event == "turn.lookups":
-            self.told = fields
+            self.fields = fields
 
     def _next(self) -> Conversation:
-        """Every conversation in turn, the one that talks most first; each turn has a new number."""
+        """The next conversation, beginning with the one with most messages; each turn has a new number."""
         place = self.number % self.conversations
         self.number += 1
         return Conversation(f"shop-{1 + place % Size().instances}", str(int(FIRST.contact) + place))
@@ -153,7 +153,7 @@ def _rows(delay_ms: float, measured: Mapping[Way, list[float]]) -> list[dict[str
         rows.append(
             {
                 "delay_ms": delay_ms,
-                "settings": "remembered" if remembered else "asked for",
+                "settings": "cached" if remembered else "read",
                 "one_after_another_ms": round(in_a_row, 1),
                 "side_by_side_ms": round(side_by_side, 1),
                 "side_by_side_p95_ms": round(statistics.quantiles(measured[True, remembered], n=20)[-1], 1),
@@ -167,7 +167,7 @@ def _table(found: Mapping[str, Any]) -> str:
     lines = [
         f"{found['messages']:,} messages, {found['conversations']:,} conversations; medians of {found['turns']} turns",
         "",
-        "| added to each query | settings | one after another | side by side | p95 | ratio |",
+        "| added to each query | settings | in sequence | in parallel | p95 | ratio |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     lines += [

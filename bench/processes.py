@@ -1,4 +1,4 @@
-"""Child processes of the bench, and what the kernel says of them and of the machine."""
+"""Child processes of the benchmarks, and processor times of processes and machine from the kernel."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _HERTZ = os.sysconf("SC_CLK_TCK")
 
 
 class BenchBroken(Exception):
-    """The benchmark cannot go on; its text says why."""
+    """The benchmark cannot go on; the message says why."""
 
 
 class Process:
-    """A child that dies with the bench. Its output goes to a file, shown when it fails."""
+    """A child that dies with the benchmark. Its output goes to a file, shown if it fails."""
 
     def __init__(
         self, command: Sequence[str | Path], log: Path, environment: Mapping[str, str], cwd: Path

@@ -1,4 +1,4 @@
-"""The figures of a run: what is kept of the samples, and the table for people."""
+"""The figures of a run: summaries of the samples, and the table."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Sample:
     failures: Mapping[str, int]
     cpu_us_per_ack: Mapping[str, float]
     stolen_share: float
-    """Of the machine's processor time: what the hypervisor gave to other machines."""
+    """The share of the machine's processor time that the hypervisor gave to other machines."""
     foreign_share: float
-    """Of the machine's processor time: what ran here besides this server and the generator."""
+    """The share of the machine's processor time used by anything but this server and the generator."""
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Series:
 
 
 def machine(directory: Path, redis_version: str) -> dict[str, Any]:
-    """What the figures were measured on."""
+    """The machine of the measurement."""
     model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return {
         "date": time.strftime("%Y-%m-%d"),
@@ -61,7 +61,7 @@ def machine(directory: Path, redis_version: str) -> dict[str, Any]:
 
 
 def _fsync_ms(directory: Path) -> float:
-    """Median time of an fdatasync after 1 KiB, on the disk the stores write to."""
+    """Median time of an fdatasync after writing 1 KiB, on the disk of the stores."""
     times = []
     with tempfile.TemporaryFile(dir=directory) as file:
         for _ in range(100):
@@ -74,7 +74,7 @@ def _fsync_ms(directory: Path) -> float:
 
 
 def summary(series: Series) -> dict[str, Any]:
-    """One server's figures: the median over the rounds for rates, all rounds together for latencies."""
+    """The figures of one server: rates are medians over the rounds, latencies cover all rounds together."""
     rates = [sample.acks_per_second for sample in series.saturated]
     return {
         "acks_per_second": round(statistics.median(rates)),
@@ -107,7 +107,7 @@ def _cpu(samples: Sequence[Sample]) -> dict[str, int]:
 
 
 def _not_ours(samples: Sequence[Sample]) -> dict[str, float]:
-    """Shares of the processors that the load did not have: how far the figures can be trusted."""
+    """Processor time lost to others, which limits how far the figures can be trusted."""
     return {
         "stolen": round(statistics.mean(sample.stolen_share for sample in samples), 3),
         "foreign": round(statistics.mean(sample.foreign_share for sample in samples), 3),
@@ -115,7 +115,7 @@ def _not_ours(samples: Sequence[Sample]) -> dict[str, float]:
 
 
 def table(found: dict[str, Any]) -> str:
-    """Everything found, for a terminal."""
+    """All figures as text."""
     lines = [
         "",
         *_machine_lines(found),
@@ -132,7 +132,7 @@ def table(found: dict[str, Any]) -> str:
 def _machine_lines(found: dict[str, Any]) -> list[str]:
     where, load = found["machine"], found["load"]
     meanwhile = (
-        "answers meanwhile" if load["majlis_answers"] else "answers nobody during the run, as the peers"
+        "answers meanwhile" if load["majlis_answers"] else "does not answer during the run, like the peers"
     )
     return [
         f"{where['date']}, {where['cores']} cores ({where['processor']}), Python {where['python']}, Redis "
@@ -175,7 +175,7 @@ def _ends(rates: Sequence[int]) -> tuple[int, int]:
 
 
 def goals(servers: dict[str, Any]) -> list[dict[str, Any]]:
-    """The goals for Majlis beside what was measured; none when Majlis did not run."""
+    """The goals for Majlis and the measured figures; empty if Majlis did not run."""
     if "majlis" not in servers:
         return []
     ours, found = servers["majlis"], []

@@ -1,4 +1,4 @@
-"""A server that does nothing but say "accepted": what the load generator can reach at most on this machine."""
+"""A server that only answers "accepted": shows the most that the load generator can reach on this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:
 
 
 def main(port: int) -> None:
-    """Answer each read with one acknowledgement: the generator sends one whole request at a time."""
+    """Answer each read with one acknowledgement: the generator sends one complete request at a time."""
     listener = socket.create_server(("127.0.0.1", port), backlog=512)
     epoll = select.epoll()
     epoll.register(listener.fileno(), select.EPOLLIN)

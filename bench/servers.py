@@ -52,13 +52,13 @@ return found
 
 @dataclass
 class Server:
-    """One server that acknowledges webhooks, and the Redis it keeps them in."""
+    """A server that acknowledges webhooks, and the Redis it stores them in."""
 
     name: str
     port: int
     redis_socket: Path
     stored_keys: str
-    """Pattern of the Redis keys that hold acknowledged messages."""
+    """Pattern of the Redis keys with acknowledged messages."""
     tells_duplicates: bool
     processes: list[Process] = field(default_factory=list)
 
@@ -83,7 +83,7 @@ class Server:
             connection.close()
 
     def post(self, path: str, body: bytes) -> str:
-        """Post one webhook; gives back the `status` of the answer."""
+        """Post one webhook; returns the `status` in the response."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             connection.request("POST", path, body, {"Content-Type": "application/json"})
@@ -97,7 +97,7 @@ class Server:
         return redis.Redis(unix_socket_path=str(self.redis_socket), decode_responses=True)
 
     def stored(self) -> int:
-        """How many messages the store holds."""
+        """The number of messages in the store."""
         with self.redis() as store:
             return int(store.eval(_COUNT_STORED, 0, self.stored_keys))
 
@@ -119,7 +119,7 @@ class Server:
 
 
 def majlis(home: Path, turns: bool) -> Server:
-    """The daemon as `majlis run` starts it. Unless `turns`, its windows stay open: the peers answer nobody either."""
+    """The daemon as started by `majlis run`. Unless `turns`, its windows stay open: the peers do not answer either."""
     port = free_port()
     settings: dict[str, object] = {
         "data_dir": str(home / "var"),
@@ -164,7 +164,7 @@ def fastapi(home: Path, settings: Mapping[str, str]) -> Server:
 
 
 def fastify(home: Path, settings: Mapping[str, str]) -> Server:
-    """Fastify with BullMQ: one node process. BullMQ drops a known job id without telling, so all are `accepted`."""
+    """Fastify with BullMQ: one node process. BullMQ silently drops a known job id, so all are `accepted`."""
     node = install.fastify_node()
     server = _peer("fastify", home, settings, "bull:webhooks:delayed", tells_duplicates=False)
     environment = {
@@ -181,7 +181,7 @@ def fastify(home: Path, settings: Mapping[str, str]) -> Server:
 def _peer(
     name: str, home: Path, settings: Mapping[str, str], stored_keys: str, tells_duplicates: bool
 ) -> Server:
-    """A server that has its Redis already, and lacks its own process."""
+    """A server with a running Redis and without its own process yet."""
     home.mkdir()
     sockets = Places.below(home)
     options = [word for key, value in settings.items() for word in (f"--{key}", value)]

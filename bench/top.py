@@ -1,8 +1,8 @@
-"""`make bench-top`: what a daemon with 10,000 open windows pays for being watched.
+"""`make bench-top`: the processor time that `majlis top` costs a daemon with 10,000 open windows.
 
 A real daemon process with its embedded Redis and Postgres. Each customer writes once, and the windows stay open. The
-daemon's processor time is read while nobody looks, while `majlis top` looks once a second, and while `majlis actors`
-is asked once a second. Shares are of one core. Exit code 1 when `majlis top` adds more than a tenth of one.
+daemon's processor time is measured without queries, with one query of `majlis top` per second, and with one of
+`majlis actors` per second. Shares are of one core. Exit code 1 if `majlis top` adds more than a tenth of a core.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _options() -> argparse.Namespace:
 
 
 def _fill(server: Server, conversations: int) -> None:
-    """Open so many windows."""
+    """Open this many windows."""
     now = int(time.time())
 
     def say(number: int) -> str:
@@ -69,7 +69,7 @@ def _fill(server: Server, conversations: int) -> None:
 
 
 def _share(server: Server, socket: Path, look: str, seconds: int) -> float:
-    """The daemon's processor time over wall time, looked at once a second in this way."""
+    """The daemon's share of a core while this query runs once a second."""
     started_at, before = time.monotonic(), server.cpu_seconds()["server"]
     for tick in range(1, seconds + 1):
         if look:

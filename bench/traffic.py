@@ -1,4 +1,4 @@
-"""Webhooks as the gateway sends them: Evolution 2.3.7 `messages.upsert`, about 700 bytes, every message id new."""
+"""Webhooks as the gateway sends them: Evolution 2.3.7 `messages.upsert`, about 700 bytes, unique message ids."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def instance_name(number: int) -> str:
 
 
 def webhooks(port: int, conversations: int, sent_at: int, run: int) -> Iterator[bytes]:
-    """An endless row of whole HTTP requests over `conversations` conversations, the same for equal arguments.
+    """An endless series of complete HTTP requests for `conversations` conversations, the same for equal arguments.
 
-    `run` keeps the message ids of one load apart from those of every other.
+    `run` makes the message ids of one load different from those of every other.
     """
     templates = [_template(port, number, sent_at) for number in range(conversations)]
     rng = random.Random(run)

@@ -1,30 +1,41 @@
 """Fixtures for every test.
 
-Integration tests ask for `fresh_redis_url` and `fresh_postgres_dsn`: real servers, started at their first use and once
-per session, and nothing in them. Hypothesis is imported before Trio runs, which makes Trio's scheduling reproducible.
+Integration tests ask for `fresh_redis_url`, and for `migrated_postgres_dsn` or `fresh_postgres_dsn`: real servers,
+started at their first use and once per session, and nothing in them. Hypothesis is imported before Trio runs, which
+makes Trio's scheduling reproducible.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
-import trio
 
-from tests.support.ledgers import open_world
 from tests.support.stores import (
     empty_redis_database,
+    hasty_postgres_in_a_thread,
+    make_migrated_template,
     new_postgres_database,
     postgres_in_a_thread,
     redis_in_a_thread,
 )
 
-# No example has a deadline: machines are shared, and how long one took proves nothing.
+# A shell starts a job in the background with SIGINT ignored, and so are all its children then. The tests send it to
+# daemons and commands as a terminal would, so it must mean here what it means in the foreground.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No example has a deadline: machines are shared, and how long one took proves nothing. The same code meets the same
+# examples; `make prove` draws others, for a rare one must not decide whether somebody's change passes.
 hypothesis.settings.register_profile(
-    "majlis", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "majlis",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize=os.environ.get("MAJLIS_DRAW_EXAMPLES") != "1",
 )
 hypothesis.settings.load_profile("majlis")
 
@@ -45,9 +56,21 @@ def redis_url(stores_dir: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgres_dsn(stores_dir: Path) -> Iterator[str]:
-    """The session's Postgres, its database `majlis` as other tests left it."""
-    with postgres_in_a_thread(stores_dir) as server:
+    """The session's Postgres, its database `majlis` as other tests left it. It does not survive a power cut."""
+    with hasty_postgres_in_a_thread(stores_dir) as server:
         yield server.dsn
+
+
+@pytest.fixture(scope="session")
+def durable_postgres_dsn(stores_dir: Path) -> Iterator[str]:
+    """One with the settings that Majlis gives its own and insists on: each new database there takes a second."""
+    with postgres_in_a_thread(stores_dir / "d") as server:
+        yield server.dsn
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_dsn: str) -> str:
+    return make_migrated_template(postgres_dsn)
 
 
 @pytest.fixture
@@ -64,14 +87,15 @@ def fresh_postgres_dsn(postgres_dsn: str) -> Iterator[str]:
         yield dsn
 
 
-@pytest.fixture(scope="session")
-def migrated_dsn(postgres_dsn: str) -> Iterator[str]:
-    """A database of this version, for tests that empty it themselves: making one anew costs more than they do."""
+@pytest.fixture
+def fresh_durable_postgres_dsn(durable_postgres_dsn: str) -> Iterator[str]:
+    """The same, on a server that Majlis finds fit."""
+    with new_postgres_database(durable_postgres_dsn) as dsn:
+        yield dsn
 
-    async def make(dsn: str) -> None:
-        async with open_world(dsn):
-            pass
 
-    with new_postgres_database(postgres_dsn) as dsn:
-        trio.run(make, dsn)
+@pytest.fixture
+def migrated_postgres_dsn(postgres_dsn: str, migrated_template: str) -> Iterator[str]:
+    """A Postgres database with the whole schema and nothing in it."""
+    with new_postgres_database(postgres_dsn, migrated_template) as dsn:
         yield dsn

@@ -1,48 +1,30 @@
 """The layout as rules: who may import whom, and how a source file looks.
 
-Every rule is a function from a source tree to the faults found in it, so that each is also tried on a small tree that
-breaks it: a rule that could not fail would show nothing.
+Which rooms there are and what each may import stands in one table, docs/architecture.md; it is read here. Every rule is
+a function from a source tree to the faults found in it, so that each is also tried on a small tree that breaks it: a
+rule that could not fail would show nothing.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
+import warnings
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MAX_LINES = 300
-PURE = (
-    *(
-        "answer_cache",
-        "balance",
-        "batched",
-        "breaker",
-        "conversation",
-        "errors",
-        "escalation",
-        "extraction",
-        "facts",
-    ),
-    *(
-        "identity",
-        "instance",
-        "limits",
-        "lookup",
-        "loose_json",
-        "messages",
-        "notices",
-        "outcome",
-        "plain_text",
-    ),
-    *("ports", "prompt", "red_flags", "reply", "reply_address", "retry", "triage", "window", "wording"),
-)
-"""Modules of `actors` that decide without waiting: time and chance are arguments."""
+LONG_LINES = 400
+"""A file beyond it gets a warning: look whether it has two subjects."""
+MAX_ROOMS, MAX_ARROWS = 30, 130
+SHELL = ("actor", "fairness", "inquiry", "outbox", "parallel", "supervisor", "turn")
+"""Modules of `actors` that wait. All others are pure: they decide, and time and chance are arguments."""
 NEEDS_THE_WORLD = ("time", "random", "uuid", "socket")
 ONE_HOME = {
     "asyncpg": "daemon/stores/postgres.py",
@@ -51,26 +33,7 @@ ONE_HOME = {
     "httptools": "daemon/web/http1/head.py",
     "opentelemetry": "daemon/observe/tracing/otlp.py",
 }
-_PARTS = (
-    "daemon.operate",
-    "daemon.cli",
-    "daemon.gateways",
-    "daemon.ingress.webhooks",
-    "daemon.ledger",
-    "daemon.lookups",
-    "daemon.mirror",
-    "daemon.responders",
-)
-_MAY_KNOW = {
-    "daemon.cli": ("daemon.operate",),  # the views it prints
-    "daemon.ingress.webhooks": ("daemon.gateways",),  # what a parsed payload is
-    "daemon.lookups": ("daemon.ledger",),  # how the ledger writes texts
-}
-STRANGERS = {
-    part: tuple(other for other in _PARTS if other not in (part, *_MAY_KNOW.get(part, ()))) for part in _PARTS
-}
-"""Each part with those that it must not import."""
-FORBIDDEN_WORDS = ("utils", "util", "helpers", "misc")
+FORBIDDEN_WORDS = ("utils", "util", "helpers", "misc", "common")
 
 
 class Source(NamedTuple):
@@ -86,6 +49,14 @@ class Source(NamedTuple):
     @property
     def package(self) -> str:
         return self.module if self.path.endswith("/__init__.py") else self.module.rpartition(".")[0]
+
+    @property
+    def room(self) -> str:
+        """`actors`, a folder of `daemon`, or one of the two files beside them."""
+        first, _, rest = self.path.partition("/")
+        if first == "actors":
+            return "actors"
+        return {"__init__.py": "daemon", "__main__.py": "__main__"}.get(rest, rest.partition("/")[0])
 
     @lru_cache(maxsize=4096)  # noqa: B019 - sources are values; the test process is their whole life
     def imports(self) -> frozenset[str]:
@@ -125,6 +96,109 @@ def _faults(
     ]
 
 
+# The table of rooms
+
+
+def _table(page: str) -> dict[str, tuple[str, ...]]:
+    """The rooms of docs/architecture.md from the top down, each with those that it may import."""
+    rows = re.findall(r"^\| `(\S+)` \| .+? \| (.*?)\s*\|$", page, re.MULTILINE)
+    files = {"daemon/__init__.py": "daemon", "daemon/__main__.py": "__main__"}
+    return {
+        files.get(path, path.removeprefix("daemon/")): tuple(re.findall(r"\w+", allowed))
+        for path, allowed in rows
+    }
+
+
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+ROOMS = _table(PAGE)
+
+
+def _arrows(sources: Sequence[Source]) -> dict[tuple[str, str], list[str]]:
+    """Who imports whom among the rooms, with `path: imports module` for each import behind it."""
+    room_of = {source.module: source.room for source in sources}
+    arrows = defaultdict(list)
+    for source in sources:
+        for module in sorted(source.imports()):
+            room = room_of.get(module)
+            # `from daemon import run` also names the package, which is no import of its file's contents.
+            if room in (None, source.room) or (
+                module == "daemon" and f"{module}.package_version" not in source.imports()
+            ):
+                continue
+            arrows[source.room, room].append(f"{source.path}: imports {module}")
+    return arrows
+
+
+def every_room_is_in_the_table(sources: Sequence[Source]) -> list[str]:
+    """A new folder or a loose file of `daemon` is a room: it needs a row in docs/architecture.md."""
+    rooms = {source.room: source.path for source in sources}
+    missing = [
+        f"{path}: {room} is not in docs/architecture.md" for room, path in rooms.items() if room not in ROOMS
+    ]
+    return missing + [f"docs/architecture.md: there is no room {room}" for room in ROOMS if room not in rooms]
+
+
+def imports_follow_the_table(sources: Sequence[Source]) -> list[str]:
+    """A room imports what its row names, and nothing else."""
+    return [
+        fault
+        for (room, other), faults in _arrows(sources).items()
+        if other not in ROOMS.get(room, ())
+        for fault in faults
+    ]
+
+
+def the_table_allows_no_more_than_is_used(sources: Sequence[Source]) -> list[str]:
+    """A permission that nobody needs any more goes."""
+    arrows = _arrows(sources)
+    return [
+        f"docs/architecture.md: {room} need not import {other}"
+        for room, allowed in ROOMS.items()
+        for other in allowed
+        if (room, other) not in arrows
+    ]
+
+
+def test_the_table_reads_from_the_top_down() -> None:
+    """A room may import only rooms below its own row: so there is no circle, and no arrow that runs back up."""
+    order = list(ROOMS)
+    wrong = [
+        f"{room} may import {other}, which does not stand below it"
+        for room, allowed in ROOMS.items()
+        for other in allowed
+        if other not in order or order.index(other) <= order.index(room)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_there_are_few_rooms_and_few_arrows() -> None:
+    """What a newcomer can keep in view."""
+    assert len(ROOMS) <= MAX_ROOMS
+    assert sum(len(allowed) for allowed in ROOMS.values()) <= MAX_ARROWS
+
+
+def _picture() -> str:
+    """The table as a Mermaid chart. An arrow that a longer way implies is left out, else nobody could read it."""
+
+    def reached(room: str) -> set[str]:
+        return {room}.union(*(reached(other) for other in ROOMS[room]))
+
+    lines = ["```mermaid", "flowchart TD"]
+    for room, allowed in ROOMS.items():
+        for other in allowed:
+            if not any(other in reached(between) for between in allowed if between != other):
+                lines.append(f"    {room} --> {other}")
+    return "\n".join([*lines, "```"])
+
+
+def test_the_picture_shows_the_table() -> None:
+    """The chart in docs/architecture.md is the one that its table makes; when it is not, put in the one shown here."""
+    assert _picture() in PAGE, _picture()
+
+
+# Rules for files
+
+
 def actors_know_little(sources: Sequence[Source]) -> list[str]:
     """`actors` imports the standard library, trio, msgspec and itself."""
     allowed = {*sys.stdlib_module_names, "trio", "msgspec", "actors"}
@@ -137,17 +211,15 @@ def actors_get_the_world_passed(sources: Sequence[Source]) -> list[str]:
 
 
 def pure_modules_do_not_wait(sources: Sequence[Source]) -> list[str]:
-    """The pure modules import neither trio nor one another's shells."""
-    pure = {f"actors.{name}" for name in PURE}
+    """The pure modules import neither trio nor the modules that wait."""
+    shell = tuple(f"actors.{name}" for name in SHELL)
 
     def wrong(module: str) -> bool:
-        of_ours = _below(module, "actors") and module != "actors"
-        shell = of_ours and not any(_below(module, name) for name in pure)
-        return module.partition(".")[0] == "trio" or shell
+        return module.partition(".")[0] == "trio" or any(_below(module, name) for name in shell)
 
-    faults = _faults(sources, lambda source: source.module in pure, wrong)
-    missing = pure - {source.module for source in sources}
-    return faults + [f"{module}: is named as pure and does not exist" for module in sorted(missing)]
+    missing = set(shell) - {source.module for source in sources}
+    faults = _faults(sources, lambda source: _in_actors(source) and source.module not in shell, wrong)
+    return faults + [f"{module}: is named as a shell and does not exist" for module in sorted(missing)]
 
 
 def drivers_have_one_home(sources: Sequence[Source]) -> list[str]:
@@ -161,30 +233,14 @@ def drivers_have_one_home(sources: Sequence[Source]) -> list[str]:
     return faults
 
 
-def only_the_command_line_composes(sources: Sequence[Source]) -> list[str]:
-    """The composition root knows everybody; only the command line knows it."""
-
-    def outside(source: Source) -> bool:
-        return not (_below(source.module, "daemon.run") or _below(source.module, "daemon.cli"))
-
-    return _faults(sources, outside, lambda module: _below(module, "daemon.run"))
-
-
-def only_the_root_names_concrete_parts(sources: Sequence[Source]) -> list[str]:
-    """Gateways, responders, mirror and ledger are chosen in `daemon/run` and do not know one another."""
-    return [
-        fault
-        for family, strangers in STRANGERS.items()
-        for fault in _faults(sources, partial(_of, family), partial(_any_of, strangers))
-    ]
-
-
 def http1_stands_alone(sources: Sequence[Source]) -> list[str]:
     """The HTTP server knows nothing of what it serves."""
 
     def wrong(module: str) -> bool:
         return _below(module, "actors") or (
-            _below(module, "daemon") and module != "daemon" and not _below(module, "daemon.web.http1")
+            _below(module, "daemon")
+            and module not in ("daemon", "daemon.web")
+            and not _below(module, "daemon.web.http1")
         )
 
     return _faults(sources, lambda source: _below(source.module, "daemon.web.http1"), wrong)
@@ -197,42 +253,55 @@ def nothing_is_called_utils(sources: Sequence[Source]) -> list[str]:
 
 
 def every_file_says_what_it_is(sources: Sequence[Source]) -> list[str]:
-    """A docstring stands at the head, but for empty `__init__` files."""
+    """A docstring stands at the head of every file, and every room's says in a few sentences what the room is for."""
     return [
         f"{source.path}: has no docstring"
         for source in sources
-        if not (source.path.endswith("__init__.py") and not source.text.strip())
-        and not ast.get_docstring(ast.parse(source.text))
+        if not ast.get_docstring(ast.parse(source.text))
     ]
 
 
-def no_file_is_too_long(sources: Sequence[Source]) -> list[str]:
-    """At most 300 lines: longer means two subjects."""
-    lengths = [(source.path, source.text.count("\n")) for source in sources]
-    return [f"{path}: has {length} lines" for path, length in lengths if length > MAX_LINES]
+def every_room_says_what_it_is_for(sources: Sequence[Source]) -> list[str]:
+    """The `__init__.py` of a room says in two or three sentences what it is for and what it may import."""
+    faults = []
+    for source in sources:
+        if source.path in ("actors/__init__.py", f"daemon/{source.room}/__init__.py"):
+            said = ast.get_docstring(ast.parse(source.text)) or ""
+            if len(re.findall(r"[.:](?=\s|$)", said)) < 2 or "mport" not in said:
+                faults.append(f"{source.path}: does not say what the room is for and what it may import")
+    return faults
+
+
+def a_name_means_one_type(sources: Sequence[Source]) -> list[str]:
+    """No public type name is defined in two modules: one fact has one shape, and a search finds one place."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for source in sources:
+        for node in ast.parse(source.text).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(source.path)
+    return [
+        f"{path}: {name} is defined in {' and '.join(paths)}"
+        for name, paths in sorted(places.items())
+        if len(paths) > 1
+        for path in paths
+    ]
 
 
 Rule = Callable[[Sequence[Source]], list[str]]
 RULES: tuple[Rule, ...] = (
+    every_room_is_in_the_table,
+    imports_follow_the_table,
+    the_table_allows_no_more_than_is_used,
     actors_know_little,
     actors_get_the_world_passed,
     pure_modules_do_not_wait,
     drivers_have_one_home,
-    only_the_command_line_composes,
-    only_the_root_names_concrete_parts,
     http1_stands_alone,
     nothing_is_called_utils,
     every_file_says_what_it_is,
-    no_file_is_too_long,
+    every_room_says_what_it_is_for,
+    a_name_means_one_type,
 )
-
-
-def _of(package: str, source: Source) -> bool:
-    return _below(source.module, package)
-
-
-def _any_of(packages: Sequence[str], module: str) -> bool:
-    return any(_below(module, package) for package in packages)
 
 
 def _in_actors(source: Source) -> bool:
@@ -251,7 +320,22 @@ def test_the_tree_keeps_the_rule(rule: Rule) -> None:
     assert not faults, "\n".join(faults)
 
 
+def test_long_files_are_looked_at() -> None:
+    """A long file is no fault by itself; it is shown, so that somebody asks whether it has two subjects."""
+    for source in _tree():
+        lines = source.text.count("\n")
+        if lines > LONG_LINES:
+            warnings.warn(f"{source.path} has {lines} lines: has it two subjects?", stacklevel=1)
+
+
 BREACHES: tuple[tuple[Rule, str, str], ...] = (
+    (every_room_is_in_the_table, "daemon/attic/box.py", '"""A box."""'),
+    (every_room_is_in_the_table, "daemon/loose.py", '"""A loose module."""'),
+    (imports_follow_the_table, "daemon/gateways/router.py", "from daemon.ledger import Records"),
+    (imports_follow_the_table, "daemon/mirror/mirror.py", "from daemon import ledger"),
+    (imports_follow_the_table, "daemon/observe/feed.py", "from daemon.operate.status import Status"),
+    (imports_follow_the_table, "daemon/run/lifecycle.py", "from daemon import cli"),
+    (imports_follow_the_table, "daemon/operate/api.py", "from daemon import run"),
     (actors_know_little, "actors/turn.py", "import httpx"),
     (actors_know_little, "actors/turn.py", "from daemon.mirror import mirror"),
     (actors_get_the_world_passed, "actors/turn.py", "def now():\n    import time"),
@@ -262,20 +346,12 @@ BREACHES: tuple[tuple[Rule, str, str], ...] = (
     (drivers_have_one_home, "daemon/ledger/ledger.py", "import asyncpg"),
     (drivers_have_one_home, "daemon/mirror/mirror.py", "from redis.asyncio import Redis"),
     (drivers_have_one_home, "daemon/operate/doctor.py", "import httpx"),
-    (only_the_command_line_composes, "daemon/run/lifecycle.py", "from daemon import run"),
-    (only_the_command_line_composes, "daemon/operate/api.py", "import daemon.run.stores"),
-    (
-        only_the_root_names_concrete_parts,
-        "daemon/gateways/evolution/client.py",
-        "from daemon.ledger import Records",
-    ),
-    (only_the_root_names_concrete_parts, "daemon/mirror/mirror.py", "from daemon import ledger"),
-    (only_the_root_names_concrete_parts, "daemon/ledger/ledger.py", "import daemon.mirror.keys"),
     (http1_stands_alone, "daemon/web/http1/server.py", "from daemon.observe.logs import logger"),
     (http1_stands_alone, "daemon/web/http1/server.py", "from actors.errors import Overloaded"),
-    (nothing_is_called_utils, "daemon/utils.py", ""),
+    (nothing_is_called_utils, "daemon/web/utils.py", ""),
     (every_file_says_what_it_is, "daemon/observe/feed.py", "x = 1"),
-    (no_file_is_too_long, "daemon/observe/feed.py", "\n" * 301),
+    (every_room_says_what_it_is_for, "daemon/observe/__init__.py", '"""Observes."""'),
+    (a_name_means_one_type, "daemon/observe/feed.py", "class Outbox:\n    pass"),
 )
 
 
@@ -289,3 +365,20 @@ def test_a_breach_is_found(rule: Rule, path: str, text: str) -> None:
     honest[path] = Source(path, text)
     found = set(rule(list(honest.values()))) - set(before)
     assert any(fault.startswith(f"{path}:") for fault in found), found
+
+
+def test_the_tests_stand_as_the_code_stands() -> None:
+    """Each folder below tests/daemon is a room or a folder of one, so that the test of a file is found by its path."""
+    tests = ROOT / "tests" / "daemon"
+    folders = {str(path.parent.relative_to(tests)) for path in tests.rglob("test_*.py")} - {"."}
+    missing = [folder for folder in sorted(folders) if not (ROOT / "daemon" / folder).is_dir()]
+    assert not missing, f"no such folder in daemon: {', '.join(missing)}"
+    assert not list(tests.glob("test_*.py")), "a test of no room"
+
+
+def test_a_permission_that_nobody_needs_is_found() -> None:
+    """Without the last file that used it, a row of the table is too wide."""
+    honest = [source for source in _tree() if source.room != "service"]
+    assert "docs/architecture.md: service need not import config" in the_table_allows_no_more_than_is_used(
+        honest
+    )

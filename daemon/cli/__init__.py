@@ -1,4 +1,8 @@
-"""The command line: `majlis`. Each module has the commands of one subject; this one names and groups them."""
+"""The command line, `majlis`: one file for each topic of the operators' side; this one names the commands.
+
+Speaks to the running daemon over the admin socket, and may import the views of `daemon/operate` to print them. What
+runs without a daemon (`run`, `migrate`, `doctor`, `simulate`, `install-service`) it gets from the rooms of these.
+"""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from daemon.cli.client import (
 from daemon.cli.render import cell, count, display, moment, print_json, table
 from daemon.knowledge.chunks import Chunk
 from daemon.knowledge.library import Begun, FilePage, Ready, Removed
-from daemon.knowledge.readers import ReadFile, Unreadable, read
+from daemon.knowledge.readers import ReadFile, UnreadableFile, read
 
 REQUEST_CHUNKS = 32
 """Maximum number of chunks in one request, so that it ends within seconds even when each needs an embedding."""
@@ -158,7 +158,7 @@ def remove(
 def _readable(path: Path) -> ReadFile:
     try:
         return read(path)
-    except Unreadable as error:
+    except UnreadableFile as error:
         raise Failure(f"{path} {error}") from None
 
 

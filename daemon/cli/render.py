@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actors.plain_text import plain_text
+from actors.text import plain_text
 from daemon.operate import AlertView, ProviderView
 
 _PIPE_COLUMNS = 10_000

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from actors.lookup import Span
+from actors.lookups import Span
 from daemon.cli.client import (
     AdminClient,
     ConfigOption,

@@ -19,13 +19,13 @@ from daemon.cli.render import print_json
 from daemon.simulate import (
     CannotRehearse,
     Extent,
-    Outcome,
     Plan,
-    Progress,
+    RehearsalProgress,
+    RehearsalResult,
     Report,
     Shares,
     rehearse,
-    words_of,
+    text_of,
 )
 
 DEFAULT_MINUTES = 1.0
@@ -34,7 +34,7 @@ DEFAULT_RATE_PER_CUSTOMER = 0.2
 _OWN_LISTEN, _LISTEN = "127.0.0.1:0", "127.0.0.1:8085"
 
 
-class Responder(StrEnum):
+class ReplyCheck(StrEnum):
     ECHO = "echo"
     ANY = "any"
 
@@ -115,11 +115,11 @@ def simulate(
         ),
     ] = 0.2,
     responder: Annotated[
-        Responder,
+        ReplyCheck,
         typer.Option(
             help="echo: check that replies repeat the texts (kind: rehearsal). any: check only that a reply comes."
         ),
-    ] = Responder.ECHO,
+    ] = ReplyCheck.ECHO,
     patience: Annotated[
         float,
         typer.Option(
@@ -199,7 +199,7 @@ def _refuse_contradictions(
         )
 
 
-def _rehearsed(plan: Plan) -> Outcome:
+def _rehearsed(plan: Plan) -> RehearsalResult:
     try:
         with _progress() as show:
             return rehearse(plan, show)
@@ -210,7 +210,7 @@ def _rehearsed(plan: Plan) -> Outcome:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[Progress], None]]:
+def _progress() -> Iterator[Callable[[RehearsalProgress], None]]:
     """A progress bar if standard error is a terminal, otherwise nothing."""
     console = Console(stderr=True)
     columns = (
@@ -224,19 +224,19 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
     ) as bar:
         task = bar.add_task("starting", total=1.0, counts="")
 
-        def show(now: Progress) -> None:
+        def show(now: RehearsalProgress) -> None:
             counts = f"{now.sent:,} sent, {now.answered:,} answered, {now.waiting:,} waiting"
             bar.update(task, description=now.stage, completed=now.begun, counts=counts, refresh=True)
 
         yield show
 
 
-def _report(plan: Plan, outcome: Outcome, json: bool) -> None:
+def _report(plan: Plan, outcome: RehearsalResult, json: bool) -> None:
     report = outcome.report
     if json:
         print_json(msgspec.to_builtins(report))
     elif report is not None:
-        sys.stdout.write(words_of(report) + "\n")
+        sys.stdout.write(text_of(report) + "\n")
     if outcome.kept_directory is not None:
         sys.stderr.write(f"The daemon's log and data are kept in {outcome.kept_directory}\n")
     if report is not None and report.sent and not report.replies:

@@ -1,44 +1,20 @@
-"""Settings: read once, checked whole, frozen. See `config.yaml` for what each key means."""
+"""Settings: read once, checked as a whole, frozen. See `config.yaml` for what each key means.
+
+Puts together its own sections and those that kinds of gateways and providers bring along: those two rooms are what it
+may import, beside `daemon/schema`.
+"""
 
 from daemon.config.load import load
 from daemon.config.schema import InstanceSettings, Settings
-from daemon.config.sections import (
-    Auth,
-    Batching,
-    Cache,
-    Embeddings,
-    GatewaySettings,
-    Ingress,
-    Knowledge,
-    Log,
-    MetricsSettings,
-    MonitorSettings,
-    Postgres,
-    Provider,
-    Redis,
-    ResponderSettings,
-    Turn,
-)
+from daemon.config.sections import MetricsSettings, MonitorSettings, ResponderSettings
 from daemon.config.sources import ConfigError
 
 __all__ = [
-    "Auth",
-    "Batching",
-    "Cache",
     "ConfigError",
-    "Embeddings",
-    "GatewaySettings",
-    "Ingress",
     "InstanceSettings",
-    "Knowledge",
-    "Log",
     "MetricsSettings",
     "MonitorSettings",
-    "Postgres",
-    "Provider",
-    "Redis",
     "ResponderSettings",
     "Settings",
-    "Turn",
     "load",
 ]

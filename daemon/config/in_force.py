@@ -1,4 +1,4 @@
-"""Every setting as it holds, with the layer that said so. Secrets are masked, whoever asks."""
+"""Every setting in force, with the layer that it comes from. Secrets are always masked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pydantic import BaseModel, SecretStr
 from daemon.config.load import MASK
 from daemon.config.schema import InstanceOverrides, Settings
 from daemon.config.sections import EMBEDDED
-from daemon.config.sources import KeyPath, Layer, origin_of
+from daemon.config.sources import Layer, origin_of
+from daemon.schema.fields import KeyPath
 
 DEFAULT = "default"
 

@@ -1,4 +1,4 @@
-"""Merge the layers by priority (--set, environment, credentials, file, defaults) and word what is wrong with them."""
+"""Merge the layers by priority (--set, environment, credentials, file, defaults) and explain what is wrong."""
 
 from __future__ import annotations
 
@@ -16,21 +16,20 @@ from daemon.config.relations import misfits
 from daemon.config.schema import Settings
 from daemon.config.sources import (
     ConfigError,
-    KeyPath,
     Layer,
     LayerSource,
-    Raw,
     credentials_layer,
     environment_layer,
     file_layer,
     origin_of,
     set_layer,
 )
+from daemon.schema.fields import KeyPath, Raw
 
 DEFAULT_FILE = Path("config.yaml")
 MASK = "****"
 _SECRET_KEY = re.compile(r"token|key|secret|passw|authorization|credential", re.IGNORECASE)
-"""Of a key that does not exist; of the others their type says whether they are secret."""
+"""For a key that does not exist; for the others, the type says whether they are secret."""
 _SUBJECT = re.compile(r"^(Input|String|Tuple|Value) should")
 _WORDS = {
     "bool_type": "must be true or false",
@@ -45,7 +44,7 @@ _WORDS = {
     "too_short": "must hold at least one entry",
     "tuple_type": "must be a list",
 }
-"""pydantic's faults in the words of a config file; the others keep pydantic's own."""
+"""pydantic's errors in terms of a config file; the others keep pydantic's own text."""
 _USERINFO = re.compile(r"(://)[^/@\s]*@")
 
 
@@ -56,8 +55,8 @@ def load(
 ) -> Settings:
     """Read, merge and check all settings. Without `path`, `./config.yaml` is read if it exists.
 
-    Credentials are in the directory that a service manager tells; where none does, in `credentials` beside `path`, for
-    a user who may read it: an administrator's commands see the settings that the service sees.
+    Credentials are in the directory that a service manager names; where there is none, in `credentials` beside `path`,
+    if the user may read that: an administrator's commands see the settings that the service sees.
 
     Raises:
       ConfigError: anything at all is wrong; its text lists every fault found.
@@ -72,14 +71,13 @@ def load(
     by_hand = set_layer(assignments, (in_file, passed, in_environment))
     layers = (by_hand, in_environment, passed, in_file)
     try:
-        settings = Settings(*(LayerSource(Settings, layer) for layer in layers))
+        settings = Settings(*(LayerSource(Settings, layer) for layer in layers), layers=layers)
     except ValidationError as error:
         faults = [_fault(details, layers) for details in error.errors(include_url=False)]
         raise ConfigError("\n".join(dict.fromkeys(faults))) from None
     found = [_sentence(path, value, allowed, layers) for path, value, allowed in misfits(settings)]
     if found:
         raise ConfigError("\n".join(found))
-    settings.came_from(layers)
     return settings
 
 

@@ -1,27 +1,30 @@
-"""How settings must fit together; a broken rule yields the key to change, its value and what is allowed."""
+"""Rules between settings. A broken one yields the key to change, its value and what is allowed."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from urllib.parse import urlsplit
+from collections.abc import Iterable, Iterator, Sequence
 
 from pydantic import SecretStr
 
-from actors.answer_cache import CACHE
 from actors.identity import phone_number
-from actors.reply_address import origin_of
+from actors.reply import origin_of
+from actors.response_cache import CACHE
 from actors.triage import ESCALATION, FALLBACK
-from daemon.config.dashboard_relations import dashboard_misfits
-from daemon.config.misfit import Misfit
-from daemon.config.realtime_relations import realtime_misfits
 from daemon.config.schema import Settings
-from daemon.config.sections import Batching, GatewaySettings, Provider, ResponderSettings
-from daemon.config.sources import KeyPath
+from daemon.config.sections import BatchingSettings, RealtimeSettings, ResponderSettings
+from daemon.gateways.kind import GatewaySettings
+from daemon.gateways.kinds import GATEWAYS
+from daemon.responders.kinds import PROVIDERS
+from daemon.schema.fields import KeyPath, Misfit, is_web_address, web_address
+from daemon.web.http1 import split_address
 
 OWN_VOICES = frozenset({CACHE, ESCALATION, FALLBACK})
-"""Shown where a provider's name is, for what no provider said."""
+"""Shown in place of a provider's name, for answers that no provider gave."""
+_HOST = re.compile(
+    r"(?=.{1,253}(:|$))[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[1-9][0-9]{0,4})?"
+)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]+")
 _OWN_HEADERS = frozenset(
@@ -36,10 +39,10 @@ def misfits(settings: Settings) -> Iterator[Misfit]:
     yield from _stores(settings)
     yield from _batching(("batching",), settings.batching)
     yield from _responder(("responder",), settings.responder)
-    yield from _gateway(("gateway",), settings.gateway)
-    yield from realtime_misfits(settings)
+    yield from _gateway(("gateway",), settings.gateway, settings.realtime)
+    yield from _realtime(settings)
     yield from _tracing(settings)
-    yield from dashboard_misfits(settings)
+    yield from _dashboard(settings)
     yield from _embeddings(settings)
     yield from _webhooks((), settings.escalation.notify_webhook, settings.alerts.webhook)
     yield from _staff((), settings.escalation.notify_numbers)
@@ -51,8 +54,11 @@ def misfits(settings: Settings) -> Iterator[Misfit]:
             yield from _batching((*at, "batching"), merged.batching)
         if "responder" in written:
             yield from _responder((*at, "responder"), merged.responder)
+        gateway_at = (*at, "gateway") if "gateway" in written else ("gateway",)
         if "gateway" in written:
-            yield from _gateway((*at, "gateway"), merged.gateway)
+            yield from _gateway(gateway_at, merged.gateway, settings.realtime)
+        kind = GATEWAYS[merged.gateway.kind]
+        yield from _within(gateway_at, kind.instance_misfits(merged.gateway, name, settings.realtime))
         if written & {"escalation", "alerts"}:
             yield from _webhooks(at, merged.escalation.notify_webhook, merged.alerts.webhook)
 
@@ -90,7 +96,7 @@ def _stores(settings: Settings) -> Iterator[Misfit]:
             yield Misfit(path, value, f"must be embedded, or {ways}")
 
 
-def _batching(at: KeyPath, batching: Batching) -> Iterator[Misfit]:
+def _batching(at: KeyPath, batching: BatchingSettings) -> Iterator[Misfit]:
     if batching.max_messages > batching.max_batch_messages:
         allowed = f"must be at most max_batch_messages ({batching.max_batch_messages})"
         yield Misfit((*at, "max_messages"), batching.max_messages, allowed)
@@ -108,23 +114,11 @@ def _responder(at: KeyPath, responder: ResponderSettings) -> Iterator[Misfit]:
         if provider.name in OWN_VOICES:
             allowed = f"must be another name: Majlis' own answers are shown as {provider.name}"
             yield Misfit((*here, "name"), provider.name, allowed)
-        yield from _provider(here, provider)
+        yield from _within(here, PROVIDERS[provider.kind].misfits(provider))
     wait_seconds = responder.batching.wait_seconds
     if wait_seconds >= responder.deadline_seconds:
         allowed = f"must be less than deadline_seconds ({responder.deadline_seconds})"
         yield Misfit((*at, "batching", "wait_seconds"), wait_seconds, allowed)
-
-
-def _provider(at: KeyPath, provider: Provider) -> Iterator[Misfit]:
-    if provider.kind == "rehearsal":
-        return
-    missing = f"must be set for kind {provider.kind}"
-    if provider.kind == "openai" or provider.base_url is not None:
-        yield from _web_address((*at, "base_url"), provider.base_url, missing)
-    if not provider.model:
-        yield Misfit((*at, "model"), provider.model, missing)
-    if provider.kind != "openai" and provider.api_key is None:
-        yield Misfit((*at, "api_key"), None, missing)
 
 
 def _embeddings(settings: Settings) -> Iterator[Misfit]:
@@ -132,7 +126,7 @@ def _embeddings(settings: Settings) -> Iterator[Misfit]:
     if embeddings.base_url is None and embeddings.model is None:
         return
     missing = "must be set where embeddings.{} is (or neither)"
-    yield from _web_address(("embeddings", "base_url"), embeddings.base_url, missing.format("model"))
+    yield from web_address(("embeddings", "base_url"), embeddings.base_url, missing.format("model"))
     if not embeddings.model:
         yield Misfit(("embeddings", "model"), embeddings.model, missing.format("base_url"))
 
@@ -141,7 +135,7 @@ def _tracing(settings: Settings) -> Iterator[Misfit]:
     tracing = settings.tracing
     if tracing.endpoint is not None:
         missing = "must be an http:// or https:// address, or null"
-        yield from _web_address(("tracing", "endpoint"), tracing.endpoint, missing, keys="tracing.headers")
+        yield from web_address(("tracing", "endpoint"), tracing.endpoint, missing, keys="tracing.headers")
     for name, value in tracing.headers.items():
         if _HEADER_NAME.fullmatch(name) is None or name.lower() in _OWN_HEADERS:
             allowed = "must be the name of a header that Majlis does not set itself, e.g. authorization"
@@ -154,10 +148,59 @@ def _tracing(settings: Settings) -> Iterator[Misfit]:
         yield Misfit(("tracing", "max_batch_spans"), tracing.max_batch_spans, allowed)
 
 
+def _realtime(settings: Settings) -> Iterator[Misfit]:
+    realtime = settings.realtime
+    if realtime.listen is not None:
+        yield from _realtime_door(realtime, realtime.listen)
+    yield from _realtime_clients(realtime)
+
+
+def _realtime_door(realtime: RealtimeSettings, listen: str) -> Iterator[Misfit]:
+    try:
+        split_address(listen)
+    except ValueError:
+        yield Misfit(("realtime", "listen"), listen, "must be host:port, e.g. 127.0.0.1:8081, or null")
+    if not realtime.clients:
+        yield Misfit(
+            ("realtime", "clients"), None, "must name at least one client when realtime.listen is set"
+        )
+    for index, origin in enumerate(realtime.allowed_origins):
+        if origin_of(origin) != origin:
+            allowed = "must be scheme, host and port alone, e.g. https://app.example.com"
+            yield Misfit(("realtime", "allowed_origins", str(index)), origin, allowed)
+
+
+def _realtime_clients(realtime: RealtimeSettings) -> Iterator[Misfit]:
+    names = Counter(client.name for client in realtime.clients)
+    tokens = Counter(token.get_secret_value() for client in realtime.clients for token in client.token)
+    for index, client in enumerate(realtime.clients):
+        at = ("realtime", "clients", str(index))
+        if names[client.name] > 1:
+            yield Misfit((*at, "name"), client.name, "must differ from the other clients' names")
+        if any(tokens[token.get_secret_value()] > 1 for token in client.token):
+            yield Misfit((*at, "token"), "(hidden)", "must differ from the other tokens")
+
+
+def _dashboard(settings: Settings) -> Iterator[Misfit]:
+    dashboard = settings.dashboard
+    if dashboard.listen is not None:
+        try:
+            split_address(dashboard.listen)
+        except ValueError:
+            allowed = "must be host:port, e.g. 127.0.0.1:8089, or null"
+            yield Misfit(("dashboard", "listen"), dashboard.listen, allowed)
+    for index, host in enumerate(dashboard.hosts):
+        if _HOST.fullmatch(host) is None:
+            allowed = (
+                "must be a host name in lower case, with its port if it has one, e.g. majlis.example.com"
+            )
+            yield Misfit(("dashboard", "hosts", str(index)), host, allowed)
+
+
 def _webhooks(at: KeyPath, notify: SecretStr | None, alert: SecretStr | None) -> Iterator[Misfit]:
     """A webhook's address may hold a key: its value is never shown."""
     for path, secret in ((("escalation", "notify_webhook"), notify), (("alerts", "webhook"), alert)):
-        if secret is not None and not _is_web_address(secret.get_secret_value()):
+        if secret is not None and not is_web_address(secret.get_secret_value()):
             yield Misfit((*at, *path), "(hidden)", "must be an http:// or https:// address")
 
 
@@ -168,33 +211,19 @@ def _staff(at: KeyPath, numbers: Sequence[str]) -> Iterator[Misfit]:
             yield Misfit((*at, "escalation", "notify_numbers", str(index)), written, allowed)
 
 
-def _gateway(at: KeyPath, gateway: GatewaySettings) -> Iterator[Misfit]:
-    if gateway.kind == "evolution":
-        yield from _web_address((*at, "base_url"), gateway.base_url, "must be set for kind evolution")
-        if gateway.api_key is None:
-            yield Misfit((*at, "api_key"), None, "must be set for kind evolution")
+def _gateway(at: KeyPath, gateway: GatewaySettings, door: RealtimeSettings) -> Iterator[Misfit]:
+    kind = GATEWAYS[gateway.kind]
+    yield from _within(at, kind.misfits(gateway, door))
+    if gateway.feed == "websocket" and not kind.has_feed:
+        able = " or ".join(name for name, other in GATEWAYS.items() if other.has_feed)
+        yield Misfit((*at, "feed"), gateway.feed, f"can be websocket for kind {able} only")
     for index, origin in enumerate(gateway.allowed_origins):
         if origin_of(origin) != origin:
             allowed = "must be scheme, host and port alone, e.g. https://evolution.example.com:8443"
             yield Misfit((*at, "allowed_origins", str(index)), origin, allowed)
 
 
-def _web_address(path: KeyPath, url: str | None, missing: str, keys: str = "api_key") -> Iterator[Misfit]:
-    if not url:
-        yield Misfit(path, url, missing)
-        return
-    if not _is_web_address(url):
-        yield Misfit(path, url, "must be an http:// or https:// address")
-        return
-    parts = urlsplit(url)
-    if parts.username or parts.password or parts.query or parts.fragment:
-        yield Misfit(path, url, f"must hold no user, password, query or fragment; keys go into {keys}")
-
-
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+def _within(at: KeyPath, found: Iterable[Misfit]) -> Iterator[Misfit]:
+    """What a kind found in its own section, by the keys of the whole."""
+    for misfit in found:
+        yield misfit._replace(path=(*at, *misfit.path))

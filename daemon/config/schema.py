@@ -1,11 +1,11 @@
-"""All settings put together: the defaults, what an instance has otherwise, and what holds for it. Frozen."""
+"""All settings put together: the defaults, the overrides of an instance, and the result for it. Frozen."""
 
 from __future__ import annotations
 
 import hashlib
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -13,70 +13,65 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from actors.identity import phone_number
 from actors.instance import FeatureFlags, Terms
 from actors.messages import WindowPolicy
-from daemon.config.dashboard_sections import Dashboard
 from daemon.config.sections import (
-    Admin,
-    Alerts,
-    Batching,
-    Cache,
-    Embeddings,
-    Escalation,
-    GatewaySettings,
-    Ingress,
-    Knowledge,
-    Limits,
-    Log,
+    AdminSettings,
+    AlertsSettings,
+    AnyGatewaySettings,
+    BatchingSettings,
+    CacheSettings,
+    DashboardSettings,
+    EmbeddingsSettings,
+    EscalationSettings,
+    IngressSettings,
+    KnowledgeSettings,
+    LimitsSettings,
+    LogSettings,
     MetricsSettings,
     MonitorSettings,
-    Name,
-    Postgres,
-    Realtime,
-    Redis,
+    PostgresSettings,
+    RealtimeSettings,
+    RedisSettings,
     ResponderSettings,
-    SecondsOrZero,
-    Section,
-    Takeover,
-    Turn,
-    number,
-    section,
+    TakeoverSettings,
+    TracingSettings,
+    TurnSettings,
 )
 from daemon.config.sources import Layer
-from daemon.config.tracing_sections import Tracing
-
-SectionT = TypeVar("SectionT", bound=Section)
+from daemon.responders.kind import ProviderSettings
+from daemon.schema.fields import Name, SecondsOrZero, Section, SectionT, number, section
 
 
 class InstanceOverrides(Section):
-    """What one instance has otherwise. Only the keys that were written count (`model_fields_set`)."""
+    """The settings of one instance that differ. Only the keys that were written count (`model_fields_set`)."""
 
-    batching: Annotated[Batching, BeforeValidator(section)] = Batching()
+    batching: Annotated[BatchingSettings, BeforeValidator(section)] = BatchingSettings()
     responder: Annotated[ResponderSettings, BeforeValidator(section)] = ResponderSettings()
-    gateway: Annotated[GatewaySettings, BeforeValidator(section)] = GatewaySettings()
-    escalation: Annotated[Escalation, BeforeValidator(section)] = Escalation()
-    takeover: Annotated[Takeover, BeforeValidator(section)] = Takeover()
-    cache: Annotated[Cache, BeforeValidator(section)] = Cache()
-    knowledge: Annotated[Knowledge, BeforeValidator(section)] = Knowledge()
-    limits: Annotated[Limits, BeforeValidator(section)] = Limits()
-    alerts: Annotated[Alerts, BeforeValidator(section)] = Alerts()
+    gateway: Annotated[AnyGatewaySettings, BeforeValidator(section)] = AnyGatewaySettings()
+    escalation: Annotated[EscalationSettings, BeforeValidator(section)] = EscalationSettings()
+    takeover: Annotated[TakeoverSettings, BeforeValidator(section)] = TakeoverSettings()
+    cache: Annotated[CacheSettings, BeforeValidator(section)] = CacheSettings()
+    knowledge: Annotated[KnowledgeSettings, BeforeValidator(section)] = KnowledgeSettings()
+    limits: Annotated[LimitsSettings, BeforeValidator(section)] = LimitsSettings()
+    alerts: Annotated[AlertsSettings, BeforeValidator(section)] = AlertsSettings()
 
 
 class InstanceSettings(Section):
-    """What holds for one instance: its overrides merged over the defaults."""
+    """The settings in force for one instance: its overrides merged over the defaults."""
 
     name: str
-    batching: Batching
+    batching: BatchingSettings
     responder: ResponderSettings
-    gateway: GatewaySettings
-    escalation: Escalation
-    takeover: Takeover
-    cache: Cache
-    knowledge: Knowledge
-    limits: Limits
-    alerts: Alerts
+    gateway: AnyGatewaySettings
+    escalation: EscalationSettings
+    takeover: TakeoverSettings
+    cache: CacheSettings
+    knowledge: KnowledgeSettings
+    limits: LimitsSettings
+    alerts: AlertsSettings
     embedding_model: str = ""
 
     def terms(self) -> Terms:
-        """What the turn itself has to know of all this."""
+        """The part of this that a turn needs."""
         escalation, limits = self.escalation, self.limits
         return Terms(
             escalated_message=escalation.message,
@@ -107,7 +102,7 @@ class InstanceSettings(Section):
         )
 
     def flags(self, parallel: bool) -> FeatureFlags:
-        """What is on as configured; `majlis flags` may say otherwise while the daemon runs."""
+        """The features that are on as configured; `majlis flags` may change them while the daemon runs."""
         return FeatureFlags(
             parallel=parallel,
             cache=self.cache.enabled,
@@ -126,37 +121,42 @@ class Settings(BaseSettings):
     data_dir: Path = Path("var")
     node_id: Name | None = None
     partitions: Annotated[int, BeforeValidator(number), Field(ge=1, le=16_384, strict=True)] = 256
-    redis: Annotated[Redis, BeforeValidator(section)] = Redis()
-    postgres: Annotated[Postgres, BeforeValidator(section)] = Postgres()
-    ingress: Annotated[Ingress, BeforeValidator(section)] = Ingress()
-    admin: Annotated[Admin, BeforeValidator(section)] = Admin()
-    batching: Annotated[Batching, BeforeValidator(section)] = Batching()
-    turn: Annotated[Turn, BeforeValidator(section)] = Turn()
+    redis: Annotated[RedisSettings, BeforeValidator(section)] = RedisSettings()
+    postgres: Annotated[PostgresSettings, BeforeValidator(section)] = PostgresSettings()
+    ingress: Annotated[IngressSettings, BeforeValidator(section)] = IngressSettings()
+    admin: Annotated[AdminSettings, BeforeValidator(section)] = AdminSettings()
+    batching: Annotated[BatchingSettings, BeforeValidator(section)] = BatchingSettings()
+    turn: Annotated[TurnSettings, BeforeValidator(section)] = TurnSettings()
     responder: Annotated[ResponderSettings, BeforeValidator(section)] = ResponderSettings()
-    gateway: Annotated[GatewaySettings, BeforeValidator(section)] = GatewaySettings()
-    escalation: Annotated[Escalation, BeforeValidator(section)] = Escalation()
-    takeover: Annotated[Takeover, BeforeValidator(section)] = Takeover()
-    cache: Annotated[Cache, BeforeValidator(section)] = Cache()
-    knowledge: Annotated[Knowledge, BeforeValidator(section)] = Knowledge()
-    embeddings: Annotated[Embeddings, BeforeValidator(section)] = Embeddings()
-    limits: Annotated[Limits, BeforeValidator(section)] = Limits()
-    alerts: Annotated[Alerts, BeforeValidator(section)] = Alerts()
+    gateway: Annotated[AnyGatewaySettings, BeforeValidator(section)] = AnyGatewaySettings()
+    escalation: Annotated[EscalationSettings, BeforeValidator(section)] = EscalationSettings()
+    takeover: Annotated[TakeoverSettings, BeforeValidator(section)] = TakeoverSettings()
+    cache: Annotated[CacheSettings, BeforeValidator(section)] = CacheSettings()
+    knowledge: Annotated[KnowledgeSettings, BeforeValidator(section)] = KnowledgeSettings()
+    embeddings: Annotated[EmbeddingsSettings, BeforeValidator(section)] = EmbeddingsSettings()
+    limits: Annotated[LimitsSettings, BeforeValidator(section)] = LimitsSettings()
+    alerts: Annotated[AlertsSettings, BeforeValidator(section)] = AlertsSettings()
     metrics: Annotated[MetricsSettings, BeforeValidator(section)] = MetricsSettings()
     monitor: Annotated[MonitorSettings, BeforeValidator(section)] = MonitorSettings()
-    tracing: Annotated[Tracing, BeforeValidator(section)] = Tracing()
-    realtime: Annotated[Realtime, BeforeValidator(section)] = Realtime()
-    dashboard: Annotated[Dashboard, BeforeValidator(section)] = Dashboard()
+    tracing: Annotated[TracingSettings, BeforeValidator(section)] = TracingSettings()
+    realtime: Annotated[RealtimeSettings, BeforeValidator(section)] = RealtimeSettings()
+    dashboard: Annotated[DashboardSettings, BeforeValidator(section)] = DashboardSettings()
     drain_seconds: SecondsOrZero = 20.0
-    log: Annotated[Log, BeforeValidator(section)] = Log()
+    log: Annotated[LogSettings, BeforeValidator(section)] = LogSettings()
     instances: Annotated[
         dict[Name, Annotated[InstanceOverrides, BeforeValidator(section)]], BeforeValidator(section)
     ] = Field(default={"demo": InstanceOverrides()})
 
     _merged: dict[str, InstanceSettings] = PrivateAttr(default_factory=dict)
 
-    def __init__(self, *sources: PydanticBaseSettingsSource) -> None:
-        """From `sources`, the strongest first; without any, all defaults."""
+    def __init__(self, *sources: PydanticBaseSettingsSource, layers: tuple[Layer, ...] = ()) -> None:
+        """From `sources`, the strongest first; without any, all defaults.
+
+        `layers` is what `sources` read. It is kept beside pydantic's fields: equal settings are equal wherever they
+        came from.
+        """
         super().__init__(_build_sources=(sources, {}))
+        self.__dict__["layers"] = layers
 
     def model_post_init(self, context: object, /) -> None:
         for name, overrides in self.instances.items():
@@ -164,19 +164,15 @@ class Settings(BaseSettings):
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """Where they came from, the strongest first; nothing for settings that are all defaults."""
+        """Where they came from, the strongest first; empty for settings that are all defaults."""
         return ()
-
-    def came_from(self, layers: tuple[Layer, ...]) -> None:
-        """Said once, by `load`. No part of what two settings are compared by."""
-        self.__dict__["layers"] = layers
 
     @property
     def admin_socket(self) -> Path:
         return self.admin.socket or self.data_dir / "run" / "admin.sock"
 
     def for_instance(self, name: str) -> InstanceSettings:
-        """What holds for `name`: batching and gateway merge key by key, a list of providers replaces all."""
+        """The settings in force for `name`: batching and gateway merge key by key, a list of providers replaces all."""
         merged = self._merged.get(name)
         return merged if merged is not None else self._merge(name, InstanceOverrides())
 
@@ -215,12 +211,26 @@ class Settings(BaseSettings):
 
 
 def _who_answers(responder: ResponderSettings) -> str:
-    """A digest of whatever decides which model says what: kinds, models, places and prompts; no keys, no prices."""
-    told = [
-        (provider.name, provider.kind, provider.base_url, provider.model, provider.system_prompt)
+    """A digest of all that decides what is answered: kinds, models, addresses and prompts; no keys, no prices."""
+    deciding = [
+        (
+            provider.name,
+            provider.kind,
+            provider.base_url,
+            provider.model,
+            provider.system_prompt,
+            *_own(provider),
+        )
         for provider in responder.providers
     ]
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr(deciding).encode()).hexdigest()[:16]
+
+
+def _own(provider: ProviderSettings) -> tuple[object, ...]:
+    """What only its kind of provider knows, but for secrets."""
+    own = [key for key in type(provider).model_fields if key not in ProviderSettings.model_fields]
+    values = (getattr(provider, key) for key in own)
+    return tuple(value for value in values if not isinstance(value, SecretStr))
 
 
 def _revealed(secret: SecretStr | None) -> str:

@@ -2,63 +2,65 @@
 
 Laws of this file:
 - A key's name carries its unit (`_seconds`, `_bytes`); a key without one is a plain count or a name.
-- Every default stands here and nowhere else; `config.yaml` explains the same ones (a test compares them).
+- Every default is written here and nowhere else, except those of a kind of gateway or provider, which are with it;
+  `config.yaml` explains the same ones (a test compares them).
 - Keys, tokens and addresses that may carry a password are `SecretStr`: no repr and no error shows them.
-- What one value must be is said here; how values must fit together is said in `relations.py`.
+- The rules for a single value are here; the rules between values are in `relations.py`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
-from actors.identity import MAX_INSTANCE_CHARS
 from actors.instance import LimitPolicy
 from actors.messages import WindowPolicy
-from daemon.config.sources import Raw
+from daemon.gateways.kind import GatewaySettings
+from daemon.gateways.kinds import GATEWAYS
+from daemon.responders.kind import ProviderSettings
+from daemon.responders.kinds import PROVIDERS
+from daemon.schema.fields import (
+    Count,
+    CountOrZero,
+    Flag,
+    Name,
+    Seconds,
+    SecondsOrZero,
+    Secret,
+    Section,
+    Share,
+    number,
+    section,
+    with_every_key,
+)
 from daemon.web.http1 import split_address
+
+if TYPE_CHECKING:  # the keys of a kind are known to the kind alone
+    AnyGatewaySettings = GatewaySettings
+    AnyProviderSettings = ProviderSettings
+else:
+    AnyGatewaySettings = with_every_key(GatewaySettings, GATEWAYS)
+    AnyProviderSettings = with_every_key(ProviderSettings, PROVIDERS)
 
 EMBEDDED = "embedded"
 
 
-def number(value: object) -> object:
-    """Numbers of the environment and --set come as `Raw`: text keeps the spelling, numbers the value."""
-    return value.parsed if isinstance(value, Raw) else value
-
-
 def _spelled(value: object) -> object:
-    """A user or group may be told by its number."""
+    """A user or group may be given by its number."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def section(value: object) -> object:
-    """A section whose keys are all commented out reads as null in YAML: that means its defaults."""
-    return {} if value is None else value
 
 
 def _one_or_two(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Seconds = Annotated[float, BeforeValidator(number), Field(gt=0, strict=True, allow_inf_nan=False)]
-SecondsOrZero = Annotated[float, BeforeValidator(number), Field(ge=0, strict=True, allow_inf_nan=False)]
-Count = Annotated[int, BeforeValidator(number), Field(ge=1, strict=True)]
-CountOrZero = Annotated[int, BeforeValidator(number), Field(ge=0, strict=True)]
-Share = Annotated[float, BeforeValidator(number), Field(ge=0, le=1, strict=True, allow_inf_nan=False)]
-Flag = Annotated[bool, BeforeValidator(number)]
-Name = Annotated[str, Field(min_length=1, max_length=MAX_INSTANCE_CHARS)]
 Person = Annotated[str, BeforeValidator(_spelled), Field(min_length=1)]
-Secret = Annotated[SecretStr, Field(min_length=1)]
 Tokens = Annotated[tuple[Secret, ...], Field(min_length=1, max_length=2)]
 
 
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Redis(Section):
+class RedisSettings(Section):
     url: Secret = SecretStr(EMBEDDED)
     durability: Literal["always", "everysec"] = "always"
     trust_unseen_settings: Flag = False
@@ -68,7 +70,7 @@ class Redis(Section):
         return self.url.get_secret_value() == EMBEDDED
 
 
-class Postgres(Section):
+class PostgresSettings(Section):
     dsn: Secret = SecretStr(EMBEDDED)
     pool_size: Count = 20
 
@@ -77,7 +79,7 @@ class Postgres(Section):
         return self.dsn.get_secret_value() == EMBEDDED
 
 
-class Auth(Section):
+class AuthSettings(Section):
     mode: Literal["none", "token"] = "none"
     token: Annotated[Tokens | None, BeforeValidator(_one_or_two)] = None
 
@@ -87,9 +89,9 @@ class Auth(Section):
         return tuple(token.get_secret_value() for token in self.token or ())
 
 
-class Ingress(Section):
+class IngressSettings(Section):
     listen: str = "127.0.0.1:8080"
-    auth: Annotated[Auth, BeforeValidator(section)] = Auth()
+    auth: Annotated[AuthSettings, BeforeValidator(section)] = AuthSettings()
     max_head_bytes: Count = 16 * 1024
     head_seconds: Seconds = 5.0
     max_body_bytes: Count = 1024 * 1024
@@ -115,14 +117,14 @@ class AdminLevels(Section):
     admin: tuple[Person, ...] = ()
 
 
-class Admin(Section):
+class AdminSettings(Section):
     socket: Path | None = None
     open_to: Literal["owner", "group", "everyone"] = "owner"
     group: Person | None = None
     levels: Annotated[AdminLevels, BeforeValidator(section)] = AdminLevels()
 
 
-class Batching(Section):
+class BatchingSettings(Section):
     window_seconds: Seconds = 8.0
     max_messages: Count = 5
     max_batch_messages: Count = 50
@@ -138,7 +140,7 @@ class Batching(Section):
         )
 
 
-class Turn(Section):
+class TurnSettings(Section):
     max_tries: Count = 3
     concurrency: Count = 50
     backoff_seconds: Annotated[tuple[Seconds, ...], Field(min_length=1)] = (1.0, 2.0, 4.0)
@@ -149,7 +151,7 @@ class Turn(Section):
     settings_cache_seconds: SecondsOrZero = 30.0
 
 
-class Escalation(Section):
+class EscalationSettings(Section):
     enabled: Flag = True
     message: str = "A member of our team will reply to you here soon.\nسيرد عليك أحد أعضاء فريقنا هنا قريبًا."
     repeat_seconds: SecondsOrZero = 300.0
@@ -158,11 +160,11 @@ class Escalation(Section):
     notify_webhook: Secret | None = None
 
 
-class Takeover(Section):
+class TakeoverSettings(Section):
     pause_seconds: SecondsOrZero = 14_400.0
 
 
-class Cache(Section):
+class CacheSettings(Section):
     enabled: Flag = True
     exact_seconds: SecondsOrZero = 3_600.0
     similar_seconds: SecondsOrZero = 86_400.0
@@ -170,14 +172,14 @@ class Cache(Section):
     max_entries: Count = 10_000
 
 
-class Knowledge(Section):
+class KnowledgeSettings(Section):
     enabled: Flag = True
     threshold: Share = 0.3
     max_passages: Count = 5
     max_tokens: Count = 1_500
 
 
-class Embeddings(Section):
+class EmbeddingsSettings(Section):
     base_url: str | None = None
     api_key: Secret | None = None
     model: str | None = None
@@ -186,7 +188,7 @@ class Embeddings(Section):
     cache_seconds: Seconds = 86_400.0
 
 
-class Limits(Section):
+class LimitsSettings(Section):
     turns_per_minute_per_contact: Count | None = None
     turns_per_minute: Count | None = None
     tokens_per_day: Count | None = None
@@ -195,7 +197,7 @@ class Limits(Section):
     on_budget: LimitPolicy = "fallback"
 
 
-class Alerts(Section):
+class AlertsSettings(Section):
     webhook: Secret | None = None
 
 
@@ -218,20 +220,6 @@ class MonitorSettings(Section):
     orphan_seconds: Seconds = 30.0
 
 
-class Provider(Section):
-    name: Name
-    kind: Literal["rehearsal", "openai", "anthropic", "gemini"]
-    base_url: str | None = None
-    api_key: Secret | None = None
-    model: str | None = None
-    timeout_seconds: Seconds = 30.0
-    system_prompt: str | None = None
-    max_output_tokens: Count = 1_024
-    weight: SecondsOrZero = 1.0
-    price_per_million_input_tokens: SecondsOrZero = 0.0
-    price_per_million_output_tokens: SecondsOrZero = 0.0
-
-
 class ResponderBatching(Section):
     enabled: Flag = False
     wait_seconds: Seconds = 0.05
@@ -239,8 +227,8 @@ class ResponderBatching(Section):
 
 
 class ResponderSettings(Section):
-    providers: Annotated[tuple[Provider, ...], Field(min_length=1)] = (
-        Provider(name="rehearsal", kind="rehearsal"),
+    providers: Annotated[tuple[AnyProviderSettings, ...], Field(min_length=1)] = (
+        AnyProviderSettings(name="rehearsal", kind="rehearsal"),
     )
     balance: Literal["ordered", "weighted"] = "ordered"
     deadline_seconds: Seconds = 60.0
@@ -262,7 +250,7 @@ class RealtimeClient(Section):
         return self.instances == "all" or instance in self.instances
 
 
-class Realtime(Section):
+class RealtimeSettings(Section):
     listen: str | None = None
     clients: tuple[RealtimeClient, ...] = ()
     allowed_origins: tuple[str, ...] = ()
@@ -278,18 +266,26 @@ class Realtime(Section):
     idle_seconds: Seconds = 300.0
 
 
-class GatewaySettings(Section):
-    kind: Literal["console", "evolution", "realtime"] = "console"
-    base_url: str | None = None
-    api_key: Secret | None = None
-    client: Name | None = None
-    feed: Literal["webhook", "websocket"] = "webhook"
-    timeout_seconds: Seconds = 30.0
-    on_unresolved: Literal["resend_once", "hold"] = "resend_once"
-    settle_seconds: SecondsOrZero = 5.0
-    allowed_origins: tuple[str, ...] = ()
-
-
-class Log(Section):
+class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "console", "json"] = "auto"
+
+
+class TracingSettings(Section):
+    endpoint: str | None = None
+    headers: Annotated[dict[Name, Secret], BeforeValidator(section)] = Field(default_factory=dict)
+    service_name: Name = "majlis"
+    sample: Share = 1.0
+    every_seconds: Seconds = 5.0
+    timeout_seconds: Seconds = 10.0
+    max_queued_spans: Count = 10_000
+    max_batch_spans: Count = 512
+
+
+class DashboardSettings(Section):
+    listen: str | None = "127.0.0.1:8089"
+    hosts: tuple[str, ...] = ()
+    level: Literal["read", "operate", "admin"] = "operate"
+    login_seconds: Seconds = 3_600.0
+    session_seconds: Seconds = 43_200.0
+    playground: Flag = True

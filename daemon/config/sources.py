@@ -15,28 +15,18 @@ import yaml
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from daemon.schema.fields import KeyPath, Raw
+
 ENV_PREFIX = "MAJLIS_"
 CREDENTIAL_PREFIX = "majlis_"
 """Before the key where a service manager passes a whole directory: systemd puts the directory's name there."""
 MAX_CREDENTIAL_BYTES = 64 * 1024
 Tree = dict[str, Any]
-KeyPath = tuple[str, ...]
 
 
 class ConfigError(Exception):
     """The settings cannot be used; the text names key, value, origin and what is allowed. Contrast: nothing
     here is worth a retry, somebody has to edit something."""
-
-
-class Raw(str):
-    """A scalar of a credential, the environment or --set that YAML reads as a number or a truth value."""
-
-    parsed: float | bool
-
-    def __new__(cls, spelling: str, parsed: float | bool) -> Raw:
-        raw = super().__new__(cls, spelling)
-        raw.parsed = parsed
-        return raw
 
 
 @dataclass(frozen=True)
@@ -59,7 +49,7 @@ class Layer:
         return True
 
     def settles(self, path: KeyPath) -> bool:
-        """Whether weaker layers count for nothing at `path`: a list is replaced as a whole, not merged as a mapping."""
+        """Whether weaker layers are overridden at `path`: a list is replaced as a whole, not merged like a mapping."""
         found: object = self.tree
         for step in path:
             if not isinstance(found, dict):
@@ -70,7 +60,7 @@ class Layer:
         return True
 
     def origin(self, path: KeyPath) -> str | None:
-        """Who said `path`, by the nearest key at, above or below it."""
+        """Where `path` was set, by the nearest key at, above or below it."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.origins:
                 return self.origins[path[:length]]
@@ -78,9 +68,9 @@ class Layer:
 
 
 def origin_of(path: KeyPath, layers: Sequence[Layer]) -> str | None:
-    """Who settled `path`: the strongest layer that does, and knows whence. None: nobody, so it is the default.
+    """Where the value at `path` comes from: the strongest layer that decides it. None: it is the default.
 
-    A list in which one value was set (`providers.0.api_key`) is a copy of a weaker layer's: that layer knows the rest.
+    A list in which one value was set (`providers.0.api_key`) is a copy of a weaker layer's: that layer names the rest.
     """
     origins = (layer.origin(path) for layer in layers if layer.settles(path))
     return next((origin for origin in origins if origin), None)
@@ -101,7 +91,7 @@ class LayerSource(PydanticBaseSettingsSource):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML whose mapping keys are always text (`on:`, `5511:`), and where no key may stand twice."""
+    """YAML whose mapping keys are always text (`on:`, `5511:`), and where no key may appear twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         self.flatten_mapping(node)
@@ -111,7 +101,7 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key_node, yaml.ScalarNode):
                 raise ConfigError(f"{where}: a key must be a plain word")
             if key_node.value in mapping:
-                raise ConfigError(f"{where}: the key {key_node.value} stands twice")
+                raise ConfigError(f"{where}: the key {key_node.value} appears twice")
             mapping[key_node.value] = self.construct_object(value_node, deep=True)
         return mapping
 
@@ -130,11 +120,11 @@ def file_layer(path: Path) -> Layer:
         tree = _parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         found = f"{path}: cannot be read: {error.strerror}"
-        raise ConfigError(f"{found}; name one that you may read by --config") from error
+        raise ConfigError(f"{found}; name another file with --config") from error
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8 text") from None
     except yaml.YAMLError as error:
-        # Only the place is told: PyYAML's own text quotes the line, and the line may hold a key.
+        # Only the place: PyYAML's own text quotes the line, and the line may hold a key.
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
         raise ConfigError(f"{path}: {line}is not valid YAML; check indentation and quotes there") from None
@@ -150,7 +140,7 @@ def file_layer(path: Path) -> Layer:
 def credentials_layer(directory: str | None, below: Layer) -> Layer:
     """One file for each setting, named by its key: `postgres.dsn`, `responder.providers.0.api_key`.
 
-    `directory` is what a service manager tells as `CREDENTIALS_DIRECTORY`; None: there is none.
+    `directory` is what a service manager passes as `CREDENTIALS_DIRECTORY`; None: there is none.
 
     Raises:
       ConfigError: a credential cannot be read.
@@ -264,7 +254,7 @@ def _assign(container: Any, name: str, value: Any, path: KeyPath, origin: str) -
         container.append(value)
     else:
         raise ConfigError(
-            f"{'.'.join(path)} (from {origin}): {name} is no place in a list of {len(container)}; "
+            f"{'.'.join(path)} (from {origin}): {name} is not a position in a list of {len(container)}; "
             f"use 0 to {len(container)}"
         )
 
@@ -276,8 +266,8 @@ def _value(text: str, path: KeyPath, origin: str) -> Any:
         return _parse(text)
     except (yaml.YAMLError, ConfigError):
         raise ConfigError(
-            f"{'.'.join(path)} (from {origin}): begins like a list, mapping or quote, but is not valid YAML; "
-            "what is meant as text goes between quotes of its own"
+            f"{'.'.join(path)} (from {origin}): begins like a list, mapping or quoted text, but is not valid YAML; "
+            "put plain text in quotes"
         ) from None
 
 

@@ -1,2 +1,5 @@
-"""What operators and the business switch at run time: feature flags, pauses, human take-overs, and the notices that
-the business gets. May import the ledger's driver, the gateways' port and what `observe` records; no door."""
+"""What is controlled at run time: feature flags, pauses by operators, human take-overs, and notices to the business.
+
+The first three are asked in every turn, so an answer reads memory alone. May import settings, the ledger and the
+neutral inbound types; no gateway, and nothing of the operators' side.
+"""

@@ -1,10 +1,10 @@
-"""What is switched on for which instance: as configured, unless `majlis flags` says otherwise.
+"""Which features are on for which instance: as configured, unless changed by `majlis flags`.
 
 Laws of this file:
-1. The narrower word wins: what was set for the instance, else for this daemon, else the configuration's.
-2. `of` is asked in every turn: it is one look into memory. Names that nobody configured or set anything for share one
-   answer, so that what strangers write into a webhook's path takes no room.
-3. While Postgres is away, what was known last holds.
+1. The narrower scope wins: the flag set for the instance, else the one set for this daemon, else the configuration.
+2. `of` is called in every turn: it reads memory alone. All names without settings or flags of their own share one
+   answer, so that made-up names in a webhook's path take no room.
+3. While Postgres is away, the flags read last stay in force.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ REFRESH_SECONDS = 30.0
 """How often the flags are read again: other daemons on this database may have set some."""
 
 _ANY_INSTANCE = ""
-"""No instance is called so: what is configured for it holds for all that have no settings of their own."""
+"""No instance has this name: its configuration is that of every instance without settings of its own."""
 
 Flags = dict[str, bool]
 
 FLAGS: tuple[str, ...] = FeatureFlags.__struct_fields__
-"""What can be switched while the daemon runs."""
+"""The features that can be switched on and off while the daemon runs."""
 
 
 class InstanceFlag(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,9 +37,9 @@ class InstanceFlag(msgspec.Struct, frozen=True, kw_only=True):
 
     instance: str
     value: bool
-    """What holds for it."""
+    """The value in force."""
     set: bool
-    """By `majlis flags`; else its configuration says so."""
+    """Whether it was set by `majlis flags`; else it comes from the configuration."""
 
 
 class FlagView(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,13 +48,13 @@ class FlagView(msgspec.Struct, frozen=True, kw_only=True):
     daemon: bool | None = None
     """As set for this daemon; None when it was not."""
     effective: bool
-    """What holds for every instance that is not among `instances`."""
+    """The value in force for every instance that is not among `instances`."""
     instances: list[InstanceFlag] = []
 
 
 class FlagPage(msgspec.Struct, frozen=True, kw_only=True):
     node_id: str
-    """The daemon that these hold for. Those of instances hold for every daemon on this database."""
+    """The daemon to which `daemon` and `effective` apply. Flags of instances apply to every daemon on this database."""
     flags: list[FlagView]
 
 
@@ -67,7 +67,7 @@ class StoredFlags:
         self._node_id = node_id
         self._feed = feed
         self._reading = trio.Lock()
-        """Readers take turns: what was read before a change may not come after it."""
+        """One reading at a time: else one begun before a change could overwrite it."""
         self._set: dict[tuple[str, str], bool] = {}
         """By scope and flag."""
         self._general = FeatureFlags()
@@ -79,7 +79,7 @@ class StoredFlags:
         return self._apart.get(instance, self._general)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep up with the database until cancelled; started when it was read, or could not be."""
+        """Follow the database until cancelled; started after the first reading, even if that failed."""
         await self._try_refresh()
         task_status.started()
         while True:
@@ -87,11 +87,11 @@ class StoredFlags:
             await self._try_refresh()
 
     async def refresh(self) -> int:
-        """Read the flags anew; gives back how many there are. Raises `LedgerUnavailable`."""
+        """Read the flags again; returns how many there are. Raises `LedgerUnavailable`."""
         async with self._reading:
             rows = await self._records.flags(self._daemon_scope)
             found = {(row.scope, row.flag): row.value for row in rows if row.flag in FLAGS}
-            self._tell(found)
+            self._announce(found)
             self._settle(found)
         return len(found)
 
@@ -101,7 +101,7 @@ class StoredFlags:
         await self.refresh()
 
     async def clear(self, flag: str, instance: str | None = None) -> bool:
-        """What is wider holds again; False when nothing was set. Raises `LedgerUnavailable`."""
+        """Let the wider scope apply again; False when nothing was set. Raises `LedgerUnavailable`."""
         await self.refresh()
         scope = self._scope(instance)
         if (scope, flag) not in self._set:
@@ -111,7 +111,7 @@ class StoredFlags:
         return True
 
     def page(self) -> FlagPage:
-        """Everything there is to see of the switches."""
+        """All flags, as operators see them."""
         return FlagPage(node_id=self._node_id, flags=[self._view(flag) for flag in FLAGS])
 
     def _view(self, flag: str) -> FlagView:
@@ -133,11 +133,11 @@ class StoredFlags:
         try:
             await self.refresh()
         except LedgerUnavailable:
-            pass  # law 3; the store watch tells of it
+            pass  # law 3; the store watch reports it
         except LedgerError as error:
             self._feed.emit("daemon.problem", part="flags", error=type(error).__name__)
 
-    def _tell(self, found: dict[tuple[str, str], bool]) -> None:
+    def _announce(self, found: dict[tuple[str, str], bool]) -> None:
         for scope, flag in sorted(found.keys() | self._set.keys()):
             value = found.get((scope, flag))
             if value != self._set.get((scope, flag)):
@@ -145,7 +145,7 @@ class StoredFlags:
                 self._feed.emit("flags.changed", flag=flag, value=word, scope=scope)
 
     def _settle(self, found: dict[tuple[str, str], bool]) -> None:
-        """From here on these hold."""
+        """Put these in force."""
         self._set = found
         names = {scope.partition(":")[2] for scope, _ in found if scope != self._daemon_scope}
         for_daemon = self._of_scope(self._daemon_scope)

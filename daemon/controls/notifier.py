@@ -1,13 +1,14 @@
-"""Tells the business what happened: staff by WhatsApp through the gateway, software by webhook.
+"""Sends notices to the business: to staff by WhatsApp through the gateway, to software by webhook.
 
 Laws of this file:
-1. A notice is told at least once. It stays in the ledger until its arrival is known; where that cannot be known (a
-   timeout, a daemon killed in the middle) it is told again. A webhook gets the notice's id in `Majlis-Notice-Id`.
-2. A peer that is away burns no try: it is waited for, the longer the rarer, `MAX_AGE_SECONDS` at the most. Tries are
-   for what may have arrived and for what was refused. What is given up stays in the ledger, and an event says so.
-3. A target is told one notice at a time, in their order: one that is away keeps its own waiting, and takes one of the
-   `MAX_CONCURRENT` places for one call now and then. WhatsApp and webhooks have places of their own.
-4. Several daemons share the work: a notice is held under a lease that is longer than any call.
+1. A notice is delivered at least once. It stays in the ledger until its arrival is known; where that cannot be known (a
+   timeout, a daemon killed in the middle) it is sent again. A webhook gets the notice's id in `Majlis-Notice-Id`.
+2. A call that does not reach its target does not count as an attempt. It is repeated at growing intervals, for
+   `MAX_AGE_SECONDS` at most. An attempt is a call that may have arrived, or that was refused. A notice that is given up
+   stays in the ledger, and an event reports it.
+3. A target gets one notice at a time, in their order: one that is away holds up its own notices only, and takes one of
+   the `MAX_CONCURRENT` places for one call now and then. WhatsApp and webhooks have places of their own.
+4. Any daemon on the database may send a notice: it is claimed under a lease that is longer than any call.
 5. Neither a target nor a body is ever in an event.
 """
 
@@ -20,18 +21,18 @@ from typing import Literal, NamedTuple
 
 import trio
 
+from actors.conversation import JITTER
 from actors.errors import LedgerUnavailable, MajlisError
 from actors.identity import Conversation, canonical_contact
 from actors.outcome import NotSent, Sent, Unknown
 from actors.ports import Feed, Gateway
-from actors.retry import JITTER
 from daemon.ledger.wire import storable
 from daemon.stores.postgres import Postgres, Row
 from daemon.web.answer import HttpAnswer, readable_json
 from daemon.web.client import DeliveryUnknown, HttpClient, NotDelivered
 
-Kind = Literal["whatsapp", "webhook"]
-KINDS: tuple[Kind, ...] = ("whatsapp", "webhook")
+NoticeKind = Literal["whatsapp", "webhook"]
+KINDS: tuple[NoticeKind, ...] = ("whatsapp", "webhook")
 
 MAX_CONCURRENT = 8
 """Notices of one kind under way at once, each to another target."""
@@ -47,34 +48,34 @@ MAX_ANSWER_BYTES = 64 * 1024
 FIRST_DELAY_SECONDS = 5.0
 MAX_DELAY_SECONDS = 600.0
 MAX_AGE_SECONDS = 86_400.0
-MAX_TRIES = 20
+MAX_ATTEMPTS = 20
 MAX_REFUSALS = 3
-"""An operator may be mending the address or its key at this moment; later it is no use."""
+"""An operator may be correcting the address or its key just now; further attempts would be pointless."""
 
 ID_HEADER = "Majlis-Notice-Id"
 _AWAY_STATUSES = frozenset({408, 425, 429})
 
 
-class Told(NamedTuple):
-    """What became of one try. `doubtful`: it may have arrived. `refused`: it did, and is not wanted there."""
+class NoticeResult(NamedTuple):
+    """How one call ended. `doubtful`: it may have arrived. `refused`: it did, and is not wanted there."""
 
-    fate: Literal["sent", "away", "doubtful", "refused"]
+    outcome: Literal["sent", "away", "doubtful", "refused"]
     reason: str = ""
     retry_after_seconds: float | None = None
 
 
-def next_delay_seconds(told: Told, tries: int, age_seconds: float, draw: float) -> float | None:
-    """How long to wait before the next try; None to give up.
+def next_delay_seconds(result: NoticeResult, attempts: int, age_seconds: float, draw: float) -> float | None:
+    """How long to wait before the next call; None to give up.
 
     Args:
-      tries: those that burnt a try, this one included.
+      attempts: the calls that count, this one included.
       age_seconds: since the notice was stored.
       draw: a uniform random number in [0, 1).
     """
-    if tries >= (MAX_REFUSALS if told.fate == "refused" else MAX_TRIES):
+    if attempts >= (MAX_REFUSALS if result.outcome == "refused" else MAX_ATTEMPTS):
         return None
     delay = min(max(age_seconds / 2, FIRST_DELAY_SECONDS), MAX_DELAY_SECONDS) * (1 + JITTER * (2 * draw - 1))
-    delay = max(delay, told.retry_after_seconds or 0.0)
+    delay = max(delay, result.retry_after_seconds or 0.0)
     return delay if age_seconds + delay <= MAX_AGE_SECONDS else None
 
 
@@ -102,33 +103,33 @@ class Notifier:
         self._poll_seconds = poll_seconds
         self._draw = draw
         self._wake = {kind: trio.Event() for kind in KINDS}
-        self._under_way: Counter[Kind] = Counter()
+        self._under_way: Counter[NoticeKind] = Counter()
 
     def nudge(self) -> None:
-        """Notices were stored: look now."""
+        """Notices were stored: send them now."""
         for wake in self._wake.values():
             wake.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Send what is due, for ever. Cancelled in the middle of a call, it leaves that notice to be told again."""
+        """Send what is due until cancelled. A notice whose call is cut short by that is sent again later."""
         async with trio.open_nursery() as nursery:
             for kind in KINDS:
                 nursery.start_soon(self._serve, kind, name=f"notices/{kind}")
             nursery.start_soon(self._forget, name="notices/forget")
             task_status.started()
 
-    async def _serve(self, kind: Kind) -> None:
+    async def _serve(self, kind: NoticeKind) -> None:
         async with trio.open_nursery() as nursery:
             while True:
-                # The event first, then the look: what is stored in between is not missed.
+                # A new event first, then the query: a notice that is stored in between is not missed.
                 self._wake[kind] = wake = trio.Event()
                 for notice in await self._claim(kind, MAX_CONCURRENT - self._under_way[kind]):
                     self._under_way[kind] += 1
-                    nursery.start_soon(self._tell, kind, notice)
+                    nursery.start_soon(self._send, kind, notice)
                 with trio.move_on_after(self._poll_seconds):
                     await wake.wait()
 
-    async def _claim(self, kind: Kind, limit: int) -> list[Row]:
+    async def _claim(self, kind: NoticeKind, limit: int) -> list[Row]:
         sql = (
             "SELECT *, extract(epoch FROM now() - created_at)::float8 AS age_seconds"
             " FROM majlis_claim_notices($1, $2, $3)"
@@ -136,64 +137,66 @@ class Notifier:
         try:
             return await self._db.fetch(sql, kind, limit, LEASE_SECONDS) if limit else []
         except LedgerUnavailable:
-            pass  # the watch over the stores says so
+            pass  # the store watch reports it
         except MajlisError as error:
             self._problem(error)
         return []
 
-    async def _tell(self, kind: Kind, notice: Row) -> None:
+    async def _send(self, kind: NoticeKind, notice: Row) -> None:
         try:
-            told = await (self._whatsapp(notice) if kind == "whatsapp" else self._webhook(notice))
-        except Exception as error:  # a bug, in one notice: the others are told all the same
+            result = await (self._whatsapp(notice) if kind == "whatsapp" else self._webhook(notice))
+        except Exception as error:  # a bug, met by one notice: the others are sent all the same
             self._problem(error)
-            told = Told("doubtful", "crashed")
+            result = NoticeResult("doubtful", "crashed")
         try:
-            await self._settle(notice, told)
+            await self._settle(notice, result)
         except LedgerUnavailable:
-            pass  # the lease passes, and it is told again
+            pass  # its lease expires, and it is sent again
         except MajlisError as error:
             self._problem(error)
         self._under_way[kind] -= 1
         self._wake[kind].set()
 
-    async def _settle(self, notice: Row, told: Told) -> None:
-        tries = notice["tries"] + (told.fate != "away")
+    async def _settle(self, notice: Row, result: NoticeResult) -> None:
+        attempts = notice["tries"] + (result.outcome != "away")
         fields = {
             "notice": notice["id"],
             "kind": notice["kind"],
             "instance": notice["instance"],
-            "tries": tries,
+            "tries": attempts,
         }
-        if told.fate == "sent":
+        if result.outcome == "sent":
             await self._db.fetch("SELECT majlis_notice_sent($1)", notice["id"])
             self._feed.emit("notice.sent", **fields)
             return
-        delay = next_delay_seconds(told, tries, notice["age_seconds"], self._draw())
+        delay = next_delay_seconds(result, attempts, notice["age_seconds"], self._draw())
         await self._db.fetch(
             "SELECT majlis_notice_failed($1, $2, $3, $4, $5)",
             notice["id"],
             notice["due_at"],
-            storable(told.reason),
-            told.fate != "away",
+            storable(result.reason),
+            result.outcome != "away",
             delay,
         )
-        self._feed.emit("notice.given_up" if delay is None else "notice.failed", reason=told.reason, **fields)
+        self._feed.emit(
+            "notice.given_up" if delay is None else "notice.failed", reason=result.reason, **fields
+        )
 
-    async def _whatsapp(self, notice: Row) -> Told:
+    async def _whatsapp(self, notice: Row) -> NoticeResult:
         to = Conversation(notice["instance"], canonical_contact(notice["target"]))
         with trio.move_on_after(WHATSAPP_SECONDS):
             match await self._gateway.send(to, notice["body"], key=f"notice.{notice['id']}"):
                 case Sent() | Unknown(may_resend=False):
-                    return Told("sent")
+                    return NoticeResult("sent")
                 case NotSent(reason, "refuse"):
-                    return Told("refused", reason)
+                    return NoticeResult("refused", reason)
                 case NotSent(reason, _, retry_after_seconds):
-                    return Told("away", reason, retry_after_seconds)
+                    return NoticeResult("away", reason, retry_after_seconds)
                 case Unknown(reason):
-                    return Told("doubtful", reason)
-        return Told("doubtful", "timed_out")
+                    return NoticeResult("doubtful", reason)
+        return NoticeResult("doubtful", "timed_out")
 
-    async def _webhook(self, notice: Row) -> Told:
+    async def _webhook(self, notice: Row) -> NoticeResult:
         headers = {ID_HEADER: str(notice["id"])}
         document = readable_json(notice["body"].encode())
         try:
@@ -201,9 +204,9 @@ class Notifier:
                 notice["target"], document, headers, WEBHOOK_SECONDS, MAX_ANSWER_BYTES
             )
         except NotDelivered as failure:
-            return Told("refused" if failure.reason == "bad_request" else "away", failure.reason)
+            return NoticeResult("refused" if failure.reason == "bad_request" else "away", failure.reason)
         except DeliveryUnknown as failure:
-            return Told("doubtful", failure.reason)
+            return NoticeResult("doubtful", failure.reason)
         return _webhook_answered(answer)
 
     async def _forget(self) -> None:
@@ -218,15 +221,15 @@ class Notifier:
             await trio.sleep(FORGET_SECONDS)
 
     def _problem(self, error: Exception) -> None:
-        # The class alone: its text may quote a target.
+        # Only the class: the error's text may quote a target.
         self._feed.emit("daemon.problem", part="notices", error=type(error).__name__)
 
 
-def _webhook_answered(answer: HttpAnswer) -> Told:
+def _webhook_answered(answer: HttpAnswer) -> NoticeResult:
     """A redirect is refused like any other answer that is no 2xx: nothing is ever sent to where it points."""
     status, reason = answer.status, f"answered_{answer.status}"
     if 200 <= status < 300:
-        return Told("sent")
+        return NoticeResult("sent")
     if status >= 500 or status in _AWAY_STATUSES:
-        return Told("away", reason, answer.retry_after_seconds)
-    return Told("refused", reason)
+        return NoticeResult("away", reason, answer.retry_after_seconds)
+    return NoticeResult("refused", reason)

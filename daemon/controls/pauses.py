@@ -1,11 +1,11 @@
 """Instances that an operator has paused: their messages are acknowledged and kept, and no turn of theirs begins.
 
 Laws of this file:
-1. A pause stands in the ledger: it holds for every daemon on this database, and survives a restart.
-2. `check` is asked before every turn: it is one look into memory. A turn that runs already is finished.
-3. Waiting for the end of a pause burns no try, and no burst becomes too old by it: nothing is frozen meanwhile. A batch
-   that was frozen before the pause does age; when the pause is over it has its next try all the same.
-4. While Postgres is away, what was known last holds.
+1. A pause is stored in the ledger: it applies to every daemon on this database, and survives a restart.
+2. `check` is called before every turn: it reads memory alone. A turn that is running is finished.
+3. Waiting for the end of a pause does not count as an attempt, and no burst grows too old by it: nothing is frozen
+   meanwhile. A batch that was frozen before the pause does age; it gets its next attempt all the same.
+4. While Postgres is away, the pauses read last stay in force.
 """
 
 from __future__ import annotations
@@ -25,28 +25,44 @@ REFRESH_SECONDS = 30.0
 """How often the pauses are read again: another daemon on this database may have set or ended one."""
 RETRY_SECONDS = 1.0
 """How soon a start asks again when Postgres went away."""
-LOOK_AGAIN_SECONDS = 3600.0
-"""How long a conversation waits before it asks again by itself; the end of a pause wakes it before."""
+CHECK_AGAIN_SECONDS = 3600.0
+"""How long a conversation waits before it checks again by itself; the end of a pause wakes it earlier."""
 EVERYBODY = ""
+"""The instance name under which a pause of all instances is stored."""
 PAUSED = "paused by an operator"
 """Why a conversation of a paused instance waits, for people."""
 
 
-class PauseBoard:
-    """`woken` is called when a pause has ended: whoever waited for it goes on."""
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
-    def __init__(self, records: Records, feed: Feed, now: Callable[[], datetime] | None = None) -> None:
+
+class PauseBoard:
+    """The pauses in force, as this daemon last read them.
+
+    Args:
+      wake: called when a pause has ended, so that what waited for it goes on at once.
+      now: the time, UTC.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        feed: Feed,
+        wake: Callable[[], None] = lambda: None,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
         self._records = records
         self._feed = feed
-        self._now = now or (lambda: datetime.now(UTC))
+        self._wake = wake
+        self._now = now
         self._reading = trio.Lock()
-        self._standing: Mapping[str, Pause] = {}
-        self.woken: Callable[[], None] = lambda: None
+        self._in_force: Mapping[str, Pause] = {}
 
     def check(self, instance: str) -> None:
         """The gate of the turn slots. Raises `Paused` while the instance is paused."""
-        if self._standing and (pause := self.of(instance)) is not None:
-            seconds = LOOK_AGAIN_SECONDS
+        if self._in_force and (pause := self.of(instance)) is not None:
+            seconds = CHECK_AGAIN_SECONDS
             if pause.until is not None:
                 seconds = min(seconds, (pause.until - self._now()).total_seconds())
             raise Paused(PAUSED, max(0.1, seconds))
@@ -54,48 +70,48 @@ class PauseBoard:
     def of(self, instance: str) -> Pause | None:
         """What keeps the instance from being answered now: its own pause before that of everybody."""
         for name in (instance, EVERYBODY):
-            pause = self._standing.get(name)
+            pause = self._in_force.get(name)
             if pause is not None and self._holds(pause):
                 return pause
         return None
 
     def standing(self) -> tuple[Pause, ...]:
         """All that hold now, that of everybody first."""
-        return tuple(pause for _, pause in sorted(self._standing.items()) if self._holds(pause))
+        return tuple(pause for _, pause in sorted(self._in_force.items()) if self._holds(pause))
 
     async def pause(self, instance: str, seconds: float | None) -> Pause | None:
-        """Begin or change a pause, of everybody for `''`. None: it was ended in the same moment.
+        """Begin or change a pause; `''` means every instance. None: it was ended in the same moment.
 
         Raises `LedgerUnavailable`.
         """
         await self._records.pause(instance, seconds)
         await self.refresh()
-        return self._standing.get(instance)
+        return self._in_force.get(instance)
 
     async def resume(self, instance: str) -> bool:
         """End the pause that was set for just this; False when there is none. Raises `LedgerUnavailable`."""
         await self.refresh()
-        if instance not in self._standing:
+        if instance not in self._in_force:
             return False
         await self._records.unpause(instance)
         await self.refresh()
         return True
 
     async def refresh(self) -> None:
-        """Read the pauses anew. Raises `LedgerUnavailable`."""
+        """Read the pauses again. Raises `LedgerUnavailable`."""
         async with self._reading:
             found = {pause.instance: pause for pause in await self._records.pauses()}
-            before, self._standing = self._standing, found
+            before, self._in_force = self._in_force, found
         for name in found.keys() - before.keys():
             self._feed.emit("pause.began", instance=name or "all")
         ended = before.keys() - found.keys()
         for name in ended:
             self._feed.emit("pause.ended", instance=name or "all")
         if ended:
-            self.woken()
+            self._wake()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep up with the database until cancelled; started when it was read: before, nobody knows who is paused."""
+        """Follow the database until cancelled; started after the first reading: before, any instance may be paused."""
         read = False
         while True:
             if await self._try_refresh() and not read:
@@ -107,11 +123,11 @@ class PauseBoard:
         return pause.until is None or pause.until > self._now()
 
     async def _try_refresh(self) -> bool:
-        """False: Postgres is away. What it refuses to tell is told of, and not waited for."""
+        """False: Postgres is away. An error of the query itself is reported and not waited for."""
         try:
             await self.refresh()
         except LedgerUnavailable:
-            return False  # law 4; the store watch tells of it
+            return False  # law 4; the store watch reports it
         except LedgerError as error:
             self._feed.emit("daemon.problem", part="pauses", error=type(error).__name__)
         return True

@@ -1,6 +1,8 @@
-"""The dashboard: a page for a browser, the admin interface behind it, and a playground.
+"""The dashboard: web pages, the admin interface behind them, and a playground.
 
-A session comes from a login link that is good once; it carries the level of whoever asked for the link. Everything
-the page shows and does goes through the very routes of the admin socket: nothing here reads or changes the daemon by
-itself.
+A session is opened by a one-time login link and has the access level of the person who requested the link. Everything
+that the pages show and do goes through the routes of the admin socket: nothing here reads or changes the daemon
+directly.
+
+Imports the operators' routes (`daemon/operate`), the playground gateway and the events; no store and no engine room.
 """

@@ -1,6 +1,6 @@
-"""The page itself: the few files beside this one, read once at the start. Nothing else is served from the disk.
+"""The static files of the dashboard, read once at startup. Nothing else is served from disk.
 
-They hold no data, so anybody may have them. A browser asks each time and is told `304` while it has them as they are.
+They contain no data, so they need no login. Browsers revalidate them and get 304 while they are unchanged.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ _HEADERS = {"Cache-Control": "no-cache"}
 
 
 class Pages:
+    """All files of the folder `pages`, each with its entity tag."""
+
     def __init__(self) -> None:
         folder = resources.files("daemon.dashboard") / "pages"
         self._files = {
@@ -30,12 +32,13 @@ class Pages:
         }
 
     def index(self, request: Request) -> Response:
-        return _unless_known(self._files[INDEX], request)
+        """The page itself."""
+        return _unless_cached(self._files[INDEX], request)
 
     def file(self, name: str, request: Request) -> Response | None:
-        """None: there is no such file."""
+        """The file of this name; None if there is none."""
         found = self._files.get(name)
-        return found if found is None else _unless_known(found, request)
+        return found if found is None else _unless_cached(found, request)
 
 
 def _response(name: str, body: bytes) -> Response:
@@ -43,10 +46,10 @@ def _response(name: str, body: bytes) -> Response:
     return Response(200, body, TYPES[_suffix(name)], {**_HEADERS, "ETag": etag})
 
 
-def _unless_known(response: Response, request: Request) -> Response:
+def _unless_cached(response: Response, request: Request) -> Response:
     etag = response.headers["ETag"]
-    known = (word.strip().removeprefix("W/") for word in request.headers.get("if-none-match", "").split(","))
-    return Response(304, headers=response.headers) if etag in known else response
+    cached = (word.strip().removeprefix("W/") for word in request.headers.get("if-none-match", "").split(","))
+    return Response(304, headers=response.headers) if etag in cached else response
 
 
 def _suffix(name: str) -> str:

@@ -11,9 +11,13 @@ import trio
 
 from actors.errors import MajlisError
 from actors.identity import Conversation
-from actors.outcome import CannotTell, Evidence, NotSent, SendOutcome, Sent
-from actors.plain_text import plain_text
-from actors.ports import MaySend, at_any_time
+from actors.outcome import CannotTell, NotSent, SendEvidence, SendOutcome, Sent
+from actors.ports import Gateway, MaySend, at_any_time
+from actors.text import plain_text
+from daemon.gateways.kind import GatewayKind, GatewaySettings, Tools
+from daemon.ingress.inbound import Parse
+from daemon.web.client import HttpClient
+from daemon.web.finding import Finding
 
 
 class ConsoleGateway:
@@ -49,7 +53,7 @@ class ConsoleGateway:
         since_ms: int,
         known_ids: frozenset[str],
         origin: str = "",
-    ) -> Evidence:
+    ) -> SendEvidence:
         return CannotTell()
 
 
@@ -65,3 +69,20 @@ def _write(block: str) -> None:
     encoding = stream.encoding or "utf-8"
     stream.write(block.encode(encoding, "replace").decode(encoding))
     stream.flush()
+
+
+class Console(GatewayKind[GatewaySettings]):
+    name = "console"
+    settings = GatewaySettings
+
+    def parser(self, settings: GatewaySettings) -> Parse:
+        # A first try posts what Evolution would post: replies are printed until its address and key are set.
+        from daemon.gateways.evolution.payload import parse_webhook  # not for every command
+
+        return parse_webhook
+
+    def sender(self, settings: GatewaySettings, tools: Tools) -> Gateway:
+        return ConsoleGateway()
+
+    async def check(self, settings: GatewaySettings, instance: str, http: HttpClient) -> Finding:
+        return Finding("ok", "replies are printed, not sent")

@@ -1,4 +1,4 @@
-"""Reading JSON that anybody may have written. Pure.
+"""Reads JSON of any origin, however odd. Pure.
 
 Laws of this file:
 

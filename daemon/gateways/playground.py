@@ -1,9 +1,9 @@
-"""The playground's end of the line: replies to customers whom the dashboard made up.
+"""Where the playground's replies end: those to customers whom the dashboard made up.
 
 Laws of this file:
 - A send to such a customer never reaches a real gateway, whatever the instance, and whether the dashboard is on or off.
 - What was said is kept in memory, for the few newest customers that this daemon's own dashboard opened; of others
-  (after a restart, of another daemon) it is forgotten at once. It counts as sent all the same.
+  (after a restart, of another daemon) it is forgotten at once. It counts as sent nevertheless.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from actors.errors import MajlisError
 from actors.identity import Conversation, is_playground
-from actors.outcome import Evidence, Found, NotFound, NotSent, SendOutcome, Sent
+from actors.outcome import NoRecord, NotSent, RecordFound, SendEvidence, SendOutcome, Sent
 from actors.ports import Gateway, MaySend, at_any_time
 
 MAX_CHATS = 100
@@ -36,7 +36,7 @@ class Line(NamedTuple):
 
 
 class Chats:
-    """What was said to and by the playground's customers; of too many chats, the one longest silent leaves."""
+    """What was said to and by the playground's customers; of too many chats, the one silent longest is dropped."""
 
     def __init__(self) -> None:
         self._chats: dict[Conversation, deque[Line]] = {}
@@ -59,7 +59,7 @@ class Chats:
             lines.append(line)
 
     def take_back(self, conversation: Conversation, line: Line) -> None:
-        """What was not heard after all."""
+        """Remove what was not accepted after all."""
         lines = self._chats.get(conversation)
         if lines is not None and line in lines:
             lines.remove(line)
@@ -103,10 +103,10 @@ class PlaygroundGateway:
         since_ms: int,
         known_ids: frozenset[str],
         origin: str = "",
-    ) -> Evidence:
+    ) -> SendEvidence:
         if not is_playground(conversation.contact):
             return await self._gateway.find(conversation, text, since_ms, known_ids, origin)
         for line in self._chats.sent(conversation):
             if line.text == text and line.at_ms >= since_ms and line.id not in known_ids:
-                return Found(line.id)
-        return NotFound()
+                return RecordFound(line.id)
+        return NoRecord()

@@ -1,8 +1,8 @@
 """Which gateway sends for which instance, and how many calls run at once.
 
 Two bounds, both per gateway, for two reasons. The gateway is one single-threaded server: beyond
-`max_concurrent_calls` a burst only makes every call slower, up to timeouts whose outcome nobody knows. And an
-instance whose phone is away can hold each call for the whole timeout: `max_concurrent_calls_per_instance`
+`max_concurrent_calls` a burst only makes every call slower, up to timeouts of unknown outcome. And an
+instance whose phone is offline can hold each call for the whole timeout: `max_concurrent_calls_per_instance`
 keeps it from taking all places, so that the other tenants' replies still leave in time.
 
 A call waits for a place `MAX_WAIT_SECONDS` at the most. The right to send was checked just before and must
@@ -18,7 +18,7 @@ import trio
 
 from actors.errors import GatewayHeld
 from actors.identity import Conversation
-from actors.outcome import Evidence, NotSent, SendOutcome
+from actors.outcome import NotSent, SendEvidence, SendOutcome
 from actors.ports import Gateway, MaySend, at_any_time
 
 MAX_WAIT_SECONDS = 2.0
@@ -56,7 +56,7 @@ class BoundedGateway:
         since_ms: int,
         known_ids: frozenset[str],
         origin: str = "",
-    ) -> Evidence:
+    ) -> SendEvidence:
         try:
             async with self._place(conversation.instance):
                 return await self._gateway.find(conversation, text, since_ms, known_ids, origin)
@@ -66,7 +66,7 @@ class BoundedGateway:
     @asynccontextmanager
     async def _place(self, instance: str) -> AsyncIterator[None]:
         own = self._places_of.setdefault(instance, trio.CapacityLimiter(self._per_instance))
-        # The instance's own places first: who waits for them must not hold one of the common ones.
+        # The instance's own places first: a call that waits for them must not hold one of the common ones.
         borrower = object()
         held: list[trio.CapacityLimiter] = []
         try:
@@ -110,7 +110,7 @@ class RoutedGateway:
         since_ms: int,
         known_ids: frozenset[str],
         origin: str = "",
-    ) -> Evidence:
+    ) -> SendEvidence:
         return await self._for(conversation).find(conversation, text, since_ms, known_ids, origin)
 
     def _for(self, conversation: Conversation) -> Gateway:

@@ -1,2 +1,4 @@
-"""The webhook door: who may post, what a payload means in neutral words, what is kept aside, and which LID is which
-phone. Imports no concrete gateway and no store."""
+"""The webhook door: who may post, what a payload means in neutral words, what is quarantined, which LID is which phone.
+
+Gateways translate into the types of `inbound.py`. Imports no gateway and no store.
+"""

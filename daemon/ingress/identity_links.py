@@ -1,8 +1,16 @@
-"""What this daemon has lately learned of LIDs. A hint, bounded and in memory; the ledger keeps the rest."""
+"""Which LID belongs to which phone number, as this daemon learned lately: a hint, in memory and bounded.
+
+The ledger keeps all of them.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+
+import msgspec
+
+from actors.identity import is_lid
+from actors.messages import Message
 
 MAX_LINKS = 100_000
 
@@ -15,7 +23,7 @@ class KnownLinks:
         self._max_links = max_links
 
     def learn(self, instance: str, lid: str, phone: str) -> bool:
-        """True when this is news."""
+        """Returns whether this was new."""
         key = (instance, lid)
         news = self._phones.get(key) != phone
         self._phones[key] = phone
@@ -26,3 +34,12 @@ class KnownLinks:
 
     def phone_of(self, instance: str, lid: str) -> str | None:
         return self._phones.get((instance, lid))
+
+    def resolved(self, message: Message) -> Message:
+        """`message` in the conversation of the phone number, if it came under a LID whose number is known."""
+        if not is_lid(message.contact):
+            return message
+        phone = self.phone_of(message.instance, message.contact)
+        if phone is None:
+            return message
+        return msgspec.structs.replace(message, contact=phone, lid=message.contact)

@@ -1,6 +1,6 @@
 """Keeps the newest payloads that could not be read, for an operator to look at.
 
-Keys and tokens are blotted out before anything is written. The folder and the files are for the daemon's user
+Keys and tokens are redacted before anything is written. The folder and the files are for the daemon's user
 alone. Nothing here fails or holds up a request: an error goes to a callback, and a disk that does not answer
 within `_STORE_SECONDS` loses the copy, counted in `dropped`.
 """
@@ -78,7 +78,7 @@ class Quarantine:
 
 
 def redact(body: bytes) -> bytes:
-    """`body` with the value of everything that looks like a key or token blotted out, be it JSON or not.
+    """`body` with the value of everything that looks like a key or token redacted, whether it is JSON or not.
 
     NUL bytes go too: without them a body in UTF-16 is read by the same pattern.
     """

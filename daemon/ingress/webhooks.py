@@ -1,12 +1,13 @@
-"""The door for webhooks: routes, access, and what is answered when.
+"""The door for webhooks: routes, access, and when to answer what.
 
 The laws of this file:
 1. 200 only after every message of the payload was accepted by the mirror (I1). Of several, one that fails makes
    the whole answer 503; the gateway sends all again and those already kept are found to be duplicates.
-2. What is wanted again is never answered 4xx: the gateway would drop it for good. 400 is for what can never be read;
+2. What should come again is never answered 4xx: the gateway would drop it for good. 400 is for what can never be read;
    its body is quarantined first.
-3. Whether an instance exists is not known here and not asked: a tenant set up a minute late loses nothing.
+3. Whether an instance exists is not checked here: a tenant set up a minute late loses nothing.
 4. What a person of the business wrote is durable before 200, too, but after the customers' messages.
+5. Each gateway writes in its own way: the parser that is passed in knows them all, and nothing here knows any.
 """
 
 from __future__ import annotations
@@ -15,47 +16,43 @@ import hmac
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import trio
 
 from actors.errors import ConversationFull, MirrorUnavailable, Overloaded, Unavailable
 from actors.messages import Message, Receipt
-from daemon.gateways.evolution.payload import UnreadablePayload
+from daemon.ingress.inbound import Inbound, Link, OwnMessage, Parse, UnreadablePayload
 from daemon.web.http1 import Request, Response, error_response, json_response
-
-if TYPE_CHECKING:
-    from daemon.gateways.evolution.payload import Inbound, Link, OwnMessage
 
 Authorize = Callable[[Request], bool]
 
-
-class Parse(Protocol):
-    """Reads one payload. Pure; raises `UnreadablePayload` for what can never be read."""
-
-    def __call__(self, body: bytes, instance: str | None, event: str | None) -> Inbound: ...
+ACK_SECONDS = 5.0
+"""For all messages of one payload together."""
+RETRY_HEADERS = {"Retry-After": "5"}
 
 
-class Accept(Protocol):
-    """Makes one message durable. Bounds its own wait; cancelling it takes nothing back.
+class Inbox(Protocol):
+    """Takes what a payload held."""
 
-    Raises:
-      Unavailable: the mirror is away (`MirrorUnavailable`).
-      Overloaded: a bound is reached.
-    """
+    async def accept(self, message: Message) -> Receipt:
+        """Make one message durable. Bounds its own wait; cancelling it takes nothing back.
 
-    def __call__(self, message: Message) -> Awaitable[Receipt]: ...
+        Raises:
+          Unavailable: the mirror is away (`MirrorUnavailable`).
+          Overloaded: a bound is reached.
+        """
 
+    async def take_over(self, own: OwnMessage) -> bool:
+        """Make durable that a person speaks in a conversation; False when that changes nothing. May be repeated.
 
-class TakeOver(Protocol):
-    """Makes durable that a person speaks in a chat; says whether that changes anything. May be repeated.
+        Raises:
+          Unavailable: the ledger is away.
+        """
 
-    Raises:
-      Unavailable: the ledger is away.
-    """
-
-    def __call__(self, own: OwnMessage) -> Awaitable[bool]: ...
+    def learn(self, link: Link) -> None:
+        """Take note of a link. Neither waits nor raises: a link is a hint that comes again with the next message."""
 
 
 class Page(Protocol):
@@ -73,7 +70,7 @@ class Readiness(msgspec.Struct, frozen=True):
 
 
 class IngressCounters:
-    """What became of webhooks, since the start. Too large ones never get here: see `HttpServer.rejected`."""
+    """What became of webhooks, since the start. Too large ones never get here: see `HttpCounters.rejected`."""
 
     def __init__(self) -> None:
         self.acked = 0
@@ -89,7 +86,7 @@ class IngressCounters:
 
 
 class SharedToken:
-    """Access by a token in `apikey` or `Authorization: Bearer`; several tokens are good at once, for a rotation."""
+    """Access by a token in `apikey` or `Authorization: Bearer`; several tokens are valid at once, for a rotation."""
 
     def __init__(self, tokens: Sequence[str]) -> None:
         """Raises `ValueError` without a token: an open door must be asked for by its name."""
@@ -104,21 +101,32 @@ class SharedToken:
             hmac.compare_digest(presented.encode("latin-1"), token)
             for presented in given
             for token in self._tokens
-        ]  # a list, not a generator: every comparison is made, whatever the first ones said
+        ]  # a list, not a generator: every comparison is made, whatever the first ones gave
         return any(matches)
 
 
 def open_door(_request: Request) -> bool:
-    """Access for everybody who can connect (`auth.mode: none`)."""
+    """Access for everyone who can connect (`auth.mode: none`)."""
     return True
 
 
-def _nobody_listens(_event: str, **_fields: object) -> None:
+def _ignore_event(_event: str, **_fields: object) -> None:
     pass
 
 
-def _nobody_measures(_status: int, _seconds: float) -> None:
+def _ignore_time(_status: int, _seconds: float) -> None:
     pass
+
+
+class IngressObservers(NamedTuple):
+    """Called at the door, where nothing may hold up a webhook: they neither wait nor raise."""
+
+    emit: Callable[..., None] = _ignore_event
+    measure: Callable[[int, float], None] = _ignore_time
+    """Gets the status of every webhook, and how long its answer took."""
+
+
+NO_OBSERVERS = IngressObservers()
 
 
 def _any_instance(_instance: str) -> bool:
@@ -132,34 +140,23 @@ class Ingress:
         self,
         *,
         parse: Parse,
-        accept: Accept,
-        learn: Callable[[Link], None],
-        take_over: TakeOver,
+        inbox: Inbox,
         readiness: Callable[[], Readiness],
         quarantine: Callable[[bytes, str], Awaitable[None]],
         authorize: Authorize,
-        emit: Callable[..., None] = _nobody_listens,
-        measure: Callable[[int, float], None] = _nobody_measures,
-        ack_seconds: float = 5.0,
-        retry_after_seconds: int = 5,
+        counters: IngressCounters | None = None,
+        metrics: Page | None = None,
+        observers: IngressObservers = NO_OBSERVERS,
     ) -> None:
-        """`learn` must not wait or raise: a link is a hint that comes again with the next message. Nor must `measure`:
-        it is told of every webhook's status and how long its answer took.
-        """
-        self.counters = IngressCounters()
-        self.metrics: Page | None = None
-        """Answers `/metrics`; without it: 404."""
+        """`metrics` answers `/metrics`; without it, that route does not exist."""
+        self.counters = counters or IngressCounters()
         self._parse = parse
-        self._accept = accept
-        self._learn = learn
-        self._take_over = take_over
+        self._inbox = inbox
         self._readiness = readiness
         self._quarantine = quarantine
         self._authorize = authorize
-        self._emit = emit
-        self._measure = measure
-        self._ack_seconds = ack_seconds
-        self._retry_headers = {"Retry-After": str(retry_after_seconds)}
+        self._metrics = metrics
+        self._observers = observers
 
     async def handle(self, request: Request) -> Response:  # noqa: PLR0911  one for each route
         segments = request.segments
@@ -176,8 +173,8 @@ class Ingress:
                 return _get(request) or json_response(200, {"status": "live"})
             case ("health", "ready"):
                 return _get(request) or self._ready()
-            case ("metrics",) if self.metrics is not None:
-                return _get(request) or await self.metrics.respond(request)
+            case ("metrics",) if self._metrics is not None:
+                return _get(request) or await self._metrics.respond(request)
         return error_response(404, "no_such_route")
 
     def _ready(self) -> Response:
@@ -185,12 +182,12 @@ class Ingress:
         if readiness.ready and not readiness.draining:
             return json_response(200, {"status": "ready"})
         reasons = (("draining",) if readiness.draining else ()) + readiness.reasons
-        return json_response(503, {"status": "not_ready", "reasons": reasons}, self._retry_headers)
+        return json_response(503, {"status": "not_ready", "reasons": reasons}, RETRY_HEADERS)
 
     async def _measured(self, request: Request, instance: str | None, event: str | None) -> Response:
         began = time.perf_counter()
         response = await self._webhook(request, instance, event)
-        self._measure(response.status, time.perf_counter() - began)
+        self._observers.measure(response.status, time.perf_counter() - began)
         return response
 
     async def _webhook(self, request: Request, instance: str | None, event: str | None) -> Response:
@@ -209,35 +206,48 @@ class Ingress:
         allows: Callable[[str], bool] = _any_instance,
         comes_again: bool = True,
     ) -> Response:
-        """Take one payload, by whatever door it came; whoever calls has seen to its right to come at all.
+        """Take one payload, through whatever door it came; the caller has checked that it may come at all.
 
-        `allows` says of which instances it may be: else 403. What would not come again is stored also while we drain.
+        Args:
+          allows: which instances it may speak of; another one is answered 403.
+          comes_again: whether a refused payload is sent again; one that is not is stored even while we drain.
         """
+        if (refusal := self._not_now(comes_again)) is not None:
+            return refusal
+        try:
+            inbound = self._parse(body, instance, event)
+        except UnreadablePayload as error:
+            self.counters.unreadable += 1
+            self._observers.emit("payload.unreadable", reason=error.reason)
+            await self._quarantine(body, error.reason)
+            return error_response(400, error.reason)
+        if not all(map(allows, inbound.instances)):
+            self.counters.unauthorized += 1
+            return error_response(403, "instance_not_allowed")
+        return await self._store(inbound)
+
+    async def take(self, message: Message) -> Response:
+        """Take one message that came as no webhook; the answer is the same."""
+        if (refusal := self._not_now()) is not None:
+            return refusal
+        return await self._store(Inbound(message.instance, "", messages=(message,)))
+
+    def _not_now(self, comes_again: bool = True) -> Response | None:
         readiness = self._readiness()
         if readiness.draining and comes_again:
             return self._refuse("draining")
         if not readiness.ready:
             return self._refuse("not_ready", readiness.reasons)
-        try:
-            inbound = self._parse(body, instance, event)
-        except UnreadablePayload as error:
-            self.counters.unreadable += 1
-            self._emit("payload.unreadable", reason=error.reason)
-            await self._quarantine(body, error.reason)
-            return error_response(400, error.reason)
-        if not allows(inbound.instance):
-            self.counters.unauthorized += 1
-            return error_response(403, "instance_not_allowed")
-        return await self._take(inbound)
+        return None
 
-    async def _take(self, inbound: Inbound) -> Response:
-        """Make the messages durable, in their order, and say what became of the payload."""
+    async def _store(self, inbound: Inbound) -> Response:
+        """Make the messages durable, in their order, and answer what became of the payload."""
         for link in inbound.links:
-            self._learn(link)
+            self._inbox.learn(link)
         try:
             receipts = await self._accept_all(inbound.messages)
             if inbound.own:
-                await self._heed(inbound.own)
+                await self._take_over_all(inbound.own)
         except trio.TooSlowError:
             return self._refuse("ack_timeout")
         except MirrorUnavailable:
@@ -251,20 +261,19 @@ class Ingress:
         return self._acknowledge(inbound, sum(receipt.duplicate for receipt in receipts))
 
     async def _accept_all(self, messages: Sequence[Message]) -> list[Receipt]:
-        if (
-            len(messages) == 1
-        ):  # nearly always; `accept` bounds its wait, and a second deadline would cost as much
-            return [await self._accept(messages[0])]
+        # Nearly always one; `Inbox.accept` bounds its own wait, and a second deadline would cost as much again.
+        if len(messages) == 1:
+            return [await self._inbox.accept(messages[0])]
         receipts = []
-        with trio.fail_after(self._ack_seconds):
+        with trio.fail_after(ACK_SECONDS):
             for message in messages:
-                receipts.append(await self._accept(message))
+                receipts.append(await self._inbox.accept(message))
         return receipts
 
-    async def _heed(self, own: Sequence[OwnMessage]) -> None:
-        with trio.fail_after(self._ack_seconds):
+    async def _take_over_all(self, own: Sequence[OwnMessage]) -> None:
+        with trio.fail_after(ACK_SECONDS):
             for message in own:
-                self.counters.take_overs += await self._take_over(message)
+                self.counters.take_overs += await self._inbox.take_over(message)
 
     def _acknowledge(self, inbound: Inbound, duplicates: int) -> Response:
         accepted = len(inbound.messages) - duplicates
@@ -272,7 +281,7 @@ class Ingress:
         self.counters.duplicates += duplicates
         for reason in inbound.ignored:
             self.counters.ignored[reason] += 1
-            self._emit("message.ignored", reason=reason)
+            self._observers.emit("message.ignored", reason=reason)
         status = "accepted" if accepted else "duplicate" if duplicates else "ignored"
         return json_response(
             200,
@@ -287,9 +296,9 @@ class Ingress:
 
     def _refuse(self, reason: str, details: Sequence[str] = ()) -> Response:
         self.counters.refused[reason] += 1
-        self._emit("message.refused", reason=reason)
+        self._observers.emit("message.refused", reason=reason)
         answer = {"status": "retry", "reason": reason, "details": details}
-        return json_response(503, answer, self._retry_headers)
+        return json_response(503, answer, RETRY_HEADERS)
 
 
 def _get(request: Request) -> Response | None:

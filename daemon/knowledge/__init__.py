@@ -1,6 +1,8 @@
-"""What an instance's files say, told to the responder where it bears on the question.
+"""The knowledge of an instance: its files, searched for passages that bear on a question.
 
-`readers` turns a file into sections and `chunks` these into pieces, both in the command line's process; `library` keeps
-them in Postgres, `embeddings` gives texts their vectors, `housekeeping` forgets what is old. Searching is a lookup:
-`daemon/lookups/knowledge.py`.
+`readers` turns a file into sections and `chunks` cuts these into pieces; both run in the command line's process.
+`library` stores the pieces in Postgres, `embeddings` fetches vectors for texts, `housekeeping` deletes what is old. The
+search itself is a lookup: `daemon/lookups/knowledge.py`.
+
+May import the ledger's spelling of texts, the breaker of `daemon/responders`, the stores and the HTTP client.
 """

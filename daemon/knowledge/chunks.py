@@ -1,11 +1,11 @@
-"""Cuts sections into chunks that can be found and told on their own. Pure.
+"""Cuts sections into chunks that can be found and quoted on their own. Pure.
 
-Laws of this file:
-1. Nothing is lost: every word of a section stands in one of its chunks, in order.
-2. No chunk is longer than `MAX_CHARS`. What does not fit is parted between paragraphs, else lines, else sentences, else
-   words; only a word longer than a chunk is cut.
-3. A line is never parted where it fits: a row of a table and a line of a price list stay what they are.
-4. A chunk begins with the last sentence of the one before it, if that is short: so one sees what "it" means.
+Rules of this file:
+1. Nothing is lost: every word of a section is in one of its chunks, in order.
+2. No chunk is longer than `MAX_CHARS`. Longer text is split between paragraphs, else lines, else sentences, else words;
+   only a word longer than a chunk is cut.
+3. A line that fits is never split: a row of a table or of a price list stays whole.
+4. A chunk begins with the last sentence of the previous one if that is short, to show what "it" refers to.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_CHARS = 900
 OVERLAP_CHARS = 120
 
 _SENTENCE = re.compile(r"(?<=[.!?؟。！？…])\s+")
-_JOINTS = (
+_SEPARATORS = (
     ("\n\n", re.compile(r"\n\s*\n")),
     ("\n", re.compile(r"\n")),
     (" ", _SENTENCE),
@@ -28,7 +28,7 @@ _JOINTS = (
 )
 
 
-class Section(msgspec.Struct, frozen=True):
+class TextSection(msgspec.Struct, frozen=True):
     """A part of a file under one heading."""
 
     heading: str
@@ -41,21 +41,21 @@ class Chunk(msgspec.Struct, frozen=True):
     text: str
 
 
-def chunks(sections: Iterable[Section]) -> tuple[Chunk, ...]:
+def chunks(sections: Iterable[TextSection]) -> tuple[Chunk, ...]:
     """All chunks of a file, numbered from 0."""
     cut = ((section.heading, text) for section in sections for text in _cut(section.text))
     return tuple(Chunk(ordinal, heading, text) for ordinal, (heading, text) in enumerate(cut))
 
 
 def _cut(text: str) -> Iterator[str]:
-    """The chunks of one section: pieces gathered as long as they fit."""
+    """The chunks of one section: pieces are joined as long as they fit."""
     gathered = ""
-    for joint, piece in _pieces(text.strip()):
-        joined = f"{gathered}{joint}{piece}" if gathered else piece
+    for separator, piece in _pieces(text.strip()):
+        joined = f"{gathered}{separator}{piece}" if gathered else piece
         if len(joined) > MAX_CHARS:
             yield gathered
             overlap = _last_sentence(gathered)
-            joined = f"{overlap}{joint}{piece}" if overlap else piece
+            joined = f"{overlap}{separator}{piece}" if overlap else piece
             joined = joined if len(joined) <= MAX_CHARS else piece
         gathered = joined
     if gathered:
@@ -63,16 +63,16 @@ def _cut(text: str) -> Iterator[str]:
 
 
 def _pieces(text: str, depth: int = 0) -> list[tuple[str, str]]:
-    """Pieces that fit into a chunk, each with what joins it to the one before."""
+    """Pieces that fit into a chunk, each with the separator that joins it to the previous one."""
     if len(text) <= MAX_CHARS:
         return [("", text)]
-    if depth == len(_JOINTS):
+    if depth == len(_SEPARATORS):
         return [("", text[start : start + MAX_CHARS]) for start in range(0, len(text), MAX_CHARS)]
-    joint, pattern = _JOINTS[depth]
+    separator, pattern = _SEPARATORS[depth]
     found: list[tuple[str, str]] = []
     for part in filter(None, map(str.strip, pattern.split(text))):
         (_, first), *others = _pieces(part, depth + 1)
-        found += [(joint, first), *others]
+        found += [(separator, first), *others]
     return found
 
 

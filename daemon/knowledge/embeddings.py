@@ -1,11 +1,11 @@
-"""Vectors of texts, from any server that speaks OpenAI's embeddings.
+"""Vectors of texts, from any server with OpenAI's embeddings API.
 
-Laws of this file:
-1. Whatever goes wrong is `EmbeddingsUnavailable`: a sentence that says what to do, and never a text of a customer.
-2. A vector is taken only if it can be compared: as many as were asked for, all of one length, of finite numbers that
-   are not all zero. A model that changes the length of its vectors is refused until the next start.
-3. In a turn nothing is repeated and nobody waits long: one call, shared by all who ask for the same text at once, and
-   none while the server is known to be unwell. Loading files is patient, within a bound.
+Rules of this file:
+1. Every failure is an `EmbeddingsUnavailable` with a sentence that says what to do and contains no text of a customer.
+2. Vectors are accepted only if they can be compared: as many as requested, all of the same length, of finite numbers
+   that are not all zero. A model that changes the length of its vectors is refused until the next start.
+3. A turn makes one call with a short time limit and no retries, shared by all turns that want the same text at once,
+   and none while the circuit breaker is open. Loading files retries, within a time limit.
 """
 
 from __future__ import annotations
@@ -18,39 +18,39 @@ import trio
 
 from actors.errors import Unavailable
 from actors.ports import Feed
-from daemon.responders import breaker
+from daemon.responders.breaker import BreakerPolicy, BreakerState
 from daemon.web.answer import HttpAnswer
 from daemon.web.client import HttpClient, HttpFailed
 
 Vector = str
-"""As Postgres reads it: `[0.1,0.2,…]`."""
+"""In the notation of Postgres: `[0.1,0.2,…]`."""
 
 TURN_SECONDS = 1.5
-"""The longest that a turn waits for a vector; it goes on without."""
+"""The longest a turn waits for a vector before it goes on without."""
 LOAD_SECONDS = 20.0
-"""The longest that one portion of a file may take, all tries together: less than the command line waits."""
+"""The longest that one portion of a file may take, retries included: less than the command line waits."""
 MAX_BODY_BYTES = 32 * 1024 * 1024
 _MAX_DIMENSIONS = 16_000
 _MAX_LENGTH = 1e30
-"""Both are what Postgres can hold."""
+"""The limits of Postgres."""
 _BACKOFF_SECONDS = (0.5, 1.0, 2.0, 4.0)
-_POLICY = breaker.BreakerPolicy(failures=3, open_seconds=10.0, max_open_seconds=120.0)
+_POLICY = BreakerPolicy(failures=3, open_seconds=10.0, max_open_seconds=120.0)
 
 _MEANINGS = {
     400: ("bad_request", "refuses the texts (400): check embeddings.model and embeddings.base_url"),
     401: ("bad_key", "refuses the key (401): check embeddings.api_key"),
-    402: ("bad_key", "asks for payment (402): see to its account"),
+    402: ("bad_key", "requires payment (402): check your account there"),
     403: ("bad_key", "refuses the key (403): check embeddings.api_key"),
-    404: ("bad_request", "is not there (404): check embeddings.base_url and embeddings.model"),
-    413: ("bad_request", "finds this too large (413): make embeddings.batch_size smaller"),
+    404: ("bad_request", "replies not found (404): check embeddings.base_url and embeddings.model"),
+    413: ("bad_request", "refuses the request as too large (413): reduce embeddings.batch_size"),
     422: ("bad_request", "refuses the texts (422): check embeddings.model and embeddings.base_url"),
-    429: ("rate_limited", "has no room now (429): try again later"),
+    429: ("rate_limited", "limits the rate (429): try again later"),
 }
 _LASTING = frozenset({"bad_request", "bad_key"})
 
 
 class EmbeddingsUnavailable(Unavailable):
-    """There is no vector to be had now. `reason` is a stable word, the text a sentence for the operator."""
+    """No vector can be had now. `reason` is a stable word, the message a sentence for operators."""
 
     def __init__(self, reason: str, sentence: str, retry_after_seconds: float | None = None) -> None:
         super().__init__(f"the embeddings server {sentence}", retry_after_seconds)
@@ -67,7 +67,7 @@ class _Answer(msgspec.Struct):
 
 
 class _Flight:
-    """One call under way, for all who wait for the same text."""
+    """A call in progress, shared by all callers that want the same text."""
 
     def __init__(self) -> None:
         self.done = trio.Event()
@@ -75,11 +75,13 @@ class _Flight:
         self.error: EmbeddingsUnavailable | None = None
 
 
-class Embeddings:
-    """One endpoint with its key and model.
+class EmbeddingsClient:
+    """An embeddings endpoint with its key and model.
 
     Args:
-      base_url: up to the version, e.g. `https://api.openai.com/v1`; a trailing slash does no harm.
+      base_url: up to the version, e.g. `https://api.openai.com/v1`, with or without a trailing slash.
+      batch_size: the most texts per request.
+      cache_seconds: how long a vector of a text stays valid.
     """
 
     def __init__(
@@ -96,7 +98,6 @@ class Embeddings:
     ) -> None:
         self.model = model
         self.cache_seconds = cache_seconds
-        """How long a text's vector is believed."""
         self._http = http
         self._feed = feed
         self._url = f"{base_url.rstrip('/')}/embeddings"
@@ -104,7 +105,7 @@ class Embeddings:
         self._batch_size = batch_size
         self._timeout_seconds = timeout_seconds
         self._flights: dict[str, _Flight] = {}
-        self._breaker = breaker.Breaker()
+        self._breaker = BreakerState()
         self._dimensions = 0
 
     async def vector(self, text: str) -> Vector:
@@ -114,52 +115,50 @@ class Embeddings:
             if flight.vector is not None:
                 return flight.vector
             if flight.error is not None:
-                raise _again(flight.error)
+                raise _copy_of(flight.error)
         flight = self._flights[text] = _Flight()
         try:
             flight.vector = await self._in_turn(text)
         except EmbeddingsUnavailable as error:
             flight.error = error
             raise
-        finally:  # a caller that was cancelled leaves neither: the next one asks by itself
+        finally:  # a cancelled caller sets neither vector nor error, so the next waiter makes its own call
             del self._flights[text]
             flight.done.set()
         return flight.vector
 
     async def vectors(self, texts: Sequence[str]) -> list[Vector]:
-        """The vectors of many texts, for a file that is loaded.
+        """The vectors of many texts, for loading a file.
 
         Raises:
-          EmbeddingsUnavailable: after several tries, at most `LOAD_SECONDS` later.
+          EmbeddingsUnavailable: all retries failed, or `LOAD_SECONDS` passed.
         """
         found: list[Vector] = []
         deadline = trio.current_time() + LOAD_SECONDS
         for start in range(0, len(texts), self._batch_size):
-            found += await self._patiently(texts[start : start + self._batch_size], deadline)
+            found += await self._with_retries(texts[start : start + self._batch_size], deadline)
         return found
 
     async def _in_turn(self, text: str) -> Vector:
-        may, self._breaker = breaker.allow(self._breaker, trio.current_time())
+        may, self._breaker = self._breaker.admit(trio.current_time())
         if not may:
-            raise EmbeddingsUnavailable("resting", "failed a moment ago: it is left alone for a while")
+            raise EmbeddingsUnavailable("resting", "failed a moment ago: it is not called again for a while")
         try:
             [vector] = await self._ask([text], min(TURN_SECONDS, self._timeout_seconds))
         except EmbeddingsUnavailable as error:
             now, wish = trio.current_time(), error.retry_after_seconds
-            self._breaker = breaker.failed(self._breaker, now, _POLICY, wish)
+            self._breaker = self._breaker.failed(now, _POLICY, wish)
             self._feed.emit("embeddings.failed", reason=error.reason)
             raise
-        self._breaker = breaker.succeeded(self._breaker)
+        self._breaker = self._breaker.succeeded()
         return vector
 
-    async def _patiently(self, texts: Sequence[str], deadline: float) -> list[Vector]:
+    async def _with_retries(self, texts: Sequence[str], deadline: float) -> list[Vector]:
         for pause in (*_BACKOFF_SECONDS, None):
             left = deadline - trio.current_time()
             try:
                 if left <= 0:
-                    raise EmbeddingsUnavailable(
-                        "timed_out", "is too slow: make embeddings.batch_size smaller"
-                    )
+                    raise EmbeddingsUnavailable("timed_out", "is too slow: reduce embeddings.batch_size")
                 return await self._ask(texts, min(left, self._timeout_seconds))
             except EmbeddingsUnavailable as error:
                 wait = max(pause or 0.0, error.retry_after_seconds or 0.0)
@@ -175,7 +174,7 @@ class Embeddings:
             answer = await self._http.post_json(self._url, question, self._headers, seconds, MAX_BODY_BYTES)
         except HttpFailed as failure:
             late = failure.reason.endswith("timed_out")
-            words = "is too slow or away" if late else "cannot be reached"
+            words = "is too slow or unreachable" if late else "cannot be reached"
             reason = "timed_out" if late else "unreachable"
             raise EmbeddingsUnavailable(
                 reason, f"{words} ({failure.reason}): check embeddings.base_url"
@@ -203,22 +202,22 @@ class Embeddings:
 
 
 def _can_be_compared(vector: Sequence[float]) -> bool:
-    return 0 < math.hypot(*vector) < _MAX_LENGTH  # neither NaN nor infinity is
+    return 0 < math.hypot(*vector) < _MAX_LENGTH  # false for NaN and infinity
 
 
-def _again(error: EmbeddingsUnavailable) -> EmbeddingsUnavailable:
-    """The same for another waiter: an exception belongs to one stack."""
+def _copy_of(error: EmbeddingsUnavailable) -> EmbeddingsUnavailable:
+    """A copy of the error for another waiter: raising one exception twice would mix their tracebacks."""
     other = EmbeddingsUnavailable(error.reason, "", error.retry_after_seconds)
     other.args = error.args
     return other
 
 
 def _refusal(answer: HttpAnswer) -> EmbeddingsUnavailable:
-    unwell = ("overloaded", f"is unwell ({answer.status}): try again later")
-    reason, sentence = _MEANINGS.get(answer.status, unwell)
+    overloaded = ("overloaded", f"has a problem ({answer.status}): try again later")
+    reason, sentence = _MEANINGS.get(answer.status, overloaded)
     return EmbeddingsUnavailable(reason, sentence, answer.retry_after_seconds)
 
 
 def _garbage(what: str) -> EmbeddingsUnavailable:
-    sentence = f"answers with {what}: check embeddings.base_url and embeddings.model"
+    sentence = f"returns {what}: check embeddings.base_url and embeddings.model"
     return EmbeddingsUnavailable("garbage", sentence)

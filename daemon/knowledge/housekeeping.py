@@ -1,4 +1,4 @@
-"""Forgets what nobody can find any more: expired answers, old vectors, loads that were given up."""
+"""Deletes what is no longer used: expired cached answers, old vectors, abandoned loads of files."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from daemon.stores.postgres import LedgerError, Postgres
 
 EVERY_SECONDS = 600.0
 PORTION = 1_000
-"""Rows of one statement: a short one keeps nobody waiting."""
+"""Rows per statement; a short statement holds its locks briefly."""
 MAX_EMBEDDINGS = 50_000
 LOAD_MINUTES = 15
-"""A load that nothing was added to for so long is given up."""
+"""A load that nothing was added to for this long is abandoned."""
 
 _SWEEPS = {
     "answers": """
@@ -42,7 +42,7 @@ _EMBEDDINGS = """
 
 
 class Housekeeping:
-    """One task per daemon; several daemons on one database do not wait for one another."""
+    """One task per daemon. Several daemons on one database do not block each other (SKIP LOCKED)."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Housekeeping:
         self._max_embeddings = max_embeddings
 
     async def run(self) -> None:
-        """Sweep now and then, until cancelled. A database that is away is asked again the next time."""
+        """Sweep every `EVERY_SECONDS` until cancelled. If the database is unavailable, the next sweep retries."""
         while True:
             try:
                 await self.sweep()
@@ -67,7 +67,7 @@ class Housekeeping:
             await trio.sleep(EVERY_SECONDS)
 
     async def sweep(self) -> dict[str, int]:
-        """Forget all that is old, a portion at a time; how much there was of each kind."""
+        """Delete everything old, a portion at a time; returns how much of each kind."""
         gone = {kind: await self._swept(sql) for kind, sql in _SWEEPS.items()}
         gone["vectors"] = await self._swept(_EMBEDDINGS, self._vector_seconds, self._max_embeddings)
         if any(gone.values()):

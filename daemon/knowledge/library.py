@@ -1,4 +1,4 @@
-"""The instances' files and the response cache as operators see and change them."""
+"""The files of instances and the response cache, for operators."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from actors.answer_cache import text_hash
 from actors.errors import Conflict, Missing
 from actors.ports import Feed
-from daemon.knowledge.embeddings import Embeddings, Vector
+from actors.response_cache import text_hash
+from daemon.knowledge.embeddings import EmbeddingsClient, Vector
 from daemon.knowledge.search_words import search_words
 from daemon.ledger.wire import encoded, storable
 from daemon.stores.postgres import Postgres
 
 MAX_CHUNKS = 10_000
-"""Of one instance: every one is compared with each question."""
+"""The most chunks per instance; each is compared with every question."""
 
 _KNOWN = "SELECT EXISTS (SELECT FROM whatsapp_instances WHERE instance_name = $1)"
 _FILES = """
@@ -35,12 +35,12 @@ _CLEAR = """
 """
 
 
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
-"""As Postgres can hold it."""
+PostgresInteger = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+"""Within the range of a Postgres integer."""
 
 
 class FileHead(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that is about to be added, as the command line read it."""
+    """A file to be added, as read by the command line."""
 
     name: str
     sha256: str
@@ -48,9 +48,9 @@ class FileHead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChunkText(msgspec.Struct, frozen=True):
-    """A piece of it."""
+    """A chunk of a file."""
 
-    ordinal: Count
+    ordinal: PostgresInteger
     heading: str
     text: str
 
@@ -59,14 +59,14 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["loading", "unchanged"]
     file: int
     chunks: int = 0
-    """Of a file that is unchanged."""
+    """The number of chunks, if the file is unchanged."""
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    chunks: Count
-    """How many it has; what is asked for when a load is ended."""
+    chunks: PostgresInteger
+    """The number of chunks; in a request, the expected number."""
     replaced: bool = False
-    """There was a file of this name before."""
+    """Whether it replaced a file of the same name."""
 
 
 class FileView(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ class FileView(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     chunks: int
     model: str
-    """Whose vectors its chunks have; empty: it is found by its words alone."""
+    """The model of the vectors of its chunks; empty: it is found by words alone."""
     added_at: str
 
 
@@ -92,9 +92,9 @@ class CacheRow(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
     entries: int
     with_vectors: int
-    """Those that a question can be compared with by meaning."""
+    """Entries that a question can be compared with by meaning."""
     hits: int
-    """How often the cached answers were given again."""
+    """How often the cached answers were used."""
     oldest_at: str
 
 
@@ -109,16 +109,17 @@ class Cleared(msgspec.Struct, frozen=True):
 class PostgresLibrary:
     """Every method may raise `Unavailable`, and `Missing` for an unknown instance.
 
-    `embeddings`: None when no server for them is configured.
+    Args:
+      embeddings: None if no embeddings server is configured.
     """
 
-    def __init__(self, db: Postgres, embeddings: Embeddings | None, feed: Feed) -> None:
+    def __init__(self, db: Postgres, embeddings: EmbeddingsClient | None, feed: Feed) -> None:
         self._db = db
         self._embeddings = embeddings
         self._feed = feed
 
     async def begin(self, instance: str, head: FileHead) -> Begun:
-        """Start a load of its own; nothing of it is found before `commit`."""
+        """Start loading a file; it is not found before `commit`."""
         model = self._embeddings.model if self._embeddings else ""
         row = await self._json(
             "SELECT majlis_knowledge_begin($1, $2, $3, $4, $5)",
@@ -133,31 +134,31 @@ class PostgresLibrary:
         return Begun(state=row["state"], file=row["file"], chunks=row.get("chunks", 0))
 
     async def put(self, instance: str, file: int, chunks: Sequence[ChunkText]) -> None:
-        """Store some chunks. Repeatable.
+        """Store some chunks. Idempotent.
 
         Raises:
-          Conflict: the load was given up, or the instance holds too much.
-          EmbeddingsUnavailable: a file is never half found.
+          Conflict: the load was abandoned, or the instance would hold too many chunks.
+          EmbeddingsUnavailable: a file is found with all its vectors or not at all.
         """
-        told = [_told(chunk) for chunk in chunks]
+        rows = [_chunk_row(chunk) for chunk in chunks]
         vectors = await self._missing_vectors(
-            file, {text_hash(_whole(chunk)): _whole(chunk) for chunk in chunks}
+            file, {text_hash(_searched_text(chunk)): _searched_text(chunk) for chunk in chunks}
         )
         sql = "SELECT majlis_knowledge_put($1, $2, $3, $4, $5)"
-        put = await self._db.value(sql, storable(instance), file, encoded(told), encoded(vectors), MAX_CHUNKS)
+        put = await self._db.value(sql, storable(instance), file, encoded(rows), encoded(vectors), MAX_CHUNKS)
         if put == "full":
             raise Conflict(
                 f"{instance} would hold more than {MAX_CHUNKS:,} chunks: remove files that are not needed"
             )
         if put == "gone":
-            raise _given_up()
+            raise _abandoned()
 
     async def commit(self, instance: str, file: int, chunks: int) -> Ready:
-        """From now on the file is found. Repeatable. Raises `Conflict` when chunks are missing or it was given up."""
+        """Make the file findable. Idempotent. Raises `Conflict` if chunks are missing or the load was abandoned."""
         sql = "SELECT majlis_knowledge_commit($1, $2, $3)"
         row = await self._json(sql, storable(instance), file, chunks)
         if row["state"] != "ready":
-            raise _given_up()
+            raise _abandoned()
         self._feed.emit("knowledge.changed", instance=instance, change="added", chunks=row["chunks"])
         return Ready(chunks=row["chunks"], replaced=row["replaced"])
 
@@ -197,7 +198,7 @@ class PostgresLibrary:
         return Cleared(await self._db.value(_CLEAR, None if instance is None else storable(instance)))
 
     async def _missing_vectors(self, file: int, texts: Mapping[str, str]) -> dict[str, Vector]:
-        """Of the texts, by hash, that have none yet: what a file shares with an earlier one is not bought again."""
+        """The vectors of texts that have none yet, by hash. Texts shared with other files are not paid for twice."""
         embeddings = self._embeddings
         if embeddings is None or not await self._db.value(
             "SELECT model <> '' FROM majlis_knowledge_files WHERE id = $1", file
@@ -221,27 +222,27 @@ class PostgresLibrary:
         return msgspec.json.decode(await self._db.value(sql, *args))
 
 
-def _told(chunk: ChunkText) -> dict[str, Any]:
-    """A chunk as `majlis_knowledge_put` is told it."""
+def _chunk_row(chunk: ChunkText) -> dict[str, Any]:
+    """A chunk as `majlis_knowledge_put` expects it."""
     return {
         "ordinal": chunk.ordinal,
         "heading": chunk.heading,
         "text": chunk.text,
-        "words": search_words(_whole(chunk)),
-        "text_hash": text_hash(_whole(chunk)),
+        "words": search_words(_searched_text(chunk)),
+        "text_hash": text_hash(_searched_text(chunk)),
     }
 
 
-def _whole(chunk: ChunkText) -> str:
-    """What is found and compared: the heading is part of it."""
+def _searched_text(chunk: ChunkText) -> str:
+    """The text that is searched and compared; it includes the heading."""
     return storable(f"{chunk.heading}\n{chunk.text}" if chunk.heading else chunk.text)
 
 
 def _unknown(instance: str) -> Missing:
     return Missing(
-        f"The database knows no instance {instance!r}: name it under instances in config.yaml, or add it there."
+        f"The database has no instance {instance!r}: add it to instances in config.yaml, or to the database."
     )
 
 
-def _given_up() -> Conflict:
-    return Conflict("This load of the file was given up, or chunks are missing: add the file again.")
+def _abandoned() -> Conflict:
+    return Conflict("Loading this file was abandoned, or chunks are missing: add the file again.")

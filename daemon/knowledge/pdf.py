@@ -1,8 +1,8 @@
-"""The text of a PDF, from its letters and their places.
+"""Extracts the text of a PDF from its letters and their positions.
 
-A PDF says where each letter stands, not what was written: Arabic lies in it from the left, from the right, or in
-pieces. So the order in the file means nothing. Letters that stand level make a line, `bidi` says how it is read. Two
-columns of text side by side are read as rows of a table.
+A PDF records where each letter is drawn, not the order of reading: Arabic is stored from the left, from the right, or
+in pieces. So the order in the file is ignored. Letters at the same height make a line, and `bidi` puts the line into
+reading order. Two columns of text side by side are read as rows of a table.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from typing import NamedTuple
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from actors.plain_text import plain_text
-from daemon.knowledge.bidi import as_seen, logical, reads_from_right
+from actors.text import plain_text
+from daemon.knowledge.bidi import in_visual_order, logical, reads_from_right
 
 MAX_PAGES = 500
 MAX_CHARS = 2_000_000
 _DESCENT_SHARE = 0.2
-"""So much of a letter's height is below the base line."""
+"""The part of a letter's height below the base line."""
 _LEVEL_SHARE = 0.4
-"""Middles so close, in heights, are level."""
+"""Letters whose middles are closer than this, in letter heights, are on one line."""
 _SPACE_SHARE = 0.2
-"""A gap so wide is a blank."""
+"""A wider gap is a space."""
 _COLUMN_SHARE = 2.0
-"""A gap so wide is the border of a column."""
+"""A wider gap separates two columns."""
 _PARAGRAPH_SHARE = 1.9
-"""Lines so far apart are two paragraphs."""
+"""Lines farther apart belong to different paragraphs."""
 _LOCKED = 4
 _VOWEL_MARK = re.compile("[\u064b-\u065f\u0670]")
 _PRESENTATION_FORM = re.compile("[\ufb00-\ufdff\ufe70-\ufefc]")
 
 
-class PdfUnreadable(Exception):
-    """The text says what is wrong with the file and what to do: `<file> …`."""
+class UnreadablePdf(Exception):
+    """The message follows the file name in a sentence, and says what to do."""
 
 
 class Glyph(NamedTuple):
-    """One letter and its place, in points from the lower left corner."""
+    """One letter and its box, in points from the lower left corner of the page."""
 
     text: str
     left: float
@@ -63,34 +63,34 @@ def pages(content: bytes) -> list[str]:
     """The text of each page.
 
     Raises:
-      PdfUnreadable: it is no PDF, locked, too long, or a picture of text.
+      UnreadablePdf: it is not a PDF, locked, too long, or contains only images.
     """
     try:
         document = pypdfium2.PdfDocument(content)
     except pypdfium2.PdfiumError as error:
         if error.err_code == _LOCKED:
-            raise PdfUnreadable("is locked by a password: save it without one, then add it") from None
-        raise PdfUnreadable("is no PDF that can be read: save it anew as PDF, then add it") from None
+            raise UnreadablePdf("is protected by a password: save it without one, then add it") from None
+        raise UnreadablePdf("is not a readable PDF: save it as PDF again, then add it") from None
     try:
         return _pages(document)
     except pypdfium2.PdfiumError:
-        raise PdfUnreadable("has a page that cannot be read: save it anew as PDF, then add it") from None
+        raise UnreadablePdf("has a page that cannot be read: save it as PDF again, then add it") from None
     finally:
         document.close()
 
 
 def _pages(document: pypdfium2.PdfDocument) -> list[str]:
     if len(document) > MAX_PAGES:
-        raise PdfUnreadable(f"has {len(document)} pages, {MAX_PAGES} are the most: split it")
+        raise UnreadablePdf(f"has {len(document)} pages, more than {MAX_PAGES}: split it")
     found: list[str] = []
     size = 0
     for number in range(len(document)):
         found.append(_page(document[number]))
         size += len(found[-1])
         if size > MAX_CHARS:
-            raise PdfUnreadable(f"has more than {MAX_CHARS:,} letters: split it")
+            raise UnreadablePdf(f"has more than {MAX_CHARS:,} letters: split it")
     if not any(found):
-        raise PdfUnreadable("holds pictures and no text (a scan?): let a program with OCR read it first")
+        raise UnreadablePdf("contains images and no text (a scan?): run OCR on it first")
     return found
 
 
@@ -104,7 +104,7 @@ def _page(page: pypdfium2.PdfPage) -> str:
 
 
 def _glyphs(text_page: pypdfium2.PdfTextPage, turned: int) -> Iterator[Glyph]:
-    """Every letter that stands in the file. Blanks, of whom only the base line is known, get the last one's height."""
+    """Every letter in the file. Spaces, which have only a base line, get the height of the previous letter."""
     height = 0.0
     for index in range(text_page.count_chars()):
         text = plain_text(chr(pdfium.FPDFText_GetUnicode(text_page, index)))
@@ -116,13 +116,14 @@ def _glyphs(text_page: pypdfium2.PdfTextPage, turned: int) -> Iterator[Glyph]:
                 " ", left, bottom - _DESCENT_SHARE * height, right, bottom + (1 - _DESCENT_SHARE) * height
             )
         elif unicodedata.category(text) != "Cf" and not _VOWEL_MARK.match(text):
-            # The place of a vowel mark does not tell whose it is; words are understood and found without.
+            # Vowel marks are left out: their position does not show which letter they belong to, and words are
+            # understood and found without them.
             height = top - bottom
             yield Glyph(text, left, bottom, right, top)
 
 
 def _upright(box: tuple[float, float, float, float], turned: int) -> tuple[float, float, float, float]:
-    """A place on the page as it is looked at: `turned` so many degrees clockwise."""
+    """A box on the page as displayed, when the page is rotated by `turned` degrees clockwise."""
     left, bottom, right, top = box
     match turned:
         case 90:
@@ -136,24 +137,24 @@ def _upright(box: tuple[float, float, float, float], turned: int) -> tuple[float
 
 
 def read(glyphs: Sequence[Glyph]) -> str:
-    """Pure: what these letters say, line by line, an empty line between paragraphs."""
+    """Pure: the text of these letters, line by line, with an empty line between paragraphs."""
     from_right = reads_from_right("".join(glyph.text for glyph in glyphs))
-    said: list[str] = []
+    lines: list[str] = []
     above = None
     for line in _lines([glyph for glyph in glyphs if glyph.height > 0]):
-        words = _said(line, from_right)
+        words = _line_text(line, from_right)
         if not words:
             continue
         middle, height = _level(line)
         if above is not None and above - middle > _PARAGRAPH_SHARE * height:
-            said.append("")
-        said.append(words)
+            lines.append("")
+        lines.append(words)
         above = middle
-    return "\n".join(said)
+    return "\n".join(lines)
 
 
 def _lines(glyphs: Sequence[Glyph]) -> list[list[Glyph]]:
-    """Letters that stand level, from the top down."""
+    """Group letters at the same height into lines, from the top down."""
     lines: list[list[Glyph]] = []
     for glyph in sorted(glyphs, key=lambda glyph: -glyph.middle):
         near = lines and abs(lines[-1][0].middle - glyph.middle) < _LEVEL_SHARE * glyph.height
@@ -168,11 +169,11 @@ def _level(line: Sequence[Glyph]) -> tuple[float, float]:
     return median(glyph.middle for glyph in line), median(glyph.height for glyph in line)
 
 
-def _said(line: Sequence[Glyph], page_from_right: bool) -> str:
-    """One line as it is read. Cells of a row are parted by a stroke."""
+def _line_text(line: Sequence[Glyph], page_from_right: bool) -> str:
+    """The text of one line. Cells of a row are separated by ` | `."""
     seen = ""
     edge = None
-    for glyph in sorted(_whole(line), key=lambda glyph: (glyph.left, glyph.right)):
+    for glyph in sorted(_with_ligatures(line), key=lambda glyph: (glyph.left, glyph.right)):
         gap = glyph.left - edge if edge is not None else 0.0
         if gap > _COLUMN_SHARE * glyph.height:
             seen = seen.rstrip() + "\t"
@@ -186,7 +187,7 @@ def _said(line: Sequence[Glyph], page_from_right: bool) -> str:
     return " | ".join(" ".join(cell.split()) for cell in spelt.split("\t")).strip()
 
 
-def _whole(line: Sequence[Glyph]) -> Iterator[Glyph]:
-    """Letters that share one place are one sign, a ligature."""
+def _with_ligatures(line: Sequence[Glyph]) -> Iterator[Glyph]:
+    """Join letters that share one box into one glyph, a ligature."""
     for place, group in groupby(line, key=lambda glyph: glyph[1:]):
-        yield Glyph(as_seen("".join(glyph.text for glyph in group)), *place)
+        yield Glyph(in_visual_order("".join(glyph.text for glyph in group)), *place)

@@ -1,7 +1,7 @@
-"""From a file to sections of text. Runs in the command line's process: a large PDF takes seconds.
+"""Reads files into sections of text. Runs in the command line's process, because a large PDF takes seconds.
 
-Text may be UTF-8, UTF-16 with its mark, or the Arabic code page of Windows, which is tried when a file is no UTF-8: it
-is taken when it makes the text Arabic. Anything else would be a guess, and a wrong guess would be told to customers.
+Text may be UTF-8, UTF-16 with a byte order mark, or Windows' Arabic code page. The latter is tried if a file is not
+UTF-8, and accepted if the result is mostly Arabic. Anything else would be a guess, and customers would read its errors.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import msgspec
 
-from actors.plain_text import plain_text
-from daemon.knowledge.chunks import Chunk, Section, chunks
+from actors.text import plain_text
+from daemon.knowledge.chunks import Chunk, TextSection, chunks
 from daemon.knowledge.html import sections as html_sections
 
 MAX_BYTES = 20 * 1024 * 1024
@@ -27,8 +27,8 @@ _HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.+?)\s*#*\s*$")
 _FENCE = re.compile(r"^ {0,3}(```|~~~)")
 
 
-class Unreadable(Exception):
-    """The file cannot be added; the text says why and what to do: `<file> …`."""
+class UnreadableFile(Exception):
+    """The file cannot be added. The message follows the file name in a sentence, and says what to do."""
 
 
 class ReadFile(msgspec.Struct, frozen=True):
@@ -39,63 +39,66 @@ class ReadFile(msgspec.Struct, frozen=True):
 
 
 def read(path: Path) -> ReadFile:
-    """A file with its text cut into chunks.
+    """Read a file and cut its text into chunks.
 
     Raises:
-      Unreadable: it is not there, too large, of a kind that cannot be read, or holds no text.
+      UnreadableFile: it does not exist, is too large, has an unsupported type, or contains no text.
     """
     content = _content(path)
     found = [_tidy(section) for section in _sections(path, content)]
     cut = chunks(section for section in found if section.text)
     if not cut:
-        raise Unreadable("holds no text: there is nothing to add")
+        raise UnreadableFile("contains no text: there is nothing to add")
     if len(cut) > MAX_CHUNKS:
-        raise Unreadable(f"makes {len(cut):,} chunks, {MAX_CHUNKS:,} are the most: split it")
+        raise UnreadableFile(f"makes {len(cut):,} chunks, more than {MAX_CHUNKS:,}: split it")
     return ReadFile(path.name, hashlib.sha256(content).hexdigest(), len(content), cut)
 
 
-def _tidy(section: Section) -> Section:
-    """A heading with nothing under it is a text by itself."""
+def _tidy(section: TextSection) -> TextSection:
+    """A heading without text below it becomes text itself."""
     heading, text = plain_text(section.heading).strip(), plain_text(section.text).strip()
-    return Section(heading, text) if text else Section("", heading)
+    return TextSection(heading, text) if text else TextSection("", heading)
 
 
 def _content(path: Path) -> bytes:
     try:
         if path.is_dir():
-            raise Unreadable("is a directory: name the files in it")
+            raise UnreadableFile("is a directory: name the files in it")
         if path.stat().st_size > MAX_BYTES:
-            raise Unreadable(f"is larger than {MAX_BYTES // 1024 // 1024} MiB: split it")
+            raise UnreadableFile(f"is larger than {MAX_BYTES // 1024 // 1024} MiB: split it")
         return path.read_bytes()
     except OSError as error:
-        raise Unreadable(f"cannot be read ({error.strerror}): check its name and its rights") from None
+        raise UnreadableFile(f"cannot be read ({error.strerror}): check its name and permissions") from None
 
 
-def _sections(path: Path, content: bytes) -> list[Section]:
+def _sections(path: Path, content: bytes) -> list[TextSection]:
     if content.startswith(b"%PDF-"):
         return list(_pdf(content))
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         kinds = ", ".join(_READERS)
-        raise Unreadable(f"is of a kind that cannot be read ({kinds} can): save it as PDF or text")
+        raise UnreadableFile(f"has an unsupported type (supported: {kinds}): save it as PDF or text")
     return list(reader(content))
 
 
-def _pdf(content: bytes) -> Iterator[Section]:
-    from daemon.knowledge.pdf import PdfUnreadable, pages  # a large library for one kind of file
+def _pdf(content: bytes) -> Iterator[TextSection]:
+    from daemon.knowledge.pdf import (  # imported late: a large library for one type of file
+        UnreadablePdf,
+        pages,
+    )
 
     try:
-        yield Section("", "\n\n".join(pages(content)))
-    except PdfUnreadable as error:
-        raise Unreadable(str(error)) from None
+        yield TextSection("", "\n\n".join(pages(content)))
+    except UnreadablePdf as error:
+        raise UnreadableFile(str(error)) from None
 
 
-def _text(content: bytes) -> Iterator[Section]:
-    yield Section("", decoded(content))
+def _text(content: bytes) -> Iterator[TextSection]:
+    yield TextSection("", decoded(content))
 
 
-def _markdown(content: bytes) -> Iterator[Section]:
-    """One section for each heading; a heading is told with those above it: `Delivery › Riyadh`."""
+def _markdown(content: bytes) -> Iterator[TextSection]:
+    """One section per heading, named with the headings above it: `Delivery › Riyadh`."""
     path: list[tuple[int, str]] = []
     lines: list[str] = []
     fenced = False
@@ -105,18 +108,18 @@ def _markdown(content: bytes) -> Iterator[Section]:
         if heading is None:
             lines.append(line)
             continue
-        yield Section(_stored_turns(path), "\n".join(lines))
+        yield TextSection(_joined(path), "\n".join(lines))
         depth = len(heading[1])
         path = [*((level, words) for level, words in path if level < depth), (depth, heading[2])]
         lines = []
-    yield Section(_stored_turns(path), "\n".join(lines))
+    yield TextSection(_joined(path), "\n".join(lines))
 
 
-def _stored_turns(path: list[tuple[int, str]]) -> str:
+def _joined(path: list[tuple[int, str]]) -> str:
     return " › ".join(words for _, words in path)
 
 
-def _html(content: bytes) -> Iterator[Section]:
+def _html(content: bytes) -> Iterator[TextSection]:
     declared = _CHARSET.search(content[:2048])
     yield from html_sections(decoded(content, declared[1].decode("ascii") if declared else ""))
 
@@ -124,28 +127,28 @@ def _html(content: bytes) -> Iterator[Section]:
 def decoded(content: bytes, declared: str = "") -> str:
     """The text in `content`. Raises `Unreadable`."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return _as(content, "utf-16", "says it is UTF-16 and is not")
+        return _decode(content, "utf-16", "claims to be UTF-16 and is not")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         pass
     if declared:
-        return _as(content, declared, f"says it is {declared} and is not")
+        return _decode(content, declared, f"claims to be {declared} and is not")
     text = content.decode("cp1256")
     arabic, letters = len(_ARABIC.findall(text)), len(_LETTER.findall(text))
     if b"\x00" in content or arabic * 2 < letters:
-        raise Unreadable("is no text in UTF-8: save it as UTF-8, then add it")
+        raise UnreadableFile("is not UTF-8 text: save it as UTF-8, then add it")
     return text
 
 
-def _as(content: bytes, encoding: str, trouble: str) -> str:
+def _decode(content: bytes, encoding: str, problem: str) -> str:
     try:
         return content.decode(encoding)
     except (UnicodeDecodeError, LookupError):
-        raise Unreadable(f"{trouble}: save it as UTF-8, then add it") from None
+        raise UnreadableFile(f"{problem}: save it as UTF-8, then add it") from None
 
 
-_READERS: dict[str, Callable[[bytes], Iterator[Section]]] = {
+_READERS: dict[str, Callable[[bytes], Iterator[TextSection]]] = {
     ".txt": _text,
     ".csv": _text,
     ".md": _markdown,

@@ -1,15 +1,15 @@
-"""The words by which texts are found, and those that tell nothing of what a question is about. Pure.
+"""The words by which texts are found, without stop words. Pure.
 
-Stop words, English and Arabic, are spelt as people write them and compared as search spells words
-(`actors/wording.py`), so that every form of a letter and every article is met. A word of a trade ("price", "open") is
-none, though it stands in many questions.
+The English and Arabic stop words are spelt as people write them, and compared in the normal form of the search
+(`actors/text.py`), so that every form of a letter and every article matches. Words of business such as "price" and
+"open" are no stop words, although they occur in many questions.
 """
 
 from __future__ import annotations
 
 import re
 
-from actors.wording import search_text
+from actors.text import search_text
 
 MAX_WORD_CHARS = 64
 
@@ -34,12 +34,12 @@ _ARABIC_WORD = re.compile("[\u0621-\u064a]+")
 _ENGLISH_WORD = re.compile("[a-z]{4,}")
 _OWNERS = ("كم", "ها", "هم")
 _ENDINGS = ("ات", "ون", "ين", "ان", "يه", "ه", "ي")
-"""As search spells them: ta marbuta is ha."""
+"""In the normal form of the search, where ta marbuta is ha."""
 _MIN_STEM = 3
 
 
 def search_words(text: str) -> list[str]:
-    """The words by which a text is found, each once, without the endings that differ between asking and telling.
+    """The words by which a text is found, each once, without the endings that differ between question and text.
 
     "اسعاركم" finds "اسعار", "ثلاجات" finds "ثلاجة", "prices" finds "price".
     """
@@ -47,7 +47,7 @@ def search_words(text: str) -> list[str]:
 
 
 def _stem(word: str) -> str:
-    """The same for both sides is all that counts: a stem need not be a word."""
+    """A stem need not be a word; it only has to be the same in question and text."""
     if _ARABIC_WORD.fullmatch(word):
         return _without(_without(word, _OWNERS), _ENDINGS)
     if _ENGLISH_WORD.fullmatch(word) and word.endswith("s") and word[-2] not in "sui":
@@ -65,6 +65,6 @@ def _without(word: str, endings: tuple[str, ...]) -> str:
 STOP_WORDS = frozenset(search_words(f"{_ENGLISH} {_ARABIC}"))
 
 
-def telling(text: str) -> list[str]:
-    """The words of a question that are looked for, each once."""
+def distinctive_words(text: str) -> list[str]:
+    """The words of a question worth searching for, each once."""
     return [word for word in search_words(text) if word not in STOP_WORDS]

@@ -1,11 +1,12 @@
 """The ledger: Postgres as the authority on what was answered.
 
-`migrate` makes the schema and `check_schema` refuses a wrong one, `PostgresLedger` performs the steps of a turn (T1 to
-T5), `Records` reads and keeps what operators see. The steps themselves are SQL functions in `migrations/`, one round
-trip each.
+`migrate` creates the schema and `check_schema` rejects a wrong one. `PostgresLedger` performs the steps of a turn (T1
+to T5), each a SQL function in `migrations/` and one round trip. `Records` and `StoredTurns` serve the operators.
 
 In the shared table `whatsapp_messages`, Majlis writes `sender_type` `user` for the customer and `assistant` for its
 replies.
+
+May import `daemon/stores` alone.
 """
 
 from daemon.ledger.ledger import PostgresLedger

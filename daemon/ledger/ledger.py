@@ -1,6 +1,6 @@
-"""The steps of a turn, T1 to T5: one call, one round trip, one transaction each.
+"""The steps of a turn, T1 to T5. Each is one call, one round trip and one transaction.
 
-What a step does and why it may be repeated stands in `migrations/005_turn_steps.sql`.
+`migrations/005_turn_steps.sql` says what each step does and why it is safe to repeat.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import secrets
 import msgspec
 
 from actors.errors import StaleEpoch, TakenOver, TurnFailed
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Batch
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
 from actors.ports import Notice, Reply, Turn
@@ -50,7 +50,16 @@ class PostgresLedger:
     async def claim(
         self, turn: Turn, epoch: int, part: int, resend: bool, heed_takeover: bool = True
     ) -> None:
-        """T3. Raises `TurnFailed("claim_conflict")` when the part may not be sent now."""
+        """T3: claim a part before it is sent.
+
+        Args:
+          resend: whether this is the one repetition allowed after an unknown outcome.
+          heed_takeover: whether to refuse while a person of the business writes in the conversation.
+
+        Raises:
+          TurnFailed: `claim_conflict`, the part may not be sent now.
+          TakenOver: a person of the business has taken over.
+        """
         sql = "SELECT majlis_claim_part($1, $2, $3, $4, $5, $6)"
         await self._step(sql, turn.id, epoch, part, resend, secrets.token_hex(8), heed_takeover)
 
@@ -62,9 +71,9 @@ class PostgresLedger:
     async def finish(self, turn: Turn, epoch: int) -> None:
         await self._step("SELECT majlis_finish_turn($1, $2)", turn.id, epoch)
 
-    async def suppress(self, turn: Turn, epoch: int, rule: str, waterfall: tuple[Span, ...] = ()) -> None:
+    async def suppress(self, turn: Turn, epoch: int, rule: str, spans: tuple[Span, ...] = ()) -> None:
         sql = "SELECT majlis_suppress_turn($1, $2, $3, $4)"
-        await self._step(sql, turn.id, epoch, rule, encoded(waterfall))
+        await self._step(sql, turn.id, epoch, rule, encoded(spans))
 
     async def drop_rest(self, turn: Turn, epoch: int, rule: str) -> Turn:
         return _turn(await self._step("SELECT majlis_drop_rest($1, $2, $3)", turn.id, epoch, rule))

@@ -1,10 +1,11 @@
-"""Making and checking the schema. Migrations only add, and run on an empty database as on one in use.
+"""Creates and checks the schema. Migrations only add; they run on an empty database and on one in use.
 
-`NNN_name.sql` runs in one transaction; `NNN_name.concurrent.sql` statement by statement outside of one, for indexes
-on tables that may be big. Two migrators wait for each other by an advisory lock. It is polled, not waited for: a
-session that waits inside Postgres holds a snapshot, and CREATE INDEX CONCURRENTLY waits for all snapshots.
+`NNN_name.sql` runs in one transaction. `NNN_name.concurrent.sql` runs statement by statement without one, to build
+indexes on tables that may be big. Two migrators exclude each other by an advisory lock. The lock is polled instead of
+waited for, because a session that waits inside Postgres holds a snapshot, and CREATE INDEX CONCURRENTLY waits for all
+snapshots to go.
 
-Checks give one sentence that says what to change, or None (law 9): better refused at the start than failing after a
+The checks return one sentence that says what to change, or None: it is better to refuse to start than to fail after a
 reply has been sent.
 """
 
@@ -18,11 +19,11 @@ import msgspec
 import trio
 
 from actors.errors import LedgerUnavailable, MajlisError
-from daemon.stores.postgres import LedgerError, Postgres, Session
+from daemon.stores.postgres import LedgerError, Postgres, PostgresSession
 
 _LOCK = 0x6D616A6C6973  # "majlis"
 _POLL_SECONDS = 0.25
-_LOCK_TRIES = 20
+_LOCK_ATTEMPTS = 20
 _UNDEFINED_TABLE = "42P01"
 _FILE = re.compile(r"(\d{3})_\w+(\.concurrent)?\.sql")
 _INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY IF NOT EXISTS (\w+)")
@@ -44,7 +45,7 @@ _UNFILLED = """
                escalated_at}'))
     ORDER BY 1, 2 LIMIT 1
 """
-"""A column of a shared table that must be filled and that Majlis does not know."""
+"""A column of a shared table that requires a value and that Majlis does not know."""
 
 _FORBIDDEN_WORDS = """
     SELECT w.table_name, w.column_name, w.word
@@ -61,7 +62,7 @@ _FORBIDDEN_WORDS = """
            AND NOT EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = a.atttypid AND e.enumlabel = w.word))
     LIMIT 1
 """
-"""A word that Majlis writes and that a check or an enum of an existing table does not allow."""
+"""A word that Majlis writes, and that a check constraint or an enum of an existing table forbids."""
 
 
 class MigrationFailed(MajlisError):
@@ -76,14 +77,14 @@ class Migration(msgspec.Struct, frozen=True):
 
 
 class Install(msgspec.Struct, frozen=True):
-    """What was fixed when this database was first used."""
+    """What was fixed when this database was first used, for good."""
 
     install_id: str
     partitions: int
 
 
 def migrations() -> tuple[Migration, ...]:
-    """All migrations this version of Majlis knows, in order."""
+    """All migrations of this version of Majlis, in order."""
     found = []
     for file in sorted(resources.files(__package__).joinpath("migrations").iterdir(), key=lambda f: f.name):
         if match := _FILE.fullmatch(file.name):
@@ -93,7 +94,7 @@ def migrations() -> tuple[Migration, ...]:
 
 
 async def schema_version(db: Postgres) -> int:
-    """The newest migration applied to the database; 0 when there is none."""
+    """The newest migration applied to the database; 0 if there is none."""
     try:
         version = await db.value("SELECT max(version) FROM majlis_migrations")
     except LedgerError as error:
@@ -104,7 +105,7 @@ async def schema_version(db: Postgres) -> int:
 
 
 async def check_schema(db: Postgres) -> str | None:
-    """What is wrong with the schema and how to mend it; None when it fits this version."""
+    """What is wrong with the schema and how to fix it; None if it fits this version."""
     wanted, found = migrations()[-1].version, await schema_version(db)
     if found < wanted:
         return f"The database schema is at version {found}, this Majlis needs {wanted}: run `majlis migrate`."
@@ -115,7 +116,7 @@ async def check_schema(db: Postgres) -> str | None:
         )
     if rows := await db.fetch(_UNFILLED):
         column = f"{rows[0]['table_name']}.{rows[0]['column_name']}"
-        return f"The column {column} must be filled but Majlis does not know it: give it a default or allow NULL."
+        return f"The column {column} requires a value, but Majlis does not know it: give it a default or allow NULL."
     if rows := await db.fetch(_FORBIDDEN_WORDS):
         column = f"{rows[0]['table_name']}.{rows[0]['column_name']}"
         return (
@@ -125,7 +126,7 @@ async def check_schema(db: Postgres) -> str | None:
 
 
 async def check_server(db: Postgres) -> str | None:
-    """Why this server is weaker than the ledger needs; None when it is fit."""
+    """Why this server does not meet the needs of the ledger; None if it does."""
     rows = await db.fetch(
         "SELECT current_setting('server_version_num')::int AS version, pg_is_in_recovery() AS standby,"
         " current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,"
@@ -143,11 +144,11 @@ async def check_server(db: Postgres) -> str | None:
 
 
 async def migrate(db: Postgres, wait_seconds: float = 600.0) -> list[str]:
-    """Apply what is missing; gives back the names of what was applied.
+    """Apply the missing migrations; returns the names of those applied.
 
     Raises:
-      MigrationFailed: another migrator is at work for longer than `wait_seconds`, or a table stays locked.
-      LedgerUnavailable: the server cannot be reached.
+      MigrationFailed: another migrator runs for longer than `wait_seconds`.
+      LedgerUnavailable: a table stays locked, or the server cannot be reached.
     """
     async with db.session() as session:
         await _lock(session, wait_seconds)
@@ -163,7 +164,7 @@ async def migrate(db: Postgres, wait_seconds: float = 600.0) -> list[str]:
 
 
 async def install(db: Postgres, partitions: int) -> Install:
-    """Fix the install's id and number of partitions, once; gives back what is fixed.
+    """Fix the id and the number of partitions of this installation, once; returns what is fixed.
 
     Raises:
       MigrationFailed: the database was installed with another number of partitions.
@@ -177,8 +178,8 @@ async def install(db: Postgres, partitions: int) -> Install:
     found = Install(row["install_id"], row["partitions"])
     if found.partitions != partitions:
         raise MigrationFailed(
-            f"This database was installed with {found.partitions} partitions, not {partitions}: the number is "
-            f"fixed for good, set it back to {found.partitions}."
+            f"This database was installed with {found.partitions} partitions, not {partitions}: the number cannot "
+            f"be changed, set it back to {found.partitions}."
         )
     await db.fetch(
         "INSERT INTO majlis_partitions (partition) SELECT generate_series(0, $1::int - 1) ON CONFLICT DO NOTHING",
@@ -187,7 +188,7 @@ async def install(db: Postgres, partitions: int) -> Install:
     return found
 
 
-async def _lock(session: Session, wait_seconds: float) -> None:
+async def _lock(session: PostgresSession, wait_seconds: float) -> None:
     with trio.move_on_after(wait_seconds):
         while True:
             rows = await session.fetch("SELECT pg_try_advisory_lock($1) AS held", _LOCK)
@@ -197,12 +198,12 @@ async def _lock(session: Session, wait_seconds: float) -> None:
     raise MigrationFailed("Another migration of this database is still running: wait for it, then try again.")
 
 
-async def _apply(session: Session, migration: Migration) -> None:
+async def _apply(session: PostgresSession, migration: Migration) -> None:
     record = f"INSERT INTO majlis_migrations (version, name) VALUES ({migration.version}, '{migration.name}')"
     if not migration.concurrent:
-        await _patiently(session, f"{migration.sql}\n;{record}")
+        await _run_with_retries(session, f"{migration.sql}\n;{record}")
         return
-    # Waiting here blocks nobody, and giving up in the middle would leave an invalid index.
+    # Waiting for a lock here blocks nobody, and giving up half way would leave an invalid index.
     await session.run("SET lock_timeout = 0")
     for statement in _statements(migration.sql):
         if index := _INDEX.match(statement):
@@ -212,18 +213,18 @@ async def _apply(session: Session, migration: Migration) -> None:
     await session.run(record)
 
 
-async def _patiently(session: Session, script: str) -> None:
-    """Try again when a lock is not to be had soon: waiting long for it would block the readers behind us."""
-    for left in reversed(range(_LOCK_TRIES)):
-        trouble = await _run(session, script)
-        if trouble is None:
+async def _run_with_retries(session: PostgresSession, script: str) -> None:
+    """Retry while a table is locked. Each attempt waits briefly: a waiting ALTER TABLE blocks all readers behind it."""
+    for left in reversed(range(_LOCK_ATTEMPTS)):
+        error = await _try_run(session, script)
+        if error is None:
             return
-        if not left or await _run(session, "SELECT 1") is not None:
-            raise trouble
+        if not left or await _try_run(session, "SELECT 1") is not None:
+            raise error
         await trio.sleep(_POLL_SECONDS)
 
 
-async def _run(session: Session, script: str) -> LedgerUnavailable | None:
+async def _try_run(session: PostgresSession, script: str) -> LedgerUnavailable | None:
     try:
         await session.run(script)
     except LedgerUnavailable as error:
@@ -231,7 +232,7 @@ async def _run(session: Session, script: str) -> LedgerUnavailable | None:
     return None
 
 
-async def _drop_invalid(session: Session, index: str) -> None:
+async def _drop_invalid(session: PostgresSession, index: str) -> None:
     rows = await session.fetch(
         "SELECT FROM pg_index WHERE indexrelid = to_regclass($1) AND NOT indisvalid", index
     )

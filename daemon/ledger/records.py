@@ -1,4 +1,4 @@
-"""What operators see and do of the ledger: dead letters, turns, counts, the audit. Never on a message's way."""
+"""The operators' queries and changes: dead letters, turns, counts, pauses, the audit log. Not used in a turn."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from actors.identity import Conversation, canonical_contact
 from actors.messages import Message
 from daemon.ledger.rows import (
     Attention,
+    DailyUsage,
     DeadLetter,
     Escalated,
     FlagRow,
     HandedBack,
     Pause,
-    Silence,
-    Stored,
-    TakenOver,
+    SilenceReasons,
+    StoredInstances,
+    TakeoverPeriod,
     TurnRecord,
-    Usage,
 )
-from daemon.ledger.statements import statements
+from daemon.ledger.sql import statements
 from daemon.ledger.wire import encoded, storable
 from daemon.stores.postgres import Postgres, Row
 
@@ -29,33 +29,33 @@ _SQL = statements("records.sql")
 
 
 class Records:
-    """The operators' view of the ledger. Every method may raise `LedgerUnavailable`."""
+    """The operators' side of the ledger. Every method may raise `LedgerUnavailable`."""
 
     def __init__(self, db: Postgres) -> None:
         self._db = db
 
     async def dead_letters(self, limit: int = 100, with_retried: bool = False) -> tuple[DeadLetter, ...]:
         """Newest first."""
-        return tuple(map(_letter, await self._db.fetch(_SQL["dead_letters"], with_retried, limit, None)))
+        return tuple(map(_dead_letter, await self._db.fetch(_SQL["dead_letters"], with_retried, limit, None)))
 
     async def dead_letter(self, number: int) -> DeadLetter | None:
         rows = await self._db.fetch(_SQL["dead_letters"], True, 1, number)
-        return _letter(rows[0]) if rows else None
+        return _dead_letter(rows[0]) if rows else None
 
     async def open_dead_letters(self) -> int:
-        """How many wait to be retried."""
+        """How many dead letters were neither retried nor dropped."""
         return int(await self._db.value(_SQL["open_dead_letters"]))
 
     async def mark_retried(self, number: int) -> bool:
-        """False when somebody retried it before."""
+        """Returns False if it was retried before."""
         return bool(await self._db.value(_SQL["mark_retried"], number))
 
     async def mark_dropped(self, number: int) -> bool:
-        """False when somebody retried or dropped it before."""
+        """Returns False if it was retried or dropped before."""
         return bool(await self._db.value(_SQL["mark_dropped"], number))
 
     async def bury_unfinished(self) -> int:
-        """After the mirror was lost for good: what the ledger knows unfinished becomes dead letters; how many."""
+        """After the mirror was lost for good: turn every unfinished turn into a dead letter; returns how many."""
         return len(await self._db.fetch(_SQL["bury_unfinished"]))
 
     async def turn(self, number: int) -> TurnRecord | None:
@@ -68,42 +68,44 @@ class Records:
         return tuple(map(_turn, await self._db.fetch(sql, storable(conversation.key), limit)))
 
     async def counts(self) -> dict[str, int]:
-        """How many turns are in each state, of all time."""
+        """The number of turns in each state, of all time."""
         return {row["state"]: row["turns"] for row in await self._db.fetch(_SQL["counts"])}
 
     async def attention(self, hand_back_seconds: float) -> Attention:
-        """Escalations older than `hand_back_seconds` hold no more and are not counted."""
+        """Count what may need a person. Escalations older than `hand_back_seconds` have ended and are not counted."""
         return Attention(**(await self._db.fetch(_SQL["attention"], hand_back_seconds))[0])
 
-    async def silence(self, conversation: Conversation, hand_back_seconds: float) -> Silence:
-        """Who speaks there instead of Majlis."""
+    async def silence(self, conversation: Conversation, hand_back_seconds: float) -> SilenceReasons:
+        """Why Majlis does not answer in this conversation now, if so."""
         found = await self._db.value(_SQL["silence"], *_named(conversation), hand_back_seconds)
-        return msgspec.json.decode(found, type=Silence)
+        return msgspec.json.decode(found, type=SilenceReasons)
 
-    async def silent(self, hand_back_seconds: float, limit: int) -> dict[Conversation, Silence]:
-        """Conversations in which somebody else speaks now, the latest first."""
-        found: dict[Conversation, Silence] = {}
+    async def silent(self, hand_back_seconds: float, limit: int) -> dict[Conversation, SilenceReasons]:
+        """Conversations in which Majlis does not answer now, the latest first."""
+        found: dict[Conversation, SilenceReasons] = {}
         for row in await self._db.fetch(_SQL["silent"], hand_back_seconds, limit):
             conversation = Conversation(row["instance"], canonical_contact(row["contact"]))
-            known = found.get(conversation, Silence())
+            known = found.get(conversation, SilenceReasons())
             if row["until"] is not None:
-                found[conversation] = Silence(TakenOver(row["since"], row["until"]), known.escalated)
-            elif known.escalated is None:  # the latest of several comes first
-                found[conversation] = Silence(known.taken_over, Escalated(row["since"], row["why"]))
+                found[conversation] = SilenceReasons(
+                    TakeoverPeriod(row["since"], row["until"]), known.escalated
+                )
+            elif known.escalated is None:  # of several rows the latest comes first
+                found[conversation] = SilenceReasons(known.taken_over, Escalated(row["since"], row["why"]))
         return found
 
     async def hand_back(self, conversation: Conversation) -> HandedBack:
-        """An operator says that Majlis answers again."""
+        """Let Majlis answer again in this conversation."""
         rows = await self._db.fetch(_SQL["hand_back"], *_named(conversation), repeatable=False)
         return HandedBack(**rows[0])
 
-    async def usage(self, days: int, instance: str | None = None) -> tuple[Usage, ...]:
-        """Of today and the `days` - 1 days before, the latest day first."""
+    async def usage(self, days: int, instance: str | None = None) -> tuple[DailyUsage, ...]:
+        """The usage of today and the `days - 1` days before, the latest day first."""
         rows = await self._db.fetch(_SQL["usage"], days, None if instance is None else storable(instance))
-        return tuple(Usage(**row) for row in rows)
+        return tuple(DailyUsage(**row) for row in rows)
 
     async def flags(self, daemon_scope: str) -> tuple[FlagRow, ...]:
-        """The switches that were set for one daemon and for instances."""
+        """The feature flags set for one daemon and for instances."""
         return tuple(FlagRow(**row) for row in await self._db.fetch(_SQL["flags"], daemon_scope))
 
     async def set_flag(self, row: FlagRow) -> None:
@@ -113,11 +115,11 @@ class Records:
         await self._db.fetch(_SQL["clear_flag"], scope, flag)
 
     async def pauses(self) -> tuple[Pause, ...]:
-        """Those that hold now."""
+        """The pauses in force."""
         return tuple(Pause(**row) for row in await self._db.fetch(_SQL["pauses"]))
 
     async def pause(self, instance: str, seconds: float | None) -> None:
-        """Of one instance, or of all for `''`. None: until it is taken away."""
+        """Pause one instance, or all for `''`; with None until it is resumed."""
         await self._db.fetch(_SQL["pause"], storable(instance), seconds)
 
     async def unpause(self, instance: str) -> None:
@@ -126,23 +128,27 @@ class Records:
     async def knows_instance(self, name: str) -> bool:
         return bool(await self._db.value(_SQL["knows_instance"], storable(name)))
 
-    async def stored_instances(self, known: Collection[str], limit: int) -> Stored:
-        """Instances that may be answered beside those that are `known`."""
+    async def stored_instances(self, known: Collection[str], limit: int) -> StoredInstances:
+        """Instances in the database that Majlis may answer, without the `known` ones."""
         rows = await self._db.fetch(_SQL["stored_instances"], sorted(map(storable, known)), limit)
-        return Stored(tuple(row["name"] for row in rows), rows[0]["total"]) if rows else Stored()
+        return (
+            StoredInstances(tuple(row["name"] for row in rows), rows[0]["total"])
+            if rows
+            else StoredInstances()
+        )
 
     async def register_instances(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Give instances declared in the configuration a row; gives back those that had none."""
+        """Insert a row for each configured instance that has none; returns the new ones."""
         rows = await self._db.fetch(_SQL["register_instances"], sorted(set(names)))
         return tuple(row["instance_name"] for row in rows)
 
     async def audit(self, uid: int, pid: int, action: str, target: str, detail: Mapping[str, object]) -> None:
-        """Record one change made by an operator."""
+        """Record a change made by an operator."""
         sql = _SQL["audit"]
         await self._db.fetch(sql, uid, pid, action, storable(target), encoded(dict(detail)), repeatable=False)
 
 
-def _letter(row: Row) -> DeadLetter:
+def _dead_letter(row: Row) -> DeadLetter:
     return DeadLetter(
         id=row["id"],
         turn_id=row["turn_id"],
@@ -150,7 +156,7 @@ def _letter(row: Row) -> DeadLetter:
         batch_number=row["batch_number"],
         reason=row["reason"],
         detail=row["detail"],
-        tries=row["tries"] + 1,  # those before the last one
+        attempts=row["tries"] + 1,  # the column counts those that failed before the last one
         created_at=row["created_at"],
         retried_at=row["retried_at"],
         dropped_at=row["dropped_at"],

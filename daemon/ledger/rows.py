@@ -1,4 +1,4 @@
-"""What the ledger tells operators, as data."""
+"""The rows of the ledger that operators see."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date, datetime
 import msgspec
 
 from actors.identity import Conversation
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Message
 
 
@@ -18,12 +18,12 @@ class DeadLetter(msgspec.Struct, frozen=True):
     batch_number: int
     reason: str
     detail: str
-    tries: int
+    attempts: int
     created_at: datetime
     retried_at: datetime | None
     dropped_at: datetime | None
     messages: tuple[Message, ...]
-    """What the customer wrote, to be appended again when the letter is retried."""
+    """The messages of the customer, appended again when the dead letter is retried."""
 
 
 class SentPart(msgspec.Struct, frozen=True):
@@ -38,18 +38,17 @@ class SentPart(msgspec.Struct, frozen=True):
 
 
 class TurnRecord(msgspec.Struct, frozen=True):
-    """One turn as the ledger tells it. `text` and `answer` are for eyes that may see them."""
+    """One turn. `text` and `answer` must only be shown to operators who may see messages."""
 
     id: int
     conversation_key: str
     batch_number: int
-    revision: int
     lo: int
     hi: int
     why: str
     state: str
     rule: str
-    tries: int
+    failed_attempts: int = msgspec.field(name="tries")
     messages: tuple[Message, ...]
     provider: str | None
     model: str | None
@@ -73,29 +72,29 @@ class TurnRecord(msgspec.Struct, frozen=True):
         return Conversation.from_key(self.conversation_key)
 
 
-class TakenOver(msgspec.Struct, frozen=True):
-    """A person of the business writes in the chat."""
+class TakeoverPeriod(msgspec.Struct, frozen=True):
+    """A person of the business writes in the conversation."""
 
     since: datetime
     until: datetime
 
 
 class Escalated(msgspec.Struct, frozen=True):
-    """The conversation was given to a person."""
+    """A person was asked to take the conversation."""
 
     since: datetime
     why: str
 
 
-class Silence(msgspec.Struct, frozen=True):
+class SilenceReasons(msgspec.Struct, frozen=True):
     """Why Majlis does not answer in a conversation now, if so."""
 
-    taken_over: TakenOver | None = None
+    taken_over: TakeoverPeriod | None = None
     escalated: Escalated | None = None
 
 
 class Attention(msgspec.Struct, frozen=True):
-    """How much there is that somebody may have to look at, now."""
+    """Counts of what may need a person now."""
 
     taken_over: int = 0
     escalated: int = 0
@@ -105,13 +104,13 @@ class Attention(msgspec.Struct, frozen=True):
 
 
 class HandedBack(msgspec.Struct, frozen=True):
-    """How many were ended."""
+    """How many escalations and take-overs were ended."""
 
     escalations: int
     takeovers: int
 
 
-class Usage(msgspec.Struct, frozen=True):
+class DailyUsage(msgspec.Struct, frozen=True):
     """What one instance used on one day (UTC)."""
 
     instance: str
@@ -123,11 +122,11 @@ class Usage(msgspec.Struct, frozen=True):
     cost_micros: int
 
 
-class Stored(msgspec.Struct, frozen=True):
-    """Instances that stand in the database alone."""
+class StoredInstances(msgspec.Struct, frozen=True):
+    """Instances that are in the database and not in the configuration."""
 
     names: tuple[str, ...] = ()
-    """The first of them."""
+    """The first of them, by name."""
     total: int = 0
 
 
@@ -140,10 +139,10 @@ class FlagRow(msgspec.Struct, frozen=True):
 
 
 class Pause(msgspec.Struct, frozen=True):
-    """No turn of an instance begins while it holds."""
+    """An operator's pause: no turn of the instance begins while it lasts."""
 
     instance: str
-    """Empty: of every instance."""
+    """Empty: every instance."""
     since: datetime
     until: datetime | None
-    """None: until somebody ends it."""
+    """None: until it is resumed."""

@@ -1,7 +1,7 @@
-"""What the ledger knows of one message: every turn it was part of, replays of its dead letters included.
+"""Stored turns, found by message: every turn a message was part of, including replays of its dead letters.
 
-A replay carries the id of its original after a prefix for each letter that it came from; whoever asks for one of them
-is told of all.
+A replay has the id of the original message after one prefix for each dead letter it came from. Asking for any of these
+ids finds all the turns.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from datetime import datetime
 import msgspec
 
 from actors.identity import Conversation
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Message
-from daemon.ledger.statements import statements
+from daemon.ledger.sql import statements
 from daemon.ledger.wire import storable
 from daemon.stores.postgres import Postgres
 
 MAX_TURNS = 20
 MAX_REPLAYS = 10
-"""Letters of letters that are followed."""
+"""How many times a dead letter of a replayed dead letter is followed."""
 
 _SQL = statements("stored_turns.sql")
 _REPLAY = re.compile(r"^(?:dead-\d+-)+")
@@ -48,7 +48,7 @@ class DeadLetterRow(msgspec.Struct, frozen=True):
 
 
 class StoredTurn(msgspec.Struct, frozen=True):
-    """One turn of the message, with all that came of it."""
+    """One turn of the message, with its parts and its dead letter."""
 
     id: int
     conversation_key: str
@@ -57,7 +57,7 @@ class StoredTurn(msgspec.Struct, frozen=True):
     why: str
     state: str
     rule: str
-    tries: int
+    failed_attempts: int = msgspec.field(name="tries")
     moved_to: str
     messages: tuple[Message, ...]
     message_ids: tuple[str, ...]
@@ -73,7 +73,7 @@ class StoredTurn(msgspec.Struct, frozen=True):
     answered_at: datetime | None
     finished_at: datetime | None
     parts: tuple[PartRow, ...]
-    letter: DeadLetterRow | None
+    dead_letter: DeadLetterRow | None
 
     @property
     def conversation(self) -> Conversation:
@@ -85,11 +85,11 @@ class LeaseRow(msgspec.Struct, frozen=True):
     epoch: int
     owner: str
     seconds_left: float
-    """Negative or minus infinity: nobody holds it."""
+    """Negative or minus infinity if no daemon holds the partition."""
 
 
 class TurnHead(msgspec.Struct, frozen=True):
-    """What a list of turns tells of each."""
+    """One turn in a list."""
 
     id: int
     conversation_key: str
@@ -112,14 +112,14 @@ class StoredTurns:
         self._db = db
 
     async def turns_of(self, message_id: str, instance: str | None = None) -> tuple[StoredTurn, ...]:
-        """The turns of the message and of its replays, the oldest first."""
+        """The turns of the message and of its replays, oldest first."""
         ids, found = [original_id(message_id)], tuple[StoredTurn, ...]()
         for _ in range(MAX_REPLAYS):
             found = await self._turns(ids, instance)
             replays = [
-                f"dead-{turn.letter.id}-{known}"
+                f"dead-{turn.dead_letter.id}-{known}"
                 for turn in found
-                if turn.letter is not None
+                if turn.dead_letter is not None
                 for known in turn.message_ids
                 if known in ids
             ]
@@ -130,12 +130,12 @@ class StoredTurns:
         return found
 
     async def latest(self, instance: str | None, limit: int) -> tuple[TurnHead, ...]:
-        """The newest turns, of one instance or of all."""
+        """The newest turns of one instance, or of all."""
         named = None if instance is None else storable(instance)
         return tuple(TurnHead(**row) for row in await self._db.fetch(_SQL["latest_turns"], named, limit))
 
     async def leases(self) -> tuple[LeaseRow, ...]:
-        """Every partition of the installation, in order."""
+        """Every partition of the installation and its lease, in order."""
         return tuple(LeaseRow(**row) for row in await self._db.fetch(_SQL["lease_owners"]))
 
     async def _turns(self, ids: list[str], instance: str | None) -> tuple[StoredTurn, ...]:
@@ -145,12 +145,12 @@ class StoredTurns:
 
 
 def original_id(message_id: str) -> str:
-    """The id that the gateway gave, of a message or of a replay of it."""
+    """The id that the gateway gave to the message, or to the one that this message replays."""
     return _REPLAY.sub("", message_id)
 
 
 def _turn(row: dict[str, object]) -> StoredTurn:
-    for name in ("messages", "waterfall", "parts", "letter"):
+    for name in ("messages", "waterfall", "parts", "dead_letter"):
         stored = row[name]
         row[name] = msgspec.json.decode(stored) if isinstance(stored, str | bytes) else None
     return msgspec.convert(row, StoredTurn)

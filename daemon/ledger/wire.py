@@ -1,4 +1,4 @@
-"""Batches and turns as they cross to Postgres. Pure."""
+"""Encoding of batches and texts for Postgres. Pure."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def storable(text: str) -> str:
 
 
 def encoded(value: object) -> str:
-    """JSON for a `jsonb` parameter; any string in it becomes storable."""
+    """JSON for a `jsonb` parameter, with every string in it made storable."""
     return msgspec.json.encode(_cleaned(msgspec.to_builtins(value))).decode()
 
 
 def text_hash(text: str) -> str:
-    """What two batches that say the same have in common."""
+    """Equal for two batches with the same text."""
     return hashlib.sha256(storable(text).strip().encode()).hexdigest()
 
 
 def wire_batch(batch: Batch) -> dict[str, Any]:
-    """What `majlis_begin_turn` is told of a batch."""
+    """A batch as `majlis_begin_turn` expects it."""
     messages = batch.messages
     return {
         "conversation_key": batch.conversation.key,
@@ -40,7 +40,7 @@ def wire_batch(batch: Batch) -> dict[str, Any]:
         "lo": batch.lo,
         "hi": batch.hi,
         "why": batch.why,
-        "tries": batch.tries,
+        "tries": batch.attempts,
         "opened_at_ms": batch.opened_at_ms,
         "messages": messages,
         "message_ids": [message.id for message in messages],

@@ -1,6 +1,8 @@
-"""What a turn asks of the ledger before the responder is called. One lookup, one file, its SQL beside it.
+"""The lookups of a turn: what it reads from the ledger before the responder is called. One file each, with its SQL.
 
-`spec.py` says what a lookup is. To add one, write its file and name it below.
+`spec.py` defines a lookup. To add one, write its file and add its name below.
+
+May import the ledger's spelling of texts, the knowledge's vectors and search words, and the stores.
 """
 
 from __future__ import annotations
@@ -9,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import import_module
 
-from actors.facts import Facts
 from actors.instance import InstanceRecord
-from actors.lookup import Lookup
+from actors.lookups import Facts, Lookup
 from actors.ports import Question
 from daemon.lookups.instance import instance_record
 from daemon.lookups.remembered import Remembered
@@ -22,14 +23,14 @@ _FILES = (
     "duplicate",
     "history",
     "webhook",
-    "standing",
+    "takeover",
     "escalated_reply",
     "interactions",
     "usage",
 )
 
 LOOKUPS: tuple[LookupSpec, ...] = tuple(import_module(f"{__name__}.{file}").LOOKUP for file in _FILES)
-"""Those that need nothing but the database and the settings of `Means`; others come to `PostgresLookups` ready made."""
+"""The lookups that need only `Means`; others are passed to `PostgresLookups` as `sources`."""
 
 
 class PostgresLookups:
@@ -50,9 +51,7 @@ class PostgresLookups:
 
     async def instance(self, name: str) -> InstanceRecord:
         record = await self._instances.get(name)
-        if (
-            record.rule
-        ):  # it may be set up at this moment: the next turn must not find an empty row beside a new rule
+        if record.rule:  # not answered, so it may be being set up right now: the next turn reads it again
             self._instances.drop(name)
         return record
 
@@ -68,7 +67,7 @@ class PostgresLookups:
         }
 
     def forget(self) -> None:
-        """Ask for every instance's settings anew."""
+        """Read the settings of every instance again at its next turn."""
         self._instances.forget()
 
 

@@ -1,6 +1,6 @@
-"""Was this very question, or one that means the same, answered a while ago?
+"""Is there a cached answer to this question, or to one that means the same?
 
-Only for the first question of a conversation (`majlis_cache_find` looks), for there alone nothing personal went before.
+Only for the first question of a conversation (`majlis_cache_find` checks): any later one may depend on what was said.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from typing import Any
 
 import msgspec
 
-from actors.answer_cache import CACHE, CachedAnswer, fits, key, meaning
 from actors.ports import CacheEntry, Question
-from daemon.knowledge.embeddings import Embeddings, EmbeddingsUnavailable, Vector
+from actors.response_cache import CACHE, CachedAnswer, fits, key, meaning
+from daemon.knowledge.embeddings import EmbeddingsClient, EmbeddingsUnavailable, Vector
 from daemon.ledger.wire import storable
 from daemon.lookups.spec import LookupSpec, Means
 
 _SQL = "SELECT majlis_cache_find($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 
 
-def lookup(embeddings: Embeddings | None) -> LookupSpec:
-    """`embeddings`: None when no server for them is configured."""
+def lookup(embeddings: EmbeddingsClient | None) -> LookupSpec:
+    """Make the lookup. `embeddings` is None if no embeddings server is configured."""
     return LookupSpec("cached_answer", partial(_run, embeddings), _skip)
 
 
@@ -29,8 +29,8 @@ def _skip(question: Question) -> bool:
     return key(question) is None
 
 
-async def _run(embeddings: Embeddings | None, means: Means, question: Question) -> CachedAnswer | None:
-    """One round trip, or a second one when a vector had to be asked for."""
+async def _run(embeddings: EmbeddingsClient | None, means: Means, question: Question) -> CachedAnswer | None:
+    """One round trip, or two if a vector had to be fetched."""
     entry = key(question)
     if entry is None:
         return None
@@ -39,12 +39,18 @@ async def _run(embeddings: Embeddings | None, means: Means, question: Question) 
         with suppress(EmbeddingsUnavailable):
             vector = await embeddings.vector(meaning(question.batch))
             found = await _find(embeddings, means, question, entry, vector)
-    kept = (row for row in found["answers"] if fits(entry.question, row["question"], row["answer"]["text"]))
-    return next((_answer(row) for row in kept), None)
+    fitting = (
+        row for row in found["answers"] if fits(entry.question, row["question"], row["answer"]["text"])
+    )
+    return next((_answer(row) for row in fitting), None)
 
 
 async def _find(
-    embeddings: Embeddings | None, means: Means, question: Question, entry: CacheEntry, vector: Vector | None
+    embeddings: EmbeddingsClient | None,
+    means: Means,
+    question: Question,
+    entry: CacheEntry,
+    vector: Vector | None,
 ) -> Any:
     terms = question.terms
     found = await means.db.value(

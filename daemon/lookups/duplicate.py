@@ -1,4 +1,4 @@
-"""Was the same text answered in this conversation a moment ago?"""
+"""Was the same text answered in this conversation recently?"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from daemon.ledger.wire import storable, text_hash
 from daemon.lookups.spec import LookupSpec, Means
 
 REPLAY_PREFIX = "dead-"
-"""Message ids of a dead letter that is tried again begin with this: its text must not count as said before."""
+"""Message ids of a replayed dead letter begin with this; its text must not count as a duplicate."""
 
 _SQL = """
     SELECT EXISTS (
@@ -20,10 +20,10 @@ _SQL = """
 
 
 async def _run(means: Means, question: Question) -> bool:
-    """True when an earlier turn with the same combined text was answered within the window.
+    """Whether an earlier turn with the same combined text was answered within the window.
 
-    A turn that died, was suppressed or moved gave no answer, nor did one that said only the fallback message or was
-    taken over in the middle: its text may be said again.
+    A turn that died, was suppressed or moved gave no answer. Neither did one that sent only the fallback message or was
+    taken over half way. Their texts may be repeated.
     """
     batch = question.batch
     key = storable(batch.conversation.key)

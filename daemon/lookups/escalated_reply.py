@@ -1,4 +1,4 @@
-"""Did the escalated message go out in this conversation a moment ago?"""
+"""Was the escalated message sent in this conversation recently?"""
 
 from __future__ import annotations
 

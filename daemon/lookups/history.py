@@ -1,4 +1,4 @@
-"""What was said in this conversation before, within a budget of tokens."""
+"""The earlier messages of this conversation, within a token budget."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from actors.ports import Question
 from daemon.lookups.spec import LookupSpec, Means
 
 BYTES_PER_TOKEN = 3
-"""A careful guess for every script: three Latin letters, one and a half Arabic ones, one Chinese sign."""
+"""A cautious estimate for every script: three Latin letters, one and a half Arabic letters, one Chinese character."""
 
 _MAX_MESSAGES = 100
 
@@ -17,18 +17,18 @@ _SQL = "SELECT sender_type, content FROM majlis_history($1, $2, $3)"
 
 _CUSTOMER = frozenset({"user", "customer", "contact"})
 _BUSINESS = frozenset({"assistant", "ai", "bot", "agent", "human"})
-"""`assistant` is what Majlis writes; the others are what software before it may have written."""
+"""`assistant` is what Majlis writes; the others are what earlier software may have written."""
 
 
 async def _run(means: Means, question: Question) -> tuple[HistoryEntry, ...]:
-    """The newest messages that fit into the budget, oldest first, those of the turn's own batch excepted."""
+    """The newest messages that fit the budget, oldest first, without those of the turn's own batch."""
     max_tokens = means.history_tokens
     rows = await means.db.fetch(_SQL, question.turn.id, _MAX_MESSAGES, max_tokens * BYTES_PER_TOKEN)
     return within(((row["sender_type"] or "", row["content"]) for row in rows), max_tokens)
 
 
 def within(newest_first: Iterable[tuple[str, str]], max_tokens: int) -> tuple[HistoryEntry, ...]:
-    """Pure. The entry that crosses the budget is cut at its end; what is neither side's word is left out."""
+    """Pure. Cuts the entry that exceeds the budget at its end; skips senders of neither side."""
     left = max_tokens * BYTES_PER_TOKEN
     kept: list[HistoryEntry] = []
     for sender, text in newest_first:

@@ -1,7 +1,7 @@
-"""What is this instance, and what does it want? Asked at the head of every turn, so the answer is remembered.
+"""The settings of an instance. Every turn begins with them, so they are cached for a while.
 
-An existing database may keep these settings in columns of other types than ours; what a value means is settled here,
-and one that means nothing is as if it were not there.
+An existing database may keep them in columns of other types than ours. They are interpreted here, and a value without
+a meaning counts as missing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ async def instance_record(db: Postgres, name: str) -> InstanceRecord:
 
 
 def read_record(row: dict[str, Any]) -> InstanceRecord:
-    """Pure and total: from the values as the database has them."""
+    """Interpret the values of a database row. Pure; never fails."""
     return InstanceRecord(
         rule=_text(row.get("rule")),
         system_prompt=_text(row.get("system_prompt")) or None,
@@ -50,7 +50,7 @@ def _flag(value: Any) -> bool:
 
 
 def _count(value: Any) -> int:
-    """A whole number above zero; else 0."""
+    """A positive whole number; otherwise 0."""
     try:
         return max(int(float(value)), 0)
     except (TypeError, ValueError, OverflowError):
@@ -58,7 +58,7 @@ def _count(value: Any) -> int:
 
 
 def _keywords(value: Any) -> tuple[str, ...]:
-    """A list, or one text: a JSON list, a Postgres array, or words between commas or on lines."""
+    """From a list, or from text: a JSON list, a Postgres array, or words separated by commas or newlines."""
     words = value
     if isinstance(value, str):
         try:

@@ -1,4 +1,4 @@
-"""What did the customer ask last, and how good were the answers? The rules of escalation look at it."""
+"""The customer's latest questions and how good the answers were, for the escalation rules."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ async def _run(means: Means, question: Question) -> tuple[Interaction, ...]:
 
 
 def quality(metadata: str | None) -> float | None:
-    """Pure and total: `response_quality` of whatever was stored; None when there is none, or it is no number."""
+    """The `response_quality` in the stored metadata; None if it is missing or no number. Pure; never fails."""
     try:
         found = msgspec.json.decode(metadata or "null")
-        if isinstance(found, str):  # JSON kept as a string, in a jsonb column
+        if isinstance(found, str):  # JSON stored as a string in a jsonb column
             found = msgspec.json.decode(found)
     except (msgspec.DecodeError, UnicodeError):
         return None

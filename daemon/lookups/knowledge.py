@@ -1,7 +1,7 @@
-"""What do the instance's files say to this question?
+"""The passages in the instance's files that bear on this question.
 
-Words and meaning are both looked at (`majlis_knowledge_search` says how they make one relevance). The vector of a
-question is kept for a day; where it is not, it is asked for, briefly, and words alone decide when it does not come.
+Both words and meaning count (`majlis_knowledge_search` says how they combine into one relevance). The vector of a
+question is cached for a day. If it is missing it is fetched, with a short time limit; without it, words alone decide.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from typing import Any
 import msgspec
 import trio
 
-from actors.answer_cache import meaning, text_hash
 from actors.messages import Passage
 from actors.ports import Question
-from daemon.knowledge.embeddings import Embeddings, EmbeddingsUnavailable, Vector
-from daemon.knowledge.search_words import telling
+from actors.response_cache import meaning, text_hash
+from daemon.knowledge.embeddings import EmbeddingsClient, EmbeddingsUnavailable, Vector
+from daemon.knowledge.search_words import distinctive_words
 from daemon.ledger.wire import storable
 from daemon.lookups.history import BYTES_PER_TOKEN
 from daemon.lookups.spec import LookupSpec, Means
 from daemon.stores.postgres import Postgres
 
 MAX_WORDS = 32
-"""Of a question that are looked for."""
+"""The most words of a question that are searched for."""
 
 _SQL = "SELECT majlis_knowledge_search($1, $2, $3, $4, $5, $6, $7, $8)"
 
 
-def lookup(embeddings: Embeddings | None) -> LookupSpec:
-    """`embeddings`: None when no server for them is configured."""
+def lookup(embeddings: EmbeddingsClient | None) -> LookupSpec:
+    """Make the lookup. `embeddings` is None if no embeddings server is configured."""
     return LookupSpec("knowledge", partial(_run, embeddings), _skip)
 
 
@@ -39,9 +39,9 @@ def _skip(question: Question) -> bool:
     return not (question.flags.knowledge and question.record.knowledge_files)
 
 
-async def _run(embeddings: Embeddings | None, means: Means, question: Question) -> tuple[Passage, ...]:
-    """At most two round trips one after another; none for a greeting."""
-    asked, words = meaning(question.batch), telling(question.batch.text)[:MAX_WORDS]
+async def _run(embeddings: EmbeddingsClient | None, means: Means, question: Question) -> tuple[Passage, ...]:
+    """At most two round trips; none for a mere greeting."""
+    asked, words = meaning(question.batch), distinctive_words(question.batch.text)[:MAX_WORDS]
     if not words:
         await trio.lowlevel.checkpoint()
         return ()
@@ -56,7 +56,7 @@ async def _run(embeddings: Embeddings | None, means: Means, question: Question) 
 
 async def _search(
     db: Postgres,
-    embeddings: Embeddings | None,
+    embeddings: EmbeddingsClient | None,
     question: Question,
     words: list[str],
     asked: str,
@@ -83,7 +83,7 @@ def _passage(row: dict[str, Any]) -> Passage:
 
 
 def within(passages: Iterable[Passage], max_tokens: int) -> tuple[Passage, ...]:
-    """Pure. The best ones, whole, that fit together; the best of all is cut where it alone does not."""
+    """Pure. The best passages that fit together, whole; if not even the best one fits, it is cut."""
     left = max_tokens * BYTES_PER_TOKEN
     kept: list[Passage] = []
     for passage in passages:

@@ -1,10 +1,10 @@
-"""Values that are asked for often and change seldom: remembered for a while, fetched once for all who wait.
+"""A cache for values that are read often and change seldom, with one fetch shared by all concurrent callers.
 
-Laws of this file:
-1. Who asks while a value is being fetched waits for that fetch; a hundred at once make one.
-2. A failure is everybody's who waited for it, and nobody's after that. An old value never stands in for a new one.
-3. A fetch whose task is cancelled is taken over by the next who waits.
-4. At most `max_entries` are kept; the one not asked for the longest goes.
+Rules of this file:
+1. A caller that comes while a value is being fetched waits for that fetch: a hundred callers make one fetch.
+2. A failed fetch fails for everyone who waited for it, and is not remembered. A stale value is never served instead.
+3. If the task that fetches is cancelled, the next waiting caller fetches.
+4. At most `max_entries` values are kept; the least recently used one is dropped.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ValueT = TypeVar("ValueT")
 
 
 class _Fetch(Generic[ValueT]):
-    """One fetch under way, and how it ended: a value, a failure, or neither when its task was cancelled."""
+    """A fetch in progress and its result: a value, a failure, or neither if its task was cancelled."""
 
     def __init__(self) -> None:
         self.ended = trio.Event()
@@ -35,38 +35,38 @@ class Remembered(Generic[ValueT]):
         self._keep_seconds = keep_seconds
         self._max_entries = max_entries
         self._kept: OrderedDict[str, tuple[float, ValueT]] = OrderedDict()
-        self._under_way: dict[str, _Fetch[ValueT]] = {}
+        self._in_progress: dict[str, _Fetch[ValueT]] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
 
     async def get(self, name: str) -> ValueT:
-        """The value, at most `keep_seconds` old. Raises what fetching it raises."""
+        """The value, at most `keep_seconds` old. Raises what `fetch` raises."""
         while True:
             kept = self._kept.get(name)
             if kept is not None and trio.current_time() < kept[0]:
                 self._kept.move_to_end(name)
                 return kept[1]
-            under_way = self._under_way.get(name)
-            if under_way is None:
+            in_progress = self._in_progress.get(name)
+            if in_progress is None:
                 return await self._fetch_for_all(name)
-            await under_way.ended.wait()
-            if under_way.failure is not None:
-                raise under_way.failure.with_traceback(None)
-            if under_way.values:
-                return under_way.values[0]
+            await in_progress.ended.wait()
+            if in_progress.failure is not None:
+                raise in_progress.failure.with_traceback(None)
+            if in_progress.values:
+                return in_progress.values[0]
 
     def drop(self, name: str) -> None:
-        """Fetch this one anew."""
+        """Fetch this value again at the next call."""
         self._kept.pop(name, None)
 
     def forget(self) -> None:
-        """Fetch everything anew; what is being fetched now is not kept either."""
+        """Fetch every value again; the result of a fetch in progress is not kept either."""
         self._kept.clear()
-        self._under_way.clear()
+        self._in_progress.clear()
 
     async def _fetch_for_all(self, name: str) -> ValueT:
-        fetch = self._under_way[name] = _Fetch()
+        fetch = self._in_progress[name] = _Fetch()
         until = trio.current_time() + self._keep_seconds
         try:
             value = await self._fetch(name)
@@ -75,12 +75,12 @@ class Remembered(Generic[ValueT]):
             raise
         else:
             fetch.values = (value,)
-            if self._under_way.get(name) is fetch:
+            if self._in_progress.get(name) is fetch:
                 self._keep(name, until, value)
             return value
         finally:
-            if self._under_way.get(name) is fetch:
-                del self._under_way[name]
+            if self._in_progress.get(name) is fetch:
+                del self._in_progress[name]
             fetch.ended.set()
 
     def _keep(self, name: str, until: float, value: ValueT) -> None:

@@ -1,8 +1,8 @@
-"""What one lookup is. Each stands in a file of its own with its SQL beside it, and on one line of `__init__.py`.
+"""What a lookup is. Each has a file of its own, with its SQL, and one line in `__init__.py`.
 
-A lookup only reads, is one round trip, and raises `LedgerUnavailable` when Postgres cannot answer. Its name is the
-field of `actors.facts.Facts` that its value becomes, and that field's default is the lookup's. A name that Facts does
-not know is welcome when its value is a tuple of `Passage`: it goes to the responder with the knowledge.
+A lookup only reads, takes one round trip, and raises `LedgerUnavailable` if Postgres cannot answer. Its value becomes
+the field of the same name in `actors.lookups.Facts`, whose default is also the lookup's. A name that is no field there
+is allowed if the value is a tuple of `Passage`: these go to the responder together with the knowledge.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from actors.ports import Question
 from daemon.stores.postgres import Postgres
 
 DEADLINE_SECONDS = 3.0
-"""Of one lookup, unless it says otherwise; later its default is used."""
+"""The time limit of a lookup unless it has its own; after that its default is used."""
 
 
 class Means(msgspec.Struct, frozen=True):
-    """What the lookups have to work with."""
+    """What the lookups work with."""
 
     db: Postgres
     duplicate_window_seconds: float = 300.0
@@ -32,7 +32,7 @@ def never(_question: Question) -> bool:
 
 
 def escalation_is_off(question: Question) -> bool:
-    """Nobody wants this instance's conversations escalated, nor the escalated message said."""
+    """Whether this instance neither escalates conversations nor sends the escalated message."""
     return not (question.flags.escalation and question.record.escalation_enabled)
 
 
@@ -40,5 +40,5 @@ class LookupSpec(msgspec.Struct, frozen=True):
     name: str
     run: Callable[[Means, Question], Awaitable[Any]]
     skip: Callable[[Question], bool] = never
-    """Pure: it is known from the question alone that nothing would be found, or that nobody wants it."""
+    """Pure: whether the question alone shows that nothing would be found, or that the value is not needed."""
     deadline_seconds: float = DEADLINE_SECONDS

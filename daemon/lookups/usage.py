@@ -1,14 +1,14 @@
-"""How much of its limits has the contact used, how much the instance?
+"""How much of their limits the contact and the instance have used.
 
-Not only a question: where rates are limited and there is room, the turn takes its place in the same step. Asking first
-and answering later would let a hundred turns through a gap for one.
+This lookup also writes: if a rate is limited and has room, the turn takes its place in the same statement. Checking
+first and counting later would let a hundred concurrent turns through a gap for one.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from actors.facts import Usage
+from actors.lookups import Usage
 from actors.ports import Question
 from daemon.ledger.wire import storable
 from daemon.lookups.spec import LookupSpec, Means

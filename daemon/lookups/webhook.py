@@ -1,4 +1,4 @@
-"""Which address is stored as the instance's webhook? Its origin may be a gateway to reply through."""
+"""The address stored as the instance's webhook. Its origin may be a gateway to reply through."""
 
 from __future__ import annotations
 

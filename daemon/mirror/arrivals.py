@@ -1,4 +1,4 @@
-"""Where the mirror has one message: whose conversation it is in, and when it arrived."""
+"""Finds one message in the mirror: its conversation and its arrival time."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ import msgspec
 from actors.identity import Conversation
 from actors.messages import Message, Waiting
 from daemon.mirror.keys import place
-from daemon.mirror.mirror import sound
-from daemon.mirror.replies import entry
+from daemon.mirror.mirror import waiting_message
 from daemon.mirror.survey import CHUNK, Survey
-from daemon.stores.redis import RedisStore
+from daemon.stores.redis import RedisStore, reply_or_raise
 
 
 class Arrival(msgspec.Struct, frozen=True):
-    """One message as the mirror took it in."""
+    """One message as the mirror received it."""
 
     conversation: Conversation
     seq: int
     at_ms: int
     message: Message | None
-    """None: answered so long ago that only its id is kept."""
+    """None: processed so long ago that only its id is kept."""
 
 
 class Arrivals:
@@ -34,29 +33,29 @@ class Arrivals:
         self._partitions = partitions
 
     async def arrival(self, conversation: Conversation, message_id: str) -> Arrival | None:
-        """None: the mirror does not know the id in this conversation, or not any more."""
+        """Find a message in one conversation; None if the mirror does not know the id, or no longer knows it."""
         keys = place(conversation, self._partitions).own
         score = await self._redis.command("ZSCORE", keys.seen, message_id)
         if score is None:
             return None
         seq = int(float(score))
         found = await self._redis.command("XRANGE", keys.queue, f"{seq}-0", f"{seq}-0")
-        # Sequence numbers are times: all that is left when the entry was trimmed.
-        kept: Waiting | None = entry(conversation, found[0]) if found else None
+        # Sequence numbers are arrival times, and all that remains once the entry was trimmed.
+        kept: Waiting | None = waiting_message(conversation, found[0]) if found else None
         return Arrival(conversation, seq, kept.at_ms if kept else seq, kept.message if kept else None)
 
     async def find(self, message_id: str, instance: str | None) -> list[Arrival]:
-        """Look through every conversation with anything pending, of every daemon."""
+        """Search every conversation that has anything pending, of every daemon."""
         active = await self._survey.active(range(self._partitions))
         wanted = [one for one in active if instance in (None, one.instance)]
         found: list[Arrival] = []
         for start in range(0, len(wanted), CHUNK):
-            for conversation in await self._knowing(wanted[start : start + CHUNK], message_id):
+            for conversation in await self._containing(wanted[start : start + CHUNK], message_id):
                 if (arrival := await self.arrival(conversation, message_id)) is not None:
                     found.append(arrival)
         return found
 
-    async def _knowing(self, chunk: Sequence[Conversation], message_id: str) -> Iterable[Conversation]:
+    async def _containing(self, chunk: Sequence[Conversation], message_id: str) -> Iterable[Conversation]:
         commands = [("ZSCORE", place(one, self._partitions).own.seen, message_id) for one in chunk]
-        answers = [sound(answer) for answer in await self._redis.pipeline(commands)]
+        answers = [reply_or_raise(answer) for answer in await self._redis.pipeline(commands)]
         return [one for one, score in zip(chunk, answers, strict=True) if score is not None]

@@ -1,7 +1,7 @@
-"""Is this Redis as strong as configured, and is it ours? (Law 9: if not, nothing is acknowledged.)
+"""Checks that this Redis is as durable as configured, and ours. If not, nothing is acknowledged (fail closed).
 
-Run before the first acknowledgement and every few seconds after, for settings change at runtime, replicas are
-promoted, and data gets flushed or restored.
+They run before the first acknowledgement and every few seconds from then on, because settings change at run time,
+replicas are promoted, and data gets flushed or restored.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 
 from actors.errors import MirrorUnavailable
 from daemon.mirror.keys import INSTALL
-from daemon.stores.redis import FORBIDDEN, UNKNOWN_COMMAND, RedisStore, Reply
+from daemon.stores.redis import FORBIDDEN, UNKNOWN_COMMAND, RedisReply, RedisStore
 
 Durability = Literal["always", "everysec"]
 MINIMUM_VERSION = (6, 2)
@@ -21,7 +21,7 @@ SETTINGS = ("appendfsync", "no-appendfsync-on-rewrite", "maxmemory-policy")
 
 
 class Expected(msgspec.Struct, frozen=True):
-    """What the configuration and the ledger say that Redis must be. `install_id` None: not stamped yet."""
+    """What the configuration and the ledger require of Redis. `install_id` is None before the first stamp."""
 
     durability: Durability
     partitions: int
@@ -31,7 +31,7 @@ class Expected(msgspec.Struct, frozen=True):
 class Problem(msgspec.Struct, frozen=True):
     """`word` is stable, for metrics and tests; `text` says in one sentence what is wrong and what to change.
 
-    `seen` False: the setting could not be looked at, so nobody knows whether it is wrong.
+    `seen` is False if the setting could not be read, so that it may or may not be wrong.
     """
 
     word: str
@@ -47,17 +47,20 @@ class _Facts(msgspec.Struct, frozen=True):
 
 
 async def check_redis(redis: RedisStore, expected: Expected) -> tuple[Problem, ...]:
-    """Everything that is wrong, in one round trip; empty when all is well. Never raises for what Redis does."""
+    """Find every problem, in one round trip; empty if there is none. Errors of Redis are returned, not raised."""
     try:
-        facts = await _look(redis)
+        facts = await _facts(redis)
     except MirrorUnavailable as error:
-        text = f"Redis cannot be used now ({error}): see that it runs, is reachable at redis.url and not overloaded."
+        text = (
+            f"Redis cannot be used now ({error}): check that it runs, is reachable at redis.url and is not "
+            "overloaded."
+        )
         return (Problem("unavailable", text),)
     found = (check(facts, expected) for check in CHECKS)
     return tuple(problem for problem in found if problem is not None)
 
 
-async def _look(redis: RedisStore) -> _Facts:
+async def _facts(redis: RedisStore) -> _Facts:
     commands = [("INFO",), ("HMGET", INSTALL, "install_id", "partitions")]
     commands += [("CONFIG", "GET", name) for name in SETTINGS]
     info, stamp, *settings = await redis.pipeline(commands)
@@ -67,12 +70,12 @@ async def _look(redis: RedisStore) -> _Facts:
     return _Facts(info=_info(info), settings=_settings(settings), stamp=_stamp(stamp))
 
 
-def _info(reply: Reply) -> dict[str, str]:
+def _info(reply: RedisReply) -> dict[str, str]:
     pairs = (line.partition(":") for line in reply.decode().splitlines() if not line.startswith("#"))
     return {name: value for name, colon, value in pairs if colon}
 
 
-def _settings(replies: list[Reply]) -> dict[str, str] | None:
+def _settings(replies: list[RedisReply]) -> dict[str, str] | None:
     found: dict[str, str] = {}
     for reply in replies:
         if isinstance(reply, MirrorUnavailable):
@@ -84,7 +87,7 @@ def _settings(replies: list[Reply]) -> dict[str, str] | None:
     return found
 
 
-def _stamp(reply: Reply) -> tuple[str, int] | None:
+def _stamp(reply: RedisReply) -> tuple[str, int] | None:
     install_id, partitions = reply
     return None if install_id is None else (install_id.decode(), int(partitions or 0))
 
@@ -112,14 +115,14 @@ def _role(facts: _Facts, expected: Expected) -> Problem | None:
 def _appendonly(facts: _Facts, expected: Expected) -> Problem | None:
     if facts.info.get("aof_enabled") == "1":
         return None
-    return Problem("appendonly", "Redis keeps no append-only file: set `appendonly yes`.")
+    return Problem("appendonly", "Redis writes no append-only file: set `appendonly yes`.")
 
 
 def _appendfsync(facts: _Facts, expected: Expected) -> Problem | None:
     if facts.settings is None:
         text = (
-            f"whether Redis has `appendfsync {expected.durability}` cannot be seen, for CONFIG GET is not allowed: "
-            "allow it (ACL `+config|get`), or see to the setting yourself and set redis.trust_unseen_settings."
+            f"cannot read whether Redis has `appendfsync {expected.durability}`, because CONFIG GET is not allowed: "
+            "allow it (ACL `+config|get`), or check the setting yourself and set redis.trust_unseen_settings."
         )
         return Problem("appendfsync", text, seen=False)
     value = facts.settings.get("appendfsync", "unknown")
@@ -155,7 +158,7 @@ def _memory(facts: _Facts, expected: Expected) -> Problem | None:
     if not limit or used - _bytes(facts, "mem_not_counted_for_evict") <= limit:
         return None
     text = (
-        f"Redis is full ({used:,} of {limit:,} bytes): raise `maxmemory`, or remove what else is kept there."
+        f"Redis is full ({used:,} of {limit:,} bytes): raise `maxmemory`, or remove other data stored there."
     )
     return Problem("memory", text)
 
@@ -169,7 +172,7 @@ def _aof_writes(facts: _Facts, expected: Expected) -> Problem | None:
     status = facts.info.get("aof_last_write_status", "ok")
     if status == "ok":
         return None
-    text = f"Redis failed to write its append-only file (status {status}): see to disk space and permissions there."
+    text = f"Redis failed to write its append-only file (status {status}): check disk space and permissions there."
     return Problem("aof_write", text)
 
 

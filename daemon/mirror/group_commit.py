@@ -1,13 +1,14 @@
-"""Few writers for all appends: what waits together is stored together, in one round trip and one fsync.
+"""Group commit: concurrent appends share one round trip to Redis and one fsync.
 
-Laws of this file:
-  1. A receipt goes to `on_appended` in the writer's task, before the caller is woken: a caller that was cancelled
-     in the meantime loses its answer, never the delivery of its message.
-  2. A group whose round trip fails fails all its appends. One that is refused alone fails alone.
-  3. A writer outlives every failure, and nobody waits longer than `wait_seconds` (a sweep sees to it: a deadline
-     for each append would cost as much as storing it).
-  4. An append whose caller has gone may still be stored. That is harmless: it is delivered like any other, and the
-     gateway's retry finds a duplicate.
+Callers put their append in a queue and wait. Writer tasks take what has queued up, store it as one group and wake the
+callers. A writer starts the next group as soon as the last one is done: groups grow with the load by themselves, and a
+lone append never waits for company.
+
+Invariants:
+  1. The writer passes a receipt to `on_appended` before it wakes the caller. A caller that was cancelled in between
+     loses its return value, but its message is still delivered.
+  2. If the round trip of a group fails, every append in the group fails. An append that Redis refuses fails alone.
+  3. A writer survives every failure, and no caller waits longer than `wait_seconds`.
 """
 
 from __future__ import annotations
@@ -22,33 +23,34 @@ from actors.errors import MirrorUnavailable, Overloaded
 from actors.messages import Message, Receipt, WindowPolicy
 
 
-class Append(NamedTuple):
-    """One message to store; `at_ms` is the earlier arrival of a moved message."""
+class AppendRequest(NamedTuple):
+    """One message to store. `at_ms` is the original arrival time of a message moved from another conversation."""
 
     message: Message
     policy: WindowPolicy
     at_ms: int | None = None
 
 
-AppendGroup = Callable[[Sequence[Append]], Awaitable[Sequence[Receipt | Exception]]]
+AppendGroup = Callable[[Sequence[AppendRequest]], Awaitable[Sequence[Receipt | Exception]]]
 OnAppended = Callable[[Message, Receipt], None]
 
 SWEEPS = 20
-"""How often a wait of `wait_seconds` is looked at: a caller is told at most one such part of it too early."""
+"""Time-out checks per `wait_seconds`: a caller may time out early, by at most one such interval."""
 
 
 class _Pending:
-    """An append and the caller that waits for it."""
+    """An append and the caller waiting for it."""
 
     __slots__ = ("append", "expires_at", "outcome", "settled")
 
-    def __init__(self, append: Append, expires_at: float) -> None:
+    def __init__(self, append: AppendRequest, expires_at: float) -> None:
         self.append = append
         self.expires_at = expires_at
         self.outcome: Receipt | Exception | None = None
         self.settled = trio.Event()
 
     def settle(self, outcome: Receipt | Exception) -> None:
+        # The first outcome wins: a time-out may come before the writer, or the writer before the shutdown.
         if self.outcome is None:
             self.outcome = outcome
             self.settled.set()
@@ -58,14 +60,14 @@ class GroupCommit:
     """Gathers appends into groups. `run` holds the writers; start it with `await nursery.start(group.run)`.
 
     Args:
-      append_group: stores a group in one round trip; an error of one append stands in its place.
-      on_appended: synchronous, called for every stored message, duplicates included. If it raises, the caller of
-        that one append gets the exception; the message is stored all the same.
+      append_group: stores a group in one round trip; returns one receipt or exception per append, in order.
+      on_appended: synchronous, called for every stored message, duplicates included. If it raises, the caller of that
+        append gets the exception; the message is stored all the same.
       max_waiting: appends that may wait; beyond it `append` raises `Overloaded`. Default 4096.
       max_group: appends per round trip. Default 128.
-      writers: groups under way at a time. With more than one, groups are smaller, which costs more than the overlap
-        gains, and messages that are not acknowledged yet may overtake one another. Default 1.
-      wait_seconds: how long a caller waits at most. Default 5.
+      writers: groups in flight at a time. With more than one, groups are smaller, which costs more than the overlap
+        gains, and unacknowledged messages may overtake one another. Default 1.
+      wait_seconds: the longest a caller waits. Default 5.
     """
 
     def __init__(
@@ -85,15 +87,15 @@ class GroupCommit:
         self._writers = writers
         self._wait_seconds = wait_seconds
         self._queue: deque[_Pending] = deque()
-        self._under_way: list[Sequence[_Pending]] = []
+        self._in_flight: list[Sequence[_Pending]] = []
         self._arrived = trio.Event()
         self._running = False
         self._busy_since = 0.0
 
     @property
     def hanging_seconds(self) -> float:
-        """For how long no group has begun or ended although something waits; 0 when nothing does."""
-        return trio.current_time() - self._busy_since if self._queue or self._under_way else 0.0
+        """Seconds since a group last started or ended while appends wait; 0 when none wait."""
+        return trio.current_time() - self._busy_since if self._queue or self._in_flight else 0.0
 
     @property
     def waiting(self) -> int:
@@ -101,21 +103,32 @@ class GroupCommit:
         return len(self._queue)
 
     async def append(self, message: Message, policy: WindowPolicy, at_ms: int | None = None) -> Receipt:
-        """Store one message durably, with all others that wait.
+        """Store one message durably, in a group with the others that wait.
+
+        If the caller is cancelled, the message may still be stored and delivered; the gateway's retry then gets a
+        receipt marked as a duplicate.
+
+        Args:
+          message: what to store.
+          policy: the window to open with it, and how many messages may wait in the conversation.
+          at_ms: the original arrival time of a message moved from another conversation.
+
+        Returns:
+          The receipt, once the message is on disk and `on_appended` has seen it.
 
         Raises:
           Overloaded: `max_waiting` appends already wait.
           ConversationFull: the conversation holds as many messages as it may.
-          MirrorUnavailable: it may or may not be stored; a repeat finds out.
-          ValueError: it cannot be stored ever, for it is not valid Unicode.
+          MirrorUnavailable: it may or may not be stored; repeating the call finds out.
+          ValueError: it can never be stored: it is not valid Unicode.
         """
         if not self._running:
             raise MirrorUnavailable("stopped")
         if len(self._queue) >= self._max_waiting:
             raise Overloaded("too many messages wait to be stored")
         now = trio.current_time()
-        pending = _Pending(Append(message, policy, at_ms), now + self._wait_seconds)
-        if not (self._queue or self._under_way):
+        pending = _Pending(AppendRequest(message, policy, at_ms), now + self._wait_seconds)
+        if not (self._queue or self._in_flight):
             self._busy_since = now
         self._queue.append(pending)
         self._arrived.set()
@@ -127,7 +140,7 @@ class GroupCommit:
         return outcome
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Write groups until cancelled; whoever still waits then gets `MirrorUnavailable`."""
+        """Write groups until cancelled; callers still waiting then get `MirrorUnavailable`."""
         self._running = True
         try:
             async with trio.open_nursery() as nursery:
@@ -142,27 +155,30 @@ class GroupCommit:
 
     async def _write_groups(self) -> None:
         while True:
-            while not self._queue:  # another writer may have taken all that arrived
+            while not self._queue:  # another writer may have taken everything that arrived
                 await self._arrived.wait()
             group = [self._queue.popleft() for _ in range(min(len(self._queue), self._max_group))]
             if not self._queue:
                 self._arrived = trio.Event()
-            self._under_way.append(group)
+            self._in_flight.append(group)
             self._busy_since = trio.current_time()
             try:
                 await self._write(group)
             finally:
-                self._under_way.remove(group)
+                self._in_flight.remove(group)
                 self._busy_since = trio.current_time()
-                _fail(group, "stopped")
+                _fail(group, "stopped")  # no effect on appends that `_write` has settled
 
     async def _sweep(self) -> None:
-        """Tell those whose time is up before the next sweep; their messages may still be stored."""
+        """Time out callers; their messages may still be stored.
+
+        One task checks all of them: a cancel scope per append would cost as much as storing the message.
+        """
         seconds = self._wait_seconds / SWEEPS
         while True:
             await trio.sleep(seconds)
             until = trio.current_time() + seconds
-            for waiting in (*self._under_way, self._queue):
+            for waiting in (*self._in_flight, self._queue):
                 _fail([pending for pending in waiting if pending.expires_at <= until], "timeout")
 
     async def _write(self, group: Sequence[_Pending]) -> None:
@@ -173,9 +189,9 @@ class GroupCommit:
             _fail(group, reason)
             return
         for pending, outcome in zip(group, outcomes, strict=True):
-            pending.settle(self._delivered(pending.append.message, outcome))
+            pending.settle(self._deliver(pending.append.message, outcome))
 
-    def _delivered(self, message: Message, outcome: Receipt | Exception) -> Receipt | Exception:
+    def _deliver(self, message: Message, outcome: Receipt | Exception) -> Receipt | Exception:
         if isinstance(outcome, Exception):
             return outcome
         try:
@@ -186,6 +202,6 @@ class GroupCommit:
 
 
 def _fail(group: Iterable[_Pending], reason: str) -> None:
-    """Each caller gets an exception of its own: a shared one would gather the tracebacks of all."""
+    # Each caller gets its own exception: a shared one would collect the tracebacks of all callers.
     for pending in group:
         pending.settle(MirrorUnavailable(reason))

@@ -1,7 +1,7 @@
-"""Where everything lies in Redis. Pure.
+"""The layout of keys in Redis. Pure.
 
 Every key of a partition carries the partition's hash tag and no other braces (`Conversation.key` is
-percent-encoded), so a script's keys always share one slot of a Redis Cluster.
+percent-encoded), so all keys of a script share one slot of a Redis Cluster.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import NamedTuple
 from actors.identity import Conversation
 
 INSTALL = "majlis:{install}"
-"""Hash `install_id`, `partitions`: whose data this is. Missing or different means flushed, foreign or restored."""
+"""Hash `install_id`, `partitions`: whose data this is. Missing or different: flushed, foreign or restored."""
 
 
 class PartitionKeys(NamedTuple):
     """Keys shared by the conversations of one partition."""
 
     due: str
-    """Sorted set: conversation by the time it needs attention next."""
+    """Sorted set: conversations by when each next needs attention."""
     active: str
-    """Set of the conversations with anything pending."""
+    """Set of the conversations that have anything pending."""
     lock: str
     """Hash `epoch`, `owner`: who may act."""
     totals: str
-    """Hash of durable counters of messages."""
+    """Hash of durable message counters."""
 
     @classmethod
     def of(cls, partition: int) -> PartitionKeys:
@@ -42,11 +42,11 @@ class ConversationKeys(NamedTuple):
     """Keys of one conversation."""
 
     queue: str
-    """Stream of its messages, waiting, frozen and recently processed, under explicit ids `<seq>-0`."""
+    """Stream of its messages (waiting, frozen, recently processed) under explicit ids `<seq>-0`."""
     state: str
-    """Hash: counters, window and frozen batch."""
+    """Hash: counters, window, frozen batch."""
     seen: str
-    """Sorted set: message id by sequence number, for deduplication."""
+    """Sorted set: message ids by sequence number, for deduplication."""
     stats: str
     status: str
 
@@ -63,7 +63,7 @@ class ConversationKeys(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A conversation's whole address."""
+    """All keys of one conversation."""
 
     key: str
     own: ConversationKeys
@@ -72,7 +72,7 @@ class Place(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def place(conversation: Conversation, partitions: int) -> Place:
-    """Cached: a burst asks for the same address some ten times, and quoting and hashing cost as much as a script."""
+    """Cached: a burst needs the same keys about ten times, and quoting and hashing cost as much as a script."""
     key, partition = conversation.key, conversation.partition(partitions)
     return Place(key, ConversationKeys.of(key, partition), PartitionKeys.of(partition))
 

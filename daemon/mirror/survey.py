@@ -1,4 +1,4 @@
-"""The mirror seen as a whole: whose it is, what is pending in it, what became of the rest."""
+"""The mirror as a whole: which installation it belongs to, what is pending, and how everything else ended."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from actors.identity import Conversation
 from actors.messages import Snapshot
 from daemon.mirror import scripts
 from daemon.mirror.keys import INSTALL, PartitionKeys
-from daemon.mirror.mirror import RedisMirror, sound
-from daemon.stores.redis import Call, RedisStore
+from daemon.mirror.mirror import RedisMirror
+from daemon.stores.redis import RedisStore, ScriptCall, reply_or_raise
 
 CHUNK = 500
-"""Conversations asked for in one round trip: large enough to be cheap, small enough to leave others their turn."""
+"""Conversations per round trip: enough to be cheap, few enough not to block Redis for others."""
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """Messages counted since the installation, durable as the messages themselves.
+    """Messages counted since installation, as durable as the messages themselves.
 
     In each partition, at any moment: acknowledged + moved_in = answered + suppressed + dead + moved_out + pending.
     """
@@ -39,87 +39,89 @@ class Totals(msgspec.Struct, frozen=True):
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """What is pending now, counted conversation by conversation."""
+    """What is pending now, counted one conversation at a time."""
 
     conversations: int = 0
     waiting: int = 0
     frozen: int = 0
-    """Messages in batches that are being answered."""
+    """Messages in batches being answered."""
     oldest_at_ms: int | None = None
-    """Arrival of the oldest message without an end."""
+    """Arrival time of the oldest pending message."""
     now_ms: int = 0
 
 
-class Install(msgspec.Struct, frozen=True):
-    """Whose data this Redis holds."""
+class RedisStamp(msgspec.Struct, frozen=True):
+    """The installation whose data this Redis holds."""
 
     install_id: str
     partitions: int
 
 
 class Survey:
-    """Questions over many partitions, in few round trips. Every method may raise `MirrorUnavailable`."""
+    """Queries over many partitions, in few round trips. Every method may raise `MirrorUnavailable`."""
 
     def __init__(self, redis: RedisStore, mirror: RedisMirror) -> None:
         self._redis = redis
         self._mirror = mirror
 
-    async def install(self, partitions: int, install_id: str | None = None) -> Install:
-        """Stamp a Redis that has no stamp (under a new id if none is given); gives back the stamp that stands.
+    async def install(self, partitions: int, install_id: str | None = None) -> RedisStamp:
+        """Stamp a Redis that has no stamp yet, with a new id if none is given; returns the stamp in force.
 
-        For the first start, and after a lost Redis was rebuilt; `checks.check_redis` compares at all other times.
+        Used at the first start and after a lost Redis was rebuilt; at all other times `checks.check_redis` compares.
         """
-        call = Call(scripts.INSTALL, (INSTALL,), (install_id or uuid.uuid4().hex, partitions))
+        call = ScriptCall(scripts.INSTALL, (INSTALL,), (install_id or uuid.uuid4().hex, partitions))
         stored_id, stored_partitions = await self._redis.call(call)
-        return Install(stored_id.decode(), int(stored_partitions))
+        return RedisStamp(stored_id.decode(), int(stored_partitions))
 
     async def is_unstamped(self) -> bool:
-        """Whether this Redis holds no installation's data."""
+        """Whether this Redis belongs to no installation yet."""
         return not await self._redis.command("EXISTS", INSTALL)
 
     async def active(self, partitions: Iterable[int]) -> list[Conversation]:
-        """The conversations with anything pending."""
+        """The conversations that have anything pending."""
         commands = [("SMEMBERS", PartitionKeys.of(partition).active) for partition in partitions]
         answers = await self._redis.pipeline(commands)
-        return [Conversation.from_key(key.decode()) for answer in answers for key in sound(answer)]
+        return [Conversation.from_key(key.decode()) for answer in answers for key in reply_or_raise(answer)]
 
     async def recover(self, partitions: Iterable[int]) -> tuple[list[Snapshot], list[Conversation]]:
-        """Every conversation with anything pending: as it stands, or by name alone where that is too much at once.
+        """Load every conversation that has anything pending.
 
-        A few conversations with megabytes waiting must not keep all others from being picked up.
+        Returns:
+          The snapshots, and the conversations of each chunk that could not be loaded at once: a few conversations with
+          megabytes waiting must not keep all the others from being recovered.
         """
         found: list[Snapshot] = []
-        unread: list[Conversation] = []
+        unloaded: list[Conversation] = []
         for chunk in _chunks(await self.active(partitions)):
             try:
                 found += await self._mirror.load_many(chunk)
             except MirrorUnavailable:
-                unread += chunk
-        return found, unread
+                unloaded += chunk
+        return found, unloaded
 
     async def epochs(self, partitions: Iterable[int]) -> dict[int, int]:
-        """The epochs under which partitions are fenced; those that never were are left out."""
+        """The epochs under which partitions are fenced; partitions that never were are left out."""
         numbers = list(partitions)
         answers = await self._redis.pipeline(
             [("HGET", PartitionKeys.of(each).lock, "epoch") for each in numbers]
         )
-        rows = zip(numbers, map(sound, answers), strict=True)
+        rows = zip(numbers, map(reply_or_raise, answers), strict=True)
         return {partition: int(epoch) for partition, epoch in rows if epoch is not None}
 
     async def totals(self, partitions: Iterable[int]) -> Totals:
-        """The counters of these partitions, summed."""
+        """The summed counters of these partitions."""
         names = Totals.__struct_fields__
         commands = [("HMGET", PartitionKeys.of(partition).totals, *names) for partition in partitions]
-        rows = [sound(answer) for answer in await self._redis.pipeline(commands)]
+        rows = [reply_or_raise(answer) for answer in await self._redis.pipeline(commands)]
         return Totals(**{name: sum(int(row[index] or 0) for row in rows) for index, name in enumerate(names)})
 
     async def pending(self, partitions: Iterable[int]) -> Pending:
-        """Counted afresh: costs one short script per active conversation."""
+        """Count what is pending; runs one short script per active conversation."""
         total = Pending()
         for chunk in _chunks(await self.active(partitions)):
-            calls = [Call(scripts.STATS, (self._mirror.state_key(one),), ()) for one in chunk]
+            calls = [ScriptCall(scripts.STATS, (self._mirror.state_key(one),), ()) for one in chunk]
             for answer in await self._redis.call_many(calls):
-                total = _added(total, *sound(answer))
+                total = _added(total, *reply_or_raise(answer))
         return total
 
 

@@ -1,7 +1,8 @@
-"""What the mirror's bookkeeping may have lost sight of: found, and what has nothing pending cleaned away.
+"""Consistency upkeep: finds conversations that lost their timer, and removes finished ones from the set of active ones.
 
-Every script keeps conversation, timer and the set of the pending together, so nothing of this should ever be there.
-It is looked for all the same: a restored backup, a stray hand or a bug must not leave a customer waiting for ever.
+Every script changes a conversation, its timer and its membership in the active set together, so there should be nothing
+to find. It is searched for all the same: a restored backup, a manual edit or a bug must not leave a customer waiting
+forever.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ from actors.errors import MirrorUnavailable
 from actors.identity import Conversation
 from daemon.mirror import scripts
 from daemon.mirror.keys import PartitionKeys, place
-from daemon.mirror.mirror import KEEP_IDS_SECONDS, KEEP_PROCESSED_SECONDS, sound
-from daemon.stores.redis import Call, RedisStore
+from daemon.mirror.mirror import KEEP_IDS_SECONDS, KEEP_PROCESSED_SECONDS
+from daemon.stores.redis import RedisStore, ScriptCall, reply_or_raise
 
 MAX_STRAYS = 500
-"""Looked at in one partition at a time."""
+"""The most conversations examined per partition in one go."""
 
 
 class RedisMemory(msgspec.Struct, frozen=True):
     used_bytes: int
     limit_bytes: int
-    """`maxmemory`, or the machine's where it is not set."""
+    """`maxmemory`, or the memory of the machine if it is not set."""
 
 
 class Upkeep:
@@ -37,23 +38,29 @@ class Upkeep:
     async def strays(
         self, epochs: Mapping[int, int], grace_seconds: float, limit: int = MAX_STRAYS
     ) -> list[Conversation]:
-        """Conversations of these partitions that wait without a timer, or whose time passed `grace_seconds` ago."""
+        """Conversations of these partitions that wait without a timer, or are overdue by `grace_seconds`."""
         places = [(PartitionKeys.of(partition), epoch) for partition, epoch in epochs.items()]
         calls = [
-            Call(
+            ScriptCall(
                 scripts.STRAYS,
                 (keys.due, keys.active, keys.lock),
                 (epoch, round(grace_seconds * 1000), limit),
             )
             for keys, epoch in places
         ]
-        answers = [sound(answer) for answer in await self._redis.call_many(calls)]
+        answers = [reply_or_raise(answer) for answer in await self._redis.call_many(calls)]
         return [Conversation.from_key(key.decode()) for answer in answers for key in answer[1:]]
 
     async def tidy(self, conversations: Mapping[Conversation, int]) -> list[Conversation]:
-        """Remove those with nothing pending from among the pending; gives back which. By conversation its epoch.
+        """Remove conversations with nothing pending from the active set.
 
-        One that Redis refuses to look at is left to its actor, which tells why, and holds up no other.
+        A conversation that Redis fails on is skipped; its actor reports the error, and it holds up no other.
+
+        Args:
+          conversations: the epoch of each conversation's partition.
+
+        Returns:
+          The conversations that were removed.
         """
         named: Sequence[Conversation] = list(conversations)
         answers = await self._redis.call_many([self._tidy(one, conversations[one]) for one in named])
@@ -65,7 +72,7 @@ class Upkeep:
         ]
 
     async def memory(self) -> RedisMemory | None:
-        """How much Redis uses of what it may; None where it does not tell."""
+        """The memory Redis uses and may use; None if it does not report it."""
         try:
             lines = (await self._redis.command("INFO", "memory")).decode().splitlines()
         except MirrorUnavailable:
@@ -76,8 +83,8 @@ class Upkeep:
         )
         return RedisMemory(used, limit or machine) if limit or machine else None
 
-    def _tidy(self, conversation: Conversation, epoch: int) -> Call:
+    def _tidy(self, conversation: Conversation, epoch: int) -> ScriptCall:
         key, own, shared = place(conversation, self._partitions)
         keys = (own.queue, own.state, own.seen, shared.due, shared.active, shared.lock)
         kept_ms = (KEEP_PROCESSED_SECONDS * 1000, KEEP_IDS_SECONDS * 1000)
-        return Call(scripts.TIDY, keys, (key, epoch, *kept_ms))
+        return ScriptCall(scripts.TIDY, keys, (key, epoch, *kept_ms))

@@ -1,10 +1,10 @@
-"""When something is so wrong that a person must know, and when it is well again. Pure.
+"""When something is so wrong that a person must know, and when it is over. Pure.
 
 Laws of this file:
-1. A flag goes up when its value has been above `raise_above` for `raise_seconds`, and comes down when it has been at or
-   below `clear_at` for `clear_seconds`: between the two it stays as it is, so that no value flutters a flag.
-2. An unknown value changes no flag and proves nothing: what was waited for is waited for anew.
-3. A share is of what happened within its window, and a single failure is none: `MIN_BAD` of them are a pattern.
+1. An alert is raised when its value has been above `raise_above` for `raise_seconds`, and cleared when it has been at
+   or below `clear_at` for `clear_seconds`. Between the two it stays as it is, so that it never flaps.
+2. An unknown value changes no alert and proves nothing: both waits begin again.
+3. A share is of what happened within its window. A single failure is not a share: it takes `MIN_BAD`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Literal
 import msgspec
 
 Scope = Literal["install", "daemon"]
-"""Whose trouble it is: every daemon on these stores sees it, or this one alone."""
+"""Who sees it: every daemon on these stores, or this one alone."""
 Change = Literal["raised", "cleared"]
 
 CLEAR_SHARE = 0.8
-"""A flag comes down at this part of the value that raised it."""
+"""An alert is cleared at this part of the value that raises it."""
 MIN_BAD = 2
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True):
+class AlertRule(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     meaning: str
     raise_above: float
@@ -33,16 +33,16 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     scope: Scope = "daemon"
 
 
-class State(msgspec.Struct, frozen=True):
-    """One flag. All times are seconds of one monotonic clock."""
+class AlertState(msgspec.Struct, frozen=True):
+    """One alert's. All times are seconds of one monotonic clock."""
 
     raised: bool = False
     changed_at: float = 0.0
-    """When it went up or came down last."""
+    """When it was raised or cleared last."""
     since: float | None = None
-    """From when on the value has been asking for the other state; None while it does not."""
+    """Since when the value calls for the other state; None while it does not."""
     value: float | None = None
-    """As it was known last."""
+    """The last known one."""
 
 
 def rule(
@@ -52,9 +52,9 @@ def rule(
     raise_seconds: float,
     clear_seconds: float,
     scope: Scope = "daemon",
-) -> Rule:
-    """With the usual distance between going up and coming down."""
-    return Rule(
+) -> AlertRule:
+    """With the usual distance between raising and clearing."""
+    return AlertRule(
         name=name,
         meaning=meaning,
         raise_above=raise_above,
@@ -65,39 +65,41 @@ def rule(
     )
 
 
-def step(rule: Rule, state: State, value: float | None, now: float) -> tuple[State, Change | None]:
-    """What a value of now makes of a flag."""
+def step(
+    rule: AlertRule, state: AlertState, value: float | None, now: float
+) -> tuple[AlertState, Change | None]:
+    """The alert's state after the value `now`, and whether that changed it."""
     if value is None:
         return msgspec.structs.replace(state, since=None), None
-    asks = value <= rule.clear_at if state.raised else value > rule.raise_above
-    if not asks:
+    calls_for_change = value <= rule.clear_at if state.raised else value > rule.raise_above
+    if not calls_for_change:
         return msgspec.structs.replace(state, since=None, value=value), None
     since = now if state.since is None else state.since
     if now - since < (rule.clear_seconds if state.raised else rule.raise_seconds):
         return msgspec.structs.replace(state, since=since, value=value), None
-    changed = State(raised=not state.raised, changed_at=now, value=value)
+    changed = AlertState(raised=not state.raised, changed_at=now, value=value)
     return changed, "raised" if changed.raised else "cleared"
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """Two counts that only grow, at one moment: what went wrong, and all."""
+    """Two counts that only grow, at one moment: failures, and all."""
 
     at: float
     bad: int
     total: int
 
 
-class Share:
-    """Which part of what happened within the last `window_seconds` went wrong."""
+class FailureShare:
+    """Which share of what happened within the last `window_seconds` failed."""
 
     def __init__(self, window_seconds: float) -> None:
         self._window_seconds = window_seconds
         self._samples: deque[Sample] = deque()
 
     def add(self, sample: Sample) -> float | None:
-        """Take note of the counts of now; gives back the share, None while nothing has happened.
+        """Add the current counts; returns the share, None while nothing has happened.
 
-        Call it at a steady pace: what is remembered is one sample for each call within the window.
+        Call it at a steady pace: one sample is kept for each call within the window.
         """
         samples = self._samples
         samples.append(sample)

@@ -5,13 +5,13 @@ Names are `subject.what_happened` and stable: people alert on them. A new event 
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-Level = Literal["debug", "info", "warning", "error"]
+from daemon.observe.logs import LevelName
 
 
 class Event(NamedTuple):
-    level: Level
+    level: LevelName
     meaning: str
     counted_by: str = "reason"
     """The field by whose values it is counted apart."""
@@ -22,35 +22,33 @@ EVENTS: dict[str, Event] = {
     "daemon.starting": Event("info", "the process is up and reads its settings"),
     "daemon.ready": Event("info", "webhooks are accepted"),
     "daemon.not_ready": Event("warning", "webhooks get 503; `reasons` says why"),
-    "daemon.draining": Event("info", "a stop was asked for: no new work, running turns go on for a while"),
-    "daemon.stopped": Event("info", "the process ends; what is left waits in the mirror"),
-    "daemon.crashed": Event(
-        "error", "an unexpected error ended the process; start it again, nothing is lost"
-    ),
+    "daemon.draining": Event("info", "a stop was requested: no new work, running turns go on for a while"),
+    "daemon.stopped": Event("info", "the process ends; unanswered messages wait in the mirror"),
+    "daemon.crashed": Event("error", "an unexpected error ended the process; restart it, nothing is lost"),
     "daemon.left": Event("info", "conversations that wait in the mirror for the next start"),
-    "daemon.stalled": Event("error", "parts of the daemon hang (`parts`); the watchdog is not fed any more"),
-    "daemon.problem": Event("error", "a part of the daemon failed and is started again", counted_by="part"),
+    "daemon.stalled": Event("error", "parts of the daemon hang (`parts`); the watchdog is no longer fed"),
+    "daemon.problem": Event("error", "a part of the daemon failed and is restarted", counted_by="part"),
     # Stores
     "store.starting": Event("info", "an embedded store is being started"),
-    "store.creating": Event("info", "an embedded store is made for the first time"),
-    "store.waiting": Event("info", "an embedded store takes its time to start; `sign` says what it does"),
+    "store.creating": Event("info", "an embedded store is created"),
+    "store.waiting": Event("info", "an embedded store is slow to start; `sign` says what it is doing"),
     "store.stopped": Event("info", "an embedded store was stopped"),
-    "store.stuck": Event("error", "an embedded store did not end when told to"),
+    "store.stuck": Event("error", "an embedded store did not stop when asked to"),
     "store.ready": Event("info", "a store answers and is as strong as configured"),
-    "store.died": Event("error", "an embedded store ended by itself"),
+    "store.died": Event("error", "an embedded store ended unexpectedly"),
     "store.problem": Event(
         "error", "a store is away, full or weaker than configured; `problem` says what to change"
     ),
-    "store.recovered": Event("info", "a store that had a problem is well again"),
+    "store.recovered": Event("info", "a store that had a problem is fit again"),
     # Ownership and recovery
-    "lease.gained": Event("info", "this daemon owns a partition now"),
-    "lease.lost": Event("warning", "this daemon no longer owns a partition and stops acting for it"),
-    "lease.released": Event("info", "this daemon stops and gives its partitions up"),
+    "lease.gained": Event("info", "this daemon now owns partitions"),
+    "lease.lost": Event("warning", "this daemon no longer owns partitions and stops acting for them"),
+    "lease.released": Event("info", "this daemon is stopping and gives its partitions up"),
     "recovery.started": Event("info", "conversations that were left waiting are being picked up"),
     "recovery.finished": Event("info", "all of them have an actor or a timer again"),
     # Webhooks
     "message.accepted": Event("debug", "stored durably and acknowledged"),
-    "message.duplicate": Event("debug", "known by its id already; acknowledged, nothing stored"),
+    "message.duplicate": Event("debug", "its id is known already; acknowledged, nothing stored"),
     "message.ignored": Event(
         "debug", "acknowledged and not for us (`reason`): a group, a reaction, an own message"
     ),
@@ -58,126 +56,130 @@ EVENTS: dict[str, Event] = {
     "payload.unreadable": Event("warning", "a webhook that can never be read; kept aside, answered 400"),
     # Turns
     "window.closed": Event(
-        "debug", "a burst was heard out and frozen (`why`: timeout, count, flush, drain)", counted_by="why"
+        "debug",
+        "a window closed and its messages were frozen into a batch (`why`: timeout, count, flush, drain)",
+        counted_by="why",
     ),
-    "turn.started": Event("debug", "work on a batch begins"),
+    "turn.started": Event("debug", "the turn of a batch begins"),
     "lookup.failed": Event(
         "warning", "an optional lookup failed; the turn goes on with its default", counted_by="outcome"
     ),
     "turn.lookups": Event("info", "how long the lookups of a turn took, each of them, and which failed"),
-    "turn.escalated": Event("info", "the conversation waits for a person from now on (`reason`)"),
+    "turn.escalated": Event("info", "the conversation waits for a person (`reason`)"),
     "limit.reached": Event(
-        "warning", "an instance or a contact used what it may (`reason`); `policy` says what follows"
+        "warning", "an instance or a contact reached its limit (`reason`); `policy` says what follows"
     ),
     "turn.answered": Event(
         "debug", "the responder answered; the reply is stored, not yet sent", counted_by="provider"
     ),
-    "part.sent": Event("debug", "one message of a reply reached the gateway"),
-    "part.not_sent": Event("warning", "the gateway proved that one message of a reply was not sent"),
-    "part.unknown": Event(
-        "warning", "it is not known whether one message of a reply was sent; it is looked up"
-    ),
-    "part.reconciled": Event("info", "the fate of such a message was found out"),
-    "part.resent": Event("warning", "a message whose fate stayed unknown is sent once more"),
+    "part.sent": Event("debug", "one part of a reply reached the gateway"),
+    "part.not_sent": Event("warning", "the gateway proved that one part of a reply was not sent"),
+    "part.unknown": Event("warning", "it is unknown whether one part of a reply was sent; it is looked up"),
+    "part.reconciled": Event("info", "whether such a part was sent was found out"),
+    "part.resent": Event("warning", "a part of which that stayed unknown is sent once more"),
     "turn.done": Event("info", "the batch is answered"),
     "turn.suppressed": Event("info", "the batch ended without an answer, by a named rule", counted_by="rule"),
-    "turn.failed": Event("warning", "one try failed; another follows"),
-    "turn.crashed": Event("error", "a try failed unexpectedly; it is burnt and the next one follows"),
-    "turn.held": Event("warning", "the reply waits for a gateway or store that is away; no try is burnt"),
+    "turn.failed": Event("warning", "one attempt failed; another follows"),
+    "turn.crashed": Event("error", "an attempt failed unexpectedly; it counts, and another follows"),
+    "turn.held": Event("warning", "the turn waits (`reason`); that does not count as an attempt"),
     "turn.dead": Event("error", "the batch became a dead letter: see `majlis dead list`"),
-    "turn.moved": Event(
-        "info", "the messages went over to the conversation of the phone number behind a LID"
-    ),
+    "turn.moved": Event("info", "the messages moved to the conversation of the phone number behind a LID"),
     "conversation.taken_over": Event(
         "info",
         "Majlis is silent in a conversation for `seconds` (`by`: a person who wrote there, an operator)",
     ),
-    "notice.sent": Event("info", "the business was told of something (`kind`: whatsapp, webhook)"),
-    "notice.failed": Event("warning", "it could not be told (`reason`); it is tried again"),
-    "notice.given_up": Event("error", "it will not be told any more; the notice stays in the ledger"),
-    "notice.withheld": Event("info", "nobody was told, for the customer is the playground's (`reason`)"),
+    "notice.sent": Event("info", "a notice reached the business (`kind`: whatsapp, webhook)"),
+    "notice.failed": Event("warning", "a notice could not be delivered (`reason`); it is tried again"),
+    "notice.given_up": Event("error", "a notice is not tried again; it stays in the ledger"),
+    "notice.withheld": Event(
+        "info", "no notice was sent, because the customer is one of the playground's (`reason`)"
+    ),
     # Responders
     "provider.failed": Event(
         "warning", "one call to a provider failed (`reason`); the next provider is asked"
     ),
     "provider.opened": Event(
-        "warning", "a provider failed too often and is left alone for a while (`seconds`)"
+        "warning", "a provider failed too often and gets no calls for a while (`seconds`)"
     ),
-    "provider.closed": Event("info", "a provider that was left alone answers again"),
+    "provider.closed": Event("info", "a provider that got no calls answers again"),
     "responder.batched": Event(
         "debug",
-        "several conversations shared one call; `alone`: how many were then asked about one by one; `reason`: why "
+        "several conversations shared one call; `alone`: how many were then asked one by one; `reason`: why "
         "the call was refused",
     ),
     # Actors
     "actor.started": Event("debug", "a conversation became active"),
-    "actor.left": Event("debug", "a conversation has nothing to do and left memory"),
+    "actor.left": Event("debug", "a conversation has nothing left to do and leaves memory"),
     "actor.crashed": Event("error", "a conversation's actor failed unexpectedly"),
-    "actor.restarted": Event("warning", "it runs again, from the mirror"),
+    "actor.restarted": Event("warning", "an actor that crashed runs again, from the mirror"),
     "actor.stale": Event("info", "another daemon owns the conversation now; its actor here stops"),
     "actor.parked": Event(
-        "error", "it failed too often and rests until it is resumed or the daemon restarts"
+        "error", "an actor failed too often and rests until it is resumed or the daemon restarts"
     ),
     # Operators
-    "admin.change": Event("info", "somebody changed something through the admin socket"),
+    "admin.change": Event("info", "an operator changed something through the admin socket"),
     "admin.failed": Event("error", "the daemon failed to answer an admin request"),
     "knowledge.changed": Event("info", "a file of an instance was added or removed (`change`)"),
-    "embeddings.failed": Event("warning", "no vector for a question (`reason`); words alone are compared"),
-    "housekeeping.done": Event("debug", "expired answers, old vectors and given-up loads were forgotten"),
-    "housekeeping.failed": Event("warning", "they could not be; it is tried again in ten minutes"),
-    "flags.changed": Event("info", "a switch was set or cleared, here or by another daemon (`scope`)"),
+    "embeddings.failed": Event("warning", "no vector for a question (`reason`); only words are compared"),
+    "housekeeping.done": Event("debug", "expired answers, old vectors and abandoned loads were deleted"),
+    "housekeeping.failed": Event("warning", "they could not be deleted; it is tried again in ten minutes"),
+    "flags.changed": Event("info", "a feature flag was set or cleared, here or by another daemon (`scope`)"),
     "settings.reload_failed": Event(
-        "warning", "instances and flags could not be read anew; what was known holds"
+        "warning", "instances and flags could not be read again; what was read before stays in force"
     ),
-    "settings.reloaded": Event("info", "instances and flags are read anew from the database"),
+    "settings.reloaded": Event("info", "instances and flags were read again from the database"),
     "conversation.handed_back": Event(
         "info", "Majlis answers again: escalation and take-over are over (`by`: operator, timeout)"
     ),
     "pause.began": Event(
-        "warning", "no turn of an instance (`instance`, or `all`) begins any more, by an operator's word"
+        "warning", "an operator paused an instance (`instance`, or `all`): no turn of it begins"
     ),
-    "pause.ended": Event("info", "its turns begin again"),
+    "pause.ended": Event("info", "the pause of an instance ended: its turns begin again"),
     "dead.retried": Event("info", "a dead letter was put back to be answered"),
     "dead.dropped": Event("info", "a dead letter was dropped: it is kept, and nobody will answer it"),
     # Gateway feeds
     "gateway.feed_up": Event("info", "the gateway's own feed of an instance is connected"),
     "gateway.feed_down": Event(
-        "warning", "it was lost or cannot be had (`reason`); what happens until it is there never comes"
+        "warning", "the feed was lost or cannot be had (`reason`); what happens until it is back never comes"
     ),
     "gateway.feed_lost": Event(
         "error",
-        "an event of it was lost: it was too large, or more came than could wait to be stored",
+        "an event of the feed was lost: it was too large, or more came than could wait to be stored",
         counted_by="instance",
     ),
     # The realtime door
-    "realtime.connected": Event("info", "a client came in at the realtime door"),
-    "realtime.left": Event("info", "it left, or had to (`reason`)"),
+    "realtime.connected": Event("info", "a client connected at the realtime door"),
+    "realtime.left": Event("info", "a client left, or had to (`reason`)"),
     "realtime.dropped": Event(
         "warning",
         "a client read too slowly and was dropped (`client`); nothing was waited for",
         counted_by="client",
     ),
-    "realtime.refused": Event("warning", "somebody did not get in at the realtime door (`reason`)"),
+    "realtime.refused": Event("warning", "a client was not let in at the realtime door (`reason`)"),
     # The dashboard
     "dashboard.opened": Event(
-        "info", "somebody logged in at the dashboard (`may`: its level; `asked_by`: whose link it was)"
+        "info",
+        "a session was logged in at the dashboard (`may`: its level; `asked_by`: who asked for its link)",
     ),
-    "dashboard.closed": Event("info", "a session of it was logged out"),
-    "dashboard.refused": Event("warning", "somebody did not get in: a link that is used up, late or made up"),
+    "dashboard.closed": Event("info", "a session was logged out of the dashboard"),
+    "dashboard.refused": Event(
+        "warning", "a login at the dashboard was refused: the link was used up, too old or made up"
+    ),
     "dashboard.unavailable": Event(
-        "warning", "its address cannot be had; the daemon runs on without it (`problem` says what to change)"
+        "warning",
+        "the dashboard's address cannot be had; the daemon runs on without it (`problem` says what to change)",
     ),
     # Traces
     "traces.failed": Event(
         "warning", "the collector does not take traces (`reason`); turns go on, `waiting_spans` wait"
     ),
-    "traces.recovered": Event("info", "it takes them again"),
+    "traces.recovered": Event("info", "the collector takes traces again"),
     "traces.dropped": Event("warning", "so many `spans` of traces are lost (`reason`)"),
     # The monitor
     "flag.raised": Event(
-        "warning", "an alert went up (`flag`): its `value` is above its `threshold`", counted_by="flag"
+        "warning", "an alert (`flag`) was raised: its `value` is above its `threshold`", counted_by="flag"
     ),
-    "flag.cleared": Event("info", "an alert came down (`flag`)", counted_by="flag"),
+    "flag.cleared": Event("info", "an alert (`flag`) was cleared", counted_by="flag"),
     "orphan.rearmed": Event("warning", "a conversation waited without an actor or a timer and has one again"),
     "mirror.tidied": Event(
         "info", "entries of conversations with nothing pending were removed from the mirror"

@@ -1,11 +1,11 @@
-"""Everything worth seeing is said once, to `emit`: it becomes a log line, a count and a tail event.
+"""Every event is emitted once, and becomes a log line, a count and a tail event.
 
 Laws of this file:
 - `emit` never waits and never raises in production: no observer may disturb what it observes.
 - A conversation appears by its label alone, the keyed hash of one install.
-- Every event has its number, counted from the daemon's start; `boot` tells one life from the next. The newest are kept
-  to be read again only where that was asked for: without it, and without a tail, an event costs a count.
-- An observer is named for one event and costs the others a look into a dict; one that fails is counted.
+- Events are numbered from the daemon's start; `boot` distinguishes one life of the daemon from the next. The newest are
+  kept only where that is configured: without it, and without a tail, an event costs no more than a count.
+- An observer is registered for one event, and costs the others one lookup in a dict; its failures are counted.
 """
 
 from __future__ import annotations
@@ -29,20 +29,25 @@ MAX_REASONS = 100
 
 _UNKNOWN = Event("warning", "")
 Gap = Literal["restarted", "too_old"]
-"""Why events are missing from a resumed tail: the daemon was started anew | they are not kept any more."""
+"""Why events are missing from a resumed tail: the daemon was restarted | they are not kept any more."""
 Observer = Callable[[Conversation | None, Mapping[str, object]], None]
-"""Told of one event where it is emitted: synchronous and quick. The conversation is whole: its contact stays there."""
+"""Called where one event is emitted: synchronous and quick. It gets the contact, too, and must not pass it on."""
 
 
 class EventFeed:
-    """The `Feed` of production. `strict` (tests) refuses names that the catalogue does not know."""
+    """The `Feed` of production.
 
-    def __init__(self, strict: bool = False) -> None:
+    Args:
+      strict: for tests; refuses names that the catalogue does not know, and lets an observer's error out.
+      kept_events: how many of the newest are kept for tails that begin with earlier ones.
+    """
+
+    def __init__(self, strict: bool = False, kept_events: int = 0) -> None:
         self.counters: Counter[str] = Counter()
         self.boot = secrets.token_hex(8)
         self.seq = 0
         """The number of the latest event."""
-        self._kept: deque[Happened] | None = None
+        self._kept: deque[Happened] | None = deque(maxlen=kept_events) if kept_events else None
         self.observer_failures = 0
         self._observers: dict[str, tuple[Observer, ...]] = {}
         self._reasons: dict[str, Counter[str]] = {}
@@ -50,11 +55,11 @@ class EventFeed:
         self._install_id = ""
         self._tails: set[Tail] = set()
         self._log: FilteringBoundLogger | None = (
-            None  # bound once, at the first event: logging is set up by then
+            None  # bound at the first event: logging is configured by then
         )
 
     def set_install_id(self, install_id: str) -> None:
-        """Conversations are labelled from here on; until then a label is `-`."""
+        """Conversations get labels from now on; until then every label is `-`."""
         self._install_id = install_id
 
     @property
@@ -70,7 +75,7 @@ class EventFeed:
         return dict(self._reasons.get(event, {}))
 
     def observe(self, event: str, observer: Observer) -> None:
-        """Have `observer` told of every `event` from now on, whether it is logged or not."""
+        """Have `observer` called for every `event` from now on, whether it is logged or not."""
         self._observers[event] = (*self._observers.get(event, ()), observer)
 
     def emit(self, event: str, conversation: Conversation | None = None, **fields: object) -> None:
@@ -81,7 +86,7 @@ class EventFeed:
             known, fields = _UNKNOWN, {**fields, "unknown_event": True}
         self._count(event, fields.get(known.counted_by))
         if (observers := self._observers.get(event)) is not None:
-            self._tell(observers, conversation, fields)
+            self._notify(observers, conversation, fields)
         self.seq += 1
         if self._log is None:
             self._log = logger().bind()
@@ -89,18 +94,14 @@ class EventFeed:
         if self._tails or self._kept is not None:
             self._offer(Happened(self.seq, event, known, conversation, fields, self.label))
         if not log.is_enabled_for(level):
-            return  # nobody looks: the hot path pays for a count alone
+            return  # below the log level: the hot path pays for the count alone
         if conversation is not None:
             fields = {"conversation": self.label(conversation), "instance": conversation.instance, **fields}
         log.log(level, event, **fields)
 
     def log_changed(self) -> None:
-        """Logging was set up anew: its next line is written so."""
+        """Logging was configured again: use that from the next line on."""
         self._log = None
-
-    def keep(self, max_events: int) -> None:
-        """Keep the newest events from now on, for tails that begin with earlier ones."""
-        self._kept = deque(self._kept or (), max_events)
 
     def tail(
         self, max_events: int = TAIL_EVENTS, wanted: Wanted = EVERYTHING, after: int | None = None
@@ -127,7 +128,7 @@ class EventFeed:
             counted = self._reasons.setdefault(event, Counter())
             counted[reason if reason in counted or len(counted) < MAX_REASONS else "other"] += 1
 
-    def _tell(
+    def _notify(
         self,
         observers: tuple[Observer, ...],
         conversation: Conversation | None,

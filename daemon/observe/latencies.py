@@ -1,4 +1,4 @@
-"""How long things took lately: the last few hundred of each, for a person who watches."""
+"""How long things took lately: the last few hundred of each, for a person who is watching."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from daemon.observe.feed import EventFeed
 KEPT = 500
 ACKNOWLEDGEMENT = "acknowledgement"
 
-_TOLD = {
+_FOLLOWED = {
     "turn": ("turn.done", "took_ms"),
     "responder": ("turn.answered", "took_ms"),
     "lookups": ("turn.lookups", "total_ms"),
     "send": ("part.sent", "took_ms"),
     "window lateness": ("window.closed", "late_ms"),
 }
-"""What is shown, and the event and field that tell it."""
+"""What is shown, with the event and the field that it comes from."""
 
 
 class LatencyView(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,12 +35,12 @@ class LatencyView(msgspec.Struct, frozen=True, kw_only=True):
 
 class Latencies:
     def __init__(self, feed: EventFeed) -> None:
-        self._kept = {what: deque[float](maxlen=KEPT) for what in (ACKNOWLEDGEMENT, *_TOLD)}
-        for what, (event, field) in _TOLD.items():
+        self._kept = {what: deque[float](maxlen=KEPT) for what in (ACKNOWLEDGEMENT, *_FOLLOWED)}
+        for what, (event, field) in _FOLLOWED.items():
             self._follow(feed, event, field, self._kept[what])
 
     def webhook(self, status: int, seconds: float) -> None:
-        """Told of every webhook: how long its acknowledgement took, if that is what it was answered."""
+        """Called for every webhook: keeps the time to its acknowledgement, if it was acknowledged."""
         if status == 200:
             self._kept[ACKNOWLEDGEMENT].append(seconds * 1000)
 

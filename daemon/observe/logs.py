@@ -2,9 +2,9 @@
 
 Laws of this file:
 - Coloured and readable on a terminal, one JSON object a line otherwise; the time is UTC.
-- No field may carry a phone number, a text or a key (law 10). The code that logs sees to it; `redact` is the
-  second line of defence: whatever looks like one is masked. Numbers stay numbers: ports, ids and
-  milliseconds are logged as integers and are never touched.
+- No field may carry a phone number, a text or a key (law 10). The code that logs is responsible for that; `redact` is
+  the second line of defence: whatever looks like one is masked. Numbers stay numbers: ports, ids and milliseconds are
+  logged as integers and are never touched.
 - A slow reader of standard error (a stopped pager, a busy journal) never stops the daemon: lines wait in a
   bounded queue for one writer thread; when it is full, lines are dropped, counted, and the loss is logged.
 """
@@ -24,7 +24,7 @@ import structlog
 from structlog.typing import EventDict, ExcInfo, FilteringBoundLogger, Processor, WrappedLogger
 
 from actors.errors import MajlisError
-from actors.plain_text import plain_text
+from actors.text import plain_text
 
 Format = Literal["auto", "console", "json"]
 LevelName = Literal["debug", "info", "warning", "error"]
@@ -50,10 +50,10 @@ _SECRET_KEYS = frozenset(
     )
 )
 _PLAIN_KEYS = ("timestamp", "level", "event", "conversation", "instance")
-"""From closed sets, the clock, the keyed hash, and the tenant's own name; they lead each line."""
+"""Values from closed sets, the clock, the keyed hash and the tenant's own name: unmasked, and first in each line."""
 _LONG_NUMBER = re.compile(r"\d{7,}")
 _LABEL = re.compile(r"(?=[0-9]*[a-f])[0-9a-f]{10}")
-"""What a conversation is called. It may have many digits in a row, and is no phone number."""
+"""A conversation's label. It may have many digits in a row, and is no phone number."""
 
 
 class LineWriter:
@@ -75,7 +75,7 @@ class LineWriter:
     log = debug = info = warn = warning = error = critical = exception = msg
 
     def close(self) -> None:
-        """Give what still waits a bounded time to be written."""
+        """Write what is still queued, within a bounded time."""
         try:
             self._lines.put(None, timeout=_FLUSH_SECONDS)
         except queue.Full:
@@ -94,7 +94,7 @@ class LineWriter:
             self._stream.write(line + "\n")
             self._stream.flush()
         except (OSError, ValueError):
-            pass  # standard error is gone; there is nobody left to tell
+            pass  # standard error is gone, and with it the last place to report anything
 
 
 def _loss(dropped: int) -> str:
@@ -140,15 +140,14 @@ def mask_digits(text: str) -> str:
 
 
 def leave_nested_out(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """For people a line stays one: JSON has what is nested, as a turn's waterfall. A structlog processor."""
+    """Keep a console line to one line: nested values, such as a turn's lookups, are in the JSON only. A processor."""
     return {key: value for key, value in event.items() if not isinstance(value, Mapping)}
 
 
 def traces(exc_info: ExcInfo) -> str:
-    """Where an exception came from: kinds and places, every branch of a group, but never a foreign message.
+    """Where an exception came from: kinds and places, every branch of a group, but never a library's message.
 
-    Messages of libraries quote what they were given, and that may be what somebody wrote. Ours are sentences that
-    are safe by rule.
+    Libraries quote their input in messages, and that may be what a customer wrote. Our own messages are safe by rule.
     """
     lines: list[str] = []
     branches: list[BaseException] = [exc_info[1]]
@@ -170,7 +169,7 @@ def _json(event: EventDict, **_: object) -> str:
 
 
 def configure(level: LevelName, format: Format, stream: TextIO) -> LineWriter:
-    """Set up logging for this process, to `stream`; gives back the writer, already flushed at exit."""
+    """Set up logging for this process, to `stream`; returns the writer, which is flushed at exit."""
     on_terminal = stream.isatty()
     console = format == "console" or (format == "auto" and on_terminal)
     renderer: Processor
@@ -199,7 +198,7 @@ def configure(level: LevelName, format: Format, stream: TextIO) -> LineWriter:
 
 
 def set_level(level: LevelName) -> None:
-    """From here on, what is below `level` is not logged. Loggers that were bound before do not hear of it."""
+    """From now on, events below `level` are not logged. Loggers that were bound before keep their old level."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]))
 
 

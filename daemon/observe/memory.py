@@ -1,4 +1,4 @@
-"""How full the memory is that this process may use: its control group's, or the machine's, whichever is tighter."""
+"""How full the memory is that this process may use: its control group's or the machine's, whichever is tighter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _ROOT = Path("/")
 
 
 def used_share(root: Path = _ROOT) -> float | None:
-    """0 to 1; None where the kernel does not tell. Caches that the kernel gives back on demand do not count."""
+    """0 to 1; None where the kernel does not report it. Caches that the kernel frees on demand do not count."""
     found = [share for share in (_group_share(root), _machine_share(root)) if share is not None]
     return max(found, default=None)
 

@@ -1,11 +1,9 @@
-"""Looks after the daemon itself: measures, raises and clears alerts, and picks up conversations that were forgotten.
+"""Looks after the daemon itself: measures, raises and clears alerts, and has forgotten conversations picked up.
 
 Laws of this file:
-1. It only looks on: what fails here is told and tried again at the next look, and never reaches a turn.
-2. One look does bounded work in bounded time: `PARTITIONS` of the mirror are searched for orphans, others next time.
-3. An orphan waits without an actor, and without a time at which the due poll would find it. It is given an actor, which
-   asks the mirror; what turns out to have nothing pending is cleaned away instead.
-4. What cannot be measured while a store is away is unknown: it raises nothing and clears nothing.
+1. It only observes: what fails here is reported and tried again in the next sweep, and never reaches a turn.
+2. A sweep does bounded work in bounded time.
+3. What cannot be measured while a store is away is unknown: it raises nothing and clears nothing.
 """
 
 from __future__ import annotations
@@ -14,29 +12,24 @@ from collections.abc import Callable, Mapping, Sequence
 
 import trio
 
-from actors.errors import MajlisError
 from actors.identity import Conversation
 from actors.ports import Ledger
-from actors.supervisor import Supervisor
 from daemon.config import MonitorSettings
-from daemon.mirror.upkeep import Upkeep
-from daemon.observe.alert_rules import Sample, Share
+from daemon.observe.alert_rules import FailureShare, Sample
 from daemon.observe.alerts import Alerts
 from daemon.observe.feed import EventFeed
+from daemon.observe.orphans import OrphanSearch
 from daemon.observe.vitals import Vitals, VitalSigns
-from daemon.partitions.fencing import FencedOwnership
-from daemon.responders.circuit import ProviderView
+from daemon.responders.breaker import ProviderView
 
 SWEEP_SECONDS = 20.0
-PARTITIONS = 64
-"""Searched for orphans at one look."""
 BUDGET_SECONDS = 3_600.0
-"""How long after it was told that an instance's budget is used up that still counts: a turn would tell it again."""
+"""For how long an instance whose budget was used up counts as such: any further turn would report it again."""
 MAX_INSTANCES = 1_000
 MAX_NAMED = 5
 BUDGETS = ("tokens_per_day", "cost_per_day")
 TIME_OUTS = ("message.refused", "lookup.failed", "provider.failed", "part.not_sent", "part.unknown")
-"""Events whose reason tells of a call that ran out of its time."""
+"""Events whose reason names a call that timed out."""
 
 
 class Monitor:
@@ -44,93 +37,48 @@ class Monitor:
 
     def __init__(
         self,
-        *,
         settings: MonitorSettings,
-        flags: Alerts,
+        alerts: Alerts,
         vitals: VitalSigns,
-        upkeep: Upkeep,
-        ownership: FencedOwnership,
-        supervisor: Supervisor,
-        partition_of: Callable[[Conversation], int],
+        orphans: OrphanSearch,
         ledger: Ledger,
         nudge: Callable[[], None],
         feed: EventFeed,
     ) -> None:
-        """`nudge` is called when notices were stored."""
+        """`nudge` is called when notices were stored in the ledger."""
         self._settings = settings
-        self._flags = flags
+        self._alerts = alerts
         self._vitals = vitals
-        self._upkeep = upkeep
-        self._ownership = ownership
-        self._supervisor = supervisor
-        self._partition_of = partition_of
+        self._orphans = orphans
         self._ledger = ledger
         self._nudge = nudge
         self._feed = feed
         self.sweeps = 0
-        """Looks that came to their end."""
-        self.orphans = 0
-        """Conversations that were picked up again, since the start."""
-        self._next_partition = 0
-        self._lease_failures = Share(settings.window_seconds)
-        self._time_outs = Share(settings.window_seconds)
+        """Sweeps that came to their end."""
+        self._lease_failures = FailureShare(settings.window_seconds)
+        self._time_outs = FailureShare(settings.window_seconds)
         self._budgets: dict[str, float] = {}
-        feed.observe("limit.reached", self._heard_limit)
+        feed.observe("limit.reached", self._note_limit)
 
     async def run(self) -> None:
-        """Look again and again until cancelled."""
+        """Sweep again and again until cancelled."""
         while True:
             await trio.sleep(self._settings.every_seconds)
             try:
                 with trio.move_on_after(SWEEP_SECONDS):
                     await self.sweep()
-            except Exception as error:  # law 1; the class alone, for its text may quote a conversation
+            except Exception as error:  # law 1; the class alone, because its text may quote a conversation
                 self._feed.emit("daemon.problem", part="monitor", error=type(error).__name__)
 
     async def sweep(self) -> None:
-        """Look once."""
-        orphans = await self._search()
+        """Measure and search once."""
+        orphans = await self._orphans.search()
         vitals = await self._vitals.read(self._settings.every_seconds / 2)
-        values = {"orphans": orphans, **self._measured(vitals)}
-        self._flags.take(values, self._details(vitals))
-        if await self._flags.notify(self._ledger):
+        values: dict[str, float | None] = {"orphans": orphans, **self._measured(vitals)}
+        self._alerts.take(values, self._details(vitals))
+        if await self._alerts.notify(self._ledger):
             self._nudge()
         self.sweeps += 1
-
-    # Orphans
-
-    async def _search(self) -> float | None:
-        """How many orphans were found and picked up; None while the mirror cannot be asked."""
-        epochs = self._some_partitions()
-        try:
-            found = await self._upkeep.strays(epochs, self._settings.orphan_seconds)
-            places = {one: self._partition_of(one) for one in found if self._is_lost(one)}
-            lost = {one: epochs[place] for one, place in places.items() if place in epochs}
-            tidied = await self._upkeep.tidy(lost)
-        except MajlisError:
-            return None  # the watch over the stores says so
-        if tidied:
-            self._feed.emit("mirror.tidied", conversations=len(tidied))
-        # What a stopping daemon leaves to the next start is not picked up, and nobody forgot it.
-        orphans = [one for one in lost.keys() - set(tidied) if self._supervisor.nudge(one)]
-        for conversation in orphans:
-            self._feed.emit("orphan.rearmed", conversation)
-        self.orphans += len(orphans)
-        return float(len(orphans))
-
-    def _is_lost(self, conversation: Conversation) -> bool:
-        return self._supervisor.view(conversation) is None and self._ownership.owns(conversation)
-
-    def _some_partitions(self) -> Mapping[int, int]:
-        """The next of those that are ours, with their epochs."""
-        ours = sorted(self._ownership.fenced().items())
-        if not ours:
-            return {}
-        start = self._next_partition % len(ours)
-        self._next_partition = start + PARTITIONS
-        return dict([*ours[start:], *ours[:start]][:PARTITIONS])
-
-    # Values
 
     def _measured(self, vitals: Vitals) -> dict[str, float | None]:
         now, leases = trio.current_time(), vitals.leases
@@ -158,7 +106,7 @@ class Monitor:
         providers = _some(_open_providers(vitals.providers))
         return {"budget_reached": _some(self._over_budget()), "provider_open": providers}
 
-    def _heard_limit(self, conversation: Conversation | None, fields: Mapping[str, object]) -> None:
+    def _note_limit(self, conversation: Conversation | None, fields: Mapping[str, object]) -> None:
         if conversation is not None and fields.get("reason") in BUDGETS:
             known = conversation.instance in self._budgets
             if known or len(self._budgets) < MAX_INSTANCES:

@@ -1,4 +1,4 @@
-"""Whether the daemon may acknowledge messages, and if not, why. One place that everybody asks.
+"""Whether the daemon may acknowledge messages, and if not, why. The one place that knows.
 
 Law 9: a store that is away or weaker than configured means not ready, no acknowledgement, and a sentence that
 says what to change. Only Redis and the first start count against readiness: while Postgres is away, messages are
@@ -15,32 +15,36 @@ from daemon.ingress.webhooks import Readiness
 
 
 class Health:
-    """`problems` maps a store to what is wrong with it."""
+    """Collects the problems of the stores and derives readiness from them."""
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._problems: dict[str, tuple[str, ...]] = {}
         self._starting: tuple[str, ...] = ("Majlis is starting.",)
-        self._told_ready = False
-        self.draining = False
+        self._was_ready = False
+        self._draining = False
 
     def readiness(self) -> Readiness:
         needed = ("redis", "postgres", "leases") if self._starting else ("redis", "leases")
         reasons = self._starting + tuple(text for store in needed for text in self._problems.get(store, ()))
-        return Readiness(ready=not reasons, reasons=reasons, draining=self.draining)
+        return Readiness(ready=not reasons, reasons=reasons, draining=self._draining)
 
     def stores(self) -> Mapping[str, str]:
         """`ok` or a sentence, for each store."""
         return {store: " ".join(self._problems.get(store, ())) or "ok" for store in ("redis", "postgres")}
 
     def unless_starting(self, error: MajlisError) -> MajlisError:
-        """The error that something is not there; before the end of the start, nobody can say so."""
+        """`error`, that something does not exist; until the start is over that cannot be known, and this says so."""
         return Unavailable("majlis is not ready yet, see `majlis status`") if self._starting else error
 
     def started(self) -> None:
         """Stores, leases and recovery are done."""
         self._starting = ()
-        self._tell()
+        self._announce()
+
+    def drain(self) -> None:
+        """The daemon is stopping: nothing new is taken."""
+        self._draining = True
 
     def report(self, store: str, problems: tuple[str, ...]) -> bool:
         """Take note of how a store is; True when it is well again after a problem."""
@@ -50,13 +54,13 @@ class Health:
             self._feed.emit("store.problem", store=store, problem=" ".join(problems))
         if before and not problems:
             self._feed.emit("store.recovered", store=store)
-        self._tell()
+        self._announce()
         return bool(before) and not problems
 
-    def _tell(self) -> None:
+    def _announce(self) -> None:
         ready = self.readiness().ready
-        if ready != self._told_ready and not self._starting:
-            self._told_ready = ready
+        if ready != self._was_ready and not self._starting:
+            self._was_ready = ready
             if ready:
                 self._feed.emit("daemon.ready")
             else:

@@ -122,23 +122,25 @@ class Tail(trio.abc.ReceiveChannel[TailEvent]):
         self._send, self._receive = trio.open_memory_channel[Happened](max_events)
         self._wanted = wanted
         self._earlier = deque(earlier)
-        self._told = False
+        self._said_dropped = False
         self.closed = False
         self.cut_off = trio.Event()
         """It was too slow: it gets no new events any more."""
 
     async def receive(self) -> TailEvent:
         while self._earlier:
-            await trio.lowlevel.checkpoint()  # each time: who skips thousands must not hold up everybody else
+            await (
+                trio.lowlevel.checkpoint()
+            )  # each time: a tail that skips thousands must not hold up other tasks
             event = self._earlier.popleft()
             if self._wanted.fits(event):
                 return event.shown
         try:
             return (await self._receive.receive()).shown
         except trio.EndOfChannel:
-            if not self.cut_off.is_set() or self._told:
+            if not self.cut_off.is_set() or self._said_dropped:
                 raise
-        self._told = True
+        self._said_dropped = True
         why = "the reader was too slow"
         return {"event": "tail.dropped", "level": "warning", "at": moment(time.time()), "why": why}
 

@@ -13,7 +13,7 @@ import trio
 
 from actors.errors import MirrorUnavailable
 from daemon.observe import memory
-from daemon.responders.circuit import ProviderView
+from daemon.responders.breaker import ProviderView
 
 if TYPE_CHECKING:  # the command line reads the figures, and needs no driver
     from daemon.mirror.upkeep import RedisMemory
@@ -76,7 +76,7 @@ class Vitals(msgspec.Struct, frozen=True, kw_only=True):
     providers: Sequence[ProviderView] = ()
 
 
-class _Told(msgspec.Struct, frozen=True):
+class _Reading(msgspec.Struct, frozen=True):
     """What the stores said, and when."""
 
     at: float
@@ -100,29 +100,29 @@ class VitalSigns:
         self._appends_waiting = appends_waiting
         self._providers = providers
         self._asking = trio.Lock()
-        self._latest: _Told | None = None
+        self._latest: _Reading | None = None
 
     async def read(self, max_age_seconds: float) -> Vitals:
-        """As of now; what the stores say may be so old. What needs no store is there however they are."""
-        told: _Told | None = None
+        """As of now; figures of the stores may be as old as given. The others are there in any case."""
+        reading: _Reading | None = None
         with trio.move_on_after(READ_SECONDS):
-            told = await self._ask(max_age_seconds)
+            reading = await self._ask(max_age_seconds)
         return Vitals(
-            figures=told.figures if told else None,
-            redis_memory=told.redis_memory if told else None,
+            figures=reading.figures if reading else None,
+            redis_memory=reading.redis_memory if reading else None,
             memory_share=memory.used_share(),
             leases=self._leases(),
             appends_waiting=self._appends_waiting(),
             providers=self._providers(),
         )
 
-    async def _ask(self, max_age_seconds: float) -> _Told:
-        """Whoever comes meanwhile gets the same."""
+    async def _ask(self, max_age_seconds: float) -> _Reading:
+        """Callers that come meanwhile get the same reading."""
         async with self._asking:
             known, now = self._latest, trio.current_time()
             if known is None or now - known.at > max_age_seconds:
                 figures = await self._figures()
-                self._latest = known = _Told(now, figures, await self._memory_of(figures))
+                self._latest = known = _Reading(now, figures, await self._memory_of(figures))
             return known
 
     async def _memory_of(self, figures: Figures) -> RedisMemory | None:

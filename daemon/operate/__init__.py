@@ -2,6 +2,9 @@
 knows of it, and its routes. `api` answers requests; `parameters`, `route` and `call` are what every topic works with.
 
 Named here besides: what answers hold as other rooms define it.
+
+Nothing of the engine imports this room: only the dashboard and the command line speak its words, and `daemon/run` wires
+it. It may import every room of the engine, and no other door.
 """
 
 from daemon.controls.feature_flags import FLAGS, FlagPage, FlagView, InstanceFlag
@@ -9,7 +12,7 @@ from daemon.observe.alerts import AlertView
 from daemon.observe.latencies import LatencyView
 from daemon.operate.api import AdminApi
 from daemon.operate.routes import ROUTES
-from daemon.responders.circuit import ProviderView
+from daemon.responders.breaker import ProviderView
 
 __all__ = [
     "FLAGS",

@@ -38,7 +38,7 @@ SORTS: Mapping[ActorSort, Callable[[ActorView], tuple[object, ...]]] = {
     "urgency": lambda view: (_URGENCY.index(view.phase), _left(view)),
     "left": lambda view: (_left(view),),
     "messages": lambda view: (-len(view.waiting) - view.batch_messages, _left(view)),
-    "tries": lambda view: (-view.tries, _left(view)),
+    "tries": lambda view: (-view.attempts, _left(view)),
     "instance": lambda view: (view.conversation.instance, _left(view)),
 }
 
@@ -114,7 +114,7 @@ def actor_row(view: ActorView, label: str) -> ActorRow:
         waiting_messages=len(view.waiting) + view.batch_messages,
         closes_in_seconds=seconds_left(view),
         why=view.why,
-        tries=view.tries,
+        tries=view.attempts,
         batch=view.batch_number,
     )
 

@@ -15,7 +15,7 @@ from actors.instance import FeatureFlags
 from actors.messages import Waiting
 from actors.ports import FlagSource
 from actors.supervisor import Supervisor
-from daemon.ledger.rows import Silence
+from daemon.ledger.rows import SilenceReasons
 from daemon.operate.actors import seconds_left
 from daemon.operate.call import AdminCall, iso
 from daemon.operate.directory import Directory
@@ -139,7 +139,7 @@ class Conversations:
         view, flags = self._supervisor.view(conversation), self._flags.of(conversation.instance)
         turns, silence = await self._directory.stored(conversation)
         label = self._directory.label(conversation)
-        if view is None and not turns and silence == Silence():
+        if view is None and not turns and silence == SilenceReasons():
             raise self._directory.unless_starting(
                 Missing(f"Nothing is known of {label}: check the spelling, INSTANCE/PHONE.")
             )
@@ -152,7 +152,7 @@ class Conversations:
             state=view.phase if view else "absent",
             why=view.why if view else "",
             closes_in_seconds=seconds_left(view) if view else None,
-            tries=view.tries if view else 0,
+            tries=view.attempts if view else 0,
             batch=view.batch_number if view else None,
             taken_over=_takeover(silence, flags),
             escalated=_escalation(silence, flags),
@@ -173,7 +173,7 @@ class Conversations:
         self._supervisor.flush(conversation)
         return Flushed(conversation=label, messages=len(view.waiting))
 
-    def _silent(self, conversation: Conversation, silence: Silence) -> SilentView:
+    def _silent(self, conversation: Conversation, silence: SilenceReasons) -> SilentView:
         flags = self._flags.of(conversation.instance)
         return SilentView(
             conversation=self._directory.label(conversation),
@@ -184,14 +184,14 @@ class Conversations:
         )
 
 
-def _takeover(silence: Silence, flags: FeatureFlags) -> TakeoverView | None:
+def _takeover(silence: SilenceReasons, flags: FeatureFlags) -> TakeoverView | None:
     found = silence.taken_over
     return (
         TakeoverView(since=iso(found.since), until=iso(found.until), heeded=flags.takeover) if found else None
     )
 
 
-def _escalation(silence: Silence, flags: FeatureFlags) -> EscalationView | None:
+def _escalation(silence: SilenceReasons, flags: FeatureFlags) -> EscalationView | None:
     found = silence.escalated
     return EscalationView(since=iso(found.since), why=found.why, heeded=flags.escalation) if found else None
 

@@ -166,7 +166,7 @@ class DeadLetters:
             batch=letter.batch_number,
             reason=letter.reason,
             detail=letter.detail,
-            tries=letter.tries,
+            tries=letter.attempts,
             buried_at=iso(letter.created_at),
             retried_at=iso(letter.retried_at) if letter.retried_at else None,
             dropped_at=iso(letter.dropped_at) if letter.dropped_at else None,

@@ -10,7 +10,7 @@ from actors.identity import Conversation
 from actors.supervisor import Supervisor
 from daemon.config import Settings
 from daemon.ledger.records import Records
-from daemon.ledger.rows import Silence, TurnRecord
+from daemon.ledger.rows import SilenceReasons, TurnRecord
 from daemon.observe.readiness import Health
 from daemon.stores.postgres import LedgerError
 
@@ -61,19 +61,19 @@ class Directory:
         """The error that something is not there; before the end of the start nobody can say so."""
         return self._health.unless_starting(error)
 
-    async def stored(self, conversation: Conversation) -> tuple[tuple[TurnRecord, ...], Silence]:
+    async def stored(self, conversation: Conversation) -> tuple[tuple[TurnRecord, ...], SilenceReasons]:
         """What the ledger knows of it; nothing when it cannot be asked, for what is in memory is shown all the same."""
         try:
             return await self._records.turns(conversation), await self.silence(conversation)
         except (LedgerUnavailable, LedgerError):
-            return (), Silence()
+            return (), SilenceReasons()
 
-    async def silence(self, conversation: Conversation) -> Silence:
+    async def silence(self, conversation: Conversation) -> SilenceReasons:
         """Who speaks there instead of Majlis. Raises `LedgerUnavailable`."""
         escalation = self._settings.for_instance(conversation.instance).escalation
         return await self._records.silence(conversation, escalation.hand_back_seconds)
 
-    async def silent(self) -> dict[Conversation, Silence]:
+    async def silent(self) -> dict[Conversation, SilenceReasons]:
         """Where somebody else speaks, the latest first. Raises `LedgerUnavailable`."""
         return await self._records.silent(longest_hand_back_seconds(self._settings), MAX_SILENT)
 

@@ -1,4 +1,7 @@
-"""Checks everything Majlis leans on and says what to do: stores, folders, gateways, responders, embeddings."""
+"""Checks everything Majlis depends on, and advises: stores, folders, gateways, responders, embeddings.
+
+What is checked of a gateway or provider is its kind's own business: `GatewayKind.check`, `ProviderKind.check`.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +10,31 @@ import shutil
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
-from urllib.parse import quote
+from typing import Literal
 
 import msgspec
 import trio
 
 from actors.errors import MajlisError
-from daemon.config import GatewaySettings, Provider, Settings
-from daemon.knowledge.embeddings import TURN_SECONDS, Embeddings, EmbeddingsUnavailable
-from daemon.ledger.rows import Stored
+from daemon.config import Settings
+from daemon.gateways.kind import GatewaySettings
+from daemon.gateways.kinds import GATEWAYS
+from daemon.knowledge.embeddings import TURN_SECONDS, EmbeddingsClient, EmbeddingsUnavailable
+from daemon.ledger.rows import StoredInstances
 from daemon.operate.call import AdminCall
 from daemon.operate.parameters import Parameters
 from daemon.operate.route import Route
-from daemon.responders.kinds import dialect
-from daemon.web.answer import dig
-from daemon.web.client import HttpClient, HttpFailed
+from daemon.responders.kind import ProviderSettings
+from daemon.responders.kinds import PROVIDERS
+from daemon.web.client import HttpClient
+from daemon.web.finding import Finding
 from daemon.web.http1 import Response, json_response
 
-CALL_SECONDS = 10.0
 PEERS_SECONDS = 20.0
-"""For all gateways and responders together: less than whoever asked for the report waits."""
+"""For all gateways and responders together: less than the caller of the report waits."""
 MAX_AT_ONCE = 8
 MAX_STORED = 50
 """Instances of the database alone that the gateway is asked about."""
-MAX_BODY_BYTES = 1024 * 1024
 LOW_DISK_BYTES = 1024**3
 UNDECLARED = "default"
 """Stands for the instances where the settings declare none: they are in the database alone."""
@@ -55,45 +58,23 @@ class DoctorReport(msgspec.Struct, frozen=True, kw_only=True):
         return all(check.state != "problem" for check in self.checks)
 
 
-class UnknownThere(NamedTuple):
-    """What it means that a gateway does not know an instance."""
-
-    state: CheckState
-    detail: str
-    advice: str = ""
-
-
-DECLARED = UnknownThere(
-    "problem",
-    "evolution: no such instance",
-    "Create the instance at the gateway, or correct its name under instances.",
-)
-STORED = UnknownThere(  # a database may hold rows of long ago
-    "warning",
-    "evolution: no such instance",
-    "Create the instance at the gateway, or switch it off in the database (is_active).",
-)
-NONE_DECLARED = UnknownThere(  # the name stands for all of them: it answers, and that is what was asked
-    "ok", "evolution: reachable; no instance stands in config.yaml, so none was asked for"
-)
-
 Ask = Callable[[], Awaitable[Check]]
-AskStored = Callable[[Collection[str], int], Awaitable[Stored]]
+AskStored = Callable[[Collection[str], int], Awaitable[StoredInstances]]
 
 
 async def examine(
     settings: Settings,
     http: HttpClient,
     stores: Callable[[], Awaitable[Iterable[Check]]],
-    embeddings: Embeddings | None = None,
+    embeddings: EmbeddingsClient | None = None,
     stored: AskStored | None = None,
 ) -> DoctorReport:
     """All checks, each bounded; one that breaks is a problem of its own, never the end of the report.
 
     Args:
       stores: checks Redis and Postgres; how depends on whether the daemon runs.
-      embeddings: whoever makes vectors; None where no model is configured.
-      stored: gives the instances beside the declared ones, so many at most; None where nobody can say.
+      embeddings: makes vectors; None where no model is configured.
+      stored: gives the instances beside the declared ones, at most so many; None where the database cannot be asked.
     """
     checks = [_data_dir(settings.data_dir)]
     try:
@@ -108,20 +89,20 @@ async def examine(
         providers.update(own.responder.providers)
     if not declared:
         checks += _budget(UNDECLARED, settings.limits.cost_per_day, settings.responder.providers)
-    # Gateways last: there may be hundreds of instances, and a gateway that is silent keeps nobody else waiting.
+    # Gateways last: there may be hundreds of instances, and a silent gateway must not hold up the others.
     asks: list[Ask] = [
         *(partial(_provider, http, one) for one in sorted(providers, key=lambda each: each.name)),
         *([partial(_embeddings, embeddings)] if embeddings is not None else []),
-        *(partial(_gateway, http, name, own.gateway, DECLARED) for name, own in declared.items()),
-        *(partial(_gateway, http, name, settings.gateway, STORED) for name in others.names),
+        *(partial(_gateway, http, name, own.gateway) for name, own in declared.items()),
+        *(partial(_stored_gateway, http, name, settings.gateway) for name in others.names),
     ]
     if not (declared or others.names):
-        asks.append(partial(_gateway, http, UNDECLARED, settings.gateway, NONE_DECLARED))
+        asks.append(partial(_default_gateway, http, settings.gateway))
     return DoctorReport(checks=[*checks, *await _side_by_side(asks), *_left_out(others)])
 
 
 async def _side_by_side(asks: Sequence[Ask]) -> list[Check]:
-    """What they found; each begins after those before it. Those that came to no end in time are counted."""
+    """What they found, started in this order; those that did not finish in time are counted."""
     found: dict[int, Check] = {}
     limiter = trio.CapacityLimiter(MAX_AT_ONCE)
 
@@ -144,17 +125,17 @@ async def _side_by_side(asks: Sequence[Ask]) -> list[Check]:
     return checks
 
 
-async def _stored(settings: Settings, stored: AskStored | None) -> Stored:
-    """They all reply through the default gateway: only one that knows instances is asked about them."""
-    if stored is None or settings.gateway.kind != "evolution":
-        return Stored()
+async def _stored(settings: Settings, stored: AskStored | None) -> StoredInstances:
+    """They all reply through the default gateway: it is asked about them only where it can tell."""
+    if stored is None or not GATEWAYS[settings.gateway.kind].knows_instances:
+        return StoredInstances()
     try:
         return await stored(settings.instances.keys(), MAX_STORED)
     except MajlisError:  # the checks of the stores say why
-        return Stored()
+        return StoredInstances()
 
 
-def _left_out(others: Stored) -> list[Check]:
+def _left_out(others: StoredInstances) -> list[Check]:
     more = others.total - len(others.names)
     if more <= 0:
         return []
@@ -177,47 +158,41 @@ def _data_dir(data_dir: Path) -> Check:
     return Check(name=name, state="ok", detail=f"{data_dir}, {free // 1024**3} GiB free")
 
 
-async def _gateway(http: HttpClient, instance: str, gateway: GatewaySettings, unknown: UnknownThere) -> Check:
-    name = f"gateway of {instance}"
-    if gateway.kind == "console":
-        return Check(name=name, state="ok", detail="console: replies are printed, not sent")
-    if gateway.kind == "realtime":
-        detail = f"realtime: {gateway.client} delivers; `majlis status` shows whether it is connected"
-        return Check(name=name, state="ok", detail=detail)
-    assert gateway.base_url is not None and gateway.api_key is not None
-    url = f"{gateway.base_url.rstrip('/')}/instance/connectionState/{quote(instance, safe='')}"
-    try:
-        headers = {"apikey": gateway.api_key.get_secret_value()}
-        answer = await http.get(url, headers, CALL_SECONDS, MAX_BODY_BYTES)
-    except HttpFailed as failure:
-        advice = "Check gateway.base_url, and that the gateway runs and can be reached from here."
-        return Check(name=name, state="problem", detail=f"evolution: {failure}", advice=advice)
-    if answer.status == 404:
-        return Check(name=name, state=unknown.state, detail=unknown.detail, advice=unknown.advice)
-    return _connection(name, answer.status, dig(answer.json(), "instance", "state"))
+async def _gateway(http: HttpClient, instance: str, gateway: GatewaySettings) -> Check:
+    return _gateway_check(instance, gateway, await _gateway_finding(http, instance, gateway))
 
 
-def _connection(name: str, status: int, state: object) -> Check:
-    if status in (401, 403):
-        advice = "Set gateway.api_key to the gateway's global key or the instance's token."
-        return Check(name=name, state="problem", detail="evolution: the key is refused", advice=advice)
-    if status != 200 or not isinstance(state, str):
-        advice = "Look into the gateway's log; the instance may not be loaded."
-        return Check(
-            name=name, state="problem", detail=f"evolution: status {status}, no state", advice=advice
-        )
-    if state != "open":
-        advice = "Connect the instance at the gateway (scan its QR code)."
-        return Check(name=name, state="problem", detail=f"evolution: the phone is {state}", advice=advice)
-    return Check(name=name, state="ok", detail="evolution: connected")
+async def _gateway_finding(http: HttpClient, instance: str, gateway: GatewaySettings) -> Finding:
+    return await GATEWAYS[gateway.kind].check(gateway, instance, http)
 
 
-def _budget(instance: str, cost_per_day: float | None, providers: Iterable[Provider]) -> list[Check]:
+def _gateway_check(instance: str, gateway: GatewaySettings, finding: Finding) -> Check:
+    return _check(f"gateway of {instance}", gateway.kind, finding)
+
+
+async def _default_gateway(http: HttpClient, gateway: GatewaySettings) -> Check:
+    """That the gateway knows no instance called `default` is no fault: it answers."""
+    finding = await _gateway_finding(http, UNDECLARED, gateway)
+    if finding.unknown_instance:
+        finding = Finding("ok", "reachable; no instance stands in config.yaml, so none was asked for")
+    return _gateway_check(UNDECLARED, gateway, finding)
+
+
+async def _stored_gateway(http: HttpClient, instance: str, gateway: GatewaySettings) -> Check:
+    """A database may hold old rows: an instance that the gateway does not know is only a warning."""
+    finding = await _gateway_finding(http, instance, gateway)
+    if finding.unknown_instance:
+        advice = "Create the instance at the gateway, or switch it off in the database (is_active)."
+        finding = Finding("warning", finding.detail, advice)
+    return _gateway_check(instance, gateway, finding)
+
+
+def _budget(instance: str, cost_per_day: float | None, providers: Iterable[ProviderSettings]) -> list[Check]:
     """A budget in money is never reached by a provider without a price."""
     free = [
         provider.name
         for provider in providers
-        if provider.kind != "rehearsal"
+        if PROVIDERS[provider.kind].costs_money
         and not (provider.price_per_million_input_tokens or provider.price_per_million_output_tokens)
     ]
     if cost_per_day is None or not free:
@@ -227,46 +202,16 @@ def _budget(instance: str, cost_per_day: float | None, providers: Iterable[Provi
     return [Check(name=f"limits of {instance}", state="warning", detail=detail, advice=advice)]
 
 
-async def _provider(http: HttpClient, provider: Provider) -> Check:
-    if provider.kind == "rehearsal":
-        name = f"responder {provider.name}"
-        return Check(name=name, state="ok", detail="rehearsal: repeats what it heard")
-    spoken = dialect(provider)
-    try:
-        answer = await http.get(spoken.probe_url, spoken.headers, CALL_SECONDS, MAX_BODY_BYTES)
-    except HttpFailed as failure:
-        advice = "Check its base_url, and that the server can be reached from here."
-        return _finding(provider, "problem", str(failure), advice)
-    return _probed(provider, answer.status, spoken.verdict(answer.status, answer.json()))
+async def _provider(http: HttpClient, provider: ProviderSettings) -> Check:
+    finding = await PROVIDERS[provider.kind].check(provider, http)
+    return _check(f"responder {provider.name}", provider.kind, finding)
 
 
-def _probed(provider: Provider, status: int, verdict: str | None) -> Check:
-    if verdict == "bad_key" or status in (401, 402, 403):
-        advice = "Set its api_key, and see that its account is in order."
-        return _finding(provider, "problem", "the key is refused", advice)
-    if status == 404:
-        return _not_found(provider)
-    if status != 200:
-        advice = "Wait, or add another provider to fall back on."
-        return _finding(provider, "warning", f"status {status}", advice)
-    return _finding(provider, "ok", f"reachable, model {provider.model}")
+def _check(name: str, kind: str, finding: Finding) -> Check:
+    return Check(name=name, state=finding.state, detail=f"{kind}: {finding.detail}", advice=finding.advice)
 
 
-def _not_found(provider: Provider) -> Check:
-    if provider.kind == "openai":  # many servers that speak it list no models
-        advice = "See that base_url is the part before /chat/completions; if it is, this server just lists no models."
-        return _finding(provider, "warning", "there is no /models", advice)
-    advice = "Correct its model, or its base_url: it ends with the API's version."
-    return _finding(provider, "problem", f"there is no model {provider.model}", advice)
-
-
-def _finding(provider: Provider, state: CheckState, detail: str, advice: str = "") -> Check:
-    return Check(
-        name=f"responder {provider.name}", state=state, detail=f"{provider.kind}: {detail}", advice=advice
-    )
-
-
-async def _embeddings(embeddings: Embeddings) -> Check:
+async def _embeddings(embeddings: EmbeddingsClient) -> Check:
     """Has one word turned into a vector: there is no cheaper question that every such server answers."""
     name, started = "embeddings", trio.current_time()
     try:

@@ -149,7 +149,7 @@ class Explainer:
             why=verdict.why,
             seconds_left=verdict.seconds_left,
             turns=[turn.id for turn in turns],
-            letters=[turn.letter.id for turn in turns if turn.letter is not None],
+            letters=[turn.dead_letter.id for turn in turns if turn.dead_letter is not None],
             steps=steps(arrival, turns),
         )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from actors.actor import ActorView, Phase
-from actors.lookup import RESPONDER
+from actors.lookups import RESPONDER
 from daemon.ledger.stored_turns import DeadLetterRow, PartRow, StoredTurn, original_id
 from daemon.operate.call import iso
 
@@ -93,8 +93,8 @@ def _turn(turn: StoredTurn) -> Iterator[Step]:
         what="window closed",
         detail=f"{CLOSED_BY.get(turn.why, turn.why)}: turn {turn.id} begins with {heard}{replay}",
     )
-    if turn.tries:
-        yield Step(at="", what="tries", detail=f"{turn.tries} failed before the last one")
+    if turn.failed_attempts:
+        yield Step(at="", what="tries", detail=f"{turn.failed_attempts} failed before the last one")
     if turn.waterfall:
         yield Step(at="", what="lookups", detail=_lookups(turn))
     if turn.answered_at is not None:
@@ -102,8 +102,8 @@ def _turn(turn: StoredTurn) -> Iterator[Step]:
     for part in turn.parts:
         yield _part(part)
     yield from _ending(turn)
-    if turn.letter is not None:
-        yield from _letter(turn.letter)
+    if turn.dead_letter is not None:
+        yield from _letter(turn.dead_letter)
 
 
 def _lookups(turn: StoredTurn) -> str:
@@ -182,7 +182,7 @@ def ended(turn: StoredTurn) -> Verdict | None:
         case "moved":
             return Verdict("moved", "it went over to the conversation of the phone number behind its LID")
         case "dead":
-            return _given_up(turn.letter)
+            return _given_up(turn.dead_letter)
     return None
 
 

@@ -28,7 +28,7 @@ from daemon.operate.instances import InstancePause, instance_pause
 from daemon.operate.login import DashboardView
 from daemon.operate.parameters import Parameters
 from daemon.operate.route import Route
-from daemon.responders.circuit import ProviderView
+from daemon.responders.breaker import ProviderView
 from daemon.stores.postgres import LedgerError
 from daemon.web.http1 import Response, json_response
 

@@ -25,7 +25,7 @@ from daemon.operate.parameters import Instance, Offset, Parameters, Reveal
 from daemon.operate.route import Route
 from daemon.operate.status import Watched
 from daemon.operate.turns import DEFAULT_ROWS, Rows
-from daemon.responders.circuit import ProviderView
+from daemon.responders.breaker import ProviderView
 from daemon.web.http1 import Response
 
 _COUNTED = (

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from actors.errors import Missing
 from actors.identity import Conversation
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import CloseReason, Message
 from actors.ports import PartState, TurnState
 from daemon.ledger.records import Records
@@ -166,7 +166,7 @@ def turn_view(turn: TurnRecord) -> TurnView:
         state=cast(TurnState, turn.state),
         closed_by=cast(CloseReason, turn.why),
         messages=len(turn.messages),
-        tries=turn.tries,
+        tries=turn.failed_attempts,
         rule=turn.rule,
         provider=turn.provider or "",
         model=turn.model or "",

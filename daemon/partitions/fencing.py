@@ -67,7 +67,7 @@ class FencedOwnership:
         return dict(self._fenced)
 
     def fence_again(self) -> None:
-        """Redis was away, or shows that a fence is gone: write all of them anew. What runs goes on meanwhile."""
+        """Redis was away, or a fence in it is gone: write all of them again. Running turns go on meanwhile."""
         self._doubted = True
         self._changed.set()
 
@@ -88,7 +88,7 @@ class FencedOwnership:
         Args:
           recover: picks up the conversations of partitions that were fenced just now.
           lost: stops what runs in partitions that are no longer ours.
-          report: told what keeps partitions from being ours; an empty tuple when nothing does.
+          report: gets the reasons that keep partitions from being ours; an empty tuple when there are none.
         """
         started = False
         while True:
@@ -99,7 +99,7 @@ class FencedOwnership:
             gained = {
                 part: epoch for part, epoch in held.items() if self._doubted or part not in self._fenced
             }
-            if gained and not await self._take_over(gained, recover, report):
+            if gained and not await self._fence_and_recover(gained, recover, report):
                 await trio.sleep(RETRY_SECONDS)
                 continue
             if not started:
@@ -107,7 +107,7 @@ class FencedOwnership:
                 task_status.started()
             await self._changed.wait()
 
-    async def _take_over(
+    async def _fence_and_recover(
         self,
         gained: dict[int, int],
         recover: Callable[[Iterable[Snapshot], Iterable[Conversation]], None],

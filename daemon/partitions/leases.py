@@ -4,7 +4,7 @@ Laws of this file:
 
 1. A lease is counted from the moment its request was *started*, by the monotonic clock, and ends one margin before
    the database's: a daemon that was paused finds its gate closed before another daemon can own the partition.
-   A closed gate means "uncertain", not "lost": only the database says that a lease is lost.
+   A closed gate means "uncertain", not "lost": only the database decides that a lease is lost.
 2. An epoch is used only if the database confirmed it. An answer that was lost is asked for again.
 3. Taking over makes a new epoch; renewing keeps it. Renewing works also after `until`, while nobody took over.
 4. One statement takes, one renews; rows are locked in order and a row in use is skipped, not waited for.
@@ -73,7 +73,7 @@ async def raise_epochs(db: Postgres, known: Mapping[int, int]) -> None:
 
 
 class LeaseChange(msgspec.Struct, frozen=True):
-    """What the database said. A partition that came back under a new epoch is in both."""
+    """What the database answered. A partition that came back under a new epoch is in both."""
 
     gained: Mapping[int, int]
     """Partition → the epoch to act under."""
@@ -117,8 +117,6 @@ class Leases:
         """Attempts to renew and take that ended, since the start."""
         self.failures = 0
         """Of these, the ones that failed: Postgres was away, slow, or refused."""
-        self.turned: Callable[[], None] = lambda: None
-        """Called at the end of each attempt, however it ended."""
 
     def epoch(self, conversation: Conversation) -> int:
         """The epoch to act under.
@@ -147,19 +145,26 @@ class Leases:
         """Have `listener` called, synchronously, whenever partitions are gained or lost."""
         self._listeners.append(listener)
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(
+        self,
+        turned: Callable[[], None] = lambda: None,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
         """Take and renew until cancelled or released; started when Postgres has answered once.
 
-        A store that is away is waited for: the gate closes by itself and opens again with the next renewal.
+        While Postgres is away this goes on trying: the gate closes by itself and opens again with the next renewal.
+
+        Args:
+          turned: called at the end of each attempt, however it ended.
         """
         answered = False
         while not self._released:
             next_at = trio.current_time() + self._renew_seconds
             failed = await self._attempt()
-            # Counted when it ended, and both at once: what is told of these only grows.
+            # Counted together and only now: a scrape between two counts would see a success that is taken back later.
             self.renewals += 1
             self.failures += failed
-            self.turned()
+            turned()
             if failed:
                 await trio.sleep(self._renew_seconds / 3)
                 continue
@@ -182,9 +187,9 @@ class Leases:
         await self._take()
 
     async def release(self) -> None:
-        """Give everything up, so that others take over at once. The gate is closed before the database is told.
+        """Give everything up, so that others take over at once. The gate closes before the database is updated.
 
-        Best effort: when the database cannot be told, the leases run out by themselves.
+        Best effort: where the database cannot be reached, the leases run out by themselves.
         """
         self._released = True
         self._change({})

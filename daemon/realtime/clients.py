@@ -1,4 +1,4 @@
-"""Who may come in at the realtime door, and what each may do there. Pure."""
+"""Who is let in at the realtime door, and what each client may do there. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Clients:
         self._clients = tuple(clients)
 
     def known_by(self, token: str) -> Client | None:
-        """The client of this token. Takes as long whichever it is, and when it is none."""
+        """The client of this token, found in constant time: as long for one client as for another, or for none."""
         given = token.encode("utf-8", "surrogateescape")
         found = [
             client

@@ -1,17 +1,30 @@
-"""What a proxy was asked over one connection and has not answered yet."""
+"""Requests to a proxy over one connection that it has not answered yet."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import trio
 
 from actors.errors import MajlisError
-from actors.outcome import NotSent, SendOutcome, Unknown
+from actors.outcome import (
+    CannotTell,
+    NoRecord,
+    NotSent,
+    RecordFound,
+    SendEvidence,
+    SendOutcome,
+    Sent,
+    Unknown,
+)
 from actors.ports import MaySend
+from daemon.gateways.lenient import clean
 from daemon.realtime import frames
-from daemon.realtime.gateway import outcome_of
+
+MAX_MESSAGE_ID_CHARS = 256
+_WORD = re.compile(r"[a-z][a-z_]{0,39}")
 
 
 class Delivery:
@@ -19,14 +32,14 @@ class Delivery:
 
     def __init__(self, may_send: MaySend) -> None:
         self.settled = trio.Event()
-        """Nothing more will be known of it here."""
+        """Set when no more will be known of it here."""
         self._may_send = may_send
         self._left = False
         self._withdrawn = False
         self._known: SendOutcome | None = None
 
     def may_leave(self) -> bool:
-        """Asked as its first byte is about to leave; from a yes on, only the proxy knows."""
+        """Called as its first byte is about to leave; after True, only the proxy knows what became of it."""
         if self._withdrawn:
             return False
         try:
@@ -42,7 +55,7 @@ class Delivery:
         self.settled.set()
 
     def conclude(self) -> SendOutcome:
-        """What is known now. What has not left never will."""
+        """The outcome as known now. A frame that has not left never will."""
         self._withdrawn = True
         if self._known is not None:
             return self._known
@@ -51,18 +64,18 @@ class Delivery:
         return Unknown("connection_lost" if self.settled.is_set() else "timed_out")
 
 
-class Question:
-    """One `find` under way."""
+class PendingFind:
+    """One `find` in progress."""
 
     def __init__(self) -> None:
         self.settled = trio.Event()
-        self.evidence: frames.Evidence | None = None
+        self.evidence: SendEvidence | None = None
 
 
 class Deliveries:
     def __init__(self) -> None:
         self._deliveries: dict[str, Delivery] = {}
-        self._questions: dict[str, Question] = {}
+        self._questions: dict[str, PendingFind] = {}
 
     @contextmanager
     def delivering(self, key: str, may_send: MaySend) -> Iterator[Delivery]:
@@ -75,23 +88,23 @@ class Deliveries:
                 del self._deliveries[key]
 
     @contextmanager
-    def asking(self, name: str) -> Iterator[Question]:
-        question = self._questions[name] = Question()
+    def asking(self, name: str) -> Iterator[PendingFind]:
+        question = self._questions[name] = PendingFind()
         try:
             yield question
         finally:
             del self._questions[name]
 
-    def settle(self, said: frames.Outcome) -> None:
-        """A word about something that nobody waits for any more is passed over."""
+    def settle(self, said: frames.OutcomeFrame) -> None:
+        """Take the proxy's answer; one that no caller waits for any more is ignored."""
         delivery = self._deliveries.get(said.key)
         if delivery is not None:
             delivery.settle(outcome_of(said))
 
-    def answer(self, said: frames.Evidence) -> None:
+    def answer(self, said: frames.EvidenceFrame) -> None:
         question = self._questions.get(said.id)
         if question is not None:
-            question.evidence = said
+            question.evidence = evidence_of(said)
             question.settled.set()
 
     def end(self) -> None:
@@ -100,3 +113,22 @@ class Deliveries:
             delivery.settled.set()
         for question in self._questions.values():
             question.settled.set()
+
+
+def outcome_of(said: frames.OutcomeFrame) -> SendOutcome:
+    """What the proxy's answer proves."""
+    if said.outcome == "sent":
+        return Sent(clean(said.message_id, MAX_MESSAGE_ID_CHARS))
+    # It gets into logs and metrics: only a stable word is let through.
+    reason = said.reason if _WORD.fullmatch(said.reason) else "proxy_says_so"
+    if said.outcome == "not_sent":
+        return NotSent(reason, said.remedy, said.retry_after_seconds)
+    return Unknown(reason)
+
+
+def evidence_of(said: frames.EvidenceFrame) -> SendEvidence:
+    """What it proves; a message that it found without an id proves nothing."""
+    if said.evidence == "not_found":
+        return NoRecord()
+    message_id = clean(said.message_id, MAX_MESSAGE_ID_CHARS)
+    return RecordFound(message_id) if said.evidence == "found" and message_id else CannotTell()

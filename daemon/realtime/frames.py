@@ -1,7 +1,7 @@
-"""What is said over a realtime connection: one JSON object per WebSocket message, told apart by its `type`. Pure.
+"""The frames of a realtime connection: one JSON object per WebSocket message, identified by its `type`. Pure.
 
-docs/realtime.md explains each of them to those who write a client. A field that is not known here is passed over, so
-that newer clients may say more.
+docs/realtime.md explains each of them to authors of clients. A field that is not known here is ignored, so that newer
+clients may send more.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ Words = Annotated[list[str], msgspec.Meta(max_length=MAX_FILTERS)]
 
 
 class BadFrame(MajlisError):
-    """A client said what no client should; the connection ends. What it said is in neither message nor context."""
+    """A client sent what it must not; the connection ends. The frame's content is in neither message nor context."""
 
 
 class _Frame(msgspec.Struct, frozen=True, tag_field="type", tag=str.lower):
     pass
 
 
-# What clients say.
+# From clients.
 
 
 class Auth(_Frame, frozen=True):
-    """Who it is, for those who cannot set a header. The first frame, if any."""
+    """The token of a client that cannot set a header. The first frame, if any."""
 
     token: str
 
@@ -45,7 +45,7 @@ class Push(_Frame, frozen=True):
     id: Id
     payload: msgspec.Raw
     instance: str | None = None
-    """Wins over the payload's own, as the one in the webhook's path does."""
+    """Takes precedence over the payload's own, as the one in a webhook's path does."""
 
 
 class Watch(_Frame, frozen=True):
@@ -59,12 +59,12 @@ class Watch(_Frame, frozen=True):
 
 
 class Serve(_Frame, frozen=True):
-    """Deliver replies from now on, on this connection. `finds`: it can tell what it has sent."""
+    """The client delivers replies from now on, on this connection. `finds`: it can look up what it has sent."""
 
     finds: bool = False
 
 
-class Outcome(_Frame, frozen=True):
+class OutcomeFrame(_Frame, frozen=True, tag="outcome"):
     """What became of the reply that was to be delivered under `key`."""
 
     key: str
@@ -75,7 +75,7 @@ class Outcome(_Frame, frozen=True):
     retry_after_seconds: Annotated[float, msgspec.Meta(ge=0, le=86_400)] | None = None
 
 
-class Evidence(_Frame, frozen=True):
+class EvidenceFrame(_Frame, frozen=True, tag="evidence"):
     """The answer to `find`."""
 
     id: str
@@ -83,13 +83,14 @@ class Evidence(_Frame, frozen=True):
     message_id: str = ""
 
 
-Said = Auth | Push | Watch | Serve | Outcome | Evidence
+ClientFrame = Auth | Push | Watch | Serve | OutcomeFrame | EvidenceFrame
 
-# What the daemon says. Acknowledgements and events are documents of other doors with a `type` before them.
+# From the daemon. Acknowledgements and events are documents of other doors with a `type` added; `deliver` and `find`
+# are a gateway's requests to a proxy: see daemon/gateways/realtime.py.
 
 
 class Hello(_Frame, frozen=True):
-    """The first word to a client that may come in."""
+    """The first frame to a client that is let in."""
 
     client: str
     boot: str
@@ -97,16 +98,16 @@ class Hello(_Frame, frozen=True):
     seq: int
     """The number of the latest event."""
     instances: list[str] | None
-    """Those that it may see; null: all of them."""
+    """The instances that it may see; null: all of them."""
     may_push: bool
     may_watch: bool
     may_deliver: bool
-    """Whether it may say `serve`."""
+    """Whether it may send `serve`."""
     version: int = VERSION
 
 
 class Watching(_Frame, frozen=True):
-    """Events follow: the numbers after `after`. `resumed` is false when some before that are missing, `why` says."""
+    """Events follow, numbered from `after` + 1. `resumed` is false when earlier ones are missing; `why` says why."""
 
     boot: str
     after: int
@@ -118,46 +119,26 @@ class Serving(_Frame, frozen=True):
     """Replies come over this connection from now on."""
 
 
-class Deliver(_Frame, frozen=True):
-    """Send this message, once for each `key`."""
-
-    key: str
-    instance: str
-    contact: str
-    text: str
+_decoder = msgspec.json.Decoder(ClientFrame)
 
 
-class Find(_Frame, frozen=True):
-    """Was this text sent to the contact since then, under an id that is not known?"""
-
-    id: str
-    instance: str
-    contact: str
-    text: str
-    since_ms: int
-    known_ids: list[str]
-
-
-_decoder = msgspec.json.Decoder(Said)
-
-
-def read(frame: str | bytes) -> Said:
-    """What a client said.
+def read(frame: str | bytes) -> ClientFrame:
+    """A client's frame.
 
     Raises:
       BadFrame: it is none of the frames above.
     """
     data = frame.encode() if isinstance(frame, str) else frame
     try:
-        said: Said = _decoder.decode(data)
+        said: ClientFrame = _decoder.decode(data)
         return said
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
     return _read_leniently(data)
 
 
-def _read_leniently(data: bytes) -> Said:
-    """What JavaScript may write and msgspec refuses, an emoji cut in two for one, is no reason to refuse a message."""
+def _read_leniently(data: bytes) -> ClientFrame:
+    """JavaScript may write what msgspec refuses, such as half an emoji: no reason to refuse a message."""
     try:
         document = mapping(decode(data))
     except NotJson:
@@ -167,7 +148,7 @@ def _read_leniently(data: bytes) -> Said:
     payload = msgspec.Raw(json.dumps(document.pop("payload")).encode())
     try:
         push = msgspec.convert({**document, "payload": payload}, Push)
-        str(push.id).encode()  # with half an emoji in it, it could not be said back
+        str(push.id).encode()  # with half an emoji in it, it could not be sent back
         return push
     except (msgspec.ValidationError, UnicodeEncodeError):
         pass

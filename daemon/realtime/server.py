@@ -1,16 +1,16 @@
-"""The realtime door: lets clients in, by token, and bounds what they may take up.
+"""The realtime door: lets clients in, by token, and bounds the resources they may use.
 
 Laws of this file:
-1. Nobody hears or says anything before the token is known; it comes in a header (`Authorization: Bearer`, `apikey`) or,
-   from a browser, which can set none, in the first frame.
-2. A browser's page comes in only if its origin was allowed: a token that leaked into a page opens no door elsewhere.
-3. Beyond `max_connections`, and once we go, a connection is told 503 and closed. One that fails ends alone.
-4. A push that fails fails alone: it is told to come again, as a webhook would be.
+1. Nothing is exchanged before the token is known; it comes in a header (`Authorization: Bearer`, `apikey`) or, from a
+   browser, which cannot set one, in the first frame.
+2. A browser's page is let in only if its origin is allowed: a token that leaked into a page is useless on others.
+3. Beyond `max_connections`, and during a stop, a connection is answered 503 and closed. One that fails ends alone.
+4. A push that fails fails alone: it is answered `retry`, as a webhook would be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -18,25 +18,33 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, wrap_server_stream
 from wsproto.utilities import LocalProtocolError
 
+from daemon.gateways.realtime import Couriers
 from daemon.observe.feed import EventFeed
 from daemon.realtime import frames
 from daemon.realtime.clients import Client, Clients
-from daemon.realtime.endings import GOING_AWAY, TOO_SLOW, UNAUTHORIZED
-from daemon.realtime.gateway import Couriers
-from daemon.realtime.session import Limits, Receive, Session
+from daemon.realtime.session import (
+    GOING_AWAY,
+    TOO_SLOW,
+    UNAUTHORIZED,
+    RealtimeSession,
+    ReceivePush,
+    SessionLimits,
+)
 from daemon.web.http1 import Response, error_response, json_response
 from daemon.web.http1.messages import encode_head
 
 PATH = "/v1"
 MAX_WAITING_MESSAGES = 16
-"""Read from a connection and not looked at yet."""
+"""Read from a connection and not handled yet."""
 REFUSE_SECONDS = 1.0
 RETRY_HEADERS = {"Retry-After": "5"}
 
 
-class DoorLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What bounds all connections together, and those that are not in yet."""
+class Admission(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is let in, and what bounds all connections together and those that are not in yet."""
 
+    allowed_origins: frozenset[str] = frozenset()
+    """Of browsers' pages."""
     max_connections: int = 64
     max_frame_bytes: int = 1024 * 1024
     auth_seconds: float = 5.0
@@ -48,26 +56,24 @@ class RealtimeServer:
         self,
         clients: Clients,
         *,
-        receive: Receive,
+        receive: ReceivePush,
         feed: EventFeed,
         couriers: Couriers,
         on_serving: Callable[[], None],
         on_error: Callable[[str, BaseException], None],
-        allowed_origins: Collection[str] = (),
-        door: DoorLimits | None = None,
-        limits: Limits | None = None,
+        admission: Admission | None = None,
+        limits: SessionLimits | None = None,
     ) -> None:
-        """`on_serving` is told when a proxy can deliver again."""
-        self.sessions: set[Session] = set()
+        """`on_serving` is called when a proxy can deliver again."""
+        self.sessions: set[RealtimeSession] = set()
         self._clients = clients
         self._receive = receive
         self._feed = feed
         self._couriers = couriers
         self._on_serving = on_serving
         self._on_error = on_error
-        self._allowed_origins = frozenset(allowed_origins)
-        self._door = door or DoorLimits()
-        self._limits = limits or Limits()
+        self._admission = admission or Admission()
+        self._limits = limits or SessionLimits()
         self._connections = 0
         self._closing = False
         self._gone = trio.Event()
@@ -84,7 +90,7 @@ class RealtimeServer:
             task_status.started()
 
     async def close(self) -> None:
-        """Let nobody in any more, tell everybody that we go, and wait until they are gone; the caller bounds it."""
+        """Let no more clients in, end all sessions, and wait until they are gone; the caller bounds the wait."""
         self._closing = True
         for session in tuple(self.sessions):
             session.end(GOING_AWAY)
@@ -93,7 +99,7 @@ class RealtimeServer:
             await self._gone.wait()
 
     async def _admit(self, stream: trio.SocketStream) -> None:
-        if self._closing or self._connections >= self._door.max_connections:
+        if self._closing or self._connections >= self._admission.max_connections:
             reason = GOING_AWAY.reason if self._closing else "too_many_connections"
             self._feed.emit("realtime.refused", reason=reason)
             await _turn_away(stream, reason)
@@ -115,21 +121,21 @@ class RealtimeServer:
 
     async def _connected(self, stream: trio.SocketStream, nursery: trio.Nursery) -> None:
         request: WebSocketRequest | None = None
-        with trio.move_on_after(self._door.auth_seconds):
+        with trio.move_on_after(self._admission.auth_seconds):
             request = await wrap_server_stream(
-                nursery, stream, MAX_WAITING_MESSAGES, self._door.max_frame_bytes
+                nursery, stream, MAX_WAITING_MESSAGES, self._admission.max_frame_bytes
             )
         if request is None:
             self._feed.emit("realtime.refused", reason="no_handshake")
             return
         entered: tuple[WebSocketConnection, Client] | None = None
-        with trio.move_on_after(3 * self._door.auth_seconds):  # the answer and the first frame
+        with trio.move_on_after(3 * self._admission.auth_seconds):  # the answer and the first frame
             entered = await self._enter(request)
         if entered is not None:
             await self._converse(*entered)
 
     async def _converse(self, socket: WebSocketConnection, client: Client) -> None:
-        session = Session(
+        session = RealtimeSession(
             socket,
             client,
             receive=self._receive_alone,
@@ -156,8 +162,8 @@ class RealtimeServer:
     async def _receive_alone(
         self, body: bytes, instance: str | None, event: None, allows: Callable[[str], bool]
     ) -> Response:
-        # Were the connection to end, the proxy would push the same message over the next one, and so on: all else that
-        # it says and delivers would be cut off each time.
+        # If the connection ended here, the proxy would push the same message over the next one, and so on: everything
+        # else on the connection would be cut off each time.
         try:
             return await self._receive(body, instance, event, allows)
         except Exception as error:
@@ -170,7 +176,7 @@ class RealtimeServer:
         if request.path.partition("?")[0] != PATH:
             await self._reject(request, 404, "no_such_route")
             return None
-        if origin is not None and origin not in self._allowed_origins:
+        if origin is not None and origin not in self._admission.allowed_origins:
             await self._reject(request, 403, "origin_not_allowed")
             return None
         token = _token(headers)
@@ -188,7 +194,7 @@ class RealtimeServer:
 
     async def _introduced(self, socket: WebSocketConnection) -> Client | None:
         """The client that its first frame names."""
-        with trio.move_on_after(self._door.auth_seconds):
+        with trio.move_on_after(self._admission.auth_seconds):
             try:
                 said = frames.read(await socket.get_message())
             except frames.BadFrame:

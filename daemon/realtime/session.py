@@ -1,11 +1,11 @@
-"""One realtime connection: what a client says is done, what it is to hear is written, and neither waits without bound.
+"""One realtime connection: handles the client's frames and writes ours, and neither waits without bound.
 
 Laws of this file:
 1. A push is acknowledged only after the ingress acknowledged it: durable before `accepted`.
-2. One task writes. What takes longer than `write_seconds` to be written, and events that pile up beyond
+2. One task writes. A frame that takes longer than `write_seconds` to write, and events that pile up beyond
    `max_queued_events`, end the connection: a slow client is dropped with a reason, never waited for.
-3. A frame that is withdrawn before it is written never leaves, and the last look at the lease is taken just before.
-4. However the connection ends, every delivery under way learns what is known of it.
+3. A frame that is withdrawn before it is written never leaves, and the lease is checked once more just before.
+4. However the connection ends, every delivery in progress gets the outcome known by then.
 """
 
 from __future__ import annotations
@@ -16,33 +16,50 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 import trio
-from trio_websocket import ConnectionClosed, WebSocketConnection
+from trio_websocket import CloseReason, ConnectionClosed, WebSocketConnection
 
-from actors.outcome import SendOutcome
+from actors.outcome import SendEvidence, SendOutcome
 from actors.ports import MaySend
+from daemon.gateways.realtime import Couriers, Deliver, Find
 from daemon.observe.feed import EventFeed, Tail, Wanted
 from daemon.realtime import frames
 from daemon.realtime.clients import Client
 from daemon.realtime.deliveries import Deliveries
-from daemon.realtime.endings import (
-    BAD_FRAME,
-    FAILED,
-    FORBIDDEN,
-    GOING_AWAY,
-    IDLE,
-    SILENT,
-    TOO_SLOW,
-    Ending,
-    how_ended,
-)
-from daemon.realtime.gateway import Couriers
 from daemon.web.http1 import Response
 
 MAX_WAITING_FRAMES = 16
-"""Written one after another; who wants to say more waits here."""
+"""Frames that wait for the writer; a task that has one more waits until there is room."""
 
 
-class Receive(Protocol):
+class Ending(NamedTuple):
+    """Why a connection ends: the close code of the WebSocket and a stable word."""
+
+    code: int
+    reason: str
+
+
+GOODBYE = Ending(1000, "closed_by_client")
+GOING_AWAY = Ending(1001, "going_away")
+LOST = Ending(1006, "connection_lost")
+TOO_BIG = Ending(1009, "frame_too_big")
+FAILED = Ending(1011, "failed")
+BAD_FRAME = Ending(4400, "bad_frame")
+UNAUTHORIZED = Ending(4401, "wrong_or_missing_token")
+FORBIDDEN = Ending(4403, "not_allowed")
+SILENT = Ending(4408, "no_pong")
+IDLE = Ending(4408, "idle")
+TOO_SLOW = Ending(4413, "too_slow")
+
+
+def how_ended(reason: CloseReason | None) -> Ending:
+    """How the other side, or the WebSocket itself, ended the connection."""
+    code = reason.code if reason is not None else LOST.code
+    if code in (1000, 1001, 1005):
+        return GOODBYE
+    return TOO_BIG if code == TOO_BIG.code else LOST
+
+
+class ReceivePush(Protocol):
     """Takes one payload as the ingress does, and answers as it does."""
 
     def __call__(
@@ -50,7 +67,7 @@ class Receive(Protocol):
     ) -> Awaitable[Response]: ...
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_queued_events: int = 1_000
     max_pushes_in_flight: int = 64
     write_seconds: float = 10.0
@@ -69,17 +86,17 @@ class _Outgoing(NamedTuple):
     may_leave: Callable[[], bool]
 
 
-class Session:
+class RealtimeSession:
     def __init__(
         self,
         socket: WebSocketConnection,
         client: Client,
         *,
-        receive: Receive,
+        receive: ReceivePush,
         feed: EventFeed,
         couriers: Couriers,
         on_serving: Callable[[], None],
-        limits: Limits,
+        limits: SessionLimits,
     ) -> None:
         self.client = client
         self.finds = False
@@ -97,11 +114,11 @@ class Session:
         self._places = trio.Semaphore(limits.max_pushes_in_flight)
         self._work = trio.CancelScope()
         self._watch_scope = trio.CancelScope()
-        self._heard_at = trio.current_time()
+        self._last_frame_at = trio.current_time()
         self._torn = False
 
     async def run(self) -> Ending:
-        """Serve the client until it leaves or has to; gives back why."""
+        """Serve the client until it leaves or has to; returns why."""
         async with trio.open_nursery() as nursery:
             written = trio.Event()
             nursery.start_soon(self._write, written, name="realtime writer")
@@ -129,30 +146,31 @@ class Session:
             self.ending = ending
         self._work.cancel()
 
-    # What the gateway asks.
+    # What the gateway asks: see `Courier`.
 
-    async def deliver(self, frame: frames.Deliver, may_send: MaySend, seconds: float) -> SendOutcome:
-        """See `Courier`."""
+    def may_see(self, instance: str) -> bool:
+        return self.client.may_see(instance)
+
+    async def deliver(self, frame: Deliver, may_send: MaySend, seconds: float) -> SendOutcome:
         with self._deliveries.delivering(frame.key, may_send) as delivery:
             with trio.move_on_after(seconds):
-                await self._tell(frames.encoded(frame), delivery.may_leave)
+                await self._send(frames.encoded(frame), delivery.may_leave)
                 await delivery.settled.wait()
             return delivery.conclude()
 
-    async def find(self, frame: frames.Find, seconds: float) -> frames.Evidence | None:
-        """See `Courier`."""
+    async def find(self, frame: Find, seconds: float) -> SendEvidence | None:
         with self._deliveries.asking(frame.id) as question:
             with trio.move_on_after(seconds):
-                await self._tell(frames.encoded(frame))
+                await self._send(frames.encoded(frame))
                 await question.settled.wait()
             return question.evidence
 
-    # What the client says.
+    # The client's frames.
 
     async def _live(self) -> None:
         async with trio.open_nursery() as tasks:
             tasks.start_soon(self._keep_alive, name="realtime ping")
-            await self._tell(frames.encoded(self._hello()))
+            await self._send(frames.encoded(self._hello()))
             while True:
                 try:
                     said = frames.read(await self._socket.get_message())
@@ -161,11 +179,11 @@ class Session:
                 except frames.BadFrame:
                     self.end(BAD_FRAME)
                 else:
-                    self._heard_at = trio.current_time()
-                    await self._heed(said, tasks)
+                    self._last_frame_at = trio.current_time()
+                    await self._handle(said, tasks)
                 await trio.lowlevel.checkpoint_if_cancelled()
 
-    async def _heed(self, said: frames.Said, tasks: trio.Nursery) -> None:
+    async def _handle(self, said: frames.ClientFrame, tasks: trio.Nursery) -> None:
         match said:
             case frames.Push():
                 await self._places.acquire()
@@ -175,14 +193,14 @@ class Session:
             case frames.Serve() if self.client.may_deliver:
                 self.finds, self.serving = said.finds, True
                 self._couriers.join(self.client.name, self)
-                await self._tell(frames.encoded(frames.Serving()))
+                await self._send(frames.encoded(frames.Serving()))
                 self._on_serving()
-            case frames.Outcome():
+            case frames.OutcomeFrame():
                 self._deliveries.settle(said)
-            case frames.Evidence():
+            case frames.EvidenceFrame():
                 self._deliveries.answer(said)
             case frames.Auth():
-                pass  # it is in already
+                pass  # it was let in already
             case _:
                 self.end(FORBIDDEN)
 
@@ -190,15 +208,15 @@ class Session:
         try:
             if self.client.may_push:
                 answer = await self._receive(bytes(push.payload), push.instance, None, self.client.may_see)
-                await self._tell(_acknowledgement(push.id, answer))
+                await self._send(_acknowledgement(push.id, answer))
             else:
                 refusal = {"id": push.id, "status": "refused", "reason": "may_not_push"}
-                await self._tell(frames.typed("ack", refusal))
+                await self._send(frames.typed("ack", refusal))
         finally:
             self._places.release()
 
     def _watch(self, watch: frames.Watch, tasks: trio.Nursery) -> None:
-        """Follow the events from here on; a second `watch` takes the place of the first."""
+        """Follow the events from now on; a second `watch` replaces the first."""
         self._watch_scope.cancel()
         self._watch_scope = trio.CancelScope()
         gap = self._feed.gap(watch.boot, watch.after) if watch.after is not None else None
@@ -221,9 +239,9 @@ class Session:
             with scope:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._drop_when_cut_off, tail)
-                    await self._tell(first)
+                    await self._send(first)
                     async for event in tail:
-                        await self._tell(frames.typed("event", event))
+                        await self._send(frames.typed("event", event))
                     nursery.cancel_scope.cancel()
         finally:
             tail.close()
@@ -232,9 +250,9 @@ class Session:
         await tail.cut_off.wait()
         self.end(TOO_SLOW)
 
-    # What it hears.
+    # What is written.
 
-    async def _tell(self, text: str, may_leave: Callable[[], bool] = _at_once) -> None:
+    async def _send(self, text: str, may_leave: Callable[[], bool] = _at_once) -> None:
         try:
             await self._outgoing.send(_Outgoing(text, may_leave))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -246,7 +264,7 @@ class Session:
                 if self.ending is not None:
                     break
                 if self._socket.closed is not None or not outgoing.may_leave():
-                    continue  # it never leaves. The reader hears of a lost connection after what was said before
+                    continue  # never leaves. The reader notices a lost connection after the frames that came before
                 with trio.move_on_after(self._limits.write_seconds) as writing, suppress(ConnectionClosed):
                     await self._socket.send_message(outgoing.text)
                 if writing.cancelled_caught:
@@ -265,13 +283,13 @@ class Session:
                     await self._socket.ping()
                     answered = True
                 except ConnectionClosed:
-                    # The reader hears of it, too, if the last word can still be said.
+                    # The reader notices it, too, and says why the connection ended.
                     await trio.sleep_forever()
-            # Behind much else that it said, its answer may come late.
-            if not answered and self._heard_at < asked_at:
+            # The pong may be late behind many other frames: any frame proves that the client is there.
+            if not answered and self._last_frame_at < asked_at:
                 self.end(SILENT)
             busy = self.watching or self.serving
-            if not busy and trio.current_time() - self._heard_at > self._limits.idle_seconds:
+            if not busy and trio.current_time() - self._last_frame_at > self._limits.idle_seconds:
                 self.end(IDLE)
 
     def _hello(self) -> frames.Hello:
@@ -288,7 +306,7 @@ class Session:
 
 
 def _acknowledgement(push_id: int | str, answer: Response) -> str:
-    """What the webhook is answered, as a frame. Whatever is wanted again says `retry`."""
+    """The answer that a webhook would get, as a frame. Where the push should come again, its status is `retry`."""
     document = {"id": push_id, **msgspec.json.decode(answer.body, type=dict[str, object])}
     if answer.status == 503:
         document["retry_after_seconds"] = int(answer.headers["Retry-After"])

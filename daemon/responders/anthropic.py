@@ -14,13 +14,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from actors.prompt import Told, alternating
-from daemon.responders.http_provider import Completion, Dialect, Kind, texts
+from actors.prompt import ModelRequest, alternating
+from daemon.responders.http_kind import HttpKind
+from daemon.responders.http_provider import Completion, Dialect, FailureKind, texts
 from daemon.web.answer import dig
 
 VERSION = "2023-06-01"
 
-_BY_TYPE: Mapping[object, Kind] = {
+_BY_TYPE: Mapping[object, FailureKind] = {
     "authentication_error": "bad_key",
     "billing_error": "bad_key",
     "permission_error": "bad_key",
@@ -48,15 +49,15 @@ class Anthropic(Dialect):
     def headers(self) -> Mapping[str, str]:
         return {"x-api-key": self.endpoint.api_key, "anthropic-version": VERSION}
 
-    def body(self, told: Told) -> dict[str, object]:
-        system = {"system": told.system} if told.system else {}
+    def body(self, request: ModelRequest) -> dict[str, object]:
+        system = {"system": request.system} if request.system else {}
         return {
             "model": self.endpoint.model,
-            "max_tokens": self.endpoint.max_output_tokens * told.answers,
+            "max_tokens": self.endpoint.max_output_tokens * request.answers,
             **system,
             "messages": [
                 {"role": said.role, "content": [{"type": "text", "text": text} for text in said.texts]}
-                for said in alternating(told.turns)
+                for said in alternating(request.turns)
             ],
         }
 
@@ -71,12 +72,17 @@ class Anthropic(Dialect):
             dig(usage, "output_tokens"),
         )
 
-    def verdict(self, status: int, payload: object) -> Kind | None:
+    def verdict(self, status: int, payload: object) -> FailureKind | None:
         error = dig(payload, "error")
         message = dig(error, "message")
         if dig(error, "details", "error_code") == "enforced_spend_limit_reached":
             return "bad_key"
         if isinstance(message, str) and message.startswith(_OUT_OF_MONEY):
             return "bad_key"
-        told = dig(error, "type")
-        return _BY_TYPE.get(told) if isinstance(told, str) else None
+        error_type = dig(error, "type")
+        return _BY_TYPE.get(error_type) if isinstance(error_type, str) else None
+
+
+class AnthropicKind(HttpKind):
+    name = "anthropic"
+    dialect = Anthropic

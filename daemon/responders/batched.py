@@ -1,12 +1,12 @@
-"""Several conversations in one call: what the model is told, and what of its answer may be believed. Pure.
+"""Several conversations in one call: what the model is asked, and what of its answer may be believed. Pure.
 
 Laws of this file:
-1. Each conversation is one JSON object in one line, with a random key that nobody outside the daemon has seen:
+1. Each conversation is one JSON object in one line, with a random key that is known only inside the daemon:
    no text can end its object, and no customer can name another's conversation.
 2. Only a faultless entry under a known key is an answer. A conversation without exactly one such entry has none.
    A key that was not given out means that the whole answer is not what it should be: then nothing is believed.
 3. An answer that shows a key, or what only another conversation holds (a run of words, or a mark such as an order
-   number or an address), is none. This finds what is copied, not what is retold: who must exclude that too leaves
+   number or an address), is none. This finds what is copied, not what is paraphrased: to exclude that too, leave
    `responder.batching` off.
 4. What the call cost is shared out to the last token.
 """
@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from actors.messages import HistoryEntry, Prompt
-from actors.prompt import CUSTOMER_TEXT_IS_DATA, HANDED_BACK, Told, json_line, system_prompt
+from actors.prompt import CUSTOMER_TEXT_IS_DATA, HANDED_BACK, ModelRequest, json_line, system_prompt
 
 MAX_CHARS = 8_000
 """A prompt with more text than this is not put together with others."""
@@ -88,12 +88,14 @@ def fits(prompt: Prompt) -> bool:
     return len(prompt.text) + sum(len(entry.text) for entry in prompt.history) + passages <= MAX_CHARS
 
 
-def told_together(prompts: Mapping[str, Prompt], provider_system_prompt: str | None = None) -> Told:
+def shared_model_request(
+    prompts: Mapping[str, Prompt], provider_system_prompt: str | None = None
+) -> ModelRequest:
     """Several prompts of one instance, by key."""
     persona = system_prompt(next(iter(prompts.values())), provider_system_prompt)
     system = "\n\n".join(filter(None, (persona, CUSTOMER_TEXT_IS_DATA, TOGETHER)))
     lines = "\n".join(json_line(_member(key, prompt)) for key, prompt in prompts.items())
-    return Told(system, (HistoryEntry("user", lines),), len(prompts), SCHEMA)
+    return ModelRequest(system, (HistoryEntry("user", lines),), len(prompts), SCHEMA)
 
 
 def read_together(said: str, prompts: Mapping[str, Prompt]) -> dict[str, str]:
@@ -147,7 +149,7 @@ def _entries(said: str) -> list[object]:
 def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a name stands twice in one object")
+        raise ValueError("a name occurs twice in one object")
     return members
 
 
@@ -171,7 +173,7 @@ def _envelope(entry: _Entry) -> str:
 
 
 def _crosses(key: str, entry: _Entry, prompts: Mapping[str, Prompt]) -> bool:
-    """Whether the entry shows a key, or what stands in another conversation and not in its own."""
+    """Whether the entry shows a key, or what is in another conversation and not in its own."""
     text = " ".join((entry.response, *entry.requestedFields))
     if any(other in text for other in prompts):
         return True
@@ -187,12 +189,12 @@ def _private(prompt: Prompt) -> tuple[str, ...]:
 
 
 def _common(prompt: Prompt) -> tuple[str, ...]:
-    """What any customer of the instance may be told."""
+    """What any customer of the instance may see."""
     return (prompt.system_prompt or "", *(passage.text for passage in prompt.knowledge))
 
 
 def _traces(texts: Iterable[str]) -> frozenset[tuple[str, ...]]:
-    """Runs of words and marks, by which a text is known again."""
+    """Runs of words and marks, by which a text is recognised."""
     found: set[tuple[str, ...]] = set()
     for text in texts:
         folded = text.casefold()

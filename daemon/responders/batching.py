@@ -1,15 +1,15 @@
 """Several conversations of one instance in one call, when they come at the same time.
 
-The first prompt that waits leads: its own task waits for company, makes the one call and shares out what came of it.
-There is no task beside those of the turns. The rules of what is asked and believed are `daemon/responders/batched.py`.
+The first prompt that waits leads: its own task waits for others, makes the one call and shares out the answers. There
+is no task beside those of the turns. `daemon/responders/batched.py` decides what is asked and believed.
 
 Laws of this file:
 1. A prompt waits `wait_seconds` at most, and a call takes `max_conversations` at most.
 2. Whatever is wrong with a shared call costs at most a call of one's own: an answer that is missing or not believed, a
-   refusal (it may be meant for somebody else's words), a leader that was cancelled. Only a provider that fails fails
-   them all: asking it so many times more would help nobody.
-3. Who is cancelled while waiting leaves; nobody else notices.
-4. What a shared call cost is borne by all who were in it, also by those who were then asked about by themselves.
+   refusal (it may be meant for another customer's words), a leader that was cancelled. Only a provider that fails
+   fails them all: asking it once for each of them would not help.
+3. A prompt that is cancelled while it waits leaves; the others do not notice.
+4. The cost of a shared call is shared by all prompts in it, also by those that are asked again by themselves.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class TogetherResponder(Protocol):
 
 @dataclass(eq=False)
 class _Place:
-    """One prompt in a shared call. When `told` is set: an answer, a failure, or neither: then it asks by itself."""
+    """One prompt in a shared call. When `settled` is set: an answer, a failure, or neither: then it asks by itself."""
 
     prompt: Prompt
-    told: trio.Event = field(default_factory=trio.Event)
+    settled: trio.Event = field(default_factory=trio.Event)
     left: bool = False
     answer: Answer | None = None
     failure: TurnFailed | ResponderHeld | None = None
@@ -52,7 +52,7 @@ class _Place:
 
 @dataclass(eq=False)
 class _Group:
-    """Those who go together."""
+    """The prompts that go together."""
 
     places: list[_Place] = field(default_factory=list)
     full: trio.Event = field(default_factory=trio.Event)
@@ -63,7 +63,7 @@ GroupKey = tuple[str, str | None]
 
 
 class BatchingResponder:
-    """Puts prompts together where the instance's switch says so; else, and when alone, asks as ever.
+    """Puts prompts together where the instance's flag is on; else, and for one alone, makes an ordinary call.
 
     Args:
       new_key: a fresh key for one conversation, not to be guessed.
@@ -115,7 +115,7 @@ class BatchingResponder:
         finally:
             self._close(key, group)
             for each in group.places:
-                each.told.set()
+                each.settled.set()
 
     async def _join(self, key: GroupKey, group: _Group, place: _Place) -> None:
         group.places.append(place)
@@ -123,12 +123,12 @@ class BatchingResponder:
             self._close(key, group)
             group.full.set()
         try:
-            await place.told.wait()
+            await place.settled.wait()
         finally:
             place.left = True
 
     def _close(self, key: GroupKey, group: _Group) -> None:
-        """Nobody joins `group` any more."""
+        """No prompt joins `group` any more."""
         if self._gathering.get(key) is group:
             del self._gathering[key]
 
@@ -139,7 +139,7 @@ class BatchingResponder:
                 {key: place.prompt for key, place in keyed.items()}
             )
         except TurnRefused as refusal:
-            self._tell(places, reason=refusal.reason)
+            self._emit(places, reason=refusal.reason)
             return
         except TurnFailed as failure:
             for place in places:  # one each: an error that is raised in several tasks mixes up their traces
@@ -150,7 +150,7 @@ class BatchingResponder:
                 place.failure = ResponderHeld(str(held), held.retry_after_seconds)
             return
         self._share_out(keyed, together)
-        self._tell(places)
+        self._emit(places)
 
     def _share_out(self, keyed: Mapping[str, _Place], together: Together) -> None:
         among = len(keyed)
@@ -161,7 +161,7 @@ class BatchingResponder:
             answer = together.answers.get(key)
             place.answer = None if answer is None else _with_share(answer, share)
 
-    def _tell(self, places: Sequence[_Place], **reason: str) -> None:
+    def _emit(self, places: Sequence[_Place], **reason: str) -> None:
         alone = sum(place.answer is None for place in places)
         self._feed.emit(
             "responder.batched",

@@ -1,23 +1,32 @@
-"""When to leave a peer alone. Pure: the time is an argument.
+"""When to leave a provider alone. Pure: the time is an argument, or a clock that is given.
+
+`BreakerState` decides; `Breaker` holds the state of one provider and emits its changes. All instances that use the same
+provider on the same terms share one breaker.
 
 Laws of this file:
-1. So many failures in a row open the breaker; while it is open, nobody calls.
+1. `failures` failures in a row open the breaker; while it is open, no call goes out.
 2. Afterwards one call at a time goes through as a trial. Its success closes the breaker; its failure opens it for
-   twice as long, up to a bound. A trial that never reports back holds nobody up longer than an open breaker would.
-3. A time that the peer itself names is kept to, after the first failure too, up to the same bound.
+   twice as long, up to a bound. A trial that never reports back blocks others no longer than an open breaker would.
+3. A time that the provider itself names is kept to, after the first failure too, up to the same bound.
+4. Only what lies with the provider counts: a refused prompt shows that it is well.
 
 Calls that began before the breaker opened may end later: their failure neither opens nor lengthens anything, unless
-a trial is out, from which it cannot be told; their success is a success, for it shows that the peer is well.
+a trial is out, from which it cannot be distinguished; their success is a success, for it shows that the provider is
+well.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
 
+from actors.errors import TurnFailed
+from actors.ports import Feed
+
 Condition = Literal["closed", "held", "open", "half_open"]
-"""Calls go through | not before the time the peer named | not before the breaker's own | one trial at a time."""
+"""Calls go through | not before the time the provider named | not before the breaker's own | one trial at a time."""
 
 
 class BreakerPolicy(msgspec.Struct, frozen=True):
@@ -27,62 +36,151 @@ class BreakerPolicy(msgspec.Struct, frozen=True):
     max_open_seconds: float = 300.0
 
 
-class Breaker(msgspec.Struct, frozen=True):
-    """What is remembered of one peer. A new one is closed."""
+class BreakerState(msgspec.Struct, frozen=True):
+    """What is remembered of one provider. A new one is closed."""
 
     failures: int = 0
     """In a row, up to now."""
     open_seconds: float = 0.0
     """For how long it opened last; 0 while it is closed."""
     wait_until: float = 0.0
-    """Nobody calls before, on the clock of `now`."""
+    """No call goes out before, on the clock of `now`."""
     trial: bool = False
     """A trial was let through and has not reported back."""
 
+    def admit(self, now: float) -> tuple[bool, BreakerState]:
+        """Whether a call may go out now, and the state afterwards.
 
-def allow(state: Breaker, now: float) -> tuple[bool, Breaker]:
-    """Whether a call may go out now, and what to remember of that.
+        The caller reports how an admitted call ended, by `succeeded` or `failed`; of a cancelled one it need not.
+        """
+        if now < self.wait_until:
+            return False, self
+        if not self.open_seconds:
+            return True, self
+        return True, msgspec.structs.replace(self, trial=True, wait_until=now + self.open_seconds)
 
-    Who is let through must say how it ended, by `succeeded` or `failed`.
-    """
-    if now < state.wait_until:
-        return False, state
-    if not state.open_seconds:
-        return True, state
-    return True, msgspec.structs.replace(state, trial=True, wait_until=now + state.open_seconds)
+    def succeeded(self) -> BreakerState:
+        """After a call that was answered. The time that a busy provider named stays while the breaker is closed."""
+        return BreakerState() if self.open_seconds else BreakerState(wait_until=self.wait_until)
+
+    def failed(
+        self, now: float, policy: BreakerPolicy, retry_after_seconds: float | None = None
+    ) -> BreakerState:
+        """After a call that failed for a reason that lies with the provider.
+
+        Args:
+          retry_after_seconds: the provider's own wish.
+        """
+        wish = retry_after_seconds if retry_after_seconds and retry_after_seconds > 0 else 0.0
+        failures, length = self.failures + 1, self.open_seconds
+        until = max(self.wait_until, now + min(wish, policy.max_open_seconds))
+        if length and not self.trial:
+            return msgspec.structs.replace(self, failures=failures, wait_until=until)
+        if length or failures >= policy.failures:
+            length = min(length * 2 or policy.open_seconds, policy.max_open_seconds)
+            until = now + max(length, min(wish, policy.max_open_seconds))
+        return BreakerState(failures, length, until)
+
+    def wait_seconds(self, now: float) -> float:
+        """How long until a call may go out again; 0 when it may now."""
+        return max(0.0, self.wait_until - now)
+
+    def condition(self, now: float) -> Condition:
+        """In one word, for operators."""
+        if not self.open_seconds:
+            return "held" if now < self.wait_until else "closed"
+        return "half_open" if self.trial or now >= self.wait_until else "open"
 
 
-def succeeded(state: Breaker) -> Breaker:
-    """After a call that the peer answered. The time that a busy peer named stays while the breaker is closed."""
-    return Breaker() if state.open_seconds else Breaker(wait_until=state.wait_until)
+class ProviderView(msgspec.Struct, frozen=True, kw_only=True):
+    """For operators; no key and no address in it."""
+
+    name: str
+    instance: str = ""
+    """Whose own provider it is; empty: the default's."""
+    state: Condition
+    failures: int = 0
+    """In a row, up to now."""
+    calls: int = 0
+    """Since the daemon started."""
+    last_reason: str = ""
+    """Of the last failure; it stays when calls succeed again."""
+    wait_seconds: float = 0.0
+    """Until it may be asked again."""
+    succeeded: int = 0
+    """Of the calls, those that were answered, if only by a refusal of the prompt."""
 
 
-def failed(
-    state: Breaker, now: float, policy: BreakerPolicy, retry_after_seconds: float | None = None
-) -> Breaker:
-    """After a call that failed for a reason that lies with the peer.
+class Breaker:
+    """Before one provider.
 
     Args:
-      retry_after_seconds: the peer's own wish.
+      now: the clock, seconds; it never steps back.
     """
-    wish = retry_after_seconds if retry_after_seconds and retry_after_seconds > 0 else 0.0
-    failures, length = state.failures + 1, state.open_seconds
-    until = max(state.wait_until, now + min(wish, policy.max_open_seconds))
-    if length and not state.trial:
-        return msgspec.structs.replace(state, failures=failures, wait_until=until)
-    if length or failures >= policy.failures:
-        length = min(length * 2 or policy.open_seconds, policy.max_open_seconds)
-        until = now + max(length, min(wish, policy.max_open_seconds))
-    return Breaker(failures, length, until)
 
+    def __init__(
+        self, name: str, policy: BreakerPolicy, feed: Feed, *, now: Callable[[], float], instance: str = ""
+    ) -> None:
+        self.name = name
+        self.last_reason = ""
+        self._instance = instance
+        self._policy = policy
+        self._feed = feed
+        self._now = now
+        self._state = BreakerState()
+        self._failed_again = False
+        self._calls = 0
+        self._succeeded = 0
 
-def wait_seconds(state: Breaker, now: float) -> float:
-    """How long until a call may go out again; 0 when it may now."""
-    return max(0.0, state.wait_until - now)
+    @property
+    def wait_seconds(self) -> float:
+        return self._state.wait_seconds(self._now())
 
+    @property
+    def condition(self) -> Condition:
+        return self._state.condition(self._now())
 
-def condition(state: Breaker, now: float) -> Condition:
-    """In one word, for operators."""
-    if not state.open_seconds:
-        return "held" if now < state.wait_until else "closed"
-    return "half_open" if state.trial or now >= state.wait_until else "open"
+    @property
+    def is_down(self) -> bool:
+        """Open, and the last trial failed as well: this is no passing trouble."""
+        return self._failed_again and self.condition == "open"
+
+    @property
+    def view(self) -> ProviderView:
+        return ProviderView(
+            name=self.name,
+            instance=self._instance,
+            state=self.condition,
+            failures=self._state.failures,
+            calls=self._calls,
+            last_reason=self.last_reason,
+            wait_seconds=self.wait_seconds,
+            succeeded=self._succeeded,
+        )
+
+    def admit(self) -> bool:
+        """Whether a call may go out now. Report its end by `succeeded` or `failed`, unless it is cancelled."""
+        admitted, self._state = self._state.admit(self._now())
+        self._calls += admitted
+        return admitted
+
+    def succeeded(self) -> None:
+        before, self._state = self._state, self._state.succeeded()
+        self._failed_again = False
+        self._succeeded += 1
+        if before.open_seconds:
+            self._feed.emit("provider.closed", provider=self.name)
+
+    def failed(self, failure: TurnFailed) -> None:
+        before, now = self._state, self._now()
+        self._state = before.failed(now, self._policy, failure.retry_after_seconds)
+        self.last_reason = failure.reason
+        self._failed_again |= before.trial
+        self._feed.emit("provider.failed", provider=self.name, reason=failure.reason)
+        if self._state.open_seconds and (before.trial or not before.open_seconds):
+            self._feed.emit(
+                "provider.opened",
+                provider=self.name,
+                reason=failure.reason,
+                seconds=round(self._state.wait_seconds(now), 1),
+            )

@@ -17,7 +17,7 @@ from contextlib import suppress
 
 import msgspec
 
-from actors.plain_text import plain_text
+from actors.text import plain_text
 from daemon.responders.loose_json import Reading, read_object, unescaped
 
 MAX_CHARS = 12_000
@@ -35,11 +35,11 @@ _NAMES = ("response", "needsdatacollection", "requestedfields", "confidence")
 _ANY_NAME = r"(?:response|needs[_-]?data[_-]?collection|requested[_-]?fields|confidence)"
 _SHOWN = re.compile(rf"{_ANY_NAME}\\*+[\"'”]?\s*+:", re.IGNORECASE)
 _LEAD = r"\{((?:\s|\\+[nrt]?)*+)"
-"""A brace and the blanks behind it; there are backslashes when it stands within a string."""
+"""A brace and the blanks behind it; there are backslashes when it is within a string."""
 _OBJECT = re.compile(rf"{_LEAD}([\"'“]?)([A-Za-z][\w-]{{0,40}}+)\\*+[\"'”]?\s*+:\s*+([\"'“])?")
 _BRACELESS = re.compile(rf"\s*+[\"'“]{_ANY_NAME}[\"'”]\s*+:", re.IGNORECASE)
 _OPENED = re.compile(rf"{_LEAD}[\"'“]([A-Za-z_-]{{0,40}}+)\\*+[\"'”]?\s*+\Z")
-_TELLING = re.compile(
+_UNMISTAKABLE = re.compile(
     r"[\"'“](?:needs[_-]?data[_-]?collection|requested[_-]?fields)[\\\"'”]*+\s*+:", re.IGNORECASE
 )
 """The two names that no prose has by chance."""
@@ -47,38 +47,38 @@ _MAX_NUMBER = 1e15
 """A response that is a greater number, or none, is no answer."""
 _JSON_FENCE = "```json"
 _BEGUN = re.compile(rf"[\"'\[\s]*+(?:`{{1,3}}j?s?o?n?)?[\"'\[\s]*+(?:{_LEAD}[\"'“]?)?")
-"""Nothing but what stands before an envelope's first name."""
+"""Nothing but what comes before an envelope's first name."""
 
 
 class Extracted(msgspec.Struct, frozen=True):
-    """What the customer is told, and what the model told us besides."""
+    """The text for the customer, and what the model said besides."""
 
     text: str
-    """Empty when nothing can be told."""
+    """Empty when there is nothing to say."""
     needs_data_collection: bool = False
     requested_fields: tuple[str, ...] = ()
     confidence: float | None = None
     """How sure the model is, 0 to 1; None when it did not say, or said nothing that can be understood."""
 
 
-_Told = dict[str, object]
+_Members = dict[str, object]
 """The envelope's values by their names in one spelling."""
 
 
 def extract(said: str, max_chars: int = MAX_CHARS) -> Extracted:
     """The answer in `said`, at most `max_chars` long, without control characters and blanks around it."""
     reach = max(_MIN_REACH, _CHARS_PER_CHAR * max_chars)
-    text, told = _unwrapped(plain_text(said[:reach]).strip(), _MAX_WRAPPINGS, cut=True)
+    text, found = _unwrapped(plain_text(said[:reach]).strip(), _MAX_WRAPPINGS, cut=True)
     return Extracted(
         text=plain_text(text).strip()[:max_chars].rstrip(),
-        needs_data_collection=_yes(told.get("needsdatacollection")),
-        requested_fields=_fields(told.get("requestedfields")),
-        confidence=_confidence(told.get("confidence")),
+        needs_data_collection=_yes(found.get("needsdatacollection")),
+        requested_fields=_fields(found.get("requestedfields")),
+        confidence=_confidence(found.get("confidence")),
     )
 
 
-def _unwrapped(text: str, wrappings: int, *, cut: bool) -> tuple[str, _Told]:
-    """The answer in `text`, and what its envelopes tell.
+def _unwrapped(text: str, wrappings: int, *, cut: bool) -> tuple[str, _Members]:
+    """The answer in `text`, and what its envelopes say.
 
     Args:
       wrappings: how many envelopes may still be opened.
@@ -86,30 +86,30 @@ def _unwrapped(text: str, wrappings: int, *, cut: bool) -> tuple[str, _Told]:
     """
     if _BRACELESS.match(text):
         text = "{" + text
-    told: _Told = {}
+    found: _Members = {}
     prose: list[str] = []
     at = 0
     for start, reading in _envelopes(text):
         before = _ending(text[at:start])
         if wrappings <= 0:
-            return "", told
+            return "", found
         if reading is None:  # written within a string
             answer, inner = _unwrapped(unescaped(text[start:]), wrappings - 1, cut=True)
-            return answer, {**inner, **told}
+            return answer, {**inner, **found}
         members = _named(reading.members)
         broken = not reading.whole and [*members][-1:] == ["response"]
         response, inner = _answer(members.pop("response", None), wrappings - 1, cut=broken)
-        told = {**inner, **members, **told}
+        found = {**inner, **members, **found}
         prose.append(before)
         if response is not None:
             # The same text may have been printed before an envelope that is cut off in the answer.
             same = broken and before.startswith(plain_text(response).rstrip())
-            return _announced(before) if same else response, told
+            return _announced(before) if same else response, found
         at = reading.end if reading.whole else len(text)
     if not at:
-        return _untold(_finished(text) if cut else text), told
+        return _without_names(_finished(text) if cut else text), found
     prose.append(text[at:].strip(" \n\t]`"))
-    return _announced("\n".join(filter(None, prose))), told
+    return _announced("\n".join(filter(None, prose))), found
 
 
 def _envelopes(text: str) -> Iterator[tuple[int, Reading | None]]:
@@ -155,7 +155,7 @@ def _alone(text: str, start: int, end: int) -> bool:
     return not _ending(text[:start]) and not text[end:].strip(" \n\t]`\"'")
 
 
-def _answer(response: object, wrappings: int, *, cut: bool) -> tuple[str | None, _Told]:
+def _answer(response: object, wrappings: int, *, cut: bool) -> tuple[str | None, _Members]:
     """The words of a response, whatever it is; None when there is none."""
     match response:
         case None | bool():
@@ -176,7 +176,7 @@ def _answer(response: object, wrappings: int, *, cut: bool) -> tuple[str | None,
 
 
 def _ending(prose: str) -> str:
-    """What stands before an envelope, without the fence or bracket that opens it."""
+    """What comes before an envelope, without the fence or bracket that opens it."""
     prose = prose.rstrip(" \n\t[")
     head, fence, language = prose.rpartition("```")
     return head.strip() if fence and language.strip().casefold() in {"", "json"} else prose.strip()
@@ -184,7 +184,7 @@ def _ending(prose: str) -> str:
 
 def _announced(prose: str) -> str:
     """Prose as an answer: nothing when it only announces what could not be read."""
-    return "" if prose.endswith((":", "：")) else _untold(prose)
+    return "" if prose.endswith((":", "：")) else _without_names(prose)
 
 
 def _finished(text: str) -> str:
@@ -197,9 +197,9 @@ def _finished(text: str) -> str:
     return "" if _BEGUN.fullmatch(text) else text.removesuffix(_JSON_FENCE).rstrip()
 
 
-def _untold(text: str) -> str:
-    """`text` up to where it shows the envelope's names in spite of all."""
-    shown = _TELLING.search(text)
+def _without_names(text: str) -> str:
+    """`text` up to the first name of an envelope that is left in it all the same."""
+    shown = _UNMISTAKABLE.search(text)
     return text[: shown.start()].rstrip(", {[\\\n\t") if shown else text
 
 
@@ -207,7 +207,7 @@ def _one_spelling(name: str) -> str:
     return name.replace("_", "").replace("-", "").casefold()
 
 
-def _named(members: Mapping[str, object]) -> _Told:
+def _named(members: Mapping[str, object]) -> _Members:
     return {_one_spelling(name): value for name, value in members.items()}
 
 
@@ -216,7 +216,7 @@ def _yes(value: object) -> bool:
 
 
 def _fields(value: object) -> tuple[str, ...]:
-    """The names of what the customer should tell: each once, so many, so long."""
+    """The names of what the customer is asked for: each once, bounded in number and length."""
     listed = value if isinstance(value, list) else [value]
     named = (" ".join(plain_text(field).split()) for field in listed if isinstance(field, str))
     once = dict.fromkeys(field[:MAX_FIELD_CHARS].rstrip() for field in named if field)
@@ -224,7 +224,7 @@ def _fields(value: object) -> tuple[str, ...]:
 
 
 def _confidence(value: object) -> float | None:
-    """A number from 0 to 1. From 10 to 100, or with its sign, it is per cent; between, nobody knows the scale."""
+    """A number from 0 to 1. From 10 to 100, or with its sign, it is per cent; in between the scale is unknown."""
     number, per_cent = value, False
     if isinstance(value, str):
         written = value.strip()

@@ -1,9 +1,9 @@
 """Google's Gemini, `generateContent`.
 
 Of its own:
-- The model stands in the address, the key in `x-goog-api-key`; the assistant is called `model`.
+- The model is part of the address, the key is in `x-goog-api-key`; the assistant is called `model`.
 - A wrong key is a 400 that says API_KEY_INVALID in its details; 400 FAILED_PRECONDITION is an account without billing.
-- How long to wait after a 429 stands in the body (`RetryInfo`), not in a header.
+- How long to wait after a 429 is in the body (`RetryInfo`), not in a header.
 - A blocked question has no candidates but a `blockReason`; a blocked answer has a finish reason that says why.
 - A model's thoughts are parts of the answer, marked so: they are paid for, and not for the customer.
 - A schema for the answer names its types in capitals and knows no `additionalProperties`.
@@ -16,8 +16,9 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from actors.prompt import Told, Utterance, alternating
-from daemon.responders.http_provider import Completion, Dialect, Kind, count, texts
+from actors.prompt import ModelRequest, Utterance, alternating
+from daemon.responders.http_kind import HttpKind
+from daemon.responders.http_provider import Completion, Dialect, FailureKind, count, texts
 from daemon.web.answer import MAX_RETRY_AFTER_SECONDS, dig
 
 _REFUSED = frozenset(("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"))
@@ -39,14 +40,14 @@ class Gemini(Dialect):
     def headers(self) -> Mapping[str, str]:
         return {"x-goog-api-key": self.endpoint.api_key}
 
-    def body(self, told: Told) -> dict[str, object]:
-        system = {"systemInstruction": {"parts": [{"text": told.system}]}} if told.system else {}
-        answer: dict[str, object] = {"maxOutputTokens": self.endpoint.max_output_tokens * told.answers}
-        if told.schema is not None:
-            answer |= {"responseMimeType": "application/json", "responseSchema": _schema(told.schema)}
+    def body(self, request: ModelRequest) -> dict[str, object]:
+        system = {"systemInstruction": {"parts": [{"text": request.system}]}} if request.system else {}
+        answer: dict[str, object] = {"maxOutputTokens": self.endpoint.max_output_tokens * request.answers}
+        if request.schema is not None:
+            answer |= {"responseMimeType": "application/json", "responseSchema": _schema(request.schema)}
         return {
             **system,
-            "contents": list(map(_content, alternating(told.turns))),
+            "contents": list(map(_content, alternating(request.turns))),
             "generationConfig": answer,
         }
 
@@ -62,7 +63,7 @@ class Gemini(Dialect):
             texts(spoken), dig(payload, "modelVersion"), dig(usage, "promptTokenCount"), written
         )
 
-    def verdict(self, status: int, payload: object) -> Kind | None:
+    def verdict(self, status: int, payload: object) -> FailureKind | None:
         wrong_key = any(dig(detail, "reason") == "API_KEY_INVALID" for detail in _details(payload))
         if wrong_key or dig(payload, "error", "status") == "FAILED_PRECONDITION":
             return "bad_key"
@@ -71,9 +72,9 @@ class Gemini(Dialect):
     def retry_after_seconds(self, payload: object) -> float | None:
         for detail in _details(payload):
             delay = dig(detail, "retryDelay")
-            told = _DURATION.fullmatch(delay) if isinstance(delay, str) else None
-            if told:
-                return min(math.ceil(float(told[1])), MAX_RETRY_AFTER_SECONDS)
+            match = _DURATION.fullmatch(delay) if isinstance(delay, str) else None
+            if match:
+                return min(math.ceil(float(match[1])), MAX_RETRY_AFTER_SECONDS)
         return None
 
 
@@ -98,3 +99,9 @@ def _schema(schema: object) -> object:
         for name, value in schema.items()
         if name != "additionalProperties"
     }
+
+
+class GeminiKind(HttpKind):
+    name = "gemini"
+    dialect = Gemini
+    traced_as = "gcp.gemini"

@@ -27,9 +27,9 @@ import msgspec
 
 from actors.errors import TurnFailed, TurnRefused
 from actors.messages import Answer, Prompt
-from actors.plain_text import plain_text
-from actors.prompt import Told, told
-from daemon.responders.batched import read_together, told_together
+from actors.prompt import ModelRequest, model_request
+from actors.text import plain_text
+from daemon.responders.batched import read_together, shared_model_request
 from daemon.responders.extraction import Extracted, extract
 from daemon.responders.provider import Together
 from daemon.web.answer import HttpAnswer
@@ -37,11 +37,11 @@ from daemon.web.client import HttpClient, HttpFailed
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
 
-Kind = Literal[
+FailureKind = Literal[
     "rate_limited", "overloaded", "timed_out", "bad_key", "not_found", "bad_request", "refused_by_policy"
 ]
 
-_BY_STATUS: Mapping[int, Kind] = {
+_BY_STATUS: Mapping[int, FailureKind] = {
     400: "bad_request",
     401: "bad_key",
     402: "bad_key",
@@ -57,7 +57,7 @@ _BY_STATUS: Mapping[int, Kind] = {
     504: "timed_out",
     529: "overloaded",
 }
-_REFUSALS: frozenset[Kind] = frozenset(("bad_request", "refused_by_policy"))
+_REFUSALS: frozenset[FailureKind] = frozenset(("bad_request", "refused_by_policy"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +116,18 @@ class Dialect(ABC):
     def headers(self) -> Mapping[str, str]: ...
 
     @abstractmethod
-    def body(self, told: Told) -> dict[str, object]: ...
+    def body(self, request: ModelRequest) -> dict[str, object]: ...
 
     @abstractmethod
     def read(self, payload: object) -> Completion | None:
         """What a 200 says; None when it is a refusal by policy."""
 
-    def verdict(self, status: int, payload: object) -> Kind | None:
-        """What an error's body tells beyond its status."""
+    def verdict(self, status: int, payload: object) -> FailureKind | None:
+        """What an error's body says beyond its status."""
         return None
 
     def retry_after_seconds(self, payload: object) -> float | None:
-        """The wish to be left alone, where the body tells it and no header does."""
+        """The wish to be left alone, where the body has it and no header does."""
         return None
 
 
@@ -144,7 +144,7 @@ class HttpProvider:
 
     async def answer(self, prompt: Prompt) -> Answer:
         """Raises: TurnFailed, TurnRefused."""
-        completion = await self._complete(told(prompt, self._terms.system_prompt))
+        completion = await self._complete(model_request(prompt, self._terms.system_prompt))
         extracted = extract(completion.text, self._terms.max_answer_chars)
         if not extracted.text.strip():
             raise TurnFailed("garbage", self.name)
@@ -156,7 +156,7 @@ class HttpProvider:
 
     async def answer_together(self, prompts: Mapping[str, Prompt]) -> Together:
         """Raises: TurnFailed, TurnRefused."""
-        completion = await self._complete(told_together(prompts, self._terms.system_prompt))
+        completion = await self._complete(shared_model_request(prompts, self._terms.system_prompt))
         believed = read_together(completion.text, prompts)
         extracted = {key: extract(text, self._terms.max_answer_chars) for key, text in believed.items()}
         answers = {
@@ -164,11 +164,15 @@ class HttpProvider:
         }
         return Together(answers, *self._usage(completion))
 
-    async def _complete(self, told: Told) -> Completion:
+    async def _complete(self, request: ModelRequest) -> Completion:
         dialect, terms = self._dialect, self._terms
         try:
             answer = await self._http.post_json(
-                dialect.url, dialect.body(told), dialect.headers, terms.timeout_seconds, MAX_BODY_BYTES
+                dialect.url,
+                dialect.body(request),
+                dialect.headers,
+                terms.timeout_seconds,
+                MAX_BODY_BYTES,
             )
         except HttpFailed as failure:
             raise TurnFailed(_reason(failure), self.name) from None

@@ -60,7 +60,7 @@ def read_object(text: str, start: int) -> Reading:
 
 
 def unescaped(text: str) -> str:
-    """`text` with each escape replaced by what it stands for; one that is cut off stands for nothing."""
+    """`text` with each escape replaced by its character; one that is cut off is dropped."""
     found = _ESCAPE.sub(_meaning, text)
     # Two escapes may be the halves of one character.
     return found.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")

@@ -4,7 +4,7 @@ Of its own:
 - OpenAI and Azure take the bound of an answer as `max_completion_tokens`, and newer models there refuse `max_tokens`;
   other servers (Ollama, LM Studio, older vLLM) know `max_tokens` alone. The host decides.
 - 429 with `insufficient_quota` or `billing_not_active` is an account without money: no waiting helps.
-- 400 with `content_filter` (Azure) or `invalid_prompt` (OpenAI) is a refusal; others are told in a 200.
+- 400 with `content_filter` (Azure) or `invalid_prompt` (OpenAI) is a refusal; others come in a 200.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from actors.prompt import Told
-from daemon.responders.http_provider import Completion, Dialect, Kind, texts
+from actors.prompt import ModelRequest
+from daemon.responders.http_kind import HttpKind
+from daemon.responders.http_provider import Completion, Dialect, FailureKind, texts
+from daemon.responders.kind import ProviderSettings
 from daemon.web.answer import dig
+from daemon.web.finding import Finding
 
-_VERDICTS: Mapping[object, Kind] = {
+_VERDICTS: Mapping[object, FailureKind] = {
     "content_filter": "refused_by_policy",
     "invalid_prompt": "refused_by_policy",
     "insufficient_quota": "bad_key",
@@ -41,16 +44,16 @@ class OpenAi(Dialect):
         key = self.endpoint.api_key
         return {"authorization": f"Bearer {key}"} if key else {}
 
-    def body(self, told: Told) -> dict[str, object]:
-        system = [{"role": "system", "content": told.system}] if told.system else []
-        turns = [{"role": turn.role, "content": turn.text} for turn in told.turns]
+    def body(self, request: ModelRequest) -> dict[str, object]:
+        system = [{"role": "system", "content": request.system}] if request.system else []
+        turns = [{"role": turn.role, "content": turn.text} for turn in request.turns]
         body: dict[str, object] = {
             "model": self.endpoint.model,
             "messages": [*system, *turns],
-            self._bound: self.endpoint.max_output_tokens * told.answers,
+            self._bound: self.endpoint.max_output_tokens * request.answers,
         }
-        if told.schema is not None:
-            answer = {"name": "answers", "strict": True, "schema": told.schema}
+        if request.schema is not None:
+            answer = {"name": "answers", "strict": True, "schema": request.schema}
             body["response_format"] = {"type": "json_schema", "json_schema": answer}
         return body
 
@@ -71,9 +74,21 @@ class OpenAi(Dialect):
             dig(usage, "completion_tokens"),
         )
 
-    def verdict(self, status: int, payload: object) -> Kind | None:
+    def verdict(self, status: int, payload: object) -> FailureKind | None:
         for member in ("code", "type"):
-            told = dig(payload, "error", member)
-            if isinstance(told, str) and told in _VERDICTS:
-                return _VERDICTS[told]
+            said = dig(payload, "error", member)
+            if isinstance(said, str) and said in _VERDICTS:
+                return _VERDICTS[said]
         return None
+
+
+class OpenAiKind(HttpKind):
+    name = "openai"
+    dialect = OpenAi
+    needs_base_url = True
+    needs_key = False
+
+    def not_found(self, settings: ProviderSettings) -> Finding:
+        # Many servers that speak it list no models, so this proves nothing.
+        advice = "See that base_url is the part before /chat/completions; if it is, this server just lists no models."
+        return Finding("warning", "there is no /models", advice)

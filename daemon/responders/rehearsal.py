@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from actors.messages import Answer, Prompt
+from daemon.responders.kind import ProviderKind, ProviderSettings
 from daemon.responders.provider import Together
+from daemon.web.client import HttpClient
+from daemon.web.finding import Finding
 
 
 class RehearsalResponder:
@@ -19,3 +22,16 @@ class RehearsalResponder:
 
     async def answer_together(self, prompts: Mapping[str, Prompt]) -> Together:
         return Together({key: await self.answer(prompt) for key, prompt in prompts.items()})
+
+
+class Rehearsal(ProviderKind):
+    name = "rehearsal"
+    costs_money = False
+
+    def provider(
+        self, settings: ProviderSettings, http: HttpClient, max_answer_chars: int
+    ) -> RehearsalResponder:
+        return RehearsalResponder(settings.name)
+
+    async def check(self, settings: ProviderSettings, http: HttpClient) -> Finding:
+        return Finding("ok", "repeats what it heard")

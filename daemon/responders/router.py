@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -11,37 +12,36 @@ import trio
 from actors.errors import ResponderHeld, TurnFailed, TurnRefused
 from actors.messages import Answer, Asked, Prompt
 from actors.ports import Responder
-from daemon.responders.balance import order
-from daemon.responders.circuit import Circuit, ProviderView
+from daemon.responders.breaker import Breaker, ProviderView
 from daemon.responders.provider import Provider, Together
 
 T = TypeVar("T")
-Ask = Callable[[Provider], Awaitable[T]]
+AskProvider = Callable[[Provider], Awaitable[T]]
 
 
 class RoutedResponder:
     """The instance's own responder when it has one, else the default."""
 
     def __init__(
-        self, default: Responder, by_instance: Mapping[str, Responder], circuits: Iterable[Circuit] = ()
+        self, default: Responder, by_instance: Mapping[str, Responder], breakers: Iterable[Breaker] = ()
     ) -> None:
         self._default = default
         self._by_instance = dict(by_instance)
-        self._circuits = tuple(circuits)
+        self._breakers = tuple(breakers)
 
     async def answer(self, prompt: Prompt) -> Answer:
         return await self._by_instance.get(prompt.instance, self._default).answer(prompt)
 
     def views(self) -> tuple[ProviderView, ...]:
         """Every provider that is used for some instance, as it is now."""
-        return tuple(circuit.view for circuit in self._circuits)
+        return tuple(breaker.view for breaker in self._breakers)
 
 
 class Seat(NamedTuple):
     """One provider as one responder uses it."""
 
     provider: Provider
-    circuit: Circuit
+    breaker: Breaker
     weight: float = 1.0
 
 
@@ -49,16 +49,16 @@ class ProviderRouter:
     """Several providers: the first that answers wins. Each is asked once at most; trying again is the turn's.
 
     Only `TurnFailed` moves on to the next one. `TurnRefused` is a verdict on the prompt, not on the provider:
-    asking elsewhere would only shop for a laxer one. A provider whose circuit is open is passed over. When nobody
+    asking elsewhere would only look for a laxer one. A provider whose breaker is open is passed over. When none
     answers, the last failure is raised, with the time until the first of them may be asked again.
 
-    When nobody could even be asked, the turn is held and no try is burnt: a moment of trouble, or the time that a busy
-    provider named, must not use up the tries of those who come meanwhile. But when every provider is down for longer,
-    it is `providers_open`, a failed try like others: a turn must end, and its customer hear something. A turn is held,
-    too, while every provider refuses its key.
+    When none could even be asked, the turn is held, which counts as no attempt: a moment of trouble, or the time that a
+    busy provider named, must not use up the attempts of the turns that come meanwhile. But when every provider is down
+    for longer, it is `providers_open`, a failed attempt like others: a turn must end, and its customer get an answer. A
+    turn is held, too, while every provider refuses its key.
 
     Args:
-      weighted: the order is drawn anew for each call, by weight; else it is the order of `seats`.
+      weighted: the order is drawn for each call, by weight; else it is the order of `seats`.
       deadline_seconds: for one call, over all providers.
       draw: gives uniform random numbers in [0, 1).
     """
@@ -85,15 +85,15 @@ class ProviderRouter:
         each = {key: msgspec.structs.replace(one, asked=asked) for key, one in together.answers.items()}
         return msgspec.structs.replace(together, answers=each)
 
-    async def _first(self, ask: Ask[T]) -> tuple[T, tuple[Asked, ...]]:
-        """What the first that answers says, and everybody who was asked."""
+    async def _first(self, ask: AskProvider[T]) -> tuple[T, tuple[Asked, ...]]:
+        """What the first that answers says, and all that were asked."""
         deadline = trio.current_time() + self._deadline_seconds
         failures: dict[Seat, TurnFailed] = {}
         asked: list[Asked] = []
         for seat in self._ordered():
             if failures and trio.current_time() >= deadline:
                 break
-            if not seat.circuit.admit():
+            if not seat.breaker.admit():
                 continue
             started_at = trio.current_time()
             try:
@@ -108,46 +108,60 @@ class ProviderRouter:
     def _ordered(self) -> Iterable[Seat]:
         if not self._weighted:
             return self._seats
-        return (self._seats[index] for index in order(self._weights, self._draw))
+        return (self._seats[index] for index in drawn_order(self._weights, self._draw))
 
     def _failure(self, failures: Mapping[Seat, TurnFailed]) -> TurnFailed | ResponderHeld:
-        """What it means that nobody answered; `failures` in the order of asking."""
+        """What it means that none answered; `failures` in the order of asking."""
         wait_seconds = min(_wait_seconds(seat, failures.get(seat)) for seat in self._seats) or None
         reasons = {
-            failures[seat].reason if seat in failures else seat.circuit.last_reason for seat in self._seats
+            failures[seat].reason if seat in failures else seat.breaker.last_reason for seat in self._seats
         }
         if reasons == {"bad_key"}:
             return ResponderHeld("responder_refuses_key")
         if not failures:
-            return self._nobody_asked(wait_seconds)
+            return self._none_asked(wait_seconds)
         last = list(failures.values())[-1]
         return TurnFailed(last.reason, last.detail, wait_seconds)
 
-    def _nobody_asked(self, wait_seconds: float | None) -> TurnFailed | ResponderHeld:
-        if all(seat.circuit.is_down for seat in self._seats):
-            names = ", ".join(seat.circuit.name for seat in self._seats)
+    def _none_asked(self, wait_seconds: float | None) -> TurnFailed | ResponderHeld:
+        if all(seat.breaker.is_down for seat in self._seats):
+            names = ", ".join(seat.breaker.name for seat in self._seats)
             return TurnFailed("providers_open", names, wait_seconds)
-        # While a trial is out, its circuit expects the worst; its end comes sooner.
-        trying = any(seat.circuit.condition == "half_open" for seat in self._seats)
+        # While a trial is out, its breaker expects the worst; its end comes sooner.
+        trying = any(seat.breaker.condition == "half_open" for seat in self._seats)
         return ResponderHeld("providers_busy", None if trying else wait_seconds)
 
 
-async def _ask(seat: Seat, ask: Ask[T], deadline: float, first: bool) -> T:
-    """One call, cut at `deadline`, and its circuit told how it went."""
+def drawn_order(weights: Sequence[float], draw: Callable[[], float]) -> tuple[int, ...]:
+    """The indices of `weights` in random order: each next one is drawn in proportion to the weights that are left.
+
+    Those with no weight (0, or nothing that is a positive number) come after all others, in the order of the list.
+
+    Args:
+      draw: gives uniform random numbers in [0, 1).
+    """
+    # A race: each runner arrives after an exponentially distributed time, at a rate that is its weight. The first to
+    # arrive is then distributed as wanted, and so is the first among the rest.
+    arrivals = [(0, -math.log1p(-draw()) / w, i) if w > 0 else (1, 0.0, i) for i, w in enumerate(weights)]
+    return tuple(i for _, _, i in sorted(arrivals))
+
+
+async def _ask(seat: Seat, ask: AskProvider[T], deadline: float, first: bool) -> T:
+    """One call, cut at `deadline`; the breaker learns how it went."""
     with trio.move_on_at(deadline):
         try:
             answer = await ask(seat.provider)
         except TurnFailed as failure:
-            seat.circuit.failed(failure)
+            seat.breaker.failed(failure)
             raise
         except TurnRefused:
-            seat.circuit.succeeded()
+            seat.breaker.succeeded()
             raise
-        seat.circuit.succeeded()
+        seat.breaker.succeeded()
         return answer
     late = TurnFailed("timed_out", f"{seat.provider.name} was late")
     if first:  # a later one had only what the others left of the time: its lateness proves nothing
-        seat.circuit.failed(late)
+        seat.breaker.failed(late)
     raise late
 
 
@@ -156,6 +170,6 @@ def _asked(seat: Seat, started_at: float, failure: str = "") -> Asked:
 
 
 def _wait_seconds(seat: Seat, failure: TurnFailed | None) -> float:
-    """How long until `seat` may be asked again; what the provider itself named is kept to the letter."""
+    """How long until `seat` may be asked again; what the provider itself named is kept exactly."""
     named = failure.retry_after_seconds if failure is not None else None
-    return max(named or 0.0, seat.circuit.wait_seconds)
+    return max(named or 0.0, seat.breaker.wait_seconds)

@@ -1,7 +1,9 @@
-"""The composition root: the only package that names concrete classes and puts them together.
+"""The composition root: the only room that names concrete classes and puts them together.
 
-`peers` makes gateways and responders, `stores` starts and checks Redis and Postgres, `daemon` puts the rest together;
-here are the three things that a command line can ask for.
+`peers` makes gateways and responders, `stores` starts and checks Redis and Postgres, `engine` puts together what
+processes messages, and `daemon` the doors around it. Here are the three entry points of the command line.
+
+It wires and does nothing else: whatever acts is with its subject. It may import every room but the command line.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ __all__ = ["doctor", "migrate", "run"]
 
 
 def run(settings: Settings) -> int:
-    """Run the daemon in the foreground until a signal ends it; gives back the exit status.
+    """Run the daemon in the foreground until a signal ends it; returns the exit status.
 
     Raises:
       MajlisError: it cannot start as it is set up; the text is a sentence that says what to change.
@@ -48,7 +50,7 @@ def run(settings: Settings) -> int:
     except UnfitSocket as error:
         raise CannotStart(f"{error}.") from error
     if manager.watchdog_seconds:
-        faulthandler.enable()  # the watchdog's SIGABRT leaves in the log where we were stuck: places, no data
+        faulthandler.enable()  # on the watchdog's SIGABRT, the log shows where we were stuck: places, no data
     writer = configure(settings.log.level, settings.log.format, sys.stderr)
     try:
         with lock_data_dir(settings.data_dir):
@@ -56,7 +58,7 @@ def run(settings: Settings) -> int:
     except MajlisError:
         raise
     except Exception as error:
-        # A bug that no part could contain. What was acknowledged is in the mirror; the service manager starts us again.
+        # A bug that no part could contain. Acknowledged messages are in the mirror; the service manager restarts us.
         EventFeed().emit("daemon.crashed", exc_info=error)
         status = CRASHED
     finally:
@@ -66,7 +68,7 @@ def run(settings: Settings) -> int:
 
 
 def migrate(settings: Settings, adopt_redis: bool = False) -> Sequence[str]:
-    """Bring the database's tables up to date; gives back the names of what was applied.
+    """Bring the database's tables up to date; returns the names of the migrations applied.
 
     `adopt_redis` accepts an empty Redis in place of one whose data is lost for good.
 
@@ -90,7 +92,8 @@ def doctor(settings: Settings) -> DoctorReport:
 
 
 async def _live(settings: Settings, manager: ServiceManager, passed: PassedSockets) -> int:
-    feed = EventFeed()
+    realtime = settings.realtime
+    feed = EventFeed(kept_events=realtime.replay_events if realtime.listen is not None else 0)
     feed.emit("daemon.starting", data_dir=str(settings.data_dir))
     daemon = Daemon(settings, feed, manager)
     listeners = [passed_tcp_listener(door) for door in passed.ingress]
@@ -115,7 +118,7 @@ async def _examine(settings: Settings) -> DoctorReport:
 
 
 def _bare(function: Callable[..., Awaitable[Any]], *args: object) -> Any:
-    """Run under Trio with asyncio beside it; an error of ours comes out of its exception groups."""
+    """Run under Trio with asyncio beside it; a `MajlisError` is taken out of its exception groups."""
     try:
         return trio_asyncio.run(function, *args)
     except BaseExceptionGroup as group:

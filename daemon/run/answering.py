@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 
 import trio
 
 from actors.outbox import Outbox, OutboxPolicy
 from actors.ports import Identities, Ownership
-from actors.turn import Append, TurnRunner, TurnServices
+from actors.turn import Append, TurnAttempt, TurnServices
 from daemon.config import Settings
 from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.notifier import Notifier
 from daemon.controls.pauses import PauseBoard
 from daemon.controls.takeovers import Takeovers
+from daemon.gateways.kind import Tools
 from daemon.gateways.playground import Chats
+from daemon.gateways.realtime import Couriers
 from daemon.knowledge.housekeeping import Housekeeping
 from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import PostgresLedger, Records
 from daemon.lookups import PostgresLookups, cached_answer, knowledge
 from daemon.observe.feed import EventFeed
-from daemon.realtime.gateway import Couriers
 from daemon.run import peers
 from daemon.stores.postgres import Postgres
 from daemon.web.client import HttpClient
@@ -45,15 +47,18 @@ class Answering:
         append: Append,
         couriers: Couriers,
         chats: Chats,
+        resume_held: Callable[[], None],
     ) -> None:
+        """`resume_held` lets conversations go on that were held by a pause which has ended."""
         self._settings = settings
         self._gateway_http = HttpClient()
         self._responder_http = HttpClient(keepalive_seconds=RESPONDER_KEEPALIVE_SECONDS)
         self._notice_http = HttpClient()
-        gateway = peers.gateways(settings, self._gateway_http, couriers, chats, feed.label)
+        tools = Tools(http=self._gateway_http, couriers=couriers, label=feed.label)
+        gateway = peers.gateways(settings, tools, chats)
         self.ledger = ledger = PostgresLedger(db, settings.partitions)
         self.board = StoredFlags(records, settings, node_id, feed)
-        self.pauses = PauseBoard(records, feed)
+        self.pauses = PauseBoard(records, feed, resume_held)
         self.responder = peers.responders(settings, self._responder_http, self.board, feed)
         self.takeovers = Takeovers(db, self.board, self._pause_seconds, feed)
         self.notifier = Notifier(db, gateway, self._notice_http, feed)
@@ -67,7 +72,8 @@ class Answering:
             settings_cache_seconds=settings.turn.settings_cache_seconds,
             sources=(knowledge.lookup(embeddings), cached_answer.lookup(embeddings)),
         )
-        self.turns = TurnRunner(
+        self.attempt = partial(
+            TurnAttempt,
             TurnServices(
                 append=append,
                 ledger=ledger,
@@ -80,11 +86,11 @@ class Answering:
                 feed=feed,
                 wall_ms=wall_ms,
                 nudge=self.notifier.nudge,
-            )
+            ),
         )
 
     async def start(self, work: trio.Nursery) -> None:
-        """Read the switches and begin to send notices; returns when both is under way."""
+        """Read the feature flags and begin to send notices; returns when both run."""
         await work.start(self.board.run)
         await work.start(self.pauses.run)
         await work.start(self.notifier.run)

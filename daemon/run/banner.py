@@ -1,4 +1,4 @@
-"""What a person sees when the daemon is ready: where it listens, and a line to paste."""
+"""What a person sees when the daemon is ready: where it listens, and a command to paste."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PAYLOAD = (
 def show(settings: Settings, listen: str, dashboard: str) -> None:
     """Print it to standard output, where the console gateway prints its replies as well.
 
-    `dashboard` is what to say of it; empty: nothing.
+    `dashboard`: a line about it; empty: none.
     """
     instance = next(iter(settings.instances), "demo")
     window = settings.window(instance)

@@ -3,103 +3,106 @@
 from __future__ import annotations
 
 import gc
-import secrets
 from functools import partial
-from pathlib import Path
 
-import msgspec
 import trio
 
-from actors.crash_points import reach
-from actors.errors import MirrorUnavailable
-from actors.identity import Conversation, is_lid
-from actors.messages import Message, Receipt
 from daemon.config import Settings
-from daemon.gateways.evolution.payload import Link, OwnMessage, parse_webhook
 from daemon.ingress.identity_links import KnownLinks
+from daemon.ingress.inbox import DurableInbox
 from daemon.ingress.quarantine import Quarantine
-from daemon.ingress.webhooks import Ingress, SharedToken, open_door
+from daemon.ingress.webhooks import Ingress, IngressCounters, IngressObservers, SharedToken, open_door
 from daemon.observe.feed import EventFeed
-from daemon.observe.latencies import Latencies
 from daemon.observe.readiness import Health
 from daemon.operate.status import Doors
-from daemon.run import banner
+from daemon.partitions.node_id import node_id_in
+from daemon.run import banner, peers
 from daemon.run.dashboard import Dashboard
 from daemon.run.engine import Parts
 from daemon.run.gateway_feeds import GatewayFeeds
+from daemon.run.inside import Inside
+from daemon.run.late import Late
 from daemon.run.lifecycle import AdminDoor, Life
-from daemon.run.observing import Watching
-from daemon.run.operating import Operating, levels, operating
+from daemon.run.observing import Observing
+from daemon.run.operating import levels, operating
 from daemon.run.realtime import RealtimeDoor
 from daemon.run.stores import start_embedded
 from daemon.run.systemd import ServiceManager
 from daemon.run.watchdog import Watchdog
-from daemon.web.http1 import HttpServer, Limits, UnixListener
+from daemon.web.http1 import HttpCounters, HttpServer, Limits, UnixListener, address_of
 
 ADMIN_LIMITS = Limits(max_connections=16, max_connections_per_user=8, max_body_bytes=64 * 1024)
 
 
 class Daemon:
-    """The doors exist from the start and refuse until the rest, `Parts`, is up."""
+    """The doors exist from the start and refuse until `Inside` is there."""
 
     def __init__(self, settings: Settings, feed: EventFeed, manager: ServiceManager) -> None:
         self._settings = settings
         self._feed = feed
+        self._has_manager = manager.is_there
+        self._inside: Late[Inside] = Late()
+        self._stop = trio.Event()
+        self._listen = settings.ingress.listen
         self._health = Health(feed)
         self._watchdog = Watchdog(
-            manager, self._health, feed, standing=self._standing, late=self._late, reload=self._reload
+            manager, self._health, feed, at_work=self._at_work, late=self._late, reload=self._reload
         )
-        self._operating: Operating | None = None
-        self._links = KnownLinks()
-        self._door = AdminDoor(self._health)
-        self._listen = settings.ingress.listen
-        self._parts: Parts | None = None
-        self._life: Life | None = None
         self._levels = levels(settings)
-        self._watching = Watching(settings, feed, self._broke)
-        self._latencies = Latencies(feed)
+        self._admin = AdminDoor(self._health, self._inside.part(lambda inside: inside.operating.api))
+        self._links = KnownLinks()
+        behind = self._inside.part(lambda inside: inside.parts.behind)
+        self._inbox = DurableInbox(self._links, behind, settings.window)
+        self._ingress_counters, self._http_counters = IngressCounters(), HttpCounters()
+        self._observing = Observing(
+            settings,
+            feed,
+            self._ingress_counters,
+            self._http_counters,
+            self._inside.part(lambda inside: inside.sources),
+            self._broke,
+        )
         tokens = settings.ingress.auth.tokens
         self._ingress = Ingress(
-            parse=parse_webhook,
-            accept=self._accept,
-            learn=self._learn,
-            take_over=self._take_over,
+            parse=peers.parser(settings),
+            inbox=self._inbox,
             readiness=self._health.readiness,
             quarantine=Quarantine(settings.data_dir / "quarantine", self._quarantine_failed).store,
             authorize=SharedToken(tokens) if tokens else open_door,
-            emit=feed.emit,
-            measure=self._measure,
+            counters=self._ingress_counters,
+            metrics=self._observing.exposition,
+            observers=IngressObservers(feed.emit, self._observing.webhook),
         )
-        self._realtime = RealtimeDoor(settings, feed, self._ingress.receive, self._resume_held, self._broke)
-        receive_once = partial(self._ingress.receive, comes_again=False)
-        self._feeds = GatewayFeeds(settings, feed, receive_once, self._broke)
-        self._dashboard = Dashboard(settings, feed, self._ingress.receive, self._door.handle, self._broke)
-        self._has_manager = manager.is_there
-        self._ingress.metrics = self._watching.expose(self._ingress.counters)
+        receive = self._ingress.receive
+        self._realtime = RealtimeDoor(settings, feed, receive, self._resume_held, self._broke)
+        self._feeds = GatewayFeeds(settings, feed, partial(receive, comes_again=False), self._broke)
+        self._dashboard = Dashboard(
+            settings, feed, self._ingress.take, self._admin, self._inside, self._broke
+        )
 
     async def live(
         self, listeners: list[trio.SocketListener], admin: UnixListener, door_is_held: bool = False
     ) -> int:
-        """Run until a signal ends it; gives back the exit status.
+        """Run until a signal ends it; returns the exit status.
 
         `door_is_held`: a service manager keeps the listeners' sockets open when we end.
         """
-        self._listen = _address(listeners[0])
-        ingress = HttpServer(self._ingress.handle, _limits(self._settings), self._broke, "ingress")
-        self._watching.serve_at(ingress)
-        life = self._life = Life(
-            ingress=ingress,
-            admin=HttpServer(self._door.handle, ADMIN_LIMITS, self._broke, "admin"),
+        self._listen = address_of(listeners[0])
+        limits = _limits(self._settings)
+        life = Life(
+            ingress=HttpServer(self._ingress.handle, limits, self._broke, "ingress", self._http_counters),
+            admin=HttpServer(self._admin.handle, ADMIN_LIMITS, self._broke, "admin"),
             health=self._health,
             feed=self._feed,
             drain_seconds=self._settings.drain_seconds,
             bring_up=self._bring_up,
             on_ready=self._on_ready,
             watchdog=self._watchdog,
+            stop=self._stop,
             door_is_held=door_is_held,
         )
         async with (
-            self._watching.traces.open(),
+            self._observing.traces.open(),
             self._realtime.open(),
             self._feeds.open(),
             self._dashboard.open(),
@@ -108,7 +111,7 @@ class Daemon:
 
     async def _bring_up(self, stores: trio.Nursery) -> Parts:
         redis_url, dsn = await start_embedded(self._settings, self._feed, stores)
-        node_id = self._settings.node_id or _node_id(self._settings.data_dir)
+        node_id = self._settings.node_id or node_id_in(self._settings.data_dir)
         couriers, chats = self._realtime.couriers, self._dashboard.chats
         parts = Parts(
             self._settings,
@@ -120,106 +123,86 @@ class Daemon:
             dsn,
             couriers,
             chats,
-            self._watching.traces.watched,
+            self._observing.traces.recorded,
         )
         await parts.open()
-        alerts = self._watching.alerts(node_id)
-        doors = Doors(
-            self._listen,
-            self._ingress.counters,
-            self._realtime.view,
-            self._feeds.views,
-            self._dashboard.view,
-        )
-        self._operating = operating(
+        alerts = self._observing.alerts(node_id)
+        operators = operating(
             self._settings,
             node_id,
             self._feed,
             self._health,
             parts,
-            doors=doors,
+            doors=self._doors(),
             alerts=alerts,
-            latencies=self._latencies,
+            latencies=self._observing.latencies,
             allowed=self._levels,
-            append=self._accept,
-            new_link=self._dashboard.new,
-            stop=self._end,
+            append=self._inbox.accept,
+            new_link=self._dashboard.site.new,
+            stop=self._stop.set,
         )
-        self._watching.join(parts, self._operating.figures, alerts)
-        self._dashboard.join(self._operating.api, node_id, parts)
-        self._door.handler = self._operating.api.handle
-        self._parts = parts
+        inside = Inside(
+            node_id=node_id,
+            parts=parts,
+            operating=operators,
+            sources=self._observing.sources_of(parts, operators.figures, alerts),
+            playground=self._dashboard.playground(parts.ownership.owns),
+        )
+        self._inside.fill(inside)
         return parts
 
-    def _end(self) -> None:
-        if self._life is not None:
-            self._life.stop()
+    def _doors(self) -> Doors:
+        return Doors(
+            self._listen,
+            self._ingress_counters,
+            self._realtime.view,
+            self._feeds.views,
+            self._dashboard.site.view,
+        )
 
-    def _standing(self) -> str:
-        return self._parts.standing() if self._parts else "no store is up yet"
-
-    def _late(self) -> tuple[str, ...]:
-        return self._parts.progress.late() if self._parts else ()
-
-    async def _reload(self) -> None:
-        """SIGHUP: as `majlis reload`."""
-        if self._operating is not None:
-            await self._operating.reload()
-
-    def _on_ready(self) -> None:
-        # What stands now stays: the collector need not look at it again. And with thousands of messages in flight its
-        # default of a look every 700 objects finds nothing but costs a seventh of the processor.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(10_000, 20, 20)
-        # Who reads the journal is not who may do what the link allows.
+    def _on_ready(self, work: trio.Nursery) -> None:
+        inside = self._inside.value
+        assert inside is not None
+        self._observing.start(work, inside.sources)
+        _settle_memory()
+        # Under a service manager this goes to the journal, whose readers may not be operators: no link there.
         banner.show(self._settings, self._listen, self._dashboard.greeting(with_link=not self._has_manager))
 
-    async def _accept(self, message: Message) -> Receipt:
-        """Make one message durable; its conversation hears of it before we do."""
-        if self._parts is None:
-            raise MirrorUnavailable("starting")
-        reach("request_read")
-        message = self._with_phone(message)
-        receipt = await self._parts.group.append(message, self._settings.window(message.instance))
-        reach("appended")
-        return receipt
+    def _at_work(self) -> str:
+        inside = self._inside.value
+        return "no store is up yet" if inside is None else inside.parts.at_work()
+
+    def _late(self) -> tuple[str, ...]:
+        inside = self._inside.value
+        return () if inside is None else inside.parts.liveness.late()
 
     def _resume_held(self) -> None:
-        """A proxy can deliver again: nobody sits out the rest of a hold."""
-        if self._parts is not None:
-            self._parts.supervisor.resume_held()
+        inside = self._inside.value
+        if inside is not None:
+            inside.parts.supervisor.resume_held()
 
-    def _with_phone(self, message: Message) -> Message:
-        """A LID whose phone number is known goes straight to the phone's conversation."""
-        if not is_lid(message.contact):
-            return message
-        phone = self._links.phone_of(message.instance, message.contact)
-        if phone is None:
-            return message
-        return msgspec.structs.replace(message, contact=phone, lid=message.contact)
-
-    def _learn(self, link: Link) -> None:
-        """A LID's phone number: what waits under the LID moves to the phone's conversation now."""
-        if self._links.learn(link.instance, link.lid, link.phone) and self._parts is not None:
-            self._parts.supervisor.flush(Conversation(link.instance, link.lid))
-
-    async def _take_over(self, own: OwnMessage) -> bool:
-        """A person of the business wrote: silence in that chat, durably."""
-        if self._parts is None:
-            raise MirrorUnavailable("starting")
-        return await self._parts.answering.takeovers.begin(own)
+    async def _reload(self) -> None:
+        inside = self._inside.value
+        if inside is not None:
+            await inside.operating.reload()
 
     def _broke(self, server: str, error: BaseException) -> None:
-        # The class alone: its text may quote a request.
+        # Only the class: the error's text may quote a request.
         self._feed.emit("daemon.problem", part=server, error=type(error).__name__)
-
-    def _measure(self, status: int, seconds: float) -> None:
-        self._watching.observed.webhook(status, seconds)
-        self._latencies.webhook(status, seconds)
 
     def _quarantine_failed(self, error: OSError) -> None:
         self._feed.emit("daemon.problem", part="quarantine", error=error.strerror)
+
+
+def _settle_memory() -> None:
+    """Tell the garbage collector that the start is over.
+
+    Objects that exist now stay, so it need not visit them again. And with thousands of messages in flight, its default
+    of a collection every 700 objects finds nothing and costs a seventh of the processor.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -232,22 +215,3 @@ def _limits(settings: Settings) -> Limits:
         max_connections=ingress.max_connections,
         max_connections_per_address=ingress.max_connections_per_address,
     )
-
-
-def _address(listener: trio.SocketListener) -> str:
-    """Where we listen in truth: the port may have been 0."""
-    address = listener.socket.getsockname()
-    if isinstance(address, str):
-        return f"unix:{address}"
-    host, port = address[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _node_id(data_dir: Path) -> str:
-    """This place's name among the daemons; it survives restarts, so that its leases come back at once."""
-    path = data_dir / "node_id"
-    if not path.exists():
-        beside = path.with_suffix(".new")
-        beside.write_text(secrets.token_hex(8))
-        beside.replace(path)
-    return path.read_text().strip()

@@ -3,53 +3,51 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import trio
 
 from actors.actor import Services, TurnPolicy
 from actors.crash_points import reach
-from actors.errors import MirrorUnavailable
 from actors.fairness import FairSlots
-from actors.identity import Conversation
-from actors.messages import Message, Receipt, Snapshot
+from actors.ports import NewAttempt
 from actors.supervisor import Supervisor
-from actors.turn import TurnRunner
 from daemon.config import Settings
 from daemon.gateways.playground import Chats
+from daemon.gateways.realtime import Couriers
 from daemon.ingress.identity_links import KnownLinks
+from daemon.ingress.inbox import Behind
 from daemon.ledger import Records
+from daemon.ledger.fitness import LedgerFitness
 from daemon.ledger.stored_turns import StoredTurns
 from daemon.mirror.arrivals import Arrivals
+from daemon.mirror.fitness import MirrorFitness
 from daemon.mirror.group_commit import GroupCommit
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Survey
 from daemon.mirror.upkeep import Upkeep
 from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
+from daemon.observe.store_watch import StoreWatch
 from daemon.operate.doctor import Check, DoctorReport, examine
+from daemon.operate.store_checks import postgres_checks, redis_checks
+from daemon.partitions.due_poll import poll_due
 from daemon.partitions.fencing import FencedOwnership
 from daemon.partitions.leases import Leases
-from daemon.realtime.gateway import Couriers
 from daemon.run import peers
 from daemon.run.answering import Answering, wall_ms
 from daemon.run.lifecycle import CannotStart
-from daemon.run.liveness import Progress
-from daemon.run.stores import StoreWatch, postgres_checks, redis_checks
+from daemon.run.watchdog import Liveness
 from daemon.stores.postgres import Postgres
 from daemon.stores.redis import RedisStore
 from daemon.web.client import HttpClient
-
-DUE_SECONDS = 1.0
-"""How often the mirror is asked for what is due. Only a backstop: actors keep their own time."""
-RESPONDER_KEEPALIVE_SECONDS = 20.0
 
 APPEND_BOUND_SECONDS = 60.0
 DUE_BOUND_SECONDS = 60.0
 LEASE_BOUND_SECONDS = 90.0
 STORE_BOUND_SECONDS = 180.0
-"""The longest that one round can take where a store is away, with room: beyond it the part hangs."""
+"""The longest that one round can take where a store is away, with room to spare: beyond it the part hangs."""
 
 
 class Parts:
@@ -66,9 +64,9 @@ class Parts:
         dsn: str,
         couriers: Couriers,
         chats: Chats,
-        watched: Callable[[TurnRunner, str], TurnRunner],
+        recorded: Callable[[NewAttempt, str], NewAttempt],
     ) -> None:
-        """`watched` gives back the turns as somebody sees them who looks on, told this daemon's name."""
+        """`recorded` wraps the attempts so that traces are made of them; it takes this daemon's name as well."""
         self._settings = settings
         self._feed = feed
         self._health = health
@@ -80,16 +78,18 @@ class Parts:
         # Leases must not queue behind turns: a connection and short waits of their own.
         self._lease_db = Postgres(dsn, max_connections=1, command_seconds=2, acquire_seconds=3)
         self.leases = leases = Leases(self._lease_db, node_id, settings.partitions)
-        self.companions: dict[str, Callable[[], Awaitable[None]]] = {}
-        """What runs beside the work until it ends, by name; taken up at the start."""
-        mirror = RedisMirror(self._redis, settings.partitions)
-        self._mirror = mirror
+        self._mirror = mirror = RedisMirror(self._redis, settings.partitions)
         self.survey = Survey(self._redis, mirror)
         self.upkeep = Upkeep(self._redis, settings.partitions)
         self.records = Records(self._db)
-        self.group = GroupCommit(mirror.append_group, self._deliver)
-        self.progress = Progress()
-        self.progress.gauge("append writer", APPEND_BOUND_SECONDS, lambda: self.group.hanging_seconds)
+        # A stored message goes to the supervisor, whose turns may store messages again: a circle. The supervisor is
+        # made last, and these callables find it when there is a message.
+        self.group = GroupCommit(
+            mirror.append_group,
+            lambda message, receipt: self.supervisor.deliver(message, receipt),  # noqa: PLW0108  see above
+        )
+        self.liveness = Liveness()
+        self.liveness.gauge("append writer", APPEND_BOUND_SECONDS, lambda: self.group.hanging_seconds)
         self.ownership = FencedOwnership(leases, mirror, self.survey, node_id, settings.partitions, feed)
         self.answering = Answering(
             settings=settings,
@@ -102,14 +102,15 @@ class Parts:
             append=self.group.append,
             couriers=couriers,
             chats=chats,
+            resume_held=lambda: self.supervisor.resume_held(),  # noqa: PLW0108  as above
         )
-        self._turns = watched(self.answering.turns, node_id)
+        self._attempt = recorded(self.answering.attempt, node_id)
         self.slots = FairSlots(settings.turn.concurrency, self.answering.pauses.check)
         self.supervisor = Supervisor(self._services(), self.ownership.owns)
-        self.answering.pauses.woken = self.supervisor.resume_held
         self.stored_turns = StoredTurns(self._db)
         self.arrivals = Arrivals(self._redis, self.survey, settings.partitions)
-        self._watch = StoreWatch(settings, self._redis, self.survey, self._db, self.records, health)
+        self._watch = StoreWatch(self._ledger_fitness(), self._mirror_fitness(), health)
+        self.behind = Behind(self.group.append, self.answering.takeovers.begin, self.supervisor.flush)
 
     async def open(self) -> None:
         """Make the pools. Connects nowhere."""
@@ -118,30 +119,33 @@ class Parts:
 
     async def start(self, work: trio.Nursery) -> None:
         """Check the stores, take the leases, pick up what was left behind; returns when all that is done."""
-        install = await self._watch.until_fit()
-        self._feed.set_install_id(install.install_id)
+        self._feed.set_install_id(await self._watch.until_fit())
         reach("recovering")
         await self.answering.start(work)
         await work.start(self.supervisor.run)
         await work.start(self.group.run)
-        self.leases.turned = self.progress.expect("leases", LEASE_BOUND_SECONDS)
-        await work.start(lambda task_status: self.leases.run(task_status=task_status))
+        await work.start(self.leases.run, self.liveness.expect("leases", LEASE_BOUND_SECONDS))
         await work.start(
             self.ownership.run,
-            self._recover,
+            self.supervisor.recover,
             self.supervisor.drop_lost,
             partial(self._health.report, "leases"),
         )
-        work.start_soon(self._poll_due, name="due poll")
+        work.start_soon(
+            poll_due,
+            self._mirror,
+            self.ownership,
+            self.supervisor.nudge,
+            self.liveness.expect("due poll", DUE_BOUND_SECONDS),
+            name="due poll",
+        )
         work.start_soon(
             self._watch.run,
             self.ownership.fence_again,
             self.supervisor.resume_held,
-            self.progress.expect("store watch", STORE_BOUND_SECONDS),
+            self.liveness.expect("store watch", STORE_BOUND_SECONDS),
             name="store watch",
         )
-        for name, companion in self.companions.items():
-            work.start_soon(companion, name=name)
 
     async def drain(self) -> None:
         await self.supervisor.drain()
@@ -159,7 +163,7 @@ class Parts:
         await self._redis.close()
         await self.answering.aclose()
 
-    def standing(self) -> str:
+    def at_work(self) -> str:
         """What runs now, for the status line of a service manager."""
         phases = self.supervisor.phases()
         return (
@@ -168,22 +172,23 @@ class Parts:
 
     async def doctor(self) -> DoctorReport:
         """What `majlis doctor` finds from inside."""
-
-        async def stores() -> Iterable[Check]:
-            redis = redis_checks(await self._watch.redis_problems())
-            problem = await self._watch.postgres_problem()
-            return [*redis, *await postgres_checks(self._db, problem, self._settings)]
-
         async with HttpClient() as http:
             embeddings = peers.embeddings(self._settings, http, self._feed)
-            return await examine(self._settings, http, stores, embeddings, self.records.stored_instances)
+            stored = self.records.stored_instances
+            return await examine(self._settings, http, self._store_checks, embeddings, stored)
+
+    async def _store_checks(self) -> Iterable[Check]:
+        redis = redis_checks(await self._watch.redis_problems())
+        problem = await self._watch.postgres_problem()
+        needs_vectors = self._settings.embeddings.model is not None
+        return [*redis, *await postgres_checks(self._db, problem, needs_vectors)]
 
     def _services(self) -> Services:
         turn = self._settings.turn
         return Services(
             mirror=self._mirror,
             ownership=self.ownership,
-            turns=self._turns,
+            attempt=self._attempt,
             policies=self._settings,
             feed=self._feed,
             slots=self.slots,
@@ -192,27 +197,22 @@ class Parts:
             wall_ms=wall_ms,
         )
 
-    def _deliver(self, message: Message, receipt: Receipt) -> None:
-        """Called by the group commit for every stored message, before its caller is woken."""
-        event = "message.duplicate" if receipt.duplicate else "message.accepted"
-        self._feed.emit(event, message.conversation)
-        self.supervisor.deliver(message, receipt)
+    def _ledger_fitness(self) -> LedgerFitness:
+        settings = self._settings
+        return LedgerFitness(
+            self._db,
+            self.records,
+            settings.partitions,
+            settings.instances,
+            migrates=settings.postgres.is_embedded,
+        )
 
-    def _recover(self, snapshots: Iterable[Snapshot], unread: Iterable[Conversation]) -> None:
-        self.supervisor.recover(snapshots, unread)
-        self.supervisor.resume_held()
-
-    async def _poll_due(self) -> None:
-        """The backstop for what no actor knows of: appended by others, or acknowledged as somebody died."""
-        turned = self.progress.expect("due poll", DUE_BOUND_SECONDS)
-        while True:
-            await trio.sleep(DUE_SECONDS)
-            turned()
-            try:
-                due, stale = await self._mirror.due(self.ownership.fenced())
-            except MirrorUnavailable:
-                continue
-            if stale:
-                self.ownership.fence_again()
-            for conversation in due:
-                self.supervisor.nudge(conversation)
+    def _mirror_fitness(self) -> MirrorFitness:
+        settings = self._settings
+        return MirrorFitness(
+            self._redis,
+            self.survey,
+            settings.redis.durability,
+            settings.partitions,
+            trust_unseen=settings.redis.trust_unseen_settings,
+        )

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Protocol
 
 import trio
 
 from daemon.config import Settings
-from daemon.gateways.evolution.feed import EvolutionFeed
+from daemon.gateways.kind import InstanceFeed
+from daemon.gateways.kinds import GATEWAYS
 from daemon.observe.feed import EventFeed
 from daemon.operate.status import FeedView
 from daemon.web.http1 import Response
 
 RESTART_SECONDS = 5.0
-NO_REPLAY = "what happens while it is away never comes: keep the webhook as well, or accept that"
+
+
+class Receive(Protocol):
+    """Takes one payload of the named instance, as the webhook door does."""
+
+    def __call__(self, body: bytes, instance: str) -> Awaitable[Response]: ...
 
 
 class GatewayFeeds:
@@ -22,18 +30,17 @@ class GatewayFeeds:
         self,
         settings: Settings,
         feed: EventFeed,
-        receive: Callable[[bytes], Awaitable[Response]],
+        receive: Receive,
         on_error: Callable[[str, BaseException], None],
     ) -> None:
         self._on_error = on_error
-        self._feeds = []
+        self._feeds: list[InstanceFeed] = []
         for name in settings.instances:
             gateway = settings.for_instance(name).gateway
             if gateway.feed == "websocket":
-                # Seen to when the settings were read.
-                assert gateway.base_url is not None and gateway.api_key is not None
-                key = gateway.api_key.get_secret_value()
-                self._feeds.append(EvolutionFeed(gateway.base_url, key, name, receive, feed))
+                # Named, so that the payload is read as this instance's gateway writes it, whatever the default is.
+                own = partial(receive, instance=name)
+                self._feeds.append(GATEWAYS[gateway.kind].feed(gateway, name, own, feed))
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -55,13 +62,13 @@ class GatewayFeeds:
                 received=state.received,
                 lost=state.lost,
                 connections=state.connections,
-                note=NO_REPLAY,
+                note=state.note,
             )
             for state in (feed.state() for feed in self._feeds)
         ]
 
-    async def _run(self, feed: EvolutionFeed) -> None:
-        """A bug in one feed stops neither the others nor the daemon."""
+    async def _run(self, feed: InstanceFeed) -> None:
+        """A bug in one feed stops neither the other feeds nor the daemon."""
         while True:
             try:
                 await feed.run()

@@ -1,15 +1,15 @@
-"""The daemon's process life: start, ready, drain, end. What it is made of is named in `daemon/run/daemon.py`.
+"""The daemon's process life: start, ready, drain, end. Its parts are put together in `daemon/run/daemon.py`.
 
 Laws of this file:
 1. The listener opens first and stays until the end: until ready, and while draining, it answers 503, so that the
-   gateway sends again. It never restarts for another part.
+   gateway sends again. It never restarts because of another part.
 2. Ready means: stores checked, leases held, partitions fenced, everything left behind picked up again.
 3. Stop in two phases: no new work, then `drain_seconds` for what runs, then cancel. What is left is in the mirror.
    A second signal goes straight to the cancel.
 4. Where a service manager holds the listening socket, a restart refuses nobody: webhooks are acknowledged until the
-   drain is over, for they are durable at once and the next life answers them; then only accepting ends. Who connects
-   meanwhile waits until the next life is ready, or for `HELD_DOOR_SECONDS` of its start: then law 1 holds.
-5. SIGHUP reads settings anew; from a terminal that closes it is a stop.
+   drain is over, because they are durable at once and the next process answers them; only then does accepting end. New
+   connections wait until the next process is ready, or for `HELD_DOOR_SECONDS` of its start; then law 1 applies.
+5. SIGHUP reloads settings; from a terminal that closes it is a stop.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ import trio
 from actors.errors import MajlisError
 from actors.ports import Feed
 from daemon.observe.readiness import Health
+from daemon.operate import AdminApi
+from daemon.operate.call import Caller
 from daemon.run.watchdog import Watchdog
 from daemon.web.http1 import HttpServer, Request, Response, UnixListener, json_response
 
@@ -59,7 +61,6 @@ class Running(Protocol):
 
 
 BringUp = Callable[[trio.Nursery], Awaitable[Running]]
-"""Start the embedded stores in the nursery and make all other parts."""
 
 
 class Life:
@@ -72,11 +73,17 @@ class Life:
         feed: Feed,
         drain_seconds: float,
         bring_up: BringUp,
-        on_ready: Callable[[], None],
+        on_ready: Callable[[trio.Nursery], None],
         watchdog: Watchdog,
+        stop: trio.Event,
         door_is_held: bool,
     ) -> None:
-        """`door_is_held`: another process keeps the listening sockets open when this one ends."""
+        """Args:
+        bring_up: starts the embedded stores in the nursery and makes all other parts.
+        on_ready: called once with the nursery of the work, when everything that was left behind is picked up.
+        stop: set by SIGTERM and SIGINT, or by another part that wants the daemon to stop.
+        door_is_held: another process keeps the listening sockets open when this one ends.
+        """
         self._ingress = ingress
         self._admin = admin
         self._health = health
@@ -86,15 +93,11 @@ class Life:
         self._on_ready = on_ready
         self._watchdog = watchdog
         self._door_is_held = door_is_held
-        self._stop = trio.Event()
+        self._stop = stop
         self._ready = trio.Event()
         self._door_is_open = False
         self._running: Running | None = None
         self._exit_status = 0
-
-    def stop(self) -> None:
-        """Begin the end, as SIGTERM does."""
-        self._stop.set()
 
     async def run(self, listeners: list[trio.SocketListener], admin: UnixListener) -> int:
         """Live until a signal ends it; gives back the exit status.
@@ -140,13 +143,14 @@ class Life:
         self._running = await self._bring_up(stores)
         await self._running.start(work)
         self._health.started()
-        self._on_ready()
+        self._on_ready(work)
         self._ready.set()
         self._watchdog.ready()
 
     async def _drain(self) -> None:
         self._watchdog.stopping(self._drain_seconds)
-        self._health.draining = not self._door_is_held
+        if not self._door_is_held:
+            self._health.drain()
         self._feed.emit("daemon.draining", seconds=self._drain_seconds)
         if self._running is not None:
             with trio.move_on_after(self._drain_seconds):
@@ -154,7 +158,7 @@ class Life:
             self._running.halt()
         if self._door_is_held:
             await self._shut(patient=True)
-            self._health.draining = True
+            self._health.drain()
 
     async def _close(self) -> None:
         if self._running is not None:
@@ -201,7 +205,7 @@ def lock_data_dir(data_dir: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        words = f"{data_dir} cannot be used ({error.strerror}): let this user write it, or set data_dir."
+        words = f"{data_dir} cannot be used ({error.strerror}): give this user write access, or set data_dir."
         raise CannotStart(words) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -227,14 +231,26 @@ def cannot_listen(listen: str, admin_socket: Path, error: Exception) -> str:
 
 
 class AdminDoor:
-    """The admin socket's handler: says so until the daemon has got far enough to answer."""
+    """The admin interface from the first moment on: until the stores run, it answers that the daemon is starting.
 
-    def __init__(self, health: Health) -> None:
+    Args:
+      api: None until the stores run.
+    """
+
+    def __init__(self, health: Health, api: Callable[[], AdminApi | None]) -> None:
         self._health = health
-        self.handler: Callable[[Request], Awaitable[Response]] | None = None
+        self._api = api
 
     async def handle(self, request: Request) -> Response:
-        if self.handler is not None:
-            return await self.handler(request)
+        """For the admin socket, whose peers the kernel names."""
+        api = self._api()
+        return self._starting() if api is None else await api.handle(request)
+
+    async def answer(self, request: Request, caller: Caller) -> Response:
+        """For a caller that another door let in."""
+        api = self._api()
+        return self._starting() if api is None else await api.answer(request, caller)
+
+    def _starting(self) -> Response:
         words = f"this cannot be done yet: {' '.join(self._health.readiness().reasons)}"
         return json_response(503, {"status": "error", "reason": "starting", "message": words})

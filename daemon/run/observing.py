@@ -1,4 +1,4 @@
-"""What looks on: metrics, traces, the monitor and its alerts, put together. Nothing else depends on them."""
+"""What observes the daemon: metrics, traces, the monitor and its alerts, put together. Nothing else depends on them."""
 
 from __future__ import annotations
 
@@ -6,45 +6,53 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 
+import trio
+
 from daemon.config import Settings
 from daemon.ingress.webhooks import IngressCounters
 from daemon.observe.alerts import Alerts, rules
 from daemon.observe.feed import EventFeed
+from daemon.observe.latencies import Latencies
 from daemon.observe.metrics import Exposition, Observed, Sources, watch_loop
 from daemon.observe.monitor import Monitor
+from daemon.observe.orphans import OrphanSearch
 from daemon.observe.vitals import Figures, LeaseCounts, VitalSigns
 from daemon.run.engine import Parts
 from daemon.run.tracing import TurnTraces
-from daemon.web.http1 import HttpServer
+from daemon.web.http1 import HttpCounters
 
 
-class Watching:
-    """Metrics are there from the first moment; the rest joins when the daemon's parts are up.
+class Observing:
+    """Metrics are served from the first moment; those that need the stores come with `sources`.
 
     Raises:
-      CannotStart: traces are wanted, and what they need is not installed.
+      CannotStart: traces are configured, and the package that they need is not installed.
     """
 
     def __init__(
-        self, settings: Settings, feed: EventFeed, on_error: Callable[[str, BaseException], None]
+        self,
+        settings: Settings,
+        feed: EventFeed,
+        ingress: IngressCounters,
+        http: HttpCounters,
+        sources: Callable[[], Sources | None],
+        on_error: Callable[[str, BaseException], None],
     ) -> None:
+        """`sources` gives the result of `sources_of`; None until the stores run."""
         self._settings = settings
         self._feed = feed
-        self.observed = Observed(feed)
+        self._observed = Observed(feed)
+        self.latencies = Latencies(feed)
         self.traces = TurnTraces(settings, feed, on_error)
-        self._exposition: Exposition | None = None
+        self.exposition: Exposition | None = None
+        """Answers `/metrics`; None when that is off."""
+        if settings.metrics.enabled:
+            self.exposition = Exposition(settings.metrics, feed, self._observed, ingress, http, sources)
 
-    def expose(self, counters: IngressCounters) -> Exposition | None:
-        """What answers `/metrics`; None when that is off."""
-        if not self._settings.metrics.enabled:
-            return None
-        self._exposition = Exposition(self._settings.metrics, self._feed, self.observed, counters)
-        return self._exposition
-
-    def serve_at(self, http: HttpServer) -> None:
-        """The ingress whose connections are told of."""
-        if self._exposition is not None:
-            self._exposition.http = http
+    def webhook(self, status: int, seconds: float) -> None:
+        """A webhook was answered, and that took so long."""
+        self._observed.webhook(status, seconds)
+        self.latencies.webhook(status, seconds)
 
     def alerts(self, node_id: str) -> Alerts:
         webhook = self._settings.alerts.webhook
@@ -56,8 +64,7 @@ class Watching:
             today=partial(datetime.now, UTC),
         )
 
-    def join(self, parts: Parts, figures: Callable[[], Awaitable[Figures]], flags: Alerts) -> None:
-        """Everything is put together: from here on there is more to tell, and the monitor starts with the parts."""
+    def sources_of(self, parts: Parts, figures: Callable[[], Awaitable[Figures]], alerts: Alerts) -> Sources:
         leases = parts.leases
         vitals = VitalSigns(
             figures=figures,
@@ -66,25 +73,33 @@ class Watching:
             appends_waiting=lambda: parts.group.waiting,
             providers=parts.answering.responder.views,
         )
+        orphans = OrphanSearch(
+            parts.upkeep,
+            parts.ownership,
+            parts.supervisor,
+            lambda conversation: conversation.partition(self._settings.partitions),
+            self._settings.monitor.orphan_seconds,
+            self._feed,
+        )
         monitor = Monitor(
             settings=self._settings.monitor,
-            flags=flags,
+            alerts=alerts,
             vitals=vitals,
-            upkeep=parts.upkeep,
-            ownership=parts.ownership,
-            supervisor=parts.supervisor,
-            partition_of=lambda conversation: conversation.partition(self._settings.partitions),
+            orphans=orphans,
             ledger=parts.answering.ledger,
             nudge=parts.answering.notifier.nudge,
             feed=self._feed,
         )
-        if self._exposition is not None:
-            self._exposition.vitals = vitals
-            self._exposition.sources = Sources(
-                providers=parts.answering.responder.views,
-                flags=lambda: flags.up,
-                monitor=monitor,
-                spans=self.traces.spans,
-            )
-        parts.companions["monitor"] = monitor.run
-        parts.companions["loop lag"] = partial(watch_loop, self.observed.lag.observe)
+        return Sources(
+            vitals=vitals,
+            providers=parts.answering.responder.views,
+            alerts=lambda: alerts.up,
+            monitor=monitor,
+            orphans=orphans,
+            spans=self.traces.spans,
+        )
+
+    def start(self, work: trio.Nursery, sources: Sources) -> None:
+        """Start observing, until cancelled."""
+        work.start_soon(sources.monitor.run, name="monitor")
+        work.start_soon(watch_loop, self._observed.lag.observe, name="loop lag")

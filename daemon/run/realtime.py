@@ -1,4 +1,4 @@
-"""The realtime door as the settings name it, open for as long as the daemon runs, or not at all."""
+"""The realtime door as configured, open for as long as the daemon runs, or not at all."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import trio
 
 from daemon.config import Settings
 from daemon.config.sections import RealtimeClient
+from daemon.gateways.realtime import Couriers, delivering_clients
 from daemon.observe.feed import EventFeed
 from daemon.operate.status import RealtimeView
 from daemon.realtime.clients import Client, Clients
-from daemon.realtime.gateway import Couriers
-from daemon.realtime.server import DoorLimits, RealtimeServer
-from daemon.realtime.session import Limits, Receive
+from daemon.realtime.server import Admission, RealtimeServer
+from daemon.realtime.session import ReceivePush, SessionLimits
 from daemon.run.lifecycle import CannotStart, cannot_listen
-from daemon.web.http1 import open_tcp_listeners
+from daemon.web.http1 import address_of, open_tcp_listeners
 
 CLOSE_SECONDS = 2.0
 
 
 class RealtimeDoor:
-    """`couriers` exist also while the door is shut: a gateway behind it just finds nobody."""
+    """`couriers` exist even while the door is off: a gateway that needs one just finds none."""
 
     def __init__(
         self,
         settings: Settings,
         feed: EventFeed,
-        receive: Receive,
+        receive: ReceivePush,
         on_serving: Callable[[], None],
         on_error: Callable[[str, BaseException], None],
     ) -> None:
@@ -45,13 +45,13 @@ class RealtimeDoor:
             couriers=self.couriers,
             on_serving=on_serving,
             on_error=on_error,
-            allowed_origins=realtime.allowed_origins,
-            door=DoorLimits(
+            admission=Admission(
+                allowed_origins=frozenset(realtime.allowed_origins),
                 max_connections=realtime.max_connections,
                 max_frame_bytes=realtime.max_frame_bytes,
                 auth_seconds=realtime.auth_seconds,
             ),
-            limits=Limits(
+            limits=SessionLimits(
                 max_queued_events=realtime.max_queued_events,
                 max_pushes_in_flight=realtime.max_pushes_in_flight,
                 write_seconds=realtime.write_seconds,
@@ -63,7 +63,7 @@ class RealtimeDoor:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Listen, where that is configured; at the end everybody is told that we go.
+        """Listen, where that is configured; at the end every client gets a close frame that says why.
 
         Raises:
           CannotStart: the address cannot be had.
@@ -72,14 +72,12 @@ class RealtimeDoor:
         if listen is None:
             yield
             return
-        self._feed.keep(self._settings.realtime.replay_events)
         try:
             listeners = await open_tcp_listeners(listen)
         except (OSError, ValueError) as error:
             words = cannot_listen(listen, self._settings.admin_socket, error)
             raise CannotStart(words.replace("ingress.listen", "realtime.listen")) from error
-        host, port = listeners[0].socket.getsockname()[:2]
-        self._listen = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._listen = address_of(listeners[0])
         async with trio.open_nursery() as nursery:
             await nursery.start(self._server.serve, listeners, name="realtime door")
             yield
@@ -97,12 +95,11 @@ class RealtimeDoor:
 
 def _client(settings: Settings, client: RealtimeClient) -> Client:
     gateways = (settings.gateway, *(settings.for_instance(name).gateway for name in settings.instances))
-    delivers = {gateway.client for gateway in gateways if gateway.kind == "realtime"}
     return Client(
         name=client.name,
         tokens=tuple(token.get_secret_value() for token in client.token),
         instances=None if client.instances == "all" else frozenset(client.instances),
         may_push=client.may_push,
         may_watch=client.may_watch,
-        may_deliver=client.name in delivers,
+        may_deliver=client.name in delivering_clients(gateways),
     )

@@ -1,11 +1,11 @@
-"""What a service manager such as systemd says to us and hears from us: notifications and inherited sockets.
+"""The protocol of service managers such as systemd: notifications to the manager, and sockets inherited from it.
 
 Both are plain Unix: datagrams of `KEY=value` lines to the socket that `NOTIFY_SOCKET` names, and listening sockets that
 are open from the start, from file descriptor 3 on. Without a service manager everything here does nothing.
 
 Laws of this file:
-- Telling never waits and never raises: a manager that does not read must not stop a daemon.
-- What was passed to this process is taken out of the environment, so that no child believes it was meant.
+- A notification never waits and never raises: a manager that does not read must not stop a daemon.
+- What was passed to this process is removed from the environment, so that no child takes it for its own.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ MAX_STATUS_CHARS = 300
 
 
 class ServiceManager:
-    """The way to whoever started us.
+    """Sends notifications to the service manager that started this process.
 
     Args:
-      address: of its datagram socket, a path or `@name` of an abstract one; None: there is nobody to tell.
-      watchdog_seconds: it ends us when it hears no `alive` for so long; None: it does not.
+      address: of its datagram socket, a path or `@name` of an abstract one; None: there is no manager.
+      watchdog_seconds: it kills us after so long without `alive`; None: it does not.
     """
 
     def __init__(self, address: str | None = None, watchdog_seconds: float | None = None) -> None:
@@ -38,7 +38,7 @@ class ServiceManager:
 
     @classmethod
     def from_environment(cls, environment: MutableMapping[str, str]) -> ServiceManager:
-        """The one that this process was started by; its words are taken out of `environment`."""
+        """The one that started this process; its variables are removed from `environment`."""
         address = environment.pop("NOTIFY_SOCKET", None)
         micros, pid = environment.pop("WATCHDOG_USEC", ""), environment.pop("WATCHDOG_PID", "")
         meant = not pid or pid == str(os.getpid())
@@ -51,35 +51,35 @@ class ServiceManager:
 
     def ready(self) -> None:
         """Started, or done with reloading."""
-        self._tell("READY=1")
+        self._send("READY=1")
 
     def reloading(self) -> None:
-        """Settings are being read anew; `ready` ends it. The time tells this from an earlier reload."""
-        self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        """Settings are being read again; `ready` ends it. The time distinguishes this reload from an earlier one."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        self._tell("STOPPING=1")
+        self._send("STOPPING=1")
 
     def alive(self) -> None:
         """Feed the watchdog."""
         if self.watchdog_seconds is not None:
-            self._tell("WATCHDOG=1")
+            self._send("WATCHDOG=1")
 
-    def status(self, words: str) -> None:
+    def status(self, text: str) -> None:
         """One line for the operator."""
-        self._tell(f"STATUS={' '.join(words.split())[:MAX_STATUS_CHARS]}")
+        self._send(f"STATUS={' '.join(text.split())[:MAX_STATUS_CHARS]}")
 
     def need(self, seconds: float) -> None:
         """Starting or stopping takes at least so long from now on."""
-        self._tell(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
+        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
 
     def close(self) -> None:
         self._address = None
         self._socket.close()
 
-    def _tell(self, lines: str) -> None:
+    def _send(self, lines: str) -> None:
         if self._address:
-            with suppress(OSError):  # gone, or its queue is full: the next word may get through
+            with suppress(OSError):  # gone, or its queue is full: the next one may get through
                 self._socket.sendto(lines.encode(errors="replace"), self._address)
 
 
@@ -98,8 +98,8 @@ class UnfitSocket(Exception):
 def passed_sockets(environment: MutableMapping[str, str]) -> PassedSockets:
     """The sockets that this process was started with, by their names.
 
-    A socket named `admin` is the admin door. Any other is a door for webhooks: of a socket unit without names, each
-    bears the name of the unit.
+    A socket named `admin` is the admin door. Any other is a door for webhooks: those of a socket unit that names none
+    have the name of the unit.
 
     Raises:
       UnfitSocket: one of them does not listen for streams, or the admin door is not one socket file.
@@ -117,14 +117,14 @@ def passed_sockets(environment: MutableMapping[str, str]) -> PassedSockets:
         raise UnfitSocket("two sockets named admin were passed: one is enough")
     if admin and not _is_file(admin[0]):
         raise UnfitSocket(
-            "the passed socket admin is no socket file: write ListenStream=/run/… in its unit, "
-            "for operators are known by their user, which only such a socket tells"
+            "the passed socket admin is no socket file: write ListenStream=/run/… in its unit; "
+            "operators are identified by their user, which only a socket file reveals"
         )
     return PassedSockets(tuple(ingress), admin[0] if admin else None)
 
 
 def _is_file(passed: socket.socket) -> bool:
-    """Of another kind, or abstract (its name is bytes): neither has a path, and TCP tells no user."""
+    """A TCP socket reveals no user, and an abstract one (its name is bytes) has no path."""
     return passed.family == socket.AF_UNIX and isinstance(passed.getsockname(), str)
 
 

@@ -7,30 +7,29 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from actors.turn import TurnRunner
+from actors.ports import NewAttempt
 from daemon import package_version
 from daemon.config import Settings
 from daemon.observe.feed import EventFeed
 from daemon.observe.tracing.exporter import Exporter
-from daemon.observe.tracing.recorder import Recorder, WatchedTurns
+from daemon.observe.tracing.recorder import Recorder
 from daemon.observe.tracing.recording import Model
 from daemon.observe.tracing.spans import Value
+from daemon.responders.kinds import PROVIDERS
 from daemon.run.lifecycle import CannotStart
 from daemon.web.client import HttpClient
 
 CLOSE_SECONDS = 2.0
 """For the last traces, when everything else has ended."""
 RESTART_SECONDS = 5.0
-KINDS = {"gemini": "gcp.gemini"}
-"""Kinds of providers that OpenTelemetry calls by another name."""
 MISSING = (
-    "tracing.endpoint is set, but what it takes to tell traces is not installed: run `pip install 'majlis[otel]'` "
+    "tracing.endpoint is set, but what exporting traces needs is not installed: run `pip install 'majlis[otel]'` "
     "(in a checkout: `make otel`), or set tracing.endpoint to null."
 )
 
 
 class TurnTraces:
-    """Watches turns from the moment they are wrapped; what it has to tell is sent between `open` and its end.
+    """Records turns from the moment they are wrapped; their traces are sent between `open` and its end.
 
     Raises:
       CannotStart: an endpoint is set, and the extra `otel` is not installed.
@@ -51,14 +50,14 @@ class TurnTraces:
         if settings.tracing.endpoint is not None:
             self._make(settings.tracing.endpoint)
 
-    def watched(self, turns: TurnRunner, node_id: str) -> TurnRunner:
-        """`turns`, seen by us where that is wanted."""
+    def recorded(self, attempt: NewAttempt, node_id: str) -> NewAttempt:
+        """The same attempts, recorded where traces are wanted."""
         if self._exporter is None:
-            return turns
+            return attempt
         self._resource["service.instance.id"] = node_id
         tracing = self._settings.tracing
         recorder = Recorder(self._feed, self._exporter.offer, tracing.sample, self._model_of)
-        return WatchedTurns(turns, recorder)
+        return recorder.recorded(attempt)
 
     def spans(self) -> Mapping[str, int]:
         """How many spans were exported, and how many were lost for which reason; nothing where tracing is off."""
@@ -66,7 +65,7 @@ class TurnTraces:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Send, beside everything else; at the end give what is left a bounded time."""
+        """Send in the background; at the end, send what is left in a bounded time."""
         http, exporter = self._http, self._exporter
         if http is None or exporter is None:
             yield
@@ -107,5 +106,5 @@ class TurnTraces:
     def _model_of(self, instance: str, provider: str) -> Model:
         for known in self._settings.for_instance(instance).responder.providers:
             if known.name == provider:
-                return Model(KINDS.get(known.kind, known.kind), known.model or "")
+                return Model(PROVIDERS[known.kind].traced_as or known.kind, known.model or "")
         return Model(provider, "")

@@ -1,11 +1,12 @@
-"""Keeps the service manager told: how far we are, that we are alive, and that a start or a stop takes longer.
+"""Keeps the service manager informed: how far we are, that we are alive, and that a start or a stop takes longer.
 
 Laws of this file:
 1. The watchdog is fed by a task of the same loop that does the work, and only while every part turns. A loop that is
-   blocked feeds nothing; a part that hangs stops the feeding, and an event says which. A store that is away does
-   neither: nothing would be better after a restart.
-2. More time is asked for while we start, as long as it takes (the doors answer meanwhile, and the status line says what
-   is waited for), and while we stop, up to a bound that all parts of the stop keep.
+   blocked feeds nothing; a part that hangs stops the feeding, and an event names it. A store that is away does
+   neither: a restart would not bring it back.
+2. A part that waits for a store in vain still turns: every wait on a store is bounded, and ends with an error.
+3. More time is asked for while we start, as long as it takes (the doors answer meanwhile, and the status line says what
+   we wait for), and while we stop, up to a bound that all parts of the stop keep.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ STOP_BOUND_SECONDS = 90.0
 """What a stop may take after the drain: leases, pools, the embedded stores."""
 RELOAD_SECONDS = 30.0
 
-Phase = Literal["starting", "ready", "stopping"]
+DaemonPhase = Literal["starting", "ready", "stopping"]
 
 
 class Watchdog:
     """One per daemon; `run` holds its task.
 
     Args:
-      standing: what the daemon does now, in a few words without names.
+      at_work: says what the daemon does now, in a few words without names.
       late: the parts that hang.
-      reload: reads anew what can be read anew while it runs.
+      reload: reads again what can change while the daemon runs.
     """
 
     def __init__(
@@ -44,49 +45,49 @@ class Watchdog:
         health: Health,
         feed: Feed,
         *,
-        standing: Callable[[], str],
+        at_work: Callable[[], str],
         late: Callable[[], Sequence[str]],
         reload: Callable[[], Awaitable[object]],
     ) -> None:
         self._manager = manager
         self._health = health
         self._feed = feed
-        self._standing = standing
+        self._at_work = at_work
         self._late = late
         self._reload = reload
-        self._phase: Phase = "starting"
+        self._phase: DaemonPhase = "starting"
         self._stop_until = 0.0
-        self._told_late: tuple[str, ...] = ()
+        self._was_late: tuple[str, ...] = ()
         self._asked = trio.Event()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Tell until cancelled."""
+        """Report until cancelled."""
         watchdog = self._manager.watchdog_seconds
         every_seconds = min(STATUS_SECONDS, watchdog / 2) if watchdog else STATUS_SECONDS
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._reload_when_asked, name="reload")
             task_status.started()
             while True:
-                self._tell()
+                self._report()
                 await trio.sleep(every_seconds)
 
     def ready(self) -> None:
-        """Recovery is done and every door is open. Too late when a stop was asked for meanwhile."""
+        """Recovery is done and every door is open. Ignored once a stop was asked for."""
         if self._phase == "stopping":
             return
         self._phase = "ready"
         self._manager.ready()
-        self._tell()
+        self._report()
 
     def stopping(self, drain_seconds: float) -> None:
         """A stop was asked for."""
         self._phase = "stopping"
         self._stop_until = trio.current_time() + drain_seconds + STOP_BOUND_SECONDS
         self._manager.stopping()
-        self._tell()
+        self._report()
 
     def reload(self) -> None:
-        """Have everything read anew soon; asked for twice at a time, it is done once more."""
+        """Reload soon. Requests that come during a reload lead to one more."""
         self._asked.set()
 
     async def _reload_when_asked(self) -> None:
@@ -99,30 +100,61 @@ class Watchdog:
             try:
                 with trio.fail_after(RELOAD_SECONDS):
                     await self._reload()
-            except Exception as error:  # whatever it is: what was known holds, and the work goes on
+            except Exception as error:  # of any kind: what was read last stays in force, and the work goes on
                 self._feed.emit("settings.reload_failed", error=type(error).__name__)
             if self._phase == "ready":
                 self._manager.ready()
-                self._tell()
+                self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         if self._manager.is_there:
-            self._manager.status(self._words())
+            self._manager.status(self._status())
         if self._phase == "starting" or (
             self._phase == "stopping" and trio.current_time() < self._stop_until
         ):
             self._manager.need(MORE_SECONDS)
         late = tuple(self._late()) if self._phase == "ready" else ()
-        if late != self._told_late and late:
+        if late != self._was_late and late:
             self._feed.emit("daemon.stalled", parts=list(late))
-        self._told_late = late
+        self._was_late = late
         if not late:
             self._manager.alive()
 
-    def _words(self) -> str:
+    def _status(self) -> str:
         if self._phase == "stopping":
-            return f"Stopping: {self._standing()}."
+            return f"Stopping: {self._at_work()}."
         reasons = " ".join(self._health.readiness().reasons)
         if self._phase == "starting":
             return f"Starting. {reasons}"
-        return f"Not ready: {reasons}" if reasons else f"Ready: {self._standing()}."
+        return f"Not ready: {reasons}" if reasons else f"Ready: {self._at_work()}."
+
+
+class Liveness:
+    """The parts that must turn, each with the longest that one round of it can take; reports those that do not."""
+
+    def __init__(self) -> None:
+        self._turned_at: dict[str, float] = {}
+        self._bounds_seconds: dict[str, float] = {}
+        self._gauges: dict[str, Callable[[], float]] = {}
+
+    def expect(self, part: str, bound_seconds: float) -> Callable[[], None]:
+        """From now on `part` must turn this often: it calls the returned function once a round."""
+        self._bounds_seconds[part] = bound_seconds
+
+        def turned() -> None:
+            self._turned_at[part] = trio.current_time()
+
+        turned()
+        return turned
+
+    def gauge(self, part: str, bound_seconds: float, hanging_seconds: Callable[[], float]) -> None:
+        """`part` measures by itself for how long it has been stuck in one piece of work."""
+        self._bounds_seconds[part] = bound_seconds
+        self._gauges[part] = hanging_seconds
+
+    def late(self) -> tuple[str, ...]:
+        """The parts that hang, by name."""
+        now = trio.current_time()
+        hanging = {part: now - turned_at for part, turned_at in self._turned_at.items()}
+        hanging |= {part: seconds() for part, seconds in self._gauges.items()}
+        return tuple(part for part, seconds in hanging.items() if seconds > self._bounds_seconds[part])

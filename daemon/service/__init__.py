@@ -1,4 +1,7 @@
-"""Majlis as a service of the system: unit files for this installation, and whether they are fit."""
+"""Majlis as a systemd service: renders, checks and installs its unit files.
+
+May import the settings alone.
+"""
 
 from daemon.service.check import check, write
 from daemon.service.render import Installation, UnfitInstallation, installation, render

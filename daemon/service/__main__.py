@@ -1,4 +1,4 @@
-"""`python -m daemon.service DIR`: the unit files for the standard places, to be read and packaged."""
+"""`python -m daemon.service DIR` writes the unit files for the standard paths, for reading and packaging."""
 
 from __future__ import annotations
 

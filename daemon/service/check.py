@@ -1,4 +1,4 @@
-"""Asks systemd itself whether unit files are fit, where it is installed."""
+"""Checks unit files with systemd's own tool, and installs them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 SECONDS = 60.0
 INSTANCE = "8081"
-"""Under this name a template is looked at."""
+"""The instance name under which a template unit is checked."""
 _NOT_OURS = re.compile(
     r"Failed to (?:connect to|get) |Cannot add dependency job, ignoring|Failed to prepare filename"
 )
 
 
 def check(units: Path) -> list[str] | None:
-    """What `systemd-analyze verify` finds wrong with the unit files in a directory; None: it is not installed."""
+    """The findings of `systemd-analyze verify` on the unit files in a directory; None if it is not installed."""
     program = shutil.which("systemd-analyze")
     if program is None:
         return None
@@ -27,20 +27,20 @@ def check(units: Path) -> list[str] | None:
         if path.suffix in (".service", ".socket")
     ]
     done = _run([program, "--man=no", "--generators=no", "--recursive-errors=no", "verify", *files])
-    said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    found = [line for line in said if not _NOT_OURS.search(line)]
+    lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    found = [line for line in lines if not _NOT_OURS.search(line)]
     return found if done.returncode or found else []
 
 
 def write(files: Mapping[str, str], root: Path) -> None:
-    """Put every file in its place below `root`, whole or not at all. Raises: OSError."""
+    """Write every file to its place below `root`, each atomically. Raises `OSError`."""
     for where, content in files.items():
         path = root / where
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.new")
-        beside.write_text(content, encoding="utf-8")
-        beside.chmod(0o644)
-        beside.replace(path)
+        temporary = path.with_name(f".{path.name}.new")
+        temporary.write_text(content, encoding="utf-8")
+        temporary.chmod(0o644)
+        temporary.replace(path)
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:

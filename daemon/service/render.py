@@ -1,6 +1,6 @@
-"""Unit files from their templates in `units/`, for one installation. Pure but for reading those templates.
+"""Renders the unit files of an installation from the templates in `units/`. Pure, apart from reading the templates.
 
-What is rendered for the standard places (`STANDARD`) is kept in `systemd/` for reading; a test compares them.
+The files for the standard paths (`STANDARD`) are kept in `systemd/` for reading; a test compares them.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ PLACES = {
     "sysusers.conf": "etc/sysusers.d/majlis.conf",
     "tmpfiles.conf": "etc/tmpfiles.d/majlis.conf",
 }
-"""Template → where it belongs below the root of the system."""
+"""Template → its path below the root of the file system."""
 
 STATE = Path("/var/lib")
 DATA_DIR = STATE / "majlis"
 _HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))
-"""What a hardened service does not see: `ProtectHome=` and `PrivateTmp=`."""
+"""Directories hidden from a hardened service by `ProtectHome=` and `PrivateTmp=`."""
 _SLOT = re.compile(r"@([A-Z_]+)@")
 _PLAIN_PATH = re.compile(r"/[\w./@+=,-]*")
 _NAME = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
@@ -34,20 +34,21 @@ _ADDRESS = re.compile(r"[0-9.]+|\[[0-9a-fA-F:.]+\]")
 
 
 class UnfitInstallation(MajlisError):
-    """No unit can be written for it; the text is a sentence that says what to change."""
+    """No unit files can be written for this installation; the message says what to change."""
 
 
 @dataclass(frozen=True)
 class Installation:
-    """Where everything is. All paths are absolute.
+    """The paths and names of an installation. All paths are absolute.
 
     Attributes:
       program: the `majlis` command.
-      needed: directories that it needs to read: the environment, the interpreter, the source of an editable install.
-      config: the settings file; secrets are in `credentials` beside it.
-      user: whom the daemon runs as; a group of the same name.
-      data_dir: what it writes. `data_dir_is_configured`: the settings say so themselves.
-      listen: `host:port` of the socket, the host as a number.
+      needed: directories it must read: the environment, the interpreter, the source of an editable install.
+      config: the settings file; secrets are in the directory `credentials` beside it.
+      user: the user the daemon runs as, and its group.
+      data_dir: the directory it writes to.
+      data_dir_is_configured: whether the settings name it.
+      listen: `host:port` of the socket, with a numeric host.
     """
 
     program: Path
@@ -71,10 +72,10 @@ STANDARD = Installation(
 
 
 def installation(settings: Settings, config: Path, user: str) -> Installation:
-    """This very installation, with these settings.
+    """The running installation, with these settings.
 
     Raises:
-      UnfitInstallation: something of it cannot stand in a unit file.
+      UnfitInstallation: a path or name cannot be written to a unit file.
     """
     program = Path(sys.executable).with_name("majlis")
     if not program.exists():
@@ -96,22 +97,24 @@ def installation(settings: Settings, config: Path, user: str) -> Installation:
 
 
 def render(place: Installation) -> Mapping[str, str]:
-    """Path below the system's root → content, for every file."""
+    """Path below the root of the file system → content, for every file."""
     return {where: _fill(_template(f"{name}.in"), _slots(place)) for name, where in PLACES.items()}
 
 
 def _check(place: Installation) -> None:
     for path in (place.program, place.config, place.data_dir, *place.needed):
         if not _PLAIN_PATH.fullmatch(str(path)):
-            raise UnfitInstallation(f"{path} has characters that unit files do not take: use a plainer path.")
+            raise UnfitInstallation(
+                f"{path} has characters that unit files do not allow: use a simpler path."
+            )
     if not _NAME.fullmatch(place.user):
         raise UnfitInstallation(
-            f"{place.user} is no name of a system user: use small letters, digits, - and _."
+            f"{place.user} is not a valid user name: use lower-case letters, digits, - and _."
         )
     if any(place.data_dir.is_relative_to(hidden) for hidden in _HIDDEN):
         raise UnfitInstallation(
-            f"data_dir is {place.data_dir}, where a hardened service sees nothing, or loses it with its end: "
-            f"set data_dir to a place of its own, such as {DATA_DIR}."
+            f"data_dir is {place.data_dir}, which is hidden from a hardened service or removed when it stops: "
+            f"set data_dir to another directory, such as {DATA_DIR}."
         )
     host, _, port = place.listen.rpartition(":")
     if not (_ADDRESS.fullmatch(host) or host == "*") or port == "0":
@@ -144,7 +147,7 @@ def _slots(place: Installation) -> Mapping[str, str]:
 
 
 def _home(needed: Iterable[Path]) -> str:
-    """Homes are hidden; of them and of the temporary directories only what the program needs is shown."""
+    """Hide home directories; of them and of temporary directories, show only what the program needs."""
     shown = [path for path in dict.fromkeys(needed) if any(path.is_relative_to(hidden) for hidden in _HIDDEN)]
     tops = [path for path in shown if not any(path != top and path.is_relative_to(top) for top in shown)]
     if not tops:
@@ -153,7 +156,7 @@ def _home(needed: Iterable[Path]) -> str:
 
 
 def _data(place: Installation, one: str) -> str:
-    """The data directory as the unit's own; `one` is the part of one of several daemons."""
+    """The lines for the data directory; `one` is the subdirectory of one of several daemons, or empty."""
     directory = f"{place.data_dir}{one}"
     lines = [] if place.data_dir_is_configured and not one else [f"Environment=MAJLIS_DATA_DIR={directory}"]
     if place.data_dir.is_relative_to(STATE) and place.data_dir != STATE:
@@ -168,6 +171,6 @@ def _template(name: str) -> str:
 
 
 def _fill(template: str, slots: Mapping[str, str]) -> str:
-    """Fill the slots, and those in what was filled in."""
+    """Fill the slots, also those in the values filled in."""
     filled = _SLOT.sub(lambda found: slots.get(found[1], found[0]), template)
     return filled if filled == template else _fill(filled, slots)

@@ -1,19 +1,22 @@
-"""Rehearsals: many customers and the gateway at once, played against a real daemon, and books kept of both ends."""
+"""Rehearsals: many simulated customers and a simulated gateway against a real daemon, with every message checked.
+
+Stands outside the daemon, so it may import only the settings, the embedded stores and the HTTP server and client.
+"""
 
 from daemon.simulate.own_daemon import CannotRehearse
 from daemon.simulate.play import Extent
-from daemon.simulate.rehearsal import Outcome, Plan, Progress, rehearse
-from daemon.simulate.report import Report, words_of
+from daemon.simulate.rehearsal import Plan, RehearsalProgress, RehearsalResult, rehearse
+from daemon.simulate.report import Report, text_of
 from daemon.simulate.script import Shares
 
 __all__ = [
     "CannotRehearse",
     "Extent",
-    "Outcome",
     "Plan",
-    "Progress",
+    "RehearsalProgress",
+    "RehearsalResult",
     "Report",
     "Shares",
     "rehearse",
-    "words_of",
+    "text_of",
 ]

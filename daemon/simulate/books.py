@@ -1,14 +1,14 @@
-"""The books of a rehearsal: what was sent, acknowledged, answered, by which reply, and how fast. Pure.
+"""The books of a rehearsal: which messages were sent, acknowledged and answered, by which reply, and how fast. Pure.
 
-Laws of this file:
-1. What is called a fault is one for certain. Messages race each other on their way: of two, one surely came first
-   only when it was acknowledged before the other was posted, and only then can their order be wrong.
-2. A message has at most one end: answered once, or lost. A reply that mentions an answered message is a double.
-3. Memory is bounded by what waits: of an answered message only one bit remains.
+Rules of this file:
+1. Only what is certainly a fault is counted as one. Messages race each other on their way: one certainly came before
+   another only if it was acknowledged before the other was posted, and only then can their order be wrong.
+2. A message ends at most once: answered or lost. A reply that mentions an answered message is a duplicate reply.
+3. Memory is bounded by the messages that wait: of an answered message only one bit is kept.
 
-With an echoing responder replies are matched by the tokens in them. With any other one nobody can tell what a reply
-answers: it is taken to answer all that its customer wrote before it, so that only a message without any later reply
-is lost, and only the same reply more often in a row than there were messages for it is a double.
+With an echoing responder, replies are matched by the tokens in them. With any other one it is unknown what a reply
+answers. It then counts as an answer to everything its customer wrote before it: only a message without any later reply
+is lost, and only a text repeated more often in a row than there were messages for it is a duplicate reply.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from daemon.simulate.latencies import Latencies
+from daemon.simulate.latencies import LatencyHistogram
 from daemon.simulate.tokens import Token, tokens_in
 
 MAX_KINDS = 20
@@ -40,30 +40,30 @@ class _Posted:
 class _Person:
     waiting: dict[int, _Posted] = field(default_factory=dict)
     acknowledged: int = 0
-    """A bit for each serial number; so is `answered`."""
+    """One bit per serial number; the same in `answered`."""
     answered: int = 0
     answered_begun: float = -math.inf
-    """When the newest message was posted that an earlier reply answered; `reply_begun`: that this reply answers."""
+    """When the newest message answered by earlier replies was posted; `reply_begun`: by the current reply."""
     reply_begun: float = -math.inf
     last_text: int | None = None
     may_repeat: int = 0
-    """How many more replies may say the same: for messages that the last one was taken to answer, perhaps too early."""
+    """How many more replies may repeat the last text: it may have been counted for messages answered only later."""
 
 
 class Books:
-    """All times are of one monotonic clock, in seconds.
+    """All times are seconds of one monotonic clock.
 
     Args:
       echo: whether replies repeat the texts, tokens included.
-      patience_seconds: an acknowledged message that is not answered for so long is lost.
+      patience_seconds: an acknowledged message that is not answered for this long is lost.
     """
 
     def __init__(self, mark: str, *, echo: bool = True, patience_seconds: float = 60.0) -> None:
         self.sent = self.repeated = self.acknowledged = self.answered = self.waiting = 0
         self.replies = self.doubled = self.out_of_order = self.unmatched = 0
         self.troubles: Counter[str] = Counter()
-        """Deliveries that were not acknowledged, by what was answered."""
-        self.ack, self.answer = Latencies(), Latencies()
+        """Deliveries that were not acknowledged, by response."""
+        self.ack, self.answer = LatencyHistogram(), LatencyHistogram()
         self.last_acknowledged = -math.inf
         self.first_post, self.last_post = math.inf, -math.inf
         self._mark = mark
@@ -72,7 +72,7 @@ class Books:
         self._people: dict[int, _Person] = {}
 
     def post(self, customer: int, serial: int, said_at: int, now: float) -> None:
-        """A delivery begins; any but the first of a message changes nothing."""
+        """Record the start of a delivery. Only the first delivery of a message counts."""
         person = self._people.setdefault(customer, _Person())
         known = serial in person.waiting or (person.answered | person.acknowledged) >> serial & 1
         if not known:
@@ -81,7 +81,7 @@ class Books:
             self.first_post, self.last_post = min(self.first_post, now), now
 
     def acknowledge(self, customer: int, serial: int, now: float, seconds: float) -> None:
-        """A delivery was answered 2xx after `seconds`."""
+        """Record that a delivery was answered with 2xx after `seconds`."""
         self.ack.add(seconds)
         person = self._people[customer]
         if person.acknowledged >> serial & 1:
@@ -95,43 +95,43 @@ class Books:
             self.waiting += 1
 
     def trouble(self, what: str) -> None:
-        """A delivery was not acknowledged."""
+        """Record a delivery that was not acknowledged."""
         known = what in self.troubles or len(self.troubles) < MAX_KINDS
         self.troubles[what if known else OTHER] += 1
 
     def give_up(self, customer: int, serial: int) -> None:
-        """The gateway delivers this message no more."""
+        """Record that the gateway stops delivering this message."""
         posted = self._people[customer].waiting.get(serial)
         if posted is not None:
             posted.given_up = True
 
     def reply(self, customer: int, text: str, now: float) -> None:
-        """A message of the business reached the customer."""
+        """Record a message of the business to a customer."""
         self.replies += 1
         person = self._people.setdefault(customer, _Person())
         if self._echo:
-            self._echoed(person, customer, text, now)
+            self._match_echo(person, customer, text, now)
         else:
-            self._said(person, text, now)
+            self._match_any(person, text, now)
 
     @property
     def sending_seconds(self) -> float:
-        """From the first message to the last one."""
+        """The time from the first message to the last one."""
         return max(0.0, self.last_post - self.first_post)
 
     def is_out_of_patience(self, now: float) -> bool:
-        """Whether every message that still waits is lost by now."""
+        """Whether every message that still waits counts as lost by now."""
         return now - self.last_acknowledged >= self._patience_seconds
 
     def lost(self, now: float) -> Iterator[tuple[int, int]]:
-        """Customer and serial of each message that was acknowledged and not answered within the patience."""
+        """Customer and serial of each acknowledged message that was not answered in time."""
         for customer, serial, posted in self._unanswered():
             acknowledged = posted.acknowledged
             if acknowledged is not None and now - acknowledged >= self._patience_seconds:
                 yield customer, serial
 
     def given_up(self) -> Iterator[tuple[int, int]]:
-        """Of each message that the gateway gave up: never acknowledged, and not answered either."""
+        """Customer and serial of each message that the gateway gave up: neither acknowledged nor answered."""
         for customer, serial, posted in self._unanswered():
             if posted.given_up and posted.acknowledged is None:
                 yield customer, serial
@@ -141,8 +141,8 @@ class Books:
             for serial, posted in person.waiting.items():
                 yield customer, serial, posted
 
-    def _echoed(self, person: _Person, customer: int, text: str, now: float) -> None:
-        if text.startswith(_REPLY_BEGINS):  # otherwise it is the next part of a long one
+    def _match_echo(self, person: _Person, customer: int, text: str, now: float) -> None:
+        if text.startswith(_REPLY_BEGINS):  # otherwise it is the next part of a long reply
             person.answered_begun = max(person.answered_begun, person.reply_begun)
             person.reply_begun = -math.inf
         mentioned = [token for token in tokens_in(text) if token.mark == self._mark]
@@ -155,7 +155,7 @@ class Books:
             person.reply_begun = max(person.reply_begun, *(posted.begun for posted in fresh))
             self.answer.add(now - min(posted.begun for posted in fresh))
 
-    def _said(self, person: _Person, text: str, now: float) -> None:
+    def _match_any(self, person: _Person, text: str, now: float) -> None:
         serials = [serial for serial, posted in person.waiting.items() if posted.begun < now]
         fresh = [self._end(person, serial) for serial in serials]
         if fresh:
@@ -167,7 +167,7 @@ class Books:
         person.last_text = hash(text)
 
     def _settle(self, person: _Person, token: Token) -> _Posted | None:
-        """The message that a reply answers; None when it was answered before, or never sent."""
+        """End the message that a reply mentions; None if it was answered before, or never sent."""
         return self._end(person, token.serial) if token.serial in person.waiting else None
 
     def _end(self, person: _Person, serial: int) -> _Posted:
@@ -179,7 +179,7 @@ class Books:
 
 
 def _in_order(answered: list[_Posted]) -> bool:
-    """By the time they were said; those of one second as they arrived."""
+    """Whether messages come in the order of their timestamps; those of one second in order of arrival."""
     newest, begun = -math.inf, -math.inf
     for posted in answered:
         if posted.said_at > newest:
@@ -192,5 +192,5 @@ def _in_order(answered: list[_Posted]) -> bool:
 
 
 def _too_late(answered: list[_Posted], answered_begun: float) -> bool:
-    """One of them was acknowledged before another was posted that an earlier reply answered."""
+    """Whether a message was acknowledged before another one was posted that an earlier reply answered."""
     return any((posted.acknowledged or math.inf) < answered_begun for posted in answered)

@@ -1,10 +1,10 @@
-"""The gateway's side of a rehearsal: takes replies as Evolution 2.3.7 does, and knows what it sent.
+"""The simulated gateway: accepts replies as Evolution 2.3.7 does, and can list what it sent.
 
-Laws of this file:
-1. A reply is in the books and in the records before it is answered: a daemon that dies in that moment finds it there.
-2. What is not for this rehearsal is refused in a way that makes the daemon keep it: a simulator that was put in the
-   place of a real gateway must not swallow replies to real people.
-3. Records are bounded: the last ones of each customer. One that a daemon may still ask for is among them.
+Rules of this file:
+1. A reply is recorded before the request is answered: a daemon that is killed at that moment finds it in the records.
+2. A reply to anyone outside the rehearsal is refused in a way that makes the daemon keep it: a simulator in place of a
+   real gateway must not swallow replies to real people.
+3. Records are bounded to the last ones of each customer, which include every one a daemon may still ask for.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ class _Record(NamedTuple):
 
 
 class GatewaySide:
-    """`handle` serves the daemon.
+    """The HTTP side of the simulated gateway; `handle` serves the daemon.
 
     Args:
-      answering: awaited while a reply to this customer is being sent.
+      customers: how many there are, numbered from 0.
+      answering: awaited while a reply to the given customer is being sent.
     """
 
     def __init__(
@@ -64,8 +65,8 @@ class GatewaySide:
                 return _refusal(404, "Not Found", [f"Cannot {request.method} {request.path}"])
 
     async def _send_text(self, body: bytes) -> Response:
-        said = _object(body)
-        number, text = said.get("number"), said.get("text")
+        sent = _object(body)
+        number, text = sent.get("number"), sent.get("text")
         if not isinstance(number, str) or not isinstance(text, str):
             return _refusal(400, "Bad Request", [['instance requires property "number" and "text"']])
         customer = customer_of(number)
@@ -77,8 +78,8 @@ class GatewaySide:
         record = _Record(f"3EB0{self._serial:018X}", text, int(time.time()))
         self._records.setdefault(customer, deque(maxlen=MAX_RECORDS)).append(record)
         await self._answering(customer)
-        told = _document(customer, record)
-        return json_response(201, {**told, "status": "PENDING", "pushName": "", "contextInfo": None})
+        document = _document(customer, record)
+        return json_response(201, {**document, "status": "PENDING", "pushName": "", "contextInfo": None})
 
     def _find_messages(self, body: bytes) -> Response:
         asked = _object(body)

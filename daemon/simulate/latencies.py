@@ -1,4 +1,4 @@
-"""Latencies as counts in logarithmic buckets: bounded memory however many are added. Pure."""
+"""Latencies counted in logarithmic buckets, in bounded memory. Pure."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ import msgspec
 
 _PER_DECADE = 40  # edges 6 % apart
 _FLOOR_SECONDS = 1e-4
-_BUCKETS = 7 * _PER_DECADE  # up to 1,000 seconds; what is above counts in the last one
+_BUCKETS = 7 * _PER_DECADE  # up to 1,000 seconds; the last bucket also counts everything above
 _DIGITS = 6  # microseconds
 _MAX_ROWS = 10
 _STRIDES = (2, 4, 8, 20, 40)
-"""Buckets that may be shown as one row, the finest first; each divides a decade."""
+"""Numbers of buckets that may make one row, finest first; each divides a decade."""
 
 
-class Row(msgspec.Struct, frozen=True):
+class HistogramRow(msgspec.Struct, frozen=True):
     up_to_seconds: float
     count: int
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """Percentiles are at most 6 % too high; 0 when nothing was counted."""
+    """Percentiles are at most 6 % too high; 0 if nothing was counted."""
 
     count: int
     p50_seconds: float
     p95_seconds: float
     p99_seconds: float
     max_seconds: float
-    histogram: tuple[Row, ...]
+    histogram: tuple[HistogramRow, ...]
 
 
-class Latencies:
+class LatencyHistogram:
     def __init__(self) -> None:
         self._counts = [0] * _BUCKETS
         self._count = 0
@@ -60,17 +60,17 @@ class Latencies:
                 return round(min(_upper_edge(number), self._max_seconds), _DIGITS)
         return 0.0
 
-    def _rows(self) -> tuple[Row, ...]:
-        """At most ten rows, as fine as that allows, from the first that counts something to the last."""
+    def _rows(self) -> tuple[HistogramRow, ...]:
+        """At most ten rows, as fine as possible, from the first non-empty one to the last."""
         for stride in _STRIDES:
             rows = [
-                Row(_upper_edge(start + stride - 1), sum(self._counts[start : start + stride]))
+                HistogramRow(_upper_edge(start + stride - 1), sum(self._counts[start : start + stride]))
                 for start in range(0, _BUCKETS, stride)
             ]
-            counting = [place for place, row in enumerate(rows) if row.count]
-            if not counting:
+            filled = [place for place, row in enumerate(rows) if row.count]
+            if not filled:
                 return ()
-            shown = tuple(rows[counting[0] : counting[-1] + 1])
+            shown = tuple(rows[filled[0] : filled[-1] + 1])
             if len(shown) <= _MAX_ROWS:
                 break
         return shown

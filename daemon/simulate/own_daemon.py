@@ -1,10 +1,10 @@
-"""A throw-away daemon for one rehearsal: a child with its own stores in a temporary directory.
+"""A temporary daemon for one rehearsal: a child process with its own stores in a temporary directory.
 
-Laws of this file:
-1. Nothing of the machine's own Majlis is touched: no setting of a file or the environment is read, and every door but
-   the one for webhooks stays shut.
-2. It and its stores die with the simulator, also when that is killed.
-3. It listens at the same address in each of its lives, so that a restart is what a gateway would see of one.
+Rules of this file:
+1. A Majlis installed on this machine is not touched: no settings are read from files or the environment, and only the
+   listener for webhooks is open.
+2. The daemon and its stores die with the simulator, even if that is killed.
+3. The daemon listens on the same address after a restart, so that a restart looks to the gateway as in production.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from pydantic import BaseModel
 
 from actors.errors import MajlisError
 from daemon.config import Settings
-from daemon.simulate.webhooks import Courier, Target, Unanswered
+from daemon.simulate.webhooks import Target, Unanswered, WebhookClient
 from daemon.stores import child_guard
-from daemon.stores.child import exit_of, last_words, why_ended
+from daemon.stores.child import exit_of, last_log_line, why_ended
 
 START_SECONDS = 90.0
 STOP_SECONDS = 15.0
@@ -56,7 +56,7 @@ _OWN_KEYS = (
 
 
 class CannotRehearse(MajlisError):
-    """The rehearsal cannot take place; the text is a sentence that says what to change."""
+    """The rehearsal cannot start or go on; the message says what to change."""
 
     def __init__(self, sentence: str, *, is_running: bool = True) -> None:
         super().__init__(sentence)
@@ -64,14 +64,14 @@ class CannotRehearse(MajlisError):
 
 
 class OwnDaemon:
-    """Use as `async with`; leaving it stops the daemon and removes its directory, unless it is to be kept.
+    """Use with `async with`; on exit the daemon is stopped and its directory removed, unless `keeps_directory` is set.
 
     Args:
-      gateway_url: where its replies go.
-      assignments: `key=value` settings that win over those of the rehearsal.
+      gateway_url: where it sends its replies.
+      assignments: `key=value` settings that override those of the rehearsal.
 
     Raises:
-      CannotRehearse: a setting is one that the rehearsal itself needs, or the daemon does not start.
+      CannotRehearse: an assignment changes a setting that the rehearsal needs, or the daemon does not start.
     """
 
     def __init__(self, gateway_url: str, instance: str, assignments: Sequence[str]) -> None:
@@ -104,7 +104,7 @@ class OwnDaemon:
             await self._stop()
 
     async def kill_and_restart(self) -> float:
-        """SIGKILL, then a new life on the same data; gives back after how many seconds it was ready."""
+        """Send SIGKILL and start again on the same data; returns the seconds until it was ready."""
         assert self._process is not None
         self._is_killed = True
         self._process.kill()
@@ -115,25 +115,29 @@ class OwnDaemon:
         return trio.current_time() - began
 
     async def watch(self) -> None:
-        """Raises `CannotRehearse` when it ends by itself."""
+        """Watch the process. Raises `CannotRehearse` if it ends by itself."""
         while True:
             await trio.sleep(_POLL_SECONDS)
             if not self._is_killed:
                 self._check()
+
+    def keep_directory(self) -> None:
+        """Leave the directory, with the log in it, where it is."""
+        self.keeps_directory = True
 
     def _check(self) -> None:
         assert self._process is not None
         status = self._process.poll()
         if status is not None:
             self.keeps_directory = True
-            words = f"the daemon under rehearsal {why_ended(status)}{last_words(self._log_path)}"
-            raise CannotRehearse(words)
+            message = f"the daemon under rehearsal {why_ended(status)}{last_log_line(self._log_path)}"
+            raise CannotRehearse(message)
 
     async def _start(self) -> None:
         self._process = self._spawn()
         with trio.move_on_after(START_SECONDS):
-            async with Courier(Target(self.url)) as courier:
-                while not await _is_ready(courier):
+            async with WebhookClient(Target(self.url)) as client:
+                while not await _is_ready(client):
                     self._check()
                     await trio.sleep(_POLL_SECONDS)
                 return
@@ -143,7 +147,7 @@ class OwnDaemon:
         )
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        """Start it. In the thread that runs Trio: the child dies with the thread that forked it."""
+        """Start the process, in the thread that runs Trio: the child dies with the thread that forked it."""
         guard = [sys.executable, "-I", "-S", child_guard.__file__]
         tie = [str(os.getpid()), str(int(signal.SIGKILL)), "-"]
         options = [word for assignment in self._assignments for word in ("--set", assignment)]
@@ -156,11 +160,11 @@ class OwnDaemon:
                 stderr=log,
                 cwd=self.directory,
                 env={key: os.environ[key] for key in _PASSED_ON if key in os.environ},
-                start_new_session=True,  # a terminal's Ctrl-C is for the simulator
+                start_new_session=True,  # Ctrl-C in a terminal must reach only the simulator
             )
 
     async def _stop(self) -> None:
-        """Gently first, so that its stores end before their directory goes."""
+        """Stop it, gently first, so that its stores end before their directory is removed."""
         process = self._process
         for number in (signal.SIGTERM, signal.SIGKILL):
             if process is None or process.poll() is not None:
@@ -172,28 +176,28 @@ class OwnDaemon:
             shutil.rmtree(self.directory, ignore_errors=True)
 
 
-async def _is_ready(courier: Courier) -> bool:
+async def _is_ready(client: WebhookClient) -> bool:
     try:
-        return (await courier.get("/health/ready")).status == 200
+        return (await client.get("/health/ready")).status == 200
     except Unanswered:
         return False
 
 
 def _settings(directory: Path, url: str, gateway_url: str, instance: str) -> dict[str, object]:
-    shut = {
+    closed = {
         name: {"listen": None}
         for name, field in Settings.model_fields.items()
-        if name != "ingress" and _has_door(field.annotation)
+        if name != "ingress" and _has_listener(field.annotation)
     }
     return {
-        **shut,
+        **closed,
         "data_dir": str(directory / "data"),
         "ingress": {"listen": url.removeprefix("http://")},
         "gateway": {
             "kind": "evolution",
             "base_url": gateway_url,
             "api_key": "rehearsal",
-            # Short, because they bound how long a send that a SIGKILL cut off is in doubt.
+            # Short, because they bound how long the outcome of a send interrupted by SIGKILL stays unknown.
             "timeout_seconds": 3,
             "settle_seconds": 0.5,
         },
@@ -204,7 +208,7 @@ def _settings(directory: Path, url: str, gateway_url: str, instance: str) -> dic
     }
 
 
-def _has_door(section: object) -> bool:
+def _has_listener(section: object) -> bool:
     return isinstance(section, type) and issubclass(section, BaseModel) and "listen" in section.model_fields
 
 

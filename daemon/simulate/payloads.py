@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 import msgspec
 
-from daemon.simulate.script import Kind, Line
+from daemon.simulate.script import MessageKind, ScriptLine
 from daemon.simulate.tokens import contact_of, token
 
 _JID = "@s.whatsapp.net"
 _CONTEXT = {"deviceListMetadataVersion": 2}
 
 
-def webhook(instance: str, mark: str, line: Line, sent_at: int, server_url: str) -> bytes:
-    """The body of `messages.upsert` for this line; `sent_at` in Unix seconds."""
+def webhook(instance: str, mark: str, line: ScriptLine, sent_at: int, server_url: str) -> bytes:
+    """The `messages.upsert` body for this line; `sent_at` in Unix seconds."""
     words = f"{line.text} {token(mark, line.customer, line.serial)}"
     message_type, part = _SHAPES[line.kind](line, words)
     jid = f"{contact_of(line.customer)}{_JID}"
@@ -51,27 +51,27 @@ def webhook(instance: str, mark: str, line: Line, sent_at: int, server_url: str)
     )
 
 
-def message_id(mark: str, line: Line) -> str:
-    """Of the form that Android phones give, and the same whenever this line is delivered."""
+def message_id(mark: str, line: ScriptLine) -> str:
+    """An id in the format of Android phones, the same at every delivery of this line."""
     digest = hashlib.sha256(f"{mark}/{line.customer}/{line.serial}".encode()).hexdigest()
     return f"AC{digest[:30].upper()}"
 
 
-def _text(line: Line, words: str) -> tuple[str, dict[str, object]]:
+def _text(line: ScriptLine, words: str) -> tuple[str, dict[str, object]]:
     return "conversation", {"conversation": words}
 
 
-def _image(line: Line, words: str) -> tuple[str, dict[str, object]]:
+def _image(line: ScriptLine, words: str) -> tuple[str, dict[str, object]]:
     picture = {"height": 1280, "width": 960, "viewOnce": False}
     return "imageMessage", {"imageMessage": {**_file("image/jpeg", 226806), **picture, "caption": words}}
 
 
-def _voice(line: Line, words: str) -> tuple[str, dict[str, object]]:
+def _voice(line: ScriptLine, words: str) -> tuple[str, dict[str, object]]:
     note = {**_file("audio/ogg; codecs=opus", 7397), "seconds": 3 + line.serial % 9, "ptt": True}
     return "audioMessage", {"audioMessage": note, "speechToText": f"[audio] {words}"}
 
 
-def _document(line: Line, words: str) -> tuple[str, dict[str, object]]:
+def _document(line: ScriptLine, words: str) -> tuple[str, dict[str, object]]:
     named = {"title": line.file_name, "fileName": line.file_name, "pageCount": 2, "caption": words}
     return "documentMessage", {"documentMessage": {**_file("application/pdf", 48213), **named}}
 
@@ -88,7 +88,7 @@ def _file(mimetype: str, length: int) -> dict[str, object]:
     }
 
 
-_SHAPES: dict[Kind, Callable[[Line, str], tuple[str, dict[str, object]]]] = {
+_SHAPES: dict[MessageKind, Callable[[ScriptLine, str], tuple[str, dict[str, object]]]] = {
     "text": _text,
     "image": _image,
     "voice": _voice,

@@ -1,16 +1,17 @@
-"""Plays the script: every message at its time, through a few connections, again where the gateway would try again.
+"""Plays the script: posts every message at its time, over a few connections, and retries as the gateway would.
 
-Laws of this file:
-1. Messages are posted at their times whatever the daemon does. How long one took is counted from the moment it was due,
-   so a daemon that stalls cannot hide it.
-2. What is to come is one heap: one entry for each customer, and the messages of the bursts under way. No task for each
-   customer, and nothing grows with the length of the play.
-3. Connections are few. When all are busy, messages wait for one, and that counts as time, too.
+Rules of this file:
+1. Messages are posted at their times whatever the daemon does. Latency is counted from when a message was due, so a
+   daemon that stalls cannot hide it.
+2. What is to come is kept in one heap: one entry per customer, and the messages of bursts in progress. There is no task
+   per customer, and nothing grows with the length of the play.
+3. There are few connections. When all are busy, messages wait for one, and that time counts as well.
 """
 
 from __future__ import annotations
 
 import heapq
+import random
 import time
 from typing import NamedTuple
 from urllib.parse import quote
@@ -18,32 +19,62 @@ from urllib.parse import quote
 import msgspec
 import trio
 
-from actors.plain_text import plain_text
+from actors.text import plain_text
 from daemon.simulate.books import Books
 from daemon.simulate.payloads import webhook
-from daemon.simulate.retries import Retries
-from daemon.simulate.script import Line, Script
-from daemon.simulate.webhooks import Answer, Courier, Target, Unanswered
+from daemon.simulate.script import Script, ScriptLine
+from daemon.simulate.webhooks import Target, Unanswered, WebhookClient, WebhookResponse
 
 HOLD_SECONDS = 1.0
-"""How long a send is held for the message that is written during it."""
+"""How long a send is held open for the message that arrives during it."""
 QUIET_SECONDS = 1.0
-"""How long to listen on when all is answered: for a reply too many."""
+"""How long to keep listening after everything is answered, to catch duplicate replies."""
+MAX_ATTEMPTS = 10
+REFUSED_FOR_GOOD = frozenset({400, 401, 403, 404, 422})
+"""Statuses after which Evolution does not retry."""
+_FIRST_DELAY_SECONDS, _MAX_DELAY_SECONDS, _JITTER = 5.0, 300.0, 0.2
 _LOOK_SECONDS = 0.1
 _MAX_TROUBLE_CHARS = 40
 
 
 class Extent(msgspec.Struct, frozen=True):
-    """How much is played: one of the two."""
+    """How much is played; exactly one of the two is set."""
 
     messages: int | None = None
     seconds: float | None = None
 
 
-class _Delivery(NamedTuple):
-    line: Line
+class Retries:
+    """When the gateway delivers a webhook again. Pure.
+
+    Args:
+      scale: the factor on Evolution's own delays (5 s, doubling, at most 300 s).
+    """
+
+    def __init__(self, scale: float, seed: int) -> None:
+        self._scale = scale
+        self._chance = random.Random(f"{seed}/retries")
+
+    def delay_seconds(self, attempt: int, status: int | None) -> float | None:
+        """The delay after a failed attempt.
+
+        Args:
+          attempt: the number of the attempt, from 1.
+          status: the status of the response; None if there was none.
+
+        Returns:
+          The delay in seconds; None if the gateway gives the message up.
+        """
+        if attempt >= MAX_ATTEMPTS or status in REFUSED_FOR_GOOD:
+            return None
+        nominal = min(_FIRST_DELAY_SECONDS * float(2 ** (attempt - 1)), _MAX_DELAY_SECONDS)
+        return nominal * self._scale * self._chance.uniform(1 - _JITTER, 1 + _JITTER)
+
+
+class _WebhookDelivery(NamedTuple):
+    line: ScriptLine
     said_at: float
-    tries: int = 0
+    failed_attempts: int = 0
     is_repeat: bool = False
 
 
@@ -53,7 +84,7 @@ class _NextBurst(NamedTuple):
 
 
 class Play:
-    """One play, once."""
+    """One play; `run` may be called once."""
 
     def __init__(
         self,
@@ -85,27 +116,27 @@ class Play:
         self._connections = connections
         self._server_url = server_url
         self._quiet_seconds = quiet_seconds
-        self._heap: list[tuple[float, int, _Delivery | _NextBurst]] = []
+        self._heap: list[tuple[float, int, _WebhookDelivery | _NextBurst]] = []
         self._order = 0
         self._planned = 0
         self._under_way = 0
         self._pushed = trio.Event()
-        self._interjections: dict[int, Line] = {}
+        self._interjections: dict[int, ScriptLine] = {}
         self._arrivals: dict[tuple[int, int], trio.Event] = {}
 
     @property
     def progress(self) -> float:
-        """0 to 1: how much of the play was begun."""
+        """The part of the play that has begun, 0 to 1."""
         if self._extent.messages is not None:
             return min(1.0, self._planned / self._extent.messages)
         return min(1.0, (trio.current_time() - self.began) / (self._extent.seconds or 1.0))
 
     async def run(self) -> None:
-        """Play it to the end: until everything is answered, or the patience is over."""
+        """Play until everything is answered, or the time to wait for answers is over."""
         for customer in range(self._customers):
             begins = self.began + self._script.begins_after_seconds(customer)
             self._push(begins, _NextBurst(customer, 0))
-        send, receive = trio.open_memory_channel[tuple[float, _Delivery]](0)
+        send, receive = trio.open_memory_channel[tuple[float, _WebhookDelivery]](0)
         async with trio.open_nursery() as nursery:
             for number in range(self._connections):
                 nursery.start_soon(self._deliver, receive.clone(), name=f"connection {number}")
@@ -114,28 +145,28 @@ class Play:
             nursery.cancel_scope.cancel()
 
     async def answering(self, customer: int) -> None:
-        """A reply to this customer is being sent; some write again in this moment, and the send waits for it."""
+        """Called while a reply to this customer is sent. Some customers write again then, and the send waits for it."""
         line = self._interjections.pop(customer, None)
         if line is None or not self._take(1):
             return
         arrived = self._arrivals[customer, line.serial] = trio.Event()
         now = trio.current_time()
-        self._push(now, _Delivery(line, now))
+        self._push(now, _WebhookDelivery(line, now))
         try:
             with trio.move_on_after(HOLD_SECONDS):
                 await arrived.wait()
         finally:
             del self._arrivals[customer, line.serial]
 
-    # --- what is to come -------------------------------------------------------------------------------------
+    # --- scheduling ---
 
-    def _push(self, due: float, what: _Delivery | _NextBurst) -> None:
+    def _push(self, due: float, what: _WebhookDelivery | _NextBurst) -> None:
         self._order += 1
         heapq.heappush(self._heap, (due, self._order, what))
         self._pushed.set()
 
     def _take(self, wanted: int) -> int:
-        """How many of so many messages may still be sent."""
+        """Reserve up to `wanted` messages of the extent; returns how many may be sent."""
         left = wanted if self._extent.messages is None else min(wanted, self._extent.messages - self._planned)
         left = 0 if self._is_planned else left
         self._planned += left
@@ -145,8 +176,8 @@ class Play:
     def _is_planned(self) -> bool:
         return self.progress >= 1.0
 
-    async def _conduct(self, send: trio.MemorySendChannel[tuple[float, _Delivery]]) -> None:
-        """Hand each message to a connection at its time."""
+    async def _conduct(self, send: trio.MemorySendChannel[tuple[float, _WebhookDelivery]]) -> None:
+        """Pass each message to a connection at its time."""
         while True:
             self._pushed = trio.Event()
             due = self._heap[0][0] if self._heap else trio.current_time() + _LOOK_SECONDS
@@ -166,10 +197,12 @@ class Play:
         lines = burst.lines[: self._take(len(burst.lines))]
         for line in lines:
             said_at = due + line.after_seconds
-            self._push(said_at, _Delivery(line, said_at))
+            self._push(said_at, _WebhookDelivery(line, said_at))
             if line.repeat_after_seconds is not None:
                 self._books.repeated += 1
-                self._push(said_at + line.repeat_after_seconds, _Delivery(line, said_at, is_repeat=True))
+                self._push(
+                    said_at + line.repeat_after_seconds, _WebhookDelivery(line, said_at, is_repeat=True)
+                )
         if not self._is_planned:
             if burst.interjection is not None:
                 self._interjections[what.customer] = burst.interjection
@@ -194,57 +227,57 @@ class Play:
                     return
 
     def _has_deliveries(self) -> bool:
-        """Bursts that were not begun when the play was over are none."""
+        """Whether messages are still to be posted. Bursts that have not begun when the play is over are dropped."""
         while self._heap and isinstance(self._heap[0][2], _NextBurst):
             heapq.heappop(self._heap)
         return bool(self._heap)
 
-    # --- on the way ------------------------------------------------------------------------------------------
+    # --- delivery ---
 
-    async def _deliver(self, receive: trio.MemoryReceiveChannel[tuple[float, _Delivery]]) -> None:
-        async with Courier(self._target) as courier:
+    async def _deliver(self, receive: trio.MemoryReceiveChannel[tuple[float, _WebhookDelivery]]) -> None:
+        async with WebhookClient(self._target) as client:
             async for due, delivery in receive:
-                await self._try(courier, due, delivery)
+                await self._attempt(client, due, delivery)
                 self._under_way -= 1
 
-    async def _try(self, courier: Courier, due: float, delivery: _Delivery) -> None:
+    async def _attempt(self, client: WebhookClient, due: float, delivery: _WebhookDelivery) -> None:
         line, status = delivery.line, None
-        if not (line.first_try_lost and delivery.tries == 0 and not delivery.is_repeat):
-            answer = await self._post(courier, delivery)
+        if not (line.first_delivery_lost and delivery.failed_attempts == 0 and not delivery.is_repeat):
+            answer = await self._post(client, delivery)
             status = answer.status if answer is not None else None
             if status is not None and 200 <= status < 300:
                 now = trio.current_time()
                 self._books.acknowledge(line.customer, line.serial, now, now - due)
                 self._arrived(line)
                 return
-            self._books.trouble(_what(answer))
-        delay_seconds = self._retries.delay_seconds(delivery.tries + 1, status)
+            self._books.trouble(_description(answer))
+        delay_seconds = self._retries.delay_seconds(delivery.failed_attempts + 1, status)
         if delay_seconds is not None:
-            again = delivery._replace(tries=delivery.tries + 1)
+            again = delivery._replace(failed_attempts=delivery.failed_attempts + 1)
             self._push(trio.current_time() + delay_seconds, again)
         elif not delivery.is_repeat:
             self._books.give_up(line.customer, line.serial)
             self._arrived(line)
 
-    async def _post(self, courier: Courier, delivery: _Delivery) -> Answer | None:
-        """The daemon's answer; None: no answer."""
+    async def _post(self, client: WebhookClient, delivery: _WebhookDelivery) -> WebhookResponse | None:
+        """Post once; returns the daemon's response, or None if there was none."""
         line = delivery.line
         said_at = int(self._began_wall + delivery.said_at - self.began)
         self._books.post(line.customer, line.serial, said_at, trio.current_time())
         body = webhook(self._instance, self._mark, line, said_at, self._server_url)
         try:
-            return await courier.post(self._path, body)
+            return await client.post(self._path, body)
         except Unanswered:
             return None
 
-    def _arrived(self, line: Line) -> None:
+    def _arrived(self, line: ScriptLine) -> None:
         event = self._arrivals.get((line.customer, line.serial))
         if event is not None:
             event.set()
 
 
-def _what(answer: Answer | None) -> str:
-    """`no answer`, or the status and the daemon's own word for it."""
+def _description(answer: WebhookResponse | None) -> str:
+    """`no answer`, or the status and the daemon's reason for it."""
     if answer is None:
         return "no answer"
     try:

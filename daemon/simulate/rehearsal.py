@@ -1,4 +1,4 @@
-"""One rehearsal: the simulator's gateway, the daemon behind it or one of our own, the play between them, the report."""
+"""One rehearsal: the simulated gateway, a daemon (given or temporary), the play between them, and the report."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from actors.errors import MajlisError
 from daemon.simulate.books import Books
 from daemon.simulate.gateway import GatewaySide
 from daemon.simulate.own_daemon import CannotRehearse, OwnDaemon
-from daemon.simulate.play import QUIET_SECONDS, Extent, Play
+from daemon.simulate.play import QUIET_SECONDS, Extent, Play, Retries
 from daemon.simulate.report import Report, report_of
-from daemon.simulate.retries import Retries
 from daemon.simulate.script import Script, Shares
 from daemon.simulate.tokens import mark_of
-from daemon.simulate.webhooks import Courier, Target, Unanswered
+from daemon.simulate.webhooks import Target, Unanswered, WebhookClient
 from daemon.web.http1 import HttpServer, Limits, open_tcp_listeners
 
 SHOW_SECONDS = 0.2
-_AFTER_KILL_QUIET_SECONDS = 4.0  # a send that the kill cut off is settled within this time
+_AFTER_KILL_QUIET_SECONDS = 4.0  # a send that the kill interrupted is settled within this time
 _LIMITS = Limits(max_connections=2048, max_connections_per_address=2048, idle_seconds=75.0)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What is rehearsed."""
+    """What to rehearse."""
 
     customers: int
     extent: Extent
@@ -42,15 +41,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 32
     kill: bool = False
     url: str | None = None
-    """The daemon; None: one of our own, thrown away at the end."""
+    """The daemon to rehearse with; None: a temporary one."""
     listen: str = "127.0.0.1:0"
     instance: str = "demo"
     token: str | None = None
     settings: tuple[str, ...] = ()
 
 
-class Progress(msgspec.Struct, frozen=True):
-    """How far it has got; `begun` is 0 to 1."""
+class RehearsalProgress(msgspec.Struct, frozen=True):
+    """The progress of a rehearsal; `begun` is 0 to 1."""
 
     stage: Literal["starting", "playing", "restarting"]
     begun: float = 0.0
@@ -60,21 +59,23 @@ class Progress(msgspec.Struct, frozen=True):
     waiting: int = 0
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class RehearsalResult(msgspec.Struct, frozen=True):
     report: Report | None
-    """None: interrupted before anything was sent."""
+    """None if it was interrupted before anything was sent."""
     gateway_url: str
     signal_number: int | None = None
     kept_directory: str | None = None
 
 
-Show = Callable[[Progress], None]
+Show = Callable[[RehearsalProgress], None]
 
 
-def rehearse(plan: Plan, show: Show) -> Outcome:
-    """Raises:
-    CannotRehearse: it cannot take place.
-    ValueError: `plan.url` or `plan.token` cannot be used.
+def rehearse(plan: Plan, show: Show) -> RehearsalResult:
+    """Run one rehearsal in a Trio loop of its own; `show` is called with the progress several times a second.
+
+    Raises:
+      CannotRehearse: it cannot start or go on.
+      ValueError: `plan.url` or `plan.token` is not valid.
     """
     if plan.url is not None:
         _target(plan, plan.url)
@@ -106,7 +107,7 @@ class _Rehearsal:
         self._kept_directory: str | None = None
         self._gateway_url = ""
 
-    async def run(self) -> Outcome:
+    async def run(self) -> RehearsalResult:
         async with trio.open_nursery() as nursery:
             work = trio.CancelScope()
             await nursery.start(self._watch_signals, work)
@@ -114,7 +115,7 @@ class _Rehearsal:
             with work:
                 await self._rehearse()
             nursery.cancel_scope.cancel()
-        return Outcome(self._report(), self._gateway_url, self._signal_number, self._kept_directory)
+        return RehearsalResult(self._report(), self._gateway_url, self._signal_number, self._kept_directory)
 
     async def _rehearse(self) -> None:
         plan = self._plan
@@ -126,12 +127,12 @@ class _Rehearsal:
         async with trio.open_nursery() as doors:
             await doors.start(lambda task_status: server.serve(listeners, task_status=task_status))
             async with self._daemon() as own:
-                await self._perform(own)
+                await self._run_play(own)
             doors.cancel_scope.cancel()
 
     @asynccontextmanager
     async def _daemon(self) -> AsyncIterator[OwnDaemon | None]:
-        """Our own daemon, kept on the disk when it lost something; None when there is one already."""
+        """A temporary daemon, whose directory is kept if it lost something; None if `plan.url` names a daemon."""
         plan = self._plan
         if plan.url is not None:
             await _expect_ready(plan.url)
@@ -140,12 +141,13 @@ class _Rehearsal:
         async with OwnDaemon(self._gateway_url, plan.instance, plan.settings) as own:
             try:
                 yield own
-            finally:  # also when somebody has seen enough
+            finally:  # also after an interrupt
                 report = self._report()
-                own.keeps_directory |= report is not None and not report.is_faultless
+                if report is not None and not report.is_faultless:
+                    own.keep_directory()
                 self._kept_directory = str(own.directory) if own.keeps_directory else None
 
-    async def _perform(self, own: OwnDaemon | None) -> None:
+    async def _run_play(self, own: OwnDaemon | None) -> None:
         url = self._plan.url if own is None else own.url
         assert url is not None
         play = self._play = self._new_play(url)
@@ -156,7 +158,7 @@ class _Rehearsal:
                     nursery.start_soon(self._kill, own, play)
             await play.run()
             if own is not None and self._plan.kill:
-                await self._restarted.wait()  # the play may be over while its daemon is still starting
+                await self._restarted.wait()  # the play may end while the daemon is still starting again
             nursery.cancel_scope.cancel()
 
     def _new_play(self, url: str) -> Play:
@@ -207,10 +209,10 @@ class _Rehearsal:
         books = self._books
         while True:
             if self._play is None:
-                self._show(Progress("starting"))
+                self._show(RehearsalProgress("starting"))
             else:
                 self._show(
-                    Progress(
+                    RehearsalProgress(
                         "restarting" if self._is_restarting else "playing",
                         self._play.progress,
                         books.sent,
@@ -224,9 +226,9 @@ class _Rehearsal:
     async def _watch_signals(
         self, work: trio.CancelScope, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """The first one ends the play; our own daemon is then stopped, which is bounded."""
+        """The first signal ends the play; a temporary daemon is then stopped, within a time limit."""
         ends = [signal.SIGINT, signal.SIGTERM]
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup: it outlives its terminal
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup it stays ignored
             ends.append(signal.SIGHUP)
         with trio.open_signal_receiver(*ends) as signals:
             task_status.started()
@@ -244,21 +246,19 @@ async def _listen(address: str) -> list[trio.SocketListener]:
     try:
         return await open_tcp_listeners(address)
     except (OSError, ValueError) as error:
-        words = f"{address} cannot be listened on ({error}): choose another address with --listen"
-        raise CannotRehearse(words) from None
+        message = f"cannot listen on {address} ({error}): choose another address with --listen"
+        raise CannotRehearse(message) from None
 
 
 async def _expect_ready(url: str) -> None:
-    async with Courier(Target(url)) as courier:
+    async with WebhookClient(Target(url)) as client:
         try:
-            answer = await courier.get("/health/ready")
+            answer = await client.get("/health/ready")
         except Unanswered:
-            words = (
-                f"no daemon answers at {url}: start it, or leave --url out to rehearse with one of our own"
-            )
-            raise CannotRehearse(words, is_running=False) from None
+            message = f"no daemon answers at {url}: start it, or omit --url to rehearse with a temporary one"
+            raise CannotRehearse(message, is_running=False) from None
     if answer.status != 200:
-        raise CannotRehearse(f"what answers at {url} is not ready ({answer.status}): see `majlis status`")
+        raise CannotRehearse(f"the daemon at {url} is not ready ({answer.status}): see `majlis status`")
 
 
 def _first(group: BaseExceptionGroup[MajlisError]) -> MajlisError:

@@ -1,4 +1,4 @@
-"""The end of a rehearsal: numbers for programs, words and two small histograms for people at 80 columns. Pure."""
+"""The report of a rehearsal: numbers for programs; text with two small histograms for people, 80 columns wide. Pure."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ _LABEL_COLUMNS = 15
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of everything that was said."""
+    """What happened to the messages of a rehearsal."""
 
     seed: int
     customers: int
     seconds: float
-    """From the beginning to the end, the waiting for the last answers included."""
+    """The duration, including the wait for the last answers."""
     sending_seconds: float
     interrupted: bool
     restarts: tuple[float, ...]
-    """For each SIGKILL of the daemon: after how many seconds it was ready again."""
+    """For each SIGKILL of the daemon, the seconds until it was ready again."""
     sent: int
     repeated: int
     """Messages delivered a second time on purpose."""
     acknowledged: int
     troubles: Mapping[str, int]
-    """Deliveries that were not acknowledged and were tried again, by what was answered."""
+    """Deliveries that were not acknowledged and were retried, by response."""
     given_up: int
     answered: int
     replies: int
     lost: int
     waiting: int
-    """Acknowledged, not answered, but not for long: only when the rehearsal was interrupted."""
+    """Acknowledged and not answered yet, but not for long enough to be lost: only after an interrupt."""
     doubled: int
     out_of_order: int | None
-    """None: nobody can tell, because the replies do not repeat what they answer."""
+    """None: unknown, because the replies do not repeat what they answer."""
     unmatched: int
     """Replies that mention no message of this rehearsal."""
     strangers: int
-    """Replies to others than the customers of the rehearsal; they were refused."""
+    """Replies to people outside the rehearsal; they were refused."""
     examples: tuple[str, ...]
-    """Some of those who lost something, as `INSTANCE/PHONE`."""
+    """Some of the conversations with faults, as `INSTANCE/PHONE`."""
     ack: Summary
     answer: Summary
 
@@ -68,7 +68,7 @@ def report_of(
     strangers: int = 0,
     instance: str = "demo",
 ) -> Report:
-    """Close the books."""
+    """Draw up the report from the books."""
     lost, given_up = list(books.lost(now)), list(books.given_up())
     return Report(
         seed=seed,
@@ -96,8 +96,8 @@ def report_of(
     )
 
 
-def words_of(report: Report) -> str:
-    """The report for a person; no line is longer than 80 columns."""
+def text_of(report: Report) -> str:
+    """The report as text; no line is longer than 80 columns."""
     return "\n".join(
         [
             *_headline(report),
@@ -120,26 +120,29 @@ def _headline(report: Report) -> Iterator[str]:
     yield f"{report.customers:,} customers, seed {report.seed}{', interrupted' * report.interrupted}"
     yield f"{report.sent:,} messages in {report.sending_seconds:,.1f} s ({rate:,.1f}/s)"
     for seconds in report.restarts:
-        yield f"The daemon was killed in the middle and was ready again after {seconds:.1f} s."
+        yield f"The daemon was killed half way and was ready again after {seconds:.1f} s."
 
 
 def _counts(report: Report) -> Iterator[tuple[str, str]]:
     yield "sent", f"{report.sent:,}, {report.repeated:,} of them twice"
     yield "acknowledged", f"{report.acknowledged:,}{', all' * (report.acknowledged == report.sent)}"
     for what, times in report.troubles.items():
-        yield "", f"{times:,} × {what}, then tried again"
+        yield "", f"{times:,} × {what}, then retried"
     if report.given_up:
-        yield "given up", f"{report.given_up:,} that the gateway could not deliver in ten tries"
+        yield "given up", f"{report.given_up:,} that the gateway could not deliver in ten attempts"
     yield "answered", f"{report.answered:,} by {report.replies:,} replies"
     if report.waiting:
-        yield "waiting", f"{report.waiting:,} for their answers still"
+        yield "waiting", f"{report.waiting:,} not answered yet"
     yield "lost", _none(report.lost)
     yield "doubled", _none(report.doubled)
     yield "out of order", "not checked" if report.out_of_order is None else _none(report.out_of_order)
     if report.unmatched:
         yield "unmatched", f"{report.unmatched:,} replies that mention no message of this rehearsal"
     if report.strangers:
-        yield "strangers", f"{report.strangers:,} replies to others, refused: the daemon holds them"
+        yield (
+            "strangers",
+            f"{report.strangers:,} replies to others, refused; the daemon keeps them",
+        )
 
 
 def _none(number: int) -> str:
@@ -179,7 +182,7 @@ def _verdict(report: Report) -> Iterator[str]:
 
 
 def _time(seconds: float) -> str:
-    """Two significant digits are enough, and more than the buckets know."""
+    """Two significant digits, which is more than the precision of the buckets."""
     if seconds < 1:
         return f"{_two_digits(seconds * 1000)} ms"
     return f"{_two_digits(seconds)} s"

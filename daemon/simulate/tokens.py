@@ -1,7 +1,7 @@
-"""How a reply is matched to messages: a short token in every text, which an echoing responder repeats. Pure.
+"""Matches replies to messages: every text has a short token, which an echoing responder repeats. Pure.
 
-`#k3x9a-12-31` is the message 31 of customer 12 in the run `k3x9a`. Each run has a mark of its own, so that it never
-takes a late reply to an earlier one for its own, and the daemon never takes its messages for repeated ones.
+`#k3x9a-12-31` is message 31 of customer 12 in the run `k3x9a`. Every run has a mark of its own: late replies to an
+earlier run are not mistaken for replies to this one, and the daemon does not take its messages for duplicates.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Token(msgspec.Struct, frozen=True):
 
 
 def mark_of(moment: int) -> str:
-    """A run's mark: the moment it begins in base 36."""
+    """The mark of a run: its start time in base 36."""
     digits = ""
     while moment:
         moment, rest = divmod(moment, 36)
@@ -35,16 +35,16 @@ def token(mark: str, customer: int, serial: int) -> str:
 
 
 def tokens_in(text: str) -> list[Token]:
-    """The tokens in `text`, as they stand one after another."""
+    """The tokens in `text`, in order."""
     return [Token(mark, int(customer), int(serial)) for mark, customer, serial in _TOKEN.findall(text)]
 
 
 def contact_of(customer: int) -> str:
-    """A phone number that nobody has: the country code 999 is not assigned."""
+    """A phone number that nobody has: country code 999 is not assigned."""
     return f"999{customer:09d}"
 
 
 def customer_of(number: str) -> int | None:
-    """The customer behind the number of a send; None: none of ours."""
+    """The customer with this phone number; None if it is not one of the rehearsal."""
     found = _CONTACT.fullmatch(number.partition("@")[0])
     return int(found[1]) if found else None

@@ -1,7 +1,8 @@
-"""Posts webhooks over kept connections. Lean: a rehearsal must not take the processor from the daemon it measures.
+"""A minimal HTTP client that posts webhooks over persistent connections.
 
-The HTTP library in `daemon/web/client.py` costs ten times the processor time for each request. This
-file knows just what a webhook needs: one POST, and an answer with a length, in chunks, or up to the connection's end.
+A rehearsal must not take processor time from the daemon it measures, and the library behind `daemon/web/client.py`
+needs ten times as much per request. This client supports only what a webhook needs: one POST, and a response with a
+length, in chunks, or until the end of the connection.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from daemon.web.http1.stream import DirectStream
 POST_SECONDS = 30.0
 """Evolution's own limit for one webhook."""
 MAX_ANSWER_BYTES = 64 * 1024
-_KEEP_SECONDS = 30.0  # less than servers keep an idle connection, so that none is closed as it is used again
+_KEEP_SECONDS = (
+    30.0  # less than the idle time-out of servers, so that none closes a connection just being reused
+)
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n", re.IGNORECASE)
@@ -30,16 +33,16 @@ _CLOSE = re.compile(rb"\r\nconnection:[ \t]*close[ \t]*\r\n", re.IGNORECASE)
 
 
 class Unanswered(Exception):
-    """No whole answer came: nobody knows what the daemon did with the webhook."""
+    """No complete response came: the daemon may or may not have stored the webhook."""
 
 
-class Answer(NamedTuple):
+class WebhookResponse(NamedTuple):
     status: int
     body: bytes
 
 
 class Target:
-    """Where webhooks go, and with which headers.
+    """The address of the webhooks and their headers.
 
     Raises:
       ValueError: `url` is not `http(s)://host[:port][/path]`.
@@ -64,8 +67,8 @@ class Target:
         self.head = "\r\n".join(lines)
 
 
-class Courier:
-    """One connection, opened when it is needed; one request at a time."""
+class WebhookClient:
+    """One connection, opened when needed; one request at a time."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -78,22 +81,22 @@ class Courier:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._close()  # noqa: ASYNC102  it closes forcefully, hence waits for nothing
+        await self._close()  # noqa: ASYNC102  closes forcefully, hence does not wait
 
-    async def post(self, path: str, body: bytes) -> Answer:
+    async def post(self, path: str, body: bytes) -> WebhookResponse:
         """Raises: Unanswered."""
         head = f"POST {self._target.prefix}{path} HTTP/1.1\r\n{self._target.head}\r\n"
         return await self._exchange(
             f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
         )
 
-    async def get(self, path: str) -> Answer:
+    async def get(self, path: str) -> WebhookResponse:
         """Raises: Unanswered."""
         request = f"GET {self._target.prefix}{path} HTTP/1.1\r\n{self._target.head}\r\n\r\n"
         return await self._exchange(request.encode())
 
-    async def _exchange(self, request: bytes) -> Answer:
-        answer: Answer | None = None
+    async def _exchange(self, request: bytes) -> WebhookResponse:
+        answer: WebhookResponse | None = None
         try:
             with trio.move_on_after(POST_SECONDS):
                 stream = await self._connected()
@@ -127,8 +130,8 @@ class Courier:
         if stream is not None:
             await trio.aclose_forcefully(stream)
 
-    async def _receive(self, stream: trio.abc.Stream) -> Answer | None:
-        """None when it breaks off, is too long, or is no HTTP."""
+    async def _receive(self, stream: trio.abc.Stream) -> WebhookResponse | None:
+        """Read one response; None if it is incomplete, too long, or not HTTP."""
         buffer = bytearray()
         while (end := buffer.find(b"\r\n\r\n")) < 0:
             if not await _more(stream, buffer):
@@ -155,11 +158,11 @@ class Courier:
             body = bytes(buffer)
         if _CLOSE.search(head) or (length is None and not _CHUNKED.search(head)):
             await self._close()
-        return Answer(int(status[1]), body)
+        return WebhookResponse(int(status[1]), body)
 
 
 async def _more(stream: trio.abc.Stream, buffer: bytearray) -> bool:
-    """Receive on; False at the end of the connection, or when it is too much."""
+    """Receive more; False at the end of the connection, or if the response is too long."""
     data = await stream.receive_some()
     buffer += data
     return bool(data) and len(buffer) <= MAX_ANSWER_BYTES

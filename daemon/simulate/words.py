@@ -1,4 +1,4 @@
-"""What the customers of a rehearsal say: Arabic and Latin, short and long. Nothing that calls for a person."""
+"""What the customers of a rehearsal write: Arabic and Latin, short and long. Nothing that asks for a person."""
 
 from __future__ import annotations
 

@@ -1,14 +1,13 @@
 """One server process: started under the guard, watched without blocking, stopped, and never outliving the daemon.
 
-The laws of this file:
+Rules of this file:
 
-- One data directory has one server. The lock on it is a file description that the server itself inherits, so it is
-  held exactly as long as any process of that server lives, whatever became of the daemon that started it.
-- A child is started by `subprocess.Popen` in the thread that runs Trio. The parent-death signal fires when the
-  *thread* that forked ends, so a worker thread (which is what `trio.run_process` uses) would kill the child when it
-  retires.
-- A child has its own session: a terminal's Ctrl-C reaches the daemon alone, which still needs its stores to drain.
-- A child sees no environment but what a server needs: keys given to the daemon stay with it.
+- One data directory has one server. The server inherits the lock on its directory as an open file description, so the
+  lock is held exactly as long as any process of that server lives, whatever happened to the daemon that started it.
+- A child is started by `subprocess.Popen` in the thread that runs Trio. The kernel sends the parent-death signal when
+  the *thread* that forked ends: a worker thread, which `trio.run_process` uses, would kill the child when it retires.
+- A child has its own session: Ctrl-C in a terminal reaches only the daemon, which needs its stores while it drains.
+- A child gets only the environment variables that a server needs: secrets given to the daemon are not passed on.
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ from daemon.stores.places import EmbeddedStoreError
 
 Sign = Literal["ready", "starting", "silent"]
 
-LOCK_SECONDS = 30.0  # an earlier server, left dying by a killed daemon, is waited for as long
-STOP_SECONDS = 8.0  # for each of the stop signals
+LOCK_SECONDS = 30.0  # how long to wait for an earlier server, still shutting down after its daemon was killed
+STOP_SECONDS = 8.0  # after each of the stop signals
 KILL_SECONDS = 5.0
-STOP_LIMIT_SECONDS = 30.0  # for all of them together
+STOP_LIMIT_SECONDS = 30.0  # for the whole stop
 
 _POLL_SECONDS = 0.02
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "TZ")
@@ -44,19 +43,19 @@ _OWN_USER = "-"
 
 @dataclass(frozen=True)
 class Server:
-    """How one server is run.
+    """How to run one server.
 
     Attributes:
-      name: its word in events and errors.
+      name: its name in events and errors.
       command: the program and its arguments.
-      directory: its data, and where it runs.
+      directory: its data and its working directory.
       lock_path: the lock on that data.
-      log_path: receives what it prints.
-      stop_signals: gentlest first; SIGKILL comes after the last.
-      parent_death_signal: what the kernel sends it when the daemon dies.
-      ids: `uid:gid` to be known by in a user namespace of its own, or `-` for none.
-      prepare: run before each start, under the lock.
-      probe: says what the server with this process id shows; returns within seconds.
+      log_path: receives its output.
+      stop_signals: gentlest first; SIGKILL follows the last one.
+      parent_death_signal: the signal the kernel sends it when the daemon dies.
+      ids: `uid:gid` to appear as in a user namespace of its own, or `-` for no namespace.
+      prepare: called before each start, under the lock.
+      probe: tells the state of the server with the given process id; returns within seconds.
     """
 
     name: str
@@ -72,10 +71,13 @@ class Server:
 
 
 def ids_for_a_server_that_refuses_root() -> str:
-    """The `Server.ids` under which Postgres agrees to run.
+    """The `Server.ids` with which Postgres agrees to run.
 
-    It refuses the user id 0, and a user id without a name. Both are helped by a user namespace in which this very user
-    appears as some ordinary user of the system; files stay owned by who the daemon runs as.
+    It refuses user id 0, and a user id without a name. Both are solved by a user namespace in which the daemon's user
+    appears as some ordinary user of the system. Outside the namespace, files stay owned by the daemon's user.
+
+    Raises:
+      EmbeddedStoreError: this system has no ordinary user.
     """
     if os.geteuid() != 0:
         with suppress(KeyError):
@@ -84,14 +86,16 @@ def ids_for_a_server_that_refuses_root() -> str:
     for entry in pwd.getpwall():
         if entry.pw_uid != 0:
             return f"{entry.pw_uid}:{entry.pw_gid}"
-    raise EmbeddedStoreError("Postgres needs an ordinary user in /etc/passwd; this system has none")
+    raise EmbeddedStoreError(
+        "Postgres needs an ordinary user in /etc/passwd, and this system has none: add one"
+    )
 
 
 async def take_lock(path: Path, name: str) -> int:
-    """Lock `path`, waiting a bounded time for a server that still dies; returns the file descriptor.
+    """Lock `path` and return the file descriptor. Waits up to `LOCK_SECONDS` for a server that is still shutting down.
 
     Raises:
-      EmbeddedStoreError: another server holds it.
+      EmbeddedStoreError: another server holds the lock.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -118,11 +122,11 @@ def _locked(descriptor: int) -> bool:
 
 
 def spawn(server: Server, lock: int, stdin: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-    """Start the server's command through the guard. Call it in the thread that runs Trio, see the head."""
+    """Start the server's command under the guard. Call it in the thread that runs Trio, see the module docstring."""
     guard = [sys.executable, "-I", "-S", child_guard.__file__]
     tie = [str(os.getpid()), str(int(server.parent_death_signal)), server.ids]
     with server.log_path.open("ab") as log:
-        process = subprocess.Popen(  # it forks and returns; nothing here waits for the child
+        process = subprocess.Popen(  # returns after the fork; nothing here waits for the child
             [*guard, *tie, *server.command],
             stdin=stdin or subprocess.DEVNULL,
             stdout=log,
@@ -133,13 +137,13 @@ def spawn(server: Server, lock: int, stdin: IO[bytes] | None = None) -> subproce
             start_new_session=True,
             umask=0o077,
         )
-    with suppress(OSError):  # only for the reader of an error message
+    with suppress(OSError):  # only used in the error message of `take_lock`
         os.pwrite(lock, f"{process.pid:<31}\n".encode(), 0)
     return process
 
 
 async def exit_of(process: subprocess.Popen[bytes]) -> int:
-    """Wait for the end of a child without blocking; returns its exit status."""
+    """Wait for a child to end, without blocking the thread; returns its exit status."""
     if process.poll() is None:
         descriptor = os.pidfd_open(process.pid)
         try:
@@ -150,9 +154,10 @@ async def exit_of(process: subprocess.Popen[bytes]) -> int:
 
 
 async def stop(process: subprocess.Popen[bytes], gently: tuple[signal.Signals, ...] = ()) -> signal.Signals:
-    """End a child, gently first; returns the last signal it was sent.
+    """End a child, gently first; returns the last signal sent.
 
-    Call it under a shield of `STOP_LIMIT_SECONDS`: it must also work when the daemon is in a hurry.
+    Call it inside a shielded scope of `STOP_LIMIT_SECONDS`, so that the child is stopped even if the caller is
+    cancelled.
     """
     bounds = [(number, STOP_SECONDS) for number in gently]
     for number, seconds in (*bounds, (signal.SIGKILL, KILL_SECONDS)):
@@ -164,7 +169,7 @@ async def stop(process: subprocess.Popen[bytes], gently: tuple[signal.Signals, .
 
 
 def why_ended(status: int) -> str:
-    """An exit status in words."""
+    """Describe an exit status in words, as the rest of a sentence that begins with the name of the program."""
     if status == child_guard.NAMESPACE_REFUSED:
         return (
             "does not run as root, and this system refuses user namespaces: "
@@ -175,11 +180,11 @@ def why_ended(status: int) -> str:
     return f"ended with status {status}"
 
 
-def last_words(log_path: Path) -> str:
-    """The last line of the log, and where to read the rest."""
+def last_log_line(log_path: Path) -> str:
+    """The last line of the log and where to read the rest, to be appended to an error message."""
     with suppress(OSError), log_path.open("rb") as log:
         log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
         lines = log.read().decode("utf-8", "replace").strip().splitlines()
         if lines:
-            return f"; its last words were: {lines[-1].strip()} (more in {log_path})"
+            return f"; its last log line is: {lines[-1].strip()} (more in {log_path})"
     return ""

@@ -1,12 +1,13 @@
-"""Becomes a server that dies with the daemon: ties itself to its parent, then executes the real program.
+"""Starts a program that dies with the daemon: arms a parent-death signal, then replaces itself with the program.
 
-Run as a file (`python -I -S child_guard.py <parent pid> <signal> <map> <program> <arguments>…`), so that it starts in
-milliseconds and needs nothing but the standard library. `map` is `-`, or `uid:gid`: enter a user namespace first and
-be known there by these ids. The laws of this file:
+Run as a file (`python -I -S child_guard.py <parent pid> <signal> <ids> <program> <arguments>…`), so that it starts in
+milliseconds and needs only the standard library. `ids` is `-`, or `uid:gid` to appear as in a new user namespace.
 
-- The parent-death signal is armed last: a change of credentials may disarm it.
-- Armed, the parent is looked at once more: it may have died before, and nothing would ever be sent then.
-- The process id stays the same all the way, so the daemon watches the server itself and not a wrapper.
+Rules of this file:
+
+- The parent-death signal is armed last, because changing credentials (as a user namespace does) disarms it.
+- After arming, the parent is checked once more: had it died before, the signal would never come.
+- The process id never changes, so the daemon watches the server itself and not a wrapper.
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ def _enter_user_namespace(libc: ctypes.CDLL, user: str, group: str) -> None:
     outside_user, outside_group = os.geteuid(), os.getegid()
     _system_call(libc.unshare(_CLONE_NEWUSER))
     process = Path("/proc/self")
-    (process / "setgroups").write_text("deny")  # the kernel wants this before an unprivileged group map
+    (process / "setgroups").write_text("deny")  # the kernel requires this before an unprivileged gid_map
     (process / "uid_map").write_text(f"{user} {outside_user} 1")
     (process / "gid_map").write_text(f"{group} {outside_group} 1")
 
 
 def main(arguments: list[str]) -> int:
-    """Execute the program; returns an exit status only when that was not possible."""
+    """Execute the program. Returns, with an exit status, only if that is not possible."""
     parent, signal_number, ids, *command = arguments
     libc = ctypes.CDLL(None, use_errno=True)
     if ids != "-":
@@ -50,7 +51,7 @@ def main(arguments: list[str]) -> int:
         except OSError as error:
             print(f"cannot enter a user namespace: {error.strerror}", file=sys.stderr)  # noqa: T201
             return NAMESPACE_REFUSED
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what people wrote must not end up in a core file
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # messages of customers must not end up in a core file
     _system_call(libc.prctl(_PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0))
     if os.getppid() != int(parent):
         return PARENT_GONE

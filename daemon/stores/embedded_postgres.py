@@ -1,4 +1,4 @@
-"""The Postgres that Majlis brings itself: on a Unix socket alone, created whole or not at all."""
+"""The embedded Postgres: listens on a Unix socket only; its cluster is created completely or not at all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from daemon.stores.child import (
     Sign,
     exit_of,
     ids_for_a_server_that_refuses_root,
-    last_words,
+    last_log_line,
     spawn,
     stop,
     take_lock,
@@ -32,7 +32,7 @@ CREATE_SECONDS = 300.0
 
 _CREATE_DATABASE = f"CREATE DATABASE {DATABASE}\n".encode()
 
-# Written into the new cluster's postgresql.conf, where an operator may change them.
+# Written to postgresql.conf when the cluster is created; an operator may change them there.
 _FIRST_SETTINGS = {
     "max_connections": "60",
     "shared_buffers": "64MB",
@@ -43,8 +43,8 @@ _FIRST_SETTINGS = {
     "log_timezone": "UTC",
 }
 
-# Given at every start, over anything the file says.
-_LAWS = {
+# Passed at every start; they override postgresql.conf.
+_ENFORCED_SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "fsync": "on",
@@ -52,8 +52,8 @@ _LAWS = {
     "synchronous_commit": "on",
     "logging_collector": "off",
     "log_destination": "stderr",
-    # What people wrote, and their numbers, stand in statements and in the details of their errors. The daemon
-    # receives those errors itself; the server's log keeps to the server's own life.
+    # Statements and error details contain the messages and numbers of customers. The daemon receives those errors
+    # anyway; the server's log is limited to the life of the server itself.
     "log_min_messages": "log",
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
@@ -64,14 +64,14 @@ _LAWS = {
 
 @dataclass(frozen=True)
 class EmbeddedPostgres:
-    """A running Postgres. `dsn` is for asyncpg and stays the same whatever becomes of the process."""
+    """A running Postgres. `dsn` is for asyncpg and stays the same across restarts of the process."""
 
     dsn: str
     _supervised: Supervised
 
     @property
     def pid(self) -> int | None:
-        """The postmaster's process id; None between a death and the next start."""
+        """The postmaster's process id; None between a crash and the next start."""
         return self._supervised.pid
 
 
@@ -83,12 +83,12 @@ async def run_embedded_postgres(
 ) -> None:
     """Run Postgres on `<data_dir>/postgres` until cancelled; start it with `nursery.start`.
 
-    The cluster is created at the first start. Works for root too, see `ids_for_a_server_that_refuses_root`.
+    The cluster is created at the first start. Also works as root, see `ids_for_a_server_that_refuses_root`.
 
     Events: `store_creating`, then those of `run_embedded_redis`, each with `store="postgres"`.
 
     Raises:
-      EmbeddedStoreError: it cannot be started here; the message says what to change.
+      EmbeddedStoreError: it cannot be started on this system; the message says what to change.
     """
     places = Places.below(data_dir)
     server = _server(places, places.data_dir / "postgres")
@@ -104,17 +104,17 @@ async def run_embedded_postgres(
 
 
 def _server(places: Places, directory: Path) -> Server:
-    settings = _LAWS | {"unix_socket_directories": str(places.sockets)}
+    settings = _ENFORCED_SETTINGS | {"unix_socket_directories": str(places.sockets)}
     options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
 
     def prepare() -> None:
         places.ensure_sockets()
         socket_lock = places.postgres_socket.with_name(f"{places.postgres_socket.name}.lock")
         for lock in (directory / "postmaster.pid", socket_lock):
-            _forget_a_stranger(lock, directory)
+            _remove_foreign_lock(lock, directory)
 
     async def probe(pid: int) -> Sign:
-        return await _sign_of(directory / "postmaster.pid", pid)
+        return await _read_state(directory / "postmaster.pid", pid)
 
     return Server(
         name="postgres",
@@ -131,7 +131,7 @@ def _server(places: Places, directory: Path) -> Server:
 
 
 async def _ensure_cluster(server: Server, on_event: OnEvent) -> None:
-    """Create the cluster with its database beside its place and move it there: a kill leaves no half of one."""
+    """Create the cluster and its database in a directory beside, then rename it: a kill leaves no half-made cluster."""
     try:
         major = (server.directory / "PG_VERSION").read_text().strip()
     except FileNotFoundError:
@@ -149,9 +149,9 @@ async def _ensure_cluster(server: Server, on_event: OnEvent) -> None:
         unfinished = server.directory.with_name(f"{server.directory.name}.new")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
-        workshop = replace(server, directory=unfinished, parent_death_signal=signal.SIGKILL)
-        await _finish(replace(workshop, command=_initdb_command(unfinished)), lock)
-        await _finish(replace(workshop, command=_single_user_command(unfinished)), lock, _CREATE_DATABASE)
+        creation = replace(server, directory=unfinished, parent_death_signal=signal.SIGKILL)
+        await _finish(replace(creation, command=_initdb_command(unfinished)), lock)
+        await _finish(replace(creation, command=_single_user_command(unfinished)), lock, _CREATE_DATABASE)
         unfinished.rename(server.directory)
     finally:
         os.close(lock)
@@ -162,9 +162,9 @@ def _initdb_command(directory: Path) -> tuple[str, ...]:
     return (
         str(postgres_program("initdb")),
         *("-D", str(directory), "-U", USER),
-        # The built-in locale sorts by code point and knows every script's letters, the same on each system.
+        # The built-in locale sorts by code point and knows the letters of every script, the same on every system.
         *("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
-        # The socket's directory is private to this user: that is the authentication.
+        # The directory of the socket is private to this user: that is the authentication.
         *("--auth-local=trust", "--auth-host=reject", "--no-instructions"),
         *settings,
     )
@@ -176,7 +176,7 @@ def _single_user_command(directory: Path) -> tuple[str, ...]:
 
 
 async def _finish(step: Server, lock: int, text: bytes = b"") -> None:
-    """Run one step of the creation to its end."""
+    """Run one step of the creation until it ends."""
     with tempfile.TemporaryFile() as stdin:
         stdin.write(text)
         stdin.seek(0)
@@ -191,12 +191,12 @@ async def _finish(step: Server, lock: int, text: bytes = b"") -> None:
     if process.returncode != 0:
         raise EmbeddedStoreError(
             f"creating the {step.name} cluster failed: "
-            f"{Path(step.command[0]).name} {why_ended(process.returncode)}{last_words(step.log_path)}"
+            f"{Path(step.command[0]).name} {why_ended(process.returncode)}{last_log_line(step.log_path)}"
         )
 
 
-async def _sign_of(pid_file: Path, pid: int) -> Sign:
-    """What the postmaster tells in its pid file, as `pg_ctl` reads it: first line its id, eighth its state."""
+async def _read_state(pid_file: Path, pid: int) -> Sign:
+    """Read the state from the postmaster's pid file, as `pg_ctl` does: line 1 is its process id, line 8 its state."""
     try:
         lines = (await trio.Path(pid_file).read_text()).splitlines()
     except FileNotFoundError:
@@ -206,18 +206,19 @@ async def _sign_of(pid_file: Path, pid: int) -> Sign:
     return "ready" if len(lines) > 7 and lines[7].strip() == "ready" else "starting"
 
 
-def _forget_a_stranger(lock: Path, directory: Path) -> None:
-    """Remove a lock file left by a killed server when its process id belongs to something else by now.
+def _remove_foreign_lock(lock: Path, directory: Path) -> None:
+    """Remove the lock file of a killed server if its process id now belongs to another program.
 
-    Postgres sees only that the id is alive, and would refuse to start until that process ends; after a restart of a
-    container, where ids begin again from one, that is likely. A process that runs in `directory` is respected.
+    Postgres only checks that the process id is alive, and would refuse to start until that process ends. After a
+    restart of a container, where process ids begin at one again, that is likely. The lock of a process whose working
+    directory is `directory` stays: that is a server of ours.
     """
     try:
         pid = abs(int(lock.read_text().split(maxsplit=1)[0]))
-        works_in = Path(f"/proc/{pid}/cwd").readlink()
+        working_directory = Path(f"/proc/{pid}/cwd").readlink()
     except (FileNotFoundError, ProcessLookupError, ValueError, IndexError):
-        return  # nothing there, or nobody alive: Postgres copes by itself
+        return  # no lock file, or no such process: Postgres handles both by itself
     except PermissionError:
-        works_in = Path()  # another user's process: not a server of ours
-    if works_in != directory:
+        working_directory = Path()  # a process of another user, hence not a server of ours
+    if working_directory != directory:
         lock.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The Redis that Majlis brings itself: on a Unix socket alone, every write on disk before it is answered."""
+"""The embedded Redis: listens on a Unix socket only, and writes to disk before it answers."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ _SETTINGS = {
     "unixsocketperm": "700",
     "daemonize": "no",
     "appendonly": "yes",
-    "appendfsync": "always",  # an answered write survives a power cut
+    "appendfsync": "always",  # an acknowledged write survives a power cut
     "no-appendfsync-on-rewrite": "no",
     "aof-use-rdb-preamble": "yes",
-    "aof-load-truncated": "yes",  # a kill may cut the last command short: it was never answered
+    "aof-load-truncated": "yes",  # a kill may cut the last command short; it was never acknowledged
     "auto-aof-rewrite-percentage": "100",
     "auto-aof-rewrite-min-size": "64mb",
     "save": "",
-    "maxmemory": "2gb",  # full means 503, and the turns that make room go on; without it the kernel would decide
+    "maxmemory": "2gb",  # when full: webhooks get 503, turns go on and free memory; without a limit: the OOM killer
     "maxmemory-policy": "noeviction",
-    "crash-log-enabled": "no",  # a crash report prints the arguments of the last command: what people wrote
+    "crash-log-enabled": "no",  # a crash report contains the arguments of the last command, hence messages of customers
     "loglevel": "notice",
 }
 
 
 @dataclass(frozen=True)
 class EmbeddedRedis:
-    """A running Redis. `url` is for redis-py and stays the same whatever becomes of the process."""
+    """A running Redis. `url` is for redis-py and stays the same across restarts of the process."""
 
     url: str
     _supervised: Supervised
 
     @property
     def pid(self) -> int | None:
-        """The server's process id; None between a death and the next start."""
+        """The server's process id; None between a crash and the next start."""
         return self._supervised.pid
 
 
@@ -57,7 +57,7 @@ async def run_embedded_redis(
     Events: `store_ready`, `store_waiting`, `store_died`, `store_stopped`, `store_stuck`, each with `store="redis"`.
 
     Raises:
-      EmbeddedStoreError: it cannot be started here; the message says what to change.
+      EmbeddedStoreError: it cannot be started on this system; the message says what to change.
     """
     places = Places.below(data_dir)
     directory = places.data_dir / "redis"
@@ -80,7 +80,7 @@ def _server(places: Places, directory: Path) -> Server:
     def prepare() -> None:
         places.ensure_sockets()
         for leftover in directory.glob("temp-*"):
-            leftover.unlink()  # a rewrite that a kill cut short; Redis never looks at it again
+            leftover.unlink()  # from an AOF rewrite that a kill interrupted; Redis never uses it again
 
     async def probe(_pid: int) -> Sign:
         return await _ping(places.redis_socket)
@@ -92,7 +92,7 @@ def _server(places: Places, directory: Path) -> Server:
         lock_path=places.data_dir / "redis.lock",
         log_path=places.logs / "redis.log",
         stop_signals=(signal.SIGTERM,),
-        # Nothing is lost by a kill, and a server busy with a script would not look at a gentler signal.
+        # A kill loses nothing (appendfsync always), and a server busy with a script ignores gentler signals.
         parent_death_signal=signal.SIGKILL,
         ids="-",
         prepare=prepare,
@@ -115,4 +115,4 @@ async def _ping(socket: Path) -> Sign:
             return "silent"
     if answer.startswith(b"-LOADING"):
         return "starting"
-    return "ready" if answer else "silent"  # an answer is a server; whether it is fit, the mirror asks
+    return "ready" if answer else "silent"  # any answer will do: daemon/mirror/checks.py checks the settings

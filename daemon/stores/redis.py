@@ -1,11 +1,13 @@
-"""The one place that speaks to the Redis driver.
+"""The only module that uses the Redis driver.
 
-Laws of this file:
-  1. Public methods are Trio-flavoured; `_exchange` is wholly asyncio-flavoured. A connection is taken, used and
-     given back inside that one function, so no cancellation can leave it half read or lost.
-  2. A connection whose use did not end well is closed, never reused: a late reply meets nobody.
-  3. Nothing is retried here. What Redis says of one command is a value; what befalls the connection is raised.
-  4. Errors leave as `MirrorUnavailable` with one reason word. Driver messages may quote arguments, so they stay here.
+Rules of this file:
+
+1. Public methods are Trio-flavoured; `_exchange` is entirely asyncio-flavoured. A connection is taken, used and
+   released inside that one function, so no cancellation can leave it half read or lost.
+2. After an error a connection is closed, never reused: a late reply must not answer another command.
+3. Nothing is retried here. An error reply to one command is returned as a value; a failure of the connection is raised.
+4. Errors are raised as `MirrorUnavailable` with a reason of one word. The messages of the driver may quote arguments,
+   so they are dropped.
 """
 
 from __future__ import annotations
@@ -33,8 +35,8 @@ from redis.exceptions import (
 
 from actors.errors import MirrorUnavailable
 
-Reply = Any
-"""What Redis answers: bytes, int, None or a list of these; the scripts define which."""
+RedisReply = Any
+"""A reply of Redis: bytes, int, None or a list of these; the scripts define which."""
 
 Argument = str | bytes | int
 
@@ -64,21 +66,21 @@ CONNECTION_REASONS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 _WORD_INSIDE_SCRIPT_ERROR = re.compile(r"\s-(" + "|".join(REASONS) + r")\b")
 
 
-class Script(NamedTuple):
+class LuaScript(NamedTuple):
     """One Lua script and its SHA1, by which Redis knows it."""
 
     text: str
     sha: str
 
     @classmethod
-    def of(cls, text: str) -> Script:
+    def of(cls, text: str) -> LuaScript:
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-class Call(NamedTuple):
+class ScriptCall(NamedTuple):
     """One run of a script."""
 
-    script: Script
+    script: LuaScript
     keys: Sequence[str]
     arguments: Sequence[Argument]
 
@@ -87,7 +89,7 @@ class Call(NamedTuple):
 
 
 class RedisStore:
-    """A few connections to one Redis; every method is Trio-flavoured and bounded by `timeout_seconds`."""
+    """A few connections to one Redis. Every method is called from Trio and bounded by `timeout_seconds`."""
 
     def __init__(self, pool: ConnectionPool, *, connections: int = 4, timeout_seconds: float = 5.0) -> None:
         self._pool = pool
@@ -97,7 +99,7 @@ class RedisStore:
 
     @classmethod
     def from_url(cls, url: str, *, connections: int = 4, timeout_seconds: float = 5.0) -> RedisStore:
-        """`redis://`, `rediss://` or `unix://`. Connects at first use.
+        """Make a store for a `redis://`, `rediss://` or `unix://` URL. Connects at first use.
 
         Raises:
           ValueError: the URL has another scheme.
@@ -106,38 +108,38 @@ class RedisStore:
             url,
             protocol=2,
             retry=Retry(NoBackoff(), 0),
-            socket_timeout=None,  # one deadline round the whole exchange instead of one timer per reply
+            socket_timeout=None,  # `_exchange` has one deadline for all replies instead of a timer for each
             socket_connect_timeout=timeout_seconds,
             client_name="majlis",
         )
         return cls(pool, connections=connections, timeout_seconds=timeout_seconds)
 
-    async def command(self, *arguments: Argument) -> Reply:
+    async def command(self, *arguments: Argument) -> RedisReply:
         """Run one command.
 
         Raises:
-          MirrorUnavailable: Redis is away, or answered with an error.
+          MirrorUnavailable: Redis cannot be reached, or replied with an error.
         """
-        return _value((await self.pipeline([arguments]))[0])
+        return reply_or_raise((await self.pipeline([arguments]))[0])
 
-    async def pipeline(self, commands: Sequence[Sequence[Argument]]) -> list[Reply | MirrorUnavailable]:
-        """Run commands in one round trip, not in a transaction; an error of one stands in its place.
+    async def pipeline(self, commands: Sequence[Sequence[Argument]]) -> list[RedisReply | MirrorUnavailable]:
+        """Run commands in one round trip, without a transaction. An error reply is returned in its place.
 
         Raises:
           MirrorUnavailable: the round trip failed; any of the commands may have run.
         """
         return [_mapped(reply) for reply in await self._round_trip(commands)]
 
-    async def call(self, call: Call) -> Reply:
+    async def call(self, call: ScriptCall) -> RedisReply:
         """Run one script.
 
         Raises:
-          MirrorUnavailable: Redis is away, or refused the script.
+          MirrorUnavailable: Redis cannot be reached, or refused the script.
         """
-        return _value((await self.call_many([call]))[0])
+        return reply_or_raise((await self.call_many([call]))[0])
 
-    async def call_many(self, calls: Sequence[Call]) -> list[Reply | MirrorUnavailable]:
-        """Run scripts in one round trip (two when Redis does not know them yet); an error stands in its place.
+    async def call_many(self, calls: Sequence[ScriptCall]) -> list[RedisReply | MirrorUnavailable]:
+        """Run scripts in one round trip (two if Redis does not know them yet). An error reply is returned in its place.
 
         Raises:
           MirrorUnavailable: a round trip failed; any of the scripts may have run.
@@ -154,21 +156,21 @@ class RedisStore:
         return [_mapped(reply) for reply in replies]
 
     async def close(self) -> None:
-        """Close the connections. Call it when nobody uses the store any more."""
+        """Close the connections. Call it only after the last use."""
         await trio_asyncio.aio_as_trio(self._close)()
 
-    async def _round_trip(self, commands: Sequence[Sequence[Argument]]) -> list[Reply]:
+    async def _round_trip(self, commands: Sequence[Sequence[Argument]]) -> list[RedisReply]:
         if not commands:
             return []
         packed = b"".join(_pack(command) for command in commands)
         try:
-            replies: list[Reply] = await trio_asyncio.aio_as_trio(self._exchange)(packed, len(commands))
+            replies: list[RedisReply] = await trio_asyncio.aio_as_trio(self._exchange)(packed, len(commands))
         except (RedisError, OSError, EOFError) as error:
             raise MirrorUnavailable(_reason(error)) from None
         return replies
 
-    async def _exchange(self, packed: bytes, count: int) -> list[Reply]:
-        """Asyncio-flavoured. Giving the connection back is synchronous, so that it cannot be cancelled."""
+    async def _exchange(self, packed: bytes, count: int) -> list[RedisReply]:
+        """Asyncio-flavoured. The connection is released synchronously, so that the release cannot be cancelled."""
         async with asyncio.timeout(self._timeout_seconds), self._slots:
             connection = self._idle.pop() if self._idle else self._connect()
             try:
@@ -190,8 +192,8 @@ class RedisStore:
             await self._idle.pop().disconnect(nowait=True)
 
 
-async def _read(connection: AbstractConnection) -> Reply:
-    """One reply; an error reply is a value, for the replies behind it must still be read."""
+async def _read(connection: AbstractConnection) -> RedisReply:
+    """Read one reply. An error reply is returned, not raised: the replies after it must still be read."""
     try:
         return await connection.read_response()
     except ResponseError as error:
@@ -199,24 +201,27 @@ async def _read(connection: AbstractConnection) -> Reply:
 
 
 def _pack(command: Sequence[Argument]) -> bytes:
-    """In C; the driver's own packer would cost as much as the rest of an append."""
+    """Encode a command, in C: the driver's own Python encoder costs as much as the rest of an append."""
     packed: bytes = pack_command(tuple(command))  # type: ignore[arg-type]  # its stub means tuple[X, ...]
     return packed
 
 
-def _value(reply: Reply | MirrorUnavailable) -> Reply:
+def reply_or_raise(reply: RedisReply | MirrorUnavailable) -> RedisReply:
+    """The reply to one command of a pipeline; raises an error returned in its place."""
     if isinstance(reply, MirrorUnavailable):
         raise reply
     return reply
 
 
-def _mapped(reply: Reply) -> Reply | MirrorUnavailable:
+def _mapped(reply: RedisReply) -> RedisReply | MirrorUnavailable:
     return MirrorUnavailable(_reason(reply)) if isinstance(reply, ResponseError) else reply
 
 
 def _reason(error: Exception) -> str:
-    """One stable word; of the driver's message only the leading error code is looked at."""
-    if isinstance(error.__cause__, RedisError):  # the driver wraps what Redis says during a connect
+    """The reason in one stable word. Of the driver's message only the leading error code is used."""
+    if isinstance(
+        error.__cause__, RedisError
+    ):  # the driver wraps error replies to its own commands on connect
         return _reason(error.__cause__)
     if isinstance(error, ResponseError):
         return _reason_of_reply(error)

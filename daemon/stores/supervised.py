@@ -1,6 +1,7 @@
-"""Keeps one server alive: waited for until it answers, healed when it dies, stopped with the daemon.
+"""Keeps one server running: waits until it answers, restarts it when it dies, stops it with the daemon.
 
-The first start succeeds or raises; every later death is healed, for ever, with a growing pause.
+The first start succeeds or raises. After that, the server is restarted whenever it dies, with a growing delay, without
+ever giving up.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from daemon.stores.child import (
     STOP_LIMIT_SECONDS,
     Server,
     exit_of,
-    last_words,
+    last_log_line,
     spawn,
     stop,
     take_lock,
@@ -28,11 +29,11 @@ from daemon.stores.places import EmbeddedStoreError
 
 OnEvent = Callable[[str, Mapping[str, object]], None]
 
-SILENCE_SECONDS = 60.0  # a server that shows no sign of life while it starts is given up
-START_SECONDS = 1800.0  # one that does show signs may load a large log or recover as long
+SILENCE_SECONDS = 60.0  # give up on a starting server that shows no sign of life for this long
+START_SECONDS = 1800.0  # a starting server that does may load a large file or recover for this long
 FIRST_BACKOFF_SECONDS = 0.1
 MAX_BACKOFF_SECONDS = 5.0
-HEALTHY_SECONDS = 30.0  # a server that lived as long starts with the first backoff again
+HEALTHY_SECONDS = 30.0  # after running this long, the next crash starts with the first backoff again
 PROGRESS_SECONDS = 5.0
 LOG_CHECK_SECONDS = 60.0
 MAX_LOG_BYTES = 4 * 1024 * 1024
@@ -48,12 +49,13 @@ class Supervised:
         self._on_event = on_event
         self._was_ready = False
         self.pid: int | None = None
-        """The process id while the server lives; None between a death and the next start."""
+        """The process id while the server runs; None between a crash and the next start."""
 
     async def run(self, first_ready: Callable[[], None]) -> None:
-        """Keep the server alive until cancelled, then stop it, within a bound.
+        """Keep the server running until cancelled, then stop it within `STOP_LIMIT_SECONDS`.
 
-        `first_ready` is called once, when the server first answers.
+        Args:
+          first_ready: called once, when the server first answers.
 
         Raises:
           EmbeddedStoreError: the first start failed.
@@ -62,38 +64,38 @@ class Supervised:
         while True:
             began = trio.current_time()
             try:
-                reason = await self._live(first_ready)
+                reason = await self._run_once(first_ready)
             except (EmbeddedStoreError, OSError) as error:
                 if not self._was_ready:
                     raise as_store_error(self._server.name, error) from error
                 reason = str(error)
             if trio.current_time() - began > HEALTHY_SECONDS:
                 backoff_seconds = FIRST_BACKOFF_SECONDS
-            self._tell("store_died", reason=reason, restart_in_seconds=backoff_seconds)
+            self._emit("store_died", reason=reason, restart_in_seconds=backoff_seconds)
             await trio.sleep(backoff_seconds)
             backoff_seconds = min(backoff_seconds * 2, MAX_BACKOFF_SECONDS)
 
-    async def _live(self, first_ready: Callable[[], None]) -> str:
-        """One life of the server; returns why it ended."""
+    async def _run_once(self, first_ready: Callable[[], None]) -> str:
+        """Run the server once; returns why it ended."""
         server = self._server
         lock = await take_lock(server.lock_path, server.name)
         try:
             server.prepare()
-            bound_log(server.log_path)
+            rotate_log(server.log_path)
             process = spawn(server, lock)
         finally:
-            os.close(lock)  # from here on the server itself holds it
+            os.close(lock)  # the server has inherited it and holds it from here on
         self.pid = process.pid
         try:
             await self._until_ready(process)
-            self._tell("store_ready", pid=process.pid)
+            self._emit("store_ready", pid=process.pid)
             if not self._was_ready:
                 self._was_ready = True
                 first_ready()
             while process.poll() is None:
                 with trio.move_on_after(LOG_CHECK_SECONDS):
                     await exit_of(process)
-                bound_log(server.log_path)
+                rotate_log(server.log_path)
             return why_ended(process.returncode)
         finally:
             with trio.move_on_after(STOP_LIMIT_SECONDS, shield=True):
@@ -102,23 +104,23 @@ class Supervised:
 
     async def _until_ready(self, process: subprocess.Popen[bytes]) -> None:
         name, log_path = self._server.name, self._server.log_path
-        began = heard = told = trio.current_time()
+        began = last_sign = reported = trio.current_time()
         while True:
             if process.poll() is not None:
-                raise EmbeddedStoreError(f"{name} {why_ended(process.returncode)}{last_words(log_path)}")
+                raise EmbeddedStoreError(f"{name} {why_ended(process.returncode)}{last_log_line(log_path)}")
             sign = await self._server.probe(process.pid)
             now = trio.current_time()
             if sign == "ready":
                 return
             if sign == "starting":
-                heard = now
-            if now - heard > SILENCE_SECONDS or now - began > START_SECONDS:
+                last_sign = now
+            if now - last_sign > SILENCE_SECONDS or now - began > START_SECONDS:
                 raise EmbeddedStoreError(
-                    f"{name} did not become ready in {now - began:.0f} s{last_words(log_path)}"
+                    f"{name} did not become ready in {now - began:.0f} s{last_log_line(log_path)}"
                 )
-            if now - told > PROGRESS_SECONDS:
-                told = now
-                self._tell("store_waiting", sign=sign, waited_seconds=round(now - began, 1))
+            if now - reported > PROGRESS_SECONDS:
+                reported = now
+                self._emit("store_waiting", sign=sign, waited_seconds=round(now - began, 1))
             await trio.sleep(_PROBE_EVERY_SECONDS)
 
     async def _stop(self, process: subprocess.Popen[bytes]) -> None:
@@ -126,24 +128,24 @@ class Supervised:
             return
         last_signal = await stop(process, self._server.stop_signals)
         if process.returncode is None:
-            self._tell("store_stuck", pid=process.pid)
+            self._emit("store_stuck", pid=process.pid)
         else:
-            self._tell("store_stopped", signal=last_signal.name)
+            self._emit("store_stopped", signal=last_signal.name)
 
-    def _tell(self, event: str, **fields: object) -> None:
+    def _emit(self, event: str, **fields: object) -> None:
         self._on_event(event, {"store": self._server.name, **fields})
 
 
-def bound_log(log_path: Path) -> None:
-    """Keep a log and its predecessor within `MAX_LOG_BYTES` each; the writer appends and does not notice."""
-    with suppress(OSError):  # a log that cannot be turned over must not take a store down
+def rotate_log(log_path: Path) -> None:
+    """Rotate a log larger than `MAX_LOG_BYTES`. It is truncated in place, so the process that appends to it goes on."""
+    with suppress(OSError):  # a log that cannot be rotated must not take a store down
         if log_path.stat().st_size > MAX_LOG_BYTES:
             shutil.copyfile(log_path, log_path.with_suffix(".log.1"))
             os.truncate(log_path, 0)
 
 
 def as_store_error(name: str, error: Exception) -> EmbeddedStoreError:
-    """The error of a first start in the words of this package."""
+    """The error of a first start, as an `EmbeddedStoreError`."""
     if isinstance(error, EmbeddedStoreError):
         return error
     return EmbeddedStoreError(f"{name} cannot be started: {error}")

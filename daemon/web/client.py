@@ -1,7 +1,7 @@
 """Outgoing HTTP. The only file that imports httpx.
 
 Laws of this file:
-1. A failure tells the one thing that matters before anything is sent again: whether the request can have
+1. A failure says the one thing that matters before anything is sent again: whether the request can have
    reached the peer. `NotDelivered` is proven; everything else is `DeliveryUnknown`. The proof is the HTTP
    library's own trace: the first request byte leaves after `send_request_headers.started`, never before.
 2. One deadline covers the whole exchange: waiting for a connection, DNS, TLS, request and the last body byte.
@@ -68,7 +68,7 @@ class HttpClient:
       max_connections: the pool's bound; a caller beyond it waits, within its own deadline.
       keepalive_seconds: how long an idle connection is kept for the next request. 0, the default, means a fresh
         connection for every request: a peer may close an idle connection in the moment it is used again, and
-        then nobody can tell whether it had read the request. A send to WhatsApp cannot be repeated on such
+        then it is unknowable whether it had read the request. A send to WhatsApp cannot be repeated on such
         doubt, and a connection to a gateway next door costs under a millisecond. Responders, where a repeated
         question does no harm and TLS costs much, should keep connections.
     """
@@ -240,7 +240,7 @@ def _bounded_decoder(encoding: str) -> Callable[[bytes, int], bytes]:
         case "" | "identity":
             return lambda chunk, allowed: chunk[:allowed]
         case "gzip" | "x-gzip" | "deflate":
-            return zlib.decompressobj(wbits=47).decompress  # gzip or zlib, told apart by the header
+            return zlib.decompressobj(wbits=47).decompress  # gzip or zlib, recognized by the header
         case _:
             raise _BodyError("bad_encoding")
 

@@ -1,4 +1,4 @@
-"""Fixtures of the acceptance tests: the gateway's and the model's doubles, and daemons between them."""
+"""Fixtures of the acceptance tests: a fake gateway, a fake model, and daemons between them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.openai_server import FakeOpenAI
 
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[FakeEvolution]:
-    """One WhatsApp world for the tests of a file: they keep apart by instances and contacts."""
+    """One fake WhatsApp per test file: its tests use different instances and contacts."""
     with FakeEvolution().running() as server:
         yield server
 
@@ -28,7 +28,7 @@ def model() -> Iterator[FakeOpenAI]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """What fails shows the end of the log of every daemon that still runs."""
+    """A failing test shows the end of the log of every running daemon."""
     report = yield
     if report.failed:
         for daemon in harness.running:

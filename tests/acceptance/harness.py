@@ -1,4 +1,4 @@
-"""A real daemon under test and what a test says to it: webhooks, admin requests, the command line.
+"""A real daemon under test and its interfaces: webhooks, admin requests, the command line.
 
 Everything here is synchronous and every wait is bounded.
 """
@@ -22,8 +22,10 @@ import asyncpg
 
 from daemon.stores.places import Places
 from daemon.web.client import HttpFailed, unix_get, unix_post
-from tests.acceptance.process import POLL_SECONDS, DaemonProcess, Posted, clean_environment
+from tests.acceptance.process import START_SECONDS, DaemonProcess, Posted, clean_environment
+from tests.acceptance.ready_cluster import put_cluster
 from tests.acceptance.settings import ROOT, Tree, evolution, merged, openai, quick_settings, shipped_settings
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.payloads import upsert
 
 __all__ = [
@@ -41,7 +43,7 @@ __all__ = [
 ]
 
 running: list[DaemonUnderTest] = []
-"""Those of the test that runs now; what fails shows their logs."""
+"""The daemons of the running test, whose logs are shown if it fails."""
 
 
 @dataclass(frozen=True)
@@ -60,31 +62,31 @@ class Said:
 
 
 class DaemonUnderTest(DaemonProcess):
-    """The process and its doors."""
+    """The process and its interfaces."""
 
     def post(self, said: Said | Mapping[str, object], *, instance: str | None = None) -> Posted:
-        """Post one webhook to `/webhook/{instance}`; a raw payload names its instance itself unless told otherwise."""
+        """Post one webhook to `/webhook/{instance}`; a raw payload names its own instance by default."""
         payload = said.payload if isinstance(said, Said) else said
         name = instance or payload["instance"]
         return self.request("POST", f"/webhook/{name}", json.dumps(payload).encode())
 
     def post_all(self, all_said: Iterable[Said | Mapping[str, object]], at_once: int = 32) -> list[Posted]:
-        """Post concurrently, `at_once` under way at any time; answers in the order of the messages."""
+        """Post concurrently, `at_once` at a time; responses in the order of the messages."""
         with ThreadPoolExecutor(at_once) as pool:
             return list(pool.map(self.post, all_said))
 
     def burst(self, *all_said: Said) -> None:
-        """Post one after another and insist on each being accepted."""
+        """Post one after another; each must be accepted."""
         for said in all_said:
             answer = self.post(said)
             assert (answer.status, answer.document.get("status")) == (200, "accepted"), answer
 
-    def post_until_kept(self, said: Said | Mapping[str, object], seconds: float = 60.0) -> Posted:
+    def post_until_kept(self, said: Said | Mapping[str, object], seconds: float = PATIENCE_SECONDS) -> Posted:
         """As the gateway does: again and again until the answer is neither 503 nor silence."""
         deadline = time.monotonic() + seconds
         while (answer := self.post(said)).status in (0, 503):
             assert time.monotonic() < deadline, f"refused for {seconds} s: {answer}"
-            time.sleep(4 * POLL_SECONDS)
+            time.sleep(0.2)
         return answer
 
     def status(self) -> Tree:
@@ -92,7 +94,7 @@ class DaemonUnderTest(DaemonProcess):
         return self.admin("/v1/status")
 
     def count(self, name: str) -> int:
-        """One number of the status."""
+        """One number from the status."""
         value = self.status()[name]
         assert isinstance(value, int)
         return value
@@ -102,27 +104,37 @@ class DaemonUnderTest(DaemonProcess):
         return self.admin(f"/v1/conversations/{instance}/{phone}?reveal=true")
 
     def admin(self, path: str, post: bool = False) -> Tree:
-        """Ask the admin socket, in the very way of the command line."""
+        """Query the admin socket in the same way as the command line."""
         ask = unix_post if post else unix_get
         status, document = ask(str(self.data_dir / "run" / "admin.sock"), path)
         assert status == 200, (status, document)
         assert isinstance(document, dict)
         return document
 
+    def flush(self, instance: str, phone: str) -> None:
+        """Close a window at once: all that was said so far is one batch, however slowly it was posted."""
+        self.admin(f"/v1/conversations/{instance}/{phone}/flush", post=True)
+
     def majlis(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run one command of the command line against this daemon."""
+        """Run one command against this daemon."""
         command = [sys.executable, "-m", "daemon", *arguments, "-c", str(self.config)]
         environment = clean_environment() | {"COLUMNS": "200"}
         return subprocess.run(
-            command, capture_output=True, text=True, env=environment, cwd=self.root, timeout=60, check=False
+            command,
+            capture_output=True,
+            text=True,
+            env=environment,
+            cwd=self.root,
+            timeout=START_SECONDS,
+            check=False,
         )
 
     def rows(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
-        """Ask its embedded Postgres."""
+        """Query its embedded Postgres."""
         dsn = f"postgresql://majlis@/majlis?host={Places.below(self.data_dir).sockets}"
         return asyncio.run(_rows(dsn, sql, arguments))
 
-    def wait_settled(self, seconds: float = 30.0) -> Tree:
+    def wait_settled(self, seconds: float = PATIENCE_SECONDS) -> Tree:
         """Wait until no acknowledged message waits any more; gives back the status of then."""
 
         def settled() -> Tree | None:
@@ -139,14 +151,16 @@ class DaemonUnderTest(DaemonProcess):
 def daemon_under_test(
     *settings: Mapping[str, object], base: Callable[[Path], Tree] = quick_settings, start: bool = True
 ) -> Iterator[DaemonUnderTest]:
-    """A daemon with embedded stores of its own, ready when `start`; nothing of it is left at the end.
+    """A daemon with its own embedded stores, ready if `start`; everything is removed at the end.
 
     Args:
       settings: merged over `base`, the later over the earlier.
-      base: `quick_settings` or `shipped_settings`.
+      base: `quick_settings`, with which it finds a cluster that is made already, or `shipped_settings`.
     """
     root = Path(tempfile.mkdtemp(prefix="majlis-", dir="/tmp"))
     daemon = DaemonUnderTest(root, merged(base(root / "data"), *settings))
+    if base is quick_settings and "postgres" not in daemon.settings:
+        put_cluster(daemon.data_dir)
     running.append(daemon)
     try:
         if start:
@@ -160,9 +174,9 @@ def daemon_under_test(
 
 async def _rows(dsn: str, sql: str, arguments: Sequence[object]) -> list[asyncpg.Record]:
     """asyncio-flavoured."""
-    connection = await asyncpg.connect(dsn, timeout=10)
+    connection = await asyncpg.connect(dsn, timeout=PATIENCE_SECONDS)
     try:
-        found: list[asyncpg.Record] = await connection.fetch(sql, *arguments, timeout=10)
+        found: list[asyncpg.Record] = await connection.fetch(sql, *arguments, timeout=PATIENCE_SECONDS)
         return found
     finally:
         connection.terminate()

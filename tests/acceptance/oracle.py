@@ -1,15 +1,15 @@
-"""What must be true of a conversation at the end, told by the two ends of the line: the model and the phones."""
+"""What must be true of conversations at the end, seen from both ends: the model and the phones."""
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tests.acceptance.harness import DaemonUnderTest, Said
 from tests.support.gateway_server import FakeEvolution
 from tests.support.openai_server import FakeOpenAI
+from tests.support.patience import PATIENCE_SECONDS
 
 FIRST_TIMESTAMP = 1785100386
 _REPLY = re.compile(r"Answer \d+: ")
@@ -18,7 +18,7 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Contact:
-    """Somebody who writes. Every text carries a tag that nobody else has."""
+    """A contact who writes. Every text has a unique tag."""
 
     instance: str = "demo"
     phone: str = field(default_factory=lambda: f"55119{next(_numbers):08d}")
@@ -37,20 +37,20 @@ class Contact:
         return said
 
     def batches_at(self, model: FakeOpenAI) -> list[tuple[str, ...]]:
-        """What the model was asked, batch by batch, repeated questions included."""
+        """The prompts to the model, batch by batch, including repeated ones."""
         return [tuple(asked.splitlines()) for asked in model.asked() if self.tag in asked]
 
     def replies_at(self, gateway: FakeEvolution) -> list[str]:
-        """What reached the phone, in order."""
+        """The messages that reached the phone, in order."""
         return gateway.texts(self.phone)
 
     def is_answered(self, gateway: FakeEvolution) -> bool:
-        """Whether all that was said stands in some reply."""
+        """Whether every message is in some reply."""
         replies = "\n".join(self.replies_at(gateway))
         return all(said.text in replies for said in self.said)
 
     def check(self, model: FakeOpenAI, gateway: FakeEvolution, spare_questions: int = 0) -> None:
-        """All that was said reached the model in order and none twice, and every batch one reply, in order.
+        """Assert that every message reached the model once and in order, and every batch got one reply, in order.
 
         Args:
           spare_questions: how many questions may have been asked more than once.
@@ -64,9 +64,9 @@ class Contact:
 
 
 def wait_answered(
-    daemon: DaemonUnderTest, gateway: FakeEvolution, *contacts: Contact, seconds: float = 30.0
+    daemon: DaemonUnderTest, gateway: FakeEvolution, *contacts: Contact, seconds: float = PATIENCE_SECONDS
 ) -> None:
-    """Wait until every contact has an answer to all, and the daemon has nothing left to do."""
+    """Wait until every contact has all answers and the daemon has nothing left to do."""
 
     def all_answered() -> bool:
         return all(contact.is_answered(gateway) for contact in contacts)
@@ -81,7 +81,7 @@ def wait_answered(
 
 
 def check_books(daemon: DaemonUnderTest) -> None:
-    """I2: every acknowledged message has one end, or waits. I3: batches are disjoint. No row twice."""
+    """I2: every acknowledged message ended once, or is pending. I3: batches are disjoint. No duplicate rows."""
     status = daemon.wait_settled()
     ends = [int(str(status[name])) for name in ("answered", "suppressed", "dead", "waiting_messages")]
     assert status["acknowledged"] == sum(ends), status
@@ -97,13 +97,9 @@ def check_books(daemon: DaemonUnderTest) -> None:
         "SELECT message_id FROM whatsapp_messages WHERE message_id <> '' "
         "GROUP BY conversation_id, message_id HAVING count(*) > 1"
     )
-    assert not doubled, "a message stands twice in whatsapp_messages"
+    assert not doubled, "a message is twice in whatsapp_messages"
 
 
 def ids_in_turns(daemon: DaemonUnderTest) -> list[str]:
-    """The ids of all messages that are part of some turn, repeated as often as they are."""
+    """The ids of the messages of all turns, with repetitions."""
     return [row["id"] for row in daemon.rows("SELECT unnest(message_ids) AS id FROM majlis_turns")]
-
-
-def ids_of(contacts: Iterable[Contact]) -> set[str]:
-    return {said.id for contact in contacts for said in contact.said}

@@ -1,6 +1,6 @@
-"""Stores that stand apart from the daemon: a test stops, freezes, weakens and starts them again.
+"""Stores outside the daemon, which a test can stop, freeze, weaken and restart.
 
-The daemon reaches them by `redis.url` and `postgres.dsn`, as it reaches servers that somebody else runs.
+The daemon reaches them by `redis.url` and `postgres.dsn`, like any external servers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Generic, TypeVar
 
 import redis
 
-from daemon.stores.embedded import EmbeddedPostgres, EmbeddedRedis
+from daemon.stores.embedded_postgres import EmbeddedPostgres
+from daemon.stores.embedded_redis import EmbeddedRedis
 from tests.acceptance.harness import Tree
 from tests.support.stores import postgres_in_a_thread, redis_in_a_thread
 
@@ -23,7 +24,7 @@ ServerT = TypeVar("ServerT", EmbeddedRedis, EmbeddedPostgres)
 
 
 class OwnStore(Generic[ServerT]):
-    """One store on a directory; what it holds outlives `down()` and `up()`, and so does its address."""
+    """One store on a directory; its data and address survive `down()` and `up()`."""
 
     def __init__(self, run: Callable[[Path], AbstractContextManager[ServerT]], directory: Path) -> None:
         self._run: Callable[[Path], AbstractContextManager[ServerT]] = run
@@ -39,7 +40,7 @@ class OwnStore(Generic[ServerT]):
 
     @contextmanager
     def away(self) -> Iterator[None]:
-        """Gone inside the block: connects are refused."""
+        """Stopped inside the block: connections are refused."""
         self.down()
         try:
             yield
@@ -48,7 +49,7 @@ class OwnStore(Generic[ServerT]):
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Hangs inside the block: connects succeed, nothing is answered."""
+        """Frozen inside the block: connections succeed, nothing is answered."""
         pid = self.server.pid
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)

@@ -1,4 +1,4 @@
-"""The daemon as a process: started, killed, started again on the same data, watched from outside.
+"""The daemon as a process: started, killed, restarted on the same data, observed from outside.
 
 Everything here is synchronous and every wait is bounded. What fails shows the end of the daemon's log.
 """
@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,15 +21,15 @@ from typing import Literal, NoReturn, TypeVar
 import yaml
 
 from tests.acceptance.procfs import command_of, exists, listening_port
-from tests.acceptance.run_daemon import ORDERS
+from tests.acceptance.run_daemon import CONSTANTS, ORDERS
 from tests.acceptance.settings import ROOT, Tree
+from tests.support.patience import PATIENCE_SECONDS, WaitedInVain, wait_until
 
-START_SECONDS = 60.0
+START_SECONDS = 2 * PATIENCE_SECONDS
 """Making a new Postgres cluster on a busy machine takes its time."""
 
-STOP_SECONDS = 40.0
-REQUEST_SECONDS = 20.0
-POLL_SECONDS = 0.05
+STOP_SECONDS = PATIENCE_SECONDS
+REQUEST_SECONDS = PATIENCE_SECONDS
 SHOWN_LOG_LINES = 60
 
 T = TypeVar("T")
@@ -38,7 +37,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Posted:
-    """What a webhook was answered. Status 0: no answer came."""
+    """The response to a webhook. Status 0: no response."""
 
     status: int
     body: bytes = b""
@@ -52,7 +51,7 @@ class Posted:
 
 
 class DaemonProcess:
-    """One daemon on one data directory, over any number of lives.
+    """One daemon on one data directory, across any number of restarts.
 
     Args:
       root: receives the config file, the logs and `data/`.
@@ -65,8 +64,11 @@ class DaemonProcess:
         self.config = root / "config.yaml"
         self.settings = settings
         self.environment: dict[str, str] = {}
+        self.constants: dict[str, object] = {}
+        """Those of its modules that have another value here, by their full names."""
+        self.module = "tests.acceptance.run_daemon"
         self.wrapper: tuple[str, ...] = ()
-        """Goes before the command: a program that becomes it."""
+        """A command prefix: a program that executes the daemon."""
         self.passed: tuple[int, ...] = ()
         """File descriptors that it inherits."""
         self._stores: list[int] = []
@@ -75,21 +77,21 @@ class DaemonProcess:
         self._port = (0, 0)
         self._life = 0
 
-    # Its lives.
+    # --- starting and stopping ---
 
     def start(self, until_ready: bool = True, options: Sequence[str] = ()) -> None:
-        """Start it. Call it from the main thread: the process dies with the thread that started it."""
+        """Start it, from the main thread: the process dies with the thread that started it."""
         assert threading.current_thread() is threading.main_thread()
         assert not self.is_alive, "it runs already"
         self.config.write_text(yaml.safe_dump(self.settings, allow_unicode=True))
         self._life += 1
         environment = clean_environment() | {ORDERS: str(self._orders), "PYTHONUNBUFFERED": "1"}
-        environment |= self.environment
+        environment |= {CONSTANTS: json.dumps(self.constants)} | self.environment
         command = [
             *self.wrapper,
             sys.executable,
             "-m",
-            "tests.acceptance.run_daemon",
+            self.module,
             "run",
             "-c",
             str(self.config),
@@ -110,7 +112,7 @@ class DaemonProcess:
             self.wait_ready()
 
     def wait_ready(self, seconds: float = START_SECONDS) -> None:
-        """Wait until `/health/ready` says 200. A daemon that ends instead fails at once."""
+        """Wait until `/health/ready` is 200. Fails at once if the daemon ends."""
 
         def ready() -> bool:
             if not self.is_alive:
@@ -121,19 +123,19 @@ class DaemonProcess:
         self._stores = self.children()
 
     def kill(self) -> None:
-        """SIGKILL, and wait until it and its stores are gone."""
+        """Send SIGKILL and wait until it and its stores are gone."""
         stores = self.children()
         self.signal(signal.SIGKILL)
         self.wait_exit()
         self.wait_for(lambda: not any(map(exists, stores)), "its stores died with it")
 
     def terminate(self) -> int:
-        """SIGTERM, and wait for the end; gives back the exit status."""
+        """Send SIGTERM and wait for the end; returns the exit status."""
         self.signal(signal.SIGTERM)
         return self.wait_exit()
 
     def restart(self) -> None:
-        """A new life on the same data; ends a running one by SIGKILL."""
+        """Start again on the same data; a running daemon gets SIGKILL."""
         if self.is_alive:
             self.kill()
         self.start()
@@ -143,7 +145,7 @@ class DaemonProcess:
         self._process.send_signal(number)
 
     def wait_exit(self, seconds: float = STOP_SECONDS) -> int:
-        """Wait until the process has ended; gives back its status, negative for a signal."""
+        """Wait until the process has ended; returns its status, negative for a signal."""
         assert self._process is not None
         try:
             return self._process.wait(seconds)
@@ -153,9 +155,13 @@ class DaemonProcess:
     def crash_at(
         self, point: str, nth: int = 1, action: Literal["kill", "stop", "raise", "block"] = "kill"
     ) -> None:
-        """Order a crash at the n-th passing of a crash point from now on; orders are carried out one after another."""
+        """Order a crash at the n-th pass of a crash point from now on; orders apply in sequence."""
         with self._orders.open("a") as orders:
             orders.write(f"{action} {point} {nth}\n")
+
+    def ordered_crashes(self) -> str:
+        """Those that did not happen yet."""
+        return self._orders.read_text() if self._orders.exists() else ""
 
     def wait_crashed(self, seconds: float = STOP_SECONDS) -> None:
         """Wait until an ordered kill happened."""
@@ -163,16 +169,15 @@ class DaemonProcess:
         assert status == -signal.SIGKILL, f"ended with {status}, not by the ordered kill"
 
     def clean_up(self) -> None:
-        """Nothing of it is left running, whatever happened."""
+        """Make sure that nothing of it keeps running."""
         stores = self._stores
         if self._process is not None and self.is_alive:
             stores = self.children()
             self._process.send_signal(signal.SIGCONT)
             self._process.kill()
             self._process.wait(STOP_SECONDS)
-        deadline = time.monotonic() + STOP_SECONDS
-        while any(map(exists, stores)) and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
+        with suppress(WaitedInVain):
+            wait_until(lambda: not any(map(exists, stores)), "its stores died with it", STOP_SECONDS)
 
     @property
     def is_alive(self) -> bool:
@@ -185,7 +190,7 @@ class DaemonProcess:
 
     @property
     def port(self) -> int:
-        """Where it listens in this life; known before it is ready."""
+        """Where it listens since the last start; known before it is ready."""
         pid, port = self._port
         if pid != self.pid:
             pid, port = self.wait_for(self._listens, "the daemon listens")
@@ -200,7 +205,7 @@ class DaemonProcess:
     def request(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Posted:
-        """One request on a connection of its own; status 0 when no answer came."""
+        """One request on a new connection; status 0 if there was no response."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=REQUEST_SECONDS)
         try:
             connection.request(method, path, body, {"content-type": "application/json", **(headers or {})})
@@ -211,7 +216,7 @@ class DaemonProcess:
         finally:
             connection.close()
 
-    # Its inside, from outside.
+    # --- observing ---
 
     def children(self) -> list[int]:
         """Process ids of its embedded stores."""
@@ -244,36 +249,33 @@ class DaemonProcess:
 
     @property
     def stdout(self) -> str:
-        """What it printed in this life."""
+        """Its output since the last start."""
         return self.stdout_path.read_text()
 
     @property
     def log(self) -> str:
-        """What it logged in this life."""
+        """Its log since the last start."""
         return self.log_path.read_text()
 
     def events(self, name: str) -> list[Tree]:
-        """The log lines of one event in this life; settings log at level debug."""
+        """The log lines of one event since the last start; the settings log at level debug."""
         lines = (json.loads(line) for line in self.log.splitlines() if line.startswith("{"))
         return [line for line in lines if line["event"] == name]
 
-    # Waiting and failing.
+    # --- waiting and failing ---
 
-    def wait_for(self, condition: Callable[[], T | None], what: str, seconds: float = 20.0) -> T:
+    def wait_for(self, condition: Callable[[], T | None], what: str, seconds: float = PATIENCE_SECONDS) -> T:
         """Poll until `condition` gives something true, and give it back; bounded."""
-        deadline = time.monotonic() + seconds
-        while True:
-            if found := condition():
-                return found
-            if time.monotonic() > deadline:
-                self.fail(f"waited {seconds} s in vain until {what}")
-            time.sleep(POLL_SECONDS)
+        try:
+            return wait_until(condition, what, seconds)
+        except WaitedInVain as error:
+            self.fail(str(error))
 
     def fail(self, why: str) -> NoReturn:
         raise AssertionError(f"{why}\n{self.last_words()}")
 
     def last_words(self) -> str:
-        """The end of its log, for a person who looks into a failure."""
+        """The end of its log, for the report of a failure."""
         words = ""
         with suppress(OSError):
             words = "\n".join(self.log.splitlines()[-SHOWN_LOG_LINES:])
@@ -281,6 +283,6 @@ class DaemonProcess:
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without settings of Majlis, for a child that imports this checkout."""
+    """The environment without settings of Majlis, for a child that imports this checkout."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("MAJLIS_")}
     return kept | {"PYTHONPATH": str(ROOT)}

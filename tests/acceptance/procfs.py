@@ -1,4 +1,4 @@
-"""What the kernel tells of a process, by its id."""
+"""What the kernel knows about a process, by its id."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LISTENING = "0A"
 
 
 def listening_port(pid: int) -> int | None:
-    """The TCP port on which a process listens, by the kernel's own tables."""
+    """The TCP port on which a process listens, from the tables of the kernel."""
     inodes = set()
     with suppress(OSError):
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
@@ -25,7 +25,7 @@ def listening_port(pid: int) -> int | None:
 
 
 def exists(pid: int) -> bool:
-    """Whether the process runs; one that only waits to be reaped does not."""
+    """Whether the process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
@@ -33,7 +33,7 @@ def exists(pid: int) -> bool:
 
 
 def command_of(pid: int) -> str:
-    """The program it runs; empty when there is no such process."""
+    """The program it runs; empty if there is no such process."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0].decode()
     except OSError:

@@ -3,11 +3,15 @@
 The orders are lines of the file that `MAJLIS_TEST_CRASH_ORDERS` names: `<action> <point> <n>`, carried out one after
 another, each the n-th time that its point is reached. An order leaves the file before it is carried out, so the
 daemon's next life meets the next one. The process also dies with the test that started it.
+
+`MAJLIS_TEST_CONSTANTS` is JSON: constants of the daemon's modules by their full names, and what they are here instead.
 """
 
 from __future__ import annotations
 
 import ctypes
+import importlib
+import json
 import os
 import signal
 import sys
@@ -18,11 +22,12 @@ from actors import crash_points
 from daemon.cli import main
 
 ORDERS = "MAJLIS_TEST_CRASH_ORDERS"
+CONSTANTS = "MAJLIS_TEST_CONSTANTS"
 _PR_SET_PDEATHSIG = 1
 
 
 class Ordered(Exception):
-    """What the action `raise` raises: any bug of ours."""
+    """Raised by the action `raise`; stands for any bug."""
 
 
 class _Orders:
@@ -53,9 +58,9 @@ class _Orders:
             return []
 
     def _forget_first(self, lines: list[str]) -> None:
-        beside = self._path.with_suffix(".new")
-        beside.write_text("".join(f"{line}\n" for line in lines[1:]))
-        beside.replace(self._path)
+        temporary = self._path.with_suffix(".new")
+        temporary.write_text("".join(f"{line}\n" for line in lines[1:]))
+        temporary.replace(self._path)
 
 
 def _carry_out(action: str) -> None:
@@ -65,7 +70,7 @@ def _carry_out(action: str) -> None:
         case "stop":
             os.kill(os.getpid(), signal.SIGSTOP)
         case "block":
-            threading.Event().wait()  # the whole loop, for ever
+            threading.Event().wait()  # blocks the whole event loop, forever
         case "raise":
             raise Ordered("ordered by a test")
         case _:
@@ -77,6 +82,11 @@ def run() -> None:
     path = os.environ.pop(ORDERS, None)
     if path is not None:
         crash_points.hook = _Orders(Path(path)).reached
+    for name, value in json.loads(os.environ.pop(CONSTANTS, "{}")).items():
+        module, _, constant = name.rpartition(".")
+        found = importlib.import_module(module)
+        assert hasattr(found, constant), f"there is no {name}"
+        setattr(found, constant, value)
     main(sys.argv[1:])
 
 

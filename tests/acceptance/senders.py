@@ -1,4 +1,4 @@
-"""Gateways that post for many contacts at once, each in order, and send again what was refused."""
+"""Gateways that post for many contacts concurrently, each in order, and retry what was refused."""
 
 from __future__ import annotations
 
@@ -13,19 +13,33 @@ from dataclasses import dataclass, field
 
 from tests.acceptance.harness import DaemonUnderTest, Posted, Said
 from tests.support.gateway_server import FakeEvolution
+from tests.support.patience import PATIENCE_SECONDS
 
 PAUSE_SECONDS = 0.1
-RETRY_SECONDS = 60.0
+RETRY_SECONDS = 2 * PATIENCE_SECONDS
 
 
 @dataclass
 class Traffic:
-    """What was posted, and what was answered to each attempt."""
+    """What was posted, and the response to each attempt."""
 
     acknowledged: dict[str, list[str]] = field(default_factory=dict)
-    """Phone → texts, in the order of their acknowledgement."""
+    """Phone → texts, in the order of acknowledgement."""
     answers: list[Posted] = field(default_factory=list)
     """Every answer to every attempt."""
+    began: list[float] = field(default_factory=list)
+    """When the attempt of each of these answers began, by the monotonic clock."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, began: float, answer: Posted) -> None:
+        with self._lock:
+            self.began.append(began)
+            self.answers.append(answer)
+
+    def since(self, moment: float) -> list[Posted]:
+        """The answers to what was posted after `moment`; others may have been under way then."""
+        with self._lock:
+            return [answer for began, answer in zip(self.began, self.answers, strict=True) if began >= moment]
 
     def refusals(self) -> list[Posted]:
         return [answer for answer in self.answers if answer.status == 503]
@@ -33,7 +47,7 @@ class Traffic:
 
 @contextmanager
 def traffic(daemon: DaemonUnderTest, mark: str, contacts: int = 6) -> Iterator[Traffic]:
-    """Posts inside the block; at its end every sender finishes what it has begun, refused or not."""
+    """Post inside the block; at its end every sender finishes what it has begun, including retries."""
     seen, stop = Traffic(), threading.Event()
     with ThreadPoolExecutor(contacts) as pool:
         senders = [pool.submit(_send, daemon, seen, stop, mark, number) for number in range(contacts)]
@@ -45,13 +59,13 @@ def traffic(daemon: DaemonUnderTest, mark: str, contacts: int = 6) -> Iterator[T
 
 
 def heard(gateway: FakeEvolution, phone: str) -> list[str]:
-    """What the rehearsal responder tells to have heard from a phone, over all its replies, in their order."""
+    """The texts that the rehearsal responder repeated to a phone, over all replies, in order."""
     replies = (re.sub(r"^Heard \d+: ", "", text) for text in gateway.texts(phone))
     return [word for reply in replies for word in reply.split()]
 
 
 def assert_answered_once_in_order(gateway: FakeEvolution, seen: Traffic) -> None:
-    """Every acknowledged text was heard, once, in order; each of them is one word."""
+    """Assert that every acknowledged text, each one word, was answered once and in order."""
     assert {phone: heard(gateway, phone) for phone in seen.acknowledged} == seen.acknowledged
 
 
@@ -70,8 +84,9 @@ def _send(daemon: DaemonUnderTest, seen: Traffic, stop: threading.Event, mark: s
 def _keep(daemon: DaemonUnderTest, seen: Traffic, said: Said) -> None:
     deadline = time.monotonic() + RETRY_SECONDS
     while True:
+        began = time.monotonic()
         answer = daemon.post(said)
-        seen.answers.append(answer)
+        seen.note(began, answer)
         if answer.status == 200:
             return
         assert answer.status in (0, 503), answer

@@ -1,4 +1,4 @@
-"""Settings for daemons under test, as trees that are merged one over another."""
+"""Settings for daemons under test, as mappings that are merged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Tree = dict[str, object]
 
 
 def quick_settings(data_dir: Path) -> Tree:
-    """Short windows and waits; everything else as shipped. Replies go to the console."""
+    """Short windows and waits; otherwise the defaults. Replies go to the console."""
     return {
         "data_dir": str(data_dir),
         "ingress": {"listen": "127.0.0.1:0"},
@@ -28,19 +28,19 @@ def quick_settings(data_dir: Path) -> Tree:
 
 
 def evolution(gateway: FakeEvolution, **more: object) -> Tree:
-    """Settings: replies leave through this gateway."""
+    """Settings: replies are sent through this gateway."""
     known = {"kind": "evolution", "base_url": gateway.url, "api_key": gateway.api_key}
-    return {"gateway": {**known, "timeout_seconds": 2, "settle_seconds": 0.3, **more}}
+    return {"gateway": {**known, "timeout_seconds": 10, "settle_seconds": 0.3, **more}}
 
 
 def openai(model: FakeOpenAI, **more: object) -> Tree:
     """Settings: this model answers."""
     known = {"name": "main", "kind": "openai", "base_url": model.base_url, "api_key": model.api_key}
-    return {"responder": {"providers": [{**known, "model": "test", "timeout_seconds": 5, **more}]}}
+    return {"responder": {"providers": [{**known, "model": "test", "timeout_seconds": 20, **more}]}}
 
 
 def merged(*trees: Mapping[str, object]) -> Tree:
-    """Settings over settings, mapping by mapping; the last one wins."""
+    """Merge settings mapping by mapping; the last one wins."""
     result: Tree = {}
     for tree in trees:
         for key, value in tree.items():
@@ -51,7 +51,7 @@ def merged(*trees: Mapping[str, object]) -> Tree:
 
 
 def shipped_settings(data_dir: Path) -> Tree:
-    """The shipped `config.yaml`, but for the place, the port and the log."""
+    """The shipped `config.yaml`, except for data_dir, port and log."""
     shipped = yaml.safe_load((ROOT / "config.yaml").read_text())
     own = {"data_dir": str(data_dir), "ingress": {"listen": "127.0.0.1:0"}, "log": {"level": "debug"}}
     return merged(shipped, own, {"dashboard": {"listen": None}, "log": {"format": "json"}})

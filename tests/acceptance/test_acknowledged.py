@@ -1,4 +1,4 @@
-"""I1, I2 (test 14): whatever was acknowledged before a SIGKILL is answered after it.
+"""I1, I2 (test 14): every message acknowledged before a SIGKILL is answered after it.
 
 Every client writes down an id at the moment it reads the 200, as a gateway that then forgets the message would.
 `MAJLIS_CRASH_ROUNDS` repeats both kills with other moments.
@@ -16,10 +16,11 @@ import pytest
 
 from tests.acceptance.harness import DaemonUnderTest, daemon_under_test
 from tests.acceptance.oracle import Contact, check_books, ids_in_turns
+from tests.support.patience import PATIENCE_SECONDS
 
 CLIENTS = 16
 ROUNDS = range(int(os.environ.get("MAJLIS_CRASH_ROUNDS", "1")))
-"""The acknowledgements after which the kill comes are drawn by the round's number."""
+"""The number of acknowledgements before the kill is drawn by the number of the round."""
 
 FEWEST_ACKS, MOST_ACKS = 400, 700
 
@@ -32,7 +33,7 @@ def daemon() -> Iterator[DaemonUnderTest]:
 
 
 class _Clients:
-    """Post without pause, each with contacts of its own, until told to stop; note what was acknowledged."""
+    """Post without pause, each with its own contacts, until stopped; record what was acknowledged."""
 
     def __init__(self, daemon: DaemonUnderTest) -> None:
         self._daemon = daemon
@@ -48,7 +49,7 @@ class _Clients:
     def stop(self) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(60)
+            thread.join(2 * PATIENCE_SECONDS)
             assert not thread.is_alive()
 
     def _write(self) -> None:
@@ -61,7 +62,7 @@ class _Clients:
                     self.acknowledged.append(said.id)
                 else:
                     self.not_acknowledged.append(answer.status)
-                    self._stop.wait(0.05)  # not to spin while nobody listens
+                    self._stop.wait(0.05)  # no busy loop while the daemon is down
 
 
 def _kill_daemon(daemon: DaemonUnderTest) -> None:
@@ -77,24 +78,26 @@ def _kill_redis(daemon: DaemonUnderTest) -> None:
 def test_every_acknowledged_message_is_answered(
     daemon: DaemonUnderTest, kill: Callable[[DaemonUnderTest], None], seed: int
 ) -> None:
-    """I1: acknowledged ids are among those of the turns after the restart. I2: each once, and answered."""
+    """I1: every acknowledged id is in a turn after the restart. I2: in one turn, and answered."""
     wanted = random.Random(seed).randint(FEWEST_ACKS, MOST_ACKS)
     clients = _Clients(daemon)
     clients.start()
-    daemon.wait_for(lambda: len(clients.acknowledged) >= wanted, "enough is acknowledged", 60)
+    daemon.wait_for(
+        lambda: len(clients.acknowledged) >= wanted, "enough is acknowledged", 3 * PATIENCE_SECONDS
+    )
     kill(daemon)
     daemon.wait_for(lambda: clients.not_acknowledged, "the clients noticed")
     if kill is _kill_redis:
         seen = len(clients.acknowledged)
         daemon.wait_for(
-            lambda: len(clients.acknowledged) > seen + CLIENTS, "it takes messages again by itself", 60
+            lambda: len(clients.acknowledged) > seen + CLIENTS, "it takes messages again by itself"
         )
         clients.stop()
     else:
         clients.stop()
         daemon.wait_exit()
         daemon.start()
-    daemon.wait_settled(60)
+    daemon.wait_settled(3 * PATIENCE_SECONDS)
     found = ids_in_turns(daemon)
     assert set(clients.acknowledged) <= set(found)
     assert len(found) == len(set(found)), "a message is part of two turns"

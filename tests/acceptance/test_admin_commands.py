@@ -20,6 +20,7 @@ from tests.acceptance.harness import ROOT, DaemonUnderTest, Said, Tree, daemon_u
 from tests.acceptance.test_command_line import Command, items, tail
 from tests.support.gateway_server import FakeEvolution
 from tests.support.openai_server import FakeOpenAI
+from tests.support.patience import PATIENCE_SECONDS
 
 OPENAPI = ROOT / "docs/openapi.json"
 OPENED = Said("demo", "5511500000001", "an open window", "ADM-1")
@@ -371,7 +372,7 @@ def ask_as(uid: int, groups: list[int], path: str, method: str, target: str) -> 
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
             with socket.socket(socket.AF_UNIX) as client:
-                client.settimeout(20)
+                client.settimeout(PATIENCE_SECONDS)
                 client.connect(path)
                 request = (
                     f"{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"

@@ -42,6 +42,8 @@ def daemon(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnderTes
         started.burst(BURIED, ANSWERED, OPENED)
         started.wait_for(lambda: started.count("dead_letters_open") == 1, "there is a dead letter")
         started.wait_for(lambda: gateway.texts(ANSWERED.phone), "there is an answer")
+        started.wait_for(lambda: started.count("answered") == 1, "it is recorded")
+        started.wait_for(lambda: not started.count("running_turns"), "no turn runs")
         yield started
 
 
@@ -217,6 +219,7 @@ def test_flush_of_an_instance_and_of_all(
     assert gateway.texts(other.phone) == []
     assert majlis.json("flush", "--all")["instance"] == ""
     daemon.wait_for(lambda: gateway.texts(other.phone), "all are answered")
+    daemon.wait_settled()
     assert "0 messages in 0 conversations" in majlis.text("flush", "--all")
     assert "no instance called nope" in majlis.refused("flush", "--instance", "nope")
     assert "name a conversation" in majlis.refused("flush", status=2)
@@ -285,10 +288,10 @@ def test_without_a_daemon() -> None:
 
 
 def test_an_external_database_is_migrated_by_command(
-    redis_url: str, postgres_dsn: str, gateway: FakeEvolution
+    redis_url: str, durable_postgres_dsn: str, gateway: FakeEvolution
 ) -> None:
     """I15: without migrations it is not ready and names the command; afterwards it becomes ready by itself."""
-    with empty_redis_database(redis_url) as url, new_postgres_database(postgres_dsn) as dsn:
+    with empty_redis_database(redis_url) as url, new_postgres_database(durable_postgres_dsn) as dsn:
         settings = {"redis": {"url": url}, "postgres": {"dsn": dsn}}
         with daemon_under_test(evolution(gateway), settings, start=False) as daemon:
             majlis, said = Command(daemon), Said("demo", "5511500020001", "migrated", "MIGRATED-1")

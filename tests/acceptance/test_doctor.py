@@ -1,4 +1,4 @@
-"""`majlis doctor` asks the running daemon, and also those that few have: a server for vectors."""
+"""`majlis doctor` also checks what few installations have: an embeddings server."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from tests.acceptance.harness import Tree, daemon_under_test
 from tests.support.embeddings_server import FakeEmbeddings
 
 
-def test_the_running_daemon_tells_of_its_vectors() -> None:
-    """The embedded Postgres compares them; the server that makes them is asked, and missed when it is gone."""
+def test_the_running_daemon_reports_its_vectors() -> None:
+    """The embedded Postgres can compare vectors; the embeddings server is called, and reported when it is down."""
     with FakeEmbeddings().running() as server:
         settings: Tree = {
             "embeddings": {"base_url": server.base_url, "api_key": server.api_key, "model": "small"}

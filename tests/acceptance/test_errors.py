@@ -1,4 +1,4 @@
-"""What a person does wrong, against a running daemon: an exit status, and a sentence that says what to do."""
+"""User errors against a running daemon: an exit status, and a sentence that says what to do."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ REFUSED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("tail", "--kind", "turn.dnoe"), "a name such as turn.done, or a subject such as turn"),
     (("tail", "--conversation", "12"), "ten hexadecimal digits"),
 )
-"""What the daemon, or the command before it asks, says no to."""
+"""Refused by the daemon, or by the command before it asks."""
 
 MISTYPED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("pause",), "name a conversation, or give --instance NAME, or --all"),
@@ -76,7 +76,7 @@ BOXED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("cost", "--days", "0"), "greater than or equal to 1"),
     (("flags", "set", "cache", "maybe"), "is not one of 'on', 'off'"),
 )
-"""What the parser finds, told in its box, with the way to the help."""
+"""Found by the parser, shown in its box with a pointer to the help."""
 
 
 @pytest.fixture(scope="module")
@@ -91,19 +91,21 @@ def majlis(daemon: DaemonUnderTest) -> Command:
 
 
 @pytest.mark.parametrize(("typed", "words"), REFUSED, ids=lambda value: str(value)[:40])
-def test_what_cannot_be_done_is_a_sentence(typed: tuple[str, ...], words: str, majlis: Command) -> None:
+def test_an_impossible_request_is_answered_with_a_sentence(
+    typed: tuple[str, ...], words: str, majlis: Command
+) -> None:
     assert words in majlis.refused(*typed, status=FAILED)
 
 
 @pytest.mark.parametrize(("typed", "words"), MISTYPED, ids=lambda value: str(value)[:40])
-def test_what_was_mistyped_is_a_sentence(typed: tuple[str, ...], words: str) -> None:
+def test_a_typing_error_is_answered_with_a_sentence(typed: tuple[str, ...], words: str) -> None:
     status, out, err = said(*typed)
     assert (status, out) == (BAD_COMMAND, "") and err.startswith("majlis: ")
     assert words in err and err.count("\n") == 1
 
 
 @pytest.mark.parametrize(("typed", "words"), BOXED, ids=lambda value: str(value)[:40])
-def test_what_the_parser_finds_is_told_with_the_way_to_the_help(typed: tuple[str, ...], words: str) -> None:
+def test_a_parser_error_points_to_the_help(typed: tuple[str, ...], words: str) -> None:
     status, out, err = said(*typed)
     assert (status, out) == (BAD_COMMAND, "")
     assert words in err and "--help' for help" in err
@@ -128,25 +130,21 @@ def test_a_settings_file_that_cannot_be_used(text: bytes, words: str, tmp_path: 
 
 def test_no_settings_file_and_no_daemon(tmp_path: Path) -> None:
     status, _, err = said("status", "-c", str(tmp_path / "nowhere.yaml"))
-    assert (
-        status == BAD_COMMAND and "No such file or directory; name one that you may read by --config" in err
-    )
+    assert status == BAD_COMMAND and "No such file or directory; name another file with --config" in err
     status, _, err = said("status", "--set", f"data_dir={tmp_path}")
     assert status == NOT_RUNNING
     assert "start it with `majlis run`, or pass the running daemon's settings file with --config" in err
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_somebody_else_is_told_who_may(daemon: DaemonUnderTest) -> None:
-    """A settings file in a folder that he may not enter, and a daemon that is not his."""
+def test_another_user_learns_who_is_allowed(daemon: DaemonUnderTest) -> None:
+    """A settings file in a folder without access, and the daemon of another user."""
     with tempfile.TemporaryDirectory(prefix="majlis-closed-", dir="/tmp") as closed:
         config = Path(closed) / "config.yaml"
         config.write_text("batching: {}\n")
         for command in ("status", "install-service"):
             status, err = said_as(NOBODY, command, "-c", str(config))
-            assert (
-                status == BAD_COMMAND and "Permission denied; name one that you may read by --config" in err
-            )
+            assert status == BAD_COMMAND and "Permission denied; name another file with --config" in err
     status, err = said_as(NOBODY, "status", "--set", f"data_dir={daemon.data_dir}")
     assert status == FAILED and "run this as the user that majlis runs as, or as root" in err
 
@@ -161,7 +159,7 @@ def said(*typed: str) -> tuple[int, str, str]:
 
 
 def said_as(uid: int, *typed: str) -> tuple[int, str]:
-    """The same as another user, by a child that gives up being root for good."""
+    """The same as another user, in a child process that drops root for good."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -178,6 +176,6 @@ def said_as(uid: int, *typed: str) -> tuple[int, str]:
                 os._exit(int(str(ending.code)))
         os._exit(99)
     os.close(writing)
-    with os.fdopen(reading, encoding="utf-8") as told:
-        err = told.read()
+    with os.fdopen(reading, encoding="utf-8") as output:
+        err = output.read()
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), err

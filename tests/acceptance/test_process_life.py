@@ -1,4 +1,4 @@
-"""Starting and stopping: signals at any moment, hanging turns, kills, double starts, taken ports, wrong settings."""
+"""Starting and stopping: signals at any time, hanging turns, kills, double starts, ports in use, wrong settings."""
 
 from __future__ import annotations
 
@@ -13,21 +13,25 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.harness import ROOT, DaemonUnderTest, Said, daemon_under_test, evolution, openai
+from tests.acceptance.process import START_SECONDS
 from tests.support.gateway_server import FakeEvolution
 from tests.support.openai_server import FakeOpenAI
+from tests.support.patience import PATIENCE_SECONDS
 
 CANNOT_START, BAD_CONFIG = 1, 2
+DRAIN = {"drain_seconds": 3 * PATIENCE_SECONDS}
+"""Longer than any wait here: what ends sooner did not wait for a drain."""
 
 
 @pytest.fixture(scope="module")
 def only_daemon(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnderTest]:
-    with daemon_under_test(evolution(gateway), openai(model, timeout_seconds=20)) as started:
+    with daemon_under_test(evolution(gateway), openai(model), DRAIN) as started:
         yield started
 
 
 @pytest.fixture
 def daemon(only_daemon: DaemonUnderTest, model: FakeOpenAI) -> Iterator[DaemonUnderTest]:
-    """Ready at the start of every test, in a life of its own where the last one ended."""
+    """Ready at the start of every test, restarted if the previous test ended it."""
     if not only_daemon.is_alive:
         only_daemon.start()
     drain_seconds = only_daemon.settings["drain_seconds"]
@@ -37,7 +41,7 @@ def daemon(only_daemon: DaemonUnderTest, model: FakeOpenAI) -> Iterator[DaemonUn
 
 
 def hang(daemon: DaemonUnderTest, model: FakeOpenAI, said: Said) -> None:
-    """Say something, and be there when its turn hangs in the responder."""
+    """Send a message and wait until its turn hangs in the responder."""
     model.order("hang", 1, lambda text: text == said.text)
     daemon.burst(said)
     model.wait_until(lambda: said.text in [each.asked for each in model.questions], "the turn runs")
@@ -52,7 +56,7 @@ def gone(pids: list[int]) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_answers_what_it_took(
+def test_a_stop_answers_accepted_messages(
     number: signal.Signals, daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
 ) -> None:
     """I13, I1: 503 for new work, the running turn and the open window are answered, exit 0, no store left behind."""
@@ -103,7 +107,7 @@ def test_a_second_signal_ends_at_once(
     daemon.signal(number)
     daemon.wait_for(lambda: daemon.events("daemon.draining"), "the first signal is seen")
     daemon.signal(number)
-    assert daemon.wait_exit(8) == 128 + number
+    assert daemon.wait_exit() == 128 + number
     assert gone(stores)
     daemon.start()
     daemon.wait_for(lambda: answers(gateway, said), "it is answered after the restart")
@@ -128,7 +132,7 @@ def test_a_kill_leaves_nothing_behind_and_an_immediate_start_works(
 
 
 def test_a_stop_before_ready(daemon: DaemonUnderTest) -> None:
-    """I13: a signal while the stores still start: exit 0, nothing left behind, and the next start is well."""
+    """I13: a signal while the stores are starting: exit 0, nothing left behind, and the next start works."""
     daemon.terminate()
     daemon.start(until_ready=False)
     daemon.wait_for(lambda: daemon.events("store.starting"), "the stores start")
@@ -139,7 +143,7 @@ def test_a_stop_before_ready(daemon: DaemonUnderTest) -> None:
 
 
 def test_a_second_daemon_on_the_same_data_is_refused(daemon: DaemonUnderTest, gateway: FakeEvolution) -> None:
-    """I15: it says so and ends with a status; the first one goes on."""
+    """I15: it says so and exits with a status; the first daemon goes on."""
     second = daemon.majlis("run")
     assert second.returncode == CANNOT_START
     assert second.stderr.strip().splitlines()[-1] == (
@@ -151,8 +155,8 @@ def test_a_second_daemon_on_the_same_data_is_refused(daemon: DaemonUnderTest, ga
     daemon.wait_for(lambda: answers(gateway, said), "the first one answers")
 
 
-def test_a_taken_port_is_told(tmp_path: Path) -> None:
-    """I15: the address is named, and what to do; nothing of it runs on."""
+def test_a_port_in_use_is_reported(tmp_path: Path) -> None:
+    """I15: the error names the address and says what to do; nothing keeps running."""
     with socket.create_server(("127.0.0.1", 0)) as holder:
         listen = f"127.0.0.1:{holder.getsockname()[1]}"
         ended = run_majlis(tmp_path, f"ingress.listen={listen}")
@@ -161,8 +165,8 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_a_data_dir_that_cannot_be_used_is_told(tmp_path: Path) -> None:
-    """I15: the place is named, and what to do."""
+def test_an_unusable_data_dir_is_reported(tmp_path: Path) -> None:
+    """I15: the error names the directory and says what to do."""
     (tmp_path / "file").write_text("")
     ended = run_majlis(tmp_path, f"data_dir={tmp_path}/file/data")
     assert ended.returncode == CANNOT_START
@@ -203,13 +207,13 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_settings_are_told_by_name(case: str, tmp_path: Path) -> None:
-    """I15: exit 2, one sentence for each fault: the key, the value, what is allowed and where it stands."""
-    (text, environment, assignments), told = WRONG[case]
+    """I15: exit 2, one sentence per fault: the key, the value, what is allowed, and where it is set."""
+    (text, environment, assignments), expected = WRONG[case]
     config = tmp_path / "config.yaml"
     config.write_text(text)
     ended = run_majlis(tmp_path, *assignments, config=config, environment=environment)
     assert ended.returncode == BAD_CONFIG
-    assert all(words in ended.stderr for words in told), ended.stderr
+    assert all(words in ended.stderr for words in expected), ended.stderr
     assert all(line.startswith("majlis: ") for line in ended.stderr.splitlines())
     assert "canary" not in ended.stderr
     assert not (tmp_path / "data").exists()
@@ -218,7 +222,7 @@ def test_wrong_settings_are_told_by_name(case: str, tmp_path: Path) -> None:
 def run_majlis(
     directory: Path, *assignments: str, config: Path | None = None, environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """`majlis run` that is to end by itself."""
+    """A `majlis run` that must end by itself."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("MAJLIS_")}
     options = ["-c", str(config)] if config else []
     for assignment in (f"data_dir={directory / 'data'}", "ingress.listen=127.0.0.1:0", *assignments):
@@ -229,13 +233,13 @@ def run_majlis(
         text=True,
         cwd=directory,
         env=inherited | {"PYTHONPATH": str(ROOT)} | (environment or {}),
-        timeout=60,
+        timeout=START_SECONDS,
         check=False,
     )
 
 
-def test_a_bug_that_nobody_contained_ends_the_process_cleanly(daemon: DaemonUnderTest) -> None:
-    """I11, I13, I14: exit 70, a log line that names kind and place but no words, no store left behind; and back."""
+def test_an_unhandled_bug_ends_the_process_cleanly(daemon: DaemonUnderTest) -> None:
+    """I11, I13, I14: exit 70, a log line with type and place but no text, no store left behind; it can start again."""
     daemon.terminate()
     daemon.crash_at("recovering", action="raise")
     daemon.start(until_ready=False)

@@ -1,4 +1,4 @@
-"""Through which gateway a reply leaves: what a webhook names counts only where the operator allowed it."""
+"""The gateway a reply is sent through: an address named by a webhook counts only if the operator allowed it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_an_allowed_gateway_that_the_webhook_names(
     assert (len(second.texts("5511900000101")), gateway.texts("5511900000101")) == (1, [])
 
 
-def test_a_strangers_gateway_gets_neither_reply_nor_key(
+def test_a_gateway_that_is_not_allowed_gets_neither_reply_nor_key(
     daemon: DaemonUnderTest, gateway: FakeEvolution, stranger: FakeEvolution
 ) -> None:
     """I12."""

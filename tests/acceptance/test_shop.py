@@ -1,4 +1,4 @@
-"""A tenant's day: an Arabic shop with a price list, and a customer who writes in bursts, repeats himself, asks for a
+"""A day of an Arabic shop with a price list, and a customer who writes in bursts, repeats himself, asks for a
 person, is taken over, and comes back. The real daemon between a gateway, a model and the shop's own webhook."""
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _numbers = count(1)
 
 
 class Customer:
-    """One phone of a customer of the shop, and what reached it."""
+    """The phone of a customer of the shop, and what reached it."""
 
     def __init__(self, daemon: DaemonUnderTest, gateway: FakeEvolution) -> None:
         self.phone = f"96655000{next(_numbers):04d}"
@@ -40,20 +40,21 @@ class Customer:
         return f"{SHOP}/{self.phone}"
 
     def says(self, *texts: str) -> None:
-        """One burst, and its end: answered or suppressed."""
+        """One burst, however slowly it is posted, and its end: answered or suppressed."""
         before = len(self.turns())
         for text in texts:
             self._post(text)
+        self._daemon.flush(SHOP, self.phone)
         self._daemon.wait_for(
             lambda: len(self.turns()) > before and self.turns()[0]["ended_at"], "the turn ends"
         )
 
     def is_written_to_by_staff(self, text: str) -> None:
-        """Somebody of the shop types in this chat, on the shop's own phone."""
+        """Someone in the shop writes in this chat, on the shop's phone."""
         self._post(text, from_me=True)
 
     def turns(self) -> list[dict[str, object]]:
-        """Newest first; none before the first one."""
+        """Newest first; empty before the first one."""
         try:
             turns = self._daemon.show(SHOP, self.phone)["turns"]
         except AssertionError:
@@ -86,7 +87,8 @@ def daemon(gateway: FakeEvolution, model: FakeOpenAI, webhook: FakeWebhook) -> I
         {"response": f"رد: {asked}", "confidence": 0.9}, ensure_ascii=False
     )
     desk = {"notify_numbers": [STAFF], "notify_webhook": f"{webhook.url}/hook"}
-    settings = merged(evolution(gateway), openai(model), {"instances": {SHOP: {"escalation": desk}}})
+    shop = {"escalation": desk, "batching": {"window_seconds": 600}}
+    settings = merged(evolution(gateway), openai(model), {"instances": {SHOP: shop}})
     with ExitStack() as stack:
         daemon = stack.enter_context(daemon_under_test(settings))
         daemon.rows(
@@ -122,7 +124,7 @@ def test_a_burst_is_answered_once_from_the_price_list(customer: Customer, model:
     assert "تمر سكري فاخر 3 كيلو: 75 ريالا" in asked.system
 
 
-def test_who_repeats_himself_is_heard_once_and_then_meets_a_person(
+def test_a_customer_who_repeats_himself_is_answered_once_and_then_escalated(
     customer: Customer, webhook: FakeWebhook, daemon: DaemonUnderTest
 ) -> None:
     customer.says("متى يصل طلبي")
@@ -130,22 +132,22 @@ def test_who_repeats_himself_is_heard_once_and_then_meets_a_person(
     assert (len(customer.heard()), customer.rule()) == (1, "duplicate")
     customer.says("متى يصل طلبي؟")
     assert len(customer.heard()) == 2
-    told = len(webhook.posted)
+    posted_before = len(webhook.posted)
     customer.says("متى يصل طلبي؟؟")
     assert (customer.heard()[-1], customer.rule()) == (A_PERSON_COMES, "escalated")
-    document = webhook.wait_for(told + 1)[-1].document
+    document = webhook.wait_for(posted_before + 1)[-1].document
     assert isinstance(document, dict)
     assert (document["reason"], document["contact"]) == ("repeated_question", customer.phone)
     assert daemon.majlis("resume", customer.name).returncode == 0
 
 
-def test_who_asks_for_a_person_waits_for_one_until_the_shop_hands_back(
+def test_a_customer_who_asks_for_a_person_gets_no_bot_until_the_hand_back(
     customer: Customer, daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
 ) -> None:
     staff_heard = len(gateway.texts(STAFF))
     customer.says("أريد التحدث مع موظف")
     assert customer.heard() == [A_PERSON_COMES]
-    daemon.wait_for(lambda: len(gateway.texts(STAFF)) > staff_heard, "the staff hears of it")
+    daemon.wait_for(lambda: len(gateway.texts(STAFF)) > staff_heard, "the staff is notified")
     assert customer.phone in gateway.texts(STAFF)[-1]
     customer.says("هل من أحد؟")
     assert (len(customer.heard()), customer.rule()) == (1, "escalated")
@@ -158,7 +160,7 @@ def test_who_asks_for_a_person_waits_for_one_until_the_shop_hands_back(
     assert "context, not a task" not in model.questions[-1].system
 
 
-def test_who_is_taken_over_hears_no_bot_until_he_is_handed_back(
+def test_a_taken_over_customer_gets_no_bot_until_the_hand_back(
     customer: Customer, daemon: DaemonUnderTest, model: FakeOpenAI
 ) -> None:
     customer.says("بكم التوصيل")
@@ -175,11 +177,12 @@ def test_who_is_taken_over_hears_no_bot_until_he_is_handed_back(
     assert "context, not a task" in asked.system
 
 
-def test_a_person_who_writes_in_mid_turn_keeps_the_answer_from_leaving(
+def test_a_person_who_writes_during_a_turn_stops_the_answer(
     customer: Customer, model: FakeOpenAI, daemon: DaemonUnderTest
 ) -> None:
     gate = model.gate()
     customer._post("كم سعر العجوة")
+    daemon.flush(SHOP, customer.phone)
     gate.wait_arrived()
     customer.is_written_to_by_staff("أنا معك")
     gate.release()

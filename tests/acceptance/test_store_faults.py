@@ -1,6 +1,6 @@
-"""Redis and Postgres away, frozen, killed, full, weakened, emptied: nothing acknowledged is lost or answered twice.
+"""Redis and Postgres down, frozen, killed, full, weakened, emptied: nothing acknowledged is lost or answered twice.
 
-An outage lasts `MAJLIS_TEST_OUTAGE_SECONDS` (5 by default, 30 for the longer proof).
+An outage lasts `MAJLIS_TEST_OUTAGE_SECONDS` (3 by default, 30 for the longer proof).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from tests.acceptance.own_stores import OwnStores, own_stores
 from tests.acceptance.senders import assert_answered_once_in_order, heard, traffic
 from tests.support.gateway_server import FakeEvolution
 
-OUTAGE_SECONDS = float(os.environ.get("MAJLIS_TEST_OUTAGE_SECONDS", "5"))
+OUTAGE_SECONDS = float(os.environ.get("MAJLIS_TEST_OUTAGE_SECONDS", "3"))
 BEYOND_LEASE_SECONDS = 11.0
-"""A lease lives ten seconds."""
+"""A lease lasts ten seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +46,12 @@ def embedded(gateway: FakeEvolution) -> Iterator[DaemonUnderTest]:
 
 
 def reasons(daemon: DaemonUnderTest) -> str:
-    """Why it is not ready; empty when it is."""
+    """Why it is not ready; empty if it is."""
     found = daemon.status()
-    told = found["reasons"]
-    assert isinstance(told, list)
-    assert found["ready"] is not bool(told)
-    return " ".join(told)
+    reasons = found["reasons"]
+    assert isinstance(reasons, list)
+    assert found["ready"] is not bool(reasons)
+    return " ".join(reasons)
 
 
 def wait_unready(daemon: DaemonUnderTest, words: str) -> None:
@@ -59,14 +59,14 @@ def wait_unready(daemon: DaemonUnderTest, words: str) -> None:
 
 
 def store_told(daemon: DaemonUnderTest, store: str) -> str:
-    """What the status says of one store."""
+    """The status of one store."""
     found = daemon.status()["stores"]
     assert isinstance(found, dict)
     return str(found[store])
 
 
 def refused(daemon: DaemonUnderTest, said: Said) -> bool:
-    """Whether it asks for this message again, as it must."""
+    """Whether it makes the gateway retry this message, as it must."""
     answer = daemon.post(said)
     if answer.status == 200:
         return False
@@ -96,17 +96,18 @@ def test_starts_before_its_stores_and_waits_for_them(
     daemon.wait_for(lambda: gateway.texts(said.phone) == ["Heard 1: early"], "it is answered")
 
 
-def test_redis_away_under_traffic(daemon: DaemonUnderTest, stores: OwnStores, gateway: FakeEvolution) -> None:
-    """I1, I2, I4, I10: 503 while Redis is away, and once it is back every sender's retry drains, in order."""
+def test_redis_down_under_traffic(daemon: DaemonUnderTest, stores: OwnStores, gateway: FakeEvolution) -> None:
+    """I1, I2, I4, I10: 503 while Redis is down; once it is back all retries are answered, in order."""
     with traffic(daemon, "redis-away") as seen:
         daemon.wait_for(lambda: len(seen.answers) > 30, "the traffic flows")
         with stores.redis.away():
             wait_unready(daemon, "Redis cannot be used now")
-            before = len(seen.answers)
+            away = time.monotonic()
             time.sleep(OUTAGE_SECONDS)
-            assert {answer.status for answer in seen.answers[before:]} == {503}
+            daemon.wait_for(lambda: len(seen.since(away)) > 10, "the traffic goes on")
+            assert {answer.status for answer in seen.since(away)} == {503}
             assert daemon.is_alive
-        daemon.wait_ready(10)
+        daemon.wait_ready()
     assert seen.refusals() and all(answer.retry_after for answer in seen.refusals())
     daemon.wait_settled()
     assert_answered_once_in_order(gateway, seen)
@@ -115,13 +116,13 @@ def test_redis_away_under_traffic(daemon: DaemonUnderTest, stores: OwnStores, ga
 def test_redis_hangs_under_traffic(
     daemon: DaemonUnderTest, stores: OwnStores, gateway: FakeEvolution
 ) -> None:
-    """I1, I2, I9: a Redis that says nothing gives 503 in time; what was stored after all is found a duplicate."""
+    """I1, I2, I9: a hanging Redis gives 503 in time; a message that was stored after all is a duplicate."""
     with traffic(daemon, "redis-hangs") as seen:
         daemon.wait_for(lambda: len(seen.answers) > 20, "the traffic flows")
         with stores.redis.frozen():
             wait_unready(daemon, "Redis cannot be used now")
             assert refused(daemon, Said("demo", "5511900000002", "while-frozen", "FROZEN-1"))
-        daemon.wait_ready(20)
+        daemon.wait_ready()
     assert all(answer.status in (200, 503) for answer in seen.answers)
     daemon.wait_settled()
     assert_answered_once_in_order(gateway, seen)
@@ -129,12 +130,12 @@ def test_redis_hangs_under_traffic(
 
 @dataclass(frozen=True)
 class Weakness:
-    """A way in which Redis can become weaker than configured while it runs."""
+    """A way for Redis to become weaker than configured at run time."""
 
     commands: str
     mends: str
     words: tuple[str, ...]
-    """What the status says of it."""
+    """What the status says about it."""
 
 
 WEAKNESSES = {
@@ -156,10 +157,10 @@ WEAKNESSES = {
 
 
 @pytest.mark.parametrize("name", WEAKNESSES)
-def test_a_weak_redis_is_refused_and_healed(
+def test_a_weak_redis_is_refused_until_it_is_fixed(
     name: str, daemon: DaemonUnderTest, stores: OwnStores, gateway: FakeEvolution
 ) -> None:
-    """I15, I1, I10: not ready, 503, a sentence that says what to change; well again without a restart."""
+    """I15, I1, I10: not ready, 503, a sentence that says what to change; ready again without a restart."""
     weakness, phone = WEAKNESSES[name], f"55119001{list(WEAKNESSES).index(name):05d}"
     daemon.burst(Said("demo", phone, f"before-{name}", f"BEFORE-{name}"))
     during = Said("demo", phone, f"during-{name}", f"DURING-{name}")
@@ -172,7 +173,7 @@ def test_a_weak_redis_is_refused_and_healed(
         assert all(words in str(doctor["checks"]) for words in weakness.words)
     finally:
         run(stores, weakness.mends)
-    daemon.wait_ready(15)
+    daemon.wait_ready()
     daemon.burst(during)
     both = [f"before-{name}", f"during-{name}"]
     daemon.wait_for(lambda: len(heard(gateway, phone)) >= len(both), "both are answered")
@@ -189,41 +190,49 @@ def run(stores: OwnStores, commands: str) -> None:
 def test_an_emptied_redis_is_refused_until_it_is_adopted(
     daemon: DaemonUnderTest, stores: OwnStores, gateway: FakeEvolution
 ) -> None:
-    """I15: after FLUSHALL nothing is acknowledged until somebody says that the data is lost for good."""
+    """I15: after FLUSHALL nothing is acknowledged until an operator confirms that the data is lost for good."""
     with stores.redis_client() as client:
         client.flushall()
     wait_unready(daemon, "majlis migrate --adopt-redis")
     assert refused(daemon, Said("demo", "5511900000003", "after-flushall", "FLUSHED-1"))
     adopted = daemon.majlis("migrate", "--adopt-redis")
     assert adopted.returncode == 0, adopted
-    daemon.wait_ready(15)
+    daemon.wait_ready()
     daemon.burst(Said("demo", "5511900000003", "after-flushall", "FLUSHED-1"))
     daemon.wait_for(lambda: heard(gateway, "5511900000003") == ["after-flushall"], "it is answered")
 
 
-def test_postgres_away_under_traffic(
+def test_postgres_down_under_traffic(
     daemon: DaemonUnderTest, stores: OwnStores, gateway: FakeEvolution
 ) -> None:
-    """I1, I6, I10: acknowledged all the while, nothing sent without a claim, and drained in order afterwards."""
+    """I1, I6, I10: messages are acknowledged, nothing is sent without a claim, and all are answered in order later."""
     with traffic(daemon, "postgres-away") as seen:
         daemon.wait_for(lambda: len(gateway.texts()) > 0 and len(seen.answers) > 20, "the traffic flows")
         with stores.postgres.away():
             daemon.wait_for(lambda: store_told(daemon, "postgres") != "ok", "Postgres is missed")
-            sent, before = len(gateway.sends), len(seen.answers)
+            sent, away = _sent_at_last(gateway), time.monotonic()
             time.sleep(OUTAGE_SECONDS)
+            daemon.wait_for(lambda: len(seen.since(away)) > 10, "the traffic goes on")
             assert len(gateway.sends) == sent
-            during = seen.answers[before:]
-            assert len(during) > 10 and {answer.status for answer in during} == {200}
+            assert {answer.status for answer in seen.since(away)} == {200}
             assert "Postgres cannot be used now" in store_told(daemon, "postgres")
-    daemon.wait_settled(60)
+    daemon.wait_settled()
     assert_answered_once_in_order(gateway, seen)
 
 
+def _sent_at_last(gateway: FakeEvolution) -> int:
+    """How many sends there were when those that were claimed before had reached the gateway: none came for a while."""
+    sent = -1
+    while sent != (sent := len(gateway.sends)):
+        time.sleep(1)
+    return sent
+
+
 @pytest.mark.parametrize("store", ["redis", "postgres"])
-def test_a_killed_embedded_store_heals_by_itself(
+def test_a_killed_embedded_store_is_restarted(
     store: str, embedded: DaemonUnderTest, gateway: FakeEvolution
 ) -> None:
-    """I2, I10, I14: SIGKILL of the store's process under traffic; it is started again, nothing is lost or doubled."""
+    """I2, I10, I14: SIGKILL of the store under traffic; it is restarted, nothing is lost or duplicated."""
     with traffic(embedded, f"killed-{store}") as seen:
         embedded.wait_for(lambda: len(seen.answers) > 20, "the traffic flows")
         pid = embedded.redis_pid if store == "redis" else embedded.postgres_pid
@@ -231,17 +240,17 @@ def test_a_killed_embedded_store_heals_by_itself(
         embedded.wait_for(
             lambda: any(event["store"] == store for event in embedded.events("store.died")), "it is missed"
         )
-        embedded.wait_ready(20)
+        embedded.wait_ready()
         kept = len(seen.answers)
         embedded.wait_for(lambda: len(seen.answers) > kept + 20, "the traffic flows again")
-    embedded.wait_settled(60)
+    embedded.wait_settled()
     assert_answered_once_in_order(gateway, seen)
 
 
 def test_paused_beyond_its_lease_between_claim_and_send(
     embedded: DaemonUnderTest, gateway: FakeEvolution
 ) -> None:
-    """I5, I6: a daemon that sleeps through its lease with a send claimed looks at the lease first; one message."""
+    """I5, I6: a daemon that was suspended past its lease after claiming a send checks the lease first; one message."""
     phone = "5511900000004"
     embedded.crash_at("claimed", action="stop")
     embedded.burst(Said("demo", phone, "pause", "PAUSE-1"))
@@ -249,7 +258,7 @@ def test_paused_beyond_its_lease_between_claim_and_send(
     time.sleep(BEYOND_LEASE_SECONDS)
     assert gateway.texts(phone) == []
     embedded.signal(signal.SIGCONT)
-    embedded.wait_settled(60)
+    embedded.wait_settled()
     assert gateway.texts(phone) == ["Heard 1: pause"]
     assert gateway.sends.count("Heard 1: pause") == 1
 

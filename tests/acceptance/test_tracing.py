@@ -1,4 +1,4 @@
-"""A running daemon tells its turns to a collector: whole, in time, without a word of what was said, and never waits."""
+"""A running daemon exports its turns to a collector: complete, in time, without message texts, never waiting for it."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def collector() -> Iterator[FakeCollector]:
 def daemon(gateway: FakeEvolution, model: FakeOpenAI, collector: FakeCollector) -> Iterator[DaemonUnderTest]:
     own: Tree = {
         "turn": {"max_tries": 2, "backoff_seconds": [0.1]},
+        "instances": {"demo": {}, "two": {"batching": {"window_seconds": 600, "max_messages": 2}}},
         "tracing": {
             "endpoint": collector.url,
             "headers": {"x-api-key": HEADER_KEY},
@@ -40,14 +41,14 @@ def daemon(gateway: FakeEvolution, model: FakeOpenAI, collector: FakeCollector) 
 
 
 def trace_of(daemon: DaemonUnderTest, collector: FakeCollector, event: str) -> list[SeenSpan]:
-    """The trace of the newest turn that ended so, by the turn's number in the log; the root comes first."""
+    """The trace of the newest turn with this outcome, found by its number in the log; the root comes first."""
     number = daemon.wait_for(lambda: daemon.events(event), f"{event} is logged")[-1]["turn"]
 
     def arrived() -> list[SeenSpan] | None:
         found = collector.traces.values()
         return next((spans for spans in found if spans[0].attributes.get("majlis.turn.id") == number), None)
 
-    return daemon.wait_for(arrived, "its trace has arrived", 40)
+    return daemon.wait_for(arrived, "its trace has arrived")
 
 
 def named(spans: list[SeenSpan], name: str) -> list[SeenSpan]:
@@ -57,8 +58,10 @@ def named(spans: list[SeenSpan], name: str) -> list[SeenSpan]:
 def test_a_burst_is_one_trace(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, collector: FakeCollector
 ) -> None:
-    contact, before_ns = Contact("demo"), time.time_ns()
-    daemon.burst(contact.says(), contact.says())
+    contact, before_ns = Contact("two"), time.time_ns()
+    daemon.burst(contact.says())
+    first_ns = time.time_ns()
+    daemon.burst(contact.says())
     wait_answered(daemon, gateway, contact)
     spans = trace_of(daemon, collector, "turn.done")
     root, children = spans[0], spans[1:]
@@ -71,7 +74,7 @@ def test_a_burst_is_one_trace(
     assert root.attributes["majlis.turn.outcome"] == "answered"
     assert root.attributes["messaging.batch.message_count"] == 2
     (window,), (call,), (send,) = named(spans, "window"), named(spans, "chat test"), named(spans, "send part")
-    assert window.end_ns - window.start_ns >= 0.5 * NS
+    assert window.start_ns <= first_ns <= window.end_ns
     lookups = [span for span in spans if span.name.startswith("lookup ")]
     assert len(lookups) >= 4
     assert window.end_ns <= min(lookup.start_ns for lookup in lookups)
@@ -98,10 +101,10 @@ def test_a_dead_letter_is_an_error(
     assert [name for name, _, _ in spans[0].moments] == ["try failed", "try failed"]
 
 
-def test_an_absent_collector_is_nobodys_business(
+def test_a_missing_collector_affects_no_turn(
     daemon: DaemonUnderTest, gateway: FakeEvolution, collector: FakeCollector
 ) -> None:
-    """Turns go on, an operator is told, and what waited arrives."""
+    """Turns go on, the log says so, and the queued spans arrive later."""
     collector.down()
     contact = Contact("demo")
     daemon.burst(contact.says())
@@ -113,15 +116,15 @@ def test_an_absent_collector_is_nobodys_business(
     daemon.wait_for(lambda: daemon.events("traces.recovered"), "its return is told")
 
 
-def test_no_byte_tells_who_wrote_what(daemon: DaemonUnderTest, collector: FakeCollector) -> None:
-    """What was exported so far holds no phone number, no text, no reply and no key but the collector's own."""
+def test_no_exported_byte_contains_phones_or_texts(daemon: DaemonUnderTest, collector: FakeCollector) -> None:
+    """The exported spans contain no phone number, text, reply or key, except the key of the collector."""
     seen = collector.bytes_seen()
     assert len(collector.traces) >= 3 and HEADER_KEY.encode() in seen
     phones = [row["user_phone"] for row in daemon.rows("SELECT user_phone FROM whatsapp_conversations")]
     texts = [row["content"] for row in daemon.rows("SELECT content FROM whatsapp_messages")]
     assert len(phones) >= 3 and len(texts) >= 3
-    for told in (*phones, *texts, "5511", "Answer"):
-        assert told.encode() not in seen, told
+    for secret in (*phones, *texts, "5511", "Answer"):
+        assert secret.encode() not in seen, secret
     for body in (taken.body for taken in collector.requests):
         assert b"key" not in body
     settings = daemon.majlis("config", "--json").stdout

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors import conversation as core
+from actors.conversation import HOLD_MAX_SECONDS, JITTER, backoff_seconds, hold_seconds
 from actors.identity import Conversation
 from actors.messages import Batch, Message, Receipt, Snapshot, Waiting, WindowPolicy
 
@@ -31,7 +32,7 @@ def batch(*seqs: int) -> Batch:
     return Batch(WHO, 1, seqs[0], seqs[-1], "timeout", 0, 0, 0, tuple(entry(seq) for seq in seqs))
 
 
-def heard(*seqs: int) -> core.State:
+def heard(*seqs: int) -> core.ConversationState:
     state = core.fresh(0.0)
     for seq in seqs:
         state = core.hear(state, entry(seq), receipt(seq), 0.0, POLICY)
@@ -43,11 +44,11 @@ def test_first_message_arms_the_window_and_later_ones_do_not_move_it() -> None:
     assert core.decide(state, 0.0, POLICY) == core.Sleep(8.0)
     state = core.hear(state, entry(2), receipt(2, deadline_ms=8000, now_ms=5000), 5.0, POLICY)
     assert core.decide(state, 7.9, POLICY) == core.Sleep(8.0)
-    assert core.decide(state, 8.0, POLICY) == core.Answer("timeout")
+    assert core.decide(state, 8.0, POLICY) == core.RunTurn("timeout")
 
 
 def test_fifth_message_answers_at_once() -> None:
-    assert core.decide(heard(1, 2, 3, 4, 5), 0.1, POLICY) == core.Answer("count")
+    assert core.decide(heard(1, 2, 3, 4, 5), 0.1, POLICY) == core.RunTurn("count")
 
 
 def test_delivered_twice_counts_once() -> None:
@@ -75,11 +76,11 @@ def test_a_deferred_batch_waits_for_its_retry_whatever_arrives() -> None:
     for seq in range(2, 9):
         state = core.hear(state, entry(seq), receipt(seq), 10.0, POLICY)
     assert core.decide(state, 19.9, POLICY) == core.Sleep(20.0)
-    assert isinstance(core.decide(state, 20.0, POLICY), core.Answer)
+    assert isinstance(core.decide(state, 20.0, POLICY), core.RunTurn)
 
 
 def test_flush_answers_now_and_an_empty_flush_does_nothing() -> None:
-    assert core.decide(core.ask(heard(1), "flush"), 0.0, POLICY) == core.Answer("flush")
+    assert core.decide(core.ask(heard(1), "flush"), 0.0, POLICY) == core.RunTurn("flush")
     state = core.ask(core.fresh(0.0), "flush")
     state = core.hear(state, entry(1), receipt(1), 0.0, POLICY)
     assert core.decide(state, 0.0, POLICY) == core.Sleep(8.0)
@@ -94,7 +95,7 @@ def test_a_flush_of_what_turned_out_empty_is_forgotten() -> None:
 
 def test_drain_answers_what_waits_and_leaves_what_is_deferred() -> None:
     """I13."""
-    assert core.decide(core.ask(heard(1), "drain"), 0.0, POLICY) == core.Answer("drain")
+    assert core.decide(core.ask(heard(1), "drain"), 0.0, POLICY) == core.RunTurn("drain")
     assert core.decide(core.ask(core.fresh(0.0), "drain"), 0.0, POLICY) == core.Leave()
     state = core.deferred(core.froze(heard(1), batch(1)), retry_at=20.0)
     assert core.decide(core.ask(state, "drain"), 0.0, POLICY) == core.Leave()
@@ -142,4 +143,25 @@ def test_the_first_message_never_waits_longer_than_a_window(arrivals: list[float
         if at < first + POLICY.window_seconds:
             deadline_ms = round((first + POLICY.window_seconds) * 1000)
             state = core.hear(state, entry(seq), receipt(seq, deadline_ms, round(at * 1000)), at, POLICY)
-    assert isinstance(core.decide(state, first + POLICY.window_seconds + 0.002, POLICY), core.Answer)
+    assert isinstance(core.decide(state, first + POLICY.window_seconds + 0.002, POLICY), core.RunTurn)
+
+
+# When to try again
+
+SCHEDULE = (1.0, 2.0, 4.0)
+
+
+def test_delays_follow_the_schedule_and_its_end_repeats() -> None:
+    assert [backoff_seconds(attempts, SCHEDULE, 0.5) for attempts in range(5)] == [1, 2, 4, 4, 4]
+
+
+def test_a_longer_retry_after_is_honoured_and_a_shorter_one_is_not() -> None:
+    assert backoff_seconds(0, SCHEDULE, 0.5, retry_after_seconds=30) == 30
+    assert backoff_seconds(0, SCHEDULE, 0.5, retry_after_seconds=0.1) == 1
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))
+def test_jitter_and_holds_are_bounded(count: int, draw: float) -> None:
+    delay = SCHEDULE[min(count, 2)]
+    assert delay * (1 - JITTER) <= backoff_seconds(count, SCHEDULE, draw) <= delay * (1 + JITTER)
+    assert 0 < hold_seconds(count, draw) <= HOLD_MAX_SECONDS * (1 + JITTER)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors import notices
 from actors.escalation import (
     HUMAN_KEYWORDS,
     RULES,
     SENSITIVE_KEYWORDS,
-    Evidence,
+    EscalationInput,
+    EscalationRule,
     Interaction,
     asks_for_human,
     low_quality,
@@ -18,6 +22,9 @@ from actors.escalation import (
     repeats_question,
     sensitive_topic,
 )
+from actors.identity import Conversation
+from actors.instance import Terms
+from actors.messages import Batch
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 INTERACTIONS = st.builds(Interaction, ANY_TEXT, st.none() | st.floats())
@@ -33,12 +40,12 @@ def _rated(*qualities: float | None) -> tuple[Interaction, ...]:
 
 @pytest.mark.parametrize("keyword", HUMAN_KEYWORDS)
 def test_each_keyword_asks_for_a_human(keyword: str) -> None:
-    assert asks_for_human(Evidence(f"please {keyword.upper()}!"))
+    assert asks_for_human(EscalationInput(f"please {keyword.upper()}!"))
 
 
 @pytest.mark.parametrize("keyword", SENSITIVE_KEYWORDS)
 def test_each_keyword_is_a_sensitive_topic(keyword: str) -> None:
-    assert sensitive_topic(Evidence(f"about: {keyword.upper()}."))
+    assert sensitive_topic(EscalationInput(f"about: {keyword.upper()}."))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +64,7 @@ def test_each_keyword_is_a_sensitive_topic(keyword: str) -> None:
     ],
 )
 def test_people_ask_for_people_in_their_own_way(text: str) -> None:
-    assert reason(Evidence(text)) == "asks_for_human"
+    assert reason(EscalationInput(text)) == "asks_for_human"
 
 
 @pytest.mark.parametrize(
@@ -75,7 +82,7 @@ def test_people_ask_for_people_in_their_own_way(text: str) -> None:
     ],
 )
 def test_what_a_machine_should_not_settle(text: str) -> None:
-    assert reason(Evidence(text)) == "sensitive_topic"
+    assert reason(EscalationInput(text)) == "sensitive_topic"
 
 
 @pytest.mark.parametrize(
@@ -101,19 +108,19 @@ def test_what_a_machine_should_not_settle(text: str) -> None:
     ],
 )
 def test_everyday_words_stay_with_the_responder(text: str) -> None:
-    assert reason(Evidence(text)) == ""
+    assert reason(EscalationInput(text)) == ""
 
 
 def test_an_instance_may_have_its_own_words_for_a_human() -> None:
     own = ("Concierge ", "المشرف", "人工", " ", "")
-    assert asks_for_human(Evidence("le concierge", keywords=own))
-    assert asks_for_human(Evidence("وين مشرف", keywords=own))
-    assert asks_for_human(Evidence("我要找人工客服", keywords=own))
-    assert not asks_for_human(Evidence("an agent", keywords=own))
+    assert asks_for_human(EscalationInput("le concierge", keywords=own))
+    assert asks_for_human(EscalationInput("وين مشرف", keywords=own))
+    assert asks_for_human(EscalationInput("我要找人工客服", keywords=own))
+    assert not asks_for_human(EscalationInput("an agent", keywords=own))
 
 
 def test_keywords_that_say_nothing_leave_the_default_ones() -> None:
-    assert asks_for_human(Evidence("an agent", keywords=("", " ?")))
+    assert asks_for_human(EscalationInput("an agent", keywords=("", " ?")))
 
 
 @pytest.mark.parametrize(
@@ -133,7 +140,7 @@ def test_keywords_that_say_nothing_leave_the_default_ones() -> None:
 def test_three_times_the_same_in_a_row_is_repeated(
     text: str, before: tuple[str, ...], repeated: bool
 ) -> None:
-    assert repeats_question(Evidence(text, _past(*before))) is repeated
+    assert repeats_question(EscalationInput(text, _past(*before))) is repeated
 
 
 @pytest.mark.parametrize(
@@ -154,27 +161,35 @@ def test_three_times_the_same_in_a_row_is_repeated(
 def test_enough_bad_answers_among_the_last_five(
     qualities: tuple[float | None, ...], threshold: int, low: bool
 ) -> None:
-    assert low_quality(Evidence("hello", _rated(*qualities), threshold=threshold)) is low
+    assert low_quality(EscalationInput("hello", _rated(*qualities), threshold=threshold)) is low
 
 
 def test_the_first_rule_that_holds_gives_the_reason() -> None:
     said = "agent, I have a problem"
     bad = tuple(Interaction(said, 0.1) for _ in range(5))
-    assert [word for word, rule in RULES if rule(Evidence(said, bad))] == [
+    assert [rule.reason for rule in RULES if rule.applies(EscalationInput(said, bad))] == [
         "asks_for_human",
         "repeated_question",
         "low_quality",
         "sensitive_topic",
     ]
-    assert reason(Evidence(said, bad)) == "asks_for_human"
-    assert reason(Evidence(said, bad, keywords=("concierge",))) == "repeated_question"
-    assert reason(Evidence("a problem", bad)) == "low_quality"
-    assert reason(Evidence("a problem", bad, threshold=6)) == "sensitive_topic"
+    assert reason(EscalationInput(said, bad)) == "asks_for_human"
+    assert reason(EscalationInput(said, bad, keywords=("concierge",))) == "repeated_question"
+    assert reason(EscalationInput("a problem", bad)) == "low_quality"
+    assert reason(EscalationInput("a problem", bad, threshold=6)) == "sensitive_topic"
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.reason)
+def test_of_each_rule_the_staff_reads_why_in_english_and_arabic(rule: EscalationRule) -> None:
+    batch = Batch(Conversation("shop", "966500000001"), 1, 1, 1, "timeout", 0, 0, 0, ())
+    [notice] = notices.escalated(batch, rule.reason, Terms(notify_numbers=("966500000002",)))
+    english, _, arabic = notice.body.splitlines()[0].removeprefix("shop: +966500000001 ").partition(" / ")
+    assert re.search(r"[a-z]+ [a-z]+", english) and re.search("[\u0621-\u064a]+ [\u0621-\u064a]+", arabic)
 
 
 @given(ANY_TEXT, st.lists(INTERACTIONS, max_size=7), st.lists(ANY_TEXT, max_size=3), st.integers())
 def test_there_is_a_known_reason_for_anything(
     text: str, past: list[Interaction], keywords: list[str], threshold: int
 ) -> None:
-    known = {"", *(word for word, _ in RULES)}
-    assert reason(Evidence(text, tuple(past), tuple(keywords), threshold)) in known
+    known = {"", *(rule.reason for rule in RULES)}
+    assert reason(EscalationInput(text, tuple(past), tuple(keywords), threshold)) in known

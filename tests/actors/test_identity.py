@@ -68,7 +68,7 @@ def test_partitions_are_even() -> None:
 
 
 @given(CONVERSATIONS)
-def test_label_tells_nothing_outside_the_install(conversation: Conversation) -> None:
+def test_a_label_says_nothing_outside_the_install(conversation: Conversation) -> None:
     """I11: the same within an install, another one elsewhere, and nothing of the number in it."""
     label = conversation.label("install-1")
     assert label == conversation.label("install-1") != conversation.label("install-2")

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.errors import StaleEpoch
-from actors.lookup import Lookup, Outcome, Span
-from actors.parallel import LookupTimedOut, Run, Stage, all_or_fail, safe_with_defaults, staged
+from actors.lookups import Lookup, LookupOutcome, Span
+from actors.parallel import LookupRun, LookupTimedOut, Stage, all_or_fail, safe_with_defaults, staged
 
 
 async def said(value: object, seconds: float = 0.0) -> object:
@@ -30,19 +30,19 @@ def looking(
     return Lookup(partial(said, value, seconds), default, deadline_seconds)
 
 
-def outcomes(run: Run) -> dict[str, Outcome]:
+def outcomes(run: LookupRun) -> dict[str, LookupOutcome]:
     return {span.name: span.outcome for span in run.spans}
 
 
 class Log:
     def __init__(self) -> None:
-        self.runs: list[Run] = []
+        self.runs: list[LookupRun] = []
 
-    def __call__(self, run: Run) -> None:
+    def __call__(self, run: LookupRun) -> None:
         self.runs.append(run)
 
     @property
-    def only(self) -> Run:
+    def only(self) -> LookupRun:
         [run] = self.runs
         return run
 
@@ -159,7 +159,7 @@ async def test_the_first_failure_is_the_one_that_is_raised(autojump_clock: trio.
 @pytest.mark.parametrize("parallel", [True, False])
 @pytest.mark.parametrize("way", [safe_with_defaults, all_or_fail])
 async def test_losing_ownership_is_not_a_default(
-    autojump_clock: trio.abc.Clock, log: Log, way: Callable[..., Awaitable[Run]], parallel: bool
+    autojump_clock: trio.abc.Clock, log: Log, way: Callable[..., Awaitable[LookupRun]], parallel: bool
 ) -> None:
     """I5: work under an old epoch stops, whatever way it is run."""
     lookups = {"one": looking(StaleEpoch("x"), 1), "two": looking("never", 600, deadline_seconds=900)}
@@ -169,12 +169,10 @@ async def test_losing_ownership_is_not_a_default(
     assert outcomes(log.only) == {"one": "failed"}
 
 
-async def test_stages_see_what_was_found_and_make_one_waterfall(
-    autojump_clock: trio.abc.Clock, log: Log
-) -> None:
+async def test_stages_see_what_was_found_and_make_one_trace(autojump_clock: trio.abc.Clock, log: Log) -> None:
     run = await staged(
         (
-            Stage("first", lambda _: {"a": looking(2, 1), "b": looking(3, 2)}, needed=True),
+            Stage("first", lambda _: {"a": looking(2, 1), "b": looking(3, 2)}, all_or_fail),
             Stage("second", lambda found: {"c": looking(found["a"] * found["b"], 1)}),
             Stage("third", lambda _: {}),
             Stage("fourth", lambda found: {"d": Lookup(partial(said, 0), found["c"], skip=found["c"] == 6)}),
@@ -195,7 +193,7 @@ async def test_a_failed_stage_is_the_last(autojump_clock: trio.abc.Clock, log: L
     with pytest.raises(ValueError, match="mine"):
         await staged(
             (
-                Stage("first", lambda _: {"a": looking(ValueError("mine"))}, needed=True),
+                Stage("first", lambda _: {"a": looking(ValueError("mine"))}, all_or_fail),
                 Stage("second", lambda _: pytest.fail("the second stage was made")),
             ),
             log,
@@ -221,7 +219,7 @@ async def test_a_skipped_lookup_starts_no_task(log: Log) -> None:
 
 
 async def test_a_log_that_fails_hides_nothing() -> None:
-    def broken(_run: Run) -> None:
+    def broken(_run: LookupRun) -> None:
         raise KeyError("of the log")
 
     with pytest.raises(StaleEpoch) as caught:
@@ -301,7 +299,7 @@ async def test_cut_at_any_step_nothing_is_left(ending: str, parallel: bool) -> N
                 lambda _, db=connections: {
                     n: Lookup(partial(db.ask, k, n)) for k, n in enumerate("ab", start=1)
                 },  # type: ignore[misc]
-                needed=True,
+                all_or_fail,
             ),
             Stage(
                 "second",
@@ -310,11 +308,11 @@ async def test_cut_at_any_step_nothing_is_left(ending: str, parallel: bool) -> N
                     "d": Lookup(partial(db.ask, 2, ends[ending])),
                     "e": Lookup(partial(db.ask, 4, "e")),
                 },
-                needed=ending == "failing",
+                all_or_fail if ending == "failing" else safe_with_defaults,
             ),
         )
         living = trio.lowlevel.current_statistics().tasks_living
-        finished: list[Run] = []
+        finished: list[LookupRun] = []
         raised: Exception | None = None
         with trio.CancelScope() as scope:
             cut = Cut(scope, at)
@@ -346,10 +344,10 @@ spans = st.tuples(
 
 
 @given(st.lists(spans, max_size=6), st.booleans(), st.booleans())
-def test_every_run_tells_exactly_what_happened(
+def test_every_run_reports_exactly_what_happened(
     plan: list[tuple[str, float]], needed: bool, parallel: bool
 ) -> None:
-    """Whatever is asked: each lookup that ended has one span, each value or default stands, and the first that is
+    """Whatever is asked: each lookup that ended has one span, each value or default is there, and the first that is
     fatal is what is raised.
     """
     deadline_seconds = 10.0
@@ -361,9 +359,13 @@ def test_every_run_tells_exactly_what_happened(
 
     log = Log()
 
-    async def main() -> Run:
+    async def main() -> LookupRun:
         lookups = {str(place): lookup(*kind) for place, kind in enumerate(plan)}
-        return await staged((Stage("only", lambda _: lookups, needed=needed),), log, parallel=parallel)
+        return await staged(
+            (Stage("only", lambda _: lookups, all_or_fail if needed else safe_with_defaults),),
+            log,
+            parallel=parallel,
+        )
 
     fatal = {"failed", "late", "stale"} if needed else {"stale"}
     try:
@@ -381,6 +383,6 @@ def test_every_run_tells_exactly_what_happened(
 
 
 def test_failures_are_what_failed_or_was_late() -> None:
-    words: tuple[Outcome, ...] = ("ok", "failed", "timed_out", "skipped")
-    run = Run({}, tuple(Span(word, "s", 0, 0, word) for word in words))
+    words: tuple[LookupOutcome, ...] = ("ok", "failed", "timed_out", "skipped")
+    run = LookupRun({}, tuple(Span(word, "s", 0, 0, word) for word in words))
     assert [span.name for span in run.failures] == ["failed", "timed_out"]

@@ -1,4 +1,4 @@
-"""What a model is told, and that nothing said by others can pass for it."""
+"""What a model is asked, and that nothing said by others can pass for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from actors.prompt import (
     REFERENCE,
     Utterance,
     alternating,
-    told,
+    model_request,
 )
 
 TEXT = st.text(max_size=40) | st.sampled_from(
@@ -30,7 +30,7 @@ TEXT = st.text(max_size=40) | st.sampled_from(
 def test_the_batch_is_said_last_each_message_on_its_own_line() -> None:
     """I4."""
     history = (HistoryEntry("user", "hi"), HistoryEntry("assistant", "Hello!"))
-    turns = told(Prompt("demo", ("how much", "is it?"), history)).turns
+    turns = model_request(Prompt("demo", ("how much", "is it?"), history)).turns
     assert turns == (*history, HistoryEntry("user", "how much\nis it?"))
 
 
@@ -43,40 +43,40 @@ def test_the_batch_is_said_last_each_message_on_its_own_line() -> None:
         (None, None, DEFAULT_SYSTEM_PROMPT),
     ],
 )
-def test_whose_system_prompt_is_told(own: str | None, provider: str | None, persona: str) -> None:
+def test_whose_system_prompt_is_used(own: str | None, provider: str | None, persona: str) -> None:
     """The instance's own, as it is; the provider's; the default. What Majlis asks for follows it."""
-    system = told(Prompt("demo", ("hi",), system_prompt=own), provider).system
+    system = model_request(Prompt("demo", ("hi",), system_prompt=own), provider).system
     assert system == "\n\n".join((persona, CUSTOMER_TEXT_IS_DATA, ENVELOPE))
 
 
 def test_an_empty_system_prompt_of_the_provider_leaves_only_what_the_turn_brings() -> None:
-    assert told(Prompt("demo", ("hi",)), "").system == ""
+    assert model_request(Prompt("demo", ("hi",)), "").system == ""
     prompt = Prompt("demo", ("hi",), knowledge=(Passage("a.txt", "open daily", 1.0),), handed_back=True)
-    assert told(prompt, "").system.startswith(REFERENCE)
-    assert told(prompt, "").system.endswith(HANDED_BACK)
+    assert model_request(prompt, "").system.startswith(REFERENCE)
+    assert model_request(prompt, "").system.endswith(HANDED_BACK)
 
 
-def test_passages_are_told_with_their_source() -> None:
+def test_passages_come_with_their_source() -> None:
     knowledge = (Passage("prices.pdf", "Shirt: 20\nCap: 10", 0.9), Passage("ساعات.txt", "نفتح كل يوم", 0.4))
-    system = told(Prompt("demo", ("hi",), knowledge=knowledge)).system
+    system = model_request(Prompt("demo", ("hi",), knowledge=knowledge)).system
     assert '{"source": "prices.pdf", "text": "Shirt: 20\\nCap: 10"}' in system
     assert '{"source": "ساعات.txt", "text": "نفتح كل يوم"}' in system
 
 
 def test_what_a_person_handled_is_context() -> None:
-    assert HANDED_BACK in told(Prompt("demo", ("hi",), handed_back=True)).system
-    assert HANDED_BACK not in told(Prompt("demo", ("hi",))).system
+    assert HANDED_BACK in model_request(Prompt("demo", ("hi",), handed_back=True)).system
+    assert HANDED_BACK not in model_request(Prompt("demo", ("hi",))).system
 
 
 def test_a_batch_of_blanks_is_still_a_question() -> None:
-    assert told(Prompt("demo", (" ", "\n"))).turns == (HistoryEntry("user", NO_TEXT),)
+    assert model_request(Prompt("demo", (" ", "\n"))).turns == (HistoryEntry("user", NO_TEXT),)
 
 
 @given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=4))
 def test_no_passage_leaves_its_line(pairs: list[tuple[str, str]]) -> None:
     """Whatever a file says: the lines after the heading are the passages, one each, and nothing else changes."""
     knowledge = tuple(Passage(source, text, 0.5) for source, text in pairs)
-    system = told(Prompt("demo", ("hi",), knowledge=knowledge), "persona").system
+    system = model_request(Prompt("demo", ("hi",), knowledge=knowledge), "persona").system
     before, after = f"persona\n\n{REFERENCE}\n", f"\n\n{CUSTOMER_TEXT_IS_DATA}\n\n{ENVELOPE}"
     assert system.startswith(before) and system.endswith(after)
     lines = system.removeprefix(before).removesuffix(after).splitlines()
@@ -89,7 +89,7 @@ def test_alternating_begins_with_the_user_and_loses_nothing(
     said: list[tuple[str, str]], question: str
 ) -> None:
     history = tuple(HistoryEntry(role, text) for role, text in said)  # type: ignore[arg-type]
-    turns = told(Prompt("demo", (question,), history)).turns
+    turns = model_request(Prompt("demo", (question,), history)).turns
     spoken = alternating(turns)
     assert [each.role for each in spoken] == [("user", "assistant")[at % 2] for at in range(len(spoken))]
     texts = [text for each in spoken for text in each.texts]

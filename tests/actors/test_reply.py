@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.plain_text import plain_text
 from actors.reply import ELLIPSIS, MAX_PART_CHARS, split
+from actors.text import plain_text
 
 
 def test_short_text_is_one_part_as_it_is() -> None:

@@ -25,7 +25,7 @@ from actors.errors import (
 )
 from actors.identity import Conversation
 from actors.messages import WindowPolicy
-from actors.outcome import Found, NotFound, NotSent, Sent, Unknown
+from actors.outcome import NoRecord, NotSent, RecordFound, Sent, Unknown
 from tests.support.world import DEMO, World
 
 
@@ -109,7 +109,7 @@ async def test_at_most_fifty_messages_a_batch_and_the_rest_follows(
     assert max(len(prompt.messages) for prompt in world.responder.prompts) == 7
 
 
-async def test_failed_turn_is_tried_three_times_then_buried(
+async def test_a_failed_turn_has_three_attempts_and_becomes_a_dead_letter(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     """I2: a dead letter, and the conversation goes on."""
@@ -120,12 +120,14 @@ async def test_failed_turn_is_tried_three_times_then_buried(
     await _until(lambda: bool(world.ledger.dead()))
     assert trio.current_time() == pytest.approx(8 + 1 + 2, abs=0.3)
     assert world.ledger.dead() == ["overloaded"]
-    assert world.mirror.fates == [("dead", ("doomed",))]
+    assert world.mirror.outcomes == [("dead", ("doomed",))]
     await world.say("later")
     await _until(lambda: world.replies == ["Heard 1: later"])
 
 
-async def test_refused_turn_is_buried_at_once(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+async def test_a_refused_turn_becomes_a_dead_letter_at_once(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
     world = World()
     world.responder.script = [TurnRefused("bad_request")]
     await world.start(nursery)
@@ -135,7 +137,7 @@ async def test_refused_turn_is_buried_at_once(autojump_clock: MockClock, nursery
     assert len(world.responder.prompts) == 1
 
 
-async def test_second_try_succeeds_and_honours_retry_after(
+async def test_the_second_attempt_succeeds_and_honours_retry_after(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world = World()
@@ -146,7 +148,7 @@ async def test_second_try_succeeds_and_honours_retry_after(
     assert trio.current_time() == pytest.approx(28, abs=0.1)
 
 
-async def test_ledger_away_for_ten_minutes_burns_no_try(
+async def test_a_ledger_away_for_ten_minutes_counts_as_no_attempt(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     """I2, I10: replies are held, nothing is lost, and it goes on by itself."""
@@ -240,7 +242,7 @@ async def test_a_word_says_what_holds_a_conversation_whatever_the_sentence(
 async def test_gateway_down_holds_the_stored_reply_and_buys_no_second_answer(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    """I6: 49, a disconnected instance burns no try; the reply that leaves is the stored one."""
+    """I6: 49, a disconnected instance counts as no attempt; the reply that leaves is the stored one."""
     world = World()
     world.gateway.script = [(False, NotSent("connection_closed", "hold"))] * 30
     await world.start(nursery)
@@ -250,7 +252,7 @@ async def test_gateway_down_holds_the_stored_reply_and_buys_no_second_answer(
     assert world.ledger.states() == ["done"]
 
 
-async def test_held_for_too_long_becomes_a_dead_letter(
+async def test_a_batch_held_for_too_long_becomes_a_dead_letter(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world = World(turn_policy=TurnPolicy(max_hold_seconds=3600))
@@ -267,7 +269,7 @@ async def test_unknown_send_with_evidence_is_not_sent_again(
     """I6: 47."""
     world = World()
     world.gateway.script = [(True, Unknown("timed_out"))]
-    world.gateway.evidence = [NotFound(), Found("3EB0")]
+    world.gateway.evidence = [NoRecord(), RecordFound("3EB0")]
     await world.start(nursery)
     await world.say("x")
     await _until(lambda: world.ledger.states() == ["done"])
@@ -281,7 +283,7 @@ async def test_unknown_send_without_evidence_is_sent_once_more_and_never_again(
     """I6: at most one blind resend, then a dead letter."""
     world = World()
     world.gateway.script = [(False, Unknown("timed_out")), (True, Unknown("timed_out")), (True, Sent("z"))]
-    world.gateway.evidence = [NotFound()] * 20
+    world.gateway.evidence = [NoRecord()] * 20
     await world.start(nursery)
     await world.say("x")
     await _until(lambda: bool(world.ledger.dead()))
@@ -295,7 +297,7 @@ async def test_what_the_gateway_says_it_sent_is_never_resent(
     """I6: its database failed after the send."""
     world = World()
     world.gateway.script = [(True, Unknown("sent_but_unrecorded", may_resend=False))]
-    world.gateway.evidence = [NotFound()] * 20
+    world.gateway.evidence = [NoRecord()] * 20
     await world.start(nursery)
     await world.say("x")
     await _until(lambda: world.ledger.states() == ["done"])
@@ -352,7 +354,7 @@ async def test_one_crashing_conversation_is_restarted_then_parked_and_others_liv
     autojump_clock: MockClock,
     nursery: trio.Nursery,
 ) -> None:
-    """I14: poison is parked, visible and resumable; nobody else notices."""
+    """I14: poison is parked, visible and resumable; no other conversation notices."""
     world = World()
     poison = Conversation("demo", "666")
     crashes = 0
@@ -455,7 +457,7 @@ async def test_killed_at_any_step_one_reply_and_no_second_answer(
     world.restart()
     async with trio.open_nursery() as second:
         await world.start(second)
-        await _until(lambda: world.mirror.fates == [("answered", ("x",))])
+        await _until(lambda: world.mirror.outcomes == [("answered", ("x",))])
         second.cancel_scope.cancel()
     assert world.replies == ["Heard 1: x"]
     bought_twice = (step, side) in {("answer", "before"), ("begin", "after")}
@@ -500,7 +502,7 @@ async def test_two_hundred_conversations_at_once(autojump_clock: MockClock, nurs
 async def test_a_send_that_must_settle_holds_no_turn_slot(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    """I9: while one reply's fate is being found out, the only slot serves another conversation."""
+    """I9: while one reply's outcome is being found out, the only slot serves another conversation."""
     world = World(concurrency=1)
     world.gateway.script = [(False, Unknown("timed_out"))]
     await world.start(nursery)
@@ -519,7 +521,7 @@ async def test_evidence_of_the_first_send_counts_also_after_a_resend_that_did_no
     """I6: the records showed the first send late; by then the resend was proven not sent."""
     world = World()
     world.gateway.script = [(True, Unknown("timed_out")), (False, NotSent("connection_closed", "hold"))]
-    world.gateway.evidence = [NotFound(), NotFound()]
+    world.gateway.evidence = [NoRecord(), NoRecord()]
     await world.start(nursery)
     await world.say("x")
     await trio.sleep(120)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from actors import limits, triage
 from actors.escalation import Interaction
-from actors.facts import Facts, Standing, Usage
 from actors.instance import FeatureFlags, InstanceRecord, LimitPolicy, Terms
+from actors.lookups import Facts, TakeoverState, Usage
 from actors.messages import Answer, HistoryEntry, Passage
 from actors.ports import Question, Turn
 from tests.support.ledgers import batch
@@ -18,7 +18,7 @@ from tests.support.ledgers import batch
 RECORD = InstanceRecord(escalation_enabled=True, escalated_message="a person comes", fallback_message="later")
 TURN = Turn(1, "started", "1")
 OFF = FeatureFlags(cache=False, knowledge=False, escalation=False, takeover=False)
-KEPT = Answer("kept", "cache")
+CACHED = Answer("cached", "cache")
 
 
 def question(
@@ -32,18 +32,13 @@ def question(
     )
 
 
-def prompt_of(verdict: triage.Verdict) -> object:
-    assert isinstance(verdict, triage.Ask)
-    return verdict.prompt
-
-
 def test_a_plain_question_goes_to_the_responder_with_everything_in_view() -> None:
     history, passages = (HistoryEntry("user", "hi"),), (Passage("prices.pdf", "10 SAR", 0.8),)
     record = msgspec.structs.replace(RECORD, system_prompt="You sell dates.")
     verdict = triage.decide(
         question("how much", "for two?", record=record), Facts(history=history, knowledge=passages)
     )
-    assert isinstance(verdict, triage.Ask)
+    assert isinstance(verdict, triage.AskResponder)
     prompt = verdict.prompt
     assert (prompt.messages, prompt.history, prompt.knowledge) == (
         ("how much", "for two?"),
@@ -56,43 +51,43 @@ def test_a_plain_question_goes_to_the_responder_with_everything_in_view() -> Non
 def test_the_first_rule_that_holds_decides() -> None:
     everything = Facts(
         duplicate=True,
-        standing=Standing(taken_over=True, escalated=True),
-        cached_answer=KEPT,
+        takeover=TakeoverState(taken_over=True, escalated=True),
+        cached_answer=CACHED,
         usage=Usage(10, 1.0),
     )
     asked = question("I want to talk to an agent", terms=Terms(turns_per_minute_per_contact=1))
     assert triage.decide(asked, everything) == triage.Silence("taken_over")
-    known = msgspec.structs.replace(everything, standing=Standing(escalated=True))
+    known = msgspec.structs.replace(everything, takeover=TakeoverState(escalated=True))
     assert triage.decide(asked, known) == triage.Silence("duplicate")
     known = msgspec.structs.replace(known, duplicate=False)
     said = triage.decide(asked, known)
     assert said == triage.Say(Answer("a person comes", triage.ESCALATION), "escalated")
-    known = msgspec.structs.replace(known, standing=Standing())
+    known = msgspec.structs.replace(known, takeover=TakeoverState())
     said = triage.decide(asked, known)
     assert isinstance(said, triage.Say)
     assert said.escalation == "asks_for_human"
     harmless = question(terms=Terms(turns_per_minute_per_contact=1))
     assert isinstance(triage.decide(harmless, known), triage.Wait)
-    assert triage.decide(question(), known) == triage.Say(KEPT)
+    assert triage.decide(question(), known) == triage.Say(CACHED)
 
 
 def test_the_escalated_message_is_said_once_in_a_while_else_silence() -> None:
-    known = Facts(standing=Standing(escalated=True), escalated_reply=True)
+    known = Facts(takeover=TakeoverState(escalated=True), escalated_reply=True)
     assert triage.decide(question(), known) == triage.Silence("escalated")
-    known = Facts(standing=Standing(escalated=True), escalated_reply=False)
+    known = Facts(takeover=TakeoverState(escalated=True), escalated_reply=False)
     assert isinstance(triage.decide(question(), known), triage.Say)
     assert triage.decide(question(record=InstanceRecord()), known) == triage.Silence("escalated")
 
 
 def test_an_escalation_that_is_over_makes_the_past_context() -> None:
-    over = Standing(escalated=True, escalation_expired=True)
-    verdict = triage.decide(question(), Facts(standing=over))
-    assert isinstance(verdict, triage.Ask)
+    over = TakeoverState(escalated=True, escalation_expired=True)
+    verdict = triage.decide(question(), Facts(takeover=over))
+    assert isinstance(verdict, triage.AskResponder)
     assert verdict.prompt.handed_back
     bad = (Interaction("a", 0.1), Interaction("b", 0.1), Interaction("c", 0.1))
-    assert isinstance(triage.decide(question(), Facts(standing=over, interactions=bad)), triage.Ask)
-    verdict = triage.decide(question(), Facts(standing=Standing(handed_back=True)))
-    assert isinstance(verdict, triage.Ask)
+    assert isinstance(triage.decide(question(), Facts(takeover=over, interactions=bad)), triage.AskResponder)
+    verdict = triage.decide(question(), Facts(takeover=TakeoverState(handed_back=True)))
+    assert isinstance(verdict, triage.AskResponder)
     assert verdict.prompt.handed_back
 
 
@@ -113,22 +108,22 @@ def test_each_rule_escalates_and_says_so(
     assert (verdict.escalation, verdict.rule, verdict.answer.text) == (reason, "escalated", "a person comes")
 
 
-@pytest.mark.parametrize("how", ["row", "switch"])
+@pytest.mark.parametrize("how", ["row", "flag"])
 def test_nothing_is_escalated_where_nobody_wants_it(how: str) -> None:
-    record = RECORD if how == "switch" else msgspec.structs.replace(RECORD, escalation_enabled=False)
-    flags = FeatureFlags(escalation=how != "switch")
+    record = RECORD if how == "flag" else msgspec.structs.replace(RECORD, escalation_enabled=False)
+    flags = FeatureFlags(escalation=how != "flag")
     asked = question("I want a refund from an agent", record=record, flags=flags)
-    assert isinstance(triage.decide(asked, Facts()), triage.Ask)
+    assert isinstance(triage.decide(asked, Facts()), triage.AskResponder)
 
 
 def test_a_switch_that_is_off_is_off() -> None:
     known = Facts(
-        standing=Standing(taken_over=True, escalated=True),
-        cached_answer=KEPT,
+        takeover=TakeoverState(taken_over=True, escalated=True),
+        cached_answer=CACHED,
         knowledge=(Passage("a", "b", 1.0),),
     )
     verdict = triage.decide(question(flags=OFF), known)
-    assert isinstance(verdict, triage.Ask)
+    assert isinstance(verdict, triage.AskResponder)
     assert verdict.prompt.knowledge == ()
 
 
@@ -157,7 +152,7 @@ LIMITS: dict[limits.LimitKind, tuple[str, int]] = {
 
 @pytest.mark.parametrize("kind", LIMITS)
 @pytest.mark.parametrize("policy", ["alert", "fallback", "hold", "suppress"])
-def test_a_reached_limit_does_what_its_policy_says_and_is_always_told(
+def test_a_reached_limit_does_what_its_policy_says_and_is_always_reported(
     kind: limits.LimitKind, policy: LimitPolicy
 ) -> None:
     """A turn never dies silently of a budget."""
@@ -167,7 +162,7 @@ def test_a_reached_limit_does_what_its_policy_says_and_is_always_told(
     assert [reached.kind for reached in verdict.reached] == [kind]
     match policy:
         case "alert":
-            assert isinstance(verdict, triage.Ask)
+            assert isinstance(verdict, triage.AskResponder)
         case "fallback":
             assert isinstance(verdict, triage.Say)
             assert verdict.answer == Answer("later", triage.FALLBACK)
@@ -182,13 +177,13 @@ def test_a_reached_limit_does_what_its_policy_says_and_is_always_told(
         again = msgspec.structs.replace(USED_UP, fallback_said=True)
         assert isinstance(triage.decide(question(terms=terms), Facts(usage=again)), triage.Silence)
     below = msgspec.structs.replace(terms, **{name: limit + 1})
-    assert isinstance(triage.decide(question(terms=below), Facts(usage=USED_UP)), triage.Ask)
+    assert isinstance(triage.decide(question(terms=below), Facts(usage=USED_UP)), triage.AskResponder)
 
 
-def test_a_kept_answer_costs_nothing_and_needs_no_budget() -> None:
+def test_a_cached_answer_costs_nothing_and_needs_no_budget() -> None:
     terms = Terms(tokens_per_day=1, on_budget="suppress")
-    known = Facts(usage=Usage(tokens_today=5), cached_answer=KEPT)
-    assert triage.decide(question(terms=terms), known) == triage.Say(KEPT)
+    known = Facts(usage=Usage(tokens_today=5), cached_answer=CACHED)
+    assert triage.decide(question(terms=terms), known) == triage.Say(CACHED)
 
 
 def test_without_a_fallback_message_the_turn_ends_by_its_rule() -> None:
@@ -203,12 +198,12 @@ def test_without_a_fallback_message_the_turn_ends_by_its_rule() -> None:
 FACTS = st.builds(
     Facts,
     duplicate=st.booleans(),
-    standing=st.builds(Standing, st.booleans(), st.booleans(), st.booleans(), st.booleans()),
+    takeover=st.builds(TakeoverState, st.booleans(), st.booleans(), st.booleans(), st.booleans()),
     escalated_reply=st.booleans(),
     interactions=st.lists(
         st.builds(Interaction, st.text(max_size=8), st.none() | st.floats(0, 1)), max_size=5
     ).map(tuple),
-    cached_answer=st.none() | st.just(KEPT),
+    cached_answer=st.none() | st.just(CACHED),
     usage=st.builds(Usage, st.integers(0, 5), st.floats(0, 60), st.integers(0, 5)),
 )
 FLAGS_ON = st.builds(FeatureFlags, *[st.booleans()] * 6)
@@ -240,5 +235,5 @@ def test_whatever_is_known_there_is_one_verdict(
             assert seconds >= 1
         case triage.Say(answer):
             assert answer.provider in (triage.ESCALATION, triage.FALLBACK, "cache")
-    if flags.takeover and known.standing.taken_over:
+    if flags.takeover and known.takeover.taken_over:
         assert verdict == triage.Silence("taken_over")

@@ -1,5 +1,5 @@
 """What happens between a frozen batch and its end, over in-memory ports and a mock clock: escalation, take-over,
-limits, the fallback message, the waterfall."""
+limits, the fallback message, the trace."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from trio.testing import MockClock
 
 from actors.actor import TurnPolicy
 from actors.errors import LedgerUnavailable, TurnFailed, TurnRefused
-from actors.facts import Usage
 from actors.instance import FeatureFlags, InstanceRecord, Terms
+from actors.lookups import Usage
 from actors.messages import Answer, Asked, HistoryEntry, Prompt
 from actors.outcome import NotSent, Unknown
 from tests.support.memory import MemoryResponder
@@ -32,7 +32,7 @@ async def until(condition: Callable[[], bool], seconds: float = 600) -> None:
 
 
 def shop(terms: Terms | None = None, flags: FeatureFlags | None = None) -> World:
-    world = World(term=terms or Terms(), switch=flags or FeatureFlags())
+    world = World(term=terms or Terms(), feature_flags=flags or FeatureFlags())
     world.ledger.records["demo"] = RECORD
     return world
 
@@ -40,9 +40,9 @@ def shop(terms: Terms | None = None, flags: FeatureFlags | None = None) -> World
 async def say(world: World, text: str, times: int = 1) -> None:
     """One burst of one message, heard out to its end."""
     for _ in range(times):
-        ended = len(world.mirror.fates)
+        ended = len(world.mirror.outcomes)
         await world.say(text, id=f"{text}-{trio.current_time()}")
-        await until(lambda ended=ended: len(world.mirror.fates) > ended)  # type: ignore[misc]
+        await until(lambda ended=ended: len(world.mirror.outcomes) > ended)  # type: ignore[misc]
 
 
 def rules(world: World) -> list[object]:
@@ -52,7 +52,7 @@ def rules(world: World) -> list[object]:
 # Escalation
 
 
-async def test_who_asks_for_a_person_is_told_once_in_a_while_and_the_staff_hears_of_it(
+async def test_a_customer_who_asks_for_a_person_is_answered_once_in_a_while_and_the_staff_is_notified(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world = shop(Terms(notify_numbers=("966500000001",), notify_webhook="https://desk.example/hook"))
@@ -121,7 +121,7 @@ async def test_an_escalation_survives_a_crash_without_telling_twice(autojump_clo
     world.restart()
     async with trio.open_nursery() as second:
         await world.start(second)
-        await until(lambda: bool(world.mirror.fates))
+        await until(lambda: bool(world.mirror.outcomes))
         second.cancel_scope.cancel()
     assert world.replies == ["a person comes"]
     assert len(world.ledger.notices) == 1
@@ -139,7 +139,7 @@ async def test_a_person_who_writes_silences_the_bot_in_mid_turn(
     await world.say("what is the price")
     await until(lambda: bool(world.responder.prompts))
     world.ledger.taken_over.add(DEMO)
-    await until(lambda: bool(world.mirror.fates))
+    await until(lambda: bool(world.mirror.outcomes))
     assert world.replies == []
     assert world.ledger.states() == ["suppressed"]
     assert rules(world) == ["taken_over"]
@@ -164,7 +164,7 @@ async def test_parts_that_have_not_left_never_do(autojump_clock: MockClock, nurs
     await say(world, "tell me all")
     assert len(world.replies) == 1
     assert world.ledger.states() == ["done"]
-    assert world.mirror.fates == [("answered", ("tell me all",))]
+    assert world.mirror.outcomes == [("answered", ("tell me all",))]
 
 
 async def test_a_take_over_that_is_switched_off_is_not_heeded(
@@ -177,10 +177,10 @@ async def test_a_take_over_that_is_switched_off_is_not_heeded(
     assert world.replies == ["Heard 1: price?"]
 
 
-async def test_a_send_of_unknown_fate_is_not_repeated_into_a_take_over(
+async def test_a_send_of_unknown_outcome_is_not_repeated_into_a_take_over(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    """I6: nobody knows whether it arrived, and a person is there now."""
+    """I6: it is not known whether it arrived, and a person is there now."""
     world = shop()
     world.gateway.script = [(False, Unknown("timed_out"))]
 
@@ -193,13 +193,13 @@ async def test_a_send_of_unknown_fate_is_not_repeated_into_a_take_over(
     await world.start(nursery)
     await say(world, "price?")
     assert world.replies == []
-    assert world.mirror.fates[0][0] == "answered"
+    assert world.mirror.outcomes[0][0] == "answered"
 
 
 # When no answer can be had
 
 
-async def test_at_the_end_of_its_tries_the_fallback_goes_out_and_the_dead_letter_stays(
+async def test_after_the_last_attempt_the_fallback_goes_out_and_the_dead_letter_stays(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world = shop()
@@ -208,7 +208,7 @@ async def test_at_the_end_of_its_tries_the_fallback_goes_out_and_the_dead_letter
     await say(world, "price?")
     assert world.replies == ["we will be back"]
     assert world.ledger.dead() == ["overloaded"]
-    assert world.mirror.fates == [("dead", ("price?",))]
+    assert world.mirror.outcomes == [("dead", ("price?",))]
 
 
 async def test_a_refused_turn_has_its_fallback_too(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
@@ -220,7 +220,7 @@ async def test_a_refused_turn_has_its_fallback_too(autojump_clock: MockClock, nu
 
 
 @pytest.mark.parametrize("step", ["answer", "claim", "send", "settle", "bury", "commit"])
-async def test_killed_around_the_fallback_it_is_said_once_and_the_letter_stays(
+async def test_killed_around_the_fallback_it_is_sent_once_and_the_dead_letter_stays(
     autojump_clock: MockClock, step: str
 ) -> None:
     """I2, I6."""
@@ -242,14 +242,14 @@ async def test_killed_around_the_fallback_it_is_said_once_and_the_letter_stays(
     world.restart()
     async with trio.open_nursery() as second:
         await world.start(second)
-        await until(lambda: bool(world.mirror.fates))
+        await until(lambda: bool(world.mirror.outcomes))
         second.cancel_scope.cancel()
-    assert world.mirror.fates == [("dead", ("price?",))]
+    assert world.mirror.outcomes == [("dead", ("price?",))]
     assert world.replies == ["we will be back"]
     assert world.ledger.dead() == ["bad_request"]
 
 
-async def test_a_fallback_that_cannot_be_sent_does_not_keep_the_letter_from_its_end(
+async def test_a_fallback_that_cannot_be_sent_does_not_keep_the_dead_letter_from_being_stored(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world = shop()
@@ -270,11 +270,11 @@ async def test_a_fallback_does_not_wait_for_ever_for_a_gateway_that_is_away(
     world.gateway.script = [(False, NotSent("connection_closed", "hold"))] * 1000
     await world.start(nursery)
     await world.say("price?")
-    await until(lambda: bool(world.mirror.fates), 2000)
+    await until(lambda: bool(world.mirror.outcomes), 2000)
     assert (world.replies, world.ledger.dead()) == ([], ["bad_request"])
 
 
-async def test_without_a_message_there_is_only_the_letter(
+async def test_without_a_fallback_message_there_is_only_the_dead_letter(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world = World()
@@ -287,7 +287,7 @@ async def test_without_a_message_there_is_only_the_letter(
 # Limits
 
 
-async def test_a_limit_that_says_wait_burns_nothing_and_is_told_once_a_day(
+async def test_a_limit_that_says_wait_counts_as_no_attempt_and_is_reported_once_a_day(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world = shop(Terms(turns_per_minute_per_contact=1, alert_webhook="https://desk.example/alert"))
@@ -333,11 +333,11 @@ async def test_a_wait_for_the_day_ends_with_the_time_that_a_batch_may_wait(
     world.ledger.usage = Usage(tokens_today=1, day_wait_seconds=80_000)
     await world.start(nursery)
     await world.say("price?")
-    await until(lambda: bool(world.mirror.fates), 1000)
+    await until(lambda: bool(world.mirror.outcomes), 1000)
     assert world.ledger.dead() == ["held_too_long"]
 
 
-@pytest.mark.parametrize("name", ["standing", "usage"])
+@pytest.mark.parametrize("name", ["takeover", "usage"])
 async def test_what_must_not_be_guessed_is_asked_again(
     autojump_clock: MockClock, nursery: trio.Nursery, name: str
 ) -> None:
@@ -361,7 +361,7 @@ async def test_what_must_not_be_guessed_is_asked_again(
 # What is seen of it
 
 
-async def test_one_line_tells_the_waterfall_and_failures_are_named(
+async def test_one_event_holds_the_trace_and_failures_are_named(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world = shop()
@@ -382,7 +382,7 @@ async def test_one_line_tells_the_waterfall_and_failures_are_named(
     assert sorted(line["failures"]) == ["history", "interactions"]  # type: ignore[call-overload]
     [stored] = [row.reply for row in world.ledger.rows.values()]
     assert stored is not None
-    outcomes = {span.name: (span.stage, span.outcome) for span in stored.waterfall}
+    outcomes = {span.name: (span.stage, span.outcome) for span in stored.spans}
     assert outcomes["conversation"] == ("opening", "ok")
     assert outcomes["duplicate"] == ("lookups", "ok")
     assert outcomes["history"] == ("lookups", "timed_out")
@@ -390,7 +390,7 @@ async def test_one_line_tells_the_waterfall_and_failures_are_named(
     assert outcomes["memory"] == ("responder", "ok")
 
 
-async def test_each_provider_that_was_asked_has_its_own_time_in_the_waterfall(
+async def test_each_provider_that_was_asked_has_its_own_time_in_the_trace(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     """One that failed is not charged to the one that answered; nor does it keep the answer out of the cache."""
@@ -411,9 +411,9 @@ async def test_each_provider_that_was_asked_has_its_own_time_in_the_waterfall(
     await say(world, "when do you open?")
     [stored] = [row.reply for row in world.ledger.rows.values()]
     assert stored is not None and stored.answer.asked == () and stored.cache is not None
-    spans = [span for span in stored.waterfall if span.stage == "responder"]
-    told = [(span.name, round(span.took_ms), span.outcome, span.error) for span in spans]
-    assert told == [
+    spans = [span for span in stored.spans if span.stage == "responder"]
+    seen = [(span.name, round(span.took_ms), span.outcome, span.error) for span in spans]
+    assert seen == [
         ("main", 5000, "timed_out", ""),
         ("second", 3000, "failed", "overloaded"),
         ("third", 1000, "ok", ""),

@@ -1,4 +1,4 @@
-"""Which browser the dashboard's tests drive. `python -m tests.browser.chromium` says it, or what to install."""
+"""The browser for the dashboard's tests. `python -m tests.browser.chromium` prints it, or what to install."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MISSING = (
 
 
 def find(playwright: Playwright) -> str | None:
-    """The path of a program: the named one, else one of this machine, else Playwright's own."""
+    """The path of a browser: the configured one, else an installed one, else Playwright's own."""
     if named := os.environ.get(VARIABLE):
         return shutil.which(named)
     installed = next(filter(None, map(shutil.which, NAMES)), None)
@@ -29,7 +29,7 @@ def find(playwright: Playwright) -> str | None:
 def launch(playwright: Playwright) -> Browser:
     program = find(playwright)
     assert program is not None, MISSING
-    # Root gets no sandbox from the kernel; the pages that are opened are our own.
+    # Root cannot use the sandbox; the pages opened here are our own.
     options = ["--no-sandbox"] if os.geteuid() == 0 else []
     return playwright.chromium.launch(executable_path=program, args=options)
 

@@ -33,9 +33,9 @@ def browser() -> Iterator[Browser]:
 
 @contextmanager
 def plain_asyncio() -> Iterator[None]:
-    """Playwright begins with asyncio's own loop.
+    """Start Playwright with asyncio's own loop.
 
-    Beside it in this process live tests of what imports trio-asyncio, which puts its own in the place of both names.
+    Other tests in this process import trio-asyncio, which replaces both names.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(asyncio, "new_event_loop", asyncio.SelectorEventLoop)
@@ -45,7 +45,7 @@ def plain_asyncio() -> Iterator[None]:
 
 @pytest.fixture
 def visitor(browser: Browser, daemon: DaemonUnderTest) -> Iterator[Visitor]:
-    """Fails the test when the browser complained of anything that the test did not expect."""
+    """Fails the test when the browser reported an error that the test did not expect."""
     visitor = Visitor(browser, daemon)
     yield visitor
     visitor.leaves()

@@ -1,4 +1,4 @@
-"""How well the texts of a page can be read: WCAG's contrast of each text with what is painted behind it."""
+"""The WCAG contrast of each text on a page with its background."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _FAINT = """
 
 
 def faint_texts(page: Page) -> list[str]:
-    """Every visible text with too little contrast, disabled controls apart; insists on there being texts."""
+    """Every visible text with too little contrast, except in disabled controls; fails on a page without texts."""
     found = page.evaluate(_FAINT, [ENOUGH, ENOUGH_WHEN_LARGE])
-    assert found["seen"] > 10, "nothing to read on this page"
+    assert found["seen"] > 10, "this page has no texts"
     return [str(one) for one in found["faint"]]

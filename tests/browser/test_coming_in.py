@@ -18,18 +18,18 @@ def daemon() -> Iterator[DaemonUnderTest]:
 
 
 def test_a_link_opens_the_page_once(visitor: Visitor) -> None:
-    """Its second use is refused in words, with the way to a new one; a new one can be pasted."""
+    """A second use is refused with a sentence that says how to get a new one, which can be pasted."""
     visitor.expected = ("401",)
     link = visitor.link()
     page = visitor.opens(link)
-    expect(page.get_by_role("heading", name="Nobody has written yet")).to_be_visible()
+    expect(page.get_by_role("heading", name="No messages yet")).to_be_visible()
     assert "login" not in page.url
     page.reload()
     expect(page.get_by_role("heading", name="Conversations")).to_be_visible()
 
     second = visitor.opens(link)
-    expect(second.get_by_role("heading", name="This link does not open the page")).to_be_visible()
-    expect(second.get_by_role("alert")).to_contain_text("used already")
+    expect(second.get_by_role("heading", name="This link is not valid")).to_be_visible()
+    expect(second.get_by_role("alert")).to_contain_text("has been used already")
     expect(second.get_by_text("majlis dashboard", exact=True)).to_be_visible()
     second.get_by_label("Login link").fill(visitor.link())
     second.get_by_role("button", name="Sign in").click()
@@ -46,29 +46,29 @@ def test_without_a_link_the_page_says_how_to_get_one(visitor: Visitor) -> None:
     expect(page.get_by_role("navigation", name="Views")).to_have_count(0)
 
 
-def test_a_lost_connection_is_told_and_taken_up_again(visitor: Visitor) -> None:
+def test_a_lost_connection_is_shown_and_recovers(visitor: Visitor) -> None:
     visitor.expected = ("ERR_INTERNET_DISCONNECTED", "ERR_NETWORK_CHANGED")
     page = visitor.opens()
     state = page.locator(".pill")
     expect(state).to_have_text("Live")
     page.context.set_offline(True)
-    expect(state).to_contain_text("Lost, again in")
-    expect(page.locator(".alert")).to_contain_text("What you see is as of")
+    expect(state).to_contain_text("Disconnected, retrying in")
+    expect(page.locator(".banner")).to_contain_text("Data as of")
     page.context.set_offline(False)
     expect(state).to_have_text("Live")
-    expect(page.locator(".alert")).to_have_count(0)
+    expect(page.locator(".banner")).to_have_count(0)
 
 
-def test_the_colours_are_the_devices_or_the_chosen_ones(visitor: Visitor) -> None:
+def test_the_colour_scheme_is_the_systems_or_the_chosen_one(visitor: Visitor) -> None:
     page = visitor.opens(scheme="dark")
     ground = "getComputedStyle(document.documentElement).backgroundColor"
     dark = page.evaluate(ground)
-    page.get_by_role("button", name="Colours: as the device has it").click()
-    page.get_by_role("button", name="Colours: light").wait_for()
+    page.get_by_role("button", name="Colour scheme: system").click()
+    page.get_by_role("button", name="Colour scheme: light").wait_for()
     assert page.evaluate(ground) != dark
     page.reload()
-    page.get_by_role("button", name="Colours: light").click()
-    page.get_by_role("button", name="Colours: dark").wait_for()
+    page.get_by_role("button", name="Colour scheme: light").click()
+    page.get_by_role("button", name="Colour scheme: dark").wait_for()
     assert page.evaluate(ground) == dark
 
 
@@ -81,15 +81,17 @@ def test_signing_out_ends_the_session(visitor: Visitor) -> None:
     expect(page.get_by_role("heading", name="Sign in with a link")).to_be_visible()
 
 
-def test_after_a_restart_the_page_says_how_to_come_back(visitor: Visitor, daemon: DaemonUnderTest) -> None:
-    """Sessions end with the daemon; the page finds out by itself. The last test: it changes the address."""
+def test_after_a_restart_the_page_says_how_to_sign_in_again(
+    visitor: Visitor, daemon: DaemonUnderTest
+) -> None:
+    """Sessions end with the daemon, and the page notices. Must be the last test: it changes the address."""
     visitor.expected = ("401", "ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "ERR_INCOMPLETE", "503")
     address = visitor.address.removeprefix("http://")
     page = visitor.opens()
     expect(page.locator(".pill")).to_have_text("Live")
     daemon.settings = merged(daemon.settings, {"dashboard": {"listen": address}})
     daemon.restart()
-    expect(page.get_by_role("heading", name="Your session is over")).to_be_visible()
+    expect(page.get_by_role("heading", name="Your session has ended")).to_be_visible()
     expect(page.get_by_text("majlis dashboard", exact=True)).to_be_visible()
     page.get_by_label("Login link").fill(visitor.link())
     page.get_by_role("button", name="Sign in").click()

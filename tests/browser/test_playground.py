@@ -1,4 +1,4 @@
-"""The playground, as somebody meets it who is new to Majlis: in Latin and Arabic text, at a desk and on a phone."""
+"""The playground as a new user meets it: in Latin and Arabic text, on a desktop and on a phone."""
 
 from __future__ import annotations
 
@@ -7,24 +7,29 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.acceptance.harness import DaemonUnderTest, Said, daemon_under_test
+from tests.acceptance.harness import DaemonUnderTest, Said, Tree, daemon_under_test
 from tests.browser.visitor import Visitor, settings
 
-# Long enough for somebody to type on a busy machine; short where nobody has to be quick.
-WINDOWS = {"demo": 4.0, "arabic": 4.0, "acme": 0.6}
+WINDOWS: dict[str, Tree] = {
+    # Long enough for somebody to type on a busy machine, and to see it run down.
+    "demo": {"window_seconds": 12},
+    # Four messages are one burst, however slowly they are typed.
+    "arabic": {"window_seconds": 600, "max_messages": 4},
+    "acme": {"window_seconds": 0.6},
+}
 HOSTILE = '<img src=x onerror="window.hacked = true"><script>window.hacked = true</script>'
 VIEWS = ("live", "playground", "dead", "events", "health")
 
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[DaemonUnderTest]:
-    declared = {name: {"batching": {"window_seconds": seconds}} for name, seconds in WINDOWS.items()}
+    declared = {name: {"batching": batching} for name, batching in WINDOWS.items()}
     with daemon_under_test(settings({"instances": declared})) as daemon:
         yield daemon
 
 
 def test_three_messages_get_one_reply(visitor: Visitor) -> None:
-    """Each gets its ticks, the ring runs down, and the answer is shown with its stages, waterfall and life."""
+    """Each gets its ticks, the ring runs down, and the answer is shown with its stages, trace and history."""
     page = visitor.opens(view="playground")
     page.get_by_label("Instance").select_option("demo")
     expect(page.get_by_role("heading", name="Write as a customer would")).to_be_visible()
@@ -32,22 +37,22 @@ def test_three_messages_get_one_reply(visitor: Visitor) -> None:
         _write(page, text)
     expect(page.locator('.from-customer[data-state="acknowledged"]')).to_have_count(3)
     burst = page.locator(".burst")
-    expect(burst).to_contain_text("Heard 3 of 5, answers in")
+    expect(burst).to_contain_text("3 of 5 messages, answers in")
     _runs_down(page, burst.get_by_role("timer"))
 
     reply = page.locator(".from-majlis")
     expect(reply).to_have_count(1)
     expect(reply).to_contain_text("Heard 3: Hi")
     expect(page.locator('.from-customer[data-state="answered"]')).to_have_count(3)
-    expect(page.locator(".stage.over")).to_have_count(5)
+    expect(page.locator(".stage.done")).to_have_count(5)
     expect(burst).to_contain_text("3 messages, one answer")
     steps = page.get_by_role("table", name="Steps of the turn")
     expect(steps.get_by_role("row").filter(has_text="rehearsal")).to_contain_text("ms")
     expect(steps.get_by_role("row").filter(has_text="message 1")).to_have_count(1)
 
-    page.get_by_role("link", name="Explain this message's life").click()
-    life = page.get_by_role("dialog", name="The life of a message")
-    expect(life.locator(".life-step strong")).to_contain_text(
+    page.get_by_role("link", name="Explain this message").click()
+    life = page.get_by_role("dialog", name="Message history")
+    expect(life.locator(".history-step strong")).to_contain_text(
         ["arrived", "window closed", "reply stored", "done"]
     )
     expect(life.locator(".message")).to_contain_text("Hi")
@@ -73,7 +78,7 @@ def test_every_message_has_its_own_direction(visitor: Visitor) -> None:
         box.fill(text)
         assert _style(box, "direction") == direction
         box.press("Enter")
-        said = page.locator(".from-customer").filter(has_text=text).locator(".said bdi")
+        said = page.locator(".from-customer").filter(has_text=text).locator(".message-text bdi")
         expect(said).to_have_text(text)
         assert (_style(said, "direction"), _style(said, "unicode-bidi")) == (direction, "isolate")
         letters = said.evaluate(
@@ -82,18 +87,18 @@ def test_every_message_has_its_own_direction(visitor: Visitor) -> None:
             " return {start: Math.abs(box.left - text.left), end: Math.abs(box.right - text.right)}; }"
         )
         assert letters["end" if direction == "rtl" else "start"] < 1
-    reply = page.locator(".from-majlis .said bdi")
+    reply = page.locator(".from-majlis .message-text bdi")
     expect(reply.last).to_be_visible()
     directions = [_style(line, "direction") for line in reply.all()]
     assert directions == ["ltr", "ltr", "rtl", "ltr"]  # its first line begins with `Heard 4:`
 
 
-def test_what_a_customer_writes_is_never_markup(visitor: Visitor, daemon: DaemonUnderTest) -> None:
-    """Neither in the playground, nor where an operator reveals what a customer of the gateway wrote."""
+def test_customer_texts_are_never_markup(visitor: Visitor, daemon: DaemonUnderTest) -> None:
+    """Neither in the playground nor where an operator reveals what a real customer wrote."""
     page = visitor.opens(view="playground")
     _write(page, HOSTILE)
-    expect(page.locator(".from-customer .said")).to_have_text(HOSTILE)
-    expect(page.locator(".from-majlis .said")).to_contain_text(HOSTILE)
+    expect(page.locator(".from-customer .message-text")).to_have_text(HOSTILE)
+    expect(page.locator(".from-majlis .message-text")).to_contain_text(HOSTILE)
 
     daemon.burst(Said("acme", "966511111111", HOSTILE, "<b>id</b>"))
     daemon.wait_settled()
@@ -101,8 +106,8 @@ def test_what_a_customer_writes_is_never_markup(visitor: Visitor, daemon: Daemon
     visitor.goes(page, f"live/conversation/{label}")
     drawer = page.get_by_role("dialog")
     expect(drawer.get_by_text("characters, hidden")).to_be_visible()
-    drawer.get_by_role("button", name="Show them").click()
-    expect(drawer.locator(".said")).to_contain_text(HOSTILE)
+    drawer.get_by_role("button", name="Reveal").click()
+    expect(drawer.locator(".message-text")).to_contain_text(HOSTILE)
     visitor.goes(page, "live/explain/%3Cb%3Eid%3C%2Fb%3E")
     expect(drawer.locator("code").first).to_have_text("<b>id</b>")
     assert page.evaluate("window.hacked") is None
@@ -120,9 +125,10 @@ def test_nothing_is_wider_than_the_screen(visitor: Visitor, daemon: DaemonUnderT
         if view == "live":
             expect(page.locator(".card")).to_have_count(1)
         _fits(page, width)
+    daemon.wait_settled()  # no other turn comes above the one that is chosen
     visitor.goes(page, "live")
     page.locator(".turn").first.click()
-    page.get_by_role("link", name="All of it").click()
+    page.get_by_role("link", name="Full turn").click()
     expect(page.get_by_role("dialog").get_by_role("table")).to_be_visible()
     _fits(page, width)
 
@@ -134,7 +140,7 @@ def _write(page: Page, text: str) -> None:
 
 
 def _runs_down(page: Page, ring: Locator) -> None:
-    """Its figure falls, and so does what is left of the ring, as it is drawn."""
+    """Its number decreases, and so does the drawn rest of the ring."""
     bar = ring.locator(".ring-bar")
     began = float(ring.inner_text()), float(_style(bar, "stroke-dashoffset").removesuffix("px"))
     page.wait_for_function(

@@ -1,7 +1,7 @@
-"""Somebody with a browser at a daemon's dashboard, who notices what must never happen there.
+"""A browser at a daemon's dashboard that records what must never happen there.
 
-A complaint is anything that the browser reports by itself: an error on the console, an exception, a breach of the
-content policy, a request to another host. `expected` names what a test brings about on purpose.
+A complaint is anything that the browser reports by itself: a console error, an exception, a violation of the content
+policy, a request to another host. `expected` lists what a test causes on purpose.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
 from tests.acceptance.harness import DaemonUnderTest, Tree, merged
+from tests.support.patience import PATIENCE_SECONDS
 
 SETTINGS: Tree = {
-    # IPv6, by which the harness tells it from the door for webhooks.
+    # IPv6, by which the harness distinguishes it from the webhook address.
     "dashboard": {"listen": "[::1]:0"},
     "turn": {"duplicate_seconds": 0},
 }
-WAIT_MS = 20_000.0
+WAIT_MS = 1000 * PATIENCE_SECONDS
 """The longest that anything on the page may take; a busy machine takes its time."""
 
 
@@ -38,7 +39,7 @@ class Visitor:
         return str(dashboard["address"])
 
     def link(self) -> str:
-        """A fresh one, as `majlis dashboard` prints it."""
+        """A new login link, as `majlis dashboard` prints it."""
         return str(self.daemon.admin("/v1/dashboard/login", post=True)["url"])
 
     def opens(
@@ -50,7 +51,7 @@ class Visitor:
         scheme: str = "light",
         view: str = "",
     ) -> Page:
-        """A browser of its own at `url`, by default signed in with a fresh link, and there at `view`."""
+        """A new browser context at `url`, by default signed in with a new link, at `view`."""
         assert scheme in ("light", "dark")
         context = self._browser.new_context(
             viewport={"width": width, "height": height}, color_scheme="dark" if scheme == "dark" else "light"
@@ -69,12 +70,12 @@ class Visitor:
         return page
 
     def goes(self, page: Page, view: str) -> None:
-        """To another view, as by its link."""
+        """Switch to another view."""
         page.evaluate("view => { location.hash = `#/${view}`; }", view)
         page.locator(f"main.view-{view.partition('/')[0]}").wait_for()
 
     def leaves(self) -> None:
-        """Close everything, and tell what the browser complained of."""
+        """Close everything, and fail on unexpected complaints."""
         for context in self._contexts:
             context.close()
         unexpected = [one for one in self.complaints if not any(known in one for known in self.expected)]

@@ -1,10 +1,11 @@
-"""What every gateway keeps to, whatever stands behind it (`actors.ports.Gateway`)."""
+"""The contract of every gateway (`actors.ports.Gateway`)."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
 import pytest
@@ -12,100 +13,140 @@ import trio
 
 from actors.errors import LeaseUncertain
 from actors.identity import Conversation
-from actors.outcome import CannotTell, Found, NotFound, NotSent, Sent
+from actors.outcome import CannotTell, NoRecord, NotSent, RecordFound, Sent
 from actors.ports import Gateway
 from daemon.gateways.console import ConsoleGateway
 from daemon.gateways.evolution.client import EvolutionGateway
+from daemon.gateways.kinds import GATEWAYS
+from daemon.gateways.realtime import RealtimeGateway
 from daemon.gateways.router import BoundedGateway, RoutedGateway
-from daemon.realtime.gateway import RealtimeGateway
 from daemon.web.client import HttpClient
 from tests.support.gateway_server import FakeEvolution
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.pigeon import FakeLoft, PigeonGateway
 from tests.support.realtime import Door, Proxy
 
 GUEST = Conversation("demo", "5511900001095")
 
 Delivered = Callable[[str], int]
-"""How often a text was seen at the other end."""
+"""How often a text arrived at the other end."""
+Behind = tuple[Gateway, Delivered]
 
 
-@pytest.fixture(params=["console", "evolution", "routed", "realtime"])
-async def gateway(
-    request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
-) -> AsyncIterator[tuple[Gateway, Delivered]]:
-    if request.param == "console":
+@asynccontextmanager
+async def to_the_console(capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Behind]:
+    def printed(text: str) -> int:
+        return capsys.readouterr().out.count(text)
 
-        def printed(text: str) -> int:
-            return capsys.readouterr().out.count(text)
+    yield ConsoleGateway(), printed
 
-        yield ConsoleGateway(), printed
-        return
-    if request.param == "realtime":
-        async with Door().open() as door, door.talk("proxy-token") as talk:
-            proxy = Proxy()
-            async with trio.open_nursery() as nursery:
-                await nursery.start(proxy.run, talk)
-                new_id = partial(secrets.token_hex, 8)
-                yield (
-                    RealtimeGateway(
-                        door.couriers, "proxy", label=door.feed.label, new_id=new_id, timeout_seconds=5.0
-                    ),
-                    proxy.times,
-                )
-                nursery.cancel_scope.cancel()
-        return
+
+@asynccontextmanager
+async def to_evolution(capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Behind]:
     with FakeEvolution().running() as server:
         async with HttpClient() as http:
             evolution = EvolutionGateway(
-                http, base_url=server.url, api_key=server.api_key, timeout_seconds=5.0
+                http, base_url=server.url, api_key=server.api_key, timeout_seconds=PATIENCE_SECONDS
             )
-            if request.param == "routed":
-                routed = RoutedGateway(ConsoleGateway(), {"demo": BoundedGateway(evolution)})
-                yield routed, lambda text: server.texts().count(text)
-            else:
-                yield evolution, lambda text: server.texts().count(text)
+            yield evolution, lambda text: server.texts().count(text)
 
 
-async def test_what_is_sent_arrives_once(gateway: tuple[Gateway, Delivered]) -> None:
-    """I6: a proven send is exactly one message."""
+@asynccontextmanager
+async def through_a_router(capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Behind]:
+    async with to_evolution(capsys) as (evolution, delivered):
+        yield RoutedGateway(ConsoleGateway(), {"demo": BoundedGateway(evolution)}), delivered
+
+
+@asynccontextmanager
+async def through_a_proxy(capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Behind]:
+    async with Door().open() as door, door.talk("proxy-token") as talk:
+        proxy = Proxy()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(proxy.run, talk)
+            new_id = partial(secrets.token_hex, 8)
+            yield (
+                RealtimeGateway(
+                    door.couriers,
+                    "proxy",
+                    label=door.feed.label,
+                    new_id=new_id,
+                    timeout_seconds=PATIENCE_SECONDS,
+                ),
+                proxy.times,
+            )
+            nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def by_pigeon(capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Behind]:
+    with FakeLoft().running() as loft:
+        async with HttpClient() as http:
+            yield (
+                PigeonGateway(http, loft.url, loft.seal, PATIENCE_SECONDS),
+                lambda text: loft.words().count(text),
+            )
+
+
+BEHIND: Mapping[str, Callable[[pytest.CaptureFixture[str]], AbstractAsyncContextManager[Behind]]] = {
+    "console": to_the_console,
+    "evolution": to_evolution,
+    "realtime": through_a_proxy,
+    "routed": through_a_router,
+    "pigeon": by_pigeon,
+}
+
+
+@pytest.fixture(params=list(BEHIND))
+async def gateway(
+    request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> AsyncIterator[Behind]:
+    async with BEHIND[request.param](capsys) as behind:
+        yield behind
+
+
+def test_every_kind_of_gateway_is_tried_here() -> None:
+    assert set(GATEWAYS) <= set(BEHIND)
+
+
+async def test_a_sent_message_arrives_once(gateway: Behind) -> None:
+    """I6: a confirmed send is exactly one message."""
     sender, delivered = gateway
     assert isinstance(await sender.send(GUEST, "مرحبا"), Sent)
     assert delivered("مرحبا") == 1
 
 
 @pytest.mark.parametrize("text", ["", "\x00", "\ud800", "x" * 60_000, "a\nb", "\u202eabc", "{}", "😀"])
-async def test_any_text_has_an_outcome(gateway: tuple[Gateway, Delivered], text: str) -> None:
-    """I6, I14: `send` never raises for the text."""
+async def test_any_text_has_an_outcome(gateway: Behind, text: str) -> None:
+    """I6, I14: `send` never raises because of the text."""
     sender, _ = gateway
     assert isinstance(await sender.send(GUEST, text), Sent | NotSent)
 
 
 @pytest.mark.parametrize("contact", ["5511900001095", "168500006331@lid"])
-async def test_evidence_binds_the_send_or_says_that_there_is_none(
-    gateway: tuple[Gateway, Delivered], contact: str
-) -> None:
-    """I6: found under the id that the send told; an id is empty only where nothing can be looked up."""
+async def test_a_sent_message_is_found_or_cannot_be_looked_up(gateway: Behind, contact: str) -> None:
+    """I6: found under the id that the send returned; an id is empty only if nothing can be looked up."""
     sender, _ = gateway
     guest, since_ms = Conversation("demo", contact), int(time.time() * 1000)
     sent = await sender.send(guest, "hello")
     assert isinstance(sent, Sent)
     evidence = await sender.find(guest, "hello", since_ms, frozenset())
-    assert evidence == (Found(sent.message_id) if sent.message_id else CannotTell())
+    assert evidence == (RecordFound(sent.message_id) if sent.message_id else CannotTell())
 
 
-async def test_what_was_not_sent_is_not_found(gateway: tuple[Gateway, Delivered]) -> None:
-    """I6: no evidence is made up: neither for other words nor for a message that is bound already."""
+async def test_what_was_not_sent_is_not_found(gateway: Behind) -> None:
+    """I6: no false evidence: neither for another text nor for a message already accounted for."""
     sender, _ = gateway
     sent = await sender.send(GUEST, "hello")
     assert isinstance(sent, Sent)
-    assert isinstance(await sender.find(GUEST, "other words", 0, frozenset()), NotFound | CannotTell)
+    assert isinstance(await sender.find(GUEST, "other words", 0, frozenset()), NoRecord | CannotTell)
     known = frozenset({sent.message_id})
-    assert isinstance(await sender.find(GUEST, "hello", 0, known), NotFound | CannotTell)
+    assert isinstance(await sender.find(GUEST, "hello", 0, known), NoRecord | CannotTell)
 
 
-async def test_a_lease_that_ends_while_the_gateway_connects_lets_nothing_out(
-    gateway: tuple[Gateway, Delivered],
+async def test_nothing_is_sent_if_the_lease_ends_during_the_connect(
+    gateway: Behind,
 ) -> None:
-    """I5, I6: the last look at the lease is taken as the first byte is about to leave."""
+    """I5, I6: the lease is checked for the last time just before the first byte leaves."""
     sender, delivered = gateway
     looks = 0
 
@@ -120,12 +161,12 @@ async def test_a_lease_that_ends_while_the_gateway_connects_lets_nothing_out(
     assert isinstance(await sender.send(GUEST, "in time"), Sent)
 
 
-async def test_an_origin_that_nobody_allowed_changes_nothing(gateway: tuple[Gateway, Delivered]) -> None:
-    """I12: the key goes to the configured gateway, whatever a payload names."""
+async def test_an_origin_that_is_not_allowed_is_ignored(gateway: Behind) -> None:
+    """I12: the key goes only to the configured gateway, whatever a payload names."""
     sender, delivered = gateway
     stranger = "http://127.0.0.1:9"
     sent = await sender.send(GUEST, "hello", origin=stranger)
     assert isinstance(sent, Sent)
     assert delivered("hello") == 1
     evidence = await sender.find(GUEST, "hello", 0, frozenset(), stranger)
-    assert evidence == (Found(sent.message_id) if sent.message_id else CannotTell())
+    assert evidence == (RecordFound(sent.message_id) if sent.message_id else CannotTell())

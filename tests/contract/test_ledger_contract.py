@@ -1,4 +1,4 @@
-"""What every ledger promises to the turn: the fake of the other tests and Postgres pass the same tests."""
+"""The contract of every ledger: the fake of other tests and Postgres pass the same tests."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Subject:
         return await self.ledger.answer(turn, self.epoch, reply_of(ANSWER, *parts))
 
     async def again(self) -> Turn:
-        """The turn of `answered` as a daemon finds it after a restart."""
+        """The turn of `answered` as a daemon loads it after a restart."""
         return await self.ledger.begin(batch("hello"), self.epoch)
 
     async def send(self, turn: Turn, part: int) -> None:
@@ -42,7 +42,7 @@ class Subject:
 
 @pytest.fixture(params=["memory", "postgres"])
 def dsn(request: pytest.FixtureRequest) -> str:
-    return "" if request.param == "memory" else cast(str, request.getfixturevalue("fresh_postgres_dsn"))
+    return "" if request.param == "memory" else cast(str, request.getfixturevalue("migrated_postgres_dsn"))
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ async def test_a_begun_turn_is_found_again(subject: Subject) -> None:
 
 
 async def test_the_first_answer_stands(subject: Subject) -> None:
-    """I6: what was stored is what is sent; a second answer is not."""
+    """I6: the stored answer is sent; a second one is not."""
     turn = await subject.answered("one", "two")
     assert [(part.number, part.text, part.state) for part in turn.parts] == [
         (0, "one", "pending"),
@@ -123,7 +123,7 @@ async def test_an_unresolved_send_is_repeated_at_most_once(subject: Subject, set
 
 
 async def test_a_send_that_the_gateway_admits_is_never_repeated(subject: Subject) -> None:
-    """I6: the gateway's own words show that the message left."""
+    """I6: the response of the gateway shows that the message left."""
     turn = await subject.answered("one")
     await subject.ledger.claim(turn, subject.epoch, 0, False)
     await subject.ledger.settle(turn, subject.epoch, 0, Unknown("stored_not", may_resend=False))
@@ -135,8 +135,8 @@ async def test_a_send_that_the_gateway_admits_is_never_repeated(subject: Subject
     assert (await subject.again()).parts[0].state == "sent"
 
 
-async def test_each_end_is_told_again(subject: Subject) -> None:
-    """I2: a turn that has ended is found ended."""
+async def test_an_ended_turn_keeps_its_state(subject: Subject) -> None:
+    """I2: beginning a turn again after its end shows how it ended."""
     for number, (end, state) in enumerate(
         [("finish", "done"), ("duplicate", "suppressed"), ("moved", "moved"), ("bury", "dead")], start=1
     ):
@@ -154,7 +154,7 @@ async def test_each_end_is_told_again(subject: Subject) -> None:
 
 @pytest.mark.parametrize("step", ["begin", "answer", "claim", "settle", "finish", "suppress", "bury"])
 async def test_no_step_under_a_stale_epoch(subject: Subject, step: str) -> None:
-    """I5: after a takeover the old owner changes nothing, at any step."""
+    """I5: after another daemon took the partition, the old owner changes nothing, at any step."""
     turn = await subject.answered("one", "two")
     await subject.send(turn, 0)
     before = await subject.again()

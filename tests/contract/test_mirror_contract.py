@@ -1,4 +1,4 @@
-"""What the mirror promises, shown on fakeredis and on a real Redis by the same tests."""
+"""The contract of the mirror, on fakeredis and on a real Redis."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from actors.errors import ConversationFull, StaleEpoch
 from actors.identity import Conversation
 from actors.messages import Batch, Message, Receipt, WindowPolicy
-from daemon.mirror.group_commit import Append
+from daemon.mirror.group_commit import AppendRequest
 from daemon.mirror.keys import place
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Survey
@@ -65,7 +65,7 @@ async def set_state(store: RedisStore, **fields: int) -> None:
 # --- append ---
 
 
-async def test_the_first_message_arms_the_window_and_the_next_leaves_it(mirror: RedisMirror) -> None:
+async def test_only_the_first_message_arms_the_window(mirror: RedisMirror) -> None:
     """I7: the deadline counts from the first waiting message."""
     first = await mirror.append(message(1), POLICY)
     second = await mirror.append(message(2), POLICY)
@@ -89,7 +89,7 @@ async def test_the_last_message_of_a_full_window_makes_it_due_at_once(mirror: Re
 
 
 async def test_a_repeated_message_is_stored_once(mirror: RedisMirror) -> None:
-    """I1: a retry after a lost answer finds its message, under the same number."""
+    """I1: a retry after a lost response finds its message, under the same number."""
     original = await mirror.append(message(1), POLICY)
     await append(mirror, 2)
     again = await mirror.append(message(1), POLICY)
@@ -100,8 +100,8 @@ async def test_a_repeated_message_is_stored_once(mirror: RedisMirror) -> None:
     assert len((await mirror.load(TALK)).waiting) == 2
 
 
-async def test_a_repeat_is_known_in_a_batch_and_after_its_end(mirror: RedisMirror) -> None:
-    """I1, I3: a message answered already is not answered again."""
+async def test_a_repeat_is_recognized_in_a_batch_and_after_its_end(mirror: RedisMirror) -> None:
+    """I1, I3: an answered message is not answered again."""
     original = await mirror.append(message(1), POLICY)
     batch = await freeze(mirror)
     in_flight = await mirror.append(message(1), POLICY)
@@ -116,7 +116,7 @@ async def test_a_repeat_is_known_in_a_batch_and_after_its_end(mirror: RedisMirro
 
 
 async def test_a_full_conversation_refuses_and_stores_nothing(store: RedisStore, mirror: RedisMirror) -> None:
-    """I8: what may wait is bounded; a repeat of a stored message is still answered."""
+    """I8: waiting messages are bounded; a repeat of a stored message still gets its receipt."""
     narrow = WindowPolicy(max_waiting_messages=2)
     await mirror.append(message(1), narrow)
     await mirror.append(message(2), narrow)
@@ -129,21 +129,21 @@ async def test_a_full_conversation_refuses_and_stores_nothing(store: RedisStore,
     assert (await Survey(store, mirror).totals(range(PARTITIONS))).acknowledged == 2
 
 
-async def test_one_refusal_leaves_the_rest_of_its_group(mirror: RedisMirror) -> None:
-    """I9: a full conversation does not touch the others stored in the same round trip."""
+async def test_a_refusal_does_not_affect_the_rest_of_its_group(mirror: RedisMirror) -> None:
+    """I9: a full conversation does not affect others stored in the same round trip."""
     narrow = WindowPolicy(max_waiting_messages=1)
     group = [(message(1), narrow), (message(2), narrow), (message(3, contact="5522"), narrow)]
-    outcomes = await mirror.append_group([Append(*one) for one in group])
+    outcomes = await mirror.append_group([AppendRequest(*one) for one in group])
 
     assert [isinstance(outcome, ConversationFull) for outcome in outcomes] == [False, True, False]
 
 
 @pytest.mark.parametrize("field", ["instance", "contact", "id", "text"])
 async def test_text_that_cannot_be_encoded_fails_alone(mirror: RedisMirror, field: str) -> None:
-    """I9, I11: a lone surrogate hinders nobody else in its group, and is not quoted."""
+    """I9, I11: a lone surrogate does not affect the rest of its group, and is not quoted."""
     poison = msgspec.structs.replace(message(2), **{field: "secret \ud800"})
     before, refused, after = await mirror.append_group(
-        [Append(one, POLICY) for one in (message(1), poison, message(3))]
+        [AppendRequest(one, POLICY) for one in (message(1), poison, message(3))]
     )
 
     assert isinstance(before, Receipt)
@@ -156,7 +156,7 @@ async def test_text_that_cannot_be_encoded_fails_alone(mirror: RedisMirror, fiel
 
 
 async def test_pending_data_never_expires_and_ended_data_does(store: RedisStore, mirror: RedisMirror) -> None:
-    """I2: nothing ages out while it is pending, also when the conversation lay idle before."""
+    """I2: nothing expires while it is pending, even if the conversation was idle before."""
     keys = place(TALK, PARTITIONS).own
     for number in (1, 2):
         await append(mirror, number)
@@ -172,7 +172,7 @@ async def test_pending_data_never_expires_and_ended_data_does(store: RedisStore,
             assert 0 < await ttl(store, key) <= 3_600_000
 
 
-async def test_numbers_grow_though_the_clock_steps_back(store: RedisStore, mirror: RedisMirror) -> None:
+async def test_numbers_grow_even_if_the_clock_steps_back(store: RedisStore, mirror: RedisMirror) -> None:
     """I3: a sequence number and a batch number are never used twice."""
     ahead = (await mirror.append(message(1), POLICY)).now_ms + 3_600_000
     await set_state(store, seq=ahead, number=ahead)
@@ -182,8 +182,8 @@ async def test_numbers_grow_though_the_clock_steps_back(store: RedisStore, mirro
     assert (await freeze(mirror)).number == ahead + 1
 
 
-async def test_numbers_grow_though_the_state_was_lost(store: RedisStore, mirror: RedisMirror) -> None:
-    """I3: time-like numbers need no memory."""
+async def test_numbers_grow_even_if_the_state_was_lost(store: RedisStore, mirror: RedisMirror) -> None:
+    """I3: time-like numbers need no state."""
     first = await mirror.append(message(1), POLICY)
     batch = await freeze(mirror)
     await mirror.commit(TALK, 1, batch, "answered")
@@ -196,7 +196,7 @@ async def test_numbers_grow_though_the_state_was_lost(store: RedisStore, mirror:
 async def test_a_stored_deadline_is_never_further_away_than_the_window(
     store: RedisStore, mirror: RedisMirror
 ) -> None:
-    """I7: a clock that stepped back an hour delays nobody by an hour."""
+    """I7: a clock that steps back an hour delays no answer by an hour."""
     await append(mirror, 1)
     far = (await mirror.load(TALK)).now_ms + 3_600_000
     await set_state(store, deadline=far)
@@ -206,7 +206,7 @@ async def test_a_stored_deadline_is_never_further_away_than_the_window(
     assert loaded.deadline_ms <= loaded.now_ms + WINDOW_MS
 
     batch = await freeze(mirror)
-    await mirror.defer(TALK, 1, batch.number, 2.0, burn=True)
+    await mirror.defer(TALK, 1, batch.number, 2.0, counts=True)
     await set_state(store, retry_at=far)
     loaded = await mirror.load(TALK)
     assert loaded.retry_at_ms is not None
@@ -214,7 +214,7 @@ async def test_a_stored_deadline_is_never_further_away_than_the_window(
 
 
 async def test_names_cannot_break_out_of_their_keys(store: RedisStore, mirror: RedisMirror) -> None:
-    """I11: braces, colons, slashes and NUL in user text change no key's meaning; Arabic passes whole."""
+    """I11: braces, colons, slashes and NUL in user text do not change a key; Arabic is stored intact."""
     hostile = Message(
         instance="{p000}:}*{ مطعم/x", contact="5:5\x00/..%2F", id="}{:\r\n\x00م", text="أهلاً\r\n$5", sent_at=1
     )
@@ -232,7 +232,7 @@ async def test_names_cannot_break_out_of_their_keys(store: RedisStore, mirror: R
 
 
 async def test_a_frozen_batch_never_changes(mirror: RedisMirror) -> None:
-    """I3: whatever arrives and however often it is asked for, the batch is the same."""
+    """I3: whatever arrives and however often it is frozen, the batch stays the same."""
     await append(mirror, 1, 2, 3)
     batch = await freeze(mirror)
     await append(mirror, 4, 5, 6, 7, 8, 9)
@@ -244,15 +244,15 @@ async def test_a_frozen_batch_never_changes(mirror: RedisMirror) -> None:
     assert batch.opened_at_ms == batch.entries[0].at_ms
 
 
-async def test_nothing_waits_nothing_freezes(mirror: RedisMirror) -> None:
-    """I3: an empty batch does not exist."""
+async def test_freezing_an_empty_conversation_does_nothing(mirror: RedisMirror) -> None:
+    """I3: there are no empty batches."""
     assert await mirror.freeze(TALK, 1, "flush", POLICY) is None
     await append(mirror, 1)
     await mirror.commit(TALK, 1, await freeze(mirror), "answered")
     assert await mirror.freeze(TALK, 1, "flush", POLICY) is None
 
 
-async def test_what_a_batch_cannot_take_is_the_next_batch(mirror: RedisMirror) -> None:
+async def test_messages_beyond_a_batch_make_the_next_batch(mirror: RedisMirror) -> None:
     """I3, I7: batches are contiguous; the remainder has the window of its own first message."""
     small = WindowPolicy(max_batch_messages=2)
     await append(mirror, 1, 2, 3, 4)
@@ -271,7 +271,7 @@ async def test_what_a_batch_cannot_take_is_the_next_batch(mirror: RedisMirror) -
 
 
 async def test_a_remainder_that_fills_a_window_is_due_at_once(mirror: RedisMirror) -> None:
-    """I7: five left behind wait no longer."""
+    """I7: five remaining messages do not wait any longer."""
     await append(mirror, *range(8))
     await freeze(mirror, WindowPolicy(max_batch_messages=3))
     rest = await mirror.load(TALK)
@@ -281,7 +281,7 @@ async def test_a_remainder_that_fills_a_window_is_due_at_once(mirror: RedisMirro
 
 
 async def test_a_message_during_the_turn_is_in_the_next_batch(mirror: RedisMirror) -> None:
-    """I3: its window runs meanwhile, from its own arrival, and the commit hands it back."""
+    """I3: its window runs meanwhile, from its own arrival, and the commit returns it."""
     await append(mirror, 1)
     batch = await freeze(mirror)
     late = await mirror.append(message(2), POLICY)
@@ -295,8 +295,8 @@ async def test_a_message_during_the_turn_is_in_the_next_batch(mirror: RedisMirro
     assert not after.frozen
 
 
-async def test_a_damaged_entry_stays_in_its_room(store: RedisStore, mirror: RedisMirror) -> None:
-    """I2, I14: it hinders neither recovery nor the messages around it, and it does not vanish."""
+async def test_a_damaged_entry_affects_nothing_else(store: RedisStore, mirror: RedisMirror) -> None:
+    """I2, I14: it blocks neither recovery nor the messages around it, and it does not vanish."""
     await append(mirror, 1, 2)
     keys = place(TALK, PARTITIONS).own
     (identity, _), *_ = await store.command("XRANGE", keys.queue, "-", "+")
@@ -310,7 +310,7 @@ async def test_a_damaged_entry_stays_in_its_room(store: RedisStore, mirror: Redi
 
 
 async def test_a_conversation_holds_no_more_bytes_than_can_be_loaded_at_once(mirror: RedisMirror) -> None:
-    """I8: beyond a few megabytes it is full, and after the freeze it takes messages again."""
+    """I8: beyond a few megabytes it is full; after the freeze it accepts messages again."""
     huge = msgspec.structs.replace(message(1), text="x" * 1_500_000)
     for number in range(2):
         await mirror.append(msgspec.structs.replace(huge, id=f"huge{number}"), POLICY)
@@ -323,13 +323,13 @@ async def test_a_conversation_holds_no_more_bytes_than_can_be_loaded_at_once(mir
 # --- defer ---
 
 
-async def test_a_deferred_batch_counts_its_tries_and_names_its_time(mirror: RedisMirror) -> None:
+async def test_a_deferred_batch_counts_attempts_and_has_a_retry_time(mirror: RedisMirror) -> None:
     """I10: a batch that waits for a retry always has an alarm."""
     await append(mirror, 1)
     batch = await freeze(mirror)
-    await mirror.defer(TALK, 1, batch.number, 3.0, burn=True)
+    await mirror.defer(TALK, 1, batch.number, 3.0, counts=True)
     deferred = await mirror.load(TALK)
-    await mirror.defer(TALK, 1, batch.number, 0.0, burn=False)
+    await mirror.defer(TALK, 1, batch.number, 0.0, counts=False)
 
     assert deferred.frozen
     assert deferred.retry_at_ms is not None
@@ -337,7 +337,7 @@ async def test_a_deferred_batch_counts_its_tries_and_names_its_time(mirror: Redi
     assert await mirror.due(dict.fromkeys(range(PARTITIONS), 1)) == ([TALK], [])
 
     again = await freeze(mirror)
-    assert again.tries == 1
+    assert again.attempts == 1
     assert (again.number, again.lo, again.hi, again.entries) == (
         batch.number,
         batch.lo,
@@ -355,7 +355,7 @@ async def test_a_batch_that_ended_is_not_deferred(mirror: RedisMirror) -> None:
     await mirror.commit(TALK, 1, batch, "answered")
     await append(mirror, 2)
     following = await freeze(mirror)
-    await mirror.defer(TALK, 1, batch.number, 60.0, burn=True)
+    await mirror.defer(TALK, 1, batch.number, 60.0, counts=True)
 
     assert await freeze(mirror) == following
 
@@ -364,7 +364,7 @@ async def test_a_batch_that_ended_is_not_deferred(mirror: RedisMirror) -> None:
 
 
 async def test_commit_is_idempotent(store: RedisStore, mirror: RedisMirror) -> None:
-    """I2, I3: repeated, also when the next batch is frozen already, it changes and counts nothing."""
+    """I2, I3: repeating it, even after the next batch was frozen, changes and counts nothing."""
     survey = Survey(store, mirror)
     await append(mirror, 1, 2)
     batch = await freeze(mirror)
@@ -383,7 +383,7 @@ async def test_commit_is_idempotent(store: RedisStore, mirror: RedisMirror) -> N
 async def test_processed_entries_are_trimmed_and_pending_ones_never(
     store: RedisStore, mirror: RedisMirror
 ) -> None:
-    """I2, I8: only what is processed and older than five minutes goes."""
+    """I2, I8: only processed messages older than five minutes are trimmed."""
     keys = place(TALK, PARTITIONS).own
     old = (await mirror.load(TALK)).now_ms - 400_000
     for offset in range(4):
@@ -399,7 +399,7 @@ async def test_processed_entries_are_trimmed_and_pending_ones_never(
 
 
 async def test_ids_of_pending_messages_are_never_forgotten(store: RedisStore, mirror: RedisMirror) -> None:
-    """I1: ids are forgotten by age after their message was processed, and by no clock before."""
+    """I1: ids are forgotten by age only after their message was processed."""
     keys = place(TALK, PARTITIONS).own
     await append(mirror, 1, 2, 3)
     batch = await freeze(mirror, WindowPolicy(max_batch_messages=1))
@@ -413,7 +413,7 @@ async def test_ids_of_pending_messages_are_never_forgotten(store: RedisStore, mi
 async def test_a_moved_message_keeps_its_arrival_and_is_counted_once(
     store: RedisStore, mirror: RedisMirror
 ) -> None:
-    """I2, I7: behind its LID it was acknowledged already, and it has waited already."""
+    """I2, I7: it was acknowledged under its LID before, and has waited since."""
     survey = Survey(store, mirror)
     lid = message(1, contact="77@lid")
     arrived = await mirror.append(lid, POLICY)
@@ -436,8 +436,8 @@ async def test_a_moved_message_keeps_its_arrival_and_is_counted_once(
 # --- epochs ---
 
 
-async def test_only_the_epoch_that_holds_may_act(mirror: RedisMirror) -> None:
-    """I5: an owner that was replaced changes nothing; neither does one that never was."""
+async def test_only_the_current_epoch_may_act(mirror: RedisMirror) -> None:
+    """I5: a replaced owner changes nothing; neither does one that never held the partition."""
     await append(mirror, 1)
     batch = await freeze(mirror)
     await mirror.fence(dict.fromkeys(range(PARTITIONS), 2), "other")
@@ -447,7 +447,7 @@ async def test_only_the_epoch_that_holds_may_act(mirror: RedisMirror) -> None:
         with pytest.raises(StaleEpoch):
             await mirror.freeze(TALK, epoch, "timeout", POLICY)
         with pytest.raises(StaleEpoch):
-            await mirror.defer(TALK, epoch, batch.number, 5.0, burn=True)
+            await mirror.defer(TALK, epoch, batch.number, 5.0, counts=True)
         with pytest.raises(StaleEpoch):
             await mirror.commit(TALK, epoch, batch, "answered")
         assert await mirror.due(dict.fromkeys(range(PARTITIONS), epoch)) == ([], list(range(PARTITIONS)))
@@ -462,15 +462,15 @@ async def test_only_the_epoch_that_holds_may_act(mirror: RedisMirror) -> None:
 
 
 async def test_an_older_epoch_cannot_take_a_partition(mirror: RedisMirror) -> None:
-    """I5: epochs only grow; the same owner may take its own again."""
+    """I5: epochs only grow; the same owner may claim its partition again."""
     await mirror.fence({3: 7}, "new")
 
     assert await mirror.fence({2: 1, 3: 6}, "old") == {3}
     assert await mirror.fence({3: 7}, "new") == frozenset()
 
 
-async def test_a_flushed_redis_lets_nobody_act(store: RedisStore, mirror: RedisMirror) -> None:
-    """I5, I15: with the lock gone nothing may be frozen, until the partition is fenced anew."""
+async def test_after_a_flush_no_epoch_may_act(store: RedisStore, mirror: RedisMirror) -> None:
+    """I5, I15: without the lock nothing can be frozen until the partition is fenced again."""
     await append(mirror, 1)
     await store.command("FLUSHALL")
     with pytest.raises(StaleEpoch):
@@ -481,7 +481,7 @@ async def test_a_flushed_redis_lets_nobody_act(store: RedisStore, mirror: RedisM
 
 
 async def test_due_is_bounded_for_each_partition(mirror: RedisMirror) -> None:
-    """I8, I10: a crowd is taken in portions."""
+    """I8, I10: many due conversations are returned in portions."""
     flush = WindowPolicy(window_seconds=0.0)
     for number in range(40):
         await mirror.append(message(number, contact=str(number)), flush)
@@ -491,8 +491,8 @@ async def test_due_is_bounded_for_each_partition(mirror: RedisMirror) -> None:
     assert len(set((await mirror.due(epochs, limit=100))[0])) == 40
 
 
-async def test_recovery_finds_all_that_is_pending(store: RedisStore, mirror: RedisMirror) -> None:
-    """I2, I7: open windows with their deadlines, frozen batches, and nothing that has ended."""
+async def test_recovery_finds_everything_pending(store: RedisStore, mirror: RedisMirror) -> None:
+    """I2, I7: open windows with their deadlines, frozen batches, and nothing that ended."""
     receipts = {}
     for number in range(1200):
         one = message(number, contact=str(number))
@@ -523,10 +523,10 @@ async def test_the_stamp_of_an_installation_is_never_changed(store: RedisStore, 
 
 
 async def test_scripts_that_redis_forgot_are_loaded_again(store: RedisStore, mirror: RedisMirror) -> None:
-    """I1: after a restart or failover the first append finds no scripts and is stored all the same."""
+    """I1: after a restart or failover the scripts are missing, and the first append is stored all the same."""
     await append(mirror, 1)
     await store.command("SCRIPT", "FLUSH")
-    outcomes = await mirror.append_group([Append(message(number), POLICY) for number in range(1, 4)])
+    outcomes = await mirror.append_group([AppendRequest(message(number), POLICY) for number in range(1, 4)])
 
     assert [isinstance(outcome, Receipt) and outcome.duplicate for outcome in outcomes] == [
         True,

@@ -1,4 +1,4 @@
-"""What only a real Redis can show: memory that is full, processes that die, answers that are lost."""
+"""Faults that only a real Redis shows: full memory, killed processes, lost replies."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ async def fill_up(store: RedisStore) -> None:
     await store.command("CONFIG", "SET", "maxmemory", 1)
 
 
-async def test_a_full_redis_takes_nothing_half_and_still_drains(store: RedisStore) -> None:
-    """I1, I8: an append is refused whole; freeze, defer, commit and fence go on; appends return with the memory."""
+async def test_a_full_redis_refuses_appends_entirely_and_still_drains(store: RedisStore) -> None:
+    """I1, I8: appends are refused entirely; freeze, defer, commit and fence work; with memory, appends work again."""
     mirror = await fenced_mirror(store)
     survey = Survey(store, mirror)
     for number in range(3):
@@ -65,7 +65,7 @@ async def test_a_full_redis_takes_nothing_half_and_still_drains(store: RedisStor
     for take, left in ((2, 1), (2, 0)):
         batch = await mirror.freeze(TALK, 2, "timeout", WindowPolicy(max_batch_messages=take))
         assert batch is not None
-        await mirror.defer(TALK, 2, batch.number, 0.0, burn=True)
+        await mirror.defer(TALK, 2, batch.number, 0.0, counts=True)
         assert await mirror.freeze(TALK, 2, "timeout", POLICY) is not None
         assert len((await mirror.commit(TALK, 2, batch, "answered")).waiting) == left
     totals = await survey.totals(range(PARTITIONS))
@@ -75,8 +75,8 @@ async def test_a_full_redis_takes_nothing_half_and_still_drains(store: RedisStor
     assert not (await mirror.append(message(9), POLICY)).duplicate
 
 
-async def test_one_full_conversation_store_fails_only_the_new_of_a_group(store: RedisStore) -> None:
-    """I1: in a group, what is stored already is still answered while the rest is refused."""
+async def test_a_full_redis_fails_only_the_new_messages_of_a_group(store: RedisStore) -> None:
+    """I1: in a group, duplicates still get their receipt while new messages are refused."""
     mirror = await fenced_mirror(store)
     await mirror.append(message(1), POLICY)
     stored: list[str] = []
@@ -105,7 +105,7 @@ async def test_one_full_conversation_store_fails_only_the_new_of_a_group(store: 
 async def test_every_acknowledged_message_survives_the_death_of_redis(
     server: RedisProcess, store: RedisStore
 ) -> None:
-    """I1: killed under load, a receipt means that the message is there; what failed can be sent again."""
+    """I1: after a kill under load, every message with a receipt is there; failed ones can be sent again."""
     mirror = await fenced_mirror(store)
     acknowledged: set[str] = set()
     refused: list[int] = []
@@ -147,8 +147,8 @@ async def test_every_acknowledged_message_survives_the_death_of_redis(
     assert (await Survey(store, mirror).totals(range(PARTITIONS))).acknowledged == len(found)
 
 
-async def test_a_lost_answer_is_found_again(server: RedisProcess, tmp_path: Path) -> None:
-    """I1: the script ran, the answer was lost: the append fails, its repeat finds the same number."""
+async def test_a_message_whose_reply_was_lost_is_found_again(server: RedisProcess, tmp_path: Path) -> None:
+    """I1: the script ran and the reply was lost: the append fails, and repeating it finds the same number."""
     proxy = LossyProxy(tmp_path, server.socket_path)
     async with trio.open_nursery() as nursery, real_store(proxy.url) as store:
         await nursery.start(proxy.run)
@@ -168,8 +168,8 @@ async def test_a_lost_answer_is_found_again(server: RedisProcess, tmp_path: Path
     assert (again.seq, again.waiting) == (stored.seq, 2)
 
 
-async def test_a_replica_takes_nothing(store: RedisStore) -> None:
-    """I1, I15: after a failover the old master refuses, and the reason is told."""
+async def test_a_replica_refuses_appends(store: RedisStore) -> None:
+    """I1, I15: after a failover the old master refuses, with a reason."""
     mirror = await fenced_mirror(store)
     await store.command("REPLICAOF", "127.0.0.1", 1)
     with pytest.raises(MirrorUnavailable, match=r"^read_only$"):

@@ -19,12 +19,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from outcome import Outcome, acapture
 
 from actors.errors import ConversationFull, StaleEpoch
-from actors.messages import Batch, Fate, Receipt, WindowPolicy
+from actors.messages import Batch, Receipt, TurnOutcome, WindowPolicy
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Pending, Survey, Totals
 from daemon.stores.redis import RedisStore
 from tests.support.mirrors import PARTITIONS, fake_store, message, real_store
 
+pytestmark = pytest.mark.hypothesis
 TALK = message(0).conversation
 MAX_WAITING = 6
 OpenStore = Callable[[], AbstractAsyncContextManager[RedisStore]]
@@ -32,14 +33,14 @@ Result = TypeVar("Result")
 
 
 class Model:
-    """What the mirror is meant to be, in memory and in one thread. Messages are known by their numbers."""
+    """The expected behaviour of the mirror, in memory. Messages are identified by their numbers."""
 
     def __init__(self) -> None:
         self.epoch = 1
         self.seqs: dict[int, int] = {}
         self.waiting: list[int] = []
         self.frozen: list[int] = []
-        self.tries = 0
+        self.attempts = 0
         self.batches: list[Batch] = []
         self.counted = dict.fromkeys(("acknowledged", "answered", "suppressed", "dead", "moved_out"), 0)
 
@@ -54,12 +55,12 @@ class Model:
 
     def freeze(self, most: int) -> list[int]:
         if not self.frozen:
-            self.frozen, self.waiting, self.tries = self.waiting[:most], self.waiting[most:], 0
+            self.frozen, self.waiting, self.attempts = self.waiting[:most], self.waiting[most:], 0
         return self.frozen
 
-    def commit(self, batch: Batch, fate: Fate) -> None:
+    def commit(self, batch: Batch, outcome: TurnOutcome) -> None:
         if self.frozen and batch.number == self.batches[-1].number:
-            self.counted["moved_out" if fate == "moved" else fate] += len(self.frozen)
+            self.counted["moved_out" if outcome == "moved" else outcome] += len(self.frozen)
             self.frozen = []
 
 
@@ -82,7 +83,7 @@ class MirrorMachine(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 30), limit=st.integers(1, 5))
     def append(self, number: int, limit: int) -> None:
-        """I1, I8: stored once under a growing number, or refused whole."""
+        """I1, I8: stored once under a growing number, or refused entirely."""
         policy = WindowPolicy(max_messages=limit, max_waiting_messages=MAX_WAITING)
         expected = self.model.append(number)
         if expected == "full":
@@ -112,7 +113,7 @@ class MirrorMachine(RuleBasedStateMachine):
             return
         assert batch is not None
         assert [entry.message.id for entry in batch.entries] == [f"M{number}" for number in expected]
-        assert batch.tries == self.model.tries
+        assert batch.attempts == self.model.attempts
         if unfinished:
             last = self.model.batches[-1]
             assert (batch.number, batch.lo, batch.hi) == (last.number, last.lo, last.hi)
@@ -123,40 +124,40 @@ class MirrorMachine(RuleBasedStateMachine):
             assert last.hi < batch.lo <= batch.hi
         self.model.batches.append(batch)
 
-    @rule(burn=st.booleans(), last=st.booleans())
-    def defer(self, burn: bool, last: bool) -> None:
+    @rule(counts=st.booleans(), last=st.booleans())
+    def defer(self, counts: bool, last: bool) -> None:
         """I3: only the unfinished batch can be deferred."""
         if not self.model.batches:
             return
         batch = self.model.batches[-1 if last else 0]
         epoch = self.model.epoch
-        self.run(lambda store, mirror: mirror.defer(TALK, epoch, batch.number, 5.0, burn))
+        self.run(lambda store, mirror: mirror.defer(TALK, epoch, batch.number, 5.0, counts))
         if self.model.frozen and batch.number == self.model.batches[-1].number:
-            self.model.tries += burn
+            self.model.attempts += counts
 
-    @rule(fate=st.sampled_from(["answered", "suppressed", "dead", "moved"]), last=st.booleans())
-    def commit(self, fate: Fate, last: bool) -> None:
+    @rule(outcome=st.sampled_from(["answered", "suppressed", "dead", "moved"]), last=st.booleans())
+    def commit(self, outcome: TurnOutcome, last: bool) -> None:
         """I2: a batch ends once, however often it is said."""
         if not self.model.batches:
             return
         batch = self.model.batches[-1 if last else 0]
         epoch = self.model.epoch
-        self.model.commit(batch, fate)
-        snapshot = self.run(lambda store, mirror: mirror.commit(TALK, epoch, batch, fate))
+        self.model.commit(batch, outcome)
+        snapshot = self.run(lambda store, mirror: mirror.commit(TALK, epoch, batch, outcome))
         assert [entry.message.id for entry in snapshot.waiting] == [
             f"M{number}" for number in self.model.waiting
         ]
 
     @rule()
     def take_over(self) -> None:
-        """I5: from now on the epoch before is nobody."""
+        """I5: from now on the previous epoch is stale."""
         self.model.epoch += 1
         epochs = dict.fromkeys(range(PARTITIONS), self.model.epoch)
         assert self.run(lambda store, mirror: mirror.fence(epochs, "b")) == frozenset()
 
     @rule(step=st.sampled_from(["freeze", "defer", "commit", "fence"]))
     def act_under_an_old_epoch(self, step: str) -> None:
-        """I5: refused, whatever it tries."""
+        """I5: refused, whatever it attempts."""
         if not self.model.batches or self.model.epoch == 1:
             return
         batch, old = self.model.batches[-1], self.model.epoch - 1

@@ -1,4 +1,4 @@
-"""What every responder keeps to, whatever stands behind it (`actors.ports.Responder`)."""
+"""The contract of every responder (`actors.ports.Responder`)."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ import trio
 from actors.messages import HistoryEntry, Prompt
 from actors.ports import Responder
 from daemon.responders.batching import BatchingResponder
-from daemon.responders.breaker import BreakerPolicy
-from daemon.responders.circuit import Circuit
+from daemon.responders.breaker import Breaker, BreakerPolicy
 from daemon.responders.provider import Provider
 from daemon.responders.rehearsal import RehearsalResponder
 from daemon.responders.router import ProviderRouter, RoutedResponder, Seat
 from daemon.web.client import HttpClient
 from tests.support.models import SERVERS, provider_at
 from tests.support.openai_server import FakeOpenAI
-from tests.support.providers import Board, Told
+from tests.support.providers import Board, RecordedFeed
 
 MANY = 20
 
 
 def router(providers: Sequence[Provider], *, weighted: bool = False) -> ProviderRouter:
-    seats = [Seat(each, Circuit(each.name, BreakerPolicy(), Told())) for each in providers]
+    seats = [
+        Seat(each, Breaker(each.name, BreakerPolicy(), RecordedFeed(), now=trio.current_time))
+        for each in providers
+    ]
     return ProviderRouter(seats, weighted=weighted, deadline_seconds=30, draw=random.random)
 
 
@@ -36,7 +38,7 @@ async def responder(request: pytest.FixtureRequest) -> AsyncIterator[Responder]:
             yield RehearsalResponder()
         case "batching":
             alone = router([RehearsalResponder()])
-            yield BatchingResponder(alone, Board(), Told(), wait_seconds=0.05, max_conversations=10)
+            yield BatchingResponder(alone, Board(), RecordedFeed(), wait_seconds=0.05, max_conversations=10)
         case kind:
             with SERVERS.get(kind, FakeOpenAI)().running() as server:
                 async with HttpClient(keepalive_seconds=5) as http:
@@ -61,13 +63,13 @@ async def test_every_message_is_heard_in_order(responder: Responder, messages: t
     assert answer.text.endswith("\n".join(messages))
 
 
-async def test_an_answer_names_who_gave_it_and_counts_no_less_than_nothing(responder: Responder) -> None:
+async def test_an_answer_names_its_provider_and_has_no_negative_counts(responder: Responder) -> None:
     answer = await responder.answer(Prompt("demo", ("hello",), (HistoryEntry("user", "earlier"),)))
     assert answer.provider
     assert min(answer.input_tokens, answer.output_tokens, answer.cost_micros) >= 0
 
 
-async def test_many_conversations_are_answered_at_once_each_with_its_own_words(responder: Responder) -> None:
+async def test_concurrent_conversations_get_their_own_answers(responder: Responder) -> None:
     """I9."""
     answers: dict[int, str] = {}
 

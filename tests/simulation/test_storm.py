@@ -38,7 +38,7 @@ class Storm:
         self.with_people = with_people
         self.over = False
         self.heard: list[str] = []
-        self.world = World(turn_policy=TurnPolicy(max_tries=1000))
+        self.world = World(turn_policy=TurnPolicy(max_attempts=1000))
         for name in ("load", "freeze", "defer", "commit"):
             self._make_lossy(self.world.mirror, name, MirrorUnavailable)
         for name in ("begin", "answer", "settle", "finish", "suppress", "drop_rest", "bury"):
@@ -64,7 +64,7 @@ class Storm:
         setattr(port, name, lossy)
 
     async def poll_due(self) -> None:
-        """The daemon's backstop, told by the mirror's own state."""
+        """The daemon's backstop, by the mirror's own state."""
         while True:
             await trio.sleep(1)
             for conversation, buffer in list(self.world.mirror.buffers.items()):
@@ -138,11 +138,13 @@ async def test_nothing_is_lost_doubled_or_reordered(autojump_clock: MockClock, s
         process.start_soon(storm.poll_due)
         await trio.sleep(300)
         process.cancel_scope.cancel()
-    ended = [text for _, texts in storm.world.mirror.fates for text in texts]
+    ended = [text for _, texts in storm.world.mirror.outcomes for text in texts]
     assert ended == said
-    # Two sends in a row of which nobody knows anything end as a dead letter, never as a third send.
+    # Two sends in a row of unknown outcome end as a dead letter, never as a third send.
     assert set(storm.world.ledger.dead()) <= {"send_unresolved"}
-    answered = [text for fate, texts in storm.world.mirror.fates if fate == "answered" for text in texts]
+    answered = [
+        text for outcome, texts in storm.world.mirror.outcomes if outcome == "answered" for text in texts
+    ]
     delivered = [text for reply in storm.world.replies for text in reply.partition(": ")[2].split("\n")]
     assert delivered == answered
 
@@ -171,7 +173,7 @@ async def test_people_and_refusals_in_a_storm_lose_nothing_and_say_nothing_twice
         process.start_soon(storm.poll_due)
         await trio.sleep(300)
         process.cancel_scope.cancel()
-    assert [text for _, texts in storm.world.mirror.fates for text in texts] == said
+    assert [text for _, texts in storm.world.mirror.outcomes for text in texts] == said
     heard = [reply for reply in storm.world.replies if reply.startswith("Heard")]
     assert len(set(heard)) == len(heard)
     rows = storm.world.ledger.rows.values()

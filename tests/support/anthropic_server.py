@@ -1,4 +1,4 @@
-"""A server that behaves like Anthropic's messages endpoint, with faults to order.
+"""A server that behaves like Anthropic's messages endpoint, with faults on demand.
 
 It insists on what the real one insists on: key and version in their headers, `max_tokens`, the user first.
 """

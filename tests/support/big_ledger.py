@@ -1,4 +1,4 @@
-"""A database as a business' own software leaves it after years, then migrated, then used: for plans and measurements.
+"""A database with years of data from other software, then migrated and used, for query plans and measurements.
 
 Conversations are spread evenly over the instances, and everything else over the conversations; `FIRST` is the first of
 them, and talks more than the others.
@@ -25,7 +25,7 @@ class Size(msgspec.Struct, frozen=True):
 
 
 async def fill(db: Postgres, size: Size, id_type: IdType = "bigint") -> LedgerWorld:
-    """The tables of the business, filled; then the migrations; then Majlis' own tables, filled; then statistics."""
+    """Fill the tables of the business, migrate, fill Majlis' own tables, gather statistics."""
     async with db.session() as session:
         await session.run(_TABLES.replace("ID_TYPE", id_type).replace("ID_DEFAULT", _DEFAULTS[id_type]))
         await session.run(_filling(_BUSINESS, size, id_type))

@@ -1,4 +1,4 @@
-"""A collector of traces: reads OpenTelemetry's protocol, remembers what came, and misbehaves to order."""
+"""A trace collector that reads the OpenTelemetry protocol, records what arrives, and misbehaves on demand."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.support.http_faults import Exchange, FaultServer, Request
 Fault = Literal["status", "hang", "drip", "endless", "garbage", "reset", "reject", "json", "redirect"]
 PROTOBUF = {"content-type": "application/x-protobuf"}
 TAKEN: tuple[Fault, ...] = ("reject", "json", "garbage", "drip", "endless")
-"""What is answered badly and was taken all the same."""
+"""Faults after which the spans were accepted all the same."""
 
 
 @dataclass(frozen=True)
 class SeenSpan:
-    """One span as a collector shows it."""
+    """One span as a collector sees it."""
 
     trace: str
     id: str
@@ -33,7 +33,7 @@ class SeenSpan:
     end_ns: int
     attributes: dict[str, object]
     error: str | None
-    """What the status says; None: it is no error."""
+    """The message of the error status; None if it is no error."""
     moments: tuple[tuple[str, int, dict[str, object]], ...]
     resource: dict[str, object]
 
@@ -51,33 +51,33 @@ class FakeCollector(FaultServer):
     def __init__(self) -> None:
         super().__init__()
         self.requests: list[Taken] = []
-        """Whatever arrived, also what was then refused."""
+        """All requests, including those that were then refused."""
         self._spans: list[SeenSpan] = []
         self._orders: list[tuple[Fault, int, dict[str, str]]] = []
 
     def order(
         self, fault: Fault, times: int = 1, *, status: int = 200, headers: dict[str, str] | None = None
     ) -> None:
-        """What becomes of the next requests. `status` of a `reject` is the number of spans."""
+        """Order faults for the next requests. `status` of a `reject` is the number of spans."""
         with self.lock:
             self._orders += [(fault, status, headers or {})] * times
 
     @property
     def spans(self) -> list[SeenSpan]:
-        """Those that were taken."""
+        """The accepted spans."""
         with self.lock:
             return list(self._spans)
 
     @property
     def traces(self) -> dict[str, list[SeenSpan]]:
-        """The same, trace by trace; the root comes first."""
+        """The accepted spans by trace; the root comes first."""
         found: dict[str, list[SeenSpan]] = {}
         for span in sorted(self.spans, key=lambda span: (span.parent != "", span.start_ns)):
             found.setdefault(span.trace, []).append(span)
         return found
 
     def bytes_seen(self) -> bytes:
-        """Everything that was ever sent here."""
+        """Every body ever sent here."""
         with self.lock:
             return b"".join(repr(taken.headers).encode() + taken.body for taken in self.requests)
 
@@ -112,7 +112,7 @@ class FakeCollector(FaultServer):
 
 
 def read_spans(body: bytes) -> list[SeenSpan]:
-    """The spans of one request; raises where it is not the protocol."""
+    """Decode the spans of one request; raises if it violates the protocol."""
     request = ExportTraceServiceRequest()
     request.ParseFromString(body)
     return [
@@ -143,8 +143,8 @@ def _seen(span: wire.Span, resource: dict[str, object]) -> SeenSpan:
     )
 
 
-def _attributes(told: object) -> dict[str, object]:
-    return {pair.key: _value(pair.value) for pair in told if isinstance(pair, KeyValue)}  # type: ignore[attr-defined]
+def _attributes(attributes: object) -> dict[str, object]:
+    return {pair.key: _value(pair.value) for pair in attributes if isinstance(pair, KeyValue)}  # type: ignore[attr-defined]
 
 
 def _value(value: AnyValue) -> object:

@@ -1,4 +1,4 @@
-"""Prompts that wait for a responder at the same time, for tests on the mock clock."""
+"""Concurrent prompts to a responder, for tests on the mock clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from actors.ports import Responder
 
 
 class Crowd:
-    """Prompts that wait at the same time, each with its own cancel scope, and what became of each."""
+    """Concurrent prompts, each with its own cancel scope, and their outcomes."""
 
     def __init__(self, responder: Responder) -> None:
         self.answers: dict[str, Answer] = {}
@@ -29,7 +29,7 @@ class Crowd:
                 self.failures[text] = error
 
     async def ask_all(self, *texts: str) -> Mapping[str, str]:
-        """One after another in this order, all at once; the answers' texts."""
+        """Ask all, started in this order, concurrently; returns the texts of the answers."""
         async with trio.open_nursery() as nursery:
             for text in texts:
                 nursery.start_soon(self.ask, text)

@@ -1,4 +1,4 @@
-"""A server that behaves like an OpenAI-shaped embeddings endpoint, with faults to order.
+"""A server with OpenAI's embeddings API, with faults on demand.
 
 A text's vector is made of its words alone: texts with the same words have the same vector, those that share some are
 alike, and words that `synonyms` gives one meaning are one word. `texts` is the oracle: what was asked for, by call.
@@ -21,12 +21,12 @@ DIMENSIONS = 256
 
 Fault = Literal[
     "status",  # answers `status`, with Retry-After when ordered
-    "slow",  # waits `seconds`, then answers
-    "too_few",  # one vector less than there are texts
+    "slow",  # answers after `seconds`
+    "too_few",  # one vector fewer than texts
     "too_many",  # one more
-    "garbage",  # 200, no JSON
+    "garbage",  # 200, not JSON
     "wrong_types",  # 200, JSON of another shape
-    "infinite",  # numbers that no float can hold
+    "infinite",  # numbers too large for a float
     "zero",  # vectors of zeros
     "short",  # vectors of another length than before
     "uneven",  # vectors of different lengths
@@ -50,7 +50,7 @@ class FakeEmbeddings(FaultServer):
         self.synonyms = dict(synonyms or {})
         self.texts: list[list[str]] = []
         self.shuffled = False
-        """Answers in the opposite order, each vector with its `index`."""
+        """Answer in reverse order, each vector with its `index`."""
         self._orders: list[_Order] = []
         self._gate: Gate | None = None
 
@@ -67,12 +67,12 @@ class FakeEmbeddings(FaultServer):
         retry_after: str | None = None,
         seconds: float = 1.0,
     ) -> None:
-        """Let the next `times` requests go wrong."""
+        """Make the next `times` requests fail."""
         with self.lock:
             self._orders.append(_Order(fault, times, status, retry_after, seconds))
 
     def gate(self) -> Gate:
-        """Hold the next request between its arrival and its answer."""
+        """Hold the next request before it is answered."""
         with self.lock:
             self._gate = gate = Gate(self)
         return gate
@@ -144,7 +144,7 @@ class FakeEmbeddings(FaultServer):
         await exchange.answer_json(200, {"object": "list", "model": "test", "data": data})
 
     def vector(self, text: str) -> list[float]:
-        """Of length 1, or along the first axis when there is no word."""
+        """A vector of length 1; along the first axis if there is no word."""
         sums = [0.0] * DIMENSIONS
         for word in re.findall(r"\w+", text.lower()):
             digest = hashlib.sha256(self.synonyms.get(word, word).encode()).digest()

@@ -1,6 +1,6 @@
-"""A server that behaves like the Evolution API, with a WhatsApp world behind it.
+"""A server that behaves like the Evolution API, with a simulated WhatsApp behind it.
 
-`deliveries` is the oracle: what really reached somebody's phone. `records` is the gateway's own database, which
+`deliveries` is the oracle: what really reached a phone. `records` is the gateway's own database, which
 may know less: a message can be delivered and yet not be recorded. Both outlive `down()` and `up()`.
 """
 
@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import trio
 
 from tests.support.http_faults import Exchange, FaultServer, Gate, Request
+from tests.support.patience import PATIENCE_SECONDS
 
 SendFault = Literal[
     "connection_closed",  # 400, socket down: not sent
@@ -31,9 +32,9 @@ SendFault = Literal[
     "prisma_400_after_send",  # sent, not recorded
     "timeout_after_send",  # sent and recorded, never answers
     "reset_after_send",  # sent and recorded, connection reset
-    "plain_502_after_send",  # sent and recorded, a proxy lost the answer
-    "garbage",  # sent and recorded, 200 with a body that is no JSON
-    "slow",  # waits `seconds`, then all is well
+    "plain_502_after_send",  # sent and recorded, a proxy lost the response
+    "garbage",  # sent and recorded, 200 with a body that is not JSON
+    "slow",  # normal, after `seconds`
 ]
 FindFault = Literal["find_503", "find_garbage", "find_reset"]
 Fault = SendFault | FindFault
@@ -46,7 +47,7 @@ _AFTER_SEND = frozenset(
 
 @dataclass(frozen=True)
 class Delivery:
-    """One message on somebody's phone."""
+    """One message on a phone."""
 
     instance: str
     number: str
@@ -64,7 +65,10 @@ class _Order:
 
 
 class FakeEvolution(FaultServer):
-    """Args: api_key: the one accepted key. instances: those that exist; None means any."""
+    """Args:
+    api_key: the accepted key.
+    instances: the existing ones; None means any.
+    """
 
     def __init__(self, api_key: str = "gateway-key", instances: frozenset[str] | None = None) -> None:
         super().__init__()
@@ -73,7 +77,7 @@ class FakeEvolution(FaultServer):
         self.deliveries: list[Delivery] = []
         self.records: list[dict[str, object]] = []
         self.sends: list[str] = []
-        """The text of every `sendText` that arrived, whatever became of it."""
+        """The text of every `sendText` request, whatever its outcome."""
         self._orders: list[_Order] = []
         self._gates: list[tuple[GatePoint, Callable[[str], bool], Gate]] = []
         self._serial = 0
@@ -85,7 +89,7 @@ class FakeEvolution(FaultServer):
         when: Callable[[str], bool] = lambda text: True,
         seconds: float = 1.0,
     ) -> None:
-        """Let the next `times` calls whose text satisfies `when` go wrong; orders are served first come."""
+        """Make the next `times` calls whose text satisfies `when` fail; orders apply in sequence."""
         with self.lock:
             self._orders.append(_Order(fault, times, when, seconds))
 
@@ -94,18 +98,18 @@ class FakeEvolution(FaultServer):
             self._orders.clear()
 
     def gate(self, where: GatePoint, when: Callable[[str], bool] = lambda text: True) -> Gate:
-        """Hold the next send whose text satisfies `when`: before it reaches the phone, or before the answer."""
+        """Hold the next send whose text satisfies `when`, before it reaches the phone or before the response."""
         gate = Gate(self)
         with self.lock:
             self._gates.append((where, when, gate))
         return gate
 
     def texts(self, number: str | None = None) -> list[str]:
-        """What was delivered, in order, to `number` or to all."""
+        """The delivered messages, in order, to `number` or to all."""
         with self.lock:
             return [sent.text for sent in self.deliveries if number is None or sent.number == number]
 
-    def wait_for_deliveries(self, count: int, timeout_seconds: float = 10.0) -> list[Delivery]:
+    def wait_for_deliveries(self, count: int, timeout_seconds: float = PATIENCE_SECONDS) -> list[Delivery]:
         self.wait_until(
             lambda: len(self.deliveries) >= count, f"{count} messages are delivered", timeout_seconds
         )
@@ -113,7 +117,7 @@ class FakeEvolution(FaultServer):
             return list(self.deliveries)
 
     def record(self, instance: str, number: str, text: str, *, from_me: bool, at: int, id: str = "") -> str:
-        """Put a message into the gateway's database as if it had been said earlier; gives its id."""
+        """Put an earlier message into the gateway's database; returns its id."""
         with self.lock:
             message_id = id or self._new_id()
             self.records.append({**_record(number, text, message_id, at, from_me), "instanceName": instance})
@@ -248,7 +252,7 @@ _LICENCE = {
 }
 
 
-async def _fail(fault: Fault, exchange: Exchange) -> None:  # noqa: PLR0912 - one branch for each fault
+async def _fail(fault: Fault, exchange: Exchange) -> None:  # noqa: PLR0912 - one branch per fault
     match fault:
         case "connection_closed":
             await _refuse(exchange, 400, "Bad Request", ["Error: Connection Closed"])

@@ -1,4 +1,4 @@
-"""A server that behaves like Gemini's generateContent, with faults to order.
+"""A server that behaves like Gemini's generateContent, with faults on demand.
 
 It insists on what the real one insists on: the key in its header, the model in the address, no unknown names.
 """

@@ -1,4 +1,4 @@
-"""A small HTTP server for tests, on h11 and Trio, that can also misbehave.
+"""A small HTTP server for tests, on h11 and Trio, that can misbehave.
 
 It runs in a thread of its own with its own event loop: it serves tests of either kind (a coroutine under any
 clock, or a plain function that watches a daemon process), and a stalled loop on one side never stalls the other.
@@ -20,7 +20,8 @@ from typing import Self
 import h11
 import trio
 
-START_SECONDS = 10.0
+from tests.support.patience import PATIENCE_SECONDS
+
 MAX_REQUEST_BYTES = 8 * 1024 * 1024
 
 
@@ -36,14 +37,14 @@ class Request:
 
 
 class Exchange:
-    """One connection as a handler sees it: answer, or do worse."""
+    """One connection as a handler sees it: respond, or misbehave."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
         self._http = h11.Connection(h11.SERVER)
 
     async def next_request(self) -> Request | None:
-        """The next whole request; None when the client is gone."""
+        """The next complete request; None if the client is gone."""
         head: h11.Request | None = None
         body = bytearray()
         while True:
@@ -79,27 +80,27 @@ class Exchange:
         await self._stream.send_all(self._end())
 
     async def begin(self, status: int, length: int, headers: Mapping[str, str] | None = None) -> None:
-        """Send the head alone, promising `length` bytes."""
+        """Send only the head, promising `length` bytes."""
         fields = [("content-length", str(length)), *(headers or {}).items()]
         head = h11.Response(status_code=status, headers=fields)
         await self._stream.send_all(self._http.send(head) or b"")
 
     async def send_raw(self, data: bytes) -> None:
-        """Bytes as they are, HTTP or not."""
+        """Send raw bytes, HTTP or not."""
         await self._stream.send_all(data)
 
     def _end(self) -> bytes:
         return self._http.send(h11.EndOfMessage()) or b""
 
     async def hang(self) -> None:
-        """Say nothing until the client gives up."""
+        """Send nothing until the client gives up."""
         while await self._stream.receive_some(65536):
             pass
 
     def reset(self) -> None:
-        """End the connection with a TCP reset, without a word."""
+        """End the connection with a TCP reset, sending nothing."""
         linger = struct.pack("ii", 1, 0)
-        with suppress(OSError, trio.ClosedResourceError):  # already closed is as good
+        with suppress(OSError, trio.ClosedResourceError):  # already closed will do
             self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._stream.socket.close()
 
@@ -119,7 +120,7 @@ class Gate:
         self._arrived = threading.Event()
         self._open = trio.Event()
 
-    def wait_arrived(self, timeout_seconds: float = 10.0) -> None:
+    def wait_arrived(self, timeout_seconds: float = PATIENCE_SECONDS) -> None:
         if not self._arrived.wait(timeout_seconds):
             raise AssertionError("no request came to the gate")
 
@@ -132,7 +133,7 @@ class Gate:
 
 
 class FaultServer(ABC):
-    """Serves on a port of the system's choice, the same one after every `up()`. Subclasses write `handle`."""
+    """Serves on a free port, the same one after every `up()`. Subclasses implement `handle`."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -154,14 +155,14 @@ class FaultServer(ABC):
 
     @contextmanager
     def running(self) -> Iterator[Self]:
-        """Start the server's thread, wait until it listens, stop it at the end."""
+        """Start the server in a thread, wait until it listens, and stop it at the end."""
         stop = trio.Event()
         failures: list[Exception] = []
 
         def run() -> None:
             try:
                 trio.run(self._main, stop)
-            except Exception as error:  # a bug in a handler: the test that runs must hear of it
+            except Exception as error:  # a bug in a handler must fail the running test
                 failures.append(error)
 
         thread = threading.Thread(target=run, name=type(self).__name__, daemon=True)
@@ -172,7 +173,7 @@ class FaultServer(ABC):
         finally:
             with suppress(trio.RunFinishedError):
                 self.call_soon(stop.set)
-            thread.join(START_SECONDS)
+            thread.join(PATIENCE_SECONDS)
         if failures:
             raise AssertionError(f"{type(self).__name__} crashed") from failures[0]
 
@@ -193,14 +194,16 @@ class FaultServer(ABC):
         assert self._token is not None, "the server is not running"
         self._token.run_sync_soon(function)
 
-    def wait_until(self, condition: Callable[[], bool], what: str, timeout_seconds: float = 10.0) -> None:
+    def wait_until(
+        self, condition: Callable[[], bool], what: str, timeout_seconds: float = PATIENCE_SECONDS
+    ) -> None:
         """Wait, bounded, until `condition` holds; it is called with the lock held, after every change."""
         with self.changed:
             if not self.changed.wait_for(condition, timeout_seconds):
                 raise AssertionError(f"waited {timeout_seconds} s in vain until {what}")
 
     def _await(self, event: threading.Event, what: str) -> None:
-        if not event.wait(START_SECONDS):
+        if not event.wait(PATIENCE_SECONDS):
             raise AssertionError(f"{type(self).__name__} did not {what}")
 
     def _close(self) -> None:

@@ -1,4 +1,4 @@
-"""Ledgers for tests: databases made ready, batches as the mirror would freeze them."""
+"""Ledgers for tests: prepared databases, and batches as the mirror freezes them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from actors.ports import Lookups, Question, Reply, Turn
 from daemon.ledger import PostgresLedger, Records, install, migrate
 from daemon.lookups import PostgresLookups
 from daemon.stores.postgres import Postgres, Row
+from tests.support.patience import PATIENCE_SECONDS
 
 PARTITIONS = 8
 PHONE = "5511900000001"
@@ -24,7 +25,7 @@ DEMO = Conversation("demo", PHONE)
 
 
 class LedgerWorld:
-    """A migrated database with the instance `demo`, every partition at epoch 1, and what works on it."""
+    """A migrated database with the instance `demo` and every partition at epoch 1, and the objects that use it."""
 
     epoch = 1
 
@@ -35,7 +36,7 @@ class LedgerWorld:
         self.records = Records(db)
 
     async def take_over(self) -> int:
-        """Another daemon takes every partition; gives back the epoch to act under from now on."""
+        """Another daemon takes every partition; returns the new epoch."""
         await self.db.fetch("UPDATE majlis_partitions SET epoch = epoch + 1")
         self.epoch += 1
         return self.epoch
@@ -44,14 +45,14 @@ class LedgerWorld:
         return await self.db.fetch(sql, *args)
 
     async def messages(self) -> list[tuple[str, str]]:
-        """Sender and text of every message of every conversation, as history would tell them."""
+        """Sender and text of every message of every conversation, in the order of the history."""
         rows = await self.rows("SELECT sender_type, content FROM whatsapp_messages ORDER BY created_at, id")
         return [(row["sender_type"], row["content"]) for row in rows]
 
 
 @asynccontextmanager
 async def open_postgres(dsn: str, max_connections: int = 4) -> AsyncIterator[Postgres]:
-    """A pool, inside a loop that is open already."""
+    """A pool; the asyncio loop must be open."""
     db = Postgres(dsn, max_connections=max_connections)
     await db.open()
     try:
@@ -63,7 +64,7 @@ async def open_postgres(dsn: str, max_connections: int = 4) -> AsyncIterator[Pos
 
 async def until(db: Postgres, sql: str) -> None:
     """Wait until `sql` has a row whose first column is true."""
-    with trio.fail_after(20):
+    with trio.fail_after(PATIENCE_SECONDS):
         while True:
             if await db.value(sql):
                 return
@@ -86,7 +87,7 @@ async def open_world(dsn: str, max_connections: int = 4) -> AsyncIterator[Ledger
 
 
 def reply_of(answer: Answer, *parts: str) -> Reply:
-    """What T2 stores for a plain answer."""
+    """The reply that T2 stores for a plain answer."""
     return Reply(answer, parts)
 
 
@@ -100,7 +101,7 @@ async def look(
     terms: Terms | None = None,
     flags: FeatureFlags | None = None,
 ) -> Any:
-    """What the lookup `name` finds for this turn, its default when it is skipped."""
+    """The result of the lookup `name` for this turn; its default if it is skipped."""
     question = Question(turn, asked, record or InstanceRecord(), flags or FeatureFlags(), terms or Terms())
     lookup = lookups.about(question)[name]
     return lookup.default if lookup.skip else await lookup.call()
@@ -114,7 +115,7 @@ def batch(
     id_prefix: str = "",
     why: CloseReason = "timeout",
 ) -> Batch:
-    """Batch `number`, whose messages have ids of their own unless `id_prefix` says otherwise."""
+    """Batch `number`; its messages have unique ids unless `id_prefix` is given."""
     prefix = id_prefix or f"{conversation.contact}-{number}-"
     lo = 100 * number
     entries = tuple(

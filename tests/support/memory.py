@@ -16,24 +16,23 @@ import trio
 
 from actors.errors import ConversationFull, LeaseUncertain, StaleEpoch, TakenOver, TurnFailed
 from actors.escalation import Interaction
-from actors.facts import Facts, Standing, Usage
 from actors.identity import Conversation, is_lid
 from actors.instance import InstanceRecord
-from actors.lookup import Lookup, Span
+from actors.lookups import Facts, Lookup, Span, TakeoverState, Usage
 from actors.messages import (
     Answer,
     Batch,
     CloseReason,
-    Fate,
     HistoryEntry,
     Message,
     Prompt,
     Receipt,
     Snapshot,
+    TurnOutcome,
     Waiting,
     WindowPolicy,
 )
-from actors.outcome import Evidence, Found, NotFound, NotSent, SendOutcome, Sent, Unknown
+from actors.outcome import NoRecord, NotSent, RecordFound, SendEvidence, SendOutcome, Sent, Unknown
 from actors.ports import MaySend, Notice, Part, Question, Reply, Turn, at_any_time
 
 ORIGIN_MS = 1_785_100_000_000
@@ -70,7 +69,7 @@ class MemoryMirror:
         self.buffers: dict[Conversation, _Buffer] = {}
         self.on_appended: Callable[[Message, Receipt], None] | None = None
         self.fault: Callable[[str], Awaitable[None]] | None = None
-        self.fates: list[tuple[Fate, tuple[str, ...]]] = []
+        self.outcomes: list[tuple[TurnOutcome, tuple[str, ...]]] = []
 
     async def append(self, message: Message, policy: WindowPolicy, at_ms: int | None = None) -> Receipt:
         await self._enter("append")
@@ -124,22 +123,24 @@ class MemoryMirror:
         return buffer.batch
 
     async def defer(
-        self, conversation: Conversation, epoch: int, number: int, delay_seconds: float, burn: bool
+        self, conversation: Conversation, epoch: int, number: int, delay_seconds: float, counts: bool
     ) -> None:
         await self._enter("defer")
         self._fence(epoch)
         buffer = self.buffers[conversation]
         if buffer.batch is not None and buffer.batch.number == number:
-            buffer.batch = msgspec.structs.replace(buffer.batch, tries=buffer.batch.tries + burn)
+            buffer.batch = msgspec.structs.replace(buffer.batch, attempts=buffer.batch.attempts + counts)
             buffer.retry_at_ms = clock_ms() + round(delay_seconds * 1000)
 
-    async def commit(self, conversation: Conversation, epoch: int, batch: Batch, fate: Fate) -> Snapshot:
+    async def commit(
+        self, conversation: Conversation, epoch: int, batch: Batch, outcome: TurnOutcome
+    ) -> Snapshot:
         await self._enter("commit")
         self._fence(epoch)
         buffer = self.buffers[conversation]
         if buffer.batch is not None and buffer.batch.number == batch.number:
             buffer.done, buffer.batch, buffer.retry_at_ms = batch.hi, None, None
-            self.fates.append((fate, tuple(message.text for message in batch.messages)))
+            self.outcomes.append((outcome, tuple(message.text for message in batch.messages)))
         return self._snapshot(conversation)
 
     def _receipt(self, buffer: _Buffer, seq: int, now: int, duplicate: bool) -> Receipt:
@@ -263,7 +264,7 @@ class MemoryLedger:
     async def finish(self, turn: Turn, epoch: int) -> None:
         await self._end("finish", turn, epoch, "done")
 
-    async def suppress(self, turn: Turn, epoch: int, rule: str, waterfall: tuple[Span, ...] = ()) -> None:
+    async def suppress(self, turn: Turn, epoch: int, rule: str, spans: tuple[Span, ...] = ()) -> None:
         await self._enter("suppress", epoch)
         row = self._row(turn)
         state = "moved" if rule == "moved" else "suppressed"
@@ -314,7 +315,7 @@ class MemoryLedger:
 
         return {
             name: Lookup(partial(found, name), getattr(Facts(), name))
-            for name in ("duplicate", "history", "standing", "escalated_reply", "interactions", "usage")
+            for name in ("duplicate", "history", "takeover", "escalated_reply", "interactions", "usage")
         }
 
     def _facts(self, question: Question) -> Facts:
@@ -335,7 +336,7 @@ class MemoryLedger:
                 and now - row.answered_at_ms < DUPLICATE_SECONDS * 1000
                 for row in others
             ),
-            standing=Standing(
+            takeover=TakeoverState(
                 taken_over=conversation in self.taken_over,
                 escalated=escalated_at is not None,
                 escalation_expired=escalated_at is not None
@@ -384,7 +385,7 @@ class MemoryLedger:
 
 
 class MemoryResponder:
-    """Answers at once, or as told. `prompts` is the oracle of what the model saw."""
+    """Answers at once, or as `script` says. `prompts` is the oracle of what the model saw."""
 
     def __init__(self) -> None:
         self.prompts: list[Prompt] = []
@@ -407,8 +408,8 @@ class MemoryGateway:
         self.delivered: list[tuple[Conversation, str]] = []
         self.script: list[tuple[bool, SendOutcome]] = []
         """(delivered, outcome said) for the next sends."""
-        self.evidence: list[Evidence] = []
-        """Answers for the next look-ups; when used up, the truth is told."""
+        self.evidence: list[SendEvidence] = []
+        """Answers for the next look-ups; when used up, the truth."""
         self.fault: Callable[[str], Awaitable[None]] | None = None
 
     async def send(
@@ -438,11 +439,11 @@ class MemoryGateway:
         since_ms: int,
         known_ids: frozenset[str],
         origin: str = "",
-    ) -> Evidence:
+    ) -> SendEvidence:
         await trio.lowlevel.checkpoint()
         if self.evidence:
             return self.evidence.pop(0)
-        return Found("id") if (conversation, text) in self.delivered else NotFound()
+        return RecordFound("id") if (conversation, text) in self.delivered else NoRecord()
 
 
 class MemoryFeed:
@@ -457,7 +458,7 @@ class MemoryFeed:
 
 
 class FixedOwnership:
-    """Owns everything under one epoch, until told otherwise."""
+    """Owns everything under one epoch, until a test says otherwise."""
 
     def __init__(self) -> None:
         self.current = EPOCH

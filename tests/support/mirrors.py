@@ -1,10 +1,9 @@
-"""Redis servers for tests of the mirror: a real one that a test may starve, kill and restart, and fakeredis."""
+"""Redis servers for tests of the mirror: a real one that tests may starve, kill and restart, and fakeredis."""
 
 from __future__ import annotations
 
 import socket
 import subprocess
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,12 +16,13 @@ from actors.messages import Message
 from daemon.mirror.mirror import RedisMirror
 from daemon.stores.places import redis_server_program
 from daemon.stores.redis import RedisStore
+from tests.support.patience import PATIENCE_SECONDS, wait_until
 
 PARTITIONS = 8
 
 
 class RedisProcess:
-    """A redis-server in its own folder, with the durability that Majlis asks for."""
+    """A redis-server in its own folder, with the durability that Majlis requires."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -52,24 +52,24 @@ class RedisProcess:
         self._process = subprocess.Popen(
             [str(redis_server_program()), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        end = time.monotonic() + 20
-        while not self._answers():
-            assert self._process.poll() is None, "redis-server ended at its start"
-            assert time.monotonic() < end, "redis-server did not come up"
-            time.sleep(0.02)
+        wait_until(self._answers_or_ended, "redis-server comes up")
+        assert self._process.poll() is None, "redis-server ended at its start"
 
     def kill(self) -> None:
-        """SIGKILL: what it answered must be on disk."""
+        """SIGKILL: everything acknowledged must be on disk."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(timeout=20)
+            self._process.wait(PATIENCE_SECONDS)
             self._process = None
         self._socket.unlink(missing_ok=True)
+
+    def _answers_or_ended(self) -> bool:
+        return self._answers() or self._process is None or self._process.poll() is not None
 
     def _answers(self) -> bool:
         try:
             with socket.socket(socket.AF_UNIX) as client:
-                client.settimeout(2)
+                client.settimeout(PATIENCE_SECONDS)
                 client.connect(str(self._socket))
                 client.sendall(b"PING\r\n")
                 return client.recv(64).startswith(b"+PONG")
@@ -78,7 +78,7 @@ class RedisProcess:
 
 
 @asynccontextmanager
-async def real_store(url: str, timeout_seconds: float = 10.0) -> AsyncIterator[RedisStore]:
+async def real_store(url: str, timeout_seconds: float = PATIENCE_SECONDS) -> AsyncIterator[RedisStore]:
     async with trio_asyncio.open_loop():
         store = RedisStore.from_url(url, timeout_seconds=timeout_seconds)
         try:
@@ -93,7 +93,7 @@ async def fake_store(server: fakeredis.FakeServer | None = None) -> AsyncIterato
     async with trio_asyncio.open_loop():
         server = server or fakeredis.FakeServer()
         client = fakeredis.FakeAsyncRedis(server=server, version=(6, 2), protocol=2)
-        yield RedisStore(client.connection_pool, timeout_seconds=10.0)
+        yield RedisStore(client.connection_pool, timeout_seconds=PATIENCE_SECONDS)
 
 
 async def fenced_mirror(store: RedisStore, epoch: int = 1) -> RedisMirror:
@@ -110,7 +110,7 @@ def message(number: int, contact: str = "5511999", instance: str = "demo") -> Me
 
 
 class LossyProxy:
-    """Stands before a Redis; while `lose_replies` is set it passes requests on and hangs up instead of answering."""
+    """A proxy before Redis; while `lose_replies` is set it forwards requests and hangs up instead of replying."""
 
     def __init__(self, folder: Path, upstream: Path) -> None:
         self._path = folder / "proxy.sock"

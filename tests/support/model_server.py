@@ -1,4 +1,4 @@
-"""A server that behaves like a model's, with faults to order. How it speaks is its subclass's.
+"""A fake model server with faults on demand. Subclasses implement the API of a provider.
 
 `questions` is the oracle: which texts reached the model, in which order.
 """
@@ -15,11 +15,12 @@ from typing import ClassVar, Literal
 import trio
 
 from tests.support.http_faults import Exchange, FaultServer, Gate, Request
+from tests.support.patience import PATIENCE_SECONDS
 
 Fault = Literal[
-    "slow",  # waits `seconds`, then answers
+    "slow",  # answers after `seconds`
     "status",  # answers `status` and `body`, with Retry-After when ordered
-    "garbage",  # 200, no JSON
+    "garbage",  # 200, not JSON
     "wrong_types",  # 200, JSON of another shape
     "empty",  # 200, an empty answer text
     "no_body",  # 200, no body at all
@@ -27,10 +28,10 @@ Fault = Literal[
     "filtered",  # 200, stopped by the content filter
     "huge",  # a body of `size_bytes`
     "gzip_bomb",  # a small body that inflates to `size_bytes`
-    "drip",  # a good answer, one byte every `seconds`
+    "drip",  # a correct response, one byte every `seconds`
     "hang",  # never answers
     "reset",  # connection reset
-    "truncated",  # closes in the middle of the body
+    "truncated",  # closes half way through the body
 ]
 Json = dict[str, object]
 
@@ -49,7 +50,7 @@ class _Order:
 
 @dataclass(frozen=True)
 class Question:
-    """One request, as the model saw it. The system text, where there is one, comes first."""
+    """One request as the model saw it. The system text, if any, comes first."""
 
     model: str
     roles: tuple[str, ...]
@@ -69,7 +70,7 @@ class FakeModel(FaultServer):
     """Answers `Answer <k>: <last user text>`, k counting the answers given from 1."""
 
     error_body: ClassVar[object] = {"error": {"message": "ordered"}}
-    """What stands in the body of an ordered status, unless the order says otherwise."""
+    """The default body of an ordered status."""
 
     def __init__(self, api_key: str = "model-key") -> None:
         super().__init__()
@@ -77,7 +78,7 @@ class FakeModel(FaultServer):
         self.questions: list[Question] = []
         self.answered = 0
         self.text_for: Callable[[str], str] | None = None
-        """Answers with its result instead, when set; takes the last user text."""
+        """If set, computes the answer from the last user text."""
         self._orders: list[_Order] = []
         self._gate: Gate | None = None
 
@@ -87,18 +88,18 @@ class FakeModel(FaultServer):
 
     @abstractmethod
     def refusal(self, request: Request) -> tuple[int, object] | None:
-        """The answer to a wrong key or a wrong address; None when the request is well."""
+        """The response to a wrong key or address; None if the request is correct."""
 
     @abstractmethod
     def read(self, request: Request) -> Question: ...
 
     @abstractmethod
     def completion(self, text: str, model: str) -> Json:
-        """An answer as this provider writes it."""
+        """An answer in the format of this provider."""
 
     @abstractmethod
     def filtered(self) -> Json:
-        """What this provider says in a 200 when its policy forbids an answer."""
+        """The 200 response of this provider when its policy forbids an answer."""
 
     wrong_types: ClassVar[object]
 
@@ -114,7 +115,7 @@ class FakeModel(FaultServer):
         size_bytes: int = 16 * 1024 * 1024,
         body: object = None,
     ) -> None:
-        """Let the next `times` requests whose last user text satisfies `when` go wrong."""
+        """Make the next `times` requests whose last user text satisfies `when` fail."""
         with self.lock:
             self._orders.append(_Order(fault, times, when, seconds, status, retry_after, size_bytes, body))
 
@@ -123,7 +124,7 @@ class FakeModel(FaultServer):
             self._orders.clear()
 
     def gate(self) -> Gate:
-        """Hold the next request between its arrival and its answer."""
+        """Hold the next request before it is answered."""
         with self.lock:
             self._gate = gate = Gate(self)
         return gate
@@ -133,7 +134,7 @@ class FakeModel(FaultServer):
         with self.lock:
             return [question.asked for question in self.questions]
 
-    def wait_for_questions(self, count: int, timeout_seconds: float = 10.0) -> list[Question]:
+    def wait_for_questions(self, count: int, timeout_seconds: float = PATIENCE_SECONDS) -> list[Question]:
         self.wait_until(lambda: len(self.questions) >= count, f"{count} questions came", timeout_seconds)
         with self.lock:
             return list(self.questions)

@@ -1,12 +1,13 @@
-"""Every kind of model server, and the provider that asks it."""
+"""Every kind of model server and its provider."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from actors.messages import Prompt
-from daemon.responders.http_provider import Endpoint, HttpProvider, ProviderTerms
-from daemon.responders.kinds import KINDS
+from daemon.responders.http_kind import HttpKind
+from daemon.responders.http_provider import Dialect, Endpoint, HttpProvider, ProviderTerms
+from daemon.responders.kinds import PROVIDERS
 from daemon.web.client import HttpClient
 from tests.support import anthropic_server, gemini_server
 from tests.support.anthropic_server import FakeAnthropic
@@ -30,6 +31,13 @@ def kind_of(server: FakeModel) -> str:
     return next(kind for kind, known in SERVERS.items() if type(server) is known)
 
 
+def dialect_of(kind: str, endpoint: Endpoint) -> Dialect:
+    """How a kind of provider speaks to `endpoint`."""
+    known = PROVIDERS[kind]
+    assert isinstance(known, HttpKind)
+    return known.dialect(endpoint)
+
+
 def provider_at(
     server: FakeModel,
     http: HttpClient,
@@ -39,11 +47,11 @@ def provider_at(
     api_key: str | None = None,
     max_output_tokens: int = 1_024,
 ) -> HttpProvider:
-    """The provider that asks `server`."""
+    """The provider that calls `server`."""
     kind = kind_of(server)
     key = server.api_key if api_key is None else api_key
     endpoint = Endpoint(MODELS[kind], key, f"{server.base_url}/", max_output_tokens)
-    return HttpProvider(http, name, KINDS[kind](endpoint), terms)
+    return HttpProvider(http, name, dialect_of(kind, endpoint), terms)
 
 
 def prompt(*messages: str) -> Prompt:

@@ -1,16 +1,16 @@
-"""Vectors without a server: every text means the same."""
+"""Embeddings without a server: every text has the same vector."""
 
 from __future__ import annotations
 
 import trio
 
-from daemon.knowledge.embeddings import Embeddings
+from daemon.knowledge.embeddings import EmbeddingsClient
 
 MODEL = "near"
 VECTOR = "[0.6,0.8]"
 
 
-class NearEmbeddings(Embeddings):
+class NearEmbeddings(EmbeddingsClient):
     def __init__(self) -> None:
         self.model = MODEL
         self.cache_seconds = 60.0

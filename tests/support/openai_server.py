@@ -1,4 +1,4 @@
-"""A server that behaves like an OpenAI-shaped chat-completions endpoint, with faults to order."""
+"""A server with OpenAI's chat completions API, with faults on demand."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def upsert(
     lid: str | None = None,
     push_name: str = "Guest",
 ) -> dict[str, object]:
-    """`messages.upsert` with one text message; `lid` gives the form in which only an alias tells the phone."""
+    """`messages.upsert` with one text message; with `lid`, only the alias field has the phone number."""
     phone_jid = f"{phone}@s.whatsapp.net"
     key: dict[str, object] = {
         "remoteJid": f"{lid}@lid" if lid else phone_jid,

@@ -1,4 +1,4 @@
-"""A wire between Majlis and Postgres that counts round trips and loses answers to order."""
+"""A proxy before Postgres that counts round trips and drops replies on demand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class PostgresProxy:
     statements, from now on, are carried out and committed while their answer is lost with the connection; `lose_tag` is
     how the server's word for them begins (`UPDATE`), where the driver asks for things of its own in between.
     `delay_seconds` is how much later everything that a client says arrives, as if the server were far away.
-    `say_goodbye` tells every client what a stopping server tells it, and leaves the connection open.
+    `say_goodbye` sends every client what a stopping server sends, and leaves the connection open.
     """
 
     def __init__(self, server_dsn: str) -> None:
@@ -74,7 +74,7 @@ class PostgresProxy:
         both.cancel()
 
     async def _carry_down(self, server: trio.SocketStream, client: trio.SocketStream) -> None:
-        """Frame by frame; returns when the connection is to be cut."""
+        """Forward frame by frame; returns when the connection is to be cut."""
         frames = bytearray()
         losing = False
         try:

@@ -1,4 +1,4 @@
-"""Prometheus' own checker, where the machine has it. The tests have rules of their own, which hold everywhere."""
+"""Prometheus' own checker, if installed. The tests also have rules of their own, which apply everywhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 
 
 def complaints(*arguments: str, text: str = "") -> str:
-    """What `promtool` finds wrong; nothing where there is none."""
+    """The findings of `promtool`; nothing if it is not installed."""
     program = shutil.which("promtool")
     if program is None:
         return ""

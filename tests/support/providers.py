@@ -1,4 +1,4 @@
-"""Providers in memory, and what stands round them, for tests on the mock clock."""
+"""Providers in memory and what surrounds them, for tests on the mock clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from daemon.responders.provider import Together
 
 
 class Scripted:
-    """Answers under its name, or fails as told; remembers what it was asked."""
+    """Answers under its name, or fails on demand; records what it was asked."""
 
     def __init__(self, name: str, error: Exception | None = None) -> None:
         self.name = name
@@ -21,7 +21,7 @@ class Scripted:
         self.before: Callable[[], Awaitable[None]] | None = None
         """Waited for in every call."""
         self.together: Callable[[Mapping[str, Prompt]], Together] | None = None
-        """What a shared call gives; else every conversation its answer."""
+        """The result of a shared call; by default an answer for every conversation."""
 
     @property
     def asked(self) -> int:
@@ -47,8 +47,8 @@ class Scripted:
             raise self.error
 
 
-class Told:
-    """A feed that remembers."""
+class RecordedFeed:
+    """A feed that records its events."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, dict[str, object]]] = []
@@ -61,7 +61,7 @@ class Told:
 
 
 class Board:
-    """The same switches for all, to be changed at will."""
+    """The same feature flags for all, changeable at any time."""
 
     def __init__(self, batching: bool = True) -> None:
         self.batching = batching

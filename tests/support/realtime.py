@@ -1,4 +1,4 @@
-"""A realtime door on a real socket with a list for a mirror, and clients that talk to it. Every wait is bounded."""
+"""A realtime listener on a real socket, with a list as mirror, and its clients. Every wait is bounded."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket
 
 from actors.messages import Message, Receipt
 from daemon.gateways.evolution.payload import parse_webhook
+from daemon.gateways.realtime import Couriers
 from daemon.ingress.webhooks import Ingress, Readiness, open_door
 from daemon.observe.feed import EventFeed
 from daemon.realtime.clients import Client, Clients
-from daemon.realtime.gateway import Couriers
-from daemon.realtime.server import DoorLimits, RealtimeServer
-from daemon.realtime.session import Limits
+from daemon.realtime.server import Admission, RealtimeServer
+from daemon.realtime.session import SessionLimits
+from tests.support.patience import PATIENCE_SECONDS, until
 from tests.support.payloads import upsert
-
-SECONDS = 20.0
-"""Nothing here should take so long, also on a busy machine."""
 
 Document = dict[str, object]
 
@@ -49,12 +47,12 @@ class Talk:
         self.socket = socket
 
     async def say(self, kind: str, **fields: object) -> None:
-        with trio.fail_after(SECONDS):
+        with trio.fail_after(PATIENCE_SECONDS):
             await self.socket.send_message(json.dumps({"type": kind, **fields}))
 
     async def hear(self, kind: str) -> Document:
         """The next frame, which must be of this type."""
-        with trio.fail_after(SECONDS):
+        with trio.fail_after(PATIENCE_SECONDS):
             document: Document = json.loads(await self.socket.get_message())
         assert document["type"] == kind, document
         return document
@@ -73,7 +71,7 @@ class Talk:
 
     async def closed(self) -> tuple[int, str | None]:
         """Hear on until the connection ends; how it ended."""
-        with trio.fail_after(SECONDS):
+        with trio.fail_after(PATIENCE_SECONDS):
             while True:
                 try:
                     await self.socket.get_message()
@@ -83,20 +81,18 @@ class Talk:
 
 
 class Door:
-    """The server with everything behind it."""
+    """The realtime server with everything behind it."""
 
     def __init__(
         self,
         clients: Sequence[Client] = (PROXY, WATCHER, DEMO_WATCHER),
-        allowed_origins: Sequence[str] = (),
-        door: DoorLimits | None = None,
-        limits: Limits | None = None,
+        admission: Admission | None = None,
+        limits: SessionLimits | None = None,
         replay_events: int = 100,
         couriers: Couriers | None = None,
     ) -> None:
-        self.feed = EventFeed(strict=True)
+        self.feed = EventFeed(strict=True, kept_events=replay_events)
         self.feed.set_install_id("test install")
-        self.feed.keep(replay_events)
         self.accepted: list[Message] = []
         self.before_accept: Callable[[Message], Awaitable[None]] | None = None
         self.readiness = Readiness(True)
@@ -107,9 +103,7 @@ class Door:
         self.port = 0
         self.ingress = Ingress(
             parse=parse_webhook,
-            accept=self._accept,
-            learn=lambda link: None,
-            take_over=self._take_over,
+            inbox=self,
             readiness=lambda: self.readiness,
             quarantine=self._quarantine,
             authorize=open_door,
@@ -122,8 +116,7 @@ class Door:
             couriers=self.couriers,
             on_serving=self._on_serving,
             on_error=lambda _server, error: self.errors.append(error),
-            allowed_origins=allowed_origins,
-            door=door,
+            admission=admission,
             limits=limits,
         )
 
@@ -139,7 +132,7 @@ class Door:
 
     @asynccontextmanager
     async def talk(self, token: str | None, path: str = "/v1", **headers: str) -> AsyncIterator[Talk]:
-        """A connection; with a token, its `hello` is heard already and kept in `hello`."""
+        """Open a connection; with a token, its `hello` has been received and is kept in `hello`."""
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         extra = [(name.encode(), value.encode()) for name, value in headers.items()]
@@ -152,11 +145,9 @@ class Door:
             yield talk
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        with trio.fail_after(SECONDS):
-            while not condition():  # noqa: ASYNC110 - it looks at another part's state
-                await trio.sleep(0.01)
+        await until(condition)
 
-    async def _accept(self, message: Message) -> Receipt:
+    async def accept(self, message: Message) -> Receipt:
         if self.before_accept is not None:
             await self.before_accept(message)
         await trio.lowlevel.checkpoint()
@@ -165,9 +156,12 @@ class Door:
             self.accepted.append(message)
         return Receipt(duplicate, 1, 0, 8000, 0, 1, False)
 
-    async def _take_over(self, own: object) -> bool:
+    async def take_over(self, own: object) -> bool:
         await trio.lowlevel.checkpoint()
         return False
+
+    def learn(self, link: object) -> None:
+        pass
 
     async def _quarantine(self, body: bytes, reason: str) -> None:
         await trio.lowlevel.checkpoint()
@@ -178,7 +172,7 @@ class Door:
 
 
 class Proxy:
-    """A proxy that keeps to the protocol: it sends each key once, and can tell what it has sent."""
+    """A proxy that follows the protocol: it sends each key once, and can report what it sent."""
 
     def __init__(self) -> None:
         self.sent: dict[str, tuple[str, str, str]] = {}

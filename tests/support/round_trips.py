@@ -1,4 +1,4 @@
-"""A Postgres that tells how many round trips follow one another, without measuring any time."""
+"""A Postgres that counts sequential round trips without measuring time."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ _CUSHION_SECONDS = 0.02
 
 
 class RoundTrips(Postgres):
-    """Holds every statement until nothing else can go on, then lets all that wait go at once: one round.
+    """Holds statements until no task can go on, then releases all of them at once: one round.
 
     Statements that do not need one another's answers share a round, however the machine schedules them. `rounds` says
-    how many statements each round had. `conduct` must run beside the work, and the work must wait for nothing else.
+    how many statements each round had. `conduct` must run concurrently with the work, and the work must wait for
+    nothing else.
     """
 
     def __init__(self, dsn: str, max_connections: int = 20) -> None:

@@ -12,16 +12,17 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketReque
 
 
 class FakeSocketIo:
-    """Faults are ordered by changing its attributes."""
+    """Change the attributes to make it misbehave."""
 
     def __init__(self, api_key: str = "key") -> None:
         self.api_key = api_key
         self.namespaces = {"/", "/demo"}
-        """Those that exist; asking for another one is refused, as long as it does not."""
+        """The existing ones; requests for others are refused."""
         self.ping_ms = (25_000, 20_000)
         self.pongs = 0
         self.joined: list[str] = []
         self.connections = 0
+        self.rejected = 0
         self.port = 0
         self._open: dict[WebSocketConnection, set[str]] = {}
 
@@ -40,15 +41,15 @@ class FakeSocketIo:
             nursery.cancel_scope.cancel()
 
     async def emit(self, event: str, payload: object, namespace: str = "/demo", binary: int = 0) -> int:
-        """Send an event to who joined the namespace; says to how many. `binary`: so many attachments follow."""
+        """Send an event to every client in the namespace; returns how many. `binary`: the number of attachments."""
         place = "" if namespace == "/" else f"{namespace},"
         kind = f"45{binary}-" if binary else "42"
-        heard = [socket for socket, joined in self._open.items() if namespace in joined]
-        for socket in heard:
+        receivers = [socket for socket, joined in self._open.items() if namespace in joined]
+        for socket in receivers:
             await socket.send_message(f"{kind}{place}{json.dumps([event, payload])}")
             for _ in range(binary):
                 await socket.send_message(b"\x00\x01")
-        return len(heard)
+        return len(receivers)
 
     async def ping(self) -> None:
         for socket in tuple(self._open):
@@ -63,6 +64,7 @@ class FakeSocketIo:
         query = parse_qs(parts.query)
         asked = (query.get("EIO"), query.get("transport"), query.get("apikey"))
         if parts.path != "/socket.io/" or asked != (["4"], ["websocket"], [self.api_key]):
+            self.rejected += 1
             await request.reject(403)
             return
         socket = await request.accept()

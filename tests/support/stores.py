@@ -1,4 +1,4 @@
-"""The embedded Redis and Postgres for tests: one of each for a whole test session, emptied or fresh for each test."""
+"""The embedded Redis and Postgres for tests: one of each per test session, emptied or fresh for each test."""
 
 from __future__ import annotations
 
@@ -7,17 +7,25 @@ import itertools
 import queue
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
+from unittest import mock
 
 import asyncpg
 import redis
 import trio
+import trio_asyncio
 
-from daemon.stores.embedded import EmbeddedPostgres, EmbeddedRedis, run_embedded_postgres, run_embedded_redis
+from daemon.ledger import migrate
+from daemon.stores import embedded_postgres
+from daemon.stores.embedded_postgres import EmbeddedPostgres, run_embedded_postgres
+from daemon.stores.embedded_redis import EmbeddedRedis, run_embedded_redis
+from tests.support.ledgers import open_postgres
+from tests.support.patience import PATIENCE_SECONDS
 
 ServerT = TypeVar("ServerT")
 ServerT_co = TypeVar("ServerT_co", covariant=True)
@@ -45,7 +53,7 @@ def _ignore_event(_event: str, _fields: Mapping[str, object]) -> None:
 
 @contextmanager
 def _in_a_thread(run: _Run[ServerT], data_dir: Path) -> Iterator[ServerT]:
-    """Run an embedded server under a Trio of its own, for code that has none.
+    """Run an embedded server in its own Trio loop, for code without one.
 
     The thread must outlive the server: the parent-death signal fires when the thread that started the child ends.
     """
@@ -87,12 +95,33 @@ def postgres_in_a_thread(data_dir: Path) -> Iterator[EmbeddedPostgres]:
         yield server
 
 
+_HASTE = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "1h",
+    # Statistics and visibility are what a test makes them: they decide plans.
+    "autovacuum": "off",
+}
+
+
+@contextmanager
+def hasty_postgres_in_a_thread(data_dir: Path) -> Iterator[EmbeddedPostgres]:
+    """One that would forget everything in a power cut, for tests of what it holds: dropping a database is cheap."""
+    with ExitStack() as stack:
+        with mock.patch.dict(embedded_postgres._ENFORCED_SETTINGS, _HASTE):
+            server = stack.enter_context(postgres_in_a_thread(data_dir))
+        yield server
+
+
 _database_numbers = itertools.count(1)
 
 
 @contextmanager
 def empty_redis_database(url: str) -> Iterator[str]:
-    """One of the server's sixteen databases, in turn, emptied: what an earlier test still does reaches another one."""
+    """One of the server's sixteen databases, emptied, in rotation: leftovers of an earlier test reach another one."""
     fresh = url.replace("db=0", f"db={next(_database_numbers) % 16}")
     with redis.Redis.from_url(fresh) as client:
         client.flushdb()
@@ -100,18 +129,41 @@ def empty_redis_database(url: str) -> Iterator[str]:
 
 
 @contextmanager
-def new_postgres_database(dsn: str) -> Iterator[str]:
+def new_postgres_database(dsn: str, template: str = "template1") -> Iterator[str]:
     """A database of its own on the server, dropped afterwards together with whoever still uses it."""
     name = f"test_{next(_database_numbers)}"
-    asyncio.run(execute(dsn, f"CREATE DATABASE {name}"))
-    yield dsn.replace("/majlis?", f"/{name}?")
+    asyncio.run(execute(dsn, f"CREATE DATABASE {name} TEMPLATE {template}"))
+    yield _database(dsn, name)
     asyncio.run(execute(dsn, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+def make_migrated_template(dsn: str) -> str:
+    """A database with the whole schema and nothing in it; gives back its name. Copying it is quicker than migrating."""
+    name = "migrated"
+    asyncio.run(execute(dsn, f"CREATE DATABASE {name}"))
+    migrate_in_a_thread(_database(dsn, name))
+    return name
+
+
+def migrate_in_a_thread(dsn: str) -> None:
+    """For code that runs beside somebody else's event loop, such as that of a browser's driver."""
+
+    async def main() -> None:
+        async with trio_asyncio.open_loop(), open_postgres(dsn) as db:
+            await migrate(db)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(trio.run, main).result()
+
+
+def _database(dsn: str, name: str) -> str:
+    return dsn.replace("/majlis?", f"/{name}?")
 
 
 async def execute(dsn: str, statement: str) -> None:
     """asyncio-flavoured: run one statement on a connection of its own."""
-    connection = await asyncpg.connect(dsn, timeout=30)
+    connection = await asyncpg.connect(dsn, timeout=PATIENCE_SECONDS)
     try:
-        await connection.execute(statement, timeout=60)
+        await connection.execute(statement, timeout=PATIENCE_SECONDS)
     finally:
         connection.terminate()

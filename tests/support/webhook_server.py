@@ -1,4 +1,4 @@
-"""Somebody's webhook: remembers what it was told, and misbehaves to order."""
+"""A webhook of the business: records what it receives, and misbehaves on demand."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tests.support.http_faults import Exchange, FaultServer, Request
+from tests.support.patience import PATIENCE_SECONDS
 
 WebhookFault = Literal["answer", "hang", "reset"]
 
@@ -22,17 +23,17 @@ class FakeWebhook(FaultServer):
     def __init__(self) -> None:
         super().__init__()
         self.posted: list[Posted] = []
-        """Whatever arrived, also what was then answered badly."""
+        """All requests, including those answered with an error."""
         self._orders: list[tuple[WebhookFault, int, dict[str, str]]] = []
 
     def order(
         self, *statuses: int, fault: WebhookFault = "answer", headers: dict[str, str] | None = None
     ) -> None:
-        """Answer the next posts with these statuses, or let as many of them go wrong."""
+        """Answer the next posts with these statuses or faults."""
         with self.lock:
             self._orders += [(fault, status, headers or {}) for status in statuses]
 
-    def wait_for(self, count: int, timeout_seconds: float = 20.0) -> list[Posted]:
+    def wait_for(self, count: int, timeout_seconds: float = PATIENCE_SECONDS) -> list[Posted]:
         self.wait_until(lambda: len(self.posted) >= count, f"{count} posts came", timeout_seconds)
         with self.lock:
             return list(self.posted)

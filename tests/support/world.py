@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import trio
 
@@ -14,7 +15,7 @@ from actors.instance import FeatureFlags, Terms
 from actors.messages import Message, Receipt, WindowPolicy
 from actors.outbox import Outbox, OutboxPolicy
 from actors.supervisor import Supervisor
-from actors.turn import TurnRunner, TurnServices
+from actors.turn import TurnAttempt, TurnServices
 from tests.support.memory import (
     FixedOwnership,
     MemoryFeed,
@@ -37,7 +38,7 @@ class World:
     turn_policy: TurnPolicy = field(default_factory=TurnPolicy)
     concurrency: int = 50
     term: Terms = field(default_factory=Terms)
-    switch: FeatureFlags = field(default_factory=FeatureFlags)
+    feature_flags: FeatureFlags = field(default_factory=FeatureFlags)
     mirror: MemoryMirror = field(default_factory=MemoryMirror)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     responder: MemoryResponder = field(default_factory=MemoryResponder)
@@ -50,7 +51,8 @@ class World:
         outbox = Outbox(
             self.ledger, self.gateway, self.ownership, self.feed, clock_ms, lambda instance: OutboxPolicy()
         )
-        turns = TurnRunner(
+        attempt = partial(
+            TurnAttempt,
             TurnServices(
                 append=self.mirror.append,
                 ledger=self.ledger,
@@ -63,12 +65,12 @@ class World:
                 feed=self.feed,
                 wall_ms=clock_ms,
                 nudge=lambda: None,
-            )
+            ),
         )
         self.services = Services(
             mirror=self.mirror,
             ownership=self.ownership,
-            turns=turns,
+            attempt=attempt,
             policies=self,
             feed=self.feed,
             slots=FairSlots(self.concurrency),
@@ -90,7 +92,7 @@ class World:
         return self.term
 
     def of(self, instance: str) -> FeatureFlags:
-        return self.switch
+        return self.feature_flags
 
     def phone_of(self, instance: str, lid: str) -> str | None:
         return self.known_phones.get((instance, lid))

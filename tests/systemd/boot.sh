@@ -32,7 +32,7 @@ else
 	mount -t cgroup2 cgroup2 sys/fs/cgroup/unified
 fi
 
-# What other file systems of this machine hold that the test needs: the checkout and its interpreter.
+# What would be missing and the test needs: the checkout and its interpreter, from other file systems or from /tmp.
 for place in "${@:2}"; do
 	mkdir -p ".$place"
 	mount --rbind "$place" ".$place"
@@ -42,8 +42,8 @@ done
 rm -rf etc/systemd/system etc/majlis var/lib/majlis var/log/journal
 mkdir -p etc/systemd/system
 ln -s /lib/systemd/system/basic.target etc/systemd/system/default.target
-# Restarts of the journal and clean-ups by age are not what is looked at.
-for unit in systemd-tmpfiles-clean.timer systemd-update-utmp.service systemd-udevd.service systemd-udev-trigger.service; do
+# Restarts of the journal and clean-ups by age are not what is looked at; /tmp is there, and the checkout may be in it.
+for unit in tmp.mount systemd-tmpfiles-clean.timer systemd-update-utmp.service systemd-udevd.service systemd-udev-trigger.service; do
 	ln -s /dev/null "etc/systemd/system/$unit"
 done
 

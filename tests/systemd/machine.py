@@ -80,7 +80,7 @@ class Machine:
         return self.run("journalctl", "--no-pager", "-o", "cat", "-u", unit, check=False)
 
     def wait_for(self, condition: Callable[[], T | None], what: str, seconds: float = 60.0) -> T:
-        """Poll until `condition` gives something true, and give it back; bounded."""
+        """Poll until `condition` returns something true, and return it; with a limit."""
         deadline = time.monotonic() + seconds
         while True:
             if found := condition():
@@ -110,7 +110,7 @@ def machine() -> Iterator[Machine]:
     """Boot one; nothing of it is left at the end."""
     scratch = Path(tempfile.mkdtemp(prefix="majlis-machine-", dir="/tmp"))
     cgroups = [directory for directory in _hierarchies() if _own_cgroup(directory, scratch.name)]
-    shown = dict.fromkeys(path for path in (ROOT, Path(sys.prefix)) if _on_another_device(path))
+    shown = dict.fromkeys(path for path in (ROOT, Path(sys.prefix)) if _would_be_missing(path))
     doors = [str(hierarchy / scratch.name / "cgroup.procs") for hierarchy in cgroups]
     boot = [str(Path(__file__).with_name("boot.sh")), str(scratch), *map(str, shown)]
     process = subprocess.Popen(
@@ -136,9 +136,10 @@ def _booted(process: subprocess.Popen[bytes]) -> Machine:
     raise AssertionError("systemd did not boot here")
 
 
-def _on_another_device(path: Path) -> bool:
-    """The overlay shows the root's own file system alone."""
-    return path.stat().st_dev != Path("/").stat().st_dev
+def _would_be_missing(path: Path) -> bool:
+    """The overlay shows the root's own file system alone, and the machine has some directories of its own."""
+    own = (Path("/tmp"), Path("/run"), Path("/dev"))
+    return path.stat().st_dev != Path("/").stat().st_dev or any(path.is_relative_to(place) for place in own)
 
 
 def _hierarchies() -> Sequence[Path]:

@@ -11,7 +11,8 @@ from pathlib import Path
 import trio
 
 from daemon.run.systemd import ServiceManager
-from daemon.stores.embedded import run_embedded_postgres, run_embedded_redis
+from daemon.stores.embedded_postgres import run_embedded_postgres
+from daemon.stores.embedded_redis import run_embedded_redis
 
 
 async def _serve(data_dir: Path) -> None:

@@ -14,7 +14,9 @@ from tests.systemd.machine import Machine
 from tests.systemd.service import CONFIG, MAJLIS, UNIT, Service, free_port, heard
 
 
-def test_two_daemons_on_one_host_share_the_work(service: Service, gateway: FakeEvolution) -> None:
+def test_of_two_daemons_on_one_host_one_acts_and_the_other_takes_over(
+    service: Service, gateway: FakeEvolution
+) -> None:
     """`majlis@<port>`: each partition has one owner; any door takes anything; the owner stops, the other goes on."""
     box, stores = service.machine, "/var/lib/majlis-shared"
     box.systemctl("stop", "majlis.socket", UNIT)

@@ -1,13 +1,14 @@
-// Speaks to the daemon. Every failure becomes an ApiError whose message is a sentence with what to do.
+// Requests to the daemon. Every failure becomes an ApiError whose message is a sentence that says what to do.
 
 const REQUEST_MS = 10_000;
-const SILENCE_MS = 40_000; // a stream says something every 15 s
+const SILENCE_MS = 40_000; // a stream sends something at least every 15 s
 const BACKOFF_MS = [1_000, 2_000, 4_000, 8_000, 15_000];
 
-export const UNREACHABLE = "The daemon cannot be reached. Is it running, and is this address still right?";
+export const UNREACHABLE =
+  "The daemon cannot be reached: check that it is running, and that this address is still right.";
 
 export class ApiError extends Error {
-  /** `status` 0: nobody answered. */
+  /** `status` 0: no answer. */
   constructor(status, reason, message) {
     super(message);
     this.status = status;
@@ -15,10 +16,10 @@ export class ApiError extends Error {
   }
 }
 
-/** Told when a request finds that the session is over. */
+/** Dispatches "out" when a request finds that the session has ended. */
 export const signedOut = new EventTarget();
 
-/** The wait before the next try, a little different for everybody. */
+/** The wait before the next attempt, with jitter. */
 export function backoffMs(failures) {
   return BACKOFF_MS[Math.min(failures, BACKOFF_MS.length) - 1] * (0.75 + Math.random() / 2);
 }
@@ -50,54 +51,54 @@ async function ask(method, path, body) {
 }
 
 function refusal(status, text, path) {
-  let told = {};
+  let answer = {};
   try {
-    told = JSON.parse(text) ?? {};
+    answer = JSON.parse(text) ?? {};
   } catch {
-    // Something between the daemon and here answered; the status says enough.
+    // Something between the daemon and this page answered; the status says enough.
   }
-  const reason = told.reason ?? told.error ?? "";
+  const reason = answer.reason ?? answer.error ?? "";
   const error = new ApiError(
     status,
     reason,
-    sentence(told.message || OTHERWISE[status] || `the daemon answered ${status}`),
+    sentence(answer.message || FALLBACKS[status] || `the daemon answered ${status}`),
   );
   if (status === 401 && path !== "/session") signedOut.dispatchEvent(new CustomEvent("out", { detail: error }));
   return error;
 }
 
-/** As a person writes one: what programs say begins small and has no end. */
+/** With a capital and a full stop: the daemon's messages have neither. */
 function sentence(words) {
   const whole = words[0].toUpperCase() + words.slice(1);
   return /[.!?…]$/.test(whole) ? whole : `${whole}.`;
 }
 
-const OTHERWISE = {
-  401: "Your session is over.",
-  403: "Your level does not allow this.",
-  404: "It is not there any more.",
-  409: "It cannot be done now.",
-  429: "Too many at once: try again in a moment.",
+const FALLBACKS = {
+  401: "Your session has ended.",
+  403: "Your access level does not allow this.",
+  404: "It no longer exists.",
+  409: "This is not possible now.",
+  429: "Too many requests: try again in a moment.",
   503: "The daemon is not ready: try again in a moment.",
 };
 
 /**
- * Follow /v1/tail until the function that is given back is called; comes back by itself after every interruption.
- * `onState` hears "open", "lost" and "cut" (the page read too slowly). A hidden page does not follow: a browser has
- * six connections to one host for all of its pages.
+ * Follow /v1/tail until the returned function is called; reconnects by itself after every interruption.
+ * `onState` gets "open", "lost" and "cut" (the page read too slowly). A hidden page does not follow, because a browser
+ * has six connections to one host for all of its pages.
  */
 export function follow(query, onEvent, onState = () => {}) {
   const stopped = new AbortController();
-  const wake = new EventTarget();
-  const stir = () => wake.dispatchEvent(new Event("stir"));
-  document.addEventListener("visibilitychange", stir, { signal: stopped.signal });
+  const visibility = new EventTarget();
+  const changed = () => visibility.dispatchEvent(new Event("change"));
+  document.addEventListener("visibilitychange", changed, { signal: stopped.signal });
   run();
   return () => stopped.abort();
 
   async function run() {
     for (let failures = 0; !stopped.signal.aborted;) {
       if (document.hidden) {
-        await once(wake, "stir", stopped.signal);
+        await once(visibility, "change", stopped.signal);
         continue;
       }
       try {

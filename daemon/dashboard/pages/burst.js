@@ -1,17 +1,17 @@
-// What Majlis does with the burst, in one line at the chat.
+// What Majlis is doing with the burst, in one line above the message box.
 
 import { h, setText } from "./dom.js";
 import { icon } from "./icons.js";
 import { count, left } from "./format.js";
-import { Ring, calm, countdown } from "./ring.js";
+import { Ring, reducedMotion, countdown } from "./ring.js";
 import { reason, rule, why } from "./words.js";
 
-/** The line at the chat: its ring and words, and a button that ends the waiting. */
+/** The line itself: a ring, words, and a button that closes the window. */
 export class BurstLine {
   #ring = new Ring();
   #words = h("p.burst-words");
   #now = h("button.button", { type: "button", hidden: true }, "Answer now");
-  #how = h("a.button.quiet", { href: "#behind", onclick: look }, "See how");
+  #how = h("a.button.quiet", { href: "#progress", onclick: look }, "Show steps");
   #room = null;
   #stop;
 
@@ -20,7 +20,7 @@ export class BurstLine {
     this.node = h("div.burst", { hidden: true }, this.#ring.node, this.#words, this.#now, this.#how);
     this.#stop = countdown(
       () => this.#room?.deadline ?? 0,
-      (seconds) => this.#tell(seconds),
+      (seconds) => this.#write(seconds),
     );
     signal.addEventListener("abort", () => (this.#stop(), this.#ring.leave()));
   }
@@ -28,43 +28,47 @@ export class BurstLine {
   update(room) {
     this.#room = room;
     const state = room.view?.state;
-    const after = !room.isBusy && !room.trouble && Boolean(room.turn?.end);
-    this.node.hidden = !room.isBusy && !room.trouble && !after;
-    this.node.className = after ? `burst after ${room.turn.end === "done" ? "well" : "ill"}` : `burst is-${state}`;
+    const after = !room.isBusy && !room.problem && Boolean(room.turn?.end);
+    this.node.hidden = !room.isBusy && !room.problem && !after;
+    this.node.className = after ? `burst after ${room.turn.end === "done" ? "ok" : "error"}` : `burst is-${state}`;
     this.#how.hidden = !after;
-    this.#now.hidden = state !== "waiting" || !room.heard;
+    this.#now.hidden = state !== "waiting" || !room.waitingCount;
     if (after) this.#ring.still(icon(room.turn.end === "done" ? "check" : "warn"), true);
     else if (state === "waiting" && room.deadline !== null)
       this.#ring.until(room.deadline, room.windowSeconds, "until the answer");
     else if (state === "answering" || state === "queued") this.#ring.turning();
     else if (room.deadline !== null)
-      this.#ring.until(room.deadline, Math.max(1, (room.deadline - performance.now()) / 1000), "until the next try");
+      this.#ring.until(room.deadline, Math.max(1, this.#secondsLeft()), "until the next attempt");
     else this.#ring.still(icon("pause"));
-    this.#tell(room.deadline === null ? 0 : Math.max(0, (room.deadline - performance.now()) / 1000));
+    this.#write(room.deadline === null ? 0 : Math.max(0, this.#secondsLeft()));
   }
 
-  #tell(seconds) {
+  #secondsLeft() {
+    return (this.#room.deadline - performance.now()) / 1000;
+  }
+
+  #write(seconds) {
     const room = this.#room;
-    if (room) setText(this.#words, room.trouble || burstWords(room, seconds));
+    if (room) setText(this.#words, room.problem || burstWords(room, seconds));
   }
 }
 
-/** `Heard 2 of 5, answers in 4.2 s`, or what is done with them. */
+/** `2 of 5 messages, answers in 4.2 s`, or what is being done with them. */
 function burstWords(room, seconds) {
   const { view, turn } = room;
   switch (view?.state) {
     case "waiting":
-      return `Heard ${room.heard} of ${room.maxMessages}, answers in ${left(seconds)}`;
+      return `${room.waitingCount} of ${room.maxMessages} messages, answers in ${left(seconds)}`;
     case "queued":
-      return "Heard. Waits for a free turn";
+      return "Window closed, waiting for a free slot";
     case "answering": {
-      const next = room.heard ? `; heard ${count(room.heard, "message")} for the next answer` : "";
+      const next = room.waitingCount ? `; ${count(room.waitingCount, "message")} for the next turn` : "";
       return `${stageWords(turn)}${next}`;
     }
     case "retrying":
-      return `${why(view.why)}. Tries again in ${left(seconds)}`;
+      return `${capital(why(view.why))}. Next attempt in ${left(seconds)}`;
     case "holding":
-      return `Held: ${why(view.why)}`;
+      return `Holding: ${why(view.why)}`;
     case "parked":
       return "Parked after too many failures";
     default:
@@ -72,22 +76,24 @@ function burstWords(room, seconds) {
   }
 }
 
+const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+
 function afterwards(turn) {
-  const heard = count(turn.heard, "message");
-  if (turn.end === "suppressed") return `${heard}: ${rule(turn.rule)}`;
-  if (turn.end === "dead") return `${heard} could not be answered${turn.reason ? `: ${reason(turn.reason)}` : ""}`;
+  const batch = count(turn.messageCount, "message");
+  if (turn.end === "suppressed") return `${batch}, no answer: ${rule(turn.rule)}`;
+  if (turn.end === "dead") return `${batch} not answered${turn.reason ? `: ${reason(turn.reason)}` : ""}`;
   const sent = turn.parts > 1 ? `one answer in ${count(turn.parts, "message")}` : "one answer";
-  return `${heard}, ${sent}`;
+  return `${batch}, ${sent}`;
 }
 
-/** Where the stages stand: on a phone they are below the chat. */
+/** To the stages: on a phone they are below the chat. */
 function look(event) {
   event.preventDefault();
-  document.getElementById("behind").scrollIntoView({ behavior: calm.matches ? "auto" : "smooth" });
+  document.getElementById("progress").scrollIntoView({ behavior: reducedMotion.matches ? "auto" : "smooth" });
 }
 
 function stageWords(turn) {
   if (turn?.responderMs !== undefined && turn?.responderMs !== null) return "Sending the reply …";
   if (turn?.lookupsMs !== undefined && turn?.lookupsMs !== null) return "Asking the responder …";
-  return "Looking things up …";
+  return "Running lookups …";
 }

@@ -1,15 +1,15 @@
-// One card for each conversation that is not at rest: its ring, what it does, and the way to its details.
+// One card for each conversation that is not idle: its ring, what it is doing, and a link to its details.
 
 import { bdi, h, setText } from "./dom.js";
 import { icon } from "./icons.js";
 import { left } from "./format.js";
-import { Ring, calm, countdown } from "./ring.js";
+import { Ring, reducedMotion, countdown } from "./ring.js";
 import { beside } from "./router.js";
 import { STATES, doing } from "./words.js";
 
 const SIGNS = { queued: "…", retrying: "", holding: "pause", parked: "warn" };
 
-/** A card for a row of /v1/top; `stageOf(conversation)` tells how far its turn is. */
+/** A card for a row of /v1/top; `stageOf(conversation)` is the stage of its turn. */
 export function card(stageOf) {
   return (first) => {
     const ring = new Ring();
@@ -21,15 +21,17 @@ export function card(stageOf) {
       "a.card",
       {},
       ring.node,
-      h("span.card-text", {}, h("span.card-top", {}, name, messages), h("span.card-doing", {}, state, " ", words)),
+      h("span.card-text", {}, h("span.card-top", {}, name, messages), h("span.card-doing", {}, state, words)),
     );
-    if (!calm.matches) node.animate({ opacity: [0, 1] }, { duration: 250, easing: "ease-out" });
+    if (!reducedMotion.matches) node.animate({ opacity: [0, 1] }, { duration: 250, easing: "ease-out" });
     let row = first;
     let deadline = null;
     const stop = countdown(
       () => deadline ?? 0,
-      (seconds) =>
-        setText(words, doing(row, stageOf(row.conversation), deadline === null || seconds === 0 ? "" : left(seconds))),
+      (seconds) => {
+        const timeLeft = deadline === null || seconds === 0 ? "" : left(seconds);
+        setText(words, afterColon(doing(row, stageOf(row.conversation), timeLeft)));
+      },
     );
     return { node, update, leave };
 
@@ -53,7 +55,10 @@ export function card(stageOf) {
   };
 }
 
-/** Draw what `row` waits for; `deadline` null when nobody knows how long. */
+/** `: words` to follow a state; empty for no words. */
+export const afterColon = (words) => (words ? `: ${words}` : "");
+
+/** Draw what `row` waits for; `deadline` is null when the time is unknown. */
 export function showRing(ring, row, deadline) {
   if (row.state === "answering") return ring.turning();
   if (row.state === "answered") return ring.still(icon("check"), true);
@@ -62,7 +67,7 @@ export function showRing(ring, row, deadline) {
   ring.still(sign && sign.length > 1 ? icon(sign) : (sign ?? ""), row.state === "parked");
 }
 
-/** A window's length is known; of any other wait the longest that was seen is taken for the whole. */
+/** The length of a window is known; for any other wait the longest time seen so far is taken as the whole. */
 function wholeOf(ring, row, deadline) {
   if (row.state === "waiting" && row.window_seconds) return row.window_seconds;
   const now = (deadline - performance.now()) / 1000;

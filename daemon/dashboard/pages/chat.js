@@ -1,13 +1,13 @@
-// The chat as on a phone: bubbles, each with its own direction, its time, and ticks for what became of it.
+// The chat as on a phone: bubbles, each with its own text direction, time, and ticks for its state.
 
-import { h, keyed, s, said } from "./dom.js";
+import { h, keyed, s, messageText } from "./dom.js";
 import { clock, ms } from "./format.js";
 
 const NEAR_END_PIXELS = 80;
 const STATES = {
-  sending: "on its way",
+  sending: "sending",
   failed: "not acknowledged",
-  acknowledged: "acknowledged: it is stored durably",
+  acknowledged: "acknowledged: stored durably",
   answered: "answered",
   ended: "ended without an answer",
 };
@@ -17,7 +17,7 @@ export class Chat {
   #list = h("ol.bubbles", { role: "log", "aria-label": "Messages", "aria-live": "polite" });
   #room = null;
 
-  /** `again(message)` sends one that failed once more. */
+  /** `again(message)` sends a failed message again. */
   constructor(again) {
     this.again = again;
     this.node = h("div.chat-scroll", { tabindex: "0", "aria-label": "Chat" }, this.#list);
@@ -44,8 +44,8 @@ export class Chat {
     const node = h(
       `li.bubble.${ours ? "from-majlis" : "from-customer"}`,
       {},
-      h("span.unseen", {}, ours ? "Majlis: " : "You: "),
-      said(first.text),
+      h("span.visually-hidden", {}, ours ? "Majlis: " : "You: "),
+      messageText(first.text),
       about,
       failed,
     );
@@ -57,7 +57,7 @@ export class Chat {
     node.dataset.state = message.state;
     const took = message.tookMs === undefined ? "" : `, in ${ms(message.tookMs)}`;
     const words = message.state === "acknowledged" ? `${STATES.acknowledged}${took}` : STATES[message.state];
-    ticks.replaceChildren(sign(message.state), h("span.unseen", {}, `, ${words}`));
+    ticks.replaceChildren(sign(message.state), h("span.visually-hidden", {}, `, ${words}`));
     ticks.title = words;
     failed.hidden = message.state !== "failed";
     if (message.state === "failed") {
@@ -67,7 +67,7 @@ export class Chat {
   }
 }
 
-/** A message keeps its bubble when its id at the gateway becomes known. */
+/** A message keeps its bubble when its gateway id becomes known. */
 const keys = new WeakMap();
 let latest = 0;
 function keyOf(message) {
@@ -93,12 +93,12 @@ function sign(state) {
   );
 }
 
-/** What becomes of a message, as the legend of the ticks. */
+/** The legend of the ticks. */
 export function tickLegend() {
   return h(
     "ul.tick-legend",
     {},
-    h("li", {}, sign("acknowledged"), h("span", {}, "acknowledged: it is stored and cannot be lost")),
+    h("li", {}, sign("acknowledged"), h("span", {}, "acknowledged: stored durably, cannot be lost")),
     h("li", { class: "answered" }, sign("answered"), h("span", {}, "answered")),
   );
 }

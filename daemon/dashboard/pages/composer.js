@@ -1,12 +1,12 @@
-// Where a message is written.
+// The message box.
 
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 
 const MAX_CHARS = 4_000;
-const MOST_PIXELS = 140;
+const MAX_PIXELS = 140;
 
-/** Enter sends, Shift and Enter begin a new line, as on a phone's keyboard at a desk. */
+/** Enter sends; Shift+Enter starts a new line. */
 export function composer(write) {
   const input = h("textarea", {
     rows: 1,
@@ -30,7 +30,7 @@ export function composer(write) {
   );
   return { node, enable };
 
-  /** Nothing can be written before it is known as whom. */
+  /** Disabled until the customer is known. */
   function enable(open) {
     input.disabled = !open;
     if (open && matchMedia("(pointer: fine)").matches) input.focus({ preventScroll: true });
@@ -46,6 +46,6 @@ export function composer(write) {
 
   function grow() {
     input.style.height = "auto";
-    input.style.height = `${Math.min(input.scrollHeight, MOST_PIXELS)}px`;
+    input.style.height = `${Math.min(input.scrollHeight, MAX_PIXELS)}px`;
   }
 }

@@ -1,22 +1,22 @@
 // Builds and updates the page. Laws of this file:
-// - What came from a server or a person enters as text alone (textContent), never as markup.
+// - Data from the server or a person is inserted as text (textContent), never as markup.
 // - Styles are set through the CSSOM; the content policy forbids style attributes.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** h("p.note", {title: "…", onclick: f}, "text", node, null): an element; what is null or false is left out. */
+/** h("p.note", {title: "…", onclick: f}, "text", node, null): an element; null and false children are skipped. */
 export function h(name, props = {}, ...children) {
   const [tag, ...classes] = name.split(".");
-  return filled(document.createElement(tag), classes, props, children);
+  return build(document.createElement(tag), classes, props, children);
 }
 
 /** The same for SVG. */
 export function s(name, props = {}, ...children) {
   const [tag, ...classes] = name.split(".");
-  return filled(document.createElementNS(SVG, tag), classes, props, children);
+  return build(document.createElementNS(SVG, tag), classes, props, children);
 }
 
-function filled(node, classes, props, children) {
+function build(node, classes, props, children) {
   if (classes.length) node.classList.add(...classes);
   for (const [key, value] of Object.entries(props)) {
     if (value === null || value === undefined || value === false) continue;
@@ -29,10 +29,10 @@ function filled(node, classes, props, children) {
   return node;
 }
 
-/** What a person wrote: each line with its own direction, kept apart from what stands around it. */
-export function said(text) {
+/** What a person wrote: each line with its own direction, isolated from the surrounding text. */
+export function messageText(text) {
   return h(
-    "p.said",
+    "p.message-text",
     { dir: "auto" },
     text.split("\n").map((line) => h("bdi", { dir: "auto" }, line)),
   );
@@ -43,7 +43,7 @@ export function bdi(text) {
   return h("bdi", {}, String(text));
 }
 
-/** Set a text, touching the page only when it changed. */
+/** Set a text; does nothing when it is the same. */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -58,7 +58,7 @@ function shown(children) {
   return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 }
 
-/** Replace the children only when `signature` differs from the last time: what is focused or selected stays. */
+/** Replace the children only when `signature` changed, so that focus and selection survive. */
 export function fillWhen(node, signature, make) {
   const known = JSON.stringify(signature);
   if (node.dataset.signature === known) return false;

@@ -19,7 +19,7 @@ export function count(amount, one, many = `${one}s`) {
   return `${whole.format(amount)} ${amount === 1 ? one : many}`;
 }
 
-/** Per second. */
+/** A rate per second. */
 export function rate(value) {
   return value >= 100 ? whole.format(value) : tenths.format(value);
 }
@@ -31,12 +31,12 @@ export function ms(value) {
   return value < 9.95 ? `${tenths.format(value)} ms` : `${whole.format(value)} ms`;
 }
 
-/** Time left, as it runs: `4.2 s`, `1 min 12 s`. */
+/** Time left, as it counts down: `4.2 s`, `1 min 12 s`. */
 export function left(seconds) {
   return seconds < 60 ? `${tenths.format(Math.max(0, seconds))} s` : duration(seconds);
 }
 
-/** Of a setting: `8 s`, `0.6 s`. */
+/** A configured time: `8 s`, `0.6 s`. */
 export const setting = (seconds) => `${short.format(seconds)} s`;
 
 /** `12 s`, `3 min 12 s`, `5 h 2 min`, `2 d 4 h`. */
@@ -49,7 +49,7 @@ export function duration(seconds) {
   return `${whole.format(Math.floor(all / 86_400))} d ${whole.format(Math.floor((all % 86_400) / 3_600))} h`;
 }
 
-/** `10:02:31` today, with the day before it otherwise; empty for no time. */
+/** `10:02:31` today, with the date on other days; empty for no time. */
 export function moment(iso) {
   if (!iso) return "";
   const at = new Date(iso);
@@ -61,7 +61,7 @@ export function moment(iso) {
 /** `10:02`, for a chat. */
 export const clock = (atMs) => shortTime.format(new Date(atMs));
 
-/** Of a date in the past: `12 s ago`. */
+/** `12 s ago`. */
 export function ago(iso) {
   return `${duration((Date.now() - new Date(iso).getTime()) / 1000)} ago`;
 }

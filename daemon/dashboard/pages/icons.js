@@ -1,4 +1,4 @@
-// Small line drawings that stand beside words.
+// Icons as line drawings.
 
 import { s } from "./dom.js";
 
@@ -28,7 +28,7 @@ const ICONS = {
   retry: "M4 12a8 8 0 0 1 13.7-5.6L20 8.5M20 3v5.5h-5.5M20 12a8 8 0 0 1-13.7 5.6L4 15.5M4 21v-5.5h5.5",
 };
 
-/** A small line drawing beside words; it says nothing by itself. */
+/** An icon; decoration only, so screen readers skip it. */
 export function icon(name) {
   return s(
     "svg.icon",

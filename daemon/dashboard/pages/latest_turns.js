@@ -1,12 +1,12 @@
-// The latest turns as they come, and the waterfall of the chosen one.
+// The latest turns, and the trace of the selected one.
 
 import { bdi, h, keyed, setText } from "./dom.js";
 import { count, moment, ms } from "./format.js";
 import { TurnPane } from "./turn_pane.js";
-import { turnlog } from "./turnlog.js";
+import { turnLog } from "./turn_log.js";
 import { TURN_STATES, rule } from "./words.js";
 
-const READING_MS = 6_000; // how long the latest turn is shown before a later one takes its place
+const READING_MS = 6_000; // how long the latest turn is shown before a newer one replaces it
 
 export function latestTurns(signal) {
   const list = h("ol.turns");
@@ -15,7 +15,7 @@ export function latestTurns(signal) {
   let chosen = null;
   let shownId = null;
   let shownAt = -Infinity;
-  turnlog.addEventListener("change", show, { signal });
+  turnLog.addEventListener("change", show, { signal });
   show();
   return h(
     "section.latest",
@@ -26,17 +26,17 @@ export function latestTurns(signal) {
   );
 
   function show() {
-    const shown = turnlog.turns.slice(0, 8);
+    const shown = turnLog.turns.slice(0, 8);
     list.hidden = !shown.length;
     const selected = chosen ?? latest();
     keyed(list, parts, shown, (turn) => turn.id, line);
     for (const [id, part] of parts) part.node.firstChild.setAttribute("aria-pressed", String(id === selected));
-    pane.show(selected, turnlog.find(selected));
+    pane.show(selected, turnLog.find(selected));
   }
 
-  /** The latest turn that ended; each is shown for long enough to be read. */
+  /** The latest turn that ended; each stays long enough to be read. */
   function latest() {
-    const found = turnlog.turns.find((turn) => turn.state !== "started")?.id ?? null;
+    const found = turnLog.turns.find((turn) => turn.state !== "started")?.id ?? null;
     if (found !== shownId && performance.now() - shownAt > READING_MS && !pane.node.matches(":hover")) {
       shownId = found;
       shownAt = performance.now();
@@ -52,13 +52,13 @@ export function latestTurns(signal) {
     const button = h(
       "button.turn",
       { type: "button", onclick: choose },
-      h("span.turn-id", {}, h("span.unseen", {}, "Turn "), String(turn.id)),
+      h("span.turn-id", {}, h("span.visually-hidden", {}, "Turn "), String(turn.id)),
       h("span.turn-who", {}, bdi(turn.instance)),
       h(
         "span.card-count",
         { title: count(turn.messages, "message") },
         String(turn.messages),
-        h("span.unseen", {}, " messages"),
+        h("span.visually-hidden", {}, " messages"),
       ),
       when,
       took,

@@ -1,21 +1,21 @@
-// Where the page begins: sign in, then one view at a time, and beside it what was opened.
+// The entry point: sign in, then one view at a time, with a drawer beside it.
 
 import { ApiError, get, post, signedOut } from "./api.js";
-import { gate } from "./gate.js";
+import { loginPage } from "./login.js";
 import { panel } from "./panel.js";
 import { place, takeToken } from "./router.js";
 import { shell } from "./shell.js";
 import { store } from "./store.js";
-import { turnlog } from "./turnlog.js";
-import { dead } from "./view_dead.js";
+import { turnLog } from "./turn_log.js";
+import { deadLetters } from "./view_dead_letters.js";
 import { events } from "./view_events.js";
 import { health } from "./view_health.js";
 import { live } from "./view_live.js";
 import { playground } from "./view_playground.js";
 
-const SHOWN = { live, playground, dead, events, health };
+const VIEWS = { live, playground, dead: deadLetters, events, health };
 const root = document.getElementById("root");
-let visit = null; // everything that ends when the session does
+let visit = null; // aborted when the session ends
 let view = null; // {name, ended}
 let frame = null;
 
@@ -25,7 +25,7 @@ async function enter() {
   try {
     if (token !== null) await post("/session", { token });
   } catch (error) {
-    // A used link beside a session that still holds harms nobody.
+    // A used link does no harm while a session is still valid.
     if (!(await get("/session").catch(() => null))) return refused(error, "used");
   }
   try {
@@ -35,14 +35,14 @@ async function enter() {
   }
   visit = new AbortController();
   frame = shell(root, visit.signal);
-  turnlog.start(visit.signal);
+  turnLog.start(visit.signal);
   store.start(store.session);
   show();
 }
 
 function refused(error, kind) {
   if (!(error instanceof ApiError)) throw error;
-  gate(root, error.status === 0 ? "away" : kind, error.message, enter);
+  loginPage(root, error.status === 0 ? "away" : kind, error.message, enter);
 }
 
 function leave() {
@@ -61,7 +61,7 @@ function show() {
     view = { name, ended: new AbortController() };
     frame.page.replaceChildren();
     frame.page.className = `page view-${name}`;
-    SHOWN[name](frame.page, view.ended.signal);
+    VIEWS[name](frame.page, view.ended.signal);
     window.scrollTo(0, 0);
   }
   panel.show(opened);
@@ -70,7 +70,7 @@ function show() {
 signedOut.addEventListener("out", (event) => {
   if (!visit) return;
   leave();
-  gate(root, "ended", event.detail.message, enter);
+  loginPage(root, "ended", event.detail.message, enter);
 });
 
 window.addEventListener("hashchange", () => {

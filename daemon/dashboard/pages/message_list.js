@@ -1,12 +1,12 @@
-// Messages as they stand in a buffer, a turn or a dead letter: when, what kind, and what was said.
+// The messages of a buffer, a turn or a dead letter: time, kind and text.
 
-import { h, said } from "./dom.js";
+import { h, messageText } from "./dom.js";
 import { moment } from "./format.js";
 import { beside } from "./router.js";
-import { ownTexts } from "./room.js";
+import { ownTexts } from "./chat_session.js";
 import { isMasked } from "./words.js";
 
-/** `texts`: what was revealed, by message id. */
+/** `texts`: revealed texts, by message id. */
 export function messageList(messages, instance, texts = new Map()) {
   return h(
     "ol.messages",
@@ -33,7 +33,7 @@ function line(message, instance, text) {
   );
 }
 
-/** A text with its own direction, or what the mask left of it. */
+/** A text with its own direction, or the length of a masked one. */
 export function textOf(text) {
-  return isMasked(text) ? h("p.masked", {}, text.slice(1, -1), ", hidden") : said(text);
+  return isMasked(text) ? h("p.masked", {}, text.slice(1, -1), ", hidden") : messageText(text);
 }

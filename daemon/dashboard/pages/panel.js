@@ -1,14 +1,14 @@
-// What is opened beside a view: one conversation, turn, message or dead letter, in a drawer of its own.
+// The drawer beside a view: one conversation, turn, message or dead letter.
 
 import { fill, h } from "./dom.js";
 import { icon } from "./icons.js";
 import { conversation } from "./panel_conversation.js";
 import { explain } from "./panel_explain.js";
-import { letter } from "./panel_letter.js";
+import { deadLetter } from "./panel_dead_letter.js";
 import { turn } from "./panel_turn.js";
 import { go, place } from "./router.js";
 
-const KINDS = { conversation, turn, explain, letter };
+const KINDS = { conversation, turn, explain, "dead-letter": deadLetter };
 
 class Panel {
   #body = h("div.panel-body");
@@ -39,7 +39,7 @@ class Panel {
     this.#dialog.addEventListener("click", (event) => event.target === this.#dialog && this.#dialog.close());
   }
 
-  /** `opened` as `place()` gives it; null: nothing is open. */
+  /** `opened` as `place()` returns it; null closes the drawer. */
   show(opened) {
     const known = opened && KINDS[opened.kind] ? opened : null;
     const key = known ? JSON.stringify(known) : "";

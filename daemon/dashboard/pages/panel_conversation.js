@@ -1,8 +1,8 @@
-// One conversation: what waits, why and until when, what was answered, and what an operator can do about it.
+// One conversation: what it waits for and until when, its turns, and what an operator can do.
 
 import { get, post } from "./api.js";
-import { asked, veil } from "./asked.js";
-import { showRing } from "./cards.js";
+import { poll, maskNotice } from "./polling.js";
+import { afterColon, showRing } from "./cards.js";
 import { bdi, fillWhen, h, setText } from "./dom.js";
 import { icon } from "./icons.js";
 import { count, left, moment } from "./format.js";
@@ -10,13 +10,13 @@ import { messageList, textOf } from "./message_list.js";
 import { Ring, countdown } from "./ring.js";
 import { beside } from "./router.js";
 import { store } from "./store.js";
-import { attempt } from "./talk.js";
-import { turnlog } from "./turnlog.js";
+import { withToast } from "./feedback.js";
+import { turnLog } from "./turn_log.js";
 import { STATES, TURN_STATES, doing, rule, why } from "./words.js";
 
 const LOOK_MS = 1_000;
-const PAUSES = [
-  ["", "as long as configured"],
+const TAKEOVER_TIMES = [
+  ["", "default time"],
   ["900", "15 minutes"],
   ["3600", "1 hour"],
   ["14400", "4 hours"],
@@ -29,27 +29,29 @@ export function conversation(root, title, { id }, signal) {
   const state = h("span.state");
   const words = h("span.doing");
   const about = h("p.quiet.about");
-  const standing = h("div");
+  const takeover = h("div");
   const actions = h("div.row");
   const waiting = h("section");
   const turns = h("section");
   const mask = h("div");
-  const seen = { contact: null, texts: new Map(), parts: new Map() };
+  const revealed = { contact: null, texts: new Map(), parts: new Map() };
   let row = null;
   let deadline = null;
   title.textContent = "Conversation";
-  const head = h("div.panel-state", {}, ring.node, h("div", {}, h("p", {}, state, " ", words), about));
+  const head = h("div.panel-state", {}, ring.node, h("div", {}, h("p", {}, state, words), about));
   const stop = countdown(
     () => deadline ?? 0,
-    (seconds) =>
-      row && setText(words, doing(row, turnlog.stage(id), deadline === null || seconds === 0 ? "" : left(seconds))),
+    (seconds) => {
+      const timeLeft = deadline === null || seconds === 0 ? "" : left(seconds);
+      if (row) setText(words, afterColon(doing(row, turnLog.stage(id), timeLeft)));
+    },
   );
   signal.addEventListener("abort", () => (stop(), ring.leave()));
-  const again = asked(root, path, () => ({}), LOOK_MS, signal, show);
+  const again = poll(root, path, () => ({}), LOOK_MS, signal, show);
 
   function show(view) {
-    if (!head.isConnected) root.append(head, standing, actions, mask, waiting, turns);
-    title.replaceChildren(bdi(view.instance), " ", bdi(seen.contact ?? view.contact));
+    if (!head.isConnected) root.append(head, takeover, actions, mask, waiting, turns);
+    title.replaceChildren(bdi(view.instance), " ", bdi(revealed.contact ?? view.contact));
     const ends = view.closes_in_seconds === null ? null : performance.now() + view.closes_in_seconds * 1000;
     if (ends === null || deadline === null || Math.abs(ends - deadline) > 200) deadline = ends;
     row = { ...view, waiting_messages: view.waiting.length, window_seconds: windowOf(id) };
@@ -57,34 +59,34 @@ export function conversation(root, title, { id }, signal) {
     state.className = `state is-${view.state}`;
     showRing(ring, row, deadline);
     fillWhen(about, [view.partition, view.epoch, view.tries], () => facts(view));
-    fillWhen(standing, [view.taken_over, view.escalated], () => silence(view));
+    fillWhen(takeover, [view.taken_over, view.escalated], () => takeoverNotices(view));
     fillWhen(actions, [view.state, view.waiting.length > 0, Boolean(view.taken_over), Boolean(view.escalated)], () =>
       buttons(view),
     );
-    fillWhen(mask, [seen.contact], () => veil(store.may("admin"), seen.contact, reveal));
-    fillWhen(waiting, [view.waiting, seen.contact], () => [
-      h("h3", {}, view.waiting.length ? `Waiting: ${count(view.waiting.length, "message")}` : "Nothing waits"),
-      view.waiting.length ? messageList(view.waiting, view.instance, seen.texts) : null,
+    fillWhen(mask, [revealed.contact], () => maskNotice(store.may("admin"), revealed.contact, reveal));
+    fillWhen(waiting, [view.waiting, revealed.contact], () => [
+      h("h3", {}, view.waiting.length ? `Waiting: ${count(view.waiting.length, "message")}` : "No waiting messages"),
+      view.waiting.length ? messageList(view.waiting, view.instance, revealed.texts) : null,
     ]);
-    fillWhen(turns, [view.turns, seen.contact], () => [
-      h("h3", {}, view.turns.length ? "Turns, the latest first" : "No turn yet"),
+    fillWhen(turns, [view.turns, revealed.contact], () => [
+      h("h3", {}, view.turns.length ? "Turns, newest first" : "No turns yet"),
       h(
         "ol.past",
         {},
-        view.turns.map((turn) => past(turn, seen.parts)),
+        view.turns.map((turn) => past(turn, revealed.parts)),
       ),
     ]);
   }
 
   async function reveal() {
-    await attempt(async () => {
+    await withToast(async () => {
       const view = await get(path, { reveal: true });
-      seen.contact = view.contact;
-      for (const message of view.waiting) seen.texts.set(message.id, message.text);
+      revealed.contact = view.contact;
+      for (const message of view.waiting) revealed.texts.set(message.id, message.text);
       for (const turn of view.turns)
-        for (const part of turn.parts) seen.parts.set(`${turn.id} ${part.number}`, part.text);
+        for (const part of turn.parts) revealed.parts.set(`${turn.id} ${part.number}`, part.text);
       again();
-    }, "Shown, and recorded.");
+    }, "Revealed, and recorded in the audit log.");
   }
 
   function buttons(view) {
@@ -93,36 +95,36 @@ export function conversation(root, title, { id }, signal) {
     const button = (words_, sign, enabled, act) =>
       h(
         "button.button",
-        { type: "button", disabled: !may || !enabled, title: may ? null : "Needs level operate", onclick: act },
+        { type: "button", disabled: !may || !enabled, title: may ? null : "Needs access level operate", onclick: act },
         icon(sign),
         words_,
       );
     const waits = view.waiting.length > 0 || ["holding", "retrying", "parked"].includes(view.state);
     const seconds = h(
       "select",
-      { "aria-label": "How long Majlis is silent here", disabled: !may },
-      PAUSES.map(([value, said]) => h("option", { value }, said)),
+      { "aria-label": "Duration of the take-over", disabled: !may },
+      TAKEOVER_TIMES.map(([value, words_]) => h("option", { value }, words_)),
     );
     const flush = () =>
       act(
         () => post(`${path}/flush`),
-        (done) => `The window is closed: ${count(done.messages, "message")} are answered now.`,
+        (done) => `The window is closed: ${count(done.messages, "message")} will be answered now.`,
       );
-    const pause = () =>
+    const takeOver = () =>
       act(
         () => post(`${path}/pause`, {}, { seconds: seconds.value }),
-        (done) => `Majlis is silent here until ${moment(done.until)}.`,
+        (done) => `Taken over: Majlis is silent here until ${moment(done.until)}.`,
       );
-    const resume = () => act(() => post(`${path}/resume`), "Majlis answers here again.");
+    const resume = () => act(() => post(`${path}/resume`), "Handed back: Majlis answers here again.");
     return [
       button("Answer now", "send", waits, flush),
-      button("Resume", "play", silent || ["parked", "holding"].includes(view.state), resume),
-      h("span.joined", {}, button("Pause", "pause", true, pause), seconds),
+      button(silent ? "Hand back" : "Resume", "play", silent || ["parked", "holding"].includes(view.state), resume),
+      h("span.joined", {}, button("Take over", "person", true, takeOver), seconds),
     ];
   }
 
-  async function act(action, said) {
-    await attempt(action, said);
+  async function act(action, words_) {
+    await withToast(action, words_);
     again();
   }
 }
@@ -132,37 +134,37 @@ function windowOf(label) {
 }
 
 function facts(view) {
-  const owner = view.epoch === null ? "another daemon acts for it" : `epoch ${view.epoch}`;
-  const tries = view.tries ? `, ${count(view.tries, "failed try", "failed tries")}` : "";
-  return [h("code", {}, view.conversation), ` · partition ${view.partition}, ${owner}${tries}`];
+  const owner = view.epoch === null ? "owned by another daemon" : `epoch ${view.epoch}`;
+  const attempts = view.tries ? `, ${count(view.tries, "failed attempt")}` : "";
+  return [h("code", {}, view.conversation), ` · partition ${view.partition}, ${owner}${attempts}`];
 }
 
-function silence(view) {
+function takeoverNotices(view) {
   const { taken_over: taken, escalated } = view;
   return [
     taken
       ? h(
-          "p.alert.pause",
+          "p.banner.pause",
           {},
           icon("person"),
           h(
             "span",
             {},
-            h("strong", {}, `Majlis is silent here until ${moment(taken.until)}.`),
-            " A person writes in this chat, or an operator paused it.",
+            h("strong", {}, `Taken over by a person until ${moment(taken.until)}.`),
+            " Majlis is silent here.",
           ),
         )
       : null,
     escalated
       ? h(
-          "p.alert.warn",
+          "p.banner.warn",
           {},
           icon("person"),
           h(
             "span",
             {},
-            h("strong", {}, `A person is wanted since ${moment(escalated.since)}.`),
-            escalated.why ? ` Why: ${why(escalated.why)}.` : "",
+            h("strong", {}, `Escalated since ${moment(escalated.since)}.`),
+            escalated.why ? ` Reason: ${why(escalated.why)}.` : "",
           ),
         )
       : null,

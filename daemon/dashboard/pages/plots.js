@@ -1,10 +1,10 @@
-// Small plots of the last five minutes, drawn by hand: one value or two over the same time, the latest in words.
+// Small plots of the last five minutes as SVG: one or two values over time, the latest as text.
 
 import { h, s, setText } from "./dom.js";
 import { moment } from "./format.js";
 
-const LEAST_MS = 60_000;
-const MOST_MS = 5 * 60_000;
+const MIN_SPAN_MS = 60_000;
+const MAX_SPAN_MS = 5 * 60_000;
 const GAP_MS = 20_000;
 const WIDTH = 300;
 const HEIGHT = 56;
@@ -19,14 +19,14 @@ export class Plot {
   #drawing;
   #samples = [];
   #pointed = null;
-  #span = LEAST_MS;
+  #span = MIN_SPAN_MS;
 
   /**
-   * `series`: one or two functions of a sample that give a number, or null for "not known"; the first is told in words.
-   * `tell` writes a value; `least` is the smallest top of the scale.
+   * `series`: one or two functions from a sample to a number, or null for "unknown"; the first is written as text.
+   * `format` writes a value; `minTop` is the smallest top of the scale.
    */
-  constructor({ title, note, series, tell, least }) {
-    Object.assign(this, { title, series, tell, least });
+  constructor({ title, note, series, format, minTop }) {
+    Object.assign(this, { title, series, format, minTop });
     this.#value = h("span.plot-value", {}, h("span", {}, "–"), h("span.plot-second"), h("span.plot-when"));
     this.#most = h("span.plot-most");
     this.#area = s("path.plot-area");
@@ -59,32 +59,32 @@ export class Plot {
   update(samples) {
     this.#samples = samples;
     const now = samples.at(-1)?.at ?? 0;
-    this.#span = Math.min(MOST_MS, Math.max(LEAST_MS, now - (samples[0]?.at ?? now)));
+    this.#span = Math.min(MAX_SPAN_MS, Math.max(MIN_SPAN_MS, now - (samples[0]?.at ?? now)));
     const found = this.series.map((value) =>
       samples.map((sample) => ({ x: this.#x(sample.at, now), at: sample.at, y: value(sample) })),
     );
     const highest = Math.max(0, ...found.flat().map((point) => point.y ?? 0));
-    const top = roundUp(Math.max(highest, this.least));
+    const top = roundUp(Math.max(highest, this.minTop));
     const runs = found.map((points) => runsOf(points));
     this.#lines.forEach((line, index) => line.setAttribute("d", runs[index].map((run) => path(run, top)).join("")));
     this.#area.setAttribute("d", runs[0].map((run) => area(run, top)).join(""));
     const latest = found[0].at(-1)?.y ?? null;
-    setText(this.#most, highest && this.series.length === 1 ? `up to ${this.tell(highest)}` : "");
-    const words = latest === null ? "not measured yet" : `now ${this.tell(latest)}, at most ${this.tell(highest)}`;
+    setText(this.#most, highest && this.series.length === 1 ? `max ${this.format(highest)}` : "");
+    const words = latest === null ? "not measured yet" : `now ${this.format(latest)}, maximum ${this.format(highest)}`;
     this.#drawing.setAttribute("aria-label", `${this.title}, last five minutes: ${words}`);
-    if (this.#pointed === null) this.#say(samples.at(-1), false);
+    if (this.#pointed === null) this.#write(samples.at(-1), false);
   }
 
   #x(at, now) {
     return WIDTH * (1 - (now - at) / this.#span);
   }
 
-  #say(sample, pointed) {
+  #write(sample, pointed) {
     const [first, second] = this.series.map((value) => (sample ? value(sample) : null));
     const known = (value) => value !== undefined && value !== null;
     const [firstPlace, secondPlace, when] = this.#value.children;
-    setText(firstPlace, known(first) ? this.tell(first) : "–");
-    setText(secondPlace, known(second) ? ` ${this.tell(second)}` : "");
+    setText(firstPlace, known(first) ? this.format(first) : "–");
+    setText(secondPlace, known(second) ? ` ${this.format(second)}` : "");
     setText(when, pointed ? ` ${moment(new Date(sample.wall).toISOString())}` : "");
   }
 
@@ -92,7 +92,7 @@ export class Plot {
     this.#pointed = event;
     if (event === null || !this.#samples.length) {
       this.#mark.setAttribute("visibility", "hidden");
-      return this.#say(this.#samples.at(-1), false);
+      return this.#write(this.#samples.at(-1), false);
     }
     const box = this.#drawing.getBoundingClientRect();
     const now = this.#samples.at(-1).at;
@@ -103,11 +103,11 @@ export class Plot {
     const x = this.#x(nearest.at, now);
     for (const end of ["x1", "x2"]) this.#mark.setAttribute(end, x);
     this.#mark.setAttribute("visibility", "visible");
-    this.#say(nearest, true);
+    this.#write(nearest, true);
   }
 }
 
-/** Points without a gap between them. */
+/** The points as runs without gaps. */
 function runsOf(points) {
   const runs = [];
   let run = [];

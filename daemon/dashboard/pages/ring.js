@@ -1,12 +1,12 @@
-// A ring that empties until a deadline: drawn by the browser's own animation, told in seconds ten times a second.
-// Who prefers reduced motion gets one step a second.
+// A ring that empties until a deadline: animated by the browser, with the seconds updated ten times a second.
+// With reduced motion it moves once a second.
 
 import { s, h, setText } from "./dom.js";
 import { left, tenth } from "./format.js";
 
 const TICK_MS = 100;
 const SAME_DEADLINE_MS = 200;
-export const calm = matchMedia("(prefers-reduced-motion: reduce)");
+export const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 const ticking = new Set();
 
 setInterval(() => {
@@ -14,9 +14,9 @@ setInterval(() => {
   for (const tick of ticking) tick(now);
 }, TICK_MS);
 
-/** Calls `heard(secondsLeft)` until `stop`; for sentences that tell a time. */
-export function countdown(deadline, heard) {
-  const tick = (now) => heard(Math.max(0, (deadline() - now) / 1000));
+/** Calls `update(secondsLeft)` until the returned function is called; for texts with a running time. */
+export function countdown(deadline, update) {
+  const tick = (now) => update(Math.max(0, (deadline() - now) / 1000));
   ticking.add(tick);
   tick(performance.now());
   return () => ticking.delete(tick);
@@ -28,7 +28,7 @@ export class Ring {
   #animation = null;
   #deadline = null;
   #whole = 0;
-  #tick = () => this.#tell();
+  #tick = () => this.#update();
 
   constructor(className = "") {
     const circle = { cx: 18, cy: 18, r: 15.5, pathLength: 100, fill: "none" };
@@ -43,7 +43,7 @@ export class Ring {
     this.node = h(`span.ring${className}`, { role: "timer" }, drawing, this.#figure);
   }
 
-  /** Empty it until `deadline` (on performance.now()'s clock) of `wholeSeconds`; null: no time runs. */
+  /** Empty it until `deadline` (on performance.now()'s clock) of `wholeSeconds`; null: no countdown. */
   until(deadline, wholeSeconds, words = "time left") {
     const same = deadline !== null && this.#deadline !== null && Math.abs(deadline - this.#deadline) < SAME_DEADLINE_MS;
     if (same && wholeSeconds === this.#whole) return;
@@ -60,21 +60,21 @@ export class Ring {
     }
     this.node.setAttribute("aria-label", words);
     ticking.add(this.#tick);
-    this.#tell();
-    if (calm.matches) return;
+    this.#update();
+    if (reducedMotion.matches) return;
     const leftMs = Math.max(0, deadline - performance.now());
     const frames = [{ strokeDashoffset: this.#offset(leftMs) }, { strokeDashoffset: 100 }];
     this.#animation = this.#bar.animate(frames, { duration: leftMs, fill: "forwards", easing: "linear" });
   }
 
-  /** Something runs whose end nobody knows: `sign` stands in its middle. */
+  /** Something runs without a known end: `sign` is in the middle. */
   turning(sign = "") {
     this.until(null, 0);
     this.node.classList.add("turning");
     this.#rest(sign);
   }
 
-  /** Nothing runs; the whole ring, or none of it, with `sign` in its middle. */
+  /** Nothing runs: the whole ring or an empty one, with `sign` in the middle. */
   still(sign = "", full = false) {
     this.until(null, 0);
     this.node.classList.toggle("full", full);
@@ -92,26 +92,24 @@ export class Ring {
     return 100 - 100 * share;
   }
 
-  #tell() {
+  #update() {
     if (!this.node.isConnected && this.#animation?.playState === "finished") {
       ticking.delete(this.#tick);
       return;
     }
     const leftMs = Math.max(0, this.#deadline - performance.now());
-    setText(
-      this.#figure,
-      leftMs < 60_000
-        ? tenth(leftMs / 1000)
-        : left(leftMs / 1000)
-            .split(" ")
-            .slice(0, 2)
-            .join(" "),
-    );
-    if (calm.matches) this.#bar.style.strokeDashoffset = String(this.#offset(Math.ceil(leftMs / 1000) * 1000));
+    setText(this.#figure, leftMs < 60_000 ? tenth(leftMs / 1000) : coarse(leftMs / 1000));
+    if (reducedMotion.matches) this.#bar.style.strokeDashoffset = String(this.#offset(Math.ceil(leftMs / 1000) * 1000));
   }
 
-  /** It is not shown any more. */
+  /** Stop: the ring is no longer shown. */
   leave() {
     this.until(null, 0);
   }
+}
+
+/** `9m`, `5h`, `2d`: short enough for the ring. */
+function coarse(seconds) {
+  const [amount, unit] = left(seconds).split(" ");
+  return `${amount}${unit[0]}`;
 }

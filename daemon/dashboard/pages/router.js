@@ -1,5 +1,5 @@
 // The address says what is shown: #/live, #/live/conversation/c9b5539c37, #/playground/explain/<message>/<instance>.
-// The part after the view is what is open beside it.
+// The part after the view is what the drawer shows.
 
 export const VIEWS = ["live", "playground", "dead", "events", "health"];
 const LOGIN = "#login=";
@@ -11,13 +11,13 @@ export function place() {
   return { view: known, panel: kind && id ? { kind, id, instance } : null };
 }
 
-/** The address of something to be opened beside the present view. */
+/** The address that opens something in the drawer beside the present view. */
 export function beside(kind, id, instance = "") {
   const parts = [place().view, kind, String(id), instance].filter(Boolean).map(encodeURIComponent);
   return `#/${parts.join("/")}`;
 }
 
-/** Take the one-time token out of the address, so that it stands in no history. */
+/** Take the one-time token out of the address, so that it stays out of the browser's history. */
 export function takeToken() {
   if (!location.hash.startsWith(LOGIN)) return null;
   const token = location.hash.slice(LOGIN.length);
@@ -25,7 +25,7 @@ export function takeToken() {
   return decoded(token);
 }
 
-/** The token of a link, or a token, that somebody pasted. */
+/** The token of a pasted link, or a pasted token. */
 export function tokenOf(pasted) {
   const text = pasted.trim();
   const at = text.indexOf(LOGIN);

@@ -1,4 +1,4 @@
-// What stands around every view: the name, the ways, how the connection is, and what is wrong now.
+// What surrounds every view: navigation, the state of the connection, banners, footer.
 
 import { remove } from "./api.js";
 import { bdi, fill, fillWhen, h, setText } from "./dom.js";
@@ -8,32 +8,32 @@ import { countdown } from "./ring.js";
 import { place } from "./router.js";
 import { store } from "./store.js";
 import { theme } from "./theme.js";
-import { FLAGS, LEVELS, flagValue } from "./words.js";
+import { ALERTS, LEVELS, alertValue } from "./words.js";
 
-const WAYS = [
+const NAV = [
   ["live", "Live"],
   ["playground", "Playground", "chat"],
   ["dead", "Dead letters"],
   ["events", "Events"],
   ["health", "Health"],
 ];
-const THEMES = { auto: ["auto", "as the device has it"], light: ["sun", "light"], dark: ["moon", "dark"] };
+const THEMES = { auto: ["auto", "system"], light: ["sun", "light"], dark: ["moon", "dark"] };
 
-/** Build it in `root`; gives back the element that views stand in. */
+/** Build it in `root`; returns the element for the views. */
 export function shell(root, signal) {
   const links = Object.fromEntries(
-    WAYS.filter(([view]) => view !== "playground" || store.session.playground).map(([view, words, sign]) => {
+    NAV.filter(([view]) => view !== "playground" || store.session.playground).map(([view, words, sign]) => {
       const badge = h("span.badge", { hidden: true });
-      const parts = [icon(sign ?? view), h("span.way-words", {}, words), badge];
-      return [view, { node: h("a.way", { href: `#/${view}` }, parts), badge }];
+      const parts = [icon(sign ?? view), h("span.nav-text", {}, words), badge];
+      return [view, { node: h("a.nav-link", { href: `#/${view}` }, parts), badge }];
     }),
   );
   const page = h("main.page", { id: "page", tabindex: "-1" });
   const pill = h("button.pill", { type: "button", onclick: () => store.look() });
-  const alerts = h("div.alerts", { role: "region", "aria-label": "What is wrong now" });
+  const banners = h("div.banners", { role: "region", "aria-label": "Alerts" });
   fill(
     root,
-    h("a.skip", { href: "#page", onclick: (event) => (event.preventDefault(), page.focus()) }, "Skip to the content"),
+    h("a.skip", { href: "#page", onclick: (event) => (event.preventDefault(), page.focus()) }, "Skip to content"),
     h(
       "header.head",
       {},
@@ -44,18 +44,18 @@ export function shell(root, signal) {
         "Majlis",
       ),
       h(
-        "nav.ways",
+        "nav.nav",
         { "aria-label": "Views" },
         Object.values(links).map((link) => link.node),
       ),
       h("div.head-end", {}, h("div", { "aria-live": "polite" }, pill), themeButton(), leaveButton()),
     ),
-    alerts,
+    banners,
     page,
-    h("footer.foot", {}, footer()),
+    h("footer.footer", {}, footer()),
   );
-  const sized = new ResizeObserver(() => root.style.setProperty("--alerts", `${alerts.offsetHeight}px`));
-  sized.observe(alerts);
+  const sized = new ResizeObserver(() => root.style.setProperty("--banners", `${banners.offsetHeight}px`));
+  sized.observe(banners);
   signal.addEventListener("abort", () => sized.disconnect());
   let stopCountdown = () => {};
   const connection = () => {
@@ -63,22 +63,22 @@ export function shell(root, signal) {
     stopCountdown = showConnection(pill, root);
   };
   store.on("connection", connection, signal);
-  store.on("top", () => showAlerts(alerts), signal);
-  store.on("connection", () => showAlerts(alerts), signal);
+  store.on("top", () => showBanners(banners), signal);
+  store.on("connection", () => showBanners(banners), signal);
   store.on("status", () => badge(links.dead?.badge, store.status.dead_letters_open, "open"), signal);
   store.on("top", () => badge(links.health?.badge, store.top.alerts.length, "alerts"), signal);
   signal.addEventListener("abort", () => stopCountdown());
   connection();
-  return { page, mark: () => (mark(links), showAlerts(alerts)) };
+  return { page, mark: () => (markCurrent(links), showBanners(banners)) };
 }
 
-function mark(links) {
+function markCurrent(links) {
   const { view } = place();
   for (const [name, link] of Object.entries(links)) {
     if (name === view) link.node.setAttribute("aria-current", "page");
     else link.node.removeAttribute("aria-current");
   }
-  const words = WAYS.find(([name]) => name === view)[1];
+  const words = NAV.find(([name]) => name === view)[1];
   document.title = `${words} · Majlis`;
 }
 
@@ -92,63 +92,64 @@ function showConnection(pill, root) {
   const { kind, retryAt } = store.connection;
   pill.className = `pill ${kind}`;
   pill.disabled = kind === "live" || kind === "connecting";
-  root.classList.toggle("old", kind === "lost");
+  root.classList.toggle("stale", kind === "lost");
   if (pill.disabled) {
     fill(pill, h("span.dot"), kind === "live" ? "Live" : "Connecting");
     return () => {};
   }
   const words = h("span");
   fill(pill, h("span.dot"), words);
-  pill.title = "Try again now";
-  const what = kind === "starting" ? "Not ready" : "Lost";
+  pill.title = "Retry now";
+  const what = kind === "starting" ? "Not ready" : "Disconnected";
   return countdown(
     () => retryAt,
-    (seconds) => setText(words, `${what}, again in ${Math.ceil(seconds)} s`),
+    (seconds) => setText(words, `${what}, retrying in ${Math.ceil(seconds)} s`),
   );
 }
 
-function showAlerts(root) {
+function showBanners(root) {
   const { kind, message } = store.connection;
   const top = store.top;
-  const told = [];
-  if (kind === "lost") told.push(["ill", message, asOf()]);
-  if (kind === "starting") told.push(["warn", message, ""]);
-  const known = place().view === "health"; // that view tells the rest itself
+  const lines = [];
+  if (kind === "lost") lines.push(["error", message, asOf()]);
+  if (kind === "starting") lines.push(["warn", message, ""]);
+  const known = place().view === "health"; // that view shows the rest itself
   if (kind === "live" && top && !known) {
-    for (const words of top.reasons) told.push(["ill", words, ""]);
-    if (top.draining) told.push(["warn", "The daemon is stopping: no new work, running turns are finished.", ""]);
-    for (const flag of top.alerts) {
-      const [name, advice] = FLAGS[flag.flag] ?? [flag.meaning, ""];
-      const about = [flagValue(flag, format), flag.detail].filter(Boolean).join(", ");
-      told.push(["flag", `${name}: ${about}`, advice]);
+    for (const words of top.reasons) lines.push(["error", words, ""]);
+    if (top.draining)
+      lines.push(["warn", "The daemon is draining: it accepts no new work and finishes running turns.", ""]);
+    for (const alert of top.alerts) {
+      const [title, advice] = ALERTS[alert.flag] ?? [alert.meaning, ""];
+      const about = [alertValue(alert, format), alert.detail].filter(Boolean).join(", ");
+      lines.push(["alert", `${title}: ${about}`, advice]);
     }
-    for (const pause of top.pauses) told.push(["pause", ...pauseWords(pause)]);
+    for (const pause of top.pauses) lines.push(["pause", ...pauseWords(pause)]);
   }
-  fillWhen(root, told, () => told.map(([kind_, words, more]) => alert(kind_, words, more)));
+  fillWhen(root, lines, () => lines.map(([kind_, words, more]) => banner(kind_, words, more)));
 }
 
 /** What is paused until when, and what that means. */
 export function pauseWords(pause) {
-  const whom = pause.instance ? `Instance ${pause.instance}` : "Every instance";
-  const until = pause.until ? `until ${format.moment(pause.until)}` : "until somebody resumes it";
-  return [`${whom} is paused ${until}.`, "Messages are acknowledged and wait."];
+  const until = pause.until ? `until ${format.moment(pause.until)}` : "until it is resumed";
+  const subject = pause.instance ? `Instance ${pause.instance} is` : "All instances are";
+  return [`${subject} paused ${until}.`, "Messages are acknowledged and stored, and answered afterwards."];
 }
 
-function alert(kind, words, more) {
-  const sign = { flag: "flag", pause: "pause" }[kind] ?? "warn";
-  const link = kind === "flag" || kind === "pause" ? h("a", { href: "#/health" }, "Look") : null;
+function banner(kind, words, more) {
+  const sign = { alert: "flag", pause: "pause" }[kind] ?? "warn";
+  const link = kind === "alert" || kind === "pause" ? h("a", { href: "#/health" }, "Details") : null;
   return h(
-    `p.alert.${kind}`,
+    `p.banner.${kind}`,
     {},
     icon(sign),
-    h("span", {}, h("strong", {}, bdi(words)), more ? h("span.alert-more", {}, ` ${more}`) : null),
+    h("span", {}, h("strong", {}, bdi(words)), more ? h("span.banner-more", {}, ` ${more}`) : null),
     link,
   );
 }
 
 function asOf() {
   const latest = store.history.at(-1);
-  return latest ? `What you see is as of ${format.moment(new Date(latest.wall).toISOString())}.` : "";
+  return latest ? `Data as of ${format.moment(new Date(latest.wall).toISOString())}.` : "";
 }
 
 function themeButton() {
@@ -159,8 +160,8 @@ function themeButton() {
   const show = () => {
     const [sign, words] = THEMES[theme.choice];
     fill(button, icon(sign));
-    button.setAttribute("aria-label", `Colours: ${words}. Change`);
-    button.title = `Colours: ${words}`;
+    button.setAttribute("aria-label", `Colour scheme: ${words}. Change`);
+    button.title = `Colour scheme: ${words}`;
   };
   show();
   return button;

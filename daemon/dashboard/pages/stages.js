@@ -1,11 +1,11 @@
-// The stages of an answer in the playground, one below the other.
+// The stages of an answer in the playground.
 
 import { fillWhen, h } from "./dom.js";
 import { icon } from "./icons.js";
 import { count, ms, setting } from "./format.js";
 import { CLOSED_BY, reason, rule } from "./words.js";
 
-/** The five stages of an answer: which are over, which one runs, how long each took. */
+/** The five stages: which are done, which one runs, how long each took. */
 export class Stages {
   node = h("ol.stages", { "aria-label": "Stages of the answer" });
 
@@ -15,8 +15,8 @@ export class Stages {
       shown.map(([name, words, state, took]) =>
         h(
           `li.stage.${state}`,
-          { "aria-current": state === "now" ? "step" : null },
-          h("span.stage-sign", {}, state === "over" ? icon("check") : state === "ill" ? icon("warn") : null),
+          { "aria-current": state === "current" ? "step" : null },
+          h("span.stage-sign", {}, state === "done" ? icon("check") : state === "error" ? icon("warn") : null),
           h("span.stage-name", {}, name),
           h("span.stage-took", {}, took),
           h("span.stage-words", {}, words),
@@ -26,15 +26,15 @@ export class Stages {
   }
 }
 
-/** [name, words, "over" | "now" | "next" | "ill", time] of each stage. */
+/** [name, words, "done" | "current" | "next" | "error", time] of each stage. */
 function stagesOf(room) {
   const written = room.messages.filter((message) => message.from === "customer");
   const acks = written.filter((message) => message.tookMs !== undefined);
   const slowest = acks.length ? Math.max(...acks.map((message) => message.tookMs)) : null;
-  const hearing = room.view?.state === "waiting" && room.heard > 0;
-  const turn = hearing ? null : room.turn;
+  const isCollecting = room.view?.state === "waiting" && room.waitingCount > 0;
+  const turn = isCollecting ? null : room.turn;
   const known = (value) => value !== undefined && value !== null;
-  const over = Boolean(turn?.end);
+  const isOver = Boolean(turn?.end);
   const stored = written.some((message) => message.state !== "sending" && message.state !== "failed");
   const sent = turn?.sends.length ?? 0;
   const took = (value) => (known(value) ? ms(value) : "");
@@ -42,54 +42,60 @@ function stagesOf(room) {
   return [
     [
       "Acknowledged",
-      "Each message is stored durably before it gets its tick.",
-      stored ? "over" : written.length ? "now" : "next",
+      "Each message is stored durably before it is acknowledged.",
+      stored ? "done" : written.length ? "current" : "next",
       slowest === null ? "" : `${ms(slowest)}`,
     ],
     [
-      "Heard out",
+      "Window closed",
       turn
-        ? `${count(turn.heard, "message")}${CLOSED_BY[turn.closedBy] ? `: ${CLOSED_BY[turn.closedBy]}` : ""}.`
-        : `For ${setting(room.windowSeconds)} after the first message, or until ${room.maxMessages} wait.`,
-      turn ? "over" : hearing ? "now" : "next",
+        ? `${count(turn.messageCount, "message")}${CLOSED_BY[turn.closedBy] ? `: ${CLOSED_BY[turn.closedBy]}` : ""}.`
+        : `${setting(room.windowSeconds)} after the first message, or when ${room.maxMessages} are waiting.`,
+      turn ? "done" : isCollecting ? "current" : "next",
       turn?.closedBy === "timeout" ? setting(room.windowSeconds) : "",
     ],
     [
-      "Looked up",
+      "Lookups",
       turn?.failures?.length
-        ? `Not found in time: ${turn.failures.join(", ")}.`
-        : "History, knowledge, settings, side by side.",
-      known(turn?.lookupsMs) ? "over" : running ? "now" : "next",
+        ? `Failed: ${turn.failures.join(", ")}.`
+        : "History, knowledge and settings, in parallel.",
+      known(turn?.lookupsMs) ? "done" : running ? "current" : "next",
       took(turn?.lookupsMs),
     ],
     [
       "Answered",
       answered(turn),
-      known(turn?.responderMs) ? "over" : turn?.trouble ? "ill" : known(turn?.lookupsMs) && running ? "now" : "next",
+      known(turn?.responderMs) || turn?.end === "done"
+        ? "done"
+        : turn?.problem
+          ? "error"
+          : known(turn?.lookupsMs) && running
+            ? "current"
+            : "next",
       took(turn?.responderMs),
     ],
     [
       "Sent",
       ending(turn, sent),
-      over ? (turn.end === "done" ? "over" : "ill") : sent || known(turn?.responderMs) ? "now" : "next",
+      isOver ? (turn.end === "done" ? "done" : "error") : sent || known(turn?.responderMs) ? "current" : "next",
       took(sendsMs(turn)),
     ],
   ];
 }
 
 function answered(turn) {
-  if (turn?.trouble) return `${reason(turn.trouble)}.`;
-  if (turn?.rule && turn.end) return `Not asked: ${rule(turn.rule)}.`;
-  if (turn?.provider === "cache") return "A kept answer was given again.";
-  return turn?.provider ? `By ${turn.provider}.` : "One call with the whole burst.";
+  if (turn?.problem) return `${reason(turn.problem)}.`;
+  if (turn?.rule && turn.end) return `Responder not called: ${rule(turn.rule)}.`;
+  if (turn?.provider === "cache") return "From the response cache.";
+  return turn?.provider ? `By ${turn.provider}.` : "One responder call for the whole burst.";
 }
 
 function ending(turn, sent) {
-  if (turn?.end === "suppressed") return `Nothing: ${rule(turn.rule)}.`;
-  if (turn?.end === "dead") return `Given up${turn.reason ? `: ${reason(turn.reason)}` : ""}. It is a dead letter now.`;
+  if (turn?.end === "suppressed") return `Nothing sent: ${rule(turn.rule)}.`;
+  if (turn?.end === "dead") return `Failed${turn.reason ? `: ${reason(turn.reason)}` : ""}. It is now a dead letter.`;
   if (turn?.end === "done")
     return `${count(sent, "message")}.${turn.tookMs ? ` The whole turn took ${ms(turn.tookMs)}.` : ""}`;
-  return "Each message of the reply is journalled before it leaves.";
+  return "Each part of the reply is stored before it is sent.";
 }
 
 function sendsMs(turn) {

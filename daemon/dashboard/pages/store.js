@@ -1,4 +1,4 @@
-// What the page knows of the daemon: asked every second while somebody looks, with the last minutes for the plots.
+// What the page knows of the daemon: refreshed every second while visible, with the last minutes for the plots.
 
 import { ApiError, backoffMs, get, signedOut } from "./api.js";
 
@@ -12,7 +12,7 @@ class Store extends EventTarget {
   session = null;
   top = null;
   status = null;
-  /** When `top` came, on the page's own clock. */
+  /** When `top` arrived, on performance.now()'s clock. */
   topAt = 0;
   /** {kind: "connecting" | "live" | "lost" | "starting", message, retryAt} */
   connection = { kind: "connecting" };
@@ -37,19 +37,19 @@ class Store extends EventTarget {
     clearTimeout(this.#timer);
   }
 
-  /** Which page of conversations is wanted from now on. */
+  /** Which page of conversations to request from now on. */
   want(query) {
     this.#query = query;
     if (this.#running) this.look();
   }
 
-  /** Whether the session's level suffices. */
+  /** Whether the session has this access level. */
   may(level) {
     const levels = ["read", "operate", "admin"];
     return levels.indexOf(this.session?.level) >= levels.indexOf(level);
   }
 
-  /** Ask now, and from then on at every interval. */
+  /** Refresh now, and then at every interval. */
   async look() {
     clearTimeout(this.#timer);
     const life = this.#life;
@@ -74,14 +74,14 @@ class Store extends EventTarget {
     if (this.#running) this.#timer = setTimeout(() => this.look(), wait);
   }
 
-  /** The status anew with the next look: something was just changed. */
+  /** Refresh the status as well, because something was just changed. */
   stale() {
     this.#statusAt = -Infinity;
     if (this.#running) this.look();
   }
 
-  on(name, heard, signal) {
-    this.addEventListener(name, heard, { signal });
+  on(name, listener, signal) {
+    this.addEventListener(name, listener, { signal });
   }
 
   #take(top, status) {

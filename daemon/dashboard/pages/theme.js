@@ -1,11 +1,11 @@
-// Light, dark, or as the device has it. Kept on the device.
+// Light, dark, or the system's colour scheme; stored on the device.
 
-import { kept } from "./kept.js";
+import { storage } from "./storage.js";
 
 const KEY = "majlis.theme";
 const CHOICES = ["auto", "light", "dark"];
 
-let chosen = CHOICES.includes(kept.get(KEY)) ? kept.get(KEY) : "auto";
+let chosen = CHOICES.includes(storage.get(KEY)) ? storage.get(KEY) : "auto";
 
 export const theme = {
   get choice() {
@@ -14,11 +14,11 @@ export const theme = {
 
   set choice(choice) {
     chosen = choice;
-    kept.set(KEY, choice);
+    storage.set(KEY, choice);
     apply();
   },
 
-  /** The one after it. */
+  /** The choice after the present one. */
   next() {
     return CHOICES[(CHOICES.indexOf(chosen) + 1) % CHOICES.length];
   },

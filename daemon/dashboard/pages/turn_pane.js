@@ -1,11 +1,11 @@
-// One turn, compact: its facts in a line and its waterfall. Asked for once it is chosen, and again when it goes on.
+// One turn, compact: its facts in a line and its trace. Loaded when it is selected, and again when it progresses.
 
 import { get } from "./api.js";
 import { bdi, fill, h } from "./dom.js";
 import { count, exact, number } from "./format.js";
 import { beside } from "./router.js";
 import { CLOSED_BY, TURN_STATES, rule } from "./words.js";
-import { spansOf, waterfall } from "./waterfall.js";
+import { spansOf, traceChart } from "./trace.js";
 
 export class TurnPane {
   #shown = "";
@@ -16,7 +16,7 @@ export class TurnPane {
     this.node = h("div.pane", {}, nothing());
   }
 
-  /** `live`: what the events told of it, if anything; each change of its state is a reason to ask anew. */
+  /** `live`: what the events said about it, if anything; reloads when that changes. */
   async show(id, live) {
     const wanted = `${id} ${live?.state ?? ""} ${live?.sends.length ?? 0}`;
     if (wanted === this.#shown) return;
@@ -25,7 +25,7 @@ export class TurnPane {
     const detail = await get(`/v1/turns/${id}`).catch((error) => error);
     if (this.#signal.aborted || this.#shown !== wanted) return;
     if (detail instanceof Error) return void fill(this.node, h("p.empty-line", {}, detail.message));
-    fill(this.node, head(detail), waterfall(spansOf(detail, live)), foot(detail));
+    fill(this.node, head(detail), traceChart(spansOf(detail, live)), foot(detail));
   }
 }
 
@@ -33,7 +33,7 @@ function nothing() {
   return h(
     "p.empty-line",
     {},
-    "The waterfall of the latest turn stands here: lookups, responder and sends, in milliseconds.",
+    "The trace of the latest turn appears here: lookups, responder and sends, in milliseconds.",
   );
 }
 
@@ -56,24 +56,25 @@ function foot({ turn, conversation }) {
     {},
     sentence(turn),
     " ",
-    h("a", { href: beside("turn", turn.id) }, "All of it"),
+    h("a", { href: beside("turn", turn.id) }, "Full turn"),
     " · ",
-    h("a", { href: beside("conversation", conversation) }, "Its conversation"),
+    h("a", { href: beside("conversation", conversation) }, "Conversation"),
   );
 }
 
-/** What the turn was, in words. */
+/** The turn in words. */
 export function sentence(turn) {
-  const heard = `${count(turn.messages, "message")}, closed because ${CLOSED_BY[turn.closed_by] ?? turn.closed_by}.`;
-  const again = turn.tries ? ` ${count(turn.tries, "try", "tries")} failed before.` : "";
-  if (turn.rule) return `${heard}${again} Rule: ${rule(turn.rule)}.`;
-  if (!turn.provider) return `${heard}${again}`;
+  const closedBy = CLOSED_BY[turn.closed_by] ?? turn.closed_by;
+  const batch = `${count(turn.messages, "message")}; window closed: ${closedBy}.`;
+  const attempts = turn.tries ? ` ${count(turn.tries, "failed attempt")} before.` : "";
+  if (turn.rule) return `${batch}${attempts} Rule: ${rule(turn.rule)}.`;
+  if (!turn.provider) return `${batch}${attempts}`;
   const model = turn.model ? `, model ${turn.model}` : "";
   const tokens =
     turn.input_tokens || turn.output_tokens
       ? `, ${number(turn.input_tokens)} tokens in, ${number(turn.output_tokens)} out`
       : "";
   const cost = turn.cost ? `, cost ${exact(turn.cost)}` : "";
-  const by = turn.provider === "cache" ? "A kept answer was given again" : `Answered by ${turn.provider}${model}`;
-  return `${heard}${again} ${by}${tokens}${cost}.`;
+  const by = turn.provider === "cache" ? "Answered from the response cache" : `Answered by ${turn.provider}${model}`;
+  return `${batch}${attempts} ${by}${tokens}${cost}.`;
 }

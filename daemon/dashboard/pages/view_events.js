@@ -1,4 +1,4 @@
-// Events as they happen: a stream with filters. The newest first; at most so many are kept.
+// Events as they happen, with filters: newest first, a limited number kept.
 
 import { follow } from "./api.js";
 import { bdi, fill, h, setText } from "./dom.js";
@@ -33,9 +33,9 @@ const HEAD = new Set(["seq", "at", "level", "event", "conversation", "instance"]
 
 export function events(root, signal) {
   const wanted = { kind: new Set(), instance: "", conversation: "", level: "debug" };
-  const list = h("ol.stream", { "aria-label": "Events, the newest first" });
+  const list = h("ol.stream", { "aria-label": "Events, newest first" });
   const state = h("span.count", { role: "status" });
-  const none = h("p.empty-line", {}, "Nothing has happened since you came here. Events appear as they happen.");
+  const none = h("p.empty-line", {}, "No events since this page was opened. They appear here as they happen.");
   const paused = h("button.button", { type: "button", "aria-pressed": "false", onclick: pause });
   let waiting = [];
   let isPaused = false;
@@ -98,11 +98,16 @@ export function events(root, signal) {
       "details.filters",
       { open: !matchMedia("(max-width: 760px)").matches },
       h("summary", {}, "Filters"),
-      h("fieldset.chips", {}, h("legend.unseen", {}, "Kinds of events; none chosen: all"), subjects),
+      h(
+        "fieldset.chips",
+        {},
+        h("legend.visually-hidden", {}, "Kinds of events; with none selected, all are shown"),
+        subjects,
+      ),
       h(
         "div.choices",
         {},
-        h("label.chooser", {}, h("span", {}, "At least"), levels),
+        h("label.chooser", {}, h("span", {}, "Minimum level"), levels),
         h("label.chooser", {}, h("span", {}, "Instance"), instances),
         h("label.chooser", {}, h("span", {}, "Conversation"), label),
       ),
@@ -112,16 +117,16 @@ export function events(root, signal) {
   function begin() {
     stop();
     const query = { kind: [...wanted.kind].join(","), instance: wanted.instance, conversation: wanted.conversation };
-    stop = follow(query, take, heard);
+    stop = follow(query, take, connected);
     connection = "connecting";
     showState();
     filterShown();
   }
 
-  function heard(now) {
+  function connected(now) {
     if (now === "open" && connection === "lost") {
       draw();
-      list.prepend(h("li.gap", {}, "The stream was away here: what happened meanwhile is not shown."));
+      list.prepend(h("li.gap", {}, "The connection was lost here: events in between are missing."));
     }
     connection = now;
     showState();
@@ -161,23 +166,23 @@ export function events(root, signal) {
 
   function showPaused() {
     paused.setAttribute("aria-pressed", String(isPaused));
-    fill(paused, icon(isPaused ? "play" : "pause"), isPaused ? "Go on" : "Pause");
+    fill(paused, icon(isPaused ? "play" : "pause"), isPaused ? "Continue" : "Pause");
     showState();
   }
 
   function showState() {
-    const told = {
-      lost: "The stream broke off; it is opened again.",
-      cut: "Too much happened at once: some events were left out.",
+    const problems = {
+      lost: "Connection lost, reconnecting.",
+      cut: "Too many events at once: some were skipped.",
       connecting: "Connecting …",
     };
     const more =
       isPaused && waiting.length
-        ? `${waiting.length === KEPT ? "more than " : ""}${count(waiting.length, "event")} wait`
+        ? `${waiting.length === KEPT ? "more than " : ""}${count(waiting.length, "event")} waiting`
         : "";
     setText(
       state,
-      told[connection] ?? (isPaused ? `Paused. ${more}` : `Following; the latest ${number(KEPT)} are kept`),
+      problems[connection] ?? (isPaused ? `Paused. ${more}` : `Live; the latest ${number(KEPT)} are kept`),
     );
   }
 
@@ -196,7 +201,7 @@ function line(event) {
     h(
       "span.event-name",
       {},
-      h("span.event-level", { title: event.level }, h("span.unseen", {}, event.level)),
+      h("span.event-level", { title: event.level }, h("span.visually-hidden", {}, event.level)),
       event.event,
     ),
     h(
@@ -213,12 +218,12 @@ function line(event) {
 
 function fact(name, value) {
   if (name === "turn") return h("a.fact", { href: beside("turn", value) }, `turn ${value}`);
-  if (name === "letter") return h("a.fact", { href: beside("letter", value) }, `letter ${value}`);
+  if (name === "letter") return h("a.fact", { href: beside("dead-letter", value) }, `dead letter ${value}`);
   const text = typeof value === "object" ? short(value) : String(value);
   return h("span.fact", {}, h("span.fact-name", {}, `${name} `), bdi(text));
 }
 
-/** A list, or the times of a waterfall without those that took none. */
+/** A list, or the times of a trace without skipped steps. */
 function short(value) {
   if (Array.isArray(value)) return value.length ? value.join(", ") : "none";
   const ran = Object.entries(value).filter(([, one]) => !Array.isArray(one) || one[2] !== "skipped");

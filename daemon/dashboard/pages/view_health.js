@@ -1,47 +1,46 @@
-// Health: whether it is ready, what is wrong, the stores, the providers, how long things take, and what was counted.
+// Health: readiness, alerts, stores, providers, latencies and counts.
 
 import { bdi, fill, fillWhen, h } from "./dom.js";
 import { icon } from "./icons.js";
-import { verdict } from "./verdict.js";
+import { statusLine } from "./status_line.js";
 import * as format from "./format.js";
-import { doctor, pauses } from "./steer.js";
+import { doctor, pauses } from "./health_actions.js";
 import { store } from "./store.js";
-import { FLAGS, LATENCIES, PROVIDER_STATES, flagValue, reason, rule } from "./words.js";
+import { ALERTS, LATENCIES, PROVIDER_STATES, alertValue, reason, rule } from "./words.js";
 
 const { count, duration, ms, number } = format;
 
 export function health(root, signal) {
   const parts = {
     readiness: h("div"),
-    flags: h("div"),
+    alerts: h("div"),
     watched: h("ul.watched"),
     providers: h("div.scroll"),
     latencies: h("div.scroll"),
-    doors: h("div"),
     counts: h("div.tiles"),
     pauses: h("div"),
   };
   const section = (id, title, part, ...more) =>
     h(
-      `section.panelled.${id}`,
+      `section.section-card.${id}`,
       { "aria-labelledby": `health-${id}` },
       h("div.section-head", {}, h("h2", { id: `health-${id}` }, title), ...more),
       part,
     );
   fill(
     root,
-    h("h1.unseen", {}, "Health"),
+    h("h1.visually-hidden", {}, "Health"),
     h(
       "div.board",
       {},
-      section("readiness", "The daemon", parts.readiness),
-      section("flags", "Alerts", [
-        parts.flags,
-        h("details", {}, h("summary", {}, "All that are watched"), parts.watched),
+      section("readiness", "Daemon", parts.readiness),
+      section("alerts", "Alerts", [
+        parts.alerts,
+        h("details", {}, h("summary", {}, "All alert rules"), parts.watched),
       ]),
       section("providers", "Providers", parts.providers),
-      section("latencies", "How long things take", parts.latencies, h("span.quiet", {}, "of the latest 500 of each")),
-      section("counts", "Counted", parts.counts),
+      section("latencies", "Latencies", parts.latencies, h("span.quiet", {}, "latest 500 of each")),
+      section("counts", "Counts", parts.counts),
       section("pauses", "Pauses", parts.pauses),
       section("doctor", "Doctor", doctor()),
     ),
@@ -70,13 +69,13 @@ function draw(parts) {
     () => readiness(status, top),
   );
   fillWhen(
-    parts.flags,
-    top.alerts.map((flag) => [flag.flag, flag.value, Math.floor(flag.seconds)]),
-    () => flags(top.alerts),
+    parts.alerts,
+    top.alerts.map((alert) => [alert.flag, alert.value, Math.floor(alert.seconds)]),
+    () => alerts(top.alerts),
   );
   fillWhen(
     parts.watched,
-    top.alerts.map((flag) => flag.flag),
+    top.alerts.map((alert) => alert.flag),
     () => watched(top.alerts),
   );
   fillWhen(parts.providers, top.providers, () => providers(top.providers));
@@ -87,41 +86,41 @@ function draw(parts) {
 
 function readiness(status, top) {
   const ready = status.draining
-    ? "It is stopping"
+    ? "Draining"
     : status.ready
       ? "Ready: webhooks are accepted"
-      : "Not ready: webhooks get 503 and come again";
+      : "Not ready: webhooks get 503, and the gateway sends them again";
   return [
-    verdict(
+    statusLine(
       status.ready && !status.draining,
       `${ready}.`,
-      `Up ${duration(top.uptime_seconds)}, listens at ${status.listen}.`,
+      `Up ${duration(top.uptime_seconds)}, listening on ${status.listen}.`,
     ),
-    status.reasons.map((words) => verdict(false, words)),
+    status.reasons.map((words) => statusLine(false, words)),
     Object.entries(status.stores).map(([name, state]) =>
-      verdict(
+      statusLine(
         state === "ok",
         name[0].toUpperCase() + name.slice(1),
-        state === "ok" ? "answers, and is as strong as configured." : state,
+        state === "ok" ? "is reachable and as durable as configured." : state,
       ),
     ),
-    verdict(
+    statusLine(
       status.partitions_owned > 0,
       `${number(status.partitions_owned)} of ${number(status.partitions_total)} partitions`,
-      "are this daemon's.",
+      "owned by this daemon.",
     ),
     status.feeds.map((feed) =>
-      verdict(
+      statusLine(
         feed.connected,
         `Feed of ${feed.instance}`,
         `${feed.connected ? "connected" : "not connected"}. ${feed.note}`,
       ),
     ),
     status.realtime
-      ? verdict(
+      ? statusLine(
           true,
-          "Realtime door",
-          `at ${status.realtime.listen}: ${count(
+          "Realtime",
+          `on ${status.realtime.listen}: ${count(
             Object.values(status.realtime.connected).reduce((all, one) => all + one, 0),
             "connection",
           )}.`,
@@ -130,36 +129,37 @@ function readiness(status, top) {
   ];
 }
 
-function flags(up) {
+function alerts(raised) {
   return [
-    up.map((flag) => {
-      const [name, advice] = FLAGS[flag.flag] ?? [flag.meaning, ""];
+    raised.map((alert) => {
+      const [title, advice] = ALERTS[alert.flag] ?? [alert.meaning, ""];
       return h(
-        "div.flag-up",
+        "div.raised-alert",
         {},
         icon("flag"),
         h(
           "div",
           {},
-          h("p", {}, h("strong", {}, name), h("span.since", {}, ` for ${duration(flag.seconds)}`)),
-          h("p", {}, `${flag.meaning}: ${flagValue(flag, format)}${flag.detail ? `, ${flag.detail}` : ""}.`),
+          h("p", {}, h("strong", {}, title), h("span.since", {}, ` for ${duration(alert.seconds)}`)),
+          h("p", {}, `${alert.meaning}: ${alertValue(alert, format)}${alert.detail ? `, ${alert.detail}` : ""}.`),
           h("p.quiet", {}, advice),
         ),
       );
     }),
-    up.length ? null : verdict(true, "No alert is up."),
+    raised.length ? null : statusLine(true, "No alerts."),
   ];
 }
 
-function watched(up) {
-  const raised = new Set(up.map((flag) => flag.flag));
-  return Object.entries(FLAGS).map(([name, [words]]) =>
+function watched(alerts_) {
+  const raised = new Set(alerts_.map((alert) => alert.flag));
+  return Object.entries(ALERTS).map(([name, [words]]) =>
     h("li", {}, raised.has(name) ? icon("flag") : icon("check"), words),
   );
 }
 
 function providers(all) {
-  if (!all.length) return [h("p.empty-line", {}, "No provider answers: see responder.providers in config.yaml.")];
+  if (!all.length)
+    return [h("p.empty-line", {}, "No providers are configured: see responder.providers in config.yaml.")];
   return [
     table(
       ["Provider", "State", "Calls", "Answered", "Last failure"],
@@ -179,10 +179,10 @@ function providers(all) {
 }
 
 function latencies(all) {
-  if (!all.length) return [h("p.empty-line", {}, "Nothing was measured yet.")];
+  if (!all.length) return [h("p.empty-line", {}, "Nothing measured yet.")];
   return [
     table(
-      ["What", "Half within", "95 % within", "Longest"],
+      ["Step", "p50", "p95", "Maximum"],
       all.map((one) => [LATENCIES[one.what] ?? one.what, ms(one.p50_ms), ms(one.p95_ms), ms(one.max_ms)]),
     ),
   ];
@@ -223,18 +223,18 @@ function counts(status) {
   return [
     tile("Acknowledged", status.acknowledged),
     tile("Answered", status.answered),
-    tile("No answer, by rule", status.suppressed, rules),
-    tile("Given up", status.dead),
+    tile("Suppressed, by rule", status.suppressed, rules),
+    tile("Dead letters", status.dead),
     tile(
       "Waiting",
       status.waiting_messages,
-      status.oldest_waiting_seconds ? [`the oldest for ${duration(status.oldest_waiting_seconds)}`] : [],
+      status.oldest_waiting_seconds ? [`oldest: ${duration(status.oldest_waiting_seconds)}`] : [],
     ),
-    tile("With a person", status.taken_over + status.escalated),
-    tile("Kept answers given", status.cache_hits),
+    tile("Taken over or escalated", status.taken_over + status.escalated),
+    tile("From response cache", status.cache_hits),
     tile("Duplicates", ingress.duplicate),
-    tile("Not for us", sum(ingress.ignored)),
-    tile("Refused, come again", sum(ingress.refused), refused),
+    tile("Ignored", sum(ingress.ignored)),
+    tile("Refused with 503", sum(ingress.refused), refused),
     tile("Unreadable", ingress.unreadable),
     tile("Wrong token", ingress.unauthorized),
   ];

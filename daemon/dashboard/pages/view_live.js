@@ -1,4 +1,4 @@
-// Live: who waits and until when, the most urgent first; the latest turns beside it.
+// Live: busy conversations, the most urgent first, with the latest turns beside them.
 
 import { card } from "./cards.js";
 import { fill, fillWhen, h, keyed, setText } from "./dom.js";
@@ -6,36 +6,36 @@ import { icon } from "./icons.js";
 import { latestTurns } from "./latest_turns.js";
 import { count, number } from "./format.js";
 import { store } from "./store.js";
-import { turnlog } from "./turnlog.js";
-import { vitals } from "./vitals.js";
-import { withPerson } from "./with_person.js";
+import { turnLog } from "./turn_log.js";
+import { keyMetrics } from "./key_metrics.js";
+import { silentConversations } from "./silent_conversations.js";
 
 const PAGE = matchMedia("(max-width: 760px)").matches ? 20 : 60;
-const MOST = 600;
+const MAX_CARDS = 600;
 const SORTS = {
   urgency: "most urgent",
   left: "least time left",
   messages: "most messages",
-  tries: "most tries",
+  tries: "most failed attempts",
   instance: "instance",
 };
 
 export function live(root, signal) {
   fill(
     root,
-    vitals(signal),
-    h("div.columns", {}, busy(signal), h("div.side", {}, withPerson(signal), latestTurns(signal))),
+    keyMetrics(signal),
+    h("div.columns", {}, busy(signal), h("div.side", {}, silentConversations(signal), latestTurns(signal))),
   );
 }
 
 function busy(signal) {
   const wanted = { sort: "urgency", instance: "", offset: 0, limit: PAGE };
-  const grid = h("div.cards", { role: "list", "aria-label": "Conversations that wait or are answered" });
+  const grid = h("div.cards", { role: "list", "aria-label": "Busy conversations" });
   const rest = h("div.more", { hidden: true });
   const empty = h("div");
   const total = h("span.count");
   const cards = new Map();
-  const make = card((conversation) => turnlog.stage(conversation));
+  const make = card((conversation) => turnLog.stage(conversation));
   const want = () => store.want({ ...wanted });
   const ask = (change) => () => (Object.assign(wanted, change), want());
   const chooser = (label, options, choose) =>
@@ -62,7 +62,7 @@ function busy(signal) {
     ),
   );
   store.on("top", show, signal);
-  turnlog.addEventListener("change", show, { signal });
+  turnLog.addEventListener("change", show, { signal });
   want();
   signal.addEventListener("abort", () => {
     store.want({ limit: 1 });
@@ -80,22 +80,26 @@ function busy(signal) {
   function show() {
     const top = store.top;
     if (!top || !signal || signal.aborted) return;
-    const rows = steady(top.rows.map((row) => turnlog.since({ ...row, at: store.topAt })));
+    const rows = steady(top.rows.map((row) => turnLog.since({ ...row, at: store.topAt })));
     keyed(grid, cards, rows, (row) => row.conversation, make);
     setText(total, top.matching ? `${number(top.matching)} busy` : "");
     const more = top.matching - top.rows.length;
     rest.hidden = more <= 0;
     fillWhen(rest, [more, wanted.limit], () => [
       h("span", {}, `and ${number(more)} more`),
-      wanted.limit < MOST
-        ? h("button.button", { type: "button", onclick: ask({ limit: Math.min(MOST, wanted.limit * 2) }) }, "Show more")
-        : h("span.quiet", {}, "Choose an instance to see fewer."),
+      wanted.limit < MAX_CARDS
+        ? h(
+            "button.button",
+            { type: "button", onclick: ask({ limit: Math.min(MAX_CARDS, wanted.limit * 2) }) },
+            "Show more",
+          )
+        : h("span.quiet", {}, "Select an instance to see fewer."),
     ]);
     empty.hidden = top.matching > 0;
     if (!top.matching) fillWhen(empty, [store.status?.acknowledged ?? -1, store.status?.listen], nobody);
   }
 
-  /** While somebody points at the cards their order stays: what is about to be opened must not slip away. */
+  /** While the pointer is over the cards their order stays, so that a card does not move before it is clicked. */
   function steady(rows) {
     if (!grid.matches(":hover") || !cards.size) return rows;
     const known = new Map(rows.map((row) => [row.conversation, row]));
@@ -113,26 +117,26 @@ function nobody() {
         "p.empty-line",
         {},
         icon("check"),
-        `Nobody waits: all ${count(answered, "message")} so far came to an end.`,
+        `No busy conversations: ${count(answered, "message")} handled so far.`,
         store.session.playground ? h("a", { href: "#/playground" }, "Try the playground") : null,
       ),
     ];
   const address = `http://${store.status?.listen ?? "…"}/webhook/${store.session.instances[0] ?? "<instance>"}`;
   return [
     h(
-      "div.teach",
+      "div.intro",
       {},
-      h("h3", {}, "Nobody has written yet"),
+      h("h3", {}, "No messages yet"),
       h(
         "p",
         {},
-        "When somebody writes, a card appears here. ",
-        "Its ring shows how long Majlis still listens before it answers everything at once.",
+        "When a customer writes, a card appears here. ",
+        "Its ring shows how long Majlis collects messages before it answers them together.",
       ),
       store.session.playground
         ? h("a.button.strong", { href: "#/playground" }, icon("chat"), "Write as a customer in the playground")
         : null,
-      h("p.teach-more", {}, "Or let your gateway post its webhooks to ", h("code", {}, address)),
+      h("p.intro-more", {}, "Or point your gateway's webhooks to ", h("code", {}, address)),
     ),
   ];
 }

@@ -1,4 +1,4 @@
-// The playground: write as a customer, and see the burst being heard out and answered.
+// The playground: write as a customer, and watch the burst being collected and answered.
 
 import { ApiError } from "./api.js";
 import { BurstLine } from "./burst.js";
@@ -7,13 +7,13 @@ import { composer } from "./composer.js";
 import { bdi, fill, fillWhen, h } from "./dom.js";
 import { setting } from "./format.js";
 import { icon } from "./icons.js";
-import { kept } from "./kept.js";
-import { Room } from "./room.js";
+import { storage } from "./storage.js";
+import { ChatSession } from "./chat_session.js";
 import { beside } from "./router.js";
 import { Stages } from "./stages.js";
 import { store } from "./store.js";
-import { attempt } from "./talk.js";
-import { spansOf, waterfall } from "./waterfall.js";
+import { withToast } from "./feedback.js";
+import { spansOf, traceChart } from "./trace.js";
 
 const PAUSE_MS = 900;
 const BURSTS = [
@@ -30,37 +30,37 @@ export function playground(root, signal) {
   if (!store.session.playground)
     return void fill(
       root,
-      h("p.empty-line", {}, "The playground is off on this daemon: see dashboard.playground in its config.yaml."),
+      h("p.empty-line", {}, "The playground is disabled on this daemon: see dashboard.playground in its config.yaml."),
     );
   if (!store.may("operate"))
-    return void fill(root, h("p.empty-line", {}, "The playground needs level operate, and your link has level read."));
+    return void fill(root, h("p.empty-line", {}, "The playground needs access level operate; yours is read."));
   if (!store.session.instances.length)
     return void fill(
       root,
       h(
         "p.empty-line",
         {},
-        "No instance is declared yet: add one under instances in config.yaml, and start the daemon anew.",
+        "No instances are configured: add one under instances in config.yaml, and restart the daemon.",
       ),
     );
-  instance ??= kept.get(KEY);
+  instance ??= storage.get(KEY);
   if (!store.session.instances.includes(instance)) instance = store.session.instances[0];
   const visit = { room: null };
   const chat = new Chat((message) => visit.room.send(message));
   const line = new BurstLine(
-    () => attempt(() => visit.room.flush(), "The window is closed: the answer comes now."),
+    () => withToast(() => visit.room.flush(), "The window is closed: the messages are answered now."),
     signal,
   );
   const stages = new Stages();
-  const hello = h("div.hello");
-  const trouble = h("p.alert.ill", { role: "alert", hidden: true });
-  const fall = h("div");
+  const welcome = h("div.welcome");
+  const problem = h("p.banner.error", { role: "alert", hidden: true });
+  const trace = h("div");
   const writer = composer((text) => visit.room?.write(text));
   const who = h("bdi.phone-who");
-  const anew = h("button.button", { type: "button", onclick: () => open(true) }, "New customer");
+  const newCustomer = h("button.button", { type: "button", onclick: () => open(true) }, "New customer");
   fill(
     root,
-    h("h1.unseen", {}, "Playground"),
+    h("h1.visually-hidden", {}, "Playground"),
     h(
       "div.play",
       {},
@@ -71,21 +71,21 @@ export function playground(root, signal) {
           "header.phone-head",
           {},
           h("span.avatar", {}, icon("person")),
-          h("div", {}, h("span.quiet", {}, "You write as"), who),
+          h("div", {}, h("span.quiet", {}, "You are writing as"), who),
           instances(),
-          anew,
+          newCustomer,
         ),
-        trouble,
-        h("div.phone-body", {}, hello, chat.node),
+        problem,
+        h("div.phone-body", {}, welcome, chat.node),
         line.node,
         writer.node,
       ),
       h(
-        "section.behind",
-        { "aria-labelledby": "behind" },
-        h("h2", { id: "behind" }, "What Majlis does"),
+        "section.progress",
+        { "aria-labelledby": "progress" },
+        h("h2", { id: "progress" }, "What Majlis is doing"),
         stages.node,
-        h("div.fall-place", {}, fall),
+        h("div.trace-place", {}, trace),
       ),
     ),
   );
@@ -97,7 +97,7 @@ export function playground(root, signal) {
     );
     const change = (event) => {
       instance = event.target.value;
-      kept.set(KEY, instance);
+      storage.set(KEY, instance);
       open(false);
     };
     return h(
@@ -112,23 +112,23 @@ export function playground(root, signal) {
     visit.ended?.abort();
     visit.ended = new AbortController();
     signal.addEventListener("abort", () => visit.ended.abort());
-    const room = new Room(instance, visit.ended.signal);
+    const room = new ChatSession(instance, visit.ended.signal);
     visit.room = room;
     writer.enable(false);
     try {
       await room.open(fresh);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      trouble.hidden = false;
+      problem.hidden = false;
       return void fill(
-        trouble,
+        problem,
         icon("warn"),
         h("span", {}, error.message),
         h("button.button", { type: "button", onclick: () => open(fresh) }, "Try again"),
       );
     }
     if (visit.room !== room || signal.aborted) return;
-    trouble.hidden = true;
+    problem.hidden = true;
     room.addEventListener("change", () => visit.room === room && draw(room), { signal });
     draw(room);
     writer.enable(true);
@@ -136,52 +136,52 @@ export function playground(root, signal) {
 
   function draw(room) {
     who.textContent = numberWords(room.contact);
-    hello.hidden = room.messages.length > 0;
+    welcome.hidden = room.messages.length > 0;
     chat.node.hidden = !room.messages.length;
-    fillWhen(hello, [room.label, room.windowSeconds, room.maxMessages], () => teach(room));
+    fillWhen(welcome, [room.label, room.windowSeconds, room.maxMessages], () => intro(room));
     chat.update(room);
     line.update(room);
     stages.update(room);
     const { turn } = room;
-    fillWhen(fall, [turn?.id ?? 0, turn?.end ?? "", Boolean(turn?.detail), turn?.sends.length ?? 0], () =>
-      fallOf(room),
+    fillWhen(trace, [turn?.id ?? 0, turn?.end ?? "", Boolean(turn?.detail), turn?.sends.length ?? 0], () =>
+      traceOf(room),
     );
   }
 
-  function teach(room) {
+  function intro(room) {
     return [
       h("h2", {}, "Write as a customer would"),
       h(
         "p",
         {},
         "People write in bursts: a greeting, a question, an afterthought. ",
-        "Majlis hears the burst out and answers it once.",
+        "Majlis collects the burst and answers it once.",
       ),
       h(
-        "ol.teach-steps",
+        "ol.intro-steps",
         {},
-        h("li", {}, "Write two or three short messages, quickly."),
+        h("li", {}, "Send two or three short messages, quickly."),
         h(
           "li",
           {},
           `Watch the ring: it runs for ${setting(room.windowSeconds)} from your first message. `,
-          `The ${ordinal(room.maxMessages)} message would end it at once.`,
+          `The ${ordinal(room.maxMessages)} message would close the window at once.`,
         ),
-        h("li", {}, "One reply comes, to all of them."),
+        h("li", {}, "You get one reply to all of them."),
       ),
       tickLegend(),
-      h("p.teach-more", {}, "Or let one be written for you:"),
+      h("p.intro-more", {}, "Or send an example:"),
       h(
         "div.row",
         {},
         BURSTS.map(([name, texts]) =>
-          h("button.button", { type: "button", onclick: () => recite(room, texts) }, bdi(name)),
+          h("button.button", { type: "button", onclick: () => sendExample(room, texts) }, bdi(name)),
         ),
       ),
     ];
   }
 
-  async function recite(room, texts) {
+  async function sendExample(room, texts) {
     for (const text of texts) {
       if (visit.room !== room || signal.aborted) return;
       await room.write(text);
@@ -189,19 +189,19 @@ export function playground(root, signal) {
     }
   }
 
-  function fallOf(room) {
+  function traceOf(room) {
     const { turn } = room;
     if (!turn?.detail)
       return [
         h(
           "p.empty-line",
           {},
-          "The waterfall of the answer stands here when it is done: who took how long, in milliseconds.",
+          "The trace of the answer appears here when it is done: how long each step took, in milliseconds.",
         ),
       ];
     const first = turn.detail.messages[0];
     return [
-      waterfall(spansOf(turn.detail, turn)),
+      traceChart(spansOf(turn.detail, turn)),
       h(
         "div.row",
         {},
@@ -210,7 +210,7 @@ export function playground(root, signal) {
               "a.button",
               { href: beside("explain", first.id, room.instance) },
               icon("link"),
-              "Explain this message's life",
+              "Explain this message",
             )
           : null,
         h("a.button.quiet", { href: beside("turn", turn.id) }, `Turn ${turn.id}`),
@@ -222,7 +222,7 @@ export function playground(root, signal) {
 const ORDINALS = ["", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"];
 const ordinal = (number) => ORDINALS[number] ?? `${number}th`;
 
-/** `+999 123 456 789 012`: nobody's number. */
+/** `+999 123 456 789 012`: a number that does not exist. */
 function numberWords(contact) {
   const digits = contact.replace(/\D/g, "");
   return `+${digits.slice(0, 3)} ${digits.slice(3).replace(/(\d{3})(?=\d)/g, "$1 ")}`;

@@ -1,7 +1,7 @@
 """Sends through the Evolution API and asks its records what became of a send.
 
 Requests go to the configured base URL, or to the same path of another origin that the operator allowed: the key goes
-with each of them. What the answers prove is decided in `evolution_outcome.py` and `evolution_records.py`.
+with each of them. What the answers prove is decided in `outcome.py`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,16 @@ from urllib.parse import quote, urlsplit
 
 from actors.errors import GatewayHeld
 from actors.identity import Conversation
-from actors.outcome import CannotTell, Evidence, Found, NotFound, NotSent, SendOutcome, Unknown
-from actors.plain_text import plain_text
+from actors.outcome import CannotTell, NoRecord, NotSent, RecordFound, SendEvidence, SendOutcome, Unknown
 from actors.ports import MaySend, at_any_time
-from daemon.gateways.evolution.outcome import classify
-from daemon.gateways.evolution.records import CLOCK_TOLERANCE_SECONDS, records_in, sent_id, timestamp_of
+from actors.text import plain_text
+from daemon.gateways.evolution.outcome import (
+    CLOCK_TOLERANCE_SECONDS,
+    classify,
+    records_in,
+    sent_id,
+    timestamp_of,
+)
 from daemon.web.answer import HttpAnswer
 from daemon.web.client import NOT_ALLOWED, DeliveryUnknown, HttpClient, HttpFailed, NotDelivered
 
@@ -31,12 +36,12 @@ class EvolutionGateway:
     """One Evolution server with its key; serves any number of its instances.
 
     Args:
-      http: a client that keeps no connections: a send on one that dies in that moment could not be told from
-        one that arrived.
+      http: a client that keeps no connections: a send on one that dies in that moment looks like one that
+        arrived.
       base_url: the server's origin, with a path when it stands behind one.
       timeout_seconds: for one whole call.
-      allowed_origins: what else than the base URL's own origin a call may name. Any other is not listened to, wherever
-        it comes from: the call goes to the base URL.
+      allowed_origins: the origins, beside the base URL's own, that a call may name. Any other is ignored,
+        wherever it comes from: the call goes to the base URL.
     """
 
     def __init__(
@@ -86,10 +91,10 @@ class EvolutionGateway:
         since_ms: int,
         known_ids: frozenset[str],
         origin: str = "",
-    ) -> Evidence:
+    ) -> SendEvidence:
         """Read the contact's records, newest first, back to `since_ms`. Raises `GatewayHeld`.
 
-        `CannotTell` when so much was said since then that the page limit ends the search: absence is not shown.
+        `CannotTell` when the page limit ends the search before `since_ms` is reached: absence is not proven.
         """
         since_seconds = since_ms // 1000
         records: list[object] = []
@@ -98,9 +103,9 @@ class EvolutionGateway:
             records += latest
             if len(latest) < PAGE_RECORDS or _reaches(latest, since_seconds - CLOCK_TOLERANCE_SECONDS):
                 message_id = sent_id(records, conversation.contact, text, since_seconds, known_ids)
-                return Found(message_id) if message_id else NotFound()
+                return RecordFound(message_id) if message_id else NoRecord()
         message_id = sent_id(records, conversation.contact, text, since_seconds, known_ids)
-        return Found(message_id) if message_id else CannotTell()
+        return RecordFound(message_id) if message_id else CannotTell()
 
     async def _records(self, conversation: Conversation, origin: str, page: int) -> list[object]:
         where = {"key": {"remoteJid": _jid(conversation.contact)}}

@@ -1,14 +1,14 @@
 """Evolution's own socket.io feed of one instance, as an ingress that needs no webhook and no proxy.
 
 Laws of this file:
-1. What the feed brings goes the way of a webhook: the same parser, the same acceptor; so whoever has both gets each
-   message once, by its id.
-2. The feed keeps nothing: what happened while the connection was away never comes. The status says so.
+1. What the feed brings is taken as a webhook is, by the same parser and the same acceptor. Where both are on, each
+   message is stored once, by its id.
+2. The feed has no replay: what happened while the connection was down never comes. The status shows it.
 3. What cannot be stored now is tried again until it can, and holds up the others only where they could not be stored
-   either; meanwhile at most `MAX_WAITING` wait, of `MAX_WAITING_BYTES` together. What comes beyond, or cannot be read
-   for its size, is lost, which is said (`gateway.feed_lost`). The connection is kept alive all the while.
+   either; meanwhile at most `MAX_WAITING` wait, of `MAX_WAITING_BYTES` together. What exceeds that, or is too large to
+   be read, is lost and reported (`gateway.feed_lost`). The connection is kept alive meanwhile.
 4. Nothing that one message or one connection does ends the feed.
-5. The key travels in the address, as the gateway wants it: the address is in no log and in no error.
+5. The key is part of the address, as the gateway wants it: so the address is in no log and in no error.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ from __future__ import annotations
 import json
 import random
 import ssl
-from collections.abc import Awaitable, Callable
 from urllib.parse import quote, urlsplit, urlunsplit
 
-import msgspec
 import trio
 from trio_websocket import (
     ConnectionClosed,
@@ -31,6 +29,7 @@ from trio_websocket import (
 
 from actors.ports import Feed
 from daemon.gateways.evolution import socketio
+from daemon.gateways.kind import FeedState, Receive
 from daemon.gateways.lenient import NotJson, decode, mapping, text
 from daemon.web.http1 import Response
 
@@ -40,31 +39,18 @@ MAX_FRAME_BYTES = 16 * 1024 * 1024
 """Media may come along in base64."""
 CONNECT_SECONDS = 15.0
 CLOSE_SECONDS = 2.0
-"""Who does not answer our goodbye is not waited for: until we are back, what happens never comes."""
+"""For the gateway's goodbye. No longer: what happens until we are connected again never comes."""
 MAX_SILENCE_SECONDS = 60.0
 NAMESPACE_SECONDS = 3.0
-"""A namespace may not exist before its first event, as when the gateway was started anew: it is asked for again. Until
-then what happens never comes."""
+"""How often a namespace is asked for. It may not exist before its first event, as after the gateway's own restart."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 MAX_FAILURES = 5
-"""Of a message behind which there is a bug: then it is lost."""
+"""Attempts at a message that a bug of ours makes fail; then it is lost."""
+
+NO_REPLAY = "what happens while it is away never comes: keep the webhook as well, or accept that"
 
 _TOO_BIG = 1009
 _NO_ROOM, _FAILED = "conversation_full", "failed"
-
-Receive = Callable[[bytes], Awaitable[Response]]
-
-
-class FeedState(msgspec.Struct, frozen=True):
-    """How the feed is, for the status."""
-
-    instance: str
-    connected: bool
-    received: int
-    lost: int
-    """Came and could not be kept."""
-    connections: int
-    """Since the start; what happened between two of them never came."""
 
 
 class EvolutionFeed:
@@ -83,7 +69,7 @@ class EvolutionFeed:
         self._feed = feed
         self._connected: set[str] = set()
         self._is_down = False
-        """That it is away has been said."""
+        """That it is down was reported."""
         self._received = 0
         self._lost = 0
         self._connections = 0
@@ -91,7 +77,14 @@ class EvolutionFeed:
         self._put, self._take = trio.open_memory_channel[bytes](MAX_WAITING)
 
     def state(self) -> FeedState:
-        return FeedState(self._instance, bool(self._connected), self._received, self._lost, self._connections)
+        return FeedState(
+            instance=self._instance,
+            connected=bool(self._connected),
+            received=self._received,
+            lost=self._lost,
+            connections=self._connections,
+            note=NO_REPLAY,
+        )
 
     async def run(self) -> None:
         async with trio.open_nursery() as nursery:
@@ -112,7 +105,7 @@ class EvolutionFeed:
             self._lose()
 
     async def _listen(self) -> str:
-        """One connection, from beginning to end; why it ended, in a stable word."""
+        """One connection, from beginning to end; returns why it ended, as a stable word."""
         reason = ""
         try:
             with trio.move_on_after(CONNECT_SECONDS) as opening:
@@ -191,7 +184,7 @@ class EvolutionFeed:
         self._connected.add(namespace)
 
     def _went(self, reason: str) -> None:
-        """Said once, however often it is tried in vain."""
+        """Reported once, however many attempts fail."""
         if not self._is_down:
             self._is_down = True
             self._feed.emit("gateway.feed_down", instance=self._instance, reason=reason)
@@ -203,7 +196,7 @@ class EvolutionFeed:
         return "frame_too_big"
 
     def _heard(self, packet: socketio.Packet) -> None:
-        """Take note of an event of this instance; the common namespace brings those of others as well."""
+        """Queue an event of this instance; the common namespace brings those of others as well."""
         payload = mapping(packet.data)
         if text(payload.get("instance")) != self._instance:
             return
@@ -223,7 +216,7 @@ class EvolutionFeed:
                 await self._keep(body, aside)
 
     async def _keep(self, body: bytes, aside: trio.Nursery | None) -> None:
-        """Try until the ingress has an answer that stands."""
+        """Try until the ingress gives a final answer."""
         pause_seconds, failures = FIRST_PAUSE_SECONDS, 0
         while (why := await self._refused(body)) is not None:
             if why in (_NO_ROOM, _FAILED) and aside is not None:
@@ -239,7 +232,7 @@ class EvolutionFeed:
         self._waiting_bytes -= len(body)
 
     async def _refused(self, body: bytes) -> str | None:
-        """Why it is to be tried again; None: the answer stands."""
+        """Why it has to be tried again; None: the answer is final."""
         try:
             answer = await self._receive(body)
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Who wrote a message, as each version of the Evolution gateway tells it. Pure.
+"""Who wrote a message, as each version of the Evolution gateway gives it. Pure.
 
 The same person appears under a phone number or under a LID (WhatsApp's number-hiding id), by version:
 
@@ -10,7 +10,7 @@ The same person appears under a phone number or under a LID (WhatsApp's number-h
 | 2.3.7       | phone          | `remoteJidAlt` (phone again): the LID is lost      |
 | 2.4         | phone          | `remoteJidAlt` (LID)                               |
 
-So no field is trusted to be of one sort. Every JID says by its server what it is, and the first phone number
+So no field is trusted to hold one sort. The server of a JID shows what it is, and the first phone number
 found is the contact; `addressingMode` adds nothing to that and is not read.
 """
 
@@ -50,9 +50,9 @@ _FIELDS_OF_OWN = ("remoteJid", "remoteJidAlt", "previousRemoteJid")
 
 class Sender(NamedTuple):
     contact: str
-    """The phone number; the LID while no phone number is told."""
+    """The phone number; the LID while the phone number is unknown."""
     lid: str
-    """`<digits>@lid` when it is told beside the phone number, else empty."""
+    """`<digits>@lid` when it is given beside the phone number, else empty."""
 
 
 def identify(key: JsonObject, own: bool = False) -> Sender | NotAPerson:

@@ -1,11 +1,11 @@
-"""What the Evolution API's answers prove. Pure and total: any status, any body, never an error.
+"""What the Evolution API's answers and its records (`findMessages`) prove of a send. Pure and total: never an error.
 
-The HTTP status says almost nothing there: the same 400 is given for a message that was never sent and for one
+The HTTP status means almost nothing there: the same 400 is given for a message that was never sent and for one
 that was sent and then could not be stored. So the message text decides, and it is read in this order:
 
 1. A database error first. The gateway stores a message *after* it has sent it, and the error may quote the
    stored row, that is the customer's text, which may contain any of the phrases looked for below.
-2. Then the phrases that the gateway is known to say before anything is sent.
+2. Then the phrases that the gateway is known to use before anything is sent.
 3. Then the few statuses that by themselves prove that nothing was handled.
 4. Everything else is `Unknown`, also 500, 502, 503 and 504: a proxy gives these for a request that never
    reached the gateway and for one whose answer got lost on the way back.
@@ -13,9 +13,18 @@ that was sent and then could not be stored. So the message text decides, and it 
 
 from __future__ import annotations
 
+from actors.identity import canonical_contact
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
-from actors.plain_text import plain_text
+from actors.text import plain_text
+from daemon.gateways.lenient import integer
 from daemon.web.answer import dig, readable_json
+
+CLOCK_TOLERANCE_SECONDS = 600
+"""How far the gateway's clock may be behind ours while its records still count.
+
+Generous, since a wrong match is nearly impossible (same contact, same text, an id that no other reply owns),
+and a missed one doubles a reply.
+"""
 
 _NEVER_HANDLED: dict[int, NotSent] = {
     # Something in front of the gateway points elsewhere: base_url is wrong. (303 is no proof: it
@@ -33,7 +42,7 @@ _NEVER_HANDLED: dict[int, NotSent] = {
 
 
 def classify(status: int, body: bytes, retry_after_seconds: float | None = None) -> SendOutcome:
-    """What is known of a send that was answered so."""
+    """What such an answer proves of the send."""
     payload = readable_json(body)
     if 200 <= status < 300:
         return _accepted(status, payload)
@@ -53,12 +62,12 @@ def classify(status: int, body: bytes, retry_after_seconds: float | None = None)
 
 
 def _accepted(status: int, payload: object) -> SendOutcome:
-    told = dig(payload, "key", "id")
-    message_id = plain_text(told) if isinstance(told, str) else ""
+    given = dig(payload, "key", "id")
+    message_id = plain_text(given) if isinstance(given, str) else ""
     if message_id:
         return Sent(message_id)
-    # 201 is the gateway's own word for "sent", so it is never sent again; its records may tell under which id.
-    # Another 2xx without a message is no such word: a login page or a wrong base_url answers 200 too.
+    # 201 is what the gateway answers for "sent", so it is never sent again; its records may show under which id.
+    # Another 2xx without a message proves nothing: a login page or a wrong base_url answers 200 too.
     return Unknown("accepted_without_id", may_resend=status != 201)
 
 
@@ -86,7 +95,59 @@ _PHRASES: dict[str, NotSent] = {
 
 
 def _leaves(message: object, depth: int = 3) -> list[object]:
-    """The gateway says a string, a list of strings, a list of lists of strings or a list of objects."""
+    """The gateway writes a string, a list of strings, a list of lists of strings or a list of objects."""
     if isinstance(message, list) and depth:
         return [leaf for entry in message for leaf in _leaves(entry, depth - 1)]
     return [message]
+
+
+def records_in(payload: object) -> list[object] | None:
+    """The records of a `findMessages` answer, in the shape of any version; None when it is not one."""
+    for shape in (payload, dig(payload, "messages"), dig(payload, "messages", "records")):
+        if isinstance(shape, list):
+            return shape
+    return None
+
+
+def timestamp_of(record: object) -> int | None:
+    """Unix seconds; the versions write a number, a string, or a 64-bit number in halves."""
+    return integer(dig(record, "messageTimestamp"))
+
+
+def sent_id(
+    records: list[object], contact: str, text: str, since_seconds: int, known_ids: frozenset[str]
+) -> str | None:
+    """The id under which `text` went to `contact` since then, and which no other reply owns; None without.
+
+    Of several the oldest, because replies are sent in order: an older one that is still unbound was sent before.
+    """
+    wanted = plain_text(text).strip()
+    matches: list[tuple[int, str]] = []
+    for record in records:
+        message_id, moment = dig(record, "key", "id"), timestamp_of(record)
+        if (
+            isinstance(message_id, str)
+            and message_id
+            and message_id not in known_ids
+            and moment is not None
+            and moment >= since_seconds - CLOCK_TOLERANCE_SECONDS
+            and dig(record, "key", "fromMe") is True
+            and _is_to(record, contact)
+            and plain_text(_text_of(record)).strip() == wanted
+        ):
+            matches.append((moment, message_id))
+    return min(matches)[1] if matches else None
+
+
+def _is_to(record: object, contact: str) -> bool:
+    """The request filters by it too, but a version that ignores the filter must not show a stranger's message."""
+    jids = (dig(record, "key", "remoteJid"), dig(record, "key", "remoteJidAlt"))
+    return any(isinstance(jid, str) and canonical_contact(jid) == contact for jid in jids)
+
+
+def _text_of(record: object) -> str:
+    for path in (("message", "conversation"), ("message", "extendedTextMessage", "text")):
+        text = dig(record, *path)
+        if isinstance(text, str):
+            return text
+    return ""

@@ -4,31 +4,29 @@ Laws of this file:
 
 1. `parse_webhook` raises `UnreadablePayload` for what no later try could make readable, and nothing else.
    Every other oddity is an ignored item with a reason from a closed set, fit for a metric label.
-2. Each item of the payload comes out once, as a message or as a reason; nothing is dropped without a word.
+2. Each item of the payload comes out once, as a message or as a reason; nothing is dropped without a reason.
 3. Only the fields of `Message`, `OwnMessage` and `Link` leave this file. The payload's `apikey` is a real token and
-   is not read. Its `server_url` is an address anybody may have written: its origin alone is read, and it counts only
-   where the operator allowed it (`actors/reply_address.py`).
+   is not read. Its `server_url` is an address that anybody may have written: only its origin is read, and it counts
+   only where the operator allowed it (`actors/reply.py`).
 4. `sender` is the account's own number and `date_time` local time that claims to be UTC: neither is read. The
    time of a message is its `messageTimestamp`.
 5. What a person of the business wrote from the phone is nothing to answer, so it has its reason, `own_message`; but it
-   tells that a person speaks there, so it comes out in `own` as well. What was sent through the gateway does not: that
+   shows that a person speaks there, so it comes out in `own` as well. What was sent through the gateway does not: that
    comes as another event. Nor does what says nothing (a reaction, a call), nor what might not be our own.
 """
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Literal
 
-import msgspec
-
-from actors.errors import MajlisError
 from actors.identity import MAX_INSTANCE_CHARS
 from actors.messages import Message
-from actors.reply_address import origin_of
-from daemon.gateways.evolution.events import EVENTS, NoMessage, dotted, event_reason
+from actors.reply import origin_of
 from daemon.gateways.evolution.identity import NotAPerson, identify
-from daemon.gateways.evolution.text import Content, Unheard, read_content
+from daemon.gateways.evolution.parts import Unheard, protocol_reason
+from daemon.gateways.evolution.text import Content, read_content
 from daemon.gateways.lenient import (
     JsonObject,
     NotJson,
@@ -41,16 +39,32 @@ from daemon.gateways.lenient import (
     mapping,
     text,
 )
+from daemon.ingress.inbound import Inbound, Link, OwnMessage, UnreadablePayload
 
 MAX_ID_CHARS = 256
 MAX_ADDRESS_CHARS = 512
-"""Of `server_url`; a longer one is cut, and no origin anybody allowed."""
+"""Of `server_url`; a longer one is cut, and so matches no allowed origin."""
 MAX_ITEMS = 1_000
 """The gateway sends one; so many would hold up everybody else while they are read."""
 MAX_SENT_AT = 253_402_300_799
 """The last second of the year 9999: later ones are nonsense, and no date for Postgres."""
 
 _MILLISECONDS_FROM = 100_000_000_000
+
+NoMessage = Literal[
+    "own_message",
+    "no_event",
+    "unsupported_event",
+    "status_update",
+    "presence",
+    "connection",
+    "history",
+    "contacts",
+    "chats",
+    "groups",
+    "labels",
+]
+"""Why an event brings no message: one word for each family. `own_message`: sent through the gateway itself."""
 
 Unreadable = NotJsonReason | Literal["not_an_object", "no_instance", "bad_instance", "too_many_items"]
 
@@ -64,69 +78,55 @@ names. Of the payload: `no_data`, and what `NoMessage` names.
 """
 
 
-class UnreadablePayload(MajlisError):
-    """No try at this payload can ever succeed: answer 400. Contrast `Inbound.ignored`: read, and done with.
+_EVENT_REASONS: dict[str, NoMessage | Unheard] = {
+    "send.message": "own_message",
+    "send.message.update": "own_message",
+    "messages.update": "status_update",
+    "messages.delete": "deleted",
+    "messages.set": "history",
+    "messaging.history.set": "history",
+    "presence.update": "presence",
+    "connection.update": "connection",
+    "status.instance": "connection",
+    "logout.instance": "connection",
+    "remove.instance": "connection",
+    "qrcode.updated": "connection",
+    "application.startup": "connection",
+    "contacts.set": "contacts",
+    "contacts.upsert": "contacts",
+    "contacts.update": "contacts",
+    "chats.set": "chats",
+    "chats.upsert": "chats",
+    "chats.update": "chats",
+    "chats.delete": "chats",
+    "groups.upsert": "groups",
+    "groups.update": "groups",
+    "group.update": "groups",
+    "group.participants.update": "groups",
+    "labels.edit": "labels",
+    "labels.association": "labels",
+    "call": "call",
+}
+EVENTS = frozenset(_EVENT_REASONS) | {"messages.upsert", "messages.edited"}
 
-    `reason` is a stable word; the payload's own text is in neither message nor context.
-    """
-
-    def __init__(self, reason: Unreadable) -> None:
-        super().__init__(reason)
-        self.reason: Unreadable = reason
-
-
-class Link(msgspec.Struct, frozen=True):
-    """These two are one person, the gateway says: `lid` is `<digits>@lid`, `phone` a canonical contact."""
-
-    instance: str
-    lid: str
-    phone: str
-
-
-class OwnMessage(msgspec.Struct, frozen=True):
-    """What a person of the business wrote, sent or spoke in a one-to-one chat, from the phone or WhatsApp Web."""
-
-    instance: str
-    contact: str
-    """The other side: the phone number, or the LID while no phone number is told."""
-    lid: str
-    """`<digits>@lid` when it is told beside the phone number, else empty."""
-    id: str
-    text: str
-    sent_at: int
-    """Unix seconds; 0: unknown."""
-
-
-class Inbound(msgspec.Struct, frozen=True):
-    """What one webhook brought."""
-
-    instance: str
-    event: str
-    """In the dotted form, `messages.upsert`; empty when none is named, or by no name of an event."""
-    messages: tuple[Message, ...] = ()
-    ignored: tuple[Ignored, ...] = ()
-    """One reason for each item that is not in `messages`."""
-    links: tuple[Link, ...] = ()
-    """LIDs whose phone numbers this payload told, each once. Learnt from received one-to-one messages."""
-    own: tuple[OwnMessage, ...] = ()
-    """Signs that a person speaks in a chat. Each is in `ignored` too, as `own_message`."""
+_EVENT_NAME = re.compile(r"[a-z.]{1,64}")
 
 
 def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbound:
     """Read one webhook. `instance` and `event` are the parts of the URL's path, where it has them.
 
     The path's instance wins over the body's, for the operator wrote it. The body's event wins over the
-    path's, for it says what `data` is. A lone path segment that is an event's name is taken for that: so the
-    gateway posts to `/webhook` when it is told to append the event (`byEvents`).
+    path's, for it says what `data` is. A lone path segment that is an event's name is taken for that: the
+    gateway posts so to `/webhook` when it is set to append the event (`byEvents`).
 
     Raises:
       UnreadablePayload: see there.
     """
     document = _document(body)
-    told = text(document.get("instance")).strip()
-    if event is None and instance is not None and told and dotted(instance) in EVENTS:
+    named = text(document.get("instance")).strip()
+    if event is None and instance is not None and named and dotted(instance) in EVENTS:
         instance, event = None, instance
-    name = told if instance is None else instance.strip()
+    name = named if instance is None else instance.strip()
     if not name and instance is None:
         raise UnreadablePayload("no_instance")
     if not name or name != clean(name, MAX_INSTANCE_CHARS):
@@ -160,7 +160,7 @@ def _data_items(data: object) -> list[object]:
 
 @lru_cache(maxsize=256)
 def _origin(address: str) -> str:
-    """Cached: one gateway says the same with every message."""
+    """Cached: one gateway sends the same with every message."""
     return origin_of(clean(address, MAX_ADDRESS_CHARS))
 
 
@@ -243,8 +243,23 @@ def _read_content(item: JsonObject) -> Content | Unheard:
 
 
 def sent_at(timestamp: object) -> int:
-    """Unix seconds of a `messageTimestamp`, which some write in milliseconds; 0 when it tells no time."""
+    """Unix seconds of a `messageTimestamp`, which some write in milliseconds; 0 when it is no time."""
     seconds = integer(timestamp) or 0
     if seconds >= _MILLISECONDS_FROM:
         seconds //= 1000
     return seconds if 0 < seconds <= MAX_SENT_AT else 0
+
+
+def dotted(event: str) -> str:
+    """`MESSAGES_UPSERT` and `messages-upsert` as `messages.upsert`."""
+    if event in EVENTS:
+        return event
+    name = event.strip().lower().replace("_", ".").replace("-", ".")
+    return name if _EVENT_NAME.fullmatch(name) else ""
+
+
+def event_reason(event: str, data: JsonObject) -> NoMessage | Unheard:
+    """Why an event without messages is not for us."""
+    if event == "messages.edited":  # the gateway's name for every protocol message, deletions among them
+        return protocol_reason(data)
+    return _EVENT_REASONS.get(event, "unsupported_event") if event else "no_event"

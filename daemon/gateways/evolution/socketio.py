@@ -40,7 +40,7 @@ class Packet(msgspec.Struct, frozen=True):
 
 
 def read(message: str) -> Packet:
-    """One text frame. What cannot be read is `other`: a listener has nobody to complain to."""
+    """One text frame. What cannot be read is `other`: there is nobody to complain to."""
     engine = _ENGINE.get(message[:1])
     if engine is not None:
         return Packet(engine, data=_json(message[1:]))
@@ -63,9 +63,9 @@ def connect(namespace: str) -> str:
 
 
 def silence_seconds(opened: Packet, default: float) -> float:
-    """After how long without a word the server is gone, by its own `open` packet."""
-    told = mapping(opened.data)
-    interval, grace = integer(told.get("pingInterval")), integer(told.get("pingTimeout"))
+    """How long the server may be silent before it counts as gone, by its own `open` packet."""
+    offered = mapping(opened.data)
+    interval, grace = integer(offered.get("pingInterval")), integer(offered.get("pingTimeout"))
     return default if not interval or not grace else min((interval + grace) / 1000, default)
 
 

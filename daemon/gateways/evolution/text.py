@@ -12,54 +12,15 @@ A WhatsApp message is an object with one key per type. Laws of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from daemon.gateways.evolution import placeholders
-from daemon.gateways.evolution.replies import button_reply, flow_reply, list_reply, poll_vote, template_reply
+from daemon.gateways.evolution.parts import READERS, SILENT, Kind, Unheard
 from daemon.gateways.lenient import JsonObject, clean, mapping, text
 
 MAX_TEXT_CHARS = 65_536
 MAX_QUOTED_CHARS = 4_096
 _MAX_WRAPPERS = 8
-
-Kind = Literal[
-    "text",
-    "image",
-    "video",
-    "audio",
-    "voice",
-    "document",
-    "sticker",
-    "location",
-    "contact",
-    "button",
-    "list",
-    "template",
-    "interactive",
-    "poll",
-    "poll_vote",
-    "product",
-    "order",
-    "event",
-    "invite",
-]
-
-Unheard = Literal[
-    "reaction",
-    "edited",
-    "deleted",
-    "unreadable_edit",
-    "protocol_message",
-    "unreadable_vote",
-    "album_header",
-    "undecryptable",
-    "call",
-    "empty_text",
-    "empty_message",
-    "unsupported_message",
-]
-"""Why a message says nothing that could be answered."""
 
 
 class Content(NamedTuple):
@@ -80,16 +41,6 @@ def read_content(message: JsonObject, message_type: str, context: JsonObject) ->
     return Content(kind, said, _quoted(context) or _quoted(mapping(part.get("contextInfo"))))
 
 
-def protocol_reason(part: JsonObject) -> Unheard:
-    """What a `protocolMessage` is about: enum values come as names or as numbers, and 0 may be left out."""
-    kind = part.get("type")
-    if kind in ("MESSAGE_EDIT", 14) or part.get("editedMessage"):
-        return "edited"
-    if kind == "REVOKE" or (kind in (0, None) and part.get("key")):
-        return "deleted"
-    return "protocol_message"
-
-
 def _quoted(context: JsonObject) -> str:
     quoted = _first_said(mapping(context.get("quotedMessage")), "")
     return "" if isinstance(quoted, str) else clean(quoted[1], MAX_QUOTED_CHARS).strip()
@@ -106,10 +57,10 @@ def _first_said(message: JsonObject, message_type: str) -> tuple[Kind, str, Json
         for name in _types(level, message_type):
             body = level[name]
             part = mapping(body)
-            if name in _SILENT:
-                reason = reason or _SILENT[name](part)
+            if name in SILENT:
+                reason = reason or SILENT[name](part)
                 continue
-            kind, read = _READERS[name]
+            kind, read = READERS[name]
             said = text(body) or read(part)
             if kind == "audio" and part.get("ptt") is True:
                 kind = "voice"
@@ -139,73 +90,12 @@ def _types(message: JsonObject, message_type: str) -> Iterator[str]:
     """The names of the types in `message` that are known here, the announced one first."""
     for name in (message_type, *(name for name in message if name != message_type)):
         body = message.get(name)
-        if (name in _READERS or name in _SILENT) and (
+        if (name in READERS or name in SILENT) and (
             isinstance(body, dict) or (name == "conversation" and isinstance(body, str))
         ):
             yield name
 
 
 def _transcript(message: JsonObject) -> str:
-    """What the gateway's own speech recognition heard."""
+    """What the gateway's own speech recognition made of it."""
     return text(message.get("speechToText")).strip().removeprefix("[audio]").strip()
-
-
-def _at(*path: str) -> Callable[[JsonObject], str]:
-    """Reads the text at the end of `path`."""
-
-    def read(part: JsonObject) -> str:
-        for name in path[:-1]:
-            part = mapping(part.get(name))
-        return text(part.get(path[-1]))
-
-    return read
-
-
-_READERS: dict[str, tuple[Kind, Callable[[JsonObject], str]]] = {
-    "conversation": ("text", _at("text")),
-    "extendedTextMessage": ("text", _at("text")),
-    "imageMessage": ("image", placeholders.captioned("image")),
-    "videoMessage": ("video", placeholders.captioned("video")),
-    "ptvMessage": ("video", placeholders.captioned("video note")),
-    "audioMessage": ("audio", placeholders.audio),
-    "documentMessage": ("document", placeholders.document),
-    "stickerMessage": ("sticker", placeholders.sticker),
-    "locationMessage": ("location", placeholders.location),
-    "liveLocationMessage": ("location", placeholders.location),
-    "contactMessage": ("contact", placeholders.contact),
-    "contactsArrayMessage": ("contact", placeholders.contacts),
-    "buttonsResponseMessage": ("button", button_reply),
-    "listResponseMessage": ("list", list_reply),
-    "templateButtonReplyMessage": ("template", template_reply),
-    "interactiveResponseMessage": ("interactive", flow_reply),
-    "pollUpdateMessage": ("poll_vote", poll_vote),
-    "pollCreationMessage": ("poll", placeholders.poll),
-    "pollCreationMessageV2": ("poll", placeholders.poll),
-    "pollCreationMessageV3": ("poll", placeholders.poll),
-    "productMessage": ("product", placeholders.product),
-    "orderMessage": ("order", placeholders.order),
-    "eventMessage": ("event", placeholders.event),
-    "groupInviteMessage": ("invite", placeholders.invite),
-    # Sent by the business; a customer may quote or forward them.
-    "buttonsMessage": ("button", _at("contentText")),
-    "listMessage": ("list", _at("description")),
-    "templateMessage": ("template", _at("hydratedTemplate", "hydratedContentText")),
-    "interactiveMessage": ("interactive", _at("body", "text")),
-}
-"""What can be heard. To hear a new type of message, add a line here and a fixture."""
-
-_SILENT: dict[str, Callable[[JsonObject], Unheard]] = {
-    "reactionMessage": lambda part: "reaction",
-    "encReactionMessage": lambda part: "reaction",
-    "protocolMessage": protocol_reason,
-    "secretEncryptedMessage": lambda part: "unreadable_edit",
-    "senderKeyDistributionMessage": lambda part: "protocol_message",
-    "pinInChatMessage": lambda part: "protocol_message",
-    "keepInChatMessage": lambda part: "protocol_message",
-    "albumMessage": lambda part: "album_header",
-    "placeholderMessage": lambda part: "undecryptable",
-    "callLogMesssage": lambda part: "call",  # spelt so in WhatsApp's protocol
-    "bcallMessage": lambda part: "call",
-    "call": lambda part: "call",
-}
-"""What is known to say nothing. Of an album this is the header: its pictures follow by themselves."""

@@ -1,4 +1,4 @@
--- Majlis' own tables. References to rows of the shared tables are kept as text, because their ids may be of any type.
+-- Majlis' own tables. References to rows of shared tables are text, because their ids may be of any type.
 
 CREATE TABLE IF NOT EXISTS majlis_install (
     only_row   boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -8,9 +8,9 @@ CREATE TABLE IF NOT EXISTS majlis_install (
 );
 
 -- Who may act for a partition. The epoch only grows.
--- `UNIQUE (partition, epoch)` makes the epoch a key column: a step of a turn holds FOR KEY SHARE, which a renewal
--- (it changes `until` only) does not wait for, and a takeover (it changes the epoch) does. So a turn that is stuck
--- behind somebody's lock cannot starve the leases, and no takeover can slip between a step's check and its commit.
+-- `UNIQUE (partition, epoch)` makes the epoch a key column. A step of a turn holds the row FOR KEY SHARE: a renewal, which
+-- changes only `until`, does not wait for that; a takeover, which changes the epoch, does. So a turn that waits for a lock
+-- does not block lease renewals, and no takeover can happen between the check in a step and its commit.
 CREATE TABLE IF NOT EXISTS majlis_partitions (
     partition   integer PRIMARY KEY,
     epoch       bigint NOT NULL DEFAULT 0,
@@ -20,8 +20,8 @@ CREATE TABLE IF NOT EXISTS majlis_partitions (
     UNIQUE (partition, epoch)
 ) WITH (fillfactor = 50);
 
--- One row per batch. `revision` is 0 unless a mirror that lost its memory counted batch numbers anew: then the same
--- number comes again with other messages, which must be answered and not be taken for the old batch.
+-- One row per batch. `revision` is 0 unless a mirror that lost its state reused a batch number: then the same number comes
+-- again with other messages, which must be answered and not be mistaken for the old batch.
 CREATE TABLE IF NOT EXISTS majlis_turns (
     id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     conversation_key text NOT NULL,
@@ -62,8 +62,8 @@ CREATE INDEX IF NOT EXISTS majlis_turns_state_idx ON majlis_turns (state);
 CREATE INDEX IF NOT EXISTS majlis_turns_unfinished_idx ON majlis_turns (opened_at)
     WHERE state IN ('started', 'answered');
 
--- One row per outgoing message, numbered from 0. `claimed_at` is the first claim whose outcome is not disproved: evidence of the
--- message is looked for from there on. `last_claimed_at` is the latest one: until it is old enough, absence proves nothing.
+-- One row per outgoing message, numbered from 0. `claimed_at` is the first claim that may have sent it: evidence is searched
+-- from then on. `last_claimed_at` is the latest claim: until it is old enough, missing evidence proves nothing.
 CREATE TABLE IF NOT EXISTS majlis_outbox (
     turn_id            bigint NOT NULL REFERENCES majlis_turns (id),
     part               integer NOT NULL,
@@ -90,7 +90,7 @@ CREATE TABLE IF NOT EXISTS majlis_dead_letters (
 );
 CREATE INDEX IF NOT EXISTS majlis_dead_letters_open_idx ON majlis_dead_letters (id) WHERE retried_at IS NULL;
 
--- The phone number behind a WhatsApp LID, as the gateway told it.
+-- The phone number behind a WhatsApp LID, as reported by the gateway.
 CREATE TABLE IF NOT EXISTS majlis_identities (
     instance   text NOT NULL,
     lid        text NOT NULL,

@@ -1,5 +1,5 @@
--- Indexes on the shared tables, which may be big and in use: built concurrently, one statement at a time, outside a
--- transaction. The runner drops and rebuilds an index that an interrupted run left invalid.
+-- Indexes on the shared tables, which may be big and in use: built concurrently, one statement at a time, without a
+-- transaction. An index left invalid by an interrupted run is dropped and rebuilt.
 
 CREATE INDEX CONCURRENTLY IF NOT EXISTS majlis_instances_name_idx
     ON whatsapp_instances (instance_name);

@@ -1,22 +1,22 @@
--- Finding, making and joining conversations: what the first step of a turn (005) is made of.
+-- Finding, creating and joining conversations, for the first step of a turn (005).
 --
--- Variables of shared columns are declared with %TYPE, so that the same text serves bigint and uuid ids and every
--- comparison is made in the column's own type, by its index. Ids are passed between functions as text.
+-- Variables for shared columns are declared with %TYPE, so that the same code works with bigint and uuid ids and every
+-- comparison uses the column's own type and index. Functions pass ids to each other as text.
 
--- The spellings under which existing software may have stored a phone number; a LID has one.
+-- The spellings in which other software may have stored a phone number. A LID has only one.
 CREATE OR REPLACE FUNCTION majlis_spellings(p_contact text) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN p_contact ~ '^[0-9]+$'
                 THEN ARRAY[p_contact, '+' || p_contact, p_contact || '@s.whatsapp.net']
                 ELSE ARRAY[p_contact] END
 $$;
 
--- Held to the end of the transaction: two daemons, or two tasks, never make the same conversation twice.
+-- Held until the end of the transaction, so that two daemons or tasks never create the same conversation twice.
 CREATE OR REPLACE FUNCTION majlis_lock_contact(p_instance text, p_contact text) RETURNS void LANGUAGE sql AS $$
     SELECT pg_advisory_xact_lock(hashtextextended('majlis contact ' || p_instance || '/' || p_contact, 0))
 $$;
 
--- Why this instance may not answer; empty when it may. An instance whose every AI configuration is switched off is
--- inactive as well; one without any is active.
+-- The rule by which this instance is not answered; empty if it is. An instance whose AI configurations are all switched
+-- off is inactive as well; one without any is active.
 CREATE OR REPLACE FUNCTION majlis_instance_rule(p_instance text, OUT rule text, OUT instance_id text)
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -39,7 +39,7 @@ BEGIN
     rule := CASE WHEN v_active AND coalesce(v_ai_active, true) THEN '' ELSE 'inactive_instance' END;
 END $$;
 
--- The newest conversation of any status with this contact; an inactive one becomes active; without any, one is made.
+-- The newest conversation with this contact, of any status. An inactive one becomes active; if there is none, one is created.
 CREATE OR REPLACE FUNCTION majlis_find_conversation(p_instance_id text, p_contact text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -66,8 +66,8 @@ BEGIN
     RETURN v_id::text;
 END $$;
 
--- What was said under a LID now belongs to its phone number. With no conversation of the phone yet, the LID's becomes
--- it; else its messages and turns go over, and the empty one stays behind, inactive.
+-- Moves what was said under a LID to its phone number. If the phone number has no conversation yet, the LID's becomes it.
+-- Otherwise its messages and turns move over, and the empty conversation stays behind, inactive.
 CREATE OR REPLACE FUNCTION majlis_join_conversations(p_instance_id text, p_lid text, p_phone text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -96,8 +96,8 @@ BEGIN
     END LOOP;
 END $$;
 
--- Remembers which phone number is behind a LID; the newest word of the gateway stands. The phone is locked first,
--- here as in a turn of the phone's conversation: the same order for everybody.
+-- Stores which phone number is behind a LID; the latest report of the gateway wins. The phone number is locked first, here
+-- as in a turn of its conversation: one order for all, so that there is no deadlock.
 CREATE OR REPLACE FUNCTION majlis_link(p_instance text, p_lid text, p_phone text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -111,12 +111,12 @@ BEGIN
     END IF;
 END $$;
 
--- A dead letter that is tried again comes with ids `dead-<letter>-<id>`: they name the message they repeat.
+-- The messages of a replayed dead letter have ids `dead-<dead letter>-<id>`, which contain the id of the original.
 CREATE OR REPLACE FUNCTION majlis_original_id(p_message_id text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT regexp_replace(p_message_id, '^(dead-[0-9]+-)+', '')
 $$;
 
--- One row per inbound message, in the order the responder sees them, each once, also when it is tried again.
+-- One row per inbound message, in the order the responder sees them, each once even if the turn is retried.
 CREATE OR REPLACE FUNCTION majlis_store_messages(p_conversation_id text, p_messages jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,10 +1,10 @@
--- The steps of a turn, T1 to T5 and its other ends. Each is one call, one transaction, and safe to repeat: a commit
--- whose answer was lost is simply done again.
+-- The steps of a turn, T1 to T5, and its other outcomes. Each is one call, one transaction, and safe to repeat: after a
+-- commit whose reply was lost, the call is simply made again.
 --
 -- Every step first holds its partition's row at the caller's epoch until it commits (majlis_fence). Errors:
 --   MJ001  stale epoch: another daemon owns the partition
 --   MJ002  claim conflict: this part may not be sent now
---   MJ003  this step does not follow from where the turn stands
+--   MJ003  this step is not possible in the state of the turn
 
 CREATE OR REPLACE FUNCTION majlis_fence(p_partition integer, p_epoch bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -14,7 +14,7 @@ BEGIN
     END IF;
 END $$;
 
--- The turn, locked and fenced.
+-- The turn, locked, with its partition fenced.
 CREATE OR REPLACE FUNCTION majlis_hold_turn(p_turn bigint, p_epoch bigint) RETURNS majlis_turns
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -48,7 +48,7 @@ CREATE OR REPLACE FUNCTION majlis_turn_view(p_turn bigint) RETURNS jsonb LANGUAG
     FROM majlis_turns t WHERE t.id = p_turn
 $$;
 
--- T1
+-- T1: begin the turn of a frozen batch, or return the existing one.
 CREATE OR REPLACE FUNCTION majlis_begin_turn(p_partition integer, p_epoch bigint, p_batch jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -90,7 +90,7 @@ BEGIN
             SELECT FROM majlis_turns
             WHERE conversation_id = v_conversation_id AND state IN ('answered', 'done') AND message_ids @> v_message_ids
         ) THEN
-            -- The very messages were answered before, under the contact's LID or before the mirror lost its memory.
+            -- These messages were answered before, under the contact's LID or before the mirror lost its state.
             v_rule := 'duplicate';
         ELSE
             PERFORM majlis_store_messages(v_conversation_id, p_batch -> 'messages');
@@ -111,7 +111,7 @@ BEGIN
     RETURN majlis_turn_view(v_turn);
 END $$;
 
--- T2. An answer that is stored already stands.
+-- T2: store the answer. An existing answer is kept.
 CREATE OR REPLACE FUNCTION majlis_record_answer(p_turn bigint, p_epoch bigint, p_answer jsonb, p_parts jsonb)
 RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
@@ -131,7 +131,8 @@ BEGIN
     RETURN majlis_turn_view(p_turn);
 END $$;
 
--- T3. `p_token` is new for each claim, so that only the very claim whose answer was lost may be repeated.
+-- T3: claim a part before it is sent. Each claim has a new `p_token`, so that only a claim whose own reply was lost can be
+-- repeated.
 CREATE OR REPLACE FUNCTION majlis_claim_part(
     p_turn bigint, p_epoch bigint, p_part integer, p_resend boolean, p_token text) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -159,7 +160,7 @@ BEGIN
     WHERE turn_id = p_turn AND part = p_part;
 END $$;
 
--- T4. Proof that a part was sent stands against everything said later.
+-- T4: record the outcome of a send. Proof that a part was sent is never overwritten.
 CREATE OR REPLACE FUNCTION majlis_settle_part(
     p_turn bigint, p_epoch bigint, p_part integer, p_outcome text, p_message_id text, p_reason text,
     p_may_resend boolean) RETURNS void
@@ -179,14 +180,14 @@ BEGIN
         gateway_message_id = nullif(p_message_id, ''),
         reason = nullif(p_reason, ''),
         may_resend = may_resend AND p_may_resend,
-        -- A resend that did not leave says nothing about the first send: its claim stays the start of the evidence.
+        -- A failed resend says nothing about the first send, whose claim remains the start of the search for evidence.
         claimed_at = CASE WHEN p_outcome = 'not_sent' AND resends = 0 THEN NULL ELSE claimed_at END,
         claim_token = NULL,
         settled_at = now()
     WHERE turn_id = p_turn AND part = p_part;
 END $$;
 
--- The parts that reached the customer, as messages of the conversation; nothing when it was deleted meanwhile.
+-- Stores the sent parts as messages of the conversation; does nothing if it was deleted in the meantime.
 CREATE OR REPLACE FUNCTION majlis_store_replies(p_turn majlis_turns) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_conversation whatsapp_conversations.id%TYPE := p_turn.conversation_id;
@@ -203,7 +204,7 @@ BEGIN
     END IF;
 END $$;
 
--- T5
+-- T5: finish the turn after all parts were sent.
 CREATE OR REPLACE FUNCTION majlis_finish_turn(p_turn bigint, p_epoch bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_turn majlis_turns := majlis_hold_turn(p_turn, p_epoch);
@@ -227,7 +228,7 @@ BEGIN
     END IF;
 END $$;
 
--- Ends without an answer, by a named rule.
+-- End the turn without an answer, by a named rule.
 CREATE OR REPLACE FUNCTION majlis_suppress_turn(p_turn bigint, p_epoch bigint, p_rule text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -245,7 +246,7 @@ BEGIN
     WHERE id = p_turn;
 END $$;
 
--- Ends as a dead letter. What the customer did see of the answer is kept as messages and told in the detail.
+-- End the turn as a dead letter. Parts that the customer saw are stored as messages and counted in the detail.
 CREATE OR REPLACE FUNCTION majlis_bury_turn(p_turn bigint, p_epoch bigint, p_reason text, p_detail text)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

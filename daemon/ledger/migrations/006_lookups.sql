@@ -1,4 +1,4 @@
--- The newest messages of a turn's conversation, its own batch excepted, newest first.
+-- The newest messages of a turn's conversation, without its own batch, newest first.
 CREATE OR REPLACE FUNCTION majlis_history(p_turn bigint, p_max_messages integer, p_max_chars integer)
 RETURNS TABLE (sender_type text, content text) LANGUAGE plpgsql STABLE AS $$
 DECLARE

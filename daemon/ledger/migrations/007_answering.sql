@@ -1,4 +1,4 @@
--- What answering adds: escalation, take-over, notices, switches, use and cost, and the waterfall of each turn.
+-- Tables for answering: escalation, take-over, notices, feature flags, usage and cost, and the trace of each turn.
 
 DO $$
 DECLARE
@@ -27,20 +27,20 @@ BEGIN
                            v_wanted.table_name, v_wanted.column_name, v_wanted.definition);
         END IF;
     END LOOP;
-    -- Rows written here need an id where the business' own software makes its uuids itself.
+    -- Rows written by Majlis need an id where the business' own software generates its uuids itself.
     IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'whatsapp_escalated_conversations'::regclass
                  AND attname = 'id' AND atttypid = 'uuid'::regtype AND NOT atthasdef) THEN
         ALTER TABLE whatsapp_escalated_conversations ALTER COLUMN id SET DEFAULT gen_random_uuid();
     END IF;
 END $$;
 
--- A part that was not sent because a person took the conversation over.
+-- `dropped`: a part that was not sent because a person took the conversation over.
 ALTER TABLE majlis_outbox DROP CONSTRAINT IF EXISTS majlis_outbox_state_check;
 ALTER TABLE majlis_outbox ADD CONSTRAINT majlis_outbox_state_check
-    CHECK (state IN ('pending', 'sending', 'unknown', 'sent', 'dropped')) NOT VALID;  -- what stands is a part of it
+    CHECK (state IN ('pending', 'sending', 'unknown', 'sent', 'dropped')) NOT VALID;  -- existing rows satisfy it: the old states are a subset
 
--- A person of the business writes in the chat: silence until `until`, or until somebody ends it.
--- `contact` is the phone number, or the LID as long as nobody knows its number.
+-- A person of the business writes in the chat: Majlis is silent until `until`, or until the take-over is ended.
+-- `contact` is the phone number, or the LID as long as its number is unknown.
 CREATE TABLE IF NOT EXISTS majlis_takeovers (
     instance   text NOT NULL,
     contact    text NOT NULL,
@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS majlis_takeovers (
     PRIMARY KEY (instance, contact)
 );
 
--- Answers begun in the last minute, where rates are limited: each turn that may be answered takes a place.
+-- Answers begun in the last minute, if rates are limited: each turn that may be answered takes a place.
 CREATE TABLE IF NOT EXISTS majlis_places (
     turn_id          bigint PRIMARY KEY,
     instance         text NOT NULL,
@@ -60,7 +60,7 @@ CREATE TABLE IF NOT EXISTS majlis_places (
 );
 CREATE INDEX IF NOT EXISTS majlis_places_at_idx ON majlis_places (instance, at);
 
--- What is to be told to the business: staff by WhatsApp, software by webhook. Sent at least once, in order of `due_at`.
+-- Notices to the business: to staff by WhatsApp, to software by webhook. Sent at least once, in order of `due_at`.
 CREATE TABLE IF NOT EXISTS majlis_notices (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind       text NOT NULL CHECK (kind IN ('whatsapp', 'webhook')),
@@ -78,7 +78,7 @@ CREATE TABLE IF NOT EXISTS majlis_notices (
 CREATE INDEX IF NOT EXISTS majlis_notices_due_idx ON majlis_notices (due_at)
     WHERE sent_at IS NULL AND given_up_at IS NULL;
 
--- Runtime switches. `scope` is `daemon:<node>` or `instance:<name>`; the narrower one wins.
+-- Feature flags set at run time. `scope` is `daemon:<node>` or `instance:<name>`; the narrower one wins.
 CREATE TABLE IF NOT EXISTS majlis_flags (
     scope  text NOT NULL,
     flag   text NOT NULL,
@@ -87,7 +87,7 @@ CREATE TABLE IF NOT EXISTS majlis_flags (
     PRIMARY KEY (scope, flag)
 );
 
--- What each instance used, by day (UTC). Kept in the transaction that stores an answer.
+-- The usage of each instance by day (UTC), updated in the transaction that stores an answer.
 CREATE TABLE IF NOT EXISTS majlis_usage (
     instance      text NOT NULL,
     day           date NOT NULL,

@@ -1,4 +1,4 @@
--- Indexes of the lookups, built without locking out a running daemon.
+-- Indexes for the lookups, built without locking out a running daemon.
 
 CREATE INDEX CONCURRENTLY IF NOT EXISTS majlis_turns_contact_idx
     ON majlis_turns (conversation_key, answered_at) WHERE answered_at IS NOT NULL;

@@ -1,13 +1,13 @@
--- The steps of a turn as they are with escalation, take-over, notices and cost. Errors, besides those of 005:
+-- The steps of a turn with escalation, take-over, notices and cost. Errors, in addition to those of 005:
 --   MJ004  taken over: a person of the business writes in this chat
 
--- Everything under which one contact may stand in shared tables: the spellings of its number, and its LIDs.
+-- All names of one contact in shared tables: the spellings of its number, and its LIDs.
 CREATE OR REPLACE FUNCTION majlis_names(p_instance text, p_contact text) RETURNS text[] LANGUAGE sql STABLE AS $$
     SELECT majlis_spellings(p_contact)
         || ARRAY(SELECT i.lid FROM majlis_identities i WHERE i.instance = p_instance AND i.phone = p_contact)
 $$;
 
--- Whether a person speaks in this conversation now, under the phone number or a LID of it.
+-- Whether a person has taken this conversation over, under the phone number or one of its LIDs.
 CREATE OR REPLACE FUNCTION majlis_is_taken_over(p_instance text, p_contact text) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
@@ -40,7 +40,7 @@ CREATE OR REPLACE FUNCTION majlis_store_notices(p_notices jsonb) RETURNS void LA
     ON CONFLICT (once) DO NOTHING
 $$;
 
--- The conversation waits for a person from now on, unless it does already.
+-- Escalate the conversation, unless it is escalated already.
 CREATE OR REPLACE FUNCTION majlis_escalate(p_turn majlis_turns, p_reason text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_instance whatsapp_escalated_conversations.whatsapp_instance_id%TYPE;
@@ -53,7 +53,7 @@ BEGIN
     ) THEN
         RETURN;
     END IF;
-    -- An existing table may have one row per contact, or words of its own for reasons.
+    -- An existing table may allow only one row per contact, or only its own words for reasons.
     BEGIN
         INSERT INTO whatsapp_escalated_conversations (whatsapp_instance_id, user_phone, reason, escalated_at)
         VALUES (v_instance, p_turn.contact, p_reason, now());
@@ -67,7 +67,7 @@ BEGIN
     END;
 END $$;
 
--- Majlis answers again: ends escalations and take-overs of a conversation; gives back how many there were.
+-- Hand the conversation back to Majlis: ends its escalations and take-overs; returns how many there were.
 CREATE OR REPLACE FUNCTION majlis_hand_back(p_instance text, p_contact text, p_by text, p_takeovers boolean)
 RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
@@ -85,7 +85,7 @@ BEGIN
             UPDATE whatsapp_escalated_conversations SET resolved_by = p_by
             WHERE whatsapp_instance_id = v_instance AND user_phone = ANY (v_names) AND resolved_at = now();
         EXCEPTION WHEN datatype_mismatch OR data_exception OR integrity_constraint_violation THEN
-            NULL;  -- an existing column may name a person of theirs: that it is over matters, not who said so
+            NULL;  -- an existing column may only allow their own people; that the escalation ended matters more
         END;
     END IF;
     IF p_takeovers THEN
@@ -98,8 +98,8 @@ BEGIN
     RETURN v_escalations + v_takeovers;
 END $$;
 
--- T2. `p_answer` is the whole reply: the answer itself stands under `answer`, its parts apart. A daemon of the version
--- before, still running beside this one, sends the answer alone. An answer that is stored already stands.
+-- T2: store the answer. `p_answer` is the whole reply, with the answer under `answer`; the parts are a separate argument. A
+-- daemon of the previous version, still running during an upgrade, sends only the answer. An existing answer is kept.
 CREATE OR REPLACE FUNCTION majlis_record_answer(p_turn bigint, p_epoch bigint, p_answer jsonb, p_parts jsonb)
 RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
@@ -125,7 +125,7 @@ BEGIN
     INSERT INTO majlis_outbox (turn_id, part, text)
     SELECT p_turn, p.ordinality - 1, p.value
     FROM jsonb_array_elements_text(p_parts) WITH ORDINALITY AS p (value, ordinality);
-    -- An escalation whose time is up ends first: the reply may begin another one. A take-over ends by its own time.
+    -- An expired escalation is ended first, because the reply may begin another one. A take-over expires by itself.
     IF p_answer ->> 'hand_back' <> '' THEN
         PERFORM majlis_hand_back(v_turn.instance, v_turn.contact, p_answer ->> 'hand_back', false);
     END IF;
@@ -154,7 +154,7 @@ CREATE OR REPLACE FUNCTION majlis_count_use(p_instance text, p_answer jsonb) RET
         cost_micros = used.cost_micros + excluded.cost_micros
 $$;
 
--- T3, with an ear for the person who may have begun to write a moment ago.
+-- T3: claim a part, unless a person has taken the conversation over in the meantime.
 CREATE OR REPLACE FUNCTION majlis_claim_part(
     p_turn bigint, p_epoch bigint, p_part integer, p_resend boolean, p_token text, p_heed_takeover boolean)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -183,7 +183,7 @@ BEGIN
     END IF;
 END $$;
 
--- T5
+-- T5: finish the turn.
 CREATE OR REPLACE FUNCTION majlis_finish_turn(p_turn bigint, p_epoch bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_turn majlis_turns := majlis_hold_turn(p_turn, p_epoch);
@@ -191,7 +191,7 @@ BEGIN
     IF v_turn.state = 'done' THEN
         RETURN;
     ELSIF v_turn.state = 'answered' AND v_turn.dead_reason <> '' THEN
-        -- A daemon of the version before brings a fallback message to its end: the letter stays all the same.
+        -- A daemon of the previous version may finish a fallback message: the dead letter is kept all the same.
         PERFORM majlis_bury_turn(p_turn, p_epoch, v_turn.dead_reason, v_turn.dead_detail);
         RETURN;
     ELSIF v_turn.state <> 'answered'
@@ -203,7 +203,7 @@ BEGIN
     PERFORM majlis_record_interaction(v_turn);
 END $$;
 
--- Ends without an answer, by a named rule; keeps the waterfall that led there.
+-- End the turn without an answer, by a named rule; stores the trace of its lookups.
 CREATE OR REPLACE FUNCTION majlis_suppress_turn(p_turn bigint, p_epoch bigint, p_rule text, p_waterfall jsonb)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -211,7 +211,8 @@ BEGIN
     UPDATE majlis_turns SET waterfall = p_waterfall WHERE id = p_turn AND p_waterfall <> '[]';
 END $$;
 
--- Ends where it stands: what has not left never will. A part of unknown fate stays so, for it may have arrived.
+-- End the turn as it is: unsent parts are dropped for good. A part with an unknown outcome stays unknown, because it may
+-- have arrived.
 CREATE OR REPLACE FUNCTION majlis_drop_rest(p_turn bigint, p_epoch bigint, p_rule text) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,10 +1,9 @@
--- What a turn asks before the responder is called, where rows of the shared tables are concerned: variables are
--- declared with %TYPE, so that every comparison is made in the column's own type, by its index. The other lookups are
--- plain statements in `daemon/lookups/`. Each is one call. Of two rows of the same age the one written last counts: the
--- tables of settings need not have an id.
+-- The lookups of a turn that read shared tables. Variables are declared with %TYPE, so that every comparison uses the
+-- column's own type and index. The other lookups are plain statements in `daemon/lookups/`. Each is one call. Of two rows
+-- of the same age the one written last counts, by ctid, because the tables of settings need not have an id.
 
--- The instance and its AI configuration, each value as the database has it: existing columns may be of other types than
--- ours, so what the values mean is settled by the reader.
+-- The instance and its AI configuration, with the values as they are stored: existing columns may have other types than
+-- ours, so the reader interprets them.
 CREATE OR REPLACE FUNCTION majlis_instance_record(p_instance text) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_rule text;
@@ -32,7 +31,7 @@ BEGIN
             FROM majlis_knowledge_versions k WHERE k.instance = p_instance), '{}');
 END $$;
 
--- The address that is stored for the instance's own webhook; the newest one.
+-- The newest address stored for the instance's own webhook.
 CREATE OR REPLACE FUNCTION majlis_webhook(p_instance text) RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_instance whatsapp_webhook_config.whatsapp_instance_id%TYPE;
@@ -59,8 +58,8 @@ BEGIN
          WHERE t.instance = p_instance AND t.contact = ANY (v_names) AND coalesce(t.ended_at, t.until) <= now()));
 END $$;
 
--- Who speaks in this conversation. An escalation whose time is unknown is as old as can be. One that is so old that it
--- ends now has been handed back with that.
+-- Who speaks in this conversation. An escalation without a time counts as infinitely old. One that is old enough to end
+-- now counts as handed back.
 CREATE OR REPLACE FUNCTION majlis_standing(
     p_instance text, p_contact text, p_conversation_key text, p_hand_back_seconds double precision,
     p_heed_takeover boolean) RETURNS jsonb
@@ -93,8 +92,8 @@ BEGIN
 END $$;
 
 -- The newest interactions with this contact, under every spelling of its number, newest first, since a person last
--- handed the conversation back: what came before is context, and no reason to fetch him again. `metadata` goes out as
--- text: in an existing table it may be jsonb, json or text, and hold anything.
+-- handed the conversation back: earlier ones are context, and no reason to escalate again. `metadata` is returned as text:
+-- in an existing table it may be jsonb, json or text, with any content.
 CREATE OR REPLACE FUNCTION majlis_interactions(p_instance text, p_contact text, p_limit integer)
 RETURNS TABLE (said text, metadata text) LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -112,9 +111,9 @@ BEGIN
         ORDER BY newest.created_at DESC LIMIT p_limit;
 END $$;
 
--- How much of its rates a turn finds used, in the last minute: answers begun by others, for the contact and for the
--- instance. Where there is room for this one it takes its place in the same step, so that no two turns take the last
--- one. A turn that is tried again keeps its place.
+-- The usage of the rate limits in the last minute: answers begun by other turns, for the contact and for the instance. If
+-- there is room, this turn takes its place in the same step, so that no two turns take the last place. A retried turn
+-- keeps its place.
 CREATE OR REPLACE FUNCTION majlis_take_place(
     p_turn bigint, p_instance text, p_conversation_key text, p_contact_limit bigint, p_instance_limit bigint,
     OUT contact_turns bigint, OUT contact_oldest timestamptz, OUT instance_turns bigint,

@@ -1,11 +1,11 @@
--- What an instance's files say: files, their chunks, and the vectors of texts.
+-- Knowledge: the files of instances, their chunks, and vectors of texts.
 --
--- Vectors need the extension `vector` (pgvector). Without it everything here works, and words alone are compared. The
--- columns of type vector are made by majlis_enable_vectors(), here and again whenever a file is added: where the
--- extension is installed later, the next `majlis knowledge add` brings vectors.
+-- Vectors need the extension `vector` (pgvector). Without it everything works with words alone. The columns of type vector
+-- are created by majlis_enable_vectors(), here and whenever a file is added: if the extension is installed later, the next
+-- `majlis knowledge add` adds vectors.
 --
--- There is no index over vectors: their dimension is the model's, and one instance has at most some thousand chunks,
--- found by the index over `instance` and then compared exactly.
+-- There is no index on vectors: their dimension depends on the model, and an instance has at most some thousand chunks,
+-- which are found by the index on `instance` and then compared exactly.
 
 CREATE TABLE IF NOT EXISTS majlis_knowledge_files (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -24,7 +24,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS majlis_knowledge_files_ready_idx
 CREATE INDEX IF NOT EXISTS majlis_knowledge_files_loading_idx
     ON majlis_knowledge_files (touched_at) WHERE state = 'loading';
 
--- `search` holds the words as actors/wording.py spells them, `model` whose vector stands beside them ('': none).
+-- `search` has the words in the normal form of actors/wording.py; `model` is the model of the vector ('': none).
 CREATE TABLE IF NOT EXISTS majlis_knowledge_chunks (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     file_id  bigint NOT NULL REFERENCES majlis_knowledge_files (id) ON DELETE CASCADE,
@@ -39,14 +39,14 @@ CREATE TABLE IF NOT EXISTS majlis_knowledge_chunks (
 CREATE INDEX IF NOT EXISTS majlis_knowledge_chunks_instance_idx ON majlis_knowledge_chunks (instance);
 CREATE INDEX IF NOT EXISTS majlis_knowledge_chunks_search_idx ON majlis_knowledge_chunks USING gin (search);
 
--- What the settings of an instance say of its files: how many there are, and a number that grows with every change.
+-- For the settings of an instance: how many files it has, and a number that grows with every change.
 CREATE TABLE IF NOT EXISTS majlis_knowledge_versions (
     instance text PRIMARY KEY,
     version  bigint NOT NULL,
     files    integer NOT NULL
 );
 
--- Vectors of texts, kept for a day. The same text has the same vector for everybody; no text stands here.
+-- Vectors of texts, cached for a day and shared by all instances. The texts themselves are not stored, only hashes.
 CREATE TABLE IF NOT EXISTS majlis_embeddings (
     model      text NOT NULL,
     text_hash  text NOT NULL,
@@ -61,8 +61,8 @@ CREATE OR REPLACE FUNCTION majlis_has_vectors() RETURNS boolean LANGUAGE sql STA
                      AND attname = 'embedding' AND NOT attisdropped)
 $$;
 
--- Make the columns for vectors where the server can have them; true when they are there. Repeatable, and no failure
--- where it may not be done: the rest works without.
+-- Create the columns for vectors if the server supports them; returns whether they exist. Idempotent, and without an error
+-- if it is not permitted: everything else works without.
 CREATE OR REPLACE FUNCTION majlis_enable_vectors() RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     v_table text;
@@ -72,7 +72,7 @@ BEGIN
             RETURN false;
         END IF;
         CREATE EXTENSION IF NOT EXISTS vector;
-        IF to_regtype('vector') IS NULL THEN  -- installed in a schema that is not on our search path
+        IF to_regtype('vector') IS NULL THEN  -- installed in a schema outside our search path
             RETURN false;
         END IF;
     END IF;
@@ -100,7 +100,7 @@ BEGIN
     ON CONFLICT (model, text_hash) DO UPDATE SET embedding = excluded.embedding, created_at = now();
 END $$;
 
--- A text's vector, at most `p_seconds` old; NULL when none is kept.
+-- The cached vector of a text, at most `p_seconds` old; NULL if there is none.
 CREATE OR REPLACE FUNCTION majlis_kept_embedding(p_model text, p_text_hash text, p_seconds double precision)
 RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -109,14 +109,14 @@ BEGIN
               AND created_at > now() - make_interval(secs => p_seconds));
 END $$;
 
--- How alike two vectors are, 0 to 1; 0 when one is missing or they are of different make.
+-- The similarity of two vectors, 0 to 1; 0 if one is missing or their dimensions differ.
 CREATE OR REPLACE FUNCTION majlis_similarity(p_distance double precision) RETURNS double precision
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN p_distance IS NULL OR p_distance = 'NaN' THEN 0
                 ELSE least(1.0, greatest(0.0, 1.0 - p_distance)) END
 $$;
 
--- Adding a file: begin, put as often as it takes, commit. What is not committed nobody finds.
+-- Adding a file: begin, put as often as needed, commit. Before the commit it is not found.
 
 CREATE OR REPLACE FUNCTION majlis_knowledge_begin(
     p_instance text, p_name text, p_sha256 text, p_bytes bigint, p_model text)
@@ -146,7 +146,7 @@ RETURNS SETOF text LANGUAGE sql STABLE AS $$
                         AND e.created_at > now() - make_interval(secs => p_seconds))
 $$;
 
--- Stores chunks once. Gives back `stored`, `gone` (the load was given up) or `full`.
+-- Stores chunks, once. Returns `stored`, `gone` (the load was abandoned) or `full`.
 CREATE OR REPLACE FUNCTION majlis_knowledge_put(
     p_instance text, p_file bigint, p_chunks jsonb, p_vectors jsonb, p_max_chunks integer)
 RETURNS text LANGUAGE plpgsql AS $$
@@ -177,7 +177,7 @@ BEGIN
     RETURN 'stored';
 END $$;
 
--- From now on the file is found, in place of the one of the same name. Repeatable.
+-- From now on the file is found, instead of the previous one of the same name. Idempotent.
 CREATE OR REPLACE FUNCTION majlis_knowledge_commit(p_instance text, p_file bigint, p_chunks integer) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -200,7 +200,7 @@ BEGIN
     RETURN jsonb_build_object('state', 'ready', 'replaced', v_replaced, 'chunks', p_chunks);
 END $$;
 
--- Forget files; gives back the names of those that were there.
+-- Delete files; returns the names of those that existed.
 CREATE OR REPLACE FUNCTION majlis_knowledge_remove(p_instance text, p_names text[]) RETURNS text[]
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -232,9 +232,9 @@ $$;
 
 -- Searching
 
--- How much of the question each chunk says: the weight of the words found in it, as a share of all words' weight.
--- A word that stands in n chunks of the instance weighs 1 / (1 + ln n): what stands everywhere tells little. A word that
--- stands nowhere weighs a quarter: that a part of the question is not about these files counts, but not much.
+-- How much of the question each chunk contains: the weight of the words found in it, as a share of the weight of all words.
+-- A word in n chunks of the instance weighs 1 / (1 + ln n), because frequent words say little. A word in no chunk weighs a
+-- quarter: that part of the question is not about these files counts, but not much.
 CREATE OR REPLACE FUNCTION majlis_knowledge_words(p_instance text, p_words text[])
 RETURNS TABLE (chunk_id bigint, share double precision) LANGUAGE sql STABLE AS $$
     WITH words AS MATERIALIZED (
@@ -254,9 +254,9 @@ RETURNS TABLE (chunk_id bigint, share double precision) LANGUAGE sql STABLE AS $
     FROM met m JOIN weights w ON w.word = m.word GROUP BY m.id
 $$;
 
--- The passages of an instance that bear on a question, the best first. Both ways of looking count, for either may find
--- what the other misses: relevance = 1 - (1 - share of words) * (1 - cosine similarity).
--- `wants_vector`: the question's vector would help and is not kept; give it in `p_embedding` for a better answer.
+-- The passages of an instance that bear on a question, the best first. Words and meaning both count, because either may
+-- find what the other misses: relevance = 1 - (1 - share of words) * (1 - cosine similarity).
+-- `wants_vector`: the question's vector would help and is not cached; pass it in `p_embedding` for a better result.
 CREATE OR REPLACE FUNCTION majlis_knowledge_search(
     p_instance text, p_words text[], p_threshold double precision, p_max_passages integer,
     p_model text, p_text_hash text, p_embedding text, p_vector_seconds double precision)

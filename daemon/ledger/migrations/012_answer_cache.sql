@@ -1,4 +1,4 @@
--- Answers kept to be given again. What `scope` is made of, and which answers may be kept: actors/answer_cache.py.
+-- The response cache. actors/answer_cache.py defines `scope`, and which answers may be cached.
 
 CREATE TABLE IF NOT EXISTS majlis_answer_cache (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -20,8 +20,8 @@ CREATE INDEX IF NOT EXISTS majlis_answer_cache_expiry_idx ON majlis_answer_cache
 
 SELECT majlis_enable_vectors();
 
--- Part of T2. An answer of the responder is kept, the oldest one beyond the bound goes; an answer of the cache counts as
--- a hit of the entry it came from. No lock is waited for here, but that of the very entry.
+-- Part of T2. An answer of the responder is cached, and the oldest entry beyond the limit is dropped. An answer from the
+-- cache counts as a hit of its entry. Waits for no lock but that of the entry itself.
 CREATE OR REPLACE FUNCTION majlis_cache_store(p_instance text, p_cache jsonb, p_answer jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -53,10 +53,10 @@ BEGIN
         FOR UPDATE SKIP LOCKED);
 END $$;
 
--- The kept answers to a question, `answers`, the best first: the one asked in the same words, else up to five whose
--- numbers are the same and that are alike enough. Nothing for a conversation with a history: what is said there depends
--- on it (`p_history`: the responder is told of it).
--- `wants_vector`: the question's vector is needed to look for alike ones, and is not kept.
+-- The cached answers to a question, `answers`, the best first: the one to the same words, else up to five to similar
+-- questions with the same numbers. None for a conversation with a history, because its answers depend on it (`p_history`:
+-- whether the responder gets the history).
+-- `wants_vector`: the question's vector is needed to find similar ones, and is not cached.
 CREATE OR REPLACE FUNCTION majlis_cache_find(
     p_turn bigint, p_history boolean, p_instance text, p_scope text, p_question_hash text, p_numbers text,
     p_exact_seconds double precision, p_similar_seconds double precision, p_similarity double precision,

@@ -1,13 +1,13 @@
--- Taking over, and telling the business of what happened.
+-- Take-overs, and notices to the business.
 
--- The latest messages of people that were heard in a chat: one that the gateway posts again is no new one.
+-- The latest messages of people of the business in each chat, to recognize those that the gateway posts again.
 ALTER TABLE majlis_takeovers ADD COLUMN IF NOT EXISTS message_ids text[] NOT NULL DEFAULT '{}';
 
 CREATE INDEX IF NOT EXISTS majlis_notices_target_idx ON majlis_notices (instance, target, created_at);
 CREATE INDEX IF NOT EXISTS majlis_notices_open_idx ON majlis_notices (kind, instance, target, id)
     WHERE sent_at IS NULL AND given_up_at IS NULL;
 
--- The phone number behind a LID where it is known, else what was told.
+-- The phone number behind a LID if it is known, else the contact itself.
 CREATE OR REPLACE FUNCTION majlis_contact_of(p_instance text, p_contact text, p_lid text) RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT coalesce(
@@ -16,7 +16,7 @@ LANGUAGE sql STABLE AS $$
         p_contact)
 $$;
 
--- Silence until `p_until` at the least; gives back until when. What was standing is never shortened.
+-- Silence until `p_until` at least; returns until when. An existing take-over is never shortened.
 CREATE OR REPLACE FUNCTION majlis_pause(p_instance text, p_contact text, p_until timestamptz, p_message_ids text[])
 RETURNS timestamptz LANGUAGE sql AS $$
     INSERT INTO majlis_takeovers AS known (instance, contact, until, message_ids)
@@ -29,7 +29,7 @@ RETURNS timestamptz LANGUAGE sql AS $$
     RETURNING until
 $$;
 
--- An operator's pause. Gives back the seconds it lasts; nothing for an unknown instance.
+-- A take-over by an operator. Returns the seconds it lasts; NULL for an unknown instance.
 CREATE OR REPLACE FUNCTION majlis_pause_for(p_instance text, p_contact text, p_seconds double precision)
 RETURNS double precision LANGUAGE plpgsql AS $$
 BEGIN
@@ -41,7 +41,7 @@ BEGIN
     ) - now());
 END $$;
 
--- How texts are compared that went through a gateway.
+-- The normal form for comparing texts that went through a gateway.
 CREATE OR REPLACE FUNCTION majlis_plain(p_text text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT btrim(regexp_replace(p_text, '[[:space:][:cntrl:]]+', ' ', 'g'))
 $$;
@@ -56,7 +56,7 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
               AND n.created_at > now() - interval '2 days' AND majlis_plain(n.body) = majlis_plain(p_text))
 $$;
 
--- Whether it says the same as a send in this conversation whose id is not known (yet), or that may have been two.
+-- Whether the text equals a send in this conversation whose id is not known (yet), or that may have been sent twice.
 CREATE OR REPLACE FUNCTION majlis_is_echo(p_conversation_id text, p_text text) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
@@ -68,8 +68,7 @@ LANGUAGE sql STABLE AS $$
           AND majlis_plain(o.text) = majlis_plain(p_text))
 $$;
 
--- What a person said, as a message of the conversation. Where a shared table does not take it, the silence matters
--- more than the record.
+-- Store a person's message in the conversation. If a shared table refuses it, the silence matters more than the record.
 CREATE OR REPLACE FUNCTION majlis_store_own(p_conversation_id text, p_message_id text, p_text text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -84,9 +83,9 @@ EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
     NULL;
 END $$;
 
--- A person of the business wrote in the chat. Gives back for how many seconds Majlis is silent there now; nothing when
--- that is no news: an unknown instance, a send of our own, a message that was heard before, that is older than the
--- pause it would cause, or that was sent before the conversation was handed back.
+-- A person of the business wrote in the chat. Returns for how many seconds Majlis is silent there now; NULL if it causes no
+-- silence: an unknown instance, a send of our own, a message seen before, one older than the silence it would cause, or
+-- one sent before the conversation was handed back.
 CREATE OR REPLACE FUNCTION majlis_take_over(
     p_instance text, p_contact text, p_lid text, p_message_id text, p_text text, p_sent_at bigint,
     p_pause_seconds double precision) RETURNS double precision
@@ -110,7 +109,7 @@ BEGIN
         WHERE t.instance = p_instance
           AND t.contact IN (SELECT v_contact UNION ALL
                             SELECT i.lid FROM majlis_identities i WHERE i.instance = p_instance AND i.phone = v_contact)
-          -- Its time is told in whole seconds: what was sent in the second of the hand-back came after it.
+          -- Timestamps are whole seconds: a message sent in the second of the hand-back counts as sent after it.
           AND (p_message_id = ANY (t.message_ids) OR t.ended_at >= v_sent + interval '1 second')
     ) THEN
         RETURN NULL;
@@ -120,16 +119,16 @@ BEGIN
         RETURN NULL;
     END IF;
     PERFORM majlis_store_own(v_conversation_id, p_message_id, p_text);
-    -- Where nobody knows yet that the two are one, a customer's message may come under the LID alone.
+    -- As long as the two are not linked, a customer's message may come under the LID alone.
     IF p_lid <> '' AND p_lid <> v_contact THEN
         PERFORM majlis_pause(p_instance, p_lid, v_until, ARRAY[p_message_id]);
     END IF;
     RETURN extract(epoch FROM majlis_pause(p_instance, v_contact, v_until, ARRAY[p_message_id]) - now());
 END $$;
 
--- The notices that are due, held for `p_lease_seconds`: of each target its oldest one alone, so that a target hears of
--- things in their order and one that is away is asked by one notice at a time. `due_at` is the token under which they
--- are settled: who comes late has another one.
+-- The due notices, leased for `p_lease_seconds`: only the oldest of each target, so that a target gets them in order and one
+-- that is down is tried with one notice at a time. `due_at` is the token for settling them; it has changed if the lease
+-- expired.
 CREATE OR REPLACE FUNCTION majlis_claim_notices(p_kind text, p_limit integer, p_lease_seconds double precision)
 RETURNS SETOF majlis_notices LANGUAGE sql AS $$
     WITH held AS MATERIALIZED (
@@ -147,12 +146,12 @@ RETURNS SETOF majlis_notices LANGUAGE sql AS $$
     RETURNING n.*
 $$;
 
--- It arrived, even if its lease had passed meanwhile.
+-- It arrived, even if its lease has expired in the meantime.
 CREATE OR REPLACE FUNCTION majlis_notice_sent(p_id bigint) RETURNS void LANGUAGE sql AS $$
     UPDATE majlis_notices SET sent_at = now(), reason = NULL, tries = tries + 1 WHERE id = p_id AND sent_at IS NULL
 $$;
 
--- It did not, as far as is known. `p_delay_seconds` null: no further try.
+-- It did not arrive, as far as is known. `p_delay_seconds` NULL: no further attempt.
 CREATE OR REPLACE FUNCTION majlis_notice_failed(
     p_id bigint, p_token timestamptz, p_reason text, p_burn boolean, p_delay_seconds double precision)
 RETURNS void LANGUAGE sql AS $$
@@ -163,7 +162,7 @@ RETURNS void LANGUAGE sql AS $$
     WHERE id = p_id AND due_at = p_token AND sent_at IS NULL AND given_up_at IS NULL
 $$;
 
--- Forgets what was sent long ago, and what was given up much longer ago; gives back how many.
+-- Deletes notices sent long ago, and those given up much longer ago; returns how many.
 CREATE OR REPLACE FUNCTION majlis_forget_notices(p_limit integer) RETURNS bigint LANGUAGE sql AS $$
     WITH gone AS (
         DELETE FROM majlis_notices WHERE id IN (

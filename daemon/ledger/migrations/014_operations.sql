@@ -1,5 +1,5 @@
--- Why Majlis is silent in a conversation, for the eyes of operators. Both are null where nobody speaks but Majlis.
--- An escalation whose time is unknown, or that is older than `p_hand_back_seconds`, ends with the next message.
+-- Why Majlis is silent in a conversation, for operators. Both are NULL if it is not.
+-- An escalation without a time, or older than `p_hand_back_seconds`, ends with the next message.
 
 CREATE OR REPLACE FUNCTION majlis_silence(p_instance text, p_contact text, p_hand_back_seconds double precision)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$

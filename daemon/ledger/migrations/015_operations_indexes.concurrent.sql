@@ -1,4 +1,4 @@
--- Indexes of what `majlis status` counts, built without locking out a running daemon.
+-- Indexes for the counts of `majlis status`, built without locking out a running daemon.
 
 CREATE INDEX CONCURRENTLY IF NOT EXISTS majlis_takeovers_open_idx
     ON majlis_takeovers (until) WHERE ended_at IS NULL;

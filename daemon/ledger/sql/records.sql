@@ -1,5 +1,5 @@
 -- dead_letters --
--- Newest first; $1: also those that were sent again or dropped, $2: how many, $3: only this one.
+-- Newest first. $1: include retried and dropped ones, $2: limit, $3: only this one.
 SELECT d.id, d.turn_id, t.conversation_key, t.batch_number, d.reason, d.detail, t.tries, d.created_at, d.retried_at,
        d.dropped_at, t.messages
 FROM majlis_dead_letters d JOIN majlis_turns t ON t.id = d.turn_id
@@ -14,7 +14,7 @@ SELECT count(*) FROM majlis_dead_letters WHERE retried_at IS NULL AND dropped_at
 UPDATE majlis_dead_letters SET retried_at = now() WHERE id = $1 AND retried_at IS NULL RETURNING true
 
 -- mark_dropped --
--- True for the first caller only; what was sent again meanwhile is not dropped.
+-- True for the first caller only. A dead letter retried in the meantime is not dropped.
 UPDATE majlis_dead_letters SET dropped_at = now() WHERE id = $1 AND retried_at IS NULL AND dropped_at IS NULL
 RETURNING true
 
@@ -27,8 +27,8 @@ SELECT id, 'mirror_lost', 'the mirror was lost before the turn ended' FROM burie
 RETURNING id
 
 -- turn --
--- Any turn with its parts; which ones is said by what follows.
-SELECT t.id, t.conversation_key, t.batch_number, t.revision, t.lo, t.hi, t.why, t.state, t.rule, t.tries, t.messages,
+-- Turns with their parts; completed by one of the next two.
+SELECT t.id, t.conversation_key, t.batch_number, t.lo, t.hi, t.why, t.state, t.rule, t.tries, t.messages,
        t.provider, t.model, t.input_tokens, t.output_tokens, t.cost_micros, t.confidence, t.needs_data_collection,
        t.requested_fields, t.waterfall, t.text, t.answer, t.opened_at, t.created_at, t.answered_at, t.finished_at,
        coalesce((
@@ -50,7 +50,7 @@ WHERE t.conversation_key = $1 ORDER BY t.batch_number DESC, t.revision DESC LIMI
 SELECT state, count(*) AS turns FROM majlis_turns GROUP BY state
 
 -- stored_instances --
--- Those that may be answered and are not in $1, by name; `total` is how many there are.
+-- Instances that may be answered and are not in $1, by name; `total` counts all of them.
 SELECT n.name, count(*) OVER () AS total
 FROM (SELECT DISTINCT i.instance_name::text AS name FROM whatsapp_instances i
       WHERE i.instance_name <> ALL ($1::text[])) n
@@ -58,7 +58,8 @@ WHERE (SELECT r.rule FROM majlis_instance_rule(n.name) r) = ''
 ORDER BY n.name LIMIT $2
 
 -- register_instances --
--- Gives the instances declared in the configuration a row, where they have none.
+-- Inserts a row for each configured instance that has none. An existing table may lack a unique key on the name, so
+-- a lock keeps two daemons from inserting the same one.
 INSERT INTO whatsapp_instances (instance_name)
 SELECT n.name FROM (SELECT DISTINCT unnest($1::text[]) AS name) n
 WHERE NOT EXISTS (SELECT FROM whatsapp_instances i WHERE i.instance_name = n.name)
@@ -66,7 +67,7 @@ WHERE NOT EXISTS (SELECT FROM whatsapp_instances i WHERE i.instance_name = n.nam
 RETURNING instance_name
 
 -- attention --
--- What somebody may have to look at, each an indexed count. $1: how old an escalation may be and still hold, in seconds.
+-- What may need a person, each an indexed count. $1: the age in seconds at which an escalation ends.
 SELECT (SELECT count(*) FROM majlis_takeovers WHERE ended_at IS NULL AND until > now()) AS taken_over,
        (SELECT count(*) FROM whatsapp_escalated_conversations
         WHERE resolved_at IS NULL AND escalated_at > now() - $1 * interval '1 second') AS escalated,
@@ -78,7 +79,7 @@ SELECT (SELECT count(*) FROM majlis_takeovers WHERE ended_at IS NULL AND until >
 SELECT majlis_silence($1, $2, $3)
 
 -- silent --
--- Where somebody else speaks now, the latest first; a conversation may come twice. $1: as above, $2: how many.
+-- Where Majlis does not answer now, the latest first; a conversation may come twice. $1: as above, $2: limit.
 SELECT instance, contact, started_at AS since, until, '' AS why
 FROM majlis_takeovers WHERE ended_at IS NULL AND until > now()
 UNION ALL
@@ -88,19 +89,19 @@ WHERE e.resolved_at IS NULL AND e.escalated_at > now() - $1 * interval '1 second
 ORDER BY since DESC LIMIT $2
 
 -- hand_back --
--- Escalations first, by themselves, so that each is counted apart.
+-- MATERIALIZED, so that the escalations are ended and counted before the second call ends everything else.
 WITH escalations AS MATERIALIZED (SELECT majlis_hand_back($1, $2, 'operator', false) AS ended)
 SELECT ended AS escalations, majlis_hand_back($1, $2, 'operator', true) AS takeovers FROM escalations
 
 -- usage --
--- By day and instance, the latest day first. $1: how many days, today included; $2: only this instance.
+-- By day and instance, the latest day first. $1: number of days including today, $2: only this instance.
 SELECT instance, day, answers, cached, input_tokens, output_tokens, cost_micros
 FROM majlis_usage
 WHERE day > (now() AT TIME ZONE 'UTC')::date - $1::integer AND ($2::text IS NULL OR instance = $2)
 ORDER BY day DESC, instance
 
 -- flags --
--- Those of one daemon, by its scope, and those of every instance.
+-- The flags of one daemon, by its scope, and of every instance.
 SELECT scope, flag, value FROM majlis_flags WHERE scope = $1 OR scope LIKE 'instance:%'
 
 -- set_flag --
@@ -108,15 +109,15 @@ INSERT INTO majlis_flags (scope, flag, value) VALUES ($1, $2, $3)
 ON CONFLICT (scope, flag) DO UPDATE SET value = excluded.value, set_at = now()
 
 -- clear_flag --
--- Repeatable: the flag is gone afterwards, whoever took it away.
+-- Idempotent.
 DELETE FROM majlis_flags WHERE scope = $1 AND flag = $2
 
 -- pauses --
--- Those that hold now, all instances first.
+-- The pauses in force; the one of all instances sorts first.
 SELECT instance, started_at AS since, until FROM majlis_pauses WHERE until IS NULL OR until > now() ORDER BY instance
 
 -- pause --
--- What stands is replaced; since when it holds is kept where it still holds. $2: for how many seconds, null: until resumed.
+-- Replaces an existing pause; one still in force keeps its start. $2: seconds, NULL: until resumed.
 INSERT INTO majlis_pauses AS p (instance, until) VALUES ($1, now() + $2::double precision * interval '1 second')
 ON CONFLICT (instance) DO UPDATE SET until = excluded.until,
     started_at = CASE WHEN p.until IS NULL OR p.until > now() THEN p.started_at ELSE now() END

@@ -1,17 +1,17 @@
-"""The Lua scripts: every change to the mirror is one of them, so every change is atomic."""
+"""The Lua scripts. Every change to the mirror is one script, and therefore atomic."""
 
 from __future__ import annotations
 
 from importlib.resources import files
 
-from daemon.stores.redis import Script
+from daemon.stores.redis import LuaScript
 
 _FOLDER = files(__package__)
 _PRELUDE = (_FOLDER / "prelude.lua").read_text(encoding="utf-8")
 
 
-def _load(name: str) -> Script:
-    return Script.of(f"{_PRELUDE}\n{(_FOLDER / f'{name}.lua').read_text(encoding='utf-8')}")
+def _load(name: str) -> LuaScript:
+    return LuaScript.of(f"{_PRELUDE}\n{(_FOLDER / f'{name}.lua').read_text(encoding='utf-8')}")
 
 
 APPEND = _load("append")

@@ -1,12 +1,14 @@
--- Store one message, once. Any daemon may.
+-- Store one message, once. Any daemon may call it, not only the owner of the partition.
 -- KEYS: msg_queue state seen due active_queues totals
--- ARGV: conversation, message id, payload, window ms, max messages, max waiting, arrival ms or '', total to count in
+-- ARGV: conversation, message id, payload, window ms, max messages, max waiting, arrival ms or '', name of the total
 -- Returns { 'new' | 'dup', seq, at, deadline, now, waiting, frozen 0|1 } or { 'full' }
 
 local queue, seen, window = KEYS[1], KEYS[3], tonumber(ARGV[4])
 local now, state = clock(), read(KEYS[2])
 local waiting, frozen = state.waiting, state.batch and 1 or 0
 
+-- A known id is a duplicate: answer with what was stored. The entry itself may have been trimmed; then the sequence
+-- number, which is time-like, stands in for the arrival time.
 local known = tonumber(redis.call('ZSCORE', seen, ARGV[2]) or nil)
 if known then
   local entry = redis.call('XRANGE', queue, text(known), text(known))[1]
@@ -20,6 +22,7 @@ if waiting >= tonumber(ARGV[6]) or (waiting > 0 and bytes > MAX_WAITING_BYTES) t
 end
 
 local seq = math.max(state.seq + 1, now)
+-- A message moved from another conversation keeps its earlier arrival time, and may shorten the window here.
 local arrival = tonumber(ARGV[7])
 local at = math.min(arrival or now, now)
 local first, deadline = state.first, state.deadline
@@ -38,15 +41,17 @@ local number = text(seq)
 redis.call('XADD', queue, number .. '-0', 'm', ARGV[3], 'at', text(at))
 redis.call('ZADD', seen, number, ARGV[2])
 redis.call('HINCRBY', KEYS[6], ARGV[8], 1)
+-- The window is unchanged, as for most messages of a burst: nothing but the counters needs writing.
 if deadline == state.deadline and first == state.first then
   redis.call('HSET', KEYS[2], 'seq', number, 'waiting', waiting, 'bytes', bytes)
   return { 'new', seq, at, deadline, now, waiting, frozen }
 end
 redis.call('HSET', KEYS[2], 'seq', number, 'waiting', waiting, 'bytes', bytes, 'first', text(first), 'deadline', text(deadline),
   'window', state.window)
+-- While a batch is frozen, `due` holds that batch's retry or alarm; commit puts the next window there.
 if frozen == 0 then
   redis.call('ZADD', KEYS[4], text(deadline), ARGV[1])
-  if waiting == 1 then
+  if waiting == 1 then  -- the last commit gave these keys an expiry
     redis.call('PERSIST', queue)
     redis.call('PERSIST', KEYS[2])
     redis.call('PERSIST', seen)

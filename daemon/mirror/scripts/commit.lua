@@ -1,6 +1,6 @@
--- End the frozen batch. Repeating it changes nothing. Works when Redis is full.
+-- End the frozen batch. Idempotent, and works when Redis is full.
 -- KEYS: msg_queue state seen due active_queues processing_lock totals queue_stats processing_status
--- ARGV: conversation, epoch, batch number, fate, total to count in, keep processed ms, keep ids ms, keep ids count
+-- ARGV: conversation, epoch, batch number, outcome, name of the total, keep processed ms, keep ids ms, keep ids count
 -- Returns { 'ok', snapshot } or { 'stale' }
 
 if not fenced(KEYS[6], ARGV[2]) then
@@ -11,6 +11,7 @@ if state.batch ~= tonumber(ARGV[3]) then
   return { 'ok', snapshot(queue, state, now) }
 end
 
+-- HDEL comes first: it frees memory, so that Redis accepts the rest of the script even when it is full.
 redis.call('HDEL', KEYS[2], 'batch', 'lo', 'hi', 'size', 'why', 'tries', 'opened', 'frozen_at', 'retry_at', 'delay')
 redis.call('HSET', KEYS[2], 'done', text(state.hi))
 local ended = { batch = state.batch, size = state.size, tries = state.tries, opened = state.opened }
@@ -19,10 +20,11 @@ state.done, state.batch, state.hi, state.retry_at = state.hi, nil, nil, nil
 local keep_processed, keep_ids = tonumber(ARGV[6]), tonumber(ARGV[7])
 redis.call('XTRIM', queue, 'MINID', text(math.min(state.done + 1, now - keep_processed)))
 redis.call('ZREMRANGEBYSCORE', seen, '-inf', text(math.min(state.done, now - keep_ids)))
+-- The ids of messages that still wait are the newest ones and must stay, however many ids are kept.
 redis.call('ZREMRANGEBYRANK', seen, 0, -(tonumber(ARGV[8]) + state.waiting + 1))
 if state.waiting > 0 then
   redis.call('ZADD', KEYS[4], text(capped(state.deadline, state.window, now)), ARGV[1])
-else
+else  -- nothing is pending any more, so the keys may expire; the next append takes the expiry away
   redis.call('ZREM', KEYS[4], ARGV[1])
   redis.call('SREM', KEYS[5], ARGV[1])
   redis.call('PEXPIRE', queue, keep_processed)

@@ -1,4 +1,4 @@
--- Conversations whose time has come: a window's end, a retry, or the alarm of a batch in flight.
+-- Conversations that are due: their window ends, a retry is due, or a batch in flight raised its alarm.
 -- KEYS: due processing_lock
 -- ARGV: epoch, limit
 -- Returns { 1, conversation... } or { 0 } when the epoch does not hold the partition

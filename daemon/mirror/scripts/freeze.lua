@@ -1,4 +1,4 @@
--- Freeze the oldest of what waits into a batch, or give back the unfinished batch as it was.
+-- Freeze the oldest waiting messages into a batch, or return the unfinished batch unchanged.
 -- KEYS: msg_queue state due processing_lock
 -- ARGV: conversation, epoch, why, max batch, alarm ms, window ms, max messages
 -- Returns { 'batch', number, lo, hi, why, tries, opened, frozen at, entries } or { 'empty' } or { 'stale' }
@@ -7,6 +7,7 @@ if not fenced(KEYS[4], ARGV[2]) then
   return { 'stale' }
 end
 local queue, now, state = KEYS[1], clock(), read(KEYS[2])
+-- If the batch was neither deferred nor committed by then, the conversation becomes due again.
 local alarm = now + tonumber(ARGV[5])
 
 if state.batch then
@@ -28,14 +29,14 @@ for _, entry in ipairs(entries) do
   bytes = bytes - #entry[2][2]
 end
 local rest = redis.call('XRANGE', queue, text(hi + 1), '+', 'COUNT', 1)[1]
--- Where the state was lost, the queue holds more than was counted: below zero nothing could be appended any more.
+-- If the state was lost, the queue holds more than was counted. Never let the count drop below what is really left.
 local left = rest and math.max(1, state.waiting - #entries) or 0
 
 redis.call('HDEL', KEYS[2], 'first', 'deadline', 'window')
 redis.call('HSET', KEYS[2], 'batch', text(number), 'number', text(number), 'lo', text(lo), 'hi', text(hi),
   'size', #entries, 'why', ARGV[3], 'tries', 0, 'opened', text(state.first), 'frozen_at', text(now), 'waiting', left,
   'bytes', math.max(bytes, 0))
-if rest then
+if rest then  -- more waits than fits into one batch: it opens a window of its own, from its first message
   local first = tonumber(rest[2][4])
   local deadline = capped(first + window, window, now)
   if left >= tonumber(ARGV[7]) then

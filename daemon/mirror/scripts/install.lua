@@ -1,7 +1,7 @@
--- Stamp an empty Redis as belonging to one installation; a stamp that stands is never changed.
+-- Stamp an empty Redis as belonging to one installation. An existing stamp is never changed.
 -- KEYS: {install}
 -- ARGV: install id, partitions
--- Returns { install id, partitions } as they stand
+-- Returns the stamp in force: { install id, partitions }
 
 local stored = redis.call('HMGET', KEYS[1], 'install_id', 'partitions')
 if stored[1] then

@@ -1,4 +1,4 @@
--- One conversation as it stands. Reads only.
+-- The current state of one conversation. Reads only.
 -- KEYS: msg_queue state
 -- Returns a snapshot
 

@@ -1,14 +1,15 @@
--- Stands before every script. All times are milliseconds of this Redis' clock.
+-- Prepended to every script. All times are milliseconds of this Redis server's clock.
 --
--- Laws of the scripts:
---   1. Everything is checked before the first write; there is no pcall round a write. A script happens whole or not.
---   2. Sequence numbers and batch numbers are max(last + 1, now): they grow even when the clock steps back or the
---      state was lost, they are never used twice, and being time-like they serve as stream ids and as scores.
---   3. With Redis full, append must be refused whole (its first write allocates), all the rest must work: their first
---      write frees, and after a first write Redis lets a script finish.
+-- Invariants:
+--   1. Everything is checked before the first write, and no write runs under pcall: a script happens entirely or not at
+--      all.
+--   2. Sequence numbers and batch numbers are max(last + 1, now). They grow even if the clock steps back or the state was
+--      lost, they are never reused, and being time-like they serve as stream ids and as scores.
+--   3. When Redis is full, append must be refused entirely (its first write allocates memory) and every other script must
+--      work: its first write frees memory, and once a script has written, Redis lets it finish.
 --   4. A batch is frozen if and only if the state has `batch`.
 
--- What may wait in one conversation besides the number of messages: a conversation must always be loadable at once.
+-- The most bytes that may wait in one conversation, so that a conversation can always be loaded in one reply.
 local MAX_WAITING_BYTES = 4 * 1024 * 1024
 
 local function clock()
@@ -16,6 +17,7 @@ local function clock()
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
+-- Lua's own tostring would turn large numbers into exponents.
 local function text(number)
   return string.format('%.0f', number)
 end
@@ -33,7 +35,7 @@ local function fenced(lock, epoch)
   return redis.call('HGET', lock, 'epoch') == epoch
 end
 
--- A stored time is never further away than it was when it was stored, wherever the clock went since.
+-- A stored time is never further away than when it was stored, even if the clock stepped back since.
 local function capped(at, length, now)
   return math.min(at, now + (length or 0))
 end

@@ -1,6 +1,6 @@
--- Figures of one conversation, without its messages. Reads only.
+-- Counts of one conversation, without its messages. Reads only.
 -- KEYS: state
--- Returns { waiting, in a frozen batch, arrival of the oldest unanswered or 0, now }
+-- Returns { waiting, in the frozen batch, arrival of the oldest pending message or 0, now }
 
 local state = read(KEYS[1])
 local first = state.waiting > 0 and state.first or nil

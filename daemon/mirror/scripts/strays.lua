@@ -1,5 +1,5 @@
--- Conversations of one partition that may have been forgotten: pending without a time to be looked at again, or with
--- one that has long passed. Reads only, and of a large partition a part drawn by chance.
+-- Conversations of one partition that may have been forgotten: pending without a due time, or long overdue. Reads only.
+-- Of a large partition a random sample is examined.
 -- KEYS: due active_queues processing_lock
 -- ARGV: epoch, grace ms, limit
 -- Returns { 1, conversation... } or { 0 } when the epoch does not hold the partition

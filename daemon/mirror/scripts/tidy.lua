@@ -1,6 +1,6 @@
--- Remove what a conversation with nothing pending has left among those that have: nobody would ever end it. What it has
--- stored gets the end that a commit would have given it. Repeating it changes nothing. Messages that lost their state
--- are pending: a queue without an end to its time holds what was acknowledged and not committed.
+-- Remove a conversation with nothing pending from the active ones, where nothing else would ever remove it. Its keys get
+-- the expiry that a commit would have given them. Idempotent. Messages whose state was lost count as pending: a queue
+-- without an expiry holds messages that were acknowledged and not committed.
 -- KEYS: msg_queue state seen due active_queues processing_lock
 -- ARGV: conversation, epoch, keep processed ms, keep ids ms
 -- Returns { 'tidied' } or { 'pending' } or { 'stale' }

@@ -1,21 +1,21 @@
 """Every metric there is, in one table: `docs/metrics.md` shows the same.
 
-Names are stable: people alert on them. A new metric is one entry here and one where its value comes from; what is told
-and is not here, or is here and not told, a test finds. No label ever names a contact.
+Names are stable: people alert on them. A new metric is one entry here and one where its value comes from; a test fails
+for one that is exported and not here, or here and not exported. No label ever names a contact.
 """
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Kind = Literal["counter", "gauge", "histogram"]
+MetricKind = Literal["counter", "gauge", "histogram"]
 
 FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
 class Metric(NamedTuple):
-    kind: Kind
+    kind: MetricKind
     meaning: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
@@ -29,25 +29,27 @@ METRICS: dict[str, Metric] = {
     "majlis_messages_total": Metric(
         "counter", "Messages of webhooks that were answered 200: accepted, duplicate or ignored", ("outcome",)
     ),
-    "majlis_ignored_total": Metric("counter", "What was acknowledged and is not for us", ("reason",)),
+    "majlis_ignored_total": Metric(
+        "counter", "Messages that were acknowledged and are not for us", ("reason",)
+    ),
     "majlis_refused_total": Metric(
         "counter", "Webhooks answered 503; the gateway sends them again", ("reason",)
     ),
     "majlis_unreadable_total": Metric("counter", "Webhooks that can never be read; kept in the quarantine"),
     "majlis_unauthorized_total": Metric("counter", "Webhooks with a wrong token or none; they are lost"),
     "majlis_http_connections": Metric("gauge", "Connections of the ingress open now"),
-    "majlis_http_refused_connections_total": Metric("counter", "Connections beyond a bound, told 503"),
+    "majlis_http_refused_connections_total": Metric("counter", "Connections beyond a bound, answered 503"),
     "majlis_http_rejected_total": Metric(
         "counter", "Requests that broke the protocol or a limit of the ingress", ("reason",)
     ),
     # Windows
     "majlis_window_lateness_seconds": Metric(
-        "histogram", "From the end of a window that was waited for to its freeze in Redis", buckets=FAST
+        "histogram", "From the end of a window to its freeze in Redis", buckets=FAST
     ),
     "majlis_windows_closed_total": Metric("counter", "Windows that closed", ("why",)),
     "majlis_open_windows": Metric("gauge", "Conversations in which messages wait to be answered"),
     "majlis_active_conversations": Metric("gauge", "Conversations with an actor in memory"),
-    "majlis_waiting_messages": Metric("gauge", "Acknowledged, and not yet part of an answer that ended"),
+    "majlis_waiting_messages": Metric("gauge", "Messages that are acknowledged and whose turn has not ended"),
     "majlis_oldest_waiting_seconds": Metric("gauge", "Age of the oldest of them; 0 when none waits"),
     "majlis_appends_waiting": Metric("gauge", "Messages that wait to be stored before their acknowledgement"),
     # Turns
@@ -57,12 +59,14 @@ METRICS: dict[str, Metric] = {
     ),
     "majlis_suppressed_total": Metric("counter", "Turns that ended without an answer", ("rule",)),
     "majlis_failed_tries_total": Metric(
-        "counter", "Tries that failed and are followed by another", ("reason",)
+        "counter", "Attempts that failed and are followed by another", ("reason",)
     ),
-    "majlis_crashed_tries_total": Metric("counter", "Tries that failed unexpectedly"),
+    "majlis_crashed_tries_total": Metric("counter", "Attempts that failed unexpectedly"),
     "majlis_holds_total": Metric("counter", "Waits for a gateway or a store that is away", ("reason",)),
     "majlis_dead_letters_total": Metric("counter", "Turns that became dead letters", ("reason",)),
-    "majlis_dead_letters_open": Metric("gauge", "Dead letters in the ledger that nobody retried"),
+    "majlis_dead_letters_open": Metric(
+        "gauge", "Dead letters in the ledger that were neither retried nor dropped"
+    ),
     "majlis_turn_stage_seconds": Metric(
         "histogram", "Stages of turns: lookups, responder, send (each part), whole", ("stage",), SLOW
     ),
@@ -76,13 +80,15 @@ METRICS: dict[str, Metric] = {
     ),
     # Responders
     "majlis_answers_total": Metric(
-        "counter", "Answers by who gave them: a provider, cache, escalation or fallback", ("provider",)
+        "counter", "Answers by their source: a provider, cache, escalation or fallback", ("provider",)
     ),
-    "majlis_cache_hits_total": Metric("counter", "Answers that were given again"),
+    "majlis_cache_hits_total": Metric("counter", "Answers from the response cache"),
     "majlis_provider_calls_total": Metric(
         "counter", "Calls to providers that ended: ok, or the reason of the failure", ("provider", "outcome")
     ),
-    "majlis_provider_open": Metric("gauge", "1 while a provider is left alone or on trial", ("provider",)),
+    "majlis_provider_open": Metric(
+        "gauge", "1 while a provider gets no calls, or one on trial", ("provider",)
+    ),
     "majlis_tokens_total": Metric("counter", "Tokens: input or output", ("whatsapp_instance", "direction")),
     "majlis_cost_total": Metric(
         "counter", "Cost, in the currency of the providers' prices", ("whatsapp_instance",)
@@ -92,8 +98,8 @@ METRICS: dict[str, Metric] = {
         "counter", "Sends of parts: sent, not_sent, unknown, reconciled or resent", ("outcome",)
     ),
     "majlis_sends_failed_total": Metric("counter", "Sends that the gateway did not take", ("reason",)),
-    "majlis_notices_waiting": Metric("gauge", "What is still to be told to the business"),
-    "majlis_notices_given_up": Metric("gauge", "What it will not be told any more"),
+    "majlis_notices_waiting": Metric("gauge", "Notices that are still to be sent to the business"),
+    "majlis_notices_given_up": Metric("gauge", "Notices that are not tried again"),
     # Ownership, stores and the process
     "majlis_ready": Metric("gauge", "1 while webhooks are accepted"),
     "majlis_partitions": Metric(
@@ -106,28 +112,28 @@ METRICS: dict[str, Metric] = {
     "majlis_store_healthy": Metric(
         "gauge", "1 while a store answers and is as strong as configured", ("store",)
     ),
-    "majlis_redis_memory_used_bytes": Metric("gauge", "What Redis uses"),
-    "majlis_redis_memory_limit_bytes": Metric("gauge", "What Redis may use"),
+    "majlis_redis_memory_used_bytes": Metric("gauge", "Memory that Redis uses"),
+    "majlis_redis_memory_limit_bytes": Metric("gauge", "Memory that Redis may use"),
     "majlis_memory_used_ratio": Metric(
-        "gauge", "Part of the memory of the control group or machine that is in use"
+        "gauge", "Share of the memory of the control group or machine that is in use"
     ),
     "majlis_event_loop_lag_seconds": Metric(
-        "histogram", "How late a task runs that wanted to run now", buckets=FAST
+        "histogram", "How late the event loop runs a task that is due", buckets=FAST
     ),
     "majlis_actor_crashes_total": Metric("counter", "Actors of conversations that failed unexpectedly"),
     "majlis_problems_total": Metric(
-        "counter", "Times that a part of the daemon failed and was started again", ("part",)
+        "counter", "Times that a part of the daemon failed and was restarted", ("part",)
     ),
-    "majlis_uptime_seconds": Metric("gauge", "Since the start of the daemon"),
+    "majlis_uptime_seconds": Metric("gauge", "Time since the start of the daemon"),
     # The monitor, and this page itself
-    "majlis_red_flag": Metric("gauge", "1 while an alert is up", ("flag",)),
+    "majlis_red_flag": Metric("gauge", "1 while an alert is raised", ("flag",)),
     "majlis_orphans_total": Metric("counter", "Conversations that were forgotten and picked up again"),
-    "majlis_monitor_sweeps_total": Metric("counter", "Looks of the monitor"),
+    "majlis_monitor_sweeps_total": Metric("counter", "Sweeps of the monitor"),
     "majlis_trace_spans_total": Metric(
         "counter", "Spans of traces: exported, or why they were dropped", ("outcome",)
     ),
-    "majlis_observer_failures_total": Metric("counter", "Events that a metric could not be made of"),
+    "majlis_observer_failures_total": Metric("counter", "Events from which a metric could not be derived"),
     "majlis_snapshot_complete": Metric(
-        "gauge", "1 when all of this could be read in time; else what needs a store is missing"
+        "gauge", "1 when all of this could be read in time; else metrics that need a store are missing"
     ),
 }

@@ -1,13 +1,13 @@
 """`GET /metrics`: everything in the text format of Prometheus.
 
-It is asked for without the webhooks' token: whoever scrapes should not be able to post messages, and nothing of a
-contact, no text and no key is in it. It has a token of its own, `metrics.token`, for a port that strangers can reach.
+It does not take the webhooks' token: a scraper should not be able to post messages, and the page holds no contact, text
+or key. It has a token of its own, `metrics.token`, for a port that strangers can reach.
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import trio
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -23,30 +23,38 @@ from daemon.observe.metrics import pulled
 from daemon.observe.metrics.catalogue import METRICS
 from daemon.observe.metrics.observed import Observed
 from daemon.observe.metrics.tally import Histogram
-from daemon.observe.vitals import VitalSigns
-from daemon.web.http1 import HttpServer, Request, Response, error_response
+from daemon.web.http1 import HttpCounters, Request, Response, error_response
 
 MAX_AGE_SECONDS = 2.0
-"""What needs a store is asked for at most so often, however often this page is."""
+"""How old what the stores say may be: a scraper that comes more often costs them nothing more."""
 MAX_RENDERING = 4
 """Pages made at once; a further one waits its turn."""
 
 
 class Exposition:
-    """Tells what is counted from the first moment on, and the rest once `vitals` and `sources` are set."""
+    """Has what the doors count from the first moment on, and the rest once the stores run.
+
+    Args:
+      sources: None until the stores run.
+    """
 
     def __init__(
-        self, settings: MetricsSettings, feed: EventFeed, observed: Observed, ingress: IngressCounters
+        self,
+        settings: MetricsSettings,
+        feed: EventFeed,
+        observed: Observed,
+        ingress: IngressCounters,
+        http: HttpCounters,
+        sources: Callable[[], pulled.Sources | None],
     ) -> None:
         token = settings.token
         self._token = token.get_secret_value().encode() if token else b""
         self._feed = feed
         self._observed = observed
         self._ingress = ingress
+        self._http = http
+        self._sources = sources
         self._slots = trio.CapacityLimiter(MAX_RENDERING)
-        self.http: HttpServer | None = None
-        self.vitals: VitalSigns | None = None
-        self.sources: pulled.Sources | None = None
 
     async def respond(self, request: Request) -> Response:
         if not self._may_read(request):
@@ -60,13 +68,14 @@ class Exposition:
         # Writing it out takes milliseconds with many instances: not on the loop.
         return await trio.to_thread.run_sync(families.text, limiter=self._slots)
 
-    async def _rows(self) -> dict[str, pulled.Rows]:
-        vitals = await self.vitals.read(MAX_AGE_SECONDS) if self.vitals else None
-        rows: dict[str, pulled.Rows] = {"majlis_snapshot_complete": [((), 0.0)]}
-        rows |= pulled.of_the_doors(self._feed, self._observed, self._ingress, self.http)
+    async def _rows(self) -> dict[str, pulled.MetricRows]:
+        sources = self._sources()
+        vitals = await sources.vitals.read(MAX_AGE_SECONDS) if sources is not None else None
+        rows: dict[str, pulled.MetricRows] = {"majlis_snapshot_complete": [((), 0.0)]}
+        rows |= pulled.of_the_doors(self._feed, self._observed, self._ingress, self._http)
         rows |= pulled.of_the_turns(self._feed, self._observed)
-        if self.sources is not None:
-            rows |= pulled.of_the_parts(self.sources, self._observed)
+        if sources is not None:
+            rows |= pulled.of_the_parts(sources, self._observed)
         if vitals is not None:
             rows |= pulled.of_the_vitals(vitals)
         return rows
@@ -96,14 +105,14 @@ class _Families(Collector):
         return generate_latest(registry)
 
 
-def _families(rows: dict[str, pulled.Rows]) -> Iterator[Family]:
+def _families(rows: dict[str, pulled.MetricRows]) -> Iterator[Family]:
     """In the order of the catalogue. Raises `KeyError` for a name that is not in it."""
     order = {name: place for place, name in enumerate(METRICS)}
     for name in sorted(rows, key=order.__getitem__):
         yield _family(name, rows[name])
 
 
-def _family(name: str, rows: pulled.Rows) -> Family:
+def _family(name: str, rows: pulled.MetricRows) -> Family:
     metric = METRICS[name]
     if metric.kind == "histogram":
         histogram = HistogramMetricFamily(name, metric.meaning, labels=metric.labels)

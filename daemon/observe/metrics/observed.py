@@ -1,11 +1,13 @@
-"""What has to be seen as it happens: how long things took, and what each instance used.
+"""What must be recorded as it happens: how long things took, and what each instance used.
 
-Everything else is counted already, by the feed, the ingress, the circuits, and is pulled when somebody asks.
+Everything else is counted already, by the feed, the ingress and the breakers, and is read when a scrape asks for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+import trio
 
 from actors.identity import Conversation
 from daemon.observe.feed import EventFeed
@@ -13,10 +15,11 @@ from daemon.observe.metrics.catalogue import METRICS
 from daemon.observe.metrics.tally import Histogram, Histograms, Labelled, Names
 
 MAX_INSTANCES = 500
-"""Instances with a label of their own; what strangers write into a webhook's path never gets as far as a turn."""
+"""Instances with a label of their own. Made-up names in a webhook's path never get as far as a turn."""
 MAX_PROVIDERS = 100
 MAX_LOOKUPS = 100
 MAX_REASONS = 100
+LAG_EVERY_SECONDS = 0.25
 
 
 def _bounds(metric: str) -> tuple[float, ...]:
@@ -24,7 +27,7 @@ def _bounds(metric: str) -> tuple[float, ...]:
 
 
 class Observed:
-    """Fed by the event feed, by the ingress and by the watch over the loop."""
+    """Fed by the event feed, by the ingress and by `watch_loop`."""
 
     def __init__(self, feed: EventFeed) -> None:
         self.statuses = Labelled()
@@ -61,10 +64,10 @@ class Observed:
 
     def _looked_up(self, _conversation: Conversation | None, fields: Mapping[str, object]) -> None:
         self._stage("lookups", fields.get("total_ms"))
-        waterfall = fields.get("waterfall")
-        if not isinstance(waterfall, Mapping):
+        lookups = fields.get("waterfall")
+        if not isinstance(lookups, Mapping):
             return
-        for lookup, (_started_ms, took_ms, outcome) in waterfall.items():
+        for lookup, (_started_ms, took_ms, outcome) in lookups.items():
             name = self._lookups.of(lookup)
             self.lookup_outcomes[name, outcome] += 1
             if outcome != "skipped":
@@ -94,3 +97,12 @@ class Observed:
     def _add(self, counts: Labelled, labels: tuple[str, ...], amount: object) -> None:
         if isinstance(amount, int) and amount:
             counts[labels] += amount
+
+
+async def watch_loop(observe: Callable[[float], None]) -> None:
+    """Measure until cancelled. Lag means that something held the loop: one long step, or too many short ones."""
+    while True:
+        due = trio.current_time() + LAG_EVERY_SECONDS
+        await trio.sleep_until(due)
+        # Trio's clock does not move with the machine's: a lag is never negative.
+        observe(max(0.0, trio.current_time() - due))

@@ -1,4 +1,4 @@
-"""Where each metric's value comes from, at the moment somebody asks. Nothing here waits."""
+"""Where each metric's value comes from at the moment of a scrape. Nothing here waits."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from daemon.observe.feed import EventFeed
 from daemon.observe.metrics.observed import MAX_PROVIDERS, Observed
 from daemon.observe.metrics.tally import Histogram, Histograms, Labelled, Names
 from daemon.observe.monitor import Monitor
-from daemon.observe.vitals import Figures, Vitals
-from daemon.responders.circuit import ProviderView
-from daemon.web.http1 import HttpServer
+from daemon.observe.orphans import OrphanSearch
+from daemon.observe.vitals import Figures, Vitals, VitalSigns
+from daemon.responders.breaker import ProviderView
+from daemon.web.http1 import HttpCounters
 
 Labels = tuple[str, ...]
 """The values of the labels, in their order; a metric without labels has one row, `()`."""
-Rows = Iterable[tuple[Labels, float | Histogram]]
+MetricRows = Iterable[tuple[Labels, float | Histogram]]
 
 SENDS = ("sent", "not_sent", "unknown", "reconciled", "resent")
-FATES = {
+OUTCOMES = {
     "answered": "turn.done",
     "suppressed": "turn.suppressed",
     "dead": "turn.dead",
@@ -30,20 +31,23 @@ LEFT_ALONE = ("open", "half_open")
 
 
 class Sources(msgspec.Struct, frozen=True, kw_only=True):
-    """What is there once the daemon's parts are up."""
+    """What exists once the stores run."""
 
+    vitals: VitalSigns
     providers: Callable[[], Sequence[ProviderView]]
-    flags: Callable[[], Mapping[str, bool]]
+    alerts: Callable[[], Mapping[str, bool]]
+    """Every alert, and whether it is up."""
     monitor: Monitor
+    orphans: OrphanSearch
     spans: Callable[[], Mapping[str, int]] = dict
-    """Of traces, by what became of them; nothing while none are told."""
+    """Of traces, by what became of them; empty where tracing is off."""
 
 
 def of_the_doors(
-    feed: EventFeed, observed: Observed, ingress: IngressCounters, http: HttpServer | None
-) -> dict[str, Rows]:
+    feed: EventFeed, observed: Observed, ingress: IngressCounters, http: HttpCounters
+) -> dict[str, MetricRows]:
     """Counted from the first moment on."""
-    rows: dict[str, Rows] = {
+    return {
         "majlis_webhooks_total": observed.statuses.items(),
         "majlis_ack_seconds": _only(observed.ack),
         "majlis_messages_total": _by(
@@ -59,21 +63,19 @@ def of_the_doors(
         "majlis_unauthorized_total": _one(ingress.unauthorized),
         "majlis_event_loop_lag_seconds": _only(observed.lag),
         "majlis_observer_failures_total": _one(feed.observer_failures),
+        "majlis_http_connections": _one(http.connections),
+        "majlis_http_refused_connections_total": _one(http.refused_connections),
+        "majlis_http_rejected_total": _by(http.rejected),
     }
-    if http is not None:
-        rows["majlis_http_connections"] = _one(http.connections)
-        rows["majlis_http_refused_connections_total"] = _one(http.refused_connections)
-        rows["majlis_http_rejected_total"] = _by(http.rejected)
-    return rows
 
 
-def of_the_turns(feed: EventFeed, observed: Observed) -> dict[str, Rows]:
+def of_the_turns(feed: EventFeed, observed: Observed) -> dict[str, MetricRows]:
     """From the events: counted by the feed, or as they were observed."""
     counts, reasons = feed.counters, feed.reasons
     return {
         "majlis_window_lateness_seconds": _only(observed.lateness),
         "majlis_windows_closed_total": _by(reasons("window.closed")),
-        "majlis_turns_ended_total": _by({fate: counts[event] for fate, event in FATES.items()}),
+        "majlis_turns_ended_total": _by({outcome: counts[event] for outcome, event in OUTCOMES.items()}),
         "majlis_suppressed_total": _by(reasons("turn.suppressed")),
         "majlis_failed_tries_total": _by(reasons("turn.failed")),
         "majlis_crashed_tries_total": _one(counts["turn.crashed"]),
@@ -96,7 +98,7 @@ def of_the_turns(feed: EventFeed, observed: Observed) -> dict[str, Rows]:
     }
 
 
-def of_the_parts(sources: Sources, observed: Observed) -> dict[str, Rows]:
+def of_the_parts(sources: Sources, observed: Observed) -> dict[str, MetricRows]:
     calls, opened = Labelled(observed.provider_failures), Labelled()
     names = Names(MAX_PROVIDERS)
     for view in sources.providers():
@@ -107,17 +109,17 @@ def of_the_parts(sources: Sources, observed: Observed) -> dict[str, Rows]:
     return {
         "majlis_provider_calls_total": calls.items(),
         "majlis_provider_open": opened.items(),
-        "majlis_red_flag": _by(sources.flags()),
-        "majlis_orphans_total": _one(sources.monitor.orphans),
+        "majlis_red_flag": _by(sources.alerts()),
+        "majlis_orphans_total": _one(sources.orphans.found),
         "majlis_monitor_sweeps_total": _one(sources.monitor.sweeps),
         "majlis_trace_spans_total": _by(sources.spans()),
     }
 
 
-def of_the_vitals(vitals: Vitals) -> dict[str, Rows]:
-    """What needs no store first; the rest when the stores told it in time."""
+def of_the_vitals(vitals: Vitals) -> dict[str, MetricRows]:
+    """What needs no store first; the rest when the stores answered in time."""
     leases, redis = vitals.leases, vitals.redis_memory
-    rows: dict[str, Rows] = {
+    rows: dict[str, MetricRows] = {
         "majlis_appends_waiting": _one(vitals.appends_waiting),
         "majlis_lease_renewals_total": _by(
             {"ok": leases.renewals - leases.failures, "failed": leases.failures}
@@ -132,8 +134,8 @@ def of_the_vitals(vitals: Vitals) -> dict[str, Rows]:
     return rows if vitals.figures is None else rows | _of_the_figures(vitals.figures, leases.certain)
 
 
-def _of_the_figures(figures: Figures, certain: int) -> dict[str, Rows]:
-    """What `majlis status` shows. Of a store that is away nothing is told, rather than zeros."""
+def _of_the_figures(figures: Figures, certain: int) -> dict[str, MetricRows]:
+    """What `majlis status` shows. Of a store that is away there is nothing, rather than zeros."""
     turns = {
         "running": figures.running_turns,
         "queued": figures.queued_turns,
@@ -142,7 +144,7 @@ def _of_the_figures(figures: Figures, certain: int) -> dict[str, Rows]:
         "parked": figures.parked,
     }
     partitions = {"owned": figures.partitions_owned, "certain": certain, "all": figures.partitions_total}
-    rows: dict[str, Rows] = {
+    rows: dict[str, MetricRows] = {
         "majlis_ready": _one(figures.ready),
         "majlis_uptime_seconds": _one(figures.uptime_seconds),
         "majlis_open_windows": _one(figures.open_windows),
@@ -161,17 +163,17 @@ def _of_the_figures(figures: Figures, certain: int) -> dict[str, Rows]:
     return rows
 
 
-def _one(value: float) -> Rows:
+def _one(value: float) -> MetricRows:
     return [((), float(value))]
 
 
-def _only(histogram: Histogram) -> Rows:
+def _only(histogram: Histogram) -> MetricRows:
     return [((), histogram)]
 
 
-def _each(histograms: Histograms) -> Rows:
+def _each(histograms: Histograms) -> MetricRows:
     return [((name,), each) for name, each in sorted(histograms.by_name.items())]
 
 
-def _by(counts: Mapping[str, int]) -> Rows:
+def _by(counts: Mapping[str, int]) -> MetricRows:
     return [((reason,), float(count)) for reason, count in sorted(counts.items())]

@@ -1,9 +1,9 @@
-"""What waits to be told to the collector, in bounds, and the task that tells it.
+"""A bounded queue of traces for the collector, and the task that sends them.
 
 Laws of this file:
 1. `offer` never waits: a turn knows nothing of the collector. Beyond `max_queued_spans` the oldest traces go: what
    happens now is asked for first.
-2. Nothing is dropped in silence: every span that is lost is counted by its reason, and told.
+2. Nothing is dropped in silence: every span that is lost is counted by its reason, and an event says so.
 3. What is proven not to have arrived, or is asked for again, is sent again, at growing distances, until it is among the
    oldest. What may have arrived is sent `MAX_DOUBTS` times in all: a collector that takes everything and never says so
    must not get it for ever.
@@ -27,8 +27,8 @@ EXPORTED = "exported"
 FIRST_DELAY_SECONDS = 1.0
 MAX_DELAY_SECONDS = 60.0
 MAX_DOUBTS = 3
-TELL_SECONDS = 60.0
-"""Losses are told at most so often."""
+LOSS_EVENT_SECONDS = 60.0
+"""An event of losses is emitted at most so often."""
 
 
 Loss = Literal["queue_full", "refused", "doubtful", "stopped", "internal_error"]
@@ -47,7 +47,7 @@ class CollectorAway(Unavailable):
 
 
 class CollectorDoubtful(Unavailable):
-    """It may have taken everything: nobody knows."""
+    """It may have taken everything: that cannot be known."""
 
 
 class Collector(Protocol):
@@ -65,7 +65,7 @@ class Exporter:
         max_queued_spans: int,
         max_batch_spans: int,
     ) -> None:
-        """`every_seconds`: how long a trace waits for company."""
+        """`every_seconds`: how long a trace waits for others to be sent with."""
         self._collector = collector
         self._feed = feed
         self._every_seconds = every_seconds
@@ -74,8 +74,8 @@ class Exporter:
         self._queue: deque[Trace] = deque()
         self._queued_spans = 0
         self._spans: Counter[str] = Counter({EXPORTED: 0})
-        self._untold: Counter[str] = Counter()
-        self._told_at = -inf
+        self._unreported: Counter[str] = Counter()
+        self._reported_at = -inf
         self._trouble = ""
         self._failures = self._doubts = 0
         self._closing = False
@@ -87,7 +87,7 @@ class Exporter:
         return dict(self._spans)
 
     def offer(self, trace: Trace) -> None:
-        """Have it told some time, or drop what waits longest."""
+        """Queue it, and drop what waits longest when there is no room."""
         self._queue.append(trace)
         self._queued_spans += trace.size
         self._trim()
@@ -107,15 +107,15 @@ class Exporter:
             await self._wait(enough, seconds)
             batch = self._batch()
             delay = await self._send(batch) if batch else 0.0
-            self._tell_losses()
+            self._emit_losses()
             if self._closing and (delay or not batch):
                 return
 
     def give_up(self) -> None:
-        """Drop what is left, and tell what was lost."""
+        """Drop what is left, and emit what was lost."""
         while self._queue:
             self._drop([self._next()], "stopped")
-        self._tell_losses(at_once=True)
+        self._emit_losses(at_once=True)
 
     async def _wait(self, spans: float, seconds: float) -> None:
         """Until so many spans wait, so much time is over, or the end is near."""
@@ -142,7 +142,7 @@ class Exporter:
         except trio.Cancelled:
             self._give_back(batch)
             raise
-        except Exception:  # a bug: what brought it out must not do so for ever
+        except Exception:  # a bug: the traces that caused it must not do so for ever
             self._drop(batch, "internal_error")
             raise
         spans = _size(batch)
@@ -185,26 +185,26 @@ class Exporter:
     def _lose(self, spans: int, reason: Loss) -> None:
         if spans:
             self._spans[reason] += spans
-            self._untold[reason] += spans
+            self._unreported[reason] += spans
 
-    # What is told of it
+    # Its events
 
     def _troubled(self, reason: str) -> None:
-        """Told when it begins, when it becomes another, and when it is over."""
+        """Emits when trouble begins, when it changes, and when it is over."""
         before, self._trouble = self._trouble, reason
         if reason and reason != before:
             self._feed.emit("traces.failed", reason=reason, waiting_spans=self._queued_spans)
         elif before and not reason:
             self._feed.emit("traces.recovered")
 
-    def _tell_losses(self, at_once: bool = False) -> None:
+    def _emit_losses(self, at_once: bool = False) -> None:
         now = trio.current_time()
-        if not self._untold or (now < self._told_at + TELL_SECONDS and not at_once):
+        if not self._unreported or (now < self._reported_at + LOSS_EVENT_SECONDS and not at_once):
             return
-        for reason, spans in self._untold.items():
+        for reason, spans in self._unreported.items():
             self._feed.emit("traces.dropped", reason=reason, spans=spans)
-        self._untold.clear()
-        self._told_at = now
+        self._unreported.clear()
+        self._reported_at = now
 
 
 def _size(traces: Sequence[Trace]) -> int:

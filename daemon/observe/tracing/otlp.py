@@ -11,7 +11,7 @@ What an answer means:
     2xx, anything else                     no collector answered: counts as refused, sending it again would not help
     429 502 503 504                        not taken; `Retry-After` honoured
     no connection                          not taken
-    lost connection, deadline              nobody knows
+    lost connection, deadline              unknown
     any other status                       refused
 """
 
@@ -31,7 +31,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1 import trace_pb2 as wire
 
 from daemon.observe.tracing.exporter import CollectorAway, CollectorDoubtful, Refused
-from daemon.observe.tracing.spans import Kind, Moment, Span, Trace, Value
+from daemon.observe.tracing.spans import Moment, SpanKind, Trace, TraceSpan, Value
 from daemon.web.answer import HttpAnswer, dig
 from daemon.web.client import DeliveryUnknown, HttpClient, NotDelivered
 
@@ -42,7 +42,7 @@ ASKS_AGAIN = (429, 502, 503, 504)
 UNREADABLE = ("too_large", "bad_encoding")
 """What the HTTP client says of an answer that came and cannot be read."""
 
-_KINDS: Mapping[Kind, wire.Span.SpanKind.ValueType] = {
+_KINDS: Mapping[SpanKind, wire.Span.SpanKind.ValueType] = {
     "internal": wire.Span.SPAN_KIND_INTERNAL,
     "client": wire.Span.SPAN_KIND_CLIENT,
     "consumer": wire.Span.SPAN_KIND_CONSUMER,
@@ -126,7 +126,7 @@ def _spans(trace: Trace) -> Iterable[wire.Span]:
         yield _span(trace.id, child, trace.root.id)
 
 
-def _span(trace_id: bytes, span: Span, parent_id: bytes) -> wire.Span:
+def _span(trace_id: bytes, span: TraceSpan, parent_id: bytes) -> wire.Span:
     status = (
         wire.Status(code=wire.Status.STATUS_CODE_ERROR, message=_text(span.error)) if span.error else None
     )
@@ -151,8 +151,8 @@ def _event(moment: Moment) -> wire.Span.Event:
     )
 
 
-def _attributes(told: Mapping[str, Value]) -> list[KeyValue]:
-    return [KeyValue(key=key, value=_value(value)) for key, value in told.items()]
+def _attributes(attributes: Mapping[str, Value]) -> list[KeyValue]:
+    return [KeyValue(key=key, value=_value(value)) for key, value in attributes.items()]
 
 
 def _value(value: Value) -> AnyValue:
@@ -176,16 +176,15 @@ def _rejected(answer: HttpAnswer) -> int | None:
     """How many spans a 2xx rejects; None: no collector answers so. Some answer in JSON, whatever they are sent."""
     if "json" in answer.headers.get("content-type", ""):
         return _rejected_in_json(answer.json())
-    told = ExportTraceServiceResponse()
+    response = ExportTraceServiceResponse()
     try:
-        told.ParseFromString(answer.body)
+        response.ParseFromString(answer.body)
     except DecodeError:
         return None
-    return int(told.partial_success.rejected_spans)
+    return int(response.partial_success.rejected_spans)
 
 
 def _rejected_in_json(document: object) -> int | None:
-    told = str(
-        dig(document, "partialSuccess", "rejectedSpans") or 0
-    )  # whole numbers of this size are texts in JSON
-    return int(told) if isinstance(document, dict) and told.isdecimal() else None
+    rejected = dig(document, "partialSuccess", "rejectedSpans") or 0
+    number = str(rejected)  # protobuf's JSON writes whole numbers of this size as strings
+    return int(number) if isinstance(document, dict) and number.isdecimal() else None

@@ -1,11 +1,11 @@
-"""Watches the turns of this daemon: one recording for each that is under way, from its first try to its end.
+"""Records the turns of this daemon: one recording for each that is under way, from its first attempt to its end.
 
 Laws of this file:
-1. It only looks on. What fails here is counted and told, and never reaches a turn.
-2. A turn's trace has the same id wherever and however often it is tried: who goes on after a restart or a lost lease
-   goes on in the same trace, and every daemon makes the same choice where only a share of the turns is told.
-3. A turn whose end is only found, as after a restart, was told by who brought it there.
-4. There are never more recordings than actors in memory: an actor that leaves takes its recording along.
+1. It only observes. What fails here is counted and emitted, and never reaches a turn.
+2. A turn's trace has the same id wherever and however often it is attempted: a daemon that goes on after a restart or
+   with a lost lease goes on in the same trace, and every daemon makes the same choice where only a share is sampled.
+3. A turn that is found at its end, as after a restart, was exported by the daemon that brought it there.
+4. There are never more recordings than actors in memory: an actor that leaves ends its recording.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from functools import partial
 import trio
 
 from actors.identity import Conversation
-from actors.messages import Batch, Fate
-from actors.turn import TurnRunner
+from actors.messages import Batch, TurnOutcome
+from actors.ports import Attempt, NewAttempt
 from daemon.observe.feed import EventFeed
 from daemon.observe.tracing.recording import EVENTS, Fields, Model, Recording
 from daemon.observe.tracing.spans import Trace
@@ -33,21 +33,21 @@ _WATCHED: ContextVar[Recording | None] = ContextVar("watched turn", default=None
 class Recorder:
     """
     Args:
-      tell: takes a finished trace; never waits.
-      sample: the share of turns that are told, 0 to 1.
-      model_of: who is behind a provider's name, by instance and name.
+      export: takes a finished trace; never waits.
+      sample: the share of turns that are exported, 0 to 1.
+      model_of: the model behind a provider's name, by instance and name.
     """
 
     def __init__(
         self,
         feed: EventFeed,
-        tell: Callable[[Trace], None],
+        export: Callable[[Trace], None],
         sample: float,
         model_of: Callable[[str, str], Model],
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._feed = feed
-        self._tell = tell
+        self._export = export
         self._below = round(sample * 2**64)
         self._model_of = model_of
         self._wall_ns = wall_ns
@@ -61,8 +61,12 @@ class Recorder:
         """How many turns are being recorded."""
         return len(self._recordings)
 
-    async def watch(self, batch: Batch, work: Callable[[], Awaitable[Fate]]) -> Fate:
-        """Do `work`, a try of this batch, with everything in it seen."""
+    def recorded(self, attempt: NewAttempt) -> NewAttempt:
+        """The same attempts, recorded."""
+        return lambda batch, epoch: RecordedAttempt(attempt(batch, epoch), batch, self)
+
+    async def watch(self, batch: Batch, work: Callable[[], Awaitable[TurnOutcome]]) -> TurnOutcome:
+        """Do `work`, an attempt at this batch, with everything in it recorded."""
         recording: Recording | None = None
         with self._contained():
             recording = self._begin(batch)
@@ -70,18 +74,18 @@ class Recorder:
             return await work()
         before = _WATCHED.set(recording)
         try:
-            fate = await work()
+            outcome = await work()
         except BaseException as error:
             with self._contained():
                 recording.failed(trio.current_time(), error)
             raise
         finally:
             _WATCHED.reset(before)
-        self._end(batch.conversation, recording, fate)
-        return fate
+        self._end(batch.conversation, recording, outcome)
+        return outcome
 
     def _begin(self, batch: Batch) -> Recording | None:
-        """The batch's recording, new or gone on with; None: it is not among those that are told."""
+        """The batch's recording, new or gone on with; None: it is not among the sampled."""
         now, known = trio.current_time(), self._recordings.get(batch.conversation)
         if known is not None:
             if known.batch == batch.number:
@@ -97,11 +101,11 @@ class Recorder:
         self._recordings[batch.conversation] = recording
         return recording
 
-    def _end(self, conversation: Conversation, recording: Recording, fate: Fate) -> None:
+    def _end(self, conversation: Conversation, recording: Recording, outcome: TurnOutcome) -> None:
         with self._contained():
             self._recordings.pop(conversation, None)
             if not recording.found_ended:
-                self._tell(recording.close(trio.current_time(), fate))
+                self._export(recording.close(trio.current_time(), outcome))
 
     def _saw(
         self, step: Callable[[Recording, float, Fields], None], _: Conversation | None, fields: Fields
@@ -113,7 +117,7 @@ class Recorder:
     def _left(self, conversation: Conversation | None, _: Fields) -> None:
         recording = self._recordings.pop(conversation, None) if conversation is not None else None
         if recording is not None:
-            self._tell(recording.close(trio.current_time(), "left"))
+            self._export(recording.close(trio.current_time(), "left"))
 
     @contextmanager
     def _contained(self) -> Iterator[None]:
@@ -123,15 +127,16 @@ class Recorder:
             self._feed.emit("daemon.problem", part="tracing", error=type(error).__name__)
 
 
-class WatchedTurns(TurnRunner):
-    """The turns as they are, watched."""
+class RecordedAttempt:
+    """An attempt with everything in it recorded. Implements `actors.ports.Attempt`."""
 
-    def __init__(self, turns: TurnRunner, recorder: Recorder) -> None:
-        self._turns = turns
+    def __init__(self, attempt: Attempt, batch: Batch, recorder: Recorder) -> None:
+        self._attempt = attempt
+        self._batch = batch
         self._recorder = recorder
 
-    async def run(self, batch: Batch, epoch: int) -> Fate:
-        return await self._recorder.watch(batch, lambda: self._turns.run(batch, epoch))
+    async def run(self) -> TurnOutcome:
+        return await self._recorder.watch(self._batch, self._attempt.run)
 
-    async def bury(self, batch: Batch, epoch: int, reason: str, detail: str) -> Fate:
-        return await self._recorder.watch(batch, lambda: self._turns.bury(batch, epoch, reason, detail))
+    async def bury(self, reason: str, detail: str) -> TurnOutcome:
+        return await self._recorder.watch(self._batch, lambda: self._attempt.bury(reason, detail))

@@ -1,8 +1,8 @@
-"""What a trace is, before it is told in any protocol. Pure data.
+"""What a trace is, before any protocol. Pure data.
 
 Laws of this file:
 1. A span begins and ends at explicit times, Unix nanoseconds, and never ends before it begins.
-2. No attribute holds a phone number, a text or a key: who makes one sees to it, with `word` for what others said.
+2. No attribute holds a phone number, a text or a key: its maker ensures that, with `word` for what others said.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from actors.plain_text import plain_text
+from actors.text import plain_text
 from daemon.observe.logs import mask_digits
 
 MAX_WORD_CHARS = 200
 
 Value = str | int | float | Sequence[str]
-Kind = Literal["internal", "client", "consumer"]
+SpanKind = Literal["internal", "client", "consumer"]
 
 
 class Moment(NamedTuple):
@@ -30,12 +30,12 @@ class Moment(NamedTuple):
     attributes: Mapping[str, Value]
 
 
-class Span(msgspec.Struct, frozen=True, kw_only=True):
+class TraceSpan(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     start_ns: int
     end_ns: int
     attributes: Mapping[str, Value] = {}
-    kind: Kind = "internal"
+    kind: SpanKind = "internal"
     error: str = ""
     """Why it failed, in one word; empty: it did not."""
     moments: tuple[Moment, ...] = ()
@@ -46,8 +46,8 @@ class Trace(msgspec.Struct, frozen=True):
     """One root and its children."""
 
     id: bytes
-    root: Span
-    children: tuple[Span, ...]
+    root: TraceSpan
+    children: tuple[TraceSpan, ...]
 
     @property
     def size(self) -> int:
@@ -56,5 +56,5 @@ class Trace(msgspec.Struct, frozen=True):
 
 
 def word(said: object) -> str:
-    """A reason or a class, as it may leave the house: short, one line, and no long number in it."""
+    """A reason or a class, as it may leave the daemon: short, one line, and no long number in it."""
     return mask_digits(plain_text(str(said))).replace("\n", " ")[:MAX_WORD_CHARS]

@@ -2,6 +2,7 @@
 
 from daemon.web.http1.listeners import (
     UnixListener,
+    address_of,
     open_tcp_listeners,
     open_unix_listener,
     passed_tcp_listener,
@@ -17,17 +18,19 @@ from daemon.web.http1.messages import (
     error_response,
     json_response,
 )
-from daemon.web.http1.server import ErrorCallback, HttpServer
+from daemon.web.http1.server import ErrorCallback, HttpCounters, HttpServer
 
 __all__ = [
     "ErrorCallback",
     "Handler",
+    "HttpCounters",
     "HttpServer",
     "Limits",
     "Peer",
     "Request",
     "Response",
     "UnixListener",
+    "address_of",
     "error_response",
     "json_response",
     "open_tcp_listeners",

@@ -22,7 +22,7 @@ from daemon.web.http1.head import Head, ProtocolError, check_partial_head, parse
 from daemon.web.http1.messages import Handler, Limits, Peer, Request, Response, encode_head, error_response
 from daemon.web.http1.stream import DirectStream
 
-Waiting = Literal["idle", "head", "body", "handler", "write"]
+WaitKind = Literal["idle", "head", "body", "handler", "write"]
 
 _RECEIVE_BYTES = 16 * 1024
 _RECEIVE_BODY_BYTES = 128 * 1024
@@ -44,7 +44,7 @@ class Host(Protocol):
     def count_rejected(self, reason: str) -> None: ...
 
     def report(self, error: BaseException) -> None:
-        """Tell an operator of an error. Never raises."""
+        """Report an error to the operator. Never raises."""
 
 
 class Connection:
@@ -57,7 +57,7 @@ class Connection:
         self._limits = host.limits
         self._buffer = bytearray()
         self._scope = trio.CancelScope()
-        self._waiting: Waiting = "handler"
+        self._waiting: WaitKind = "handler"
         self._expires_at = math.inf
         self._waiting_for_piece = trio.CancelScope()
         self._served = 0
@@ -88,9 +88,8 @@ class Connection:
     async def serve(self) -> None:
         """Answer requests until the connection ends."""
         try:
-            with (
-                self._scope
-            ):  # one for the whole connection: a scope for each wait costs a fifth of the speed
+            # One for the whole connection: a scope for each wait would cost a fifth of the speed.
+            with self._scope:
                 while await self._serve_one():
                     pass
             if self._scope.cancelled_caught and self._waiting in ("head", "body"):
@@ -114,7 +113,7 @@ class Connection:
         response = await self._handle(request)
         return await self._respond(head, response)
 
-    def _wait(self, kind: Waiting, seconds: float) -> None:
+    def _wait(self, kind: WaitKind, seconds: float) -> None:
         self._waiting = kind
         self._expires_at = trio.current_time() + seconds
 
@@ -222,6 +221,8 @@ class Connection:
         """
         intact = False
         async with trio.open_nursery() as nursery:
+            # A peer that left is seen by reading alone: writing notices it only when the kernel's buffer is full, which
+            # for a stream of rare events may take hours.
             nursery.start_soon(self._watch_peer, nursery.cancel_scope)
             nursery.start_soon(self._watch_drain)
             await self._send_pieces(pieces, chunked)
@@ -243,6 +244,8 @@ class Connection:
         if self._host.draining.is_set():
             return None
         self._wait("handler", math.inf)
+        # A scope of its own for each wait: the drain may cut the wait for a piece, never a piece that is being sent, or
+        # the peer would see a broken chunk instead of the end.
         with trio.CancelScope() as self._waiting_for_piece:
             try:
                 return await pieces.receive()

@@ -6,7 +6,7 @@ The laws of this file:
 2. Where a request ends is never guessed: one plain `Content-Length`, or exactly `chunked`, or no body.
 3. A refusal closes the connection: what follows a doubtful head cannot be trusted to be a request.
 4. A gateway's heads differ in nothing but the digits of `Content-Length`: a head that was read and found good is
-   remembered without them. What differs anywhere else is read anew, and a refusal is never remembered.
+   remembered without them. A head that differs anywhere else is parsed, and a refusal is never remembered.
 """
 
 from __future__ import annotations

@@ -75,6 +75,15 @@ def split_address(listen: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def address_of(listener: trio.SocketListener) -> str:
+    """Where `listener` really listens: the configured port may have been 0."""
+    address = listener.socket.getsockname()
+    if isinstance(address, str):
+        return f"unix:{address}"
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def open_unix_listener(path: Path, mode: int = _OWNER_ONLY, group: int | None = None) -> UnixListener:
     """Listen on a socket file of `mode` and, if given, of this group; it replaces one that a dead server left behind.
 
@@ -151,10 +160,10 @@ def peer_of(stream: trio.abc.Stream) -> Peer:
 
 
 def _groups_of(sock: socket.socket) -> tuple[int, ...]:
-    """The peer's supplementary groups; none where there are too many to be told, or the kernel is too old to tell."""
+    """The peer's supplementary groups; none where there are too many, or the kernel is too old to report them."""
     size = struct.calcsize("i")
     try:
-        told = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, size * _MAX_PEER_GROUPS)
+        packed = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, size * _MAX_PEER_GROUPS)
     except OSError:
         return ()
-    return struct.unpack(f"{len(told) // size}I", told)
+    return struct.unpack(f"{len(packed) // size}I", packed)

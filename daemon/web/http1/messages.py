@@ -17,7 +17,7 @@ JSON_TYPE = "application/json"
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """Who is at the other end. All but the address is the kernel's word, and only there for a Unix socket."""
+    """Who is at the other end. All but the address comes from the kernel, and only for a Unix socket."""
 
     address: str
     pid: int | None = None
@@ -129,7 +129,7 @@ def encode_head(
 
 
 class _HttpDate:
-    """The `Date` header's value, written anew once a second."""
+    """The `Date` header's value, formatted once a second."""
 
     def __init__(self) -> None:
         self._second = 0

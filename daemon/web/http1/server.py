@@ -1,7 +1,7 @@
 """The server: accepts connections, bounds their number, and ends them gracefully.
 
-Named policies for what is full: a connection beyond a bound is accepted, told 503 with Retry-After and closed; when
-too many are being told so, further ones are closed without a word. When the process has no file descriptor left,
+Named policies for what is full: a connection beyond a bound is accepted, answered 503 with Retry-After and closed; when
+too many are being refused so, further ones are closed without an answer. When the process has no file descriptor left,
 accepting pauses for a moment and goes on; the kernel's backlog holds what comes meanwhile.
 
 A connection that fails ends alone. Nothing that a peer or a handler does reaches `serve`.
@@ -22,7 +22,7 @@ from daemon.web.http1.messages import Handler, Limits, Peer, encode_head, error_
 from daemon.web.http1.stream import DirectStream
 
 ErrorCallback = Callable[[str, BaseException], None]
-"""Told the server's name and the error. The error may quote its data: log its class, not its text."""
+"""Gets the server's name and the error. The error may quote its data: log its class, not its text."""
 
 Listener = trio.abc.Listener[trio.SocketStream] | trio.abc.Listener[trio.abc.Stream]
 
@@ -31,12 +31,20 @@ _MAX_REFUSING = 64
 _SWEEP_SECONDS = 0.25  # how much later than its limit a wait may end
 
 
-class HttpServer:
-    """A small HTTP/1.1 server for one handler.
+class HttpCounters:
+    """What a server counts, to be read at any time."""
 
-    `connections`, `requests`, `refused_connections` and `rejected` (requests that broke the protocol or a limit,
-    by reason: `body_too_large`, `head_too_slow`, …) are counters to be read at any time.
-    """
+    def __init__(self) -> None:
+        self.connections = 0
+        """Open now."""
+        self.requests = 0
+        self.refused_connections = 0
+        self.rejected: Counter[str] = Counter()
+        """Requests that broke the protocol or a limit, by reason: `body_too_large`, `head_too_slow`, …"""
+
+
+class HttpServer:
+    """A small HTTP/1.1 server for one handler."""
 
     def __init__(
         self,
@@ -44,26 +52,20 @@ class HttpServer:
         limits: Limits | None = None,
         on_error: ErrorCallback | None = None,
         name: str = "ingress",
+        counters: HttpCounters | None = None,
     ) -> None:
         self.handler = handler
         self.limits = limits or Limits()
         self.name = name
         self.draining = trio.Event()
         self.patient = False
-        self.requests = 0
-        self.refused_connections = 0
-        self.rejected: Counter[str] = Counter()
+        self.counters = counters or HttpCounters()
         self._on_error = on_error
         self._open: set[Connection] = set()
         self._by_peer: Counter[str | int] = Counter()
         self._refusing = 0
         self._accepting = trio.CancelScope()
         self._ended = trio.Event()
-
-    @property
-    def connections(self) -> int:
-        """Connections open now."""
-        return len(self._open)
 
     async def serve(
         self,
@@ -94,8 +96,8 @@ class HttpServer:
         """Stop accepting, close idle connections, and wait until the requests in progress are answered.
 
         Streamed answers are ended. The caller's cancel scope bounds the wait; what is left then ends with `serve`.
-        `patient` also hears out a connection that was accepted and has not asked anything yet: where another process
-        goes on accepting at the same address, nobody must notice the change.
+        `patient` also waits for the first request of a connection that has sent none yet: where another process goes on
+        accepting at the same address, no client must notice the change.
         """
         self.patient = patient
         self.draining.set()
@@ -105,10 +107,10 @@ class HttpServer:
         await self._ended.wait()
 
     def count_request(self) -> None:
-        self.requests += 1
+        self.counters.requests += 1
 
     def count_rejected(self, reason: str) -> None:
-        self.rejected[reason] += 1
+        self.counters.rejected[reason] += 1
 
     def report(self, error: BaseException) -> None:
         """Hand `error` to `on_error`; an error in there is dropped rather than let it end a connection."""
@@ -122,7 +124,7 @@ class HttpServer:
             while True:
                 try:
                     stream: trio.abc.Stream = await listener.accept()
-                except OSError as error:  # no file descriptor, no memory: not for ever
+                except OSError as error:  # no file descriptor or no memory: that passes
                     if not pausing:
                         self.report(error)
                     pausing = True
@@ -162,11 +164,13 @@ class HttpServer:
             return
         connection, whose = Connection(stream, peer, self), _whose(peer)
         self._open.add(connection)
+        self.counters.connections += 1
         self._by_peer[whose] += 1
         try:
             await connection.serve()
         finally:
             self._open.discard(connection)
+            self.counters.connections -= 1
             self._by_peer[whose] -= 1
             if not self._by_peer[whose]:
                 del self._by_peer[whose]
@@ -181,7 +185,7 @@ class HttpServer:
         return bound is not None and self._by_peer[_whose(peer)] >= bound
 
     async def _turn_away(self, stream: trio.abc.Stream) -> None:
-        self.refused_connections += 1
+        self.counters.refused_connections += 1
         if self._refusing >= _MAX_REFUSING:
             return
         self._refusing += 1

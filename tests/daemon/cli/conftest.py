@@ -36,11 +36,11 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def door(tmp_path: Path, migrated_dsn: str) -> Iterator[DoorInThread]:
+def door(tmp_path: Path, migrated_postgres_dsn: str) -> Iterator[DoorInThread]:
     """An admin server in this process; its log is discarded, so that standard output is only the command's."""
     (tmp_path / "door").mkdir()
     writer = logs.configure("error", "json", io.StringIO())
-    with door_in_thread(tmp_path / "door", migrated_dsn) as running:
+    with door_in_thread(tmp_path / "door", migrated_postgres_dsn) as running:
         running.do(lambda: running.operators.records.register_instances(["acme", "shop"]))
         yield running
     writer.close()

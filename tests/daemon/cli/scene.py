@@ -8,7 +8,7 @@ import msgspec
 
 from actors.actor import ActorView
 from actors.identity import Conversation
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Answer, Message, Waiting
 from actors.outcome import Sent
 from actors.ports import Reply
@@ -58,7 +58,7 @@ def answered(door: DoorInThread, answer: Answer = ANSWER, rule: str = "") -> int
 async def _answered(operators: Operators, answer: Answer, rule: str) -> int:
     ledger = operators.world.ledger
     turn = await ledger.begin(batch(TEXT, conversation=HELD, id_prefix="3EB0C7"), 1)
-    turn = await ledger.answer(turn, 1, Reply(answer, (answer.text,), rule=rule, waterfall=WATERFALL))
+    turn = await ledger.answer(turn, 1, Reply(answer, (answer.text,), rule=rule, spans=WATERFALL))
     await ledger.claim(turn, 1, 0, False)
     await ledger.settle(turn, 1, 0, Sent("3EB0AB"))
     await ledger.finish(turn, 1)

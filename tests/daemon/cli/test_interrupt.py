@@ -16,6 +16,7 @@ from daemon.knowledge.library import ChunkText, PostgresLibrary
 from tests.daemon.cli.conftest import Typed
 from tests.daemon.cli.test_knowledge import files, loads
 from tests.support.operators import DoorInThread
+from tests.support.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[3]
 SLOW = "import os, time; os.write(1, b'reading\\n'); time.sleep(60)\n"
@@ -34,7 +35,7 @@ def test_an_interrupt_during_imports_prints_nothing(tmp_path: Path) -> None:
     try:
         assert process.stdout is not None and process.stdout.readline() == b"reading\n"
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        assert process.wait(PATIENCE_SECONDS) == 130
         assert process.stderr is not None and process.stderr.read() == b""
     finally:
         process.kill()

@@ -100,8 +100,8 @@ def test_knowledge_failures_are_one_sentence(
     twin.write_text("x")
     monkeypatch.setattr("daemon.knowledge.library.MAX_CHUNKS", 40)
     for arguments, words in (
-        (("add", "nobody", str(delivery)), "knows no instance 'nobody'"),
-        (("list", "nobody"), "knows no instance 'nobody'"),
+        (("add", "nobody", str(delivery)), "has no instance 'nobody'"),
+        (("list", "nobody"), "has no instance 'nobody'"),
         (("add", "acme", str(delivery)), "remove files that are not needed"),
         (("add", "acme", str(delivery), str(twin)), "two files are called delivery.md"),
         (("add", "acme", str(tmp_path / "no.txt")), "check its name"),

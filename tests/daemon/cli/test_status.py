@@ -8,7 +8,7 @@ import msgspec
 
 from daemon.mirror.survey import Pending, Totals
 from daemon.operate.status import Status
-from daemon.responders.circuit import ProviderView
+from daemon.responders.breaker import ProviderView
 from tests.daemon.cli.conftest import Typed
 from tests.daemon.cli.scene import HELD, actor, buried, show, silenced
 from tests.support.operators import DoorInThread

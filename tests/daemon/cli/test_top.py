@@ -26,6 +26,7 @@ from daemon.operate.top import TopPage, TopRow
 from tests.daemon.cli.conftest import Typed
 from tests.daemon.cli.scene import actor, show
 from tests.support.operators import DoorInThread
+from tests.support.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[3]
 _IN_CONTROL = """
@@ -155,7 +156,7 @@ def test_on_a_terminal_top_refreshes_until_q(door: DoorInThread) -> None:
         top.until(lambda: "offset" in door.asked[-1][1])
         assert len(door.asked) > requests
         top.type("q")
-        assert top.process.wait(20) == 0
+        assert top.process.wait(PATIENCE_SECONDS) == 0
         assert termios.tcgetattr(top.terminal)[3] & (termios.ICANON | termios.ECHO)
 
 
@@ -163,7 +164,7 @@ def test_on_a_terminal_ctrl_c_ends_top_quietly(door: DoorInThread) -> None:
     with Terminal("top", "--set", f"admin.socket={door.socket}") as top:
         top.wait_for("busy conversations")
         top.type("\x03")
-        assert top.process.wait(20) == 0
+        assert top.process.wait(PATIENCE_SECONDS) == 0
         assert "Traceback" not in top.seen
 
 
@@ -203,7 +204,7 @@ class Terminal:
 
     def until(self, condition: object) -> None:
         assert callable(condition)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not condition():
             assert time.monotonic() < deadline, self.seen[-2_000:]
             if select.select([self._ours], [], [], 0.1)[0]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from actors.messages import WindowPolicy
 from daemon.config import ConfigError, Settings, load
 from daemon.controls.feature_flags import FLAGS
+from daemon.gateways.evolution.kind import EvolutionSettings
 
 ROOT = Path(__file__).parents[3]
 
@@ -126,8 +127,10 @@ def test_instance_overrides_merge_key_by_key_and_providers_replace(tmp_path: Pat
     """
     settings = given(tmp_path, text)
     acme, other = settings.for_instance("acme"), settings.for_instance("other")
-    assert acme.gateway.base_url == "https://acme"
-    assert acme.gateway.kind == "evolution" and acme.gateway.api_key == settings.gateway.api_key
+    own, default = acme.gateway, settings.gateway
+    assert isinstance(own, EvolutionSettings) and isinstance(default, EvolutionSettings)
+    assert own.base_url == "https://acme"
+    assert own.kind == "evolution" and own.api_key == default.api_key
     assert (acme.batching.max_messages, acme.batching.window_seconds) == (2, 8.0)
     assert [provider.name for provider in other.responder.providers] == ["own"]
     assert other.gateway == settings.gateway
@@ -186,8 +189,8 @@ def test_a_fault_in_the_file_names_the_file_and_every_fault_is_told(tmp_path: Pa
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("drain_seconds: 1\ndrain_seconds: 2", "line 2: the key drain_seconds stands twice"),
-        ("turn:\n  max_tries: 1\n  max_tries: 2", "line 3: the key max_tries stands twice"),
+        ("drain_seconds: 1\ndrain_seconds: 2", "line 2: the key drain_seconds appears twice"),
+        ("turn:\n  max_tries: 1\n  max_tries: 2", "line 3: the key max_tries appears twice"),
         ("turn: [", "is not valid YAML"),
         ("- turn", "must hold sections"),
         ("? [x]\n: 1", "a key must be a plain word"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from daemon.config import ConfigError, Settings, load
+from daemon.gateways.evolution.kind import EvolutionSettings
 
 
 def passed(tmp_path: Path, files: dict[str, bytes], text: str = "", **more: str) -> Settings:
@@ -83,7 +84,9 @@ def test_an_administrator_sees_what_the_service_sees(tmp_path: Path) -> None:
     config.write_text("gateway: {kind: evolution, base_url: 'http://gateway'}")
     (tmp_path / "credentials").mkdir()
     (tmp_path / "credentials" / "gateway.api_key").write_text("beside\n")
-    key = load(config, environment={}).gateway.api_key
+    gateway = load(config, environment={}).gateway
+    assert isinstance(gateway, EvolutionSettings)
+    key = gateway.api_key
     assert key is not None and key.get_secret_value() == "beside"
     (tmp_path / "named").mkdir()
     with pytest.raises(ConfigError, match=r"gateway\.api_key"):

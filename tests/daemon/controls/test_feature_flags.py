@@ -199,9 +199,9 @@ async def test_the_page_tells_what_holds_and_who_differs(board: StoredFlags) -> 
 
 
 async def test_flags_survive_in_postgres_and_reach_other_daemons(
-    fresh_postgres_dsn: str, settings: Settings, feed: EventFeed
+    migrated_postgres_dsn: str, settings: Settings, feed: EventFeed
 ) -> None:
-    async with open_world(fresh_postgres_dsn) as world:
+    async with open_world(migrated_postgres_dsn) as world:
         first, second = (StoredFlags(world.records, settings, node, feed) for node in ("node-a", "node-b"))
         await first.set("cache", False)
         await first.set("knowledge", False, "acme")

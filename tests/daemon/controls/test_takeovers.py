@@ -17,7 +17,7 @@ from actors.messages import Answer
 from actors.outcome import Sent, Unknown
 from actors.ports import Reply, Turn
 from daemon.controls.takeovers import Takeovers
-from daemon.gateways.evolution.payload import OwnMessage
+from daemon.ingress.inbound import OwnMessage
 from daemon.ledger import migrate
 from daemon.observe.feed import EventFeed
 from daemon.stores.postgres import Postgres
@@ -82,8 +82,8 @@ class Room:
 
 
 @pytest.fixture
-async def room(fresh_postgres_dsn: str) -> AsyncIterator[Room]:
-    async with open_world(fresh_postgres_dsn) as world:
+async def room(migrated_postgres_dsn: str) -> AsyncIterator[Room]:
+    async with open_world(migrated_postgres_dsn) as world:
         yield Room(world)
 
 

@@ -15,7 +15,7 @@ import trio
 from actors.errors import MirrorUnavailable
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, WindowPolicy
-from daemon.dashboard.access import Access, Link
+from daemon.dashboard.access import Access, LoginGrant
 from daemon.dashboard.door import DashboardDoor, SessionView
 from daemon.dashboard.guard import Guard
 from daemon.dashboard.pages import Pages
@@ -26,8 +26,9 @@ from daemon.ingress.webhooks import Ingress, Readiness, open_door
 from daemon.operate.levels import Level
 from daemon.web.http1 import HttpServer, Limits
 from tests.support.operators import Operators
+from tests.support.patience import PATIENCE_SECONDS
 
-SECONDS = 20.0
+SECONDS = 2 * PATIENCE_SECONDS
 """Nothing here should take so long, also on a busy machine."""
 
 
@@ -44,18 +45,18 @@ class Answer(NamedTuple):
 
     @property
     def reason(self) -> object:
-        """Of a refusal, which always has a sentence beside it."""
+        """The reason of an error, which always has a sentence as well."""
         assert str(self.document["message"]), self
         return self.document["reason"]
 
     @property
     def cookie(self) -> str:
-        """What a browser would send back."""
+        """The cookie that a browser would send back."""
         return self.headers["set-cookie"].partition(";")[0]
 
 
 class Behind:
-    """The door with everything behind it."""
+    """The dashboard and everything behind it."""
 
     def __init__(self, limits: Limits | None = None, hosts: tuple[str, ...] = ()) -> None:
         self.seconds = 0.0
@@ -72,16 +73,14 @@ class Behind:
         self._limits = limits
         self.ingress = Ingress(
             parse=parse_webhook,
-            accept=self._accept,
-            learn=lambda link: None,
-            take_over=self._take_over,
+            inbox=self,
             readiness=lambda: self.readiness,
             quarantine=self._quarantine,
             authorize=open_door,
         )
         self.playground = Playground(
             self.chats,
-            receive=self.ingress.receive,
+            take=self.ingress.take,
             window=lambda _instance: WindowPolicy(window_seconds=2.0),
             label=self.feed.label,
             owns=lambda conversation: conversation.partition(4) == 3,
@@ -100,9 +99,8 @@ class Behind:
             view=self._view,
             feed=self.feed,
             session_seconds=600.0,
-            has_playground=True,
+            playground=lambda: self.playground,
         )
-        door.playground = self.playground
         self.server = HttpServer(door.handle, self._limits, lambda _, error: self.errors.append(error))
         with trio.fail_after(SECONDS):
             async with trio.open_nursery() as nursery:
@@ -112,8 +110,8 @@ class Behind:
         assert not self.errors
 
     async def log_in(self, level: Level = "operate") -> str:
-        """A session; gives back its cookie."""
-        answer = await self.ask("POST", "/session", {"token": self.access.link(Link(level, "test"))})
+        """Open a session; returns its cookie."""
+        answer = await self.ask("POST", "/session", {"token": self.access.link(LoginGrant(level, "test"))})
         assert answer.status == 200, answer
         return answer.cookie
 
@@ -125,7 +123,7 @@ class Behind:
         cookie: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One request as our own page sends it; `headers` are added, or replace those of the page."""
+        """One request as our own page sends it; `headers` override its headers."""
         async with await trio.open_tcp_stream("127.0.0.1", self.port) as stream:
             await stream.send_all(self.request(method, target, body, cookie, headers))
             received = b"".join([piece async for piece in stream])
@@ -152,15 +150,18 @@ class Behind:
         ]
         return "\r\n".join([*lines, "", ""]).encode() + encoded
 
-    async def _accept(self, message: Message) -> Receipt:
+    async def accept(self, message: Message) -> Receipt:
         await trio.lowlevel.checkpoint()
         if self.mirror_is_away:
             raise MirrorUnavailable("away")
         self.accepted.append(message)
         return Receipt(False, len(self.accepted), 0, 0, 0, 1, False)
 
-    async def _take_over(self, own: object) -> bool:
+    async def take_over(self, own: object) -> bool:
         raise AssertionError("nobody takes over here")
+
+    def learn(self, link: object) -> None:
+        pass
 
     async def _quarantine(self, body: bytes, reason: str) -> None:
         raise AssertionError(reason)
@@ -182,7 +183,7 @@ class Behind:
 
 
 def read(received: bytes) -> Answer:
-    """One answer, of a connection that was closed after it."""
+    """The answer of a connection that was closed after it."""
     head, _, body = received.decode().partition("\r\n\r\n")
     status, *lines = head.split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
@@ -190,5 +191,5 @@ def read(received: bytes) -> Answer:
 
 
 def customer(answer: Answer) -> Conversation:
-    """Whom the playground plays."""
+    """The conversation of a playground chat."""
     return Conversation(str(answer.document["instance"]), str(answer.document["contact"]))

@@ -1,4 +1,4 @@
-"""Login links and sessions: good once, bounded in number and time."""
+"""Login links and sessions: links are valid once; both are limited in number and time."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from daemon.dashboard.access import (
     MAX_LINKS,
     MAX_SESSIONS,
     Access,
-    Link,
+    LoginGrant,
 )
 
-LINK = Link("operate", "uid 1000")
+GRANT = LoginGrant("operate", "uid 1000")
 
 
 class Clock:
@@ -29,20 +29,20 @@ def opened(access: Access, token: str) -> str:
 
 def test_a_link_opens_one_session_of_its_level() -> None:
     access = Access(60.0, 600.0, Clock())
-    token = access.link(LINK)
+    token = access.link(GRANT)
     found = access.open(token)
     assert found is not None
-    cookie, session, link = found
-    assert (session.level, link) == ("operate", LINK)
+    cookie, session, grant = found
+    assert (session.level, grant) == ("operate", GRANT)
     assert access.of(cookie) is session and access.sessions == 1
     assert access.open(token) is None
     assert token not in repr(vars(access)) and cookie not in repr(vars(access))
 
 
-def test_a_link_waits_its_time_and_a_session_lasts_its_own() -> None:
+def test_links_and_sessions_expire() -> None:
     clock = Clock()
     access = Access(60.0, 600.0, clock)
-    early, late = access.link(LINK), access.link(LINK)
+    early, late = access.link(GRANT), access.link(GRANT)
     clock.seconds += 59.9
     cookie = opened(access, early)
     clock.seconds += 0.1
@@ -55,33 +55,33 @@ def test_a_link_waits_its_time_and_a_session_lasts_its_own() -> None:
     assert access.of(cookie) is None and not access.is_open(session) and access.sessions == 0
 
 
-def test_what_was_logged_out_stays_out() -> None:
+def test_a_closed_session_cannot_be_used_again() -> None:
     access = Access(60.0, 600.0, Clock())
-    cookie = opened(access, access.link(LINK))
+    cookie = opened(access, access.link(GRANT))
     session = access.close(cookie)
     assert session is not None and not access.is_open(session)
     assert access.of(cookie) is None and access.close(cookie) is None
 
 
-def test_of_too_many_the_oldest_leaves() -> None:
+def test_beyond_the_limits_the_oldest_link_or_session_ends() -> None:
     access = Access(60.0, 600.0, Clock())
-    tokens = [access.link(LINK) for _ in range(MAX_LINKS + 1)]
+    tokens = [access.link(GRANT) for _ in range(MAX_LINKS + 1)]
     assert access.open(tokens[0]) is None
     cookies = [opened(access, token) for token in tokens[1:]]
     assert access.sessions == MAX_SESSIONS
-    cookies.append(opened(access, access.link(LINK)))
+    cookies.append(opened(access, access.link(GRANT)))
     assert access.sessions == MAX_SESSIONS
     assert access.of(cookies[0]) is None and access.of(cookies[-1]) is not None
 
 
-def test_wrong_tokens_are_counted_and_keep_no_right_one_out() -> None:
+def test_invalid_tokens_are_counted_and_never_block_a_valid_one() -> None:
     clock = Clock()
     access = Access(60.0, 600.0, clock)
-    token = access.link(LINK)
+    token = access.link(GRANT)
     for number in range(MAX_FAILURES_PER_MINUTE):
-        assert not access.is_guessed()
+        assert not access.has_many_failures()
         assert access.open(f"wrong {number} \ud800") is None
-    assert access.is_guessed()
+    assert access.has_many_failures()
     assert access.of(opened(access, token)) is not None
     clock.seconds += 60
-    assert not access.is_guessed()
+    assert not access.has_many_failures()

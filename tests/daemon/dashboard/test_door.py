@@ -1,19 +1,20 @@
-"""The dashboard's door on a real socket: pages, sessions, the admin interface behind it, streams."""
+"""The dashboard on a real socket: pages, sessions, the admin interface behind it, streams."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 import trio
 
 from actors.actor import ActorView
-from daemon.dashboard import followers
-from daemon.dashboard.access import MAX_FAILURES_PER_MINUTE, Link
+from daemon.dashboard import streams
+from daemon.dashboard.access import MAX_FAILURES_PER_MINUTE, LoginGrant
 from daemon.operate.levels import LEVELS, Level
 from daemon.web.http1 import Limits
 from tests.daemon.dashboard.browser import Behind
 from tests.support.ledgers import DEMO
+from tests.support.patience import PATIENCE_SECONDS, until
 
 
 @pytest.fixture
@@ -22,16 +23,10 @@ async def behind() -> AsyncIterator[Behind]:
         yield opened
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    with trio.fail_after(10):
-        while not condition():  # noqa: ASYNC110 - what is looked at tells nobody when it changes
-            await trio.sleep(0.01)
-
-
 # Pages
 
 
-async def test_pages_are_for_everybody_and_forbid_everything_foreign(behind: Behind) -> None:
+async def test_pages_need_no_login_and_forbid_other_origins(behind: Behind) -> None:
     page = await behind.ask("GET", "/", headers={"Sec-Fetch-Site": "cross-site"})
     assert page.status == 200 and page.headers["content-type"] == "text/html; charset=utf-8"
     policy = page.headers["content-security-policy"]
@@ -51,13 +46,13 @@ async def test_pages_are_for_everybody_and_forbid_everything_foreign(behind: Beh
     "path",
     ["/static/", "/static/nothing.js", "/static/..%2Fdoor.py", "/static/../door.py", "/etc/passwd", "/v2"],
 )
-async def test_nothing_else_is_there(behind: Behind, path: str) -> None:
+async def test_other_paths_are_not_found(behind: Behind, path: str) -> None:
     answer = await behind.ask("GET", path)
     assert (answer.status, answer.reason) == (404, "no_route")
     assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_a_page_cannot_be_written(behind: Behind) -> None:
+async def test_pages_are_read_only(behind: Behind) -> None:
     assert (await behind.ask("POST", "/", {})).status == 405
     assert (await behind.ask("DELETE", "/static/index.html", {})).status == 405
 
@@ -66,7 +61,7 @@ async def test_a_page_cannot_be_written(behind: Behind) -> None:
 
 
 async def test_a_link_opens_a_session_once(behind: Behind) -> None:
-    token = behind.access.link(Link("operate", "uid 1000"))
+    token = behind.access.link(LoginGrant("operate", "uid 1000"))
     opened = await behind.ask("POST", "/session", {"token": token})
     assert opened.status == 200
     assert opened.document == {
@@ -87,8 +82,8 @@ async def test_a_link_opens_a_session_once(behind: Behind) -> None:
     assert behind.feed.counters["dashboard.opened"] == behind.feed.counters["dashboard.refused"] == 1
 
 
-async def test_over_https_the_cookie_is_for_https_alone(behind: Behind) -> None:
-    token = behind.access.link(Link("read", "uid 1000"))
+async def test_over_https_the_cookie_is_secure(behind: Behind) -> None:
+    token = behind.access.link(LoginGrant("read", "uid 1000"))
     headers = {
         "Host": "majlis.example.com",
         "Origin": "https://majlis.example.com",
@@ -100,9 +95,9 @@ async def test_over_https_the_cookie_is_for_https_alone(behind: Behind) -> None:
     assert (await behind.ask("GET", "/session", cookie=opened.cookie, headers=headers)).status == 200
 
 
-async def test_without_a_session_only_pages_are_shown(behind: Behind) -> None:
-    """Nor with another daemon's cookie, nor with one of before a restart: how to get in is said."""
-    token = behind.access.link(Link("operate", "uid 1000"))
+async def test_without_a_session_only_static_pages_are_served(behind: Behind) -> None:
+    """Nor with another daemon's cookie, nor with one from before a restart; the error says how to log in."""
+    token = behind.access.link(LoginGrant("operate", "uid 1000"))
     right = (await behind.ask("POST", "/session", {"token": token})).cookie
     for cookie in (
         "",
@@ -123,7 +118,7 @@ async def test_without_a_session_only_pages_are_shown(behind: Behind) -> None:
     assert behind.operators.audited == []
 
 
-async def test_a_session_ends_when_it_is_logged_out_and_with_its_time(behind: Behind) -> None:
+async def test_a_session_ends_with_logout_and_with_its_expiry(behind: Behind) -> None:
     cookie = await behind.log_in()
     left = await behind.ask("DELETE", "/session", cookie=cookie)
     assert left.status == 204 and "Max-Age=0" in left.headers["set-cookie"]
@@ -133,17 +128,17 @@ async def test_a_session_ends_when_it_is_logged_out_and_with_its_time(behind: Be
     assert (await behind.ask("GET", "/session", cookie=cookie)).status == 401
 
 
-async def test_another_link_in_the_same_browser_ends_the_session_before(behind: Behind) -> None:
+async def test_a_new_login_in_the_same_browser_ends_the_previous_session(behind: Behind) -> None:
     first = await behind.log_in("read")
-    token = behind.access.link(Link("admin", "uid 0"))
+    token = behind.access.link(LoginGrant("admin", "uid 0"))
     second = (await behind.ask("POST", "/session", {"token": token}, cookie=first)).cookie
     assert (await behind.ask("GET", "/session", cookie=first)).status == 401
     assert (await behind.ask("GET", "/session", cookie=second)).document["can_reveal"] is True
     assert behind.access.sessions == 1
 
 
-async def test_guessing_is_slowed_down_and_disturbs_nobody(behind: Behind) -> None:
-    token = behind.access.link(Link("operate", "uid 1000"))
+async def test_guessed_tokens_get_429_and_valid_ones_still_work(behind: Behind) -> None:
+    token = behind.access.link(LoginGrant("operate", "uid 1000"))
     statuses = [
         (await behind.ask("POST", "/session", {"token": f"guess {number}"})).status
         for number in range(MAX_FAILURES_PER_MINUTE + 2)
@@ -153,12 +148,12 @@ async def test_guessing_is_slowed_down_and_disturbs_nobody(behind: Behind) -> No
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"token": 3}, "token"])
-async def test_a_body_that_is_no_login_is_told_so(behind: Behind, body: object) -> None:
+async def test_an_invalid_login_body_is_refused_with_a_sentence(behind: Behind, body: object) -> None:
     answer = await behind.ask("POST", "/session", body)
     assert (answer.status, answer.reason) == (400, "bad_body")
 
 
-async def test_another_site_gets_nothing(behind: Behind) -> None:
+async def test_requests_from_another_site_are_refused(behind: Behind) -> None:
     cookie = await behind.log_in("admin")
     foreign = {"Sec-Fetch-Site": "same-site"}
     assert (await behind.ask("GET", "/v1/status", cookie=cookie, headers=foreign)).status == 403
@@ -175,7 +170,7 @@ async def test_another_site_gets_nothing(behind: Behind) -> None:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-async def test_a_session_may_what_its_level_says(behind: Behind, level: Level) -> None:
+async def test_a_session_can_do_what_its_level_allows(behind: Behind, level: Level) -> None:
     cookie = await behind.log_in(level)
     may = {"read": (200, 403, 403), "operate": (200, 200, 403), "admin": (200, 200, 200)}
     behind.operators.actors.show(ActorView(DEMO, "parked", (), None, 0, 0, None, ""))
@@ -188,7 +183,7 @@ async def test_a_session_may_what_its_level_says(behind: Behind, level: Level) -
             assert answer.reason == "forbidden" and "majlis dashboard" in str(answer.document["message"])
 
 
-async def test_what_is_changed_is_recorded_with_the_session(behind: Behind) -> None:
+async def test_changes_are_audited_with_the_session(behind: Behind) -> None:
     behind.operators.actors.show(ActorView(DEMO, "parked", (), None, 0, 0, None, ""))
     cookie = await behind.log_in()
     flush = f"/v1/conversations/{DEMO.instance}/{DEMO.contact}/flush"
@@ -222,17 +217,17 @@ async def test_events_stream_until_the_session_ends(behind: Behind) -> None:
     await until(lambda: behind.feed.tails == 0)
 
 
-async def test_places_at_the_stream_are_bounded_and_given_back(
+async def test_event_streams_are_limited_and_released(
     behind: Behind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A thousand tabs: those without a place are told so, and everything else is there for them."""
-    monkeypatch.setattr(followers, "MAX_STREAMS", 3)
-    monkeypatch.setattr(followers, "MAX_STREAMS_PER_SESSION", 2)
+    """With too many tabs some get no stream, and everything else works for them."""
+    monkeypatch.setattr(streams, "MAX_STREAMS", 3)
+    monkeypatch.setattr(streams, "MAX_STREAMS_PER_SESSION", 2)
     one, other = await behind.log_in(), await behind.log_in()
-    streams = []
+    opened = []
     for cookie in (one, one, other):
         stream = await trio.open_tcp_stream("127.0.0.1", behind.port)
-        streams.append(stream)
+        opened.append(stream)
         await stream.send_all(behind.request("GET", "/v1/tail", cookie=cookie))
     await until(lambda: behind.feed.tails == 3)
     for cookie in (one, other):
@@ -241,40 +236,40 @@ async def test_places_at_the_stream_are_bounded_and_given_back(
         assert (await behind.ask("GET", "/v1/status", cookie=cookie)).status == 200
     refused = await behind.ask("GET", "/v1/tail?kind=nonsense", cookie=other)
     assert refused.status == 503
-    await streams.pop().aclose()
+    await opened.pop().aclose()
     await until(lambda: behind.feed.tails == 2)
     refused = await behind.ask("GET", "/v1/tail?kind=nonsense", cookie=other)
     assert refused.status == 400
     async with await trio.open_tcp_stream("127.0.0.1", behind.port) as stream:
         await stream.send_all(behind.request("GET", "/v1/tail", cookie=other))
         await until(lambda: behind.feed.tails == 3)
-    for stream in streams:
+    for stream in opened:
         await stream.aclose()
     await until(lambda: behind.feed.tails == 0)
 
 
-async def test_a_page_that_reads_too_slowly_is_cut_off() -> None:
-    """Nobody waits for it, and its place is free again."""
+async def test_a_page_that_reads_too_slowly_is_disconnected() -> None:
+    """Nothing waits for it, and its stream no longer counts."""
     async with Behind(Limits(write_seconds=0.2)).open() as behind:
         cookie = await behind.log_in()
         async with await trio.open_tcp_stream("127.0.0.1", behind.port) as stream:
             await stream.send_all(behind.request("GET", "/v1/tail", cookie=cookie))
             await until(lambda: behind.feed.tails == 1)
-            with trio.fail_after(15):
+            with trio.fail_after(PATIENCE_SECONDS):
                 while behind.feed.tails:
                     for _ in range(100):
                         behind.feed.emit("daemon.problem", part="x" * 2_000)
                     await trio.sleep(0.01)
-            await until(lambda: behind.server.connections == 0)
+            await until(lambda: behind.server.counters.connections == 0)
         assert (await behind.ask("GET", "/v1/status", cookie=cookie)).status == 200
 
 
-async def test_a_stop_ends_the_streams_at_once(behind: Behind) -> None:
+async def test_stopping_ends_event_streams_at_once(behind: Behind) -> None:
     cookie = await behind.log_in()
     async with await trio.open_tcp_stream("127.0.0.1", behind.port) as stream:
         await stream.send_all(behind.request("GET", "/v1/tail", cookie=cookie))
         await until(lambda: behind.feed.tails == 1)
-        with trio.fail_after(5):
+        with trio.fail_after(PATIENCE_SECONDS):
             await behind.server.drain()
             received = b"".join([piece async for piece in stream])
     assert received.endswith(b"0\r\n\r\n")

@@ -1,10 +1,10 @@
-"""What a browser may bring: names that are ours, our own page, JSON."""
+"""Which requests the guard lets through: known host names, our own page, JSON."""
 
 from __future__ import annotations
 
 import pytest
 
-from daemon.dashboard.guard import Guard, foreign, split_host
+from daemon.dashboard.guard import Guard, cross_site_refusal, split_host
 from daemon.web.http1 import Peer, Request
 
 
@@ -33,7 +33,7 @@ def status(guard: Guard, asked: Request) -> int | None:
         "proxy.example.com:8443",
     ],
 )
-def test_our_names_are_let_in(host: str) -> None:
+def test_known_host_names_are_accepted(host: str) -> None:
     guard = Guard("127.0.0.1", 8089, ("majlis.example.com", "proxy.example.com:8443"))
     assert status(guard, request(host=host)) is None
 
@@ -58,21 +58,21 @@ def test_our_names_are_let_in(host: str) -> None:
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_name_that_was_made_to_point_here_is_refused(host: str, method: str) -> None:
-    """DNS rebinding: whatever else the request brings, also to what holds no data."""
+def test_unknown_host_names_are_refused(host: str, method: str) -> None:
+    """DNS rebinding: refused whatever else the request contains, even for static files."""
     guard = Guard("127.0.0.1", 8089, ("majlis.example.com", "proxy.example.com:8443"))
     asked = request(method, host=host, origin=f"http://{host}", content_type="application/json")
     assert status(guard, asked) == 421
 
 
-def test_the_address_that_is_listened_on_is_ours() -> None:
+def test_the_listening_address_is_accepted_as_host() -> None:
     assert status(Guard("10.0.0.5", 8089), request(host="10.0.0.5:8089")) is None
     assert status(Guard("10.0.0.5", 8089), request(host="10.0.0.6:8089")) == 421
     assert status(Guard("10.0.0.5", 80), request(host="10.0.0.5")) is None
     assert status(Guard("fd00::5", 8089), request(host="[fd00::5]:8089")) is None
 
 
-def test_who_listens_everywhere_is_reached_by_any_address_and_by_no_name() -> None:
+def test_listening_on_all_addresses_accepts_any_address_and_no_name() -> None:
     for everywhere in ("0.0.0.0", "::", "*"):
         guard = Guard(everywhere, 8089)
         assert status(guard, request(host="10.0.0.5:8089")) is None
@@ -81,7 +81,7 @@ def test_who_listens_everywhere_is_reached_by_any_address_and_by_no_name() -> No
         assert status(guard, request(host="server.lan:8089")) == 421
 
 
-def test_changes_come_from_our_own_page_as_json() -> None:
+def test_changes_need_our_own_origin_and_json() -> None:
     guard = Guard("127.0.0.1", 8089, ("majlis.example.com",))
     host, kind = "localhost:8089", "application/json; charset=utf-8"
 
@@ -89,7 +89,7 @@ def test_changes_come_from_our_own_page_as_json() -> None:
         return status(guard, request("POST", host=host, **headers))
 
     assert posted(origin="http://localhost:8089", content_type=kind) is None
-    assert posted(content_type=kind) is None  # a program, which sends none
+    assert posted(content_type=kind) is None  # a program, which sends no Origin
     assert posted(origin="null", content_type=kind, sec_fetch_site="same-origin") is None
     assert posted(origin="null", content_type=kind) == 403
     assert posted(origin="http://localhost:3000", content_type=kind) == 403
@@ -105,16 +105,16 @@ def test_changes_come_from_our_own_page_as_json() -> None:
     assert status(guard, behind) is None
 
 
-def test_data_is_for_our_own_page_and_for_who_types() -> None:
-    assert foreign(request()) is None
-    assert foreign(request(sec_fetch_site="same-origin")) is None
-    assert foreign(request(sec_fetch_site="none")) is None
+def test_data_is_refused_to_pages_of_other_sites() -> None:
+    assert cross_site_refusal(request()) is None
+    assert cross_site_refusal(request(sec_fetch_site="same-origin")) is None
+    assert cross_site_refusal(request(sec_fetch_site="none")) is None
     for site in ("same-site", "cross-site"):
-        refusal = foreign(request(sec_fetch_site=site))
+        refusal = cross_site_refusal(request(sec_fetch_site=site))
         assert refusal is not None and refusal.status == 403
 
 
-def test_a_host_is_split_as_browsers_write_it() -> None:
+def test_host_headers_are_split_into_name_and_port() -> None:
     assert split_host("Example.com:8443") == ("example.com", 8443)
     assert split_host("[::1]:80") == ("::1", None)
     assert split_host("example.com:99999x") == ("", None)

@@ -1,4 +1,4 @@
-"""The page's files, and nothing else of the disk."""
+"""Only the files of the dashboard are served, and nothing else of the disk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def request(**headers: str) -> Request:
     return Request("GET", "/", ("",), {}, headers, b"", Peer("127.0.0.1"))
 
 
-def test_every_file_is_served_as_what_it_is() -> None:
+def test_every_file_is_served_with_its_content_type() -> None:
     for name, body in FILES.items():
         response = PAGES.file(name, request())
         assert response is not None and response.body == body, name
@@ -29,11 +29,11 @@ def test_every_file_is_served_as_what_it_is() -> None:
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "../door.py", "door.py", "/etc/passwd", "index.html\0", "INDEX.HTML"]
 )
-def test_nothing_else_is(name: str) -> None:
+def test_other_names_are_not_files(name: str) -> None:
     assert PAGES.file(name, request()) is None
 
 
-def test_what_a_browser_has_already_is_not_sent_again() -> None:
+def test_unchanged_files_get_304() -> None:
     first = PAGES.index(request())
     etag = first.headers["ETag"]
     assert first.status == 200 and first.body == FILES[INDEX]
@@ -44,7 +44,7 @@ def test_what_a_browser_has_already_is_not_sent_again() -> None:
     assert PAGES.index(stale).status == 200
 
 
-def test_no_page_asks_another_host_for_anything() -> None:
-    """Names of XML vocabularies are no addresses."""
+def test_pages_refer_to_no_other_host() -> None:
+    """Names of XML namespaces are not addresses."""
     for name, body in FILES.items():
         assert not re.search(r"""https?://(?!www\.w3\.org/)\w|["'(]//\w""", body.decode()), name

@@ -1,10 +1,10 @@
-"""The playground's chats and its end of the line: nothing for its customers leaves the daemon."""
+"""The playground's chats and gateway: nothing for its customers leaves the daemon."""
 
 from __future__ import annotations
 
 from actors.errors import StaleEpoch
 from actors.identity import Conversation, is_playground
-from actors.outcome import Evidence, Found, NotFound, NotSent, SendOutcome, Sent
+from actors.outcome import NoRecord, NotSent, RecordFound, SendEvidence, SendOutcome, Sent
 from actors.ports import MaySend, at_any_time
 from daemon.gateways.playground import MAX_CHATS, MAX_LINES, Chats, Line, PlaygroundGateway
 
@@ -13,7 +13,7 @@ REAL = Conversation("demo", "966500000001")
 
 
 class RealGateway:
-    """Notes what reaches it."""
+    """Records what reaches it."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[object, ...]] = []
@@ -36,16 +36,16 @@ class RealGateway:
         since_ms: int,
         known_ids: frozenset[str],
         origin: str = "",
-    ) -> Evidence:
+    ) -> SendEvidence:
         self.asked.append((conversation, text, since_ms, known_ids, origin))
-        return Found("REAL")
+        return RecordFound("REAL")
 
 
 def nobody_owns() -> None:
     raise StaleEpoch("another daemon does")
 
 
-def test_only_whom_the_playground_makes_up_is_its_own() -> None:
+def test_only_made_up_numbers_belong_to_the_playground() -> None:
     assert is_playground(MADE_UP.contact)
     for contact in (
         "966500000001",
@@ -59,35 +59,35 @@ def test_only_whom_the_playground_makes_up_is_its_own() -> None:
         assert not is_playground(contact)
 
 
-async def test_everything_for_people_goes_through_as_it_is() -> None:
+async def test_sends_to_real_customers_pass_through_unchanged() -> None:
     real = RealGateway()
     gateway = PlaygroundGateway(real, Chats())
     assert await gateway.send(REAL, "hello", nobody_owns, "https://evo.example.com", "7.1") == Sent("REAL")
     found = await gateway.find(REAL, "hello", 5, frozenset({"A"}), "https://evo.example.com")
-    assert found == Found("REAL")
+    assert found == RecordFound("REAL")
     assert real.asked == [
         (REAL, "hello", nobody_owns, "https://evo.example.com", "7.1"),
         (REAL, "hello", 5, frozenset({"A"}), "https://evo.example.com"),
     ]
 
 
-async def test_nothing_for_a_made_up_customer_reaches_a_gateway() -> None:
+async def test_no_send_to_a_made_up_customer_reaches_a_gateway() -> None:
     real, chats = RealGateway(), Chats()
     gateway = PlaygroundGateway(real, chats)
     assert isinstance(await gateway.send(MADE_UP, "nobody looks", key="6.1"), Sent)
-    assert await gateway.find(MADE_UP, "nobody looks", 0, frozenset()) == NotFound()
+    assert await gateway.find(MADE_UP, "nobody looks", 0, frozenset()) == NoRecord()
     chats.open(MADE_UP)
     sent = await gateway.send(MADE_UP, "hello", origin="https://evo.example.com", key="7.1")
     assert isinstance(sent, Sent)
     (line,) = chats.open(MADE_UP)
     assert (line.sender, line.text, line.id) == ("majlis", "hello", sent.message_id)
-    assert await gateway.find(MADE_UP, "hello", line.at_ms, frozenset()) == Found(line.id)
-    assert await gateway.find(MADE_UP, "hello", line.at_ms + 1, frozenset()) == NotFound()
-    assert await gateway.find(MADE_UP, "hello", 0, frozenset({line.id})) == NotFound()
+    assert await gateway.find(MADE_UP, "hello", line.at_ms, frozenset()) == RecordFound(line.id)
+    assert await gateway.find(MADE_UP, "hello", line.at_ms + 1, frozenset()) == NoRecord()
+    assert await gateway.find(MADE_UP, "hello", 0, frozenset({line.id})) == NoRecord()
     assert real.asked == []
 
 
-async def test_the_same_send_is_shown_once_and_only_by_who_owns_the_conversation() -> None:
+async def test_a_repeated_send_is_shown_once_and_only_by_the_owner() -> None:
     chats = Chats()
     gateway = PlaygroundGateway(RealGateway(), chats)
     chats.open(MADE_UP)
@@ -99,7 +99,7 @@ async def test_the_same_send_is_shown_once_and_only_by_who_owns_the_conversation
     assert len(chats.open(MADE_UP)) == 2
 
 
-def test_chats_are_bounded_and_the_one_longest_silent_leaves() -> None:
+def test_chats_are_limited_and_the_least_recent_is_removed() -> None:
     chats = Chats()
     all_of_them = [Conversation("demo", f"999{number:012d}") for number in range(MAX_CHATS)]
     for conversation in all_of_them:

@@ -1,4 +1,4 @@
-"""The dashboard as the settings name it: where it is served, which links it gives, and when there is none."""
+"""The dashboard by its settings: where it is served, which links it gives, and when it is off."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ import pytest
 import trio
 
 from actors.errors import Conflict
+from actors.messages import Message
 from daemon.config import ConfigError, Settings, load
 from daemon.observe.feed import EventFeed
+from daemon.observe.readiness import Health
 from daemon.run.dashboard import Dashboard
-from daemon.web.http1 import Request, Response, json_response
+from daemon.run.inside import Inside
+from daemon.run.late import Late
+from daemon.run.lifecycle import AdminDoor
+from daemon.web.http1 import Response
 from tests.daemon.dashboard.browser import SECONDS, read
 
 
@@ -25,19 +30,16 @@ def settings(directory: Path, **dashboard: object) -> Settings:
     return load(None, [f"data_dir={directory}", *assignments], {})
 
 
-async def receive(body: bytes, instance: str | None = None) -> Response:
+async def take(message: Message) -> Response:
     raise AssertionError("nothing is said here")
-
-
-async def starting(request: Request) -> Response:
-    await trio.lowlevel.checkpoint()
-    return json_response(503, {"status": "error", "reason": "starting", "message": "Majlis is starting."})
 
 
 @asynccontextmanager
 async def served(from_settings: Settings) -> AsyncIterator[Dashboard]:
     feed = EventFeed(strict=True)
-    dashboard = Dashboard(from_settings, feed, receive, starting, lambda _, error: None)
+    nothing: Late[Inside] = Late()
+    admin = AdminDoor(Health(feed), lambda: None)
+    dashboard = Dashboard(from_settings, feed, take, admin, nothing, lambda _, error: None)
     with trio.fail_after(SECONDS):
         async with dashboard.open():
             yield dashboard
@@ -60,27 +62,27 @@ def fault(directory: Path, **dashboard: object) -> str:
         ("'*:0'", r"http://127\.0\.0\.1:\d+"),
     ],
 )
-async def test_a_link_leads_to_where_it_is_served(tmp_path: Path, listen: str, shown: str) -> None:
+async def test_a_link_points_to_the_listening_address(tmp_path: Path, listen: str, shown: str) -> None:
     async with served(settings(tmp_path, listen=listen)) as dashboard:
-        link = dashboard.new("read", "uid 1000")
+        link = dashboard.site.new("read", "uid 1000")
         found = re.fullmatch(rf"({shown})/#login=([\w-]{{43}})", link.url)
         assert found is not None, link.url
         assert (link.level, link.seconds, link.others) == ("read", 3600.0, [])
-        view = dashboard.view()
+        view = dashboard.site.view()
         assert view is not None and view.address == found[1]
         answer = await ask(found[1], "POST", "/session", f'{{"token": "{found[2]}"}}')
         assert answer.startswith("HTTP/1.1 200")
 
 
-async def test_names_of_web_servers_in_front_get_the_same_link(tmp_path: Path) -> None:
+async def test_configured_hosts_get_a_link_each(tmp_path: Path) -> None:
     async with served(settings(tmp_path, listen="127.0.0.1:0", hosts="[majlis.example.com]")) as dashboard:
-        link = dashboard.new("admin", "uid 0")
+        link = dashboard.site.new("admin", "uid 0")
         assert link.others == [f"https://majlis.example.com{link.url[link.url.index('/#') :]}"]
 
 
-async def test_until_the_daemon_is_ready_pages_are_shown_and_the_rest_says_so(tmp_path: Path) -> None:
+async def test_while_starting_pages_are_served_and_the_rest_gets_503(tmp_path: Path) -> None:
     async with served(settings(tmp_path, listen="127.0.0.1:0")) as dashboard:
-        place, _, token = dashboard.new("operate", "uid 0").url.partition("/#login=")
+        place, _, token = dashboard.site.new("operate", "uid 0").url.partition("/#login=")
         assert (await ask(place, "GET", "/")).startswith("HTTP/1.1 200")
         opened = read((await ask(place, "POST", "/session", f'{{"token": "{token}"}}')).encode())
         for path in ("/v1/status", "/v1/tail"):
@@ -92,9 +94,9 @@ async def test_until_the_daemon_is_ready_pages_are_shown_and_the_rest_says_so(tm
         assert (playground.status, playground.reason) == (503, "starting")
 
 
-async def test_the_playground_can_be_off(tmp_path: Path) -> None:
+async def test_the_playground_can_be_disabled(tmp_path: Path) -> None:
     async with served(settings(tmp_path, listen="127.0.0.1:0", playground="false")) as dashboard:
-        place, _, token = dashboard.new("admin", "uid 0").url.partition("/#login=")
+        place, _, token = dashboard.site.new("admin", "uid 0").url.partition("/#login=")
         opened = read((await ask(place, "POST", "/session", f'{{"token": "{token}"}}')).encode())
         assert opened.document["playground"] is False
         answer = read((await ask(place, "GET", "/playground?instance=demo", cookie=opened.cookie)).encode())
@@ -109,31 +111,31 @@ async def test_the_playground_can_be_off(tmp_path: Path) -> None:
         (errno.EADDRNOTAVAIL, "127.0.0.1:8089 cannot be listened on (Cannot assign requested address): "),
     ],
 )
-async def test_an_address_that_cannot_be_had_is_told_and_costs_nothing_else(
+async def test_an_unavailable_address_is_reported_and_stops_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int, sentence: str
 ) -> None:
     async def refuse(listen: str) -> list[trio.SocketListener]:
         raise OSError(error, os.strerror(error))
 
-    monkeypatch.setattr("daemon.run.dashboard.open_tcp_listeners", refuse)
+    monkeypatch.setattr("daemon.dashboard.site.open_tcp_listeners", refuse)
     async with served(settings(tmp_path)) as dashboard:
-        view = dashboard.view()
+        view = dashboard.site.view()
         assert view is not None and view.address == "" and view.problem.startswith(sentence)
         assert dashboard.greeting(with_link=True) == f"No dashboard: {view.problem}"
         with pytest.raises(Conflict, match=re.escape(view.problem)):
-            dashboard.new("admin", "uid 0")
+            dashboard.site.new("admin", "uid 0")
 
 
-async def test_it_can_be_off(tmp_path: Path) -> None:
+async def test_the_dashboard_can_be_disabled(tmp_path: Path) -> None:
     async with served(settings(tmp_path, listen="null")) as dashboard:
-        assert dashboard.view() is None and dashboard.greeting(with_link=True) == ""
+        assert dashboard.site.view() is None and dashboard.greeting(with_link=True) == ""
         with pytest.raises(Conflict, match=r"dashboard\.listen"):
-            dashboard.new("read", "uid 1000")
+            dashboard.site.new("read", "uid 1000")
 
 
-async def test_the_banner_shows_a_link_only_where_one_may_be_read(tmp_path: Path) -> None:
+async def test_the_banner_contains_a_link_only_when_allowed(tmp_path: Path) -> None:
     async with served(settings(tmp_path, listen="127.0.0.1:0", level="read")) as dashboard:
-        place = dashboard.new("read", "uid 0").url.partition("/#")[0]
+        place = dashboard.site.new("read", "uid 0").url.partition("/#")[0]
         assert (
             dashboard.greeting(with_link=False)
             == f"The dashboard: {place} (`majlis dashboard` prints a link)"
@@ -143,7 +145,7 @@ async def test_the_banner_shows_a_link_only_where_one_may_be_read(tmp_path: Path
         assert '"level":"read"' in opened
 
 
-def test_wrong_settings_are_told_by_name(tmp_path: Path) -> None:
+def test_wrong_dashboard_settings_are_reported_by_key(tmp_path: Path) -> None:
     assert "dashboard.listen: must be host:port" in fault(tmp_path, listen="8089")
     for host in (
         "https://majlis.example.com",
@@ -152,9 +154,7 @@ def test_wrong_settings_are_told_by_name(tmp_path: Path) -> None:
         "a b",
         "a:99999x",
     ):
-        assert "dashboard.hosts.0: must be a host name in small letters" in fault(
-            tmp_path, hosts=f"['{host}']"
-        )
+        assert "dashboard.hosts.0: must be a host name in lower case" in fault(tmp_path, hosts=f"['{host}']")
     assert "dashboard.level: must be 'read', 'operate' or 'admin'" in fault(tmp_path, level="root")
     assert "dashboard.login_seconds: must be greater than 0" in fault(tmp_path, login_seconds=0)
     assert settings(tmp_path, hosts="[localhost, 'majlis.example.com:8443', a-b.c]").dashboard.hosts

@@ -8,7 +8,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.errors import GatewayHeld
 from actors.identity import Conversation
-from actors.outcome import Evidence, NotFound, NotSent, SendOutcome, Sent
+from actors.outcome import NoRecord, NotSent, SendEvidence, SendOutcome, Sent
 from actors.ports import Gateway, MaySend, at_any_time
 from daemon.gateways.router import MAX_WAIT_SECONDS, BoundedGateway, RoutedGateway
 
@@ -42,10 +42,10 @@ class HeldGateway:
         since_ms: int,
         known_ids: frozenset[str],
         origin: str = "",
-    ) -> Evidence:
+    ) -> SendEvidence:
         self.origins.append(origin)
         await self._call()
-        return NotFound()
+        return NoRecord()
 
     async def _call(self) -> None:
         self.calls += 1
@@ -85,7 +85,7 @@ async def test_the_origin_reaches_the_gateway() -> None:
     assert held.origins == ["https://other.example.com", "https://other.example.com", ""]
 
 
-async def test_a_gateway_is_asked_by_so_many_at_once_and_no_more(autojump_clock: MockClock) -> None:
+async def test_calls_to_a_gateway_are_bounded(autojump_clock: MockClock) -> None:
     """I8: the rest is answered "not sent, hold" within a bounded wait."""
     held = HeldGateway()
     bounded = BoundedGateway(held, max_concurrent_calls=3, max_concurrent_calls_per_instance=2)
@@ -129,7 +129,7 @@ async def test_a_lookup_that_finds_no_place_is_held_and_not_absence(autojump_clo
         with pytest.raises(GatewayHeld):
             await bounded.find(guest(), "hello", 0, frozenset())
         held.release.set()
-        assert await bounded.find(guest(), "hello", 0, frozenset()) == NotFound()
+        assert await bounded.find(guest(), "hello", 0, frozenset()) == NoRecord()
 
 
 async def test_a_place_is_given_back_by_a_cancelled_call(autojump_clock: MockClock) -> None:

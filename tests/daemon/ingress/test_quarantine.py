@@ -30,7 +30,7 @@ SECRET = b"B6D711FC-DE4D-4FD5"
         f'{{"apikey":"{SECRET.decode()}"}}'.encode("utf-16-be"),
     ],
 )
-def test_keys_are_blotted_out(body: bytes) -> None:
+def test_keys_are_redacted(body: bytes) -> None:
     """I11."""
     assert SECRET not in redact(body).replace(b"\0", b"")
 
@@ -54,7 +54,7 @@ async def test_files_are_private_short_and_few(tmp_path: Path) -> None:
     assert (quarantine.stored, quarantine.dropped, errors) == (5, 0, [])
 
 
-async def test_a_disk_that_fails_is_told_and_nothing_raised(tmp_path: Path) -> None:
+async def test_a_failing_disk_is_reported_and_raises_nothing(tmp_path: Path) -> None:
     """I14."""
     (tmp_path / "quarantine").write_text("no folder")
     errors: list[OSError] = []

@@ -11,8 +11,9 @@ import trio.testing
 
 from actors.errors import ConversationFull, LedgerUnavailable, MirrorUnavailable, Overloaded
 from actors.messages import Message, Receipt
-from daemon.gateways.evolution.payload import Link, OwnMessage, parse_webhook
-from daemon.ingress.webhooks import Authorize, Ingress, Readiness, SharedToken, open_door
+from daemon.gateways.evolution.payload import parse_webhook
+from daemon.ingress.inbound import Inbound, Link, OwnMessage
+from daemon.ingress.webhooks import Authorize, Ingress, IngressObservers, Readiness, SharedToken, open_door
 from daemon.web.http1 import Peer, Request, Response
 from tests.daemon.web.http1.support import read_answer, serving, serving_in_memory
 
@@ -42,16 +43,14 @@ class Room:
         self.quarantined: list[tuple[bytes, str]] = []
         self.readiness = Readiness(True)
         self.before_accept: Callable[[Message], Awaitable[None]] | None = None
-        self.told: list[tuple[str, object]] = []
+        self.events: list[tuple[str, object]] = []
         self.ingress = Ingress(
             parse=parse_webhook,
-            accept=self.accept,
-            learn=self.links.append,
-            take_over=self.take_over,
+            inbox=self,
             readiness=lambda: self.readiness,
             quarantine=self.quarantine,
             authorize=authorize,
-            emit=lambda event, **fields: self.told.append((event, fields["reason"])),
+            observers=IngressObservers(lambda event, **fields: self.events.append((event, fields["reason"]))),
         )
 
     async def accept(self, message: Message) -> Receipt:
@@ -70,6 +69,9 @@ class Room:
         news = own not in self.taken_over
         self.taken_over.append(own)
         return news
+
+    def learn(self, link: Link) -> None:
+        self.links.append(link)
 
     async def quarantine(self, body: bytes, reason: str) -> None:
         self.quarantined.append((body, reason))
@@ -106,7 +108,7 @@ async def test_several_messages_keep_their_order() -> None:
     assert (said["status"], said["accepted"], said["duplicates"]) == ("accepted", 1, 1)
     assert (said["ids"], said["ignored"]) == (["A", "B"], ["own_message"])
     assert room.ingress.counters.ignored == {"own_message": 1}
-    assert room.told == [("message.ignored", "own_message")]
+    assert room.events == [("message.ignored", "own_message")]
 
 
 async def test_nothing_to_keep_is_ignored_by_name() -> None:
@@ -146,6 +148,24 @@ async def test_a_message_of_the_business_is_handed_on_and_not_answered() -> None
         assert (answer.status, said["status"], said["ignored"]) == (200, "ignored", ["own_message"])
     assert [(own.contact, own.id, own.text) for own in room.taken_over] == [("5511900001095", "A", "oi")] * 2
     assert (room.accepted, room.ingress.counters.take_overs) == ([], 1)
+
+
+async def test_a_payload_that_speaks_of_an_instance_that_is_not_allowed_is_403() -> None:
+    """Also where only one of its messages does: a gateway may put several instances into one payload."""
+    room = Room()
+    mine, other = (Message(name, "5511900001095", "A", "oi", 1785100386) for name in ("demo", "other"))
+    inbound = Inbound("demo", "letters", messages=(mine, other))
+    room.ingress = Ingress(
+        parse=lambda body, instance, event: inbound,
+        inbox=room,
+        readiness=lambda: room.readiness,
+        quarantine=room.quarantine,
+        authorize=open_door,
+    )
+    answer = await room.ingress.receive(b"{}", allows=lambda instance: instance == "demo")
+    assert answer.status == 403 and room.accepted == []
+    answer = await room.ingress.receive(b"{}", allows=lambda instance: True)
+    assert answer.status == 200 and room.accepted == [mine, other]
 
 
 async def test_a_take_over_that_is_not_durable_is_503_but_the_customers_messages_are_kept() -> None:
@@ -341,6 +361,7 @@ async def test_no_byte_before_the_acceptor_returned() -> None:
         client = listener.connect()
         await client.send_all(posted(payload(item("A"))))
         await entered.wait()
+        await trio.testing.wait_all_tasks_blocked()
         with trio.move_on_after(0.1) as nothing_came:
             await client.receive_some(1)
         assert nothing_came.cancelled_caught

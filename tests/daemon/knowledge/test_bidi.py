@@ -1,4 +1,4 @@
-"""What is seen, read as it was written. `seen` is left to right, as the letters stand on the paper."""
+"""From visual to logical order. `seen` is left to right, as the letters are printed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.knowledge.bidi import as_seen, logical
+from daemon.knowledge.bidi import in_visual_order, logical
 
 
 @pytest.mark.parametrize(
@@ -28,19 +28,19 @@ from daemon.knowledge.bidi import as_seen, logical
         ("the word لسع means honey", "the word عسل means honey"),
     ],
 )
-def test_a_line_is_read_as_it_was_written(seen: str, said: str) -> None:
+def test_visual_order_becomes_logical_order(seen: str, said: str) -> None:
     assert logical(seen) == said
 
 
-def test_a_line_of_both_writings_is_read_as_its_page() -> None:
+def test_a_mixed_line_follows_the_direction_of_its_page() -> None:
     assert logical("iPhone 15 Pro لاوج", page_from_right=True) == "جوال iPhone 15 Pro"
     assert logical("iPhone 15 Pro لاوج") == "iPhone 15 Pro جوال"
     assert logical("iPhone 15", page_from_right=True) == "iPhone 15"
 
 
-def test_lam_alef_is_one_sign_however_a_file_tells_it() -> None:
-    assert as_seen("لا") == as_seen("ال") == "ال"
-    assert as_seen("fi") == "fi"
+def test_lam_alef_is_a_ligature_in_either_order() -> None:
+    assert in_visual_order("لا") == in_visual_order("ال") == "ال"
+    assert in_visual_order("fi") == "fi"
 
 
 @given(st.text(alphabet="abc ١٢123عسل()،.,:%-\t", max_size=40))

@@ -1,11 +1,11 @@
-"""Chunks: nothing lost, none too long, lines whole."""
+"""Chunks: nothing is lost, none is too long, lines stay whole."""
 
 from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.knowledge.chunks import MAX_CHARS, OVERLAP_CHARS, Section, chunks
+from daemon.knowledge.chunks import MAX_CHARS, OVERLAP_CHARS, TextSection, chunks
 
 _word = st.text(alphabet="abcسعر", min_size=1, max_size=12)
 _sentence = st.lists(_word, min_size=1, max_size=60).map(" ".join)
@@ -19,7 +19,7 @@ _text = st.lists(
 def test_nothing_is_lost_and_no_chunk_is_too_long(text: str) -> None:
     whole = "".join(text.split())
     read = 0
-    for chunk in chunks([Section("", text)]):
+    for chunk in chunks([TextSection("", text)]):
         assert 0 < len(chunk.text) <= MAX_CHARS
         said = "".join(chunk.text.split())
         starts = [at for at in range(max(0, read - OVERLAP_CHARS), read + 1) if whole.startswith(said, at)]
@@ -30,23 +30,23 @@ def test_nothing_is_lost_and_no_chunk_is_too_long(text: str) -> None:
 
 def test_a_price_list_keeps_its_lines_whole() -> None:
     lines = [f"عسل سدر رقم {number} من الجبل: {number * 5} ريالاً للكيلو" for number in range(200)]
-    found = chunks([Section("الأسعار", "\n".join(lines))])
+    found = chunks([TextSection("الأسعار", "\n".join(lines))])
     assert len(found) > 5 and {chunk.heading for chunk in found} == {"الأسعار"}
     assert set("\n".join(chunk.text for chunk in found).split("\n")) == set(lines)
     assert [chunk.ordinal for chunk in found] == list(range(len(found)))
 
 
-def test_what_fits_stays_together_and_sections_stay_apart() -> None:
-    found = chunks([Section("A", "one\n\ntwo"), Section("B", "three")])
+def test_text_that_fits_stays_together_and_sections_stay_apart() -> None:
+    found = chunks([TextSection("A", "one\n\ntwo"), TextSection("B", "three")])
     assert [(chunk.heading, chunk.text) for chunk in found] == [("A", "one\n\ntwo"), ("B", "three")]
 
 
 def test_a_chunk_begins_with_the_last_short_sentence_before_it() -> None:
     first = "Delivery is free. " + "word " * 150 + "end. It costs 20 riyals."
     second = "That holds for Riyadh alone. " + "more " * 100
-    found = chunks([Section("", f"{first}\n\n{second}")])
+    found = chunks([TextSection("", f"{first}\n\n{second}")])
     assert found[1].text.startswith("It costs 20 riyals.\n\nThat holds for Riyadh alone.")
 
 
-def test_nothing_makes_no_chunk() -> None:
-    assert chunks([]) == () and chunks([Section("", " \n ")]) == ()
+def test_empty_text_makes_no_chunk() -> None:
+    assert chunks([]) == () and chunks([TextSection("", " \n ")]) == ()

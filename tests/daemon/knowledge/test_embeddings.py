@@ -1,4 +1,4 @@
-"""The embeddings client against a real HTTP server that misbehaves as ordered."""
+"""The embeddings client against a real HTTP server that misbehaves on demand."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import pytest
 import trio
 import trio.testing
 
-from daemon.knowledge.embeddings import Embeddings, EmbeddingsUnavailable
+from daemon.knowledge import embeddings as embeddings_module
+from daemon.knowledge.embeddings import EmbeddingsClient, EmbeddingsUnavailable
 from daemon.web.client import HttpClient
 from tests.support.embeddings_server import FakeEmbeddings, Fault
 from tests.support.memory import MemoryFeed
+from tests.support.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -29,14 +31,14 @@ async def http() -> AsyncIterator[HttpClient]:
 
 def client(
     http: HttpClient, server: FakeEmbeddings, feed: MemoryFeed | None = None, **more: object
-) -> Embeddings:
+) -> EmbeddingsClient:
     settings: dict[str, object] = {
         "base_url": server.base_url,
         "api_key": "vector-key",
         "model": "test",
         **more,
     }
-    return Embeddings(http, feed or MemoryFeed(), **settings)  # type: ignore[arg-type]
+    return EmbeddingsClient(http, feed or MemoryFeed(), **settings)  # type: ignore[arg-type]
 
 
 async def test_texts_get_their_vectors_in_portions_and_in_order(
@@ -52,7 +54,7 @@ async def test_texts_get_their_vectors_in_portions_and_in_order(
 @pytest.mark.parametrize(
     "fault", ["too_few", "too_many", "garbage", "wrong_types", "infinite", "zero", "reset"]
 )
-async def test_what_cannot_be_compared_is_refused(
+async def test_vectors_that_cannot_be_compared_are_refused(
     http: HttpClient, server: FakeEmbeddings, fault: Fault
 ) -> None:
     server.order(fault, times=9)
@@ -84,10 +86,10 @@ async def test_a_model_does_not_change_the_length_of_its_vectors(
     [
         (401, "bad_key", "check embeddings.api_key"),
         (404, "bad_request", "check embeddings.base_url"),
-        (413, "bad_request", "batch_size smaller"),
+        (413, "bad_request", "reduce embeddings.batch_size"),
         (429, "rate_limited", "try again later"),
         (503, "overloaded", "try again later"),
-        (302, "overloaded", "unwell"),
+        (302, "overloaded", "has a problem"),
     ],
 )
 async def test_a_refusal_says_what_to_do(
@@ -101,20 +103,17 @@ async def test_a_refusal_says_what_to_do(
     assert len(server.asked()) == 1, "in a turn nothing is repeated"
 
 
-async def test_loading_is_patient_and_heeds_retry_after(http: HttpClient, server: FakeEmbeddings) -> None:
+async def test_loading_retries_and_heeds_retry_after(http: HttpClient, server: FakeEmbeddings) -> None:
     server.order("status", status=429, retry_after="1")
     server.order("status", status=500)
     started = trio.current_time()
     assert len(await client(http, server).vectors(["one", "two"])) == 2
     assert len(server.asked()) == 3
-    assert (
-        trio.current_time() - started >= 1.9
-    )  # the second that was asked for, and the backoff of the second try
+    # The second that was asked for, and the backoff of the second try.
+    assert trio.current_time() - started >= 1 + 0.1
 
 
-async def test_loading_does_not_wait_for_what_is_too_long_or_cannot_help(
-    http: HttpClient, server: FakeEmbeddings
-) -> None:
+async def test_loading_does_not_retry_too_late_or_in_vain(http: HttpClient, server: FakeEmbeddings) -> None:
     server.order("status", status=429, retry_after="600")
     with pytest.raises(EmbeddingsUnavailable):
         await client(http, server).vectors(["one"])
@@ -124,14 +123,16 @@ async def test_loading_does_not_wait_for_what_is_too_long_or_cannot_help(
     assert len(server.asked()) == 2
 
 
-async def test_the_same_text_is_asked_for_once(http: HttpClient, server: FakeEmbeddings) -> None:
+async def test_concurrent_calls_for_one_text_make_one_request(
+    http: HttpClient, server: FakeEmbeddings
+) -> None:
     embeddings, found = client(http, server), []
     gate = server.gate()
 
     async def ask(text: str) -> None:
         found.append(await embeddings.vector(text))
 
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with trio.open_nursery() as nursery:
             for _ in range(5):
                 nursery.start_soon(ask, "one")
@@ -141,7 +142,9 @@ async def test_the_same_text_is_asked_for_once(http: HttpClient, server: FakeEmb
     assert len(server.asked()) == 1 and len(set(found)) == 1 and len(found) == 5
 
 
-async def test_a_waiter_outlives_the_one_it_waits_for(http: HttpClient, server: FakeEmbeddings) -> None:
+async def test_a_waiter_survives_the_cancellation_of_the_first_caller(
+    http: HttpClient, server: FakeEmbeddings
+) -> None:
     embeddings, found = client(http, server), []
     gate = server.gate()
     first = trio.CancelScope()
@@ -153,7 +156,7 @@ async def test_a_waiter_outlives_the_one_it_waits_for(http: HttpClient, server: 
     async def waiting() -> None:
         found.append(await embeddings.vector("one"))
 
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(leading)
             await trio.to_thread.run_sync(gate.wait_arrived)
@@ -164,7 +167,7 @@ async def test_a_waiter_outlives_the_one_it_waits_for(http: HttpClient, server: 
     assert len(found) == 1
 
 
-async def test_an_unwell_server_is_left_alone_for_a_while(http: HttpClient, server: FakeEmbeddings) -> None:
+async def test_a_failing_server_is_not_called_for_a_while(http: HttpClient, server: FakeEmbeddings) -> None:
     feed = MemoryFeed()
     embeddings = client(http, server, feed)
     server.order("status", times=3, status=500)
@@ -177,8 +180,11 @@ async def test_an_unwell_server_is_left_alone_for_a_while(http: HttpClient, serv
     ] * 3
 
 
-async def test_a_turn_does_not_wait_long(http: HttpClient, server: FakeEmbeddings) -> None:
+async def test_a_turn_does_not_wait_long(
+    http: HttpClient, server: FakeEmbeddings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embeddings_module, "TURN_SECONDS", 0.5)
     server.order("slow", seconds=30)
-    with trio.fail_after(10), pytest.raises(EmbeddingsUnavailable) as late:
+    with trio.fail_after(PATIENCE_SECONDS), pytest.raises(EmbeddingsUnavailable) as late:
         await client(http, server).vector("one")
     assert late.value.reason == "timed_out"

@@ -1,4 +1,4 @@
-"""The sweeper as a task: it comes again, and outlives a database that is away. What it sweeps: `test_library.py`."""
+"""The sweeping task: it repeats, and survives an unavailable database. What it deletes: `test_library.py`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.memory import MemoryFeed
 
 
 class Dusty:
-    """A database that is away at first, then has so many old rows of each kind."""
+    """A database that is unavailable at first, then has this many old rows of each kind."""
 
     def __init__(self, rows: int) -> None:
         self.rows = rows
@@ -29,7 +29,7 @@ class Dusty:
         return swept
 
 
-async def test_it_comes_again_until_all_is_swept(autojump_clock: MockClock) -> None:
+async def test_sweeping_repeats_until_everything_is_deleted(autojump_clock: MockClock) -> None:
     feed, dusty = MemoryFeed(), Dusty(PORTION + 7)
     with trio.move_on_after(EVERY_SECONDS * 2.5):
         await Housekeeping(cast(Any, dusty), feed).run()

@@ -10,8 +10,8 @@ from daemon.knowledge import library
 from daemon.knowledge.embeddings import EmbeddingsUnavailable
 from daemon.knowledge.housekeeping import Housekeeping
 from daemon.knowledge.library import ChunkText
-from tests.daemon.knowledge.conftest import ACME, Shelf
 from tests.support.embeddings_server import FakeEmbeddings
+from tests.support.shelf import ACME, Shelf
 
 HONEY = "عسل سدر: 180 ريال\nعسل طلح: 95 ريال"
 
@@ -20,7 +20,7 @@ def texts(passages: tuple[Passage, ...]) -> list[str]:
     return [passage.text for passage in passages]
 
 
-async def test_a_file_is_found_once_it_is_whole(by_words: Shelf) -> None:
+async def test_a_file_is_found_once_it_is_complete(by_words: Shelf) -> None:
     load = await by_words.begin(HONEY)
     await by_words.put(load, HONEY)
     assert await by_words.search("سعر عسل السدر") == ()
@@ -29,7 +29,7 @@ async def test_a_file_is_found_once_it_is_whole(by_words: Shelf) -> None:
     assert texts(await by_words.search("سعر عسل السدر"))[0] == "عسل سدر: 180 ريال"
 
 
-async def test_a_load_that_lacks_a_chunk_is_not_ended(by_words: Shelf) -> None:
+async def test_a_load_with_a_missing_chunk_cannot_be_committed(by_words: Shelf) -> None:
     load = await by_words.begin(HONEY)
     await by_words.put(load, HONEY)
     with pytest.raises(Conflict, match="add the file again"):
@@ -46,7 +46,7 @@ async def test_every_step_may_be_repeated(by_words: Shelf) -> None:
     assert (await by_words.question("x")).record.knowledge_version == 1
 
 
-async def test_a_file_of_the_same_name_takes_the_others_place_at_once(by_words: Shelf) -> None:
+async def test_a_file_of_the_same_name_replaces_the_other_at_once(by_words: Shelf) -> None:
     await by_words.add(HONEY)
     new = "عسل سدر: 200 ريال"
     load = await by_words.begin(new)
@@ -79,13 +79,13 @@ async def test_files_are_listed_and_removed(by_words: Shelf) -> None:
     assert (question.record.knowledge_files, question.record.knowledge_version) == (1, 3)
 
 
-async def test_an_unknown_instance_is_told(by_words: Shelf) -> None:
+async def test_an_unknown_instance_is_an_error(by_words: Shelf) -> None:
     for call in (
         by_words.begin("x", instance="nobody"),
         by_words.library.files("nobody"),
         by_words.library.remove("nobody", ["x"]),
     ):
-        with pytest.raises(Missing, match="knows no instance 'nobody'"):
+        with pytest.raises(Missing, match="has no instance 'nobody'"):
             await call
 
 
@@ -103,7 +103,7 @@ async def test_no_instance_touches_anothers_files(by_words: Shelf) -> None:
     assert len((await by_words.library.files("demo")).files) == 1
 
 
-async def test_an_instance_holds_so_much_and_no_more(
+async def test_the_chunks_of_an_instance_are_bounded(
     by_words: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(library, "MAX_CHUNKS", 3)
@@ -114,7 +114,7 @@ async def test_an_instance_holds_so_much_and_no_more(
     await by_words.add(HONEY, instance="acme")
 
 
-async def test_a_load_that_was_given_up_is_forgotten(by_words: Shelf) -> None:
+async def test_an_abandoned_load_is_deleted(by_words: Shelf) -> None:
     await by_words.add(HONEY)
     load = await by_words.begin("one\ntwo", "other.txt")
     await by_words.put(load, "one\ntwo")
@@ -123,7 +123,7 @@ async def test_a_load_that_was_given_up_is_forgotten(by_words: Shelf) -> None:
     await by_words.world.rows("UPDATE majlis_knowledge_files SET touched_at = now() - interval '16 minutes'")
     assert (await housekeeping.sweep())["loads"] == 1
     assert len(await by_words.world.rows("SELECT FROM majlis_knowledge_chunks")) == 2
-    with pytest.raises(Conflict, match="given up"):
+    with pytest.raises(Conflict, match="abandoned"):
         await by_words.put(load, "one")
 
 
@@ -139,7 +139,7 @@ async def test_chunks_get_vectors_in_portions_and_once(by_meaning: Shelf, server
     assert [(row["model"], row["has"]) for row in rows] == [("test", True)] * 11
 
 
-async def test_vectors_grow_old(by_meaning: Shelf, server: FakeEmbeddings) -> None:
+async def test_vectors_expire(by_meaning: Shelf, server: FakeEmbeddings) -> None:
     await by_meaning.add("one line")
     await by_meaning.world.rows("UPDATE majlis_embeddings SET created_at = now() - interval '25 hours'")
     assert (await Housekeeping(by_meaning.world.db, by_meaning.feed).sweep())["vectors"] == 1
@@ -147,7 +147,7 @@ async def test_vectors_grow_old(by_meaning: Shelf, server: FakeEmbeddings) -> No
     assert server.asked() == [["one line"], ["one line", "and more"]]
 
 
-async def test_the_oldest_vectors_go_when_there_are_too_many(by_meaning: Shelf) -> None:
+async def test_the_oldest_vectors_are_dropped_when_there_are_too_many(by_meaning: Shelf) -> None:
     await by_meaning.add("\n".join(f"line {number}" for number in range(5)))
     await by_meaning.add("newest", "other.txt")
     sweeper = Housekeeping(by_meaning.world.db, by_meaning.feed, max_embeddings=1)
@@ -159,7 +159,9 @@ async def test_a_file_gets_vectors_when_a_server_comes_later(by_words: Shelf, by
     assert (await by_meaning.begin(HONEY)).state == "loading"
 
 
-async def test_without_vectors_no_file_is_half_found(by_meaning: Shelf, server: FakeEmbeddings) -> None:
+async def test_without_its_vectors_a_file_is_not_found_at_all(
+    by_meaning: Shelf, server: FakeEmbeddings
+) -> None:
     server.order("status", times=1, status=401)
     load = await by_meaning.begin(HONEY)
     with pytest.raises(EmbeddingsUnavailable, match=r"check embeddings\.api_key"):
@@ -168,7 +170,7 @@ async def test_without_vectors_no_file_is_half_found(by_meaning: Shelf, server: 
         await by_meaning.library.commit("demo", load.file, 2)
 
 
-async def test_where_postgres_has_no_vectors_words_do(by_meaning: Shelf, server: FakeEmbeddings) -> None:
+async def test_without_pgvector_words_alone_are_searched(by_meaning: Shelf, server: FakeEmbeddings) -> None:
     """As on a server without pgvector; the next file that is added after its installation brings vectors back."""
     await by_meaning.world.rows("DROP EXTENSION vector CASCADE")
     await by_meaning.world.rows(

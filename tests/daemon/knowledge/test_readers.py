@@ -1,4 +1,4 @@
-"""Files as people have them: text in several encodings, Markdown, HTML, PDF in Arabic and English, and bad ones.
+"""Real-life files: text in several encodings, Markdown, HTML, PDF in Arabic and English, and broken ones.
 
 The Arabic PDFs hold the same page, made by two programs: one shapes the letters and tells ligatures in pieces, the
 other writes presentation forms from the left.
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from daemon.knowledge import readers
-from daemon.knowledge.readers import Unreadable, read
+from daemon.knowledge.readers import UnreadableFile, read
 
 FIXTURES = Path(__file__).parent / "fixtures"
 PRICES = """
@@ -38,7 +38,7 @@ def text_of(path: Path) -> str:
 
 
 @pytest.mark.parametrize("name", ["prices_ar.pdf", "prices_ar_reshaped.pdf"])
-def test_an_arabic_price_list_is_read_as_it_was_written(name: str) -> None:
+def test_an_arabic_price_list_is_read_in_logical_order(name: str) -> None:
     assert text_of(FIXTURES / name) == PRICES
 
 
@@ -51,32 +51,32 @@ def test_an_english_pdf_with_a_table() -> None:
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
-def test_a_page_that_lies_on_its_side(degrees: int) -> None:
+def test_a_rotated_page(degrees: int) -> None:
     text = text_of(FIXTURES / f"turned_{degrees}.pdf")
     assert text == "First line of the list\nHoney 95 SAR\nDates 75 SAR"
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("locked.pdf", "locked by a password"), ("scan.pdf", "with OCR"), ("missing.pdf", "check its name")],
+    [("locked.pdf", "protected by a password"), ("scan.pdf", "run OCR"), ("missing.pdf", "check its name")],
 )
 def test_a_pdf_that_cannot_be_read_says_what_to_do(name: str, words: str) -> None:
-    with pytest.raises(Unreadable, match=words):
+    with pytest.raises(UnreadableFile, match=words):
         read(FIXTURES / name)
 
 
 def test_a_broken_pdf(tmp_path: Path) -> None:
     path = tmp_path / "broken.pdf"
     path.write_bytes((FIXTURES / "hours_en.pdf").read_bytes()[:300])
-    with pytest.raises(Unreadable, match="save it anew as PDF"):
+    with pytest.raises(UnreadableFile, match="save it as PDF again"):
         read(path)
     path.write_bytes(b"no PDF at all")
-    with pytest.raises(Unreadable, match="save it anew as PDF"):
+    with pytest.raises(UnreadableFile, match="save it as PDF again"):
         read(path)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1256"])
-def test_arabic_text_in_every_encoding_people_have(tmp_path: Path, encoding: str) -> None:
+def test_arabic_text_in_every_common_encoding(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "prices.txt"
     path.write_bytes("عسل سدر: 95 ريال\r\nتمر".encode(encoding))
     assert text_of(path) == "عسل سدر: 95 ريال\nتمر"
@@ -86,7 +86,7 @@ def test_other_encodings_are_not_guessed(tmp_path: Path) -> None:
     path = tmp_path / "prices.txt"
     for content in ("Müller verkauft Käse".encode("latin-1"), b"\xff\xfe\x00", bytes(range(256))):
         path.write_bytes(content)
-        with pytest.raises(Unreadable, match="save it as UTF-8"):
+        with pytest.raises(UnreadableFile, match="save it as UTF-8"):
             read(path)
 
 
@@ -105,7 +105,7 @@ def test_markdown_keeps_its_headings_with_those_above_them(tmp_path: Path) -> No
     ]
 
 
-def test_html_is_what_a_reader_sees(tmp_path: Path) -> None:
+def test_html_becomes_its_visible_text(tmp_path: Path) -> None:
     path = tmp_path / "shop.html"
     path.write_text(
         "<html><head><title>T</title><style>p {}</style><script>if (a < b) alert('x')</script></head><body>"
@@ -125,11 +125,11 @@ def test_html_in_the_encoding_it_declares(tmp_path: Path) -> None:
     path.write_bytes('<meta charset="windows-1256"><p>عسل</p>'.encode("cp1256"))
     assert text_of(path) == "عسل"
     path.write_bytes(b'<meta charset="no-such"><p>\xff</p>')
-    with pytest.raises(Unreadable, match="save it as UTF-8"):
+    with pytest.raises(UnreadableFile, match="save it as UTF-8"):
         read(path)
 
 
-def test_bad_files_are_refused_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_bad_files_say_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     document = tmp_path / "letter.docx"
     document.write_bytes(b"PK")
     empty = tmp_path / "empty.txt"
@@ -137,25 +137,25 @@ def test_bad_files_are_refused_with_what_to_do(tmp_path: Path, monkeypatch: pyte
     large = tmp_path / "large.txt"
     large.write_text("word " * 1000)
     for path, words in (
-        (document, r"\.pdf can\): save it as PDF"),
-        (empty, "holds no text"),
+        (document, r"\.pdf\): save it as PDF"),
+        (empty, "contains no text"),
         (tmp_path, "is a directory"),
     ):
-        with pytest.raises(Unreadable, match=words):
+        with pytest.raises(UnreadableFile, match=words):
             read(path)
     monkeypatch.setattr(readers, "MAX_CHUNKS", 2)
-    with pytest.raises(Unreadable, match="makes 6 chunks"):
+    with pytest.raises(UnreadableFile, match="makes 6 chunks"):
         read(large)
     monkeypatch.setattr(readers, "MAX_BYTES", 100)
-    with pytest.raises(Unreadable, match="is larger than"):
+    with pytest.raises(UnreadableFile, match="is larger than"):
         read(large)
 
 
 def test_a_pdf_within_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daemon.knowledge.pdf.MAX_PAGES", 0)
-    with pytest.raises(Unreadable, match="has 1 pages, 0 are the most"):
+    with pytest.raises(UnreadableFile, match="has 1 pages, more than 0"):
         read(FIXTURES / "hours_en.pdf")
     monkeypatch.undo()
     monkeypatch.setattr("daemon.knowledge.pdf.MAX_CHARS", 10)
-    with pytest.raises(Unreadable, match="has more than 10 letters"):
+    with pytest.raises(UnreadableFile, match="has more than 10 letters"):
         read(FIXTURES / "hours_en.pdf")

@@ -1,4 +1,4 @@
-"""The search of an instance's files: words alone, words and meaning, their bounds and their relevance."""
+"""Searching the files of an instance: by words, by words and meaning, limits and relevance."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from hypothesis import strategies as st
 
 from actors.instance import FeatureFlags, Terms
 from actors.messages import Passage
-from daemon.knowledge.embeddings import Embeddings
+from daemon.knowledge import embeddings as embeddings_module
+from daemon.knowledge.embeddings import EmbeddingsClient
 from daemon.knowledge.library import ChunkText
-from daemon.knowledge.search_words import search_words, telling
+from daemon.knowledge.search_words import distinctive_words, search_words
 from daemon.lookups import knowledge
 from daemon.lookups.history import BYTES_PER_TOKEN
 from daemon.lookups.knowledge import within
 from daemon.lookups.spec import Means
-from tests.daemon.knowledge.conftest import ACME, SHOP, Shelf
 from tests.support.embeddings_server import FakeEmbeddings
+from tests.support.shelf import ACME, SHOP, Shelf
 
 PRICES = """عسل سدر جبلي ٥٠٠ غرام: ١٨٠ ريالاً
 عسل طلح 1 كيلو: 95 ريال
@@ -41,13 +42,13 @@ async def best(shelf: Shelf, *asked: str) -> str:
         ("can I return it? returns", "Returns within 7 days"),
     ],
 )
-async def test_words_alone_find_what_is_asked_for(by_words: Shelf, asked: str, says: str) -> None:
+async def test_words_alone_find_the_passage(by_words: Shelf, asked: str, says: str) -> None:
     await by_words.add(PRICES)
     assert await best(by_words, asked) == says
 
 
 @pytest.mark.parametrize(
-    ("told", "asked"),
+    ("text", "asked"),
     [
         ("أسعار المنتجات", "كم أسعاركم؟"),
         ("ثلاجة صغيرة", "عندكم ثلاجات؟"),
@@ -57,8 +58,8 @@ async def test_words_alone_find_what_is_asked_for(by_words: Shelf, asked: str, s
         ("company policies", "what is your policy"),
     ],
 )
-def test_endings_make_no_difference(told: str, asked: str) -> None:
-    assert set(search_words(told)) & set(telling(asked))
+def test_endings_make_no_difference(text: str, asked: str) -> None:
+    assert set(search_words(text)) & set(distinctive_words(asked))
 
 
 @pytest.mark.parametrize("word", ["glass", "status", "this", "gas", "شاي", "ريال", "عسل", "1990s", "24h"])
@@ -73,19 +74,19 @@ async def test_a_question_in_several_messages_is_one(by_words: Shelf) -> None:
 
 async def test_a_question_of_stop_words_finds_nothing(by_words: Shelf) -> None:
     await by_words.add("السلام عليكم، كيف حالكم\nhow are you and what do you want")
-    assert telling("السلام عليكم") == [] and telling("hello, how are you?") == []
+    assert distinctive_words("السلام عليكم") == [] and distinctive_words("hello, how are you?") == []
     assert await by_words.search("السلام عليكم") == ()
     assert await by_words.search("hello, how are you?") == ()
     assert await by_words.search("؟؟ 👍") == ()
 
 
-async def test_a_greeting_buys_no_vector(by_meaning: Shelf, server: FakeEmbeddings) -> None:
+async def test_a_greeting_fetches_no_vector(by_meaning: Shelf, server: FakeEmbeddings) -> None:
     await by_meaning.add("hello, how are you")
     assert await by_meaning.search("hello, how are you?") == ()
     assert len(server.asked()) == 1
 
 
-async def test_nothing_is_searched_when_there_are_no_files_or_nobody_wants_it(by_words: Shelf) -> None:
+async def test_no_search_without_files_or_with_the_flag_off(by_words: Shelf) -> None:
     spec = knowledge.lookup(None)
     assert spec.skip(await by_words.question("عسل"))
     await by_words.add(PRICES)
@@ -96,7 +97,7 @@ async def test_nothing_is_searched_when_there_are_no_files_or_nobody_wants_it(by
 
 
 async def test_relevance_is_the_share_of_the_questions_weight(by_words: Shelf) -> None:
-    """A word in n chunks weighs 1 / (1 + ln n), one in none a quarter."""
+    """A word in n chunks weighs 1 / (1 + ln n), a word in none a quarter."""
     await by_words.add("apple pear\napple plum\ncherry")
     everything = Terms(knowledge_threshold=0.0)
 
@@ -111,7 +112,7 @@ async def test_relevance_is_the_share_of_the_questions_weight(by_words: Shelf) -
     assert await relevance("tomato") == {}
 
 
-async def test_what_is_below_the_threshold_is_not_told(by_words: Shelf) -> None:
+async def test_passages_below_the_threshold_are_dropped(by_words: Shelf) -> None:
     await by_words.add("apple pear\napple plum")
     asked = "apple pear"
     assert len(await by_words.search(asked, terms=Terms(knowledge_threshold=0.3))) == 2
@@ -119,7 +120,7 @@ async def test_what_is_below_the_threshold_is_not_told(by_words: Shelf) -> None:
     assert len(await by_words.search(asked, terms=Terms(knowledge_max_passages=1))) == 1
 
 
-async def test_the_heading_is_found_and_told(by_words: Shelf) -> None:
+async def test_the_heading_is_searched_and_returned(by_words: Shelf) -> None:
     load = await by_words.begin("x", "shop.md")
     await by_words.library.put("demo", load.file, [ChunkText(0, "Delivery › Riyadh", "20 SAR")])
     await by_words.library.commit("demo", load.file, 1)
@@ -128,13 +129,13 @@ async def test_the_heading_is_found_and_told(by_words: Shelf) -> None:
 
 
 async def test_meaning_finds_what_words_do_not(by_meaning: Shelf) -> None:
-    """The server gives `cost` and `price` one meaning; no word is shared."""
+    """The server gives `cost` and `price` the same meaning; the texts share no word."""
     await by_meaning.add("price list\nopening hours")
     [passage] = await by_meaning.search("cost?")
     assert passage.text == "price list" and 0.3 <= passage.relevance < 1
 
 
-async def test_both_ways_of_looking_count(by_meaning: Shelf, by_words: Shelf) -> None:
+async def test_words_and_meaning_both_count(by_meaning: Shelf, by_words: Shelf) -> None:
     await by_meaning.add("sidr honey price\nsidr tree")
     [first, *_] = await by_meaning.search("sidr cost")
     [words_alone, *_] = await by_words.search("sidr cost")
@@ -143,7 +144,9 @@ async def test_both_ways_of_looking_count(by_meaning: Shelf, by_words: Shelf) ->
     assert first.relevance <= 1.0
 
 
-async def test_a_questions_vector_is_bought_once_a_day(by_meaning: Shelf, server: FakeEmbeddings) -> None:
+async def test_the_vector_of_a_question_is_fetched_once_a_day(
+    by_meaning: Shelf, server: FakeEmbeddings
+) -> None:
     await by_meaning.add("price list")
     await by_meaning.search("What does it  cost?")
     await by_meaning.search("what does it cost")
@@ -160,14 +163,17 @@ async def test_without_the_server_words_alone_answer(by_meaning: Shelf, server: 
         assert await best(by_meaning, f"بكم عسل السدر {fault}") == "عسل سدر جبلي ٥٠٠ غرام: ١٨٠ ريالاً"
 
 
-async def test_a_slow_server_holds_no_turn_up(by_meaning: Shelf, server: FakeEmbeddings) -> None:
+async def test_a_slow_server_does_not_hold_up_a_turn(
+    by_meaning: Shelf, server: FakeEmbeddings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await by_meaning.add(PRICES)
+    monkeypatch.setattr(embeddings_module, "TURN_SECONDS", 0.5)
     server.order("slow", seconds=60)
     assert await best(by_meaning, "بكم عسل السدر") == "عسل سدر جبلي ٥٠٠ غرام: ١٨٠ ريالاً"
 
 
 async def test_vectors_of_another_model_are_not_compared(
-    by_meaning: Shelf, embeddings: Embeddings, server: FakeEmbeddings
+    by_meaning: Shelf, embeddings: EmbeddingsClient, server: FakeEmbeddings
 ) -> None:
     await by_meaning.add("price list")
     embeddings.model = "another"
@@ -193,7 +199,7 @@ async def test_at_most_two_round_trips(by_meaning: Shelf, monkeypatch: pytest.Mo
     assert len(calls) == 3
 
 
-async def test_no_instance_is_told_of_anothers_files(by_meaning: Shelf) -> None:
+async def test_no_instance_finds_the_files_of_another(by_meaning: Shelf) -> None:
     await by_meaning.add("secret price list", instance="acme")
     await by_meaning.add("opening hours")
     assert await by_meaning.search("secret price list", conversation=SHOP) == ()
@@ -201,7 +207,7 @@ async def test_no_instance_is_told_of_anothers_files(by_meaning: Shelf) -> None:
     assert passage.text == "secret price list"
 
 
-async def test_a_word_as_long_as_a_book_and_strange_letters(by_words: Shelf) -> None:
+async def test_very_long_words_and_unusual_characters(by_words: Shelf) -> None:
     await by_words.add(f"{'x' * 890}\nit's a 'quoted' \\word & more | less: !")
     assert await best(by_words, "x" * 5000) == "x" * 890
     assert "quoted" in await best(by_words, "'quoted' | \\word")
@@ -229,7 +235,7 @@ async def test_the_search_uses_the_index(by_words: Shelf) -> None:
 
 
 @given(st.lists(st.text(max_size=60), max_size=8), st.integers(0, 60))
-def test_passages_keep_to_their_budget(texts: list[str], max_tokens: int) -> None:
+def test_passages_fit_their_budget(texts: list[str], max_tokens: int) -> None:
     passages = [Passage("f", text, 1.0) for text in texts]
     kept = within(passages, max_tokens)
     assert sum(len(passage.text.encode()) for passage in kept) <= max_tokens * BYTES_PER_TOKEN

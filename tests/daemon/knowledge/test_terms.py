@@ -1,4 +1,4 @@
-"""What the configuration tells a turn of files and kept answers."""
+"""The settings for files and the response cache that reach a turn."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_every_instance_has_its_own_terms(tmp_path: Path) -> None:
     )
 
 
-def test_who_answers_makes_the_scope(tmp_path: Path) -> None:
+def test_the_providers_determine_the_scope(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(CONFIG)
     scopes = {name: load(path, ()).terms(name).cache_scope for name in ("demo", "twin", "model", "prompt")}

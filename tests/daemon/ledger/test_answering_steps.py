@@ -1,4 +1,4 @@
-"""What the steps of a turn store besides the reply: escalation, notices, use and cost, the waterfall; and what a
+"""What the steps of a turn store besides the reply: escalation, notices, usage and cost, the trace; and what a
 take-over does to them. Against a real Postgres."""
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from actors.errors import StaleEpoch, TakenOver
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Answer
 from actors.outcome import Sent, Unknown
 from actors.ports import Notice, Reply, Turn
@@ -26,8 +26,8 @@ WATERFALL = (
 
 
 @pytest.fixture
-async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
-    async with open_world(fresh_postgres_dsn) as world:
+async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(migrated_postgres_dsn) as world:
         yield world
 
 
@@ -42,12 +42,12 @@ async def taken_over(world: LedgerWorld, contact: str = PHONE) -> None:
     await world.rows(sql, contact)
 
 
-async def test_everything_of_a_reply_is_stored_in_one_step_and_once(world: LedgerWorld) -> None:
-    """I6: a repeated T2 (its answer was lost) stores nothing twice."""
+async def test_all_parts_of_a_reply_are_stored_in_one_step_and_once(world: LedgerWorld) -> None:
+    """I6: a repeated T2 (its response was lost) stores nothing twice."""
     turn = await begun(world)
     reply = Reply(
         ANSWER, ("one",), escalation="asks_for_human", origin="https://evo2.example",
-        notices=(STAFF, ALERT), waterfall=WATERFALL,
+        notices=(STAFF, ALERT), spans=WATERFALL,
     )  # fmt: skip
     stored = await world.ledger.answer(turn, 1, reply)
     assert (stored.state, stored.origin) == ("answered", "https://evo2.example")
@@ -71,7 +71,7 @@ async def test_everything_of_a_reply_is_stored_in_one_step_and_once(world: Ledge
     )
 
 
-async def test_use_adds_up_by_day_and_only_responders_cost(world: LedgerWorld) -> None:
+async def test_usage_adds_up_by_day_and_only_responders_cost(world: LedgerWorld) -> None:
     await world.ledger.answer(await begun(world), 1, Reply(ANSWER, ("one",)))
     await world.ledger.answer(await begun(world, "a", 2), 1, Reply(ANSWER, ("one",)))
     await world.ledger.answer(await begun(world, "b", 3), 1, Reply(Answer("kept", "cache"), ("kept",)))
@@ -137,7 +137,7 @@ async def test_a_take_over_under_the_lid_silences_the_phone(world: LedgerWorld) 
         (Unknown("timed_out"), "done", ["unknown", "dropped"]),
     ],
 )
-async def test_what_has_not_left_never_will(
+async def test_unsent_parts_are_never_sent(
     world: LedgerWorld, settled: Sent | Unknown | None, state: str, parts: list[str]
 ) -> None:
     turn = await world.ledger.answer(await begun(world), 1, Reply(ANSWER, ("one", "two")))
@@ -153,8 +153,8 @@ async def test_what_has_not_left_never_will(
     assert len(interactions) == (1 if state == "done" else 0)
 
 
-async def test_the_fallback_of_a_dead_turn_is_found_again_as_such(world: LedgerWorld) -> None:
-    """I2: whoever takes the batch up after a crash says the message and buries the turn."""
+async def test_the_fallback_of_a_dead_turn_is_recognized_after_a_crash(world: LedgerWorld) -> None:
+    """I2: after a crash, the next run of the batch sends the message and records the dead letter."""
     doomed = Reply(
         Answer("later", "fallback"), ("later",), "fallback", dead_reason="overloaded", dead_detail="main"
     )
@@ -170,7 +170,7 @@ async def test_the_fallback_of_a_dead_turn_is_found_again_as_such(world: LedgerW
     assert await world.rows("SELECT FROM majlis_usage") == []
 
 
-async def test_a_suppressed_turn_keeps_its_waterfall(world: LedgerWorld) -> None:
+async def test_a_suppressed_turn_keeps_its_trace(world: LedgerWorld) -> None:
     turn = await begun(world)
     await world.ledger.suppress(turn, 1, "duplicate", WATERFALL)
     await world.ledger.suppress(turn, 1, "duplicate")
@@ -179,7 +179,7 @@ async def test_a_suppressed_turn_keeps_its_waterfall(world: LedgerWorld) -> None
     assert msgspec.json.decode(row["waterfall"], type=tuple[Span, ...]) == WATERFALL
 
 
-async def test_an_interaction_tells_what_was_asked_for_and_how_good_it_was(world: LedgerWorld) -> None:
+async def test_an_interaction_records_the_question_and_the_quality(world: LedgerWorld) -> None:
     turn = await world.ledger.answer(await begun(world), 1, Reply(ANSWER, ("one",)))
     await world.ledger.claim(turn, 1, 0, False)
     await world.ledger.settle(turn, 1, 0, Sent("g"))
@@ -201,7 +201,7 @@ async def test_an_interaction_tells_what_was_asked_for_and_how_good_it_was(world
     ],
 )
 async def test_an_existing_table_of_escalations_is_used_as_it_is(world: LedgerWorld, change: str) -> None:
-    """I15: whatever words and keys it has, who needs a person gets one, and is handed back, time and again."""
+    """I15: escalating and handing back work repeatedly, whatever columns and keys the table has."""
     await world.rows(f"ALTER TABLE whatsapp_escalated_conversations {change}")
     for number in (1, 2):
         said = Reply(Answer("x", "escalation"), ("x",), "escalated", "asks_for_human")
@@ -211,13 +211,13 @@ async def test_an_existing_table_of_escalations_is_used_as_it_is(world: LedgerWo
     assert await check_schema(world.db) is None
 
 
-async def test_an_unknown_column_of_escalations_that_must_be_filled_is_named(world: LedgerWorld) -> None:
-    """I15: not ready is better than an escalation that fails."""
+async def test_an_unknown_required_column_of_escalations_is_named(world: LedgerWorld) -> None:
+    """I15: refusing to start is better than an escalation that fails."""
     await world.rows("ALTER TABLE whatsapp_escalated_conversations ADD COLUMN desk text NOT NULL")
     assert "whatsapp_escalated_conversations.desk" in (await check_schema(world.db) or "")
 
 
-async def test_a_fallback_that_an_older_daemon_finishes_leaves_its_letter(world: LedgerWorld) -> None:
+async def test_a_fallback_finished_by_an_older_daemon_keeps_its_dead_letter(world: LedgerWorld) -> None:
     """I2."""
     doomed = Reply(Answer("later", "fallback"), ("later",), "fallback", dead_reason="overloaded")
     turn = await world.ledger.answer(await begun(world), 1, doomed)
@@ -228,8 +228,8 @@ async def test_a_fallback_that_an_older_daemon_finishes_leaves_its_letter(world:
     assert letter.reason == "overloaded"
 
 
-async def test_a_daemon_of_the_version_before_works_on(world: LedgerWorld) -> None:
-    """While daemons are replaced one by one, both versions answer over the new tables."""
+async def test_a_daemon_of_the_previous_version_still_works(world: LedgerWorld) -> None:
+    """During a rolling upgrade both versions work with the new tables."""
     turn = await begun(world)
     answer = '{"text": "one", "provider": "main", "model": "", "input_tokens": 3, "output_tokens": 4}'
     view = await world.db.value("SELECT majlis_record_answer($1, 1, $2, $3)", turn.id, answer, '["one"]')
@@ -245,7 +245,7 @@ async def test_a_daemon_of_the_version_before_works_on(world: LedgerWorld) -> No
 
 
 async def test_the_new_steps_keep_the_fence(world: LedgerWorld) -> None:
-    """I5: nothing of an old epoch is stored."""
+    """I5: nothing is stored under an old epoch."""
     turn = await world.ledger.answer(await begun(world), 1, Reply(ANSWER, ("one",)))
     await world.take_over()
     for step in (

@@ -1,4 +1,4 @@
-"""The steps of a turn in Postgres: what they write, and that every one may be repeated."""
+"""The steps of a turn in Postgres: what they write, and that each is safe to repeat."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ UUID_TABLES = """
 
 
 @pytest.fixture
-async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
-    async with open_world(fresh_postgres_dsn) as world:
+async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(migrated_postgres_dsn) as world:
         yield world
 
 
@@ -89,7 +89,7 @@ async def test_a_whole_turn_is_written_once(world: LedgerWorld) -> None:
 
 
 async def test_two_daemons_make_one_conversation(world: LedgerWorld) -> None:
-    """Two batches of one contact, begun at the same moment: one conversation row."""
+    """Two batches of one contact that begin at the same moment share one conversation row."""
     turns: list[Turn] = []
 
     async def begin(number: int) -> None:
@@ -118,7 +118,7 @@ async def test_the_same_batch_begun_at_once_is_one_turn(world: LedgerWorld) -> N
 
 
 async def test_a_reused_batch_number_is_another_turn(world: LedgerWorld) -> None:
-    """I2, fault 23: a mirror that lost its memory counts anew; its new messages are not taken for answered ones."""
+    """I2, fault 23: a mirror that lost its state reuses numbers; its new messages do not count as answered."""
     old = await world.ledger.begin(batch("hello", "there", id_prefix="a"), 1)
     await complete(world, old, "one")
     new = await world.ledger.begin(batch("other", id_prefix="b"), 1)
@@ -126,17 +126,17 @@ async def test_a_reused_batch_number_is_another_turn(world: LedgerWorld) -> None
     assert new.state == "started"
     assert (await world.ledger.begin(batch("other", id_prefix="b"), 1)).id == new.id
     assert (await world.ledger.begin(batch("hello", "there", id_prefix="a"), 1)).id == old.id
-    # A failover that lost the tail of the batch: what is left of it was answered.
+    # A failover that lost the end of the batch: what is left of it was answered before.
     assert (await world.ledger.begin(batch("hello", id_prefix="a"), 1)).id == old.id
 
 
 @pytest.mark.parametrize("step", ["begin", "answer", "claim", "settle", "finish", "suppress", "bury", "link"])
-async def test_a_commit_whose_answer_was_lost_is_repeated(fresh_postgres_dsn: str, step: str) -> None:
+async def test_a_commit_whose_reply_was_lost_is_repeated(migrated_postgres_dsn: str, step: str) -> None:
     """Fault 29, I3, I6: the step succeeds, and happened once."""
-    proxy = PostgresProxy(fresh_postgres_dsn)
+    proxy = PostgresProxy(migrated_postgres_dsn)
     async with trio_asyncio.open_loop(), trio.open_nursery() as nursery:
         await nursery.start(proxy.serve)
-        async with open_postgres(fresh_postgres_dsn) as direct, open_postgres(proxy.dsn, 1) as db:
+        async with open_postgres(migrated_postgres_dsn) as direct, open_postgres(proxy.dsn, 1) as db:
             world = await prepare(direct)
             turn = await world.ledger.begin(batch("hello"), 1)
             if step in ("claim", "settle", "finish"):
@@ -167,8 +167,8 @@ async def test_a_commit_whose_answer_was_lost_is_repeated(fresh_postgres_dsn: st
         nursery.cancel_scope.cancel()
 
 
-async def test_each_step_is_one_round_trip(fresh_postgres_dsn: str) -> None:
-    proxy = PostgresProxy(fresh_postgres_dsn)
+async def test_each_step_is_one_round_trip(migrated_postgres_dsn: str) -> None:
+    proxy = PostgresProxy(migrated_postgres_dsn)
     async with trio_asyncio.open_loop(), trio.open_nursery() as nursery:
         await nursery.start(proxy.serve)
         async with open_postgres(proxy.dsn, 1) as db:
@@ -181,7 +181,7 @@ async def test_each_step_is_one_round_trip(fresh_postgres_dsn: str) -> None:
 
 
 async def test_a_step_waits_for_a_takeover_in_progress(world: LedgerWorld) -> None:
-    """I5: no step slips between the check of the epoch and the takeover's commit."""
+    """I5: no step gets in between the check of the epoch and the commit of the takeover."""
     async with world.db.session() as other, trio.open_nursery() as nursery:
         await other.run("BEGIN; UPDATE majlis_partitions SET epoch = epoch + 1")
 
@@ -198,8 +198,8 @@ async def test_a_step_waits_for_a_takeover_in_progress(world: LedgerWorld) -> No
     assert await world.messages() == []
 
 
-async def test_a_stuck_step_does_not_hold_up_a_renewal(world: LedgerWorld) -> None:
-    """I9: a turn behind somebody's lock keeps its partition's row, and the renewal passes all the same."""
+async def test_a_stuck_step_does_not_block_a_lease_renewal(world: LedgerWorld) -> None:
+    """I9: a turn that waits for a lock holds the row of its partition, and the lease is renewed all the same."""
     async with world.db.session() as other:
         await other.run(f"BEGIN; SELECT majlis_fence({DEMO.partition(PARTITIONS)}, 1)")
         await world.db.fetch("UPDATE majlis_partitions SET until = now()")
@@ -238,7 +238,7 @@ async def test_an_inactive_instance_ends_by_rule(world: LedgerWorld, switch: str
 
 
 async def test_a_lid_conversation_becomes_the_phones(world: LedgerWorld) -> None:
-    """Fault 39: the phone number is told later; what was said under the LID is its history."""
+    """Fault 39: the phone number is learned later; what was said under the LID is its history."""
     first = await world.ledger.begin(batch("hello", conversation=OF_LID), 1)
     second = await world.ledger.begin(batch("it is me", lid=LID), 1)
     assert second.conversation_id == first.conversation_id
@@ -249,7 +249,7 @@ async def test_a_lid_conversation_becomes_the_phones(world: LedgerWorld) -> None
 
 
 async def test_two_conversations_of_one_person_become_one(world: LedgerWorld) -> None:
-    """Fault 39: both exist; messages and turns go over to the phone's, whose evidence then covers both."""
+    """Fault 39: if both exist, messages and turns move to the conversation of the phone number."""
     of_lid = await world.ledger.begin(batch("from lid", conversation=OF_LID), 1)
     await complete(world, of_lid, "answer")
     of_phone = await world.ledger.begin(batch("from phone"), 1)
@@ -272,7 +272,7 @@ async def test_proof_of_a_send_stands(world: LedgerWorld) -> None:
 
 
 async def test_evidence_is_looked_for_since_the_first_claim(world: LedgerWorld) -> None:
-    """I6: a resend does not hide that the first send may have arrived; a disproved send does start anew."""
+    """I6: a resend does not hide that the first send may have arrived; a disproved send starts over."""
     turn = await world.ledger.answer(await world.ledger.begin(batch("hello"), 1), 1, reply_of(ANSWER, "one"))
 
     async def claimed(resend: bool) -> int | None:
@@ -291,7 +291,7 @@ async def test_evidence_is_looked_for_since_the_first_claim(world: LedgerWorld) 
 
 
 async def test_steps_out_of_order_are_refused(world: LedgerWorld) -> None:
-    """I2, I6: an end is an end; an unsent part is not finished over, a sent one not suppressed."""
+    """I2, I6: an ended turn stays ended; unsent parts cannot be finished, sent ones cannot be suppressed."""
     turn = await world.ledger.begin(batch("hello"), 1)
     with pytest.raises(LedgerError, match="MJ003"):
         await world.ledger.finish(turn, 1)
@@ -309,7 +309,7 @@ async def test_steps_out_of_order_are_refused(world: LedgerWorld) -> None:
             await step
 
 
-async def test_a_dead_letter_tells_what_the_customer_saw(world: LedgerWorld) -> None:
+async def test_a_dead_letter_shows_what_the_customer_saw(world: LedgerWorld) -> None:
     """I2"""
     turn = await world.ledger.answer(
         await world.ledger.begin(batch("hello"), 1), 1, reply_of(ANSWER, "one", "two", "three")
@@ -330,10 +330,10 @@ async def test_a_dead_letter_tells_what_the_customer_saw(world: LedgerWorld) -> 
 @pytest.mark.parametrize(
     ("status", "becomes"), [("inactive", "active"), ("closed", "closed"), ("active", "active")]
 )
-async def test_the_newest_conversation_of_any_status_goes_on(
+async def test_the_newest_conversation_of_any_status_continues(
     world: LedgerWorld, status: str, becomes: str
 ) -> None:
-    """Of several rows of one contact; only an inactive one is awakened, and says so."""
+    """Of several rows of one contact; only an inactive one is reactivated."""
     for days_ago, row_status in ((3, "active"), (1, status), (2, "inactive")):
         await world.rows(
             "INSERT INTO whatsapp_conversations (instance_id, user_phone, status, last_activity)"
@@ -354,7 +354,7 @@ async def test_the_newest_conversation_of_any_status_goes_on(
 
 
 async def test_what_postgres_cannot_hold_is_replaced(world: LedgerWorld) -> None:
-    """I14, fault 34: NUL and lone surrogates do not make a batch poisonous."""
+    """I14, fault 34: NUL and lone surrogates do not make a batch fail."""
     poison = batch("a\x00b", "c\ud83dd", "\\u0000")
     turn = await world.ledger.begin(poison, 1)
     assert await world.ledger.begin(poison, 1) == turn
@@ -411,8 +411,8 @@ async def test_operators_see_and_retry_dead_letters(world: LedgerWorld) -> None:
     assert len(await records.dead_letters(with_retried=True)) == 1
 
 
-async def test_what_a_lost_mirror_left_unfinished_becomes_dead_letters(world: LedgerWorld) -> None:
-    """I2: known to the ledger, gone from the mirror: visible and replayable, once."""
+async def test_turns_left_unfinished_by_a_lost_mirror_become_dead_letters(world: LedgerWorld) -> None:
+    """I2: turns in the ledger that the mirror lost become visible and replayable, once."""
     done = await world.ledger.begin(batch("done"), 1)
     await world.ledger.suppress(done, 1, "duplicate")
     left = await world.ledger.begin(batch("left", number=2), 1)

@@ -1,4 +1,4 @@
-"""The schema: on an empty database, on one in use, twice, at once, and half done."""
+"""The schema: on an empty database, on one in use, migrated twice, concurrently, and half way."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_migrations_are_numbered_without_gaps() -> None:
     assert [migration.version for migration in migrations()] == list(range(1, len(migrations()) + 1))
 
 
-async def test_an_empty_database_is_made_once(db: Postgres) -> None:
+async def test_an_empty_database_is_migrated_once(db: Postgres) -> None:
     assert await schema_version(db) == 0
     assert "majlis migrate" in (await check_schema(db) or "")
     assert await migrate(db) == [migration.name for migration in migrations()]
@@ -33,7 +33,7 @@ async def test_an_empty_database_is_made_once(db: Postgres) -> None:
     assert await check_schema(db) is None
 
 
-async def test_two_migrators_wait_for_each_other(db: Postgres) -> None:
+async def test_two_migrators_exclude_each_other(db: Postgres) -> None:
     applied: list[str] = []
 
     async def one() -> None:
@@ -45,7 +45,7 @@ async def test_two_migrators_wait_for_each_other(db: Postgres) -> None:
     assert sorted(applied) == [migration.name for migration in migrations()]
 
 
-async def test_a_stuck_migrator_is_not_waited_for_for_ever(db: Postgres) -> None:
+async def test_a_stuck_migrator_is_not_waited_for_forever(db: Postgres) -> None:
     async with db.session() as session:
         await session.fetch("SELECT pg_advisory_lock($1)", 0x6D616A6C6973)
         with pytest.raises(MigrationFailed, match="still running"):
@@ -87,8 +87,8 @@ async def test_an_existing_database_keeps_everything(db: Postgres) -> None:
     )
 
 
-async def test_a_column_nobody_would_fill_is_named(db: Postgres) -> None:
-    """I15: better refused at the start than failing at the first message."""
+async def test_an_unknown_required_column_is_named(db: Postgres) -> None:
+    """I15: it is better to refuse to start than to fail at the first message."""
     await migrate(db)
     await db.fetch("ALTER TABLE whatsapp_messages ADD COLUMN shop text NOT NULL")
     assert "whatsapp_messages.shop" in (await check_schema(db) or "")
@@ -99,15 +99,15 @@ async def test_a_column_nobody_would_fill_is_named(db: Postgres) -> None:
     ["varchar(9) CHECK (sender_type IN ('user', 'ai'))", "sender"],
     ids=["check", "enum"],
 )
-async def test_a_word_that_is_not_allowed_is_named(db: Postgres, column_type: str) -> None:
-    """I15: the reply must not be sent and then fail to be recorded."""
+async def test_a_forbidden_word_is_named(db: Postgres, column_type: str) -> None:
+    """I15: a reply must not be sent and then fail to be recorded."""
     await db.fetch("CREATE TYPE sender AS ENUM ('user', 'ai')")
     await db.fetch(f"CREATE TABLE whatsapp_messages (id bigserial PRIMARY KEY, sender_type {column_type})")
     await migrate(db)
     assert "does not allow the word 'assistant'" in (await check_schema(db) or "")
 
 
-async def test_an_index_left_invalid_is_built_again(db: Postgres) -> None:
+async def test_an_invalid_index_is_rebuilt(db: Postgres) -> None:
     await migrate(db)
     index = "majlis_messages_history_idx"
     await db.fetch("UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass($1)", index)
@@ -116,8 +116,8 @@ async def test_an_index_left_invalid_is_built_again(db: Postgres) -> None:
     assert await db.value("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)", index) is True
 
 
-async def test_a_table_in_use_is_waited_for_politely(db: Postgres) -> None:
-    """A long reader does not fail the migration, and is not blocked by it for long."""
+async def test_a_table_in_use_is_waited_for_without_blocking_readers(db: Postgres) -> None:
+    """A long read does not make the migration fail, and is not blocked by it for long."""
     await db.fetch("CREATE TABLE whatsapp_instances (id bigint PRIMARY KEY)")
     async with db.session() as reader, trio.open_nursery() as nursery:
         await reader.run("BEGIN; SELECT FROM whatsapp_instances")
@@ -138,11 +138,11 @@ async def test_the_number_of_partitions_is_fixed(db: Postgres) -> None:
     assert await db.value("SELECT count(*) FROM majlis_partitions") == 8
 
 
-async def test_a_server_weaker_than_needed_is_named(fresh_postgres_dsn: str) -> None:
+async def test_a_server_weaker_than_needed_is_named(fresh_durable_postgres_dsn: str) -> None:
     """I15"""
-    async with trio_asyncio.open_loop(), open_postgres(fresh_postgres_dsn) as db:
+    async with trio_asyncio.open_loop(), open_postgres(fresh_durable_postgres_dsn) as db:
         assert await check_server(db) is None
         name = await db.value("SELECT current_database()")
         await db.fetch(f"ALTER DATABASE {name} SET synchronous_commit = off")
-    async with trio_asyncio.open_loop(), open_postgres(fresh_postgres_dsn) as db:
+    async with trio_asyncio.open_loop(), open_postgres(fresh_durable_postgres_dsn) as db:
         assert "synchronous_commit" in (await check_server(db) or "")

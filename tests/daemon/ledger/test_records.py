@@ -1,4 +1,4 @@
-"""What operators ask of the ledger: turns with their waterfall, who speaks where, use, and that status stays cheap."""
+"""Queries of operators: turns with their trace, silent conversations, usage, and a status that stays cheap."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 import trio_asyncio
 
 from actors.identity import Conversation
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Answer
 from actors.ports import Notice, Reply, Turn
-from daemon.ledger.rows import Attention, HandedBack, Silence
+from daemon.ledger.rows import Attention, HandedBack, SilenceReasons
 from tests.daemon.ledger.test_ledger import UUID_TABLES
 from tests.support.ledgers import DEMO, LID, PHONE, LedgerWorld, batch, open_world
 from tests.support.stores import execute
@@ -26,14 +26,14 @@ ANSWER = Answer("hello", "main", "small", 800, 60, 412, True, ("name", "city"), 
 
 
 @pytest.fixture
-async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
-    async with open_world(fresh_postgres_dsn) as world:
+async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(migrated_postgres_dsn) as world:
         yield world
 
 
 async def answered(world: LedgerWorld, number: int = 1, **changes: object) -> Turn:
     turn = await world.ledger.begin(batch("how much", "a room", number=number), 1)
-    reply = Reply(**{"answer": ANSWER, "parts": ("hello",), "waterfall": WATERFALL, **changes})  # type: ignore[arg-type]
+    reply = Reply(**{"answer": ANSWER, "parts": ("hello",), "spans": WATERFALL, **changes})  # type: ignore[arg-type]
     return await world.ledger.answer(turn, 1, reply)
 
 
@@ -42,7 +42,7 @@ async def take_over(world: LedgerWorld, contact: str, seconds: float) -> None:
     await world.rows(sql, contact, seconds)
 
 
-async def test_a_turn_is_told_whole_by_its_number(world: LedgerWorld) -> None:
+async def test_a_turn_is_found_by_its_number(world: LedgerWorld) -> None:
     turn = await answered(world)
     found = await world.records.turn(turn.id)
     assert found is not None and found.conversation == DEMO
@@ -60,7 +60,7 @@ async def test_a_turn_is_told_whole_by_its_number(world: LedgerWorld) -> None:
     assert await world.records.turn(turn.id + 1) is None
 
 
-async def test_a_suppressed_turn_keeps_rule_and_waterfall(world: LedgerWorld) -> None:
+async def test_a_suppressed_turn_keeps_its_rule_and_trace(world: LedgerWorld) -> None:
     turn = await world.ledger.begin(batch("how much"), 1)
     await world.ledger.suppress(turn, 1, "duplicate", WATERFALL)
     found = await world.records.turn(turn.id)
@@ -68,14 +68,14 @@ async def test_a_suppressed_turn_keeps_rule_and_waterfall(world: LedgerWorld) ->
     assert (found.state, found.rule, found.waterfall) == ("suppressed", "duplicate", WATERFALL)
 
 
-async def test_nobody_else_speaks_at_first(world: LedgerWorld) -> None:
-    assert await world.records.silence(DEMO, HOUR) == Silence()
+async def test_a_new_conversation_is_not_silent(world: LedgerWorld) -> None:
+    assert await world.records.silence(DEMO, HOUR) == SilenceReasons()
     assert await world.records.silent(HOUR, 10) == {}
     assert await world.records.hand_back(DEMO) == HandedBack(0, 0)
-    assert await world.records.silence(Conversation("nobody", PHONE), HOUR) == Silence()
+    assert await world.records.silence(Conversation("nobody", PHONE), HOUR) == SilenceReasons()
 
 
-async def test_escalation_and_take_over_are_seen_and_ended_each_by_itself(world: LedgerWorld) -> None:
+async def test_escalation_and_take_over_are_shown_and_ended_separately(world: LedgerWorld) -> None:
     await answered(world, escalation="asks_for_human")
     silence = await world.records.silence(DEMO, HOUR)
     assert silence.taken_over is None
@@ -87,23 +87,23 @@ async def test_escalation_and_take_over_are_seen_and_ended_each_by_itself(world:
     assert await world.records.silent(HOUR, 10) == {DEMO: silence}
     assert await world.records.hand_back(DEMO) == HandedBack(escalations=1, takeovers=1)
     assert await world.records.hand_back(DEMO) == HandedBack(0, 0)
-    assert await world.records.silence(DEMO, HOUR) == Silence()
+    assert await world.records.silence(DEMO, HOUR) == SilenceReasons()
     rows = await world.rows("SELECT resolved_by FROM whatsapp_escalated_conversations")
     assert [row["resolved_by"] for row in rows] == ["operator"]
 
 
-async def test_a_take_over_under_the_lid_is_the_phones(world: LedgerWorld) -> None:
+async def test_a_take_over_under_the_lid_applies_to_the_phone(world: LedgerWorld) -> None:
     await world.ledger.link("demo", LID, PHONE)
     await take_over(world, LID, 600)
     assert (await world.records.silence(DEMO, HOUR)).taken_over is not None
     assert await world.records.hand_back(DEMO) == HandedBack(0, 1)
 
 
-async def test_an_old_escalation_and_an_ended_take_over_hold_no_more(world: LedgerWorld) -> None:
+async def test_an_old_escalation_and_an_ended_take_over_no_longer_count(world: LedgerWorld) -> None:
     await answered(world, escalation="sensitive_topic")
     await world.rows("UPDATE whatsapp_escalated_conversations SET escalated_at = now() - interval '2 hours'")
     await take_over(world, PHONE, -1)
-    assert await world.records.silence(DEMO, HOUR) == Silence()
+    assert await world.records.silence(DEMO, HOUR) == SilenceReasons()
     assert await world.records.silent(HOUR, 10) == {}
     assert await world.records.attention(HOUR) == Attention()
     assert (await world.records.attention(3 * HOUR)).escalated == 1
@@ -141,7 +141,7 @@ async def test_what_needs_attention_is_counted(world: LedgerWorld) -> None:
 
 
 async def test_each_count_of_the_status_uses_its_index(world: LedgerWorld) -> None:
-    """The rows that are history by now are many, those that count are few."""
+    """There are many old rows and few that count."""
     await world.rows(
         "INSERT INTO majlis_takeovers (instance, contact, until, ended_at)"
         " SELECT 'demo', n::text, now(), now() FROM generate_series(1, 20000) n"
@@ -168,7 +168,7 @@ async def test_each_count_of_the_status_uses_its_index(world: LedgerWorld) -> No
         assert index in " ".join(row["QUERY PLAN"] for row in plan)
 
 
-async def test_use_is_told_by_day_and_instance(world: LedgerWorld) -> None:
+async def test_usage_is_listed_by_day_and_instance(world: LedgerWorld) -> None:
     await answered(world)
     await answered(world, number=2, answer=Answer("hello", "cache"))
     await world.rows(

@@ -1,4 +1,4 @@
-"""One message's turns in the ledger, found by its id; dead letters that are dropped; pauses that are kept."""
+"""The turns of a message found by its id; dropped dead letters; stored pauses."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ SHOP = Conversation("shop", "5511900000002")
 
 
 @pytest.fixture
-async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
-    async with open_world(fresh_postgres_dsn) as opened:
+async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(migrated_postgres_dsn) as opened:
         await opened.records.register_instances(["shop"])
         yield opened
 
 
-def test_the_original_of_a_replay_is_known_by_its_id() -> None:
+def test_the_id_of_a_replay_contains_the_original_id() -> None:
     assert original_id("dead-17-dead-3-3EB0") == original_id("3EB0") == "3EB0"
     assert original_id("dead-end") == "dead-end"
 
 
-async def test_a_message_is_found_with_all_that_came_of_it(world: LedgerWorld) -> None:
+async def test_a_message_is_found_with_its_turn_and_parts(world: LedgerWorld) -> None:
     turn = await world.ledger.begin(batch("one", "two", id_prefix="M"), 1)
     turn = await world.ledger.answer(turn, 1, reply_of(Answer("hello", "main", "small"), "hel", "lo"))
     await world.ledger.claim(turn, 1, 0, False)
@@ -34,13 +34,13 @@ async def test_a_message_is_found_with_all_that_came_of_it(world: LedgerWorld) -
     assert (found.id, found.conversation, found.state, found.provider) == (turn.id, DEMO, "answered", "main")
     assert [message.id for message in found.messages] == ["M0", "M1"]
     assert [part.state for part in found.parts] == ["sending", "pending"]
-    assert found.parts[0].claimed_at is not None and found.letter is None
+    assert found.parts[0].claimed_at is not None and found.dead_letter is None
     assert await StoredTurns(world.db).turns_of("M1", "shop") == ()
     assert await StoredTurns(world.db).turns_of("M") == ()
 
 
 async def test_replays_of_dead_letters_are_followed(world: LedgerWorld) -> None:
-    """From any of the ids: the original's turn and those of every replay."""
+    """Any of the ids finds the turn of the original and those of every replay."""
     first = await world.ledger.begin(batch("help", id_prefix="M"), 1)
     await world.ledger.bury(first, 1, "overloaded", "")
     (letter,) = await world.records.dead_letters()
@@ -54,10 +54,14 @@ async def test_replays_of_dead_letters_are_followed(world: LedgerWorld) -> None:
     for asked in ("M0", f"dead-{letter.id}-M0"):
         found = await StoredTurns(world.db).turns_of(asked)
         assert [turn.id for turn in found] == [first.id, second.id, third.id]
-        assert [turn.letter.id if turn.letter else None for turn in found] == [letter.id, latest.id, None]
+        assert [turn.dead_letter.id if turn.dead_letter else None for turn in found] == [
+            letter.id,
+            latest.id,
+            None,
+        ]
 
 
-async def test_the_same_id_in_two_instances_is_told_apart(world: LedgerWorld) -> None:
+async def test_the_same_id_in_two_instances_is_distinguished(world: LedgerWorld) -> None:
     await world.ledger.begin(batch("one", id_prefix="M"), 1)
     entry = Waiting(1, 1, Message("shop", SHOP.contact, "M0", "two", 1))
     other = batch("x", conversation=SHOP)
@@ -66,7 +70,7 @@ async def test_the_same_id_in_two_instances_is_told_apart(world: LedgerWorld) ->
     assert {turn.instance for turn in await StoredTurns(world.db).turns_of("M0", "shop")} == {"shop"}
 
 
-async def test_the_way_from_an_id_to_its_turns_is_an_index(world: LedgerWorld) -> None:
+async def test_turns_are_found_by_message_id_through_an_index(world: LedgerWorld) -> None:
     await world.db.fetch(
         "INSERT INTO majlis_turns (conversation_key, partition, batch_number, lo, hi, why, instance, contact, messages,"
         " message_ids, text, text_hash, epoch, opened_at)"
@@ -78,7 +82,7 @@ async def test_the_way_from_an_id_to_its_turns_is_an_index(world: LedgerWorld) -
     assert "majlis_turns_message_ids_idx" in "\n".join(row["QUERY PLAN"] for row in plan)
 
 
-async def test_every_partition_is_told_with_its_owner(world: LedgerWorld) -> None:
+async def test_every_partition_is_listed_with_its_owner(world: LedgerWorld) -> None:
     await world.db.fetch(
         "UPDATE majlis_partitions SET owner = 'node-a', until = now() + interval '9 seconds' WHERE partition < 2"
     )
@@ -88,7 +92,7 @@ async def test_every_partition_is_told_with_its_owner(world: LedgerWorld) -> Non
     assert rows[0].epoch == 1 and 0 < rows[0].seconds_left <= 9
 
 
-async def test_a_dropped_letter_is_kept_and_not_open(world: LedgerWorld) -> None:
+async def test_a_dropped_dead_letter_is_kept_and_not_open(world: LedgerWorld) -> None:
     turn = await world.ledger.begin(batch("help"), 1)
     await world.ledger.bury(turn, 1, "overloaded", "")
     (letter,) = await world.records.dead_letters()
@@ -100,7 +104,7 @@ async def test_a_dropped_letter_is_kept_and_not_open(world: LedgerWorld) -> None
     assert kept.dropped_at is not None and kept.retried_at is None
 
 
-async def test_pauses_stand_until_they_are_ended_or_over(world: LedgerWorld) -> None:
+async def test_pauses_last_until_they_are_ended_or_expire(world: LedgerWorld) -> None:
     records = world.records
     await records.pause("demo", None)
     (pause,) = await records.pauses()

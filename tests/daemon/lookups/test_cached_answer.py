@@ -1,26 +1,26 @@
-"""The kept answers in Postgres: exact and alike, each for its time, bounded, and never another instance's."""
+"""The response cache in Postgres: exact and similar questions, expiry, bounds, separation of instances."""
 
 from __future__ import annotations
 
 import pytest
 
-from actors.answer_cache import CachedAnswer, entry_for, hit
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, Terms
 from actors.messages import Answer, Prompt
 from actors.ports import Question, Reply
+from actors.response_cache import CachedAnswer, entry_for, hit
 from daemon.knowledge.housekeeping import Housekeeping
 from daemon.lookups import cached_answer
 from daemon.lookups.spec import Means
-from tests.daemon.knowledge.conftest import Shelf
 from tests.support.embeddings_server import FakeEmbeddings
+from tests.support.shelf import Shelf
 
 ANSWER = Answer("Sidr is 180 SAR.", "main", "gpt", 10, 5, 99, confidence=0.8)
 TERMS = Terms(cache_scope="who", embedding_model="test")
 
 
 class Counter:
-    """Customers who ask one question each."""
+    """Customers who each ask one question."""
 
     def __init__(self, shelf: Shelf, terms: Terms = TERMS) -> None:
         self.shelf = shelf
@@ -42,7 +42,7 @@ class Counter:
         return found
 
     async def answered(self, question: Question, answer: Answer = ANSWER) -> None:
-        """T2, with what the turn tells it."""
+        """Store the answer (T2) with its cache entry."""
         prompt = Prompt(question.batch.conversation.instance, tuple(m.text for m in question.batch.messages))
         entry = hit(answer, question) if answer.provider == "cache" else entry_for(prompt, answer, question)
         reply = Reply(answer, (answer.text,), cache=entry)
@@ -51,7 +51,7 @@ class Counter:
     async def learns(
         self, *texts: str, answer: Answer = ANSWER, instance: str = "demo", terms: Terms | None = None
     ) -> None:
-        """Somebody asked, and the responder answered."""
+        """A customer asks and the responder answers."""
         question = await self.asks(*texts, instance=instance, terms=terms)
         await self.finds(question)
         await self.answered(question, answer)
@@ -71,7 +71,7 @@ def counter(by_words: Shelf) -> Counter:
 
 @pytest.fixture
 def wise(by_meaning: Shelf) -> Counter:
-    """With vectors."""
+    """With an embeddings server."""
     return Counter(by_meaning)
 
 
@@ -92,7 +92,7 @@ async def test_the_same_question_is_answered_again_for_an_hour(counter: Counter)
     assert await counter.finds(await counter.asks("بكم عسل السدر")) is None
 
 
-async def test_an_answer_bought_anew_takes_the_old_ones_place(counter: Counter) -> None:
+async def test_a_new_answer_replaces_the_old_entry(counter: Counter) -> None:
     await counter.learns("hello")
     await counter.age(2)
     await counter.learns("hello", answer=Answer("Welcome!", "main", "gpt"))
@@ -101,7 +101,7 @@ async def test_an_answer_bought_anew_takes_the_old_ones_place(counter: Counter) 
     assert len(await counter.shelf.world.rows("SELECT FROM majlis_answer_cache")) == 1
 
 
-async def test_a_conversation_with_a_history_is_given_nothing(counter: Counter) -> None:
+async def test_a_conversation_with_a_history_gets_no_cached_answer(counter: Counter) -> None:
     await counter.learns("hello")
     question = await counter.asks("something else first")
     same = question.batch.conversation
@@ -114,7 +114,7 @@ async def test_a_conversation_with_a_history_is_given_nothing(counter: Counter) 
     )
     assert await counter.finds(asked) is None
     assert await counter.finds(asked, history_tokens=0) is not None, (
-        "a responder that is told nothing says the same"
+        "a responder without history gives the same answer"
     )
 
 
@@ -125,7 +125,7 @@ async def test_no_answer_crosses_from_one_instance_to_another(wise: Counter) -> 
         assert await wise.finds(await wise.asks(asked, instance="acme")) is not None
 
 
-async def test_a_change_of_files_or_prompt_begins_anew(counter: Counter) -> None:
+async def test_a_change_of_files_or_prompt_invalidates_the_cache(counter: Counter) -> None:
     await counter.learns("hello")
     await counter.shelf.add("opening hours")
     assert await counter.finds(await counter.asks("hello")) is None
@@ -147,7 +147,7 @@ async def test_a_question_that_means_the_same_is_answered_for_a_day(wise: Counte
     assert await wise.finds(await wise.asks("what is the cost")) is None
 
 
-async def test_what_is_not_alike_enough_is_asked_anew(wise: Counter) -> None:
+async def test_a_question_that_is_not_similar_enough_is_asked_again(wise: Counter) -> None:
     await wise.learns("what is the price of it today")
     assert await wise.finds(await wise.asks("what is the colour of it today")) is None
     lax = Terms(cache_scope="who", embedding_model="test", cache_similarity=0.5)
@@ -156,7 +156,7 @@ async def test_what_is_not_alike_enough_is_asked_anew(wise: Counter) -> None:
     assert await wise.finds(await wise.asks("what is the cost of it today", terms=strict)) is None
 
 
-async def test_other_numbers_are_another_question(wise: Counter) -> None:
+async def test_different_numbers_make_a_different_question(wise: Counter) -> None:
     lax = Terms(cache_scope="who", embedding_model="test", cache_similarity=0.5)
     await wise.learns("what is the price of 3 kg", terms=lax)
     assert await wise.finds(await wise.asks("what is the cost of 5 kg", terms=lax)) is None
@@ -169,12 +169,12 @@ async def test_an_answer_about_something_else_is_not_given(wise: Counter) -> Non
     assert await wise.finds(await wise.asks("what is the price of talh honey", terms=lax)) is None
 
 
-async def test_without_vectors_only_the_same_words_are_the_same(counter: Counter) -> None:
+async def test_without_vectors_only_the_same_words_match(counter: Counter) -> None:
     await counter.learns("what is the price")
     assert await counter.finds(await counter.asks("what is the cost")) is None
 
 
-async def test_a_server_that_is_away_costs_the_alike_ones_alone(
+async def test_without_the_embeddings_server_exact_questions_still_match(
     wise: Counter, server: FakeEmbeddings
 ) -> None:
     await wise.learns("what is the price")
@@ -183,7 +183,7 @@ async def test_a_server_that_is_away_costs_the_alike_ones_alone(
     assert await wise.finds(await wise.asks("what is the price")) is not None
 
 
-async def test_a_hit_counts_where_it_came_from(wise: Counter) -> None:
+async def test_a_hit_counts_on_its_entry(wise: Counter) -> None:
     await wise.learns("what is the price")
     for text in ("what is the price", "what is the cost"):
         question = await wise.asks(text)
@@ -194,7 +194,7 @@ async def test_a_hit_counts_where_it_came_from(wise: Counter) -> None:
     assert (row.entries, row.with_vectors, row.hits) == (1, 1, 2)
 
 
-async def test_a_hit_does_not_make_an_answer_younger(counter: Counter) -> None:
+async def test_a_hit_does_not_extend_the_life_of_an_answer(counter: Counter) -> None:
     await counter.learns("hello")
     await counter.age(0.9)
     question = await counter.asks("hello")
@@ -205,7 +205,7 @@ async def test_a_hit_does_not_make_an_answer_younger(counter: Counter) -> None:
     assert await counter.finds(await counter.asks("hello")) is None
 
 
-async def test_the_oldest_go_when_there_are_too_many(counter: Counter) -> None:
+async def test_the_oldest_entries_are_dropped_when_there_are_too_many(counter: Counter) -> None:
     few = Terms(cache_scope="who", cache_max_entries=3)
     await counter.learns("hello", instance="acme")
     for text in ("one", "two", "three", "one", "four"):
@@ -215,7 +215,7 @@ async def test_the_oldest_go_when_there_are_too_many(counter: Counter) -> None:
     assert await counter.finds(await counter.asks("hello", instance="acme")) is not None
 
 
-async def test_what_is_expired_is_swept_away(counter: Counter) -> None:
+async def test_expired_entries_are_deleted(counter: Counter) -> None:
     await counter.learns("hello")
     housekeeping = Housekeeping(counter.shelf.world.db, counter.shelf.feed)
     assert (await housekeeping.sweep())["answers"] == 0
@@ -235,7 +235,7 @@ async def test_clearing_is_for_one_instance_or_for_all(counter: Counter) -> None
     assert await counter.finds(await counter.asks("hello")) is None
 
 
-async def test_nobody_looks_when_it_is_switched_off(counter: Counter) -> None:
+async def test_no_lookup_when_the_cache_is_switched_off(counter: Counter) -> None:
     spec = cached_answer.lookup(None)
     question = await counter.shelf.question("hello", terms=TERMS, flags=FeatureFlags(cache=False))
     assert spec.skip(question)

@@ -1,4 +1,4 @@
-"""Who speaks, what was asked before, what was used, and which webhook is stored: the lookups behind the rules."""
+"""The lookups behind the rules: who speaks, earlier questions, usage, the stored webhook."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from actors.errors import LedgerUnavailable
 from actors.escalation import Interaction
-from actors.facts import Facts, Standing, Usage
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Terms
+from actors.lookups import Facts, TakeoverState, Usage
 from actors.messages import Answer
 from actors.ports import Question, Reply, Turn
 from daemon.lookups import LOOKUPS
@@ -29,13 +29,13 @@ KEPT_AS_A_STRING = r'''"{\"response_quality\": \"0.25\"}"'''
 
 
 @pytest.fixture
-async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
-    async with open_world(fresh_postgres_dsn) as world:
+async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(migrated_postgres_dsn) as world:
         yield world
 
 
 class Talk:
-    """Turns of one conversation, and what the lookups say in the newest of them."""
+    """Turns of one conversation, and what the lookups find in the newest one."""
 
     def __init__(self, world: LedgerWorld, conversation: Conversation = DEMO) -> None:
         self._world = world
@@ -53,21 +53,21 @@ class Talk:
         await self._world.ledger.answer(turn, 1, Reply(answer, (), rule=rule))
         await self._world.ledger.finish(turn, 1)
 
-    async def standing(self, terms: Terms | None = None, takeover: bool = True) -> Standing:
+    async def takeover(self, terms: Terms | None = None, takeover: bool = True) -> TakeoverState:
         await self.ask()
         found = await look(
             self._world.lookups,
             self.turn,
             self.batch,
-            "standing",
+            "takeover",
             terms=terms,
             flags=FeatureFlags(takeover=takeover),
         )
-        assert isinstance(found, Standing)
+        assert isinstance(found, TakeoverState)
         return found
 
     async def usage(self, terms: Terms | None = None, again: bool = False) -> Usage:
-        """What a new turn finds used, or the same turn in another try."""
+        """The usage that a new turn finds, or the same turn in another attempt."""
         if not again:
             await self.ask()
         found = await look(self._world.lookups, self.turn, self.batch, "usage", terms=terms or LIMITED)
@@ -96,86 +96,91 @@ async def take_over(world: LedgerWorld, contact: str, *, until_hours: float, end
     )
 
 
-async def test_nobody_but_majlis_speaks(world: LedgerWorld) -> None:
+async def test_by_default_majlis_answers(world: LedgerWorld) -> None:
     talk = Talk(world)
-    assert await talk.standing() == Standing()
+    assert await talk.takeover() == TakeoverState()
     await talk.answered()
-    assert await talk.standing() == Standing()
+    assert await talk.takeover() == TakeoverState()
 
 
 @pytest.mark.parametrize("spelling", [PHONE, f"+{PHONE}", f"{PHONE}@s.whatsapp.net"])
-async def test_an_escalation_stands_under_every_spelling(world: LedgerWorld, spelling: str) -> None:
+async def test_an_escalation_applies_under_every_spelling_of_the_number(
+    world: LedgerWorld, spelling: str
+) -> None:
     await escalate(world, spelling)
-    assert await Talk(world).standing() == Standing(escalated=True)
-    assert await Talk(world, OTHER).standing() == Standing()
+    assert await Talk(world).takeover() == TakeoverState(escalated=True)
+    assert await Talk(world, OTHER).takeover() == TakeoverState()
 
 
-async def test_an_escalation_grows_old_and_is_handed_back(world: LedgerWorld) -> None:
+async def test_an_old_escalation_counts_as_handed_back(world: LedgerWorld) -> None:
     talk = Talk(world)
     await talk.answered()
     await escalate(world, PHONE, hours_ago=25)
-    old = Standing(escalated=True, escalation_expired=True, handed_back=True)
-    assert await talk.standing() == old
-    for seconds, expected in ((26 * 3600.0, Standing(escalated=True)), (1e300, Standing(escalated=True))):
-        assert await talk.standing(Terms(hand_back_seconds=seconds)) == expected
+    old = TakeoverState(escalated=True, escalation_expired=True, handed_back=True)
+    assert await talk.takeover() == old
+    for seconds, expected in (
+        (26 * 3600.0, TakeoverState(escalated=True)),
+        (1e300, TakeoverState(escalated=True)),
+    ):
+        assert await talk.takeover(Terms(hand_back_seconds=seconds)) == expected
     await world.rows("UPDATE whatsapp_escalated_conversations SET escalated_at = NULL")
-    assert await talk.standing() == old
+    assert await talk.takeover() == old
 
 
 async def test_the_newest_escalation_counts(world: LedgerWorld) -> None:
     await escalate(world, PHONE, hours_ago=50)
     await escalate(world, PHONE, hours_ago=1)
-    assert await Talk(world).standing() == Standing(escalated=True)
+    assert await Talk(world).takeover() == TakeoverState(escalated=True)
 
 
 async def test_a_resolved_escalation_was_handed_back_until_the_next_answer(world: LedgerWorld) -> None:
     talk = Talk(world)
     await talk.answered()
     await escalate(world, PHONE, hours_ago=2, resolved=True)
-    assert await talk.standing() == Standing(handed_back=True)
+    assert await talk.takeover() == TakeoverState(handed_back=True)
     await talk.answered(Answer("x", "escalation"), rule="escalated")
-    assert await talk.standing() == Standing(handed_back=True), "no responder has answered yet"
+    assert await talk.takeover() == TakeoverState(handed_back=True), "no responder has answered yet"
     await talk.answered()
-    assert await talk.standing() == Standing()
+    assert await talk.takeover() == TakeoverState()
 
 
-async def test_what_waits_for_a_person_is_not_handed_back(world: LedgerWorld) -> None:
+async def test_an_open_escalation_is_not_handed_back(world: LedgerWorld) -> None:
     await escalate(world, PHONE, hours_ago=2, resolved=True)
     await escalate(world, PHONE)
-    assert await Talk(world).standing() == Standing(escalated=True)
+    assert await Talk(world).takeover() == TakeoverState(escalated=True)
     await take_over(world, PHONE, until_hours=1)
-    assert await Talk(world).standing() == Standing(escalated=True, taken_over=True)
+    assert await Talk(world).takeover() == TakeoverState(escalated=True, taken_over=True)
 
 
-async def test_who_is_taken_over_is_not_handed_back(world: LedgerWorld) -> None:
+async def test_a_taken_over_conversation_is_not_handed_back(world: LedgerWorld) -> None:
     await escalate(world, PHONE, hours_ago=2, resolved=True)
     await take_over(world, PHONE, until_hours=1)
-    assert await Talk(world).standing() == Standing(taken_over=True)
+    assert await Talk(world).takeover() == TakeoverState(taken_over=True)
 
 
-async def test_a_takeover_stands_until_it_ends(world: LedgerWorld) -> None:
+async def test_a_takeover_lasts_until_it_ends(world: LedgerWorld) -> None:
     talk = Talk(world)
     await take_over(world, PHONE, until_hours=1)
-    assert await talk.standing() == Standing(taken_over=True)
-    assert await talk.standing(takeover=False) == Standing()
+    assert await talk.takeover() == TakeoverState(taken_over=True)
+    assert await talk.takeover(takeover=False) == TakeoverState()
     await world.rows("UPDATE majlis_takeovers SET ended_at = now()")
-    assert await talk.standing() == Standing(handed_back=True)
+    assert await talk.takeover() == TakeoverState(handed_back=True)
     await world.rows("UPDATE majlis_takeovers SET ended_at = NULL, until = now()")
-    assert await talk.standing() == Standing(handed_back=True)
+    assert await talk.takeover() == TakeoverState(handed_back=True)
     await talk.answered()
-    assert await talk.standing() == Standing()
+    assert await talk.takeover() == TakeoverState()
 
 
 async def test_a_takeover_under_the_lid_counts_for_its_phone(world: LedgerWorld) -> None:
     await take_over(world, LID, until_hours=1)
-    assert await Talk(world).standing() == Standing()
+    assert await Talk(world).takeover() == TakeoverState()
     await world.ledger.link("demo", LID, PHONE)
-    assert await Talk(world).standing() == Standing(taken_over=True)
+    assert await Talk(world).takeover() == TakeoverState(taken_over=True)
     await world.rows("UPDATE majlis_takeovers SET ended_at = now()")
-    assert await Talk(world).standing() == Standing(handed_back=True)
+    assert await Talk(world).takeover() == TakeoverState(handed_back=True)
 
 
-async def test_the_escalated_message_went_out_a_moment_ago(world: LedgerWorld) -> None:
+async def test_a_recent_escalated_message_is_found(world: LedgerWorld) -> None:
     talk = Talk(world)
 
     async def repeated(repeat_seconds: float = 300.0) -> object:
@@ -197,7 +202,7 @@ async def test_the_escalated_message_went_out_a_moment_ago(world: LedgerWorld) -
     assert await repeated(400) is True
 
 
-async def test_a_message_that_never_left_was_not_said(world: LedgerWorld) -> None:
+async def test_an_unsent_escalated_message_does_not_count(world: LedgerWorld) -> None:
     talk = Talk(world)
     turn = await talk.ask()
     await world.ledger.answer(turn, 1, Reply(Answer("wait", "escalation"), ("wait",), rule="escalated"))
@@ -285,7 +290,7 @@ def test_quality_never_fails(metadata: str | None) -> None:
 
 
 async def test_places_are_counted_by_contact_and_instance(world: LedgerWorld) -> None:
-    """A rate that has room gives the turn its place in the same step; a try of the same turn keeps it."""
+    """If the rate has room, the turn takes its place in the same step; another attempt keeps it."""
     limits = Terms(turns_per_minute_per_contact=2, turns_per_minute=3)
     talk, other = Talk(world), Talk(world, OTHER)
     first = await talk.usage(limits)
@@ -304,7 +309,7 @@ async def test_places_are_counted_by_contact_and_instance(world: LedgerWorld) ->
 
 
 async def test_no_two_turns_take_the_last_place(world: LedgerWorld) -> None:
-    """Twenty at once, and room for five."""
+    """Twenty concurrent turns, and room for five."""
     limits = Terms(turns_per_minute=5)
     talks = [Talk(world, Conversation("demo", f"55119000001{number:02d}")) for number in range(20)]
     let_through: list[bool] = []
@@ -318,7 +323,7 @@ async def test_no_two_turns_take_the_last_place(world: LedgerWorld) -> None:
     assert let_through.count(True) == 5
 
 
-async def test_use_is_counted_by_day(world: LedgerWorld) -> None:
+async def test_usage_is_counted_by_day(world: LedgerWorld) -> None:
     talk, other, budgets = Talk(world), Talk(world, OTHER), Terms(tokens_per_day=100)
     nothing = await talk.usage(budgets)
     assert (nothing.tokens_today, nothing.cost_micros_today) == (0, 0)
@@ -333,7 +338,7 @@ async def test_use_is_counted_by_day(world: LedgerWorld) -> None:
     assert (await talk.usage(budgets)).tokens_today == 0
 
 
-async def test_the_fallback_message_is_remembered_for_a_while(world: LedgerWorld) -> None:
+async def test_a_recent_fallback_message_is_found(world: LedgerWorld) -> None:
     talk = Talk(world)
     assert not (await talk.usage()).fallback_said
     await talk.answered(Answer("later", "fallback"), rule="budget_reached")
@@ -342,8 +347,8 @@ async def test_the_fallback_message_is_remembered_for_a_while(world: LedgerWorld
     assert not (await talk.usage()).fallback_said
 
 
-async def test_what_came_before_a_hand_back_is_no_reason_any_more(world: LedgerWorld) -> None:
-    """Three poor answers, a person, and the next message is answered again."""
+async def test_interactions_before_a_hand_back_do_not_count(world: LedgerWorld) -> None:
+    """After three poor answers and a hand-back, the next message is answered again."""
     talk = Talk(world)
     for number in range(3):
         await talk.answered(Answer("", "p", confidence=0.1), text=f"question {number}")
@@ -355,14 +360,14 @@ async def test_what_came_before_a_hand_back_is_no_reason_any_more(world: LedgerW
     assert await look(world.lookups, talk.turn, talk.batch, "interactions", record=ESCALATING) == ()
 
 
-async def test_an_escalation_under_a_lid_is_the_phones(world: LedgerWorld) -> None:
+async def test_an_escalation_under_a_lid_applies_to_the_phone(world: LedgerWorld) -> None:
     talk = Talk(world)
     await escalate(world, LID)
-    assert not (await talk.standing()).escalated
+    assert not (await talk.takeover()).escalated
     await world.ledger.link("demo", LID, talk.batch.conversation.contact)
-    assert (await talk.standing()).escalated
+    assert (await talk.takeover()).escalated
     await world.rows("SELECT majlis_hand_back('demo', $1, 'operator', true)", talk.batch.conversation.contact)
-    assert not (await talk.standing()).escalated
+    assert not (await talk.takeover()).escalated
 
 
 async def test_the_newest_webhook_of_the_instance(world: LedgerWorld) -> None:
@@ -380,7 +385,7 @@ async def test_the_newest_webhook_of_the_instance(world: LedgerWorld) -> None:
 
 
 @pytest.mark.parametrize(
-    ("skipped", "record", "switches", "terms"),
+    ("skipped", "record", "flags", "terms"),
     [
         ({"webhook", "escalated_reply", "interactions", "usage"}, InstanceRecord(), FeatureFlags(), Terms()),
         ({"webhook", "usage"}, ESCALATING, FeatureFlags(), Terms()),
@@ -402,7 +407,7 @@ async def test_the_newest_webhook_of_the_instance(world: LedgerWorld) -> None:
         ),
     ],
 )
-def test_what_nobody_wants_is_not_asked(
+def test_unneeded_lookups_are_skipped(
     skipped: set[str], record: InstanceRecord, flags: FeatureFlags, terms: Terms
 ) -> None:
     question = Question(Turn(1, "started", "1"), batch("hello"), record, flags, terms)
@@ -415,13 +420,13 @@ def test_a_replayed_dead_letter_is_not_looked_up_as_a_duplicate() -> None:
     assert "duplicate" in {spec.name for spec in LOOKUPS if spec.skip(question)}
 
 
-def test_every_lookup_has_a_name_of_its_own_and_a_default() -> None:
+def test_every_lookup_has_a_unique_name_and_a_default() -> None:
     names = [spec.name for spec in LOOKUPS]
     assert len(names) == len(set(names))
     assert set(names) <= set(Facts.__struct_fields__)
 
 
-async def test_a_store_that_is_away_is_said(world: LedgerWorld) -> None:
+async def test_an_unavailable_store_is_raised(world: LedgerWorld) -> None:
     talk = Talk(world)
     await talk.ask()
     await world.db.close()

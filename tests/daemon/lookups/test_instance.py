@@ -1,4 +1,4 @@
-"""An instance's settings: read from whatever types an existing database has, and remembered for a while."""
+"""The settings of an instance: read from columns of any type, and cached for a while."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.support.ledgers import LedgerWorld, open_world
 
 
 @pytest.fixture
-async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
-    async with open_world(fresh_postgres_dsn) as world:
+async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(migrated_postgres_dsn) as world:
         yield world
 
 
@@ -30,7 +30,7 @@ async def test_an_instance_without_settings_has_the_defaults(world: LedgerWorld)
     assert (await instance_record(world.db, "demo")).rule == "inactive_instance"
 
 
-async def test_everything_an_instance_says_is_read(world: LedgerWorld) -> None:
+async def test_all_settings_of_an_instance_are_read(world: LedgerWorld) -> None:
     await world.rows(
         "UPDATE whatsapp_instances SET escalation_enabled = true, escalation_threshold = 2,"
         " escalation_keywords = ARRAY['manager', 'المدير'], escalated_message = 'wait', fallback_message = 'sorry'"
@@ -97,7 +97,7 @@ async def test_keywords_may_be_of_any_type(world: LedgerWorld, column_type: str,
         ({"system_prompt": " ", "escalated_message": None, "fallback_message": 3}, InstanceRecord()),
     ],
 )
-def test_a_value_that_means_nothing_is_not_there(row: dict[str, Any], expected: InstanceRecord) -> None:
+def test_a_meaningless_value_counts_as_missing(row: dict[str, Any], expected: InstanceRecord) -> None:
     assert read_record(row) == expected
 
 
@@ -111,7 +111,7 @@ def test_no_row_is_unreadable(row: dict[str, Any]) -> None:
     assert all(record.escalation_keywords)
 
 
-async def test_a_hundred_turns_at_once_ask_once(world: LedgerWorld) -> None:
+async def test_a_hundred_concurrent_turns_read_once(world: LedgerWorld) -> None:
     asked = 0
     fetch = world.db.fetch
 
@@ -139,8 +139,8 @@ async def test_settings_change_with_a_reload(world: LedgerWorld) -> None:
     assert (await lookups.instance("demo")).escalated_message == "wait"
 
 
-async def test_an_instance_that_is_set_up_meanwhile_is_known_at_once(world: LedgerWorld) -> None:
-    """Its first turn must not meet the rule of the ledger with the settings of before."""
+async def test_an_instance_set_up_meanwhile_is_read_at_once(world: LedgerWorld) -> None:
+    """Its first turn must not combine the new rule with the old settings."""
     assert (await world.lookups.instance("late")).rule == "unknown_instance"
     await world.rows(
         "INSERT INTO whatsapp_instances (instance_name, escalation_enabled, is_active) VALUES ('late', true, false)"

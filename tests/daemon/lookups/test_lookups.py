@@ -1,4 +1,4 @@
-"""Duplicates and history against Postgres; the budget of history as a pure function."""
+"""Duplicates and history against Postgres; the token budget of the history as a pure function."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.support.ledgers import LedgerWorld, batch, look, open_world, reply_of
 
 
 @pytest.fixture
-async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
-    async with open_world(fresh_postgres_dsn) as world:
+async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(migrated_postgres_dsn) as world:
         yield world
 
 
@@ -34,7 +34,7 @@ async def is_duplicate(lookups: PostgresLookups, turn: Turn, asked: Batch) -> bo
 
 
 async def test_only_an_answered_text_is_a_duplicate(world: LedgerWorld) -> None:
-    """I2: a customer whose message died may say it again."""
+    """I2: a customer whose message became a dead letter may repeat it."""
     dead = await world.ledger.begin(batch("hello", number=1), 1)
     await world.ledger.bury(dead, 1, "garbage", "")
     silent = await world.ledger.begin(batch("hello", number=2), 1)
@@ -50,8 +50,8 @@ async def test_only_an_answered_text_is_a_duplicate(world: LedgerWorld) -> None:
     assert not await is_duplicate(world.lookups, await world.ledger.begin(other, 1), other)
 
 
-async def test_a_text_that_met_only_the_fallback_message_may_be_said_again(world: LedgerWorld) -> None:
-    """Over a limit, or taken over in the middle: the question is still unanswered."""
+async def test_a_text_answered_only_by_the_fallback_is_no_duplicate(world: LedgerWorld) -> None:
+    """Over a limit, or taken over half way: the question is still unanswered."""
     turn = await world.ledger.begin(batch("hello", number=1), 1)
     said = Reply(Answer("later", "fallback"), (), rule="budget_reached")
     turn = await world.ledger.answer(turn, 1, said)
@@ -60,7 +60,7 @@ async def test_a_text_that_met_only_the_fallback_message_may_be_said_again(world
     assert not await is_duplicate(world.lookups, await world.ledger.begin(again, 1), again)
 
 
-async def test_a_duplicate_grows_old(world: LedgerWorld) -> None:
+async def test_a_duplicate_expires(world: LedgerWorld) -> None:
     await answered(world, "hello", 1)
     again = batch("hello", number=2)
     turn = await world.ledger.begin(again, 1)
@@ -72,14 +72,14 @@ async def test_a_duplicate_grows_old(world: LedgerWorld) -> None:
     assert await is_duplicate(patient, turn, again)
 
 
-async def test_a_dead_letter_tried_again_is_no_duplicate(world: LedgerWorld) -> None:
+async def test_a_replayed_dead_letter_is_no_duplicate(world: LedgerWorld) -> None:
     await answered(world, "hello", 1)
     replay = batch("hello", number=2, id_prefix="dead-7-")
     assert not await is_duplicate(world.lookups, await world.ledger.begin(replay, 1), replay)
 
 
-async def test_a_dead_letter_tried_again_is_told_once(world: LedgerWorld) -> None:
-    """Its messages are stored already; they are the question, not its history."""
+async def test_a_replayed_dead_letter_is_not_in_its_own_history(world: LedgerWorld) -> None:
+    """Its messages are already stored; they are the question, not the history."""
     dead = await world.ledger.begin(batch("hello", id_prefix="m"), 1)
     await world.ledger.bury(dead, 1, "garbage", "")
     for number, prefix in ((2, "dead-7-m"), (3, "dead-8-dead-7-m")):

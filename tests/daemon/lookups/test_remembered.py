@@ -1,4 +1,4 @@
-"""The memory of values that change seldom: one fetch for all, nothing kept too long, too much, or after a failure."""
+"""The cache of rarely changing values: one fetch for all callers, bounded age and size, failures not cached."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from daemon.lookups.remembered import Remembered
 
 
 class Source:
-    """Fetches that wait for their gate, and fail to order."""
+    """Fetches that wait for a gate and fail on demand."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -31,7 +31,7 @@ def source() -> Source:
     return Source()
 
 
-async def test_a_value_is_kept_for_its_time(mock_clock: MockClock, source: Source) -> None:
+async def test_a_value_is_kept_for_keep_seconds(mock_clock: MockClock, source: Source) -> None:
     remembered = Remembered(source.fetch, keep_seconds=30)
     source.gate.set()
     assert await remembered.get("a") == "a 1"
@@ -41,7 +41,7 @@ async def test_a_value_is_kept_for_its_time(mock_clock: MockClock, source: Sourc
     assert await remembered.get("a") == "a 2"
 
 
-async def test_age_counts_from_the_asking(mock_clock: MockClock, source: Source) -> None:
+async def test_age_counts_from_the_start_of_the_fetch(mock_clock: MockClock, source: Source) -> None:
     remembered = Remembered(source.fetch, keep_seconds=30)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(remembered.get, "a")
@@ -88,7 +88,7 @@ async def test_a_failure_is_shared_and_not_kept(source: Source) -> None:
     assert await remembered.get("a") == "a 2"
 
 
-async def test_an_old_value_does_not_stand_in_for_a_failure(mock_clock: MockClock, source: Source) -> None:
+async def test_a_stale_value_is_never_served(mock_clock: MockClock, source: Source) -> None:
     remembered = Remembered(source.fetch, keep_seconds=30)
     source.gate.set()
     await remembered.get("a")
@@ -123,7 +123,7 @@ async def test_a_cancelled_fetch_is_taken_over(source: Source) -> None:
     assert source.asked == ["a", "a"]
 
 
-async def test_what_is_fetched_while_all_is_forgotten_is_not_kept(source: Source) -> None:
+async def test_a_fetch_in_progress_is_not_kept_after_forget(source: Source) -> None:
     remembered, found = Remembered(source.fetch, keep_seconds=30), []
 
     async def ask() -> None:
@@ -152,7 +152,7 @@ async def test_what_is_fetched_while_all_is_forgotten_is_not_kept(source: Source
     assert await remembered.get("a") == "a 3"
 
 
-async def test_the_least_asked_for_goes_first(source: Source) -> None:
+async def test_the_least_recently_used_value_is_dropped(source: Source) -> None:
     remembered = Remembered(source.fetch, keep_seconds=30, max_entries=2)
     source.gate.set()
     for name in ("a", "b", "a", "c"):

@@ -1,8 +1,9 @@
-"""At most four database round trips, one after another, before the responder is called."""
+"""At most four sequential database round trips before the responder is called."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 import trio
@@ -11,7 +12,7 @@ from actors.instance import FeatureFlags, Terms
 from actors.messages import Answer, Passage, Prompt, WindowPolicy
 from actors.outbox import Outbox, OutboxPolicy
 from actors.ports import Question
-from actors.turn import TurnRunner, TurnServices
+from actors.turn import TurnAttempt, TurnServices
 from daemon.ledger import PostgresLedger
 from daemon.lookups import LOOKUPS, PostgresLookups, cached_answer, knowledge
 from daemon.lookups.spec import LookupSpec, Means
@@ -30,14 +31,14 @@ LIMITS = Terms(
 
 
 @pytest.fixture
-async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
-    async with open_world(fresh_postgres_dsn) as world:
+async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(migrated_postgres_dsn) as world:
         await world.rows("UPDATE whatsapp_instances SET escalation_enabled = true")
         yield world
 
 
 class Tenant:
-    """One instance whose every lookup has something to do, and turns that tell their round trips."""
+    """An instance for which every lookup has work, and turns that count their round trips."""
 
     def __init__(self, db: RoundTrips, *sources: LookupSpec, parallel: bool = True) -> None:
         self._db = db
@@ -47,7 +48,8 @@ class Tenant:
         self.lookups = PostgresLookups(db, sources=sources)
         ledger = PostgresLedger(db, PARTITIONS)
         mirror, feed = MemoryMirror(), MemoryFeed()
-        self.turns = TurnRunner(
+        self.attempt = partial(
+            TurnAttempt,
             TurnServices(
                 append=mirror.append,
                 ledger=ledger,
@@ -67,13 +69,13 @@ class Tenant:
                 feed=feed,
                 wall_ms=clock_ms,
                 nudge=lambda: None,
-            )
+            ),
         )
 
     async def turn(self, number: int) -> list[int]:
-        """How many statements there were in each round before the responder was called."""
+        """The number of statements in each round before the responder is called."""
         self._db.rounds.clear()
-        await self.turns.run(batch(f"question {number}", number=number), 1)
+        await self.attempt(batch(f"question {number}", number=number), 1).run()
         return self.before_the_responder
 
     async def answer(self, prompt: Prompt) -> Answer:
@@ -96,8 +98,8 @@ class Tenant:
 
 
 @pytest.fixture
-async def db(world: LedgerWorld, fresh_postgres_dsn: str) -> AsyncIterator[RoundTrips]:
-    db = RoundTrips(fresh_postgres_dsn)
+async def db(world: LedgerWorld, migrated_postgres_dsn: str) -> AsyncIterator[RoundTrips]:
+    db = RoundTrips(migrated_postgres_dsn)
     await db.open()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(db.conduct)
@@ -107,7 +109,7 @@ async def db(world: LedgerWorld, fresh_postgres_dsn: str) -> AsyncIterator[Round
 
 
 async def test_few_round_trips_before_the_responder(world: LedgerWorld, db: RoundTrips) -> None:
-    """With a cold memory of settings, and with a warm one."""
+    """With the settings cached, and without."""
     tenant = Tenant(db)
     cold = await tenant.turn(1)
     warm = await tenant.turn(2)
@@ -125,8 +127,8 @@ KNOWLEDGE = f"""
 """
 
 
-async def test_few_also_on_the_longest_way(world: LedgerWorld, db: RoundTrips) -> None:
-    """Nothing remembered, a question whose vector must be asked for, and an escalation that ends with it."""
+async def test_few_round_trips_on_the_longest_path(world: LedgerWorld, db: RoundTrips) -> None:
+    """Nothing cached, a question whose vector must be fetched, and an escalation that ends with it."""
     await world.rows("SELECT majlis_enable_vectors()")
     await world.rows(KNOWLEDGE)
     await world.rows("SELECT majlis_knowledge_changed('demo')")
@@ -142,14 +144,14 @@ async def test_few_also_on_the_longest_way(world: LedgerWorld, db: RoundTrips) -
     assert [passage.text for passage in tenant.prompts[0].knowledge] == ["Dates cost 10"]
 
 
-async def test_one_after_another_each_is_a_round_trip(world: LedgerWorld, db: RoundTrips) -> None:
-    """`turn.parallel: false`; it also shows that the rounds are counted as they are."""
+async def test_sequential_lookups_take_a_round_trip_each(world: LedgerWorld, db: RoundTrips) -> None:
+    """`turn.parallel: false`; this also shows that the rounds are counted correctly."""
     tenant = Tenant(db, parallel=False)
     assert await tenant.turn(1) == [1] * (2 + len(LOOKUPS))
 
 
 async def test_one_more_lookup_reaches_the_responder(world: LedgerWorld, db: RoundTrips) -> None:
-    """And makes no further round trip in a row."""
+    """And adds no sequential round trip."""
 
     async def opening_hours(means: Means, _question: Question) -> tuple[Passage, ...]:
         day = await means.db.value("SELECT 'Friday'")

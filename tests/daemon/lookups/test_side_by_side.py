@@ -1,4 +1,4 @@
-"""The lookups of a turn together, against a real Postgres: cut at any point, one after another, and one more."""
+"""All lookups of a turn together against a real Postgres: cancelled anywhere, sequential, and one more."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ import pytest
 import trio
 
 import daemon.lookups as lookups_package
-from actors.facts import Facts, facts
 from actors.instance import FeatureFlags, InstanceRecord, Terms
-from actors.lookup import Lookup
+from actors.lookups import Facts, Lookup, facts
 from actors.messages import HistoryEntry, Passage
-from actors.parallel import Run, Stage, safe_with_defaults, staged
+from actors.parallel import LookupRun, Stage, all_or_fail, safe_with_defaults, staged
 from actors.ports import Question
 from daemon.lookups import LOOKUPS, PostgresLookups
 from daemon.lookups.spec import LookupSpec, Means
@@ -26,17 +25,17 @@ from tests.support.ledgers import DEMO, LedgerWorld, batch, open_world, until
 CUTS = 200
 RECORD = InstanceRecord(escalation_enabled=True)
 TERMS = Terms(allowed_origins=("https://gateway.example",), turns_per_minute=1)
-EVERYTHING = {"duplicate", "history", "webhook", "standing", "escalated_reply", "interactions", "usage"}
+EVERYTHING = {"duplicate", "history", "webhook", "takeover", "escalated_reply", "interactions", "usage"}
 
 
 @pytest.fixture
-async def world(fresh_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
-    async with open_world(fresh_postgres_dsn, max_connections=5) as world:
+async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
+    async with open_world(migrated_postgres_dsn, max_connections=5) as world:
         yield world
 
 
 def stages(world: LedgerWorld, number: int) -> tuple[Stage, ...]:
-    """What a turn asks before its responder."""
+    """Run the lookups of a turn."""
     asked = batch("hello", number=number)
     lookups = PostgresLookups(world.db)  # remembers nothing yet
 
@@ -49,7 +48,7 @@ def stages(world: LedgerWorld, number: int) -> tuple[Stage, ...]:
     def about(found: Mapping[str, Any]) -> Mapping[str, Lookup]:
         return lookups.about(Question(found["conversation"], asked, RECORD, FeatureFlags(), TERMS))
 
-    return Stage("opening", opening, needed=True), Stage("lookups", about)
+    return Stage("opening", opening, all_or_fail), Stage("lookups", about, safe_with_defaults)
 
 
 class Cut(trio.abc.Instrument):
@@ -67,8 +66,8 @@ class Cut(trio.abc.Instrument):
 
 
 async def cut_run(world: LedgerWorld, number: int, at: int) -> tuple[bool, int]:
-    """Whether the run was cut short, and how many steps it was given."""
-    logs: list[Run] = []
+    """Whether the run was cancelled, and after how many steps."""
+    logs: list[LookupRun] = []
     with trio.CancelScope() as scope:
         cut = Cut(scope, at)
         trio.lowlevel.add_instrument(cut)
@@ -81,8 +80,8 @@ async def cut_run(world: LedgerWorld, number: int, at: int) -> tuple[bool, int]:
     return scope.cancelled_caught, cut.steps
 
 
-async def test_cut_anywhere_every_connection_comes_back(world: LedgerWorld) -> None:
-    """I8: many runs, each cut at a random step of any task; then the pool is whole and a run finds everything."""
+async def test_cancelled_anywhere_every_connection_is_returned(world: LedgerWorld) -> None:
+    """I8: after many runs, each cancelled at a random step of any task, the pool is intact and a run works."""
     chance = random.Random(8)
     _, steps = await cut_run(world, 1, at=-1)
     living = trio.lowlevel.current_statistics().tasks_living
@@ -122,7 +121,7 @@ def test_no_file_is_left_out_of_the_list() -> None:
 
 
 async def test_one_more_lookup_is_one_more_line(world: LedgerWorld) -> None:
-    """Passages of a lookup that nothing else knows join the knowledge, of which the prompt is made."""
+    """Passages of an unknown lookup join the knowledge in the prompt."""
 
     async def opening_hours(means: Means, question: Question) -> tuple[Passage, ...]:
         day = await means.db.value("SELECT 'Friday'")
@@ -149,7 +148,7 @@ async def test_a_lookup_that_fails_leaves_its_default(world: LedgerWorld) -> Non
     assert facts(run.values) == Facts()
 
 
-def test_what_nobody_knows_is_dropped_unless_it_is_knowledge() -> None:
+def test_an_unknown_value_is_dropped_unless_it_is_knowledge() -> None:
     one, two = Passage("a", "x", 0.5), Passage("b", "y", 0.4)
     found = facts({"duplicate": True, "knowledge": (one,), "more": (two, "no passage"), "settings": object()})
     assert found == Facts(duplicate=True, knowledge=(one, two))

@@ -1,4 +1,4 @@
-"""Where the mirror has one message, and when it arrived: waiting, frozen, answered, and long answered."""
+"""Finding one message in the mirror, and its arrival: waiting, frozen, answered, and answered long ago."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_a_message_is_found_among_all_that_is_pending() -> None:
         assert await arrivals.find("M99", None) == []
 
 
-async def test_the_moment_of_arrival_is_known_as_long_as_the_id() -> None:
+async def test_the_arrival_time_is_known_as_long_as_the_id() -> None:
     async with fake_store() as store:
         mirror = await fenced_mirror(store)
         arrivals = Arrivals(store, Survey(store, mirror), PARTITIONS)

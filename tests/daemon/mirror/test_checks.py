@@ -1,4 +1,4 @@
-"""Law 9: a Redis that is weaker than configured, or not ours, is told apart and told about (I15)."""
+"""A Redis that is weaker than configured, or not ours, is detected, with a sentence that says what to change (I15)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def words(problems: tuple[Problem, ...]) -> list[str]:
 
 
 async def test_a_redis_as_configured_has_no_problem(store: RedisStore) -> None:
-    """I15: the durability that is configured, or a stronger one."""
+    """I15: with the configured durability, or a stronger one."""
     for durability in ("always", "everysec"):
         expected = Expected(durability=durability, partitions=PARTITIONS, install_id="ours")
         assert await check_redis(store, expected) == ()
@@ -62,7 +62,7 @@ async def test_a_redis_as_configured_has_no_problem(store: RedisStore) -> None:
 async def test_a_setting_that_became_weaker_is_found(
     store: RedisStore, setting: str, value: str, word: str, remedy: str
 ) -> None:
-    """I15: at runtime too, with one sentence that says what to change."""
+    """I15: also at run time, with one sentence that says what to change."""
     await store.command("CONFIG", "SET", setting, value)
     (problem,) = await check_redis(store, EXPECTED)
 
@@ -71,8 +71,8 @@ async def test_a_setting_that_became_weaker_is_found(
     assert remedy in problem.text
 
 
-async def test_everysec_is_enough_where_it_is_configured(store: RedisStore) -> None:
-    """I15: but no fsync at all is not."""
+async def test_everysec_is_enough_if_configured(store: RedisStore) -> None:
+    """I15: but no fsync at all is too weak."""
     expected = Expected(durability="everysec", partitions=PARTITIONS, install_id="ours")
     await store.command("CONFIG", "SET", "appendfsync", "everysec")
     assert await check_redis(store, expected) == ()
@@ -81,14 +81,14 @@ async def test_everysec_is_enough_where_it_is_configured(store: RedisStore) -> N
 
 
 async def test_a_flushed_redis_is_found(store: RedisStore) -> None:
-    """I15: the stamp went with the messages."""
+    """I15: the stamp was flushed together with the messages."""
     await store.command("FLUSHALL")
     (problem,) = await check_redis(store, EXPECTED)
     assert problem.word == "install_missing"
 
 
 async def test_another_installation_or_layout_is_found(store: RedisStore) -> None:
-    """I15: a wrong database, or a changed number of partitions, is not written to."""
+    """I15: Majlis does not write to a wrong database, or with a changed number of partitions."""
     foreign = Expected(durability="always", partitions=PARTITIONS, install_id="theirs")
     wider = Expected(durability="always", partitions=PARTITIONS * 2, install_id="ours")
 
@@ -98,7 +98,7 @@ async def test_another_installation_or_layout_is_found(store: RedisStore) -> Non
     assert f"set partitions to {PARTITIONS}" in problem.text
 
 
-async def test_before_the_first_stamp_any_empty_redis_will_do(store: RedisStore) -> None:
+async def test_before_the_first_stamp_any_empty_redis_is_accepted(store: RedisStore) -> None:
     """I15: at the first start there is nothing to compare with."""
     await store.command("FLUSHALL")
     fresh = Expected(durability="always", partitions=PARTITIONS, install_id=None)
@@ -106,13 +106,13 @@ async def test_before_the_first_stamp_any_empty_redis_will_do(store: RedisStore)
 
 
 async def test_a_replica_is_found(store: RedisStore) -> None:
-    """I15: the wrong role."""
+    """I15: it has the wrong role."""
     await store.command("REPLICAOF", "127.0.0.1", 1)
     assert words(await check_redis(store, EXPECTED)) == ["role"]
 
 
-async def test_a_redis_that_does_not_answer_is_one_problem(server: RedisProcess, store: RedisStore) -> None:
-    """I15: never an exception; and it is well again when Redis is."""
+async def test_an_unreachable_redis_is_one_problem(server: RedisProcess, store: RedisStore) -> None:
+    """I15: never an exception; and no problem once Redis is back."""
     server.kill()
     (problem,) = await check_redis(store, EXPECTED)
     assert problem.word == "unavailable"
@@ -120,10 +120,10 @@ async def test_a_redis_that_does_not_answer_is_one_problem(server: RedisProcess,
     assert await check_redis(store, EXPECTED) == ()
 
 
-async def test_where_config_is_not_allowed_what_cannot_be_seen_is_said(
+async def test_without_config_the_unreadable_setting_is_reported(
     server: RedisProcess, store: RedisStore
 ) -> None:
-    """I15: a managed Redis hides CONFIG; INFO still shows the rest, and fsync is said to be unknown."""
+    """I15: a managed Redis forbids CONFIG; INFO still shows the rest, and fsync is reported as unknown."""
     await store.command("ACL", "SETUSER", "managed", "on", ">word", "~*", "+@all", "-config")
     await store.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     problems = await check_as(server, "managed", "word")
@@ -132,8 +132,8 @@ async def test_where_config_is_not_allowed_what_cannot_be_seen_is_said(
     assert [problem.seen for problem in problems] == [False, True]
 
 
-async def test_a_user_that_may_do_nothing_is_one_problem(server: RedisProcess, store: RedisStore) -> None:
-    """I15: a wrong password is told as such."""
+async def test_a_user_without_permissions_is_one_problem(server: RedisProcess, store: RedisStore) -> None:
+    """I15: a wrong password is reported as such."""
     (problem,) = await check_as(server, "nobody", "wrong")
     assert problem.word == "unavailable"
     assert "forbidden" in problem.text

@@ -1,4 +1,4 @@
-"""Group commit without a store: what is grouped, who learns what, and who is never left waiting."""
+"""Group commit without a store: grouping, outcomes, cancellation, time-outs."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ import trio.testing
 
 from actors.errors import ConversationFull, MirrorUnavailable, Overloaded
 from actors.messages import Message, Receipt, WindowPolicy
-from daemon.mirror.group_commit import Append, GroupCommit
+from daemon.mirror.group_commit import AppendRequest, GroupCommit
 from tests.support.mirrors import message
 
 POLICY = WindowPolicy()
 
 
 class GatedStore:
-    """Remembers the groups and answers each when `gate` opens; `fate` may refuse single appends."""
+    """Records the groups and answers each when `gate` opens; `refusal` may refuse single appends."""
 
     def __init__(self) -> None:
         self.groups: list[list[str]] = []
         self.gate = trio.Event()
         self.error: Exception | None = None
-        self.fate: Callable[[Message], Exception | None] = lambda one: None
+        self.refusal: Callable[[Message], Exception | None] = lambda one: None
 
-    async def append_group(self, group: Sequence[Append]) -> list[Receipt | Exception]:
+    async def append_group(self, group: Sequence[AppendRequest]) -> list[Receipt | Exception]:
         self.groups.append([one.message.id for one in group])
         await self.gate.wait()
         if self.error is not None:
             raise self.error
-        return [self.fate(one.message) or receipt(int(one.message.id[1:])) for one in group]
+        return [self.refusal(one.message) or receipt(int(one.message.id[1:])) for one in group]
 
 
 class Bench:
-    """A group commit under test and what its callers and its listener have seen."""
+    """A group commit under test, and what its callers and its listener saw."""
 
     def __init__(self, nursery: trio.Nursery, store: GatedStore) -> None:
         self.nursery = nursery
@@ -73,7 +73,7 @@ async def bench() -> AsyncIterator[Bench]:
         nursery.cancel_scope.cancel()
 
 
-async def test_what_waits_together_is_stored_together(bench: Bench) -> None:
+async def test_concurrent_appends_are_stored_together(bench: Bench) -> None:
     """I1, I4: in the order of arrival, and no caller returns before its group is stored."""
     await bench.send_all(0, 1, 2, 3, 4)
     assert bench.store.groups == [["M0"]]
@@ -85,7 +85,7 @@ async def test_what_waits_together_is_stored_together(bench: Bench) -> None:
     assert bench.outcomes == {number: receipt(number) for number in range(5)}
 
 
-async def test_two_groups_may_be_under_way() -> None:
+async def test_two_groups_may_be_in_flight() -> None:
     """I9: while one group is being stored, the next is sent."""
     store = GatedStore()
     async with trio.open_nursery() as nursery:
@@ -103,7 +103,7 @@ async def test_two_groups_may_be_under_way() -> None:
 
 
 async def test_a_failed_group_fails_each_of_its_appends(bench: Bench) -> None:
-    """I1: every caller gets an error of its own, nothing is delivered, and the writer goes on."""
+    """I1: every caller gets its own error, nothing is delivered, and the writer goes on."""
     await bench.send_all(0, 1, 2)
     bench.store.error = MirrorUnavailable("timeout")
     bench.store.gate.set()
@@ -119,8 +119,8 @@ async def test_a_failed_group_fails_each_of_its_appends(bench: Bench) -> None:
     assert bench.outcomes[3] == receipt(3)
 
 
-async def test_a_defect_in_the_store_is_no_acknowledgement(bench: Bench) -> None:
-    """I1, I14: an error that nobody foresaw reaches the callers without its words, and the writer goes on."""
+async def test_an_unexpected_error_is_no_acknowledgement(bench: Bench) -> None:
+    """I1, I14: an unexpected error reaches the callers without its message, and the writer goes on."""
     bench.store.error = RuntimeError("5511999 said hello")
     bench.store.gate.set()
     await bench.send_all(0)
@@ -133,8 +133,8 @@ async def test_a_defect_in_the_store_is_no_acknowledgement(bench: Bench) -> None
 
 
 async def test_a_refused_append_fails_alone(bench: Bench) -> None:
-    """I9: a full conversation is nobody else's business."""
-    bench.store.fate = lambda one: ConversationFull("full") if one.id == "M2" else None
+    """I9: a full conversation does not affect others."""
+    bench.store.refusal = lambda one: ConversationFull("full") if one.id == "M2" else None
     await bench.send_all(0, 1, 2, 3)
     bench.store.gate.set()
     await trio.testing.wait_all_tasks_blocked()
@@ -145,7 +145,7 @@ async def test_a_refused_append_fails_alone(bench: Bench) -> None:
 
 
 async def test_a_cancelled_caller_loses_no_delivery(bench: Bench) -> None:
-    """I2: its message is stored and delivered, whether it was under way or still waited."""
+    """I2: its message is stored and delivered, whether it was in flight or still queued."""
     await bench.send_all(0)
     with trio.CancelScope() as scope:
         async with trio.open_nursery() as leaving:
@@ -159,8 +159,8 @@ async def test_a_cancelled_caller_loses_no_delivery(bench: Bench) -> None:
     assert 1 not in bench.outcomes
 
 
-async def test_delivery_comes_before_the_answer(bench: Bench) -> None:
-    """I2: when a caller wakes, its message is with its conversation."""
+async def test_delivery_comes_before_the_receipt(bench: Bench) -> None:
+    """I2: when a caller wakes, its message has reached the conversation."""
     seen: list[object] = []
     bench.listener = lambda one: seen.append(dict(bench.outcomes))
     bench.store.gate.set()
@@ -170,8 +170,8 @@ async def test_delivery_comes_before_the_answer(bench: Bench) -> None:
     assert bench.outcomes == {0: receipt(0)}
 
 
-async def test_a_failing_listener_harms_its_own_append_only(bench: Bench) -> None:
-    """I14: the caller learns of it, the rest of the group and the writer do not."""
+async def test_a_failing_listener_fails_only_its_own_append(bench: Bench) -> None:
+    """I14: that caller gets the error; the rest of the group and the writer are not affected."""
 
     def listener(one: Message) -> None:
         if one.id == "M1":
@@ -188,7 +188,7 @@ async def test_a_failing_listener_harms_its_own_append_only(bench: Bench) -> Non
 
 
 async def test_too_many_waiting_are_refused_at_once(bench: Bench) -> None:
-    """I8: the queue is bounded, and has room again when it moves."""
+    """I8: the queue is bounded, and has room again when it drains."""
     await bench.send_all(*range(8))
     assert isinstance(bench.outcomes.pop(7), Overloaded)
     assert bench.group.waiting == 6
@@ -199,8 +199,8 @@ async def test_too_many_waiting_are_refused_at_once(bench: Bench) -> None:
     assert bench.outcomes.keys() == {0, 1, 2, 3, 4, 5, 6, 8}
 
 
-async def test_nobody_waits_for_ever(bench: Bench, autojump_clock: trio.testing.MockClock) -> None:
-    """I1, I8: with a store that hangs every caller gets its error in time; a late receipt is still delivered."""
+async def test_no_caller_waits_forever(bench: Bench, autojump_clock: trio.testing.MockClock) -> None:
+    """I1, I8: if the store hangs, every caller gets an error in time; a late receipt is still delivered."""
     started = trio.current_time()
     await bench.send_all(0, 1)
     await trio.sleep(5.5)
@@ -212,8 +212,8 @@ async def test_nobody_waits_for_ever(bench: Bench, autojump_clock: trio.testing.
     assert bench.delivered == ["M0", "M1"]
 
 
-async def test_stopping_leaves_nobody_waiting() -> None:
-    """I13: those under way and those still waiting are told; a later one is refused at once."""
+async def test_stopping_leaves_no_caller_waiting() -> None:
+    """I13: callers in flight and in the queue get an error; a later call is refused at once."""
     store = GatedStore()
     async with trio.open_nursery() as callers:
         async with trio.open_nursery() as nursery:
@@ -226,8 +226,8 @@ async def test_stopping_leaves_nobody_waiting() -> None:
     assert [str(bench.outcomes[number]) for number in range(3)] == ["stopped"] * 3
 
 
-async def test_it_knows_how_long_it_hangs(bench: Bench, autojump_clock: trio.testing.MockClock) -> None:
-    """Nothing waits: 0. A store that never answers: the time since the group began, whoever gave up meanwhile."""
+async def test_hanging_seconds(bench: Bench, autojump_clock: trio.testing.MockClock) -> None:
+    """0 if nothing waits. If the store never answers: the time since the group began, even after callers timed out."""
     await trio.sleep(100)
     assert bench.group.hanging_seconds == 0
     bench.nursery.start_soon(bench.send, 1)

@@ -8,7 +8,16 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.observe.alert_rules import CLEAR_SHARE, Change, Rule, Sample, Share, State, rule, step
+from daemon.observe.alert_rules import (
+    CLEAR_SHARE,
+    AlertRule,
+    AlertState,
+    Change,
+    FailureShare,
+    Sample,
+    rule,
+    step,
+)
 
 RAISE_SECONDS, CLEAR_SECONDS = 10.0, 60.0
 QUEUE = rule("queue_depth", "many wait", 1_000, RAISE_SECONDS, CLEAR_SECONDS)
@@ -24,9 +33,9 @@ histories = st.lists(st.tuples(st.floats(min_value=0.1, max_value=30), values), 
 
 
 def play(
-    history: Sequence[tuple[float, float | None]], flag: Rule = QUEUE
-) -> list[tuple[float, float | None, State, Change | None]]:
-    state, now, seen = State(), 0.0, []
+    history: Sequence[tuple[float, float | None]], flag: AlertRule = QUEUE
+) -> list[tuple[float, float | None, AlertState, Change | None]]:
+    state, now, seen = AlertState(), 0.0, []
     for pause, value in history:
         now += pause
         state, change = step(flag, state, value, now)
@@ -89,7 +98,7 @@ def test_at_once() -> None:
 
 def test_a_share_is_of_its_window() -> None:
     """One failure is no pattern, two of a hundred are; what is older than the window does not count."""
-    share = Share(window_seconds=100)
+    share = FailureShare(window_seconds=100)
     assert share.add(Sample(0, 50, 1_000)) is None
     assert share.add(Sample(10, 51, 1_050)) == 0.0
     assert share.add(Sample(20, 52, 1_100)) == 0.02
@@ -102,7 +111,7 @@ def test_a_share_is_of_its_window() -> None:
     st.lists(st.tuples(st.floats(0.1, 50), st.integers(0, 5), st.integers(0, 50)), min_size=1, max_size=50)
 )
 def test_a_share_is_a_share(steps: list[tuple[float, int, int]]) -> None:
-    share, now, bad, total = Share(100), 0.0, 0, 0
+    share, now, bad, total = FailureShare(100), 0.0, 0, 0
     for pause, more_bad, more in steps:
         now, bad, total = now + pause, bad + more_bad, total + more
         found = share.add(Sample(now, bad, total))

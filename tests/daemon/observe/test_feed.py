@@ -33,11 +33,15 @@ def log() -> Iterator[io.StringIO]:
     structlog.reset_defaults()
 
 
+def made_feed(kept_events: int = 0) -> EventFeed:
+    feed = EventFeed(strict=True, kept_events=kept_events)
+    feed.set_install_id("test install")
+    return feed
+
+
 @pytest.fixture
 def feed() -> EventFeed:
-    made = EventFeed(strict=True)
-    made.set_install_id("test install")
-    return made
+    return made_feed()
 
 
 def lines(stream: io.StringIO, count: int) -> list[dict[str, object]]:
@@ -153,8 +157,8 @@ def test_every_event_has_its_number_whoever_looks(log: io.StringIO) -> None:
     assert feed.boot != other.boot
 
 
-async def test_a_tail_may_begin_with_what_is_kept(feed: EventFeed, log: io.StringIO) -> None:
-    feed.keep(3)
+async def test_a_tail_may_begin_with_kept_events(log: io.StringIO) -> None:
+    feed = made_feed(kept_events=3)
     for batch in range(5):
         feed.emit("turn.done", WHO, batch=batch)
     with closing(feed.tail(after=3)) as tail, closing(feed.tail()) as later:
@@ -164,12 +168,15 @@ async def test_a_tail_may_begin_with_what_is_kept(feed: EventFeed, log: io.Strin
         assert (await later.receive())["seq"] == 6
 
 
-def test_it_is_known_what_is_missing(feed: EventFeed, log: io.StringIO) -> None:
+def test_a_gap_is_known_also_where_no_event_is_kept(feed: EventFeed, log: io.StringIO) -> None:
     feed.emit("turn.done")
     assert feed.gap(feed.boot, 1) is None and feed.gap(feed.boot, 0) == "too_old"
-    feed.keep(3)
-    for _ in range(9):
-        feed.emit("turn.done")  # the numbers 2 to 10; 8, 9 and 10 are kept
+
+
+def test_a_gap_in_the_kept_events_is_known(log: io.StringIO) -> None:
+    feed = made_feed(kept_events=3)
+    for _ in range(10):
+        feed.emit("turn.done")  # the numbers 1 to 10; 8, 9 and 10 are kept
     assert [feed.gap(feed.boot, after) for after in (6, 7, 10, 11)] == ["too_old", None, None, "restarted"]
     assert feed.gap("an earlier life", 10) == "restarted"
 
@@ -191,9 +198,9 @@ async def test_a_tail_gets_what_it_wants_alone_and_the_rest_does_not_fill_it(
         assert (await tail.receive())["batch"] == 1
 
 
-async def test_an_exception_is_not_kept(feed: EventFeed, log: io.StringIO) -> None:
-    """I11: its message may quote a text, its frames hold whatever was at hand."""
-    feed.keep(10)
+async def test_an_exception_is_not_kept(log: io.StringIO) -> None:
+    """I11: its message may quote a text, and its frames hold any value."""
+    feed = made_feed(kept_events=10)
     feed.emit("daemon.crashed", exc_info=ValueError("canary"))
     with closing(feed.tail(after=0)) as tail:
         assert (await tail.receive())["exc_info"] == "ValueError"

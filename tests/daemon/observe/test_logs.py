@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.observe import logs
+from tests.support.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +37,7 @@ class Stuck(io.StringIO):
 
     def write(self, text: str) -> int:
         self.busy.set()
-        assert self.let_go.wait(30)
+        assert self.let_go.wait(PATIENCE_SECONDS)
         return super().write(text)
 
 
@@ -170,7 +171,7 @@ def test_a_stuck_reader_costs_lines_and_never_waits() -> None:
     stream = Stuck()
     writer = logs.LineWriter(stream, max_lines=2)
     writer.msg("first")
-    assert stream.busy.wait(30)
+    assert stream.busy.wait(PATIENCE_SECONDS)
     for _ in range(5):
         writer.msg("next")
     stream.let_go.set()

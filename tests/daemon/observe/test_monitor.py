@@ -1,12 +1,11 @@
-"""The monitor: every alert goes up and comes down, and what was forgotten is picked up again.
+"""The monitor: every alert is raised and cleared by what it measures.
 
-Values come from a real feed and from vitals as the stores would give them; orphans from a real Redis.
+Values come from a real feed and from vitals as the stores would give them.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import cast
@@ -18,22 +17,18 @@ import trio.testing
 
 from actors.errors import LedgerUnavailable, MirrorUnavailable
 from actors.identity import Conversation
-from actors.messages import WindowPolicy
 from actors.ports import Ledger, Notice
 from actors.supervisor import Supervisor
 from daemon.config import MonitorSettings
-from daemon.mirror.keys import PartitionKeys, place
-from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.upkeep import RedisMemory, Upkeep
-from daemon.observe.alerts import MAX_TOLD_PER_DAY, Alerts, rules
+from daemon.observe.alerts import MAX_NOTICES_PER_DAY, Alerts, rules
 from daemon.observe.feed import EventFeed
-from daemon.observe.monitor import PARTITIONS as PARTITIONS_AT_ONCE
 from daemon.observe.monitor import Monitor
+from daemon.observe.orphans import OrphanSearch
 from daemon.observe.vitals import Figures, LeaseCounts, VitalSigns
 from daemon.partitions.fencing import FencedOwnership
-from daemon.responders.circuit import ProviderView
-from daemon.stores.redis import RedisStore
-from tests.support.mirrors import PARTITIONS, fenced_mirror, message, real_store
+from daemon.responders.breaker import ProviderView
+from tests.support.mirrors import PARTITIONS
 
 EVERY_SECONDS = 10.0
 SETTINGS = MonitorSettings(every_seconds=EVERY_SECONDS)
@@ -143,15 +138,24 @@ def alerts(world: World, settings: MonitorSettings = SETTINGS) -> Alerts:
     )
 
 
-def monitor(
-    world: World, flags: Alerts, upkeep: Upkeep | None = None, settings: MonitorSettings = SETTINGS
-) -> Monitor:
+def orphan_search(world: World, upkeep: Upkeep, grace_seconds: float) -> OrphanSearch:
+    return OrphanSearch(
+        upkeep,
+        cast(FencedOwnership, world),
+        cast(Supervisor, world),
+        lambda conversation: conversation.partition(world.partitions),
+        grace_seconds,
+        world.feed,
+    )
+
+
+def monitor(world: World, flags: Alerts) -> Monitor:
     def count_nudge() -> None:
         world.nudges += 1
 
     return Monitor(
-        settings=settings,
-        flags=flags,
+        settings=SETTINGS,
+        alerts=flags,
         vitals=VitalSigns(
             figures=world.read_figures,
             redis_memory=world.read_memory,
@@ -159,10 +163,7 @@ def monitor(
             appends_waiting=lambda: 0,
             providers=lambda: world.providers,
         ),
-        upkeep=upkeep or cast(Upkeep, world),
-        ownership=cast(FencedOwnership, world),
-        supervisor=cast(Supervisor, world),
-        partition_of=lambda conversation: conversation.partition(world.partitions),
+        orphans=orphan_search(world, cast(Upkeep, world), SETTINGS.orphan_seconds),
         ledger=cast(Ledger, world),
         nudge=count_nudge,
         feed=world.feed,
@@ -290,7 +291,7 @@ async def test_a_flag_that_goes_up_again_is_told_again(autojump_clock: trio.test
     """Who was told in the morning that all is well must hear of the evening's trouble; and yet not without end."""
     world = World()
     flags = alerts(world)
-    for _ in range(MAX_TOLD_PER_DAY + 3):
+    for _ in range(MAX_NOTICES_PER_DAY + 3):
         flags.take({"provider_open": 1.0}, {})
         await trio.sleep(1)
         flags.take({"provider_open": 0.0}, {})
@@ -304,8 +305,8 @@ async def test_a_flag_that_goes_up_again_is_told_again(autojump_clock: trio.test
         "flag/provider_open/raised/2026-01-31/2",
         "flag/provider_open/cleared/2026-01-31/2",
     ]
-    assert len(set(keys)) == 2 * MAX_TOLD_PER_DAY, "the ledger keeps one notice of each key"
-    assert world.feed.reasons("flag.raised") == {"provider_open": MAX_TOLD_PER_DAY + 3}
+    assert len(set(keys)) == 2 * MAX_NOTICES_PER_DAY, "the ledger keeps one notice of each key"
+    assert world.feed.reasons("flag.raised") == {"provider_open": MAX_NOTICES_PER_DAY + 3}
 
 
 async def test_a_notice_waits_for_the_ledger(autojump_clock: trio.testing.MockClock) -> None:
@@ -341,154 +342,3 @@ async def test_a_failure_is_told_and_the_next_look_comes(autojump_clock: trio.te
         await trio.sleep(EVERY_SECONDS)
         assert looked.sweeps == 1
         nursery.cancel_scope.cancel()
-
-
-async def test_a_look_is_bounded_and_all_have_their_turn() -> None:
-    """Law 2: of many partitions some are searched at a time, and after a few looks each was."""
-    world = World(partitions=150)
-    looked = monitor(world, alerts(world))
-    for _ in range(3):
-        await looked.sweep()
-    assert {len(some) for some in world.searched} == {PARTITIONS_AT_ONCE}
-    assert {each for some in world.searched for each in some} == set(range(150))
-
-
-# Orphans, in a real Redis.
-
-
-@asynccontextmanager
-async def redis_world(url: str) -> AsyncIterator[tuple[World, RedisStore, RedisMirror, Monitor]]:
-    async with real_store(url) as store:
-        mirror, world = await fenced_mirror(store), World()
-        settings = MonitorSettings(orphan_seconds=0.05)
-        yield world, store, mirror, monitor(world, alerts(world), Upkeep(store, PARTITIONS), settings)
-
-
-async def test_an_orphan_is_found_and_rearmed(fresh_redis_url: str) -> None:
-    """Pending, no actor, no timer: it gets an actor. Who has a timer to come, or an actor, is left alone."""
-    async with redis_world(fresh_redis_url) as (world, store, mirror, looked):
-        lost, timed, acting = (message(number, f"551190000000{number}") for number in (1, 2, 3))
-        for one in (lost, timed, acting):
-            await mirror.append(one, WindowPolicy(window_seconds=60))
-        for one in (lost, acting):
-            key, _, shared = place(one.conversation, PARTITIONS)
-            assert await store.command("ZREM", shared.due, key) == 1
-        world.seen = [acting.conversation]
-        await looked.sweep()
-        assert world.nudged == [lost.conversation]
-        assert (looked.orphans, world.feed.counters["orphan.rearmed"]) == (1, 1)
-        assert len((await mirror.load(lost.conversation)).waiting) == 1, "its message is there to be answered"
-        world.seen.append(lost.conversation)
-        await looked.sweep()
-        assert looked.orphans == 1, "once it has an actor it is none any more"
-
-
-async def test_what_a_stopping_daemon_leaves_behind_is_no_orphan() -> None:
-    """Held conversations leave memory as the drain begins, long overdue: nobody forgot them."""
-    world = World(strays_found=[WHO], draining=True)
-    flags = alerts(world)
-    looked = monitor(world, flags)
-    await looked.sweep()
-    assert (looked.orphans, flags.up["orphans"], world.feed.counters["orphan.rearmed"]) == (0, False, 0)
-
-
-async def test_what_is_long_overdue_is_an_orphan(fresh_redis_url: str) -> None:
-    """Its time is known and nobody came: the due poll must have missed it."""
-    async with redis_world(fresh_redis_url) as (world, store, mirror, looked):
-        late = message(1)
-        await mirror.append(late, WindowPolicy(window_seconds=60))
-        key, _, shared = place(late.conversation, PARTITIONS)
-        await store.command("ZADD", shared.due, "1000", key)
-        await looked.sweep()
-        assert world.nudged == [late.conversation]
-
-
-async def test_what_has_nothing_pending_is_cleaned_away(fresh_redis_url: str) -> None:
-    """Left among the pending with nothing to answer: nobody would ever end it. What it stored gets an end as well."""
-    async with redis_world(fresh_redis_url) as (world, store, mirror, looked):
-        ghost = message(1)
-        await mirror.append(ghost, WindowPolicy(window_seconds=0.01))
-        batch = await mirror.freeze(ghost.conversation, 1, "flush", WindowPolicy())
-        assert batch is not None
-        await mirror.commit(ghost.conversation, 1, batch, "answered")
-        key, own, shared = place(ghost.conversation, PARTITIONS)
-        await store.command("SADD", shared.active, key)
-        await store.command("ZADD", shared.due, "1000", key)
-        await store.command("PERSIST", own.state)
-        await looked.sweep()
-        assert (world.nudged, looked.orphans) == ([], 0)
-        assert world.feed.counters["mirror.tidied"] == 1
-        assert not await store.command("SISMEMBER", shared.active, key)
-        assert await store.command("ZSCORE", shared.due, key) is None
-        assert await store.command("PTTL", own.state) > 0
-
-
-async def test_messages_that_lost_their_state_are_not_cleaned_away(fresh_redis_url: str) -> None:
-    """A hand in Redis took the state: the messages were acknowledged, and must not run out within minutes."""
-    async with redis_world(fresh_redis_url) as (world, store, mirror, looked):
-        torn = message(1)
-        await mirror.append(torn, WindowPolicy(window_seconds=60))
-        key, own, shared = place(torn.conversation, PARTITIONS)
-        await store.command("DEL", own.state)
-        await store.command("ZADD", shared.due, "1000", key)
-        await looked.sweep()
-        assert await store.command("PTTL", own.queue) == -1
-        assert await store.command("SISMEMBER", shared.active, key)
-        assert world.feed.counters["mirror.tidied"] == 0 and looked.orphans == 1, "somebody is told of it"
-        await mirror.append(message(2), WindowPolicy(window_seconds=60))
-        batch = await mirror.freeze(torn.conversation, 1, "timeout", WindowPolicy())
-        assert batch is not None and len(batch.entries) == 2, "with the next one they are answered"
-        await mirror.commit(torn.conversation, 1, batch, "answered")
-        assert (await mirror.append(message(3), WindowPolicy())).waiting == 1, "and all is as before"
-
-
-async def test_one_that_cannot_be_looked_at_hides_no_other(fresh_redis_url: str) -> None:
-    """A hand in Redis left something else in its place: whoever was forgotten beside it is picked up all the same."""
-    async with redis_world(fresh_redis_url) as (world, store, mirror, looked):
-        broken, lost = message(1), message(2, "5511900000022")
-        for one in (broken, lost):
-            await mirror.append(one, WindowPolicy(window_seconds=60))
-            key, own, shared = place(one.conversation, PARTITIONS)
-            await store.command("ZREM", shared.due, key)
-            if one is broken:
-                await store.command("DEL", own.queue)
-                await store.command("SET", own.queue, "no stream")
-        await looked.sweep()
-        assert lost.conversation in world.nudged
-
-
-async def test_another_daemons_partition_is_left_alone(fresh_redis_url: str) -> None:
-    """Law 5 of the design: under a stale epoch nothing is found and nothing cleaned."""
-    async with redis_world(fresh_redis_url) as (world, store, mirror, looked):
-        lost = message(1)
-        await mirror.append(lost, WindowPolicy(window_seconds=60))
-        key, _, shared = place(lost.conversation, PARTITIONS)
-        await store.command("ZREM", shared.due, key)
-        await mirror.fence(dict.fromkeys(range(PARTITIONS), 2), "another")
-        await looked.sweep()
-        assert world.nudged == []
-        assert await Upkeep(store, PARTITIONS).tidy({lost.conversation: 1}) == []
-
-
-async def test_a_large_partition_is_searched_in_parts(fresh_redis_url: str) -> None:
-    """No look asks Redis for more than its bound, and chance reaches everybody."""
-    async with redis_world(fresh_redis_url) as (_, store, _, _):
-        keys = PartitionKeys.of(0)
-        everybody = {Conversation("demo", f"55119{number:08}") for number in range(100)}
-        await store.command("SADD", keys.active, *(one.key for one in everybody))
-        upkeep = Upkeep(store, PARTITIONS)
-        found: set[Conversation] = set()
-        for _ in range(500):
-            some = await upkeep.strays({0: 1}, 30, limit=10)
-            assert len(some) == 10
-            found.update(some)
-            if found == everybody:
-                return
-        raise AssertionError(f"only {len(found)} were found")
-
-
-async def test_how_full_redis_is(fresh_redis_url: str) -> None:
-    async with real_store(fresh_redis_url) as store:
-        memory = await Upkeep(store, PARTITIONS).memory()
-        assert memory is not None
-        assert 0 < memory.used_bytes < memory.limit_bytes

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Answer
 from actors.ports import Reply, Turn
 from daemon.config import load
@@ -20,9 +20,9 @@ WATERFALL = (Span("history", "lookups", 1.0, 2.5, "ok"),)
 
 
 @pytest.fixture
-async def operators(migrated_dsn: str, tmp_path: Path) -> AsyncIterator[Operators]:
+async def operators(migrated_postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Operators]:
     (tmp_path / "own.yaml").write_text(CONFIG)
-    async with open_operators(migrated_dsn, load(tmp_path / "own.yaml", environment={})) as opened:
+    async with open_operators(migrated_postgres_dsn, load(tmp_path / "own.yaml", environment={})) as opened:
         await opened.records.register_instances(["demo", "silent"])
         yield opened
 
@@ -31,5 +31,5 @@ async def answered(operators: Operators, escalation: str = "") -> Turn:
     """A turn of `DEMO` whose reply is stored."""
     turn = await operators.world.ledger.begin(batch("how much is it"), 1)
     return await operators.world.ledger.answer(
-        turn, 1, Reply(ANSWER, ("hello",), escalation=escalation, waterfall=WATERFALL)
+        turn, 1, Reply(ANSWER, ("hello",), escalation=escalation, spans=WATERFALL)
     )

@@ -14,7 +14,7 @@ from tests.support.operators import Operators
 
 def view(contact: str, phase: Phase = "waiting", **fields: object) -> ActorView:
     conversation = Conversation(str(fields.pop("instance", "acme")), contact)
-    known = {"waiting": (), "batch_number": None, "batch_messages": 0, "tries": 0, "seconds_left": None}
+    known = {"waiting": (), "batch_number": None, "batch_messages": 0, "attempts": 0, "seconds_left": None}
     return ActorView(conversation, phase, **{**known, "why": "", **fields})  # type: ignore[arg-type]
 
 
@@ -34,7 +34,7 @@ async def test_the_first_of_each_order(sort: ActorSort, first: str) -> None:
         view("soon", seconds_left=1.0),
         view("parked", "parked"),
         view("many", batch_messages=9, seconds_left=5.0),
-        view("tried", tries=2, seconds_left=5.0),
+        view("tried", attempts=2, seconds_left=5.0),
         view("early", instance="aaa", seconds_left=5.0),
     )
     page = await operators.listed.page(ActorsQuery(sort=sort, limit=1))

@@ -13,8 +13,9 @@ import trio
 from actors.errors import MajlisError
 from daemon import run as root
 from daemon.config import Settings, load
-from daemon.knowledge.embeddings import TURN_SECONDS, Embeddings
-from daemon.ledger.rows import Stored
+from daemon.knowledge import embeddings as embeddings_module
+from daemon.knowledge.embeddings import TURN_SECONDS, EmbeddingsClient
+from daemon.ledger.rows import StoredInstances
 from daemon.operate import doctor
 from daemon.operate.doctor import MAX_STORED, Check, examine
 from daemon.run.stores import check_from_outside
@@ -49,11 +50,13 @@ def settings_of(path: Path, dsn: str = "embedded", model: str | None = None, **t
     return load(file, environment=environment)
 
 
-def embeddings_of(http: HttpClient, server: FakeEmbeddings, key: str = "vector-key") -> Embeddings:
-    return Embeddings(http, MemoryFeed(), base_url=server.base_url, api_key=key, model="small")
+def embeddings_of(http: HttpClient, server: FakeEmbeddings, key: str = "vector-key") -> EmbeddingsClient:
+    return EmbeddingsClient(http, MemoryFeed(), base_url=server.base_url, api_key=key, model="small")
 
 
-async def server_check(settings: Settings, http: HttpClient, embeddings: Embeddings | None) -> Check | None:
+async def server_check(
+    settings: Settings, http: HttpClient, embeddings: EmbeddingsClient | None
+) -> Check | None:
     report = await examine(settings, http, no_stores, embeddings)
     return next((check for check in report.checks if check.name == "embeddings"), None)
 
@@ -78,9 +81,10 @@ async def test_a_server_that_answers_is_well(
 
 
 async def test_a_server_that_does_not_answer_is_a_problem(
-    tmp_path: Path, http: HttpClient, server: FakeEmbeddings
+    tmp_path: Path, http: HttpClient, server: FakeEmbeddings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The key is refused; nobody is there. Each says which setting to look at."""
+    monkeypatch.setattr(embeddings_module, "_BACKOFF_SECONDS", (0.05, 0.1, 0.2, 0.4))
     settings = settings_of(tmp_path)
     check = await server_check(settings, http, embeddings_of(http, server, "wrong"))
     assert check and check.state == "problem" and "embeddings.api_key" in check.detail and check.advice
@@ -131,9 +135,9 @@ async def test_the_gateway_is_asked_about_instances_that_stand_in_the_database_a
         settings = settings_of(tmp_path, gateway=tree, instances={"acme": {}})
         asked: list[object] = []
 
-        async def stored(known: Collection[str], limit: int) -> Stored:
+        async def stored(known: Collection[str], limit: int) -> StoredInstances:
             asked.append((sorted(known), limit))
-            return Stored(tuple(f"shop-{number:02}" for number in range(3)), 45)
+            return StoredInstances(tuple(f"shop-{number:02}" for number in range(3)), 45)
 
         report = await examine(settings, http, no_stores, stored=stored)
         checks = {check.name: check for check in report.checks}
@@ -187,11 +191,11 @@ async def test_a_budget_that_no_price_can_reach_is_told(tmp_path: Path, http: Ht
 
 
 async def test_a_database_without_pgvector_is_told_where_vectors_are_wanted(
-    tmp_path: Path, fresh_postgres_dsn: str
+    tmp_path: Path, fresh_durable_postgres_dsn: str
 ) -> None:
-    wanted = settings_of(tmp_path, fresh_postgres_dsn, "small")
-    unwanted = settings_of(tmp_path, fresh_postgres_dsn)
-    async with open_world(fresh_postgres_dsn) as world:
+    wanted = settings_of(tmp_path, fresh_durable_postgres_dsn, "small")
+    unwanted = settings_of(tmp_path, fresh_durable_postgres_dsn)
+    async with open_world(fresh_durable_postgres_dsn) as world:
         assert (await database_checks(wanted))["pgvector"].state == "ok"
         await world.rows("DROP EXTENSION vector CASCADE")
         check = (await database_checks(wanted))["pgvector"]
@@ -201,22 +205,26 @@ async def test_a_database_without_pgvector_is_told_where_vectors_are_wanted(
         assert "pgvector" not in await database_checks(unwanted)
 
 
-async def test_a_database_that_is_not_fit_is_told_once(tmp_path: Path, fresh_postgres_dsn: str) -> None:
+async def test_a_database_that_is_not_fit_is_told_once(
+    tmp_path: Path, fresh_durable_postgres_dsn: str
+) -> None:
     """Before `majlis migrate` nobody can say whether it can compare vectors."""
-    async with open_world(fresh_postgres_dsn) as world:
+    async with open_world(fresh_durable_postgres_dsn) as world:
         await world.rows("DELETE FROM majlis_migrations")
-        checks = await database_checks(settings_of(tmp_path, fresh_postgres_dsn, "small"))
+        checks = await database_checks(settings_of(tmp_path, fresh_durable_postgres_dsn, "small"))
     assert checks["postgres"].state == "problem" and "pgvector" not in checks
 
 
-async def test_the_database_tells_whom_it_knows_beside_the_declared_ones(fresh_postgres_dsn: str) -> None:
-    async with open_world(fresh_postgres_dsn) as world:
+async def test_the_database_tells_whom_it_knows_beside_the_declared_ones(
+    fresh_durable_postgres_dsn: str,
+) -> None:
+    async with open_world(fresh_durable_postgres_dsn) as world:
         await world.rows(
             "INSERT INTO whatsapp_instances (instance_name, is_active)"
             " VALUES ('b', true), ('a', true), ('a', true), ('off', false), ('c', NULL)"
         )
-        assert await world.records.stored_instances({"demo"}, 2) == Stored(("a", "b"), 3)
-        assert await world.records.stored_instances({"demo", "a", "b", "c"}, 2) == Stored()
+        assert await world.records.stored_instances({"demo"}, 2) == StoredInstances(("a", "b"), 3)
+        assert await world.records.stored_instances({"demo", "a", "b", "c"}, 2) == StoredInstances()
 
 
 async def database_checks(settings: Settings) -> dict[str, Check]:
@@ -224,7 +232,7 @@ async def database_checks(settings: Settings) -> dict[str, Check]:
 
 
 def test_a_migration_of_a_database_that_is_away_says_what_to_look_at(tmp_path: Path) -> None:
-    with pytest.raises(MajlisError, match=r"see that it runs and is reachable at postgres\.dsn"):
+    with pytest.raises(MajlisError, match=r"check that it runs and can be reached at postgres\.dsn"):
         root.migrate(
             settings_of(
                 tmp_path, "postgresql://nobody@127.0.0.1:9/none", redis={"url": "redis://127.0.0.1:9/0"}

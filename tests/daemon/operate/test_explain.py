@@ -12,7 +12,7 @@ import trio
 from actors.actor import ActorView, Phase
 from actors.errors import Conflict, LedgerUnavailable, Missing, Unavailable
 from actors.identity import Conversation
-from actors.lookup import Span
+from actors.lookups import Span
 from actors.messages import Message, Waiting
 from daemon.ledger.rows import Pause
 from daemon.ledger.stored_turns import DeadLetterRow, StoredTurn
@@ -42,10 +42,10 @@ def stored_turns(
 ) -> StoredTurn:
     return StoredTurn(
         id=7, conversation_key=conversation.key, instance=conversation.instance, batch_number=1, why="timeout",
-        state=state, rule="duplicate" if state == "suppressed" else "", tries=0, moved_to="",
+        state=state, rule="duplicate" if state == "suppressed" else "", failed_attempts=0, moved_to="",
         messages=(message(conversation, "M1"),), message_ids=("M1",), provider="main", model=None, input_tokens=1,
         output_tokens=2, cost_micros=0, confidence=None, waterfall=(), opened_at=NOON, created_at=NOON,
-        answered_at=None, finished_at=NOON, parts=(), letter=letter,
+        answered_at=None, finished_at=NOON, parts=(), dead_letter=letter,
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ async def call(
     return response.status, document
 
 
-async def test_a_file_goes_through_the_door(operators: Operators) -> None:
+async def test_a_file_is_added_through_the_admin_api(operators: Operators) -> None:
     head = {"name": "hours.txt", "sha256": "ab", "bytes": 5}
     status, begun = await call(operators, "POST", "/v1/knowledge/demo/files", head)
     assert (status, begun["state"]) == (200, "loading")

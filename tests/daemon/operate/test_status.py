@@ -10,7 +10,7 @@ from actors.errors import LedgerUnavailable
 from actors.identity import Conversation
 from daemon.mirror.survey import Pending, Totals
 from daemon.operate.status import MAX_STRANGERS
-from daemon.responders.circuit import ProviderView
+from daemon.responders.breaker import ProviderView
 from tests.daemon.operate.conftest import answered
 from tests.support.ledgers import DEMO
 from tests.support.operators import Operators

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 import trio
@@ -11,6 +11,7 @@ import trio_asyncio
 from actors.errors import LeaseUncertain, LedgerUnavailable, StaleEpoch
 from daemon.partitions.leases import LeaseChange, Leases
 from daemon.stores.postgres import Postgres
+from tests.support import patience
 from tests.support.ledgers import DEMO, PARTITIONS, open_postgres, prepare, until
 from tests.support.pg_proxy import PostgresProxy
 
@@ -18,8 +19,8 @@ ALL = set(range(PARTITIONS))
 
 
 @pytest.fixture
-async def db(fresh_postgres_dsn: str) -> AsyncIterator[Postgres]:
-    async with trio_asyncio.open_loop(), open_postgres(fresh_postgres_dsn) as db:
+async def db(migrated_postgres_dsn: str) -> AsyncIterator[Postgres]:
+    async with trio_asyncio.open_loop(), open_postgres(migrated_postgres_dsn) as db:
         await prepare(db)
         await db.fetch("UPDATE majlis_partitions SET epoch = 0")
         yield db
@@ -128,9 +129,9 @@ async def test_the_gate_closes_before_the_lease_ends(db: Postgres) -> None:
         one.epoch(DEMO)
 
 
-async def test_a_lost_answer_is_asked_for_again(fresh_postgres_dsn: str, db: Postgres) -> None:
+async def test_a_lost_answer_is_asked_for_again(migrated_postgres_dsn: str, db: Postgres) -> None:
     """I5: an epoch that the database gave but nobody heard of is not used; the partitions are not lost for it."""
-    proxy = PostgresProxy(fresh_postgres_dsn)
+    proxy = PostgresProxy(migrated_postgres_dsn)
     async with trio.open_nursery() as nursery:
         await nursery.start(proxy.serve)
         async with open_postgres(proxy.dsn, max_connections=1) as lossy:
@@ -169,20 +170,13 @@ async def test_what_is_counted_only_grows(db: Postgres, monkeypatch: pytest.Monk
         await trio.lowlevel.checkpoint()
         raise LedgerUnavailable("postgres_timeout")
 
-    one.turned = lambda: well.append(one.renewals - one.failures)
     async with trio.open_nursery() as nursery:
-        await nursery.start(one.run)
+        await nursery.start(one.run, lambda: well.append(one.renewals - one.failures))
         assert well == [1], "each round says that it turned"
         monkeypatch.setattr(one, "refresh", fails)
-        await until_true(lambda: one.failures == 3)
+        await patience.until(lambda: one.failures == 3)
         nursery.cancel_scope.cancel()
     assert well == sorted(well) and len(well) >= 7
-
-
-async def until_true(condition: Callable[[], bool]) -> None:
-    with trio.fail_after(20):
-        while not condition():  # noqa: ASYNC110  a count cannot wake anybody
-            await trio.sleep(0.01)
 
 
 async def test_a_partition_in_use_is_not_waited_for(db: Postgres) -> None:

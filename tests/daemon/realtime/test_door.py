@@ -7,11 +7,12 @@ import trio
 import trio.testing
 from trio_websocket import ConnectionRejected
 
+from daemon.gateways.realtime import Courier, Couriers
 from daemon.realtime.clients import Client, Clients
-from daemon.realtime.gateway import Courier, Couriers
-from daemon.realtime.server import DoorLimits
-from daemon.realtime.session import Limits
-from tests.support.realtime import PROXY, SECONDS, WATCHER, Door
+from daemon.realtime.server import Admission
+from daemon.realtime.session import SessionLimits
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.realtime import PROXY, WATCHER, Door
 
 
 @pytest.mark.parametrize("token", ["proxy-token", "new-token"])
@@ -39,8 +40,8 @@ async def test_who_says_no_right_token_hears_nothing(first: str) -> None:
 
 
 async def test_who_says_nothing_is_not_waited_for() -> None:
-    limits = DoorLimits(auth_seconds=0.1)
-    async with Door(door=limits).open() as door, door.talk(None) as talk:
+    limits = Admission(auth_seconds=0.1)
+    async with Door(admission=limits).open() as door, door.talk(None) as talk:
         assert (await talk.closed())[0] == 4401
 
 
@@ -54,7 +55,7 @@ async def test_who_says_nothing_is_not_waited_for() -> None:
     ],
 )
 async def test_a_handshake_is_refused_with_a_status(headers: dict[str, str], path: str, status: int) -> None:
-    async with Door(allowed_origins=["https://app.example"]).open() as door:
+    async with Door(admission=Admission(allowed_origins=frozenset({"https://app.example"}))).open() as door:
         with pytest.raises(ConnectionRejected) as refused:
             async with door.talk(None, path, **headers):
                 pass
@@ -64,13 +65,16 @@ async def test_a_handshake_is_refused_with_a_status(headers: dict[str, str], pat
 
 async def test_a_page_of_an_allowed_origin_comes_in() -> None:
     origin = "https://app.example"
-    async with Door(allowed_origins=[origin]).open() as door, door.talk("watch", Origin=origin) as talk:
+    async with (
+        Door(admission=Admission(allowed_origins=frozenset({origin}))).open() as door,
+        door.talk("watch", Origin=origin) as talk,
+    ):
         assert (await talk.watch())["resumed"] is True
 
 
 async def test_the_number_of_connections_is_bounded() -> None:
     """I8."""
-    async with Door(door=DoorLimits(max_connections=1)).open() as door:
+    async with Door(admission=Admission(max_connections=1)).open() as door:
         async with door.talk("watch"):
             with pytest.raises(ConnectionRejected) as refused:
                 async with door.talk("watch"):
@@ -82,7 +86,10 @@ async def test_the_number_of_connections_is_bounded() -> None:
 
 
 async def test_a_frame_that_is_too_big_ends_the_connection() -> None:
-    async with Door(door=DoorLimits(max_frame_bytes=1000)).open() as door, door.talk("proxy-token") as talk:
+    async with (
+        Door(admission=Admission(max_frame_bytes=1000)).open() as door,
+        door.talk("proxy-token") as talk,
+    ):
         await talk.say("push", id=1, payload={"x": "y" * 2000})
         assert (await talk.closed())[0] == 1009
         await door.until(lambda: door.feed.reasons("realtime.left") == {"frame_too_big": 1})
@@ -114,7 +121,7 @@ HANDSHAKE = (
 
 
 async def test_a_client_that_answers_no_ping_is_dropped() -> None:
-    limits = Limits(ping_seconds=0.05, pong_seconds=0.2, close_seconds=0.1)
+    limits = SessionLimits(ping_seconds=0.05, pong_seconds=0.2, close_seconds=0.1)
     async with (
         Door(limits=limits).open() as door,
         await trio.open_tcp_stream("127.0.0.1", door.port) as stream,
@@ -125,7 +132,7 @@ async def test_a_client_that_answers_no_ping_is_dropped() -> None:
 
 async def test_a_ping_into_the_closing_of_a_connection_is_no_failure_of_ours() -> None:
     """`Door.open` looks at the end that none was reported."""
-    limits = Limits(close_seconds=0.5)
+    limits = SessionLimits(close_seconds=2)
     async with (
         Door(limits=limits).open() as door,
         await trio.open_tcp_stream("127.0.0.1", door.port) as stream,
@@ -133,7 +140,7 @@ async def test_a_ping_into_the_closing_of_a_connection_is_no_failure_of_ours() -
         await stream.send_all(HANDSHAKE)
         nonsense, ping = b"\x81\x80\x00\x00\x00\x00", b"\x89\x80\x00\x00\x00\x00"
         received = b""
-        with trio.fail_after(SECONDS):
+        with trio.fail_after(PATIENCE_SECONDS):
             while b"hello" not in received:
                 received += await stream.receive_some()
             await stream.send_all(nonsense)
@@ -144,7 +151,7 @@ async def test_a_ping_into_the_closing_of_a_connection_is_no_failure_of_ours() -
 
 
 async def test_an_idle_client_is_dropped_and_a_watcher_is_not() -> None:
-    limits = Limits(ping_seconds=0.05, idle_seconds=0.1)
+    limits = SessionLimits(ping_seconds=0.05, idle_seconds=1.5)
     async with Door(limits=limits).open() as door, door.talk("watch") as watcher:
         await watcher.watch(kinds=["turn"])
         async with door.talk("proxy-token") as talk:
@@ -155,7 +162,7 @@ async def test_an_idle_client_is_dropped_and_a_watcher_is_not() -> None:
 
 async def test_at_the_end_everybody_is_told() -> None:
     async with Door().open() as door, door.talk("watch") as talk:
-        with trio.fail_after(SECONDS):
+        with trio.fail_after(PATIENCE_SECONDS):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(door.server.close)
                 assert await talk.closed() == (1001, "going_away")
@@ -163,7 +170,7 @@ async def test_at_the_end_everybody_is_told() -> None:
 
 async def test_while_we_go_nobody_comes_in() -> None:
     """Who is told to go comes back at once: it must neither be let in nor be waited for."""
-    limits = Limits(close_seconds=0.5)
+    limits = SessionLimits(close_seconds=PATIENCE_SECONDS)
     async with (
         Door(limits=limits).open() as door,
         await trio.open_tcp_stream("127.0.0.1", door.port) as stuck,

@@ -12,15 +12,16 @@ import trio.testing
 from actors.errors import GatewayHeld
 from actors.identity import Conversation
 from actors.outcome import CannotTell, NotSent, SendOutcome, Sent, Unknown
-from daemon.realtime.gateway import RealtimeGateway
-from daemon.realtime.session import Limits
+from daemon.gateways.realtime import RealtimeGateway
+from daemon.realtime.session import SessionLimits
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.payloads import upsert
-from tests.support.realtime import SECONDS, Door, Talk
+from tests.support.realtime import Door, Talk
 
 GUEST = Conversation("demo", "5511900001095")
 
 
-def gateway(door: Door, timeout_seconds: float = SECONDS) -> RealtimeGateway:
+def gateway(door: Door, timeout_seconds: float = PATIENCE_SECONDS) -> RealtimeGateway:
     numbers = iter(range(1000))
     return RealtimeGateway(
         door.couriers,
@@ -48,7 +49,7 @@ async def outcome(
     async def run() -> None:
         said.append(await send())
 
-    with trio.fail_after(SECONDS):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run)
             await proxy()
@@ -105,7 +106,7 @@ async def test_a_connection_lost_after_the_frame_left_proves_nothing() -> None:
 
 async def test_what_the_proxy_said_before_it_left_counts_and_what_comes_then_is_held() -> None:
     """I6: its word waits behind pushes that take their time. A reply for it meanwhile has certainly not left."""
-    door, go, busy = Door(limits=Limits(max_pushes_in_flight=1)), trio.Event(), trio.Event()
+    door, go, busy = Door(limits=SessionLimits(max_pushes_in_flight=1)), trio.Event(), trio.Event()
     said: list[SendOutcome] = []
 
     async def wait(_message: object) -> None:
@@ -134,7 +135,7 @@ async def test_what_the_proxy_said_before_it_left_counts_and_what_comes_then_is_
 
 async def test_a_proxy_that_stays_silent_proves_nothing() -> None:
     async with Door().open() as door, serving(door):
-        assert await gateway(door, timeout_seconds=0.1).send(GUEST, "hello") == Unknown("timed_out")
+        assert await gateway(door, timeout_seconds=0.5).send(GUEST, "hello") == Unknown("timed_out")
 
 
 async def test_every_try_of_one_message_has_the_same_key_and_no_other_message_has_it() -> None:
@@ -189,7 +190,7 @@ async def test_a_proxy_that_does_not_answer_a_question_is_asked_later() -> None:
         await talk.say("serve", finds=True)
         await talk.hear("serving")
         with pytest.raises(GatewayHeld):
-            await gateway(door, timeout_seconds=0.1).find(GUEST, "hello", 0, frozenset())
+            await gateway(door, timeout_seconds=0.5).find(GUEST, "hello", 0, frozenset())
 
 
 async def test_a_proxy_gets_no_replies_of_an_instance_that_it_may_not_see() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import trio
+import trio.testing
 
 from actors.errors import ConversationFull, MirrorUnavailable
 from actors.messages import Message
 from daemon.ingress.webhooks import Readiness
-from daemon.realtime.session import Limits
+from daemon.realtime.session import SessionLimits
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.payloads import upsert
 from tests.support.realtime import Door
 
@@ -36,8 +38,9 @@ async def test_no_ack_before_it_is_durable() -> None:
     door.before_accept = wait
     async with door.open(), door.talk("proxy-token") as talk:
         await talk.say("push", id=1, payload=upsert("demo", "5511900001095", "oi", "A", 1785100386))
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE_SECONDS):
             await started.wait()
+        await trio.testing.wait_all_tasks_blocked(0.05)
         with trio.move_on_after(0.1) as nothing_came:
             await talk.socket.get_message()
         assert nothing_came.cancelled_caught and door.accepted == []
@@ -131,11 +134,11 @@ async def test_an_id_that_cannot_be_said_back_is_refused_before_its_message_is_k
 
 async def test_a_long_backlog_is_no_silence() -> None:
     """The answer to a ping stands behind all that was said before: who pushes on is there."""
-    limits = Limits(ping_seconds=0.05, pong_seconds=0.3, max_pushes_in_flight=1)
+    limits = SessionLimits(ping_seconds=0.05, pong_seconds=1.5, max_pushes_in_flight=1)
     door, pushes = Door(limits=limits), range(40)
 
     async def slowly(_message: object) -> None:
-        await trio.sleep(0.03)
+        await trio.sleep(0.06)  # longer in all than a pong is waited for
 
     door.before_accept = slowly
     async with door.open(), door.talk("proxy-token") as talk:
@@ -148,7 +151,7 @@ async def test_a_long_backlog_is_no_silence() -> None:
 
 async def test_pushes_run_side_by_side_within_a_bound() -> None:
     """I8."""
-    door, go = Door(limits=Limits(max_pushes_in_flight=3)), trio.Event()
+    door, go = Door(limits=SessionLimits(max_pushes_in_flight=3)), trio.Event()
     running = 0
 
     async def wait(_message: object) -> None:
@@ -162,7 +165,7 @@ async def test_pushes_run_side_by_side_within_a_bound() -> None:
             payload = upsert("demo", "5511900001095", "oi", f"M{number}", 1785100386)
             await talk.say("push", id=number, payload=payload)
         await door.until(lambda: running == 3)
-        await trio.sleep(0.05)
+        await trio.testing.wait_all_tasks_blocked(0.05)  # all that was pushed could be read by now
         assert running == 3
         go.set()
         acks = [await talk.hear("ack") for _ in range(8)]

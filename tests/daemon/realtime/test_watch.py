@@ -7,7 +7,8 @@ import json
 import trio
 
 from actors.identity import Conversation
-from daemon.realtime.session import Limits
+from daemon.realtime.session import SessionLimits
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.realtime import Door
 
 DEMO = Conversation("demo", "5511999990012")
@@ -95,12 +96,12 @@ async def test_after_a_restart_everything_of_the_new_life_comes() -> None:
 
 async def test_a_watcher_that_reads_too_slowly_is_dropped_with_a_reason_and_the_others_go_on() -> None:
     """I8: it is neither waited for nor allowed to pile up memory."""
-    limits = Limits(max_queued_events=50)
+    limits = SessionLimits(max_queued_events=50)
     async with Door(limits=limits).open() as door, door.talk("watch") as slow, door.talk("watch") as quick:
         await slow.watch()
         await quick.watch(kinds=["turn.dead"])
         pad = "x" * 10_000
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE_SECONDS):
             while not door.feed.counters["realtime.dropped"]:
                 door.feed.emit("turn.done", DEMO, pad=pad)
                 await trio.lowlevel.checkpoint()
@@ -110,7 +111,7 @@ async def test_a_watcher_that_reads_too_slowly_is_dropped_with_a_reason_and_the_
 
 
 async def test_a_slow_watcher_that_reads_on_learns_why() -> None:
-    limits = Limits(max_queued_events=5)
+    limits = SessionLimits(max_queued_events=5)
     async with Door(limits=limits).open() as door, door.talk("watch") as slow:
         await slow.watch()
         for number in range(100):  # at once: nothing can be written meanwhile
@@ -120,11 +121,11 @@ async def test_a_slow_watcher_that_reads_on_learns_why() -> None:
 
 async def test_who_accepts_nothing_for_too_long_is_dropped() -> None:
     """I8: one frame that cannot be written ends the connection, even with few events."""
-    limits = Limits(write_seconds=0.2, close_seconds=0.1, max_queued_events=100_000)
+    limits = SessionLimits(write_seconds=0.2, close_seconds=0.1, max_queued_events=100_000)
     async with Door(limits=limits).open() as door, door.talk("watch") as slow:
         await slow.watch()
         pad = "x" * 100_000
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE_SECONDS):
             while not door.feed.counters["realtime.dropped"]:
                 door.feed.emit("turn.done", DEMO, pad=pad)
                 await trio.sleep(0.001)

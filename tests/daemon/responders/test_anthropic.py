@@ -8,7 +8,7 @@ import pytest
 
 from actors.errors import TurnFailed, TurnRefused
 from actors.messages import HistoryEntry
-from actors.prompt import Told
+from actors.prompt import ModelRequest
 from daemon.responders.anthropic import Anthropic
 from daemon.responders.http_provider import Endpoint
 from daemon.web.client import HttpClient
@@ -31,7 +31,7 @@ def test_where_and_how_it_is_asked() -> None:
 
 def test_texts_of_one_side_are_blocks_of_one_message() -> None:
     turns = (HistoryEntry("user", "hi"), HistoryEntry("user", "open?"))
-    body = Anthropic(Endpoint("m", max_output_tokens=50)).body(Told("Be brief.", turns, 2))
+    body = Anthropic(Endpoint("m", max_output_tokens=50)).body(ModelRequest("Be brief.", turns, 2))
     blocks = [{"type": "text", "text": "hi"}, {"type": "text", "text": "open?"}]
     assert body == {
         "model": "m",
@@ -56,7 +56,7 @@ def test_texts_of_one_side_are_blocks_of_one_message() -> None:
         ("a_new_error", 503, "overloaded"),
     ],
 )
-async def test_errors_are_told_by_their_type(
+async def test_errors_are_recognised_by_their_type(
     server: FakeAnthropic, http: HttpClient, kind: str, status: int, reason: str
 ) -> None:
     server.order("status", status=status, body=error(kind))

@@ -1,4 +1,4 @@
-"""Several conversations in one call: what is told, and that only a faultless answer is believed."""
+"""Several conversations in one call: what is asked, and that only a faultless answer is believed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.messages import HistoryEntry, Passage, Prompt
-from daemon.responders.batched import MAX_CHARS, fits, read_together, shares, told_together
+from daemon.responders.batched import MAX_CHARS, fits, read_together, shared_model_request, shares
 
 A, B, C = "a1b2c3d4e5f60718", "b1b2c3d4e5f60718", "c1b2c3d4e5f60718"
 PROMPTS = {
@@ -41,15 +41,15 @@ def test_each_conversation_is_one_line_with_its_own_history_and_knowledge() -> N
         A: Prompt("demo", ("hi", "there"), (HistoryEntry("assistant", "Hello!"),), handed_back=True),
         B: Prompt("demo", ("price?",), knowledge=(Passage("prices.pdf", "Cap: 10", 0.8),)),
     }
-    told = told_together(prompts, "You sell caps.")
-    (turn,) = told.turns
+    request = shared_model_request(prompts, "You sell caps.")
+    (turn,) = request.turns
     first, second = map(json.loads, turn.text.splitlines())
     assert (first["conversation"], first["messages"]) == (A, ["hi", "there"])
     assert first["history"] == [{"role": "assistant", "text": "Hello!"}]
     assert "context, not a task" in first["note"] and "note" not in second
     assert second["reference"] == [{"source": "prices.pdf", "text": "Cap: 10"}]
-    assert told.system.startswith("You sell caps.\n\n")
-    assert (told.answers, told.schema is None) == (2, False)
+    assert request.system.startswith("You sell caps.\n\n")
+    assert (request.answers, request.schema is None) == (2, False)
 
 
 @given(st.lists(st.text(max_size=60) | st.sampled_from(HOSTILE), min_size=1, max_size=4))
@@ -60,11 +60,11 @@ def test_no_text_leaves_its_conversation(texts: list[str]) -> None:
         key: Prompt("demo", (text,), (HistoryEntry("user", text),), (Passage(text, text, 1.0),))
         for key, text in zip(keys, texts, strict=True)
     }
-    lines = told_together(prompts).turns[0].text.splitlines()
+    lines = shared_model_request(prompts).turns[0].text.splitlines()
     members = [json.loads(line) for line in lines]
     assert [member["conversation"] for member in members] == keys
     assert [member["messages"] for member in members] == [[text] for text in texts]
-    assert not any(text in told_together(prompts).system for text in texts if len(text) > 20)
+    assert not any(text in shared_model_request(prompts).system for text in texts if len(text) > 20)
 
 
 def test_a_faultless_answer_is_believed_whole() -> None:

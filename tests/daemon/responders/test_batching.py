@@ -1,4 +1,4 @@
-"""Several conversations in one call: who goes together, and that nobody pays for another but with time."""
+"""Several conversations in one call: which prompts go together, and that one pays for another with time alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from daemon.responders.batched import MAX_CHARS
 from daemon.responders.batching import BatchingResponder
 from daemon.responders.provider import Together
 from tests.support.crowd import Crowd
-from tests.support.providers import Board, Scripted, Told
+from tests.support.providers import Board, RecordedFeed, Scripted
 
 WAIT_SECONDS = 0.05
 
@@ -27,8 +27,8 @@ def model() -> Scripted:
 
 
 @pytest.fixture
-def feed() -> Told:
-    return Told()
+def feed() -> RecordedFeed:
+    return RecordedFeed()
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def board() -> Board:
 
 
 @pytest.fixture
-def batching(model: Scripted, board: Board, feed: Told) -> BatchingResponder:
+def batching(model: Scripted, board: Board, feed: RecordedFeed) -> BatchingResponder:
     return BatchingResponder(model, board, feed, wait_seconds=WAIT_SECONDS, max_conversations=3)
 
 
@@ -47,17 +47,17 @@ def crowd(batching: BatchingResponder) -> Crowd:
 
 
 async def test_those_who_wait_at_the_same_time_share_a_call(
-    autojump_clock: MockClock, crowd: Crowd, model: Scripted, feed: Told
+    autojump_clock: MockClock, crowd: Crowd, model: Scripted, feed: RecordedFeed
 ) -> None:
     assert await crowd.ask_all("a", "b") == {"a": "together: a", "b": "together: b"}
     assert trio.current_time() == pytest.approx(WAIT_SECONDS)
     assert (len(model.calls), model.prompts) == (1, [])
-    told = {"instance": "demo", "conversations": 2, "alone": 0}  # and no reason: the call was not refused
-    assert feed.events == [("responder.batched", told)]
+    fields = {"instance": "demo", "conversations": 2, "alone": 0}  # and no reason: the call was not refused
+    assert feed.events == [("responder.batched", fields)]
 
 
 async def test_who_is_alone_asks_as_ever(
-    autojump_clock: MockClock, crowd: Crowd, model: Scripted, feed: Told
+    autojump_clock: MockClock, crowd: Crowd, model: Scripted, feed: RecordedFeed
 ) -> None:
     assert await crowd.ask_all("a") == {"a": "a"}
     assert (model.calls, len(model.prompts), feed.events) == ([], 1, [])
@@ -117,7 +117,7 @@ async def test_keys_are_new_each_time_and_tell_nothing(
 
 
 async def test_what_is_missing_is_asked_about_alone_and_all_bear_the_cost(
-    autojump_clock: MockClock, crowd: Crowd, model: Scripted, feed: Told
+    autojump_clock: MockClock, crowd: Crowd, model: Scripted, feed: RecordedFeed
 ) -> None:
     """The shared call cost 31, 11 and 301; a call of one's own costs 10, 5 and 100."""
 
@@ -133,7 +133,7 @@ async def test_what_is_missing_is_asked_about_alone_and_all_bear_the_cost(
 
 
 async def test_a_refusal_is_not_taken_for_everybodys(
-    autojump_clock: MockClock, crowd: Crowd, model: Scripted, feed: Told
+    autojump_clock: MockClock, crowd: Crowd, model: Scripted, feed: RecordedFeed
 ) -> None:
     model.error = TurnRefused("refused_by_policy")
     original = model.answer

@@ -1,99 +1,96 @@
-"""A peer that fails is left alone, and tried again."""
+"""A provider that fails is left alone, and tried again: first what is decided, then what is emitted of it."""
 
 from __future__ import annotations
 
+import msgspec
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.testing import MockClock
 
-from daemon.responders.breaker import (
-    Breaker,
-    BreakerPolicy,
-    allow,
-    condition,
-    failed,
-    succeeded,
-    wait_seconds,
-)
+from actors.errors import TurnFailed
+from daemon.responders.breaker import Breaker, BreakerPolicy, BreakerState
+from tests.support.providers import RecordedFeed
 
 POLICY = BreakerPolicy(failures=3, open_seconds=30, max_open_seconds=100)
 
 
-def _opened(now: float = 0.0) -> Breaker:
-    state = Breaker()
+def _opened(now: float = 0.0) -> BreakerState:
+    state = BreakerState()
     for _ in range(POLICY.failures):
-        state = failed(state, now, POLICY)
+        state = state.failed(now, POLICY)
     return state
 
 
-def _trial(state: Breaker, now: float) -> Breaker:
-    allowed, state = allow(state, now)
+def _trial(state: BreakerState, now: float) -> BreakerState:
+    allowed, state = state.admit(now)
     assert allowed
     return state
 
 
 def test_it_opens_after_so_many_failures_in_a_row() -> None:
-    state = failed(failed(Breaker(), 0, POLICY), 0, POLICY)
-    assert allow(state, 0) == (True, state)
-    state = failed(succeeded(state), 0, POLICY)
-    assert condition(state, 0) == "closed"
-    state = failed(failed(state, 0, POLICY), 0, POLICY)
-    assert condition(state, 0) == "open"
-    assert allow(state, 29.9) == (False, state)
-    assert wait_seconds(state, 10) == 20
+    state = BreakerState().failed(0, POLICY).failed(0, POLICY)
+    assert state.admit(0) == (True, state)
+    state = state.succeeded().failed(0, POLICY)
+    assert state.condition(0) == "closed"
+    state = state.failed(0, POLICY).failed(0, POLICY)
+    assert state.condition(0) == "open"
+    assert state.admit(29.9) == (False, state)
+    assert state.wait_seconds(10) == 20
 
 
 def test_one_trial_at_a_time_and_its_success_closes() -> None:
     state = _trial(_opened(), 30)
-    assert condition(state, 30) == "half_open"
-    assert not allow(state, 31)[0]
-    state = succeeded(state)
-    assert state == Breaker()
-    assert allow(state, 31)[0]
+    assert state.condition(30) == "half_open"
+    assert not state.admit(31)[0]
+    state = state.succeeded()
+    assert state == BreakerState()
+    assert state.admit(31)[0]
 
 
 def test_each_failed_trial_doubles_the_time_up_to_a_bound() -> None:
     state, now, waits = _opened(), 0.0, []
     for _ in range(4):
-        waits.append(wait_seconds(state, now))
+        waits.append(state.wait_seconds(now))
         now += waits[-1]
-        state = failed(_trial(state, now), now, POLICY)
+        state = _trial(state, now).failed(now, POLICY)
     assert waits == [30, 60, 100, 100]
 
 
 def test_a_trial_that_never_reports_back_lets_another_follow() -> None:
     state = _trial(_opened(), 30)
-    assert not allow(state, 59.9)[0]
+    assert not state.admit(59.9)[0]
     state = _trial(state, 60)
-    assert not allow(state, 61)[0]
-    assert succeeded(state) == Breaker()
+    assert not state.admit(61)[0]
+    assert state.succeeded() == BreakerState()
 
 
 def test_a_straggler_neither_lengthens_nor_doubles() -> None:
-    state = failed(_opened(), 20, POLICY)
-    assert wait_seconds(state, 20) == 10
-    assert wait_seconds(failed(_trial(state, 30), 30, POLICY), 30) == 60
+    state = _opened().failed(20, POLICY)
+    assert state.wait_seconds(20) == 10
+    assert _trial(state, 30).failed(30, POLICY).wait_seconds(30) == 60
 
 
 def test_a_straggler_that_succeeds_closes() -> None:
-    assert succeeded(_opened()) == Breaker()
+    assert _opened().succeeded() == BreakerState()
 
 
-def test_the_time_that_the_peer_names_is_kept_to() -> None:
-    held = failed(Breaker(), 0, POLICY, retry_after_seconds=20)
-    assert condition(held, 0) == "held"
-    assert not allow(held, 19)[0]
-    assert not allow(succeeded(held), 19)[0]
-    assert allow(held, 20) == (True, held)
-    assert condition(held, 20) == "closed"
-    opened = failed(failed(held, 20, POLICY), 20, POLICY, retry_after_seconds=50)
-    assert wait_seconds(opened, 20) == 50
-    assert wait_seconds(failed(_opened(), 0, POLICY, retry_after_seconds=40), 0) == 40
+def test_the_time_that_the_provider_names_is_kept_to() -> None:
+    held = BreakerState().failed(0, POLICY, retry_after_seconds=20)
+    assert held.condition(0) == "held"
+    assert not held.admit(19)[0]
+    assert not held.succeeded().admit(19)[0]
+    assert held.admit(20) == (True, held)
+    assert held.condition(20) == "closed"
+    opened = held.failed(20, POLICY).failed(20, POLICY, retry_after_seconds=50)
+    assert opened.wait_seconds(20) == 50
+    assert _opened().failed(0, POLICY, retry_after_seconds=40).wait_seconds(0) == 40
 
 
 @pytest.mark.parametrize(("wish", "seconds"), [(1e9, 100), (-5, 0), (float("nan"), 0), (float("inf"), 100)])
-def test_the_peer_cannot_ask_for_too_much(wish: float, seconds: float) -> None:
-    assert wait_seconds(failed(Breaker(), 0, POLICY, retry_after_seconds=wish), 0) == seconds
+def test_the_provider_cannot_ask_for_too_much(wish: float, seconds: float) -> None:
+    assert BreakerState().failed(0, POLICY, retry_after_seconds=wish).wait_seconds(0) == seconds
 
 
 STEPS = st.lists(
@@ -110,14 +107,107 @@ STEPS = st.lists(
 def test_whatever_happens_a_call_goes_out_again_in_bounded_time(
     steps: list[tuple[float, str, float | None]],
 ) -> None:
-    state, now = Breaker(), 0.0
+    state, now = BreakerState(), 0.0
     for seconds, step, wish in steps:
         now += seconds
         if step == "ask":
-            allowed, state = allow(state, now)
+            allowed, state = state.admit(now)
             if allowed and state.open_seconds:
-                assert not allow(state, now)[0]
+                assert not state.admit(now)[0]
         else:
-            state = succeeded(state) if step == "succeed" else failed(state, now, POLICY, wish)
-        assert 0 <= wait_seconds(state, now) <= POLICY.max_open_seconds + 1e-9
-        assert allow(state, now + wait_seconds(state, now) + 1e-6)[0]
+            state = state.succeeded() if step == "succeed" else state.failed(now, POLICY, wish)
+        assert 0 <= state.wait_seconds(now) <= POLICY.max_open_seconds + 1e-9
+        assert state.admit(now + state.wait_seconds(now) + 1e-6)[0]
+
+
+# One provider's breaker, with its clock and its events
+
+TWICE = BreakerPolicy(failures=2, open_seconds=30)
+FAILURE = TurnFailed("overloaded")
+
+
+@pytest.fixture
+def feed() -> RecordedFeed:
+    return RecordedFeed()
+
+
+@pytest.fixture
+def breaker(feed: RecordedFeed) -> Breaker:
+    return Breaker("main", TWICE, feed, now=trio.current_time, instance="demo")
+
+
+async def test_failures_in_a_row_open_it_and_a_good_trial_closes_it(
+    autojump_clock: MockClock, breaker: Breaker, feed: RecordedFeed
+) -> None:
+    """Each step is emitted: every failure, the opening with its length, the closing."""
+    for _ in range(2):
+        assert breaker.admit()
+        breaker.failed(FAILURE)
+    assert not breaker.admit() and breaker.wait_seconds == 30
+    await trio.sleep(30)
+    assert breaker.admit()
+    assert not breaker.admit()  # one trial at a time
+    breaker.succeeded()
+    assert breaker.admit() and breaker.admit()
+    assert feed.events == [
+        ("provider.failed", {"provider": "main", "reason": "overloaded"}),
+        ("provider.failed", {"provider": "main", "reason": "overloaded"}),
+        ("provider.opened", {"provider": "main", "reason": "overloaded", "seconds": 30.0}),
+        ("provider.closed", {"provider": "main"}),
+    ]
+
+
+async def test_a_failed_trial_is_emitted_as_opening_again(
+    autojump_clock: MockClock, breaker: Breaker, feed: RecordedFeed
+) -> None:
+    for _ in range(2):
+        breaker.failed(FAILURE)
+    await trio.sleep(30)
+    assert breaker.admit()
+    breaker.failed(FAILURE)
+    assert [fields["seconds"] for name, fields in feed.events if name == "provider.opened"] == [30.0, 60.0]
+    assert breaker.wait_seconds == 60
+
+
+async def test_a_trial_that_was_cancelled_holds_nobody_up_for_ever(
+    autojump_clock: MockClock, breaker: Breaker
+) -> None:
+    for _ in range(2):
+        breaker.failed(FAILURE)
+    await trio.sleep(30)
+    assert breaker.admit()
+    assert not breaker.admit()
+    await trio.sleep(30)
+    assert breaker.admit()
+
+
+async def test_a_wish_to_be_left_alone_is_kept_after_one_failure(
+    autojump_clock: MockClock, breaker: Breaker, feed: RecordedFeed
+) -> None:
+    breaker.failed(TurnFailed("rate_limited", "", 7.0))
+    assert not breaker.admit()
+    assert feed.names() == ["provider.failed"]
+    await trio.sleep(7)
+    assert breaker.admit()
+
+
+async def test_the_view_says_how_it_is_and_nothing_secret(
+    autojump_clock: MockClock, breaker: Breaker
+) -> None:
+    assert _view(breaker) == ("main", "demo", "closed", 0, 0, "", 0, 0)
+    breaker.admit()
+    breaker.failed(TurnFailed("rate_limited", "", 7.0))
+    assert _view(breaker) == ("main", "demo", "held", 1, 1, "rate_limited", 7, 0)
+    await trio.sleep(7)
+    breaker.admit()
+    breaker.failed(FAILURE)
+    assert _view(breaker) == ("main", "demo", "open", 2, 2, "overloaded", 30, 0)
+    await trio.sleep(30)
+    assert breaker.view.state == "half_open"
+    breaker.admit()
+    breaker.succeeded()
+    assert _view(breaker) == ("main", "demo", "closed", 0, 3, "overloaded", 0, 1)
+
+
+def _view(breaker: Breaker) -> tuple[object, ...]:
+    return msgspec.structs.astuple(breaker.view)

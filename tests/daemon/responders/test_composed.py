@@ -6,22 +6,22 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import trio
 
 from actors.errors import ResponderHeld
 from actors.messages import Prompt
-from daemon.config import Provider, Settings, load
+from daemon.config import Settings, load
 from daemon.operate.doctor import examine
-from daemon.responders.kinds import KINDS
+from daemon.responders.http_kind import HttpKind
+from daemon.responders.kinds import PROVIDERS
 from daemon.responders.router import RoutedResponder
 from daemon.run.peers import responders
 from daemon.web.client import HttpClient
 from tests.support.model_server import FakeModel
 from tests.support.models import MODELS, SERVERS, kind_of
-from tests.support.providers import Board, Told
+from tests.support.providers import Board, RecordedFeed
 
 Tree = dict[str, object]
 Load = Callable[..., Settings]
@@ -54,19 +54,23 @@ def settings(tmp_path: Path) -> Load:
     return loaded
 
 
-def compose(settings: Settings, http: HttpClient, feed: Told, batching: bool = False) -> RoutedResponder:
+def compose(
+    settings: Settings, http: HttpClient, feed: RecordedFeed, batching: bool = False
+) -> RoutedResponder:
     return responders(settings, http, Board(batching), feed)
 
 
-def test_every_kind_that_may_be_configured_is_there() -> None:
-    assert {*KINDS, "rehearsal"} == set(get_args(Provider.model_fields["kind"].annotation))
+def test_every_kind_that_asks_a_server_has_one_in_the_tests() -> None:
+    """So that the contract of responders, and the doctor's check, are tried with each of them."""
+    asking = {name for name, kind in PROVIDERS.items() if isinstance(kind, HttpKind)}
+    assert asking == set(SERVERS) == set(MODELS)
 
 
 async def test_three_providers_in_order(
     models: Mapping[str, FakeModel], settings: Load, http: HttpClient
 ) -> None:
     """The first overloaded, the second with a wrong key: the third answers, and the views say what happened."""
-    feed = Told()
+    feed = RecordedFeed()
     models["openai"].order("status", times=9, status=500)
     wrong = entry(models["anthropic"], api_key="wrong")
     loaded = settings(
@@ -96,7 +100,7 @@ async def test_instances_share_the_circuit_of_the_same_provider_and_no_other(
     loaded = settings(
         {"providers": [entry(model)], "breaker_failures": 1, "breaker_seconds": 60}, second=own, third=other
     )
-    responder = compose(loaded, http, Told())
+    responder = compose(loaded, http, RecordedFeed())
     model.order("status", times=1, status=503)
     assert (await responder.answer(Prompt("second", ("hello",)))).provider == "r"
     with pytest.raises(ResponderHeld, match="providers_busy"):
@@ -116,7 +120,7 @@ async def test_what_the_settings_say_of_a_provider_reaches_it(
     model.text_for = lambda asked: "word " * 100
     prices = {"price_per_million_input_tokens": 3, "price_per_million_output_tokens": 15}
     chosen = entry(model, system_prompt="You sing.", max_output_tokens=77, **prices)
-    responder = compose(settings({"providers": [chosen], "max_answer_chars": 50}), http, Told())
+    responder = compose(settings({"providers": [chosen], "max_answer_chars": 50}), http, RecordedFeed())
     answer = await responder.answer(Prompt("demo", ("hello",)))
     assert len(answer.text) <= 50
     assert answer.cost_micros == 11 * 3 + 7 * 15
@@ -126,7 +130,7 @@ async def test_what_the_settings_say_of_a_provider_reaches_it(
 
 
 @pytest.mark.parametrize("kind", list(SERVERS))
-async def test_conversations_go_together_when_the_switch_is_on(
+async def test_conversations_go_together_when_the_flag_is_on(
     kind: str, models: Mapping[str, FakeModel], settings: Load, http: HttpClient
 ) -> None:
     """One question reaches the server; each gets the answer to its own words; the cost is shared out whole."""
@@ -143,7 +147,7 @@ async def test_conversations_go_together_when_the_switch_is_on(
     model = models[kind]
     model.text_for = answer
     loaded = settings({"providers": [entry(model)], "batching": {"wait_seconds": 2, "max_conversations": 3}})
-    responder, answers = compose(loaded, http, Told(), batching=True), {}
+    responder, answers = compose(loaded, http, RecordedFeed(), batching=True), {}
 
     async def ask(text: str) -> None:
         answers[text] = await responder.answer(Prompt("demo", (text,)))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.plain_text import plain_text
+from actors.text import plain_text
 from daemon.responders.extraction import MAX_FIELD_CHARS, MAX_FIELDS, Extracted, extract
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
@@ -184,7 +184,7 @@ def test_envelopes_in_one_another_are_opened_up_to_a_bound() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "confidence"),
+    ("value", "confidence"),
     [
         ("0.8", 0.8),
         ('"0.8"', 0.8),
@@ -207,12 +207,12 @@ def test_envelopes_in_one_another_are_opened_up_to_a_bound() -> None:
         ('"nan%"', None),
     ],
 )
-def test_confidence_is_a_share_or_unknown(told: str, confidence: float | None) -> None:
-    assert extract(f'{{"response": "x", "confidence": {told}}}') == Extracted("x", confidence=confidence)
+def test_confidence_is_a_share_or_unknown(value: str, confidence: float | None) -> None:
+    assert extract(f'{{"response": "x", "confidence": {value}}}') == Extracted("x", confidence=confidence)
 
 
 @pytest.mark.parametrize(
-    ("told", "fields"),
+    ("value", "fields"),
     [
         ('["email", " phone\\nnumber ", "email", "", 3, null, ["x"]]', ("email", "phone number")),
         ('"email"', ("email",)),
@@ -222,15 +222,15 @@ def test_confidence_is_a_share_or_unknown(told: str, confidence: float | None) -
         (json.dumps([f"field {i}" for i in range(99)]), tuple(f"field {i}" for i in range(MAX_FIELDS))),
     ],
 )
-def test_requested_fields_are_few_short_and_different(told: str, fields: tuple[str, ...]) -> None:
-    assert extract(f'{{"response": "x", "requestedFields": {told}}}').requested_fields == fields
+def test_requested_fields_are_few_short_and_different(value: str, fields: tuple[str, ...]) -> None:
+    assert extract(f'{{"response": "x", "requestedFields": {value}}}').requested_fields == fields
 
 
 @pytest.mark.parametrize(
-    ("told", "needed"), [("true", True), ('"True"', True), ("1", False), ("false", False)]
+    ("value", "needed"), [("true", True), ('"True"', True), ("1", False), ("false", False)]
 )
-def test_data_is_needed_when_it_says_so(told: str, needed: bool) -> None:
-    assert extract(f'{{"response": "x", "needsDataCollection": {told}}}').needs_data_collection is needed
+def test_data_is_needed_when_it_says_so(value: str, needed: bool) -> None:
+    assert extract(f'{{"response": "x", "needsDataCollection": {value}}}').needs_data_collection is needed
 
 
 @given(ANY_TEXT | SYNTAX | PIECES, st.integers(1, 50))

@@ -8,7 +8,7 @@ import pytest
 
 from actors.errors import TurnFailed, TurnRefused
 from actors.messages import HistoryEntry
-from actors.prompt import Told
+from actors.prompt import ModelRequest
 from daemon.responders.batched import SCHEMA
 from daemon.responders.gemini import Gemini
 from daemon.responders.http_provider import Endpoint
@@ -35,7 +35,7 @@ def test_where_and_how_it_is_asked(model: str) -> None:
 
 def test_the_request_in_its_own_words() -> None:
     turns = (HistoryEntry("user", "hi"), HistoryEntry("assistant", "Hello!"), HistoryEntry("user", "open?"))
-    assert DIALECT.body(Told("Be brief.", turns)) == {
+    assert DIALECT.body(ModelRequest("Be brief.", turns)) == {
         "systemInstruction": {"parts": [{"text": "Be brief."}]},
         "contents": [
             {"role": "user", "parts": [{"text": "hi"}]},
@@ -47,7 +47,7 @@ def test_the_request_in_its_own_words() -> None:
 
 
 def test_a_schema_in_its_own_words() -> None:
-    body = DIALECT.body(Told("", (HistoryEntry("user", "hi"),), 2, SCHEMA))
+    body = DIALECT.body(ModelRequest("", (HistoryEntry("user", "hi"),), 2, SCHEMA))
     config = body["generationConfig"]
     assert isinstance(config, dict)
     assert (config["maxOutputTokens"], config["responseMimeType"]) == (100, "application/json")
@@ -99,7 +99,7 @@ async def test_a_wrong_key_is_a_bad_request_that_says_so(server: FakeGemini, htt
         (504, "DEADLINE_EXCEEDED", "timed_out"),
     ],
 )
-async def test_errors_that_another_try_or_provider_may_mend(
+async def test_errors_that_another_attempt_or_provider_may_mend(
     server: FakeGemini, http: HttpClient, status: int, word: str, reason: str
 ) -> None:
     server.order("status", status=status, body=error(status, word))
@@ -126,7 +126,7 @@ def test_a_blocked_question_is_refused_by_policy(reason: str) -> None:
     assert DIALECT.read({"promptFeedback": {"blockReason": reason}}) is None
 
 
-def test_thoughts_are_paid_for_and_not_told() -> None:
+def test_thoughts_are_paid_for_and_not_sent() -> None:
     parts = [{"text": "hm", "thought": True}, {"text": "Ye"}, {"text": "s."}]
     usage = {"promptTokenCount": 3, "candidatesTokenCount": 4, "thoughtsTokenCount": 5}
     completion = DIALECT.read(

@@ -10,13 +10,13 @@ import trio
 
 from actors.errors import TurnFailed, TurnRefused
 from actors.messages import HistoryEntry, Passage, Prompt
-from actors.prompt import told
+from actors.prompt import model_request
 from daemon.responders.http_provider import ProviderTerms
 from daemon.web.client import HttpClient
 from tests.support.model_server import FakeModel, Fault
 from tests.support.models import MODELS, SERVERS, kind_of, prompt, provider_at
+from tests.support.patience import PATIENCE_SECONDS
 
-TIMEOUT_SECONDS = 5.0
 SHORT = ProviderTerms(timeout_seconds=0.5)
 PROMPT = prompt("hello", "are you open?")
 
@@ -27,7 +27,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[FakeModel]:
         yield fake
 
 
-async def test_everything_that_is_to_be_told_reaches_the_model(server: FakeModel, http: HttpClient) -> None:
+async def test_everything_in_the_prompt_reaches_the_model(server: FakeModel, http: HttpClient) -> None:
     """I4: the system text, the history, then the batch, in order."""
     history = (HistoryEntry("user", "hi"), HistoryEntry("assistant", "Hello!"))
     knowledge = (Passage("hours.md", "open daily", 0.9),)
@@ -35,7 +35,7 @@ async def test_everything_that_is_to_be_told_reaches_the_model(server: FakeModel
     await provider_at(server, http).answer(asked)
     (question,) = server.questions
     assert question.model == MODELS[kind_of(server)]
-    assert question.texts == (told(asked).system, "hi", "Hello!", "hello\nare you open?")
+    assert question.texts == (model_request(asked).system, "hi", "Hello!", "hello\nare you open?")
     model = "model" if kind_of(server) == "gemini" else "assistant"
     assert question.roles == ("system", "user", model, "user")
 
@@ -98,7 +98,7 @@ async def test_a_long_answer_is_cut(server: FakeModel, http: HttpClient) -> None
         (418, "unexpected_status"),
     ],
 )
-async def test_statuses_that_another_try_or_provider_may_mend(
+async def test_statuses_that_another_attempt_or_provider_may_mend(
     server: FakeModel, http: HttpClient, status: int, reason: str
 ) -> None:
     server.order("status", status=status, retry_after="7")
@@ -108,7 +108,7 @@ async def test_statuses_that_another_try_or_provider_may_mend(
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-async def test_statuses_that_no_try_can_mend(server: FakeModel, http: HttpClient, status: int) -> None:
+async def test_statuses_that_no_attempt_can_mend(server: FakeModel, http: HttpClient, status: int) -> None:
     server.order("status", status=status)
     with pytest.raises(TurnRefused) as refusal:
         await provider_at(server, http).answer(PROMPT)
@@ -161,7 +161,7 @@ async def test_the_deadline_ends_silence_and_drips(
 ) -> None:
     """I8."""
     server.order(fault, seconds=fault_seconds)
-    with trio.fail_after(TIMEOUT_SECONDS), pytest.raises(TurnFailed) as failure:
+    with trio.fail_after(PATIENCE_SECONDS), pytest.raises(TurnFailed) as failure:
         await provider_at(server, http, SHORT).answer(PROMPT)
     assert failure.value.reason == "timed_out"
 

@@ -11,16 +11,15 @@ from hypothesis import strategies as st
 
 from actors.errors import TurnFailed, TurnRefused
 from actors.messages import HistoryEntry
-from actors.prompt import Told
+from actors.prompt import ModelRequest
 from daemon.responders.batched import SCHEMA
-from daemon.responders.http_provider import Dialect, Endpoint, count
-from daemon.responders.kinds import KINDS
+from daemon.responders.http_provider import Endpoint, count
 from daemon.responders.openai import OpenAi
 from daemon.web.client import HttpClient
-from tests.support.models import prompt, provider_at
+from tests.support.models import SERVERS, dialect_of, prompt, provider_at
 from tests.support.openai_server import FakeOpenAI
 
-TOLD = Told("Be brief.", (HistoryEntry("user", "hello"),))
+TOLD = ModelRequest("Be brief.", (HistoryEntry("user", "hello"),))
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ def test_the_bound_has_the_name_that_the_server_knows(base_url: str | None, boun
 
 
 def test_a_schema_is_asked_for_strictly() -> None:
-    body = OpenAi(Endpoint("m")).body(Told("", TOLD.turns, 3, SCHEMA))
+    body = OpenAi(Endpoint("m")).body(ModelRequest("", TOLD.turns, 3, SCHEMA))
     schema = {"name": "answers", "strict": True, "schema": SCHEMA}
     assert body["response_format"] == {"type": "json_schema", "json_schema": schema}
 
@@ -106,11 +105,11 @@ def test_content_as_text_and_as_parts(content: object, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "tokens"),
+    ("value", "tokens"),
     [(3, 3), (0, 0), ("3", 0), (None, 0), (True, 0), (2**40, 0), (-1, 0), (1.5, 0), ([], 0)],
 )
-def test_token_counts_are_read_with_distrust(told: object, tokens: int) -> None:
-    assert count(told) == tokens
+def test_token_counts_are_read_with_distrust(value: object, tokens: int) -> None:
+    assert count(value) == tokens
 
 
 NAMES = st.sampled_from(
@@ -138,11 +137,11 @@ JSON = st.recursive(
 )
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(SERVERS))
 @given(payload=JSON, status=st.integers(100, 599))
 def test_any_json_is_read_or_judged(kind: str, payload: object, status: int) -> None:
     """I14: of every dialect."""
-    dialect: Dialect = KINDS[kind](Endpoint("m", "k"))
+    dialect = dialect_of(kind, Endpoint("m", "k"))
     completion = dialect.read(payload)
     assert completion is None or isinstance(completion.text, str)
     dialect.verdict(status, payload)

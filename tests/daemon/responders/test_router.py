@@ -9,37 +9,39 @@ from random import Random
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.errors import ResponderHeld, TurnFailed, TurnRefused
 from actors.messages import Asked, Prompt
 from actors.ports import Responder
-from daemon.responders.breaker import BreakerPolicy
-from daemon.responders.circuit import Circuit
-from daemon.responders.router import ProviderRouter, RoutedResponder, Seat
-from tests.support.providers import Scripted, Told
+from daemon.responders.breaker import Breaker, BreakerPolicy
+from daemon.responders.router import ProviderRouter, RoutedResponder, Seat, drawn_order
+from tests.support.providers import RecordedFeed, Scripted
 
 PROMPT = Prompt("demo", ("hello",))
 POLICY = BreakerPolicy(failures=3, open_seconds=30)
 
 
 @pytest.fixture
-def feed() -> Told:
-    return Told()
+def feed() -> RecordedFeed:
+    return RecordedFeed()
 
 
 def router(
     providers: Sequence[Scripted],
-    feed: Told | None = None,
+    feed: RecordedFeed | None = None,
     *,
     weights: Sequence[float] | None = None,
     seconds: float = 60.0,
     draw: Random | None = None,
 ) -> ProviderRouter:
-    feed = feed or Told()
+    feed = feed or RecordedFeed()
     heavy = weights or [1.0] * len(providers)
     seats = [
-        Seat(each, Circuit(each.name, POLICY, feed), w) for each, w in zip(providers, heavy, strict=True)
+        Seat(each, Breaker(each.name, POLICY, feed, now=trio.current_time), w)
+        for each, w in zip(providers, heavy, strict=True)
     ]
     draws = draw or Random(1)
     return ProviderRouter(seats, weighted=weights is not None, deadline_seconds=seconds, draw=draws.random)
@@ -63,7 +65,7 @@ async def test_the_first_that_answers_wins(autojump_clock: MockClock) -> None:
     assert second.asked == 0
 
 
-async def test_a_failure_moves_on_to_the_next(autojump_clock: MockClock, feed: Told) -> None:
+async def test_a_failure_moves_on_to_the_next(autojump_clock: MockClock, feed: RecordedFeed) -> None:
     first, second = Scripted("first", TurnFailed("overloaded")), Scripted("second")
     assert (await router([first, second], feed).answer(PROMPT)).provider == "second"
     assert first.asked == 1
@@ -71,7 +73,7 @@ async def test_a_failure_moves_on_to_the_next(autojump_clock: MockClock, feed: T
 
 
 async def test_a_refusal_is_not_asked_elsewhere_and_held_against_nobody(
-    autojump_clock: MockClock, feed: Told
+    autojump_clock: MockClock, feed: RecordedFeed
 ) -> None:
     first, second = Scripted("first", TurnRefused("refused_by_policy")), Scripted("second")
     asked = router([first, second], feed)
@@ -81,7 +83,9 @@ async def test_a_refusal_is_not_asked_elsewhere_and_held_against_nobody(
     assert (first.asked, second.asked, feed.events) == (POLICY.failures + 1, 0, [])
 
 
-async def test_a_refused_trial_shows_that_the_provider_is_well(autojump_clock: MockClock, feed: Told) -> None:
+async def test_a_refused_trial_shows_that_the_provider_is_well(
+    autojump_clock: MockClock, feed: RecordedFeed
+) -> None:
     only = Scripted("only", TurnFailed("overloaded"))
     asked = router([only], feed)
     for _ in range(POLICY.failures):
@@ -111,10 +115,10 @@ def test_no_provider_at_all_is_an_error_at_once() -> None:
         router([])
 
 
-async def test_a_key_that_everybody_refuses_holds_the_turn_and_burns_nothing(
+async def test_a_key_that_every_provider_refuses_holds_the_turn_and_counts_as_no_attempt(
     autojump_clock: MockClock,
 ) -> None:
-    """I2: an operator's mistake must not dead-letter every conversation, also when the circuits have opened."""
+    """I2: an operator's mistake must not dead-letter every conversation, also when the breakers have opened."""
     refusing = [Scripted("a", TurnFailed("bad_key")), Scripted("b", TurnFailed("bad_key"))]
     asked = router(refusing)
     for _ in range(POLICY.failures + 2):
@@ -127,7 +131,7 @@ async def test_a_key_that_everybody_refuses_holds_the_turn_and_burns_nothing(
 
 
 async def test_a_provider_that_is_ill_is_left_alone_and_comes_back(
-    autojump_clock: MockClock, feed: Told
+    autojump_clock: MockClock, feed: RecordedFeed
 ) -> None:
     first, second = Scripted("first", TurnFailed("overloaded")), Scripted("second")
     asked = router([first, second], feed)
@@ -140,7 +144,7 @@ async def test_a_provider_that_is_ill_is_left_alone_and_comes_back(
     assert feed.names() == ["provider.failed"] * 3 + ["provider.opened", "provider.closed"]
 
 
-async def test_a_moment_of_trouble_burns_no_try_of_those_who_come_meanwhile(
+async def test_a_moment_of_trouble_costs_later_turns_no_attempt(
     autojump_clock: MockClock,
 ) -> None:
     """I2: they are held until the first provider may be asked again."""
@@ -158,7 +162,7 @@ async def test_a_moment_of_trouble_burns_no_try_of_those_who_come_meanwhile(
 async def test_when_all_are_down_for_longer_the_turn_fails_and_comes_to_its_end(
     autojump_clock: MockClock,
 ) -> None:
-    """I2: after a trial that failed as well, a turn that finds nobody burns a try, and waits for the first trial."""
+    """I2: after a second failed trial, a turn that finds no provider uses up an attempt, and waits for a trial."""
     first, second = Scripted("first", TurnFailed("overloaded")), Scripted("second", TurnFailed("garbage"))
     asked = router([first, second])
     for _ in range(POLICY.failures):
@@ -175,7 +179,9 @@ async def test_when_all_are_down_for_longer_the_turn_fails_and_comes_to_its_end(
     assert (await asked.answer(PROMPT)).provider == "first"
 
 
-async def test_who_only_asked_to_be_left_alone_burns_no_try_of_others(autojump_clock: MockClock) -> None:
+async def test_a_provider_that_asked_to_be_left_alone_costs_turns_no_attempt(
+    autojump_clock: MockClock,
+) -> None:
     """I2: one 429 holds every turn of that provider for the time it named; none of them fails for that."""
     only = Scripted("only", TurnFailed("rate_limited", "", 7.0))
     asked = router([only])
@@ -187,7 +193,7 @@ async def test_who_only_asked_to_be_left_alone_burns_no_try_of_others(autojump_c
 
 
 async def test_while_a_trial_is_out_the_others_look_again_soon(autojump_clock: MockClock) -> None:
-    """I2: they burn no try for coming at the same time; when it went well, they are answered."""
+    """I2: coming at the same time costs them no attempt; when it went well, they are answered."""
     only = Scripted("only", TurnFailed("overloaded"))
     asked = router([only])
     for _ in range(POLICY.failures):
@@ -203,8 +209,8 @@ async def test_while_a_trial_is_out_the_others_look_again_soon(autojump_clock: M
     assert (await asked.answer(PROMPT)).provider == "only"
 
 
-async def test_the_deadline_spans_all_providers(autojump_clock: MockClock, feed: Told) -> None:
-    """A hanging provider is cut where the time ends, and nobody is asked after that."""
+async def test_the_deadline_spans_all_providers(autojump_clock: MockClock, feed: RecordedFeed) -> None:
+    """A hanging provider is cut where the time ends, and none is asked after that."""
     first, second, third = Scripted("first"), Scripted("second"), Scripted("third")
     first.error = TurnFailed("timed_out", "first")
     first.before = partial(trio.sleep, 7)
@@ -217,7 +223,9 @@ async def test_the_deadline_spans_all_providers(autojump_clock: MockClock, feed:
     assert feed.events == [("provider.failed", {"provider": "first", "reason": "timed_out"})]
 
 
-async def test_the_first_that_hangs_until_the_deadline_is_ill(autojump_clock: MockClock, feed: Told) -> None:
+async def test_the_first_that_hangs_until_the_deadline_is_ill(
+    autojump_clock: MockClock, feed: RecordedFeed
+) -> None:
     hanging = Scripted("first")
     hanging.before = trio.sleep_forever
     asked = router([hanging], feed, seconds=10)
@@ -227,7 +235,7 @@ async def test_the_first_that_hangs_until_the_deadline_is_ill(autojump_clock: Mo
 
 
 async def test_cancelling_the_turn_cancels_the_call_and_blames_nobody(
-    autojump_clock: MockClock, feed: Told
+    autojump_clock: MockClock, feed: RecordedFeed
 ) -> None:
     hanging, second = Scripted("first"), Scripted("second")
     hanging.before = trio.sleep_forever
@@ -247,7 +255,7 @@ async def test_weights_share_the_turns_and_the_others_are_the_fallback(autojump_
     assert (await asked.answer(PROMPT)).provider == "spare"
 
 
-async def test_an_answer_tells_who_was_asked_for_it_and_how_long_each_took(
+async def test_an_answer_says_who_was_asked_for_it_and_how_long_each_took(
     autojump_clock: MockClock,
 ) -> None:
     """Also when several conversations went in one call."""
@@ -269,3 +277,41 @@ async def test_several_conversations_go_the_same_way(autojump_clock: MockClock) 
     together = await router([first, second]).answer_together({"k": PROMPT})
     assert together.answers["k"].provider == "second"
     assert (len(first.calls), len(second.calls)) == (1, 1)
+
+
+# The order that is drawn by weight
+
+DRAWS = 20_000
+
+
+@given(st.lists(st.floats()), st.randoms(use_true_random=False))
+def test_each_is_asked_once_and_those_without_weight_last_as_they_stand(
+    weights: list[float], chance: Random
+) -> None:
+    asked = drawn_order(weights, chance.random)
+    assert sorted(asked) == list(range(len(weights)))
+    heavy = sum(1 for weight in weights if weight > 0)
+    rest = [i for i, weight in enumerate(weights) if not weight > 0]
+    assert list(asked[heavy:]) == rest
+
+
+@pytest.mark.parametrize("weights", [(1, 1), (3, 1), (5, 3, 2), (0.7, 0.2, 0.1), (1, 0, 9), (1e-9, 3e-9)])
+def test_the_first_is_chosen_in_proportion_to_the_weights(weights: tuple[float, ...]) -> None:
+    chance = Random(7)
+    firsts = Counter(drawn_order(weights, chance.random)[0] for _ in range(DRAWS))
+    for i, weight in enumerate(weights):
+        share = weight / sum(weights)
+        four_deviations = 4 * (share * (1 - share) / DRAWS) ** 0.5
+        assert abs(firsts[i] / DRAWS - share) <= four_deviations
+
+
+def test_the_second_is_chosen_in_proportion_among_the_rest() -> None:
+    chance = Random(7)
+    orders = Counter(drawn_order((2, 1, 1), chance.random) for _ in range(DRAWS))
+    assert abs(orders[0, 1, 2] / DRAWS - 1 / 4) < 0.02  # 2/4 for the first, 1/2 for the second
+    assert abs(orders[1, 0, 2] / DRAWS - 1 / 6) < 0.02  # 1/4 for the first, 2/3 for the second
+
+
+@given(st.floats(0, 1, exclude_max=True))
+def test_any_draw_will_do(draw: float) -> None:
+    assert sorted(drawn_order((5e-324, 1e308, 1, 0, float("inf")), lambda: draw)) == [0, 1, 2, 3, 4]

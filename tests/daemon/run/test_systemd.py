@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.run.systemd import MAX_STATUS_CHARS, ServiceManager, UnfitSocket, passed_sockets
+from tests.support.patience import PATIENCE_SECONDS
 
 
 def test_without_a_manager_nothing_happens() -> None:
@@ -30,7 +31,7 @@ def test_every_word_arrives_as_one_datagram(tmp_path: Path, abstract: bool) -> N
     }
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(address)
-        heard.settimeout(5)
+        heard.settimeout(PATIENCE_SECONDS)
         manager = ServiceManager.from_environment(environment)
         assert environment == {"KEPT": "1"}
         manager.ready()
@@ -65,7 +66,7 @@ def test_words_that_are_no_text_stop_nobody(tmp_path: Path) -> None:
     address = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(address)
-        heard.settimeout(5)
+        heard.settimeout(PATIENCE_SECONDS)
         manager = ServiceManager(address)
         manager.status("Starting. /data/\udcff cannot be written.")
         assert heard.recv(4096) == b"STATUS=Starting. /data/? cannot be written."

@@ -8,9 +8,15 @@ import trio.testing
 from actors.errors import LedgerUnavailable
 from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
-from daemon.run.liveness import Progress
 from daemon.run.systemd import ServiceManager
-from daemon.run.watchdog import MORE_SECONDS, RELOAD_SECONDS, STATUS_SECONDS, STOP_BOUND_SECONDS, Watchdog
+from daemon.run.watchdog import (
+    MORE_SECONDS,
+    RELOAD_SECONDS,
+    STATUS_SECONDS,
+    STOP_BOUND_SECONDS,
+    Liveness,
+    Watchdog,
+)
 
 
 class Heard(ServiceManager):
@@ -24,7 +30,7 @@ class Heard(ServiceManager):
     def is_there(self) -> bool:
         return True
 
-    def _tell(self, lines: str) -> None:
+    def _send(self, lines: str) -> None:
         self.said.append(lines)
 
     def count(self, line: str) -> int:
@@ -36,7 +42,7 @@ class Scene:
         self.manager = Heard()
         self.feed = EventFeed(strict=True)
         self.health = Health(self.feed)
-        self.progress = Progress()
+        self.liveness = Liveness()
         self.reloads = 0
         self.reload_takes_seconds = 0.0
         self.reload_fails: Exception | None = None
@@ -44,8 +50,8 @@ class Scene:
             self.manager,
             self.health,
             self.feed,
-            standing=lambda: "2 conversations wait",
-            late=self.progress.late,
+            at_work=lambda: "2 conversations wait",
+            late=self.liveness.late,
             reload=self._reload,
         )
 
@@ -95,7 +101,7 @@ async def test_a_part_that_hangs_starves_the_watchdog_until_it_turns(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     scene = Scene()
-    turned = scene.progress.expect("due poll", 60)
+    turned = scene.liveness.expect("due poll", 60)
     await nursery.start(scene.watchdog.run)
     scene.ready()
     await trio.sleep(61)
@@ -111,11 +117,11 @@ async def test_a_part_that_hangs_starves_the_watchdog_until_it_turns(
 
 
 async def test_a_gauge_is_asked_each_time(autojump_clock: trio.testing.MockClock) -> None:
-    progress, hanging = Progress(), [0.0]
-    progress.gauge("append writer", 60, lambda: hanging[0])
-    assert progress.late() == ()
+    liveness, hanging = Liveness(), [0.0]
+    liveness.gauge("append writer", 60, lambda: hanging[0])
+    assert liveness.late() == ()
     hanging[0] = 61
-    assert progress.late() == ("append writer",)
+    assert liveness.late() == ("append writer",)
 
 
 async def test_a_stop_asks_for_more_time_within_its_bound(

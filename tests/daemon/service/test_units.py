@@ -1,4 +1,4 @@
-"""The unit files: rendered for an installation, fit for systemd, and hardly exposed."""
+"""The unit files: rendered for an installation, accepted by systemd, and hardened."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.acceptance.settings import ROOT
 MAX_EXPOSURE = 1.5
 SERVICES = ("majlis.service", "majlis@.service")
 HERE = replace(STANDARD, program=Path("/bin/true"))
-"""Where systemd looks whether the program is there."""
+"""Where systemd checks that the program exists."""
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd is not installed here"
 )
@@ -30,7 +30,7 @@ def units(tmp_path: Path) -> Path:
 
 
 def test_the_files_in_the_tree_are_the_rendered_ones() -> None:
-    """`make units` was not forgotten."""
+    """If this fails, run `make units`."""
     for where, content in render(STANDARD).items():
         kind, name = Path(where).parts[1], Path(where).name
         shown = ROOT / "systemd" / (name if kind == "systemd" else f"{kind}-{name}")
@@ -42,7 +42,7 @@ def test_no_slot_is_left_unfilled() -> None:
 
 
 @needs_systemd
-def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     assert check(units(tmp_path)) == []
 
 
@@ -56,7 +56,7 @@ def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
         ("majlis.socket", "ListenStream=127.0.0.1:8080", "ListenStream=here"),
     ],
 )
-def test_systemd_finds_what_is_wrong(tmp_path: Path, unit: str, old: str, new: str) -> None:
+def test_systemd_finds_planted_errors(tmp_path: Path, unit: str, old: str, new: str) -> None:
     directory = units(tmp_path)
     text = (directory / unit).read_text()
     assert old in text
@@ -66,8 +66,8 @@ def test_systemd_finds_what_is_wrong(tmp_path: Path, unit: str, old: str, new: s
 
 @needs_systemd
 @pytest.mark.parametrize("unit", SERVICES)
-def test_the_exposure_is_low(tmp_path: Path, unit: str) -> None:
-    """`systemd-analyze security`: 1.5 or below, for either unit, wherever the program is."""
+def test_the_units_are_hardened(tmp_path: Path, unit: str) -> None:
+    """`systemd-analyze security` gives 1.5 or less, for either unit, wherever the program is."""
     for place in (HERE, replace(HERE, needed=(Path("/home/majlis/venv"),), data_dir=Path("/srv/majlis"))):
         write(render(place), tmp_path)
         path = tmp_path / "etc/systemd/system" / unit
@@ -83,15 +83,15 @@ def test_the_exposure_is_low(tmp_path: Path, unit: str) -> None:
         assert float(found[1]) <= MAX_EXPOSURE
 
 
-def test_a_program_below_a_home_is_shown_to_the_service_alone() -> None:
+def test_a_program_in_a_home_directory_is_visible_to_the_service() -> None:
     needed = (Path("/home/shop/majlis/.venv"), Path("/home/shop/majlis"), Path("/usr"))
     unit = render(replace(STANDARD, needed=needed))["etc/systemd/system/majlis.service"]
     assert "ProtectHome=tmpfs\nBindReadOnlyPaths=/home/shop/majlis\n" in unit
     assert "ProtectHome=yes" in render(STANDARD)["etc/systemd/system/majlis.service"]
 
 
-def test_settings_below_a_home_are_shown_to_the_service() -> None:
-    """Hidden, they would be missing, and the service would not start for wrong settings."""
+def test_settings_in_a_home_directory_are_visible_to_the_service() -> None:
+    """If they were hidden, the service would not start."""
     unit = render(replace(STANDARD, config=Path("/root/majlis/config.yaml")))[
         "etc/systemd/system/majlis.service"
     ]
@@ -99,16 +99,14 @@ def test_settings_below_a_home_are_shown_to_the_service() -> None:
 
 
 @pytest.mark.parametrize("data_dir", ["/tmp/majlis", "/home/shop/data", "/root/majlis"])
-def test_data_where_the_service_sees_nothing_is_refused(data_dir: str) -> None:
-    """Below a private /tmp it would be gone with every stop: what was acknowledged as well."""
+def test_a_data_dir_hidden_from_the_service_is_refused(data_dir: str) -> None:
+    """In a private /tmp, data would be removed at every stop, acknowledged messages included."""
     settings = Settings().model_copy(update={"data_dir": Path(data_dir)})
-    with pytest.raises(
-        UnfitInstallation, match="set data_dir to a place of its own, such as /var/lib/majlis"
-    ):
+    with pytest.raises(UnfitInstallation, match="set data_dir to another directory, such as /var/lib/majlis"):
         installation(settings, Path("/etc/majlis/config.yaml"), "majlis")
 
 
-def test_data_elsewhere_is_made_writable() -> None:
+def test_another_data_dir_is_made_writable() -> None:
     place = replace(STANDARD, data_dir=Path("/srv/shop"), data_dir_is_configured=True)
     unit = render(place)["etc/systemd/system/majlis.service"]
     assert (
@@ -130,7 +128,7 @@ def test_the_socket_listens_where_the_settings_say(listen: str, written: str) ->
 
 
 @pytest.mark.parametrize("listen", ["localhost:8080", "127.0.0.1:0"])
-def test_an_address_that_a_socket_unit_cannot_have_is_told(listen: str) -> None:
+def test_an_address_that_a_socket_unit_cannot_have_is_refused(listen: str) -> None:
     settings = Settings().model_copy(
         update={"ingress": Settings().ingress.model_copy(update={"listen": listen})}
     )
@@ -139,11 +137,11 @@ def test_an_address_that_a_socket_unit_cannot_have_is_told(listen: str) -> None:
 
 
 @pytest.mark.parametrize("user", ["", "Root User", "a\nExecStart=/bin/sh"])
-def test_a_user_that_cannot_be_is_told(user: str) -> None:
-    with pytest.raises(UnfitInstallation, match="no name of a system user"):
+def test_an_invalid_user_name_is_refused(user: str) -> None:
+    with pytest.raises(UnfitInstallation, match="not a valid user name"):
         installation(Settings(), Path("/etc/majlis/config.yaml"), user)
 
 
-def test_a_path_that_would_break_a_unit_is_told() -> None:
-    with pytest.raises(UnfitInstallation, match="characters that unit files do not take"):
+def test_a_path_that_would_break_a_unit_is_refused() -> None:
+    with pytest.raises(UnfitInstallation, match="characters that unit files do not allow"):
         installation(Settings(), Path("/etc/my settings/config.yaml"), "majlis")

@@ -1,4 +1,4 @@
-"""The gateway's side: what the daemon's own gateway client meets there."""
+"""The simulated gateway, used through the daemon's own gateway client."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager
 import trio
 
 from actors.identity import Conversation
-from actors.outcome import Found, NotFound, NotSent, Sent
+from actors.outcome import NoRecord, NotSent, RecordFound, Sent
 from daemon.gateways.evolution.client import EvolutionGateway
 from daemon.simulate.books import Books
 from daemon.simulate.gateway import MAX_RECORDS, GatewaySide
 from daemon.simulate.tokens import contact_of, token
 from daemon.web.client import HttpClient
 from daemon.web.http1 import HttpServer, Limits, open_tcp_listeners
+from tests.support.patience import PATIENCE_SECONDS
 
 ANNA = Conversation("demo", contact_of(1))
 
@@ -34,27 +35,27 @@ async def gateway_of(
     url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
     async with HttpClient() as http, trio.open_nursery() as nursery:
         await nursery.start(lambda task_status: server.serve(listeners, task_status=task_status))
-        yield EvolutionGateway(http, base_url=url, api_key="any", timeout_seconds=5), side
+        yield EvolutionGateway(http, base_url=url, api_key="any", timeout_seconds=PATIENCE_SECONDS), side
         nursery.cancel_scope.cancel()
 
 
-async def test_a_reply_is_in_the_books_and_in_the_records() -> None:
+async def test_a_reply_is_recorded() -> None:
     books = Books("m")
     books.post(1, 0, 5, 1.0)
     books.acknowledge(1, 0, 1.1, 0.1)
     since_ms = int(time.time() * 1000)
     async with gateway_of(books) as (gateway, _):
         text = f"Heard 1: hello {token('m', 1, 0)}"
-        assert await gateway.find(ANNA, text, since_ms, frozenset()) == NotFound()
+        assert await gateway.find(ANNA, text, since_ms, frozenset()) == NoRecord()
         sent = await gateway.send(ANNA, text)
         assert isinstance(sent, Sent)
-        assert await gateway.find(ANNA, text, since_ms, frozenset()) == Found(sent.message_id)
-        assert await gateway.find(ANNA, text, since_ms, frozenset({sent.message_id})) == NotFound()
+        assert await gateway.find(ANNA, text, since_ms, frozenset()) == RecordFound(sent.message_id)
+        assert await gateway.find(ANNA, text, since_ms, frozenset({sent.message_id})) == NoRecord()
     assert (books.answered, books.waiting, books.replies) == (1, 0, 1)
 
 
-async def test_it_is_there_before_it_is_answered() -> None:
-    """A daemon that dies during the send finds it in the records."""
+async def test_a_reply_is_recorded_before_the_response() -> None:
+    """A daemon that is killed during the send finds it in the records."""
     books = Books("m")
     in_the_middle = trio.Event()
 
@@ -66,12 +67,12 @@ async def test_it_is_there_before_it_is_answered() -> None:
         nursery.start_soon(gateway.send, ANNA, "Heard 0: ")
         await in_the_middle.wait()
         assert books.replies == 1
-        assert isinstance(await gateway.find(ANNA, "Heard 0: ", 0, frozenset()), Found)
+        assert isinstance(await gateway.find(ANNA, "Heard 0: ", 0, frozenset()), RecordFound)
         nursery.cancel_scope.cancel()
 
 
-async def test_replies_to_others_are_kept_by_the_daemon() -> None:
-    """Real people, and other instances: refused as a phone that is offline, which burns no try."""
+async def test_replies_to_other_people_are_kept_by_the_daemon() -> None:
+    """Real people and other instances: refused like an offline phone, which does not count as an attempt."""
     books = Books("m")
     async with gateway_of(books) as (gateway, side):
         for stranger in (
@@ -90,7 +91,7 @@ async def test_records_are_bounded() -> None:
     async with gateway_of(Books("m")) as (gateway, side):
         for number in range(2 * MAX_RECORDS):
             await gateway.send(ANNA, f"Heard 1: {number}")
-        assert isinstance(await gateway.find(ANNA, "Heard 1: 0", 0, frozenset()), NotFound)
+        assert isinstance(await gateway.find(ANNA, "Heard 1: 0", 0, frozenset()), NoRecord)
         last = f"Heard 1: {2 * MAX_RECORDS - 1}"
-        assert isinstance(await gateway.find(ANNA, last, 0, frozenset()), Found)
+        assert isinstance(await gateway.find(ANNA, last, 0, frozenset()), RecordFound)
         assert sum(map(len, side._records.values())) == MAX_RECORDS

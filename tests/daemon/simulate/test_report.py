@@ -1,4 +1,4 @@
-"""The report: numbers that agree with the books, in words that fit 80 columns."""
+"""The report: numbers that agree with the books, and text that fits 80 columns."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.simulate.latencies import Latencies, Summary
-from daemon.simulate.report import Report, words_of
+from daemon.simulate.latencies import LatencyHistogram, Summary
+from daemon.simulate.report import Report, text_of
 
 SECONDS = st.floats(0, 5_000, allow_nan=False)
 COUNTS = st.integers(0, 10**9)
@@ -16,23 +16,23 @@ COUNTS = st.integers(0, 10**9)
 
 @given(st.lists(SECONDS, min_size=1))
 def test_percentiles_are_near_and_never_too_low(values: list[float]) -> None:
-    """At most 6 % too high, within what can be told apart, and never beyond the longest."""
+    """At most 6 % too high, within the resolution, and never above the maximum."""
     summary = summary_of(values)
     ordered = sorted(values)
-    for share, told in (
+    for share, reported in (
         (0.50, summary.p50_seconds),
         (0.95, summary.p95_seconds),
         (0.99, summary.p99_seconds),
     ):
         true = ordered[max(0, -(-int(share * 100) * len(ordered) // 100) - 1)]
         if true < 1_000:
-            assert true - 1e-5 <= told <= max(true * 1.06, 1e-4) + 1e-5
+            assert true - 1e-5 <= reported <= max(true * 1.06, 1e-4) + 1e-5
     assert summary.max_seconds == pytest.approx(max(values), abs=1e-6)
 
 
 @given(st.lists(SECONDS))
 def test_a_histogram_is_small_and_complete(values: list[float]) -> None:
-    """At most ten rows, rising, and every value in one of them."""
+    """At most ten rows in rising order, with every value in one of them."""
     summary = summary_of(values)
     assert len(summary.histogram) <= 10
     assert sum(row.count for row in summary.histogram) == summary.count == len(values)
@@ -60,7 +60,7 @@ def test_a_histogram_is_small_and_complete(values: list[float]) -> None:
     interrupted=st.booleans(),
     seconds=st.just(0.0) | st.floats(0.001, 10**7),
 )
-def test_words_fit_eighty_columns(
+def test_the_text_fits_eighty_columns(
     counts: dict[str, int],
     faults: dict[str, int],
     out_of_order: int | None,
@@ -83,7 +83,7 @@ def test_words_fit_eighty_columns(
         restarts=(seconds,),
         examples=("demo/999000000001",),
     )
-    too_long = [line for line in words_of(report).splitlines() if len(line) > 80]
+    too_long = [line for line in text_of(report).splitlines() if len(line) > 80]
     assert not too_long, too_long
 
 
@@ -93,34 +93,34 @@ def test_words_fit_eighty_columns(
         ({"lost": 3}, "lost          3"),
         ({"doubled": 1}, "doubled       1"),
         ({"out_of_order": 2}, "out of order  2"),
-        ({"given_up": 1}, "given up      1 that the gateway could not deliver in ten tries"),
+        ({"given_up": 1}, "given up      1 that the gateway could not deliver in ten attempts"),
     ],
 )
-def test_a_fault_is_told(change: dict[str, int], words: str) -> None:
+def test_a_fault_is_reported(change: dict[str, int], words: str) -> None:
     report = msgspec.structs.replace(faultless(), **change, examples=("demo/999000000001",))
     assert not report.is_faultless
-    told = words_of(report)
-    assert words in told
-    assert "majlis show demo/999000000001" in told
-    assert "Nothing was lost" not in told
+    text = text_of(report)
+    assert words in text
+    assert "majlis show demo/999000000001" in text
+    assert "Nothing was lost" not in text
 
 
 def test_all_is_well() -> None:
-    """What is well reads as that, and an unchecked order is not called a good one."""
+    """A faultless run reads like one, and an unchecked order is not reported as good."""
     report = faultless()
     assert report.is_faultless
-    assert words_of(report).endswith("Nothing was lost.")
-    assert "out of order  none" in words_of(report)
+    assert text_of(report).endswith("Nothing was lost.")
+    assert "out of order  none" in text_of(report)
     unchecked = msgspec.structs.replace(report, out_of_order=None)
     assert unchecked.is_faultless
-    assert "out of order  not checked" in words_of(unchecked)
+    assert "out of order  not checked" in text_of(unchecked)
     so_far = msgspec.structs.replace(report, interrupted=True, waiting=2)
-    assert "seed 1, interrupted" in words_of(so_far)
-    assert "waiting       2 for their answers still" in words_of(so_far)
+    assert "seed 1, interrupted" in text_of(so_far)
+    assert "waiting       2 not answered yet" in text_of(so_far)
 
 
 def summary_of(values: list[float]) -> Summary:
-    latencies = Latencies()
+    latencies = LatencyHistogram()
     for value in values:
         latencies.add(value)
     return latencies.summary()

@@ -1,4 +1,4 @@
-"""The lean client: kept connections, every form of answer, and no answer."""
+"""The webhook client: persistent connections, every form of response, and no response."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from daemon.simulate.webhooks import MAX_ANSWER_BYTES, Answer, Courier, Target, Unanswered
+from daemon.simulate.webhooks import MAX_ANSWER_BYTES, Target, Unanswered, WebhookClient, WebhookResponse
 
 Serve = Callable[[trio.SocketStream], Awaitable[None]]
 
@@ -49,9 +49,12 @@ OK = b'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"ok"'
 
 
 async def test_one_connection_is_kept() -> None:
-    async with server(OK, OK, OK) as (url, heads, carried), Courier(Target(url, {"apikey": "s3"})) as courier:
+    async with (
+        server(OK, OK, OK) as (url, heads, carried),
+        WebhookClient(Target(url, {"apikey": "s3"})) as client,
+    ):
         for _ in range(3):
-            assert await courier.post("/webhook/demo", b"{}") == Answer(200, b'"ok"')
+            assert await client.post("/webhook/demo", b"{}") == WebhookResponse(200, b'"ok"')
     assert carried == [3]
     assert heads[0].startswith(b"POST /webhook/demo HTTP/1.1\r\n")
     assert b"\r\napikey: s3\r\n" in heads[0]
@@ -62,17 +65,20 @@ async def test_one_connection_is_kept() -> None:
     [
         (
             b"HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n1\r\n!\r\n0\r\n\r\n",
-            Answer(503, b"no!"),
+            WebhookResponse(503, b"no!"),
         ),
-        (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nConnection: close\r\n\r\nokEND", Answer(200, b"ok")),
-        (b"HTTP/1.0 200 OK\r\n\r\nto the endEND", Answer(200, b"to the end")),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nConnection: close\r\n\r\nokEND",
+            WebhookResponse(200, b"ok"),
+        ),
+        (b"HTTP/1.0 200 OK\r\n\r\nto the endEND", WebhookResponse(200, b"to the end")),
     ],
 )
-async def test_each_form_of_answer(raw: bytes, answer: Answer) -> None:
-    """By length, in chunks, or up to the end; and the next request is answered after each."""
-    async with server(raw, OK) as (url, _, _), Courier(Target(url)) as courier:
-        assert await courier.post("/webhook/demo", b"{}") == answer
-        assert await courier.post("/webhook/demo", b"{}") == Answer(200, b'"ok"')
+async def test_each_form_of_response(raw: bytes, answer: WebhookResponse) -> None:
+    """By length, in chunks, or until the end of the connection; the next request works after each."""
+    async with server(raw, OK) as (url, _, _), WebhookClient(Target(url)) as client:
+        assert await client.post("/webhook/demo", b"{}") == answer
+        assert await client.post("/webhook/demo", b"{}") == WebhookResponse(200, b'"ok"')
 
 
 @pytest.mark.parametrize(
@@ -87,12 +93,12 @@ async def test_each_form_of_answer(raw: bytes, answer: Answer) -> None:
     ],
     ids=["none", "short_body", "short_head", "no_http", "bad_chunks", "too_long"],
 )
-async def test_what_is_no_answer(raw: bytes) -> None:
-    """Nobody knows what became of the webhook; the next one has a connection of its own."""
-    async with server(raw, OK) as (url, _, carried), Courier(Target(url)) as courier:
+async def test_incomplete_and_invalid_responses(raw: bytes) -> None:
+    """The outcome of the webhook is unknown; the next one gets a new connection."""
+    async with server(raw, OK) as (url, _, carried), WebhookClient(Target(url)) as client:
         with pytest.raises(Unanswered):
-            await courier.post("/webhook/demo", b"{}")
-        assert await courier.post("/webhook/demo", b"{}") == Answer(200, b'"ok"')
+            await client.post("/webhook/demo", b"{}")
+        assert await client.post("/webhook/demo", b"{}") == WebhookResponse(200, b'"ok"')
     assert carried == [1, 1]
 
 
@@ -100,20 +106,20 @@ async def test_nobody_listens() -> None:
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
     await listeners[0].aclose()
-    async with Courier(Target(f"http://127.0.0.1:{port}")) as courier:
+    async with WebhookClient(Target(f"http://127.0.0.1:{port}")) as client:
         with pytest.raises(Unanswered):
-            await courier.post("/webhook/demo", b"{}")
+            await client.post("/webhook/demo", b"{}")
 
 
 @pytest.mark.parametrize(
     "url", ["127.0.0.1:8080", "ftp://a", "http://", "http://u:p@a", "http://a/?x=1", "http://a:x"]
 )
-def test_what_is_no_address(url: str) -> None:
+def test_invalid_addresses(url: str) -> None:
     with pytest.raises(ValueError):
         Target(url)
 
 
-def test_a_token_breaks_out_of_nothing() -> None:
+def test_a_token_cannot_inject_headers() -> None:
     with pytest.raises(ValueError, match="line break"):
         Target("http://a", {"apikey": "x\r\nevil: 1"})
 

@@ -1,4 +1,4 @@
-"""Fixtures of the tests that run embedded servers."""
+"""Fixtures for tests that run embedded servers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def data_dir() -> Iterator[Path]:
 
 @pytest.fixture
 def stranger() -> Iterator[subprocess.Popen[bytes]]:
-    """A living process that has nothing to do with the stores."""
+    """A running process that has nothing to do with the stores."""
     with subprocess.Popen(["sleep", "600"]) as process:
         yield process
         process.kill()

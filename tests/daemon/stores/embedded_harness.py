@@ -1,4 +1,4 @@
-"""Helpers of the tests that run embedded servers: start, ask, kill, look at processes."""
+"""Helpers for tests that run embedded servers: start, query, kill, inspect processes."""
 
 from __future__ import annotations
 
@@ -20,21 +20,17 @@ import pytest
 import redis
 import trio
 
-from daemon.stores.embedded import (
-    EmbeddedPostgres,
-    EmbeddedRedis,
-    EmbeddedStoreError,
-    run_embedded_postgres,
-    run_embedded_redis,
-)
+from daemon.stores.embedded_postgres import EmbeddedPostgres, run_embedded_postgres
+from daemon.stores.embedded_redis import EmbeddedRedis, run_embedded_redis
+from daemon.stores.places import EmbeddedStoreError
+from tests.support.patience import PATIENCE_SECONDS, until
 
 ROOT = Path(__file__).parents[3]
-PATIENCE_SECONDS = 60
 
 
 @dataclass
 class Events:
-    """What the servers told."""
+    """The events of the servers."""
 
     seen: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
 
@@ -80,20 +76,14 @@ async def ask_postgres(dsn: str, sql: str) -> Any:
     return await trio.to_thread.run_sync(lambda: asyncio.run(ask()))
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    with trio.fail_after(PATIENCE_SECONDS):
-        while not condition():  # noqa: ASYNC110 - other processes tell nobody when they end
-            await trio.sleep(0.02)
-
-
 async def refused(run: Callable[..., Awaitable[None]], data_dir: Path, match: str) -> None:
-    """The server does not start, and says so in these words."""
+    """Assert that the server does not start and that its error matches."""
     with trio.fail_after(PATIENCE_SECONDS), pytest.raises(EmbeddedStoreError, match=match):
         await run(data_dir, on_event=Events())
 
 
 def processes_in(data_dir: Path) -> list[int]:
-    """The living processes that work in a directory below `data_dir`."""
+    """The running processes whose working directory is below `data_dir`."""
     found = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError, ValueError):
@@ -103,7 +93,7 @@ def processes_in(data_dir: Path) -> list[int]:
 
 
 async def kill(data_dir: Path, start: Callable[[], int | None], events: Events) -> None:
-    """Kill a server and wait until another one took its place."""
+    """Kill a server and wait until a new one has replaced it."""
     first, lives = start(), events.count("store_ready")
     assert first is not None
     os.kill(first, signal.SIGKILL)
@@ -115,7 +105,8 @@ PARENT = """
 import json, sys, trio
 from functools import partial
 from pathlib import Path
-from daemon.stores.embedded import run_embedded_postgres, run_embedded_redis
+from daemon.stores.embedded_postgres import run_embedded_postgres
+from daemon.stores.embedded_redis import run_embedded_redis
 
 async def main():
     data_dir, ignore = Path(sys.argv[1]), lambda event, fields: None
@@ -132,7 +123,7 @@ trio.run(main)
 async def a_daemon(
     data_dir: Path, **environment: str
 ) -> AsyncIterator[tuple[subprocess.Popen[str], dict[str, int]]]:
-    """A process of its own that runs both stores, and their process ids."""
+    """Run both stores in a separate process; yields it and the process ids of the stores."""
     with start_python(PARENT, data_dir, environment) as process:
         assert process.stdout
         try:

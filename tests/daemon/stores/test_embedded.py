@@ -1,20 +1,18 @@
-"""The embedded servers as real processes: what they keep and what they survive."""
+"""The embedded servers as real processes: what they store and what they survive."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import asyncpg
 import pytest
 import trio
 
-from daemon.stores.embedded import (
-    run_embedded_postgres,
-)
+from daemon.stores.embedded_postgres import run_embedded_postgres
 from tests.daemon.stores.embedded_harness import (
     Events,
     a_daemon,
@@ -25,8 +23,8 @@ from tests.daemon.stores.embedded_harness import (
     processes_in,
     running_postgres,
     running_redis,
-    until,
 )
+from tests.support.patience import until
 
 
 async def test_redis_finds_its_data_after_a_stop(data_dir: Path) -> None:
@@ -65,7 +63,7 @@ async def test_postgres_finds_its_data_after_a_stop(data_dir: Path) -> None:
     ],
 )
 async def test_the_redis_settings_are_in_force(redis_url: str, setting: str, value: str) -> None:
-    """I1, I15: what the daemon acknowledges upon is what the server really does."""
+    """I1, I15: the server really has the durability on which acknowledgements rely."""
     assert await ask_redis(redis_url, "CONFIG", "GET", setting) in ({setting: value}, [setting, value])
 
 
@@ -81,21 +79,23 @@ async def test_the_redis_settings_are_in_force(redis_url: str, setting: str, val
         ("data_checksums", "on"),
     ],
 )
-async def test_the_postgres_settings_are_in_force(postgres_dsn: str, setting: str, value: str) -> None:
-    assert await ask_postgres(postgres_dsn, f"SHOW {setting}") == value
+async def test_the_postgres_settings_are_in_force(
+    durable_postgres_dsn: str, setting: str, value: str
+) -> None:
+    assert await ask_postgres(durable_postgres_dsn, f"SHOW {setting}") == value
 
 
 async def test_postgres_knows_the_letters_of_every_script(postgres_dsn: str) -> None:
     assert await ask_postgres(postgres_dsn, "SELECT lower('ÄΩ') || length('مجلس')") == "äω4"
 
 
-async def test_postgres_brings_vectors(fresh_postgres_dsn: str) -> None:
+async def test_postgres_has_pgvector(fresh_postgres_dsn: str) -> None:
     await ask_postgres(fresh_postgres_dsn, "CREATE EXTENSION vector")
     assert await ask_postgres(fresh_postgres_dsn, "SELECT '[1,2]'::vector <-> '[1,2]'") == 0
 
 
-async def test_a_killed_redis_heals_and_keeps_what_it_answered(data_dir: Path) -> None:
-    """I1: a write that was answered is there after SIGKILL of Redis alone."""
+async def test_a_killed_redis_restarts_and_keeps_acknowledged_writes(data_dir: Path) -> None:
+    """I1: an acknowledged write survives SIGKILL of Redis alone."""
     events = Events()
     async with running_redis(data_dir, events) as server:
         for life in range(3):
@@ -104,8 +104,8 @@ async def test_a_killed_redis_heals_and_keeps_what_it_answered(data_dir: Path) -
         assert await ask_redis(server.url, "DBSIZE") == 3
 
 
-async def test_a_killed_postgres_heals_and_keeps_what_it_committed(data_dir: Path) -> None:
-    """I1: what was committed is there after SIGKILL of the postmaster alone."""
+async def test_a_killed_postgres_restarts_and_keeps_committed_data(data_dir: Path) -> None:
+    """I1: a committed transaction survives SIGKILL of the postmaster alone."""
     events = Events()
     async with running_postgres(data_dir, events) as server:
         await ask_postgres(server.dsn, "CREATE TABLE kept (life int)")
@@ -116,7 +116,7 @@ async def test_a_killed_postgres_heals_and_keeps_what_it_committed(data_dir: Pat
 
 
 async def test_no_server_outlives_a_killed_daemon(data_dir: Path) -> None:
-    """I2: SIGKILL of the daemon leaves nothing behind that a restart would fight with."""
+    """I2: SIGKILL of the daemon leaves no process behind that would hinder a restart."""
     async with a_daemon(data_dir) as (process, pids):
         assert set(pids.values()) <= set(processes_in(data_dir))
         process.kill()
@@ -124,7 +124,7 @@ async def test_no_server_outlives_a_killed_daemon(data_dir: Path) -> None:
 
 
 async def test_a_restart_right_after_a_kill_finds_the_data(data_dir: Path) -> None:
-    """I13: the new servers wait for the dying old ones instead of failing, and never run beside them."""
+    """I13: the new servers wait for the old ones to end instead of failing, and never run beside them."""
     async with a_daemon(data_dir) as (process, _):
         url = f"unix://{data_dir}/run/redis.sock"
         assert await ask_redis(url, "SET", "kept", "1")
@@ -134,8 +134,8 @@ async def test_a_restart_right_after_a_kill_finds_the_data(data_dir: Path) -> No
             assert await ask_postgres(new_postgres.dsn, "SELECT current_database()") == "majlis"
 
 
-async def test_a_server_has_neither_the_terminal_nor_the_keys_of_the_daemon(data_dir: Path) -> None:
-    """I11: the daemon's environment holds keys; and Ctrl-C is the daemon's own business."""
+async def test_a_server_inherits_neither_the_terminal_nor_the_secrets_of_the_daemon(data_dir: Path) -> None:
+    """I11: the daemon's environment holds secrets; and only the daemon handles Ctrl-C."""
     async with a_daemon(data_dir, MAJLIS_GATEWAY__API_KEY="canary") as (process, pids):
         for pid in pids.values():
             assert b"canary" not in environment_of(pid)
@@ -143,7 +143,7 @@ async def test_a_server_has_neither_the_terminal_nor_the_keys_of_the_daemon(data
 
 
 async def test_failing_statements_stay_out_of_the_log(data_dir: Path) -> None:
-    """I11: what people wrote stands in statements and in the details of their errors."""
+    """I11: statements and error details contain the messages of customers."""
     async with running_postgres(data_dir) as server:
         await ask_postgres(server.dsn, "CREATE TABLE people (phone text PRIMARY KEY)")
         for _ in range(2):
@@ -154,26 +154,24 @@ async def test_failing_statements_stay_out_of_the_log(data_dir: Path) -> None:
     assert "canary" not in (data_dir / "log" / "postgres.log").read_text()
 
 
-async def test_a_creation_cut_short_leaves_no_half_cluster(data_dir: Path) -> None:
-    """I13: a kill in the middle of the first start is as if it had never begun."""
-    with trio.CancelScope() as scope:
-
-        def cut_short(event: str, _fields: Mapping[str, object]) -> None:
-            if event == "store_creating":
-                scope.deadline = trio.current_time() + 0.3
-
-        await run_embedded_postgres(data_dir, on_event=cut_short)
+async def test_an_interrupted_creation_leaves_no_half_made_cluster(data_dir: Path) -> None:
+    """I13: after a kill in the middle of the first start, the next start begins from scratch."""
+    unfinished = data_dir / "postgres.new"
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(run_embedded_postgres, data_dir, on_event=Events()))
+        await until(lambda: unfinished.is_dir() and any(unfinished.iterdir()))
+        nursery.cancel_scope.cancel()
     assert not (data_dir / "postgres").exists()
-    assert any((data_dir / "postgres.new").iterdir())
+    assert any(unfinished.iterdir())
     async with running_postgres(data_dir) as server:
         assert await ask_postgres(server.dsn, "SELECT 1") == 1
-    assert not (data_dir / "postgres.new").exists()
+    assert not unfinished.exists()
 
 
-async def test_a_process_id_that_came_back_does_not_keep_postgres_away(
+async def test_a_reused_process_id_does_not_keep_postgres_from_starting(
     data_dir: Path, stranger: subprocess.Popen[bytes]
 ) -> None:
-    """I13: after a container's restart the id in the old lock files belongs to some other process."""
+    """I13: after a restart of the container, the process id in the old lock files belongs to another process."""
     async with running_postgres(data_dir) as server:
         locks = [data_dir / "postgres" / "postmaster.pid", data_dir / "run" / ".s.PGSQL.5432.lock"]
         texts = [lock.read_text().replace(str(server.pid), str(stranger.pid)) for lock in locks]
@@ -184,7 +182,7 @@ async def test_a_process_id_that_came_back_does_not_keep_postgres_away(
 
 
 async def test_a_torn_last_write_is_dropped(data_dir: Path) -> None:
-    """I1: what a kill tore was never answered; everything before it is there."""
+    """I1: a write that a kill tore was never acknowledged; everything before it is there."""
     async with running_redis(data_dir) as server:
         await ask_redis(server.url, "SET", "kept", "1")
     with (data_dir / "redis" / "appendonly.aof").open("a") as log:

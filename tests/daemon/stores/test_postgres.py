@@ -1,4 +1,4 @@
-"""The border to asyncpg: nothing leaks, everything is bounded, errors tell no values."""
+"""The asyncpg wrapper: nothing leaks, every wait is bounded, errors contain no data."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import trio_asyncio
 from actors.errors import LedgerUnavailable
 from daemon.stores.postgres import LedgerError, Postgres
 from tests.support.ledgers import open_postgres
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.pg_proxy import PostgresProxy
 
 SLOW = "SELECT pg_sleep(60)"
@@ -35,7 +36,7 @@ async def db(loop: None, fresh_postgres_dsn: str) -> AsyncIterator[Postgres]:
 
 async def running(db: Postgres, sql: str, wanted: int) -> list[int]:
     """Wait until `wanted` backends run `sql`; their pids."""
-    with trio.fail_after(20):
+    with trio.fail_after(PATIENCE_SECONDS):
         while True:
             rows = await db.fetch(RUNNING, sql)
             if len(rows) == wanted:
@@ -43,8 +44,8 @@ async def running(db: Postgres, sql: str, wanted: int) -> list[int]:
             await trio.sleep(0.02)
 
 
-async def test_cancellation_gives_every_connection_back(loop: None, fresh_postgres_dsn: str) -> None:
-    """I8: more cancelled calls than the pool has connections leave it whole, and nothing runs on in the server."""
+async def test_cancellation_returns_every_connection(loop: None, fresh_postgres_dsn: str) -> None:
+    """I8: more cancelled calls than the pool has connections leave it intact, and nothing runs on in the server."""
     async with open_postgres(fresh_postgres_dsn) as watcher, open_postgres(fresh_postgres_dsn, 2) as db:
         for _ in range(3):
             async with trio.open_nursery() as nursery:
@@ -53,12 +54,12 @@ async def test_cancellation_gives_every_connection_back(loop: None, fresh_postgr
                 await running(watcher, SLOW, 2)
                 nursery.cancel_scope.cancel()
         await running(watcher, SLOW, 0)
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE_SECONDS):
             assert [await db.value("SELECT 1") for _ in range(4)] == [1] * 4
         assert db.statistics().idle == db.statistics().size
 
 
-async def test_a_killed_connection_is_unavailable_then_well(db: Postgres) -> None:
+async def test_a_killed_connection_is_unavailable_then_recovers(db: Postgres) -> None:
     async with trio.open_nursery() as nursery:
 
         async def victim() -> None:
@@ -71,8 +72,8 @@ async def test_a_killed_connection_is_unavailable_then_well(db: Postgres) -> Non
     assert await db.value("SELECT 2") == 2
 
 
-async def test_a_repeatable_statement_outlives_its_connection(loop: None, fresh_postgres_dsn: str) -> None:
-    """Fault 29: the answer of a commit is lost; the statement is done again on a new connection, once."""
+async def test_a_repeatable_statement_survives_its_connection(loop: None, fresh_postgres_dsn: str) -> None:
+    """Fault 29: the reply to a commit is lost; the statement is repeated on a new connection, once."""
     proxy = PostgresProxy(fresh_postgres_dsn)
     async with trio.open_nursery() as nursery:
         await nursery.start(proxy.serve)
@@ -90,10 +91,10 @@ async def test_a_repeatable_statement_outlives_its_connection(loop: None, fresh_
             nursery.cancel_scope.cancel()
 
 
-async def test_a_connection_told_goodbye_while_idle_is_not_used_again(
+async def test_a_connection_closed_by_the_server_while_idle_is_not_reused(
     loop: None, fresh_postgres_dsn: str
 ) -> None:
-    """I10: the driver stumbles over the server's last words at the next use; that connection must not stay."""
+    """I10: the driver fails on the server's goodbye at the next use; that connection must not stay in the pool."""
     proxy = PostgresProxy(fresh_postgres_dsn)
     async with trio.open_nursery() as nursery:
         await nursery.start(proxy.serve)
@@ -122,8 +123,8 @@ async def test_one_call_is_one_round_trip(loop: None, fresh_postgres_dsn: str) -
         nursery.cancel_scope.cancel()
 
 
-async def test_collisions_are_tried_again(db: Postgres) -> None:
-    """Fault 28: a deadlock and a unique key that another writer took are settled inside, a bounded number of times."""
+async def test_collisions_are_retried(db: Postgres) -> None:
+    """Fault 28: a deadlock and a unique key that another writer took are retried, a bounded number of times."""
     await db.fetch("CREATE TABLE t (tries int)")
     await db.fetch("CREATE SEQUENCE tries")
     for state in ("40P01", "40001", "23505"):
@@ -140,7 +141,7 @@ async def test_collisions_are_tried_again(db: Postgres) -> None:
 
 async def test_slow_statements_and_locks_are_bounded(loop: None, fresh_postgres_dsn: str) -> None:
     """Fault 27."""
-    db = Postgres(fresh_postgres_dsn, command_seconds=0.3, lock_seconds=0.1)
+    db = Postgres(fresh_postgres_dsn, command_seconds=1, lock_seconds=0.2)
     await db.open()
     async with open_postgres(fresh_postgres_dsn) as other:
         with pytest.raises(LedgerUnavailable, match="postgres_statement_timeout"):
@@ -153,8 +154,8 @@ async def test_slow_statements_and_locks_are_bounded(loop: None, fresh_postgres_
     await db.close()
 
 
-async def test_errors_tell_no_values(db: Postgres) -> None:
-    """I11: Postgres quotes values in its messages; they stop at the border."""
+async def test_errors_contain_no_values(db: Postgres) -> None:
+    """I11: Postgres quotes values in its messages; they are not passed on."""
     secret = "5511987654321"
     await db.fetch("CREATE TABLE t (phone text UNIQUE)")
     await db.fetch("INSERT INTO t VALUES ($1)", secret)
@@ -184,7 +185,7 @@ async def test_read_only_and_full_servers_are_waited_for(db: Postgres) -> None:
                 await session.run(sql)
 
 
-async def test_opens_while_the_server_is_away(loop: None, tmp_path: Path) -> None:
+async def test_opens_while_the_server_is_down(loop: None, tmp_path: Path) -> None:
     """Fault 15 for Postgres: the daemon starts not ready and waits."""
     db = Postgres(f"postgresql://majlis@/majlis?host={tmp_path}")
     await db.open()
@@ -195,7 +196,7 @@ async def test_opens_while_the_server_is_away(loop: None, tmp_path: Path) -> Non
         await db.value("SELECT 1")
 
 
-async def test_close_does_not_wait_for_a_holder_for_ever(loop: None, fresh_postgres_dsn: str) -> None:
+async def test_close_does_not_wait_forever_for_a_busy_connection(loop: None, fresh_postgres_dsn: str) -> None:
     db = Postgres(fresh_postgres_dsn, command_seconds=60)
     async with open_postgres(fresh_postgres_dsn) as watcher, trio.open_nursery() as nursery:
         await db.open()
@@ -206,5 +207,5 @@ async def test_close_does_not_wait_for_a_holder_for_ever(loop: None, fresh_postg
 
         nursery.start_soon(holder)
         await running(watcher, SLOW, 1)
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE_SECONDS):
             await db.close(grace_seconds=0.1)

@@ -1,4 +1,4 @@
-"""The border to the driver: cancellation, deadlines, and errors without anybody's words in them."""
+"""The Redis wrapper: cancellation, deadlines, and errors that quote no data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from actors.errors import MirrorUnavailable
-from daemon.stores.redis import Call, RedisStore, Script
+from daemon.stores.redis import LuaScript, RedisStore, ScriptCall
 from tests.support.mirrors import real_store
 
 
@@ -24,7 +24,7 @@ async def connections(store: RedisStore) -> int:
 
 
 async def test_a_cancelled_pipeline_leaves_no_reply_behind(store: RedisStore) -> None:
-    """I1: the next user of the pool gets its own answers, and no connection is lost."""
+    """I1: the next caller gets its own replies, and no connection is lost."""
     for round_number in range(8):
         await store.command("SET", "mine", round_number)
         with trio.move_on_after(0.02) as scope:
@@ -39,8 +39,8 @@ async def test_a_cancelled_pipeline_leaves_no_reply_behind(store: RedisStore) ->
     pytest.fail("cancelled exchanges left connections open")
 
 
-async def test_more_callers_than_connections_all_come_through(store: RedisStore) -> None:
-    """I8: the pool is bounded; whoever finds no connection waits."""
+async def test_more_callers_than_connections_are_all_served(store: RedisStore) -> None:
+    """I8: the pool is bounded; callers wait for a free connection."""
     echoed: list[bytes] = []
 
     async def echo(number: int) -> None:
@@ -53,23 +53,23 @@ async def test_more_callers_than_connections_all_come_through(store: RedisStore)
     assert await connections(store) <= 4
 
 
-async def test_a_hanging_redis_is_given_up_at_the_deadline(fresh_redis_url: str) -> None:
-    """I1: and its late reply meets nobody."""
-    async with real_store(fresh_redis_url, timeout_seconds=0.2) as store:
+async def test_a_hanging_redis_times_out(fresh_redis_url: str) -> None:
+    """I1: and its late reply answers no other command."""
+    async with real_store(fresh_redis_url, timeout_seconds=2) as store:
         with pytest.raises(MirrorUnavailable, match=r"^timeout$"):
             await store.pipeline([("ECHO", "stale"), ("BLPOP", "never", 0)])
         assert await store.pipeline([("ECHO", "fresh")]) == [b"fresh"]
 
 
-async def test_a_redis_that_is_not_there(fresh_redis_url: str) -> None:
-    """I1: one reason word."""
+async def test_an_unreachable_redis(fresh_redis_url: str) -> None:
+    """I1: the reason is one word."""
     async with real_store("unix:///nowhere/at/all.sock") as store:
         with pytest.raises(MirrorUnavailable, match=r"^connection$"):
             await store.command("PING")
 
 
 async def test_one_failing_command_leaves_the_rest_and_quotes_nothing(store: RedisStore) -> None:
-    """I9, I11: an error stands in its place, and is one word."""
+    """I9, I11: the error is returned in its place, and is one word."""
     await store.command("SET", "text", "secret")
     replies = await store.pipeline(
         [("ECHO", 1), ("LPUSH", "text", "secret"), ("NONSENSE", "secret"), ("ECHO", 2)]
@@ -97,17 +97,19 @@ async def test_one_failing_command_leaves_the_rest_and_quotes_nothing(store: Red
         ("WRONGTYPE Operation", "refused"),
     ],
 )
-async def test_what_redis_says_becomes_one_word(store: RedisStore, raised: str, reason: str) -> None:
-    """I11: the words of the driver stay at the border."""
-    script = Script.of("return redis.error_reply(ARGV[1])")
-    (reply,) = await store.call_many([Call(script, (), (raised,))])
+async def test_every_redis_error_becomes_one_word(store: RedisStore, raised: str, reason: str) -> None:
+    """I11: the messages of the driver are not passed on."""
+    script = LuaScript.of("return redis.error_reply(ARGV[1])")
+    (reply,) = await store.call_many([ScriptCall(script, (), (raised,))])
     assert isinstance(reply, MirrorUnavailable)
     assert str(reply) == reason
 
 
 async def test_scripts_are_loaded_at_their_first_use(store: RedisStore) -> None:
-    """I1: many calls of scripts that Redis does not know yet, in one go, answered in their order."""
+    """I1: many calls of scripts that Redis does not know yet, in one pipeline, answered in order."""
     await store.command("SCRIPT", "FLUSH")
-    double, triple = Script.of("return ARGV[1] * 2"), Script.of("return ARGV[1] * 3")
-    replies = await store.call_many([Call(script, (), (n,)) for n in range(3) for script in (double, triple)])
+    double, triple = LuaScript.of("return ARGV[1] * 2"), LuaScript.of("return ARGV[1] * 3")
+    replies = await store.call_many(
+        [ScriptCall(script, (), (n,)) for n in range(3) for script in (double, triple)]
+    )
     assert replies == [0, 0, 2, 3, 4, 6]

@@ -17,8 +17,9 @@ import trio
 from daemon.web.answer import HttpAnswer
 from daemon.web.client import DeliveryUnknown, HttpClient, NotDelivered, unix_get, unix_lines, unix_post
 from tests.support.http_faults import Exchange, FaultServer, Request
+from tests.support.patience import PATIENCE_SECONDS
 
-DEADLINE_SECONDS = 5.0
+DEADLINE_SECONDS = PATIENCE_SECONDS
 SHORT_SECONDS = 0.5
 """For cases in which only the deadline can end the exchange."""
 

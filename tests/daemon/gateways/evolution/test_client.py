@@ -10,13 +10,14 @@ import trio
 
 from actors.errors import GatewayHeld
 from actors.identity import Conversation
-from actors.outcome import CannotTell, Found, NotFound, NotSent, SendOutcome, Sent, Unknown
+from actors.outcome import CannotTell, NoRecord, NotSent, RecordFound, SendOutcome, Sent, Unknown
 from daemon.gateways.evolution.client import MAX_PAGES, PAGE_RECORDS, EvolutionGateway
 from daemon.web.client import HttpClient
 from tests.support.gateway_server import FakeEvolution, FindFault, SendFault
 from tests.support.http_faults import Exchange, FaultServer, Request
+from tests.support.patience import PATIENCE_SECONDS
 
-TIMEOUT_SECONDS = 5.0
+TIMEOUT_SECONDS = PATIENCE_SECONDS
 SHORT_SECONDS = 1.0
 GUEST = Conversation("demo", "5511900001095")
 NONE_KNOWN: frozenset[str] = frozenset()
@@ -67,7 +68,7 @@ async def test_a_lid_contact_is_addressed_by_its_jid(server: FakeEvolution, http
     gateway, guest = gateway_at(server, http), Conversation("demo", "168500006331@lid")
     since_ms = now_ms()
     assert isinstance(await gateway.send(guest, "hello"), Sent)
-    assert isinstance(await gateway.find(guest, "hello", since_ms, NONE_KNOWN), Found)
+    assert isinstance(await gateway.find(guest, "hello", since_ms, NONE_KNOWN), RecordFound)
 
 
 @pytest.mark.parametrize("instance", ["a b/c", "..", "ünï", "x?y#z", "%2e"])
@@ -90,8 +91,10 @@ async def test_an_allowed_origin_takes_the_place_of_the_configured_one(
         since_ms = now_ms()
         sent = await gateway.send(GUEST, "there", origin=other.url)
         assert sent == Sent(other.deliveries[0].id)
-        assert await gateway.find(GUEST, "there", since_ms, NONE_KNOWN, other.url) == Found(sent.message_id)
-        assert await gateway.find(GUEST, "there", since_ms, NONE_KNOWN) == NotFound()
+        assert await gateway.find(GUEST, "there", since_ms, NONE_KNOWN, other.url) == RecordFound(
+            sent.message_id
+        )
+        assert await gateway.find(GUEST, "there", since_ms, NONE_KNOWN) == NoRecord()
         await gateway.send(GUEST, "here", origin="http://127.0.0.1:9")
         assert (server.texts(), other.texts()) == (["here"], ["there"])
 
@@ -151,7 +154,7 @@ async def test_silence_is_unknown(server: FakeEvolution, http: HttpClient, fault
     assert await gateway_at(server, http, SHORT_SECONDS).send(GUEST, "hello") == Unknown("timed_out")
 
 
-async def test_a_wrong_key_is_said_so(server: FakeEvolution, http: HttpClient) -> None:
+async def test_a_wrong_key_is_reported(server: FakeEvolution, http: HttpClient) -> None:
     gateway = EvolutionGateway(http, base_url=server.url, api_key="wrong", timeout_seconds=TIMEOUT_SECONDS)
     assert await gateway.send(GUEST, "hello") == NotSent("bad_key", "hold")
     with pytest.raises(GatewayHeld):
@@ -179,11 +182,12 @@ async def test_the_records_show_a_send_of_unknown_outcome(
     server: FakeEvolution, http: HttpClient, fault: SendFault
 ) -> None:
     """I6: evidence spares the resend."""
-    gateway, since_ms = gateway_at(server, http, SHORT_SECONDS), now_ms()
+    patient, since_ms = gateway_at(server, http), now_ms()
+    gateway = gateway_at(server, http, SHORT_SECONDS) if fault == "timeout_after_send" else patient
     server.order(fault)
     assert isinstance(await gateway.send(GUEST, "hello"), Unknown)
-    patient = gateway_at(server, http)
-    assert await patient.find(GUEST, "hello", since_ms, NONE_KNOWN) == Found(server.deliveries[0].id)
+    await trio.to_thread.run_sync(server.wait_for_deliveries, 1)
+    assert await patient.find(GUEST, "hello", since_ms, NONE_KNOWN) == RecordFound(server.deliveries[0].id)
 
 
 async def test_the_records_do_not_show_what_never_left(server: FakeEvolution, http: HttpClient) -> None:
@@ -191,7 +195,7 @@ async def test_the_records_do_not_show_what_never_left(server: FakeEvolution, ht
     gateway, since_ms = gateway_at(server, http), now_ms()
     server.order("reset_before_send")
     await gateway.send(GUEST, "hello")
-    assert await gateway.find(GUEST, "hello", since_ms, NONE_KNOWN) == NotFound()
+    assert await gateway.find(GUEST, "hello", since_ms, NONE_KNOWN) == NoRecord()
 
 
 async def test_a_bound_id_is_no_evidence_for_another_reply(server: FakeEvolution, http: HttpClient) -> None:
@@ -200,10 +204,10 @@ async def test_a_bound_id_is_no_evidence_for_another_reply(server: FakeEvolution
     first = await gateway.send(GUEST, "hello")
     assert isinstance(first, Sent)
     known = frozenset({first.message_id})
-    assert await gateway.find(GUEST, "hello", since_ms, known) == NotFound()
+    assert await gateway.find(GUEST, "hello", since_ms, known) == NoRecord()
     second = await gateway.send(GUEST, "hello")
     assert isinstance(second, Sent)
-    assert await gateway.find(GUEST, "hello", since_ms, known) == Found(second.message_id)
+    assert await gateway.find(GUEST, "hello", since_ms, known) == RecordFound(second.message_id)
 
 
 async def test_records_are_read_back_over_pages(server: FakeEvolution, http: HttpClient) -> None:
@@ -213,7 +217,7 @@ async def test_records_are_read_back_over_pages(server: FakeEvolution, http: Htt
     for index in range(2 * PAGE_RECORDS):
         server.record("demo", GUEST.contact, f"chatter {index}", from_me=False, at=at + 1)
     found = await gateway_at(server, http).find(GUEST, "hello", at * 1000, NONE_KNOWN)
-    assert found == Found(wanted)
+    assert found == RecordFound(wanted)
 
 
 async def test_reading_stops_where_the_time_before_the_send_begins(
@@ -225,7 +229,7 @@ async def test_reading_stops_where_the_time_before_the_send_begins(
     for index in range(3 * PAGE_RECORDS):
         server.record("demo", GUEST.contact, f"old {index}", from_me=False, at=at - 5000)
     before = server.connections
-    assert await gateway_at(server, http).find(GUEST, "hello", at * 1000, NONE_KNOWN) == NotFound()
+    assert await gateway_at(server, http).find(GUEST, "hello", at * 1000, NONE_KNOWN) == NoRecord()
     assert server.connections - before == 1
 
 

@@ -13,8 +13,9 @@ from daemon.gateways.evolution import feed as evolution_feed
 from daemon.gateways.evolution import socketio
 from daemon.gateways.evolution.feed import EvolutionFeed
 from daemon.web.http1 import Response, json_response
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.payloads import upsert
-from tests.support.realtime import SECONDS, Door
+from tests.support.realtime import Door
 from tests.support.socketio_server import FakeSocketIo
 
 GUEST = "5511900001095"
@@ -117,7 +118,7 @@ async def test_a_namespace_that_does_not_exist_yet_is_asked_for_again() -> None:
         assert server.connections == 1
 
 
-async def test_a_lost_connection_comes_back_and_it_is_said() -> None:
+async def test_a_lost_connection_is_reported_and_restored() -> None:
     async with FakeSocketIo().running() as server, listening(server) as here:
         await here.until_connected()
         await server.drop_all()
@@ -134,11 +135,11 @@ async def test_a_gateway_that_is_away_or_refuses_the_key_is_tried_again() -> Non
     async with server.running():
         pass  # its port is known now, and nobody listens there
     async with listening(server) as here:
-        await trio.sleep(0.1)
+        await here.door.until(lambda: here.door.feed.reasons("gateway.feed_down") == {"unreachable": 1})
         assert not here.feed.state().connected
         server.api_key = "another"
         async with server.running():
-            await trio.sleep(0.1)
+            await here.door.until(lambda: server.rejected >= 2)
             assert not here.feed.state().connected
             server.api_key = "key"
             await here.until_connected()
@@ -191,7 +192,7 @@ async def test_a_bug_behind_one_message_costs_that_message_alone() -> None:
         assert here.door.feed.reasons("daemon.problem") == {"gateway feed": 1 + evolution_feed.MAX_FAILURES}
 
 
-async def test_after_a_failure_of_ours_the_feed_is_joined_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_after_a_bug_of_ours_the_feed_reconnects(monkeypatch: pytest.MonkeyPatch) -> None:
     """I14: connected must not mean deaf."""
     read, failures = socketio.read, [ZeroDivisionError()]
 
@@ -230,7 +231,9 @@ class Frozen:
         await trio.sleep_forever()
 
 
-async def test_a_gateway_that_froze_is_left_without_its_goodbye(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_frozen_gateway_is_left_without_waiting_for_its_goodbye(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Each second of waiting for it would lose what happens meanwhile."""
     monkeypatch.setattr(evolution_feed, "CLOSE_SECONDS", 0.1)
     frozen = Frozen()
@@ -245,7 +248,7 @@ async def test_a_gateway_that_froze_is_left_without_its_goodbye(monkeypatch: pyt
         nursery.cancel_scope.cancel()
 
 
-async def test_that_it_cannot_be_had_is_said_once_and_why() -> None:
+async def test_a_feed_that_is_down_is_reported_once_with_its_reason() -> None:
     server = FakeSocketIo()
     async with server.running():
         pass  # its port is known now, and nobody listens there
@@ -259,7 +262,7 @@ async def test_that_it_cannot_be_had_is_said_once_and_why() -> None:
         await here.door.until(lambda: here.door.feed.reasons("gateway.feed_down") == {"refused": 1})
 
 
-async def test_what_is_too_large_is_lost_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_too_large_is_lost_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """I8: one message cannot take more memory than that, and the next one comes."""
     monkeypatch.setattr(evolution_feed, "MAX_FRAME_BYTES", 5_000)
     large = said("LARGE") | {"padding": "x" * 10_000}
@@ -289,7 +292,7 @@ async def test_what_waits_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -
         await here.until(["M0", "M1", "M2", "M3", "A"])
 
 
-async def test_what_still_waits_at_the_end_is_lost_and_said() -> None:
+async def test_what_still_waits_at_the_end_is_lost_and_reported() -> None:
     async with FakeSocketIo().running() as server, listening(server) as here:
         await here.door.until(lambda: "/demo" in server.joined)
         here.refusals = 1_000_000
@@ -300,7 +303,7 @@ async def test_what_still_waits_at_the_end_is_lost_and_said() -> None:
     assert here.feed.state().lost == here.door.feed.reasons("gateway.feed_lost")["demo"] == 3
 
 
-async def test_what_is_lost_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_lost_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """I8: a full queue has a named policy."""
     monkeypatch.setattr(evolution_feed, "MAX_WAITING", 2)
     async with FakeSocketIo().running() as server, listening(server) as here:
@@ -353,13 +356,12 @@ async def test_the_key_is_in_no_event() -> None:
     """I11."""
     server = FakeSocketIo(api_key="canary key/&")
     async with server.running(), listening(server) as here:
-        here.door.feed.keep(100)
         tail = here.door.feed.tail(after=0)
         await here.until_connected()
         await server.drop_all()
         await here.door.until(lambda: here.feed.state().connections == 2)
         seen: list[object] = []
-        with trio.fail_after(SECONDS):
+        with trio.fail_after(PATIENCE_SECONDS):
             while len(seen) < here.door.feed.seq:
                 seen.append(await tail.receive())
         assert "canary" not in str(seen)

@@ -13,18 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.messages import Message
+from daemon.gateways.evolution.parts import READERS, SILENT
 from daemon.gateways.evolution.payload import (
     MAX_ADDRESS_CHARS,
     MAX_ID_CHARS,
     MAX_SENT_AT,
-    Inbound,
-    Link,
-    OwnMessage,
-    UnreadablePayload,
     parse_webhook,
     sent_at,
 )
-from daemon.gateways.evolution.text import _READERS, _SILENT, MAX_QUOTED_CHARS, MAX_TEXT_CHARS
+from daemon.gateways.evolution.text import MAX_QUOTED_CHARS, MAX_TEXT_CHARS
+from daemon.ingress.inbound import Inbound, Link, OwnMessage, UnreadablePayload
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("*.json"))
 PHONE = "5511987651095"
@@ -55,7 +53,7 @@ def only_message(document: Any) -> Message:
 
 
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
-def test_fixture(path: Path) -> None:
+def test_every_fixture_is_read_as_expected(path: Path) -> None:
     fixture = json.loads(path.read_text())
     where = fixture.get("path", {})
     inbound = parse(fixture["body"], where.get("instance"), where.get("event"))
@@ -167,8 +165,7 @@ FIELDS = ["text", "caption", "ptt", "seconds", "contextInfo", "quotedMessage", "
           "degreesLatitude", "degreesLongitude", "fileName", "product", "singleSelectReply", "title"]  # fmt: skip
 PART = st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=6) | JSON
 MESSAGE = (
-    st.dictionaries(st.sampled_from([*_READERS, *_SILENT, "speechToText", "wrapper"]), PART, max_size=4)
-    | JSON
+    st.dictionaries(st.sampled_from([*READERS, *SILENT, "speechToText", "wrapper"]), PART, max_size=4) | JSON
 )
 JID = st.sampled_from([f"{PHONE}@s.whatsapp.net", LID, "1@g.us", "status@broadcast", ""]) | JSON
 KEY = st.fixed_dictionaries(
@@ -182,7 +179,7 @@ KEY = st.fixed_dictionaries(
 )
 ITEM = st.fixed_dictionaries(
     {"key": KEY, "message": MESSAGE},
-    optional={"messageType": st.sampled_from([*_READERS]) | JSON, "pushName": JSON, "contextInfo": PART,
+    optional={"messageType": st.sampled_from([*READERS]) | JSON, "pushName": JSON, "contextInfo": PART,
               "messageTimestamp": JSON, "messageStubType": JSON},
 )  # fmt: skip
 DATA = ITEM | st.lists(ITEM | JSON, max_size=4) | st.fixed_dictionaries({"messages": ITEM | JSON}) | JSON

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.gateways.evolution.records import CLOCK_TOLERANCE_SECONDS, records_in, sent_id
+from daemon.gateways.evolution.outcome import CLOCK_TOLERANCE_SECONDS, records_in, sent_id
 
 SINCE = 1_785_100_386
 CONTACT = "5511900001095"
@@ -68,7 +68,7 @@ def test_a_record_of_the_send_is_evidence(evidence: object) -> None:
         "text",
     ],
 )
-def test_another_record_is_none(other: object) -> None:
+def test_another_record_is_no_evidence(other: object) -> None:
     """I6: neither a stranger's message, nor an older one, nor one that another reply owns."""
     assert look(other, known=frozenset({"BOUND"})) is None
 

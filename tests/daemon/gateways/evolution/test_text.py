@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from daemon.gateways.evolution.text import _READERS, _SILENT, Content, protocol_reason, read_content
+from daemon.gateways.evolution.parts import READERS, SILENT, protocol_reason
+from daemon.gateways.evolution.text import Content, read_content
 
 
 def test_each_reader_and_each_silence_has_one_home() -> None:
-    assert not _READERS.keys() & _SILENT.keys()
+    assert not READERS.keys() & SILENT.keys()
 
 
 def test_the_announced_part_speaks_first() -> None:

@@ -22,9 +22,10 @@ from daemon.observe.metrics import Exposition, Observed, Sources
 from daemon.observe.metrics.catalogue import METRICS
 from daemon.observe.metrics.observed import MAX_INSTANCES
 from daemon.observe.monitor import Monitor
+from daemon.observe.orphans import OrphanSearch
 from daemon.observe.vitals import LeaseCounts, VitalSigns
-from daemon.responders.circuit import ProviderView
-from daemon.web.http1 import HttpServer, Peer, Request, Response
+from daemon.responders.breaker import ProviderView
+from daemon.web.http1 import HttpCounters, Peer, Request, Response
 from tests.daemon.observe.test_monitor import WELL
 
 WHO = Conversation("acme", "5511999990012")
@@ -42,7 +43,10 @@ class Page:
         self.reads = 0
         self.slow_seconds = 0.0
         settings = MetricsSettings.model_validate({"token": token})
-        self.exposition = Exposition(settings, self.feed, self.observed, self.counters)
+        self.sources: Sources | None = None
+        self.exposition = Exposition(
+            settings, self.feed, self.observed, self.counters, HttpCounters(), lambda: self.sources
+        )
 
     def join(self) -> None:
         async def figures() -> object:
@@ -54,8 +58,7 @@ class Page:
             await trio.lowlevel.checkpoint()
             return RedisMemory(1, 2)
 
-        self.exposition.http = HttpServer(self.exposition.respond)
-        self.exposition.vitals = VitalSigns(
+        vitals = VitalSigns(
             figures=figures,  # type: ignore[arg-type]
             redis_memory=memory,
             leases=lambda: LeaseCounts(8, 10, 1),
@@ -64,10 +67,12 @@ class Page:
         provider = ProviderView(
             name="main", state="half_open", failures=3, calls=9, last_reason="timed_out", succeeded=6
         )
-        self.exposition.sources = Sources(
+        self.sources = Sources(
+            vitals=vitals,
             providers=lambda: [provider, msgspec.structs.replace(provider, state="closed", instance="acme")],
-            flags=lambda: {"memory": True, "orphans": False},
-            monitor=cast(Monitor, SimpleNamespace(orphans=2, sweeps=7)),
+            alerts=lambda: {"memory": True, "orphans": False},
+            monitor=cast(Monitor, SimpleNamespace(sweeps=7)),
+            orphans=cast(OrphanSearch, SimpleNamespace(found=2)),
         )
 
     async def families(self) -> dict[str, Family]:
@@ -231,14 +236,14 @@ async def test_a_store_that_hangs_does_not_hang_the_page(autojump_clock: trio.te
 async def test_of_a_store_that_is_away_nothing_is_told() -> None:
     page = Page()
     page.join()
-    assert page.exposition.vitals is not None
+    assert page.sources is not None
     away = msgspec.structs.replace(WELL, stores={"redis": "Redis cannot be used now.", "postgres": "ok"})
 
     async def figures() -> object:
         await trio.lowlevel.checkpoint()
         return away
 
-    page.exposition.vitals._figures = figures  # type: ignore[assignment]
+    page.sources.vitals._figures = figures  # type: ignore[assignment]
     families = await page.families()
     assert rows(families["majlis_store_healthy"]) == {("postgres",): 1, ("redis",): 0}
     assert "majlis_waiting_messages" not in families

@@ -9,18 +9,19 @@ from pathlib import Path
 import pytest
 import trio
 
-from actors.turn import TurnRunner
+from actors.messages import Batch
 from daemon.config import ConfigError, Settings, load
 from daemon.observe.feed import EventFeed
-from daemon.observe.tracing.recorder import WatchedTurns
-from daemon.observe.tracing.spans import Span, Trace
+from daemon.observe.tracing.recorder import RecordedAttempt
+from daemon.observe.tracing.spans import Trace, TraceSpan
 from daemon.run import tracing
 from daemon.run.tracing import MISSING, TurnTraces
 from tests.acceptance.process import clean_environment
 from tests.support.collector_server import FakeCollector
-from tests.support.world import World
+from tests.support.patience import PATIENCE_SECONDS, until
+from tests.support.world import DEMO, World
 
-ONE = Trace(bytes(16), Span(name="majlis.turn", start_ns=1, end_ns=2), ())
+ONE = Trace(bytes(16), TraceSpan(name="majlis.turn", start_ns=1, end_ns=2), ())
 
 BLOCKED = "import sys; sys.modules['opentelemetry'] = None; sys.modules['google.protobuf'] = None\n"
 """As it is where the extra is not installed."""
@@ -53,10 +54,10 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_off_means_that_nothing_looks_on() -> None:
+def test_off_means_that_nothing_is_recorded() -> None:
     traces = TurnTraces(load(environment={}), EventFeed(strict=True), lambda part, error: None)
-    turns = World().services.turns
-    assert traces.watched(turns, "node") is turns
+    attempt = World().services.attempt
+    assert traces.recorded(attempt, "node") is attempt
     assert traces.spans() == {}
 
 
@@ -65,10 +66,10 @@ def test_off_means_that_nothing_is_imported() -> None:
     ended = python(
         BLOCKED
         + "import daemon.run, daemon.cli\n"
-        + "from daemon.run.observing import Watching\n"
+        + "from daemon.run.observing import Observing\n"
         + "from daemon.config import load\n"
         + "from daemon.observe.feed import EventFeed\n"
-        + "Watching(load(environment={}), EventFeed(), print)\n"
+        + "Observing(load(environment={}), EventFeed(), None, None, lambda: None, print)\n"
         + "assert [name for name in sys.modules if name.startswith(('opentelemetry.', 'google.protobuf.'))] == []\n"
     )
     assert ended.returncode == 0, ended.stderr
@@ -92,8 +93,8 @@ async def test_on_it_tells_who_it_is_and_sends() -> None:
         traces, feed, errors = made(
             server.url, "tracing.headers={x-team: blue}", "tracing.every_seconds=0.01"
         )
-        watched = traces.watched(World().services.turns, "node-7")
-        assert isinstance(watched, WatchedTurns) and isinstance(watched, TurnRunner)
+        recorded = traces.recorded(World().services.attempt, "node-7")
+        assert isinstance(recorded(Batch(DEMO, 1, 1, 1, "flush", 0, 1_000, 2_000, ()), 1), RecordedAttempt)
         async with traces.open():
             offer(traces)
             await trio.to_thread.run_sync(server.wait_until, lambda: bool(server.requests), "it is sent")
@@ -117,7 +118,7 @@ async def test_a_collector_that_hangs_does_not_hang_the_end(monkeypatch: pytest.
     with FakeCollector().running() as server:
         server.order("hang", 10)
         traces, feed, _ = made(server.url, "tracing.every_seconds=600", "tracing.timeout_seconds=600")
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE_SECONDS):
             async with traces.open():
                 offer(traces, times=2)
     assert dict(traces.spans()) == {"exported": 0, "stopped": 2}
@@ -130,10 +131,8 @@ async def test_a_bug_stops_neither_the_daemon_nor_later_traces(monkeypatch: pyte
         traces, _, errors = made(server.url, "tracing.every_seconds=0.01")
         async with traces.open():
             assert traces._exporter is not None
-            traces._exporter.offer(Trace(bytes(16), Span(name="odd", start_ns=-1, end_ns=2), ()))
-            with trio.fail_after(20):
-                while not errors:  # noqa: ASYNC110  a thread of the real world is waited for
-                    await trio.sleep(0.01)
+            traces._exporter.offer(Trace(bytes(16), TraceSpan(name="odd", start_ns=-1, end_ns=2), ()))
+            await until(lambda: errors)
             offer(traces)
         assert [span.name for span in server.spans] == ["majlis.turn"]
     assert dict(traces.spans()) == {"exported": 1, "internal_error": 1}
@@ -141,7 +140,7 @@ async def test_a_bug_stops_neither_the_daemon_nor_later_traces(monkeypatch: pyte
 
 async def test_a_daemon_that_cannot_start_leaves_nothing_running() -> None:
     traces, _, _ = made("http://127.0.0.1:1")
-    with pytest.RaisesGroup(RuntimeError), trio.fail_after(5):
+    with pytest.RaisesGroup(RuntimeError), trio.fail_after(PATIENCE_SECONDS):
         async with traces.open():
             await trio.lowlevel.checkpoint()
             raise RuntimeError("the store")

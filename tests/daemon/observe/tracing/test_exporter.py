@@ -1,4 +1,4 @@
-"""What waits for the collector: sent in company, kept while it is away, dropped by a named rule, and told."""
+"""What waits for the collector: sent in company, kept while it is away, dropped by a named rule, and reported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trio.testing import MockClock
 
 from daemon.observe.feed import EventFeed
 from daemon.observe.tracing.exporter import CollectorAway, CollectorDoubtful, Exporter, Refused
-from daemon.observe.tracing.spans import Span, Trace
+from daemon.observe.tracing.spans import Trace, TraceSpan
 from tests.support.memory import MemoryFeed
 
 SPANS = 10
@@ -58,12 +58,12 @@ class Sending:
     def spans(self) -> dict[str, int]:
         return dict(self.exporter.spans)
 
-    def told(self) -> list[tuple[str, object, object]]:
+    def reported(self) -> list[tuple[str, object, object]]:
         return [(event, fields.get("reason"), fields.get("spans")) for event, _, fields in self.feed.events]
 
 
 def trace(number: int) -> Trace:
-    one = partial(Span, name="step", start_ns=number, end_ns=number)
+    one = partial(TraceSpan, name="step", start_ns=number, end_ns=number)
     return Trace(bytes(16), one(), tuple(one() for _ in range(SPANS - 1)))
 
 
@@ -83,11 +83,11 @@ async def test_traces_wait_for_company(autojump_clock: MockClock, nursery: trio.
     await trio.sleep(5.01)
     assert sending.collector.taken[2:] == [list(range(20, 25))]
     assert sending.spans == {"exported": 17 * SPANS}
-    assert sending.told() == []
+    assert sending.reported() == []
 
 
 async def test_an_absent_collector_loses_nothing(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
-    """It is asked at growing distances; its absence and its return are told once."""
+    """It is asked at growing distances; its absence and its return are reported once."""
     sending = Sending()
     sending.collector.faults = [CollectorAway("connect_failed")] * 9
     nursery.start_soon(sending.exporter.run)
@@ -99,11 +99,11 @@ async def test_an_absent_collector_loses_nothing(autojump_clock: MockClock, nurs
     assert [round(after - before) for before, after in pairwise(asked)] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert sending.collector.taken == [[1, 2, 3]]
     assert sending.spans == {"exported": 3 * SPANS}
-    assert sending.told() == [("traces.failed", "connect_failed", None), ("traces.recovered", None, None)]
+    assert sending.reported() == [("traces.failed", "connect_failed", None), ("traces.recovered", None, None)]
 
 
 async def test_its_wish_to_be_left_alone_is_kept(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
-    """Up to a minute: nobody may switch the traces off for a day."""
+    """Up to a minute: no collector may switch the traces off for a day."""
     sending = Sending()
     sending.collector.faults = [CollectorAway("status_429", 20.0), CollectorAway("status_429", 86_400.0)]
     nursery.start_soon(sending.exporter.run)
@@ -124,21 +124,21 @@ async def test_beyond_the_bound_the_oldest_go(autojump_clock: MockClock, nursery
     await trio.sleep(100)
     assert [number for batch in sending.collector.taken for number in batch] == [15, 16, 17, 18, 19]
     assert sending.spans == {"exported": 5 * SPANS, "queue_full": 15 * SPANS}
-    dropped = [(reason, spans) for event, reason, spans in sending.told() if event == "traces.dropped"]
+    dropped = [(reason, spans) for event, reason, spans in sending.reported() if event == "traces.dropped"]
     assert sum(int(str(spans)) for _, spans in dropped) <= 15 * SPANS
     sending.exporter.give_up()
-    dropped = [(reason, spans) for event, reason, spans in sending.told() if event == "traces.dropped"]
-    assert sum(int(str(spans)) for _, spans in dropped) == 15 * SPANS, "every loss is told in the end"
+    dropped = [(reason, spans) for event, reason, spans in sending.reported() if event == "traces.dropped"]
+    assert sum(int(str(spans)) for _, spans in dropped) == 15 * SPANS, "every loss is reported in the end"
 
 
-async def test_losses_are_told_once_a_minute(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+async def test_losses_are_reported_once_a_minute(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     sending = Sending()
     sending.collector.faults = [Refused(SPANS, "status_400")] * 60
     nursery.start_soon(sending.exporter.run)
     for number in range(60):
         sending.offer(number)
         await trio.sleep(6)
-    events = [event for event, _, _ in sending.told()]
+    events = [event for event, _, _ in sending.reported()]
     assert 5 <= events.count("traces.dropped") <= 7
     assert events.count("traces.failed") == 1
     assert sending.spans == {"exported": 0, "refused": 60 * SPANS}
@@ -177,10 +177,10 @@ async def test_some_spans_are_refused(
     sending.offer(1)
     await trio.sleep(6)
     assert (sending.spans["exported"], sending.spans.get("refused", 0)) == (SPANS - lost, lost)
-    assert sending.told()[0] == ("traces.failed", "rejected_spans", None)
+    assert sending.reported()[0] == ("traces.failed", "rejected_spans", None)
     sending.offer(2)
     await trio.sleep(6)
-    assert sending.told()[-1][0] == "traces.recovered"
+    assert sending.reported()[-1][0] == "traces.recovered"
 
 
 async def test_a_slow_collector_holds_nobody_up(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
@@ -208,7 +208,7 @@ async def test_at_the_end_the_rest_is_sent_at_once(autojump_clock: MockClock) ->
 
 
 async def test_at_the_end_an_absent_collector_is_asked_once_more(autojump_clock: MockClock) -> None:
-    """No backoff is sat out; what cannot be told is counted and told."""
+    """No backoff is sat out; what cannot be sent is counted and reported."""
     sending = Sending()
     sending.collector.faults = [CollectorAway("connect_failed")] * 20
     async with trio.open_nursery() as nursery:
@@ -221,7 +221,7 @@ async def test_at_the_end_an_absent_collector_is_asked_once_more(autojump_clock:
     assert len(sending.collector.asked_at) == asked + 1
     sending.exporter.give_up()
     assert sending.spans == {"exported": 0, "stopped": SPANS}
-    assert sending.told()[-1] == ("traces.dropped", "stopped", SPANS)
+    assert sending.reported()[-1] == ("traces.dropped", "stopped", SPANS)
 
 
 async def test_at_the_end_a_request_under_way_is_cut_short(autojump_clock: MockClock) -> None:

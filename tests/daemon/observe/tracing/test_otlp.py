@@ -10,15 +10,16 @@ import trio
 
 from daemon.observe.tracing.exporter import CollectorAway, CollectorDoubtful, Refused
 from daemon.observe.tracing.otlp import OtlpCollector, OtlpHttp
-from daemon.observe.tracing.spans import Moment, Span, Trace
+from daemon.observe.tracing.spans import Moment, Trace, TraceSpan
 from tests.support.collector_server import FakeCollector, Fault
+from tests.support.patience import PATIENCE_SECONDS
 
 RESOURCE = {"service.name": "majlis", "service.version": "1.2"}
 KEY = "Bearer of-a-key"
 SECOND = 10**9
 TRACE = Trace(
     bytes(range(16)),
-    Span(
+    TraceSpan(
         name="majlis.turn",
         kind="consumer",
         start_ns=1_785_100_000 * SECOND,
@@ -32,8 +33,8 @@ TRACE = Trace(
         moments=(Moment("held", 1_785_100_001 * SECOND, {"majlis.try": 1}),),
     ),
     (
-        Span(name="window", start_ns=1_785_100_000 * SECOND, end_ns=1_785_100_008 * SECOND),
-        Span(
+        TraceSpan(name="window", start_ns=1_785_100_000 * SECOND, end_ns=1_785_100_008 * SECOND),
+        TraceSpan(
             name="chat test-1",
             kind="client",
             start_ns=1_785_100_008 * SECOND,
@@ -137,8 +138,8 @@ async def test_nobody_is_there(server: FakeCollector) -> None:
 )
 async def test_nobody_knows_whether_it_took_them(server: FakeCollector, fault: Fault, reason: str) -> None:
     """One deadline over all, also for an answer that comes a byte at a time."""
-    async with collector(server.url, timeout_seconds=1) as sending:
+    async with collector(server.url, timeout_seconds=3) as sending:
         await sending.take([TRACE])  # connected: the deadline is the answer's
         server.order(fault)
-        with trio.fail_after(10), pytest.raises(CollectorDoubtful, match=reason):
+        with trio.fail_after(PATIENCE_SECONDS), pytest.raises(CollectorDoubtful, match=reason):
             await sending.take([TRACE])

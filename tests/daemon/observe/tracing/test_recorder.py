@@ -11,12 +11,12 @@ from trio.testing import MockClock
 
 from actors.actor import TurnPolicy
 from actors.errors import GatewayHeld, LedgerUnavailable, MirrorUnavailable, TurnFailed, TurnRefused
-from actors.facts import Usage
 from actors.instance import InstanceRecord, Terms
-from actors.messages import Batch, Fate
+from actors.lookups import Usage
+from actors.messages import Batch, TurnOutcome
 from actors.outcome import NotSent, Sent, Unknown
-from daemon.observe.tracing.builder import MAX_MOMENTS, MAX_SPANS, Builder
-from daemon.observe.tracing.spans import Span, Trace, word
+from daemon.observe.tracing.recording import MAX_MOMENTS, MAX_SPANS, TraceBuilder
+from daemon.observe.tracing.spans import Trace, TraceSpan, word
 from tests.daemon.observe.tracing.watched import INSTALL, Watched, named, seconds
 from tests.support.world import DEMO, PHONE
 
@@ -49,13 +49,13 @@ async def test_a_turn_is_one_trace(autojump_clock: MockClock, nursery: trio.Nurs
     await watched.world.say(TEXT)
     await trio.sleep(3)
     await watched.world.say(f"{TEXT} again")
-    trace = await watched.until_told()
+    trace = await watched.until_exported()
     assert_nested(trace)
     assert_clean(trace)
     assert (trace.root.name, trace.root.kind, trace.root.error) == ("majlis.turn", "consumer", "")
-    told = dict(trace.root.attributes)
-    assert isinstance(told.pop("majlis.batch"), int)
-    assert told == {
+    attributes = dict(trace.root.attributes)
+    assert isinstance(attributes.pop("majlis.batch"), int)
+    assert attributes == {
         "majlis.instance": "demo",
         "majlis.conversation": DEMO.label(INSTALL),
         "majlis.turn.id": 1,
@@ -104,7 +104,7 @@ async def test_providers_that_failed_before(autojump_clock: MockClock, nursery: 
     watched.responder.delay_seconds = 1
     await watched.world.start(nursery)
     await watched.world.say(TEXT)
-    trace = await watched.until_told()
+    trace = await watched.until_exported()
     assert_nested(trace)
     failed, answered = named(trace, "chat"), named(trace, "chat test-1")
     assert [(span.attributes["majlis.provider"], span.error, seconds(span)) for span in failed] == [
@@ -116,12 +116,12 @@ async def test_providers_that_failed_before(autojump_clock: MockClock, nursery: 
     assert outcome(trace) == "answered" and trace.root.error == ""
 
 
-async def test_all_tries_are_one_trace(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+async def test_all_attempts_are_one_trace(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     watched = Watched()
     watched.responder.script = [TurnFailed("overloaded"), TurnFailed("garbage")]
     await watched.world.start(nursery)
     await watched.world.say(TEXT)
-    trace = await watched.until_told()
+    trace = await watched.until_exported()
     assert_nested(trace)
     calls = [span for span in trace.children if span.name.startswith("chat")]
     assert [(span.attributes["majlis.try"], span.error) for span in calls] == [
@@ -139,13 +139,13 @@ async def test_all_tries_are_one_trace(autojump_clock: MockClock, nursery: trio.
 
 
 async def test_a_dead_turn_is_an_error(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
-    watched = Watched(turn_policy=TurnPolicy(max_tries=2))
+    watched = Watched(turn_policy=TurnPolicy(max_attempts=2))
     watched.responder.failures = [("first", "overloaded")]
     watched.responder.script = [TurnFailed("overloaded"), TurnRefused("refused_by_policy", TEXT)]
     watched.world.ledger.records["demo"] = InstanceRecord(fallback_message="we will be back")
     await watched.world.start(nursery)
     await watched.world.say(TEXT)
-    trace = await watched.until_told()
+    trace = await watched.until_exported()
     assert_nested(trace)
     assert_clean(trace)
     assert (outcome(trace), trace.root.error) == ("dead", "refused_by_policy")
@@ -155,15 +155,15 @@ async def test_a_dead_turn_is_an_error(autojump_clock: MockClock, nursery: trio.
     assert [span.attributes["majlis.send.outcome"] for span in named(trace, "send part")] == ["sent"]
 
 
-async def test_a_turn_without_an_answer_tells_its_rule(
+async def test_a_turn_without_an_answer_shows_its_rule(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     watched = Watched()
     await watched.world.start(nursery)
     await watched.world.say(TEXT, id="1")
-    await watched.until_told()
+    await watched.until_exported()
     await watched.world.say(TEXT, id="2")
-    trace = await watched.until_told(2)
+    trace = await watched.until_exported(2)
     assert (outcome(trace), trace.root.attributes["majlis.turn.rule"]) == ("suppressed", "duplicate")
     assert [span.name for span in trace.children if span.kind == "client"] == []
     assert trace.id != watched.traces[0].id
@@ -177,7 +177,7 @@ async def test_what_majlis_says_by_itself_is_no_call(
     watched.world.ledger.records["demo"] = record
     await watched.world.start(nursery)
     await watched.world.say("I want to talk to person please")
-    trace = await watched.until_told()
+    trace = await watched.until_exported()
     assert trace.root.attributes["majlis.answer.by"] == "escalation"
     assert [moment.name for moment in trace.root.moments] == ["escalated"]
     assert named(trace, "chat") == []
@@ -192,20 +192,20 @@ async def test_sends_of_every_outcome(autojump_clock: MockClock, nursery: trio.N
     ]
     await watched.world.start(nursery)
     await watched.world.say(TEXT)
-    trace = await watched.until_told()
+    trace = await watched.until_exported()
     assert_nested(trace)
     sends = [(s.attributes["majlis.send.outcome"], s.error) for s in named(trace, "send part")]
     assert sends == [("not_sent", "rate_limited"), ("unknown", "timed_out"), ("reconciled", "")]
     assert named(trace, "chat") == [], "a send that failed is no call that failed"
 
 
-async def test_a_hold_is_told(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+async def test_a_hold_is_recorded(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     """The gateway is away after the answer was stored: the same trace goes on, and no call is made up for it."""
     watched = Watched()
     watched.world.gateway.script = [(False, NotSent("instance_closed", "hold"))]
     await watched.world.start(nursery)
     await watched.world.say(TEXT)
-    trace = await watched.until_told()
+    trace = await watched.until_exported()
     assert_nested(trace)
     assert [moment.name for moment in trace.root.moments] == ["held"]
     assert trace.root.attributes["majlis.turn.tries"] == 1
@@ -223,7 +223,7 @@ async def test_a_send_that_stays_unresolved_is_no_call(
     watched.world.gateway.fault = hold
     await watched.world.start(nursery)
     await watched.world.say(TEXT)
-    trace = await watched.until_told()
+    trace = await watched.until_exported()
     assert (outcome(trace), trace.root.error) == ("dead", "send_unresolved")
     assert [span.name for span in trace.children if span.name.startswith("chat")] == ["chat test-1"]
 
@@ -232,7 +232,7 @@ async def test_a_batch_that_was_ended_elsewhere_is_left(autojump_clock: MockCloc
     watched = Watched()
     one = Batch(DEMO, 1, 1, 1, "flush", 0, 1_000, 2_000, ())
 
-    async def hold() -> Fate:
+    async def hold() -> TurnOutcome:
         await trio.lowlevel.checkpoint()
         raise GatewayHeld("instance_closed")
 
@@ -244,12 +244,12 @@ async def test_a_batch_that_was_ended_elsewhere_is_left(autojump_clock: MockCloc
 
 
 async def test_a_mirror_whose_clock_is_ahead(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
-    """The window keeps its length and ends where the first try begins."""
+    """The window keeps its length and ends where the first attempt begins."""
     watched = Watched()
     watched.wall_ahead_ns = -5 * 10**9
     await watched.world.start(nursery)
     await watched.world.say(TEXT)
-    trace = await watched.until_told()
+    trace = await watched.until_exported()
     assert_nested(trace)
     (window,) = named(trace, "window")
     assert round(seconds(window)) == 8
@@ -257,7 +257,7 @@ async def test_a_mirror_whose_clock_is_ahead(autojump_clock: MockClock, nursery:
 
 
 async def test_another_life_goes_on_in_the_same_trace(autojump_clock: MockClock) -> None:
-    """What a stopped daemon saw is told as left; who takes the turn up has the same trace id."""
+    """What a stopped daemon saw is exported as left; the daemon that takes the turn up has the same trace id."""
     watched = Watched()
     claimed = trio.Event()
 
@@ -278,7 +278,7 @@ async def test_another_life_goes_on_in_the_same_trace(autojump_clock: MockClock)
     watched.world.restart()
     async with trio.open_nursery() as second:
         await watched.world.start(second)
-        await watched.until_told(2)
+        await watched.until_exported(2)
         second.cancel_scope.cancel()
     left, ended = watched.traces
     assert left.id == ended.id and left.root.id != ended.root.id
@@ -286,10 +286,10 @@ async def test_another_life_goes_on_in_the_same_trace(autojump_clock: MockClock)
     assert watched.recorder.under_way == 0
 
 
-async def test_a_turn_that_is_found_ended_is_told_once(
+async def test_a_turn_that_is_found_ended_is_exported_once(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    """The commit fails, so the turn is run again: there is nothing new to tell."""
+    """The commit fails, so the turn is run again: there is nothing new to export."""
     watched = Watched()
     failures = iter([MirrorUnavailable("redis_away")] * 2)
 
@@ -306,10 +306,10 @@ async def test_a_turn_that_is_found_ended_is_told_once(
     assert watched.recorder.under_way == 0
 
 
-async def test_an_end_that_is_found_after_a_lost_answer_is_told(
+async def test_an_end_that_is_found_after_a_lost_answer_is_exported(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    """Postgres did the last step and its answer was lost: the next try finds the end, and the trace is whole."""
+    """Postgres did the last step and its answer was lost: the next attempt finds the end, and the trace is whole."""
     watched = Watched()
     finish = watched.world.ledger.finish
 
@@ -321,7 +321,7 @@ async def test_an_end_that_is_found_after_a_lost_answer_is_told(
     watched.world.ledger.finish = finish_and_lose  # type: ignore[assignment]
     await watched.world.start(nursery)
     await watched.world.say(TEXT)
-    trace = await watched.until_told()
+    trace = await watched.until_exported()
     assert outcome(trace) == "answered"
     assert len(named(trace, "send part")) == 1
     assert [moment.name for moment in trace.root.moments] == ["held"]
@@ -336,7 +336,7 @@ async def test_a_clock_that_is_set_turns_no_span_around(
     await watched.world.say(TEXT)
     await trio.sleep(8.5)
     watched.wall_ahead_ns = -3600 * 10**9
-    trace = await watched.until_told()
+    trace = await watched.until_exported()
     assert_nested(trace)
     assert seconds(trace.root) < 60
 
@@ -360,7 +360,7 @@ async def test_what_breaks_in_here_reaches_no_turn(autojump_clock: MockClock, nu
     def broken(trace: Trace) -> None:
         raise RuntimeError(TEXT)
 
-    watched = Watched(tell=broken, strict=False)
+    watched = Watched(export=broken, strict=False)
     await watched.world.start(nursery)
     await watched.world.say(TEXT)
     await watched.until_committed()
@@ -375,26 +375,26 @@ async def test_a_turn_that_is_held_for_hours_stays_small(
     watched.world.gateway.script = [(False, NotSent("instance_closed", "hold"))] * 200
     await watched.world.start(nursery)
     await watched.world.say(TEXT)
-    trace = await watched.until_told()
+    trace = await watched.until_exported()
     assert len(trace.children) <= MAX_SPANS and len(trace.root.moments) <= MAX_MOMENTS
     left_out = trace.root.attributes["majlis.left_out"]
     assert isinstance(left_out, int) and left_out > 300
     assert_nested(trace)
 
 
-async def test_a_limit_is_told(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+async def test_a_limit_is_recorded(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     watched = Watched(term=Terms(tokens_per_day=1, on_budget="alert"))
     watched.world.ledger.usage = Usage(tokens_today=5)
     await watched.world.start(nursery)
     await watched.world.say(TEXT)
-    trace = await watched.until_told()
+    trace = await watched.until_exported()
     assert [(m.name, m.attributes["majlis.reason"]) for m in trace.root.moments] == [
         ("limit reached", "tokens_per_day")
     ]
 
 
 def test_a_span_never_ends_before_it_begins() -> None:
-    built = Builder(10.0, 5_000)
+    built = TraceBuilder(10.0, 5_000)
     built.add("lookup", 9_000, 8_000, {})
     built.step("send", 1_000, {})
     trace = built.close(bytes(16), "root", 5_000, 10.0, {})
@@ -405,4 +405,4 @@ def test_a_span_never_ends_before_it_begins() -> None:
 def test_a_word_is_short_and_holds_no_number() -> None:
     assert word(f"no contact {PHONE}\nnever\ud800") == "no contact …01 never"
     assert len(word("x" * 5_000)) == 200
-    assert isinstance(Span(name="a", start_ns=0, end_ns=0).id, bytes)
+    assert isinstance(TraceSpan(name="a", start_ns=0, end_ns=0).id, bytes)

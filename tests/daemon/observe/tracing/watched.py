@@ -10,9 +10,9 @@ import trio
 
 from actors.messages import Answer, Prompt
 from daemon.observe.feed import EventFeed
-from daemon.observe.tracing.recorder import Recorder, WatchedTurns
+from daemon.observe.tracing.recorder import Recorder
 from daemon.observe.tracing.recording import Model
-from daemon.observe.tracing.spans import Span, Trace
+from daemon.observe.tracing.spans import Trace, TraceSpan
 from tests.support.memory import MemoryResponder, clock_ms
 from tests.support.world import World
 
@@ -20,7 +20,7 @@ INSTALL = "install-of-the-test"
 
 
 class FailingOver(MemoryResponder):
-    """Tells of providers that failed before the one that answers, as a router does."""
+    """Emits that providers failed before the one that answers, as a router does."""
 
     def __init__(self, feed: EventFeed) -> None:
         super().__init__()
@@ -38,12 +38,12 @@ class FailingOver(MemoryResponder):
 
 
 class Watched:
-    """`traces` are those that were told."""
+    """`traces` are those that were exported."""
 
     def __init__(
         self,
         sample: float = 1.0,
-        tell: Callable[[Trace], None] | None = None,
+        export: Callable[[Trace], None] | None = None,
         strict: bool = True,
         **more: Any,
     ) -> None:
@@ -55,22 +55,22 @@ class Watched:
         self.wall_ahead_ns = 0
         self.recorder = Recorder(
             self.feed,
-            tell or self.traces.append,
+            export or self.traces.append,
             sample,
             _model_of,
             lambda: clock_ms() * 10**6 + self.wall_ahead_ns,
         )
-        turns = WatchedTurns(self.world.services.turns, self.recorder)
-        self.world.services = msgspec.structs.replace(self.world.services, turns=turns)
+        attempt = self.recorder.recorded(self.world.services.attempt)
+        self.world.services = msgspec.structs.replace(self.world.services, attempt=attempt)
         self.world.restart()
 
-    async def until_told(self, count: int = 1) -> Trace:
+    async def until_exported(self, count: int = 1) -> Trace:
         """The newest trace, once there are so many."""
         await self._until(lambda: len(self.traces) >= count)
         return self.traces[-1]
 
     async def until_committed(self) -> None:
-        await self._until(lambda: bool(self.world.mirror.fates))
+        await self._until(lambda: bool(self.world.mirror.outcomes))
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         with trio.fail_after(20_000):
@@ -78,11 +78,11 @@ class Watched:
                 await trio.sleep(0.5)
 
 
-def named(trace: Trace, name: str) -> list[Span]:
+def named(trace: Trace, name: str) -> list[TraceSpan]:
     return [span for span in trace.children if span.name == name]
 
 
-def seconds(span: Span) -> float:
+def seconds(span: TraceSpan) -> float:
     return (span.end_ns - span.start_ns) / 1e9
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import trio
 import trio.testing
 
 from daemon.web.http1 import Handler, HttpServer, Limits, Request, Response, json_response, open_tcp_listeners
+from tests.support.patience import PATIENCE_SECONDS
 
 GET = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -37,7 +38,7 @@ class Served(NamedTuple):
         """Send `data`, half-close, and give back every answer until the server closes."""
         stream = await self.connect()
         async with stream:
-            with trio.fail_after(20):
+            with trio.fail_after(PATIENCE_SECONDS):
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(_send_and_end, stream, data)
                     raw = await read_all(stream)
@@ -63,7 +64,7 @@ async def read_all(stream: trio.abc.ReceiveStream) -> bytes:
 async def read_answer(stream: trio.abc.ReceiveStream) -> Answer:
     """One answer with a Content-Length, without waiting for the end of the connection."""
     raw = b""
-    with trio.fail_after(20):
+    with trio.fail_after(PATIENCE_SECONDS):
         while True:
             head, end, rest = raw.partition(b"\r\n\r\n")
             if end and len(rest) >= int(_headers(head).get("content-length", "0")):
@@ -147,10 +148,3 @@ async def serving_in_memory(
         await nursery.start(server.serve, [listener])
         yield server, listener
         nursery.cancel_scope.cancel()
-
-
-async def until_true(check: Callable[[], object]) -> None:
-    """Poll, bounded, for what only the other side of a real socket can bring about."""
-    with trio.fail_after(20):
-        while not check():  # noqa: ASYNC110 - the other side is the kernel, it sets no event
-            await trio.sleep(0.01)

@@ -8,7 +8,8 @@ from pathlib import Path
 import trio
 
 from daemon.web.http1 import HttpServer, passed_tcp_listener, passed_unix_listener
-from tests.daemon.web.http1.support import GET, echo, read_answer, serving, until_true
+from tests.daemon.web.http1.support import GET, echo, read_answer, serving
+from tests.support.patience import PATIENCE_SECONDS, until
 
 
 async def test_a_patient_drain_hears_out_who_has_not_asked_yet() -> None:
@@ -17,14 +18,14 @@ async def test_a_patient_drain_hears_out_who_has_not_asked_yet() -> None:
         idle, fresh = await served.connect(), await served.connect()
         await idle.send_all(GET)
         await read_answer(idle)
-        await until_true(lambda: served.server.connections == 2)
+        await until(lambda: served.server.counters.connections == 2)
         nursery.start_soon(served.server.drain, True)
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE_SECONDS):
             assert await idle.receive_some(1) == b""
             await fresh.send_all(GET)
             answer = await read_answer(fresh)
             assert (answer.status, answer.headers["connection"]) == (200, "close")
-        await until_true(lambda: served.server.connections == 0)
+        await until(lambda: served.server.counters.connections == 0)
 
 
 async def test_a_request_that_is_in_the_kernel_already_is_answered() -> None:
@@ -33,14 +34,14 @@ async def test_a_request_that_is_in_the_kernel_already_is_answered() -> None:
         kept = await served.connect()
         await kept.send_all(GET)
         await read_answer(kept)
-        await until_true(lambda: served.server.connections == 1)
+        await until(lambda: served.server.counters.connections == 1)
         # No checkpoint from here to the drain: the server's task cannot read in between.
         assert isinstance(kept, trio.SocketStream)
         raw = socket.fromfd(kept.socket.fileno(), socket.AF_INET, socket.SOCK_STREAM)
         raw.setblocking(False)
         raw.send(GET)
         raw.close()
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE_SECONDS):
             await served.server.drain()
             answer = await read_answer(kept)
         assert (answer.status, answer.headers["connection"]) == (200, "close")
@@ -52,7 +53,7 @@ async def test_what_connects_after_the_drain_is_left_to_the_next_process() -> No
         first, second = HttpServer(echo), HttpServer(echo)
         async with trio.open_nursery() as nursery:
             await nursery.start(first.serve, [passed_tcp_listener(held.dup())])
-            with trio.fail_after(20):
+            with trio.fail_after(PATIENCE_SECONDS):
                 await first.drain(patient=True)
                 async with await trio.open_tcp_stream(*held.getsockname()) as waiting:
                     await waiting.send_all(GET)

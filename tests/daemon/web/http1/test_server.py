@@ -17,8 +17,8 @@ from tests.daemon.web.http1.support import (
     read_answer,
     serving,
     serving_in_memory,
-    until_true,
 )
+from tests.support.patience import PATIENCE_SECONDS, until
 
 
 @pytest.mark.parametrize("limits", [Limits(max_connections=2), Limits(max_connections_per_address=2)])
@@ -26,13 +26,13 @@ async def test_a_connection_too_many_is_told_so(limits: Limits) -> None:
     """I8: 503 with Retry-After; a place is free again when a connection ends."""
     async with serving(limits=limits) as served, await served.connect() as first:
         second = await served.connect()
-        await until_true(lambda: served.server.connections == 2)
+        await until(lambda: served.server.counters.connections == 2)
         (answer,) = await served.say(GET)
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
         assert answer.headers["connection"] == "close"
-        assert served.server.refused_connections == 1
+        assert served.server.counters.refused_connections == 1
         await second.aclose()
-        await until_true(lambda: served.server.connections == 1)
+        await until(lambda: served.server.counters.connections == 1)
         assert [answer.status for answer in await served.say(GET)] == [200]
         await first.send_all(GET)
         assert (await read_answer(first)).status == 200
@@ -107,9 +107,9 @@ async def test_drain_finishes_what_runs_and_closes_what_idles() -> None:
         await read_answer(idle)
         await busy.send_all(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n" + GET)
         await entered.wait()
-        await until_true(lambda: served.server.connections == 3)
+        await until(lambda: served.server.counters.connections == 3)
         nursery.start_soon(drain, served.server)
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE_SECONDS):
             assert await idle.receive_some(1) == b""
             assert await fresh.receive_some(1) == b""
         with pytest.raises(OSError):
@@ -118,9 +118,9 @@ async def test_drain_finishes_what_runs_and_closes_what_idles() -> None:
         proceed.set()
         answer = await read_answer(busy)
         assert (answer.status, answer.headers["connection"]) == (200, "close")
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE_SECONDS):
             await drained.wait()
-        assert served.server.connections == 0
+        assert served.server.counters.connections == 0
 
 
 async def test_drain_ends_streamed_answers_cleanly() -> None:
@@ -137,7 +137,7 @@ async def test_drain_ends_streamed_answers_cleanly() -> None:
         while b"one" not in raw:
             raw += await client.receive_some(1000)
         await trio.testing.wait_all_tasks_blocked()  # the server waits for the next piece
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE_SECONDS):
             await served.server.drain()
             raw += await read_all(client)
     assert raw.endswith(b"3\r\none\r\n0\r\n\r\n")
@@ -157,7 +157,7 @@ async def test_the_drain_is_bounded_by_its_caller(autojump_clock: trio.testing.M
         with trio.move_on_after(20) as patience:
             await server.drain()
         assert patience.cancelled_caught
-        assert server.connections == 1
+        assert server.counters.connections == 1
 
 
 async def test_many_connections_at_once() -> None:
@@ -168,5 +168,5 @@ async def test_many_connections_at_once() -> None:
 
         for _ in range(30):
             nursery.start_soon(one)
-    assert served.server.requests == 150
+    assert served.server.counters.requests == 150
     assert not served.errors

@@ -1,0 +1,95 @@
+"""What a lookup is, how it went, and what the lookups of a turn found. Pure; `actors/parallel.py` runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from actors.escalation import Interaction
+from actors.messages import Answer, HistoryEntry, Passage
+
+LookupOutcome = Literal["ok", "failed", "timed_out", "skipped"]
+
+RESPONDER = "responder"
+"""The stage of a trace that is no lookup: a span for each provider that was asked."""
+
+
+class Lookup(msgspec.Struct, frozen=True):
+    call: Callable[[], Awaitable[Any]]
+    default: Any = None
+    deadline_seconds: float = 3.0
+    """When it is given up. Cancelling what a peer still does then (a query under way) takes its time on top."""
+    skip: bool = False
+    """It is known beforehand that nothing would be found: the default is the value."""
+
+
+class Span(msgspec.Struct, frozen=True):
+    """One line of a turn's trace."""
+
+    name: str
+    stage: str
+    started_ms: float
+    """After the start of the first stage, milliseconds."""
+    took_ms: float
+    outcome: LookupOutcome
+    error: str = ""
+    """The error's class, or a provider's reason; never a text, which may quote a value."""
+
+
+class TakeoverState(msgspec.Struct, frozen=True):
+    """Who speaks in a conversation."""
+
+    taken_over: bool = False
+    """A person of the business wrote in the chat a while ago."""
+    escalated: bool = False
+    escalation_expired: bool = False
+    """It was escalated so long ago that Majlis takes it back now."""
+    handed_back: bool = False
+    """A person handled it, and Majlis has not answered since."""
+
+
+class Usage(msgspec.Struct, frozen=True):
+    contact_turns: int = 0
+    """Other answers begun for this contact in the last minute."""
+    contact_wait_seconds: float = 0.0
+    """Until the oldest of them is older than a minute."""
+    instance_turns: int = 0
+    """The same for the instance."""
+    instance_wait_seconds: float = 0.0
+    tokens_today: int = 0
+    """Since midnight UTC."""
+    cost_micros_today: int = 0
+    day_wait_seconds: float = 0.0
+    """Until midnight UTC."""
+    fallback_said: bool = False
+    """The fallback message went out in this conversation a while ago."""
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """One field per lookup; its default is what the turn assumes when the lookup fails or is late."""
+
+    duplicate: bool = False
+    history: tuple[HistoryEntry, ...] = ()
+    webhook: str = ""
+    """The address stored for the instance in `whatsapp_webhook_config`."""
+    takeover: TakeoverState = TakeoverState()
+    escalated_reply: bool = False
+    """The escalated message went out in this conversation within `escalation.repeat_seconds`."""
+    interactions: tuple[Interaction, ...] = ()
+    """The last five, newest first."""
+    knowledge: tuple[Passage, ...] = ()
+    cached_answer: Answer | None = None
+    usage: Usage = Usage()
+
+
+def facts(found: Mapping[str, object]) -> Facts:
+    """From the values of the lookups that ran. Passages under a name that is not known here join the knowledge;
+    anything else unknown is of no use to a turn.
+    """
+    known = {name: value for name, value in found.items() if name in Facts.__struct_fields__}
+    others = [value for name, value in found.items() if name not in known and isinstance(value, tuple)]
+    more = tuple(passage for value in others for passage in value if isinstance(passage, Passage))
+    made = Facts(**known)  # type: ignore[arg-type]
+    return msgspec.structs.replace(made, knowledge=(*made.knowledge, *more)) if more else made

@@ -1,0 +1,153 @@
+"""The response cache: which answers may be given again, and under which key they are found. Pure.
+
+Laws of this file:
+1. Only an answer into which nothing of one customer went: no history, no hand-back by a person, no words that look
+   like personal data (long numbers, addresses, codes of orders), and the model did not ask for any.
+2. Whatever else the responder is given is part of the key: the instance and its prompt, who answers, the version of
+   the files, and the texts that the messages quote.
+3. Two questions are the same when they have the same words, or nearly the same meaning (a vector's similarity), the
+   same numbers, and the answer speaks of nothing that only the other question named.
+4. An answer made while a lookup had failed may lack what that lookup would have found, and one of low quality is not
+   worth giving twice: neither is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from actors.escalation import LOW_QUALITY
+from actors.lookups import RESPONDER, Facts, Span
+from actors.messages import Answer, Batch, Prompt
+from actors.ports import CacheEntry, Question
+from actors.text import normalised, words
+
+CACHE = "cache"
+"""Named as the provider of answers from the cache."""
+
+MAX_QUESTION_CHARS = 500
+MAX_MEANING_CHARS = 4_000
+_NUMBER = re.compile(r"\d+(?:[.,٫]\d+)*")
+_PERSONAL = re.compile(
+    r"\d{5,}"  # a phone number, an account, a code
+    r"|\d(?:[\s().+/-]{0,2}\d){6,}"  # the same, written in groups
+    r"|@"
+    r"|#\s?\d"
+    r"|[^\W\d_][-_]?\d{3,}"  # ord-1234, ab123
+    r"|(?:order|invoice|ticket|booking|طلب|طلبيه|طلبي|الطلب|فاتوره|الفاتوره|حجز|الحجز)"
+    r"\W{1,3}(?:(?:no|nr|number|id|رقم)\W{1,3})?\d{3,}"
+)
+
+
+class CachedAnswer(Answer, frozen=True):
+    """An answer from the cache. `entry` is the row it came from."""
+
+    entry: int = 0
+
+
+def key(question: Question) -> CacheEntry | None:
+    """The key under which the answer to this question is stored; None when it may not be."""
+    terms, messages = question.terms, question.batch.messages
+    keep_seconds = max(terms.cache_exact_seconds, terms.cache_similar_seconds)
+    asked = " ".join(words(question.batch.text))
+    quoted = " ".join(normalised(message.quoted_text) for message in messages).strip()
+    plain = normalised(question.batch.text)
+    if not question.flags.cache or not keep_seconds or not asked:
+        return None
+    if len(plain) > MAX_QUESTION_CHARS or is_personal(plain) or is_personal(quoted):
+        return None
+    return CacheEntry(
+        scope=_scope(question, quoted),
+        question_hash=_digest(asked),
+        question=asked,
+        numbers=" ".join(sorted(_NUMBER.findall(plain))),
+        keep_seconds=keep_seconds,
+        max_entries=terms.cache_max_entries,
+        model=terms.embedding_model,
+        text_hash=text_hash(meaning(question.batch)),
+    )
+
+
+def entry_for(
+    prompt: Prompt, answer: Answer, question: Question, spans: Sequence[Span] = ()
+) -> CacheEntry | None:
+    """The key under which a responder's answer is stored; None when it may not be.
+
+    Args:
+      spans: the turn's trace so far.
+    """
+    if prompt.history or prompt.handed_back or answer.needs_data_collection or answer.requested_fields:
+        return None
+    if not answer.model or not answer.text:  # no model: the rehearsal's
+        return None
+    if answer.confidence is not None and answer.confidence < LOW_QUALITY:
+        return None
+    if any(span.outcome in ("failed", "timed_out") for span in spans if span.stage != RESPONDER):
+        return None
+    return key(question)
+
+
+def may_give(question: Question, facts: Facts) -> bool:
+    """Whether the cached answer that was found is what a responder would answer in this conversation."""
+    takeover = facts.takeover
+    return (
+        question.flags.cache
+        and facts.cached_answer is not None
+        and not facts.history
+        and not takeover.handed_back
+        and not takeover.escalation_expired
+    )
+
+
+def hit(answer: Answer, question: Question) -> CacheEntry | None:
+    """What T2 stores when `answer` came from the cache: the hit, to be counted. None when it did not."""
+    entry = key(question) if isinstance(answer, CachedAnswer) else None
+    return (
+        msgspec.structs.replace(entry, hit=answer.entry)
+        if entry and isinstance(answer, CachedAnswer)
+        else None
+    )
+
+
+def fits(asked: str, kept_question: str, kept_answer: str) -> bool:
+    """Whether the answer to a question that is alike answers this one too: it names nothing that only the other named.
+
+    So the price of one honey is not given for another, nor one customer greeted by another's name.
+    """
+    only_there = set(words(kept_question)) - set(words(asked))
+    return only_there.isdisjoint(words(kept_answer))
+
+
+def is_personal(text: str) -> bool:
+    """Whether normalised `text` looks as if it held personal data."""
+    return _PERSONAL.search(text) is not None
+
+
+def meaning(batch: Batch) -> str:
+    """The text whose vector stands for the batch when it is compared by meaning; empty when it has no word.
+
+    The words alone: so every spelling of a question that was answered before shares its vector.
+    """
+    return " ".join(words(batch.text))[:MAX_MEANING_CHARS]
+
+
+def text_hash(text: str) -> str:
+    """The key under which a text's vector is stored."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+def _scope(question: Question, quoted: str) -> str:
+    record, terms = question.record, question.terms
+    knowledge: object = None
+    if question.flags.knowledge:
+        passages = (terms.knowledge_threshold, terms.knowledge_max_passages, terms.knowledge_max_tokens)
+        knowledge = (record.knowledge_version, *passages)
+    parts = (question.batch.conversation.instance, record.system_prompt, terms.cache_scope, knowledge, quoted)
+    return _digest(repr(parts))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]

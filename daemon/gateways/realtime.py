@@ -1,0 +1,211 @@
+"""A proxy as a kind of gateway (`gateway.kind: realtime`): it pushes webhooks and delivers replies over one connection.
+
+The connection itself is `daemon/realtime`'s; here is what a gateway asks of it. What is known of a send, step by step:
+- no connection of the proxy says `serve`, or the frame has not left yet: `NotSent`, the reply is held;
+- the frame left and the proxy answered: what the answer says;
+- the frame left and no answer came, even because the connection was lost: `Unknown`. Where the proxy can tell what it
+  has sent it is asked (`find`); else it gets the same message again under the same key, by which it knows what it has
+  sent already.
+
+The key is the same for every attempt at one message and for every daemon of one install, and no other message has it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Protocol
+
+import msgspec
+
+from actors.errors import GatewayHeld
+from actors.identity import Conversation
+from actors.outcome import CannotTell, NotSent, RecordFound, SendEvidence, SendOutcome
+from actors.ports import Gateway, MaySend, at_any_time
+from actors.text import plain_text
+from daemon.gateways.kind import GatewayKind, GatewaySettings, ProxyDoor, Tools
+from daemon.ingress.inbound import Parse
+from daemon.schema.fields import Misfit, Name
+from daemon.web.client import HttpClient
+from daemon.web.finding import Finding
+
+
+class Deliver(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="deliver"):
+    """Send this message, once for each `key`. Travels as it is, as one frame of the connection."""
+
+    key: str
+    instance: str
+    contact: str
+    text: str
+
+
+class Find(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="find"):
+    """Was this text sent to the contact since then, under an id that is not known? Travels as `Deliver` does."""
+
+    id: str
+    instance: str
+    contact: str
+    text: str
+    since_ms: int
+    known_ids: list[str]
+
+
+class Courier(Protocol):
+    """One connection of a proxy that said `serve`."""
+
+    finds: bool
+    """It can tell what it has sent."""
+
+    def may_see(self, instance: str) -> bool: ...
+
+    async def deliver(self, frame: Deliver, may_send: MaySend, seconds: float) -> SendOutcome:
+        """Hand one message to the proxy and wait for its answer."""
+
+    async def find(self, frame: Find, seconds: float) -> SendEvidence | None:
+        """Ask what it has sent; None: no answer came."""
+
+
+class Couriers:
+    """Which connections deliver, by the client's name. Of several of one client, the newest gets what is new."""
+
+    def __init__(self) -> None:
+        self._serving: dict[str, list[Courier]] = {}
+
+    def join(self, client: str, courier: Courier) -> None:
+        self.leave(client, courier)
+        self._serving.setdefault(client, []).append(courier)
+
+    def leave(self, client: str, courier: Courier) -> None:
+        left = [other for other in self._serving.get(client, ()) if other is not courier]
+        self._serving[client] = left
+
+    def of(self, client: str, instance: str) -> Courier | None:
+        """The one that delivers for the instance now. None, too, when the client may not see it."""
+        serving = self._serving.get(client)
+        return serving[-1] if serving and serving[-1].may_see(instance) else None
+
+
+class RealtimeGateway:
+    """The proxy called `client`; serves any number of instances.
+
+    Args:
+      label: names a conversation as no other install would.
+      timeout_seconds: for one whole call.
+    """
+
+    def __init__(
+        self,
+        couriers: Couriers,
+        client: str,
+        *,
+        label: Callable[[Conversation], str],
+        new_id: Callable[[], str],
+        timeout_seconds: float,
+    ) -> None:
+        self._couriers = couriers
+        self._client = client
+        self._label = label
+        self._new_id = new_id
+        self._timeout_seconds = timeout_seconds
+
+    async def send(
+        self,
+        conversation: Conversation,
+        text: str,
+        may_send: MaySend = at_any_time,
+        origin: str = "",
+        key: str = "",
+    ) -> SendOutcome:
+        """One delivery. A proxy is its own address: `origin` counts for nothing."""
+        text = plain_text(text)
+        if not text.strip():
+            return NotSent("empty_text", "refuse")
+        courier = self._couriers.of(self._client, conversation.instance)
+        if courier is None:
+            return NotSent("proxy_away", "hold")
+        instance, contact = map(plain_text, conversation)
+        unique = f"{self._label(conversation)}.{key or self._new_id()}"
+        frame = Deliver(key=unique, instance=instance, contact=contact, text=text)
+        return await courier.deliver(frame, may_send, self._timeout_seconds)
+
+    async def find(
+        self,
+        conversation: Conversation,
+        text: str,
+        since_ms: int,
+        known_ids: frozenset[str],
+        origin: str = "",
+    ) -> SendEvidence:
+        """Ask the proxy, where it can tell. Raises `GatewayHeld` when it is away or silent."""
+        courier = self._couriers.of(self._client, conversation.instance)
+        if courier is None:
+            raise GatewayHeld("proxy_away")
+        if not courier.finds:
+            return CannotTell()
+        instance, contact = map(plain_text, conversation)
+        frame = Find(
+            id=self._new_id(),
+            instance=instance,
+            contact=contact,
+            text=plain_text(text),
+            since_ms=since_ms,
+            known_ids=sorted(known_ids),
+        )
+        evidence = await courier.find(frame, self._timeout_seconds)
+        if evidence is None:
+            raise GatewayHeld("proxy_silent")
+        # A proxy that names a message which another reply owns has answered something else.
+        return (
+            CannotTell()
+            if isinstance(evidence, RecordFound) and evidence.message_id in known_ids
+            else evidence
+        )
+
+
+class ProxySettings(GatewaySettings):
+    client: Name | None = None
+
+
+class Realtime(GatewayKind[ProxySettings]):
+    name = "realtime"
+    settings = ProxySettings
+
+    def misfits(self, settings: ProxySettings, door: ProxyDoor) -> Iterator[Misfit]:
+        if door.listen is None:
+            yield Misfit(("kind",), self.name, "needs realtime.listen to be set")
+        if settings.client not in {client.name for client in door.clients}:
+            yield Misfit(("client",), settings.client, "must be the name of one of realtime.clients")
+
+    def instance_misfits(self, settings: ProxySettings, instance: str, door: ProxyDoor) -> Iterator[Misfit]:
+        """A proxy delivers only what it may see."""
+        for client in door.clients:
+            if client.name == settings.client and not client.may_see(instance):
+                allowed = f"must name a client whose instances include {instance}"
+                yield Misfit(("client",), settings.client, allowed)
+
+    def parser(self, settings: ProxySettings) -> Parse:
+        # A proxy hands on what its own gateway posted, and the proxies stand before Evolution.
+        from daemon.gateways.evolution.payload import parse_webhook  # not for every command
+
+        return parse_webhook
+
+    def sender(self, settings: ProxySettings, tools: Tools) -> Gateway:
+        assert settings.client is not None  # `misfits` refused settings without it
+        return RealtimeGateway(
+            tools.couriers,
+            settings.client,
+            label=tools.label,
+            new_id=partial(secrets.token_hex, 8),
+            timeout_seconds=settings.timeout_seconds,
+        )
+
+    async def check(self, settings: ProxySettings, instance: str, http: HttpClient) -> Finding:
+        detail = f"{settings.client} delivers; `majlis status` shows whether it is connected"
+        return Finding("ok", detail)
+
+
+def delivering_clients(gateways: Iterable[GatewaySettings]) -> frozenset[str]:
+    """The clients of the realtime door that deliver for one of these gateways."""
+    clients = (getattr(gateway, "client", None) for gateway in gateways if gateway.kind == Realtime.name)
+    return frozenset(client for client in clients if client is not None)

@@ -1,0 +1,96 @@
+"""What a webhook brings, in Majlis' own terms. Each gateway reads its own payloads into these types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from actors.errors import MajlisError
+from actors.messages import Message
+
+
+class UnreadablePayload(MajlisError):
+    """No attempt at this payload can ever succeed: answer 400. Contrast `Inbound.ignored`: read, and done with.
+
+    `reason` is a stable word; the payload's own text is in neither message nor context.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Link(msgspec.Struct, frozen=True):
+    """The gateway says that these two are one person: `lid` is `<digits>@lid`, `phone` a canonical contact."""
+
+    instance: str
+    lid: str
+    phone: str
+
+
+class OwnMessage(msgspec.Struct, frozen=True):
+    """What a person of the business wrote, sent or spoke in a one-to-one chat, from the phone or WhatsApp Web."""
+
+    instance: str
+    contact: str
+    """The other side: the phone number, or the LID while the phone number is unknown."""
+    lid: str
+    """`<digits>@lid` when it is given beside the phone number, else empty."""
+    id: str
+    text: str
+    sent_at: int
+    """Unix seconds; 0: unknown."""
+
+
+class Inbound(msgspec.Struct, frozen=True):
+    """What one webhook brought."""
+
+    instance: str
+    """The one it was posted for; each message, link and own message names its own."""
+    event: str
+    """The gateway's name for it, in one spelling; empty when it has none."""
+    messages: tuple[Message, ...] = ()
+    ignored: tuple[str, ...] = ()
+    """One reason for each item that is not in `messages`: words of a closed set, for they become metric labels."""
+    links: tuple[Link, ...] = ()
+    """LIDs whose phone numbers this payload gave, each once. Learnt from received one-to-one messages."""
+    own: tuple[OwnMessage, ...] = ()
+    """Signs that a person speaks in a chat. Each is in `ignored` too, as `own_message`."""
+
+    @property
+    def instances(self) -> frozenset[str]:
+        """Every instance that it speaks of: some gateways put several into one payload."""
+        spoken = (item.instance for items in (self.messages, self.links, self.own) for item in items)
+        return frozenset((self.instance, *spoken))
+
+
+class Parse(Protocol):
+    """Reads one payload. Pure; raises `UnreadablePayload` for what can never be read.
+
+    `instance` and `event` come from the URL's path, where it has them.
+    """
+
+    def __call__(self, body: bytes, instance: str | None, event: str | None) -> Inbound: ...
+
+
+class RoutedParser:
+    """Reads each payload as the gateway of its instance writes it.
+
+    The path names the instance. Where it does not, the payload's own name for it cannot be known before the payload is
+    read: then it is read as the default gateway writes, as it is for an instance that nobody declared.
+    """
+
+    def __init__(self, default: Parse, by_instance: Mapping[str, Parse]) -> None:
+        self._default = default
+        self._by_instance = dict(by_instance)
+
+    def __call__(self, body: bytes, instance: str | None, event: str | None) -> Inbound:
+        own = None if instance is None else self._by_instance.get(instance.strip())
+        return (own or self._default)(body, instance, event)
+
+
+def no_webhooks(body: bytes, instance: str | None, event: str | None) -> Inbound:
+    """The parser of a gateway that posts none."""
+    raise UnreadablePayload("no_webhooks")

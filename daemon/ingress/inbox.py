@@ -1,0 +1,72 @@
+"""Where a payload goes once it is read: messages to the mirror, take-overs to the ledger, identity links to memory.
+
+The webhook door opens before the stores run. Until they do, what must be durable is refused, and the gateway sends it
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from actors.crash_points import reach
+from actors.errors import MirrorUnavailable
+from actors.identity import Conversation
+from actors.messages import Message, Receipt, WindowPolicy
+from daemon.ingress.identity_links import KnownLinks
+from daemon.ingress.inbound import Link, OwnMessage
+
+
+class Behind(NamedTuple):
+    """What stands behind the door once the stores run."""
+
+    append: Callable[[Message, WindowPolicy], Awaitable[Receipt]]
+    """Makes one message durable; bounds its own wait."""
+    take_over: Callable[[OwnMessage], Awaitable[bool]]
+    flush: Callable[[Conversation], bool]
+    """Answers what waits in a conversation now; False when it is not active here."""
+
+
+class DurableInbox:
+    """Implements `daemon.ingress.webhooks.Inbox` over the running parts.
+
+    Args:
+      behind: None until the stores run.
+      window: the window policy of an instance.
+    """
+
+    def __init__(
+        self,
+        links: KnownLinks,
+        behind: Callable[[], Behind | None],
+        window: Callable[[str], WindowPolicy],
+    ) -> None:
+        self._links = links
+        self._behind = behind
+        self._window = window
+
+    async def accept(self, message: Message) -> Receipt:
+        """Make one message durable. When this returns, its conversation already has it."""
+        behind = self._open()
+        reach("request_read")
+        message = self._links.resolved(message)
+        receipt = await behind.append(message, self._window(message.instance))
+        reach("appended")
+        return receipt
+
+    def learn(self, link: Link) -> None:
+        """Take note of a LID's phone number. What waits under the LID moves to the phone's conversation now."""
+        is_news = self._links.learn(link.instance, link.lid, link.phone)
+        behind = self._behind()
+        if is_news and behind is not None:
+            behind.flush(Conversation(link.instance, link.lid))
+
+    async def take_over(self, own: OwnMessage) -> bool:
+        """A person of the business wrote in a conversation: Majlis falls silent there, durably."""
+        return await self._open().take_over(own)
+
+    def _open(self) -> Behind:
+        behind = self._behind()
+        if behind is None:
+            raise MirrorUnavailable("starting")
+        return behind

@@ -1,0 +1,72 @@
+"""Whether this Postgres is fit to be the ledger, asked at the start and every few seconds after (law 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from actors.errors import LedgerUnavailable
+from daemon.ledger.migrate import Install, check_schema, check_server, install, migrate
+from daemon.ledger.records import Records
+from daemon.stores.postgres import LedgerError, Postgres
+
+
+async def ledger_problem(db: Postgres) -> str | None:
+    """What is wrong with Postgres and what to change, in a sentence; None when it is fit."""
+    try:
+        return await check_server(db) or await check_schema(db)
+    except LedgerUnavailable as error:
+        return unavailable(error)
+    except LedgerError as error:
+        return f"Postgres refuses the checks ({error}): grant the user of postgres.dsn the rights it needs."
+
+
+def unavailable(error: LedgerUnavailable) -> str:
+    """The sentence for a Postgres that does not answer."""
+    return f"Postgres cannot be used now ({error}): check that it runs and can be reached at postgres.dsn."
+
+
+class LedgerFitness:
+    """Prepares the ledger at the start, and checks it from then on.
+
+    Args:
+      instances: the configured ones; they get their rows in the database.
+      migrates: brings the schema up to date first. For an embedded Postgres, which has no other user.
+    """
+
+    def __init__(
+        self, db: Postgres, records: Records, partitions: int, instances: Collection[str], migrates: bool
+    ) -> None:
+        self._db = db
+        self._records = records
+        self._partitions = partitions
+        self._instances = instances
+        self._migrates = migrates
+
+    async def problem(self) -> str | None:
+        """What is wrong and what to change, in a sentence; None when it is fit."""
+        return await ledger_problem(self._db)
+
+    async def prepare(self) -> Install | str:
+        """What was fixed when the ledger was first used, or the problem that keeps it from being used.
+
+        Raises:
+          MigrationFailed: the ledger was made for another number of partitions.
+        """
+        try:
+            if self._migrates:
+                await migrate(self._db)
+            problem = await self.problem()
+            if problem is not None:
+                return problem
+            found = await install(self._db, self._partitions)
+            await self._records.register_instances(self._instances)
+        except LedgerUnavailable:
+            return await self.problem() or "Postgres went away for a moment."
+        return found
+
+    async def has_turns(self) -> bool:
+        """Whether any turn was ever stored. True also while Postgres cannot say."""
+        try:
+            return bool(await self._records.counts())
+        except LedgerUnavailable:
+            return True

@@ -1,0 +1,28 @@
+"""Who speaks in this conversation now: Majlis, or a person of the business?"""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors.lookups import TakeoverState
+from actors.ports import Question
+from daemon.ledger.wire import storable
+from daemon.lookups.spec import LookupSpec, Means
+
+_SQL = "SELECT majlis_standing($1, $2, $3, $4, $5)"
+
+
+async def _run(means: Means, question: Question) -> TakeoverState:
+    conversation = question.batch.conversation
+    found = await means.db.value(
+        _SQL,
+        storable(conversation.instance),
+        storable(conversation.contact),
+        storable(conversation.key),
+        float(question.terms.hand_back_seconds),
+        question.flags.takeover,
+    )
+    return msgspec.json.decode(found, type=TakeoverState)
+
+
+LOOKUP = LookupSpec("takeover", _run)

@@ -1,0 +1,42 @@
+"""Which instances there are: those of the configuration, and those that only the database knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from actors.errors import LedgerUnavailable
+from daemon.ledger.records import Records
+from daemon.stores.postgres import LedgerError
+
+MAX_STORED = 1_000
+"""Names that are read from the database for a list to choose from."""
+
+
+class InstanceDirectory:
+    """Args:
+    records: None until the stores run; until then the configured instances are all there are.
+    """
+
+    def __init__(self, configured: Collection[str], records: Callable[[], Records | None]) -> None:
+        self._configured = configured
+        self._records = records
+
+    async def names(self) -> list[str]:
+        """All of them, in their order; only the configured ones while the database cannot be asked."""
+        return sorted({*self._configured, *await self._stored()})
+
+    async def knows(self, instance: str) -> bool:
+        """Raises `LedgerUnavailable`."""
+        if instance in self._configured:
+            return True
+        records = self._records()
+        return records is not None and await records.knows_instance(instance)
+
+    async def _stored(self) -> Collection[str]:
+        records = self._records()
+        if records is None:
+            return ()
+        try:
+            return (await records.stored_instances(self._configured, MAX_STORED)).names
+        except (LedgerUnavailable, LedgerError):
+            return ()

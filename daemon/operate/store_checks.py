@@ -1,0 +1,50 @@
+"""What `majlis doctor` says of the stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from actors.errors import LedgerUnavailable, MajlisError
+from daemon.mirror.checks import Problem
+from daemon.operate.doctor import Check
+from daemon.stores.postgres import LedgerError, Postgres
+
+
+def redis_checks(problems: Sequence[Problem]) -> list[Check]:
+    if not problems:
+        return [Check(name="redis", state="ok", detail="as strong as configured")]
+    return [
+        Check(name="redis", state="problem" if problem.seen else "warning", detail=problem.text)
+        for problem in problems
+    ]
+
+
+async def postgres_checks(db: Postgres, problem: str | None, needs_vectors: bool) -> list[Check]:
+    """`problem` as `ledger_problem` found it. Of a fit one also whether it can compare vectors, where it has to."""
+    if problem is not None:
+        return [Check(name="postgres", state="problem", detail=problem)]
+    fit = Check(name="postgres", state="ok", detail="reachable, its schema is this version's")
+    return [fit, await _vectors_check(db)] if needs_vectors else [fit]
+
+
+def embedded_check(store: str, find_program: Callable[[], object]) -> Check:
+    """Of a store that starts with the daemon: whether its program is there."""
+    try:
+        return Check(name=store, state="ok", detail=f"embedded, {find_program()}; it starts with the daemon")
+    except MajlisError as error:
+        return Check(name=store, state="problem", detail=str(error))
+
+
+async def _vectors_check(db: Postgres) -> Check:
+    try:
+        found = await db.value("SELECT majlis_has_vectors()")
+    except (LedgerUnavailable, LedgerError) as error:
+        return Check(name="pgvector", state="problem", detail=f"Postgres could not be asked ({error}).")
+    if found:
+        return Check(name="pgvector", state="ok", detail="vectors are stored and compared")
+    return Check(
+        name="pgvector",
+        state="warning",
+        detail="embeddings are configured, but this database has no pgvector: only words are compared",
+        advice="Install pgvector, run `CREATE EXTENSION vector` in the database, then add the files again.",
+    )

@@ -1,0 +1,55 @@
+"""What a kind of AI provider is: its settings, how it answers, what the doctor examines.
+
+A kind is a subclass of `ProviderKind` and one line in `kinds.py`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+from daemon.responders.provider import Provider
+from daemon.schema.fields import Count, Misfit, Name, Seconds, SecondsOrZero, Secret, Section
+from daemon.web.client import HttpClient
+from daemon.web.finding import Finding
+
+
+class ProviderSettings(Section):
+    """One entry of `responder.providers`. A kind with keys of its own has a subclass."""
+
+    name: Name
+    kind: str
+    base_url: str | None = None
+    api_key: Secret | None = None
+    model: str | None = None
+    timeout_seconds: Seconds = 30.0
+    system_prompt: str | None = None
+    max_output_tokens: Count = 1_024
+    weight: SecondsOrZero = 1.0
+    price_per_million_input_tokens: SecondsOrZero = 0.0
+    price_per_million_output_tokens: SecondsOrZero = 0.0
+
+
+class ProviderKind(ABC):
+    """One kind of provider. Holds no state: what it makes does."""
+
+    name: str
+    """The value of a provider's `kind`."""
+    settings: type[ProviderSettings] = ProviderSettings
+    costs_money = True
+    """Whether its answers have a price, which a budget needs to know."""
+
+    traced_as = ""
+    """OpenTelemetry's name for it, where that is another one."""
+
+    def misfits(self, settings: ProviderSettings) -> Iterator[Misfit]:
+        """What is wrong with the settings, each by its key within the entry."""
+        yield from ()
+
+    @abstractmethod
+    def provider(self, settings: ProviderSettings, http: HttpClient, max_answer_chars: int) -> Provider:
+        """Answers conversations; `http` keeps connections."""
+
+    @abstractmethod
+    async def check(self, settings: ProviderSettings, http: HttpClient) -> Finding:
+        """What `majlis doctor` says of it. Bounded by `DOCTOR_SECONDS`; never raises for it."""

@@ -1,0 +1,102 @@
+"""Each type of message as text. The real shapes are fixtures of test_payload.py; here is what is odd."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from daemon.gateways.evolution import parts
+from daemon.gateways.evolution.parts import button_reply, flow_reply, list_reply, poll_vote, template_reply
+
+
+def test_captions_keep_their_lines() -> None:
+    assert parts.captioned("image")({"caption": "a\nb"}) == "[image] a\nb"
+    assert parts.captioned("image")({"caption": 7}) == "[image]"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (3, "[audio, 3 s]"),
+        ("3", "[audio, 3 s]"),
+        (0, "[audio]"),
+        (-3, "[audio]"),
+        (10**30, "[audio]"),
+        ("x", "[audio]"),
+    ],
+)
+def test_audio(seconds: object, said: str) -> None:
+    assert parts.audio({"seconds": seconds}) == said
+
+
+def test_a_voice_note_needs_a_true_ptt() -> None:
+    assert parts.audio({"ptt": True}) == "[voice message]"
+    assert parts.audio({"ptt": "false"}) == "[audio]"
+
+
+def test_document_without_file_name() -> None:
+    assert parts.document({"title": "Contrato"}) == "[document: Contrato]"
+    assert parts.document({}) == "[document]"
+
+
+def test_location_at_the_equator() -> None:
+    assert parts.location({"degreesLatitude": 0, "degreesLongitude": 0.0}) == "[location: 0,0.0]"
+
+
+def test_contact_card_of_many_lines() -> None:
+    card = "\r\n".join(
+        ["BEGIN:VCARD", "TEL;type=CELL:+1", "tel:+2", "NOTE:TEL me", "no colon TEL", *["TEL:+3"] * 99]
+    )
+    said = parts.contact({"displayName": "Ana\nB", "vcard": card})
+    assert said.startswith("[contact: Ana B] +1, +2, +3")
+    assert said.count(",") == 19
+
+
+def test_wrong_types_everywhere() -> None:
+    odd: dict[str, object] = {
+        "contacts": [7, None],
+        "options": [[], {"optionName": 7}],
+        "product": 7,
+        "vcard": [],
+    }
+    assert parts.contacts(odd) == "[contact]\n[contact]"
+    assert parts.poll(odd) == "[poll]"
+    assert parts.product(odd) == "[product]"
+    assert parts.order(odd) == "[order]"
+    assert parts.event(odd) == "[event]"
+    assert parts.invite(odd) == "[group invite]"
+
+
+def test_words_before_ids() -> None:
+    assert button_reply({"selectedButtonId": "b-1"}) == "b-1"
+    assert template_reply({"selectedId": "t-1", "selectedDisplayText": ""}) == "t-1"
+    assert list_reply({"title": "", "description": "d", "singleSelectReply": {"selectedRowId": "r"}}) == "d"
+    assert list_reply({"singleSelectReply": "r"}) == ""
+
+
+def test_poll_vote_withdrawn() -> None:
+    assert poll_vote({"vote": {"selectedOptions": []}}) == ""
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"id": "yes"}, "yes"),
+        ({"id": "yes", "display_text": "Yes"}, "Yes"),
+        (
+            {"display_text": "Yes", "size": 1.5, "gift": False, "note": "a\nb"},
+            "Yes\nsize: 1.5\ngift: no\nnote: a b",
+        ),
+        ({"nested": {"a": 1}, "nothing": None}, ""),
+        ([1], ""),
+        ({f"f{number}": 1 for number in range(99)}, "\n".join(f"f{number}: 1" for number in range(50))),
+    ],
+)
+def test_flow_params(params: object, said: str) -> None:
+    assert flow_reply({"nativeFlowResponseMessage": {"paramsJson": json.dumps(params)}}) == said
+
+
+@pytest.mark.parametrize("params", ["", "{", "[" * 9999, "\ud800", json.dumps({"a": "x" * 70_000}), 7])
+def test_flow_params_unreadable(params: object) -> None:
+    assert flow_reply({"body": {"text": "ok"}, "nativeFlowResponseMessage": {"paramsJson": params}}) == "ok"

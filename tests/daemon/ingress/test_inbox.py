@@ -1,0 +1,108 @@
+"""What becomes of a payload's messages, take-overs and identity links, before and after the stores run."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+import trio
+
+from actors.errors import MirrorUnavailable
+from actors.identity import Conversation
+from actors.messages import Message, Receipt, WindowPolicy
+from daemon.ingress.identity_links import KnownLinks
+from daemon.ingress.inbound import Link, OwnMessage
+from daemon.ingress.inbox import Behind, DurableInbox
+
+LID = "168500000006331@lid"
+PHONE = "5511900000001"
+MESSAGE = Message("demo", LID, "A", "oi", 1_785_100_386)
+LINK = Link("demo", LID, PHONE)
+OWN = OwnMessage(instance="demo", contact=PHONE, lid="", id="B", text="hello", sent_at=0)
+
+
+class World:
+    def __init__(self) -> None:
+        self.appended: list[tuple[Message, float]] = []
+        self.flushed: list[Conversation] = []
+        self.taken_over: list[OwnMessage] = []
+        self.runs = True
+        self.links = KnownLinks()
+        self.inbox = DurableInbox(
+            self.links,
+            lambda: Behind(self._append, self._take_over, self._flush) if self.runs else None,
+            lambda instance: WindowPolicy(window_seconds=3.0 if instance == "demo" else 8.0),
+        )
+
+    async def _append(self, message: Message, policy: WindowPolicy) -> Receipt:
+        await trio.lowlevel.checkpoint()
+        self.appended.append((message, policy.window_seconds))
+        return Receipt(False, len(self.appended), 0, 0, 0, 1, False)
+
+    async def _take_over(self, own: OwnMessage) -> bool:
+        await trio.lowlevel.checkpoint()
+        self.taken_over.append(own)
+        return True
+
+    def _flush(self, conversation: Conversation) -> bool:
+        self.flushed.append(conversation)
+        return True
+
+
+async def test_a_message_is_stored_under_its_instances_window() -> None:
+    world = World()
+    receipt = await world.inbox.accept(MESSAGE)
+    assert (receipt.seq, world.appended) == (1, [(MESSAGE, 3.0)])
+
+
+async def test_a_message_under_a_known_lid_goes_to_the_phone_numbers_conversation() -> None:
+    world = World()
+    world.inbox.learn(LINK)
+    await world.inbox.accept(MESSAGE)
+    ((stored, _),) = world.appended
+    assert stored == msgspec.structs.replace(MESSAGE, contact=PHONE, lid=LID)
+
+
+async def test_a_lid_is_resolved_for_its_own_instance_only() -> None:
+    """Two businesses may know the same person under one LID and not both know the number."""
+    world = World()
+    world.inbox.learn(LINK)
+    other = msgspec.structs.replace(MESSAGE, instance="other")
+    await world.inbox.accept(other)
+    assert world.appended == [(other, 8.0)]
+
+
+async def test_a_new_link_moves_what_waits_under_the_lid_once() -> None:
+    world = World()
+    for _ in range(3):
+        world.inbox.learn(LINK)
+    assert world.flushed == [Conversation("demo", LID)]
+    world.inbox.learn(Link("demo", LID, "5511900000002"))
+    assert world.flushed == [Conversation("demo", LID)] * 2, "another number is news"
+
+
+async def test_a_take_over_reaches_the_ledger() -> None:
+    world = World()
+    assert await world.inbox.take_over(OWN)
+    assert world.taken_over == [OWN]
+
+
+async def test_before_the_stores_run_nothing_is_acknowledged_and_links_are_kept() -> None:
+    """I1: the gateway gets 503 and sends it again."""
+    world = World()
+    world.runs = False
+    world.inbox.learn(LINK)
+    with pytest.raises(MirrorUnavailable, match="starting"):
+        await world.inbox.accept(MESSAGE)
+    with pytest.raises(MirrorUnavailable, match="starting"):
+        await world.inbox.take_over(OWN)
+    assert (world.appended, world.taken_over, world.flushed) == ([], [], [])
+    world.runs = True
+    await world.inbox.accept(MESSAGE)
+    assert world.appended[0][0].contact == PHONE
+
+
+def test_only_the_newest_links_are_kept() -> None:
+    links = KnownLinks(max_links=2)
+    for number in range(3):
+        links.learn("demo", f"{number}@lid", PHONE)
+    assert [links.phone_of("demo", f"{number}@lid") for number in range(3)] == [None, PHONE, PHONE]
