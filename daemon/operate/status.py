@@ -147,10 +147,11 @@ class Gauges:
         self._started_at = time.monotonic()
 
     async def figures(self) -> Figures:
-        readiness = self._health.readiness()
-        phases = self._supervisor.phases()
         totals, pending = await self._counts()
         attention = await self._attention()
+        # After the waits, with no other wait before the caller adds the reasons: both must be of one moment.
+        readiness = self._health.readiness()
+        phases = self._supervisor.phases()
         return Figures(
             ready=readiness.ready and not readiness.draining,
             uptime_seconds=time.monotonic() - self._started_at,
