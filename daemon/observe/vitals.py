@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import trio
 
 from actors.errors import MirrorUnavailable
-from daemon.mirror.upkeep import RedisMemory
 from daemon.observe import memory
 from daemon.responders.breaker import ProviderView
+
+if TYPE_CHECKING:  # the command line reads the figures, and needs no driver
+    from daemon.mirror.upkeep import RedisMemory
 
 READ_SECONDS = 3.0
 
@@ -37,11 +40,11 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     deferred_turns: int = 0
     """Waiting for their next attempt."""
     parked: int = 0
-    acknowledged: int
-    answered: int
-    suppressed: int
-    dead: int
-    waiting_messages: int
+    acknowledged: int = 0
+    answered: int = 0
+    suppressed: int = 0
+    dead: int = 0
+    waiting_messages: int = 0
     """Now; acknowledged and not yet part of an answer that ended."""
     oldest_waiting_seconds: float | None = None
     dead_letters_open: int = 0

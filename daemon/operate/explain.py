@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -14,7 +14,6 @@ from actors.supervisor import Supervisor
 from daemon.config import Settings
 from daemon.controls.pauses import PAUSED, PauseBoard, ended_by
 from daemon.ledger.stored_turns import StoredTurn, StoredTurns, original_id
-from daemon.mirror.arrivals import Arrival, Arrivals
 from daemon.observe.feed import EventFeed
 from daemon.observe.logs import mask_digits
 from daemon.observe.readiness import Health
@@ -23,6 +22,9 @@ from daemon.operate.message_life import MessageState, Step, ended, steps, waits
 from daemon.operate.parameters import MUST_BE, Parameters, Reveal
 from daemon.operate.route import Route
 from daemon.web.http1 import Response
+
+if TYPE_CHECKING:  # the command line reads the views here, and needs no driver
+    from daemon.mirror.arrivals import Arrival, Arrivals
 
 MAX_ID_CHARS = 512
 MessageId = Annotated[

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from actors.actor import ActorView, Phase
 from actors.lookups import RESPONDER
 from daemon.ledger.stored_turns import DeadLetterRow, PartRow, StoredTurn, original_id
-from daemon.mirror.arrivals import Arrival
 from daemon.operate.call import iso
+
+if TYPE_CHECKING:  # the command line reads the views here, and needs no driver
+    from daemon.mirror.arrivals import Arrival
 
 CLOSED_BY = {
     "timeout": "its time was over",

@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -17,8 +17,7 @@ from daemon import package_version
 from daemon.config import Settings
 from daemon.ingress.webhooks import IngressCounters
 from daemon.ledger.records import Records
-from daemon.ledger.rows import Attention, Pause
-from daemon.mirror.survey import Pending, Survey, Totals
+from daemon.ledger.rows import Pause
 from daemon.observe.alerts import AlertView
 from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
@@ -29,10 +28,13 @@ from daemon.operate.instances import InstancePause, instance_pause
 from daemon.operate.login import DashboardView
 from daemon.operate.parameters import Parameters
 from daemon.operate.route import Route
-from daemon.partitions.fencing import FencedOwnership
 from daemon.responders.breaker import ProviderView
 from daemon.stores.postgres import LedgerError
 from daemon.web.http1 import Response, json_response
+
+if TYPE_CHECKING:  # the command line reads the views here, and needs no driver
+    from daemon.mirror.survey import Pending, Survey
+    from daemon.partitions.fencing import FencedOwnership
 
 MAX_STRANGERS = 20
 """Names of unknown instances that are counted apart: anybody may write one into a webhook's path."""
@@ -147,12 +149,9 @@ class Gauges:
         self._started_at = time.monotonic()
 
     async def figures(self) -> Figures:
-        totals, pending = await self._counts()
-        attention = await self._attention()
-        # After the waits, with no other wait before the caller adds the reasons: both must be of one moment.
         readiness = self._health.readiness()
         phases = self._supervisor.phases()
-        return Figures(
+        figures = Figures(
             ready=readiness.ready and not readiness.draining,
             uptime_seconds=time.monotonic() - self._started_at,
             stores=dict(self._health.stores()),
@@ -165,36 +164,44 @@ class Gauges:
             held_turns=phases["holding"],
             deferred_turns=phases["retrying"],
             parked=phases["parked"],
+        )
+        return await self._with_ledger(await self._with_mirror(figures))
+
+    async def _with_mirror(self, figures: Figures) -> Figures:
+        """What Redis counts besides."""
+        if figures.stores["redis"] != "ok":
+            return figures
+        partitions = list(self._ownership.fenced())
+        try:
+            totals, pending = await self._survey.totals(partitions), await self._survey.pending(partitions)
+        except MirrorUnavailable:
+            return figures
+        return msgspec.structs.replace(
+            figures,
             acknowledged=totals.acknowledged,
             answered=totals.answered,
             suppressed=totals.suppressed,
             dead=totals.dead,
             waiting_messages=totals.pending,
             oldest_waiting_seconds=_oldest_seconds(pending),
-            dead_letters_open=attention.dead_letters,
-            taken_over=attention.taken_over,
-            escalated=attention.escalated,
-            notices_waiting=attention.notices_waiting,
-            notices_given_up=attention.notices_given_up,
         )
 
-    async def _counts(self) -> tuple[Totals, Pending]:
-        if self._health.stores()["redis"] != "ok":
-            return Totals(), Pending()
+    async def _with_ledger(self, figures: Figures) -> Figures:
+        """What the ledger counts besides. One that is known to be away is not asked: it would take its time-outs."""
+        if figures.stores["postgres"] != "ok":
+            return figures
         try:
-            partitions = list(self._ownership.fenced())
-            return await self._survey.totals(partitions), await self._survey.pending(partitions)
-        except MirrorUnavailable:
-            return Totals(), Pending()
-
-    async def _attention(self) -> Attention:
-        """Zeros also when the ledger is not migrated yet. One that is known to be away would take its time-outs."""
-        if self._health.stores()["postgres"] != "ok":
-            return Attention()
-        try:
-            return await self._records.attention(longest_hand_back_seconds(self._settings))
-        except (LedgerUnavailable, LedgerError):
-            return Attention()
+            found = await self._records.attention(longest_hand_back_seconds(self._settings))
+        except (LedgerUnavailable, LedgerError):  # refused: not migrated yet
+            return figures
+        return msgspec.structs.replace(
+            figures,
+            dead_letters_open=found.dead_letters,
+            taken_over=found.taken_over,
+            escalated=found.escalated,
+            notices_waiting=found.notices_waiting,
+            notices_given_up=found.notices_given_up,
+        )
 
 
 class StatusReport:
@@ -225,9 +232,11 @@ class StatusReport:
 
     async def now(self) -> Status:
         figures = await self._gauges.figures()
+        # The stores took a while to count, and readiness may have changed since: with its reasons, it is of one moment.
         readiness = self._health.readiness()
+        ready = readiness.ready and not readiness.draining
         return Status(
-            **msgspec.structs.asdict(figures),
+            **msgspec.structs.asdict(msgspec.structs.replace(figures, ready=ready)),
             reasons=list(readiness.reasons),
             draining=readiness.draining,
             version=package_version(),

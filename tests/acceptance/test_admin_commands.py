@@ -197,7 +197,7 @@ def test_tail_prints_only_matching_events(daemon: DaemonUnderTest, majlis: Comma
         daemon.post(ANSWERED)
         first = json.loads(next(line for line in lines if line))
     assert status == 200 and first["conversation"] == label
-    assert "turn.dnoe is no event" in majlis.refused("tail", "--kind", "turn.dnoe")
+    assert "kind must be an event" in majlis.refused("tail", "--kind", "turn.dnoe")
 
 
 def test_the_admin_socket_bounds_connections_and_request_size(

@@ -22,11 +22,8 @@ NOBODY = 65_534
 REFUSED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("actors", "--state", "sleeping"), "state must be one of waiting, queued, answering"),
     (("actors", "--sort", "age"), "sort must be one of urgency, left, messages, tries, instance"),
-    (("show", "xyz"), "write a conversation as its label (ten hexadecimal digits), or as INSTANCE/PHONE"),
-    (
-        ("show", "966550000001"),
-        "write a conversation as its label (ten hexadecimal digits), or as INSTANCE/PHONE",
-    ),
+    (("show", "xyz"), "write a conversation as its label, or as INSTANCE/PHONE"),
+    (("show", "966550000001"), "write a conversation as its label, or as INSTANCE/PHONE"),
     (("show", "0123456789"), "No active conversation is labelled 0123456789"),
     (("show", "demo/"), "is not a conversation; write its label, or INSTANCE/PHONE"),
     (("show", "demo/966550000001"), "check the spelling"),
@@ -41,7 +38,7 @@ REFUSED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("dead", "show", "4711"), "see `majlis dead list`"),
     (("dead", "retry", "4711"), "see `majlis dead list`"),
     (("dead", "drop", "4711"), "see `majlis dead list`"),
-    (("flags", "set", "speed", "on"), "there is no such flag: it is one of parallel, cache, knowledge"),
+    (("flags", "set", "speed", "on"), "flag must be one of parallel, cache, knowledge"),
     (("flags", "set", "cache", "off", "--instance", "acme"), "check the spelling"),
     (("flags", "clear", "cache"), "see `majlis flags`"),
     (("knowledge", "add", "demo", "nowhere.md"), "check its name and its rights"),
@@ -49,8 +46,8 @@ REFUSED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("knowledge", "add", "demo", sys.executable), "save it as PDF or text"),
     (("knowledge", "list", "acme"), "name it under instances in config.yaml, or add it there"),
     (("knowledge", "remove", "demo", "prices.pdf"), "see `majlis knowledge list demo`"),
-    (("log-level", "loud"), "a log level is one of debug, info, warning, error"),
-    (("tail", "--kind", "turn.dnoe"), "write a name such as turn.done, or a subject such as turn"),
+    (("log-level", "loud"), "level must be one of debug, info, warning, error"),
+    (("tail", "--kind", "turn.dnoe"), "a name such as turn.done, or a subject such as turn"),
     (("tail", "--conversation", "12"), "ten hexadecimal digits"),
 )
 """Refused by the daemon, or by the command before it asks."""

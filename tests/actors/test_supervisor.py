@@ -10,7 +10,19 @@ import trio
 from trio.testing import MockClock
 
 from actors.actor import TurnPolicy
-from actors.errors import LedgerUnavailable, MirrorUnavailable, StaleEpoch, TurnFailed, TurnRefused
+from actors.errors import (
+    GatewayHeld,
+    LeaseUncertain,
+    LedgerUnavailable,
+    MirrorUnavailable,
+    Paused,
+    ResponderHeld,
+    StaleEpoch,
+    TurnFailed,
+    TurnHeld,
+    TurnRefused,
+    Unavailable,
+)
 from actors.identity import Conversation
 from actors.messages import WindowPolicy
 from actors.outcome import NoRecord, NotSent, RecordFound, Sent, Unknown
@@ -189,6 +201,42 @@ async def test_a_flush_while_the_store_is_away_does_not_spin(
     assert world.supervisor.flush(DEMO)
     await trio.sleep(5)
     assert calls <= 5
+
+
+@pytest.mark.parametrize(
+    ("away", "holder"),
+    [
+        (MirrorUnavailable("redis_unreachable"), "mirror"),
+        (LedgerUnavailable("postgres_unreachable"), "ledger"),
+        (GatewayHeld("not connected"), "gateway"),
+        (ResponderHeld("bad_key"), "responder"),
+        (LeaseUncertain("lease_uncertain"), "lease"),
+        (TurnHeld("turns_per_minute", 60), "limit"),
+        (Paused("paused by an operator", 60), "pause"),
+        (Unavailable("something else"), ""),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+async def test_a_word_says_what_holds_a_conversation_whatever_the_sentence(
+    autojump_clock: MockClock, nursery: trio.Nursery, away: Unavailable, holder: str
+) -> None:
+    world = World()
+
+    async def fault(operation: str) -> None:
+        await trio.lowlevel.checkpoint()
+        if operation == "freeze":
+            raise away
+
+    world.mirror.fault = fault
+    await world.start(nursery)
+    await world.say("hello")
+    assert world.supervisor.views()[0].held_by == ""
+    await trio.sleep(8.5)
+    (view,) = world.supervisor.views()
+    assert (view.phase, view.held_by, view.why) == ("holding", holder, str(away))
+    world.mirror.fault = None
+    world.supervisor.resume_held()
+    await _until(lambda: len(world.replies) == 1)
 
 
 async def test_gateway_down_holds_the_stored_reply_and_buys_no_second_answer(

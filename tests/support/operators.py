@@ -62,21 +62,13 @@ from daemon.operate.turns import Turns
 from daemon.responders.breaker import ProviderView
 from daemon.stores.postgres import Postgres
 from daemon.web.http1 import HttpServer, Request, Response, open_unix_listener
-from tests.support.ledgers import LedgerWorld, open_postgres
+from tests.support.ledgers import LedgerWorld, open_postgres, prepare
 
 T = TypeVar("T")
 
 INSTALL = "test install"
 NODE = "node-a"
 LINK = "http://127.0.0.1:8089/#login=token"
-_EMPTIED = """
-    DO $$ DECLARE name text; BEGIN
-        SET LOCAL session_replication_role = replica;
-        FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public'
-            AND tablename NOT IN ('majlis_install', 'majlis_migrations', 'majlis_partitions', 'schema_migrations')
-        LOOP EXECUTE format('DELETE FROM %I', name); END LOOP;
-    END $$
-"""
 
 
 class ListedActors:
@@ -251,19 +243,13 @@ class Operators:
         self.stopped += 1
 
 
-async def empty(db: Postgres) -> None:
-    """Forget all that earlier tests left in a migrated database; its partitions belong to nobody."""
-    await db.fetch(_EMPTIED)
-    await db.fetch("UPDATE majlis_partitions SET epoch = 1, owner = '', until = '-infinity'")
-
-
 @asynccontextmanager
 async def open_operators(
     dsn: str, settings: Settings | None = None, started: bool = True
 ) -> AsyncIterator[Operators]:
-    """Over a migrated database, emptied."""
+    """Over a migrated database with nothing in it."""
     async with trio_asyncio.open_loop(), open_postgres(dsn) as db:
-        await empty(db)
+        await prepare(db)
         yield Operators(db, settings, started)
 
 

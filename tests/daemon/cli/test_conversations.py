@@ -15,7 +15,9 @@ from tests.support.operators import INSTALL, DoorInThread
 
 def test_actors_in_a_pipe_are_one_full_line_each(door: DoorInThread, majlis: Typed) -> None:
     why = "the gateway cannot send: " + "its socket is down, " * 10
-    held = actor(phase="holding", why=why, tries=2, batch_number=12, instance="an-instance-with-a-long-name")
+    held = actor(
+        phase="holding", why=why, attempts=2, batch_number=12, instance="an-instance-with-a-long-name"
+    )
     show(door, held, *(actor(index) for index in range(3)))
     lines = majlis("actors").out.splitlines()
     assert len(lines) == 1 + 4 + 1
