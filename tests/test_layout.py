@@ -252,6 +252,27 @@ def nothing_is_called_utils(sources: Sequence[Source]) -> list[str]:
     return [f"{source.path}: {step} says nothing" for source, step in words if step in FORBIDDEN_WORDS]
 
 
+def no_files_import_one_another(sources: Sequence[Source]) -> list[str]:
+    """No two files need each other, not even for their types: what both need stands in a third."""
+    modules = {source.module: source for source in sources}
+    reached: dict[str, set[str]] = {}
+
+    def below(module: str) -> set[str]:
+        if module not in reached:
+            reached[module] = set()
+            for other in modules[module].imports() & modules.keys():
+                # A package's own file hands on names of the files in it, which it may import and they may not.
+                if not _below(module, other):
+                    reached[module] |= {other} | below(other)
+        return reached[module]
+
+    return [
+        f"{source.path}: imports itself in a circle"
+        for source in sources
+        if source.module in below(source.module)
+    ]
+
+
 def every_file_says_what_it_is(sources: Sequence[Source]) -> list[str]:
     """A docstring stands at the head of every file, and every room's says in a few sentences what the room is for."""
     return [
@@ -298,6 +319,7 @@ RULES: tuple[Rule, ...] = (
     drivers_have_one_home,
     http1_stands_alone,
     nothing_is_called_utils,
+    no_files_import_one_another,
     every_file_says_what_it_is,
     every_room_says_what_it_is_for,
     a_name_means_one_type,
@@ -349,6 +371,7 @@ BREACHES: tuple[tuple[Rule, str, str], ...] = (
     (http1_stands_alone, "daemon/web/http1/server.py", "from daemon.observe.logs import logger"),
     (http1_stands_alone, "daemon/web/http1/server.py", "from actors.errors import Overloaded"),
     (nothing_is_called_utils, "daemon/web/utils.py", ""),
+    (no_files_import_one_another, "actors/messages.py", "from actors.triage import decide"),
     (every_file_says_what_it_is, "daemon/observe/feed.py", "x = 1"),
     (every_room_says_what_it_is_for, "daemon/observe/__init__.py", '"""Observes."""'),
     (a_name_means_one_type, "daemon/observe/feed.py", "class Outbox:\n    pass"),

@@ -80,7 +80,7 @@ def clear_flag(
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Remove a value set with `set`, so that the daemon's value or config.yaml applies again.
+    """Clear a flag, so that the daemon's value or config.yaml applies again.
 
     Example: majlis flags clear cache --instance acme
     """

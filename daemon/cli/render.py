@@ -151,9 +151,9 @@ def attempt(failed_attempts: int) -> str:
     return f"attempt {failed_attempts + 1}" if failed_attempts else ""
 
 
-def without_effect(flag: str, heeded: bool) -> str:
+def without_effect(flag: str, has_effect: bool) -> str:
     """What is added to a state that Majlis ignores because a feature flag is off."""
-    return "" if heeded else f" (no effect: feature flag {flag} is off)"
+    return "" if has_effect else f" (no effect: feature flag {flag} is off)"
 
 
 def provider_state(provider: ProviderView) -> str:

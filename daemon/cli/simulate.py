@@ -117,7 +117,7 @@ def simulate(
     responder: Annotated[
         ReplyCheck,
         typer.Option(
-            help="echo: check that replies repeat the texts (kind: rehearsal). any: check only that a reply comes."
+            help="echo: check that replies repeat the texts (kind: rehearsal). any: check only that a reply arrives."
         ),
     ] = ReplyCheck.ECHO,
     patience: Annotated[

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Iterator
-from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
 from actors.identity import Conversation
 from actors.ports import Feed, Gateway
+from daemon.gateways.couriers import Couriers
 from daemon.ingress.inbound import Parse
 from daemon.schema.fields import Misfit, Seconds, SecondsOrZero, Section
 from daemon.web.client import HttpClient
 from daemon.web.finding import Finding
 from daemon.web.http1 import Response
-
-if TYPE_CHECKING:
-    from daemon.gateways.realtime import Couriers  # itself a kind, which needs this file
 
 
 class GatewaySettings(Section):

@@ -18,7 +18,7 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, wrap_server_stream
 from wsproto.utilities import LocalProtocolError
 
-from daemon.gateways.realtime import Couriers
+from daemon.gateways.couriers import Couriers
 from daemon.observe.feed import EventFeed
 from daemon.realtime import frames
 from daemon.realtime.clients import Client, Clients

@@ -20,7 +20,7 @@ from trio_websocket import CloseReason, ConnectionClosed, WebSocketConnection
 
 from actors.outcome import SendEvidence, SendOutcome
 from actors.ports import MaySend
-from daemon.gateways.realtime import Couriers, Deliver, Find
+from daemon.gateways.couriers import Couriers, Deliver, Find
 from daemon.observe.feed import EventFeed, Tail, Wanted
 from daemon.realtime import frames
 from daemon.realtime.clients import Client

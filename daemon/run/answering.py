@@ -16,9 +16,9 @@ from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.notifier import Notifier
 from daemon.controls.pauses import PauseBoard
 from daemon.controls.takeovers import Takeovers
+from daemon.gateways.couriers import Couriers
 from daemon.gateways.kind import Tools
 from daemon.gateways.playground import Chats
-from daemon.gateways.realtime import Couriers
 from daemon.knowledge.housekeeping import Housekeeping
 from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import PostgresLedger, Records

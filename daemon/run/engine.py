@@ -14,8 +14,8 @@ from actors.fairness import FairSlots
 from actors.ports import NewAttempt
 from actors.supervisor import Supervisor
 from daemon.config import Settings
+from daemon.gateways.couriers import Couriers
 from daemon.gateways.playground import Chats
-from daemon.gateways.realtime import Couriers
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbox import Behind
 from daemon.ledger import Records

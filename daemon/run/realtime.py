@@ -10,7 +10,8 @@ import trio
 
 from daemon.config import Settings
 from daemon.config.sections import RealtimeClient
-from daemon.gateways.realtime import Couriers, delivering_clients
+from daemon.gateways.couriers import Couriers
+from daemon.gateways.realtime import delivering_clients
 from daemon.observe.feed import EventFeed
 from daemon.operate.status import RealtimeView
 from daemon.realtime.clients import Client, Clients

@@ -10,8 +10,8 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket
 
 from actors.messages import Message, Receipt
+from daemon.gateways.couriers import Couriers
 from daemon.gateways.evolution.payload import parse_webhook
-from daemon.gateways.realtime import Couriers
 from daemon.ingress.webhooks import Ingress, Readiness, open_door
 from daemon.observe.feed import EventFeed
 from daemon.realtime.clients import Client, Clients

@@ -7,7 +7,7 @@ import trio
 import trio.testing
 from trio_websocket import ConnectionRejected
 
-from daemon.gateways.realtime import Courier, Couriers
+from daemon.gateways.couriers import Courier, Couriers
 from daemon.realtime.clients import Client, Clients
 from daemon.realtime.server import Admission
 from daemon.realtime.session import SessionLimits
