@@ -1,5 +1,8 @@
 """The only module that uses asyncpg. Public methods are called from Trio; the private ones below them are asyncio.
 
+asyncpg and trio-asyncio are imported where they are first used: the command line imports this file for its types and
+errors, and none of its commands should wait for a driver that it never calls.
+
 Rules of this file:
 
 1. One call is one acquire, one statement, one release, all inside one asyncio function: asyncpg's own shield then
@@ -20,10 +23,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
-import asyncpg
 import msgspec
 import trio
-from trio_asyncio import aio_as_trio
 
 from actors.errors import LedgerUnavailable, MajlisError
 
@@ -52,14 +53,6 @@ _AWAY = {
 }
 """SQLSTATE prefixes that mean trouble in the server rather than in the statement, and the reason that
 `LedgerUnavailable` gives for each."""
-
-_DRIVER_AWAY: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
-    ((TimeoutError,), "postgres_timeout"),
-    ((OSError, EOFError), "postgres_unreachable"),
-    ((asyncpg.InternalClientError,), "postgres_connection_lost"),
-    ((asyncpg.InterfaceError,), "postgres_closed"),
-)
-"""The same for exceptions of the driver; the first match counts."""
 
 ForeignCancelled: type[BaseException] = asyncio.CancelledError
 """What asyncpg raises in a call whose connection is torn down. Trio's own cancellation arrives as trio.Cancelled."""
@@ -176,6 +169,8 @@ class Postgres:
     # --- asyncio from here on ---
 
     async def _open(self) -> None:
+        import asyncpg
+
         self._pool = await asyncpg.create_pool(
             self._dsn,
             min_size=0,
@@ -192,6 +187,8 @@ class Postgres:
             self._pool.terminate()
 
     async def _connect(self) -> Any:
+        import asyncpg
+
         settings = self._settings | {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
         return await asyncpg.connect(self._dsn, timeout=self._acquire_seconds, server_settings=settings)
 
@@ -209,6 +206,8 @@ class Postgres:
             attempt += 1
 
     async def _fetch_once(self, sql: str, args: Sequence[object]) -> list[Row]:
+        import asyncpg
+
         if self._pool is None:
             raise asyncpg.InterfaceError("the pool is closed")
         async with self._pool.acquire(timeout=self._acquire_seconds) as connection:
@@ -239,6 +238,8 @@ class PostgresSession:
 
 async def _from_trio(operation: Callable[..., Awaitable[T]], *args: Any) -> T:
     """Run one asyncio-flavoured operation from Trio and map its errors."""
+    from trio_asyncio import aio_as_trio
+
     try:
         result: T = await aio_as_trio(operation)(*args)
     except ForeignCancelled:
@@ -249,13 +250,21 @@ async def _from_trio(operation: Callable[..., Awaitable[T]], *args: Any) -> T:
 
 
 def _mapped(error: Exception) -> Exception:
+    import asyncpg
+
     if isinstance(error, asyncpg.PostgresError):
         code = error.sqlstate or ""
         reason = next((word for prefix, word in _AWAY.items() if code.startswith(prefix)), None)
         return LedgerUnavailable(reason) if reason else _refused(error, code)
     if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
         return LedgerError("", f"Postgres driver: {type(error).__name__}")
-    for kinds, reason in _DRIVER_AWAY:
+    away: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+        (TimeoutError, "postgres_timeout"),  # an OSError too, so it comes first
+        ((OSError, EOFError), "postgres_unreachable"),
+        (asyncpg.InternalClientError, "postgres_connection_lost"),
+        (asyncpg.InterfaceError, "postgres_closed"),
+    )
+    for kinds, reason in away:
         if isinstance(error, kinds):
             return LedgerUnavailable(reason)
     return error
@@ -272,6 +281,8 @@ def _refused(error: Any, code: str) -> LedgerError:
 
 def _is_broken_connection(error: Exception) -> bool:
     """Whether the connection broke, so that the statement may or may not have been committed."""
+    import asyncpg
+
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(("08", "57P"))
     if isinstance(error, asyncpg.InternalClientError):

@@ -24,7 +24,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS majlis_knowledge_files_ready_idx
 CREATE INDEX IF NOT EXISTS majlis_knowledge_files_loading_idx
     ON majlis_knowledge_files (touched_at) WHERE state = 'loading';
 
--- `search` has the words in the normal form of actors/wording.py; `model` is the model of the vector ('': none).
+-- `search` has the words in the normal form of actors/text.py; `model` is the model of the vector ('': none).
 CREATE TABLE IF NOT EXISTS majlis_knowledge_chunks (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     file_id  bigint NOT NULL REFERENCES majlis_knowledge_files (id) ON DELETE CASCADE,

@@ -1,4 +1,4 @@
--- The response cache. actors/answer_cache.py defines `scope`, and which answers may be cached.
+-- The response cache. actors/response_cache.py defines `scope`, and which answers may be cached.
 
 CREATE TABLE IF NOT EXISTS majlis_answer_cache (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

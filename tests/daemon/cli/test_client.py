@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,13 @@ def test_without_permission_the_error_says_who_has_it(
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     done = majlis("status")
     assert done.status == 1 and "belongs to" in done.err and "run this as" in done.err
+
+
+def test_no_command_waits_for_a_driver_or_a_reader_to_be_imported() -> None:
+    heavy = {"asyncpg", "trio_asyncio", "redis", "trio_websocket", "prometheus_client", "pypdfium2"}
+    script = f"import sys, daemon.cli; print(*sorted({heavy} & set(sys.modules)))"
+    root = str(Path(__file__).parents[3])
+    output = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=root, timeout=60
+    ).stdout
+    assert output.split() == []
