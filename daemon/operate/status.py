@@ -232,9 +232,11 @@ class StatusReport:
 
     async def now(self) -> Status:
         figures = await self._gauges.figures()
+        # The stores took a while to count, and readiness may have changed since: with its reasons, it is of one moment.
         readiness = self._health.readiness()
+        ready = readiness.ready and not readiness.draining
         return Status(
-            **msgspec.structs.asdict(figures),
+            **msgspec.structs.asdict(msgspec.structs.replace(figures, ready=ready)),
             reasons=list(readiness.reasons),
             draining=readiness.draining,
             version=package_version(),
