@@ -13,14 +13,15 @@ from __future__ import annotations
 import secrets
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from typing import Literal
-
-from structlog.typing import FilteringBoundLogger
+from typing import TYPE_CHECKING, Literal
 
 from actors.identity import Conversation
 from daemon.observe.events import EVENTS, Event
 from daemon.observe.logs import LEVELS, logger
 from daemon.observe.tail import EVERYTHING, TAIL_EVENTS, Happened, Tail, TailEvent, Wanted
+
+if TYPE_CHECKING:  # commands come by this file, and log nothing
+    from structlog.typing import FilteringBoundLogger
 
 __all__ = ["EVERYTHING", "MAX_REASONS", "TAIL_EVENTS", "EventFeed", "Gap", "Tail", "TailEvent", "Wanted"]
 

@@ -17,14 +17,15 @@ import re
 import threading
 import traceback
 from collections.abc import Iterable, Mapping
-from typing import Literal, TextIO, cast
+from typing import TYPE_CHECKING, Literal, TextIO, cast
 
 import msgspec
-import structlog
-from structlog.typing import EventDict, ExcInfo, FilteringBoundLogger, Processor, WrappedLogger
 
 from actors.errors import MajlisError
 from actors.text import plain_text
+
+if TYPE_CHECKING:  # commands come by this file for its masks and levels, and log nothing
+    from structlog.typing import EventDict, ExcInfo, FilteringBoundLogger, Processor, WrappedLogger
 
 Format = Literal["auto", "console", "json"]
 LevelName = Literal["debug", "info", "warning", "error"]
@@ -170,6 +171,8 @@ def _json(event: EventDict, **_: object) -> str:
 
 def configure(level: LevelName, format: Format, stream: TextIO) -> LineWriter:
     """Set up logging for this process, to `stream`; returns the writer, which is flushed at exit."""
+    import structlog  # a tenth of a command's start, and only a daemon logs
+
     on_terminal = stream.isatty()
     console = format == "console" or (format == "auto" and on_terminal)
     renderer: Processor
@@ -199,6 +202,8 @@ def configure(level: LevelName, format: Format, stream: TextIO) -> LineWriter:
 
 def set_level(level: LevelName) -> None:
     """From now on, events below `level` are not logged. Loggers that were bound before keep their old level."""
+    import structlog
+
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]))
 
 
@@ -210,4 +215,6 @@ def level() -> LevelName:
 
 def logger() -> FilteringBoundLogger:
     """The logger of this process, as `configure` set it up."""
+    import structlog
+
     return cast("FilteringBoundLogger", structlog.get_logger())

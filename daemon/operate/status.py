@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -149,9 +149,11 @@ class Gauges:
         self._started_at = time.monotonic()
 
     async def figures(self) -> Figures:
+        counted = {**await self._in_mirror(), **await self._in_ledger()}
+        # After the waits, and nobody waits before the reasons are added: all of it must be of one moment.
         readiness = self._health.readiness()
         phases = self._supervisor.phases()
-        figures = Figures(
+        return Figures(
             ready=readiness.ready and not readiness.draining,
             uptime_seconds=time.monotonic() - self._started_at,
             stores=dict(self._health.stores()),
@@ -164,44 +166,42 @@ class Gauges:
             held_turns=phases["holding"],
             deferred_turns=phases["retrying"],
             parked=phases["parked"],
+            **counted,
         )
-        return await self._with_ledger(await self._with_mirror(figures))
 
-    async def _with_mirror(self, figures: Figures) -> Figures:
-        """What Redis counts besides."""
-        if figures.stores["redis"] != "ok":
-            return figures
+    async def _in_mirror(self) -> dict[str, Any]:
+        """The figures that Redis counts; none while it is away."""
+        if self._health.stores()["redis"] != "ok":
+            return {}
         partitions = list(self._ownership.fenced())
         try:
             totals, pending = await self._survey.totals(partitions), await self._survey.pending(partitions)
         except MirrorUnavailable:
-            return figures
-        return msgspec.structs.replace(
-            figures,
-            acknowledged=totals.acknowledged,
-            answered=totals.answered,
-            suppressed=totals.suppressed,
-            dead=totals.dead,
-            waiting_messages=totals.pending,
-            oldest_waiting_seconds=_oldest_seconds(pending),
-        )
+            return {}
+        return {
+            "acknowledged": totals.acknowledged,
+            "answered": totals.answered,
+            "suppressed": totals.suppressed,
+            "dead": totals.dead,
+            "waiting_messages": totals.pending,
+            "oldest_waiting_seconds": _oldest_seconds(pending),
+        }
 
-    async def _with_ledger(self, figures: Figures) -> Figures:
-        """What the ledger counts besides. One that is known to be away is not asked: it would take its time-outs."""
-        if figures.stores["postgres"] != "ok":
-            return figures
+    async def _in_ledger(self) -> dict[str, Any]:
+        """The figures that the ledger counts. One that is known to be away is not asked: it takes its time-outs."""
+        if self._health.stores()["postgres"] != "ok":
+            return {}
         try:
             found = await self._records.attention(longest_hand_back_seconds(self._settings))
         except (LedgerUnavailable, LedgerError):  # refused: not migrated yet
-            return figures
-        return msgspec.structs.replace(
-            figures,
-            dead_letters_open=found.dead_letters,
-            taken_over=found.taken_over,
-            escalated=found.escalated,
-            notices_waiting=found.notices_waiting,
-            notices_given_up=found.notices_given_up,
-        )
+            return {}
+        return {
+            "dead_letters_open": found.dead_letters,
+            "taken_over": found.taken_over,
+            "escalated": found.escalated,
+            "notices_waiting": found.notices_waiting,
+            "notices_given_up": found.notices_given_up,
+        }
 
 
 class StatusReport:

@@ -57,6 +57,22 @@ async def test_it_is_readable_without_postgres(operators: Operators, monkeypatch
     assert (await operators.status.now()).taken_over == 0
 
 
+async def test_readiness_and_its_reasons_are_of_one_moment(
+    operators: Operators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store may fall ill while another is asked, for as long as its time-out."""
+
+    async def meanwhile_redis_goes(hand_back_seconds: float) -> object:
+        await trio.lowlevel.checkpoint()
+        operators.health.report("redis", ("Redis cannot be used now.",))
+        raise LedgerUnavailable("postgres_timeout")
+
+    monkeypatch.setattr(operators.records, "attention", meanwhile_redis_goes)
+    status = await operators.status.now()
+    assert (status.ready, status.reasons) == (False, ["Redis cannot be used now."])
+    assert status.stores["redis"] == "Redis cannot be used now."
+
+
 async def test_a_postgres_that_is_known_to_hang_is_not_asked(
     operators: Operators, monkeypatch: pytest.MonkeyPatch
 ) -> None:
