@@ -12,7 +12,7 @@ from daemon.ledger.rows import Pause
 from daemon.operate.call import AdminCall, iso
 from daemon.operate.parameters import InstanceName, Parameters
 from daemon.operate.route import Route
-from daemon.operate.takeovers import Seconds
+from daemon.operate.takeovers import PauseSeconds
 from daemon.web.http1 import Response, json_response
 
 _PUT_OFF = ("retrying", "holding", "parked")
@@ -54,11 +54,11 @@ class EveryInstance(Parameters, frozen=True, kw_only=True):
 
 
 class PauseOne(OneInstance, frozen=True, kw_only=True):
-    seconds: Seconds | None = None
+    seconds: PauseSeconds | None = None
 
 
 class PauseEvery(EveryInstance, frozen=True, kw_only=True):
-    seconds: Seconds | None = None
+    seconds: PauseSeconds | None = None
 
 
 class Instances:

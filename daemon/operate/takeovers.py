@@ -25,7 +25,7 @@ from daemon.web.http1 import Response, json_response
 TAKEOVER_SECONDS = 4 * 3600
 """How long an operator's take-over lasts where `takeover.pause_seconds` is 0."""
 MAX_SECONDS = 30 * 86_400
-Seconds = Annotated[
+PauseSeconds = Annotated[
     int,
     Meta(
         ge=1,
@@ -54,11 +54,11 @@ class TakeoverEnded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TakeOverByLabel(ByLabel, frozen=True, kw_only=True):
-    seconds: Seconds | None = None
+    seconds: PauseSeconds | None = None
 
 
 class TakeOverByContact(ByContact, frozen=True, kw_only=True):
-    seconds: Seconds | None = None
+    seconds: PauseSeconds | None = None
 
 
 class OperatorTakeovers:
