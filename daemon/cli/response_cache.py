@@ -10,13 +10,13 @@ from daemon.cli.client import ConfigOption, JsonOption, SetOption, client_of, vi
 from daemon.cli.render import cell, count, display, moment, print_json, table
 from daemon.knowledge.library import CacheStats, Cleared
 
-InstanceOption = Annotated[
+CacheInstanceOption = Annotated[
     str | None, typer.Option("--instance", "-i", metavar="NAME", help="Only this instance. Default: all.")
 ]
 
 
 def cache_stats(
-    instance: InstanceOption = None,
+    instance: CacheInstanceOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
@@ -42,7 +42,7 @@ def cache_stats(
 
 
 def cache_clear(
-    instance: InstanceOption = None,
+    instance: CacheInstanceOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,

@@ -24,7 +24,7 @@ class InForce(NamedTuple):
 
 
 def in_force(settings: Settings) -> tuple[InForce, ...]:
-    """One row for each value, in the order of `config.yaml`; of an instance those that were written for it."""
+    """One row for each value, in the order of `config.yaml`; for an instance, only the values set for it."""
     return tuple(
         InForce(".".join(path), _spelled(value), _origin(path, settings.layers))
         for name in type(settings).model_fields
@@ -68,7 +68,7 @@ def _spelled(value: object) -> str:
 
 
 def _origin(path: KeyPath, layers: tuple[Layer, ...]) -> str:
-    """Who set it; a key that is missing in a list that somebody set has its default all the same."""
+    """Which layer set it. A key that is missing in an entry of a list has its default, whoever set the list."""
     settled = next((layer for layer in layers if layer.settles(path)), None)
     found = origin_of(path, layers) if settled is not None and settled.has(path) else None
     return found or DEFAULT

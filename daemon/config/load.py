@@ -29,7 +29,7 @@ from daemon.schema.fields import KeyPath, Raw
 DEFAULT_FILE = Path("config.yaml")
 MASK = "****"
 _SECRET_KEY = re.compile(r"token|key|secret|passw|authorization|credential", re.IGNORECASE)
-"""For a key that does not exist; for the others, the type says whether they are secret."""
+"""Names that look secret, for a key that does not exist; for known keys, the type says whether they are secret."""
 _SUBJECT = re.compile(r"^(Input|String|Tuple|Value) should")
 _WORDS = {
     "bool_type": "must be true or false",
@@ -59,7 +59,7 @@ def load(
     if the user may read that: an administrator's commands see the settings that the service sees.
 
     Raises:
-      ConfigError: anything at all is wrong; its text lists every fault found.
+      ConfigError: anything is wrong; its text lists every fault found.
     """
     beside = _credentials_beside(path) if path is not None else None
     if path is None and DEFAULT_FILE.is_file():
@@ -83,7 +83,7 @@ def load(
 
 def _credentials_beside(path: Path) -> str | None:
     directory = path.absolute().parent / "credentials"
-    # In this order: a directory that may not be entered cannot even be asked what it is.
+    # In this order: without the right to enter a directory, even its type is unknown.
     return str(directory) if os.access(directory, os.R_OK | os.X_OK) and directory.is_dir() else None
 
 
@@ -115,7 +115,7 @@ def _unknown(path: KeyPath, value: object, layers: Sequence[Layer]) -> str:
 
 
 def _shown(path: KeyPath, value: object) -> str:
-    """The value for a person, with everything that is not to be seen masked."""
+    """The value as shown to a person, with everything private masked."""
     if value is None:
         return "null"
     if _is_hidden(path):
@@ -149,7 +149,7 @@ def _keys_at(path: KeyPath) -> list[str]:
 
 
 def _type_at(path: KeyPath) -> Any:
-    """What a value at `path` must be, as it is annotated; None: there is no such key."""
+    """What a value at `path` must be, by its annotation; None: there is no such key."""
     found: Any = Settings
     for step in path:
         found = next(_below(found, step), None)

@@ -1,4 +1,4 @@
-"""Rules between settings. A broken one yields the key to change, its value and what is allowed."""
+"""Rules between settings. A broken rule yields the key to change, its value and what is allowed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from daemon.schema.fields import KeyPath, Misfit, is_web_address, web_address
 from daemon.web.http1 import split_address
 
 OWN_VOICES = frozenset({CACHE, ESCALATION, FALLBACK})
-"""Shown in place of a provider's name, for answers that no provider gave."""
+"""Shown instead of a provider's name, for answers that no provider gave."""
 _HOST = re.compile(
     r"(?=.{1,253}(:|$))[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[1-9][0-9]{0,4})?"
 )
@@ -125,7 +125,7 @@ def _embeddings(settings: Settings) -> Iterator[Misfit]:
     embeddings = settings.embeddings
     if embeddings.base_url is None and embeddings.model is None:
         return
-    missing = "must be set where embeddings.{} is (or neither)"
+    missing = "must be set because embeddings.{} is, or set neither"
     yield from web_address(("embeddings", "base_url"), embeddings.base_url, missing.format("model"))
     if not embeddings.model:
         yield Misfit(("embeddings", "model"), embeddings.model, missing.format("base_url"))
@@ -166,7 +166,7 @@ def _realtime_door(realtime: RealtimeSettings, listen: str) -> Iterator[Misfit]:
         )
     for index, origin in enumerate(realtime.allowed_origins):
         if origin_of(origin) != origin:
-            allowed = "must be scheme, host and port alone, e.g. https://app.example.com"
+            allowed = "must be scheme, host and port only, e.g. https://app.example.com"
             yield Misfit(("realtime", "allowed_origins", str(index)), origin, allowed)
 
 
@@ -198,7 +198,7 @@ def _dashboard(settings: Settings) -> Iterator[Misfit]:
 
 
 def _webhooks(at: KeyPath, notify: SecretStr | None, alert: SecretStr | None) -> Iterator[Misfit]:
-    """A webhook's address may hold a key: its value is never shown."""
+    """A webhook's address may contain a key, so its value is never shown."""
     for path, secret in ((("escalation", "notify_webhook"), notify), (("alerts", "webhook"), alert)):
         if secret is not None and not is_web_address(secret.get_secret_value()):
             yield Misfit((*at, *path), "(hidden)", "must be an http:// or https:// address")
@@ -219,11 +219,11 @@ def _gateway(at: KeyPath, gateway: GatewaySettings, door: RealtimeSettings) -> I
         yield Misfit((*at, "feed"), gateway.feed, f"can be websocket for kind {able} only")
     for index, origin in enumerate(gateway.allowed_origins):
         if origin_of(origin) != origin:
-            allowed = "must be scheme, host and port alone, e.g. https://evolution.example.com:8443"
+            allowed = "must be scheme, host and port only, e.g. https://evolution.example.com:8443"
             yield Misfit((*at, "allowed_origins", str(index)), origin, allowed)
 
 
 def _within(at: KeyPath, found: Iterable[Misfit]) -> Iterator[Misfit]:
-    """What a kind found in its own section, by the keys of the whole."""
+    """What a kind found in its own section, with the full paths of the keys."""
     for misfit in found:
         yield misfit._replace(path=(*at, *misfit.path))

@@ -42,7 +42,7 @@ from daemon.schema.fields import Name, SecondsOrZero, Section, SectionT, number,
 
 
 class InstanceOverrides(Section):
-    """The settings of one instance that differ. Only the keys that were written count (`model_fields_set`)."""
+    """The settings in which one instance differs. Only keys that were written count (`model_fields_set`)."""
 
     batching: Annotated[BatchingSettings, BeforeValidator(section)] = BatchingSettings()
     responder: Annotated[ResponderSettings, BeforeValidator(section)] = ResponderSettings()
@@ -114,7 +114,7 @@ class InstanceSettings(Section):
 
 
 class Settings(BaseSettings):
-    """All settings, resolved. Made by `load`; its own sources are never read implicitly."""
+    """All settings, resolved. `load` makes them; pydantic's own sources are never read implicitly."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True)
 
@@ -152,8 +152,8 @@ class Settings(BaseSettings):
     def __init__(self, *sources: PydanticBaseSettingsSource, layers: tuple[Layer, ...] = ()) -> None:
         """From `sources`, the strongest first; without any, all defaults.
 
-        `layers` is what `sources` read. It is kept beside pydantic's fields: equal settings are equal wherever they
-        came from.
+        `layers` is what `sources` read. It is kept outside pydantic's fields, so that equal settings are equal
+        regardless of their origin.
         """
         super().__init__(_build_sources=(sources, {}))
         self.__dict__["layers"] = layers
@@ -181,7 +181,7 @@ class Settings(BaseSettings):
         return self._windows.get(instance) or self._default_window
 
     def terms(self, instance: str) -> Terms:
-        """What the configuration says of one instance's turns."""
+        """What the configuration says about one instance's turns."""
         return self.for_instance(instance).terms()
 
     # Asked for with every message; a private attribute of pydantic would cost ten times as much.
@@ -211,7 +211,7 @@ class Settings(BaseSettings):
 
 
 def _who_answers(responder: ResponderSettings) -> str:
-    """A digest of all that decides what is answered: kinds, models, addresses and prompts; no keys, no prices."""
+    """A digest of everything that affects the answers: kinds, models, addresses and prompts, but no keys or prices."""
     deciding = [
         (
             provider.name,
@@ -227,7 +227,7 @@ def _who_answers(responder: ResponderSettings) -> str:
 
 
 def _own(provider: ProviderSettings) -> tuple[object, ...]:
-    """What only its kind of provider knows, but for secrets."""
+    """The settings that only its kind of provider knows, without secrets."""
     own = [key for key in type(provider).model_fields if key not in ProviderSettings.model_fields]
     values = (getattr(provider, key) for key in own)
     return tuple(value for value in values if not isinstance(value, SecretStr))

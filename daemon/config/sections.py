@@ -2,8 +2,8 @@
 
 Laws of this file:
 - A key's name carries its unit (`_seconds`, `_bytes`); a key without one is a plain count or a name.
-- Every default is written here and nowhere else, except those of a kind of gateway or provider, which are with it;
-  `config.yaml` explains the same ones (a test compares them).
+- Every default is written here and nowhere else, except those of a kind of gateway or provider, which are in its file.
+  `config.yaml` explains the same defaults (a test compares them).
 - Keys, tokens and addresses that may carry a password are `SecretStr`: no repr and no error shows them.
 - The rules for a single value are here; the rules between values are in `relations.py`.
 """
@@ -37,7 +37,7 @@ from daemon.schema.fields import (
 )
 from daemon.web.http1 import split_address
 
-if TYPE_CHECKING:  # the keys of a kind are known to the kind alone
+if TYPE_CHECKING:  # only the kind knows its own keys
     AnyGatewaySettings = GatewaySettings
     AnyProviderSettings = ProviderSettings
 else:
@@ -104,13 +104,13 @@ class IngressSettings(Section):
         """Host and port of `listen`.
 
         Raises:
-          ValueError: `listen` is not `host:port`; refused at load, so nobody meets it later.
+          ValueError: `listen` is not `host:port`; `load` refuses that, so it cannot happen later.
         """
         return split_address(self.listen)
 
 
 class AdminLevels(Section):
-    """Who may do what, beside the daemon's own user and root: user names, uids, `group:NAME`, `group:GID`."""
+    """Who may do what, besides the daemon's own user and root: user names, uids, `group:NAME`, `group:GID`."""
 
     read: tuple[Person, ...] = ()
     operate: tuple[Person, ...] = ()

@@ -25,19 +25,21 @@ Tree = dict[str, Any]
 
 
 class ConfigError(Exception):
-    """The settings cannot be used; the text names key, value, origin and what is allowed. Contrast: nothing
-    here is worth a retry, somebody has to edit something."""
+    """The settings cannot be used; the text names the key, its value, its origin and what is allowed.
+
+    Trying again does not help: a person has to edit something.
+    """
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One source of settings, and for each key path it set the words that name the origin."""
+    """One source of settings; for each key path that it set, the words that name the origin."""
 
     tree: Tree = field(default_factory=dict)
     origins: dict[KeyPath, str] = field(default_factory=dict)
 
     def has(self, path: KeyPath) -> bool:
-        """Whether a value stands here for `path`, be it null."""
+        """Whether this layer has a value for `path`, even if it is null."""
         found: object = self.tree
         for step in path:
             if isinstance(found, dict) and step in found:

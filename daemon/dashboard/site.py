@@ -83,7 +83,7 @@ class DashboardSite:
             return ""
         if not with_link:
             return f"The dashboard: {self._address} (`majlis dashboard` prints a link)"
-        return f"The dashboard, by a link that is good once: {self.new(level, 'start').url}"
+        return f"The dashboard, by a link that works once: {self.new(level, 'start').url}"
 
 
 def _why_not(listen: str, error: OSError) -> str:

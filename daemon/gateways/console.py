@@ -1,6 +1,6 @@
 """The gateway of the first run: prints replies instead of sending them.
 
-Texts are visible here, since that is the point of a console; the contact is not.
+It shows texts, since that is the point of a console, but not the contact.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ class Console(GatewayKind[GatewaySettings]):
     settings = GatewaySettings
 
     def parser(self, settings: GatewaySettings) -> Parse:
-        # A first try posts what Evolution would post: replies are printed until its address and key are set.
-        from daemon.gateways.evolution.payload import parse_webhook  # not for every command
+        # The first webhooks are those of Evolution: replies are printed until its address and key are set.
+        from daemon.gateways.evolution.payload import parse_webhook  # not loaded by every command
 
         return parse_webhook
 

@@ -14,7 +14,7 @@ from actors.ports import MaySend
 
 
 class Deliver(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="deliver"):
-    """Send this message, once for each `key`. Travels as it is, as one frame of the connection."""
+    """Send this message, once for each `key`. It is one frame of the connection, as it is."""
 
     key: str
     instance: str
@@ -23,7 +23,7 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="
 
 
 class Find(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="find"):
-    """Was this text sent to the contact since then, under an id that is not known? Travels as `Deliver` does."""
+    """Was this text sent to the contact since then, under an unknown id? It is one frame, like `Deliver`."""
 
     id: str
     instance: str
@@ -37,19 +37,19 @@ class Courier(Protocol):
     """One connection of a proxy that said `serve`."""
 
     finds: bool
-    """It can tell what it has sent."""
+    """Whether it can say what it has sent."""
 
     def may_see(self, instance: str) -> bool: ...
 
     async def deliver(self, frame: Deliver, may_send: MaySend, seconds: float) -> SendOutcome:
-        """Hand one message to the proxy and wait for its answer."""
+        """Give one message to the proxy and wait for its answer."""
 
     async def find(self, frame: Find, seconds: float) -> SendEvidence | None:
         """Ask what it has sent; None: no answer came."""
 
 
 class Couriers:
-    """Which connections deliver, by the client's name. Of several of one client, the newest gets what is new."""
+    """Which connections deliver, by the client's name. If a client has several, the newest gets new messages."""
 
     def __init__(self) -> None:
         self._serving: dict[str, list[Courier]] = {}
@@ -63,6 +63,6 @@ class Couriers:
         self._serving[client] = left
 
     def of(self, client: str, instance: str) -> Courier | None:
-        """The one that delivers for the instance now. None, too, when the client may not see it."""
+        """The connection that delivers for the instance now. None also if the client may not see the instance."""
         serving = self._serving.get(client)
         return serving[-1] if serving and serving[-1].may_see(instance) else None

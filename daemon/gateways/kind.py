@@ -1,4 +1,4 @@
-"""What a kind of gateway is: its settings, how its webhooks are read, how replies leave, what the doctor examines.
+"""What a kind of gateway is: its settings, how its webhooks are read, how replies leave, and what the doctor checks.
 
 A kind is a subclass of `GatewayKind` and one line in `kinds.py`. The command line reads the settings of every kind at
 each start, so a kind imports what is heavy inside its methods.
@@ -45,7 +45,7 @@ class ProxyClient(Protocol):
 
 
 class ProxyDoor(Protocol):
-    """The settings of the realtime door, as far as a gateway behind it depends on them."""
+    """The settings of the realtime door that a gateway behind it depends on."""
 
     @property
     def listen(self) -> str | None: ...
@@ -58,10 +58,10 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     """What the composition root offers to every gateway."""
 
     http: HttpClient
-    """Keeps no connections: a send on one that dies in that moment could not be told from one that arrived."""
+    """Keeps no connections: if a kept one dies at that moment, a send on it looks as if it had arrived."""
     couriers: Couriers
     label: Callable[[Conversation], str]
-    """Names a conversation as no other install would."""
+    """Names a conversation uniquely across installs."""
 
 
 class FeedState(msgspec.Struct, frozen=True):
@@ -71,18 +71,18 @@ class FeedState(msgspec.Struct, frozen=True):
     connected: bool
     received: int
     lost: int
-    """Came and could not be kept."""
+    """Events that came and could not be stored."""
     connections: int
-    """Since the start; what happened between two of them may never come."""
+    """Connections since the start; events between two connections may be lost."""
     note: str = ""
-    """What an operator must know of such a feed."""
+    """What an operator must know about such a feed."""
 
 
 class InstanceFeed(Protocol):
     """Listens to the gateway for one instance: inbound messages without a webhook."""
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Listen until cancelled."""
 
     def give_up(self) -> None:
         """After `run`: what still waits to be stored is lost."""
@@ -91,11 +91,11 @@ class InstanceFeed(Protocol):
 
 
 Receive = Callable[[bytes], Awaitable[Response]]
-"""Takes one payload as the webhook door does, and answers as it does."""
+"""Takes one payload and answers it, as the webhook door does."""
 
 
 class GatewayKind(ABC, Generic[SettingsT]):
-    """One kind of gateway. Holds no state: what it makes does."""
+    """One kind of gateway. It holds no state; the objects that it makes do."""
 
     name: str
     """The value of `gateway.kind`."""
@@ -104,14 +104,14 @@ class GatewayKind(ABC, Generic[SettingsT]):
     has_feed = False
     """Whether `gateway.feed: websocket` is possible."""
     knows_instances = False
-    """Whether `check` tells of each instance whether the gateway knows it."""
+    """Whether `check` finds out if the gateway knows the instance."""
 
     def misfits(self, settings: SettingsT, door: ProxyDoor) -> Iterator[Misfit]:
         """What is wrong with the settings, each by its key within the `gateway` section."""
         yield from ()
 
     def instance_misfits(self, settings: SettingsT, instance: str, door: ProxyDoor) -> Iterator[Misfit]:
-        """What is wrong with them for one declared instance."""
+        """What is wrong with the settings for one declared instance."""
         yield from ()
 
     @abstractmethod
@@ -124,7 +124,7 @@ class GatewayKind(ABC, Generic[SettingsT]):
 
     @abstractmethod
     async def check(self, settings: SettingsT, instance: str, http: HttpClient) -> Finding:
-        """What `majlis doctor` says of one instance's gateway. Bounded by `DOCTOR_SECONDS`; never raises for it."""
+        """What `majlis doctor` reports about an instance's gateway, in `DOCTOR_SECONDS`. A failure raises nothing."""
 
     def feed(self, settings: SettingsT, instance: str, receive: Receive, events: Feed) -> InstanceFeed:
         """Listens for `instance`; only where `has_feed`."""

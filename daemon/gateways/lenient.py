@@ -2,7 +2,7 @@
 
 Laws of this file:
 
-1. `decode` either gives a JSON value or raises `NotJson`; no other exception leaves it.
+1. `decode` either returns a JSON value or raises `NotJson`; no other exception leaves it.
 2. All other functions are total: a wrong type reads as absent, never as an error.
 3. What `clean` lets through can be stored in Postgres and encoded as UTF-8: no NUL, no lone surrogate.
 """
@@ -24,7 +24,7 @@ _UTF8_BOM = b"\xef\xbb\xbf"
 
 
 class NotJson(MajlisError):
-    """These bytes are no JSON text in UTF-8, and never will be. `reason` is a stable word."""
+    """These bytes are not JSON text in UTF-8. `reason` is a stable word."""
 
     def __init__(self, reason: NotJsonReason) -> None:
         super().__init__(reason)
@@ -42,8 +42,8 @@ def decode(body: bytes) -> object:
     """
     body = body.removeprefix(_UTF8_BOM)
     reason: NotJsonReason
-    # The errors of both decoders hold the document itself, so nothing is raised while one of them is handled:
-    # it would travel along as the context of ours.
+    # The errors of both decoders hold the document itself, so nothing is raised while one of them is handled: it would
+    # become the context of ours.
     try:
         return msgspec.json.decode(body)
     except UnicodeDecodeError:

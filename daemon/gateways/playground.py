@@ -1,9 +1,9 @@
-"""Where the playground's replies end: those to customers whom the dashboard made up.
+"""The gateway of the playground: takes replies to customers that the dashboard made up.
 
 Laws of this file:
 - A send to such a customer never reaches a real gateway, whatever the instance, and whether the dashboard is on or off.
-- What was said is kept in memory, for the few newest customers that this daemon's own dashboard opened; of others
-  (after a restart, of another daemon) it is forgotten at once. It counts as sent nevertheless.
+- What was said is kept in memory, for the few newest customers that this daemon's own dashboard opened. For others
+  (after a restart, of another daemon) it is dropped at once, and still counts as sent.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from actors.ports import Gateway, MaySend, at_any_time
 
 MAX_CHATS = 100
 MAX_LINES = 200
-"""Of one chat, from both sides."""
+"""The lines kept of one chat, from both sides."""
 
 
 class Line(NamedTuple):
@@ -32,17 +32,17 @@ class Line(NamedTuple):
     at_ms: int
     """Unix time, milliseconds."""
     key: str = ""
-    """Of the send, the same for every try of it."""
+    """The key of the send, the same for every attempt."""
 
 
 class Chats:
-    """What was said to and by the playground's customers; of too many chats, the one silent longest is dropped."""
+    """What was said to and by the playground's customers. If there are too many chats, the least recent is dropped."""
 
     def __init__(self) -> None:
         self._chats: dict[Conversation, deque[Line]] = {}
 
     def open(self, conversation: Conversation) -> tuple[Line, ...]:
-        """What was said in it, from the first line that is kept."""
+        """The lines of the chat that are kept, in order."""
         lines = self._chats.pop(conversation, None)
         self._chats[conversation] = lines = deque(maxlen=MAX_LINES) if lines is None else lines
         while len(self._chats) > MAX_CHATS:
@@ -53,13 +53,13 @@ class Chats:
         self._chats.pop(conversation, None)
 
     def say(self, conversation: Conversation, line: Line) -> None:
-        """Keep it, where the chat is open."""
+        """Keep a line, if the chat is open."""
         lines = self._chats.get(conversation)
         if lines is not None:
             lines.append(line)
 
     def take_back(self, conversation: Conversation, line: Line) -> None:
-        """Remove what was not accepted after all."""
+        """Remove a line that was not accepted after all."""
         lines = self._chats.get(conversation)
         if lines is not None and line in lines:
             lines.remove(line)
@@ -69,7 +69,7 @@ class Chats:
 
 
 class PlaygroundGateway:
-    """Keeps what is for the playground's customers, and hands everything else to `gateway`."""
+    """Keeps replies to the playground's customers, and passes all others to `gateway`."""
 
     def __init__(self, gateway: Gateway, chats: Chats) -> None:
         self._gateway = gateway

@@ -1,13 +1,13 @@
 """A proxy as a kind of gateway (`gateway.kind: realtime`): it pushes webhooks and delivers replies over one connection.
 
-The connection itself is `daemon/realtime`'s; here is what a gateway asks of it. What is known of a send, step by step:
-- no connection of the proxy says `serve`, or the frame has not left yet: `NotSent`, the reply is held;
+`daemon/realtime` owns the connection; this file is what a gateway needs of it. What is known about a send, by step:
+- no connection of the proxy says `serve`, or the frame has not left yet: `NotSent`, and the reply is held;
 - the frame left and the proxy answered: what the answer says;
-- the frame left and no answer came, even because the connection was lost: `Unknown`. Where the proxy can tell what it
-  has sent it is asked (`find`); else it gets the same message again under the same key, by which it knows what it has
-  sent already.
+- the frame left and no answer came, for example because the connection was lost: `Unknown`. If the proxy can say what
+  it has sent, it is asked (`find`). If not, it gets the same message again under the same key, by which it recognises
+  what it has already sent.
 
-The key is the same for every attempt at one message and for every daemon of one install, and no other message has it.
+The key is the same for every attempt at one message and for every daemon of an install, and is unique to the message.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class RealtimeGateway:
     """The proxy called `client`; serves any number of instances.
 
     Args:
-      label: names a conversation as no other install would.
+      label: names a conversation uniquely across installs.
       timeout_seconds: for one whole call.
     """
 
@@ -60,7 +60,7 @@ class RealtimeGateway:
         origin: str = "",
         key: str = "",
     ) -> SendOutcome:
-        """One delivery. A proxy is its own address: `origin` counts for nothing."""
+        """One delivery. A proxy has no other address, so `origin` is ignored."""
         text = plain_text(text)
         if not text.strip():
             return NotSent("empty_text", "refuse")
@@ -80,7 +80,7 @@ class RealtimeGateway:
         known_ids: frozenset[str],
         origin: str = "",
     ) -> SendEvidence:
-        """Ask the proxy, where it can tell. Raises `GatewayHeld` when it is away or silent."""
+        """Ask the proxy, if it can say. Raises `GatewayHeld` when it is away or does not answer."""
         courier = self._couriers.of(self._client, conversation.instance)
         if courier is None:
             raise GatewayHeld("proxy_away")
@@ -98,7 +98,7 @@ class RealtimeGateway:
         evidence = await courier.find(frame, self._timeout_seconds)
         if evidence is None:
             raise GatewayHeld("proxy_silent")
-        # A proxy that names a message which another reply owns has answered something else.
+        # If another reply owns the message that the proxy names, the answer is about something else.
         return (
             CannotTell()
             if isinstance(evidence, RecordFound) and evidence.message_id in known_ids
@@ -128,8 +128,8 @@ class Realtime(GatewayKind[ProxySettings]):
                 yield Misfit(("client",), settings.client, allowed)
 
     def parser(self, settings: ProxySettings) -> Parse:
-        # A proxy hands on what its own gateway posted, and the proxies stand before Evolution.
-        from daemon.gateways.evolution.payload import parse_webhook  # not for every command
+        # A proxy passes on what its own gateway posted, and the proxies are in front of Evolution.
+        from daemon.gateways.evolution.payload import parse_webhook  # not loaded by every command
 
         return parse_webhook
 

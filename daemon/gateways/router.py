@@ -1,12 +1,12 @@
 """Which gateway sends for which instance, and how many calls run at once.
 
-Two bounds, both per gateway, for two reasons. The gateway is one single-threaded server: beyond
-`max_concurrent_calls` a burst only makes every call slower, up to timeouts of unknown outcome. And an
-instance whose phone is offline can hold each call for the whole timeout: `max_concurrent_calls_per_instance`
-keeps it from taking all places, so that the other tenants' replies still leave in time.
+There are two limits per gateway, for two reasons. The gateway is one single-threaded server: beyond
+`max_concurrent_calls`, a burst only makes every call slower, up to time-outs with an unknown outcome. And an instance
+whose phone is offline can hold each call for the whole time-out: `max_concurrent_calls_per_instance` keeps it from
+taking all places, so that other instances' replies still leave in time.
 
-A call waits for a place `MAX_WAIT_SECONDS` at the most. The right to send was checked just before and must
-not grow old in a queue. After that the answer is "not sent, hold", which is proven, and the turn comes again.
+A call waits for a place at most `MAX_WAIT_SECONDS`, because the right to send was checked just before and must not
+become stale in a queue. After that the answer is "not sent, hold", which is proven, and the turn tries again.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ class BoundedGateway:
             async with self._place(conversation.instance):
                 return await self._gateway.find(conversation, text, since_ms, known_ids, origin)
         except _Busy:
-            raise GatewayHeld("too many calls to the gateway are under way") from None
+            raise GatewayHeld("too many calls to the gateway are in progress") from None
 
     @asynccontextmanager
     async def _place(self, instance: str) -> AsyncIterator[None]:
         own = self._places_of.setdefault(instance, trio.CapacityLimiter(self._per_instance))
-        # The instance's own places first: a call that waits for them must not hold one of the common ones.
+        # The instance's own place first: a call that waits for it must not hold one of the shared places.
         borrower = object()
         held: list[trio.CapacityLimiter] = []
         try:
@@ -87,7 +87,7 @@ class _Busy(Exception):
 
 
 class RoutedGateway:
-    """The instance's own gateway when it has one, else the default."""
+    """The instance's own gateway if it has one, else the default."""
 
     def __init__(self, default: Gateway, by_instance: Mapping[str, Gateway]) -> None:
         self._default = default

@@ -1,6 +1,6 @@
-"""Which LID belongs to which phone number, as this daemon learned lately: a hint, in memory and bounded.
+"""Which LID belongs to which phone number, as this daemon learned recently: hints, in memory and bounded.
 
-The ledger keeps all of them.
+The ledger keeps all links.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class KnownLinks:
         self._max_links = max_links
 
     def learn(self, instance: str, lid: str, phone: str) -> bool:
-        """Returns whether this was new."""
+        """Learn a link; returns whether it was new."""
         key = (instance, lid)
         news = self._phones.get(key) != phone
         self._phones[key] = phone
@@ -36,7 +36,7 @@ class KnownLinks:
         return self._phones.get((instance, lid))
 
     def resolved(self, message: Message) -> Message:
-        """`message` in the conversation of the phone number, if it came under a LID whose number is known."""
+        """`message`, moved to the phone number's conversation if it came under a LID whose number is known."""
         if not is_lid(message.contact):
             return message
         phone = self.phone_of(message.instance, message.contact)

@@ -12,9 +12,9 @@ from actors.messages import Message
 
 
 class UnreadablePayload(MajlisError):
-    """No attempt at this payload can ever succeed: answer 400. Contrast `Inbound.ignored`: read, and done with.
+    """This payload can never be read: answer 400. Contrast `Inbound.ignored`: read, but not for us.
 
-    `reason` is a stable word; the payload's own text is in neither message nor context.
+    `reason` is a stable word. Neither the message nor the context holds the payload's text.
     """
 
     def __init__(self, reason: str) -> None:
@@ -23,7 +23,7 @@ class UnreadablePayload(MajlisError):
 
 
 class Link(msgspec.Struct, frozen=True):
-    """The gateway says that these two are one person: `lid` is `<digits>@lid`, `phone` a canonical contact."""
+    """The gateway says that these are the same person: `lid` is `<digits>@lid`, `phone` a canonical contact."""
 
     instance: str
     lid: str
@@ -53,23 +53,23 @@ class Inbound(msgspec.Struct, frozen=True):
     """The gateway's name for it, in one spelling; empty when it has none."""
     messages: tuple[Message, ...] = ()
     ignored: tuple[str, ...] = ()
-    """One reason for each item that is not in `messages`: words of a closed set, for they become metric labels."""
+    """One reason for each item that is not in `messages`, from a closed set, because they become metric labels."""
     links: tuple[Link, ...] = ()
-    """LIDs whose phone numbers this payload gave, each once. Learnt from received one-to-one messages."""
+    """LIDs whose phone numbers this payload gave, each once. Only received one-to-one messages give them."""
     own: tuple[OwnMessage, ...] = ()
     """Signs that a person speaks in a chat. Each is in `ignored` too, as `own_message`."""
 
     @property
     def instances(self) -> frozenset[str]:
-        """Every instance that it speaks of: some gateways put several into one payload."""
+        """Every instance that it mentions: some gateways put several into one payload."""
         spoken = (item.instance for items in (self.messages, self.links, self.own) for item in items)
         return frozenset((self.instance, *spoken))
 
 
 class Parse(Protocol):
-    """Reads one payload. Pure; raises `UnreadablePayload` for what can never be read.
+    """Reads one payload. Pure; raises `UnreadablePayload` for a payload that can never be read.
 
-    `instance` and `event` come from the URL's path, where it has them.
+    `instance` and `event` come from the URL's path, if it has them.
     """
 
     def __call__(self, body: bytes, instance: str | None, event: str | None) -> Inbound: ...
@@ -78,8 +78,8 @@ class Parse(Protocol):
 class RoutedParser:
     """Reads each payload as the gateway of its instance writes it.
 
-    The path names the instance. Where it does not, the payload's own name for it cannot be known before the payload is
-    read: then it is read as the default gateway writes, as it is for an instance that nobody declared.
+    The path names the instance. If it does not, the instance is known only once the payload is read, so it is read as
+    the default gateway writes. The same holds for an instance that is not declared.
     """
 
     def __init__(self, default: Parse, by_instance: Mapping[str, Parse]) -> None:

@@ -1,7 +1,7 @@
 """Where a payload goes once it is read: messages to the mirror, take-overs to the ledger, identity links to memory.
 
-The webhook door opens before the stores run. Until they do, what must be durable is refused, and the gateway sends it
-again.
+The webhook door opens before the stores run. Until they do, it refuses whatever must be durable, and the gateway sends
+that again.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from daemon.ingress.inbound import Link, OwnMessage
 
 
 class Behind(NamedTuple):
-    """What stands behind the door once the stores run."""
+    """What is behind the door once the stores run."""
 
     append: Callable[[Message, WindowPolicy], Awaitable[Receipt]]
-    """Makes one message durable; bounds its own wait."""
+    """Makes one message durable, within a bounded time."""
     take_over: Callable[[OwnMessage], Awaitable[bool]]
     flush: Callable[[Conversation], bool]
-    """Answers what waits in a conversation now; False when it is not active here."""
+    """Closes a conversation's window now; returns False when it is not active here."""
 
 
 class DurableInbox:
@@ -55,14 +55,14 @@ class DurableInbox:
         return receipt
 
     def learn(self, link: Link) -> None:
-        """Take note of a LID's phone number. What waits under the LID moves to the phone's conversation now."""
+        """Learn a LID's phone number. What waits under the LID moves to the phone's conversation now."""
         is_news = self._links.learn(link.instance, link.lid, link.phone)
         behind = self._behind()
         if is_news and behind is not None:
             behind.flush(Conversation(link.instance, link.lid))
 
     async def take_over(self, own: OwnMessage) -> bool:
-        """A person of the business wrote in a conversation: Majlis falls silent there, durably."""
+        """A person of the business wrote in a conversation: silence Majlis there, durably."""
         return await self._open().take_over(own)
 
     def _open(self) -> Behind:

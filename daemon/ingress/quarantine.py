@@ -1,8 +1,8 @@
 """Keeps the newest payloads that could not be read, for an operator to look at.
 
-Keys and tokens are redacted before anything is written. The folder and the files are for the daemon's user
-alone. Nothing here fails or holds up a request: an error goes to a callback, and a disk that does not answer
-within `_STORE_SECONDS` loses the copy, counted in `dropped`.
+Keys and tokens are redacted before anything is written. Only the daemon's user may read the folder and the files.
+Nothing here fails or delays a request: an error goes to a callback, and if the disk does not answer within
+`_STORE_SECONDS`, the copy is lost and counted in `dropped`.
 """
 
 from __future__ import annotations
@@ -80,6 +80,6 @@ class Quarantine:
 def redact(body: bytes) -> bytes:
     """`body` with the value of everything that looks like a key or token redacted, whether it is JSON or not.
 
-    NUL bytes go too: without them a body in UTF-16 is read by the same pattern.
+    NUL bytes are removed too, so that the same pattern works for a body in UTF-16.
     """
     return _SECRET.sub(_REDACTED, body.replace(b"\0", b""))

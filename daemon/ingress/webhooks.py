@@ -1,13 +1,13 @@
-"""The door for webhooks: routes, access, and when to answer what.
+"""The door for webhooks: routes, access, and which answer is given when.
 
 The laws of this file:
-1. 200 only after every message of the payload was accepted by the mirror (I1). Of several, one that fails makes
-   the whole answer 503; the gateway sends all again and those already kept are found to be duplicates.
+1. 200 only after the mirror accepted every message of the payload (I1). If one of several fails, the whole answer is
+   503; the gateway sends all of them again, and those already stored are recognised as duplicates.
 2. What should come again is never answered 4xx: the gateway would drop it for good. 400 is for what can never be read;
    its body is quarantined first.
 3. Whether an instance exists is not checked here: a tenant set up a minute late loses nothing.
-4. What a person of the business wrote is durable before 200, too, but after the customers' messages.
-5. Each gateway writes in its own way: the parser that is passed in knows them all, and nothing here knows any.
+4. What a person of the business wrote is durable before 200 as well, but after the customers' messages.
+5. Each gateway has its own format: the parser passed in knows them all, and this file knows none.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ RETRY_HEADERS = {"Retry-After": "5"}
 
 
 class Inbox(Protocol):
-    """Takes what a payload held."""
+    """Takes what was in a payload."""
 
     async def accept(self, message: Message) -> Receipt:
-        """Make one message durable. Bounds its own wait; cancelling it takes nothing back.
+        """Make one message durable, within a bounded time. Cancelling it undoes nothing.
 
         Raises:
           Unavailable: the mirror is away (`MirrorUnavailable`).
-          Overloaded: a bound is reached.
+          Overloaded: a limit is reached.
         """
 
     async def take_over(self, own: OwnMessage) -> bool:
@@ -52,11 +52,11 @@ class Inbox(Protocol):
         """
 
     def learn(self, link: Link) -> None:
-        """Take note of a link. Neither waits nor raises: a link is a hint that comes again with the next message."""
+        """Learn a link. Neither waits nor raises: a link is a hint, and the next message brings it again."""
 
 
 class Page(Protocol):
-    """Something to read beside the webhooks. Bounds its own time."""
+    """A page to read at the same door. It must answer within a bounded time."""
 
     async def respond(self, request: Request) -> Response: ...
 
@@ -70,14 +70,14 @@ class Readiness(msgspec.Struct, frozen=True):
 
 
 class IngressCounters:
-    """What became of webhooks, since the start. Too large ones never get here: see `HttpCounters.rejected`."""
+    """Counts of webhooks by outcome, since the start. Too large ones never get here: see `HttpCounters.rejected`."""
 
     def __init__(self) -> None:
         self.acked = 0
-        """Messages answered for with 200 and new."""
+        """New messages that were answered 200."""
         self.duplicates = 0
         self.take_overs = 0
-        """Messages of the business' own people that silenced Majlis in a chat, or keep it silent."""
+        """Messages of people of the business that silenced Majlis in a chat, or keep it silent."""
         self.unreadable = 0
         self.unauthorized = 0
         self.ignored: Counter[str] = Counter()
@@ -89,7 +89,7 @@ class SharedToken:
     """Access by a token in `apikey` or `Authorization: Bearer`; several tokens are valid at once, for a rotation."""
 
     def __init__(self, tokens: Sequence[str]) -> None:
-        """Raises `ValueError` without a token: an open door must be asked for by its name."""
+        """Raises `ValueError` without a token: an open door has to be configured explicitly."""
         if not tokens or not all(tokens):
             raise ValueError("token access needs at least one token, and none may be empty")
         self._tokens = tuple(token.encode() for token in tokens)
@@ -101,7 +101,7 @@ class SharedToken:
             hmac.compare_digest(presented.encode("latin-1"), token)
             for presented in given
             for token in self._tokens
-        ]  # a list, not a generator: every comparison is made, whatever the first ones gave
+        ]  # a list, not a generator: all comparisons are made, so that the time says nothing about the tokens
         return any(matches)
 
 
@@ -119,11 +119,11 @@ def _ignore_time(_status: int, _seconds: float) -> None:
 
 
 class IngressObservers(NamedTuple):
-    """Called at the door, where nothing may hold up a webhook: they neither wait nor raise."""
+    """Called for each webhook, which nothing may delay: they must neither wait nor raise."""
 
     emit: Callable[..., None] = _ignore_event
     measure: Callable[[int, float], None] = _ignore_time
-    """Gets the status of every webhook, and how long its answer took."""
+    """Called with the status of every webhook, and how long its answer took."""
 
 
 NO_OBSERVERS = IngressObservers()
@@ -148,7 +148,7 @@ class Ingress:
         metrics: Page | None = None,
         observers: IngressObservers = NO_OBSERVERS,
     ) -> None:
-        """`metrics` answers `/metrics`; without it, that route does not exist."""
+        """`metrics` answers `/metrics`; without it, the route does not exist."""
         self.counters = counters or IngressCounters()
         self._parse = parse
         self._inbox = inbox
@@ -161,7 +161,7 @@ class Ingress:
     async def handle(self, request: Request) -> Response:  # noqa: PLR0911  one for each route
         segments = request.segments
         if segments and segments[-1] == "":
-            segments = segments[:-1]  # a slash too many in a gateway's settings must not cost its messages
+            segments = segments[:-1]  # an extra slash in a gateway's settings must not lose its messages
         match segments:
             case ("webhook",):
                 return await self._measured(request, None, None)
@@ -206,11 +206,11 @@ class Ingress:
         allows: Callable[[str], bool] = _any_instance,
         comes_again: bool = True,
     ) -> Response:
-        """Take one payload, through whatever door it came; the caller has checked that it may come at all.
+        """Take one payload from any door; the caller has checked that the sender may post.
 
         Args:
-          allows: which instances it may speak of; another one is answered 403.
-          comes_again: whether a refused payload is sent again; one that is not is stored even while we drain.
+          allows: which instances it may mention; any other is answered 403.
+          comes_again: whether a refused payload is sent again; if not, it is stored even while we drain.
         """
         if (refusal := self._not_now(comes_again)) is not None:
             return refusal
@@ -227,7 +227,7 @@ class Ingress:
         return await self._store(inbound)
 
     async def take(self, message: Message) -> Response:
-        """Take one message that came as no webhook; the answer is the same."""
+        """Take one message that did not come as a webhook; the answers are the same."""
         if (refusal := self._not_now()) is not None:
             return refusal
         return await self._store(Inbound(message.instance, "", messages=(message,)))
@@ -241,7 +241,7 @@ class Ingress:
         return None
 
     async def _store(self, inbound: Inbound) -> Response:
-        """Make the messages durable, in their order, and answer what became of the payload."""
+        """Make the messages durable, in their order, and answer with the result."""
         for link in inbound.links:
             self._inbox.learn(link)
         try:
@@ -302,7 +302,7 @@ class Ingress:
 
 
 def _get(request: Request) -> Response | None:
-    """The refusal of a method that is neither GET nor HEAD."""
+    """The refusal of any method but GET and HEAD."""
     if request.method in ("GET", "HEAD"):
         return None
     return error_response(405, "method_not_allowed", {"Allow": "GET, HEAD"})

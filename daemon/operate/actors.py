@@ -49,8 +49,8 @@ class ActorRow(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
     contact: str
     state: Phase
-    """In order: its window is open, it waits for a free turn, a turn runs, it waits for its next attempt, for a
-    gateway, a store or the end of a pause, it has nothing to do, it crashed too often."""
+    """In order: its window is open; it waits for a free turn; its turn runs; it waits for its next attempt; it waits
+    for a gateway, a store or the end of a pause; it has nothing to do; it crashed too often."""
     waiting_messages: int = 0
     closes_in_seconds: float | None = None
     """Until the window closes, or until the next attempt."""
@@ -120,7 +120,7 @@ def actor_row(view: ActorView, label: str) -> ActorRow:
 
 
 def seconds_left(view: ActorView) -> float | None:
-    """Until something happens by itself. The end of a pause is its operator's: what is left of a hold says nothing."""
+    """Until something happens by itself. None during a pause: an operator ends it, so the time left says nothing."""
     return None if view.held_by == "pause" else view.seconds_left
 
 

@@ -11,10 +11,10 @@ from daemon.stores.redis import RedisStore
 
 
 async def adopt_redis(db: Postgres, redis: RedisStore, install: Install) -> None:
-    """Stamp the Redis as this install's, and have Postgres mint no epoch below those that it has seen.
+    """Mark the Redis as this install's, and let Postgres issue no epoch below those that the Redis has seen.
 
-    Where it holds no install's data at all, the ledger's unfinished turns become dead letters: the messages that they
-    were to answer are gone.
+    If it holds no install's data at all, the ledger's unfinished turns become dead letters: the messages that they were
+    to answer are lost.
 
     Raises:
       LedgerUnavailable: Postgres cannot be reached.

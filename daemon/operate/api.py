@@ -1,8 +1,8 @@
 """The admin interface: checks who asks, finds the route, and turns every failure into a sentence.
 
 Laws of the admin interface:
-- The kernel says who is at the other end, and that decides what they may do; who has no level learns nothing but that.
-- Every answer has its time; a stream has a time for each piece, and a reader that is too slow is cut off.
+- The kernel says who is at the other end, and that decides what they may do. A caller without a level learns only that.
+- Every answer has a time limit. A stream has one for each piece, and a reader that is too slow is cut off.
 - Nothing changes, and nothing masked is revealed, without an audit entry written first.
 - An error is one sentence that says what to do; what broke inside goes to the log, by its class alone.
 """
@@ -34,10 +34,10 @@ _REFUSALS: dict[type[Exception], tuple[int, str, str]] = {
     Overloaded: (503, "unavailable", "this cannot be done now, try again: {}"),
     MajlisError: (503, "refused", "this cannot be done, see `majlis doctor`: {}"),
 }
-"""Replies, not failures: the error's text is the sentence for the operator. The first that fits counts."""
+"""Refusals, not failures: the error's text is the sentence for the operator. The first match counts."""
 
 HANDLER_SECONDS = 25.0
-"""How long one answer may take; less than the command line waits for it."""
+"""How long one answer may take: less than the command line waits for it."""
 
 
 class AdminApi:
@@ -51,9 +51,9 @@ class AdminApi:
         levels: Levels | None = None,
         handler_seconds: float = HANDLER_SECONDS,
     ) -> None:
-        """One object for every topic that a route names.
+        """Needs one object for every topic that a route names.
 
-        Without `levels` the daemon's own user and root may do everything, and nobody else anything.
+        Without `levels`, only the daemon's own user and root have access, and they may do everything.
         """
         self._topics: Mapping[type[Any], Any] = {type(topic): topic for topic in (Interface(), *topics)}
         missing = {route.topic.__name__ for route in ROUTES if route.topic not in self._topics}
@@ -71,13 +71,13 @@ class AdminApi:
             return _error(
                 403,
                 "forbidden",
-                "you may not use this socket: the user that runs the daemon, and root, may, and whom they "
-                "name in admin.levels of its config.yaml",
+                "you may not use this socket: only root, the user that runs the daemon, and those named in "
+                "admin.levels of its config.yaml may",
             )
         return await self.answer(request, Caller(level))
 
     async def answer(self, request: Request, caller: Caller) -> Response:
-        """For a caller that is known already, whatever door they came through."""
+        """Answer a caller who is already known, whichever door they came through."""
         try:
             with trio.fail_after(self._handler_seconds):
                 return await self._dispatch(request, caller)
@@ -85,8 +85,8 @@ class AdminApi:
             return _error(
                 503,
                 "too_slow",
-                f"this took longer than {self._handler_seconds:.0f} s and was given up; "
-                "`majlis status` says what is away",
+                f"this took longer than {self._handler_seconds:.0f} s and was stopped; "
+                "`majlis status` says what is unavailable",
             )
         except tuple(_REFUSALS) as error:
             status, reason, words = next(said for kind, said in _REFUSALS.items() if isinstance(error, kind))
@@ -123,12 +123,12 @@ def _check_level(route: Route, caller: Caller) -> None:
 
 
 def _reveal(asked: Parameters, caller: Caller) -> bool:
-    """Whether phone numbers and texts are to be shown. Raises: Forbidden."""
+    """Whether to show phone numbers and texts. Raises: Forbidden."""
     reveal = bool(getattr(asked, "reveal", False))
     if reveal and caller.level != "admin":
         raise Forbidden(
-            f"phone numbers and texts are shown at level admin alone, and yours is {caller.level}: "
-            f"ask without --reveal, or {caller.where_levels_stand}"
+            f"only level admin may see phone numbers and texts, and yours is {caller.level}: "
+            f"leave out --reveal, or {caller.where_levels_stand}"
         )
     return reveal
 
@@ -144,7 +144,7 @@ def _body(route: Route, request: Request) -> object:
 
 
 def _pattern(request: Request) -> str:
-    """The route without what the caller put into it: a path may hold a phone number."""
+    """The route's pattern, without what the caller filled in: a path may hold a phone number."""
     found = (route.path for route in ROUTES if route.match(request.segments) is not None)
     return next(found, "unknown")
 

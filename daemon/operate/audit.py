@@ -10,11 +10,11 @@ from daemon.ledger.records import Records
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asked for a change or a reveal."""
+    """Who asked for a change, or to reveal something."""
 
     action: str
     target: str
-    """Never a phone number: a conversation stands here by its label."""
+    """Never a phone number: a conversation appears by its label."""
     uid: int | None
     pid: int | None
     origin: str = ""
@@ -24,7 +24,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Record = Callable[[AuditEntry], Awaitable[None]]
-"""Writes one entry; raises when it cannot, and then nothing is done."""
+"""Writes one entry. Raises when it cannot, and then nothing is done."""
 
 
 def in_the_ledger(records: Records) -> Record:

@@ -1,7 +1,7 @@
 """One request as a route sees it: who asks, what is recorded, and how the answer is masked.
 
-Phone numbers and texts stand whole in what the topics answer. They are masked on the way out by the names of their
-fields, so that a new view cannot forget it.
+The topics' answers hold phone numbers and texts in full. They are masked on the way out, by the names of their fields,
+so that a new view cannot forget to.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from daemon.web.http1 import Request, Response, json_response
 
 
 class Forbidden(Exception):
-    """The caller's level does not suffice; the text says which one does."""
+    """The caller's level is not enough; the text says which one is."""
 
 
 class Caller(NamedTuple):
@@ -30,18 +30,18 @@ class Caller(NamedTuple):
     origin: str = ""
     """The door they came through; empty: the admin socket, whose kernel says who they are."""
     session: str = ""
-    """Tells one of its sessions from another."""
+    """Identifies one of that door's sessions."""
 
     @property
     def where_levels_stand(self) -> str:
-        """What says who has which level, for a sentence that refuses."""
+        """Where levels are set, for the sentence of a refusal."""
         if self.origin:
             return "a link of `majlis dashboard` has the level of the user who asks for it"
         return "see admin.levels in the daemon's config.yaml"
 
 
 class AdminCall:
-    """One request whose parameters and level are checked already."""
+    """One request whose parameters and level have been checked."""
 
     def __init__(
         self, request: Request, caller: Caller, feed: EventFeed, record: Record, reveal: bool, body: Any
@@ -55,7 +55,7 @@ class AdminCall:
         self._record = record
 
     async def audit(self, action: str, target: str) -> None:
-        """Record who asked for what, before it is done."""
+        """Record who asked for what. Call it before doing it."""
         peer, caller = self.peer, self.caller
         await self._record(
             AuditEntry(
@@ -73,24 +73,24 @@ class AdminCall:
         self._feed.emit("admin.change", None, action=action, target=target, **who)
 
     async def answer(self, view: object, target: str) -> Response:
-        """`view` as JSON, masked unless revealing was asked for and is recorded."""
+        """`view` as JSON: masked, unless the caller asked to reveal it, which is recorded."""
         if self.reveal:
             await self.audit("reveal", target)
         document: object = msgspec.to_builtins(view)
         return json_response(200, document if self.reveal else _masked(document))
 
     def target(self, ref: Conversation | str) -> str:
-        """A conversation as the audit names it."""
+        """A conversation's name in the audit log."""
         return self._feed.label(ref) if isinstance(ref, Conversation) else ref
 
 
 def iso(moment: datetime) -> str:
-    """A moment as every answer writes it: UTC, with milliseconds."""
+    """A time as every answer writes it: UTC, with milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _mask_contact(contact: str) -> str:
-    """`…12`: enough to tell two contacts apart in one list, of no use to call them."""
+    """`…12`: enough to tell two contacts apart in a list, too little to call them."""
     number, at, server = contact.partition("@")
     return f"…{number[-2:]}{at}{server}"
 

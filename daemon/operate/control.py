@@ -1,4 +1,4 @@
-"""The daemon as a whole: its end, its log, and what it reads anew."""
+"""The daemon as a whole: stopping it, its log level, and what it reads again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 class Draining(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
-    """How long running turns are given; what is left then waits for the next start."""
+    """How long running turns may take to finish; what is left then waits for the next start."""
     active: int
     """Conversations with an actor in memory."""
     running_turns: int
@@ -34,12 +34,12 @@ class Draining(msgspec.Struct, frozen=True, kw_only=True):
 class LogLevelView(msgspec.Struct, frozen=True, kw_only=True):
     level: LogLevel
     configured: LogLevel
-    """What holds again after a restart."""
+    """The level that applies again after a restart."""
 
 
 class Reloaded(msgspec.Struct, frozen=True, kw_only=True):
     flags: int
-    """Flags that stand in the database for this daemon and for instances."""
+    """Flags stored in the database, for this daemon and for instances."""
 
 
 class NewLogLevel(Parameters, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class NewLogLevel(Parameters, frozen=True, kw_only=True):
 
 
 class Control:
-    """`stop` begins the daemon's end as SIGTERM does; `forget` drops what is kept of instances' rows."""
+    """`stop` stops the daemon as SIGTERM does; `forget` drops the cached rows of instances."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Control:
         self._forget = forget
 
     async def drain(self) -> Draining:
-        """Begin to stop: no new work, running turns are finished, then the daemon ends."""
+        """Begin to stop: take no new work, finish the running turns, then exit."""
         await trio.lowlevel.checkpoint()
         phases = self._supervisor.phases()
         self._stop()
@@ -83,13 +83,13 @@ class Control:
         return LogLevelView(level=logs.level(), configured=self._settings.log.level)
 
     async def set_log_level(self, level: LogLevel) -> LogLevelView:
-        """Until the next start."""
+        """Set the level until the next start."""
         logs.set_level(level)
         self._feed.log_changed()
         return await self.log_level()
 
     async def reload(self) -> Reloaded:
-        """Forget what is kept of instances, flags and pauses, and read it anew. Raises `LedgerUnavailable`."""
+        """Read instances, flags and pauses again from the database. Raises `LedgerUnavailable`."""
         self._forget()
         flags = await self._flags.refresh()
         await self._pauses.refresh()
@@ -98,24 +98,24 @@ class Control:
 
 
 async def _reload(control: Control, call: AdminCall, asked: Parameters) -> Response:
-    """Read instance settings and flags anew from the database; config.yaml is read at the start alone."""
+    """Read instance settings and flags again from the database. config.yaml is read only at the start."""
     await call.audit("reload", "settings")
     return json_response(200, await control.reload())
 
 
 async def _log_level(control: Control, call: AdminCall, asked: Parameters) -> Response:
-    """The lowest level that is logged now."""
+    """The lowest level that is logged."""
     return json_response(200, await control.log_level())
 
 
 async def _set_log_level(control: Control, call: AdminCall, asked: NewLogLevel) -> Response:
-    """Log from this level on, until the next start."""
+    """Log this level and those above it, until the next start."""
     await call.audit("log-level", asked.level)
     return json_response(200, await control.set_log_level(asked.level))
 
 
 async def _drain(control: Control, call: AdminCall, asked: Parameters) -> Response:
-    """Stop as SIGTERM does: no new work, running turns are finished, then the daemon ends."""
+    """Stop as SIGTERM does: take no new work, finish the running turns, then exit."""
     await call.audit("drain", "daemon")
     return json_response(200, await control.drain())
 

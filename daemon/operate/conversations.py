@@ -1,4 +1,4 @@
-"""One conversation: what waits, what was answered, who speaks in it; and where somebody else speaks than Majlis."""
+"""One conversation: what waits, what was answered, who speaks in it. And those in which Majlis is silent."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from daemon.web.http1 import Response, json_response
 
 
 class TakeoverView(msgspec.Struct, frozen=True, kw_only=True):
-    """A person of the business writes in the chat: Majlis is silent."""
+    """A human take-over: a person of the business writes in the chat, and Majlis is silent."""
 
     since: str
     until: str
     heeded: bool = True
-    """False: take-over is switched off for the instance, so Majlis answers all the same."""
+    """False: take-over is switched off for the instance, so Majlis answers anyway."""
 
 
 class EscalationView(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,11 +48,11 @@ class EscalationView(msgspec.Struct, frozen=True, kw_only=True):
     since: str
     why: str = ""
     heeded: bool = True
-    """False: escalation is switched off for the instance, so Majlis answers all the same."""
+    """False: escalation is switched off for the instance, so Majlis answers anyway."""
 
 
 class SilentView(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation in which somebody else speaks."""
+    """A conversation in which a person speaks instead of Majlis."""
 
     conversation: str
     instance: str
@@ -73,9 +73,9 @@ class ConversationView(msgspec.Struct, frozen=True, kw_only=True):
     contact: str
     partition: int
     epoch: int | None = None
-    """Under which this daemon acts for it; None when another daemon does."""
+    """The epoch under which this daemon acts for it; None when another daemon does."""
     state: Phase | Literal["absent"]
-    """`absent`: no actor in memory here."""
+    """`absent`: it has no actor in this daemon's memory."""
     why: str = ""
     closes_in_seconds: float | None = None
     tries: int = 0
@@ -108,7 +108,7 @@ class ShowByContact(ByContact, frozen=True, kw_only=True):
 
 
 class Conversations:
-    """Reads memory and ledger. `fenced` gives the partitions that this daemon acts for, with their epochs."""
+    """Reads memory and ledger. `fenced` returns the partitions that this daemon acts for, with their epochs."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class Conversations:
         label = self._directory.label(conversation)
         if view is None and not turns and silence == SilenceReasons():
             raise self._directory.unless_starting(
-                Missing(f"Nothing is known of {label}: check the spelling, INSTANCE/PHONE.")
+                Missing(f"There is no conversation {label}: check the spelling, INSTANCE/PHONE.")
             )
         return ConversationView(
             conversation=label,
@@ -169,7 +169,7 @@ class Conversations:
                 Conflict(f"Nothing waits in {label}: there is nothing to flush.")
             )
         if view.phase == "idle" and not view.waiting:
-            raise Conflict(f"Nothing waits in {label}: its last burst is answered.")
+            raise Conflict(f"Nothing waits in {label}: its last burst is already answered.")
         self._supervisor.flush(conversation)
         return Flushed(conversation=label, messages=len(view.waiting))
 

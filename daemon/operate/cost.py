@@ -1,4 +1,4 @@
-"""What was used, by instance and day: answers, tokens, cost."""
+"""Usage by instance and day: answers, tokens, cost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MICROS = 1_000_000
 
 
 class CostRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What one instance used on one day."""
+    """One instance's usage on one day."""
 
     instance: str
     day: str
@@ -34,7 +34,7 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
 
 class CostReport(msgspec.Struct, frozen=True, kw_only=True):
     days: int
-    """Today and the days before it, UTC."""
+    """How many days, today included (UTC)."""
     answers: int
     cached: int
     input_tokens: int
@@ -54,7 +54,7 @@ class Costs:
         self._records = records
 
     async def report(self, instance: str | None, days: int) -> CostReport:
-        """Of today and the `days` - 1 days before, of one instance or of all. Raises `LedgerUnavailable`."""
+        """Usage today and on the `days` - 1 days before, for one instance or all. Raises `LedgerUnavailable`."""
         used = await self._records.usage(days, instance)
         return CostReport(
             days=days,
@@ -79,7 +79,7 @@ class Costs:
 
 
 async def _report(costs: Costs, call: AdminCall, asked: CostQuery) -> Response:
-    """What was used, by instance and day."""
+    """Usage by instance and day."""
     return json_response(200, await costs.report(asked.instance or None, asked.days))
 
 

@@ -1,4 +1,4 @@
-"""Dead letters: turns that ran out of attempts or were refused. Listed, put back to be answered, or dropped."""
+"""Dead letters: turns that ran out of attempts or were refused. They are listed, retried or dropped."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from daemon.operate.turns import MessageView, message_view
 from daemon.web.http1 import Response, json_response
 
 MAX_RETRIED = 10_000
-"""Dead letters that are put back at once."""
+"""How many dead letters are retried at the same time."""
 RETRY_PREFIX = "dead-"
-"""Ids of replayed messages start so: a replay is never taken for a customer repeating himself."""
+"""The prefix of replayed messages' ids: a replay is never mistaken for a customer who repeats a message."""
 
 DeadLetterNumber = Annotated[
     int,
@@ -59,12 +59,12 @@ class DeadLetterPage(msgspec.Struct, frozen=True, kw_only=True):
 
 class Retried(msgspec.Struct, frozen=True, kw_only=True):
     retried: int
-    """How many dead letters were put back to be answered."""
+    """How many dead letters are queued to be answered."""
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int
-    """The number of the dead letter: it is kept, and not open any more."""
+    """The number of the dead letter. It is kept, and no longer open."""
 
 
 class DeadLettersQuery(Parameters, frozen=True, kw_only=True):
@@ -82,7 +82,7 @@ class ShowDeadLetter(OneDeadLetter, frozen=True, kw_only=True):
 
 
 class DeadLetters:
-    """`append` makes one message durable, as if it came anew. Every method may raise `Unavailable`."""
+    """`append` makes one message durable, as if it had just arrived. Every method may raise `Unavailable`."""
 
     def __init__(
         self,
@@ -107,24 +107,24 @@ class DeadLetters:
         return self._view(await self._find(number))
 
     async def retry(self, number: int) -> None:
-        """Append its messages again, under ids of their own: they are heard like any other burst.
+        """Append its messages again, under new ids: they open a window like any other burst.
 
-        Appending is deduplicated, so dying in the middle and repeating the command doubles nothing.
+        Appending is deduplicated: repeating the command after a crash in the middle duplicates nothing.
 
         Raises:
-          Missing: there is none of this number.
-          Conflict: it was retried already.
+          Missing: no dead letter has this number.
+          Conflict: it has already been retried.
         """
         letter = await self._find(number)
         if letter.retried_at is not None:
-            raise Conflict(f"Dead letter {number} was retried at {iso(letter.retried_at)}.")
+            raise Conflict(f"Dead letter {number} was already retried at {iso(letter.retried_at)}.")
         await self._put_back(letter)
 
     async def retry_all(self) -> int:
-        """Put back every open one; how many there were.
+        """Retry every open dead letter; returns how many there were.
 
-        What others retry or drop meanwhile is left to them. A conversation that is full keeps its dead letter, and
-        delays no other.
+        Skips those that someone else retries or drops meanwhile. A full conversation keeps its dead letter and delays
+        no other.
         """
         listed, put_back = await self._records.dead_letters(MAX_RETRIED), 0
         for number in reversed([letter.id for letter in listed]):
@@ -136,12 +136,12 @@ class DeadLetters:
         return put_back
 
     async def drop(self, number: int) -> None:
-        """Keep it, and count it as open no more. Raises: Missing, Conflict when it was retried or dropped already."""
+        """Close it without an answer; it is kept. Raises: Missing, Conflict when it was already retried or dropped."""
         letter = await self._find(number)
         if letter.retried_at is not None:
-            raise Conflict(f"Dead letter {number} was retried at {iso(letter.retried_at)}.")
+            raise Conflict(f"Dead letter {number} was already retried at {iso(letter.retried_at)}.")
         if letter.dropped_at is not None or not await self._records.mark_dropped(letter.id):
-            raise Conflict(f"Dead letter {number} was dropped already.")
+            raise Conflict(f"Dead letter {number} was already dropped.")
         self._feed.emit("dead.dropped", letter.conversation, letter=letter.id, messages=len(letter.messages))
 
     async def _put_back(self, letter: DeadLetter) -> None:
@@ -185,21 +185,21 @@ async def _show(letters: DeadLetters, call: AdminCall, asked: ShowDeadLetter) ->
 
 
 async def _retry(letters: DeadLetters, call: AdminCall, asked: OneDeadLetter) -> Response:
-    """Put one dead letter back to be answered."""
+    """Retry one dead letter: its messages are queued again in their conversation."""
     await call.audit("dead.retry", f"dead letter {asked.id}")
     await letters.retry(asked.id)
     return json_response(200, Retried(retried=1))
 
 
 async def _drop(letters: DeadLetters, call: AdminCall, asked: OneDeadLetter) -> Response:
-    """Give one dead letter up for good; it is kept, and not open any more."""
+    """Close one dead letter without answering it. It is kept, and no longer counts as open."""
     await call.audit("dead.drop", f"dead letter {asked.id}")
     await letters.drop(asked.id)
     return json_response(200, Dropped(dropped=asked.id))
 
 
 async def _retry_all(letters: DeadLetters, call: AdminCall, asked: Parameters) -> Response:
-    """Put every open dead letter back to be answered."""
+    """Retry every open dead letter."""
     await call.audit("dead.retry_all", "dead letters")
     return json_response(200, Retried(retried=await letters.retry_all()))
 

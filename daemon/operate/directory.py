@@ -15,11 +15,11 @@ from daemon.observe.readiness import Health
 from daemon.stores.postgres import LedgerError
 
 MAX_SILENT = 10_000
-"""How many conversations in which somebody else speaks are looked at, the latest first."""
+"""How many conversations in which a person speaks are searched, the latest first."""
 
 
 class Directory:
-    """What can be known of conversations now. While the daemon starts, that is little."""
+    """Finds conversations, and who speaks in them. While the daemon starts, it can find few."""
 
     def __init__(
         self,
@@ -36,13 +36,14 @@ class Directory:
         self._records = records
 
     async def find(self, ref: Conversation | str) -> Conversation:
-        """The conversation that is named, or whose label from the logs is given.
+        """The conversation of this name, or with this label from the logs.
 
-        A label is a hash and holds no name: it is looked for where an actor is, and where somebody else speaks.
+        A label is a hash: it is searched for among the conversations that have an actor, and those in which a person
+        speaks.
 
         Raises:
-          Missing: there is none of this label.
-          Unavailable: the daemon starts, and cannot know yet.
+          Missing: no conversation has this label.
+          Unavailable: the daemon is starting, and cannot know yet.
         """
         if isinstance(ref, Conversation):
             return ref
@@ -58,11 +59,11 @@ class Directory:
         )
 
     def unless_starting(self, error: MajlisError) -> MajlisError:
-        """The error that something is not there; before the end of the start nobody can say so."""
+        """The error for something that does not exist. Until the start is over, that cannot be known."""
         return self._health.unless_starting(error)
 
     async def stored(self, conversation: Conversation) -> tuple[tuple[TurnRecord, ...], SilenceReasons]:
-        """What the ledger knows of it; nothing when it cannot be asked, for what is in memory is shown all the same."""
+        """What the ledger knows about it. Nothing while the ledger is away: what is in memory is still shown."""
         try:
             return await self._records.turns(conversation), await self.silence(conversation)
         except (LedgerUnavailable, LedgerError):
@@ -74,11 +75,11 @@ class Directory:
         return await self._records.silence(conversation, escalation.hand_back_seconds)
 
     async def silent(self) -> dict[Conversation, SilenceReasons]:
-        """Where somebody else speaks, the latest first. Raises `LedgerUnavailable`."""
+        """Conversations in which a person speaks, the latest first. Raises `LedgerUnavailable`."""
         return await self._records.silent(longest_hand_back_seconds(self._settings), MAX_SILENT)
 
 
 def longest_hand_back_seconds(settings: Settings) -> float:
-    """An escalation older than this holds for no instance."""
+    """The longest time for which an escalation holds, over all instances."""
     sections = [settings.escalation, *(settings.for_instance(name).escalation for name in settings.instances)]
     return max(section.hand_back_seconds for section in sections)

@@ -1,6 +1,6 @@
 """Checks everything Majlis depends on, and advises: stores, folders, gateways, responders, embeddings.
 
-What is checked of a gateway or provider is its kind's own business: `GatewayKind.check`, `ProviderKind.check`.
+Each kind of gateway and provider brings its own check: `GatewayKind.check`, `ProviderKind.check`.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from daemon.web.finding import Finding
 from daemon.web.http1 import Response, json_response
 
 PEERS_SECONDS = 20.0
-"""For all gateways and responders together: less than the caller of the report waits."""
+"""For all gateways and responders together: less than the caller waits for the report."""
 MAX_AT_ONCE = 8
 MAX_STORED = 50
-"""Instances of the database alone that the gateway is asked about."""
+"""How many instances that only the database knows are checked at the gateway."""
 LOW_DISK_BYTES = 1024**3
 UNDECLARED = "default"
-"""Stands for the instances where the settings declare none: they are in the database alone."""
+"""Used where the settings declare no instances: all are in the database."""
 
 CheckState = Literal["ok", "warning", "problem"]
 
@@ -69,12 +69,12 @@ async def examine(
     embeddings: EmbeddingsClient | None = None,
     stored: AskStored | None = None,
 ) -> DoctorReport:
-    """All checks, each bounded; one that breaks is a problem of its own, never the end of the report.
+    """Run all checks, each with a time limit. A check that breaks is one more problem, and never ends the report.
 
     Args:
-      stores: checks Redis and Postgres; how depends on whether the daemon runs.
+      stores: checks Redis and Postgres; it differs with whether the daemon runs.
       embeddings: makes vectors; None where no model is configured.
-      stored: gives the instances beside the declared ones, at most so many; None where the database cannot be asked.
+      stored: returns at most so many instances that are not declared; None where the database cannot be asked.
     """
     checks = [_data_dir(settings.data_dir)]
     try:
@@ -102,7 +102,7 @@ async def examine(
 
 
 async def _side_by_side(asks: Sequence[Ask]) -> list[Check]:
-    """What they found, started in this order; those that did not finish in time are counted."""
+    """Run these in this order, side by side; those that do not finish in time are counted."""
     found: dict[int, Check] = {}
     limiter = trio.CapacityLimiter(MAX_AT_ONCE)
 
@@ -119,14 +119,16 @@ async def _side_by_side(asks: Sequence[Ask]) -> list[Check]:
                 nursery.start_soon(one, place, ask)
     checks = [found[place] for place in sorted(found)]
     if missing := len(asks) - len(found):
-        detail = f"{missing} of {len(asks)} gave no answer within {PEERS_SECONDS:g} s"
-        advice = "See that the gateway and the providers can be reached from here; those above answered."
+        detail = f"{missing} of {len(asks)} did not answer within {PEERS_SECONDS:g} s"
+        advice = (
+            "Make sure that the gateway and the providers can be reached from here; those above answered."
+        )
         checks.append(Check(name="not asked", state="problem", detail=detail, advice=advice))
     return checks
 
 
 async def _stored(settings: Settings, stored: AskStored | None) -> StoredInstances:
-    """They all reply through the default gateway: it is asked about them only where it can tell."""
+    """They all reply through the default gateway, which is asked about them only if it knows instances."""
     if stored is None or not GATEWAYS[settings.gateway.kind].knows_instances:
         return StoredInstances()
     try:
@@ -139,8 +141,8 @@ def _left_out(others: StoredInstances) -> list[Check]:
     more = others.total - len(others.names)
     if more <= 0:
         return []
-    detail = f"{more} more instances stand in the database alone; the gateway was not asked about them"
-    advice = "Look at the gateway's own list, or name those that matter under instances."
+    detail = f"{more} more instances are only in the database; the gateway was not asked about them"
+    advice = "Look at the gateway's own list, or add those that matter to `instances` in config.yaml."
     return [Check(name="gateway of others", state="warning", detail=detail, advice=advice)]
 
 
@@ -152,7 +154,7 @@ def _data_dir(data_dir: Path) -> Check:
         return Check(name=name, state="problem", detail=f"{data_dir} cannot be written.", advice=advice)
     free = shutil.disk_usage(place).free
     if free < LOW_DISK_BYTES:
-        advice = "Make room: a store on a full disk refuses messages."
+        advice = "Free some space: a store on a full disk refuses messages."
         detail = f"{free // 1024**2} MiB are free at {place}."
         return Check(name=name, state="warning", detail=detail, advice=advice)
     return Check(name=name, state="ok", detail=f"{data_dir}, {free // 1024**3} GiB free")
@@ -171,10 +173,10 @@ def _gateway_check(instance: str, gateway: GatewaySettings, finding: Finding) ->
 
 
 async def _default_gateway(http: HttpClient, gateway: GatewaySettings) -> Check:
-    """That the gateway knows no instance called `default` is no fault: it answers."""
+    """The gateway need not know an instance called `default`: that it answers is enough."""
     finding = await _gateway_finding(http, UNDECLARED, gateway)
     if finding.unknown_instance:
-        finding = Finding("ok", "reachable; no instance stands in config.yaml, so none was asked for")
+        finding = Finding("ok", "reachable; config.yaml names no instance, so none was checked")
     return _gateway_check(UNDECLARED, gateway, finding)
 
 
@@ -188,7 +190,7 @@ async def _stored_gateway(http: HttpClient, instance: str, gateway: GatewaySetti
 
 
 def _budget(instance: str, cost_per_day: float | None, providers: Iterable[ProviderSettings]) -> list[Check]:
-    """A budget in money is never reached by a provider without a price."""
+    """A provider without a price never uses up a budget in money."""
     free = [
         provider.name
         for provider in providers
@@ -197,7 +199,7 @@ def _budget(instance: str, cost_per_day: float | None, providers: Iterable[Provi
     ]
     if cost_per_day is None or not free:
         return []
-    detail = f"cost_per_day is set, and what {', '.join(free)} says costs nothing"
+    detail = f"cost_per_day is set, but answers of {', '.join(free)} cost nothing"
     advice = "Set price_per_million_input_tokens and …_output_tokens of each provider, or use tokens_per_day."
     return [Check(name=f"limits of {instance}", state="warning", detail=detail, advice=advice)]
 
@@ -212,24 +214,24 @@ def _check(name: str, kind: str, finding: Finding) -> Check:
 
 
 async def _embeddings(embeddings: EmbeddingsClient) -> Check:
-    """Has one word turned into a vector: there is no cheaper question that every such server answers."""
+    """Has one word turned into a vector: the cheapest request that every such server answers."""
     name, started = "embeddings", trio.current_time()
     try:
         await embeddings.vectors(["hello"])
     except EmbeddingsUnavailable as error:
         passing = error.reason in ("overloaded", "rate_limited")
-        advice = "Do what it says; until then words alone are compared."
+        advice = "Do what it says; until then only words are compared."
         return Check(name=name, state="warning" if passing else "problem", detail=str(error), advice=advice)
     if (seconds := trio.current_time() - started) > TURN_SECONDS:
         detail = (
-            f"{seconds:.1f} s for one word; a turn waits {TURN_SECONDS:g} s and compares words alone then"
+            f"{seconds:.1f} s for one word; a turn waits only {TURN_SECONDS:g} s, then compares words alone"
         )
         return Check(name=name, state="warning", detail=detail, advice="Use a faster server or model.")
     return Check(name=name, state="ok", detail=f"reachable, model {embeddings.model}")
 
 
 class Doctor:
-    """`examine` looks at everything, from inside the running daemon."""
+    """`examine` runs all checks, from inside the running daemon."""
 
     def __init__(self, examine: Callable[[], Awaitable[DoctorReport]]) -> None:
         self.examine = examine

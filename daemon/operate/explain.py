@@ -1,4 +1,4 @@
-"""One message's whole life, by its id at the gateway: where it waits, or what became of it."""
+"""One message's whole life, by its id at the gateway: where it waits, or how it ended."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     partition: int
     kind: str = ""
     text: str | None = None
-    """None: it is kept no more."""
+    """None: it is no longer kept."""
     state: MessageState
     why: str
     """Where it is, or how it ended, as a sentence."""
@@ -57,7 +57,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """Until something happens by itself."""
     turns: list[int] = []
     letters: list[int] = []
-    """Its dead letters, whatever became of them."""
+    """Its dead letters, including those retried or dropped."""
     steps: list[Step]
 
 
@@ -70,7 +70,7 @@ class OneMessage(Parameters, frozen=True, kw_only=True):
 
 
 class Sighting(NamedTuple):
-    """One conversation in which the message is, and what memory and mirror know of it there."""
+    """One conversation that holds the message, and what memory and mirror know of it there."""
 
     conversation: Conversation
     view: ActorView | None = None
@@ -79,7 +79,7 @@ class Sighting(NamedTuple):
 
 
 class Explainer:
-    """Asks memory, mirror and ledger. Nothing here changes anything."""
+    """Reads memory, mirror and ledger, and changes nothing."""
 
     def __init__(
         self,
@@ -114,8 +114,8 @@ class Explainer:
         if not names:
             raise self._health.unless_starting(
                 Missing(
-                    f"No message {mask_digits(message_id)} is known: it never came, was ignored (a group, a reaction), "
-                    "or its id is written otherwise (`majlis show` lists the ids of a conversation)."
+                    f"No message {mask_digits(message_id)} is known: it never arrived, was ignored (a group, a "
+                    "reaction), or its id is spelled differently (`majlis show` lists the ids of a conversation)."
                 )
             )
         if len(names) > 1:
@@ -154,7 +154,7 @@ class Explainer:
         )
 
     async def _turns_of(self, original: str, instance: str | None, needed: bool) -> tuple[StoredTurn, ...]:
-        """Without the ledger, what waits in memory is explained all the same; how the rest ended, only it knows."""
+        """Without the ledger, messages in memory are still explained. Only the ledger knows how others ended."""
         try:
             return await self._stored_turns.turns_of(original, instance)
         except LedgerUnavailable:
@@ -163,7 +163,7 @@ class Explainer:
             return ()
 
     def _waiting(self, original: str, instance: str | None) -> list[Sighting]:
-        """Where it, or a replay of it, waits in memory."""
+        """Where the message or a replay of it waits in memory."""
         return [
             Sighting(view.conversation, view, waiting=True)
             for view in self._supervisor.views()
@@ -172,7 +172,7 @@ class Explainer:
         ]
 
     async def _arrival(self, conversation: Conversation, original: str) -> Arrival | None:
-        """The moment is no more than a detail: without the mirror the rest is shown."""
+        """None while the mirror is away: the time of arrival is only a detail, and the rest is shown."""
         try:
             return await self._arrivals.arrival(conversation, original)
         except MirrorUnavailable:
@@ -182,7 +182,7 @@ class Explainer:
         pause = self._pauses.of(instance)
         if pause is None:
             return ""
-        until = f" until {iso(pause.until)}" if pause.until else " until somebody resumes it"
+        until = f" until {iso(pause.until)}" if pause.until else " until it is resumed"
         return f"{PAUSED}{until}: {ended_by(pause)}"
 
 

@@ -1,4 +1,4 @@
-"""Feature flags: what is on, for whom, and switching it while the daemon runs."""
+"""Feature flags: which are on, for which instance, and switching them while the daemon runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from daemon.web.http1 import Response, json_response
 
 if TYPE_CHECKING:
     FlagName = str
-else:  # just these words
+else:  # exactly these words
     FlagName = Annotated[Literal[FLAGS], Meta(description=f"A feature flag: {', '.join(FLAGS)}.")]
 
 
@@ -36,7 +36,7 @@ class FlagChange(Parameters, frozen=True, kw_only=True):
 
 
 class FlagBoard:
-    """What was set by hand wins over the configuration, and for an instance over the daemon."""
+    """A flag set by hand overrides the configuration; one set for an instance overrides the daemon's."""
 
     def __init__(self, records: Records, stored: StoredFlags) -> None:
         self._records = records
@@ -47,7 +47,7 @@ class FlagBoard:
         return self._stored.page()
 
     async def set(self, flag: str, value: bool, instance: str | None) -> FlagPage:
-        """For one instance on every daemon, or for this daemon. Raises `Missing` for an unknown instance."""
+        """Set it for one instance on every daemon, or for this daemon. Raises `Missing` for an unknown instance."""
         if instance is not None and not await self._records.knows_instance(instance):
             raise Missing(f"The database has no instance called {instance}: check the spelling.")
         await self._stored.set(flag, value, instance)
@@ -56,13 +56,13 @@ class FlagBoard:
     async def clear(self, flag: str, instance: str | None) -> FlagPage:
         """Raises `Conflict` when it was not set."""
         if not await self._stored.clear(flag, instance):
-            whom = f"for {instance}" if instance else "for this daemon"
-            raise Conflict(f"{flag} is not set {whom}: there is nothing to clear, see `majlis flags`.")
+            scope = f"for {instance}" if instance else "for this daemon"
+            raise Conflict(f"{flag} is not set {scope}: there is nothing to clear, see `majlis flags`.")
         return self._stored.page()
 
 
 async def _list(flags: FlagBoard, call: AdminCall, asked: Parameters) -> Response:
-    """Every feature flag: as configured, as set for this daemon, where instances differ, and what holds."""
+    """Every feature flag: as configured, as set for this daemon, as set for instances, and what is in force."""
     return json_response(200, await flags.page())
 
 

@@ -1,4 +1,4 @@
-"""Which instances there are: those of the configuration, and those that only the database knows."""
+"""Which instances exist: those of the configuration, and those that only the database knows."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from daemon.ledger.records import Records
 from daemon.stores.postgres import LedgerError
 
 MAX_STORED = 1_000
-"""Names that are read from the database for a list to choose from."""
+"""How many names are read from the database for a list to choose from."""
 
 
 class InstanceDirectory:
     """Args:
-    records: None until the stores run; until then the configured instances are all there are.
+    records: None until the stores run; until then only the configured instances are known.
     """
 
     def __init__(self, configured: Collection[str], records: Callable[[], Records | None]) -> None:
@@ -22,7 +22,7 @@ class InstanceDirectory:
         self._records = records
 
     async def names(self) -> list[str]:
-        """All of them, in their order; only the configured ones while the database cannot be asked."""
+        """All of them, sorted; only the configured ones while the database cannot be asked."""
         return sorted({*self._configured, *await self._stored()})
 
     async def knows(self, instance: str) -> bool:

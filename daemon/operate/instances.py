@@ -1,4 +1,4 @@
-"""Instances, or all of them: their windows are closed, their turns are paused and begin again."""
+"""One instance, or all: close its windows, pause its turns, resume them."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from daemon.ledger.rows import Pause
 from daemon.operate.call import AdminCall, iso
 from daemon.operate.parameters import InstanceName, Parameters
 from daemon.operate.route import Route
-from daemon.operate.takeovers import Seconds
+from daemon.operate.takeovers import PauseSeconds
 from daemon.web.http1 import Response, json_response
 
 _PUT_OFF = ("retrying", "holding", "parked")
 
 
 class InstancePause(msgspec.Struct, frozen=True, kw_only=True):
-    """Messages are acknowledged and wait; no turn begins."""
+    """While it lasts, messages are acknowledged and wait, and no turn begins."""
 
     instance: str
     """Empty: every instance."""
     since: str
     until: str = ""
-    """Empty: until somebody resumes it."""
+    """Empty: until an operator resumes it."""
     stood_until: str | None = None
-    """In the answer to a change: the end that it had before, empty as above. None: it was not paused before."""
+    """In the answer to a change: when the pause ended before, empty as above. None: it was not paused before."""
 
 
 class InstanceResumed(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
-    """Empty: every instance; one that was paused by itself stays so."""
+    """Empty: every instance; those that were paused one by one stay paused."""
 
 
 class InstanceFlushed(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
     """Empty: every instance."""
     conversations: int
-    """In which something waited; those that were put off are tried again, too."""
+    """Those in which something waited, including deferred turns that are now tried again."""
     messages: int
 
 
@@ -54,11 +54,11 @@ class EveryInstance(Parameters, frozen=True, kw_only=True):
 
 
 class PauseOne(OneInstance, frozen=True, kw_only=True):
-    seconds: Seconds | None = None
+    seconds: PauseSeconds | None = None
 
 
 class PauseEvery(EveryInstance, frozen=True, kw_only=True):
-    seconds: Seconds | None = None
+    seconds: PauseSeconds | None = None
 
 
 class Instances:
@@ -70,7 +70,7 @@ class Instances:
         self._pauses = pauses
 
     async def flush(self, instance: str | None) -> InstanceFlushed:
-        """Every window closes now. Raises `Missing` for an unknown instance."""
+        """Close every window now. Raises `Missing` for an unknown instance."""
         await self._insist(instance)
         views = [view for view in self._supervisor.views() if instance in (None, view.conversation.instance)]
         waiting = [view for view in views if view.waiting or view.phase in _PUT_OFF]
@@ -80,26 +80,26 @@ class Instances:
         return InstanceFlushed(instance=instance or "", conversations=len(waiting), messages=messages)
 
     async def pause(self, instance: str | None, seconds: int | None) -> InstancePause:
-        """No turn begins from now on. Raises `Missing` for an unknown instance."""
+        """Let no turn begin from now on. Raises `Missing` for an unknown instance."""
         await self._insist(instance)
         name = instance or EVERYBODY
         before = next((pause for pause in self._pauses.standing() if pause.instance == name), None)
         pause = await self._pauses.pause(name, seconds)
         if pause is None:
-            raise Conflict("The pause was ended by somebody else in the same moment.")
+            raise Conflict("Another operator ended the pause at the same moment.")
         return msgspec.structs.replace(instance_pause(pause), stood_until=_end(before) if before else None)
 
     async def resume(self, instance: str | None) -> InstanceResumed:
-        """Turns begin again. Raises `Conflict` when just this was not paused."""
+        """Let turns begin again. Raises `Conflict` when this itself was not paused."""
         if await self._pauses.resume(instance or EVERYBODY):
             return InstanceResumed(instance=instance or "")
         if instance is None:
             raise Conflict(
-                "There is no pause of all instances; see `majlis status` for those of single ones."
+                "All instances are not paused together; `majlis status` shows pauses of single instances."
             )
         if self._pauses.of(instance) is not None:
             raise Conflict(
-                f"{instance} is not paused by itself, all instances are: `majlis resume --all` ends that."
+                f"{instance} itself is not paused, all instances are: end that with `majlis resume --all`."
             )
         raise Conflict(f"{instance} is not paused: there is nothing to resume.")
 
@@ -117,19 +117,19 @@ def _end(pause: Pause) -> str:
 
 
 async def _flush(instances: Instances, call: AdminCall, asked: OneInstance | EveryInstance) -> Response:
-    """Close every window of the instance, or of all, now; what was put off is tried again."""
+    """Close every window of the instance, or of all, now. Deferred turns are tried again."""
     await call.audit("flush", _target(asked.instance))
     return json_response(200, await instances.flush(asked.instance))
 
 
 async def _pause(instances: Instances, call: AdminCall, asked: PauseOne | PauseEvery) -> Response:
-    """No turn of the instance, or of any, begins; messages are acknowledged and wait."""
+    """Pause the instance, or all: no turn begins, and messages are acknowledged and wait."""
     await call.audit("pause", _target(asked.instance))
     return json_response(200, await instances.pause(asked.instance, asked.seconds))
 
 
 async def _resume(instances: Instances, call: AdminCall, asked: OneInstance | EveryInstance) -> Response:
-    """Turns of the instance, or of all, begin again."""
+    """End the pause of the instance, or of all: turns begin again."""
     await call.audit("resume", _target(asked.instance))
     return json_response(200, await instances.resume(asked.instance))
 

@@ -1,4 +1,4 @@
-"""Knowledge and the response cache: files of instances are added, listed and removed, cached answers forgotten."""
+"""Knowledge and the response cache: instances' files are added, listed and removed, cached answers cleared."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class OneLoad(OneInstance, frozen=True, kw_only=True):
         Meta(
             ge=1,
             le=MAX_ID,
-            description="The number of a load, as its begin gave it.",
-            extra={MUST_BE: "the number that the begin of the load gave"},
+            description="The number of a load, as returned when it began.",
+            extra={MUST_BE: "the number returned when the load began"},
         ),
     ]
 
@@ -55,7 +55,7 @@ class CacheQuery(Parameters, frozen=True, kw_only=True):
 
 
 class KnowledgeFiles:
-    """`reload` makes the daemon know of a changed file at once."""
+    """`reload` lets the daemon use a changed file at once."""
 
     def __init__(self, library: PostgresLibrary, reload: Callable[[], Awaitable[object]]) -> None:
         self.library = library
@@ -75,16 +75,16 @@ async def _begin(knowledge: KnowledgeFiles, call: AdminCall, asked: OneInstance)
 
 
 async def _put(knowledge: KnowledgeFiles, call: AdminCall, asked: OneLoad) -> Response:
-    """Some chunks of a file that is being added: ordinal, heading and text of each."""
+    """Add chunks to a file that is being loaded: ordinal, heading and text of each."""
     page: ChunkPage = call.body
     await knowledge.library.put(asked.instance, asked.id, page.chunks)
     return json_response(200, ChunksStored(len(page.chunks)))
 
 
 async def _commit(knowledge: KnowledgeFiles, call: AdminCall, asked: OneLoad) -> Response:
-    """All chunks are there: from now on the file is found."""
+    """Finish a load, when all chunks are there: from now on searches find the file."""
     whole: Ready = call.body
-    # Who ends a load need not be who began it; what is put into it meanwhile is seen by nobody before this.
+    # Another operator may have begun the load, and what went into it becomes visible only now: record who ends it.
     await call.audit("knowledge.ready", f"{asked.instance}: load {asked.id}")
     ready = await knowledge.library.commit(asked.instance, asked.id, whole.chunks)
     await knowledge.reload()
@@ -92,7 +92,7 @@ async def _commit(knowledge: KnowledgeFiles, call: AdminCall, asked: OneLoad) ->
 
 
 async def _remove(knowledge: KnowledgeFiles, call: AdminCall, asked: OneInstance) -> Response:
-    """Forget files by name."""
+    """Remove files by name."""
     names = call.body.names
     await call.audit("knowledge.remove", f"{asked.instance}: {', '.join(names)}")
     removed = await knowledge.library.remove(asked.instance, names)
@@ -101,12 +101,12 @@ async def _remove(knowledge: KnowledgeFiles, call: AdminCall, asked: OneInstance
 
 
 async def _cache_stats(knowledge: KnowledgeFiles, call: AdminCall, asked: CacheQuery) -> Response:
-    """How many answers are cached, and how often they were given again."""
+    """How many answers are cached, and how often they were used."""
     return json_response(200, await knowledge.library.cache_stats(asked.instance or None))
 
 
 async def _cache_clear(knowledge: KnowledgeFiles, call: AdminCall, asked: CacheQuery) -> Response:
-    """Forget the cached answers."""
+    """Clear the cached answers."""
     await call.audit("cache.clear", asked.instance or "all instances")
     return json_response(200, await knowledge.library.cache_clear(asked.instance or None))
 

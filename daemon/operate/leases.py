@@ -1,4 +1,4 @@
-"""Leases: who owns which partition, under which epoch, and for how long still."""
+"""Leases: which daemon owns which partition, under which epoch, and for how much longer."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ class LeaseOwner(msgspec.Struct, frozen=True, kw_only=True):
     ours: bool
     partitions: int
     seconds_left: float
-    """Of the lease that ends first."""
+    """Time left of the lease that ends first."""
 
 
 class LeaseView(msgspec.Struct, frozen=True, kw_only=True):
     partition: int
     epoch: int
     owner: str = ""
-    """Empty: nobody."""
+    """Empty: no daemon."""
     seconds_left: float = 0.0
     fenced: bool = False
-    """This daemon acts for it, and the mirror knows."""
+    """Whether this daemon acts for it, which the mirror enforces."""
 
 
 class LeasePage(msgspec.Struct, frozen=True, kw_only=True):
     node_id: str
     partitions: int
     held: int
-    """By any daemon."""
+    """How many partitions any daemon owns."""
     fenced: int
-    """For how many this daemon acts."""
+    """How many partitions this daemon acts for."""
     owners: list[LeaseOwner]
     leases: list[LeaseView]
 
 
 class LeaseTable:
-    """`fenced` gives the partitions that this daemon acts for, with their epochs."""
+    """`fenced` returns the partitions that this daemon acts for, with their epochs."""
 
     def __init__(
         self, node_id: str, fenced: Callable[[], Mapping[int, int]], stored_turns: StoredTurns
@@ -91,7 +91,7 @@ def _is_held(row: LeaseRow) -> bool:
 
 
 async def _page(leases: LeaseTable, call: AdminCall, asked: Parameters) -> Response:
-    """Who owns which partition, under which epoch, and for how long still."""
+    """Which daemon owns which partition, under which epoch, and for how much longer."""
     return json_response(200, await leases.page())
 
 

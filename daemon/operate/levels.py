@@ -1,9 +1,9 @@
-"""Who may do what through the admin socket: three levels, told apart by what the kernel says of the peer.
+"""Who may do what through the admin socket: three levels, granted by the user and group ids that the kernel reports.
 
 Laws of this file:
-- The daemon's own user and root may do everything. Whoever is not named may do nothing, not even look.
-- A name is looked up once, at the start: one that does not exist is refused there, not ignored.
-- The highest level that any of the peer's ids is given counts.
+- The daemon's own user and root may do everything. Anyone who is not named may do nothing, not even look.
+- A name is looked up once, at the start: one that does not exist stops the start, and is not ignored.
+- The highest level of any of the peer's ids counts.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from actors.errors import MajlisError
 from daemon.web.http1 import Peer
 
 Level = Literal["read", "operate", "admin"]
-"""Look, masked | change what conversations do | change the daemon, and see phone numbers and texts."""
+"""Look, with texts and numbers masked | act on conversations | change the daemon, and see phone numbers and texts."""
 
 LEVELS: tuple[Level, ...] = get_args(Level)
 _GROUP = "group:"
 
 
 class NobodyThere(MajlisError):
-    """A user or group that was given a level does not exist. The text is a sentence for the operator."""
+    """A user or group with a level does not exist. The text is a sentence for the operator."""
 
 
 class Levels:
@@ -35,7 +35,7 @@ class Levels:
         """Raises: NobodyThere."""
         self._users: dict[int, Level] = {}
         self._groups: dict[int, Level] = {}
-        for level in LEVELS:  # the highest comes last and stands
+        for level in LEVELS:  # the highest comes last and wins
             for name in (people or {}).get(level, ()):
                 if name.startswith(_GROUP):
                     self._groups[gid_of(name.removeprefix(_GROUP), f"admin.levels.{level}")] = level
@@ -57,7 +57,7 @@ def suffices(level: Level, needed: Level) -> bool:
 
 
 def gid_of(name: str, key: str) -> int:
-    """The number of a group that the setting `key` names. Raises: NobodyThere."""
+    """The id of the group that the setting `key` names. Raises: NobodyThere."""
     if name.isascii() and name.isdigit():
         return int(name)
     try:

@@ -1,4 +1,4 @@
-"""One message's life as steps, and where it is now as a sentence. Pure; `explain` asks for what it is made of.
+"""One message's life as steps, and where it is now as a sentence. Pure: `explain` reads what it needs.
 
 What is known comes from three places: the mirror (when it arrived), the actor in memory (what it waits for) and the
 ledger (every turn that it was part of). Each may be missing; the rest is still shown.
@@ -21,9 +21,9 @@ if TYPE_CHECKING:  # the command line reads the views here, and needs no driver
     from daemon.mirror.arrivals import Arrival
 
 CLOSED_BY = {
-    "timeout": "its time was over",
-    "count": "enough messages waited",
-    "flush": "somebody asked for it",
+    "timeout": "its time was up",
+    "count": "enough messages were waiting",
+    "flush": "an operator flushed it",
     "drain": "the daemon stopped",
 }
 
@@ -42,7 +42,7 @@ MessageState = Literal[
     "dropped",
     "moved",
 ]
-"""The first six as an actor's; `elsewhere`: it waits, and its conversation is in no memory here."""
+"""The first six are an actor's. `elsewhere`: it waits, and its conversation is not in this daemon's memory."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +53,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     detail: str = ""
     text: str | None = None
-    """What was said, by either side; None: nothing was."""
+    """What either side said; None: nothing."""
     gateway_id: str = ""
 
 
@@ -80,21 +80,21 @@ def _arrived(arrival: Arrival | None, turns: Sequence[StoredTurn]) -> Iterator[S
         yield Step(
             at=iso(turns[0].opened_at),
             what="arrived",
-            detail="about then: its window was opened by the first of its burst; the mirror forgot the exact moment",
+            detail="at about this time, when its window opened; the mirror no longer has the exact time",
         )
 
 
 def _turn(turn: StoredTurn) -> Iterator[Step]:
     messages = len(turn.messages)
-    heard = f"{messages} message{'s' if messages != 1 else ''}"
+    size = f"{messages} message{'s' if messages != 1 else ''}"
     replay = " (a replay)" if any(one != original_id(one) for one in turn.message_ids) else ""
     yield Step(
         at=iso(turn.created_at),
         what="window closed",
-        detail=f"{CLOSED_BY.get(turn.why, turn.why)}: turn {turn.id} begins with {heard}{replay}",
+        detail=f"{CLOSED_BY.get(turn.why, turn.why)}: turn {turn.id} begins with {size}{replay}",
     )
     if turn.failed_attempts:
-        yield Step(at="", what="tries", detail=f"{turn.failed_attempts} failed before the last one")
+        yield Step(at="", what="attempts", detail=f"{turn.failed_attempts} failed before the last one")
     if turn.waterfall:
         yield Step(at="", what="lookups", detail=_lookups(turn))
     if turn.answered_at is not None:
@@ -128,7 +128,7 @@ def _answered(turn: StoredTurn) -> str:
         for span in asked
         if span.outcome != "ok"
     ]
-    return f"by {turn.provider or 'nobody'}{model}{took}{spent}{''.join(in_vain)}"
+    return f"by {turn.provider or 'no provider'}{model}{took}{spent}{''.join(in_vain)}"
 
 
 def _part(part: PartRow) -> Step:
@@ -163,24 +163,22 @@ def _letter(letter: DeadLetterRow) -> Iterator[Step]:
     yield Step(at=iso(letter.created_at), what="dead letter", detail=f"number {letter.id}, {why}")
     if letter.retried_at is not None:
         yield Step(
-            at=iso(letter.retried_at), what="put back", detail="to be answered, in its conversation's order"
+            at=iso(letter.retried_at), what="retried", detail="its messages wait in their conversation again"
         )
     if letter.dropped_at is not None:
-        yield Step(
-            at=iso(letter.dropped_at), what="dropped", detail="nobody will answer it any more; it is kept"
-        )
+        yield Step(at=iso(letter.dropped_at), what="dropped", detail="it is kept, and will not be answered")
 
 
 def ended(turn: StoredTurn) -> Verdict | None:
-    """How it ended with this turn; None: it has not."""
+    """How this turn ended the message; None: it has not ended."""
     match turn.state:
         case "done":
             took = (turn.finished_at or turn.created_at) - turn.opened_at
             return Verdict("answered", f"answered {took.total_seconds():,.1f} s after its burst began")
         case "suppressed":
-            return Verdict("suppressed", f"it got no answer, by rule {turn.rule}")
+            return Verdict("suppressed", f"not answered, by rule {turn.rule}")
         case "moved":
-            return Verdict("moved", "it went over to the conversation of the phone number behind its LID")
+            return Verdict("moved", "moved to the conversation of the phone number behind its LID")
         case "dead":
             return _given_up(turn.dead_letter)
     return None
@@ -188,30 +186,30 @@ def ended(turn: StoredTurn) -> Verdict | None:
 
 def _given_up(letter: DeadLetterRow | None) -> Verdict | None:
     if letter is not None and letter.retried_at is not None:
-        return None  # its replay waits, or has a turn of its own by now
+        return None  # its replay waits, or already has its own turn
     if letter is not None and letter.dropped_at is not None:
         return Verdict("dropped", f"dead letter {letter.id} was dropped")
     number = letter.id if letter is not None else 0
-    return Verdict("dead", f"given up as dead letter {number}: majlis dead retry {number}")
+    return Verdict("dead", f"became dead letter {number}: majlis dead retry {number}")
 
 
 def waits(view: ActorView | None, frozen: bool, paused: str) -> Verdict:
     """What a message that has not ended waits for. `frozen`: its batch is; `paused`: why no turn may begin."""
     if view is None:
-        return Verdict("elsewhere", "it waits in the mirror; its conversation is in no memory here yet")
+        return Verdict("elsewhere", "it waits in the mirror; this daemon has not loaded its conversation yet")
     left = view.seconds_left
     if paused and view.phase in ("holding", "queued", "waiting"):
         return Verdict("holding", paused)
     if view.phase == "answering" and not frozen:
-        return Verdict("queued", "its window runs beside the turn of the batch before it")
+        return Verdict("queued", "its window runs while the batch before it is answered")
     verdicts: dict[Phase, Verdict] = {
         "waiting": Verdict("waiting", "its window is open: more may come", left),
         "queued": Verdict("queued", "its window is closed; it waits for a free turn"),
         "answering": Verdict("answering", "its turn runs"),
-        "retrying": Verdict("retrying", f"{view.why}; the next attempt comes by itself", left),
-        "holding": Verdict("holding", f"held, which counts as no attempt: {view.why}", left),
+        "retrying": Verdict("retrying", f"{view.why}; the next attempt starts by itself", left),
+        "holding": Verdict("holding", f"held, which does not count as an attempt: {view.why}", left),
         "parked": Verdict("parked", f"parked: {view.why}; majlis flush wakes it"),
-        "idle": Verdict("elsewhere", "it is about to be taken up"),
+        "idle": Verdict("elsewhere", "it is about to be picked up"),
     }
     return verdicts[view.phase]
 

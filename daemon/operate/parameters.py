@@ -1,8 +1,8 @@
-"""What may be asked of a route, declared once as a struct.
+"""The parameters of a route, declared once as a struct.
 
 The server reads requests by it, the OpenAPI document describes it, and the command line takes its bounds, defaults and
-help from it. A field is one name of the path where the route's path has it in braces, else one of the query. Its type
-says what is allowed, its `Meta` how that is described; a refusal is one sentence made of both.
+help from it. A field is part of the path if the route's path has its name in braces, else of the query. Its type says
+what is allowed, and its `Meta` describes that; a refusal is one sentence made of both.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from msgspec import Meta
 from actors.identity import Conversation, canonical_contact
 
 MAX_LIMIT = 10_000
-"""Masking and encoding this many takes the event loop about 50 ms."""
+"""The most results in one answer: masking and encoding these takes the event loop about 50 ms."""
 DEFAULT_LIMIT = 1_000
 MAX_ID = 2**63 - 1
 MUST_BE = "must_be"
-"""In a `Meta`'s `extra`: what the value must be, where the type alone does not say it in words for people."""
+"""A key in a `Meta`'s `extra`: what the value must be, in words, where the type does not say it well enough."""
 
 _WHOLE_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 
@@ -32,7 +32,7 @@ class BadRequest(Exception):
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
-    """Of a route that asks for nothing."""
+    """The parameters of a route that has none."""
 
 
 ParametersT = TypeVar("ParametersT", bound=Parameters)
@@ -60,7 +60,7 @@ Contact = Annotated[
     str,
     Meta(
         pattern=r"\S",
-        description="A phone number in any spelling, or the gateway's own id of the contact.",
+        description="A phone number in any spelling, or the gateway's own id for the contact.",
         extra={MUST_BE: "a phone number"},
     ),
 ]
@@ -92,11 +92,11 @@ class Parameter(NamedTuple):
 
     name: str
     type: Any
-    """Without the None that stands for a value that was not given."""
+    """The type of a value, without the None for one that was not given."""
     meta: Meta
-    """Of all `Meta` at the field, the first with a description."""
+    """The field's first `Meta` with a description."""
     default: Any
-    """`msgspec.NODEFAULT`: it must be given."""
+    """`msgspec.NODEFAULT`: the parameter is required."""
 
     @property
     def help(self) -> str:
@@ -116,7 +116,7 @@ class Parameter(NamedTuple):
 
     @property
     def is_list(self) -> bool:
-        """Several with commas between them."""
+        """Several values, separated by commas."""
         return get_origin(_bare(self.type)) is tuple
 
     def read(self, text: str) -> Any:
@@ -141,7 +141,7 @@ class Parameter(NamedTuple):
 
 @cache
 def parameters(kind: type[Parameters]) -> Mapping[str, Parameter]:
-    """What `kind` declares, by name."""
+    """The fields that `kind` declares, by name."""
     found = {}
     for field in msgspec.structs.fields(kind):
         declared = _without_none(field.type)
@@ -156,13 +156,13 @@ def read(kind: type[ParametersT], path: Mapping[str, str], query: Mapping[str, s
     allowed = [name for name in declared if name not in path]
     for name in query:
         if name not in allowed:
-            known = f"known here: {', '.join(allowed)}" if allowed else "none is known here"
-            raise BadRequest(f"{name} is no parameter of this; {known}")
+            known = f"use {', '.join(allowed)}" if allowed else "it has none"
+            raise BadRequest(f"{name} is not a parameter of this request; {known}")
     return kind(**{name: declared[name].read(text) for name, text in {**query, **path}.items()})
 
 
 def _allowed(kind: Any) -> str:
-    """What a value must be, to be read after "must be"."""
+    """What a value must be, as the words after "must be"."""
     metas = _metas(kind)
     for meta in metas:
         if meta.extra and MUST_BE in meta.extra:
@@ -175,7 +175,7 @@ def _allowed(kind: Any) -> str:
         return f"a whole number from {bounds.ge} to {bounds.le}"
     if get_origin(bare) is Literal:
         return f"one of {', '.join(get_args(bare))}"
-    return "a text that is not empty"
+    return "a text, not empty"
 
 
 def _without_none(kind: Any) -> Any:

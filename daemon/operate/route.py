@@ -1,4 +1,4 @@
-"""What a route of the admin interface is: what it asks for, which topic answers it, and who may use it."""
+"""A route of the admin interface: its parameters, the topic that answers it, and the level that it needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 
 Run = Callable[[Any, AdminCall, Any], Awaitable[Response]]
-"""Gets its topic, the call, and what was asked as the struct that the route declares."""
+"""Takes its topic, the call, and the parameters as the struct that the route declares."""
 
 
 class Route(NamedTuple):
@@ -26,10 +26,10 @@ class Route(NamedTuple):
     """The first line of its docstring is its help."""
     level: Level
     answers: Any
-    """The type of its answer, or of each line of a stream."""
+    """The type of the answer, or of each line of a stream."""
     asks: type[Parameters] = Parameters
     body: Any = None
-    """The type that the request must hold; None: no body."""
+    """The type of the request's body; None: no body."""
     content_type: str = JSON
 
     @property
@@ -37,7 +37,7 @@ class Route(NamedTuple):
         return (self.run.__doc__ or "").partition("\n")[0]
 
     def match(self, segments: tuple[str, ...]) -> dict[str, str] | None:
-        """The named pieces of the path, None when it is another path."""
+        """The values for the names in the path; None when the path does not match."""
         pattern = self.path.split("/")[1:]
         if len(pattern) != len(segments):
             return None

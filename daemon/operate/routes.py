@@ -1,4 +1,4 @@
-"""Every route of the admin interface, in one table. Those of a topic stand in its file.
+"""Every route of the admin interface, in one table. Each topic's file lists its own.
 
 `docs/openapi.json` is made from this table: after a change, `python -m daemon.operate docs/openapi.json`.
 """
@@ -43,7 +43,7 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     path: str
     level: Level
-    """The least that is needed."""
+    """The lowest level that may use it."""
     help: str
 
 
@@ -55,7 +55,7 @@ class Interface:
     """The admin interface itself."""
 
     async def routes(self, call: AdminCall, asked: Parameters) -> Response:
-        """All routes, with what each does and the level that it needs."""
+        """All routes, with what each does and the level it needs."""
         await trio.lowlevel.checkpoint()
         views = [
             RouteView(method=route.method, path=route.path, level=route.level, help=route.help)

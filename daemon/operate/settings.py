@@ -41,7 +41,7 @@ class SettingsInForce:
         self._settings = settings
 
     async def page(self, reveal: bool) -> ConfigPage:
-        """Every setting; numbers of staff are masked unless `reveal`, secrets always."""
+        """Every setting. Phone numbers of staff are masked unless `reveal`; secrets always are."""
         await trio.lowlevel.checkpoint()
         return ConfigPage(
             values=[

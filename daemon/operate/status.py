@@ -1,4 +1,4 @@
-"""How the daemon is, in one look: what `majlis status` shows. Cheap, and readable just when something is away."""
+"""The daemon's state at a glance: what `majlis status` shows. Cheap, and available above all when a store is away."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # the command line reads the views here, and needs no driver
     from daemon.partitions.fencing import FencedOwnership
 
 MAX_STRANGERS = 20
-"""Names of unknown instances that are counted apart: anybody may write one into a webhook's path."""
+"""How many names of unknown instances are counted separately: anyone may put one into a webhook's path."""
 OTHERS = "(others)"
 
 
@@ -47,10 +47,10 @@ class IngressCounts(msgspec.Struct, frozen=True, kw_only=True):
     ignored: dict[str, int] = {}
     """By reason."""
     refused: dict[str, int] = {}
-    """By reason; the gateway sends these again."""
+    """By reason. The gateway sends these again."""
     unreadable: int = 0
     unauthorized: int = 0
-    """With a wrong token or none; the gateway does not send these again."""
+    """Requests with a wrong token or none. The gateway does not send these again."""
 
 
 class FeedView(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,11 +60,11 @@ class FeedView(msgspec.Struct, frozen=True, kw_only=True):
     connected: bool
     received: int = 0
     lost: int = 0
-    """Came, or would have come, and could not be stored: too many waited, too large, refused to the end."""
+    """Events that could not be stored: too many were waiting, the event was too large, or every attempt was refused."""
     connections: int = 0
     """Since the start."""
     note: str = ""
-    """What it cannot do."""
+    """What does not work; empty: all is well."""
 
 
 class RealtimeView(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,11 +74,11 @@ class RealtimeView(msgspec.Struct, frozen=True, kw_only=True):
     connected: dict[str, int] = {}
     """Connections now, by the client's name."""
     latest_event: int
-    """The number of the newest event in this life of the daemon."""
+    """The number of the newest event since the daemon's start."""
 
 
 class Status(Figures, frozen=True, kw_only=True):
-    """Durations are seconds. Counts are since the daemon's start unless said otherwise."""
+    """Durations are in seconds. Counts are since the daemon's start unless stated otherwise."""
 
     reasons: Sequence[str] = ()
     """Why it is not ready, each a sentence that says what to do."""
@@ -90,14 +90,14 @@ class Status(Figures, frozen=True, kw_only=True):
     suppressed_by_rule: dict[str, int]
     """Turns since the start, by the rule that ended them without an answer."""
     unknown_instances: dict[str, int]
-    """Those turns that ended because the database does not know the instance, by its name; of many names the later
-    ones together."""
+    """Turns that ended because the database does not know the instance, by its name. Beyond a number of names, the rest
+    are counted together."""
     cache_hits: int = 0
     limits_reached: dict[str, int]
     """Limits that were reached since the start, by kind."""
     providers: Sequence[ProviderView] = ()
     feeds: Sequence[FeedView] = ()
-    """Gateways that are listened to over their own feed."""
+    """Instances whose messages come through the gateway's own feed."""
     realtime: RealtimeView | None = None
     """None: it is off."""
     dashboard: DashboardView | None = None
@@ -105,12 +105,12 @@ class Status(Figures, frozen=True, kw_only=True):
     pauses: Sequence[InstancePause] = ()
     """Instances that an operator has paused now."""
     alerts: Sequence[AlertView] = ()
-    """What is wrong now, the latest last: `docs/operations.md` says what to do."""
+    """Alerts raised now, the latest last; `docs/operations.md` says what to do."""
     ingress: IngressCounts = IngressCounts()
 
 
 class Watched(NamedTuple):
-    """What is asked for anew at every look, here and in `majlis top`."""
+    """Values that are read again for every answer, here and in `majlis top`."""
 
     pauses: Callable[[], Sequence[Pause]]
     providers: Callable[[], Sequence[ProviderView]] = tuple
@@ -118,7 +118,7 @@ class Watched(NamedTuple):
 
 
 class Doors(NamedTuple):
-    """What the daemon's doors tell of themselves."""
+    """What the daemon's doors report about themselves."""
 
     listen: str
     """Where webhooks come in."""
@@ -129,7 +129,7 @@ class Doors(NamedTuple):
 
 
 class Gauges:
-    """Counts of the memory, of Redis and of the ledger; a store that cannot be asked gives zeros."""
+    """Counts from memory, Redis and the ledger; zeros for a store that cannot be asked."""
 
     def __init__(
         self,
@@ -205,7 +205,7 @@ class Gauges:
 
 
 class StatusReport:
-    """The figures, and what else a person asks first."""
+    """The figures, and whatever else an operator asks first."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What `majlis doctor` says of the stores."""
+"""What `majlis doctor` says about the stores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def redis_checks(problems: Sequence[Problem]) -> list[Check]:
 
 
 async def postgres_checks(db: Postgres, problem: str | None, needs_vectors: bool) -> list[Check]:
-    """`problem` as `ledger_problem` found it. Of a fit one also whether it can compare vectors, where it has to."""
+    """`problem` is what `ledger_problem` found. A fit database is also checked for vectors, if they are needed."""
     if problem is not None:
         return [Check(name="postgres", state="problem", detail=problem)]
     fit = Check(name="postgres", state="ok", detail="reachable, its schema is this version's")
@@ -28,9 +28,9 @@ async def postgres_checks(db: Postgres, problem: str | None, needs_vectors: bool
 
 
 def embedded_check(store: str, find_program: Callable[[], object]) -> Check:
-    """Of a store that starts with the daemon: whether its program is there."""
+    """Whether the program of an embedded store is installed."""
     try:
-        return Check(name=store, state="ok", detail=f"embedded, {find_program()}; it starts with the daemon")
+        return Check(name=store, state="ok", detail=f"embedded, {find_program()}; starts with the daemon")
     except MajlisError as error:
         return Check(name=store, state="problem", detail=str(error))
 

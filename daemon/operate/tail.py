@@ -1,4 +1,4 @@
-"""The stream of events, from now on."""
+"""The stream of events from now on."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ ConversationRef = Annotated[
     str,
     Meta(
         pattern=r"^([0-9a-f]{10}|[\s\S]+/[^/]+)$",
-        extra={MUST_BE: "a label (ten hexadecimal digits) or INSTANCE/PHONE: write a conversation so"},
+        extra={MUST_BE: "a conversation, as its label (ten hexadecimal digits) or as INSTANCE/PHONE"},
     ),
 ]
 _EVENT = {MUST_BE: "an event: a name such as turn.done, or a subject such as turn"}
 if TYPE_CHECKING:
     EventKind = str
-else:  # just these words
+else:  # exactly these words
     EventKind = Annotated[Literal[_KINDS], Meta(extra=_EVENT)]
 
 
@@ -51,7 +51,7 @@ class EventTail:
 
 
 class _Lines(trio.abc.ReceiveChannel[bytes]):
-    """A tail as lines. The heartbeat lets the server notice a reader that went away while nothing happens."""
+    """A tail as lines. The heartbeat lets the server notice that a reader has left while nothing happens."""
 
     def __init__(self, tail: Tail) -> None:
         self._tail = tail
@@ -66,7 +66,7 @@ class _Lines(trio.abc.ReceiveChannel[bytes]):
 
 
 async def _follow(events: EventTail, call: AdminCall, asked: TailQuery) -> Response:
-    """Every event from now on, one JSON object a line; an empty line now and then while nothing happens."""
+    """Every event from now on, one JSON object per line; now and then an empty line while nothing happens."""
     await trio.lowlevel.checkpoint()
     labels = frozenset(call.target(_ref(word)) for word in asked.conversation)
     wanted = Wanted(frozenset(asked.instance) or None, labels or None, frozenset(asked.kind) or None)

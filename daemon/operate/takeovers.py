@@ -1,4 +1,4 @@
-"""An operator takes one conversation over, as a person of the business does by writing in it, and hands it back."""
+"""An operator takes over one conversation, as a person of the business does by writing in it, and hands it back."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from daemon.operate.route import Route
 from daemon.web.http1 import Response, json_response
 
 TAKEOVER_SECONDS = 4 * 3600
-"""How long an operator's lasts where `takeover.pause_seconds` is 0."""
+"""How long an operator's take-over lasts where `takeover.pause_seconds` is 0."""
 MAX_SECONDS = 30 * 86_400
-Seconds = Annotated[
+PauseSeconds = Annotated[
     int,
     Meta(
         ge=1,
@@ -40,29 +40,29 @@ class TakeoverBegun(msgspec.Struct, frozen=True, kw_only=True):
     conversation: str
     until: str
     stood: bool = False
-    """One that ends no sooner than the one asked for stood already, and stays."""
+    """A take-over that ends no sooner than this one was already in force, and stays."""
 
 
 class TakeoverEnded(msgspec.Struct, frozen=True, kw_only=True):
-    """What was ended; at least one of them."""
+    """What was ended: at least one of these."""
 
     conversation: str
     escalated: bool
     taken_over: bool
     state: str = ""
-    """`parked` or `holding`, when that is what it was woken from."""
+    """`parked` or `holding`, if it was woken from that."""
 
 
 class TakeOverByLabel(ByLabel, frozen=True, kw_only=True):
-    seconds: Seconds | None = None
+    seconds: PauseSeconds | None = None
 
 
 class TakeOverByContact(ByContact, frozen=True, kw_only=True):
-    seconds: Seconds | None = None
+    seconds: PauseSeconds | None = None
 
 
 class OperatorTakeovers:
-    """`begin` takes a conversation over for so many seconds; False for an unknown instance."""
+    """`begin` takes a conversation over for so many seconds, and returns False for an unknown instance."""
 
     def __init__(
         self,
@@ -85,17 +85,17 @@ class OperatorTakeovers:
         self._feed = feed
 
     async def begin(self, ref: Conversation | str, seconds: int | None) -> TakeoverBegun:
-        """Majlis is silent there for so long; None: as long as the instance's settings say.
+        """Silence Majlis there for so many seconds; None: for as long as the instance's settings say.
 
         Raises:
-          Missing: nobody knows the conversation or its instance.
-          Conflict: take-over is switched off there, so it would not be heeded.
+          Missing: the conversation or its instance is unknown.
+          Conflict: take-over is switched off there, so it would have no effect.
         """
         conversation = await self._directory.find(ref)
         instance = conversation.instance
         if not self._flags.of(instance).takeover:
             raise Conflict(
-                f"Take-over is switched off for {instance}, so a pause would not be heeded: "
+                f"Take-over is switched off for {instance}, so a pause would have no effect: "
                 f"`majlis flags set takeover on --instance {instance}` first."
             )
         configured = self._settings.for_instance(instance).takeover.pause_seconds
@@ -108,10 +108,10 @@ class OperatorTakeovers:
         return TakeoverBegun(conversation=self._directory.label(conversation), until=until, stood=stood)
 
     async def end(self, ref: Conversation | str) -> TakeoverEnded:
-        """Majlis answers there again, and what rests there is tried again.
+        """Let Majlis answer there again, and wake a parked or held actor.
 
         Raises:
-          Missing: nobody knows the conversation.
+          Missing: the conversation is unknown.
           Conflict: there is nothing to end.
         """
         conversation = await self._directory.find(ref)
@@ -135,29 +135,29 @@ class OperatorTakeovers:
     def _nothing_to_end(self, conversation: Conversation, label: str, view: ActorView | None) -> Exception:
         pause = self._pauses.of(conversation.instance)
         if view is not None and view.held_by == "pause" and pause is not None:
-            return Conflict(f"{label} waits for the end of a pause: `{ended_by(pause)}` ends it.")
+            return Conflict(f"{label} waits because of a pause: `{ended_by(pause)}` ends it.")
         return self._directory.unless_starting(
             Conflict(
-                f"There is nothing to resume in {label}: it is neither escalated, taken over, held nor parked."
+                f"There is nothing to resume in {label}: it is not escalated, taken over, held or parked."
             )
         )
 
 
 def _rests(view: ActorView) -> bool:
-    """Whether it waits for something that an operator may hurry. The pause of its instance is not ended from here."""
+    """Whether an operator may hurry it. The pause of its instance is not ended from here."""
     return view.phase in ("parked", "holding") and view.held_by != "pause"
 
 
 async def _take_over(
     takeovers: OperatorTakeovers, call: AdminCall, asked: TakeOverByLabel | TakeOverByContact
 ) -> Response:
-    """Silence in the conversation for a while, as if a person had taken it over."""
+    """Silence Majlis in the conversation for a while, as if a person had taken it over."""
     await call.audit("pause", call.target(asked.ref))
     return json_response(200, await takeovers.begin(asked.ref, asked.seconds))
 
 
 async def _hand_back(takeovers: OperatorTakeovers, call: AdminCall, asked: ByLabel | ByContact) -> Response:
-    """Majlis answers in the conversation again: ends escalation and take-over, wakes a parked or held one."""
+    """Let Majlis answer in the conversation again: end escalation and take-over, wake it if it is parked or held."""
     await call.audit("resume", call.target(asked.ref))
     return json_response(200, await takeovers.end(asked.ref))
 

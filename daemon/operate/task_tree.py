@@ -1,7 +1,7 @@
-"""The tree of Trio's tasks as it stands: who waits for whom, and where in the code each is.
+"""The tree of Trio's tasks now: which waits for which, and where in the code each is.
 
-Only names and places in the code are shown, no values. A conversation's task is named by its label: its own name holds
-a phone number.
+It shows only names and places in the code, no values. A conversation's task appears under its label, because its own
+name holds a phone number.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ MAX_DEPTH = 40
 
 
 class TaskView(msgspec.Struct, frozen=True, kw_only=True):
-    """One Trio task with those that it waits for."""
+    """One Trio task, with the tasks that it waits for."""
 
     task: str
-    """Its name; a conversation's by its label."""
+    """Its name; the label for a conversation's task."""
     at: str = ""
     """Where in the code it waits."""
     children: list[TaskView] = []
@@ -41,7 +41,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
 
 class TreePage(msgspec.Struct, frozen=True, kw_only=True):
     tasks: int
-    """How many there are, including those not listed."""
+    """How many tasks there are, including those not listed."""
     tree: TaskView
 
 
@@ -56,7 +56,7 @@ class TaskTree:
         self._label = label
 
     async def page(self, limit: int) -> TreePage:
-        """Every task from the root on; of one kind under one parent at most `limit` are listed."""
+        """Every task from the root on. At most `limit` of one kind are listed under one parent."""
         await trio.lowlevel.checkpoint()
         root = trio.lowlevel.current_root_task()
         if root is None:
@@ -101,7 +101,7 @@ def _name(name: str, label: Callable[[Conversation], str]) -> str:
 
 
 def _place(task: trio.lowlevel.Task) -> str:
-    """The innermost place of ours that the task waits in: `actors/actor.py:183 _sleep`."""
+    """The innermost place in our code at which the task waits: `actors/actor.py:183 _sleep`."""
     found = ""
     for code, line in _frames(task.coro):
         path = Path(code.co_filename)
@@ -121,7 +121,7 @@ def _frames(awaited: object) -> Iterator[tuple[CodeType, int]]:
 
 
 async def _page(tasks: TaskTree, call: AdminCall, asked: TreeQuery) -> Response:
-    """Every task that runs: who waits for whom, and where in the code."""
+    """Every running task: which waits for which, and where in the code."""
     return json_response(200, await tasks.page(asked.limit))
 
 

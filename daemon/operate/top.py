@@ -1,4 +1,4 @@
-"""All that is worth watching, with one page of the conversations that are busy: what `majlis top` draws."""
+"""All that is worth watching, with one page of busy conversations: what `majlis top` draws."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _COUNTED = (
 
 class TopRow(ActorRow, frozen=True, kw_only=True):
     window_seconds: float
-    """The whole length of its window."""
+    """The full length of its window."""
 
 
 class TopPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +62,7 @@ class TopPage(msgspec.Struct, frozen=True, kw_only=True):
     slots: int
     """Turns that may run at once."""
     counters: dict[str, int]
-    """Since the start: two pages give the rates between them."""
+    """Counts since the start: the difference of two pages gives rates."""
     latencies: list[LatencyView]
     providers: list[ProviderView]
     alerts: list[AlertView]
@@ -80,7 +80,7 @@ class TopQuery(Parameters, frozen=True, kw_only=True):
 
 
 class Top:
-    """Asks no store: it is looked at every second, also while one is away."""
+    """Asks no store: it is read every second, even while a store is away."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Top:
         self._started_at = time.monotonic()
 
     async def page(self, asked: TopQuery) -> TopPage:
-        """Sorted here; labels are made for the page alone, however many conversations there are."""
+        """Sorts all conversations, but makes labels only for the page: there may be many thousands."""
         readiness, phases = self._health.readiness(), self._supervisor.phases()
         await trio.lowlevel.checkpoint()
         views = self._supervisor.views()

@@ -1,4 +1,4 @@
-"""Turns: the latest ones, and one with its lookups, its responder, its cost and its parts."""
+"""Turns: the latest ones, and a single one with its lookups, responder, cost and parts."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class PartView(msgspec.Struct, frozen=True, kw_only=True):
     gateway_id: str = ""
     resends: int = 0
     claimed_at: str = ""
-    """When it was first about to be sent."""
+    """When it was first claimed for sending."""
     settled_at: str = ""
     """When its outcome was known."""
 
@@ -72,7 +72,7 @@ class TurnView(msgspec.Struct, frozen=True, kw_only=True):
     cost: float = 0.0
     """In the currency of the providers' prices."""
     confidence: float | None = None
-    """The model's own, 0 to 1."""
+    """As the model reported it, 0 to 1."""
     needs_data_collection: bool = False
     requested_fields: list[str] = []
     started_at: str = ""
@@ -91,7 +91,7 @@ class TurnDetail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TurnHeadView(msgspec.Struct, frozen=True, kw_only=True):
-    """One turn in a list of them."""
+    """One turn in a list."""
 
     id: int
     conversation: str
@@ -104,7 +104,7 @@ class TurnHeadView(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str
     ended_at: str = ""
     took_ms: float | None = None
-    """Until it ended."""
+    """Time until it ended."""
 
 
 class TurnPage(msgspec.Struct, frozen=True):
@@ -134,7 +134,7 @@ class Turns:
         self._label = label
 
     async def latest(self, instance: str | None, limit: int) -> TurnPage:
-        """Of every daemon on this database; of one instance, among the newest 10,000 of all."""
+        """The latest turns of all daemons on this database. Those of one instance come from the newest 10,000."""
         found = await self._stored_turns.latest(instance, limit)
         return TurnPage([turn_head(head, self._label(head.conversation)) for head in found])
 
@@ -154,7 +154,7 @@ class Turns:
 
 
 def message_view(message: Message) -> MessageView:
-    """What the ledger kept of it. A gateway that gave no time left a 0."""
+    """The message as the ledger kept it. A time of 0 means that the gateway gave none."""
     sent_at = iso(datetime.fromtimestamp(message.sent_at, UTC)) if message.sent_at else ""
     return MessageView(id=message.id, text=message.text, kind=message.kind, sent_at=sent_at)
 
@@ -221,7 +221,7 @@ async def _latest(turns: Turns, call: AdminCall, asked: LatestTurns) -> Response
 
 
 async def _show(turns: Turns, call: AdminCall, asked: OneTurn) -> Response:
-    """One turn: its lookups, its responder, its cost, its parts."""
+    """One turn: its lookups, responder, cost and parts."""
     return await call.answer(await turns.turn(asked.id), f"turn {asked.id}")
 
 

@@ -1,12 +1,12 @@
 """Anthropic's messages.
 
-Of its own:
+What is special here:
 - The key goes into `x-api-key`, the version into `anthropic-version`, the system text beside the messages.
 - User and assistant speak by turns, the user first; several texts of one side are blocks of one message.
-- An error names its `type`, which says more than the status; an account out of money is a 400, known by its message,
-  or a 429 with a code of its own.
+- An error names its `type`, which says more than the status; an account out of money gets a 400, recognised by its
+  message, or a 429 with a code of its own.
 - A refusal is a 200 with the stop reason `refusal`.
-- There is no schema for the answer: the instruction alone asks for its shape.
+- There is no schema for the answer: only the instruction asks for its shape.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Several conversations in one call: what the model is asked, and what of its answer may be believed. Pure.
+"""Several conversations in one call: what the model is asked, and which of its answers may be trusted. Pure.
 
 Laws of this file:
 1. Each conversation is one JSON object in one line, with a random key that is known only inside the daemon:
    no text can end its object, and no customer can name another's conversation.
-2. Only a faultless entry under a known key is an answer. A conversation without exactly one such entry has none.
-   A key that was not given out means that the whole answer is not what it should be: then nothing is believed.
+2. Only a valid entry under a known key is an answer. A conversation without exactly one such entry has none.
+   An unknown key means that the whole answer is not what it should be, and all of it is discarded.
 3. An answer that shows a key, or what only another conversation holds (a run of words, or a mark such as an order
-   number or an address), is none. This finds what is copied, not what is paraphrased: to exclude that too, leave
+   number or an address), is discarded. This finds copies, not paraphrases: to exclude those too, leave
    `responder.batching` off.
 4. What the call cost is shared out to the last token.
 """
@@ -23,9 +23,9 @@ from actors.messages import HistoryEntry, Prompt
 from actors.prompt import CUSTOMER_TEXT_IS_DATA, HANDED_BACK, ModelRequest, json_line, system_prompt
 
 MAX_CHARS = 8_000
-"""A prompt with more text than this is not put together with others."""
+"""A prompt with more text than this does not share a call."""
 RUN_WORDS = 4
-"""So many words in a row are another's words, not chance."""
+"""So many equal words in a row are a copy, not chance."""
 
 TOGETHER = (
     "Below are several conversations with different customers, one JSON object a line: `reference` is material from "
@@ -99,7 +99,7 @@ def shared_model_request(
 
 
 def read_together(said: str, prompts: Mapping[str, Prompt]) -> dict[str, str]:
-    """The believed answers by key, each as the JSON envelope that `extraction` reads. Never raises."""
+    """The trusted answers by key, each as the JSON envelope that `extraction` reads. Never raises."""
     entries = _entries(said)
     keys = [_key(entry) for entry in entries]
     if not set(keys) <= set(prompts):
@@ -113,7 +113,7 @@ def read_together(said: str, prompts: Mapping[str, Prompt]) -> dict[str, str]:
 
 
 def shares(total: int, among: int) -> tuple[int, ...]:
-    """`total` in `among` whole parts that differ by one at most."""
+    """`total` split into `among` whole numbers that differ by at most one."""
     each, rest = divmod(total, among)
     return tuple(each + (index < rest) for index in range(among))
 

@@ -1,13 +1,13 @@
 """Several conversations of one instance in one call, when they come at the same time.
 
-The first prompt that waits leads: its own task waits for others, makes the one call and shares out the answers. There
-is no task beside those of the turns. `daemon/responders/batched.py` decides what is asked and believed.
+The first prompt that waits leads: its own task waits for others, makes the call and distributes the answers. There are
+no tasks besides those of the turns. `daemon/responders/batched.py` decides what is asked and what is trusted.
 
 Laws of this file:
 1. A prompt waits `wait_seconds` at most, and a call takes `max_conversations` at most.
-2. Whatever is wrong with a shared call costs at most a call of one's own: an answer that is missing or not believed, a
-   refusal (it may be meant for another customer's words), a leader that was cancelled. Only a provider that fails
-   fails them all: asking it once for each of them would not help.
+2. Whatever goes wrong with a shared call costs a prompt at most a call of its own: an answer that is missing or not
+   trusted, a refusal (another customer's words may have caused it), a leader that was cancelled. Only when the provider
+   itself fails, all of them fail: asking it once for each would not help.
 3. A prompt that is cancelled while it waits leaves; the others do not notice.
 4. The cost of a shared call is shared by all prompts in it, also by those that are asked again by themselves.
 """
@@ -39,7 +39,7 @@ class TogetherResponder(Protocol):
 
 @dataclass(eq=False)
 class _Place:
-    """One prompt in a shared call. When `settled` is set: an answer, a failure, or neither: then it asks by itself."""
+    """One prompt in a shared call. Once `settled`, it has an answer, a failure, or neither: then it asks by itself."""
 
     prompt: Prompt
     settled: trio.Event = field(default_factory=trio.Event)
@@ -47,12 +47,12 @@ class _Place:
     answer: Answer | None = None
     failure: TurnFailed | ResponderHeld | None = None
     share: tuple[int, int, int] = (0, 0, 0)
-    """Of the shared call: input tokens, output tokens, cost."""
+    """Its share of the call: input tokens, output tokens, cost."""
 
 
 @dataclass(eq=False)
 class _Group:
-    """The prompts that go together."""
+    """The prompts that share a call."""
 
     places: list[_Place] = field(default_factory=list)
     full: trio.Event = field(default_factory=trio.Event)
@@ -63,7 +63,7 @@ GroupKey = tuple[str, str | None]
 
 
 class BatchingResponder:
-    """Puts prompts together where the instance's flag is on; else, and for one alone, makes an ordinary call.
+    """Lets prompts share a call where the instance's flag is on. Otherwise, or for a single one, makes a normal call.
 
     Args:
       new_key: a fresh key for one conversation, not to be guessed.

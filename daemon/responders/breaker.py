@@ -1,4 +1,4 @@
-"""When to leave a provider alone. Pure: the time is an argument, or a clock that is given.
+"""When to leave a provider alone. Pure: the time, or a clock, is an argument.
 
 `BreakerState` decides; `Breaker` holds the state of one provider and emits its changes. All instances that use the same
 provider on the same terms share one breaker.
@@ -7,12 +7,12 @@ Laws of this file:
 1. `failures` failures in a row open the breaker; while it is open, no call goes out.
 2. Afterwards one call at a time goes through as a trial. Its success closes the breaker; its failure opens it for
    twice as long, up to a bound. A trial that never reports back blocks others no longer than an open breaker would.
-3. A time that the provider itself names is kept to, after the first failure too, up to the same bound.
-4. Only what lies with the provider counts: a refused prompt shows that it is well.
+3. A wait that the provider asks for is respected, even after the first failure, up to the same bound.
+4. Only the provider's own failures count: a refused prompt shows that it works.
 
-Calls that began before the breaker opened may end later: their failure neither opens nor lengthens anything, unless
-a trial is out, from which it cannot be distinguished; their success is a success, for it shows that the provider is
-well.
+Calls that began before the breaker opened may end later. Their failure neither opens nor lengthens anything, unless a
+trial is running, from which they cannot be distinguished. Their success is a success, because it shows that the
+provider works.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ Condition = Literal["closed", "held", "open", "half_open"]
 
 class BreakerPolicy(msgspec.Struct, frozen=True):
     failures: int = 5
-    """In a row, before it opens."""
+    """How many failures in a row open it."""
     open_seconds: float = 30.0
     max_open_seconds: float = 300.0
 
 
 class BreakerState(msgspec.Struct, frozen=True):
-    """What is remembered of one provider. A new one is closed."""
+    """What is remembered about one provider. A new one is closed."""
 
     failures: int = 0
     """In a row, up to now."""
     open_seconds: float = 0.0
-    """For how long it opened last; 0 while it is closed."""
+    """How long it stays open this time; 0 while it is closed."""
     wait_until: float = 0.0
     """No call goes out before, on the clock of `now`."""
     trial: bool = False
@@ -51,7 +51,7 @@ class BreakerState(msgspec.Struct, frozen=True):
     def admit(self, now: float) -> tuple[bool, BreakerState]:
         """Whether a call may go out now, and the state afterwards.
 
-        The caller reports how an admitted call ended, by `succeeded` or `failed`; of a cancelled one it need not.
+        The caller reports how an admitted call ended, by `succeeded` or `failed`, except for a cancelled one.
         """
         if now < self.wait_until:
             return False, self
@@ -60,16 +60,16 @@ class BreakerState(msgspec.Struct, frozen=True):
         return True, msgspec.structs.replace(self, trial=True, wait_until=now + self.open_seconds)
 
     def succeeded(self) -> BreakerState:
-        """After a call that was answered. The time that a busy provider named stays while the breaker is closed."""
+        """The state after a call that was answered. A wait that a busy provider asked for stays while it is closed."""
         return BreakerState() if self.open_seconds else BreakerState(wait_until=self.wait_until)
 
     def failed(
         self, now: float, policy: BreakerPolicy, retry_after_seconds: float | None = None
     ) -> BreakerState:
-        """After a call that failed for a reason that lies with the provider.
+        """The state after a call that the provider failed.
 
         Args:
-          retry_after_seconds: the provider's own wish.
+          retry_after_seconds: the wait that the provider asked for.
         """
         wish = retry_after_seconds if retry_after_seconds and retry_after_seconds > 0 else 0.0
         failures, length = self.failures + 1, self.open_seconds
@@ -93,26 +93,26 @@ class BreakerState(msgspec.Struct, frozen=True):
 
 
 class ProviderView(msgspec.Struct, frozen=True, kw_only=True):
-    """For operators; no key and no address in it."""
+    """A provider as operators see it, without key or address."""
 
     name: str
     instance: str = ""
-    """Whose own provider it is; empty: the default's."""
+    """The instance whose own provider it is; empty: one of the defaults."""
     state: Condition
     failures: int = 0
     """In a row, up to now."""
     calls: int = 0
     """Since the daemon started."""
     last_reason: str = ""
-    """Of the last failure; it stays when calls succeed again."""
+    """The reason of the last failure; it stays when calls succeed again."""
     wait_seconds: float = 0.0
     """Until it may be asked again."""
     succeeded: int = 0
-    """Of the calls, those that were answered, if only by a refusal of the prompt."""
+    """How many of the calls were answered, including refusals of the prompt."""
 
 
 class Breaker:
-    """Before one provider.
+    """The circuit breaker of one provider.
 
     Args:
       now: the clock, seconds; it never steps back.
@@ -142,7 +142,7 @@ class Breaker:
 
     @property
     def is_down(self) -> bool:
-        """Open, and the last trial failed as well: this is no passing trouble."""
+        """Open, and the last trial failed as well: the trouble is not brief."""
         return self._failed_again and self.condition == "open"
 
     @property

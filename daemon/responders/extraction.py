@@ -1,12 +1,12 @@
-"""The answer, from what the model said. Pure, total.
+"""Extracts the answer from what the model said. Pure, total.
 
 Laws of this file:
-1. Plain text stays as it is, braces and code in it too.
-2. What shows the names of the envelope is the envelope: `{"response", "needsDataCollection", "requestedFields",
-   "confidence"}`, alone or among prose, in fences, in an array, in quotes, one in another, malformed or cut off. Its
-   response is the answer; its syntax reaches no customer.
-3. Where the envelope has no response, the prose round it is the answer, unless it only announces what follows (":").
-4. Whatever was said, the work is bounded, and nothing is raised. An answer that cannot be found is empty.
+1. Plain text stays as it is, including braces and code.
+2. Whatever has the names of the envelope is the envelope: `{"response", "needsDataCollection", "requestedFields",
+   "confidence"}`, alone or among prose, in fences, in an array, in quotes, nested, malformed or cut off. Its response
+   is the answer; its syntax never reaches a customer.
+3. If the envelope has no response, the prose around it is the answer, unless it only announces what follows (":").
+4. Whatever the model said, the work is bounded, and nothing is raised. If no answer is found, it is empty.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ _BEGUN = re.compile(rf"[\"'\[\s]*+(?:`{{1,3}}j?s?o?n?)?[\"'\[\s]*+(?:{_LEAD}[\"'
 
 
 class Extracted(msgspec.Struct, frozen=True):
-    """The text for the customer, and what the model said besides."""
+    """The text for the customer, and what else the model said."""
 
     text: str
     """Empty when there is nothing to say."""
     needs_data_collection: bool = False
     requested_fields: tuple[str, ...] = ()
     confidence: float | None = None
-    """How sure the model is, 0 to 1; None when it did not say, or said nothing that can be understood."""
+    """How sure the model is, 0 to 1; None when it did not say so in a readable way."""
 
 
 _Members = dict[str, object]

@@ -1,6 +1,6 @@
 """Google's Gemini, `generateContent`.
 
-Of its own:
+What is special here:
 - The model is part of the address, the key is in `x-goog-api-key`; the assistant is called `model`.
 - A wrong key is a 400 that says API_KEY_INVALID in its details; 400 FAILED_PRECONDITION is an account without billing.
 - How long to wait after a 429 is in the body (`RetryInfo`), not in a header.

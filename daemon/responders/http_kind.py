@@ -12,7 +12,7 @@ from daemon.web.finding import DOCTOR_SECONDS, MAX_DOCTOR_BYTES, Finding
 
 
 class HttpKind(ProviderKind):
-    """Whoever speaks `dialect`; at its own address and with a key, unless a kind says otherwise."""
+    """A provider with this `dialect`; at its own address and with a key, unless a kind says otherwise."""
 
     dialect: type[Dialect]
     needs_base_url = False
@@ -51,7 +51,7 @@ class HttpKind(ProviderKind):
             advice = "Check its base_url, and that the server can be reached from here."
             return Finding("problem", str(failure), advice)
         if spoken.verdict(answer.status, answer.json()) == "bad_key" or answer.status in (401, 402, 403):
-            advice = "Set its api_key, and see that its account is in order."
+            advice = "Set its api_key, and check that its account is in order."
             return Finding("problem", "the key is refused", advice)
         if answer.status == 404:
             return self.not_found(settings)
@@ -61,6 +61,6 @@ class HttpKind(ProviderKind):
         return Finding("ok", f"reachable, model {settings.model}")
 
     def not_found(self, settings: ProviderSettings) -> Finding:
-        """What it means that the probe's address is not there."""
+        """What a 404 for the probe means."""
         advice = "Correct its model, or its base_url: it ends with the API's version."
         return Finding("problem", f"there is no model {settings.model}", advice)

@@ -1,4 +1,4 @@
-"""Asking a model over HTTP: all that providers have in common. What one has of its own is its `Dialect`.
+"""Asking a model over HTTP: everything that providers have in common. Where they differ is in a `Dialect`.
 
 What an answer means, by what the caller should do (`actors/errors.py`):
 
@@ -13,7 +13,7 @@ What an answer means, by what the caller should do (`actors/errors.py`):
     400 413 422                      TurnRefused bad_request
     content filter, refusal          TurnRefused refused_by_policy
 
-A dialect may know better than the status, by the error's body: its `verdict` comes first.
+A dialect may know more than the status, from the error's body: its `verdict` comes first.
 """
 
 from __future__ import annotations
@@ -76,16 +76,16 @@ class ProviderTerms(msgspec.Struct, frozen=True):
     """How one provider is used."""
 
     timeout_seconds: float = 30.0
-    """For a whole call, from the first byte sent to the last one read."""
+    """For a whole call, from the first byte sent to the last byte read."""
     system_prompt: str | None = None
-    """For instances without one of their own; None: the default, empty: none."""
+    """The system prompt for instances without their own; None: the default; empty: none."""
     max_answer_chars: int = 12_000
     price_per_million_input_tokens: float = 0.0
     price_per_million_output_tokens: float = 0.0
 
 
 class Completion(msgspec.Struct, frozen=True):
-    """What a model said, read from the provider's answer with distrust: every value may be anything."""
+    """What a model said, read from the provider's answer. Nothing in it is trusted: any value may be anything."""
 
     text: str
     model: object
@@ -94,7 +94,7 @@ class Completion(msgspec.Struct, frozen=True):
 
 
 class Dialect(ABC):
-    """How one kind of provider is spoken to."""
+    """How to talk to one kind of provider."""
 
     default_base_url: str
 
@@ -127,7 +127,7 @@ class Dialect(ABC):
         return None
 
     def retry_after_seconds(self, payload: object) -> float | None:
-        """The wish to be left alone, where the body has it and no header does."""
+        """How long to wait, if the body says so and no header does."""
         return None
 
 

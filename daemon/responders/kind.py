@@ -1,4 +1,4 @@
-"""What a kind of AI provider is: its settings, how it answers, what the doctor examines.
+"""What a kind of AI provider is: its settings, how it answers, and what the doctor checks.
 
 A kind is a subclass of `ProviderKind` and one line in `kinds.py`.
 """
@@ -31,7 +31,7 @@ class ProviderSettings(Section):
 
 
 class ProviderKind(ABC):
-    """One kind of provider. Holds no state: what it makes does."""
+    """One kind of provider. It holds no state; the objects that it makes do."""
 
     name: str
     """The value of a provider's `kind`."""
@@ -52,4 +52,4 @@ class ProviderKind(ABC):
 
     @abstractmethod
     async def check(self, settings: ProviderSettings, http: HttpClient) -> Finding:
-        """What `majlis doctor` says of it. Bounded by `DOCTOR_SECONDS`; never raises for it."""
+        """What `majlis doctor` reports about it. Bounded by `DOCTOR_SECONDS`; a provider's failure raises nothing."""

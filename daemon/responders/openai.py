@@ -1,6 +1,6 @@
 """Any server that speaks OpenAI's chat completions.
 
-Of its own:
+What is special here:
 - OpenAI and Azure take the bound of an answer as `max_completion_tokens`, and newer models there refuse `max_tokens`;
   other servers (Ollama, LM Studio, older vLLM) know `max_tokens` alone. The host decides.
 - 429 with `insufficient_quota` or `billing_not_active` is an account without money: no waiting helps.
@@ -90,5 +90,5 @@ class OpenAiKind(HttpKind):
 
     def not_found(self, settings: ProviderSettings) -> Finding:
         # Many servers that speak it list no models, so this proves nothing.
-        advice = "See that base_url is the part before /chat/completions; if it is, this server just lists no models."
+        advice = "Make sure that base_url is the part before /chat/completions; if it is, this server lists no models."
         return Finding("warning", "there is no /models", advice)

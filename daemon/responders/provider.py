@@ -11,12 +11,12 @@ from actors.messages import Answer, Prompt
 
 
 class Together(msgspec.Struct, frozen=True):
-    """What came of one call for several conversations."""
+    """The result of one call for several conversations."""
 
     answers: Mapping[str, Answer]
     """By key, without tokens and cost; a conversation that is missing here has to be asked about by itself."""
     input_tokens: int = 0
-    """Of the whole call, as the following ones."""
+    """For the whole call, like the following ones."""
     output_tokens: int = 0
     cost_micros: int = 0
 

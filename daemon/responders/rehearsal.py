@@ -1,4 +1,4 @@
-"""The built-in responder: says what it heard, so that batching can be seen without an AI."""
+"""The built-in responder: repeats the batch, so that batching can be seen without an AI."""
 
 from __future__ import annotations
 
@@ -34,4 +34,4 @@ class Rehearsal(ProviderKind):
         return RehearsalResponder(settings.name)
 
     async def check(self, settings: ProviderSettings, http: HttpClient) -> Finding:
-        return Finding("ok", "repeats what it heard")
+        return Finding("ok", "repeats the customer's messages")

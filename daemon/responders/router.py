@@ -20,7 +20,7 @@ AskProvider = Callable[[Provider], Awaitable[T]]
 
 
 class RoutedResponder:
-    """The instance's own responder when it has one, else the default."""
+    """The instance's own responder if it has one, else the default."""
 
     def __init__(
         self, default: Responder, by_instance: Mapping[str, Responder], breakers: Iterable[Breaker] = ()
@@ -46,21 +46,21 @@ class Seat(NamedTuple):
 
 
 class ProviderRouter:
-    """Several providers: the first that answers wins. Each is asked once at most; trying again is the turn's.
+    """Several providers: the first that answers wins. Each is asked at most once; the turn tries again.
 
-    Only `TurnFailed` moves on to the next one. `TurnRefused` is a verdict on the prompt, not on the provider:
-    asking elsewhere would only look for a laxer one. A provider whose breaker is open is passed over. When none
-    answers, the last failure is raised, with the time until the first of them may be asked again.
+    Only `TurnFailed` moves on to the next one. `TurnRefused` is a verdict on the prompt, not on the provider: asking
+    another would only look for a laxer one. A provider whose breaker is open is skipped. When none answers, the last
+    failure is raised, with the time until the first of them may be asked again.
 
-    When none could even be asked, the turn is held, which counts as no attempt: a moment of trouble, or the time that a
-    busy provider named, must not use up the attempts of the turns that come meanwhile. But when every provider is down
-    for longer, it is `providers_open`, a failed attempt like others: a turn must end, and its customer get an answer. A
-    turn is held, too, while every provider refuses its key.
+    When none could even be asked, the turn is held, which does not count as an attempt: brief trouble, or the wait that
+    a busy provider asked for, must not use up the attempts of turns that come meanwhile. But when every provider is
+    down for longer, the attempt fails with `providers_open`: a turn must end, and its customer must get an answer. A
+    turn is also held while every provider refuses its key.
 
     Args:
       weighted: the order is drawn for each call, by weight; else it is the order of `seats`.
       deadline_seconds: for one call, over all providers.
-      draw: gives uniform random numbers in [0, 1).
+      draw: returns uniform random numbers in [0, 1).
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class ProviderRouter:
         return msgspec.structs.replace(together, answers=each)
 
     async def _first(self, ask: AskProvider[T]) -> tuple[T, tuple[Asked, ...]]:
-        """What the first that answers says, and all that were asked."""
+        """The answer of the first that answers, and all that were asked."""
         deadline = trio.current_time() + self._deadline_seconds
         failures: dict[Seat, TurnFailed] = {}
         asked: list[Asked] = []
@@ -111,7 +111,7 @@ class ProviderRouter:
         return (self._seats[index] for index in drawn_order(self._weights, self._draw))
 
     def _failure(self, failures: Mapping[Seat, TurnFailed]) -> TurnFailed | ResponderHeld:
-        """What it means that none answered; `failures` in the order of asking."""
+        """The error to raise when none answered; `failures` are in the order of asking."""
         wait_seconds = min(_wait_seconds(seat, failures.get(seat)) for seat in self._seats) or None
         reasons = {
             failures[seat].reason if seat in failures else seat.breaker.last_reason for seat in self._seats
@@ -127,7 +127,7 @@ class ProviderRouter:
         if all(seat.breaker.is_down for seat in self._seats):
             names = ", ".join(seat.breaker.name for seat in self._seats)
             return TurnFailed("providers_open", names, wait_seconds)
-        # While a trial is out, its breaker expects the worst; its end comes sooner.
+        # While a trial is running, its breaker expects the worst; the trial ends sooner.
         trying = any(seat.breaker.condition == "half_open" for seat in self._seats)
         return ResponderHeld("providers_busy", None if trying else wait_seconds)
 
@@ -138,7 +138,7 @@ def drawn_order(weights: Sequence[float], draw: Callable[[], float]) -> tuple[in
     Those with no weight (0, or nothing that is a positive number) come after all others, in the order of the list.
 
     Args:
-      draw: gives uniform random numbers in [0, 1).
+      draw: returns uniform random numbers in [0, 1).
     """
     # A race: each runner arrives after an exponentially distributed time, at a rate that is its weight. The first to
     # arrive is then distributed as wanted, and so is the first among the rest.
@@ -170,6 +170,6 @@ def _asked(seat: Seat, started_at: float, failure: str = "") -> Asked:
 
 
 def _wait_seconds(seat: Seat, failure: TurnFailed | None) -> float:
-    """How long until `seat` may be asked again; what the provider itself named is kept exactly."""
+    """How long until `seat` may be asked again; a wait that the provider asked for is kept exactly."""
     named = failure.retry_after_seconds if failure is not None else None
     return max(named or 0.0, seat.breaker.wait_seconds)

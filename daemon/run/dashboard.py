@@ -56,7 +56,7 @@ class Dashboard:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Listen, where that is configured and the address can be had."""
+        """Listen, if that is configured and the address is available."""
         listeners = await self.site.open()
         if not listeners:
             yield

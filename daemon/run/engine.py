@@ -47,7 +47,7 @@ APPEND_BOUND_SECONDS = 60.0
 DUE_BOUND_SECONDS = 60.0
 LEASE_BOUND_SECONDS = 90.0
 STORE_BOUND_SECONDS = 180.0
-"""The longest that one round can take where a store is away, with room to spare: beyond it the part hangs."""
+"""The longest that one round can take while a store is away, with a margin: beyond it the part hangs."""
 
 
 class Parts:
@@ -171,7 +171,7 @@ class Parts:
         )
 
     async def doctor(self) -> DoctorReport:
-        """What `majlis doctor` finds from inside."""
+        """What `majlis doctor` finds from inside the daemon."""
         async with HttpClient() as http:
             embeddings = peers.embeddings(self._settings, http, self._feed)
             stored = self.records.stored_instances

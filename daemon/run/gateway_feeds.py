@@ -19,7 +19,7 @@ from daemon.web.http1 import Response
 RESTART_SECONDS = 5.0
 
 
-class Receive(Protocol):
+class PayloadSink(Protocol):
     """Takes one payload of the named instance, as the webhook door does."""
 
     def __call__(self, body: bytes, instance: str) -> Awaitable[Response]: ...
@@ -30,7 +30,7 @@ class GatewayFeeds:
         self,
         settings: Settings,
         feed: EventFeed,
-        receive: Receive,
+        receive: PayloadSink,
         on_error: Callable[[str, BaseException], None],
     ) -> None:
         self._on_error = on_error

@@ -26,9 +26,9 @@ class Late(Generic[T]):
     def fill(self, value: T) -> None:
         """Raises `RuntimeError` the second time: nothing that was built is ever exchanged."""
         if self._value is not None:
-            raise RuntimeError("this was filled already")
+            raise RuntimeError("this has already been filled")
         self._value = value
 
     def part(self, pick: Callable[[T], PartT]) -> Callable[[], PartT | None]:
-        """Something that gives a part of the value whenever it is asked; None until there is one."""
+        """A callable that returns a part of the value; None until there is one."""
         return lambda: None if self._value is None else pick(self._value)

@@ -100,7 +100,7 @@ class Life:
         self._exit_status = 0
 
     async def run(self, listeners: list[trio.SocketListener], admin: UnixListener) -> int:
-        """Live until a signal ends it; gives back the exit status.
+        """Run until a signal ends it; returns the exit status.
 
         Raises:
           CannotStart: a store cannot be started as it is set up.

@@ -38,19 +38,19 @@ class Observing:
         sources: Callable[[], Sources | None],
         on_error: Callable[[str, BaseException], None],
     ) -> None:
-        """`sources` gives the result of `sources_of`; None until the stores run."""
+        """`sources` returns the result of `sources_of`; None until the stores run."""
         self._settings = settings
         self._feed = feed
         self._observed = Observed(feed)
         self.latencies = Latencies(feed)
         self.traces = TurnTraces(settings, feed, on_error)
         self.exposition: Exposition | None = None
-        """Answers `/metrics`; None when that is off."""
+        """The handler of `/metrics`; None when that is off."""
         if settings.metrics.enabled:
             self.exposition = Exposition(settings.metrics, feed, self._observed, ingress, http, sources)
 
     def webhook(self, status: int, seconds: float) -> None:
-        """A webhook was answered, and that took so long."""
+        """Record how long the answer to a webhook took."""
         self._observed.webhook(status, seconds)
         self.latencies.webhook(status, seconds)
 

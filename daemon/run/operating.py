@@ -1,4 +1,4 @@
-"""What operators look through and steer by, put together; and who they are."""
+"""What operators see and do, put together; and who they are."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Gateways and responders as the settings name them: a default, and an instance's own where it differs.
 
-What each kind is stands in `daemon/gateways/kinds.py` and `daemon/responders/kinds.py`; no kind is named here.
+Each kind is defined in `daemon/gateways/kinds.py` and `daemon/responders/kinds.py`; no kind is named here.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def responders(
 
 
 def embeddings(settings: Settings, http: HttpClient, feed: Feed) -> EmbeddingsClient | None:
-    """None: no model is configured, and words alone are compared."""
+    """None: no model is configured, and only words are compared."""
     wanted = settings.embeddings
     if wanted.base_url is None or wanted.model is None:
         return None

@@ -67,7 +67,7 @@ class RealtimeDoor:
         """Listen, where that is configured; at the end every client gets a close frame that says why.
 
         Raises:
-          CannotStart: the address cannot be had.
+          CannotStart: the address is not available.
         """
         listen = self._settings.realtime.listen
         if listen is None:

@@ -27,7 +27,7 @@ from daemon.stores.redis import RedisStore
 
 
 async def start_embedded(settings: Settings, feed: Feed, nursery: trio.Nursery) -> tuple[str, str]:
-    """Start what is embedded, side by side; gives back the Redis URL and the Postgres DSN."""
+    """Start the embedded stores, side by side; returns the Redis URL and the Postgres DSN."""
     places = {
         "redis": settings.redis.url.get_secret_value(),
         "postgres": settings.postgres.dsn.get_secret_value(),
@@ -55,9 +55,9 @@ async def start_embedded(settings: Settings, feed: Feed, nursery: trio.Nursery) 
 
 
 async def migrate_stores(settings: Settings, feed: Feed, adopts_redis: bool) -> Sequence[str]:
-    """`majlis migrate`: the tables and, when asked for, a stamp on a Redis whose old data is lost for good.
+    """`majlis migrate`: update the tables and, if asked to, adopt a Redis whose old data is lost for good.
 
-    Gives back the names of what was done.
+    Returns the names of what was done.
 
     Raises:
       CannotStart: Postgres cannot be used now; the text says what to check.
@@ -96,7 +96,7 @@ async def check_from_outside(settings: Settings) -> Iterable[Check]:
 
 
 async def stored_from_outside(settings: Settings, known: Collection[str], limit: int) -> StoredInstances:
-    """What `Records.stored_instances` gives, while no daemon runs; nothing of an embedded database."""
+    """What `Records.stored_instances` returns, while no daemon runs; nothing for an embedded database."""
     if settings.postgres.is_embedded:
         return StoredInstances()
     async with _opened(Postgres(settings.postgres.dsn.get_secret_value(), max_connections=1)) as db:

@@ -51,7 +51,7 @@ class TurnTraces:
             self._make(settings.tracing.endpoint)
 
     def recorded(self, attempt: NewAttempt, node_id: str) -> NewAttempt:
-        """The same attempts, recorded where traces are wanted."""
+        """The same attempts, recorded if tracing is on."""
         if self._exporter is None:
             return attempt
         self._resource["service.instance.id"] = node_id

@@ -65,7 +65,7 @@ def test_explain_an_answered_message(majlis: Command) -> None:
     whats = [step["what"] for step in items(document, "steps")]
     assert whats == ["arrived", "window closed", "lookups", "reply stored", "part 1", "done"]
     steps = {str(step["what"]): step for step in items(document, "steps")}
-    assert "its time was over: turn" in str(steps["window closed"]["detail"])
+    assert "its time was up: turn" in str(steps["window closed"]["detail"])
     assert "history" in str(steps["lookups"]["detail"])
     assert str(steps["reply stored"]["detail"]).startswith("by main, model test in ")
     assert steps["part 1"]["gateway_id"] and str(steps["part 1"]["detail"]).startswith("sent")
@@ -95,7 +95,7 @@ def test_explain_a_retried_and_a_dropped_dead_letter(
     daemon.wait_for(lambda: gateway.texts(BURIED.phone), "the replay is answered")
     daemon.wait_for(lambda: majlis.json("explain", BURIED.id)["state"] == "answered", "explain says so")
     text, document = majlis.both("explain", BURIED.id)
-    assert len(items(document, "turns")) == 2 and "put back" in text
+    assert len(items(document, "turns")) == 2 and "retried" in text
     dropped = Said("quick", "5511500000009", "to be dropped", "ADM-9")
     model.order("status", 1, lambda said: said == dropped.text)
     daemon.burst(dropped)
@@ -105,8 +105,8 @@ def test_explain_a_retried_and_a_dropped_dead_letter(
     assert daemon.count("dead_letters_open") == 0 and majlis.json("dead", "list")["letters"] == []
     assert majlis.json("explain", dropped.id)["state"] == "dropped"
     assert "(dropped)" in majlis.text("dead", "list", "--all")
-    assert "was dropped already" in majlis.refused("dead", "drop", str(letter["id"]))
-    assert "was retried at" in majlis.refused("dead", "drop", str(number))
+    assert "was already dropped" in majlis.refused("dead", "drop", str(letter["id"]))
+    assert "was already retried at" in majlis.refused("dead", "drop", str(number))
     assert "No message ADM-0 is known" in majlis.refused("explain", "ADM-0")
 
 
@@ -123,7 +123,7 @@ def test_a_paused_instance_stores_its_messages_and_answers_them_afterwards(
     daemon.restart()
     daemon.wait_for(lambda: majlis.json("explain", said.id)["state"] == "holding", "it is held again")
     text, document = majlis.both("explain", said.id)
-    assert "paused by an operator until somebody resumes it" in text and document["seconds_left"] is None
+    assert "paused by an operator until it is resumed" in text and document["seconds_left"] is None
     (held,) = items(majlis.json("actors", "--state", "holding"), "actors")
     assert (held["why"], held["closes_in_seconds"], held["tries"]) == ("paused by an operator", None, 0)
     assert gateway.texts(said.phone) == []

@@ -153,7 +153,7 @@ def test_actors_and_show(majlis: Command) -> None:
 
 
 def test_unknown_names_are_refused_with_a_sentence(majlis: Command) -> None:
-    assert "Nothing is known of" in majlis.refused("show", "demo/5511509999999")
+    assert "There is no conversation" in majlis.refused("show", "demo/5511509999999")
     assert "No active conversation is labelled 0123456789" in majlis.refused("show", "0123456789")
     assert "Nothing waits in" in majlis.refused("flush", "demo/5511509999999")
     assert "There is no dead letter 4711" in majlis.refused("dead", "show", "4711")
@@ -189,7 +189,7 @@ def test_dead_letters_and_tail(daemon: DaemonUnderTest, gateway: FakeEvolution, 
         int(number)
     ]
     assert majlis.json("dead", "retry", "--all") == {"retried": 0}
-    assert "was retried at" in majlis.refused("dead", "retry", number)
+    assert "was already retried at" in majlis.refused("dead", "retry", number)
 
 
 def test_flush(daemon: DaemonUnderTest, gateway: FakeEvolution, majlis: Command) -> None:

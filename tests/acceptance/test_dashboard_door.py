@@ -154,7 +154,7 @@ def page(daemon: DaemonUnderTest) -> Page:
 
 def test_the_link_of_the_start_opens_the_page_once(daemon: DaemonUnderTest) -> None:
     """As with notebook servers: nothing else has to be typed."""
-    (url,) = re.findall(r"good once: (http://\S+)", daemon.stdout)
+    (url,) = re.findall(r"works once: (http://\S+)", daemon.stdout)
     page = Page(url)
     assert page.ask("GET", "/").status == 200
     assert page.ask("GET", "/v1/status").status == 401

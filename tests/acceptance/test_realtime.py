@@ -141,7 +141,7 @@ def test_the_python_proxy_pushes_and_delivers(tmp_path: Path) -> None:
             daemon.wait_for(lambda: proxy.printed(f"accepted {said.id}"), "it is acknowledged")
             daemon.wait_for(lambda: proxy.printed(f"to {contact.phone} Heard 1"), "the reply came")
         daemon.wait_for(lambda: not _connected(daemon), "the daemon noticed that it left")
-        assert "nobody is connected" in daemon.majlis("status").stdout
+        assert "no clients connected" in daemon.majlis("status").stdout
         assert daemon.post(contact.says()).status == 200
         daemon.wait_for(lambda: daemon.count("held_turns"), "the reply is held")
         with running([sys.executable], source, place, *arguments) as proxy:
@@ -245,7 +245,7 @@ async def _two_over_the_feed(daemon: DaemonUnderTest, feed: FakeSocketIo, said: 
             )
             status = await trio.to_thread.run_sync(daemon.majlis, "status")
             assert (
-                "demo over websocket: connected, 2 received; what happens while it is away never comes"
+                "demo over WebSocket: connected, 2 received; what happens while it is away never comes"
                 in " ".join(status.stdout.split())
             )
 

@@ -36,7 +36,7 @@ def short_place() -> Iterator[Path]:
 def place(short_place: Path) -> Iterator[Path]:
     """The same, with a check that nothing is left there."""
     yield short_place
-    assert not list(short_place.glob("majlis-simulate-*")), "a throw-away daemon was not thrown away"
+    assert not list(short_place.glob("majlis-simulate-*")), "a temporary daemon was not thrown away"
 
 
 def command(*options: str) -> list[str]:
@@ -216,8 +216,8 @@ def test_a_killed_simulator_leaves_nothing_running(short_place: Path) -> None:
     ("options", "status", "words"),
     [
         (("--minutes", "1", "--messages", "1"), 2, "not both"),
-        (("--url", "http://127.0.0.1:1", "--kill"), 2, "throw-away"),
-        (("--url", "http://127.0.0.1:1", "--set", "a=b"), 2, "throw-away"),
+        (("--url", "http://127.0.0.1:1", "--kill"), 2, "temporary daemon only"),
+        (("--url", "http://127.0.0.1:1", "--set", "a=b"), 2, "temporary daemon only"),
         (("--url", "127.0.0.1:1", "--listen", "127.0.0.1:0"), 2, "is not http://host:port"),
         (("--url", "http://127.0.0.1:1", "--listen", "127.0.0.1:0"), 3, "no daemon answers"),
         (("--listen", "nowhere"), 1, "--listen"),
@@ -247,7 +247,7 @@ def free_port() -> int:
 
 
 def wait_for_log(place: Path, event: str) -> None:
-    """Wait until the throw-away daemon logs this event."""
+    """Wait until the temporary daemon logs this event."""
     wait_until(
         lambda: any(event in log.read_text() for log in place.glob("majlis-simulate-*/log")),
         f"it logs {event}",

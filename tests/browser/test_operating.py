@@ -130,7 +130,7 @@ def test_events_are_followed_filtered_and_paused(visitor: Visitor, daemon: Daemo
     expect(names.filter(has_text="turn.done")).not_to_have_count(0)
     daemon.wait_settled()
     page.get_by_role("button", name="Pause").click()
-    page.get_by_role("button", name="Go on").wait_for()
+    page.get_by_role("button", name="Continue").wait_for()
     assert all("turn." in name for name in names.all_inner_texts())
     shown = names.count()
     daemon.burst(Said("demo", "966566660001", "hello again", "events-2"))

@@ -1,7 +1,7 @@
-"""Sends through the Evolution API and asks its records what became of a send.
+"""Sends through the Evolution API and looks up in its records whether a message was sent.
 
-Requests go to the configured base URL, or to the same path of another origin that the operator allowed: the key goes
-with each of them. What the answers prove is decided in `outcome.py`.
+Requests go to the configured base URL, or to the same path of another origin that the operator allowed, because each
+carries the key. `outcome.py` decides what the answers prove.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class EvolutionGateway:
     """One Evolution server with its key; serves any number of its instances.
 
     Args:
-      http: a client that keeps no connections: a send on one that dies in that moment looks like one that
+      http: a client that keeps no connections: if a kept one dies at that moment, a send on it looks as if it had
         arrived.
-      base_url: the server's origin, with a path when it stands behind one.
+      base_url: the server's origin, with a path if it is served under one.
       timeout_seconds: for one whole call.
-      allowed_origins: the origins, beside the base URL's own, that a call may name. Any other is ignored,
-        wherever it comes from: the call goes to the base URL.
+      allowed_origins: the origins, besides the base URL's own, that a call may name. Any other is ignored, and the
+        call goes to the base URL.
     """
 
     def __init__(
@@ -68,11 +68,11 @@ class EvolutionGateway:
         origin: str = "",
         key: str = "",
     ) -> SendOutcome:
-        """One `sendText`. Never raises for what the gateway or the network does."""
+        """One `sendText`. A failure of the gateway or the network raises nothing."""
         text = plain_text(text)
         if not text.strip():
             return NotSent("empty_text", "refuse")
-        # linkPreview: without the false, newer versions fetch any URL that stands in the text.
+        # linkPreview: without the false, newer versions fetch any URL in the text.
         body = {"number": conversation.contact, "text": text, "linkPreview": False}
         try:
             answer = await self._post(

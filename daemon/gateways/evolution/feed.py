@@ -1,14 +1,14 @@
 """Evolution's own socket.io feed of one instance, as an ingress that needs no webhook and no proxy.
 
 Laws of this file:
-1. What the feed brings is taken as a webhook is, by the same parser and the same acceptor. Where both are on, each
+1. An event of the feed is handled like a webhook, by the same parser and the same acceptor. Where both are on, each
    message is stored once, by its id.
 2. The feed has no replay: what happened while the connection was down never comes. The status shows it.
-3. What cannot be stored now is tried again until it can, and holds up the others only where they could not be stored
-   either; meanwhile at most `MAX_WAITING` wait, of `MAX_WAITING_BYTES` together. What exceeds that, or is too large to
-   be read, is lost and reported (`gateway.feed_lost`). The connection is kept alive meanwhile.
-4. Nothing that one message or one connection does ends the feed.
-5. The key is part of the address, as the gateway wants it: so the address is in no log and in no error.
+3. What cannot be stored now is tried again until it can, and delays others only if they could not be stored either.
+   Meanwhile the connection is kept alive, and at most `MAX_WAITING` events wait, of `MAX_WAITING_BYTES` together. What
+   exceeds that, or is too large to read, is lost and reported (`gateway.feed_lost`).
+4. No message and no connection can end the feed.
+5. The gateway wants the key in the address, so the address appears in no log and no error.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ MAX_FRAME_BYTES = 16 * 1024 * 1024
 """Media may come along in base64."""
 CONNECT_SECONDS = 15.0
 CLOSE_SECONDS = 2.0
-"""For the gateway's goodbye. No longer: what happens until we are connected again never comes."""
+"""For the gateway's goodbye; short, because events until we are connected again are lost."""
 MAX_SILENCE_SECONDS = 60.0
 NAMESPACE_SECONDS = 3.0
 """How often a namespace is asked for. It may not exist before its first event, as after the gateway's own restart."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 MAX_FAILURES = 5
-"""Attempts at a message that a bug of ours makes fail; then it is lost."""
+"""Attempts at a message that fails because of a bug of ours; then it is lost."""
 
-NO_REPLAY = "what happens while it is away never comes: keep the webhook as well, or accept that"
+NO_REPLAY = "events while it is disconnected are lost: keep the webhook as well, or accept that"
 
 _TOO_BIG = 1009
 _NO_ROOM, _FAILED = "conversation_full", "failed"
@@ -69,7 +69,7 @@ class EvolutionFeed:
         self._feed = feed
         self._connected: set[str] = set()
         self._is_down = False
-        """That it is down was reported."""
+        """Whether it was reported that the feed is down."""
         self._received = 0
         self._lost = 0
         self._connections = 0
@@ -105,7 +105,7 @@ class EvolutionFeed:
             self._lose()
 
     async def _listen(self) -> str:
-        """One connection, from beginning to end; returns why it ended, as a stable word."""
+        """Serve one connection, from beginning to end; returns why it ended, as a stable word."""
         reason = ""
         try:
             with trio.move_on_after(CONNECT_SECONDS) as opening:
@@ -140,7 +140,7 @@ class EvolutionFeed:
         return reason
 
     async def _ask(self, socket: WebSocketConnection) -> None:
-        """Ask for the namespaces until they are there: the instance's own, and the common one of global events."""
+        """Ask for the namespaces until they exist: the instance's own, and the common one of global events."""
         while True:
             for namespace in (self._namespace, "/"):
                 if namespace not in self._connected:
@@ -184,7 +184,7 @@ class EvolutionFeed:
         self._connected.add(namespace)
 
     def _went(self, reason: str) -> None:
-        """Reported once, however many attempts fail."""
+        """Report it once, however many attempts fail."""
         if not self._is_down:
             self._is_down = True
             self._feed.emit("gateway.feed_down", instance=self._instance, reason=reason)
@@ -196,7 +196,7 @@ class EvolutionFeed:
         return "frame_too_big"
 
     def _heard(self, packet: socketio.Packet) -> None:
-        """Queue an event of this instance; the common namespace brings those of others as well."""
+        """Queue an event of this instance; the common namespace also brings those of others."""
         payload = mapping(packet.data)
         if text(payload.get("instance")) != self._instance:
             return
@@ -210,7 +210,7 @@ class EvolutionFeed:
         self._put.send_nowait(body)
 
     async def _store(self) -> None:
-        """One after another, in their order; what is held up by itself or its conversation alone waits aside."""
+        """Handle them one after another, in order; what only itself or its conversation delays waits aside."""
         async with trio.open_nursery() as aside:
             async for body in self._take:
                 await self._keep(body, aside)
@@ -232,7 +232,7 @@ class EvolutionFeed:
         self._waiting_bytes -= len(body)
 
     async def _refused(self, body: bytes) -> str | None:
-        """Why it has to be tried again; None: the answer is final."""
+        """Why it must be tried again; None: the answer is final."""
         try:
             answer = await self._receive(body)
         except Exception as error:

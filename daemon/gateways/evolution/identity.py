@@ -10,8 +10,8 @@ The same person appears under a phone number or under a LID (WhatsApp's number-h
 | 2.3.7       | phone          | `remoteJidAlt` (phone again): the LID is lost      |
 | 2.4         | phone          | `remoteJidAlt` (LID)                               |
 
-So no field is trusted to hold one sort. The server of a JID shows what it is, and the first phone number
-found is the contact; `addressingMode` adds nothing to that and is not read.
+So no field is trusted to hold one kind. The server part of a JID shows what it is, and the first phone number found
+is the contact; `addressingMode` adds nothing to that and is not read.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ _FIELDS = (
     "participant",
     "participantAlt",
 )
-"""Where a one-to-one message names its author, the surest first. `participant` may be empty."""
+"""Where a one-to-one message names its author, the most reliable first. `participant` may be empty."""
 
 _FIELDS_OF_OWN = ("remoteJid", "remoteJidAlt", "previousRemoteJid")
-"""Where a message of the account's own names the other side; the remaining fields name the account there."""
+"""Where a message sent by the account names the other side; there the other fields name the account."""
 
 
 class Sender(NamedTuple):
@@ -58,7 +58,7 @@ class Sender(NamedTuple):
 def identify(key: JsonObject, own: bool = False) -> Sender | NotAPerson:
     """The author of a received one-to-one message by its `key`, or why there is none to answer.
 
-    Of a message of the account's `own`: the person it was written to.
+    For the account's `own` messages: the person they were written to.
     """
     chat = text(key.get("remoteJid")).strip().lower()
     if chat == "status@broadcast":

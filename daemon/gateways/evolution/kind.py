@@ -54,12 +54,12 @@ class Evolution(GatewayKind[EvolutionSettings]):
             yield Misfit(("feed",), settings.feed, "must be webhook for an instance with a comma in its name")
 
     def parser(self, settings: EvolutionSettings) -> Parse:
-        from daemon.gateways.evolution.payload import parse_webhook  # not for every command
+        from daemon.gateways.evolution.payload import parse_webhook  # not loaded by every command
 
         return parse_webhook
 
     def sender(self, settings: EvolutionSettings, tools: Tools) -> Gateway:
-        from daemon.gateways.evolution.client import EvolutionGateway  # not for every command
+        from daemon.gateways.evolution.client import EvolutionGateway  # not loaded by every command
 
         base_url, api_key = settings.server
         return EvolutionGateway(
@@ -83,7 +83,9 @@ class Evolution(GatewayKind[EvolutionSettings]):
     def feed(
         self, settings: EvolutionSettings, instance: str, receive: Receive, events: Feed
     ) -> InstanceFeed:
-        from daemon.gateways.evolution.feed import EvolutionFeed  # a WebSocket library, for few installs
+        from daemon.gateways.evolution.feed import (
+            EvolutionFeed,
+        )  # loads a WebSocket library that few installs need
 
         base_url, api_key = settings.server
         return EvolutionFeed(base_url, api_key, instance, receive, events)
@@ -97,7 +99,7 @@ def _connection(status: int, state: object) -> Finding:
         advice = "Create the instance at the gateway, or correct its name under instances."
         return Finding("problem", "no such instance", advice, unknown_instance=True)
     if status != 200 or not isinstance(state, str):
-        advice = "Look into the gateway's log; the instance may not be loaded."
+        advice = "Check the gateway's log; the instance may not be loaded."
         return Finding("problem", f"status {status}, no state", advice)
     if state != "open":
         advice = "Connect the instance at the gateway (scan its QR code)."

@@ -1,14 +1,14 @@
-"""What the Evolution API's answers and its records (`findMessages`) prove of a send. Pure and total: never an error.
+"""What the Evolution API's answers and its records (`findMessages`) prove about a send. Pure and total: never an error.
 
-The HTTP status means almost nothing there: the same 400 is given for a message that was never sent and for one
-that was sent and then could not be stored. So the message text decides, and it is read in this order:
+The HTTP status means almost nothing there: the same 400 may mean that the message was never sent, or that it was sent
+and then could not be stored. So the message text decides, and it is read in this order:
 
 1. A database error first. The gateway stores a message *after* it has sent it, and the error may quote the
    stored row, that is the customer's text, which may contain any of the phrases looked for below.
 2. Then the phrases that the gateway is known to use before anything is sent.
 3. Then the few statuses that by themselves prove that nothing was handled.
-4. Everything else is `Unknown`, also 500, 502, 503 and 504: a proxy gives these for a request that never
-   reached the gateway and for one whose answer got lost on the way back.
+4. Everything else is `Unknown`, even 500, 502, 503 and 504: a proxy answers these for a request that never reached
+   the gateway, and for one whose answer got lost on the way back.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from daemon.web.answer import dig, readable_json
 CLOCK_TOLERANCE_SECONDS = 600
 """How far the gateway's clock may be behind ours while its records still count.
 
-Generous, since a wrong match is nearly impossible (same contact, same text, an id that no other reply owns),
-and a missed one doubles a reply.
+Generous, since a wrong match is nearly impossible (same contact, same text, an id that no other reply owns), and a
+missed match sends a reply twice.
 """
 
 _NEVER_HANDLED: dict[int, NotSent] = {
-    # Something in front of the gateway points elsewhere: base_url is wrong. (303 is no proof: it
-    # answers a POST that was done.)
+    # Something in front of the gateway redirects: base_url is wrong. (303 proves nothing: it answers a POST that was
+    # handled.)
     301: NotSent("redirected", "hold"),
     302: NotSent("redirected", "hold"),
     307: NotSent("redirected", "hold"),
@@ -42,7 +42,7 @@ _NEVER_HANDLED: dict[int, NotSent] = {
 
 
 def classify(status: int, body: bytes, retry_after_seconds: float | None = None) -> SendOutcome:
-    """What such an answer proves of the send."""
+    """What such an answer proves about the send."""
     payload = readable_json(body)
     if 200 <= status < 300:
         return _accepted(status, payload)
@@ -66,7 +66,7 @@ def _accepted(status: int, payload: object) -> SendOutcome:
     message_id = plain_text(given) if isinstance(given, str) else ""
     if message_id:
         return Sent(message_id)
-    # 201 is what the gateway answers for "sent", so it is never sent again; its records may show under which id.
+    # The gateway answers 201 for "sent", so it is never sent again; its records may show under which id.
     # Another 2xx without a message proves nothing: a login page or a wrong base_url answers 200 too.
     return Unknown("accepted_without_id", may_resend=status != 201)
 
@@ -88,14 +88,14 @@ _PHRASES: dict[str, NotSent] = {
     "Connection Closed": NotSent("connection_closed", "hold"),
     "requires property": NotSent("bad_request", "refuse"),
     "instance does not exist": NotSent("unknown_instance_at_gateway", "hold"),
-    # `waInstances[name].textMessage(…)` with nothing under that name: it failed on the way to the send. Other
-    # undefined properties are no such proof, they also fail behind the send.
+    # `waInstances[name].textMessage(…)` with nothing under that name: it failed before the send. Other undefined
+    # properties prove nothing, because those errors also happen after the send.
     "Cannot read properties of undefined (reading 'textMessage')": NotSent("instance_not_loaded", "hold"),
 }
 
 
 def _leaves(message: object, depth: int = 3) -> list[object]:
-    """The gateway writes a string, a list of strings, a list of lists of strings or a list of objects."""
+    """The error's text: the gateway writes a string, a list of strings, of lists of strings, or of objects."""
     if isinstance(message, list) and depth:
         return [leaf for entry in message for leaf in _leaves(entry, depth - 1)]
     return [message]
@@ -117,9 +117,9 @@ def timestamp_of(record: object) -> int | None:
 def sent_id(
     records: list[object], contact: str, text: str, since_seconds: int, known_ids: frozenset[str]
 ) -> str | None:
-    """The id under which `text` went to `contact` since then, and which no other reply owns; None without.
+    """The id under which `text` went to `contact` since then, and which no other reply owns; None if there is none.
 
-    Of several the oldest, because replies are sent in order: an older one that is still unbound was sent before.
+    If there are several, the oldest, because replies are sent in order: an older one without an owner was sent first.
     """
     wanted = plain_text(text).strip()
     matches: list[tuple[int, str]] = []
@@ -140,7 +140,7 @@ def sent_id(
 
 
 def _is_to(record: object, contact: str) -> bool:
-    """The request filters by it too, but a version that ignores the filter must not show a stranger's message."""
+    """The request filters by contact too, but some versions ignore that: they must not show a stranger's message."""
     jids = (dig(record, "key", "remoteJid"), dig(record, "key", "remoteJidAlt"))
     return any(isinstance(jid, str) and canonical_contact(jid) == contact for jid in jids)
 

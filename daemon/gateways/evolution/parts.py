@@ -1,8 +1,8 @@
 """What each type of WhatsApp message says, as text; or why it says nothing. Pure and total.
 
 What a responder cannot see becomes a placeholder in square brackets. Captions and other words of the customer follow
-the bracket unchanged; names inside it are cut to one line. Of a choice (a button, a list, a form, a poll) the words
-that the customer saw are preferred to the business's own ids, which are used only where there are no words.
+the bracket unchanged; names inside it are cut to one line. For a choice (a button, a list, a form, a poll), the words
+that the customer saw are used, and the business's own ids only if there are no words.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ Unheard = Literal[
     "empty_message",
     "unsupported_message",
 ]
-"""Why a message says nothing that could be answered."""
+"""Why there is nothing in a message to answer."""
 
 
 def captioned(label: str) -> Callable[[JsonObject], str]:
@@ -190,7 +190,7 @@ def _words(value: object) -> str:
 
 
 def protocol_reason(part: JsonObject) -> Unheard:
-    """What a `protocolMessage` is about: enum values come as names or as numbers, and 0 may be left out."""
+    """The type of a `protocolMessage`: enum values come as names or as numbers, and 0 may be left out."""
     kind = part.get("type")
     if kind in ("MESSAGE_EDIT", 14) or part.get("editedMessage"):
         return "edited"
@@ -253,8 +253,8 @@ SILENT: dict[str, Callable[[JsonObject], Unheard]] = {
     "keepInChatMessage": lambda part: "protocol_message",
     "albumMessage": lambda part: "album_header",
     "placeholderMessage": lambda part: "undecryptable",
-    "callLogMesssage": lambda part: "call",  # spelt so in WhatsApp's protocol
+    "callLogMesssage": lambda part: "call",  # WhatsApp's protocol spells it this way
     "bcallMessage": lambda part: "call",
     "call": lambda part: "call",
 }
-"""The types that are known to say nothing. Of an album this is the header: its pictures follow as messages."""
+"""The types that are known to say nothing. An album is only a header: its pictures follow as messages."""

@@ -2,17 +2,17 @@
 
 Laws of this file:
 
-1. `parse_webhook` raises `UnreadablePayload` for what no later try could make readable, and nothing else.
-   Every other oddity is an ignored item with a reason from a closed set, fit for a metric label.
+1. `parse_webhook` raises `UnreadablePayload` for what can never be read, and nothing else. Every other oddity is an
+   ignored item with a reason from a closed set, fit for a metric label.
 2. Each item of the payload comes out once, as a message or as a reason; nothing is dropped without a reason.
 3. Only the fields of `Message`, `OwnMessage` and `Link` leave this file. The payload's `apikey` is a real token and
-   is not read. Its `server_url` is an address that anybody may have written: only its origin is read, and it counts
-   only where the operator allowed it (`actors/reply.py`).
-4. `sender` is the account's own number and `date_time` local time that claims to be UTC: neither is read. The
-   time of a message is its `messageTimestamp`.
-5. What a person of the business wrote from the phone is nothing to answer, so it has its reason, `own_message`; but it
-   shows that a person speaks there, so it comes out in `own` as well. What was sent through the gateway does not: that
-   comes as another event. Nor does what says nothing (a reaction, a call), nor what might not be our own.
+   is not read. Anyone may have written its `server_url`: only the origin is read, and it counts only if the operator
+   allowed it (`actors/reply.py`).
+4. `sender` is the account's own number, and `date_time` is local time that claims to be UTC: neither is read. The time
+   of a message is its `messageTimestamp`.
+5. What a person of the business wrote from the phone is not to be answered, so it has the reason `own_message`. But it
+   shows that a person speaks there, so it is in `own` as well. These are not in `own`: what was sent through the
+   gateway (another event), what says nothing (a reaction, a call), and what might not be our own.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ from daemon.ingress.inbound import Inbound, Link, OwnMessage, UnreadablePayload
 
 MAX_ID_CHARS = 256
 MAX_ADDRESS_CHARS = 512
-"""Of `server_url`; a longer one is cut, and so matches no allowed origin."""
+"""The length of `server_url`; a longer one is cut, and so matches no allowed origin."""
 MAX_ITEMS = 1_000
-"""The gateway sends one; so many would hold up everybody else while they are read."""
+"""The gateway sends one; reading more than this would delay all other work."""
 MAX_SENT_AT = 253_402_300_799
-"""The last second of the year 9999: later ones are nonsense, and no date for Postgres."""
+"""The last second of the year 9999: later times are nonsense, and Postgres has no date for them."""
 
 _MILLISECONDS_FROM = 100_000_000_000
 
@@ -115,9 +115,9 @@ _EVENT_NAME = re.compile(r"[a-z.]{1,64}")
 def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbound:
     """Read one webhook. `instance` and `event` are the parts of the URL's path, where it has them.
 
-    The path's instance wins over the body's, for the operator wrote it. The body's event wins over the
-    path's, for it says what `data` is. A lone path segment that is an event's name is taken for that: the
-    gateway posts so to `/webhook` when it is set to append the event (`byEvents`).
+    The path's instance wins over the body's, because the operator wrote it. The body's event wins over the path's,
+    because it says what `data` is. A single path segment with an event's name is read as the event: the gateway posts
+    that to `/webhook` when it is set to append the event (`byEvents`).
 
     Raises:
       UnreadablePayload: see there.
@@ -213,9 +213,9 @@ def _read_item(instance: str, item: JsonObject, origin: str) -> Message | OwnMes
 
 
 def _read_own(instance: str, item: JsonObject, key: JsonObject, from_me: object) -> OwnMessage | Ignored:
-    """A message that is, or might be, the account's own. When in doubt it is: never answer ourselves.
+    """Whether a message is, or might be, the account's own. When in doubt it is, so that we never answer ourselves.
 
-    But in doubt nobody is silenced for it either.
+    But a doubtful one does not silence Majlis either.
     """
     partner = identify(key, own=True)
     if isinstance(partner, str):
@@ -243,7 +243,7 @@ def _read_content(item: JsonObject) -> Content | Unheard:
 
 
 def sent_at(timestamp: object) -> int:
-    """Unix seconds of a `messageTimestamp`, which some write in milliseconds; 0 when it is no time."""
+    """Unix seconds of a `messageTimestamp`, which some write in milliseconds; 0 when it is not a time."""
     seconds = integer(timestamp) or 0
     if seconds >= _MILLISECONDS_FROM:
         seconds //= 1000

@@ -16,10 +16,10 @@ from daemon.gateways.lenient import NotJson, decode, integer, items, mapping, te
 
 PONG = "3"
 
-Kind = Literal["open", "close", "ping", "connected", "disconnected", "event", "refused", "other"]
+PacketKind = Literal["open", "close", "ping", "connected", "disconnected", "event", "refused", "other"]
 
-_ENGINE: dict[str, Kind] = {"0": "open", "1": "close", "2": "ping"}
-_SOCKET: dict[str, Kind] = {
+_ENGINE: dict[str, PacketKind] = {"0": "open", "1": "close", "2": "ping"}
+_SOCKET: dict[str, PacketKind] = {
     "0": "connected",
     "1": "disconnected",
     "2": "event",
@@ -30,7 +30,7 @@ _PACKET = re.compile(r"(?:(\d{1,4})-)?(?:(/[^,]*),)?(?:\d+)?(.*)", re.DOTALL)
 
 
 class Packet(msgspec.Struct, frozen=True):
-    kind: Kind
+    kind: PacketKind
     namespace: str = "/"
     event: str = ""
     data: object = None
@@ -40,7 +40,7 @@ class Packet(msgspec.Struct, frozen=True):
 
 
 def read(message: str) -> Packet:
-    """One text frame. What cannot be read is `other`: there is nobody to complain to."""
+    """Read one text frame. What cannot be read is `other`: there is no way to report it to the sender."""
     engine = _ENGINE.get(message[:1])
     if engine is not None:
         return Packet(engine, data=_json(message[1:]))

@@ -2,12 +2,12 @@
 
 A WhatsApp message is an object with one key per type. Laws of this file:
 
-1. The first key is never taken for the type: metadata may come first. `messageType` is a hint, no more: of a
-   wrapped message it names the wrapper.
-2. Text the customer typed, chose or spoke stands as it is. Anything else becomes a placeholder in square
+1. The first key is not assumed to be the type: metadata may come first. `messageType` is only a hint: for a wrapped
+   message it names the wrapper.
+2. Text that the customer typed, chose or spoke stays as it is. Anything else becomes a placeholder in square
    brackets, followed by its caption, so that the responder knows that there was something it cannot see.
 3. Only the fields named here leave the payload: no media bytes, keys, links or thumbnails.
-4. Total: every object gives a `Content` or a named reason; nothing raises, nothing recurses without bound.
+4. Total: every object yields a `Content` or a named reason; nothing raises, nothing recurses without bound.
 """
 
 from __future__ import annotations

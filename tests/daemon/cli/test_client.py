@@ -19,7 +19,7 @@ from tests.support.operators import DoorInThread
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (("show", f"acme/{CONTACT}9"), 1, "Nothing is known of"),
+        (("show", f"acme/{CONTACT}9"), 1, "There is no conversation"),
         (("show", CONTACT), 1, "write a conversation as its label"),
         (("show", "acme/"), 1, "write its label, or INSTANCE/PHONE"),
         (("dead", "show", "99999"), 1, "There is no dead letter 99999"),

@@ -27,7 +27,7 @@ def test_a_dead_letter_is_dropped_once(door: DoorInThread, majlis: Typed) -> Non
     assert (
         majlis("dead", "drop", str(number)).out == f"dead letter {number} dropped; it is kept in the list\n"
     )
-    assert "was dropped already" in majlis("dead", "drop", str(number)).err
+    assert "was already dropped" in majlis("dead", "drop", str(number)).err
     assert f"There is no dead letter {number + 1}" in majlis("dead", "drop", str(number + 1)).err
     entry = door.operators.audited[0]
     assert (entry.action, entry.target) == ("dead.drop", f"dead letter {number}")

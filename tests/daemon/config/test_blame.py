@@ -36,14 +36,14 @@ def refusal(tmp_path: Path, text: str, *sets: str, environment: dict[str, str] |
         "escalation.notify_numbers=['12']",
     ],
 )
-def test_a_list_is_blamed_on_who_set_it(tmp_path: Path, assignment: str) -> None:
+def test_an_error_in_a_list_names_the_layer_that_set_the_list(tmp_path: Path, assignment: str) -> None:
     """The file has a list of the same key: nothing of it is left."""
     text = FILE + "escalation: {notify_numbers: ['966500000001']}\n"
     said = refusal(tmp_path, text, assignment)
     assert "(from --set)" in said and "given.yaml" not in said
 
 
-def test_in_a_list_that_was_completed_each_value_is_blamed_on_its_own_source(tmp_path: Path) -> None:
+def test_in_a_completed_list_each_value_names_its_own_origin(tmp_path: Path) -> None:
     broken = FILE.replace("model: small", "model: ''").replace("5}", "0}")
     said = refusal(tmp_path, broken, "responder.providers.0.weight=-1")
     faults = dict(line.split(": ", 1) for line in said.splitlines())
@@ -56,7 +56,7 @@ def test_a_default_has_no_origin(tmp_path: Path) -> None:
     assert said == "batching.max_messages: must be at most max_batch_messages (3); it is 5 (the default)"
 
 
-def test_what_stands_in_a_list_that_was_replaced_is_in_force_nowhere(tmp_path: Path) -> None:
+def test_no_value_of_a_replaced_list_is_in_force(tmp_path: Path) -> None:
     settings = given(tmp_path, FILE, "responder.providers=[{name: a, kind: rehearsal}]")
     rows = {row.key: row for row in in_force(settings)}
     assert rows["responder.providers.0.name"].origin == "--set"
@@ -76,7 +76,7 @@ def test_what_stands_in_a_list_that_was_replaced_is_in_force_nowhere(tmp_path: P
         ("responder.providers=[{name: a, kind: rehearsal, price_per_million_input_tokens: x}]", "it is 'x' "),
     ],
 )
-def test_a_value_is_masked_for_what_it_is_not_for_its_name(
+def test_a_value_is_masked_by_its_meaning_not_by_its_name(
     tmp_path: Path, assignment: str, shown: str
 ) -> None:
     assert shown in refusal(tmp_path, "", assignment)
@@ -104,21 +104,21 @@ def test_a_secret_is_never_shown_whatever_it_is_called(tmp_path: Path, assignmen
     assert "canary" not in refusal(tmp_path, "", assignment)
 
 
-def test_settings_in_force_hide_secrets_alone(tmp_path: Path) -> None:
+def test_settings_in_force_hide_only_secrets(tmp_path: Path) -> None:
     settings = given(tmp_path, "gateway: {api_key: canary}", "limits.tokens_per_day=500")
     values = {row.key: row.value for row in in_force(settings)}
     assert (values["turn.history_tokens"], values["limits.tokens_per_day"]) == ("800", "500")
     assert values["gateway.api_key"] == "****"
 
 
-def test_half_an_embedding_server_names_the_other_half(tmp_path: Path) -> None:
+def test_half_configured_embeddings_name_the_missing_half(tmp_path: Path) -> None:
     alone = refusal(tmp_path, "", "embeddings.base_url=http://e/v1")
     assert "embeddings.model: must be set where embeddings.base_url is (or neither)" in alone
     alone = refusal(tmp_path, "", "embeddings.model=small")
     assert "embeddings.base_url: must be set where embeddings.model is (or neither)" in alone
 
 
-def test_company_is_not_waited_for_longer_than_the_answer_may_take(tmp_path: Path) -> None:
+def test_batching_may_not_wait_longer_than_an_answer_may_take(tmp_path: Path) -> None:
     said = refusal(tmp_path, "responder: {deadline_seconds: 20}", "responder.batching.wait_seconds=20")
     assert "responder.batching.wait_seconds: must be less than deadline_seconds (20.0); it is 20.0" in said
     said = refusal(
@@ -128,7 +128,7 @@ def test_company_is_not_waited_for_longer_than_the_answer_may_take(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["cache", "escalation", "fallback"])
-def test_no_provider_has_a_name_under_which_majlis_itself_speaks(tmp_path: Path, name: str) -> None:
+def test_a_provider_may_not_have_a_name_of_majlis_own_answers(tmp_path: Path, name: str) -> None:
     said = refusal(tmp_path, "", f"responder.providers=[{{name: {name}, kind: rehearsal}}]")
     assert (
         f"responder.providers.0.name: must be another name: Majlis' own answers are shown as {name}" in said
@@ -136,7 +136,7 @@ def test_no_provider_has_a_name_under_which_majlis_itself_speaks(tmp_path: Path,
 
 
 @pytest.mark.parametrize("bad", ["12345", "1" * 16, "call me", "0500000001", "+", "966 50 000 000x", ""])
-def test_a_number_of_staff_looks_like_one(tmp_path: Path, bad: str) -> None:
+def test_a_staff_number_must_be_a_phone_number(tmp_path: Path, bad: str) -> None:
     """Which one it is, is told by its place: a phone number stands in no error (law 10)."""
     for at in ("", "instances.acme."):
         said = refusal(tmp_path, "", f"{at}escalation.notify_numbers=['966500000001', '{bad}']")
@@ -148,7 +148,7 @@ def test_a_number_of_staff_looks_like_one(tmp_path: Path, bad: str) -> None:
     assert "4477" not in refusal(tmp_path, "", "escalation.notify_number=['447700900001']")
 
 
-def test_numbers_of_staff_become_digits_however_they_are_written(tmp_path: Path) -> None:
+def test_staff_numbers_are_reduced_to_digits(tmp_path: Path) -> None:
     settings = given(
         tmp_path, "escalation: {notify_numbers: ['+966 50-000.0001', '(20) 100 000 0002', '15551230003']}"
     )

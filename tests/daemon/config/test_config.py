@@ -64,7 +64,7 @@ def test_shipped_file_explains_every_field_of_a_provider() -> None:
         assert f"{name}:" in text
 
 
-def test_shipped_file_says_what_can_be_switched_while_the_daemon_runs() -> None:
+def test_shipped_file_lists_the_flags_that_can_be_switched_at_run_time() -> None:
     text = (ROOT / "config.yaml").read_text(encoding="utf-8")
     assert [flag for flag in FLAGS if f"[flag {flag}]" not in text] == []
     assert "majlis flags set" in text
@@ -77,7 +77,7 @@ def test_set_wins_over_environment_over_file_over_default(tmp_path: Path) -> Non
     assert batching.policy == WindowPolicy(4.0, 3, 20, 1000)
 
 
-def test_without_a_path_the_file_beside_is_read_when_there_is_one(
+def test_without_a_path_config_yaml_is_read_if_it_exists(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -86,7 +86,7 @@ def test_without_a_path_the_file_beside_is_read_when_there_is_one(
     assert load(environment={}).drain_seconds == 3
 
 
-def test_a_path_that_is_given_must_exist(tmp_path: Path) -> None:
+def test_a_given_path_must_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot be read"):
         load(tmp_path / "nowhere.yaml", environment={})
 
@@ -100,7 +100,7 @@ def test_values_of_environment_and_set_are_yaml(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("typed", ["0123", "1e5", "12345", "yes", "a: b", "x # y", "1:30"])
-def test_a_secret_of_the_environment_stays_what_was_typed(tmp_path: Path, typed: str) -> None:
+def test_a_secret_from_the_environment_stays_as_typed(tmp_path: Path, typed: str) -> None:
     settings = given(tmp_path, env={"MAJLIS_INGRESS__AUTH__TOKEN": typed})
     assert settings.ingress.auth.tokens == (typed,)
 
@@ -173,14 +173,14 @@ def test_empty_sections_and_number_like_instance_names_are_fine(tmp_path: Path) 
         (["responder.providers.2.name=x"], {}, ["responder.providers"]),
     ],
 )  # fmt: skip
-def test_a_fault_names_key_value_origin_and_what_is_allowed(
+def test_an_error_names_key_value_origin_and_what_is_allowed(
     tmp_path: Path, sets: list[str], env: dict[str, str], words: list[str]
 ) -> None:
     said = refusal(tmp_path, "", sets, env)
     assert [word for word in words if word not in said] == []
 
 
-def test_a_fault_names_its_file_and_every_fault_is_listed(tmp_path: Path) -> None:
+def test_an_error_names_its_file_and_every_error_is_listed(tmp_path: Path) -> None:
     said = refusal(tmp_path, "batching: {window_seconds: x, max_message: 3}\nturn: 4\n")
     assert len(said.splitlines()) == 3
     assert said.count("given.yaml") == 3
@@ -196,7 +196,9 @@ def test_a_fault_names_its_file_and_every_fault_is_listed(tmp_path: Path) -> Non
         ("? [x]\n: 1", "a key must be a plain word"),
     ],
 )
-def test_a_file_that_is_no_mapping_or_repeats_a_key_is_refused(tmp_path: Path, text: str, words: str) -> None:
+def test_a_file_without_sections_or_with_a_repeated_key_is_refused(
+    tmp_path: Path, text: str, words: str
+) -> None:
     said = refusal(tmp_path, text)
     assert "given.yaml" in said and words in said
 

@@ -40,12 +40,12 @@ def test_a_provider_of_the_list_gets_its_key(tmp_path: Path) -> None:
     assert provider.model == "m"
 
 
-def test_the_prefix_of_a_passed_directory_is_taken_off(tmp_path: Path) -> None:
+def test_the_prefix_of_a_passed_directory_is_removed(tmp_path: Path) -> None:
     settings = passed(tmp_path, {"majlis_ingress.auth.token": b"0123\r\n"})
     assert settings.ingress.auth.tokens == ("0123",)
 
 
-def test_two_tokens_during_rotation(tmp_path: Path) -> None:
+def test_credentials_may_hold_two_tokens_during_a_rotation(tmp_path: Path) -> None:
     settings = passed(tmp_path, {"ingress.auth.token": b'["old", "new"]\n'})
     assert settings.ingress.auth.tokens == ("old", "new")
 
@@ -66,7 +66,7 @@ def test_an_unreadable_credential_is_reported_without_its_content(
         passed(tmp_path, files)
 
 
-def test_a_wrong_secret_is_reported_by_its_key_and_file_alone(tmp_path: Path) -> None:
+def test_a_wrong_secret_is_reported_only_by_its_key_and_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         passed(tmp_path, {"ingress.auth.token": b"[canary-one, canary-two, canary-three]"})
     assert "ingress.auth.token" in str(caught.value) and "credential" in str(caught.value)

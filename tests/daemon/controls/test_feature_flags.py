@@ -72,13 +72,13 @@ def board(records: RecordsInMemory, settings: Settings, feed: EventFeed) -> Stor
     return StoredFlags(records, settings, "node-a", feed)
 
 
-def test_without_flags_everybody_has_what_is_configured(board: StoredFlags) -> None:
+def test_without_stored_flags_the_configuration_applies(board: StoredFlags) -> None:
     assert board.of("acme").cache and board.of("acme").takeover and not board.of("acme").batching
     assert not board.of("frugal").cache and not board.of("frugal").takeover
     assert board.of("nobody knows it") == board.of("acme")
 
 
-async def test_the_narrower_word_wins(board: StoredFlags) -> None:
+async def test_the_flag_with_the_narrower_scope_wins(board: StoredFlags) -> None:
     """Instance before daemon before configuration, each as long as it is set."""
     await board.set("cache", False)
     assert not board.of("acme").cache and not board.of("a stranger").cache
@@ -92,7 +92,7 @@ async def test_the_narrower_word_wins(board: StoredFlags) -> None:
 
 
 @pytest.mark.parametrize("flag", FLAGS)
-async def test_every_switch_can_be_turned_and_turns_no_other(board: StoredFlags, flag: str) -> None:
+async def test_each_flag_can_be_set_and_changes_no_other(board: StoredFlags, flag: str) -> None:
     before = board.of("acme")
     await board.set(flag, not getattr(before, flag), "acme")
     after = board.of("acme")
@@ -100,7 +100,9 @@ async def test_every_switch_can_be_turned_and_turns_no_other(board: StoredFlags,
     assert board.of("shop") == before
 
 
-async def test_flags_of_another_daemon_are_not_ours(board: StoredFlags, records: RecordsInMemory) -> None:
+async def test_flags_of_another_daemon_do_not_apply_here(
+    board: StoredFlags, records: RecordsInMemory
+) -> None:
     records.rows["daemon:node-b", "cache"] = False
     records.rows["instance:acme", "a flag of a newer version"] = False
     await board.refresh()
@@ -126,7 +128,7 @@ async def test_each_change_is_announced_once(
     ]
 
 
-async def test_what_other_daemons_set_is_read_in_time(
+async def test_flags_that_other_daemons_set_are_read_periodically(
     board: StoredFlags, records: RecordsInMemory, autojump_clock: trio.testing.MockClock
 ) -> None:
     records.rows["instance:acme", "parallel"] = False
@@ -139,7 +141,7 @@ async def test_what_other_daemons_set_is_read_in_time(
         nursery.cancel_scope.cancel()
 
 
-async def test_while_postgres_is_away_what_was_known_holds(
+async def test_while_postgres_is_away_the_last_known_flags_apply(
     board: StoredFlags, records: RecordsInMemory, autojump_clock: trio.testing.MockClock
 ) -> None:
     """Law 3; and it starts without Postgres with what is configured."""
@@ -158,7 +160,7 @@ async def test_while_postgres_is_away_what_was_known_holds(
         nursery.cancel_scope.cancel()
 
 
-async def test_an_older_reading_never_undoes_a_change(settings: Settings, feed: EventFeed) -> None:
+async def test_a_stale_read_never_undoes_a_change(settings: Settings, feed: EventFeed) -> None:
     """A reader that was under way when a flag was set comes back with the past."""
 
     class Slow(RecordsInMemory):

@@ -78,7 +78,7 @@ async def running(room: Room) -> AsyncIterator[Room]:
         nursery.cancel_scope.cancel()
 
 
-async def test_staff_and_software_get_each_notice_once(running: Room, webhook: FakeWebhook) -> None:
+async def test_staff_and_webhooks_get_each_notice_once(running: Room, webhook: FakeWebhook) -> None:
     await running.store("whatsapp", STAFF, "demo: +5511 asks for a person")
     await running.store(
         "webhook", f"{webhook.url}/hook?key=SECRET", '{"event": "escalated", "text": "مرحبا"}'
@@ -95,7 +95,7 @@ async def test_staff_and_software_get_each_notice_once(running: Room, webhook: F
     assert len(webhook.posted) == 1
 
 
-async def test_without_a_nudge_it_is_found_all_the_same(running: Room) -> None:
+async def test_a_notice_is_found_without_a_nudge(running: Room) -> None:
     """Another daemon stored it, or died before it could say so."""
     await running.store("whatsapp", STAFF, "look")
     await running.until("sent_at IS NOT NULL")
@@ -144,7 +144,7 @@ async def test_a_message_that_failed_is_sent_again(
     assert len(running.gateway.delivered) == 1
 
 
-async def test_the_gateways_own_word_that_it_left_is_enough(running: Room) -> None:
+async def test_a_notice_that_the_gateway_reports_as_sent_is_done(running: Room) -> None:
     running.gateway.script = [(True, Unknown("sent_but_unrecorded", may_resend=False))]
     await running.store("whatsapp", STAFF, "look")
     running.notifier.nudge()
@@ -191,7 +191,7 @@ async def test_a_webhook_that_cannot_be_reached_is_called_again(
     await running.until("sent_at IS NOT NULL")
 
 
-async def test_a_webhook_that_hangs_holds_up_no_other(running: Room, webhook: FakeWebhook) -> None:
+async def test_a_webhook_that_hangs_delays_no_other(running: Room, webhook: FakeWebhook) -> None:
     """I9: neither WhatsApp nor other webhooks, however much waits for the dead one."""
     webhook.order(*[0] * 20, fault="hang")
     for number in range(20):
@@ -209,7 +209,7 @@ async def test_a_webhook_that_hangs_holds_up_no_other(running: Room, webhook: Fa
     assert len(webhook.posted) == 1, "one at a time"
 
 
-async def test_what_was_refused_again_and_again_is_given_up_and_stays(
+async def test_a_notice_that_is_refused_repeatedly_is_given_up_and_kept(
     running: Room, webhook: FakeWebhook
 ) -> None:
     webhook.order(*[410] * 5)
@@ -224,7 +224,7 @@ async def test_what_was_refused_again_and_again_is_given_up_and_stays(
     await patience.until(lambda: running.feed.reasons("notice.given_up") == {"answered_410": 1})
 
 
-async def test_who_is_away_for_a_day_is_given_up(running: Room) -> None:
+async def test_a_target_that_is_away_for_a_day_is_given_up(running: Room) -> None:
     # It may be sent for the first time before it is made a day old.
     running.gateway.script = [(False, NotSent("connection_closed", "hold"))] * 3
     await running.store("whatsapp", STAFF, "look")
@@ -233,7 +233,7 @@ async def test_who_is_away_for_a_day_is_given_up(running: Room) -> None:
     await running.until("given_up_at IS NOT NULL")
 
 
-async def test_a_notice_that_crashes_takes_no_other_with_it(running: Room) -> None:
+async def test_a_notice_that_crashes_does_not_affect_others(running: Room) -> None:
     async def crash(_what: str) -> None:
         await trio.lowlevel.checkpoint()
         running.gateway.fault = None
@@ -286,7 +286,7 @@ async def test_a_daemon_that_died_in_the_middle_leaves_the_notice_to_be_sent_aga
         nursery.cancel_scope.cancel()
 
 
-async def test_who_comes_late_changes_nothing(room: Room) -> None:
+async def test_a_sender_whose_lease_passed_cannot_record_a_failure(room: Room) -> None:
     """A lease that passed: its holder's failure does not count, its success does."""
     await room.store("whatsapp", STAFF, "look")
     claim, fail = (
@@ -306,7 +306,7 @@ async def test_who_comes_late_changes_nothing(room: Room) -> None:
     assert (row["reason"], row["tries"]) == (None, 1)
 
 
-async def test_what_is_over_is_forgotten_in_time(room: Room) -> None:
+async def test_finished_notices_are_deleted_after_a_time(room: Room) -> None:
     for number, (column, days) in enumerate(itertools.product(("sent_at", "given_up_at"), (6, 8, 31))):
         await room.world.db.fetch(
             f"INSERT INTO majlis_notices (kind, instance, target, body, {column})"
@@ -318,7 +318,7 @@ async def test_what_is_over_is_forgotten_in_time(room: Room) -> None:
     assert {row["target"] for row in await room.rows()} == {"0", "3", "4"}
 
 
-async def test_trouble_with_the_ledger_ends_nothing(room: Room) -> None:
+async def test_a_ledger_error_does_not_stop_the_notifier(room: Room) -> None:
     """It is said, and looked for again."""
     tail = room.feed.tail()
     await room.world.db.fetch("ALTER TABLE majlis_notices RENAME TO hidden")
@@ -333,7 +333,7 @@ async def test_trouble_with_the_ledger_ends_nothing(room: Room) -> None:
         nursery.cancel_scope.cancel()
 
 
-def test_the_longer_the_rarer_and_not_for_ever() -> None:
+def test_retries_become_rarer_and_end() -> None:
     away, doubtful = NoticeResult("away", "connect_failed"), NoticeResult("doubtful", "timed_out")
     delays = [next_delay_seconds(away, 0, age, 0.5) for age in (0, 8, 60, 1_000, 5_000)]
     assert delays == [5.0, 5.0, 30.0, 500.0, 600.0]
@@ -348,7 +348,7 @@ def test_the_longer_the_rarer_and_not_for_ever() -> None:
     )
 
 
-async def test_no_target_gets_into_the_log(
+async def test_no_target_appears_in_the_log(
     running: Room, webhook: FakeWebhook, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """I11."""

@@ -50,7 +50,7 @@ class Board:
         self.woken += 1
 
 
-async def test_a_paused_instance_gets_no_slot_and_others_do() -> None:
+async def test_a_paused_instance_gets_no_turn_slot_and_others_do() -> None:
     world = Board()
     slots = FairSlots(2, world.board.check)
     await world.board.pause("acme", None)
@@ -66,7 +66,7 @@ async def test_a_paused_instance_gets_no_slot_and_others_do() -> None:
         assert slots.held == 1
 
 
-async def test_who_waits_for_a_slot_when_the_pause_begins_is_held_too(
+async def test_a_turn_that_waits_for_a_slot_when_the_pause_begins_is_held(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     world = Board()
@@ -88,7 +88,7 @@ async def test_who_waits_for_a_slot_when_the_pause_begins_is_held_too(
     assert slots.held == 0
 
 
-async def test_a_pause_with_an_end_is_over_by_itself() -> None:
+async def test_a_pause_with_an_end_ends_by_itself() -> None:
     world = Board()
     await world.board.pause("acme", 60)
     with pytest.raises(Paused) as held:
@@ -99,7 +99,7 @@ async def test_a_pause_with_an_end_is_over_by_itself() -> None:
     assert world.board.standing() == () and world.board.of("acme") is None
 
 
-async def test_the_pause_of_all_holds_for_each_and_leaves_single_ones_standing() -> None:
+async def test_pausing_all_pauses_each_and_keeps_single_pauses() -> None:
     world = Board()
     await world.board.pause("acme", None)
     await world.board.pause("", None)

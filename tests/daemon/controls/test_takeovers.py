@@ -87,7 +87,7 @@ async def room(migrated_postgres_dsn: str) -> AsyncIterator[Room]:
         yield Room(world)
 
 
-async def test_silence_at_once_in_mid_turn_and_there_alone(room: Room) -> None:
+async def test_majlis_falls_silent_at_once_even_during_a_turn_and_only_there(room: Room) -> None:
     """The answer is stored and about to be sent; another customer gets his."""
     turn, others = await room.answered(), await room.answered(OTHER)
     assert await room.writes()
@@ -98,7 +98,7 @@ async def test_silence_at_once_in_mid_turn_and_there_alone(room: Room) -> None:
     assert room.feed.counters["conversation.taken_over"] == 1
 
 
-async def test_later_parts_of_a_reply_stay_back(room: Room) -> None:
+async def test_later_parts_of_a_reply_are_not_sent(room: Room) -> None:
     turn = await room.answered(DEMO, "one", "two")
     await room.claim(turn)
     await room.world.ledger.settle(turn, 1, 0, Sent("g0"))
@@ -107,14 +107,14 @@ async def test_later_parts_of_a_reply_stay_back(room: Room) -> None:
         await room.claim(turn, 1)
 
 
-async def test_what_the_person_said_is_history_once(room: Room) -> None:
+async def test_what_the_person_said_is_in_the_history_once(room: Room) -> None:
     await room.world.ledger.begin(batch("hello"), 1)
     await room.writes("I will see to it")
     await room.writes("I will see to it")
     assert await room.world.messages() == [("user", "hello"), ("assistant", "I will see to it")]
 
 
-async def test_a_person_may_write_first(room: Room) -> None:
+async def test_a_person_may_write_before_the_customer(room: Room) -> None:
     """The conversation is there when the customer answers."""
     assert await room.writes("Your order is ready")
     turn = await room.world.ledger.begin(batch("thanks"), 1)
@@ -123,7 +123,7 @@ async def test_a_person_may_write_first(room: Room) -> None:
     assert turn.conversation_id is not None
 
 
-async def test_the_silence_lasts_from_the_latest_message_on(room: Room) -> None:
+async def test_the_silence_is_counted_from_the_latest_message(room: Room) -> None:
     await room.writes(id="H1", ago=600)
     assert 2990 <= await room.seconds_left() <= 3000
     await room.writes(id="H2", ago=0)
@@ -144,7 +144,9 @@ async def test_the_silence_ends_by_itself(room: Room) -> None:
 @pytest.mark.parametrize(
     ("ago", "news"), [(3_500, True), (3_700, False), (10**6, False), (-7_200, True), (None, True)]
 )
-async def test_a_backlog_is_no_take_over(room: Room, ago: float | None, news: bool) -> None:
+async def test_old_messages_of_a_person_do_not_begin_a_take_over(
+    room: Room, ago: float | None, news: bool
+) -> None:
     """Older than the pause it would cause. A time in the future, or none, is now."""
     assert await room.writes(ago=ago) is news
     assert await room.is_silent() is news
@@ -162,7 +164,7 @@ async def test_a_message_that_comes_twice_counts_once(room: Room, ago: float | N
     assert room.feed.counters["conversation.taken_over"] == 2
 
 
-async def test_what_was_sent_before_a_hand_back_does_not_undo_it(room: Room) -> None:
+async def test_messages_sent_before_a_hand_back_do_not_undo_it(room: Room) -> None:
     """The gateway's repetitions and its late messages; what is written afterwards counts."""
     await room.writes(id="H1", ago=60)
     assert await room.resume() == 1
@@ -174,7 +176,7 @@ async def test_what_was_sent_before_a_hand_back_does_not_undo_it(room: Room) -> 
 
 
 @pytest.mark.parametrize("how", ["switched off", "no pause", "unknown instance"])
-async def test_where_it_is_not_wanted_nothing_happens(room: Room, how: str) -> None:
+async def test_without_the_setting_a_person_who_writes_changes_nothing(room: Room, how: str) -> None:
     room.flags.takeover = how != "switched off"
     room.pause_seconds = 0 if how == "no pause" else PAUSE_SECONDS
     to = Conversation("stranger", PHONE) if how == "unknown instance" else DEMO
@@ -184,7 +186,7 @@ async def test_where_it_is_not_wanted_nothing_happens(room: Room, how: str) -> N
 
 
 @pytest.mark.parametrize("state", ["sending", "unknown", "sent without an id", "sent again"])
-async def test_an_echo_of_our_own_send_is_no_take_over(room: Room, state: str) -> None:
+async def test_the_echo_of_our_own_send_is_not_a_take_over(room: Room, state: str) -> None:
     """By its words, as long as its id is not known."""
     turn, ledger = await room.answered(DEMO, "One\r\nmoment ", "two"), room.world.ledger
     await room.claim(turn)
@@ -201,7 +203,7 @@ async def test_an_echo_of_our_own_send_is_no_take_over(room: Room, state: str) -
     assert await room.writes("two", id="H1"), "what has not been sent is no send of ours"
 
 
-async def test_the_id_of_our_own_send_is_no_take_over(room: Room) -> None:
+async def test_a_message_with_the_id_of_our_own_send_is_not_a_take_over(room: Room) -> None:
     turn = await room.answered()
     await room.claim(turn)
     await room.world.ledger.settle(turn, 1, 0, Sent("g0"))
@@ -209,7 +211,7 @@ async def test_the_id_of_our_own_send_is_no_take_over(room: Room) -> None:
     assert await room.writes("one", id="H1"), "a person may say the same"
 
 
-async def test_a_notice_to_staff_is_no_take_over(room: Room) -> None:
+async def test_a_notice_to_staff_is_not_a_take_over(room: Room) -> None:
     await room.world.db.fetch(
         "SELECT majlis_store_notices($1)",
         '[{"kind": "whatsapp", "instance": "demo", "target": "+5511900000001", "body": "look here", "once": ""}]',
@@ -241,13 +243,13 @@ async def test_a_lid_whose_number_becomes_known_later_silences_the_number(room: 
     assert not await room.is_silent(DEMO)
 
 
-async def test_a_lid_beside_a_wrong_number_goes_to_the_number_it_belongs_to(room: Room) -> None:
+async def test_a_lid_with_a_wrong_number_silences_the_number_it_belongs_to(room: Room) -> None:
     await room.world.ledger.link("demo", LID, PHONE)
     assert await room.writes(to=OTHER, lid=LID)
     assert (await room.is_silent(DEMO), await room.is_silent(OTHER)) == (True, False)
 
 
-async def test_a_person_who_writes_to_both_names_silences_both(room: Room) -> None:
+async def test_a_person_who_writes_to_lid_and_number_silences_both(room: Room) -> None:
     """Nobody knows yet that they are one, and the customer's next message may come under the LID alone."""
     assert await room.writes(to=DEMO, lid=LID)
     assert (await room.is_silent(DEMO), await room.is_silent(OF_LID)) == (True, True)
@@ -256,7 +258,7 @@ async def test_a_person_who_writes_to_both_names_silences_both(room: Room) -> No
     assert not await room.is_silent(DEMO)
 
 
-async def test_an_operator_pauses_and_never_shortens(room: Room) -> None:
+async def test_an_operator_takes_over_and_never_shortens_a_take_over(room: Room) -> None:
     assert await room.takeovers.take_over(DEMO, 60)
     assert 50 <= await room.seconds_left() <= 60
     await room.writes()
@@ -267,7 +269,7 @@ async def test_an_operator_pauses_and_never_shortens(room: Room) -> None:
     assert not await room.takeovers.take_over(Conversation("stranger", PHONE), 60)
 
 
-async def test_many_at_once_are_one_conversation(room: Room) -> None:
+async def test_many_messages_at_once_create_one_conversation(room: Room) -> None:
     """The person's messages race the customer's turn."""
     async with trio.open_nursery() as nursery:
         for number in range(8):
@@ -278,7 +280,7 @@ async def test_many_at_once_are_one_conversation(room: Room) -> None:
     assert len([sender for sender, _ in await room.world.messages() if sender == "assistant"]) == 8
 
 
-async def test_without_postgres_it_is_not_taken_for_done() -> None:
+async def test_without_postgres_a_take_over_is_not_acknowledged() -> None:
     async with trio_asyncio.open_loop():
         db = Postgres("postgresql://nobody@127.0.0.1:9/none", acquire_seconds=1)
         await db.open()
@@ -304,7 +306,7 @@ UUID_TABLES = """
 """
 
 
-async def test_tables_of_other_software(fresh_postgres_dsn: str) -> None:
+async def test_a_take_over_works_with_tables_of_other_software(fresh_postgres_dsn: str) -> None:
     """Ids are uuids; a message that a column does not take is silence all the same."""
     async with trio_asyncio.open_loop(), open_postgres(fresh_postgres_dsn) as db:
         async with db.session() as session:

@@ -12,7 +12,7 @@ from actors.outcome import NotSent, Sent
 from daemon.gateways.console import ConsoleGateway
 
 
-async def test_prints_the_text_and_hides_the_contact(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_console_prints_the_text_and_hides_the_contact(capsys: pytest.CaptureFixture[str]) -> None:
     """I11: the number stays hidden, also here."""
     outcome = await ConsoleGateway().send(Conversation("demo", "5511900001095"), "Heard 2: مرحبا\nthere")
     assert outcome == Sent("")
@@ -20,7 +20,7 @@ async def test_prints_the_text_and_hides_the_contact(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize(("contact", "shown"), [("168500006331@lid", "…31"), ("42", "…"), ("", "…")])
-async def test_shows_two_digits_at_the_most(
+async def test_the_console_shows_at_most_two_digits(
     capsys: pytest.CaptureFixture[str], contact: str, shown: str
 ) -> None:
     """I11."""
@@ -28,7 +28,7 @@ async def test_shows_two_digits_at_the_most(
     assert capsys.readouterr().out.startswith(f"demo → {shown}\n")
 
 
-async def test_a_text_cannot_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_text_cannot_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     await ConsoleGateway().send(Conversation("de\x1b[2Jmo", "5511900001095"), "\x1b]0;title\x07\rhello")
     assert not {"\x1b", "\x07", "\r"} & set(capsys.readouterr().out)
 

@@ -104,7 +104,7 @@ async def test_calls_to_a_gateway_are_bounded(autojump_clock: MockClock) -> None
     assert outcomes.count(Sent("hello")) == 3
 
 
-async def test_one_instance_leaves_places_for_the_others(autojump_clock: MockClock) -> None:
+async def test_one_instance_cannot_take_the_places_of_others(autojump_clock: MockClock) -> None:
     """I9: an instance whose calls hang fills its own places only."""
     held = HeldGateway()
     bounded = BoundedGateway(held, max_concurrent_calls=3, max_concurrent_calls_per_instance=2)
@@ -119,7 +119,7 @@ async def test_one_instance_leaves_places_for_the_others(autojump_clock: MockClo
         held.release.set()
 
 
-async def test_a_lookup_that_finds_no_place_is_held_and_not_absence(autojump_clock: MockClock) -> None:
+async def test_a_lookup_without_a_free_place_is_held_not_answered(autojump_clock: MockClock) -> None:
     """I6."""
     held = HeldGateway()
     bounded = BoundedGateway(held, max_concurrent_calls=1)
@@ -132,7 +132,7 @@ async def test_a_lookup_that_finds_no_place_is_held_and_not_absence(autojump_clo
         assert await bounded.find(guest(), "hello", 0, frozenset()) == NoRecord()
 
 
-async def test_a_place_is_given_back_by_a_cancelled_call(autojump_clock: MockClock) -> None:
+async def test_a_cancelled_call_frees_its_place(autojump_clock: MockClock) -> None:
     """I8: neither one that runs nor one that waits keeps a place."""
     held = HeldGateway()
     bounded = BoundedGateway(held, max_concurrent_calls=1)

@@ -71,7 +71,7 @@ def test_one_section_holds_the_keys_of_every_kind() -> None:
     assert section().kind == "console"
 
 
-def test_a_kind_that_nobody_registered_is_refused_with_the_registered_ones() -> None:
+def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
     section = with_every_key(GatewaySettings, WITH_PIGEON)
     for kind in ("owl", 5, None):
         with pytest.raises(ValidationError, match="'console', 'evolution', 'realtime' or 'pigeon'"):

@@ -28,7 +28,7 @@ def test_clean_leaves_good_text_alone(value: str) -> None:
     assert clean(value, 50) == value
 
 
-def test_line() -> None:
+def test_a_name_is_cut_to_one_line() -> None:
     assert line(" a\r\n\tb\x00 ") == "a b"
     assert line(7) == ""
 
@@ -58,7 +58,7 @@ def test_line() -> None:
         (float("inf"), None),
     ],
 )
-def test_integer(value: Any, number: int | None) -> None:
+def test_integers_are_read_from_every_form(value: Any, number: int | None) -> None:
     assert integer(value) == number
 
 

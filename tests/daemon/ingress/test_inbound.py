@@ -28,7 +28,7 @@ def test_any_other_webhook_is_read_as_the_default_gateway_writes(instance: str |
     assert [message.id for message in PARSE(UPSERT, instance, None).messages] == ["B"]
 
 
-def test_a_gateway_that_posts_no_webhooks_has_none_that_can_be_read() -> None:
+def test_a_webhook_for_a_gateway_that_posts_none_is_unreadable() -> None:
     with pytest.raises(UnreadablePayload) as refused:
         PARSE(UPSERT, "mute", None)
     assert refused.value.reason == "no_webhooks"

@@ -35,7 +35,7 @@ def test_keys_are_redacted(body: bytes) -> None:
     assert SECRET not in redact(body).replace(b"\0", b"")
 
 
-def test_the_rest_stays() -> None:
+def test_text_that_is_not_a_key_stays() -> None:
     body = b'{"event":"messages.upsert","apikey":null,"data":{"key":{"id":"A"}}'
     assert redact(body) == body.replace(b"null", b'"[redacted]"')
 
@@ -67,7 +67,7 @@ def count_files(folder: Path) -> int:
     return len(list(folder.iterdir()))
 
 
-async def test_many_at_once(tmp_path: Path) -> None:
+async def test_many_payloads_at_once_stay_within_the_bounds(tmp_path: Path) -> None:
     quarantine = Quarantine(tmp_path, lambda error: None)
     async with trio.open_nursery() as nursery:
         for _ in range(20):

@@ -86,7 +86,7 @@ def document(response: Response) -> dict[str, object]:
     return msgspec.json.decode(response.body, type=dict[str, object])
 
 
-async def test_accepted_then_duplicate() -> None:
+async def test_a_repeated_webhook_is_200_and_stored_once() -> None:
     """I1: the same webhook again is 200 too, and kept once."""
     room = Room()
     first = await room.ask("POST", "webhook", "demo", body=payload(item("A")))
@@ -111,7 +111,7 @@ async def test_several_messages_keep_their_order() -> None:
     assert room.events == [("message.ignored", "own_message")]
 
 
-async def test_nothing_to_keep_is_ignored_by_name() -> None:
+async def test_a_payload_with_nothing_to_store_is_ignored_by_reason() -> None:
     room = Room()
     answer = await room.ask("POST", "webhook", "demo", body=payload(item("A"), event="presence.update"))
     assert (answer.status, document(answer)["status"]) == (200, "ignored")
@@ -128,7 +128,7 @@ async def test_the_instance_of_the_path_wins(segments: tuple[str, ...]) -> None:
     assert room.accepted[0].instance == ("other" if "other" in segments else "demo")
 
 
-async def test_links_are_learned() -> None:
+async def test_identity_links_of_a_payload_are_learned() -> None:
     """I2: a later message of the LID finds its phone."""
     room = Room()
     body = payload(item("A", remoteJid="168500006331@lid", remoteJidAlt="5583900007777@s.whatsapp.net"))
@@ -138,7 +138,7 @@ async def test_links_are_learned() -> None:
     ]
 
 
-async def test_a_message_of_the_business_is_handed_on_and_not_answered() -> None:
+async def test_a_message_of_the_business_is_recorded_and_not_answered() -> None:
     """And counted once, however often the gateway tells it."""
     room = Room()
     body = payload(item("A", fromMe=True))
@@ -150,7 +150,7 @@ async def test_a_message_of_the_business_is_handed_on_and_not_answered() -> None
     assert (room.accepted, room.ingress.counters.take_overs) == ([], 1)
 
 
-async def test_a_payload_that_speaks_of_an_instance_that_is_not_allowed_is_403() -> None:
+async def test_a_payload_that_mentions_a_forbidden_instance_is_403() -> None:
     """Also where only one of its messages does: a gateway may put several instances into one payload."""
     room = Room()
     mine, other = (Message(name, "5511900001095", "A", "oi", 1785100386) for name in ("demo", "other"))
@@ -212,7 +212,7 @@ async def test_a_take_over_that_hangs_is_503(autojump_clock: trio.testing.MockCl
         (("webhook",), payload(item("A"), instance="x" * 129)),
     ],
 )
-async def test_what_can_never_be_read_is_400_and_kept_aside(segments: tuple[str, ...], body: bytes) -> None:
+async def test_an_unreadable_payload_is_400_and_quarantined(segments: tuple[str, ...], body: bytes) -> None:
     room = Room()
     answer = await room.ask("POST", *segments, body=body)
     assert answer.status == 400
@@ -269,7 +269,7 @@ async def test_an_append_that_hangs_is_503(autojump_clock: trio.testing.MockCloc
         (Readiness(False, draining=True), "draining"),
     ],
 )
-async def test_not_ready_is_503(readiness: Readiness, reason: str) -> None:
+async def test_while_not_ready_webhooks_get_503(readiness: Readiness, reason: str) -> None:
     """I13, I15: nothing is accepted, nothing is lost: the gateway asks again."""
     room = Room()
     room.readiness = readiness
@@ -282,7 +282,7 @@ async def test_not_ready_is_503(readiness: Readiness, reason: str) -> None:
     assert set(readiness.reasons) <= set(msgspec.json.decode(health.body)["reasons"])
 
 
-async def test_what_would_not_come_again_is_stored_while_we_drain() -> None:
+async def test_a_payload_that_would_not_come_again_is_stored_during_a_drain() -> None:
     """A gateway's feed repeats nothing: what it tells during a stop waits for the next start."""
     room = Room()
     room.readiness = Readiness(True, draining=True)
@@ -290,7 +290,7 @@ async def test_what_would_not_come_again_is_stored_while_we_drain() -> None:
     assert (answer.status, len(room.accepted)) == (200, 1)
 
 
-async def test_routes() -> None:
+async def test_each_route_answers_its_methods() -> None:
     room = Room()
     assert (await room.ask("GET", "health", "ready")).status == 200
     assert (await room.ask("HEAD", "health", "live")).status == 200
@@ -316,7 +316,7 @@ async def test_routes() -> None:
         ({"apikey": "wrong", "authorization": "Bearer old"}, 200),
     ],
 )
-async def test_tokens(headers: dict[str, str], status: int) -> None:
+async def test_a_webhook_needs_a_valid_token(headers: dict[str, str], status: int) -> None:
     """I11: and the answer does not say the token back."""
     room = Room(SharedToken(["old", "new"]))
     answer = await room.ask("POST", "webhook", "demo", body=payload(item("A")), **headers)
@@ -326,7 +326,7 @@ async def test_tokens(headers: dict[str, str], status: int) -> None:
 
 
 @pytest.mark.parametrize("tokens", [[], [""], ["good", ""]])
-def test_an_empty_token_opens_no_door(tokens: list[str]) -> None:
+def test_an_empty_token_is_refused(tokens: list[str]) -> None:
     """I15."""
     with pytest.raises(ValueError, match="token"):
         SharedToken(tokens)
@@ -339,7 +339,7 @@ def posted(body: bytes) -> bytes:
     )
 
 
-async def test_over_a_socket() -> None:
+async def test_a_webhook_over_a_real_socket_is_acknowledged() -> None:
     room = Room()
     async with serving(room.ingress.handle) as served:
         answers = await served.say(posted(payload(item("A"))) * 2)

@@ -28,7 +28,7 @@ def view(contact: str, phase: Phase = "waiting", **fields: object) -> ActorView:
         ("instance", "early"),
     ],
 )
-async def test_the_first_of_each_order(sort: ActorSort, first: str) -> None:
+async def test_each_sort_order_begins_with_the_right_actor(sort: ActorSort, first: str) -> None:
     operators = Operators()
     operators.actors.show(
         view("soon", seconds_left=1.0),
@@ -42,7 +42,7 @@ async def test_the_first_of_each_order(sort: ActorSort, first: str) -> None:
     assert sort in get_args(ActorSort)
 
 
-async def test_pages_follow_one_another_without_gap() -> None:
+async def test_pages_follow_one_another_without_gaps() -> None:
     operators = Operators()
     operators.actors.show(*(view(str(place), seconds_left=float(place)) for place in range(25)))
     pages = [await operators.listed.page(ActorsQuery(offset=offset, limit=10)) for offset in (0, 10, 20)]
@@ -50,8 +50,8 @@ async def test_pages_follow_one_another_without_gap() -> None:
     assert [len(page.actors) for page in pages] == [10, 10, 5]
 
 
-def test_the_end_of_a_pause_is_no_time_that_is_left() -> None:
-    """What holds it decides, whatever the sentence says."""
+def test_a_conversation_held_by_a_pause_shows_no_time_left() -> None:
+    """`held_by` decides, not the sentence."""
     paused = view("1", "holding", seconds_left=3_600.0, held_by="pause")
     assert actor_row(paused, "label").closes_in_seconds is None
     away = view("1", "holding", seconds_left=24.0, held_by="gateway", why="paused by an operator")

@@ -33,7 +33,7 @@ class Door:
         self.socket = socket
         self.operators = operators
         self.turn = self.letter = 0
-        """Numbers of what `furnished` put there."""
+        """The numbers of the turn and dead letter that `furnished` made."""
 
     async def ask(self, method: str, target: str) -> tuple[int, str]:
         """The status and the body of one exchange."""
@@ -86,13 +86,13 @@ async def test_the_socket_is_for_its_owner_alone(door: Door) -> None:
     assert door.socket.stat().st_mode & 0o777 == 0o600
 
 
-async def test_another_user_is_refused_by_the_kernels_word() -> None:
+async def test_another_user_is_refused_by_the_uid_that_the_kernel_reports() -> None:
     peer = Peer("unix", pid=1, uid=54321, gid=1)
     request = Request("GET", "/v1/status", ("v1", "status"), {}, {}, b"", peer)
     assert (await Operators().api.handle(request)).status == 403
 
 
-async def test_the_status_is_given_whole(door: Door) -> None:
+async def test_status_answers_with_every_field(door: Door) -> None:
     counters = door.operators.counters
     counters.acked, counters.duplicates = 1204, 7
     counters.ignored.update({"group": 12, "reaction": 3})
@@ -116,7 +116,7 @@ async def test_every_route_is_listed_with_its_help(door: Door) -> None:
     assert all(route["help"].endswith(".") for route in routes)
 
 
-async def test_actors_come_by_urgency_and_can_be_filtered_and_limited(door: Door) -> None:
+async def test_actors_are_sorted_by_urgency_and_can_be_filtered_and_limited(door: Door) -> None:
     def view(contact: str, phase: Phase, left: float | None = None, instance: str = "acme") -> ActorView:
         return ActorView(Conversation(instance, contact), phase, (), None, 0, 0, left, "")
 
@@ -157,7 +157,7 @@ async def test_actors_come_by_urgency_and_can_be_filtered_and_limited(door: Door
         "/v1/top",
     ],
 )
-async def test_phones_and_texts_are_masked_unless_asked_for_and_then_it_is_recorded(
+async def test_phones_and_texts_are_masked_unless_revealed_and_a_reveal_is_recorded(
     furnished: Door, target: str
 ) -> None:
     """I11."""
@@ -210,7 +210,7 @@ async def test_a_change_is_recorded_before_it_is_made_with_who_asked(furnished: 
     assert operators.feed.counters["admin.change"] == len(actions)
 
 
-async def test_the_record_stands_in_the_ledger(operators: Operators) -> None:
+async def test_audit_entries_are_stored_in_the_ledger(operators: Operators) -> None:
     record = in_the_ledger(operators.records)
     await record(AuditEntry(action="flush", target=LABEL, uid=0, pid=7))
     entry = AuditEntry(
@@ -224,7 +224,7 @@ async def test_the_record_stands_in_the_ledger(operators: Operators) -> None:
     assert json.loads(rows[1]["detail"]) == {"origin": "dashboard", "session": "a1b2c3"}
 
 
-async def test_what_cannot_be_recorded_is_not_done(furnished: Door) -> None:
+async def test_a_change_that_cannot_be_recorded_is_not_made(furnished: Door) -> None:
     furnished.operators.audit_fails = LedgerUnavailable("postgres is away")
     status, document = await furnished.post(f"/v1/conversations/{LABEL}/flush")
     assert status == 503 and "postgres is away" in str(document["message"])
@@ -246,7 +246,7 @@ async def test_what_cannot_be_recorded_is_not_done(furnished: Door) -> None:
         ("GET", f"/v1/actors?offset=-{'9' * 40}", 400, "offset must be a whole number from 0 to 1000000"),
         ("GET", "/v1/actors?state=bored", 400, "state must be one of waiting"),
         ("GET", "/v1/actors?reveal=yes", 400, "reveal must be true or false"),
-        ("GET", "/v1/conversations/demo/999", 404, "Nothing is known of"),
+        ("GET", "/v1/conversations/demo/999", 404, "There is no conversation"),
         ("GET", "/v1/turns/99999", 404, "no turn of this number"),
         ("GET", "/v1/turns/x", 400, "id must be the number of a turn"),
         ("GET", "/v1/cost?days=0", 400, "days must be a whole number from 1 to 366"),
@@ -279,7 +279,7 @@ async def test_a_refusal_is_a_sentence(door: Door, method: str, target: str, sta
     assert door.operators.audited == []
 
 
-async def test_what_cannot_be_done_twice_conflicts(furnished: Door) -> None:
+async def test_repeating_a_change_that_can_be_made_once_is_a_conflict(furnished: Door) -> None:
     await furnished.post("/v1/flags/cache/off")
     for target in (
         f"/v1/conversations/{LABEL}/resume",
@@ -291,7 +291,7 @@ async def test_what_cannot_be_done_twice_conflicts(furnished: Door) -> None:
         assert (status, document["reason"]) == (409, "conflict")
 
 
-async def test_what_breaks_inside_is_named_by_class_alone_and_the_door_stays_open(
+async def test_an_internal_error_shows_only_its_class_and_the_door_stays_open(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """I11, I14."""
@@ -307,7 +307,7 @@ async def test_what_breaks_inside_is_named_by_class_alone_and_the_door_stays_ope
     assert (await door.get("/v1/status"))[0] == 200
 
 
-async def test_a_ledger_that_is_away_is_said_in_a_sentence(
+async def test_a_ledger_that_is_away_is_reported_in_a_sentence(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: object) -> object:

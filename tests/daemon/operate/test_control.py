@@ -1,4 +1,4 @@
-"""The daemon as a whole: what it reads anew, what it logs, and its end."""
+"""The daemon as a whole: what it reads again, what it logs, and how it stops."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def log_level() -> Iterator[None]:
     logs.set_level(before)
 
 
-async def test_reload_forgets_and_reads_anew(operators: Operators) -> None:
+async def test_reload_reads_instances_and_flags_again(operators: Operators) -> None:
     flags = operators.stored_flags
     await operators.db.fetch("INSERT INTO majlis_flags VALUES ('instance:demo', 'parallel', false)")
     assert flags.of("demo").parallel
@@ -28,7 +28,7 @@ async def test_reload_forgets_and_reads_anew(operators: Operators) -> None:
     assert operators.feed.counters["settings.reloaded"] == 1
 
 
-async def test_a_drain_says_what_still_runs_and_begins_the_end(operators: Operators) -> None:
+async def test_a_drain_reports_what_still_runs_and_stops_the_daemon(operators: Operators) -> None:
     operators.actors.show(ActorView(DEMO, "answering", (), None, 0, 0, None, ""))
     draining = await operators.control.drain()
     assert (draining.active, draining.running_turns, operators.stopped) == (1, 1, 1)
@@ -36,7 +36,7 @@ async def test_a_drain_says_what_still_runs_and_begins_the_end(operators: Operat
 
 
 @pytest.mark.usefixtures("log_level")
-async def test_the_log_level_holds_until_the_next_start(operators: Operators) -> None:
+async def test_the_log_level_applies_until_the_next_start(operators: Operators) -> None:
     assert (await operators.control.set_log_level("debug")).level == "debug"
     shown = await operators.control.log_level()
     assert (shown.level, shown.configured) == ("debug", "info")

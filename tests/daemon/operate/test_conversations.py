@@ -1,4 +1,4 @@
-"""One conversation as operators see it, and where somebody else speaks than Majlis."""
+"""One conversation as operators see it, and the conversations in which Majlis is silent."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_a_conversation_shows_what_waits_and_what_was_answered(operators: 
     assert shown.taken_over is None and shown.escalated is None
 
 
-async def test_an_escalation_is_seen_and_ended(operators: Operators) -> None:
+async def test_an_escalation_is_shown_and_can_be_ended(operators: Operators) -> None:
     await answered(operators, escalation="asks_for_human")
     shown = await operators.conversations.show(DEMO)
     assert shown.escalated is not None and shown.escalated.why == "asks_for_human"
@@ -42,8 +42,8 @@ async def test_an_escalation_is_seen_and_ended(operators: Operators) -> None:
     assert (await operators.conversations.show(DEMO)).escalated is None
 
 
-async def test_where_nobody_heeds_a_silence_the_listing_says_so(operators: Operators) -> None:
-    """With its flag off, Majlis answers all the same."""
+async def test_a_silence_without_effect_is_listed_as_such(operators: Operators) -> None:
+    """With its flag off, Majlis answers anyway."""
     await answered(operators, escalation="asks_for_human")
     await operators.takeovers.begin(DEMO, 60)
     for flag in ("takeover", "escalation"):
@@ -65,22 +65,22 @@ async def test_a_flush_closes_a_window_and_nothing_else(operators: Operators) ->
     assert (flushed.conversation, flushed.messages) == (operators.feed.label(DEMO), 2)
     assert operators.actors.flushed == [DEMO]
     operators.actors.show(view(DEMO, "idle"))
-    with pytest.raises(Conflict, match="its last burst is answered"):
+    with pytest.raises(Conflict, match="its last burst is already answered"):
         await operators.conversations.flush(DEMO)
     operators.actors.show()
     with pytest.raises(Conflict, match="there is nothing to flush"):
         await operators.conversations.flush(DEMO)
 
 
-async def test_what_is_not_there_yet_is_not_said_to_be_unknown(operators: Operators) -> None:
-    """Before the end of the start, memory is empty and labels are not made: nobody can say what does not exist."""
+async def test_an_unknown_conversation_is_unavailable_until_the_start_is_over(operators: Operators) -> None:
+    """During the start, memory is empty and there are no labels: what does not exist cannot be known."""
     starting = Operators(operators.db, operators.settings, started=False)
     for look in (starting.conversations.show, starting.conversations.flush, starting.takeovers.end):
         for ref in (DEMO, "0123456789"):
             with pytest.raises(Unavailable, match="not ready yet"):
                 await look(ref)
     starting.health.started()
-    with pytest.raises(Missing, match="Nothing is known of"):
+    with pytest.raises(Missing, match="There is no conversation"):
         await starting.conversations.show(DEMO)
     with pytest.raises(Missing, match="No active conversation is labelled"):
         await starting.conversations.show("0123456789")

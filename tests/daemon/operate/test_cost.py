@@ -1,4 +1,4 @@
-"""What was used, by instance and day."""
+"""Usage by instance and day."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.daemon.operate.conftest import answered
 from tests.support.operators import Operators
 
 
-async def test_cost_is_summed_up(operators: Operators) -> None:
+async def test_cost_is_the_sum_of_the_rows(operators: Operators) -> None:
     await answered(operators)
     await operators.db.fetch(
         "INSERT INTO majlis_usage (instance, day, answers, cost_micros)"

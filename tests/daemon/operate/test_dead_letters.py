@@ -1,4 +1,4 @@
-"""Dead letters put back and dropped, by several operators at once."""
+"""Dead letters retried and dropped, also by several operators at once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def appended(operators: Operators) -> list[str]:
     return [message.id for message in operators.appended]
 
 
-async def test_all_open_letters_go_back_in_their_order(operators: Operators) -> None:
+async def test_all_open_dead_letters_are_retried_in_their_order(operators: Operators) -> None:
     first, second, third = await buried(operators, "1", "2", "3")
     await operators.letters.drop(second)
     assert await operators.letters.retry_all() == 2
@@ -36,8 +36,8 @@ async def test_all_open_letters_go_back_in_their_order(operators: Operators) -> 
     assert page.open == 0 and [bool(letter.retried_at) for letter in page.letters] == [True, False, True]
 
 
-async def test_what_others_do_meanwhile_stops_nothing_and_is_heeded(operators: Operators) -> None:
-    """Another operator puts one back and drops another: the first is not put back again, the second not at all."""
+async def test_dead_letters_that_others_retry_or_drop_meanwhile_are_skipped(operators: Operators) -> None:
+    """Another operator retries one and drops another: the first is not retried twice, the second not at all."""
     first, second, third, fourth = await buried(operators, "1", "2", "3", "4")
     put_back: list[str] = []
 
@@ -53,7 +53,7 @@ async def test_what_others_do_meanwhile_stops_nothing_and_is_heeded(operators: O
     assert put_back == [f"dead-{first}-M1-0", f"dead-{fourth}-M4-0"]
 
 
-async def test_a_full_conversation_keeps_its_letter_and_nobody_elses(operators: Operators) -> None:
+async def test_a_full_conversation_keeps_its_dead_letter_and_delays_no_other(operators: Operators) -> None:
     first, second = await buried(operators, "1", "2")
     operators.append_fails = {"1": ConversationFull("full")}
     assert await operators.letters.retry_all() == 1
@@ -64,13 +64,13 @@ async def test_a_full_conversation_keeps_its_letter_and_nobody_elses(operators: 
         await operators.letters.retry_all()
 
 
-async def test_a_dropped_letter_can_be_put_back_by_its_number_once(operators: Operators) -> None:
+async def test_a_dropped_dead_letter_can_be_retried_by_its_number_once(operators: Operators) -> None:
     (only,) = await buried(operators, "1")
     await operators.letters.drop(only)
-    with pytest.raises(Conflict, match="was dropped already"):
+    with pytest.raises(Conflict, match="was already dropped"):
         await operators.letters.drop(only)
     await operators.letters.retry(only)
-    with pytest.raises(Conflict, match="was retried at"):
+    with pytest.raises(Conflict, match="was already retried at"):
         await operators.letters.retry(only)
     with pytest.raises(Missing, match=f"no dead letter {only + 1}"):
         await operators.letters.show(only + 1)

@@ -1,4 +1,4 @@
-"""What the doctor says of vectors, of gateways that serve undeclared instances, and of budgets without prices."""
+"""What the doctor reports about vectors, gateways of undeclared instances, and budgets without prices."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def no_stores() -> list[Check]:
     return []
 
 
-async def test_a_server_that_answers_is_well(
+async def test_an_embeddings_server_that_answers_is_ok(
     tmp_path: Path, http: HttpClient, server: FakeEmbeddings
 ) -> None:
     settings = settings_of(tmp_path)
@@ -80,10 +80,10 @@ async def test_a_server_that_answers_is_well(
     assert len(server.asked()) == 1
 
 
-async def test_a_server_that_does_not_answer_is_a_problem(
+async def test_an_embeddings_server_that_does_not_answer_is_a_problem(
     tmp_path: Path, http: HttpClient, server: FakeEmbeddings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The key is refused; nobody is there. Each says which setting to look at."""
+    """It refuses the key, or does not run. Each problem names the setting to check."""
     monkeypatch.setattr(embeddings_module, "_BACKOFF_SECONDS", (0.05, 0.1, 0.2, 0.4))
     settings = settings_of(tmp_path)
     check = await server_check(settings, http, embeddings_of(http, server, "wrong"))
@@ -93,23 +93,23 @@ async def test_a_server_that_does_not_answer_is_a_problem(
     assert check and check.state == "problem" and "embeddings.base_url" in check.detail and check.advice
 
 
-async def test_a_server_without_room_or_speed_is_a_warning(
+async def test_a_busy_or_slow_embeddings_server_is_a_warning(
     tmp_path: Path, http: HttpClient, server: FakeEmbeddings
 ) -> None:
-    """It may be better in a moment; what takes longer than a turn waits is told though it works."""
+    """It may recover in a moment. A server that takes longer than a turn waits is reported although it works."""
     settings = settings_of(tmp_path)
     server.order("status", status=429, retry_after="60")
     check = await server_check(settings, http, embeddings_of(http, server))
     assert check and check.state == "warning" and "429" in check.detail
     server.order("slow", seconds=TURN_SECONDS + 0.1)
     check = await server_check(settings, http, embeddings_of(http, server))
-    assert check and check.state == "warning" and "a turn waits 1.5 s" in check.detail and check.advice
+    assert check and check.state == "warning" and "a turn waits only 1.5 s" in check.detail and check.advice
 
 
-async def test_instances_that_stand_in_the_database_alone_are_no_fault(
+async def test_a_gateway_is_ok_when_all_instances_are_only_in_the_database(
     tmp_path: Path, http: HttpClient
 ) -> None:
-    """None is declared, so the gateway is asked for one that it cannot know. One that is declared must be there."""
+    """None is declared, so the gateway is asked for one that it cannot know. A declared one must exist there."""
     with FakeEvolution(instances=frozenset({"acme"})).running() as gateway:
 
         def declared(*names: str, key: str = gateway.api_key) -> Settings:
@@ -125,10 +125,10 @@ async def test_instances_that_stand_in_the_database_alone_are_no_fault(
         assert wrong == {"gateway of default": "problem"}
 
 
-async def test_the_gateway_is_asked_about_instances_that_stand_in_the_database_alone(
+async def test_the_gateway_is_asked_about_instances_that_are_only_in_the_database(
     tmp_path: Path, http: HttpClient
 ) -> None:
-    """Some of them, by name; what was left out is counted. One that the gateway does not know is no more than odd."""
+    """Some of them, by name; the rest are counted. One that the gateway does not know is only a warning."""
     gateway = FakeEvolution(instances=frozenset({"acme", "shop-00", "shop-01"}))
     with gateway.running():
         tree = {"kind": "evolution", "base_url": gateway.url, "api_key": gateway.api_key}
@@ -150,7 +150,7 @@ async def test_the_gateway_is_asked_about_instances_that_stand_in_the_database_a
             "gateway of others": "warning",
         }
         assert "switch it off in the database" in checks["gateway of shop-02"].advice
-        assert checks["gateway of others"].detail.startswith("42 more instances stand in the database alone")
+        assert checks["gateway of others"].detail.startswith("42 more instances are only in the database")
 
         alone = settings_of(tmp_path, gateway=tree, instances={})
         names = [check.name for check in (await examine(alone, http, no_stores, stored=stored)).checks]
@@ -160,10 +160,10 @@ async def test_the_gateway_is_asked_about_instances_that_stand_in_the_database_a
         assert len(asked) == 2
 
 
-async def test_what_did_not_get_its_turn_is_counted(
+async def test_checks_that_did_not_run_in_time_are_counted(
     tmp_path: Path, http: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A gateway that is silent for everybody does not keep the report from whoever asked for it."""
+    """A gateway that never answers does not hold up the report."""
     monkeypatch.setattr(doctor, "PEERS_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -172,10 +172,10 @@ async def test_what_did_not_get_its_turn_is_counted(
         checks = {check.name: check for check in (await examine(settings, http, no_stores)).checks}
     assert checks["responder rehearsal"].state == "ok"
     assert checks["not asked"].state == "problem"
-    assert checks["not asked"].detail == "12 of 13 gave no answer within 0.3 s"
+    assert checks["not asked"].detail == "12 of 13 did not answer within 0.3 s"
 
 
-async def test_a_budget_that_no_price_can_reach_is_told(tmp_path: Path, http: HttpClient) -> None:
+async def test_a_budget_that_no_price_can_use_up_is_a_warning(tmp_path: Path, http: HttpClient) -> None:
     def budget(cost: float | None, price: float) -> Settings:
         provider = {"name": "main", "kind": "openai", "base_url": "http://127.0.0.1:9/v1", "model": "small"}
         priced = {**provider, "price_per_million_output_tokens": price}
@@ -190,7 +190,7 @@ async def test_a_budget_that_no_price_can_reach_is_told(tmp_path: Path, http: Ht
     assert await states(budget(None, 0), http, "limits") == {}
 
 
-async def test_a_database_without_pgvector_is_told_where_vectors_are_wanted(
+async def test_a_database_without_pgvector_is_a_warning_where_embeddings_are_configured(
     tmp_path: Path, fresh_durable_postgres_dsn: str
 ) -> None:
     wanted = settings_of(tmp_path, fresh_durable_postgres_dsn, "small")
@@ -205,17 +205,17 @@ async def test_a_database_without_pgvector_is_told_where_vectors_are_wanted(
         assert "pgvector" not in await database_checks(unwanted)
 
 
-async def test_a_database_that_is_not_fit_is_told_once(
+async def test_a_database_that_is_not_fit_is_reported_once(
     tmp_path: Path, fresh_durable_postgres_dsn: str
 ) -> None:
-    """Before `majlis migrate` nobody can say whether it can compare vectors."""
+    """Before `majlis migrate`, whether it can compare vectors is unknown."""
     async with open_world(fresh_durable_postgres_dsn) as world:
         await world.rows("DELETE FROM majlis_migrations")
         checks = await database_checks(settings_of(tmp_path, fresh_durable_postgres_dsn, "small"))
     assert checks["postgres"].state == "problem" and "pgvector" not in checks
 
 
-async def test_the_database_tells_whom_it_knows_beside_the_declared_ones(
+async def test_the_database_lists_instances_that_are_not_declared(
     fresh_durable_postgres_dsn: str,
 ) -> None:
     async with open_world(fresh_durable_postgres_dsn) as world:
@@ -231,7 +231,7 @@ async def database_checks(settings: Settings) -> dict[str, Check]:
     return {check.name: check for check in await check_from_outside(settings)}
 
 
-def test_a_migration_of_a_database_that_is_away_says_what_to_look_at(tmp_path: Path) -> None:
+def test_migrating_a_database_that_is_away_says_what_to_check(tmp_path: Path) -> None:
     with pytest.raises(MajlisError, match=r"check that it runs and can be reached at postgres\.dsn"):
         root.migrate(
             settings_of(

@@ -73,7 +73,7 @@ class World:
     def remembers(self, *views: ActorView) -> None:
         self.operators.actors.show(*views)
 
-    # As the ledger's stored turns, and as the pauses.
+    # It stands in for the ledger's stored turns, and for the pauses.
 
     async def turns_of(self, message_id: str, instance: str | None) -> tuple[StoredTurn, ...]:
         await trio.lowlevel.checkpoint()
@@ -85,7 +85,7 @@ class World:
         return self.pause
 
 
-async def test_a_message_in_memory_waits_for_what_its_actor_waits_for() -> None:
+async def test_a_message_in_memory_is_explained_by_the_state_of_its_actor() -> None:
     world = World()
     world.remembers(view(SHOP, "idle"), view(ACME, "waiting", "M0", "M1"))
     found = await world.explain("M1", None)
@@ -98,18 +98,18 @@ async def test_a_message_in_memory_waits_for_what_its_actor_waits_for() -> None:
     ) and "majlis resume --instance acme" in found.why
 
 
-async def test_a_replay_that_waits_is_told_with_its_original() -> None:
+async def test_a_waiting_replay_is_explained_with_its_original() -> None:
     world = World()
     letter = DeadLetterRow(3, "overloaded", "", NOON, NOON, None)
     world.turns = (stored_turns(state="dead", letter=letter),)
     world.remembers(view(ACME, "waiting", "dead-3-M1"))
     found = await world.explain("dead-3-M1", None)
     assert (found.message, found.state, found.letters) == ("M1", "waiting", [3])
-    assert [step.what for step in found.steps] == ["arrived", "window closed", "dead letter", "put back"]
+    assert [step.what for step in found.steps] == ["arrived", "window closed", "dead letter", "retried"]
 
 
-async def test_without_the_ledger_what_waits_is_explained_and_nothing_is_guessed() -> None:
-    """Just when Postgres is away somebody asks why. Of what waits in no memory, only the ledger knows the end."""
+async def test_without_the_ledger_only_messages_in_memory_are_explained() -> None:
+    """Operators ask most when Postgres is away. How messages that are not in memory ended, only the ledger knows."""
     world = World()
     world.ledger_is_away = True
     world.remembers(view(ACME, "holding", "M1"))
@@ -119,15 +119,15 @@ async def test_without_the_ledger_what_waits_is_explained_and_nothing_is_guessed
         await world.explain("M0", None)
 
 
-async def test_a_letter_that_was_put_back_is_given_up_no_more() -> None:
-    """Its replay waits where no memory here shows it, at another daemon or frozen this moment."""
+async def test_the_message_of_a_retried_dead_letter_is_no_longer_dead() -> None:
+    """Its replay waits outside this daemon's memory: at another daemon, or being frozen at this moment."""
     world = World()
     world.turns = (stored_turns(state="dead", letter=DeadLetterRow(3, "overloaded", "", NOON, NOON, None)),)
     found = await world.explain("M1", None)
     assert found.state == "elsewhere" and "dead retry" not in found.why
 
 
-async def test_what_only_the_mirror_knows_is_found_there() -> None:
+async def test_a_message_that_only_the_mirror_knows_is_found() -> None:
     world = World()
     world.mirror.arrivals = [Arrival(ACME, 5, 1_767_268_800_000, message(ACME, "M1"))]
     found = await world.explain("M1", None)
@@ -139,7 +139,7 @@ async def test_what_only_the_mirror_knows_is_found_there() -> None:
         await World(started=False).explain("5511900001234", None)
 
 
-async def test_one_id_of_two_instances_must_be_told_apart_and_a_mirror_away_hides_no_end() -> None:
+async def test_an_id_of_two_instances_is_a_conflict_and_the_end_is_known_without_the_mirror() -> None:
     world = World()
     world.mirror.is_away = True
     world.turns = (stored_turns(ACME), stored_turns(SHOP))
@@ -148,7 +148,7 @@ async def test_one_id_of_two_instances_must_be_told_apart_and_a_mirror_away_hide
     assert (await world.explain("M1", "shop")).state == "answered"
 
 
-def test_every_end_is_told_in_a_sentence() -> None:
+def test_every_end_is_explained_in_a_sentence() -> None:
     dropped = DeadLetterRow(3, "overloaded", "", NOON, None, NOON)
     ends = {
         "suppressed": message_life.ended(stored_turns(state="suppressed")),
@@ -170,7 +170,7 @@ def test_every_end_is_told_in_a_sentence() -> None:
     assert message_life.waits(view(ACME, "answering"), False, "").state == "queued"
 
 
-def test_an_answer_is_not_charged_with_the_time_of_who_failed_before() -> None:
+def test_the_time_of_an_answer_does_not_include_providers_that_failed_before() -> None:
     waterfall = (
         Span("history", "lookups", 0, 3, "ok"),
         Span("first", "responder", 4, 9_000, "failed", "overloaded"),

@@ -1,4 +1,4 @@
-"""Which instances there are: the configured ones always, and those of the database while it can be asked."""
+"""Which instances exist: the configured ones always, and those of the database while it can be asked."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def directory(records: Records | None) -> InstanceDirectory:
     return InstanceDirectory(("shop", "acme"), lambda: records)
 
 
-async def test_before_the_stores_run_the_configured_ones_are_all() -> None:
+async def test_before_the_stores_run_only_the_configured_instances_are_listed() -> None:
     early = directory(None)
     assert await early.names() == ["acme", "shop"]
     assert await early.knows("shop") and not await early.knows("demo")
 
 
-async def test_those_of_the_database_come_with_them(fresh_postgres_dsn: str) -> None:
+async def test_instances_of_the_database_are_added(fresh_postgres_dsn: str) -> None:
     async with open_world(fresh_postgres_dsn) as world:
         whole = directory(world.records)
         assert await whole.names() == ["acme", "demo", "shop"]
         assert await whole.knows("demo") and not await whole.knows("nobody")
 
 
-async def test_a_database_that_is_away_hides_no_configured_instance() -> None:
+async def test_without_the_database_the_configured_instances_are_still_listed() -> None:
     away = directory(cast(Any, NoLedger()))
     assert await away.names() == ["acme", "shop"]
     assert await away.knows("acme")

@@ -16,7 +16,7 @@ def resting(conversation: Conversation, phase: str) -> ActorView:
     return ActorView(conversation, cast(Phase, phase), (), None, 0, 0, None, "")
 
 
-async def test_a_flush_wakes_what_rests_there_alone(operators: Operators) -> None:
+async def test_a_flush_wakes_only_conversations_of_the_instance(operators: Operators) -> None:
     demo = [Conversation("demo", f"55119999900{place:02}") for place in range(4)]
     views = [
         resting(conversation, phase)
@@ -31,7 +31,7 @@ async def test_a_flush_wakes_what_rests_there_alone(operators: Operators) -> Non
         await operators.instances.flush("nobody")
 
 
-async def test_a_pause_replaces_the_one_before_and_says_what_stood(operators: Operators) -> None:
+async def test_a_new_pause_replaces_the_old_one_and_reports_when_that_ended(operators: Operators) -> None:
     endless = await operators.instances.pause("demo", None)
     assert (endless.until, endless.stood_until) == ("", None)
     assert (timed := await operators.instances.pause("demo", 60)).stood_until == ""
@@ -40,14 +40,14 @@ async def test_a_pause_replaces_the_one_before_and_says_what_stood(operators: Op
     assert [pause.stood_until for pause in (await operators.status.now()).pauses] == [None, None]
 
 
-async def test_just_what_was_paused_is_resumed(operators: Operators) -> None:
+async def test_only_what_was_paused_can_be_resumed(operators: Operators) -> None:
     with pytest.raises(Missing, match="no instance called nobody"):
         await operators.instances.pause("nobody", None)
     with pytest.raises(Conflict, match="demo is not paused: there is nothing to resume"):
         await operators.instances.resume("demo")
     await operators.instances.pause(None, None)
-    with pytest.raises(Conflict, match="`majlis resume --all` ends that"):
+    with pytest.raises(Conflict, match="end that with `majlis resume --all`"):
         await operators.instances.resume("demo")
     assert (await operators.instances.resume(None)).instance == ""
-    with pytest.raises(Conflict, match="no pause of all"):
+    with pytest.raises(Conflict, match="All instances are not paused together"):
         await operators.instances.resume(None)

@@ -38,14 +38,14 @@ async def test_a_file_is_added_through_the_admin_api(operators: Operators) -> No
     assert removed == {"removed": ["hours.txt"], "missing": []}
     assert [(entry.action, entry.target) for entry in operators.audited] == [
         ("knowledge.add", "demo: hours.txt"),
-        ("knowledge.ready", f"demo: load {begun['file']}"),  # the one that misses a chunk
+        ("knowledge.ready", f"demo: load {begun['file']}"),  # a chunk was missing
         ("knowledge.ready", f"demo: load {begun['file']}"),
         ("knowledge.remove", "demo: hours.txt"),
     ]
-    assert operators.forgotten == 2, "the daemon knows of each change at once"
+    assert operators.forgotten == 2, "the daemon uses each change at once"
 
 
-async def test_what_cannot_be_read_or_does_not_exist(operators: Operators) -> None:
+async def test_unreadable_requests_and_unknown_names_are_refused(operators: Operators) -> None:
     for path, body, status in (
         ("/v1/knowledge/demo/files", {"name": "x"}, 400),
         ("/v1/knowledge/demo/files", {"name": "x", "sha256": "ab", "bytes": -1}, 400),

@@ -1,4 +1,4 @@
-"""Who owns which partition."""
+"""Which daemon owns which partition."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.support.ledgers import PARTITIONS
 from tests.support.operators import NODE, Operators
 
 
-async def test_leases_that_ended_belong_to_nobody(operators: Operators) -> None:
+async def test_a_lease_that_ended_has_no_owner(operators: Operators) -> None:
     await operators.db.fetch(
         "UPDATE majlis_partitions SET epoch = 4, owner = CASE WHEN partition = 0 THEN $1 ELSE 'node-b' END,"
         " until = now() + CASE WHEN partition < 3 THEN interval '9 s' ELSE interval '-1 s' END",

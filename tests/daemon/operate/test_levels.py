@@ -1,4 +1,4 @@
-"""Who may do what through the admin socket, and how much of it at once."""
+"""Who may do what through the admin socket, and with how many connections."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def peer(uid: int, gid: int = 1, groups: tuple[int, ...] = ()) -> Peer:
 def test_the_owner_and_root_may_do_everything_and_strangers_nothing() -> None:
     assert Levels().of(peer(0)) == Levels().of(peer(os.geteuid())) == "admin"
     assert Levels().of(peer(STRANGER)) is None
-    assert Levels().of(Peer("127.0.0.1")) is None  # nothing is known of who that is
+    assert Levels().of(Peer("127.0.0.1")) is None  # the user is unknown
 
 
 def test_the_highest_level_of_any_of_the_peers_ids_counts() -> None:
@@ -64,7 +64,7 @@ def test_the_highest_level_of_any_of_the_peers_ids_counts() -> None:
     assert suffices("admin", "read") and not suffices("read", "operate")
 
 
-def test_names_are_looked_up_and_unknown_ones_refused() -> None:
+def test_names_are_looked_up_and_unknown_ones_are_refused() -> None:
     me, mine = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
     found = Levels({"operate": [me, f"group:{mine}"]})
     assert found.of(peer(STRANGER, gid=os.getegid())) == "operate"
@@ -76,7 +76,7 @@ def test_names_are_looked_up_and_unknown_ones_refused() -> None:
         Levels({"admin": ["group:nowhere"]})
 
 
-def test_the_settings_say_who_and_that_a_group_must_be_let_in(tmp_path: Path) -> None:
+def test_the_settings_give_levels_and_require_open_to_for_a_group(tmp_path: Path) -> None:
     config = tmp_path / "own.yaml"
     config.write_text('admin: {open_to: group, group: 0, levels: {operate: [1001, "group:0"]}}')
     admin = load(config, environment={}).admin
@@ -101,10 +101,8 @@ async def ask(
 @pytest.mark.parametrize(
     ("uid", "level"), [(STRANGER, None), (READER, "read"), (OPERATOR, "operate"), (CHIEF, "admin")]
 )
-async def test_each_route_is_open_from_its_level_on(
-    operators: Operators, uid: int, level: Level | None
-) -> None:
-    """A refusal is a 403 with a sentence that names both levels; nobody who may pass is refused for that reason."""
+async def test_each_route_needs_its_level(operators: Operators, uid: int, level: Level | None) -> None:
+    """A refusal is a 403 with a sentence that names both levels. A sufficient level is never refused for it."""
     before = logs.level()
     for route in ROUTES:
         path = route.path
@@ -122,12 +120,14 @@ async def test_each_route_is_open_from_its_level_on(
     logs.set_level(before)
 
 
-async def test_phone_numbers_and_texts_are_for_admins_alone() -> None:
+async def test_only_admins_may_reveal_phone_numbers_and_texts() -> None:
     operators = Operators()
     operators.actors.show(ActorView(HELD, "idle", (), None, 0, 0, None, ""))
     for uid in (READER, OPERATOR):
         status, document = await ask(operators, "GET", "/v1/actors", peer(uid), {"reveal": "true"})
-        assert status == 403 and "shown at level admin alone" in str(document["message"])
+        assert status == 403 and "only level admin may see phone numbers and texts" in str(
+            document["message"]
+        )
         assert CONTACT not in json.dumps(document)
     status, document = await ask(operators, "GET", "/v1/actors", peer(CHIEF), {"reveal": "true"})
     assert status == 200 and CONTACT in json.dumps(document)
@@ -137,11 +137,11 @@ async def test_a_parameter_that_a_route_does_not_know_is_refused_by_name() -> No
     status, document = await ask(Operators(), "GET", "/v1/actors", peer(READER), {"limt": "3"})
     assert status == 400
     assert document["message"] == (
-        "limt is no parameter of this; known here: state, instance, sort, offset, limit, reveal"
+        "limt is not a parameter of this request; use state, instance, sort, offset, limit, reveal"
     )
 
 
-async def test_an_answer_that_takes_too_long_is_given_up(
+async def test_an_answer_that_takes_too_long_is_stopped(
     autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def stuck(self: StatusReport) -> Status:
@@ -154,7 +154,7 @@ async def test_an_answer_that_takes_too_long_is_given_up(
     assert autojump_clock.current_time() == 25
 
 
-async def test_the_kernel_tells_the_peers_groups(tmp_path: Path) -> None:
+async def test_the_kernel_reports_the_groups_of_the_peer(tmp_path: Path) -> None:
     async with connected(tmp_path / "sock", 0o600, None) as stream:
         found = peer_of(stream)
     assert (found.uid, found.gid, found.pid) == (os.geteuid(), os.getegid(), os.getpid())
@@ -180,8 +180,10 @@ async def connected(path: Path, mode: int, group: int | None) -> AsyncIterator[D
         await listener.aclose()
 
 
-async def test_one_user_cannot_take_every_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever may only look, or not even that, must not keep the operators out. The owner's own are not counted."""
+async def test_one_user_cannot_use_up_all_connections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user with a low level or none must not keep the operators out. The owner's own connections do not count."""
     comes, path = [READER], tmp_path / "sock"
     monkeypatch.setattr("daemon.web.http1.server.peer_of", lambda _: peer(comes[0]))
     api = Operators().with_levels(LEVELS)
@@ -205,7 +207,7 @@ async def test_one_user_cannot_take_every_place(tmp_path: Path, monkeypatch: pyt
 
 
 async def test_a_reader_of_events_that_is_too_slow_is_cut_off(tmp_path: Path) -> None:
-    """The daemon goes on, the connection ends, and nobody waits for it."""
+    """The connection ends, and the daemon goes on without waiting for it."""
     operators = Operators()
     feed = operators.feed
     server = HttpServer(operators.api.handle, Limits(write_seconds=0.2), name="admin")

@@ -1,4 +1,4 @@
-"""The link that lets somebody into the dashboard."""
+"""The link to log in to the dashboard."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REQUEST = Request(
 )
 
 
-async def test_a_link_has_the_level_of_who_asks_and_is_recorded() -> None:
+async def test_a_link_has_the_level_of_its_caller_and_is_recorded() -> None:
     operators = Operators()
     answer = await operators.api.answer(REQUEST, Caller("operate"))
     document = json.loads(answer.body)

@@ -1,7 +1,7 @@
-"""The OpenAPI document and the server agree on what may be asked, for every route and every parameter of it.
+"""The OpenAPI document and the server agree on every parameter of every route.
 
-What is outside of a schema is a 400, what is inside is never one. The routes' table is gone through, so that the next
-route is covered as well.
+A value outside its schema is a 400, a value inside never is. The tests iterate over the table of routes, so that a new
+route is covered too.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FITTING = {
     "flag": "cache",
     "change": "off",
 }
-"""Of each name of a path, one that fits."""
+"""For each name in a path, a value that fits."""
 HUGE = 10**40
 
 
@@ -67,7 +67,7 @@ ASKED = [
 
 
 def fits(schema: Schema, text: str) -> bool:
-    """Whether a reader of the document may write so."""
+    """Whether the document allows this text."""
     match schema["type"]:
         case "array":
             return all(fits(schema["items"], word) for word in text.split(",") if word)
@@ -118,7 +118,7 @@ def texts(schema: Schema) -> st.SearchStrategy[str]:
     return st.one_of(choices)
 
 
-def test_every_route_is_in_the_document_with_all_that_it_asks() -> None:
+def test_every_route_is_in_the_document_with_all_its_parameters() -> None:
     for route in ROUTES:
         named = {one["name"]: one["in"] for one in operation(route)["parameters"]}
         pieces = set(re.findall(r"{(\w+)}", route.path))
@@ -130,7 +130,7 @@ def test_every_route_is_in_the_document_with_all_that_it_asks() -> None:
 @pytest.mark.parametrize("asked", ASKED, ids=str)
 @hypothesis.settings(max_examples=40)
 @hypothesis.given(data=st.data())
-def test_a_value_is_read_exactly_when_the_schema_has_it(asked: Asked, data: st.DataObject) -> None:
+def test_a_value_is_accepted_exactly_when_the_schema_allows_it(asked: Asked, data: st.DataObject) -> None:
     text = data.draw(texts(asked.schema))
     others = {name: FITTING[name] for name in re.findall(r"{(\w+)}", asked.route.path)}
     path, query = (others | {asked.name: text}, {}) if asked.where == "path" else (others, {asked.name: text})
@@ -143,7 +143,7 @@ def test_a_value_is_read_exactly_when_the_schema_has_it(asked: Asked, data: st.D
         assert fits(asked.schema, text)
 
 
-def test_what_is_not_given_has_the_default_of_the_schema() -> None:
+def test_a_parameter_that_is_not_given_has_the_default_of_the_schema() -> None:
     for asked in ASKED:
         if asked.where == "query":
             others = {name: FITTING[name] for name in re.findall(r"{(\w+)}", asked.route.path)}
@@ -151,8 +151,8 @@ def test_what_is_not_given_has_the_default_of_the_schema() -> None:
             assert asked.schema.get("default") == (value or asked.schema.get("default")), str(asked)
 
 
-def test_an_unknown_name_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(BadRequest, match="limt is no parameter of this; none is known here"):
+def test_an_unknown_parameter_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(BadRequest, match="limt is not a parameter of this request; it has none"):
         read(Parameters, {}, {"limt": "3"})
 
 
@@ -178,10 +178,10 @@ def log_level() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("log_level")
-async def test_the_server_refuses_what_the_document_forbids_and_fails_at_nothing(
+async def test_the_server_refuses_what_the_document_forbids_and_never_fails(
     operators: Operators,
 ) -> None:
-    """With all stores there, no value of a parameter is a 500 or a 503."""
+    """While all stores work, no value of a parameter causes a 500 or a 503."""
     for asked in ASKED:
         route = asked.route
         others = {name: FITTING[name] for name in re.findall(r"{(\w+)}", route.path)}
@@ -195,7 +195,7 @@ async def test_the_server_refuses_what_the_document_forbids_and_fails_at_nothing
             assert status in ((200, 404, 409) if fits(asked.schema, text) else (400,)), (asked, text, said)
 
 
-async def test_a_body_is_refused_that_its_schema_forbids(operators: Operators) -> None:
+async def test_a_body_that_its_schema_forbids_is_refused(operators: Operators) -> None:
     """Each value of a fitting body is replaced by others, in turn."""
     for route in [route for route in ROUTES if route.body is not None]:
         schema, others = (

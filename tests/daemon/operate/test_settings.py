@@ -8,7 +8,7 @@ from daemon.config import load
 from daemon.operate.settings import SettingsInForce
 
 
-async def test_every_value_in_force_has_its_origin_and_no_secret_is_told(tmp_path: Path) -> None:
+async def test_every_value_in_force_has_its_origin_and_no_secret_is_shown(tmp_path: Path) -> None:
     file = tmp_path / "own.yaml"
     file.write_text(
         "redis: {url: 'redis://:very-secret@host/0'}\n"
@@ -39,7 +39,7 @@ async def test_every_value_in_force_has_its_origin_and_no_secret_is_told(tmp_pat
     )
 
 
-async def test_numbers_of_staff_are_masked_unless_asked_for() -> None:
+async def test_phone_numbers_of_staff_are_masked_unless_revealed() -> None:
     settings = load(None, ["escalation.notify_numbers=['5511900000099']"], {})
     for reveal, shown in ((False, False), (True, True)):
         values = (await SettingsInForce(settings).page(reveal)).values

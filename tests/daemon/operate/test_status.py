@@ -1,4 +1,4 @@
-"""`majlis status`: what needs attention, however the stores are."""
+"""`majlis status`: what needs attention, whatever state the stores are in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.ledgers import DEMO
 from tests.support.operators import Operators
 
 
-async def test_it_shows_what_needs_attention(operators: Operators) -> None:
+async def test_status_shows_what_needs_attention(operators: Operators) -> None:
     await answered(operators, escalation="asks_for_human")
     await operators.takeovers.begin(DEMO, 60)
     for rule in ("duplicate", "duplicate", "escalated"):
@@ -37,7 +37,7 @@ async def test_it_shows_what_needs_attention(operators: Operators) -> None:
     ]
 
 
-async def test_counts_of_a_redis_that_is_away_are_zeros(operators: Operators) -> None:
+async def test_status_counts_zeros_while_redis_is_away(operators: Operators) -> None:
     operators.mirror.counted = Totals(acknowledged=10, answered=6, dead=1)
     operators.mirror.waits = Pending(oldest_at_ms=1_000, now_ms=3_500)
     status = await operators.status.now()
@@ -47,7 +47,9 @@ async def test_counts_of_a_redis_that_is_away_are_zeros(operators: Operators) ->
     assert (status.acknowledged, status.waiting_messages, status.oldest_waiting_seconds) == (0, 0, None)
 
 
-async def test_it_is_readable_without_postgres(operators: Operators, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_status_is_available_without_postgres(
+    operators: Operators, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def away(hand_back_seconds: float) -> object:
         await trio.lowlevel.checkpoint()
         raise LedgerUnavailable("postgres_unreachable")
@@ -76,7 +78,7 @@ async def test_readiness_and_its_reasons_are_of_one_moment(
 async def test_a_postgres_that_is_known_to_hang_is_not_asked(
     operators: Operators, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would take its time-outs, and the status is wanted just then."""
+    """Status would wait for its time-outs, and it is needed most at that moment."""
     asked: list[float] = []
 
     async def hangs(hand_back_seconds: float) -> object:
@@ -90,8 +92,8 @@ async def test_a_postgres_that_is_known_to_hang_is_not_asked(
     assert asked == []
 
 
-async def test_it_names_instances_that_nobody_knows(operators: Operators) -> None:
-    """Anybody may write a name into a webhook's path: only so many are told apart."""
+async def test_status_names_unknown_instances(operators: Operators) -> None:
+    """Anyone may put a name into a webhook's path: only a number of names are counted separately."""
     for name in ("ghost", "ghost", *(f"typo-{number}" for number in range(MAX_STRANGERS + 5))):
         stranger = Conversation(name, DEMO.contact)
         operators.feed.emit("turn.suppressed", stranger, turn=1, rule="unknown_instance")

@@ -1,4 +1,4 @@
-"""The stream of events, narrowed."""
+"""The stream of events, filtered."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def request(query: dict[str, str]) -> Request:
     [
         ({"kind": "turn.dnoe"}, "kind must be an event"),
         ({"kind": "turn.done,turn.dnoe"}, "kind must be an event"),
-        ({"conversation": ACME.contact}, "conversation must be a label"),
+        ({"conversation": ACME.contact}, "conversation must be a conversation, as its label"),
     ],
 )
-async def test_what_it_cannot_follow_is_refused(query: dict[str, str], wrong: str) -> None:
+async def test_an_unknown_event_or_conversation_is_refused(query: dict[str, str], wrong: str) -> None:
     answer = await Operators().api.handle(request(query))
     message = json.loads(answer.body)["message"]
     assert answer.status == 400 and wrong in message and ACME.contact not in message
@@ -43,7 +43,7 @@ async def test_what_it_cannot_follow_is_refused(query: dict[str, str], wrong: st
         ({"conversation": ACME.label("test install")}, ["turn.done", "part.sent"]),
     ],
 )
-async def test_it_can_be_narrowed(query: dict[str, str], seen: list[str]) -> None:
+async def test_events_are_filtered(query: dict[str, str], seen: list[str]) -> None:
     operators = Operators()
     answer = await operators.api.handle(request(query))
     assert answer.status == 200 and answer.stream is not None

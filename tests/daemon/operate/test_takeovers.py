@@ -1,4 +1,4 @@
-"""An operator takes one conversation over and hands it back."""
+"""An operator takes over one conversation and hands it back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def resting(phase: Phase, held_by: Holder = "") -> ActorView:
     return ActorView(DEMO, phase, (), None, 0, 0, None, "for people", held_by)
 
 
-async def test_it_is_seen_and_ended_by_name_and_by_label(operators: Operators) -> None:
+async def test_a_takeover_is_shown_and_ended_by_name_and_by_label(operators: Operators) -> None:
     begun = await operators.takeovers.begin(DEMO, None)
     label = operators.feed.label(DEMO)
     shown = await operators.conversations.show(label)
@@ -35,7 +35,7 @@ async def test_it_is_seen_and_ended_by_name_and_by_label(operators: Operators) -
         await operators.takeovers.end(DEMO)
 
 
-async def test_it_lasts_as_long_as_was_asked_and_the_longer_one_stays(operators: Operators) -> None:
+async def test_a_takeover_lasts_as_long_as_asked_and_a_longer_one_stays(operators: Operators) -> None:
     first = await operators.takeovers.begin(DEMO, 5_000)
     assert await operators.db.value("SELECT until > now() + interval '4900 s' FROM majlis_takeovers")
     shorter = await operators.takeovers.begin(DEMO, 60)
@@ -43,7 +43,7 @@ async def test_it_lasts_as_long_as_was_asked_and_the_longer_one_stays(operators:
     assert (await operators.takeovers.begin(DEMO, 6_000)).stood is False
 
 
-async def test_one_that_nobody_would_heed_is_refused(operators: Operators) -> None:
+async def test_a_takeover_without_effect_is_refused(operators: Operators) -> None:
     """The flag is off where `takeover.pause_seconds` is 0; with it on, one lasts four hours."""
     silent = Conversation("silent", DEMO.contact)
     with pytest.raises(Conflict, match="majlis flags set takeover on --instance silent"):
@@ -57,7 +57,7 @@ async def test_one_that_nobody_would_heed_is_refused(operators: Operators) -> No
 
 
 @pytest.mark.parametrize("phase", ["parked", "holding"])
-async def test_a_hand_back_wakes_what_rests(operators: Operators, phase: Phase) -> None:
+async def test_a_hand_back_wakes_a_parked_or_held_conversation(operators: Operators, phase: Phase) -> None:
     operators.actors.show(resting(phase))
     assert (await operators.takeovers.end(DEMO)).state == phase
     assert operators.actors.flushed == [DEMO]
@@ -65,7 +65,7 @@ async def test_a_hand_back_wakes_what_rests(operators: Operators, phase: Phase) 
 
 
 async def test_a_hand_back_ends_no_pause_of_the_instance(operators: Operators) -> None:
-    """It would seem to go on, and it does not. What holds the conversation decides, not the sentence about it."""
+    """It would seem to go on, and would not. `held_by` decides, not the sentence about it."""
     operators.actors.show(resting("holding", "pause"))
     await operators.instances.pause("demo", None)
     with pytest.raises(Conflict, match="`majlis resume --instance demo`"):
@@ -78,7 +78,7 @@ async def test_a_hand_back_ends_no_pause_of_the_instance(operators: Operators) -
 
 
 @pytest.mark.parametrize("phase", ["waiting", "answering", "idle"])
-async def test_a_hand_back_hurries_nobody(operators: Operators, phase: Phase) -> None:
+async def test_a_hand_back_does_not_hurry_other_phases(operators: Operators, phase: Phase) -> None:
     operators.actors.show(resting(phase))
     with pytest.raises(Conflict):
         await operators.takeovers.end(DEMO)

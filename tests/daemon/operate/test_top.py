@@ -1,4 +1,4 @@
-"""`majlis top`'s page, and the tasks and settings that are looked at beside it; none of them asks a store."""
+"""The page of `majlis top`, which asks no store."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def view(conversation: Conversation, phase: Phase, left: float | None) -> ActorV
 
 
 async def test_one_page_of_ten_thousand() -> None:
-    """Sorted by the daemon; what is idle is not shown; labels are made for the page alone."""
+    """The daemon sorts; idle conversations are not shown; labels are made only for the page."""
     operators = Operators()
     views = [
         view(Conversation("acme", str(place)), "idle" if place % 2 else "waiting", float(place))
@@ -35,7 +35,7 @@ async def test_one_page_of_ten_thousand() -> None:
     assert second.rows[0].window_seconds == 8.0 and page.phases["idle"] == 5_000
 
 
-async def test_latencies_are_those_of_late() -> None:
+async def test_latencies_are_those_of_recent_events() -> None:
     operators = Operators()
     for took_ms in range(1, 2_001):
         operators.feed.emit("turn.done", ACME, took_ms=took_ms)

@@ -12,7 +12,7 @@ from tests.support.ledgers import DEMO, batch, reply_of
 from tests.support.operators import Operators
 
 
-async def test_a_turn_is_shown_with_what_it_took(operators: Operators) -> None:
+async def test_a_turn_is_shown_with_its_parts_tokens_and_cost(operators: Operators) -> None:
     turn = await answered(operators)
     shown = await operators.turns.turn(turn.id)
     assert (shown.conversation, shown.contact) == (operators.feed.label(DEMO), DEMO.contact)
@@ -27,7 +27,7 @@ async def test_a_turn_is_shown_with_what_it_took(operators: Operators) -> None:
 
 
 async def test_the_latest_turns_are_listed_with_their_ends(operators: Operators) -> None:
-    """The newest first; of one instance, or of all."""
+    """The newest first, of one instance or of all."""
     ledger, turns = operators.world.ledger, operators.turns
     turn = await ledger.begin(batch("one", "two", id_prefix="M"), 1)
     turn = await ledger.answer(turn, 1, reply_of(Answer("hello", "main"), "hello"))

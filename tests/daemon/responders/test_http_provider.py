@@ -17,7 +17,8 @@ from tests.support.model_server import FakeModel, Fault
 from tests.support.models import MODELS, SERVERS, kind_of, prompt, provider_at
 from tests.support.patience import PATIENCE_SECONDS
 
-SHORT = ProviderTerms(timeout_seconds=0.5)
+SHORT = ProviderTerms(timeout_seconds=2)
+"""Within it a connection must be made, also on a busy machine; one that is not is `unreachable`."""
 PROMPT = prompt("hello", "are you open?")
 
 

@@ -136,7 +136,7 @@ async def test_text_is_cleaned_before_it_leaves(server: FakeEvolution, http: Htt
         ("reset_after_send", Unknown("connection_broken")),
     ],
 )
-async def test_what_is_known_after_each_fault(
+async def test_each_fault_has_the_outcome_that_is_proven(
     server: FakeEvolution, http: HttpClient, fault: SendFault, outcome: SendOutcome
 ) -> None:
     """I6: `not_sent` only when nothing was delivered, and never a second message."""
@@ -148,7 +148,9 @@ async def test_what_is_known_after_each_fault(
 
 
 @pytest.mark.parametrize("fault", ["timeout_before_send", "timeout_after_send"])
-async def test_silence_is_unknown(server: FakeEvolution, http: HttpClient, fault: SendFault) -> None:
+async def test_a_send_without_an_answer_is_unknown(
+    server: FakeEvolution, http: HttpClient, fault: SendFault
+) -> None:
     """I6."""
     server.order(fault)
     assert await gateway_at(server, http, SHORT_SECONDS).send(GUEST, "hello") == Unknown("timed_out")
@@ -190,7 +192,9 @@ async def test_the_records_show_a_send_of_unknown_outcome(
     assert await patient.find(GUEST, "hello", since_ms, NONE_KNOWN) == RecordFound(server.deliveries[0].id)
 
 
-async def test_the_records_do_not_show_what_never_left(server: FakeEvolution, http: HttpClient) -> None:
+async def test_the_records_do_not_show_a_message_that_was_never_sent(
+    server: FakeEvolution, http: HttpClient
+) -> None:
     """I6."""
     gateway, since_ms = gateway_at(server, http), now_ms()
     server.order("reset_before_send")
@@ -198,7 +202,9 @@ async def test_the_records_do_not_show_what_never_left(server: FakeEvolution, ht
     assert await gateway.find(GUEST, "hello", since_ms, NONE_KNOWN) == NoRecord()
 
 
-async def test_a_bound_id_is_no_evidence_for_another_reply(server: FakeEvolution, http: HttpClient) -> None:
+async def test_an_id_that_a_reply_owns_is_not_evidence_for_another(
+    server: FakeEvolution, http: HttpClient
+) -> None:
     """I6: the same words said twice are two messages."""
     gateway, since_ms = gateway_at(server, http), now_ms()
     first = await gateway.send(GUEST, "hello")
@@ -220,9 +226,7 @@ async def test_records_are_read_back_over_pages(server: FakeEvolution, http: Htt
     assert found == RecordFound(wanted)
 
 
-async def test_reading_stops_where_the_time_before_the_send_begins(
-    server: FakeEvolution, http: HttpClient
-) -> None:
+async def test_reading_stops_at_records_older_than_the_send(server: FakeEvolution, http: HttpClient) -> None:
     """I8: a long history is not read to its end, and its old words are no evidence."""
     at = int(time.time())
     server.record("demo", GUEST.contact, "hello", from_me=True, at=at - 10_000)
@@ -269,7 +273,7 @@ async def test_a_gate_holds_a_send_between_phone_and_answer(server: FakeEvolutio
     assert outcomes == [Sent(server.deliveries[0].id)]
 
 
-async def test_faults_strike_the_texts_they_were_ordered_for(server: FakeEvolution, http: HttpClient) -> None:
+async def test_faults_affect_only_the_texts_they_are_set_for(server: FakeEvolution, http: HttpClient) -> None:
     """The server's own orders, on which other tests rely."""
     gateway = gateway_at(server, http)
     server.order("connection_closed", times=1, when=lambda text: "two" in text)

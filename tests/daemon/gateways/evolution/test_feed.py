@@ -71,7 +71,7 @@ def said(message_id: str, instance: str = "demo") -> dict[str, object]:
     return upsert(instance, GUEST, "oi", message_id, 1785100386)
 
 
-async def test_a_message_comes_by_the_feed_and_by_webhook_and_is_kept_once() -> None:
+async def test_a_message_from_feed_and_webhook_is_stored_once() -> None:
     """I3."""
     async with FakeSocketIo().running() as server, listening(server) as here:
         await here.until_connected()
@@ -84,7 +84,7 @@ async def test_a_message_comes_by_the_feed_and_by_webhook_and_is_kept_once() -> 
         assert here.feed.state().received == 2
 
 
-async def test_bytes_in_a_message_cost_no_message() -> None:
+async def test_binary_parts_in_a_message_lose_no_message() -> None:
     """Keys and secrets in a message travel as binary parts."""
     payload = said("A")
     payload["data"]["message"]["messageContextInfo"] = {"messageSecret": {"_placeholder": True, "num": 0}}  # type: ignore[index]
@@ -95,7 +95,7 @@ async def test_bytes_in_a_message_cost_no_message() -> None:
         await here.until(["A", "B"])
 
 
-async def test_of_the_common_namespace_only_our_instance_counts() -> None:
+async def test_only_our_instance_is_read_from_the_common_namespace() -> None:
     """Any key gets the global events of all instances."""
     async with FakeSocketIo().running() as server, listening(server) as here:
         await here.door.until(lambda: "/" in server.joined)
@@ -156,7 +156,7 @@ async def test_pings_are_answered_and_silence_is_noticed() -> None:
         await here.door.until(lambda: server.connections >= 2)
 
 
-async def test_what_cannot_be_stored_now_is_stored_later_and_in_order() -> None:
+async def test_a_message_that_cannot_be_stored_now_is_stored_later_in_order() -> None:
     """I1: the feed sends nothing again, so it is ours to try."""
     async with FakeSocketIo().running() as server, listening(server) as here:
         await here.door.until(lambda: "/demo" in server.joined)
@@ -167,7 +167,7 @@ async def test_what_cannot_be_stored_now_is_stored_later_and_in_order() -> None:
         assert here.asked == 5
 
 
-async def test_a_conversation_without_room_holds_up_no_other() -> None:
+async def test_a_full_conversation_delays_no_other() -> None:
     """I9: a paused one may stay full for days. Its message is stored when there is room again."""
     async with FakeSocketIo().running() as server, listening(server) as here:
         await here.door.until(lambda: "/demo" in server.joined)
@@ -180,7 +180,7 @@ async def test_a_conversation_without_room_holds_up_no_other() -> None:
         assert here.feed.state().lost == 0
 
 
-async def test_a_bug_behind_one_message_costs_that_message_alone() -> None:
+async def test_a_bug_with_one_message_loses_only_that_message() -> None:
     """I14: and it is said. The connection, which brings nothing twice, is kept."""
     async with FakeSocketIo().running() as server, listening(server) as here:
         await here.door.until(lambda: "/demo" in server.joined)
@@ -262,7 +262,7 @@ async def test_a_feed_that_is_down_is_reported_once_with_its_reason() -> None:
         await here.door.until(lambda: here.door.feed.reasons("gateway.feed_down") == {"refused": 1})
 
 
-async def test_what_is_too_large_is_lost_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_message_that_is_too_large_is_lost_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """I8: one message cannot take more memory than that, and the next one comes."""
     monkeypatch.setattr(evolution_feed, "MAX_FRAME_BYTES", 5_000)
     large = said("LARGE") | {"padding": "x" * 10_000}
@@ -276,7 +276,7 @@ async def test_what_is_too_large_is_lost_and_reported(monkeypatch: pytest.Monkey
         assert here.door.feed.reasons("gateway.feed_down") == {"frame_too_big": 1}
 
 
-async def test_what_waits_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_waiting_messages_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """I8: a thousand messages with media in them are not a thousand messages."""
     monkeypatch.setattr(evolution_feed, "MAX_WAITING_BYTES", 50_000)
     async with FakeSocketIo().running() as server, listening(server) as here:
@@ -292,7 +292,7 @@ async def test_what_waits_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -
         await here.until(["M0", "M1", "M2", "M3", "A"])
 
 
-async def test_what_still_waits_at_the_end_is_lost_and_reported() -> None:
+async def test_messages_that_still_wait_at_the_end_are_lost_and_reported() -> None:
     async with FakeSocketIo().running() as server, listening(server) as here:
         await here.door.until(lambda: "/demo" in server.joined)
         here.refusals = 1_000_000
@@ -303,7 +303,7 @@ async def test_what_still_waits_at_the_end_is_lost_and_reported() -> None:
     assert here.feed.state().lost == here.door.feed.reasons("gateway.feed_lost")["demo"] == 3
 
 
-async def test_what_is_lost_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_messages_beyond_the_bound_are_lost_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """I8: a full queue has a named policy."""
     monkeypatch.setattr(evolution_feed, "MAX_WAITING", 2)
     async with FakeSocketIo().running() as server, listening(server) as here:
@@ -343,7 +343,7 @@ def test_packets_are_read(message: str, kind: str, namespace: str, event: str, d
     assert (packet.kind, packet.namespace, packet.event, packet.data) == (kind, namespace, event, data)
 
 
-def test_the_servers_own_patience_counts_within_bounds() -> None:
+def test_the_time_out_that_the_server_names_is_used_within_bounds() -> None:
     def patience(opened: str) -> float:
         return socketio.silence_seconds(socketio.read(opened), 60.0)
 

@@ -24,7 +24,9 @@ from daemon.gateways.evolution.identity import NotAPerson, Sender, identify
         ({"remoteJid": "77@lid", "remoteJidAlt": "a\x00b@s.whatsapp.net"}, Sender("77@lid", "")),
     ],
 )
-def test_person(key: dict[str, object], sender: Sender) -> None:
+def test_the_sender_is_the_person_and_the_phone_number_if_known(
+    key: dict[str, object], sender: Sender
+) -> None:
     assert identify(key) == sender
 
 
@@ -42,11 +44,11 @@ def test_person(key: dict[str, object], sender: Sender) -> None:
         (None, "no_sender"),
     ],
 )
-def test_not_a_person(jid: object, reason: NotAPerson) -> None:
+def test_a_jid_that_is_not_a_person_has_a_reason(jid: object, reason: NotAPerson) -> None:
     assert identify({"remoteJid": jid}) == reason
 
 
-def test_a_group_is_a_group_whoever_writes() -> None:
+def test_a_group_message_is_ignored_whoever_wrote_it() -> None:
     key: dict[str, object] = {
         "remoteJid": "1@g.us",
         "participant": "77@lid",

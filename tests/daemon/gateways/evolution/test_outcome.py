@@ -74,7 +74,7 @@ def refusal(status: int, message: object) -> bytes:
         (999, b"", Unknown("gateway_answered_nonsense")),
     ],
 )
-def test_known_answers(status: int, body: bytes, outcome: SendOutcome) -> None:
+def test_each_known_answer_has_its_outcome(status: int, body: bytes, outcome: SendOutcome) -> None:
     """I6: one row for each answer the gateway, or a proxy before it, is known to give."""
     assert classify(status, body, retry_after_seconds=7.0) == outcome
 
@@ -90,7 +90,7 @@ def test_a_customers_text_inside_a_database_error_proves_nothing(status: int, ph
     assert classify(status, body) == Unknown("sent_but_unrecorded", may_resend=False)
 
 
-def test_a_phrase_outside_the_gateways_own_message_proves_nothing() -> None:
+def test_a_phrase_outside_response_message_proves_nothing() -> None:
     """I6: only `response.message` is the gateway's word."""
     body = json.dumps({"echo": "Connection Closed", "response": {"message": ["Error: Timed Out"]}}).encode()
     assert classify(400, body) == Unknown("gateway_answered_400")

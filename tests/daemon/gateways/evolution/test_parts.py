@@ -26,7 +26,7 @@ def test_captions_keep_their_lines() -> None:
         ("x", "[audio]"),
     ],
 )
-def test_audio(seconds: object, said: str) -> None:
+def test_audio_says_its_seconds(seconds: object, said: str) -> None:
     assert parts.audio({"seconds": seconds}) == said
 
 
@@ -35,16 +35,16 @@ def test_a_voice_note_needs_a_true_ptt() -> None:
     assert parts.audio({"ptt": "false"}) == "[audio]"
 
 
-def test_document_without_file_name() -> None:
+def test_a_document_without_a_file_name_is_shown() -> None:
     assert parts.document({"title": "Contrato"}) == "[document: Contrato]"
     assert parts.document({}) == "[document]"
 
 
-def test_location_at_the_equator() -> None:
+def test_a_location_at_the_equator_is_shown() -> None:
     assert parts.location({"degreesLatitude": 0, "degreesLongitude": 0.0}) == "[location: 0,0.0]"
 
 
-def test_contact_card_of_many_lines() -> None:
+def test_a_contact_card_of_many_lines_is_shortened() -> None:
     card = "\r\n".join(
         ["BEGIN:VCARD", "TEL;type=CELL:+1", "tel:+2", "NOTE:TEL me", "no colon TEL", *["TEL:+3"] * 99]
     )
@@ -53,7 +53,7 @@ def test_contact_card_of_many_lines() -> None:
     assert said.count(",") == 19
 
 
-def test_wrong_types_everywhere() -> None:
+def test_wrong_types_are_read_as_absent() -> None:
     odd: dict[str, object] = {
         "contacts": [7, None],
         "options": [[], {"optionName": 7}],
@@ -68,14 +68,14 @@ def test_wrong_types_everywhere() -> None:
     assert parts.invite(odd) == "[group invite]"
 
 
-def test_words_before_ids() -> None:
+def test_words_are_preferred_to_ids() -> None:
     assert button_reply({"selectedButtonId": "b-1"}) == "b-1"
     assert template_reply({"selectedId": "t-1", "selectedDisplayText": ""}) == "t-1"
     assert list_reply({"title": "", "description": "d", "singleSelectReply": {"selectedRowId": "r"}}) == "d"
     assert list_reply({"singleSelectReply": "r"}) == ""
 
 
-def test_poll_vote_withdrawn() -> None:
+def test_a_withdrawn_poll_vote_says_nothing() -> None:
     assert poll_vote({"vote": {"selectedOptions": []}}) == ""
 
 
@@ -93,10 +93,10 @@ def test_poll_vote_withdrawn() -> None:
         ({f"f{number}": 1 for number in range(99)}, "\n".join(f"f{number}: 1" for number in range(50))),
     ],
 )
-def test_flow_params(params: object, said: str) -> None:
+def test_the_fields_of_a_form_are_read(params: object, said: str) -> None:
     assert flow_reply({"nativeFlowResponseMessage": {"paramsJson": json.dumps(params)}}) == said
 
 
 @pytest.mark.parametrize("params", ["", "{", "[" * 9999, "\ud800", json.dumps({"a": "x" * 70_000}), 7])
-def test_flow_params_unreadable(params: object) -> None:
+def test_an_unreadable_form_shows_its_body_only(params: object) -> None:
     assert flow_reply({"body": {"text": "ok"}, "nativeFlowResponseMessage": {"paramsJson": params}}) == "ok"

@@ -94,14 +94,14 @@ def test_fixtures_are_there() -> None:
         (b'{"instance":"' + b"a" * 257 + b'"}', "bad_instance"),
     ],
 )
-def test_unreadable(body: bytes, reason: str) -> None:
+def test_an_unreadable_payload_has_a_stable_reason(body: bytes, reason: str) -> None:
     """What can never be read is told by a stable word."""
     with pytest.raises(UnreadablePayload) as raised:
         parse_webhook(body, None, None)
     assert raised.value.reason == str(raised.value) == reason
 
 
-def test_unreadable_carries_nothing_of_the_payload() -> None:
+def test_the_error_for_an_unreadable_payload_holds_none_of_it() -> None:
     """I11: neither the message nor a chained exception holds the payload, where numbers and tokens are."""
     with pytest.raises(UnreadablePayload) as raised:
         parse_webhook(f'{{"apikey":"{CANARY}",'.encode(), "demo", None)
@@ -109,30 +109,30 @@ def test_unreadable_carries_nothing_of_the_payload() -> None:
     assert raised.value.__cause__ is None
 
 
-def test_byte_order_mark() -> None:
+def test_a_byte_order_mark_is_accepted() -> None:
     assert parse_webhook(b"\xef\xbb\xbf" + json.dumps(envelope()).encode(), None, None).messages
 
 
-def test_number_out_of_range_elsewhere() -> None:
+def test_a_number_out_of_range_elsewhere_does_no_harm() -> None:
     body = json.dumps(envelope()).replace("1785100386", "1e400").encode()
     (message,) = parse_webhook(body, None, None).messages
     assert message.sent_at == 0
 
 
-def test_duplicate_keys_last_counts() -> None:
+def test_the_last_of_duplicate_keys_counts() -> None:
     body = json.dumps(envelope()).replace('"conversation": "oi"', '"conversation": "a", "conversation": "b"')
     (message,) = parse_webhook(body.encode(), None, None).messages
     assert message.text == "b"
 
 
-def test_emoji_cut_in_two() -> None:
+def test_an_emoji_cut_in_two_is_read() -> None:
     """JavaScript writes a lone surrogate as an escape: the message is heard all the same."""
     message = only_message(envelope(message={"conversation": "ok \ud83d"}, pushName="\udc00x"))
     assert message.text == "ok \ufffd"
     assert message.push_name == "\ufffdx"
 
 
-def test_bounds() -> None:
+def test_long_values_are_cut() -> None:
     quoted = {"quotedMessage": {"conversation": "q" * MAX_TEXT_CHARS}}
     message = only_message(
         envelope(message={"conversation": "é" * 200_000}, pushName="n" * 9999, contextInfo=quoted)
@@ -144,7 +144,7 @@ def test_bounds() -> None:
     )
 
 
-def test_wrappers_without_end() -> None:
+def test_endless_wrappers_are_bounded() -> None:
     message: dict[str, Any] = {"conversation": "oi"}
     for _ in range(50):
         message = {"ephemeralMessage": {"message": message}}
@@ -224,7 +224,7 @@ def test_any_payload_is_read(body: dict[str, Any]) -> None:
     st.none() | st.text(),
     st.none() | st.text(),
 )
-def test_any_bytes(body: bytes, instance: str | None, event: str | None) -> None:
+def test_any_bytes_are_read_or_unreadable(body: bytes, instance: str | None, event: str | None) -> None:
     try:
         inbound = parse_webhook(body, instance, event)
     except UnreadablePayload as error:
@@ -234,7 +234,7 @@ def test_any_bytes(body: bytes, instance: str | None, event: str | None) -> None
 
 
 @given(st.data())
-def test_any_damage_to_a_real_payload(data: st.DataObject) -> None:
+def test_any_damage_to_a_real_payload_is_survived(data: st.DataObject) -> None:
     body = bytearray(json.dumps(envelope(pushName="João"), ensure_ascii=False).encode())
     for _ in range(data.draw(st.integers(1, 4))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
@@ -249,7 +249,7 @@ PHONES = st.from_regex(r"[1-9][0-9]{6,14}", fullmatch=True)
 
 
 @given(PHONES, st.from_regex(r"[1-9][0-9]{6,17}", fullmatch=True))
-def test_one_person_in_every_version(phone: str, digits: str) -> None:
+def test_a_person_is_the_same_contact_in_every_version(phone: str, digits: str) -> None:
     """Where the phone number is told, every gateway version's form gives the same contact."""
     jid, lid = f"{phone}@s.whatsapp.net", f"{digits}@lid"
     keys: list[dict[str, str]] = [
@@ -291,5 +291,5 @@ def test_an_own_message_names_the_other_side(phone: str, digits: str, account: s
 
 
 @given(JSON)
-def test_sent_at_is_total(value: Any) -> None:
+def test_any_timestamp_is_read(value: Any) -> None:
     assert 0 <= sent_at(value) <= MAX_SENT_AT

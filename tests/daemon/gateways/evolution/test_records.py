@@ -68,12 +68,12 @@ def test_a_record_of_the_send_is_evidence(evidence: object) -> None:
         "text",
     ],
 )
-def test_another_record_is_no_evidence(other: object) -> None:
+def test_another_record_is_not_evidence(other: object) -> None:
     """I6: neither a stranger's message, nor an older one, nor one that another reply owns."""
     assert look(other, known=frozenset({"BOUND"})) is None
 
 
-def test_the_oldest_unbound_of_several_is_taken() -> None:
+def test_the_oldest_record_without_an_owner_is_taken() -> None:
     """I4: replies leave in order, so the older one was sent before."""
     records = (record(id="C", at=SINCE + 9), record(id="B", at=SINCE + 5), record(id="A", at=SINCE))
     assert look(*records, known=frozenset({"A"})) == "B"
@@ -94,7 +94,7 @@ def test_a_contact_behind_a_lid_is_found_under_either_form() -> None:
     assert look(aliased) == "A"
 
 
-def test_the_shapes_of_an_answer() -> None:
+def test_every_shape_of_an_answer_is_read() -> None:
     assert records_in([1]) == [1]
     assert records_in({"messages": [1]}) == [1]
     assert records_in({"messages": {"total": 1, "records": [1]}}) == [1]

@@ -10,22 +10,22 @@ from daemon.gateways.evolution.parts import READERS, SILENT, protocol_reason
 from daemon.gateways.evolution.text import Content, read_content
 
 
-def test_each_reader_and_each_silence_has_one_home() -> None:
+def test_each_type_is_either_read_or_known_to_say_nothing() -> None:
     assert not READERS.keys() & SILENT.keys()
 
 
-def test_the_announced_part_speaks_first() -> None:
+def test_the_announced_part_is_read_first() -> None:
     message: dict[str, Any] = {"conversation": "a", "imageMessage": {"caption": "b"}}
     assert read_content(message, "imageMessage", {}) == Content("image", "[image] b")
     assert read_content(message, "", {}) == Content("text", "a")
 
 
-def test_an_empty_part_gives_way() -> None:
+def test_an_empty_part_is_skipped() -> None:
     message: dict[str, Any] = {"conversation": "", "imageMessage": {}}
     assert read_content(message, "conversation", {}) == Content("image", "[image]")
 
 
-def test_transcript_beside_a_wrapper() -> None:
+def test_a_transcript_next_to_a_wrapper_is_read() -> None:
     message: dict[str, Any] = {
         "viewOnceMessageV2": {"message": {"audioMessage": {"ptt": True}}},
         "speechToText": "[audio] oi",
@@ -33,7 +33,7 @@ def test_transcript_beside_a_wrapper() -> None:
     assert read_content(message, "viewOnceMessageV2", {}) == Content("voice", "oi")
 
 
-def test_a_reaction_wrapped_is_a_reaction() -> None:
+def test_a_wrapped_reaction_is_a_reaction() -> None:
     message: dict[str, Any] = {"ephemeralMessage": {"message": {"reactionMessage": {"text": "x"}}}}
     assert read_content(message, "ephemeralMessage", {}) == "reaction"
 
@@ -52,5 +52,5 @@ def test_a_reaction_wrapped_is_a_reaction() -> None:
         ({}, "protocol_message"),
     ],
 )
-def test_protocol_reason(part: dict[str, object], reason: str) -> None:
+def test_each_protocol_message_has_its_reason(part: dict[str, object], reason: str) -> None:
     assert protocol_reason(part) == reason
