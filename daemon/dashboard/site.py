@@ -18,7 +18,7 @@ _SHOWN = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}
 
 
 class DashboardSite:
-    """Implements `daemon.operate.login.Links`.
+    """Opens the address, and makes the links while it is open.
 
     Args:
       listen: as configured; None: the dashboard is off.

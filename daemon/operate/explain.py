@@ -32,7 +32,7 @@ MessageId = Annotated[
     Meta(
         min_length=1,
         max_length=MAX_ID_CHARS,
-        pattern=r"^[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*$",
+        pattern=r"^[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+(?![\s\S])",  # unlike $, not before a last line break
         description="A message's id at the gateway.",
         extra={MUST_BE: f"a message's id, at most {MAX_ID_CHARS} printable characters"},
     ),

@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator
 
 from daemon.observe import logs
 from daemon.operate import ROUTES
+from daemon.operate.explain import OneMessage
 from daemon.operate.openapi import document
 from daemon.operate.parameters import BadRequest, Parameters, parameters, read
 from daemon.operate.route import Route
@@ -241,3 +242,9 @@ def _variations(value: Any) -> Iterator[Any]:
         yield []
     else:
         yield from (None, "x", "", 0, -1, 1.5, True, [], {}, 2**31 - 1, 2**31, 2**63 - 1, 2**63, HUGE, -HUGE)
+
+
+def test_a_message_id_has_no_line_break_at_its_end() -> None:
+    """Python's `$` would let one through, and with it a second line into the audit log."""
+    with pytest.raises(BadRequest, match="printable"):
+        read(OneMessage, {"message": "3EB0C7\n"}, {})
