@@ -26,20 +26,8 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = (
     "README.md",
     "CHANGELOG.md",
-    "docs/protocol.md",
-    "docs/operations.md",
-    "docs/realtime.md",
-    "docs/knowledge.md",
-    "docs/systemd.md",
-    "docs/metrics.md",
-    "docs/mission.md",
-    "docs/claims.md",
-    "docs/performance.md",
-    "docs/simulate.md",
-    "docs/tour.md",
-    "docs/dashboard.md",
-    "docs/tracing.md",
     "bench/README.md",
+    *(f"docs/{found.name}" for found in sorted((ROOT / "docs").glob("*.md"))),
 )
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^ *```\w*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
