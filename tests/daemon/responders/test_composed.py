@@ -20,7 +20,7 @@ from daemon.responders.router import RoutedResponder
 from daemon.run.peers import responders
 from daemon.web.client import HttpClient
 from tests.support.model_server import FakeModel
-from tests.support.models import MODELS, SERVERS, kind_of
+from tests.support.models import SERVERS, kind_of
 from tests.support.providers import Board, RecordedFeed
 
 Tree = dict[str, object]
@@ -37,7 +37,7 @@ def models() -> Iterator[Mapping[str, FakeModel]]:
 def entry(server: FakeModel, **more: object) -> Tree:
     """What the settings say of `server`; its name is its kind."""
     kind = kind_of(server)
-    known = {"name": kind, "kind": kind, "model": MODELS[kind], "base_url": server.base_url}
+    known = {"name": kind, "kind": kind, "model": server.model, "base_url": server.base_url}
     return {**known, "api_key": server.api_key, **more}
 
 
@@ -63,7 +63,7 @@ def compose(
 def test_every_kind_that_asks_a_server_has_one_in_the_tests() -> None:
     """So that the contract of responders, and the doctor's check, are tried with each of them."""
     asking = {name for name, kind in PROVIDERS.items() if isinstance(kind, HttpKind)}
-    assert asking == set(SERVERS) == set(MODELS)
+    assert asking == set(SERVERS)
 
 
 async def test_three_providers_in_order(
@@ -189,10 +189,10 @@ async def test_the_doctor_knows_every_kind(
     assert all(state == "problem" and "the key is refused" in said for state, said in found.values())
     lost = [entry(model, model="nope", base_url=f"{model.url}/nowhere") for model in models.values()]
     found = await check(settings({"providers": lost}), http)
+    # Many servers that speak OpenAI's words list no models, so a lost address proves nothing there.
     assert {name: state for name, (state, _) in found.items()} == {
+        **dict.fromkeys(SERVERS, "problem"),
         "openai": "warning",
-        "anthropic": "problem",
-        "gemini": "problem",
     }
     assert all("base_url" in said for _, said in found.values())
     for model in models.values():

@@ -14,7 +14,7 @@ from actors.prompt import model_request
 from daemon.responders.http_provider import ProviderTerms
 from daemon.web.client import HttpClient
 from tests.support.model_server import FakeModel, Fault
-from tests.support.models import MODELS, SERVERS, kind_of, prompt, provider_at
+from tests.support.models import SERVERS, kind_of, prompt, provider_at
 from tests.support.patience import PATIENCE_SECONDS
 
 SHORT = ProviderTerms(timeout_seconds=2)
@@ -35,7 +35,7 @@ async def test_everything_in_the_prompt_reaches_the_model(server: FakeModel, htt
     asked = Prompt("demo", PROMPT.messages, history, knowledge, system_prompt="You sell shoes.")
     await provider_at(server, http).answer(asked)
     (question,) = server.questions
-    assert question.model == MODELS[kind_of(server)]
+    assert question.model == server.model
     assert question.texts == (model_request(asked).system, "hi", "Hello!", "hello\nare you open?")
     model = "model" if kind_of(server) == "gemini" else "assistant"
     assert question.roles == ("system", "user", model, "user")
@@ -61,7 +61,7 @@ async def test_the_answer_and_what_it_cost(server: FakeModel, http: HttpClient) 
     terms = ProviderTerms(price_per_million_input_tokens=2.5, price_per_million_output_tokens=10)
     answer = await provider_at(server, http, terms).answer(PROMPT)
     assert answer.text == "Answer 1: hello\nare you open?"
-    assert (answer.provider, answer.model) == ("main", MODELS[kind_of(server)])
+    assert (answer.provider, answer.model) == ("main", server.model)
     assert (answer.input_tokens, answer.output_tokens, answer.cost_micros) == (11, 7, 98)
     assert (answer.needs_data_collection, answer.requested_fields, answer.confidence) == (False, (), None)
 
