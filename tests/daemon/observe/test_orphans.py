@@ -110,7 +110,7 @@ async def test_messages_that_lost_their_state_are_not_cleaned_away(fresh_redis_u
         await search.search()
         assert await store.command("PTTL", own.queue) == -1
         assert await store.command("SISMEMBER", shared.active, key)
-        assert world.feed.counters["mirror.tidied"] == 0 and search.found == 1, "somebody is told of it"
+        assert world.feed.counters["mirror.tidied"] == 0 and search.found == 1, "it is reported"
         await mirror.append(message(2), WindowPolicy(window_seconds=60))
         batch = await mirror.freeze(torn.conversation, 1, "timeout", WindowPolicy())
         assert batch is not None and len(batch.entries) == 2, "with the next one they are answered"
