@@ -321,7 +321,7 @@ def test_every_route_answers_as_openapi_json_says(
     ask.post(f"{load}/ready", {"chunks": 1})
     ask.get("/v1/knowledge/demo")
     ask.post("/v1/knowledge/demo/remove", {"names": ["a.md"]})
-    assert "limt is no parameter" in str(ask.refused("/v1/actors?limt=1")["message"])
+    assert "limt is not a parameter" in str(ask.refused("/v1/actors?limt=1")["message"])
     assert ask.refused("/v1/dead/4711")["reason"] == "not_found"
     asked = {(route.method, route.path) for route in ROUTES}
     assert asked - ask.seen == {("POST", "/v1/drain")}

@@ -60,13 +60,13 @@ def compose(
     return responders(settings, http, Board(batching), feed)
 
 
-def test_every_kind_that_asks_a_server_has_one_in_the_tests() -> None:
+def test_every_http_kind_has_a_test_server() -> None:
     """So that the contract of responders, and the doctor's check, are tried with each of them."""
     asking = {name for name, kind in PROVIDERS.items() if isinstance(kind, HttpKind)}
     assert asking == set(SERVERS)
 
 
-async def test_three_providers_in_order(
+async def test_three_providers_are_asked_in_order(
     models: Mapping[str, FakeModel], settings: Load, http: HttpClient
 ) -> None:
     """The first overloaded, the second with a wrong key: the third answers, and the views say what happened."""
@@ -90,7 +90,7 @@ async def test_three_providers_in_order(
     assert "key" not in str(responder.views()).replace("bad_key", "")
 
 
-async def test_instances_share_the_circuit_of_the_same_provider_and_no_other(
+async def test_instances_share_the_breaker_of_the_same_provider_only(
     models: Mapping[str, FakeModel], settings: Load, http: HttpClient
 ) -> None:
     """What one instance learns of a provider holds for all who use it; another model is another provider."""
@@ -113,7 +113,7 @@ async def test_instances_share_the_circuit_of_the_same_provider_and_no_other(
     ]
 
 
-async def test_what_the_settings_say_of_a_provider_reaches_it(
+async def test_the_settings_of_a_provider_reach_it(
     models: Mapping[str, FakeModel], settings: Load, http: HttpClient
 ) -> None:
     model = models["anthropic"]
@@ -130,7 +130,7 @@ async def test_what_the_settings_say_of_a_provider_reaches_it(
 
 
 @pytest.mark.parametrize("kind", list(SERVERS))
-async def test_conversations_go_together_when_the_flag_is_on(
+async def test_conversations_share_a_call_when_the_flag_is_on(
     kind: str, models: Mapping[str, FakeModel], settings: Load, http: HttpClient
 ) -> None:
     """One question reaches the server; each gets the answer to its own words; the cost is shared out whole."""
@@ -177,7 +177,7 @@ async def check(settings: Settings, http: HttpClient) -> dict[str, tuple[str, st
     }
 
 
-async def test_the_doctor_knows_every_kind(
+async def test_the_doctor_checks_every_kind(
     models: Mapping[str, FakeModel], settings: Load, http: HttpClient
 ) -> None:
     """I15: well; a refused key; a model or an address that is not there; nobody there."""

@@ -1,4 +1,4 @@
-"""The gateway's own feed: everything that it brings goes the way of a webhook, and the connection comes back."""
+"""The gateway's own feed: its events are handled like webhooks, and the connection is restored."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ async def test_pings_are_answered_and_silence_is_noticed() -> None:
 
 
 async def test_a_message_that_cannot_be_stored_now_is_stored_later_in_order() -> None:
-    """I1: the feed sends nothing again, so it is ours to try."""
+    """I1: the feed sends nothing again, so we have to try again."""
     async with FakeSocketIo().running() as server, listening(server) as here:
         await here.door.until(lambda: "/demo" in server.joined)
         here.refusals = 3
@@ -181,7 +181,7 @@ async def test_a_full_conversation_delays_no_other() -> None:
 
 
 async def test_a_bug_with_one_message_loses_only_that_message() -> None:
-    """I14: and it is said. The connection, which brings nothing twice, is kept."""
+    """I14: and it is reported. The connection is kept, because it brings nothing twice."""
     async with FakeSocketIo().running() as server, listening(server) as here:
         await here.door.until(lambda: "/demo" in server.joined)
         for message_id in ("BUG", "A"):
@@ -193,7 +193,7 @@ async def test_a_bug_with_one_message_loses_only_that_message() -> None:
 
 
 async def test_after_a_bug_of_ours_the_feed_reconnects(monkeypatch: pytest.MonkeyPatch) -> None:
-    """I14: connected must not mean deaf."""
+    """I14: a feed that is connected must also be read."""
     read, failures = socketio.read, [ZeroDivisionError()]
 
     def fails_once(message: str) -> socketio.Packet:
@@ -213,7 +213,7 @@ async def test_after_a_bug_of_ours_the_feed_reconnects(monkeypatch: pytest.Monke
 
 
 class Frozen:
-    """A gateway that stopped in the middle: its host still takes connections and bytes, and nobody answers."""
+    """A gateway that froze: its host still takes connections and bytes, but nothing answers."""
 
     api_key = "key"
 
@@ -234,7 +234,7 @@ class Frozen:
 async def test_a_frozen_gateway_is_left_without_waiting_for_its_goodbye(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each second of waiting for it would lose what happens meanwhile."""
+    """Each second of waiting for it would lose the events of that second."""
     monkeypatch.setattr(evolution_feed, "CLOSE_SECONDS", 0.1)
     frozen = Frozen()
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
@@ -277,7 +277,7 @@ async def test_a_message_that_is_too_large_is_lost_and_reported(monkeypatch: pyt
 
 
 async def test_waiting_messages_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """I8: a thousand messages with media in them are not a thousand messages."""
+    """I8: a thousand messages with media need far more memory than a thousand texts."""
     monkeypatch.setattr(evolution_feed, "MAX_WAITING_BYTES", 50_000)
     async with FakeSocketIo().running() as server, listening(server) as here:
         await here.door.until(lambda: "/demo" in server.joined)
