@@ -185,7 +185,7 @@ class ConversationActor:
         self._sleeps_until = -inf
 
     async def _do_or_hold(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do it; when a store or the gateway is away, wait and come back. Waiting counts as no attempt."""
+        """Do it; when a store or the gateway is away, wait and come back. Waiting does not count as an attempt."""
         try:
             await work()
         except Unavailable as error:

@@ -1,7 +1,7 @@
 """What can go wrong, by what the caller should do about it.
 
 `Unavailable` means *wait*: nothing is known to be wrong with the work, a store or a peer is away.
-`StaleEpoch` means *stop*: somebody else owns the conversation now.
+`StaleEpoch` means *stop*: another daemon owns the conversation now.
 `TurnFailed` means *try again, a bounded number of times*.
 `TurnRefused` means *never*: trying again cannot help; the turn becomes a dead letter at once.
 """
@@ -19,7 +19,7 @@ class MajlisError(Exception):
 
 
 class Unavailable(MajlisError):
-    """A store or peer cannot be used now. Waiting helps and counts as no attempt. Contrast `TurnFailed`.
+    """A store or peer cannot be used now. Waiting helps and does not count as an attempt. Contrast `TurnFailed`.
 
     `retry_after_seconds` is the peer's own wish, if it has one. `holder` names what is waited for; the text is for
     people and decides nothing.
@@ -90,7 +90,7 @@ class Paused(Unavailable):
 
 
 class Missing(MajlisError):
-    """What somebody named does not exist. The text is a sentence for the operator. Contrast `Conflict`."""
+    """Something that was named does not exist. The text is a sentence for the operator. Contrast `Conflict`."""
 
 
 class Conflict(MajlisError):

@@ -87,5 +87,7 @@ class FairSlots:
             granted = queue.popleft()
             if queue:
                 self._queues[waiting] = queue  # to the end: served longest ago comes first
-            self._take(waiting)  # for the waiter, before it runs: nobody who comes in between takes the slot
+            self._take(
+                waiting
+            )  # for the waiter, before it runs, so that no other can take the slot in between
             granted.set()

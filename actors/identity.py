@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 MAX_INSTANCE_CHARS = 128
-"""Of an instance's name, wherever it comes from."""
+"""The longest name of an instance, from any source."""
 
 _BETWEEN_DIGITS = re.compile(r"[\s().-]")
 _PHONE_NUMBER = re.compile(r"[1-9][0-9]{5,14}")
@@ -84,7 +84,7 @@ def phone_number(written: str) -> str | None:
 
 
 def is_playground(contact: str) -> bool:
-    """A customer whom the dashboard's playground made up: 999 is no country's code.
+    """A customer that the dashboard's playground made up: no country has the code 999.
 
     What is for such a customer never leaves the daemon, and no person is called for one.
     """

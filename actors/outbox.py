@@ -58,8 +58,8 @@ class Outbox:
         Raises:
           TurnFailed: a part was not sent; another attempt may succeed.
           TurnRefused: a part cannot be sent, or its outcome stays unknown.
-          GatewayHeld: the gateway is away; waiting counts as no attempt.
-          StaleEpoch: somebody else owns the conversation.
+          GatewayHeld: the gateway is away; waiting does not count as an attempt.
+          StaleEpoch: another daemon owns the conversation.
           TakenOver: a person writes in the chat (unless `heed_takeover` is off); nothing more was sent.
         """
         for part in turn.parts:

@@ -10,7 +10,7 @@ Laws of this file:
 1. Every lookup that comes to its end has one outcome, `ok | failed | timed_out | skipped`, and a span in the trace.
    One that the end of the run cuts short has neither.
 2. A skipped lookup costs nothing: no task, no time.
-3. `StaleEpoch` and cancellation end a run at once, however it is run: the work is somebody else's.
+3. `StaleEpoch` and cancellation end a run at once, however it is run: the work belongs to another daemon.
 4. `parallel=False` runs the same lookups one after another, with the same outcomes.
 5. A run leaves no task behind and ends once: what ended it is raised, and a log that fails on the way does not hide
    it. Only what is no `Exception` (an interrupt) comes in a group, as it does from any nursery.
@@ -79,7 +79,7 @@ class Stage(msgspec.Struct, frozen=True):
 
 
 async def staged(stages: Sequence[Stage], log: RunLog, *, parallel: bool = True) -> LookupRun:
-    """Run the stages in order; gives back all values and one trace. Raises what a stage raises."""
+    """Run the stages in order; returns all values and one trace. Raises what a stage raises."""
     combined = _Combined()
     try:
         for stage in stages:

@@ -133,7 +133,7 @@ class Mirror(Protocol):
     async def freeze(
         self, conversation: Conversation, epoch: int, why: CloseReason, policy: WindowPolicy
     ) -> Batch | None:
-        """Freeze what waits, or give back the unfinished batch as it was; None when there is neither.
+        """Freeze what waits, or return the unfinished batch unchanged; None when there is neither.
 
         Raises:
           StaleEpoch: the partition has a higher epoch.
@@ -147,7 +147,7 @@ class Mirror(Protocol):
     async def commit(
         self, conversation: Conversation, epoch: int, batch: Batch, outcome: TurnOutcome
     ) -> Snapshot:
-        """End the batch; gives back what waits now. Idempotent. Works when Redis is full. Raises `StaleEpoch`."""
+        """End the batch; returns what waits now. Idempotent. Works when Redis is full. Raises `StaleEpoch`."""
 
 
 class Ledger(Protocol):
@@ -273,7 +273,7 @@ class Attempt(Protocol):
           TurnFailed: this attempt failed.
           TurnRefused: no attempt can succeed.
           Unavailable: a store or the gateway is away, or a limit says to wait.
-          StaleEpoch: somebody else owns the conversation.
+          StaleEpoch: another daemon owns the conversation.
         """
 
     async def bury(self, reason: str, detail: str) -> TurnOutcome:

@@ -78,7 +78,7 @@ class Supervisor:
         return False
 
     def recover(self, snapshots: Iterable[Snapshot], unread: Iterable[Conversation] = ()) -> int:
-        """Start the actors of conversations with anything pending; gives back how many.
+        """Start the actors of conversations with anything pending; returns how many.
 
         Of those in `unread` only the name is known: their actors ask the mirror themselves. What was held goes on: it
         may have been held because its partition was not ours to act for.
@@ -125,7 +125,7 @@ class Supervisor:
             await self._empty.wait()
 
     def stop(self) -> tuple[Conversation, ...]:
-        """Cancel whatever still runs; gives back the conversations that were left to the mirror."""
+        """Cancel whatever still runs; returns the conversations that were left to the mirror."""
         left = tuple(self._actors)
         self._draining = True
         if self._nursery is not None:
@@ -179,7 +179,7 @@ class Supervisor:
             self._services.feed.emit("actor.left", actor.conversation)
 
     async def _live(self, actor: ConversationActor) -> Literal["left", "stale", "crashed"]:
-        """Run the actor; gives back how it ended."""
+        """Run the actor; returns how it ended."""
         end: Literal["left", "stale", "crashed"] = "left"
         try:
             await actor.run()

@@ -2,7 +2,7 @@
 
 Laws of this file:
 1. A window is armed by its first message and by nothing else; later messages never move its end later.
-2. It closes when its time is up or enough messages wait, whichever comes first, or when somebody asks.
+2. It closes when its time is up or enough messages wait, whichever comes first, or when an operator flushes it.
 3. Its end survives restarts: the mirror stores it, and what remains of it is waited, never the whole again.
 """
 
@@ -33,6 +33,6 @@ def close_reason(
 def remaining_seconds(deadline_ms: int, now_ms: int, policy: WindowPolicy) -> float:
     """What remains of a stored window; never negative, never more than a whole window.
 
-    The bound matters when the mirror's clock was set back while nobody ran: a burst must not wait an hour.
+    The bound matters when the mirror's clock was set back while no daemon ran: a burst must not wait an hour.
     """
     return min(max(0.0, (deadline_ms - now_ms) / 1000), policy.window_seconds)

@@ -18,6 +18,7 @@ import typer.main
 from pydantic import BaseModel
 from typer.core import TyperGroup
 
+from actors.escalation import RULES
 from daemon.cli import app
 from daemon.config import Settings
 from daemon.observe.events import EVENTS
@@ -26,20 +27,8 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = (
     "README.md",
     "CHANGELOG.md",
-    "docs/protocol.md",
-    "docs/operations.md",
-    "docs/realtime.md",
-    "docs/knowledge.md",
-    "docs/systemd.md",
-    "docs/metrics.md",
-    "docs/mission.md",
-    "docs/claims.md",
-    "docs/performance.md",
-    "docs/simulate.md",
-    "docs/tour.md",
-    "docs/dashboard.md",
-    "docs/tracing.md",
     "bench/README.md",
+    *(f"docs/{found.name}" for found in sorted((ROOT / "docs").glob("*.md"))),
 )
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^ *```\w*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
@@ -246,6 +235,13 @@ def test_every_event_is_in_the_table() -> None:
     section = text.partition("## Log events")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `([a-z_.]+)` \| (\w+) \| (.+) \|$", section, re.MULTILINE)
     assert rows == [(name, event.level, event.meaning) for name, event in EVENTS.items()]
+
+
+def test_every_escalation_rule_is_in_the_table() -> None:
+    """docs/operations.md lists the rules in their order, and no others."""
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    table = text.partition("| reason | when |\n")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` \| ", table, re.MULTILINE) == [rule.reason for rule in RULES]
 
 
 def test_every_command_is_in_the_readme() -> None:

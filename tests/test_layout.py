@@ -293,6 +293,10 @@ def every_room_says_what_it_is_for(sources: Sequence[Source]) -> list[str]:
     return faults
 
 
+_ALIAS = re.compile(r"[A-Z]\w*[a-z]\w*")
+"""The name of a type alias; constants have no small letters."""
+
+
 def a_name_means_one_type(sources: Sequence[Source]) -> list[str]:
     """No public type name is defined in two modules: one fact has one shape, and a search finds one place."""
     places: dict[str, list[str]] = defaultdict(list)
@@ -300,6 +304,10 @@ def a_name_means_one_type(sources: Sequence[Source]) -> list[str]:
         for node in ast.parse(source.text).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(source.path)
+            elif isinstance(node, ast.Assign):
+                names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+                for name in filter(_ALIAS.fullmatch, names):
+                    places[name].append(source.path)
     return [
         f"{path}: {name} is defined in {' and '.join(paths)}"
         for name, paths in sorted(places.items())
@@ -343,7 +351,7 @@ def test_the_tree_keeps_the_rule(rule: Rule) -> None:
 
 
 def test_long_files_are_looked_at() -> None:
-    """A long file is no fault by itself; it is shown, so that somebody asks whether it has two subjects."""
+    """A long file is not an error; the warning asks whether it has two subjects."""
     for source in _tree():
         lines = source.text.count("\n")
         if lines > LONG_LINES:
@@ -375,6 +383,7 @@ BREACHES: tuple[tuple[Rule, str, str], ...] = (
     (every_file_says_what_it_is, "daemon/observe/feed.py", "x = 1"),
     (every_room_says_what_it_is_for, "daemon/observe/__init__.py", '"""Observes."""'),
     (a_name_means_one_type, "daemon/observe/feed.py", "class Outbox:\n    pass"),
+    (a_name_means_one_type, "daemon/observe/feed.py", "Level = str"),
 )
 
 

@@ -23,11 +23,11 @@ from daemon.cli.render import (
     table,
     tally,
 )
-from daemon.operate import ProviderView
+from daemon.operate import FeedView, ProviderView
 from daemon.operate.cost import CostQuery, CostReport, CostRow
 from daemon.operate.instances import InstancePause
 from daemon.operate.login import DashboardView
-from daemon.operate.status import FeedView, IngressCounts, RealtimeView, Status
+from daemon.operate.status import IngressCounts, RealtimeView, Status
 
 
 def status(config: ConfigOption = None, set_: SetOption = None, json: JsonOption = False) -> None:

@@ -125,7 +125,7 @@ def _embeddings(settings: Settings) -> Iterator[Misfit]:
     embeddings = settings.embeddings
     if embeddings.base_url is None and embeddings.model is None:
         return
-    missing = "must be set because embeddings.{} is, or set neither"
+    missing = "must be set when embeddings.{} is set"
     yield from web_address(("embeddings", "base_url"), embeddings.base_url, missing.format("model"))
     if not embeddings.model:
         yield Misfit(("embeddings", "model"), embeddings.model, missing.format("base_url"))

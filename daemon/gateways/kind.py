@@ -64,18 +64,18 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     """Names a conversation uniquely across installs."""
 
 
-class FeedState(msgspec.Struct, frozen=True):
-    """How a feed is doing, for the status."""
+class FeedView(msgspec.Struct, frozen=True, kw_only=True):
+    """A gateway's own feed of one instance, as the status shows it."""
 
     instance: str
     connected: bool
-    received: int
-    lost: int
-    """Events that came and could not be stored."""
-    connections: int
-    """Connections since the start; events between two connections may be lost."""
+    received: int = 0
+    lost: int = 0
+    """Events that could not be stored: too many were waiting, the event was too large, or every attempt was refused."""
+    connections: int = 0
+    """Since the start; events between two connections may be lost."""
     note: str = ""
-    """What an operator must know about such a feed."""
+    """What an operator must know about such a feed; empty: nothing."""
 
 
 class InstanceFeed(Protocol):
@@ -87,7 +87,7 @@ class InstanceFeed(Protocol):
     def give_up(self) -> None:
         """After `run`: what still waits to be stored is lost."""
 
-    def state(self) -> FeedState: ...
+    def view(self) -> FeedView: ...
 
 
 Receive = Callable[[bytes], Awaitable[Response]]
@@ -126,6 +126,6 @@ class GatewayKind(ABC, Generic[SettingsT]):
     async def check(self, settings: SettingsT, instance: str, http: HttpClient) -> Finding:
         """What `majlis doctor` reports about an instance's gateway, in `DOCTOR_SECONDS`. A failure raises nothing."""
 
-    def feed(self, settings: SettingsT, instance: str, receive: Receive, events: Feed) -> InstanceFeed:
-        """Listens for `instance`; only where `has_feed`."""
-        raise NotImplementedError(f"{self.name} has no feed")
+    def feed(self, settings: SettingsT, instance: str, receive: Receive, events: Feed) -> InstanceFeed | None:
+        """Listens for `instance`; None: this kind has no feed."""
+        return None

@@ -48,11 +48,11 @@ def rules(settings: MonitorSettings) -> tuple[AlertRule, ...]:
             raised,
             cleared,
         ),
-        rule("time_outs", "calls that run out of their time, per turn", settings.time_outs, raised, cleared),
-        rule("queue_depth", "messages that wait", settings.queue_depth, raised, cleared),
+        rule("time_outs", "calls that time out, per turn", settings.time_outs, raised, cleared),
+        rule("queue_depth", "waiting messages", settings.queue_depth, raised, cleared),
         rule(
             "oldest_waiting",
-            "seconds that the oldest message waits",
+            "seconds that the oldest message has waited",
             settings.oldest_waiting_seconds,
             raised,
             cleared,
@@ -62,9 +62,9 @@ def rules(settings: MonitorSettings) -> tuple[AlertRule, ...]:
             "redis_memory", "share of Redis' memory in use", settings.redis_memory, raised, cleared, "install"
         ),
         # Each of these is a fault from the first one on.
-        rule("orphans", "conversations that were forgotten and picked up", 0, 0, cleared),
-        rule("provider_open", "providers left alone after failures", 0, 0, cleared, "install"),
-        rule("budget_reached", "instances that used their budget of the day", 0, 0, cleared, "install"),
+        rule("orphans", "forgotten conversations that were picked up", 0, 0, cleared),
+        rule("provider_open", "providers that get no calls after failures", 0, 0, cleared, "install"),
+        rule("budget_reached", "instances that used up their daily budget", 0, 0, cleared, "install"),
     )
 
 

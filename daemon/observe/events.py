@@ -135,8 +135,8 @@ EVENTS: dict[str, Event] = {
         "warning", "an operator paused an instance (`instance`, or `all`): no turn of it begins"
     ),
     "pause.ended": Event("info", "the pause of an instance ended: its turns begin again"),
-    "dead.retried": Event("info", "a dead letter was put back to be answered"),
-    "dead.dropped": Event("info", "a dead letter was dropped: it is kept, and nobody will answer it"),
+    "dead.retried": Event("info", "a dead letter was retried: its messages are queued again"),
+    "dead.dropped": Event("info", "a dead letter was dropped: it is kept, and will not be answered"),
     # Gateway feeds
     "gateway.feed_up": Event("info", "the gateway's own feed of an instance is connected"),
     "gateway.feed_down": Event(

@@ -45,7 +45,7 @@ class OrphanSearch:
         """Conversations that were picked up again, since the start."""
 
     async def search(self) -> int | None:
-        """Search the next partitions; gives back how many orphans were picked up, None while the mirror is away."""
+        """Search the next partitions; returns how many orphans were picked up, None while the mirror is away."""
         epochs = self._some_partitions()
         try:
             found = await self._upkeep.strays(epochs, self._grace_seconds)

@@ -49,7 +49,7 @@ class StoreWatch:
         self._install_id: str | None = None
 
     async def until_fit(self) -> str:
-        """Wait until both stores are fit; gives back the id of this install.
+        """Wait until both stores are fit; returns the id of this install.
 
         The ledger comes first: only it knows whether an empty Redis is new or has lost its data.
         """

@@ -1,7 +1,7 @@
-"""What who follows the events gets: each event with its number, a filter, and one subscription.
+"""What the followers of events get: each event with its number, a filter, and one subscription.
 
 Laws of this file:
-- An event is masked, and its conversation hashed, only when somebody looks at it, and then once for everybody.
+- An event is masked, and its conversation hashed, only when a tail reads it, and then once for all tails.
 - A tail that reads too slowly is dropped: it gets what was queued and a last `tail.dropped`.
 """
 

@@ -1,6 +1,6 @@
-"""How the daemon is, as numbers, read at once and in bounded time. `majlis status` shows the same figures.
+"""The daemon's state in numbers, read together and in bounded time. `majlis status` shows the same figures.
 
-`/metrics` and the monitor share what was read: a scraper that asks too often costs the stores nothing more.
+`/metrics` and the monitor share what was read: scraping too often costs the stores nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ READ_SECONDS = 3.0
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of the memory, of Redis and of the ledger at one moment; those of a store that is away are zeros."""
+    """Counts from memory, Redis and the ledger at one moment; zeros for a store that is away."""
 
     ready: bool
     uptime_seconds: float
@@ -36,23 +36,23 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     running_turns: int
     queued_turns: int = 0
     held_turns: int = 0
-    """Waiting for a gateway or store that is away."""
+    """Conversations that wait for a gateway or store that is away."""
     deferred_turns: int = 0
-    """Waiting for their next attempt."""
+    """Conversations that wait for their next attempt."""
     parked: int = 0
     acknowledged: int = 0
     answered: int = 0
     suppressed: int = 0
     dead: int = 0
     waiting_messages: int = 0
-    """Now; acknowledged and not yet part of an answer that ended."""
+    """Messages that are acknowledged, and whose turn has not ended."""
     oldest_waiting_seconds: float | None = None
     dead_letters_open: int = 0
-    """Now, in the ledger, however old they are."""
+    """All that are open in the ledger, of any age."""
     taken_over: int = 0
     """Conversations in which a person of the business writes now."""
     escalated: int = 0
-    """Conversations that were given to a person and not handed back yet."""
+    """Conversations that are escalated to a person and not yet handed back."""
     notices_waiting: int = 0
     """Notices that are still to be sent to the business."""
     notices_given_up: int = 0
@@ -60,7 +60,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 class LeaseCounts(msgspec.Struct, frozen=True):
     certain: int
-    """Partitions that may be acted for at this moment: their lease is not near its end."""
+    """Partitions that this daemon may act for now: their lease is not near its end."""
     renewals: int
     failures: int
 
@@ -72,7 +72,7 @@ class Vitals(msgspec.Struct, frozen=True, kw_only=True):
     memory_share: float | None
     leases: LeaseCounts
     appends_waiting: int
-    """Messages that wait to be stored, before their acknowledgement."""
+    """Messages that wait to be stored and are not acknowledged yet."""
     providers: Sequence[ProviderView] = ()
 
 
@@ -103,7 +103,7 @@ class VitalSigns:
         self._latest: _Reading | None = None
 
     async def read(self, max_age_seconds: float) -> Vitals:
-        """As of now; figures of the stores may be as old as given. The others are there in any case."""
+        """The current figures; those of the stores may be as old as given. The others are always there."""
         reading: _Reading | None = None
         with trio.move_on_after(READ_SECONDS):
             reading = await self._ask(max_age_seconds)
@@ -117,7 +117,7 @@ class VitalSigns:
         )
 
     async def _ask(self, max_age_seconds: float) -> _Reading:
-        """Callers that come meanwhile get the same reading."""
+        """Ask the stores. Callers that come meanwhile share the reading."""
         async with self._asking:
             known, now = self._latest, trio.current_time()
             if known is None or now - known.at > max_age_seconds:

@@ -8,6 +8,7 @@ it. It may import every room of the engine, and no other door.
 """
 
 from daemon.controls.feature_flags import FLAGS, FlagPage, FlagView, InstanceFlag
+from daemon.gateways.kind import FeedView
 from daemon.observe.alerts import AlertView
 from daemon.observe.latencies import LatencyView
 from daemon.operate.api import AdminApi
@@ -19,6 +20,7 @@ __all__ = [
     "ROUTES",
     "AdminApi",
     "AlertView",
+    "FeedView",
     "FlagPage",
     "FlagView",
     "InstanceFlag",

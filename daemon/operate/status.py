@@ -15,6 +15,7 @@ from actors.identity import Conversation
 from actors.supervisor import Supervisor
 from daemon import package_version
 from daemon.config import Settings
+from daemon.gateways.kind import FeedView
 from daemon.ingress.webhooks import IngressCounters
 from daemon.ledger.records import Records
 from daemon.ledger.rows import Pause
@@ -51,20 +52,6 @@ class IngressCounts(msgspec.Struct, frozen=True, kw_only=True):
     unreadable: int = 0
     unauthorized: int = 0
     """Requests with a wrong token or none. The gateway does not send these again."""
-
-
-class FeedView(msgspec.Struct, frozen=True, kw_only=True):
-    """A gateway's own feed of one instance."""
-
-    instance: str
-    connected: bool
-    received: int = 0
-    lost: int = 0
-    """Events that could not be stored: too many were waiting, the event was too large, or every attempt was refused."""
-    connections: int = 0
-    """Since the start."""
-    note: str = ""
-    """What does not work; empty: all is well."""
 
 
 class RealtimeView(msgspec.Struct, frozen=True, kw_only=True):

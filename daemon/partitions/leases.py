@@ -6,7 +6,7 @@ Laws of this file:
    the database's: a daemon that was paused finds its gate closed before another daemon can own the partition.
    A closed gate means "uncertain", not "lost": only the database decides that a lease is lost.
 2. An epoch is used only if the database confirmed it. An answer that was lost is asked for again.
-3. Taking over makes a new epoch; renewing keeps it. Renewing works also after `until`, while nobody took over.
+3. Taking over makes a new epoch; renewing keeps it. Renewing also works after `until`, until another daemon takes over.
 4. One statement takes, one renews; rows are locked in order and a row in use is skipped, not waited for.
 
 Give it a `Postgres` of its own with one connection and short waits (`max_connections=1`, `command_seconds=2`,

@@ -10,10 +10,9 @@ from typing import Protocol
 import trio
 
 from daemon.config import Settings
-from daemon.gateways.kind import InstanceFeed
+from daemon.gateways.kind import FeedView, InstanceFeed
 from daemon.gateways.kinds import GATEWAYS
 from daemon.observe.feed import EventFeed
-from daemon.operate.status import FeedView
 from daemon.web.http1 import Response
 
 RESTART_SECONDS = 5.0
@@ -40,7 +39,9 @@ class GatewayFeeds:
             if gateway.feed == "websocket":
                 # Named, so that the payload is read as this instance's gateway writes it, whatever the default is.
                 own = partial(receive, instance=name)
-                self._feeds.append(GATEWAYS[gateway.kind].feed(gateway, name, own, feed))
+                listener = GATEWAYS[gateway.kind].feed(gateway, name, own, feed)
+                if listener is not None:
+                    self._feeds.append(listener)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -55,17 +56,7 @@ class GatewayFeeds:
 
     def views(self) -> list[FeedView]:
         """For the status."""
-        return [
-            FeedView(
-                instance=state.instance,
-                connected=state.connected,
-                received=state.received,
-                lost=state.lost,
-                connections=state.connections,
-                note=state.note,
-            )
-            for state in (feed.state() for feed in self._feeds)
-        ]
+        return [feed.view() for feed in self._feeds]
 
     async def _run(self, feed: InstanceFeed) -> None:
         """A bug in one feed stops neither the other feeds nor the daemon."""

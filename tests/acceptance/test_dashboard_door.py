@@ -171,7 +171,7 @@ def test_the_link_of_the_start_opens_the_page_once(daemon: DaemonUnderTest) -> N
     assert page.token not in daemon.log
 
 
-def test_the_command_gives_links_of_the_askers_level(daemon: DaemonUnderTest) -> None:
+def test_the_command_makes_links_of_the_callers_level(daemon: DaemonUnderTest) -> None:
     page = link_of(daemon).log_in()
     assert page.get("/session")["level"] == "admin"
     document = json.loads(daemon.majlis("dashboard", "--json").stdout)

@@ -35,9 +35,9 @@ TESTS = {
     "silent": "test_every_command.py::test_a_conversation_is_taken_over_listed_and_handed_back",
     "show": "test_command_line.py::test_actors_and_show",
     "explain": "test_admin_commands.py::test_explain_an_answered_message",
-    "cost": "test_every_command.py::test_what_an_answer_cost",
+    "cost": "test_every_command.py::test_the_cost_of_an_answer_is_shown",
     "top": "test_admin_commands.py::test_leases_top_and_log_level",
-    "dashboard": "test_dashboard_door.py::test_the_command_gives_links_of_the_askers_level",
+    "dashboard": "test_dashboard_door.py::test_the_command_makes_links_of_the_callers_level",
     "tail": "test_admin_commands.py::test_tail_prints_only_matching_events",
     "flush": "test_command_line.py::test_flush",
     "pause": "test_every_command.py::test_a_conversation_is_taken_over_listed_and_handed_back",
@@ -135,7 +135,9 @@ def test_a_conversation_is_taken_over_listed_and_handed_back(
     assert "nothing to resume" in majlis.refused("resume", name)
 
 
-def test_what_an_answer_cost(daemon: DaemonUnderTest, gateway: FakeEvolution, majlis: Command) -> None:
+def test_the_cost_of_an_answer_is_shown(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, majlis: Command
+) -> None:
     ask(daemon, gateway, 11, "what does it cost", "demo")
     text, document = majlis.both("cost", "--instance", "demo", "--days", "1")
     (row,) = items(document, "rows")

@@ -119,7 +119,7 @@ def test_a_burst_is_counted_everywhere(
     assert of("majlis_observer_failures_total") == 0
 
 
-def test_a_token_of_its_own(daemon: DaemonUnderTest) -> None:
+def test_metrics_may_need_their_own_token(daemon: DaemonUnderTest) -> None:
     for headers in ({}, {"authorization": "Bearer wrong"}, {"apikey": TOKEN}):
         assert daemon.request("GET", "/metrics", headers=headers).status == 401
     assert daemon.request("POST", "/metrics", b"").status == 405

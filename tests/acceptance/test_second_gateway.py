@@ -74,7 +74,7 @@ def test_each_instance_is_read_as_its_own_gateway_writes(daemon: DaemonUnderTest
     assert daemon.post(Said("demo", GUEST, "hello", "I")).document["status"] == "accepted"
 
 
-def test_the_doctor_examines_it(daemon: DaemonUnderTest) -> None:
+def test_the_doctor_checks_the_second_gateway(daemon: DaemonUnderTest) -> None:
     report = daemon.admin("/v1/doctor")
     assert isinstance(report["checks"], list)
     checks = {check["name"]: (check["state"], check["detail"]) for check in report["checks"]}
@@ -82,7 +82,7 @@ def test_the_doctor_examines_it(daemon: DaemonUnderTest) -> None:
     assert checks["gateway of demo"][1].startswith("console: ")
 
 
-def test_wrong_settings_of_it_are_named(daemon: DaemonUnderTest) -> None:
+def test_wrong_settings_of_the_second_gateway_are_named(daemon: DaemonUnderTest) -> None:
     """As those of the gateways that Majlis brings."""
 
     def refused(**gateway: object) -> str:

@@ -148,7 +148,7 @@ class HeldDoor:
         daemon.wrapper, daemon.passed, daemon.environment = passing({"ingress": held})
 
 
-def test_a_restart_through_a_held_socket_refuses_nobody(
+def test_a_restart_through_a_held_socket_refuses_no_webhook(
     gateway: FakeEvolution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Under traffic: in two restarts every post gets 200 at the first attempt, and each is answered once, in order."""

@@ -280,7 +280,9 @@ def _rules(daemon: DaemonUnderTest, contact: Contact) -> list[str]:
 # Replies.
 
 
-def test_arabic_there_and_back(daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI) -> None:
+def test_arabic_text_is_unchanged_in_both_directions(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
+) -> None:
     """I4: right-to-left text, diacritics, emoji and quotes reach the model and the phone unchanged."""
     contact = Contact()
     words = ["السلام عليكم ورحمة الله", "كَيْفَ حَالُكُم؟ 🌙 «مجلس»", 'سعر ١٢٣٫٤٥ ﷼ "خصم" \\ نهاية']
@@ -348,7 +350,7 @@ def test_a_connection_closed_for_a_while(
     assert not daemon.events("turn.failed")
 
 
-def test_nobody_on_whatsapp_becomes_a_dead_letter(
+def test_a_number_not_on_whatsapp_becomes_a_dead_letter(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
 ) -> None:
     """I2: listed by the command line, and answered once it is put back."""

@@ -107,7 +107,7 @@ def test_a_person_takes_over_and_hands_back(daemon: DaemonUnderTest, chat: Chat)
     ]
 
 
-def test_during_a_turn_before_the_send(
+def test_a_person_who_writes_during_a_turn_stops_the_send(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, chat: Chat
 ) -> None:
     """The model is still working: nothing is sent. Another customer is answered meanwhile."""
@@ -133,7 +133,7 @@ def test_a_lid_alone_is_enough(chat: Chat) -> None:
     assert len(chat.replies) == 1
 
 
-def test_messages_that_are_no_take_over(gateway: FakeEvolution, chat: Chat) -> None:
+def test_messages_that_are_not_a_take_over(gateway: FakeEvolution, chat: Chat) -> None:
     """Old messages, and the echo of our own reply."""
     chat.customer("hello")
     chat.ends("done", "")

@@ -109,11 +109,11 @@ def test_a_missing_collector_affects_no_turn(
     contact = Contact("demo")
     daemon.burst(contact.says())
     wait_answered(daemon, gateway, contact)
-    daemon.wait_for(lambda: daemon.events("traces.failed"), "its absence is told")
+    daemon.wait_for(lambda: daemon.events("traces.failed"), "its absence is reported")
     collector.order("status", status=503)
     collector.up()
     trace_of(daemon, collector, "turn.done")
-    daemon.wait_for(lambda: daemon.events("traces.recovered"), "its return is told")
+    daemon.wait_for(lambda: daemon.events("traces.recovered"), "its return is reported")
 
 
 def test_no_exported_byte_contains_phones_or_texts(daemon: DaemonUnderTest, collector: FakeCollector) -> None:
@@ -132,7 +132,7 @@ def test_no_exported_byte_contains_phones_or_texts(daemon: DaemonUnderTest, coll
     assert HEADER_KEY not in daemon.log + settings
 
 
-def test_a_collector_that_hangs_does_not_hang_the_stop(
+def test_a_collector_that_hangs_does_not_block_the_stop(
     daemon: DaemonUnderTest, gateway: FakeEvolution, collector: FakeCollector
 ) -> None:
     """The last test: it ends the daemon."""

@@ -86,7 +86,7 @@ def test_flush_answers_now_and_an_empty_flush_does_nothing() -> None:
     assert core.decide(state, 0.0, POLICY) == core.Sleep(8.0)
 
 
-def test_a_flush_of_what_turned_out_empty_is_forgotten() -> None:
+def test_a_flush_of_an_empty_buffer_is_forgotten() -> None:
     state = core.ask(core.unknown(0.0), "flush")
     state = core.loaded(core.loading(state), snapshot(), 0.0, POLICY)
     state = core.hear(state, entry(1), receipt(1), 0.0, POLICY)
@@ -101,17 +101,17 @@ def test_drain_answers_what_waits_and_leaves_what_is_deferred() -> None:
     assert core.decide(core.ask(state, "drain"), 0.0, POLICY) == core.Leave()
 
 
-def test_leaves_only_after_idling() -> None:
+def test_an_actor_leaves_only_after_idling() -> None:
     state = core.fresh(0.0)
     assert core.decide(state, core.IDLE_SECONDS - 0.1, POLICY) == core.Sleep(core.IDLE_SECONDS)
     assert core.decide(state, core.IDLE_SECONDS, POLICY) == core.Leave()
 
 
-def test_in_doubt_it_asks_the_mirror() -> None:
+def test_when_in_doubt_the_actor_asks_the_mirror() -> None:
     assert core.decide(core.doubt(heard(1, 2, 3, 4, 5)), 100.0, POLICY) == core.Load()
 
 
-def test_what_was_heard_while_the_mirror_answered_is_kept() -> None:
+def test_a_message_that_arrives_while_the_mirror_answers_is_kept() -> None:
     state = core.loading(core.unknown(0.0))
     state = core.hear(state, entry(2), receipt(2), 1.0, POLICY)
     state = core.hear(state, entry(3), receipt(3), 1.0, POLICY)

@@ -63,7 +63,7 @@ def test_each_keyword_is_a_sensitive_topic(keyword: str) -> None:
         "هل يمكنني التحدث مع إنسان",
     ],
 )
-def test_people_ask_for_people_in_their_own_way(text: str) -> None:
+def test_common_ways_to_ask_for_a_person_are_recognised(text: str) -> None:
     assert reason(EscalationInput(text)) == "asks_for_human"
 
 
@@ -81,7 +81,7 @@ def test_people_ask_for_people_in_their_own_way(text: str) -> None:
         "الفاتورة غلط",
     ],
 )
-def test_what_a_machine_should_not_settle(text: str) -> None:
+def test_matters_for_a_person_are_sensitive_topics(text: str) -> None:
     assert reason(EscalationInput(text)) == "sensitive_topic"
 
 
@@ -119,7 +119,7 @@ def test_an_instance_may_have_its_own_words_for_a_human() -> None:
     assert not asks_for_human(EscalationInput("an agent", keywords=own))
 
 
-def test_keywords_that_say_nothing_leave_the_default_ones() -> None:
+def test_empty_keywords_leave_the_default_ones() -> None:
     assert asks_for_human(EscalationInput("an agent", keywords=("", " ?")))
 
 
@@ -164,7 +164,7 @@ def test_enough_bad_answers_among_the_last_five(
     assert low_quality(EscalationInput("hello", _rated(*qualities), threshold=threshold)) is low
 
 
-def test_the_first_rule_that_holds_gives_the_reason() -> None:
+def test_the_first_matching_rule_gives_the_reason() -> None:
     said = "agent, I have a problem"
     bad = tuple(Interaction(said, 0.1) for _ in range(5))
     assert [rule.reason for rule in RULES if rule.applies(EscalationInput(said, bad))] == [
@@ -180,7 +180,7 @@ def test_the_first_rule_that_holds_gives_the_reason() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.reason)
-def test_of_each_rule_the_staff_reads_why_in_english_and_arabic(rule: EscalationRule) -> None:
+def test_each_rule_has_a_reason_in_english_and_arabic(rule: EscalationRule) -> None:
     batch = Batch(Conversation("shop", "966500000001"), 1, 1, 1, "timeout", 0, 0, 0, ())
     [notice] = notices.escalated(batch, rule.reason, Terms(notify_numbers=("966500000002",)))
     english, _, arabic = notice.body.splitlines()[0].removeprefix("shop: +966500000001 ").partition(" / ")

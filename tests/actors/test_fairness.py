@@ -41,7 +41,7 @@ async def test_never_more_than_the_limit_at_once(autojump_clock: trio.abc.Clock)
     assert most == 3
 
 
-async def test_a_cancelled_waiter_gives_its_place_back(autojump_clock: trio.abc.Clock) -> None:
+async def test_a_cancelled_waiter_frees_its_place(autojump_clock: trio.abc.Clock) -> None:
     slots, order = FairSlots(1), list[str]()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_hold, slots, "a", order)
@@ -53,7 +53,7 @@ async def test_a_cancelled_waiter_gives_its_place_back(autojump_clock: trio.abc.
     assert order == ["a", "c"]
 
 
-async def test_a_slot_granted_in_the_moment_of_cancellation_is_passed_on() -> None:
+async def test_a_slot_granted_at_the_moment_of_cancellation_is_passed_on() -> None:
     slots = FairSlots(1)
     await slots._acquire("a")
     got = trio.Event()

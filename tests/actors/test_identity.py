@@ -16,7 +16,7 @@ PHONES = st.from_regex(r"[1-9][0-9]{4,14}", fullmatch=True)
 
 
 @given(CONVERSATIONS)
-def test_key_round_trip(conversation: Conversation) -> None:
+def test_a_key_can_be_read_back(conversation: Conversation) -> None:
     assert Conversation.from_key(conversation.key) == conversation
 
 
@@ -36,7 +36,7 @@ def test_slashes_do_not_confuse() -> None:
 
 
 @pytest.mark.parametrize("key", ["", "demo", "demo/", "/5511", "/"])
-def test_not_a_key(key: str) -> None:
+def test_text_that_is_not_a_key_is_refused(key: str) -> None:
     with pytest.raises(ValueError, match="instance/contact"):
         Conversation.from_key(key)
 
@@ -95,7 +95,7 @@ def test_lid_in_every_form(digits: str) -> None:
     assert not is_lid(digits)
 
 
-def test_other_servers_stay() -> None:
+def test_jids_of_other_servers_stay_unchanged() -> None:
     assert canonical_contact("1203@g.us") == "1203@g.us"
 
 

@@ -1,4 +1,4 @@
-"""Whom the business wants to have told what."""
+"""Which targets of the business get which notices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from actors.instance import Terms
 from tests.support.ledgers import batch
 
 
-def test_nobody_is_called_for_a_customer_of_the_playground() -> None:
+def test_a_customer_of_the_playground_causes_no_notice() -> None:
     terms = Terms(notify_numbers=("966500000001",), notify_webhook="https://desk.example/hook")
     burst = batch("a person please")
     assert len(notices.escalated(burst, "asks_for_human", terms)) == 2

@@ -73,7 +73,7 @@ async def test_all_run_at_once_and_each_has_its_outcome(autojump_clock: trio.abc
     assert log.only == run
 
 
-async def test_one_after_another_finds_the_same(autojump_clock: trio.abc.Clock, log: Log) -> None:
+async def test_lookups_one_after_another_find_the_same(autojump_clock: trio.abc.Clock, log: Log) -> None:
     lookups = {
         "one": looking("x", 1),
         "two": looking("y", 60, deadline_seconds=2),
@@ -120,7 +120,7 @@ async def test_a_needed_lookup_that_is_late_says_so(autojump_clock: trio.abc.Clo
     assert outcomes(log.only) == {"slow": "timed_out"}
 
 
-async def test_an_error_that_the_deadline_brought_about_is_late(
+async def test_an_error_caused_by_the_deadline_counts_as_late(
     autojump_clock: trio.abc.Clock, log: Log
 ) -> None:
     async def driver() -> None:

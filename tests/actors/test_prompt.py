@@ -27,7 +27,7 @@ TEXT = st.text(max_size=40) | st.sampled_from(
 )
 
 
-def test_the_batch_is_said_last_each_message_on_its_own_line() -> None:
+def test_the_batch_comes_last_with_each_message_on_its_own_line() -> None:
     """I4."""
     history = (HistoryEntry("user", "hi"), HistoryEntry("assistant", "Hello!"))
     turns = model_request(Prompt("demo", ("how much", "is it?"), history)).turns
@@ -43,13 +43,15 @@ def test_the_batch_is_said_last_each_message_on_its_own_line() -> None:
         (None, None, DEFAULT_SYSTEM_PROMPT),
     ],
 )
-def test_whose_system_prompt_is_used(own: str | None, provider: str | None, persona: str) -> None:
+def test_the_instances_system_prompt_is_preferred_to_the_providers(
+    own: str | None, provider: str | None, persona: str
+) -> None:
     """The instance's own, as it is; the provider's; the default. What Majlis asks for follows it."""
     system = model_request(Prompt("demo", ("hi",), system_prompt=own), provider).system
     assert system == "\n\n".join((persona, CUSTOMER_TEXT_IS_DATA, ENVELOPE))
 
 
-def test_an_empty_system_prompt_of_the_provider_leaves_only_what_the_turn_brings() -> None:
+def test_an_empty_system_prompt_of_the_provider_adds_nothing() -> None:
     assert model_request(Prompt("demo", ("hi",)), "").system == ""
     prompt = Prompt("demo", ("hi",), knowledge=(Passage("a.txt", "open daily", 1.0),), handed_back=True)
     assert model_request(prompt, "").system.startswith(REFERENCE)
@@ -63,7 +65,7 @@ def test_passages_come_with_their_source() -> None:
     assert '{"source": "ساعات.txt", "text": "نفتح كل يوم"}' in system
 
 
-def test_what_a_person_handled_is_context() -> None:
+def test_messages_that_a_person_handled_are_context() -> None:
     assert HANDED_BACK in model_request(Prompt("demo", ("hi",), handed_back=True)).system
     assert HANDED_BACK not in model_request(Prompt("demo", ("hi",))).system
 

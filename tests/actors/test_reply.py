@@ -9,24 +9,24 @@ from actors.reply import ELLIPSIS, MAX_PART_CHARS, split
 from actors.text import plain_text
 
 
-def test_short_text_is_one_part_as_it_is() -> None:
+def test_a_short_text_is_one_unchanged_part() -> None:
     assert split("مرحبا\nhow are you?") == ("مرحبا\nhow are you?",)
 
 
-def test_nothing_to_say_is_no_part() -> None:
+def test_an_empty_reply_has_no_parts() -> None:
     assert split(" \n\x00 ") == ()
 
 
-def test_cuts_at_the_kindest_boundary() -> None:
+def test_a_long_text_is_cut_at_the_best_boundary() -> None:
     text = "a" * 30 + "\n\n" + "b" * 15 + ". " + "c" * 30
     assert split(text, max_chars=50) == ("a" * 30, "b" * 15 + ". " + "c" * 30)
 
 
-def test_a_word_without_end_is_cut_hard() -> None:
+def test_an_endless_word_is_cut() -> None:
     assert split("x" * 25, max_chars=10) == ("x" * 10, "x" * 10, "x" * 5)
 
 
-def test_what_does_not_fit_is_cut_visibly() -> None:
+def test_text_that_does_not_fit_is_cut_visibly() -> None:
     parts = split("word " * 100, max_chars=20, max_parts=3)
     assert len(parts) == 3
     assert parts[-1].endswith(ELLIPSIS)

@@ -71,12 +71,12 @@ def test_the_same_words_are_the_same_question() -> None:
         question("hello", knowledge_threshold=0.5),
     ],
 )
-def test_whatever_else_the_responder_was_given_is_part_of_the_key(other: Question) -> None:
+def test_everything_given_to_the_responder_is_part_of_the_key(other: Question) -> None:
     assert of(other).scope != of(question("hello")).scope
     assert of(other).question_hash == of(question("hello")).question_hash
 
 
-def test_of_a_quoted_text_everything_counts() -> None:
+def test_a_quoted_text_counts_in_full() -> None:
     long = "word " * 300
     assert of(question("hello", quoted=long + "a")).scope != of(question("hello", quoted=long + "b")).scope
 
@@ -125,7 +125,7 @@ def test_amounts_and_times_are_not_personal(text: str) -> None:
         question("hello", cache_exact_seconds=0.0, cache_similar_seconds=0.0),
     ],
 )
-def test_what_is_no_question_to_keep(asked: Question) -> None:
+def test_some_questions_are_never_cached(asked: Question) -> None:
     assert key(asked) is None
     assert entry_for(prompt(asked), ANSWER, asked) is None
 
@@ -182,7 +182,7 @@ def test_a_hit_counts_for_the_entry_it_came_from() -> None:
     assert hit(ANSWER, asked) is None
 
 
-def test_an_answer_that_names_what_only_the_other_question_named_does_not_fit() -> None:
+def test_an_answer_with_details_of_another_question_is_not_used() -> None:
     assert fits("price of sidr honey", "the price of sidr honey", "180 SAR")
     assert not fits("price of talh honey", "price of sidr honey", "Sidr is 180 SAR")
     assert not fits("i am khaled are you open", "i am ahmed are you open", "Yes, Ahmed!")

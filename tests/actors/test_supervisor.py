@@ -35,7 +35,7 @@ async def _until(condition: Callable[[], bool], seconds: float = 600) -> None:
             await trio.sleep(0.05)
 
 
-async def test_a_burst_is_heard_out_and_answered_once(
+async def test_a_burst_is_collected_and_answered_once(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world = World()
@@ -148,7 +148,7 @@ async def test_the_second_attempt_succeeds_and_honours_retry_after(
     assert trio.current_time() == pytest.approx(28, abs=0.1)
 
 
-async def test_a_ledger_away_for_ten_minutes_counts_as_no_attempt(
+async def test_a_ledger_away_for_ten_minutes_does_not_count_as_an_attempt(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     """I2, I10: replies are held, nothing is lost, and it goes on by itself."""
@@ -217,7 +217,7 @@ async def test_a_flush_while_the_store_is_away_does_not_spin(
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-async def test_a_word_says_what_holds_a_conversation_whatever_the_sentence(
+async def test_held_by_names_what_holds_a_conversation(
     autojump_clock: MockClock, nursery: trio.Nursery, away: Unavailable, holder: str
 ) -> None:
     world = World()
@@ -239,7 +239,7 @@ async def test_a_word_says_what_holds_a_conversation_whatever_the_sentence(
     await _until(lambda: len(world.replies) == 1)
 
 
-async def test_gateway_down_holds_the_stored_reply_and_buys_no_second_answer(
+async def test_gateway_down_holds_the_stored_reply_and_pays_for_no_second_answer(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     """I6: 49, a disconnected instance counts as no attempt; the reply that leaves is the stored one."""
@@ -291,7 +291,7 @@ async def test_unknown_send_without_evidence_is_sent_once_more_and_never_again(
     assert len(world.replies) == 1
 
 
-async def test_what_the_gateway_says_it_sent_is_never_resent(
+async def test_a_part_that_the_gateway_reports_as_sent_is_never_resent(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     """I6: its database failed after the send."""
@@ -515,7 +515,7 @@ async def test_a_send_that_must_settle_holds_no_turn_slot(
     assert trio.current_time() == pytest.approx(13, abs=0.5)
 
 
-async def test_evidence_of_the_first_send_counts_also_after_a_resend_that_did_not_leave(
+async def test_evidence_of_the_first_send_counts_after_a_resend_that_was_not_sent(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     """I6: the records showed the first send late; by then the resend was proven not sent."""
@@ -529,7 +529,7 @@ async def test_evidence_of_the_first_send_counts_also_after_a_resend_that_did_no
     assert world.ledger.states() == ["done"]
 
 
-async def test_a_lease_that_ends_between_claim_and_send_is_no_unknown_send(
+async def test_a_lease_that_ends_between_claim_and_send_is_not_an_unknown_send(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     """I5, I6: nothing left, and the outbox knows it."""
@@ -619,7 +619,7 @@ async def test_a_lost_answer_to_the_commit_cuts_no_window_short(
     assert [prompt.messages for prompt in world.responder.prompts] == [("first",), ("second", "third")]
 
 
-async def test_a_parked_conversation_does_not_hold_up_the_drain(
+async def test_a_parked_conversation_does_not_delay_the_drain(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     """I13."""

@@ -23,7 +23,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.text(HARD + ARABIC
         ("whole 😀\ttab", "whole 😀\ttab"),
     ],
 )
-def test_keeps_what_is_said_and_drops_what_harms(text: str, plain: str) -> None:
+def test_plain_text_keeps_the_words_and_drops_harmful_characters(text: str, plain: str) -> None:
     assert plain_text(text) == plain
 
 
@@ -54,12 +54,12 @@ def test_any_text_can_be_stored_afterwards_and_does_not_change_again(text: str) 
         ("half \ud83d emoji\x00", "half emoji"),
     ],
 )
-def test_spellings_of_the_same_are_one(text: str, same: str) -> None:
+def test_spellings_of_the_same_word_are_equal(text: str, same: str) -> None:
     assert normalised(text) == same
 
 
 @given(ANY_TEXT)
-def test_what_is_normalised_can_be_stored_and_does_not_change_again(text: str) -> None:
+def test_normalised_text_can_be_stored_and_does_not_change_again(text: str) -> None:
     once = normalised(text)
     assert normalised(once) == once
     assert once.encode().decode() == once
@@ -127,12 +127,12 @@ def test_a_phrase_is_found(text: str, phrase: str) -> None:
         ("أوبر", "بر"),
     ],
 )
-def test_another_word_or_order_is_not(text: str, phrase: str) -> None:
+def test_another_word_or_order_is_not_found(text: str, phrase: str) -> None:
     assert not contains_phrase(words(text), words(phrase))
 
 
 @given(st.lists(ANY_TEXT, max_size=4), ANY_TEXT, st.lists(ANY_TEXT, max_size=4))
-def test_a_phrase_is_found_wherever_it_stands(before: list[str], phrase: str, after: list[str]) -> None:
+def test_a_phrase_is_found_anywhere(before: list[str], phrase: str, after: list[str]) -> None:
     wanted = words(phrase)
     said = (*words(" ".join(before)), *wanted, *words(" ".join(after)))
     assert contains_phrase(said, wanted) == bool(wanted)

@@ -48,7 +48,7 @@ def test_a_plain_question_goes_to_the_responder_with_everything_in_view() -> Non
     assert (prompt.system_prompt, prompt.handed_back) == ("You sell dates.", False)
 
 
-def test_the_first_rule_that_holds_decides() -> None:
+def test_the_first_matching_rule_decides() -> None:
     everything = Facts(
         duplicate=True,
         takeover=TakeoverState(taken_over=True, escalated=True),
@@ -71,7 +71,7 @@ def test_the_first_rule_that_holds_decides() -> None:
     assert triage.decide(question(), known) == triage.Say(CACHED)
 
 
-def test_the_escalated_message_is_said_once_in_a_while_else_silence() -> None:
+def test_the_escalated_message_is_repeated_only_after_a_while() -> None:
     known = Facts(takeover=TakeoverState(escalated=True), escalated_reply=True)
     assert triage.decide(question(), known) == triage.Silence("escalated")
     known = Facts(takeover=TakeoverState(escalated=True), escalated_reply=False)
@@ -79,7 +79,7 @@ def test_the_escalated_message_is_said_once_in_a_while_else_silence() -> None:
     assert triage.decide(question(record=InstanceRecord()), known) == triage.Silence("escalated")
 
 
-def test_an_escalation_that_is_over_makes_the_past_context() -> None:
+def test_after_an_escalation_the_past_is_context() -> None:
     over = TakeoverState(escalated=True, escalation_expired=True)
     verdict = triage.decide(question(), Facts(takeover=over))
     assert isinstance(verdict, triage.AskResponder)
@@ -109,14 +109,14 @@ def test_each_rule_escalates_and_says_so(
 
 
 @pytest.mark.parametrize("how", ["row", "flag"])
-def test_nothing_is_escalated_where_nobody_wants_it(how: str) -> None:
+def test_nothing_is_escalated_where_escalation_is_off(how: str) -> None:
     record = RECORD if how == "flag" else msgspec.structs.replace(RECORD, escalation_enabled=False)
     flags = FeatureFlags(escalation=how != "flag")
     asked = question("I want a refund from an agent", record=record, flags=flags)
     assert isinstance(triage.decide(asked, Facts()), triage.AskResponder)
 
 
-def test_a_switch_that_is_off_is_off() -> None:
+def test_with_every_flag_off_the_responder_is_asked_without_extras() -> None:
     known = Facts(
         takeover=TakeoverState(taken_over=True, escalated=True),
         cached_answer=CACHED,
@@ -127,7 +127,7 @@ def test_a_switch_that_is_off_is_off() -> None:
     assert verdict.prompt.knowledge == ()
 
 
-def test_the_rows_own_words_win_over_the_configured_ones() -> None:
+def test_the_rows_texts_override_the_configured_ones() -> None:
     terms = Terms(escalated_message="configured", fallback_message="configured later")
     bare = InstanceRecord(escalation_enabled=True)
     said = triage.decide(question("agent", record=bare, terms=terms), Facts())
@@ -222,7 +222,7 @@ TERMS = st.builds(
     terms=TERMS,
     record=st.sampled_from([RECORD, InstanceRecord()]),
 )
-def test_whatever_is_known_there_is_one_verdict(
+def test_any_facts_give_one_verdict(
     text: str, known: Facts, flags: FeatureFlags, terms: Terms, record: InstanceRecord
 ) -> None:
     """Silence has a name, a wait has an end, and who is taken over is never answered."""

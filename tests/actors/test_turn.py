@@ -38,7 +38,7 @@ def shop(terms: Terms | None = None, flags: FeatureFlags | None = None) -> World
 
 
 async def say(world: World, text: str, times: int = 1) -> None:
-    """One burst of one message, heard out to its end."""
+    """One burst of one message, to the end of its window."""
     for _ in range(times):
         ended = len(world.mirror.outcomes)
         await world.say(text, id=f"{text}-{trio.current_time()}")
@@ -102,7 +102,7 @@ async def test_an_escalation_ends_by_its_time(autojump_clock: MockClock, nursery
     assert world.ledger.escalated == {}
 
 
-async def test_an_escalation_survives_a_crash_without_telling_twice(autojump_clock: MockClock) -> None:
+async def test_an_escalation_survives_a_crash_without_a_second_notice(autojump_clock: MockClock) -> None:
     """I6: reason, message and notices are stored together, once."""
     world = shop(Terms(notify_numbers=("966500000001",)))
     dying = trio.Event()
@@ -130,7 +130,7 @@ async def test_an_escalation_survives_a_crash_without_telling_twice(autojump_clo
 # Take-over
 
 
-async def test_a_person_who_writes_silences_the_bot_in_mid_turn(
+async def test_a_person_who_writes_silences_the_bot_during_a_turn(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world = shop()
@@ -150,7 +150,9 @@ async def test_a_person_who_writes_silences_the_bot_in_mid_turn(
     assert world.replies == ["Heard 1: thanks, and the size?"]
 
 
-async def test_parts_that_have_not_left_never_do(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+async def test_parts_not_sent_before_a_take_over_are_never_sent(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
     world = shop()
     world.responder.script = [LONG]
 
@@ -167,7 +169,7 @@ async def test_parts_that_have_not_left_never_do(autojump_clock: MockClock, nurs
     assert world.mirror.outcomes == [("answered", ("tell me all",))]
 
 
-async def test_a_take_over_that_is_switched_off_is_not_heeded(
+async def test_a_take_over_has_no_effect_where_it_is_switched_off(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world = shop(flags=FeatureFlags(takeover=False))
@@ -287,7 +289,7 @@ async def test_without_a_fallback_message_there_is_only_the_dead_letter(
 # Limits
 
 
-async def test_a_limit_that_says_wait_counts_as_no_attempt_and_is_reported_once_a_day(
+async def test_a_hold_by_a_limit_does_not_count_as_an_attempt_and_is_reported_once_a_day(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world = shop(Terms(turns_per_minute_per_contact=1, alert_webhook="https://desk.example/alert"))
@@ -311,7 +313,7 @@ async def test_a_limit_that_says_wait_counts_as_no_attempt_and_is_reported_once_
     assert msgspec.json.decode(world.ledger.notices[0].body)["limit"] == "contact_rate"
 
 
-async def test_a_budget_that_is_used_up_says_the_fallback_by_name(
+async def test_a_used_up_budget_sends_the_fallback_by_its_rule(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     world = shop(Terms(cost_per_day_micros=5))
@@ -338,7 +340,7 @@ async def test_a_wait_for_the_day_ends_with_the_time_that_a_batch_may_wait(
 
 
 @pytest.mark.parametrize("name", ["takeover", "usage"])
-async def test_what_must_not_be_guessed_is_asked_again(
+async def test_lookups_that_must_not_be_guessed_are_asked_again(
     autojump_clock: MockClock, nursery: trio.Nursery, name: str
 ) -> None:
     """A guess would speak over a person, or past a limit."""
@@ -423,7 +425,7 @@ async def test_each_provider_that_was_asked_has_its_own_time_in_the_trace(
     assert answered["took_ms"] == 9000
 
 
-async def test_the_emergency_switch_asks_one_after_another(
+async def test_with_the_parallel_flag_off_lookups_run_one_after_another(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     running: list[str] = []

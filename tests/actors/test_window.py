@@ -11,7 +11,7 @@ from actors.window import close_reason, remaining_seconds
 POLICY = WindowPolicy()
 
 
-def test_nothing_waits_nothing_closes() -> None:
+def test_a_window_without_messages_does_not_close() -> None:
     assert close_reason(0, None, 100.0, POLICY) is None
     assert close_reason(0, 0.0, 100.0, POLICY) is None
 

@@ -14,6 +14,7 @@ MODEL = "claude-test"
 
 
 class FakeAnthropic(FakeModel):
+    model: ClassVar[str] = MODEL
     error_body: ClassVar[object] = {"type": "error", "error": {"type": "ordered", "message": "ordered"}}
     wrong_types: ClassVar[object] = {"content": {"0": []}, "usage": "many", "stop_reason": ["end_turn"]}
 

@@ -16,6 +16,7 @@ _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 
 
 class FakeGemini(FakeModel):
+    model: ClassVar[str] = MODEL
     wrong_types: ClassVar[object] = {
         "candidates": [{"content": {"parts": {"text": 1}}, "finishReason": ["STOP"]}]
     }

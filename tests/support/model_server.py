@@ -69,6 +69,8 @@ class Question:
 class FakeModel(FaultServer):
     """Answers `Answer <k>: <last user text>`, k counting the answers given from 1."""
 
+    model: ClassVar[str]
+    """The one that a provider in the tests asks it for."""
     error_body: ClassVar[object] = {"error": {"message": "ordered"}}
     """The default body of an ordered status."""
 

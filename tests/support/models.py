@@ -9,7 +9,6 @@ from daemon.responders.http_kind import HttpKind
 from daemon.responders.http_provider import Dialect, Endpoint, HttpProvider, ProviderTerms
 from daemon.responders.kinds import PROVIDERS
 from daemon.web.client import HttpClient
-from tests.support import anthropic_server, gemini_server
 from tests.support.anthropic_server import FakeAnthropic
 from tests.support.gemini_server import FakeGemini
 from tests.support.model_server import FakeModel
@@ -19,11 +18,6 @@ SERVERS: Mapping[str, type[FakeModel]] = {
     "openai": FakeOpenAI,
     "anthropic": FakeAnthropic,
     "gemini": FakeGemini,
-}
-MODELS: Mapping[str, str] = {
-    "openai": "test-model",
-    "anthropic": anthropic_server.MODEL,
-    "gemini": gemini_server.MODEL,
 }
 
 
@@ -50,7 +44,7 @@ def provider_at(
     """The provider that calls `server`."""
     kind = kind_of(server)
     key = server.api_key if api_key is None else api_key
-    endpoint = Endpoint(MODELS[kind], key, f"{server.base_url}/", max_output_tokens)
+    endpoint = Endpoint(server.model, key, f"{server.base_url}/", max_output_tokens)
     return HttpProvider(http, name, dialect_of(kind, endpoint), terms)
 
 

@@ -11,6 +11,7 @@ __all__ = ["FakeOpenAI", "Fault", "completion"]
 
 
 class FakeOpenAI(FakeModel):
+    model: ClassVar[str] = "test-model"
     wrong_types: ClassVar[object] = {"choices": {"0": []}, "usage": "many"}
 
     @property

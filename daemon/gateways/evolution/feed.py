@@ -29,7 +29,7 @@ from trio_websocket import (
 
 from actors.ports import Feed
 from daemon.gateways.evolution import socketio
-from daemon.gateways.kind import FeedState, Receive
+from daemon.gateways.kind import FeedView, Receive
 from daemon.gateways.lenient import NotJson, decode, mapping, text
 from daemon.web.http1 import Response
 
@@ -76,8 +76,8 @@ class EvolutionFeed:
         self._waiting = self._waiting_bytes = 0
         self._put, self._take = trio.open_memory_channel[bytes](MAX_WAITING)
 
-    def state(self) -> FeedState:
-        return FeedState(
+    def view(self) -> FeedView:
+        return FeedView(
             instance=self._instance,
             connected=bool(self._connected),
             received=self._received,

@@ -179,7 +179,7 @@ class Recording:
     # The steps
 
     def _window(self, batch: Batch, wall_ns: int) -> int:
-        """The window; gives back its start. Its times are the mirror's, whose clock may be ahead of ours."""
+        """Record the window; returns its start. Its times are the mirror's, whose clock may be ahead of ours."""
         end_ns = min(wall_ns, batch.frozen_at_ms * 1_000_000)
         start_ns = end_ns - max(0, batch.frozen_at_ms - batch.opened_at_ms) * 1_000_000
         closed_by: dict[str, Value] = {

@@ -67,7 +67,7 @@ def top_page(rows: int = 12) -> TopPage:
         ],
         alerts=[
             AlertView(
-                flag="queue_depth", meaning="messages that wait", value=9_031, threshold=1_000, seconds=33.0
+                flag="queue_depth", meaning="waiting messages", value=9_031, threshold=1_000, seconds=33.0
             )
         ],
         pauses=[InstancePause(instance="clinic", since="2026-01-31T11:00:00.000Z")],
@@ -103,7 +103,7 @@ def test_the_screen_fits_the_terminal_with_500_conversations(width: int, height:
     lines = drawn(page, width, height)
     assert len(lines) <= height and max(map(len, lines)) <= width
     text = "\n".join(lines)
-    assert "messages that wait: 9,031" in text and "clinic paused: majlis resume --instance clinic" in text
+    assert "waiting messages: 9,031" in text and "clinic paused: majlis resume --instance clinic" in text
     assert "windows 3,120" in text and "turns 42/50" in text and "backup circuit open for 12.0 s" in text
     assert "3,169 busy conversations" in text and PHONE not in text
 

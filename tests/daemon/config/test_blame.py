@@ -1,4 +1,4 @@
-"""Whom an error in the settings blames, what it shows of the value, and which values cannot stand together."""
+"""Which origin an error in the settings names, what it shows of the value, and which values exclude each other."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def refusal(tmp_path: Path, text: str, *sets: str, environment: dict[str, str] |
     ],
 )
 def test_an_error_in_a_list_names_the_layer_that_set_the_list(tmp_path: Path, assignment: str) -> None:
-    """The file has a list of the same key: nothing of it is left."""
+    """The file also has a list for the key: nothing of it remains."""
     text = FILE + "escalation: {notify_numbers: ['966500000001']}\n"
     said = refusal(tmp_path, text, assignment)
     assert "(from --set)" in said and "given.yaml" not in said
@@ -113,9 +113,9 @@ def test_settings_in_force_hide_only_secrets(tmp_path: Path) -> None:
 
 def test_half_configured_embeddings_name_the_missing_half(tmp_path: Path) -> None:
     alone = refusal(tmp_path, "", "embeddings.base_url=http://e/v1")
-    assert "embeddings.model: must be set where embeddings.base_url is (or neither)" in alone
+    assert "embeddings.model: must be set when embeddings.base_url is set" in alone
     alone = refusal(tmp_path, "", "embeddings.model=small")
-    assert "embeddings.base_url: must be set where embeddings.model is (or neither)" in alone
+    assert "embeddings.base_url: must be set when embeddings.model is set" in alone
 
 
 def test_batching_may_not_wait_longer_than_an_answer_may_take(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_provider_may_not_have_a_name_of_majlis_own_answers(tmp_path: Path, na
 
 @pytest.mark.parametrize("bad", ["12345", "1" * 16, "call me", "0500000001", "+", "966 50 000 000x", ""])
 def test_a_staff_number_must_be_a_phone_number(tmp_path: Path, bad: str) -> None:
-    """Which one it is, is told by its place: a phone number stands in no error (law 10)."""
+    """The error names its position, because no error may show a phone number (law 10)."""
     for at in ("", "instances.acme."):
         said = refusal(tmp_path, "", f"{at}escalation.notify_numbers=['966500000001', '{bad}']")
         told = (

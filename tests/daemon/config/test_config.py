@@ -1,4 +1,4 @@
-"""Settings: where they come from, who wins, and what a person is told when something is wrong."""
+"""Settings: where they come from, which layer wins, and how errors are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The switches: what holds for whom, how it changes, and what holds while Postgres is away."""
+"""Feature flags: which value applies, how it changes, and what applies while Postgres is away."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ async def test_flags_that_other_daemons_set_are_read_periodically(
 async def test_while_postgres_is_away_the_last_known_flags_apply(
     board: StoredFlags, records: RecordsInMemory, autojump_clock: trio.testing.MockClock
 ) -> None:
-    """Law 3; and it starts without Postgres with what is configured."""
+    """Law 3. A start without Postgres uses the configuration."""
     records.away = True
     async with trio.open_nursery() as nursery:
         await nursery.start(board.run)
@@ -161,7 +161,7 @@ async def test_while_postgres_is_away_the_last_known_flags_apply(
 
 
 async def test_a_stale_read_never_undoes_a_change(settings: Settings, feed: EventFeed) -> None:
-    """A reader that was under way when a flag was set comes back with the past."""
+    """A read that began before a flag was set returns the old value."""
 
     class Slow(RecordsInMemory):
         def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Telling the business what happened: a real Postgres, a gateway and webhooks that fail to order."""
+"""Notices to the business: a real Postgres, and a gateway and webhooks that fail on request."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Room:
         await until(self.world.db, f"SELECT EXISTS (SELECT FROM majlis_notices WHERE {sql})")
 
     async def let_come_due(self, where: str = "true") -> None:
-        """The time until the next try passes; a lease passes as well."""
+        """Let the time until the next attempt pass; a lease ends as well."""
         await self.world.db.fetch(f"UPDATE majlis_notices SET due_at = now() WHERE {where}")
         self.notifier.nudge()
 
@@ -96,7 +96,7 @@ async def test_staff_and_webhooks_get_each_notice_once(running: Room, webhook: F
 
 
 async def test_a_notice_is_found_without_a_nudge(running: Room) -> None:
-    """Another daemon stored it, or died before it could say so."""
+    """Another daemon stored it, or died before it could nudge."""
     await running.store("whatsapp", STAFF, "look")
     await running.until("sent_at IS NOT NULL")
 
@@ -131,7 +131,7 @@ async def test_the_same_alert_is_sent_once(running: Room, webhook: FakeWebhook) 
 async def test_a_message_that_failed_is_sent_again(
     running: Room, outcome: SendOutcome, reason: str, tries: int
 ) -> None:
-    """A gateway that is away burns no try. Where it is not known whether it arrived, it may be told twice."""
+    """A gateway that is away does not count as an attempt. If the outcome is unknown, it may be sent twice."""
     running.gateway.script = [(False, outcome)]
     await running.store("whatsapp", STAFF, "look")
     running.notifier.nudge()
@@ -158,7 +158,7 @@ async def test_a_notice_that_the_gateway_reports_as_sent_is_done(running: Room) 
 async def test_a_webhook_that_answers_badly_is_called_again(
     running: Room, webhook: FakeWebhook, status: int, tries: int
 ) -> None:
-    """The same id each time. And nobody is told where a redirect points."""
+    """The id is the same each time, and redirects are not followed."""
     with FakeWebhook().running() as elsewhere:
         webhook.order(status, headers={"location": elsewhere.url})
         await running.store("webhook", webhook.url, "{}")
@@ -192,7 +192,7 @@ async def test_a_webhook_that_cannot_be_reached_is_called_again(
 
 
 async def test_a_webhook_that_hangs_delays_no_other(running: Room, webhook: FakeWebhook) -> None:
-    """I9: neither WhatsApp nor other webhooks, however much waits for the dead one."""
+    """I9: neither WhatsApp nor other webhooks, however many notices wait for the dead one."""
     webhook.order(*[0] * 20, fault="hang")
     for number in range(20):
         await running.store("webhook", webhook.url, json.dumps({"number": number}))
@@ -263,7 +263,7 @@ async def test_two_daemons_send_each_notice_once(room: Room) -> None:
 
 
 async def test_a_daemon_that_died_in_the_middle_leaves_the_notice_to_be_sent_again(room: Room) -> None:
-    """At least once: the lease passes, then another one tells it."""
+    """At least once: the lease ends, then another daemon sends it."""
     arrived = trio.Event()
 
     async def die(_what: str) -> None:
@@ -287,7 +287,7 @@ async def test_a_daemon_that_died_in_the_middle_leaves_the_notice_to_be_sent_aga
 
 
 async def test_a_sender_whose_lease_passed_cannot_record_a_failure(room: Room) -> None:
-    """A lease that passed: its holder's failure does not count, its success does."""
+    """After the lease ended, its holder's failure does not count, but its success does."""
     await room.store("whatsapp", STAFF, "look")
     claim, fail = (
         "SELECT * FROM majlis_claim_notices('whatsapp', 8, 60)",
@@ -319,7 +319,7 @@ async def test_finished_notices_are_deleted_after_a_time(room: Room) -> None:
 
 
 async def test_a_ledger_error_does_not_stop_the_notifier(room: Room) -> None:
-    """It is said, and looked for again."""
+    """It is reported, and the notifier looks again."""
     tail = room.feed.tail()
     await room.world.db.fetch("ALTER TABLE majlis_notices RENAME TO hidden")
     async with trio.open_nursery() as nursery:

@@ -1,4 +1,4 @@
-"""Instances that an operator has paused: over a real ledger, and with the actors that heed it."""
+"""Instances that an operator has paused: over a real ledger, and with the actors that obey the pause."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ async def test_pauses_of_another_daemon_take_effect_here(
 
 
 async def test_no_turn_begins_before_the_pauses_were_read(autojump_clock: trio.testing.MockClock) -> None:
-    """A pause survives a restart also when Postgres stumbles in the moment of the start."""
+    """A pause survives a restart even if Postgres fails at the moment of the start."""
     world = Board()
     await world.kept.pause("acme", None)
     world.kept.away = True

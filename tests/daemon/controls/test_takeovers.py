@@ -55,7 +55,7 @@ class Room:
         lid: str = "",
         ago: float | None = 0,
     ) -> bool:
-        """A person of the business writes; `ago` is None where the gateway tells no time."""
+        """A person of the business writes; `ago` is None if the gateway gives no time."""
         sent_at = 0 if ago is None else int(time.time() - ago)
         return await self.takeovers.begin(OwnMessage(*to, lid, id, text, sent_at))
 
@@ -88,7 +88,7 @@ async def room(migrated_postgres_dsn: str) -> AsyncIterator[Room]:
 
 
 async def test_majlis_falls_silent_at_once_even_during_a_turn_and_only_there(room: Room) -> None:
-    """The answer is stored and about to be sent; another customer gets his."""
+    """The answer is stored and about to be sent; another customer still gets an answer."""
     turn, others = await room.answered(), await room.answered(OTHER)
     assert await room.writes()
     with pytest.raises(TakenOver):
@@ -115,7 +115,7 @@ async def test_what_the_person_said_is_in_the_history_once(room: Room) -> None:
 
 
 async def test_a_person_may_write_before_the_customer(room: Room) -> None:
-    """The conversation is there when the customer answers."""
+    """The conversation exists when the customer answers."""
     assert await room.writes("Your order is ready")
     turn = await room.world.ledger.begin(batch("thanks"), 1)
     assert await room.world.messages() == [("assistant", "Your order is ready"), ("user", "thanks")]
@@ -147,7 +147,7 @@ async def test_the_silence_ends_by_itself(room: Room) -> None:
 async def test_old_messages_of_a_person_do_not_begin_a_take_over(
     room: Room, ago: float | None, news: bool
 ) -> None:
-    """Older than the pause it would cause. A time in the future, or none, is now."""
+    """They are older than the silence they would cause. A time in the future, or none, counts as now."""
     assert await room.writes(ago=ago) is news
     assert await room.is_silent() is news
     if news:
@@ -165,7 +165,7 @@ async def test_a_message_that_comes_twice_counts_once(room: Room, ago: float | N
 
 
 async def test_messages_sent_before_a_hand_back_do_not_undo_it(room: Room) -> None:
-    """The gateway's repetitions and its late messages; what is written afterwards counts."""
+    """Repeated and late messages of the gateway do not count; what is written afterwards does."""
     await room.writes(id="H1", ago=60)
     assert await room.resume() == 1
     assert not await room.writes(id="H1", ago=60)
@@ -176,7 +176,7 @@ async def test_messages_sent_before_a_hand_back_do_not_undo_it(room: Room) -> No
 
 
 @pytest.mark.parametrize("how", ["switched off", "no pause", "unknown instance"])
-async def test_without_the_setting_a_person_who_writes_changes_nothing(room: Room, how: str) -> None:
+async def test_nothing_happens_where_take_over_is_off_or_the_instance_unknown(room: Room, how: str) -> None:
     room.flags.takeover = how != "switched off"
     room.pause_seconds = 0 if how == "no pause" else PAUSE_SECONDS
     to = Conversation("stranger", PHONE) if how == "unknown instance" else DEMO
@@ -187,7 +187,7 @@ async def test_without_the_setting_a_person_who_writes_changes_nothing(room: Roo
 
 @pytest.mark.parametrize("state", ["sending", "unknown", "sent without an id", "sent again"])
 async def test_the_echo_of_our_own_send_is_not_a_take_over(room: Room, state: str) -> None:
-    """By its words, as long as its id is not known."""
+    """It is recognised by its words, as long as its id is not known."""
     turn, ledger = await room.answered(DEMO, "One\r\nmoment ", "two"), room.world.ledger
     await room.claim(turn)
     if state == "unknown":
@@ -230,7 +230,7 @@ async def test_a_lid_whose_number_is_known_silences_the_number(room: Room) -> No
 
 
 async def test_a_lid_whose_number_becomes_known_later_silences_the_number(room: Room) -> None:
-    """In mid-turn too; and what was said under it is history of the number's conversation."""
+    """Even during a turn; what was said under the LID becomes history of the number's conversation."""
     assert await room.writes("I am here", to=OF_LID)
     assert (await room.is_silent(OF_LID), await room.is_silent(DEMO)) == (True, False)
     turn = await room.world.ledger.begin(batch("hello", lid=LID), 1)
@@ -250,7 +250,7 @@ async def test_a_lid_with_a_wrong_number_silences_the_number_it_belongs_to(room:
 
 
 async def test_a_person_who_writes_to_lid_and_number_silences_both(room: Room) -> None:
-    """Nobody knows yet that they are one, and the customer's next message may come under the LID alone."""
+    """The link is not known yet, and the customer's next message may come under the LID only."""
     assert await room.writes(to=DEMO, lid=LID)
     assert (await room.is_silent(DEMO), await room.is_silent(OF_LID)) == (True, True)
     await room.world.ledger.link("demo", LID, PHONE)
@@ -307,7 +307,7 @@ UUID_TABLES = """
 
 
 async def test_a_take_over_works_with_tables_of_other_software(fresh_postgres_dsn: str) -> None:
-    """Ids are uuids; a message that a column does not take is silence all the same."""
+    """Ids are uuids. A message that does not fit a column still silences Majlis."""
     async with trio_asyncio.open_loop(), open_postgres(fresh_postgres_dsn) as db:
         async with db.session() as session:
             await session.run(UUID_TABLES)

@@ -13,7 +13,7 @@ from daemon.gateways.console import ConsoleGateway
 
 
 async def test_the_console_prints_the_text_and_hides_the_contact(capsys: pytest.CaptureFixture[str]) -> None:
-    """I11: the number stays hidden, also here."""
+    """I11: the number stays hidden here too."""
     outcome = await ConsoleGateway().send(Conversation("demo", "5511900001095"), "Heard 2: مرحبا\nthere")
     assert outcome == Sent("")
     assert capsys.readouterr().out == "demo → …95\n    Heard 2: مرحبا\n    there\n"

@@ -1,4 +1,4 @@
-"""Reading what anybody may have written: total readers, and text that every store takes."""
+"""Reading what anyone may have written: total readers, and text that every store accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a payload's messages, take-overs and identity links, before and after the stores run."""
+"""Where a payload's messages, take-overs and identity links go, before and after the stores run."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def count_files(folder: Path) -> int:
     return len(list(folder.iterdir()))
 
 
-async def test_many_payloads_at_once_stay_within_the_bounds(tmp_path: Path) -> None:
+async def test_many_payloads_at_once_are_stored_or_counted_as_dropped(tmp_path: Path) -> None:
     quarantine = Quarantine(tmp_path, lambda error: None)
     async with trio.open_nursery() as nursery:
         for _ in range(20):

@@ -1,4 +1,4 @@
-"""The webhook routes, over a real socket, with an acceptor that is a list."""
+"""The webhook routes, over a real socket, with a list in place of the mirror."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def payload(*items: dict[str, object], event: str = "messages.upsert", instance:
 
 
 class Room:
-    """Everything behind the ingress: a list for a mirror, and the faults to order."""
+    """Everything behind the ingress: a list as the mirror, and faults that a test can set."""
 
     def __init__(self, authorize: Authorize = open_door) -> None:
         self.accepted: list[Message] = []
@@ -139,7 +139,7 @@ async def test_identity_links_of_a_payload_are_learned() -> None:
 
 
 async def test_a_message_of_the_business_is_recorded_and_not_answered() -> None:
-    """And counted once, however often the gateway tells it."""
+    """It is counted once, however often the gateway sends it."""
     room = Room()
     body = payload(item("A", fromMe=True))
     for _ in range(2):
@@ -283,7 +283,7 @@ async def test_while_not_ready_webhooks_get_503(readiness: Readiness, reason: st
 
 
 async def test_a_payload_that_would_not_come_again_is_stored_during_a_drain() -> None:
-    """A gateway's feed repeats nothing: what it tells during a stop waits for the next start."""
+    """A gateway's feed repeats nothing: what it brings during a stop waits for the next start."""
     room = Room()
     room.readiness = Readiness(True, draining=True)
     answer = await room.ingress.receive(payload(item("A")), "demo", comes_again=False)
@@ -317,7 +317,7 @@ async def test_each_route_answers_its_methods() -> None:
     ],
 )
 async def test_a_webhook_needs_a_valid_token(headers: dict[str, str], status: int) -> None:
-    """I11: and the answer does not say the token back."""
+    """I11: and the answer does not repeat the token."""
     room = Room(SharedToken(["old", "new"]))
     answer = await room.ask("POST", "webhook", "demo", body=payload(item("A")), **headers)
     assert answer.status == status

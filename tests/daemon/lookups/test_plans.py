@@ -140,7 +140,10 @@ LOOKED_UP_BY = {
     "knowledge": {"majlis_knowledge_chunks_instance_idx"},
     "cached_answer": {"majlis_answer_cache_instance_scope_question_hash_key"},
 }
-"""`webhook` reads a table with one row per instance, small enough that Postgres may scan it."""
+"""What must be used; no lookup may scan a big table, whether it has a line here or not.
+
+`webhook` reads a table with one row per instance, small enough that Postgres may scan it.
+"""
 
 
 async def test_every_lookup_uses_its_index(filled_dsn: str) -> None:
@@ -162,7 +165,7 @@ async def test_every_lookup_uses_its_index(filled_dsn: str) -> None:
 
             seen = await watcher.scans(look)
             assert seen.whole == frozenset(), spec.name
-            assert seen.indexes >= LOOKED_UP_BY[spec.name], (spec.name, sorted(seen.indexes))
+            assert seen.indexes >= LOOKED_UP_BY.get(spec.name, set()), (spec.name, sorted(seen.indexes))
         assert found["history"]
         assert found["interactions"]
         assert found["knowledge"]

@@ -1,4 +1,4 @@
-"""Alerts: when they go up and come down, whatever the values do."""
+"""Alerts: when they are raised and cleared, whatever the values do."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def play(
 
 
 @given(histories)
-def test_changes_alternate_and_are_apart(history: list[tuple[float, float | None]]) -> None:
-    """Up, down, up …: a flag never comes down before `clear_seconds`, nor goes up again before `raise_seconds`."""
+def test_changes_alternate_and_keep_their_distance(history: list[tuple[float, float | None]]) -> None:
+    """Raised, cleared, raised …: never cleared before `clear_seconds`, nor raised again before `raise_seconds`."""
     changes = [(now, change) for now, _, _, change in play(history) if change]
     assert [change for _, change in changes] == ["raised", "cleared"] * (len(changes) // 2) + ["raised"] * (
         len(changes) % 2
@@ -55,8 +55,10 @@ def test_changes_alternate_and_are_apart(history: list[tuple[float, float | None
 
 
 @given(histories)
-def test_a_change_has_its_reason(history: list[tuple[float, float | None]]) -> None:
-    """Only a value that asked for it, through the whole of the time, changes a flag."""
+def test_an_alert_changes_only_after_the_value_called_for_it_long_enough(
+    history: list[tuple[float, float | None]],
+) -> None:
+    """Only a value that calls for the change during the whole time changes an alert."""
     seen = play(history)
     for place, (now, _, state, change) in enumerate(seen):
         if change is None:
@@ -73,7 +75,7 @@ def test_a_change_has_its_reason(history: list[tuple[float, float | None]]) -> N
 
 @given(histories)
 def test_between_the_two_values_nothing_changes(history: list[tuple[float, float | None]]) -> None:
-    """A value that wavers between the two does not flutter the flag, whether it is up or down."""
+    """A value that wavers between the two does not make the alert flap, whether it is raised or not."""
     between = [(pause, CLEAR_AT + 1 + (value or 0) % 199) for pause, value in history]
     assert not any(change for *_, change in play(between))
     up = [(1.0, 2_000.0), (RAISE_SECONDS, 2_000.0), *between]
@@ -81,22 +83,22 @@ def test_between_the_two_values_nothing_changes(history: list[tuple[float, float
 
 
 @given(histories)
-def test_the_unknown_changes_nothing(history: list[tuple[float, float | None]]) -> None:
-    """A store that is away raises no flag and clears none; the wait begins anew."""
+def test_an_unknown_value_changes_nothing(history: list[tuple[float, float | None]]) -> None:
+    """A store that is away raises no alert and clears none; the wait begins again."""
     unknown = [(pause, None) for pause, _ in history]
     assert not any(change for *_, change in play(unknown))
     broken = [(5.0, 2_000.0), *unknown, (5.0, None), (RAISE_SECONDS / 2, 2_000.0)]
     assert not any(change for *_, change in play(broken))
 
 
-def test_at_once() -> None:
+def test_with_no_time_to_wait_the_first_value_raises() -> None:
     """With no time to wait for, the first look raises."""
     orphans = rule("orphans", "forgotten", 0, 0, CLEAR_SECONDS)
     changes = [change for *_, change in play([(1, 0.0), (1, 1.0), (1, 0.0), (59, 0.0), (1, 0.0)], orphans)]
     assert changes == [None, "raised", None, None, "cleared"]
 
 
-def test_a_share_is_of_its_window() -> None:
+def test_a_share_counts_only_its_window() -> None:
     """One failure is no pattern, two of a hundred are; what is older than the window does not count."""
     share = FailureShare(window_seconds=100)
     assert share.add(Sample(0, 50, 1_000)) is None
@@ -110,7 +112,7 @@ def test_a_share_is_of_its_window() -> None:
 @given(
     st.lists(st.tuples(st.floats(0.1, 50), st.integers(0, 5), st.integers(0, 50)), min_size=1, max_size=50)
 )
-def test_a_share_is_a_share(steps: list[tuple[float, int, int]]) -> None:
+def test_a_share_is_between_0_and_1(steps: list[tuple[float, int, int]]) -> None:
     share, now, bad, total = FailureShare(100), 0.0, 0, 0
     for pause, more_bad, more in steps:
         now, bad, total = now + pause, bad + more_bad, total + more

@@ -1,4 +1,4 @@
-"""The feed: one emit becomes a log line, a count and a tail event, and never disturbs who emits."""
+"""The feed: one emit becomes a log line, a count and a tail event, and never disturbs the emitter."""
 
 from __future__ import annotations
 
@@ -113,18 +113,18 @@ async def test_no_phone_number_or_text_leaves_in_any_form(feed: EventFeed, log: 
     assert WHO.contact not in shown and "canary" not in shown
 
 
-async def test_a_value_cannot_forge_an_event_for_who_follows(feed: EventFeed, log: io.StringIO) -> None:
+async def test_a_value_cannot_forge_an_event_in_a_tail(feed: EventFeed, log: io.StringIO) -> None:
     tail = feed.tail()
     feed.emit("message.ignored", Conversation("a\n00:00 forged\x1b[2J", "1"), kind="b\nc")
     event = await tail.receive()
     assert (event["instance"], event["kind"]) == ("a⏎00:00 forged[2J", "b⏎c")
 
 
-def test_before_the_install_is_known_a_label_says_nothing() -> None:
+def test_before_the_install_is_known_every_label_is_a_dash() -> None:
     assert EventFeed().label(WHO) == "-"
 
 
-def test_an_unknown_event_is_refused_in_tests_and_warned_of_in_production(
+def test_an_unknown_event_is_refused_in_tests_and_a_warning_in_production(
     feed: EventFeed, log: io.StringIO
 ) -> None:
     with pytest.raises(ValueError, match=r"turn\.forgotten"):
@@ -183,7 +183,7 @@ async def test_a_tail_may_begin_with_kept_events(log: io.StringIO) -> None:
         assert (await later.receive())["seq"] == 6
 
 
-def test_a_gap_is_known_also_where_no_event_is_kept(feed: EventFeed, log: io.StringIO) -> None:
+def test_a_gap_is_known_even_if_no_event_is_kept(feed: EventFeed, log: io.StringIO) -> None:
     feed.emit("turn.done")
     assert feed.gap(feed.boot, 1) is None and feed.gap(feed.boot, 0) == "too_old"
 
@@ -196,7 +196,7 @@ def test_a_gap_in_the_kept_events_is_known(log: io.StringIO) -> None:
     assert feed.gap("an earlier life", 10) == "restarted"
 
 
-async def test_a_tail_gets_what_it_wants_alone_and_the_rest_does_not_fill_it(
+async def test_a_tail_gets_only_what_it_wants_and_the_rest_does_not_fill_it(
     feed: EventFeed, log: io.StringIO
 ) -> None:
     other = Conversation("other", WHO.contact)

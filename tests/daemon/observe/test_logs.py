@@ -1,4 +1,4 @@
-"""Log lines: their form, what is masked in them, and that a slow reader stops nobody."""
+"""Log lines: their form, what is masked in them, and that a slow reader stops nothing."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_terminal_gets_readable_lines(form: logs.Format, stream: io.StringIO) 
     assert ("\x1b[" in stream.getvalue()) == stream.isatty()
 
 
-def test_a_pipe_gets_json_and_levels_below_are_left_out() -> None:
+def test_a_pipe_gets_json_without_lower_levels() -> None:
     stream = io.StringIO()
     writer = logs.configure("warning", "auto", stream)
     logs.logger().info("turn.done")
@@ -109,13 +109,13 @@ CANARY = "5511999990012"
         "٥٥١١٩٩٩٩٩٠٠١٢",
     ],
 )
-def test_what_looks_like_a_phone_number_is_masked_wherever_it_stands(value: object) -> None:
+def test_what_looks_like_a_phone_number_is_masked_everywhere(value: object) -> None:
     """I11."""
     shown = json.dumps(written(field=value), ensure_ascii=False)
     assert CANARY not in shown and "٥٥١١٩" not in shown
 
 
-def test_a_traceback_shows_kinds_and_places_and_no_foreign_words() -> None:
+def test_a_traceback_shows_kinds_and_places_and_no_foreign_text() -> None:
     """I11."""
     stream = io.StringIO()
     writer = logs.configure("info", "json", stream)
@@ -148,7 +148,7 @@ def test_numbers_labels_and_instance_names_are_left_alone() -> None:
     assert {key: line[key] for key in (*fields, *plain)} == {**fields, **plain}
 
 
-def test_a_value_cannot_forge_a_line_or_drive_the_terminal() -> None:
+def test_a_value_cannot_forge_a_line_or_control_the_terminal() -> None:
     stream = io.StringIO()
     writer = logs.configure("info", "console", stream)
     logs.logger().info("message.ignored", instance="a\n2026 [info] forged\x1b[2J", kind="b\nc")
@@ -166,8 +166,8 @@ def test_no_run_of_seven_digits_survives(text: str) -> None:
         assert run < 7
 
 
-def test_a_stuck_reader_costs_lines_and_never_waits() -> None:
-    """I14: writing returns at once; what did not fit is counted and told."""
+def test_a_stuck_reader_loses_lines_and_never_blocks() -> None:
+    """I14: writing returns at once; lines that did not fit are counted and reported."""
     stream = Stuck()
     writer = logs.LineWriter(stream, max_lines=2)
     writer.msg("first")
@@ -185,7 +185,7 @@ def test_a_stuck_reader_costs_lines_and_never_waits() -> None:
     }
 
 
-def test_a_reader_that_went_away_is_no_failure() -> None:
+def test_a_reader_that_left_is_not_an_error() -> None:
     writer = logs.LineWriter(Gone())
     writer.msg("nobody reads this")
     writer.close()

@@ -26,16 +26,16 @@ GROUP = {
 }
 
 
-def test_of_the_machine(tmp_path: Path) -> None:
+def test_memory_of_the_machine_is_read(tmp_path: Path) -> None:
     assert used_share(tree(tmp_path, MACHINE)) == pytest.approx(0.6)
 
 
-def test_of_the_control_group(tmp_path: Path) -> None:
-    """What the kernel would give back does not count; the tighter bound does."""
+def test_memory_of_the_control_group_is_read(tmp_path: Path) -> None:
+    """Memory that the kernel can reclaim does not count; the tighter bound does."""
     assert used_share(tree(tmp_path, MACHINE | GROUP)) == pytest.approx(0.8)
 
 
-def test_a_bound_of_a_group_above_counts(tmp_path: Path) -> None:
+def test_the_bound_of_a_parent_group_counts(tmp_path: Path) -> None:
     above = {
         "sys/fs/cgroup/system.slice/memory.max": "100\n",
         "sys/fs/cgroup/system.slice/memory.current": "95\n",
@@ -44,10 +44,10 @@ def test_a_bound_of_a_group_above_counts(tmp_path: Path) -> None:
     assert used_share(tree(tmp_path, MACHINE | GROUP | above)) == pytest.approx(0.95)
 
 
-def test_nothing_is_known(tmp_path: Path) -> None:
+def test_without_files_the_share_is_unknown(tmp_path: Path) -> None:
     assert used_share(tmp_path) is None
 
 
-def test_of_this_machine() -> None:
+def test_this_machine_reports_a_share() -> None:
     share = used_share()
     assert share is None or 0.0 < share < 1.0

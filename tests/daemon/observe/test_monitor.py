@@ -213,7 +213,7 @@ CASES: dict[str, tuple[Step, Step]] = {
 
 @pytest.mark.parametrize("flag", CASES)
 async def test_an_alert_is_raised_and_cleared(flag: str, autojump_clock: trio.testing.MockClock) -> None:
-    """Told in the log and to the webhook, by its name; and it is this flag alone."""
+    """It is reported in the log and to the webhook, by its name, and no other alert is."""
     world = World()
     flags = alerts(world)
     looked = monitor(world, flags)
@@ -256,8 +256,8 @@ async def test_little_memory_raises_an_alert(
     assert not flags.views()
 
 
-async def test_what_is_away_is_unknown(autojump_clock: trio.testing.MockClock) -> None:
-    """Without Redis nothing waits as far as one can see: that clears no flag."""
+async def test_values_of_a_store_that_is_away_are_unknown(autojump_clock: trio.testing.MockClock) -> None:
+    """Without Redis nothing seems to wait, but that clears no alert."""
     world = World()
     flags = alerts(world)
     looked = monitor(world, flags)
@@ -274,8 +274,8 @@ async def test_what_is_away_is_unknown(autojump_clock: trio.testing.MockClock) -
     assert flags.up["queue_depth"]
 
 
-async def test_stores_that_hang_hide_no_failing_leases(autojump_clock: trio.testing.MockClock) -> None:
-    """What needs no store is measured whatever they do; what needs one is unknown then."""
+async def test_hanging_stores_do_not_hide_failing_leases(autojump_clock: trio.testing.MockClock) -> None:
+    """What needs no store is always measured; what needs one is unknown meanwhile."""
     world = World()
     flags = alerts(world)
     looked = monitor(world, flags)
@@ -290,7 +290,7 @@ async def test_stores_that_hang_hide_no_failing_leases(autojump_clock: trio.test
 async def test_an_alert_that_is_raised_again_is_notified_again(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    """Who was told in the morning that all is well must hear of the evening's trouble; and yet not without end."""
+    """A person who was told that all is well must be notified of new trouble, but not endlessly."""
     world = World()
     flags = alerts(world)
     for _ in range(MAX_NOTICES_PER_DAY + 3):
@@ -327,7 +327,7 @@ async def test_a_notice_waits_for_the_ledger(autojump_clock: trio.testing.MockCl
 async def test_a_failed_sweep_is_reported_and_the_next_one_comes(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    """Law 1: whatever breaks in a look, the monitor goes on."""
+    """Law 1: whatever breaks in a sweep, the monitor goes on."""
     world = World()
     flags = alerts(world)
     looked = monitor(world, flags)

@@ -19,7 +19,7 @@ from tests.support.mirrors import PARTITIONS, fenced_mirror, message, real_store
 
 
 async def test_a_search_is_bounded_and_reaches_every_partition() -> None:
-    """Of many partitions some are searched at a time, and after a few rounds each was."""
+    """Some partitions are searched at a time; after a few rounds each has been."""
     world = World(partitions=150)
     search = orphan_search(world, cast(Upkeep, world), 30)
     for _ in range(3):
@@ -42,7 +42,7 @@ async def redis_world(url: str) -> AsyncIterator[tuple[World, RedisStore, RedisM
 
 
 async def test_an_orphan_is_found_and_rearmed(fresh_redis_url: str) -> None:
-    """Pending, no actor, no timer: it gets an actor. Who has a timer to come, or an actor, is left alone."""
+    """Pending, without actor or timer: it gets an actor. One with a timer or an actor is left alone."""
     async with redis_world(fresh_redis_url) as (world, store, mirror, search):
         lost, timed, acting = (message(number, f"551190000000{number}") for number in (1, 2, 3))
         for one in (lost, timed, acting):
@@ -60,16 +60,16 @@ async def test_an_orphan_is_found_and_rearmed(fresh_redis_url: str) -> None:
         assert search.found == 1, "once it has an actor it is none any more"
 
 
-async def test_what_a_stopping_daemon_leaves_behind_is_no_orphan() -> None:
-    """Held conversations leave memory as the drain begins, long overdue: nobody forgot them."""
+async def test_conversations_that_a_stopping_daemon_leaves_are_not_orphans() -> None:
+    """Held conversations leave memory as the drain begins, long overdue, but they are not forgotten."""
     world = World(strays_found=[WHO], draining=True)
     search = orphan_search(world, cast(Upkeep, world), 30)
     assert await search.search() == 0
     assert (search.found, world.feed.counters["orphan.rearmed"]) == (0, 0)
 
 
-async def test_what_is_long_overdue_is_an_orphan(fresh_redis_url: str) -> None:
-    """Its time is known and nobody came: the due poll must have missed it."""
+async def test_a_conversation_that_is_long_overdue_is_an_orphan(fresh_redis_url: str) -> None:
+    """Its time is long over: the due poll must have missed it."""
     async with redis_world(fresh_redis_url) as (world, store, mirror, search):
         late = message(1)
         await mirror.append(late, WindowPolicy(window_seconds=60))
@@ -79,8 +79,8 @@ async def test_what_is_long_overdue_is_an_orphan(fresh_redis_url: str) -> None:
         assert world.nudged == [late.conversation]
 
 
-async def test_what_has_nothing_pending_is_cleaned_away(fresh_redis_url: str) -> None:
-    """Left among the pending with nothing to answer: nobody would ever end it. What it stored gets an end as well."""
+async def test_a_conversation_with_nothing_pending_is_cleaned_away(fresh_redis_url: str) -> None:
+    """Left among the pending with nothing to answer, it would never end. Its stored data is cleaned away as well."""
     async with redis_world(fresh_redis_url) as (world, store, mirror, search):
         ghost = message(1)
         await mirror.append(ghost, WindowPolicy(window_seconds=0.01))
@@ -100,7 +100,7 @@ async def test_what_has_nothing_pending_is_cleaned_away(fresh_redis_url: str) ->
 
 
 async def test_messages_that_lost_their_state_are_not_cleaned_away(fresh_redis_url: str) -> None:
-    """A hand in Redis took the state: the messages were acknowledged, and must not run out within minutes."""
+    """Someone deleted the state in Redis: the messages were acknowledged, and must not expire within minutes."""
     async with redis_world(fresh_redis_url) as (world, store, mirror, search):
         torn = message(1)
         await mirror.append(torn, WindowPolicy(window_seconds=60))
@@ -110,7 +110,7 @@ async def test_messages_that_lost_their_state_are_not_cleaned_away(fresh_redis_u
         await search.search()
         assert await store.command("PTTL", own.queue) == -1
         assert await store.command("SISMEMBER", shared.active, key)
-        assert world.feed.counters["mirror.tidied"] == 0 and search.found == 1, "somebody is told of it"
+        assert world.feed.counters["mirror.tidied"] == 0 and search.found == 1, "it is reported"
         await mirror.append(message(2), WindowPolicy(window_seconds=60))
         batch = await mirror.freeze(torn.conversation, 1, "timeout", WindowPolicy())
         assert batch is not None and len(batch.entries) == 2, "with the next one they are answered"
@@ -118,8 +118,8 @@ async def test_messages_that_lost_their_state_are_not_cleaned_away(fresh_redis_u
         assert (await mirror.append(message(3), WindowPolicy())).waiting == 1, "and all is as before"
 
 
-async def test_one_that_cannot_be_looked_at_hides_no_other(fresh_redis_url: str) -> None:
-    """A hand in Redis left something else in its place: whoever was forgotten beside it is picked up all the same."""
+async def test_an_unreadable_conversation_hides_no_other_orphan(fresh_redis_url: str) -> None:
+    """Someone replaced it with something else in Redis: other orphans are still picked up."""
     async with redis_world(fresh_redis_url) as (world, store, mirror, search):
         broken, lost = message(1), message(2, "5511900000022")
         for one in (broken, lost):
@@ -147,7 +147,7 @@ async def test_another_daemons_partition_is_left_alone(fresh_redis_url: str) -> 
 
 
 async def test_a_large_partition_is_searched_in_parts(fresh_redis_url: str) -> None:
-    """No look asks Redis for more than its bound, and chance reaches everybody."""
+    """No search asks Redis for more than its bound, and over time reaches every conversation."""
     async with redis_world(fresh_redis_url) as (_, store, _, _):
         keys = PartitionKeys.of(0)
         everybody = {Conversation("demo", f"55119{number:08}") for number in range(100)}
@@ -163,7 +163,7 @@ async def test_a_large_partition_is_searched_in_parts(fresh_redis_url: str) -> N
         raise AssertionError(f"only {len(found)} were found")
 
 
-async def test_how_full_redis_is(fresh_redis_url: str) -> None:
+async def test_the_memory_share_of_redis_is_read(fresh_redis_url: str) -> None:
     async with real_store(fresh_redis_url) as store:
         memory = await Upkeep(store, PARTITIONS).memory()
         assert memory is not None

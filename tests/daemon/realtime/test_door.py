@@ -169,7 +169,7 @@ async def test_at_the_end_every_client_gets_the_reason() -> None:
 
 
 async def test_during_a_stop_no_client_is_let_in() -> None:
-    """Who is told to go comes back at once: it must neither be let in nor be waited for."""
+    """A client that is told to leave reconnects at once: it must be neither let in nor waited for."""
     limits = SessionLimits(close_seconds=PATIENCE_SECONDS)
     async with (
         Door(limits=limits).open() as door,

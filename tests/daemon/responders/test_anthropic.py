@@ -22,7 +22,7 @@ def server() -> Iterator[FakeAnthropic]:
         yield fake
 
 
-def test_where_and_how_it_is_asked() -> None:
+def test_the_request_has_its_address_and_headers() -> None:
     dialect = Anthropic(Endpoint("claude-x", "k", max_output_tokens=50))
     assert dialect.url == "https://api.anthropic.com/v1/messages"
     assert dialect.probe_url == "https://api.anthropic.com/v1/models/claude-x"
@@ -73,7 +73,7 @@ async def test_errors_are_recognised_by_their_type(
         (429, error("rate_limit_error", error_code="enforced_spend_limit_reached")),
     ],
 )
-async def test_an_account_without_money_is_no_verdict_on_the_prompt(
+async def test_an_account_without_money_is_not_a_refusal_of_the_prompt(
     server: FakeAnthropic, http: HttpClient, status: int, body: object
 ) -> None:
     server.order("status", status=status, body=body)
@@ -92,7 +92,7 @@ async def test_a_bad_request_is_refused(
     assert refusal.value.reason == "bad_request"
 
 
-def test_blocks_that_are_no_text_are_left_out() -> None:
+def test_blocks_without_text_are_left_out() -> None:
     blocks = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "Yes."}]
     completion = Anthropic(Endpoint("m")).read({"content": blocks, "stop_reason": "end_turn"})
     assert completion is not None and completion.text == "Yes."

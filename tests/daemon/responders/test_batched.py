@@ -1,4 +1,4 @@
-"""Several conversations in one call: what is asked, and that only a faultless answer is believed."""
+"""Several conversations in one call: what is asked, and that only a valid answer is trusted."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def entry(key: str, response: str = "Fine.", **changes: object) -> dict[str, obj
 
 
 def read(*entries: object, **others: object) -> dict[str, str]:
-    """The responses that are believed, by key."""
+    """The trusted responses, by key."""
     believed = read_together(json.dumps({"answers": entries, **others}), PROMPTS)
     return {key: json.loads(envelope)["response"] for key, envelope in believed.items()}
 
@@ -67,7 +67,7 @@ def test_no_text_leaves_its_conversation(texts: list[str]) -> None:
     assert not any(text in shared_model_request(prompts).system for text in texts if len(text) > 20)
 
 
-def test_a_faultless_answer_is_believed_whole() -> None:
+def test_a_valid_answer_is_trusted_completely() -> None:
     assert read(entry(A, "Yes."), entry(B, "It is on its way."), entry(C, "Gladly.")) == {
         A: "Yes.",
         B: "It is on its way.",
@@ -75,7 +75,7 @@ def test_a_faultless_answer_is_believed_whole() -> None:
     }
 
 
-def test_fences_round_the_whole_are_a_habit() -> None:
+def test_fences_around_the_document_are_accepted() -> None:
     document = json.dumps({"answers": [entry(A)]}, indent=1)
     assert list(read_together(f"```json\n{document}\n```\n", PROMPTS)) == [A]
 
@@ -98,11 +98,11 @@ def test_fences_round_the_whole_are_a_habit() -> None:
         entry(B, ["Fine."]),  # type: ignore[arg-type]
     ],
 )
-def test_a_faulty_entry_costs_its_own_conversation_alone(faulty: dict[str, object]) -> None:
+def test_an_invalid_entry_affects_only_its_conversation(faulty: dict[str, object]) -> None:
     assert read(entry(A), faulty, entry(C)) == {A: "Fine.", C: "Fine."}
 
 
-def test_what_is_missing_or_said_twice_has_no_answer() -> None:
+def test_a_conversation_with_no_entry_or_two_has_no_answer() -> None:
     assert read(entry(A)) == {A: "Fine."}
     assert read(entry(A), entry(B, "one"), entry(B, "two")) == {A: "Fine."}
 
@@ -110,7 +110,7 @@ def test_what_is_missing_or_said_twice_has_no_answer() -> None:
 @pytest.mark.parametrize(
     "stranger", [entry("*"), entry(A.upper()), {"response": "Fine."}, "Fine.", None, [A]]
 )
-def test_a_key_that_was_not_given_out_discredits_everything(stranger: object) -> None:
+def test_an_unknown_key_discards_the_whole_answer(stranger: object) -> None:
     assert read(entry(A), entry(B), stranger) == {}
 
 
@@ -128,7 +128,7 @@ def test_a_key_that_was_not_given_out_discredits_everything(stranger: object) ->
         "[" * 100_000,
     ],
 )
-def test_anything_but_the_document_is_nothing(said: str) -> None:
+def test_anything_but_the_document_has_no_answers(said: str) -> None:
     assert read_together(said, PROMPTS) == {}
 
 
@@ -141,13 +141,13 @@ def test_anything_but_the_document_is_nothing(said: str) -> None:
         "A neighbour lives at the blue door behind the mosque.",
     ],
 )
-def test_an_answer_that_shows_another_conversation_is_none(response: str) -> None:
+def test_an_answer_that_shows_another_conversation_is_discarded(response: str) -> None:
     """No text crosses: neither keys nor marks nor runs of words; the others' answers stand."""
     assert read(entry(A, response), entry(B), entry(C)) == {B: "Fine.", C: "Fine."}
     assert read(entry(A, requestedFields=[response]), entry(B)) == {B: "Fine."}
 
 
-def test_what_is_ones_own_or_everybodys_may_be_said() -> None:
+def test_an_answer_may_show_its_own_or_common_text() -> None:
     assert read(entry(B, "Order 44871-X left; we wrote to leila@example.com.")) != {}
     shop = Passage("shop.md", "Write to shop@example.com, the blue door behind the mosque.", 1.0)
     prompts = {A: Prompt("demo", ("where?",), knowledge=(shop,)), C: PROMPTS[C]}
@@ -172,13 +172,13 @@ def test_reading_never_raises(document: object) -> None:
 
 
 @given(st.integers(0, 10**9), st.integers(1, 10))
-def test_shares_lose_nothing(total: int, among: int) -> None:
+def test_the_shares_add_up_to_the_total(total: int, among: int) -> None:
     parts = shares(total, among)
     assert (sum(parts), len(parts)) == (total, among)
     assert max(parts) - min(parts) <= 1
 
 
-def test_a_long_prompt_goes_alone() -> None:
+def test_a_long_prompt_does_not_share_a_call() -> None:
     assert fits(Prompt("demo", ("x" * MAX_CHARS,)))
     assert not fits(Prompt("demo", ("x" * MAX_CHARS,), (HistoryEntry("user", "y"),)))
     assert not fits(Prompt("demo", ("x",), knowledge=(Passage("a", "x" * MAX_CHARS, 1.0),)))

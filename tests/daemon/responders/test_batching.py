@@ -1,4 +1,4 @@
-"""Several conversations in one call: which prompts go together, and that one pays for another with time alone."""
+"""Several conversations in one call: which prompts share it, and that sharing costs a prompt only time."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def crowd(batching: BatchingResponder) -> Crowd:
     return Crowd(batching)
 
 
-async def test_those_who_wait_at_the_same_time_share_a_call(
+async def test_prompts_that_wait_at_the_same_time_share_a_call(
     autojump_clock: MockClock, crowd: Crowd, model: Scripted, feed: RecordedFeed
 ) -> None:
     assert await crowd.ask_all("a", "b") == {"a": "together: a", "b": "together: b"}
@@ -56,14 +56,14 @@ async def test_those_who_wait_at_the_same_time_share_a_call(
     assert feed.events == [("responder.batched", fields)]
 
 
-async def test_who_is_alone_asks_as_ever(
+async def test_a_single_prompt_makes_a_normal_call(
     autojump_clock: MockClock, crowd: Crowd, model: Scripted, feed: RecordedFeed
 ) -> None:
     assert await crowd.ask_all("a") == {"a": "a"}
     assert (model.calls, len(model.prompts), feed.events) == ([], 1, [])
 
 
-async def test_a_full_call_leaves_at_once_and_the_next_one_gathers(
+async def test_a_full_call_starts_at_once_and_the_next_one_gathers(
     autojump_clock: MockClock, crowd: Crowd, model: Scripted
 ) -> None:
     started = trio.current_time()
@@ -78,7 +78,7 @@ async def test_a_full_call_leaves_at_once_and_the_next_one_gathers(
     assert times == [0, pytest.approx(WAIT_SECONDS)]
 
 
-async def test_switched_off_nobody_waits_for_company(
+async def test_with_the_flag_off_no_prompt_waits(
     autojump_clock: MockClock, crowd: Crowd, model: Scripted, board: Board
 ) -> None:
     board.batching = False
@@ -99,14 +99,16 @@ async def test_instances_and_system_prompts_are_not_mixed(
     assert (model.calls, len(model.prompts)) == ([], 3)
 
 
-async def test_a_long_prompt_goes_alone(autojump_clock: MockClock, crowd: Crowd, model: Scripted) -> None:
+async def test_a_long_prompt_makes_its_own_call(
+    autojump_clock: MockClock, crowd: Crowd, model: Scripted
+) -> None:
     long = "x" * (MAX_CHARS + 1)
     await crowd.ask_all("a", long, "b")
     assert [len(call) for call in model.calls] == [2]
     assert [prompt.text for prompt in model.prompts] == [long]
 
 
-async def test_keys_are_new_each_time_and_tell_nothing(
+async def test_keys_are_new_each_time_and_reveal_nothing(
     autojump_clock: MockClock, crowd: Crowd, model: Scripted
 ) -> None:
     await crowd.ask_all("a", "b")
@@ -116,10 +118,10 @@ async def test_keys_are_new_each_time_and_tell_nothing(
     assert all(re.fullmatch("[0-9a-f]{16}", key) for key in keys)
 
 
-async def test_what_is_missing_is_asked_about_alone_and_all_bear_the_cost(
+async def test_a_missing_answer_is_asked_for_alone_and_all_share_the_cost(
     autojump_clock: MockClock, crowd: Crowd, model: Scripted, feed: RecordedFeed
 ) -> None:
-    """The shared call cost 31, 11 and 301; a call of one's own costs 10, 5 and 100."""
+    """The shared call cost 31, 11 and 301; a single call costs 10, 5 and 100."""
 
     def without_b(prompts: Mapping[str, Prompt]) -> Together:
         known = {key: Answer("yes", "model") for key, prompt in prompts.items() if prompt.text != "b"}
@@ -132,7 +134,7 @@ async def test_what_is_missing_is_asked_about_alone_and_all_bear_the_cost(
     assert feed.events[0][1]["alone"] == 1
 
 
-async def test_a_refusal_is_not_taken_for_everybodys(
+async def test_a_refusal_of_the_shared_call_does_not_refuse_every_prompt(
     autojump_clock: MockClock, crowd: Crowd, model: Scripted, feed: RecordedFeed
 ) -> None:
     model.error = TurnRefused("refused_by_policy")
@@ -156,7 +158,7 @@ async def test_a_refusal_is_not_taken_for_everybodys(
 @pytest.mark.parametrize(
     "error", [TurnFailed("rate_limited", "model", 7.0), ResponderHeld("responder_refuses_key")]
 )
-async def test_a_provider_that_fails_fails_all_and_is_not_asked_more(
+async def test_a_failing_provider_fails_all_and_is_not_asked_again(
     autojump_clock: MockClock, crowd: Crowd, model: Scripted, error: Exception
 ) -> None:
     model.error = error
@@ -181,7 +183,7 @@ async def cancelled_after(crowd: Crowd, victim: str, seconds: float, texts: tupl
 WHILE_GATHERING, IN_MID_CALL = WAIT_SECONDS / 2, WAIT_SECONDS * 2
 
 
-async def test_who_leaves_while_waiting_is_not_asked_about(
+async def test_a_prompt_cancelled_while_waiting_is_left_out(
     autojump_clock: MockClock, crowd: Crowd, model: Scripted
 ) -> None:
     await cancelled_after(crowd, "b", WHILE_GATHERING, ("a", "b"))
@@ -189,7 +191,7 @@ async def test_who_leaves_while_waiting_is_not_asked_about(
     assert (model.calls, [prompt.text for prompt in model.prompts]) == ([], ["a"])
 
 
-async def test_who_leaves_in_mid_call_is_missed_by_nobody(
+async def test_a_prompt_cancelled_during_the_call_does_not_affect_others(
     autojump_clock: MockClock, crowd: Crowd, model: Scripted
 ) -> None:
     model.before = partial(trio.sleep, 1)
@@ -213,7 +215,7 @@ async def test_when_the_leader_is_cancelled_the_others_ask_by_themselves(
     assert crowd.answers["c"].text == "c"
 
 
-async def test_a_bug_in_the_shared_call_harms_the_leader_alone(
+async def test_a_bug_in_the_shared_call_affects_only_the_leader(
     autojump_clock: MockClock, crowd: Crowd, model: Scripted
 ) -> None:
     def broken(prompts: Mapping[str, Prompt]) -> Together:

@@ -1,4 +1,4 @@
-"""A provider that fails is left alone, and tried again: first what is decided, then what is emitted of it."""
+"""A provider that fails is left alone, and tried again: first the decisions, then the events."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _trial(state: BreakerState, now: float) -> BreakerState:
     return state
 
 
-def test_it_opens_after_so_many_failures_in_a_row() -> None:
+def test_the_breaker_opens_after_a_number_of_failures_in_a_row() -> None:
     state = BreakerState().failed(0, POLICY).failed(0, POLICY)
     assert state.admit(0) == (True, state)
     state = state.succeeded().failed(0, POLICY)
@@ -66,17 +66,17 @@ def test_a_trial_that_never_reports_back_lets_another_follow() -> None:
     assert state.succeeded() == BreakerState()
 
 
-def test_a_straggler_neither_lengthens_nor_doubles() -> None:
+def test_a_late_failure_does_not_lengthen_the_open_time() -> None:
     state = _opened().failed(20, POLICY)
     assert state.wait_seconds(20) == 10
     assert _trial(state, 30).failed(30, POLICY).wait_seconds(30) == 60
 
 
-def test_a_straggler_that_succeeds_closes() -> None:
+def test_a_late_success_closes_the_breaker() -> None:
     assert _opened().succeeded() == BreakerState()
 
 
-def test_the_time_that_the_provider_names_is_kept_to() -> None:
+def test_the_wait_that_the_provider_asks_for_is_respected() -> None:
     held = BreakerState().failed(0, POLICY, retry_after_seconds=20)
     assert held.condition(0) == "held"
     assert not held.admit(19)[0]
@@ -89,7 +89,7 @@ def test_the_time_that_the_provider_names_is_kept_to() -> None:
 
 
 @pytest.mark.parametrize(("wish", "seconds"), [(1e9, 100), (-5, 0), (float("nan"), 0), (float("inf"), 100)])
-def test_the_provider_cannot_ask_for_too_much(wish: float, seconds: float) -> None:
+def test_the_wait_that_a_provider_may_ask_for_is_bounded(wish: float, seconds: float) -> None:
     assert BreakerState().failed(0, POLICY, retry_after_seconds=wish).wait_seconds(0) == seconds
 
 
@@ -169,7 +169,7 @@ async def test_a_failed_trial_is_emitted_as_opening_again(
     assert breaker.wait_seconds == 60
 
 
-async def test_a_trial_that_was_cancelled_holds_nobody_up_for_ever(
+async def test_a_cancelled_trial_does_not_block_others_for_ever(
     autojump_clock: MockClock, breaker: Breaker
 ) -> None:
     for _ in range(2):
@@ -181,7 +181,7 @@ async def test_a_trial_that_was_cancelled_holds_nobody_up_for_ever(
     assert breaker.admit()
 
 
-async def test_a_wish_to_be_left_alone_is_kept_after_one_failure(
+async def test_a_wait_asked_for_after_one_failure_is_respected(
     autojump_clock: MockClock, breaker: Breaker, feed: RecordedFeed
 ) -> None:
     breaker.failed(TurnFailed("rate_limited", "", 7.0))
@@ -191,9 +191,7 @@ async def test_a_wish_to_be_left_alone_is_kept_after_one_failure(
     assert breaker.admit()
 
 
-async def test_the_view_says_how_it_is_and_nothing_secret(
-    autojump_clock: MockClock, breaker: Breaker
-) -> None:
+async def test_the_view_shows_the_state_and_no_secret(autojump_clock: MockClock, breaker: Breaker) -> None:
     assert _view(breaker) == ("main", "demo", "closed", 0, 0, "", 0, 0)
     breaker.admit()
     breaker.failed(TurnFailed("rate_limited", "", 7.0))

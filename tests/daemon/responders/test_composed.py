@@ -20,7 +20,7 @@ from daemon.responders.router import RoutedResponder
 from daemon.run.peers import responders
 from daemon.web.client import HttpClient
 from tests.support.model_server import FakeModel
-from tests.support.models import MODELS, SERVERS, kind_of
+from tests.support.models import SERVERS, kind_of
 from tests.support.providers import Board, RecordedFeed
 
 Tree = dict[str, object]
@@ -37,7 +37,7 @@ def models() -> Iterator[Mapping[str, FakeModel]]:
 def entry(server: FakeModel, **more: object) -> Tree:
     """What the settings say of `server`; its name is its kind."""
     kind = kind_of(server)
-    known = {"name": kind, "kind": kind, "model": MODELS[kind], "base_url": server.base_url}
+    known = {"name": kind, "kind": kind, "model": server.model, "base_url": server.base_url}
     return {**known, "api_key": server.api_key, **more}
 
 
@@ -60,13 +60,13 @@ def compose(
     return responders(settings, http, Board(batching), feed)
 
 
-def test_every_kind_that_asks_a_server_has_one_in_the_tests() -> None:
+def test_every_http_kind_has_a_test_server() -> None:
     """So that the contract of responders, and the doctor's check, are tried with each of them."""
     asking = {name for name, kind in PROVIDERS.items() if isinstance(kind, HttpKind)}
-    assert asking == set(SERVERS) == set(MODELS)
+    assert asking == set(SERVERS)
 
 
-async def test_three_providers_in_order(
+async def test_three_providers_are_asked_in_order(
     models: Mapping[str, FakeModel], settings: Load, http: HttpClient
 ) -> None:
     """The first overloaded, the second with a wrong key: the third answers, and the views say what happened."""
@@ -90,7 +90,7 @@ async def test_three_providers_in_order(
     assert "key" not in str(responder.views()).replace("bad_key", "")
 
 
-async def test_instances_share_the_circuit_of_the_same_provider_and_no_other(
+async def test_instances_share_the_breaker_of_the_same_provider_only(
     models: Mapping[str, FakeModel], settings: Load, http: HttpClient
 ) -> None:
     """What one instance learns of a provider holds for all who use it; another model is another provider."""
@@ -113,7 +113,7 @@ async def test_instances_share_the_circuit_of_the_same_provider_and_no_other(
     ]
 
 
-async def test_what_the_settings_say_of_a_provider_reaches_it(
+async def test_the_settings_of_a_provider_reach_it(
     models: Mapping[str, FakeModel], settings: Load, http: HttpClient
 ) -> None:
     model = models["anthropic"]
@@ -130,7 +130,7 @@ async def test_what_the_settings_say_of_a_provider_reaches_it(
 
 
 @pytest.mark.parametrize("kind", list(SERVERS))
-async def test_conversations_go_together_when_the_flag_is_on(
+async def test_conversations_share_a_call_when_the_flag_is_on(
     kind: str, models: Mapping[str, FakeModel], settings: Load, http: HttpClient
 ) -> None:
     """One question reaches the server; each gets the answer to its own words; the cost is shared out whole."""
@@ -177,7 +177,7 @@ async def check(settings: Settings, http: HttpClient) -> dict[str, tuple[str, st
     }
 
 
-async def test_the_doctor_knows_every_kind(
+async def test_the_doctor_checks_every_kind(
     models: Mapping[str, FakeModel], settings: Load, http: HttpClient
 ) -> None:
     """I15: well; a refused key; a model or an address that is not there; nobody there."""
@@ -189,10 +189,10 @@ async def test_the_doctor_knows_every_kind(
     assert all(state == "problem" and "the key is refused" in said for state, said in found.values())
     lost = [entry(model, model="nope", base_url=f"{model.url}/nowhere") for model in models.values()]
     found = await check(settings({"providers": lost}), http)
+    # Many servers that speak OpenAI's words list no models, so a lost address proves nothing there.
     assert {name: state for name, (state, _) in found.items()} == {
+        **dict.fromkeys(SERVERS, "problem"),
         "openai": "warning",
-        "anthropic": "problem",
-        "gemini": "problem",
     }
     assert all("base_url" in said for _, said in found.values())
     for model in models.values():

@@ -93,7 +93,7 @@ CUT = ["alone", "on lines", "fenced", "array", "nested", "json in json", "json s
 
 @pytest.mark.parametrize("name", CUT)
 @given(text=st.text("abc نعم\n😀é.,!?"), data=st.data())
-def test_what_is_cut_off_gives_what_there_was_of_the_answer(
+def test_a_cut_off_envelope_gives_the_beginning_of_the_answer(
     name: str, text: str, data: st.DataObject
 ) -> None:
     said = WRAPPINGS[name](text)
@@ -102,7 +102,7 @@ def test_what_is_cut_off_gives_what_there_was_of_the_answer(
 
 
 @given(text=st.text("abc نعم\n😀é.,!?").filter(lambda r: bool(r.strip())), data=st.data())
-def test_the_same_text_before_stands_in_for_what_is_cut_off(text: str, data: st.DataObject) -> None:
+def test_the_same_text_before_a_cut_off_envelope_is_the_answer(text: str, data: st.DataObject) -> None:
     said = f"{text}\n{_json(text)}"
     cut = data.draw(st.integers(len(text), len(said)))
     assert extract(said[:cut]).text == text.strip()
@@ -136,12 +136,12 @@ def test_no_cut_shows_the_envelope(wrap: Callable[[str], str]) -> None:
         "نعم، {الاسم}",
     ],
 )
-def test_plain_text_stays(text: str) -> None:
+def test_plain_text_stays_unchanged(text: str) -> None:
     assert extract(text) == Extracted(text)
 
 
 @given(st.text(st.characters(exclude_characters="{[`\"'\\")))
-def test_any_plain_text_stays(text: str) -> None:
+def test_any_plain_text_stays_unchanged(text: str) -> None:
     assert extract(text) == Extracted(plain_text(text).strip())
 
 
@@ -169,11 +169,11 @@ def test_any_plain_text_stays(text: str) -> None:
         ("", ""),
     ],
 )
-def test_what_is_malformed_or_missing(said: str, text: str) -> None:
+def test_a_malformed_or_missing_response_is_handled(said: str, text: str) -> None:
     assert extract(said).text == text
 
 
-def test_envelopes_in_one_another_are_opened_up_to_a_bound() -> None:
+def test_nested_envelopes_are_opened_up_to_a_bound() -> None:
     said = "hi"
     for _ in range(4):
         said = json.dumps({"response": said})
@@ -234,7 +234,7 @@ def test_data_is_needed_when_it_says_so(value: str, needed: bool) -> None:
 
 
 @given(ANY_TEXT | SYNTAX | PIECES, st.integers(1, 50))
-def test_anything_gives_an_answer_that_can_be_sent(said: str, max_chars: int) -> None:
+def test_any_text_gives_an_answer_that_can_be_sent(said: str, max_chars: int) -> None:
     found = extract(said, max_chars)
     assert len(found.text) <= max_chars
     assert found.text == plain_text(found.text).strip()
@@ -257,7 +257,7 @@ def test_anything_gives_an_answer_that_can_be_sent(said: str, max_chars: int) ->
     ],
 )
 @pytest.mark.parametrize("head", ["", "x ", '{"response": "', '{"a": "', "response: "])
-def test_long_and_deep_texts_end(head: str, piece: str) -> None:
+def test_long_and_deep_texts_take_linear_time(head: str, piece: str) -> None:
     """Were the work to grow with the square of the length, this would not end."""
     extract(head + piece * (400_000 // len(piece)))
 

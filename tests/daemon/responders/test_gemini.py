@@ -26,14 +26,14 @@ def server() -> Iterator[FakeGemini]:
 
 
 @pytest.mark.parametrize("model", ["gemini-x", "models/gemini-x"])
-def test_where_and_how_it_is_asked(model: str) -> None:
+def test_the_request_has_its_address_and_headers(model: str) -> None:
     dialect = Gemini(Endpoint(model, "k"))
     at = "https://generativelanguage.googleapis.com/v1beta/models/gemini-x"
     assert (dialect.probe_url, dialect.url) == (at, f"{at}:generateContent")
     assert dialect.headers == {"x-goog-api-key": "k"}
 
 
-def test_the_request_in_its_own_words() -> None:
+def test_the_request_has_the_form_of_this_api() -> None:
     turns = (HistoryEntry("user", "hi"), HistoryEntry("assistant", "Hello!"), HistoryEntry("user", "open?"))
     assert DIALECT.body(ModelRequest("Be brief.", turns)) == {
         "systemInstruction": {"parts": [{"text": "Be brief."}]},
@@ -46,7 +46,7 @@ def test_the_request_in_its_own_words() -> None:
     }
 
 
-def test_a_schema_in_its_own_words() -> None:
+def test_a_schema_has_the_form_of_this_api() -> None:
     body = DIALECT.body(ModelRequest("", (HistoryEntry("user", "hi"),), 2, SCHEMA))
     config = body["generationConfig"]
     assert isinstance(config, dict)
@@ -71,7 +71,7 @@ def test_a_schema_in_its_own_words() -> None:
         (7, None),
     ],
 )
-async def test_the_wish_to_be_left_alone_stands_in_the_body(
+async def test_the_wait_is_read_from_the_body(
     server: FakeGemini, http: HttpClient, delay: str, seconds: float | None
 ) -> None:
     body = error(429, "RESOURCE_EXHAUSTED", {"@type": "other"}, retry_info(delay))
@@ -99,7 +99,7 @@ async def test_a_wrong_key_is_a_bad_request_that_says_so(server: FakeGemini, htt
         (504, "DEADLINE_EXCEEDED", "timed_out"),
     ],
 )
-async def test_errors_that_another_attempt_or_provider_may_mend(
+async def test_errors_that_another_attempt_or_provider_may_avoid(
     server: FakeGemini, http: HttpClient, status: int, word: str, reason: str
 ) -> None:
     server.order("status", status=status, body=error(status, word))

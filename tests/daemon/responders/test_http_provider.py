@@ -14,7 +14,7 @@ from actors.prompt import model_request
 from daemon.responders.http_provider import ProviderTerms
 from daemon.web.client import HttpClient
 from tests.support.model_server import FakeModel, Fault
-from tests.support.models import MODELS, SERVERS, kind_of, prompt, provider_at
+from tests.support.models import SERVERS, kind_of, prompt, provider_at
 from tests.support.patience import PATIENCE_SECONDS
 
 SHORT = ProviderTerms(timeout_seconds=2)
@@ -35,7 +35,7 @@ async def test_everything_in_the_prompt_reaches_the_model(server: FakeModel, htt
     asked = Prompt("demo", PROMPT.messages, history, knowledge, system_prompt="You sell shoes.")
     await provider_at(server, http).answer(asked)
     (question,) = server.questions
-    assert question.model == MODELS[kind_of(server)]
+    assert question.model == server.model
     assert question.texts == (model_request(asked).system, "hi", "Hello!", "hello\nare you open?")
     model = "model" if kind_of(server) == "gemini" else "assistant"
     assert question.roles == ("system", "user", model, "user")
@@ -56,12 +56,12 @@ async def test_without_a_system_prompt_none_is_sent(server: FakeModel, http: Htt
     assert server.questions[0].roles == ("user",)
 
 
-async def test_the_answer_and_what_it_cost(server: FakeModel, http: HttpClient) -> None:
+async def test_an_answer_has_its_text_tokens_and_cost(server: FakeModel, http: HttpClient) -> None:
     """11 tokens read at 2.5, 7 written at 10 for a million: 97.5 millionths."""
     terms = ProviderTerms(price_per_million_input_tokens=2.5, price_per_million_output_tokens=10)
     answer = await provider_at(server, http, terms).answer(PROMPT)
     assert answer.text == "Answer 1: hello\nare you open?"
-    assert (answer.provider, answer.model) == ("main", MODELS[kind_of(server)])
+    assert (answer.provider, answer.model) == ("main", server.model)
     assert (answer.input_tokens, answer.output_tokens, answer.cost_micros) == (11, 7, 98)
     assert (answer.needs_data_collection, answer.requested_fields, answer.confidence) == (False, (), None)
 
@@ -99,7 +99,7 @@ async def test_a_long_answer_is_cut(server: FakeModel, http: HttpClient) -> None
         (418, "unexpected_status"),
     ],
 )
-async def test_statuses_that_another_attempt_or_provider_may_mend(
+async def test_statuses_that_another_attempt_or_provider_may_avoid(
     server: FakeModel, http: HttpClient, status: int, reason: str
 ) -> None:
     server.order("status", status=status, retry_after="7")
@@ -109,7 +109,7 @@ async def test_statuses_that_another_attempt_or_provider_may_mend(
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-async def test_statuses_that_no_attempt_can_mend(server: FakeModel, http: HttpClient, status: int) -> None:
+async def test_statuses_that_no_attempt_can_avoid(server: FakeModel, http: HttpClient, status: int) -> None:
     server.order("status", status=status)
     with pytest.raises(TurnRefused) as refusal:
         await provider_at(server, http).answer(PROMPT)
@@ -126,7 +126,7 @@ async def test_without_retry_after_none_is_invented(server: FakeModel, http: Htt
 @pytest.mark.parametrize(
     "body", ["error", ["error"], {"error": "no"}, {"error": {"type": {}, "details": 1}}, None]
 )
-async def test_errors_are_read_with_distrust(server: FakeModel, http: HttpClient, body: object) -> None:
+async def test_the_body_of_an_error_is_not_trusted(server: FakeModel, http: HttpClient, body: object) -> None:
     """I14: whatever an error's body is, its status still counts."""
     server.order("status", status=503, body=body)
     with pytest.raises(TurnFailed) as failure:
@@ -148,8 +148,10 @@ async def test_errors_are_read_with_distrust(server: FakeModel, http: HttpClient
         ("truncated", "unreachable"),
     ],
 )
-async def test_answers_that_are_none(server: FakeModel, http: HttpClient, fault: Fault, reason: str) -> None:
-    """I8: bounded; I14: a bad answer fails a try, never the daemon."""
+async def test_unusable_answers_are_failures(
+    server: FakeModel, http: HttpClient, fault: Fault, reason: str
+) -> None:
+    """I8: bounded; I14: a bad answer fails an attempt, never the daemon."""
     server.order(fault)
     with pytest.raises(TurnFailed) as failure:
         await provider_at(server, http).answer(PROMPT)
@@ -167,7 +169,7 @@ async def test_the_deadline_ends_silence_and_drips(
     assert failure.value.reason == "timed_out"
 
 
-async def test_a_forbidden_answer_is_a_refusal(server: FakeModel, http: HttpClient) -> None:
+async def test_a_filtered_answer_is_a_refusal(server: FakeModel, http: HttpClient) -> None:
     server.order("filtered")
     with pytest.raises(TurnRefused) as refusal:
         await provider_at(server, http).answer(PROMPT)

@@ -22,7 +22,7 @@ SYNTAX = st.text("{}[]\"'“”:,\\u0xU1 an\n")
 
 
 @given(st.dictionaries(TEXT, VALUES), TEXT, TEXT, st.booleans())
-def test_correct_json_is_read_as_it_is(
+def test_correct_json_is_read_as_json_reads_it(
     members: dict[str, object], before: str, after: str, ascii_only: bool
 ) -> None:
     written = json.dumps(members, ensure_ascii=ascii_only)
@@ -36,13 +36,13 @@ def test_a_python_dict_is_read_too(members: dict[str, object]) -> None:
 
 
 @given(st.dictionaries(PLAIN_NAMES, TEXT, min_size=1))
-def test_a_comma_too_many_does_no_harm(members: dict[str, str]) -> None:
+def test_an_extra_comma_does_no_harm(members: dict[str, str]) -> None:
     written = json.dumps(members)[:-1] + ",\n}"
     assert read_object(written, 0).members == members
 
 
 @given(st.dictionaries(PLAIN_NAMES, TEXT, min_size=1), st.data())
-def test_what_is_cut_off_is_read_as_far_as_it_goes(members: dict[str, str], data: st.DataObject) -> None:
+def test_cut_off_json_is_read_as_far_as_it_goes(members: dict[str, str], data: st.DataObject) -> None:
     written = json.dumps(members)
     reading = read_object(written[: data.draw(st.integers(1, len(written) - 1))], 0)
     assert not reading.whole
@@ -67,7 +67,7 @@ def test_what_is_cut_off_is_read_as_far_as_it_goes(members: dict[str, str], data
         ("{:}", {}),
     ],
 )
-def test_what_is_wrong_is_understood(text: str, members: dict[str, object]) -> None:
+def test_common_mistakes_are_understood(text: str, members: dict[str, object]) -> None:
     assert read_object(text, 0).members == members
 
 

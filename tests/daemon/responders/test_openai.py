@@ -38,7 +38,7 @@ def server() -> Iterator[FakeOpenAI]:
         ("https://openai.com.example/v1", "max_tokens"),
     ],
 )
-def test_the_bound_has_the_name_that_the_server_knows(base_url: str | None, bound: str) -> None:
+def test_the_token_bound_has_the_name_that_the_server_knows(base_url: str | None, bound: str) -> None:
     body = OpenAi(Endpoint("m", base_url=base_url, max_output_tokens=50)).body(TOLD)
     assert body[bound] == 50
     assert set(body) == {"model", "messages", bound}
@@ -108,7 +108,7 @@ def test_content_as_text_and_as_parts(content: object, text: str) -> None:
     ("value", "tokens"),
     [(3, 3), (0, 0), ("3", 0), (None, 0), (True, 0), (2**40, 0), (-1, 0), (1.5, 0), ([], 0)],
 )
-def test_token_counts_are_read_with_distrust(value: object, tokens: int) -> None:
+def test_token_counts_are_not_trusted(value: object, tokens: int) -> None:
     assert count(value) == tokens
 
 

@@ -16,7 +16,7 @@ from daemon.responders.rehearsal import RehearsalResponder
         (("two\nlines", ""), "Heard 2: two\nlines\n"),
     ],
 )
-async def test_says_how_many_it_heard_and_what(messages: tuple[str, ...], heard: str) -> None:
+async def test_rehearsal_repeats_the_messages_and_their_number(messages: tuple[str, ...], heard: str) -> None:
     """I4: the order of the batch is the order of the answer."""
     answer = await RehearsalResponder().answer(Prompt("demo", messages))
     assert (answer.text, answer.provider) == (heard, "rehearsal")

@@ -72,7 +72,7 @@ async def test_a_failure_moves_on_to_the_next(autojump_clock: MockClock, feed: R
     assert feed.events == [("provider.failed", {"provider": "first", "reason": "overloaded"})]
 
 
-async def test_a_refusal_is_not_asked_elsewhere_and_held_against_nobody(
+async def test_a_refused_prompt_is_asked_nowhere_else_and_is_not_a_failure(
     autojump_clock: MockClock, feed: RecordedFeed
 ) -> None:
     first, second = Scripted("first", TurnRefused("refused_by_policy")), Scripted("second")
@@ -83,7 +83,7 @@ async def test_a_refusal_is_not_asked_elsewhere_and_held_against_nobody(
     assert (first.asked, second.asked, feed.events) == (POLICY.failures + 1, 0, [])
 
 
-async def test_a_refused_trial_shows_that_the_provider_is_well(
+async def test_a_refused_trial_shows_that_the_provider_works(
     autojump_clock: MockClock, feed: RecordedFeed
 ) -> None:
     only = Scripted("only", TurnFailed("overloaded"))
@@ -101,7 +101,7 @@ async def test_a_refused_trial_shows_that_the_provider_is_well(
     ("waits", "shortest"),
     [((None, None), None), ((9.0, None), None), ((None, 3.0), None), ((9.0, 3.0), 3.0)],
 )
-async def test_when_all_fail_the_last_failure_counts_and_the_first_that_may_be_asked_again(
+async def test_when_all_fail_the_last_failure_is_raised_with_the_shortest_wait(
     autojump_clock: MockClock, waits: tuple[float | None, float | None], shortest: float | None
 ) -> None:
     first = Scripted("first", TurnFailed("rate_limited", "first", waits[0]))
@@ -110,12 +110,12 @@ async def test_when_all_fail_the_last_failure_counts_and_the_first_that_may_be_a
     assert (failure.reason, failure.detail, failure.retry_after_seconds) == ("overloaded", "last", shortest)
 
 
-def test_no_provider_at_all_is_an_error_at_once() -> None:
+def test_a_router_without_providers_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one"):
         router([])
 
 
-async def test_a_key_that_every_provider_refuses_holds_the_turn_and_counts_as_no_attempt(
+async def test_a_key_that_every_provider_refuses_holds_the_turn(
     autojump_clock: MockClock,
 ) -> None:
     """I2: an operator's mistake must not dead-letter every conversation, also when the breakers have opened."""
@@ -130,7 +130,7 @@ async def test_a_key_that_every_provider_refuses_holds_the_turn_and_counts_as_no
     ).reason == "overloaded"
 
 
-async def test_a_provider_that_is_ill_is_left_alone_and_comes_back(
+async def test_a_failing_provider_is_left_alone_and_comes_back(
     autojump_clock: MockClock, feed: RecordedFeed
 ) -> None:
     first, second = Scripted("first", TurnFailed("overloaded")), Scripted("second")
@@ -144,7 +144,7 @@ async def test_a_provider_that_is_ill_is_left_alone_and_comes_back(
     assert feed.names() == ["provider.failed"] * 3 + ["provider.opened", "provider.closed"]
 
 
-async def test_a_moment_of_trouble_costs_later_turns_no_attempt(
+async def test_brief_trouble_costs_later_turns_no_attempt(
     autojump_clock: MockClock,
 ) -> None:
     """I2: they are held until the first provider may be asked again."""
@@ -159,7 +159,7 @@ async def test_a_moment_of_trouble_costs_later_turns_no_attempt(
     assert (first.asked, second.asked) == (3, 3)
 
 
-async def test_when_all_are_down_for_longer_the_turn_fails_and_comes_to_its_end(
+async def test_when_all_are_down_for_longer_the_turn_fails_and_ends(
     autojump_clock: MockClock,
 ) -> None:
     """I2: after a second failed trial, a turn that finds no provider uses up an attempt, and waits for a trial."""
@@ -179,7 +179,7 @@ async def test_when_all_are_down_for_longer_the_turn_fails_and_comes_to_its_end(
     assert (await asked.answer(PROMPT)).provider == "first"
 
 
-async def test_a_provider_that_asked_to_be_left_alone_costs_turns_no_attempt(
+async def test_a_wait_that_a_provider_asks_for_costs_turns_no_attempt(
     autojump_clock: MockClock,
 ) -> None:
     """I2: one 429 holds every turn of that provider for the time it named; none of them fails for that."""
@@ -192,7 +192,7 @@ async def test_a_provider_that_asked_to_be_left_alone_costs_turns_no_attempt(
     assert (held.value.retry_after_seconds, only.asked) == (5, 1)
 
 
-async def test_while_a_trial_is_out_the_others_look_again_soon(autojump_clock: MockClock) -> None:
+async def test_while_a_trial_runs_other_turns_try_again_soon(autojump_clock: MockClock) -> None:
     """I2: coming at the same time costs them no attempt; when it went well, they are answered."""
     only = Scripted("only", TurnFailed("overloaded"))
     asked = router([only])
@@ -223,7 +223,7 @@ async def test_the_deadline_spans_all_providers(autojump_clock: MockClock, feed:
     assert feed.events == [("provider.failed", {"provider": "first", "reason": "timed_out"})]
 
 
-async def test_the_first_that_hangs_until_the_deadline_is_ill(
+async def test_a_first_provider_that_hangs_until_the_deadline_has_failed(
     autojump_clock: MockClock, feed: RecordedFeed
 ) -> None:
     hanging = Scripted("first")
@@ -234,7 +234,7 @@ async def test_the_first_that_hangs_until_the_deadline_is_ill(
     assert feed.names()[-1] == "provider.opened"
 
 
-async def test_cancelling_the_turn_cancels_the_call_and_blames_nobody(
+async def test_cancelling_the_turn_cancels_the_call_without_a_failure(
     autojump_clock: MockClock, feed: RecordedFeed
 ) -> None:
     hanging, second = Scripted("first"), Scripted("second")
@@ -255,7 +255,7 @@ async def test_weights_share_the_turns_and_the_others_are_the_fallback(autojump_
     assert (await asked.answer(PROMPT)).provider == "spare"
 
 
-async def test_an_answer_says_who_was_asked_for_it_and_how_long_each_took(
+async def test_an_answer_lists_the_providers_asked_and_their_times(
     autojump_clock: MockClock,
 ) -> None:
     """Also when several conversations went in one call."""
@@ -272,7 +272,7 @@ async def test_an_answer_says_who_was_asked_for_it_and_how_long_each_took(
     ]
 
 
-async def test_several_conversations_go_the_same_way(autojump_clock: MockClock) -> None:
+async def test_a_shared_call_tries_providers_in_the_same_order(autojump_clock: MockClock) -> None:
     first, second = Scripted("first", TurnFailed("overloaded")), Scripted("second")
     together = await router([first, second]).answer_together({"k": PROMPT})
     assert together.answers["k"].provider == "second"
@@ -285,9 +285,7 @@ DRAWS = 20_000
 
 
 @given(st.lists(st.floats()), st.randoms(use_true_random=False))
-def test_each_is_asked_once_and_those_without_weight_last_as_they_stand(
-    weights: list[float], chance: Random
-) -> None:
+def test_each_is_asked_once_and_those_without_weight_last(weights: list[float], chance: Random) -> None:
     asked = drawn_order(weights, chance.random)
     assert sorted(asked) == list(range(len(weights)))
     heavy = sum(1 for weight in weights if weight > 0)
@@ -313,5 +311,5 @@ def test_the_second_is_chosen_in_proportion_among_the_rest() -> None:
 
 
 @given(st.floats(0, 1, exclude_max=True))
-def test_any_draw_will_do(draw: float) -> None:
+def test_any_draw_gives_an_order(draw: float) -> None:
     assert sorted(drawn_order((5e-324, 1e308, 1, 0, float("inf")), lambda: draw)) == [0, 1, 2, 3, 4]

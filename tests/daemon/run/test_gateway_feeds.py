@@ -12,7 +12,7 @@ import trio.testing
 from actors.ports import Feed
 from daemon.config import load
 from daemon.gateways.evolution.kind import Evolution, EvolutionSettings
-from daemon.gateways.kind import FeedState, InstanceFeed, Receive
+from daemon.gateways.kind import FeedView, InstanceFeed, Receive
 from daemon.observe.feed import EventFeed
 from daemon.run.gateway_feeds import GatewayFeeds
 from daemon.web.http1 import Response, json_response
@@ -34,8 +34,8 @@ class OnePayload:
     def give_up(self) -> None:
         pass
 
-    def state(self) -> FeedState:
-        return FeedState(self._instance, True, 1, 0, 1, "no replay")
+    def view(self) -> FeedView:
+        return FeedView(instance=self._instance, connected=True, received=1, connections=1, note="no replay")
 
 
 async def test_what_a_feed_brings_is_taken_for_its_own_instance(

@@ -1,4 +1,4 @@
-"""What the service manager is told in each phase, and what keeps its watchdog hungry."""
+"""What the service manager is notified of in each phase, and what stops its watchdog pings."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ NONE_KNOWN: frozenset[str] = frozenset()
 
 
 class PathServer(FaultServer):
-    """Remembers what it was asked for."""
+    """Remembers the requests."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ async def test_an_instance_name_cannot_change_the_route(
 async def test_an_allowed_origin_takes_the_place_of_the_configured_one(
     server: FakeEvolution, http: HttpClient
 ) -> None:
-    """With the same path and key, for the send and for the look at what became of it."""
+    """With the same path and key, for the send and for the search of the records."""
     with FakeEvolution().running() as other:
         gateway = EvolutionGateway(
             http, base_url=server.url, api_key=server.api_key, allowed_origins=(other.url,)
@@ -217,7 +217,7 @@ async def test_an_id_that_a_reply_owns_is_not_evidence_for_another(
 
 
 async def test_records_are_read_back_over_pages(server: FakeEvolution, http: HttpClient) -> None:
-    """I6: evidence is not missed because the contact wrote much since."""
+    """I6: evidence is found even if the contact has written much since."""
     at = int(time.time())
     wanted = server.record("demo", GUEST.contact, "hello", from_me=True, at=at)
     for index in range(2 * PAGE_RECORDS):

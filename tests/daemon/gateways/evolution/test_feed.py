@@ -1,4 +1,4 @@
-"""The gateway's own feed: everything that it brings goes the way of a webhook, and the connection comes back."""
+"""The gateway's own feed: its events are handled like webhooks, and the connection is restored."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Listening:
         await self.door.until(lambda: [message.id for message in self.door.accepted] == ids)
 
     async def until_connected(self) -> None:
-        await self.door.until(lambda: self.feed.state().connected)
+        await self.door.until(lambda: self.feed.view().connected)
 
     async def _receive(self, body: bytes) -> Response:
         self.asked += 1
@@ -81,7 +81,7 @@ async def test_a_message_from_feed_and_webhook_is_stored_once() -> None:
         await here.door.ingress.receive(b'{"event":"presence.update","instance":"demo","data":{}}')
         await server.emit("messages.upsert", said("A"))
         await here.door.until(lambda: here.door.counters.duplicates == 1)
-        assert here.feed.state().received == 2
+        assert here.feed.view().received == 2
 
 
 async def test_binary_parts_in_a_message_lose_no_message() -> None:
@@ -102,7 +102,7 @@ async def test_only_our_instance_is_read_from_the_common_namespace() -> None:
         await server.emit("messages.upsert", said("X", "other"), "/")
         await server.emit("messages.upsert", said("A"), "/")
         await here.until(["A"])
-        assert here.feed.state().received == 1
+        assert here.feed.view().received == 1
 
 
 async def test_a_namespace_that_does_not_exist_yet_is_asked_for_again() -> None:
@@ -110,7 +110,7 @@ async def test_a_namespace_that_does_not_exist_yet_is_asked_for_again() -> None:
     server.namespaces = set()
     async with server.running(), listening(server) as here:
         await here.door.until(lambda: server.connections == 1)
-        assert not here.feed.state().connected
+        assert not here.feed.view().connected
         server.namespaces = {"/demo"}
         await here.until_connected()
         await server.emit("messages.upsert", said("A"))
@@ -122,7 +122,7 @@ async def test_a_lost_connection_is_reported_and_restored() -> None:
     async with FakeSocketIo().running() as server, listening(server) as here:
         await here.until_connected()
         await server.drop_all()
-        await here.door.until(lambda: here.feed.state().connections == 2)
+        await here.door.until(lambda: here.feed.view().connections == 2)
         await here.door.until(lambda: "/demo" in server.joined[2:])
         await server.emit("messages.upsert", said("A"))
         await here.until(["A"])
@@ -136,11 +136,11 @@ async def test_a_gateway_that_is_away_or_refuses_the_key_is_tried_again() -> Non
         pass  # its port is known now, and nobody listens there
     async with listening(server) as here:
         await here.door.until(lambda: here.door.feed.reasons("gateway.feed_down") == {"unreachable": 1})
-        assert not here.feed.state().connected
+        assert not here.feed.view().connected
         server.api_key = "another"
         async with server.running():
             await here.door.until(lambda: server.rejected >= 2)
-            assert not here.feed.state().connected
+            assert not here.feed.view().connected
             server.api_key = "key"
             await here.until_connected()
 
@@ -157,7 +157,7 @@ async def test_pings_are_answered_and_silence_is_noticed() -> None:
 
 
 async def test_a_message_that_cannot_be_stored_now_is_stored_later_in_order() -> None:
-    """I1: the feed sends nothing again, so it is ours to try."""
+    """I1: the feed sends nothing again, so we have to try again."""
     async with FakeSocketIo().running() as server, listening(server) as here:
         await here.door.until(lambda: "/demo" in server.joined)
         here.refusals = 3
@@ -177,23 +177,23 @@ async def test_a_full_conversation_delays_no_other() -> None:
         await here.until(["A", "B"])
         here.full = False
         await here.until(["A", "B", "FULL"])
-        assert here.feed.state().lost == 0
+        assert here.feed.view().lost == 0
 
 
 async def test_a_bug_with_one_message_loses_only_that_message() -> None:
-    """I14: and it is said. The connection, which brings nothing twice, is kept."""
+    """I14: and it is reported. The connection is kept, because it brings nothing twice."""
     async with FakeSocketIo().running() as server, listening(server) as here:
         await here.door.until(lambda: "/demo" in server.joined)
         for message_id in ("BUG", "A"):
             await server.emit("messages.upsert", said(message_id))
         await here.until(["A"])
-        await here.door.until(lambda: here.feed.state().lost == 1)
-        assert (here.feed.state().connections, server.connections) == (1, 1)
+        await here.door.until(lambda: here.feed.view().lost == 1)
+        assert (here.feed.view().connections, server.connections) == (1, 1)
         assert here.door.feed.reasons("daemon.problem") == {"gateway feed": 1 + evolution_feed.MAX_FAILURES}
 
 
 async def test_after_a_bug_of_ours_the_feed_reconnects(monkeypatch: pytest.MonkeyPatch) -> None:
-    """I14: connected must not mean deaf."""
+    """I14: a feed that is connected must also be read."""
     read, failures = socketio.read, [ZeroDivisionError()]
 
     def fails_once(message: str) -> socketio.Packet:
@@ -205,7 +205,7 @@ async def test_after_a_bug_of_ours_the_feed_reconnects(monkeypatch: pytest.Monke
         await here.door.until(lambda: "/demo" in server.joined)
         monkeypatch.setattr(socketio, "read", fails_once)
         await server.emit("messages.upsert", said("A"))
-        await here.door.until(lambda: here.feed.state().connections == 2)
+        await here.door.until(lambda: here.feed.view().connections == 2)
         await here.door.until(lambda: server.joined.count("/demo") == 2)
         await server.emit("messages.upsert", said("B"))
         await here.until(["B"])
@@ -213,7 +213,7 @@ async def test_after_a_bug_of_ours_the_feed_reconnects(monkeypatch: pytest.Monke
 
 
 class Frozen:
-    """A gateway that stopped in the middle: its host still takes connections and bytes, and nobody answers."""
+    """A gateway that froze: its host still takes connections and bytes, but nothing answers."""
 
     api_key = "key"
 
@@ -234,7 +234,7 @@ class Frozen:
 async def test_a_frozen_gateway_is_left_without_waiting_for_its_goodbye(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each second of waiting for it would lose what happens meanwhile."""
+    """Each second of waiting for it would lose the events of that second."""
     monkeypatch.setattr(evolution_feed, "CLOSE_SECONDS", 0.1)
     frozen = Frozen()
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
@@ -272,20 +272,20 @@ async def test_a_message_that_is_too_large_is_lost_and_reported(monkeypatch: pyt
         await here.door.until(lambda: server.joined.count("/demo") == 2)
         await server.emit("messages.upsert", said("A"))
         await here.until(["A"])
-        assert here.feed.state().lost == 1
+        assert here.feed.view().lost == 1
         assert here.door.feed.reasons("gateway.feed_down") == {"frame_too_big": 1}
 
 
 async def test_waiting_messages_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """I8: a thousand messages with media in them are not a thousand messages."""
+    """I8: a thousand messages with media need far more memory than a thousand texts."""
     monkeypatch.setattr(evolution_feed, "MAX_WAITING_BYTES", 50_000)
     async with FakeSocketIo().running() as server, listening(server) as here:
         await here.door.until(lambda: "/demo" in server.joined)
         here.refusals = 1_000_000
         for number in range(10):
             await server.emit("messages.upsert", said(f"M{number}") | {"padding": "x" * 10_000})
-        await here.door.until(lambda: here.feed.state().received == 10)
-        assert here.feed.state().lost == 6
+        await here.door.until(lambda: here.feed.view().received == 10)
+        assert here.feed.view().lost == 6
         here.refusals = 0
         await here.until(["M0", "M1", "M2", "M3"])
         await server.emit("messages.upsert", said("A"))
@@ -298,9 +298,9 @@ async def test_messages_that_still_wait_at_the_end_are_lost_and_reported() -> No
         here.refusals = 1_000_000
         for number in range(3):
             await server.emit("messages.upsert", said(f"M{number}"))
-        await here.door.until(lambda: here.feed.state().received == 3)
+        await here.door.until(lambda: here.feed.view().received == 3)
     here.feed.give_up()
-    assert here.feed.state().lost == here.door.feed.reasons("gateway.feed_lost")["demo"] == 3
+    assert here.feed.view().lost == here.door.feed.reasons("gateway.feed_lost")["demo"] == 3
 
 
 async def test_messages_beyond_the_bound_are_lost_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,9 +311,9 @@ async def test_messages_beyond_the_bound_are_lost_and_reported(monkeypatch: pyte
         here.refusals = 1_000_000
         for number in range(10):
             await server.emit("messages.upsert", said(f"M{number}"))
-        await here.door.until(lambda: here.feed.state().received == 10)
-        assert here.feed.state().lost >= 7
-        assert here.door.feed.reasons("gateway.feed_lost")["demo"] == here.feed.state().lost
+        await here.door.until(lambda: here.feed.view().received == 10)
+        assert here.feed.view().lost >= 7
+        assert here.door.feed.reasons("gateway.feed_lost")["demo"] == here.feed.view().lost
 
 
 @pytest.mark.parametrize(
@@ -359,7 +359,7 @@ async def test_the_key_is_in_no_event() -> None:
         tail = here.door.feed.tail(after=0)
         await here.until_connected()
         await server.drop_all()
-        await here.door.until(lambda: here.feed.state().connections == 2)
+        await here.door.until(lambda: here.feed.view().connections == 2)
         seen: list[object] = []
         with trio.fail_after(PATIENCE_SECONDS):
             while len(seen) < here.door.feed.seq:

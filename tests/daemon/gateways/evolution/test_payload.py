@@ -1,4 +1,4 @@
-"""The webhook parser: every known payload as a fixture, and properties for all that nobody thought of."""
+"""The webhook parser: every known payload as a fixture, and properties for all others."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_fixtures_are_there() -> None:
     ],
 )
 def test_an_unreadable_payload_has_a_stable_reason(body: bytes, reason: str) -> None:
-    """What can never be read is told by a stable word."""
+    """The error has a stable reason."""
     with pytest.raises(UnreadablePayload) as raised:
         parse_webhook(body, None, None)
     assert raised.value.reason == str(raised.value) == reason
@@ -126,7 +126,7 @@ def test_the_last_of_duplicate_keys_counts() -> None:
 
 
 def test_an_emoji_cut_in_two_is_read() -> None:
-    """JavaScript writes a lone surrogate as an escape: the message is heard all the same."""
+    """JavaScript writes a lone surrogate as an escape: the message is still read."""
     message = only_message(envelope(message={"conversation": "ok \ud83d"}, pushName="\udc00x"))
     assert message.text == "ok \ufffd"
     assert message.push_name == "\ufffdx"
@@ -215,7 +215,7 @@ def check_storable(inbound: Inbound) -> None:
 
 @given(BODY)
 def test_any_payload_is_read(body: dict[str, Any]) -> None:
-    """Whatever stands in the envelope: no exception, one visible end for each item, everything storable."""
+    """Whatever is in the envelope: no exception, one visible end for each item, everything storable."""
     check_storable(parse(body))
 
 
@@ -250,7 +250,7 @@ PHONES = st.from_regex(r"[1-9][0-9]{6,14}", fullmatch=True)
 
 @given(PHONES, st.from_regex(r"[1-9][0-9]{6,17}", fullmatch=True))
 def test_a_person_is_the_same_contact_in_every_version(phone: str, digits: str) -> None:
-    """Where the phone number is told, every gateway version's form gives the same contact."""
+    """If the phone number is given, the form of every gateway version yields the same contact."""
     jid, lid = f"{phone}@s.whatsapp.net", f"{digits}@lid"
     keys: list[dict[str, str]] = [
         {"remoteJid": lid, "senderPn": jid},
@@ -274,7 +274,7 @@ def test_a_person_is_the_same_contact_in_every_version(phone: str, digits: str) 
 
 @given(PHONES, st.from_regex(r"[1-9][0-9]{6,17}", fullmatch=True), PHONES)
 def test_an_own_message_names_the_other_side(phone: str, digits: str, account: str) -> None:
-    """Where the customer's number or LID is told, it is the chat; the account's own number never is."""
+    """If the customer's number or LID is given, it is the chat; the account's own number never is."""
     jid, lid, own = f"{phone}@s.whatsapp.net", f"{digits}@lid", f"{account}@s.whatsapp.net"
     keys: list[tuple[dict[str, str], str, str]] = [
         ({"remoteJid": lid}, lid, ""),

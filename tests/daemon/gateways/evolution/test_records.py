@@ -1,4 +1,4 @@
-"""What the gateway's records show of a send."""
+"""What the gateway's records show about a send."""
 
 from __future__ import annotations
 

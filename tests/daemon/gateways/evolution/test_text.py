@@ -1,4 +1,4 @@
-"""Which part of a message speaks. The shapes themselves are fixtures of test_evolution_payload.py."""
+"""Which part of a message is read. The shapes themselves are fixtures of test_payload.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from daemon.gateways.evolution.parts import READERS, SILENT, protocol_reason
 from daemon.gateways.evolution.text import Content, read_content
 
 
-def test_each_type_is_either_read_or_known_to_say_nothing() -> None:
+def test_no_type_is_both_read_and_known_to_say_nothing() -> None:
     assert not READERS.keys() & SILENT.keys()
 
 

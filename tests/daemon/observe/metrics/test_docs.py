@@ -1,4 +1,4 @@
-"""What is told of the metrics holds: the table, the dashboard and the alerts name what `/metrics` has, labels too."""
+"""The documents match the metrics: table, dashboard and alerts name only what `/metrics` has, including labels."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _alerts() -> list[dict[str, Any]]:
     return [rule for group in document["groups"] for rule in group["rules"]]
 
 
-def test_the_table_is_the_catalogue() -> None:
+def test_the_table_lists_every_metric_of_the_catalogue() -> None:
     text = (DOCS / "metrics.md").read_text(encoding="utf-8")
     told = re.findall(r"^\| `(majlis_\w+)` \| (\w+) \| (.+) \| (.+) \|$", text, re.MULTILINE)
     labels = {
@@ -89,7 +89,7 @@ def test_every_alert_is_in_the_table() -> None:
     assert told == [rule.name for rule in rules(MonitorSettings())]
 
 
-def test_the_dashboard_asks_for_what_there_is(tmp_path: Path) -> None:
+def test_the_dashboard_queries_only_existing_metrics(tmp_path: Path) -> None:
     panels = _dashboard()["panels"]
     queries = [target["expr"] for panel in panels for target in panel["targets"]]
     assert [fault for query in queries for fault in faults(query)] == []
@@ -113,7 +113,7 @@ def _grouped(query: str) -> set[str]:
     return {label.strip() for group in _BY.findall(query) for label in group.split(",")}
 
 
-def test_the_dashboard_is_whole() -> None:
+def test_the_dashboard_is_complete() -> None:
     """Panels have their place, no two the same; every datasource is the one that is asked for at the import."""
     board = _dashboard()
     panels = board["panels"]
@@ -128,7 +128,7 @@ def test_the_dashboard_is_whole() -> None:
     assert [variable["name"] for variable in board["templating"]["list"]] == ["datasource", "job"]
 
 
-def test_the_alerts_ask_for_what_there_is() -> None:
+def test_the_alerts_query_only_existing_metrics() -> None:
     assert promtool.complaints("check", "rules", str(DOCS / "alert-rules.yml")) == ""
     alerts = _alerts()
     assert [fault for alert in alerts for fault in faults(alert["expr"])] == []
@@ -157,5 +157,5 @@ def test_the_alerts_ask_for_what_there_is() -> None:
         "1 > 0",
     ],
 )
-def test_a_fault_is_found(query: str) -> None:
+def test_a_query_for_a_missing_metric_is_found(query: str) -> None:
     assert list(faults(query))

@@ -125,7 +125,7 @@ async def test_every_metric_is_on_the_page() -> None:
         assert labels <= {frozenset(metric.labels)}
 
 
-async def test_the_values() -> None:
+async def test_each_metric_has_its_value() -> None:
     page = Page()
     page.join()
     page.live()
@@ -173,7 +173,7 @@ def _lint(families: Iterable[Family]) -> list[str]:
     return found
 
 
-async def test_the_page_is_valid() -> None:
+async def test_the_page_is_valid_for_prometheus() -> None:
     """Parsed by Prometheus' own reader, by the rules of promtool, each metric once and in one place."""
     page = Page()
     page.join()
@@ -189,12 +189,12 @@ async def test_the_page_is_valid() -> None:
     assert text.endswith("\n")
 
 
-def test_the_lint_finds_faults() -> None:
+def test_the_lint_finds_errors() -> None:
     bad = Family("majlis_wait_milliseconds_total", "", "gauge")
     assert len(_lint([bad])) == 3
 
 
-async def test_instances_are_bounded_and_contacts_are_nowhere() -> None:
+async def test_the_number_of_instances_is_bounded_and_no_contact_appears() -> None:
     """Beyond 500 instances all others are one; strangers' names get no further than the feed."""
     page = Page()
     for number in range(MAX_INSTANCES + 50):
@@ -215,8 +215,8 @@ async def test_a_strange_name_does_not_break_the_page() -> None:
     assert rows(families["majlis_tokens"]) == {(name, "input"): 1}
 
 
-async def test_before_the_parts_are_up() -> None:
-    """What needs no store is told from the first moment on, and the page says that the rest is missing."""
+async def test_before_the_stores_run_the_page_has_what_needs_none() -> None:
+    """Metrics that need no store are there from the start, and the page says that the rest is missing."""
     families = await Page().families()
     assert rows(families["majlis_snapshot_complete"]) == {(): 0}
     assert "majlis_turns_ended" in families
@@ -233,7 +233,7 @@ async def test_a_store_that_hangs_does_not_hang_the_page(autojump_clock: trio.te
     assert list((await page.exposition._rows())["majlis_snapshot_complete"]) == [((), 0.0)]
 
 
-async def test_a_store_that_is_away_has_no_figures() -> None:
+async def test_a_store_that_is_away_has_no_metrics() -> None:
     page = Page()
     page.join()
     assert page.sources is not None
@@ -260,7 +260,7 @@ async def test_many_scrapes_ask_the_stores_once() -> None:
     assert page.reads == 1
 
 
-async def test_a_token_of_its_own() -> None:
+async def test_metrics_may_need_their_own_token() -> None:
     assert (await Page().ask()).status == 200
     page = Page(token="read")
     for headers in (
@@ -275,8 +275,8 @@ async def test_a_token_of_its_own() -> None:
     assert (await page.ask(authorization="Bearer ÿ")).status == 401
 
 
-def test_an_observer_that_fails_disturbs_nothing() -> None:
-    """In production it is counted; the event is counted and told all the same, and so are the other observers."""
+def test_an_observer_that_fails_disturbs_no_other() -> None:
+    """In production the failure is counted; the event is still counted and logged, and other observers still run."""
     feed = EventFeed()
     heard: list[object] = []
 

@@ -21,7 +21,7 @@ def test_a_histogram_counts_up_to_each_bound(values: list[float]) -> None:
 
 
 @given(st.lists(st.text(max_size=3)))
-def test_names_are_bounded(names: list[str]) -> None:
+def test_the_number_of_names_is_bounded(names: list[str]) -> None:
     """The first three keep their names for good, all others share one."""
     known = Names(3)
     shown = [known.of(name) for name in names]
@@ -29,7 +29,7 @@ def test_names_are_bounded(names: list[str]) -> None:
     assert shown == [name if name in first else OTHER for name in names]
 
 
-def test_histograms_are_bounded() -> None:
+def test_the_number_of_histograms_is_bounded() -> None:
     many = Histograms(BOUNDS, limit=2)
     for number in range(10):
         many.observe(f"name {number}", 0.2)

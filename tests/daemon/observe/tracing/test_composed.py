@@ -54,14 +54,14 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_off_means_that_nothing_is_recorded() -> None:
+def test_without_an_endpoint_nothing_is_recorded() -> None:
     traces = TurnTraces(load(environment={}), EventFeed(strict=True), lambda part, error: None)
     attempt = World().services.attempt
     assert traces.recorded(attempt, "node") is attempt
     assert traces.spans() == {}
 
 
-def test_off_means_that_nothing_is_imported() -> None:
+def test_without_an_endpoint_opentelemetry_is_not_imported() -> None:
     """Every module that a daemon is made of, and a daemon made of them."""
     ended = python(
         BLOCKED
@@ -88,7 +88,7 @@ def test_without_the_extra_the_start_says_what_to_install(tmp_path: Path) -> Non
     assert "pip install 'majlis[otel]'" in MISSING and "Traceback" not in ended.stderr
 
 
-async def test_on_it_tells_who_it_is_and_sends() -> None:
+async def test_with_an_endpoint_traces_name_the_daemon_and_are_sent() -> None:
     with FakeCollector().running() as server:
         traces, feed, errors = made(
             server.url, "tracing.headers={x-team: blue}", "tracing.every_seconds=0.01"
@@ -105,7 +105,7 @@ async def test_on_it_tells_who_it_is_and_sends() -> None:
     assert (feed.counters["traces.dropped"], errors) == (0, [])
 
 
-async def test_what_is_left_at_the_end_is_sent() -> None:
+async def test_remaining_traces_are_sent_at_the_end() -> None:
     with FakeCollector().running() as server:
         traces, _, _ = made(server.url, "tracing.every_seconds=600")
         async with traces.open():
@@ -113,7 +113,7 @@ async def test_what_is_left_at_the_end_is_sent() -> None:
         assert len(server.spans) == 3
 
 
-async def test_a_collector_that_hangs_does_not_hang_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_collector_that_hangs_does_not_block_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracing, "CLOSE_SECONDS", 0.2)
     with FakeCollector().running() as server:
         server.order("hang", 10)
@@ -160,7 +160,7 @@ async def test_a_daemon_that_cannot_start_leaves_nothing_running() -> None:
         ("tracing.max_batch_spans=20000", "must be at most tracing.max_queued_spans (10000)"),
     ],
 )
-def test_a_setting_that_cannot_be(assignment: str, told: str) -> None:
+def test_an_invalid_setting_is_refused(assignment: str, told: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load(assignments=[assignment], environment={})
     assert told in str(caught.value)
@@ -168,7 +168,7 @@ def test_a_setting_that_cannot_be(assignment: str, told: str) -> None:
         assert "hidden-word" not in str(caught.value)
 
 
-def test_a_key_of_the_environment_is_shown_nowhere() -> None:
+def test_a_key_from_the_environment_is_never_shown() -> None:
     given = load(environment={"MAJLIS_TRACING__HEADERS__AUTHORIZATION": "Bearer of-a-key"})
     assert given.tracing.headers["authorization"].get_secret_value() == "Bearer of-a-key"
     assert "of-a-key" not in repr(given)

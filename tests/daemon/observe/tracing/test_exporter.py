@@ -67,8 +67,8 @@ def trace(number: int) -> Trace:
     return Trace(bytes(16), one(), tuple(one() for _ in range(SPANS - 1)))
 
 
-async def test_traces_wait_for_company(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
-    """They go together when the first has waited, or as many as make up a request at once."""
+async def test_traces_wait_to_be_sent_together(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    """They are sent together when the first has waited, or at once when there are enough for a request."""
     sending = Sending()
     nursery.start_soon(sending.exporter.run)
     sending.offer(1)
@@ -86,8 +86,10 @@ async def test_traces_wait_for_company(autojump_clock: MockClock, nursery: trio.
     assert sending.reported() == []
 
 
-async def test_an_absent_collector_loses_nothing(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
-    """It is asked at growing distances; its absence and its return are reported once."""
+async def test_while_the_collector_is_away_nothing_is_lost(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """It is asked at growing intervals; its absence and its return are reported once."""
     sending = Sending()
     sending.collector.faults = [CollectorAway("connect_failed")] * 9
     nursery.start_soon(sending.exporter.run)
@@ -102,7 +104,9 @@ async def test_an_absent_collector_loses_nothing(autojump_clock: MockClock, nurs
     assert sending.reported() == [("traces.failed", "connect_failed", None), ("traces.recovered", None, None)]
 
 
-async def test_its_wish_to_be_left_alone_is_kept(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+async def test_the_wait_that_the_collector_asks_for_is_respected(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
     """Up to a minute: no collector may switch the traces off for a day."""
     sending = Sending()
     sending.collector.faults = [CollectorAway("status_429", 20.0), CollectorAway("status_429", 86_400.0)]
@@ -114,7 +118,9 @@ async def test_its_wish_to_be_left_alone_is_kept(autojump_clock: MockClock, nurs
     assert sending.collector.taken == [[1]]
 
 
-async def test_beyond_the_bound_the_oldest_go(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+async def test_beyond_the_bound_the_oldest_are_dropped(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
     sending = Sending(max_queued_spans=50, max_batch_spans=50)
     sending.collector.faults = [CollectorAway("connect_failed")] * 5
     nursery.start_soon(sending.exporter.run)
@@ -144,7 +150,9 @@ async def test_losses_are_reported_once_a_minute(autojump_clock: MockClock, nurs
     assert sending.spans == {"exported": 0, "refused": 60 * SPANS}
 
 
-async def test_a_trace_beyond_the_bound_by_itself(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+async def test_a_trace_larger_than_the_bound_is_dropped(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
     sending = Sending(max_queued_spans=5, max_batch_spans=5)
     nursery.start_soon(sending.exporter.run)
     sending.offer(1)
@@ -152,7 +160,7 @@ async def test_a_trace_beyond_the_bound_by_itself(autojump_clock: MockClock, nur
     assert sending.spans == {"exported": 0, "queue_full": SPANS}
 
 
-async def test_what_may_have_arrived_is_not_sent_for_ever(
+async def test_spans_that_may_have_arrived_are_not_sent_for_ever(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     sending = Sending()
@@ -168,7 +176,7 @@ async def test_what_may_have_arrived_is_not_sent_for_ever(
 
 
 @pytest.mark.parametrize(("claimed", "lost"), [(4, 4), (10**9, SPANS), (-5, 0)])
-async def test_some_spans_are_refused(
+async def test_refused_spans_are_counted(
     autojump_clock: MockClock, nursery: trio.Nursery, claimed: int, lost: int
 ) -> None:
     sending = Sending()
@@ -183,7 +191,7 @@ async def test_some_spans_are_refused(
     assert sending.reported()[-1][0] == "traces.recovered"
 
 
-async def test_a_slow_collector_holds_nobody_up(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+async def test_a_slow_collector_delays_no_turn(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     sending = Sending(max_queued_spans=100)
     sending.collector.slow_seconds = 1_000
     nursery.start_soon(sending.exporter.run)
@@ -207,8 +215,8 @@ async def test_at_the_end_the_rest_is_sent_at_once(autojump_clock: MockClock) ->
     assert sending.spans == {"exported": 25 * SPANS}
 
 
-async def test_at_the_end_an_absent_collector_is_asked_once_more(autojump_clock: MockClock) -> None:
-    """No backoff is sat out; what cannot be sent is counted and reported."""
+async def test_at_the_end_a_collector_that_is_away_is_asked_once_more(autojump_clock: MockClock) -> None:
+    """It does not wait for a backoff; what cannot be sent is counted and reported."""
     sending = Sending()
     sending.collector.faults = [CollectorAway("connect_failed")] * 20
     async with trio.open_nursery() as nursery:
@@ -236,7 +244,9 @@ async def test_at_the_end_a_request_under_way_is_cut_short(autojump_clock: MockC
     assert sending.spans == {"exported": 0, "stopped": SPANS}
 
 
-async def test_a_bug_costs_what_brought_it_out(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+async def test_a_bug_loses_only_the_spans_that_cause_it(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
     sending = Sending()
     sending.collector.faults = [ValueError("a bug")]
     sending.offer(1)

@@ -57,7 +57,7 @@ async def collector(endpoint: str, timeout_seconds: float = 5.0) -> AsyncIterato
         yield OtlpCollector(http, endpoint, {"authorization": KEY}, RESOURCE, timeout_seconds)
 
 
-async def test_a_trace_arrives_as_it_is(server: FakeCollector) -> None:
+async def test_a_trace_arrives_unchanged(server: FakeCollector) -> None:
     async with collector(server.url) as sending:
         assert await sending.take([TRACE, TRACE]) == Refused()
     (taken,) = server.requests
@@ -104,7 +104,7 @@ async def test_the_path_of_a_service_stays(server: FakeCollector) -> None:
         ("json", 1, Refused(1, "rejected_spans")),
     ],
 )
-async def test_what_it_does_not_want(
+async def test_spans_that_the_collector_refuses_are_not_sent_again(
     server: FakeCollector, fault: Fault, number: int, found: Refused
 ) -> None:
     """Sending it again would not help, and a redirect is not followed: the key would go along."""
@@ -115,7 +115,9 @@ async def test_what_it_does_not_want(
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-async def test_what_it_wants_again(server: FakeCollector, status: int) -> None:
+async def test_spans_that_the_collector_asks_for_again_are_sent_again(
+    server: FakeCollector, status: int
+) -> None:
     server.order("status", status=status, headers={"retry-after": "7"})
     async with collector(server.url) as sending:
         with pytest.raises(CollectorAway, match=f"status_{status}") as caught:
@@ -124,7 +126,7 @@ async def test_what_it_wants_again(server: FakeCollector, status: int) -> None:
         assert await sending.take([TRACE]) == Refused()
 
 
-async def test_nobody_is_there(server: FakeCollector) -> None:
+async def test_without_a_collector_the_spans_wait(server: FakeCollector) -> None:
     server.down()
     async with collector(server.url) as sending:
         with pytest.raises(CollectorAway, match="connect_failed"):
@@ -136,7 +138,9 @@ async def test_nobody_is_there(server: FakeCollector) -> None:
 @pytest.mark.parametrize(
     ("fault", "reason"), [("hang", "timed_out"), ("drip", "timed_out"), ("reset", "connection_broken")]
 )
-async def test_nobody_knows_whether_it_took_them(server: FakeCollector, fault: Fault, reason: str) -> None:
+async def test_after_a_broken_answer_the_outcome_is_unknown(
+    server: FakeCollector, fault: Fault, reason: str
+) -> None:
     """One deadline over all, also for an answer that comes a byte at a time."""
     async with collector(server.url, timeout_seconds=3) as sending:
         await sending.take([TRACE])  # connected: the deadline is the answer's

@@ -1,4 +1,4 @@
-"""What is recorded of turns: every step at its time, whatever happens to them, and no word of what was said."""
+"""What is recorded about turns: every step at its time, whatever happens, and no word of what was said."""
 
 from __future__ import annotations
 
@@ -97,7 +97,9 @@ async def test_a_turn_is_one_trace(autojump_clock: MockClock, nursery: trio.Nurs
     assert watched.recorder.under_way == 0
 
 
-async def test_providers_that_failed_before(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+async def test_each_provider_that_failed_has_its_own_span(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
     """Each call has its own span, one after another, also those of an event that names no conversation."""
     watched = Watched()
     watched.responder.failures = [("first", "overloaded"), ("second", "timed_out")]
@@ -169,7 +171,7 @@ async def test_a_turn_without_an_answer_shows_its_rule(
     assert trace.id != watched.traces[0].id
 
 
-async def test_what_majlis_says_by_itself_is_no_call(
+async def test_an_answer_without_a_provider_has_no_call(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     watched = Watched()
@@ -183,7 +185,7 @@ async def test_what_majlis_says_by_itself_is_no_call(
     assert named(trace, "chat") == []
 
 
-async def test_sends_of_every_outcome(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+async def test_a_send_of_every_outcome_is_recorded(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     watched = Watched()
     watched.world.gateway.script = [
         (False, NotSent("rate_limited", "retry")),
@@ -212,7 +214,7 @@ async def test_a_hold_is_recorded(autojump_clock: MockClock, nursery: trio.Nurse
     assert len(named(trace, "chat test-1")) == 1
 
 
-async def test_a_send_that_stays_unresolved_is_no_call(
+async def test_a_send_that_stays_unresolved_has_no_call(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     async def hold(operation: str) -> None:
@@ -243,7 +245,9 @@ async def test_a_batch_that_was_ended_elsewhere_is_left(autojump_clock: MockCloc
     assert watched.recorder.under_way == 1
 
 
-async def test_a_mirror_whose_clock_is_ahead(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+async def test_a_mirror_with_a_clock_ahead_does_not_distort_the_window(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
     """The window keeps its length and ends where the first attempt begins."""
     watched = Watched()
     watched.wall_ahead_ns = -5 * 10**9
@@ -256,7 +260,7 @@ async def test_a_mirror_whose_clock_is_ahead(autojump_clock: MockClock, nursery:
     assert all(span.start_ns >= window.end_ns for span in trace.children[1:])
 
 
-async def test_another_life_goes_on_in_the_same_trace(autojump_clock: MockClock) -> None:
+async def test_after_a_restart_the_turn_continues_in_the_same_trace(autojump_clock: MockClock) -> None:
     """What a stopped daemon saw is exported as left; the daemon that takes the turn up has the same trace id."""
     watched = Watched()
     claimed = trio.Event()
@@ -327,7 +331,7 @@ async def test_an_end_that_is_found_after_a_lost_answer_is_exported(
     assert [moment.name for moment in trace.root.moments] == ["held"]
 
 
-async def test_a_clock_that_is_set_turns_no_span_around(
+async def test_a_clock_step_gives_no_span_a_negative_length(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     watched = Watched()
@@ -341,8 +345,10 @@ async def test_a_clock_that_is_set_turns_no_span_around(
     assert seconds(trace.root) < 60
 
 
-async def test_a_share_of_the_turns(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
-    """Nothing at 0, some at a half, and the same ones wherever they are tried."""
+async def test_only_the_configured_share_of_turns_is_traced(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """None at 0, some at a half, and the same ones on every daemon."""
     none, half = Watched(sample=0.0), Watched(sample=0.5)
     for watched in (none, half):
         await watched.world.start(nursery)
@@ -356,7 +362,9 @@ async def test_a_share_of_the_turns(autojump_clock: MockClock, nursery: trio.Nur
     assert all(int.from_bytes(trace.id[8:], "big") < 2**63 for trace in half.traces)
 
 
-async def test_what_breaks_in_here_reaches_no_turn(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+async def test_a_bug_in_the_recorder_reaches_no_turn(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
     def broken(trace: Trace) -> None:
         raise RuntimeError(TEXT)
 
@@ -402,7 +410,7 @@ def test_a_span_never_ends_before_it_begins() -> None:
     assert trace.root.end_ns >= max(span.start_ns for span in trace.children[1:])
 
 
-def test_a_word_is_short_and_holds_no_number() -> None:
+def test_an_attribute_word_is_short_and_holds_no_number() -> None:
     assert word(f"no contact {PHONE}\nnever\ud800") == "no contact …01 never"
     assert len(word("x" * 5_000)) == 200
     assert isinstance(TraceSpan(name="a", start_ns=0, end_ns=0).id, bytes)
