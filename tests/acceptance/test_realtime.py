@@ -245,7 +245,7 @@ async def _two_over_the_feed(daemon: DaemonUnderTest, feed: FakeSocketIo, said: 
             )
             status = await trio.to_thread.run_sync(daemon.majlis, "status")
             assert (
-                "demo over WebSocket: connected, 2 received; what happens while it is away never comes"
+                "demo over WebSocket: connected, 2 received; events while it is disconnected are lost"
                 in " ".join(status.stdout.split())
             )
 
