@@ -25,7 +25,7 @@ def given(tmp_path: Path, text: str) -> Settings:
         ("realtime: {listen: '127.0.0.1:1'}", ["realtime.clients: must name at least one client"]),
         (f"realtime: {{clients: [{PROXY}, {PROXY}]}}", ["clients.1.name", "clients.1.token: must differ"]),
         (f"realtime: {{listen: '127.0.0.1:1', clients: [{PROXY}], allowed_origins: ['https://a/b']}}",
-         ["realtime.allowed_origins.0: must be scheme, host and port alone"]),
+         ["realtime.allowed_origins.0: must be scheme, host and port only"]),
         ("realtime: {clients: [{name: a, token: [canary-secret, b, c]}]}", ["realtime.clients.0.token"]),
         ("realtime: {clients: [{name: a, token: canary-secret, instances: some}]}", ["realtime.clients.0.instances"]),
         ("gateway: {kind: realtime, client: x}", ["gateway.kind: needs realtime.listen", "gateway.client: must be"]),
