@@ -103,6 +103,12 @@ class DaemonUnderTest(DaemonProcess):
         """`majlis show <instance>/<phone> --reveal --json`."""
         return self.admin(f"/v1/conversations/{instance}/{phone}?reveal=true")
 
+    def has_status(self) -> bool:
+        """Whether the admin socket answers more than that Majlis is starting."""
+        with suppress(HttpFailed):
+            return unix_get(str(self.data_dir / "run" / "admin.sock"), "/v1/status")[0] == 200
+        return False
+
     def admin(self, path: str, post: bool = False) -> Tree:
         """Query the admin socket in the same way as the command line."""
         ask = unix_post if post else unix_get

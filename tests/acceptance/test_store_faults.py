@@ -85,8 +85,11 @@ def test_starts_before_its_stores_and_waits_for_them(
         with stores.postgres.away():
             daemon.start(until_ready=False)
             daemon.wait_for(lambda: daemon.request("GET", "/health/live").status == 200, "it is alive")
-            daemon.wait_for(lambda: store_told(daemon, "postgres") != "ok", "Postgres is missed")
-            assert "Postgres cannot be used now" in store_told(daemon, "postgres")
+            # The admin socket answers only `starting` until the parts are put together.
+            daemon.wait_for(daemon.has_status, "the admin socket answers")
+            daemon.wait_for(
+                lambda: "Postgres cannot be used now" in store_told(daemon, "postgres"), "Postgres is missed"
+            )
             assert daemon.request("GET", "/health/ready").status == 503
             assert refused(daemon, said)
         wait_unready(daemon, "Redis cannot be used now")

@@ -138,10 +138,11 @@ def test_two_hundred_conversations_at_once(
     assert {answer.status for answer in answers} == {200}
     wait_answered(daemon, gateway, *contacts)
     for contact in contacts:
-        assert sorted(line for batch in contact.batches_at(model) for line in batch) == sorted(
-            said.text for said in contact.said
-        )
-        assert len(contact.replies_at(gateway)) == len(contact.batches_at(model))
+        # A store that a busy machine keeps waiting fails an attempt, and the same batch is asked about again.
+        batches = list(dict.fromkeys(contact.batches_at(model)))
+        lines = sorted(line for batch in batches for line in batch)
+        assert lines == sorted(said.text for said in contact.said)
+        assert len(contact.replies_at(gateway)) == len(batches)
 
 
 def test_messages_during_a_slow_answer_are_the_next_batch(
