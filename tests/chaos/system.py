@@ -1,0 +1,118 @@
+"""What the chaos happens to: a Redis, a Postgres, a gateway, a model, and two daemons that share them over links."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import asyncpg
+
+from tests.acceptance.harness import DaemonUnderTest, daemon_under_test, evolution, openai
+from tests.acceptance.own_stores import OwnStores, own_stores
+from tests.chaos import link
+from tests.chaos.checker import Evidence, SeenPart, SeenTurn
+from tests.chaos.link import Link
+from tests.support.gateway_server import FakeEvolution
+from tests.support.openai_server import FakeOpenAI
+from tests.support.patience import PATIENCE_SECONDS
+
+DAEMONS = 2
+NEVER_GIVE_UP = 100
+"""Attempts: a model that fails is a fault of the model, and here its batches are to be answered when it is over."""
+
+_TURNS = "SELECT id, contact, state, lo, hi, message_ids FROM majlis_turns ORDER BY id"
+_PARTS = "SELECT turn_id, text, state, resends FROM majlis_outbox ORDER BY turn_id, part"
+_UNFINISHED = "SELECT count(*) FROM majlis_turns WHERE state IN ('started', 'answered')"
+
+
+@dataclass
+class System:
+    stores: OwnStores
+    gateway: FakeEvolution
+    model: FakeOpenAI
+    daemons: list[DaemonUnderTest]
+    redis_links: list[Link]
+    postgres_links: list[Link]
+    """One for each daemon, in the same order."""
+
+    def query(self, sql: str, writes: bool = False) -> list[asyncpg.Record]:
+        """Ask Postgres, past the links."""
+        return asyncio.run(_query(self.stores.postgres.server.dsn, sql, writes))
+
+    def unfinished(self) -> int:
+        return int(self.query(_UNFINISHED)[0]["count"])
+
+    def evidence(self, acknowledged: dict[str, list[str]]) -> Evidence:
+        turns = [
+            SeenTurn(row["id"], row["contact"], row["state"], row["lo"], row["hi"], tuple(row["message_ids"]))
+            for row in self.query(_TURNS)
+        ]
+        parts = [SeenPart(**row) for row in self.query(_PARTS)]
+        # Whatever left is in this gateway's records, or it says itself that it left: it can prove every outcome.
+        proven = frozenset(self.gateway.texts())
+        return Evidence(acknowledged, turns, parts, self.gateway.texts(), proven)
+
+
+@contextmanager
+def system() -> Iterator[System]:
+    """Up and ready; everything is removed at the end."""
+    with ExitStack() as stack:
+        stores = stack.enter_context(own_stores())
+        directory = Path(stack.enter_context(TemporaryDirectory(prefix="majlis-", dir="/tmp")))
+        gateway = stack.enter_context(FakeEvolution().running())
+        model = stack.enter_context(FakeOpenAI().running())
+        model.text_for = _echo
+        redis_links, postgres_links = [], []
+        for number in range(DAEMONS):
+            (directory / str(number)).mkdir()
+            redis_links.append(Link(directory / f"redis.{number}", _redis_socket(stores)))
+            own = directory / str(number) / ".s.PGSQL.5432"
+            postgres_links.append(Link(own, _postgres_socket(stores)))
+        stack.enter_context(link.running(*redis_links, *postgres_links))
+        daemons = []
+        for redis_link, postgres_link in zip(redis_links, postgres_links, strict=True):
+            settings = {
+                "redis": {"url": f"unix://{redis_link.path}?db=0"},
+                "postgres": {"dsn": f"postgresql://majlis@/majlis?host={postgres_link.path.parent}"},
+                "turn": {"max_tries": NEVER_GIVE_UP, "backoff_seconds": [0.2, 0.4, 0.8]},
+                "responder": {"breaker_seconds": 1},
+                "drain_seconds": 3,
+            }
+            settings_of_all = (evolution(gateway, timeout_seconds=3), openai(model, timeout_seconds=3))
+            daemons.append(stack.enter_context(daemon_under_test(*settings_of_all, settings, start=False)))
+        found = System(stores, gateway, model, daemons, redis_links, postgres_links)
+        daemons[0].start(until_ready=False)
+        migrated = daemons[0].majlis("migrate")
+        assert migrated.returncode == 0, migrated
+        daemons[0].wait_ready()
+        daemons[1].start()
+        yield found
+
+
+def _echo(asked: str) -> str:
+    """Every batch has a reply of its own, and the same one however often it is asked for."""
+    return f"Re {asked}"
+
+
+def _redis_socket(stores: OwnStores) -> Path:
+    return Path(stores.redis.server.url.removeprefix("unix://").partition("?")[0])
+
+
+def _postgres_socket(stores: OwnStores) -> Path:
+    return Path(stores.postgres.server.dsn.partition("host=")[2]) / ".s.PGSQL.5432"
+
+
+async def _query(dsn: str, sql: str, writes: bool) -> list[asyncpg.Record]:
+    """asyncio-flavoured."""
+    connection = await asyncpg.connect(dsn, timeout=PATIENCE_SECONDS)
+    try:
+        if writes:  # also where a fault has made every new session read-only
+            await connection.execute("SET default_transaction_read_only = off")
+        found: list[asyncpg.Record] = await connection.fetch(sql, timeout=PATIENCE_SECONDS)
+        return found
+    finally:
+        connection.terminate()
