@@ -68,7 +68,6 @@ class People:
                 return True
             if answer.status not in (0, 503):
                 self.failures.append(f"{said.id} was answered with {answer.status}")
-                return False
             self.refused += 1
             time.sleep(PAUSE_SECONDS)
         return False

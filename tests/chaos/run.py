@@ -141,6 +141,7 @@ def play(
         report.violations += _settle(target, people)
         seen = target.evidence(people.acknowledged)
         report.violations += violations(seen)
+        report.violations += sorted(set(target.crashes()))
         report.faults = nemesis.begun
         report.acknowledged, report.refused = people.count(), people.refused
         report.turns, report.delivered = len(seen.turns), len(seen.delivered)

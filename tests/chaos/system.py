@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ DAEMONS = 2
 NEVER_GIVE_UP = 100
 """Attempts: a model that fails is a fault of the model, and here its batches are to be answered when it is over."""
 
+CRASHES = ("turn.crashed", "actor.crashed", "actor.parked", "daemon.problem")
+"""Events of a code path that nobody thought of: whatever fails around it, the daemon has a word for it."""
+
 _TURNS = "SELECT id, contact, state, lo, hi, message_ids FROM majlis_turns ORDER BY id"
 _PARTS = "SELECT turn_id, text, state, resends FROM majlis_outbox ORDER BY turn_id, part"
 _UNFINISHED = "SELECT count(*) FROM majlis_turns WHERE state IN ('started', 'answered')"
@@ -42,6 +46,21 @@ class System:
     def query(self, sql: str, writes: bool = False) -> list[asyncpg.Record]:
         """Ask Postgres, past the links."""
         return asyncio.run(_query(self.stores.postgres.server.dsn, sql, writes))
+
+    def crashes(self) -> list[str]:
+        """What the daemons logged, in all their lives, that no fault of a store or a peer explains."""
+        lines = (
+            json.loads(line)
+            for daemon in self.daemons
+            for log in sorted(daemon.root.glob("log.*"))
+            for line in log.read_text(errors="replace").splitlines()
+            if line.startswith("{") and line.endswith("}")
+        )
+        return [
+            " ".join(f"{key}={value}" for key, value in line.items() if key != "timestamp")
+            for line in lines
+            if line["event"] in CRASHES
+        ]
 
     def unfinished(self) -> int:
         return int(self.query(_UNFINISHED)[0]["count"])
