@@ -8,6 +8,7 @@ from actors.errors import LedgerUnavailable
 from daemon.ledger.migrate import Install, check_schema, check_server, install, migrate
 from daemon.ledger.records import Records
 from daemon.stores.postgres import LedgerError, Postgres
+from daemon.stores.sqlstates import ADVICE
 
 
 async def ledger_problem(db: Postgres) -> str | None:
@@ -22,7 +23,8 @@ async def ledger_problem(db: Postgres) -> str | None:
 
 def unavailable(error: LedgerUnavailable) -> str:
     """The sentence for a Postgres that does not answer."""
-    return f"Postgres cannot be used now ({error}): check that it runs and can be reached at postgres.dsn."
+    advice = ADVICE.get(str(error).partition(":")[0], "check that it runs and can be reached at postgres.dsn")
+    return f"Postgres cannot be used now ({error}): {advice}."
 
 
 class LedgerFitness:

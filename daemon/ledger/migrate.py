@@ -19,7 +19,7 @@ import msgspec
 import trio
 
 from actors.errors import LedgerUnavailable, MajlisError
-from daemon.stores.postgres import LedgerError, Postgres, PostgresSession
+from daemon.stores.postgres import LedgerMisconfigured, Postgres, PostgresSession
 
 _LOCK = 0x6D616A6C6973  # "majlis"
 _POLL_SECONDS = 0.25
@@ -97,7 +97,7 @@ async def schema_version(db: Postgres) -> int:
     """The newest migration applied to the database; 0 if there is none."""
     try:
         version = await db.value("SELECT max(version) FROM majlis_migrations")
-    except LedgerError as error:
+    except LedgerMisconfigured as error:
         if error.sqlstate == _UNDEFINED_TABLE:
             return 0
         raise
@@ -127,6 +127,15 @@ async def check_schema(db: Postgres) -> str | None:
 
 async def check_server(db: Postgres) -> str | None:
     """Why this server does not meet the needs of the ledger; None if it does."""
+    problem = await _server_problem(db)
+    if problem is None:
+        return None
+    # A session keeps the settings that it began with: only a new one knows whether this is still so.
+    await db.renew()
+    return await _server_problem(db)
+
+
+async def _server_problem(db: Postgres) -> str | None:
     rows = await db.fetch(
         "SELECT current_setting('server_version_num')::int AS version, pg_is_in_recovery() AS standby,"
         " current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,"
@@ -219,7 +228,11 @@ async def _run_with_retries(session: PostgresSession, script: str) -> None:
         error = await _try_run(session, script)
         if error is None:
             return
-        if not left or await _try_run(session, "SELECT 1") is not None:
+        if (
+            not left
+            or isinstance(error, LedgerMisconfigured)
+            or await _try_run(session, "SELECT 1") is not None
+        ):
             raise error
         await trio.sleep(_POLL_SECONDS)
 
