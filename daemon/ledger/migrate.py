@@ -19,12 +19,14 @@ import msgspec
 import trio
 
 from actors.errors import LedgerUnavailable, MajlisError
+from daemon.ledger.rights import why_not_create
 from daemon.stores.postgres import LedgerMisconfigured, Postgres, PostgresSession
 
 _LOCK = 0x6D616A6C6973  # "majlis"
 _POLL_SECONDS = 0.25
 _LOCK_ATTEMPTS = 20
 _UNDEFINED_TABLE = "42P01"
+_NO_RIGHT = "42501"
 _FILE = re.compile(r"(\d{3})_\w+(\.concurrent)?\.sql")
 _INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY IF NOT EXISTS (\w+)")
 
@@ -161,6 +163,8 @@ async def migrate(db: Postgres, wait_seconds: float = 600.0) -> list[str]:
     """
     async with db.session() as session:
         await _lock(session, wait_seconds)
+        if problem := await why_not_create(session):
+            raise MigrationFailed(problem)
         await session.run(
             "CREATE TABLE IF NOT EXISTS majlis_migrations (version integer PRIMARY KEY, name text NOT NULL,"
             " applied_at timestamptz NOT NULL DEFAULT now())"
@@ -168,8 +172,20 @@ async def migrate(db: Postgres, wait_seconds: float = 600.0) -> list[str]:
         done = {row["version"] for row in await session.fetch("SELECT version FROM majlis_migrations")}
         missing = [migration for migration in migrations() if migration.version not in done]
         for migration in missing:
-            await _apply(session, migration)
+            try:
+                await _apply(session, migration)
+            except LedgerMisconfigured as error:
+                raise MigrationFailed(_refused(migration, error)) from None
         return [migration.name for migration in missing]
+
+
+def _refused(migration: Migration, error: LedgerMisconfigured) -> str:
+    if error.sqlstate != _NO_RIGHT:
+        return f"Postgres refuses {migration.name} ({error}): change what it names, then run `majlis migrate` again."
+    return (
+        f"Postgres refuses {migration.name} ({error}): only the owner of a table may change it; run `majlis migrate` "
+        "with the owner of the tables as the user of postgres.dsn, or make that user a member of the owning role."
+    )
 
 
 async def install(db: Postgres, partitions: int) -> Install:
