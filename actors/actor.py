@@ -81,6 +81,7 @@ class ConversationActor:
         self._batch: Batch | None = None
         self._holds = 0
         self._hold_until = -inf
+        self._parked = False
         self._why = ""
         self._held_by: Holder = ""
 
@@ -108,8 +109,9 @@ class ConversationActor:
             self._change(core.doubt(self._state))
 
     def resume(self) -> None:
-        """What was away is back: do not sit out the rest of a hold."""
+        """What was away is back: do not sit out the rest of a hold, and try again what kept crashing meanwhile."""
         self._hold_until = -inf
+        self._parked = False
         self._wake.set()
 
     def forget(self) -> None:
@@ -146,13 +148,14 @@ class ConversationActor:
     # Its own life.
 
     async def park(self, why: str) -> None:
-        """Stay visible and do nothing until an operator flushes the conversation or the daemon stops."""
-        self.phase, self._why = "parked", why
+        """Stay visible and do nothing until `resume`, a flush by an operator, or the daemon stops."""
+        self.phase, self._why, self._parked = "parked", why, True
         # `frozen`: a flush is ignored where nothing waits and nothing is frozen, and it must end this.
         self._state = msgspec.structs.replace(core.loading(self._state), asked=None, frozen=True)
-        while self._state.asked is None:
+        while self._parked and self._state.asked is None:
             self._wake = trio.Event()
             await self._wake.wait()
+        self._parked = False
 
     async def run(self) -> None:
         """Live until there is nothing to do. What it raises is for the supervisor."""

@@ -5,7 +5,8 @@ Laws of this file:
 2. An actor is in the registry exactly while its task lives; finding it and handing it something is one
    synchronous step, and so are its last decision to leave and its removal.
 3. A crashed actor comes back from the mirror after a backoff; more than `MAX_RESTARTS` in
-   `RESTART_WINDOW_SECONDS` parks it: visible, resumable by a flush, and the daemon stays up.
+   `RESTART_WINDOW_SECONDS` parks it: visible, and the daemon stays up. It tries again, with its restarts unspent,
+   when an operator flushes it, or a store is back: what a store said while it was ill is no proof against the work.
 4. Nothing here is the only copy: what is dropped when a lease is lost or the daemon drains is in the mirror.
 """
 
@@ -112,7 +113,7 @@ class Supervisor:
                 actor.cancel()
 
     def resume_held(self) -> None:
-        """A store is back, or a pause is over: no actor waits for the rest of its hold."""
+        """A store is back, or a pause is over: no actor waits for the rest of its hold, and none stays parked."""
         for actor in self._actors.values():
             actor.resume()
 
@@ -193,7 +194,7 @@ class Supervisor:
         return end
 
     async def _wait_out(self, actor: ConversationActor, crashes: deque[float]) -> None:
-        """Wait after a crash; after too many of them, until an operator resumes it."""
+        """Wait after a crash; after too many of them, until a store is back or an operator resumes it."""
         now = trio.current_time()
         crashes.append(now)
         while crashes[0] < now - RESTART_WINDOW_SECONDS:

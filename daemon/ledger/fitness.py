@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from actors.errors import LedgerUnavailable
 from daemon.ledger.migrate import Install, check_schema, check_server, install, migrate
+from daemon.ledger.pooler import check_pooler
 from daemon.ledger.records import Records
+from daemon.ledger.rights import check_rights
 from daemon.stores.postgres import LedgerError, Postgres
+from daemon.stores.sqlstates import ADVICE
+
+_Check = Callable[[Postgres], Awaitable[str | None]]
+_CHECKS: tuple[_Check, ...] = (check_server, check_rights, check_schema)
+"""Asked again and again while the daemon runs."""
 
 
 async def ledger_problem(db: Postgres) -> str | None:
     """What is wrong with Postgres and what to change, in a sentence; None when it is fit."""
+    return await _worded(db, [check_pooler, *_CHECKS])
+
+
+async def _worded(db: Postgres, checks: Sequence[_Check]) -> str | None:
     try:
-        return await check_server(db) or await check_schema(db)
+        for check in checks:
+            if problem := await check(db):
+                return problem
     except LedgerUnavailable as error:
         return unavailable(error)
     except LedgerError as error:
         return f"Postgres refuses the checks ({error}): grant the user of postgres.dsn the rights it needs."
+    return None
 
 
 def unavailable(error: LedgerUnavailable) -> str:
     """The sentence for a Postgres that does not answer."""
-    return f"Postgres cannot be used now ({error}): check that it runs and can be reached at postgres.dsn."
+    advice = ADVICE.get(str(error).partition(":")[0], "check that it runs and can be reached at postgres.dsn")
+    return f"Postgres cannot be used now ({error}): {advice}."
 
 
 class LedgerFitness:
@@ -41,10 +56,16 @@ class LedgerFitness:
         self._partitions = partitions
         self._instances = instances
         self._migrates = migrates
+        self._checks: tuple[_Check, ...] = (check_pooler, *_CHECKS)
 
     async def problem(self) -> str | None:
         """What is wrong and what to change, in a sentence; None when it is fit."""
-        return await ledger_problem(self._db)
+        problem = await _worded(self._db, self._checks)
+        if problem is None:
+            self._checks = (
+                _CHECKS  # what is between us and Postgres does not change while we run, and asking costs
+            )
+        return problem
 
     async def prepare(self) -> Install | str:
         """What was fixed when the ledger was first used, or the problem that keeps it from being used.

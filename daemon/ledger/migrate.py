@@ -19,12 +19,14 @@ import msgspec
 import trio
 
 from actors.errors import LedgerUnavailable, MajlisError
-from daemon.stores.postgres import LedgerError, Postgres, PostgresSession
+from daemon.ledger.rights import why_not_create
+from daemon.stores.postgres import LedgerMisconfigured, Postgres, PostgresSession
 
 _LOCK = 0x6D616A6C6973  # "majlis"
 _POLL_SECONDS = 0.25
 _LOCK_ATTEMPTS = 20
 _UNDEFINED_TABLE = "42P01"
+_NO_RIGHT = "42501"
 _FILE = re.compile(r"(\d{3})_\w+(\.concurrent)?\.sql")
 _INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY IF NOT EXISTS (\w+)")
 
@@ -97,7 +99,7 @@ async def schema_version(db: Postgres) -> int:
     """The newest migration applied to the database; 0 if there is none."""
     try:
         version = await db.value("SELECT max(version) FROM majlis_migrations")
-    except LedgerError as error:
+    except LedgerMisconfigured as error:
         if error.sqlstate == _UNDEFINED_TABLE:
             return 0
         raise
@@ -127,6 +129,15 @@ async def check_schema(db: Postgres) -> str | None:
 
 async def check_server(db: Postgres) -> str | None:
     """Why this server does not meet the needs of the ledger; None if it does."""
+    problem = await _server_problem(db)
+    if problem is None:
+        return None
+    # A session keeps the settings that it began with: only a new one knows whether this is still so.
+    await db.renew()
+    return await _server_problem(db)
+
+
+async def _server_problem(db: Postgres) -> str | None:
     rows = await db.fetch(
         "SELECT current_setting('server_version_num')::int AS version, pg_is_in_recovery() AS standby,"
         " current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,"
@@ -152,6 +163,8 @@ async def migrate(db: Postgres, wait_seconds: float = 600.0) -> list[str]:
     """
     async with db.session() as session:
         await _lock(session, wait_seconds)
+        if problem := await why_not_create(session):
+            raise MigrationFailed(problem)
         await session.run(
             "CREATE TABLE IF NOT EXISTS majlis_migrations (version integer PRIMARY KEY, name text NOT NULL,"
             " applied_at timestamptz NOT NULL DEFAULT now())"
@@ -159,8 +172,20 @@ async def migrate(db: Postgres, wait_seconds: float = 600.0) -> list[str]:
         done = {row["version"] for row in await session.fetch("SELECT version FROM majlis_migrations")}
         missing = [migration for migration in migrations() if migration.version not in done]
         for migration in missing:
-            await _apply(session, migration)
+            try:
+                await _apply(session, migration)
+            except LedgerMisconfigured as error:
+                raise MigrationFailed(_refused(migration, error)) from None
         return [migration.name for migration in missing]
+
+
+def _refused(migration: Migration, error: LedgerMisconfigured) -> str:
+    if error.sqlstate != _NO_RIGHT:
+        return f"Postgres refuses {migration.name} ({error}): change what it names, then run `majlis migrate` again."
+    return (
+        f"Postgres refuses {migration.name} ({error}): only the owner of a table may change it; run `majlis migrate` "
+        "with the owner of the tables as the user of postgres.dsn, or make that user a member of the owning role."
+    )
 
 
 async def install(db: Postgres, partitions: int) -> Install:
@@ -219,7 +244,11 @@ async def _run_with_retries(session: PostgresSession, script: str) -> None:
         error = await _try_run(session, script)
         if error is None:
             return
-        if not left or await _try_run(session, "SELECT 1") is not None:
+        if (
+            not left
+            or isinstance(error, LedgerMisconfigured)
+            or await _try_run(session, "SELECT 1") is not None
+        ):
             raise error
         await trio.sleep(_POLL_SECONDS)
 

@@ -114,7 +114,8 @@ EVENTS: dict[str, Event] = {
     "actor.restarted": Event("warning", "an actor that crashed runs again, from the mirror"),
     "actor.stale": Event("info", "another daemon owns the conversation now; its actor here stops"),
     "actor.parked": Event(
-        "error", "an actor failed too often and rests until it is resumed or the daemon restarts"
+        "error",
+        "an actor failed too often and rests until a store is back, it is flushed, or the daemon restarts",
     ),
     # Operators
     "admin.change": Event("info", "an operator changed something through the admin socket"),

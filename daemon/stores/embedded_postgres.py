@@ -23,7 +23,7 @@ from daemon.stores.child import (
     take_lock,
     why_ended,
 )
-from daemon.stores.places import POSTGRES_MAJOR, EmbeddedStoreError, Places, postgres_program
+from daemon.stores.places import POSTGRES_MAJOR, EmbeddedStoreError, Places, disk_words, postgres_program
 from daemon.stores.supervised import OnEvent, Supervised, as_store_error
 
 DATABASE = "majlis"
@@ -98,7 +98,7 @@ async def run_embedded_postgres(
         await _ensure_cluster(server, on_event)
         await supervised.run(first_ready=lambda: task_status.started(postgres))
     except OSError as error:
-        raise as_store_error(server.name, error) from error
+        raise as_store_error(server.name, error, server.directory) from error
     finally:
         places.forget_sockets()
 
@@ -192,6 +192,7 @@ async def _finish(step: Server, lock: int, text: bytes = b"") -> None:
         raise EmbeddedStoreError(
             f"creating the {step.name} cluster failed: "
             f"{Path(step.command[0]).name} {why_ended(process.returncode)}{last_log_line(step.log_path)}"
+            f"{disk_words(step.directory)}"
         )
 
 

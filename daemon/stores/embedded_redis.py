@@ -64,7 +64,7 @@ async def run_embedded_redis(
     try:
         private_directory(directory)
     except OSError as error:
-        raise as_store_error("redis", error) from error
+        raise as_store_error("redis", error, directory) from error
     supervised = Supervised(_server(places, directory), on_event)
     redis = EmbeddedRedis(f"unix://{places.redis_socket}?db=0", supervised)
     try:

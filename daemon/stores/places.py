@@ -105,7 +105,8 @@ class Places:
             if not _fits(sockets):
                 sockets = _short_directory(data_dir)
         except OSError as error:
-            raise EmbeddedStoreError(f"data_dir {data_dir} cannot be used: {error}") from error
+            words = f"data_dir {data_dir} cannot be used: {error}{disk_words(data_dir)}"
+            raise EmbeddedStoreError(words) from error
         return cls(data_dir, sockets)
 
     def ensure_sockets(self) -> None:
@@ -119,6 +120,27 @@ class Places:
                 self.sockets.rmdir()
             except OSError:
                 return  # not empty: the other server still uses it
+
+
+LITTLE_DISK_BYTES = 64 * 1024**2
+"""An embedded server does not start, or soon stops, with less."""
+
+
+def disk_words(directory: Path) -> str:
+    """What is wrong with the disk below `directory`, to be appended to an error message; empty if nothing is."""
+    try:
+        place = next(parent for parent in (directory, *directory.parents) if parent.exists())
+        found = os.statvfs(place)
+    except (OSError, StopIteration):
+        return ""
+    free_bytes = found.f_bavail * found.f_frsize
+    if found.f_flag & os.ST_RDONLY:
+        return f"; the disk of {place} is read-only: mount it writable, or set data_dir elsewhere"
+    if free_bytes < LITTLE_DISK_BYTES:
+        return f"; the disk of {place} is full, {free_bytes // 1024**2} MiB are free: make room"
+    if found.f_files and not found.f_favail:
+        return f"; the disk of {place} has no room for another file: remove some"
+    return ""
 
 
 def private_directory(directory: Path) -> None:

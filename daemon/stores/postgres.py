@@ -10,8 +10,11 @@ Rules of this file:
 2. No connection carries state between calls (no SET, no session locks, no LISTEN), so nothing needs a reset on release
    and one call is one round trip. Migrations, which need a session, open a connection of their own.
 3. Every wait is bounded, by the server (`statement_timeout`, `lock_timeout`) and, a little later, by the client.
-4. Errors are raised as `LedgerUnavailable` (waiting helps) or `LedgerError` (it does not), never with data in them:
-   Postgres quotes values in its messages, so only codes and names of schema objects are kept.
+4. Errors are raised as `LedgerUnavailable` (waiting helps), its kind `LedgerMisconfigured` (once somebody changes
+   something) or `LedgerError` (it does not), never with data in them: Postgres quotes values in its messages, so only
+   codes and names of schema objects are kept. `daemon/stores/sqlstates.py` decides which it is.
+5. A session does not outlive its trouble: after an error that may be a property of the session or of its server, that
+   connection is closed, and the others of the pool are replaced before their next use.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ import msgspec
 import trio
 
 from actors.errors import LedgerUnavailable, MajlisError
+from daemon.stores.sqlstates import UNEXPECTED, Meaning, meaning
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -36,31 +40,17 @@ _CLIENT_GRACE_SECONDS = 2.0
 
 _MAX_ATTEMPTS = 3
 
-_AWAY = {
-    "08": "postgres_connection_lost",
-    "25006": "postgres_read_only",
-    "25P03": "postgres_idle_in_transaction",
-    "28": "postgres_login_refused",
-    "3D000": "postgres_no_such_database",
-    "40": "postgres_collision",
-    "53100": "postgres_disk_full",
-    "53300": "postgres_too_many_connections",
-    "53": "postgres_out_of_resources",
-    "55P03": "postgres_locked",
-    "57014": "postgres_statement_timeout",
-    "57P": "postgres_stopping_or_starting",
-    "58": "postgres_system_error",
-}
-"""SQLSTATE prefixes that mean trouble in the server rather than in the statement, and the reason that
-`LedgerUnavailable` gives for each."""
-
 ForeignCancelled: type[BaseException] = asyncio.CancelledError
 """What asyncpg raises in a call whose connection is torn down. Trio's own cancellation arrives as trio.Cancelled."""
 
 _COLLISIONS = ("40001", "40P01", "23505")
 """Serialization failure, deadlock, and a unique key that another writer inserted first: the retry sees that row."""
 
+_KEEPS_SESSION = Meaning("work", keeps_session=True)
+
 _PLACE = re.compile(r"PL/pgSQL function (\w+)\(.*?\) line (\d+)")
+_NAMES = re.compile(r"\b(?:majlis|whatsapp)_\w+")
+_PARAMETER = re.compile(r"startup parameter\w*:? \"?(\w+)")
 
 
 class LedgerError(MajlisError):
@@ -71,6 +61,17 @@ class LedgerError(MajlisError):
 
     def __init__(self, sqlstate: str, words: str) -> None:
         super().__init__(f"{words} (SQLSTATE {sqlstate})" if sqlstate else words)
+        self.sqlstate = sqlstate
+
+
+class LedgerMisconfigured(LedgerUnavailable):
+    """Postgres, or a pooler before it, has to be set up otherwise: a right, a table, a mode. Work is held until then.
+
+    Contrast `LedgerError`: there, the values of the statement were refused.
+    """
+
+    def __init__(self, sqlstate: str, words: str) -> None:
+        super().__init__(words)
         self.sqlstate = sqlstate
 
 
@@ -113,6 +114,8 @@ class Postgres:
             "idle_in_transaction_session_timeout": f"{int(2 * command_seconds * 1000)}",
         }
         self._pool: Any = None
+        self._generation = 0
+        """Counts how often the sessions were replaced."""
 
     def __repr__(self) -> str:
         return f"<Postgres {self.statistics()}>"
@@ -141,8 +144,8 @@ class Postgres:
             committed. Pass False if running the statement twice makes a difference.
 
         Raises:
-          LedgerUnavailable: the server is unreachable, read-only or too slow.
-          LedgerError: the statement was refused.
+          LedgerUnavailable: the server is unreachable, read-only, too slow, or not set up as Majlis needs it.
+          LedgerError: the values of the statement were refused.
         """
         return await _from_trio(self._fetch, sql, args, repeatable)
 
@@ -150,6 +153,11 @@ class Postgres:
         """The first column of the first row; None if there is no row."""
         rows = await self.fetch(sql, *args, repeatable=repeatable)
         return next(iter(rows[0].values())) if rows else None
+
+    async def renew(self) -> None:
+        """Replace every session before its next use: what the present ones say of the server may be long over."""
+        if self._pool is not None:
+            await _from_trio(self._renew)
 
     def statistics(self) -> PoolStatistics:
         if self._pool is None:
@@ -200,7 +208,8 @@ class Postgres:
             except Exception as error:
                 collided = getattr(error, "sqlstate", None) in _COLLISIONS and attempt < _MAX_ATTEMPTS
                 broke = repeatable and attempt == 1 and _is_broken_connection(error)
-                if not (collided or broke):
+                stale = attempt == 1 and _meaning(error).again
+                if not (collided or broke or stale):
                     raise
             await asyncio.sleep(random.uniform(0.01, 0.05) * attempt)
             attempt += 1
@@ -211,15 +220,23 @@ class Postgres:
         if self._pool is None:
             raise asyncpg.InterfaceError("the pool is closed")
         async with self._pool.acquire(timeout=self._acquire_seconds) as connection:
-            seconds = self._command_seconds + _CLIENT_GRACE_SECONDS
+            seconds, generation = self._command_seconds + _CLIENT_GRACE_SECONDS, self._generation
             try:
                 return [dict(row) for row in await connection.fetch(sql, *args, timeout=seconds)]
             except Exception as error:
-                if _is_broken_connection(error):
+                if not _meaning(error).keeps_session:
                     # No reset on release (rule 2) would find out that it is broken, so it is closed here.
                     with suppress(asyncpg.InterfaceError):  # the driver noticed by itself and has released it
                         connection.terminate()
+                    if (
+                        generation == self._generation
+                    ):  # else the others are younger than what happened to this one
+                        await self._renew()
                 raise
+
+    async def _renew(self) -> None:
+        self._generation += 1
+        await self._pool.expire_connections()
 
 
 class PostgresSession:
@@ -253,9 +270,7 @@ def _mapped(error: Exception) -> Exception:
     import asyncpg
 
     if isinstance(error, asyncpg.PostgresError):
-        code = error.sqlstate or ""
-        reason = next((word for prefix, word in _AWAY.items() if code.startswith(prefix)), None)
-        return LedgerUnavailable(reason) if reason else _refused(error, code)
+        return _as_said(error, error.sqlstate or "")
     if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
         return LedgerError("", f"Postgres driver: {type(error).__name__}")
     away: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
@@ -270,13 +285,41 @@ def _mapped(error: Exception) -> Exception:
     return error
 
 
-def _refused(error: Any, code: str) -> LedgerError:
+def _as_said(error: Any, code: str) -> MajlisError:
+    """The error for what the server said."""
+    found = meaning(code)
+    if found.cause == "work":
+        return LedgerError(code, f"Postgres refused: {_details(error)}")
+    words = found.word
+    if found.cause == "setup" or found is UNEXPECTED:
+        words += f": {_details(error)} (SQLSTATE {code})"
+    return LedgerMisconfigured(code, words) if found.cause == "setup" else LedgerUnavailable(words)
+
+
+def _details(error: Any) -> str:
+    """The kind of an error, and the names of schema objects and parameters in it: never a value."""
     places = _PLACE.search(getattr(error, "context", None) or "")
-    names = (getattr(error, name, None) for name in ("table_name", "column_name", "constraint_name"))
+    message = getattr(error, "message", None) or ""
+    names = [getattr(error, name, None) for name in ("table_name", "column_name", "constraint_name")]
+    if _is_about_setup(error):
+        names += dict.fromkeys([*_NAMES.findall(message), *_PARAMETER.findall(message)])
     words = [type(error).__name__, *(name for name in names if name)]
     if places:
         words.append(f"at {places[1]} line {places[2]}")
-    return LedgerError(code, f"Postgres refused: {' '.join(words)}")
+    return " ".join(words)
+
+
+def _is_about_setup(error: Any) -> bool:
+    return meaning(getattr(error, "sqlstate", None) or "").cause == "setup"
+
+
+def _meaning(error: Exception) -> Meaning:
+    """What an error of a call says about the session, where no server says it as well."""
+    import asyncpg
+
+    if isinstance(error, asyncpg.PostgresError):
+        return meaning(error.sqlstate or "")
+    return UNEXPECTED if _is_broken_connection(error) else _KEEPS_SESSION
 
 
 def _is_broken_connection(error: Exception) -> bool:
@@ -284,7 +327,7 @@ def _is_broken_connection(error: Exception) -> bool:
     import asyncpg
 
     if isinstance(error, asyncpg.PostgresError):
-        return (error.sqlstate or "").startswith(("08", "57P"))
+        return (error.sqlstate or "").startswith(("08", "57P")) and error.sqlstate != "08P01"
     if isinstance(error, asyncpg.InternalClientError):
         # The server said goodbye on an idle connection, and the driver fails on that message at the next use.
         return True

@@ -25,7 +25,7 @@ from daemon.stores.child import (
     take_lock,
     why_ended,
 )
-from daemon.stores.places import EmbeddedStoreError
+from daemon.stores.places import EmbeddedStoreError, disk_words
 
 OnEvent = Callable[[str, Mapping[str, object]], None]
 
@@ -67,7 +67,7 @@ class Supervised:
                 reason = await self._run_once(first_ready)
             except (EmbeddedStoreError, OSError) as error:
                 if not self._was_ready:
-                    raise as_store_error(self._server.name, error) from error
+                    raise as_store_error(self._server.name, error, self._server.directory) from error
                 reason = str(error)
             if trio.current_time() - began > HEALTHY_SECONDS:
                 backoff_seconds = FIRST_BACKOFF_SECONDS
@@ -144,8 +144,7 @@ def rotate_log(log_path: Path) -> None:
             os.truncate(log_path, 0)
 
 
-def as_store_error(name: str, error: Exception) -> EmbeddedStoreError:
-    """The error of a first start, as an `EmbeddedStoreError`."""
-    if isinstance(error, EmbeddedStoreError):
-        return error
-    return EmbeddedStoreError(f"{name} cannot be started: {error}")
+def as_store_error(name: str, error: Exception, directory: Path) -> EmbeddedStoreError:
+    """The error of a first start, as an `EmbeddedStoreError` that says what is wrong with the disk, if anything is."""
+    words = str(error) if isinstance(error, EmbeddedStoreError) else f"{name} cannot be started: {error}"
+    return EmbeddedStoreError(words + disk_words(directory))

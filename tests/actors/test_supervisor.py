@@ -383,6 +383,33 @@ async def test_one_crashing_conversation_is_restarted_then_parked_and_others_liv
     assert world.replies[-1] == "Heard 1: boom"
 
 
+async def test_a_parked_conversation_wakes_once_when_a_store_is_back(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """I10: it goes on from the mirror with its restarts unspent; poison is parked again, once a recovery."""
+    world = World()
+    crashing = True
+
+    async def crash(operation: str) -> None:
+        if crashing and operation == "freeze":
+            raise RuntimeError("what an ill store makes of it")
+
+    world.mirror.fault = crash
+    await world.start(nursery)
+    await world.say("hello")
+    for recoveries in (1, 2):
+        await trio.sleep(60)
+        assert world.supervisor.phases() == {"parked": 1}
+        assert world.feed.names().count("actor.crashed") == 6 * recoveries
+        world.supervisor.resume_held()
+    await trio.sleep(60)
+    assert world.feed.names().count("actor.crashed") == 18
+    crashing = False
+    world.supervisor.resume_held()
+    await trio.sleep(1)
+    assert world.replies == ["Heard 1: hello"]
+
+
 async def test_a_stale_epoch_stops_the_work_until_it_is_ours_again(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:

@@ -1,7 +1,9 @@
-"""A proxy before Postgres that counts round trips and drops replies on demand."""
+"""Proxies before Postgres: one counts round trips and drops replies on demand, one is a pooler."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import trio
@@ -109,3 +111,114 @@ def _next_frame(buffer: bytearray) -> bytearray | None:
     frame = buffer[:size]
     del buffer[:size]
     return frame
+
+
+class Pooler:
+    """Like PgBouncer before a server that trusts everybody.
+
+    Args:
+      mode: when a client gives back its server: after its `session`, each `transaction`, or each `statement`.
+      refuses: names of parameters with which no session may start.
+    """
+
+    def __init__(self, server_dsn: str, mode: str, refuses: frozenset[str] = frozenset()) -> None:
+        self._inner = PostgresProxy(server_dsn)
+        self._mode = mode
+        self._refuses = refuses
+        self._idle: list[trio.SocketStream] = []
+        self._port = 0
+
+    @property
+    def dsn(self) -> str:
+        self._inner._port = self._port
+        return self._inner.dsn
+
+    async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        self._port = listeners[0].socket.getsockname()[1]
+        task_status.started()
+        try:
+            await trio.serve_listeners(self._carry, listeners)
+        finally:
+            for server in self._idle:
+                server.socket.close()
+
+    async def _carry(self, client: trio.SocketStream) -> None:
+        async with client:
+            start = bytearray(await client.receive_some())
+            names = bytes(start[8:]).split(b"\0")[::2]
+            if refused := [name for name in names if name.decode() in self._refuses]:
+                await client.send_all(_fatal(b"unsupported startup parameter: " + refused[0]))
+                return
+            server = await trio.open_unix_socket(self._inner._socket_path)
+            await server.send_all(start)
+            link = _Link(client)
+            if not await link.answer(server):  # a request to cancel, or a refusal
+                return
+            if self._mode == "session":
+                link.server = server
+            else:
+                self._idle.append(server)
+            async with trio.open_nursery() as nursery:
+                await self._carry_up(link, nursery)
+                nursery.cancel_scope.cancel()
+            if self._mode == "session":
+                server.socket.close()
+
+    async def _carry_up(self, link: _Link, nursery: trio.Nursery) -> None:
+        frames = bytearray()
+        with suppress(trio.BrokenResourceError):
+            while data := await link.client.receive_some():
+                frames += data
+                while (frame := _next_frame(frames)) is not None:
+                    if frame[:1] == b"X":
+                        return
+                    if self._mode == "statement" and b"BEGIN" in frame:
+                        words = b"transaction blocks not allowed in statement pooling mode"
+                        await link.client.send_all(_fatal(words))
+                        return
+                    if not link.is_asking:
+                        link.server = link.server or self._idle.pop()
+                        link.is_asking = True
+                        nursery.start_soon(self._carry_down, link, link.server)
+                    assert link.server is not None
+                    await link.server.send_all(frame)
+
+    async def _carry_down(self, link: _Link, server: trio.SocketStream) -> None:
+        def give_back(state: bytes) -> None:
+            link.is_asking = False
+            if state == b"I" and self._mode != "session":
+                link.server = None
+                self._idle.append(server)
+
+        await link.answer(server, give_back)
+
+
+class _Link:
+    """One client of a pooler, and the server that it has now."""
+
+    def __init__(self, client: trio.SocketStream) -> None:
+        self.client = client
+        self.server: trio.SocketStream | None = None
+        self.is_asking = False
+
+    async def answer(
+        self, server: trio.SocketStream, at_end: Callable[[bytes], None] = lambda state: None
+    ) -> bool:
+        """Forward until the server is ready for more; False when it ends instead."""
+        frames = bytearray()
+        while data := await server.receive_some():
+            frames += data
+            while (frame := _next_frame(frames)) is not None:
+                ready = frame[:1] == _READY_FOR_QUERY
+                if ready:
+                    at_end(bytes(frame[5:6]))  # before the client hears of it and asks for more
+                await self.client.send_all(frame)
+                if ready:
+                    return True
+        return False
+
+
+def _fatal(words: bytes) -> bytes:
+    text = b"SFATAL\0C08P01\0M" + words + b"\0\0"
+    return b"E" + (4 + len(text)).to_bytes(4, "big") + text

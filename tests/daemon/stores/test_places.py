@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from daemon.stores.places import EmbeddedStoreError, postgres_program, redis_server_program
+from daemon.stores.supervised import as_store_error
 
 
 @pytest.fixture
@@ -65,3 +68,32 @@ def test_missing_programs_say_what_to_install_or_set() -> None:
         redis_server_program()
     with pytest.raises(EmbeddedStoreError, match=r'no postgres .*majlis\[embedded\]".*set postgres\.dsn'):
         postgres_program("postgres")
+
+
+class Disk(NamedTuple):
+    """What the system says of a disk."""
+
+    f_bavail: int = 2**20
+    f_frsize: int = 4096
+    f_flag: int = 0
+    f_files: int = 1000
+    f_favail: int = 1000
+
+
+@pytest.mark.parametrize(
+    ("disk", "words"),
+    [
+        (Disk(), ""),
+        (Disk(f_bavail=512), "is full, 2 MiB are free: make room"),
+        (Disk(f_flag=os.ST_RDONLY), "is read-only: mount it writable"),
+        (Disk(f_favail=0), "has no room for another file"),
+        (Disk(f_files=0, f_favail=0), ""),
+    ],
+)
+def test_the_words_of_a_failed_start_name_the_disk(
+    disk: Disk, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda place: disk)
+    said = str(as_store_error("redis", OSError(28, "No space left on device"), tmp_path / "redis"))
+    assert "No space left on device" in said and words in said
+    assert (f"the disk of {tmp_path}" in said) is bool(words)

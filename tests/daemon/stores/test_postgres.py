@@ -11,7 +11,7 @@ import trio.testing
 import trio_asyncio
 
 from actors.errors import LedgerUnavailable
-from daemon.stores.postgres import LedgerError, Postgres
+from daemon.stores.postgres import LedgerError, LedgerMisconfigured, Postgres
 from tests.support.ledgers import open_postgres
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.pg_proxy import PostgresProxy
@@ -183,6 +183,52 @@ async def test_read_only_and_full_servers_are_waited_for(db: Postgres) -> None:
         async with db.session() as session:
             with pytest.raises(LedgerUnavailable, match=word):
                 await session.run(sql)
+
+
+async def test_a_session_that_remembers_a_passing_state_is_replaced(
+    db: Postgres, fresh_postgres_dsn: str
+) -> None:
+    """Session state outlives its cause: once the cause is over, the very next call works, on every connection."""
+    await db.fetch("CREATE TABLE t (n int)")
+    name = await db.value("SELECT current_database()")
+    alter = f"ALTER DATABASE {name} SET default_transaction_read_only ="
+    await db.renew()
+    async with db.session() as owner:
+        await owner.run(f"{alter} on")
+        with pytest.raises(LedgerUnavailable, match="postgres_read_only"):
+            await db.fetch("INSERT INTO t VALUES (0)")
+        async with trio.open_nursery() as nursery:
+            for _ in range(2):
+                nursery.start_soon(db.fetch, "SELECT pg_sleep(0.1)")
+        assert db.statistics().size == 2
+        await owner.run(f"SET default_transaction_read_only = off; {alter} off")
+        await db.fetch("INSERT INTO t VALUES (1)", repeatable=False)
+        async with trio.open_nursery() as nursery:
+            for number in range(4):
+                nursery.start_soon(db.fetch, "INSERT INTO t SELECT $1 FROM pg_sleep(0.05)", number)
+    assert await db.value("SELECT count(*) FROM t") == 5
+
+
+async def test_an_error_that_a_session_may_keep_closes_it_and_renews_the_others_once(db: Postgres) -> None:
+    await db.fetch("CREATE FUNCTION fail(code text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN"
+                   " RAISE EXCEPTION 'x' USING ERRCODE = code; END $$")  # fmt: skip
+    for code, kept in (
+        ("22012", True),
+        ("55P03", True),
+        ("25006", False),
+        ("XX000", False),
+        ("ZZ999", False),
+    ):
+        before = {await db.value("SELECT pg_backend_pid()")}
+        with pytest.raises((LedgerError, LedgerUnavailable)):
+            await db.value("SELECT fail($1)", code)
+        assert (await db.value("SELECT pg_backend_pid()") in before) is kept, code
+
+
+async def test_what_is_missing_is_named(db: Postgres) -> None:
+    """The words name the table, and say that somebody has to change something."""
+    with pytest.raises(LedgerMisconfigured, match=r"whatsapp_messages \(SQLSTATE 42P01\)"):
+        await db.fetch("SELECT FROM whatsapp_messages")
 
 
 async def test_opens_while_the_server_is_down(loop: None, tmp_path: Path) -> None:
