@@ -110,7 +110,12 @@ class Parts:
         self.stored_turns = StoredTurns(self._db)
         self.arrivals = Arrivals(self._redis, self.survey, settings.partitions)
         self._watch = StoreWatch(self._ledger_fitness(), self._mirror_fitness(), health)
-        self.behind = Behind(self.group.append, self.answering.takeovers.begin, self.supervisor.flush)
+        self.behind = Behind(
+            append=self.group.append,
+            take_over=self.answering.takeovers.begin,
+            fail_later=self.answering.late_failures.report,
+            flush=self.supervisor.flush,
+        )
 
     async def open(self) -> None:
         """Make the pools. Connects nowhere."""
