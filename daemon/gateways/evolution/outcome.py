@@ -16,6 +16,8 @@ and then could not be stored. So the message text decides, and it is read in thi
 
 from __future__ import annotations
 
+import math
+
 from actors.identity import canonical_contact
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
 from actors.text import plain_text
@@ -23,8 +25,11 @@ from daemon.gateways import meta_errors
 from daemon.gateways.lenient import integer
 from daemon.web.answer import dig, readable_json
 
-CLOCK_TOLERANCE_SECONDS = 600
-"""How far the gateway's clock may be behind ours while its records still count.
+CLOCK_TOLERANCE_SECONDS = 5
+"""How much older than the send a record may seem, by the gateway's own clock: it counts in whole seconds."""
+
+UNKNOWN_CLOCK_TOLERANCE_SECONDS = 600
+"""The same where the gateway does not say what its clock shows.
 
 Generous, since a wrong match is nearly impossible (same contact, same text, an id that no other reply owns), and a
 missed match sends a reply twice.
@@ -130,29 +135,47 @@ def timestamp_of(record: object) -> int | None:
     return integer(dig(record, "messageTimestamp"))
 
 
+def evidence_from(since_seconds: float, answered_at: float, date_seconds: float | None) -> int:
+    """From when on a record may be that of a send, by the gateway's clock, in Unix seconds.
+
+    Args:
+      since_seconds: the first claim of the send, by our clock.
+      answered_at: when the gateway's answer was here, by our clock.
+      date_seconds: what the gateway's clock showed when it answered, if it says so.
+    """
+    if date_seconds is None:
+        return math.floor(since_seconds) - UNKNOWN_CLOCK_TOLERANCE_SECONDS
+    # The answer took its time, and the date has no fraction: the gateway's clock may be further ahead, not less far.
+    return math.floor(since_seconds + date_seconds - answered_at) - CLOCK_TOLERANCE_SECONDS
+
+
 def sent_id(
-    records: list[object], contact: str, text: str, since_seconds: int, known_ids: frozenset[str]
+    records: list[object], contact: str, text: str, from_seconds: int, known_ids: frozenset[str]
 ) -> str | None:
-    """The id under which `text` went to `contact` since then, and which no other reply owns; None if there is none.
+    """The id under which `text` went to `contact`, and which no other reply owns; None if there is none.
 
     If there are several, the oldest, because replies are sent in order: an older one without an owner was sent first.
+
+    Args:
+      records: newest first, as the gateway gives them: its timestamps alone do not tell the order within a second.
+      from_seconds: older records do not count.
     """
     wanted = plain_text(text).strip()
-    matches: list[tuple[int, str]] = []
-    for record in records:
+    matches: list[tuple[int, int, str]] = []
+    for place, record in enumerate(records):
         message_id, moment = dig(record, "key", "id"), timestamp_of(record)
         if (
             isinstance(message_id, str)
             and message_id
             and message_id not in known_ids
             and moment is not None
-            and moment >= since_seconds - CLOCK_TOLERANCE_SECONDS
+            and moment >= from_seconds
             and dig(record, "key", "fromMe") is True
             and _is_to(record, contact)
             and plain_text(_text_of(record)).strip() == wanted
         ):
-            matches.append((moment, message_id))
-    return min(matches)[1] if matches else None
+            matches.append((moment, -place, message_id))
+    return min(matches)[2] if matches else None
 
 
 def _is_to(record: object, contact: str) -> bool:
