@@ -26,6 +26,7 @@ class Behind(NamedTuple):
     fail_later: Callable[[LateFailure], Awaitable[None]]
     flush: Callable[[Conversation], bool]
     """Closes a conversation's window now; returns False when it is not active here."""
+    number_learned: Callable[[], None]
 
 
 class DurableInbox:
@@ -56,11 +57,12 @@ class DurableInbox:
         return receipt
 
     def learn(self, link: Link) -> None:
-        """Learn a LID's phone number. What waits under the LID moves to the phone's conversation now."""
+        """Learn a LID's phone number. What waits or was refused under the LID moves to the phone's conversation now."""
         is_news = self._links.learn(link.instance, link.lid, link.phone)
         behind = self._behind()
         if is_news and behind is not None:
             behind.flush(Conversation(link.instance, link.lid))
+            behind.number_learned()
 
     async def take_over(self, own: OwnMessage) -> bool:
         """A person of the business wrote in a conversation: silence Majlis there, durably."""

@@ -28,13 +28,13 @@ class World:
         self.flushed: list[Conversation] = []
         self.taken_over: list[OwnMessage] = []
         self.failed_later: list[LateFailure] = []
+        self.numbers_learned = 0
         self.runs = True
         self.links = KnownLinks()
+        behind = Behind(self._append, self._take_over, self._fail_later, self._flush, self._learned)
         self.inbox = DurableInbox(
             self.links,
-            lambda: (
-                Behind(self._append, self._take_over, self._fail_later, self._flush) if self.runs else None
-            ),
+            lambda: behind if self.runs else None,
             lambda instance: WindowPolicy(window_seconds=3.0 if instance == "demo" else 8.0),
         )
 
@@ -51,6 +51,9 @@ class World:
     async def _fail_later(self, failure: LateFailure) -> None:
         await trio.lowlevel.checkpoint()
         self.failed_later.append(failure)
+
+    def _learned(self) -> None:
+        self.numbers_learned += 1
 
     def _flush(self, conversation: Conversation) -> bool:
         self.flushed.append(conversation)
@@ -84,7 +87,7 @@ async def test_a_new_link_moves_what_waits_under_the_lid_once() -> None:
     world = World()
     for _ in range(3):
         world.inbox.learn(LINK)
-    assert world.flushed == [Conversation("demo", LID)]
+    assert (world.flushed, world.numbers_learned) == ([Conversation("demo", LID)], 1)
     world.inbox.learn(Link("demo", LID, "5511900000002"))
     assert world.flushed == [Conversation("demo", LID)] * 2, "another number is news"
 
