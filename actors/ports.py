@@ -28,8 +28,8 @@ from actors.messages import (
 from actors.outcome import SendEvidence, SendOutcome
 
 TurnState = Literal["started", "answered", "done", "suppressed", "dead", "moved"]
-PartState = Literal["pending", "sending", "unknown", "sent", "dropped"]
-"""`dropped`: a person took the conversation over before it left."""
+PartState = Literal["pending", "sending", "unknown", "sent", "dropped", "failed_later"]
+"""`dropped`: a person took the conversation over before it left. `failed_later`: the gateway had confirmed it."""
 
 
 class Part(msgspec.Struct, frozen=True):

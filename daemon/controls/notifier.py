@@ -62,6 +62,8 @@ class NoticeResult(NamedTuple):
     outcome: Literal["sent", "away", "doubtful", "refused"]
     reason: str = ""
     retry_after_seconds: float | None = None
+    message_id: str = ""
+    """The gateway's, of a notice that it took."""
 
 
 def next_delay_seconds(result: NoticeResult, attempts: int, age_seconds: float, draw: float) -> float | None:
@@ -166,7 +168,9 @@ class Notifier:
             "tries": attempts,
         }
         if result.outcome == "sent":
-            await self._db.fetch("SELECT majlis_notice_sent($1)", notice["id"])
+            await self._db.fetch(
+                "SELECT majlis_notice_sent($1, $2)", notice["id"], storable(result.message_id)
+            )
             self._feed.emit("notice.sent", **fields)
             return
         delay = next_delay_seconds(result, attempts, notice["age_seconds"], self._draw())
@@ -186,7 +190,9 @@ class Notifier:
         to = Conversation(notice["instance"], canonical_contact(notice["target"]))
         with trio.move_on_after(WHATSAPP_SECONDS):
             match await self._gateway.send(to, notice["body"], key=f"notice.{notice['id']}"):
-                case Sent() | Unknown(may_resend=False):
+                case Sent(message_id):
+                    return NoticeResult("sent", message_id=message_id)
+                case Unknown(may_resend=False):
                     return NoticeResult("sent")
                 case NotSent(reason, "refuse"):
                     return NoticeResult("refused", reason)

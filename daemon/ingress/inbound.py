@@ -44,6 +44,16 @@ class OwnMessage(msgspec.Struct, frozen=True):
     """Unix seconds; 0: unknown."""
 
 
+class LateFailure(msgspec.Struct, frozen=True):
+    """The gateway had confirmed a message, and says now that it failed."""
+
+    instance: str
+    ids: tuple[str, ...]
+    """What the message may be called, the likeliest first."""
+    reason: str
+    """A stable word: `error`, `failed`, or what Meta's code means."""
+
+
 class Inbound(msgspec.Struct, frozen=True):
     """What one webhook brought."""
 
@@ -58,11 +68,15 @@ class Inbound(msgspec.Struct, frozen=True):
     """LIDs whose phone numbers this payload gave, each once. Only received one-to-one messages give them."""
     own: tuple[OwnMessage, ...] = ()
     """Signs that a person speaks in a chat. Each is in `ignored` too, as `own_message`."""
+    failures: tuple[LateFailure, ...] = ()
+    """Of any software's messages. Their event is in `ignored` too, as `status_update`."""
 
     @property
     def instances(self) -> frozenset[str]:
         """Every instance that it mentions: some gateways put several into one payload."""
-        spoken = (item.instance for items in (self.messages, self.links, self.own) for item in items)
+        spoken = (
+            item.instance for items in (self.messages, self.links, self.own, self.failures) for item in items
+        )
         return frozenset((self.instance, *spoken))
 
 

@@ -14,7 +14,7 @@ from actors.errors import MirrorUnavailable
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, WindowPolicy
 from daemon.ingress.identity_links import KnownLinks
-from daemon.ingress.inbound import Link, OwnMessage
+from daemon.ingress.inbound import LateFailure, Link, OwnMessage
 
 
 class Behind(NamedTuple):
@@ -23,8 +23,10 @@ class Behind(NamedTuple):
     append: Callable[[Message, WindowPolicy], Awaitable[Receipt]]
     """Makes one message durable, within a bounded time."""
     take_over: Callable[[OwnMessage], Awaitable[bool]]
+    fail_later: Callable[[LateFailure], Awaitable[None]]
     flush: Callable[[Conversation], bool]
     """Closes a conversation's window now; returns False when it is not active here."""
+    number_learned: Callable[[], None]
 
 
 class DurableInbox:
@@ -55,15 +57,20 @@ class DurableInbox:
         return receipt
 
     def learn(self, link: Link) -> None:
-        """Learn a LID's phone number. What waits under the LID moves to the phone's conversation now."""
+        """Learn a LID's phone number. What waits or was refused under the LID moves to the phone's conversation now."""
         is_news = self._links.learn(link.instance, link.lid, link.phone)
         behind = self._behind()
         if is_news and behind is not None:
             behind.flush(Conversation(link.instance, link.lid))
+            behind.number_learned()
 
     async def take_over(self, own: OwnMessage) -> bool:
         """A person of the business wrote in a conversation: silence Majlis there, durably."""
         return await self._open().take_over(own)
+
+    async def fail_later(self, failure: LateFailure) -> None:
+        """Make durable that a message which the gateway had confirmed failed, if it is ours."""
+        await self._open().fail_later(failure)
 
     def _open(self) -> Behind:
         behind = self._behind()

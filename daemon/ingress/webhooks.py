@@ -6,7 +6,8 @@ The laws of this file:
 2. What should come again is never answered 4xx: the gateway would drop it for good. 400 is for what can never be read;
    its body is quarantined first.
 3. Whether an instance exists is not checked here: a tenant set up a minute late loses nothing.
-4. What a person of the business wrote is durable before 200 as well, but after the customers' messages.
+4. What a person of the business wrote is durable before 200 as well, but after the customers' messages; so is the word
+   of the gateway that a message of ours failed after all.
 5. Each gateway has its own format: the parser passed in knows them all, and this file knows none.
 """
 
@@ -23,7 +24,7 @@ import trio
 
 from actors.errors import ConversationFull, MirrorUnavailable, Overloaded, Unavailable
 from actors.messages import Message, Receipt
-from daemon.ingress.inbound import Inbound, Link, OwnMessage, Parse, UnreadablePayload
+from daemon.ingress.inbound import Inbound, LateFailure, Link, OwnMessage, Parse, UnreadablePayload
 from daemon.web.http1 import Request, Response, error_response, json_response
 
 Authorize = Callable[[Request], bool]
@@ -46,6 +47,13 @@ class Inbox(Protocol):
 
     async def take_over(self, own: OwnMessage) -> bool:
         """Make durable that a person speaks in a conversation; False when that changes nothing. May be repeated.
+
+        Raises:
+          Unavailable: the ledger is away.
+        """
+
+    async def fail_later(self, failure: LateFailure) -> None:
+        """Make durable that a confirmed message of ours failed; any other is none of our business. May be repeated.
 
         Raises:
           Unavailable: the ledger is away.
@@ -248,6 +256,8 @@ class Ingress:
             receipts = await self._accept_all(inbound.messages)
             if inbound.own:
                 await self._take_over_all(inbound.own)
+            if inbound.failures:
+                await self._fail_all(inbound.failures)
         except trio.TooSlowError:
             return self._refuse("ack_timeout")
         except MirrorUnavailable:
@@ -274,6 +284,11 @@ class Ingress:
         with trio.fail_after(ACK_SECONDS):
             for message in own:
                 self.counters.take_overs += await self._inbox.take_over(message)
+
+    async def _fail_all(self, failures: Sequence[LateFailure]) -> None:
+        with trio.fail_after(ACK_SECONDS):
+            for failure in failures:
+                await self._inbox.fail_later(failure)
 
     def _acknowledge(self, inbound: Inbound, duplicates: int) -> Response:
         accepted = len(inbound.messages) - duplicates

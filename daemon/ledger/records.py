@@ -46,6 +46,11 @@ class Records:
         """How many dead letters were neither retried nor dropped."""
         return int(await self._db.value(_SQL["open_dead_letters"]))
 
+    async def refused_lids(self, limit: int) -> list[tuple[int, str, str, str]]:
+        """Open dead letters of LIDs that WhatsApp did not know: number, instance, LID, and phone number or nothing."""
+        rows = await self._db.fetch(_SQL["refused_lids"], limit)
+        return [(row["id"], row["instance"], row["lid"], row["phone"]) for row in rows]
+
     async def mark_retried(self, number: int) -> bool:
         """Returns False if it was retried before."""
         return bool(await self._db.value(_SQL["mark_retried"], number))

@@ -77,6 +77,9 @@ EVENTS: dict[str, Event] = {
     "part.unknown": Event("warning", "it is unknown whether one part of a reply was sent; it is looked up"),
     "part.reconciled": Event("info", "whether such a part was sent was found out"),
     "part.resent": Event("warning", "a part of which that stayed unknown is sent once more"),
+    "part.failed_later": Event(
+        "error", "the gateway says that a part it had confirmed failed (`reason`): its turn is a dead letter"
+    ),
     "turn.done": Event("info", "the batch is answered"),
     "turn.suppressed": Event("info", "the batch ended without an answer, by a named rule", counted_by="rule"),
     "turn.failed": Event("warning", "one attempt failed; another follows"),

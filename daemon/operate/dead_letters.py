@@ -13,6 +13,7 @@ from actors.errors import Conflict, ConversationFull, Missing
 from actors.identity import Conversation
 from actors.messages import Message, Receipt
 from actors.ports import Feed
+from daemon.controls.replays import put_back
 from daemon.ledger.records import Records
 from daemon.ledger.rows import DeadLetter
 from daemon.operate.call import AdminCall, iso
@@ -23,8 +24,6 @@ from daemon.web.http1 import Response, json_response
 
 MAX_RETRIED = 10_000
 """How many dead letters are retried at the same time."""
-RETRY_PREFIX = "dead-"
-"""The prefix of replayed messages' ids: a replay is never mistaken for a customer who repeats a message."""
 
 DeadLetterNumber = Annotated[
     int,
@@ -145,11 +144,7 @@ class DeadLetters:
         self._feed.emit("dead.dropped", letter.conversation, letter=letter.id, messages=len(letter.messages))
 
     async def _put_back(self, letter: DeadLetter) -> None:
-        for message in letter.messages:
-            again = f"{RETRY_PREFIX}{letter.id}-{message.id}"
-            await self._append(msgspec.structs.replace(message, id=again))
-        await self._records.mark_retried(letter.id)
-        self._feed.emit("dead.retried", letter.conversation, letter=letter.id, messages=len(letter.messages))
+        await put_back(letter, self._append, self._records, self._feed)
 
     async def _find(self, number: int) -> DeadLetter:
         letter = await self._records.dead_letter(number)

@@ -13,6 +13,7 @@ from actors.ports import Identities, Ownership
 from actors.turn import Append, TurnAttempt, TurnServices
 from daemon.config import Settings
 from daemon.controls.feature_flags import StoredFlags
+from daemon.controls.late_failures import LateFailures
 from daemon.controls.notifier import Notifier
 from daemon.controls.pauses import PauseBoard
 from daemon.controls.takeovers import Takeovers
@@ -61,6 +62,7 @@ class Answering:
         self.pauses = PauseBoard(records, feed, resume_held)
         self.responder = peers.responders(settings, self._responder_http, self.board, feed)
         self.takeovers = Takeovers(db, self.board, self._pause_seconds, feed)
+        self.late_failures = LateFailures(db, feed)
         self.notifier = Notifier(db, gateway, self._notice_http, feed)
         embeddings = peers.embeddings(settings, self._responder_http, feed)
         self.library = PostgresLibrary(db, embeddings, feed)

@@ -11,9 +11,11 @@ import trio
 from actors.actor import Services, TurnPolicy
 from actors.crash_points import reach
 from actors.fairness import FairSlots
+from actors.messages import Message, Receipt
 from actors.ports import NewAttempt
 from actors.supervisor import Supervisor
 from daemon.config import Settings
+from daemon.controls.replays import NumbersLearned
 from daemon.gateways.couriers import Couriers
 from daemon.gateways.playground import Chats
 from daemon.ingress.identity_links import KnownLinks
@@ -104,13 +106,20 @@ class Parts:
             chats=chats,
             resume_held=lambda: self.supervisor.resume_held(),  # noqa: PLW0108  as above
         )
+        self.numbers_learned = NumbersLearned(self.records, links, self._append_again, feed)
         self._attempt = recorded(self.answering.attempt, node_id)
         self.slots = FairSlots(settings.turn.concurrency, self.answering.pauses.check)
         self.supervisor = Supervisor(self._services(), self.ownership.owns)
         self.stored_turns = StoredTurns(self._db)
         self.arrivals = Arrivals(self._redis, self.survey, settings.partitions)
         self._watch = StoreWatch(self._ledger_fitness(), self._mirror_fitness(), health)
-        self.behind = Behind(self.group.append, self.answering.takeovers.begin, self.supervisor.flush)
+        self.behind = Behind(
+            append=self.group.append,
+            take_over=self.answering.takeovers.begin,
+            fail_later=self.answering.late_failures.report,
+            flush=self.supervisor.flush,
+            number_learned=self.numbers_learned.nudge,
+        )
 
     async def open(self) -> None:
         """Make the pools. Connects nowhere."""
@@ -124,6 +133,7 @@ class Parts:
         await self.answering.start(work)
         await work.start(self.supervisor.run)
         await work.start(self.group.run)
+        work.start_soon(self.numbers_learned.run, name="numbers learned")
         await work.start(self.leases.run, self.liveness.expect("leases", LEASE_BOUND_SECONDS))
         await work.start(
             self.ownership.run,
@@ -146,6 +156,9 @@ class Parts:
             self.liveness.expect("store watch", STORE_BOUND_SECONDS),
             name="store watch",
         )
+
+    async def _append_again(self, message: Message) -> Receipt:
+        return await self.group.append(message, self._settings.window(message.instance))
 
     async def drain(self) -> None:
         await self.supervisor.drain()

@@ -25,7 +25,17 @@ class HttpAnswer:
 
     @property
     def retry_after_seconds(self) -> float | None:
-        return retry_after_seconds(self.headers.get("retry-after", ""), datetime.now(UTC))
+        # A date in it is by the peer's clock, which may not be ours.
+        return retry_after_seconds(self.headers.get("retry-after", ""), self._date or datetime.now(UTC))
+
+    @property
+    def date_seconds(self) -> float | None:
+        """What the peer's clock showed as it answered, Unix seconds without a fraction; None: it does not say."""
+        return self._date.timestamp() if self._date else None
+
+    @property
+    def _date(self) -> datetime | None:
+        return _moment(self.headers.get("date", ""))
 
 
 def readable_json(body: bytes) -> object:
@@ -54,9 +64,17 @@ def retry_after_seconds(value: str, now: datetime) -> float | None:
     try:
         seconds = float(value)
     except ValueError:
-        try:
-            moment = parsedate_to_datetime(value)
-        except (ValueError, IndexError, TypeError, OverflowError):
+        moment = _moment(value)
+        if moment is None:
             return None
-        seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+        seconds = (moment - now).total_seconds()
     return None if math.isnan(seconds) else min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)
+
+
+def _moment(value: str) -> datetime | None:
+    """An HTTP date; None when it is none."""
+    try:
+        moment = parsedate_to_datetime(value)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, IndexError, TypeError, OverflowError):
+        return None

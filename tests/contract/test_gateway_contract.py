@@ -21,7 +21,7 @@ from daemon.gateways.kinds import GATEWAYS
 from daemon.gateways.realtime import RealtimeGateway
 from daemon.gateways.router import BoundedGateway, RoutedGateway
 from daemon.web.client import HttpClient
-from tests.support.gateway_server import FakeEvolution
+from tests.support.gateway_server import Channel, FakeEvolution
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.pigeon import FakeLoft, PigeonGateway
 from tests.support.realtime import Door, Proxy
@@ -43,12 +43,26 @@ async def to_the_console(capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Be
 
 @asynccontextmanager
 async def to_evolution(capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Behind]:
+    async with _to_evolution("baileys", 0) as behind:
+        yield behind
+
+
+@asynccontextmanager
+async def _to_evolution(channel: Channel, skew_seconds: int) -> AsyncIterator[Behind]:
     with FakeEvolution().running() as server:
+        server.channel, server.clock_skew_seconds = channel, skew_seconds
         async with HttpClient() as http:
             evolution = EvolutionGateway(
                 http, base_url=server.url, api_key=server.api_key, timeout_seconds=PATIENCE_SECONDS
             )
             yield evolution, lambda text: server.texts().count(text)
+
+
+@asynccontextmanager
+async def to_the_evolution_channel(capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Behind]:
+    """Its records name the contact as it was addressed; its clock is off as well."""
+    async with _to_evolution("evolution", 3600) as behind:
+        yield behind
 
 
 @asynccontextmanager
@@ -90,6 +104,7 @@ async def by_pigeon(capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Behind]
 BEHIND: Mapping[str, Callable[[pytest.CaptureFixture[str]], AbstractAsyncContextManager[Behind]]] = {
     "console": to_the_console,
     "evolution": to_evolution,
+    "evolution channel": to_the_evolution_channel,
     "realtime": through_a_proxy,
     "routed": through_a_router,
     "pigeon": by_pigeon,

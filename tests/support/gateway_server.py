@@ -7,8 +7,10 @@ may know less: a message can be delivered and yet not be recorded. Both outlive 
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import Literal
 from urllib.parse import unquote
 
@@ -23,6 +25,10 @@ SendFault = Literal[
     "instance_missing",  # 404: not sent
     "instance_not_loaded",  # 500, undefined 'textMessage': not sent
     "unauthorized",  # 401: not sent
+    "never_connected",  # 500, undefined 'onWhatsApp': not sent
+    "meta_error",  # 201 with Meta's error object, of code `code`: not sent
+    "no_id_before_send",  # 201 without a key: not sent
+    "no_id_after_send",  # 201 without a key: sent and recorded
     "licence_503",  # 503 LICENSE_REQUIRED: not sent
     "rate_limited",  # 429 with Retry-After: not sent
     "plain_503",  # a proxy's 503: not sent, but the client cannot know
@@ -38,10 +44,19 @@ SendFault = Literal[
 ]
 FindFault = Literal["find_503", "find_garbage", "find_reset"]
 Fault = SendFault | FindFault
+Channel = Literal["baileys", "business", "evolution"]
+"""The kinds of instances, which differ in their ids and records."""
 GatePoint = Literal["before_send", "after_send"]
 
 _AFTER_SEND = frozenset(
-    {"prisma_400_after_send", "timeout_after_send", "reset_after_send", "plain_502_after_send", "garbage"}
+    {
+        "prisma_400_after_send",
+        "timeout_after_send",
+        "reset_after_send",
+        "plain_502_after_send",
+        "garbage",
+        "no_id_after_send",
+    }
 )
 
 
@@ -62,6 +77,7 @@ class _Order:
     times: int
     when: Callable[[str], bool]
     seconds: float
+    code: int
 
 
 class FakeEvolution(FaultServer):
@@ -76,6 +92,10 @@ class FakeEvolution(FaultServer):
         self.instances = instances
         self.deliveries: list[Delivery] = []
         self.records: list[dict[str, object]] = []
+        self.channel: Channel = "baileys"
+        self.clock_skew_seconds = 0
+        """How far its clock is ahead of ours: it dates the records, and the answers if `shows_date`."""
+        self.shows_date = True
         self.sends: list[str] = []
         """The text of every `sendText` request, whatever its outcome."""
         self._orders: list[_Order] = []
@@ -88,10 +108,11 @@ class FakeEvolution(FaultServer):
         times: int = 1,
         when: Callable[[str], bool] = lambda text: True,
         seconds: float = 1.0,
+        code: int = 190,
     ) -> None:
         """Make the next `times` calls whose text satisfies `when` fail; orders apply in sequence."""
         with self.lock:
-            self._orders.append(_Order(fault, times, when, seconds))
+            self._orders.append(_Order(fault, times, when, seconds, code))
 
     def clear_orders(self) -> None:
         with self.lock:
@@ -125,13 +146,37 @@ class FakeEvolution(FaultServer):
 
     def deliver(self, instance: str, number: str, text: str, recorded: bool) -> Delivery:
         with self.changed:
-            sent = Delivery(instance, number.partition("@")[0], text, self._new_id(), time.time())
+            new_id = str(uuid.uuid4()) if self.channel == "evolution" else self._new_id()
+            sent = Delivery(instance, number.partition("@")[0], text, new_id, time.time())
             self.deliveries.append(sent)
             if recorded:
-                entry = _record(number, text, sent.id, int(sent.at), True)
+                entry = self._record(number, text, sent)
                 self.records.append({**entry, "instanceName": instance})
             self.changed.notify_all()
         return sent
+
+    def failed_update(self, sent: Delivery, status: str = "FAILED") -> dict[str, object]:
+        """The webhook by which it says later that `sent` failed."""
+        data = {
+            "keyId": sent.id,
+            "remoteJid": f"{sent.number}@s.whatsapp.net",
+            "fromMe": self.channel == "baileys",
+            "participant": f"{sent.number}@s.whatsapp.net",
+            "status": status,
+            "instanceId": "abb8e7b9",
+            "messageId": "cmfyoow42000hov4xwkdug3lv",
+        }
+        return {"event": "messages.update", "instance": sent.instance, "data": data, "apikey": None}
+
+    def _record(self, number: str, text: str, sent: Delivery) -> dict[str, object]:
+        entry = _record(number, text, sent.id, int(sent.at + self.clock_skew_seconds), True)
+        if self.channel == "evolution":  # the contact as it was addressed
+            entry["key"] = {"remoteJid": number, "fromMe": True, "id": sent.id}
+        return entry
+
+    def _date(self) -> dict[str, str]:
+        now = time.time() + self.clock_skew_seconds
+        return {"date": formatdate(now, usegmt=True)} if self.shows_date else {}
 
     async def handle(self, request: Request, exchange: Exchange) -> None:
         route, _, instance = request.path.partition("?")[0].rpartition("/")
@@ -167,14 +212,14 @@ class FakeEvolution(FaultServer):
             await trio.sleep(order.seconds)
             fault = None
         if fault is not None and fault not in _AFTER_SEND:
-            await _fail(fault, exchange)
+            await _fail(fault, exchange, order.code if order is not None else 0)
             return
         sent = self.deliver(instance, body["number"], text, recorded=fault != "prisma_400_after_send")
         await self._pass("after_send", text)
         if fault is not None:
             await _fail(fault, exchange)
             return
-        record = _record(body["number"], text, sent.id, int(sent.at), True)
+        record = self._record(body["number"], text, sent)
         await exchange.answer_json(201, {**record, "status": "PENDING", "pushName": "", "contextInfo": None})
 
     async def _find_messages(self, instance: str, body: object, exchange: Exchange) -> None:
@@ -191,11 +236,12 @@ class FakeEvolution(FaultServer):
                 for record in self.records
                 if record["instanceName"] == instance and _remote_jid(record) == wanted
             ]
+        found.reverse()  # the newest first, within one second too
         found.sort(key=lambda record: int(str(record["messageTimestamp"])), reverse=True)
         pages = -(-len(found) // size)
         shown = found[(page - 1) * size : page * size]
         answer = {"total": len(found), "pages": pages, "currentPage": page, "records": shown}
-        await exchange.answer_json(200, {"messages": answer})
+        await exchange.answer_json(200, {"messages": answer}, self._date())
 
     def _take(self, text: str, find: bool) -> _Order | None:
         with self.lock:
@@ -236,6 +282,17 @@ def _remote_jid(record: Mapping[str, object]) -> object:
     return key["remoteJid"]
 
 
+def meta_error(code: int) -> dict[str, object]:
+    """Meta's error object, as the WHATSAPP-BUSINESS channel hands it on."""
+    return {
+        "message": f"(#{code}) said Meta",
+        "type": "OAuthException",
+        "code": code,
+        "error_data": {"messaging_product": "whatsapp", "details": "…"},
+        "fbtrace_id": "AbCdEf",
+    }
+
+
 async def _refuse(exchange: Exchange, status: int, error: str, message: object) -> None:
     await exchange.answer_json(status, {"status": status, "error": error, "response": {"message": message}})
 
@@ -245,6 +302,7 @@ _PRISMA = (
     "/evolution/dist/main.js:1:1\n\nCan't reach database server at `postgres:5432`"
 )
 _NOT_LOADED = "Cannot read properties of undefined (reading 'textMessage')"
+_NEVER_CONNECTED = "Cannot read properties of undefined (reading 'onWhatsApp')"
 _LICENCE = {
     "error": "service not activated",
     "code": "LICENSE_REQUIRED",
@@ -252,7 +310,7 @@ _LICENCE = {
 }
 
 
-async def _fail(fault: Fault, exchange: Exchange) -> None:  # noqa: PLR0912 - one branch per fault
+async def _fail(fault: Fault, exchange: Exchange, code: int = 0) -> None:  # noqa: PLR0912 - one branch per fault
     match fault:
         case "connection_closed":
             await _refuse(exchange, 400, "Bad Request", ["Error: Connection Closed"])
@@ -263,6 +321,12 @@ async def _fail(fault: Fault, exchange: Exchange) -> None:  # noqa: PLR0912 - on
             await _refuse(exchange, 404, "Not Found", ['The "x" instance does not exist'])
         case "instance_not_loaded":
             await _refuse(exchange, 500, "Internal Server Error", _NOT_LOADED)
+        case "never_connected":
+            await _refuse(exchange, 500, "Internal Server Error", _NEVER_CONNECTED)
+        case "meta_error":
+            await exchange.answer_json(201, meta_error(code))
+        case "no_id_before_send" | "no_id_after_send":
+            await exchange.answer_json(201, {"status": "PENDING"})
         case "unauthorized":
             await _refuse(exchange, 401, "Unauthorized", "Unauthorized")
         case "licence_503":

@@ -6,6 +6,8 @@ carries the key. `outcome.py` decides what the answers prove.
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Collection
 from urllib.parse import quote, urlsplit
 
@@ -15,8 +17,8 @@ from actors.outcome import CannotTell, NoRecord, NotSent, RecordFound, SendEvide
 from actors.ports import MaySend, at_any_time
 from actors.text import plain_text
 from daemon.gateways.evolution.outcome import (
-    CLOCK_TOLERANCE_SECONDS,
     classify,
+    evidence_from,
     records_in,
     sent_id,
     timestamp_of,
@@ -94,21 +96,38 @@ class EvolutionGateway:
     ) -> SendEvidence:
         """Read the contact's records, newest first, back to `since_ms`. Raises `GatewayHeld`.
 
+        They are dated by the gateway's clock, so the moment is taken by that clock where the gateway shows it.
         `CannotTell` when the page limit ends the search before `since_ms` is reached: absence is not proven.
         """
-        since_seconds = since_ms // 1000
-        records: list[object] = []
-        for page in range(1, MAX_PAGES + 1):
-            latest = await self._records(conversation, origin, page)
-            records += latest
-            if len(latest) < PAGE_RECORDS or _reaches(latest, since_seconds - CLOCK_TOLERANCE_SECONDS):
-                message_id = sent_id(records, conversation.contact, text, since_seconds, known_ids)
-                return RecordFound(message_id) if message_id else NoRecord()
-        message_id = sent_id(records, conversation.contact, text, since_seconds, known_ids)
-        return RecordFound(message_id) if message_id else CannotTell()
+        evidence: SendEvidence = NoRecord()
+        for jid in _jids(conversation.contact):
+            records, from_seconds, is_all = await self._history(conversation, jid, since_ms, origin)
+            message_id = sent_id(records, conversation.contact, text, from_seconds, known_ids)
+            if message_id:
+                return RecordFound(message_id)
+            if not is_all:
+                evidence = CannotTell()
+        return evidence
 
-    async def _records(self, conversation: Conversation, origin: str, page: int) -> list[object]:
-        where = {"key": {"remoteJid": _jid(conversation.contact)}}
+    async def _history(
+        self, conversation: Conversation, jid: str, since_ms: int, origin: str
+    ) -> tuple[list[object], int, bool]:
+        """Records under `jid`, the moment from which on they are evidence, and whether they go back to it."""
+        records: list[object] = []
+        from_seconds = sys.maxsize
+        for page in range(1, MAX_PAGES + 1):
+            latest, date_seconds = await self._records(conversation, jid, origin, page)
+            records += latest
+            from_seconds = min(from_seconds, evidence_from(since_ms / 1000, time.time(), date_seconds))
+            if len(latest) < PAGE_RECORDS or _reaches(latest, from_seconds):
+                return records, from_seconds, True
+        return records, from_seconds, False
+
+    async def _records(
+        self, conversation: Conversation, jid: str, origin: str, page: int
+    ) -> tuple[list[object], float | None]:
+        """One page of records, newest first, and what the gateway's clock showed."""
+        where = {"key": {"remoteJid": jid}}
         body = {"where": where, "page": page, "offset": PAGE_RECORDS}
         try:
             answer = await self._post(
@@ -119,7 +138,7 @@ class EvolutionGateway:
         records = records_in(answer.json()) if 200 <= answer.status < 300 else None
         if records is None:
             raise GatewayHeld(f"the gateway's records cannot be read: it answered {answer.status}")
-        return records
+        return records, answer.date_seconds
 
     async def _post(
         self,
@@ -138,8 +157,9 @@ class EvolutionGateway:
         )
 
 
-def _jid(contact: str) -> str:
-    return contact if "@" in contact else f"{contact}@s.whatsapp.net"
+def _jids(contact: str) -> tuple[str, ...]:
+    """How the records may name the contact: as WhatsApp does, or on the EVOLUTION channel as we wrote it."""
+    return (contact,) if "@" in contact else (f"{contact}@s.whatsapp.net", contact)
 
 
 def _reaches(records: list[object], since_seconds: int) -> bool:

@@ -5,22 +5,31 @@ and then could not be stored. So the message text decides, and it is read in thi
 
 1. A database error first. The gateway stores a message *after* it has sent it, and the error may quote the
    stored row, that is the customer's text, which may contain any of the phrases looked for below.
-2. Then the phrases that the gateway is known to use before anything is sent.
-3. Then the few statuses that by themselves prove that nothing was handled.
-4. Everything else is `Unknown`, even 500, 502, 503 and 504: a proxy answers these for a request that never reached
-   the gateway, and for one whose answer got lost on the way back.
+2. Then Meta's error object, which the gateway hands on when its channel is WHATSAPP-BUSINESS: with status 201, and with
+   others. Its code decides; `meta_errors.py` has the table.
+3. Then the phrases that the gateway is known to use before anything is sent.
+4. Then the few statuses that by themselves prove that nothing was handled.
+5. Everything else is `Unknown`. So is a 2xx without a message's id: a login page answers 200 too. So are 500, 502, 503
+   and 504: a proxy answers these for a request that never reached the gateway, and for one whose answer got lost on
+   the way back.
 """
 
 from __future__ import annotations
 
+import math
+
 from actors.identity import canonical_contact
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
 from actors.text import plain_text
+from daemon.gateways import meta_errors
 from daemon.gateways.lenient import integer
 from daemon.web.answer import dig, readable_json
 
-CLOCK_TOLERANCE_SECONDS = 600
-"""How far the gateway's clock may be behind ours while its records still count.
+CLOCK_TOLERANCE_SECONDS = 5
+"""How much older than the send a record may seem, by the gateway's own clock: it counts in whole seconds."""
+
+UNKNOWN_CLOCK_TOLERANCE_SECONDS = 600
+"""The same where the gateway does not say what its clock shows.
 
 Generous, since a wrong match is nearly impossible (same contact, same text, an id that no other reply owns), and a
 missed match sends a reply twice.
@@ -45,7 +54,7 @@ def classify(status: int, body: bytes, retry_after_seconds: float | None = None)
     """What such an answer proves about the send."""
     payload = readable_json(body)
     if 200 <= status < 300:
-        return _accepted(status, payload)
+        return _accepted(payload, retry_after_seconds)
     words = body.decode("utf-8", "replace")
     if "prisma" in words.lower():
         stored_after_sending = "message.create()" in words
@@ -53,6 +62,8 @@ def classify(status: int, body: bytes, retry_after_seconds: float | None = None)
             "sent_but_unrecorded" if stored_after_sending else "gateway_database_failed",
             may_resend=not stored_after_sending,
         )
+    if (refused := _meta_error(payload)) is not None:
+        return meta_errors.refusal(refused, status, retry_after_seconds)
     if status == 429:
         return NotSent("rate_limited", "hold", retry_after_seconds)
     proven = _said_before_sending(payload) or _NEVER_HANDLED.get(status)
@@ -61,14 +72,22 @@ def classify(status: int, body: bytes, retry_after_seconds: float | None = None)
     )
 
 
-def _accepted(status: int, payload: object) -> SendOutcome:
+def _accepted(payload: object, retry_after_seconds: float | None) -> SendOutcome:
     given = dig(payload, "key", "id")
     message_id = plain_text(given) if isinstance(given, str) else ""
     if message_id:
         return Sent(message_id)
-    # The gateway answers 201 for "sent", so it is never sent again; its records may show under which id.
-    # Another 2xx without a message proves nothing: a login page or a wrong base_url answers 200 too.
-    return Unknown("accepted_without_id", may_resend=status != 201)
+    if (refused := _meta_error(payload)) is not None:
+        return meta_errors.refusal(refused, retry_after_seconds=retry_after_seconds)
+    return Unknown("accepted_without_id")
+
+
+def _meta_error(payload: object) -> meta_errors.MetaError | None:
+    for found in (payload, *_leaves(dig(payload, "response", "message"))):
+        error = meta_errors.find_error(found)
+        if error is not None:
+            return error
+    return None
 
 
 def _said_before_sending(payload: object) -> NotSent | None:
@@ -91,6 +110,8 @@ _PHRASES: dict[str, NotSent] = {
     # `waInstances[name].textMessage(…)` with nothing under that name: it failed before the send. Other undefined
     # properties prove nothing, because those errors also happen after the send.
     "Cannot read properties of undefined (reading 'textMessage')": NotSent("instance_not_loaded", "hold"),
+    # The number is looked up before the send: this instance never connected.
+    "Cannot read properties of undefined (reading 'onWhatsApp')": NotSent("instance_not_loaded", "hold"),
 }
 
 
@@ -114,29 +135,47 @@ def timestamp_of(record: object) -> int | None:
     return integer(dig(record, "messageTimestamp"))
 
 
+def evidence_from(since_seconds: float, answered_at: float, date_seconds: float | None) -> int:
+    """From when on a record may be that of a send, by the gateway's clock, in Unix seconds.
+
+    Args:
+      since_seconds: the first claim of the send, by our clock.
+      answered_at: when the gateway's answer was here, by our clock.
+      date_seconds: what the gateway's clock showed when it answered, if it says so.
+    """
+    if date_seconds is None:
+        return math.floor(since_seconds) - UNKNOWN_CLOCK_TOLERANCE_SECONDS
+    # The answer took its time, and the date has no fraction: the gateway's clock may be further ahead, not less far.
+    return math.floor(since_seconds + date_seconds - answered_at) - CLOCK_TOLERANCE_SECONDS
+
+
 def sent_id(
-    records: list[object], contact: str, text: str, since_seconds: int, known_ids: frozenset[str]
+    records: list[object], contact: str, text: str, from_seconds: int, known_ids: frozenset[str]
 ) -> str | None:
-    """The id under which `text` went to `contact` since then, and which no other reply owns; None if there is none.
+    """The id under which `text` went to `contact`, and which no other reply owns; None if there is none.
 
     If there are several, the oldest, because replies are sent in order: an older one without an owner was sent first.
+
+    Args:
+      records: newest first, as the gateway gives them: its timestamps alone do not tell the order within a second.
+      from_seconds: older records do not count.
     """
     wanted = plain_text(text).strip()
-    matches: list[tuple[int, str]] = []
-    for record in records:
+    matches: list[tuple[int, int, str]] = []
+    for place, record in enumerate(records):
         message_id, moment = dig(record, "key", "id"), timestamp_of(record)
         if (
             isinstance(message_id, str)
             and message_id
             and message_id not in known_ids
             and moment is not None
-            and moment >= since_seconds - CLOCK_TOLERANCE_SECONDS
+            and moment >= from_seconds
             and dig(record, "key", "fromMe") is True
             and _is_to(record, contact)
             and plain_text(_text_of(record)).strip() == wanted
         ):
-            matches.append((moment, message_id))
-    return min(matches)[1] if matches else None
+            matches.append((moment, -place, message_id))
+    return min(matches)[2] if matches else None
 
 
 def _is_to(record: object, contact: str) -> bool:

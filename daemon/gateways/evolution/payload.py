@@ -5,14 +5,16 @@ Laws of this file:
 1. `parse_webhook` raises `UnreadablePayload` for what can never be read, and nothing else. Every other oddity is an
    ignored item with a reason from a closed set, fit for a metric label.
 2. Each item of the payload comes out once, as a message or as a reason; nothing is dropped without a reason.
-3. Only the fields of `Message`, `OwnMessage` and `Link` leave this file. The payload's `apikey` is a real token and
-   is not read. Anyone may have written its `server_url`: only the origin is read, and it counts only if the operator
-   allowed it (`actors/reply.py`).
+3. Only the fields of `Message`, `OwnMessage`, `LateFailure` and `Link` leave this file. The payload's `apikey` is a
+   real token and is not read. Anyone may have written its `server_url`: only the origin is read, and it counts only if
+   the operator allowed it (`actors/reply.py`).
 4. `sender` is the account's own number, and `date_time` is local time that claims to be UTC: neither is read. The time
    of a message is its `messageTimestamp`.
 5. What a person of the business wrote from the phone is not to be answered, so it has the reason `own_message`. But it
    shows that a person speaks there, so it is in `own` as well. These are not in `own`: what was sent through the
    gateway (another event), what says nothing (a reaction, a call), and what might not be our own.
+6. An update says that a message failed, but not whose message it was: `fromMe` is false for our own on some channels.
+   So each failure is in `failures`, by id alone.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import Literal
 from actors.identity import MAX_INSTANCE_CHARS
 from actors.messages import Message
 from actors.reply import origin_of
+from daemon.gateways import meta_errors
 from daemon.gateways.evolution.identity import NotAPerson, identify
 from daemon.gateways.evolution.parts import Unheard, protocol_reason
 from daemon.gateways.evolution.text import Content, read_content
@@ -39,7 +42,7 @@ from daemon.gateways.lenient import (
     mapping,
     text,
 )
-from daemon.ingress.inbound import Inbound, Link, OwnMessage, UnreadablePayload
+from daemon.ingress.inbound import Inbound, LateFailure, Link, OwnMessage, UnreadablePayload
 
 MAX_ID_CHARS = 256
 MAX_ADDRESS_CHARS = 512
@@ -135,7 +138,9 @@ def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbou
     if happened == "messages.upsert":
         origin = _origin(text(document.get("server_url"))[:MAX_ADDRESS_CHARS])
         return _upsert(name, happened, _data_items(document.get("data")), origin)
-    return Inbound(name, happened, ignored=(event_reason(happened, mapping(document.get("data"))),))
+    failures = _failures(name, _data_items(document.get("data"))) if happened == "messages.update" else ()
+    reason = event_reason(happened, mapping(document.get("data")))
+    return Inbound(name, happened, ignored=(reason,), failures=failures)
 
 
 def _document(body: bytes) -> JsonObject:
@@ -147,6 +152,25 @@ def _document(body: bytes) -> JsonObject:
     if not isinstance(document, dict):
         raise UnreadablePayload(reason)
     return document
+
+
+def _failures(instance: str, found: list[object]) -> tuple[LateFailure, ...]:
+    failures = tuple(filter(None, (_failure(instance, mapping(item)) for item in found)))
+    if len(failures) > MAX_ITEMS:
+        raise UnreadablePayload("too_many_items")
+    return failures
+
+
+def _failure(instance: str, item: JsonObject) -> LateFailure | None:
+    status = item.get("status", mapping(item.get("update")).get("status"))
+    word = "error" if status == 0 and not isinstance(status, bool) else text(status).strip().lower()
+    # Each event has a name of its own for the id; `messageId` is a row of the gateway's database.
+    named = (text(item.get("keyId")), text(mapping(item.get("key")).get("id")), text(item.get("id")))
+    ids = tuple(dict.fromkeys(one for one in named if one and one == clean(one, MAX_ID_CHARS)))
+    if word not in ("failed", "error") or not ids:
+        return None
+    error = meta_errors.find_error(item)
+    return LateFailure(instance, ids, word if error is None else meta_errors.reason_of(error))
 
 
 def _data_items(data: object) -> list[object]:

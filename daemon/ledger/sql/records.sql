@@ -9,6 +9,14 @@ ORDER BY d.id DESC LIMIT $2
 -- open_dead_letters --
 SELECT count(*) FROM majlis_dead_letters WHERE retried_at IS NULL AND dropped_at IS NULL
 
+-- refused_lids --
+-- Open dead letters of LIDs that WhatsApp did not know, with the phone number if it is known; oldest first. $1: limit.
+SELECT d.id, t.instance, t.contact AS lid, coalesce(i.phone, '') AS phone
+FROM majlis_dead_letters d JOIN majlis_turns t ON t.id = d.turn_id
+LEFT JOIN majlis_identities i ON i.instance = t.instance AND i.lid = t.contact
+WHERE d.retried_at IS NULL AND d.dropped_at IS NULL AND d.reason = 'not_on_whatsapp' AND t.contact LIKE '%@lid'
+ORDER BY d.id LIMIT $1
+
 -- mark_retried --
 -- True for the first caller only.
 UPDATE majlis_dead_letters SET retried_at = now() WHERE id = $1 AND retried_at IS NULL RETURNING true

@@ -95,7 +95,7 @@ METRICS: dict[str, Metric] = {
     ),
     # Sends
     "majlis_sends_total": Metric(
-        "counter", "Sends of parts: sent, not_sent, unknown, reconciled or resent", ("outcome",)
+        "counter", "Sends of parts: sent, not_sent, unknown, reconciled, resent or failed_later", ("outcome",)
     ),
     "majlis_sends_failed_total": Metric("counter", "Sends that the gateway did not take", ("reason",)),
     "majlis_notices_waiting": Metric("gauge", "Notices that are still to be sent to the business"),

@@ -20,7 +20,7 @@ Labels = tuple[str, ...]
 """The values of the labels, in their order; a metric without labels has one row, `()`."""
 MetricRows = Iterable[tuple[Labels, float | Histogram]]
 
-SENDS = ("sent", "not_sent", "unknown", "reconciled", "resent")
+SENDS = ("sent", "not_sent", "unknown", "reconciled", "resent", "failed_later")
 OUTCOMES = {
     "answered": "turn.done",
     "suppressed": "turn.suppressed",

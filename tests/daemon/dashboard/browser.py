@@ -160,6 +160,9 @@ class Behind:
     async def take_over(self, own: object) -> bool:
         raise AssertionError("nobody takes over here")
 
+    async def fail_later(self, failure: object) -> None:
+        await trio.lowlevel.checkpoint()
+
     def learn(self, link: object) -> None:
         pass
 

@@ -10,7 +10,7 @@ from actors.errors import MirrorUnavailable
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, WindowPolicy
 from daemon.ingress.identity_links import KnownLinks
-from daemon.ingress.inbound import Link, OwnMessage
+from daemon.ingress.inbound import LateFailure, Link, OwnMessage
 from daemon.ingress.inbox import Behind, DurableInbox
 
 LID = "168500000006331@lid"
@@ -19,17 +19,22 @@ MESSAGE = Message("demo", LID, "A", "oi", 1_785_100_386)
 LINK = Link("demo", LID, PHONE)
 OWN = OwnMessage(instance="demo", contact=PHONE, lid="", id="B", text="hello", sent_at=0)
 
+FAILURE = LateFailure("demo", ("3EB0",), "failed")
+
 
 class World:
     def __init__(self) -> None:
         self.appended: list[tuple[Message, float]] = []
         self.flushed: list[Conversation] = []
         self.taken_over: list[OwnMessage] = []
+        self.failed_later: list[LateFailure] = []
+        self.numbers_learned = 0
         self.runs = True
         self.links = KnownLinks()
+        behind = Behind(self._append, self._take_over, self._fail_later, self._flush, self._learned)
         self.inbox = DurableInbox(
             self.links,
-            lambda: Behind(self._append, self._take_over, self._flush) if self.runs else None,
+            lambda: behind if self.runs else None,
             lambda instance: WindowPolicy(window_seconds=3.0 if instance == "demo" else 8.0),
         )
 
@@ -42,6 +47,13 @@ class World:
         await trio.lowlevel.checkpoint()
         self.taken_over.append(own)
         return True
+
+    async def _fail_later(self, failure: LateFailure) -> None:
+        await trio.lowlevel.checkpoint()
+        self.failed_later.append(failure)
+
+    def _learned(self) -> None:
+        self.numbers_learned += 1
 
     def _flush(self, conversation: Conversation) -> bool:
         self.flushed.append(conversation)
@@ -75,7 +87,7 @@ async def test_a_new_link_moves_what_waits_under_the_lid_once() -> None:
     world = World()
     for _ in range(3):
         world.inbox.learn(LINK)
-    assert world.flushed == [Conversation("demo", LID)]
+    assert (world.flushed, world.numbers_learned) == ([Conversation("demo", LID)], 1)
     world.inbox.learn(Link("demo", LID, "5511900000002"))
     assert world.flushed == [Conversation("demo", LID)] * 2, "another number is news"
 
@@ -84,6 +96,12 @@ async def test_a_take_over_reaches_the_ledger() -> None:
     world = World()
     assert await world.inbox.take_over(OWN)
     assert world.taken_over == [OWN]
+
+
+async def test_a_later_failure_reaches_the_ledger() -> None:
+    world = World()
+    await world.inbox.fail_later(FAILURE)
+    assert world.failed_later == [FAILURE]
 
 
 async def test_before_the_stores_run_nothing_is_acknowledged_and_links_are_kept() -> None:
@@ -95,7 +113,9 @@ async def test_before_the_stores_run_nothing_is_acknowledged_and_links_are_kept(
         await world.inbox.accept(MESSAGE)
     with pytest.raises(MirrorUnavailable, match="starting"):
         await world.inbox.take_over(OWN)
-    assert (world.appended, world.taken_over, world.flushed) == ([], [], [])
+    with pytest.raises(MirrorUnavailable, match="starting"):
+        await world.inbox.fail_later(FAILURE)
+    assert (world.appended, world.taken_over, world.failed_later, world.flushed) == ([], [], [], [])
     world.runs = True
     await world.inbox.accept(MESSAGE)
     assert world.appended[0][0].contact == PHONE

@@ -12,7 +12,7 @@ import trio.testing
 from actors.errors import ConversationFull, LedgerUnavailable, MirrorUnavailable, Overloaded
 from actors.messages import Message, Receipt
 from daemon.gateways.evolution.payload import parse_webhook
-from daemon.ingress.inbound import Inbound, Link, OwnMessage
+from daemon.ingress.inbound import Inbound, LateFailure, Link, OwnMessage
 from daemon.ingress.webhooks import Authorize, Ingress, IngressObservers, Readiness, SharedToken, open_door
 from daemon.web.http1 import Peer, Request, Response
 from tests.daemon.web.http1.support import read_answer, serving, serving_in_memory
@@ -39,6 +39,8 @@ class Room:
         self.accepted: list[Message] = []
         self.links: list[Link] = []
         self.taken_over: list[OwnMessage] = []
+        self.failed_later: list[LateFailure] = []
+        self.ledger_is_away = False
         self.before_take_over: Callable[[OwnMessage], Awaitable[None]] | None = None
         self.quarantined: list[tuple[bytes, str]] = []
         self.readiness = Readiness(True)
@@ -69,6 +71,12 @@ class Room:
         news = own not in self.taken_over
         self.taken_over.append(own)
         return news
+
+    async def fail_later(self, failure: LateFailure) -> None:
+        if self.ledger_is_away:
+            raise LedgerUnavailable("away")
+        await trio.lowlevel.checkpoint()
+        self.failed_later.append(failure)
 
     def learn(self, link: Link) -> None:
         self.links.append(link)
@@ -184,6 +192,17 @@ async def test_a_take_over_that_is_not_durable_is_503_but_the_customers_messages
     room.before_take_over = None
     answer = await room.ask("POST", "webhook", "demo", body=payload(item("A", fromMe=True), item("B")))
     assert (answer.status, document(answer)["status"], len(room.taken_over)) == (200, "duplicate", 1)
+
+
+async def test_a_later_failure_is_durable_before_200() -> None:
+    """I9: the gateway posts it again until we have it."""
+    room = Room()
+    body = payload({"keyId": "3EB0", "status": "FAILED", "fromMe": False}, event="messages.update")
+    room.ledger_is_away = True
+    assert (await room.ask("POST", "webhook", body=body)).status == 503
+    room.ledger_is_away = False
+    assert (await room.ask("POST", "webhook", body=body)).status == 200
+    assert room.failed_later == [LateFailure("demo", ("3EB0",), "failed")]
 
 
 async def test_a_take_over_that_hangs_is_503(autojump_clock: trio.testing.MockClock) -> None:

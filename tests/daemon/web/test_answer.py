@@ -33,6 +33,31 @@ def test_retry_after_in_seconds_and_as_a_date(header: str, seconds: float | None
     assert retry_after_seconds(header, NOW) == seconds
 
 
+def test_a_date_to_wait_for_is_by_the_peers_own_clock() -> None:
+    """Its clock may be hours off ours."""
+    headers = {"retry-after": "Sun, 26 Jul 2026 21:13:36 GMT", "date": "Sun, 26 Jul 2026 21:13:06 GMT"}
+    assert HttpAnswer(429, headers, b"").retry_after_seconds == 30.0
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("Sun, 26 Jul 2026 21:13:06 GMT", NOW.timestamp()),
+        ("Sun, 26 Jul 2026 18:13:06 -0300", NOW.timestamp()),
+        ("", None),
+        ("soon", None),
+        ("Sun, 99 Jul 2026 21:13:06 GMT", None),
+    ],
+)
+def test_the_peers_clock(header: str, seconds: float | None) -> None:
+    assert HttpAnswer(200, {"date": header}, b"").date_seconds == seconds
+
+
+@given(st.text())
+def test_any_date_is_read_or_not(header: str) -> None:
+    assert isinstance(HttpAnswer(200, {"date": header}, b"").date_seconds, float | None)
+
+
 @given(st.text())
 def test_retry_after_is_total_and_bounded(header: str) -> None:
     """I8: a peer's wish is bounded."""

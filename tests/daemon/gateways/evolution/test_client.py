@@ -13,7 +13,7 @@ from actors.identity import Conversation
 from actors.outcome import CannotTell, NoRecord, NotSent, RecordFound, SendOutcome, Sent, Unknown
 from daemon.gateways.evolution.client import MAX_PAGES, PAGE_RECORDS, EvolutionGateway
 from daemon.web.client import HttpClient
-from tests.support.gateway_server import FakeEvolution, FindFault, SendFault
+from tests.support.gateway_server import Channel, FakeEvolution, FindFault, SendFault
 from tests.support.http_faults import Exchange, FaultServer, Request
 from tests.support.patience import PATIENCE_SECONDS
 
@@ -124,6 +124,9 @@ async def test_text_is_cleaned_before_it_leaves(server: FakeEvolution, http: Htt
         ("not_on_whatsapp", NotSent("not_on_whatsapp", "refuse")),
         ("instance_missing", NotSent("unknown_instance_at_gateway", "hold")),
         ("instance_not_loaded", NotSent("instance_not_loaded", "hold")),
+        ("never_connected", NotSent("instance_not_loaded", "hold")),
+        ("meta_error", NotSent("meta_190", "hold")),
+        ("no_id_before_send", Unknown("accepted_without_id")),
         ("unauthorized", NotSent("bad_key", "hold")),
         ("licence_503", NotSent("licence_required", "hold")),
         ("rate_limited", NotSent("rate_limited", "hold", 7.0)),
@@ -178,7 +181,8 @@ async def test_a_gateway_that_is_down_is_proven_not_to_have_sent(
 
 
 @pytest.mark.parametrize(
-    "fault", ["timeout_after_send", "reset_after_send", "plain_502_after_send", "garbage"]
+    "fault",
+    ["timeout_after_send", "reset_after_send", "plain_502_after_send", "garbage", "no_id_after_send"],
 )
 async def test_the_records_show_a_send_of_unknown_outcome(
     server: FakeEvolution, http: HttpClient, fault: SendFault
@@ -216,6 +220,48 @@ async def test_an_id_that_a_reply_owns_is_not_evidence_for_another(
     assert await gateway.find(GUEST, "hello", since_ms, known) == RecordFound(second.message_id)
 
 
+@pytest.mark.parametrize("skew", [-3600, -601, 601, 3600])
+@pytest.mark.parametrize("channel", ["baileys", "evolution"])
+async def test_a_gateway_whose_clock_is_off_shows_the_send_and_no_older_one(
+    server: FakeEvolution, http: HttpClient, skew: int, channel: Channel
+) -> None:
+    """I6: neither is a recorded reply sent twice, nor an older one with the same words taken for it."""
+    server.channel, server.clock_skew_seconds = channel, skew
+    gateway, since_ms = gateway_at(server, http), now_ms()
+    by_hand = int(time.time()) + skew - 30
+    server.record("demo", GUEST.contact, "hello", from_me=True, at=by_hand, id="BY-HAND")
+    assert await gateway.find(GUEST, "hello", since_ms, NONE_KNOWN) == NoRecord()
+    server.order("reset_after_send")
+    assert isinstance(await gateway.send(GUEST, "hello"), Unknown)
+    await trio.to_thread.run_sync(server.wait_for_deliveries, 1)
+    assert await gateway.find(GUEST, "hello", since_ms, NONE_KNOWN) == RecordFound(server.deliveries[0].id)
+
+
+async def test_a_gateway_that_does_not_show_its_clock_may_be_minutes_off(
+    server: FakeEvolution, http: HttpClient
+) -> None:
+    """I6."""
+    server.shows_date, server.clock_skew_seconds = False, -590
+    gateway, since_ms = gateway_at(server, http), now_ms()
+    sent = await gateway.send(GUEST, "hello")
+    assert isinstance(sent, Sent)
+    assert await gateway.find(GUEST, "hello", since_ms, NONE_KNOWN) == RecordFound(sent.message_id)
+
+
+async def test_equal_texts_in_a_row_are_told_apart_by_their_order(
+    server: FakeEvolution, http: HttpClient
+) -> None:
+    """I4, I6: three sends within one second, none answered."""
+    gateway, since_ms, known = gateway_at(server, http), now_ms(), NONE_KNOWN
+    for _ in range(3):
+        server.order("reset_after_send")
+        await gateway.send(GUEST, "hello")
+    for sent in await trio.to_thread.run_sync(server.wait_for_deliveries, 3):
+        assert await gateway.find(GUEST, "hello", since_ms, known) == RecordFound(sent.id)
+        known |= {sent.id}
+    assert await gateway.find(GUEST, "hello", since_ms, known) == NoRecord()
+
+
 async def test_records_are_read_back_over_pages(server: FakeEvolution, http: HttpClient) -> None:
     """I6: evidence is found even if the contact has written much since."""
     at = int(time.time())
@@ -234,7 +280,7 @@ async def test_reading_stops_at_records_older_than_the_send(server: FakeEvolutio
         server.record("demo", GUEST.contact, f"old {index}", from_me=False, at=at - 5000)
     before = server.connections
     assert await gateway_at(server, http).find(GUEST, "hello", at * 1000, NONE_KNOWN) == NoRecord()
-    assert server.connections - before == 1
+    assert server.connections - before == 2, "one page under each name of the contact"
 
 
 async def test_absence_is_not_claimed_beyond_the_page_limit(server: FakeEvolution, http: HttpClient) -> None:

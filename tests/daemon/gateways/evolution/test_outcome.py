@@ -18,13 +18,30 @@ def refusal(status: int, message: object) -> bytes:
     return json.dumps({"status": status, "error": "Error", "response": {"message": message}}).encode()
 
 
+def meta(code: int) -> bytes:
+    """The error object as the gateway hands it on."""
+    error = {"message": f"(#{code}) said Meta", "type": "OAuthException", "code": code, "fbtrace_id": "A1"}
+    return json.dumps({**error, "error_data": {"messaging_product": "whatsapp", "details": "…"}}).encode()
+
+
 @pytest.mark.parametrize(
     ("status", "body", "outcome"),
     [
         (201, b'{"key":{"remoteJid":"x","fromMe":true,"id":"3EB0"},"status":"PENDING"}', Sent("3EB0")),
         (200, b'{"key":{"id":"3EB0"}}', Sent("3EB0")),
-        (201, b"<html>", Unknown("accepted_without_id", may_resend=False)),
-        (201, b'{"key":{"id":""}}', Unknown("accepted_without_id", may_resend=False)),
+        (201, b"<html>", Unknown("accepted_without_id")),
+        (201, b'{"key":{"id":""}}', Unknown("accepted_without_id")),
+        (201, meta(190), NotSent("meta_190", "hold", 7.0)),
+        (201, meta(131047), NotSent("window_closed", "refuse")),
+        (201, meta(131000), Unknown("meta_131000")),
+        (201, b'{"key":{"id":"3EB0"},"code":190,"type":"OAuthException"}', Sent("3EB0")),
+        (201, b'{"code":190}', Unknown("accepted_without_id")),
+        (400, meta(131026), NotSent("undeliverable", "refuse")),
+        (401, meta(190), NotSent("meta_190", "hold", 7.0)),
+        (400, refusal(400, json.loads(meta(131056))), NotSent("meta_131056", "hold", 7.0)),
+        (400, refusal(400, [json.loads(meta(131051))]), NotSent("unsupported_type", "refuse")),
+        (400, refusal(400, {"error": json.loads(meta(10))}), NotSent("meta_10", "hold", 7.0)),
+        (400, b'{"error":%s}' % meta(131047), NotSent("window_closed", "refuse")),
         (200, b"<html>welcome", Unknown("accepted_without_id")),
         (204, b"", Unknown("accepted_without_id")),
         (400, refusal(400, ["Error: Connection Closed"]), NotSent("connection_closed", "hold")),
@@ -58,6 +75,11 @@ def refusal(status: int, message: object) -> bytes:
         (
             500,
             refusal(500, "Cannot read properties of undefined (reading 'textMessage')"),
+            NotSent("instance_not_loaded", "hold"),
+        ),
+        (
+            500,
+            refusal(500, "Cannot read properties of undefined (reading 'onWhatsApp')"),
             NotSent("instance_not_loaded", "hold"),
         ),
         (

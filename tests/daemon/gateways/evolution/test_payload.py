@@ -22,7 +22,7 @@ from daemon.gateways.evolution.payload import (
     sent_at,
 )
 from daemon.gateways.evolution.text import MAX_QUOTED_CHARS, MAX_TEXT_CHARS
-from daemon.ingress.inbound import Inbound, Link, OwnMessage, UnreadablePayload
+from daemon.ingress.inbound import Inbound, LateFailure, Link, OwnMessage, UnreadablePayload
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("*.json"))
 PHONE = "5511987651095"
@@ -41,6 +41,10 @@ def encode(document: Any) -> bytes:
     return json.dumps(document).replace("Infinity", "1e400").encode()
 
 
+def body_of(**document: Any) -> bytes:
+    return encode(document)
+
+
 def parse(document: Any, instance: str | None = None, event: str | None = None) -> Inbound:
     return parse_webhook(encode(document), instance, event)
 
@@ -57,7 +61,7 @@ def test_every_fixture_is_read_as_expected(path: Path) -> None:
     fixture = json.loads(path.read_text())
     where = fixture.get("path", {})
     inbound = parse(fixture["body"], where.get("instance"), where.get("event"))
-    expected = {"own": [], **fixture["expect"]}
+    expected = {"own": [], "failures": [], **fixture["expect"]}
     assert json.loads(msgspec.json.encode(inbound)) == expected, fixture["about"]
     assert not re.search(rb"SECRET|CANARY", msgspec.json.encode(inbound))
 
@@ -293,3 +297,50 @@ def test_an_own_message_names_the_other_side(phone: str, digits: str, account: s
 @given(JSON)
 def test_any_timestamp_is_read(value: Any) -> None:
     assert 0 <= sent_at(value) <= MAX_SENT_AT
+
+
+META = {"code": 131047, "title": "Re-engagement message", "message": "x"}
+
+
+@pytest.mark.parametrize(
+    ("data", "failures"),
+    [
+        ({"keyId": "A", "fromMe": False, "status": "FAILED", "messageId": "cm1"}, [(("A",), "failed")]),
+        ({"key": {"id": "A", "fromMe": True}, "status": "error"}, [(("A",), "error")]),
+        ({"id": "A", "update": {"status": 0}}, [(("A",), "error")]),
+        ({"keyId": "A", "id": "B", "status": "ERROR"}, [(("A", "B"), "error")]),
+        ({"keyId": "A", "status": "FAILED", "errors": [META]}, [(("A",), "window_closed")]),
+        (
+            [{"keyId": "A", "status": "FAILED"}, {"keyId": "B", "status": "READ"}, 7],
+            [(("A",), "failed")],
+        ),
+        ({"keyId": "A", "status": "READ"}, []),
+        ({"keyId": "A", "status": False}, []),
+        ({"keyId": "A"}, []),
+        ({"keyId": "x" * 300, "status": "FAILED"}, []),
+        ({"status": "FAILED"}, []),
+        ({}, []),
+        (None, []),
+    ],
+)
+def test_an_update_may_say_that_a_message_failed(
+    data: object, failures: list[tuple[tuple[str, ...], str]]
+) -> None:
+    """I9: the versions name the id in three ways. Other updates bring nothing."""
+    found = parse_webhook(body_of(event="messages.update", data=data), "demo", None)
+    assert found.failures == tuple(LateFailure("demo", *failure) for failure in failures)
+    assert found.ignored == ("status_update",)
+
+
+def test_a_failed_status_in_another_event_is_none() -> None:
+    found = parse_webhook(
+        body_of(event="send.message", data={"keyId": "A", "status": "FAILED"}), "demo", None
+    )
+    assert found.failures == ()
+
+
+def test_an_update_with_too_many_failures_is_unreadable() -> None:
+    """Each costs a question to the ledger."""
+    many = [{"keyId": f"{number}", "status": "FAILED"} for number in range(1_001)]
+    with pytest.raises(UnreadablePayload, match="too_many_items"):
+        parse_webhook(body_of(event="messages.update", data=many), "demo", None)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.gateways.evolution.outcome import CLOCK_TOLERANCE_SECONDS, records_in, sent_id
+from daemon.gateways.evolution.outcome import (
+    CLOCK_TOLERANCE_SECONDS,
+    UNKNOWN_CLOCK_TOLERANCE_SECONDS,
+    evidence_from,
+    records_in,
+    sent_id,
+)
 
 SINCE = 1_785_100_386
 CONTACT = "5511900001095"
@@ -38,10 +46,12 @@ def look(*records: object, known: frozenset[str] = frozenset(), contact: str = C
         record(),
         record(at=str(SINCE)),
         record(at={"low": SINCE, "high": 0, "unsigned": True}),
-        record(at=SINCE - CLOCK_TOLERANCE_SECONDS),
+        record(at=SINCE + 1),
         record(message={"messageContextInfo": {}, "extendedTextMessage": {"text": "Good day"}}),
         record(message={"conversation": " Good day\r\n"}),
         record(jid=f"{CONTACT}:12@s.whatsapp.net"),
+        record(jid=CONTACT),
+        record(jid=f"+{CONTACT}"),
     ],
 )
 def test_a_record_of_the_send_is_evidence(evidence: object) -> None:
@@ -54,7 +64,7 @@ def test_a_record_of_the_send_is_evidence(evidence: object) -> None:
     [
         record(from_me=False),
         record(from_me="true"),
-        record(at=SINCE - CLOCK_TOLERANCE_SECONDS - 1),
+        record(at=SINCE - 1),
         record(at=None),
         record(id=""),
         record(id=None),
@@ -77,6 +87,29 @@ def test_the_oldest_record_without_an_owner_is_taken() -> None:
     """I4: replies leave in order, so the older one was sent before."""
     records = (record(id="C", at=SINCE + 9), record(id="B", at=SINCE + 5), record(id="A", at=SINCE))
     assert look(*records, known=frozenset({"A"})) == "B"
+
+
+def test_equal_records_of_one_second_map_in_their_order() -> None:
+    """I4: the gateway lists the newest first; ids say nothing about the order."""
+    records = (record(id="A"), record(id="C"), record(id="B"))
+    assert look(*records) == "B"
+    assert look(*records, known=frozenset({"B"})) == "C"
+    assert look(*records, known=frozenset({"B", "C"})) == "A"
+
+
+@pytest.mark.parametrize("skew", [-3600, -601, 0, 601, 3600])
+@pytest.mark.parametrize("took", [0.0, 0.4, 25.0])
+def test_a_record_is_dated_by_the_gateways_clock(skew: int, took: float) -> None:
+    """I6: neither a clock that is off nor a slow answer hides a record, and an old one never counts."""
+    claimed, answered = SINCE + 0.9, SINCE + 90.2
+    date = math.floor(answered - took + skew)  # the answer was on its way for some time
+    first = evidence_from(claimed, answered, float(date))
+    assert math.floor(claimed + skew) >= first, "the record of this very send"
+    assert math.floor(claimed + skew - took - CLOCK_TOLERANCE_SECONDS - 2) < first, "one from before it"
+
+
+def test_where_the_gateways_clock_is_unknown_more_counts() -> None:
+    assert evidence_from(SINCE + 0.9, SINCE + 9, None) == SINCE - UNKNOWN_CLOCK_TOLERANCE_SECONDS
 
 
 def test_a_contact_behind_a_lid_is_found_under_either_form() -> None:
