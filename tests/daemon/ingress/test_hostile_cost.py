@@ -14,7 +14,10 @@ from daemon.ingress.quarantine import redact
 MAX_SECONDS = 0.3
 MAX_BODY_BYTES = 1024 * 1024
 QUARANTINED_BYTES = 64 * 1024
-ITEM = '{"key":{"remoteJid":"551199999%04d@s.whatsapp.net","id":"A%d"},"message":{"conversation":"%s"},"messageTimestamp":1}'
+ITEM = (
+    '{"key":{"remoteJid":"551199999%04d@s.whatsapp.net","id":"A%d"},'
+    '"message":{"conversation":"%s"},"messageTimestamp":1}'
+)
 
 
 def filled(head: str, unit: str, tail: str) -> bytes:
