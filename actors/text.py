@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 _UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""Bidi embeddings, overrides and isolates."""
 _UNSEEN = re.compile(
     "[\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff"
     "\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed]"
@@ -56,6 +58,14 @@ def plain_text(text: str) -> str:
     message only after it has sent it; the other control characters can take over an operator's terminal.
     """
     return _UNWANTED.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def shown_text(text: str) -> str:
+    """`text` for an operator's terminal or a log: plain, and nothing in it changes the order of what stands beside it.
+
+    A message that somebody gets keeps its isolates, which right-to-left texts need; so this is no part of `plain_text`.
+    """
+    return _REORDERING.sub("", plain_text(text))
 
 
 def normalised(text: str) -> str:

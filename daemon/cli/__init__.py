@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from actors.errors import MajlisError
+from actors.text import shown_text
 from daemon import package_version
 from daemon.cli import (
     conversations,
@@ -143,5 +144,5 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _fail(message: str, exit_status: int) -> NoReturn:
-    sys.stderr.write("".join(f"majlis: {line}\n" for line in message.splitlines()))
+    sys.stderr.write("".join(f"majlis: {line}\n" for line in shown_text(message).splitlines()))
     raise SystemExit(exit_status)

@@ -1,6 +1,7 @@
 """`majlis knowledge`: the files that an instance's answers may use.
 
-Files are parsed and split into chunks here, not in the daemon: a large PDF costs seconds of processor time.
+Files are parsed and split into chunks by a child of this process, not in the daemon: a large PDF costs seconds of
+processor time, and one that was made to do harm costs more than there is.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from daemon.cli.client import (
 from daemon.cli.render import cell, count, display, moment, print_json, table
 from daemon.knowledge.chunks import Chunk
 from daemon.knowledge.library import Begun, FilePage, Ready, Removed
-from daemon.knowledge.readers import ReadFile, UnreadableFile, read
+from daemon.knowledge.readers import ReadFile, UnreadableFile
+from daemon.knowledge.reading import read
 
 REQUEST_CHUNKS = 32
 """Maximum number of chunks in one request, so that it ends within seconds even when each needs an embedding."""

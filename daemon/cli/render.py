@@ -1,11 +1,12 @@
 """Text for people from the daemon's JSON. It fits 80 columns; into a pipe, nothing is cut or wrapped.
 
-All text from outside goes through `plain_text`: a customer's message must not control the operator's terminal.
+All text from outside goes through `shown_text`: a customer's message must not control the operator's terminal.
 """
 
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -14,9 +15,11 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actors.text import plain_text
+from actors.text import shown_text
 from daemon.operate import AlertView, ProviderView
 
+_NOT_FOR_TERMINALS = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What a JSON encoder writes as it is; it escapes the other control characters."""
 _PIPE_COLUMNS = 10_000
 _NARROW_COLUMNS = 110
 _FOLDED_COLUMNS = 12
@@ -60,12 +63,17 @@ def display(*things: RenderableType) -> None:
 
 def print_json(document: object) -> None:
     """Print one JSON document for programs."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
+    sys.stdout.write(escaped(msgspec.json.format(msgspec.json.encode(document), indent=2).decode()) + "\n")
+
+
+def escaped(document: str) -> str:
+    """A JSON document with escapes in place of what could take over a terminal: for programs it is the same."""
+    return _NOT_FOR_TERMINALS.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
 
 
 def cell(value: object, style: str = "") -> Text:
     """A value as text that is safe to print, in the colour of its state unless `style` says otherwise."""
-    text = plain_text(str(value))
+    text = shown_text(str(value))
     return Text(text, style=style or style_of(text))
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from daemon.cli.client import ConfigOption, Failure, JsonOption, SetOption, client_of
-from daemon.cli.render import cell
+from daemon.cli.render import cell, escaped
 
 _LEADING = ("seq", "at", "level", "event", "instance", "conversation")
 _LEVEL_STYLES = {"debug": "dim", "warning": "yellow", "error": "bold red"}
@@ -53,7 +53,7 @@ def tail(
     query = {name: ",".join(words) for name, words in filters.items() if words}
     for line in client_of(config, set_).lines("/v1/tail", query):  # Ctrl-C ends it quietly, with status 130
         if json:
-            sys.stdout.write(line + "\n")
+            sys.stdout.write(escaped(line) + "\n")
         else:
             out.print(_event_line(jsonlib.loads(line)), soft_wrap=True)
         sys.stdout.flush()

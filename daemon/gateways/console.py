@@ -13,7 +13,7 @@ from actors.errors import MajlisError
 from actors.identity import Conversation
 from actors.outcome import CannotTell, NotSent, SendEvidence, SendOutcome, Sent
 from actors.ports import Gateway, MaySend, at_any_time
-from actors.text import plain_text
+from actors.text import shown_text
 from daemon.gateways.kind import GatewayKind, GatewaySettings, Tools
 from daemon.ingress.inbound import Parse
 from daemon.web.client import HttpClient
@@ -60,8 +60,8 @@ class ConsoleGateway:
 def _block(conversation: Conversation, text: str) -> str:
     digits = conversation.contact.partition("@")[0]
     masked = f"…{digits[-2:]}" if len(digits) > 4 else "…"
-    lines = plain_text(text).replace("\n", "\n    ")
-    return f"{plain_text(conversation.instance)} → {masked}\n    {lines}\n"
+    lines = shown_text(text).replace("\n", "\n    ")
+    return f"{shown_text(conversation.instance)} → {masked}\n    {lines}\n"
 
 
 def _write(block: str) -> None:

@@ -21,6 +21,8 @@ JsonObject = dict[str, object]
 NotJsonReason = Literal["not_utf8", "not_json", "too_deep"]
 
 _UTF8_BOM = b"\xef\xbb\xbf"
+_DECODER = msgspec.json.Decoder(float_hook=float)
+"""Floats are read by Python: msgspec's own way takes 10 µs for a `9e300`, and a body has room for 170,000 of them."""
 
 
 class NotJson(MajlisError):
@@ -45,7 +47,7 @@ def decode(body: bytes) -> object:
     # The errors of both decoders hold the document itself, so nothing is raised while one of them is handled: it would
     # become the context of ours.
     try:
-        return msgspec.json.decode(body)
+        return _DECODER.decode(body)
     except UnicodeDecodeError:
         reason = "not_utf8"
     except RecursionError:

@@ -62,8 +62,30 @@ class _Item(msgspec.Struct):
     index: int = -1
 
 
+class _RawItem(msgspec.Struct):
+    embedding: msgspec.Raw
+    index: int = -1
+
+
 class _Answer(msgspec.Struct):
-    data: list[_Item]
+    data: list[_RawItem]
+
+
+_FLOATS = msgspec.json.Decoder(float_hook=float)
+"""Python reads every float in little time; msgspec's own way takes 10 µs for some."""
+
+
+def items_in(body: bytes) -> list[_Item]:
+    """The vectors in a server's answer.
+
+    Raises:
+      msgspec.DecodeError: it is no such answer.
+    """
+    items = msgspec.json.decode(body, type=_Answer).data
+    return [
+        msgspec.convert({"embedding": _FLOATS.decode(item.embedding), "index": item.index}, _Item)
+        for item in items
+    ]
 
 
 class _Flight:
@@ -185,7 +207,7 @@ class EmbeddingsClient:
 
     def _read(self, body: bytes, count: int) -> list[Vector]:
         try:
-            items = msgspec.json.decode(body, type=_Answer).data
+            items = items_in(body)
         except (msgspec.DecodeError, RecursionError):
             raise _garbage("no vectors") from None
         if len(items) != count:

@@ -85,18 +85,18 @@ def _pages(document: pypdfium2.PdfDocument) -> list[str]:
     found: list[str] = []
     size = 0
     for number in range(len(document)):
-        found.append(_page(document[number]))
+        found.append(_page(document[number], MAX_CHARS - size))
         size += len(found[-1])
-        if size > MAX_CHARS:
-            raise UnreadablePdf(f"has more than {MAX_CHARS:,} letters: split it")
     if not any(found):
         raise UnreadablePdf("contains images and no text (a scan?): run OCR on it first")
     return found
 
 
-def _page(page: pypdfium2.PdfPage) -> str:
+def _page(page: pypdfium2.PdfPage, max_chars: int) -> str:
     text_page = page.get_textpage()
     try:
+        if text_page.count_chars() > max_chars:
+            raise UnreadablePdf(f"has more than {MAX_CHARS:,} letters: split it")
         return read(list(_glyphs(text_page, page.get_rotation())))
     finally:
         text_page.close()

@@ -1,4 +1,4 @@
-"""Reads files into sections of text. Runs in the command line's process, because a large PDF takes seconds.
+"""Reads the content of files into chunks of text. Runs in a child process of the command line: see `reading.py`.
 
 Text may be UTF-8, UTF-16 with a byte order mark, or Windows' Arabic code page. The latter is tried if a file is not
 UTF-8, and accepted if the result is mostly Arabic. Anything else would be a guess, and customers would read its errors.
@@ -10,7 +10,7 @@ import codecs
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import PurePath
 
 import msgspec
 
@@ -18,12 +18,11 @@ from actors.text import plain_text
 from daemon.knowledge.chunks import Chunk, TextSection, chunks
 from daemon.knowledge.html import sections as html_sections
 
-MAX_BYTES = 20 * 1024 * 1024
 MAX_CHUNKS = 5_000
 _ARABIC = re.compile("[\u0621-\u064a]")
 _LETTER = re.compile(r"[^\W\d_]")
-_CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([\w-]+)", re.IGNORECASE)
-_HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.+?)\s*#*\s*$")
+_CHARSET = re.compile(rb"charset\s*+=\s*+[\"']?\s*+([\w-]+)", re.IGNORECASE)
+_HEADING = re.compile(r"^ {0,3}(#{1,6})\s++(.+)")
 _FENCE = re.compile(r"^ {0,3}(```|~~~)")
 
 
@@ -38,20 +37,19 @@ class ReadFile(msgspec.Struct, frozen=True):
     chunks: tuple[Chunk, ...]
 
 
-def read(path: Path) -> ReadFile:
-    """Read a file and cut its text into chunks.
+def parse(name: str, content: bytes) -> ReadFile:
+    """Cut the text of a file into chunks.
 
     Raises:
-      UnreadableFile: it does not exist, is too large, has an unsupported type, or contains no text.
+      UnreadableFile: it has an unsupported type, cannot be understood, is too long, or contains no text.
     """
-    content = _content(path)
-    found = [_tidy(section) for section in _sections(path, content)]
+    found = [_tidy(section) for section in _sections(name, content)]
     cut = chunks(section for section in found if section.text)
     if not cut:
         raise UnreadableFile("contains no text: there is nothing to add")
     if len(cut) > MAX_CHUNKS:
         raise UnreadableFile(f"makes {len(cut):,} chunks, more than {MAX_CHUNKS:,}: split it")
-    return ReadFile(path.name, hashlib.sha256(content).hexdigest(), len(content), cut)
+    return ReadFile(name, hashlib.sha256(content).hexdigest(), len(content), cut)
 
 
 def _tidy(section: TextSection) -> TextSection:
@@ -60,21 +58,10 @@ def _tidy(section: TextSection) -> TextSection:
     return TextSection(heading, text) if text else TextSection("", heading)
 
 
-def _content(path: Path) -> bytes:
-    try:
-        if path.is_dir():
-            raise UnreadableFile("is a directory: name the files in it")
-        if path.stat().st_size > MAX_BYTES:
-            raise UnreadableFile(f"is larger than {MAX_BYTES // 1024 // 1024} MiB: split it")
-        return path.read_bytes()
-    except OSError as error:
-        raise UnreadableFile(f"cannot be read ({error.strerror}): check its name and permissions") from None
-
-
-def _sections(path: Path, content: bytes) -> list[TextSection]:
+def _sections(name: str, content: bytes) -> list[TextSection]:
     if content.startswith(b"%PDF-"):
         return list(_pdf(content))
-    reader = _READERS.get(path.suffix.lower())
+    reader = _READERS.get(PurePath(name).suffix.lower())
     if reader is None:
         kinds = ", ".join(_READERS)
         raise UnreadableFile(f"has an unsupported type (supported: {kinds}): save it as PDF or text")
@@ -110,7 +97,10 @@ def _markdown(content: bytes) -> Iterator[TextSection]:
             continue
         yield TextSection(_joined(path), "\n".join(lines))
         depth = len(heading[1])
-        path = [*((level, words) for level, words in path if level < depth), (depth, heading[2])]
+        path = [
+            *((level, words) for level, words in path if level < depth),
+            (depth, heading[2].rstrip().rstrip("#").rstrip()),
+        ]
         lines = []
     yield TextSection(_joined(path), "\n".join(lines))
 

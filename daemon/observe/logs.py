@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal, TextIO, cast
 import msgspec
 
 from actors.errors import MajlisError
-from actors.text import plain_text
+from actors.text import shown_text
 
 if TYPE_CHECKING:  # commands come by this file for its masks and levels, and log nothing
     from structlog.typing import EventDict, ExcInfo, FilteringBoundLogger, Processor, WrappedLogger
@@ -122,17 +122,17 @@ def masked(key: str, value: object) -> object:
     if isinstance(value, bool | float) or (isinstance(value, int) and value.bit_length() < 64):
         return value
     if isinstance(value, Mapping):
-        return {mask_digits(str(name)): masked(str(name), item) for name, item in value.items()}
+        return {mask_digits(_one_line(str(name))): masked(str(name), item) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [masked(key, item) for item in cast("Iterable[object]", value)]
-    text = plain_text(str(value))
+    text = shown_text(str(value))
     text = text if _LABEL.fullmatch(text) else mask_digits(text)
     return text if key == "exception" else _one_line(text)
 
 
 def _one_line(text: str) -> str:
     """One event is one line, and no value can write to the operator's terminal but as text."""
-    return plain_text(text).replace("\n", "⏎")
+    return shown_text(text).replace("\n", "⏎")
 
 
 def mask_digits(text: str) -> str:

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import msgspec
 import trio
 
-from actors.text import plain_text
+from actors.text import shown_text
 from daemon.simulate.books import Books
 from daemon.simulate.payloads import webhook
 from daemon.simulate.script import Script, ScriptLine
@@ -291,4 +291,4 @@ def _description(answer: WebhookResponse | None) -> str:
         document = None
     reason = document.get("reason") if isinstance(document, dict) else None
     words = f"{answer.status} {reason}" if isinstance(reason, str) else str(answer.status)
-    return plain_text(words)[:_MAX_TROUBLE_CHARS].replace("\n", " ")
+    return shown_text(words)[:_MAX_TROUBLE_CHARS].replace("\n", " ")

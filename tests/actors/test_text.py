@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.text import contains_phrase, normalised, plain_text, search_text, words
+from actors.text import contains_phrase, normalised, plain_text, search_text, shown_text, words
 
 HARD = "aeizAI\u0130\u0131\u0345\u03a3\u03c2\u1fb3ß\ufb01ＡÅ '’_1٣۴ \u200b\u200f\u00a0\n\r\x00\ud83d👍\ufe0f"
 ARABIC = "اأإآٱىيیؤئةهءكک\u0640\u064b\u0651\u0654\u0670\u06e5\ufe70\ufe71\ufefb\u0301\u05b0é"
@@ -151,3 +151,15 @@ def test_a_phrase_is_found_anywhere(before: list[str], phrase: str, after: list[
 )
 def test_search_drops_the_article_and_leaves_first_letters(text: str, sought: str) -> None:
     assert search_text(text) == sought
+
+
+BIDI = "".join(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
+
+
+def test_what_an_operator_is_shown_reorders_nothing() -> None:
+    """An override in a message would turn round what stands beside it on a terminal."""
+    assert shown_text(f"السعر{BIDI} 95\x1b[2J") == "السعر 95[2J"
+
+
+def test_a_message_keeps_the_isolates_that_its_writer_set() -> None:
+    assert plain_text("رقم \u2066A-12\u2069") == "رقم \u2066A-12\u2069"

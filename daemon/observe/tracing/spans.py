@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from actors.text import plain_text
+from actors.text import shown_text
 from daemon.observe.logs import mask_digits
 
 MAX_WORD_CHARS = 200
@@ -57,4 +57,4 @@ class Trace(msgspec.Struct, frozen=True):
 
 def word(said: object) -> str:
     """A reason or a class, as it may leave the daemon: short, one line, and no long number in it."""
-    return mask_digits(plain_text(str(said))).replace("\n", " ")[:MAX_WORD_CHARS]
+    return mask_digits(shown_text(str(said))).replace("\n", " ")[:MAX_WORD_CHARS]

@@ -166,6 +166,14 @@ def test_no_run_of_seven_digits_survives(text: str) -> None:
         assert run < 7
 
 
+@pytest.mark.parametrize("code", [*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+def test_a_value_cannot_turn_round_what_stands_beside_it(code: int) -> None:
+    """Nor can the name of a nested value."""
+    turned = f"gpj{chr(code)}.exe"
+    shown = json.dumps(written(field=turned, nested={turned: [turned]}, instance=turned), ensure_ascii=False)
+    assert chr(code) not in shown and "gpj.exe" in shown
+
+
 def test_a_stuck_reader_loses_lines_and_never_blocks() -> None:
     """I14: writing returns at once; lines that did not fit are counted and reported."""
     stream = Stuck()

@@ -1,0 +1,280 @@
+"""Work on foreign bytes is linear: every pattern, decoder and reader, found by a scan of the syntax trees.
+
+A new pattern or reader is measured by itself. One that needs more arguments than a text needs a line in `ARGUMENTS`;
+one that never sees what somebody else wrote needs a reason in `OWN`; a decoder needs the name of the reader that
+brings it foreign bytes. Without that, the test fails and says so.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from actors import response_cache
+from daemon.gateways import lenient
+from daemon.gateways.evolution import payload
+from daemon.knowledge import embeddings, readers
+from daemon.observe import logs
+from daemon.operate.routes import ROUTES
+from daemon.realtime import frames
+from daemon.responders import batched, loose_json
+from daemon.web import answer
+from daemon.web.http1 import head
+from daemon.web.http1.chunked import ChunkedBody
+from tests.support.linear import (
+    ROOT,
+    Subject,
+    decoders_in,
+    faults,
+    methods_used,
+    modules,
+    pattern_subject,
+    patterns_in,
+    reader_subject,
+    readers_in,
+)
+
+CPU_SECONDS = 90
+"""Ends a measurement that will not end by itself; a tenth of it is usual."""
+
+OWN_ROOMS = {
+    "daemon.config": "settings are the operator's own words",
+    "daemon.schema": "settings are the operator's own words",
+    "daemon.service": "unit files are made from settings",
+    "daemon.run": "starts and wires; reads nothing",
+    "daemon.simulate": "reads the traffic that it made itself, in a process of its own",
+    "daemon.stores": "talks to our own Redis and Postgres",
+    "daemon.ledger": "reads what our own encoder wrote, and our own SQL files",
+    "daemon.mirror": "reads what our own encoder wrote",
+    "daemon.cli": "reads the answers of our own daemon, in a process of its own",
+}
+OWN = {
+    "actors.escalation.[,،\n]": "the operator's own list of keywords",
+    "actors.notices.limit_reached": "its words are ours",
+    "actors.notices.alert": "its words are ours",
+    "daemon.observe.alert_rules.rule": "makes a rule of ours",
+    "daemon.operate.levels.gid_of": "a group of the settings",
+    "daemon.operate.store_checks.embedded_check": "the name of a store",
+    "daemon.operate.openapi.\\W+": "our own routes",
+    "daemon.operate.openapi._PIECE": "our own routes",
+    "daemon.operate.task_tree.<locals>\\.?": "the names of our own functions",
+    "daemon.ingress.inbound.no_webhooks": "refuses without reading",
+    "daemon.web.client.unix_get": "asks our own daemon",
+    "daemon.web.client.unix_post": "asks our own daemon",
+    "daemon.web.client.unix_lines": "asks our own daemon",
+    "daemon.knowledge.html.sections": "Python's parser is quadratic: it runs in a child with limits (reading.py)",
+    "daemon.knowledge.reading.read": "what our own child process wrote, bounded by its limits",
+    "daemon.knowledge.reading._main": "what our own parent process wrote",
+}
+"""By module and name: what sees nothing foreign, or in a child process alone."""
+
+MATCHED = {
+    "daemon.responders.loose_json._ENDS_NAME",
+    "daemon.responders.loose_json._ENDS_ITEM",
+    "daemon.responders.loose_json._ENDS_VALUE",
+}
+"""Patterns that are handed on, and tried at one place at a time."""
+
+BODIES: set[Any] = {route.body for route in ROUTES if route.body is not None}
+
+ARGUMENTS: dict[str, Callable[[Any], object]] = {
+    "actors.response_cache.fits": lambda text: response_cache.fits(text, text, text),
+    "daemon.gateways.evolution.payload.parse_webhook": lambda body: payload.parse_webhook(body, "acme", None),
+    "daemon.gateways.evolution.payload.event_reason": lambda text: payload.event_reason(text, {"type": text}),
+    "daemon.gateways.lenient.clean": lambda text: lenient.clean(text, len(text)),
+    "daemon.knowledge.readers.parse": lambda text: readers.parse("file.md", _raw(text)),
+    "daemon.observe.logs.masked": lambda text: logs.masked("reason", [text, {text: text}]),
+    "daemon.realtime.frames.typed": lambda text: frames.typed("event", {text: text}),
+    "daemon.responders.batched.read_together": lambda text: list(batched.read_together(text, {})),
+    "daemon.responders.loose_json.read_object": lambda text: loose_json.read_object("{" + text, 0),
+    "daemon.web.answer.retry_after_seconds": lambda text: answer.retry_after_seconds(text, datetime.now(UTC)),
+    "daemon.web.http1.head.check_partial_head": lambda data: head.check_partial_head(data, 0),
+    "daemon.web.http1.head.parse_head": lambda raw: head.parse_head(raw, 100),
+}
+METHODS: dict[str, Callable[[str], object]] = {
+    "daemon.web.http1.chunked.ChunkedBody.feed": lambda text: ChunkedBody(2**20).feed(
+        bytearray(text, "latin-1", "replace")
+    ),
+    "daemon.operate.api._body": lambda text: [msgspec.json.decode(_raw(text), type=kind) for kind in BODIES],
+    "daemon.knowledge.embeddings.EmbeddingsClient._read": lambda text: embeddings.items_in(
+        b'{"data":[{"index":0,"embedding":[%b0]}]}' % _raw(text)
+    ),
+}
+DECODERS = {
+    "daemon.dashboard.door._body": "as daemon.operate.api._body",
+    "daemon.dashboard.playground.write": "an answer of our own door",
+    "daemon.gateways.lenient._DECODER": "daemon.gateways.lenient.decode",
+    "daemon.gateways.lenient.decode": "itself",
+    "daemon.knowledge.embeddings._FLOATS": "daemon.knowledge.embeddings.items_in",
+    "daemon.knowledge.embeddings.items_in": "itself",
+    "daemon.knowledge.library._json": "what our own functions in Postgres wrote",
+    "daemon.lookups.cached_answer._find": "what our own functions in Postgres wrote",
+    "daemon.lookups.instance.instance_record": "what our own functions in Postgres wrote",
+    "daemon.lookups.instance._keywords": "the operator's own list of keywords",
+    "daemon.lookups.interactions.quality": "what our own encoder wrote",
+    "daemon.lookups.knowledge._search": "what our own functions in Postgres wrote",
+    "daemon.lookups.takeover._run": "what our own functions in Postgres wrote",
+    "daemon.operate.api._body": "itself",
+    "daemon.realtime.frames._decoder": "daemon.realtime.frames.read",
+    "daemon.realtime.session._acknowledgement": "an answer of our own door",
+    "daemon.responders.batched._entries": "daemon.responders.batched.read_together",
+    "daemon.responders.loose_json._STRICT": "daemon.responders.loose_json.read_object",
+    "daemon.web.answer.readable_json": "itself",
+}
+"""The subject that brings each decoder foreign bytes, or why it sees none."""
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _is_own(name: str) -> bool:
+    return name in OWN or any(name.startswith(f"{room}.") for room in OWN_ROOMS)
+
+
+def _compiled(value: object, name: str) -> Iterator[tuple[str, re.Pattern[Any]]]:
+    if isinstance(value, re.Pattern):
+        yield name, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _compiled(item, f"{name}[{key!r}]")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _compiled(item, f"{name}[{index}]")
+
+
+def subjects() -> tuple[list[Subject], list[str]]:
+    """What is to be measured, and the complaints about what nobody can measure."""
+    found: list[Subject] = []
+    complaints: list[str] = []
+    for module, tree in modules():
+        patterns = [name for name in patterns_in(tree) if not _is_own(f"{module}.{name}")]
+        readers = [(name, needed) for name, needed in readers_in(tree) if not _is_own(f"{module}.{name}")]
+        decoders = [name for name in decoders_in(tree) if not _is_own(f"{module}.{name}")]
+        if not patterns and not readers and not decoders:
+            continue
+        loaded = importlib.import_module(module)
+        words: list[str] = []
+        for name in patterns:
+            compiled = list(_compiled(getattr(loaded, name, None), f"{module}.{name}"))
+            if not compiled:
+                complaints.append(
+                    f"{module}: the pattern {name} has no name in its module, and no reason in OWN"
+                )
+            for full, pattern in compiled:
+                used = {"match"} if full in MATCHED else methods_used(tree, name)
+                found.append(pattern_subject(full, pattern, used))
+                words += [unit for head, unit, tail in found[-1].inputs if not head and not tail][:6]
+        for name, needed in readers:
+            full = f"{module}.{name}"
+            if needed and full not in ARGUMENTS:
+                complaints.append(
+                    f"{full} takes {', '.join(needed)}: it needs a line in ARGUMENTS or a reason in OWN"
+                )
+            else:
+                found.append(
+                    reader_subject(full, _called(loaded, tree, name, ARGUMENTS.get(full)), words[:12])
+                )
+        complaints += [
+            f"{module}.{name} decodes: who brings it foreign bytes?"
+            for name in decoders
+            if f"{module}.{name}" not in DECODERS
+        ]
+    found += [reader_subject(name, run) for name, run in METHODS.items()]
+    return found, complaints
+
+
+def _called(
+    loaded: object, tree: ast.Module, name: str, call: Callable[[Any], object] | None
+) -> Callable[[str], object]:
+    function = call or getattr(loaded, name)
+    [node] = [one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name == name]
+    taken = (node.args.posonlyargs + node.args.args)[0].annotation
+    of_bytes = taken is not None and ast.unparse(taken).startswith("byte")
+
+    def run(text: str) -> None:
+        read = function(text.encode("utf-8", "surrogatepass") if of_bytes else text)
+        if isinstance(read, Iterator):
+            for _ in read:
+                pass
+
+    return run
+
+
+def test_everything_that_reads_foreign_bytes_is_measured() -> None:
+    """What cannot be measured by itself has its line in one of the tables above, and no line is left over."""
+    _, complaints = subjects()
+    assert not complaints, "\n".join(complaints)
+    places = {
+        f"{module}.{name}"
+        for module, tree in modules()
+        for name in (*patterns_in(tree), *(name for name, _ in readers_in(tree)), *decoders_in(tree))
+    }
+    assert not {*OWN, *MATCHED, *ARGUMENTS, *DECODERS} - places
+
+
+def test_a_new_pattern_reader_or_decoder_is_found() -> None:
+    tree = ast.parse(
+        "_A = re.compile('a')\n_B = (('x', re.compile('b')),)\n"
+        "def read(text: str, limit: int = 1) -> str:\n    return re.sub('c', '', text)\n"
+        "def load(body: bytes, kind: type) -> object:\n    return msgspec.json.decode(body)\n"
+    )
+    assert list(patterns_in(tree)) == ["_A", "_B", "c"]
+    assert list(readers_in(tree)) == [("read", []), ("load", ["kind"])]
+    assert list(decoders_in(tree)) == ["load"]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"(?i)((?:api[-_ ]?key|authorization|token|secret|password|jwt)[\w-]*\\?[\"']?\s*[:=]\s*)",
+        r"^ {0,3}(#{1,6})\s+(.+?)\s*#*\s*$",
+    ],
+)
+def test_a_square_is_found(pattern: str) -> None:
+    """These patterns stood here once: the first took 28 s for 64 KiB, the second 9.6 s for 2,000 blanks."""
+    said = _measured(pattern)
+    assert (said.returncode == -signal.SIGXCPU and said.stdout) or "times as much" in said.stdout, (
+        said.stdout + said.stderr
+    )
+
+
+def test_a_line_is_no_square() -> None:
+    assert _measured(r"(?<![\w-])[\w-]++\s*+[:=]").returncode == 0
+
+
+def test_work_on_foreign_bytes_is_linear() -> None:
+    said = _measured()
+    assert said.returncode == 0, said.stdout[-2000:] + said.stderr[-2000:]
+
+
+def _measured(*patterns: str) -> subprocess.CompletedProcess[str]:
+    """In a process of its own: nothing can interrupt a pattern but a limit of processor time."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_CPU, (3 if patterns else CPU_SECONDS, CPU_SECONDS + 1))
+
+    command = [sys.executable, "-m", "tests.test_linear", *patterns]
+    return subprocess.run(command, cwd=ROOT, preexec_fn=limit, capture_output=True, text=True, check=False)
+
+
+def _main(patterns: list[str]) -> int:
+    measured = [pattern_subject(one, re.compile(one), {"search"}) for one in patterns] or subjects()[0]
+    found = list(faults(measured))
+    sys.stdout.write("\n".join(found))
+    return len(found)
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))
