@@ -255,16 +255,19 @@ def nothing_is_called_utils(sources: Sequence[Source]) -> list[str]:
 def no_files_import_one_another(sources: Sequence[Source]) -> list[str]:
     """No two files need each other, not even for their types: what both need stands in a third."""
     modules = {source.module: source for source in sources}
-    reached: dict[str, set[str]] = {}
+    # A package's own file hands on names of the files in it, which it may import and they may not.
+    needs = {
+        module: [other for other in source.imports() & modules.keys() if not _below(module, other)]
+        for module, source in modules.items()
+    }
 
     def below(module: str) -> set[str]:
-        if module not in reached:
-            reached[module] = set()
-            for other in modules[module].imports() & modules.keys():
-                # A package's own file hands on names of the files in it, which it may import and they may not.
-                if not _below(module, other):
-                    reached[module] |= {other} | below(other)
-        return reached[module]
+        found, to_follow = set(), list(needs[module])
+        while to_follow:
+            if (other := to_follow.pop()) not in found:
+                found.add(other)
+                to_follow += needs[other]
+        return found
 
     return [
         f"{source.path}: imports itself in a circle"
