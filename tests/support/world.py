@@ -77,6 +77,7 @@ class World:
             policy=self.turn_policy,
             draw=lambda: 0.5,
             wall_ms=clock_ms,
+            open_turns=lambda conversation: self.ledger.open_turns(conversation),  # noqa: PLW0108  tests replace it
         )
         self.restart()
 
