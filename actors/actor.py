@@ -253,8 +253,9 @@ class ConversationActor:
         async with self._services.slots.hold(self.conversation.instance):
             self.phase, self._why = "answering", "resumes an unfinished turn"
             epoch = self._services.ownership.epoch(self.conversation)
+            if self._batch is None or self._batch.number != batch.number:
+                self._emit("turn.resumed", batch=batch.number, messages=len(batch.entries))
             self._batch = batch
-            self._emit("turn.resumed", batch=batch.number, messages=len(batch.entries), tries=batch.attempts)
             if self._held_too_long(batch):
                 await self._bury(batch, epoch, MIRROR_LOST, "the mirror lost it before it had ended")
             else:
