@@ -13,7 +13,7 @@ from actors.actor import TurnPolicy
 from actors.errors import LedgerUnavailable, TurnFailed
 from actors.identity import Conversation
 from actors.outcome import NotSent
-from tests.support.memory import clock_ms
+from tests.support.memory import Buffer, clock_ms
 from tests.support.world import DEMO, PHONE, World
 
 HELD = (False, NotSent("connection_closed", "hold"))
@@ -53,13 +53,13 @@ async def test_a_mirror_without_its_tail_costs_no_reply_and_doubles_none(
 ) -> None:
     """I2, I6: begun, answered, claimed or sent: one reply, whether the messages wait there once more or not."""
     world = World()
-    waited: list[object] = []
+    copied: dict[Conversation, Buffer] = {}
     if copy_of == "what waited":
         world.mirror.on_appended = None
         await world.say("x")
-        waited = [copy.deepcopy(world.mirror.buffers)]
+        copied = copy.deepcopy(world.mirror.buffers)
     await _die_at(world, step)
-    world.mirror.buffers = copy.deepcopy(waited[0]) if waited else {}  # type: ignore[assignment]
+    world.mirror.buffers = copied
     world.mirror.outcomes.clear()
     await trio.sleep(1)  # batches are numbered by the clock
     async with trio.open_nursery() as process:

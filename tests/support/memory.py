@@ -53,7 +53,7 @@ def clock_ms() -> int:
 
 
 @dataclass
-class _Buffer:
+class Buffer:
     seq: int = 0
     done: int = 0
     number: int = 0
@@ -74,14 +74,14 @@ class MemoryMirror:
 
     def __init__(self) -> None:
         self.epoch = EPOCH
-        self.buffers: dict[Conversation, _Buffer] = {}
+        self.buffers: dict[Conversation, Buffer] = {}
         self.on_appended: Callable[[Message, Receipt], None] | None = None
         self.fault: Callable[[str], Awaitable[None]] | None = None
         self.outcomes: list[tuple[TurnOutcome, tuple[str, ...]]] = []
 
     async def append(self, message: Message, policy: WindowPolicy, at_ms: int | None = None) -> Receipt:
         await self._enter("append")
-        buffer = self.buffers.setdefault(message.conversation, _Buffer())
+        buffer = self.buffers.setdefault(message.conversation, Buffer())
         now = clock_ms()
         known = buffer.seen.get(message.id)
         if known is not None:
@@ -114,7 +114,7 @@ class MemoryMirror:
     ) -> Batch | None:
         await self._enter("freeze")
         self._fence(epoch)
-        buffer = self.buffers.setdefault(conversation, _Buffer())
+        buffer = self.buffers.setdefault(conversation, Buffer())
         buffer.retry_at_ms = None
         if buffer.batch is not None:
             return buffer.batch
@@ -151,13 +151,13 @@ class MemoryMirror:
             self.outcomes.append((outcome, tuple(message.text for message in batch.messages)))
         return self._snapshot(conversation)
 
-    def _receipt(self, buffer: _Buffer, seq: int, now: int, duplicate: bool) -> Receipt:
+    def _receipt(self, buffer: Buffer, seq: int, now: int, duplicate: bool) -> Receipt:
         return Receipt(
             duplicate, seq, now, buffer.deadline_ms or now, now, len(buffer.waiting), buffer.batch is not None
         )
 
     def _snapshot(self, conversation: Conversation) -> Snapshot:
-        buffer = self.buffers.setdefault(conversation, _Buffer())
+        buffer = self.buffers.setdefault(conversation, Buffer())
         waiting = tuple(buffer.waiting)
         deadline_ms = buffer.deadline_ms if waiting else None
         number = buffer.batch.number if buffer.batch is not None else None
