@@ -6,19 +6,17 @@ the actor loads the mirror, asks the ledger, and decides. A name too many costs 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import trio
 
-from actors.errors import LedgerUnavailable
+from actors.errors import MajlisError
 from actors.ports import Ledger
 from actors.supervisor import Supervisor
 from daemon.partitions.fencing import FencedOwnership
 
 AT_ONCE = 500
 """Turns that are read at a time."""
-AFTER_RECOVERY = 20
-"""How often at most that is done after a recovery; what is left is for the monitor's rounds."""
+RECOVERY_SECONDS = 3.0
+"""The longest that a recovery is held up: the ledger may be slow, and there may be many."""
 
 
 class OpenTurnSearch:
@@ -36,32 +34,22 @@ class OpenTurnSearch:
         self._supervisor = supervisor
         self._old_seconds = old_seconds
         self._after = 0
-        self._wake = trio.Event()
         self.old = 0
         """Turns that the last round found unfinished, old, and in nobody's hands."""
 
-    def recovered(self) -> None:
-        """Partitions became ours, or the mirror came back: look at all of them soon."""
-        self._wake.set()
-
-    async def run(self, report: Callable[[str], object]) -> None:
-        """Search after each recovery, until cancelled. `report` gets the kind of an error that nobody expected."""
-        while True:
-            await self._wake.wait()
-            self._wake, self._after = trio.Event(), 0
-            try:
-                for _ in range(AFTER_RECOVERY):
-                    if await self.search() is None or not self._after:
-                        break
-            except Exception as error:  # the monitor's rounds go on all the same
-                report(type(error).__name__)
+    async def search_all(self) -> None:
+        """After a recovery: name all of them, in bounded time. What is left is for the monitor's rounds."""
+        self._after = 0
+        with trio.move_on_after(RECOVERY_SECONDS):
+            while await self.search() is not None and self._after:
+                pass
 
     async def search(self) -> int | None:
         """Name the next ones; returns how many of them are old, None while the ledger is away."""
         partitions = self._ownership.fenced()
         try:
             found = await self._ledger.unfinished(tuple(partitions), self._after, AT_ONCE)
-        except LedgerUnavailable:
+        except MajlisError:
             return None  # the store watch reports why
         self._after = found[-1].id if len(found) == AT_ONCE else 0
         left = [turn for turn in found if not self._supervisor.works_on(turn.conversation, turn.number)]

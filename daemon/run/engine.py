@@ -138,11 +138,6 @@ class Parts:
             partial(self._health.report, "leases"),
         )
         work.start_soon(
-            self.open_turns.run,
-            lambda error: self._feed.emit("daemon.problem", part="open turns", error=error),
-            name="open turns",
-        )
-        work.start_soon(
             poll_due,
             self._mirror,
             self.ownership,
@@ -194,10 +189,10 @@ class Parts:
         needs_vectors = self._settings.embeddings.model is not None
         return [*redis, *await postgres_checks(self._db, problem, needs_vectors)]
 
-    def _recover(self, snapshots: Iterable[Snapshot], unread: Iterable[Conversation]) -> None:
-        """Pick up what the mirror holds, then what it may have lost."""
+    async def _recover(self, snapshots: Iterable[Snapshot], unread: Iterable[Conversation]) -> None:
+        """Pick up what the mirror may have lost, so that nothing overtakes it, then what it holds."""
+        await self.open_turns.search_all()
         self.supervisor.recover(snapshots, unread)
-        self.open_turns.recovered()
 
     def _services(self) -> Services:
         turn = self._settings.turn

@@ -108,9 +108,9 @@ class World:
                 snapshots.append(await self.mirror.load(known))
             except MirrorUnavailable:
                 unread.append(known)
-        self.supervisor.recover(snapshots, unread)
         with suppress(LedgerUnavailable):
             await self.name_unfinished()
+        self.supervisor.recover(snapshots, unread)
 
     async def name_unfinished(self) -> None:
         """What a recovery and each round of the monitor do."""
