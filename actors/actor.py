@@ -128,9 +128,7 @@ class ConversationActor:
         """After a crash: trust nothing but the stores."""
         self._batch = None
         # What was heard meanwhile goes too: the mirror had it before we did, and the next decision is to load.
-        check = self._state.check_ledger or bool(self._state.unfinished)
-        state = msgspec.structs.replace(core.loading(self._state), unfinished=(), check_ledger=check)
-        self._state = core.doubt(state)
+        self._state = core.doubt_ledger(msgspec.structs.replace(core.loading(self._state), unfinished=()))
 
     def cancel(self) -> None:
         """The conversation goes on elsewhere."""

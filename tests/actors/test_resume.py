@@ -194,6 +194,26 @@ async def test_a_flush_does_not_wait_for_the_next_attempt_and_a_drain_leaves_it(
     assert world.ledger.states() == ["started"]
 
 
+@pytest.mark.parametrize("step", ["open_turns", "claim"])
+async def test_an_actor_that_crashes_over_it_comes_back_to_it(autojump_clock: MockClock, step: str) -> None:
+    world = World()
+    await _die_at(world, "claim")
+    world.mirror.buffers.clear()
+    crashes = [RuntimeError("a bug")]
+
+    async def crash(operation: str) -> None:
+        if operation == step and crashes:
+            raise crashes.pop()
+
+    world.ledger.fault = crash
+    async with trio.open_nursery() as process:
+        await world.start(process)
+        await _until(lambda: bool(world.replies))
+        process.cancel_scope.cancel()
+    assert not crashes
+    assert world.ledger.states() == ["done"]
+
+
 async def test_a_ledger_that_is_away_is_asked_again(autojump_clock: MockClock) -> None:
     world = World()
     await _die_at(world, "claim")

@@ -321,6 +321,18 @@ async def test_a_turn_waits_for_an_unfinished_one_of_the_same_messages(subject: 
     assert (await ledger.begin(again, epoch)).repeated == ("a0",)
 
 
+async def test_a_reused_number_with_more_messages_leaves_each_turn_its_own(subject: Subject) -> None:
+    """I2, fault 23: the unfinished turn of the same number is found again by its own messages."""
+    ledger, epoch = subject.ledger, subject.epoch
+    first, more = batch("one", id_prefix="a"), batch("one", "two", id_prefix="a")
+    turn = await ledger.begin(first, epoch)
+    other = await ledger.begin(more, epoch)
+    assert (other.id != turn.id, other.repeated) == (True, ("a0",))
+    assert (await ledger.begin(first, epoch)).id == turn.id
+    assert (await ledger.begin(more, epoch)).id == other.id
+    assert [left.text for left in await ledger.open_turns(DEMO)] == ["one", "two"]
+
+
 async def test_messages_that_moved_are_answered_where_they_went(subject: Subject) -> None:
     """Fault 39: the turn of a LID that only moves its messages has not heard them, before its end or after it."""
     ledger, epoch = subject.ledger, subject.epoch
