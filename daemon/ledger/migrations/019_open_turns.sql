@@ -99,8 +99,11 @@ BEGIN
                min(t.id) FILTER (WHERE t.state IN ('started', 'answered')
                                    AND NOT (t.conversation_key = v_key AND t.batch_number = v_number))
         INTO v_repeated, v_resume
-        FROM majlis_heard h JOIN majlis_turns t ON t.id = h.turn_id
-        WHERE h.message_id = ANY (v_message_ids) AND t.instance = v_instance
+        FROM unnest(v_message_ids) AS own (id)
+        -- OFFSET 0: one look into the index for each id, also by a plan that was made when the tables were empty.
+        CROSS JOIN LATERAL (SELECT message_id, turn_id FROM majlis_heard WHERE message_id = own.id OFFSET 0) h
+        CROSS JOIN LATERAL (SELECT * FROM majlis_turns WHERE id = h.turn_id OFFSET 0) t
+        WHERE t.instance = v_instance
           AND t.contact = ANY (majlis_names(v_instance, coalesce(nullif(v_phone, ''), v_contact))
                                || ARRAY[v_contact, v_lid])
           AND NOT (t.moved_to <> '' AND t.state IN ('started', 'moved'));
@@ -154,7 +157,7 @@ RETURNS TABLE (number bigint, lo bigint, hi bigint, why text, tries integer, ope
                messages jsonb) LANGUAGE sql STABLE AS $$
     SELECT t.batch_number, t.lo, t.hi, t.why, t.tries, (extract(epoch FROM t.opened_at) * 1000)::bigint,
            greatest(0, extract(epoch FROM now() - t.created_at) * 1000)::bigint, t.messages
-    FROM majlis_open_turns o JOIN majlis_turns t ON t.id = o.turn_id
+    FROM majlis_open_turns o CROSS JOIN LATERAL (SELECT * FROM majlis_turns WHERE id = o.turn_id OFFSET 0) t
     WHERE o.conversation_key = p_conversation_key
     ORDER BY o.turn_id LIMIT p_limit
 $$;
@@ -165,7 +168,7 @@ RETURNS TABLE (turn_id bigint, conversation_key text, number bigint, age_seconds
 LANGUAGE sql STABLE AS $$
     SELECT o.turn_id, o.conversation_key, t.batch_number,
            greatest(0, extract(epoch FROM now() - t.created_at))::double precision
-    FROM majlis_open_turns o JOIN majlis_turns t ON t.id = o.turn_id
+    FROM majlis_open_turns o CROSS JOIN LATERAL (SELECT * FROM majlis_turns WHERE id = o.turn_id OFFSET 0) t
     WHERE o.partition = ANY (p_partitions) AND o.turn_id > p_after
     ORDER BY o.turn_id LIMIT p_limit
 $$;
