@@ -11,6 +11,7 @@ Laws of this file:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from math import inf
 from typing import Literal
 
@@ -19,12 +20,12 @@ import trio
 
 from actors import conversation as core
 from actors.crash_points import reach
-from actors.errors import Holder, StaleEpoch, TurnFailed, TurnRefused, Unavailable
+from actors.errors import EarlierTurnUnfinished, Holder, StaleEpoch, TurnFailed, TurnRefused, Unavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.messages import Batch, CloseReason, Receipt, Snapshot, TurnOutcome, Waiting, WindowPolicy
 from actors.ports import Feed, Mirror, NewAttempt, Ownership, Policies
-from actors.turn import HELD_TOO_LONG
+from actors.turn import HELD_TOO_LONG, MIRROR_LOST
 
 HOLD_SPREAD = 0.1
 """How much longer than the peer wished a hold may last, by chance, as a share of it."""
@@ -52,6 +53,8 @@ class Services(msgspec.Struct, frozen=True):
     """A uniform random number in [0, 1)."""
     wall_ms: Callable[[], int]
     """Unix time, milliseconds."""
+    open_turns: Callable[[Conversation], Awaitable[tuple[Batch, ...]]]
+    """`Ledger.open_turns`."""
 
 
 class ActorView(msgspec.Struct, frozen=True):
@@ -103,10 +106,19 @@ class ConversationActor:
         """The daemon stops: answer what waits and leave."""
         self._change(core.ask(self._state, "drain"))
 
-    def nudge(self) -> None:
-        """The mirror says something is due: believe it, unless we are at it already."""
-        if self.phase in ("idle", "waiting"):
+    def nudge(self, check_ledger: bool = False) -> None:
+        """The mirror says something is due: believe it, unless we are at it already.
+
+        `check_ledger`: the ledger names an unfinished turn of this conversation.
+        """
+        if check_ledger:
+            self._change(core.doubt_ledger(self._state))
+        elif self.phase in ("idle", "waiting"):
             self._change(core.doubt(self._state))
+
+    def works_on(self, number: int) -> bool:
+        """Whether the batch of this number is at work here."""
+        return core.works_on(self._state, number)
 
     def resume(self) -> None:
         """What was away is back: do not sit out the rest of a hold, and try again what kept crashing meanwhile."""
@@ -115,10 +127,10 @@ class ConversationActor:
         self._wake.set()
 
     def forget(self) -> None:
-        """After a crash: trust nothing but the mirror."""
+        """After a crash: trust nothing but the stores."""
         self._batch = None
         # What was heard meanwhile goes too: the mirror had it before we did, and the next decision is to load.
-        self._state = core.doubt(core.loading(self._state))
+        self._state = core.doubt_ledger(msgspec.structs.replace(core.loading(self._state), unfinished=()))
 
     def cancel(self) -> None:
         """The conversation goes on elsewhere."""
@@ -131,6 +143,7 @@ class ConversationActor:
     def view(self) -> ActorView:
         state, batch = self._state, self._batch
         holding, due = self.phase == "holding", state.retry_at if state.frozen else state.deadline
+        due = state.resume_at or due
         until = self._hold_until if holding else due
         left = None if until is None or self.phase in ("answering", "queued") else until - trio.current_time()
         return ActorView(
@@ -163,6 +176,10 @@ class ConversationActor:
             match core.decide(self._state, trio.current_time(), self._policy):
                 case core.Load():
                     await self._do_or_hold(self._load)
+                case core.AskLedger():
+                    await self._do_or_hold(self._ask_ledger)
+                case core.Resume(batch):
+                    await self._do_or_hold(partial(self._resume, batch))
                 case core.Sleep(until):
                     await self._sleep(until)
                 case core.RunTurn(why):
@@ -179,7 +196,7 @@ class ConversationActor:
         self._wake.set()
 
     async def _sleep(self, until: float) -> None:
-        if not self._state.frozen:
+        if not (self._state.frozen or self._state.unfinished):
             self.phase, self._why = ("waiting", "window open") if self._state.waiting else ("idle", "")
         self._wake = trio.Event()
         self._sleeps_until = until
@@ -196,6 +213,8 @@ class ConversationActor:
         else:
             self._holds = 0
             return
+        if isinstance(away, EarlierTurnUnfinished):
+            self._state = core.doubt_ledger(self._state)
         draw = self._services.draw()
         # Conversations that wait for the same thing do not come back in the same moment, nor later than they may wait.
         wished = (away.retry_after_seconds or 0.0) * (1 + HOLD_SPREAD * draw)
@@ -210,7 +229,7 @@ class ConversationActor:
         asked = self._state.asked
         if asked == "drain":
             # What we hold is in the mirror; a stopping daemon does not wait for it. An empty state means to leave.
-            self._state = msgspec.structs.replace(core.loading(self._state), frozen=False, stale=False)
+            self._state = core.emptied(self._state)
             return
         self._hold_until = trio.current_time() + delay
         while trio.current_time() < self._hold_until and self._state.asked == asked:
@@ -225,6 +244,23 @@ class ConversationActor:
 
     def _take(self, snapshot: Snapshot) -> None:
         self._state = core.loaded(self._state, snapshot, trio.current_time(), self._policy)
+
+    async def _ask_ledger(self) -> None:
+        self._state = core.named(self._state, await self._services.open_turns(self.conversation))
+
+    async def _resume(self, batch: Batch) -> None:
+        """Bring a turn to its end that the mirror does not hold: nothing of it is written there."""
+        self.phase, self._why = "queued", "waits for a turn slot"
+        async with self._services.slots.hold(self.conversation.instance):
+            self.phase, self._why = "answering", "resumes an unfinished turn"
+            epoch = self._services.ownership.epoch(self.conversation)
+            if self._batch is None or self._batch.number != batch.number:
+                self._emit("turn.resumed", batch=batch.number, messages=len(batch.entries))
+            self._batch = batch
+            if self._held_too_long(batch):
+                await self._bury(batch, epoch, MIRROR_LOST, "the mirror lost it before it had ended")
+            else:
+                await self._run_turn(batch, epoch)
 
     async def _answer(self, why: CloseReason) -> None:
         # Only a window whose end an actor waited for can be late: one that ended during a turn or a stop is not.
@@ -275,8 +311,11 @@ class ConversationActor:
             return
         schedule, draw = services.policy.backoff_seconds, services.draw()
         delay = core.backoff_seconds(batch.attempts, schedule, draw, failure.retry_after_seconds)
-        await services.mirror.defer(self.conversation, epoch, batch.number, delay, counts=True)
-        self._state = core.deferred(self._state, trio.current_time() + delay)
+        if self._state.unfinished:
+            self._state = core.resumes_later(self._state, trio.current_time() + delay)
+        else:
+            await services.mirror.defer(self.conversation, epoch, batch.number, delay, counts=True)
+            self._state = core.deferred(self._state, trio.current_time() + delay)
         self.phase, self._why = "retrying", f"attempt {attempts} failed: {failure.reason}"
         self._emit("turn.failed", reason=failure.reason, tries=attempts, next_try_seconds=round(delay, 2))
 
@@ -297,6 +336,9 @@ class ConversationActor:
         await self._commit(batch, epoch, outcome)
 
     async def _commit(self, batch: Batch, epoch: int, outcome: TurnOutcome) -> None:
+        if self._state.unfinished:  # one of these was run, and the ledger alone has it
+            self._batch, self._state = None, core.resumed(self._state)
+            return
         # If the answer is lost, the mirror may be ahead of us: then it is asked before anything is frozen.
         self._state = core.doubt(self._state)
         snapshot = await self._services.mirror.commit(self.conversation, epoch, batch, outcome)

@@ -5,6 +5,8 @@ Laws of this file:
 2. A message is in the buffer until a batch that holds it is frozen; a late delivery of a frozen one is dropped.
 3. While a batch is frozen nothing else is frozen: one turn at a time, in order.
 4. A window that closes during a turn is answered right after it.
+5. Where the ledger may hold unfinished turns that the mirror does not, it is asked after the mirror, and they end
+   first, oldest first. Nothing of them is in the mirror.
 """
 
 from __future__ import annotations
@@ -40,6 +42,14 @@ class ConversationState(msgspec.Struct, frozen=True):
     asked: CloseReason | None = None
     """An operator or the end of the daemon asks to close the window now."""
     stale: bool = False
+    batch_number: int | None = None
+    """Of the frozen batch, as far as it is known."""
+    check_ledger: bool = False
+    """The ledger is to be asked for unfinished turns that the mirror does not hold."""
+    unfinished: tuple[Batch, ...] = ()
+    """Those that it named, oldest first."""
+    resume_at: float | None = None
+    """When the first of them may be tried again; None: now."""
 
 
 class Load(msgspec.Struct, frozen=True):
@@ -52,6 +62,16 @@ class Sleep(msgspec.Struct, frozen=True):
     until: float
 
 
+class AskLedger(msgspec.Struct, frozen=True):
+    """Ask the ledger for its unfinished turns."""
+
+
+class Resume(msgspec.Struct, frozen=True):
+    """Run an unfinished turn of which the mirror knows nothing."""
+
+    batch: Batch
+
+
 class RunTurn(msgspec.Struct, frozen=True):
     """Freeze what waits (or take up the frozen batch) and run its turn."""
 
@@ -62,7 +82,7 @@ class Leave(msgspec.Struct, frozen=True):
     """Nothing to do and nothing to wait for."""
 
 
-Decision = Load | Sleep | RunTurn | Leave
+Decision = Load | AskLedger | Resume | Sleep | RunTurn | Leave
 
 
 def fresh(now: float) -> ConversationState:
@@ -78,17 +98,32 @@ def decide(state: ConversationState, now: float, policy: WindowPolicy) -> Decisi
     if state.stale:
         return Load()
     draining = state.asked == "drain"
+    if state.check_ledger or state.unfinished:
+        # Nothing may overtake them: a stopping daemon leaves all of it to the next start, which finds them again.
+        return Leave() if draining else _about_unfinished(state, now)
     if state.frozen:
-        if state.retry_at is None or now >= state.retry_at or state.asked == "flush":
-            return RunTurn("flush" if state.asked == "flush" else "timeout")
-        # A deferred batch is safe in the mirror: a stopping daemon does not wait for its retry.
-        return Leave() if draining else Sleep(state.retry_at)
+        return _about_frozen(state, now)
     if state.waiting:
         reason = close_reason(len(state.waiting), state.deadline, now, policy) or state.asked
         if reason is not None or state.deadline is None:
             return RunTurn(reason or "timeout")
         return Sleep(state.deadline)
     return Leave() if draining or now >= state.idle_until else Sleep(state.idle_until)
+
+
+def _about_frozen(state: ConversationState, now: float) -> Decision:
+    if state.retry_at is None or now >= state.retry_at or state.asked == "flush":
+        return RunTurn("flush" if state.asked == "flush" else "timeout")
+    # A deferred batch is safe in the mirror: a stopping daemon does not wait for its retry.
+    return Leave() if state.asked == "drain" else Sleep(state.retry_at)
+
+
+def _about_unfinished(state: ConversationState, now: float) -> Decision:
+    if state.check_ledger:
+        return AskLedger()
+    if state.resume_at is not None and now < state.resume_at:
+        return Sleep(state.resume_at)
+    return Resume(state.unfinished[0])
 
 
 def hear(
@@ -144,6 +179,7 @@ def loaded(
         waiting=waiting,
         deadline=deadline,
         frozen=snapshot.frozen,
+        batch_number=snapshot.batch_number,
         retry_at=retry_at,
         asked=None if nothing_to_flush else state.asked,
         stale=False,
@@ -174,9 +210,17 @@ def froze(state: ConversationState, batch: Batch) -> ConversationState:
         waiting=rest,
         deadline=state.deadline if rest else None,
         frozen=True,
+        batch_number=batch.number,
         retry_at=None,
         settled_seq=max(state.settled_seq, batch.hi),
         asked=None if state.asked == "flush" else state.asked,
+    )
+
+
+def emptied(state: ConversationState) -> ConversationState:
+    """What is left is in the stores: leave it to them."""
+    return msgspec.structs.replace(
+        loading(state), frozen=False, stale=False, check_ledger=False, unfinished=(), resume_at=None
     )
 
 
@@ -187,14 +231,50 @@ def deferred(state: ConversationState, retry_at: float) -> ConversationState:
 
 def ask(state: ConversationState, why: Literal["flush", "drain"]) -> ConversationState:
     """Close the window now. A flush of nothing is nothing: it must not cut the next window short."""
-    if why == "flush" and not (state.waiting or state.frozen or state.stale):
+    if why == "flush" and not (state.waiting or state.frozen or state.stale or state.unfinished):
         return state
-    return msgspec.structs.replace(state, asked=why)
+    return msgspec.structs.replace(state, asked=why, resume_at=None)
 
 
 def doubt(state: ConversationState) -> ConversationState:
     """What we believe may be wrong: load before anything else."""
     return msgspec.structs.replace(state, stale=True)
+
+
+# Unfinished turns that the mirror does not hold.
+
+
+def doubt_ledger(state: ConversationState) -> ConversationState:
+    """The ledger names an unfinished turn: see whether the mirror holds it. What is being resumed goes on."""
+    return state if state.unfinished else msgspec.structs.replace(state, stale=True, check_ledger=True)
+
+
+def named(state: ConversationState, turns: Sequence[Batch]) -> ConversationState:
+    """The ledger named its unfinished turns; the one of the frozen batch is taken up as ever."""
+    unfinished = tuple(batch for batch in turns if batch.number != state.batch_number)
+    return msgspec.structs.replace(state, check_ledger=False, unfinished=unfinished, resume_at=None)
+
+
+def resumes_later(state: ConversationState, at: float) -> ConversationState:
+    """An attempt at the first unfinished turn failed: the next one comes at `at`."""
+    first, *rest = state.unfinished
+    again = msgspec.structs.replace(first, attempts=first.attempts + 1)
+    return msgspec.structs.replace(state, unfinished=(again, *rest), resume_at=at)
+
+
+def resumed(state: ConversationState) -> ConversationState:
+    """The first unfinished turn has ended."""
+    rest = state.unfinished[1:]
+    # As in `loaded`: a flush of nothing more is over.
+    over = state.asked == "flush" and not (rest or state.waiting or state.frozen)
+    return msgspec.structs.replace(
+        state, unfinished=rest, resume_at=None, asked=None if over else state.asked
+    )
+
+
+def works_on(state: ConversationState, number: int) -> bool:
+    """Whether this batch is the frozen one, or one that is being resumed."""
+    return number == state.batch_number or any(batch.number == number for batch in state.unfinished)
 
 
 # When to try again; the random draw is an argument.

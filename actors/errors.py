@@ -77,6 +77,10 @@ class StaleEpoch(MajlisError):
     """Another daemon owns this partition under a higher epoch: drop the work, it goes on there."""
 
 
+class EarlierTurnUnfinished(Unavailable):
+    """The ledger holds an unfinished turn of the same messages: that one ends first. Contrast `TurnHeld`: a limit."""
+
+
 class TurnHeld(Unavailable):
     """A limit is reached and its policy is to wait. Contrast `TurnFailed`: nothing failed, no attempt counts."""
 

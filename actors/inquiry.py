@@ -111,6 +111,7 @@ class Inquiry:
     async def _begin(self) -> Turn:
         turn = await self._ledger.begin(self._batch, self._epoch)
         reach("begun")
+        self._batch = self._batch.without(turn.repeated)
         messages, attempts = len(self._batch.entries), self._batch.attempts
         self._feed.emit(
             "turn.started", self._batch.conversation, turn=turn.id, messages=messages, tries=attempts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 import msgspec
@@ -93,6 +94,13 @@ class Batch(msgspec.Struct, frozen=True):
     def text(self) -> str:
         return "\n".join(message.text for message in self.messages)
 
+    def without(self, ids: Collection[str]) -> Batch:
+        """The same batch without the messages of these ids. Its boundaries stay: they end with it all the same."""
+        if not ids:
+            return self
+        left = tuple(entry for entry in self.entries if entry.message.id not in ids)
+        return msgspec.structs.replace(self, entries=left)
+
 
 class Snapshot(msgspec.Struct, frozen=True):
     """One conversation as the mirror holds it."""
@@ -102,9 +110,14 @@ class Snapshot(msgspec.Struct, frozen=True):
     waiting: tuple[Waiting, ...]
     deadline_ms: int | None
     """When the window of `waiting` closes; None when nothing waits."""
-    frozen: bool
+    batch_number: int | None
+    """Of the frozen batch; None when there is none."""
     retry_at_ms: int | None
     """When the frozen batch may be tried again; None unless it was deferred."""
+
+    @property
+    def frozen(self) -> bool:
+        return self.batch_number is not None
 
 
 class HistoryEntry(msgspec.Struct, frozen=True):

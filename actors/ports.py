@@ -6,7 +6,7 @@ thing pass the same contract tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Literal, Protocol
 
 import msgspec
@@ -63,6 +63,18 @@ class Turn(msgspec.Struct, frozen=True):
     dead_reason: str = ""
     """The answer is the fallback message: once it is sent, the turn becomes a dead letter for this reason."""
     dead_detail: str = ""
+    repeated: tuple[str, ...] = ()
+    """Ids of the batch that an earlier turn had heard, as T1 found them: this turn is about the others alone."""
+
+
+class OpenTurn(msgspec.Struct, frozen=True):
+    """An unfinished turn, by name alone."""
+
+    id: int
+    conversation: Conversation
+    number: int
+    """Of its batch."""
+    age_seconds: float
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -154,7 +166,22 @@ class Ledger(Protocol):
     """Postgres: the authority on what was answered. Every method may raise `LedgerUnavailable` or `StaleEpoch`."""
 
     async def begin(self, batch: Batch, epoch: int) -> Turn:
-        """T1: find or create the conversation, store the user's messages, open the turn; or find it as it was."""
+        """T1: find or create the conversation, store the user's messages, open the turn; or find it as it was.
+
+        Messages that an earlier turn of the contact had heard are left out; a batch of nothing else is a `duplicate`.
+
+        Raises:
+          EarlierTurnUnfinished: one of those turns has not ended yet.
+        """
+
+    async def open_turns(self, conversation: Conversation) -> tuple[Batch, ...]:
+        """The unfinished turns of this very conversation as batches, oldest first; some, where there are many.
+
+        What they lack is what the mirror alone knew. `frozen_at_ms` is by the daemon's own clock.
+        """
+
+    async def unfinished(self, partitions: Collection[int], after: int, limit: int) -> tuple[OpenTurn, ...]:
+        """Unfinished turns of these partitions that come after turn `after`, in order."""
 
     async def answer(self, turn: Turn, epoch: int, reply: Reply) -> Turn:
         """T2: the reply and its outbox rows. If the turn has an answer already, that one is kept."""

@@ -68,15 +68,24 @@ class Supervisor:
             actor = self._start(conversation, core.fresh(now) if alone else core.unknown(now))
         actor.hear(Waiting(receipt.seq, receipt.at_ms, message), receipt)
 
-    def nudge(self, conversation: Conversation) -> bool:
-        """The mirror says that something of this conversation is due. True: it had no actor, and has one now."""
+    def nudge(self, conversation: Conversation, check_ledger: bool = False) -> bool:
+        """The mirror says that something of this conversation is due. True: it had no actor, and has one now.
+
+        `check_ledger`: the ledger names an unfinished turn of it.
+        """
         actor = self._actors.get(conversation)
         if actor is not None:
-            actor.nudge()
+            actor.nudge(check_ledger)
         elif not self._draining and self._owns(conversation):
-            self._start(conversation, core.unknown(trio.current_time()))
+            state = core.unknown(trio.current_time())
+            self._start(conversation, core.doubt_ledger(state) if check_ledger else state)
             return True
         return False
+
+    def works_on(self, conversation: Conversation, number: int) -> bool:
+        """Whether an actor has the batch of this number: frozen, or resumed."""
+        actor = self._actors.get(conversation)
+        return actor is not None and actor.works_on(number)
 
     def recover(self, snapshots: Iterable[Snapshot], unread: Iterable[Conversation] = ()) -> int:
         """Start the actors of conversations with anything pending; returns how many.

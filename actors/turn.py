@@ -45,6 +45,9 @@ from actors.ports import (
     Turn,
 )
 
+MIRROR_LOST = "mirror_lost"
+"""The reason of a dead letter that the mirror had lost for too long."""
+
 HELD_TOO_LONG = "held_too_long"
 """The reason of a dead letter that waited for a gateway or store until its time was up."""
 
@@ -96,7 +99,7 @@ class TurnAttempt:
             case "suppressed" | "dead" | "moved":
                 return turn.state
             case "started" if turn.moved_to:
-                return await self._move(turn)
+                return await self._move(turn, found.question.batch)
             case "started" if turn.rule:
                 return await self._suppress(turn, turn.rule)
             case "started":
@@ -119,7 +122,7 @@ class TurnAttempt:
             return "answered"
         if turn.state in ("suppressed", "moved"):
             return turn.state
-        if reason == HELD_TOO_LONG:  # what has waited for hours waits for nothing more
+        if reason in (HELD_TOO_LONG, MIRROR_LOST):  # what has waited for hours waits for nothing more
             return await self._end_dead(turn, turn.dead_reason or reason, turn.dead_detail or detail)
         if turn.state == "started" and not (turn.rule or turn.moved_to):
             turn = await self._store_fallback(turn, reason, detail)
@@ -164,7 +167,7 @@ class TurnAttempt:
             answer, rule, escalation = verdict.answer, verdict.rule, verdict.escalation
             cache = response_cache.hit(answer, found.question)
             if escalation:
-                to_send += notices.escalated(self._batch, escalation, self._terms)
+                to_send += notices.escalated(found.question.batch, escalation, self._terms)
         parts = reply.split(answer.text)
         if not parts and not rule:
             raise TurnFailed("garbage", "the answer is empty")
@@ -243,19 +246,19 @@ class TurnAttempt:
         self._emit("turn.suppressed", turn, rule=rule)
         return "suppressed"
 
-    async def _move(self, turn: Turn) -> TurnOutcome:
+    async def _move(self, turn: Turn, batch: Batch) -> TurnOutcome:
         """The contact's phone number is known by now: its messages join that conversation.
 
         Appending is deduplicated by message id, so a crash before the batch is settled only repeats it.
         """
         policy = self._services.policies.window(self._instance)
-        for entry in self._batch.entries:
+        for entry in batch.entries:
             try:
                 await self._services.append(_with_phone(entry.message, turn.moved_to), policy, entry.at_ms)
             except Overloaded as error:
                 raise Unavailable(str(error)) from error
         await self._ledger.suppress(turn, self._epoch, "moved")
-        self._emit("turn.moved", turn, messages=len(self._batch.entries))
+        self._emit("turn.moved", turn, messages=len(batch.entries))
         return "moved"
 
     def _emit(self, event: str, turn: Turn, **fields: object) -> None:

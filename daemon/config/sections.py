@@ -218,6 +218,7 @@ class MonitorSettings(Section):
     memory: Share = 0.8
     redis_memory: Share = 0.8
     orphan_seconds: Seconds = 30.0
+    unfinished_seconds: Seconds = 300.0
 
 
 class ResponderBatching(Section):

@@ -6,20 +6,27 @@
 from __future__ import annotations
 
 import secrets
+import time
+from collections.abc import Collection
 
 import msgspec
 
-from actors.errors import StaleEpoch, TakenOver, TurnFailed
+from actors.errors import EarlierTurnUnfinished, StaleEpoch, TakenOver, TurnFailed
+from actors.identity import Conversation
 from actors.lookups import Span
-from actors.messages import Batch
+from actors.messages import Batch, Message, Waiting
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
-from actors.ports import Notice, Reply, Turn
+from actors.ports import Notice, OpenTurn, Reply, Turn
 from daemon.ledger.wire import encoded, storable, wire_batch
-from daemon.stores.postgres import LedgerError, Postgres
+from daemon.stores.postgres import LedgerError, Postgres, Row
 
 _STALE_EPOCH = "MJ001"
 _CLAIM_CONFLICT = "MJ002"
 _TAKEN_OVER = "MJ004"
+_RESUME = "MJ005"
+
+MAX_RESUMED = 20
+"""Unfinished turns of one conversation that are read at once."""
 
 _GATEWAY_IDS = """
     SELECT o.gateway_message_id AS id
@@ -42,6 +49,18 @@ class PostgresLedger:
         partition = batch.conversation.partition(self._partitions)
         sql = "SELECT majlis_begin_turn($1, $2, $3)"
         return _turn(await self._step(sql, partition, epoch, encoded(wire_batch(batch))))
+
+    async def open_turns(self, conversation: Conversation) -> tuple[Batch, ...]:
+        sql = "SELECT * FROM majlis_unfinished_turns($1, $2)"
+        rows = await self._db.fetch(sql, storable(conversation.key), MAX_RESUMED)
+        return tuple(_batch(conversation, row, time.time_ns() // 1_000_000) for row in rows)
+
+    async def unfinished(self, partitions: Collection[int], after: int, limit: int) -> tuple[OpenTurn, ...]:
+        sql = "SELECT * FROM majlis_open_turns_of($1, $2, $3)"
+        rows = await self._db.fetch(sql, sorted(partitions), after, limit)
+        return tuple(
+            OpenTurn(row["turn_id"], _conversation(row), row["number"], row["age_seconds"]) for row in rows
+        )
 
     async def answer(self, turn: Turn, epoch: int, reply: Reply) -> Turn:
         sql = "SELECT majlis_record_answer($1, $2, $3, $4)"
@@ -102,12 +121,35 @@ class PostgresLedger:
                 raise TurnFailed("claim_conflict") from None
             if error.sqlstate == _TAKEN_OVER:
                 raise TakenOver("a person of the business writes in this chat") from None
+            if error.sqlstate == _RESUME:
+                raise EarlierTurnUnfinished("an earlier turn of these messages has not ended") from None
             raise
         return result
 
 
 def _turn(view: str) -> Turn:
     return msgspec.json.decode(view, type=Turn)
+
+
+def _conversation(row: Row) -> Conversation:
+    return Conversation.from_key(row["conversation_key"])
+
+
+def _batch(conversation: Conversation, row: Row, now_ms: int) -> Batch:
+    """The batch of a stored turn: messages in the order they were stored in, which is the one they are read in."""
+    messages = msgspec.json.decode(row["messages"], type=tuple[Message, ...])
+    lo, opened_at_ms = row["lo"], row["opened_at_ms"]
+    return Batch(
+        conversation=conversation,
+        number=row["number"],
+        lo=lo,
+        hi=row["hi"],
+        why=row["why"],
+        attempts=row["tries"],
+        opened_at_ms=opened_at_ms,
+        frozen_at_ms=now_ms - row["age_ms"],
+        entries=tuple(Waiting(lo + place, opened_at_ms, one) for place, one in enumerate(messages)),
+    )
 
 
 def _settlement(outcome: SendOutcome) -> tuple[str, str, str, bool]:

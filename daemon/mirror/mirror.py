@@ -272,13 +272,13 @@ def _batch(conversation: Conversation, reply: RedisReply) -> Batch:
 
 
 def _snapshot(conversation: Conversation, reply: RedisReply) -> Snapshot:
-    now_ms, deadline_ms, frozen, retry_at_ms, entries = reply
+    now_ms, deadline_ms, batch_number, retry_at_ms, entries = reply
     return Snapshot(
         conversation=conversation,
         now_ms=now_ms,
         waiting=tuple(waiting_message(conversation, entry) for entry in entries),
         deadline_ms=deadline_ms or None,
-        frozen=bool(frozen),
+        batch_number=batch_number or None,
         retry_at_ms=retry_at_ms or None,
     )
 

@@ -61,6 +61,8 @@ def rules(settings: MonitorSettings) -> tuple[AlertRule, ...]:
         rule(
             "redis_memory", "share of Redis' memory in use", settings.redis_memory, raised, cleared, "install"
         ),
+        # The first round names them to their actors: only what stays is a fault.
+        rule("unfinished_turns", "old unfinished turns that no conversation works on", 0, raised, cleared),
         # Each of these is a fault from the first one on.
         rule("orphans", "forgotten conversations that were picked up", 0, 0, cleared),
         rule("provider_open", "providers that get no calls after failures", 0, 0, cleared, "install"),

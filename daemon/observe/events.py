@@ -61,6 +61,9 @@ EVENTS: dict[str, Event] = {
         counted_by="why",
     ),
     "turn.started": Event("debug", "the turn of a batch begins"),
+    "turn.resumed": Event(
+        "warning", "an unfinished turn of the ledger, which the mirror had lost, is taken up again"
+    ),
     "lookup.failed": Event(
         "warning", "an optional lookup failed; the turn goes on with its default", counted_by="outcome"
     ),

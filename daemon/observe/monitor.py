@@ -1,4 +1,5 @@
-"""Looks after the daemon itself: measures, raises and clears alerts, and has forgotten conversations picked up.
+"""Looks after the daemon itself: measures, raises and clears alerts, and has forgotten
+conversations and turns picked up.
 
 Laws of this file:
 1. It only observes: what fails here is reported and tried again in the next sweep, and never reaches a turn.
@@ -20,6 +21,7 @@ from daemon.observe.alerts import Alerts
 from daemon.observe.feed import EventFeed
 from daemon.observe.orphans import OrphanSearch
 from daemon.observe.vitals import Vitals, VitalSigns
+from daemon.partitions.open_turns import OpenTurnSearch
 from daemon.responders.breaker import ProviderView
 
 SWEEP_SECONDS = 20.0
@@ -41,6 +43,7 @@ class Monitor:
         alerts: Alerts,
         vitals: VitalSigns,
         orphans: OrphanSearch,
+        open_turns: OpenTurnSearch,
         ledger: Ledger,
         nudge: Callable[[], None],
         feed: EventFeed,
@@ -50,6 +53,7 @@ class Monitor:
         self._alerts = alerts
         self._vitals = vitals
         self._orphans = orphans
+        self._open_turns = open_turns
         self._ledger = ledger
         self._nudge = nudge
         self._feed = feed
@@ -73,8 +77,13 @@ class Monitor:
     async def sweep(self) -> None:
         """Measure and search once."""
         orphans = await self._orphans.search()
+        unfinished = await self._open_turns.search()
         vitals = await self._vitals.read(self._settings.every_seconds / 2)
-        values: dict[str, float | None] = {"orphans": orphans, **self._measured(vitals)}
+        values: dict[str, float | None] = {
+            "orphans": orphans,
+            "unfinished_turns": unfinished,
+            **self._measured(vitals),
+        }
         self._alerts.take(values, self._details(vitals))
         if await self._alerts.notify(self._ledger):
             self._nudge()

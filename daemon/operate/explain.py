@@ -18,7 +18,7 @@ from daemon.observe.feed import EventFeed
 from daemon.observe.logs import mask_digits
 from daemon.observe.readiness import Health
 from daemon.operate.call import AdminCall, iso
-from daemon.operate.message_life import MessageState, Step, ended, steps, waits
+from daemon.operate.message_life import MessageState, Step, decisive, ended, steps, waits
 from daemon.operate.parameters import MUST_BE, Parameters, Reveal
 from daemon.operate.route import Route
 from daemon.web.http1 import Response
@@ -132,10 +132,12 @@ class Explainer:
         if message is None:
             said = [one for turn in turns for one in turn.messages if original_id(one.id) == original]
             message = said[0] if said else None
-        verdict = None if found.waiting or not turns else ended(turns[-1])
+        last = decisive(turns) if turns else None
+        verdict = None if found.waiting or last is None else ended(last)
         if verdict is None:
             view = self._supervisor.view(conversation)
-            frozen = bool(turns) and not found.waiting
+            begun = last is not None and last.state in ("started", "answered")
+            frozen = begun and not found.waiting
             verdict = waits(view, frozen, self._why_paused(conversation.instance))
         return Explanation(
             message=original,

@@ -169,6 +169,17 @@ def _letter(letter: DeadLetterRow) -> Iterator[Step]:
         yield Step(at=iso(letter.dropped_at), what="dropped", detail="it is kept, and will not be answered")
 
 
+def decisive(turns: Sequence[StoredTurn]) -> StoredTurn:
+    """The newest turn that dealt with the message; a mere repetition of an earlier one says nothing of its end."""
+    found, dealt_with = turns[-1], set[str]()
+    for turn in turns:
+        if turn.rule != "duplicate" or dealt_with.isdisjoint(turn.message_ids):
+            found = turn
+        if turn.state != "moved":
+            dealt_with.update(turn.message_ids)
+    return found
+
+
 def ended(turn: StoredTurn) -> Verdict | None:
     """How this turn ended the message; None: it has not ended."""
     match turn.state:
@@ -195,6 +206,8 @@ def _given_up(letter: DeadLetterRow | None) -> Verdict | None:
 
 def waits(view: ActorView | None, frozen: bool, paused: str) -> Verdict:
     """What a message that has not ended waits for. `frozen`: its batch is; `paused`: why no turn may begin."""
+    if view is None and frozen:
+        return Verdict("elsewhere", "its turn has begun and not ended; no conversation works on it yet")
     if view is None:
         return Verdict("elsewhere", "it waits in the mirror; this daemon has not loaded its conversation yet")
     left = view.seconds_left

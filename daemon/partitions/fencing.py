@@ -6,7 +6,7 @@ commit there. So a gained partition is first fenced, then recovered, and only th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import trio
 
@@ -78,7 +78,7 @@ class FencedOwnership:
 
     async def run(
         self,
-        recover: Callable[[Iterable[Snapshot], Iterable[Conversation]], None],
+        recover: Callable[[Iterable[Snapshot], Iterable[Conversation]], Awaitable[None]],
         lost: Callable[[], None],
         report: Callable[[tuple[str, ...]], None],
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
@@ -110,7 +110,7 @@ class FencedOwnership:
     async def _fence_and_recover(
         self,
         gained: dict[int, int],
-        recover: Callable[[Iterable[Snapshot], Iterable[Conversation]], None],
+        recover: Callable[[Iterable[Snapshot], Iterable[Conversation]], Awaitable[None]],
         report: Callable[[tuple[str, ...]], None],
     ) -> bool:
         try:
@@ -123,7 +123,7 @@ class FencedOwnership:
             return False
         self._doubted = False
         self._fenced = {**self._fenced, **mine}
-        recover(snapshots, unread)
+        await recover(snapshots, unread)
         self._feed.emit("recovery.finished", conversations=len(snapshots) + len(unread))
         return not refused
 

@@ -11,7 +11,8 @@ import trio
 from actors.actor import Services, TurnPolicy
 from actors.crash_points import reach
 from actors.fairness import FairSlots
-from actors.messages import Message, Receipt
+from actors.identity import Conversation
+from actors.messages import Message, Receipt, Snapshot
 from actors.ports import NewAttempt
 from actors.supervisor import Supervisor
 from daemon.config import Settings
@@ -37,6 +38,7 @@ from daemon.operate.store_checks import postgres_checks, redis_checks
 from daemon.partitions.due_poll import poll_due
 from daemon.partitions.fencing import FencedOwnership
 from daemon.partitions.leases import Leases
+from daemon.partitions.open_turns import OpenTurnSearch
 from daemon.run import peers
 from daemon.run.answering import Answering, wall_ms
 from daemon.run.lifecycle import CannotStart
@@ -110,6 +112,9 @@ class Parts:
         self._attempt = recorded(self.answering.attempt, node_id)
         self.slots = FairSlots(settings.turn.concurrency, self.answering.pauses.check)
         self.supervisor = Supervisor(self._services(), self.ownership.owns)
+        self.open_turns = OpenTurnSearch(
+            self.answering.ledger, self.ownership, self.supervisor, settings.monitor.unfinished_seconds
+        )
         self.stored_turns = StoredTurns(self._db)
         self.arrivals = Arrivals(self._redis, self.survey, settings.partitions)
         self._watch = StoreWatch(self._ledger_fitness(), self._mirror_fitness(), health)
@@ -137,7 +142,7 @@ class Parts:
         await work.start(self.leases.run, self.liveness.expect("leases", LEASE_BOUND_SECONDS))
         await work.start(
             self.ownership.run,
-            self.supervisor.recover,
+            self._recover,
             self.supervisor.drop_lost,
             partial(self._health.report, "leases"),
         )
@@ -196,6 +201,11 @@ class Parts:
         needs_vectors = self._settings.embeddings.model is not None
         return [*redis, *await postgres_checks(self._db, problem, needs_vectors)]
 
+    async def _recover(self, snapshots: Iterable[Snapshot], unread: Iterable[Conversation]) -> None:
+        """Pick up what the mirror may have lost, so that nothing overtakes it, then what it holds."""
+        await self.open_turns.search_all()
+        self.supervisor.recover(snapshots, unread)
+
     def _services(self) -> Services:
         turn = self._settings.turn
         return Services(
@@ -208,6 +218,7 @@ class Parts:
             policy=TurnPolicy(turn.max_tries, turn.backoff_seconds, turn.max_hold_seconds),
             draw=random.random,
             wall_ms=wall_ms,
+            open_turns=self.answering.ledger.open_turns,
         )
 
     def _ledger_fitness(self) -> LedgerFitness:

@@ -86,6 +86,7 @@ class Observing:
             alerts=alerts,
             vitals=vitals,
             orphans=orphans,
+            open_turns=parts.open_turns,
             ledger=parts.answering.ledger,
             nudge=parts.answering.notifier.nudge,
             feed=self._feed,
@@ -96,6 +97,7 @@ class Observing:
             alerts=lambda: alerts.up,
             monitor=monitor,
             orphans=orphans,
+            open_turns=parts.open_turns,
             spans=self.traces.spans,
         )
 

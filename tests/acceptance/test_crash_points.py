@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -190,6 +191,35 @@ def test_killed_between_the_parts_of_a_reply(
     starts = [reply[: len("part 1")] for reply in contact.replies_at(gateway)]
     assert starts == ["part 1", "part 2", "part 3"]
     assert len(contact.batches_at(model)) == 1
+
+
+@EACH_ROUND
+@pytest.mark.parametrize("point", ["begun", "answer_stored", "part_settled"])
+def test_killed_and_restarted_with_an_older_copy_of_redis(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, point: str, seed: int
+) -> None:
+    """I2, I6: what Redis forgot of a turn is in the ledger: one reply, also when all of it comes again."""
+    daemon.wait_settled()
+    older = daemon.root / "older"
+    shutil.copytree(daemon.data_dir / "redis", older)
+    daemon.crash_at(point)
+    contact = _burst(daemon, 2)
+    daemon.wait_crashed()
+    shutil.rmtree(daemon.data_dir / "redis")
+    older.rename(daemon.data_dir / "redis")
+    daemon.start()
+    daemon.wait_for(lambda: daemon.events("turn.done"), "the turn ended")
+    assert len(daemon.events("turn.resumed")) == 1
+    contact.check(model, gateway)
+    daemon.burst(*contact.said)
+    daemon.flush(OPEN, contact.phone)
+    suppressed = [("suppressed", "duplicate"), ("done", "")]
+    daemon.wait_for(
+        lambda: [(turn["state"], turn["rule"]) for turn in _turns(daemon, contact)] == suppressed,
+        "the repeated messages are suppressed",
+    )
+    contact.check(model, gateway)
+    assert not daemon.rows("SELECT FROM majlis_open_turns")
 
 
 @EACH_ROUND

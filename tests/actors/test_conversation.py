@@ -25,7 +25,7 @@ def receipt(seq: int, deadline_ms: int = 8000, now_ms: int = 0) -> Receipt:
 
 def snapshot(*seqs: int, frozen: bool = False, deadline_ms: int | None = 8000) -> Snapshot:
     waiting = tuple(entry(seq) for seq in seqs)
-    return Snapshot(WHO, 0, waiting, deadline_ms if waiting else None, frozen, None)
+    return Snapshot(WHO, 0, waiting, deadline_ms if waiting else None, 1 if frozen else None, None)
 
 
 def batch(*seqs: int) -> Batch:

@@ -6,15 +6,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import cast
 
+import msgspec
 import pytest
 import trio
 
-from actors.errors import StaleEpoch, TurnFailed
+from actors.errors import EarlierTurnUnfinished, StaleEpoch, TurnFailed
 from actors.identity import Conversation
 from actors.messages import Answer
 from actors.outcome import NotSent, Sent, Unknown
 from actors.ports import Ledger, Lookups, Turn
-from tests.support.ledgers import DEMO, LID, PHONE, batch, look, open_world, reply_of
+from tests.support.ledgers import DEMO, LID, PARTITIONS, PHONE, batch, look, open_world, reply_of
 from tests.support.memory import MemoryLedger
 
 ANSWER = Answer("one two", "rehearsal", "model", 3, 2)
@@ -207,3 +208,146 @@ async def test_a_text_answered_before_is_a_duplicate(subject: Subject) -> None:
     elsewhere = batch("hello", conversation=DEMO._replace(contact="5511900000002"))
     turn = await subject.ledger.begin(elsewhere, subject.epoch)
     assert not await look(subject.lookups, turn, elsewhere, "duplicate")
+
+
+ALL = range(PARTITIONS)
+OF_LID = Conversation("demo", LID)
+
+
+async def ended(subject: Subject, turn: Turn) -> None:
+    """Bring the turn to its end as one that was answered."""
+    turn = await subject.ledger.answer(turn, subject.epoch, reply_of(ANSWER, "one"))
+    await subject.send(turn, 0)
+    await subject.ledger.finish(turn, subject.epoch)
+
+
+async def test_an_unfinished_turn_is_read_as_its_batch(subject: Subject) -> None:
+    """I2: a mirror that lost the batch can be done without; what was read is the same turn when it is begun."""
+    asked = batch("hello", "there", number=3)
+    turn = await subject.ledger.begin(asked, subject.epoch)
+    tried = msgspec.structs.replace(asked, attempts=2)
+    await subject.ledger.begin(tried, subject.epoch)
+    await subject.ledger.begin(batch("of another", conversation=OF_LID), subject.epoch)
+    [found] = await subject.ledger.open_turns(DEMO)
+    assert (found.conversation, found.number, found.why, found.attempts) == (DEMO, 3, asked.why, 2)
+    assert (found.messages, found.text) == (asked.messages, asked.text)
+    assert (await subject.ledger.begin(found, subject.epoch)).id == turn.id
+    names = await subject.ledger.unfinished(ALL, 0, 10)
+    assert [(name.conversation, name.number) for name in names] == [(DEMO, 3), (OF_LID, 1)]
+    assert names[0].id == turn.id and 0 <= names[0].age_seconds < 60
+    assert [name.conversation for name in await subject.ledger.unfinished(ALL, turn.id, 10)] == [OF_LID]
+    assert len(await subject.ledger.unfinished(ALL, 0, 1)) == 1
+    elsewhere = set(ALL) - {DEMO.partition(PARTITIONS)}
+    assert DEMO not in [name.conversation for name in await subject.ledger.unfinished(elsewhere, 0, 10)]
+
+
+@pytest.mark.parametrize("end", ["finish", "drop_rest", "suppress", "moved", "bury"])
+async def test_an_ended_turn_is_not_unfinished(subject: Subject, end: str) -> None:
+    """I2: whichever way a turn ends, it is off the list; an answer alone does not end it."""
+    ledger, epoch = subject.ledger, subject.epoch
+    turn = await subject.answered("one")
+    assert [found.number for found in await ledger.open_turns(DEMO)] == [1]
+    if end == "finish":
+        await subject.send(turn, 0)
+        await ledger.finish(turn, epoch)
+    elif end == "drop_rest":
+        await ledger.drop_rest(turn, epoch, "taken_over")
+    elif end == "bury":
+        await ledger.bury(turn, epoch, "garbage", "")
+    else:
+        await ledger.suppress(turn, epoch, "duplicate" if end == "suppress" else end)
+    assert await ledger.open_turns(DEMO) == ()
+    assert await ledger.unfinished(ALL, 0, 10) == ()
+
+
+@pytest.mark.parametrize("end", ["answered", "suppressed", "dead"])
+async def test_messages_that_were_heard_before_are_a_duplicate(subject: Subject, end: str) -> None:
+    """I6: a mirror that lost its tail gives the same messages once more, in a new batch or under another name."""
+    ledger, epoch = subject.ledger, subject.epoch
+    first = await ledger.begin(batch("hello", "there", id_prefix="a"), epoch)
+    if end == "answered":
+        await ended(subject, first)
+    elif end == "dead":
+        await ledger.bury(first, epoch, "garbage", "")
+    else:
+        await ledger.suppress(first, epoch, "taken_over")
+    again = await ledger.begin(batch("hello", "there", number=2, id_prefix="a"), epoch)
+    assert (again.id != first.id, again.state, again.rule) == (True, "started", "duplicate")
+    await ledger.suppress(again, epoch, "duplicate")
+    assert (await ledger.begin(batch("hello", number=3, id_prefix="a"), epoch)).rule == "duplicate"
+    await ledger.link("demo", LID, PHONE)
+    under_lid = await ledger.begin(batch("hello", number=4, id_prefix="a", conversation=OF_LID), epoch)
+    assert (under_lid.rule, under_lid.moved_to) == ("duplicate", "")
+    stranger = DEMO._replace(contact="5511900000002")
+    assert not (await ledger.begin(batch("hello", id_prefix="a", conversation=stranger), epoch)).rule
+
+
+async def test_messages_heard_under_a_lid_are_a_duplicate_under_the_phone(subject: Subject) -> None:
+    ledger, epoch = subject.ledger, subject.epoch
+    await ended(subject, await ledger.begin(batch("hello", id_prefix="a", conversation=OF_LID), epoch))
+    with_lid = batch("hello", number=2, id_prefix="a", lid=LID)
+    assert (await ledger.begin(with_lid, epoch)).rule == "duplicate"
+
+
+async def test_only_what_was_not_heard_before_is_answered(subject: Subject) -> None:
+    """I2, I6: of a batch with old and new messages the turn is about the new ones, however often it is begun."""
+    ledger, epoch = subject.ledger, subject.epoch
+    await ended(subject, await ledger.begin(batch("one", "two", id_prefix="a"), epoch))
+    mixed = batch("one", "two", "three", number=2, id_prefix="a")
+    turn = await ledger.begin(mixed, epoch)
+    assert (turn.rule, turn.repeated) == ("", ("a0", "a1"))
+    assert await ledger.begin(mixed, epoch) == turn
+    [left] = await ledger.open_turns(DEMO)
+    assert left.text == mixed.without(turn.repeated).text == "three"
+    assert (await ledger.begin(left, epoch)).id == turn.id
+    await ended(subject, turn)
+    assert (await ledger.begin(mixed, epoch)).state == "done"
+    assert (await ledger.begin(batch("three", number=3, id_prefix="a"), epoch)).rule == "duplicate"
+
+
+async def test_a_turn_waits_for_an_unfinished_one_of_the_same_messages(subject: Subject) -> None:
+    """I6: never a duplicate of what has no answer yet, and never a second answer beside it."""
+    ledger, epoch = subject.ledger, subject.epoch
+    first = await ledger.begin(batch("hello", id_prefix="a"), epoch)
+    again = batch("hello", "there", number=2, id_prefix="a")
+    for _ in range(2):
+        with pytest.raises(EarlierTurnUnfinished):
+            await ledger.begin(again, epoch)
+    first = await ledger.answer(first, epoch, reply_of(ANSWER, "one"))
+    with pytest.raises(EarlierTurnUnfinished):
+        await ledger.begin(batch("hello", number=2, id_prefix="a", lid=LID), epoch)
+    await subject.send(first, 0)
+    await ledger.finish(first, epoch)
+    assert (await ledger.begin(again, epoch)).repeated == ("a0",)
+
+
+async def test_a_reused_number_with_more_messages_leaves_each_turn_its_own(subject: Subject) -> None:
+    """I2, fault 23: the unfinished turn of the same number is found again by its own messages."""
+    ledger, epoch = subject.ledger, subject.epoch
+    first, more = batch("one", id_prefix="a"), batch("one", "two", id_prefix="a")
+    turn = await ledger.begin(first, epoch)
+    other = await ledger.begin(more, epoch)
+    assert (other.id != turn.id, other.repeated) == (True, ("a0",))
+    assert (await ledger.begin(first, epoch)).id == turn.id
+    assert (await ledger.begin(more, epoch)).id == other.id
+    assert [left.text for left in await ledger.open_turns(DEMO)] == ["one", "two"]
+
+
+async def test_messages_that_moved_are_answered_where_they_went(subject: Subject) -> None:
+    """Fault 39: the turn of a LID that only moves its messages has not heard them, before its end or after it."""
+    ledger, epoch = subject.ledger, subject.epoch
+    await ledger.link("demo", LID, PHONE)
+    of_lid = await ledger.begin(batch("hello", id_prefix="a", conversation=OF_LID), epoch)
+    of_phone = await ledger.begin(batch("hello", id_prefix="a"), epoch)
+    assert (of_phone.rule, of_phone.repeated) == ("", ())
+    await ledger.suppress(of_lid, epoch, "moved")
+    await ended(subject, of_phone)
+    assert (await ledger.begin(batch("hello", number=2, id_prefix="a"), epoch)).rule == "duplicate"
+
+
+async def test_a_replayed_dead_letter_is_no_duplicate(subject: Subject) -> None:
+    ledger, epoch = subject.ledger, subject.epoch
+    dead = await ledger.begin(batch("hello", id_prefix="a"), epoch)
+    await ledger.bury(dead, epoch, "garbage", "")
+    replayed = await ledger.begin(batch("hello", number=2, id_prefix="dead-1-a"), epoch)
+    assert (replayed.rule, replayed.repeated) == ("", ())

@@ -8,9 +8,11 @@ same way. The end is checked against the oracle: what the gateway delivered.
 
 from __future__ import annotations
 
+import copy
 import os
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -41,7 +43,17 @@ class Storm:
         self.world = World(turn_policy=TurnPolicy(max_attempts=1000))
         for name in ("load", "freeze", "defer", "commit"):
             self._make_lossy(self.world.mirror, name, MirrorUnavailable)
-        for name in ("begin", "answer", "settle", "finish", "suppress", "drop_rest", "bury"):
+        for name in (
+            "begin",
+            "open_turns",
+            "unfinished",
+            "answer",
+            "settle",
+            "finish",
+            "suppress",
+            "drop_rest",
+            "bury",
+        ):
             self._make_lossy(self.world.ledger, name, LedgerUnavailable)
         self._make_lossy(self.world.responder, "answer", TurnFailed)
 
@@ -86,13 +98,17 @@ class Storm:
                 )
             )
 
+    def at_work(self, process: trio.Nursery) -> None:
+        """What a daemon runs beside its actors."""
+        process.start_soon(self.poll_due)
+
     async def talk(self) -> list[str]:
         """People write, answers of appends get lost, operators flush, processes are killed."""
         said = [str(number) for number in range(MESSAGES)]
         while said_now := said[len(self.heard) :]:
             async with trio.open_nursery() as process:
                 await self.world.start(process)
-                process.start_soon(self.poll_due)
+                self.at_work(process)
                 for text in said_now:
                     await self._say(text)
                     if self.dice.random() < 0.08:
@@ -182,3 +198,69 @@ async def test_people_and_refusals_in_a_storm_lose_nothing_and_say_nothing_twice
         assert storm.world.replies.count(own_words) <= owners
     assert {row.turn.state for row in rows} <= {"done", "suppressed", "dead"}
     assert set(storm.world.ledger.dead()) <= {"send_unresolved", "bad_request"}
+
+
+class Forgetful(Storm):
+    """A storm in which the mirror falls back to an older copy of itself; what it forgot may be delivered again."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self._older = copy.deepcopy(self.world.mirror.buffers)
+
+    async def fall_back(self) -> None:
+        """A power cut, a replica that is promoted, a backup: at any moment, under living actors too."""
+        while not self.over:
+            await trio.sleep(self.dice.random() * 12)
+            if self.dice.random() < 0.5:
+                self._older = copy.deepcopy(self.world.mirror.buffers)
+            elif not self.over:
+                self.world.mirror.buffers = copy.deepcopy(self._older)
+
+    async def name_unfinished(self) -> None:
+        """The monitor's rounds."""
+        while True:
+            await trio.sleep(10)
+            with suppress(LedgerUnavailable):
+                await self.world.name_unfinished()
+
+    async def talk(self) -> list[str]:
+        async with trio.open_nursery() as weather:
+            weather.start_soon(self.fall_back)
+            said = await super().talk()
+            weather.cancel_scope.cancel()
+        return said
+
+    def at_work(self, process: trio.Nursery) -> None:
+        super().at_work(process)
+        process.start_soon(self.name_unfinished)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_a_mirror_that_loses_its_tail_costs_and_doubles_nothing(
+    autojump_clock: MockClock, seed: int
+) -> None:
+    """I2, I6: what the ledger had begun ends by itself; what only the mirror had waits there or comes once more."""
+    storm = Forgetful(seed)
+    said = await storm.talk()
+    storm.over = True
+    storm.world.gateway.script.clear()
+    async with trio.open_nursery() as process:
+        await storm.world.start(process)
+        storm.at_work(process)
+        await trio.sleep(300)
+        begun = {text for row in storm.world.ledger.rows.values() for text in row.batch.text.split("\n")}
+        assert all(not row.is_open for row in storm.world.ledger.rows.values()), "a turn is left unfinished"
+        for text in said:  # a gateway repeats what it has no answer for, and sometimes everything
+            if text not in begun or storm.dice.random() < 0.3:
+                await storm.world.say(text)
+        await trio.sleep(300)
+        process.cancel_scope.cancel()
+    rows = storm.world.ledger.rows.values()
+    assert all(not row.is_open for row in rows)
+    own = [text for row in rows if row.turn.rule != "duplicate" for text in row.batch.text.split("\n")]
+    assert sorted(own, key=int) == said, "each message belongs to exactly one turn"
+    assert set(storm.world.ledger.dead()) <= {"send_unresolved"}
+    answered = [text for row in rows if row.turn.state == "done" for text in row.batch.text.split("\n")]
+    delivered = [text for reply in storm.world.replies for text in reply.partition(": ")[2].split("\n")]
+    assert len(set(delivered)) == len(delivered), "a message was answered twice"
+    assert set(answered) <= set(delivered)

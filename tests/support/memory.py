@@ -7,14 +7,21 @@ enough from zero to look like a Unix time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import msgspec
 import trio
 
-from actors.errors import ConversationFull, LeaseUncertain, StaleEpoch, TakenOver, TurnFailed
+from actors.errors import (
+    ConversationFull,
+    EarlierTurnUnfinished,
+    LeaseUncertain,
+    StaleEpoch,
+    TakenOver,
+    TurnFailed,
+)
 from actors.escalation import Interaction
 from actors.identity import Conversation, is_lid
 from actors.instance import InstanceRecord
@@ -33,11 +40,12 @@ from actors.messages import (
     WindowPolicy,
 )
 from actors.outcome import NoRecord, NotSent, RecordFound, SendEvidence, SendOutcome, Sent, Unknown
-from actors.ports import MaySend, Notice, Part, Question, Reply, Turn, at_any_time
+from actors.ports import MaySend, Notice, OpenTurn, Part, Question, Reply, Turn, at_any_time
 
 ORIGIN_MS = 1_785_100_000_000
 EPOCH = 1
 DUPLICATE_SECONDS = 300
+PARTITIONS = 8
 
 
 def clock_ms() -> int:
@@ -45,7 +53,7 @@ def clock_ms() -> int:
 
 
 @dataclass
-class _Buffer:
+class Buffer:
     seq: int = 0
     done: int = 0
     number: int = 0
@@ -66,14 +74,14 @@ class MemoryMirror:
 
     def __init__(self) -> None:
         self.epoch = EPOCH
-        self.buffers: dict[Conversation, _Buffer] = {}
+        self.buffers: dict[Conversation, Buffer] = {}
         self.on_appended: Callable[[Message, Receipt], None] | None = None
         self.fault: Callable[[str], Awaitable[None]] | None = None
         self.outcomes: list[tuple[TurnOutcome, tuple[str, ...]]] = []
 
     async def append(self, message: Message, policy: WindowPolicy, at_ms: int | None = None) -> Receipt:
         await self._enter("append")
-        buffer = self.buffers.setdefault(message.conversation, _Buffer())
+        buffer = self.buffers.setdefault(message.conversation, Buffer())
         now = clock_ms()
         known = buffer.seen.get(message.id)
         if known is not None:
@@ -106,7 +114,7 @@ class MemoryMirror:
     ) -> Batch | None:
         await self._enter("freeze")
         self._fence(epoch)
-        buffer = self.buffers.setdefault(conversation, _Buffer())
+        buffer = self.buffers.setdefault(conversation, Buffer())
         buffer.retry_at_ms = None
         if buffer.batch is not None:
             return buffer.batch
@@ -143,17 +151,17 @@ class MemoryMirror:
             self.outcomes.append((outcome, tuple(message.text for message in batch.messages)))
         return self._snapshot(conversation)
 
-    def _receipt(self, buffer: _Buffer, seq: int, now: int, duplicate: bool) -> Receipt:
+    def _receipt(self, buffer: Buffer, seq: int, now: int, duplicate: bool) -> Receipt:
         return Receipt(
             duplicate, seq, now, buffer.deadline_ms or now, now, len(buffer.waiting), buffer.batch is not None
         )
 
     def _snapshot(self, conversation: Conversation) -> Snapshot:
-        buffer = self.buffers.setdefault(conversation, _Buffer())
+        buffer = self.buffers.setdefault(conversation, Buffer())
         waiting = tuple(buffer.waiting)
         deadline_ms = buffer.deadline_ms if waiting else None
-        frozen = buffer.batch is not None
-        return Snapshot(conversation, clock_ms(), waiting, deadline_ms, frozen, buffer.retry_at_ms)
+        number = buffer.batch.number if buffer.batch is not None else None
+        return Snapshot(conversation, clock_ms(), waiting, deadline_ms, number, buffer.retry_at_ms)
 
     def _fence(self, epoch: int) -> None:
         if epoch < self.epoch:
@@ -170,10 +178,26 @@ class _Row:
     turn: Turn
     batch: Batch
     text_hash: str
+    begun_at_ms: int
+    repeated: tuple[str, ...] = ()
+    heard: bool = True
+    """Its messages are its own, not those of an earlier turn."""
     dead_reason: str = ""
     reply: Reply | None = None
     answered_at_ms: int = 0
     last_claims: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def ids(self) -> set[str]:
+        return {message.id for message in self.batch.messages}
+
+    @property
+    def is_open(self) -> bool:
+        return self.turn.state in ("started", "answered")
+
+    @property
+    def only_moves(self) -> bool:
+        return bool(self.turn.moved_to) and self.turn.state in ("started", "moved")
 
 
 class MemoryLedger:
@@ -182,7 +206,8 @@ class MemoryLedger:
     def __init__(self, instances: Sequence[str] = ("demo",)) -> None:
         self.epoch = EPOCH
         self.instances = set(instances)
-        self.rows: dict[tuple[Conversation, int], _Row] = {}
+        self.rows: dict[int, _Row] = {}
+        """By the turn's id."""
         self.links: dict[tuple[str, str], str] = {}
         self.records: dict[str, InstanceRecord] = {}
         self.taken_over: set[Conversation] = set()
@@ -195,20 +220,76 @@ class MemoryLedger:
 
     async def begin(self, batch: Batch, epoch: int) -> Turn:
         await self._enter("begin", epoch)
-        key = (batch.conversation, batch.number)
-        if key not in self.rows:
-            instance, contact = batch.conversation
-            rule = "" if instance in self.instances else "unknown_instance"
-            moved_to = self.links.get((instance, contact), "") if is_lid(contact) else ""
-            turn = Turn(
-                len(self.rows) + 1, "started", None if rule else "1", (), moved_to=moved_to, rule=rule
-            )
-            self.rows[key] = _Row(turn, batch, hashlib.sha256(batch.text.encode()).hexdigest())
-        row = self.rows[key]
+        row = self._known(batch) or self._open(batch)
+        row.batch = msgspec.structs.replace(row.batch, attempts=batch.attempts)
         for part, claimed_at_ms in row.last_claims.items():
             open_claim = row.turn.parts[part].state in ("sending", "unknown")
             self._set(row, part, claimed_ago_ms=clock_ms() - claimed_at_ms if open_claim else None)
-        return row.turn
+        return msgspec.structs.replace(row.turn, repeated=row.repeated)
+
+    def _known(self, batch: Batch) -> _Row | None:
+        ids = {message.id for message in batch.messages}
+        same = [
+            row
+            for row in self.rows.values()
+            if (row.batch.conversation, row.batch.number) == (batch.conversation, batch.number)
+            and ids <= row.ids.union(row.repeated)
+        ]
+        return max(same, key=lambda row: (row.ids == ids, row.turn.id), default=None)
+
+    def _open(self, batch: Batch) -> _Row:
+        instance, contact = batch.conversation
+        rule = "" if instance in self.instances else "unknown_instance"
+        phone = self.links.get((instance, contact), "") if is_lid(contact) else ""
+        moved_to, repeated = phone, tuple[str, ...]()
+        if not rule:
+            heard = self._heard(batch, phone or contact)
+            if len(heard) == len(batch.entries):
+                rule, moved_to = "duplicate", ""
+            else:
+                repeated = tuple(sorted(heard))
+        conversation_id = None if rule == "unknown_instance" or phone else "1"
+        turn = Turn(len(self.rows) + 1, "started", conversation_id, (), moved_to=moved_to, rule=rule)
+        own = batch.without(repeated)
+        row = _Row(turn, own, hashlib.sha256(own.text.encode()).hexdigest(), clock_ms(), repeated)
+        row.heard = rule != "duplicate"
+        self.rows[turn.id] = row
+        return row
+
+    def _heard(self, batch: Batch, contact: str) -> set[str]:
+        """The ids of the batch that earlier turns of this person had heard."""
+        instance = batch.conversation.instance
+        lids = {lid for (where, lid), phone in self.links.items() if (where, phone) == (instance, contact)}
+        names = {contact, batch.conversation.contact} | lids | {one.lid for one in batch.messages if one.lid}
+        ids, heard = {message.id for message in batch.messages}, set[str]()
+        for row in self.rows.values():
+            known = ids & row.ids
+            if row.batch.conversation not in {Conversation(instance, name) for name in names}:
+                continue
+            if not known or row.only_moves or not row.heard:
+                continue
+            same_batch = (row.batch.conversation, row.batch.number) == (batch.conversation, batch.number)
+            if row.is_open and not same_batch:
+                raise EarlierTurnUnfinished("an earlier turn of these messages has not ended")
+            heard |= known
+        return heard
+
+    async def open_turns(self, conversation: Conversation) -> tuple[Batch, ...]:
+        await self._enter("open_turns", self.epoch)
+        return tuple(
+            msgspec.structs.replace(row.batch, frozen_at_ms=row.begun_at_ms)
+            for row in self.rows.values()
+            if row.batch.conversation == conversation and row.is_open
+        )
+
+    async def unfinished(self, partitions: Collection[int], after: int, limit: int) -> tuple[OpenTurn, ...]:
+        await self._enter("unfinished", self.epoch)
+        found = [
+            OpenTurn(number, row.batch.conversation, row.batch.number, (clock_ms() - row.begun_at_ms) / 1000)
+            for number, row in self.rows.items()
+            if row.is_open and number > after and row.batch.conversation.partition(PARTITIONS) in partitions
+        ]
+        return tuple(found[:limit])
 
     async def answer(self, turn: Turn, epoch: int, reply: Reply) -> Turn:
         await self._enter("answer", epoch)
@@ -369,7 +450,7 @@ class MemoryLedger:
         row.turn = msgspec.structs.replace(row.turn, state=state)
 
     def _row(self, turn: Turn) -> _Row:
-        return next(row for row in self.rows.values() if row.turn.id == turn.id)
+        return self.rows[turn.id]
 
     def _set(self, row: _Row, part: int, **changes: object) -> None:
         parts = list(row.turn.parts)
@@ -474,3 +555,6 @@ class FixedOwnership:
 
     def owns(self, conversation: Conversation) -> bool:
         return self.failure is None
+
+    def fenced(self) -> dict[int, int]:
+        return dict.fromkeys(range(PARTITIONS), self.current)

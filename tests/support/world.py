@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 import trio
 
 from actors.actor import Services, TurnPolicy
-from actors.errors import MirrorUnavailable
+from actors.errors import LedgerUnavailable, MirrorUnavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, Terms
@@ -17,6 +18,7 @@ from actors.outbox import Outbox, OutboxPolicy
 from actors.supervisor import Supervisor
 from actors.turn import TurnAttempt, TurnServices
 from tests.support.memory import (
+    PARTITIONS,
     FixedOwnership,
     MemoryFeed,
     MemoryGateway,
@@ -77,6 +79,7 @@ class World:
             policy=self.turn_policy,
             draw=lambda: 0.5,
             wall_ms=clock_ms,
+            open_turns=lambda conversation: self.ledger.open_turns(conversation),  # noqa: PLW0108  tests replace it
         )
         self.restart()
 
@@ -105,7 +108,15 @@ class World:
                 snapshots.append(await self.mirror.load(known))
             except MirrorUnavailable:
                 unread.append(known)
+        with suppress(LedgerUnavailable):
+            await self.name_unfinished()
         self.supervisor.recover(snapshots, unread)
+
+    async def name_unfinished(self) -> None:
+        """What a recovery and each round of the monitor do."""
+        for turn in await self.ledger.unfinished(range(PARTITIONS), 0, 500):
+            if not self.supervisor.works_on(turn.conversation, turn.number):
+                self.supervisor.nudge(turn.conversation, check_ledger=True)
 
     async def say(self, text: str, id: str | None = None, conversation: Conversation = DEMO) -> Receipt:
         instance, contact = conversation

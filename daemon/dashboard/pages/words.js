@@ -94,6 +94,10 @@ export const ALERTS = {
   oldest_waiting: ["A customer waits too long", "Check the most urgent conversations: holding, parked or retrying."],
   memory: ["Memory is running short", "Give the machine more memory, or run less else on it."],
   redis_memory: ["Redis is running out of memory", "Raise maxmemory: when it is full, webhooks are refused with 503."],
+  unfinished_turns: [
+    "Turns were left unfinished",
+    "No conversation works on them: see their messages with majlis explain, and report it with the log.",
+  ],
   orphans: ["Orphaned conversations were found", "They have been picked up again. If it happens again, report it."],
   provider_open: ["The circuit of a provider is open", "It failed too often: see its last failure under Providers."],
   budget_reached: ["A budget is used up", "Raise it, or wait until midnight UTC."],

@@ -40,7 +40,7 @@ local function capped(at, length, now)
   return math.min(at, now + (length or 0))
 end
 
--- { now, deadline or 0, frozen 0|1, retry_at or 0, entries waiting }
+-- { now, deadline or 0, number of the frozen batch or 0, retry_at or 0, entries waiting }
 local function snapshot(queue, state, now)
   local deadline, retry_at, entries = 0, 0, {}
   if state.waiting > 0 then
@@ -50,5 +50,5 @@ local function snapshot(queue, state, now)
   if state.retry_at then
     retry_at = capped(state.retry_at, state.delay, now)
   end
-  return { now, deadline, state.batch and 1 or 0, retry_at, entries }
+  return { now, deadline, state.batch or 0, retry_at, entries }
 end

@@ -57,6 +57,9 @@ METRICS: dict[str, Metric] = {
     "majlis_turns_ended_total": Metric(
         "counter", "Turns that ended: answered, suppressed, dead or moved", ("fate",)
     ),
+    "majlis_turns_resumed_total": Metric(
+        "counter", "Unfinished turns that the mirror had lost and that were taken up again"
+    ),
     "majlis_suppressed_total": Metric("counter", "Turns that ended without an answer", ("rule",)),
     "majlis_failed_tries_total": Metric(
         "counter", "Attempts that failed and are followed by another", ("reason",)
@@ -128,6 +131,7 @@ METRICS: dict[str, Metric] = {
     # The monitor, and this page itself
     "majlis_red_flag": Metric("gauge", "1 while an alert is raised", ("flag",)),
     "majlis_orphans_total": Metric("counter", "Conversations that were forgotten and picked up again"),
+    "majlis_unfinished_turns": Metric("gauge", "Old unfinished turns that no conversation works on"),
     "majlis_monitor_sweeps_total": Metric("counter", "Sweeps of the monitor"),
     "majlis_trace_spans_total": Metric(
         "counter", "Spans of traces: exported, or why they were dropped", ("outcome",)

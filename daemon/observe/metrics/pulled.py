@@ -13,6 +13,7 @@ from daemon.observe.metrics.tally import Histogram, Histograms, Labelled, Names
 from daemon.observe.monitor import Monitor
 from daemon.observe.orphans import OrphanSearch
 from daemon.observe.vitals import Figures, Vitals, VitalSigns
+from daemon.partitions.open_turns import OpenTurnSearch
 from daemon.responders.breaker import ProviderView
 from daemon.web.http1 import HttpCounters
 
@@ -39,6 +40,7 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     """Every alert, and whether it is up."""
     monitor: Monitor
     orphans: OrphanSearch
+    open_turns: OpenTurnSearch
     spans: Callable[[], Mapping[str, int]] = dict
     """Of traces, by what became of them; empty where tracing is off."""
 
@@ -76,6 +78,7 @@ def of_the_turns(feed: EventFeed, observed: Observed) -> dict[str, MetricRows]:
         "majlis_window_lateness_seconds": _only(observed.lateness),
         "majlis_windows_closed_total": _by(reasons("window.closed")),
         "majlis_turns_ended_total": _by({outcome: counts[event] for outcome, event in OUTCOMES.items()}),
+        "majlis_turns_resumed_total": _one(counts["turn.resumed"]),
         "majlis_suppressed_total": _by(reasons("turn.suppressed")),
         "majlis_failed_tries_total": _by(reasons("turn.failed")),
         "majlis_crashed_tries_total": _one(counts["turn.crashed"]),
@@ -111,6 +114,7 @@ def of_the_parts(sources: Sources, observed: Observed) -> dict[str, MetricRows]:
         "majlis_provider_open": opened.items(),
         "majlis_red_flag": _by(sources.alerts()),
         "majlis_orphans_total": _one(sources.orphans.found),
+        "majlis_unfinished_turns": _one(sources.open_turns.old),
         "majlis_monitor_sweeps_total": _one(sources.monitor.sweeps),
         "majlis_trace_spans_total": _by(sources.spans()),
     }

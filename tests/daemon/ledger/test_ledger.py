@@ -14,6 +14,7 @@ from actors.messages import Answer
 from actors.outcome import NotSent, Sent, Unknown
 from actors.ports import Turn
 from daemon.ledger import PostgresLedger, Records
+from daemon.ledger.wire import text_hash
 from daemon.stores.postgres import LedgerError
 from tests.support.ledgers import (
     DEMO,
@@ -416,10 +417,29 @@ async def test_turns_left_unfinished_by_a_lost_mirror_become_dead_letters(world:
     done = await world.ledger.begin(batch("done"), 1)
     await world.ledger.suppress(done, 1, "duplicate")
     left = await world.ledger.begin(batch("left", number=2), 1)
+    assert [found.number for found in await world.ledger.open_turns(DEMO)] == [2]
     assert await world.records.bury_unfinished() == 1
+    assert await world.ledger.open_turns(DEMO) == ()
     assert await world.records.bury_unfinished() == 0
     [letter] = await world.records.dead_letters()
     assert (letter.turn_id, letter.reason) == (left.id, "mirror_lost")
+
+
+async def test_what_is_left_of_a_batch_is_stored_as_if_it_had_been_alone(world: LedgerWorld) -> None:
+    """I6: texts, and their hash for the look-up of equal ones, are of the messages that were not heard before."""
+    first = batch("one", id_prefix="a")
+    await complete(world, await world.ledger.begin(first, 1), "answer")
+    mixed = batch("one", " two\u00a0", "\tthree\n", number=2, id_prefix="a")
+    turn = await world.ledger.begin(mixed, 1)
+    [stored] = await world.rows(
+        "SELECT text, text_hash, message_ids FROM majlis_turns WHERE id = $1", turn.id
+    )
+    left = mixed.without(turn.repeated)
+    assert stored == {"text": left.text, "text_hash": text_hash(left.text), "message_ids": ["a1", "a2"]}
+    said = [text for sender, text in await world.messages() if sender == "user"]
+    assert said == ["one", " two\u00a0", "\tthree\n"]
+    history = await look(world.lookups, turn, left, "history")
+    assert [entry.text for entry in history] == ["one", "answer"]
 
 
 async def test_operators_see_turns_and_counts(world: LedgerWorld) -> None:

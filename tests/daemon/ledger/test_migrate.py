@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from importlib import import_module
 
 import pytest
 import trio
@@ -10,8 +11,9 @@ import trio_asyncio
 
 from daemon.ledger import MigrationFailed, check_schema, check_server, install, migrate, schema_version
 from daemon.ledger.migrate import migrations
+from daemon.ledger.wire import encoded, wire_batch
 from daemon.stores.postgres import Postgres
-from tests.support.ledgers import open_postgres, until
+from tests.support.ledgers import DEMO, batch, open_postgres, prepare, until
 
 
 @pytest.fixture
@@ -85,6 +87,28 @@ async def test_an_existing_database_keeps_everything(db: Postgres) -> None:
         await db.value("INSERT INTO whatsapp_conversations (user_phone) VALUES ('1') RETURNING id")
         is not None
     )
+
+
+async def test_turns_of_the_version_before_are_on_the_new_lists(
+    db: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I2, I6: what an upgrade finds unfinished is taken up again, what it finds answered is not answered again."""
+    every = migrations()
+    monkeypatch.setattr(
+        import_module("daemon.ledger.migrate"),
+        "migrations",
+        lambda: [one for one in every if one.version < 18],
+    )
+    world = await prepare(db)
+    old = "SELECT majlis_begin_turn(0, 1, $1)"
+    for number in (1, 2):
+        await db.value(old, encoded(wire_batch(batch("hello", number=number))))
+    await db.value("SELECT majlis_suppress_turn(1, 1, 'taken_over')")
+    monkeypatch.undo()
+    await migrate(db)
+    assert [left.number for left in await world.ledger.open_turns(DEMO)] == [2]
+    prefix = f"{DEMO.contact}-1-"
+    assert (await world.ledger.begin(batch("hello", number=3, id_prefix=prefix), 1)).rule == "duplicate"
 
 
 async def test_an_unknown_required_column_is_named(db: Postgres) -> None:

@@ -5,7 +5,7 @@ Values come from a real feed and from vitals as the stores would give them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import cast
@@ -17,7 +17,7 @@ import trio.testing
 
 from actors.errors import LedgerUnavailable, MirrorUnavailable
 from actors.identity import Conversation
-from actors.ports import Ledger, Notice
+from actors.ports import Ledger, Notice, OpenTurn
 from actors.supervisor import Supervisor
 from daemon.config import MonitorSettings
 from daemon.mirror.upkeep import RedisMemory, Upkeep
@@ -27,6 +27,7 @@ from daemon.observe.monitor import Monitor
 from daemon.observe.orphans import OrphanSearch
 from daemon.observe.vitals import Figures, LeaseCounts, VitalSigns
 from daemon.partitions.fencing import FencedOwnership
+from daemon.partitions.open_turns import OpenTurnSearch
 from daemon.responders.breaker import ProviderView
 from tests.support.mirrors import PARTITIONS
 
@@ -69,6 +70,8 @@ class World:
     """Conversations with an actor."""
     nudged: list[Conversation] = field(default_factory=list)
     strays_found: list[Conversation] = field(default_factory=list)
+    open_turns: list[OpenTurn] = field(default_factory=list)
+    asked_after: list[int] = field(default_factory=list)
     mirror_is_away: bool = False
     draining: bool = False
     searched: list[tuple[int, ...]] = field(default_factory=list)
@@ -79,7 +82,10 @@ class World:
     def view(self, conversation: Conversation) -> object:
         return conversation if conversation in self.seen else None
 
-    def nudge(self, conversation: Conversation) -> bool:
+    def works_on(self, conversation: Conversation, _number: int) -> bool:
+        return conversation in self.seen
+
+    def nudge(self, conversation: Conversation, check_ledger: bool = False) -> bool:
         if not self.draining:
             self.nudged.append(conversation)
         return not self.draining
@@ -95,6 +101,13 @@ class World:
         if self.ledger_is_away:
             raise LedgerUnavailable("away")
         self.told += notices
+
+    async def unfinished(self, partitions: Collection[int], after: int, limit: int) -> tuple[OpenTurn, ...]:
+        await trio.lowlevel.checkpoint()
+        if self.ledger_is_away:
+            raise LedgerUnavailable("away")
+        self.asked_after.append(after)
+        return tuple(turn for turn in self.open_turns if turn.id > after)[:limit]
 
     async def strays(self, epochs: Mapping[int, int], _grace_seconds: float) -> list[Conversation]:
         await trio.lowlevel.checkpoint()
@@ -149,6 +162,15 @@ def orphan_search(world: World, upkeep: Upkeep, grace_seconds: float) -> OrphanS
     )
 
 
+def open_turn_search(world: World) -> OpenTurnSearch:
+    return OpenTurnSearch(
+        cast(Ledger, world),
+        cast(FencedOwnership, world),
+        cast(Supervisor, world),
+        SETTINGS.unfinished_seconds,
+    )
+
+
 def monitor(world: World, flags: Alerts) -> Monitor:
     def count_nudge() -> None:
         world.nudges += 1
@@ -164,6 +186,7 @@ def monitor(world: World, flags: Alerts) -> Monitor:
             providers=lambda: world.providers,
         ),
         orphans=orphan_search(world, cast(Upkeep, world), SETTINGS.orphan_seconds),
+        open_turns=open_turn_search(world),
         ledger=cast(Ledger, world),
         nudge=count_nudge,
         feed=world.feed,
@@ -204,6 +227,10 @@ CASES: dict[str, tuple[Step, Step]] = {
     ),
     "provider_open": (_provider("open"), _provider("closed")),
     "budget_reached": (lambda world: world.happened("limit.reached", reason="cost_per_day"), _nothing),
+    "unfinished_turns": (
+        lambda world: setattr(world, "open_turns", [OpenTurn(1, WHO, 1, 301.0), OpenTurn(2, WHO, 2, 1.0)]),
+        lambda world: setattr(world, "open_turns", [OpenTurn(2, WHO, 2, 299.0)]),
+    ),
     "orphans": (
         lambda world: setattr(world, "strays_found", [WHO]),
         lambda world: setattr(world, "strays_found", []),

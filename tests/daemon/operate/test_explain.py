@@ -127,6 +127,18 @@ async def test_the_message_of_a_retried_dead_letter_is_no_longer_dead() -> None:
     assert found.state == "elsewhere" and "dead retry" not in found.why
 
 
+async def test_a_message_that_came_once_more_ended_as_it_did_the_first_time() -> None:
+    """Also while its turn is unfinished, which no conversation may know of."""
+    world = World()
+    world.turns = (stored_turns(), stored_turns(state="suppressed"))
+    assert (await world.explain("M1", None)).state == "answered"
+    world.turns = (stored_turns(state="moved"), stored_turns(state="suppressed"))
+    assert (await world.explain("M1", None)).state == "suppressed"
+    world.turns = (stored_turns(state="answered"),)
+    found = await world.explain("M1", None)
+    assert (found.state, "has begun" in found.why) == ("elsewhere", True)
+
+
 async def test_a_message_that_only_the_mirror_knows_is_found() -> None:
     world = World()
     world.mirror.arrivals = [Arrival(ACME, 5, 1_767_268_800_000, message(ACME, "M1"))]

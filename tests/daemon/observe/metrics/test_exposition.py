@@ -24,6 +24,7 @@ from daemon.observe.metrics.observed import MAX_INSTANCES
 from daemon.observe.monitor import Monitor
 from daemon.observe.orphans import OrphanSearch
 from daemon.observe.vitals import LeaseCounts, VitalSigns
+from daemon.partitions.open_turns import OpenTurnSearch
 from daemon.responders.breaker import ProviderView
 from daemon.web.http1 import HttpCounters, Peer, Request, Response
 from tests.daemon.observe.test_monitor import WELL
@@ -73,6 +74,7 @@ class Page:
             alerts=lambda: {"memory": True, "orphans": False},
             monitor=cast(Monitor, SimpleNamespace(sweeps=7)),
             orphans=cast(OrphanSearch, SimpleNamespace(found=2)),
+            open_turns=cast(OpenTurnSearch, SimpleNamespace(old=3)),
         )
 
     async def families(self) -> dict[str, Family]:
