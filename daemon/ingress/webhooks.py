@@ -30,6 +30,8 @@ Authorize = Callable[[Request], bool]
 
 ACK_SECONDS = 5.0
 """For all messages of one payload together."""
+ITEMS_AT_A_TIME = 128
+"""Of a large payload, handled without a pause; then others have their turn."""
 RETRY_HEADERS = {"Retry-After": "5"}
 
 
@@ -43,6 +45,9 @@ class Inbox(Protocol):
           Unavailable: the mirror is away (`MirrorUnavailable`).
           Overloaded: a limit is reached.
         """
+
+    async def accept_all(self, messages: Sequence[Message]) -> Sequence[Receipt | Exception]:
+        """Make several durable together, in their order; returns one outcome per message: see `accept`."""
 
     async def take_over(self, own: OwnMessage) -> bool:
         """Make durable that a person speaks in a conversation; False when that changes nothing. May be repeated.
@@ -214,6 +219,8 @@ class Ingress:
         """
         if (refusal := self._not_now(comes_again)) is not None:
             return refusal
+        if instance is not None and not allows(instance.strip()):  # nothing of it needs to be parsed
+            return self._not_allowed()
         try:
             inbound = self._parse(body, instance, event)
         except UnreadablePayload as error:
@@ -222,9 +229,12 @@ class Ingress:
             await self._quarantine(body, error.reason)
             return error_response(400, error.reason)
         if not all(map(allows, inbound.instances)):
-            self.counters.unauthorized += 1
-            return error_response(403, "instance_not_allowed")
+            return self._not_allowed()
         return await self._store(inbound)
+
+    def _not_allowed(self) -> Response:
+        self.counters.unauthorized += 1
+        return error_response(403, "instance_not_allowed")
 
     async def take(self, message: Message) -> Response:
         """Take one message that did not come as a webhook; the answers are the same."""
@@ -242,8 +252,10 @@ class Ingress:
 
     async def _store(self, inbound: Inbound) -> Response:
         """Make the messages durable, in their order, and answer with the result."""
-        for link in inbound.links:
+        for number, link in enumerate(inbound.links, 1):
             self._inbox.learn(link)
+            if number % ITEMS_AT_A_TIME == 0:
+                await trio.lowlevel.checkpoint()
         try:
             receipts = await self._accept_all(inbound.messages)
             if inbound.own:
@@ -258,16 +270,20 @@ class Ingress:
             return self._refuse("conversation_full")
         except Overloaded:
             return self._refuse("overloaded")
-        return self._acknowledge(inbound, sum(receipt.duplicate for receipt in receipts))
+        return await self._acknowledge(inbound, sum(receipt.duplicate for receipt in receipts))
 
     async def _accept_all(self, messages: Sequence[Message]) -> list[Receipt]:
         # Nearly always one; `Inbox.accept` bounds its own wait, and a second deadline would cost as much again.
         if len(messages) == 1:
             return [await self._inbox.accept(messages[0])]
+        if not messages:
+            return []
         receipts = []
         with trio.fail_after(ACK_SECONDS):
-            for message in messages:
-                receipts.append(await self._inbox.accept(message))
+            for outcome in await self._inbox.accept_all(messages):
+                if isinstance(outcome, Exception):
+                    raise outcome
+                receipts.append(outcome)
         return receipts
 
     async def _take_over_all(self, own: Sequence[OwnMessage]) -> None:
@@ -275,13 +291,15 @@ class Ingress:
             for message in own:
                 self.counters.take_overs += await self._inbox.take_over(message)
 
-    def _acknowledge(self, inbound: Inbound, duplicates: int) -> Response:
+    async def _acknowledge(self, inbound: Inbound, duplicates: int) -> Response:
         accepted = len(inbound.messages) - duplicates
         self.counters.acked += accepted
         self.counters.duplicates += duplicates
-        for reason in inbound.ignored:
+        for number, reason in enumerate(inbound.ignored, 1):
             self.counters.ignored[reason] += 1
             self._observers.emit("message.ignored", reason=reason)
+            if number % ITEMS_AT_A_TIME == 0:
+                await trio.lowlevel.checkpoint()
         status = "accepted" if accepted else "duplicate" if duplicates else "ignored"
         return json_response(
             200,

@@ -110,7 +110,9 @@ class Parts:
         self.stored_turns = StoredTurns(self._db)
         self.arrivals = Arrivals(self._redis, self.survey, settings.partitions)
         self._watch = StoreWatch(self._ledger_fitness(), self._mirror_fitness(), health)
-        self.behind = Behind(self.group.append, self.answering.takeovers.begin, self.supervisor.flush)
+        self.behind = Behind(
+            self.group.append, self.group.append_all, self.answering.takeovers.begin, self.supervisor.flush
+        )
 
     async def open(self) -> None:
         """Make the pools. Connects nowhere."""

@@ -2,7 +2,9 @@
 
 from daemon.web.http1.listeners import (
     UnixListener,
+    accept_forever,
     address_of,
+    network_of,
     open_tcp_listeners,
     open_unix_listener,
     passed_tcp_listener,
@@ -30,9 +32,11 @@ __all__ = [
     "Request",
     "Response",
     "UnixListener",
+    "accept_forever",
     "address_of",
     "error_response",
     "json_response",
+    "network_of",
     "open_tcp_listeners",
     "open_unix_listener",
     "passed_tcp_listener",
