@@ -163,6 +163,15 @@ class Ingress:
         self._metrics = metrics
         self._observers = observers
 
+    def gate(self, request: Request) -> Response | bool:
+        """What the head of a request says already: a webhook without the token is refused before its body is read."""
+        if request.method != "POST" or request.segments[:1] != ("webhook",):
+            return False
+        refusal = self._unauthorized(request)
+        if refusal is not None:
+            self._observers.measure(refusal.status, 0.0)
+        return refusal or True
+
     async def handle(self, request: Request) -> Response:  # noqa: PLR0911  one for each route
         segments = request.segments
         if segments and segments[-1] == "":
@@ -198,10 +207,13 @@ class Ingress:
     async def _webhook(self, request: Request, instance: str | None, event: str | None) -> Response:
         if request.method != "POST":
             return error_response(405, "method_not_allowed", {"Allow": "POST"})
-        if not self._authorize(request):
-            self.counters.unauthorized += 1
-            return error_response(401, "wrong_or_missing_token", {"WWW-Authenticate": "Bearer"})
-        return await self.receive(request.body, instance, event)
+        return self._unauthorized(request) or await self.receive(request.body, instance, event)
+
+    def _unauthorized(self, request: Request) -> Response | None:
+        if self._authorize(request):
+            return None
+        self.counters.unauthorized += 1
+        return error_response(401, "wrong_or_missing_token", {"WWW-Authenticate": "Bearer"})
 
     async def receive(
         self,

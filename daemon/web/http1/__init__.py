@@ -12,6 +12,7 @@ from daemon.web.http1.listeners import (
     split_address,
 )
 from daemon.web.http1.messages import (
+    Gate,
     Handler,
     Limits,
     Peer,
@@ -24,6 +25,7 @@ from daemon.web.http1.server import ErrorCallback, HttpCounters, HttpServer
 
 __all__ = [
     "ErrorCallback",
+    "Gate",
     "Handler",
     "HttpCounters",
     "HttpServer",
