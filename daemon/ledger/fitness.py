@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from actors.errors import LedgerUnavailable
-from daemon.ledger.migrate import Install, check_schema, check_server, install, migrate
+from daemon.ledger.migrate import Install, check_schema, check_server, install, migrate, migrations
 from daemon.ledger.records import Records
 from daemon.stores.postgres import LedgerError, Postgres
 
@@ -36,6 +36,7 @@ class LedgerFitness:
     def __init__(
         self, db: Postgres, records: Records, partitions: int, instances: Collection[str], migrates: bool
     ) -> None:
+        migrations()  # read now: the checks that follow must not depend on a file or a free descriptor
         self._db = db
         self._records = records
         self._partitions = partitions

@@ -54,7 +54,7 @@ class _Orders:
     def _read(self) -> list[str]:
         try:
             return self._path.read_text().splitlines()
-        except FileNotFoundError:
+        except OSError:  # there is none, or no descriptor to read it with
             return []
 
     def _forget_first(self, lines: list[str]) -> None:
