@@ -59,5 +59,6 @@ def test_without_descriptors_accepting_pauses_and_nothing_else(
 
 
 def port_of(daemon: DaemonUnderTest) -> int:
-    listen = daemon.status()["realtime"]["listen"]
-    return int(str(listen).rpartition(":")[2])
+    realtime = daemon.status()["realtime"]
+    assert isinstance(realtime, dict)
+    return int(str(realtime["listen"]).rpartition(":")[2])
