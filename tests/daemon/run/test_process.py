@@ -14,7 +14,7 @@ from tests.acceptance.settings import ROOT
 from tests.support.patience import PATIENCE_SECONDS, until
 from tests.support.payloads import upsert
 
-BODIES, ITEMS = 60, 2000
+BODIES, ITEMS = 80, 2000
 ITEM = upsert("demo", "5511900001095", "x" * 40, "A", 1785100386)["data"]
 BODY = json.dumps({"event": "messages.upsert", "instance": "demo", "data": [ITEM] * ITEMS}).encode()
 SERVER = """
@@ -79,7 +79,7 @@ async def test_memory_goes_back_after_a_flood_of_large_bodies() -> None:
             with trio.fail_after(PATIENCE_SECONDS):
                 async with trio.open_nursery() as watching:
                     watching.start_soon(watch)
-                    for _ in range(2):
+                    for _ in range(3):
                         async with trio.open_nursery() as posts:
                             for number in range(BODIES):
                                 posts.start_soon(post, number)
