@@ -72,6 +72,9 @@ def _ingress(settings: Settings) -> Iterator[Misfit]:
         yield Misfit(("ingress", "listen"), ingress.listen, allowed)
     if ingress.auth.mode == "token" and not ingress.auth.tokens:
         yield Misfit(("ingress", "auth", "token"), None, "must be set when ingress.auth.mode is token")
+    if ingress.max_bytes_in_flight < ingress.max_body_bytes:
+        allowed = f"must be at least ingress.max_body_bytes ({ingress.max_body_bytes})"
+        yield Misfit(("ingress", "max_bytes_in_flight"), ingress.max_bytes_in_flight, allowed)
     if ingress.max_connections_per_address > ingress.max_connections:
         allowed = f"must be at most ingress.max_connections ({ingress.max_connections})"
         yield Misfit(("ingress", "max_connections_per_address"), ingress.max_connections_per_address, allowed)

@@ -96,6 +96,7 @@ class IngressSettings(Section):
     head_seconds: Seconds = 5.0
     max_body_bytes: Count = 1024 * 1024
     body_seconds: Seconds = 10.0
+    max_bytes_in_flight: Count = 64 * 1024 * 1024
     max_connections: Count = 512
     max_connections_per_address: Count = 64
 

@@ -90,6 +90,10 @@ class DashboardDoor:
         self._playground = playground
         self._streams = EventStreams(access.is_open)
 
+    def gate(self, request: Request) -> bool:
+        """Whether it has a session: without one it keeps its connection only while there is room."""
+        return self._session_of(request) is not None
+
     async def handle(self, request: Request) -> Response:
         """Answer one request."""
         response = self._guard.refusal(request)

@@ -6,8 +6,10 @@ that again.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
+
+import trio
 
 from actors.crash_points import reach
 from actors.errors import MirrorUnavailable
@@ -15,6 +17,7 @@ from actors.identity import Conversation
 from actors.messages import Message, Receipt, WindowPolicy
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbound import LateFailure, Link, OwnMessage
+from daemon.ingress.webhooks import ITEMS_AT_A_TIME
 
 
 class Behind(NamedTuple):
@@ -22,6 +25,8 @@ class Behind(NamedTuple):
 
     append: Callable[[Message, WindowPolicy], Awaitable[Receipt]]
     """Makes one message durable, within a bounded time."""
+    append_all: Callable[[Sequence[tuple[Message, WindowPolicy]]], Awaitable[Sequence[Receipt | Exception]]]
+    """Makes several durable together, in their order; returns one outcome per message."""
     take_over: Callable[[OwnMessage], Awaitable[bool]]
     fail_later: Callable[[LateFailure], Awaitable[None]]
     flush: Callable[[Conversation], bool]
@@ -55,6 +60,20 @@ class DurableInbox:
         receipt = await behind.append(message, self._window(message.instance))
         reach("appended")
         return receipt
+
+    async def accept_all(self, messages: Sequence[Message]) -> Sequence[Receipt | Exception]:
+        """Make the messages of one payload durable together, in their order; returns one outcome per message."""
+        behind = self._open()
+        appends: list[tuple[Message, WindowPolicy]] = []
+        for message in messages:
+            reach("request_read")
+            resolved = self._links.resolved(message)
+            appends.append((resolved, self._window(resolved.instance)))
+            if len(appends) % ITEMS_AT_A_TIME == 0:
+                await trio.lowlevel.checkpoint()
+        outcomes = await behind.append_all(appends)
+        reach("appended")
+        return outcomes
 
     def learn(self, link: Link) -> None:
         """Learn a LID's phone number. What waits or was refused under the LID moves to the phone's conversation now."""

@@ -31,6 +31,8 @@ Authorize = Callable[[Request], bool]
 
 ACK_SECONDS = 5.0
 """For all messages of one payload together."""
+ITEMS_AT_A_TIME = 128
+"""Of a large payload, handled without a pause; then others have their turn."""
 RETRY_HEADERS = {"Retry-After": "5"}
 
 
@@ -44,6 +46,9 @@ class Inbox(Protocol):
           Unavailable: the mirror is away (`MirrorUnavailable`).
           Overloaded: a limit is reached.
         """
+
+    async def accept_all(self, messages: Sequence[Message]) -> Sequence[Receipt | Exception]:
+        """Make several durable together, in their order; returns one outcome per message: see `accept`."""
 
     async def take_over(self, own: OwnMessage) -> bool:
         """Make durable that a person speaks in a conversation; False when that changes nothing. May be repeated.
@@ -166,6 +171,15 @@ class Ingress:
         self._metrics = metrics
         self._observers = observers
 
+    def gate(self, request: Request) -> Response | bool:
+        """What the head of a request says already: a webhook without the token is refused before its body is read."""
+        if request.method != "POST" or request.segments[:1] != ("webhook",):
+            return False
+        refusal = self._unauthorized(request)
+        if refusal is not None:
+            self._observers.measure(refusal.status, 0.0)
+        return refusal or True
+
     async def handle(self, request: Request) -> Response:  # noqa: PLR0911  one for each route
         segments = request.segments
         if segments and segments[-1] == "":
@@ -201,10 +215,13 @@ class Ingress:
     async def _webhook(self, request: Request, instance: str | None, event: str | None) -> Response:
         if request.method != "POST":
             return error_response(405, "method_not_allowed", {"Allow": "POST"})
-        if not self._authorize(request):
-            self.counters.unauthorized += 1
-            return error_response(401, "wrong_or_missing_token", {"WWW-Authenticate": "Bearer"})
-        return await self.receive(request.body, instance, event)
+        return self._unauthorized(request) or await self.receive(request.body, instance, event)
+
+    def _unauthorized(self, request: Request) -> Response | None:
+        if self._authorize(request):
+            return None
+        self.counters.unauthorized += 1
+        return error_response(401, "wrong_or_missing_token", {"WWW-Authenticate": "Bearer"})
 
     async def receive(
         self,
@@ -222,6 +239,8 @@ class Ingress:
         """
         if (refusal := self._not_now(comes_again)) is not None:
             return refusal
+        if instance is not None and not allows(instance.strip()):  # nothing of it needs to be parsed
+            return self._not_allowed()
         try:
             inbound = self._parse(body, instance, event)
         except UnreadablePayload as error:
@@ -230,9 +249,12 @@ class Ingress:
             await self._quarantine(body, error.reason)
             return error_response(400, error.reason)
         if not all(map(allows, inbound.instances)):
-            self.counters.unauthorized += 1
-            return error_response(403, "instance_not_allowed")
+            return self._not_allowed()
         return await self._store(inbound)
+
+    def _not_allowed(self) -> Response:
+        self.counters.unauthorized += 1
+        return error_response(403, "instance_not_allowed")
 
     async def take(self, message: Message) -> Response:
         """Take one message that did not come as a webhook; the answers are the same."""
@@ -250,8 +272,10 @@ class Ingress:
 
     async def _store(self, inbound: Inbound) -> Response:
         """Make the messages durable, in their order, and answer with the result."""
-        for link in inbound.links:
+        for number, link in enumerate(inbound.links, 1):
             self._inbox.learn(link)
+            if number % ITEMS_AT_A_TIME == 0:
+                await trio.lowlevel.checkpoint()
         try:
             receipts = await self._accept_all(inbound.messages)
             if inbound.own:
@@ -268,16 +292,20 @@ class Ingress:
             return self._refuse("conversation_full")
         except Overloaded:
             return self._refuse("overloaded")
-        return self._acknowledge(inbound, sum(receipt.duplicate for receipt in receipts))
+        return await self._acknowledge(inbound, sum(receipt.duplicate for receipt in receipts))
 
     async def _accept_all(self, messages: Sequence[Message]) -> list[Receipt]:
         # Nearly always one; `Inbox.accept` bounds its own wait, and a second deadline would cost as much again.
         if len(messages) == 1:
             return [await self._inbox.accept(messages[0])]
+        if not messages:
+            return []
         receipts = []
         with trio.fail_after(ACK_SECONDS):
-            for message in messages:
-                receipts.append(await self._inbox.accept(message))
+            for outcome in await self._inbox.accept_all(messages):
+                if isinstance(outcome, Exception):
+                    raise outcome
+                receipts.append(outcome)
         return receipts
 
     async def _take_over_all(self, own: Sequence[OwnMessage]) -> None:
@@ -290,13 +318,15 @@ class Ingress:
             for failure in failures:
                 await self._inbox.fail_later(failure)
 
-    def _acknowledge(self, inbound: Inbound, duplicates: int) -> Response:
+    async def _acknowledge(self, inbound: Inbound, duplicates: int) -> Response:
         accepted = len(inbound.messages) - duplicates
         self.counters.acked += accepted
         self.counters.duplicates += duplicates
-        for reason in inbound.ignored:
+        for number, reason in enumerate(inbound.ignored, 1):
             self.counters.ignored[reason] += 1
             self._observers.emit("message.ignored", reason=reason)
+            if number % ITEMS_AT_A_TIME == 0:
+                await trio.lowlevel.checkpoint()
         status = "accepted" if accepted else "duplicate" if duplicates else "ignored"
         return json_response(
             200,

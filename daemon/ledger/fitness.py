@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from actors.errors import LedgerUnavailable
-from daemon.ledger.migrate import Install, check_schema, check_server, install, migrate
+from daemon.ledger.migrate import Install, check_schema, check_server, install, migrate, migrations
 from daemon.ledger.pooler import check_pooler
 from daemon.ledger.records import Records
 from daemon.ledger.rights import check_rights
@@ -51,6 +51,7 @@ class LedgerFitness:
     def __init__(
         self, db: Postgres, records: Records, partitions: int, instances: Collection[str], migrates: bool
     ) -> None:
+        migrations()  # read now: the checks that follow must not depend on a file or a free descriptor
         self._db = db
         self._records = records
         self._partitions = partitions

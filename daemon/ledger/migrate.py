@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from functools import cache
 from importlib import resources
 
 import msgspec
@@ -85,8 +86,9 @@ class Install(msgspec.Struct, frozen=True):
     partitions: int
 
 
+@cache
 def migrations() -> tuple[Migration, ...]:
-    """All migrations of this version of Majlis, in order."""
+    """All migrations of this version of Majlis, in order. Read once: an upgrade may replace the files under us."""
     found = []
     for file in sorted(resources.files(__package__).joinpath("migrations").iterdir(), key=lambda f: f.name):
         if match := _FILE.fullmatch(file.name):

@@ -37,6 +37,9 @@ OnAppended = Callable[[Message, Receipt], None]
 SWEEPS = 20
 """Time-out checks per `wait_seconds`: a caller may time out early, by at most one such interval."""
 
+MAX_TOGETHER = 1024
+"""The most appends of one caller that wait at a time: a quarter of those that may."""
+
 
 class _Pending:
     """An append and the caller waiting for it."""
@@ -122,22 +125,48 @@ class GroupCommit:
           MirrorUnavailable: it may or may not be stored; repeating the call finds out.
           ValueError: it can never be stored: it is not valid Unicode.
         """
+        outcome = await self._outcome(self._enqueue(AppendRequest(message, policy, at_ms)))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def append_all(self, appends: Sequence[tuple[Message, WindowPolicy]]) -> list[Receipt | Exception]:
+        """Store several messages as `append` does, in their order and together; returns one outcome per message.
+
+        At most `MAX_TOGETHER` of them wait at a time, so that many together are not refused for their number alone.
+        """
+        outcomes: list[Receipt | Exception] = []
+        for start in range(0, len(appends), MAX_TOGETHER):
+            together = [
+                self._try_enqueue(AppendRequest(*one)) for one in appends[start : start + MAX_TOGETHER]
+            ]
+            for one in together:
+                outcomes.append(one if isinstance(one, Exception) else await self._outcome(one))
+        return outcomes
+
+    def _try_enqueue(self, append: AppendRequest) -> _Pending | Exception:
+        try:
+            return self._enqueue(append)
+        except (MirrorUnavailable, Overloaded) as error:
+            return error
+
+    def _enqueue(self, append: AppendRequest) -> _Pending:
         if not self._running:
             raise MirrorUnavailable("stopped")
         if len(self._queue) >= self._max_waiting:
             raise Overloaded("too many messages wait to be stored")
         now = trio.current_time()
-        pending = _Pending(AppendRequest(message, policy, at_ms), now + self._wait_seconds)
+        pending = _Pending(append, now + self._wait_seconds)
         if not (self._queue or self._in_flight):
             self._busy_since = now
         self._queue.append(pending)
         self._arrived.set()
+        return pending
+
+    async def _outcome(self, pending: _Pending) -> Receipt | Exception:
         await pending.settled.wait()
-        outcome = pending.outcome
-        assert outcome is not None
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+        assert pending.outcome is not None
+        return pending.outcome
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write groups until cancelled; callers still waiting then get `MirrorUnavailable`."""

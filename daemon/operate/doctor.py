@@ -157,6 +157,9 @@ def _data_dir(data_dir: Path) -> Check:
         advice = "Free some space: a store on a full disk refuses messages."
         detail = f"{free // 1024**2} MiB are free at {place}."
         return Check(name=name, state="warning", detail=detail, advice=advice)
+    if place == data_dir.absolute() and place.stat().st_mode & 0o077:
+        detail = f"Other users of this machine may enter {data_dir}, which holds messages and phone numbers."
+        return Check(name=name, state="warning", detail=detail, advice=f"Run `chmod 700 {data_dir}`.")
     return Check(name=name, state="ok", detail=f"{data_dir}, {free // 1024**3} GiB free")
 
 

@@ -20,6 +20,16 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     may_deliver: bool = False
     """It is the gateway of at least one instance."""
 
+    @property
+    def frames(self) -> frozenset[str]:
+        """The types of frames that it may send. A push is read without its payload, to refuse it by its id."""
+        may = {"auth", "push"}
+        if self.may_watch:
+            may.add("watch")
+        if self.may_deliver:
+            may |= {"serve", "outcome", "evidence"}
+        return frozenset(may)
+
     def may_see(self, instance: str) -> bool:
         return self.instances is None or instance in self.instances
 

@@ -7,6 +7,7 @@ clients may send more.
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from typing import Annotated, Literal
 
 import msgspec
@@ -24,6 +25,10 @@ Words = Annotated[list[str], msgspec.Meta(max_length=MAX_FILTERS)]
 
 class BadFrame(MajlisError):
     """A client sent what it must not; the connection ends. The frame's content is in neither message nor context."""
+
+
+class NotAllowed(MajlisError):
+    """A client sent a frame that it has no right to send; the connection ends."""
 
 
 class _Frame(msgspec.Struct, frozen=True, tag_field="type", tag=str.lower):
@@ -119,25 +124,51 @@ class Serving(_Frame, frozen=True):
     """Replies come over this connection from now on."""
 
 
-_decoder = msgspec.json.Decoder(ClientFrame)
+KINDS: dict[str, type[ClientFrame]] = {
+    "auth": Auth,
+    "push": Push,
+    "watch": Watch,
+    "serve": Serve,
+    "outcome": OutcomeFrame,
+    "evidence": EvidenceFrame,
+}
+_decoders = {name: msgspec.json.Decoder(kind) for name, kind in KINDS.items()}
 
 
-def read(frame: str | bytes) -> ClientFrame:
-    """A client's frame.
+class _Kind(msgspec.Struct, frozen=True):
+    """A frame of which nothing is made but its type."""
+
+    type: str
+
+
+_kind = msgspec.json.Decoder(_Kind)
+
+
+def read(frame: str | bytes, allowed: Container[str], lenient: bool = False) -> ClientFrame:
+    """A client's frame, of the types allowed; of any other frame nothing but its type is parsed.
+
+    Args:
+      lenient: also read a push that is JSON only to JavaScript; its payload is parsed for that.
 
     Raises:
+      NotAllowed: it is of another type.
       BadFrame: it is none of the frames above.
     """
     data = frame.encode() if isinstance(frame, str) else frame
     try:
-        said: ClientFrame = _decoder.decode(data)
+        name = _kind.decode(data).type
+        if name in KINDS and name not in allowed:
+            raise NotAllowed("not_allowed")
+        said: ClientFrame = _decoders[name].decode(data)
         return said
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError):
         pass
+    if not lenient:
+        raise BadFrame("bad_frame")
     return _read_leniently(data)
 
 
-def _read_leniently(data: bytes) -> ClientFrame:
+def _read_leniently(data: bytes) -> Push:
     """JavaScript may write what msgspec refuses, such as half an emoji: no reason to refuse a message."""
     try:
         document = mapping(decode(data))

@@ -4,8 +4,9 @@ Laws of this file:
 1. Nothing is exchanged before the token is known; it comes in a header (`Authorization: Bearer`, `apikey`) or, from a
    browser, which cannot set one, in the first frame.
 2. A browser's page is let in only if its origin is allowed: a token that leaked into a page is useless on others.
-3. Beyond `max_connections`, and during a stop, a connection is answered 503 and closed. One that fails ends alone.
-4. A push that fails fails alone: it is answered `retry`, as a webhook would be.
+3. Beyond `max_connections`, and during a stop, a client is answered 503 and closed. One that fails ends alone.
+4. Strangers have places of their own, see `strangers`: however many are silent, a client with a token gets in.
+5. A push that fails fails alone: it is answered `retry`, as a webhook would be.
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ from daemon.realtime import frames
 from daemon.realtime.clients import Client, Clients
 from daemon.realtime.session import (
     GOING_AWAY,
+    TOO_MANY,
     TOO_SLOW,
     UNAUTHORIZED,
     RealtimeSession,
     ReceivePush,
     SessionLimits,
 )
-from daemon.web.http1 import Response, error_response, json_response
+from daemon.realtime.strangers import Strangers, StrangersStream
+from daemon.web.http1 import Response, accept_forever, error_response, json_response
 from daemon.web.http1.messages import encode_head
 
 PATH = "/v1"
@@ -49,6 +52,9 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     max_frame_bytes: int = 1024 * 1024
     auth_seconds: float = 5.0
     """For the handshake and for the first frame, each."""
+    max_strangers: int = 64
+    """Connections whose token is not known yet; beyond it, the oldest of them ends."""
+    max_strangers_per_network: int = 8
 
 
 class RealtimeServer:
@@ -74,7 +80,8 @@ class RealtimeServer:
         self._on_error = on_error
         self._admission = admission or Admission()
         self._limits = limits or SessionLimits()
-        self._connections = 0
+        self._strangers = Strangers(self._admission.max_strangers, self._admission.max_strangers_per_network)
+        self._entered = 0
         self._closing = False
         self._gone = trio.Event()
 
@@ -86,7 +93,12 @@ class RealtimeServer:
     ) -> None:
         """Serve until cancelled."""
         async with trio.open_nursery() as nursery:
-            await nursery.start(trio.serve_listeners, self._admit, list(listeners))
+
+            def take(stream: trio.SocketStream) -> None:
+                nursery.start_soon(self._admit, stream, name="realtime connection")
+
+            for listener in listeners:
+                nursery.start_soon(accept_forever, listener, take, self._paused, name="realtime accept")
             task_status.started()
 
     async def close(self) -> None:
@@ -98,14 +110,16 @@ class RealtimeServer:
             self._gone = trio.Event()
             await self._gone.wait()
 
-    async def _admit(self, stream: trio.SocketStream) -> None:
-        if self._closing or self._connections >= self._admission.max_connections:
-            reason = GOING_AWAY.reason if self._closing else "too_many_connections"
-            self._feed.emit("realtime.refused", reason=reason)
-            await _turn_away(stream, reason)
-            return
-        self._connections += 1
+    def _paused(self, error: OSError) -> None:
+        self._on_error("realtime", error)
+
+    async def _admit(self, accepted: trio.SocketStream) -> None:
+        stream = StrangersStream(accepted)
         try:
+            if self._closing:
+                self._feed.emit("realtime.refused", reason=GOING_AWAY.reason)
+                await _turn_away(stream, GOING_AWAY.reason)
+                return
             async with trio.open_nursery() as nursery:
                 await self._connected(stream, nursery)
                 nursery.cancel_scope.cancel()
@@ -116,10 +130,29 @@ class RealtimeServer:
         except* Exception as group:
             self._on_error("realtime", group)
         finally:
-            self._connections -= 1
             await trio.aclose_forcefully(stream)
 
-    async def _connected(self, stream: trio.SocketStream, nursery: trio.Nursery) -> None:
+    async def _connected(self, stream: StrangersStream, nursery: trio.Nursery) -> None:
+        try:
+            address = stream.address
+        except OSError:
+            return  # gone before it was looked at
+        known: tuple[WebSocketConnection, Client] | None = None
+        with self._strangers.staying(address) as place:
+            known = await self._become_known(stream, nursery)
+        if place.cancelled_caught:
+            self._feed.emit("realtime.refused", reason="too_many_strangers")
+        if known is None:
+            return
+        try:
+            await self._converse(*known)
+        finally:
+            self._entered -= 1
+
+    async def _become_known(
+        self, stream: StrangersStream, nursery: trio.Nursery
+    ) -> tuple[WebSocketConnection, Client] | None:
+        """Let it in; it has taken one of the places of the known then."""
         request: WebSocketRequest | None = None
         with trio.move_on_after(self._admission.auth_seconds):
             request = await wrap_server_stream(
@@ -127,12 +160,10 @@ class RealtimeServer:
             )
         if request is None:
             self._feed.emit("realtime.refused", reason="no_handshake")
-            return
-        entered: tuple[WebSocketConnection, Client] | None = None
-        with trio.move_on_after(3 * self._admission.auth_seconds):  # the answer and the first frame
-            entered = await self._enter(request)
-        if entered is not None:
-            await self._converse(*entered)
+            return None
+        with trio.move_on_after(2 * self._admission.auth_seconds):  # the answer and the first frame
+            return await self._enter(request, stream.known)
+        return None
 
     async def _converse(self, socket: WebSocketConnection, client: Client) -> None:
         session = RealtimeSession(
@@ -170,7 +201,9 @@ class RealtimeServer:
             self._on_error("realtime", error)
         return json_response(503, {"status": "retry", "reason": "failed"}, RETRY_HEADERS)
 
-    async def _enter(self, request: WebSocketRequest) -> tuple[WebSocketConnection, Client] | None:
+    async def _enter(
+        self, request: WebSocketRequest, known: trio.Event
+    ) -> tuple[WebSocketConnection, Client] | None:
         headers = {name.lower(): value.decode("utf-8", "surrogateescape") for name, value in request.headers}
         origin = headers.get(b"origin")
         if request.path.partition("?")[0] != PATH:
@@ -184,27 +217,38 @@ class RealtimeServer:
         if token is not None and client is None:
             await self._reject(request, 401, UNAUTHORIZED.reason)
             return None
+        if self._is_full:  # before the handshake ends, so that every client learns it by a status
+            await self._reject(request, 503, TOO_MANY.reason)
+            return None
         socket = await request.accept()
         client = client or await self._introduced(socket)
-        if client is None:
-            self._feed.emit("realtime.refused", reason=UNAUTHORIZED.reason)
-            await socket.aclose(*UNAUTHORIZED)
+        refusal = UNAUTHORIZED if client is None else TOO_MANY if self._is_full else None
+        if client is None or refusal is not None:
+            self._feed.emit("realtime.refused", reason=(refusal or UNAUTHORIZED).reason)
+            await socket.aclose(*(refusal or UNAUTHORIZED))
             return None
+        self._entered += 1
+        known.set()
         return socket, client
+
+    @property
+    def _is_full(self) -> bool:
+        return self._entered >= self._admission.max_connections
 
     async def _introduced(self, socket: WebSocketConnection) -> Client | None:
         """The client that its first frame names."""
         with trio.move_on_after(self._admission.auth_seconds):
             try:
-                said = frames.read(await socket.get_message())
-            except frames.BadFrame:
+                said = frames.read(await socket.get_message(), ("auth",))
+            except (frames.BadFrame, frames.NotAllowed):
                 return None
             return self._clients.known_by(said.token) if isinstance(said, frames.Auth) else None
         return None
 
     async def _reject(self, request: WebSocketRequest, status: int, reason: str) -> None:
         self._feed.emit("realtime.refused", reason=reason)
-        await request.reject(status, body=error_response(status, reason).body)
+        retry = [(b"Retry-After", RETRY_HEADERS["Retry-After"].encode())] if status == 503 else []
+        await request.reject(status, extra_headers=retry, body=error_response(status, reason).body)
 
 
 def _token(headers: dict[bytes, str]) -> str | None:
@@ -215,8 +259,7 @@ def _token(headers: dict[bytes, str]) -> str | None:
     return bearer.strip() if scheme.lower() == "bearer" else None
 
 
-async def _turn_away(stream: trio.SocketStream, reason: str) -> None:
+async def _turn_away(stream: trio.abc.Stream, reason: str) -> None:
     answer = error_response(503, reason, RETRY_HEADERS)
     with trio.move_on_after(REFUSE_SECONDS), suppress(trio.BrokenResourceError):
         await stream.send_all(encode_head(answer, close=True) + answer.body)
-    await trio.aclose_forcefully(stream)

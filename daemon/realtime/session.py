@@ -6,6 +6,7 @@ Laws of this file:
    `max_queued_events`, end the connection: a slow client is dropped with a reason, never waited for.
 3. A frame that is withdrawn before it is written never leaves, and the lease is checked once more just before.
 4. However the connection ends, every delivery in progress gets the outcome known by then.
+5. What a client has no right to send is not parsed: of such a frame only its type is read, of a push its id.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ GOING_AWAY = Ending(1001, "going_away")
 LOST = Ending(1006, "connection_lost")
 TOO_BIG = Ending(1009, "frame_too_big")
 FAILED = Ending(1011, "failed")
+TOO_MANY = Ending(1013, "too_many_connections")
 BAD_FRAME = Ending(4400, "bad_frame")
 UNAUTHORIZED = Ending(4401, "wrong_or_missing_token")
 FORBIDDEN = Ending(4403, "not_allowed")
@@ -111,6 +113,7 @@ class RealtimeSession:
         self._limits = limits
         self._outgoing, self._to_write = trio.open_memory_channel[_Outgoing](MAX_WAITING_FRAMES)
         self._deliveries = Deliveries()
+        self._allowed = client.frames
         self._places = trio.Semaphore(limits.max_pushes_in_flight)
         self._work = trio.CancelScope()
         self._watch_scope = trio.CancelScope()
@@ -173,9 +176,12 @@ class RealtimeSession:
             await self._send(frames.encoded(self._hello()))
             while True:
                 try:
-                    said = frames.read(await self._socket.get_message())
+                    frame = await self._socket.get_message()
+                    said = frames.read(frame, self._allowed, lenient=self.client.may_push)
                 except ConnectionClosed as closed:
                     self.end(how_ended(closed.reason))
+                except frames.NotAllowed:
+                    self.end(FORBIDDEN)
                 except frames.BadFrame:
                     self.end(BAD_FRAME)
                 else:
@@ -188,9 +194,9 @@ class RealtimeSession:
             case frames.Push():
                 await self._places.acquire()
                 tasks.start_soon(self._take, said, name="realtime push")
-            case frames.Watch() if self.client.may_watch:
+            case frames.Watch():
                 self._watch(said, tasks)
-            case frames.Serve() if self.client.may_deliver:
+            case frames.Serve():
                 self.finds, self.serving = said.finds, True
                 self._couriers.join(self.client.name, self)
                 await self._send(frames.encoded(frames.Serving()))
@@ -201,8 +207,6 @@ class RealtimeSession:
                 self._deliveries.answer(said)
             case frames.Auth():
                 pass  # it was let in already
-            case _:
-                self.end(FORBIDDEN)
 
     async def _take(self, push: frames.Push) -> None:
         try:

@@ -27,6 +27,7 @@ from daemon.run import peers
 from daemon.run.daemon import Daemon
 from daemon.run.lifecycle import CannotStart, cannot_listen, lock_data_dir
 from daemon.run.operating import admin_access
+from daemon.run.process import settle_process
 from daemon.run.stores import check_from_outside, migrate_stores, stored_from_outside
 from daemon.run.systemd import PassedSockets, ServiceManager, UnfitSocket, passed_sockets
 from daemon.web.client import HttpClient
@@ -44,6 +45,7 @@ def run(settings: Settings) -> int:
     Raises:
       MajlisError: it cannot start as it is set up; the text is a sentence that says what to change.
     """
+    settle_process()
     manager = ServiceManager.from_environment(os.environ)
     try:
         passed = passed_sockets(os.environ)

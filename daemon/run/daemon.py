@@ -29,7 +29,7 @@ from daemon.run.realtime import RealtimeDoor
 from daemon.run.stores import start_embedded
 from daemon.run.systemd import ServiceManager
 from daemon.run.watchdog import Watchdog
-from daemon.web.http1 import HttpCounters, HttpServer, Limits, UnixListener, address_of
+from daemon.web.http1 import HttpCounters, HttpServer, Limits, Request, UnixListener, address_of
 
 ADMIN_LIMITS = Limits(max_connections=16, max_connections_per_user=8, max_body_bytes=64 * 1024)
 
@@ -90,8 +90,10 @@ class Daemon:
         self._listen = address_of(listeners[0])
         limits = _limits(self._settings)
         life = Life(
-            ingress=HttpServer(self._ingress.handle, limits, self._broke, "ingress", self._http_counters),
-            admin=HttpServer(self._admin.handle, ADMIN_LIMITS, self._broke, "admin"),
+            ingress=HttpServer(
+                self._ingress.handle, limits, self._broke, "ingress", self._http_counters, self._ingress.gate
+            ),
+            admin=HttpServer(self._admin.handle, ADMIN_LIMITS, self._broke, "admin", gate=self._is_operator),
             health=self._health,
             feed=self._feed,
             drain_seconds=self._settings.drain_seconds,
@@ -186,6 +188,10 @@ class Daemon:
         if inside is not None:
             await inside.operating.reload()
 
+    def _is_operator(self, request: Request) -> bool:
+        """Whoever may do nothing has no place of his own at the admin door."""
+        return self._levels.of(request.peer) is not None
+
     def _broke(self, server: str, error: BaseException) -> None:
         # Only the class: the error's text may quote a request.
         self._feed.emit("daemon.problem", part=server, error=type(error).__name__)
@@ -212,6 +218,7 @@ def _limits(settings: Settings) -> Limits:
         head_seconds=ingress.head_seconds,
         max_body_bytes=ingress.max_body_bytes,
         body_seconds=ingress.body_seconds,
+        max_bytes_in_flight=ingress.max_bytes_in_flight,
         max_connections=ingress.max_connections,
         max_connections_per_address=ingress.max_connections_per_address,
     )

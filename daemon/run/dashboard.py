@@ -73,7 +73,7 @@ class Dashboard:
             session_seconds=own.session_seconds,
             playground=self._inside.part(lambda it: it.playground) if own.playground else None,
         )
-        server = HttpServer(door.handle, LIMITS, self._on_error, "dashboard")
+        server = HttpServer(door.handle, LIMITS, self._on_error, "dashboard", gate=door.gate)
         async with trio.open_nursery() as nursery:
             await nursery.start(server.serve, listeners, name="dashboard door")
             yield

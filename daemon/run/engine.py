@@ -120,6 +120,7 @@ class Parts:
         self._watch = StoreWatch(self._ledger_fitness(), self._mirror_fitness(), health)
         self.behind = Behind(
             append=self.group.append,
+            append_all=self.group.append_all,
             take_over=self.answering.takeovers.begin,
             fail_later=self.answering.late_failures.report,
             flush=self.supervisor.flush,

@@ -202,7 +202,11 @@ def lock_data_dir(data_dir: Path) -> Iterator[None]:
     """
     path = data_dir / "run" / "majlis.lock"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # One by one: `parents` would leave data_dir open to everyone. One that is there keeps its mode, since other
+        # things may be in it; `majlis doctor` says so.
+        data_dir.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (data_dir, path.parent):
+            folder.mkdir(exist_ok=True, mode=0o700)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         words = f"{data_dir} cannot be used ({error.strerror}): give this user write access, or set data_dir."

@@ -156,6 +156,15 @@ class Door:
             self.accepted.append(message)
         return Receipt(duplicate, 1, 0, 8000, 0, 1, False)
 
+    async def accept_all(self, messages: Sequence[Message]) -> Sequence[Receipt | Exception]:
+        outcomes: list[Receipt | Exception] = []
+        for message in messages:
+            try:
+                outcomes.append(await self.accept(message))
+            except Exception as error:
+                outcomes.append(error)
+        return outcomes
+
     async def take_over(self, own: object) -> bool:
         await trio.lowlevel.checkpoint()
         return False

@@ -2,7 +2,9 @@
 
 from daemon.web.http1.listeners import (
     UnixListener,
+    accept_forever,
     address_of,
+    network_of,
     open_tcp_listeners,
     open_unix_listener,
     passed_tcp_listener,
@@ -10,6 +12,7 @@ from daemon.web.http1.listeners import (
     split_address,
 )
 from daemon.web.http1.messages import (
+    Gate,
     Handler,
     Limits,
     Peer,
@@ -22,6 +25,7 @@ from daemon.web.http1.server import ErrorCallback, HttpCounters, HttpServer
 
 __all__ = [
     "ErrorCallback",
+    "Gate",
     "Handler",
     "HttpCounters",
     "HttpServer",
@@ -30,9 +34,11 @@ __all__ = [
     "Request",
     "Response",
     "UnixListener",
+    "accept_forever",
     "address_of",
     "error_response",
     "json_response",
+    "network_of",
     "open_tcp_listeners",
     "open_unix_listener",
     "passed_tcp_listener",

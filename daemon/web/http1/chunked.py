@@ -28,6 +28,10 @@ class ChunkedBody:
         self._in_chunk = False  # its size is read, its closing CR LF is not
         self._in_trailers = False
 
+    def __len__(self) -> int:
+        """The bytes taken so far."""
+        return len(self._body)
+
     @property
     def body(self) -> bytes:
         return bytes(self._body)

@@ -6,7 +6,9 @@ The laws of this file:
    a streamed answer is one read outstanding, to notice that the peer went away.
 3. Every wait on the peer has a time of `Limits`, after which the server's sweep cancels the connection's one scope
    (a cancel scope or a Trio deadline for each wait would cost a fifth of the speed); the handler's waits are its own.
-4. A doubtful request is answered and the connection closed; nothing after it is read as a request.
+4. What arrives of a body counts against the bytes that all bodies may hold, until its request is handled. Where they
+   are used up the answer is 503, at once: to wait would hold what is there already, and nobody could go on.
+5. A doubtful request is answered and the connection closed; nothing after it is read as a request.
 """
 
 from __future__ import annotations
@@ -17,9 +19,19 @@ from typing import Literal, Protocol
 
 import trio
 
+from daemon.web.http1.bodies import BodyBytes
 from daemon.web.http1.chunked import ChunkedBody
 from daemon.web.http1.head import Head, ProtocolError, check_partial_head, parse_head
-from daemon.web.http1.messages import Handler, Limits, Peer, Request, Response, encode_head, error_response
+from daemon.web.http1.messages import (
+    Gate,
+    Handler,
+    Limits,
+    Peer,
+    Request,
+    Response,
+    encode_head,
+    error_response,
+)
 from daemon.web.http1.stream import DirectStream
 
 WaitKind = Literal["idle", "head", "body", "handler", "write"]
@@ -34,7 +46,10 @@ class Host(Protocol):
     """What a connection needs of its server."""
 
     handler: Handler
+    gate: Gate | None
+    """None: who has sent the head of a request is known."""
     limits: Limits
+    bodies: BodyBytes
     draining: trio.Event
     patient: bool
     """While draining: a connection may still ask its first question."""
@@ -61,6 +76,19 @@ class Connection:
         self._expires_at = math.inf
         self._waiting_for_piece = trio.CancelScope()
         self._served = 0
+        self._held_bytes = 0
+        self._is_known = False
+        self.was_evicted = False
+
+    @property
+    def is_stranger(self) -> bool:
+        """Nothing that it sent shows a right to its place, and we wait for it."""
+        return not self._is_known and self._waiting in ("idle", "head", "body")
+
+    def evict(self) -> None:
+        """End the connection of a stranger: its place is needed."""
+        self.was_evicted = True
+        self._scope.cancel()
 
     def close_if_idle(self) -> None:
         """For the drain: end the connection now if no byte of a request has come."""
@@ -92,7 +120,7 @@ class Connection:
             with self._scope:
                 while await self._serve_one():
                     pass
-            if self._scope.cancelled_caught and self._waiting in ("head", "body"):
+            if self._scope.cancelled_caught and not self.was_evicted and self._waiting in ("head", "body"):
                 raise ProtocolError(408, f"{self._waiting}_too_slow")
         except ProtocolError as error:
             self._host.count_rejected(error.reason)
@@ -103,15 +131,46 @@ class Connection:
         head = await self._receive_head()
         if head is None:
             return False
-        body = await self._receive_body(head)
-        request = Request(head.method, head.path, head.segments, head.query, head.headers, body, self._peer)
+        refusal = None if self._is_known else self._look_at(head)
+        if refusal is not None:
+            self._served += 1
+            self._host.count_request()
+            # Where a body follows it stays unread, and nothing after it can be read as a request.
+            has_body = head.chunked or head.content_length > 0
+            return await self._refuse_unread(head, refusal, has_body)
+        try:
+            response = await self._answer(head)
+        finally:
+            self._host.bodies.give_back(self._held_bytes)
+            self._held_bytes = 0
+        return await self._respond(head, response)
+
+    async def _refuse_unread(self, head: Head, refusal: Response, has_body: bool) -> bool:
+        goes_on = await self._respond(head, refusal, close=has_body)
+        if has_body:
+            self._wait("idle", math.inf)  # lingering bounds itself, and may be cut short
+            await linger(self._stream, self._limits)
+        return goes_on
+
+    def _look_at(self, head: Head) -> Response | None:
+        """Whether a stranger is known by this head; the refusal of one that is not let in."""
+        seen = True if self._host.gate is None else self._host.gate(self._request(head, b""))
+        if isinstance(seen, Response):
+            return seen
+        self._is_known = seen
+        return None
+
+    async def _answer(self, head: Head) -> Response:
+        request = self._request(head, await self._receive_body(head))
         if self._scope.cancel_called:
             await trio.lowlevel.checkpoint_if_cancelled()  # its time ran out as it became whole: do not begin
         self._wait("handler", math.inf)
         self._served += 1
         self._host.count_request()
-        response = await self._handle(request)
-        return await self._respond(head, response)
+        return await self._handle(request)
+
+    def _request(self, head: Head, body: bytes) -> Request:
+        return Request(head.method, head.path, head.segments, head.query, head.headers, body, self._peer)
 
     def _wait(self, kind: WaitKind, seconds: float) -> None:
         self._waiting = kind
@@ -167,14 +226,26 @@ class Connection:
             await self._stream.send_all(_CONTINUE)
         if head.chunked:
             chunks = ChunkedBody(self._limits.max_body_bytes)
-            while not chunks.feed(self._buffer):
+            while True:
+                self._hold(len(chunks) + len(self._buffer))
+                if chunks.feed(self._buffer):
+                    return chunks.body
                 await self._receive_more_body()
-            return chunks.body
+        self._hold(min(len(self._buffer), head.content_length))
         while len(self._buffer) < head.content_length:
             await self._receive_more_body()
+            self._hold(len(self._buffer))
         body = bytes(self._buffer[: head.content_length])
         del self._buffer[: head.content_length]
         return body
+
+    def _hold(self, size: int) -> None:
+        """So much of the body is here now."""
+        more = size - self._held_bytes
+        if more > 0:
+            if not self._host.bodies.take(more):
+                raise ProtocolError(503, "too_many_bytes_in_flight")
+            self._held_bytes = size
 
     async def _receive_more_body(self) -> None:
         if self._waiting != "body":
@@ -186,9 +257,9 @@ class Connection:
 
     # --- answering -----------------------------------------------------------------------------------------
 
-    async def _respond(self, head: Head, response: Response) -> bool:
+    async def _respond(self, head: Head, response: Response, close: bool = False) -> bool:
         """Send `response`; True when the connection may carry another."""
-        close = not head.keep_alive or self._host.draining.is_set()
+        close = close or not head.keep_alive or self._host.draining.is_set()
         streamed = response.stream is not None
         chunked = streamed and not head.is_http_1_0
         close = close or (streamed and head.is_http_1_0)
@@ -199,7 +270,7 @@ class Connection:
                 )
             except ValueError as error:  # UnicodeEncodeError is one too
                 self._host.report(error)
-                return await self._respond(head, error_response(500, "internal"))
+                return await self._respond(head, error_response(500, "internal"), close)
             has_body = head.method != "HEAD"
             await self._send(start + response.body if has_body and not streamed else start)
             if response.stream is not None and has_body:
@@ -269,7 +340,8 @@ class Connection:
         self._waiting_for_piece.cancel()
 
     async def _refuse(self, error: ProtocolError) -> None:
-        response = error_response(error.status, error.reason)
+        retry = {"Retry-After": str(self._limits.retry_after_seconds)} if error.status == 503 else {}
+        response = error_response(error.status, error.reason, retry)
         with trio.move_on_after(self._limits.write_seconds):
             await self._stream.send_all(encode_head(response, close=True) + response.body)
             await linger(self._stream, self._limits)

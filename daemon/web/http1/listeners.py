@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import ipaddress
 import os
 import socket
 import stat
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import trio
 
@@ -18,6 +22,11 @@ _MAX_SOCKET_PATH_BYTES = 107  # sun_path of Linux without its closing NUL
 _OWNER_ONLY = 0o600
 _SO_PEERGROUPS = getattr(socket, "SO_PEERGROUPS", 59)  # Linux 4.13; Python does not name it
 _MAX_PEER_GROUPS = 256
+_ACCEPT_PAUSE_SECONDS = 0.1
+
+StreamT = TypeVar("StreamT", bound=trio.abc.AsyncResource)
+_GONE = (errno.ECONNABORTED, errno.EPERM, errno.EPROTO)
+"""Errors of a single connection, by which `accept` reports that it never came in."""
 
 
 class UnixListener(trio.abc.Listener[trio.SocketStream]):
@@ -36,6 +45,47 @@ class UnixListener(trio.abc.Listener[trio.SocketStream]):
             self.path.unlink(missing_ok=True)
         self._identity = None
         await self._listener.aclose()
+
+
+async def accept_forever(
+    listener: trio.abc.Listener[StreamT],
+    take: Callable[[StreamT], None],
+    on_pause: Callable[[OSError], None],
+) -> None:
+    """Pass on every connection until cancelled; closes the listener.
+
+    When this process has no file descriptor or memory left, accepting pauses for a moment, and nothing else does: the
+    kernel's backlog holds what comes meanwhile. `on_pause` is called once for each such time, however long it lasts.
+    """
+    pausing = False
+    try:
+        while True:
+            try:
+                stream = await listener.accept()
+            except OSError as error:
+                if error.errno not in _GONE:
+                    if not pausing:
+                        on_pause(error)
+                    pausing = True
+                    await trio.sleep(_ACCEPT_PAUSE_SECONDS)
+                continue
+            pausing = False
+            take(stream)
+    finally:
+        await trio.aclose_forcefully(listener)
+
+
+def network_of(address: str) -> str:
+    """What counts as one client: an IPv4 address, or the /64 of an IPv6 address, which one host may have whole."""
+    try:
+        known = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if known.version == 4:
+        return str(known)
+    if known.ipv4_mapped is not None:
+        return str(known.ipv4_mapped)
+    return "::1" if known.is_loopback else str(ipaddress.ip_network((known, 64), strict=False))
 
 
 async def open_tcp_listeners(listen: str) -> list[trio.SocketListener]:

@@ -59,6 +59,10 @@ class Response(msgspec.Struct, frozen=True):
 
 Handler = Callable[[Request], Awaitable[Response]]
 
+Gate = Callable[[Request], Response | bool]
+"""Looks at the first requests of a connection before their bodies are read (`body` is empty). A response refuses the
+request; True: its sender is known; False: a stranger, whose request is read all the same. It must not wait."""
+
 
 class Limits(msgspec.Struct, frozen=True):
     """Every bound of the server. What is beyond one gets the status named beside it and the connection closes."""
@@ -77,10 +81,12 @@ class Limits(msgspec.Struct, frozen=True):
     """Closed without a word; between two requests of one connection."""
     write_seconds: float = 10.0
     """Closed; for one answer, or for one piece of a streamed answer."""
+    max_bytes_in_flight: int = 64 * 1024 * 1024
+    """503 with Retry-After; of the bodies of all connections together, from their arrival until they are handled."""
     max_connections: int = 512
-    """503 with Retry-After."""
+    """503 with Retry-After, for the oldest stranger, or where there is none for the newcomer."""
     max_connections_per_address: int = 64
-    """503 with Retry-After. Unix sockets have no address, but users."""
+    """As above. An address is IPv4, or a /64 of IPv6. Unix sockets have no address, but users."""
     max_connections_per_user: int | None = None
     """503 with Retry-After; over a Unix socket, of each user but root and our own. None: only the bound of all."""
     retry_after_seconds: int = 5

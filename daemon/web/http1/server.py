@@ -1,8 +1,10 @@
 """The server: accepts connections, bounds their number, and ends them gracefully.
 
-Named policies for what is full: a connection beyond a bound is accepted, answered 503 with Retry-After and closed; when
-too many are being refused so, further ones are closed without an answer. When the process has no file descriptor left,
-accepting pauses for a moment and goes on; the kernel's backlog holds what comes meanwhile.
+Named policies for what is full: beyond a bound, the oldest connection of a stranger gives its place to the newcomer, or
+where all are known the newcomer gets none. Which of them it is, it is answered 503 with Retry-After and closed; when
+too many are being refused so, further ones are closed without an answer. So silent connections keep no known client
+out: also not where all come from one address, that of a web server before us. When the process has no file descriptor
+left, accepting pauses for a moment and goes on; the kernel's backlog holds what comes meanwhile.
 
 A connection that fails ends alone. Nothing that a peer or a handler does reaches `serve`.
 """
@@ -16,9 +18,10 @@ from collections.abc import Callable, Sequence
 
 import trio
 
+from daemon.web.http1.bodies import BodyBytes
 from daemon.web.http1.connection import Connection, linger
-from daemon.web.http1.listeners import peer_of
-from daemon.web.http1.messages import Handler, Limits, Peer, encode_head, error_response
+from daemon.web.http1.listeners import accept_forever, network_of, peer_of
+from daemon.web.http1.messages import Gate, Handler, Limits, Peer, encode_head, error_response
 from daemon.web.http1.stream import DirectStream
 
 ErrorCallback = Callable[[str, BaseException], None]
@@ -26,7 +29,6 @@ ErrorCallback = Callable[[str, BaseException], None]
 
 Listener = trio.abc.Listener[trio.SocketStream] | trio.abc.Listener[trio.abc.Stream]
 
-_ACCEPT_PAUSE_SECONDS = 0.1
 _MAX_REFUSING = 64
 _SWEEP_SECONDS = 0.25  # how much later than its limit a wait may end
 
@@ -39,6 +41,8 @@ class HttpCounters:
         """Open now."""
         self.requests = 0
         self.refused_connections = 0
+        self.accept_pauses = 0
+        """Times that accepting paused for want of file descriptors or memory."""
         self.rejected: Counter[str] = Counter()
         """Requests that broke the protocol or a limit, by reason: `body_too_large`, `head_too_slow`, …"""
 
@@ -53,15 +57,19 @@ class HttpServer:
         on_error: ErrorCallback | None = None,
         name: str = "ingress",
         counters: HttpCounters | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self.handler = handler
+        self.gate = gate
         self.limits = limits or Limits()
         self.name = name
+        self.bodies = BodyBytes(self.limits.max_bytes_in_flight)
         self.draining = trio.Event()
         self.patient = False
         self.counters = counters or HttpCounters()
         self._on_error = on_error
-        self._open: set[Connection] = set()
+        self._open: dict[Connection, str | int] = {}
+        """By whose they are; the oldest first."""
         self._by_peer: Counter[str | int] = Counter()
         self._refusing = 0
         self._accepting = trio.CancelScope()
@@ -119,23 +127,16 @@ class HttpServer:
                 self._on_error(self.name, error)
 
     async def _accept(self, listener: Listener, connections: trio.Nursery) -> None:
-        pausing = False
-        try:
-            while True:
-                try:
-                    stream: trio.abc.Stream = await listener.accept()
-                except OSError as error:  # no file descriptor or no memory: that passes
-                    if not pausing:
-                        self.report(error)
-                    pausing = True
-                    await trio.sleep(_ACCEPT_PAUSE_SECONDS)
-                    continue
-                pausing = False
-                if isinstance(stream, trio.SocketStream):
-                    stream = DirectStream.taking_over(stream)
-                connections.start_soon(self._run, stream, name=f"{self.name} connection")
-        finally:
-            await trio.aclose_forcefully(listener)
+        def take(stream: trio.abc.Stream) -> None:
+            if isinstance(stream, trio.SocketStream):
+                stream = DirectStream.taking_over(stream)
+            connections.start_soon(self._run, stream, name=f"{self.name} connection")
+
+        await accept_forever(listener, take, self._paused)
+
+    def _paused(self, error: OSError) -> None:
+        self.counters.accept_pauses += 1
+        self.report(error)
 
     async def _sweep(self) -> None:
         while True:
@@ -159,30 +160,49 @@ class HttpServer:
             peer = peer_of(stream)
         except OSError:
             return  # gone before it was looked at
-        if self._is_full(peer):
+        whose = _whose(peer)
+        if not self._has_room(peer, whose):
             await self._turn_away(stream)
             return
-        connection, whose = Connection(stream, peer, self), _whose(peer)
-        self._open.add(connection)
+        connection = Connection(stream, peer, self)
+        self._open[connection] = whose
         self.counters.connections += 1
         self._by_peer[whose] += 1
         try:
             await connection.serve()
         finally:
-            self._open.discard(connection)
-            self.counters.connections -= 1
-            self._by_peer[whose] -= 1
-            if not self._by_peer[whose]:
-                del self._by_peer[whose]
+            self._release(connection)
+        if connection.was_evicted:
+            await self._turn_away(stream)
 
-    def _is_full(self, peer: Peer) -> bool:
+    def _release(self, connection: Connection) -> None:
+        """Its place is free; does nothing the second time."""
+        whose = self._open.pop(connection, None)
+        if whose is None:
+            return
+        self.counters.connections -= 1
+        self._by_peer[whose] -= 1
+        if not self._by_peer[whose]:
+            del self._by_peer[whose]
+
+    def _has_room(self, peer: Peer, whose: str | int) -> bool:
+        """Whether there is a place, perhaps because a stranger loses its own."""
         limits = self.limits
-        if len(self._open) >= limits.max_connections:
-            return True
         bound: int | None = limits.max_connections_per_address
         if peer.uid is not None:
             bound = None if peer.uid in (0, os.geteuid()) else limits.max_connections_per_user
-        return bound is not None and self._by_peer[_whose(peer)] >= bound
+        if bound is not None and self._by_peer[whose] >= bound:
+            return self._evict(whose)
+        return len(self._open) < limits.max_connections or self._evict(None)
+
+    def _evict(self, whose: str | int | None) -> bool:
+        """Let the oldest stranger (of these) lose its place; False: there is none."""
+        for connection, of in self._open.items():
+            if connection.is_stranger and whose in (None, of):
+                self._release(connection)
+                connection.evict()
+                return True
+        return False
 
     async def _turn_away(self, stream: trio.abc.Stream) -> None:
         self.counters.refused_connections += 1
@@ -205,5 +225,5 @@ class HttpServer:
 
 
 def _whose(peer: Peer) -> str | int:
-    """By what a peer's connections are counted: its user, or where there is none its address."""
-    return peer.address if peer.uid is None else peer.uid
+    """By what a peer's connections are counted: its user, or where there is none its address or network."""
+    return network_of(peer.address) if peer.uid is None else peer.uid

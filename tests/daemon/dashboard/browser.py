@@ -6,7 +6,7 @@ Every wait is bounded.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -156,6 +156,15 @@ class Behind:
             raise MirrorUnavailable("away")
         self.accepted.append(message)
         return Receipt(False, len(self.accepted), 0, 0, 0, 1, False)
+
+    async def accept_all(self, messages: Sequence[Message]) -> Sequence[Receipt | Exception]:
+        outcomes: list[Receipt | Exception] = []
+        for message in messages:
+            try:
+                outcomes.append(await self.accept(message))
+            except Exception as error:
+                outcomes.append(error)
+        return outcomes
 
     async def take_over(self, own: object) -> bool:
         raise AssertionError("nobody takes over here")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import pytest
 import trio
@@ -30,8 +32,16 @@ class World:
         self.failed_later: list[LateFailure] = []
         self.numbers_learned = 0
         self.runs = True
+        self.together: list[int] = []
         self.links = KnownLinks()
-        behind = Behind(self._append, self._take_over, self._fail_later, self._flush, self._learned)
+        behind = Behind(
+            self._append,
+            self._append_all,
+            self._take_over,
+            self._fail_later,
+            self._flush,
+            self._learned,
+        )
         self.inbox = DurableInbox(
             self.links,
             lambda: behind if self.runs else None,
@@ -42,6 +52,10 @@ class World:
         await trio.lowlevel.checkpoint()
         self.appended.append((message, policy.window_seconds))
         return Receipt(False, len(self.appended), 0, 0, 0, 1, False)
+
+    async def _append_all(self, appends: Sequence[tuple[Message, WindowPolicy]]) -> list[Receipt | Exception]:
+        self.together.append(len(appends))
+        return [await self._append(*one) for one in appends]
 
     async def _take_over(self, own: OwnMessage) -> bool:
         await trio.lowlevel.checkpoint()
@@ -126,3 +140,25 @@ def test_only_the_newest_links_are_kept() -> None:
     for number in range(3):
         links.learn("demo", f"{number}@lid", PHONE)
     assert [links.phone_of("demo", f"{number}@lid") for number in range(3)] == [None, PHONE, PHONE]
+
+
+async def test_the_messages_of_a_payload_are_stored_together_and_others_have_their_turn() -> None:
+    """Each under its own conversation and window, in their order."""
+    world, turns = World(), 0
+    world.inbox.learn(LINK)
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += not world.appended
+
+    messages = [msgspec.structs.replace(MESSAGE, id=f"M{number}") for number in range(1000)]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(others)
+        outcomes = await world.inbox.accept_all(messages)
+        nursery.cancel_scope.cancel()
+    assert world.together == [1000] and len(outcomes) == 1000
+    assert [one.id for one, _ in world.appended] == [one.id for one in messages]
+    assert {(one.contact, window) for one, window in world.appended} == {(PHONE, 3.0)}
+    assert turns >= 5

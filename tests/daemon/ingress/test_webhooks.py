@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 import pytest
@@ -63,6 +63,15 @@ class Room:
         if not duplicate:
             self.accepted.append(message)
         return Receipt(duplicate, 1, 0, 8000, 0, 1, False)
+
+    async def accept_all(self, messages: Sequence[Message]) -> Sequence[Receipt | Exception]:
+        outcomes: list[Receipt | Exception] = []
+        for message in messages:
+            try:
+                outcomes.append(await self.accept(message))
+            except Exception as error:
+                outcomes.append(error)
+        return outcomes
 
     async def take_over(self, own: OwnMessage) -> bool:
         if self.before_take_over is not None:

@@ -236,3 +236,25 @@ async def test_hanging_seconds(bench: Bench, autojump_clock: trio.testing.MockCl
     bench.store.gate.set()
     await trio.sleep(1)
     assert bench.group.hanging_seconds == 0
+
+
+async def test_appends_of_one_caller_share_groups_and_each_has_its_outcome(bench: Bench) -> None:
+    """Two round trips for six; what is refused, or does not fit, is refused alone."""
+    bench.store.gate.set()
+    bench.store.refusal = lambda one: ConversationFull("full") if one.id == "M2" else None
+    outcomes = await bench.group.append_all([(message(number), POLICY) for number in range(1, 8)])
+    assert [len(group) for group in bench.store.groups] == [3, 3]
+    assert bench.delivered == ["M1", "M3", "M4", "M5", "M6"]
+    assert [type(outcome) for outcome in outcomes] == [
+        Receipt, ConversationFull, Receipt, Receipt, Receipt, Receipt, Overloaded
+    ]  # fmt: skip
+
+
+async def test_many_appends_of_one_caller_are_not_refused_for_their_number(
+    monkeypatch: pytest.MonkeyPatch, bench: Bench
+) -> None:
+    monkeypatch.setattr("daemon.mirror.group_commit.MAX_TOGETHER", 4)
+    bench.store.gate.set()
+    outcomes = await bench.group.append_all([(message(number), POLICY) for number in range(1, 20)])
+    assert [type(outcome) for outcome in outcomes] == [Receipt] * 19
+    assert bench.delivered == [f"M{number}" for number in range(1, 20)]

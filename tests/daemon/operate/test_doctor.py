@@ -238,3 +238,13 @@ def test_migrating_a_database_that_is_away_says_what_to_check(tmp_path: Path) ->
                 tmp_path, "postgresql://nobody@127.0.0.1:9/none", redis={"url": "redis://127.0.0.1:9/0"}
             )
         )
+
+
+@pytest.mark.parametrize(("mode", "state"), [(0o700, "ok"), (0o750, "warning"), (0o755, "warning")])
+async def test_a_data_dir_that_others_may_enter_is_a_warning(
+    tmp_path: Path, http: HttpClient, mode: int, state: str
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(mode)
+    settings = settings_of(tmp_path).model_copy(update={"data_dir": tmp_path / "data"})
+    assert await states(settings, http, "data_dir") == {"data_dir": state}

@@ -13,6 +13,7 @@ import pytest
 from daemon.config import Settings
 from daemon.service import UnfitInstallation, check, installation, render, write
 from daemon.service.render import STANDARD
+from daemon.stores import embedded_postgres, embedded_redis
 from tests.acceptance.settings import ROOT
 
 MAX_EXPOSURE = 1.5
@@ -145,3 +146,15 @@ def test_an_invalid_user_name_is_refused(user: str) -> None:
 def test_a_path_that_would_break_a_unit_is_refused() -> None:
     with pytest.raises(UnfitInstallation, match="characters that unit files do not allow"):
         installation(Settings(), Path("/etc/my settings/config.yaml"), "majlis")
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_a_service_is_bounded_with_room_and_leaves_no_core_file(unit: str) -> None:
+    """Three times what the embedded Redis may take, which is copied while it rewrites; all Postgres processes."""
+    text = render(STANDARD)[f"etc/systemd/system/{unit}"]
+    bound = re.search(r"^MemoryMax=(\d+)G$", text, re.MULTILINE)
+    redis = re.fullmatch(r"(\d+)gb", embedded_redis._SETTINGS["maxmemory"])
+    assert bound and redis and int(bound[1]) >= 3 * int(redis[1])
+    tasks = re.search(r"^TasksMax=(\d+)$", text, re.MULTILINE)
+    assert tasks and int(tasks[1]) >= 4 * int(embedded_postgres._FIRST_SETTINGS["max_connections"])
+    assert "\nLimitCORE=0\n" in text and "\nUMask=0077\n" in text

@@ -10,7 +10,16 @@ import msgspec
 import trio
 import trio.testing
 
-from daemon.web.http1 import Handler, HttpServer, Limits, Request, Response, json_response, open_tcp_listeners
+from daemon.web.http1 import (
+    Gate,
+    Handler,
+    HttpServer,
+    Limits,
+    Request,
+    Response,
+    json_response,
+    open_tcp_listeners,
+)
 from tests.support.patience import PATIENCE_SECONDS
 
 GET = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -108,9 +117,11 @@ async def echo(request: Request) -> Response:
 
 
 @asynccontextmanager
-async def serving(handler: Handler = echo, limits: Limits | None = None) -> AsyncIterator[Served]:
+async def serving(
+    handler: Handler = echo, limits: Limits | None = None, gate: Gate | None = None
+) -> AsyncIterator[Served]:
     errors: list[BaseException] = []
-    server = HttpServer(handler, limits, lambda _name, error: errors.append(error))
+    server = HttpServer(handler, limits, lambda _name, error: errors.append(error), gate=gate)
     listeners = await open_tcp_listeners("127.0.0.1:0")
     port: int = listeners[0].socket.getsockname()[1]
     async with trio.open_nursery() as nursery:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 import trio
@@ -23,10 +24,12 @@ from tests.support.patience import PATIENCE_SECONDS, until
 
 @pytest.mark.parametrize("limits", [Limits(max_connections=2), Limits(max_connections_per_address=2)])
 async def test_a_connection_too_many_gets_503(limits: Limits) -> None:
-    """I8: 503 with Retry-After; a place is free again when a connection ends."""
+    """I8: 503 with Retry-After where all are known; a place is free again when a connection ends."""
     async with serving(limits=limits) as served, await served.connect() as first:
         second = await served.connect()
-        await until(lambda: served.server.counters.connections == 2)
+        for known in (first, second):
+            await known.send_all(GET)
+            assert (await read_answer(known)).status == 200
         (answer,) = await served.say(GET)
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
         assert answer.headers["connection"] == "close"
@@ -36,6 +39,96 @@ async def test_a_connection_too_many_gets_503(limits: Limits) -> None:
         assert [answer.status for answer in await served.say(GET)] == [200]
         await first.send_all(GET)
         assert (await read_answer(first)).status == 200
+
+
+SILENCE = {
+    "nothing": b"",
+    "half_a_head": b"POST / HTTP/1.1\r\n",
+    "no_body": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx",
+    "after_a_request": GET,
+}
+
+
+@pytest.mark.parametrize("sent", SILENCE.values(), ids=SILENCE)
+@pytest.mark.parametrize("limits", [Limits(max_connections=4), Limits(max_connections_per_address=4)])
+async def test_silent_strangers_keep_no_known_client_out(limits: Limits, sent: bytes) -> None:
+    """The oldest of them gives its place away, with a 503 that it may read; the known keep theirs."""
+    known = GET.replace(b"Host", b"Key: yes\r\nHost")
+    async with (
+        serving(limits=limits, gate=lambda request: "key" in request.headers) as served,
+        await served.connect() as first,
+        AsyncExitStack() as crowd,
+    ):
+        await first.send_all(known)
+        assert (await read_answer(first)).status == 200
+        silent = [await crowd.enter_async_context(await served.connect()) for _ in range(12)]
+        for stream in silent:
+            with suppress(trio.BrokenResourceError):  # it may be out already
+                await stream.send_all(sent)
+        await until(lambda: served.server.counters.refused_connections == 9)
+        second = await crowd.enter_async_context(await served.connect())
+        for stream in (second, first):
+            await stream.send_all(known)
+            assert (await read_answer(stream)).status == 200
+        assert served.server.counters.connections == 4
+
+
+async def test_what_the_gate_refuses_is_answered_before_its_body_is_read() -> None:
+    refusal = json_response(401, {"status": "error"})
+    async with (
+        serving(gate=lambda request: refusal) as served,
+        await served.connect() as stream,
+    ):
+        await stream.send_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nx")
+        answer = await read_answer(stream)
+        assert (answer.status, answer.headers["connection"]) == (401, "close")
+        assert served.server.bodies.held == 0
+
+
+BODY = 1000
+POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
+BODIES = {
+    "whole": POST + b"Content-Length: %d\r\n\r\n" % BODY,
+    "chunked": POST + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % BODY,
+}
+
+
+@pytest.mark.parametrize("start", BODIES.values(), ids=BODIES)
+async def test_all_bodies_share_their_bytes(start: bytes) -> None:
+    """What is there counts, not what was announced; 503 for what does not fit, and the rest comes back."""
+    limits = Limits(max_bytes_in_flight=2500)
+    async with serving(limits=limits) as served, AsyncExitStack() as slow:
+        for _ in range(3):  # announced: more than there is
+            stream = await slow.enter_async_context(await served.connect())
+            await stream.send_all(start + b"x" * (BODY - 300))
+        await until(lambda: 3 * (BODY - 300) <= served.server.bodies.held < 3 * BODY)
+        (answer,) = await served.say(POST + b"Content-Length: 900\r\nConnection: close\r\n\r\n" + b"x" * 900)
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+        assert served.server.counters.rejected == {"too_many_bytes_in_flight": 1}
+        await slow.aclose()
+        await until(lambda: served.server.bodies.held == 0)
+        assert [answer.status for answer in await served.say(start + b"x" * BODY + b"\r\n0\r\n\r\n")][:1] == [
+            200
+        ]
+    assert served.server.bodies.held == 0
+
+
+async def test_a_body_counts_until_it_is_handled(autojump_clock: trio.testing.MockClock) -> None:
+    """What is made of it may be much larger."""
+
+    async def slow(request: Request) -> Response:
+        await trio.sleep(3)
+        return json_response(200, {})
+
+    request = POST + b"Content-Length: %d\r\n\r\n" % BODY + b"x" * BODY
+    async with serving_in_memory(slow, Limits(max_bytes_in_flight=BODY)) as (server, listener):
+        first, second = listener.connect(), listener.connect()
+        await first.send_all(request)
+        await trio.testing.wait_all_tasks_blocked()
+        await second.send_all(request)
+        assert (await read_answer(second)).status == 503
+        assert (await read_answer(first)).status == 200
+        assert server.bodies.held == 0
 
 
 class ShortOfDescriptors(MemoryListener):
@@ -65,7 +158,7 @@ async def test_accepting_survives_a_lack_of_descriptors(autojump_clock: trio.tes
         with trio.fail_after(60):
             assert (await read_answer(client)).status == 200
         nursery.cancel_scope.cancel()
-    assert len(errors) == 1
+    assert len(errors) == 1 and server.counters.accept_pauses == 1
 
 
 async def test_a_failing_callback_ends_nothing() -> None:

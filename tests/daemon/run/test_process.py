@@ -1,0 +1,101 @@
+"""What holds for the process of the daemon: no core files, memory that comes back, a data directory of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import trio
+
+from daemon.run.lifecycle import lock_data_dir
+from tests.acceptance.settings import ROOT
+from tests.support.patience import PATIENCE_SECONDS, until
+from tests.support.payloads import upsert
+
+BODIES, ITEMS = 80, 2000
+ITEM = upsert("demo", "5511900001095", "x" * 40, "A", 1785100386)["data"]
+BODY = json.dumps({"event": "messages.upsert", "instance": "demo", "data": [ITEM] * ITEMS}).encode()
+SERVER = """
+import resource, trio
+from contextlib import suppress
+from daemon.ingress.inbound import UnreadablePayload
+from daemon.gateways.evolution.payload import parse_webhook
+from daemon.run.process import settle_process
+from daemon.web.http1 import HttpServer, Limits, Response, open_tcp_listeners
+
+settle_process()
+
+async def handle(request):
+    with suppress(UnreadablePayload):  # it has too many items; it was parsed all the same
+        parse_webhook(request.body, "demo", None)
+    await trio.sleep(0.3)
+    return Response(200, b"handled")
+
+async def main():
+    server = HttpServer(handle, Limits(max_connections_per_address=512, max_bytes_in_flight=1 << 30))
+    (listener,) = await open_tcp_listeners("127.0.0.1:0")
+    print(resource.getrlimit(resource.RLIMIT_CORE), listener.socket.getsockname()[1], flush=True)
+    await server.serve([listener])
+
+trio.run(main)
+"""
+
+
+def resident_bytes(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS"))
+
+
+async def test_memory_goes_back_after_a_flood_of_large_bodies() -> None:
+    """The process is near its first size again, and would not leave a core file."""
+    with subprocess.Popen(  # noqa: ASYNC220  it returns after the fork
+        [sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as child:
+        try:
+            assert child.stdout is not None
+            line = await trio.to_thread.run_sync(child.stdout.readline)
+            assert line.startswith("(0, 0) ")
+            port = int(line.split()[-1])
+            before, highest = resident_bytes(child.pid), 0
+
+            async def post(_number: int) -> None:
+                stream = await trio.open_tcp_stream("127.0.0.1", port)
+                async with stream:
+                    await stream.send_all(b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n")
+                    await stream.send_all(b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY)
+                    answer = b""
+                    while data := await stream.receive_some(65536):
+                        answer += data
+                assert answer.endswith(b"handled")
+
+            async def watch() -> None:
+                nonlocal highest
+                while True:
+                    highest = max(highest, resident_bytes(child.pid))
+                    await trio.sleep(0.01)
+
+            with trio.fail_after(PATIENCE_SECONDS):
+                async with trio.open_nursery() as watching:
+                    watching.start_soon(watch)
+                    for _ in range(3):
+                        async with trio.open_nursery() as posts:
+                            for number in range(BODIES):
+                                posts.start_soon(post, number)
+                    watching.cancel_scope.cancel()
+            flood = highest - before
+            assert flood > 10 * len(BODY)
+            await until(lambda: resident_bytes(child.pid) - before < flood / 4)
+        finally:
+            child.kill()
+
+
+def test_the_data_dir_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    """One that exists keeps its mode: other things may be in it, and the doctor says so."""
+    new, old = tmp_path / "deep" / "new", tmp_path / "old"
+    old.mkdir(mode=0o755)
+    for data_dir, mode in ((new, 0o700), (old, 0o755)):
+        with lock_data_dir(data_dir):
+            assert data_dir.stat().st_mode & 0o777 == mode
+            assert (data_dir / "run").stat().st_mode & 0o777 == 0o700
