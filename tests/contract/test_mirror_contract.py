@@ -442,6 +442,77 @@ async def test_a_moved_message_keeps_its_arrival_and_is_counted_once(
     assert (pending.waiting, pending.frozen, pending.oldest_at_ms) == (2, 0, arrived.at_ms)
 
 
+async def due_at(store: RedisStore) -> int:
+    key, _, shared = place(TALK, PARTITIONS)
+    return int(float(await store.command("ZSCORE", shared.due, key)))
+
+
+async def test_a_conversation_is_due_exactly_when_it_needs_attention(
+    store: RedisStore, mirror: RedisMirror
+) -> None:
+    """I10: at the end of its window, at the alarm of its batch, at its retry, at the end of the next window."""
+    first = await mirror.append(message(1), POLICY)
+    assert await due_at(store) == first.deadline_ms
+    batch = await freeze(mirror)
+    assert await due_at(store) == batch.frozen_at_ms + 60_000
+    late = await mirror.append(message(2), POLICY)
+    assert await due_at(store) == batch.frozen_at_ms + 60_000, "the batch in flight keeps its alarm"
+    again = await freeze(mirror)
+    assert again == batch
+    await mirror.defer(TALK, 1, batch.number, 30.0, counts=True)
+    assert await due_at(store) == (await mirror.load(TALK)).retry_at_ms
+    await mirror.commit(TALK, 1, batch, "answered")
+    assert await due_at(store) == late.deadline_ms
+
+
+async def test_counts_of_a_lost_state_stay_sound(store: RedisStore, mirror: RedisMirror) -> None:
+    """I2, I8: more is in the queue than was counted: what is left counts for one at least, and no bytes are owed."""
+    await append(mirror, 1, 2, 3)
+    await set_state(store, waiting=1, bytes=1)
+    await freeze(mirror, WindowPolicy(max_batch_messages=2))
+    state = place(TALK, PARTITIONS).own.state
+    assert await store.command("HMGET", state, "waiting", "bytes") == [b"1", b"0"]
+
+
+async def test_ids_are_forgotten_by_age_and_by_number_after_their_end(
+    store: RedisStore, mirror: RedisMirror
+) -> None:
+    """I1, I8: 48 hours, and 10,000 of those that ended; what waits is counted besides."""
+    keys = place(TALK, PARTITIONS).own
+    now = (await mirror.load(TALK)).now_ms
+    old, kept = now - 49 * 3_600_000, now - 47 * 3_600_000
+    await store.command("ZADD", keys.seen, old, "old")
+    many = [part for number in range(10_005) for part in (kept + number, f"ended{number}")]
+    await store.command("ZADD", keys.seen, *many)
+    await append(mirror, 1, 2)
+    batch = await freeze(mirror, WindowPolicy(max_batch_messages=1))
+    await mirror.commit(TALK, 1, batch, "answered")
+
+    known = await store.command("ZRANGE", keys.seen, 0, -1)
+    assert known[0] == b"ended6", "10,000 that ended, M1 among them"
+    assert (known[-2:], len(known)) == ([b"M1", b"M2"], 10_001)
+
+
+async def test_a_stale_epoch_tidies_nothing(store: RedisStore, mirror: RedisMirror) -> None:
+    """I5"""
+    key, _, shared = place(TALK, PARTITIONS)
+    await store.command("SADD", shared.active, key)
+    assert await Upkeep(store, PARTITIONS).tidy({TALK: 2}) == []
+    assert await store.command("SISMEMBER", shared.active, key) == 1
+    assert await Upkeep(store, PARTITIONS).tidy({TALK: 1}) == [TALK]
+
+
+async def test_a_clock_that_steps_back_between_two_appends_puts_nothing_off(
+    store: RedisStore, mirror: RedisMirror
+) -> None:
+    """I7: the first came an hour ahead by the clock of then: the second brings its end back to a window from now."""
+    first = await mirror.append(message(1), POLICY)
+    await set_state(store, deadline=first.deadline_ms + 3_600_000)
+    second = await mirror.append(message(2), POLICY)
+    assert second.deadline_ms == second.now_ms + WINDOW_MS
+    assert await due_at(store) == second.deadline_ms
+
+
 # --- epochs ---
 
 
