@@ -56,7 +56,7 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
             f"{now.listen}, up {duration(now.uptime_seconds)}, pid {now.pid}, node {now.node_id or '-'}",
         ),
         *((name, cell(state, "" if state == "ok" else "bold red")) for name, state in now.stores.items()),
-        ("partitions", f"{now.partitions_owned} of {now.partitions_total} owned"),
+        ("partitions", _partitions(now)),
         ("now", f"{count(now.active, 'active conversation')}, {count(now.open_windows, 'open window')}"),
         ("turns", _turns(now)),
         ("waiting", _waiting(now)),
@@ -81,6 +81,11 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
         ),
     ]
     return rows
+
+
+def _partitions(now: Status) -> str:
+    others = "".join(f", {count} held by {node}" for node, count in now.partitions_elsewhere.items())
+    return f"{now.partitions_owned} of {now.partitions_total} owned{others}"
 
 
 def _pause(pause: InstancePause) -> Text:

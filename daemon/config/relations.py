@@ -97,6 +97,10 @@ def _stores(settings: Settings) -> Iterator[Misfit]:
         if value != "embedded" and value.partition("://")[0] not in schemes:
             ways = " or ".join(f"{scheme}://…" for scheme in schemes)
             yield Misfit(path, value, f"must be embedded, or {ways}")
+    url = settings.redis.url.get_secret_value()
+    if "," in url.partition("://")[2].rpartition("@")[2].partition("/")[0] and not url.startswith("unix:"):
+        allowed = "must name one server: Redis Cluster and Sentinel are not supported yet, so name the master itself"
+        yield Misfit(("redis", "url"), url, allowed)
 
 
 def _batching(at: KeyPath, batching: BatchingSettings) -> Iterator[Misfit]:

@@ -13,11 +13,23 @@ import msgspec
 
 from actors.errors import MirrorUnavailable
 from daemon.mirror.keys import INSTALL
-from daemon.stores.redis import FORBIDDEN, UNKNOWN_COMMAND, RedisReply, RedisStore
+from daemon.stores.redis import FORBIDDEN, UNKNOWN_COMMAND, RedisReply, RedisStore, reply_or_raise
 
 Durability = Literal["always", "everysec"]
 MINIMUM_VERSION = (6, 2)
 SETTINGS = ("appendfsync", "no-appendfsync-on-rewrite", "maxmemory-policy")
+
+
+UNAVAILABLE = {
+    FORBIDDEN: "check the user and the password in redis.url, and what this user may do (ACL)",
+    "loading": "it still loads its data; wait until it has finished",
+}
+"""What to do, where the reason says more than that it is away."""
+REFUSALS = {
+    "cannot_persist": "its disk is full or cannot be written: free space where Redis keeps its data",
+    "too_few_replicas": "fewer replicas are connected than `min-replicas-to-write` asks for: bring them back",
+    FORBIDDEN: "this user may not write: allow it all commands on the keys `majlis:*` (ACL)",
+}
 
 
 class Expected(msgspec.Struct, frozen=True):
@@ -41,9 +53,11 @@ class Problem(msgspec.Struct, frozen=True):
 
 class _Facts(msgspec.Struct, frozen=True):
     info: Mapping[str, str]
-    settings: Mapping[str, str] | None
+    settings: Mapping[str, str] | None = None
     """None: this user may not run CONFIG."""
-    stamp: tuple[str, int] | None
+    stamp: tuple[str, int] | None = None
+    refusal: str | None = None
+    """Why Redis takes no writes; None if it does."""
 
 
 async def check_redis(redis: RedisStore, expected: Expected) -> tuple[Problem, ...]:
@@ -51,23 +65,29 @@ async def check_redis(redis: RedisStore, expected: Expected) -> tuple[Problem, .
     try:
         facts = await _facts(redis)
     except MirrorUnavailable as error:
-        text = (
-            f"Redis cannot be used now ({error}): check that it runs, is reachable at redis.url and is not "
-            "overloaded."
+        what = UNAVAILABLE.get(
+            str(error), "check that it runs, is reachable at redis.url and is not overloaded"
         )
-        return (Problem("unavailable", text),)
+        return (Problem("unavailable", f"Redis cannot be used now ({error}): {what}."),)
+    if (mode := _mode(facts)) is not None:
+        return (mode,)
     found = (check(facts, expected) for check in CHECKS)
     return tuple(problem for problem in found if problem is not None)
 
 
 async def _facts(redis: RedisStore) -> _Facts:
-    commands = [("INFO",), ("HMGET", INSTALL, "install_id", "partitions")]
-    commands += [("CONFIG", "GET", name) for name in SETTINGS]
-    info, stamp, *settings = await redis.pipeline(commands)
-    for reply in (info, stamp):
-        if isinstance(reply, MirrorUnavailable):
-            raise reply
-    return _Facts(info=_info(info), settings=_settings(settings), stamp=_stamp(stamp))
+    commands = [
+        ("INFO",),
+        ("HMGET", INSTALL, "install_id", "partitions"),
+        ("HDEL", INSTALL, "nothing"),  # removes nothing, and is refused whenever Redis takes no writes
+        *(("CONFIG", "GET", name) for name in SETTINGS),
+    ]
+    info, stamp, write, *settings = await redis.pipeline(commands)
+    facts = _Facts(info=_info(reply_or_raise(info)))
+    if _mode(facts) is not None:
+        return facts  # it answers nothing else that counts
+    refusal = str(write) if isinstance(write, MirrorUnavailable) else None
+    return _Facts(facts.info, _settings(settings), _stamp(reply_or_raise(stamp)), refusal)
 
 
 def _info(reply: RedisReply) -> dict[str, str]:
@@ -90,6 +110,22 @@ def _settings(replies: list[RedisReply]) -> dict[str, str] | None:
 def _stamp(reply: RedisReply) -> tuple[str, int] | None:
     install_id, partitions = reply
     return None if install_id is None else (install_id.decode(), int(partitions or 0))
+
+
+def _mode(facts: _Facts) -> Problem | None:
+    if facts.info.get("redis_mode") == "sentinel":
+        text = (
+            "redis.url points at a Sentinel, which holds no data, and Majlis does not ask it for the master: set "
+            "redis.url to the master itself."
+        )
+        return Problem("sentinel", text)
+    if facts.info.get("redis_mode") == "cluster" or facts.info.get("cluster_enabled") == "1":
+        text = (
+            "redis.url points at a node of a Redis Cluster, which Majlis does not support yet: set it to one Redis "
+            "with `cluster-enabled no`."
+        )
+        return Problem("cluster", text)
+    return None
 
 
 def _version(facts: _Facts, expected: Expected) -> Problem | None:
@@ -172,8 +208,18 @@ def _aof_writes(facts: _Facts, expected: Expected) -> Problem | None:
     status = facts.info.get("aof_last_write_status", "ok")
     if status == "ok":
         return None
-    text = f"Redis failed to write its append-only file (status {status}): check disk space and permissions there."
+    text = (
+        f"Redis failed to write its append-only file (status {status}): its disk is full or cannot be written; free "
+        "space where Redis keeps its data, or correct the permissions there."
+    )
     return Problem("aof_write", text)
+
+
+def _writes(facts: _Facts, expected: Expected) -> Problem | None:
+    what = REFUSALS.get(facts.refusal or "")
+    if what is None or _aof_writes(facts, expected) is not None:
+        return None
+    return Problem("writes", f"Redis refuses to store anything ({facts.refusal}): {what}.")
 
 
 def _installation(facts: _Facts, expected: Expected) -> Problem | None:
@@ -211,6 +257,7 @@ CHECKS: tuple[Callable[[_Facts, Expected], Problem | None], ...] = (
     _eviction,
     _memory,
     _aof_writes,
+    _writes,
     _installation,
     _partitions,
 )

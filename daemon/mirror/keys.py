@@ -23,7 +23,7 @@ class PartitionKeys(NamedTuple):
     active: str
     """Set of the conversations that have anything pending."""
     lock: str
-    """Hash `epoch`, `owner`: who may act."""
+    """Hash `install`, `epoch`, `owner`: whose data the partition holds, and who may act."""
     totals: str
     """Hash of durable message counters."""
 

@@ -14,7 +14,7 @@ from actors.identity import Conversation
 from actors.messages import Batch, CloseReason, Message, Receipt, Snapshot, TurnOutcome, Waiting, WindowPolicy
 from daemon.mirror import scripts
 from daemon.mirror.group_commit import AppendRequest
-from daemon.mirror.keys import PartitionKeys, Place, place
+from daemon.mirror.keys import INSTALL, PartitionKeys, Place, place
 from daemon.stores.redis import RedisReply, RedisStore, ScriptCall, reply_or_raise
 
 KEEP_PROCESSED_SECONDS = 300
@@ -23,6 +23,9 @@ KEEP_IDS_SECONDS = 48 * 3600
 """Message ids are remembered this long after processing; the gateway stops retrying long before."""
 KEEP_IDS = 10_000
 """The most processed ids remembered per conversation."""
+
+FOREIGN = "foreign"
+"""Why a Redis that does not hold this installation's data is refused: flushed, or another one."""
 
 UNREADABLE = "[a message that could not be read]"
 
@@ -159,18 +162,30 @@ class RedisMirror:
         )
         return _snapshot(conversation, _fenced(await self._redis.call(call))[1])
 
-    async def fence(self, epochs: Mapping[int, int], owner: str) -> frozenset[int]:
-        """Claim partitions under the given epochs; returns those refused because a higher epoch holds them."""
+    async def fence(self, epochs: Mapping[int, int], owner: str) -> dict[int, int]:
+        """Claim partitions under the given epochs.
+
+        Returns:
+          The partitions that were refused, with the higher epoch that holds each; 0 for one whose lock is gone.
+
+        Raises:
+          MirrorUnavailable: Redis is away, or does not hold the data of this installation.
+        """
+        # A lock of the version before names no installation, so the stamp is checked as well. A Redis that is emptied
+        # between this check and the fence has no lock either, and the script refuses.
+        if await self._redis.command("HGET", INSTALL, "install_id") != self._redis.installation.encode():
+            raise MirrorUnavailable(FOREIGN)
         calls = [
             ScriptCall(scripts.FENCE, (PartitionKeys.of(partition).lock,), (epoch, owner))
             for partition, epoch in epochs.items()
         ]
         answers = await self._redis.call_many(calls)
-        return frozenset(
-            partition
-            for partition, answer in zip(epochs, answers, strict=True)
-            if not reply_or_raise(answer)[0]
-        )
+        rows = zip(epochs, map(reply_or_raise, answers), strict=True)
+        return {
+            partition: 0 if answer[0] == b"foreign" else answer[1]
+            for partition, answer in rows
+            if answer[0] != 1
+        }
 
     async def due(self, epochs: Mapping[int, int], limit: int = 1000) -> tuple[list[Conversation], list[int]]:
         """Find conversations that are due.
@@ -204,7 +219,7 @@ class RedisMirror:
             return ValueError("the message is not valid Unicode")  # the original error quotes the text
         return ScriptCall(
             scripts.APPEND,
-            (keys.queue, keys.state, keys.seen, shared.due, shared.active, shared.totals),
+            (keys.queue, keys.state, keys.seen, shared.due, shared.active, shared.totals, shared.lock),
             (
                 key,
                 identity,
@@ -238,6 +253,8 @@ def _fenced(answer: RedisReply) -> RedisReply:
 def _appended(answer: RedisReply | MirrorUnavailable) -> Appended:
     if isinstance(answer, MirrorUnavailable):
         return answer
+    if answer[0] == b"foreign":
+        return MirrorUnavailable(FOREIGN)
     if answer[0] == b"full":
         return ConversationFull("the conversation holds as many waiting messages as it may")
     return _receipt(answer)

@@ -67,11 +67,19 @@ class Survey:
     async def install(self, partitions: int, install_id: str | None = None) -> RedisStamp:
         """Stamp a Redis that has no stamp yet, with a new id if none is given; returns the stamp in force.
 
+        With the stamp comes a lock for each partition that names the installation: without it nothing is stored there.
         Used at the first start and after a lost Redis was rebuilt; at all other times `checks.check_redis` compares.
         """
         call = ScriptCall(scripts.INSTALL, (INSTALL,), (install_id or uuid.uuid4().hex, partitions))
         stored_id, stored_partitions = await self._redis.call(call)
-        return RedisStamp(stored_id.decode(), int(stored_partitions))
+        stamp = RedisStamp(stored_id.decode(), int(stored_partitions))
+        if install_id in (None, stamp.install_id):
+            locks = [PartitionKeys.of(partition).lock for partition in range(stamp.partitions)]
+            for answer in await self._redis.pipeline(
+                [("HSETNX", lock, "install", stored_id) for lock in locks]
+            ):
+                reply_or_raise(answer)
+        return stamp
 
     async def is_unstamped(self) -> bool:
         """Whether this Redis belongs to no installation yet."""

@@ -30,6 +30,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """`redis` and `postgres`: `ok`, or a sentence."""
     partitions_owned: int
     partitions_total: int
+    partitions_elsewhere: Mapping[str, int] = {}
+    """How many partitions other daemons hold, by their node ids."""
     active: int = 0
     """Conversations with an actor in memory now."""
     open_windows: int

@@ -146,6 +146,7 @@ class Gauges:
             stores=dict(self._health.stores()),
             partitions_owned=len(self._ownership.fenced()),
             partitions_total=self._settings.partitions,
+            partitions_elsewhere=self._ownership.elsewhere(),
             active=phases.total(),
             open_windows=self._supervisor.open_windows(),
             running_turns=phases["answering"],

@@ -6,19 +6,24 @@ commit there. So a gained partition is first fenced, then recovered, and only th
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import trio
 
-from actors.errors import LeaseUncertain, MirrorUnavailable, StaleEpoch
+from actors.errors import LeaseUncertain, LedgerUnavailable, MirrorUnavailable, StaleEpoch
 from actors.identity import Conversation
 from actors.messages import Snapshot
 from actors.ports import Feed
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Survey
 from daemon.partitions.leases import LeaseChange, Leases
+from daemon.stores.postgres import LedgerError
 
 RETRY_SECONDS = 1.0
+_LOST = (
+    "Redis has lost the locks of some partitions, and with them what waited there (keys were deleted): restore it; only"
+    " if the data is lost for good, stop Majlis and run `majlis migrate --adopt-redis`."
+)
 _REFUSED = (
     "Redis holds a higher epoch for some partitions than Postgres gave out, so one of the two was restored from an"
     " older backup: restore both from the same moment, or stop Majlis and run `majlis migrate --adopt-redis`."
@@ -66,6 +71,10 @@ class FencedOwnership:
         """Partition → epoch of all we act for."""
         return dict(self._fenced)
 
+    def elsewhere(self) -> dict[str, int]:
+        """How many partitions other daemons hold, by their node ids."""
+        return dict(self._leases.elsewhere)
+
     def fence_again(self) -> None:
         """Redis was away, or a fence in it is gone: write all of them again. Running turns go on meanwhile."""
         self._doubted = True
@@ -88,7 +97,8 @@ class FencedOwnership:
         Args:
           recover: picks up the conversations of partitions that were fenced just now.
           lost: stops what runs in partitions that are no longer ours.
-          report: gets the reasons that keep partitions from being ours; an empty tuple when there are none.
+          report: gets the reasons that keep partitions from being ours; an empty tuple when there are none, or when
+            another daemon holds them by now.
         """
         started = False
         while True:
@@ -99,7 +109,11 @@ class FencedOwnership:
             gained = {
                 part: epoch for part, epoch in held.items() if self._doubted or part not in self._fenced
             }
-            if gained and not await self._fence_and_recover(gained, recover, report):
+            if not gained:
+                report(
+                    ()
+                )  # what kept us from partitions is no concern of ours once they are another daemon's
+            elif not await self._fence_and_recover(gained, recover, report):
                 await trio.sleep(RETRY_SECONDS)
                 continue
             if not started:
@@ -115,17 +129,27 @@ class FencedOwnership:
     ) -> bool:
         try:
             refused = await self._mirror.fence(gained, self._node_id)
-            report((_REFUSED,) if refused else ())
+            report(await self._reasons(refused))
             mine = {partition: epoch for partition, epoch in gained.items() if partition not in refused}
             self._feed.emit("recovery.started", partitions=len(mine))
             snapshots, unread = await self._survey.recover(mine)
-        except MirrorUnavailable:
+        except (MirrorUnavailable, LedgerUnavailable, LedgerError):
             return False
         self._doubted = False
-        self._fenced = {**self._fenced, **mine}
+        kept = {partition: epoch for partition, epoch in self._fenced.items() if partition not in refused}
+        self._fenced = {**kept, **mine}
         await recover(snapshots, unread)
         self._feed.emit("recovery.finished", conversations=len(snapshots) + len(unread))
         return not refused
+
+    async def _reasons(self, refused: Mapping[int, int]) -> tuple[str, ...]:
+        """Why partitions were refused, if anybody has to do something about it.
+
+        A higher epoch in Redis is nearly always a successor's, which Postgres knows and of which our leases hear next.
+        """
+        minted = await self._leases.minted(refused) if any(refused.values()) else {}
+        is_corrupt = any(epoch > minted.get(partition, 0) for partition, epoch in refused.items())
+        return (*((_LOST,) if 0 in refused.values() else ()), *((_REFUSED,) if is_corrupt else ()))
 
     def _on_change(self, change: LeaseChange) -> None:
         if change.gained:

@@ -2,8 +2,9 @@
 
 Laws of this file:
 
-1. A lease is counted from the moment its request was *started*, by the monotonic clock, and ends one margin before
-   the database's: a daemon that was paused finds its gate closed before another daemon can own the partition.
+1. A lease is counted from the moment its request was *started*, by a clock that goes on while the machine is suspended,
+   and ends one margin before the database's: a daemon that was paused finds its gate closed before another daemon can
+   own the partition.
    A closed gate means "uncertain", not "lost": only the database decides that a lease is lost.
 2. An epoch is used only if the database confirmed it. An answer that was lost is asked for again.
 3. Taking over makes a new epoch; renewing keeps it. Renewing also works after `until`, until another daemon takes over.
@@ -17,7 +18,9 @@ must come after the renewal that is under way.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 import trio
@@ -60,6 +63,15 @@ _RENEW = """
 _RELEASE = "UPDATE majlis_partitions SET until = now() - interval '1 second' WHERE incarnation = $1"
 
 
+_MINTED = "SELECT partition, epoch FROM majlis_partitions WHERE partition = ANY ($1::int[])"
+
+
+_ELSEWHERE = """
+    SELECT owner, count(*)::int AS partitions FROM majlis_partitions
+    WHERE partition < $2 AND incarnation <> $1 AND until > now() GROUP BY owner ORDER BY owner
+"""
+
+
 _RAISE = """
     UPDATE majlis_partitions p SET epoch = known.epoch
     FROM unnest($1::int[], $2::bigint[]) AS known (partition, epoch)
@@ -70,6 +82,11 @@ _RAISE = """
 async def raise_epochs(db: Postgres, known: Mapping[int, int]) -> None:
     """After a restore: mint no epoch below what the mirror has seen. Raises `LedgerUnavailable`."""
     await db.fetch(_RAISE, list(known.keys()), list(known.values()))
+
+
+def boot_seconds() -> float:
+    """Seconds since the machine started. `CLOCK_MONOTONIC` stands still while it is suspended, and leases do not."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class LeaseChange(msgspec.Struct, frozen=True):
@@ -83,13 +100,14 @@ class LeaseChange(msgspec.Struct, frozen=True):
 class _Lease(msgspec.Struct, frozen=True):
     epoch: int
     open_until: float
-    """Trio's clock."""
+    """By the clock of `Leases`."""
 
 
 class Leases:
     """Implements `actors.ports.Ownership`.
 
     `node_id` names this daemon's place and survives a restart: a daemon that comes back takes its partitions at once.
+    `clock` counts seconds, also those in which the machine sleeps.
     """
 
     def __init__(
@@ -101,6 +119,7 @@ class Leases:
         ttl_seconds: float = 10.0,
         renew_seconds: float = 3.0,
         margin_seconds: float = 1.0,
+        clock: Callable[[], float] = boot_seconds,
     ) -> None:
         self._db = db
         self._node_id = node_id
@@ -109,10 +128,13 @@ class Leases:
         self._ttl_seconds = ttl_seconds
         self._renew_seconds = renew_seconds
         self._margin_seconds = margin_seconds
+        self._clock = clock
         self._leases: dict[int, _Lease] = {}
         self._listeners: list[Callable[[LeaseChange], None]] = []
         self._took_back = False
         self._released = False
+        self.elsewhere: Mapping[str, int] = {}
+        """Node id → how many partitions that daemon held when the database was last asked. Empty while all are here."""
         self.renewals = 0
         """Attempts to renew and take that ended, since the start."""
         self.failures = 0
@@ -128,7 +150,7 @@ class Leases:
         lease = self._leases.get(conversation.partition(self._partitions))
         if lease is None:
             raise StaleEpoch("this daemon holds no lease for the partition")
-        if trio.current_time() >= lease.open_until:
+        if self._clock() >= lease.open_until:
             raise LeaseUncertain("lease_uncertain")
         return lease.epoch
 
@@ -138,7 +160,7 @@ class Leases:
 
     def certain(self) -> int:
         """How many partitions may be acted for at this moment."""
-        now = trio.current_time()
+        now = self._clock()
         return sum(now < lease.open_until for lease in self._leases.values())
 
     def on_change(self, listener: Callable[[LeaseChange], None]) -> None:
@@ -185,6 +207,12 @@ class Leases:
         """Renew what is held and take what is free, once. Raises `LedgerUnavailable`."""
         await self._renew()
         await self._take()
+        await self._look_elsewhere()
+
+    async def minted(self, partitions: Iterable[int]) -> dict[int, int]:
+        """The epochs that Postgres has given out, to any daemon. Raises `LedgerUnavailable`."""
+        rows = await self._db.fetch(_MINTED, list(partitions))
+        return {row["partition"]: row["epoch"] for row in rows}
 
     async def release(self) -> None:
         """Give everything up, so that others take over at once. The gate closes before the database is updated.
@@ -225,8 +253,14 @@ class Leases:
         taken = {row["partition"]: _Lease(row["epoch"], open_until) for row in rows}
         self._change(self._leases | taken)
 
+    async def _look_elsewhere(self) -> None:
+        rows: Sequence[Mapping[str, Any]] = ()
+        if len(self._leases) < self._partitions:
+            rows = await self._db.fetch(_ELSEWHERE, self._incarnation, self._partitions)
+        self.elsewhere = {row["owner"]: row["partitions"] for row in rows}
+
     def _open_until(self) -> float:
-        return trio.current_time() + self._ttl_seconds - self._margin_seconds
+        return self._clock() + self._ttl_seconds - self._margin_seconds
 
     def _change(self, leases: dict[int, _Lease]) -> None:
         before, after = self._leases, ({} if self._released else leases)

@@ -134,7 +134,9 @@ class Parts:
 
     async def start(self, work: trio.Nursery) -> None:
         """Check the stores, take the leases, pick up what was left behind; returns when all that is done."""
-        self._feed.set_install_id(await self._watch.until_fit())
+        install_id = await self._watch.until_fit()
+        self._redis.expect(install_id)
+        self._feed.set_install_id(install_id)
         reach("recovering")
         await self.answering.start(work)
         await work.start(self.supervisor.run)

@@ -96,6 +96,8 @@ class RedisStore:
         self._timeout_seconds = timeout_seconds
         self._slots = asyncio.Semaphore(connections)
         self._idle: list[AbstractConnection] = []
+        self.installation = ""
+        """Whose data this Redis must hold."""
 
     @classmethod
     def from_url(cls, url: str, *, connections: int = 4, timeout_seconds: float = 5.0) -> RedisStore:
@@ -113,6 +115,10 @@ class RedisStore:
             client_name="majlis",
         )
         return cls(pool, connections=connections, timeout_seconds=timeout_seconds)
+
+    def expect(self, installation: str) -> None:
+        """Have each script check that this Redis holds the data of this installation: it is their last argument."""
+        self.installation = installation
 
     async def command(self, *arguments: Argument) -> RedisReply:
         """Run one command.
@@ -144,16 +150,19 @@ class RedisStore:
         Raises:
           MirrorUnavailable: a round trip failed; any of the scripts may have run.
         """
-        replies = await self._round_trip([call.command() for call in calls])
+        replies = await self._round_trip([self._command(call) for call in calls])
         missing = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if missing:
             scripts = {calls[index].script for index in missing}
             again: list[Sequence[Argument]] = [("SCRIPT", "LOAD", script.text) for script in scripts]
-            again += [calls[index].command() for index in missing]
+            again += [self._command(calls[index]) for index in missing]
             repeated = (await self._round_trip(again))[len(scripts) :]
             for index, reply in zip(missing, repeated, strict=True):
                 replies[index] = reply
         return [_mapped(reply) for reply in replies]
+
+    def _command(self, call: ScriptCall) -> tuple[Argument, ...]:
+        return (*call.command(), self.installation)
 
     async def close(self) -> None:
         """Close the connections. Call it only after the last use."""

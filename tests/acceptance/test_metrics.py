@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from actors.messages import Message, WindowPolicy
-from daemon.mirror.keys import place
+from daemon.mirror.keys import INSTALL, place
 from daemon.mirror.mirror import RedisMirror
 from daemon.stores.places import Places
 from tests.acceptance.harness import DaemonUnderTest, Said, Tree, daemon_under_test, evolution, openai
@@ -200,6 +200,7 @@ def test_a_forgotten_conversation_is_answered(
 async def _forget(redis_url: str, said: Said) -> None:
     message = Message(said.instance, said.phone, said.id, said.text, said.timestamp)
     async with real_store(redis_url) as store:
+        store.expect((await store.command("HGET", INSTALL, "install_id")).decode())
         await RedisMirror(store, PARTITIONS).append(message, WindowPolicy(window_seconds=60))
         key, _, shared = place(message.conversation, PARTITIONS)
         assert await store.command("ZREM", shared.due, key) == 1

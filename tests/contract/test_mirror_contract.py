@@ -7,15 +7,24 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from actors.errors import ConversationFull, StaleEpoch
+from actors.errors import ConversationFull, MirrorUnavailable, StaleEpoch
 from actors.identity import Conversation
 from actors.messages import Batch, Message, Receipt, WindowPolicy
 from daemon.mirror.group_commit import AppendRequest
-from daemon.mirror.keys import place
+from daemon.mirror.keys import PartitionKeys, place
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Survey
+from daemon.mirror.upkeep import Upkeep
 from daemon.stores.redis import RedisStore
-from tests.support.mirrors import PARTITIONS, fake_store, fenced_mirror, message, real_store
+from tests.support.mirrors import (
+    INSTALLATION,
+    PARTITIONS,
+    fake_store,
+    fenced_mirror,
+    message,
+    real_store,
+    stamp,
+)
 
 POLICY = WindowPolicy(window_seconds=8.0, max_messages=5, max_batch_messages=50, max_waiting_messages=1000)
 TALK = message(0).conversation
@@ -433,6 +442,77 @@ async def test_a_moved_message_keeps_its_arrival_and_is_counted_once(
     assert (pending.waiting, pending.frozen, pending.oldest_at_ms) == (2, 0, arrived.at_ms)
 
 
+async def due_at(store: RedisStore) -> int:
+    key, _, shared = place(TALK, PARTITIONS)
+    return int(float(await store.command("ZSCORE", shared.due, key)))
+
+
+async def test_a_conversation_is_due_exactly_when_it_needs_attention(
+    store: RedisStore, mirror: RedisMirror
+) -> None:
+    """I10: at the end of its window, at the alarm of its batch, at its retry, at the end of the next window."""
+    first = await mirror.append(message(1), POLICY)
+    assert await due_at(store) == first.deadline_ms
+    batch = await freeze(mirror)
+    assert await due_at(store) == batch.frozen_at_ms + 60_000
+    late = await mirror.append(message(2), POLICY)
+    assert await due_at(store) == batch.frozen_at_ms + 60_000, "the batch in flight keeps its alarm"
+    again = await freeze(mirror)
+    assert again == batch
+    await mirror.defer(TALK, 1, batch.number, 30.0, counts=True)
+    assert await due_at(store) == (await mirror.load(TALK)).retry_at_ms
+    await mirror.commit(TALK, 1, batch, "answered")
+    assert await due_at(store) == late.deadline_ms
+
+
+async def test_counts_of_a_lost_state_stay_sound(store: RedisStore, mirror: RedisMirror) -> None:
+    """I2, I8: more is in the queue than was counted: what is left counts for one at least, and no bytes are owed."""
+    await append(mirror, 1, 2, 3)
+    await set_state(store, waiting=1, bytes=1)
+    await freeze(mirror, WindowPolicy(max_batch_messages=2))
+    state = place(TALK, PARTITIONS).own.state
+    assert await store.command("HMGET", state, "waiting", "bytes") == [b"1", b"0"]
+
+
+async def test_ids_are_forgotten_by_age_and_by_number_after_their_end(
+    store: RedisStore, mirror: RedisMirror
+) -> None:
+    """I1, I8: 48 hours, and 10,000 of those that ended; what waits is counted besides."""
+    keys = place(TALK, PARTITIONS).own
+    now = (await mirror.load(TALK)).now_ms
+    old, kept = now - 49 * 3_600_000, now - 47 * 3_600_000
+    await store.command("ZADD", keys.seen, old, "old")
+    many = [part for number in range(10_005) for part in (kept + number, f"ended{number}")]
+    await store.command("ZADD", keys.seen, *many)
+    await append(mirror, 1, 2)
+    batch = await freeze(mirror, WindowPolicy(max_batch_messages=1))
+    await mirror.commit(TALK, 1, batch, "answered")
+
+    known = await store.command("ZRANGE", keys.seen, 0, -1)
+    assert known[0] == b"ended6", "10,000 that ended, M1 among them"
+    assert (known[-2:], len(known)) == ([b"M1", b"M2"], 10_001)
+
+
+async def test_a_stale_epoch_tidies_nothing(store: RedisStore, mirror: RedisMirror) -> None:
+    """I5"""
+    key, _, shared = place(TALK, PARTITIONS)
+    await store.command("SADD", shared.active, key)
+    assert await Upkeep(store, PARTITIONS).tidy({TALK: 2}) == []
+    assert await store.command("SISMEMBER", shared.active, key) == 1
+    assert await Upkeep(store, PARTITIONS).tidy({TALK: 1}) == [TALK]
+
+
+async def test_a_clock_that_steps_back_between_two_appends_puts_nothing_off(
+    store: RedisStore, mirror: RedisMirror
+) -> None:
+    """I7: the first came an hour ahead by the clock of then: the second brings its end back to a window from now."""
+    first = await mirror.append(message(1), POLICY)
+    await set_state(store, deadline=first.deadline_ms + 3_600_000)
+    second = await mirror.append(message(2), POLICY)
+    assert second.deadline_ms == second.now_ms + WINDOW_MS
+    assert await due_at(store) == second.deadline_ms
+
+
 # --- epochs ---
 
 
@@ -465,8 +545,8 @@ async def test_an_older_epoch_cannot_take_a_partition(mirror: RedisMirror) -> No
     """I5: epochs only grow; the same owner may claim its partition again."""
     await mirror.fence({3: 7}, "new")
 
-    assert await mirror.fence({2: 1, 3: 6}, "old") == {3}
-    assert await mirror.fence({3: 7}, "new") == frozenset()
+    assert await mirror.fence({2: 1, 3: 6}, "old") == {3: 7}
+    assert await mirror.fence({3: 7}, "new") == {}
 
 
 async def test_after_a_flush_no_epoch_may_act(store: RedisStore, mirror: RedisMirror) -> None:
@@ -475,6 +555,101 @@ async def test_after_a_flush_no_epoch_may_act(store: RedisStore, mirror: RedisMi
     await store.command("FLUSHALL")
     with pytest.raises(StaleEpoch):
         await mirror.freeze(TALK, 1, "timeout", POLICY)
+
+
+# --- whose data ---
+
+
+async def test_a_redis_that_was_flushed_stores_nothing(store: RedisStore, mirror: RedisMirror) -> None:
+    """I1, I15: already the next append is refused, and fencing does not make it ours again."""
+    await append(mirror, 1)
+    await store.command("FLUSHALL")
+    for number in (1, 2):  # a repeat is not acknowledged either: its message is gone
+        with pytest.raises(MirrorUnavailable, match=r"^foreign$"):
+            await append(mirror, number)
+    with pytest.raises(MirrorUnavailable, match=r"^foreign$"):
+        await mirror.fence({0: 2}, "test")
+    assert await store.command("KEYS", "*") == []
+
+
+async def test_a_redis_emptied_after_the_check_of_its_stamp_is_not_fenced(
+    store: RedisStore, mirror: RedisMirror
+) -> None:
+    """I15: stamp and locks are in different slots; the fence needs the lock that came with the stamp."""
+    locks = [PartitionKeys.of(partition).lock for partition in range(PARTITIONS)]
+    await store.command("DEL", *locks)
+    assert await mirror.fence(dict.fromkeys(range(PARTITIONS), 2), "test") == dict.fromkeys(
+        range(PARTITIONS), 0
+    )
+    assert await store.command("EXISTS", *locks) == 0
+
+
+async def test_the_redis_of_another_installation_is_not_touched(
+    store: RedisStore, mirror: RedisMirror
+) -> None:
+    """I1, I15: not even where both are at the same epoch, by chance."""
+    await append(mirror, 1)
+    await store.command("FLUSHALL")
+    await fenced_mirror(store, installation="theirs")
+    await append(mirror, 1)
+    batch = await freeze(mirror)
+    store.expect(INSTALLATION)
+    before = await mirror.load(TALK)
+
+    for number in (1, 2):
+        with pytest.raises(MirrorUnavailable, match=r"^foreign$"):
+            await append(mirror, number)
+    with pytest.raises(StaleEpoch):
+        await freeze(mirror)
+    with pytest.raises(StaleEpoch):
+        await mirror.defer(TALK, 1, batch.number, 5.0, counts=True)
+    with pytest.raises(StaleEpoch):
+        await mirror.commit(TALK, 1, batch, "answered")
+    epochs = dict.fromkeys(range(PARTITIONS), 1)
+    assert await mirror.due(epochs) == ([], list(range(PARTITIONS)))
+    assert await Upkeep(store, PARTITIONS).strays(epochs, -600) == []
+    assert await Upkeep(store, PARTITIONS).tidy({TALK: 1}) == []
+    with pytest.raises(MirrorUnavailable, match=r"^foreign$"):
+        await mirror.fence(dict.fromkeys(range(PARTITIONS), 9), "test")
+    after = await mirror.load(TALK)
+    assert (after.waiting, after.frozen) == (before.waiting, before.frozen)
+
+
+async def test_an_older_copy_of_our_own_redis_is_fenced_anew(store: RedisStore, mirror: RedisMirror) -> None:
+    """I2, I5: it is ours and stores; nobody acts in it until its owner fenced it under the present epoch."""
+    await append(mirror, 1)
+    for epoch in (5, 6):
+        with pytest.raises(StaleEpoch):
+            await mirror.freeze(TALK, epoch, "timeout", POLICY)
+    await append(mirror, 2)
+    assert await mirror.fence(dict.fromkeys(range(PARTITIONS), 6), "test") == {}
+    batch = await mirror.freeze(TALK, 6, "timeout", POLICY)
+    assert batch is not None
+    assert ids(batch.messages) == ["M1", "M2"]
+
+
+async def test_a_lock_of_the_version_before_is_accepted_until_it_is_fenced(
+    store: RedisStore, mirror: RedisMirror
+) -> None:
+    """A rolling upgrade: such a lock names no installation; the next fence names it."""
+    for partition in range(PARTITIONS):
+        await store.command("HDEL", PartitionKeys.of(partition).lock, "install")
+    await append(mirror, 1)
+    assert ids((await freeze(mirror)).messages) == ["M1"]
+    assert await mirror.fence(dict.fromkeys(range(PARTITIONS), 2), "test") == {}
+    store.expect("theirs")
+    with pytest.raises(MirrorUnavailable, match=r"^foreign$"):
+        await append(mirror, 2)
+
+
+async def test_a_new_redis_stores_before_it_is_fenced(store: RedisStore) -> None:
+    """I1, I2: from its stamp on it is ours: what another daemon appends is found when its owner has fenced it."""
+    await stamp(store)
+    mirror = RedisMirror(store, PARTITIONS)
+    await append(mirror, 1)
+    with pytest.raises(StaleEpoch):
+        await freeze(mirror)
+    assert ids((await freeze(await fenced_mirror(store))).messages) == ["M1"]
 
 
 # --- many ---

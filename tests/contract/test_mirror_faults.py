@@ -11,6 +11,7 @@ import trio
 from actors.errors import MirrorUnavailable
 from actors.messages import Receipt, WindowPolicy
 from daemon.mirror.group_commit import GroupCommit
+from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Survey
 from daemon.stores.redis import RedisStore
 from tests.support.mirrors import (
@@ -61,7 +62,7 @@ async def test_a_full_redis_refuses_appends_entirely_and_still_drains(store: Red
     assert sorted(await store.command("KEYS", "*")) == keys
     assert (await mirror.append(message(1), POLICY)).duplicate
 
-    assert await mirror.fence(dict.fromkeys(range(PARTITIONS), 2), "next") == frozenset()
+    assert await mirror.fence(dict.fromkeys(range(PARTITIONS), 2), "next") == {}
     for take, left in ((2, 1), (2, 0)):
         batch = await mirror.freeze(TALK, 2, "timeout", WindowPolicy(max_batch_messages=take))
         assert batch is not None
@@ -166,6 +167,38 @@ async def test_a_message_whose_reply_was_lost_is_found_again(server: RedisProces
     assert stored.message.id == "M2"
     assert again.duplicate
     assert (again.seq, again.waiting) == (stored.seq, 2)
+
+
+async def test_a_redis_replaced_while_a_group_is_in_flight(server: RedisProcess, tmp_path: Path) -> None:
+    """I1, I15: our Redis stored the group and its answer was lost; in its place there is another installation's now."""
+    other = RedisProcess(tmp_path / "other")
+    other.start()
+    async with real_store(other.url) as theirs:
+        await fenced_mirror(theirs, installation="theirs")
+    proxy = LossyProxy(tmp_path, server.socket_path)
+    stored: list[str] = []
+    async with trio.open_nursery() as nursery, real_store(proxy.url) as store:
+        await nursery.start(proxy.run)
+        mirror = await fenced_mirror(store)
+        group = GroupCommit(mirror.append_group, lambda one, _: stored.append(one.id))
+        await nursery.start(group.run)
+        await group.append(message(0), POLICY)  # so that Redis knows the script
+        proxy.lose_replies = True
+        with pytest.raises(MirrorUnavailable, match=r"^connection$"):
+            await group.append(message(1), POLICY)
+        proxy.lose_replies, proxy.upstream = False, other.socket_path
+        for number in (1, 2):
+            with pytest.raises(MirrorUnavailable, match=r"^foreign$"):
+                await group.append(message(number), POLICY)
+        proxy.upstream = server.socket_path
+        await store.close()  # its connections lead to the other one
+        assert (await group.append(message(1), POLICY)).duplicate
+        nursery.cancel_scope.cancel()
+    async with real_store(other.url) as theirs:
+        totals = await Survey(theirs, RedisMirror(theirs, PARTITIONS)).totals(range(PARTITIONS))
+    other.kill()
+    assert totals.acknowledged == 0
+    assert stored == ["M0", "M1"]
 
 
 async def test_a_replica_refuses_appends(store: RedisStore) -> None:

@@ -23,7 +23,7 @@ from actors.messages import Batch, Receipt, TurnOutcome, WindowPolicy
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Pending, Survey, Totals
 from daemon.stores.redis import RedisStore
-from tests.support.mirrors import PARTITIONS, fake_store, message, real_store
+from tests.support.mirrors import INSTALLATION, PARTITIONS, fake_store, fenced_mirror, message, real_store
 
 pytestmark = pytest.mark.hypothesis
 TALK = message(0).conversation
@@ -71,12 +71,13 @@ class MirrorMachine(RuleBasedStateMachine):
         super().__init__()
         self.model = Model()
         self.run(lambda store, mirror: store.command("FLUSHDB"))
-        self.run(lambda store, mirror: mirror.fence(dict.fromkeys(range(PARTITIONS), 1), "a"))
+        self.run(lambda store, mirror: fenced_mirror(store))
 
     def run(self, step: Callable[[RedisStore, RedisMirror], Coroutine[Any, Any, Result]]) -> Result:
         async def main() -> Outcome[Result]:
             with trio.fail_after(60):
                 async with self.open_store() as store:  # its nurseries would wrap what is raised inside
+                    store.expect(INSTALLATION)
                     return await acapture(step, store, RedisMirror(store, PARTITIONS))
 
         return trio.run(main).unwrap()
@@ -153,7 +154,7 @@ class MirrorMachine(RuleBasedStateMachine):
         """I5: from now on the previous epoch is stale."""
         self.model.epoch += 1
         epochs = dict.fromkeys(range(PARTITIONS), self.model.epoch)
-        assert self.run(lambda store, mirror: mirror.fence(epochs, "b")) == frozenset()
+        assert self.run(lambda store, mirror: mirror.fence(epochs, "b")) == {}
 
     @rule(step=st.sampled_from(["freeze", "defer", "commit", "fence"]))
     def act_under_an_old_epoch(self, step: str) -> None:

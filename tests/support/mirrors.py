@@ -14,11 +14,13 @@ import trio_asyncio
 
 from actors.messages import Message
 from daemon.mirror.mirror import RedisMirror
+from daemon.mirror.survey import Survey
 from daemon.stores.places import redis_server_program
 from daemon.stores.redis import RedisStore
 from tests.support.patience import PATIENCE_SECONDS, wait_until
 
 PARTITIONS = 8
+INSTALLATION = "ours"
 
 
 class RedisProcess:
@@ -26,7 +28,7 @@ class RedisProcess:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
+        self.folder = folder
         self._socket = folder / "redis.sock"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -42,7 +44,7 @@ class RedisProcess:
         settings = {
             "port": "0",
             "unixsocket": str(self._socket),
-            "dir": str(self._folder),
+            "dir": str(self.folder),
             "save": "",
             "appendonly": "yes",
             "appendfsync": "always",
@@ -96,11 +98,18 @@ async def fake_store(server: fakeredis.FakeServer | None = None) -> AsyncIterato
         yield RedisStore(client.connection_pool, timeout_seconds=PATIENCE_SECONDS)
 
 
-async def fenced_mirror(store: RedisStore, epoch: int = 1) -> RedisMirror:
-    """A mirror that holds all its partitions under `epoch`."""
+async def fenced_mirror(store: RedisStore, epoch: int = 1, installation: str = INSTALLATION) -> RedisMirror:
+    """A mirror that holds all its partitions under `epoch`; a new Redis is stamped."""
     mirror = RedisMirror(store, PARTITIONS)
-    assert await mirror.fence(dict.fromkeys(range(PARTITIONS), epoch), "test") == frozenset()
+    await stamp(store, installation)
+    assert await mirror.fence(dict.fromkeys(range(PARTITIONS), epoch), "test") == {}
     return mirror
+
+
+async def stamp(store: RedisStore, installation: str = INSTALLATION) -> None:
+    """Make a new Redis one of this installation, and expect it to be."""
+    store.expect(installation)
+    await Survey(store, RedisMirror(store, PARTITIONS)).install(PARTITIONS, installation)
 
 
 def message(number: int, contact: str = "5511999", instance: str = "demo") -> Message:
@@ -114,7 +123,7 @@ class LossyProxy:
 
     def __init__(self, folder: Path, upstream: Path) -> None:
         self._path = folder / "proxy.sock"
-        self._upstream = str(upstream)
+        self.upstream = upstream
         self.lose_replies = False
         self.lost = 0
 
@@ -133,7 +142,7 @@ class LossyProxy:
                     nursery.start_soon(self._serve, trio.SocketStream(connection))
 
     async def _serve(self, client: trio.SocketStream) -> None:
-        server = await trio.open_unix_socket(self._upstream)
+        server = await trio.open_unix_socket(str(self.upstream))
         async with client, server, trio.open_nursery() as nursery:
             nursery.start_soon(self._requests, client, server, nursery.cancel_scope)
             async for data in server:

@@ -211,6 +211,9 @@ class Operators:
     def fenced(self) -> Mapping[int, int]:
         return self.fences
 
+    def elsewhere(self) -> Mapping[str, int]:
+        return {}
+
     def _takeover_seconds(self, instance: str) -> float:
         return self.settings.for_instance(instance).takeover.pause_seconds
 

@@ -1,8 +1,11 @@
 -- Store one message, once. Any daemon may call it, not only the owner of the partition.
--- KEYS: msg_queue state seen due active_queues totals
+-- KEYS: msg_queue state seen due active_queues totals processing_lock
 -- ARGV: conversation, message id, payload, window ms, max messages, max waiting, arrival ms or '', name of the total
--- Returns { 'new' | 'dup', seq, at, deadline, now, waiting, frozen 0|1 } or { 'full' }
+-- Returns { 'new' | 'dup', seq, at, deadline, now, waiting, frozen 0|1 } or { 'full' } or { 'foreign' }
 
+if not epoch_of(KEYS[7]) then
+  return { 'foreign' }
+end
 local queue, seen, window = KEYS[1], KEYS[3], tonumber(ARGV[4])
 local now, state = clock(), read(KEYS[2])
 local waiting, frozen = state.waiting, state.batch and 1 or 0

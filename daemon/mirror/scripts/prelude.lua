@@ -8,6 +8,11 @@
 --   3. When Redis is full, append must be refused entirely (its first write allocates memory) and every other script must
 --      work: its first write frees memory, and once a script has written, Redis lets it finish.
 --   4. A batch is frozen if and only if the state has `batch`.
+--   5. Nothing is stored, answered or claimed in a partition whose lock does not name this installation: a Redis that
+--      was flushed or that belongs to another one is refused by the script itself, not by a check before it.
+
+-- Every call ends with the id of the caller's installation.
+local INSTALLATION = ARGV[#ARGV]
 
 -- The most bytes that may wait in one conversation, so that a conversation can always be loaded in one reply.
 local MAX_WAITING_BYTES = 4 * 1024 * 1024
@@ -31,8 +36,17 @@ local function read(key)
   return state
 end
 
+-- The epoch of a lock, '' if nobody fenced it yet; nil if the lock is missing or names another installation.
+local function epoch_of(lock)
+  local epoch, installation = unpack(redis.call('HMGET', lock, 'epoch', 'install'))
+  -- The version before wrote an epoch alone: that is accepted until the partition is fenced anew.
+  if installation == INSTALLATION or (epoch and not installation) then
+    return epoch or ''
+  end
+end
+
 local function fenced(lock, epoch)
-  return redis.call('HGET', lock, 'epoch') == epoch
+  return epoch_of(lock) == epoch
 end
 
 -- A stored time is never further away than when it was stored, even if the clock stepped back since.

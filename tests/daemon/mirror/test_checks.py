@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+import trio
 
+from actors.errors import MirrorUnavailable
 from daemon.mirror.checks import Expected, Problem, check_redis
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Survey
 from daemon.stores.redis import RedisStore
 from tests.support.mirrors import PARTITIONS, RedisProcess, real_store
+from tests.support.patience import PATIENCE_SECONDS
 
 EXPECTED = Expected(durability="always", partitions=PARTITIONS, install_id="ours")
 
@@ -109,6 +114,37 @@ async def test_a_replica_is_found(store: RedisStore) -> None:
     """I15: it has the wrong role."""
     await store.command("REPLICAOF", "127.0.0.1", 1)
     assert words(await check_redis(store, EXPECTED)) == ["role"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason", "remedy"),
+    [("sentinel", "unknown_command", "the master itself"), ("cluster", "moved", "`cluster-enabled no`")],
+)
+async def test_a_sentinel_or_a_cluster_is_named(mode: str, reason: str, remedy: str) -> None:
+    """I15: they refuse nearly all other commands, which would look like a Redis that is away."""
+
+    async def answers(commands: Sequence[Sequence[str]]) -> list[object]:
+        await trio.lowlevel.checkpoint()
+        info = f"# Server\r\nredis_version:6.2.14\r\nredis_mode:{mode}\r\n".encode()
+        return [info, *(MirrorUnavailable(reason) for _ in commands[1:])]
+
+    (problem,) = await check_redis(cast(Any, SimpleNamespace(pipeline=answers)), EXPECTED)
+    assert problem.word == mode
+    assert remedy in problem.text
+
+
+async def test_a_full_disk_is_named(store: RedisStore, server: RedisProcess) -> None:
+    """I15: a snapshot that failed makes Redis refuse every write, though its append-only file is well."""
+    await store.command("CONFIG", "SET", "save", "3600 1")
+    await store.command("CONFIG", "SET", "dbfilename", "taken")
+    (server.folder / "taken").mkdir()  # a file cannot take its place: as good as a full disk
+    await store.command("BGSAVE")
+    with trio.fail_after(PATIENCE_SECONDS):
+        # A child of Redis ends: nothing of ours can say it.
+        while not (problems := await check_redis(store, EXPECTED)):  # noqa: ASYNC110
+            await trio.sleep(0.02)
+    assert words(problems) == ["writes"]
+    assert "its disk is full" in problems[0].text
 
 
 async def test_an_unreachable_redis_is_one_problem(server: RedisProcess, store: RedisStore) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import inspect
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, cast
+from unittest import mock
 
 import pytest
 import trio
 import trio_asyncio
 
 from actors.errors import LeaseUncertain, LedgerUnavailable, StaleEpoch
-from daemon.partitions.leases import LeaseChange, Leases
+from daemon.partitions.leases import LeaseChange, Leases, boot_seconds, raise_epochs
 from daemon.stores.postgres import Postgres
 from tests.support import patience
 from tests.support.ledgers import DEMO, PARTITIONS, open_postgres, prepare, until
@@ -26,8 +30,8 @@ async def db(migrated_postgres_dsn: str) -> AsyncIterator[Postgres]:
         yield db
 
 
-def leases(db: Postgres, node: str, **settings: float) -> Leases:
-    return Leases(db, node, PARTITIONS, **settings)
+def leases(db: Postgres, node: str, clock: Callable[[], float] = boot_seconds, **settings: float) -> Leases:
+    return Leases(db, node, PARTITIONS, clock=clock, **settings)
 
 
 async def expire(db: Postgres) -> None:
@@ -127,6 +131,77 @@ async def test_the_gate_closes_before_the_lease_ends(db: Postgres) -> None:
     assert one.certain() == 0
     with pytest.raises(LeaseUncertain):
         one.epoch(DEMO)
+
+
+class Slow:
+    """A database whose answers take `seconds`, by a clock of its own."""
+
+    def __init__(self, db: Postgres) -> None:
+        self._db = db
+        self.now = 1000.0
+        self.seconds = 0.0
+
+    async def fetch(self, sql: str, *args: object) -> Sequence[Mapping[str, Any]]:
+        rows = await self._db.fetch(sql, *args)
+        self.now += self.seconds
+        return rows
+
+
+async def test_a_lease_counts_from_the_start_of_its_request(db: Postgres) -> None:
+    """I5: an answer that took five seconds leaves four: the database counts from when it had the question."""
+    slow = Slow(db)
+    one = leases(cast(Any, slow), "one", clock=lambda: slow.now)
+    slow.seconds = 5.0
+    for what in ("taken", "renewed"):
+        started = slow.now
+        await one.refresh()
+        slow.now = started + 8.9
+        assert one.epoch(DEMO) == 1, what
+        slow.now = started + 9.0
+        with pytest.raises(LeaseUncertain):
+            one.epoch(DEMO)
+        assert (one.certain(), set(one.held())) == (0, ALL), what
+
+
+def test_the_clock_of_leases_goes_on_while_the_machine_sleeps() -> None:
+    """I5: CLOCK_MONOTONIC, Trio's, stands still then, and a lease that ended long ago would look open."""
+    before = time.clock_gettime(time.CLOCK_BOOTTIME)
+    with mock.patch("time.monotonic", lambda: 0.0):
+        assert before <= boot_seconds() <= time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert inspect.signature(Leases).parameters["clock"].default is boot_seconds
+
+
+async def test_a_release_leaves_a_neighbours_leases_alone(db: Postgres) -> None:
+    """I5: two daemons share; one stops; a third may take its part and no other."""
+    one, two, three = leases(db, "one"), leases(db, "two"), leases(db, "three")
+    await one.refresh()
+    await db.fetch("UPDATE majlis_partitions SET until = now() - interval '1 second' WHERE partition < 3")
+    await two.refresh()
+    await one.refresh()
+    assert set(two.held()) == {0, 1, 2}
+    await one.release()
+    await three.refresh()
+    assert set(three.held()) == ALL - {0, 1, 2}
+    await two.refresh()
+    assert set(two.held()) == {0, 1, 2}
+
+
+async def test_epochs_never_fall(db: Postgres) -> None:
+    """I5: a restore lifts those that are too low and leaves the others."""
+    await db.fetch("UPDATE majlis_partitions SET epoch = 10 + partition")
+    await raise_epochs(db, {0: 50, 1: 3, 2: 12})
+    one = leases(db, "one")
+    assert await one.minted(range(4)) == {0: 50, 1: 11, 2: 12, 3: 13}
+
+
+async def test_a_daemon_knows_who_holds_what_it_does_not(db: Postgres) -> None:
+    one, two = leases(db, "one"), leases(db, "two")
+    await one.refresh()
+    await two.refresh()
+    assert (one.elsewhere, two.elsewhere) == ({}, {"one": PARTITIONS})
+    await one.release()
+    await two.refresh()
+    assert two.elsewhere == {}
 
 
 async def test_a_lost_answer_is_asked_for_again(migrated_postgres_dsn: str, db: Postgres) -> None:
