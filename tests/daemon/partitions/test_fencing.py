@@ -96,9 +96,13 @@ async def ownership(
 ) -> FencedOwnership:
     fake = cast(Any, world)
     ownership = FencedOwnership(fake, fake, fake, "me", PARTITIONS, MemoryFeed())
-    nursery.start_soon(partial(ownership.run, lambda *_: None, lambda: None, world.report))
+    nursery.start_soon(partial(ownership.run, _pick_up, lambda: None, world.report))
     await trio.sleep(0.5)
     return ownership
+
+
+async def _pick_up(snapshots: Iterable[Snapshot], unread: Iterable[Conversation]) -> None:
+    await trio.lowlevel.checkpoint()
 
 
 async def test_a_gained_partition_is_fenced_before_it_is_ours(
