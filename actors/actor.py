@@ -52,6 +52,8 @@ class Services(msgspec.Struct, frozen=True):
     """A uniform random number in [0, 1)."""
     wall_ms: Callable[[], int]
     """Unix time, milliseconds."""
+    is_sending: Callable[[Conversation], bool]
+    """Whether a send of this conversation is under way: its outcome is a fact, and is waited for."""
 
 
 class ActorView(msgspec.Struct, frozen=True):

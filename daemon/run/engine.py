@@ -96,6 +96,7 @@ class Parts:
             feed=feed,
             node_id=node_id,
             db=self._db,
+            redis=self._redis,
             records=self.records,
             ownership=self.ownership,
             identities=links,
@@ -195,6 +196,7 @@ class Parts:
             policy=TurnPolicy(turn.max_tries, turn.backoff_seconds, turn.max_hold_seconds),
             draw=random.random,
             wall_ms=wall_ms,
+            is_sending=self.answering.outbox.is_sending,
         )
 
     def _ledger_fitness(self) -> LedgerFitness:

@@ -14,7 +14,7 @@ from actors.identity import Conversation
 from actors.messages import Answer
 from actors.outcome import NotSent, Sent, Unknown
 from actors.ports import Ledger, Lookups, Turn
-from tests.support.ledgers import DEMO, LID, PHONE, batch, look, open_world, reply_of
+from tests.support.ledgers import DEMO, LID, PHONE, batch, look, new_token, open_world, reply_of
 from tests.support.memory import MemoryLedger
 
 ANSWER = Answer("one two", "rehearsal", "model", 3, 2)
@@ -36,7 +36,7 @@ class Subject:
         return await self.ledger.begin(batch("hello"), self.epoch)
 
     async def send(self, turn: Turn, part: int) -> None:
-        await self.ledger.claim(turn, self.epoch, part, False)
+        await self.ledger.claim(turn, self.epoch, part, False, new_token())
         await self.ledger.settle(turn, self.epoch, part, Sent(f"gateway-{turn.id}-{part}"))
 
 
@@ -85,21 +85,21 @@ async def test_parts_are_claimed_in_order_and_once(subject: Subject) -> None:
     """I4, I6: no part starts before the earlier ones are settled; a claimed part is not claimed again."""
     turn = await subject.answered("one", "two")
     with pytest.raises(TurnFailed, match="claim_conflict"):
-        await subject.ledger.claim(turn, subject.epoch, 1, False)
-    await subject.ledger.claim(turn, subject.epoch, 0, False)
+        await subject.ledger.claim(turn, subject.epoch, 1, False, new_token())
+    await subject.ledger.claim(turn, subject.epoch, 0, False, new_token())
     with pytest.raises(TurnFailed, match="claim_conflict"):
-        await subject.ledger.claim(turn, subject.epoch, 0, False)
+        await subject.ledger.claim(turn, subject.epoch, 0, False, new_token())
     assert (await subject.again()).parts[0].claimed_at_ms is not None
     await subject.ledger.settle(turn, subject.epoch, 0, Sent("g1"))
     with pytest.raises(TurnFailed, match="claim_conflict"):
-        await subject.ledger.claim(turn, subject.epoch, 0, False)
-    await subject.ledger.claim(turn, subject.epoch, 1, False)
+        await subject.ledger.claim(turn, subject.epoch, 0, False, new_token())
+    await subject.ledger.claim(turn, subject.epoch, 1, False, new_token())
     assert [part.state for part in (await subject.again()).parts] == ["sent", "sending"]
 
 
 async def test_a_part_that_was_not_sent_may_be_claimed_again(subject: Subject) -> None:
     turn = await subject.answered("one")
-    await subject.ledger.claim(turn, subject.epoch, 0, False)
+    await subject.ledger.claim(turn, subject.epoch, 0, False, new_token())
     await subject.ledger.settle(turn, subject.epoch, 0, NotSent("connection_closed", "hold"))
     assert (await subject.again()).parts[0].state == "pending"
     await subject.send(turn, 0)
@@ -110,27 +110,27 @@ async def test_a_part_that_was_not_sent_may_be_claimed_again(subject: Subject) -
 async def test_an_unresolved_send_is_repeated_at_most_once(subject: Subject, settled: bool) -> None:
     """I6: at most one blind resend, also when the daemon died between claim and settlement."""
     turn = await subject.answered("one")
-    await subject.ledger.claim(turn, subject.epoch, 0, False)
+    await subject.ledger.claim(turn, subject.epoch, 0, False, new_token())
     if settled:
         await subject.ledger.settle(turn, subject.epoch, 0, Unknown("timeout"))
     with pytest.raises(TurnFailed, match="claim_conflict"):
-        await subject.ledger.claim(turn, subject.epoch, 0, False)
-    await subject.ledger.claim(turn, subject.epoch, 0, True)
+        await subject.ledger.claim(turn, subject.epoch, 0, False, new_token())
+    await subject.ledger.claim(turn, subject.epoch, 0, True, new_token())
     assert (await subject.again()).parts[0].resends == 1
     await subject.ledger.settle(turn, subject.epoch, 0, Unknown("timeout"))
     with pytest.raises(TurnFailed, match="claim_conflict"):
-        await subject.ledger.claim(turn, subject.epoch, 0, True)
+        await subject.ledger.claim(turn, subject.epoch, 0, True, new_token())
 
 
 async def test_a_send_that_the_gateway_admits_is_never_repeated(subject: Subject) -> None:
     """I6: the response of the gateway shows that the message left."""
     turn = await subject.answered("one")
-    await subject.ledger.claim(turn, subject.epoch, 0, False)
+    await subject.ledger.claim(turn, subject.epoch, 0, False, new_token())
     await subject.ledger.settle(turn, subject.epoch, 0, Unknown("stored_not", may_resend=False))
     part = (await subject.again()).parts[0]
     assert (part.state, part.may_resend) == ("unknown", False)
     with pytest.raises(TurnFailed, match="claim_conflict"):
-        await subject.ledger.claim(turn, subject.epoch, 0, True)
+        await subject.ledger.claim(turn, subject.epoch, 0, True, new_token())
     await subject.ledger.settle(turn, subject.epoch, 0, Sent(""))
     assert (await subject.again()).parts[0].state == "sent"
 
@@ -164,7 +164,7 @@ async def test_no_step_under_a_stale_epoch(subject: Subject, step: str) -> None:
     steps: dict[str, Callable[[], Awaitable[object]]] = {
         "begin": lambda: ledger.begin(batch("late", number=2), old),
         "answer": lambda: ledger.answer(turn, old, reply_of(ANSWER, "late")),
-        "claim": lambda: ledger.claim(turn, old, 1, False),
+        "claim": lambda: ledger.claim(turn, old, 1, False, new_token()),
         "settle": lambda: ledger.settle(turn, old, 1, Sent("late")),
         "finish": lambda: ledger.finish(turn, old),
         "suppress": lambda: ledger.suppress(turn, old, "duplicate"),
