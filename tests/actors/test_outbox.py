@@ -124,7 +124,7 @@ async def killed_when(room: Room, reached: Callable[[], bool]) -> None:
 
         process.start_soon(attempt)
         while not reached():  # noqa: ASYNC110  a moment of the mock clock, which no event marks
-            await trio.sleep(0.01)
+            await trio.sleep(0.25)
         process.cancel_scope.cancel()
     room.restart()
 
