@@ -440,3 +440,35 @@ async def test_declared_instances_get_a_row_once(world: LedgerWorld) -> None:
     assert await world.rows("SELECT uid, pid, action, detail ->> 'why' AS why FROM majlis_audit") == [
         {"uid": 1000, "pid": 42, "action": "flush", "why": "asked"}
     ]
+
+
+async def test_two_answers_at_once_are_one(world: LedgerWorld) -> None:
+    """I6: the turn's row is locked, so the second T2 sees the first one's reply and keeps it."""
+    turn = await world.ledger.begin(batch("hello"), 1)
+    seen: list[tuple[str, ...]] = []
+
+    async def answer(text: str) -> None:
+        stored = await world.ledger.answer(turn, 1, reply_of(ANSWER, text))
+        seen.append(tuple(part.text for part in stored.parts))
+
+    async with trio.open_nursery() as nursery:
+        for text in ("one", "two", "three", "four"):
+            nursery.start_soon(answer, text)
+    assert len(set(seen)) == 1
+    assert len(seen[0]) == 1
+
+
+async def test_ages_are_never_negative(world: LedgerWorld) -> None:
+    """The server's clock was set back: what was claimed and settled lies in its future."""
+    turn = await world.ledger.answer(await world.ledger.begin(batch("hello"), 1), 1, reply_of(ANSWER, "one"))
+    await world.ledger.claim(turn, 1, 0, False, new_token())
+    ahead = "interval '1 hour'"
+    for state in ("sending", "unknown"):
+        await world.rows(
+            f"UPDATE majlis_outbox SET claimed_at = now() + {ahead}, last_claimed_at = now() + {ahead},"
+            f" settled_at = now() + {ahead}"
+        )
+        part = (await world.ledger.begin(batch("hello"), 1)).parts[0]
+        assert (part.state, part.open_ago_ms, part.first_claim_ago_ms) == (state, 0, 0)
+        if state == "sending":
+            await world.ledger.settle(turn, 1, 0, Unknown("timeout"))
