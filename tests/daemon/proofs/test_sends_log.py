@@ -54,7 +54,7 @@ def test_a_start_that_does_not_fit_empties_the_file(
             raise OSError(28, "No space left on device")
         return write(fd, data[: len(data) // 2])
 
-    monkeypatch.setattr(sends_log.os, "write", no_room)
+    monkeypatch.setattr("os.write", no_room)
     log.start("a1")
     monkeypatch.undo()
     log.claim("b2")
@@ -70,8 +70,8 @@ def test_where_it_cannot_be_emptied_nothing_leaves(path: Path, monkeypatch: pyte
     def refuse(*_: object) -> int:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(sends_log.os, "write", refuse)
-    monkeypatch.setattr(sends_log.os, "ftruncate", refuse)
+    monkeypatch.setattr("os.write", refuse)
+    monkeypatch.setattr("os.ftruncate", refuse)
     with pytest.raises(LeaseUncertain, match="sends_log_stuck"):
         log.start("a1")
 
@@ -88,8 +88,8 @@ def test_the_start_after_a_torn_line_is_read(path: Path, monkeypatch: pytest.Mon
     def refuse(*_: object) -> int:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(sends_log.os, "write", tear)
-    monkeypatch.setattr(sends_log.os, "ftruncate", refuse)
+    monkeypatch.setattr("os.write", tear)
+    monkeypatch.setattr("os.ftruncate", refuse)
     log.claim("b2")
     monkeypatch.undo()
     log.start("a1")
