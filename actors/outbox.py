@@ -282,11 +282,13 @@ class _PartDelivery:
         else:
             await self._facts.forget(self._conversation, proof)
             return
-        try:
+        proven = False
+        with suppress(Unavailable):
             await self._ledger.prove(proof)
-        except Unavailable:
+            proven = True
+        if not proven:
             await self._facts.keep(self._conversation, proof)
-            raise refused from None
+            raise refused
         await self._facts.forget(self._conversation, proof)
         if isinstance(refused, StaleEpoch):
             raise refused

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from actors.actor import TurnPolicy
 from actors.errors import GatewayHeld, LedgerUnavailable, StaleEpoch, TurnRefused, Unavailable
 from actors.messages import Answer
 from actors.outbox import Outbox, OutboxPolicy
@@ -26,6 +27,7 @@ from tests.support.memory import (
     MemoryLedger,
     clock_ms,
 )
+from tests.support.world import World
 
 ONLY = batch("hello")
 AWAY = "away"
@@ -110,8 +112,8 @@ class Room:
 
 
 @pytest.fixture
-async def room(autojump_clock: MockClock) -> AsyncIterator[Room]:
-    yield Room()
+def room() -> Room:
+    return Room()
 
 
 async def killed_when(room: Room, reached: Callable[[], bool]) -> None:
@@ -139,7 +141,9 @@ def slow_answer(room: Room, seconds: float) -> None:
 # How long an unknown send is waited for
 
 
-async def test_a_restart_waits_for_what_is_left_since_the_outcome(room: Room) -> None:
+async def test_a_restart_waits_for_what_is_left_since_the_outcome(
+    autojump_clock: MockClock, room: Room
+) -> None:
     """The claim is 10 s old when the send times out; a message that comes 2 s later must not leave again."""
     room.policy = OutboxPolicy(settle_seconds=5, send_seconds=10)
     slow_answer(room, 10)
@@ -153,7 +157,9 @@ async def test_a_restart_waits_for_what_is_left_since_the_outcome(room: Room) ->
     assert await room.states() == [("sent", 0)]
 
 
-async def test_killed_in_mid_send_the_send_itself_is_waited_for_as_well(room: Room) -> None:
+async def test_killed_in_mid_send_the_send_itself_is_waited_for_as_well(
+    autojump_clock: MockClock, room: Room
+) -> None:
     """Claimed at 0, killed at 1, delivered at 20: the send may take 30 s, so its absence counts at 35 s."""
     slow_answer(room, 30)
     room.gateway.script = [(20.0, Sent("late"))]
@@ -165,7 +171,9 @@ async def test_killed_in_mid_send_the_send_itself_is_waited_for_as_well(room: Ro
 
 
 @pytest.mark.parametrize("cut", ["flush", "restart", "take-over", "clock back"])
-async def test_nothing_cuts_the_wait_short_nor_makes_it_long(room: Room, cut: str) -> None:
+async def test_nothing_cuts_the_wait_short_nor_makes_it_long(
+    autojump_clock: MockClock, room: Room, cut: str
+) -> None:
     room.gateway.script = [(4.9, Unknown("timed_out"))]
     await room.answered("hello")
     with pytest.raises(GatewayHeld, match="send_settling") as held:
@@ -189,7 +197,9 @@ async def test_nothing_cuts_the_wait_short_nor_makes_it_long(room: Room, cut: st
     assert (room.sends, await room.states()) == (1, [("sent", 0)])
 
 
-async def test_a_clock_set_back_holds_another_process_no_longer_than_the_policy(room: Room) -> None:
+async def test_a_clock_set_back_holds_another_process_no_longer_than_the_policy(
+    autojump_clock: MockClock, room: Room
+) -> None:
     room.gateway.script = [(False, Unknown("timed_out"))]
     await room.answered("hello")
     with pytest.raises(GatewayHeld):
@@ -203,7 +213,7 @@ async def test_a_clock_set_back_holds_another_process_no_longer_than_the_policy(
     assert await room.states() == [("sent", 1)]
 
 
-async def test_a_clock_set_forward_does_not_end_the_wait(room: Room) -> None:
+async def test_a_clock_set_forward_does_not_end_the_wait(autojump_clock: MockClock, room: Room) -> None:
     room.gateway.script = [(4.5, Unknown("timed_out"))]
     await room.answered("hello")
     with pytest.raises(GatewayHeld):
@@ -217,7 +227,9 @@ async def test_a_clock_set_forward_does_not_end_the_wait(room: Room) -> None:
     assert room.sends == 1
 
 
-async def test_the_outcome_that_could_not_be_stored_is_waited_for_as_well(room: Room) -> None:
+async def test_the_outcome_that_could_not_be_stored_is_waited_for_as_well(
+    autojump_clock: MockClock, room: Room
+) -> None:
     room.gateway.script = [(4.5, Unknown("timed_out"))]
     await room.answered("hello")
     room.fail("settle")
@@ -234,7 +246,9 @@ async def test_the_outcome_that_could_not_be_stored_is_waited_for_as_well(room: 
 # What may be sent again
 
 
-async def test_where_the_policy_is_to_hold_nothing_is_sent_again(room: Room) -> None:
+async def test_where_the_policy_is_to_hold_nothing_is_sent_again(
+    autojump_clock: MockClock, room: Room
+) -> None:
     room.policy = OutboxPolicy(on_unresolved="hold")
     room.gateway.script = [(False, Unknown("timed_out"))]
     await room.answered("hello")
@@ -243,7 +257,9 @@ async def test_where_the_policy_is_to_hold_nothing_is_sent_again(room: Room) -> 
     assert (room.sends, await room.states()) == (0, [("unknown", 0)])
 
 
-async def test_the_stored_word_of_the_gateway_that_it_left_outlives_a_restart(room: Room) -> None:
+async def test_the_stored_word_of_the_gateway_that_it_left_outlives_a_restart(
+    autojump_clock: MockClock, room: Room
+) -> None:
     room.gateway.script = [(False, Unknown("sent_but_unrecorded", may_resend=False))]
     await room.answered("hello")
     turn = await room.ledger.begin(ONLY, EPOCH)
@@ -254,7 +270,9 @@ async def test_the_stored_word_of_the_gateway_that_it_left_outlives_a_restart(ro
     assert (room.sends, await room.states()) == (0, [("sent", 0)])
 
 
-async def test_the_record_of_an_equal_part_is_no_evidence_for_the_next(room: Room) -> None:
+async def test_the_record_of_an_equal_part_is_no_evidence_for_the_next(
+    autojump_clock: MockClock, room: Room
+) -> None:
     room.gateway.script = [(True, Sent("first")), (False, Unknown("timed_out"))]
     await room.answered("same", "same")
     await room.until_delivered()
@@ -262,7 +280,7 @@ async def test_the_record_of_an_equal_part_is_no_evidence_for_the_next(room: Roo
     assert await room.states() == [("sent", 0), ("sent", 1)]
 
 
-async def test_a_message_of_before_the_claim_is_no_evidence(room: Room) -> None:
+async def test_a_message_of_before_the_claim_is_no_evidence(autojump_clock: MockClock, room: Room) -> None:
     await room.gateway.send(DEMO, "hello")
     await trio.sleep(1)
     room.gateway.script = [(False, Unknown("timed_out"))]
@@ -272,7 +290,9 @@ async def test_a_message_of_before_the_claim_is_no_evidence(room: Room) -> None:
 
 
 @pytest.mark.parametrize("landed", [True, False], ids=["answer lost", "never made"])
-async def test_a_claim_without_an_answer_spends_nothing(room: Room, landed: bool) -> None:
+async def test_a_claim_without_an_answer_spends_nothing(
+    autojump_clock: MockClock, room: Room, landed: bool
+) -> None:
     await room.answered("hello")
     claim, calls = room.ledger.claim, 0
 
@@ -294,7 +314,7 @@ async def test_a_claim_without_an_answer_spends_nothing(room: Room, landed: bool
 
 @pytest.mark.parametrize("landed", [True, False], ids=["answer lost", "never made"])
 async def test_a_resend_whose_claim_has_no_answer_leaves_the_first_send_in_doubt(
-    room: Room, landed: bool
+    autojump_clock: MockClock, room: Room, landed: bool
 ) -> None:
     """Whatever became of the claim, the first send may still turn up, and its record ends it."""
     room.gateway.script = [(7.0, Unknown("timed_out"))]
@@ -323,7 +343,9 @@ async def test_a_resend_whose_claim_has_no_answer_leaves_the_first_send_in_doubt
 # Facts
 
 
-async def test_a_proof_that_the_ledger_could_not_take_is_settled_first(room: Room) -> None:
+async def test_a_proof_that_the_ledger_could_not_take_is_settled_first(
+    autojump_clock: MockClock, room: Room
+) -> None:
     """The gateway answered with an id, then Postgres was away, and its records do not show the message."""
     await room.answered("one", "two")
     room.fail("settle", "prove")
@@ -338,7 +360,7 @@ async def test_a_proof_that_the_ledger_could_not_take_is_settled_first(room: Roo
 
 
 @pytest.mark.parametrize("kept_in", ["mirror", "log"])
-async def test_a_proof_outlives_the_daemon(room: Room, kept_in: str) -> None:
+async def test_a_proof_outlives_the_daemon(autojump_clock: MockClock, room: Room, kept_in: str) -> None:
     room.facts.mirror_away = kept_in == "log"
     await room.answered("hello")
     room.fail("settle", "prove")
@@ -354,7 +376,9 @@ async def test_a_proof_outlives_the_daemon(room: Room, kept_in: str) -> None:
     assert not (room.facts.mirror or room.facts.log or room.facts.known)
 
 
-async def test_with_every_place_away_the_daemon_itself_remembers(room: Room) -> None:
+async def test_with_every_place_away_the_daemon_itself_remembers(
+    autojump_clock: MockClock, room: Room
+) -> None:
     room.facts.mirror_away = room.facts.log_full = True
     await room.answered("hello")
     room.fail("settle", "prove")
@@ -366,7 +390,9 @@ async def test_with_every_place_away_the_daemon_itself_remembers(room: Room) -> 
     assert (room.sends, await room.states()) == (0, [("sent", 0)])
 
 
-async def test_where_a_proof_may_be_kept_is_asked_before_anything_is_sent(room: Room) -> None:
+async def test_where_a_proof_may_be_kept_is_asked_before_anything_is_sent(
+    autojump_clock: MockClock, room: Room
+) -> None:
     room.gateway.script = [(False, Unknown("timed_out"))]
     await room.answered("hello")
     with pytest.raises(GatewayHeld):
@@ -379,7 +405,9 @@ async def test_where_a_proof_may_be_kept_is_asked_before_anything_is_sent(room: 
 
 
 @pytest.mark.parametrize("ledger_away", [False, True])
-async def test_a_former_owners_proof_is_heeded_by_the_next(room: Room, ledger_away: bool) -> None:
+async def test_a_former_owners_proof_is_heeded_by_the_next(
+    autojump_clock: MockClock, room: Room, ledger_away: bool
+) -> None:
     """It was paused while it sent; another daemon owns the conversation when the gateway's answer comes."""
     await room.answered("hello")
     former = room.outbox
@@ -405,7 +433,7 @@ async def test_a_former_owners_proof_is_heeded_by_the_next(room: Room, ledger_aw
     assert (room.sends, await room.states()) == (0, [("sent", 0)])
 
 
-async def test_proven_not_sent_is_a_fact_as_well(room: Room) -> None:
+async def test_proven_not_sent_is_a_fact_as_well(autojump_clock: MockClock, room: Room) -> None:
     """No resend is spent on what the gateway refused while Postgres was away."""
     room.gateway.script = [(False, NotSent("connection_closed", "hold"))]
     await room.answered("hello")
@@ -418,7 +446,9 @@ async def test_proven_not_sent_is_a_fact_as_well(room: Room) -> None:
     assert (room.sends, await room.states()) == (1, [("sent", 0)])
 
 
-async def test_the_gateways_word_that_it_left_is_a_fact_as_well(room: Room) -> None:
+async def test_the_gateways_word_that_it_left_is_a_fact_as_well(
+    autojump_clock: MockClock, room: Room
+) -> None:
     room.gateway.script = [(False, Unknown("sent_but_unrecorded", may_resend=False))]
     await room.answered("hello")
     room.fail("settle", "prove")
@@ -433,7 +463,9 @@ async def test_the_gateways_word_that_it_left_is_a_fact_as_well(room: Room) -> N
 # Claims of which nothing left
 
 
-async def test_a_crash_loop_before_the_first_byte_spends_no_resend(room: Room) -> None:
+async def test_a_crash_loop_before_the_first_byte_spends_no_resend(
+    autojump_clock: MockClock, room: Room
+) -> None:
     attempts = 0
 
     async def hang(moment: str) -> None:
@@ -453,7 +485,9 @@ async def test_a_crash_loop_before_the_first_byte_spends_no_resend(room: Room) -
     assert trio.current_time() - began < 0.1, "what never left needs no wait"
 
 
-async def test_a_claim_whose_first_byte_may_have_left_is_not_taken_back(room: Room) -> None:
+async def test_a_claim_whose_first_byte_may_have_left_is_not_taken_back(
+    autojump_clock: MockClock, room: Room
+) -> None:
     slow_answer(room, 30)
     room.gateway.script = [(False, Sent("never"))]
     await room.answered("hello")
@@ -464,7 +498,9 @@ async def test_a_claim_whose_first_byte_may_have_left_is_not_taken_back(room: Ro
     assert await room.states() == [("sending", 0)]
 
 
-async def test_a_start_that_cannot_be_noted_leaves_nothing_behind_that_lies(room: Room) -> None:
+async def test_a_start_that_cannot_be_noted_leaves_nothing_behind_that_lies(
+    autojump_clock: MockClock, room: Room
+) -> None:
     """The disk is full between claim and start: the log is emptied; where even that fails, nothing leaves."""
     await room.answered("hello")
 
@@ -493,7 +529,7 @@ async def test_a_start_that_cannot_be_noted_leaves_nothing_behind_that_lies(room
     assert room.sends == 1
 
 
-async def test_a_send_under_way_is_known_to_be(room: Room) -> None:
+async def test_a_send_under_way_is_known_to_be(autojump_clock: MockClock, room: Room) -> None:
     seen: list[bool] = []
 
     async def look(moment: str) -> None:
@@ -513,7 +549,7 @@ async def test_a_send_under_way_is_known_to_be(room: Room) -> None:
     ids=["sent", "not sent", "unknown"],
 )
 async def test_a_lease_that_ends_stops_the_send_before_its_first_byte(
-    room: Room, outcome: SendOutcome
+    autojump_clock: MockClock, room: Room, outcome: SendOutcome
 ) -> None:
     async def lose(moment: str) -> None:
         await trio.lowlevel.checkpoint()
@@ -525,3 +561,49 @@ async def test_a_lease_that_ends_stops_the_send_before_its_first_byte(
     with pytest.raises(GatewayHeld, match="lease_ended"):
         await room.deliver()
     assert (room.sends, await room.states()) == (0, [("pending", 0)])
+
+
+# In a whole world
+
+
+async def test_a_send_under_way_outlives_its_lease_and_its_proof_lands(autojump_clock: MockClock) -> None:
+    """The partition is lost while the gateway works; its 201 is what the new owner needs."""
+    world = World()
+
+    async def lose(moment: str) -> None:
+        await trio.sleep(2)
+        if moment == "answer":
+            world.ownership.failure = StaleEpoch("lost")
+            world.ledger.epoch = 2
+            world.supervisor.drop_lost()
+            await trio.sleep(2)
+
+    world.gateway.fault = lose
+    async with trio.open_nursery() as process:
+        await world.start(process)
+        await world.say("hello")
+        await trio.sleep(60)
+        (row,) = world.ledger.rows.values()
+        assert [part.state for part in row.turn.parts] == ["sent"]
+        assert world.supervisor.views() == []
+        process.cancel_scope.cancel()
+
+
+async def test_a_burial_first_settles_what_is_known(autojump_clock: MockClock) -> None:
+    """What is proven to have reached the customer does not end as a dead letter that was held for too long."""
+    world = World(turn_policy=TurnPolicy(max_hold_seconds=30))
+
+    async def away(operation: str) -> None:
+        await trio.lowlevel.checkpoint()
+        if operation in ("settle", "prove") and trio.current_time() < began + 60:
+            raise LedgerUnavailable(AWAY)
+
+    began = trio.current_time()
+    world.ledger.fault = away
+    async with trio.open_nursery() as process:
+        await world.start(process)
+        await world.say("hello")
+        await trio.sleep(200)
+        process.cancel_scope.cancel()
+    assert world.ledger.states() == ["done"]
+    assert len(world.replies) == 1
