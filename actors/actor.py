@@ -55,6 +55,8 @@ class Services(msgspec.Struct, frozen=True):
     """Unix time, milliseconds."""
     open_turns: Callable[[Conversation], Awaitable[tuple[Batch, ...]]]
     """`Ledger.open_turns`."""
+    is_sending: Callable[[Conversation], bool]
+    """Whether a send of this conversation is under way: its outcome is a fact, and is waited for."""
 
 
 class ActorView(msgspec.Struct, frozen=True):

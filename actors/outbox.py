@@ -7,6 +7,10 @@ Laws of this file:
 3. An unknown outcome is reconciled before anything else happens, and sent again at most once, and only when the
    gateway's records do not show the message.
 4. Part n is settled before part n+1 is claimed.
+5. A proven outcome is a fact. No fence refuses it, and it is kept until the ledger has it; what is kept is settled
+   before anything else happens with the turn.
+6. What is not known is waited for in full, from the outcome on: neither a flush nor a restart nor another owner cuts
+   that short, and no step of a clock makes it longer.
 """
 
 from __future__ import annotations
@@ -16,12 +20,16 @@ from contextlib import suppress
 from typing import Literal
 
 import msgspec
+import trio
 
 from actors.crash_points import reach
-from actors.errors import GatewayHeld, StaleEpoch, TurnFailed, TurnRefused, Unavailable
+from actors.errors import GatewayHeld, MajlisError, StaleEpoch, TurnFailed, TurnRefused, Unavailable
 from actors.identity import Conversation
 from actors.outcome import NoRecord, NotSent, RecordFound, SendEvidence, SendOutcome, Sent, Unknown
-from actors.ports import Feed, Gateway, Ledger, Ownership, Part, Turn
+from actors.ports import Feed, Gateway, Ledger, Ownership, Part, Proof, SendFacts, Turn
+
+MANY_WAITS = 1_000
+"""So many sends of unknown outcome are remembered before those that are over are looked for and dropped."""
 
 
 class OutboxPolicy(msgspec.Struct, frozen=True):
@@ -39,16 +47,22 @@ class Outbox:
         gateway: Gateway,
         ownership: Ownership,
         feed: Feed,
+        facts: SendFacts,
         wall_ms: Callable[[], int],
         policy: Callable[[str], OutboxPolicy],
+        new_token: Callable[[], str],
     ) -> None:
-        """`policy` gives each instance's policy; `wall_ms` is Unix time in milliseconds."""
+        """`policy` gives each instance's policy; `wall_ms` is Unix time in milliseconds; `new_token` names a claim."""
         self._ledger = ledger
         self._gateway = gateway
         self._ownership = ownership
         self._feed = feed
+        self._facts = facts
         self._wall_ms = wall_ms
         self._policy = policy
+        self._new_token = new_token
+        self._sending: set[Conversation] = set()
+        self._waits = _Waits()
 
     async def deliver(
         self, turn: Turn, conversation: Conversation, epoch: int, heed_takeover: bool = True
@@ -62,12 +76,43 @@ class Outbox:
           StaleEpoch: another daemon owns the conversation.
           TakenOver: a person writes in the chat (unless `heed_takeover` is off); nothing more was sent.
         """
+        turn = await self.settle_kept(turn, conversation)
         for part in turn.parts:
             if part.state in ("sent", "dropped"):
                 continue
             outcome = await _PartDelivery(self, turn, conversation, epoch, part, heed_takeover).run()
             if isinstance(outcome, NotSent):
                 raise _failure(outcome)
+
+    async def settle_kept(self, turn: Turn, conversation: Conversation) -> Turn:
+        """Give the ledger what is known of the turn's sends and it does not know; returns the turn as it is then.
+
+        Raises:
+          Unavailable: the ledger is away, or a place where a fact may be kept.
+        """
+        parts = [await self._settle_kept(turn, conversation, part) for part in turn.parts]
+        return msgspec.structs.replace(turn, parts=tuple(parts))
+
+    def is_sending(self, conversation: Conversation) -> bool:
+        """Whether a send is under way. Its outcome is a fact to wait for, even when the conversation is lost."""
+        return conversation in self._sending
+
+    async def _settle_kept(self, turn: Turn, conversation: Conversation, part: Part) -> Part:
+        if part.state not in ("sending", "unknown") or not part.token:
+            return part
+        proof = await self._facts.recall(conversation, turn.id, part)
+        if proof is None:
+            return part
+        recorded = await self._ledger.prove(proof)
+        await self._facts.forget(conversation, proof)
+        if not recorded:
+            return part
+        if isinstance(proof.outcome, Sent):
+            self._feed.emit(
+                "part.reconciled", conversation, turn=turn.id, part=part.number, reason="kept_proof"
+            )
+            return msgspec.structs.replace(part, state="sent")
+        return msgspec.structs.replace(part, state="pending")
 
 
 class _PartDelivery:
@@ -82,25 +127,20 @@ class _PartDelivery:
         part: Part,
         heed_takeover: bool,
     ) -> None:
+        self._outbox = outbox
         self._ledger = outbox._ledger
         self._gateway = outbox._gateway
-        self._ownership = outbox._ownership
-        self._feed = outbox._feed
+        self._facts = outbox._facts
         self._wall_ms = outbox._wall_ms
         self._policy = outbox._policy(conversation.instance)
         self._turn = turn
         self._conversation = conversation
         self._epoch = epoch
         self._part = part
+        self._token = part.token
         self._heed_takeover = heed_takeover
-        # A part that was claimed before may have been sent under that claim: its record is looked for from then on.
-        self._since_ms = part.claimed_at_ms or outbox._wall_ms()
+        self._since_ms = _evidence_since_ms(part, outbox._wall_ms())
         self._resends = part.resends
-        self._settled_in_seconds = self._policy.settle_seconds - (part.claimed_ago_ms or 0) / 1000
-        if part.state == "sending":  # a claim without an outcome: the send itself may still be under way
-            self._settled_in_seconds += self._policy.send_seconds
-        elif part.state == "pending":  # nothing is on its way
-            self._settled_in_seconds = 0.0
 
     async def run(self) -> Sent | NotSent:
         """Bring the part to a proven outcome, whatever its state."""
@@ -116,15 +156,24 @@ class _PartDelivery:
         return await self._reconcile(outcome) if isinstance(outcome, Unknown) else outcome
 
     async def _send(self, resend: bool) -> SendOutcome:
-        part = self._part
         self._check_lease()
+        self._token = self._outbox._new_token()
+        self._facts.claiming(self._token)
+        self._outbox._sending.add(self._conversation)
+        try:
+            return await self._send_claimed(resend)
+        finally:
+            self._outbox._sending.discard(self._conversation)
+
+    async def _send_claimed(self, resend: bool) -> SendOutcome:
+        part = self._part
         await self._claim(resend)
         reach("claimed")
         began_ms = self._wall_ms()
         outcome = await self._gateway.send(
             self._conversation,
             part.text,
-            self._check_lease,
+            self._may_send,
             self._turn.origin,
             f"{self._turn.id}.{part.number}",  # the same for every attempt: some gateways deduplicate by it
         )
@@ -140,22 +189,24 @@ class _PartDelivery:
         return outcome
 
     async def _claim(self, resend: bool) -> None:
+        turn, number = self._turn, self._part.number
         try:
-            await self._ledger.claim(self._turn, self._epoch, self._part.number, resend, self._heed_takeover)
-        except Unavailable:
-            if not resend:  # a part whose earlier send is unknown must stay so
-                await self._unclaim()  # noqa: ASYNC120  a cancellation may take over: it is best effort
+            await self._ledger.claim(turn, self._epoch, number, resend, self._token, self._heed_takeover)
+        except MajlisError:
+            # It may have been made all the same, its answer lost. Nothing was sent under it: that is a fact, and says
+            # nothing about an earlier send. If the ledger cannot take it now, `recall` finds that nothing left.
+            unsent = Proof(turn.id, number, self._token, NotSent("claim_lost", "hold"))
+            with suppress(Unavailable):
+                await self._ledger.prove(unsent)  # noqa: ASYNC120  a cancellation may take over: it is best effort
             raise
         self._resends += resend
-        self._settled_in_seconds = self._policy.settle_seconds  # counts from the send that follows
 
-    async def _unclaim(self) -> None:
-        """Nothing was sent: record that if possible, so that the claim is not taken for a send of unknown outcome."""
-        with suppress(Unavailable, StaleEpoch):
-            await self._settle(NotSent("claim_lost", "hold"))
+    def _may_send(self) -> None:
+        self._check_lease()
+        self._facts.starting(self._token)
 
     def _check_lease(self) -> None:
-        if self._ownership.epoch(self._conversation) != self._epoch:
+        if self._outbox._ownership.epoch(self._conversation) != self._epoch:
             raise StaleEpoch("the partition has another epoch by now")
 
     async def _reconcile(self, outcome: Unknown) -> Sent | NotSent:
@@ -167,14 +218,16 @@ class _PartDelivery:
           TurnRefused: it cannot be found out, and the policy allows no (further) resend.
         """
         while True:
+            # How long is left is asked before the records are: what they show is no older than that.
+            settling_seconds = self._settling_seconds()
             evidence = await self._look()
             if isinstance(evidence, RecordFound):
                 return await self._settle_found(evidence.message_id, outcome.reason)
             if not outcome.may_resend:
                 # The gateway said itself that the message left; only its own record of it is missing.
                 return await self._settle_found("", outcome.reason)
-            if isinstance(evidence, NoRecord) and self._settled_in_seconds > 0:
-                raise GatewayHeld("send_settling", self._settled_in_seconds)
+            if isinstance(evidence, NoRecord) and settling_seconds > 0:
+                raise GatewayHeld("send_settling", settling_seconds)
             if self._resends or self._policy.on_unresolved == "hold":
                 raise TurnRefused("send_unresolved", outcome.reason)
             self._emit("part.resent", reason=outcome.reason)
@@ -182,6 +235,17 @@ class _PartDelivery:
             if not isinstance(again, Unknown):
                 return again
             outcome = again
+
+    def _settling_seconds(self) -> float:
+        """How long the latest send may still be on its way.
+
+        Its end is fixed once in this process, by our own clock that only goes forward. Where another process sent, the
+        ledger's age gives it, and never more than the policy.
+        """
+        policy, part = self._policy, self._part
+        whole = policy.settle_seconds + (policy.send_seconds if part.state == "sending" else 0.0)
+        left = whole - (part.open_ago_ms or 0) / 1000
+        return self._outbox._waits.left(self._wait_key, min(whole, left))
 
     async def _settle_found(self, message_id: str, reason: str) -> Sent:
         sent = Sent(message_id)
@@ -197,11 +261,86 @@ class _PartDelivery:
         )
 
     async def _settle(self, outcome: SendOutcome) -> None:
-        await self._ledger.settle(self._turn, self._epoch, self._part.number, outcome)
+        proof, unknown = self._proof_of(outcome), isinstance(outcome, Unknown)
+        if unknown:
+            self._outbox._waits.begin(self._wait_key, self._policy.settle_seconds)
+        if proof is None:
+            await self._ledger.settle(self._turn, self._epoch, self._part.number, outcome)
+        else:
+            self._facts.remember(proof)
+            await self._settle_proven(outcome, proof)
+        if not unknown:
+            self._outbox._waits.end(self._wait_key)
         reach("part_settled")
 
+    async def _settle_proven(self, outcome: SendOutcome, proof: Proof) -> None:
+        refused: Unavailable | StaleEpoch
+        try:
+            await self._ledger.settle(self._turn, self._epoch, self._part.number, outcome)
+        except (Unavailable, StaleEpoch) as error:
+            refused = error
+        else:
+            await self._facts.forget(self._conversation, proof)
+            return
+        proven = False
+        with suppress(Unavailable):
+            await self._ledger.prove(proof)
+            proven = True
+        if not proven:
+            await self._facts.keep(self._conversation, proof)
+            raise refused
+        await self._facts.forget(self._conversation, proof)
+        if isinstance(refused, StaleEpoch):
+            raise refused
+
+    def _proof_of(self, outcome: SendOutcome) -> Proof | None:
+        if isinstance(outcome, Unknown):
+            if outcome.may_resend:
+                return None
+            outcome = Sent("")  # the gateway's own words show that it left
+        # Claims of older versions have no token that a fact could name.
+        return Proof(self._turn.id, self._part.number, self._token, outcome) if self._token else None
+
+    @property
+    def _wait_key(self) -> str:
+        return f"{self._turn.id}.{self._part.number}.{self._token}"
+
     def _emit(self, event: str, **fields: object) -> None:
-        self._feed.emit(event, self._conversation, turn=self._turn.id, part=self._part.number, **fields)
+        self._outbox._feed.emit(
+            event, self._conversation, turn=self._turn.id, part=self._part.number, **fields
+        )
+
+
+class _Waits:
+    """Until when the sends of unknown outcome may still be on their way, by a clock that only goes forward."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def begin(self, key: str, seconds: float) -> None:
+        now = trio.current_time()
+        if len(self._until) >= MANY_WAITS:
+            self._until = {other: until for other, until in self._until.items() if until > now}
+        self._until[key] = now + seconds
+
+    def left(self, key: str, seconds: float) -> float:
+        """What is left of the wait; one that was not known begins now and takes `seconds`."""
+        if key not in self._until:
+            self.begin(key, seconds)
+        return self._until[key] - trio.current_time()
+
+    def end(self, key: str) -> None:
+        self._until.pop(key, None)
+
+
+def _evidence_since_ms(part: Part, wall_ms: int) -> int:
+    """From when on the gateway's records are evidence: the first claim that may have sent the part, by our own clock.
+
+    Two clocks that disagree give two moments; the earlier one is the safe one, for records are also told apart by id.
+    """
+    if part.claimed_at_ms is None:
+        return wall_ms
+    return min(part.claimed_at_ms, wall_ms - (part.first_claim_ago_ms or 0))
 
 
 def _failure(outcome: NotSent) -> GatewayHeld | TurnFailed | TurnRefused:

@@ -116,9 +116,13 @@ class Supervisor:
         return True
 
     def drop_lost(self) -> None:
-        """Leases were lost: their conversations go on elsewhere."""
+        """Leases were lost: their conversations go on elsewhere.
+
+        A send that is under way ends first, within its own time limit: what became of it is a fact that the new owner
+        needs. Nothing more follows it, for every further step is refused to us.
+        """
         for conversation, actor in self._actors.items():
-            if not self._owns(conversation):
+            if not self._owns(conversation) and not self._services.is_sending(conversation):
                 actor.cancel()
 
     def resume_held(self) -> None:

@@ -122,6 +122,11 @@ class TurnAttempt:
             return "answered"
         if turn.state in ("suppressed", "moved"):
             return turn.state
+        if turn.state == "answered":
+            turn = await self._services.outbox.settle_kept(turn, self._conversation)
+            if turn.parts and not turn.dead_reason and all(part.state == "sent" for part in turn.parts):
+                # What is proven to have reached the customer is no dead letter.
+                return await self._finish(turn)
         if reason in (HELD_TOO_LONG, MIRROR_LOST):  # what has waited for hours waits for nothing more
             return await self._end_dead(turn, turn.dead_reason or reason, turn.dead_detail or detail)
         if turn.state == "started" and not (turn.rule or turn.moved_to):
@@ -222,6 +227,9 @@ class TurnAttempt:
             turn = await self._ledger.drop_rest(turn, self._epoch, "taken_over")
             self._emit("turn.suppressed", turn, rule="taken_over")
             return "answered" if turn.state == "done" else "suppressed"
+        return await self._finish(turn)
+
+    async def _finish(self, turn: Turn) -> TurnOutcome:
         await self._ledger.finish(turn, self._epoch)
         reach("finished")
         self._emit("turn.done", turn, parts=len(turn.parts), took_ms=self._inquiry.took_ms())

@@ -1,11 +1,11 @@
 """The steps of a turn, T1 to T5. Each is one call, one round trip and one transaction.
 
-`migrations/005_turn_steps.sql` says what each step does and why it is safe to repeat.
+`migrations/005_turn_steps.sql` says what each step does and why it is safe to repeat. `018_facts.sql` says what a fact
+is: the one thing here that needs no epoch.
 """
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Collection
 
@@ -16,7 +16,7 @@ from actors.identity import Conversation
 from actors.lookups import Span
 from actors.messages import Batch, Message, Waiting
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
-from actors.ports import Notice, OpenTurn, Reply, Turn
+from actors.ports import Notice, OpenTurn, Proof, Reply, Turn
 from daemon.ledger.wire import encoded, storable, wire_batch
 from daemon.stores.postgres import LedgerError, Postgres, Row
 
@@ -67,12 +67,13 @@ class PostgresLedger:
         return _turn(await self._step(sql, turn.id, epoch, encoded(reply), encoded(reply.parts)))
 
     async def claim(
-        self, turn: Turn, epoch: int, part: int, resend: bool, heed_takeover: bool = True
+        self, turn: Turn, epoch: int, part: int, resend: bool, token: str, heed_takeover: bool = True
     ) -> None:
         """T3: claim a part before it is sent.
 
         Args:
           resend: whether this is the one repetition allowed after an unknown outcome.
+          token: names this claim, and no other.
           heed_takeover: whether to refuse while a person of the business writes in the conversation.
 
         Raises:
@@ -80,12 +81,18 @@ class PostgresLedger:
           TakenOver: a person of the business has taken over.
         """
         sql = "SELECT majlis_claim_part($1, $2, $3, $4, $5, $6)"
-        await self._step(sql, turn.id, epoch, part, resend, secrets.token_hex(8), heed_takeover)
+        await self._step(sql, turn.id, epoch, part, resend, token, heed_takeover)
 
     async def settle(self, turn: Turn, epoch: int, part: int, outcome: SendOutcome) -> None:
         word, message_id, reason, may_resend = _settlement(outcome)
         sql = "SELECT majlis_settle_part($1, $2, $3, $4, $5, $6, $7)"
         await self._step(sql, turn.id, epoch, part, word, storable(message_id), storable(reason), may_resend)
+
+    async def prove(self, proof: Proof) -> bool:
+        word, message_id, reason, _ = _settlement(proof.outcome)
+        sql = "SELECT majlis_prove($1, $2, $3, $4, $5, $6)"
+        args = (proof.turn_id, proof.part, proof.token, word, storable(message_id), storable(reason))
+        return bool(await self._db.value(sql, *args))
 
     async def finish(self, turn: Turn, epoch: int) -> None:
         await self._step("SELECT majlis_finish_turn($1, $2)", turn.id, epoch)

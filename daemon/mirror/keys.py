@@ -26,6 +26,8 @@ class PartitionKeys(NamedTuple):
     """Hash `install`, `epoch`, `owner`: whose data the partition holds, and who may act."""
     totals: str
     """Hash of durable message counters."""
+    proofs: str
+    """Hash: what became of sends, by turn, part and claim, while the ledger cannot take it. Under no fence."""
 
     @classmethod
     def of(cls, partition: int) -> PartitionKeys:
@@ -35,6 +37,7 @@ class PartitionKeys(NamedTuple):
             active=f"{prefix}active_queues",
             lock=f"{prefix}processing_lock",
             totals=f"{prefix}totals",
+            proofs=f"{prefix}proofs",
         )
 
 

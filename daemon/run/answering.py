@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from functools import partial
@@ -25,8 +26,11 @@ from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import PostgresLedger, Records
 from daemon.lookups import PostgresLookups, cached_answer, knowledge
 from daemon.observe.feed import EventFeed
+from daemon.proofs.kept import KeptFacts
+from daemon.proofs.sends_log import SendsLog, boot_id
 from daemon.run import peers
 from daemon.stores.postgres import Postgres
+from daemon.stores.redis import RedisStore
 from daemon.web.client import HttpClient
 
 RESPONDER_KEEPALIVE_SECONDS = 20.0
@@ -42,6 +46,7 @@ class Answering:
         feed: EventFeed,
         node_id: str,
         db: Postgres,
+        redis: RedisStore,
         records: Records,
         ownership: Ownership,
         identities: Identities,
@@ -58,6 +63,18 @@ class Answering:
         tools = Tools(http=self._gateway_http, couriers=couriers, label=feed.label)
         gateway = peers.gateways(settings, tools, chats)
         self.ledger = ledger = PostgresLedger(db, settings.partitions)
+        self._sends_log = SendsLog(settings.data_dir / "sends.log", boot_id())
+        self._facts = KeptFacts(redis, self._sends_log, ledger.prove, settings.partitions)
+        self.outbox = Outbox(
+            ledger,
+            gateway,
+            ownership,
+            feed,
+            self._facts,
+            wall_ms,
+            partial(_outbox_policy, settings),
+            partial(secrets.token_hex, 8),
+        )
         self.board = StoredFlags(records, settings, node_id, feed)
         self.pauses = PauseBoard(records, feed, resume_held)
         self.responder = peers.responders(settings, self._responder_http, self.board, feed)
@@ -81,7 +98,7 @@ class Answering:
                 ledger=ledger,
                 lookups=self.lookups,
                 responder=self.responder,
-                outbox=Outbox(ledger, gateway, ownership, feed, wall_ms, partial(_outbox_policy, settings)),
+                outbox=self.outbox,
                 identities=identities,
                 policies=settings,
                 flags=self.board,
@@ -96,9 +113,11 @@ class Answering:
         await work.start(self.board.run)
         await work.start(self.pauses.run)
         await work.start(self.notifier.run)
+        await work.start(self._facts.run)
         work.start_soon(self._housekeeping.run, name="housekeeping")
 
     async def aclose(self) -> None:
+        self._sends_log.close()
         await self._gateway_http.aclose()
         await self._responder_http.aclose()
         await self._notice_http.aclose()

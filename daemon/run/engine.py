@@ -100,6 +100,7 @@ class Parts:
             feed=feed,
             node_id=node_id,
             db=self._db,
+            redis=self._redis,
             records=self.records,
             ownership=self.ownership,
             identities=links,
@@ -222,6 +223,7 @@ class Parts:
             draw=random.random,
             wall_ms=wall_ms,
             open_turns=self.answering.ledger.open_turns,
+            is_sending=self.answering.outbox.is_sending,
         )
 
     def _ledger_fitness(self) -> LedgerFitness:

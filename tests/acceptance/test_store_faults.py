@@ -99,6 +99,31 @@ def test_starts_before_its_stores_and_waits_for_them(
     daemon.wait_for(lambda: gateway.texts(said.phone) == ["Heard 1: early"], "it is answered")
 
 
+def test_a_proven_send_outlives_an_outage_and_a_kill(
+    daemon: DaemonUnderTest, stores: OwnStores, gateway: FakeEvolution
+) -> None:
+    """I6: the gateway answers with an id while Postgres is away, its records lose the message, the daemon is killed."""
+    said = Said("demo", "5511900000003", "proven", "PROVEN-1")
+    gate = gateway.gate("after_send", lambda text: said.text in text)
+    daemon.burst(said)
+    gate.wait_arrived()
+
+    def kept() -> bool:
+        with stores.redis_client() as client:
+            return any(client.scan_iter("majlis:{p*}:proofs"))
+
+    with stores.postgres.away():
+        with gateway.lock:
+            gateway.records.clear()
+        gate.release()
+        daemon.wait_for(kept, "the proof is kept")
+        daemon.kill()
+    daemon.start()
+    daemon.wait_settled()
+    assert gateway.texts(said.phone) == ["Heard 1: proven"]
+    daemon.wait_for(lambda: not kept(), "the proof is with the ledger")
+
+
 def test_redis_down_under_traffic(daemon: DaemonUnderTest, stores: OwnStores, gateway: FakeEvolution) -> None:
     """I1, I2, I4, I10: 503 while Redis is down; once it is back all retries are answered, in order."""
     with traffic(daemon, "redis-away") as seen:

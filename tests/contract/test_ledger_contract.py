@@ -10,12 +10,12 @@ import msgspec
 import pytest
 import trio
 
-from actors.errors import EarlierTurnUnfinished, StaleEpoch, TurnFailed
+from actors.errors import EarlierTurnUnfinished, MajlisError, StaleEpoch, TurnFailed
 from actors.identity import Conversation
 from actors.messages import Answer
 from actors.outcome import NotSent, Sent, Unknown
-from actors.ports import Ledger, Lookups, Turn
-from tests.support.ledgers import DEMO, LID, PARTITIONS, PHONE, batch, look, open_world, reply_of
+from actors.ports import Ledger, Lookups, Proof, Turn
+from tests.support.ledgers import DEMO, LID, PARTITIONS, PHONE, batch, look, new_token, open_world, reply_of
 from tests.support.memory import MemoryLedger
 
 ANSWER = Answer("one two", "rehearsal", "model", 3, 2)
@@ -37,7 +37,7 @@ class Subject:
         return await self.ledger.begin(batch("hello"), self.epoch)
 
     async def send(self, turn: Turn, part: int) -> None:
-        await self.ledger.claim(turn, self.epoch, part, False)
+        await self.ledger.claim(turn, self.epoch, part, False, new_token())
         await self.ledger.settle(turn, self.epoch, part, Sent(f"gateway-{turn.id}-{part}"))
 
 
@@ -86,21 +86,21 @@ async def test_parts_are_claimed_in_order_and_once(subject: Subject) -> None:
     """I4, I6: no part starts before the earlier ones are settled; a claimed part is not claimed again."""
     turn = await subject.answered("one", "two")
     with pytest.raises(TurnFailed, match="claim_conflict"):
-        await subject.ledger.claim(turn, subject.epoch, 1, False)
-    await subject.ledger.claim(turn, subject.epoch, 0, False)
+        await subject.ledger.claim(turn, subject.epoch, 1, False, new_token())
+    await subject.ledger.claim(turn, subject.epoch, 0, False, new_token())
     with pytest.raises(TurnFailed, match="claim_conflict"):
-        await subject.ledger.claim(turn, subject.epoch, 0, False)
+        await subject.ledger.claim(turn, subject.epoch, 0, False, new_token())
     assert (await subject.again()).parts[0].claimed_at_ms is not None
     await subject.ledger.settle(turn, subject.epoch, 0, Sent("g1"))
     with pytest.raises(TurnFailed, match="claim_conflict"):
-        await subject.ledger.claim(turn, subject.epoch, 0, False)
-    await subject.ledger.claim(turn, subject.epoch, 1, False)
+        await subject.ledger.claim(turn, subject.epoch, 0, False, new_token())
+    await subject.ledger.claim(turn, subject.epoch, 1, False, new_token())
     assert [part.state for part in (await subject.again()).parts] == ["sent", "sending"]
 
 
 async def test_a_part_that_was_not_sent_may_be_claimed_again(subject: Subject) -> None:
     turn = await subject.answered("one")
-    await subject.ledger.claim(turn, subject.epoch, 0, False)
+    await subject.ledger.claim(turn, subject.epoch, 0, False, new_token())
     await subject.ledger.settle(turn, subject.epoch, 0, NotSent("connection_closed", "hold"))
     assert (await subject.again()).parts[0].state == "pending"
     await subject.send(turn, 0)
@@ -111,27 +111,27 @@ async def test_a_part_that_was_not_sent_may_be_claimed_again(subject: Subject) -
 async def test_an_unresolved_send_is_repeated_at_most_once(subject: Subject, settled: bool) -> None:
     """I6: at most one blind resend, also when the daemon died between claim and settlement."""
     turn = await subject.answered("one")
-    await subject.ledger.claim(turn, subject.epoch, 0, False)
+    await subject.ledger.claim(turn, subject.epoch, 0, False, new_token())
     if settled:
         await subject.ledger.settle(turn, subject.epoch, 0, Unknown("timeout"))
     with pytest.raises(TurnFailed, match="claim_conflict"):
-        await subject.ledger.claim(turn, subject.epoch, 0, False)
-    await subject.ledger.claim(turn, subject.epoch, 0, True)
+        await subject.ledger.claim(turn, subject.epoch, 0, False, new_token())
+    await subject.ledger.claim(turn, subject.epoch, 0, True, new_token())
     assert (await subject.again()).parts[0].resends == 1
     await subject.ledger.settle(turn, subject.epoch, 0, Unknown("timeout"))
     with pytest.raises(TurnFailed, match="claim_conflict"):
-        await subject.ledger.claim(turn, subject.epoch, 0, True)
+        await subject.ledger.claim(turn, subject.epoch, 0, True, new_token())
 
 
 async def test_a_send_that_the_gateway_admits_is_never_repeated(subject: Subject) -> None:
     """I6: the response of the gateway shows that the message left."""
     turn = await subject.answered("one")
-    await subject.ledger.claim(turn, subject.epoch, 0, False)
+    await subject.ledger.claim(turn, subject.epoch, 0, False, new_token())
     await subject.ledger.settle(turn, subject.epoch, 0, Unknown("stored_not", may_resend=False))
     part = (await subject.again()).parts[0]
     assert (part.state, part.may_resend) == ("unknown", False)
     with pytest.raises(TurnFailed, match="claim_conflict"):
-        await subject.ledger.claim(turn, subject.epoch, 0, True)
+        await subject.ledger.claim(turn, subject.epoch, 0, True, new_token())
     await subject.ledger.settle(turn, subject.epoch, 0, Sent(""))
     assert (await subject.again()).parts[0].state == "sent"
 
@@ -165,7 +165,7 @@ async def test_no_step_under_a_stale_epoch(subject: Subject, step: str) -> None:
     steps: dict[str, Callable[[], Awaitable[object]]] = {
         "begin": lambda: ledger.begin(batch("late", number=2), old),
         "answer": lambda: ledger.answer(turn, old, reply_of(ANSWER, "late")),
-        "claim": lambda: ledger.claim(turn, old, 1, False),
+        "claim": lambda: ledger.claim(turn, old, 1, False, new_token()),
         "settle": lambda: ledger.settle(turn, old, 1, Sent("late")),
         "finish": lambda: ledger.finish(turn, old),
         "suppress": lambda: ledger.suppress(turn, old, "duplicate"),
@@ -351,3 +351,135 @@ async def test_a_replayed_dead_letter_is_no_duplicate(subject: Subject) -> None:
     await ledger.bury(dead, epoch, "garbage", "")
     replayed = await ledger.begin(batch("hello", number=2, id_prefix="dead-1-a"), epoch)
     assert (replayed.rule, replayed.repeated) == ("", ())
+
+
+# Facts
+
+
+async def claimed(subject: Subject, token: str = "a1") -> Turn:
+    turn = await subject.answered("one", "two")
+    await subject.ledger.claim(turn, subject.epoch, 0, False, token)
+    return turn
+
+
+async def part_of(subject: Subject) -> tuple[str, int]:
+    part = (await subject.again()).parts[0]
+    return part.state, part.resends
+
+
+async def test_a_former_owners_proof_lands_on_the_part(subject: Subject) -> None:
+    """I6: what the gateway accepted is true under any epoch, also when a resend was claimed since."""
+    turn = await claimed(subject)
+    old = subject.epoch
+    await subject.take_over()
+    subject.epoch = old + 1
+    await subject.ledger.settle(turn, subject.epoch, 0, Unknown("timeout"))
+    await subject.ledger.claim(turn, subject.epoch, 0, True, "b2")
+    proof = Proof(turn.id, 0, "a1", Sent("g1"))
+    assert await subject.ledger.prove(proof)
+    assert await subject.ledger.prove(proof)
+    assert await part_of(subject) == ("sent", 1)
+    for later in (NotSent("busy", "retry"), Unknown("timeout"), Sent("g2")):
+        await subject.ledger.settle(turn, subject.epoch, 0, later)
+    assert await subject.ledger.gateway_ids(turn) == {"g1"}
+
+
+async def test_a_proof_about_another_claim_changes_nothing(subject: Subject) -> None:
+    turn = await claimed(subject, "b2")
+    for token in ("a1", ""):
+        for outcome in (Sent("g"), NotSent("busy", "retry")):
+            assert not await subject.ledger.prove(Proof(turn.id, 0, token, outcome))
+    assert not await subject.ledger.prove(Proof(turn.id, 7, "b2", Sent("g")))
+    assert await part_of(subject) == ("sending", 0)
+
+
+@pytest.mark.parametrize("before", ["sending", "unknown", "pending"])
+async def test_a_late_proof_of_a_send_stands(subject: Subject, before: str) -> None:
+    turn = await claimed(subject)
+    if before != "sending":
+        outcome = Unknown("timeout") if before == "unknown" else NotSent("busy", "retry")
+        await subject.ledger.settle(turn, subject.epoch, 0, outcome)
+    assert await subject.ledger.prove(Proof(turn.id, 0, "a1", Sent("g1")))
+    assert await part_of(subject) == ("sent", 0)
+
+
+async def test_proven_not_sent_ends_its_own_claim_only(subject: Subject) -> None:
+    turn = await claimed(subject)
+    unsent = Proof(turn.id, 0, "a1", NotSent("never_left", "hold"))
+    assert await subject.ledger.prove(unsent)
+    assert await subject.ledger.prove(unsent)
+    assert await part_of(subject) == ("pending", 0)
+    await subject.ledger.claim(turn, subject.epoch, 0, False, "b2")
+    await subject.ledger.settle(turn, subject.epoch, 0, Unknown("timeout"))
+    assert not await subject.ledger.prove(Proof(turn.id, 0, "b2", NotSent("late", "hold")))
+    assert await part_of(subject) == ("unknown", 0)
+
+
+@pytest.mark.parametrize("end", ["bury", "drop_rest"])
+async def test_a_proof_is_recorded_after_the_turn_has_ended(subject: Subject, end: str) -> None:
+    """It changes the part, and not the end that the turn had."""
+    turn = await claimed(subject)
+    if end == "bury":
+        await subject.ledger.bury(turn, subject.epoch, "held_too_long", "")
+    else:
+        await subject.ledger.drop_rest(turn, subject.epoch, "taken_over")
+    before = (await subject.again()).state
+    assert await subject.ledger.prove(Proof(turn.id, 0, "a1", Sent("g1")))
+    assert (await subject.again()).state == before
+    assert await part_of(subject) == ("sent", 0)
+
+
+@pytest.mark.parametrize("end", ["dead", "suppressed"])
+async def test_nothing_is_claimed_in_an_ended_turn(subject: Subject, end: str) -> None:
+    turn = await subject.answered("one")
+    if end == "dead":
+        await subject.ledger.bury(turn, subject.epoch, "x", "")
+    else:
+        await subject.ledger.suppress(turn, subject.epoch, "duplicate")
+    with pytest.raises(TurnFailed, match="claim_conflict"):
+        await subject.ledger.claim(turn, subject.epoch, 0, False, "a1")
+
+
+async def test_a_claim_is_repeated_only_under_its_own_token(subject: Subject) -> None:
+    turn = await claimed(subject)
+    await subject.ledger.claim(turn, subject.epoch, 0, False, "a1")
+    assert await part_of(subject) == ("sending", 0)
+
+
+async def test_that_a_part_may_not_be_sent_again_is_never_taken_back(subject: Subject) -> None:
+    turn = await claimed(subject)
+    await subject.ledger.settle(turn, subject.epoch, 0, Unknown("stored_not", may_resend=False))
+    await subject.ledger.settle(turn, subject.epoch, 0, Unknown("timeout", may_resend=True))
+    with pytest.raises(TurnFailed, match="claim_conflict"):
+        await subject.ledger.claim(turn, subject.epoch, 0, True, "b2")
+
+
+async def test_steps_out_of_order_are_refused(subject: Subject) -> None:
+    """I2, I6: what was not sent cannot be finished, what may have been sent cannot be suppressed."""
+    turn = await subject.answered("one")
+    with pytest.raises(MajlisError):
+        await subject.ledger.settle(turn, subject.epoch, 0, Unknown("timeout"))
+    await subject.ledger.claim(turn, subject.epoch, 0, False, "a1")
+    with pytest.raises(MajlisError):
+        await subject.ledger.finish(turn, subject.epoch)
+    with pytest.raises(MajlisError):
+        await subject.ledger.suppress(turn, subject.epoch, "duplicate")
+    await subject.ledger.settle(turn, subject.epoch, 0, Sent("g"))
+    await subject.ledger.finish(turn, subject.epoch)
+    with pytest.raises(MajlisError):
+        await subject.ledger.bury(turn, subject.epoch, "x", "")
+    assert (await subject.again()).state == "done"
+
+
+async def test_the_age_of_an_unknown_send_counts_from_its_outcome(subject: Subject) -> None:
+    turn = await claimed(subject)
+    await trio.sleep(0.3)
+    sending = (await subject.again()).parts[0].open_ago_ms
+    await subject.ledger.settle(turn, subject.epoch, 0, Unknown("timeout"))
+    part = (await subject.again()).parts[0]
+    assert sending is not None
+    assert part.open_ago_ms is not None
+    assert part.first_claim_ago_ms is not None
+    assert sending >= 300
+    assert part.open_ago_ms <= part.first_claim_ago_ms - 300
+    assert (part.token, part.first_token) == ("a1", "a1")

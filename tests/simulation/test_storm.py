@@ -22,6 +22,7 @@ from trio.testing import MockClock
 from actors.actor import TurnPolicy
 from actors.errors import LedgerUnavailable, MirrorUnavailable, TurnFailed, TurnRefused
 from actors.instance import InstanceRecord
+from actors.outbox import OutboxPolicy
 from actors.outcome import NotSent, Unknown
 from tests.support.memory import clock_ms
 from tests.support.world import DEMO, World
@@ -29,6 +30,8 @@ from tests.support.world import DEMO, World
 SEEDS = range(int(os.environ.get("MAJLIS_STORM_SEEDS", "40")))
 MESSAGES = 25
 FAULT_RATE = 0.15
+LATE_SECONDS = 10.0
+"""So long after its outcome was unknown a message may still arrive, and no longer."""
 
 
 class Storm:
@@ -40,7 +43,11 @@ class Storm:
         self.with_people = with_people
         self.over = False
         self.heard: list[str] = []
-        self.world = World(turn_policy=TurnPolicy(max_attempts=1000))
+        self.world = World(
+            turn_policy=TurnPolicy(max_attempts=1000),
+            outbox_policy=OutboxPolicy(settle_seconds=LATE_SECONDS, send_seconds=LATE_SECONDS),
+        )
+        self.world.gateway.fault = self.take_time
         for name in ("load", "freeze", "defer", "commit"):
             self._make_lossy(self.world.mirror, name, MirrorUnavailable)
         for name in (
@@ -48,7 +55,9 @@ class Storm:
             "open_turns",
             "unfinished",
             "answer",
+            "claim",
             "settle",
+            "prove",
             "finish",
             "suppress",
             "drop_rest",
@@ -84,10 +93,14 @@ class Storm:
                 if buffer.batch is not None or window_over:
                     self.world.supervisor.nudge(conversation)
 
+    async def take_time(self, moment: str) -> None:
+        """Connecting takes a while, and so does the answer: a kill may fall into both."""
+        await trio.sleep(0 if self.over else self.dice.random() * 0.5)
+
     def arrange_the_next_send(self) -> None:
         if not self.world.gateway.script and self.strikes():
-            arrives = self.dice.random() < 0.5
-            unknown: tuple[bool, Unknown | NotSent] = (arrives, Unknown("timed_out"))
+            arrives = self.dice.choice([False, True, self.dice.random() * (LATE_SECONDS - 0.1)])
+            unknown: tuple[bool | float, Unknown | NotSent] = (arrives, Unknown("timed_out"))
             self.world.gateway.script.append(
                 self.dice.choice(
                     [

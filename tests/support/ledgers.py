@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import trio
@@ -22,6 +24,8 @@ PARTITIONS = 8
 PHONE = "5511900000001"
 LID = "168500000006331@lid"
 DEMO = Conversation("demo", PHONE)
+new_token = partial(secrets.token_hex, 8)
+"""Names a claim of a part."""
 
 
 class LedgerWorld:

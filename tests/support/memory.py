@@ -18,6 +18,8 @@ from actors.errors import (
     ConversationFull,
     EarlierTurnUnfinished,
     LeaseUncertain,
+    MajlisError,
+    MirrorUnavailable,
     StaleEpoch,
     TakenOver,
     TurnFailed,
@@ -40,7 +42,7 @@ from actors.messages import (
     WindowPolicy,
 )
 from actors.outcome import NoRecord, NotSent, RecordFound, SendEvidence, SendOutcome, Sent, Unknown
-from actors.ports import MaySend, Notice, OpenTurn, Part, Question, Reply, Turn, at_any_time
+from actors.ports import MaySend, Notice, OpenTurn, Part, Proof, Question, Reply, Turn, at_any_time
 
 ORIGIN_MS = 1_785_100_000_000
 EPOCH = 1
@@ -185,7 +187,10 @@ class _Row:
     dead_reason: str = ""
     reply: Reply | None = None
     answered_at_ms: int = 0
-    last_claims: dict[int, int] = field(default_factory=dict)
+    claims: dict[int, str] = field(default_factory=dict)
+    """The tokens of open claims by part."""
+    open_since_ms: dict[int, int] = field(default_factory=dict)
+    gateway_ids: dict[int, str] = field(default_factory=dict)
 
     @property
     def ids(self) -> set[str]:
@@ -222,10 +227,7 @@ class MemoryLedger:
         await self._enter("begin", epoch)
         row = self._known(batch) or self._open(batch)
         row.batch = msgspec.structs.replace(row.batch, attempts=batch.attempts)
-        for part, claimed_at_ms in row.last_claims.items():
-            open_claim = row.turn.parts[part].state in ("sending", "unknown")
-            self._set(row, part, claimed_ago_ms=clock_ms() - claimed_at_ms if open_claim else None)
-        return msgspec.structs.replace(row.turn, repeated=row.repeated)
+        return msgspec.structs.replace(self._view(row), repeated=row.repeated)
 
     def _known(self, batch: Batch) -> _Row | None:
         ids = {message.id for message in batch.messages}
@@ -311,57 +313,116 @@ class MemoryLedger:
             if reply.escalation:
                 self.escalated.setdefault(row.batch.conversation, (clock_ms(), reply.escalation))
             self._store(reply.notices)
-        return row.turn
+        return self._view(row)
 
     async def claim(
-        self, turn: Turn, epoch: int, part: int, resend: bool, heed_takeover: bool = True
+        self, turn: Turn, epoch: int, part: int, resend: bool, token: str, heed_takeover: bool = True
     ) -> None:
         await self._enter("claim", epoch)
         row = self._row(turn)
         if heed_takeover and row.batch.conversation in self.taken_over:
             raise TakenOver("a person writes in the chat")
         current = row.turn.parts[part]
-        allowed = (
-            current.state in ("sending", "unknown") and not current.resends and current.may_resend
-            if resend
-            else current.state == "pending"
+        if current.state == "sending" and row.claims.get(part) == token:
+            return
+        repeats = current.state in ("sending", "unknown")
+        allowed = current.state == "pending" or (
+            repeats and resend and current.may_resend and not current.resends
         )
-        if not allowed or any(earlier.state != "sent" for earlier in row.turn.parts[:part]):
+        earlier = row.turn.parts[:part]
+        if row.turn.state != "answered" or not allowed or any(each.state != "sent" for each in earlier):
             raise TurnFailed("claim_conflict")
-        row.last_claims[part] = clock_ms()
-        self._set(row, part, state="sending", claimed_at_ms=clock_ms(), resends=current.resends + int(resend))
+        resends = current.resends or int(repeats)
+        keeps_first = resends and current.claimed_at_ms is not None
+        row.claims[part] = token
+        self._set(
+            row,
+            part,
+            state="sending",
+            token=token,
+            first_token=current.first_token if keeps_first else token,
+            claimed_at_ms=current.claimed_at_ms if keeps_first else clock_ms(),
+            resends=resends,
+        )
 
     async def settle(self, turn: Turn, epoch: int, part: int, outcome: SendOutcome) -> None:
         await self._enter("settle", epoch)
         row = self._row(turn)
+        current = row.turn.parts[part]
+        if current.state == "pending" and isinstance(outcome, Unknown):
+            raise MajlisError("a part that was never claimed cannot be settled")
+        if current.state == "sent":
+            return
         match outcome:
-            case Sent():
-                self._set(row, part, state="sent")
+            case Sent(message_id):
+                self._sent(row, part, message_id)
             case NotSent():
-                self._set(row, part, state="pending")
+                self._not_sent(row, part)
             case Unknown():
-                self._set(row, part, state="unknown", may_resend=outcome.may_resend)
+                row.claims.pop(part, None)
+                self._set(row, part, state="unknown", may_resend=current.may_resend and outcome.may_resend)
+
+    async def prove(self, proof: Proof) -> bool:
+        await self._enter("prove", self.epoch)
+        row = next((row for row in self.rows.values() if row.turn.id == proof.turn_id), None)
+        if row is None or proof.part >= len(row.turn.parts):
+            return False
+        current = row.turn.parts[proof.part]
+        if not proof.token or proof.token not in (current.token, current.first_token):
+            return False
+        if isinstance(proof.outcome, Sent):
+            if current.state != "sent" or proof.part not in row.gateway_ids:
+                self._sent(row, proof.part, proof.outcome.message_id)
+            return True
+        if current.state == "sending" and row.claims.get(proof.part) == proof.token:
+            self._not_sent(row, proof.part)
+            return True
+        return current.state == "pending"
+
+    def _sent(self, row: _Row, part: int, message_id: str) -> None:
+        row.claims.pop(part, None)
+        if message_id:
+            row.gateway_ids[part] = message_id
+        self._set(row, part, state="sent")
+
+    def _not_sent(self, row: _Row, part: int) -> None:
+        row.claims.pop(part, None)
+        current = row.turn.parts[part]
+        self._set(
+            row, part, state="pending", claimed_at_ms=current.claimed_at_ms if current.resends else None
+        )
 
     async def finish(self, turn: Turn, epoch: int) -> None:
-        await self._end("finish", turn, epoch, "done")
+        row = await self._find("finish", turn, epoch)
+        if row.turn.state == "done":
+            return
+        if row.turn.state == "answered" and row.turn.dead_reason:
+            self._end(row, "dead")
+            row.dead_reason = row.turn.dead_reason
+            return
+        if row.turn.state != "answered" or any(part.state != "sent" for part in row.turn.parts):
+            raise MajlisError(f"a {row.turn.state} turn cannot be finished")
+        self._end(row, "done")
 
     async def suppress(self, turn: Turn, epoch: int, rule: str, spans: tuple[Span, ...] = ()) -> None:
-        await self._enter("suppress", epoch)
-        row = self._row(turn)
-        state = "moved" if rule == "moved" else "suppressed"
-        row.turn = msgspec.structs.replace(row.turn, state=state, rule=rule)
+        row = await self._find("suppress", turn, epoch)
+        if row.turn.state in ("suppressed", "moved"):
+            return
+        if row.turn.state not in ("started", "answered") or any(
+            part.state != "pending" for part in row.turn.parts
+        ):
+            raise MajlisError(f"a {row.turn.state} turn cannot be suppressed")
+        self._end(row, "moved" if rule == "moved" else "suppressed", rule=rule)
 
     async def drop_rest(self, turn: Turn, epoch: int, rule: str) -> Turn:
-        await self._enter("drop_rest", epoch)
-        row = self._row(turn)
+        row = await self._find("drop_rest", turn, epoch)
         left = any(part.state not in ("pending", "dropped") for part in row.turn.parts)
-        parts = tuple(
-            part if part.state == "sent" else msgspec.structs.replace(part, state="dropped")
-            for part in row.turn.parts
-        )
-        state = "done" if left else "suppressed"
-        row.turn = msgspec.structs.replace(row.turn, state=state, rule=rule, parts=parts)
-        return row.turn
+        if row.turn.state in ("started", "answered"):
+            for part in row.turn.parts:
+                if part.state in ("pending", "sending", "unknown"):
+                    self._set(row, part.number, state="dropped" if part.state == "pending" else "unknown")
+            self._end(row, "done" if left else "suppressed", rule=rule)
+        return self._view(row)
 
     def hand_back(self, conversation: Conversation) -> None:
         """An operator, or the time, ends the escalation."""
@@ -376,14 +437,22 @@ class MemoryLedger:
         self.notices += [notice for notice in notices if notice.once not in known]
 
     async def bury(self, turn: Turn, epoch: int, reason: str, detail: str) -> None:
-        await self._end("bury", turn, epoch, "dead")
-        self._row(turn).dead_reason = reason
+        row = await self._find("bury", turn, epoch)
+        if row.turn.state == "dead":
+            return
+        if row.turn.state not in ("started", "answered"):
+            raise MajlisError(f"a {row.turn.state} turn cannot be buried")
+        self._end(row, "dead")
+        row.dead_reason = reason
 
     async def link(self, instance: str, lid: str, phone: str) -> None:
         self.links[instance, lid] = phone
 
     async def gateway_ids(self, turn: Turn) -> frozenset[str]:
-        return frozenset()
+        await self._enter("gateway_ids", self.epoch)
+        mine = self._row(turn).batch.conversation
+        rows = [row for row in self.rows.values() if row.batch.conversation == mine]
+        return frozenset(id for row in rows for id in row.gateway_ids.values())
 
     async def instance(self, name: str) -> InstanceRecord:
         await self._enter("instance", self.epoch)
@@ -444,10 +513,12 @@ class MemoryLedger:
     def states(self) -> list[str]:
         return [row.turn.state for row in self.rows.values()]
 
-    async def _end(self, operation: str, turn: Turn, epoch: int, state: str) -> None:
+    async def _find(self, operation: str, turn: Turn, epoch: int) -> _Row:
         await self._enter(operation, epoch)
-        row = self._row(turn)
-        row.turn = msgspec.structs.replace(row.turn, state=state)
+        return self._row(turn)
+
+    def _end(self, row: _Row, state: str, **changes: object) -> None:
+        row.turn = msgspec.structs.replace(row.turn, state=state, **changes)
 
     def _row(self, turn: Turn) -> _Row:
         return self.rows[turn.id]
@@ -456,6 +527,24 @@ class MemoryLedger:
         parts = list(row.turn.parts)
         parts[part] = msgspec.structs.replace(parts[part], **changes)
         row.turn = msgspec.structs.replace(row.turn, parts=tuple(parts))
+        row.open_since_ms[part] = clock_ms()
+
+    def _view(self, row: _Row) -> Turn:
+        """The turn as it is now, with the ages of its parts."""
+        now = clock_ms()
+        parts = tuple(
+            msgspec.structs.replace(
+                part,
+                first_claim_ago_ms=None
+                if part.claimed_at_ms is None or part.state == "sent"
+                else max(0, now - part.claimed_at_ms),
+                open_ago_ms=max(0, now - row.open_since_ms[part.number])
+                if part.state in ("sending", "unknown")
+                else None,
+            )
+            for part in row.turn.parts
+        )
+        return msgspec.structs.replace(row.turn, parts=parts)
 
     async def _enter(self, operation: str, epoch: int) -> None:
         if self.fault is not None:
@@ -482,16 +571,32 @@ class MemoryResponder:
         return Answer(step, "memory")
 
 
+@dataclass(frozen=True)
+class _Record:
+    """One message as the gateway's own database has it, from the moment it arrives."""
+
+    conversation: Conversation
+    text: str
+    id: str
+    at_ms: int
+
+
 class MemoryGateway:
-    """A WhatsApp world: what was really delivered, whatever the outcome said."""
+    """A WhatsApp world: what was really delivered, whatever the outcome said, and from when on its records show it."""
 
     def __init__(self) -> None:
-        self.delivered: list[tuple[Conversation, str]] = []
-        self.script: list[tuple[bool, SendOutcome]] = []
-        """(delivered, outcome said) for the next sends."""
+        self.records: list[_Record] = []
+        self.script: list[tuple[bool | float, SendOutcome]] = []
+        """For the next sends, (delivered, outcome said); seconds instead of True: so long after the outcome."""
         self.evidence: list[SendEvidence] = []
         """Answers for the next look-ups; when used up, the truth."""
         self.fault: Callable[[str], Awaitable[None]] | None = None
+        """Called with `send` before a send may leave, and with `answer` before its outcome is said."""
+
+    @property
+    def delivered(self) -> list[tuple[Conversation, str]]:
+        """In the order of arrival."""
+        return [(record.conversation, record.text) for record in self._arrived()]
 
     async def send(
         self,
@@ -508,9 +613,14 @@ class MemoryGateway:
             may_send()
         except (LeaseUncertain, StaleEpoch):
             return NotSent("lease_ended", "hold")
-        arrives, outcome = self.script.pop(0) if self.script else (True, Sent(f"id{len(self.delivered)}"))
+        id = f"id{len(self.records)}"
+        arrives, outcome = self.script.pop(0) if self.script else (True, Sent(id))
+        late_ms = 0 if isinstance(arrives, bool) else round(arrives * 1000)
         if arrives:
-            self.delivered.append((conversation, text))
+            known = outcome.message_id if isinstance(outcome, Sent) else id
+            self.records.append(_Record(conversation, text, known, clock_ms() + late_ms))
+        if self.fault is not None:
+            await self.fault("answer")
         return outcome
 
     async def find(
@@ -524,7 +634,87 @@ class MemoryGateway:
         await trio.lowlevel.checkpoint()
         if self.evidence:
             return self.evidence.pop(0)
-        return RecordFound("id") if (conversation, text) in self.delivered else NoRecord()
+        for record in self._arrived():
+            mine = (record.conversation, record.text) == (conversation, text)
+            if mine and record.at_ms >= since_ms and record.id not in known_ids:
+                return RecordFound(record.id)
+        return NoRecord()
+
+    def _arrived(self) -> list[_Record]:
+        now = clock_ms()
+        return sorted((each for each in self.records if each.at_ms <= now), key=lambda each: each.at_ms)
+
+
+class MemoryFacts:
+    """The rules of kept facts without Redis and without a file. Passes the same contract tests as `KeptFacts`."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Proof] = {}
+        self.claims: dict[str, bool] = {}
+        """Token → whether its first byte may have left."""
+        self.mirror: dict[str, Proof] = {}
+        self.log: dict[str, Proof] = {}
+        self.noted: set[str] = set()
+        """Claims that the log has."""
+        self.mirror_away = False
+        self.log_full = False
+        self.can_empty_log = True
+
+    def restart(self) -> None:
+        """The process was killed; what it had kept outside itself is there."""
+        self.known.clear()
+        self.claims = {
+            token: False for token, left in self.claims.items() if not left and token in self.noted
+        }
+
+    def claiming(self, token: str) -> None:
+        self.claims[token] = False
+        if not self.log_full:
+            self.noted.add(token)
+
+    def starting(self, token: str) -> None:
+        if token not in self.claims:
+            raise LeaseUncertain("claim_is_over")
+        if self.log_full and token in self.noted:
+            if not self.can_empty_log:
+                raise LeaseUncertain("sends_log_stuck")
+            self.noted.clear()
+        self.claims[token] = True
+
+    def remember(self, proof: Proof) -> None:
+        self.known[proof.token] = proof
+
+    async def keep(self, conversation: Conversation, proof: Proof) -> None:
+        await trio.lowlevel.checkpoint()
+        self.remember(proof)
+        if not self.mirror_away:
+            self.mirror[proof.token] = proof
+        elif not self.log_full:
+            self.log[proof.token] = proof
+
+    async def recall(self, conversation: Conversation, turn_id: int, part: Part) -> Proof | None:
+        await trio.lowlevel.checkpoint()
+        tokens = [token for token in (part.token, part.first_token) if token]
+        found = [place[token] for place in (self.known, self.log) for token in tokens if token in place]
+        if not any(isinstance(proof.outcome, Sent) for proof in found):
+            if self.mirror_away:
+                raise MirrorUnavailable("timeout")
+            found += [self.mirror[token] for token in tokens if token in self.mirror]
+        for proof in found:
+            if isinstance(proof.outcome, Sent):
+                return proof
+        for proof in found:
+            if proof.token == part.token:
+                return proof
+        if self.claims.get(part.token) is False:
+            return Proof(turn_id, part.number, part.token, NotSent("never_left", "hold"))
+        return None
+
+    async def forget(self, conversation: Conversation, proof: Proof) -> None:
+        await trio.lowlevel.checkpoint()
+        self.claims.pop(proof.token, None)
+        for place in (self.known, self.log, self.mirror):
+            place.pop(proof.token, None)
 
 
 class MemoryFeed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 
 import trio
 
@@ -20,6 +21,7 @@ from actors.turn import TurnAttempt, TurnServices
 from tests.support.memory import (
     PARTITIONS,
     FixedOwnership,
+    MemoryFacts,
     MemoryFeed,
     MemoryGateway,
     MemoryLedger,
@@ -46,13 +48,17 @@ class World:
     responder: MemoryResponder = field(default_factory=MemoryResponder)
     gateway: MemoryGateway = field(default_factory=MemoryGateway)
     feed: MemoryFeed = field(default_factory=MemoryFeed)
+    facts: MemoryFacts = field(default_factory=MemoryFacts)
+    outbox_policy: OutboxPolicy = field(default_factory=OutboxPolicy)
     ownership: FixedOwnership = field(default_factory=FixedOwnership)
     known_phones: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        outbox = Outbox(
-            self.ledger, self.gateway, self.ownership, self.feed, clock_ms, lambda instance: OutboxPolicy()
-        )
+        self._tokens = count(1)
+        self.restart()
+
+    def _services(self) -> Services:
+        outbox = self._outbox()
         attempt = partial(
             TurnAttempt,
             TurnServices(
@@ -69,7 +75,7 @@ class World:
                 nudge=lambda: None,
             ),
         )
-        self.services = Services(
+        return Services(
             mirror=self.mirror,
             ownership=self.ownership,
             attempt=attempt,
@@ -80,11 +86,25 @@ class World:
             draw=lambda: 0.5,
             wall_ms=clock_ms,
             open_turns=lambda conversation: self.ledger.open_turns(conversation),  # noqa: PLW0108  tests replace it
+            is_sending=outbox.is_sending,
         )
-        self.restart()
+
+    def _outbox(self) -> Outbox:
+        return Outbox(
+            self.ledger,
+            self.gateway,
+            self.ownership,
+            self.feed,
+            self.facts,
+            clock_ms,
+            lambda instance: self.outbox_policy,
+            lambda: f"claim-{next(self._tokens)}",
+        )
 
     def restart(self) -> None:
         """A new process over the same stores: nothing in memory survives."""
+        self.facts.restart()
+        self.services = self._services()
         self.supervisor = Supervisor(self.services, self.ownership.owns)
         self.mirror.on_appended = self.supervisor.deliver
 

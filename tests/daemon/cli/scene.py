@@ -12,7 +12,7 @@ from actors.lookups import Span
 from actors.messages import Answer, Message, Waiting
 from actors.outcome import Sent
 from actors.ports import Reply
-from tests.support.ledgers import batch
+from tests.support.ledgers import batch, new_token
 from tests.support.operators import INSTALL, DoorInThread, Operators
 
 CONTACT = "5511999990012"
@@ -59,7 +59,7 @@ async def _answered(operators: Operators, answer: Answer, rule: str) -> int:
     ledger = operators.world.ledger
     turn = await ledger.begin(batch(TEXT, conversation=HELD, id_prefix="3EB0C7"), 1)
     turn = await ledger.answer(turn, 1, Reply(answer, (answer.text,), rule=rule, spans=WATERFALL))
-    await ledger.claim(turn, 1, 0, False)
+    await ledger.claim(turn, 1, 0, False, new_token())
     await ledger.settle(turn, 1, 0, Sent("3EB0AB"))
     await ledger.finish(turn, 1)
     await operators.db.fetch(_EIGHT_SECONDS, turn.id)

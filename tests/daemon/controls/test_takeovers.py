@@ -21,7 +21,17 @@ from daemon.ingress.inbound import OwnMessage
 from daemon.ledger import migrate
 from daemon.observe.feed import EventFeed
 from daemon.stores.postgres import Postgres
-from tests.support.ledgers import DEMO, LID, PHONE, LedgerWorld, batch, open_postgres, open_world, prepare
+from tests.support.ledgers import (
+    DEMO,
+    LID,
+    PHONE,
+    LedgerWorld,
+    batch,
+    new_token,
+    open_postgres,
+    open_world,
+    prepare,
+)
 
 PAUSE_SECONDS = 3600.0
 OTHER = Conversation("demo", "5511900000002")
@@ -78,7 +88,7 @@ class Room:
         return await self.world.ledger.answer(turn, 1, Reply(Answer("one", "rehearsal"), parts or ("one",)))
 
     async def claim(self, turn: Turn, part: int = 0) -> None:
-        await self.world.ledger.claim(turn, 1, part, False)
+        await self.world.ledger.claim(turn, 1, part, False, new_token())
 
 
 @pytest.fixture
@@ -196,7 +206,7 @@ async def test_the_echo_of_our_own_send_is_not_a_take_over(room: Room, state: st
         await ledger.settle(turn, 1, 0, Sent(""))
     elif state == "sent again":
         await ledger.settle(turn, 1, 0, Unknown("timed_out"))
-        await ledger.claim(turn, 1, 0, True)
+        await ledger.claim(turn, 1, 0, True, new_token())
         await ledger.settle(turn, 1, 0, Sent("g2"))
     assert not await room.writes("One\nmoment", id="g1")
     assert not await room.is_silent()

@@ -14,7 +14,7 @@ from actors.messages import Answer
 from actors.outcome import Sent, Unknown
 from actors.ports import Notice, Reply, Turn
 from daemon.ledger.migrate import check_schema
-from tests.support.ledgers import PHONE, LedgerWorld, batch, open_world
+from tests.support.ledgers import PHONE, LedgerWorld, batch, new_token, open_world
 
 ANSWER = Answer("one", "main", "gpt", 30, 12, 450, True, ("email", "size"), 0.25)
 STAFF = Notice("whatsapp", "demo", "966500000001", "come")
@@ -112,21 +112,21 @@ async def test_no_part_is_claimed_while_a_person_writes(world: LedgerWorld) -> N
     turn = await world.ledger.answer(await begun(world), 1, Reply(ANSWER, ("one", "two")))
     await taken_over(world)
     with pytest.raises(TakenOver):
-        await world.ledger.claim(turn, 1, 0, False)
-    await world.ledger.claim(turn, 1, 0, False, heed_takeover=False)
+        await world.ledger.claim(turn, 1, 0, False, new_token())
+    await world.ledger.claim(turn, 1, 0, False, new_token(), heed_takeover=False)
     await world.ledger.settle(turn, 1, 0, Sent("g"))
     await world.rows("UPDATE majlis_takeovers SET until = now() - interval '1 s'")
-    await world.ledger.claim(turn, 1, 1, False)
+    await world.ledger.claim(turn, 1, 1, False, new_token())
 
 
 async def test_a_take_over_under_the_lid_silences_the_phone(world: LedgerWorld) -> None:
     turn = await world.ledger.answer(await begun(world), 1, Reply(ANSWER, ("one",)))
     await taken_over(world, "1685@lid")
-    await world.ledger.claim(turn, 1, 0, False)
+    await world.ledger.claim(turn, 1, 0, False, new_token())
     await world.ledger.settle(turn, 1, 0, Unknown("timed_out"))
     await world.ledger.link("demo", "1685@lid", PHONE)
     with pytest.raises(TakenOver):
-        await world.ledger.claim(turn, 1, 0, True)
+        await world.ledger.claim(turn, 1, 0, True, new_token())
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ async def test_unsent_parts_are_never_sent(
 ) -> None:
     turn = await world.ledger.answer(await begun(world), 1, Reply(ANSWER, ("one", "two")))
     if settled is not None:
-        await world.ledger.claim(turn, 1, 0, False)
+        await world.ledger.claim(turn, 1, 0, False, new_token())
         await world.ledger.settle(turn, 1, 0, settled)
     dropped = await world.ledger.drop_rest(turn, 1, "taken_over")
     assert (dropped.state, dropped.rule) == (state, "taken_over")
@@ -161,7 +161,7 @@ async def test_the_fallback_of_a_dead_turn_is_recognized_after_a_crash(world: Le
     await world.ledger.answer(await begun(world), 1, doomed)
     turn = await begun(world)
     assert (turn.state, turn.dead_reason, turn.dead_detail) == ("answered", "overloaded", "main")
-    await world.ledger.claim(turn, 1, 0, False)
+    await world.ledger.claim(turn, 1, 0, False, new_token())
     await world.ledger.settle(turn, 1, 0, Sent("g"))
     await world.ledger.bury(turn, 1, turn.dead_reason, turn.dead_detail)
     [letter] = await world.records.dead_letters()
@@ -181,7 +181,7 @@ async def test_a_suppressed_turn_keeps_its_trace(world: LedgerWorld) -> None:
 
 async def test_an_interaction_records_the_question_and_the_quality(world: LedgerWorld) -> None:
     turn = await world.ledger.answer(await begun(world), 1, Reply(ANSWER, ("one",)))
-    await world.ledger.claim(turn, 1, 0, False)
+    await world.ledger.claim(turn, 1, 0, False, new_token())
     await world.ledger.settle(turn, 1, 0, Sent("g"))
     await world.ledger.finish(turn, 1)
     [row] = await world.rows("SELECT metadata FROM whatsapp_ai_interactions")
@@ -221,7 +221,7 @@ async def test_a_fallback_finished_by_an_older_daemon_keeps_its_dead_letter(worl
     """I2."""
     doomed = Reply(Answer("later", "fallback"), ("later",), "fallback", dead_reason="overloaded")
     turn = await world.ledger.answer(await begun(world), 1, doomed)
-    await world.ledger.claim(turn, 1, 0, False)
+    await world.ledger.claim(turn, 1, 0, False, new_token())
     await world.ledger.settle(turn, 1, 0, Sent("g"))
     await world.ledger.finish(turn, 1)
     [letter] = await world.records.dead_letters()
@@ -249,7 +249,7 @@ async def test_the_new_steps_keep_the_fence(world: LedgerWorld) -> None:
     turn = await world.ledger.answer(await begun(world), 1, Reply(ANSWER, ("one",)))
     await world.take_over()
     for step in (
-        world.ledger.claim(turn, 1, 0, False),
+        world.ledger.claim(turn, 1, 0, False, new_token()),
         world.ledger.drop_rest(turn, 1, "taken_over"),
         world.ledger.suppress(turn, 1, "duplicate", WATERFALL),
     ):

@@ -24,6 +24,7 @@ from tests.support.ledgers import (
     LedgerWorld,
     batch,
     look,
+    new_token,
     open_postgres,
     open_world,
     prepare,
@@ -64,7 +65,7 @@ async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
 async def complete(world: LedgerWorld, turn: Turn, *parts: str) -> None:
     turn = await world.ledger.answer(turn, world.epoch, reply_of(ANSWER, *parts))
     for part in turn.parts:
-        await world.ledger.claim(turn, world.epoch, part.number, False)
+        await world.ledger.claim(turn, world.epoch, part.number, False, new_token())
         await world.ledger.settle(turn, world.epoch, part.number, Sent(f"g{turn.id}.{part.number}"))
     await world.ledger.finish(turn, world.epoch)
 
@@ -143,14 +144,14 @@ async def test_a_commit_whose_reply_was_lost_is_repeated(migrated_postgres_dsn: 
             if step in ("claim", "settle", "finish"):
                 turn = await world.ledger.answer(turn, 1, reply_of(ANSWER, "one"))
             if step in ("settle", "finish"):
-                await world.ledger.claim(turn, 1, 0, False)
+                await world.ledger.claim(turn, 1, 0, False, new_token())
             if step == "finish":
                 await world.ledger.settle(turn, 1, 0, Sent("g"))
             ledger = PostgresLedger(db, PARTITIONS)
             steps: dict[str, Callable[[], Awaitable[object]]] = {
                 "begin": lambda: ledger.begin(batch("hello", number=2), 1),
                 "answer": lambda: ledger.answer(turn, 1, reply_of(ANSWER, "one")),
-                "claim": lambda: ledger.claim(turn, 1, 0, False),
+                "claim": lambda: ledger.claim(turn, 1, 0, False, new_token()),
                 "settle": lambda: ledger.settle(turn, 1, 0, NotSent("connection_closed", "retry")),
                 "finish": lambda: ledger.finish(turn, 1),
                 "suppress": lambda: ledger.suppress(turn, 1, "duplicate"),
@@ -265,7 +266,7 @@ async def test_two_conversations_of_one_person_become_one(world: LedgerWorld) ->
 async def test_proof_of_a_send_stands(world: LedgerWorld) -> None:
     """I6"""
     turn = await world.ledger.answer(await world.ledger.begin(batch("hello"), 1), 1, reply_of(ANSWER, "one"))
-    await world.ledger.claim(turn, 1, 0, False)
+    await world.ledger.claim(turn, 1, 0, False, new_token())
     await world.ledger.settle(turn, 1, 0, Sent("g1"))
     for later in (NotSent("connection_closed", "retry"), Unknown("timeout"), Sent("g2")):
         await world.ledger.settle(turn, 1, 0, later)
@@ -277,7 +278,7 @@ async def test_evidence_is_looked_for_since_the_first_claim(world: LedgerWorld) 
     turn = await world.ledger.answer(await world.ledger.begin(batch("hello"), 1), 1, reply_of(ANSWER, "one"))
 
     async def claimed(resend: bool) -> int | None:
-        await world.ledger.claim(turn, 1, 0, resend)
+        await world.ledger.claim(turn, 1, 0, resend, new_token())
         return (await world.ledger.begin(batch("hello"), 1)).parts[0].claimed_at_ms
 
     first = await claimed(False)
@@ -299,7 +300,7 @@ async def test_steps_out_of_order_are_refused(world: LedgerWorld) -> None:
     turn = await world.ledger.answer(turn, 1, reply_of(ANSWER, "one"))
     with pytest.raises(LedgerError, match="MJ003"):
         await world.ledger.settle(turn, 1, 0, Unknown("timeout"))
-    await world.ledger.claim(turn, 1, 0, False)
+    await world.ledger.claim(turn, 1, 0, False, new_token())
     for step in (world.ledger.finish(turn, 1), world.ledger.suppress(turn, 1, "duplicate")):
         with pytest.raises(LedgerError, match="MJ003"):
             await step
@@ -315,9 +316,9 @@ async def test_a_dead_letter_shows_what_the_customer_saw(world: LedgerWorld) -> 
     turn = await world.ledger.answer(
         await world.ledger.begin(batch("hello"), 1), 1, reply_of(ANSWER, "one", "two", "three")
     )
-    await world.ledger.claim(turn, 1, 0, False)
+    await world.ledger.claim(turn, 1, 0, False, new_token())
     await world.ledger.settle(turn, 1, 0, Sent("g"))
-    await world.ledger.claim(turn, 1, 1, False)
+    await world.ledger.claim(turn, 1, 1, False, new_token())
     await world.ledger.bury(turn, 1, "send_unresolved", "timeout")
     await world.ledger.bury(turn, 1, "again", "")
     [letter] = await world.records.dead_letters()
@@ -459,3 +460,35 @@ async def test_declared_instances_get_a_row_once(world: LedgerWorld) -> None:
     assert await world.rows("SELECT uid, pid, action, detail ->> 'why' AS why FROM majlis_audit") == [
         {"uid": 1000, "pid": 42, "action": "flush", "why": "asked"}
     ]
+
+
+async def test_two_answers_at_once_are_one(world: LedgerWorld) -> None:
+    """I6: the turn's row is locked, so the second T2 sees the first one's reply and keeps it."""
+    turn = await world.ledger.begin(batch("hello"), 1)
+    seen: list[tuple[str, ...]] = []
+
+    async def answer(text: str) -> None:
+        stored = await world.ledger.answer(turn, 1, reply_of(ANSWER, text))
+        seen.append(tuple(part.text for part in stored.parts))
+
+    async with trio.open_nursery() as nursery:
+        for text in ("one", "two", "three", "four"):
+            nursery.start_soon(answer, text)
+    assert len(set(seen)) == 1
+    assert len(seen[0]) == 1
+
+
+async def test_ages_are_never_negative(world: LedgerWorld) -> None:
+    """The server's clock was set back: what was claimed and settled lies in its future."""
+    turn = await world.ledger.answer(await world.ledger.begin(batch("hello"), 1), 1, reply_of(ANSWER, "one"))
+    await world.ledger.claim(turn, 1, 0, False, new_token())
+    ahead = "interval '1 hour'"
+    for state in ("sending", "unknown"):
+        await world.rows(
+            f"UPDATE majlis_outbox SET claimed_at = now() + {ahead}, last_claimed_at = now() + {ahead},"
+            f" settled_at = now() + {ahead}"
+        )
+        part = (await world.ledger.begin(batch("hello"), 1)).parts[0]
+        assert (part.state, part.open_ago_ms, part.first_claim_ago_ms) == (state, 0, 0)
+        if state == "sending":
+            await world.ledger.settle(turn, 1, 0, Unknown("timeout"))

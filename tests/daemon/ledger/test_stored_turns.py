@@ -9,7 +9,7 @@ import pytest
 from actors.identity import Conversation
 from actors.messages import Answer, Message, Waiting
 from daemon.ledger.stored_turns import StoredTurns, original_id
-from tests.support.ledgers import DEMO, LedgerWorld, batch, open_world, reply_of
+from tests.support.ledgers import DEMO, LedgerWorld, batch, new_token, open_world, reply_of
 
 SHOP = Conversation("shop", "5511900000002")
 
@@ -29,7 +29,7 @@ def test_the_id_of_a_replay_contains_the_original_id() -> None:
 async def test_a_message_is_found_with_its_turn_and_parts(world: LedgerWorld) -> None:
     turn = await world.ledger.begin(batch("one", "two", id_prefix="M"), 1)
     turn = await world.ledger.answer(turn, 1, reply_of(Answer("hello", "main", "small"), "hel", "lo"))
-    await world.ledger.claim(turn, 1, 0, False)
+    await world.ledger.claim(turn, 1, 0, False, new_token())
     (found,) = await StoredTurns(world.db).turns_of("M1")
     assert (found.id, found.conversation, found.state, found.provider) == (turn.id, DEMO, "answered", "main")
     assert [message.id for message in found.messages] == ["M0", "M1"]

@@ -13,7 +13,7 @@ from actors.outcome import Sent
 from actors.ports import Reply, Turn
 from daemon.lookups import PostgresLookups
 from daemon.lookups.history import BYTES_PER_TOKEN, within
-from tests.support.ledgers import LedgerWorld, batch, look, open_world, reply_of
+from tests.support.ledgers import LedgerWorld, batch, look, new_token, open_world, reply_of
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ async def test_history_is_what_was_said_before_in_order(world: LedgerWorld) -> N
     first = await world.ledger.begin(batch("hello", "there"), 1)
     first = await world.ledger.answer(first, 1, reply_of(Answer("hi", "p"), "hi", "what is it?"))
     for part in (0, 1):
-        await world.ledger.claim(first, 1, part, False)
+        await world.ledger.claim(first, 1, part, False, new_token())
         await world.ledger.settle(first, 1, part, Sent(f"g{part}"))
     await world.ledger.finish(first, 1)
     asked = batch("a question", number=2)

@@ -24,7 +24,7 @@ from daemon.ledger import PostgresLedger
 from daemon.lookups import LOOKUPS, PostgresLookups, cached_answer, knowledge
 from daemon.stores.postgres import Postgres, Row
 from tests.support.big_ledger import FIRST, IdType, Size, fill
-from tests.support.ledgers import PARTITIONS, batch, open_postgres, until
+from tests.support.ledgers import PARTITIONS, batch, new_token, open_postgres, until
 from tests.support.near_embeddings import NearEmbeddings
 from tests.support.stores import new_postgres_database
 
@@ -218,7 +218,7 @@ def _steps() -> dict[str, Callable[[Postgres], Awaitable[object]]]:
         "begin": begin(2001),
         "begin again": begin(2001),
         "answer": lambda db: ledger(db).answer(turns[2001], 1, reply),
-        "claim": lambda db: ledger(db).claim(turns[2001], 1, 0, False),
+        "claim": lambda db: ledger(db).claim(turns[2001], 1, 0, False, new_token()),
         "settle": lambda db: ledger(db).settle(turns[2001], 1, 0, Sent("G-2001")),
         "gateway ids": lambda db: ledger(db).gateway_ids(turns[2001]),
         "drop the rest": lambda db: ledger(db).drop_rest(turns[2001], 1, "taken_over"),

@@ -16,8 +16,15 @@ from actors.turn import TurnAttempt, TurnServices
 from daemon.ledger import PostgresLedger
 from daemon.lookups import LOOKUPS, PostgresLookups, cached_answer, knowledge
 from daemon.lookups.spec import LookupSpec, Means
-from tests.support.ledgers import PARTITIONS, LedgerWorld, batch, open_world
-from tests.support.memory import FixedOwnership, MemoryFeed, MemoryGateway, MemoryMirror, clock_ms
+from tests.support.ledgers import PARTITIONS, LedgerWorld, batch, new_token, open_world
+from tests.support.memory import (
+    FixedOwnership,
+    MemoryFacts,
+    MemoryFeed,
+    MemoryGateway,
+    MemoryMirror,
+    clock_ms,
+)
 from tests.support.near_embeddings import MODEL, VECTOR, NearEmbeddings
 from tests.support.round_trips import RoundTrips
 
@@ -60,8 +67,10 @@ class Tenant:
                     MemoryGateway(),
                     FixedOwnership(),
                     feed,
+                    MemoryFacts(),
                     clock_ms,
                     lambda _instance: OutboxPolicy(),
+                    new_token,
                 ),
                 identities=self,
                 policies=self,

@@ -8,7 +8,7 @@ from actors.errors import Missing
 from actors.messages import Answer
 from actors.outcome import Sent
 from tests.daemon.operate.conftest import WATERFALL, answered
-from tests.support.ledgers import DEMO, batch, reply_of
+from tests.support.ledgers import DEMO, batch, new_token, reply_of
 from tests.support.operators import Operators
 
 
@@ -31,7 +31,7 @@ async def test_the_latest_turns_are_listed_with_their_ends(operators: Operators)
     ledger, turns = operators.world.ledger, operators.turns
     turn = await ledger.begin(batch("one", "two", id_prefix="M"), 1)
     turn = await ledger.answer(turn, 1, reply_of(Answer("hello", "main"), "hello"))
-    await ledger.claim(turn, 1, 0, False)
+    await ledger.claim(turn, 1, 0, False, new_token())
     (claimed,) = (await turns.turn(turn.id)).turn.parts
     assert claimed.claimed_at and not claimed.settled_at
     await ledger.settle(turn, 1, 0, Sent("3EB0"))
