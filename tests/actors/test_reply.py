@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.reply import ELLIPSIS, MAX_PART_CHARS, split
+from actors.reply import ELLIPSIS, MAX_PART_CHARS, MAX_PARTS, split
 from actors.text import plain_text
 
 
@@ -31,6 +31,25 @@ def test_text_that_does_not_fit_is_cut_visibly() -> None:
     assert len(parts) == 3
     assert parts[-1].endswith(ELLIPSIS)
     assert len(parts[-1]) <= 20
+
+
+def test_a_text_that_just_fits_is_never_split() -> None:
+    for text in ("x" * 10, "ab cd, efg", "abc\n\ndef g", "abcdef. gh"):
+        assert split(text, max_chars=10) == (text,)
+    assert split("x" * 11, max_chars=10) == ("x" * 10, "x")
+
+
+def test_a_part_is_at_least_half_full_however_kind_an_earlier_boundary_is() -> None:
+    """One early paragraph would cost a message of its own, and the last parts of a long reply would be cut off."""
+    assert split("a\n\n" + "b" * 12, max_chars=10) == ("a\n\n" + "b" * 7, "b" * 5)
+    assert split("aaaa. b cc dddd", max_chars=10) == ("aaaa. b", "cc dddd")
+    assert split("aaaaa. b cc dd", max_chars=10) == ("aaaaa.", "b cc dd")  # right at the half it counts
+
+
+def test_as_many_parts_as_allowed_are_not_cut() -> None:
+    assert split("aaaa bbbb cccc", max_chars=4, max_parts=3) == ("aaaa", "bbbb", "cccc")
+    assert split("aaaa bbbb cccc d", max_chars=4, max_parts=3) == ("aaaa", "bbbb", "ccc" + ELLIPSIS)
+    assert len(split("word " * 20_000)) == MAX_PARTS
 
 
 @given(st.text(), st.integers(2, 60), st.integers(1, 5))
