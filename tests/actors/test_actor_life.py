@@ -8,6 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from actors.conversation import IDLE_SECONDS
 from actors.errors import MirrorUnavailable, StaleEpoch
 from actors.identity import Conversation
 from actors.supervisor import RESTART_BACKOFF_SECONDS
@@ -118,10 +119,9 @@ async def test_a_message_that_comes_as_its_actor_leaves_is_answered_without_the_
     for conversation in everybody:
         await world.say("first", conversation=conversation)
         assert world.supervisor.flush(conversation)
+    leaves_at = trio.current_time() + IDLE_SECONDS
     await trio.sleep(0.01)
     assert len(world.replies) == 40
-    [leaves_in] = {round(view.seconds_left or 30.0, 6) for view in world.supervisor.views()}
-    leaves_at = trio.current_time() + leaves_in
 
     async def write_as_it_leaves(conversation: Conversation, ticks: int) -> None:
         await trio.sleep_until(leaves_at)
@@ -129,6 +129,8 @@ async def test_a_message_that_comes_as_its_actor_leaves_is_answered_without_the_
             await trio.lowlevel.checkpoint()
         await world.say("second", conversation=conversation)
 
+    await trio.sleep_until(leaves_at - 0.01)
+    assert world.supervisor.phases() == {"idle": 40}
     async with trio.open_nursery() as writers:
         for number, conversation in enumerate(everybody):
             writers.start_soon(write_as_it_leaves, conversation, number % 4)

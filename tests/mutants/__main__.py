@@ -1,7 +1,7 @@
 """Takes out one safety mechanism after another and expects the related tests to fail.
 
     python -m tests.mutants              all of them (make mutants)
-    python -m tests.mutants -k outbox    those with `outbox` in their name, group or file
+    python -m tests.mutants -k outbox    those with `outbox` in their name or file
     python -m tests.mutants --list       only names them
 
 Each runs in a copy of the tree. Noticed means that a test failed. Tests that cannot be collected, fixtures that fail
@@ -60,9 +60,9 @@ class Judged(NamedTuple):
 
 def main() -> int:
     options = _options()
-    chosen = [one for one in load() if options.k in f"{one.group} {one.name} {one.file}"]
+    chosen = [one for one in load() if options.k in f"{one.name} {one.file}"]
     if options.list or not chosen:
-        print("\n".join(f"{one.group:12} {one.name}" for one in chosen) or "no such mutant")
+        print("\n".join(one.name for one in chosen) or "no such mutant")
         return 0 if chosen else 2
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
@@ -78,7 +78,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.mutants", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("-k", default="", metavar="WORD", help="only those with WORD in name, group or file")
+    parser.add_argument("-k", default="", metavar="WORD", help="only those with WORD in name or file")
     parser.add_argument("-j", "--jobs", type=int, default=2, help="how many at a time (2)")
     parser.add_argument("--list", action="store_true", help="name them and do nothing")
     parser.add_argument(
@@ -132,7 +132,7 @@ def _judge_all(chosen: Sequence[Mutant], copies: Sequence[Path]) -> list[Judged]
         finally:
             free.put(copy)
         with printing:
-            print(f"{one.verdict:9} {one.seconds:5.1f} s  {mutant.group:12} {mutant.name}", flush=True)
+            print(f"{one.verdict:9} {one.seconds:5.1f} s  {mutant.name}", flush=True)
             if one.verdict != "noticed":
                 print(one.why, flush=True)
         return one
@@ -191,10 +191,8 @@ def _run(copy: Path, tests: Sequence[str], seconds: float, *arguments: str) -> R
 
 
 def _report(judged: Sequence[Judged], seconds: float) -> None:
-    all_of, noticed = (
-        Counter(one.mutant.group for one in judged),
-        Counter(one.mutant.group for one in judged if one.verdict == "noticed"),
-    )
+    all_of = Counter(one.mutant.group for one in judged)
+    noticed = Counter(one.mutant.group for one in judged if one.verdict == "noticed")
     print("\n| group | mutants | noticed |\n| --- | --- | --- |")
     for group in all_of:
         print(f"| {group} | {all_of[group]} | {noticed[group]} |")

@@ -356,12 +356,12 @@ async def test_a_sweep_that_hangs_is_given_up_and_the_next_one_comes(
     looked = monitor(world, alerts(world))
     strays, asked = world.strays, 0
 
-    async def hang(epochs: Mapping[int, int], grace_seconds: float) -> list[Conversation]:
+    async def hang(epochs: Mapping[int, int], _grace_seconds: float) -> list[Conversation]:
         nonlocal asked
         asked += 1
         if asked == 1:
             await trio.sleep_forever()
-        return await strays(epochs, grace_seconds)
+        return await strays(epochs, _grace_seconds)
 
     world.strays = hang  # type: ignore[method-assign]
     async with trio.open_nursery() as nursery:
