@@ -293,28 +293,6 @@ async def test_a_hold_doubles_up_to_half_a_minute_and_starts_small_again(
     assert [fields["seconds"] for event, _, fields in world.feed.events if event == "turn.held"][-1] == 1.0
 
 
-async def test_a_nudge_leaves_a_running_turn_alone(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
-    """The due poll names a conversation whose turn runs: it goes on, and nothing is asked."""
-    world = World()
-    world.responder.delay_seconds = 20
-    loads = 0
-
-    async def count(operation: str) -> None:
-        nonlocal loads
-        await trio.lowlevel.checkpoint()
-        loads += operation == "load"
-
-    world.mirror.fault = count
-    await world.start(nursery)
-    await world.say("x")
-    await trio.sleep(10)
-    for _ in range(5):
-        assert not world.supervisor.nudge(DEMO)
-        await trio.sleep(1)
-    await trio.sleep(20)
-    assert (world.replies, loads) == (["Heard 1: x"], 0)
-
-
 async def test_a_recovery_ends_every_hold(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     """What was held may have waited for this very lease: with the fence it goes on, and not half a minute later."""
     world = World()

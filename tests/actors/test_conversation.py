@@ -187,3 +187,11 @@ def test_what_the_mirror_deferred_is_not_tried_before_its_time() -> None:
     assert core.decide(state, 54.0, POLICY) == core.RunTurn("timeout")
     overdue = Snapshot(WHO, 1_000_000, (), None, True, 400_000)
     assert core.decide(core.loaded(state, overdue, 50.0, POLICY), 50.0, POLICY) == core.RunTurn("timeout")
+
+
+def test_deliveries_out_of_order_do_not_make_the_window_longer() -> None:
+    """A moved message shortened it; the message before it is delivered later, with the end of its own time."""
+    state = core.hear(core.fresh(0.0), entry(2), receipt(2, deadline_ms=4000), 0.0, POLICY)
+    state = core.hear(state, entry(1), receipt(1, deadline_ms=8000), 0.0, POLICY)
+    assert core.decide(state, 0.0, POLICY) == core.Sleep(4.0)
+    assert [known.seq for known in state.waiting] == [1, 2]

@@ -12,6 +12,7 @@ from trio.testing import MockClock
 from actors.actor import TurnPolicy
 from actors.errors import ConversationFull, LedgerUnavailable, Overloaded
 from actors.identity import Conversation
+from actors.outcome import NotSent, Sent
 from tests.support.memory import MemoryMirror
 from tests.support.world import DEMO, World
 
@@ -110,3 +111,43 @@ async def test_a_move_to_the_phone_waits_while_the_mirror_takes_no_more(
     is_full = False
     await until(lambda: sorted(world.ledger.states()) == ["done", "moved"])
     assert world.replies == ["Heard 2: one\ntwo"]
+
+
+async def test_a_moved_message_is_answered_as_soon_as_if_it_had_come_to_the_phone(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """39, I7: the window counts from its arrival, not from the move."""
+    world = World()
+    lid = Conversation("demo", "777@lid")
+    await world.start(nursery)
+    await world.say("from lid", conversation=lid)
+    await trio.sleep(5)
+    world.known_phones["demo", "777@lid"] = DEMO.contact
+    assert world.supervisor.flush(lid)
+    await trio.sleep(2.9)
+    assert world.replies == []
+    await trio.sleep(0.2)
+    assert world.replies == ["Heard 1: from lid"]
+
+
+async def test_a_part_that_was_settled_is_not_looked_for_again(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """I6: its proof is stored; a gateway whose records cannot be read holds nothing up."""
+    world = World()
+    world.responder.script = ["\n\n".join(letter * 3000 for letter in "ab")]
+    world.gateway.script = [(True, Sent("1")), (False, NotSent("overloaded", "retry"))]
+    asked = 0
+    find = world.gateway.find
+
+    async def count(*args: Any, **more: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return await find(*args, **more)
+
+    world.gateway.find = count  # type: ignore[method-assign]
+    await world.start(nursery)
+    await world.say("x")
+    await until(lambda: world.ledger.states() == ["done"])
+    assert [text[0] for text in world.replies] == ["a", "b"]
+    assert asked == 0
