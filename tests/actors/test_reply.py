@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.reply import ELLIPSIS, MAX_PART_CHARS, MAX_PARTS, split
+from actors.reply import ELLIPSIS, MAX_PART_CHARS, MAX_PARTS, choose_origin, origin_of, split
 from actors.text import plain_text
 
 
@@ -66,3 +67,37 @@ def test_default_split_loses_nothing_that_fits(text: str) -> None:
     assert len(text) <= MAX_PART_CHARS
     cleaned = plain_text(text).strip()
     assert split(text) == ((cleaned,) if cleaned else ())
+
+
+@pytest.mark.parametrize(
+    ("address", "origin"),
+    [
+        ("https://Gate.Example/path?x=1", "https://gate.example"),
+        (" http://gate.example:80/ ", "http://gate.example"),
+        ("https://gate.example:443", "https://gate.example"),
+        ("http://gate.example:443", "http://gate.example:443"),
+        ("https://gate.example:8443/a", "https://gate.example:8443"),
+        ("http://[2001:db8::1]:8080/", "http://[2001:db8::1]:8080"),
+        ("ftp://gate.example", ""),
+        ("gate.example", ""),
+        ("https://", ""),
+        ("https://gate.example:port", ""),
+        ("https://user@gate.example", ""),
+        ("https://:secret@gate.example", ""),
+        ("https://gate.example@evil.example/", ""),
+    ],
+)
+def test_an_origin_is_scheme_host_and_port_and_nothing_that_hides_another_host(
+    address: str, origin: str
+) -> None:
+    assert origin_of(address) == origin
+
+
+def test_the_key_goes_only_to_an_origin_that_the_operator_allows() -> None:
+    """Webhooks and stored addresses are words of others; the latest allowed one of the former comes first."""
+    allowed = ("https://one.example", "https://two.example:8443")
+    assert choose_origin(["https://evil.example"], "https://evil.example", allowed) == ""
+    assert choose_origin(["https://evil.example"], "https://one.example/x", allowed) == "https://one.example"
+    assert choose_origin(["https://two.example:8443"], "https://one.example", allowed) == allowed[1]
+    assert choose_origin(["https://two.example"], "", allowed) == ""
+    assert choose_origin([""], "", ("",)) == ""
