@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -28,6 +29,24 @@ def test_a_mutant_still_applies(mutant: Mutant) -> None:
         path, _, name = test.partition("::")
         assert (ROOT / path).is_file(), f"there is no {path}"
         assert not name or name.partition("[")[0] in _functions(path), f"there is no {test}"
+
+
+@pytest.mark.parametrize(
+    "mutant", [one for one in MUTANTS if one.file.endswith(".sql")], ids=lambda one: one.name
+)
+def test_a_mutated_function_is_the_one_in_force(mutant: Mutant) -> None:
+    """A later migration may define it anew: then the change would be dead, and survive."""
+    before = (ROOT / mutant.file).read_text().partition(mutant.old)[0]
+    signature = _signatures(before)[-1]
+    migrations = sorted((ROOT / "daemon/ledger/migrations").glob("*.sql"))
+    defining = [path for path in migrations if signature in _signatures(path.read_text())]
+    assert defining[-1] == ROOT / mutant.file, f"{mutant.name}: {defining[-1].name} defines it anew"
+
+
+def _signatures(sql: str) -> list[str]:
+    """Name and parameters of each function that is defined there, in order."""
+    found = re.findall(r"^CREATE OR REPLACE FUNCTION (\w+\s*\([^)]*\))", sql, re.MULTILINE)
+    return [" ".join(signature.split()) for signature in found]
 
 
 def test_each_mutant_has_its_own_name_and_change() -> None:
