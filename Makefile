@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
 	then echo $$python; break; fi; done)
 
-.PHONY: help run otel test browser tools test-systemd units lint types unit prove prove-chaos browser bench-ingress bench-lookups bench-cache bench-top structure lock clean
+.PHONY: help run otel test browser tools test-systemd units lint types unit prove prove-chaos mutants browser bench-ingress bench-lookups bench-cache bench-top structure lock clean
 
 help:  ## Show this help.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ prove: $(VENV)/.installed-test  ## The longer proofs: kills at every step, long 
 
 prove-chaos: $(VENV)/.installed-test  ## Seventeen kinds of faults at random on two daemons: ten minutes for each of three seeds.
 	$(BIN)/python -m tests.chaos.run $(ARGS)
+
+mutants: $(VENV)/.installed-test  ## Take out each safety mechanism and expect the tests to notice (ARGS="-k outbox"; ~20 min).
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 test-systemd: $(VENV)/.installed-test  ## The service under a real systemd, booted in namespaces of its own (needs root).
 	@test "$$(id -u)" = 0 || { echo "make test-systemd boots a systemd: run it as root."; exit 1; }

@@ -165,3 +165,33 @@ def test_jitter_and_holds_are_bounded(count: int, draw: float) -> None:
     delay = SCHEDULE[min(count, 2)]
     assert delay * (1 - JITTER) <= backoff_seconds(count, SCHEDULE, draw) <= delay * (1 + JITTER)
     assert 0 < hold_seconds(count, draw) <= HOLD_MAX_SECONDS * (1 + JITTER)
+
+
+def test_a_hold_doubles_from_one_second_to_thirty() -> None:
+    assert [hold_seconds(holds, 0.5) for holds in range(7)] == [1, 2, 4, 8, 16, 30, 30]
+
+
+def test_a_flush_ends_with_its_batch() -> None:
+    """What comes during the flushed turn has a window of its own."""
+    state = core.froze(core.ask(heard(1, 2), "flush"), batch(1, 2))
+    state = core.hear(state, entry(3), receipt(3, deadline_ms=9000, now_ms=1000), 1.0, POLICY)
+    state = core.loaded(state, snapshot(3, deadline_ms=9000), 1.0, POLICY)
+    assert core.decide(state, 1.0, POLICY) == core.Sleep(9.0)
+
+
+def test_what_the_mirror_deferred_is_not_tried_before_its_time() -> None:
+    """A restart does not cut a backoff short, and an hour between two clocks does not make it longer."""
+    stored = Snapshot(WHO, 1_000_000, (), None, True, 1_004_000)
+    state = core.loaded(core.unknown(50.0), stored, 50.0, POLICY)
+    assert core.decide(state, 53.9, POLICY) == core.Sleep(54.0)
+    assert core.decide(state, 54.0, POLICY) == core.RunTurn("timeout")
+    overdue = Snapshot(WHO, 1_000_000, (), None, True, 400_000)
+    assert core.decide(core.loaded(state, overdue, 50.0, POLICY), 50.0, POLICY) == core.RunTurn("timeout")
+
+
+def test_deliveries_out_of_order_do_not_make_the_window_longer() -> None:
+    """A moved message shortened it; the message before it is delivered later, with the end of its own time."""
+    state = core.hear(core.fresh(0.0), entry(2), receipt(2, deadline_ms=4000), 0.0, POLICY)
+    state = core.hear(state, entry(1), receipt(1, deadline_ms=8000), 0.0, POLICY)
+    assert core.decide(state, 0.0, POLICY) == core.Sleep(4.0)
+    assert [known.seq for known in state.waiting] == [1, 2]

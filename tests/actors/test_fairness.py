@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import trio
 
 from actors.fairness import FairSlots
@@ -53,7 +54,8 @@ async def test_a_cancelled_waiter_frees_its_place(autojump_clock: trio.abc.Clock
     assert order == ["a", "c"]
 
 
-async def test_a_slot_granted_at_the_moment_of_cancellation_is_passed_on() -> None:
+@pytest.mark.parametrize("first", ["granted", "cancelled"])
+async def test_a_slot_granted_at_the_moment_of_cancellation_is_passed_on(first: str) -> None:
     slots = FairSlots(1)
     await slots._acquire("a")
     got = trio.Event()
@@ -67,8 +69,13 @@ async def test_a_slot_granted_at_the_moment_of_cancellation_is_passed_on() -> No
     async with trio.open_nursery() as nursery:
         nursery.start_soon(wait_for_it, scope)
         await trio.testing.wait_all_tasks_blocked()
-        slots._release("a")
-        scope.cancel()
+        if first == "granted":
+            slots._release("a")
+            scope.cancel()
+        else:
+            scope.cancel()
+            slots._release("a")
     assert slots.held == 0
+    assert not got.is_set() or first == "granted"
     async with slots.hold("c"):
         assert slots.held == 1

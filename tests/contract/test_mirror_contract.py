@@ -10,12 +10,14 @@ import pytest
 from actors.errors import ConversationFull, MirrorUnavailable, StaleEpoch
 from actors.identity import Conversation
 from actors.messages import Batch, Message, Receipt, WindowPolicy
+from actors.ports import Mirror
 from daemon.mirror.group_commit import AppendRequest
 from daemon.mirror.keys import PartitionKeys, place
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Survey
 from daemon.mirror.upkeep import Upkeep
 from daemon.stores.redis import RedisStore
+from tests.support.memory import MemoryMirror
 from tests.support.mirrors import (
     INSTALLATION,
     PARTITIONS,
@@ -708,3 +710,85 @@ async def test_scripts_that_redis_forgot_are_loaded_again(store: RedisStore, mir
         False,
         False,
     ]
+
+
+# --- what the mirror in memory must do as well, so that the simulation plays by the true rules ---
+
+
+@pytest.fixture(params=["memory", "fakeredis", "redis"])
+async def any_mirror(request: pytest.FixtureRequest) -> AsyncIterator[Mirror]:
+    if request.param == "memory":
+        yield MemoryMirror()
+    elif request.param == "fakeredis":
+        async with fake_store() as fake:
+            yield await fenced_mirror(fake)
+    else:
+        async with real_store(request.getfixturevalue("fresh_redis_url")) as real:
+            yield await fenced_mirror(real)
+
+
+async def frozen(mirror: Mirror, policy: WindowPolicy = POLICY) -> Batch:
+    batch = await mirror.freeze(TALK, 1, "timeout", policy)
+    assert batch is not None
+    return batch
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+async def test_an_epoch_that_was_not_fenced_may_not_act(any_mirror: Mirror, epoch: int) -> None:
+    """I5: a lease without its fence is not enough, although its epoch be higher."""
+    await any_mirror.append(message(1), POLICY)
+    batch = await frozen(any_mirror)
+    with pytest.raises(StaleEpoch):
+        await any_mirror.freeze(TALK, epoch, "timeout", POLICY)
+    with pytest.raises(StaleEpoch):
+        await any_mirror.defer(TALK, epoch, batch.number, 1.0, counts=True)
+    with pytest.raises(StaleEpoch):
+        await any_mirror.commit(TALK, epoch, batch, "answered")
+    assert await frozen(any_mirror) == batch
+
+
+async def test_a_receipt_tells_when_its_message_arrived(any_mirror: Mirror) -> None:
+    """Of a repeat and of a moved message too; once nothing waits, nothing is left of a window."""
+    first = await any_mirror.append(message(1), POLICY)
+    moved = await any_mirror.append(message(2), POLICY, at_ms=first.at_ms - 3000)
+    assert (moved.at_ms, moved.deadline_ms) == (first.at_ms - 3000, first.deadline_ms - 3000)
+    again = await any_mirror.append(message(2), POLICY)
+    assert (again.duplicate, again.seq, again.at_ms) == (True, moved.seq, moved.at_ms)
+    assert (again.deadline_ms, again.waiting, again.frozen) == (moved.deadline_ms, 2, False)
+    await any_mirror.commit(TALK, 1, await frozen(any_mirror), "answered")
+    ended = await any_mirror.append(message(2), POLICY)
+    assert (ended.duplicate, ended.seq, ended.waiting, ended.frozen) == (True, moved.seq, 0, False)
+    assert ended.deadline_ms == ended.now_ms
+
+
+async def test_a_batch_opened_with_the_earliest_arrival(any_mirror: Mirror) -> None:
+    """I7: messages that move here bring their earlier time along, in whatever order they come."""
+    first = await any_mirror.append(message(1), POLICY)
+    await any_mirror.append(message(2), POLICY, at_ms=first.at_ms - 3000)
+    await any_mirror.append(message(3), POLICY, at_ms=first.at_ms - 1000)
+    assert (await frozen(any_mirror)).opened_at_ms == first.at_ms - 3000
+
+
+async def test_what_does_not_fit_into_a_batch_has_a_window_of_its_own(any_mirror: Mirror) -> None:
+    """I7: from its first message, and none where enough waits to close it."""
+    policy = WindowPolicy(window_seconds=8.0, max_messages=3, max_batch_messages=2)
+    receipts = [await any_mirror.append(message(number), policy) for number in range(7)]
+    rest = await any_mirror.commit(TALK, 1, await frozen(any_mirror, policy), "answered")
+    assert rest.deadline_ms is not None and rest.deadline_ms <= rest.now_ms
+    await any_mirror.commit(TALK, 1, await frozen(any_mirror, policy), "answered")
+    batch = await frozen(any_mirror, policy)
+    assert batch.opened_at_ms == receipts[4].at_ms
+    last = await any_mirror.commit(TALK, 1, batch, "answered")
+    assert last.deadline_ms == receipts[6].at_ms + WINDOW_MS
+
+
+async def test_the_end_of_a_batch_that_the_mirror_lost_does_nothing(any_mirror: Mirror) -> None:
+    """I10: Redis came back empty, or from an older copy, while the turn ran."""
+    batch = Batch(TALK, 7, 1, 1, "timeout", 0, 1, 1, ())
+    await any_mirror.defer(TALK, 1, batch.number, 1.0, counts=True)
+    assert (await any_mirror.commit(TALK, 1, batch, "answered")).waiting == ()
+    await any_mirror.append(message(1), POLICY)
+    await any_mirror.defer(TALK, 1, batch.number, 1.0, counts=True)
+    snapshot = await any_mirror.commit(TALK, 1, batch, "answered")
+    assert (len(snapshot.waiting), snapshot.retry_at_ms) == (1, None)
+    assert (await frozen(any_mirror)).attempts == 0

@@ -64,6 +64,8 @@ class Buffer:
     seen: dict[str, int] = field(default_factory=dict)
     batch: Batch | None = None
     retry_at_ms: int | None = None
+    first_ms: int = 0
+    """Arrival of the first waiting message."""
 
     @property
     def waiting(self) -> list[Waiting]:
@@ -87,7 +89,9 @@ class MemoryMirror:
         now = clock_ms()
         known = buffer.seen.get(message.id)
         if known is not None:
-            return self._receipt(buffer, known, now, duplicate=True)
+            arrived = next((entry.at_ms for entry in buffer.entries if entry.seq == known), known)
+            repeated = msgspec.structs.replace(self._receipt(buffer, known, now, True), at_ms=arrived)
+            return repeated if buffer.waiting else msgspec.structs.replace(repeated, deadline_ms=now)
         if len(buffer.waiting) >= policy.max_waiting_messages:
             raise ConversationFull("too many messages wait")
         buffer.seq = max(buffer.seq + 1, now)
@@ -97,12 +101,14 @@ class MemoryMirror:
         buffer.seen[message.id] = buffer.seq
         deadline = arrived + round(policy.window_seconds * 1000)
         if armed or buffer.deadline_ms is None:
-            buffer.deadline_ms = deadline
+            buffer.deadline_ms, buffer.first_ms = deadline, arrived
         elif at_ms is not None:
             buffer.deadline_ms = min(buffer.deadline_ms, deadline)
+            buffer.first_ms = min(buffer.first_ms, arrived)
         if len(buffer.waiting) >= policy.max_messages:
             buffer.deadline_ms = min(buffer.deadline_ms, now)
         receipt = self._receipt(buffer, buffer.seq, now, duplicate=False)
+        receipt = msgspec.structs.replace(receipt, at_ms=arrived)
         if self.on_appended is not None:
             self.on_appended(message, receipt)
         return receipt
@@ -126,10 +132,15 @@ class MemoryMirror:
         now = clock_ms()
         buffer.number = max(buffer.number + 1, now)
         buffer.batch = Batch(
-            conversation, buffer.number, taken[0].seq, taken[-1].seq, why, 0, taken[0].at_ms, now, taken
+            conversation, buffer.number, taken[0].seq, taken[-1].seq, why, 0, buffer.first_ms, now, taken
         )
         rest = buffer.waiting
-        buffer.deadline_ms = rest[0].at_ms + round(policy.window_seconds * 1000) if rest else None
+        buffer.deadline_ms = None
+        if rest:
+            buffer.first_ms = rest[0].at_ms
+            buffer.deadline_ms = buffer.first_ms + round(policy.window_seconds * 1000)
+        if len(rest) >= policy.max_messages:
+            buffer.deadline_ms = now
         return buffer.batch
 
     async def defer(
@@ -137,8 +148,8 @@ class MemoryMirror:
     ) -> None:
         await self._enter("defer")
         self._fence(epoch)
-        buffer = self.buffers[conversation]
-        if buffer.batch is not None and buffer.batch.number == number:
+        buffer = self.buffers.get(conversation)
+        if buffer is not None and buffer.batch is not None and buffer.batch.number == number:
             buffer.batch = msgspec.structs.replace(buffer.batch, attempts=buffer.batch.attempts + counts)
             buffer.retry_at_ms = clock_ms() + round(delay_seconds * 1000)
 
@@ -147,8 +158,8 @@ class MemoryMirror:
     ) -> Snapshot:
         await self._enter("commit")
         self._fence(epoch)
-        buffer = self.buffers[conversation]
-        if buffer.batch is not None and buffer.batch.number == batch.number:
+        buffer = self.buffers.get(conversation)
+        if buffer is not None and buffer.batch is not None and buffer.batch.number == batch.number:
             buffer.done, buffer.batch, buffer.retry_at_ms = batch.hi, None, None
             self.outcomes.append((outcome, tuple(message.text for message in batch.messages)))
         return self._snapshot(conversation)
@@ -166,7 +177,7 @@ class MemoryMirror:
         return Snapshot(conversation, clock_ms(), waiting, deadline_ms, number, buffer.retry_at_ms)
 
     def _fence(self, epoch: int) -> None:
-        if epoch < self.epoch:
+        if epoch != self.epoch:
             raise StaleEpoch("a higher epoch owns the partition")
 
     async def _enter(self, operation: str) -> None:

@@ -13,7 +13,7 @@ from actors.ports import Notice, Turn
 from daemon.controls.late_failures import LateFailures
 from daemon.ingress.inbound import LateFailure
 from daemon.observe.feed import EventFeed
-from tests.support.ledgers import new_token, LedgerWorld, batch, open_world, reply_of
+from tests.support.ledgers import LedgerWorld, batch, new_token, open_world, reply_of
 
 STAFF = Notice("whatsapp", "demo", "966500000001", "come")
 
@@ -33,7 +33,7 @@ class Room:
         return await self.ledger.answer(turn, 1, reply_of(Answer("one two", "main", "m", 1, 1), "one", "two"))
 
     async def send(self, turn: Turn, part: int, outcome: SendOutcome) -> None:
-        await self.ledger.claim(turn, 1, part, resend=False, new_token())
+        await self.ledger.claim(turn, 1, part, resend=False, token=new_token())
         await self.ledger.settle(turn, 1, part, outcome)
 
     async def done(self, number: int = 1) -> Turn:
@@ -101,7 +101,7 @@ async def test_the_other_parts_go_on_and_then_the_turn_is_a_dead_letter(room: Ro
 async def test_a_failure_reported_before_the_send_is_settled_is_not_lost(room: Room) -> None:
     """The report may overtake the answer to our own call."""
     turn = await room.answered()
-    await room.ledger.claim(turn, 1, 0, resend=False, new_token())
+    await room.ledger.claim(turn, 1, 0, resend=False, token=new_token())
     await room.report("A", reason="undeliverable")
     await room.ledger.settle(turn, 1, 0, Sent("A"))
     await room.send(turn, 1, Sent("B"))

@@ -23,7 +23,7 @@ from daemon.config import MonitorSettings
 from daemon.mirror.upkeep import RedisMemory, Upkeep
 from daemon.observe.alerts import MAX_NOTICES_PER_DAY, Alerts, rules
 from daemon.observe.feed import EventFeed
-from daemon.observe.monitor import Monitor
+from daemon.observe.monitor import SWEEP_SECONDS, Monitor
 from daemon.observe.orphans import OrphanSearch
 from daemon.observe.vitals import Figures, LeaseCounts, VitalSigns
 from daemon.partitions.fencing import FencedOwnership
@@ -372,4 +372,27 @@ async def test_a_failed_sweep_is_reported_and_the_next_one_comes(
         looked._vitals._figures = healthy
         await trio.sleep(EVERY_SECONDS)
         assert looked.sweeps == 1
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_sweep_that_hangs_is_given_up_and_the_next_one_comes(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Law 2: a store that never answers costs one look, not all that would follow."""
+    world = World()
+    looked = monitor(world, alerts(world))
+    strays, asked = world.strays, 0
+
+    async def hang(epochs: Mapping[int, int], _grace_seconds: float) -> list[Conversation]:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            await trio.sleep_forever()
+        return await strays(epochs, _grace_seconds)
+
+    world.strays = hang  # type: ignore[method-assign]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(looked.run)
+        await trio.sleep(2 * EVERY_SECONDS + SWEEP_SECONDS + 1)
+        assert (asked, looked.sweeps) == (2, 1)
         nursery.cancel_scope.cancel()
