@@ -224,15 +224,14 @@ class Postgres:
             try:
                 return [dict(row) for row in await connection.fetch(sql, *args, timeout=seconds)]
             except Exception as error:
-                if not _meaning(error).keeps_session:
-                    # No reset on release (rule 2) would find out that it is broken, so it is closed here.
-                    with suppress(asyncpg.InterfaceError):  # the driver noticed by itself and has released it
-                        connection.terminate()
-                    if (
-                        generation == self._generation
-                    ):  # else the others are younger than what happened to this one
-                        await self._renew()
-                raise
+                failure = error
+            if not _meaning(failure).keeps_session:
+                # No reset on release (rule 2) would find out that it is broken, so it is closed here.
+                with suppress(asyncpg.InterfaceError):  # the driver noticed by itself and has released it
+                    connection.terminate()
+                if generation == self._generation:  # else the others began after what happened to this one
+                    await self._renew()
+            raise failure
 
     async def _renew(self) -> None:
         self._generation += 1
