@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from trio.testing import memory_stream_pair
@@ -70,6 +71,9 @@ class Door:
 
     async def accept(self, message: Message) -> Receipt:
         return Receipt(False, 1, 0, 8000, 0, 1, False)
+
+    async def accept_all(self, messages: Sequence[Message]) -> Sequence[Receipt | Exception]:
+        return [await self.accept(message) for message in messages]
 
     async def take_over(self, own: OwnMessage) -> bool:
         return False

@@ -46,6 +46,6 @@ def test_the_largest_frame_is_cheap(name: str) -> None:
     for _ in range(3):
         began = time.thread_time()
         with contextlib.suppress(frames.BadFrame):
-            frames.read(FRAMES[name])
+            frames.read(FRAMES[name], ("push",), lenient=True)
         spent.append(time.thread_time() - began)
     assert min(spent) < MAX_SECONDS, spent
