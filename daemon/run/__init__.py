@@ -25,6 +25,7 @@ from daemon.observe.logs import configure
 from daemon.operate.doctor import DoctorReport, examine
 from daemon.run import peers
 from daemon.run.daemon import Daemon
+from daemon.run.driver_tasks import contain_driver_tasks
 from daemon.run.lifecycle import CannotStart, cannot_listen, cannot_open_admin, lock_data_dir
 from daemon.run.operating import admin_access
 from daemon.run.process import settle_process
@@ -96,6 +97,7 @@ def doctor(settings: Settings) -> DoctorReport:
 async def _live(settings: Settings, manager: ServiceManager, passed: PassedSockets) -> int:
     realtime = settings.realtime
     feed = EventFeed(kept_events=realtime.replay_events if realtime.listen is not None else 0)
+    contain_driver_tasks(feed)
     feed.emit("daemon.starting", data_dir=str(settings.data_dir))
     daemon = Daemon(settings, feed, manager)
     listeners = [passed_tcp_listener(door) for door in passed.ingress]
