@@ -15,7 +15,7 @@ from actors.actor import TurnPolicy
 from actors.errors import GatewayHeld, LedgerUnavailable, StaleEpoch, TurnRefused, Unavailable
 from actors.messages import Answer
 from actors.outbox import Outbox, OutboxPolicy
-from actors.outcome import NotSent, SendOutcome, Sent, Unknown
+from actors.outcome import CannotTell, NotSent, SendOutcome, Sent, Unknown
 from actors.ports import Part, Turn
 from tests.support.ledgers import DEMO, batch, reply_of
 from tests.support.memory import (
@@ -155,6 +155,17 @@ async def test_a_restart_waits_for_what_is_left_since_the_outcome(
     await room.until_delivered()
     assert room.sends == 1
     assert await room.states() == [("sent", 0)]
+
+
+async def test_records_that_cannot_tell_do_not_cut_the_wait_short(
+    autojump_clock: MockClock, room: Room
+) -> None:
+    """The search ended at its limit before the message had arrived; once it has, it is on the newest page."""
+    room.gateway.script = [(2.0, Unknown("timed_out"))]
+    room.gateway.evidence = [CannotTell()]
+    await room.answered("hello")
+    await room.until_delivered()
+    assert (room.sends, await room.states()) == (1, [("sent", 0)])
 
 
 async def test_killed_in_mid_send_the_send_itself_is_waited_for_as_well(
