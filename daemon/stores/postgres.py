@@ -228,10 +228,8 @@ class Postgres:
                     # No reset on release (rule 2) would find out that it is broken, so it is closed here.
                     with suppress(asyncpg.InterfaceError):  # the driver noticed by itself and has released it
                         connection.terminate()
-                    if (
-                        generation == self._generation
-                    ):  # else the others are younger than what happened to this one
-                        await self._renew()
+                    if generation == self._generation:  # else the others are younger than what happened here
+                        await self._renew()  # noqa: ASYNC120  it only counts up, and never waits
                 raise
 
     async def _renew(self) -> None:

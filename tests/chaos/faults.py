@@ -76,7 +76,10 @@ def pause_daemon(system: System, number: int, dice: random.Random) -> End:
 
 def starve_daemon_of_files(system: System, number: int, dice: random.Random) -> End:
     """EMFILE: hardly a file or connection can be opened."""
-    pid = system.daemons[number].pid
+    daemon = system.daemons[number]
+    if not daemon.has_status():  # one that is starting may end without files, and say so
+        return _nothing
+    pid = daemon.pid
     before, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     in_use = len(list(Path(f"/proc/{pid}/fd").iterdir()))
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (in_use + SPARE_FILES, hard))

@@ -27,6 +27,8 @@ NEVER_GIVE_UP = 100
 
 CRASHES = ("turn.crashed", "actor.crashed", "actor.parked", "daemon.problem")
 """Events of a code path that nobody thought of: whatever fails around it, the daemon has a word for it."""
+WITHOUT_FILES = "OSError"
+"""What a door that could open no file says of itself."""
 
 _TURNS = "SELECT id, contact, state, lo, hi, message_ids FROM majlis_turns ORDER BY id"
 _PARTS = "SELECT turn_id, text, state, resends FROM majlis_outbox ORDER BY turn_id, part"
@@ -59,7 +61,7 @@ class System:
         return [
             " ".join(f"{key}={value}" for key, value in line.items() if key != "timestamp")
             for line in lines
-            if line["event"] in CRASHES
+            if line["event"] in CRASHES and line.get("error") != WITHOUT_FILES
         ]
 
     def unfinished(self) -> int:
