@@ -202,8 +202,8 @@ class _PartDelivery:
         self._resends += resend
 
     def _may_send(self) -> None:
-        self._check_lease()
         self._facts.starting(self._token)
+        self._check_lease()  # last: to note the start may take time, on a disk that stalls
 
     def _check_lease(self) -> None:
         if self._outbox._ownership.epoch(self._conversation) != self._epoch:

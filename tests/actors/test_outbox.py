@@ -577,6 +577,23 @@ async def test_a_lease_that_ends_stops_the_send_before_its_first_byte(
 # In a whole world
 
 
+async def test_a_lease_that_ends_while_the_start_is_noted_lets_nothing_leave(
+    autojump_clock: MockClock, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I5: the disk stalls, the whole daemon with it, and another owner takes over."""
+    starting = room.facts.starting
+
+    def stall(token: str) -> None:
+        starting(token)
+        room.ownership.uncertain = True
+
+    monkeypatch.setattr(room.facts, "starting", stall)
+    await room.answered("hello")
+    with pytest.raises(GatewayHeld, match="lease_ended"):
+        await room.deliver()
+    assert room.sends == 0
+
+
 async def test_a_send_under_way_outlives_its_lease_and_its_proof_lands(autojump_clock: MockClock) -> None:
     """The partition is lost while the gateway works; its 201 is what the new owner needs."""
     world = World()
