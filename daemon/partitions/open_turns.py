@@ -64,8 +64,8 @@ class OpenTurnSearch:
             return None  # the store watch reports why
         self._after = found[-1].id if len(found) == AT_ONCE else 0
         left = [turn for turn in found if not self._supervisor.works_on(turn.conversation, turn.number)]
+        left = [turn for turn in left if (turn.conversation, turn.number) not in self._frozen]
         for turn in left:
-            if (turn.conversation, turn.number) not in self._frozen:
-                self._supervisor.nudge(turn.conversation, check_ledger=True)
+            self._supervisor.nudge(turn.conversation, check_ledger=True)
         self.old = sum(turn.age_seconds > self._old_seconds for turn in left)
         return self.old

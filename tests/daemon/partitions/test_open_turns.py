@@ -82,13 +82,13 @@ async def test_a_recovery_names_all_of_them(monkeypatch: pytest.MonkeyPatch) -> 
 async def test_a_recovery_leaves_alone_what_the_mirror_holds_frozen() -> None:
     """A gateway that was away for long leaves thousands of them; each would ask both stores once more."""
     world = World(4)
-    search = world.search()
+    search = world.search(old_seconds=15)
     held = [
         Snapshot(Conversation("demo", "2"), 0, (), None, 2, None),
         Snapshot(Conversation("demo", "3"), 0, (), None, None, None),
     ]
     await search.search_all(held)
-    assert world.nudged == [1, 3, 4]
+    assert (world.nudged, search.old) == ([1, 3, 4], 2)
     await search.search()
     assert world.nudged == [1, 3, 4, 1, 2, 3, 4], "afterwards only an actor is proof"
 
