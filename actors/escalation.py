@@ -19,7 +19,7 @@ from itertools import product
 
 import msgspec
 
-from actors.text import contains_phrase, words
+from actors.text import contains_phrase, first_words
 
 LOOKED_BACK = 5
 """Interactions that the rules look at, the newest."""
@@ -121,8 +121,8 @@ def repeats_question(given: EscalationInput) -> bool:
     (an emoji, "??") repeats nothing.
     """
     latest = (given.text, *(interaction.text for interaction in given.interactions[: LOOKED_BACK - 1]))
-    said = [_words(text) for text in latest]
-    return len(said) >= REPEATS and said[0] != () and all(other == said[0] for other in said[:REPEATS])
+    said = [_words(text) for text in latest[:REPEATS]]
+    return len(said) == REPEATS and said[0] != () and all(other == said[0] for other in said)
 
 
 def low_quality(given: EscalationInput) -> bool:
@@ -162,7 +162,7 @@ def _says(text: str, phrases: Iterable[tuple[str, ...]]) -> bool:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    return words(text[:MAX_CHARS])
+    return first_words(text, MAX_CHARS)
 
 
 @lru_cache(maxsize=1024)

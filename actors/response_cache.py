@@ -23,13 +23,16 @@ from actors.escalation import LOW_QUALITY
 from actors.lookups import RESPONDER, Facts, Span
 from actors.messages import Answer, Batch, Prompt
 from actors.ports import CacheEntry, Question
-from actors.text import normalised, words
+from actors.text import first_words, normalised, words
 
 CACHE = "cache"
 """Named as the provider of answers from the cache."""
 
 MAX_QUESTION_CHARS = 500
 MAX_MEANING_CHARS = 4_000
+_MAX_RAW_CHARS = 4 * MAX_QUESTION_CHARS
+_MAX_QUOTED_CHARS = 8_000
+"""Longer ones are not even normalised: a batch may hold 50 texts of 64 KiB, and its key is asked for several times."""
 _NUMBER = re.compile(r"\d+(?:[.,٫]\d+)*")
 _PERSONAL = re.compile(
     r"\d{5,}"  # a phone number, an account, a code
@@ -52,12 +55,14 @@ def key(question: Question) -> CacheEntry | None:
     """The key under which the answer to this question is stored; None when it may not be."""
     terms, messages = question.terms, question.batch.messages
     keep_seconds = max(terms.cache_exact_seconds, terms.cache_similar_seconds)
-    asked = " ".join(words(question.batch.text))
-    quoted = " ".join(normalised(message.quoted_text) for message in messages).strip()
-    plain = normalised(question.batch.text)
-    if not question.flags.cache or not keep_seconds or not asked:
+    if not question.flags.cache or not keep_seconds:
         return None
-    if len(plain) > MAX_QUESTION_CHARS or is_personal(plain) or is_personal(quoted):
+    text, quoted_chars = question.batch.text, sum(len(message.quoted_text) for message in messages)
+    if len(text) > _MAX_RAW_CHARS or quoted_chars > _MAX_QUOTED_CHARS:
+        return None
+    asked, plain = " ".join(words(text)), normalised(text)
+    quoted = " ".join(normalised(message.quoted_text) for message in messages).strip()
+    if not asked or len(plain) > MAX_QUESTION_CHARS or is_personal(plain) or is_personal(quoted):
         return None
     return CacheEntry(
         scope=_scope(question, quoted),
@@ -131,7 +136,7 @@ def meaning(batch: Batch) -> str:
 
     The words alone: so every spelling of a question that was answered before shares its vector.
     """
-    return " ".join(words(batch.text))[:MAX_MEANING_CHARS]
+    return " ".join(first_words(batch.text, 4 * MAX_MEANING_CHARS))[:MAX_MEANING_CHARS]
 
 
 def text_hash(text: str) -> str:

@@ -88,6 +88,14 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(_WITHOUT_BLANKS.sub(r" \1 ", spaced).split())
 
 
+def first_words(text: str, max_chars: int) -> tuple[str, ...]:
+    """The words at the beginning of `text`: `max_chars` of it are read, and as many of its NFKC form.
+
+    Both are bounded because one sign may stand for a whole sentence: U+FDFA has 18 letters.
+    """
+    return words(unicodedata.normalize("NFKC", text[:max_chars])[:max_chars])
+
+
 def contains_phrase(words: Sequence[str], phrase_words: Sequence[str]) -> bool:
     """Whether the words of a phrase occur in `words`, whole and side by side. An empty phrase never does.
 

@@ -22,6 +22,7 @@ import msgspec
 import pytest
 
 from actors import response_cache
+from actors.text import first_words
 from daemon.gateways import lenient
 from daemon.gateways.evolution import payload
 from daemon.knowledge import embeddings, readers
@@ -90,6 +91,7 @@ BODIES: set[Any] = {route.body for route in ROUTES if route.body is not None}
 
 ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "actors.response_cache.fits": lambda text: response_cache.fits(text, text, text),
+    "actors.text.first_words": lambda text: first_words(text, len(text)),
     "daemon.gateways.evolution.payload.parse_webhook": lambda body: payload.parse_webhook(body, "acme", None),
     "daemon.gateways.evolution.payload.event_reason": lambda text: payload.event_reason(text, {"type": text}),
     "daemon.gateways.lenient.clean": lambda text: lenient.clean(text, len(text)),
@@ -112,10 +114,11 @@ METHODS: dict[str, Callable[[str], object]] = {
     ),
 }
 DECODERS = {
+    "daemon.controls.late_failures._record": "what our own functions in Postgres wrote",
     "daemon.dashboard.door._body": "as daemon.operate.api._body",
     "daemon.dashboard.playground.write": "an answer of our own door",
     "daemon.gateways.lenient._DECODER": "daemon.gateways.lenient.decode",
-    "daemon.gateways.lenient.decode": "itself",
+    "daemon.gateways.lenient.decode_again": "itself",
     "daemon.knowledge.embeddings._FLOATS": "daemon.knowledge.embeddings.items_in",
     "daemon.knowledge.embeddings.items_in": "itself",
     "daemon.knowledge.library._json": "what our own functions in Postgres wrote",

@@ -55,14 +55,25 @@ def decode(body: bytes) -> object:
     except msgspec.DecodeError:
         reason = "not_json"
     if reason == "not_json":
-        try:
-            return json.loads(body.decode(), parse_constant=_refuse_constant)
-        except UnicodeDecodeError:
-            reason = "not_utf8"
-        except RecursionError:
-            reason = "too_deep"
-        except ValueError:  # not JSON, or an integer of more digits than Python converts
-            pass
+        return decode_again(body)
+    raise NotJson(reason)
+
+
+def decode_again(body: bytes) -> object:
+    """As `decode`, for what msgspec has refused already.
+
+    Raises:
+      NotJson: as `decode`.
+    """
+    reason: NotJsonReason
+    try:
+        return json.loads(body.decode(), parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        reason = "not_utf8"
+    except RecursionError:
+        reason = "too_deep"
+    except ValueError:  # not JSON, or an integer of more digits than Python converts
+        reason = "not_json"
     raise NotJson(reason)
 
 

@@ -33,6 +33,8 @@ ACK_SECONDS = 5.0
 """For all messages of one payload together."""
 ITEMS_AT_A_TIME = 128
 """Of a large payload, handled without a pause; then others have their turn."""
+LARGE_BODY_BYTES = 32 * 1024
+"""Parsing a body of 1 MiB may take 0.1 s: between two larger than this, everybody else has a turn."""
 RETRY_HEADERS = {"Retry-After": "5"}
 
 
@@ -170,6 +172,7 @@ class Ingress:
         self._authorize = authorize
         self._metrics = metrics
         self._observers = observers
+        self._large = trio.Lock()  # a checkpoint alone would wake all of them in the same pass of the loop
 
     def gate(self, request: Request) -> Response | bool:
         """What the head of a request says already: a webhook without the token is refused before its body is read."""
@@ -242,7 +245,11 @@ class Ingress:
         if instance is not None and not allows(instance.strip()):  # nothing of it needs to be parsed
             return self._not_allowed()
         try:
-            inbound = self._parse(body, instance, event)
+            if len(body) > LARGE_BODY_BYTES:
+                async with self._large:
+                    inbound = self._parse(body, instance, event)
+            else:
+                inbound = self._parse(body, instance, event)
         except UnreadablePayload as error:
             self.counters.unreadable += 1
             self._observers.emit("payload.unreadable", reason=error.reason)

@@ -41,7 +41,8 @@ def _skip(question: Question) -> bool:
 
 async def _run(embeddings: EmbeddingsClient | None, means: Means, question: Question) -> tuple[Passage, ...]:
     """At most two round trips; none for a mere greeting."""
-    asked, words = meaning(question.batch), distinctive_words(question.batch.text)[:MAX_WORDS]
+    asked = meaning(question.batch)
+    words = distinctive_words(asked)[:MAX_WORDS]  # of a bounded length, unlike the batch
     if not words:
         await trio.lowlevel.checkpoint()
         return ()

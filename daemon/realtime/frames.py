@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from actors.errors import MajlisError
-from daemon.gateways.lenient import NotJson, decode, mapping
+from daemon.gateways.lenient import NotJson, decode_again, mapping
 
 VERSION = 1
 MAX_FILTERS = 1_000
@@ -171,7 +171,7 @@ def read(frame: str | bytes, allowed: Container[str], lenient: bool = False) -> 
 def _read_leniently(data: bytes) -> Push:
     """JavaScript may write what msgspec refuses, such as half an emoji: no reason to refuse a message."""
     try:
-        document = mapping(decode(data))
+        document = mapping(decode_again(data))
     except NotJson:
         raise BadFrame("bad_frame") from None
     if document.get("type") != "push" or "payload" not in document:

@@ -25,7 +25,7 @@ from daemon.observe.logs import configure
 from daemon.operate.doctor import DoctorReport, examine
 from daemon.run import peers
 from daemon.run.daemon import Daemon
-from daemon.run.lifecycle import CannotStart, cannot_listen, lock_data_dir
+from daemon.run.lifecycle import CannotStart, cannot_listen, cannot_open_admin, lock_data_dir
 from daemon.run.operating import admin_access
 from daemon.run.process import settle_process
 from daemon.run.stores import check_from_outside, migrate_stores, stored_from_outside
@@ -102,13 +102,16 @@ async def _live(settings: Settings, manager: ServiceManager, passed: PassedSocke
     try:
         if not listeners:
             listeners = await open_tcp_listeners(settings.ingress.listen)
+    except (OSError, ValueError) as error:
+        raise CannotStart(cannot_listen(settings.ingress.listen, error)) from error
+    try:
         admin = (
             passed_unix_listener(passed.admin)
             if passed.admin
             else open_unix_listener(settings.admin_socket, *admin_access(settings))
         )
     except (OSError, ValueError) as error:
-        raise CannotStart(cannot_listen(settings.ingress.listen, settings.admin_socket, error)) from error
+        raise CannotStart(cannot_open_admin(settings.admin_socket, error)) from error
     return await daemon.live(listeners, admin, door_is_held=bool(passed.ingress))
 
 

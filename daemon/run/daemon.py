@@ -22,7 +22,7 @@ from daemon.run.engine import Parts
 from daemon.run.gateway_feeds import GatewayFeeds
 from daemon.run.inside import Inside
 from daemon.run.late import Late
-from daemon.run.lifecycle import AdminDoor, Life
+from daemon.run.lifecycle import AdminDoor, CannotStart, Life, cannot_write
 from daemon.run.observing import Observing
 from daemon.run.operating import levels, operating
 from daemon.run.realtime import RealtimeDoor
@@ -111,9 +111,16 @@ class Daemon:
         ):
             return await life.run(listeners, admin)
 
+    def _kept_node_id(self) -> str:
+        directory = self._settings.data_dir
+        try:
+            return node_id_in(directory)
+        except OSError as error:
+            raise CannotStart(cannot_write(directory, "node_id", error)) from error
+
     async def _bring_up(self, stores: trio.Nursery) -> Parts:
         redis_url, dsn = await start_embedded(self._settings, self._feed, stores)
-        node_id = self._settings.node_id or node_id_in(self._settings.data_dir)
+        node_id = self._settings.node_id or self._kept_node_id()
         couriers, chats = self._realtime.couriers, self._dashboard.chats
         parts = Parts(
             self._settings,

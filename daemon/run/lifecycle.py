@@ -209,8 +209,7 @@ def lock_data_dir(data_dir: Path) -> Iterator[None]:
             folder.mkdir(exist_ok=True, mode=0o700)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        words = f"{data_dir} cannot be used ({error.strerror}): give this user write access, or set data_dir."
-        raise CannotStart(words) from error
+        raise CannotStart(cannot_write(data_dir, "data_dir", error)) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
@@ -221,17 +220,40 @@ def lock_data_dir(data_dir: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def cannot_listen(listen: str, admin_socket: Path, error: Exception) -> str:
-    """A sentence about a door that cannot be opened."""
+_MENDS = {
+    errno.ENOSPC: "its disk is full, make room",
+    errno.EDQUOT: "this user's quota on its disk is used up, make room or raise it",
+    errno.EROFS: "its disk is read-only, mount it writable",
+    errno.EIO: "its disk fails, check it",
+    errno.ENOTDIR: "it is not a directory, move that file away",
+    errno.EEXIST: "it is not a directory, move that file away",
+    errno.EMFILE: "too many files are open, raise the limit (LimitNOFILE)",
+    errno.ENFILE: "too many files are open on this machine, raise fs.file-max",
+}
+
+
+def cannot_write(place: Path, setting: str, error: OSError) -> str:
+    """A sentence about a place that cannot be written: the cause, and what to do."""
+    mend = _MENDS.get(error.errno or 0, "give this user write access")
+    return f"{place} cannot be used ({error.strerror or error}): {mend}, or set {setting}."
+
+
+def cannot_listen(listen: str, error: Exception) -> str:
+    """A sentence about a TCP door that cannot be opened."""
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         return f"{listen} is taken by another program: stop it, or set ingress.listen to a free port."
     if isinstance(error, OSError) and error.errno == errno.EACCES:
         return f"this user may not listen on {listen}: set ingress.listen to a port above 1023."
-    if isinstance(error, FileExistsError | ValueError):
+    return f"{listen} cannot be listened on: {error}."
+
+
+def cannot_open_admin(admin_socket: Path, error: Exception) -> str:
+    """A sentence about an admin socket that cannot be made."""
+    if isinstance(error, FileExistsError | ValueError) or not isinstance(error, OSError):
         return (
             f"the admin socket cannot be opened: {error}; set admin.socket to another path ({admin_socket})."
         )
-    return f"{listen} or {admin_socket} cannot be listened on: {error}."
+    return f"the admin socket cannot be opened: {cannot_write(admin_socket, 'admin.socket', error)}"
 
 
 class AdminDoor:

@@ -76,7 +76,7 @@ class RealtimeDoor:
         try:
             listeners = await open_tcp_listeners(listen)
         except (OSError, ValueError) as error:
-            words = cannot_listen(listen, self._settings.admin_socket, error)
+            words = cannot_listen(listen, error)
             raise CannotStart(words.replace("ingress.listen", "realtime.listen")) from error
         self._listen = address_of(listeners[0])
         async with trio.open_nursery() as nursery:

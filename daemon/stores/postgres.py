@@ -30,7 +30,7 @@ import msgspec
 import trio
 
 from actors.errors import LedgerUnavailable, MajlisError
-from daemon.stores.sqlstates import UNEXPECTED, Meaning, meaning
+from daemon.stores.sqlstates import DRIVER_FAILED, DSN_UNUSABLE, UNEXPECTED, Meaning, meaning
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -224,13 +224,14 @@ class Postgres:
             try:
                 return [dict(row) for row in await connection.fetch(sql, *args, timeout=seconds)]
             except Exception as error:
-                if not _meaning(error).keeps_session:
-                    # No reset on release (rule 2) would find out that it is broken, so it is closed here.
-                    with suppress(asyncpg.InterfaceError):  # the driver noticed by itself and has released it
-                        connection.terminate()
-                    if generation == self._generation:  # else the others are younger than what happened here
-                        await self._renew()  # noqa: ASYNC120  it only counts up, and never waits
-                raise
+                failure = error
+            if not _meaning(failure).keeps_session:
+                # No reset on release (rule 2) would find out that it is broken, so it is closed here.
+                with suppress(asyncpg.InterfaceError):  # the driver noticed by itself and has released it
+                    connection.terminate()
+                if generation == self._generation:  # else the others began after what happened to this one
+                    await self._renew()
+            raise failure
 
     async def _renew(self) -> None:
         self._generation += 1
@@ -265,12 +266,22 @@ async def _from_trio(operation: Callable[..., Awaitable[T]], *args: Any) -> T:
 
 
 def _mapped(error: Exception) -> Exception:
+    """What to raise for an error out of the driver. Only what the statement's values cause is blamed on the work.
+
+    asyncpg turns every failure to encode an argument into a `DataError` of its own, so that no other error speaks of
+    our values: whatever else fails in there, a `KeyError` or an assertion, is trouble of the driver or the connection.
+    """
     import asyncpg
 
     if isinstance(error, asyncpg.PostgresError):
         return _as_said(error, error.sqlstate or "")
-    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
-        return LedgerError("", f"Postgres driver: {type(error).__name__}")
+    name = type(error).__name__
+    if _is_about_arguments(error):
+        return LedgerError("", f"Postgres driver: {name}")
+    if isinstance(
+        error, asyncpg.ClientConfigurationError
+    ):  # also a certificate file that is not there any more
+        return LedgerMisconfigured("", f"{DSN_UNUSABLE}: {name}")
     away: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
         (TimeoutError, "postgres_timeout"),  # an OSError too, so it comes first
         ((OSError, EOFError), "postgres_unreachable"),
@@ -280,7 +291,17 @@ def _mapped(error: Exception) -> Exception:
     for kinds, reason in away:
         if isinstance(error, kinds):
             return LedgerUnavailable(reason)
-    return error
+    return LedgerUnavailable(f"{DRIVER_FAILED}: {name}")
+
+
+def _is_about_arguments(error: Exception) -> bool:
+    import asyncpg
+
+    return (
+        isinstance(error, asyncpg.InterfaceError)
+        and isinstance(error, ValueError)
+        and not isinstance(error, asyncpg.ClientConfigurationError)
+    )
 
 
 def _as_said(error: Any, code: str) -> MajlisError:
@@ -317,7 +338,7 @@ def _meaning(error: Exception) -> Meaning:
 
     if isinstance(error, asyncpg.PostgresError):
         return meaning(error.sqlstate or "")
-    return UNEXPECTED if _is_broken_connection(error) else _KEEPS_SESSION
+    return _KEEPS_SESSION if isinstance(error, TimeoutError) or _is_about_arguments(error) else UNEXPECTED
 
 
 def _is_broken_connection(error: Exception) -> bool:

@@ -174,7 +174,9 @@ class RedisStore:
         packed = b"".join(_pack(command) for command in commands)
         try:
             replies: list[RedisReply] = await trio_asyncio.aio_as_trio(self._exchange)(packed, len(commands))
-        except (RedisError, OSError, EOFError) as error:
+        except (
+            Exception
+        ) as error:  # also what the driver does not expect itself: our arguments are packed already
             raise MirrorUnavailable(_reason(error)) from None
         return replies
 
@@ -237,7 +239,7 @@ def _reason(error: Exception) -> str:
     for kinds, reason in CONNECTION_REASONS:
         if isinstance(error, kinds):
             return reason
-    return "connection"
+    return "connection" if isinstance(error, RedisError | OSError | EOFError) else type(error).__name__
 
 
 def _reason_of_reply(error: ResponseError) -> str:

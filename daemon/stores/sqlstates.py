@@ -87,8 +87,14 @@ TABLE = {
 }
 """SQLSTATEs by their beginning; the longest that fits counts."""
 
+DRIVER_FAILED = "postgres_driver_failed"
+DSN_UNUSABLE = "postgres_dsn_unusable"
+"""What the driver says without the server."""
+
 ADVICE = {
+    DRIVER_FAILED: "if it stays, restart Majlis and report the name in the brackets",
     "postgres_disk_full": "make room on the disk of the Postgres server",
+    DSN_UNUSABLE: "check postgres.dsn, its parameters, and the certificate files that it names",
     "postgres_login_refused": "check the user and the password in postgres.dsn, and pg_hba.conf",
     "postgres_misconfigured": "run `majlis doctor`, which names what the user of postgres.dsn lacks",
     "postgres_no_such_database": "create the database that postgres.dsn names",

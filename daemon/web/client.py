@@ -148,6 +148,10 @@ class _BodyError(Exception):
     """The answer's body cannot be taken; the message is the reason."""
 
 
+_UNUSABLE = (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError, TypeError)
+"""Before any connection was tried: the URL or a header cannot be used. Other errors are trouble of the library."""
+
+
 class _Progress:
     """Listens to the library's trace: how far one request got. None as an error stands for the deadline."""
 
@@ -180,8 +184,10 @@ class _Progress:
 
     def _before_sending(self, error: Exception | None) -> str:
         timed_out = error is None or isinstance(error, httpx.TimeoutException)
-        if self.phase == "pool":  # an error before any connection was tried: the URL or a header is unusable
-            return "no_connection_free" if timed_out else "bad_request"
+        if self.phase == "pool":
+            if timed_out:
+                return "no_connection_free"
+            return "bad_request" if isinstance(error, _UNUSABLE) else "connect_failed"
         return f"{self.phase}_timed_out" if timed_out else f"{self.phase}_failed"
 
     def _after_sending(self, error: Exception | None) -> str:

@@ -5,6 +5,7 @@ The daemon reaches them by `redis.url` and `postgres.dsn`, like any external ser
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Generic, TypeVar
 
+import asyncpg
 import redis
 
 from daemon.stores.embedded_postgres import EmbeddedPostgres
@@ -74,6 +76,30 @@ class OwnStores:
     def redis_client(self) -> Iterator[redis.Redis]:
         with redis.Redis.from_url(self.redis.server.url) as client:
             yield client
+
+    @contextmanager
+    def read_only_postgres(self) -> Iterator[None]:
+        """As after a failover to a replica: sessions that begin inside can only read, those from before are gone."""
+        self._order("on")
+        try:
+            yield
+        finally:
+            self._order("off")
+
+    def _order(self, mode: str) -> None:
+        asyncio.run(_order(self.postgres.server.dsn, mode))
+
+
+async def _order(dsn: str, mode: str) -> None:
+    connection = await asyncpg.connect(dsn, server_settings={"default_transaction_read_only": "off"})
+    name = await connection.fetchval("SELECT quote_ident(current_database())")
+    await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = {mode}")
+    if mode == "on":
+        await connection.fetch(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+            " AND backend_type = 'client backend'"
+        )
+    await connection.close()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Redis and Postgres down, frozen, killed, full, weakened, emptied: nothing acknowledged is lost or answered twice.
+"""Redis and Postgres down, frozen, killed, full, weak, read-only, emptied: nothing is lost or answered twice.
 
 An outage lasts `MAJLIS_TEST_OUTAGE_SECONDS` (3 by default, 30 for the longer proof).
 """
@@ -250,6 +250,26 @@ def test_postgres_down_under_traffic(
             assert "Postgres cannot be used now" in store_told(daemon, "postgres")
     daemon.wait_settled()
     assert_answered_once_in_order(gateway, seen)
+
+
+def test_postgres_turns_read_only_under_traffic(
+    daemon: DaemonUnderTest, stores: OwnStores, gateway: FakeEvolution
+) -> None:
+    """I1, I6, I10: acks go on, replies are held; once it can be written, all are answered, without a restart."""
+    before = daemon.pid
+    with traffic(daemon, "read-only") as seen:
+        daemon.wait_for(lambda: len(seen.answers) > 20, "the traffic flows")
+        with stores.read_only_postgres():
+            daemon.wait_for(lambda: "read-only" in store_told(daemon, "postgres"), "the status says so")
+            assert "point postgres.dsn at the primary" in str(daemon.admin("/v1/doctor")["checks"])
+            sent, began = _sent_at_last(gateway), time.monotonic()
+            daemon.wait_for(lambda: len(seen.since(began)) > 10, "the traffic goes on")
+            assert len(gateway.sends) == sent
+            assert {answer.status for answer in seen.since(began)} == {200}
+    daemon.wait_ready()
+    daemon.wait_settled()
+    assert_answered_once_in_order(gateway, seen)
+    assert daemon.pid == before
 
 
 def _sent_at_last(gateway: FakeEvolution) -> int:

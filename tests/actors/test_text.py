@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.text import contains_phrase, normalised, plain_text, search_text, shown_text, words
+from actors.text import contains_phrase, first_words, normalised, plain_text, search_text, shown_text, words
 
 HARD = "aeizAI\u0130\u0131\u0345\u03a3\u03c2\u1fb3ß\ufb01ＡÅ '’_1٣۴ \u200b\u200f\u00a0\n\r\x00\ud83d👍\ufe0f"
 ARABIC = "اأإآٱىيیؤئةهءكک\u0640\u064b\u0651\u0654\u0670\u06e5\ufe70\ufe71\ufefb\u0301\u05b0é"
@@ -163,3 +163,13 @@ def test_what_an_operator_is_shown_reorders_nothing() -> None:
 
 def test_a_message_keeps_the_isolates_that_its_writer_set() -> None:
     assert plain_text("رقم \u2066A-12\u2069") == "رقم \u2066A-12\u2069"
+
+
+@given(ANY_TEXT)
+def test_the_first_words_of_a_short_text_are_its_words(text: str) -> None:
+    assert first_words(text, 4_000) == words(text)
+
+
+def test_first_words_are_bounded_by_what_they_grow_to() -> None:
+    assert len(" ".join(first_words("\ufdfa" * 100, 100))) <= 100
+    assert first_words("one two three", 7) == ("one", "two")

@@ -8,6 +8,6 @@ export function statusLine(isOk, title, details = "") {
     `p.status-line.${isOk ? "ok" : "error"}`,
     {},
     icon(isOk ? "check" : "warn"),
-    h("span", {}, h("strong", {}, title), details ? ` ${details}` : ""),
+    h("span", {}, h("strong", {}, title), details ? [" ", h("span", {}, details)] : null),
   );
 }

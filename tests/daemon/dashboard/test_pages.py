@@ -48,3 +48,22 @@ def test_pages_refer_to_no_other_host() -> None:
     """Names of XML namespaces are not addresses."""
     for name, body in FILES.items():
         assert not re.search(r"""https?://(?!www\.w3\.org/)\w|["'(]//\w""", body.decode()), name
+
+
+def test_an_override_in_a_text_ends_with_the_element_that_shows_it() -> None:
+    """Blocks end it by themselves; inline elements only when they are isolated."""
+    rule = re.search(r"([^{}*/]+)\{\s*unicode-bidi: isolate;\s*\}", FILES["base.css"].decode())
+    assert rule is not None
+    assert {"span", "strong", "a", "code", "bdi"} <= {name.strip() for name in rule[1].split(",")}
+    styles = [body.decode() for name, body in FILES.items() if name.endswith(".css")]
+    assert sum(style.count("unicode-bidi") for style in styles) == 1, "nothing takes it back"
+
+
+def test_what_customers_wrote_stands_in_an_element_of_its_own() -> None:
+    """A contact or a text in the middle of a sentence would reorder it: `bdi`, `messageText` or a view of their own."""
+    for name, body in FILES.items():
+        if name.endswith(".js"):
+            mixed = re.findall(
+                r"`[^`\n]*\$\{[\w.]*\.(?:contact|text|push_name|quoted_text)\}[^`\n]*`", body.decode()
+            )
+            assert not mixed, (name, mixed)

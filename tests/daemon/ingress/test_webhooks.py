@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import msgspec
 import pytest
@@ -13,7 +14,15 @@ from actors.errors import ConversationFull, LedgerUnavailable, MirrorUnavailable
 from actors.messages import Message, Receipt
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.ingress.inbound import Inbound, LateFailure, Link, OwnMessage
-from daemon.ingress.webhooks import Authorize, Ingress, IngressObservers, Readiness, SharedToken, open_door
+from daemon.ingress.webhooks import (
+    LARGE_BODY_BYTES,
+    Authorize,
+    Ingress,
+    IngressObservers,
+    Readiness,
+    SharedToken,
+    open_door,
+)
 from daemon.web.http1 import Peer, Request, Response
 from tests.daemon.web.http1.support import read_answer, serving, serving_in_memory
 
@@ -411,3 +420,30 @@ async def test_the_same_webhook_twenty_times_at_once() -> None:
         for _ in range(20):
             nursery.start_soon(once)
     assert sorted(map(str, statuses)) == ["accepted", *["duplicate"] * 19]
+
+
+async def test_between_two_large_bodies_others_have_their_turn() -> None:
+    """Ten that take 0.1 s each, at once, must not stop the loop for a second."""
+    turns_of_others = 0
+    seen = []
+
+    def parse(body: bytes, instance: str | None, event: str | None) -> Inbound:
+        seen.append(turns_of_others)
+        return parse_webhook(body, instance, event)
+
+    room = Room()
+    room.ingress = Ingress(
+        parse=parse,
+        inbox=room,
+        readiness=lambda: room.readiness,
+        quarantine=room.quarantine,
+        authorize=open_door,
+    )
+    async with trio.open_nursery() as nursery:
+        for _ in range(10):
+            nursery.start_soon(partial(room.ask, "POST", "webhook", body=b"[" * LARGE_BODY_BYTES + b"["))
+        while len(seen) < 10:
+            await trio.lowlevel.checkpoint()
+            turns_of_others += 1
+    # Of the tasks that are due at the same time any may run first, so every other one is compared.
+    assert all(later > earlier for earlier, later in zip(seen, seen[2:], strict=False)), seen

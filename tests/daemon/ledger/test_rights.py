@@ -26,11 +26,15 @@ ROLE = "limited"
 async def owner(migrated_postgres_dsn: str) -> AsyncIterator[Postgres]:
     """The owner of a migrated database, in which `limited` has every right that Majlis needs and owns nothing."""
     async with open_world(migrated_postgres_dsn) as world:
-        await world.db.fetch(
-            f"DO $$ BEGIN CREATE ROLE {ROLE} LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$"
-        )
-        await world.db.fetch(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {ROLE}")
+        await let_limited_work(world.db)
         yield world.db
+
+
+async def let_limited_work(db: Postgres) -> None:
+    await db.fetch(
+        f"DO $$ BEGIN CREATE ROLE {ROLE} LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$"
+    )
+    await db.fetch(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {ROLE}")
 
 
 def as_limited(dsn: str) -> str:

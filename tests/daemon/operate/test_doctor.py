@@ -15,15 +15,18 @@ from daemon import run as root
 from daemon.config import Settings, load
 from daemon.knowledge import embeddings as embeddings_module
 from daemon.knowledge.embeddings import TURN_SECONDS, EmbeddingsClient
+from daemon.ledger.pooler import CHANGES_SESSIONS
 from daemon.ledger.rows import StoredInstances
 from daemon.operate import doctor
 from daemon.operate.doctor import MAX_STORED, Check, examine
 from daemon.run.stores import check_from_outside
 from daemon.web.client import HttpClient
+from tests.daemon.ledger.test_rights import ROLE, as_limited, let_limited_work
 from tests.support.embeddings_server import FakeEmbeddings
 from tests.support.gateway_server import FakeEvolution
 from tests.support.ledgers import open_world
 from tests.support.memory import MemoryFeed
+from tests.support.pg_proxy import Pooler
 
 
 @pytest.fixture
@@ -213,6 +216,37 @@ async def test_a_database_that_is_not_fit_is_reported_once(
         await world.rows("DELETE FROM majlis_migrations")
         checks = await database_checks(settings_of(tmp_path, fresh_durable_postgres_dsn, "small"))
     assert checks["postgres"].state == "problem" and "pgvector" not in checks
+
+
+async def test_what_somebody_has_to_change_at_postgres_is_named_with_what_to_run(
+    tmp_path: Path, fresh_durable_postgres_dsn: str
+) -> None:
+    """A missing right, hidden rows, a pooler that changes sessions, a server that cannot be written: each in words."""
+    limited = as_limited(fresh_durable_postgres_dsn)
+    async with open_world(fresh_durable_postgres_dsn) as world, trio.open_nursery() as nursery:
+
+        async def said(dsn: str = limited) -> str:
+            check = (await database_checks(settings_of(tmp_path, dsn)))["postgres"]
+            return check.detail if check.state == "problem" else ""
+
+        await let_limited_work(world.db)
+        assert await said() == ""
+        await world.rows(f"REVOKE DELETE ON majlis_turns FROM {ROLE}")
+        assert f"run `GRANT DELETE ON public.majlis_turns TO {ROLE};`" in await said()
+        await world.rows(f"GRANT DELETE ON majlis_turns TO {ROLE}")
+        await world.rows("ALTER TABLE majlis_turns ENABLE ROW LEVEL SECURITY")
+        assert (
+            f"see or write no rows of public.majlis_turns: as a superuser run `ALTER ROLE {ROLE} BYPASSRLS;`"
+            in (await said())
+        )
+        await world.rows("ALTER TABLE majlis_turns DISABLE ROW LEVEL SECURITY")
+        pooler = Pooler(fresh_durable_postgres_dsn, "transaction")
+        await nursery.start(pooler.serve)
+        assert await said(pooler.dsn) == CHANGES_SESSIONS
+        name = await world.db.value("SELECT current_database()")
+        await world.rows(f"ALTER ROLE {ROLE} IN DATABASE {name} SET default_transaction_read_only = on")
+        assert "read-only: point postgres.dsn at the primary" in await said()
+        nursery.cancel_scope.cancel()
 
 
 async def test_the_database_lists_instances_that_are_not_declared(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 import trio
 import trio.testing
@@ -207,6 +208,33 @@ async def test_a_session_that_remembers_a_passing_state_is_replaced(
             for number in range(4):
                 nursery.start_soon(db.fetch, "INSERT INTO t SELECT $1 FROM pg_sleep(0.05)", number)
     assert await db.value("SELECT count(*) FROM t") == 5
+
+
+async def test_what_fails_inside_the_driver_is_held_and_its_session_replaced(
+    db: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of the driver is not blamed on the work, and shows its class alone. The next call works."""
+    before = await db.value("SELECT pg_backend_pid()")
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncpg.Connection, "_execute", _fails_with_data)
+        with pytest.raises(LedgerUnavailable, match=r"^postgres_driver_failed: KeyError$"):
+            await db.value("SELECT 1")
+    assert await db.value("SELECT pg_backend_pid()") != before
+
+
+async def _fails_with_data(*_args: object, **_named: object) -> None:
+    raise KeyError("5511987654321")
+
+
+@pytest.mark.parametrize("argument", ["text", 2**40, object(), "\ud800"])
+async def test_an_argument_that_cannot_be_encoded_is_blamed_on_the_work(
+    db: Postgres, argument: object
+) -> None:
+    """Waiting does not help, and its session stays."""
+    before = await db.value("SELECT pg_backend_pid()")
+    with pytest.raises(LedgerError):
+        await db.value("SELECT $1::text" if argument == "\ud800" else "SELECT $1::int", argument)
+    assert await db.value("SELECT pg_backend_pid()") == before
 
 
 async def test_an_error_that_a_session_may_keep_closes_it_and_renews_the_others_once(db: Postgres) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trio
+from redis.asyncio.connection import AbstractConnection
 
 from actors.errors import MirrorUnavailable
 from daemon.stores.redis import LuaScript, RedisStore, ScriptCall
@@ -51,6 +52,22 @@ async def test_more_callers_than_connections_are_all_served(store: RedisStore) -
             nursery.start_soon(echo, number)
     assert sorted(map(int, echoed)) == list(range(50))
     assert await connections(store) <= 4
+
+
+async def test_what_fails_inside_the_driver_is_held(
+    store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It shows its class alone, and the connection is not used again."""
+    await store.command("ECHO", "connected")
+    with monkeypatch.context() as patched:
+        patched.setattr(AbstractConnection, "read_response", _fails_with_data)
+        with pytest.raises(MirrorUnavailable, match=r"^KeyError$"):
+            await store.command("ECHO", "stale")
+    assert await store.command("ECHO", "fresh") == b"fresh"
+
+
+async def _fails_with_data(*_args: object, **_named: object) -> None:
+    raise KeyError("5511987654321")
 
 
 async def test_a_hanging_redis_times_out(fresh_redis_url: str) -> None:

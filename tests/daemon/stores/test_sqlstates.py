@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
+
 import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.stores.postgres import _mapped
-from daemon.stores.sqlstates import ADVICE, TABLE, UNEXPECTED, meaning
+from actors.errors import LedgerUnavailable
+from daemon.stores.postgres import LedgerMisconfigured, _mapped
+from daemon.stores.sqlstates import ADVICE, DRIVER_FAILED, DSN_UNUSABLE, TABLE, UNEXPECTED, meaning
 
 WORK = {"20", "21", "22", "23", "27", "38", "44", "54", "MJ", "P0"}
 """Classes that speak about the values of one statement."""
@@ -60,4 +63,23 @@ def test_an_unknown_code_is_never_blamed_on_the_work(code: str) -> None:
 
 
 def test_advice_is_for_words_that_exist() -> None:
-    assert ADVICE.keys() <= {found.word for found in TABLE.values()}
+    assert ADVICE.keys() <= {found.word for found in TABLE.values()} | {DRIVER_FAILED, DSN_UNUSABLE}
+
+
+BUILTIN = sorted(
+    (
+        kind
+        for kind in vars(builtins).values()
+        if isinstance(kind, type) and issubclass(kind, Exception) and kind is not ExceptionGroup
+    ),
+    key=lambda kind: kind.__name__,
+)
+
+
+@pytest.mark.parametrize("kind", BUILTIN)
+def test_an_error_of_the_drivers_is_never_blamed_on_the_work(kind: type[Exception]) -> None:
+    """Nor shown with its data. Only the driver's own word about an argument is."""
+    mapped = _mapped(kind.__new__(kind, "5511987654321"))
+    assert isinstance(mapped, LedgerUnavailable)
+    assert "5511987654321" not in str(mapped)
+    assert isinstance(_mapped(asyncpg.ClientConfigurationError("5511987654321")), LedgerMisconfigured)
