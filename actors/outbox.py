@@ -25,7 +25,7 @@ import trio
 from actors.crash_points import reach
 from actors.errors import GatewayHeld, MajlisError, StaleEpoch, TurnFailed, TurnRefused, Unavailable
 from actors.identity import Conversation
-from actors.outcome import NoRecord, NotSent, RecordFound, SendEvidence, SendOutcome, Sent, Unknown
+from actors.outcome import NotSent, RecordFound, SendEvidence, SendOutcome, Sent, Unknown
 from actors.ports import Feed, Gateway, Ledger, Ownership, Part, Proof, SendFacts, Turn
 
 MANY_WAITS = 1_000
@@ -202,8 +202,8 @@ class _PartDelivery:
         self._resends += resend
 
     def _may_send(self) -> None:
-        self._check_lease()
         self._facts.starting(self._token)
+        self._check_lease()  # last: to note the start may take time, on a disk that stalls
 
     def _check_lease(self) -> None:
         if self._outbox._ownership.epoch(self._conversation) != self._epoch:
@@ -226,7 +226,7 @@ class _PartDelivery:
             if not outcome.may_resend:
                 # The gateway said itself that the message left; only its own record of it is missing.
                 return await self._settle_found("", outcome.reason)
-            if isinstance(evidence, NoRecord) and settling_seconds > 0:
+            if settling_seconds > 0:  # also where records cannot tell now: a later look may find it
                 raise GatewayHeld("send_settling", settling_seconds)
             if self._resends or self._policy.on_unresolved == "hold":
                 raise TurnRefused("send_unresolved", outcome.reason)

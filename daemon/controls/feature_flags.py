@@ -18,7 +18,7 @@ from actors.ports import Feed
 from daemon.config import Settings
 from daemon.ledger.records import Records
 from daemon.ledger.rows import FlagRow
-from daemon.stores.postgres import LedgerError
+from daemon.stores.postgres import LedgerError, LedgerMisconfigured
 
 REFRESH_SECONDS = 30.0
 """How often the flags are read again: other daemons on this database may have set some."""
@@ -132,10 +132,10 @@ class StoredFlags:
     async def _try_refresh(self) -> None:
         try:
             await self.refresh()
+        except (LedgerError, LedgerMisconfigured) as error:
+            self._feed.emit("daemon.problem", part="flags", error=type(error).__name__)
         except LedgerUnavailable:
             pass  # law 3; the store watch reports it
-        except LedgerError as error:
-            self._feed.emit("daemon.problem", part="flags", error=type(error).__name__)
 
     def _announce(self, found: dict[tuple[str, str], bool]) -> None:
         for scope, flag in sorted(found.keys() | self._set.keys()):

@@ -27,7 +27,7 @@ from actors.identity import Conversation, canonical_contact
 from actors.outcome import NotSent, Sent, Unknown
 from actors.ports import Feed, Gateway
 from daemon.ledger.wire import storable
-from daemon.stores.postgres import Postgres, Row
+from daemon.stores.postgres import LedgerMisconfigured, Postgres, Row
 from daemon.web.answer import HttpAnswer, readable_json
 from daemon.web.client import DeliveryUnknown, HttpClient, NotDelivered
 
@@ -138,8 +138,6 @@ class Notifier:
         )
         try:
             return await self._db.fetch(sql, kind, limit, LEASE_SECONDS) if limit else []
-        except LedgerUnavailable:
-            pass  # the store watch reports it
         except MajlisError as error:
             self._problem(error)
         return []
@@ -152,10 +150,8 @@ class Notifier:
             result = NoticeResult("doubtful", "crashed")
         try:
             await self._settle(notice, result)
-        except LedgerUnavailable:
-            pass  # its lease expires, and it is sent again
         except MajlisError as error:
-            self._problem(error)
+            self._problem(error)  # its lease expires, and it is sent again
         self._under_way[kind] -= 1
         self._wake[kind].set()
 
@@ -220,13 +216,13 @@ class Notifier:
             try:
                 while await self._db.value("SELECT majlis_forget_notices($1)", FORGET_ROWS) == FORGET_ROWS:
                     pass
-            except LedgerUnavailable:
-                pass
             except MajlisError as error:
                 self._problem(error)
             await trio.sleep(FORGET_SECONDS)
 
     def _problem(self, error: Exception) -> None:
+        if isinstance(error, LedgerUnavailable) and not isinstance(error, LedgerMisconfigured):
+            return  # the store watch reports it
         # Only the class: the error's text may quote a target.
         self._feed.emit("daemon.problem", part="notices", error=type(error).__name__)
 

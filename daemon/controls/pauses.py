@@ -19,7 +19,7 @@ from actors.errors import LedgerUnavailable, Paused
 from actors.ports import Feed
 from daemon.ledger.records import Records
 from daemon.ledger.rows import Pause
-from daemon.stores.postgres import LedgerError
+from daemon.stores.postgres import LedgerError, LedgerMisconfigured
 
 REFRESH_SECONDS = 30.0
 """How often the pauses are read again: another daemon on this database may have set or ended one."""
@@ -123,14 +123,20 @@ class PauseBoard:
         return pause.until is None or pause.until > self._now()
 
     async def _try_refresh(self) -> bool:
-        """False: Postgres is away. An error of the query itself is reported and not waited for."""
+        """False: Postgres is away, or set up wrong. An error of the query itself is reported and not waited for."""
         try:
             await self.refresh()
+        except LedgerMisconfigured as error:
+            self._problem(error)
+            return False
         except LedgerUnavailable:
             return False  # law 4; the store watch reports it
         except LedgerError as error:
-            self._feed.emit("daemon.problem", part="pauses", error=type(error).__name__)
+            self._problem(error)
         return True
+
+    def _problem(self, error: Exception) -> None:
+        self._feed.emit("daemon.problem", part="pauses", error=type(error).__name__)
 
 
 def ended_by(pause: Pause) -> str:

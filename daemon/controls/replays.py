@@ -20,6 +20,7 @@ from actors.messages import Message, Receipt
 from actors.ports import Feed, Identities
 from daemon.ledger.records import Records
 from daemon.ledger.rows import DeadLetter
+from daemon.stores.postgres import LedgerMisconfigured
 
 RETRY_PREFIX = "dead-"
 """The prefix of replayed messages' ids: a replay is never mistaken for a customer who repeats a message."""
@@ -71,10 +72,10 @@ class NumbersLearned:
             self._wake = wake = trio.Event()
             try:
                 await self._look()
-            except Unavailable:
-                pass  # the store watch reports it
             except MajlisError as error:
-                self._feed.emit("daemon.problem", part="replays", error=type(error).__name__)
+                # Of a store that is only away the store watch reports.
+                if not isinstance(error, Unavailable) or isinstance(error, LedgerMisconfigured):
+                    self._feed.emit("daemon.problem", part="replays", error=type(error).__name__)
             await trio.sleep(PAUSE_SECONDS)
             with trio.move_on_after(POLL_SECONDS):
                 await wake.wait()

@@ -131,6 +131,8 @@ class FencedOwnership:
             refused = await self._mirror.fence(gained, self._node_id)
             report(await self._reasons(refused))
             mine = {partition: epoch for partition, epoch in gained.items() if partition not in refused}
+            if not mine and not self._doubted:
+                return False  # nothing new is ours: a recovery each second would end every hold of the others
             self._feed.emit("recovery.started", partitions=len(mine))
             snapshots, unread = await self._survey.recover(mine)
         except (MirrorUnavailable, LedgerUnavailable, LedgerError):

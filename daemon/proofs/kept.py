@@ -97,6 +97,13 @@ class KeptFacts:
     async def forget(self, conversation: Conversation, proof: Proof) -> None:
         await self._forget(conversation.partition(self._partitions), proof)
 
+    def close(self) -> None:
+        """The daemon ends. A send may have been cut off between its answer and the ledger: what it proved is kept."""
+        for token, proof in self._known.items():
+            if token not in self._in_redis:
+                self._log.keep(proof)
+        self._log.close()
+
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Give the ledger what it does not have yet, until cancelled."""
         for proof in self._log.proofs():

@@ -63,8 +63,8 @@ class Answering:
         tools = Tools(http=self._gateway_http, couriers=couriers, label=feed.label)
         gateway = peers.gateways(settings, tools, chats)
         self.ledger = ledger = PostgresLedger(db, settings.partitions)
-        self._sends_log = SendsLog(settings.data_dir / "sends.log", boot_id())
-        self._facts = KeptFacts(redis, self._sends_log, ledger.prove, settings.partitions)
+        log = SendsLog(settings.data_dir / "sends.log", boot_id())
+        self._facts = KeptFacts(redis, log, ledger.prove, settings.partitions)
         self.outbox = Outbox(
             ledger,
             gateway,
@@ -117,7 +117,7 @@ class Answering:
         work.start_soon(self._housekeeping.run, name="housekeeping")
 
     async def aclose(self) -> None:
-        self._sends_log.close()
+        self._facts.close()
         await self._gateway_http.aclose()
         await self._responder_http.aclose()
         await self._notice_http.aclose()

@@ -207,8 +207,9 @@ class Parts:
 
     async def _recover(self, snapshots: Iterable[Snapshot], unread: Iterable[Conversation]) -> None:
         """Pick up what the mirror may have lost, so that nothing overtakes it, then what it holds."""
-        await self.open_turns.search_all()
-        self.supervisor.recover(snapshots, unread)
+        held = list(snapshots)
+        await self.open_turns.search_all(held)
+        self.supervisor.recover(held, unread)
 
     def _services(self) -> Services:
         turn = self._settings.turn

@@ -15,7 +15,7 @@ from actors.actor import TurnPolicy
 from actors.errors import GatewayHeld, LedgerUnavailable, StaleEpoch, TurnRefused, Unavailable
 from actors.messages import Answer
 from actors.outbox import Outbox, OutboxPolicy
-from actors.outcome import NotSent, SendOutcome, Sent, Unknown
+from actors.outcome import CannotTell, NotSent, SendOutcome, Sent, Unknown
 from actors.ports import Part, Turn
 from tests.support.ledgers import DEMO, batch, reply_of
 from tests.support.memory import (
@@ -155,6 +155,17 @@ async def test_a_restart_waits_for_what_is_left_since_the_outcome(
     await room.until_delivered()
     assert room.sends == 1
     assert await room.states() == [("sent", 0)]
+
+
+async def test_records_that_cannot_tell_do_not_cut_the_wait_short(
+    autojump_clock: MockClock, room: Room
+) -> None:
+    """The search ended at its limit before the message had arrived; once it has, it is on the newest page."""
+    room.gateway.script = [(2.0, Unknown("timed_out"))]
+    room.gateway.evidence = [CannotTell()]
+    await room.answered("hello")
+    await room.until_delivered()
+    assert (room.sends, await room.states()) == (1, [("sent", 0)])
 
 
 async def test_killed_in_mid_send_the_send_itself_is_waited_for_as_well(
@@ -564,6 +575,23 @@ async def test_a_lease_that_ends_stops_the_send_before_its_first_byte(
 
 
 # In a whole world
+
+
+async def test_a_lease_that_ends_while_the_start_is_noted_lets_nothing_leave(
+    autojump_clock: MockClock, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I5: the disk stalls, the whole daemon with it, and another owner takes over."""
+    starting = room.facts.starting
+
+    def stall(token: str) -> None:
+        starting(token)
+        room.ownership.uncertain = True
+
+    monkeypatch.setattr(room.facts, "starting", stall)
+    await room.answered("hello")
+    with pytest.raises(GatewayHeld, match="lease_ended"):
+        await room.deliver()
+    assert room.sends == 0
 
 
 async def test_a_send_under_way_outlives_its_lease_and_its_proof_lands(autojump_clock: MockClock) -> None:

@@ -8,14 +8,17 @@ ALTER TABLE majlis_outbox ADD COLUMN IF NOT EXISTS last_token text;
 
 -- `open_ago_ms` is the age of what the part waits for: of the claim while it is `sending`, of the outcome once that is
 -- `unknown`. Ages are by this server's clock alone, and never negative: the clock may have been set back.
--- `claimed_ago_ms` is `open_ago_ms` under the name that a daemon of the version before reads.
+-- `claimed_ago_ms` is `open_ago_ms` under the name that a daemon of the version before reads. That version knows no part
+-- that failed later (021), and to a turn such a part was sent.
 CREATE OR REPLACE FUNCTION majlis_turn_view(p_turn bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object(
         'id', t.id, 'state', t.state, 'conversation_id', t.conversation_id, 'moved_to', t.moved_to, 'rule', t.rule,
         'origin', t.origin, 'dead_reason', t.dead_reason, 'dead_detail', t.dead_detail,
         'parts', coalesce((
             SELECT jsonb_agg(jsonb_build_object(
-                'number', o.part, 'text', o.text, 'state', o.state, 'resends', o.resends, 'may_resend', o.may_resend,
+                'number', o.part, 'text', o.text,
+                'state', CASE o.state WHEN 'failed_later' THEN 'sent' ELSE o.state END,
+                'resends', o.resends, 'may_resend', o.may_resend,
                 'first_token', coalesce(o.first_token, ''), 'token', coalesce(o.last_token, ''),
                 'claimed_at_ms', (extract(epoch FROM o.claimed_at) * 1000)::bigint,
                 'first_claim_ago_ms', CASE WHEN o.claimed_at IS NOT NULL AND o.state <> 'sent' THEN

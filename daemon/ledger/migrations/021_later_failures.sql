@@ -109,6 +109,24 @@ CREATE TRIGGER majlis_turn_ended AFTER UPDATE OF state ON majlis_turns FOR EACH 
     WHEN (OLD.state IN ('started', 'answered') AND NEW.state IN ('done', 'dead'))
     EXECUTE FUNCTION majlis_turn_ended();
 
+-- A fact about a part of a turn that has ended: what was remembered about its message counts now.
+CREATE OR REPLACE FUNCTION majlis_part_proven() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    v_turn majlis_turns;
+BEGIN
+    IF EXISTS (SELECT FROM majlis_later_failures) THEN
+        SELECT * INTO v_turn FROM majlis_turns WHERE id = NEW.turn_id AND state NOT IN ('started', 'answered');
+        IF FOUND THEN
+            PERFORM majlis_apply_failures(v_turn);
+        END IF;
+    END IF;
+    RETURN NULL;
+END $$;
+DROP TRIGGER IF EXISTS majlis_part_proven ON majlis_outbox;
+CREATE TRIGGER majlis_part_proven AFTER UPDATE OF state ON majlis_outbox FOR EACH ROW
+    WHEN (OLD.state <> 'sent' AND NEW.state = 'sent')
+    EXECUTE FUNCTION majlis_part_proven();
+
 -- The outcome of such a send may be settled once more, by a call that is repeated: the later report stands.
 CREATE OR REPLACE FUNCTION majlis_keep_failure() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

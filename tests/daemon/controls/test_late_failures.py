@@ -9,7 +9,7 @@ import trio
 
 from actors.messages import Answer
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
-from actors.ports import Notice, Turn
+from actors.ports import Notice, Proof, Turn
 from daemon.controls.late_failures import LateFailures
 from daemon.ingress.inbound import LateFailure
 from daemon.observe.feed import EventFeed
@@ -161,3 +161,25 @@ async def test_a_notice_that_failed_later_is_given_up(room: Room, early: bool) -
     )
     assert (row["sent_at"], row["given_up"], row["tries"]) == (None, True, 1)
     assert room.feed.counters["notice.given_up"] == (0 if early else 1)
+
+
+async def test_a_failure_reported_before_an_ended_turn_is_proven_to_have_sent_is_not_lost(room: Room) -> None:
+    """The turn ended with an unknown part; a kept fact names its message later, and the report was there first."""
+    turn, token = await room.answered(), new_token()
+    await room.ledger.claim(turn, 1, 0, resend=False, token=token)
+    await room.ledger.settle(turn, 1, 0, Unknown("timed_out"))
+    await room.ledger.drop_rest(turn, 1, "taken_over")
+    assert await room.state(turn) == ("done", ["unknown", "dropped"])
+    await room.report("A", reason="undeliverable")
+    assert await room.ledger.prove(Proof(turn.id, 0, token, Sent("A")))
+    assert await room.state(turn) == ("dead", ["failed_later", "dropped"])
+    assert await room.letters() == [("failed_later", "undeliverable; parts: 1 failed later, 2 in all")]
+    assert await room.remembered() == 0
+
+
+async def test_a_daemon_of_the_version_before_can_read_a_turn_with_such_a_part(room: Room) -> None:
+    """It knows no part that failed later; the mirror may still hold the batch of such a turn."""
+    turn = await room.done()
+    await room.report("G1.0")
+    again = await room.ledger.begin(batch("hello", number=1), 1)
+    assert (again.id, again.state, {part.state for part in again.parts}) == (turn.id, "dead", {"sent"})

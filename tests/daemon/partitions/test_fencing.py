@@ -148,6 +148,9 @@ async def test_a_lock_that_is_gone_is_a_fault(world: World, ownership: FencedOwn
     await trio.sleep(3)
     assert "--adopt-redis" in " ".join(world.reasons)
     assert ownership.fenced() == {0: 4}
+    before = len(world.recovered)
+    await trio.sleep(5)
+    assert len(world.recovered) == before, "what is refused again and again recovers nothing"
     world.lost = set()
     await trio.sleep(3)
     assert (world.reasons, ownership.fenced()) == ([], MINE)

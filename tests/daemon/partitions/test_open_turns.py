@@ -10,6 +10,7 @@ import trio
 
 from actors.errors import LedgerUnavailable
 from actors.identity import Conversation
+from actors.messages import Snapshot
 from actors.ports import Ledger, OpenTurn
 from actors.supervisor import Supervisor
 from daemon.partitions import open_turns
@@ -74,13 +75,27 @@ async def test_a_recovery_names_all_of_them(monkeypatch: pytest.MonkeyPatch) -> 
     world = World(5)
     search = world.search()
     await search.search()
-    await search.search_all()
+    await search.search_all([])
     assert world.nudged == [1, 2, 1, 2, 3, 4, 5]
+
+
+async def test_a_recovery_leaves_alone_what_the_mirror_holds_frozen() -> None:
+    """A gateway that was away for long leaves thousands of them; each would ask both stores once more."""
+    world = World(4)
+    search = world.search(old_seconds=15)
+    held = [
+        Snapshot(Conversation("demo", "2"), 0, (), None, 2, None),
+        Snapshot(Conversation("demo", "3"), 0, (), None, None, None),
+    ]
+    await search.search_all(held)
+    assert (world.nudged, search.old) == ([1, 3, 4], 2)
+    await search.search()
+    assert world.nudged == [1, 3, 4, 1, 2, 3, 4], "afterwards only an actor is proof"
 
 
 async def test_without_the_ledger_nothing_is_known_and_a_recovery_goes_on() -> None:
     world = World(5)
     world.ledger_is_away = True
     assert await world.search().search() is None
-    await world.search().search_all()
+    await world.search().search_all([])
     assert world.nudged == []

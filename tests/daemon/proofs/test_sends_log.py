@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+import trio
 
 from actors.errors import LeaseUncertain
 from actors.outcome import NotSent, Sent
 from actors.ports import Proof
 from daemon.proofs import sends_log
+from daemon.proofs.kept import KeptFacts
 from daemon.proofs.sends_log import SendsLog
 
 BOOT = "boot-1"
@@ -143,3 +146,15 @@ def test_the_file_stays_small_and_keeps_what_is_open(path: Path, monkeypatch: py
     assert again.proof("kept") == kept
     assert again.proof("other") == Proof(1, 1, "other", NotSent("busy", "hold"))
     assert not again.nothing_left("t1")
+
+
+async def test_what_a_stop_cut_off_from_the_ledger_is_written_down(path: Path) -> None:
+    """The gateway has answered, and the daemon is halted before Postgres has the answer."""
+    proof = Proof(7, 0, "a1", Sent("3EB0"))
+    facts = KeptFacts(cast(Any, None), SendsLog(path, BOOT), cast(Any, None), 8)
+    facts.claiming("a1")
+    facts.starting("a1")
+    facts.remember(proof)
+    await trio.lowlevel.checkpoint()
+    facts.close()
+    assert after_a_kill(path).proof("a1") == proof
