@@ -102,7 +102,7 @@ class Daemon:
                 self._ingress.gate,
                 self._bodies,
             ),
-            admin=HttpServer(self._admin.handle, ADMIN_LIMITS, self._broke, "admin", gate=self._is_operator),
+            admin=HttpServer(self._admin.handle, ADMIN_LIMITS, self._broke, "admin", gate=self.is_operator),
             health=self._health,
             feed=self._feed,
             drain_seconds=self._settings.drain_seconds,
@@ -198,7 +198,7 @@ class Daemon:
         if inside is not None:
             await inside.operating.reload()
 
-    def _is_operator(self, request: Request) -> bool:
+    def is_operator(self, request: Request) -> bool:
         """Whoever may do nothing has no place of his own at the admin door."""
         return self._levels.of(request.peer) is not None
 

@@ -1,4 +1,4 @@
-"""What holds for this process all its life: it leaves no core files, and gives memory back.
+"""What holds for this process all its life: no core files, files enough, and memory goes back.
 
 Laws of this file:
 1. Texts, phone numbers and keys never get into a core file, also without a service manager. The limit is inherited by
@@ -6,7 +6,9 @@ Laws of this file:
    embedded Postgres could not be set up.)
 2. Memory that a flood of large bodies took is given back. By default, the C library raises the size from which a block
    gets pages of its own as soon as one was freed; then large bodies lie between small objects, and stay.
-3. What a flood left behind in reference cycles is collected when it is over: the collector counts objects, not bytes,
+3. File descriptors for all connections that the doors may hold, also where a shell grants 1,024 at first. (None is kept
+   in reserve for operators: without a free one, `accept` fails before it looks whether anybody waits.)
+4. What a flood left behind in reference cycles is collected when it is over: the collector counts objects, not bytes,
    and a daemon that is idle again makes none that would let it begin.
 """
 
@@ -25,6 +27,8 @@ _LARGE_BYTES = 256 * 1024
 """Blocks from here on have pages of their own."""
 _KEPT_BYTES = 1024 * 1024
 """Free memory at the end of the heap that is kept."""
+_MAX_FILES = 65_536
+"""As in the service manager's units."""
 TIDY_SECONDS = 5.0
 """Without a large body: then a flood is over."""
 TIDY_ROUNDS = (1, 6)
@@ -36,6 +40,11 @@ def settle_process() -> None:
     """Call it before anything is allocated or started. Where the system has none of it, nothing happens."""
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError, ValueError):
+        granted, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _MAX_FILES if most == resource.RLIM_INFINITY else min(most, _MAX_FILES)
+        if granted != resource.RLIM_INFINITY and granted < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
     with suppress(OSError, AttributeError):  # another C library than glibc
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)

@@ -20,7 +20,10 @@ from daemon.gateways.evolution.payload import parse_webhook
 from daemon.run import process
 from daemon.web.http1 import BodyBytes, HttpServer, Limits, Response, open_tcp_listeners
 
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (128, most))
 process.settle_process()
+assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(most, 65536), most), "files"
 process.TIDY_SECONDS = 0.5
 bodies, all_are_here = BodyBytes(1 << 30), trio.Event()
 kept = []
@@ -54,7 +57,10 @@ def resident_bytes(pid: int) -> int:
 
 
 async def test_memory_goes_back_after_a_flood_of_large_bodies() -> None:
-    """Also what is in reference cycles; the process is near its first size again, and would leave no core file."""
+    """Also what is in reference cycles; the process is near its first size again, and would leave no core file.
+
+    It may have as many files as the system allows.
+    """
     with subprocess.Popen(  # noqa: ASYNC220  it returns after the fork
         [sys.executable, "-c", SERVER, str(BODIES * len(BODY))], stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as child:
