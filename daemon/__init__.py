@@ -1,8 +1,11 @@
 """Majlis acts here: HTTP, Redis, Postgres, providers, gateways, admin, process life."""
 
+from functools import cache
 
+
+@cache
 def package_version() -> str:
-    """The installed version of Majlis."""
+    """The version of Majlis that this process runs: read once, since the package may be replaced meanwhile."""
     from importlib.metadata import PackageNotFoundError, version  # only now: see `daemon.__main__`
 
     try:

@@ -7,6 +7,7 @@ Laws of this file:
 3. Beyond `max_connections`, and during a stop, a client is answered 503 and closed. One that fails ends alone.
 4. Strangers have places of their own, see `strangers`: however many are silent, a client with a token gets in.
 5. A push that fails fails alone: it is answered `retry`, as a webhook would be.
+6. Pushes share the bytes that the bodies of webhooks may hold; one that finds no room is answered `retry`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from daemon.realtime import frames
 from daemon.realtime.clients import Client, Clients
 from daemon.realtime.session import (
     GOING_AWAY,
+    RETRY_HEADERS,
     TOO_MANY,
     TOO_SLOW,
     UNAUTHORIZED,
@@ -37,10 +39,9 @@ from daemon.web.http1 import Response, accept_forever, error_response, json_resp
 from daemon.web.http1.messages import encode_head
 
 PATH = "/v1"
-MAX_WAITING_MESSAGES = 16
-"""Read from a connection and not handled yet."""
+MAX_WAITING_MESSAGES = 2
+"""Read from a connection and not handled yet; the bytes of these count nowhere."""
 REFUSE_SECONDS = 1.0
-RETRY_HEADERS = {"Retry-After": "5"}
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,10 +26,11 @@ from daemon.observe.feed import EventFeed, Tail, Wanted
 from daemon.realtime import frames
 from daemon.realtime.clients import Client
 from daemon.realtime.deliveries import Deliveries
-from daemon.web.http1 import Response
+from daemon.web.http1 import BodyBytes, Limits, Response, json_response
 
 MAX_WAITING_FRAMES = 16
 """Frames that wait for the writer; a task that has one more waits until there is room."""
+RETRY_HEADERS = {"Retry-After": "5"}
 
 
 class Ending(NamedTuple):
@@ -77,6 +78,8 @@ class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
     pong_seconds: float = 20.0
     idle_seconds: float = 300.0
     close_seconds: float = 5.0
+    bodies: BodyBytes = msgspec.field(default_factory=lambda: BodyBytes(Limits().max_bytes_in_flight))
+    """What the pushes of all connections may hold, together with the webhooks."""
 
 
 def _at_once() -> bool:
@@ -110,6 +113,7 @@ class RealtimeSession:
         self._feed = feed
         self._couriers = couriers
         self._on_serving = on_serving
+        self._bodies = limits.bodies
         self._limits = limits
         self._outgoing, self._to_write = trio.open_memory_channel[_Outgoing](MAX_WAITING_FRAMES)
         self._deliveries = Deliveries()
@@ -193,7 +197,11 @@ class RealtimeSession:
         match said:
             case frames.Push():
                 await self._places.acquire()
-                tasks.start_soon(self._take, said, name="realtime push")
+                refusal = self._refusal(said)
+                if refusal is None:
+                    tasks.start_soon(self._take, said, name="realtime push")
+                else:  # the answer may have to wait; what was pushed does not
+                    tasks.start_soon(self._refuse, refusal, name="realtime push")
             case frames.Watch():
                 self._watch(said, tasks)
             case frames.Serve():
@@ -208,15 +216,27 @@ class RealtimeSession:
             case frames.Auth():
                 pass  # it was let in already
 
+    def _refusal(self, push: frames.Push) -> str | None:
+        """The answer to a push that is not taken; None: it now holds its bytes."""
+        if not self.client.may_push:
+            return frames.typed("ack", {"id": push.id, "status": "refused", "reason": "may_not_push"})
+        if self._bodies.take(_size(push)):
+            return None
+        answer = {"status": "retry", "reason": "too_many_bytes_in_flight"}
+        return _acknowledgement(push.id, json_response(503, answer, RETRY_HEADERS))
+
+    async def _refuse(self, refusal: str) -> None:
+        try:
+            await self._send(refusal)
+        finally:
+            self._places.release()
+
     async def _take(self, push: frames.Push) -> None:
         try:
-            if self.client.may_push:
-                answer = await self._receive(bytes(push.payload), push.instance, None, self.client.may_see)
-                await self._send(_acknowledgement(push.id, answer))
-            else:
-                refusal = {"id": push.id, "status": "refused", "reason": "may_not_push"}
-                await self._send(frames.typed("ack", refusal))
+            answer = await self._receive(bytes(push.payload), push.instance, None, self.client.may_see)
+            await self._send(_acknowledgement(push.id, answer))
         finally:
+            self._bodies.give_back(_size(push))
             self._places.release()
 
     def _watch(self, watch: frames.Watch, tasks: trio.Nursery) -> None:
@@ -307,6 +327,10 @@ class RealtimeSession:
             may_watch=client.may_watch,
             may_deliver=client.may_deliver,
         )
+
+
+def _size(push: frames.Push) -> int:
+    return len(memoryview(push.payload))
 
 
 def _acknowledgement(push_id: int | str, answer: Response) -> str:

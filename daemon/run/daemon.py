@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from functools import partial
 
 import trio
@@ -25,11 +24,12 @@ from daemon.run.late import Late
 from daemon.run.lifecycle import AdminDoor, CannotStart, Life, cannot_write
 from daemon.run.observing import Observing
 from daemon.run.operating import levels, operating
+from daemon.run.process import settle_memory, tidy_after_floods
 from daemon.run.realtime import RealtimeDoor
 from daemon.run.stores import start_embedded
 from daemon.run.systemd import ServiceManager
 from daemon.run.watchdog import Watchdog
-from daemon.web.http1 import HttpCounters, HttpServer, Limits, Request, UnixListener, address_of
+from daemon.web.http1 import BodyBytes, HttpCounters, HttpServer, Limits, Request, UnixListener, address_of
 
 ADMIN_LIMITS = Limits(max_connections=16, max_connections_per_user=8, max_body_bytes=64 * 1024)
 
@@ -74,7 +74,10 @@ class Daemon:
             observers=IngressObservers(feed.emit, self._observing.webhook),
         )
         receive = self._ingress.receive
-        self._realtime = RealtimeDoor(settings, feed, receive, self._resume_held, self._broke)
+        self._bodies = BodyBytes(settings.ingress.max_bytes_in_flight)
+        self._realtime = RealtimeDoor(
+            settings, feed, receive, self._resume_held, self._broke, bodies=self._bodies
+        )
         self._feeds = GatewayFeeds(settings, feed, partial(receive, comes_again=False), self._broke)
         self._dashboard = Dashboard(
             settings, feed, self._ingress.take, self._admin, self._inside, self._broke
@@ -91,9 +94,15 @@ class Daemon:
         limits = _limits(self._settings)
         life = Life(
             ingress=HttpServer(
-                self._ingress.handle, limits, self._broke, "ingress", self._http_counters, self._ingress.gate
+                self._ingress.handle,
+                limits,
+                self._broke,
+                "ingress",
+                self._http_counters,
+                self._ingress.gate,
+                self._bodies,
             ),
-            admin=HttpServer(self._admin.handle, ADMIN_LIMITS, self._broke, "admin", gate=self._is_operator),
+            admin=HttpServer(self._admin.handle, ADMIN_LIMITS, self._broke, "admin", gate=self.is_operator),
             health=self._health,
             feed=self._feed,
             drain_seconds=self._settings.drain_seconds,
@@ -173,7 +182,8 @@ class Daemon:
         inside = self._inside.value
         assert inside is not None
         self._observing.start(work, inside.sources)
-        _settle_memory()
+        settle_memory()
+        work.start_soon(tidy_after_floods, lambda: self._bodies.large_bytes, name="memory")
         # Under a service manager this goes to the journal, whose readers may not be operators: no link there.
         banner.show(self._settings, self._listen, self._dashboard.greeting(with_link=not self._has_manager))
 
@@ -195,7 +205,7 @@ class Daemon:
         if inside is not None:
             await inside.operating.reload()
 
-    def _is_operator(self, request: Request) -> bool:
+    def is_operator(self, request: Request) -> bool:
         """Whoever may do nothing has no place of his own at the admin door."""
         return self._levels.of(request.peer) is not None
 
@@ -205,17 +215,6 @@ class Daemon:
 
     def _quarantine_failed(self, error: OSError) -> None:
         self._feed.emit("daemon.problem", part="quarantine", error=error.strerror)
-
-
-def _settle_memory() -> None:
-    """Tell the garbage collector that the start is over.
-
-    Objects that exist now stay, so it need not visit them again. And with thousands of messages in flight, its default
-    of a collection every 700 objects finds nothing and costs a seventh of the processor.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -18,7 +18,7 @@ from daemon.realtime.clients import Client, Clients
 from daemon.realtime.server import Admission, RealtimeServer
 from daemon.realtime.session import ReceivePush, SessionLimits
 from daemon.run.lifecycle import CannotStart, cannot_listen
-from daemon.web.http1 import address_of, open_tcp_listeners
+from daemon.web.http1 import BodyBytes, address_of, open_tcp_listeners
 
 CLOSE_SECONDS = 2.0
 
@@ -33,6 +33,7 @@ class RealtimeDoor:
         receive: ReceivePush,
         on_serving: Callable[[], None],
         on_error: Callable[[str, BaseException], None],
+        bodies: BodyBytes,
     ) -> None:
         self.couriers = Couriers()
         self._settings = settings
@@ -59,6 +60,7 @@ class RealtimeDoor:
                 ping_seconds=realtime.ping_seconds,
                 pong_seconds=realtime.pong_seconds,
                 idle_seconds=realtime.idle_seconds,
+                bodies=bodies,
             ),
         )
 

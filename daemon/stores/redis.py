@@ -24,6 +24,7 @@ from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.driver_info import DriverInfo
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -113,6 +114,7 @@ class RedisStore:
             socket_timeout=None,  # `_exchange` has one deadline for all replies instead of a timer for each
             socket_connect_timeout=timeout_seconds,
             client_name="majlis",
+            driver_info=DriverInfo(),  # else each new connection reads the version of the installed package
         )
         return cls(pool, connections=connections, timeout_seconds=timeout_seconds)
 

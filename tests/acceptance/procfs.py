@@ -10,17 +10,18 @@ LISTENING = "0A"
 
 
 def listening_port(pid: int) -> int | None:
-    """The TCP port on which a process listens, from the tables of the kernel."""
-    inodes = set()
-    with suppress(OSError):
-        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-            with suppress(OSError):
-                inodes.add(str(descriptor.readlink()))
+    """The TCP port on which a process listens, from the tables of the kernel; of several, that of its first socket."""
+    ports: dict[str, int] = {}
     with suppress(OSError):
         for row in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
             fields = row.split()
-            if fields[3] == LISTENING and f"socket:[{fields[9]}]" in inodes:
-                return int(fields[1].rpartition(":")[2], 16)
+            if fields[3] == LISTENING:
+                ports[f"socket:[{fields[9]}]"] = int(fields[1].rpartition(":")[2], 16)
+    with suppress(OSError):
+        for descriptor in sorted(Path(f"/proc/{pid}/fd").iterdir(), key=lambda path: int(path.name)):
+            with suppress(OSError):
+                if (port := ports.get(str(descriptor.readlink()))) is not None:
+                    return port
     return None
 
 

@@ -1,5 +1,6 @@
 """A small HTTP/1.1 server for Trio, on httptools; used by the ingress and the admin socket alike."""
 
+from daemon.web.http1.bodies import BodyBytes
 from daemon.web.http1.listeners import (
     UnixListener,
     accept_forever,
@@ -24,6 +25,7 @@ from daemon.web.http1.messages import (
 from daemon.web.http1.server import ErrorCallback, HttpCounters, HttpServer
 
 __all__ = [
+    "BodyBytes",
     "ErrorCallback",
     "Gate",
     "Handler",

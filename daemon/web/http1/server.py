@@ -58,12 +58,14 @@ class HttpServer:
         name: str = "ingress",
         counters: HttpCounters | None = None,
         gate: Gate | None = None,
+        bodies: BodyBytes | None = None,
     ) -> None:
+        """`bodies`: shared with other doors; without it, this server has `max_bytes_in_flight` for itself."""
         self.handler = handler
         self.gate = gate
         self.limits = limits or Limits()
         self.name = name
-        self.bodies = BodyBytes(self.limits.max_bytes_in_flight)
+        self.bodies = bodies or BodyBytes(self.limits.max_bytes_in_flight)
         self.draining = trio.Event()
         self.patient = False
         self.counters = counters or HttpCounters()

@@ -9,6 +9,7 @@ from actors.errors import ConversationFull, MirrorUnavailable
 from actors.messages import Message
 from daemon.ingress.webhooks import Readiness
 from daemon.realtime.session import SessionLimits
+from daemon.web.http1 import BodyBytes
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.payloads import upsert
 from tests.support.realtime import Door
@@ -172,3 +173,36 @@ async def test_pushes_run_side_by_side_within_a_bound() -> None:
         acks = [await talk.hear("ack") for _ in range(8)]
         assert sorted(str(ack["id"]) for ack in acks) == [str(number) for number in range(8)]
         assert {ack["status"] for ack in acks} == {"accepted"}
+
+
+async def test_pushes_share_the_bytes_that_bodies_may_hold() -> None:
+    """I8: what finds no room is answered at once, on whatever connection, and taken when there is room again."""
+    bodies = BodyBytes(1500)
+    door, go, started = Door(limits=SessionLimits(bodies=bodies)), trio.Event(), trio.Event()
+
+    async def wait(_message: object) -> None:
+        started.set()
+        await go.wait()
+
+    def pushed(message_id: str) -> dict[str, object]:
+        return {
+            "id": message_id,
+            "payload": upsert("demo", "5511900001095", "o" * 700, message_id, 1785100386),
+        }
+
+    door.before_accept = wait
+    async with door.open(), door.talk("proxy-token") as talk, door.talk("new-token") as other:
+        await talk.say("push", **pushed("A"))
+        with trio.fail_after(PATIENCE_SECONDS):
+            await started.wait()
+        for full in (talk, other):
+            await full.say("push", **pushed("B"))
+            ack = await full.hear("ack")
+            assert (ack["status"], ack["reason"]) == ("retry", "too_many_bytes_in_flight")
+            assert (ack["id"], ack["retry_after_seconds"]) == ("B", 5)
+        assert 700 < bodies.held < 1500
+        go.set()
+        assert (await talk.hear("ack"))["status"] == "accepted"
+        await other.say("push", **pushed("B"))
+        assert (await other.hear("ack"))["status"] == "accepted"
+        await door.until(lambda: bodies.held == 0)
