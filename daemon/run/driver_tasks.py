@@ -5,7 +5,7 @@ Nobody waits for them. When one fails, trio-asyncio's own handler would end the 
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop
+import asyncio
 from typing import Any
 
 import trio_asyncio
@@ -16,7 +16,7 @@ from actors.ports import Feed
 def contain_driver_tasks(feed: Feed) -> None:
     """From now on such a failure is an event. Call it from Trio, inside the loop."""
 
-    def report(loop: AbstractEventLoop, context: dict[str, Any]) -> None:
+    def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         # Only the class: the error's text may quote a statement.
         feed.emit("daemon.problem", part="driver", error=type(error).__name__ if error else "unknown")
