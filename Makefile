@@ -64,7 +64,7 @@ prove: $(VENV)/.installed-test  ## The longer proofs: kills at every step, long 
 prove-chaos: $(VENV)/.installed-test  ## Seventeen kinds of faults at random on two daemons: ten minutes for each of three seeds.
 	$(BIN)/python -m tests.chaos.run $(ARGS)
 
-mutants: $(VENV)/.installed-test  ## Take out each safety mechanism and expect the tests to notice (ARGS="-k outbox"; ~20 min).
+mutants: $(VENV)/.installed-test  ## Take out each safety mechanism and expect the tests to notice (ARGS="-k outbox"; ~25 min).
 	$(BIN)/python -m tests.mutants $(ARGS)
 
 test-systemd: $(VENV)/.installed-test  ## The service under a real systemd, booted in namespaces of its own (needs root).

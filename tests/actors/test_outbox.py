@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from actors.actor import TurnPolicy
-from actors.errors import GatewayHeld, LedgerUnavailable, StaleEpoch, TurnRefused, Unavailable
+from actors.errors import GatewayHeld, LeaseUncertain, LedgerUnavailable, StaleEpoch, TurnRefused, Unavailable
 from actors.messages import Answer
 from actors.outbox import Outbox, OutboxPolicy
 from actors.outcome import CannotTell, NotSent, SendOutcome, Sent, Unknown
@@ -572,6 +572,22 @@ async def test_a_lease_that_ends_stops_the_send_before_its_first_byte(
     with pytest.raises(GatewayHeld, match="lease_ended"):
         await room.deliver()
     assert (room.sends, await room.states()) == (0, [("pending", 0)])
+
+
+async def test_without_a_certain_lease_nothing_is_claimed(room: Room) -> None:
+    """I5, I6: a claim that leads to no send would have to be settled first by whoever owns the conversation next."""
+    asked: list[str] = []
+
+    async def note(operation: str) -> None:
+        await trio.lowlevel.checkpoint()
+        asked.append(operation)
+
+    await room.answered("hello")
+    room.ownership.uncertain = True
+    room.ledger.fault = note
+    with pytest.raises(LeaseUncertain):
+        await room.deliver()
+    assert "begin" in asked and "claim" not in asked
 
 
 # In a whole world

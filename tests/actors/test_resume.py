@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from actors.actor import TurnPolicy
-from actors.errors import LedgerUnavailable, TurnFailed
+from actors.errors import LedgerUnavailable, TurnFailed, TurnRefused
 from actors.identity import Conversation
 from actors.outcome import NotSent
 from tests.support.memory import Buffer, clock_ms
@@ -194,11 +194,12 @@ async def test_a_flush_does_not_wait_for_the_next_attempt_and_a_drain_leaves_it(
     assert world.ledger.states() == ["started"]
 
 
-@pytest.mark.parametrize("step", ["open_turns", "claim"])
+@pytest.mark.parametrize("step", ["open_turns", "claim", "bury"])
 async def test_an_actor_that_crashes_over_it_comes_back_to_it(autojump_clock: MockClock, step: str) -> None:
     world = World()
-    await _die_at(world, "claim")
+    await _die_at(world, "history" if step == "bury" else "claim")
     world.mirror.buffers.clear()
+    world.responder.script = [TurnRefused("refused")] if step == "bury" else []
     crashes = [RuntimeError("a bug")]
 
     async def crash(operation: str) -> None:

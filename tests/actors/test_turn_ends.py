@@ -47,6 +47,7 @@ async def test_a_turn_that_was_done_when_its_time_was_up_is_answered_and_no_dead
     assert world.mirror.outcomes == [("answered", ("x",))]
     assert (world.ledger.states(), world.ledger.dead()) == (["done"], [])
     assert world.replies == ["Heard 1: x"]
+    assert "actor.crashed" not in world.feed.names()
 
 
 @pytest.mark.parametrize("end", ["suppressed", "moved"])
@@ -63,7 +64,7 @@ async def test_a_turn_that_was_ended_by_rule_when_its_time_was_up_is_no_dead_let
     await until(lambda: world.mirror.buffers[who].done > 0)
     assert (end, ("x",)) in world.mirror.outcomes
     assert world.ledger.states()[0] == end
-    assert "turn.dead" not in world.feed.names()
+    assert not {"turn.dead", "actor.crashed"} & set(world.feed.names())
 
 
 @pytest.mark.parametrize("empty", ["", " \n ", "\x00\n"])

@@ -413,6 +413,9 @@ async def test_proven_not_sent_ends_its_own_claim_only(subject: Subject) -> None
     await subject.ledger.settle(turn, subject.epoch, 0, Unknown("timeout"))
     assert not await subject.ledger.prove(Proof(turn.id, 0, "b2", NotSent("late", "hold")))
     assert await part_of(subject) == ("unknown", 0)
+    await subject.ledger.claim(turn, subject.epoch, 0, True, "c3")
+    assert not await subject.ledger.prove(Proof(turn.id, 0, "b2", NotSent("late", "hold")))
+    assert await part_of(subject) == ("sending", 1), "the resend is another claim"
 
 
 @pytest.mark.parametrize("end", ["bury", "drop_rest"])

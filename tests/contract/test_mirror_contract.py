@@ -495,6 +495,18 @@ async def test_ids_are_forgotten_by_age_and_by_number_after_their_end(
     assert (known[-2:], len(known)) == ([b"M1", b"M2"], 10_001)
 
 
+async def test_an_old_id_is_forgotten_unless_its_message_waits(
+    mirror: RedisMirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I1, I8: by age alone, with few ids; a message that has waited for longer than ids are kept still counts once."""
+    monkeypatch.setattr("daemon.mirror.mirror.KEEP_IDS_SECONDS", 0)
+    await append(mirror, 1, 2)
+    batch = await freeze(mirror, WindowPolicy(max_batch_messages=1))
+    await mirror.commit(TALK, 1, batch, "answered")
+    again = [(await mirror.append(message(number), POLICY)).duplicate for number in (1, 2)]
+    assert again == [False, True]
+
+
 async def test_a_stale_epoch_tidies_nothing(store: RedisStore, mirror: RedisMirror) -> None:
     """I5"""
     key, _, shared = place(TALK, PARTITIONS)

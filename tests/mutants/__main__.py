@@ -1,12 +1,19 @@
 """Takes out one safety mechanism after another and expects the related tests to fail.
 
-    python -m tests.mutants              all of them (make mutants)
-    python -m tests.mutants -k outbox    those with `outbox` in their name or file
-    python -m tests.mutants --list       only names them
+    make mutants                      all of them, two at a time
+    make mutants ARGS="-k outbox"     those with `outbox` in their name, group or file
+    make mutants ARGS="--list"        only name them, with what each guards
 
-Each runs in a copy of the tree. Noticed means that a test failed. Tests that cannot be collected, fixtures that fail
-and tests that do not end notice nothing: those are mistakes of the list (unless an entry says that its tests hang).
-The tests must pass on the unmutated copy first. Exit status 1 when a mutant survives, or cannot be judged.
+Each runs in a copy of the tree. The tests must pass on the unmutated copy first. Verdicts:
+
+    noticed   a test failed
+    survived  its tests passed: write the test that is missing, or remove a mechanism that guards nothing
+    unclear   nothing can be said: tests that cannot be collected, a fixture that fails, an entry that no longer
+              applies, or tests that do not end (unless it says `hangs = true`, because it takes out a bound)
+
+The list is tests/mutants/mutants.toml. An entry names a file, a text that stands there exactly once (`old`), what
+takes its place (`new`), what the mechanism guards, and the narrowest tests that must notice. Exit status: 0 when every
+one was noticed, 1 when one was not, 2 when none has that word.
 """
 
 # ruff: noqa: T201  what it prints is what it is for
@@ -60,9 +67,9 @@ class Judged(NamedTuple):
 
 def main() -> int:
     options = _options()
-    chosen = [one for one in load() if options.k in f"{one.name} {one.file}"]
+    chosen = [one for one in load() if options.k in f"{one.name} {one.group} {one.file}"]
     if options.list or not chosen:
-        print("\n".join(one.name for one in chosen) or "no such mutant")
+        print("\n".join(f"{one.name} ({one.guards})" for one in chosen) or "no such mutant")
         return 0 if chosen else 2
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
@@ -76,11 +83,15 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.mutants", description=(__doc__ or "").splitlines()[0]
+        prog="python -m tests.mutants",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("-k", default="", metavar="WORD", help="only those with WORD in name or file")
+    parser.add_argument("-k", default="", metavar="WORD", help="only those with WORD in name, group or file")
     parser.add_argument("-j", "--jobs", type=int, default=2, help="how many at a time (2)")
-    parser.add_argument("--list", action="store_true", help="name them and do nothing")
+    parser.add_argument(
+        "--list", action="store_true", help="name them, with what each guards, and run nothing"
+    )
     parser.add_argument(
         "--trust", action="store_true", help="do not run the tests on the unmutated tree first"
     )
@@ -200,7 +211,8 @@ def _report(judged: Sequence[Judged], seconds: float) -> None:
     for one in judged:
         if one.verdict != "noticed":
             print(f"{one.verdict}: {one.mutant.name} ({one.mutant.guards})")
-    print(f"{seconds / 60:.1f} minutes")
+    tested = sum(one.seconds for one in judged)
+    print(f"{seconds / 60:.1f} minutes; {tested / 60:.1f} minutes of tests")
 
 
 if __name__ == "__main__":

@@ -40,6 +40,17 @@ def test_text_that_is_not_a_key_stays() -> None:
     assert redact(body) == body.replace(b"null", b'"[redacted]"')
 
 
+async def test_no_key_is_written(tmp_path: Path) -> None:
+    """I11."""
+    await Quarantine(tmp_path, lambda error: None).store(b'{"apikey":"%s"' % SECRET, "not_json")
+    assert SECRET not in content_of_the_only_file(tmp_path)
+
+
+def content_of_the_only_file(folder: Path) -> bytes:
+    [file] = folder.iterdir()
+    return file.read_bytes()
+
+
 async def test_files_are_private_short_and_few(tmp_path: Path) -> None:
     """I8, I11."""
     errors: list[OSError] = []

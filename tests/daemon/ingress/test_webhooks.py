@@ -23,7 +23,7 @@ from daemon.ingress.webhooks import (
     SharedToken,
     open_door,
 )
-from daemon.web.http1 import Peer, Request, Response
+from daemon.web.http1 import Limits, Peer, Request, Response
 from tests.daemon.web.http1.support import read_answer, serving, serving_in_memory
 
 
@@ -382,6 +382,20 @@ async def test_a_webhook_over_a_real_socket_is_acknowledged() -> None:
         answers = await served.say(posted(payload(item("A"))) * 2)
     assert [answer.document["status"] for answer in answers] == ["accepted", "duplicate"]
     assert room.accepted[0].instance == "démo"
+
+
+async def test_without_the_token_a_webhook_is_refused_before_its_body_comes() -> None:
+    """I8, I11: a stranger costs a head, and no more."""
+    room = Room(SharedToken(["good"]))
+    body = payload(item("A"))
+    head = b"POST /webhook/demo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\napikey: %b\r\n\r\n"
+    limits = Limits(body_seconds=2)
+    async with serving(room.ingress.handle, limits, gate=room.ingress.gate) as served:
+        for key, sent, status in ((b"", b"", 401), (b"bad", body[:1], 401), (b"good", body, 200)):
+            async with await served.connect() as stream:
+                await stream.send_all(head % (len(body), key) + sent)
+                assert (await read_answer(stream)).status == status
+    assert room.ingress.counters.unauthorized == 2
 
 
 async def test_no_byte_before_the_acceptor_returned() -> None:

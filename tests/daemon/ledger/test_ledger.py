@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio_asyncio
 
-from actors.errors import StaleEpoch
+from actors.errors import StaleEpoch, TurnFailed
 from actors.identity import Conversation
 from actors.messages import Answer
 from actors.outcome import NotSent, Sent, Unknown
@@ -198,6 +198,24 @@ async def test_a_step_waits_for_a_takeover_in_progress(world: LedgerWorld) -> No
         )
         await other.run("COMMIT")
     assert await world.messages() == []
+
+
+async def test_nothing_is_claimed_while_another_step_ends_the_turn(world: LedgerWorld) -> None:
+    """I6: a step whose caller was cancelled may still be under way in the server: the next one waits for it."""
+    turn = await world.ledger.answer(await world.ledger.begin(batch("hello"), 1), 1, reply_of(ANSWER, "one"))
+    async with world.db.session() as other, trio.open_nursery() as nursery:
+        await other.run(f"BEGIN; SELECT majlis_bury_turn({turn.id}, 1, 'held_too_long', '')")
+
+        async def claim() -> None:
+            with pytest.raises(TurnFailed, match="claim_conflict"):
+                await world.ledger.claim(turn, 1, 0, False, new_token())
+
+        nursery.start_soon(claim)
+        await until(
+            world.db,
+            "SELECT true FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()",
+        )
+        await other.run("COMMIT")
 
 
 async def test_a_stuck_step_does_not_block_a_lease_renewal(world: LedgerWorld) -> None:

@@ -110,6 +110,10 @@ async def test_a_gained_partition_is_fenced_before_it_is_ours(
 ) -> None:
     assert (world.in_redis, ownership.fenced(), world.reasons) == (MINE, MINE, [])
     assert ownership.epoch(WHO) == 4
+    fake = cast(Any, world)
+    not_yet = FencedOwnership(fake, fake, fake, "me", PARTITIONS, MemoryFeed())
+    with pytest.raises(LeaseUncertain):
+        not_yet.epoch(WHO)
 
 
 async def test_a_successor_is_no_fault(world: World, ownership: FencedOwnership) -> None:

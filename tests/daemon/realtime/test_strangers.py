@@ -76,7 +76,7 @@ async def test_the_oldest_silent_stranger_of_the_same_network_loses_its_place() 
             left.append(address)
 
     async with trio.open_nursery() as nursery:
-        for address in ("203.0.113.1", "2001:db8::1", "203.0.113.1", "203.0.113.1"):
+        for address in ("2001:db8::1", "203.0.113.1", "203.0.113.1", "203.0.113.1"):
             nursery.start_soon(stay, address)
             await trio.testing.wait_all_tasks_blocked()
         assert left == ["203.0.113.1"]
