@@ -146,3 +146,26 @@ CREATE OR REPLACE FUNCTION majlis_notice_sent(p_id bigint, p_message_id text) RE
     FROM majlis_later_failures f
     WHERE n.id = p_id AND n.sent_at IS NOT NULL AND f.instance = n.instance AND f.message_id = p_message_id
 $$;
+
+-- T5: finish the turn, as in 009. When it is repeated, a late failure may have made the turn a dead letter meanwhile: it was
+-- finished all the same.
+CREATE OR REPLACE FUNCTION majlis_finish_turn(p_turn bigint, p_epoch bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_turn majlis_turns := majlis_hold_turn(p_turn, p_epoch);
+BEGIN
+    IF v_turn.state = 'done' OR v_turn.state = 'dead' AND EXISTS (
+        SELECT FROM majlis_dead_letters WHERE turn_id = p_turn AND reason = 'failed_later'
+    ) THEN
+        RETURN;
+    ELSIF v_turn.state = 'answered' AND v_turn.dead_reason <> '' THEN
+        -- A daemon of the previous version may finish a fallback message: the dead letter is kept all the same.
+        PERFORM majlis_bury_turn(p_turn, p_epoch, v_turn.dead_reason, v_turn.dead_detail);
+        RETURN;
+    ELSIF v_turn.state <> 'answered'
+        OR EXISTS (SELECT FROM majlis_outbox WHERE turn_id = p_turn AND state <> 'sent') THEN
+        PERFORM majlis_out_of_order(v_turn, 'be finished');
+    END IF;
+    UPDATE majlis_turns SET state = 'done', finished_at = now(), epoch = p_epoch WHERE id = p_turn;
+    PERFORM majlis_store_replies(v_turn);
+    PERFORM majlis_record_interaction(v_turn);
+END $$;

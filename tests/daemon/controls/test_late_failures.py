@@ -98,6 +98,15 @@ async def test_the_other_parts_go_on_and_then_the_turn_is_a_dead_letter(room: Ro
     assert ("assistant", "one") not in await room.world.messages(), "the customer never read it"
 
 
+async def test_a_turn_that_is_finished_again_stays_a_dead_letter(room: Room) -> None:
+    """T5 is repeated when its answer was lost; the failure may have been reported in between."""
+    turn = await room.done()
+    await room.report("G1.1")
+    await room.ledger.finish(turn, 1)
+    assert (await room.state(turn))[0] == "dead"
+    assert len(await room.letters()) == 1
+
+
 async def test_a_failure_reported_before_the_send_is_settled_is_not_lost(room: Room) -> None:
     """The report may overtake the answer to our own call."""
     turn = await room.answered()
