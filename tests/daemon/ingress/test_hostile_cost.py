@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from daemon.realtime import frames
+from daemon.run.process import settle_memory
 from tests.support.hostile import MAX_BODY_BYTES, Door, bodies, filled
 
 MAX_SECONDS = 0.3
@@ -30,6 +33,16 @@ FRAMES = {
         "half emojis": ('{"type":"push","id":1,"payload":[', '"\\ud83d",', "0]}"),
     }.items()
 }
+
+
+@pytest.fixture(autouse=True)
+def collector_of_the_daemon() -> Iterator[None]:
+    """Its settings: else each run would also pay for visiting all that other tests have left in this process."""
+    before = gc.get_threshold()
+    settle_memory()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*before)
 
 
 @pytest.mark.parametrize("name", BODIES)
