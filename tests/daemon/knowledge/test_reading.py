@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
