@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +17,7 @@ from actors.identity import Conversation
 from actors.instance import FeatureFlags, Terms
 from actors.messages import Message, Receipt, WindowPolicy
 from actors.outbox import Outbox, OutboxPolicy
+from actors.ports import NewAttempt
 from actors.supervisor import Supervisor
 from actors.turn import TurnAttempt, TurnServices
 from tests.support.memory import (
@@ -52,6 +54,8 @@ class World:
     outbox_policy: OutboxPolicy = field(default_factory=OutboxPolicy)
     ownership: FixedOwnership = field(default_factory=FixedOwnership)
     known_phones: dict[tuple[str, str], str] = field(default_factory=dict)
+    recorded: Callable[[NewAttempt], NewAttempt] = lambda attempt: attempt
+    """What the daemon wraps its attempts in, from the next `restart` on."""
 
     def __post_init__(self) -> None:
         self._tokens = count(1)
@@ -78,7 +82,7 @@ class World:
         return Services(
             mirror=self.mirror,
             ownership=self.ownership,
-            attempt=attempt,
+            attempt=self.recorded(attempt),
             policies=self,
             feed=self.feed,
             slots=FairSlots(self.concurrency),

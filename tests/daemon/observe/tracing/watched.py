@@ -60,8 +60,7 @@ class Watched:
             _model_of,
             lambda: clock_ms() * 10**6 + self.wall_ahead_ns,
         )
-        attempt = self.recorder.recorded(self.world.services.attempt)
-        self.world.services = msgspec.structs.replace(self.world.services, attempt=attempt)
+        self.world.recorded = self.recorder.recorded
         self.world.restart()
 
     async def until_exported(self, count: int = 1) -> Trace:
