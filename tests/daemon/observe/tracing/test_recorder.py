@@ -217,12 +217,8 @@ async def test_a_hold_is_recorded(autojump_clock: MockClock, nursery: trio.Nurse
 async def test_a_send_that_stays_unresolved_has_no_call(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    async def hold(operation: str) -> None:
-        await trio.lowlevel.checkpoint()
-        raise GatewayHeld("instance_closed")
-
     watched = Watched()
-    watched.world.gateway.fault = hold
+    watched.world.gateway.script = [(False, Unknown("timed_out"))] * 2
     await watched.world.start(nursery)
     await watched.world.say(TEXT)
     trace = await watched.until_exported()
