@@ -22,7 +22,9 @@ otel: $(VENV)/.installed-run  ## Add what it takes to tell traces to a collector
 	@awk '/^(opentelemetry-proto|protobuf)==/ {on=1} on {print} on && !/\\$$/ {on=0}' requirements-test.lock > $(VENV)/otel.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $(VENV)/otel.lock
 
-test: lint types unit  ## Everything: lint, types, tests.
+# The type checker needs one core for a minute; the tests, which also wait, leave it one.
+test: lint  ## Everything: lint, types, tests.
+	@$(MAKE) --no-print-directory -j 2 types unit
 
 # ASYNC100 is checked by ruff, ASYNC300 is about tasks of asyncio, of which there are none: each would cost flake8-async one
 # more walk through every file. Portions are small, so that both cores are busy to the end.

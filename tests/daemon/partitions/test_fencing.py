@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 import trio
-import trio.testing
+from trio.testing import MockClock
 
 from actors.errors import LeaseUncertain, LedgerUnavailable, MirrorUnavailable
 from actors.identity import Conversation
@@ -92,7 +92,7 @@ def world() -> World:
 
 @pytest.fixture
 async def ownership(
-    world: World, autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+    world: World, autojump_clock: MockClock, nursery: trio.Nursery
 ) -> FencedOwnership:
     fake = cast(Any, world)
     ownership = FencedOwnership(fake, fake, fake, "me", PARTITIONS, MemoryFeed())
@@ -106,7 +106,7 @@ async def _pick_up(snapshots: Iterable[Snapshot], unread: Iterable[Conversation]
 
 
 async def test_a_gained_partition_is_fenced_before_it_is_ours(
-    world: World, ownership: FencedOwnership
+    world: World, ownership: FencedOwnership, autojump_clock: MockClock
 ) -> None:
     assert (world.in_redis, ownership.fenced(), world.reasons) == (MINE, MINE, [])
     assert ownership.epoch(WHO) == 4
@@ -116,7 +116,9 @@ async def test_a_gained_partition_is_fenced_before_it_is_ours(
         not_yet.epoch(WHO)
 
 
-async def test_a_successor_is_no_fault(world: World, ownership: FencedOwnership) -> None:
+async def test_a_successor_is_no_fault(
+    world: World, ownership: FencedOwnership, autojump_clock: MockClock
+) -> None:
     """I5: paused beyond its leases: Postgres gave the higher epoch to another daemon. Nobody has to act."""
     world.in_redis, world.in_postgres = {0: 5, 1: 5}, {0: 5, 1: 5}
     ownership.fence_again()
@@ -129,7 +131,9 @@ async def test_a_successor_is_no_fault(world: World, ownership: FencedOwnership)
     assert world.reasons == []
 
 
-async def test_an_epoch_that_postgres_never_gave_is_a_fault(world: World, ownership: FencedOwnership) -> None:
+async def test_an_epoch_that_postgres_never_gave_is_a_fault(
+    world: World, ownership: FencedOwnership, autojump_clock: MockClock
+) -> None:
     """I15: one of the two stores is older than the other. It is said until it is mended or no longer ours."""
     world.in_redis[0] = 9
     ownership.fence_again()
@@ -145,7 +149,9 @@ async def test_an_epoch_that_postgres_never_gave_is_a_fault(world: World, owners
     assert (world.reasons, ownership.fenced()) == ([], {1: 4})
 
 
-async def test_a_lock_that_is_gone_is_a_fault(world: World, ownership: FencedOwnership) -> None:
+async def test_a_lock_that_is_gone_is_a_fault(
+    world: World, ownership: FencedOwnership, autojump_clock: MockClock
+) -> None:
     """I15: its partition waits for an operator, the other goes on."""
     world.lost = {1}
     ownership.fence_again()
@@ -161,7 +167,7 @@ async def test_a_lock_that_is_gone_is_a_fault(world: World, ownership: FencedOwn
 
 
 async def test_a_foreign_redis_is_fenced_when_it_is_ours_again(
-    world: World, ownership: FencedOwnership
+    world: World, ownership: FencedOwnership, autojump_clock: MockClock
 ) -> None:
     world.redis_is_foreign, world.in_redis = True, {0: 0, 1: 0}
     ownership.fence_again()
