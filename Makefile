@@ -52,8 +52,8 @@ browser: $(VENV)/.installed-test  ## Get a browser for the dashboard's tests, wh
 	$(BIN)/python -m tests.browser.chromium >/dev/null || test -n "$$MAJLIS_CHROMIUM" || $(BIN)/python -m playwright install chromium; \
 	$(BIN)/python -m tests.browser.chromium
 
-# The tour is walked with curl, and systemd says what it thinks of the units.
-tools:  ## Get curl and systemd-analyze for the tests, where they are missing.
+# The tour is walked with curl, and systemd says what it thinks of the units. After the browser: both may call apt-get.
+tools: browser  ## Get curl and systemd-analyze for the tests, where they are missing.
 	@if ! { command -v curl && command -v systemd-analyze; } >/dev/null && test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
 		apt-get update -q && apt-get install -qy --no-install-recommends curl systemd; fi
 
