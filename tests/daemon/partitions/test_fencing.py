@@ -91,9 +91,7 @@ def world() -> World:
 
 
 @pytest.fixture
-async def ownership(
-    world: World, autojump_clock: MockClock, nursery: trio.Nursery
-) -> FencedOwnership:
+async def ownership(world: World, autojump_clock: MockClock, nursery: trio.Nursery) -> FencedOwnership:
     fake = cast(Any, world)
     ownership = FencedOwnership(fake, fake, fake, "me", PARTITIONS, MemoryFeed())
     nursery.start_soon(partial(ownership.run, _pick_up, lambda: None, world.report))
