@@ -15,6 +15,10 @@ CloseReason = Literal["timeout", "count", "flush", "drain"]
 TurnOutcome = Literal["answered", "suppressed", "dead", "moved"]
 """How a batch ended. `moved`: its messages now wait in the conversation of the phone number behind a LID."""
 
+Swept = Literal["", "missed", "too_old", "already_answered"]
+"""How a message came: empty, the gateway delivered it. The others were found in the gateway's records only. `missed` is
+answered like any other. The last two belong to the history and are not answered: they name the rule why."""
+
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """One inbound gateway message, as it is kept in the mirror and the ledger."""
@@ -33,6 +37,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     server_origin: str = ""
     """Where the webhook says its gateway is, `https://host:port`. Anybody may have written it: see
     `actors.reply.choose_origin`."""
+    swept: Swept = ""
 
     @property
     def conversation(self) -> Conversation:
