@@ -114,12 +114,19 @@ async def watching(dsn: str) -> AsyncIterator[Watcher]:
 async def test_the_database_has_the_stated_size(filled_dsn: str) -> None:
     """And the watcher notices a sequential scan."""
     async with watching(filled_dsn) as watcher:
-        counts = await watcher.db.fetch(
-            "SELECT (SELECT count(*) FROM whatsapp_messages) AS messages, count(*) AS conversations,"
-            " pg_typeof(max(id::text)) IS NOT NULL AS any, format_type(max(a.atttypid), NULL) AS id_type"
-            " FROM whatsapp_conversations c, pg_attribute a"
-            " WHERE a.attrelid = 'whatsapp_messages'::regclass AND a.attname = 'conversation_id'"
-        )
+        counts: list[Row] = []
+
+        async def count(db: Postgres) -> None:
+            counts[:] = await db.fetch(
+                "SELECT (SELECT count(*) FROM whatsapp_messages) AS messages, count(*) AS conversations,"
+                " pg_typeof(max(id::text)) IS NOT NULL AS any, format_type(max(a.atttypid), NULL) AS id_type"
+                " FROM whatsapp_conversations c, pg_attribute a"
+                " WHERE a.attrelid = 'whatsapp_messages'::regclass AND a.attname = 'conversation_id'"
+            )
+
+        await watcher.scans(
+            count
+        )  # whose connection is closed then, so that its counts come into no later ones
         size = Size() if counts[0]["id_type"] == "bigint" else SMALL
         assert (counts[0]["messages"], counts[0]["conversations"]) == (size.messages, size.conversations)
         # No index can answer for a row's place, however well its pages are known to be visible.
