@@ -23,8 +23,8 @@ from daemon.cli.client import (
 )
 from daemon.cli.render import cell, count, display, print_json, table
 from daemon.config import Settings
+from daemon.operate.checks import DoctorReport
 from daemon.operate.control import Draining
-from daemon.operate.doctor import DoctorReport
 from daemon.operate.status import Status
 
 POLL_SECONDS = 0.25

@@ -17,8 +17,10 @@ from daemon.knowledge import embeddings as embeddings_module
 from daemon.knowledge.embeddings import TURN_SECONDS, EmbeddingsClient
 from daemon.ledger.pooler import CHANGES_SESSIONS
 from daemon.ledger.rows import StoredInstances
-from daemon.operate import doctor
-from daemon.operate.doctor import MAX_STORED, Check, examine
+from daemon.operate import peer_checks
+from daemon.operate.checks import Check
+from daemon.operate.doctor import examine
+from daemon.operate.peer_checks import MAX_STORED, Known
 from daemon.run.stores import check_from_outside
 from daemon.web.client import HttpClient
 from tests.daemon.ledger.test_rights import ROLE, as_limited, let_limited_work
@@ -142,7 +144,7 @@ async def test_the_gateway_is_asked_about_instances_that_are_only_in_the_databas
             asked.append((sorted(known), limit))
             return StoredInstances(tuple(f"shop-{number:02}" for number in range(3)), 45)
 
-        report = await examine(settings, http, no_stores, stored=stored)
+        report = await examine(settings, http, no_stores, known=Known(stored))
         checks = {check.name: check for check in report.checks}
         assert asked == [(["acme"], MAX_STORED)] and report.well
         assert {name: check.state for name, check in checks.items() if name.startswith("gateway")} == {
@@ -156,10 +158,10 @@ async def test_the_gateway_is_asked_about_instances_that_are_only_in_the_databas
         assert checks["gateway of others"].detail.startswith("42 more instances are only in the database")
 
         alone = settings_of(tmp_path, gateway=tree, instances={})
-        names = [check.name for check in (await examine(alone, http, no_stores, stored=stored)).checks]
+        names = [check.name for check in (await examine(alone, http, no_stores, known=Known(stored))).checks]
         assert "gateway of default" not in names and "gateway of shop-00" in names
         printed = settings_of(tmp_path, instances={})
-        await examine(printed, http, no_stores, stored=stored)
+        await examine(printed, http, no_stores, known=Known(stored))
         assert len(asked) == 2
 
 
@@ -167,7 +169,7 @@ async def test_checks_that_did_not_run_in_time_are_counted(
     tmp_path: Path, http: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A gateway that never answers does not hold up the report."""
-    monkeypatch.setattr(doctor, "PEERS_SECONDS", 0.3)
+    monkeypatch.setattr(peer_checks, "PEERS_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         tree = {"kind": "evolution", "base_url": url, "api_key": "key"}
