@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
+from time import time as wall_seconds
 
 from actors.errors import LedgerUnavailable, MajlisError
 from daemon.mirror.checks import Problem
@@ -43,12 +43,12 @@ def embedded_check(store: str, find_program: Callable[[], object]) -> Check:
 
 async def _clock_check(db: Postgres) -> list[Check]:
     """Nothing while the clocks agree."""
-    asked_at = time.time()
+    asked_at = wall_seconds()
     try:
         shown = float(await db.value("SELECT extract(epoch FROM clock_timestamp())"))
     except (LedgerUnavailable, LedgerError):  # it was fit a moment ago, and the daemon says when it is not
         return []
-    off = max(shown - time.time(), asked_at - shown)
+    off = max(shown - wall_seconds(), asked_at - shown)
     if off <= CLOCK_SECONDS:
         return []
     detail = f"Postgres' clock is {off:.0f} s {'behind' if shown < asked_at else 'ahead of'} ours"

@@ -151,7 +151,7 @@ class Life:
         self._watchdog.stopping(self._drain_seconds, cause.words)
         if not self._door_is_held:
             self._health.drain()
-        self._feed.emit("daemon.draining", seconds=self._drain_seconds, **cause.fields)
+        self._feed.emit("daemon.draining", None, seconds=self._drain_seconds, **cause.fields)
         if self._running is not None:
             with trio.move_on_after(self._drain_seconds):
                 await self._running.drain()
