@@ -153,7 +153,7 @@ def _wait_until_stopped(client: AdminClient, seconds: float) -> bool:
                 return True
             time.sleep(POLL_SECONDS)  # the socket is being closed just now
             continue
-        if not now.draining and now.uptime_seconds < seconds:
+        if not (now.draining or now.stopping) and now.uptime_seconds < seconds:
             return True  # it has been started again
         time.sleep(POLL_SECONDS)
     raise Failure(

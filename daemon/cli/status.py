@@ -153,7 +153,7 @@ def _webhooks(ingress: IngressCounts) -> str:
 
 def _headline(now: Status) -> Text:
     if now.draining or now.stopping:
-        why = f" ({now.stopping.words})" if now.stopping else ""
+        why = f" ({now.stopping})" if now.stopping else ""
         return cell(f"{now.version} is draining{why}: no new work is accepted", "yellow")
     return (
         cell(f"{now.version} is ready", "green")

@@ -28,6 +28,6 @@ class DoctorReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def found(name: str, finding: Finding, kind: str = "") -> Check:
-    """`kind`: the kind of peer that was examined."""
+    """`kind`: the kind of peer that was examined, and its instances if there are several."""
     detail = f"{kind}: {finding.detail}" if kind else finding.detail
     return Check(name=name, state=finding.state, detail=detail, advice=finding.advice)

@@ -28,7 +28,7 @@ def host_checks(settings: Settings, in_daemon: bool) -> Iterator[Check]:
     if in_daemon:
         yield _core_files()
     if keys := on_command_line(settings):
-        detail = f"secrets stand in it, which every user of this machine can read: {', '.join(keys)}"
+        detail = f"every user of this machine can read the secrets in it: {', '.join(keys)}"
         yield Check(
             name="command line",
             state="warning",

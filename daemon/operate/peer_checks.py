@@ -122,7 +122,7 @@ def _together(said: Sequence[Said]) -> list[Check]:
     return [
         *(found(one.peer, one.finding, one.kind) for one in said if not one.finding.topic),
         *(
-            found(f"gateway's {finding.topic} of {_names(names)}", finding, kind)
+            found(f"gateway {finding.topic}", finding, f"{kind}, {_names(names)}")
             for (kind, finding), names in shared.items()
         ),
     ]

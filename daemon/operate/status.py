@@ -29,7 +29,7 @@ from daemon.operate.instances import InstancePause, instance_pause
 from daemon.operate.login import DashboardView
 from daemon.operate.parameters import Parameters
 from daemon.operate.route import Route
-from daemon.operate.stop import StopCause
+from daemon.operate.stop import Stop
 from daemon.responders.breaker import ProviderView
 from daemon.stores.postgres import LedgerError
 from daemon.web.http1 import Response, json_response
@@ -71,8 +71,8 @@ class Status(Figures, frozen=True, kw_only=True):
     reasons: Sequence[str] = ()
     """Why it is not ready, each a sentence that says what to do."""
     draining: bool = False
-    stopping: StopCause | None = None
-    """Why it stops; None: it does not."""
+    stopping: str = ""
+    """Why it stops: `SIGTERM`, `asked for by uid 0, pid 17`; empty: it does not."""
     version: str
     node_id: str = ""
     pid: int = 0
@@ -206,7 +206,7 @@ class StatusReport:
         feed: EventFeed,
         watched: Watched,
         doors: Doors,
-        stopping: Callable[[], StopCause | None],
+        stop: Stop,
     ) -> None:
         self._node_id = node_id
         self._health = health
@@ -214,7 +214,7 @@ class StatusReport:
         self._feed = feed
         self._watched = watched
         self._doors = doors
-        self._stopping = stopping
+        self._stop = stop
         self._strangers: Counter[str] = Counter()
         feed.observe("turn.suppressed", self._note)
 
@@ -232,7 +232,7 @@ class StatusReport:
             **msgspec.structs.asdict(msgspec.structs.replace(figures, ready=ready)),
             reasons=list(readiness.reasons),
             draining=readiness.draining,
-            stopping=self._stopping(),
+            stopping=self._stop.cause.words if self._stop.cause else "",
             version=package_version(),
             node_id=self._node_id,
             pid=os.getpid(),

@@ -83,7 +83,7 @@ def operating(
     gauges = Gauges(settings, health, supervisor, parts.ownership, parts.survey, records)
     control = Control(settings, supervisor, flags, pauses, feed, stop.ask, answering.lookups.forget)
     topics = (
-        StatusReport(node_id, health, gauges, feed, watched, doors, lambda: stop.cause),
+        StatusReport(node_id, health, gauges, feed, watched, doors, stop),
         Actors(supervisor, label),
         Conversations(directory, supervisor, flags, fenced, settings.partitions),
         OperatorTakeovers(

@@ -73,8 +73,7 @@ def test_a_stop_answers_accepted_messages(
     assert b"draining" in daemon.request("GET", "/health/ready").body
     said_why = daemon.events("daemon.draining")[-1]
     assert (said_why["why"], said_why["signal"]) == ("signal", number.name)
-    stopping = daemon.admin("/v1/status")["stopping"]
-    assert isinstance(stopping, dict) and stopping["signal"] == number.name
+    assert daemon.admin("/v1/status")["stopping"] == number.name
     refused = daemon.post(late)
     assert refused.status == 503 and refused.retry_after is not None
     gate.release()

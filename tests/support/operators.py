@@ -55,7 +55,7 @@ from daemon.operate.levels import Level, Levels
 from daemon.operate.login import DashboardLogin, LoginLink
 from daemon.operate.settings import SettingsInForce
 from daemon.operate.status import Doors, Gauges, StatusReport, Watched
-from daemon.operate.stop import Stop, StopCause
+from daemon.operate.stop import Stop
 from daemon.operate.tail import EventTail
 from daemon.operate.takeovers import OperatorTakeovers
 from daemon.operate.task_tree import TaskTree
@@ -178,7 +178,7 @@ class Operators:
         begin = Takeovers(self.db, self.stored_flags, self._takeover_seconds, feed).take_over
         self.gauges = Gauges(settings, health, supervisor, cast(Any, self), mirror, records)
         self.status = StatusReport(
-            NODE, health, self.gauges, feed, watched, Doors("127.0.0.1:8080", self.counters), self._stopping
+            NODE, health, self.gauges, feed, watched, Doors("127.0.0.1:8080", self.counters), self.stop
         )
         self.listed = Actors(supervisor, label)
         self.conversations = Conversations(
@@ -240,9 +240,6 @@ class Operators:
         if self.no_dashboard:
             raise Conflict(f"The dashboard is not served: {self.no_dashboard}")
         return LoginLink(url=LINK, others=self.links, level=level, seconds=3_600.0)
-
-    def _stopping(self) -> StopCause | None:
-        return self.stop.cause
 
     def _forget(self) -> None:
         self.forgotten += 1

@@ -66,8 +66,8 @@ _NO_UPDATES = Finding(
 )
 _MIXES_UP = Finding(
     "warning",
-    f"{BUSINESS}: when several customers write at once, this channel of Evolution gives messages the numbers of "
-    "other customers, who then get their answers; and media come inside the webhooks",
+    f"{BUSINESS} mixes customers up: when several write at once, Evolution gives messages the numbers of others, who "
+    "then get the answers; and media come inside the webhooks",
     f"Connect the number as {BAILEYS}, or through Meta's own API behind a proxy (gateway.kind: realtime).",
     topic="channel",
 )
@@ -172,12 +172,15 @@ def _able(state: object, channel: str, kept: bool | None, sends: LastSends | Non
             "problem", f"the phone is {state if state in STATES else 'in an unknown state'}", advice
         )
     constant = channel in ALWAYS_OPEN
-    said = "said to be open, as always on this channel" if constant else "connected"
-    words = [f"{said} ({channel})" if channel else said, _counted(sends, constant)]
-    if sends is not None:
-        words.append(
-            {True: "keeps records", False: "", None: "whether it keeps records is not known yet"}[kept]
-        )
+    words = [
+        f"open, as {channel} always says"
+        if constant
+        else f"connected ({channel})"
+        if channel
+        else "connected",
+        _counted(sends, constant),
+        "" if sends is None else {True: "keeps records", False: "", None: "records: not known yet"}[kept],
+    ]
     detail = "; ".join(filter(None, words))
     if sends is None or sends.failed <= sends.sent:
         return Finding("ok", detail)
@@ -189,11 +192,14 @@ def _able(state: object, channel: str, kept: bool | None, sends: LastSends | Non
 def _counted(sends: LastSends | None, constant: bool) -> str:
     """Our own sends of the last day, in words."""
     if sends is None:
-        return "whether replies arrive is known while Majlis runs" if constant else ""
-    if not sends.sent + sends.failed:
-        return "nothing was sent in the last day, so whether replies arrive is not known" if constant else ""
+        return "only a running Majlis knows whether replies arrive" if constant else ""
+    count = sends.sent + sends.failed
+    if count == 0:
+        return "no reply sent for a day, so not proven" if constant else ""
+    if count == 1:
+        return f"last reply: failed ({sends.reason})" if sends.failed else "last reply: accepted"
     failed = f"{sends.failed} failed ({sends.reason})" if sends.failed else "none failed"
-    return f"of the last {sends.sent + sends.failed} replies {failed}"
+    return f"last {count} replies: {failed}"
 
 
 def clock_finding(date_seconds: float | None, asked_at: float, answered_at: float) -> list[Finding]:

@@ -35,7 +35,7 @@ async def test_a_drain_reports_what_still_runs_and_stops_the_daemon(operators: O
     assert (draining.active, draining.running_turns) == (1, 1)
     await operators.control.drain(StopCause(origin="dashboard", session="abc"))
     assert await operators.stop.wait() == StopCause(uid=1000, pid=17)  # the first one
-    assert (await operators.status.now()).stopping == StopCause(uid=1000, pid=17)
+    assert (await operators.status.now()).stopping == "asked for by uid 1000, pid 17"
     assert draining.seconds == operators.settings.drain_seconds
 
 

@@ -77,9 +77,9 @@ async def test_an_instance_that_is_well_is_one_line(gateway: FakeEvolution, http
     [finding] = await ask(http, gateway)
     assert finding == Finding("ok", "connected (WHATSAPP-BAILEYS)")
     [finding] = await ask(http, gateway, LastSends(ids=sent(gateway), sent=3))
-    assert finding.detail == "connected (WHATSAPP-BAILEYS); of the last 3 replies none failed; keeps records"
+    assert finding.detail == "connected (WHATSAPP-BAILEYS); last 3 replies: none failed; keeps records"
     [finding] = await ask(http, gateway, LastSends())
-    assert "whether it keeps records is not known yet" in finding.detail
+    assert "records: not known yet" in finding.detail
 
 
 async def test_a_gateway_without_records_is_told(gateway: FakeEvolution, http: HttpClient) -> None:
@@ -111,14 +111,14 @@ async def test_a_state_that_never_changes_is_judged_by_the_last_sends(
 
     async def said(sends: LastSends | None) -> tuple[str, str]:
         first, *_ = await ask(http, gateway, sends)
-        assert first.detail.startswith(f"said to be open, as always on this channel ({name})")
+        assert first.detail.startswith(f"open, as {name} always says; ")
         return first.state, first.detail
 
-    assert "is known while Majlis runs" in (await said(None))[1]
+    assert "only a running Majlis knows" in (await said(None))[1]
     state, words = await said(LastSends())
-    assert state == "ok" and "nothing was sent in the last day" in words
+    assert state == "ok" and "no reply sent for a day" in words
     state, words = await said(LastSends(sent=9, failed=1, reason="window_closed"))
-    assert state == "ok" and "of the last 10 replies 1 failed (window_closed)" in words
+    assert state == "ok" and "last 10 replies: 1 failed (window_closed)" in words
     assert (await said(LastSends(sent=1, failed=2, reason="bad_key")))[0] == "warning"
     assert (await said(LastSends(failed=2, reason="not_on_whatsapp")))[0] == "warning"
     assert (await said(LastSends(failed=20, reason="bad_key")))[0] == "problem"
@@ -127,7 +127,7 @@ async def test_a_state_that_never_changes_is_judged_by_the_last_sends(
 async def test_the_channel_that_mixes_customers_up_is_told(gateway: FakeEvolution, http: HttpClient) -> None:
     gateway.channel = "business"
     _, told = await ask(http, gateway)
-    assert told.topic == "channel" and "numbers of other customers" in told.detail
+    assert told.topic == "channel" and "mixes customers up" in told.detail
     assert "WHATSAPP-BAILEYS" in told.advice and "Meta's own API" in told.advice
 
 
