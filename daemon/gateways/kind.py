@@ -54,7 +54,7 @@ class ProxyDoor(Protocol):
     def clients(self) -> Collection[ProxyClient]: ...
 
 
-class LastSends(Protocol):
+class KnownSends(Protocol):
     """What became of an instance's latest sends, as the ledger knows it."""
 
     @property
@@ -144,7 +144,7 @@ class GatewayKind(ABC, Generic[SettingsT]):
 
     @abstractmethod
     async def check(
-        self, settings: SettingsT, instance: str, http: HttpClient, sends: LastSends | None
+        self, settings: SettingsT, instance: str, http: HttpClient, sends: KnownSends | None
     ) -> Sequence[Finding]:
         """What `majlis doctor` reports about an instance's gateway, in `DOCTOR_SECONDS`. A failure raises nothing.
 

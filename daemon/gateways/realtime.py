@@ -22,7 +22,7 @@ from actors.outcome import CannotTell, NotSent, RecordFound, SendEvidence, SendO
 from actors.ports import Gateway, MaySend, at_any_time
 from actors.text import plain_text
 from daemon.gateways.couriers import Couriers, Deliver, Find
-from daemon.gateways.kind import GatewayKind, GatewaySettings, LastSends, ProxyDoor, Tools
+from daemon.gateways.kind import GatewayKind, GatewaySettings, KnownSends, ProxyDoor, Tools
 from daemon.ingress.inbound import Parse
 from daemon.schema.fields import Misfit, Name
 from daemon.web.client import HttpClient
@@ -144,7 +144,7 @@ class Realtime(GatewayKind[ProxySettings]):
         )
 
     async def check(
-        self, settings: ProxySettings, instance: str, http: HttpClient, sends: LastSends | None
+        self, settings: ProxySettings, instance: str, http: HttpClient, sends: KnownSends | None
     ) -> list[Finding]:
         detail = f"{settings.client} delivers; `majlis status` shows whether it is connected"
         return [Finding("ok", detail)]

@@ -27,7 +27,7 @@ class DoctorReport(msgspec.Struct, frozen=True, kw_only=True):
         return all(check.state != "problem" for check in self.checks)
 
 
-def found(name: str, finding: Finding, kind: str = "") -> Check:
+def check_of(finding: Finding, name: str, kind: str = "") -> Check:
     """`kind`: the kind of peer that was examined, and its instances if there are several."""
     detail = f"{kind}: {finding.detail}" if kind else finding.detail
     return Check(name=name, state=finding.state, detail=detail, advice=finding.advice)

@@ -13,11 +13,11 @@ import trio
 
 from actors.errors import MajlisError
 from daemon.config import Settings
-from daemon.gateways.kind import GatewaySettings, LastSends
+from daemon.gateways.kind import GatewaySettings, KnownSends
 from daemon.gateways.kinds import GATEWAYS
 from daemon.knowledge.embeddings import TURN_SECONDS, EmbeddingsClient, EmbeddingsUnavailable
 from daemon.ledger.rows import StoredInstances
-from daemon.operate.checks import Check, found
+from daemon.operate.checks import Check, check_of
 from daemon.responders.kind import ProviderSettings
 from daemon.responders.kinds import PROVIDERS
 from daemon.web.client import HttpClient
@@ -46,7 +46,7 @@ class Said(NamedTuple):
 
 Ask = Callable[[], Awaitable[Sequence[Said]]]
 AskStored = Callable[[Collection[str], int], Awaitable[StoredInstances]]
-AskSends = Callable[[Collection[str]], Awaitable[Mapping[str, LastSends]]]
+AskSends = Callable[[Collection[str]], Awaitable[Mapping[str, KnownSends]]]
 
 
 class Known(NamedTuple):
@@ -120,9 +120,9 @@ def _together(said: Sequence[Said]) -> list[Check]:
         if one.finding.topic:
             shared.setdefault((one.kind, one.finding), []).append(one.instance)
     return [
-        *(found(one.peer, one.finding, one.kind) for one in said if not one.finding.topic),
+        *(check_of(one.finding, one.peer, one.kind) for one in said if not one.finding.topic),
         *(
-            found(f"gateway {finding.topic}", finding, f"{kind}, {_names(names)}")
+            check_of(finding, f"gateway {finding.topic}", f"{kind}, {_names(names)}")
             for (kind, finding), names in shared.items()
         ),
     ]
@@ -144,7 +144,7 @@ async def _stored(settings: Settings, stored: AskStored | None) -> StoredInstanc
         return StoredInstances()
 
 
-async def _sends(instances: Collection[str], sends: AskSends | None) -> Mapping[str, LastSends]:
+async def _sends(instances: Collection[str], sends: AskSends | None) -> Mapping[str, KnownSends]:
     if sends is None or not instances:
         return {}
     try:
@@ -163,7 +163,7 @@ def _left_out(others: StoredInstances) -> list[Check]:
 
 
 async def _gateway(
-    http: HttpClient, instance: str, gateway: GatewaySettings, sends: LastSends | None
+    http: HttpClient, instance: str, gateway: GatewaySettings, sends: KnownSends | None
 ) -> list[Said]:
     findings = await GATEWAYS[gateway.kind].check(gateway, instance, http, sends)
     return _said(instance, gateway, findings)
@@ -178,7 +178,7 @@ async def _default_gateway(http: HttpClient, gateway: GatewaySettings) -> list[S
 
 
 async def _stored_gateway(
-    http: HttpClient, instance: str, gateway: GatewaySettings, sends: LastSends | None
+    http: HttpClient, instance: str, gateway: GatewaySettings, sends: KnownSends | None
 ) -> list[Said]:
     """A database may hold old rows: an instance that the gateway does not know is only a warning."""
     findings = await GATEWAYS[gateway.kind].check(gateway, instance, http, sends)

@@ -23,7 +23,7 @@ from actors.outcome import (
 )
 from actors.ports import Gateway, MaySend, at_any_time
 from actors.text import plain_text
-from daemon.gateways.kind import GatewayKind, GatewaySettings, LastSends, ProxyDoor, Tools
+from daemon.gateways.kind import GatewayKind, GatewaySettings, KnownSends, ProxyDoor, Tools
 from daemon.gateways.lenient import NotJson, clean, decode, integer, items, mapping, text
 from daemon.ingress.inbound import Inbound, OwnMessage, Parse, UnreadablePayload
 from daemon.schema.fields import Misfit, Secret, web_address
@@ -63,7 +63,7 @@ class Pigeon(GatewayKind[PigeonSettings]):
         return PigeonGateway(tools.http, *settings.loft, settings.timeout_seconds)
 
     async def check(
-        self, settings: PigeonSettings, instance: str, http: HttpClient, sends: LastSends | None
+        self, settings: PigeonSettings, instance: str, http: HttpClient, sends: KnownSends | None
     ) -> list[Finding]:
         url, seal = settings.loft
         try:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import trio
 
 from daemon.gateways.evolution.outcome import records_in
-from daemon.gateways.kind import LastSends
+from daemon.gateways.kind import KnownSends
 from daemon.web.answer import HttpAnswer, dig
 from daemon.web.client import HttpClient, HttpFailed
 from daemon.web.finding import DOCTOR_SECONDS, MAX_DOCTOR_BYTES, Finding
@@ -118,7 +118,7 @@ class _Server:
 
 
 async def examine(
-    http: HttpClient, base_url: str, api_key: str, instance: str, sends: LastSends | None, by_webhook: bool
+    http: HttpClient, base_url: str, api_key: str, instance: str, sends: KnownSends | None, by_webhook: bool
 ) -> Sequence[Finding]:
     """See `GatewayKind.check`.
 
@@ -164,7 +164,7 @@ def _refused(answer: HttpAnswer) -> Finding | None:
     return None
 
 
-def _able(state: object, channel: str, kept: bool | None, sends: LastSends | None) -> Finding:
+def _able(state: object, channel: str, kept: bool | None, sends: KnownSends | None) -> Finding:
     """Whether the instance can send, by what the gateway says and by what became of our own sends."""
     if state != "open":
         advice = "Connect the instance at the gateway (scan its QR code)."
@@ -189,7 +189,7 @@ def _able(state: object, channel: str, kept: bool | None, sends: LastSends | Non
     return Finding("problem" if nothing_left else "warning", detail, advice)
 
 
-def _counted(sends: LastSends | None, constant: bool) -> str:
+def _counted(sends: KnownSends | None, constant: bool) -> str:
     """Our own sends of the last day, in words."""
     if sends is None:
         return "only a running Majlis knows whether replies arrive" if constant else ""

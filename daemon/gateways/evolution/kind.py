@@ -9,7 +9,7 @@ from daemon.gateways.kind import (
     GatewayKind,
     GatewaySettings,
     InstanceFeed,
-    LastSends,
+    KnownSends,
     ProxyDoor,
     Receive,
     Tools,
@@ -70,7 +70,7 @@ class Evolution(GatewayKind[EvolutionSettings]):
         )
 
     async def check(
-        self, settings: EvolutionSettings, instance: str, http: HttpClient, sends: LastSends | None
+        self, settings: EvolutionSettings, instance: str, http: HttpClient, sends: KnownSends | None
     ) -> Sequence[Finding]:
         from daemon.gateways.evolution.examination import examine  # not loaded by every command
 
