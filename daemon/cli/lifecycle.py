@@ -23,8 +23,8 @@ from daemon.cli.client import (
 )
 from daemon.cli.render import cell, count, display, print_json, table
 from daemon.config import Settings
+from daemon.operate.checks import DoctorReport
 from daemon.operate.control import Draining
-from daemon.operate.doctor import DoctorReport
 from daemon.operate.status import Status
 
 POLL_SECONDS = 0.25
@@ -153,7 +153,7 @@ def _wait_until_stopped(client: AdminClient, seconds: float) -> bool:
                 return True
             time.sleep(POLL_SECONDS)  # the socket is being closed just now
             continue
-        if not now.draining and now.uptime_seconds < seconds:
+        if not (now.draining or now.stopping) and now.uptime_seconds < seconds:
             return True  # it has been started again
         time.sleep(POLL_SECONDS)
     raise Failure(

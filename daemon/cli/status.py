@@ -152,8 +152,9 @@ def _webhooks(ingress: IngressCounts) -> str:
 
 
 def _headline(now: Status) -> Text:
-    if now.draining:
-        return cell(f"{now.version} is draining: no new work is accepted", "yellow")
+    if now.draining or now.stopping:
+        why = f" ({now.stopping})" if now.stopping else ""
+        return cell(f"{now.version} is draining{why}: no new work is accepted", "yellow")
     return (
         cell(f"{now.version} is ready", "green")
         if now.ready

@@ -106,7 +106,7 @@ def _unknown(path: KeyPath, value: object, layers: Sequence[Layer]) -> str:
     near = [key for key in allowed if key.startswith(path[-1])][:1] or difflib.get_close_matches(
         path[-1], allowed, n=1
     )
-    shown = MASK if _is_hidden(path) else _shown((*path[:-1], *(near or path[-1:])), value)
+    shown = MASK if is_private(path) else _shown((*path[:-1], *(near or path[-1:])), value)
     hint = f" (did you mean {'.'.join((*path[:-1], near[0]))}?)" if near else ""
     return (
         f"{'.'.join(path)}: unknown key{hint}; it is {shown}{_origin(path, layers)}; "
@@ -118,7 +118,7 @@ def _shown(path: KeyPath, value: object) -> str:
     """The value as shown to a person, with everything private masked."""
     if value is None:
         return "null"
-    if _is_hidden(path):
+    if is_private(path):
         return MASK
     if isinstance(value, Mapping):
         items = (f"{key}: {_shown((*path, str(key)), item)}" for key, item in value.items())
@@ -130,7 +130,7 @@ def _shown(path: KeyPath, value: object) -> str:
     return _USERINFO.sub(rf"\1{MASK}@", repr(value))
 
 
-def _is_hidden(path: KeyPath) -> bool:
+def is_private(path: KeyPath) -> bool:
     """What is secret by its type, and phone numbers of staff."""
     if "notify_numbers" in path:
         return True

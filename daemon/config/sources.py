@@ -20,6 +20,8 @@ from daemon.schema.fields import KeyPath, Raw
 ENV_PREFIX = "MAJLIS_"
 CREDENTIAL_PREFIX = "majlis_"
 """Before the key where a service manager passes a whole directory: systemd puts the directory's name there."""
+SET = "--set"
+"""The origin of what the command line sets."""
 MAX_CREDENTIAL_BYTES = 64 * 1024
 Tree = dict[str, Any]
 
@@ -37,6 +39,8 @@ class Layer:
 
     tree: Tree = field(default_factory=dict)
     origins: dict[KeyPath, str] = field(default_factory=dict)
+    file: Path | None = None
+    """Where all of it stands; None: it is not one file."""
 
     def has(self, path: KeyPath) -> bool:
         """Whether this layer has a value for `path`, even if it is null."""
@@ -136,7 +140,7 @@ def file_layer(path: Path) -> Layer:
         tree = {}
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: must hold sections such as `batching:`, not a {type(tree).__name__}")
-    return Layer(tree, dict.fromkeys(_leaves(tree), str(path)))
+    return Layer(tree, dict.fromkeys(leaves(tree), str(path)), path)
 
 
 def credentials_layer(directory: str | None, below: Layer) -> Layer:
@@ -202,7 +206,7 @@ def set_layer(assignments: Sequence[str], below: Sequence[Layer]) -> Layer:
             raise ConfigError(
                 f"--set {dotted}: must be written section.key=value, e.g. batching.window_seconds=8"
             )
-        _put(layer, path, value, "--set", below)
+        _put(layer, path, value, SET, below)
     return layer
 
 
@@ -284,7 +288,8 @@ def _scalar(text: str) -> Any:
     return Raw(text.strip(), cast("float | bool", parsed)) if isinstance(parsed, int | float) else text
 
 
-def _leaves(value: Any, path: KeyPath = ()) -> list[KeyPath]:
+def leaves(value: Any, path: KeyPath = ()) -> list[KeyPath]:
+    """The key paths of all values in a tree, of its containers as well."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    below = [leaf for name, child in items for leaf in _leaves(child, (*path, str(name)))]
+    below = [leaf for name, child in items for leaf in leaves(child, (*path, str(name)))]
     return [path, *below] if path else below

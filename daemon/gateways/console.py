@@ -14,7 +14,7 @@ from actors.identity import Conversation
 from actors.outcome import CannotTell, NotSent, SendEvidence, SendOutcome, Sent
 from actors.ports import Gateway, MaySend, at_any_time
 from actors.text import shown_text
-from daemon.gateways.kind import GatewayKind, GatewaySettings, Tools
+from daemon.gateways.kind import GatewayKind, GatewaySettings, KnownSends, Tools
 from daemon.ingress.inbound import Parse
 from daemon.web.client import HttpClient
 from daemon.web.finding import Finding
@@ -84,5 +84,7 @@ class Console(GatewayKind[GatewaySettings]):
     def sender(self, settings: GatewaySettings, tools: Tools) -> Gateway:
         return ConsoleGateway()
 
-    async def check(self, settings: GatewaySettings, instance: str, http: HttpClient) -> Finding:
-        return Finding("ok", "replies are printed, not sent")
+    async def check(
+        self, settings: GatewaySettings, instance: str, http: HttpClient, sends: KnownSends | None
+    ) -> list[Finding]:
+        return [Finding("ok", "replies are printed, not sent")]

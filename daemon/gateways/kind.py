@@ -7,7 +7,7 @@ each start, so a kind imports what is heavy inside its methods.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from typing import Generic, Literal, Protocol, TypeVar
 
 import msgspec
@@ -52,6 +52,26 @@ class ProxyDoor(Protocol):
 
     @property
     def clients(self) -> Collection[ProxyClient]: ...
+
+
+class KnownSends(Protocol):
+    """What became of an instance's latest sends, as the ledger knows it."""
+
+    @property
+    def ids(self) -> Collection[str]:
+        """The gateway's ids of those that it accepted, the newest first, without the very latest."""
+
+    @property
+    def sent(self) -> int:
+        """Accepted, and not reported as failed since."""
+
+    @property
+    def failed(self) -> int:
+        """Refused, or reported as failed later."""
+
+    @property
+    def reason(self) -> str:
+        """Of the latest failure."""
 
 
 class Tools(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,8 +143,17 @@ class GatewayKind(ABC, Generic[SettingsT]):
         """Sends replies. How many calls run at once is bounded elsewhere: see `BoundedGateway`."""
 
     @abstractmethod
-    async def check(self, settings: SettingsT, instance: str, http: HttpClient) -> Finding:
-        """What `majlis doctor` reports about an instance's gateway, in `DOCTOR_SECONDS`. A failure raises nothing."""
+    async def check(
+        self, settings: SettingsT, instance: str, http: HttpClient, sends: KnownSends | None
+    ) -> Sequence[Finding]:
+        """What `majlis doctor` reports about an instance's gateway, in `DOCTOR_SECONDS`. A failure raises nothing.
+
+        The first finding says whether the instance can send. Those after it have a topic each; what several instances
+        have in common must be equal, word for word, for then it is said once.
+
+        Args:
+          sends: None where the ledger cannot be asked.
+        """
 
     def feed(self, settings: SettingsT, instance: str, receive: Receive, events: Feed) -> InstanceFeed | None:
         """Listens for `instance`; None: this kind has no feed."""

@@ -22,7 +22,7 @@ from actors.outcome import CannotTell, NotSent, RecordFound, SendEvidence, SendO
 from actors.ports import Gateway, MaySend, at_any_time
 from actors.text import plain_text
 from daemon.gateways.couriers import Couriers, Deliver, Find
-from daemon.gateways.kind import GatewayKind, GatewaySettings, ProxyDoor, Tools
+from daemon.gateways.kind import GatewayKind, GatewaySettings, KnownSends, ProxyDoor, Tools
 from daemon.ingress.inbound import Parse
 from daemon.schema.fields import Misfit, Name
 from daemon.web.client import HttpClient
@@ -143,9 +143,11 @@ class Realtime(GatewayKind[ProxySettings]):
             timeout_seconds=settings.timeout_seconds,
         )
 
-    async def check(self, settings: ProxySettings, instance: str, http: HttpClient) -> Finding:
+    async def check(
+        self, settings: ProxySettings, instance: str, http: HttpClient, sends: KnownSends | None
+    ) -> list[Finding]:
         detail = f"{settings.client} delivers; `majlis status` shows whether it is connected"
-        return Finding("ok", detail)
+        return [Finding("ok", detail)]
 
 
 def delivering_clients(gateways: Iterable[GatewaySettings]) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -15,6 +15,7 @@ from daemon.ledger.rows import (
     Escalated,
     FlagRow,
     HandedBack,
+    LastSends,
     Pause,
     SilenceReasons,
     StoredInstances,
@@ -142,6 +143,14 @@ class Records:
             else StoredInstances()
         )
 
+    async def last_sends(self, instances: Collection[str], limit: int = 20) -> dict[str, LastSends]:
+        """What became of the latest parts of replies of each of these instances, at most `limit` of each."""
+        parts: dict[str, list[Row]] = {name: [] for name in instances}
+        by_stored = {storable(name): name for name in instances}
+        for row in await self._db.fetch(_SQL["last_sends"], sorted(by_stored), limit):
+            parts[by_stored[row["instance"]]].append(row)
+        return {name: _last_sends(rows) for name, rows in parts.items()}
+
     async def register_instances(self, names: Iterable[str]) -> tuple[str, ...]:
         """Insert a row for each configured instance that has none; returns the new ones."""
         rows = await self._db.fetch(_SQL["register_instances"], sorted(set(names)))
@@ -151,6 +160,16 @@ class Records:
         """Record a change made by an operator."""
         sql = _SQL["audit"]
         await self._db.fetch(sql, uid, pid, action, storable(target), encoded(dict(detail)), repeatable=False)
+
+
+def _last_sends(parts: Sequence[Row]) -> LastSends:
+    failed = [part for part in parts if part["state"] != "sent"]
+    return LastSends(
+        ids=tuple(part["id"] for part in parts if part["id"]),
+        sent=len(parts) - len(failed),
+        failed=len(failed),
+        reason=failed[0]["reason"] if failed else "",
+    )
 
 
 def _dead_letter(row: Row) -> DeadLetter:

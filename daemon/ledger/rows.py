@@ -130,6 +130,19 @@ class StoredInstances(msgspec.Struct, frozen=True):
     total: int = 0
 
 
+class LastSends(msgspec.Struct, frozen=True):
+    """What became of the latest parts of replies of an instance, of those that were sent within a day."""
+
+    ids: tuple[str, ...] = ()
+    """The gateway's ids of those that it accepted, the newest first, without those of the last seconds."""
+    sent: int = 0
+    """Accepted, and not reported as failed since."""
+    failed: int = 0
+    """Refused, or reported as failed later."""
+    reason: str = ""
+    """Of the latest failure."""
+
+
 class FlagRow(msgspec.Struct, frozen=True):
     """`scope` is `daemon:<node>` or `instance:<name>`."""
 

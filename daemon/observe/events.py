@@ -20,9 +20,17 @@ class Event(NamedTuple):
 EVENTS: dict[str, Event] = {
     # The daemon's own life
     "daemon.starting": Event("info", "the process is up and reads its settings"),
+    "settings.exposed": Event(
+        "warning", "secrets stand in the command line, which every user of the machine can read (`keys`)"
+    ),
     "daemon.ready": Event("info", "webhooks are accepted"),
     "daemon.not_ready": Event("warning", "webhooks get 503; `reasons` says why"),
-    "daemon.draining": Event("info", "a stop was requested: no new work, running turns go on for a while"),
+    "daemon.draining": Event(
+        "info",
+        "a stop was requested: no new work, running turns go on for a while. `why`: `signal`, with its name, or "
+        "`command`, with the uid and pid of `majlis drain`, or the dashboard's session",
+        counted_by="why",
+    ),
     "daemon.stopped": Event("info", "the process ends; unanswered messages wait in the mirror"),
     "daemon.crashed": Event("error", "an unexpected error ended the process; restart it, nothing is lost"),
     "daemon.left": Event("info", "conversations that wait in the mirror for the next start"),

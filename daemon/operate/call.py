@@ -16,6 +16,7 @@ from daemon.observe.feed import EventFeed
 from daemon.observe.logs import mask_digits
 from daemon.operate.audit import AuditEntry, Record
 from daemon.operate.levels import Level
+from daemon.operate.stop import StopCause
 from daemon.web.http1 import Request, Response, json_response
 
 
@@ -71,6 +72,13 @@ class AdminCall:
         if caller.origin:
             who = {"origin": caller.origin, "session": caller.session}
         self._feed.emit("admin.change", None, action=action, target=target, **who)
+
+    @property
+    def cause(self) -> StopCause:
+        """Who asks, for a stop."""
+        if self.caller.origin:
+            return StopCause(origin=self.caller.origin, session=self.caller.session)
+        return StopCause(uid=self.peer.uid, pid=self.peer.pid)
 
     async def answer(self, view: object, target: str) -> Response:
         """`view` as JSON: masked, unless the caller asked to reveal it, which is recorded."""

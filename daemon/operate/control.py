@@ -18,6 +18,7 @@ from daemon.observe.feed import EventFeed
 from daemon.operate.call import AdminCall
 from daemon.operate.parameters import Parameters
 from daemon.operate.route import Route
+from daemon.operate.stop import StopCause
 from daemon.web.http1 import Response, json_response
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -56,7 +57,7 @@ class Control:
         flags: StoredFlags,
         pauses: PauseBoard,
         feed: EventFeed,
-        stop: Callable[[], None],
+        stop: Callable[[StopCause], None],
         forget: Callable[[], None],
     ) -> None:
         self._settings = settings
@@ -67,11 +68,11 @@ class Control:
         self._stop = stop
         self._forget = forget
 
-    async def drain(self) -> Draining:
-        """Begin to stop: take no new work, finish the running turns, then exit."""
+    async def drain(self, cause: StopCause) -> Draining:
+        """Begin to stop: take no new work, finish the running turns, then exit. The log and the status name `cause`."""
         await trio.lowlevel.checkpoint()
         phases = self._supervisor.phases()
-        self._stop()
+        self._stop(cause)
         return Draining(
             seconds=self._settings.drain_seconds,
             active=phases.total(),
@@ -117,7 +118,7 @@ async def _set_log_level(control: Control, call: AdminCall, asked: NewLogLevel) 
 async def _drain(control: Control, call: AdminCall, asked: Parameters) -> Response:
     """Stop as SIGTERM does: take no new work, finish the running turns, then exit."""
     await call.audit("drain", "daemon")
-    return json_response(200, await control.drain())
+    return json_response(200, await control.drain(call.cause))
 
 
 ROUTES = (

@@ -29,6 +29,7 @@ from daemon.operate.instances import InstancePause, instance_pause
 from daemon.operate.login import DashboardView
 from daemon.operate.parameters import Parameters
 from daemon.operate.route import Route
+from daemon.operate.stop import Stop
 from daemon.responders.breaker import ProviderView
 from daemon.stores.postgres import LedgerError
 from daemon.web.http1 import Response, json_response
@@ -70,6 +71,8 @@ class Status(Figures, frozen=True, kw_only=True):
     reasons: Sequence[str] = ()
     """Why it is not ready, each a sentence that says what to do."""
     draining: bool = False
+    stopping: str = ""
+    """Why it stops: `SIGTERM`, `asked for by uid 0, pid 17`; empty: it does not."""
     version: str
     node_id: str = ""
     pid: int = 0
@@ -203,6 +206,7 @@ class StatusReport:
         feed: EventFeed,
         watched: Watched,
         doors: Doors,
+        stop: Stop,
     ) -> None:
         self._node_id = node_id
         self._health = health
@@ -210,6 +214,7 @@ class StatusReport:
         self._feed = feed
         self._watched = watched
         self._doors = doors
+        self._stop = stop
         self._strangers: Counter[str] = Counter()
         feed.observe("turn.suppressed", self._note)
 
@@ -227,6 +232,7 @@ class StatusReport:
             **msgspec.structs.asdict(msgspec.structs.replace(figures, ready=ready)),
             reasons=list(readiness.reasons),
             draining=readiness.draining,
+            stopping=self._stop.cause.words if self._stop.cause else "",
             version=package_version(),
             node_id=self._node_id,
             pid=os.getpid(),

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from time import time as wall_seconds
 
 from actors.errors import LedgerUnavailable, MajlisError
 from daemon.mirror.checks import Problem
-from daemon.operate.doctor import Check
+from daemon.operate.checks import Check
 from daemon.stores.postgres import LedgerError, Postgres
+
+CLOCK_SECONDS = 5.0
+"""Further apart is a warning: ages, pauses and take-overs are counted by Postgres' clock, windows and logs by ours. No
+lease depends on it. Clocks that are kept differ by less than a second."""
 
 
 def redis_checks(problems: Sequence[Problem]) -> list[Check]:
@@ -24,7 +29,8 @@ async def postgres_checks(db: Postgres, problem: str | None, needs_vectors: bool
     if problem is not None:
         return [Check(name="postgres", state="problem", detail=problem)]
     fit = Check(name="postgres", state="ok", detail="reachable, its schema is this version's")
-    return [fit, await _vectors_check(db)] if needs_vectors else [fit]
+    checks = [fit, *await _clock_check(db)]
+    return [*checks, await _vectors_check(db)] if needs_vectors else checks
 
 
 def embedded_check(store: str, find_program: Callable[[], object]) -> Check:
@@ -33,6 +39,21 @@ def embedded_check(store: str, find_program: Callable[[], object]) -> Check:
         return Check(name=store, state="ok", detail=f"embedded, {find_program()}; starts with the daemon")
     except MajlisError as error:
         return Check(name=store, state="problem", detail=str(error))
+
+
+async def _clock_check(db: Postgres) -> list[Check]:
+    """Nothing while the clocks agree."""
+    asked_at = wall_seconds()
+    try:
+        shown = float(await db.value("SELECT extract(epoch FROM clock_timestamp())"))
+    except (LedgerUnavailable, LedgerError):  # it was fit a moment ago, and the daemon says when it is not
+        return []
+    off = max(shown - wall_seconds(), asked_at - shown)
+    if off <= CLOCK_SECONDS:
+        return []
+    detail = f"Postgres' clock is {off:.0f} s {'behind' if shown < asked_at else 'ahead of'} ours"
+    advice = "Have both machines keep their clocks (chrony, systemd-timesyncd)."
+    return [Check(name="postgres clock", state="warning", detail=detail, advice=advice)]
 
 
 async def _vectors_check(db: Postgres) -> Check:

@@ -20,16 +20,18 @@ import trio_asyncio
 
 from actors.errors import MajlisError
 from daemon.config import Settings
+from daemon.config.exposed import on_command_line
 from daemon.observe.feed import EventFeed
 from daemon.observe.logs import configure
-from daemon.operate.doctor import DoctorReport, examine
+from daemon.operate.checks import DoctorReport
+from daemon.operate.doctor import examine
 from daemon.run import peers
 from daemon.run.daemon import Daemon
 from daemon.run.driver_tasks import contain_driver_tasks
 from daemon.run.lifecycle import CannotStart, cannot_listen, cannot_open_admin, lock_data_dir
 from daemon.run.operating import admin_access
 from daemon.run.process import settle_process
-from daemon.run.stores import check_from_outside, migrate_stores, stored_from_outside
+from daemon.run.stores import check_from_outside, known_from_outside, migrate_stores
 from daemon.run.systemd import PassedSockets, ServiceManager, UnfitSocket, passed_sockets
 from daemon.web.client import HttpClient
 from daemon.web.http1 import open_tcp_listeners, open_unix_listener, passed_tcp_listener, passed_unix_listener
@@ -99,6 +101,8 @@ async def _live(settings: Settings, manager: ServiceManager, passed: PassedSocke
     feed = EventFeed(kept_events=realtime.replay_events if realtime.listen is not None else 0)
     contain_driver_tasks(feed)
     feed.emit("daemon.starting", data_dir=str(settings.data_dir))
+    if exposed := on_command_line(settings):
+        feed.emit("settings.exposed", keys=list(exposed))
     daemon = Daemon(settings, feed, manager)
     listeners = [passed_tcp_listener(door) for door in passed.ingress]
     try:
@@ -120,8 +124,8 @@ async def _live(settings: Settings, manager: ServiceManager, passed: PassedSocke
 async def _examine(settings: Settings) -> DoctorReport:
     async with HttpClient() as http:
         embeddings = peers.embeddings(settings, http, EventFeed())
-        stores, stored = partial(check_from_outside, settings), partial(stored_from_outside, settings)
-        return await examine(settings, http, stores, embeddings, stored)
+        stores = partial(check_from_outside, settings)
+        return await examine(settings, http, stores, embeddings, known_from_outside(settings))
 
 
 def _bare(function: Callable[..., Awaitable[Any]], *args: object) -> Any:

@@ -14,6 +14,7 @@ from daemon.ingress.webhooks import Ingress, IngressCounters, IngressObservers, 
 from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
 from daemon.operate.status import Doors
+from daemon.operate.stop import Stop
 from daemon.partitions.node_id import node_id_in
 from daemon.run import banner, peers
 from daemon.run.dashboard import Dashboard
@@ -42,7 +43,7 @@ class Daemon:
         self._feed = feed
         self._has_manager = manager.is_there
         self._inside: Late[Inside] = Late()
-        self._stop = trio.Event()
+        self._stop = Stop()
         self._listen = settings.ingress.listen
         self._health = Health(feed)
         self._watchdog = Watchdog(
@@ -157,7 +158,7 @@ class Daemon:
             allowed=self._levels,
             append=self._inbox.accept,
             new_link=self._dashboard.site.new,
-            stop=self._stop.set,
+            stop=self._stop,
         )
         inside = Inside(
             node_id=node_id,

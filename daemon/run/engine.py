@@ -33,7 +33,9 @@ from daemon.mirror.upkeep import Upkeep
 from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
 from daemon.observe.store_watch import StoreWatch
-from daemon.operate.doctor import Check, DoctorReport, examine
+from daemon.operate.checks import Check, DoctorReport
+from daemon.operate.doctor import examine
+from daemon.operate.peer_checks import Known
 from daemon.operate.store_checks import postgres_checks, redis_checks
 from daemon.partitions.due_poll import poll_due
 from daemon.partitions.fencing import FencedOwnership
@@ -196,8 +198,8 @@ class Parts:
         """What `majlis doctor` finds from inside the daemon."""
         async with HttpClient() as http:
             embeddings = peers.embeddings(self._settings, http, self._feed)
-            stored = self.records.stored_instances
-            return await examine(self._settings, http, self._store_checks, embeddings, stored)
+            known = Known(self.records.stored_instances, self.records.last_sends)
+            return await examine(self._settings, http, self._store_checks, embeddings, known, in_daemon=True)
 
     async def _store_checks(self) -> Iterable[Check]:
         redis = redis_checks(await self._watch.redis_problems())

@@ -30,6 +30,7 @@ from actors.ports import Feed
 from daemon.observe.readiness import Health
 from daemon.operate import AdminApi
 from daemon.operate.call import Caller
+from daemon.operate.stop import Stop, StopCause
 from daemon.run.watchdog import Watchdog
 from daemon.web.http1 import HttpServer, Request, Response, UnixListener, json_response
 
@@ -75,13 +76,13 @@ class Life:
         bring_up: BringUp,
         on_ready: Callable[[trio.Nursery], None],
         watchdog: Watchdog,
-        stop: trio.Event,
+        stop: Stop,
         door_is_held: bool,
     ) -> None:
         """Args:
         bring_up: starts the embedded stores in the nursery and makes all other parts.
         on_ready: called once with the nursery of the work, when everything that was left behind is picked up.
-        stop: set by SIGTERM and SIGINT, or by another part that wants the daemon to stop.
+        stop: asked for by SIGTERM and SIGINT, or by another part that wants the daemon to stop.
         door_is_held: another process keeps the listening sockets open when this one ends.
         """
         self._ingress = ingress
@@ -117,8 +118,7 @@ class Life:
             async with trio.open_nursery() as stores:
                 async with trio.open_nursery() as work:
                     work.start_soon(self._start, stores, work, name="start")
-                    await self._stop.wait()
-                    await self._drain()
+                    await self._drain(await self._stop.wait())
                     work.cancel_scope.cancel()
                 await self._close()
                 stores.cancel_scope.cancel()
@@ -129,7 +129,7 @@ class Life:
     async def _open_late(self, listeners: list[trio.SocketListener]) -> None:
         with trio.move_on_after(HELD_DOOR_SECONDS):
             await self._ready.wait()
-        if not self._stop.is_set():
+        if self._stop.cause is None:
             self._door_is_open = True
             await self._ingress.serve(listeners)
 
@@ -147,11 +147,11 @@ class Life:
         self._ready.set()
         self._watchdog.ready()
 
-    async def _drain(self) -> None:
-        self._watchdog.stopping(self._drain_seconds)
+    async def _drain(self, cause: StopCause) -> None:
+        self._watchdog.stopping(self._drain_seconds, cause.words)
         if not self._door_is_held:
             self._health.drain()
-        self._feed.emit("daemon.draining", seconds=self._drain_seconds)
+        self._feed.emit("daemon.draining", None, seconds=self._drain_seconds, **cause.fields)
         if self._running is not None:
             with trio.move_on_after(self._drain_seconds):
                 await self._running.drain()
@@ -177,11 +177,11 @@ class Life:
                 if number == signal.SIGHUP and not closes_with_terminal:
                     self._watchdog.reload()
                     continue
-                if self._stop.is_set():
+                if self._stop.cause is not None:
                     self._exit_status = 128 + number
                     everything.cancel()
                     return
-                self._stop.set()
+                self._stop.ask(StopCause(signal=signal.Signals(number).name))
 
 
 def _has_terminal() -> bool:

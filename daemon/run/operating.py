@@ -30,6 +30,7 @@ from daemon.operate.levels import LEVELS, Level, Levels, gid_of
 from daemon.operate.login import DashboardLogin, LoginLink
 from daemon.operate.settings import SettingsInForce
 from daemon.operate.status import Doors, Gauges, StatusReport, Watched
+from daemon.operate.stop import Stop
 from daemon.operate.tail import EventTail
 from daemon.operate.takeovers import OperatorTakeovers
 from daemon.operate.task_tree import TaskTree
@@ -72,17 +73,17 @@ def operating(
     allowed: Levels,
     append: Callable[[Message], Awaitable[Receipt]],
     new_link: Callable[[Level, str], LoginLink],
-    stop: Callable[[], None],
+    stop: Stop,
 ) -> Operating:
-    """One object for each topic; `append` makes a message durable, `stop` begins the daemon's end."""
+    """One object for each topic; `append` makes a message durable."""
     answering, supervisor, records, label = parts.answering, parts.supervisor, parts.records, feed.label
     flags, pauses, fenced = answering.board, answering.pauses, parts.ownership.fenced
     watched = Watched(pauses.standing, answering.responder.views, alerts.views)
     directory = Directory(settings, health, supervisor, records, label)
     gauges = Gauges(settings, health, supervisor, parts.ownership, parts.survey, records)
-    control = Control(settings, supervisor, flags, pauses, feed, stop, answering.lookups.forget)
+    control = Control(settings, supervisor, flags, pauses, feed, stop.ask, answering.lookups.forget)
     topics = (
-        StatusReport(node_id, health, gauges, feed, watched, doors),
+        StatusReport(node_id, health, gauges, feed, watched, doors, stop),
         Actors(supervisor, label),
         Conversations(directory, supervisor, flags, fenced, settings.partitions),
         OperatorTakeovers(

@@ -1,9 +1,10 @@
 """What holds for this process all its life: no core files, files enough, and memory goes back.
 
 Laws of this file:
-1. Texts, phone numbers and keys never get into a core file, also without a service manager. The limit is inherited by
-   the embedded stores. (`PR_SET_DUMPABLE` would do more, but gives `/proc/self` to root: user namespaces of the
-   embedded Postgres could not be set up.)
+1. Texts, phone numbers and keys never get into a core file, also without a service manager. The limit holds for files;
+   a program in `kernel.core_pattern` gets what the filter lets through: no memory. Both are inherited by the embedded
+   stores. (`PR_SET_DUMPABLE` would do both, but gives `/proc/self` to root: user namespaces of the embedded Postgres
+   could not be set up.)
 2. Memory that a flood of large bodies took is given back. By default, the C library raises the size from which a block
    gets pages of its own as soon as one was freed; then large bodies lie between small objects, and stay.
 3. File descriptors for all connections that the doors may hold, also where a shell grants 1,024 at first. (None is kept
@@ -19,6 +20,7 @@ import gc
 import resource
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import trio
 
@@ -40,6 +42,8 @@ def settle_process() -> None:
     """Call it before anything is allocated or started. Where the system has none of it, nothing happens."""
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError):
+        Path("/proc/self/coredump_filter").write_text("0")
     with suppress(OSError, ValueError):
         granted, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = _MAX_FILES if most == resource.RLIM_INFINITY else min(most, _MAX_FILES)

@@ -13,10 +13,11 @@ from actors.ports import Feed
 from daemon.config import Settings
 from daemon.ledger import Records, install, migrate
 from daemon.ledger.fitness import ledger_problem, unavailable
-from daemon.ledger.rows import StoredInstances
+from daemon.ledger.rows import LastSends, StoredInstances
 from daemon.mirror.checks import Expected, check_redis
 from daemon.operate.adoption import adopt_redis
-from daemon.operate.doctor import Check
+from daemon.operate.checks import Check
+from daemon.operate.peer_checks import Known
 from daemon.operate.store_checks import embedded_check, postgres_checks, redis_checks
 from daemon.run.lifecycle import CannotStart
 from daemon.stores.embedded_postgres import run_embedded_postgres
@@ -95,12 +96,21 @@ async def check_from_outside(settings: Settings) -> Iterable[Check]:
         ]
 
 
-async def stored_from_outside(settings: Settings, known: Collection[str], limit: int) -> StoredInstances:
-    """What `Records.stored_instances` returns, while no daemon runs; nothing for an embedded database."""
+def known_from_outside(settings: Settings) -> Known:
+    """What the ledger knows, while no daemon runs; nothing for an embedded database."""
     if settings.postgres.is_embedded:
-        return StoredInstances()
-    async with _opened(Postgres(settings.postgres.dsn.get_secret_value(), max_connections=1)) as db:
-        return await Records(db).stored_instances(known, limit)
+        return Known()
+    dsn = settings.postgres.dsn.get_secret_value()
+
+    async def stored(known: Collection[str], limit: int) -> StoredInstances:
+        async with _opened(Postgres(dsn, max_connections=1)) as db:
+            return await Records(db).stored_instances(known, limit)
+
+    async def sends(instances: Collection[str]) -> Mapping[str, LastSends]:
+        async with _opened(Postgres(dsn, max_connections=1)) as db:
+            return await Records(db).last_sends(instances)
+
+    return Known(stored, sends)
 
 
 @asynccontextmanager

@@ -57,6 +57,7 @@ class Watchdog:
         self._reload = reload
         self._phase: DaemonPhase = "starting"
         self._stop_until = 0.0
+        self._why = ""
         self._was_late: tuple[str, ...] = ()
         self._asked = trio.Event()
 
@@ -79,9 +80,10 @@ class Watchdog:
         self._manager.ready()
         self._report()
 
-    def stopping(self, drain_seconds: float) -> None:
+    def stopping(self, drain_seconds: float, why: str) -> None:
         """A stop was asked for."""
         self._phase = "stopping"
+        self._why = why
         self._stop_until = trio.current_time() + drain_seconds + STOP_BOUND_SECONDS
         self._manager.stopping()
         self._report()
@@ -122,7 +124,7 @@ class Watchdog:
 
     def _status(self) -> str:
         if self._phase == "stopping":
-            return f"Stopping: {self._at_work()}."
+            return f"Stopping ({self._why}): {self._at_work()}."
         reasons = " ".join(self._health.readiness().reasons)
         if self._phase == "starting":
             return f"Starting. {reasons}"

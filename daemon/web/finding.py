@@ -17,5 +17,7 @@ class Finding(msgspec.Struct, frozen=True):
     detail: str
     advice: str = ""
     """What to do; empty when there is nothing to do."""
+    topic: str = ""
+    """What it is about, where it is one of several about the same peer; the main one has none."""
     unknown_instance: bool = False
     """The server answered, and knows no instance of that name."""

@@ -342,6 +342,8 @@ def test_drain_answers_waiting_messages_and_waits_for_the_end(
         daemon.start()
         answer = Documented(daemon).post("/v1/drain")
         assert answer["seconds"] == 10.0 and daemon.wait_exit() == 0
+        why = daemon.events("daemon.draining")[-1]
+        assert (why["why"], why["uid"], why["pid"]) == ("command", os.geteuid(), os.getpid())
 
 
 def test_an_unknown_user_in_admin_levels_stops_the_start(tmp_path: Path) -> None:

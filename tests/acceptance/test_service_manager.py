@@ -72,7 +72,7 @@ def test_ready_is_notified_after_recovery_and_stopping_before_the_stop(manager: 
         asked = manager.said.index("STOPPING=1")
         assert manager.count("READY=1") == 1 and manager.said.index("READY=1") < asked
         assert any(line.startswith("EXTEND_TIMEOUT_USEC=") for line in manager.said[asked:])
-        assert manager.statuses()[-1].startswith("Stopping:")
+        assert manager.statuses()[-1].startswith("Stopping (SIGTERM): ")
 
 
 def test_a_blocked_loop_stops_the_watchdog_pings(manager: FakeManager) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Literal
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 import trio
 
@@ -93,6 +93,13 @@ class FakeEvolution(FaultServer):
         self.deliveries: list[Delivery] = []
         self.records: list[dict[str, object]] = []
         self.channel: Channel = "baileys"
+        self.keeps_records = True
+        self.webhook: dict[str, object] | None = {
+            "enabled": True,
+            "url": "http://127.0.0.1:8080/webhook?apikey=secret",
+            "events": ["MESSAGES_UPSERT", "MESSAGES_UPDATE"],
+        }
+        """Of every instance; None: it has none."""
         self.clock_skew_seconds = 0
         """How far its clock is ahead of ours: it dates the records, and the answers if `shows_date`."""
         self.shows_date = True
@@ -149,7 +156,7 @@ class FakeEvolution(FaultServer):
             new_id = str(uuid.uuid4()) if self.channel == "evolution" else self._new_id()
             sent = Delivery(instance, number.partition("@")[0], text, new_id, time.time())
             self.deliveries.append(sent)
-            if recorded:
+            if recorded and self.keeps_records:
                 entry = self._record(number, text, sent)
                 self.records.append({**entry, "instanceName": instance})
             self.changed.notify_all()
@@ -183,6 +190,8 @@ class FakeEvolution(FaultServer):
         instance = unquote(instance)
         if request.headers.get("apikey") != self.api_key:
             await _refuse(exchange, 401, "Unauthorized", "Unauthorized")
+        elif request.method == "GET" and route == "/instance" and instance == "fetchInstances":
+            await self._list(parse_qs(request.path.partition("?")[2])["instanceName"][0], exchange)
         elif self.instances is not None and instance not in self.instances:
             await _refuse(exchange, 404, "Not Found", [f'The "{instance}" instance does not exist'])
         elif request.method == "POST" and route == "/message/sendText":
@@ -190,9 +199,26 @@ class FakeEvolution(FaultServer):
         elif request.method == "POST" and route == "/chat/findMessages":
             await self._find_messages(instance, request.json(), exchange)
         elif request.method == "GET" and route == "/instance/connectionState":
-            await exchange.answer_json(200, {"instance": {"instanceName": instance, "state": "open"}})
+            said = {"instance": {"instanceName": instance, "state": "open"}}
+            await exchange.answer_json(200, said, self._date())
+        elif request.method == "GET" and route == "/webhook/find":
+            await exchange.answer_json(200, self.webhook)
         else:
             await _refuse(exchange, 404, "Not Found", [f"Cannot {request.method} {request.path}"])
+
+    async def _list(self, instance: str, exchange: Exchange) -> None:
+        with self.lock:
+            recorded = sum(record["instanceName"] == instance for record in self.records)
+        kinds = {"baileys": "WHATSAPP-BAILEYS", "business": "WHATSAPP-BUSINESS", "evolution": "EVOLUTION"}
+        entry = {
+            "id": "628e74c4-f457-463e-a903-113e19b8e794",
+            "name": instance,
+            "connectionStatus": "open",
+            "integration": kinds[self.channel],
+            "token": "an instance's secret",
+            "_count": {"Message": recorded, "Contact": 0, "Chat": 0},
+        }
+        await exchange.answer_json(200, [entry])
 
     async def _send_text(self, instance: str, body: object, exchange: Exchange) -> None:
         assert isinstance(body, dict)
@@ -228,13 +254,13 @@ class FakeEvolution(FaultServer):
         if order is not None:
             await _fail(order.fault, exchange)
             return
-        wanted = body["where"]["key"]["remoteJid"]
+        key = body["where"]["key"]
         page, size = int(body.get("page", 1)), int(body.get("offset", 50))
         with self.lock:
             found = [
                 {name: value for name, value in record.items() if name != "instanceName"}
                 for record in self.records
-                if record["instanceName"] == instance and _remote_jid(record) == wanted
+                if record["instanceName"] == instance and key.items() <= _key(record).items()
             ]
         found.reverse()  # the newest first, within one second too
         found.sort(key=lambda record: int(str(record["messageTimestamp"])), reverse=True)
@@ -276,10 +302,10 @@ def _record(number: str, text: str, message_id: str, at: int, from_me: bool) -> 
     }
 
 
-def _remote_jid(record: Mapping[str, object]) -> object:
+def _key(record: Mapping[str, object]) -> dict[str, object]:
     key = record["key"]
     assert isinstance(key, dict)
-    return key["remoteJid"]
+    return key
 
 
 def meta_error(code: int) -> dict[str, object]:

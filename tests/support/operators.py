@@ -39,12 +39,13 @@ from daemon.observe.readiness import Health
 from daemon.operate import AdminApi
 from daemon.operate.actors import Actors
 from daemon.operate.audit import AuditEntry
+from daemon.operate.checks import Check, DoctorReport
 from daemon.operate.control import Control
 from daemon.operate.conversations import Conversations
 from daemon.operate.cost import Costs
 from daemon.operate.dead_letters import DeadLetters
 from daemon.operate.directory import Directory
-from daemon.operate.doctor import Check, Doctor, DoctorReport
+from daemon.operate.doctor import Doctor
 from daemon.operate.explain import Explainer
 from daemon.operate.feature_flags import FlagBoard
 from daemon.operate.instances import Instances
@@ -54,6 +55,7 @@ from daemon.operate.levels import Level, Levels
 from daemon.operate.login import DashboardLogin, LoginLink
 from daemon.operate.settings import SettingsInForce
 from daemon.operate.status import Doors, Gauges, StatusReport, Watched
+from daemon.operate.stop import Stop
 from daemon.operate.tail import EventTail
 from daemon.operate.takeovers import OperatorTakeovers
 from daemon.operate.task_tree import TaskTree
@@ -164,7 +166,7 @@ class Operators:
         self.append_fails: dict[str, Exception] = {}
         """By contact."""
         self.forgotten = 0
-        self.stopped = 0
+        self.stop = Stop()
         self._wire()
 
     def _wire(self) -> None:
@@ -176,7 +178,7 @@ class Operators:
         begin = Takeovers(self.db, self.stored_flags, self._takeover_seconds, feed).take_over
         self.gauges = Gauges(settings, health, supervisor, cast(Any, self), mirror, records)
         self.status = StatusReport(
-            NODE, health, self.gauges, feed, watched, Doors("127.0.0.1:8080", self.counters)
+            NODE, health, self.gauges, feed, watched, Doors("127.0.0.1:8080", self.counters), self.stop
         )
         self.listed = Actors(supervisor, label)
         self.conversations = Conversations(
@@ -192,7 +194,7 @@ class Operators:
         self.leases = LeaseTable(NODE, self.fenced, stored_turns)
         self.instances = Instances(records, supervisor, self.pauses)
         self.control = Control(
-            settings, supervisor, self.stored_flags, self.pauses, feed, self._stop, self._forget
+            settings, supervisor, self.stored_flags, self.pauses, feed, self.stop.ask, self._forget
         )
         self.flags = FlagBoard(records, self.stored_flags)
         self.letters = DeadLetters(records, self._append, label, feed)
@@ -241,9 +243,6 @@ class Operators:
 
     def _forget(self) -> None:
         self.forgotten += 1
-
-    def _stop(self) -> None:
-        self.stopped += 1
 
 
 @asynccontextmanager

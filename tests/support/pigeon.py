@@ -23,7 +23,7 @@ from actors.outcome import (
 )
 from actors.ports import Gateway, MaySend, at_any_time
 from actors.text import plain_text
-from daemon.gateways.kind import GatewayKind, GatewaySettings, ProxyDoor, Tools
+from daemon.gateways.kind import GatewayKind, GatewaySettings, KnownSends, ProxyDoor, Tools
 from daemon.gateways.lenient import NotJson, clean, decode, integer, items, mapping, text
 from daemon.ingress.inbound import Inbound, OwnMessage, Parse, UnreadablePayload
 from daemon.schema.fields import Misfit, Secret, web_address
@@ -62,17 +62,19 @@ class Pigeon(GatewayKind[PigeonSettings]):
     def sender(self, settings: PigeonSettings, tools: Tools) -> Gateway:
         return PigeonGateway(tools.http, *settings.loft, settings.timeout_seconds)
 
-    async def check(self, settings: PigeonSettings, instance: str, http: HttpClient) -> Finding:
+    async def check(
+        self, settings: PigeonSettings, instance: str, http: HttpClient, sends: KnownSends | None
+    ) -> list[Finding]:
         url, seal = settings.loft
         try:
             answer = await http.get(
                 f"{url}/letters/{quote(instance)}", {"x-seal": seal}, DOCTOR_SECONDS, MAX_BODY_BYTES
             )
         except HttpFailed as failure:
-            return Finding("problem", str(failure), "Check gateway.loft_url.")
+            return [Finding("problem", str(failure), "Check gateway.loft_url.")]
         if answer.status != 200:
-            return Finding("problem", f"status {answer.status}", "Set gateway.loft_seal.")
-        return Finding("ok", "the loft answers")
+            return [Finding("problem", f"status {answer.status}", "Set gateway.loft_seal.")]
+        return [Finding("ok", "the loft answers")]
 
 
 def read_letters(body: bytes, instance: str | None, event: str | None) -> Inbound:

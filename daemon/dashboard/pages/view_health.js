@@ -86,7 +86,7 @@ function draw(parts) {
 
 function readiness(status, top) {
   const ready = status.draining
-    ? "Draining"
+    ? `Draining (${status.stopping})`
     : status.ready
       ? "Ready: webhooks are accepted"
       : "Not ready: webhooks get 503, and the gateway sends them again";

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from urllib.parse import quote
+from collections.abc import Iterator, Sequence
 
 from actors.ports import Feed, Gateway
 from daemon.gateways.kind import (
     GatewayKind,
     GatewaySettings,
     InstanceFeed,
+    KnownSends,
     ProxyDoor,
     Receive,
     Tools,
 )
 from daemon.ingress.inbound import Parse
 from daemon.schema.fields import Misfit, Secret, web_address
-from daemon.web.answer import dig
-from daemon.web.client import HttpClient, HttpFailed
-from daemon.web.finding import DOCTOR_SECONDS, MAX_DOCTOR_BYTES, Finding
+from daemon.web.client import HttpClient
+from daemon.web.finding import Finding
 
 
 class EvolutionSettings(GatewaySettings):
@@ -70,15 +69,13 @@ class Evolution(GatewayKind[EvolutionSettings]):
             allowed_origins=settings.allowed_origins,
         )
 
-    async def check(self, settings: EvolutionSettings, instance: str, http: HttpClient) -> Finding:
+    async def check(
+        self, settings: EvolutionSettings, instance: str, http: HttpClient, sends: KnownSends | None
+    ) -> Sequence[Finding]:
+        from daemon.gateways.evolution.examination import examine  # not loaded by every command
+
         base_url, api_key = settings.server
-        url = f"{base_url.rstrip('/')}/instance/connectionState/{quote(instance, safe='')}"
-        try:
-            answer = await http.get(url, {"apikey": api_key}, DOCTOR_SECONDS, MAX_DOCTOR_BYTES)
-        except HttpFailed as failure:
-            advice = "Check gateway.base_url, and that the gateway runs and can be reached from here."
-            return Finding("problem", str(failure), advice)
-        return _connection(answer.status, dig(answer.json(), "instance", "state"))
+        return await examine(http, base_url, api_key, instance, sends, by_webhook=settings.feed == "webhook")
 
     def feed(
         self, settings: EvolutionSettings, instance: str, receive: Receive, events: Feed
@@ -89,19 +86,3 @@ class Evolution(GatewayKind[EvolutionSettings]):
 
         base_url, api_key = settings.server
         return EvolutionFeed(base_url, api_key, instance, receive, events)
-
-
-def _connection(status: int, state: object) -> Finding:
-    if status in (401, 403):
-        advice = "Set gateway.api_key to the gateway's global key or the instance's token."
-        return Finding("problem", "the key is refused", advice)
-    if status == 404:
-        advice = "Create the instance at the gateway, or correct its name under instances."
-        return Finding("problem", "no such instance", advice, unknown_instance=True)
-    if status != 200 or not isinstance(state, str):
-        advice = "Check the gateway's log; the instance may not be loaded."
-        return Finding("problem", f"status {status}, no state", advice)
-    if state != "open":
-        advice = "Connect the instance at the gateway (scan its QR code)."
-        return Finding("problem", f"the phone is {state}", advice)
-    return Finding("ok", "connected")

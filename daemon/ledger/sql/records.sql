@@ -65,6 +65,23 @@ FROM (SELECT DISTINCT i.instance_name::text AS name FROM whatsapp_instances i
 WHERE (SELECT r.rule FROM majlis_instance_rule(n.name) r) = ''
 ORDER BY n.name LIMIT $2
 
+-- last_sends --
+-- What became of the newest parts that were claimed within a day, newest first. $1: the instances, $2: at most so many
+-- parts of each. Only the newest 10,000 turns of all are searched, and the playground's customers are left out. An id is
+-- left out for some seconds, in which the gateway may not have recorded it yet.
+SELECT p.instance, p.state, p.reason, p.id
+FROM (SELECT t.instance, o.state, coalesce(o.reason, '') AS reason,
+             CASE WHEN o.state = 'sent' AND o.settled_at < now() - interval '10 seconds'
+                  THEN coalesce(o.gateway_message_id, '') ELSE '' END AS id,
+             row_number() OVER (PARTITION BY t.instance ORDER BY o.last_claimed_at DESC, o.part DESC) AS place
+      FROM majlis_turns t JOIN majlis_outbox o ON o.turn_id = t.id
+      WHERE t.id > (SELECT coalesce(max(id), 0) - 10000 FROM majlis_turns)
+        AND t.instance = ANY ($1::text[]) AND t.contact !~ '^999[0-9]{12}$'
+        AND o.last_claimed_at > now() - interval '1 day'
+        AND (o.state IN ('sent', 'failed_later') OR o.state = 'pending' AND o.reason IS NOT NULL)) p
+WHERE p.place <= $2
+ORDER BY p.instance, p.place
+
 -- register_instances --
 -- Inserts a row for each configured instance that has none. An existing table may lack a unique key on the name, so
 -- a lock keeps two daemons from inserting the same one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import daemon
 from actors.errors import LedgerUnavailable
 from daemon.config import Settings
-from daemon.operate.doctor import Check, DoctorReport
+from daemon.operate.checks import Check, DoctorReport
 from tests.daemon.cli.conftest import Typed
 from tests.daemon.cli.scene import actor, show
 from tests.support.operators import DoorInThread
@@ -104,4 +105,6 @@ def test_drain_without_waiting(door: DoorInThread, majlis: Typed) -> None:
     out = majlis("drain", "--no-wait").out
     assert out == "draining for at most 20 s: 2 running turns, 12 active conversations\n"
     assert json.loads(majlis("drain", "--no-wait", "--json").out)["ended"] is False
-    assert door.operators.stopped == 2
+    stopping = door.operators.stop.cause
+    assert stopping is not None and stopping.uid == os.geteuid() and stopping.pid
+    assert f"is draining (asked for by uid {os.geteuid()}, pid {stopping.pid})" in majlis("status").out

@@ -50,4 +50,4 @@ def test_the_log_level_is_shown_and_changed(
     assert majlis("log-level", "warning").out == "log level warning; info again after a restart\n"
     assert json.loads(majlis("log-level", "--json").out) == {"level": "warning", "configured": "info"}
     assert "level must be one of debug, info, warning, error" in majlis("log-level", "loud").err
-    assert majlis("log-level", "../drain").status == 2 and door.operators.stopped == 0
+    assert majlis("log-level", "../drain").status == 2 and door.operators.stop.cause is None

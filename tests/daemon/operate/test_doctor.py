@@ -1,9 +1,11 @@
-"""What the doctor reports about vectors, gateways of undeclared instances, and budgets without prices."""
+"""What the doctor reports about this machine, the stores, gateways, embeddings, and budgets without prices."""
 
 from __future__ import annotations
 
 import json
+import resource
 import socket
+import time
 from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 
@@ -11,20 +13,24 @@ import pytest
 import trio
 
 from actors.errors import MajlisError
+from actors.messages import Answer
+from actors.outcome import NotSent, SendOutcome, Sent, Unknown
 from daemon import run as root
 from daemon.config import Settings, load
 from daemon.knowledge import embeddings as embeddings_module
 from daemon.knowledge.embeddings import TURN_SECONDS, EmbeddingsClient
 from daemon.ledger.pooler import CHANGES_SESSIONS
-from daemon.ledger.rows import StoredInstances
-from daemon.operate import doctor
-from daemon.operate.doctor import MAX_STORED, Check, examine
+from daemon.ledger.rows import LastSends, StoredInstances
+from daemon.operate import host_checks, peer_checks, store_checks
+from daemon.operate.checks import Check
+from daemon.operate.doctor import examine
+from daemon.operate.peer_checks import MAX_STORED, Known
 from daemon.run.stores import check_from_outside
 from daemon.web.client import HttpClient
 from tests.daemon.ledger.test_rights import ROLE, as_limited, let_limited_work
 from tests.support.embeddings_server import FakeEmbeddings
 from tests.support.gateway_server import FakeEvolution
-from tests.support.ledgers import open_world
+from tests.support.ledgers import DEMO, batch, new_token, open_world, reply_of
 from tests.support.memory import MemoryFeed
 from tests.support.pg_proxy import Pooler
 
@@ -142,7 +148,7 @@ async def test_the_gateway_is_asked_about_instances_that_are_only_in_the_databas
             asked.append((sorted(known), limit))
             return StoredInstances(tuple(f"shop-{number:02}" for number in range(3)), 45)
 
-        report = await examine(settings, http, no_stores, stored=stored)
+        report = await examine(settings, http, no_stores, known=Known(stored))
         checks = {check.name: check for check in report.checks}
         assert asked == [(["acme"], MAX_STORED)] and report.well
         assert {name: check.state for name, check in checks.items() if name.startswith("gateway")} == {
@@ -156,10 +162,10 @@ async def test_the_gateway_is_asked_about_instances_that_are_only_in_the_databas
         assert checks["gateway of others"].detail.startswith("42 more instances are only in the database")
 
         alone = settings_of(tmp_path, gateway=tree, instances={})
-        names = [check.name for check in (await examine(alone, http, no_stores, stored=stored)).checks]
+        names = [check.name for check in (await examine(alone, http, no_stores, known=Known(stored))).checks]
         assert "gateway of default" not in names and "gateway of shop-00" in names
         printed = settings_of(tmp_path, instances={})
-        await examine(printed, http, no_stores, stored=stored)
+        await examine(printed, http, no_stores, known=Known(stored))
         assert len(asked) == 2
 
 
@@ -167,7 +173,7 @@ async def test_checks_that_did_not_run_in_time_are_counted(
     tmp_path: Path, http: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A gateway that never answers does not hold up the report."""
-    monkeypatch.setattr(doctor, "PEERS_SECONDS", 0.3)
+    monkeypatch.setattr(peer_checks, "PEERS_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         tree = {"kind": "evolution", "base_url": url, "api_key": "key"}
@@ -282,3 +288,100 @@ async def test_a_data_dir_that_others_may_enter_is_a_warning(
     (tmp_path / "data").chmod(mode)
     settings = settings_of(tmp_path).model_copy(update={"data_dir": tmp_path / "data"})
     assert await states(settings, http, "data_dir") == {"data_dir": state}
+
+
+async def test_secrets_that_others_can_read_are_named_and_not_shown(tmp_path: Path, http: HttpClient) -> None:
+    """I11: by their keys."""
+    file = tmp_path / "config.yaml"
+    file.write_text("{}")
+    settings = load(file, ["gateway.api_key=canary", "alerts.webhook=https://canary.example/"], {})
+    settings = settings.model_copy(update={"data_dir": tmp_path})
+    checks = {check.name: check for check in (await examine(settings, http, no_stores)).checks}
+    assert checks["command line"].state == "warning"
+    assert "gateway.api_key, alerts.webhook" in checks["command line"].detail
+    assert "canary" not in str(checks)
+    assert "command line" not in await states(settings_of(tmp_path), http, "command")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "limit", "kept", "state"),
+    [
+        ("core", 0, "33", "ok"),
+        ("core", 4096, "33", "warning"),
+        ("core", 4096, "00000000", "ok"),
+        ("|/usr/lib/systemd/systemd-coredump", 0, "33", "warning"),
+        ("|/usr/lib/systemd/systemd-coredump", 0, "00000000", "ok"),
+        ("|/usr/lib/systemd/systemd-coredump", 0, None, "warning"),
+    ],
+)
+def test_what_a_crash_would_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str, limit: int, kept: str | None, state: str
+) -> None:
+    """A program that takes core files gets them whatever the limit is; the filter keeps the memory out."""
+    for name, content in (("CORE_PATTERN", pattern), ("CORE_FILTER", kept)):
+        place = tmp_path / name
+        monkeypatch.setattr(host_checks, name, place)
+        if content is not None:
+            place.write_text(f"{content}\n")
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (limit, limit))
+    found = {check.name: check.state for check in host_checks.host_checks(Settings(), in_daemon=True)}
+    assert found["core files"] == state
+    outside = [check.name for check in host_checks.host_checks(Settings(), in_daemon=False)]
+    assert "core files" not in outside
+
+
+async def test_what_many_instances_share_is_said_once(tmp_path: Path, http: HttpClient) -> None:
+    with FakeEvolution().running() as gateway:
+        gateway.webhook, gateway.clock_skew_seconds = None, -600
+        tree = {"kind": "evolution", "base_url": gateway.url, "api_key": gateway.api_key}
+        settings = settings_of(tmp_path, gateway=tree, instances={f"i{number}": {} for number in range(5)})
+        report = await examine(settings, http, no_stores)
+    found = {check.name: (check.state, check.detail) for check in report.checks}
+    assert [found[f"gateway of i{number}"][0] for number in range(5)] == ["ok"] * 5
+    whom = "evolution, i0, i1, i2 and 2 more: "
+    assert found["gateway clock"] == ("warning", f"{whom}its clock is about 10 min behind ours")
+    assert found["gateway webhook"] == ("warning", f"{whom}it has no webhook that is switched on")
+    assert sum(check.state != "ok" for check in report.checks) == 2
+
+
+async def test_the_last_sends_of_each_instance(migrated_postgres_dsn: str) -> None:
+    """Those of the playground's customers never reach the gateway, and an id is left out for some seconds."""
+    async with open_world(migrated_postgres_dsn) as world:
+        ledger = world.ledger
+
+        async def send(number: int, *outcomes: SendOutcome, contact: str = DEMO.contact) -> None:
+            turn = await ledger.begin(batch("hello", number=number), 1)
+            texts = tuple(f"part {part}" for part in range(len(outcomes)))
+            turn = await ledger.answer(turn, 1, reply_of(Answer("a", "main", "m", 1, 1), *texts))
+            for part, outcome in enumerate(outcomes):
+                await ledger.claim(turn, 1, part, resend=False, token=new_token())
+                await ledger.settle(turn, 1, part, outcome)
+            await world.rows("UPDATE majlis_turns SET contact = $1 WHERE id = $2", contact, turn.id)
+
+        assert await world.records.last_sends(["demo", "other"]) == {
+            "demo": LastSends(),
+            "other": LastSends(),
+        }
+        await send(1, Sent("A"), Sent("B"))
+        await send(2, Sent("C"), NotSent("bad_key", "refuse"))
+        await send(3, Unknown("timed_out"))
+        await send(4, Sent("PLAYGROUND"), contact="999000000000001")
+        found = await world.records.last_sends(["demo"])
+        assert found == {"demo": LastSends((), 3, 1, "bad_key")}
+        await world.rows("UPDATE majlis_outbox SET settled_at = settled_at - interval '1 minute'")
+        assert (await world.records.last_sends(["demo"]))["demo"].ids == ("C", "B", "A")
+        assert (await world.records.last_sends(["demo"], 2))["demo"] == LastSends(("C",), 1, 1, "bad_key")
+        await world.rows("UPDATE majlis_outbox SET last_claimed_at = now() - interval '2 days'")
+        assert await world.records.last_sends(["demo"]) == {"demo": LastSends()}
+
+
+@pytest.mark.parametrize(("skew", "words"), [(0, ""), (-60, "60 s behind ours"), (60, "60 s ahead of ours")])
+async def test_a_clock_of_postgres_that_is_off_is_a_warning(
+    migrated_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch, skew: int, words: str
+) -> None:
+    monkeypatch.setattr(store_checks, "wall_seconds", lambda: time.time() - skew)
+    async with open_world(migrated_postgres_dsn) as world:
+        checks = await store_checks.postgres_checks(world.db, None, needs_vectors=False)
+    assert [words in check.detail for check in checks if check.name == "postgres clock"] == [True] * bool(
+        words
+    )

@@ -23,6 +23,8 @@ from daemon.web.http1 import BodyBytes, HttpServer, Limits, Response, open_tcp_l
 _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (128, most))
 process.settle_process()
+with open("/proc/self/coredump_filter") as file:
+    assert file.read().strip() == "00000000", "a program that takes core files would get the memory"
 assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(most, 65536), most), "files"
 process.TIDY_SECONDS = 0.5
 bodies, all_are_here = BodyBytes(1 << 30), trio.Event()

@@ -130,13 +130,14 @@ async def test_a_stop_asks_for_more_time_within_its_bound(
     scene = Scene()
     await nursery.start(scene.watchdog.run)
     scene.ready()
-    scene.watchdog.stopping(drain_seconds=20)
+    scene.watchdog.stopping(20, "SIGTERM")
     await trio.sleep(20 + STOP_BOUND_SECONDS)
     asked = scene.manager.count(MORE)
     assert asked > 20
     await trio.sleep(60)
     assert scene.manager.count(MORE) <= asked + 1
     assert scene.manager.count("STOPPING=1") == 1
+    assert any(line.startswith("STATUS=Stopping (SIGTERM): ") for line in scene.manager.said)
 
 
 async def test_reloads_go_one_after_another_and_end_ready(
@@ -182,7 +183,7 @@ async def test_a_start_that_ends_while_it_is_stopped_is_not_ready(
     """The recovery may come to its end while the drain runs: a stop stays one, and keeps asking for its time."""
     scene = Scene()
     await nursery.start(scene.watchdog.run)
-    scene.watchdog.stopping(drain_seconds=20)
+    scene.watchdog.stopping(20, "SIGTERM")
     scene.ready()
     assert "READY=1" not in scene.manager.said
     asked = scene.manager.count(MORE)

@@ -1,0 +1,266 @@
+"""What `majlis doctor` asks an Evolution API about an instance, and what the answers mean.
+
+At most six small requests, one after another, and together within `DOCTOR_SECONDS`; none of them changes anything. What
+the gateway answers is judged and never shown: it holds tokens, addresses with keys, and texts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+from urllib.parse import quote
+
+import trio
+
+from daemon.gateways.evolution.outcome import records_in
+from daemon.gateways.kind import KnownSends
+from daemon.web.answer import HttpAnswer, dig
+from daemon.web.client import HttpClient, HttpFailed
+from daemon.web.finding import DOCTOR_SECONDS, MAX_DOCTOR_BYTES, Finding
+
+CLOCK_SECONDS = 60.0
+"""A gateway's clock that is further off is a warning.
+
+A send that is looked up is dated by the gateway's clock and judged by it, so that stands any difference; but messages
+of both sides are put in order by their times, and tokens expire by them. Clocks that are kept differ by less than a
+second.
+"""
+MAX_LOOKED_UP = 3
+"""Of our own sends: the gateway may have failed to record one, and it looks through all its records for each."""
+FEW_FAILURES = 3
+"""Fewer may be the fault of the customers' numbers."""
+BAILEYS, BUSINESS, EVOLUTION = "WHATSAPP-BAILEYS", "WHATSAPP-BUSINESS", "EVOLUTION"
+ALWAYS_OPEN = (BUSINESS, EVOLUTION)
+"""On these channels `connectionState` says `open` whatever happens, until the instance is logged out."""
+STATES = ("close", "connecting", "refused")
+
+_LICENCE = Finding(
+    "problem",
+    "it waits for its licence to be activated, and sends nothing",
+    "Open the gateway's /manager and activate it there: versions from 2.4 on need that once.",
+)
+_NO_RECORDS = Finding(
+    "warning",
+    "it keeps no records: an unknown send cannot be proven, and what it never delivered cannot be found",
+    "Set DATABASE_SAVE_DATA_NEW_MESSAGE=true at the gateway and restart it.",
+    topic="records",
+)
+_NO_WEBHOOK = Finding(
+    "warning",
+    "it has no webhook that is switched on",
+    "Set one, see README.md; nothing to do where a global webhook, a queue or a proxy brings the messages.",
+    topic="webhook",
+)
+_NO_MESSAGES = Finding(
+    "warning",
+    "its webhook leaves out MESSAGES_UPSERT: no customer is heard",
+    "Add MESSAGES_UPSERT to the events of the webhook.",
+    topic="webhook",
+)
+_NO_UPDATES = Finding(
+    "warning",
+    "its webhook leaves out MESSAGES_UPDATE: a reply that fails after it was accepted counts as delivered",
+    "Add MESSAGES_UPDATE to the events of the webhook.",
+    topic="webhook",
+)
+_MIXES_UP = Finding(
+    "warning",
+    f"{BUSINESS} mixes customers up: when several write at once, Evolution gives messages the numbers of others, who "
+    "then get the answers; and media come inside the webhooks",
+    f"Connect the number as {BAILEYS}, or through Meta's own API behind a proxy (gateway.kind: realtime).",
+    topic="channel",
+)
+
+
+class _Instance(NamedTuple):
+    """What the gateway's list says of an instance."""
+
+    channel: str = ""
+    """Empty: not known."""
+    records: int | None = None
+    """How many messages of it are recorded."""
+
+
+class _Server:
+    """One gateway, asked within one time limit."""
+
+    def __init__(self, http: HttpClient, base_url: str, api_key: str, instance: str) -> None:
+        self._http = http
+        self._base_url = base_url.rstrip("/")
+        self._headers = {"apikey": api_key}
+        # Dots are escaped too: an instance called ".." would otherwise climb to another route.
+        self.name = quote(instance, safe="").replace(".", "%2E")
+        self._deadline = trio.current_time() + DOCTOR_SECONDS
+
+    async def get(self, route: str) -> HttpAnswer:
+        """Raises `HttpFailed`."""
+        return await self._http.get(
+            f"{self._base_url}{route}", self._headers, self._remaining(), MAX_DOCTOR_BYTES
+        )
+
+    async def document(self, route: str, body: dict[str, object] | None = None) -> object:
+        """The decoded answer; None when there is none. With a body it is a POST."""
+        try:
+            if body is None:
+                answer = await self.get(route)
+            else:
+                url = f"{self._base_url}{route}"
+                answer = await self._http.post_json(
+                    url, body, self._headers, self._remaining(), MAX_DOCTOR_BYTES
+                )
+        except HttpFailed:
+            return None
+        return answer.json() if 200 <= answer.status < 300 else None
+
+    def _remaining(self) -> float:
+        return max(0.0, self._deadline - trio.current_time())
+
+
+async def examine(
+    http: HttpClient, base_url: str, api_key: str, instance: str, sends: KnownSends | None, by_webhook: bool
+) -> Sequence[Finding]:
+    """See `GatewayKind.check`.
+
+    Args:
+      by_webhook: messages come by a webhook, and not by the gateway's own feed.
+    """
+    server = _Server(http, base_url, api_key, instance)
+    asked_at = time.time()
+    try:
+        answer = await server.get(f"/instance/connectionState/{server.name}")
+    except HttpFailed as failure:
+        advice = "Check gateway.base_url, and that the gateway runs and can be reached from here."
+        return [Finding("problem", str(failure), advice)]
+    clock = clock_finding(answer.date_seconds, asked_at, time.time())
+    refused = _refused(answer)
+    if refused is not None:
+        return [refused, *clock]
+    known = await _listed(server, instance)
+    kept = await _keeps_records(server, known, sends.ids if sends else ())
+    return [
+        _able(dig(answer.json(), "instance", "state"), known.channel, kept, sends),
+        *clock,
+        *([_NO_RECORDS] if kept is False else []),
+        *(await _webhook(server) if by_webhook else []),
+        *([_MIXES_UP] if known.channel == BUSINESS else []),
+    ]
+
+
+def _refused(answer: HttpAnswer) -> Finding | None:
+    """Why nothing more can be asked about the instance."""
+    status, document = answer.status, answer.json()
+    if status in (401, 403):
+        advice = "Set gateway.api_key to the gateway's global key or the instance's token."
+        return Finding("problem", "the key is refused", advice)
+    if status == 404:
+        advice = "Create the instance at the gateway, or correct its name under instances."
+        return Finding("problem", "no such instance", advice, unknown_instance=True)
+    if dig(document, "code") == "LICENSE_REQUIRED":
+        return _LICENCE
+    if status != 200 or not isinstance(dig(document, "instance", "state"), str):
+        advice = "Check the gateway's log; the instance may not be loaded."
+        return Finding("problem", f"status {status}, no state", advice)
+    return None
+
+
+def _able(state: object, channel: str, kept: bool | None, sends: KnownSends | None) -> Finding:
+    """Whether the instance can send, by what the gateway says and by what became of our own sends."""
+    if state != "open":
+        advice = "Connect the instance at the gateway (scan its QR code)."
+        return Finding(
+            "problem", f"the phone is {state if state in STATES else 'in an unknown state'}", advice
+        )
+    constant = channel in ALWAYS_OPEN
+    words = [
+        f"open, as {channel} always says"
+        if constant
+        else f"connected ({channel})"
+        if channel
+        else "connected",
+        _counted(sends, constant),
+        "" if sends is None else {True: "keeps records", False: "", None: "records: not known yet"}[kept],
+    ]
+    detail = "; ".join(filter(None, words))
+    if sends is None or sends.failed <= sends.sent:
+        return Finding("ok", detail)
+    advice = "See `majlis dead list`; docs/operations.md says what the reasons mean."
+    nothing_left = not sends.sent and sends.failed >= FEW_FAILURES
+    return Finding("problem" if nothing_left else "warning", detail, advice)
+
+
+def _counted(sends: KnownSends | None, constant: bool) -> str:
+    """Our own sends of the last day, in words."""
+    if sends is None:
+        return "only a running Majlis knows whether replies arrive" if constant else ""
+    count = sends.sent + sends.failed
+    if count == 0:
+        return "no reply sent for a day, so not proven" if constant else ""
+    if count == 1:
+        return f"last reply: failed ({sends.reason})" if sends.failed else "last reply: accepted"
+    failed = f"{sends.failed} failed ({sends.reason})" if sends.failed else "none failed"
+    return f"last {count} replies: {failed}"
+
+
+def clock_finding(date_seconds: float | None, asked_at: float, answered_at: float) -> list[Finding]:
+    """Whether the gateway's clock is far off; nothing where it does not say. All in Unix seconds.
+
+    The answer's date has no fraction, and was written at some moment between question and answer.
+    """
+    if date_seconds is None:
+        return []
+    off = max(date_seconds - answered_at, asked_at - date_seconds - 1)
+    if off <= CLOCK_SECONDS:
+        return []
+    direction = "ahead of" if date_seconds > answered_at else "behind"
+    about = f"{off / 60:.0f} min" if off < 7200 else f"{off / 3600:.0f} h"
+    advice = "Have both machines keep their clocks (chrony, systemd-timesyncd): messages are ordered by time."
+    return [Finding("warning", f"its clock is about {about} {direction} ours", advice, topic="clock")]
+
+
+async def _listed(server: _Server, instance: str) -> _Instance:
+    """Nothing is known where the key may not read the list."""
+    listed = await server.document(f"/instance/fetchInstances?instanceName={server.name}")
+    for entry in listed if isinstance(listed, list) else ():
+        if dig(entry, "name") == instance:
+            channel, records = dig(entry, "integration"), dig(entry, "_count", "Message")
+            return _Instance(
+                channel if isinstance(channel, str) and channel in (BAILEYS, BUSINESS, EVOLUTION) else "",
+                records if isinstance(records, int) else None,
+            )
+    return _Instance()
+
+
+async def _keeps_records(server: _Server, known: _Instance, ids: Collection[str]) -> bool | None:
+    """Whether the gateway records what is sent; None: there is nothing yet to know it by."""
+    if known.records == 0 and ids:
+        return False
+    found: bool | None = None
+    for message_id in list(ids)[:MAX_LOOKED_UP]:
+        body: dict[str, object] = {"where": {"key": {"id": message_id}}, "page": 1, "offset": 1}
+        records = records_in(await server.document(f"/chat/findMessages/{server.name}", body))
+        if records is None:
+            return None
+        if any(dig(record, "key", "id") == message_id for record in records):
+            return True
+        if records:  # it does not look for ids
+            return None
+        found = False
+    return found
+
+
+async def _webhook(server: _Server) -> list[Finding]:
+    """What is missing in it. Nothing is said where it cannot be read."""
+    try:
+        answer = await server.get(f"/webhook/find/{server.name}")
+    except HttpFailed:
+        return []
+    if answer.status != 200:
+        return []
+    webhook = answer.json()
+    if dig(webhook, "enabled") is False or answer.body.strip() in (b"", b"null"):
+        return [_NO_WEBHOOK]
+    events = dig(webhook, "events")
+    if not isinstance(events, list) or {"MESSAGES_UPSERT", "MESSAGES_UPDATE"} <= {*map(str, events)}:
+        return []
+    return [_NO_UPDATES if "MESSAGES_UPSERT" in events else _NO_MESSAGES]
