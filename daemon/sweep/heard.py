@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from itertools import batched
+from itertools import islice
 
 from actors.identity import Conversation
 from daemon.ledger.wire import storable
@@ -66,7 +66,8 @@ class Heard:
 
 def _asked(ids: Collection[str]) -> Iterator[dict[str, list[str]]]:
     """The ids as they are stored, each with those it stands for."""
-    for some in batched(ids, MAX_IDS):
+    left = iter(ids)
+    while some := list(islice(left, MAX_IDS)):
         stored: dict[str, list[str]] = {}
         for one in some:
             stored.setdefault(storable(one), []).append(one)

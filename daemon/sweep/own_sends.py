@@ -36,8 +36,8 @@ _LINKS = """
     SELECT lid, phone FROM majlis_identities WHERE instance = $1 AND (lid = ANY ($2) OR phone = ANY ($2))
 """
 
-# Of a part that waits to be sent again, the first send may have arrived. One that is sent without an id, by the gateway's
-# word alone, takes its record, so that no other part does.
+# Of a part that waits to be sent again, the first send may have arrived. One that counts as sent without an id, by the
+# gateway's word alone, takes its record, so that no other part does.
 _UNSETTLED = """
     SELECT t.id AS turn_id, o.part, o.text, o.state, o.last_token AS token, t.conversation_key,
            extract(epoch FROM o.claimed_at)::float8 AS first_claim,

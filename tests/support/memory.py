@@ -474,8 +474,9 @@ class MemoryLedger:
             await self._enter(name, self.epoch)
             return getattr(self._facts(question), name)
 
+        missed = any(message.swept for message in question.batch.messages)
         return {
-            name: Lookup(partial(found, name), getattr(Facts(), name))
+            name: Lookup(partial(found, name), getattr(Facts(), name), skip=missed and name == "duplicate")
             for name in ("duplicate", "history", "takeover", "escalated_reply", "interactions", "usage")
         }
 
