@@ -186,21 +186,19 @@ async def test_every_send_without_an_outcome_is_settled_and_persons_are_told_apa
     assert await room.world.db.value("SELECT state FROM majlis_turns WHERE id = $1", turns[1].id) == "dead"
 
 
-@pytest.mark.parametrize(
-    "late", [Unknown("timeout"), NotSent("closed", "hold"), Sent("other"), Sent("ID")], ids=repr
-)
-async def test_what_the_send_itself_says_afterwards_takes_nothing_back(room: Room, late: SendOutcome) -> None:
+async def test_what_the_send_itself_says_afterwards_takes_nothing_back(room: Room) -> None:
     """I6: found while its call still runs. It is not sent again, whatever the call says in the end."""
-    turn = await room.answered("one")
-    await room.sent(turn, None)
-    assert await room.sends.settle([now("ID", "one")], None) == {"ID"}
-    await room.world.ledger.settle(turn, 1, 0, late)
-    assert await room.parts() == [("sent", "ID")]
-    for resend in (False, True):
-        with pytest.raises(TurnFailed, match="claim_conflict"):
-            await room.sent(turn, None, resend=resend)
-    again = await room.answered("one")
-    await room.world.ledger.finish(again, 1)
+    outcomes: list[SendOutcome] = [Unknown("timeout"), NotSent("closed", "hold"), Sent("other"), Sent("ID-4")]
+    for number, late in enumerate(outcomes, start=1):
+        turn = await room.answered("one", number=number)
+        await room.sent(turn, None)
+        assert await room.sends.settle([now(f"ID-{number}", "one")], None) == {f"ID-{number}"}
+        await room.world.ledger.settle(turn, 1, 0, late)
+        assert (await room.parts())[-1] == ("sent", f"ID-{number}")
+        for resend in (False, True):
+            with pytest.raises(TurnFailed, match="claim_conflict"):
+                await room.sent(turn, None, resend=resend)
+        await room.world.ledger.finish(turn, 1)
 
 
 async def test_a_reply_of_our_own_is_no_take_over_at_any_moment(room: Room) -> None:
