@@ -136,9 +136,9 @@ class Explainer:
             said = [one for turn in turns for one in turn.messages if original_id(one.id) == original]
             message = said[0] if said else None
         last = decisive(turns) if turns else None
-        heard = [one for one in (last.messages if last else ()) if original_id(one.id) == original]
-        # As the turn heard it that dealt with it; a copy of what was heard before may be in the mirror.
-        swept: Swept = next((one.swept for one in heard or [message] if one), "")
+        # As the turn heard it that dealt with it: the mirror may hold a copy that was found later.
+        heard = [one.swept for one in (last.messages if last else ()) if original_id(one.id) == original]
+        swept: Swept = heard[0] if heard else message.swept if message else ""
         verdict = None if found.waiting or last is None else ended(last, swept)
         if verdict is None:
             view = self._supervisor.view(conversation)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from itertools import repeat
 
 import msgspec
 
@@ -23,7 +24,7 @@ from daemon.gateways import evidence
 from daemon.gateways.evidence import SentRecord
 from daemon.ingress.inbound import OwnMessage
 from daemon.ledger.wire import storable
-from daemon.stores.postgres import Postgres
+from daemon.stores.postgres import Postgres, Row
 from daemon.sweep.heard import Heard
 
 LATE_SECONDS = 600
@@ -31,6 +32,9 @@ LATE_SECONDS = 600
 
 MAX_TURNS = 50
 """So many of a conversation's latest turns are looked at."""
+
+MAX_KEYS = 500
+"""So many conversations are asked for at once."""
 
 _LINKS = """
     SELECT lid, phone FROM majlis_identities WHERE instance = $1 AND (lid = ANY ($2) OR phone = ANY ($2))
@@ -134,21 +138,26 @@ class OwnSends:
         people = {phones.get(message.contact, message.contact) for message in own}
         names = people | {lid for lid, phone in phones.items() if phone in people}
         keys = [storable(Conversation(instance, name).key) for name in names]
-        found, now = await self._db.fetch(_UNSETTLED, keys, MAX_TURNS), time.time()
-        return [
-            OpenPart(
-                row["turn_id"],
-                row["part"],
-                Conversation.from_key(row["conversation_key"]),
-                row["text"],
-                row["state"],
-                row["token"],
-                # Two clocks that disagree give two moments; the wider span is the safe one.
-                min(row["first_claim"], row["first_claim"] + now - row["now"]),
-                max(row["last_claim"], row["last_claim"] + now - row["now"]),
-            )
-            for row in found
-        ]
+        found = list[OpenPart]()
+        for start in range(0, len(keys), MAX_KEYS):
+            rows = await self._db.fetch(_UNSETTLED, keys[start : start + MAX_KEYS], MAX_TURNS)
+            found += map(_open_part, rows, repeat(time.time()))
+        return found
+
+
+def _open_part(row: Row, now: float) -> OpenPart:
+    # Two clocks that disagree give two moments; the wider span is the safe one.
+    behind = now - row["now"]
+    return OpenPart(
+        row["turn_id"],
+        row["part"],
+        Conversation.from_key(row["conversation_key"]),
+        row["text"],
+        row["state"],
+        row["token"],
+        min(row["first_claim"], row["first_claim"] + behind),
+        max(row["last_claim"], row["last_claim"] + behind),
+    )
 
 
 def matches(
@@ -164,15 +173,16 @@ def matches(
       owned: ids that belong to other replies.
       phones: the phone numbers of LIDs.
     """
-    records = [
-        SentRecord(one.id, one.sent_at, (phones.get(one.contact, one.contact),), one.text) for one in own
-    ]
+    records: dict[str, list[SentRecord]] = {}
+    for one in own:
+        person = phones.get(one.contact, one.contact)
+        records.setdefault(person, []).append(SentRecord(one.id, one.sent_at, (person,), one.text))
     taken, found = set(owned), []
     for part in sorted(parts, key=lambda part: (part.first_claim, part.turn_id, part.number)):
-        contact = part.conversation.contact
+        person = phones.get(part.conversation.contact, part.conversation.contact)
         record = evidence.oldest(
-            records,
-            phones.get(contact, contact),
+            records.get(person, ()),
+            person,
             part.text,
             evidence.earliest(part.first_claim, clock_ahead_seconds),
             taken,

@@ -16,6 +16,9 @@ from actors.errors import LedgerUnavailable, TurnFailed
 from actors.identity import Conversation
 from actors.instance import InstanceRecord, Terms
 from actors.messages import Swept
+from actors.outbox import OutboxPolicy
+from actors.outcome import Sent, Unknown
+from actors.ports import Proof
 from tests.support.memory import clock_ms
 from tests.support.world import DEMO, PHONE, World
 
@@ -183,3 +186,26 @@ async def test_a_crash_finds_the_same_turn(autojump_clock: MockClock) -> None:
         await hear(world, [])
         nursery.cancel_scope.cancel()
     assert (world.ledger.states(), world.replies) == (["suppressed"], [])
+
+
+@pytest.mark.parametrize("settle_seconds", [0.0, 5.0])
+async def test_a_send_that_is_proven_while_its_call_runs_is_not_repeated(
+    autojump_clock: MockClock, nursery: trio.Nursery, settle_seconds: float
+) -> None:
+    """I6: the sweep finds the reply under an id; then the call ends without an answer. Nothing is a dead letter."""
+    world = shop()
+    world.outbox_policy = OutboxPolicy(settle_seconds=settle_seconds)
+
+    async def find_it(operation: str) -> None:
+        await trio.lowlevel.checkpoint()
+        if operation == "answer":
+            [row] = world.ledger.rows.values()
+            found = Sent(world.gateway.records[0].id)
+            assert await world.ledger.prove(Proof(row.turn.id, 0, row.turn.parts[0].token, found))
+
+    world.gateway.script = [(True, Unknown("timeout"))]
+    world.gateway.fault = find_it
+    await world.start(nursery)
+    await hear(world, [("hello", "")])
+    assert (world.ledger.states(), len(world.replies)) == (["done"], 1)
+    assert [part.resends for part in world.ledger.rows[1].turn.parts] == [0]

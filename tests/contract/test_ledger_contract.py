@@ -12,7 +12,7 @@ import trio
 
 from actors.errors import EarlierTurnUnfinished, MajlisError, StaleEpoch, TurnFailed
 from actors.identity import Conversation
-from actors.messages import Answer
+from actors.messages import Answer, Swept
 from actors.outcome import NotSent, Sent, Unknown
 from actors.ports import Ledger, Lookups, Proof, Turn
 from tests.support.ledgers import (
@@ -228,7 +228,8 @@ async def test_what_was_found_in_the_gateways_records_is_no_duplicate_by_its_tex
     first = await ledger.begin(mixed, epoch)
     assert await ledger.begin(mixed, epoch) == first
     await ended(subject, first)
-    for how, is_duplicate in (("", True), ("missed", False)):
+    cases: list[tuple[Swept, bool]] = [("", True), ("missed", False)]
+    for how, is_duplicate in cases:
         again = found(batch("hello", number=2 + is_duplicate), how)
         turn = await ledger.begin(again, epoch)
         assert await look(subject.lookups, turn, again, "duplicate") == is_duplicate
