@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import trio
 
+from actors import triage
 from actors.crash_points import reach
 from actors.errors import LedgerUnavailable
 from actors.instance import FeatureFlags, Terms
@@ -112,6 +113,7 @@ class Inquiry:
         turn = await self._ledger.begin(self._batch, self._epoch)
         reach("begun")
         self._batch = self._batch.without(turn.repeated)
+        turn = triage.ruled(turn, self._batch)
         messages, attempts = len(self._batch.entries), self._batch.attempts
         self._feed.emit(
             "turn.started", self._batch.conversation, turn=turn.id, messages=messages, tries=attempts
@@ -130,7 +132,10 @@ class Inquiry:
         )
 
     def _question(self, found: Mapping[str, Any]) -> Question:
-        return Question(found["conversation"], self._batch, found["settings"], self._flags, self._terms)
+        turn: Turn = found["conversation"]
+        # What is moved to another conversation is moved as it came; an answer is about what asks for one.
+        batch = self._batch if turn.moved_to else self._batch.asked
+        return Question(turn, batch, found["settings"], self._flags, self._terms)
 
     def _log(self, run: LookupRun) -> None:
         """One line for the whole run, and a warning for each lookup whose default has to do."""

@@ -19,6 +19,8 @@ Swept = Literal["", "missed", "too_old", "already_answered"]
 """How a message came: empty, the gateway delivered it. The others were found in the gateway's records only. `missed` is
 answered like any other. The last two belong to the history and are not answered: they name the rule why."""
 
+HISTORY_ONLY: Collection[Swept] = ("too_old", "already_answered")
+
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """One inbound gateway message, as it is kept in the mirror and the ledger."""
@@ -42,6 +44,11 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def conversation(self) -> Conversation:
         return Conversation(self.instance, self.contact)
+
+    @property
+    def history_only(self) -> bool:
+        """It is kept as something that the customer said, and not answered."""
+        return self.swept in HISTORY_ONLY
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -105,6 +112,11 @@ class Batch(msgspec.Struct, frozen=True):
             return self
         left = tuple(entry for entry in self.entries if entry.message.id not in ids)
         return msgspec.structs.replace(self, entries=left)
+
+    @property
+    def asked(self) -> Batch:
+        """The same batch without what belongs to the history alone: what an answer is about."""
+        return self.without({entry.message.id for entry in self.entries if entry.message.history_only})
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -1,5 +1,6 @@
 """What to do with a burst, once the lookups have said what is known: the order of the rules. Pure.
 
+all of it belongs to the history   silence, rule `too_old` or `already_answered`, before anything is looked up
 a person writes in the chat        silence, rule `taken_over`
 the same was just answered         silence, rule `duplicate`
 it waits for a person already      the escalated message, at most once in a while; else silence, rule `escalated`
@@ -18,8 +19,8 @@ from actors import escalation, limits, response_cache
 from actors.instance import InstanceRecord, Terms
 from actors.limits import LimitKind, Reached
 from actors.lookups import Facts
-from actors.messages import Answer, Prompt
-from actors.ports import Question
+from actors.messages import Answer, Batch, Prompt
+from actors.ports import Question, Turn
 
 ESCALATION = "escalation"
 FALLBACK = "fallback"
@@ -60,6 +61,16 @@ class Wait(msgspec.Struct, frozen=True):
 
 TriageVerdict = Silence | Say | AskResponder | Wait
 """`reached`: the limits that this turn reached, for the alerts; also those whose policy is to go on."""
+
+
+def ruled(turn: Turn, batch: Batch) -> Turn:
+    """The turn, ended by the rule of the last message where nothing in it is to be answered.
+
+    `batch` is what the turn heard. One that only moves its messages to another conversation keeps them all.
+    """
+    if turn.state != "started" or turn.rule or turn.moved_to or batch.asked.entries or not batch.entries:
+        return turn
+    return msgspec.structs.replace(turn, rule=batch.messages[-1].swept)
 
 
 def decide(question: Question, facts: Facts) -> TriageVerdict:

@@ -30,7 +30,7 @@ from actors.errors import (
 from actors.identity import is_lid, is_playground
 from actors.inquiry import Findings, Inquiry
 from actors.limits import Reached
-from actors.messages import Answer, Batch, Message, Prompt, TurnOutcome, WindowPolicy
+from actors.messages import HISTORY_ONLY, Answer, Batch, Message, Prompt, TurnOutcome, WindowPolicy
 from actors.outbox import Outbox
 from actors.ports import (
     Feed,
@@ -118,10 +118,11 @@ class TurnAttempt:
 
     async def bury(self, reason: str, detail: str) -> TurnOutcome:
         turn = await self._ledger.begin(self._batch, self._epoch)
-        if turn.state == "done":
-            return "answered"
-        if turn.state in ("suppressed", "moved"):
-            return turn.state
+        turn = triage.ruled(turn, self._batch.without(turn.repeated))
+        if turn.state in ("done", "suppressed", "moved"):
+            return "answered" if turn.state == "done" else turn.state
+        if turn.state == "started" and turn.rule in HISTORY_ONLY:  # nobody waits for an answer to these
+            return await self._suppress(turn, turn.rule)
         if turn.state == "answered":
             turn = await self._services.outbox.settle_kept(turn, self._conversation)
             if turn.parts and not turn.dead_reason and all(part.state == "sent" for part in turn.parts):

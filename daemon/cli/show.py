@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from actors.lookups import Span
+from actors.messages import Swept
 from daemon.cli.client import (
     AdminClient,
     ConfigOption,
@@ -37,6 +39,7 @@ from daemon.cli.render import (
     without_effect,
 )
 from daemon.operate.conversations import ConversationView
+from daemon.operate.message_life import FOUND, NOT_ANSWERED
 from daemon.operate.turns import MessageView, TurnDetail, TurnView
 
 CACHE = "cache"
@@ -116,17 +119,23 @@ def _conversation_rows(found: ConversationView) -> list[tuple[str, object]]:
     return rows
 
 
-def messages_table(messages: list[MessageView]) -> Table:
-    """Messages of a customer, one per line."""
+def messages_table(messages: list[MessageView]) -> Group:
+    """Messages of a customer, one per line; below them, what it means that some were found later."""
     shown = table("message", "kind", "time (UTC)", "text", folding=("text",))
     for message in messages:
+        found = f", {message.swept}" if message.swept else ""
         shown.add_row(
             cell(message.id),
-            cell(message.kind),
+            cell(message.kind + found),
             cell(moment(message.arrived_at or message.sent_at)),
             cell(message.text),
         )
-    return shown
+    how = sorted({message.swept for message in messages if message.swept})
+    return Group(shown, *(cell(f"{word}: {FOUND}{_why_silent(word)}", "dim") for word in how))
+
+
+def _why_silent(swept: Swept) -> str:
+    return f". Not answered: {NOT_ANSWERED[swept]}" if swept in NOT_ANSWERED else ""
 
 
 def _turns_table(turns: list[TurnView]) -> Table:

@@ -31,6 +31,7 @@ def text_hash(text: str) -> str:
 def wire_batch(batch: Batch) -> dict[str, Any]:
     """A batch as `majlis_begin_turn` expects it."""
     messages = batch.messages
+    asked = batch.asked.text if batch.asked.entries else batch.text
     return {
         "conversation_key": batch.conversation.key,
         "instance": batch.conversation.instance,
@@ -44,8 +45,8 @@ def wire_batch(batch: Batch) -> dict[str, Any]:
         "opened_at_ms": batch.opened_at_ms,
         "messages": messages,
         "message_ids": [message.id for message in messages],
-        "text": batch.text,
-        "text_hash": text_hash(batch.text),
+        "text": asked,
+        "text_hash": text_hash(asked),
     }
 
 

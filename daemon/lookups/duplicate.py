@@ -31,8 +31,11 @@ async def _run(means: Means, question: Question) -> bool:
     return bool(await means.db.value(_SQL, key, text_hash(batch.text), question.turn.id, window_seconds))
 
 
-def _is_replay(question: Question) -> bool:
-    return any(message.id.startswith(REPLAY_PREFIX) for message in question.batch.messages)
+def _is_known_by_id(question: Question) -> bool:
+    """A replay is wanted. What was found in the gateway's records has an id of its own: it is another message, whatever
+    an earlier one said.
+    """
+    return any(message.swept or message.id.startswith(REPLAY_PREFIX) for message in question.batch.messages)
 
 
-LOOKUP = LookupSpec("duplicate", _run, skip=_is_replay)
+LOOKUP = LookupSpec("duplicate", _run, skip=_is_known_by_id)

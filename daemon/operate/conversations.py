@@ -201,6 +201,7 @@ def _waiting(entry: Waiting) -> MessageView:
         id=entry.message.id,
         text=entry.message.text,
         kind=entry.message.kind,
+        swept=entry.message.swept,
         seq=entry.seq,
         arrived_at=iso(datetime.fromtimestamp(entry.at_ms / 1000, UTC)),
     )

@@ -10,6 +10,7 @@ from msgspec import Meta
 from actors.actor import ActorView
 from actors.errors import Conflict, LedgerUnavailable, MirrorUnavailable, Missing
 from actors.identity import Conversation
+from actors.messages import Swept
 from actors.supervisor import Supervisor
 from daemon.config import Settings
 from daemon.controls.pauses import PAUSED, PauseBoard, ended_by
@@ -50,6 +51,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = ""
     text: str | None = None
     """None: it is no longer kept."""
+    swept: Swept = ""
+    """Not empty: it was found in the gateway's records, and no webhook brought it."""
     state: MessageState
     why: str
     """Where it is, or how it ended, as a sentence."""
@@ -133,7 +136,10 @@ class Explainer:
             said = [one for turn in turns for one in turn.messages if original_id(one.id) == original]
             message = said[0] if said else None
         last = decisive(turns) if turns else None
-        verdict = None if found.waiting or last is None else ended(last)
+        # As the turn heard it that dealt with it: the mirror may hold a copy that was found later.
+        heard = [one.swept for one in (last.messages if last else ()) if original_id(one.id) == original]
+        swept: Swept = heard[0] if heard else message.swept if message else ""
+        verdict = None if found.waiting or last is None else ended(last, swept)
         if verdict is None:
             view = self._supervisor.view(conversation)
             begun = last is not None and last.state in ("started", "answered")
@@ -152,7 +158,8 @@ class Explainer:
             seconds_left=verdict.seconds_left,
             turns=[turn.id for turn in turns],
             letters=[turn.dead_letter.id for turn in turns if turn.dead_letter is not None],
-            steps=steps(arrival, turns),
+            swept=swept,
+            steps=steps(arrival, turns, swept),
         )
 
     async def _turns_of(self, original: str, instance: str | None, needed: bool) -> tuple[StoredTurn, ...]:

@@ -14,6 +14,7 @@ import msgspec
 
 from actors.actor import ActorView, Phase
 from actors.lookups import RESPONDER
+from actors.messages import Swept
 from daemon.ledger.stored_turns import DeadLetterRow, PartRow, StoredTurn, original_id
 from daemon.operate.call import iso
 
@@ -26,6 +27,14 @@ CLOSED_BY = {
     "flush": "an operator flushed it",
     "drain": "the daemon stopped",
 }
+
+
+FOUND = "it was found in the gateway's records; no webhook brought it"
+NOT_ANSWERED: dict[Swept, str] = {
+    "too_old": "it was too old when it was found",
+    "already_answered": "the gateway's records show that the business wrote in the chat after it",
+}
+"""Why a message that was found later belongs to the history alone, by its rule."""
 
 
 MessageState = Literal[
@@ -65,9 +74,11 @@ class Verdict(msgspec.Struct, frozen=True):
     seconds_left: float | None = None
 
 
-def steps(arrival: Arrival | None, turns: Sequence[StoredTurn]) -> list[Step]:
+def steps(arrival: Arrival | None, turns: Sequence[StoredTurn], swept: Swept = "") -> list[Step]:
     """What happened, in order."""
     found = [*_arrived(arrival, turns)]
+    if swept:
+        found.append(Step(at="", what="found", detail=FOUND))
     for turn in turns:
         found += _turn(turn)
     return found
@@ -180,8 +191,11 @@ def decisive(turns: Sequence[StoredTurn]) -> StoredTurn:
     return found
 
 
-def ended(turn: StoredTurn) -> Verdict | None:
+def ended(turn: StoredTurn, swept: Swept = "") -> Verdict | None:
     """How this turn ended the message; None: it has not ended."""
+    if swept in NOT_ANSWERED and turn.state in ("done", "suppressed", "dead"):
+        # Whatever became of the messages that it came with.
+        return Verdict("suppressed", f"not answered, by rule {swept}: {NOT_ANSWERED[swept]}")
     match turn.state:
         case "done":
             took = (turn.finished_at or turn.created_at) - turn.opened_at

@@ -12,7 +12,7 @@ from msgspec import Meta
 from actors.errors import Missing
 from actors.identity import Conversation
 from actors.lookups import Span
-from actors.messages import CloseReason, Message
+from actors.messages import CloseReason, Message, Swept
 from actors.ports import PartState, TurnState
 from daemon.ledger.records import Records
 from daemon.ledger.rows import SentPart, TurnRecord
@@ -40,6 +40,8 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     text: str
     kind: str = "text"
+    swept: Swept = ""
+    """Not empty: it was found in the gateway's records, and no webhook brought it."""
     seq: int | None = None
     sent_at: str = ""
     arrived_at: str = ""
@@ -156,7 +158,9 @@ class Turns:
 def message_view(message: Message) -> MessageView:
     """The message as the ledger kept it. A time of 0 means that the gateway gave none."""
     sent_at = iso(datetime.fromtimestamp(message.sent_at, UTC)) if message.sent_at else ""
-    return MessageView(id=message.id, text=message.text, kind=message.kind, sent_at=sent_at)
+    return MessageView(
+        id=message.id, text=message.text, kind=message.kind, swept=message.swept, sent_at=sent_at
+    )
 
 
 def turn_view(turn: TurnRecord) -> TurnView:

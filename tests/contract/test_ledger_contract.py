@@ -12,10 +12,21 @@ import trio
 
 from actors.errors import EarlierTurnUnfinished, MajlisError, StaleEpoch, TurnFailed
 from actors.identity import Conversation
-from actors.messages import Answer
+from actors.messages import Answer, Swept
 from actors.outcome import NotSent, Sent, Unknown
 from actors.ports import Ledger, Lookups, Proof, Turn
-from tests.support.ledgers import DEMO, LID, PARTITIONS, PHONE, batch, look, new_token, open_world, reply_of
+from tests.support.ledgers import (
+    DEMO,
+    LID,
+    PARTITIONS,
+    PHONE,
+    batch,
+    found,
+    look,
+    new_token,
+    open_world,
+    reply_of,
+)
 from tests.support.memory import MemoryLedger
 
 ANSWER = Answer("one two", "rehearsal", "model", 3, 2)
@@ -208,6 +219,28 @@ async def test_a_text_answered_before_is_a_duplicate(subject: Subject) -> None:
     elsewhere = batch("hello", conversation=DEMO._replace(contact="5511900000002"))
     turn = await subject.ledger.begin(elsewhere, subject.epoch)
     assert not await look(subject.lookups, turn, elsewhere, "duplicate")
+
+
+async def test_what_was_found_in_the_gateways_records_is_no_duplicate_by_its_text(subject: Subject) -> None:
+    """Messages are the same by id alone. What belongs to the history is no part of the text that is answered."""
+    ledger, epoch = subject.ledger, subject.epoch
+    mixed = found(batch("long ago", "hello"), "too_old", "")
+    first = await ledger.begin(mixed, epoch)
+    assert await ledger.begin(mixed, epoch) == first
+    await ended(subject, first)
+    cases: list[tuple[Swept, bool]] = [("", True), ("missed", False)]
+    for how, is_duplicate in cases:
+        again = found(batch("hello", number=2 + is_duplicate), how)
+        turn = await ledger.begin(again, epoch)
+        assert await look(subject.lookups, turn, again, "duplicate") == is_duplicate
+
+
+async def test_an_unfinished_turn_still_knows_what_was_found(subject: Subject) -> None:
+    """I2: resumed without the mirror, it is not answered either."""
+    await subject.ledger.begin(found(batch("long ago", "hello"), "too_old", "missed"), subject.epoch)
+    (again,) = await subject.ledger.open_turns(DEMO)
+    assert [message.swept for message in again.messages] == ["too_old", "missed"]
+    assert again.asked.text == "hello"
 
 
 ALL = range(PARTITIONS)

@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import msgspec
 import trio
 import trio_asyncio
 
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Terms
-from actors.messages import Answer, Batch, CloseReason, Message, Waiting
+from actors.messages import Answer, Batch, CloseReason, Message, Swept, Waiting
 from actors.ports import Lookups, Question, Reply, Turn
 from daemon.ledger import PostgresLedger, Records, install, migrate
 from daemon.lookups import PostgresLookups
@@ -109,6 +110,17 @@ async def look(
     question = Question(turn, asked, record or InstanceRecord(), flags or FeatureFlags(), terms or Terms())
     lookup = lookups.about(question)[name]
     return lookup.default if lookup.skip else await lookup.call()
+
+
+def found(frozen: Batch, *how: Swept, sent_at: int = 1_000) -> Batch:
+    """The batch with messages that were found in the gateway's records, as `how` says for each; all sent then."""
+    entries = tuple(
+        msgspec.structs.replace(
+            entry, message=msgspec.structs.replace(entry.message, swept=word, sent_at=sent_at)
+        )
+        for entry, word in zip(frozen.entries, how, strict=True)
+    )
+    return msgspec.structs.replace(frozen, entries=entries)
 
 
 def batch(

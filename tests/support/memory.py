@@ -264,7 +264,7 @@ class MemoryLedger:
         conversation_id = None if rule == "unknown_instance" or phone else "1"
         turn = Turn(len(self.rows) + 1, "started", conversation_id, (), moved_to=moved_to, rule=rule)
         own = batch.without(repeated)
-        row = _Row(turn, own, hashlib.sha256(own.text.encode()).hexdigest(), clock_ms(), repeated)
+        row = _Row(turn, own, hashlib.sha256(own.asked.text.encode()).hexdigest(), clock_ms(), repeated)
         row.heard = rule != "duplicate"
         self.rows[turn.id] = row
         return row
@@ -474,8 +474,9 @@ class MemoryLedger:
             await self._enter(name, self.epoch)
             return getattr(self._facts(question), name)
 
+        missed = any(message.swept for message in question.batch.messages)
         return {
-            name: Lookup(partial(found, name), getattr(Facts(), name))
+            name: Lookup(partial(found, name), getattr(Facts(), name), skip=missed and name == "duplicate")
             for name in ("duplicate", "history", "takeover", "escalated_reply", "interactions", "usage")
         }
 

@@ -15,7 +15,7 @@ from actors.errors import LedgerUnavailable, MirrorUnavailable
 from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, Terms
-from actors.messages import Message, Receipt, WindowPolicy
+from actors.messages import Message, Receipt, Swept, WindowPolicy
 from actors.outbox import Outbox, OutboxPolicy
 from actors.ports import NewAttempt
 from actors.supervisor import Supervisor
@@ -142,9 +142,17 @@ class World:
             if not self.supervisor.works_on(turn.conversation, turn.number):
                 self.supervisor.nudge(turn.conversation, check_ledger=True)
 
-    async def say(self, text: str, id: str | None = None, conversation: Conversation = DEMO) -> Receipt:
+    async def say(
+        self,
+        text: str,
+        id: str | None = None,
+        conversation: Conversation = DEMO,
+        swept: Swept = "",
+        ago_seconds: int = 0,
+    ) -> Receipt:
         instance, contact = conversation
-        message = Message(instance, contact, id or f"id-{text}-{contact}", text, clock_ms() // 1000)
+        sent_at = clock_ms() // 1000 - ago_seconds
+        message = Message(instance, contact, id or f"id-{text}-{contact}", text, sent_at, swept=swept)
         return await self.mirror.append(message, self.policy)
 
     @property

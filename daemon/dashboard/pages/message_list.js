@@ -19,6 +19,7 @@ export function messageList(messages, instance, texts = new Map()) {
 
 function line(message, instance, text) {
   const kind = message.kind === "text" ? null : h("span.kind", {}, message.kind);
+  const found = message.swept ? h("span.kind", {}, "found later") : null;
   return h(
     "li.message",
     {},
@@ -28,6 +29,7 @@ function line(message, instance, text) {
       {},
       moment(message.arrived_at || message.sent_at),
       kind,
+      found,
       h("a", { href: beside("explain", message.id, instance) }, "Explain"),
     ),
   );

@@ -165,6 +165,8 @@ const RULES = {
   taken_over: "human take-over: Majlis is silent",
   rate_limited: "a limit per minute was reached",
   budget_reached: "the budget of the day is used up",
+  too_old: "it was found too late to be answered",
+  already_answered: "the business wrote after it",
   fallback: "every attempt failed: the fallback message was sent",
   moved: "the messages moved to the conversation of the phone number",
 };

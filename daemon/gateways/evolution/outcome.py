@@ -16,24 +16,13 @@ and then could not be stored. So the message text decides, and it is read in thi
 
 from __future__ import annotations
 
-import math
-
 from actors.identity import canonical_contact
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
 from actors.text import plain_text
-from daemon.gateways import meta_errors
+from daemon.gateways import evidence, meta_errors
+from daemon.gateways.evidence import SentRecord
 from daemon.gateways.lenient import integer
 from daemon.web.answer import dig, readable_json
-
-CLOCK_TOLERANCE_SECONDS = 5
-"""How much older than the send a record may seem, by the gateway's own clock: it counts in whole seconds."""
-
-UNKNOWN_CLOCK_TOLERANCE_SECONDS = 600
-"""The same where the gateway does not say what its clock shows.
-
-Generous, since a wrong match is nearly impossible (same contact, same text, an id that no other reply owns), and a
-missed match sends a reply twice.
-"""
 
 _NEVER_HANDLED: dict[int, NotSent] = {
     # Something in front of the gateway redirects: base_url is wrong. (303 proves nothing: it answers a POST that was
@@ -143,10 +132,8 @@ def evidence_from(since_seconds: float, answered_at: float, date_seconds: float 
       answered_at: when the gateway's answer was here, by our clock.
       date_seconds: what the gateway's clock showed when it answered, if it says so.
     """
-    if date_seconds is None:
-        return math.floor(since_seconds) - UNKNOWN_CLOCK_TOLERANCE_SECONDS
     # The answer took its time, and the date has no fraction: the gateway's clock may be further ahead, not less far.
-    return math.floor(since_seconds + date_seconds - answered_at) - CLOCK_TOLERANCE_SECONDS
+    return evidence.earliest(since_seconds, None if date_seconds is None else date_seconds - answered_at)
 
 
 def sent_id(
@@ -154,34 +141,27 @@ def sent_id(
 ) -> str | None:
     """The id under which `text` went to `contact`, and which no other reply owns; None if there is none.
 
-    If there are several, the oldest, because replies are sent in order: an older one without an owner was sent first.
-
     Args:
-      records: newest first, as the gateway gives them: its timestamps alone do not tell the order within a second.
+      records: newest first, as the gateway gives them.
       from_seconds: older records do not count.
     """
-    wanted = plain_text(text).strip()
-    matches: list[tuple[int, int, str]] = []
-    for place, record in enumerate(records):
-        message_id, moment = dig(record, "key", "id"), timestamp_of(record)
-        if (
-            isinstance(message_id, str)
-            and message_id
-            and message_id not in known_ids
-            and moment is not None
-            and moment >= from_seconds
-            and dig(record, "key", "fromMe") is True
-            and _is_to(record, contact)
-            and plain_text(_text_of(record)).strip() == wanted
-        ):
-            matches.append((moment, -place, message_id))
-    return min(matches)[2] if matches else None
+    found = evidence.oldest(filter(None, map(_sent, records)), contact, text, from_seconds, known_ids)
+    return None if found is None else found.id
 
 
-def _is_to(record: object, contact: str) -> bool:
-    """The request filters by contact too, but some versions ignore that: they must not show a stranger's message."""
+def _sent(record: object) -> SentRecord | None:
+    """A record of a message that the business sent.
+
+    The request filters by contact too, but some versions ignore that: they must not show a stranger's message.
+    """
+    message_id, moment = dig(record, "key", "id"), timestamp_of(record)
+    if not isinstance(message_id, str) or not message_id or moment is None:
+        return None
+    if dig(record, "key", "fromMe") is not True:
+        return None
     jids = (dig(record, "key", "remoteJid"), dig(record, "key", "remoteJidAlt"))
-    return any(isinstance(jid, str) and canonical_contact(jid) == contact for jid in jids)
+    contacts = tuple(canonical_contact(jid) for jid in jids if isinstance(jid, str))
+    return SentRecord(message_id, moment, contacts, _text_of(record))
 
 
 def _text_of(record: object) -> str:

@@ -8,7 +8,7 @@ import re
 import msgspec
 import pytest
 
-from actors.messages import Message, Waiting
+from actors.messages import Message, Swept, Waiting
 from tests.daemon.cli.conftest import Typed, on_a_terminal
 from tests.daemon.cli.scene import (
     ANSWER,
@@ -100,6 +100,20 @@ def test_a_turn_shows_provider_cost_and_parts_masked_without_reveal(
     assert CONTACT in revealed and TEXT in revealed and REPLY in revealed
     (entry,) = door.operators.audited
     assert (entry.action, entry.target) == ("reveal", f"turn {turn}")
+
+
+def test_messages_that_were_found_later_say_so(door: DoorInThread, majlis: Typed) -> None:
+    found: list[Swept] = ["", "missed", "too_old"]
+    waiting = tuple(
+        Waiting(seq, seq, Message("acme", CONTACT, f"M{seq}", TEXT, 1_000, swept=how))
+        for seq, how in enumerate(found)
+    )
+    show(door, msgspec.structs.replace(actor(), waiting=waiting))
+    shown = majlis("show", LABEL).out
+    assert "missed: it was found in the gateway's records; no webhook brought it\n" in shown
+    assert "no webhook brought it. Not answered: it was too old when it was found\n" in shown
+    document = json.loads(majlis("show", LABEL, "--json").out)
+    assert [one["swept"] for one in document["waiting"]] == found
 
 
 def _bars(lines: list[str]) -> dict[str, tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -23,6 +24,7 @@ from tests.support.ledgers import (
     PHONE,
     LedgerWorld,
     batch,
+    found,
     look,
     new_token,
     open_postgres,
@@ -68,6 +70,35 @@ async def complete(world: LedgerWorld, turn: Turn, *parts: str) -> None:
         await world.ledger.claim(turn, world.epoch, part.number, False, new_token())
         await world.ledger.settle(turn, world.epoch, part.number, Sent(f"g{turn.id}.{part.number}"))
     await world.ledger.finish(turn, world.epoch)
+
+
+async def test_what_was_found_later_is_stored_at_its_own_time(world: LedgerWorld) -> None:
+    """The history is in the order in which things were said; a time that is none counts as now."""
+    await complete(world, await world.ledger.begin(batch("hello"), 1), "one")
+    hour_ago = int(time.time()) - 3600
+    mixed = found(batch("long ago", "missed", number=2), "too_old", "missed", sent_at=hour_ago)
+    turn = await world.ledger.begin(mixed, 1)
+    assert await world.ledger.begin(mixed, 1) == turn
+    assert await world.messages() == [
+        ("user", "long ago"),
+        ("user", "missed"),
+        ("user", "hello"),
+        ("assistant", "one"),
+    ]
+    [stored] = await world.rows(
+        "SELECT extract(epoch FROM min(created_at))::float8 AS first FROM whatsapp_messages"
+    )
+    assert stored["first"] == hour_ago
+    # To the responder, what is not to be answered is history, in its place.
+    said = await look(world.lookups, turn, mixed, "history")
+    assert [(entry.role, entry.text) for entry in said] == [
+        ("user", "long ago"),
+        ("user", "hello"),
+        ("assistant", "one"),
+    ]
+    for number, odd in enumerate((0, -5, 2**62, hour_ago + 90_000), start=3):
+        await world.ledger.begin(found(batch(f"odd {number}", number=number), "missed", sent_at=odd), 1)
+    assert [text for _, text in await world.messages()][4:] == ["odd 3", "odd 4", "odd 5", "odd 6"]
 
 
 async def test_a_whole_turn_is_written_once(world: LedgerWorld) -> None:

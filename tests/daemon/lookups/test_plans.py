@@ -20,11 +20,15 @@ from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.messages import Answer, Batch
 from actors.outcome import Sent
 from actors.ports import Notice, Question, Reply, Turn
+from daemon.ingress.inbound import OwnMessage
 from daemon.ledger import PostgresLedger
 from daemon.lookups import LOOKUPS, PostgresLookups, cached_answer, knowledge
 from daemon.stores.postgres import Postgres, Row
+from daemon.sweep.heard import Heard
+from daemon.sweep.own_sends import OwnSends
 from tests.support.big_ledger import FIRST, IdType, Size, fill
 from tests.support.ledgers import PARTITIONS, batch, new_token, open_postgres, until
+from tests.support.memory import MemoryFeed
 from tests.support.near_embeddings import NearEmbeddings
 from tests.support.stores import new_postgres_database
 
@@ -235,5 +239,9 @@ def _steps() -> dict[str, Callable[[Postgres], Awaitable[object]]]:
         "begin the third": begin(2003),
         "bury": lambda db: ledger(db).bury(turns[2003], 1, "garbage", ""),
         "link": lambda db: ledger(db).link(FIRST.instance, "778@lid", FIRST.contact),
+        "what was heard": lambda db: Heard(db).heard(FIRST.instance, ["5511-2001-0", "unknown"]),
+        "our own sends": lambda db: OwnSends(db, ledger(db).prove, print, MemoryFeed()).settle(
+            [OwnMessage(*FIRST, "", "unknown", "one", 1_000)], None
+        ),
         "hand back": lambda db: db.value("SELECT majlis_hand_back($1, $2, 'operator', true)", *FIRST),
     }

@@ -182,6 +182,28 @@ def test_every_end_is_explained_in_a_sentence() -> None:
     assert message_life.waits(view(ACME, "answering"), False, "").state == "queued"
 
 
+async def test_what_was_found_in_the_gateways_records_says_so_and_why_it_was_not_answered() -> None:
+    """I2: whatever became of the messages that it came with."""
+    world = World()
+    for swept, state, end, why in (
+        ("missed", "done", "answered", "answered"),
+        ("too_old", "done", "suppressed", "too old when it was found"),
+        ("already_answered", "dead", "suppressed", "the business wrote in the chat after it"),
+        ("too_old", "started", "elsewhere", "has begun"),
+    ):
+        turn = stored_turns(state=state)
+        found = msgspec.structs.replace(turn.messages[0], swept=swept)
+        world.turns = (msgspec.structs.replace(turn, messages=(found,)),)
+        told = await world.explain("M1", None)
+        assert (told.swept, told.state, why in told.why) == (swept, end, True)
+        assert [step.detail for step in told.steps if step.what == "found"] == [message_life.FOUND]
+    # Heard by a webhook first, found once more by a mirror that had lost it: it is what it was.
+    world.turns = (stored_turns(),)
+    world.mirror.arrivals = [Arrival(ACME, 5, 1_767_268_800_000, found)]
+    told = await world.explain("M1", None)
+    assert (told.swept, told.state) == ("", "answered")
+
+
 def test_the_time_of_an_answer_does_not_include_providers_that_failed_before() -> None:
     waterfall = (
         Span("history", "lookups", 0, 3, "ok"),

@@ -8,13 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.gateways.evolution.outcome import (
-    CLOCK_TOLERANCE_SECONDS,
-    UNKNOWN_CLOCK_TOLERANCE_SECONDS,
-    evidence_from,
-    records_in,
-    sent_id,
-)
+from daemon.gateways.evidence import CLOCK_TOLERANCE_SECONDS, UNKNOWN_CLOCK_TOLERANCE_SECONDS
+from daemon.gateways.evolution.outcome import evidence_from, records_in, sent_id
 
 SINCE = 1_785_100_386
 CONTACT = "5511900001095"
