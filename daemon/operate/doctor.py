@@ -68,15 +68,17 @@ async def examine(
     stores: Callable[[], Awaitable[Iterable[Check]]],
     embeddings: EmbeddingsClient | None = None,
     stored: AskStored | None = None,
+    known: Iterable[Check] = (),
 ) -> DoctorReport:
     """Run all checks, each with a time limit. A check that breaks is one more problem, and never ends the report.
 
     Args:
       stores: checks Redis and Postgres; it differs with whether the daemon runs.
       embeddings: makes vectors; None where no model is configured.
+      known: what the caller has found already.
       stored: returns at most so many instances that are not declared; None where the database cannot be asked.
     """
-    checks = [_data_dir(settings.data_dir)]
+    checks = [_data_dir(settings.data_dir), *known]
     try:
         checks += await stores()
     except MajlisError as error:

@@ -20,9 +20,11 @@ import trio_asyncio
 
 from actors.errors import MajlisError
 from daemon.config import Settings
+from daemon.config.open_doors import open_doors
 from daemon.observe.feed import EventFeed
 from daemon.observe.logs import configure
 from daemon.operate.doctor import DoctorReport, examine
+from daemon.operate.door_check import door_check
 from daemon.run import peers
 from daemon.run.daemon import Daemon
 from daemon.run.driver_tasks import contain_driver_tasks
@@ -121,7 +123,7 @@ async def _examine(settings: Settings) -> DoctorReport:
     async with HttpClient() as http:
         embeddings = peers.embeddings(settings, http, EventFeed())
         stores, stored = partial(check_from_outside, settings), partial(stored_from_outside, settings)
-        return await examine(settings, http, stores, embeddings, stored)
+        return await examine(settings, http, stores, embeddings, stored, (door_check(open_doors(settings)),))
 
 
 def _bare(function: Callable[..., Awaitable[Any]], *args: object) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import trio
@@ -16,11 +16,14 @@ from actors.messages import Message, Receipt, Snapshot
 from actors.ports import NewAttempt
 from actors.supervisor import Supervisor
 from daemon.config import Settings
+from daemon.config.open_doors import OpenDoor
+from daemon.controls.instance_names import InstanceNames
 from daemon.controls.replays import NumbersLearned
 from daemon.gateways.couriers import Couriers
 from daemon.gateways.playground import Chats
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbox import Behind
+from daemon.ingress.known_instances import KnownInstances
 from daemon.ledger import Records
 from daemon.ledger.fitness import LedgerFitness
 from daemon.ledger.stored_turns import StoredTurns
@@ -34,6 +37,7 @@ from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
 from daemon.observe.store_watch import StoreWatch
 from daemon.operate.doctor import Check, DoctorReport, examine
+from daemon.operate.door_check import door_check
 from daemon.operate.store_checks import postgres_checks, redis_checks
 from daemon.partitions.due_poll import poll_due
 from daemon.partitions.fencing import FencedOwnership
@@ -63,6 +67,7 @@ class Parts:
         feed: EventFeed,
         health: Health,
         links: KnownLinks,
+        known: KnownInstances,
         node_id: str,
         redis_url: str,
         dsn: str,
@@ -110,6 +115,7 @@ class Parts:
             resume_held=lambda: self.supervisor.resume_held(),  # noqa: PLW0108  as above
         )
         self.numbers_learned = NumbersLearned(self.records, links, self._append_again, feed)
+        self._names = InstanceNames(self.records, known, feed)
         self._attempt = recorded(self.answering.attempt, node_id)
         self.slots = FairSlots(settings.turn.concurrency, self.answering.pauses.check)
         self.supervisor = Supervisor(self._services(), self.ownership.owns)
@@ -140,6 +146,7 @@ class Parts:
         self._feed.set_install_id(install_id)
         reach("recovering")
         await self.answering.start(work)
+        await work.start(self._names.run)
         await work.start(self.supervisor.run)
         await work.start(self.group.run)
         work.start_soon(self.numbers_learned.run, name="numbers learned")
@@ -192,12 +199,18 @@ class Parts:
             f"{self.supervisor.open_windows()} conversations wait, {phases['answering']} are being answered"
         )
 
-    async def doctor(self) -> DoctorReport:
+    def forget(self) -> None:
+        """Rows of instances were changed: have them read again."""
+        self.answering.lookups.forget()
+        self._names.nudge()
+
+    async def doctor(self, doors: Sequence[OpenDoor]) -> DoctorReport:
         """What `majlis doctor` finds from inside the daemon."""
         async with HttpClient() as http:
             embeddings = peers.embeddings(self._settings, http, self._feed)
             stored = self.records.stored_instances
-            return await examine(self._settings, http, self._store_checks, embeddings, stored)
+            checks = (door_check(doors),)
+            return await examine(self._settings, http, self._store_checks, embeddings, stored, checks)
 
     async def _store_checks(self) -> Iterable[Check]:
         redis = redis_checks(await self._watch.redis_problems())

@@ -80,7 +80,7 @@ def operating(
     watched = Watched(pauses.standing, answering.responder.views, alerts.views)
     directory = Directory(settings, health, supervisor, records, label)
     gauges = Gauges(settings, health, supervisor, parts.ownership, parts.survey, records)
-    control = Control(settings, supervisor, flags, pauses, feed, stop, answering.lookups.forget)
+    control = Control(settings, supervisor, flags, pauses, feed, stop, parts.forget)
     topics = (
         StatusReport(node_id, health, gauges, feed, watched, doors),
         Actors(supervisor, label),
@@ -96,7 +96,7 @@ def operating(
         TaskTree(label),
         SettingsInForce(settings),
         LeaseTable(node_id, fenced, parts.stored_turns),
-        Doctor(parts.doctor),
+        Doctor(lambda: parts.doctor(doors.open())),
         Instances(records, supervisor, pauses),
         control,
         DashboardLogin(new_link),

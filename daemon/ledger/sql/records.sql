@@ -65,6 +65,9 @@ FROM (SELECT DISTINCT i.instance_name::text AS name FROM whatsapp_instances i
 WHERE (SELECT r.rule FROM majlis_instance_rule(n.name) r) = ''
 ORDER BY n.name LIMIT $2
 
+-- instance_names --
+SELECT DISTINCT instance_name::text AS name FROM whatsapp_instances WHERE instance_name IS NOT NULL ORDER BY 1 LIMIT $1
+
 -- register_instances --
 -- Inserts a row for each configured instance that has none. An existing table may lack a unique key on the name, so
 -- a lock keeps two daemons from inserting the same one.
