@@ -34,9 +34,9 @@ class InstanceNames:
         await self._try_refresh()
         task_status.started()
         while True:
-            self._wanted = trio.Event()
             with trio.move_on_after(REFRESH_SECONDS):
                 await self._wanted.wait()
+            self._wanted = trio.Event()  # before the reading: a nudge meanwhile asks for another one
             await self._try_refresh()
 
     async def _try_refresh(self) -> None:
