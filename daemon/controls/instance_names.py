@@ -23,25 +23,22 @@ class InstanceNames:
         self._records = records
         self._known = known
         self._feed = feed
-        self._wanted = trio.Event()
 
-    def nudge(self) -> None:
-        """Have the names read again now: somebody changed the rows."""
-        self._wanted.set()
+    async def refresh(self) -> None:
+        """Read the names now. Raises `LedgerUnavailable`."""
+        self._known.learn(await self._records.instance_names(MAX_STORED))
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Follow the database until cancelled; started after the first reading, even if that failed."""
         await self._try_refresh()
         task_status.started()
         while True:
-            with trio.move_on_after(REFRESH_SECONDS):
-                await self._wanted.wait()
-            self._wanted = trio.Event()  # before the reading: a nudge meanwhile asks for another one
+            await trio.sleep(REFRESH_SECONDS)
             await self._try_refresh()
 
     async def _try_refresh(self) -> None:
         try:
-            self._known.learn(await self._records.instance_names(MAX_STORED))
+            await self.refresh()
         except (LedgerError, LedgerMisconfigured) as error:
             self._feed.emit("daemon.problem", part="instance names", error=type(error).__name__)
         except LedgerUnavailable:

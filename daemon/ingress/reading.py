@@ -19,7 +19,7 @@ from daemon.ingress.inbound import Inbound, Parse, UnreadablePayload
 from daemon.ingress.known_instances import KnownInstances
 
 
-class Reading(NamedTuple):
+class WebhookReading(NamedTuple):
     inbound: Inbound
     overruled: str = ""
     """A known instance that the path names, and that lost to another known one; empty: none."""
@@ -43,10 +43,10 @@ class Reader:
         self._default = default
         self._by_instance = dict(by_instance or {})
 
-    def read(self, body: bytes, instance: str | None, event: str | None) -> Reading:
+    def read(self, body: bytes, instance: str | None, event: str | None) -> WebhookReading:
         """`instance` and `event` come from the path, if it has them. Raises `UnreadablePayload`."""
         if instance is None:
-            return Reading(self._default(body, None, event))
+            return WebhookReading(self._default(body, None, event))
         try:
             inbound = self._parse_of(instance)(body, instance, event)
         except UnreadablePayload:
@@ -56,9 +56,9 @@ class Reader:
             inbound = of_another
         winner = self._winner(inbound.instance, inbound.named)
         if winner == inbound.instance:
-            return Reading(inbound)
+            return WebhookReading(inbound)
         overruled = inbound.instance if inbound.instance in self.known else ""
-        return Reading(self._parse_of(winner)(body, winner, event), overruled)
+        return WebhookReading(self._parse_of(winner)(body, winner, event), overruled)
 
     def _of_another(self, body: bytes, instance: str, event: str | None) -> Inbound | None:
         """What the path's gateway cannot read may be of another instance; None: it is not."""

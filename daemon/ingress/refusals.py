@@ -17,7 +17,7 @@ from typing import Literal
 
 import msgspec
 
-Refusal = Literal[
+LossReason = Literal[
     "wrong_or_missing_token",
     "instance_not_allowed",
     "no_such_route",
@@ -26,7 +26,7 @@ Refusal = Literal[
     "malformed_request",
 ]
 
-ADVICE: dict[Refusal, str] = {
+ADVICE: dict[LossReason, str] = {
     "wrong_or_missing_token": (
         'the gateway sends no token or a wrong one: set "headers": {"apikey": "<ingress.auth.token>"} in its webhook '
         "(POST /webhook/set/<instance>); its global webhook sends no headers"
@@ -72,7 +72,7 @@ class RefusedView(msgspec.Struct, frozen=True, kw_only=True):
     """What to do."""
 
 
-def refusal_of(status: int, reason: str) -> Refusal | None:
+def refusal_of(status: int, reason: str) -> LossReason | None:
     """Why a request that broke HTTP or a limit is lost; None: it will come again."""
     if status not in _REJECTED_FOR_GOOD or reason == "request_cut_short":
         return None
@@ -89,10 +89,10 @@ class Refusals:
 
     def __init__(self) -> None:
         self.by_reason: Counter[str] = Counter()
-        self._by_instance: dict[Refusal, Counter[str]] = {}
-        self._last_at: dict[Refusal, float] = {}
+        self._by_instance: dict[LossReason, Counter[str]] = {}
+        self._last_at: dict[LossReason, float] = {}
 
-    def add(self, reason: Refusal, instance: str, now: float) -> None:
+    def add(self, reason: LossReason, instance: str, now: float) -> None:
         """`instance` is a known one, or `UNKNOWN`."""
         counted = self._by_instance.setdefault(reason, Counter())
         counted[instance if instance in counted or len(counted) < MAX_NAMES else OTHERS] += 1

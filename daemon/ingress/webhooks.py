@@ -36,7 +36,7 @@ from daemon.ingress.refusals import (
     MAX_NAMES,
     OTHERS,
     UNKNOWN,
-    Refusal,
+    LossReason,
     Refusals,
     looks_like_a_payload,
     refusal_of,
@@ -316,7 +316,7 @@ class Ingress:
         self._lose("instance_not_allowed", instance)
         return error_response(403, "instance_not_allowed")
 
-    def _lose(self, reason: Refusal, instance: str | None) -> None:
+    def _lose(self, reason: LossReason, instance: str | None) -> None:
         """A webhook is refused for good: count and tell it. `instance` may be made up."""
         name = instance if instance is not None and instance in self._reader.known else UNKNOWN
         self.counters.lost.add(reason, name, time.monotonic())

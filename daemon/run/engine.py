@@ -199,10 +199,10 @@ class Parts:
             f"{self.supervisor.open_windows()} conversations wait, {phases['answering']} are being answered"
         )
 
-    def forget(self) -> None:
-        """Rows of instances were changed: have them read again."""
+    async def forget(self) -> None:
+        """Rows of instances were changed: have them read again. Raises `LedgerUnavailable`."""
         self.answering.lookups.forget()
-        self._names.nudge()
+        await self._names.refresh()
 
     async def doctor(self, doors: Sequence[OpenDoor]) -> DoctorReport:
         """What `majlis doctor` finds from inside the daemon."""

@@ -246,7 +246,8 @@ class Operators:
             raise Conflict(f"The dashboard is not served: {self.no_dashboard}")
         return LoginLink(url=LINK, others=self.links, level=level, seconds=3_600.0)
 
-    def _forget(self) -> None:
+    async def _forget(self) -> None:
+        await trio.lowlevel.checkpoint()
         self.forgotten += 1
 
     def _stop(self) -> None:
