@@ -23,7 +23,7 @@ from daemon.cli.render import (
     table,
     tally,
 )
-from daemon.operate import FeedView, ProviderView
+from daemon.operate import FeedView, ProviderView, RefusedView
 from daemon.operate.cost import CostQuery, CostReport, CostRow
 from daemon.operate.instances import InstancePause
 from daemon.operate.login import DashboardView
@@ -48,6 +48,7 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
     ingress = now.ingress
     rows: list[tuple[str, object]] = [("majlis", _headline(now))]
     rows += [("reason", reason) for reason in now.reasons]
+    rows += [("warning", cell(warning, "yellow")) for warning in now.warnings]
     rows += [("paused", _pause(pause)) for pause in now.pauses]
     rows += [("alert", cell(f"{alert.flag}, {alert_line(alert)}", "bold red")) for alert in now.alerts]
     rows += [
@@ -75,6 +76,8 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
         ("webhooks", _webhooks(ingress)),
         ("ignored", tally(ingress.ignored)),
         ("refused", tally(ingress.refused)),
+        *(("lost", _lost(refused)) for refused in ingress.lost),
+        *([("mismatch", _overruled(ingress.overruled))] if ingress.overruled else []),
         (
             "dead letters",
             f"{now.dead_letters_open:,} open" + (": majlis dead list" if now.dead_letters_open else ""),
@@ -144,11 +147,22 @@ def _provider(provider: ProviderView) -> Text:
 
 
 def _webhooks(ingress: IngressCounts) -> str:
-    words = (
+    return (
         f"{ingress.accepted:,} accepted, {ingress.duplicate:,} duplicate, {ingress.unreadable:,} unreadable"
     )
-    # Shown only when there are any: their messages are lost, because the gateway does not repeat a 401.
-    return words + (f", {ingress.unauthorized:,} with a wrong token" if ingress.unauthorized else "")
+
+
+def _lost(refused: RefusedView) -> Text:
+    """`3 refused for good (wrong_or_missing_token), the last 2 m ago, demo 2, (unknown) 1: what to do`."""
+    words = (
+        f"{refused.count:,} refused for good ({refused.reason}), the last {duration(refused.seconds_ago)} ago"
+    )
+    return cell(f"{words}; {tally(refused.instances)}: {refused.advice}", "yellow")
+
+
+def _overruled(pairs: Mapping[str, int]) -> Text:
+    words = f"{tally(pairs)} (the path names another instance than the payload, which wins: mend the webhook's address)"
+    return cell(words, "yellow")
 
 
 def _headline(now: Status) -> Text:

@@ -80,8 +80,13 @@ class PostgresSettings(Section):
 
 
 class AuthSettings(Section):
-    mode: Literal["none", "token"] = "none"
+    mode: Literal["auto", "token", "none"] = "auto"
     token: Annotated[Tokens | None, BeforeValidator(_one_or_two)] = None
+
+    @property
+    def mode_in_force(self) -> Literal["token", "none"]:
+        """A token that is set is asked for, whatever `mode` says: a forgotten word must not open a door."""
+        return "token" if self.token else "none"
 
     @property
     def tokens(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from daemon.dashboard.access import Access, LoginGrant
 from daemon.observe.feed import EventFeed
 from daemon.operate.levels import Level
 from daemon.operate.login import DashboardView, LoginLink
-from daemon.web.http1 import open_tcp_listeners, split_address
+from daemon.web.http1 import address_of, open_tcp_listeners, split_address
 
 _SHOWN = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}
 """Where a browser of this machine finds what listens everywhere."""
@@ -39,6 +39,8 @@ class DashboardSite:
         self._login_seconds = login_seconds
         self._access = access
         self._feed = feed
+        self.listening: tuple[str, ...] = ()
+        """The addresses of its sockets; none while it is off."""
         self._address = ""
         self._problem = ""
 
@@ -52,6 +54,7 @@ class DashboardSite:
             self._problem = _why_not(self._listen, error)
             self._feed.emit("dashboard.unavailable", problem=self._problem)
             return []
+        self.listening = tuple(map(address_of, listeners))
         name, _ = split_address(self._listen)
         port = listeners[0].socket.getsockname()[1]
         self._address = f"http://{_SHOWN.get(name, f'[{name}]' if ':' in name else name)}:{port}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
@@ -58,7 +57,7 @@ class Inbound(msgspec.Struct, frozen=True):
     """What one webhook brought."""
 
     instance: str
-    """The one it was posted for; each message, link and own message names its own."""
+    """The one it is for; each message, link and own message names its own."""
     event: str
     """The gateway's name for it, in one spelling; empty when it has none."""
     messages: tuple[Message, ...] = ()
@@ -70,6 +69,8 @@ class Inbound(msgspec.Struct, frozen=True):
     """Signs that a person speaks in a chat. Each is in `ignored` too, as `own_message`."""
     failures: tuple[LateFailure, ...] = ()
     """Of any software's messages. Their event is in `ignored` too, as `status_update`."""
+    named: str = ""
+    """The instance that the payload itself names, where it names one and it is fit for a name."""
 
     @property
     def instances(self) -> frozenset[str]:
@@ -83,26 +84,12 @@ class Inbound(msgspec.Struct, frozen=True):
 class Parse(Protocol):
     """Reads one payload. Pure; raises `UnreadablePayload` for a payload that can never be read.
 
-    `instance` and `event` come from the URL's path, if it has them.
+    Everything that is read is of `instance`; without one, the payload says whose it is. Which of the two counts where
+    they differ is decided elsewhere (`reading.py`): the parser only says what the payload names (`Inbound.named`).
+    `event` comes from the URL's path, if it has one.
     """
 
     def __call__(self, body: bytes, instance: str | None, event: str | None) -> Inbound: ...
-
-
-class RoutedParser:
-    """Reads each payload as the gateway of its instance writes it.
-
-    The path names the instance. If it does not, the instance is known only once the payload is read, so it is read as
-    the default gateway writes. The same holds for an instance that is not declared.
-    """
-
-    def __init__(self, default: Parse, by_instance: Mapping[str, Parse]) -> None:
-        self._default = default
-        self._by_instance = dict(by_instance)
-
-    def __call__(self, body: bytes, instance: str | None, event: str | None) -> Inbound:
-        own = None if instance is None else self._by_instance.get(instance.strip())
-        return (own or self._default)(body, instance, event)
 
 
 def no_webhooks(body: bytes, instance: str | None, event: str | None) -> Inbound:

@@ -4,11 +4,16 @@ The laws of this file:
 1. 200 only after the mirror accepted every message of the payload (I1). If one of several fails, the whole answer is
    503; the gateway sends all of them again, and those already stored are recognised as duplicates.
 2. What should come again is never answered 4xx: the gateway would drop it for good. 400 is for what can never be read;
-   its body is quarantined first.
-3. Whether an instance exists is not checked here: a tenant set up a minute late loses nothing.
+   its body is quarantined first. Every refusal that loses a message is counted and told (`refusals.py`).
+3. An instance that does not exist is not refused: a tenant set up a minute late loses nothing.
 4. What a person of the business wrote is durable before 200 as well, but after the customers' messages; so is the word
    of the gateway that a message of ours failed after all.
-5. Each gateway has its own format: the parser passed in knows them all, and this file knows none.
+5. Each gateway has its own format: the reader passed in knows them all, and this file knows none.
+6. The path of a webhook is read forgivingly, because a slip in it would lose messages: runs of slashes count as one,
+   and the word `webhook` may be in any case, an instance too where only one can be meant. All other routes are as they
+   are written: a proxy in front may keep strangers from them by their path.
+7. Where path and payload name two known instances the payload's wins (`reading.py`), and the sender must be allowed to
+   post for the one that wins, and for all else that the payload mentions.
 """
 
 from __future__ import annotations
@@ -24,10 +29,24 @@ import trio
 
 from actors.errors import ConversationFull, MirrorUnavailable, Overloaded, Unavailable
 from actors.messages import Message, Receipt
-from daemon.ingress.inbound import Inbound, LateFailure, Link, OwnMessage, Parse, UnreadablePayload
+from daemon.ingress.inbound import Inbound, LateFailure, Link, OwnMessage, UnreadablePayload
+from daemon.ingress.reading import Reader
+from daemon.ingress.refusals import (
+    ADVICE,
+    MAX_NAMES,
+    OTHERS,
+    UNKNOWN,
+    LossReason,
+    Refusals,
+    looks_like_a_payload,
+    refusal_of,
+)
 from daemon.web.http1 import Request, Response, error_response, json_response
 
-Authorize = Callable[[Request], bool]
+Allows = Callable[[str], bool]
+"""Whether a sender may post for an instance."""
+Authorize = Callable[[Request], Allows | None]
+"""Reads the head of a webhook: for which instances its sender may post; None: for none at all."""
 
 ACK_SECONDS = 5.0
 """For all messages of one payload together."""
@@ -85,7 +104,7 @@ class Readiness(msgspec.Struct, frozen=True):
 
 
 class IngressCounters:
-    """Counts of webhooks by outcome, since the start. Too large ones never get here: see `HttpCounters.rejected`."""
+    """Counts of webhooks by outcome, since the start."""
 
     def __init__(self) -> None:
         self.acked = 0
@@ -98,6 +117,15 @@ class IngressCounters:
         self.ignored: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         """Webhooks answered 503, by reason."""
+        self.lost = Refusals()
+        """Webhooks refused for good, those that the HTTP server refused among them."""
+        self.overruled: Counter[str] = Counter()
+        """Webhooks whose path names another known instance than the payload: `path → payload`."""
+
+
+def any_instance(_instance: str) -> bool:
+    """What a sender may post for, who has no instances of his own."""
+    return True
 
 
 class SharedToken:
@@ -109,7 +137,7 @@ class SharedToken:
             raise ValueError("token access needs at least one token, and none may be empty")
         self._tokens = tuple(token.encode() for token in tokens)
 
-    def __call__(self, request: Request) -> bool:
+    def __call__(self, request: Request) -> Allows | None:
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
         given = [request.headers.get("apikey", ""), bearer.strip() if scheme.lower() == "bearer" else ""]
         matches = [
@@ -117,12 +145,12 @@ class SharedToken:
             for presented in given
             for token in self._tokens
         ]  # a list, not a generator: all comparisons are made, so that the time says nothing about the tokens
-        return any(matches)
+        return any_instance if any(matches) else None
 
 
-def open_door(_request: Request) -> bool:
+def open_door(_request: Request) -> Allows | None:
     """Access for everyone who can connect (`auth.mode: none`)."""
-    return True
+    return any_instance
 
 
 def _ignore_event(_event: str, **_fields: object) -> None:
@@ -144,17 +172,13 @@ class IngressObservers(NamedTuple):
 NO_OBSERVERS = IngressObservers()
 
 
-def _any_instance(_instance: str) -> bool:
-    return True
-
-
 class Ingress:
     """Routes requests of the ingress server; `handle` is its handler."""
 
     def __init__(
         self,
         *,
-        parse: Parse,
+        reader: Reader,
         inbox: Inbox,
         readiness: Callable[[], Readiness],
         quarantine: Callable[[bytes, str], Awaitable[None]],
@@ -165,7 +189,7 @@ class Ingress:
     ) -> None:
         """`metrics` answers `/metrics`; without it, the route does not exist."""
         self.counters = counters or IngressCounters()
-        self._parse = parse
+        self._reader = reader
         self._inbox = inbox
         self._readiness = readiness
         self._quarantine = quarantine
@@ -176,31 +200,47 @@ class Ingress:
 
     def gate(self, request: Request) -> Response | bool:
         """What the head of a request says already: a webhook without the token is refused before its body is read."""
-        if request.method != "POST" or request.segments[:1] != ("webhook",):
+        if request.method != "POST" or _after_webhook(request.segments) is None:
             return False
-        refusal = self._unauthorized(request)
-        if refusal is not None:
-            self._observers.measure(refusal.status, 0.0)
-        return refusal or True
+        entered = self._enter(request)
+        if not isinstance(entered, Response):
+            return True
+        self._observers.measure(entered.status, 0.0)
+        return entered
 
-    async def handle(self, request: Request) -> Response:  # noqa: PLR0911  one for each route
-        segments = request.segments
-        if segments and segments[-1] == "":
-            segments = segments[:-1]  # an extra slash in a gateway's settings must not lose its messages
+    def rejected(self, status: int, reason: str, request: Request) -> None:
+        """The HTTP server refused a request; `request` is what could be read of its head."""
+        refusal, names = refusal_of(status, reason), _after_webhook(request.segments)
+        if refusal is not None and request.method == "POST" and names is not None:
+            self._lose(refusal, self._meant(names))
+
+    async def handle(self, request: Request) -> Response:
+        names = _after_webhook(request.segments)
+        if names is not None and len(names) <= 2:
+            return await self._measured(request, self._meant(names), names[1] if len(names) == 2 else None)
+        segments = request.segments[:-1] if request.segments[-1:] == ("",) else request.segments
         match segments:
-            case ("webhook",):
-                return await self._measured(request, None, None)
-            case ("webhook", instance):
-                return await self._measured(request, instance, None)
-            case ("webhook", instance, event):
-                return await self._measured(request, instance, event)
             case ("health", "live"):
                 return _get(request) or json_response(200, {"status": "live"})
             case ("health", "ready"):
                 return _get(request) or self._ready()
             case ("metrics",) if self._metrics is not None:
                 return _get(request) or await self._metrics.respond(request)
+        if request.method == "POST":
+            self._nowhere(request, names)
         return error_response(404, "no_such_route")
+
+    def _nowhere(self, request: Request, names: Sequence[str] | None) -> None:
+        """Count what may have been a webhook; of any other path, where its sender may post."""
+        if names is not None:
+            self._lose("no_such_route", self._meant(names))
+        elif looks_like_a_payload(request.body) and self._authorize(request) is not None:
+            meant = map(self._reader.known.meant, request.segments)
+            self._lose("no_such_route", next((one for one in meant if one in self._reader.known), None))
+
+    def _meant(self, names: Sequence[str]) -> str | None:
+        """The instance that a webhook's path names; None: it names none."""
+        return self._reader.known.meant(names[0].strip()) if names else None
 
     def _ready(self) -> Response:
         readiness = self._readiness()
@@ -218,12 +258,18 @@ class Ingress:
     async def _webhook(self, request: Request, instance: str | None, event: str | None) -> Response:
         if request.method != "POST":
             return error_response(405, "method_not_allowed", {"Allow": "POST"})
-        return self._unauthorized(request) or await self.receive(request.body, instance, event)
+        entered = self._enter(request)
+        if isinstance(entered, Response):
+            return entered
+        return await self.receive(request.body, instance, event, entered)
 
-    def _unauthorized(self, request: Request) -> Response | None:
-        if self._authorize(request):
-            return None
+    def _enter(self, request: Request) -> Allows | Response:
+        """For which instances the sender of a webhook may post, or the refusal."""
+        allows = self._authorize(request)
+        if allows is not None:
+            return allows
         self.counters.unauthorized += 1
+        self._lose("wrong_or_missing_token", self._meant(_after_webhook(request.segments) or ()))
         return error_response(401, "wrong_or_missing_token", {"WWW-Authenticate": "Bearer"})
 
     async def receive(
@@ -231,37 +277,55 @@ class Ingress:
         body: bytes,
         instance: str | None = None,
         event: str | None = None,
-        allows: Callable[[str], bool] = _any_instance,
+        allows: Allows = any_instance,
         comes_again: bool = True,
     ) -> Response:
         """Take one payload from any door; the caller has checked that the sender may post.
 
         Args:
+          instance: what the path names, or what names it in its place.
           allows: which instances it may mention; any other is answered 403.
           comes_again: whether a refused payload is sent again; if not, it is stored even while we drain.
         """
         if (refusal := self._not_now(comes_again)) is not None:
             return refusal
-        if instance is not None and not allows(instance.strip()):  # nothing of it needs to be parsed
-            return self._not_allowed()
+        instance = None if instance is None else instance.strip()
+        if instance is not None and not allows(instance):  # nothing of it needs to be parsed
+            return self._not_allowed(instance)
         try:
             if len(body) > LARGE_BODY_BYTES:
                 async with self._large:
-                    inbound = self._parse(body, instance, event)
+                    inbound, overruled = self._reader.read(body, instance, event)
             else:
-                inbound = self._parse(body, instance, event)
+                inbound, overruled = self._reader.read(body, instance, event)
         except UnreadablePayload as error:
             self.counters.unreadable += 1
             self._observers.emit("payload.unreadable", reason=error.reason)
+            self._lose("unreadable", instance)
             await self._quarantine(body, error.reason)
             return error_response(400, error.reason)
-        if not all(map(allows, inbound.instances)):
-            return self._not_allowed()
+        for mentioned in inbound.instances:
+            if not allows(mentioned):
+                return self._not_allowed(mentioned)
+        if overruled:
+            self._overrule(overruled, inbound.instance)
         return await self._store(inbound)
 
-    def _not_allowed(self) -> Response:
+    def _not_allowed(self, instance: str) -> Response:
         self.counters.unauthorized += 1
+        self._lose("instance_not_allowed", instance)
         return error_response(403, "instance_not_allowed")
+
+    def _lose(self, reason: LossReason, instance: str | None) -> None:
+        """A webhook is refused for good: count and tell it. `instance` may be made up."""
+        name = instance if instance is not None and instance in self._reader.known else UNKNOWN
+        self.counters.lost.add(reason, name, time.monotonic())
+        self._observers.emit("webhook.refused", reason=reason, instance=name, advice=ADVICE[reason])
+
+    def _overrule(self, path: str, payload: str) -> None:
+        pair, counted = f"{path} → {payload}", self.counters.overruled
+        counted[pair if pair in counted or len(counted) < MAX_NAMES else OTHERS] += 1
+        self._observers.emit("webhook.mismatch", instance=payload, path=path)
 
     async def take(self, message: Message) -> Response:
         """Take one message that did not come as a webhook; the answers are the same."""
@@ -351,6 +415,12 @@ class Ingress:
         self._observers.emit("message.refused", reason=reason)
         answer = {"status": "retry", "reason": reason, "details": details}
         return json_response(503, answer, RETRY_HEADERS)
+
+
+def _after_webhook(segments: Sequence[str]) -> tuple[str, ...] | None:
+    """What a webhook's path names after the word `webhook`, runs of slashes being one; None: it is another route."""
+    names = tuple(filter(None, segments))
+    return names[1:] if names and names[0].lower() == "webhook" else None
 
 
 def _get(request: Request) -> Response | None:

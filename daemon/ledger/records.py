@@ -134,6 +134,10 @@ class Records:
     async def knows_instance(self, name: str) -> bool:
         return bool(await self._db.value(_SQL["knows_instance"], storable(name)))
 
+    async def instance_names(self, limit: int) -> tuple[str, ...]:
+        """Every instance in the database, also those that are not answered."""
+        return tuple(row["name"] for row in await self._db.fetch(_SQL["instance_names"], limit))
+
     async def stored_instances(self, known: Collection[str], limit: int) -> StoredInstances:
         """Instances in the database that Majlis may answer, without the `known` ones."""
         rows = await self._db.fetch(_SQL["stored_instances"], sorted(map(storable, known)), limit)

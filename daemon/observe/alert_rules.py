@@ -9,6 +9,7 @@ Laws of this file:
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Literal
 
@@ -87,6 +88,22 @@ class Sample(msgspec.Struct, frozen=True):
     at: float
     bad: int
     total: int
+
+
+class RecentCount:
+    """How much a count grew within the last `window_seconds`. It began with 0."""
+
+    def __init__(self, window_seconds: float) -> None:
+        self._window_seconds = window_seconds
+        self._samples: deque[tuple[float, int]] = deque([(-math.inf, 0)])
+
+    def add(self, at: float, total: int) -> int:
+        """Add the current count. Call it at a steady pace: one sample is kept for each call within the window."""
+        samples = self._samples
+        samples.append((at, total))
+        while samples[1][0] <= at - self._window_seconds:
+            samples.popleft()
+        return total - samples[0][1]
 
 
 class FailureShare:

@@ -32,7 +32,7 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float
     """Above this it was raised."""
     detail: str = ""
-    """The providers or instances concerned."""
+    """The providers, instances or reasons concerned, and what to do where that depends on them."""
     seconds: float
     """Since it was raised."""
 
@@ -65,6 +65,7 @@ def rules(settings: MonitorSettings) -> tuple[AlertRule, ...]:
         rule("unfinished_turns", "old unfinished turns that no conversation works on", 0, raised, cleared),
         # Each of these is a fault from the first one on.
         rule("orphans", "forgotten conversations that were picked up", 0, 0, cleared),
+        rule("refused_for_good", "webhooks refused for good lately, whose messages are lost", 0, 0, cleared),
         rule("provider_open", "providers that get no calls after failures", 0, 0, cleared, "install"),
         rule("budget_reached", "instances that used up their daily budget", 0, 0, cleared, "install"),
     )

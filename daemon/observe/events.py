@@ -15,6 +15,9 @@ class Event(NamedTuple):
     meaning: str
     counted_by: str = "reason"
     """The field by whose values it is counted apart."""
+    log_every_seconds: float = 0.0
+    """At most one log line in this time for each value that it is counted by; the next line says how many were left
+    out (`left_out`). 0: every one is logged. For what strangers can cause as often as they like."""
 
 
 EVENTS: dict[str, Event] = {
@@ -25,6 +28,11 @@ EVENTS: dict[str, Event] = {
     ),
     "daemon.ready": Event("info", "webhooks are accepted"),
     "daemon.not_ready": Event("warning", "webhooks get 503; `reasons` says why"),
+    "door.open": Event(
+        "warning",
+        "a door is open to more than this machine (`door`); `danger` and `advice` say what to write",
+        "door",
+    ),
     "daemon.draining": Event(
         "info",
         "a stop was requested: no new work, running turns go on for a while. `why`: `signal`, with its name, or "
@@ -61,7 +69,22 @@ EVENTS: dict[str, Event] = {
         "debug", "acknowledged and not for us (`reason`): a group, a reaction, an own message"
     ),
     "message.refused": Event("debug", "not acknowledged (`reason`); the gateway sends it again"),
-    "payload.unreadable": Event("warning", "a webhook that can never be read; kept aside, answered 400"),
+    "payload.unreadable": Event(
+        "warning", "a webhook that can never be read; kept aside, answered 400", log_every_seconds=60
+    ),
+    "webhook.refused": Event(
+        "warning",
+        "a webhook was refused for good (`reason`), its messages are lost; `advice` says what to do; one line a minute "
+        "for each reason, `left_out` counts the others",
+        log_every_seconds=60,
+    ),
+    "webhook.mismatch": Event(
+        "warning",
+        "a webhook's path names another known instance (`path`) than its payload, which wins (`instance`); one line a "
+        "minute for each",
+        counted_by="instance",
+        log_every_seconds=60,
+    ),
     # Turns
     "window.closed": Event(
         "debug",

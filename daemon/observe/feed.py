@@ -5,12 +5,15 @@ Laws of this file:
 - A conversation appears by its label alone, the keyed hash of one install.
 - Events are numbered from the daemon's start; `boot` distinguishes one life of the daemon from the next. The newest are
   kept only where that is configured: without it, and without a tail, an event costs no more than a count.
+- What strangers can cause at will is logged once in a while for each of its reasons (`Event.log_every_seconds`), with
+  the number of lines left out. It is counted, observed and shown to tails every time.
 - An observer is registered for one event, and costs the others one lookup in a dict; its failures are counted.
 """
 
 from __future__ import annotations
 
 import secrets
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
@@ -35,15 +38,26 @@ Observer = Callable[[Conversation | None, Mapping[str, object]], None]
 """Called where one event is emitted: synchronous and quick. It gets the contact, too, and must not pass it on."""
 
 
+class _Line:
+    """The last log line about something, and how many were left out since."""
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+        self.left_out = 0
+
+
 class EventFeed:
     """The `Feed` of production.
 
     Args:
       strict: for tests; refuses names that the catalogue does not know, and lets an observer's error out.
       kept_events: how many of the newest are kept for tails that begin with earlier ones.
+      now: seconds of a monotonic clock.
     """
 
-    def __init__(self, strict: bool = False, kept_events: int = 0) -> None:
+    def __init__(
+        self, strict: bool = False, kept_events: int = 0, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self.counters: Counter[str] = Counter()
         self.boot = secrets.token_hex(8)
         self.seq = 0
@@ -53,6 +67,9 @@ class EventFeed:
         self._observers: dict[str, tuple[Observer, ...]] = {}
         self._reasons: dict[str, Counter[str]] = {}
         self._strict = strict
+        self._now = now
+        self._lines: dict[tuple[str, str], _Line] = {}
+        """Of the events that are not logged every time, by event and reason."""
         self._install_id = ""
         self._tails: set[Tail] = set()
         self._log: FilteringBoundLogger | None = (
@@ -96,6 +113,11 @@ class EventFeed:
             self._offer(Happened(self.seq, event, known, conversation, fields, self.label))
         if not log.is_enabled_for(level):
             return  # below the log level: the hot path pays for the count alone
+        if known.log_every_seconds:
+            left_out = self._left_out(event, str(fields.get(known.counted_by, "")), known.log_every_seconds)
+            if left_out is None:
+                return
+            fields = {**fields, **({"left_out": left_out} if left_out else {})}
         if conversation is not None:
             fields = {"conversation": self.label(conversation), "instance": conversation.instance, **fields}
         log.log(level, event, **fields)
@@ -128,6 +150,17 @@ class EventFeed:
         if isinstance(reason, str):
             counted = self._reasons.setdefault(event, Counter())
             counted[reason if reason in counted or len(counted) < MAX_REASONS else "other"] += 1
+
+    def _left_out(self, event: str, reason: str, every_seconds: float) -> int | None:
+        """How many lines were left out since the last one; None: this one is left out too."""
+        now = self._now()
+        key = (event, reason if (event, reason) in self._lines or len(self._lines) < MAX_REASONS else "other")
+        last = self._lines.get(key)
+        if last is not None and now - last.at < every_seconds:
+            last.left_out += 1
+            return None
+        self._lines[key] = _Line(now)
+        return 0 if last is None else last.left_out
 
     def _notify(
         self,

@@ -16,7 +16,8 @@ import trio
 from actors.identity import Conversation
 from actors.ports import Ledger
 from daemon.config import MonitorSettings
-from daemon.observe.alert_rules import FailureShare, Sample
+from daemon.ingress.refusals import ADVICE
+from daemon.observe.alert_rules import FailureShare, RecentCount, Sample
 from daemon.observe.alerts import Alerts
 from daemon.observe.feed import EventFeed
 from daemon.observe.orphans import OrphanSearch
@@ -62,7 +63,11 @@ class Monitor:
         self._lease_failures = FailureShare(settings.window_seconds)
         self._time_outs = FailureShare(settings.window_seconds)
         self._budgets: dict[str, float] = {}
+        self._refusals = RecentCount(settings.window_seconds)
+        self._refused: dict[tuple[str, str], float] = {}
+        """When webhooks were refused for good, by reason and instance."""
         feed.observe("limit.reached", self._note_limit)
+        feed.observe("webhook.refused", self._note_refused)
 
     async def run(self) -> None:
         """Sweep again and again until cancelled."""
@@ -95,6 +100,7 @@ class Monitor:
         values: dict[str, float | None] = {
             "lease_failures": self._lease_failures.add(Sample(now, leases.failures, leases.renewals)),
             "time_outs": self._time_outs.add(Sample(now, self._count_time_outs(), turns)),
+            "refused_for_good": float(self._refusals.add(now, self._feed.counters["webhook.refused"])),
             "budget_reached": float(len(self._over_budget())),
             "memory": vitals.memory_share,
             "provider_open": float(len(_open_providers(vitals.providers))),
@@ -113,13 +119,34 @@ class Monitor:
 
     def _details(self, vitals: Vitals) -> dict[str, str]:
         providers = _some(_open_providers(vitals.providers))
-        return {"budget_reached": _some(self._over_budget()), "provider_open": providers}
+        return {
+            "budget_reached": _some(self._over_budget()),
+            "provider_open": providers,
+            "refused_for_good": self._refused_lately(),
+        }
 
     def _note_limit(self, conversation: Conversation | None, fields: Mapping[str, object]) -> None:
         if conversation is not None and fields.get("reason") in BUDGETS:
             known = conversation.instance in self._budgets
             if known or len(self._budgets) < MAX_INSTANCES:
                 self._budgets[conversation.instance] = trio.current_time()
+
+    def _note_refused(self, _conversation: Conversation | None, fields: Mapping[str, object]) -> None:
+        key = (str(fields.get("reason")), str(fields.get("instance")))
+        if key in self._refused or len(self._refused) < MAX_INSTANCES:
+            self._refused[key] = trio.current_time()
+
+    def _refused_lately(self) -> str:
+        """Each reason with its instances, the latest first; and what to do about the latest."""
+        since = trio.current_time() - self._settings.window_seconds
+        self._refused = {key: at for key, at in self._refused.items() if at > since}
+        latest = sorted(self._refused, key=lambda key: -self._refused[key])
+        of_reason: dict[str, list[str]] = {}
+        for reason, instance in latest:
+            of_reason.setdefault(reason, []).append(instance)
+        found = "; ".join(f"{reason} ({_some(names)})" for reason, names in of_reason.items())
+        advice = [words for reason, words in ADVICE.items() if latest and reason == latest[0][0]]
+        return ": ".join([found, *advice]) if found else ""
 
     def _over_budget(self) -> list[str]:
         since = trio.current_time() - BUDGET_SECONDS

@@ -9,6 +9,7 @@ it. It may import every room of the engine, and no other door.
 
 from daemon.controls.feature_flags import FLAGS, FlagPage, FlagView, InstanceFlag
 from daemon.gateways.kind import FeedView
+from daemon.ingress.refusals import RefusedView
 from daemon.observe.alerts import AlertView
 from daemon.observe.latencies import LatencyView
 from daemon.operate.api import AdminApi
@@ -26,4 +27,5 @@ __all__ = [
     "InstanceFlag",
     "LatencyView",
     "ProviderView",
+    "RefusedView",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
 import msgspec
@@ -48,7 +48,7 @@ class NewLogLevel(Parameters, frozen=True, kw_only=True):
 
 
 class Control:
-    """`stop` stops the daemon as SIGTERM does; `forget` drops the cached rows of instances."""
+    """`stop` stops the daemon as SIGTERM does; `forget` drops what is remembered of instances' rows."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Control:
         pauses: PauseBoard,
         feed: EventFeed,
         stop: Callable[[StopCause], None],
-        forget: Callable[[], None],
+        forget: Callable[[], Awaitable[None]],
     ) -> None:
         self._settings = settings
         self._supervisor = supervisor
@@ -91,7 +91,7 @@ class Control:
 
     async def reload(self) -> Reloaded:
         """Read instances, flags and pauses again from the database. Raises `LedgerUnavailable`."""
-        self._forget()
+        await self._forget()
         flags = await self._flags.refresh()
         await self._pauses.refresh()
         self._feed.emit("settings.reloaded", flags=flags)

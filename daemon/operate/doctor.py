@@ -1,18 +1,20 @@
 """Checks everything Majlis depends on, and advises: this machine, the stores, gateways, responders, embeddings.
 
-The checks are by topic: `host_checks.py`, `store_checks.py`, `peer_checks.py`. Each kind of gateway and provider brings
-its own: `GatewayKind.check`, `ProviderKind.check`.
+The checks are by topic: `host_checks.py`, `door_check.py`, `store_checks.py`, `peer_checks.py`. Each kind of gateway and
+provider brings its own: `GatewayKind.check`, `ProviderKind.check`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from actors.errors import MajlisError
 from daemon.config import Settings
+from daemon.config.open_doors import OpenDoor
 from daemon.knowledge.embeddings import EmbeddingsClient
 from daemon.operate.call import AdminCall
 from daemon.operate.checks import Check, DoctorReport
+from daemon.operate.door_check import door_check
 from daemon.operate.host_checks import host_checks
 from daemon.operate.parameters import Parameters
 from daemon.operate.peer_checks import NOTHING_KNOWN, Known, peer_checks
@@ -27,6 +29,7 @@ async def examine(
     stores: Callable[[], Awaitable[Iterable[Check]]],
     embeddings: EmbeddingsClient | None = None,
     known: Known = NOTHING_KNOWN,
+    doors: Sequence[OpenDoor] = (),
     *,
     in_daemon: bool = False,
 ) -> DoctorReport:
@@ -36,9 +39,10 @@ async def examine(
       stores: checks Redis and Postgres; it differs with whether the daemon runs.
       embeddings: makes vectors; None where no model is configured.
       known: what the ledger knows of instances and sends.
+      doors: those that are open to the world.
       in_daemon: this process is the daemon.
     """
-    checks = list(host_checks(settings, in_daemon))
+    checks = [*host_checks(settings, in_daemon), door_check(doors)]
     try:
         checks += await stores()
     except MajlisError as error:

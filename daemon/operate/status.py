@@ -15,7 +15,9 @@ from actors.identity import Conversation
 from actors.supervisor import Supervisor
 from daemon import package_version
 from daemon.config import Settings
+from daemon.config.open_doors import OpenDoor
 from daemon.gateways.kind import FeedView
+from daemon.ingress.refusals import RefusedView
 from daemon.ingress.webhooks import IngressCounters
 from daemon.ledger.records import Records
 from daemon.ledger.rows import Pause
@@ -52,7 +54,11 @@ class IngressCounts(msgspec.Struct, frozen=True, kw_only=True):
     """By reason. The gateway sends these again."""
     unreadable: int = 0
     unauthorized: int = 0
-    """Requests with a wrong token or none. The gateway does not send these again."""
+    """Requests with a wrong token or none, or for an instance that is not the sender's."""
+    lost: list[RefusedView] = []
+    """Webhooks that were refused for good: the gateway does not send them again, or in vain. The latest first."""
+    overruled: dict[str, int] = {}
+    """Webhooks whose path names another known instance than the payload, which wins: `path → payload`."""
 
 
 class RealtimeView(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +102,8 @@ class Status(Figures, frozen=True, kw_only=True):
     """Instances that an operator has paused now."""
     alerts: Sequence[AlertView] = ()
     """Alerts raised now, the latest last; `docs/operations.md` says what to do."""
+    warnings: Sequence[str] = ()
+    """Doors that are open to more than this machine; each a sentence that says what to write."""
     ingress: IngressCounts = IngressCounts()
 
 
@@ -116,6 +124,8 @@ class Doors(NamedTuple):
     realtime: Callable[[], RealtimeView | None] = lambda: None
     feeds: Callable[[], Sequence[FeedView]] = tuple
     dashboard: Callable[[], DashboardView | None] = lambda: None
+    open: Callable[[], Sequence[OpenDoor]] = tuple
+    """Those that stand open to more than this machine."""
 
 
 class Gauges:
@@ -247,6 +257,7 @@ class StatusReport:
             realtime=self._doors.realtime(),
             feeds=list(self._doors.feeds()),
             dashboard=self._doors.dashboard(),
+            warnings=[door.sentence for door in self._doors.open()],
             ingress=_ingress(self._doors.ingress),
         )
 
@@ -259,6 +270,8 @@ def _ingress(counters: IngressCounters) -> IngressCounts:
         refused=dict(counters.refused),
         unreadable=counters.unreadable,
         unauthorized=counters.unauthorized,
+        lost=counters.lost.views(time.monotonic()),
+        overruled=dict(counters.overruled),
     )
 
 

@@ -21,6 +21,7 @@ import trio_asyncio
 from actors.errors import MajlisError
 from daemon.config import Settings
 from daemon.config.exposed import on_command_line
+from daemon.config.open_doors import open_doors
 from daemon.observe.feed import EventFeed
 from daemon.observe.logs import configure
 from daemon.operate.checks import DoctorReport
@@ -124,8 +125,8 @@ async def _live(settings: Settings, manager: ServiceManager, passed: PassedSocke
 async def _examine(settings: Settings) -> DoctorReport:
     async with HttpClient() as http:
         embeddings = peers.embeddings(settings, http, EventFeed())
-        stores = partial(check_from_outside, settings)
-        return await examine(settings, http, stores, embeddings, known_from_outside(settings))
+        stores, known = partial(check_from_outside, settings), known_from_outside(settings)
+        return await examine(settings, http, stores, embeddings, known, open_doors(settings))
 
 
 def _bare(function: Callable[..., Awaitable[Any]], *args: object) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from daemon.config import Settings
@@ -16,21 +17,22 @@ _PAYLOAD = (
 )
 
 
-def show(settings: Settings, listen: str, dashboard: str) -> None:
+def show(settings: Settings, listen: str, dashboard: str, warnings: Sequence[str]) -> None:
     """Print it to standard output, where the console gateway prints its replies as well.
 
-    `dashboard`: a line about it; empty: none.
+    `dashboard`: a line about it; empty: none. `warnings`: what an operator should know, each a sentence.
     """
     instance = next(iter(settings.instances), "demo")
     window = settings.window(instance)
     command = _command()
-    token = " -H 'apikey: <your token>'" if settings.ingress.auth.tokens else ""
+    token = " -H 'apikey: <your token>'" if settings.ingress.auth.mode_in_force == "token" else ""
     sys.stdout.write(
         f"\nMajlis is ready: http://{listen}/webhook/<instance>\n\n"
         f"Paste this line three times, quickly; one answer comes {window.window_seconds:g} seconds after the first:\n\n"
         f"curl -sS http://{listen}/webhook/{instance}{token} -H 'content-type: application/json' -d '{_PAYLOAD}'\n\n"
         + (f"{dashboard}\n\n" if dashboard else "")
         + f"In another terminal: `{command} status`, `{command} actors`, `{command} tail`. Ctrl-C stops it.\n\n"
+        + "".join(f"Warning: {warning}\n\n" for warning in warnings)
     )
     sys.stdout.flush()
 

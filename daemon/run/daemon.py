@@ -7,8 +7,10 @@ from functools import partial
 import trio
 
 from daemon.config import Settings
+from daemon.config.open_doors import Listening, OpenDoor, open_doors
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbox import DurableInbox
+from daemon.ingress.known_instances import KnownInstances
 from daemon.ingress.quarantine import Quarantine
 from daemon.ingress.webhooks import Ingress, IngressCounters, IngressObservers, SharedToken, open_door
 from daemon.observe.feed import EventFeed
@@ -44,7 +46,7 @@ class Daemon:
         self._has_manager = manager.is_there
         self._inside: Late[Inside] = Late()
         self._stop = Stop()
-        self._listen = settings.ingress.listen
+        self._addresses: tuple[str, ...] = (settings.ingress.listen,)
         self._health = Health(feed)
         self._watchdog = Watchdog(
             manager, self._health, feed, at_work=self._at_work, late=self._late, reload=self._reload
@@ -52,6 +54,7 @@ class Daemon:
         self._levels = levels(settings)
         self._admin = AdminDoor(self._health, self._inside.part(lambda inside: inside.operating.api))
         self._links = KnownLinks()
+        self._known = KnownInstances(settings.instances)
         behind = self._inside.part(lambda inside: inside.parts.behind)
         self._inbox = DurableInbox(self._links, behind, settings.window)
         self._ingress_counters, self._http_counters = IngressCounters(), HttpCounters()
@@ -65,7 +68,7 @@ class Daemon:
         )
         tokens = settings.ingress.auth.tokens
         self._ingress = Ingress(
-            parse=peers.parser(settings),
+            reader=peers.reader(settings, self._known),
             inbox=self._inbox,
             readiness=self._health.readiness,
             quarantine=Quarantine(settings.data_dir / "quarantine", self._quarantine_failed).store,
@@ -91,7 +94,7 @@ class Daemon:
 
         `door_is_held`: a service manager keeps the listeners' sockets open when we end.
         """
-        self._listen = address_of(listeners[0])
+        self._addresses = tuple(map(address_of, listeners))
         limits = _limits(self._settings)
         life = Life(
             ingress=HttpServer(
@@ -102,6 +105,7 @@ class Daemon:
                 self._http_counters,
                 self._ingress.gate,
                 self._bodies,
+                self._ingress.rejected,
             ),
             admin=HttpServer(self._admin.handle, ADMIN_LIMITS, self._broke, "admin", gate=self.is_operator),
             health=self._health,
@@ -137,6 +141,7 @@ class Daemon:
             self._feed,
             self._health,
             self._links,
+            self._known,
             node_id,
             redis_url,
             dsn,
@@ -172,12 +177,17 @@ class Daemon:
 
     def _doors(self) -> Doors:
         return Doors(
-            self._listen,
+            self._addresses[0],
             self._ingress_counters,
             self._realtime.view,
             self._feeds.views,
             self._dashboard.site.view,
+            self._open_doors,
         )
+
+    def _open_doors(self) -> tuple[OpenDoor, ...]:
+        listening = Listening(self._addresses, self._dashboard.site.listening, self._realtime.listening)
+        return open_doors(self._settings, listening)
 
     def _on_ready(self, work: trio.Nursery) -> None:
         inside = self._inside.value
@@ -186,7 +196,11 @@ class Daemon:
         settle_memory()
         work.start_soon(tidy_after_floods, lambda: self._bodies.large_bytes, name="memory")
         # Under a service manager this goes to the journal, whose readers may not be operators: no link there.
-        banner.show(self._settings, self._listen, self._dashboard.greeting(with_link=not self._has_manager))
+        greeting = self._dashboard.greeting(with_link=not self._has_manager)
+        doors = self._open_doors()
+        banner.show(self._settings, self._addresses[0], greeting, [door.sentence for door in doors])
+        for door in doors:
+            self._feed.emit("door.open", door=door.door, danger=door.danger, advice=door.advice)
 
     def _at_work(self) -> str:
         inside = self._inside.value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import trio
@@ -16,11 +16,14 @@ from actors.messages import Message, Receipt, Snapshot
 from actors.ports import NewAttempt
 from actors.supervisor import Supervisor
 from daemon.config import Settings
+from daemon.config.open_doors import OpenDoor
+from daemon.controls.instance_names import InstanceNames
 from daemon.controls.replays import NumbersLearned
 from daemon.gateways.couriers import Couriers
 from daemon.gateways.playground import Chats
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbox import Behind
+from daemon.ingress.known_instances import KnownInstances
 from daemon.ledger import Records
 from daemon.ledger.fitness import LedgerFitness
 from daemon.ledger.stored_turns import StoredTurns
@@ -65,6 +68,7 @@ class Parts:
         feed: EventFeed,
         health: Health,
         links: KnownLinks,
+        known: KnownInstances,
         node_id: str,
         redis_url: str,
         dsn: str,
@@ -112,6 +116,7 @@ class Parts:
             resume_held=lambda: self.supervisor.resume_held(),  # noqa: PLW0108  as above
         )
         self.numbers_learned = NumbersLearned(self.records, links, self._append_again, feed)
+        self._names = InstanceNames(self.records, known, feed)
         self._attempt = recorded(self.answering.attempt, node_id)
         self.slots = FairSlots(settings.turn.concurrency, self.answering.pauses.check)
         self.supervisor = Supervisor(self._services(), self.ownership.owns)
@@ -142,6 +147,7 @@ class Parts:
         self._feed.set_install_id(install_id)
         reach("recovering")
         await self.answering.start(work)
+        await work.start(self._names.run)
         await work.start(self.supervisor.run)
         await work.start(self.group.run)
         work.start_soon(self.numbers_learned.run, name="numbers learned")
@@ -194,12 +200,19 @@ class Parts:
             f"{self.supervisor.open_windows()} conversations wait, {phases['answering']} are being answered"
         )
 
-    async def doctor(self) -> DoctorReport:
+    async def forget(self) -> None:
+        """Rows of instances were changed: have them read again. Raises `LedgerUnavailable`."""
+        self.answering.lookups.forget()
+        await self._names.refresh()
+
+    async def doctor(self, doors: Sequence[OpenDoor]) -> DoctorReport:
         """What `majlis doctor` finds from inside the daemon."""
         async with HttpClient() as http:
             embeddings = peers.embeddings(self._settings, http, self._feed)
             known = Known(self.records.stored_instances, self.records.last_sends)
-            return await examine(self._settings, http, self._store_checks, embeddings, known, in_daemon=True)
+            return await examine(
+                self._settings, http, self._store_checks, embeddings, known, doors, in_daemon=True
+            )
 
     async def _store_checks(self) -> Iterable[Check]:
         redis = redis_checks(await self._watch.redis_problems())

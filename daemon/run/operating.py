@@ -81,7 +81,7 @@ def operating(
     watched = Watched(pauses.standing, answering.responder.views, alerts.views)
     directory = Directory(settings, health, supervisor, records, label)
     gauges = Gauges(settings, health, supervisor, parts.ownership, parts.survey, records)
-    control = Control(settings, supervisor, flags, pauses, feed, stop.ask, answering.lookups.forget)
+    control = Control(settings, supervisor, flags, pauses, feed, stop.ask, parts.forget)
     topics = (
         StatusReport(node_id, health, gauges, feed, watched, doors, stop),
         Actors(supervisor, label),
@@ -97,7 +97,7 @@ def operating(
         TaskTree(label),
         SettingsInForce(settings),
         LeaseTable(node_id, fenced, parts.stored_turns),
-        Doctor(parts.doctor),
+        Doctor(lambda: parts.doctor(doors.open())),
         Instances(records, supervisor, pauses),
         control,
         DashboardLogin(new_link),

@@ -16,7 +16,9 @@ from daemon.gateways.kind import GatewaySettings, Tools
 from daemon.gateways.kinds import GATEWAYS
 from daemon.gateways.playground import Chats, PlaygroundGateway
 from daemon.gateways.router import BoundedGateway, RoutedGateway
-from daemon.ingress.inbound import Parse, RoutedParser, no_webhooks
+from daemon.ingress.inbound import Parse, no_webhooks
+from daemon.ingress.known_instances import KnownInstances
+from daemon.ingress.reading import Reader
 from daemon.knowledge.embeddings import EmbeddingsClient
 from daemon.responders.batching import BatchingResponder
 from daemon.responders.breaker import Breaker, BreakerPolicy
@@ -39,14 +41,14 @@ def gateways(settings: Settings, tools: Tools, chats: Chats) -> Gateway:
     return PlaygroundGateway(RoutedGateway(make(settings.gateway), by_instance), chats)
 
 
-def parser(settings: Settings) -> Parse:
+def reader(settings: Settings, known: KnownInstances) -> Reader:
     """Reads each webhook as its instance's gateway writes it."""
 
     def make(gateway: GatewaySettings) -> Parse:
         return GATEWAYS[gateway.kind].parser(gateway) or no_webhooks
 
     by_instance = {name: make(gateway) for name, gateway in _differing(settings).items()}
-    return RoutedParser(make(settings.gateway), by_instance)
+    return Reader(make(settings.gateway), by_instance, known)
 
 
 def _differing(settings: Settings) -> dict[str, GatewaySettings]:

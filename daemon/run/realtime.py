@@ -38,7 +38,8 @@ class RealtimeDoor:
         self.couriers = Couriers()
         self._settings = settings
         self._feed = feed
-        self._listen = ""
+        self.listening: tuple[str, ...] = ()
+        """The addresses; none while it is off."""
         realtime = settings.realtime
         self._server = RealtimeServer(
             Clients([_client(settings, client) for client in realtime.clients]),
@@ -80,7 +81,7 @@ class RealtimeDoor:
         except (OSError, ValueError) as error:
             words = cannot_listen(listen, error)
             raise CannotStart(words.replace("ingress.listen", "realtime.listen")) from error
-        self._listen = address_of(listeners[0])
+        self.listening = tuple(map(address_of, listeners))
         async with trio.open_nursery() as nursery:
             await nursery.start(self._server.serve, listeners, name="realtime door")
             yield
@@ -90,10 +91,10 @@ class RealtimeDoor:
 
     def view(self) -> RealtimeView | None:
         """For the status; None: it is off."""
-        if not self._listen:
+        if not self.listening:
             return None
         connected = Counter(session.client.name for session in self._server.sessions)
-        return RealtimeView(listen=self._listen, connected=dict(connected), latest_event=self._feed.seq)
+        return RealtimeView(listen=self.listening[0], connected=dict(connected), latest_event=self._feed.seq)
 
 
 def _client(settings: Settings, client: RealtimeClient) -> Client:

@@ -27,7 +27,10 @@ STRANGE_NAMES = ("a}{b", "{p001}", "a:b", "*", "..", "%", "عميل", "a b")
 @pytest.fixture(scope="module")
 def daemon(gateway: FakeEvolution) -> Iterator[DaemonUnderTest]:
     ingress = {
-        "auth": {"mode": "token", "token": [TOKEN, OTHER_TOKEN]},
+        "auth": {
+            "mode": "none",
+            "token": [TOKEN, OTHER_TOKEN],
+        },  # a token that is set is asked for all the same
         "head_seconds": SLOWEST_SECONDS,
         "body_seconds": SLOWEST_SECONDS,
         "max_body_bytes": MAX_BODY_BYTES,
@@ -35,7 +38,8 @@ def daemon(gateway: FakeEvolution) -> Iterator[DaemonUnderTest]:
     }
     instances: Tree = {name: {} for name in ("demo", *STRANGE_NAMES)}
     instances["three"] = {"batching": {"window_seconds": 600, "max_messages": 3}}
-    with daemon_under_test(evolution(gateway), {"ingress": ingress, "instances": instances}) as started:
+    settings: Tree = {"ingress": ingress, "instances": instances, "dashboard": {"listen": "0.0.0.0:0"}}
+    with daemon_under_test(evolution(gateway), settings) as started:
         yield started
         after = json.dumps(upsert("demo", "5511400000009", "after all that", "AFTER-1", 1785100386)).encode()
         assert post(started, after).status == 200
@@ -170,6 +174,66 @@ def test_only_the_tokens_are_accepted(daemon: DaemonUnderTest) -> None:
     for given in ({"apikey": TOKEN}, {"apikey": OTHER_TOKEN}, {"authorization": f"Bearer {TOKEN}"}):
         assert daemon.request("POST", "/webhook/demo", good, given).status == 200
     assert daemon.request("GET", "/health/ready").status == 200
+
+
+def test_open_doors_are_told_everywhere_with_what_to_write(daemon: DaemonUnderTest) -> None:
+    """I11: the dashboard over plain HTTP at every address, and `mode: none` beside a token."""
+    told = {event["door"]: f"{event['danger']}: {event['advice']}." for event in daemon.events("door.open")}
+    assert list(told) == ["dashboard", "token"]
+    assert "0.0.0.0:" in told["dashboard"] and "dashboard.hosts" in told["dashboard"]
+    assert "write ingress.auth.mode: token" in told["token"]
+    assert daemon.status()["warnings"] == list(told.values())
+    assert all(f"Warning: {sentence}" in daemon.stdout for sentence in told.values())
+    checks = daemon.admin("/v1/doctor")["checks"]
+    assert isinstance(checks, list)
+    (doors,) = [check for check in checks if check["name"] == "doors"]
+    assert doors["state"] == "warning" and "rite ingress.auth.mode: token" in doors["advice"]
+
+
+def test_messages_lost_for_good_are_named(daemon: DaemonUnderTest) -> None:
+    """I1: what the gateway will not send again is in status, log, metrics and alerts, by instance."""
+
+    def lost() -> dict[str, int]:
+        ingress = daemon.status()["ingress"]
+        assert isinstance(ingress, dict)
+        return {view["reason"]: view["instances"].get("three", 0) for view in ingress["lost"]}
+
+    before = lost()
+    assert post(daemon, BODY, "/webhook/three", "wrong").status == 401
+    assert post(daemon, b"{", "/webhook/Three").status == 400
+    assert post(daemon, BODY, "/hooks/three").status == 404
+    large = head(f"Content-Length: {MAX_BODY_BYTES + 1}", line="POST //webhook/THREE HTTP/1.1")
+    assert statuses(exchange(daemon, large)) == [413]
+    after = lost()
+    reasons = ("wrong_or_missing_token", "unreadable", "no_such_route", "body_too_large")
+    assert {reason: after[reason] - before.get(reason, 0) for reason in reasons} == dict.fromkeys(reasons, 1)
+    logged = [event["reason"] for event in daemon.events("webhook.refused")]
+    assert set(reasons) <= set(logged)
+    page = daemon.request("GET", "/metrics").body.decode()
+    assert all(f'majlis_webhooks_lost_total{{reason="{reason}"}}' in page for reason in reasons)
+
+
+def test_a_slip_in_the_path_loses_nothing(daemon: DaemonUnderTest, gateway: FakeEvolution) -> None:
+    """I1: slashes, case, and another instance's name; also where only the database knows the instance."""
+    daemon.rows("INSERT INTO whatsapp_instances (instance_name) VALUES ('Stored')")
+    daemon.admin("/v1/reload", post=True)
+    number = 0
+
+    def say(named: str, path: str, token: str = TOKEN) -> Posted:
+        nonlocal number
+        number += 1
+        payload = upsert(named, "5511420000001", "slip", f"SLIP-{number}", 1785100386)
+        return post(daemon, json.dumps(payload).encode(), path, token)
+
+    assert say("Stored", "//webhook///stored//messages-upsert/").document["status"] == "accepted"
+    assert say("", "/WebHook/STORED").document["status"] == "accepted"
+    assert say("Stored", "/webhook/demo").document["status"] == "accepted"
+    assert say("Stored", "//WEBHOOK//demo", "wrong").status == 401
+    daemon.wait_settled()
+    reached = [sent.instance for sent in gateway.deliveries if sent.number == "5511420000001"]
+    assert reached and set(reached) == {"Stored"}
+    (mismatch,) = daemon.events("webhook.mismatch")
+    assert (mismatch["path"], mismatch["instance"]) == ("demo", "Stored")
 
 
 UNREADABLE: dict[str, bytes] = {

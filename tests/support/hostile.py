@@ -12,6 +12,7 @@ from actors.messages import Message, Receipt
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.ingress.inbound import LateFailure, Link, OwnMessage
 from daemon.ingress.quarantine import Quarantine
+from daemon.ingress.reading import Reader
 from daemon.ingress.webhooks import Ingress, Readiness, open_door
 from daemon.web.http1 import HttpServer, Peer
 from daemon.web.http1.connection import Connection
@@ -61,7 +62,7 @@ class Door:
     def __init__(self, directory: Path) -> None:
         self._server = HttpServer(
             Ingress(
-                parse=parse_webhook,
+                reader=Reader(parse_webhook),
                 inbox=self,
                 readiness=lambda: Readiness(True),
                 quarantine=Quarantine(directory, _fail).store,

@@ -23,6 +23,7 @@ from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.messages import Message, Receipt
 from daemon.config import Settings
+from daemon.config.open_doors import OpenDoor
 from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.pauses import PauseBoard
 from daemon.controls.takeovers import Takeovers
@@ -165,6 +166,7 @@ class Operators:
         self.appended: list[Message] = []
         self.append_fails: dict[str, Exception] = {}
         """By contact."""
+        self.open_doors: Sequence[OpenDoor] = ()
         self.forgotten = 0
         self.stop = Stop()
         self._wire()
@@ -178,7 +180,13 @@ class Operators:
         begin = Takeovers(self.db, self.stored_flags, self._takeover_seconds, feed).take_over
         self.gauges = Gauges(settings, health, supervisor, cast(Any, self), mirror, records)
         self.status = StatusReport(
-            NODE, health, self.gauges, feed, watched, Doors("127.0.0.1:8080", self.counters), self.stop
+            NODE,
+            health,
+            self.gauges,
+            feed,
+            watched,
+            Doors("127.0.0.1:8080", self.counters, open=lambda: self.open_doors),
+            self.stop,
         )
         self.listed = Actors(supervisor, label)
         self.conversations = Conversations(
@@ -241,7 +249,8 @@ class Operators:
             raise Conflict(f"The dashboard is not served: {self.no_dashboard}")
         return LoginLink(url=LINK, others=self.links, level=level, seconds=3_600.0)
 
-    def _forget(self) -> None:
+    async def _forget(self) -> None:
+        await trio.lowlevel.checkpoint()
         self.forgotten += 1
 
 

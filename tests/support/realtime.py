@@ -12,6 +12,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket
 from actors.messages import Message, Receipt
 from daemon.gateways.couriers import Couriers
 from daemon.gateways.evolution.payload import parse_webhook
+from daemon.ingress.reading import Reader
 from daemon.ingress.webhooks import Ingress, Readiness, open_door
 from daemon.observe.feed import EventFeed
 from daemon.realtime.clients import Client, Clients
@@ -102,7 +103,7 @@ class Door:
         self.errors: list[BaseException] = []
         self.port = 0
         self.ingress = Ingress(
-            parse=parse_webhook,
+            reader=Reader(parse_webhook),
             inbox=self,
             readiness=lambda: self.readiness,
             quarantine=self._quarantine,

@@ -99,6 +99,10 @@ export const ALERTS = {
     "No conversation works on them: see their messages with majlis explain, and report it with the log.",
   ],
   orphans: ["Orphaned conversations were found", "They have been picked up again. If it happens again, report it."],
+  refused_for_good: [
+    "Webhooks are refused for good: their messages are lost",
+    "The detail has the reasons, the instances and what to do.",
+  ],
   provider_open: ["The circuit of a provider is open", "It failed too often: see its last failure under Providers."],
   budget_reached: ["A budget is used up", "Raise it, or wait until midnight UTC."],
 };

@@ -13,7 +13,8 @@ Laws of this file:
 5. What a person of the business wrote from the phone is not to be answered, so it has the reason `own_message`. But it
    shows that a person speaks there, so it is in `own` as well. These are not in `own`: what was sent through the
    gateway (another event), what says nothing (a reaction, a call), and what might not be our own.
-6. An update says that a message failed, but not whose message it was: `fromMe` is false for our own on some channels.
+6. The instance that the payload names is told as it is (`Inbound.named`); whether it counts is decided elsewhere.
+7. An update says that a message failed, but not whose message it was: `fromMe` is false for our own on some channels.
    So each failure is in `failures`, by id alone.
 """
 
@@ -116,11 +117,10 @@ _EVENT_NAME = re.compile(r"[a-z.]{1,64}")
 
 
 def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbound:
-    """Read one webhook. `instance` and `event` are the parts of the URL's path, where it has them.
+    """Read one webhook, as one of `instance` where that is given; whose it is where it is not, the body says.
 
-    The path's instance wins over the body's, because the operator wrote it. The body's event wins over the path's,
-    because it says what `data` is. A single path segment with an event's name is read as the event: the gateway posts
-    that to `/webhook` when it is set to append the event (`byEvents`).
+    The body's event wins over the path's, because it says what `data` is. An `instance` with an event's name is read as
+    the event: the gateway posts that to `/webhook` when it is set to append the event (`byEvents`).
 
     Raises:
       UnreadablePayload: see there.
@@ -134,13 +134,14 @@ def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbou
         raise UnreadablePayload("no_instance")
     if not name or name != clean(name, MAX_INSTANCE_CHARS):
         raise UnreadablePayload("bad_instance")
+    named = named if named == clean(named, MAX_INSTANCE_CHARS) else ""
     happened = dotted(text(document.get("event"))) or dotted(event or "")
     if happened == "messages.upsert":
         origin = _origin(text(document.get("server_url"))[:MAX_ADDRESS_CHARS])
-        return _upsert(name, happened, _data_items(document.get("data")), origin)
+        return _upsert(name, named, _data_items(document.get("data")), origin)
     failures = _failures(name, _data_items(document.get("data"))) if happened == "messages.update" else ()
     reason = event_reason(happened, mapping(document.get("data")))
-    return Inbound(name, happened, ignored=(reason,), failures=failures)
+    return Inbound(name, happened, ignored=(reason,), failures=failures, named=named)
 
 
 def _document(body: bytes) -> JsonObject:
@@ -188,7 +189,7 @@ def _origin(address: str) -> str:
     return origin_of(clean(address, MAX_ADDRESS_CHARS))
 
 
-def _upsert(instance: str, event: str, found: list[object], origin: str) -> Inbound:
+def _upsert(instance: str, named: str, found: list[object], origin: str) -> Inbound:
     if len(found) > MAX_ITEMS:
         raise UnreadablePayload("too_many_items")
     messages: list[Message] = []
@@ -205,7 +206,9 @@ def _upsert(instance: str, event: str, found: list[object], origin: str) -> Inbo
             ignored.append(read)
     links = {Link(instance, item.lid, item.contact): None for item in messages if item.lid}
     reasons = tuple(ignored) if found else ("no_data",)
-    return Inbound(instance, event, tuple(messages), reasons, tuple(links), tuple(own))
+    return Inbound(
+        instance, "messages.upsert", tuple(messages), reasons, tuple(links), tuple(own), named=named
+    )
 
 
 def _read_item(instance: str, item: JsonObject, origin: str) -> Message | OwnMessage | Ignored:

@@ -82,6 +82,9 @@ FROM (SELECT t.instance, o.state, coalesce(o.reason, '') AS reason,
 WHERE p.place <= $2
 ORDER BY p.instance, p.place
 
+-- instance_names --
+SELECT DISTINCT instance_name::text AS name FROM whatsapp_instances WHERE instance_name IS NOT NULL ORDER BY 1 LIMIT $1
+
 -- register_instances --
 -- Inserts a row for each configured instance that has none. An existing table may lack a unique key on the name, so
 -- a lock keeps two daemons from inserting the same one.

@@ -37,6 +37,9 @@ METRICS: dict[str, Metric] = {
     ),
     "majlis_unreadable_total": Metric("counter", "Webhooks that can never be read; kept in the quarantine"),
     "majlis_unauthorized_total": Metric("counter", "Webhooks with a wrong token or none; they are lost"),
+    "majlis_webhooks_lost_total": Metric(
+        "counter", "Webhooks that were refused for good; their messages are lost", ("reason",)
+    ),
     "majlis_http_connections": Metric("gauge", "Connections of the ingress open now"),
     "majlis_http_refused_connections_total": Metric("counter", "Connections beyond a bound, answered 503"),
     "majlis_http_rejected_total": Metric(

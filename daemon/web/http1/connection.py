@@ -21,7 +21,7 @@ import trio
 
 from daemon.web.http1.bodies import BodyBytes
 from daemon.web.http1.chunked import ChunkedBody
-from daemon.web.http1.head import Head, ProtocolError, check_partial_head, parse_head
+from daemon.web.http1.head import Head, ProtocolError, check_partial_head, first_line, parse_head
 from daemon.web.http1.messages import (
     Gate,
     Handler,
@@ -38,6 +38,7 @@ WaitKind = Literal["idle", "head", "body", "handler", "write"]
 
 _RECEIVE_BYTES = 16 * 1024
 _RECEIVE_BODY_BYTES = 128 * 1024
+_FIRST_LINE_BYTES = 512  # of a head that could not be read; enough to say for whom it was meant
 _CLOSE_SECONDS = 1.0  # for closing the channel of a streamed answer, also while being cancelled
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -56,7 +57,8 @@ class Host(Protocol):
 
     def count_request(self) -> None: ...
 
-    def count_rejected(self, reason: str) -> None: ...
+    def count_rejected(self, error: ProtocolError, request: Request) -> None:
+        """A request broke the protocol or a limit; of `request` there is what could be read, and no body."""
 
     def report(self, error: BaseException) -> None:
         """Report an error to the operator. Never raises."""
@@ -71,6 +73,8 @@ class Connection:
         self._host = host
         self._limits = host.limits
         self._buffer = bytearray()
+        self._head: Head | None = None
+        """Of the request that is being served."""
         self._scope = trio.CancelScope()
         self._waiting: WaitKind = "handler"
         self._expires_at = math.inf
@@ -123,12 +127,13 @@ class Connection:
             if self._scope.cancelled_caught and not self.was_evicted and self._waiting in ("head", "body"):
                 raise ProtocolError(408, f"{self._waiting}_too_slow")
         except ProtocolError as error:
-            self._host.count_rejected(error.reason)
+            self._host.count_rejected(error, self._rejected())
             await self._refuse(error)
 
     async def _serve_one(self) -> bool:
         """One request and its answer; True when another may follow."""
-        head = await self._receive_head()
+        self._head = None
+        head = self._head = await self._receive_head()
         if head is None:
             return False
         refusal = None if self._is_known else self._look_at(head)
@@ -172,6 +177,13 @@ class Connection:
     def _request(self, head: Head, body: bytes) -> Request:
         return Request(head.method, head.path, head.segments, head.query, head.headers, body, self._peer)
 
+    def _rejected(self) -> Request:
+        """The request that broke a rule; of a head that could not be read, what its first line seems to say."""
+        if self._head is not None:
+            return self._request(self._head, b"")
+        method, segments = first_line(bytes(self._buffer[:_FIRST_LINE_BYTES]))
+        return Request(method, "", segments, {}, {}, b"", self._peer)
+
     def _wait(self, kind: WaitKind, seconds: float) -> None:
         self._waiting = kind
         self._expires_at = trio.current_time() + seconds
@@ -205,9 +217,9 @@ class Connection:
             buffer += data
         if end + 4 > limits.max_head_bytes:
             raise ProtocolError(431, "head_too_large")
-        raw = bytes(buffer[: end + 4])
+        head = parse_head(bytes(buffer[: end + 4]), limits.max_headers)
         del buffer[: end + 4]
-        return parse_head(raw, limits.max_headers)
+        return head
 
     def _wait_for_head(self) -> None:
         """Idle until the first byte of a request; from there the head has its time, however it drips in."""

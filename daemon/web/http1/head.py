@@ -82,6 +82,13 @@ def check_partial_head(data: bytes | bytearray, start: int) -> None:
         raise ProtocolError(400, "malformed_head")
 
 
+def first_line(raw: bytes) -> tuple[str, tuple[str, ...]]:
+    """Method and path segments as a head that was refused seems to name them: to count it, never to act on it."""
+    method, _, rest = raw.lstrip(b"\r\n").partition(b"\r\n")[0].partition(b" ")
+    path = rest.partition(b" ")[0].partition(b"?")[0].decode("latin-1")
+    return method.decode("latin-1"), tuple(map(unquote, path.split("/")[1:]))
+
+
 def parse_head(raw: bytes, max_headers: int) -> Head:
     """Read one head, its ending empty line included.
 

@@ -64,6 +64,11 @@ Gate = Callable[[Request], Response | bool]
 request; True: its sender is known; False: a stranger, whose request is read all the same. It must not wait."""
 
 
+Rejected = Callable[[int, str, Request], None]
+"""Told of each request that broke the protocol or a limit: status, reason, and what could be read of its head. It must
+not wait."""
+
+
 class Limits(msgspec.Struct, frozen=True):
     """Every bound of the server. What is beyond one gets the status named beside it and the connection closes."""
 

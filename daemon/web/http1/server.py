@@ -20,8 +20,18 @@ import trio
 
 from daemon.web.http1.bodies import BodyBytes
 from daemon.web.http1.connection import Connection, linger
+from daemon.web.http1.head import ProtocolError
 from daemon.web.http1.listeners import accept_forever, network_of, peer_of
-from daemon.web.http1.messages import Gate, Handler, Limits, Peer, encode_head, error_response
+from daemon.web.http1.messages import (
+    Gate,
+    Handler,
+    Limits,
+    Peer,
+    Rejected,
+    Request,
+    encode_head,
+    error_response,
+)
 from daemon.web.http1.stream import DirectStream
 
 ErrorCallback = Callable[[str, BaseException], None]
@@ -59,6 +69,7 @@ class HttpServer:
         counters: HttpCounters | None = None,
         gate: Gate | None = None,
         bodies: BodyBytes | None = None,
+        on_rejected: Rejected | None = None,
     ) -> None:
         """`bodies`: shared with other doors; without it, this server has `max_bytes_in_flight` for itself."""
         self.handler = handler
@@ -70,6 +81,7 @@ class HttpServer:
         self.patient = False
         self.counters = counters or HttpCounters()
         self._on_error = on_error
+        self._on_rejected = on_rejected
         self._open: dict[Connection, str | int] = {}
         """By whose they are; the oldest first."""
         self._by_peer: Counter[str | int] = Counter()
@@ -119,8 +131,13 @@ class HttpServer:
     def count_request(self) -> None:
         self.counters.requests += 1
 
-    def count_rejected(self, reason: str) -> None:
-        self.counters.rejected[reason] += 1
+    def count_rejected(self, error: ProtocolError, request: Request) -> None:
+        self.counters.rejected[error.reason] += 1
+        if self._on_rejected is not None:
+            try:
+                self._on_rejected(error.status, error.reason, request)
+            except Exception as failure:
+                self.report(failure)
 
     def report(self, error: BaseException) -> None:
         """Hand `error` to `on_error`; an error in there is dropped rather than let it end a connection."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 
 import msgspec
 
+from daemon.config import Settings
+from daemon.config.open_doors import Listening, open_doors
+from daemon.ingress.refusals import UNKNOWN
 from daemon.mirror.survey import Pending, Totals
 from daemon.operate.status import Status
 from daemon.responders.breaker import ProviderView
@@ -71,12 +75,23 @@ def test_status_as_json_is_the_daemons_document(door: DoorInThread, majlis: Type
     assert msgspec.convert(document, Status).stores == {"redis": "ok", "postgres": "ok"}
 
 
-def test_webhooks_with_a_wrong_token_are_shown_only_if_there_are_any(
-    door: DoorInThread, majlis: Typed
-) -> None:
-    assert "wrong token" not in majlis("status").out
-    door.operators.counters.unauthorized = 3
-    assert "3 with a wrong token" in majlis("status").out
+def test_webhooks_refused_for_good_are_shown_only_if_there_are_any(door: DoorInThread, majlis: Typed) -> None:
+    assert "lost" not in majlis("status").out
+    for instance in ("shop", "shop", UNKNOWN):
+        door.operators.counters.lost.add("wrong_or_missing_token", instance, time.monotonic() - 120)
+    door.operators.counters.overruled["shop → acme"] += 2
+    out = " ".join(majlis("status").out.split())
+    assert "lost 3 refused for good (wrong_or_missing_token), the last 2 m" in out
+    assert "shop 2, (unknown) 1: the gateway sends no token" in out and '"headers": {"apikey":' in out
+    assert "mismatch shop → acme 2 (the path names another instance" in out
+
+
+def test_open_doors_are_shown_with_what_to_write(door: DoorInThread, majlis: Typed) -> None:
+    assert "warning" not in majlis("status").out
+    door.operators.open_doors = open_doors(Settings(), Listening(["0.0.0.0:8080"]))
+    out = " ".join(majlis("status").out.split())
+    assert "warning anyone who reaches 0.0.0.0:8080 can post messages" in out
+    assert "set ingress.auth.token" in out and "set metrics.token" in out
 
 
 def test_unknown_instances_that_received_messages_are_named(door: DoorInThread, majlis: Typed) -> None:

@@ -22,6 +22,7 @@ from daemon.dashboard.pages import Pages
 from daemon.dashboard.playground import Playground
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.gateways.playground import Chats
+from daemon.ingress.reading import Reader
 from daemon.ingress.webhooks import Ingress, Readiness, open_door
 from daemon.operate.levels import Level
 from daemon.web.http1 import HttpServer, Limits
@@ -72,7 +73,7 @@ class Behind:
         self._hosts = hosts
         self._limits = limits
         self.ingress = Ingress(
-            parse=parse_webhook,
+            reader=Reader(parse_webhook),
             inbox=self,
             readiness=lambda: self.readiness,
             quarantine=self._quarantine,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.gateways.evolution.payload import parse_webhook
+from daemon.ingress.reading import Reader
 from daemon.ingress.webhooks import Authorize, Ingress, IngressObservers, Readiness, SharedToken, open_door
 from daemon.web.http1 import Peer, Request, Response
 from tests.daemon.ingress.test_webhooks import Room
@@ -22,7 +23,7 @@ def ingress(authorize: Authorize, measured: list[int]) -> Ingress:
         raise AssertionError("no body was read")
 
     return Ingress(
-        parse=parse_webhook,
+        reader=Reader(parse_webhook),
         inbox=Room(),
         readiness=lambda: Readiness(True),
         quarantine=quarantine,
@@ -32,7 +33,8 @@ def ingress(authorize: Authorize, measured: list[int]) -> Ingress:
 
 
 @pytest.mark.parametrize(
-    "path", ["/webhook", "/webhook/demo", "/webhook/demo/messages-upsert", "/webhook/demo/"]
+    "path",
+    ["/webhook", "/webhook/demo", "/webhook/demo/messages-upsert", "/webhook/demo/", "//WebHook///demo//"],
 )
 def test_a_webhook_is_known_by_its_token_and_refused_without(path: str) -> None:
     measured: list[int] = []
@@ -56,7 +58,7 @@ def test_where_there_is_no_token_every_webhook_is_known() -> None:
         ("GET", "/health/ready"),
         ("GET", "/metrics"),
         ("POST", "/"),
-        ("POST", "/Webhook"),
+        ("POST", "/webhooks/demo"),
         ("GET", "/webhook/demo"),
     ],
 )

@@ -14,6 +14,8 @@ from actors.errors import ConversationFull, LedgerUnavailable, MirrorUnavailable
 from actors.messages import Message, Receipt
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.ingress.inbound import Inbound, LateFailure, Link, OwnMessage
+from daemon.ingress.known_instances import KnownInstances
+from daemon.ingress.reading import Reader
 from daemon.ingress.webhooks import (
     LARGE_BODY_BYTES,
     Authorize,
@@ -44,7 +46,7 @@ def payload(*items: dict[str, object], event: str = "messages.upsert", instance:
 class Room:
     """Everything behind the ingress: a list as the mirror, and faults that a test can set."""
 
-    def __init__(self, authorize: Authorize = open_door) -> None:
+    def __init__(self, authorize: Authorize = open_door, *known: str) -> None:
         self.accepted: list[Message] = []
         self.links: list[Link] = []
         self.taken_over: list[OwnMessage] = []
@@ -56,13 +58,16 @@ class Room:
         self.before_accept: Callable[[Message], Awaitable[None]] | None = None
         self.events: list[tuple[str, object]] = []
         self.ingress = Ingress(
-            parse=parse_webhook,
+            reader=Reader(parse_webhook, known=KnownInstances(known)),
             inbox=self,
             readiness=lambda: self.readiness,
             quarantine=self.quarantine,
             authorize=authorize,
-            observers=IngressObservers(lambda event, **fields: self.events.append((event, fields["reason"]))),
+            observers=IngressObservers(self.note),
         )
+
+    def note(self, event: str, **fields: object) -> None:
+        self.events.append((event, fields.get("reason")))
 
     async def accept(self, message: Message) -> Receipt:
         if self.before_accept is not None:
@@ -182,7 +187,7 @@ async def test_a_payload_that_mentions_a_forbidden_instance_is_403() -> None:
     mine, other = (Message(name, "5511900001095", "A", "oi", 1785100386) for name in ("demo", "other"))
     inbound = Inbound("demo", "letters", messages=(mine, other))
     room.ingress = Ingress(
-        parse=lambda body, instance, event: inbound,
+        reader=Reader(lambda body, instance, event: inbound),
         inbox=room,
         readiness=lambda: room.readiness,
         quarantine=room.quarantine,
@@ -243,7 +248,7 @@ async def test_a_take_over_that_hangs_is_503(autojump_clock: trio.testing.MockCl
         (("webhook", "demo"), b""),
         (("webhook", "demo"), b"[" * 20_000),
         (("webhook", "demo"), b"\xff\xfe{\0}\0"),
-        (("webhook", "", "messages-upsert"), payload(item("A"))),
+        (("webhook", " ", "messages-upsert"), payload(item("A"))),
         (("webhook", "x" * 129), payload(item("A"))),
         (("webhook",), payload(item("A"), instance="")),
         (("webhook",), payload(item("A"), instance="x" * 129)),
@@ -447,7 +452,7 @@ async def test_between_two_large_bodies_others_have_their_turn() -> None:
 
     room = Room()
     room.ingress = Ingress(
-        parse=parse,
+        reader=Reader(parse),
         inbox=room,
         readiness=lambda: room.readiness,
         quarantine=room.quarantine,

@@ -70,6 +70,21 @@ def _sources() -> list[Path]:
     return [path for folder in ("actors", "daemon") for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
+def test_what_strangers_cause_at_will_has_one_line_a_minute_for_each_reason(log: io.StringIO) -> None:
+    """I8: counted, and seen by tails, every time; the next line says how many were left out."""
+    now = [1000.0]
+    feed = EventFeed(strict=True, now=lambda: now[0])
+    tail = feed.tail()
+    for at, reason in ((0, "a"), (1, "a"), (2, "b"), (59, "a"), (60, "a"), (61, "a"), (300, "a"), (301, "b")):
+        now[0] = 1000.0 + at
+        feed.emit("webhook.refused", reason=reason, instance="shop")
+    feed.emit("daemon.stopped")
+    shown = [(line.get("reason"), line.get("left_out")) for line in lines(log, 6)]
+    assert shown == [("a", None), ("b", None), ("a", 2), ("a", 1), ("b", None), (None, None)]
+    assert feed.reasons("webhook.refused") == {"a": 6, "b": 2}
+    assert feed.seq == 9 and not tail.closed
+
+
 def test_every_event_that_the_code_emits_is_in_the_catalogue() -> None:
     unknown = {(path.name, name) for path in _sources() for name in _emitted(path) if name not in EVENTS}
     assert unknown == set()

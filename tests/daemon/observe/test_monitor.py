@@ -227,6 +227,10 @@ CASES: dict[str, tuple[Step, Step]] = {
     ),
     "provider_open": (_provider("open"), _provider("closed")),
     "budget_reached": (lambda world: world.happened("limit.reached", reason="cost_per_day"), _nothing),
+    "refused_for_good": (
+        lambda world: world.happened("webhook.refused", reason="body_too_large", instance="shop", advice=""),
+        _nothing,
+    ),
     "unfinished_turns": (
         lambda world: setattr(world, "open_turns", [OpenTurn(1, WHO, 1, 301.0), OpenTurn(2, WHO, 2, 1.0)]),
         lambda world: setattr(world, "open_turns", [OpenTurn(2, WHO, 2, 299.0)]),
@@ -396,3 +400,21 @@ async def test_a_sweep_that_hangs_is_given_up_and_the_next_one_comes(
         await trio.sleep(2 * EVERY_SECONDS + SWEEP_SECONDS + 1)
         assert (asked, looked.sweeps) == (2, 1)
         nursery.cancel_scope.cancel()
+
+
+async def test_refusals_for_good_are_named_with_what_to_do(autojump_clock: trio.testing.MockClock) -> None:
+    """Also those from before the monitor ran; and only the recent ones."""
+    world = World()
+    world.happened("webhook.refused", 2, reason="unreadable", instance="old")
+    flags = alerts(world)
+    looked = monitor(world, flags)
+    await looked.sweep()
+    assert [(view.flag, view.value) for view in flags.views()] == [("refused_for_good", 2.0)]
+    await trio.sleep(SETTINGS.window_seconds)
+    for reason, instance in (("unreadable", "shop"), ("wrong_or_missing_token", "b"), ("unreadable", "a")):
+        world.happened("webhook.refused", reason=reason, instance=instance)
+        await trio.sleep(1)
+    await looked.sweep()
+    (view,) = flags.views()
+    assert view.value == 3.0
+    assert view.detail.startswith("unreadable (a, shop); wrong_or_missing_token (b): look at the copies")

@@ -106,7 +106,10 @@ async def test_status_answers_with_every_field(door: Door) -> None:
         "refused": {},
         "unreadable": 0,
         "unauthorized": 0,
+        "lost": [],
+        "overruled": {},
     }
+    assert document["warnings"] == []
 
 
 async def test_every_route_is_listed_with_its_help(door: Door) -> None:

@@ -37,6 +37,11 @@ async def test_instances_of_the_database_are_added(fresh_postgres_dsn: str) -> N
     async with open_world(fresh_postgres_dsn) as world:
         whole = directory(world.records)
         assert await whole.names() == ["acme", "demo", "shop"]
+        await world.db.fetch(
+            "INSERT INTO whatsapp_instances (instance_name, is_active) VALUES ('closed', false)"
+        )
+        assert await world.records.instance_names(10) == ("closed", "demo")
+        assert await world.records.instance_names(1) == ("closed",)
         assert await whole.knows("demo") and not await whole.knows("nobody")
 
 

@@ -15,6 +15,7 @@ from daemon.web.http1 import (
     Handler,
     HttpServer,
     Limits,
+    Rejected,
     Request,
     Response,
     json_response,
@@ -118,10 +119,15 @@ async def echo(request: Request) -> Response:
 
 @asynccontextmanager
 async def serving(
-    handler: Handler = echo, limits: Limits | None = None, gate: Gate | None = None
+    handler: Handler = echo,
+    limits: Limits | None = None,
+    gate: Gate | None = None,
+    on_rejected: Rejected | None = None,
 ) -> AsyncIterator[Served]:
     errors: list[BaseException] = []
-    server = HttpServer(handler, limits, lambda _name, error: errors.append(error), gate=gate)
+    server = HttpServer(
+        handler, limits, lambda _name, error: errors.append(error), gate=gate, on_rejected=on_rejected
+    )
     listeners = await open_tcp_listeners("127.0.0.1:0")
     port: int = listeners[0].socket.getsockname()[1]
     async with trio.open_nursery() as nursery:

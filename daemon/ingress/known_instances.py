@@ -1,0 +1,55 @@
+"""Which instances exist, for the webhook door: declared or stored. In memory, so that no request asks the database.
+
+An instance that is not in it is not refused (a tenant set up a minute late loses nothing): it only has no say where two
+names are in doubt.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Collection
+
+from actors.identity import MAX_INSTANCE_CHARS
+
+MAX_STORED = 10_000
+"""How many names of the database are kept."""
+
+
+class KnownInstances:
+    """Holds the declared names, and the stored ones as they were learned last."""
+
+    def __init__(self, declared: Collection[str] = ()) -> None:
+        self._declared = frozenset(declared)
+        self._names = self._declared
+        self._by_fold = _folded(self._names)
+
+    def learn(self, stored: Collection[str]) -> None:
+        """These are in the database now, and no others."""
+        names = self._declared.union(stored)
+        if names != self._names:
+            self._names, self._by_fold = names, _folded(names)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def meant(self, written: str) -> str:
+        """The instance that `written` means: the one of exactly this name, else the only one that differs in case.
+
+        As written where there is none, or more than one.
+        """
+        if written in self._names or len(written) > MAX_INSTANCE_CHARS:
+            return written
+        alike = self._by_fold.get(_fold(written), ())
+        return alike[0] if len(alike) == 1 else written
+
+
+def _fold(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _folded(names: Collection[str]) -> dict[str, list[str]]:
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for name in names:
+        found[_fold(name)].append(name)
+    return dict(found)

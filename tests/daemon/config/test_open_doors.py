@@ -1,0 +1,115 @@
+"""Which doors stand open to the world, and the words that say what to write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daemon.config import ConfigError, Settings, load
+from daemon.config.open_doors import Listening, OpenDoor, open_doors
+from daemon.operate.door_check import door_check
+
+CLIENT = "realtime.clients=[{name: a, token: t, instances: all, may_push: true}]"
+EVERYWHERE = (
+    "ingress.listen=0.0.0.0:8080",
+    "dashboard.listen='[::]:8089'",
+    "realtime.listen=10.0.0.4:8081",
+    CLIENT,
+)
+
+
+def settings(*sets: str) -> Settings:
+    return load(None, sets, {})
+
+
+def names(found: tuple[OpenDoor, ...]) -> list[str]:
+    return [door.door for door in found]
+
+
+@pytest.mark.parametrize(
+    ("address", "is_open"),
+    [
+        ("127.0.0.1:8080", False),
+        ("127.8.0.1:8080", False),
+        ("[::1]:8080", False),
+        ("[::ffff:127.0.0.1]:8080", False),
+        ("localhost:8080", False),
+        ("169.254.1.1:8080", False),
+        ("[fe80::1%eth0]:8080", False),
+        ("unix:/run/majlis/web.sock", False),
+        ("0.0.0.0:8080", True),
+        ("*:8080", True),
+        ("[::]:8080", True),
+        ("10.0.0.4:8080", True),  # everything else in that network reaches it
+        ("[fd00::4]:8080", True),
+        ("203.0.113.7:8080", True),
+        ("[::ffff:10.0.0.4]:8080", True),
+        ("majlis.internal:8080", True),
+    ],
+)
+def test_a_door_is_open_where_other_machines_reach_it(address: str, is_open: bool) -> None:
+    found = open_doors(Settings(), Listening((address,), (address,), (address,)))
+    assert names(found) == (["ingress", "metrics", "dashboard", "realtime"] if is_open else [])
+    assert all(address in door.sentence for door in found)
+
+
+def test_as_shipped_no_door_is_open() -> None:
+    assert open_doors(settings()) == ()
+    assert door_check(()).state == "ok"
+
+
+def test_each_sentence_says_what_to_write() -> None:
+    """Following all of them leaves no door open."""
+    found = open_doors(settings(*EVERYWHERE))
+    words = {door.door: door.sentence for door in found}
+    assert list(words) == ["ingress", "metrics", "dashboard", "realtime"]
+    assert "set ingress.auth.token" in words["ingress"] and "set metrics.token" in words["metrics"]
+    assert (
+        "dashboard.listen be 127.0.0.1" in words["dashboard"]
+        and "realtime.listen be 127.0.0.1" in words["realtime"]
+    )
+    mended = (
+        "ingress.auth.token=a",
+        "metrics.token=b",
+        "dashboard.listen=127.0.0.1:8089",
+        "realtime.listen=127.0.0.1:8081",
+    )
+    assert open_doors(settings(*EVERYWHERE, *mended)) == ()
+    assert names(open_doors(settings("ingress.listen=0.0.0.0:80", "metrics.enabled=false"))) == ["ingress"]
+    check = door_check(found)
+    assert check.state == "warning" and all(door.danger[1:] in check.detail for door in found)
+    assert all(door.advice[1:] in check.advice for door in found)
+
+
+def test_what_is_really_listened_on_counts() -> None:
+    """A service manager passed other sockets than the settings name."""
+    public = settings("ingress.listen=0.0.0.0:8080")
+    assert open_doors(public, Listening(("unix:/run/majlis.sock", "127.0.0.1:8080"))) == ()
+    found = open_doors(settings(), Listening(("127.0.0.1:8080", "192.0.2.1:80")))
+    assert names(found) == ["ingress", "metrics"]
+    assert "192.0.2.1:80" in found[0].sentence and "127.0.0.1:8080" not in found[0].danger
+
+
+@pytest.mark.parametrize(
+    ("sets", "mode", "warned"),
+    [
+        ([], "none", False),
+        (["ingress.auth.mode=none"], "none", False),
+        (["ingress.auth.token=a"], "token", False),
+        (["ingress.auth.mode=token", "ingress.auth.token=a"], "token", False),
+        (["ingress.auth.mode=none", "ingress.auth.token=a"], "token", True),
+    ],
+)
+def test_a_token_that_is_set_is_asked_for(sets: list[str], mode: str, warned: bool) -> None:
+    """I11: whatever the mode says; where it says otherwise, a warning says what to write."""
+    given = settings(*sets)
+    assert given.ingress.auth.mode_in_force == mode
+    sentences = [door.sentence for door in open_doors(given)]
+    assert sentences == [sentence for sentence in sentences if "write ingress.auth.mode: token" in sentence]
+    assert len(sentences) == warned
+
+
+def test_the_mode_token_needs_a_token(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"ingress\.auth\.token: must be set"):
+        settings("ingress.auth.mode=token")
