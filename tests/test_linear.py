@@ -33,6 +33,7 @@ from daemon.responders import batched, loose_json
 from daemon.web import answer
 from daemon.web.http1 import head
 from daemon.web.http1.chunked import ChunkedBody
+from daemon.web.http1.incoming import IncomingBody
 from tests.support.linear import (
     ROOT,
     Subject,
@@ -107,7 +108,7 @@ ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "daemon.web.http1.head.parse_head": lambda raw: head.parse_head(raw, 100),
 }
 METHODS: dict[str, Callable[[str], object]] = {
-    "daemon.web.http1.chunked.ChunkedBody.feed": lambda text: ChunkedBody(2**20).feed(
+    "daemon.web.http1.chunked.ChunkedBody.feed": lambda text: ChunkedBody(IncomingBody(2**20)).feed(
         bytearray(text, "latin-1", "replace")
     ),
     "daemon.operate.api._body": lambda text: [msgspec.json.decode(_raw(text), type=kind) for kind in BODIES],

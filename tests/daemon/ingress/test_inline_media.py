@@ -1,0 +1,160 @@
+"""Media are cut out of a webhook while it arrives, and nothing else is."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from daemon.gateways.evolution.payload import parse_webhook
+from daemon.ingress import inline_media
+from daemon.ingress.inbound import MAX_TEXT_CHARS
+from daemon.ingress.inline_media import KEPT_BYTES, MARK, InlineMedia, was_cut, without_media
+from daemon.web.http1 import Peer, Request
+from tests.support.payloads import upsert
+
+MEDIA = "/9j/4AAQSkZJRgABAQ+" * (KEPT_BYTES // 16)
+
+
+def photo(caption: str, media: str = MEDIA, **more: object) -> dict[str, Any]:
+    document: dict[str, Any] = upsert("acme", "5511900001095", "", "PHOTO-1", 1785100386)
+    document["data"]["message"] = {"imageMessage": {"caption": caption, **more}, "base64": media}
+    return document
+
+
+@pytest.mark.parametrize("caption", ["what does this cost?", ""])
+def test_a_photo_without_its_bytes_is_still_heard(caption: str) -> None:
+    """I1: its words, or that there was a photo; and the message says what it lost."""
+    body = json.dumps(photo(caption)).encode()
+    (message,) = parse_webhook(without_media(body), None, None).messages
+    assert message.text == f"[image] {caption}".strip()
+    assert message.kind == "image"
+    assert message.media_inline_dropped
+    (whole,) = parse_webhook(body, None, None).messages
+    assert not whole.media_inline_dropped
+
+
+def test_media_in_the_message_itself_are_noticed_too() -> None:
+    body = json.dumps(photo("hi", media="", file=f"data:image/jpeg;base64,{MEDIA}")).encode()
+    (message,) = parse_webhook(without_media(body), None, None).messages
+    assert message.media_inline_dropped
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x" * 3 * KEPT_BYTES, "ab c" * KEPT_BYTES, "م" * KEPT_BYTES, '"' * KEPT_BYTES, "🙂\\/" * KEPT_BYTES],
+    ids=["one word", "words", "escapes", "quotes", "slashes"],
+)
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_no_text_is_lost(text: str, ascii_only: bool) -> None:
+    """Law 1: whatever a customer writes reads the same. Slashes with a backslash are how PHP writes base64."""
+    said = upsert("acme", "5511900001095", text, "TEXT-1", 1785100386)
+    body = json.dumps(said, ensure_ascii=ascii_only).encode()
+    (expected,) = parse_webhook(body, None, None).messages
+    (found,) = parse_webhook(without_media(body), None, None).messages
+    assert found.text == expected.text and len(found.text) == min(len(text), MAX_TEXT_CHARS)
+
+
+SMALL = 40
+"""In place of `KEPT_BYTES`, so that small documents have everything that large ones have."""
+_RUNS = st.text("ABab01+/=_-", min_size=0, max_size=3 * SMALL)
+_TEXTS = st.one_of(_RUNS, st.text(max_size=2 * SMALL), st.text('":,\\/{[A ', max_size=2 * SMALL))
+_VALUES = st.recursive(
+    st.one_of(_TEXTS, st.integers(), st.just(10**60), st.none()),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(_TEXTS, inner, max_size=4)),
+    max_leaves=8,
+)
+
+
+def cut(value: object, written: str) -> object:
+    """What is to be left of a value, which was `written` so under a name: law 1 again, on the parsed document."""
+    if isinstance(value, list):
+        return [cut(item, "") for item in value]
+    if isinstance(value, dict):
+        return {
+            name: cut(item, json.dumps(item)[1:-1] if isinstance(item, str) else "")
+            for name, item in value.items()
+        }
+    if isinstance(value, str) and len(written) > SMALL and is_base64(written[:SMALL]):
+        return json.loads(f'"{kept_of(written)}"') + MARK
+    return value
+
+
+def kept_of(written: str) -> str:
+    head = written[:SMALL]
+    backslashes = len(head) - len(head.rstrip("\\"))
+    return head[:-1] if backslashes % 2 else head
+
+
+def is_base64(head: str) -> bool:
+    for escape in ("\\/", "\\n", "\\r"):
+        head = head.replace(escape, "")
+    return not head.removesuffix("\\").strip(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-"
+    )
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(document=_VALUES, cuts=st.lists(st.integers(0, 600), max_size=12), indent=st.sampled_from([None, 1]))
+def test_only_media_are_cut_however_the_document_is_divided(
+    document: object, cuts: list[int], indent: int | None
+) -> None:
+    """Law 2: of any document, in any pieces."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inline_media, "KEPT_BYTES", SMALL)
+        body = json.dumps(document, indent=indent).encode()
+        edges = [0, *sorted({edge for edge in cuts if edge < len(body)}), len(body)]
+        media = InlineMedia()
+        for start, end in itertools.pairwise(edges):
+            media.feed(body[start:end])
+        expected = cut(document, "")
+        assert json.loads(media.kept) == expected
+        if expected == document:
+            assert bytes(media.kept) == body
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    noise=st.lists(st.sampled_from([b'"', b"\\", b":", b'a":"', b"A" * 50, b" ", b"{", b"}", b",", b"\xff"]))
+)
+def test_what_is_no_document_does_not_become_one(noise: list[bytes]) -> None:
+    """But for what is cut: that is not read."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inline_media, "KEPT_BYTES", SMALL)
+        media = InlineMedia()
+        media.feed(b"{" + b"".join(noise))
+    if MARK.encode() not in media.kept:
+        assert media.kept == b"{" + b"".join(noise)
+
+
+def test_a_value_of_exactly_the_bound_is_whole() -> None:
+    body = json.dumps({"base64": "A" * KEPT_BYTES, "caption": "hi"}).encode()
+    assert without_media(body) == body
+    longer = json.loads(without_media(body.replace(b"AA", b"AAA", 1)))
+    assert was_cut(longer["base64"]) and longer["caption"] == "hi"
+
+
+def test_a_value_that_does_not_end_stays_unreadable() -> None:
+    body = without_media(json.dumps(photo("hi")).encode()[:-30])
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(body)
+
+
+@pytest.mark.parametrize(
+    ("method", "segments", "is_webhook"),
+    [
+        ("POST", ("webhook",), True),
+        ("POST", ("webhook", "acme", "messages-upsert"), True),
+        ("POST", ("", "webhook", "acme"), True),
+        ("PUT", ("webhook",), False),
+        ("POST", ("v1", "webhook"), False),
+        ("GET", ("health", "live"), False),
+    ],
+)
+def test_only_a_webhook_may_be_large(method: str, segments: tuple[str, ...], is_webhook: bool) -> None:
+    request = Request(method, "/" + "/".join(segments), segments, {}, {}, b"", Peer("test"))
+    assert (inline_media.of_webhook(request) is not None) is is_webhook
