@@ -42,15 +42,8 @@ from daemon.gateways.lenient import (
     mapping,
     text,
 )
-from daemon.ingress.inbound import (
-    MAX_TEXT_CHARS,
-    Inbound,
-    LateFailure,
-    Link,
-    OwnMessage,
-    UnreadablePayload,
-)
-from daemon.ingress.inline_media import was_cut
+from daemon.ingress.inbound import Inbound, LateFailure, Link, OwnMessage, UnreadablePayload
+from daemon.ingress.inline_media import SHORT_BYTES, was_cut
 
 MAX_ID_CHARS = 256
 MAX_ADDRESS_CHARS = 512
@@ -145,7 +138,7 @@ def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbou
     happened = dotted(text(document.get("event"))) or dotted(event or "")
     if happened == "messages.upsert":
         origin = _origin(text(document.get("server_url"))[:MAX_ADDRESS_CHARS])
-        is_long = len(body) > MAX_TEXT_CHARS
+        is_long = len(body) > SHORT_BYTES
         return _upsert(name, happened, _data_items(document.get("data")), origin, is_long)
     failures = _failures(name, _data_items(document.get("data"))) if happened == "messages.update" else ()
     reason = event_reason(happened, mapping(document.get("data")))
