@@ -100,7 +100,7 @@ class InlineMedia:
         if opening is None or not opening.search(self.kept[max(0, start - _BEFORE_BYTES) : start]):
             return 0
         media = _BASE64.match(self.kept, start, end)
-        if media is None or self.kept[media.end() : end] not in (b"", b"\\"):
+        if media is None or bytes(self.kept[media.end() : end]) not in (b"", b"\\"):
             return 0
         return media.end()
 

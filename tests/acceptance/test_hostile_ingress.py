@@ -129,7 +129,7 @@ def test_a_photo_in_the_webhook_does_not_cost_the_message(
     """I1: twelve times the largest body, and the caption is answered; the operator sees what was left out."""
     payload = upsert("demo", "5511400000006", "", "PHOTO-1", 1785100386)
     photo = base64.b64encode(bytes(range(256)) * 2304).decode()
-    payload["data"]["message"] = {"imageMessage": {"caption": "what is this?"}, "base64": photo}
+    payload["data"]["message"] = {"imageMessage": {"caption": "what is this?"}, "base64": photo}  # type: ignore[index]
     assert post(daemon, json.dumps(payload).encode()).status == 200
     daemon.wait_for(lambda: gateway.texts("5511400000006") == ["Heard 1: [image] what is this?"], "answered")
     explained = daemon.admin("/v1/explain/PHOTO-1")

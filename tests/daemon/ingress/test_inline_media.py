@@ -124,6 +124,17 @@ def test_only_media_are_cut_however_the_document_is_divided(
             assert bytes(media.kept) == body
 
 
+def test_an_escape_may_be_divided() -> None:
+    """In what is cut, too: a quote behind a backslash does not end it."""
+    document = {"base64": "A" * SHORT_BYTES + 'A\\"}\\\\"\n\\', "caption": 'said "hi"'}
+    body = json.dumps(document).encode()
+    for place in range(SHORT_BYTES, len(body)):
+        media = InlineMedia()
+        media.feed(body[:place])
+        media.feed(body[place:])
+        assert json.loads(media.kept) == document | {"base64": "A" * SHORT_BYTES + MARK}
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     noise=st.lists(st.sampled_from([b'"', b"\\", b":", b'a":"', b"A" * 50, b" ", b"{", b"}", b",", b"\xff"]))

@@ -281,7 +281,7 @@ async def test_media_in_an_event_do_not_wait_with_it(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(evolution_feed, "MAX_WHOLE_BYTES", 10_000)
     monkeypatch.setattr(evolution_feed, "MAX_WAITING_BYTES", 10_000)
     photo = upsert("demo", GUEST, "", "A", 1785100386)
-    photo["data"]["message"] = {"imageMessage": {"caption": "this one"}, "base64": "A9+/" * 50_000}
+    photo["data"]["message"] = {"imageMessage": {"caption": "this one"}, "base64": "A9+/" * 50_000}  # type: ignore[index]
     async with FakeSocketIo().running() as server, listening(server) as here:
         await here.door.until(lambda: "/demo" in server.joined)
         await server.emit("messages.upsert", photo)
