@@ -40,6 +40,8 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where the webhook says its gateway is, `https://host:port`. Anybody may have written it: see
     `actors.reply.choose_origin`."""
     swept: Swept = ""
+    media_inline_dropped: bool = False
+    """It came with its media in the webhook, too large to keep; they were left out, all else is here."""
 
     @property
     def conversation(self) -> Conversation:

@@ -57,6 +57,8 @@ class Supervisor:
         conversation = message.conversation
         event = "message.duplicate" if receipt.duplicate else "message.accepted"
         self._services.feed.emit(event, conversation)
+        if message.media_inline_dropped and not receipt.duplicate:
+            self._services.feed.emit("message.media_dropped", conversation)
         if receipt.duplicate or not self._owns(conversation):
             return
         actor = self._actors.get(conversation)

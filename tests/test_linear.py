@@ -25,6 +25,7 @@ from actors import response_cache
 from actors.text import first_words
 from daemon.gateways import lenient
 from daemon.gateways.evolution import payload
+from daemon.ingress import inline_media
 from daemon.knowledge import embeddings, readers
 from daemon.observe import logs
 from daemon.operate.routes import ROUTES
@@ -33,6 +34,7 @@ from daemon.responders import batched, loose_json
 from daemon.web import answer
 from daemon.web.http1 import head
 from daemon.web.http1.chunked import ChunkedBody
+from daemon.web.http1.incoming import IncomingBody
 from tests.support.linear import (
     ROOT,
     Subject,
@@ -96,6 +98,7 @@ ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "daemon.gateways.evolution.payload.parse_webhook": lambda body: payload.parse_webhook(body, "acme", None),
     "daemon.gateways.evolution.payload.event_reason": lambda text: payload.event_reason(text, {"type": text}),
     "daemon.gateways.lenient.clean": lambda text: lenient.clean(text, len(text)),
+    "daemon.ingress.inline_media.without_media": lambda document: inline_media.without_media(document, 0),
     "daemon.knowledge.readers.parse": lambda text: readers.parse("file.md", _raw(text)),
     "daemon.observe.logs.masked": lambda text: logs.masked("reason", [text, {text: text}]),
     "daemon.realtime.frames.read": lambda frame: frames.read(frame, frames.KINDS, lenient=True),
@@ -107,7 +110,8 @@ ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "daemon.web.http1.head.parse_head": lambda raw: head.parse_head(raw, 100),
 }
 METHODS: dict[str, Callable[[str], object]] = {
-    "daemon.web.http1.chunked.ChunkedBody.feed": lambda text: ChunkedBody(2**20).feed(
+    "daemon.ingress.inline_media.InlineMedia.feed": lambda text: _cut_in_pieces(_raw(text)),
+    "daemon.web.http1.chunked.ChunkedBody.feed": lambda text: ChunkedBody(IncomingBody(2**20)).feed(
         bytearray(text, "latin-1", "replace")
     ),
     "daemon.operate.api._body": lambda text: [msgspec.json.decode(_raw(text), type=kind) for kind in BODIES],
@@ -143,6 +147,14 @@ DECODERS = {
 
 def _raw(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
+
+
+def _cut_in_pieces(data: bytes) -> None:
+    """Media, of which nothing is quick to skip, as a slow connection brings them; then the same again as a text."""
+    media = inline_media.InlineMedia()
+    document = b'{"base64":"' + b"A" * (inline_media.SHORT_BYTES + 1) + data + b'","text":"' + data
+    for start in range(0, len(document), 512):
+        media.feed(document[start : start + 512])
 
 
 def _is_own(name: str) -> bool:

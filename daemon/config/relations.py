@@ -75,6 +75,9 @@ def _ingress(settings: Settings) -> Iterator[Misfit]:
     if ingress.max_bytes_in_flight < ingress.max_body_bytes:
         allowed = f"must be at least ingress.max_body_bytes ({ingress.max_body_bytes})"
         yield Misfit(("ingress", "max_bytes_in_flight"), ingress.max_bytes_in_flight, allowed)
+    if ingress.max_media_bytes < ingress.max_body_bytes:
+        allowed = f"must be at least ingress.max_body_bytes ({ingress.max_body_bytes})"
+        yield Misfit(("ingress", "max_media_bytes"), ingress.max_media_bytes, allowed)
     if ingress.max_connections_per_address > ingress.max_connections:
         allowed = f"must be at most ingress.max_connections ({ingress.max_connections})"
         yield Misfit(("ingress", "max_connections_per_address"), ingress.max_connections_per_address, allowed)

@@ -100,6 +100,7 @@ class IngressSettings(Section):
     max_head_bytes: Count = 16 * 1024
     head_seconds: Seconds = 5.0
     max_body_bytes: Count = 1024 * 1024
+    max_media_bytes: Count = 144 * 1024 * 1024
     body_seconds: Seconds = 10.0
     max_bytes_in_flight: Count = 64 * 1024 * 1024
     max_connections: Count = 512

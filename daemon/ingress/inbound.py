@@ -9,6 +9,9 @@ import msgspec
 from actors.errors import MajlisError
 from actors.messages import Message
 
+MAX_TEXT_CHARS = 65_536
+"""WhatsApp's own bound of a text: no gateway reads more of one."""
+
 
 class UnreadablePayload(MajlisError):
     """This payload can never be read: answer 400. Contrast `Inbound.ignored`: read, but not for us.

@@ -64,6 +64,9 @@ EVENTS: dict[str, Event] = {
     "recovery.finished": Event("info", "all of them have an actor or a timer again"),
     # Webhooks
     "message.accepted": Event("debug", "stored durably and acknowledged"),
+    "message.media_dropped": Event(
+        "debug", "its media came in the webhook itself, too large to keep; stored without them"
+    ),
     "message.duplicate": Event("debug", "its id is known already; acknowledged, nothing stored"),
     "message.ignored": Event(
         "debug", "acknowledged and not for us (`reason`): a group, a reaction, an own message"

@@ -1,7 +1,7 @@
 """Checks everything Majlis depends on, and advises: this machine, the stores, gateways, responders, embeddings.
 
-The checks are by topic: `host_checks.py`, `door_check.py`, `store_checks.py`, `peer_checks.py`. Each kind of gateway and
-provider brings its own: `GatewayKind.check`, `ProviderKind.check`.
+The checks are by topic: `host_checks.py`, `door_check.py`, `store_checks.py`, `peer_checks.py`. Each kind of gateway
+and provider brings its own: `GatewayKind.check`, `ProviderKind.check`.
 """
 
 from __future__ import annotations

@@ -53,6 +53,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """None: it is no longer kept."""
     swept: Swept = ""
     """Not empty: it was found in the gateway's records, and no webhook brought it."""
+    media_inline_dropped: bool = False
+    """Its media came in the webhook itself, too large to keep."""
     state: MessageState
     why: str
     """Where it is, or how it ended, as a sentence."""
@@ -153,6 +155,7 @@ class Explainer:
             partition=conversation.partition(self._settings.partitions),
             kind=message.kind if message else "",
             text=message.text if message else None,
+            media_inline_dropped=bool(message and message.media_inline_dropped),
             state=verdict.state,
             why=verdict.why,
             seconds_left=verdict.seconds_left,

@@ -8,6 +8,7 @@ import trio
 
 from daemon.config import Settings
 from daemon.config.open_doors import Listening, OpenDoor, open_doors
+from daemon.ingress import inline_media
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbox import DurableInbox
 from daemon.ingress.known_instances import KnownInstances
@@ -32,7 +33,16 @@ from daemon.run.realtime import RealtimeDoor
 from daemon.run.stores import start_embedded
 from daemon.run.systemd import ServiceManager
 from daemon.run.watchdog import Watchdog
-from daemon.web.http1 import BodyBytes, HttpCounters, HttpServer, Limits, Request, UnixListener, address_of
+from daemon.web.http1 import (
+    BodyBytes,
+    HttpCounters,
+    HttpServer,
+    LargeBodies,
+    Limits,
+    Request,
+    UnixListener,
+    address_of,
+)
 
 ADMIN_LIMITS = Limits(max_connections=16, max_connections_per_user=8, max_body_bytes=64 * 1024)
 
@@ -239,6 +249,7 @@ def _limits(settings: Settings) -> Limits:
         head_seconds=ingress.head_seconds,
         max_body_bytes=ingress.max_body_bytes,
         body_seconds=ingress.body_seconds,
+        large=LargeBodies(ingress.max_media_bytes, inline_media.of_webhook),
         max_bytes_in_flight=ingress.max_bytes_in_flight,
         max_connections=ingress.max_connections,
         max_connections_per_address=ingress.max_connections_per_address,

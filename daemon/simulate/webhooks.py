@@ -18,6 +18,7 @@ import trio
 
 from daemon.web.http1.chunked import ChunkedBody
 from daemon.web.http1.head import ProtocolError
+from daemon.web.http1.incoming import IncomingBody
 from daemon.web.http1.stream import DirectStream
 
 POST_SECONDS = 30.0
@@ -142,11 +143,12 @@ class WebhookClient:
         if status is None:
             return None
         if _CHUNKED.search(head):
-            chunks = ChunkedBody(MAX_ANSWER_BYTES)
+            answer = IncomingBody(MAX_ANSWER_BYTES)
+            chunks = ChunkedBody(answer)
             while not chunks.feed(buffer):
                 if not await _more(stream, buffer):
                     return None
-            body = chunks.body
+            body = answer.body
         elif length is not None:
             while len(buffer) < int(length[1]):
                 if not await _more(stream, buffer):

@@ -10,14 +10,15 @@ from trio.testing import memory_stream_pair
 
 from actors.messages import Message, Receipt
 from daemon.gateways.evolution.payload import parse_webhook
+from daemon.ingress import inline_media
 from daemon.ingress.inbound import LateFailure, Link, OwnMessage
 from daemon.ingress.quarantine import Quarantine
 from daemon.ingress.reading import Reader
 from daemon.ingress.webhooks import Ingress, Readiness, open_door
-from daemon.web.http1 import HttpServer, Peer
+from daemon.web.http1 import HttpServer, LargeBodies, Limits, Peer
 from daemon.web.http1.connection import Connection
 
-MAX_BODY_BYTES = 1024 * 1024
+MAX_BODY_BYTES, MAX_MEDIA_BYTES = 1024 * 1024, 144 * 1024 * 1024
 _REPEATED = {
     "floats": ("[", "9e300,", "0]"),
     "small floats": ("[", "1e-400,", "0]"),
@@ -51,6 +52,29 @@ def bodies(size: int) -> dict[str, bytes]:
     }
 
 
+def large_bodies(size: int) -> dict[str, bytes]:
+    """By name; each a little larger than `size`, so that media are cut out, and no larger then."""
+    larger = size + size // 8
+    media = f'{{"instance":"acme","base64":"{"A" * (size // 7)}","a":'
+    return {
+        "media": filled('{"instance":"acme","base64":"', "A", '"}', larger),
+        "media of escapes": filled('{"instance":"acme","base64":"', "\\/", '"}', larger),
+        "many media": filled('{"instance":"acme","a":[', f'{{"base64":"{"A" * 9000}"}},', "0]}", larger),
+        "media without their name": filled('{"a":[', f'{{"a":"{"A" * 200_000}"}},', "0]}", larger),
+        "floats beside media": filled(f"{media}[", "9e300,", "0]}", larger),
+        "names of media in a text": filled(f'{media}"', '\\"base64\\":\\"AAAA', '"}', larger),
+        "long texts beside media": filled(f"{media}[", f'"{"A" * 5000}",', "0]}", larger),
+    }
+
+
+def photo(size: int) -> bytes:
+    """A webhook of a photo, as large as that."""
+    item = _ITEM % (1, 1, "what is this?")
+    return filled(
+        f'{{"event":"messages.upsert","instance":"acme","data":{item[:-1]},"base64":"', "A9+/", '"}}', size
+    )
+
+
 def _upsert(items: int, text: str) -> bytes:
     data = ",".join(_ITEM % (n, n, text) for n in range(items))
     return f'{{"event":"messages.upsert","instance":"acme","data":[{data}]}}'.encode()
@@ -59,7 +83,7 @@ def _upsert(items: int, text: str) -> bytes:
 class Door:
     """From the bytes of a request to those of its answer, in memory. The quarantine is real; messages go nowhere."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, max_body_bytes: int = MAX_BODY_BYTES) -> None:
         self._server = HttpServer(
             Ingress(
                 reader=Reader(parse_webhook),
@@ -67,7 +91,10 @@ class Door:
                 readiness=lambda: Readiness(True),
                 quarantine=Quarantine(directory, _fail).store,
                 authorize=open_door,
-            ).handle
+            ).handle,
+            Limits(
+                max_body_bytes=max_body_bytes, large=LargeBodies(MAX_MEDIA_BYTES, inline_media.of_webhook)
+            ),
         )
 
     async def accept(self, message: Message) -> Receipt:

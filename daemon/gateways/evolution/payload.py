@@ -44,6 +44,7 @@ from daemon.gateways.lenient import (
     text,
 )
 from daemon.ingress.inbound import Inbound, LateFailure, Link, OwnMessage, UnreadablePayload
+from daemon.ingress.inline_media import SHORT_BYTES, was_cut
 
 MAX_ID_CHARS = 256
 MAX_ADDRESS_CHARS = 512
@@ -138,7 +139,8 @@ def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbou
     happened = dotted(text(document.get("event"))) or dotted(event or "")
     if happened == "messages.upsert":
         origin = _origin(text(document.get("server_url"))[:MAX_ADDRESS_CHARS])
-        return _upsert(name, named, _data_items(document.get("data")), origin)
+        is_long = len(body) > SHORT_BYTES
+        return _upsert(name, named, _data_items(document.get("data")), origin, is_long)
     failures = _failures(name, _data_items(document.get("data"))) if happened == "messages.update" else ()
     reason = event_reason(happened, mapping(document.get("data")))
     return Inbound(name, happened, ignored=(reason,), failures=failures, named=named)
@@ -189,14 +191,14 @@ def _origin(address: str) -> str:
     return origin_of(clean(address, MAX_ADDRESS_CHARS))
 
 
-def _upsert(instance: str, named: str, found: list[object], origin: str) -> Inbound:
+def _upsert(instance: str, named: str, found: list[object], origin: str, is_long: bool) -> Inbound:
     if len(found) > MAX_ITEMS:
         raise UnreadablePayload("too_many_items")
     messages: list[Message] = []
     own: list[OwnMessage] = []
     ignored: list[Ignored] = []
     for item in found:
-        read = _read_item(instance, mapping(item), origin)
+        read = _read_item(instance, mapping(item), origin, is_long)
         if isinstance(read, Message):
             messages.append(read)
         elif isinstance(read, OwnMessage):
@@ -211,7 +213,8 @@ def _upsert(instance: str, named: str, found: list[object], origin: str) -> Inbo
     )
 
 
-def _read_item(instance: str, item: JsonObject, origin: str) -> Message | OwnMessage | Ignored:
+def _read_item(instance: str, item: JsonObject, origin: str, is_long: bool) -> Message | OwnMessage | Ignored:
+    """`is_long`: the payload is, so media may have been cut from it."""
     key = mapping(item.get("key"))
     from_me = key.get("fromMe")
     if from_me not in (None, False, "false"):
@@ -236,6 +239,15 @@ def _read_item(instance: str, item: JsonObject, origin: str) -> Message | OwnMes
         push_name=line(item.get("pushName")),
         quoted_text=content.quoted_text,
         server_origin=origin,
+        media_inline_dropped=is_long and _lost_media(mapping(item.get("message"))),
+    )
+
+
+def _lost_media(message: JsonObject) -> bool:
+    """Whether media were cut from it on the way: they stand beside the type of the message, or in it."""
+    return any(
+        was_cut(value) or (isinstance(value, dict) and any(map(was_cut, value.values())))
+        for value in message.values()
     )
 
 

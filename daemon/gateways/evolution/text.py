@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from daemon.gateways.evolution.parts import READERS, SILENT, Kind, Unheard
 from daemon.gateways.lenient import JsonObject, clean, mapping, text
+from daemon.ingress.inbound import MAX_TEXT_CHARS
 
-MAX_TEXT_CHARS = 65_536
 MAX_QUOTED_CHARS = 4_096
 _MAX_WRAPPERS = 8
 

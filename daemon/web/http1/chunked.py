@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from daemon.web.http1.head import FIELD_LINE, ProtocolError
+from daemon.web.http1.incoming import IncomingBody
 
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 _TRAILER = re.compile(FIELD_LINE)
@@ -18,23 +19,14 @@ _MAX_TRAILER_BYTES = 8 * 1024
 
 
 class ChunkedBody:
-    """Takes a chunked body out of a connection's buffer, as much as is there."""
+    """Takes a chunked body out of a connection's buffer, as much as is there. Implements `Framing`."""
 
-    def __init__(self, max_body_bytes: int) -> None:
-        self._max_body_bytes = max_body_bytes
-        self._body = bytearray()
+    def __init__(self, body: IncomingBody) -> None:
+        self._body = body
         self._overhead_bytes = 0
         self._remaining = 0  # bytes of the current chunk still to come
         self._in_chunk = False  # its size is read, its closing CR LF is not
         self._in_trailers = False
-
-    def __len__(self) -> int:
-        """The bytes taken so far."""
-        return len(self._body)
-
-    @property
-    def body(self) -> bytes:
-        return bytes(self._body)
 
     def feed(self, buffer: bytearray) -> bool:
         """Consume from the front of `buffer`; True when the body is complete. What follows it stays.
@@ -63,8 +55,7 @@ class ChunkedBody:
         if match is None:
             raise ProtocolError(400, "bad_chunk")
         size = int(match[1], 16)
-        if len(self._body) + size > self._max_body_bytes:
-            raise ProtocolError(413, "body_too_large")
+        self._body.expect(size)
         self._remaining = size
         self._in_chunk = size > 0
         self._in_trailers = size == 0
@@ -73,9 +64,9 @@ class ChunkedBody:
         """Move the chunk's data; True when its closing line break was read too."""
         if self._remaining:
             piece = buffer[: self._remaining]
-            self._body += piece
             self._remaining -= len(piece)
             del buffer[: len(piece)]
+            self._body.take(piece)
         if self._remaining or len(buffer) < 2:
             return False
         if not buffer.startswith(b"\r\n"):
@@ -101,5 +92,5 @@ class ChunkedBody:
 
     def _spend(self, overhead_bytes: int) -> None:
         self._overhead_bytes += overhead_bytes
-        if self._overhead_bytes > self._max_body_bytes + _MAX_TRAILER_BYTES:
+        if self._overhead_bytes > self._body.max_bytes + _MAX_TRAILER_BYTES:
             raise ProtocolError(400, "chunks_too_small")

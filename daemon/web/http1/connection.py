@@ -6,9 +6,11 @@ The laws of this file:
    a streamed answer is one read outstanding, to notice that the peer went away.
 3. Every wait on the peer has a time of `Limits`, after which the server's sweep cancels the connection's one scope
    (a cancel scope or a Trio deadline for each wait would cost a fifth of the speed); the handler's waits are its own.
-4. What arrives of a body counts against the bytes that all bodies may hold, until its request is handled. Where they
-   are used up the answer is 503, at once: to wait would hold what is there already, and nobody could go on.
+4. What arrives of a body and is kept counts against the bytes that all bodies may hold, until its request is handled.
+   Where they are used up the answer is 503, at once: to wait would hold what is there already, and nobody could go on.
 5. A doubtful request is answered and the connection closed; nothing after it is read as a request.
+6. A body that may be large passes the gate each time, also where the connection is known: behind a proxy many share
+   one. It has no more time than its bytes are worth, so that a drip buys none.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import trio
 from daemon.web.http1.bodies import BodyBytes
 from daemon.web.http1.chunked import ChunkedBody
 from daemon.web.http1.head import Head, ProtocolError, check_partial_head, first_line, parse_head
+from daemon.web.http1.incoming import CountedBody, Framing, IncomingBody
 from daemon.web.http1.messages import (
     Gate,
     Handler,
@@ -136,7 +139,7 @@ class Connection:
         head = self._head = await self._receive_head()
         if head is None:
             return False
-        refusal = None if self._is_known else self._look_at(head)
+        refusal = None if self._is_known and not self._may_be_large(head) else self._look_at(head)
         if refusal is not None:
             self._served += 1
             self._host.count_request()
@@ -162,8 +165,12 @@ class Connection:
         seen = True if self._host.gate is None else self._host.gate(self._request(head, b""))
         if isinstance(seen, Response):
             return seen
-        self._is_known = seen
+        self._is_known |= seen
         return None
+
+    def _may_be_large(self, head: Head) -> bool:
+        limits = self._limits
+        return limits.large is not None and (head.chunked or head.content_length > limits.max_body_bytes)
 
     async def _answer(self, head: Head) -> Response:
         request = self._request(head, await self._receive_body(head))
@@ -229,20 +236,15 @@ class Connection:
             self._wait("head", self._limits.head_seconds)
 
     async def _receive_body(self, head: Head) -> bytes:
-        if head.content_length > self._limits.max_body_bytes:
-            raise ProtocolError(413, "body_too_large")
         if not head.chunked and not head.content_length:
             return b""
+        is_counted = not head.chunked and head.content_length <= self._limits.max_body_bytes
+        framed = None if is_counted else self._framed(head)
         if head.expects_continue and not self._buffer:
             self._wait("body", self._limits.body_seconds)
             await self._stream.send_all(_CONTINUE)
-        if head.chunked:
-            chunks = ChunkedBody(self._limits.max_body_bytes)
-            while True:
-                self._hold(len(chunks) + len(self._buffer))
-                if chunks.feed(self._buffer):
-                    return chunks.body
-                await self._receive_more_body()
+        if framed is not None:
+            return await self._receive_framed(*framed)
         self._hold(min(len(self._buffer), head.content_length))
         while len(self._buffer) < head.content_length:
             await self._receive_more_body()
@@ -250,6 +252,24 @@ class Connection:
         body = bytes(self._buffer[: head.content_length])
         del self._buffer[: head.content_length]
         return body
+
+    def _framed(self, head: Head) -> tuple[IncomingBody, Framing]:
+        """What takes a body that is chunked or large. Refuses one that is announced as too large."""
+        large = self._limits.large
+        thinner = None if large is None else large.thin(self._request(head, b""))
+        body = IncomingBody(self._limits.max_body_bytes, 0 if large is None else large.max_bytes, thinner)
+        return body, ChunkedBody(body) if head.chunked else CountedBody(body, head.content_length)
+
+    async def _receive_framed(self, body: IncomingBody, framing: Framing) -> bytes:
+        parts = 0
+        while True:
+            self._hold(len(body) + len(self._buffer))
+            if framing.feed(self._buffer):
+                return body.body
+            await self._receive_more_body()
+            came = body.sent_bytes // self._limits.max_body_bytes
+            self._expires_at += (came - parts) * self._limits.body_seconds
+            parts = came
 
     def _hold(self, size: int) -> None:
         """So much of the body is here now."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
+from typing import Protocol
 
 import msgspec
 import trio
@@ -69,6 +70,25 @@ Rejected = Callable[[int, str, Request], None]
 not wait."""
 
 
+class Thinner(Protocol):
+    """Takes a body piece by piece and keeps what is worth keeping of it."""
+
+    @property
+    def kept(self) -> bytearray:
+        """The same object all the time."""
+
+    def feed(self, data: bytes | bytearray) -> None: ...
+
+
+class LargeBodies(msgspec.Struct, frozen=True):
+    """Bodies that may be larger on the way than what is kept of them. See `Limits.large`."""
+
+    max_bytes: int
+    """413; on the way. What is kept has the bound of all bodies."""
+    thin: Callable[[Request], Thinner | None]
+    """Asked after the gate, before the body is read (`body` is empty). None: this one may be no larger than others."""
+
+
 class Limits(msgspec.Struct, frozen=True):
     """Every bound of the server. What is beyond one gets the status named beside it and the connection closes."""
 
@@ -81,7 +101,9 @@ class Limits(msgspec.Struct, frozen=True):
     max_body_bytes: int = 1024 * 1024
     """413, from `Content-Length` before the body is read."""
     body_seconds: float = 10.0
-    """408; for the whole body."""
+    """408; for the whole body. A large one has as much again for each `max_body_bytes` that came."""
+    large: LargeBodies | None = None
+    """None: all bodies are whole."""
     idle_seconds: float = 75.0
     """Closed without a word; between two requests of one connection."""
     write_seconds: float = 10.0

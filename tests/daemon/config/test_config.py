@@ -161,6 +161,7 @@ def test_empty_sections_and_number_like_instance_names_are_fine(tmp_path: Path) 
         (["turn.backoff_seconds=[]"], {}, ["turn.backoff_seconds: must hold at least one entry"]),
         (["log.format=pretty"], {}, ["log.format: must be 'auto', 'console' or 'json'", "'pretty'"]),
         (["ingress.listen=8080"], {}, ["ingress.listen: must be host:port", "8080"]),
+        (["ingress.max_media_bytes=9"], {}, ["ingress.max_media_bytes: must be at least ingress.max_body_bytes"]),
         (["ingress.auth.mode=token"], {}, ["ingress.auth.token: must be set when ingress.auth.mode is token"]),
         (["batching.max_messages=60"], {}, ["batching.max_messages: must be at most max_batch_messages (50)", "60"]),
         (["gateway.kind=evolution"], {}, ["gateway.base_url: must be set for kind evolution", "gateway.api_key"]),

@@ -276,6 +276,20 @@ async def test_a_message_that_is_too_large_is_lost_and_reported(monkeypatch: pyt
         assert here.door.feed.reasons("gateway.feed_down") == {"frame_too_big": 1}
 
 
+async def test_media_in_an_event_do_not_wait_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """I8: what waits is the caption; so a large photo finds room where its bytes would not."""
+    monkeypatch.setattr(evolution_feed, "MAX_WHOLE_BYTES", 10_000)
+    monkeypatch.setattr(evolution_feed, "MAX_WAITING_BYTES", 10_000)
+    photo = upsert("demo", GUEST, "", "A", 1785100386)
+    photo["data"]["message"] = {"imageMessage": {"caption": "this one"}, "base64": "A9+/" * 50_000}  # type: ignore[index]
+    async with FakeSocketIo().running() as server, listening(server) as here:
+        await here.door.until(lambda: "/demo" in server.joined)
+        await server.emit("messages.upsert", photo)
+        await here.until(["A"])
+        (message,) = here.door.accepted
+        assert (message.text, message.media_inline_dropped) == ("[image] this one", True)
+
+
 async def test_waiting_messages_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """I8: a thousand messages with media need far more memory than a thousand texts."""
     monkeypatch.setattr(evolution_feed, "MAX_WAITING_BYTES", 50_000)

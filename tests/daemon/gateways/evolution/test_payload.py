@@ -21,8 +21,8 @@ from daemon.gateways.evolution.payload import (
     parse_webhook,
     sent_at,
 )
-from daemon.gateways.evolution.text import MAX_QUOTED_CHARS, MAX_TEXT_CHARS
-from daemon.ingress.inbound import Inbound, LateFailure, Link, OwnMessage, UnreadablePayload
+from daemon.gateways.evolution.text import MAX_QUOTED_CHARS
+from daemon.ingress.inbound import MAX_TEXT_CHARS, Inbound, LateFailure, Link, OwnMessage, UnreadablePayload
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("*.json"))
 PHONE = "5511987651095"
