@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from actors.errors import LedgerUnavailable, MajlisError
+from daemon.ledger.doors import doors, what_is_open
 from daemon.mirror.checks import Problem
 from daemon.operate.doctor import Check
 from daemon.stores.postgres import LedgerError, Postgres
@@ -20,11 +21,13 @@ def redis_checks(problems: Sequence[Problem]) -> list[Check]:
 
 
 async def postgres_checks(db: Postgres, problem: str | None, needs_vectors: bool) -> list[Check]:
-    """`problem` is what `ledger_problem` found. A fit database is also checked for vectors, if they are needed."""
+    """`problem` is what `ledger_problem` found. A fit database is also asked what of it is open to the world, and for
+    vectors, if they are needed."""
     if problem is not None:
         return [Check(name="postgres", state="problem", detail=problem)]
     fit = Check(name="postgres", state="ok", detail="reachable, its schema is this version's")
-    return [fit, await _vectors_check(db)] if needs_vectors else [fit]
+    checks = [fit, *await _open_doors(db)]
+    return [*checks, await _vectors_check(db)] if needs_vectors else checks
 
 
 def embedded_check(store: str, find_program: Callable[[], object]) -> Check:
@@ -33,6 +36,18 @@ def embedded_check(store: str, find_program: Callable[[], object]) -> Check:
         return Check(name=store, state="ok", detail=f"embedded, {find_program()}; starts with the daemon")
     except MajlisError as error:
         return Check(name=store, state="problem", detail=str(error))
+
+
+async def _open_doors(db: Postgres) -> list[Check]:
+    """Nothing if all is closed."""
+    name = "postgres doors"
+    try:
+        return [
+            Check(name=name, state="warning", detail=found.text, advice=found.advice)
+            for found in what_is_open(await doors(db))
+        ]
+    except (LedgerUnavailable, LedgerError) as error:
+        return [Check(name=name, state="problem", detail=f"Postgres could not be asked ({error}).")]
 
 
 async def _vectors_check(db: Postgres) -> Check:
