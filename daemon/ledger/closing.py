@@ -4,10 +4,10 @@
 policies come first, in the transaction that closes the table. The owner needs neither. One table is changed at a time,
 and only one that needs it, so that a running daemon waits for no more than that.
 
-Functions get the search path of the migrator for good, so that nobody who may call one decides what its names mean. All
-but those in SQL that only read: a setting would keep the planner from seeing into them, and so from the indexes. For the
-others it costs under 0.3 µs a call, where the first step of a turn takes some 600. None is SECURITY DEFINER: each can do
-only what its caller can.
+Functions get the search path of the migrator for good, so that nobody who calls one decides what its names mean. Not
+those in SQL that only read: a setting would keep the planner from seeing into them, and so from indexes. The others
+pay under 0.3 µs a call for it, where the first step of a turn takes some 600. None is SECURITY DEFINER: each can do only
+what its caller can.
 """
 
 from __future__ import annotations
