@@ -5,8 +5,8 @@ policies come first, in the transaction that closes the table. The owner needs n
 and only one that needs it, so that a running daemon waits for no more than that.
 
 Functions get the search path of the migrator for good, so that nobody who calls one decides what its names mean. Not
-those in SQL that only read: a setting would keep the planner from seeing into them, and so from indexes. The others
-pay under 0.3 µs a call for it, where the first step of a turn takes some 600. None is SECURITY DEFINER: each can do only
+those in SQL that only read: a setting would keep the planner from seeing into them, and so from indexes. The others pay
+under 0.3 µs a call for it, where the first step of a turn takes some 600. None is SECURITY DEFINER: each can do only
 what its caller can.
 """
 
