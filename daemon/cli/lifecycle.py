@@ -53,27 +53,45 @@ def migrate(
             "--adopt-redis", help="Accept an empty Redis in place of one whose data is permanently lost."
         ),
     ] = False,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--role",
+            metavar="NAME",
+            help="Give this role of PostgreSQL all that a daemon needs, when it does not connect as the owner of the "
+            "tables. Repeatable; needed once, later migrations keep it.",
+        ),
+    ] = None,
+    close_tables: Annotated[
+        bool,
+        typer.Option(
+            "--close-tables",
+            help="Close also the whatsapp_… tables that were there before Majlis, where they have no row-level "
+            "security. Roles with rights of their own on them keep these.",
+        ),
+    ] = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Create or upgrade the database tables.
+    """Create or upgrade the database tables, and close them to everybody but those who work with them.
 
     Needed once after installing or upgrading when you use your own PostgreSQL. For the embedded database, `majlis run`
-    does it at startup.
+    does it at startup. Run it as the owner of the tables.
+
+    Closed means: row-level security, and no rights for PUBLIC and the roles that a platform such as Supabase gives to
+    everybody (anon, authenticated). service_role and roles with rights of their own go on as before.
 
     Example: majlis migrate --set postgres.dsn=postgresql://majlis@db/majlis
     """
     settings = settings_of(config, set_)
     from daemon import run as root
 
-    applied = list(root.migrate(settings, adopt_redis))
+    done = root.migrate(settings, adopt_redis, role or (), close_tables)
     if json:
-        print_json({"applied": applied})
+        print_json({"applied": done.applied, **msgspec.to_builtins(done.closed)})
         return
-    display(
-        cell("\n".join(f"applied {name}" for name in applied) or "nothing to do: the tables are up to date")
-    )
+    display(cell("\n".join(done.lines()) or "nothing to do: the tables are up to date"))
 
 
 def doctor(config: ConfigOption = None, set_: SetOption = None, json: JsonOption = False) -> None:

@@ -9,9 +9,11 @@ replies.
 May import `daemon/stores` alone.
 """
 
+from daemon.ledger.closing import Closing
 from daemon.ledger.ledger import PostgresLedger
 from daemon.ledger.migrate import (
     Install,
+    Migrated,
     MigrationFailed,
     check_schema,
     check_server,
@@ -23,8 +25,10 @@ from daemon.ledger.records import Records
 from daemon.ledger.rows import DeadLetter, TurnRecord
 
 __all__ = [
+    "Closing",
     "DeadLetter",
     "Install",
+    "Migrated",
     "MigrationFailed",
     "PostgresLedger",
     "Records",

@@ -9,17 +9,19 @@ from daemon.ledger.migrate import Install, check_schema, check_server, install, 
 from daemon.ledger.pooler import check_pooler
 from daemon.ledger.records import Records
 from daemon.ledger.rights import check_rights
+from daemon.ledger.trial import try_a_turn
 from daemon.stores.postgres import LedgerError, Postgres
 from daemon.stores.sqlstates import ADVICE
 
 _Check = Callable[[Postgres], Awaitable[str | None]]
 _CHECKS: tuple[_Check, ...] = (check_server, check_rights, check_schema)
 """Asked again and again while the daemon runs."""
+_AT_THE_START: tuple[_Check, ...] = (check_pooler, *_CHECKS, try_a_turn)
 
 
 async def ledger_problem(db: Postgres) -> str | None:
     """What is wrong with Postgres and what to change, in a sentence; None when it is fit."""
-    return await _worded(db, [check_pooler, *_CHECKS])
+    return await _worded(db, _AT_THE_START)
 
 
 async def _worded(db: Postgres, checks: Sequence[_Check]) -> str | None:
@@ -57,15 +59,14 @@ class LedgerFitness:
         self._partitions = partitions
         self._instances = instances
         self._migrates = migrates
-        self._checks: tuple[_Check, ...] = (check_pooler, *_CHECKS)
+        self._checks = _AT_THE_START
 
     async def problem(self) -> str | None:
         """What is wrong and what to change, in a sentence; None when it is fit."""
         problem = await _worded(self._db, self._checks)
         if problem is None:
-            self._checks = (
-                _CHECKS  # what is between us and Postgres does not change while we run, and asking costs
-            )
+            # What is between us and Postgres does not change while we run, and a trial is for the start: both cost.
+            self._checks = _CHECKS
         return problem
 
     async def prepare(self) -> Install | str:

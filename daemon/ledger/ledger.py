@@ -18,7 +18,7 @@ from actors.messages import Batch, Message, Waiting
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
 from actors.ports import Notice, OpenTurn, Proof, Reply, Turn
 from daemon.ledger.wire import encoded, storable, wire_batch
-from daemon.stores.postgres import LedgerError, Postgres, Row
+from daemon.stores.postgres import LedgerError, Postgres, PostgresSession, Row
 
 _STALE_EPOCH = "MJ001"
 _CLAIM_CONFLICT = "MJ002"
@@ -39,9 +39,9 @@ _GATEWAY_IDS = """
 
 
 class PostgresLedger:
-    """Implements `actors.ports.Ledger`."""
+    """Implements `actors.ports.Ledger`. On a session of its own, all steps can be one transaction: see `trial.py`."""
 
-    def __init__(self, db: Postgres, partitions: int) -> None:
+    def __init__(self, db: Postgres | PostgresSession, partitions: int) -> None:
         self._db = db
         self._partitions = partitions
 

@@ -19,13 +19,13 @@ from importlib import resources
 import msgspec
 import trio
 
-from actors.errors import LedgerUnavailable, MajlisError
+from actors.errors import MajlisError
+from daemon.ledger.closing import Closed, Closing, close_doors
+from daemon.ledger.patience import POLL_SECONDS, run_with_retries
 from daemon.ledger.rights import why_not_create
 from daemon.stores.postgres import LedgerMisconfigured, Postgres, PostgresSession
 
 _LOCK = 0x6D616A6C6973  # "majlis"
-_POLL_SECONDS = 0.25
-_LOCK_ATTEMPTS = 20
 _UNDEFINED_TABLE = "42P01"
 _NO_RIGHT = "42501"
 _FILE = re.compile(r"(\d{3})_\w+(\.concurrent)?\.sql")
@@ -84,6 +84,16 @@ class Install(msgspec.Struct, frozen=True):
 
     install_id: str
     partitions: int
+
+
+class Migrated(msgspec.Struct, frozen=True):
+    """What a migration did: the names of the migrations applied, and what was closed to the world."""
+
+    applied: list[str]
+    closed: Closed
+
+    def lines(self) -> list[str]:
+        return [*(f"applied {name}" for name in self.applied), *self.closed.lines()]
 
 
 @cache
@@ -156,11 +166,12 @@ async def _server_problem(db: Postgres) -> str | None:
     return None
 
 
-async def migrate(db: Postgres, wait_seconds: float = 600.0) -> list[str]:
-    """Apply the missing migrations; returns the names of those applied.
+async def migrate(db: Postgres, wait_seconds: float = 600.0, closing: Closing | None = None) -> Migrated:
+    """Apply the missing migrations, then close what is ours to the world.
 
     Raises:
-      MigrationFailed: another migrator runs for longer than `wait_seconds`.
+      MigrationFailed: another migrator runs for longer than `wait_seconds`, or Postgres refuses a change.
+      CloseRefused: what is asked for in `closing` makes no sense in this database.
       LedgerUnavailable: a table stays locked, or the server cannot be reached.
     """
     async with db.session() as session:
@@ -177,15 +188,19 @@ async def migrate(db: Postgres, wait_seconds: float = 600.0) -> list[str]:
             try:
                 await _apply(session, migration)
             except LedgerMisconfigured as error:
-                raise MigrationFailed(_refused(migration, error)) from None
-        return [migration.name for migration in missing]
+                raise MigrationFailed(_refused(migration.name, error)) from None
+        try:
+            closed = await close_doors(session, closing or Closing())
+        except LedgerMisconfigured as error:
+            raise MigrationFailed(_refused("to close what is ours", error)) from None
+        return Migrated([migration.name for migration in missing], closed)
 
 
-def _refused(migration: Migration, error: LedgerMisconfigured) -> str:
+def _refused(what: str, error: LedgerMisconfigured) -> str:
     if error.sqlstate != _NO_RIGHT:
-        return f"Postgres refuses {migration.name} ({error}): change what it names, then run `majlis migrate` again."
+        return f"Postgres refuses {what} ({error}): change what it names, then run `majlis migrate` again."
     return (
-        f"Postgres refuses {migration.name} ({error}): only the owner of a table may change it; run `majlis migrate` "
+        f"Postgres refuses {what} ({error}): only the owner of a table may change it; run `majlis migrate` "
         "with the owner of the tables as the user of postgres.dsn, or make that user a member of the owning role."
     )
 
@@ -221,14 +236,14 @@ async def _lock(session: PostgresSession, wait_seconds: float) -> None:
             rows = await session.fetch("SELECT pg_try_advisory_lock($1) AS held", _LOCK)
             if rows[0]["held"]:
                 return
-            await trio.sleep(_POLL_SECONDS)
+            await trio.sleep(POLL_SECONDS)
     raise MigrationFailed("Another migration of this database is still running: wait for it, then try again.")
 
 
 async def _apply(session: PostgresSession, migration: Migration) -> None:
     record = f"INSERT INTO majlis_migrations (version, name) VALUES ({migration.version}, '{migration.name}')"
     if not migration.concurrent:
-        await _run_with_retries(session, f"{migration.sql}\n;{record}")
+        await run_with_retries(session, f"{migration.sql}\n;{record}")
         return
     # Waiting for a lock here blocks nobody, and giving up half way would leave an invalid index.
     await session.run("SET lock_timeout = 0")
@@ -238,29 +253,6 @@ async def _apply(session: PostgresSession, migration: Migration) -> None:
         await session.run(statement)
     await session.run("RESET lock_timeout")
     await session.run(record)
-
-
-async def _run_with_retries(session: PostgresSession, script: str) -> None:
-    """Retry while a table is locked. Each attempt waits briefly: a waiting ALTER TABLE blocks all readers behind it."""
-    for left in reversed(range(_LOCK_ATTEMPTS)):
-        error = await _try_run(session, script)
-        if error is None:
-            return
-        if (
-            not left
-            or isinstance(error, LedgerMisconfigured)
-            or await _try_run(session, "SELECT 1") is not None
-        ):
-            raise error
-        await trio.sleep(_POLL_SECONDS)
-
-
-async def _try_run(session: PostgresSession, script: str) -> LedgerUnavailable | None:
-    try:
-        await session.run(script)
-    except LedgerUnavailable as error:
-        return error
-    return None
 
 
 async def _drop_invalid(session: PostgresSession, index: str) -> None:

@@ -1,17 +1,18 @@
 """Whether the user of postgres.dsn may do what Majlis does, and what to run where it may not.
 
-A right on some columns is taken for the right, and a policy for rows is not judged by its condition: who set those up
-knows what they do. What they refuse is held, with the table in the words.
+A right on some columns is taken for the right here, and a policy for rows is not judged by its condition. Where there
+are such, a turn that is taken back shows what they let through: `trial.py`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from daemon.stores.postgres import Postgres, PostgresSession
 
-_ASKS = """
-    WITH wanted (name, needed) AS (
+WANTED = """
+    wanted (name, needed) AS (
         VALUES ('whatsapp_instances', '{SELECT,INSERT}'::text[]),
                ('whatsapp_conversations', '{SELECT,INSERT,UPDATE}'),
                ('whatsapp_messages', '{SELECT,INSERT,UPDATE}'),
@@ -20,14 +21,24 @@ _ASKS = """
                ('whatsapp_ai_config', '{SELECT}'),
                ('whatsapp_webhook_config', '{SELECT}'),
                ('majlis_migrations', '{SELECT}'),
+               ('majlis_own_tables', '{SELECT}'),
                ('majlis_install', '{SELECT,INSERT}')
-    ), ours AS (
+    )
+"""
+"""The rights that the daemon needs on tables; on all others of `majlis_…` it needs all four."""
+
+_OURS = f"""
+    {WANTED}, ours AS (
         SELECT c.oid, c.relname, c.relkind, format('%I.%I', n.nspname, c.relname) AS name,
-               coalesce(w.needed, '{SELECT,INSERT,UPDATE,DELETE}') AS needed
+               coalesce(w.needed, '{{SELECT,INSERT,UPDATE,DELETE}}') AS needed
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN wanted w ON w.name = c.relname
         WHERE n.nspname = ANY (current_schemas(false)) AND c.relkind IN ('r', 'p')
           AND (w.name IS NOT NULL OR c.relname LIKE 'majlis\\_%') AND pg_table_is_visible(c.oid)
     )
+"""
+
+_ASKS = f"""
+    WITH {_OURS}
     SELECT 'right' AS kind, o.name, array_agg(r.word ORDER BY r.place) AS words
     FROM ours o, unnest(o.needed) WITH ORDINALITY AS r (word, place)
     WHERE NOT CASE r.word WHEN 'DELETE' THEN has_table_privilege(o.oid, r.word)
@@ -43,7 +54,7 @@ _ASKS = """
                                             ELSE 'd' END))
     GROUP BY o.name
     UNION ALL
-    SELECT 'sequence', s.oid::regclass::text, '{USAGE}'
+    SELECT 'sequence', s.oid::regclass::text, '{{USAGE}}'
     FROM pg_class s
     JOIN pg_depend d ON d.objid = s.oid AND d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
                     AND d.deptype = 'a'
@@ -51,19 +62,28 @@ _ASKS = """
     WHERE 'INSERT' = ANY (o.needed)
       AND CASE s.relkind WHEN 'S' THEN NOT has_sequence_privilege(s.oid, 'USAGE') ELSE false END
     UNION ALL
-    SELECT 'function', min(n.nspname), '{EXECUTE}'
+    SELECT 'function', min(n.nspname), '{{EXECUTE}}'
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE n.nspname = ANY (current_schemas(false)) AND p.proname LIKE 'majlis\\_%'
       AND NOT has_function_privilege(p.oid, 'EXECUTE')
     HAVING count(*) > 0
     UNION ALL
-    SELECT 'schema', n.nspname, '{USAGE}'
+    SELECT 'schema', n.nspname, '{{USAGE}}'
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relname = 'majlis_migrations' AND NOT has_schema_privilege(n.oid, 'USAGE')
       AND NOT EXISTS (SELECT FROM ours WHERE ours.relname = 'majlis_migrations')
     ORDER BY 1, 2
 """
 """What the user lacks: kind, name of the object, and the rights. `rows`: row-level security lets nothing through."""
+
+HAS_CONDITIONS = f"""
+    WITH {_OURS}
+    SELECT EXISTS (
+        SELECT FROM ours o
+        WHERE row_security_active(o.oid)
+           OR EXISTS (SELECT FROM unnest(o.needed) AS word WHERE NOT has_table_privilege(o.oid, word)))
+"""
+"""Whether policies for rows, or rights on single columns, decide about a row of ours."""
 
 _MAY_CREATE = """
     SELECT quote_ident(current_user) AS name, quote_ident(current_schema()) AS schema,
@@ -77,36 +97,33 @@ async def check_rights(db: Postgres) -> str | None:
     if not rows:
         return None
     user = str(await db.value("SELECT quote_ident(current_user)"))
-    hidden = [row["name"] for row in rows if row["kind"] == "rows"]
     lacking = [row for row in rows if row["kind"] != "rows"]
     if not lacking:
-        policies = " ".join(
-            f"CREATE POLICY majlis ON {name} TO {user} USING (true) WITH CHECK (true);" for name in hidden
-        )
         return (
-            f"Row-level security lets {user}, the user of postgres.dsn, see or write no rows of {', '.join(hidden)}: "
-            f"as a superuser run `ALTER ROLE {user} BYPASSRLS;`, or as their owner `{policies}`."
+            f"Row-level security lets {user}, the user of postgres.dsn, see or write no rows of "
+            f"{_names([row['name'] for row in rows])}: {what_to_run(user)}."
         )
     grouped: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
     for row in lacking:
         grouped[row["kind"], tuple(row["words"])].append(row["name"])
     lacks = "; ".join(
-        f"{', '.join(words)} on {_WHAT[kind]}{', '.join(names)}" for (kind, words), names in grouped.items()
+        f"{', '.join(words)} on {_WHAT[kind]}{_names(names)}" for (kind, words), names in grouped.items()
     )
-    grants = " ".join(
-        f"GRANT {', '.join(words)} ON {_GRANTED[kind]}{', '.join(names)} TO {user};"
-        for (kind, words), names in grouped.items()
-    )
-    return f"{user}, the user of postgres.dsn, lacks {lacks}: as their owner run `{grants}`."
+    return f"{user}, the user of postgres.dsn, lacks {lacks}: {what_to_run(user)}."
 
 
+def what_to_run(user: str) -> str:
+    """How a daemon's user gets all that it needs."""
+    return f"with the owner of the tables in postgres.dsn run `majlis migrate --role {user}`"
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+_NAMED = 3
 _WHAT = {"right": "", "sequence": "", "function": "the functions of ", "schema": "the schema "}
-_GRANTED = {
-    "right": "",
-    "sequence": "SEQUENCE ",
-    "function": "ALL FUNCTIONS IN SCHEMA ",
-    "schema": "SCHEMA ",
-}
 
 
 async def why_not_create(session: PostgresSession) -> str | None:

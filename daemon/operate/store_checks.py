@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from time import time as wall_seconds
 
 from actors.errors import LedgerUnavailable, MajlisError
+from daemon.ledger.doors import doors, what_is_open
 from daemon.mirror.checks import Problem
 from daemon.operate.checks import Check
 from daemon.stores.postgres import LedgerError, Postgres
@@ -25,11 +26,12 @@ def redis_checks(problems: Sequence[Problem]) -> list[Check]:
 
 
 async def postgres_checks(db: Postgres, problem: str | None, needs_vectors: bool) -> list[Check]:
-    """`problem` is what `ledger_problem` found. A fit database is also checked for vectors, if they are needed."""
+    """`problem` is what `ledger_problem` found. A fit database is also asked what of it is open to the world, and for
+    vectors, if they are needed."""
     if problem is not None:
         return [Check(name="postgres", state="problem", detail=problem)]
     fit = Check(name="postgres", state="ok", detail="reachable, its schema is this version's")
-    checks = [fit, *await _clock_check(db)]
+    checks = [fit, *await _clock_check(db), *await _open_doors(db)]
     return [*checks, await _vectors_check(db)] if needs_vectors else checks
 
 
@@ -54,6 +56,18 @@ async def _clock_check(db: Postgres) -> list[Check]:
     detail = f"Postgres' clock is {off:.0f} s {'behind' if shown < asked_at else 'ahead of'} ours"
     advice = "Have both machines keep their clocks (chrony, systemd-timesyncd)."
     return [Check(name="postgres clock", state="warning", detail=detail, advice=advice)]
+
+
+async def _open_doors(db: Postgres) -> list[Check]:
+    """Nothing if all is closed."""
+    name = "postgres doors"
+    try:
+        return [
+            Check(name=name, state="warning", detail=found.text, advice=found.advice)
+            for found in what_is_open(await doors(db))
+        ]
+    except (LedgerUnavailable, LedgerError) as error:
+        return [Check(name=name, state="problem", detail=f"Postgres could not be asked ({error}).")]
 
 
 async def _vectors_check(db: Postgres) -> Check:

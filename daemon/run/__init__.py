@@ -22,6 +22,7 @@ from actors.errors import MajlisError
 from daemon.config import Settings
 from daemon.config.exposed import on_command_line
 from daemon.config.open_doors import open_doors
+from daemon.ledger import Closing, Migrated
 from daemon.observe.feed import EventFeed
 from daemon.observe.logs import configure
 from daemon.operate.checks import DoctorReport
@@ -73,10 +74,15 @@ def run(settings: Settings) -> int:
     return status
 
 
-def migrate(settings: Settings, adopt_redis: bool = False) -> Sequence[str]:
-    """Bring the database's tables up to date; returns the names of the migrations applied.
+def migrate(
+    settings: Settings, adopt_redis: bool = False, roles: Sequence[str] = (), close_tables: bool = False
+) -> Migrated:
+    """Bring the database's tables up to date and close them to the world.
 
-    `adopt_redis` accepts an empty Redis in place of one whose data is lost for good.
+    Args:
+      adopt_redis: accept an empty Redis in place of one whose data is lost for good.
+      roles: daemons shall work as these.
+      close_tables: close also the shared tables that were there before.
 
     Raises:
       MajlisError: it cannot be done; the text is a sentence that says what to change.
@@ -85,10 +91,11 @@ def migrate(settings: Settings, adopt_redis: bool = False) -> Sequence[str]:
     writer = configure(settings.log.level, settings.log.format, sys.stderr)
     try:
         with lock_data_dir(settings.data_dir) if embedded else nullcontext():
-            applied: Sequence[str] = _bare(migrate_stores, settings, EventFeed(), adopt_redis)
+            closing = Closing(tuple(roles), close_tables)
+            done: Migrated = _bare(migrate_stores, settings, EventFeed(), adopt_redis, closing)
     finally:
         writer.close()
-    return applied
+    return done
 
 
 def doctor(settings: Settings) -> DoctorReport:

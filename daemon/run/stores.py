@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -11,7 +11,7 @@ import trio
 from actors.errors import LedgerUnavailable
 from actors.ports import Feed
 from daemon.config import Settings
-from daemon.ledger import Records, install, migrate
+from daemon.ledger import Closing, Migrated, Records, install, migrate
 from daemon.ledger.fitness import ledger_problem, unavailable
 from daemon.ledger.rows import LastSends, StoredInstances
 from daemon.mirror.checks import Expected, check_redis
@@ -55,10 +55,8 @@ async def start_embedded(settings: Settings, feed: Feed, nursery: trio.Nursery) 
     return places["redis"], places["postgres"]
 
 
-async def migrate_stores(settings: Settings, feed: Feed, adopts_redis: bool) -> Sequence[str]:
-    """`majlis migrate`: update the tables and, if asked to, adopt a Redis whose old data is lost for good.
-
-    Returns the names of what was done.
+async def migrate_stores(settings: Settings, feed: Feed, adopts_redis: bool, closing: Closing) -> Migrated:
+    """`majlis migrate`: update and close the tables and, if asked to, adopt a Redis whose old data is lost for good.
 
     Raises:
       CannotStart: Postgres cannot be used now; the text says what to check.
@@ -67,15 +65,15 @@ async def migrate_stores(settings: Settings, feed: Feed, adopts_redis: bool) -> 
         redis_url, dsn = await start_embedded(settings, feed, nursery)
         async with _opened(Postgres(dsn, max_connections=2, command_seconds=600)) as db:
             try:
-                applied = await migrate(db)
+                done = await migrate(db, closing=closing)
             except LedgerUnavailable as error:
                 raise CannotStart(unavailable(error)) from error
             found = await install(db, settings.partitions)
             if adopts_redis:
                 await adopt_redis(db, RedisStore.from_url(redis_url), found)
-                applied = [*applied, "stamp of redis"]
+                done.applied.append("stamp of redis")
         nursery.cancel_scope.cancel()
-    return applied
+    return done
 
 
 async def check_from_outside(settings: Settings) -> Iterable[Check]:

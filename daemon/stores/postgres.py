@@ -251,6 +251,10 @@ class PostgresSession:
     async def fetch(self, sql: str, *args: object) -> list[Row]:
         return [dict(row) for row in await _from_trio(self._connection.fetch, sql, *args)]
 
+    async def value(self, sql: str, *args: object) -> Any:
+        """The first column of the first row; None if there is no row."""
+        return await _from_trio(self._connection.fetchval, sql, *args)
+
 
 async def _from_trio(operation: Callable[..., Awaitable[T]], *args: Any) -> T:
     """Run one asyncio-flavoured operation from Trio and map its errors."""

@@ -327,4 +327,4 @@ async def test_a_take_over_works_with_tables_of_other_software(fresh_postgres_ds
         assert await room.is_silent()
         assert await room.world.messages() == [("assistant", "Your order is ready")]
         assert len(await room.world.rows("SELECT FROM whatsapp_conversations")) == 1
-        assert await migrate(db) == []
+        assert (await migrate(db)).applied == []

@@ -29,8 +29,8 @@ def test_migrations_are_numbered_without_gaps() -> None:
 async def test_an_empty_database_is_migrated_once(db: Postgres) -> None:
     assert await schema_version(db) == 0
     assert "majlis migrate" in (await check_schema(db) or "")
-    assert await migrate(db) == [migration.name for migration in migrations()]
-    assert await migrate(db) == []
+    assert (await migrate(db)).applied == [migration.name for migration in migrations()]
+    assert (await migrate(db)).applied == []
     assert await schema_version(db) == migrations()[-1].version
     assert await check_schema(db) is None
 
@@ -39,7 +39,7 @@ async def test_two_migrators_exclude_each_other(db: Postgres) -> None:
     applied: list[str] = []
 
     async def one() -> None:
-        applied.extend(await migrate(db))
+        applied.extend((await migrate(db)).applied)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(one)
@@ -136,7 +136,7 @@ async def test_an_invalid_index_is_rebuilt(db: Postgres) -> None:
     index = "majlis_messages_history_idx"
     await db.fetch("UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass($1)", index)
     await db.fetch("DELETE FROM majlis_migrations WHERE name LIKE '%.concurrent.sql'")
-    assert "003_user_indexes.concurrent.sql" in await migrate(db)
+    assert "003_user_indexes.concurrent.sql" in (await migrate(db)).applied
     assert await db.value("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)", index) is True
 
 

@@ -227,7 +227,7 @@ async def test_a_database_that_is_not_fit_is_reported_once(
 async def test_what_somebody_has_to_change_at_postgres_is_named_with_what_to_run(
     tmp_path: Path, fresh_durable_postgres_dsn: str
 ) -> None:
-    """A missing right, hidden rows, a pooler that changes sessions, a server that cannot be written: each in words."""
+    """A right, rows, an open door, a pooler that changes sessions, a server that cannot be written: each in words."""
     limited = as_limited(fresh_durable_postgres_dsn)
     async with open_world(fresh_durable_postgres_dsn) as world, trio.open_nursery() as nursery:
 
@@ -238,14 +238,18 @@ async def test_what_somebody_has_to_change_at_postgres_is_named_with_what_to_run
         await let_limited_work(world.db)
         assert await said() == ""
         await world.rows(f"REVOKE DELETE ON majlis_turns FROM {ROLE}")
-        assert f"run `GRANT DELETE ON public.majlis_turns TO {ROLE};`" in await said()
+        assert "lacks DELETE on public.majlis_turns: with the owner of the tables" in await said()
         await world.rows(f"GRANT DELETE ON majlis_turns TO {ROLE}")
-        await world.rows("ALTER TABLE majlis_turns ENABLE ROW LEVEL SECURITY")
-        assert (
-            f"see or write no rows of public.majlis_turns: as a superuser run `ALTER ROLE {ROLE} BYPASSRLS;`"
-            in (await said())
-        )
-        await world.rows("ALTER TABLE majlis_turns DISABLE ROW LEVEL SECURITY")
+        await world.rows("DROP POLICY majlis_keeps ON majlis_turns")
+        assert "see or write no rows of public.majlis_turns" in await said()
+        await world.rows(f"CREATE POLICY mine ON majlis_turns TO {ROLE} USING (partition > 0)")
+        assert f"Postgres refuses a turn of {ROLE}" in await said()
+        await world.rows("DROP POLICY mine ON majlis_turns")
+        await let_limited_work(world.db)
+        await world.rows("GRANT SELECT ON majlis_turns TO PUBLIC")
+        doors = (await database_checks(settings_of(tmp_path, limited)))["postgres doors"]
+        assert doors.state == "warning" and "PUBLIC may use the table majlis_turns" in doors.detail
+        assert "Run `majlis migrate`" in str(doors.advice)
         pooler = Pooler(fresh_durable_postgres_dsn, "transaction")
         await nursery.start(pooler.serve)
         assert await said(pooler.dsn) == CHANGES_SESSIONS
