@@ -80,7 +80,7 @@ class Answering:
         self.responder = peers.responders(settings, self._responder_http, self.board, feed)
         self.takeovers = Takeovers(db, self.board, self._pause_seconds, feed)
         self.late_failures = LateFailures(db, feed)
-        self.notifier = Notifier(db, gateway, self._notice_http, feed)
+        self.notifier = Notifier(db, gateway, self._notice_http, feed, settings.webhook)
         embeddings = peers.embeddings(settings, self._responder_http, feed)
         self.library = PostgresLibrary(db, embeddings, feed)
         self._housekeeping = Housekeeping(db, feed, vector_seconds=settings.embeddings.cache_seconds)
