@@ -22,7 +22,7 @@ MAX_QUOTED_CHARS = 500
 REFERENCE = "config:"
 ESCALATION_WEBHOOK = f"{REFERENCE}escalation.notify_webhook"
 ALERT_WEBHOOK = f"{REFERENCE}alerts.webhook"
-"""Where a webhook's address is found: in these settings of the notice's instance, or of the daemon where it has none."""
+"""Where a webhook's address is found: these settings of the notice's instance, or of the daemon where it has none."""
 
 
 def escalated(batch: Batch, reason: str, terms: Terms) -> tuple[Notice, ...]:
