@@ -34,6 +34,7 @@ from daemon.config.sections import (
     RedisSettings,
     ResponderSettings,
     TakeoverSettings,
+    TlsSettings,
     TracingSettings,
     TurnSettings,
 )
@@ -139,6 +140,7 @@ class Settings(BaseSettings):
     alerts: Annotated[AlertsSettings, BeforeValidator(section)] = AlertsSettings()
     metrics: Annotated[MetricsSettings, BeforeValidator(section)] = MetricsSettings()
     monitor: Annotated[MonitorSettings, BeforeValidator(section)] = MonitorSettings()
+    tls: Annotated[TlsSettings, BeforeValidator(section)] = TlsSettings()
     tracing: Annotated[TracingSettings, BeforeValidator(section)] = TracingSettings()
     realtime: Annotated[RealtimeSettings, BeforeValidator(section)] = RealtimeSettings()
     dashboard: Annotated[DashboardSettings, BeforeValidator(section)] = DashboardSettings()

@@ -6,6 +6,7 @@ each start, so a kind imports what is heavy inside its methods.
 
 from __future__ import annotations
 
+import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from typing import Generic, Literal, Protocol, TypeVar
@@ -126,6 +127,8 @@ class GatewayKind(ABC, Generic[SettingsT]):
     async def check(self, settings: SettingsT, instance: str, http: HttpClient) -> Finding:
         """What `majlis doctor` reports about an instance's gateway, in `DOCTOR_SECONDS`. A failure raises nothing."""
 
-    def feed(self, settings: SettingsT, instance: str, receive: Receive, events: Feed) -> InstanceFeed | None:
-        """Listens for `instance`; None: this kind has no feed."""
+    def feed(
+        self, settings: SettingsT, instance: str, receive: Receive, events: Feed, tls: ssl.SSLContext
+    ) -> InstanceFeed | None:
+        """Listens for `instance`; None: this kind has no feed. `tls`: which servers are believed."""
         return None

@@ -29,6 +29,7 @@ from daemon.responders.kinds import PROVIDERS
 from daemon.web.client import HttpClient
 from daemon.web.finding import Finding
 from daemon.web.http1 import Response, json_response
+from daemon.web.tls import problem, sources
 
 PEERS_SECONDS = 20.0
 """For all gateways and responders together: less than the caller waits for the report."""
@@ -76,7 +77,7 @@ async def examine(
       embeddings: makes vectors; None where no model is configured.
       stored: returns at most so many instances that are not declared; None where the database cannot be asked.
     """
-    checks = [_data_dir(settings.data_dir)]
+    checks = [_data_dir(settings.data_dir), _tls(settings.tls.ca_file)]
     try:
         checks += await stores()
     except MajlisError as error:
@@ -161,6 +162,14 @@ def _data_dir(data_dir: Path) -> Check:
         detail = f"Other users of this machine may enter {data_dir}, which holds messages and phone numbers."
         return Check(name=name, state="warning", detail=detail, advice=f"Run `chmod 700 {data_dir}`.")
     return Check(name=name, state="ok", detail=f"{data_dir}, {free // 1024**3} GiB free")
+
+
+def _tls(ca_file: Path | None) -> Check:
+    """Whose certificates outgoing connections believe, as a start now would find them."""
+    if broken := problem(ca_file):
+        advice = "Correct it: a daemon that runs has read it before, and the next start would be refused."
+        return Check(name="tls", state="problem", detail=broken, advice=advice)
+    return Check(name="tls", state="ok", detail=f"believes the certificates of {sources(ca_file)}")
 
 
 async def _gateway(http: HttpClient, instance: str, gateway: GatewaySettings) -> Check:

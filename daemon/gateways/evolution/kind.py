@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -81,14 +82,14 @@ class Evolution(GatewayKind[EvolutionSettings]):
         return _connection(answer.status, dig(answer.json(), "instance", "state"))
 
     def feed(
-        self, settings: EvolutionSettings, instance: str, receive: Receive, events: Feed
+        self, settings: EvolutionSettings, instance: str, receive: Receive, events: Feed, tls: ssl.SSLContext
     ) -> InstanceFeed:
         from daemon.gateways.evolution.feed import (
             EvolutionFeed,
         )  # loads a WebSocket library that few installs need
 
         base_url, api_key = settings.server
-        return EvolutionFeed(base_url, api_key, instance, receive, events)
+        return EvolutionFeed(base_url, api_key, instance, receive, events, tls)
 
 
 def _connection(status: int, state: object) -> Finding:
