@@ -194,7 +194,7 @@ class HttpServer:
         limits = self.limits
         is_ours = peer.uid in (0, os.geteuid())
         bound = limits.max_connections_per_address if peer.uid is None else limits.max_connections_per_user
-        if not is_ours and self._by_peer[whose] >= bound:
+        if bound is not None and not is_ours and self._by_peer[whose] >= bound:
             return self._evict(whose, bound)
         places = limits.max_connections
         if len(self._open) < places or self._evict(None, places):

@@ -45,9 +45,13 @@ class SecureServer:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         listeners = await trio.open_ssl_over_tcp_listeners(0, self._context, host="127.0.0.1")
-        self.port = listeners[0].transport_listener.socket.getsockname()[1]
+        plain = listeners[0].transport_listener
+        assert isinstance(plain, trio.SocketListener)
+        self.port = plain.socket.getsockname()[1]
         other = await trio.open_ssl_over_tcp_listeners(self.port, self._context, host="127.0.0.2")
-        await trio.serve_listeners(self._serve, [*listeners, *other], task_status=task_status)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(trio.serve_listeners, self._serve, [*listeners, *other])
+            task_status.started()
 
     async def _serve(self, stream: trio.SSLStream[trio.SocketStream]) -> None:
         try:
