@@ -48,8 +48,9 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     escalated_repeat_seconds: float = 300.0
     hand_back_seconds: float = 86400.0
     notify_numbers: tuple[str, ...] = ()
-    notify_webhook: str = ""
-    alert_webhook: str = ""
+    has_notify_webhook: bool = False
+    has_alert_webhook: bool = False
+    """Whether there is one; `actors/notices.py` says why the address is not here."""
     allowed_origins: tuple[str, ...] = ()
     """Gateways that a payload or a stored webhook address may name."""
     turns_per_minute_per_contact: int | None = None

@@ -1,6 +1,7 @@
 """Notices to the business: for staff a WhatsApp message, for software a JSON document. Pure.
 
 They are for the business alone, so they name the customer. Nothing of them goes to a log.
+A webhook's address may carry a key, so it is not in a notice: it stays in the settings, and the notice says where.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from actors.ports import Notice
 from actors.text import plain_text
 
 MAX_QUOTED_CHARS = 500
+REFERENCE = "config:"
+ESCALATION_WEBHOOK = f"{REFERENCE}escalation.notify_webhook"
+ALERT_WEBHOOK = f"{REFERENCE}alerts.webhook"
+"""Where a webhook's address is found: these settings of the notice's instance, or of the daemon where it has none."""
 
 
 def escalated(batch: Batch, reason: str, terms: Terms) -> tuple[Notice, ...]:
@@ -28,7 +33,7 @@ def escalated(batch: Batch, reason: str, terms: Terms) -> tuple[Notice, ...]:
     quoted = plain_text(batch.text[:MAX_QUOTED_CHARS])
     text = f"{instance}: +{contact} {staff_text(reason)}\n\n{quoted}"
     staff = tuple(Notice("whatsapp", instance, number, text) for number in terms.notify_numbers)
-    if not terms.notify_webhook:
+    if not terms.has_notify_webhook:
         return staff
     document = {
         "event": "escalated",
@@ -38,12 +43,12 @@ def escalated(batch: Batch, reason: str, terms: Terms) -> tuple[Notice, ...]:
         "text": quoted,
         "batch": batch.number,
     }
-    return (*staff, Notice("webhook", instance, terms.notify_webhook, _json(document)))
+    return (*staff, Notice("webhook", instance, ESCALATION_WEBHOOK, _json(document)))
 
 
 def limit_reached(instance: str, reached: Reached, terms: Terms, day: str) -> tuple[Notice, ...]:
     """The alert that an instance reached a limit: once a `day` (a UTC date) for each kind."""
-    if not terms.alert_webhook:
+    if not terms.has_alert_webhook:
         return ()
     document = {
         "event": "limit_reached",
@@ -53,7 +58,7 @@ def limit_reached(instance: str, reached: Reached, terms: Terms, day: str) -> tu
         "day": day,
     }
     once = f"limit/{reached.kind}/{day}/{instance}"
-    return (Notice("webhook", instance, terms.alert_webhook, _json(document), once),)
+    return (Notice("webhook", instance, ALERT_WEBHOOK, _json(document), once),)
 
 
 def alert(
@@ -63,7 +68,6 @@ def alert(
     threshold: float,
     node_id: str,
     shared: bool,
-    target: str,
     day: str,
     nth: int = 1,
 ) -> Notice:
@@ -83,7 +87,7 @@ def alert(
     }
     whose = "" if shared else f"/{node_id}"
     again = f"/{nth}" if nth > 1 else ""
-    return Notice("webhook", "", target, _json(document), f"flag/{flag}/{change}/{day}{whose}{again}")
+    return Notice("webhook", "", ALERT_WEBHOOK, _json(document), f"flag/{flag}/{change}/{day}{whose}{again}")
 
 
 def _json(document: Mapping[str, object]) -> str:

@@ -99,7 +99,7 @@ class Notice(msgspec.Struct, frozen=True):
     kind: Literal["whatsapp", "webhook"]
     instance: str
     target: str
-    """A phone number, or an http(s) address."""
+    """A phone number, or where the address of the webhook is found: one of `actors/notices.py`."""
     body: str
     """The text, or the JSON document to post."""
     once: str = ""

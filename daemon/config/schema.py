@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from actors.identity import phone_number
 from actors.instance import FeatureFlags, Terms
 from actors.messages import WindowPolicy
+from actors.notices import ALERT_WEBHOOK, ESCALATION_WEBHOOK
 from daemon.config.sections import (
     AdminSettings,
     AlertsSettings,
@@ -33,6 +34,7 @@ from daemon.config.sections import (
     RedisSettings,
     ResponderSettings,
     TakeoverSettings,
+    TlsSettings,
     TracingSettings,
     TurnSettings,
 )
@@ -79,8 +81,8 @@ class InstanceSettings(Section):
             escalated_repeat_seconds=escalation.repeat_seconds,
             hand_back_seconds=escalation.hand_back_seconds,
             notify_numbers=tuple(phone_number(number) or number for number in escalation.notify_numbers),
-            notify_webhook=_revealed(escalation.notify_webhook),
-            alert_webhook=_revealed(self.alerts.webhook),
+            has_notify_webhook=escalation.notify_webhook is not None,
+            has_alert_webhook=self.alerts.webhook is not None,
             allowed_origins=self.gateway.allowed_origins,
             turns_per_minute_per_contact=limits.turns_per_minute_per_contact,
             turns_per_minute=limits.turns_per_minute,
@@ -138,6 +140,7 @@ class Settings(BaseSettings):
     alerts: Annotated[AlertsSettings, BeforeValidator(section)] = AlertsSettings()
     metrics: Annotated[MetricsSettings, BeforeValidator(section)] = MetricsSettings()
     monitor: Annotated[MonitorSettings, BeforeValidator(section)] = MonitorSettings()
+    tls: Annotated[TlsSettings, BeforeValidator(section)] = TlsSettings()
     tracing: Annotated[TracingSettings, BeforeValidator(section)] = TracingSettings()
     realtime: Annotated[RealtimeSettings, BeforeValidator(section)] = RealtimeSettings()
     dashboard: Annotated[DashboardSettings, BeforeValidator(section)] = DashboardSettings()
@@ -183,6 +186,15 @@ class Settings(BaseSettings):
     def terms(self, instance: str) -> Terms:
         """What the configuration says about one instance's turns."""
         return self.for_instance(instance).terms()
+
+    def webhook(self, instance: str, reference: str) -> str | None:
+        """The address that a notice's reference stands for; None: none is configured, or the reference is unknown."""
+        own = self.for_instance(instance)
+        address = {
+            ESCALATION_WEBHOOK: own.escalation.notify_webhook,
+            ALERT_WEBHOOK: own.alerts.webhook,
+        }.get(reference)
+        return None if address is None else address.get_secret_value()
 
     # Asked for with every message; a private attribute of pydantic would cost ten times as much.
 
@@ -231,10 +243,6 @@ def _own(provider: ProviderSettings) -> tuple[object, ...]:
     own = [key for key in type(provider).model_fields if key not in ProviderSettings.model_fields]
     values = (getattr(provider, key) for key in own)
     return tuple(value for value in values if not isinstance(value, SecretStr))
-
-
-def _revealed(secret: SecretStr | None) -> str:
-    return secret.get_secret_value() if secret else ""
 
 
 def _over(defaults: SectionT, overrides: SectionT) -> SectionT:

@@ -274,6 +274,10 @@ class RealtimeSettings(Section):
     idle_seconds: Seconds = 300.0
 
 
+class TlsSettings(Section):
+    ca_file: Path | None = None
+
+
 class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "console", "json"] = "auto"

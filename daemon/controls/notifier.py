@@ -10,6 +10,8 @@ Laws of this file:
    the `MAX_CONCURRENT` places for one call now and then. WhatsApp and webhooks have places of their own.
 4. Any daemon on the database may send a notice: it is claimed under a lease that is longer than any call.
 5. Neither a target nor a body is ever in an event.
+6. The address of a webhook is not in the ledger, because it may carry a key: a notice says which setting has it. Where
+   that setting is empty the notice counts as away, for another daemon may be configured to send it.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import trio
 from actors.conversation import JITTER
 from actors.errors import LedgerUnavailable, MajlisError
 from actors.identity import Conversation, canonical_contact
+from actors.notices import REFERENCE
 from actors.outcome import NotSent, Sent, Unknown
 from actors.ports import Feed, Gateway
 from daemon.ledger.wire import storable
@@ -86,6 +89,7 @@ class Notifier:
 
     Args:
       http: a client for nothing else: a webhook that answers slowly keeps its connections.
+      webhook: the address of an instance's webhook by its reference; None where it is not configured.
     """
 
     def __init__(
@@ -94,6 +98,7 @@ class Notifier:
         gateway: Gateway,
         http: HttpClient,
         feed: Feed,
+        webhook: Callable[[str, str], str | None],
         *,
         poll_seconds: float = POLL_SECONDS,
         draw: Callable[[], float] = random.random,
@@ -102,6 +107,7 @@ class Notifier:
         self._gateway = gateway
         self._http = http
         self._feed = feed
+        self._address = webhook
         self._poll_seconds = poll_seconds
         self._draw = draw
         self._wake = {kind: trio.Event() for kind in KINDS}
@@ -134,7 +140,7 @@ class Notifier:
     async def _claim(self, kind: NoticeKind, limit: int) -> list[Row]:
         sql = (
             "SELECT *, extract(epoch FROM now() - created_at)::float8 AS age_seconds"
-            " FROM majlis_claim_notices($1, $2, $3)"
+            " FROM majlis_claim_notices($1, $2, $3, true)"
         )
         try:
             return await self._db.fetch(sql, kind, limit, LEASE_SECONDS) if limit else []
@@ -199,12 +205,15 @@ class Notifier:
         return NoticeResult("doubtful", "timed_out")
 
     async def _webhook(self, notice: Row) -> NoticeResult:
+        target = notice["target"]
+        # A daemon of the previous version stores the address itself.
+        address = self._address(notice["instance"], target) if target.startswith(REFERENCE) else target
+        if address is None:
+            return NoticeResult("away", "not_configured")
         headers = {ID_HEADER: str(notice["id"])}
         document = readable_json(notice["body"].encode())
         try:
-            answer = await self._http.post_json(
-                notice["target"], document, headers, WEBHOOK_SECONDS, MAX_ANSWER_BYTES
-            )
+            answer = await self._http.post_json(address, document, headers, WEBHOOK_SECONDS, MAX_ANSWER_BYTES)
         except NotDelivered as failure:
             return NoticeResult("refused" if failure.reason == "bad_request" else "away", failure.reason)
         except DeliveryUnknown as failure:

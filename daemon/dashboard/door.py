@@ -90,9 +90,10 @@ class DashboardDoor:
         self._playground = playground
         self._streams = EventStreams(access.is_open)
 
-    def gate(self, request: Request) -> bool:
-        """Whether it has a session: without one it keeps its connection only while there is room."""
-        return self._session_of(request) is not None
+    def gate(self, request: Request) -> str:
+        """Who asked for its session. Without one it keeps its connection only while there is room."""
+        session = self._session_of(request)
+        return "" if session is None else session.asked_by
 
     async def handle(self, request: Request) -> Response:
         """Answer one request."""
@@ -151,9 +152,11 @@ class DashboardDoor:
         opened = self._access.open(_body(request, LoginRequest).token)
         if opened is None:
             return self._wrong_token()
-        cookie, session, grant = opened
-        self._leave(self._access.close(_cookie(request)))  # one session per browser
-        self._feed.emit("dashboard.opened", session=session.name, may=session.level, asked_by=grant.asked_by)
+        cookie, session = opened
+        self._access.log_out(_cookie(request))  # one session per browser
+        self._feed.emit(
+            "dashboard.opened", session=session.name, may=session.level, asked_by=session.asked_by
+        )
         headers = {"Set-Cookie": _set_cookie(request, cookie, round(self._session_seconds))}
         return json_response(200, await self._view(session.level), headers)
 
@@ -166,16 +169,10 @@ class DashboardDoor:
         return error_response(401, "login_invalid", words)
 
     def _log_out(self, request: Request) -> Response:
-        session = self._access.close(_cookie(request))
+        session = self._access.log_out(_cookie(request))
         if session is not None:
-            self._leave(session)
-            self._feed.emit("dashboard.closed", session=session.name)
+            self._feed.emit("dashboard.closed", session=session.name, by="its user")
         return Response(204, headers={"Set-Cookie": _set_cookie(request, "", 0)})
-
-    def _leave(self, session: DashboardSession | None) -> None:
-        playground = None if self._playground is None else self._playground()
-        if session is not None and playground is not None:
-            playground.leave(session)
 
     def _session_of(self, request: Request) -> DashboardSession | None:
         return self._access.of(_cookie(request))

@@ -76,7 +76,9 @@ class DashboardSite:
         """For the status; None: it is off."""
         if self._listen is None:
             return None
-        return DashboardView(address=self._address, problem=self._problem, sessions=self._access.sessions)
+        return DashboardView(
+            address=self._address, problem=self._problem, sessions=len(self._access.sessions)
+        )
 
     def greeting(self, level: Level, with_link: bool) -> str:
         """What the banner says of it. No link where others may read what is printed."""

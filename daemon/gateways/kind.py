@@ -6,6 +6,7 @@ each start, so a kind imports what is heavy inside its methods.
 
 from __future__ import annotations
 
+import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from typing import Generic, Literal, Protocol, TypeVar
@@ -155,6 +156,8 @@ class GatewayKind(ABC, Generic[SettingsT]):
           sends: None where the ledger cannot be asked.
         """
 
-    def feed(self, settings: SettingsT, instance: str, receive: Receive, events: Feed) -> InstanceFeed | None:
-        """Listens for `instance`; None: this kind has no feed."""
+    def feed(
+        self, settings: SettingsT, instance: str, receive: Receive, events: Feed, tls: ssl.SSLContext
+    ) -> InstanceFeed | None:
+        """Listens for `instance`; None: this kind has no feed. `tls`: which servers are believed."""
         return None

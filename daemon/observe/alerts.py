@@ -80,16 +80,16 @@ class Alerts:
         feed: Feed,
         *,
         node_id: str,
-        webhook: str,
+        has_webhook: bool,
         today: Callable[[], datetime],
     ) -> None:
-        """`webhook`: an address, or empty; `today` gives the time, UTC."""
+        """`has_webhook`: whether anyone is notified; `today` gives the time, UTC."""
         self._rules = {each.name: each for each in rules}
         self._states = {each.name: AlertState() for each in rules}
         self._details: dict[str, str] = {}
         self._feed = feed
         self._node_id = node_id
-        self._webhook = webhook
+        self._has_webhook = has_webhook
         self._today = today
         self._unstored: list[Notice] = []
         self._day = ""
@@ -132,12 +132,12 @@ class Alerts:
         event = "flag.raised" if change == "raised" else "flag.cleared"
         detail = self._details.get(alert.name, "")
         self._feed.emit(event, flag=alert.name, value=value, threshold=alert.raise_above, detail=detail)
-        if self._webhook:
+        if self._has_webhook:
             day = self._today().date().isoformat()
             nth = self._count(day, alert.name, change)
             shared = alert.scope == "install"
             notice = notices.alert(
-                alert.name, change, value, alert.raise_above, self._node_id, shared, self._webhook, day, nth
+                alert.name, change, value, alert.raise_above, self._node_id, shared, day, nth
             )
             self._unstored = [*self._unstored, notice][-MAX_UNSTORED:]
 

@@ -202,7 +202,9 @@ EVENTS: dict[str, Event] = {
         "info",
         "a session was logged in at the dashboard (`may`: its level; `asked_by`: who asked for its link)",
     ),
-    "dashboard.closed": Event("info", "a session was logged out of the dashboard"),
+    "dashboard.closed": Event(
+        "info", "a session was logged out of the dashboard (`by`: its user, or who closed it)"
+    ),
     "dashboard.refused": Event(
         "warning", "a login at the dashboard was refused: the link was used up, too old or made up"
     ),

@@ -1,4 +1,4 @@
-"""What `majlis doctor` says about this machine and this process: folders, files, core files, the command line."""
+"""What `majlis doctor` says about this machine and this process: folders, files, core files, whom TLS believes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from daemon.config import Settings
 from daemon.config.exposed import in_open_files, on_command_line
 from daemon.operate.checks import Check
+from daemon.web.tls import problem, sources
 
 LOW_DISK_BYTES = 1024**3
 SAFER = "the environment (MAJLIS_…), or a file in the credentials directory (docs/systemd.md)"
@@ -25,6 +26,7 @@ def host_checks(settings: Settings, in_daemon: bool) -> Iterator[Check]:
       in_daemon: this process is the daemon.
     """
     yield _data_dir(settings.data_dir)
+    yield _tls(settings.tls.ca_file)
     if in_daemon:
         yield _core_files()
     if keys := on_command_line(settings):
@@ -56,6 +58,14 @@ def _data_dir(data_dir: Path) -> Check:
         detail = f"Other users of this machine may enter {data_dir}, which holds messages and phone numbers."
         return Check(name=name, state="warning", detail=detail, advice=f"Run `chmod 700 {data_dir}`.")
     return Check(name=name, state="ok", detail=f"{data_dir}, {free // 1024**3} GiB free")
+
+
+def _tls(ca_file: Path | None) -> Check:
+    """Whose certificates outgoing connections believe, as a start now would find them."""
+    if broken := problem(ca_file):
+        advice = "Correct it: a daemon that runs has read it before, and the next start would be refused."
+        return Check(name="tls", state="problem", detail=broken, advice=advice)
+    return Check(name="tls", state="ok", detail=f"believes the certificates of {sources(ca_file)}")
 
 
 def _core_files() -> Check:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import ssl
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
@@ -37,6 +38,7 @@ from daemon.run.stores import check_from_outside, known_from_outside, migrate_st
 from daemon.run.systemd import PassedSockets, ServiceManager, UnfitSocket, passed_sockets
 from daemon.web.client import HttpClient
 from daemon.web.http1 import open_tcp_listeners, open_unix_listener, passed_tcp_listener, passed_unix_listener
+from daemon.web.tls import problem, tls_context
 
 CRASHED = 70
 """Exit status of a daemon that ended by an unexpected error; EX_SOFTWARE of sysexits.h."""
@@ -50,6 +52,7 @@ def run(settings: Settings) -> int:
     Raises:
       MajlisError: it cannot start as it is set up; the text is a sentence that says what to change.
     """
+    tls_context(settings.tls.ca_file)  # a file that cannot be used is found now, not at the first reply
     settle_process()
     manager = ServiceManager.from_environment(os.environ)
     try:
@@ -130,7 +133,10 @@ async def _live(settings: Settings, manager: ServiceManager, passed: PassedSocke
 
 
 async def _examine(settings: Settings) -> DoctorReport:
-    async with HttpClient() as http:
+    # Where the files cannot be used, the report says so; everything else is looked at all the same.
+    broken = problem(settings.tls.ca_file)
+    tls = ssl.create_default_context() if broken else tls_context(settings.tls.ca_file)
+    async with HttpClient(tls=tls) as http:
         embeddings = peers.embeddings(settings, http, EventFeed())
         stores, known = partial(check_from_outside, settings), known_from_outside(settings)
         return await examine(settings, http, stores, embeddings, known, open_doors(settings))

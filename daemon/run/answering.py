@@ -32,6 +32,7 @@ from daemon.run import peers
 from daemon.stores.postgres import Postgres
 from daemon.stores.redis import RedisStore
 from daemon.web.client import HttpClient
+from daemon.web.tls import tls_context
 
 RESPONDER_KEEPALIVE_SECONDS = 20.0
 
@@ -57,9 +58,10 @@ class Answering:
     ) -> None:
         """`resume_held` lets conversations go on that were held by a pause which has ended."""
         self._settings = settings
-        self._gateway_http = HttpClient()
-        self._responder_http = HttpClient(keepalive_seconds=RESPONDER_KEEPALIVE_SECONDS)
-        self._notice_http = HttpClient()
+        tls = tls_context(settings.tls.ca_file)
+        self._gateway_http = HttpClient(tls=tls)
+        self._responder_http = HttpClient(keepalive_seconds=RESPONDER_KEEPALIVE_SECONDS, tls=tls)
+        self._notice_http = HttpClient(tls=tls)
         tools = Tools(http=self._gateway_http, couriers=couriers, label=feed.label)
         gateway = peers.gateways(settings, tools, chats)
         self.ledger = ledger = PostgresLedger(db, settings.partitions)
@@ -80,7 +82,7 @@ class Answering:
         self.responder = peers.responders(settings, self._responder_http, self.board, feed)
         self.takeovers = Takeovers(db, self.board, self._pause_seconds, feed)
         self.late_failures = LateFailures(db, feed)
-        self.notifier = Notifier(db, gateway, self._notice_http, feed)
+        self.notifier = Notifier(db, gateway, self._notice_http, feed, settings.webhook)
         embeddings = peers.embeddings(settings, self._responder_http, feed)
         self.library = PostgresLibrary(db, embeddings, feed)
         self._housekeeping = Housekeeping(db, feed, vector_seconds=settings.embeddings.cache_seconds)

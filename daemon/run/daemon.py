@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 
 import trio
@@ -173,6 +174,7 @@ class Daemon:
             allowed=self._levels,
             append=self._inbox.accept,
             new_link=self._dashboard.site.new,
+            sessions=self._dashboard.sessions,
             stop=self._stop,
         )
         inside = Inside(
@@ -230,9 +232,10 @@ class Daemon:
         if inside is not None:
             await inside.operating.reload()
 
-    def is_operator(self, request: Request) -> bool:
-        """Whoever may do nothing has no place of his own at the admin door."""
-        return self._levels.of(request.peer) is not None
+    def is_operator(self, request: Request) -> bool | str:
+        """Whoever may do nothing has no place of his own at the admin door, and no operator those of others."""
+        peer = request.peer
+        return self._levels.of(peer) is not None and (peer.uid in (0, os.geteuid()) or f"uid {peer.uid}")
 
     def _broke(self, server: str, error: BaseException) -> None:
         # Only the class: the error's text may quote a request.

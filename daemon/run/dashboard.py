@@ -10,11 +10,12 @@ import trio
 from actors.identity import Conversation
 from daemon import package_version
 from daemon.config import Settings
-from daemon.dashboard.access import Access
+from daemon.dashboard.access import Access, DashboardSession
 from daemon.dashboard.door import DashboardDoor, SessionView
 from daemon.dashboard.guard import Guard
 from daemon.dashboard.pages import Pages
 from daemon.dashboard.playground import Playground, Take
+from daemon.dashboard.sessions import OpenSessions
 from daemon.dashboard.site import DashboardSite
 from daemon.gateways.playground import Chats
 from daemon.observe.feed import EventFeed
@@ -50,7 +51,8 @@ class Dashboard:
         self._inside = inside
         self._on_error = on_error
         own = settings.dashboard
-        self._access = Access(own.login_seconds, own.session_seconds, trio.current_time)
+        self._access = Access(own.login_seconds, own.session_seconds, trio.current_time, self._ended)
+        self.sessions = OpenSessions(self._access, own.session_seconds, trio.current_time, feed)
         self.site = DashboardSite(own.listen, own.hosts, own.login_seconds, self._access, feed)
         self._instances = InstanceDirectory(settings.instances, inside.part(lambda it: it.parts.records))
 
@@ -93,6 +95,11 @@ class Dashboard:
 
     def greeting(self, with_link: bool) -> str:
         return self.site.greeting(self._settings.dashboard.level, with_link)
+
+    def _ended(self, session: DashboardSession) -> None:
+        inside = self._inside.value
+        if inside is not None:
+            inside.playground.leave(session)
 
     async def _view_for(self, level: Level) -> SessionView:
         inside = self._inside.value

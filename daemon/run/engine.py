@@ -51,6 +51,7 @@ from daemon.run.watchdog import Liveness
 from daemon.stores.postgres import Postgres
 from daemon.stores.redis import RedisStore
 from daemon.web.client import HttpClient
+from daemon.web.tls import tls_context
 
 APPEND_BOUND_SECONDS = 60.0
 DUE_BOUND_SECONDS = 60.0
@@ -207,7 +208,7 @@ class Parts:
 
     async def doctor(self, doors: Sequence[OpenDoor]) -> DoctorReport:
         """What `majlis doctor` finds from inside the daemon."""
-        async with HttpClient() as http:
+        async with HttpClient(tls=tls_context(self._settings.tls.ca_file)) as http:
             embeddings = peers.embeddings(self._settings, http, self._feed)
             known = Known(self.records.stored_instances, self.records.last_sends)
             return await examine(

@@ -14,6 +14,7 @@ from daemon.gateways.kind import FeedView, InstanceFeed
 from daemon.gateways.kinds import GATEWAYS
 from daemon.observe.feed import EventFeed
 from daemon.web.http1 import Response
+from daemon.web.tls import tls_context
 
 RESTART_SECONDS = 5.0
 
@@ -33,13 +34,14 @@ class GatewayFeeds:
         on_error: Callable[[str, BaseException], None],
     ) -> None:
         self._on_error = on_error
+        tls = tls_context(settings.tls.ca_file)
         self._feeds: list[InstanceFeed] = []
         for name in settings.instances:
             gateway = settings.for_instance(name).gateway
             if gateway.feed == "websocket":
                 # Named, so that the payload is read as this instance's gateway writes it, whatever the default is.
                 own = partial(receive, instance=name)
-                listener = GATEWAYS[gateway.kind].feed(gateway, name, own, feed)
+                listener = GATEWAYS[gateway.kind].feed(gateway, name, own, feed, tls)
                 if listener is not None:
                     self._feeds.append(listener)
 

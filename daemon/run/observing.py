@@ -55,12 +55,11 @@ class Observing:
         self.latencies.webhook(status, seconds)
 
     def alerts(self, node_id: str) -> Alerts:
-        webhook = self._settings.alerts.webhook
         return Alerts(
             rules(self._settings.monitor),
             self._feed,
             node_id=node_id,
-            webhook=webhook.get_secret_value() if webhook else "",
+            has_webhook=self._settings.alerts.webhook is not None,
             today=partial(datetime.now, UTC),
         )
 

@@ -27,7 +27,7 @@ from daemon.operate.instances import Instances
 from daemon.operate.knowledge import KnowledgeFiles
 from daemon.operate.leases import LeaseTable
 from daemon.operate.levels import LEVELS, Level, Levels, gid_of
-from daemon.operate.login import DashboardLogin, LoginLink
+from daemon.operate.login import DashboardLogin, LoginLink, Sessions
 from daemon.operate.settings import SettingsInForce
 from daemon.operate.status import Doors, Gauges, StatusReport, Watched
 from daemon.operate.stop import Stop
@@ -73,6 +73,7 @@ def operating(
     allowed: Levels,
     append: Callable[[Message], Awaitable[Receipt]],
     new_link: Callable[[Level, str], LoginLink],
+    sessions: Sessions,
     stop: Stop,
 ) -> Operating:
     """One object for each topic; `append` makes a message durable."""
@@ -100,7 +101,7 @@ def operating(
         Doctor(lambda: parts.doctor(doors.open())),
         Instances(records, supervisor, pauses),
         control,
-        DashboardLogin(new_link),
+        DashboardLogin(new_link, sessions),
         FlagBoard(records, flags),
         DeadLetters(records, append, label, feed),
         KnowledgeFiles(answering.library, control.reload),

@@ -18,6 +18,7 @@ from daemon.observe.tracing.spans import Value
 from daemon.responders.kinds import PROVIDERS
 from daemon.run.lifecycle import CannotStart
 from daemon.web.client import HttpClient
+from daemon.web.tls import tls_context
 
 CLOSE_SECONDS = 2.0
 """For the last traces, when everything else has ended."""
@@ -94,7 +95,7 @@ class TurnTraces:
             raise CannotStart(MISSING) from error
         tracing = self._settings.tracing
         headers = {name: value.get_secret_value() for name, value in tracing.headers.items()}
-        self._http = http = OtlpHttp()
+        self._http = http = OtlpHttp(tls=tls_context(self._settings.tls.ca_file))
         self._exporter = Exporter(
             OtlpCollector(http, endpoint, headers, self._resource, tracing.timeout_seconds),
             self._feed,

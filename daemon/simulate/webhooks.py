@@ -8,7 +8,6 @@ length, in chunks, or until the end of the connection.
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Mapping
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -20,6 +19,7 @@ from daemon.web.http1.chunked import ChunkedBody
 from daemon.web.http1.head import ProtocolError
 from daemon.web.http1.incoming import IncomingBody
 from daemon.web.http1.stream import DirectStream
+from daemon.web.tls import tls_context
 
 POST_SECONDS = 30.0
 """Evolution's own limit for one webhook."""
@@ -54,7 +54,7 @@ class Target:
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
             raise ValueError(f"{url!r} is not http://host:port")
         self.is_secure = parts.scheme == "https"
-        self.ssl_context = ssl.create_default_context() if self.is_secure else None
+        self.ssl_context = tls_context() if self.is_secure else None
         self.host, self.port = parts.hostname, parts.port or (443 if self.is_secure else 80)
         self.prefix = parts.path.rstrip("/")
         lines = [

@@ -7,8 +7,9 @@ Laws of this file:
 2. One deadline covers the whole exchange: waiting for a connection, DNS, TLS, request and the last body byte.
    A peer that drips one byte a second ends like one that is silent.
 3. A body is never held beyond `max_body_bytes`, counted after decompression.
-4. A redirect is an answer, not an order; proxies and settings from the environment are not used; no cookie is
-   kept. The transport is used without a client round it: nothing is there that could follow or remember.
+4. A redirect is an answer, not an order; proxies and settings from the environment are not used, but for the
+   certificates of `daemon/web/tls.py`; no cookie is kept. The transport is used without a client round it: nothing is
+   there that could follow or remember.
 5. Errors name a stable reason, never a URL, a header or a body, and have no cause that could show them.
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import logging
+import ssl
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
@@ -27,6 +29,7 @@ import trio
 
 from actors.errors import MajlisError
 from daemon.web.answer import HttpAnswer, readable_json
+from daemon.web.tls import tls_context
 
 _HEADERS = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "majlis"}
 _COMMAND_TIMEOUT_SECONDS = 30.0
@@ -71,15 +74,23 @@ class HttpClient:
         then it is unknowable whether it had read the request. A send to WhatsApp cannot be repeated on such
         doubt, and a connection to a gateway next door costs under a millisecond. Responders, where a repeated
         question does no harm and TLS costs much, should keep connections.
+      tls: which servers are believed; None: as `tls_context` says without any setting.
     """
 
-    def __init__(self, *, max_connections: int = 100, keepalive_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        max_connections: int = 100,
+        keepalive_seconds: float = 0.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         limits = httpx.Limits(
             max_connections=max_connections,
             max_keepalive_connections=max_connections if keepalive_seconds > 0 else 0,
             keepalive_expiry=keepalive_seconds,
         )
-        self._transport = httpx.AsyncHTTPTransport(trust_env=False, limits=limits)
+        verify = tls if tls is not None else tls_context()
+        self._transport = httpx.AsyncHTTPTransport(verify=verify, trust_env=False, limits=limits)
 
     async def __aenter__(self) -> Self:
         return self

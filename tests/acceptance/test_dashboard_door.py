@@ -181,6 +181,10 @@ def test_the_command_makes_links_of_the_callers_level(daemon: DaemonUnderTest) -
     sql = "SELECT uid, target FROM majlis_audit WHERE action = 'dashboard-login' ORDER BY id DESC LIMIT 1"
     (asked,) = daemon.rows(sql)
     assert (asked["uid"], asked["target"]) == (os.getuid(), "level admin")
+    newest = json.loads(daemon.majlis("dashboard", "sessions", "--json").stdout)["sessions"][-1]
+    assert newest["asked_by"] == f"uid {os.getuid()}"
+    assert daemon.majlis("dashboard", "close", newest["session"]).stdout == "1 session closed\n"
+    assert page.ask("GET", "/session").status == 401
 
 
 def test_a_burst_of_the_playground_is_answered_and_reaches_no_gateway(

@@ -38,6 +38,8 @@ TESTS = {
     "cost": "test_every_command.py::test_the_cost_of_an_answer_is_shown",
     "top": "test_admin_commands.py::test_leases_top_and_log_level",
     "dashboard": "test_dashboard_door.py::test_the_command_makes_links_of_the_callers_level",
+    "dashboard sessions": "test_dashboard_door.py::test_the_command_makes_links_of_the_callers_level",
+    "dashboard close": "test_dashboard_door.py::test_the_command_makes_links_of_the_callers_level",
     "tail": "test_admin_commands.py::test_tail_prints_only_matching_events",
     "flush": "test_command_line.py::test_flush",
     "pause": "test_every_command.py::test_a_conversation_is_taken_over_listed_and_handed_back",

@@ -20,6 +20,7 @@ from tests.support.webhook_server import FakeWebhook
 
 SHOP = "dates-shop"
 STAFF = "966500000001"
+HOOK_KEY = "hook-key-7391"
 PERSONA = "أنت مساعد متجر التمور في الرياض."
 A_PERSON_COMES = "سيتواصل معك أحد موظفينا قريبًا."
 PRICES = Path(__file__).parents[1] / "daemon" / "knowledge" / "fixtures" / "prices_ar.pdf"
@@ -86,7 +87,7 @@ def daemon(gateway: FakeEvolution, model: FakeOpenAI, webhook: FakeWebhook) -> I
     model.text_for = lambda asked: json.dumps(
         {"response": f"رد: {asked}", "confidence": 0.9}, ensure_ascii=False
     )
-    desk = {"notify_numbers": [STAFF], "notify_webhook": f"{webhook.url}/hook"}
+    desk = {"notify_numbers": [STAFF], "notify_webhook": f"{webhook.url}/hook?key={HOOK_KEY}"}
     shop = {"escalation": desk, "batching": {"window_seconds": 600}}
     settings = merged(evolution(gateway), openai(model), {"instances": {SHOP: shop}})
     with ExitStack() as stack:
@@ -135,7 +136,10 @@ def test_a_customer_who_repeats_himself_is_answered_once_and_then_escalated(
     posted_before = len(webhook.posted)
     customer.says("متى يصل طلبي؟؟")
     assert (customer.heard()[-1], customer.rule()) == (A_PERSON_COMES, "escalated")
-    document = webhook.wait_for(posted_before + 1)[-1].document
+    post = webhook.wait_for(posted_before + 1)[-1]
+    assert HOOK_KEY in post.path
+    assert daemon.rows("SELECT id FROM majlis_notices n WHERE n::text LIKE $1", f"%{HOOK_KEY}%") == []
+    document = post.document
     assert isinstance(document, dict)
     assert (document["reason"], document["contact"]) == ("repeated_question", customer.phone)
     assert daemon.majlis("resume", customer.name).returncode == 0

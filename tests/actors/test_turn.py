@@ -15,6 +15,7 @@ from actors.errors import LedgerUnavailable, TurnFailed, TurnRefused
 from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.lookups import Usage
 from actors.messages import Answer, Asked, HistoryEntry, Prompt
+from actors.notices import ESCALATION_WEBHOOK
 from actors.outcome import NotSent, Unknown
 from tests.support.memory import MemoryResponder
 from tests.support.world import DEMO, World
@@ -55,14 +56,14 @@ def rules(world: World) -> list[object]:
 async def test_a_customer_who_asks_for_a_person_is_answered_once_in_a_while_and_the_staff_is_notified(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    world = shop(Terms(notify_numbers=("966500000001",), notify_webhook="https://desk.example/hook"))
+    world = shop(Terms(notify_numbers=("966500000001",), has_notify_webhook=True))
     await world.start(nursery)
     await say(world, "I want to talk to person please")
     assert world.replies == ["a person comes"]
     assert world.responder.prompts == []
     assert [(notice.kind, notice.target) for notice in world.ledger.notices] == [
         ("whatsapp", "966500000001"),
-        ("webhook", "https://desk.example/hook"),
+        ("webhook", ESCALATION_WEBHOOK),
     ]
     document = msgspec.json.decode(world.ledger.notices[1].body)
     assert (document["event"], document["reason"], document["contact"]) == (
@@ -292,7 +293,7 @@ async def test_without_a_fallback_message_there_is_only_the_dead_letter(
 async def test_a_hold_by_a_limit_does_not_count_as_an_attempt_and_is_reported_once_a_day(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
-    world = shop(Terms(turns_per_minute_per_contact=1, alert_webhook="https://desk.example/alert"))
+    world = shop(Terms(turns_per_minute_per_contact=1, has_alert_webhook=True))
     world.ledger.usage = Usage(contact_turns=1, contact_wait_seconds=30)
     await world.start(nursery)
     await world.say("price?")

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
@@ -53,7 +62,7 @@ from daemon.operate.instances import Instances
 from daemon.operate.knowledge import KnowledgeFiles
 from daemon.operate.leases import LeaseTable
 from daemon.operate.levels import Level, Levels
-from daemon.operate.login import DashboardLogin, LoginLink
+from daemon.operate.login import DashboardLogin, LoggedIn, LoginLink
 from daemon.operate.settings import SettingsInForce
 from daemon.operate.status import Doors, Gauges, StatusReport, Watched
 from daemon.operate.stop import Stop
@@ -130,6 +139,37 @@ class ListedMirror:
         return value
 
 
+class ListedBrowsers:
+    """Who is logged in at the dashboard."""
+
+    def __init__(self) -> None:
+        self.logged_in: list[LoggedIn] = []
+        self.closed: list[tuple[str, str]] = []
+        """Who was logged out, and by whom."""
+
+    def log_in(self, session: str, level: Level, asked_by: str) -> None:
+        self.logged_in.append(
+            LoggedIn(
+                session=session,
+                level=level,
+                asked_by=asked_by,
+                open_seconds=90.0,
+                idle_seconds=5.0,
+                seconds_left=3_600.0,
+                streams=1,
+            )
+        )
+
+    def views(self) -> list[LoggedIn]:
+        return list(self.logged_in)
+
+    def close(self, names: Collection[str], by: str) -> list[str]:
+        gone = [view.session for view in self.logged_in if view.session in names]
+        self.logged_in = [view for view in self.logged_in if view.session not in gone]
+        self.closed += [(name, by) for name in gone]
+        return gone
+
+
 class Operators:
     """Every topic by name, what it looks at, and `api`, which answers with all of them."""
 
@@ -161,6 +201,7 @@ class Operators:
         self.links: list[str] = []
         """Of a dashboard: other names of the page."""
         self.no_dashboard = ""
+        self.browsers = ListedBrowsers()
         self.audited: list[AuditEntry] = []
         self.audit_fails: Exception | None = None
         self.appended: list[Message] = []
@@ -214,7 +255,7 @@ class Operators:
             self.status, self.listed, self.conversations, self.takeovers, self.turns, self.explainer, self.costs,
             self.top, self.leases, self.instances, self.control, self.flags, self.letters, EventTail(self.feed),
             TaskTree(self.feed.label), SettingsInForce(self.settings), Doctor(self._examine),
-            DashboardLogin(self._new_link), KnowledgeFiles(self.library, self.control.reload),
+            DashboardLogin(self._new_link, self.browsers), KnowledgeFiles(self.library, self.control.reload),
         )  # fmt: skip
         return AdminApi(topics, self.feed, self._record, levels, **more)
 

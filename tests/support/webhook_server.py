@@ -15,6 +15,8 @@ WebhookFault = Literal["answer", "hang", "reset"]
 class Posted:
     id: str
     document: object
+    path: str
+    """With its query."""
 
 
 class FakeWebhook(FaultServer):
@@ -40,7 +42,9 @@ class FakeWebhook(FaultServer):
 
     async def handle(self, request: Request, exchange: Exchange) -> None:
         with self.changed:
-            self.posted.append(Posted(request.headers.get("majlis-notice-id", ""), request.json()))
+            self.posted.append(
+                Posted(request.headers.get("majlis-notice-id", ""), request.json(), request.path)
+            )
             fault, status, headers = self._orders.pop(0) if self._orders else ("answer", 204, {})
             self.changed.notify_all()
         if fault == "hang":

@@ -33,6 +33,7 @@ from daemon.gateways.kind import FeedView, Receive
 from daemon.gateways.lenient import NotJson, decode, mapping, text
 from daemon.ingress.inline_media import without_media
 from daemon.web.http1 import Response
+from daemon.web.tls import tls_context
 
 MAX_WAITING = 1_000
 MAX_WAITING_BYTES = 32 * 1024 * 1024
@@ -61,11 +62,20 @@ class EvolutionFeed:
 
     Args:
       receive: takes one payload, as the webhook does.
+      tls: which servers are believed; None: as `tls_context` says without any setting.
     """
 
-    def __init__(self, base_url: str, api_key: str, instance: str, receive: Receive, feed: Feed) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        instance: str,
+        receive: Receive,
+        feed: Feed,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._url = _address(base_url, api_key)
-        self._secure = ssl.create_default_context() if self._url.startswith("wss:") else None
+        self._secure = (tls or tls_context()) if self._url.startswith("wss:") else None
         self._instance = instance
         self._namespace = f"/{instance}"
         self._receive = receive

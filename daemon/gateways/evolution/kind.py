@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Sequence
 
 from actors.ports import Feed, Gateway
@@ -78,11 +79,11 @@ class Evolution(GatewayKind[EvolutionSettings]):
         return await examine(http, base_url, api_key, instance, sends, by_webhook=settings.feed == "webhook")
 
     def feed(
-        self, settings: EvolutionSettings, instance: str, receive: Receive, events: Feed
+        self, settings: EvolutionSettings, instance: str, receive: Receive, events: Feed, tls: ssl.SSLContext
     ) -> InstanceFeed:
         from daemon.gateways.evolution.feed import (
             EvolutionFeed,
         )  # loads a WebSocket library that few installs need
 
         base_url, api_key = settings.server
-        return EvolutionFeed(base_url, api_key, instance, receive, events)
+        return EvolutionFeed(base_url, api_key, instance, receive, events, tls)

@@ -85,15 +85,22 @@ class Connection:
         self._served = 0
         self._held_bytes = 0
         self._is_known = False
+        self.client = ""
+        """Whose it is, where the gate has a name for that."""
         self.was_evicted = False
 
     @property
     def is_stranger(self) -> bool:
         """Nothing that it sent shows a right to its place, and we wait for it."""
-        return not self._is_known and self._waiting in ("idle", "head", "body")
+        return not self._is_known and self.is_waited_for
+
+    @property
+    def is_waited_for(self) -> bool:
+        """It is the peer's turn: no request is being answered."""
+        return self._waiting in ("idle", "head", "body")
 
     def evict(self) -> None:
-        """End the connection of a stranger: its place is needed."""
+        """End the connection: its place is needed."""
         self.was_evicted = True
         self._scope.cancel()
 
@@ -165,7 +172,8 @@ class Connection:
         seen = True if self._host.gate is None else self._host.gate(self._request(head, b""))
         if isinstance(seen, Response):
             return seen
-        self._is_known |= seen
+        self._is_known = self._is_known or bool(seen)
+        self.client = seen if isinstance(seen, str) else self.client
         return None
 
     def _may_be_large(self, head: Head) -> bool:

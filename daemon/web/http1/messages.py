@@ -60,9 +60,10 @@ class Response(msgspec.Struct, frozen=True):
 
 Handler = Callable[[Request], Awaitable[Response]]
 
-Gate = Callable[[Request], Response | bool]
+Gate = Callable[[Request], Response | bool | str]
 """Looks at the first requests of a connection before their bodies are read (`body` is empty). A response refuses the
-request; True: its sender is known; False: a stranger, whose request is read all the same. It must not wait."""
+request; True: its sender is known; a name: it is known and has a share of the places; False or an empty name: a
+stranger, whose request is read all the same. It must not wait."""
 
 
 Rejected = Callable[[int, str, Request], None]

@@ -1,10 +1,12 @@
 """The server: accepts connections, bounds their number, and ends them gracefully.
 
-Named policies for what is full: beyond a bound, the oldest connection of a stranger gives its place to the newcomer, or
-where all are known the newcomer gets none. Which of them it is, it is answered 503 with Retry-After and closed; when
-too many are being refused so, further ones are closed without an answer. So silent connections keep no known client
-out: also not where all come from one address, that of a web server before us. When the process has no file descriptor
-left, accepting pauses for a moment and goes on; the kernel's backlog holds what comes meanwhile.
+Named policies for what is full: beyond a bound, the oldest connection of a stranger gives its place to the newcomer.
+Where all are known, one of the named client who has the most gives its place, if it waits and he has more than his
+share; else the newcomer gets none. Which of them it is, it is answered 503 with Retry-After and closed; when too many
+are being refused so, further ones are closed without an answer. So silent connections keep no known client out, and no
+known client another: also not where all come from one address, that of a web server before us. Root and the daemon's
+own user have as many places again. When the process has no file descriptor left, accepting pauses for a moment and goes
+on; the kernel's backlog holds what comes meanwhile.
 
 A connection that fails ends alone. Nothing that a peer or a handler does reaches `serve`.
 """
@@ -207,21 +209,36 @@ class HttpServer:
     def _has_room(self, peer: Peer, whose: str | int) -> bool:
         """Whether there is a place, perhaps because a stranger loses its own."""
         limits = self.limits
-        bound: int | None = limits.max_connections_per_address
-        if peer.uid is not None:
-            bound = None if peer.uid in (0, os.geteuid()) else limits.max_connections_per_user
-        if bound is not None and self._by_peer[whose] >= bound:
-            return self._evict(whose)
-        return len(self._open) < limits.max_connections or self._evict(None)
+        is_ours = peer.uid in (0, os.geteuid())
+        bound = limits.max_connections_per_address if peer.uid is None else limits.max_connections_per_user
+        if bound is not None and not is_ours and self._by_peer[whose] >= bound:
+            return self._evict(whose, bound)
+        places = limits.max_connections
+        if len(self._open) < places or self._evict(None, places):
+            return True
+        return is_ours and len(self._open) < 2 * places
 
-    def _evict(self, whose: str | int | None) -> bool:
-        """Let the oldest stranger (of these) lose its place; False: there is none."""
+    def _evict(self, whose: str | int | None, bound: int) -> bool:
+        """Let the oldest stranger (of these) lose its place, or a client more than his share; False: nobody does."""
         for connection, of in self._open.items():
             if connection.is_stranger and whose in (None, of):
-                self._release(connection)
-                connection.evict()
-                return True
+                return self._take_place(connection)
+        held = Counter(
+            connection.client
+            for connection, of in self._open.items()
+            if connection.client and whose in (None, of)
+        )
+        for client, number in held.most_common(1):
+            for connection, of in self._open.items():
+                fits = connection.client == client and whose in (None, of) and connection.is_waited_for
+                if fits and number > bound // (len(held) + 1):  # the newcomer has a share too
+                    return self._take_place(connection)
         return False
+
+    def _take_place(self, connection: Connection) -> bool:
+        self._release(connection)
+        connection.evict()
+        return True
 
     async def _turn_away(self, stream: trio.abc.Stream) -> None:
         self.counters.refused_connections += 1

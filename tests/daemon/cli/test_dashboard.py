@@ -57,3 +57,19 @@ def test_without_a_dashboard_the_error_says_why(door: DoorInThread, majlis: Type
     refused = majlis("dashboard")
     assert (refused.status, refused.out) == (1, "")
     assert refused.err == "majlis: The dashboard is not served: 127.0.0.1:8089 is taken by another program.\n"
+
+
+def test_sessions_are_listed_and_closed(door: DoorInThread, majlis: Typed) -> None:
+    assert majlis("dashboard", "sessions").out == "nobody is logged in at the dashboard\n"
+    for session in ("aaaaaa", "bbbbbb", "cccccc"):
+        door.operators.browsers.log_in(session, "operate", "start")
+    header, first, *_ = majlis("dashboard", "sessions").out.splitlines()
+    assert " ".join(header.split()) == "session level asked by logged in last seen ends in streams"
+    assert " ".join(first.split()) == "aaaaaa operate start 1 min 30 s ago 5.0 s ago 1 h 0 min 1"
+    assert len(json.loads(majlis("dashboard", "sessions", "--json").out)["sessions"]) == 3
+    assert majlis("dashboard", "close", "aaaaaa").out == "1 session closed\n"
+    assert json.loads(majlis("dashboard", "close", "--all", "--json").out) == {"closed": ["bbbbbb", "cccccc"]}
+    gone = majlis("dashboard", "close", "aaaaaa")
+    assert gone.err == "majlis: There is no session aaaaaa: see `majlis dashboard sessions`.\n"
+    for words in (["close"], ["close", "aaaaaa", "--all"], ["--json", "sessions"]):
+        assert majlis("dashboard", *words).status == 2

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from actors.messages import WindowPolicy
+from actors.notices import ALERT_WEBHOOK, ESCALATION_WEBHOOK
 from daemon.config import ConfigError, Settings, load
 from daemon.controls.feature_flags import FLAGS
 from daemon.gateways.evolution.kind import EvolutionSettings
@@ -116,6 +117,22 @@ def test_one_provider_of_a_list_can_be_completed_from_the_environment(tmp_path: 
     settings = given(tmp_path, text, env={"MAJLIS_RESPONDER__PROVIDERS__1__API_KEY": "sk-1"})
     keys = [provider.api_key for provider in settings.responder.providers]
     assert keys == [None, SecretStr("sk-1")]
+
+
+def test_a_notice_finds_the_address_of_its_own_webhook(tmp_path: Path) -> None:
+    text = """
+    alerts: {webhook: "https://all/?key=1"}
+    instances:
+      acme: {escalation: {notify_webhook: "https://acme/?key=2"}}
+      other: {alerts: {webhook: null}}
+    """
+    settings = given(tmp_path, text)
+    assert settings.webhook("acme", ESCALATION_WEBHOOK) == "https://acme/?key=2"
+    for instance in ("", "acme", "from the database"):  # "": the daemon's own
+        assert settings.webhook(instance, ALERT_WEBHOOK) == "https://all/?key=1"
+    assert settings.webhook("other", ALERT_WEBHOOK) is None and not settings.terms("other").has_alert_webhook
+    assert settings.webhook("other", ESCALATION_WEBHOOK) is None
+    assert settings.webhook("acme", "config:of.a.later.version") is None
 
 
 def test_instance_overrides_merge_key_by_key_and_providers_replace(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 import pytest
 import trio
 
+from actors.notices import ALERT_WEBHOOK, ESCALATION_WEBHOOK
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
 from actors.ports import Notice
 from daemon.controls import notifier as notices
@@ -31,10 +32,23 @@ class Room:
         self.world = world
         self.gateway = MemoryGateway()
         self.feed = EventFeed(strict=True)
+        self.webhooks: dict[str, str] = {}
+        """The address of each instance's webhook, as configured."""
         self.notifier = self.another(http)
 
     def another(self, http: HttpClient) -> Notifier:
-        return Notifier(self.world.db, self.gateway, http, self.feed, poll_seconds=0.05, draw=lambda: 0.5)
+        return Notifier(
+            self.world.db,
+            self.gateway,
+            http,
+            self.feed,
+            self.webhook,
+            poll_seconds=0.05,
+            draw=lambda: 0.5,
+        )
+
+    def webhook(self, instance: str, reference: str) -> str | None:
+        return self.webhooks.get(instance) if reference == ALERT_WEBHOOK else None
 
     async def store(
         self,
@@ -44,6 +58,9 @@ class Room:
         once: str = "",
         instance: str = "demo",
     ) -> None:
+        """`target`: a number, or the address that the instance's webhook has from now on."""
+        if kind == "webhook":
+            self.webhooks[instance], target = target, ALERT_WEBHOOK
         await self.world.ledger.notify((Notice(kind, instance, target, body, once),))
 
     async def until(self, sql: str) -> None:
@@ -93,6 +110,56 @@ async def test_staff_and_webhooks_get_each_notice_once(running: Room, webhook: F
     assert posted.id == str(row["id"])
     await patience.until(lambda: running.feed.counters["notice.sent"] == 2)  # said after it is stored
     assert len(webhook.posted) == 1
+    assert "SECRET" not in str(await running.rows())
+
+
+async def test_a_webhook_whose_address_is_not_known_here_is_left_to_another_daemon(
+    running: Room, webhook: FakeWebhook
+) -> None:
+    """It may be configured elsewhere; one that nobody knows is given up after a day, with the reason."""
+    for instance in ("demo", "removed"):
+        await running.world.ledger.notify((Notice("webhook", instance, ALERT_WEBHOOK, "{}"),))
+    running.notifier.nudge()
+    await running.until("reason = 'not_configured' AND instance = 'demo'")
+    await running.until("reason = 'not_configured' AND instance = 'removed'")
+    assert {(row["tries"], row["given_up_at"]) for row in await running.rows()} == {(0, None)}
+    running.webhooks["demo"] = webhook.url
+    await running.world.db.fetch(
+        "UPDATE majlis_notices SET created_at = now() - interval '1 day' WHERE instance = 'removed'"
+    )
+    await running.let_come_due()
+    await running.until("sent_at IS NOT NULL AND instance = 'demo'")
+    await running.until("given_up_at IS NOT NULL AND instance = 'removed'")
+
+
+async def test_an_address_stored_by_the_version_before_is_used_and_then_forgotten(
+    running: Room, webhook: FakeWebhook
+) -> None:
+    """A notice that is told again later finds its address in the settings."""
+    address = f"{webhook.url}/hook?key=SECRET"
+    webhook.order(500)
+    for body in ('{"event":"escalated","text":"x"}', '{"event":"limit_reached"}'):
+        await running.world.ledger.notify((Notice("webhook", "demo", address, body),))
+    running.notifier.nudge()
+    await running.until("reason = 'answered_500'")
+    assert {row["target"] for row in await running.rows()} == {address}, "it is to be called again"
+    webhook.order(410)
+    await running.world.db.fetch("UPDATE majlis_notices SET tries = 2")
+    await running.let_come_due()
+    await running.until("sent_at IS NOT NULL")
+    assert [post.path for post in webhook.posted] == ["/hook?key=SECRET"] * 3
+    [given_up, sent] = await running.rows()
+    assert (given_up["reason"], given_up["target"]) == ("answered_410", ESCALATION_WEBHOOK)
+    assert sent["target"] == ALERT_WEBHOOK
+
+
+async def test_the_version_before_is_given_no_reference(room: Room) -> None:
+    """During an upgrade: it would take one for a wrong address, and give the notice up at once."""
+    await room.store("webhook", "http://127.0.0.1:9/", "{}")
+    await room.world.ledger.notify((Notice("webhook", "demo", "http://127.0.0.1:9/", "{}"),))
+    old = await room.world.rows("SELECT target FROM majlis_claim_notices('webhook', 8, 60)")
+    new = await room.world.rows("SELECT target FROM majlis_claim_notices('webhook', 8, 60, true)")
+    assert [row["target"] for row in (*old, *new)] == ["http://127.0.0.1:9/", ALERT_WEBHOOK]
 
 
 async def test_a_notice_is_found_without_a_nudge(running: Room) -> None:
@@ -103,7 +170,7 @@ async def test_a_notice_is_found_without_a_nudge(running: Room) -> None:
 
 async def test_a_nudge_takes_effect_at_once(room: Room) -> None:
     async with HttpClient() as http, trio.open_nursery() as nursery:
-        notifier = Notifier(room.world.db, room.gateway, http, room.feed, poll_seconds=600)
+        notifier = Notifier(room.world.db, room.gateway, http, room.feed, room.webhook, poll_seconds=600)
         await nursery.start(notifier.run)
         for number in range(2):
             await room.store("whatsapp", STAFF, "look")

@@ -63,7 +63,6 @@ class Behind:
         self.seconds = 0.0
         self.operators = Operators()
         self.feed = self.operators.feed
-        self.access = Access(60.0, 600.0, lambda: self.seconds)
         self.chats = Chats()
         self.accepted: list[Message] = []
         self.readiness = Readiness(True)
@@ -87,6 +86,7 @@ class Behind:
             owns=lambda conversation: conversation.partition(4) == 3,
             knows=self._knows,
         )
+        self.access = Access(60.0, 600.0, lambda: self.seconds, self.playground.leave)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Behind]:
@@ -110,9 +110,9 @@ class Behind:
                 nursery.cancel_scope.cancel()
         assert not self.errors
 
-    async def log_in(self, level: Level = "operate") -> str:
+    async def log_in(self, level: Level = "operate", asked_by: str = "test") -> str:
         """Open a session; returns its cookie."""
-        answer = await self.ask("POST", "/session", {"token": self.access.link(LoginGrant(level, "test"))})
+        answer = await self.ask("POST", "/session", {"token": self.access.link(LoginGrant(level, asked_by))})
         assert answer.status == 200, answer
         return answer.cookie
 

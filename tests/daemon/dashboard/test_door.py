@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 import trio
@@ -10,6 +11,7 @@ import trio
 from actors.actor import ActorView
 from daemon.dashboard import streams
 from daemon.dashboard.access import MAX_FAILURES_PER_MINUTE, LoginGrant
+from daemon.dashboard.sessions import OpenSessions
 from daemon.operate.levels import LEVELS, Level
 from daemon.web.http1 import Limits
 from tests.daemon.dashboard.browser import Behind
@@ -134,7 +136,7 @@ async def test_a_new_login_in_the_same_browser_ends_the_previous_session(behind:
     second = (await behind.ask("POST", "/session", {"token": token}, cookie=first)).cookie
     assert (await behind.ask("GET", "/session", cookie=first)).status == 401
     assert (await behind.ask("GET", "/session", cookie=second)).document["can_reveal"] is True
-    assert behind.access.sessions == 1
+    assert len(behind.access.sessions) == 1
 
 
 async def test_guessed_tokens_get_429_and_valid_ones_still_work(behind: Behind) -> None:
@@ -246,6 +248,48 @@ async def test_event_streams_are_limited_and_released(
     for stream in opened:
         await stream.aclose()
     await until(lambda: behind.feed.tails == 0)
+
+
+async def test_a_reader_leaves_others_room_to_follow_events(
+    behind: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has the most streams loses his newest to another, down to an equal share."""
+    monkeypatch.setattr(streams, "MAX_STREAMS", 4)
+    reader, admin = await behind.log_in("read", "uid 1000"), await behind.log_in("admin", "uid 0")
+    async with AsyncExitStack() as tabs:
+
+        async def follow(cookie: str) -> trio.SocketStream:
+            tab = await tabs.enter_async_context(await trio.open_tcp_stream("127.0.0.1", behind.port))
+            await tab.send_all(behind.request("GET", "/v1/tail", cookie=cookie))
+            return tab
+
+        greedy = [await follow(reader) for _ in range(4)]
+        await until(lambda: behind.feed.tails == 4)
+        for lost in (greedy[3], greedy[2]):
+            await follow(admin)
+            with trio.fail_after(PATIENCE_SECONDS):
+                received = b"".join([piece async for piece in lost])
+            assert received.endswith(b"0\r\n\r\n")
+            await until(lambda: behind.feed.tails == 4)
+        for cookie in (reader, admin):
+            assert (await behind.ask("GET", "/v1/tail", cookie=cookie)).status == 503
+
+
+async def test_a_closed_session_ends_at_once_with_its_streams(behind: Behind) -> None:
+    cookie = await behind.log_in()
+    sessions = OpenSessions(behind.access, 600.0, lambda: behind.seconds, behind.feed)
+    async with await trio.open_tcp_stream("127.0.0.1", behind.port) as stream:
+        await stream.send_all(behind.request("GET", "/v1/tail", cookie=cookie))
+        await until(lambda: behind.feed.tails == 1)
+        behind.seconds += 60
+        (view,) = sessions.views()
+        assert (view.asked_by, view.open_seconds, view.seconds_left, view.streams) == ("test", 60, 540, 1)
+        assert sessions.close([view.session, "other"], "uid 0") == [view.session]
+        with trio.fail_after(PATIENCE_SECONDS):
+            received = b"".join([piece async for piece in stream])
+    assert received.endswith(b"0\r\n\r\n")
+    assert (await behind.ask("GET", "/v1/status", cookie=cookie)).reason == "no_session"
+    assert behind.feed.counters["dashboard.closed"] == 1 and sessions.views() == []
 
 
 async def test_a_page_that_reads_too_slowly_is_disconnected() -> None:

@@ -9,6 +9,7 @@ import pytest
 import trio
 import trio_asyncio
 
+from actors.notices import ALERT_WEBHOOK, ESCALATION_WEBHOOK
 from daemon.ledger import MigrationFailed, check_schema, check_server, install, migrate, schema_version
 from daemon.ledger.migrate import migrations
 from daemon.ledger.wire import encoded, wire_batch
@@ -109,6 +110,37 @@ async def test_turns_of_the_version_before_are_on_the_new_lists(
     assert [left.number for left in await world.ledger.open_turns(DEMO)] == [2]
     prefix = f"{DEMO.contact}-1-"
     assert (await world.ledger.begin(batch("hello", number=3, id_prefix=prefix), 1)).rule == "duplicate"
+
+
+async def test_keys_in_webhook_addresses_of_the_version_before_are_removed(
+    db: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is still to be sent keeps its address until it is."""
+    every = migrations()
+    monkeypatch.setattr(
+        import_module("daemon.ledger.migrate"),
+        "migrations",
+        lambda: [one for one in every if "notice_references" not in one.name],
+    )
+    await prepare(db)
+    rows = [
+        ("webhook", '{"event":"escalated","text":"x"}', "sent_at"),
+        ("webhook", '{"event":"red_flag"}', "given_up_at"),
+        ("webhook", "{}", "created_at"),
+        ("whatsapp", "x", "sent_at"),
+    ]
+    for kind, body, ended in rows:
+        extra = "" if ended == "created_at" else f", {ended}"
+        await db.fetch(
+            f"INSERT INTO majlis_notices (kind, instance, target, body{extra})"
+            f" VALUES ($1, 'demo', 'https://key', $2{', now()' if extra else ''})",
+            kind,
+            body,
+        )
+    monkeypatch.undo()
+    await migrate(db)
+    found = [row["target"] for row in await db.fetch("SELECT target FROM majlis_notices ORDER BY id")]
+    assert found == [ESCALATION_WEBHOOK, ALERT_WEBHOOK, "https://key", "https://key"]
 
 
 async def test_an_unknown_required_column_is_named(db: Postgres) -> None:

@@ -146,7 +146,7 @@ def alerts(world: World, settings: MonitorSettings = SETTINGS) -> Alerts:
         rules(settings),
         world.feed,
         node_id="node-a",
-        webhook="https://alerts.example.com/key",
+        has_webhook=True,
         today=lambda: datetime(2026, 1, 31, tzinfo=UTC),
     )
 

@@ -79,6 +79,18 @@ async def no_stores() -> list[Check]:
     return []
 
 
+def test_a_file_of_authorities_that_cannot_be_used_is_a_problem(tmp_path: Path) -> None:
+    """Everything else is looked at all the same."""
+    found = {}
+    for name in ("null", str(tmp_path / "none.pem")):
+        report = root.doctor(load(None, [f"data_dir={tmp_path}", f"tls.ca_file={name}"], {}))
+        found[name] = next(check for check in report.checks if check.name == "tls")
+        assert len(report.checks) > 4
+    well, bad = found.values()
+    assert (well.state, bad.state) == ("ok", "problem")
+    assert bad.detail == f"tls.ca_file: {tmp_path}/none.pem cannot be read (No such file or directory)."
+
+
 async def test_an_embeddings_server_that_answers_is_ok(
     tmp_path: Path, http: HttpClient, server: FakeEmbeddings
 ) -> None:

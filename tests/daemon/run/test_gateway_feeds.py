@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,12 @@ async def test_what_a_feed_brings_is_taken_for_its_own_instance(
     """So it is read by the parser of that instance's gateway, whatever the default gateway is."""
 
     def feed(
-        kind: Evolution, settings: EvolutionSettings, instance: str, receive: Receive, events: Feed
+        kind: Evolution,
+        settings: EvolutionSettings,
+        instance: str,
+        receive: Receive,
+        events: Feed,
+        tls: ssl.SSLContext,
     ) -> InstanceFeed:
         return OnePayload(instance, receive)
 

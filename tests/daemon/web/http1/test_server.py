@@ -73,6 +73,32 @@ async def test_silent_strangers_keep_no_known_client_out(limits: Limits, sent: b
         assert served.server.counters.connections == 4
 
 
+async def test_a_named_client_keeps_no_other_out() -> None:
+    """His oldest waiting connection gives its place while he has more than his share; a newcomer has a share too."""
+    limits = Limits(max_connections_per_address=4)
+    async with (
+        serving(limits=limits, gate=lambda request: request.headers.get("key", "")) as served,
+        AsyncExitStack() as crowd,
+    ):
+
+        async def ask(name: bytes) -> tuple[trio.SocketStream, int]:
+            stream = await crowd.enter_async_context(await served.connect())
+            await stream.send_all(GET.replace(b"Host", b"Key: " + name + b"\r\nHost"))
+            return stream, (await read_answer(stream)).status
+
+        greedy = [await ask(b"greedy") for _ in range(4)]
+        other = [await ask(b"other") for _ in range(2)]
+        assert [status for _, status in (*greedy, *other)] == [200] * 6
+        for out, _ in greedy[:2]:
+            assert (await read_answer(out)).status == 503
+        for _ in range(4):  # in the end it is the third whose own gives its place
+            _, status = await ask(b"third")
+            assert status == 200
+        for kept, _ in (greedy[3], other[1]):
+            await kept.send_all(GET)
+            assert (await read_answer(kept)).status == 200
+
+
 async def test_what_the_gate_refuses_is_answered_before_its_body_is_read() -> None:
     refusal = json_response(401, {"status": "error"})
     async with (
