@@ -32,6 +32,7 @@ from daemon.config.sections import (
     RealtimeSettings,
     RedisSettings,
     ResponderSettings,
+    SweepSettings,
     TakeoverSettings,
     TracingSettings,
     TurnSettings,
@@ -141,6 +142,7 @@ class Settings(BaseSettings):
     tracing: Annotated[TracingSettings, BeforeValidator(section)] = TracingSettings()
     realtime: Annotated[RealtimeSettings, BeforeValidator(section)] = RealtimeSettings()
     dashboard: Annotated[DashboardSettings, BeforeValidator(section)] = DashboardSettings()
+    sweep: Annotated[SweepSettings, BeforeValidator(section)] = SweepSettings()
     drain_seconds: SecondsOrZero = 20.0
     log: Annotated[LogSettings, BeforeValidator(section)] = LogSettings()
     instances: Annotated[

@@ -70,6 +70,8 @@ class Inbound(msgspec.Struct, frozen=True):
     """Signs that a person speaks in a chat. Each is in `ignored` too, as `own_message`."""
     failures: tuple[LateFailure, ...] = ()
     """Of any software's messages. Their event is in `ignored` too, as `status_update`."""
+    connected: bool = False
+    """The gateway says that the instance is connected to WhatsApp, now or again."""
 
     @property
     def instances(self) -> frozenset[str]:

@@ -66,6 +66,7 @@ def rules(settings: MonitorSettings) -> tuple[AlertRule, ...]:
         # Each of these is a fault from the first one on.
         rule("orphans", "forgotten conversations that were picked up", 0, 0, cleared),
         rule("provider_open", "providers that get no calls after failures", 0, 0, cleared, "install"),
+        rule("undelivered", "messages of the last hour that no webhook had brought", 0, 0, cleared),
         rule("budget_reached", "instances that used up their daily budget", 0, 0, cleared, "install"),
     )
 

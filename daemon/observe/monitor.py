@@ -9,6 +9,7 @@ Laws of this file:
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 import trio
@@ -27,6 +28,9 @@ from daemon.responders.breaker import ProviderView
 SWEEP_SECONDS = 20.0
 BUDGET_SECONDS = 3_600.0
 """For how long an instance whose budget was used up counts as such: any further turn would report it again."""
+UNDELIVERED_SECONDS = 3_600.0
+"""For how long a message counts that was found in the gateway's records alone."""
+MAX_UNDELIVERED = 10_000
 MAX_INSTANCES = 1_000
 MAX_NAMED = 5
 BUDGETS = ("tokens_per_day", "cost_per_day")
@@ -62,7 +66,10 @@ class Monitor:
         self._lease_failures = FailureShare(settings.window_seconds)
         self._time_outs = FailureShare(settings.window_seconds)
         self._budgets: dict[str, float] = {}
+        self._undelivered: deque[tuple[float, str]] = deque(maxlen=MAX_UNDELIVERED)
+        """When each was found, and for which instance."""
         feed.observe("limit.reached", self._note_limit)
+        feed.observe("message.swept", self._note_swept)
 
     async def run(self) -> None:
         """Sweep again and again until cancelled."""
@@ -96,6 +103,7 @@ class Monitor:
             "lease_failures": self._lease_failures.add(Sample(now, leases.failures, leases.renewals)),
             "time_outs": self._time_outs.add(Sample(now, self._count_time_outs(), turns)),
             "budget_reached": float(len(self._over_budget())),
+            "undelivered": float(len(self._found_lately())),
             "memory": vitals.memory_share,
             "provider_open": float(len(_open_providers(vitals.providers))),
         }
@@ -113,13 +121,28 @@ class Monitor:
 
     def _details(self, vitals: Vitals) -> dict[str, str]:
         providers = _some(_open_providers(vitals.providers))
-        return {"budget_reached": _some(self._over_budget()), "provider_open": providers}
+        undelivered = _some(sorted({name for _, name in self._found_lately()}))
+        return {
+            "budget_reached": _some(self._over_budget()),
+            "provider_open": providers,
+            "undelivered": undelivered,
+        }
 
     def _note_limit(self, conversation: Conversation | None, fields: Mapping[str, object]) -> None:
         if conversation is not None and fields.get("reason") in BUDGETS:
             known = conversation.instance in self._budgets
             if known or len(self._budgets) < MAX_INSTANCES:
                 self._budgets[conversation.instance] = trio.current_time()
+
+    def _note_swept(self, conversation: Conversation | None, _fields: Mapping[str, object]) -> None:
+        if conversation is not None:
+            self._undelivered.append((trio.current_time(), conversation.instance))
+
+    def _found_lately(self) -> deque[tuple[float, str]]:
+        since, found = trio.current_time() - UNDELIVERED_SECONDS, self._undelivered
+        while found and found[0][0] <= since:
+            found.popleft()
+        return found
 
     def _over_budget(self) -> list[str]:
         since = trio.current_time() - BUDGET_SECONDS

@@ -14,6 +14,7 @@ from daemon.observe.latencies import LatencyView
 from daemon.operate.api import AdminApi
 from daemon.operate.routes import ROUTES
 from daemon.responders.breaker import ProviderView
+from daemon.sweep.view import SweepView
 
 __all__ = [
     "FLAGS",
@@ -26,4 +27,5 @@ __all__ = [
     "InstanceFlag",
     "LatencyView",
     "ProviderView",
+    "SweepView",
 ]

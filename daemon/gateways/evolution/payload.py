@@ -139,8 +139,10 @@ def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbou
         origin = _origin(text(document.get("server_url"))[:MAX_ADDRESS_CHARS])
         return _upsert(name, happened, _data_items(document.get("data")), origin)
     failures = _failures(name, _data_items(document.get("data"))) if happened == "messages.update" else ()
-    reason = event_reason(happened, mapping(document.get("data")))
-    return Inbound(name, happened, ignored=(reason,), failures=failures)
+    data = mapping(document.get("data"))
+    connected = happened == "connection.update" and text(data.get("state")) == "open"
+    reason = event_reason(happened, data)
+    return Inbound(name, happened, ignored=(reason,), failures=failures, connected=connected)
 
 
 def _document(body: bytes) -> JsonObject:
@@ -195,7 +197,7 @@ def _upsert(instance: str, event: str, found: list[object], origin: str) -> Inbo
     own: list[OwnMessage] = []
     ignored: list[Ignored] = []
     for item in found:
-        read = _read_item(instance, mapping(item), origin)
+        read = read_item(instance, mapping(item), origin)
         if isinstance(read, Message):
             messages.append(read)
         elif isinstance(read, OwnMessage):
@@ -208,7 +210,8 @@ def _upsert(instance: str, event: str, found: list[object], origin: str) -> Inbo
     return Inbound(instance, event, tuple(messages), reasons, tuple(links), tuple(own))
 
 
-def _read_item(instance: str, item: JsonObject, origin: str) -> Message | OwnMessage | Ignored:
+def read_item(instance: str, item: JsonObject, origin: str = "") -> Message | OwnMessage | Ignored:
+    """One message, as webhooks bring it and records keep it, or why it is none."""
     key = mapping(item.get("key"))
     from_me = key.get("fromMe")
     if from_me not in (None, False, "false"):

@@ -61,7 +61,7 @@ def test_every_fixture_is_read_as_expected(path: Path) -> None:
     fixture = json.loads(path.read_text())
     where = fixture.get("path", {})
     inbound = parse(fixture["body"], where.get("instance"), where.get("event"))
-    expected = {"own": [], "failures": [], **fixture["expect"]}
+    expected = {"own": [], "failures": [], "connected": False, **fixture["expect"]}
     assert json.loads(msgspec.json.encode(inbound)) == expected, fixture["about"]
     assert not re.search(rb"SECRET|CANARY", msgspec.json.encode(inbound))
 
