@@ -60,6 +60,8 @@ class Result(NamedTuple):
     """Everything up to now was compared."""
     at: int
     """Where to go on; by the gateway's clock, as the mark."""
+    length: int = plan.SLICE_SECONDS
+    """Of the next slice."""
     found: int = 0
     requests: int = 0
     ahead_seconds: float | None = None
@@ -113,7 +115,7 @@ class Comparison:
         self,
         mark: Mark,
         *,
-        since: int | None = None,
+        before: Result | None = None,
         wide: bool = False,
         until: int | None = None,
         ahead_seconds: float | None = None,
@@ -121,7 +123,7 @@ class Comparison:
         """Compare from the mark on.
 
         Args:
-          since: where an earlier sweep stopped that was not done.
+          before: an earlier sweep that was not done; this one goes on there.
           wide: look further back than the mark.
           until: nothing after it is compared; None: up to now.
           ahead_seconds: how far the gateway's clock was ahead of ours when it was seen last.
@@ -131,8 +133,10 @@ class Comparison:
         """
         self._ahead = ahead_seconds
         begin = plan.start(mark, self._now(), wide)
-        at, length = max(begin.since, since or 0), plan.SLICE_SECONDS
-        if begin.passed_over and since is None:
+        at, length = begin.since, plan.SLICE_SECONDS
+        if before is not None:
+            at, length = max(at, before.at), before.length
+        elif begin.passed_over:
             self._tell_gap(mark.until, at, "too_long_ago")
         while True:
             pages, is_whole = await self._read(at, at + length, length)
@@ -156,7 +160,7 @@ class Comparison:
                 return self._result(True, end)
             at, length = end, plan.next_length(length, len(pages))
             if self._requests >= MAX_REQUESTS:
-                return self._result(False, at)
+                return self._result(False, at, length)
 
     async def _read(self, since: int, until: int, length: int) -> tuple[list[RecordsPage], bool]:
         """The pages of a slice, and whether they are all of it."""
@@ -237,8 +241,8 @@ class Comparison:
         await self._pace()
         await trio.lowlevel.checkpoint()
 
-    def _result(self, done: bool, at: int) -> Result:
-        return Result(done, at, self._found, self._requests, self._ahead)
+    def _result(self, done: bool, at: int, length: int = plan.SLICE_SECONDS) -> Result:
+        return Result(done, at, length, self._found, self._requests, self._ahead)
 
     def _now(self) -> int:
         """By the gateway's clock."""

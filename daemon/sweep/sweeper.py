@@ -84,8 +84,8 @@ class Surroundings(NamedTuple):
 class _Due:
     at: float
     wide: bool = False
-    since: int | None = None
-    """Where the last sweep stopped, if it was not done."""
+    before: Result | None = None
+    """The last sweep, if it was not done."""
     failures: int = 0
     why: str = ""
     """Of the failure; empty: the last sweep went well."""
@@ -288,7 +288,7 @@ class Sweeper:
 
     async def _claimed(self, name: str, due: _Due, reader: RecordsReader, wide: bool) -> Result | None:
         """None: there is nothing to do."""
-        within = 0.0 if wide or due.since is not None else self._settings.every_seconds / 2
+        within = 0.0 if wide or due.before is not None else self._settings.every_seconds / 2
         claimed = await self._marks.claim(name, within)
         if claimed is None:
             return None
@@ -326,7 +326,7 @@ class Sweeper:
             if mark is not None and not claimed.rests:
                 ahead = due.ahead_seconds
                 until = math.floor(pause.since.timestamp() + (ahead or 0.0))
-                result = await comparison.run(mark, since=due.since, until=until, ahead_seconds=ahead)
+                result = await comparison.run(mark, before=due.before, until=until, ahead_seconds=ahead)
             if result is None or result.done:
                 await self._marks.rest(
                     name, None if pause.until is None else math.ceil(pause.until.timestamp())
@@ -334,7 +334,7 @@ class Sweeper:
             return result
         if mark is None or claimed.rests:
             return await comparison.begin(claimed.rests_until)
-        return await comparison.run(mark, since=due.since, wide=wide, ahead_seconds=due.ahead_seconds)
+        return await comparison.run(mark, before=due.before, wide=wide, ahead_seconds=due.ahead_seconds)
 
     def _succeeded(self, name: str, due: _Due, result: Result | None, wide: bool) -> None:
         now, every = trio.current_time(), self._settings.every_seconds
@@ -343,7 +343,7 @@ class Sweeper:
             self._again(due, every)
             return
         self._last_done, due.ahead_seconds = now, result.ahead_seconds
-        due.since = None if result.done else result.at
+        due.before = None if result.done else result
         due.wide = due.wide or (wide and not result.done)
         self._again(due, every if result.done else min(GO_ON_SECONDS, every))
         self._feed.emit(
@@ -354,7 +354,7 @@ class Sweeper:
         if not due.why:
             self._feed.emit("sweep.failed", instance=name, reason=reason)
         due.failures += 1
-        due.why, due.since, due.wide = reason, None, due.wide or wide
+        due.why, due.before, due.wide = reason, None, due.wide or wide
         self._again(due, self._pause_seconds(due.failures))
 
     def _again(self, due: _Due, seconds: float) -> None:
