@@ -227,6 +227,7 @@ CASES: dict[str, tuple[Step, Step]] = {
     ),
     "provider_open": (_provider("open"), _provider("closed")),
     "budget_reached": (lambda world: world.happened("limit.reached", reason="cost_per_day"), _nothing),
+    "undelivered": (lambda world: world.happened("message.swept", reason="missed"), _nothing),
     "unfinished_turns": (
         lambda world: setattr(world, "open_turns", [OpenTurn(1, WHO, 1, 301.0), OpenTurn(2, WHO, 2, 1.0)]),
         lambda world: setattr(world, "open_turns", [OpenTurn(2, WHO, 2, 299.0)]),
