@@ -146,7 +146,7 @@ class Daemon:
         )
         await parts.open()
         alerts = self._observing.alerts(node_id)
-        sweeping = Sweeping(self._settings, self._feed, self._health, parts, self._inbox)
+        sweeping = Sweeping(self._settings, self._feed, self._health, parts, self._inbox, node_id)
         operators = operating(
             self._settings,
             node_id,

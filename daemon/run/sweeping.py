@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import secrets
 import time
 from collections.abc import Mapping
 
@@ -31,7 +30,13 @@ class Sweeping:
     """Nothing runs where the sweep is off, or no gateway keeps records."""
 
     def __init__(
-        self, settings: Settings, feed: EventFeed, health: Health, parts: Parts, inbox: DurableInbox
+        self,
+        settings: Settings,
+        feed: EventFeed,
+        health: Health,
+        parts: Parts,
+        inbox: DurableInbox,
+        node_id: str,
     ) -> None:
         self._settings = settings
         self._health = health
@@ -40,7 +45,7 @@ class Sweeping:
         self._default, self._own = peers.records(settings, self._http)
         self._sweeper: Sweeper | None = None
         if settings.sweep.enabled and (self._default or any(self._own.values())):
-            self._sweeper = self._made(feed, inbox)
+            self._sweeper = self._made(feed, inbox, node_id)
 
     def view(self) -> SweepView | None:
         """For the status; None: nothing is swept."""
@@ -52,9 +57,9 @@ class Sweeping:
             async with self._http:
                 await self._sweeper.run()
 
-    def _made(self, feed: EventFeed, inbox: DurableInbox) -> Sweeper:
+    def _made(self, feed: EventFeed, inbox: DurableInbox, node_id: str) -> Sweeper:
         parts = self._parts
-        heard, marks = Heard(parts.db), Marks(parts.db, secrets.token_hex(8))
+        heard, marks = Heard(parts.db), Marks(parts.db, node_id)
         sends = OwnSends(parts.db, parts.answering.ledger.prove, self._nudge, feed)
         return Sweeper(
             self._settings.sweep,

@@ -49,7 +49,7 @@ class Claimed(msgspec.Struct, frozen=True):
 
 
 class Marks:
-    """Every method may raise `LedgerUnavailable`. `holder` names this life of the daemon."""
+    """Every method may raise `LedgerUnavailable`. `holder` names the daemon, over restarts: its own claim is no obstacle."""
 
     def __init__(self, db: Postgres, holder: str) -> None:
         self._db = db
