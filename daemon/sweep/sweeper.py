@@ -155,7 +155,7 @@ class Sweeper:
                     for name in self._next():
                         self._running.add(name)
                         nursery.start_soon(self._sweep, name)
-                with trio.move_on_after(TICK_SECONDS):
+                with trio.move_on_after(self._quiet_seconds()):
                     await self._wake.wait()
                 # Stopped by a signal, or asleep with the machine: the gateway's clock went on, and its patience ended.
                 slept = max(trio.current_time() - before, self._clocks.boot() - boot)
@@ -171,6 +171,12 @@ class Sweeper:
             found=self._feed.reasons("message.swept"),
             behind=dict(list(behind.items())[:MAX_NAMED]),
         )
+
+    def _quiet_seconds(self) -> float:
+        """Until the next instance is due; those that are due already wait for a sweep to end, or for their gateway."""
+        now = trio.current_time()
+        coming = [due.at - now for due in self._due.values() if due.at > now]
+        return min([TICK_SECONDS, *coming])
 
     # What causes a sweep
 
