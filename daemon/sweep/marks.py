@@ -49,7 +49,10 @@ class Claimed(msgspec.Struct, frozen=True):
 
 
 class Marks:
-    """Every method may raise `LedgerUnavailable`. `holder` names the daemon, over restarts: its own claim is no obstacle."""
+    """Every method may raise `LedgerUnavailable`.
+
+    `holder` names the daemon, over restarts: its own claim is no obstacle to it.
+    """
 
     def __init__(self, db: Postgres, holder: str) -> None:
         self._db = db

@@ -61,7 +61,9 @@ class Room:
             readiness=lambda: self.readiness,
             quarantine=self.quarantine,
             authorize=authorize,
-            observers=IngressObservers(lambda event, **fields: self.events.append((event, fields["reason"]))),
+            observers=IngressObservers(
+                lambda event, **fields: self.events.append((event, fields.get("reason")))
+            ),
         )
 
     async def accept(self, message: Message) -> Receipt:
@@ -143,6 +145,19 @@ async def test_a_payload_with_nothing_to_store_is_ignored_by_reason() -> None:
     assert (answer.status, document(answer)["status"]) == (200, "ignored")
     assert document(answer)["ignored"]
     assert room.accepted == []
+
+
+async def test_a_connection_of_the_instance_is_told() -> None:
+    """It causes a sweep: what came while it was away may never be delivered."""
+    room = Room()
+    for state in ("connecting", "close", "open"):
+        document = {
+            "event": "connection.update",
+            "instance": "demo",
+            "data": {"instance": "demo", "state": state},
+        }
+        assert (await room.ask("POST", "webhook", "demo", body=msgspec.json.encode(document))).status == 200
+    assert [event for event, _ in room.events].count("gateway.connected") == 1
 
 
 @pytest.mark.parametrize(
