@@ -118,7 +118,7 @@ def set_of(readers: Mapping[str, MemoryRecords]) -> list[MemoryRecords]:
 @asynccontextmanager
 async def sweeping(here: Here) -> AsyncIterator[Here]:
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(here.sweeper.run)
+        nursery.start_soon(here.sweeper.run)  # noqa: ASYNC113 - it has no moment at which it is started
         yield here
         nursery.cancel_scope.cancel()
 

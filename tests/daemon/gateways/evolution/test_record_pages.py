@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 import trio
@@ -51,7 +52,7 @@ def ids(page: RecordsPage) -> tuple[list[str], list[str]]:
     return [message.id for message in page.messages], [own.id for own in page.own]
 
 
-def jid(name: str, **more: object) -> dict[str, object]:
+def jid(name: str, **more: object) -> dict[str, Any]:
     return {"key": {"remoteJid": name, "fromMe": False, "id": "X", **more}}
 
 
