@@ -15,7 +15,7 @@ HEARD, MISSED, RECENT = "5511900000001", "5511900000002", "5511900000003"
 ANSWERED, OLD, TAKEN = "5511900000004", "5511900000005", "5511900000006"
 SETTINGS = {
     "instances": {"demo": {}},
-    "sweep": {"every_seconds": 1, "settle_seconds": 1},
+    "sweep": {"enabled": True, "every_seconds": 1, "settle_seconds": 1},
     "monitor": {"every_seconds": 0.5},
 }
 
