@@ -27,7 +27,7 @@ from daemon.web.client import HttpFailed
 SIZES = (50, 10, 1)
 """Records on a page; the smaller ones are for pages that are too large."""
 MAX_PAGE_BYTES = 2 * 1024 * 1024
-"""Read in one go: some 20 ms of work."""
+"""Read in one go, and nothing else runs meanwhile."""
 MAX_RECORD_BYTES = 8 * 1024 * 1024
 """For a page of one record: media may be stored with it."""
 LAST_SECOND = 32_503_680_000
