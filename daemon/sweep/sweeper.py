@@ -31,8 +31,8 @@ from daemon.sweep.view import SweepView
 AT_ONCE = 2
 PER_SECOND = 5.0
 """Requests to all gateways together. A guess, not a measurement: if a page costs a gateway's database up to 200 ms,
-where its table is large and has no index by time, one of its connections is at work for us at the most. 300 instances take
-a minute after a start, and half a request a second after that."""
+where its table is large and has no index by time, one of its connections is at work for us at the most. 300 instances
+take a minute after a start, and half a request a second after that."""
 SELDOM_SECONDS = 60.0
 GO_ON_SECONDS = 5.0
 """Until a sweep goes on that had used up its requests: others come first."""
