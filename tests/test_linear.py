@@ -96,6 +96,9 @@ ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "actors.response_cache.fits": lambda text: response_cache.fits(text, text, text),
     "actors.text.first_words": lambda text: first_words(text, len(text)),
     "daemon.gateways.evolution.payload.parse_webhook": lambda body: payload.parse_webhook(body, "acme", None),
+    "daemon.gateways.evolution.payload.read_item": lambda text: payload.read_item(
+        "acme", {"key": {"remoteJid": text, "id": text}, "pushName": text, "message": {"conversation": text}}
+    ),
     "daemon.gateways.evolution.payload.event_reason": lambda text: payload.event_reason(text, {"type": text}),
     "daemon.gateways.lenient.clean": lambda text: lenient.clean(text, len(text)),
     "daemon.ingress.inline_media.without_media": lambda document: inline_media.without_media(document, 0),

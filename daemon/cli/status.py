@@ -23,7 +23,7 @@ from daemon.cli.render import (
     table,
     tally,
 )
-from daemon.operate import FeedView, ProviderView, RefusedView
+from daemon.operate import FeedView, ProviderView, RefusedView, SweepView
 from daemon.operate.cost import CostQuery, CostReport, CostRow
 from daemon.operate.instances import InstancePause
 from daemon.operate.login import DashboardView
@@ -70,6 +70,7 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
         ("providers", _providers(now.providers)),
         *([("realtime", _realtime(now.realtime))] if now.realtime else []),
         *(("feed", _feed(feed)) for feed in now.feeds),
+        *([("sweep", _sweep(now.sweep))] if now.sweep else []),
         *([("dashboard", _dashboard(now.dashboard))] if now.dashboard else []),
         ("cache", f"{count(now.cache_hits, 'answer')} from the response cache"),
         ("limits hit", tally(now.limits_reached)),
@@ -117,9 +118,24 @@ def _notices(now: Status) -> str:
 
 def _feed(feed: FeedView) -> Text:
     state = "connected" if feed.connected else "not connected"
+    if feed.waiting:
+        state = "waiting for the instance's first event"
     counts = f"{feed.received:,} received" + (f", {feed.lost:,} lost" if feed.lost else "")
     words = f"{feed.instance} over WebSocket: {state}, {counts}; {feed.note}"
     return cell(words, "" if feed.connected and not feed.lost else "yellow")
+
+
+def _sweep(view: SweepView) -> Text:
+    """`the last 2 min ago, 3 missed, of 28 instances; behind: acme (unreachable)`."""
+    last = (
+        "none yet" if view.last_done_seconds is None else f"the last {duration(view.last_done_seconds)} ago"
+    )
+    found = f", found since the start: {tally(view.found)}" if view.found else ""
+    behind = ", ".join(f"{name} ({why})" for name, why in view.behind.items())
+    words = f"{last}, of {count(view.instances, 'instance')}{found}" + (
+        f"; behind: {behind}" if behind else ""
+    )
+    return cell(words, "yellow" if behind else "")
 
 
 def _realtime(view: RealtimeView) -> str:

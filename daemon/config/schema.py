@@ -33,6 +33,7 @@ from daemon.config.sections import (
     RealtimeSettings,
     RedisSettings,
     ResponderSettings,
+    SweepSettings,
     TakeoverSettings,
     TlsSettings,
     TracingSettings,
@@ -144,6 +145,7 @@ class Settings(BaseSettings):
     tracing: Annotated[TracingSettings, BeforeValidator(section)] = TracingSettings()
     realtime: Annotated[RealtimeSettings, BeforeValidator(section)] = RealtimeSettings()
     dashboard: Annotated[DashboardSettings, BeforeValidator(section)] = DashboardSettings()
+    sweep: Annotated[SweepSettings, BeforeValidator(section)] = SweepSettings()
     drain_seconds: SecondsOrZero = 20.0
     log: Annotated[LogSettings, BeforeValidator(section)] = LogSettings()
     instances: Annotated[

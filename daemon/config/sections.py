@@ -228,6 +228,13 @@ class MonitorSettings(Section):
     unfinished_seconds: Seconds = 300.0
 
 
+class SweepSettings(Section):
+    enabled: Flag = True
+    every_seconds: Seconds = 600.0
+    max_age_seconds: Seconds = 21_600.0
+    settle_seconds: SecondsOrZero = 30.0
+
+
 class ResponderBatching(Section):
     enabled: Flag = False
     wait_seconds: Seconds = 0.05

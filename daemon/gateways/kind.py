@@ -13,10 +13,12 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
+from actors.errors import Unavailable
 from actors.identity import Conversation
+from actors.messages import Message
 from actors.ports import Feed, Gateway
 from daemon.gateways.couriers import Couriers
-from daemon.ingress.inbound import Parse
+from daemon.ingress.inbound import Link, OwnMessage, Parse
 from daemon.schema.fields import Misfit, Seconds, SecondsOrZero, Section
 from daemon.web.client import HttpClient
 from daemon.web.finding import Finding
@@ -90,6 +92,9 @@ class FeedView(msgspec.Struct, frozen=True, kw_only=True):
 
     instance: str
     connected: bool
+    """Whether it hears this instance; that the gateway took the connection is not enough."""
+    waiting: bool = False
+    """The gateway took the connection, and will tell nothing before the instance's first event."""
     received: int = 0
     lost: int = 0
     """Events that could not be stored: too many were waiting, the event was too large, or every attempt was refused."""
@@ -109,6 +114,60 @@ class InstanceFeed(Protocol):
         """After `run`: what still waits to be stored is lost."""
 
     def view(self) -> FeedView: ...
+
+
+class RecordsPage(msgspec.Struct, frozen=True, kw_only=True):
+    """What one page of a gateway's records says of a range of time, newest first."""
+
+    messages: tuple[Message, ...] = ()
+    """Of customers, one to one."""
+    own: tuple[OwnMessage, ...] = ()
+    """Of the business: what its people wrote, and what any software sent for it."""
+    links: tuple[Link, ...] = ()
+    more: bool = False
+    """The next page may hold records of the range."""
+    ignores_time: bool = False
+    """The gateway gives records of other times as well: each page begins with the newest there is."""
+    clock_ahead_seconds: float | None = None
+    """How far the gateway's clock is ahead of ours; None: it does not say."""
+    unread: int = 0
+    """Records that are too large to be read."""
+    marker: str = ""
+    """The same as that of another page: it is the same page again."""
+
+
+class RecordsUnavailable(Unavailable):
+    """The gateway's records cannot be read now. `everyone`: it is the gateway that is away, not this instance."""
+
+    def __init__(self, reason: str, everyone: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.everyone = everyone
+
+
+class RecordsReader(Protocol):
+    """Reads what a gateway keeps of an instance's messages."""
+
+    async def page(
+        self,
+        instance: str,
+        since_seconds: int,
+        until_seconds: int,
+        number: int,
+        before_each: Callable[[], Awaitable[None]],
+        own_only: bool = False,
+    ) -> RecordsPage:
+        """Page `number`, from 1 on, of the records from `since_seconds` to `until_seconds`, both included.
+
+        Times are Unix seconds by the gateway's clock.
+
+        Args:
+          before_each: awaited before every request.
+          own_only: only `own` is wanted.
+
+        Raises:
+          RecordsUnavailable: see there.
+        """
 
 
 Receive = Callable[[bytes], Awaitable[Response]]
@@ -142,6 +201,10 @@ class GatewayKind(ABC, Generic[SettingsT]):
     @abstractmethod
     def sender(self, settings: SettingsT, tools: Tools) -> Gateway:
         """Sends replies. How many calls run at once is bounded elsewhere: see `BoundedGateway`."""
+
+    def records(self, settings: SettingsT, http: HttpClient) -> RecordsReader | None:
+        """Reads the gateway's records; None: it keeps none."""
+        return None
 
     @abstractmethod
     async def check(

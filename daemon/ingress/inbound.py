@@ -74,6 +74,8 @@ class Inbound(msgspec.Struct, frozen=True):
     """Of any software's messages. Their event is in `ignored` too, as `status_update`."""
     named: str = ""
     """The instance that the payload itself names, where it names one and it is fit for a name."""
+    connected: bool = False
+    """The gateway says that the instance is connected to WhatsApp, now or again."""
 
     @property
     def instances(self) -> frozenset[str]:

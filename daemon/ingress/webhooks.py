@@ -390,6 +390,8 @@ class Ingress:
                 await self._inbox.fail_later(failure)
 
     async def _acknowledge(self, inbound: Inbound, duplicates: int) -> Response:
+        if inbound.connected:
+            self._observers.emit("gateway.connected", instance=inbound.instance)
         accepted = len(inbound.messages) - duplicates
         self.counters.acked += accepted
         self.counters.duplicates += duplicates

@@ -178,8 +178,29 @@ EVENTS: dict[str, Event] = {
     "pause.ended": Event("info", "the pause of an instance ended: its turns begin again"),
     "dead.retried": Event("info", "a dead letter was retried: its messages are queued again"),
     "dead.dropped": Event("info", "a dead letter was dropped: it is kept, and will not be answered"),
+    # The sweep of the gateways' records
+    "gateway.connected": Event("debug", "a webhook says that an instance is connected to WhatsApp"),
+    "message.swept": Event(
+        "info",
+        "a message that no webhook brought was found in the gateway's records (`reason`: missed, it is answered; "
+        "too_old or already_answered, it is history only)",
+    ),
+    "sweep.done": Event("debug", "an instance's records were compared with what was heard"),
+    "sweep.failed": Event(
+        "warning",
+        "an instance's records could not be compared (`reason`); it is tried again, and told once",
+    ),
+    "sweep.gap": Event(
+        "error",
+        "records from `since` to `until` were not all read (`reason`): a message in them may stay unheard",
+    ),
     # Gateway feeds
-    "gateway.feed_up": Event("info", "the gateway's own feed of an instance is connected"),
+    "gateway.feed_up": Event("info", "the gateway's own feed of an instance hears that instance"),
+    "gateway.feed_waiting": Event(
+        "info",
+        "the gateway took the feed's connection, and will tell it nothing before the instance's first event, which "
+        "is lost: the sweep finds it",
+    ),
     "gateway.feed_down": Event(
         "warning", "the feed was lost or cannot be had (`reason`); what happens until it is back never comes"
     ),

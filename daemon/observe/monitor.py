@@ -9,6 +9,7 @@ Laws of this file:
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 import trio
@@ -28,6 +29,9 @@ from daemon.responders.breaker import ProviderView
 SWEEP_SECONDS = 20.0
 BUDGET_SECONDS = 3_600.0
 """For how long an instance whose budget was used up counts as such: any further turn would report it again."""
+UNDELIVERED_SECONDS = 3_600.0
+"""For how long a message counts that was found in the gateway's records alone."""
+MAX_UNDELIVERED = 10_000
 MAX_INSTANCES = 1_000
 MAX_NAMED = 5
 BUDGETS = ("tokens_per_day", "cost_per_day")
@@ -66,8 +70,11 @@ class Monitor:
         self._refusals = RecentCount(settings.window_seconds)
         self._refused: dict[tuple[str, str], float] = {}
         """When webhooks were refused for good, by reason and instance."""
+        self._undelivered: deque[tuple[float, str]] = deque(maxlen=MAX_UNDELIVERED)
+        """When each was found, and for which instance."""
         feed.observe("limit.reached", self._note_limit)
         feed.observe("webhook.refused", self._note_refused)
+        feed.observe("message.swept", self._note_swept)
 
     async def run(self) -> None:
         """Sweep again and again until cancelled."""
@@ -102,6 +109,7 @@ class Monitor:
             "time_outs": self._time_outs.add(Sample(now, self._count_time_outs(), turns)),
             "refused_for_good": float(self._refusals.add(now, self._feed.counters["webhook.refused"])),
             "budget_reached": float(len(self._over_budget())),
+            "undelivered": float(len(self._found_lately())),
             "memory": vitals.memory_share,
             "provider_open": float(len(_open_providers(vitals.providers))),
         }
@@ -119,10 +127,12 @@ class Monitor:
 
     def _details(self, vitals: Vitals) -> dict[str, str]:
         providers = _some(_open_providers(vitals.providers))
+        undelivered = _some(sorted({name for _, name in self._found_lately()}))
         return {
             "budget_reached": _some(self._over_budget()),
             "provider_open": providers,
             "refused_for_good": self._refused_lately(),
+            "undelivered": undelivered,
         }
 
     def _note_limit(self, conversation: Conversation | None, fields: Mapping[str, object]) -> None:
@@ -147,6 +157,16 @@ class Monitor:
         found = "; ".join(f"{reason} ({_some(names)})" for reason, names in of_reason.items())
         advice = [words for reason, words in ADVICE.items() if latest and reason == latest[0][0]]
         return ": ".join([found, *advice]) if found else ""
+
+    def _note_swept(self, conversation: Conversation | None, _fields: Mapping[str, object]) -> None:
+        if conversation is not None:
+            self._undelivered.append((trio.current_time(), conversation.instance))
+
+    def _found_lately(self) -> deque[tuple[float, str]]:
+        since, found = trio.current_time() - UNDELIVERED_SECONDS, self._undelivered
+        while found and found[0][0] <= since:
+            found.popleft()
+        return found
 
     def _over_budget(self) -> list[str]:
         since = trio.current_time() - BUDGET_SECONDS

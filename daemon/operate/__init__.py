@@ -15,6 +15,7 @@ from daemon.observe.latencies import LatencyView
 from daemon.operate.api import AdminApi
 from daemon.operate.routes import ROUTES
 from daemon.responders.breaker import ProviderView
+from daemon.sweep.view import SweepView
 
 __all__ = [
     "FLAGS",
@@ -28,4 +29,5 @@ __all__ = [
     "LatencyView",
     "ProviderView",
     "RefusedView",
+    "SweepView",
 ]

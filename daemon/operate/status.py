@@ -34,6 +34,7 @@ from daemon.operate.route import Route
 from daemon.operate.stop import Stop
 from daemon.responders.breaker import ProviderView
 from daemon.stores.postgres import LedgerError
+from daemon.sweep.view import SweepView
 from daemon.web.http1 import Response, json_response
 
 if TYPE_CHECKING:  # the command line reads the views here, and needs no driver
@@ -94,6 +95,8 @@ class Status(Figures, frozen=True, kw_only=True):
     providers: Sequence[ProviderView] = ()
     feeds: Sequence[FeedView] = ()
     """Instances whose messages come through the gateway's own feed."""
+    sweep: SweepView | None = None
+    """None: it is off, or no gateway keeps records."""
     realtime: RealtimeView | None = None
     """None: it is off."""
     dashboard: DashboardView | None = None
@@ -113,6 +116,7 @@ class Watched(NamedTuple):
     pauses: Callable[[], Sequence[Pause]]
     providers: Callable[[], Sequence[ProviderView]] = tuple
     alerts: Callable[[], Sequence[AlertView]] = tuple
+    sweep: Callable[[], SweepView | None] = lambda: None
 
 
 class Doors(NamedTuple):
@@ -254,6 +258,7 @@ class StatusReport:
             providers=list(self._watched.providers()),
             pauses=[instance_pause(pause) for pause in self._watched.pauses()],
             alerts=list(self._watched.alerts()),
+            sweep=self._watched.sweep(),
             realtime=self._doors.realtime(),
             feeds=list(self._doors.feeds()),
             dashboard=self._doors.dashboard(),

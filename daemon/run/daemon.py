@@ -32,6 +32,7 @@ from daemon.run.operating import levels, operating
 from daemon.run.process import settle_memory, tidy_after_floods
 from daemon.run.realtime import RealtimeDoor
 from daemon.run.stores import start_embedded
+from daemon.run.sweeping import Sweeping
 from daemon.run.systemd import ServiceManager
 from daemon.run.watchdog import Watchdog
 from daemon.web.http1 import (
@@ -162,6 +163,7 @@ class Daemon:
         )
         await parts.open()
         alerts = self._observing.alerts(node_id)
+        sweeping = Sweeping(self._settings, self._feed, self._health, parts, self._inbox, node_id)
         operators = operating(
             self._settings,
             node_id,
@@ -170,6 +172,7 @@ class Daemon:
             parts,
             doors=self._doors(),
             alerts=alerts,
+            sweep=sweeping.view,
             latencies=self._observing.latencies,
             allowed=self._levels,
             append=self._inbox.accept,
@@ -183,6 +186,7 @@ class Daemon:
             operating=operators,
             sources=self._observing.sources_of(parts, operators.figures, alerts),
             playground=self._dashboard.playground(parts.ownership.owns),
+            sweeping=sweeping,
         )
         self._inside.fill(inside)
         return parts
@@ -205,6 +209,7 @@ class Daemon:
         inside = self._inside.value
         assert inside is not None
         self._observing.start(work, inside.sources)
+        work.start_soon(inside.sweeping.run, name="sweep")
         settle_memory()
         work.start_soon(tidy_after_floods, lambda: self._bodies.large_bytes, name="memory")
         # Under a service manager this goes to the journal, whose readers may not be operators: no link there.

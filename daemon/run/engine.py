@@ -85,14 +85,14 @@ class Parts:
             self._redis = RedisStore.from_url(redis_url)
         except ValueError as error:
             raise CannotStart(f"redis.url cannot be used: {error}.") from None
-        self._db = Postgres(dsn, max_connections=settings.postgres.pool_size)
+        self.db = Postgres(dsn, max_connections=settings.postgres.pool_size)
         # Leases must not queue behind turns: a connection and short waits of their own.
         self._lease_db = Postgres(dsn, max_connections=1, command_seconds=2, acquire_seconds=3)
         self.leases = leases = Leases(self._lease_db, node_id, settings.partitions)
         self._mirror = mirror = RedisMirror(self._redis, settings.partitions)
         self.survey = Survey(self._redis, mirror)
         self.upkeep = Upkeep(self._redis, settings.partitions)
-        self.records = Records(self._db)
+        self.records = Records(self.db)
         # A stored message goes to the supervisor, whose turns may store messages again: a circle. The supervisor is
         # made last, and these callables find it when there is a message.
         self.group = GroupCommit(
@@ -106,7 +106,7 @@ class Parts:
             settings=settings,
             feed=feed,
             node_id=node_id,
-            db=self._db,
+            db=self.db,
             redis=self._redis,
             records=self.records,
             ownership=self.ownership,
@@ -124,7 +124,7 @@ class Parts:
         self.open_turns = OpenTurnSearch(
             self.answering.ledger, self.ownership, self.supervisor, settings.monitor.unfinished_seconds
         )
-        self.stored_turns = StoredTurns(self._db)
+        self.stored_turns = StoredTurns(self.db)
         self.arrivals = Arrivals(self._redis, self.survey, settings.partitions)
         self._watch = StoreWatch(self._ledger_fitness(), self._mirror_fitness(), health)
         self.behind = Behind(
@@ -138,7 +138,7 @@ class Parts:
 
     async def open(self) -> None:
         """Make the pools. Connects nowhere."""
-        await self._db.open()
+        await self.db.open()
         await self._lease_db.open()
 
     async def start(self, work: trio.Nursery) -> None:
@@ -190,7 +190,7 @@ class Parts:
         """Give up leases and connections; each step is bounded by itself."""
         await self.ownership.release()
         await self._lease_db.close()
-        await self._db.close()
+        await self.db.close()
         await self._redis.close()
         await self.answering.aclose()
 
@@ -219,7 +219,7 @@ class Parts:
         redis = redis_checks(await self._watch.redis_problems())
         problem = await self._watch.postgres_problem()
         needs_vectors = self._settings.embeddings.model is not None
-        return [*redis, *await postgres_checks(self._db, problem, needs_vectors)]
+        return [*redis, *await postgres_checks(self.db, problem, needs_vectors)]
 
     async def _recover(self, snapshots: Iterable[Snapshot], unread: Iterable[Conversation]) -> None:
         """Pick up what the mirror may have lost, so that nothing overtakes it, then what it holds."""
@@ -246,7 +246,7 @@ class Parts:
     def _ledger_fitness(self) -> LedgerFitness:
         settings = self._settings
         return LedgerFitness(
-            self._db,
+            self.db,
             self.records,
             settings.partitions,
             settings.instances,

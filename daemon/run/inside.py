@@ -8,6 +8,7 @@ from daemon.dashboard.playground import Playground
 from daemon.observe.metrics import Sources
 from daemon.run.engine import Parts
 from daemon.run.operating import Operating
+from daemon.run.sweeping import Sweeping
 
 
 @dataclass(frozen=True)
@@ -20,3 +21,4 @@ class Inside:
     sources: Sources
     """Of the metrics; its monitor is not running yet."""
     playground: Playground
+    sweeping: Sweeping

@@ -37,6 +37,7 @@ from daemon.operate.task_tree import TaskTree
 from daemon.operate.top import Top
 from daemon.operate.turns import Turns
 from daemon.run.engine import Parts
+from daemon.sweep.view import SweepView
 
 _MODES = {"owner": 0o600, "group": 0o660, "everyone": 0o666}
 
@@ -69,6 +70,7 @@ def operating(
     *,
     doors: Doors,
     alerts: Alerts,
+    sweep: Callable[[], SweepView | None],
     latencies: Latencies,
     allowed: Levels,
     append: Callable[[Message], Awaitable[Receipt]],
@@ -79,7 +81,7 @@ def operating(
     """One object for each topic; `append` makes a message durable."""
     answering, supervisor, records, label = parts.answering, parts.supervisor, parts.records, feed.label
     flags, pauses, fenced = answering.board, answering.pauses, parts.ownership.fenced
-    watched = Watched(pauses.standing, answering.responder.views, alerts.views)
+    watched = Watched(pauses.standing, answering.responder.views, alerts.views, sweep)
     directory = Directory(settings, health, supervisor, records, label)
     gauges = Gauges(settings, health, supervisor, parts.ownership, parts.survey, records)
     control = Control(settings, supervisor, flags, pauses, feed, stop.ask, parts.forget)

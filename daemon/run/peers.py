@@ -6,13 +6,13 @@ Each kind is defined in `daemon/gateways/kinds.py` and `daemon/responders/kinds.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import trio
 
 from actors.ports import Feed, FlagSource, Gateway, Responder
 from daemon.config import ResponderSettings, Settings
-from daemon.gateways.kind import GatewaySettings, Tools
+from daemon.gateways.kind import GatewaySettings, RecordsReader, Tools
 from daemon.gateways.kinds import GATEWAYS
 from daemon.gateways.playground import Chats, PlaygroundGateway
 from daemon.gateways.router import BoundedGateway, RoutedGateway
@@ -49,6 +49,17 @@ def reader(settings: Settings, known: KnownInstances) -> Reader:
 
     by_instance = {name: make(gateway) for name, gateway in _differing(settings).items()}
     return Reader(make(settings.gateway), by_instance, known)
+
+
+def records(
+    settings: Settings, http: HttpClient
+) -> tuple[RecordsReader | None, Mapping[str, RecordsReader | None]]:
+    """Who reads the records of the default gateway, and of those instances that have another one."""
+
+    def make(gateway: GatewaySettings) -> RecordsReader | None:
+        return GATEWAYS[gateway.kind].records(gateway, http)
+
+    return make(settings.gateway), {name: make(gateway) for name, gateway in _differing(settings).items()}
 
 
 def _differing(settings: Settings) -> dict[str, GatewaySettings]:

@@ -10,8 +10,9 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from email.utils import formatdate
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import parse_qs, unquote
 
 import trio
@@ -103,6 +104,10 @@ class FakeEvolution(FaultServer):
         self.clock_skew_seconds = 0
         """How far its clock is ahead of ours: it dates the records, and the answers if `shows_date`."""
         self.shows_date = True
+        self.ignores_time = False
+        """Some versions give records of any time."""
+        self.finds: list[dict[str, Any]] = []
+        """The body of every `findMessages`."""
         self.sends: list[str] = []
         """The text of every `sendText` request, whatever its outcome."""
         self._orders: list[_Order] = []
@@ -144,11 +149,14 @@ class FakeEvolution(FaultServer):
         with self.lock:
             return list(self.deliveries)
 
-    def record(self, instance: str, number: str, text: str, *, from_me: bool, at: int, id: str = "") -> str:
-        """Put an earlier message into the gateway's database; returns its id."""
+    def record(
+        self, instance: str, number: str, text: str, *, from_me: bool, at: int, id: str = "", **more: object
+    ) -> str:
+        """Put an earlier message into the gateway's database, with these fields too; returns its id."""
         with self.lock:
             message_id = id or self._new_id()
-            self.records.append({**_record(number, text, message_id, at, from_me), "instanceName": instance})
+            entry = {**_record(number, text, message_id, at, from_me), **more}
+            self.records.append({**entry, "instanceName": instance})
         return message_id
 
     def deliver(self, instance: str, number: str, text: str, recorded: bool) -> Delivery:
@@ -254,13 +262,14 @@ class FakeEvolution(FaultServer):
         if order is not None:
             await _fail(order.fault, exchange)
             return
-        key = body["where"]["key"]
+        where = body["where"]
         page, size = int(body.get("page", 1)), int(body.get("offset", 50))
         with self.lock:
+            self.finds.append(body)
             found = [
                 {name: value for name, value in record.items() if name != "instanceName"}
                 for record in self.records
-                if record["instanceName"] == instance and key.items() <= _key(record).items()
+                if record["instanceName"] == instance and self._is_asked_for(record, where)
             ]
         found.reverse()  # the newest first, within one second too
         found.sort(key=lambda record: int(str(record["messageTimestamp"])), reverse=True)
@@ -268,6 +277,17 @@ class FakeEvolution(FaultServer):
         shown = found[(page - 1) * size : page * size]
         answer = {"total": len(found), "pages": pages, "currentPage": page, "records": shown}
         await exchange.answer_json(200, {"messages": answer}, self._date())
+
+    def _is_asked_for(self, record: Mapping[str, object], where: Mapping[str, Any]) -> bool:
+        """As its query does it: a filter that is false, or half of a range, is none."""
+        key, asked = record["key"], where.get("key") or {}
+        key = key if isinstance(key, dict) else {}
+        if any(asked.get(name) and asked[name] != key.get(name) for name in ("remoteJid", "id", "fromMe")):
+            return False
+        moment = where.get("messageTimestamp") or {}
+        if self.ignores_time or not (moment.get("gte") and moment.get("lte")):
+            return True
+        return _seconds(moment["gte"]) <= int(str(record["messageTimestamp"])) <= _seconds(moment["lte"])
 
     def _take(self, text: str, find: bool) -> _Order | None:
         with self.lock:
@@ -302,10 +322,8 @@ def _record(number: str, text: str, message_id: str, at: int, from_me: bool) -> 
     }
 
 
-def _key(record: Mapping[str, object]) -> dict[str, object]:
-    key = record["key"]
-    assert isinstance(key, dict)
-    return key
+def _seconds(iso: str) -> int:
+    return int(datetime.fromisoformat(iso).timestamp())
 
 
 def meta_error(code: int) -> dict[str, object]:

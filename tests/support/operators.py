@@ -73,6 +73,7 @@ from daemon.operate.top import Top
 from daemon.operate.turns import Turns
 from daemon.responders.breaker import ProviderView
 from daemon.stores.postgres import Postgres
+from daemon.sweep.view import SweepView
 from daemon.web.http1 import HttpServer, Request, Response, open_unix_listener
 from tests.support.ledgers import LedgerWorld, open_postgres, prepare
 
@@ -195,6 +196,7 @@ class Operators:
         self.slots = FairSlots(50)
         self.providers: list[ProviderView] = []
         self.alerts: list[AlertView] = []
+        self.swept: SweepView | None = None
         self.counters = IngressCounters()
         self.library = PostgresLibrary(self.db, None, self.feed)
         self.report = DoctorReport(checks=[Check(name="redis", state="ok", detail="answers")])
@@ -216,7 +218,9 @@ class Operators:
         feed, health, records, label = self.feed, self.health, self.records, self.feed.label
         supervisor, mirror, settings = cast(Any, self.actors), cast(Any, self.mirror), self.settings
         stored_turns = StoredTurns(self.db)
-        watched = Watched(self.pauses.standing, lambda: self.providers, lambda: self.alerts)
+        watched = Watched(
+            self.pauses.standing, lambda: self.providers, lambda: self.alerts, lambda: self.swept
+        )
         directory = Directory(settings, health, supervisor, records, label)
         begin = Takeovers(self.db, self.stored_flags, self._takeover_seconds, feed).take_over
         self.gauges = Gauges(settings, health, supervisor, cast(Any, self), mirror, records)

@@ -1,7 +1,6 @@
 """Sends through the Evolution API and looks up in its records whether a message was sent.
 
-Requests go to the configured base URL, or to the same path of another origin that the operator allowed, because each
-carries the key. `outcome.py` decides what the answers prove.
+`server.py` knows where requests may go; `outcome.py` decides what the answers prove.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Collection
-from urllib.parse import quote, urlsplit
 
 from actors.errors import GatewayHeld
 from actors.identity import Conversation
@@ -19,11 +17,10 @@ from actors.text import plain_text
 from daemon.gateways.evolution.outcome import (
     classify,
     evidence_from,
-    records_in,
     sent_id,
     timestamp_of,
 )
-from daemon.web.answer import HttpAnswer
+from daemon.gateways.evolution.server import EvolutionServer
 from daemon.web.client import NOT_ALLOWED, DeliveryUnknown, HttpClient, HttpFailed, NotDelivered
 
 MAX_SEND_BODY_BYTES = 256 * 1024
@@ -35,16 +32,7 @@ MAX_PAGES = 10
 
 
 class EvolutionGateway:
-    """One Evolution server with its key; serves any number of its instances.
-
-    Args:
-      http: a client that keeps no connections: if a kept one dies at that moment, a send on it looks as if it had
-        arrived.
-      base_url: the server's origin, with a path if it is served under one.
-      timeout_seconds: for one whole call.
-      allowed_origins: the origins, besides the base URL's own, that a call may name. Any other is ignored, and the
-        call goes to the base URL.
-    """
+    """Serves any number of a server's instances. See `EvolutionServer` for the arguments."""
 
     def __init__(
         self,
@@ -55,12 +43,13 @@ class EvolutionGateway:
         timeout_seconds: float = 30.0,
         allowed_origins: Collection[str] = (),
     ) -> None:
-        self._http = http
-        self._base_url = base_url.rstrip("/")
-        path = urlsplit(self._base_url).path
-        self._other_urls = {origin: f"{origin}{path}" for origin in allowed_origins}
-        self._headers = {"apikey": api_key}
-        self._timeout_seconds = timeout_seconds
+        self._server = EvolutionServer(
+            http,
+            base_url=base_url,
+            api_key=api_key,
+            timeout_seconds=timeout_seconds,
+            allowed_origins=allowed_origins,
+        )
 
     async def send(
         self,
@@ -77,8 +66,8 @@ class EvolutionGateway:
         # linkPreview: without the false, newer versions fetch any URL in the text.
         body = {"number": conversation.contact, "text": text, "linkPreview": False}
         try:
-            answer = await self._post(
-                "/message/sendText", conversation.instance, origin, body, MAX_SEND_BODY_BYTES, may_send
+            answer = await self._server.post(
+                "/message/sendText", conversation.instance, body, MAX_SEND_BODY_BYTES, origin, may_send
             )
         except NotDelivered as failure:
             return NotSent("lease_ended" if failure.reason == NOT_ALLOWED else "unreachable", "hold")
@@ -128,33 +117,15 @@ class EvolutionGateway:
     ) -> tuple[list[object], float | None]:
         """One page of records, newest first, and what the gateway's clock showed."""
         where = {"key": {"remoteJid": jid}}
-        body = {"where": where, "page": page, "offset": PAGE_RECORDS}
         try:
-            answer = await self._post(
-                "/chat/findMessages", conversation.instance, origin, body, MAX_FIND_BODY_BYTES
+            found = await self._server.find_messages(
+                conversation.instance, where, page, PAGE_RECORDS, MAX_FIND_BODY_BYTES, origin
             )
         except HttpFailed as failure:
             raise GatewayHeld(f"the gateway's records cannot be asked: {failure.reason}") from None
-        records = records_in(answer.json()) if 200 <= answer.status < 300 else None
-        if records is None:
-            raise GatewayHeld(f"the gateway's records cannot be read: it answered {answer.status}")
-        return records, answer.date_seconds
-
-    async def _post(
-        self,
-        route: str,
-        instance: str,
-        origin: str,
-        body: dict[str, object],
-        max_body_bytes: int,
-        may_send: MaySend = at_any_time,
-    ) -> HttpAnswer:
-        # Dots are escaped too: an instance called ".." would otherwise climb to another route.
-        name = quote(instance, safe="").replace(".", "%2E")
-        url = f"{self._other_urls.get(origin, self._base_url)}{route}/{name}"
-        return await self._http.post_json(
-            url, body, self._headers, self._timeout_seconds, max_body_bytes, may_send
-        )
+        if found.records is None:
+            raise GatewayHeld(f"the gateway's records cannot be read: it answered {found.status}")
+        return found.records, found.date_seconds
 
 
 def _jids(contact: str) -> tuple[str, ...]:

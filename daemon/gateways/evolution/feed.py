@@ -9,6 +9,9 @@ Laws of this file:
    exceeds that, or is too large to read, is lost and reported (`gateway.feed_lost`).
 4. No message and no connection can end the feed.
 5. The gateway wants the key in the address, so the address appears in no log and no error.
+6. The feed counts as connected only when it hears its instance: the gateway let it into the instance's own namespace,
+   or an event of the instance came. The common namespace takes everybody, also for instances that nobody knows. The
+   own one exists from the instance's first event on, which is lost; the sweep of the records finds what was in it.
 """
 
 from __future__ import annotations
@@ -80,7 +83,12 @@ class EvolutionFeed:
         self._namespace = f"/{instance}"
         self._receive = receive
         self._feed = feed
-        self._connected: set[str] = set()
+        self._joined_now: set[str] = set()
+        """The namespaces that the gateway let us into."""
+        self._hears = False
+        """Whether it brings events of the instance, as far as is known."""
+        self._waits = False
+        """Whether it was reported that this connection hears nothing yet."""
         self._is_down = False
         """Whether it was reported that the feed is down."""
         self._received = 0
@@ -92,7 +100,8 @@ class EvolutionFeed:
     def view(self) -> FeedView:
         return FeedView(
             instance=self._instance,
-            connected=bool(self._connected),
+            connected=self._hears,
+            waiting=bool(self._joined_now) and not self._hears,
             received=self._received,
             lost=self._lost,
             connections=self._connections,
@@ -104,9 +113,9 @@ class EvolutionFeed:
             nursery.start_soon(self._store)
             pause_seconds = FIRST_PAUSE_SECONDS
             while True:
-                before = self._connections
-                self._went(await self._listen())
-                if self._connections > before:
+                reason, was_let_in = await self._listen()
+                self._went(reason)
+                if was_let_in:
                     pause_seconds = FIRST_PAUSE_SECONDS
                 await trio.sleep(pause_seconds * random.uniform(0.5, 1.0))
                 pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
@@ -117,9 +126,12 @@ class EvolutionFeed:
             self._waiting -= 1
             self._lose()
 
-    async def _listen(self) -> str:
-        """Serve one connection, from beginning to end; returns why it ended, as a stable word."""
-        reason = ""
+    async def _listen(self) -> tuple[str, bool]:
+        """Serve one connection, from beginning to end.
+
+        Returns why it ended, as a stable word, and whether the gateway had let us in anywhere.
+        """
+        reason, was_let_in = "", False
         try:
             with trio.move_on_after(CONNECT_SECONDS) as opening:
                 async with open_websocket_url(
@@ -134,13 +146,15 @@ class EvolutionFeed:
         except* ConnectionRejected:
             reason = "refused"
         except* (ConnectionClosed, HandshakeError, OSError, ssl.SSLError, trio.BrokenResourceError):
-            reason = reason or ("connection_lost" if self._connected else "unreachable")
+            reason = reason or ("connection_lost" if self._joined_now else "unreachable")
         except* Exception as group:
             reason = "failed"
             self._broke(group)
         finally:
-            self._connected.clear()
-        return reason or "unreachable"
+            was_let_in = bool(self._joined_now)
+            self._joined_now.clear()
+            self._hears = self._waits = False
+        return reason or "unreachable", was_let_in
 
     async def _follow(self, socket: WebSocketConnection, first: socketio.Packet) -> str:
         if first.kind != "open":
@@ -156,7 +170,7 @@ class EvolutionFeed:
         """Ask for the namespaces until they exist: the instance's own, and the common one of global events."""
         while True:
             for namespace in (self._namespace, "/"):
-                if namespace not in self._connected:
+                if namespace not in self._joined_now:
                     await socket.send_message(socketio.connect(namespace))
             await trio.sleep(NAMESPACE_SECONDS)
 
@@ -180,9 +194,12 @@ class EvolutionFeed:
                     return "closed"
                 case "connected":
                     self._joined(packet.namespace)
+                case "refused":
+                    self._refused_at(packet.namespace)
                 case "disconnected":
-                    self._connected.discard(packet.namespace)
-                    if not self._connected:
+                    self._joined_now.discard(packet.namespace)
+                    if packet.namespace == self._namespace or not self._joined_now:
+                        self._hears = False
                         self._went("disconnected")
                 case "event":
                     self._heard(packet)
@@ -190,11 +207,22 @@ class EvolutionFeed:
                     pass
 
     def _joined(self, namespace: str) -> None:
-        if not self._connected:
+        self._joined_now.add(namespace)
+        if namespace == self._namespace:
+            self._hears_now()
+
+    def _refused_at(self, namespace: str) -> None:
+        """The instance's own namespace does not exist yet: asked for again, and reported once."""
+        if namespace == self._namespace and not self._hears and not self._waits:
+            self._waits = True
+            self._feed.emit("gateway.feed_waiting", instance=self._instance)
+
+    def _hears_now(self) -> None:
+        if not self._hears:
+            self._hears = True
             self._connections += 1
             self._is_down = False
             self._feed.emit("gateway.feed_up", instance=self._instance)
-        self._connected.add(namespace)
 
     def _went(self, reason: str) -> None:
         """Report it once, however many attempts fail."""
@@ -214,6 +242,7 @@ class EvolutionFeed:
         if text(payload.get("instance")) != self._instance:
             return
         self._received += 1
+        self._hears_now()
         body = without_media(json.dumps(payload).encode(), MAX_WHOLE_BYTES)
         if self._waiting >= MAX_WAITING or self._waiting_bytes + len(body) > MAX_WAITING_BYTES:
             self._lose()

@@ -13,12 +13,16 @@ from daemon.gateways.kind import (
     KnownSends,
     ProxyDoor,
     Receive,
+    RecordsReader,
     Tools,
 )
 from daemon.ingress.inbound import Parse
 from daemon.schema.fields import Misfit, Secret, web_address
 from daemon.web.client import HttpClient
 from daemon.web.finding import Finding
+
+RECORDS_SECONDS = 15.0
+"""For one page of records: whoever takes longer is under load, and the sweep may come later."""
 
 
 class EvolutionSettings(GatewaySettings):
@@ -68,6 +72,16 @@ class Evolution(GatewayKind[EvolutionSettings]):
             api_key=api_key,
             timeout_seconds=settings.timeout_seconds,
             allowed_origins=settings.allowed_origins,
+        )
+
+    def records(self, settings: EvolutionSettings, http: HttpClient) -> RecordsReader:
+        from daemon.gateways.evolution.records import EvolutionRecords  # not loaded by every command
+        from daemon.gateways.evolution.server import EvolutionServer
+
+        base_url, api_key = settings.server
+        seconds = min(settings.timeout_seconds, RECORDS_SECONDS)
+        return EvolutionRecords(
+            EvolutionServer(http, base_url=base_url, api_key=api_key, timeout_seconds=seconds)
         )
 
     async def check(

@@ -142,8 +142,10 @@ def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbou
         is_long = len(body) > SHORT_BYTES
         return _upsert(name, named, _data_items(document.get("data")), origin, is_long)
     failures = _failures(name, _data_items(document.get("data"))) if happened == "messages.update" else ()
-    reason = event_reason(happened, mapping(document.get("data")))
-    return Inbound(name, happened, ignored=(reason,), failures=failures, named=named)
+    data = mapping(document.get("data"))
+    connected = happened == "connection.update" and text(data.get("state")) == "open"
+    reason = event_reason(happened, data)
+    return Inbound(name, happened, ignored=(reason,), failures=failures, named=named, connected=connected)
 
 
 def _document(body: bytes) -> JsonObject:
@@ -198,7 +200,7 @@ def _upsert(instance: str, named: str, found: list[object], origin: str, is_long
     own: list[OwnMessage] = []
     ignored: list[Ignored] = []
     for item in found:
-        read = _read_item(instance, mapping(item), origin, is_long)
+        read = read_item(instance, mapping(item), origin, is_long)
         if isinstance(read, Message):
             messages.append(read)
         elif isinstance(read, OwnMessage):
@@ -213,8 +215,14 @@ def _upsert(instance: str, named: str, found: list[object], origin: str, is_long
     )
 
 
-def _read_item(instance: str, item: JsonObject, origin: str, is_long: bool) -> Message | OwnMessage | Ignored:
-    """`is_long`: the payload is, so media may have been cut from it."""
+def read_item(
+    instance: str, item: JsonObject, origin: str = "", is_long: bool = False
+) -> Message | OwnMessage | Ignored:
+    """One message, as webhooks bring it and records keep it, or why it is none.
+
+    Args:
+      is_long: the payload is, so media may have been cut from it.
+    """
     key = mapping(item.get("key"))
     from_me = key.get("fromMe")
     if from_me not in (None, False, "false"):

@@ -45,6 +45,16 @@ METRICS: dict[str, Metric] = {
     "majlis_http_rejected_total": Metric(
         "counter", "Requests that broke the protocol or a limit of the ingress", ("reason",)
     ),
+    "majlis_swept_total": Metric(
+        "counter",
+        "Messages found in the gateways' records alone: missed, too_old or already_answered",
+        ("reason",),
+    ),
+    "majlis_sweeps_total": Metric(
+        "counter",
+        "Comparisons of an instance's records with what was heard: done, or failing after it had gone well",
+        ("outcome",),
+    ),
     # Windows
     "majlis_window_lateness_seconds": Metric(
         "histogram", "From the end of a window to its freeze in Redis", buckets=FAST

@@ -76,6 +76,8 @@ def of_the_turns(feed: EventFeed, observed: Observed) -> dict[str, MetricRows]:
     """From the events: counted by the feed, or as they were observed."""
     counts, reasons = feed.counters, feed.reasons
     return {
+        "majlis_swept_total": _by(reasons("message.swept")),
+        "majlis_sweeps_total": _by({"done": counts["sweep.done"], "failed": counts["sweep.failed"]}),
         "majlis_window_lateness_seconds": _only(observed.lateness),
         "majlis_windows_closed_total": _by(reasons("window.closed")),
         "majlis_turns_ended_total": _by({outcome: counts[event] for outcome, event in OUTCOMES.items()}),

@@ -13,6 +13,7 @@ from daemon.ingress.refusals import UNKNOWN
 from daemon.mirror.survey import Pending, Totals
 from daemon.operate.status import Status
 from daemon.responders.breaker import ProviderView
+from daemon.sweep.view import SweepView
 from tests.daemon.cli.conftest import Typed
 from tests.daemon.cli.scene import HELD, actor, buried, show, silenced
 from tests.support.operators import DoorInThread
@@ -34,6 +35,9 @@ def test_status_shows_what_an_operator_needs_first(door: DoorInThread, majlis: T
         ProviderView(name="main", state="closed", calls=300),
         ProviderView(name="backup", state="open", failures=5, last_reason="timed_out", wait_seconds=12.0),
     ]
+    operators.swept = SweepView(
+        instances=28, last_done_seconds=120, found={"missed": 3}, behind={"acme": "unreachable"}
+    )
     for rule in ("duplicate", "duplicate", "taken_over"):
         door.emit("turn.suppressed", HELD, rule=rule)
     for _ in range(12):
@@ -59,6 +63,7 @@ def test_status_shows_what_an_operator_needs_first(door: DoorInThread, majlis: T
         "main ok, backup circuit open for 12.0 s (5 failures, timed_out)",
         "12 answers from the response cache",
         "cost_per_day 1",
+        "ago, of 28 instances, found since the start: missed 3; behind: acme (unreachable)",
     ):
         assert words in done.out, words
 

@@ -150,6 +150,19 @@ async def test_a_payload_with_nothing_to_store_is_ignored_by_reason() -> None:
     assert room.accepted == []
 
 
+async def test_a_connection_of_the_instance_is_told() -> None:
+    """It causes a sweep: what came while it was away may never be delivered."""
+    room = Room()
+    for state in ("connecting", "close", "open"):
+        document = {
+            "event": "connection.update",
+            "instance": "demo",
+            "data": {"instance": "demo", "state": state},
+        }
+        assert (await room.ask("POST", "webhook", "demo", body=msgspec.json.encode(document))).status == 200
+    assert [event for event, _ in room.events].count("gateway.connected") == 1
+
+
 @pytest.mark.parametrize(
     "segments", [("webhook",), ("webhook", ""), ("webhook", "other"), ("webhook", "other", "")]
 )

@@ -118,6 +118,28 @@ async def test_a_namespace_that_does_not_exist_yet_is_asked_for_again() -> None:
         assert server.connections == 1
 
 
+async def test_the_common_namespace_alone_is_not_a_connection() -> None:
+    """The gateway lets everybody into it, also for an instance that it has never heard of."""
+    server = FakeSocketIo()
+    server.namespaces = {"/"}
+    async with server.running(), listening(server) as here:
+        await here.door.until(lambda: here.feed.view().waiting)
+        await here.door.until(lambda: here.door.feed.counters["gateway.feed_waiting"] == 1)
+        assert not here.feed.view().connected
+        await server.emit("messages.upsert", said("X", "other"), "/")
+        await server.emit("messages.upsert", said("A"), "/")
+        await here.until(["A"])
+        assert (here.feed.view().connected, here.feed.view().waiting) == (True, False)
+        assert here.door.feed.counters["gateway.feed_up"] == here.feed.view().connections == 1
+        await server.drop_all()  # what was heard says nothing of the next connection
+        await here.door.until(lambda: here.feed.view().waiting)
+        await here.door.until(lambda: here.door.feed.counters["gateway.feed_waiting"] == 2)
+        server.namespaces = {"/", "/demo"}
+        await here.until_connected()
+        counters = here.door.feed.counters
+        assert (counters["gateway.feed_up"], counters["gateway.feed_waiting"]) == (2, 2)
+
+
 async def test_a_lost_connection_is_reported_and_restored() -> None:
     async with FakeSocketIo().running() as server, listening(server) as here:
         await here.until_connected()

@@ -61,7 +61,13 @@ def test_every_fixture_is_read_as_expected(path: Path) -> None:
     fixture = json.loads(path.read_text())
     where = fixture.get("path", {})
     inbound = parse(fixture["body"], where.get("instance"), where.get("event"))
-    expected = {"own": [], "failures": [], "named": fixture["body"].get("instance", ""), **fixture["expect"]}
+    expected = {
+        "own": [],
+        "failures": [],
+        "connected": False,
+        "named": fixture["body"].get("instance", ""),
+        **fixture["expect"],
+    }
     assert json.loads(msgspec.json.encode(inbound)) == expected, fixture["about"]
     assert not re.search(rb"SECRET|CANARY", msgspec.json.encode(inbound))
 

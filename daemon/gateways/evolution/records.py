@@ -1,0 +1,165 @@
+"""Reads the gateway's records (`findMessages`) of a range of time.
+
+Laws of this file:
+1. A record has the shape of a webhook's `data`, and is read by the same parser.
+2. The filter by time is a wish: some versions ignore it, and all do where one of its two ends is missing. So each
+   record is compared again. What the server says of its pages may only lead to one page more, never to one less.
+3. A page that is too large is read in smaller ones; a single record that is too large is counted and passed over.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from actors.identity import is_playground, phone_number
+from actors.messages import Message
+from daemon.gateways.evolution.payload import read_item, sent_at
+from daemon.gateways.evolution.server import EvolutionServer
+from daemon.gateways.kind import RecordsPage, RecordsUnavailable
+from daemon.gateways.lenient import JsonObject, mapping, text
+from daemon.ingress.inbound import Link, OwnMessage
+from daemon.web.answer import dig
+from daemon.web.client import HttpFailed
+
+SIZES = (50, 10, 1)
+"""Records on a page; the smaller ones are for pages that are too large."""
+MAX_PAGE_BYTES = 2 * 1024 * 1024
+"""Read in one go, and nothing else runs meanwhile."""
+MAX_RECORD_BYTES = 8 * 1024 * 1024
+"""For a page of one record: media may be stored with it."""
+LAST_SECOND = 32_503_680_000
+"""The year 3000: no date of the gateway's language is to fail."""
+
+
+@dataclass
+class _Read:
+    """One page of `SIZES[0]` records, in however many requests it was read."""
+
+    records: list[object] = field(default_factory=list)
+    unread: int = 0
+    pages: int | None = None
+    """As the server counts them, in pages of that size."""
+    ahead_seconds: float | None = None
+
+    @property
+    def count(self) -> int:
+        return len(self.records) + self.unread
+
+
+class EvolutionRecords:
+    """Implements `RecordsReader` for every instance of one server."""
+
+    def __init__(self, server: EvolutionServer) -> None:
+        self._server = server
+
+    async def page(
+        self,
+        instance: str,
+        since_seconds: int,
+        until_seconds: int,
+        number: int,
+        before_each: Callable[[], Awaitable[None]],
+        own_only: bool = False,
+    ) -> RecordsPage:
+        """See `RecordsReader`."""
+        where: JsonObject = {
+            "messageTimestamp": {"gte": _moment(since_seconds), "lte": _moment(until_seconds)}
+        }
+        if own_only:
+            where["key"] = {"fromMe": True}
+        found = _Read()
+        await self._read(found, instance, where, number, before_each)
+        return _page(instance, found, since_seconds, until_seconds, number)
+
+    async def _read(
+        self,
+        found: _Read,
+        instance: str,
+        where: JsonObject,
+        number: int,
+        before_each: Callable[[], Awaitable[None]],
+        level: int = 0,
+    ) -> int:
+        """Add one page of `SIZES[level]` records; returns how many there were."""
+        await before_each()
+        size = SIZES[level]
+        is_single = level == len(SIZES) - 1
+        limit = MAX_RECORD_BYTES if is_single else MAX_PAGE_BYTES
+        try:
+            answer = await self._server.find_messages(instance, where, number, size, limit)
+        except HttpFailed as failure:
+            if failure.reason != "too_large":
+                raise RecordsUnavailable(failure.reason, everyone=True) from None
+            if is_single:
+                found.unread += 1
+                return 1
+        else:
+            if answer.records is None:
+                reason = f"answered_{answer.status}" if 100 <= answer.status < 600 else "answered_nonsense"
+                raise RecordsUnavailable(reason, everyone=answer.status in (502, 503, 504))
+            if answer.date_seconds is not None:
+                found.ahead_seconds = answer.date_seconds - time.time()
+            if level == 0:
+                found.pages = answer.pages
+            found.records += answer.records[:size]
+            return len(answer.records[:size])
+        times, before = size // SIZES[level + 1], found.count
+        for part in range((number - 1) * times + 1, number * times + 1):
+            if not await self._read(found, instance, where, part, before_each, level + 1):
+                break
+        return found.count - before
+
+
+def _page(instance: str, found: _Read, since: int, until: int, number: int) -> RecordsPage:
+    messages: list[Message] = []
+    own: list[OwnMessage] = []
+    moments: list[int] = []
+    for record in found.records:
+        item = mapping(record)
+        moment = sent_at(item.get("messageTimestamp"))
+        if moment:
+            moments.append(moment)
+        if not since <= moment <= until:
+            continue
+        read = read_item(instance, _addressed(item))
+        if isinstance(read, str) or is_playground(read.contact):
+            continue
+        if isinstance(read, Message):
+            messages.append(read)
+        else:
+            own.append(read)
+    links = {Link(instance, item.lid, item.contact): None for item in messages if item.lid}
+    first = found.records[0] if found.records else None
+    return RecordsPage(
+        messages=tuple(messages),
+        own=tuple(own),
+        links=tuple(links),
+        more=_goes_on(found, moments, since, number),
+        ignores_time=any(not since <= moment <= until for moment in moments),
+        clock_ahead_seconds=found.ahead_seconds,
+        unread=found.unread,
+        marker=text(dig(first, "key", "id")),
+    )
+
+
+def _goes_on(found: _Read, moments: list[int], since: int, number: int) -> bool:
+    """Whether the next page may hold records of the range."""
+    if not found.count or (moments and min(moments) < since):
+        return False
+    return found.count >= SIZES[0] or (found.pages is not None and number < found.pages)
+
+
+def _addressed(item: JsonObject) -> JsonObject:
+    """On the EVOLUTION channel the other side is named as somebody wrote the number, `+966 50 …` too."""
+    key = mapping(item.get("key"))
+    named = text(key.get("remoteJid"))
+    digits = None if "@" in named else phone_number(named[:32])
+    return item if digits is None else {**item, "key": {**key, "remoteJid": digits}}
+
+
+def _moment(seconds: int) -> str:
+    moment = datetime.fromtimestamp(min(max(seconds, 0), LAST_SECOND), UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")

@@ -1,0 +1,18 @@
+"""The sweep, as the status shows it."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class SweepView(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts are of this daemon, since its start."""
+
+    instances: int
+    """Whose gateway keeps records that can be compared."""
+    last_done_seconds: float | None = None
+    """Since an instance was compared last; None: none was yet."""
+    found: dict[str, int] = {}
+    """Messages that no webhook had brought, by what became of them."""
+    behind: dict[str, str] = {}
+    """Some instances that could not be compared, and why."""
