@@ -53,6 +53,13 @@ def migrate(
             "--adopt-redis", help="Accept an empty Redis in place of one whose data is permanently lost."
         ),
     ] = False,
+    redis_engine: Annotated[
+        bool,
+        typer.Option(
+            "--redis-engine",
+            help="Take the embedded Redis' data to redis.program, or to the system's Valkey or Redis.",
+        ),
+    ] = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
@@ -67,7 +74,7 @@ def migrate(
     settings = settings_of(config, set_)
     from daemon import run as root
 
-    applied = list(root.migrate(settings, adopt_redis))
+    applied = list(root.migrate(settings, adopt_redis, redis_engine))
     if json:
         print_json({"applied": applied})
         return

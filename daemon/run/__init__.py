@@ -70,10 +70,11 @@ def run(settings: Settings) -> int:
     return status
 
 
-def migrate(settings: Settings, adopt_redis: bool = False) -> Sequence[str]:
-    """Bring the database's tables up to date; returns the names of the migrations applied.
+def migrate(settings: Settings, adopt_redis: bool = False, move_redis: bool = False) -> Sequence[str]:
+    """Bring the database's tables up to date; returns what was done, in words.
 
-    `adopt_redis` accepts an empty Redis in place of one whose data is lost for good.
+    `adopt_redis` accepts an empty Redis in place of one whose data is lost for good. `move_redis` takes the embedded
+    Redis' data to the engine that a new data_dir would get.
 
     Raises:
       MajlisError: it cannot be done; the text is a sentence that says what to change.
@@ -82,7 +83,7 @@ def migrate(settings: Settings, adopt_redis: bool = False) -> Sequence[str]:
     writer = configure(settings.log.level, settings.log.format, sys.stderr)
     try:
         with lock_data_dir(settings.data_dir) if embedded else nullcontext():
-            applied: Sequence[str] = _bare(migrate_stores, settings, EventFeed(), adopt_redis)
+            applied: Sequence[str] = _bare(migrate_stores, settings, EventFeed(), adopt_redis, move_redis)
     finally:
         writer.close()
     return applied

@@ -24,6 +24,7 @@ from daemon.stores.embedded_redis import run_embedded_redis
 from daemon.stores.places import postgres_program, redis_server_program
 from daemon.stores.postgres import Postgres
 from daemon.stores.redis import RedisStore
+from daemon.stores.redis_move import move_redis
 
 
 async def start_embedded(settings: Settings, feed: Feed, nursery: trio.Nursery) -> tuple[str, str]:
@@ -38,7 +39,8 @@ async def start_embedded(settings: Settings, feed: Feed, nursery: trio.Nursery) 
 
     async def redis() -> None:
         feed.emit("store.starting", store="redis")
-        server = await nursery.start(partial(run_embedded_redis, settings.data_dir, on_event=emit))
+        run = partial(run_embedded_redis, settings.data_dir, on_event=emit, program=settings.redis.program)
+        server = await nursery.start(run)
         places["redis"] = server.url
 
     async def postgres() -> None:
@@ -54,14 +56,18 @@ async def start_embedded(settings: Settings, feed: Feed, nursery: trio.Nursery) 
     return places["redis"], places["postgres"]
 
 
-async def migrate_stores(settings: Settings, feed: Feed, adopts_redis: bool) -> Sequence[str]:
-    """`majlis migrate`: update the tables and, if asked to, adopt a Redis whose old data is lost for good.
+async def migrate_stores(
+    settings: Settings, feed: Feed, adopts_redis: bool, moves_redis: bool
+) -> Sequence[str]:
+    """`majlis migrate`: update the tables; if asked to, adopt a Redis whose old data is lost for good, or take the
+    embedded Redis' data to another engine.
 
-    Returns the names of what was done.
+    Returns what was done, in words.
 
     Raises:
-      CannotStart: Postgres cannot be used now; the text says what to check.
+      CannotStart: Postgres cannot be used now, or Redis is not embedded; the text says what to check.
     """
+    moved = await _move_redis(settings, feed) if moves_redis else []
     async with trio.open_nursery() as nursery:
         redis_url, dsn = await start_embedded(settings, feed, nursery)
         async with _opened(Postgres(dsn, max_connections=2, command_seconds=600)) as db:
@@ -74,7 +80,21 @@ async def migrate_stores(settings: Settings, feed: Feed, adopts_redis: bool) -> 
                 await adopt_redis(db, RedisStore.from_url(redis_url), found)
                 applied = [*applied, "stamp of redis"]
         nursery.cancel_scope.cancel()
-    return applied
+    return [*moved, *applied]
+
+
+async def _move_redis(settings: Settings, feed: Feed) -> list[str]:
+    if not settings.redis.is_embedded:
+        raise CannotStart("redis.url names a server of your own: change its engine by its own means.")
+
+    def emit(event: str, fields: Mapping[str, object]) -> None:
+        feed.emit(event, None, **fields)
+
+    moved = await move_redis(settings.data_dir, settings.redis.program, emit)
+    if moved is None:
+        return []
+    how = f"{moved.keys} keys, {'compared one by one' if moved.compared else 'not compared'}"
+    return [f"{moved.after} in place of {moved.before} ({how}); the old files are kept: {moved.kept}"]
 
 
 async def check_from_outside(settings: Settings) -> Iterable[Check]:
