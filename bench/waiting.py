@@ -103,7 +103,9 @@ async def _append(mirror: RedisMirror, conversations: int, messages: int) -> Non
 
 
 async def _info(redis: RedisStore) -> tuple[int, float]:
-    lines = [line.split(":", 1) for line in (await redis.command("INFO")).decode().splitlines() if ":" in line]
+    lines = [
+        line.split(":", 1) for line in (await redis.command("INFO")).decode().splitlines() if ":" in line
+    ]
     info = dict(lines)
     return int(info["used_memory"]), float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
 

@@ -34,6 +34,7 @@ from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
 from daemon.observe.store_watch import StoreWatch
 from daemon.operate.doctor import Check, DoctorReport, examine
+from daemon.operate.engine_checks import engine_checks
 from daemon.operate.store_checks import postgres_checks, redis_checks
 from daemon.partitions.due_poll import poll_due
 from daemon.partitions.fencing import FencedOwnership
@@ -203,7 +204,8 @@ class Parts:
         redis = redis_checks(await self._watch.redis_problems())
         problem = await self._watch.postgres_problem()
         needs_vectors = self._settings.embeddings.model is not None
-        return [*redis, *await postgres_checks(self._db, problem, needs_vectors)]
+        engines = await engine_checks(self._settings, self._redis, self._db)
+        return [*redis, *await postgres_checks(self._db, problem, needs_vectors), *engines]
 
     async def _recover(self, snapshots: Iterable[Snapshot], unread: Iterable[Conversation]) -> None:
         """Pick up what the mirror may have lost, so that nothing overtakes it, then what it holds."""

@@ -17,11 +17,12 @@ from daemon.ledger.rows import StoredInstances
 from daemon.mirror.checks import Expected, check_redis
 from daemon.operate.adoption import adopt_redis
 from daemon.operate.doctor import Check
+from daemon.operate.engine_checks import embedded_redis_check, own_postgres_checks, own_redis_checks
 from daemon.operate.store_checks import embedded_check, postgres_checks, redis_checks
 from daemon.run.lifecycle import CannotStart
 from daemon.stores.embedded_postgres import run_embedded_postgres
 from daemon.stores.embedded_redis import run_embedded_redis
-from daemon.stores.places import postgres_program, redis_server_program
+from daemon.stores.places import postgres_program
 from daemon.stores.postgres import Postgres
 from daemon.stores.redis import RedisStore
 from daemon.stores.redis_move import move_redis
@@ -100,11 +101,11 @@ async def _move_redis(settings: Settings, feed: Feed) -> list[str]:
 async def check_from_outside(settings: Settings) -> Iterable[Check]:
     """The stores, while no daemon runs: embedded ones are not started only to be looked at."""
     if settings.redis.is_embedded:
-        checks = [embedded_check("redis", redis_server_program)]
+        checks = [await embedded_redis_check(settings.data_dir, settings.redis.program)]
     else:
         redis = RedisStore.from_url(settings.redis.url.get_secret_value())
         expected = Expected(settings.redis.durability, settings.partitions, None)
-        checks = redis_checks(await check_redis(redis, expected))
+        checks = [*redis_checks(await check_redis(redis, expected)), *await own_redis_checks(redis)]
         await redis.close()
     if settings.postgres.is_embedded:
         return [*checks, embedded_check("postgres", partial(postgres_program, "postgres"))]
@@ -112,6 +113,7 @@ async def check_from_outside(settings: Settings) -> Iterable[Check]:
         return [
             *checks,
             *await postgres_checks(db, await ledger_problem(db), settings.embeddings.model is not None),
+            *await own_postgres_checks(db),
         ]
 
 

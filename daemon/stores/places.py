@@ -95,7 +95,12 @@ class Places:
 
     @property
     def redis(self) -> Path:
-        return self.data_dir / "redis"
+        return self.redis_below(self.data_dir)
+
+    @staticmethod
+    def redis_below(data_dir: Path) -> Path:
+        """The embedded Redis' data, for who only looks."""
+        return data_dir.resolve() / "redis"
 
     @property
     def moving_redis(self) -> Path:

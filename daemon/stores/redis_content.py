@@ -19,7 +19,7 @@ BATCH_KEYS = 200
 _NO_EXPIRY, _GONE = -1, -2
 
 
-class Content(msgspec.Struct, frozen=True):
+class RedisContent(msgspec.Struct, frozen=True):
     lasting: Mapping[bytes, bytes]
     """Of each key without an expiry, in digests: its name and what it holds."""
     passing: int
@@ -30,7 +30,7 @@ class Content(msgspec.Struct, frozen=True):
         return len(self.lasting) + self.passing
 
 
-async def content_of(redis: RedisStore, on_progress: Callable[[int], None]) -> Content:
+async def content_of(redis: RedisStore, on_progress: Callable[[int], None]) -> RedisContent:
     """Read everything in the database, which nobody else may change meanwhile.
 
     Args:
@@ -62,10 +62,10 @@ async def content_of(redis: RedisStore, on_progress: Callable[[int], None]) -> C
         lasting.update((_digest([key]), _digest(parts)) for key, parts in held.items())
         on_progress(len(lasting) + len(passing))
         if cursor == b"0":
-            return Content(lasting, len(passing))
+            return RedisContent(lasting, len(passing))
 
 
-def difference(before: Content, after: Content) -> str:
+def difference(before: RedisContent, after: RedisContent) -> str:
     """What `after` lacks or has otherwise, in words; empty if nothing. No key is named: it contains a phone number."""
     lost = sum(1 for key in before.lasting if key not in after.lasting)
     changed = sum(1 for key, value in before.lasting.items() if after.lasting.get(key, value) != value)

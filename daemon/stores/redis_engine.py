@@ -152,7 +152,7 @@ async def engine_for(directory: Path, program: Path | None) -> Engine:
     writer = written_by(directory)
     if writer is None:
         return await preferred(program)
-    needed = f"the data in {directory} were written by {writer.name}"
+    needed = f"the data in {directory} were written by {writer.name}, and nothing here may go on with them"
     if program is not None:
         return await _first([(program, "redis.program")], lambda one: one.continues(writer), needed, writer)
     own = [(Path(writer.program), writer.source)] if writer.program else []

@@ -25,7 +25,7 @@ from daemon.stores.child import last_log_line
 from daemon.stores.embedded_redis import EmbeddedRedis, run_redis_engine
 from daemon.stores.places import LITTLE_DISK_BYTES, EmbeddedStoreError, Places, disk_words, private_directory
 from daemon.stores.redis import RedisStore
-from daemon.stores.redis_content import Content, content_of, difference
+from daemon.stores.redis_content import RedisContent, content_of, difference
 from daemon.stores.redis_engine import (
     MODERN,
     RECORD,
@@ -81,16 +81,16 @@ async def move_redis(data_dir: Path, program: Path | None, on_event: OnEvent) ->
         _ensure_room(places)
         try:
             return await _Move(places, writer, target, on_event).run()
+        except ExceptionGroup as group:  # of the nursery that the servers run in
+            failed, others = group.split(EmbeddedStoreError)
+            if failed is None or others is not None:
+                raise
+            words = f"{_only(failed)}; nothing was changed, the data stay with {writer.name}"
+            raise EmbeddedStoreError(words) from failed
         finally:
             finish_move(places)  # also a copy that came to nothing holds what people wrote
     except OSError as error:
         raise as_store_error("redis", error, places.redis) from error
-    except ExceptionGroup as group:  # of the nursery that the servers run in
-        failed, others = group.split(EmbeddedStoreError)
-        if failed is None or others is not None:
-            raise
-        words = f"{_only(failed)}; nothing was changed, the data stay with {writer.name}"
-        raise EmbeddedStoreError(words) from failed
 
 
 def _only(group: BaseException) -> BaseException:
@@ -144,7 +144,7 @@ class _Move:
         await trio.to_thread.run_sync(_sync_tree, places.moving_redis)
         return Moved(self._writer.name, target.name, after.keys, before is not None, self._swap())
 
-    async def _content_before(self) -> Content | None:
+    async def _content_before(self) -> RedisContent | None:
         """What the engine holds that wrote the data; None if there is none here any more."""
         try:
             old = await engine_for(self._places.redis, None)
@@ -156,7 +156,7 @@ class _Move:
         async with self._running(self._places.redis, old) as redis:
             return await content_of(redis, partial(self._progress, "read by the old engine"))
 
-    def _compare(self, before: Content | None, after: Content) -> None:
+    def _compare(self, before: RedisContent | None, after: RedisContent) -> None:
         if before is None and not after.keys:
             wrong = "it holds nothing at all"
         else:
