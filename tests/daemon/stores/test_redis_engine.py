@@ -179,7 +179,7 @@ async def test_data_keep_their_engine_or_a_newer_one_of_the_same_make(
         return
     make, version = writer
     written = f"written by {make} {'.'.join(map(str, version))}"
-    with pytest.raises(UnfitEngine, match=rf"{written} .*valkey-server is Valkey 9\.1\.2.*--redis-engine"):
+    with pytest.raises(UnfitEngine, match=rf"{written},.*valkey-server is Valkey 9\.1\.2.*--redis-engine"):
         await engine_for(data, None)
 
 
@@ -198,7 +198,7 @@ async def test_a_program_of_the_settings_that_does_not_fit_the_data_is_refused_b
     wrote(data, "Redis", (6, 2, 14))
     own = stand_in(tmp_path / "own", VALKEY_9)
     with pytest.raises(
-        UnfitEngine, match=r"written by Redis 6\.2\.14 .*own is Valkey 9\.1\.2.*majlis migrate --redis-engine"
+        UnfitEngine, match=r"written by Redis 6\.2\.14,.*own is Valkey 9\.1\.2.*majlis migrate --redis-engine"
     ):
         await engine_for(data, own)
 

@@ -74,7 +74,7 @@ def wheels_data(data_dir: Path) -> Iterator[Path]:
     """A data_dir as a version without records left it, written by the wheel's engine."""
 
     async def fill() -> None:
-        async with running_redis(data_dir) as server:
+        async with running_redis(data_dir, chooses=True) as server:
             assert await trio.to_thread.run_sync(with_keys, server.url) == 5
 
     trio.run(fill)
@@ -94,7 +94,7 @@ def test_data_of_the_wheels_engine_stay_with_it_beside_a_newer_one_until_they_ar
     directory = wheels_data / "redis"
 
     async def start() -> int:
-        async with running_redis(wheels_data) as server:
+        async with running_redis(wheels_data, chooses=True) as server:
             return await trio.to_thread.run_sync(size, server.url)
 
     assert trio.run(start) == 5
@@ -145,7 +145,7 @@ async def test_an_engine_that_does_not_read_them_all_gets_nothing(wheels_data: P
             with pytest.raises(EmbeddedStoreError, match=words):
                 await move_redis(wheels_data, None, Events())
         assert names_of_redis(wheels_data) == ["redis", "redis.lock"]
-    async with running_redis(wheels_data) as server:
+    async with running_redis(wheels_data, chooses=True) as server:
         assert await trio.to_thread.run_sync(size, server.url) == 5
 
 
@@ -178,7 +178,7 @@ def test_a_kill_between_the_two_names_is_made_up_for(wheels_data: Path, newer: N
     assert not (wheels_data / "redis").exists()
 
     async def start() -> int:
-        async with running_redis(wheels_data) as server:
+        async with running_redis(wheels_data, chooses=True) as server:
             return await trio.to_thread.run_sync(size, server.url)
 
     assert trio.run(start) == 5
