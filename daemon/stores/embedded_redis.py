@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,18 +84,24 @@ async def run_embedded_redis(
     except OSError as error:
         raise as_store_error("redis", error, directory) from error
     engine = await engine_for(directory, program)
-    await run_redis_engine(places, directory, engine, on_event=on_event, task_status=task_status)
+
+    def first_ready(redis: EmbeddedRedis) -> None:
+        task_status.started(redis)
+
+    await run_redis_engine(places, directory, engine, on_event, first_ready)
 
 
 async def run_redis_engine(
     places: Places,
     directory: Path,
     engine: Engine,
-    *,
     on_event: OnEvent,
-    task_status: trio.TaskStatus[EmbeddedRedis] = trio.TASK_STATUS_IGNORED,
+    first_ready: Callable[[EmbeddedRedis], None],
 ) -> None:
     """Run one engine on one directory until cancelled; it is recorded as the writer of what is in there.
+
+    Args:
+      first_ready: called once, when it first answers.
 
     Raises:
       EmbeddedStoreError: it cannot be started, or is not what it was any more.
@@ -102,7 +109,7 @@ async def run_redis_engine(
     supervised = Supervised(_server(places, directory, engine), on_event)
     redis = EmbeddedRedis(f"unix://{places.redis_socket}?db=0", supervised)
     try:
-        await supervised.run(first_ready=lambda: task_status.started(redis))
+        await supervised.run(first_ready=lambda: first_ready(redis))
     finally:
         places.forget_sockets()
 

@@ -204,8 +204,13 @@ class _Move:
 
     @asynccontextmanager
     async def _running(self, directory: Path, engine: Engine) -> AsyncIterator[RedisStore]:
+        async def run(task_status: trio.TaskStatus[EmbeddedRedis] = trio.TASK_STATUS_IGNORED) -> None:
+            def first_ready(server: EmbeddedRedis) -> None:
+                task_status.started(server)
+
+            await run_redis_engine(self._places, directory, engine, self._on_event, first_ready)
+
         async with trio.open_nursery() as nursery:
-            run = partial(run_redis_engine, self._places, directory, engine, on_event=self._on_event)
             server: EmbeddedRedis = await nursery.start(run)
             redis = RedisStore.from_url(server.url, connections=1, timeout_seconds=COMMAND_SECONDS)
             try:
