@@ -124,6 +124,7 @@ def majlis(home: Path, turns: bool) -> Server:
     settings: dict[str, object] = {
         "data_dir": str(home / "var"),
         "ingress": {"listen": f"127.0.0.1:{port}"},
+        "redis": {"program": str(redis_server_program())},  # the peers', whatever this machine has
         "dashboard": {"listen": None},
         "instances": {instance_name(number): {} for number in range(INSTANCES)},
     }

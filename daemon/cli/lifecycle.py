@@ -53,6 +53,13 @@ def migrate(
             "--adopt-redis", help="Accept an empty Redis in place of one whose data is permanently lost."
         ),
     ] = False,
+    redis_engine: Annotated[
+        bool,
+        typer.Option(
+            "--redis-engine",
+            help="Take the embedded Redis' data to redis.program, or to the system's Valkey or Redis.",
+        ),
+    ] = False,
     role: Annotated[
         list[str] | None,
         typer.Option(
@@ -87,7 +94,7 @@ def migrate(
     settings = settings_of(config, set_)
     from daemon import run as root
 
-    done = root.migrate(settings, adopt_redis, role or (), close_tables)
+    done = root.migrate(settings, adopt_redis, role or (), close_tables, redis_engine)
     if json:
         print_json({"applied": done.applied, **msgspec.to_builtins(done.closed)})
         return

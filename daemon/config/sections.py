@@ -62,6 +62,7 @@ Tokens = Annotated[tuple[Secret, ...], Field(min_length=1, max_length=2)]
 
 class RedisSettings(Section):
     url: Secret = SecretStr(EMBEDDED)
+    program: Path | None = None
     durability: Literal["always", "everysec"] = "always"
     trust_unseen_settings: Flag = False
 

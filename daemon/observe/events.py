@@ -48,6 +48,9 @@ EVENTS: dict[str, Event] = {
     "store.starting": Event("info", "an embedded store is being started"),
     "store.creating": Event("info", "an embedded store is created"),
     "store.waiting": Event("info", "an embedded store is slow to start; `sign` says what it is doing"),
+    "store.moving": Event(
+        "info", "an embedded store is taken to another engine; `step` says what is being done"
+    ),
     "store.stopped": Event("info", "an embedded store was stopped"),
     "store.stuck": Event("error", "an embedded store did not stop when asked to"),
     "store.ready": Event("info", "a store answers and is as strong as configured"),

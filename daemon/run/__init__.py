@@ -78,7 +78,11 @@ def run(settings: Settings) -> int:
 
 
 def migrate(
-    settings: Settings, adopt_redis: bool = False, roles: Sequence[str] = (), close_tables: bool = False
+    settings: Settings,
+    adopt_redis: bool = False,
+    roles: Sequence[str] = (),
+    close_tables: bool = False,
+    move_redis: bool = False,
 ) -> Migrated:
     """Bring the database's tables up to date and close them to the world.
 
@@ -86,6 +90,7 @@ def migrate(
       adopt_redis: accept an empty Redis in place of one whose data is lost for good.
       roles: daemons shall work as these.
       close_tables: close also the shared tables that were there before.
+      move_redis: take the embedded Redis' data to the engine that a new data_dir would get.
 
     Raises:
       MajlisError: it cannot be done; the text is a sentence that says what to change.
@@ -95,7 +100,7 @@ def migrate(
     try:
         with lock_data_dir(settings.data_dir) if embedded else nullcontext():
             closing = Closing(tuple(roles), close_tables)
-            done: Migrated = _bare(migrate_stores, settings, EventFeed(), adopt_redis, closing)
+            done: Migrated = _bare(migrate_stores, settings, EventFeed(), adopt_redis, closing, move_redis)
     finally:
         writer.close()
     return done

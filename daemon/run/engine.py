@@ -38,6 +38,7 @@ from daemon.observe.readiness import Health
 from daemon.observe.store_watch import StoreWatch
 from daemon.operate.checks import Check, DoctorReport
 from daemon.operate.doctor import examine
+from daemon.operate.engine_checks import engine_checks
 from daemon.operate.peer_checks import Known
 from daemon.operate.store_checks import postgres_checks, redis_checks
 from daemon.partitions.due_poll import poll_due
@@ -219,7 +220,8 @@ class Parts:
         redis = redis_checks(await self._watch.redis_problems())
         problem = await self._watch.postgres_problem()
         needs_vectors = self._settings.embeddings.model is not None
-        return [*redis, *await postgres_checks(self.db, problem, needs_vectors)]
+        engines = await engine_checks(self._settings, self._redis, self.db)
+        return [*redis, *await postgres_checks(self.db, problem, needs_vectors), *engines]
 
     async def _recover(self, snapshots: Iterable[Snapshot], unread: Iterable[Conversation]) -> None:
         """Pick up what the mirror may have lost, so that nothing overtakes it, then what it holds."""

@@ -17,14 +17,16 @@ from daemon.ledger.rows import LastSends, StoredInstances
 from daemon.mirror.checks import Expected, check_redis
 from daemon.operate.adoption import adopt_redis
 from daemon.operate.checks import Check
+from daemon.operate.engine_checks import embedded_redis_check, own_postgres_checks, own_redis_checks
 from daemon.operate.peer_checks import Known
 from daemon.operate.store_checks import embedded_check, postgres_checks, redis_checks
 from daemon.run.lifecycle import CannotStart
 from daemon.stores.embedded_postgres import run_embedded_postgres
 from daemon.stores.embedded_redis import run_embedded_redis
-from daemon.stores.places import postgres_program, redis_server_program
+from daemon.stores.places import postgres_program
 from daemon.stores.postgres import Postgres
 from daemon.stores.redis import RedisStore
+from daemon.stores.redis_move import move_redis
 
 
 async def start_embedded(settings: Settings, feed: Feed, nursery: trio.Nursery) -> tuple[str, str]:
@@ -39,7 +41,8 @@ async def start_embedded(settings: Settings, feed: Feed, nursery: trio.Nursery) 
 
     async def redis() -> None:
         feed.emit("store.starting", store="redis")
-        server = await nursery.start(partial(run_embedded_redis, settings.data_dir, on_event=emit))
+        run = partial(run_embedded_redis, settings.data_dir, on_event=emit, program=settings.redis.program)
+        server = await nursery.start(run)
         places["redis"] = server.url
 
     async def postgres() -> None:
@@ -55,12 +58,16 @@ async def start_embedded(settings: Settings, feed: Feed, nursery: trio.Nursery) 
     return places["redis"], places["postgres"]
 
 
-async def migrate_stores(settings: Settings, feed: Feed, adopts_redis: bool, closing: Closing) -> Migrated:
-    """`majlis migrate`: update and close the tables and, if asked to, adopt a Redis whose old data is lost for good.
+async def migrate_stores(
+    settings: Settings, feed: Feed, adopts_redis: bool, closing: Closing, moves_redis: bool = False
+) -> Migrated:
+    """`majlis migrate`: update and close the tables; if asked to, adopt a Redis whose old data is lost for good, or
+    take the embedded Redis' data to another engine.
 
     Raises:
-      CannotStart: Postgres cannot be used now; the text says what to check.
+      CannotStart: Postgres cannot be used now, or Redis is not embedded; the text says what to check.
     """
+    moved = await _move_redis(settings, feed) if moves_redis else []
     async with trio.open_nursery() as nursery:
         redis_url, dsn = await start_embedded(settings, feed, nursery)
         async with _opened(Postgres(dsn, max_connections=2, command_seconds=600)) as db:
@@ -73,17 +80,32 @@ async def migrate_stores(settings: Settings, feed: Feed, adopts_redis: bool, clo
                 await adopt_redis(db, RedisStore.from_url(redis_url), found)
                 done.applied.append("stamp of redis")
         nursery.cancel_scope.cancel()
+    done.applied[:0] = moved
     return done
+
+
+async def _move_redis(settings: Settings, feed: Feed) -> list[str]:
+    if not settings.redis.is_embedded:
+        raise CannotStart("redis.url names a server of your own: change its engine by its own means.")
+
+    def emit(event: str, fields: Mapping[str, object]) -> None:
+        feed.emit(event, None, **fields)
+
+    moved = await move_redis(settings.data_dir, settings.redis.program, emit)
+    if moved is None:
+        return []
+    how = f"{moved.keys} keys, {'compared one by one' if moved.compared else 'not compared'}"
+    return [f"{moved.after} in place of {moved.before} ({how}); the old files are kept: {moved.kept}"]
 
 
 async def check_from_outside(settings: Settings) -> Iterable[Check]:
     """The stores, while no daemon runs: embedded ones are not started only to be looked at."""
     if settings.redis.is_embedded:
-        checks = [embedded_check("redis", redis_server_program)]
+        checks = [await embedded_redis_check(settings.data_dir, settings.redis.program)]
     else:
         redis = RedisStore.from_url(settings.redis.url.get_secret_value())
         expected = Expected(settings.redis.durability, settings.partitions, None)
-        checks = redis_checks(await check_redis(redis, expected))
+        checks = [*redis_checks(await check_redis(redis, expected)), *await own_redis_checks(redis)]
         await redis.close()
     if settings.postgres.is_embedded:
         return [*checks, embedded_check("postgres", partial(postgres_program, "postgres"))]
@@ -91,6 +113,7 @@ async def check_from_outside(settings: Settings) -> Iterable[Check]:
         return [
             *checks,
             *await postgres_checks(db, await ledger_problem(db), settings.embeddings.model is not None),
+            *await own_postgres_checks(db),
         ]
 
 

@@ -54,7 +54,7 @@ class Server:
       stop_signals: gentlest first; SIGKILL follows the last one.
       parent_death_signal: the signal the kernel sends it when the daemon dies.
       ids: `uid:gid` to appear as in a user namespace of its own, or `-` for no namespace.
-      prepare: called before each start, under the lock.
+      prepare: called before each start, under the lock; may refuse it by an `EmbeddedStoreError`.
       probe: tells the state of the server with the given process id; returns within seconds.
     """
 
@@ -66,7 +66,7 @@ class Server:
     stop_signals: tuple[signal.Signals, ...]
     parent_death_signal: signal.Signals
     ids: str
-    prepare: Callable[[], None]
+    prepare: Callable[[], Awaitable[None]]
     probe: Callable[[int], Awaitable[Sign]]
 
 
@@ -132,7 +132,7 @@ def spawn(server: Server, lock: int, stdin: IO[bytes] | None = None) -> subproce
             stdout=log,
             stderr=log,
             cwd=server.directory,
-            env={"LC_ALL": "C"} | {key: os.environ[key] for key in _PASSED_ON if key in os.environ},
+            env=server_environment(),
             pass_fds=(lock,),
             start_new_session=True,
             umask=0o077,
@@ -140,6 +140,11 @@ def spawn(server: Server, lock: int, stdin: IO[bytes] | None = None) -> subproce
     with suppress(OSError):  # only used in the error message of `take_lock`
         os.pwrite(lock, f"{process.pid:<31}\n".encode(), 0)
     return process
+
+
+def server_environment() -> dict[str, str]:
+    """What a server, or one that is asked for its version, is told of our own environment."""
+    return {"LC_ALL": "C"} | {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
 
 
 async def exit_of(process: subprocess.Popen[bytes]) -> int:

@@ -107,7 +107,7 @@ def _server(places: Places, directory: Path) -> Server:
     settings = _ENFORCED_SETTINGS | {"unix_socket_directories": str(places.sockets)}
     options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
 
-    def prepare() -> None:
+    async def prepare() -> None:
         places.ensure_sockets()
         socket_lock = places.postgres_socket.with_name(f"{places.postgres_socket.name}.lock")
         for lock in (directory / "postmaster.pid", socket_lock):

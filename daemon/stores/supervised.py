@@ -80,7 +80,7 @@ class Supervised:
         server = self._server
         lock = await take_lock(server.lock_path, server.name)
         try:
-            server.prepare()
+            await server.prepare()
             rotate_log(server.log_path)
             process = spawn(server, lock)
         finally:

@@ -15,9 +15,9 @@ import trio_asyncio
 from actors.messages import Message
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Survey
-from daemon.stores.places import redis_server_program
 from daemon.stores.redis import RedisStore
 from tests.support.patience import PATIENCE_SECONDS, wait_until
+from tests.support.redis_program import tested_redis_program
 
 PARTITIONS = 8
 INSTALLATION = "ours"
@@ -52,7 +52,7 @@ class RedisProcess:
         }
         options = [part for name, value in settings.items() for part in (f"--{name}", value)]
         self._process = subprocess.Popen(
-            [str(redis_server_program()), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [str(tested_redis_program()), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         wait_until(self._answers_or_ended, "redis-server comes up")
         assert self._process.poll() is None, "redis-server ended at its start"

@@ -26,6 +26,7 @@ from daemon.stores.embedded_postgres import EmbeddedPostgres, run_embedded_postg
 from daemon.stores.embedded_redis import EmbeddedRedis, run_embedded_redis
 from tests.support.ledgers import open_postgres
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.redis_program import tested_redis_program
 
 ServerT = TypeVar("ServerT")
 ServerT_co = TypeVar("ServerT_co", covariant=True)
@@ -85,7 +86,7 @@ def _in_a_thread(run: _Run[ServerT], data_dir: Path) -> Iterator[ServerT]:
 
 @contextmanager
 def redis_in_a_thread(data_dir: Path) -> Iterator[EmbeddedRedis]:
-    with _in_a_thread(run_embedded_redis, data_dir) as server:
+    with _in_a_thread(partial(run_embedded_redis, program=tested_redis_program()), data_dir) as server:
         yield server
 
 

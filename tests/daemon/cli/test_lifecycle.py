@@ -26,6 +26,7 @@ class Composed:
         self.settings: list[Settings] = []
         self.applied: Sequence[str] = ()
         self.adopted = False
+        self.moves: list[bool] = []
         self.fails: Exception | None = None
 
     def run(self, settings: Settings) -> int:
@@ -34,9 +35,12 @@ class Composed:
             raise self.fails
         return 0
 
-    def migrate(self, settings: Settings, adopt_redis: bool = False) -> Sequence[str]:
+    def migrate(
+        self, settings: Settings, adopt_redis: bool = False, move_redis: bool = False
+    ) -> Sequence[str]:
         self.settings.append(settings)
         self.adopted = adopt_redis
+        self.moves.append(move_redis)
         return self.applied
 
     def doctor(self, settings: Settings) -> DoctorReport:
@@ -76,6 +80,8 @@ def test_migrate_lists_the_migrations_it_applied(composed: Composed, majlis: Typ
     assert majlis("migrate").out == "nothing to do: the tables are up to date\n"
     composed.applied = ("0001_first", "0002_second")
     assert majlis("migrate").out == "applied 0001_first\napplied 0002_second\n"
+    majlis("migrate", "--redis-engine")
+    assert composed.moves == [False, False, True]
     assert not composed.adopted
     assert json.loads(majlis("migrate", "--adopt-redis", "--json").out) == {
         "applied": ["0001_first", "0002_second"]

@@ -136,8 +136,7 @@ async def test_a_sentinel_or_a_cluster_is_named(mode: str, reason: str, remedy: 
 async def test_a_full_disk_is_named(store: RedisStore, server: RedisProcess) -> None:
     """I15: a snapshot that failed makes Redis refuse every write, though its append-only file is well."""
     await store.command("CONFIG", "SET", "save", "3600 1")
-    await store.command("CONFIG", "SET", "dbfilename", "taken")
-    (server.folder / "taken").mkdir()  # a file cannot take its place: as good as a full disk
+    (server.folder / "dump.rdb").mkdir()  # a file cannot take its place: as good as a full disk
     await store.command("BGSAVE")
     with trio.fail_after(PATIENCE_SECONDS):
         # A child of Redis ends: nothing of ours can say it.

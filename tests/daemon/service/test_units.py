@@ -153,7 +153,7 @@ def test_a_service_is_bounded_with_room_and_leaves_no_core_file(unit: str) -> No
     """Three times what the embedded Redis may take, which is copied while it rewrites; all Postgres processes."""
     text = render(STANDARD)[f"etc/systemd/system/{unit}"]
     bound = re.search(r"^MemoryMax=(\d+)G$", text, re.MULTILINE)
-    redis = re.fullmatch(r"(\d+)gb", embedded_redis._SETTINGS["maxmemory"])
+    redis = re.fullmatch(r"(\d+)gb", embedded_redis.SETTINGS["maxmemory"])
     assert bound and redis and int(bound[1]) >= 3 * int(redis[1])
     tasks = re.search(r"^TasksMax=(\d+)$", text, re.MULTILINE)
     assert tasks and int(tasks[1]) >= 4 * int(embedded_postgres._FIRST_SETTINGS["max_connections"])

@@ -24,6 +24,7 @@ from daemon.stores.embedded_postgres import EmbeddedPostgres, run_embedded_postg
 from daemon.stores.embedded_redis import EmbeddedRedis, run_embedded_redis
 from daemon.stores.places import EmbeddedStoreError
 from tests.support.patience import PATIENCE_SECONDS, until
+from tests.support.redis_program import tested_redis_program
 
 ROOT = Path(__file__).parents[3]
 
@@ -42,9 +43,13 @@ class Events:
 
 
 @asynccontextmanager
-async def running_redis(data_dir: Path, events: Events | None = None) -> AsyncIterator[EmbeddedRedis]:
+async def running_redis(
+    data_dir: Path, events: Events | None = None, chooses: bool = False
+) -> AsyncIterator[EmbeddedRedis]:
+    """`chooses`: the engine as without the setting `redis.program`; else the one that is tested."""
+    program = None if chooses else tested_redis_program()
     async with trio.open_nursery() as nursery:
-        run = partial(run_embedded_redis, data_dir, on_event=events or Events())
+        run = partial(run_embedded_redis, data_dir, on_event=events or Events(), program=program)
         yield await nursery.start(run)
         nursery.cancel_scope.cancel()
 
