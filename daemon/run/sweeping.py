@@ -21,6 +21,7 @@ from daemon.sweep.own_sends import OwnSends
 from daemon.sweep.sweeper import Clocks, Surroundings, Sweeper
 from daemon.sweep.view import SweepView
 from daemon.web.client import HttpClient
+from daemon.web.tls import tls_context
 
 MAX_STORED = 2_000
 """So many instances of the database are swept besides the declared ones."""
@@ -41,7 +42,7 @@ class Sweeping:
         self._settings = settings
         self._health = health
         self._parts = parts
-        self._http = HttpClient()
+        self._http = HttpClient(tls=tls_context(settings.tls.ca_file))
         self._default, self._own = peers.records(settings, self._http)
         self._sweeper: Sweeper | None = None
         if settings.sweep.enabled and (self._default or any(self._own.values())):

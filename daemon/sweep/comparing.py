@@ -30,7 +30,7 @@ CLOCK_SECONDS = 60
 """How far back the records are asked for when only the gateway's clock is wanted."""
 
 
-class Door(Protocol):
+class Hearing(Protocol):
     """Takes what was found as it takes what a webhook brings: the ingress' inbox."""
 
     async def accept_all(self, messages: Sequence[Message]) -> Sequence[Receipt | Exception]: ...
@@ -78,7 +78,7 @@ class Comparison:
         self,
         instance: str,
         reader: RecordsReader,
-        door: Door,
+        door: Hearing,
         known: WhatIsKnown,
         settings: SweepSettings,
         feed: Feed,

@@ -24,7 +24,7 @@ from actors.identity import Conversation
 from daemon.config.sections import SweepSettings
 from daemon.gateways.kind import RecordsReader, RecordsUnavailable
 from daemon.observe.feed import EventFeed
-from daemon.sweep.comparing import Comparison, Door, Result, WhatIsKnown
+from daemon.sweep.comparing import Comparison, Hearing, Result, WhatIsKnown
 from daemon.sweep.marks import Claimed, Marks
 from daemon.sweep.view import SweepView
 
@@ -111,7 +111,7 @@ class Sweeper:
         surroundings: Surroundings,
         marks: Marks,
         known: WhatIsKnown,
-        door: Door,
+        door: Hearing,
         feed: EventFeed,
         clocks: Clocks,
     ) -> None:

@@ -13,6 +13,8 @@ import pytest
 import daemon
 from actors.errors import LedgerUnavailable
 from daemon.config import Settings
+from daemon.ledger import Migrated
+from daemon.ledger.closing import Closed
 from daemon.operate.checks import Check, DoctorReport
 from tests.daemon.cli.conftest import Typed
 from tests.daemon.cli.scene import actor, show
@@ -25,8 +27,10 @@ class Composed:
     def __init__(self) -> None:
         self.settings: list[Settings] = []
         self.applied: Sequence[str] = ()
+        self.closed = Closed()
         self.adopted = False
         self.moves: list[bool] = []
+        self.closings: list[tuple[Sequence[str], bool]] = []
         self.fails: Exception | None = None
 
     def run(self, settings: Settings) -> int:
@@ -36,12 +40,18 @@ class Composed:
         return 0
 
     def migrate(
-        self, settings: Settings, adopt_redis: bool = False, move_redis: bool = False
-    ) -> Sequence[str]:
+        self,
+        settings: Settings,
+        adopt_redis: bool = False,
+        roles: Sequence[str] = (),
+        close_tables: bool = False,
+        move_redis: bool = False,
+    ) -> Migrated:
         self.settings.append(settings)
         self.adopted = adopt_redis
         self.moves.append(move_redis)
-        return self.applied
+        self.closings.append((roles, close_tables))
+        return Migrated([*self.applied], self.closed)
 
     def doctor(self, settings: Settings) -> DoctorReport:
         self.settings.append(settings)
@@ -83,8 +93,20 @@ def test_migrate_lists_the_migrations_it_applied(composed: Composed, majlis: Typ
     majlis("migrate", "--redis-engine")
     assert composed.moves == [False, False, True]
     assert not composed.adopted
+    composed.closed = Closed(
+        closed=("table public.majlis_turns", "function public.majlis_fence()"), keep=("bot",)
+    )
+    done = majlis("migrate", "--role", "bot", "--close-tables")
+    assert (
+        "closed table public.majlis_turns\nclosed 1 function\nthese roles keep their rights: bot\n"
+        in done.out
+    )
+    assert composed.closings == [((), False)] * 3 + [(["bot"], True)]
     assert json.loads(majlis("migrate", "--adopt-redis", "--json").out) == {
-        "applied": ["0001_first", "0002_second"]
+        "applied": ["0001_first", "0002_second"],
+        "closed": ["table public.majlis_turns", "function public.majlis_fence()"],
+        "keep": ["bot"],
+        "still_open": [],
     }
     assert composed.adopted
 

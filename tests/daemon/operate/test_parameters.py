@@ -38,6 +38,7 @@ FITTING = {
     "level": "debug",
     "flag": "cache",
     "change": "off",
+    "session": "a1b2c3",
 }
 """For each name in a path, a value that fits."""
 HUGE = 10**40
