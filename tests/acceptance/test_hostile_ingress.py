@@ -218,7 +218,7 @@ def test_messages_lost_for_good_are_named(daemon: DaemonUnderTest) -> None:
     assert post(daemon, BODY, "/webhook/three", "wrong").status == 401
     assert post(daemon, b"{", "/webhook/Three").status == 400
     assert post(daemon, BODY, "/hooks/three").status == 404
-    large = head(f"Content-Length: {MAX_BODY_BYTES + 1}", line="POST //webhook/THREE HTTP/1.1")
+    large = head(f"Content-Length: {MAX_MEDIA_BYTES + 1}", line="POST //webhook/THREE HTTP/1.1")
     assert statuses(exchange(daemon, large)) == [413]
     after = lost()
     reasons = ("wrong_or_missing_token", "unreadable", "no_such_route", "body_too_large")
