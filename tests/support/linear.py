@@ -7,7 +7,7 @@ What is measured is found by a scan of the syntax trees, so that a new pattern o
 - every public function of a module whose first parameter is text or bytes;
 - the decoders and methods that `tests/test_linear.py` names.
 
-A cost is processor time of the thread. The rule: from 16 to 256 KiB the cost per byte grows at most fourfold. Costs
+A cost is processor time of the thread. The rule: from 8 to 128 KiB the cost per byte grows at most fourfold. Costs
 below a floor do not count. Minima of five are taken wherever one measurement does not settle it: one that is too high
 can only accuse, so one that acquits is enough.
 """
@@ -26,21 +26,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
-SIZES = (16 * 1024, 64 * 1024, 256 * 1024)
+SIZES = (8 * 1024, 32 * 1024, 128 * 1024)
 MAX_GROWTH = 4.0
 """Of the cost per byte, from the smallest size to the largest."""
-FLOOR_SECONDS = 0.003
-"""Nobody minds how a cost grew that is below it at 256 KiB; and the clock is not exact enough to say."""
+FLOOR_SECONDS = 0.002
+"""Nobody minds how a cost grew that is below it at 128 KiB; and the clock is not exact enough to say."""
 _STEADY_GROWTH = 1.2
-"""What grew no more from 16 to 64 KiB is linear up to 256 KiB: a square in it would show here."""
+"""What grew no more from 8 to 32 KiB is linear up to 128 KiB: a square in it would show here."""
 _DOUBTFUL_GROWTH = 2.5
-"""From 16 to 64 KiB; a square grows fourfold."""
-_HOPELESS_SECONDS = 0.05
+"""From 8 to 32 KiB; a square grows fourfold."""
+_HOPELESS_SECONDS = 0.025
 _DEAR_INPUTS = 12
-"""Of something that takes a millisecond for 16 KiB of plain letters, no more inputs are tried: it goes through them
+"""Of something that takes half a millisecond for 8 KiB of plain letters, no more inputs are tried: it goes through them
 character by character, and each is as good as the other."""
-_DEAR_SECONDS = 0.002
-"""What takes longer at 64 KiB, and is steady, is not measured at 256: it would cost more than it says."""
+_DEAR_SECONDS = 0.001
+"""What takes longer at 32 KiB, and is steady, is not measured at 128: it would cost more than it says."""
 _ROUNDS = 5
 
 _parser: Any = importlib.import_module("re._parser")
@@ -388,7 +388,7 @@ def faults(subjects: Sequence[Subject]) -> Iterator[str]:
         sys.stdout.write(f"at {subject.name}\n")
         sys.stdout.flush()
         gc.disable()  # its work depends on what else is in the process
-        dear = _cost(subject.run, filled("", "a ", "", SIZES[0])) > 0.001
+        dear = _cost(subject.run, filled("", "a ", "", SIZES[0])) > 0.0005
         for attack in subject.inputs[: _DEAR_INPUTS if dear else None]:
             if (grown := growth(subject, attack)) > MAX_GROWTH:
                 yield f"{subject.name}: {attack!r} costs {grown:.1f} times as much per byte when there is more of it"
