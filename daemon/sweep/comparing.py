@@ -145,7 +145,9 @@ class Comparison:
         elif begin.passed_over:
             self._tell_gap(mark.until, at, "too_long_ago")
         while True:
-            pages, is_whole = await self._read(at, at + length, length)
+            is_last_try = length <= plan.SHORTEST_SECONDS or length == _ENDLESS
+            most = plan.MOST_PAGES if is_last_try else plan.MANY_PAGES
+            pages, is_whole = await self._read(at, at + length, most)
             ignores_time = pages[0].ignores_time
             if not is_whole and length < _ENDLESS and (ignores_time or length > plan.SHORTEST_SECONDS):
                 # A gateway that gives records of any time is read once, from now back to the mark.
@@ -168,23 +170,24 @@ class Comparison:
             if self._requests >= MAX_REQUESTS:
                 return self._result(False, at, length)
 
-    async def _read(self, since: int, until: int, length: int) -> tuple[list[RecordsPage], bool]:
-        """The pages of a slice, and whether they are all of it."""
+    async def _read(
+        self, since: int, until: int, most: int, own_only: bool = False
+    ) -> tuple[list[RecordsPage], bool]:
+        """The pages of a slice, and whether they are all of it; at most so many, unless the gateway ignores times."""
         pages: list[RecordsPage] = []
         number = 0
         while True:
             number += 1
-            page = await self._page(since, until, number)
+            page = await self._page(since, until, number, own_only)
             if pages and page.marker and page.marker == pages[-1].marker:
                 return pages, False  # the same page again
-            await self._add(pages, page)
+            await self._add(pages, page, own_only)
             if not page.more:
                 return pages, True
-            is_last_try = length <= plan.SHORTEST_SECONDS or length == _ENDLESS
-            if number >= (plan.MOST_PAGES if is_last_try or page.ignores_time else plan.MANY_PAGES):
+            if number >= (plan.MOST_PAGES if page.ignores_time else most):
                 return pages, False
 
-    async def _add(self, pages: list[RecordsPage], page: RecordsPage, own_only: bool = False) -> None:
+    async def _add(self, pages: list[RecordsPage], page: RecordsPage, own_only: bool) -> None:
         """Add the page that follows, and the second that it shares with the one before. See law 6."""
         shared = pages[-1].oldest if pages else 0
         if shared and shared == page.newest and not page.ignores_time:
@@ -236,15 +239,8 @@ class Comparison:
     async def _written_after(self, moment: int) -> list[OwnMessage]:
         """What the business wrote since then, up to now. Asked for once: later slices lie within it."""
         if self._later is None:
-            pages: list[RecordsPage] = []
             until = math.ceil(self._wall() + max(0.0, self._ahead or 0.0)) + CLOCK_SECONDS
-            for number in range(1, plan.MOST_PAGES + 1):
-                page = await self._page(moment, until, number, own_only=True)
-                if pages and page.marker and page.marker == pages[-1].marker:
-                    break
-                await self._add(pages, page, own_only=True)
-                if not page.more:
-                    break
+            pages, _ = await self._read(moment, until, plan.MOST_PAGES, own_only=True)
             self._later = [item for page in pages for item in page.own]
         return self._later
 

@@ -45,7 +45,7 @@ SendFault = Literal[
     "garbage",  # sent and recorded, 200 with a body that is not JSON
     "slow",  # normal, after `seconds`
 ]
-FindFault = Literal["find_503", "find_garbage", "find_reset"]
+FindFault = Literal["find_500", "find_503", "find_garbage", "find_reset"]
 Fault = SendFault | FindFault
 Channel = Literal["baileys", "business", "evolution"]
 """The kinds of instances, which differ in their ids and records."""
@@ -407,6 +407,8 @@ async def _fail(fault: Fault, exchange: Exchange, code: int = 0) -> None:  # noq
             await exchange.answer_json(503, _LICENCE)
         case "rate_limited":
             await exchange.answer(429, b"slow down", {"retry-after": "7"})
+        case "find_500":
+            await _refuse(exchange, 500, "Internal Server Error", "Internal Server Error")
         case "plain_503" | "find_503":
             await exchange.answer(503, b"<html>Service Unavailable</html>")
         case "plain_502_after_send":

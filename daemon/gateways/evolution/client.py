@@ -121,9 +121,7 @@ class EvolutionGateway:
                 return records, from_seconds, not is_torn
         return records, from_seconds, False
 
-    async def _page(
-        self, instance: str, where: Mapping[str, object], page: int, origin: str
-    ) -> FoundRecords:
+    async def _page(self, instance: str, where: Mapping[str, object], page: int, origin: str) -> FoundRecords:
         try:
             return await self._server.find_messages(
                 instance, where, page, PAGE_RECORDS, MAX_FIND_BODY_BYTES, origin

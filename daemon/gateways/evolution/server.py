@@ -16,7 +16,6 @@ from daemon.gateways.lenient import integer
 from daemon.web.answer import HttpAnswer, dig
 from daemon.web.client import HttpClient
 
-
 KEY_FAILS_STATUS = 500
 """How a filter by key ends where the server keeps its data in MySQL: it names the path in the key as Postgres wants it
 (`fetchMessages`, 2.2.0 to 2.4.0-rc2)."""
