@@ -74,10 +74,10 @@ async def test_the_first_sweep_only_sets_its_mark_by_the_clock_that_is_behind(
 async def test_a_gateway_whose_clock_is_ahead_hides_nothing(autojump_clock: trio.testing.MockClock) -> None:
     """I1: customers' messages bear WhatsApp's time, whatever the gateway's clock shows."""
     here = Swept(ahead_seconds=3_600.0)
-    await here.sweep()
+    first = await here.sweep()
     await trio.sleep(100)
     here.records.kept.append(said("A", -10))
-    await here.sweep()
+    await here.sweep(ahead_seconds=first.ahead_seconds)
     assert here.heard == {"A": "missed"}
 
 
