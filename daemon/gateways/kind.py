@@ -134,6 +134,9 @@ class RecordsPage(msgspec.Struct, frozen=True, kw_only=True):
     """Records that are too large to be read."""
     marker: str = ""
     """The same as that of another page: it is the same page again."""
+    newest: int = 0
+    oldest: int = 0
+    """The times of its first and its last record, of whatever sort; 0: not known."""
 
 
 class RecordsUnavailable(Unavailable):
@@ -159,7 +162,8 @@ class RecordsReader(Protocol):
     ) -> RecordsPage:
         """Page `number`, from 1 on, of the records from `since_seconds` to `until_seconds`, both included.
 
-        Times are Unix seconds by the gateway's clock.
+        Times are Unix seconds: WhatsApp's for what it delivered, the gateway's for what was sent through it. Two pages
+        that share a second may both lack a record of it: gateways order those of one second differently each time.
 
         Args:
           before_each: awaited before every request.

@@ -6,6 +6,11 @@ Laws of this file:
    that nobody speaks over a person.
 3. A sweep makes a bounded number of requests, and says by its result whether there is more to do.
 4. What cannot be read within bounds is told (`sweep.gap`) and passed over; it is never waited for without end.
+5. Records of what customers wrote bear WhatsApp's time, those of what was sent through the gateway bear the gateway's.
+   So nothing counts as past that is not past by both clocks, the gateway's and ours, which stands for WhatsApp's:
+   a gateway whose clock is ahead must not carry the mark beyond what is still to come.
+6. A gateway orders the records of one second differently each time it is asked. Where two pages share a second, it is
+   read once more by itself, or a record that was on neither page would be behind the mark.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ import math
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+import msgspec
 import trio
 
 from actors.messages import Message, Receipt
@@ -59,7 +65,7 @@ class Result(NamedTuple):
     done: bool
     """Everything up to now was compared."""
     at: int
-    """Where to go on; by the gateway's clock, as the mark."""
+    """Where to go on; a time of the records, as the mark."""
     length: int = plan.SLICE_SECONDS
     """Of the next slice."""
     found: int = 0
@@ -139,7 +145,9 @@ class Comparison:
         elif begin.passed_over:
             self._tell_gap(mark.until, at, "too_long_ago")
         while True:
-            pages, is_whole = await self._read(at, at + length, length)
+            is_last_try = length <= plan.SHORTEST_SECONDS or length == _ENDLESS
+            most = plan.MOST_PAGES if is_last_try else plan.MANY_PAGES
+            pages, is_whole = await self._read(at, at + length, most)
             ignores_time = pages[0].ignores_time
             if not is_whole and length < _ENDLESS and (ignores_time or length > plan.SHORTEST_SECONDS):
                 # A gateway that gives records of any time is read once, from now back to the mark.
@@ -162,19 +170,34 @@ class Comparison:
             if self._requests >= MAX_REQUESTS:
                 return self._result(False, at, length)
 
-    async def _read(self, since: int, until: int, length: int) -> tuple[list[RecordsPage], bool]:
-        """The pages of a slice, and whether they are all of it."""
+    async def _read(
+        self, since: int, until: int, most: int, own_only: bool = False
+    ) -> tuple[list[RecordsPage], bool]:
+        """The pages of a slice, and whether they are all of it; at most so many, unless the gateway ignores times."""
         pages: list[RecordsPage] = []
+        number = 0
         while True:
-            page = await self._page(since, until, len(pages) + 1)
+            number += 1
+            page = await self._page(since, until, number, own_only)
             if pages and page.marker and page.marker == pages[-1].marker:
                 return pages, False  # the same page again
-            pages.append(page)
+            await self._add(pages, page, own_only)
             if not page.more:
                 return pages, True
-            is_last_try = length <= plan.SHORTEST_SECONDS or length == _ENDLESS
-            if len(pages) >= (plan.MOST_PAGES if is_last_try or page.ignores_time else plan.MANY_PAGES):
+            if number >= (plan.MOST_PAGES if page.ignores_time else most):
                 return pages, False
+
+    async def _add(self, pages: list[RecordsPage], page: RecordsPage, own_only: bool) -> None:
+        """Add the page that follows, and the second that it shares with the one before. See law 6."""
+        shared = pages[-1].oldest if pages else 0
+        if shared and shared == page.newest and not page.ignores_time:
+            pages[-1], page = _without(pages[-1], shared), _without(page, shared)
+            for number in range(1, plan.MOST_PAGES + 1):
+                second = await self._page(shared, shared, number, own_only)
+                pages.append(second)
+                if not second.more:
+                    break
+        pages.append(page)
 
     async def _hear(self, pages: Sequence[RecordsPage], since: int, end: int, is_latest: bool) -> None:
         for link in (link for page in pages for link in page.links):
@@ -216,16 +239,9 @@ class Comparison:
     async def _written_after(self, moment: int) -> list[OwnMessage]:
         """What the business wrote since then, up to now. Asked for once: later slices lie within it."""
         if self._later is None:
-            self._later = []
-            marker = ""
-            for number in range(1, plan.MOST_PAGES + 1):
-                page = await self._page(moment, self._now() + CLOCK_SECONDS, number, own_only=True)
-                if page.marker and page.marker == marker:
-                    break
-                marker = page.marker
-                self._later += page.own
-                if not page.more:
-                    break
+            until = math.ceil(self._wall() + max(0.0, self._ahead or 0.0)) + CLOCK_SECONDS
+            pages, _ = await self._read(moment, until, plan.MOST_PAGES, own_only=True)
+            self._later = [item for page in pages for item in page.own]
         return self._later
 
     async def _page(self, since: int, until: int, number: int, own_only: bool = False) -> RecordsPage:
@@ -245,11 +261,20 @@ class Comparison:
         return Result(done, at, length, self._found, self._requests, self._ahead)
 
     def _now(self) -> int:
-        """By the gateway's clock."""
-        return math.floor(self._wall() + (self._ahead or 0.0))
+        """By the clock that is behind: see law 5."""
+        return math.floor(self._wall() + min(0.0, self._ahead or 0.0))
 
     def _tell_gap(self, since: int, until: int, reason: str) -> None:
         self._feed.emit("sweep.gap", instance=self._instance, since=since, until=until, reason=reason)
+
+
+def _without(page: RecordsPage, second: int) -> RecordsPage:
+    """The page without what was written in that second."""
+    return msgspec.structs.replace(
+        page,
+        messages=tuple(item for item in page.messages if item.sent_at != second),
+        own=tuple(item for item in page.own if item.sent_at != second),
+    )
 
 
 _ENDLESS = 2**40

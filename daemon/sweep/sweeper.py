@@ -331,7 +331,7 @@ class Sweeper:
             result = None
             if mark is not None and not claimed.rests:
                 ahead = due.ahead_seconds
-                until = math.floor(pause.since.timestamp() + (ahead or 0.0))
+                until = math.floor(pause.since.timestamp() + min(0.0, ahead or 0.0))
                 result = await comparison.run(mark, before=due.before, until=until, ahead_seconds=ahead)
             if result is None or result.done:
                 await self._marks.rest(

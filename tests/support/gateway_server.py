@@ -2,6 +2,8 @@
 
 `deliveries` is the oracle: what really reached a phone. `records` is the gateway's own database, which
 may know less: a message can be delivered and yet not be recorded. Both outlive `down()` and `up()`.
+
+`findMessages` is that of 2.2.3 to 2.4.0-rc2 (`fetchMessages` in channel.service and whatsapp.baileys.service).
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ SendFault = Literal[
     "garbage",  # sent and recorded, 200 with a body that is not JSON
     "slow",  # normal, after `seconds`
 ]
-FindFault = Literal["find_503", "find_garbage", "find_reset"]
+FindFault = Literal["find_500", "find_503", "find_garbage", "find_reset"]
 Fault = SendFault | FindFault
 Channel = Literal["baileys", "business", "evolution"]
 """The kinds of instances, which differ in their ids and records."""
@@ -96,16 +98,26 @@ class FakeEvolution(FaultServer):
         self.channel: Channel = "baileys"
         self.keeps_records = True
         self.webhook: dict[str, object] | None = {
-            "enabled": True,
+            "id": "cmfyoow42000hov4xwkdug3lv",
             "url": "http://127.0.0.1:8080/webhook?apikey=secret",
+            "headers": {"authorization": "Bearer secret"},
+            "enabled": True,
             "events": ["MESSAGES_UPSERT", "MESSAGES_UPDATE"],
+            "webhookByEvents": False,
+            "webhookBase64": False,
+            "createdAt": "2026-07-26T18:13:30.262Z",
+            "updatedAt": "2026-07-26T18:13:30.262Z",
+            "instanceId": "628e74c4-f457-463e-a903-113e19b8e794",
         }
         """Of every instance; None: it has none."""
         self.clock_skew_seconds = 0
-        """How far its clock is ahead of ours: it dates the records, and the answers if `shows_date`."""
+        """How far its clock is ahead of ours: it dates what is sent through it, and the answers if `shows_date`. What
+        others wrote bears the time that WhatsApp gave it."""
         self.shows_date = True
         self.ignores_time = False
-        """Some versions give records of any time."""
+        """Version 2.2.0 gives records of any time."""
+        self.is_on_mysql = False
+        """Its queries by key are made for Postgres."""
         self.finds: list[dict[str, Any]] = []
         """The body of every `findMessages`."""
         self.sends: list[str] = []
@@ -155,8 +167,7 @@ class FakeEvolution(FaultServer):
         """Put an earlier message into the gateway's database, with these fields too; returns its id."""
         with self.lock:
             message_id = id or self._new_id()
-            entry = {**_record(number, text, message_id, at, from_me), **more}
-            self.records.append({**entry, "instanceName": instance})
+            self._keep(instance, {**_record(number, text, message_id, at, from_me), **more})
         return message_id
 
     def deliver(self, instance: str, number: str, text: str, recorded: bool) -> Delivery:
@@ -165,10 +176,16 @@ class FakeEvolution(FaultServer):
             sent = Delivery(instance, number.partition("@")[0], text, new_id, time.time())
             self.deliveries.append(sent)
             if recorded and self.keeps_records:
-                entry = self._record(number, text, sent)
-                self.records.append({**entry, "instanceName": instance})
+                self._keep(instance, self._record(number, text, sent))
             self.changed.notify_all()
         return sent
+
+    def _keep(self, instance: str, entry: dict[str, object]) -> None:
+        """Its own ids (cuid) grow from record to record. The status is kept, but never shown."""
+        own_id = f"cmfyoow42{len(self.records):04d}ov4xwkdug3lv"
+        self.records.append(
+            {"id": own_id, "pushName": None, "MessageUpdate": [], **entry, "instanceName": instance}
+        )
 
     def failed_update(self, sent: Delivery, status: str = "FAILED") -> dict[str, object]:
         """The webhook by which it says later that `sent` failed."""
@@ -263,7 +280,10 @@ class FakeEvolution(FaultServer):
             await _fail(order.fault, exchange)
             return
         where = body["where"]
-        page, size = int(body.get("page", 1)), int(body.get("offset", 50))
+        page, size = body.get("page") or 1, body.get("offset") or 50
+        if problem := self._cannot_query(where):
+            await _refuse(exchange, 500, "Internal Server Error", problem)
+            return
         with self.lock:
             self.finds.append(body)
             found = [
@@ -271,12 +291,22 @@ class FakeEvolution(FaultServer):
                 for record in self.records
                 if record["instanceName"] == instance and self._is_asked_for(record, where)
             ]
-        found.reverse()  # the newest first, within one second too
+        if page % 2 == 0:  # within one second there is no order, and it may be another one for each page
+            found.reverse()
         found.sort(key=lambda record: int(str(record["messageTimestamp"])), reverse=True)
         pages = -(-len(found) // size)
         shown = found[(page - 1) * size : page * size]
         answer = {"total": len(found), "pages": pages, "currentPage": page, "records": shown}
         await exchange.answer_json(200, {"messages": answer}, self._date())
+
+    def _cannot_query(self, where: Mapping[str, Any]) -> str:
+        """Why its database refuses the query; empty: it does not."""
+        moments = [_seconds(moment) for moment in (where.get("messageTimestamp") or {}).values()]
+        if max(moments, default=0) >= 2**31 and not self.ignores_time:
+            return f"Unable to fit integer value '{max(moments)}' into an INT4 (32-bit signed integer)."
+        if self.is_on_mysql and any((where.get("key") or {}).values()):
+            return "Argument `path`: Invalid value provided. Expected String, provided (String)."
+        return ""
 
     def _is_asked_for(self, record: Mapping[str, object], where: Mapping[str, Any]) -> bool:
         """As its query does it: a filter that is false, or half of a range, is none."""
@@ -377,6 +407,8 @@ async def _fail(fault: Fault, exchange: Exchange, code: int = 0) -> None:  # noq
             await exchange.answer_json(503, _LICENCE)
         case "rate_limited":
             await exchange.answer(429, b"slow down", {"retry-after": "7"})
+        case "find_500":
+            await _refuse(exchange, 500, "Internal Server Error", "Internal Server Error")
         case "plain_503" | "find_503":
             await exchange.answer(503, b"<html>Service Unavailable</html>")
         case "plain_502_after_send":

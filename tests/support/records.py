@@ -32,7 +32,10 @@ def wrote(
 
 @dataclass
 class MemoryRecords:
-    """Implements `RecordsReader`. `requests` notes each one as (instance, since, until, page, own only)."""
+    """Implements `RecordsReader`. `requests` notes each one as (instance, since, until, page, own only).
+
+    Records of one second come in another order on every second page, as those of a real gateway may.
+    """
 
     kept: list[Message | OwnMessage] = field(default_factory=list)
     size: int = 50
@@ -64,9 +67,11 @@ class MemoryRecords:
         found = [one for one in found if isinstance(one, OwnMessage) or not own_only]
         if not self.ignores_time:
             found = [one for one in found if since_seconds <= one.sent_at <= until_seconds]
-        found.sort(key=lambda one: one.sent_at, reverse=True)
         if self.ignores_pages:
             number = 1
+        if number % 2:
+            found.reverse()
+        found.sort(key=lambda one: one.sent_at, reverse=True)
         shown = found[(number - 1) * self.size : number * self.size]
         within = [one for one in shown if since_seconds <= one.sent_at <= until_seconds]
         reaches = bool(shown) and shown[-1].sent_at < since_seconds
@@ -77,6 +82,8 @@ class MemoryRecords:
             ignores_time=len(within) < len(shown),
             clock_ahead_seconds=self.ahead_seconds,
             marker=shown[0].id if shown else "",
+            newest=shown[0].sent_at if shown else 0,
+            oldest=shown[-1].sent_at if shown else 0,
         )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from actors.errors import GatewayHeld
 from actors.identity import Conversation
@@ -20,7 +20,7 @@ from daemon.gateways.evolution.outcome import (
     sent_id,
     timestamp_of,
 )
-from daemon.gateways.evolution.server import EvolutionServer
+from daemon.gateways.evolution.server import KEY_FAILS_STATUS, EvolutionServer, FoundRecords
 from daemon.web.client import NOT_ALLOWED, DeliveryUnknown, HttpClient, HttpFailed, NotDelivered
 
 MAX_SEND_BODY_BYTES = 256 * 1024
@@ -86,7 +86,8 @@ class EvolutionGateway:
         """Read the contact's records, newest first, back to `since_ms`. Raises `GatewayHeld`.
 
         They are dated by the gateway's clock, so the moment is taken by that clock where the gateway shows it.
-        `CannotTell` when the page limit ends the search before `since_ms` is reached: absence is not proven.
+        `CannotTell` where absence is not proven: the page limit ends the search before `since_ms` is reached, or two
+        pages share a second, whose records the gateway orders differently for each page, so that one is on neither.
         """
         evidence: SendEvidence = NoRecord()
         for jid in _jids(conversation.contact):
@@ -101,31 +102,32 @@ class EvolutionGateway:
     async def _history(
         self, conversation: Conversation, jid: str, since_ms: int, origin: str
     ) -> tuple[list[object], int, bool]:
-        """Records under `jid`, the moment from which on they are evidence, and whether they go back to it."""
+        """Records under `jid`, the moment from which on they are evidence, and whether they are all since then."""
+        where: Mapping[str, object] = {"key": {"remoteJid": jid}}
         records: list[object] = []
-        from_seconds = sys.maxsize
+        from_seconds, is_torn = sys.maxsize, False
         for page in range(1, MAX_PAGES + 1):
-            latest, date_seconds = await self._records(conversation, jid, origin, page)
+            found = await self._page(conversation.instance, where, page, origin)
+            if page == 1 and found.status == KEY_FAILS_STATUS:
+                where = {}  # then the records of all contacts are read: only those of this one are evidence
+                found = await self._page(conversation.instance, where, page, origin)
+            latest = found.records
+            if latest is None:
+                raise GatewayHeld(f"the gateway's records cannot be read: it answered {found.status}")
+            from_seconds = min(from_seconds, evidence_from(since_ms / 1000, time.time(), found.date_seconds))
+            is_torn = is_torn or _shares_a_second(records, latest, from_seconds)
             records += latest
-            from_seconds = min(from_seconds, evidence_from(since_ms / 1000, time.time(), date_seconds))
             if len(latest) < PAGE_RECORDS or _reaches(latest, from_seconds):
-                return records, from_seconds, True
+                return records, from_seconds, not is_torn
         return records, from_seconds, False
 
-    async def _records(
-        self, conversation: Conversation, jid: str, origin: str, page: int
-    ) -> tuple[list[object], float | None]:
-        """One page of records, newest first, and what the gateway's clock showed."""
-        where = {"key": {"remoteJid": jid}}
+    async def _page(self, instance: str, where: Mapping[str, object], page: int, origin: str) -> FoundRecords:
         try:
-            found = await self._server.find_messages(
-                conversation.instance, where, page, PAGE_RECORDS, MAX_FIND_BODY_BYTES, origin
+            return await self._server.find_messages(
+                instance, where, page, PAGE_RECORDS, MAX_FIND_BODY_BYTES, origin
             )
         except HttpFailed as failure:
             raise GatewayHeld(f"the gateway's records cannot be asked: {failure.reason}") from None
-        if found.records is None:
-            raise GatewayHeld(f"the gateway's records cannot be read: it answered {found.status}")
-        return found.records, found.date_seconds
 
 
 def _jids(contact: str) -> tuple[str, ...]:
@@ -135,5 +137,14 @@ def _jids(contact: str) -> tuple[str, ...]:
 
 def _reaches(records: list[object], since_seconds: int) -> bool:
     """Whether this page goes back to `since_seconds`, so that later pages hold older records only."""
-    moments = [moment for moment in map(timestamp_of, records) if moment is not None]
-    return bool(moments) and min(moments) < since_seconds
+    return min(_moments(records), default=since_seconds) < since_seconds
+
+
+def _shares_a_second(before: list[object], page: list[object], since_seconds: int) -> bool:
+    """Whether the page begins in the second with which the pages before it end, and which counts."""
+    last, first = min(_moments(before), default=None), max(_moments(page), default=None)
+    return last is not None and last == first and last >= since_seconds
+
+
+def _moments(records: list[object]) -> list[int]:
+    return [moment for moment in map(timestamp_of, records) if moment is not None]

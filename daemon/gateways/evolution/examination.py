@@ -32,7 +32,8 @@ FEW_FAILURES = 3
 """Fewer may be the fault of the customers' numbers."""
 BAILEYS, BUSINESS, EVOLUTION = "WHATSAPP-BAILEYS", "WHATSAPP-BUSINESS", "EVOLUTION"
 ALWAYS_OPEN = (BUSINESS, EVOLUTION)
-"""On these channels `connectionState` says `open` whatever happens, until the instance is logged out."""
+"""On these channels `connectionState` says `open` whatever happens, until the instance is logged out; there is no
+`connection.update`, and records are kept whatever the settings say (their services at 2.2.3 to 2.4.0-rc2)."""
 STATES = ("close", "connecting", "refused")
 
 _LICENCE = Finding(
@@ -44,6 +45,12 @@ _NO_RECORDS = Finding(
     "warning",
     "it keeps no records: an unknown send cannot be proven, and what it never delivered cannot be found",
     "Set DATABASE_SAVE_DATA_NEW_MESSAGE=true at the gateway and restart it.",
+    topic="records",
+)
+_RECORDS_FAIL = Finding(
+    "warning",
+    _NO_RECORDS.detail,
+    "Look in the gateway's log for errors of its database: this channel keeps records whatever it is set to.",
     topic="records",
 )
 _NO_WEBHOOK = Finding(
@@ -67,7 +74,7 @@ _NO_UPDATES = Finding(
 _MIXES_UP = Finding(
     "warning",
     f"{BUSINESS} mixes customers up: when several write at once, Evolution gives messages the numbers of others, who "
-    "then get the answers; and media come inside the webhooks",
+    "then get the answers; and media that it did not deliver are not in its records, unless it keeps them in S3",
     f"Connect the number as {BAILEYS}, or through Meta's own API behind a proxy (gateway.kind: realtime).",
     topic="channel",
 )
@@ -141,7 +148,7 @@ async def examine(
     return [
         _able(dig(answer.json(), "instance", "state"), known.channel, kept, sends),
         *clock,
-        *([_NO_RECORDS] if kept is False else []),
+        *([_RECORDS_FAIL if known.channel in ALWAYS_OPEN else _NO_RECORDS] if kept is False else []),
         *(await _webhook(server) if by_webhook else []),
         *([_MIXES_UP] if known.channel == BUSINESS else []),
     ]

@@ -10,6 +10,9 @@ The same person appears under a phone number or under a LID (WhatsApp's number-h
 | 2.3.7       | phone          | `remoteJidAlt` (phone again): the LID is lost      |
 | 2.4         | phone          | `remoteJidAlt` (LID)                               |
 
+That is what webhooks bring. Records keep the key as WhatsApp gave it from 2.3.5 on: the LID, and the phone in
+`remoteJidAlt`.
+
 So no field is trusted to hold one kind. The server part of a JID shows what it is, and the first phone number found
 is the contact; `addressingMode` adds nothing to that and is not read.
 """

@@ -119,6 +119,20 @@ def records_in(payload: object) -> list[object] | None:
     return None
 
 
+def newest_first(records: list[object]) -> list[object]:
+    """As the gateway wrote them, also within one second.
+
+    It orders them by `messageTimestamp` alone (`fetchMessages`, 2.2.3 to 2.4.0-rc2), so those of one second come in any
+    order. Their own ids (cuid) grow with each record; where there are none the order stays.
+    """
+    return sorted(records, key=_written, reverse=True)
+
+
+def _written(record: object) -> tuple[int, str]:
+    own_id = dig(record, "id")
+    return timestamp_of(record) or 0, own_id if isinstance(own_id, str) else ""
+
+
 def timestamp_of(record: object) -> int | None:
     """Unix seconds; the versions write a number, a string, or a 64-bit number in halves."""
     return integer(dig(record, "messageTimestamp"))
@@ -142,10 +156,10 @@ def sent_id(
     """The id under which `text` went to `contact`, and which no other reply owns; None if there is none.
 
     Args:
-      records: newest first, as the gateway gives them.
       from_seconds: older records do not count.
     """
-    found = evidence.oldest(filter(None, map(_sent, records)), contact, text, from_seconds, known_ids)
+    sent = filter(None, map(_sent, newest_first(records)))
+    found = evidence.oldest(sent, contact, text, from_seconds, known_ids)
     return None if found is None else found.id
 
 

@@ -2,9 +2,16 @@
 
 Laws of this file:
 1. A record has the shape of a webhook's `data`, and is read by the same parser.
-2. The filter by time is a wish: some versions ignore it, and all do where one of its two ends is missing. So each
+2. The filter by time is a wish: version 2.2.0 has none, and all ignore it where one of its two ends is missing. So each
    record is compared again. What the server says of its pages may only lead to one page more, never to one less.
 3. A page that is too large is read in smaller ones; a single record that is too large is counted and passed over.
+4. Nothing depends on a filter by key: over MySQL the server fails on it, and then all records are read.
+
+As its source shows it (2.2.3 to 2.4.0-rc2, `fetchMessages` of channel.service and of whatsapp.baileys.service): filters
+are joined by AND, a false one is none, times are ISO and cut to seconds. The order is by `messageTimestamp` alone, so
+within one second by nothing. Groups and the status feed are among the records. On the Baileys channel a record is
+written before its webhook leaves and keeps the key as WhatsApp gave it, thus the LID beside the number; on the others
+it is written after the webhook, and on WHATSAPP-BUSINESS media are only recorded if they go to S3.
 """
 
 from __future__ import annotations
@@ -16,8 +23,9 @@ from datetime import UTC, datetime
 
 from actors.identity import is_playground, phone_number
 from actors.messages import Message
+from daemon.gateways.evolution.outcome import newest_first
 from daemon.gateways.evolution.payload import read_item, sent_at
-from daemon.gateways.evolution.server import EvolutionServer
+from daemon.gateways.evolution.server import KEY_FAILS_STATUS, EvolutionServer
 from daemon.gateways.kind import RecordsPage, RecordsUnavailable
 from daemon.gateways.lenient import JsonObject, mapping, text
 from daemon.ingress.inbound import Link, OwnMessage
@@ -30,8 +38,8 @@ MAX_PAGE_BYTES = 2 * 1024 * 1024
 """Read in one go, and nothing else runs meanwhile."""
 MAX_RECORD_BYTES = 8 * 1024 * 1024
 """For a page of one record: media may be stored with it."""
-LAST_SECOND = 32_503_680_000
-"""The year 3000: no date of the gateway's language is to fail."""
+LAST_SECOND = 2**31 - 1
+"""In 2038: the gateway keeps times in 32 bits, and a filter that needs more makes its database fail."""
 
 
 @dataclass
@@ -54,6 +62,7 @@ class EvolutionRecords:
 
     def __init__(self, server: EvolutionServer) -> None:
         self._server = server
+        self._filters_by_key = True
 
     async def page(
         self,
@@ -68,10 +77,18 @@ class EvolutionRecords:
         where: JsonObject = {
             "messageTimestamp": {"gte": _moment(since_seconds), "lte": _moment(until_seconds)}
         }
-        if own_only:
-            where["key"] = {"fromMe": True}
         found = _Read()
-        await self._read(found, instance, where, number, before_each)
+        if own_only and self._filters_by_key:
+            try:
+                await self._read(found, instance, where | {"key": {"fromMe": True}}, number, before_each)
+            except RecordsUnavailable as failure:
+                if failure.reason != f"answered_{KEY_FAILS_STATUS}" or number > 1:  # page 1 had the filter
+                    raise
+                found = _Read()
+                await self._read(found, instance, where, number, before_each)
+                self._filters_by_key = False
+        else:
+            await self._read(found, instance, where, number, before_each)
         return _page(instance, found, since_seconds, until_seconds, number)
 
     async def _read(
@@ -117,14 +134,14 @@ def _page(instance: str, found: _Read, since: int, until: int, number: int) -> R
     messages: list[Message] = []
     own: list[OwnMessage] = []
     moments: list[int] = []
-    for record in found.records:
+    for record in newest_first(found.records):
         item = mapping(record)
         moment = sent_at(item.get("messageTimestamp"))
         if moment:
             moments.append(moment)
         if not since <= moment <= until:
             continue
-        read = read_item(instance, _addressed(item))
+        read = read_item(instance, _as_delivered(item))
         if isinstance(read, str) or is_playground(read.contact):
             continue
         if isinstance(read, Message):
@@ -142,6 +159,8 @@ def _page(instance: str, found: _Read, since: int, until: int, number: int) -> R
         clock_ahead_seconds=found.ahead_seconds,
         unread=found.unread,
         marker=text(dig(first, "key", "id")),
+        newest=max(moments, default=0),
+        oldest=min(moments, default=0),
     )
 
 
@@ -152,8 +171,12 @@ def _goes_on(found: _Read, moments: list[int], since: int, number: int) -> bool:
     return found.count >= SIZES[0] or (found.pages is not None and number < found.pages)
 
 
-def _addressed(item: JsonObject) -> JsonObject:
-    """On the EVOLUTION channel the other side is named as somebody wrote the number, `+966 50 …` too."""
+def _as_delivered(item: JsonObject) -> JsonObject:
+    """The record as a webhook would have brought it."""
+    if text(item.get("pushName")).isdecimal():
+        # For whoever has no name `fetchMessages` puts in a number, of a group's member or of the quoted author.
+        item = {**item, "pushName": None}
+    # On the EVOLUTION channel the other side is named as somebody wrote the number, `+966 50 …` too.
     key = mapping(item.get("key"))
     named = text(key.get("remoteJid"))
     digits = None if "@" in named else phone_number(named[:32])

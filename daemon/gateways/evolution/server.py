@@ -16,13 +16,17 @@ from daemon.gateways.lenient import integer
 from daemon.web.answer import HttpAnswer, dig
 from daemon.web.client import HttpClient
 
+KEY_FAILS_STATUS = 500
+"""How a filter by key ends where the server keeps its data in MySQL: it names the path in the key as Postgres wants it
+(`fetchMessages`, 2.2.0 to 2.4.0-rc2)."""
+
 
 class FoundRecords(NamedTuple):
     """One page of records."""
 
     status: int
     records: list[object] | None
-    """Newest first; None: the answer is not one of records."""
+    """Newest first, in any order within a second; None: the answer is not one of records."""
     pages: int | None
     """How many pages the server says there are."""
     date_seconds: float | None

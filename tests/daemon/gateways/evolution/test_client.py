@@ -283,6 +283,33 @@ async def test_reading_stops_at_records_older_than_the_send(server: FakeEvolutio
     assert server.connections - before == 2, "one page under each name of the contact"
 
 
+async def test_absence_is_not_claimed_where_two_pages_share_a_second(
+    server: FakeEvolution, http: HttpClient
+) -> None:
+    """I6: the gateway orders its records differently for each page, so the send may be on neither."""
+    at = int(time.time())
+    gateway = gateway_at(server, http)
+    for index in range(PAGE_RECORDS + 1):
+        server.record("demo", GUEST.contact, f"chatter {index}", from_me=False, at=at + index)
+    assert await gateway.find(GUEST, "hello", at * 1000, NONE_KNOWN) == NoRecord()
+    server.record("demo", GUEST.contact, "more", from_me=False, at=at + 1)
+    assert await gateway.find(GUEST, "hello", at * 1000, NONE_KNOWN) == CannotTell()
+
+
+async def test_a_gateway_that_cannot_filter_by_key_is_asked_without(
+    server: FakeEvolution, http: HttpClient
+) -> None:
+    """I6: over MySQL. What others were told is no evidence."""
+    gateway, since_ms = gateway_at(server, http), now_ms()
+    server.is_on_mysql = True
+    server.record("demo", "5511900002222", "hello", from_me=True, at=int(time.time()))
+    assert await gateway.find(GUEST, "hello", since_ms, NONE_KNOWN) == NoRecord()
+    server.order("reset_after_send")
+    await gateway.send(GUEST, "hello")
+    await trio.to_thread.run_sync(server.wait_for_deliveries, 1)
+    assert await gateway.find(GUEST, "hello", since_ms, NONE_KNOWN) == RecordFound(server.deliveries[0].id)
+
+
 async def test_absence_is_not_claimed_beyond_the_page_limit(server: FakeEvolution, http: HttpClient) -> None:
     """I6, I8."""
     at = int(time.time())

@@ -88,6 +88,10 @@ async def test_a_gateway_without_records_is_told(gateway: FakeEvolution, http: H
     assert await topics(http, gateway, LastSends(ids=sent(gateway), sent=3)) == ["records"]
     gateway.record("a/b", PHONE, "before", from_me=False, at=int(time.time()))
     assert await topics(http, gateway, LastSends(ids=sent(gateway), sent=3)) == ["records"]
+    gateway.channel = "evolution"  # it asks no setting whether it may keep them
+    _, told = await ask(http, gateway, LastSends(ids=sent(gateway), sent=3))
+    assert told.topic == "records" and "log" in told.advice and "DATABASE_SAVE" not in told.advice
+    gateway.channel = "baileys"
     gateway.keeps_records = True  # one of the last is recorded: the other was an accident
     assert await topics(http, gateway, LastSends(ids=("LOST", *sent(gateway, 1)), sent=2)) == []
 

@@ -118,6 +118,40 @@ async def test_a_version_that_ignores_the_time_is_noticed(server: FakeEvolution,
     assert found == [f"M{number}" for number in range(30, 81)]
 
 
+async def test_records_of_one_second_come_in_the_order_in_which_they_were_written(
+    server: FakeEvolution, reading: Reading
+) -> None:
+    """I3: the gateway's own order says nothing there, its own ids do."""
+    for number in (0, 1, 2):
+        server.record("demo", PHONE, "oi", from_me=False, at=NOW, id=f"M{number}")
+    page = await reading.page()
+    assert (ids(page)[0], page.newest, page.oldest) == (["M2", "M1", "M0"], NOW, NOW)
+
+
+async def test_a_number_is_no_name(server: FakeEvolution, reading: Reading) -> None:
+    """`findMessages` names those without a name by a number, which may be the business's."""
+    server.record("demo", PHONE, "oi", from_me=False, at=NOW, pushName="168500000001")
+    assert (await reading.page()).messages[0].push_name == ""
+
+
+async def test_a_server_that_cannot_filter_by_key_is_read_without(
+    server: FakeEvolution, reading: Reading
+) -> None:
+    """I1, I8: over MySQL. It is asked so once, and a failure that has another cause changes nothing."""
+    server.record("demo", PHONE, "yes?", from_me=True, at=NOW, id="P")
+    server.order("find_500", times=2)
+    with pytest.raises(RecordsUnavailable):
+        await reading.page(own_only=True)
+    assert ids(await reading.page(own_only=True)) == ([], ["P"])
+    assert "key" in server.finds[-1]["where"]
+    server.is_on_mysql = True
+    with pytest.raises(RecordsUnavailable):
+        await reading.page(2, own_only=True)
+    for _ in range(2):
+        assert ids(await reading.page(own_only=True)) == ([], ["P"])
+    assert ["key" in asked["where"] for asked in server.finds] == [True, False, False]
+
+
 async def test_a_page_that_is_too_large_is_read_in_smaller_ones(
     server: FakeEvolution, reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
