@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from daemon.ingress.access import SharedToken, open_door
 from daemon.ingress.refusals import ADVICE, MAX_NAMES, OTHERS, UNKNOWN, Refusals, refusal_of
-from daemon.ingress.webhooks import SharedToken, open_door
 from daemon.web.http1 import Limits
 from tests.daemon.ingress.test_webhooks import Room, item, payload
 from tests.daemon.web.http1.support import serving
