@@ -71,6 +71,8 @@ class Reader:
         return None if self._winner(instance, inbound.named) == instance else inbound
 
     def _winner(self, path: str, named: str) -> str:
+        if named in (path, ""):
+            return path
         named = self.known.meant(named)
         return named if named != path and named in self.known else path
 

@@ -49,6 +49,8 @@ ITEMS_AT_A_TIME = 128
 """Of a large payload, handled without a pause; then others have their turn."""
 LARGE_BODY_BYTES = 32 * 1024
 """Parsing a body of 1 MiB may take 0.1 s: between two larger than this, everybody else has a turn."""
+MAX_LOOKED_AT = 8
+"""Of the names in a wrong path, which may have thousands, so many are looked up."""
 RETRY_HEADERS = {"Retry-After": "5"}
 
 
@@ -161,7 +163,7 @@ class Ingress:
         if names is not None:
             self._lose("no_such_route", self._meant(names))
         elif looks_like_a_payload(request.body) and self._authorize(request) is not None:
-            meant = map(self._reader.known.meant, request.segments)
+            meant = map(self._reader.known.meant, request.segments[:MAX_LOOKED_AT])
             self._lose("no_such_route", next((one for one in meant if one in self._reader.known), None))
 
     def _meant(self, names: Sequence[str]) -> str | None:

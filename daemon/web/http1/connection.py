@@ -11,6 +11,8 @@ The laws of this file:
 5. A doubtful request is answered and the connection closed; nothing after it is read as a request.
 6. A body that may be large passes the gate each time, also where the connection is known: behind a proxy many share
    one. It has no more time than its bytes are worth, so that a drip buys none.
+7. Between two requests everybody else has a turn, also where the second is here already: a crowd of them in one piece
+   of bytes holds nobody up.
 """
 
 from __future__ import annotations
@@ -143,6 +145,8 @@ class Connection:
     async def _serve_one(self) -> bool:
         """One request and its answer; True when another may follow."""
         self._head = None
+        if self._buffer:
+            await trio.lowlevel.checkpoint()  # without a read there may be no other pause: see law 7
         head = self._head = await self._receive_head()
         if head is None:
             return False
