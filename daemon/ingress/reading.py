@@ -54,6 +54,8 @@ class Reader:
             if of_another is None:
                 raise
             inbound = of_another
+        if inbound.named in (inbound.instance, ""):
+            return WebhookReading(inbound)  # nearly always
         winner = self._winner(inbound.instance, inbound.named)
         if winner == inbound.instance:
             return WebhookReading(inbound)
@@ -71,8 +73,6 @@ class Reader:
         return None if self._winner(instance, inbound.named) == instance else inbound
 
     def _winner(self, path: str, named: str) -> str:
-        if named in (path, ""):
-            return path
         named = self.known.meant(named)
         return named if named != path and named in self.known else path
 

@@ -232,7 +232,7 @@ class Ingress:
             self._lose("unreadable", instance)
             await self._quarantine(body, error.reason)
             return error_response(400, error.reason)
-        for mentioned in inbound.instances:
+        for mentioned in () if allows is any_instance else inbound.instances:
             if not allows(mentioned):
                 return self._not_allowed(mentioned)
         if overruled:

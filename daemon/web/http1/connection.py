@@ -181,8 +181,9 @@ class Connection:
         return None
 
     def _may_be_large(self, head: Head) -> bool:
-        limits = self._limits
-        return limits.large is not None and (head.chunked or head.content_length > limits.max_body_bytes)
+        if head.content_length <= self._limits.max_body_bytes and not head.chunked:
+            return False  # nearly always
+        return self._limits.large is not None
 
     async def _answer(self, head: Head) -> Response:
         request = self._request(head, await self._receive_body(head))
