@@ -24,7 +24,7 @@ class StreamedAnswer:
         pause: Callable[[], None],
         draining: trio.Event,
     ) -> None:
-        self.pipelined = b""
+        self.pipelined: bytes | bytearray = b""
         """What the peer sent meanwhile."""
         self._stream = stream
         self._send = send
