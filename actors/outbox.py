@@ -26,7 +26,8 @@ from actors.crash_points import reach
 from actors.errors import GatewayHeld, MajlisError, StaleEpoch, TurnFailed, TurnRefused, Unavailable
 from actors.identity import Conversation
 from actors.outcome import NotSent, RecordFound, SendEvidence, SendOutcome, Sent, Unknown
-from actors.ports import Feed, Gateway, Ledger, Ownership, Part, Proof, SendFacts, Turn
+from actors.ports import Feed, Gateway, Ledger, Ownership, Turn
+from actors.send_facts import Part, Proof, SendFacts
 
 MANY_WAITS = 1_000
 """So many sends of unknown outcome are remembered before those that are over are looked for and dropped."""

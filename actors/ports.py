@@ -25,31 +25,10 @@ from actors.messages import (
     TurnOutcome,
     WindowPolicy,
 )
-from actors.outcome import NotSent, SendEvidence, SendOutcome, Sent
+from actors.outcome import SendEvidence, SendOutcome
+from actors.send_facts import Part, Proof
 
 TurnState = Literal["started", "answered", "done", "suppressed", "dead", "moved"]
-PartState = Literal["pending", "sending", "unknown", "sent", "dropped", "failed_later"]
-"""`dropped`: a person took the conversation over before it left. `failed_later`: the gateway had confirmed it."""
-
-
-class Part(msgspec.Struct, frozen=True):
-    """One outgoing message of a reply, as the outbox holds it."""
-
-    number: int
-    text: str
-    state: PartState
-    claimed_at_ms: int | None = None
-    """First claim, Unix ms: evidence of the send is looked for from here on."""
-    first_claim_ago_ms: int | None = None
-    """Age of the first claim when the ledger was asked, by the ledger's own clock."""
-    open_ago_ms: int | None = None
-    """Age of what is waited for, by the same clock: of the claim while `sending`, of the outcome once `unknown`."""
-    resends: int = 0
-    may_resend: bool = True
-    token: str = ""
-    """Of the latest claim; empty before the first one."""
-    first_token: str = ""
-    """Of the first claim; it differs from `token` after a resend."""
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -81,16 +60,6 @@ class OpenTurn(msgspec.Struct, frozen=True):
     number: int
     """Of its batch."""
     age_seconds: float
-
-
-class Proof(msgspec.Struct, frozen=True):
-    """A fact about one send: what became of it. True whoever says it, under whatever epoch."""
-
-    turn_id: int
-    part: int
-    token: str
-    """Of the claim under which it was sent, or did not leave."""
-    outcome: Sent | NotSent
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -241,36 +210,6 @@ class Ledger(Protocol):
 
     async def gateway_ids(self, turn: Turn) -> frozenset[str]:
         """Gateway message ids already bound to replies of this conversation: no evidence for another one."""
-
-
-class SendFacts(Protocol):
-    """What this daemon knows of its sends that the ledger may not know yet. It survives the daemon where it can."""
-
-    def claiming(self, token: str) -> None:
-        """A claim under `token` follows; nothing of its send has left yet. Never raises."""
-
-    def starting(self, token: str) -> None:
-        """The first byte of the send under `token` is about to leave.
-
-        Raises:
-          LeaseUncertain: it must not: that it left could not be noted, or it is on record that it never will.
-        """
-
-    def remember(self, proof: Proof) -> None:
-        """Know this fact from now on, in memory: before anything is awaited that may fail."""
-
-    async def keep(self, conversation: Conversation, proof: Proof) -> None:
-        """The ledger cannot take the fact now: put it where it survives this daemon. Never raises for a store."""
-
-    async def recall(self, conversation: Conversation, turn_id: int, part: Part) -> Proof | None:
-        """The fact about a part whose latest send has no outcome in the ledger, if there is one.
-
-        Raises:
-          MirrorUnavailable: the place where another daemon may have kept one cannot be read.
-        """
-
-    async def forget(self, conversation: Conversation, proof: Proof) -> None:
-        """The ledger has it. Never raises for a store."""
 
 
 class Question(msgspec.Struct, frozen=True):

@@ -1,9 +1,9 @@
 """Which doors stand open to more than this machine, and what to write to close them. Pure.
 
 Open is a door that other machines can reach and that asks nobody who he is, or that lets keys travel in clear. An
-address counts as reachable unless it is a loopback or link-local address or a Unix socket. Private networks (RFC 1918,
-IPv6 ULA) do count: everything else in that network reaches the door, and a container that listens on 0.0.0.0 cannot
-see which of its ports are published.
+address counts as reachable unless it is a loopback address or a local socket. Private networks (RFC 1918, IPv6 ULA)
+and link-local ones do count: everything else in that network reaches the door, and a container that listens on 0.0.0.0
+cannot see which of its ports are published.
 """
 
 from __future__ import annotations
@@ -108,4 +108,4 @@ def _is_reachable(address: str) -> bool:
         return host != "localhost" and not host.endswith(".localhost")
     if isinstance(known, ipaddress.IPv6Address) and known.ipv4_mapped is not None:
         known = known.ipv4_mapped
-    return not (known.is_loopback or known.is_link_local)
+    return not known.is_loopback

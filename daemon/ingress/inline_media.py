@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 
 from daemon.ingress.inbound import MAX_TEXT_CHARS
+from daemon.ingress.paths import after_webhook
 from daemon.web.http1 import Request
 
 SHORT_BYTES = 4 * 1024
@@ -116,8 +117,8 @@ def without_media(document: bytes, max_bytes: int) -> bytes:
 
 def of_webhook(request: Request) -> InlineMedia | None:
     """For the body of a webhook; None: nothing else may be large."""
-    names = filter(None, request.segments)
-    return InlineMedia() if request.method == "POST" and next(names, "") == "webhook" else None
+    is_webhook = request.method == "POST" and after_webhook(request.segments) is not None
+    return InlineMedia() if is_webhook else None
 
 
 def was_cut(value: object) -> bool:

@@ -54,6 +54,8 @@ class Reader:
             if of_another is None:
                 raise
             inbound = of_another
+        if inbound.named in (inbound.instance, ""):
+            return WebhookReading(inbound)  # nearly always
         winner = self._winner(inbound.instance, inbound.named)
         if winner == inbound.instance:
             return WebhookReading(inbound)

@@ -18,18 +18,19 @@ The laws of this file:
 
 from __future__ import annotations
 
-import hmac
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 import trio
 
 from actors.errors import ConversationFull, MirrorUnavailable, Overloaded, Unavailable
 from actors.messages import Message, Receipt
+from daemon.ingress.access import Allows, Authorize, any_instance
+from daemon.ingress.counters import NO_OBSERVERS, IngressCounters, IngressObservers
 from daemon.ingress.inbound import Inbound, LateFailure, Link, OwnMessage, UnreadablePayload
+from daemon.ingress.paths import after_webhook
 from daemon.ingress.reading import Reader
 from daemon.ingress.refusals import (
     ADVICE,
@@ -37,16 +38,10 @@ from daemon.ingress.refusals import (
     OTHERS,
     UNKNOWN,
     LossReason,
-    Refusals,
     looks_like_a_payload,
     refusal_of,
 )
 from daemon.web.http1 import Request, Response, error_response, json_response
-
-Allows = Callable[[str], bool]
-"""Whether a sender may post for an instance."""
-Authorize = Callable[[Request], Allows | None]
-"""Reads the head of a webhook: for which instances its sender may post; None: for none at all."""
 
 ACK_SECONDS = 5.0
 """For all messages of one payload together."""
@@ -54,6 +49,8 @@ ITEMS_AT_A_TIME = 128
 """Of a large payload, handled without a pause; then others have their turn."""
 LARGE_BODY_BYTES = 32 * 1024
 """Parsing a body of 1 MiB may take 0.1 s: between two larger than this, everybody else has a turn."""
+MAX_LOOKED_AT = 8
+"""Of the names in a wrong path, which may have thousands, so many are looked up."""
 RETRY_HEADERS = {"Retry-After": "5"}
 
 
@@ -103,75 +100,6 @@ class Readiness(msgspec.Struct, frozen=True):
     draining: bool = False
 
 
-class IngressCounters:
-    """Counts of webhooks by outcome, since the start."""
-
-    def __init__(self) -> None:
-        self.acked = 0
-        """New messages that were answered 200."""
-        self.duplicates = 0
-        self.take_overs = 0
-        """Messages of people of the business that silenced Majlis in a chat, or keep it silent."""
-        self.unreadable = 0
-        self.unauthorized = 0
-        self.ignored: Counter[str] = Counter()
-        self.refused: Counter[str] = Counter()
-        """Webhooks answered 503, by reason."""
-        self.lost = Refusals()
-        """Webhooks refused for good, those that the HTTP server refused among them."""
-        self.overruled: Counter[str] = Counter()
-        """Webhooks whose path names another known instance than the payload: `path → payload`."""
-
-
-def any_instance(_instance: str) -> bool:
-    """What a sender may post for, who has no instances of his own."""
-    return True
-
-
-class SharedToken:
-    """Access by a token in `apikey` or `Authorization: Bearer`; several tokens are valid at once, for a rotation."""
-
-    def __init__(self, tokens: Sequence[str]) -> None:
-        """Raises `ValueError` without a token: an open door has to be configured explicitly."""
-        if not tokens or not all(tokens):
-            raise ValueError("token access needs at least one token, and none may be empty")
-        self._tokens = tuple(token.encode() for token in tokens)
-
-    def __call__(self, request: Request) -> Allows | None:
-        scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-        given = [request.headers.get("apikey", ""), bearer.strip() if scheme.lower() == "bearer" else ""]
-        matches = [
-            hmac.compare_digest(presented.encode("latin-1"), token)
-            for presented in given
-            for token in self._tokens
-        ]  # a list, not a generator: all comparisons are made, so that the time says nothing about the tokens
-        return any_instance if any(matches) else None
-
-
-def open_door(_request: Request) -> Allows | None:
-    """Access for everyone who can connect (`auth.mode: none`)."""
-    return any_instance
-
-
-def _ignore_event(_event: str, **_fields: object) -> None:
-    pass
-
-
-def _ignore_time(_status: int, _seconds: float) -> None:
-    pass
-
-
-class IngressObservers(NamedTuple):
-    """Called for each webhook, which nothing may delay: they must neither wait nor raise."""
-
-    emit: Callable[..., None] = _ignore_event
-    measure: Callable[[int, float], None] = _ignore_time
-    """Called with the status of every webhook, and how long its answer took."""
-
-
-NO_OBSERVERS = IngressObservers()
-
-
 class Ingress:
     """Routes requests of the ingress server; `handle` is its handler."""
 
@@ -200,7 +128,7 @@ class Ingress:
 
     def gate(self, request: Request) -> Response | bool:
         """What the head of a request says already: a webhook without the token is refused before its body is read."""
-        if request.method != "POST" or _after_webhook(request.segments) is None:
+        if request.method != "POST" or after_webhook(request.segments) is None:
             return False
         entered = self._enter(request)
         if not isinstance(entered, Response):
@@ -210,12 +138,12 @@ class Ingress:
 
     def rejected(self, status: int, reason: str, request: Request) -> None:
         """The HTTP server refused a request; `request` is what could be read of its head."""
-        refusal, names = refusal_of(status, reason), _after_webhook(request.segments)
+        refusal, names = refusal_of(status, reason), after_webhook(request.segments)
         if refusal is not None and request.method == "POST" and names is not None:
             self._lose(refusal, self._meant(names))
 
     async def handle(self, request: Request) -> Response:
-        names = _after_webhook(request.segments)
+        names = after_webhook(request.segments)
         if names is not None and len(names) <= 2:
             return await self._measured(request, self._meant(names), names[1] if len(names) == 2 else None)
         segments = request.segments[:-1] if request.segments[-1:] == ("",) else request.segments
@@ -235,7 +163,7 @@ class Ingress:
         if names is not None:
             self._lose("no_such_route", self._meant(names))
         elif looks_like_a_payload(request.body) and self._authorize(request) is not None:
-            meant = map(self._reader.known.meant, request.segments)
+            meant = map(self._reader.known.meant, request.segments[:MAX_LOOKED_AT])
             self._lose("no_such_route", next((one for one in meant if one in self._reader.known), None))
 
     def _meant(self, names: Sequence[str]) -> str | None:
@@ -269,7 +197,7 @@ class Ingress:
         if allows is not None:
             return allows
         self.counters.unauthorized += 1
-        self._lose("wrong_or_missing_token", self._meant(_after_webhook(request.segments) or ()))
+        self._lose("wrong_or_missing_token", self._meant(after_webhook(request.segments) or ()))
         return error_response(401, "wrong_or_missing_token", {"WWW-Authenticate": "Bearer"})
 
     async def receive(
@@ -304,7 +232,7 @@ class Ingress:
             self._lose("unreadable", instance)
             await self._quarantine(body, error.reason)
             return error_response(400, error.reason)
-        for mentioned in inbound.instances:
+        for mentioned in () if allows is any_instance else inbound.instances:
             if not allows(mentioned):
                 return self._not_allowed(mentioned)
         if overruled:
@@ -417,12 +345,6 @@ class Ingress:
         self._observers.emit("message.refused", reason=reason)
         answer = {"status": "retry", "reason": reason, "details": details}
         return json_response(503, answer, RETRY_HEADERS)
-
-
-def _after_webhook(segments: Sequence[str]) -> tuple[str, ...] | None:
-    """What a webhook's path names after the word `webhook`, runs of slashes being one; None: it is another route."""
-    names = tuple(filter(None, segments))
-    return names[1:] if names and names[0].lower() == "webhook" else None
 
 
 def _get(request: Request) -> Response | None:

@@ -16,7 +16,8 @@ from actors.identity import Conversation
 from actors.lookups import Span
 from actors.messages import Batch, Message, Waiting
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
-from actors.ports import Notice, OpenTurn, Proof, Reply, Turn
+from actors.ports import Notice, OpenTurn, Reply, Turn
+from actors.send_facts import Proof
 from daemon.ledger.wire import encoded, storable, wire_batch
 from daemon.stores.postgres import LedgerError, Postgres, PostgresSession, Row
 

@@ -17,8 +17,8 @@ from daemon import package_version
 from daemon.config import Settings
 from daemon.config.open_doors import OpenDoor
 from daemon.gateways.kind import FeedView
+from daemon.ingress.counters import IngressCounters
 from daemon.ingress.refusals import RefusedView
-from daemon.ingress.webhooks import IngressCounters
 from daemon.ledger.records import Records
 from daemon.ledger.rows import Pause
 from daemon.observe.alerts import AlertView

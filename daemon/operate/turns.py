@@ -13,7 +13,8 @@ from actors.errors import Missing
 from actors.identity import Conversation
 from actors.lookups import Span
 from actors.messages import CloseReason, Message, Swept
-from actors.ports import PartState, TurnState
+from actors.ports import TurnState
+from actors.send_facts import PartState
 from daemon.ledger.records import Records
 from daemon.ledger.rows import SentPart, TurnRecord
 from daemon.ledger.stored_turns import StoredTurns, TurnHead

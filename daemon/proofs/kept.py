@@ -15,7 +15,7 @@ import trio
 from actors.errors import MajlisError, MirrorUnavailable, Unavailable
 from actors.identity import Conversation
 from actors.outcome import NotSent, Sent
-from actors.ports import Part, Proof
+from actors.send_facts import Part, Proof
 from daemon.mirror.keys import PartitionKeys
 from daemon.proofs.sends_log import SendsLog
 from daemon.stores.redis import Argument, RedisStore
@@ -42,7 +42,7 @@ class _Kept(msgspec.Struct, frozen=True):
 
 
 class KeptFacts:
-    """Implements `actors.ports.SendFacts`. `prove` gives a fact to the ledger."""
+    """Implements `actors.send_facts.SendFacts`. `prove` gives a fact to the ledger."""
 
     def __init__(
         self, redis: RedisStore, log: SendsLog, prove: Callable[[Proof], Awaitable[bool]], partitions: int

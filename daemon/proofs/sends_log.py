@@ -24,7 +24,7 @@ from typing import Literal
 
 from actors.errors import LeaseUncertain
 from actors.outcome import NotSent, Sent
-from actors.ports import Proof
+from actors.send_facts import Proof
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 MAX_BYTES = 1 << 20

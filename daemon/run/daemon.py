@@ -10,11 +10,13 @@ import trio
 from daemon.config import Settings
 from daemon.config.open_doors import Listening, OpenDoor, open_doors
 from daemon.ingress import inline_media
+from daemon.ingress.access import SharedToken, open_door
+from daemon.ingress.counters import IngressCounters, IngressObservers
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbox import DurableInbox
 from daemon.ingress.known_instances import KnownInstances
 from daemon.ingress.quarantine import Quarantine
-from daemon.ingress.webhooks import Ingress, IngressCounters, IngressObservers, SharedToken, open_door
+from daemon.ingress.webhooks import Ingress
 from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
 from daemon.operate.status import Doors

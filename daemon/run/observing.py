@@ -9,7 +9,7 @@ from functools import partial
 import trio
 
 from daemon.config import Settings
-from daemon.ingress.webhooks import IngressCounters
+from daemon.ingress.counters import IngressCounters
 from daemon.observe.alerts import Alerts, rules
 from daemon.observe.feed import EventFeed
 from daemon.observe.latencies import Latencies

@@ -19,7 +19,8 @@ import msgspec
 
 from actors.identity import Conversation
 from actors.outcome import Sent
-from actors.ports import Feed, PartState, Proof
+from actors.ports import Feed
+from actors.send_facts import PartState, Proof
 from daemon.gateways import evidence
 from daemon.gateways.evidence import SentRecord
 from daemon.ingress.inbound import OwnMessage

@@ -16,7 +16,8 @@ from actors.errors import GatewayHeld, LeaseUncertain, LedgerUnavailable, StaleE
 from actors.messages import Answer
 from actors.outbox import Outbox, OutboxPolicy
 from actors.outcome import CannotTell, NotSent, SendOutcome, Sent, Unknown
-from actors.ports import Part, Turn
+from actors.ports import Turn
+from actors.send_facts import Part
 from tests.support.ledgers import DEMO, batch, reply_of
 from tests.support.memory import (
     EPOCH,

@@ -18,7 +18,7 @@ from actors.instance import InstanceRecord, Terms
 from actors.messages import Swept
 from actors.outbox import OutboxPolicy
 from actors.outcome import Sent, Unknown
-from actors.ports import Proof
+from actors.send_facts import Proof
 from tests.support.memory import clock_ms
 from tests.support.world import DEMO, PHONE, World
 

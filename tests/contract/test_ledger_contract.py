@@ -14,7 +14,8 @@ from actors.errors import EarlierTurnUnfinished, MajlisError, StaleEpoch, TurnFa
 from actors.identity import Conversation
 from actors.messages import Answer, Swept
 from actors.outcome import NotSent, Sent, Unknown
-from actors.ports import Ledger, Lookups, Proof, Turn
+from actors.ports import Ledger, Lookups, Turn
+from actors.send_facts import Proof
 from tests.support.ledgers import (
     DEMO,
     LID,

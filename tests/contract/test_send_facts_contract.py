@@ -13,7 +13,7 @@ import trio_asyncio
 
 from actors.errors import LeaseUncertain, MirrorUnavailable
 from actors.outcome import NotSent, Sent
-from actors.ports import Part, Proof, SendFacts
+from actors.send_facts import Part, Proof, SendFacts
 from daemon.proofs.kept import KeptFacts
 from daemon.proofs.sends_log import SendsLog
 from daemon.stores.redis import RedisStore

@@ -11,10 +11,11 @@ from trio.testing import memory_stream_pair
 from actors.messages import Message, Receipt
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.ingress import inline_media
+from daemon.ingress.access import open_door
 from daemon.ingress.inbound import LateFailure, Link, OwnMessage
 from daemon.ingress.quarantine import Quarantine
 from daemon.ingress.reading import Reader
-from daemon.ingress.webhooks import Ingress, Readiness, open_door
+from daemon.ingress.webhooks import Ingress, Readiness
 from daemon.web.http1 import HttpServer, LargeBodies, Limits, Peer
 from daemon.web.http1.connection import Connection
 

@@ -42,7 +42,8 @@ from actors.messages import (
     WindowPolicy,
 )
 from actors.outcome import NoRecord, NotSent, RecordFound, SendEvidence, SendOutcome, Sent, Unknown
-from actors.ports import MaySend, Notice, OpenTurn, Part, Proof, Question, Reply, Turn, at_any_time
+from actors.ports import MaySend, Notice, OpenTurn, Question, Reply, Turn, at_any_time
+from actors.send_facts import Part, Proof
 
 ORIGIN_MS = 1_785_100_000_000
 EPOCH = 1

@@ -36,7 +36,7 @@ from daemon.config.open_doors import OpenDoor
 from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.pauses import PauseBoard
 from daemon.controls.takeovers import Takeovers
-from daemon.ingress.webhooks import IngressCounters
+from daemon.ingress.counters import IngressCounters
 from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import Records
 from daemon.ledger.stored_turns import StoredTurns

@@ -12,8 +12,9 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket
 from actors.messages import Message, Receipt
 from daemon.gateways.couriers import Couriers
 from daemon.gateways.evolution.payload import parse_webhook
+from daemon.ingress.access import open_door
 from daemon.ingress.reading import Reader
-from daemon.ingress.webhooks import Ingress, Readiness, open_door
+from daemon.ingress.webhooks import Ingress, Readiness
 from daemon.observe.feed import EventFeed
 from daemon.realtime.clients import Client, Clients
 from daemon.realtime.server import Admission, RealtimeServer

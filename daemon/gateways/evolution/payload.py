@@ -135,7 +135,7 @@ def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbou
         raise UnreadablePayload("no_instance")
     if not name or name != clean(name, MAX_INSTANCE_CHARS):
         raise UnreadablePayload("bad_instance")
-    named = named if named == clean(named, MAX_INSTANCE_CHARS) else ""
+    named = named if named == name or named == clean(named, MAX_INSTANCE_CHARS) else ""
     happened = dotted(text(document.get("event"))) or dotted(event or "")
     if happened == "messages.upsert":
         origin = _origin(text(document.get("server_url"))[:MAX_ADDRESS_CHARS])

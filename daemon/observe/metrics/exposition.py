@@ -17,7 +17,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from daemon.config import MetricsSettings
-from daemon.ingress.webhooks import IngressCounters
+from daemon.ingress.counters import IngressCounters
 from daemon.observe.feed import EventFeed
 from daemon.observe.metrics import pulled
 from daemon.observe.metrics.catalogue import METRICS

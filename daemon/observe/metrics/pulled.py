@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from daemon.ingress.webhooks import IngressCounters
+from daemon.ingress.counters import IngressCounters
 from daemon.observe.feed import EventFeed
 from daemon.observe.metrics.observed import MAX_PROVIDERS, Observed
 from daemon.observe.metrics.tally import Histogram, Histograms, Labelled, Names

@@ -11,6 +11,8 @@ The laws of this file:
 5. A doubtful request is answered and the connection closed; nothing after it is read as a request.
 6. A body that may be large passes the gate each time, also where the connection is known: behind a proxy many share
    one. It has no more time than its bytes are worth, so that a drip buys none.
+7. Between two requests everybody else has a turn, also where the second is here already: a crowd of them in one piece
+   of bytes holds nobody up.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ from daemon.web.http1.messages import (
     encode_head,
     error_response,
 )
-from daemon.web.http1.stream import DirectStream
+from daemon.web.http1.stream import DirectStream, linger
+from daemon.web.http1.streaming import StreamedAnswer
 
 WaitKind = Literal["idle", "head", "body", "handler", "write"]
 
@@ -81,7 +84,6 @@ class Connection:
         self._scope = trio.CancelScope()
         self._waiting: WaitKind = "handler"
         self._expires_at = math.inf
-        self._waiting_for_piece = trio.CancelScope()
         self._served = 0
         self._held_bytes = 0
         self._is_known = False
@@ -143,6 +145,8 @@ class Connection:
     async def _serve_one(self) -> bool:
         """One request and its answer; True when another may follow."""
         self._head = None
+        if self._buffer:
+            await trio.lowlevel.checkpoint()  # without a read there may be no other pause: see law 7
         head = self._head = await self._receive_head()
         if head is None:
             return False
@@ -164,7 +168,7 @@ class Connection:
         goes_on = await self._respond(head, refusal, close=has_body)
         if has_body:
             self._wait("idle", math.inf)  # lingering bounds itself, and may be cut short
-            await linger(self._stream, self._limits)
+            await linger(self._stream, self._limits.linger_seconds, self._limits.max_linger_bytes)
         return goes_on
 
     def _look_at(self, head: Head) -> Response | None:
@@ -177,8 +181,9 @@ class Connection:
         return None
 
     def _may_be_large(self, head: Head) -> bool:
-        limits = self._limits
-        return limits.large is not None and (head.chunked or head.content_length > limits.max_body_bytes)
+        if head.content_length <= self._limits.max_body_bytes and not head.chunked:
+            return False  # nearly always
+        return self._limits.large is not None
 
     async def _answer(self, head: Head) -> Response:
         request = self._request(head, await self._receive_body(head))
@@ -314,7 +319,7 @@ class Connection:
             has_body = head.method != "HEAD"
             await self._send(start + response.body if has_body and not streamed else start)
             if response.stream is not None and has_body:
-                return await self._pump(response.stream, chunked) and not close
+                return await self._stream_answer(response.stream, chunked) and not close
             return not close
         finally:
             if response.stream is not None:
@@ -325,77 +330,20 @@ class Connection:
         self._wait("write", self._limits.write_seconds)
         await self._stream.send_all(data)
 
-    async def _pump(self, pieces: trio.abc.ReceiveChannel[bytes], chunked: bool) -> bool:
-        """Send a streamed answer; True when it was sent to its end and the peer is still there.
+    async def _stream_answer(self, pieces: trio.abc.ReceiveChannel[bytes], chunked: bool) -> bool:
+        """Send a streamed answer; True when another may follow. What the peer pipelines meanwhile is kept."""
 
-        A peer that closes its side ends it, and so does the drain: cleanly, as if the channel had ended.
-        """
-        intact = False
-        async with trio.open_nursery() as nursery:
-            # A peer that left is seen by reading alone: writing notices it only when the kernel's buffer is full, which
-            # for a stream of rare events may take hours.
-            nursery.start_soon(self._watch_peer, nursery.cancel_scope)
-            nursery.start_soon(self._watch_drain)
-            await self._send_pieces(pieces, chunked)
-            if chunked:
-                await self._send(b"0\r\n\r\n")
-            intact = True
-            nursery.cancel_scope.cancel()
-        return intact and not self._host.draining.is_set()
+        def pause() -> None:
+            self._wait("handler", math.inf)
 
-    async def _send_pieces(self, pieces: trio.abc.ReceiveChannel[bytes], chunked: bool) -> None:
-        while (piece := await self._next_piece(pieces)) is not None:
-            if not piece:
-                continue  # an empty chunk would end the answer
-            framed = b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece
-            await self._send(framed)
-
-    async def _next_piece(self, pieces: trio.abc.ReceiveChannel[bytes]) -> bytes | None:
-        """None at the end of the channel or when the server drains; only this wait is cut by the drain."""
-        if self._host.draining.is_set():
-            return None
-        self._wait("handler", math.inf)
-        # A scope of its own for each wait: the drain may cut the wait for a piece, never a piece that is being sent, or
-        # the peer would see a broken chunk instead of the end.
-        with trio.CancelScope() as self._waiting_for_piece:
-            try:
-                return await pieces.receive()
-            except trio.EndOfChannel:
-                return None
-        return None
-
-    async def _watch_peer(self, answer: trio.CancelScope) -> None:
-        """End the answer when the peer has gone. What it pipelined instead is kept, and then no more is read."""
-        try:
-            data = await self._stream.receive_some(_RECEIVE_BYTES)
-        except trio.BrokenResourceError:
-            data = b""
-        if data:
-            self._buffer += data
-        else:
-            answer.cancel()
-
-    async def _watch_drain(self) -> None:
-        await self._host.draining.wait()
-        self._waiting_for_piece.cancel()
+        answer = StreamedAnswer(self._stream, self._send, pause, self._host.draining)
+        intact = await answer.send(pieces, chunked)
+        self._buffer += answer.pipelined
+        return intact
 
     async def _refuse(self, error: ProtocolError) -> None:
         retry = {"Retry-After": str(self._limits.retry_after_seconds)} if error.status == 503 else {}
         response = error_response(error.status, error.reason, retry)
         with trio.move_on_after(self._limits.write_seconds):
             await self._stream.send_all(encode_head(response, close=True) + response.body)
-            await linger(self._stream, self._limits)
-
-
-async def linger(stream: trio.abc.Stream, limits: Limits) -> None:
-    """Half-close and read on for a while.
-
-    Closing a TCP socket while bytes wait unread sends a reset, which may overtake the answer just sent.
-    """
-    if not isinstance(stream, trio.abc.HalfCloseableStream):
-        return
-    with trio.move_on_after(limits.linger_seconds):
-        await stream.send_eof()
-        left = limits.max_linger_bytes
-        while left > 0 and (data := await stream.receive_some(_RECEIVE_BODY_BYTES)):
-            left -= len(data)
+            await linger(self._stream, self._limits.linger_seconds, self._limits.max_linger_bytes)

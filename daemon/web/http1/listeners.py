@@ -128,6 +128,8 @@ def split_address(listen: str) -> tuple[str, int]:
 def address_of(listener: trio.SocketListener) -> str:
     """Where `listener` really listens: the configured port may have been 0."""
     address = listener.socket.getsockname()
+    if isinstance(address, bytes):  # an abstract Unix socket, as systemd writes it
+        return f"unix:@{address[1:].decode(errors='replace')}"
     if isinstance(address, str):
         return f"unix:{address}"
     host, port = address[:2]

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 import trio
 
 from daemon.web.http1.bodies import BodyBytes
-from daemon.web.http1.connection import Connection, linger
+from daemon.web.http1.connection import Connection
 from daemon.web.http1.head import ProtocolError
 from daemon.web.http1.listeners import accept_forever, network_of, peer_of
 from daemon.web.http1.messages import (
@@ -34,7 +34,7 @@ from daemon.web.http1.messages import (
     encode_head,
     error_response,
 )
-from daemon.web.http1.stream import DirectStream
+from daemon.web.http1.stream import DirectStream, linger
 
 ErrorCallback = Callable[[str, BaseException], None]
 """Gets the server's name and the error. The error may quote its data: log its class, not its text."""
@@ -248,7 +248,7 @@ class HttpServer:
         try:
             with trio.move_on_after(self.limits.linger_seconds):
                 await stream.send_all(self._too_many)
-                await linger(stream, self.limits)
+                await linger(stream, self.limits.linger_seconds, self.limits.max_linger_bytes)
         finally:
             self._refusing -= 1
 

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 _RECEIVE_BYTES = 16 * 1024
+_LINGER_BYTES = 128 * 1024
 
 
 class DirectStream(trio.abc.HalfCloseableStream):
@@ -83,3 +84,17 @@ class DirectStream(trio.abc.HalfCloseableStream):
         if self.socket.fileno() < 0:
             return trio.ClosedResourceError("this socket was closed")
         return trio.BrokenResourceError(f"the connection broke: {error.strerror}")
+
+
+async def linger(stream: trio.abc.Stream, seconds: float, max_bytes: int) -> None:
+    """Half-close and read on for a while.
+
+    Closing a TCP socket while bytes wait unread sends a reset, which may overtake the answer just sent.
+    """
+    if not isinstance(stream, trio.abc.HalfCloseableStream):
+        return
+    with trio.move_on_after(seconds):
+        await stream.send_eof()
+        left = max_bytes
+        while left > 0 and (data := await stream.receive_some(_LINGER_BYTES)):
+            left -= len(data)

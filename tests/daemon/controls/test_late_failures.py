@@ -9,7 +9,8 @@ import trio
 
 from actors.messages import Answer
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
-from actors.ports import Notice, Proof, Turn
+from actors.ports import Notice, Turn
+from actors.send_facts import Proof
 from daemon.controls.late_failures import LateFailures
 from daemon.ingress.inbound import LateFailure
 from daemon.observe.feed import EventFeed

@@ -22,8 +22,9 @@ from daemon.dashboard.pages import Pages
 from daemon.dashboard.playground import Playground
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.gateways.playground import Chats
+from daemon.ingress.access import open_door
 from daemon.ingress.reading import Reader
-from daemon.ingress.webhooks import Ingress, Readiness, open_door
+from daemon.ingress.webhooks import Ingress, Readiness
 from daemon.operate.levels import Level
 from daemon.web.http1 import HttpServer, Limits
 from tests.support.operators import Operators

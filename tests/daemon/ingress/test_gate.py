@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from daemon.gateways.evolution.payload import parse_webhook
+from daemon.ingress.access import Authorize, SharedToken, open_door
+from daemon.ingress.counters import IngressObservers
 from daemon.ingress.reading import Reader
-from daemon.ingress.webhooks import Authorize, Ingress, IngressObservers, Readiness, SharedToken, open_door
+from daemon.ingress.webhooks import Ingress, Readiness
 from daemon.web.http1 import Peer, Request, Response
 from tests.daemon.ingress.test_webhooks import Room
 

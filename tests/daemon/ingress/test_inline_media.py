@@ -172,6 +172,7 @@ def test_a_value_that_does_not_end_stays_unreadable() -> None:
         ("POST", ("webhook",), True),
         ("POST", ("webhook", "acme", "messages-upsert"), True),
         ("POST", ("", "webhook", "acme"), True),
+        ("POST", ("", "WebHook", "", "ACME"), True),  # as forgivingly as it is routed
         ("PUT", ("webhook",), False),
         ("POST", ("v1", "webhook"), False),
         ("GET", ("health", "live"), False),

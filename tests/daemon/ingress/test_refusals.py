@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from daemon.ingress.access import SharedToken, open_door
 from daemon.ingress.refusals import ADVICE, MAX_NAMES, OTHERS, UNKNOWN, Refusals, refusal_of
-from daemon.ingress.webhooks import SharedToken, open_door
+from daemon.ingress.webhooks import MAX_LOOKED_AT
 from daemon.web.http1 import Limits
 from tests.daemon.ingress.test_webhooks import Room, item, payload
 from tests.daemon.web.http1.support import serving
@@ -42,9 +45,10 @@ async def test_a_refusal_counts_where_a_message_may_be_lost(
 
 async def test_a_wrong_address_counts_for_who_may_post() -> None:
     room = Room(open_door, "shop")
-    for segments in (("hooks", "Shop"), ("",), ("Webhooks",)):
+    far_away = ("a",) * MAX_LOOKED_AT + ("shop",)  # I8: a path may have thousands of names
+    for segments in (("hooks", "Shop"), ("",), ("Webhooks",), far_away):
         assert (await room.ask("POST", *segments, body=b' {"event":1}')).status == 404
-    assert lost(room) == {"no_such_route": {"shop": 1, UNKNOWN: 2}}
+    assert lost(room) == {"no_such_route": {"shop": 1, UNKNOWN: 3}}
 
 
 async def test_a_payload_that_cannot_be_read_or_is_not_allowed_is_counted() -> None:
@@ -118,6 +122,33 @@ async def test_where_path_and_payload_differ_the_sender_must_be_allowed_to_post_
     assert (answer.status, [message.instance for message in room.accepted]) == (200, ["demo"])
     assert room.ingress.counters.overruled == {"shop → demo": 1}
     assert room.events[-1][0] == "webhook.mismatch"
+
+
+@pytest.mark.parametrize("path", [None, "shop", "SHOP", "demo", " Demo ", "messages-upsert", "typo", ""])
+async def test_no_spelling_of_another_instance_gets_past_what_a_client_may(path: str | None) -> None:
+    """I11: in the path, the payload or both; what lands, lands where the client may post."""
+    other = (
+        "demo",
+        "DEMO",
+        " demo\n",
+        "Demo\u200b",
+        "ｄｅｍｏ",
+        "de\0mo",
+        "demo/",
+        "café",
+        "CAFE\u0301",
+        "DEMİ",
+        "strasse",
+    )
+    room = Room(open_door, "shop", "demo", "café", "demi", "straße")
+    for number, named in enumerate(("shop", "Shop ", *other)):
+        document = json.loads(payload(item(f"A{number}"))) | {"instance": named}
+        answer = await room.ingress.receive(
+            json.dumps(document).encode(), path, None, allows={"shop"}.__contains__
+        )
+        assert answer.status in (200, 400, 403)
+    assert {message.instance for message in room.accepted} <= {"shop"}
+    assert bool(room.accepted) is (path in (None, "shop"))
 
 
 @pytest.mark.parametrize(

@@ -13,18 +13,12 @@ import trio.testing
 from actors.errors import ConversationFull, LedgerUnavailable, MirrorUnavailable, Overloaded
 from actors.messages import Message, Receipt
 from daemon.gateways.evolution.payload import parse_webhook
+from daemon.ingress.access import Authorize, SharedToken, open_door
+from daemon.ingress.counters import IngressObservers
 from daemon.ingress.inbound import Inbound, LateFailure, Link, OwnMessage
 from daemon.ingress.known_instances import KnownInstances
 from daemon.ingress.reading import Reader
-from daemon.ingress.webhooks import (
-    LARGE_BODY_BYTES,
-    Authorize,
-    Ingress,
-    IngressObservers,
-    Readiness,
-    SharedToken,
-    open_door,
-)
+from daemon.ingress.webhooks import LARGE_BODY_BYTES, Ingress, Readiness
 from daemon.web.http1 import Limits, Peer, Request, Response
 from tests.daemon.web.http1.support import read_answer, serving, serving_in_memory
 

@@ -12,7 +12,7 @@ import trio
 
 from actors.errors import LeaseUncertain
 from actors.outcome import NotSent, Sent
-from actors.ports import Proof
+from actors.send_facts import Proof
 from daemon.proofs import sends_log
 from daemon.proofs.kept import KeptFacts
 from daemon.proofs.sends_log import SendsLog

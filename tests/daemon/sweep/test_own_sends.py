@@ -13,7 +13,8 @@ from actors.identity import Conversation
 from actors.instance import FeatureFlags
 from actors.messages import Answer
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
-from actors.ports import PartState, Turn
+from actors.ports import Turn
+from actors.send_facts import PartState
 from daemon.controls.takeovers import Takeovers
 from daemon.gateways.evidence import CLOCK_TOLERANCE_SECONDS, UNKNOWN_CLOCK_TOLERANCE_SECONDS
 from daemon.ingress.inbound import OwnMessage

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from actors.identity import Conversation
 from daemon.config import MetricsSettings
-from daemon.ingress.webhooks import IngressCounters
+from daemon.ingress.counters import IngressCounters
 from daemon.mirror.upkeep import RedisMemory
 from daemon.observe.feed import EventFeed
 from daemon.observe.metrics import Exposition, Observed, Sources

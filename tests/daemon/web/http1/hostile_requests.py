@@ -10,9 +10,24 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from daemon.web.http1 import Limits
+from daemon.web.http1 import LargeBodies, Limits, Request
 
-LIMITS = Limits(max_body_bytes=1000)
+
+class Letters:
+    """A thinner that keeps what is no digit."""
+
+    def __init__(self) -> None:
+        self.kept = bytearray()
+
+    def feed(self, data: bytes | bytearray) -> None:
+        self.kept += bytes(data).translate(None, b"0123456789")
+
+
+def _of_media(request: Request) -> Letters | None:
+    return Letters() if request.path == "/media" else None
+
+
+LIMITS = Limits(max_body_bytes=1000, large=LargeBodies(5000, _of_media))
 INNER = b"POST /inner HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nsmuggled"
 
 Then = Literal["inner", "eof", "silence"]
@@ -537,6 +552,52 @@ OTHER_PROTOCOLS: dict[str, Kind] = {
     }.items()
 }
 
+_TO_MEDIA = b"POST /media HTTP/1.1"
+_PHOTO = b"a" + b"1" * 2998 + b"b"
+
+
+def photo(body: bytes, length: int = len(_PHOTO)) -> bytes:
+    return head(b"Content-Length: %d" % length, line=_TO_MEDIA) + body
+
+
+def photo_in_chunks(raw: bytes) -> bytes:
+    return head(CODING, line=_TO_MEDIA) + raw
+
+
+_INSIDE = get(b"/1") * 20 + b"1" * 2000
+LEFT_OF_PHOTO: Handled = ("POST", "/media", b"ab")
+LARGE_BODIES: dict[str, Kind] = {
+    "a photo": served(LEFT_OF_PHOTO, raw=photo(_PHOTO)),
+    "a photo in chunks": served(
+        LEFT_OF_PHOTO,
+        raw=photo_in_chunks(b"3e8\r\n%b\r\n7d0\r\n%b\r\n0\r\n\r\n" % (_PHOTO[:1000], _PHOTO[1000:])),
+    ),
+    "two photos and a small one": served(
+        LEFT_OF_PHOTO, HELLO, LEFT_OF_PHOTO, raw=photo(_PHOTO) + head(LENGTH) + b"hello" + photo(_PHOTO)
+    ),
+    "requests in a photo": served(
+        ("POST", "/media", _INSIDE.translate(None, b"0123456789")), raw=photo(_INSIDE, len(_INSIDE))
+    ),
+    "a photo longer than its length": Kind((photo(_PHOTO + b"1\r\n\r\n"),), (200, 400), (LEFT_OF_PHOTO,)),
+    "a photo shorter than its length": refused(400, photo(_PHOTO[:-200])),
+    "a photo of two lengths": refused(
+        400, head(b"Content-Length: 3000", b"Content-Length: 8", line=_TO_MEDIA) + _PHOTO
+    ),
+    "a photo of a length and chunked": refused(
+        400, head(b"Content-Length: 3000", CODING, line=_TO_MEDIA) + _PHOTO
+    ),
+    "a photo beyond its chunk": refused(400, photo_in_chunks(b"bb7\r\n%b\r\n0\r\n\r\n" % _PHOTO)),
+    "a photo that is too large": refused(413, photo(b"", 5001)),
+    "a photo that is too large in its last chunk": refused(
+        413, photo_in_chunks(b"bb8\r\n%b\r\n7d1\r\n" % _PHOTO)
+    ),
+    "a photo that is no photo": refused(413, photo(b"a" * 3000)),
+    "a photo somewhere else": refused(413, head(b"Content-Length: 3000") + _PHOTO),
+    "half a photo, then the end": refused(400, photo(_PHOTO[:1500]), then="eof"),
+    "half a photo, then silence": refused(408, photo(_PHOTO[:1500]), then="silence"),
+    "a photo in drops": refused(408, photo(_PHOTO[:1500]), *(b"1", 0.5) * 60),
+}
+
 KINDS: dict[str, Kind] = {
     **TWO_LENGTHS,
     **LENGTHS,
@@ -548,5 +609,6 @@ KINDS: dict[str, Kind] = {
     **ONE_AFTER_ANOTHER,
     **ENDINGS,
     **DRIPS,
+    **LARGE_BODIES,
     **OTHER_PROTOCOLS,
 }

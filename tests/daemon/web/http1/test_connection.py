@@ -144,6 +144,29 @@ async def test_nothing_is_read_while_the_handler_works() -> None:
         proceed.set()
 
 
+async def test_a_crowd_of_requests_in_one_piece_holds_nobody_up() -> None:
+    """I8: without a pause between them, some thousands in one piece of bytes stop everything else for 0.1 s."""
+    served_at_once = most = 0
+
+    async def quick(_request: Request) -> Response:
+        nonlocal served_at_once, most
+        served_at_once += 1
+        most = max(most, served_at_once)
+        return json_response(200, {})
+
+    async def turn() -> None:
+        nonlocal served_at_once
+        while True:
+            served_at_once = 0
+            await trio.lowlevel.checkpoint()
+
+    async with serving(quick) as served, trio.open_nursery() as nursery:
+        nursery.start_soon(turn)
+        assert len(await served.say(GET * 200)) == 200
+        nursery.cancel_scope.cancel()
+    assert most <= 2
+
+
 async def test_a_failing_handler_is_500_and_its_text_stays_inside() -> None:
     """I9, I11."""
 

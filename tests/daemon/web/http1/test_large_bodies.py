@@ -7,19 +7,10 @@ import trio
 import trio.testing
 
 from daemon.web.http1 import LargeBodies, Limits, Request, Response, json_response
+from tests.daemon.web.http1.hostile_requests import Letters
 from tests.daemon.web.http1.support import GET, answers_in, serving, serving_in_memory
 
 MAX_BYTES, MAX_SENT_BYTES = 100, 100_000
-
-
-class Letters:
-    """A thinner that keeps what is no digit."""
-
-    def __init__(self) -> None:
-        self.kept = bytearray()
-
-    def feed(self, data: bytes | bytearray) -> None:
-        self.kept += bytes(data).translate(None, b"0123456789")
 
 
 def thin(request: Request) -> Letters | None:

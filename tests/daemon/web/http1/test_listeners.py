@@ -17,9 +17,11 @@ from daemon.web.http1 import (
     Peer,
     Request,
     Response,
+    address_of,
     json_response,
     open_tcp_listeners,
     open_unix_listener,
+    passed_tcp_listener,
     split_address,
 )
 from tests.daemon.web.http1.support import GET, read_answer
@@ -53,6 +55,15 @@ def test_addresses(listen: str, address: tuple[str, int]) -> None:
 def test_bad_addresses(listen: str) -> None:
     with pytest.raises(ValueError, match="host:port"):
         split_address(listen)
+
+
+async def test_an_abstract_socket_has_an_address_too() -> None:
+    """A service manager may pass one (`ListenStream=@name`)."""
+    name = f"majlis-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as passed:
+        passed.bind(f"\0{name}")
+        passed.listen()
+        assert address_of(passed_tcp_listener(passed)) == f"unix:@{name}"
 
 
 async def test_a_free_port() -> None:

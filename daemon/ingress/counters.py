@@ -1,0 +1,48 @@
+"""What the webhook door counts, and who is told of each webhook."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
+
+from daemon.ingress.refusals import Refusals
+
+
+class IngressCounters:
+    """Counts of webhooks by outcome, since the start."""
+
+    def __init__(self) -> None:
+        self.acked = 0
+        """New messages that were answered 200."""
+        self.duplicates = 0
+        self.take_overs = 0
+        """Messages of people of the business that silenced Majlis in a chat, or keep it silent."""
+        self.unreadable = 0
+        self.unauthorized = 0
+        self.ignored: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        """Webhooks answered 503, by reason."""
+        self.lost = Refusals()
+        """Webhooks refused for good, those that the HTTP server refused among them."""
+        self.overruled: Counter[str] = Counter()
+        """Webhooks whose path names another known instance than the payload: `path → payload`."""
+
+
+def _ignore_event(_event: str, **_fields: object) -> None:
+    pass
+
+
+def _ignore_time(_status: int, _seconds: float) -> None:
+    pass
+
+
+class IngressObservers(NamedTuple):
+    """Called for each webhook, which nothing may delay: they must neither wait nor raise."""
+
+    emit: Callable[..., None] = _ignore_event
+    measure: Callable[[int, float], None] = _ignore_time
+    """Called with the status of every webhook, and how long its answer took."""
+
+
+NO_OBSERVERS = IngressObservers()
