@@ -43,6 +43,11 @@ class KnownInstances:
         alike = self._by_fold.get(_fold(written), ())
         return alike[0] if len(alike) == 1 else written
 
+    def alike(self, one: str, other: str) -> bool:
+        """Whether two names, neither of them empty, differ in case at most."""
+        is_short = 0 < len(one) <= MAX_INSTANCE_CHARS and len(other) <= MAX_INSTANCE_CHARS
+        return is_short and _fold(one) == _fold(other)
+
 
 def _fold(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

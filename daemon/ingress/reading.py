@@ -3,7 +3,8 @@
 The laws of this file:
 1. The path and the payload may name two instances. Where both are known, the payload's wins: the gateway wrote it, and
    the address may have been copied from another instance. Where one of them is known, that one wins; where none is, the
-   path's, because the operator wrote it.
+   path's, because the operator wrote it. Only paths are forgiven their case: where the payload's name is the path's in
+   another case, it wins, known or not, or a new tenant's messages would reach the one whose name is alike.
 2. A payload is read by the parser of the gateway of the instance that wins, whatever the path says. Everything in it
    carries that instance.
 3. The payload's name is known only once it is read: by the parser of the path's instance, and where that cannot read
@@ -22,7 +23,7 @@ from daemon.ingress.known_instances import KnownInstances
 class WebhookReading(NamedTuple):
     inbound: Inbound
     overruled: str = ""
-    """A known instance that the path names, and that lost to another known one; empty: none."""
+    """A known instance that the path names, and that lost to the payload's; empty: none."""
 
 
 class Reader:
@@ -73,8 +74,8 @@ class Reader:
         return None if self._winner(instance, inbound.named) == instance else inbound
 
     def _winner(self, path: str, named: str) -> str:
-        named = self.known.meant(named)
-        return named if named != path and named in self.known else path
+        # A gateway writes exact names: the same in another case is another instance, which is not known yet.
+        return named if named in self.known or self.known.alike(named, path) else path
 
     def _parse_of(self, instance: str) -> Parse:
         return self._by_instance.get(instance, self._default)

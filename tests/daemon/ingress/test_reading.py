@@ -53,8 +53,8 @@ def test_a_webhook_for_a_gateway_that_posts_none_is_unreadable() -> None:
         ("shop", "typo", "shop", ""),
         ("new", "other", "new", ""),  # none is known: the operator wrote it
         ("shop", "", "shop", ""),
-        ("shop", "Demo", "demo", "shop"),
-        ("shop", "SHOP", "shop", ""),
+        ("shop", "Demo", "shop", ""),  # a gateway writes exact names
+        ("shop", "SHOP", "SHOP", "shop"),  # so this is another tenant, who is not known yet
         ("tower", "demo", "demo", "tower"),  # also where the path's gateway writes otherwise
     ],
 )
