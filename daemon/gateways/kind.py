@@ -132,6 +132,9 @@ class RecordsPage(msgspec.Struct, frozen=True, kw_only=True):
     """How far the gateway's clock is ahead of ours; None: it does not say."""
     unread: int = 0
     """Records that are too large to be read."""
+    newest: int = 0
+    """Of whatever is on the page, in Unix seconds; 0: nothing with a time is."""
+    oldest: int = 0
     marker: str = ""
     """The same as that of another page: it is the same page again."""
 

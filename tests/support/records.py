@@ -25,9 +25,14 @@ def said(id: str, ago: int, contact: str = "5511900000001", instance: str = "dem
 
 
 def wrote(
-    id: str, ago: int, contact: str = "5511900000001", instance: str = "demo", lid: str = ""
+    id: str,
+    ago: int,
+    contact: str = "5511900000001",
+    instance: str = "demo",
+    lid: str = "",
+    on_phone: bool = False,
 ) -> OwnMessage:
-    return OwnMessage(instance, contact, lid, id, f"text of {id}", NOW - ago)
+    return OwnMessage(instance, contact, lid, id, f"text of {id}", NOW - ago, on_phone)
 
 
 @dataclass
@@ -39,6 +44,8 @@ class MemoryRecords:
     ahead_seconds: float | None = 0.0
     ignores_time: bool = False
     ignores_pages: bool = False
+    mixes_seconds: bool = False
+    """What has the same time comes in another order on each page, as a database may do it."""
     fails: Callable[[str], RecordsUnavailable | None] = lambda instance: None
     takes_seconds: float = 0.0
     requests: list[tuple[str, int, int, int, bool]] = field(default_factory=list)
@@ -64,6 +71,8 @@ class MemoryRecords:
         found = [one for one in found if isinstance(one, OwnMessage) or not own_only]
         if not self.ignores_time:
             found = [one for one in found if since_seconds <= one.sent_at <= until_seconds]
+        if self.mixes_seconds and number % 2 == 0:
+            found.reverse()
         found.sort(key=lambda one: one.sent_at, reverse=True)
         if self.ignores_pages:
             number = 1
@@ -76,6 +85,8 @@ class MemoryRecords:
             more=len(shown) == self.size and not reaches,
             ignores_time=len(within) < len(shown),
             clock_ahead_seconds=self.ahead_seconds,
+            newest=shown[0].sent_at if shown else 0,
+            oldest=shown[-1].sent_at if shown else 0,
             marker=shown[0].id if shown else "",
         )
 
@@ -87,6 +98,8 @@ class MemoryHall:
     stored: list[Message] = field(default_factory=list)
     in_ledger: set[str] = field(default_factory=set)
     ours: set[str] = field(default_factory=set)
+    replies: dict[str, int] = field(default_factory=dict)
+    """Of ours: up to when each answers what was said."""
     linked: dict[str, str] = field(default_factory=dict)
     marks: dict[str, Mark] = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
@@ -127,6 +140,10 @@ class MemoryHall:
         await trio.lowlevel.checkpoint()
         assert [item.sent_at for item in own] == sorted((item.sent_at for item in own), reverse=True)
         return frozenset(self.ours & {item.id for item in own})
+
+    async def answers(self, _instance: str, ids: Collection[str]) -> Mapping[str, int]:
+        await trio.lowlevel.checkpoint()
+        return {id: until for id, until in self.replies.items() if id in ids}
 
     async def phones(self, _instance: str, lids: Collection[str]) -> Mapping[str, str]:
         await trio.lowlevel.checkpoint()

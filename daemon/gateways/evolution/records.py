@@ -141,6 +141,8 @@ def _page(instance: str, found: _Read, since: int, until: int, number: int) -> R
         ignores_time=any(not since <= moment <= until for moment in moments),
         clock_ahead_seconds=found.ahead_seconds,
         unread=found.unread,
+        newest=max(moments, default=0),
+        oldest=min(moments, default=0),
         marker=text(dig(first, "key", "id")),
     )
 

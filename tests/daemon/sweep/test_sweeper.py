@@ -84,7 +84,9 @@ class Here:
         self.pauses: dict[str, Pause] = {}
         self.is_ready = True
         self.stopped_seconds = 0.0
-        known = WhatIsKnown(self.hall.heard, self.hall.settle, self.hall.phones, self.marks.reach)
+        known = WhatIsKnown(
+            self.hall.heard, self.hall.settle, self.hall.answers, self.hall.phones, self.marks.reach
+        )
         self.sweeper = Sweeper(
             SETTINGS,
             Surroundings(self._instances, self.pauses.get, lambda: self.is_ready),
