@@ -12,7 +12,7 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.errors import ConversationFull
+from actors.errors import ConversationFull, MirrorUnavailable
 from actors.messages import Message
 from daemon.config.sections import SweepSettings
 from daemon.observe.feed import EventFeed
@@ -111,9 +111,9 @@ async def test_a_person_is_heeded_before_customers_are_heard(autojump_clock: tri
 
 async def test_a_message_that_cannot_be_stored_keeps_the_mark(autojump_clock: trio.testing.MockClock) -> None:
     """I1: the others of the slice are stored all the same, and not again."""
-    here = Swept(said("FULL", 900), said("B", 300))
-    here.hall.refuses = lambda message: ConversationFull("full") if message.id == "FULL" else None
-    with pytest.raises(ConversationFull):
+    here = Swept(said("AWAY", 900), said("B", 300))
+    here.hall.refuses = lambda message: MirrorUnavailable("timeout") if message.id == "AWAY" else None
+    with pytest.raises(MirrorUnavailable):
         await here.sweep()
     assert (list(here.heard), here.hall.marks) == (["B"], {})
     here.hall.refuses = lambda message: None

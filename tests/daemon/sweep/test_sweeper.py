@@ -310,6 +310,36 @@ async def test_another_daemon_sweeps_it(autojump_clock: trio.testing.MockClock) 
         assert here.asked() == {}
 
 
+async def test_a_look_back_waits_for_another_daemons_sweep(autojump_clock: trio.testing.MockClock) -> None:
+    """I1: that one may not look so far back, and a phone that was offline gives its messages late."""
+    here = Here("demo")
+    here.hall.marks["demo"] = Mark(NOW - 3_000, NOW - 60)
+    here.records.kept = [said("LATE", 1_800)]
+    here.marks.refused = {"demo"}
+    async with sweeping(here):
+        await trio.sleep(50)
+        here.marks.refused.clear()
+        await trio.sleep(150)
+        assert here.heard == ["LATE"]
+
+
+async def test_a_reconnection_while_a_sweep_goes_on_is_looked_after_too(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """I1: what goes on there does not look back; the sweep after it does."""
+    here = Here("demo")
+    here.records.size = 1
+    here.hall.marks["demo"] = Mark(NOW - 7_200, NOW - 3_000)
+    here.records.kept = [said(f"M{n}", 2_900 - 10 * n) for n in range(200)]
+    async with sweeping(here):
+        await trio.sleep(60)
+        assert 0 < len(here.heard) < 200
+        here.records.kept.append(said("LATE", 3_200))
+        here.feed.emit("gateway.connected", instance="demo")
+        await trio.sleep(500)
+        assert len(here.heard) == 201
+
+
 async def test_nothing_is_swept_while_messages_cannot_be_stored(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
