@@ -171,6 +171,7 @@ class Sweeper:
             instances=len(self._readers),
             last_done_seconds=None if self._last_done is None else now - self._last_done,
             found=self._feed.reasons("message.swept"),
+            gaps=self._feed.reasons("sweep.gap"),
             behind=dict(list(behind.items())[:MAX_NAMED]),
         )
 
