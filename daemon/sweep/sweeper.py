@@ -337,6 +337,8 @@ class Sweeper:
                 ahead = due.ahead_seconds
                 until = math.floor(pause.since.timestamp() + (ahead or 0.0))
                 result = await comparison.run(mark, before=due.before, until=until, ahead_seconds=ahead)
+                if result.at < until:  # the gateway may still be about to deliver the last of it
+                    result = result._replace(done=False)
             if result is None or result.done:
                 await self._marks.rest(
                     name, None if pause.until is None else math.ceil(pause.until.timestamp())

@@ -265,7 +265,7 @@ async def test_the_time_of_a_pause_is_not_swept(autojump_clock: trio.testing.Moc
         await trio.sleep(100)
         here.pauses["demo"] = pause("demo")
         here.feed.emit("pause.began", instance="demo")
-        await trio.sleep(1)
+        await trio.sleep(40)
         assert (here.heard, set(here.marks.rests)) == (["BEFORE"], {"demo"})
         here.records.kept.append(said("MEANWHILE", -1_000))
         await trio.sleep(2_000)
@@ -275,6 +275,21 @@ async def test_the_time_of_a_pause_is_not_swept(autojump_clock: trio.testing.Moc
         here.records.kept.append(said("AFTER", -2_250))
         await trio.sleep(1_000)
         assert here.heard == ["BEFORE", "AFTER"]
+
+
+async def test_what_came_just_before_a_pause_is_heard(autojump_clock: trio.testing.MockClock) -> None:
+    """I2: the pause begins before the gateway has had its time to deliver."""
+    here = Here("demo")
+    async with sweeping(here):
+        await trio.sleep(300)
+        here.records.kept = [said("BEFORE", -290), said("IN IT", -320)]
+        here.pauses["demo"] = pause("demo")
+        here.feed.emit("pause.began", instance="demo")
+        await trio.sleep(60)
+        here.pauses.clear()
+        here.feed.emit("pause.ended", instance="demo")
+        await trio.sleep(900)
+        assert here.heard == ["BEFORE"]
 
 
 async def test_a_pause_that_ended_while_the_daemon_was_away(autojump_clock: trio.testing.MockClock) -> None:
