@@ -131,11 +131,12 @@ def _sweep(view: SweepView) -> Text:
         "none yet" if view.last_done_seconds is None else f"the last {duration(view.last_done_seconds)} ago"
     )
     found = f", found since the start: {tally(view.found)}" if view.found else ""
+    gaps = f"; not all read: {tally(view.gaps)}" if view.gaps else ""
     behind = ", ".join(f"{name} ({why})" for name, why in view.behind.items())
-    words = f"{last}, of {count(view.instances, 'instance')}{found}" + (
+    words = f"{last}, of {count(view.instances, 'instance')}{found}{gaps}" + (
         f"; behind: {behind}" if behind else ""
     )
-    return cell(words, "yellow" if behind else "")
+    return cell(words, "yellow" if behind or gaps else "")
 
 
 def _realtime(view: RealtimeView) -> str:

@@ -136,7 +136,7 @@ class RecordsPage(msgspec.Struct, frozen=True, kw_only=True):
     """The same as that of another page: it is the same page again."""
     newest: int = 0
     oldest: int = 0
-    """The times of its first and its last record, of whatever sort; 0: not known."""
+    """The times of its first and its last record, of whatever sort, in Unix seconds; 0: not known."""
 
 
 class RecordsUnavailable(Unavailable):

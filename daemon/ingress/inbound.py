@@ -44,6 +44,9 @@ class OwnMessage(msgspec.Struct, frozen=True):
     text: str
     sent_at: int
     """Unix seconds; 0: unknown."""
+    on_phone: bool = False
+    """It was certainly written on a telephone. What programs send through the gateway looks as if it were written in
+    WhatsApp Web: a webhook tells the two apart, the gateway's records do not."""
 
 
 class LateFailure(msgspec.Struct, frozen=True):

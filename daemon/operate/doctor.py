@@ -1,7 +1,7 @@
 """Checks everything Majlis depends on, and advises: this machine, the stores, gateways, responders, embeddings.
 
-The checks are by topic: `host_checks.py`, `door_check.py`, `store_checks.py`, `peer_checks.py`. Each kind of gateway
-and provider brings its own: `GatewayKind.check`, `ProviderKind.check`.
+The checks are by topic: `host_checks.py`, `door_check.py`, `feed_check.py`, `store_checks.py`, `peer_checks.py`. Each
+kind of gateway and provider brings its own: `GatewayKind.check`, `ProviderKind.check`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from actors.errors import MajlisError
 from daemon.config import Settings
 from daemon.config.open_doors import OpenDoor
+from daemon.gateways.kind import FeedView
 from daemon.knowledge.embeddings import EmbeddingsClient
 from daemon.operate.call import AdminCall
 from daemon.operate.checks import Check, DoctorReport
 from daemon.operate.door_check import door_check
+from daemon.operate.feed_check import feed_checks
 from daemon.operate.host_checks import host_checks
 from daemon.operate.parameters import Parameters
 from daemon.operate.peer_checks import NOTHING_KNOWN, Known, peer_checks
@@ -30,6 +32,7 @@ async def examine(
     embeddings: EmbeddingsClient | None = None,
     known: Known = NOTHING_KNOWN,
     doors: Sequence[OpenDoor] = (),
+    feeds: Sequence[FeedView] = (),
     *,
     in_daemon: bool = False,
 ) -> DoctorReport:
@@ -40,9 +43,10 @@ async def examine(
       embeddings: makes vectors; None where no model is configured.
       known: what the ledger knows of instances and sends.
       doors: those that are open to the world.
+      feeds: the gateways' own, as the daemon has them now.
       in_daemon: this process is the daemon.
     """
-    checks = [*host_checks(settings, in_daemon), door_check(doors)]
+    checks = [*host_checks(settings, in_daemon), door_check(doors), *feed_checks(feeds)]
     try:
         checks += await stores()
     except MajlisError as error:

@@ -20,6 +20,7 @@ from daemon.config.open_doors import OpenDoor
 from daemon.controls.instance_names import InstanceNames
 from daemon.controls.replays import NumbersLearned
 from daemon.gateways.couriers import Couriers
+from daemon.gateways.kind import FeedView
 from daemon.gateways.playground import Chats
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbox import Behind
@@ -207,13 +208,13 @@ class Parts:
         self.answering.lookups.forget()
         await self._names.refresh()
 
-    async def doctor(self, doors: Sequence[OpenDoor]) -> DoctorReport:
+    async def doctor(self, doors: Sequence[OpenDoor], feeds: Sequence[FeedView]) -> DoctorReport:
         """What `majlis doctor` finds from inside the daemon."""
         async with HttpClient(tls=tls_context(self._settings.tls.ca_file)) as http:
             embeddings = peers.embeddings(self._settings, http, self._feed)
             known = Known(self.records.stored_instances, self.records.last_sends)
             return await examine(
-                self._settings, http, self._store_checks, embeddings, known, doors, in_daemon=True
+                self._settings, http, self._store_checks, embeddings, known, doors, feeds, in_daemon=True
             )
 
     async def _store_checks(self) -> Iterable[Check]:

@@ -100,7 +100,7 @@ def operating(
         TaskTree(label),
         SettingsInForce(settings),
         LeaseTable(node_id, fenced, parts.stored_turns),
-        Doctor(lambda: parts.doctor(doors.open())),
+        Doctor(lambda: parts.doctor(doors.open(), doors.feeds())),
         Instances(records, supervisor, pauses),
         control,
         DashboardLogin(new_link, sessions),

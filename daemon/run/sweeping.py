@@ -66,7 +66,7 @@ class Sweeping:
             self._settings.sweep,
             Surroundings(self._instances, parts.answering.pauses.of, self._is_ready),
             marks,
-            WhatIsKnown(heard.heard, sends.settle, marks.phones, marks.reach),
+            WhatIsKnown(heard.heard, sends.settle, heard.answers, marks.phones, marks.reach),
             inbox,
             feed,
             Clocks(time.time, lambda: time.clock_gettime(time.CLOCK_BOOTTIME), random.random),

@@ -3,14 +3,18 @@
 Laws of this file:
 1. The mark passes a slice only when every message of it is known or was made durable (I1, I2).
 2. What a person of the business wrote silences Majlis before the customers' messages of the same slice are stored, so
-   that nobody speaks over a person.
+   that nobody speaks over a person. The gateway's records show what programs sent for the business in the same dress:
+   such a message silences only where a customer's message of the same chat was lost too, as no webhook was then to be
+   relied on.
 3. A sweep makes a bounded number of requests, and says by its result whether there is more to do.
-4. What cannot be read within bounds is told (`sweep.gap`) and passed over; it is never waited for without end.
+4. What cannot be read within bounds, or never be stored, is told (`sweep.gap`) and passed over; it is never waited for
+   without end.
 5. Records of what customers wrote bear WhatsApp's time, those of what was sent through the gateway bear the gateway's.
    So nothing counts as past that is not past by both clocks, the gateway's and ours, which stands for WhatsApp's:
    a gateway whose clock is ahead must not carry the mark beyond what is still to come.
 6. A gateway orders the records of one second differently each time it is asked. Where two pages share a second, it is
    read once more by itself, or a record that was on neither page would be behind the mark.
+7. A conversation that is full keeps the mark where it is, and delays nobody else's messages.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 import trio
 
+from actors.errors import ConversationFull
 from actors.messages import Message, Receipt
 from actors.ports import Feed
 from daemon.config.sections import SweepSettings
@@ -53,6 +58,8 @@ class WhatIsKnown(NamedTuple):
     """Which of these customers' messages of an instance a turn has heard."""
     settle: Callable[[Sequence[OwnMessage], float | None], Awaitable[frozenset[str]]]
     """Settle what these messages of the business prove, newest first; returns the ids of those that Majlis sent."""
+    answers: Callable[[str, Collection[str]], Awaitable[Mapping[str, int]]]
+    """Of those that Majlis sent: up to when they answer what was said."""
     phones: Callable[[str, Collection[str]], Awaitable[Mapping[str, str]]]
     """The phone numbers of an instance's LIDs."""
     reach: Callable[[str, Mark], Awaitable[bool]]
@@ -104,6 +111,8 @@ class Comparison:
         self._ahead: float | None = None
         self._later: list[OwnMessage] | None = None
         """What the business wrote after the slice, once it was asked for."""
+        self._set_aside: dict[str, OwnMessage] = {}
+        """Of each chat the last message that a person or a program of the business wrote: nobody can tell which."""
 
     async def begin(self, moment: int | None = None) -> Result:
         """Set the mark to now, or to an earlier moment: what came before is not compared.
@@ -135,10 +144,12 @@ class Comparison:
           ahead_seconds: how far the gateway's clock was ahead of ours when it was seen last.
 
         Raises:
-          Unavailable, Overloaded: the gateway, a store or a conversation cannot take part now; the mark stays.
+          Unavailable, Overloaded: the gateway or a store cannot take part now; the mark stays.
+          ConversationFull: a conversation cannot; what others said was heard, and the mark stays.
         """
         self._ahead = ahead_seconds
         begin = plan.start(mark, self._now(), wide)
+        full: ConversationFull | None = None
         at, length = begin.since, plan.SLICE_SECONDS
         if before is not None:
             at, length = max(at, before.at), before.length
@@ -162,9 +173,13 @@ class Comparison:
                 return self._result(True, at)
             if not is_whole or any(page.unread for page in pages):
                 self._tell_gap(at, end, "too_large" if is_whole else "too_many_records")
-            await self._hear(pages, at, end, is_latest=at + length >= now)
+            full = await self._hear(pages, at, end, is_latest=at + length >= now) or full
             mark = plan.reached(mark, end, now)
-            if not await self._known.reach(self._instance, mark) or end == horizon:
+            is_mine = full is not None or await self._known.reach(self._instance, mark)
+            is_done = end == horizon or not is_mine
+            if full is not None and (is_done or self._requests >= MAX_REQUESTS):
+                raise full
+            if is_done:
                 return self._result(True, end)
             at, length = end, plan.next_length(length, len(pages))
             if self._requests >= MAX_REQUESTS:
@@ -175,7 +190,7 @@ class Comparison:
     ) -> tuple[list[RecordsPage], bool]:
         """The pages of a slice, and whether they are all of it; at most so many, unless the gateway ignores times."""
         pages: list[RecordsPage] = []
-        number = 0
+        number, before = 0, self._requests
         while True:
             number += 1
             page = await self._page(since, until, number, own_only)
@@ -184,7 +199,10 @@ class Comparison:
             await self._add(pages, page, own_only)
             if not page.more:
                 return pages, True
-            if number >= (plan.MOST_PAGES if page.ignores_time else most):
+            if most == plan.MOST_PAGES or page.ignores_time:
+                if number >= plan.MOST_PAGES:
+                    return pages, False
+            elif self._requests - before >= most:  # large pages take many requests each
                 return pages, False
 
     async def _add(self, pages: list[RecordsPage], page: RecordsPage, own_only: bool) -> None:
@@ -199,49 +217,69 @@ class Comparison:
                     break
         pages.append(page)
 
-    async def _hear(self, pages: Sequence[RecordsPage], since: int, end: int, is_latest: bool) -> None:
+    async def _hear(
+        self, pages: Sequence[RecordsPage], since: int, end: int, is_latest: bool
+    ) -> ConversationFull | None:
+        """Returns why a message could not be stored although the stores are well."""
         for link in (link for page in pages for link in page.links):
             self._door.learn(link)
         own = [item for page in pages for item in page.own if item.sent_at >= since]
         messages = plan.in_order(
             message for page in pages for message in page.messages if since <= message.sent_at <= end
         )
-        await self._heed(plan.until_of(own, end))
         known = await self._known.heard(self._instance, [message.id for message in messages])
         missing = [message for message in messages if message.id not in known]
+        await self._heed(plan.until_of(own, end), missing)
         if not missing:
-            return
+            return None
         if not is_latest:
             own += await self._written_after(end)
+        answers = await self._known.answers(self._instance, [item.id for item in own])
         phones = await self._known.phones(self._instance, plan.lids([*missing, *own]))
-        judged = plan.judged(missing, own, phones, self._now(), self._settings.max_age_seconds)
-        await self._store(judged)
+        judged = plan.judged(missing, own, phones, answers, self._now(), self._settings.max_age_seconds)
+        return await self._store(judged)
 
-    async def _heed(self, own: Sequence[OwnMessage]) -> None:
-        """Our own replies settle their sends; whatever else the business wrote, a person wrote."""
+    async def _heed(self, own: Sequence[OwnMessage], missing: Sequence[Message]) -> None:
+        """Our own replies settle their sends; whatever else the business wrote, a person may have written."""
         ours = await self._known.settle(own, self._ahead)
-        for item in reversed(own):
-            if item.id not in ours:
+        others = [item for item in reversed(own) if item.id not in ours]
+        phones = await self._known.phones(self._instance, plan.lids([*missing, *others]))
+        chats = {name for message in missing for name in plan.names(message, phones)}
+        earlier = {item.id: item for name in chats if (item := self._set_aside.pop(name, None))}
+        for item in earlier.values():
+            await self._door.take_over(item)
+        for item in others:
+            names = plan.names(item, phones)
+            if item.on_phone or not names.isdisjoint(chats):
                 await self._door.take_over(item)
+            else:
+                self._set_aside.update(dict.fromkeys(names, item))
 
-    async def _store(self, messages: Sequence[Message]) -> None:
+    async def _store(self, messages: Sequence[Message]) -> ConversationFull | None:
+        full: ConversationFull | None = None
         failure: Exception | None = None
         outcomes = await self._door.accept_all(messages)
         for message, outcome in zip(messages, outcomes, strict=True):
-            if isinstance(outcome, Exception):
+            if isinstance(outcome, ConversationFull):
+                full = full or outcome
+            elif isinstance(outcome, ValueError):  # nor could it ever be
+                self._tell_gap(message.sent_at, message.sent_at, "not_storable")
+            elif isinstance(outcome, Exception):
                 failure = failure or outcome
             elif not outcome.duplicate:  # what waits in the mirror is known there
                 self._found += 1
                 self._feed.emit("message.swept", message.conversation, reason=message.swept)
         if failure is not None:
             raise failure
+        return full
 
     async def _written_after(self, moment: int) -> list[OwnMessage]:
         """What the business wrote since then, up to now. Asked for once: later slices lie within it."""
         if self._later is None:
             until = math.ceil(self._wall() + max(0.0, self._ahead or 0.0)) + CLOCK_SECONDS
             pages, _ = await self._read(moment, until, plan.MOST_PAGES, own_only=True)
-            self._later = [item for page in pages for item in page.own]
+            self._later = plan.until_of([item for page in pages for item in page.own], until)
+            await self._known.settle(self._later, self._ahead)
         return self._later
 
     async def _page(self, since: int, until: int, number: int, own_only: bool = False) -> RecordsPage:

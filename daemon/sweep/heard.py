@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 
 from actors.identity import Conversation
+from actors.triage import ESCALATION, FALLBACK
 from daemon.ledger.wire import storable
 from daemon.stores.postgres import Postgres
 
@@ -37,6 +38,27 @@ _OURS = """
     WHERE n.instance = $1
 """
 
+# What says nothing to the matter answers nothing: the customer still waits.
+_ANSWERS = """
+    SELECT o.id, CASE WHEN t.provider = ANY ($3::text[]) THEN 0 ELSE t.until END AS until
+    FROM unnest($2::text[]) AS asked (id)
+    CROSS JOIN LATERAL (
+        SELECT gateway_message_id AS id, turn_id FROM majlis_outbox WHERE gateway_message_id = asked.id OFFSET 0) o
+    CROSS JOIN LATERAL (
+        SELECT instance, provider, (
+            SELECT max(least((m.value ->> 'sent_at')::numeric, 1e12))::bigint
+            FROM jsonb_array_elements(messages) AS m (value)) AS until
+        FROM majlis_turns WHERE id = o.turn_id OFFSET 0) t
+    WHERE t.instance = $1 AND t.until IS NOT NULL
+    UNION ALL
+    SELECT n.id, 0
+    FROM unnest($2::text[]) AS asked (id)
+    CROSS JOIN LATERAL (
+        SELECT gateway_message_id AS id, instance FROM majlis_notices
+        WHERE gateway_message_id = asked.id OFFSET 0) n
+    WHERE n.instance = $1
+"""
+
 
 class Heard:
     """What was heard, and what we said. Every method may raise `LedgerUnavailable`."""
@@ -55,6 +77,18 @@ class Heard:
     async def ours(self, instance: str, ids: Collection[str]) -> frozenset[str]:
         """Those of these messages that Majlis itself sent: parts of replies, and notices."""
         return await self._known(_OURS, instance, ids)
+
+    async def answers(self, instance: str, ids: Collection[str]) -> Mapping[str, int]:
+        """Up to when those of these messages that Majlis itself sent answer what the customer said.
+
+        That is the time of the last message that the reply heard; 0: it answers nothing, as a notice, a fallback or an
+        escalated message.
+        """
+        found = dict[str, int]()
+        for some in _asked(ids):
+            rows = await self._db.fetch(_ANSWERS, storable(instance), [*some], [ESCALATION, FALLBACK])
+            found.update((original, row["until"]) for row in rows for original in some[row["id"]])
+        return found
 
     async def _known(self, sql: str, where: str, ids: Collection[str]) -> frozenset[str]:
         found = set[str]()

@@ -51,10 +51,9 @@ class Start(NamedTuple):
 
 def start(mark: Mark, now: int, wide: bool) -> Start:
     """Where a sweep begins. `wide`: something was away, so records may have come late."""
+    back_seconds = LOOK_BACK_SECONDS if wide else OVERLAP_SECONDS
     reached = mark.until if mark.until <= now + FUTURE_SECONDS else now - LOOK_BACK_SECONDS
-    since = max(
-        mark.floor if mark.floor <= reached else 0, reached - (LOOK_BACK_SECONDS if wide else OVERLAP_SECONDS)
-    )
+    since = max(mark.floor if mark.floor <= reached else 0, reached - back_seconds)
     oldest = now - MAX_BACK_SECONDS
     return Start(max(since, oldest), reached < oldest)
 
@@ -84,6 +83,7 @@ def judged(
     missing: Iterable[Message],
     own: Iterable[OwnMessage],
     phones: Mapping[str, str],
+    answers: Mapping[str, int],
     now: int,
     max_age_seconds: float,
 ) -> list[Message]:
@@ -92,11 +92,14 @@ def judged(
     Args:
       own: what the business wrote in the same time and later.
       phones: the phone numbers of LIDs, where they are known.
+      answers: of those that Majlis sent, up to when each answers what was said. A reply is no answer to what it did not
+        hear, unless the customer said more since then, and that was answered.
     """
     latest: dict[str, int] = {}
     for item in own:
+        until = answers.get(item.id, item.sent_at)
         for name in names(item, phones):
-            latest[name] = max(latest.get(name, 0), item.sent_at)
+            latest[name] = max(latest.get(name, 0), until)
     return [
         msgspec.structs.replace(message, swept=_verdict(message, latest, phones, now - max_age_seconds))
         for message in missing
@@ -121,6 +124,6 @@ def _verdict(message: Message, latest: Mapping[str, int], phones: Mapping[str, s
 
 
 def until_of(own: Sequence[OwnMessage], until: int) -> list[OwnMessage]:
-    """Those up to then, each once, in their order."""
+    """Those up to then, each once, newest first; of one second, in the order of the gateway."""
     once = {item.id: item for item in own if item.sent_at <= until}
-    return list(once.values())
+    return sorted(once.values(), key=lambda item: -item.sent_at)

@@ -86,6 +86,8 @@ class _Due:
     wide: bool = False
     before: Result | None = None
     """The last sweep, if it was not done."""
+    began_wide: bool = False
+    """The sweep that runs, or goes on. What asks for a wide one meanwhile gets another."""
     failures: int = 0
     why: str = ""
     """Of the failure; empty: the last sweep went well."""
@@ -169,6 +171,7 @@ class Sweeper:
             instances=len(self._readers),
             last_done_seconds=None if self._last_done is None else now - self._last_done,
             found=self._feed.reasons("message.swept"),
+            gaps=self._feed.reasons("sweep.gap"),
             behind=dict(list(behind.items())[:MAX_NAMED]),
         )
 
@@ -267,40 +270,43 @@ class Sweeper:
 
     async def _sweep(self, name: str) -> None:
         due, reader = self._due[name], self._readers[name]
-        wide, due.at, due.wide = due.wide, math.inf, False  # what is asked for from now on needs another one
+        due.at = math.inf  # what is asked for from now on needs another one
+        if due.before is None:
+            due.began_wide, due.wide = due.wide, False
         try:
             with trio.move_on_after(ROUND_SECONDS) as scope:
-                result = await self._claimed(name, due, reader, wide)
+                result = await self._claimed(name, due, reader)
                 self._away.pop(id(reader), None)
-                self._succeeded(name, due, result, wide)
+                self._succeeded(name, due, result)
             if scope.cancelled_caught:
-                self._failed(name, due, "timed_out", wide)
+                self._failed(name, due, "timed_out")
         except RecordsUnavailable as error:
             if error.everyone:
                 away = self._away.setdefault(id(reader), _Away(0.0, 0))
                 away.failures += 1
                 away.until = trio.current_time() + self._pause_seconds(away.failures)
-            self._failed(name, due, error.reason, wide)
+            self._failed(name, due, error.reason)
         except ConversationFull:
-            self._failed(name, due, "conversation_full", wide)
+            self._failed(name, due, "conversation_full")
         except Unavailable as error:
-            self._failed(name, due, error.holder or "unavailable", wide)
+            self._failed(name, due, error.holder or "unavailable")
         except Exception as error:  # law 1; the class alone, because its text may quote a message
-            self._failed(name, due, type(error).__name__, wide)
+            self._failed(name, due, type(error).__name__)
         finally:
             self._running.discard(name)
             due.last = trio.current_time()
             self._wake.set()
 
-    async def _claimed(self, name: str, due: _Due, reader: RecordsReader, wide: bool) -> Result | None:
+    async def _claimed(self, name: str, due: _Due, reader: RecordsReader) -> Result | None:
         """None: there is nothing to do."""
-        within = 0.0 if wide or due.before is not None else self._settings.every_seconds / 2
+        within = 0.0 if due.began_wide or due.before is not None else self._settings.every_seconds / 2
         claimed = await self._marks.claim(name, within)
         if claimed is None:
+            due.wide = due.wide or due.began_wide  # the other daemon may not look so far back
             return None
         done = False
         try:
-            result = await self._compare(name, due, reader, claimed, wide)
+            result = await self._compare(name, due, reader, claimed)
             done = result is not None and result.done
         finally:
             with trio.move_on_after(TICK_SECONDS, shield=True):
@@ -311,9 +317,7 @@ class Sweeper:
         with suppress(MajlisError):  # the claim ends by itself
             await self._marks.release(name, done)
 
-    async def _compare(
-        self, name: str, due: _Due, reader: RecordsReader, claimed: Claimed, wide: bool
-    ) -> Result | None:
+    async def _compare(self, name: str, due: _Due, reader: RecordsReader, claimed: Claimed) -> Result | None:
         settings, mark = self._settings, claimed.mark
         comparison = Comparison(
             name,
@@ -333,6 +337,8 @@ class Sweeper:
                 ahead = due.ahead_seconds
                 until = math.floor(pause.since.timestamp() + min(0.0, ahead or 0.0))
                 result = await comparison.run(mark, before=due.before, until=until, ahead_seconds=ahead)
+                if result.at < until:  # the gateway may still be about to deliver the last of it
+                    result = result._replace(done=False)
             if result is None or result.done:
                 await self._marks.rest(
                     name, None if pause.until is None else math.ceil(pause.until.timestamp())
@@ -340,27 +346,30 @@ class Sweeper:
             return result
         if mark is None or claimed.rests:
             return await comparison.begin(claimed.rests_until)
-        return await comparison.run(mark, before=due.before, wide=wide, ahead_seconds=due.ahead_seconds)
+        return await comparison.run(
+            mark, before=due.before, wide=due.began_wide, ahead_seconds=due.ahead_seconds
+        )
 
-    def _succeeded(self, name: str, due: _Due, result: Result | None, wide: bool) -> None:
+    def _succeeded(self, name: str, due: _Due, result: Result | None) -> None:
         now, every = trio.current_time(), self._settings.every_seconds
+        soon = self._seldom if due.wide else every
         due.failures, due.why = 0, ""
         if result is None:
-            self._again(due, every)
+            due.before = None
+            self._again(due, soon)
             return
         self._last_done, due.ahead_seconds = now, result.ahead_seconds
         due.before = None if result.done else result
-        due.wide = due.wide or (wide and not result.done)
-        self._again(due, every if result.done else min(GO_ON_SECONDS, every))
+        self._again(due, soon if result.done else min(GO_ON_SECONDS, every))
         self._feed.emit(
             "sweep.done", instance=name, requests=result.requests, found=result.found, whole=result.done
         )
 
-    def _failed(self, name: str, due: _Due, reason: str, wide: bool) -> None:
+    def _failed(self, name: str, due: _Due, reason: str) -> None:
         if not due.why:
             self._feed.emit("sweep.failed", instance=name, reason=reason)
         due.failures += 1
-        due.why, due.before, due.wide = reason, None, due.wide or wide
+        due.why, due.before, due.wide = reason, None, due.wide or due.began_wide
         self._again(due, self._pause_seconds(due.failures))
 
     def _again(self, due: _Due, seconds: float) -> None:

@@ -14,5 +14,7 @@ class SweepView(msgspec.Struct, frozen=True, kw_only=True):
     """Since an instance was compared last; None: none was yet."""
     found: dict[str, int] = {}
     """Messages that no webhook had brought, by what became of them."""
+    gaps: dict[str, int] = {}
+    """Times whose records were not all read, by reason: a message of then may stay unheard."""
     behind: dict[str, str] = {}
     """Some instances that could not be compared, and why."""

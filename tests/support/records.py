@@ -25,9 +25,14 @@ def said(id: str, ago: int, contact: str = "5511900000001", instance: str = "dem
 
 
 def wrote(
-    id: str, ago: int, contact: str = "5511900000001", instance: str = "demo", lid: str = ""
+    id: str,
+    ago: int,
+    contact: str = "5511900000001",
+    instance: str = "demo",
+    lid: str = "",
+    on_phone: bool = False,
 ) -> OwnMessage:
-    return OwnMessage(instance, contact, lid, id, f"text of {id}", NOW - ago)
+    return OwnMessage(instance, contact, lid, id, f"text of {id}", NOW - ago, on_phone)
 
 
 @dataclass
@@ -94,6 +99,8 @@ class MemoryHall:
     stored: list[Message] = field(default_factory=list)
     in_ledger: set[str] = field(default_factory=set)
     ours: set[str] = field(default_factory=set)
+    replies: dict[str, int] = field(default_factory=dict)
+    """Of ours: up to when each answers what was said."""
     linked: dict[str, str] = field(default_factory=dict)
     marks: dict[str, Mark] = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
@@ -134,6 +141,10 @@ class MemoryHall:
         await trio.lowlevel.checkpoint()
         assert [item.sent_at for item in own] == sorted((item.sent_at for item in own), reverse=True)
         return frozenset(self.ours & {item.id for item in own})
+
+    async def answers(self, _instance: str, ids: Collection[str]) -> Mapping[str, int]:
+        await trio.lowlevel.checkpoint()
+        return {id: until for id, until in self.replies.items() if id in ids}
 
     async def phones(self, _instance: str, lids: Collection[str]) -> Mapping[str, str]:
         await trio.lowlevel.checkpoint()

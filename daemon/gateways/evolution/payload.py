@@ -56,6 +56,10 @@ MAX_SENT_AT = 253_402_300_799
 
 _MILLISECONDS_FROM = 100_000_000_000
 
+_TELEPHONES = ("android", "ios", "desktop")
+_OF_THE_GATEWAY = ("3EB0", "BAE5")
+"""So begin the ids that the gateway makes; some versions take the length of such an id for a telephone's."""
+
 NoMessage = Literal[
     "own_message",
     "no_event",
@@ -279,6 +283,7 @@ def _read_own(instance: str, item: JsonObject, key: JsonObject, from_me: object)
         id=message_id,
         text=content.text,
         sent_at=sent_at(item.get("messageTimestamp")),
+        on_phone=text(item.get("source")) in _TELEPHONES and not message_id.startswith(_OF_THE_GATEWAY),
     )
 
 

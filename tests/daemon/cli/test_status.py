@@ -36,7 +36,11 @@ def test_status_shows_what_an_operator_needs_first(door: DoorInThread, majlis: T
         ProviderView(name="backup", state="open", failures=5, last_reason="timed_out", wait_seconds=12.0),
     ]
     operators.swept = SweepView(
-        instances=28, last_done_seconds=120, found={"missed": 3}, behind={"acme": "unreachable"}
+        instances=28,
+        last_done_seconds=120,
+        found={"missed": 3},
+        gaps={"too_large": 1},
+        behind={"acme": "unreachable"},
     )
     for rule in ("duplicate", "duplicate", "taken_over"):
         door.emit("turn.suppressed", HELD, rule=rule)
@@ -63,7 +67,7 @@ def test_status_shows_what_an_operator_needs_first(door: DoorInThread, majlis: T
         "main ok, backup circuit open for 12.0 s (5 failures, timed_out)",
         "12 answers from the response cache",
         "cost_per_day 1",
-        "ago, of 28 instances, found since the start: missed 3; behind: acme (unreachable)",
+        "ago, of 28 instances, found since the start: missed 3; not all read: too_large 1; behind: acme (unreachable)",
     ):
         assert words in done.out, words
 

@@ -240,6 +240,7 @@ def _steps() -> dict[str, Callable[[Postgres], Awaitable[object]]]:
         "bury": lambda db: ledger(db).bury(turns[2003], 1, "garbage", ""),
         "link": lambda db: ledger(db).link(FIRST.instance, "778@lid", FIRST.contact),
         "what was heard": lambda db: Heard(db).heard(FIRST.instance, ["5511-2001-0", "unknown"]),
+        "what our replies answer": lambda db: Heard(db).answers(FIRST.instance, ["G-2001", "unknown"]),
         "our own sends": lambda db: OwnSends(db, ledger(db).prove, print, MemoryFeed()).settle(
             [OwnMessage(*FIRST, "", "unknown", "one", 1_000)], None
         ),

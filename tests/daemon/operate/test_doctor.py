@@ -17,6 +17,7 @@ from actors.messages import Answer
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
 from daemon import run as root
 from daemon.config import Settings, load
+from daemon.gateways.kind import FeedView
 from daemon.knowledge import embeddings as embeddings_module
 from daemon.knowledge.embeddings import TURN_SECONDS, EmbeddingsClient
 from daemon.ledger.pooler import CHANGES_SESSIONS
@@ -24,6 +25,7 @@ from daemon.ledger.rows import LastSends, StoredInstances
 from daemon.operate import host_checks, peer_checks, store_checks
 from daemon.operate.checks import Check
 from daemon.operate.doctor import examine
+from daemon.operate.feed_check import feed_checks
 from daemon.operate.peer_checks import MAX_STORED, Known
 from daemon.run.stores import check_from_outside
 from daemon.web.client import HttpClient
@@ -39,6 +41,27 @@ from tests.support.pg_proxy import Pooler
 def server() -> Iterator[FakeEmbeddings]:
     with FakeEmbeddings().running() as server:
         yield server
+
+
+def test_a_feed_that_does_not_hear_its_instance_is_named() -> None:
+    """Deaf feeds lose messages, and a connection alone hears nothing."""
+    well = FeedView(instance="acme", connected=True)
+    waits, down = (
+        FeedView(instance="demo", connected=False, waiting=True),
+        FeedView(instance="shop", connected=False),
+    )
+    assert list(feed_checks([])) == []
+    assert [check.state for check in feed_checks([well])] == ["ok"]
+    [check] = feed_checks([well, waits, down])
+    assert (check.state, check.detail) == (
+        "warning",
+        "1 of 3 hear their instance; not: demo (waits for its first event), shop (not connected)",
+    )
+    [check] = feed_checks([FeedView(instance="acme", connected=True, lost=2)])
+    assert (check.state, check.detail) == (
+        "warning",
+        "1 of 1 hear their instance; 2 events were lost since the start",
+    )
 
 
 @pytest.fixture

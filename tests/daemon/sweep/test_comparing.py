@@ -13,7 +13,7 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.errors import ConversationFull
+from actors.errors import ConversationFull, MirrorUnavailable
 from actors.messages import Message
 from daemon.config.sections import SweepSettings
 from daemon.observe.feed import EventFeed
@@ -41,7 +41,7 @@ class Swept:
 
     def comparison(self) -> Comparison:
         hall = self.hall
-        known = WhatIsKnown(hall.heard, hall.settle, hall.phones, hall.reach)
+        known = WhatIsKnown(hall.heard, hall.settle, hall.answers, hall.phones, hall.reach)
         return Comparison("demo", self.records, hall, known, SETTINGS, self.feed, wall, no_pace)
 
     async def sweep(self, **how: Any) -> Result:
@@ -137,13 +137,94 @@ async def test_a_person_is_heeded_before_customers_are_heard(autojump_clock: tri
 
 async def test_a_message_that_cannot_be_stored_keeps_the_mark(autojump_clock: trio.testing.MockClock) -> None:
     """I1: the others of the slice are stored all the same, and not again."""
-    here = Swept(said("FULL", 900), said("B", 300))
-    here.hall.refuses = lambda message: ConversationFull("full") if message.id == "FULL" else None
-    with pytest.raises(ConversationFull):
+    here = Swept(said("AWAY", 900), said("B", 300))
+    here.hall.refuses = lambda message: MirrorUnavailable("timeout") if message.id == "AWAY" else None
+    with pytest.raises(MirrorUnavailable):
         await here.sweep()
     assert (list(here.heard), here.hall.marks) == (["B"], {})
     here.hall.refuses = lambda message: None
     assert (await here.sweep()).found == 1
+
+
+async def test_a_full_conversation_delays_nobody_else(autojump_clock: trio.testing.MockClock) -> None:
+    """I9: what others said in later slices is heard, while the mark waits for the full one."""
+    here = Swept(said("FULL", 9 * 3_600), said("LATER", 300, "552"), said("NEVER", 200, "553"))
+    here.mark = Mark(NOW - 10 * 3_600, NOW - 10 * 3_600)
+    refusals = {"FULL": ConversationFull("full"), "NEVER": ValueError("not valid Unicode")}
+    here.hall.refuses = lambda message: refusals.get(message.id)
+    with pytest.raises(ConversationFull):
+        await here.sweep()
+    assert (list(here.heard), here.hall.marks) == (["LATER"], {})
+    del refusals["FULL"]
+    assert ((await here.sweep()).done, here.heard["FULL"]) == (True, "too_old")
+    assert here.hall.marks["demo"].until == NOW - 30, "what can never be stored is told, and passed over"
+    assert here.feed.reasons("sweep.gap") == {"not_storable": 2}
+
+
+async def test_a_reply_of_ours_answers_only_what_it_heard(autojump_clock: trio.testing.MockClock) -> None:
+    """I2: lost within the window of a burst, or while the reply was written, it is still owed an answer."""
+    here = Swept(
+        said("HEARD", 900, "551"),
+        said("LOST", 896, "551"),
+        wrote("REPLY-1", 880, "551"),
+        said("PASSED", 700, "552"),
+        said("WENT-ON", 690, "552"),
+        wrote("REPLY-2", 680, "552"),
+        said("ASKED", 500, "553"),
+        wrote("FALLBACK", 490, "553"),
+        said("UNKNOWN", 400, "554"),
+        wrote("REPLY-4", 390, "554"),
+    )
+    here.hall.in_ledger = {"HEARD", "WENT-ON"}
+    here.hall.ours = {"REPLY-1", "REPLY-2", "FALLBACK", "REPLY-4"}
+    here.hall.replies = {"REPLY-1": NOW - 900, "REPLY-2": NOW - 690, "FALLBACK": 0}
+    await here.sweep()
+    assert here.heard == {
+        "LOST": "missed",
+        "PASSED": "already_answered",
+        "ASKED": "missed",
+        "UNKNOWN": "already_answered",
+    }
+
+
+async def test_what_a_program_may_have_sent_silences_nobody_who_was_heard(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """A shop's notices go through the same gateway, and its records do not tell them from a person's words."""
+    lid = "168500000001@lid"
+    here = Swept(
+        said("KNOWN", 3_000, "551"),
+        wrote("NOTICE", 2_900, "551"),
+        said("HEARD", 2_800, "552"),
+        wrote("PHONE", 2_700, "552", on_phone=True),
+        wrote("PERSON", 30_000, lid),
+        said("LOST", 600, "553"),
+        wrote("LATER", 500, "554"),
+    )
+    here.hall.in_ledger = {"KNOWN", "HEARD"}
+    here.hall.linked = {lid: "553"}
+    here.mark = Mark(NOW - 40_000, NOW - 40_000)
+    assert (await here.sweep()).done
+    assert here.hall.steps == ["PERSON", "PHONE", "LOST"], "webhooks were lost in the one chat alone"
+
+
+async def test_messages_of_one_second_on_two_pages_are_all_heard(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """I1: a database sorts equal times anew for each page, and so may show a message on none of them."""
+    kept = [said(f"M{n}", 900 + n // 7, f"55119{n}") for n in range(40)]
+    here = Swept(*kept, *(wrote(f"O{n}", 800 + n // 7, f"55119{n}") for n in range(40)), size=9)
+    await here.sweep()
+    assert here.heard == {one.id: "already_answered" for one in kept}
+
+
+async def test_a_gateway_whose_clock_is_ahead_loses_nothing(autojump_clock: trio.testing.MockClock) -> None:
+    """I1: a customer's message has WhatsApp's time, while the mark goes by the gateway's."""
+    here = Swept(ahead_seconds=3_600.0)
+    here.mark = Mark(NOW - 7_200, NOW - 7_200)
+    first = await here.sweep()
+    here.records.kept.append(said("A", 60))
+    assert (await here.sweep(ahead_seconds=first.ahead_seconds)).found == 1
 
 
 async def test_too_many_pages_make_the_slices_shorter(autojump_clock: trio.testing.MockClock) -> None:

@@ -15,6 +15,7 @@ from actors.messages import Answer
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
 from actors.ports import Turn
 from actors.send_facts import PartState
+from actors.triage import ESCALATION, FALLBACK
 from daemon.controls.takeovers import Takeovers
 from daemon.gateways.evidence import CLOCK_TOLERANCE_SECONDS, UNKNOWN_CLOCK_TOLERANCE_SECONDS
 from daemon.ingress.inbound import OwnMessage
@@ -253,3 +254,23 @@ async def test_what_was_heard_and_what_is_ours_is_known_by_id(room: Room) -> Non
     )
     assert await room.heard.ours("demo", ["ours", "notice", "a0", "theirs"]) == {"ours", "notice"}
     assert await room.heard.ours("demo 2", ["ours", "notice"]) == frozenset()
+    assert await room.heard.answers("demo 2", ["ours", "notice"]) == {}
+
+
+async def test_a_reply_answers_what_was_said_up_to_the_last_message_that_it_heard(room: Room) -> None:
+    """I2: what came later is owed an answer; and what says nothing to the matter answers nothing."""
+    heard = batch("hello", "there")
+    turn = await room.world.ledger.begin(heard, 1)
+    turn = await room.world.ledger.answer(turn, 1, reply_of(Answer("one", "rehearsal"), "one"))
+    await room.sent(turn, Sent("reply"))
+    for number, provider in enumerate((ESCALATION, FALLBACK), start=2):
+        other = await room.world.ledger.begin(batch("hello", number=number), 1)
+        other = await room.world.ledger.answer(other, 1, reply_of(Answer("a moment", provider), provider))
+        await room.sent(other, Sent(provider))
+    await room.world.db.fetch(
+        "INSERT INTO majlis_notices (kind, instance, target, body, sent_at, gateway_message_id)"
+        " VALUES ('whatsapp', 'demo', '5511', 'come', now(), 'notice')"
+    )
+    last = max(message.sent_at for message in heard.messages)
+    asked = ["reply", ESCALATION, FALLBACK, "notice", "a person's"]
+    assert await room.heard.answers("demo", asked) == {"reply": last, ESCALATION: 0, FALLBACK: 0, "notice": 0}

@@ -84,7 +84,9 @@ class Here:
         self.pauses: dict[str, Pause] = {}
         self.is_ready = True
         self.stopped_seconds = 0.0
-        known = WhatIsKnown(self.hall.heard, self.hall.settle, self.hall.phones, self.marks.reach)
+        known = WhatIsKnown(
+            self.hall.heard, self.hall.settle, self.hall.answers, self.hall.phones, self.marks.reach
+        )
         self.sweeper = Sweeper(
             SETTINGS,
             Surroundings(self._instances, self.pauses.get, lambda: self.is_ready),
@@ -263,7 +265,7 @@ async def test_the_time_of_a_pause_is_not_swept(autojump_clock: trio.testing.Moc
         await trio.sleep(100)
         here.pauses["demo"] = pause("demo")
         here.feed.emit("pause.began", instance="demo")
-        await trio.sleep(1)
+        await trio.sleep(40)
         assert (here.heard, set(here.marks.rests)) == (["BEFORE"], {"demo"})
         here.records.kept.append(said("MEANWHILE", -1_000))
         await trio.sleep(2_000)
@@ -273,6 +275,21 @@ async def test_the_time_of_a_pause_is_not_swept(autojump_clock: trio.testing.Moc
         here.records.kept.append(said("AFTER", -2_250))
         await trio.sleep(1_000)
         assert here.heard == ["BEFORE", "AFTER"]
+
+
+async def test_what_came_just_before_a_pause_is_heard(autojump_clock: trio.testing.MockClock) -> None:
+    """I2: the pause begins before the gateway has had its time to deliver."""
+    here = Here("demo")
+    async with sweeping(here):
+        await trio.sleep(300)
+        here.records.kept = [said("BEFORE", -290), said("IN IT", -320)]
+        here.pauses["demo"] = pause("demo")
+        here.feed.emit("pause.began", instance="demo")
+        await trio.sleep(60)
+        here.pauses.clear()
+        here.feed.emit("pause.ended", instance="demo")
+        await trio.sleep(900)
+        assert here.heard == ["BEFORE"]
 
 
 async def test_a_pause_that_ended_while_the_daemon_was_away(autojump_clock: trio.testing.MockClock) -> None:
@@ -306,6 +323,36 @@ async def test_another_daemon_sweeps_it(autojump_clock: trio.testing.MockClock) 
     async with sweeping(here):
         await trio.sleep(1_000)
         assert here.asked() == {}
+
+
+async def test_a_look_back_waits_for_another_daemons_sweep(autojump_clock: trio.testing.MockClock) -> None:
+    """I1: that one may not look so far back, and a phone that was offline gives its messages late."""
+    here = Here("demo")
+    here.hall.marks["demo"] = Mark(NOW - 3_000, NOW - 60)
+    here.records.kept = [said("LATE", 1_800)]
+    here.marks.refused = {"demo"}
+    async with sweeping(here):
+        await trio.sleep(50)
+        here.marks.refused.clear()
+        await trio.sleep(150)
+        assert here.heard == ["LATE"]
+
+
+async def test_a_reconnection_while_a_sweep_goes_on_is_looked_after_too(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """I1: what goes on there does not look back; the sweep after it does."""
+    here = Here("demo")
+    here.records.size = 1
+    here.hall.marks["demo"] = Mark(NOW - 7_200, NOW - 3_000)
+    here.records.kept = [said(f"M{n}", 2_900 - 10 * n) for n in range(200)]
+    async with sweeping(here):
+        await trio.sleep(60)
+        assert 0 < len(here.heard) < 200
+        here.records.kept.append(said("LATE", 3_200))
+        here.feed.emit("gateway.connected", instance="demo")
+        await trio.sleep(500)
+        assert len(here.heard) == 201
 
 
 async def test_nothing_is_swept_while_messages_cannot_be_stored(

@@ -78,6 +78,24 @@ async def test_customers_and_the_business_are_told_apart(server: FakeEvolution, 
     assert ids(await reading.page(own_only=True)) == ([], ["P"])
 
 
+async def test_what_was_written_on_a_telephone_is_known(server: FakeEvolution, reading: Reading) -> None:
+    """The gateway makes its own ids; some versions say of them that a telephone does."""
+    for id, source in (
+        ("AC9103D165AE397609A6A20D78FF248E", "android"),
+        ("3A7103D165AE397609A6", "ios"),
+        ("3EB0A3734AAE662297E335", "web"),
+        ("3EB0A3734AAE662297E336", "android"),
+        ("9103D165-AE39", "unknown"),
+    ):
+        server.record("demo", PHONE, "hello", from_me=True, at=NOW - 300, id=id, source=source)
+    page = await reading.page()
+    assert [own.id for own in page.own if own.on_phone] == [
+        "3A7103D165AE397609A6",
+        "AC9103D165AE397609A6A20D78FF248E",
+    ]
+    assert (page.newest, page.oldest) == (NOW - 300, NOW - 300)
+
+
 async def test_a_person_behind_a_lid_is_linked(server: FakeEvolution, reading: Reading) -> None:
     server.record(
         "demo", PHONE, "oi", from_me=False, at=NOW, **jid("1685@lid", remoteJidAlt=f"{PHONE}@s.whatsapp.net")
