@@ -98,8 +98,8 @@ async def look_at(program: Path, source: Source) -> Engine:
     """
     try:
         said = await _version_text(program)
-    except OSError as error:
-        raise UnfitEngine(f"{program} cannot be run: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        raise _cannot_be_run(program, error) from error
     found = _VERSION.search(said)
     if found is None:
         raise UnfitEngine(f"{program} does not say within {VERSION_SECONDS:g} s what it is (`--version`)")
@@ -110,6 +110,12 @@ async def look_at(program: Path, source: Source) -> Engine:
     if version < OLDEST:
         raise UnfitEngine(f"{program} is {make} {'.'.join(map(str, version))}, older than 6.2")
     return Engine(make, version, str(program), source)
+
+
+def _cannot_be_run(program: Path, error: OSError | ValueError) -> UnfitEngine:
+    """`ValueError`: no path at all, such as one with a zero byte."""
+    why = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return UnfitEngine(f"{program} cannot be run: {why}")
 
 
 async def _version_text(program: Path) -> str:
@@ -248,8 +254,8 @@ async def _believed(place: _Place) -> Engine:
     """What it is, if it may be asked at all."""
     try:
         danger = "" if place.is_ours else _who_could_have_put_it_there(place.program)
-    except OSError as error:
-        raise UnfitEngine(f"{place.program} cannot be run: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        raise _cannot_be_run(place.program, error) from error
     if danger:
         raise UnfitEngine(f"{place.program} is left alone, because {danger}; redis.program can name it")
     return await look_at(place.program, place.source)

@@ -106,6 +106,8 @@ async def test_programs_that_cannot_be_asked_are_named(
     """Neither a missing one, nor one that hangs and leaves a child behind, holds up the start."""
     with pytest.raises(UnfitEngine, match="nothing-here cannot be run: No such file"):
         await look_at(tmp_path / "nothing-here", "redis.program")
+    with pytest.raises(UnfitEngine, match="cannot be run: embedded null byte"):
+        await look_at(tmp_path / "no\0path", "redis.program")
     hangs = tmp_path / "hangs"
     hangs.write_text(f"#!/bin/sh\nsleep 600 & echo $! > {tmp_path}/child\nwait\n")
     hangs.chmod(0o755)
