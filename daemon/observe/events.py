@@ -39,6 +39,10 @@ EVENTS: dict[str, Event] = {
         "`command`, with the uid and pid of `majlis drain`, or the dashboard's session",
         counted_by="why",
     ),
+    "daemon.cut_short": Event(
+        "warning",
+        "a second signal (`signal`) ends the process at once; what ran is taken up by the next start",
+    ),
     "daemon.stopped": Event("info", "the process ends; unanswered messages wait in the mirror"),
     "daemon.crashed": Event("error", "an unexpected error ended the process; restart it, nothing is lost"),
     "daemon.left": Event("info", "conversations that wait in the mirror for the next start"),
