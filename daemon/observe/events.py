@@ -209,11 +209,9 @@ EVENTS: dict[str, Event] = {
         "is lost: the sweep finds it",
     ),
     "gateway.feed_down": Event(
-        "warning", "the feed was lost or cannot be had (`reason`); what happens until it is back never comes"
-    ),
-    "gateway.feed_lost": Event(
-        "error",
-        "an event of the feed was lost: it was too large, or more came than could wait to be stored",
+        "warning",
+        "the feed was lost or cannot be had (`reason`, which `majlis status` shows too; `certificate_not_believed`: see "
+        "`tls.ca_file`); what happens until it is back never comes",
         counted_by="instance",
     ),
     # The realtime door
