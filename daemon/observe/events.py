@@ -210,8 +210,12 @@ EVENTS: dict[str, Event] = {
     ),
     "gateway.feed_down": Event(
         "warning",
-        "the feed was lost or cannot be had (`reason`, which `majlis status` shows too; `certificate_not_believed`: see "
-        "`tls.ca_file`); what happens until it is back never comes",
+        "the feed was lost or cannot be had (`reason`, which `majlis status` shows too; `certificate_not_believed`: "
+        "see `tls.ca_file`); what happens until it is back never comes",
+    ),
+    "gateway.feed_lost": Event(
+        "error",
+        "an event of the feed was lost: it was too large, or more came than could wait to be stored",
         counted_by="instance",
     ),
     # The realtime door
