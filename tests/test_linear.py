@@ -68,6 +68,7 @@ OWN = {
     "actors.notices.limit_reached": "its words are ours",
     "actors.notices.alert": "its words are ours",
     "daemon.observe.alert_rules.rule": "makes a rule of ours",
+    "daemon.operate.checks.broken": "its words are ours",
     "daemon.operate.levels.gid_of": "a group of the settings",
     "daemon.operate.store_checks.embedded_check": "the name of a store",
     "daemon.operate.openapi.\\W+": "our own routes",

@@ -117,7 +117,8 @@ def _notices(now: Status) -> str:
 
 
 def _feed(feed: FeedView) -> Text:
-    state = "connected" if feed.connected else "not connected"
+    why = f" ({feed.reason.replace('_', ' ')})" if feed.reason else ""
+    state = "connected" if feed.connected else f"not connected{why}"
     if feed.waiting:
         state = "waiting for the instance's first event"
     counts = f"{feed.received:,} received" + (f", {feed.lost:,} lost" if feed.lost else "")

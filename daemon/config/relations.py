@@ -104,6 +104,10 @@ def _stores(settings: Settings) -> Iterator[Misfit]:
     if "," in url.partition("://")[2].rpartition("@")[2].partition("/")[0] and not url.startswith("unix:"):
         allowed = "must name one server: Redis Cluster and Sentinel are not supported yet, so name the master itself"
         yield Misfit(("redis", "url"), url, allowed)
+    program = settings.redis.program
+    if program is not None and not program.is_absolute():
+        allowed = "must be a whole path, e.g. /usr/bin/valkey-server"
+        yield Misfit(("redis", "program"), str(program), allowed)
 
 
 def _batching(at: KeyPath, batching: BatchingSettings) -> Iterator[Misfit]:

@@ -95,6 +95,8 @@ class FeedView(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it hears this instance; that the gateway took the connection is not enough."""
     waiting: bool = False
     """The gateway took the connection, and will tell nothing before the instance's first event."""
+    reason: str = ""
+    """Why it is not connected, as in the event `gateway.feed_down`; empty: it is, or was never tried to the end."""
     received: int = 0
     lost: int = 0
     """Events that could not be stored: too many were waiting, the event was too large, or every attempt was refused."""

@@ -39,6 +39,10 @@ EVENTS: dict[str, Event] = {
         "`command`, with the uid and pid of `majlis drain`, or the dashboard's session",
         counted_by="why",
     ),
+    "daemon.cut_short": Event(
+        "warning",
+        "a second signal (`signal`) ends the process at once; what ran is taken up by the next start",
+    ),
     "daemon.stopped": Event("info", "the process ends; unanswered messages wait in the mirror"),
     "daemon.crashed": Event("error", "an unexpected error ended the process; restart it, nothing is lost"),
     "daemon.left": Event("info", "conversations that wait in the mirror for the next start"),
@@ -205,7 +209,9 @@ EVENTS: dict[str, Event] = {
         "is lost: the sweep finds it",
     ),
     "gateway.feed_down": Event(
-        "warning", "the feed was lost or cannot be had (`reason`); what happens until it is back never comes"
+        "warning",
+        "the feed was lost or cannot be had (`reason`, which `majlis status` shows too; `certificate_not_believed`: "
+        "see `tls.ca_file`); what happens until it is back never comes",
     ),
     "gateway.feed_lost": Event(
         "error",

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from actors.errors import MajlisError
 from daemon.config import Settings
 from daemon.config.open_doors import OpenDoor
 from daemon.gateways.kind import FeedView
 from daemon.knowledge.embeddings import EmbeddingsClient
 from daemon.operate.call import AdminCall
-from daemon.operate.checks import Check, DoctorReport
+from daemon.operate.checks import Check, DoctorReport, contained
 from daemon.operate.door_check import door_check
 from daemon.operate.feed_check import feed_checks
 from daemon.operate.host_checks import host_checks
@@ -46,12 +45,20 @@ async def examine(
       feeds: the gateways' own, as the daemon has them now.
       in_daemon: this process is the daemon.
     """
-    checks = [*host_checks(settings, in_daemon), door_check(doors), *feed_checks(feeds)]
-    try:
-        checks += await stores()
-    except MajlisError as error:
-        checks.append(Check(name="stores", state="problem", detail=str(error), advice="See the message."))
-    return DoctorReport(checks=[*checks, *await peer_checks(settings, http, embeddings, known)])
+
+    async def peers() -> list[Check]:
+        return await peer_checks(settings, http, embeddings, known)
+
+    host = host_checks(settings, in_daemon)
+    return DoctorReport(
+        checks=[
+            *host,
+            door_check(doors),
+            *feed_checks(feeds),
+            *await contained("stores", stores),
+            *await contained("peers", peers),
+        ]
+    )
 
 
 class Doctor:

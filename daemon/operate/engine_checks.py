@@ -12,7 +12,7 @@ from daemon.stores.embedded_redis import STREAM_NODE_BYTES
 from daemon.stores.places import Places
 from daemon.stores.postgres import Postgres
 from daemon.stores.redis import RedisStore
-from daemon.stores.redis_engine import MODERN, Engine, engine_for, preferred
+from daemon.stores.redis_engine import MODERN, Engine, engine_for, preferred, written_by
 
 LUA_FIXES = (6, 2, 20)
 """CVE-2024-46981 was mended in 6.2.17, CVE-2025-49844 and its like in 6.2.20: who may run scripts can run code."""
@@ -43,12 +43,15 @@ async def engine_checks(settings: Settings, redis: RedisStore, db: Postgres) -> 
 
 async def embedded_redis_check(data_dir: Path, program: Path | None) -> Check:
     """Which engine runs, or would run, on this data_dir."""
-    name = "redis engine"
+    name, directory = "redis engine", Places.redis_below(data_dir)
     try:
-        engine = await engine_for(Places.redis_below(data_dir), program)
+        engine = await engine_for(directory, program)
+        is_new = written_by(directory) is None
     except MajlisError as error:
         return Check(name=name, state="problem", detail=f"{error}.")
     detail = f"{engine.name}, {engine.program} ({engine.source})"
+    if is_new and engine.source == "system":
+        detail += ", for new data; from PATH, which a service may have otherwise: redis.program settles it"
     if newer := await _better(engine, program):
         advice = (
             f"Data keep the engine that wrote them. To go to {newer.name} ({newer.program}), stop the daemon and "
@@ -56,14 +59,14 @@ async def embedded_redis_check(data_dir: Path, program: Path | None) -> Check:
         )
     elif engine.version < MODERN:
         advice = (
-            "Install the system's valkey-server or redis-server, 7 or newer, stop the daemon and run "
-            "`majlis migrate --redis-engine`."
+            "Before serious use install the system's valkey-server or redis-server, 7 or newer, stop the daemon and "
+            "run `majlis migrate --redis-engine`."
         )
     else:
         return Check(name=name, state="ok", detail=detail)
     if engine.version >= MODERN:
         return Check(name=name, state="ok", detail=detail, advice=advice)
-    words = f"{detail}: a line that gets no fixes any more{_lua_words(engine.version)}"
+    words = f"{detail}: works, but its line gets no fixes any more; nobody but Majlis can reach it, so this can wait"
     return Check(name=name, state="warning", detail=words, advice=advice)
 
 

@@ -17,7 +17,7 @@ from daemon.gateways.kind import GatewaySettings, KnownSends
 from daemon.gateways.kinds import GATEWAYS
 from daemon.knowledge.embeddings import TURN_SECONDS, EmbeddingsClient, EmbeddingsUnavailable
 from daemon.ledger.rows import StoredInstances
-from daemon.operate.checks import Check, check_of
+from daemon.operate.checks import Check, broken, check_of
 from daemon.responders.kind import ProviderSettings
 from daemon.responders.kinds import PROVIDERS
 from daemon.web.client import HttpClient
@@ -44,7 +44,11 @@ class Said(NamedTuple):
     """Empty: it is about no instance."""
 
 
-Ask = Callable[[], Awaitable[Sequence[Said]]]
+class Ask(NamedTuple):
+    peer: str
+    ask: Callable[[], Awaitable[Sequence[Said]]]
+
+
 AskStored = Callable[[Collection[str], int], Awaitable[StoredInstances]]
 AskSends = Callable[[Collection[str]], Awaitable[Mapping[str, KnownSends]]]
 
@@ -76,25 +80,38 @@ async def peer_checks(
     if not declared:
         budgets += _budget(UNDECLARED, settings.limits.cost_per_day, settings.responder.providers)
     # Gateways last: a silent one must not hold up the others.
-    asks: list[Ask] = [
-        *(partial(_provider, http, one) for one in sorted(providers, key=lambda each: each.name)),
-        *([partial(_embeddings, embeddings)] if embeddings is not None else []),
-        *(partial(_gateway, http, name, own.gateway, sends.get(name)) for name, own in declared.items()),
-        *(partial(_stored_gateway, http, name, settings.gateway, sends.get(name)) for name in others.names),
+    asks = [
+        *(
+            Ask(f"responder {one.name}", partial(_provider, http, one))
+            for one in sorted(providers, key=lambda each: each.name)
+        ),
+        *([Ask("embeddings", partial(_embeddings, embeddings))] if embeddings is not None else []),
+        *(
+            Ask(f"gateway of {name}", partial(_gateway, http, name, own.gateway, sends.get(name)))
+            for name, own in declared.items()
+        ),
+        *(
+            Ask(f"gateway of {name}", partial(_stored_gateway, http, name, settings.gateway, sends.get(name)))
+            for name in others.names
+        ),
     ]
     if not (declared or others.names):
-        asks.append(partial(_default_gateway, http, settings.gateway))
+        asks.append(Ask(f"gateway of {UNDECLARED}", partial(_default_gateway, http, settings.gateway)))
     return [*budgets, *await _side_by_side(asks), *_left_out(others)]
 
 
 async def _side_by_side(asks: Sequence[Ask]) -> list[Check]:
     """Run these in this order, side by side; those that do not finish in time are counted."""
     answers: dict[int, Sequence[Said]] = {}
+    broke: list[Check] = []
     limiter = trio.CapacityLimiter(MAX_AT_ONCE)
 
     async def one(place: int, ask: Ask) -> None:
         try:
-            answers[place] = await ask()
+            answers[place] = await ask.ask()
+        except Exception as error:
+            answers[place] = ()
+            broke.append(broken(ask.peer, error))
         finally:
             limiter.release_on_behalf_of(place)
 
@@ -103,7 +120,7 @@ async def _side_by_side(asks: Sequence[Ask]) -> list[Check]:
             for place, ask in enumerate(asks):
                 await limiter.acquire_on_behalf_of(place)
                 nursery.start_soon(one, place, ask)
-    checks = _together([said for place in sorted(answers) for said in answers[place]])
+    checks = [*_together([said for place in sorted(answers) for said in answers[place]]), *broke]
     if missing := len(asks) - len(answers):
         detail = f"{missing} of {len(asks)} did not answer within {PEERS_SECONDS:g} s"
         advice = (

@@ -37,7 +37,7 @@ from daemon.mirror.upkeep import Upkeep
 from daemon.observe.feed import EventFeed
 from daemon.observe.readiness import Health
 from daemon.observe.store_watch import StoreWatch
-from daemon.operate.checks import Check, DoctorReport
+from daemon.operate.checks import Check, DoctorReport, contained
 from daemon.operate.doctor import examine
 from daemon.operate.engine_checks import engine_checks
 from daemon.operate.peer_checks import Known
@@ -218,11 +218,19 @@ class Parts:
             )
 
     async def _store_checks(self) -> Iterable[Check]:
-        redis = redis_checks(await self._watch.redis_problems())
-        problem = await self._watch.postgres_problem()
-        needs_vectors = self._settings.embeddings.model is not None
-        engines = await engine_checks(self._settings, self._redis, self.db)
-        return [*redis, *await postgres_checks(self.db, problem, needs_vectors), *engines]
+        async def redis() -> Iterable[Check]:
+            return redis_checks(await self._watch.redis_problems())
+
+        async def postgres() -> Iterable[Check]:
+            problem = await self._watch.postgres_problem()
+            needs_vectors = self._settings.embeddings.model is not None
+            return await postgres_checks(self.db, problem, needs_vectors)
+
+        async def engines() -> Iterable[Check]:
+            return await engine_checks(self._settings, self._redis, self.db)
+
+        asks = {"redis": redis, "postgres": postgres, "engines": engines}
+        return [check for name, ask in asks.items() for check in await contained(name, ask)]
 
     async def _recover(self, snapshots: Iterable[Snapshot], unread: Iterable[Conversation]) -> None:
         """Pick up what the mirror may have lost, so that nothing overtakes it, then what it holds."""

@@ -178,6 +178,7 @@ class Life:
                     self._watchdog.reload()
                     continue
                 if self._stop.cause is not None:
+                    self._feed.emit("daemon.cut_short", signal=signal.Signals(number).name)
                     self._exit_status = 128 + number
                     everything.cancel()
                     return

@@ -16,7 +16,7 @@ from daemon.ledger.fitness import ledger_problem, unavailable
 from daemon.ledger.rows import LastSends, StoredInstances
 from daemon.mirror.checks import Expected, check_redis
 from daemon.operate.adoption import adopt_redis
-from daemon.operate.checks import Check
+from daemon.operate.checks import Check, contained
 from daemon.operate.engine_checks import embedded_redis_check, own_postgres_checks, own_redis_checks
 from daemon.operate.peer_checks import Known
 from daemon.operate.store_checks import embedded_check, postgres_checks, redis_checks
@@ -100,21 +100,27 @@ async def _move_redis(settings: Settings, feed: Feed) -> list[str]:
 
 async def check_from_outside(settings: Settings) -> Iterable[Check]:
     """The stores, while no daemon runs: embedded ones are not started only to be looked at."""
-    if settings.redis.is_embedded:
-        checks = [await embedded_redis_check(settings.data_dir, settings.redis.program)]
-    else:
-        redis = RedisStore.from_url(settings.redis.url.get_secret_value())
+
+    async def redis() -> Iterable[Check]:
+        if settings.redis.is_embedded:
+            return [await embedded_redis_check(settings.data_dir, settings.redis.program)]
+        store = RedisStore.from_url(settings.redis.url.get_secret_value())
         expected = Expected(settings.redis.durability, settings.partitions, None)
-        checks = [*redis_checks(await check_redis(redis, expected)), *await own_redis_checks(redis)]
-        await redis.close()
-    if settings.postgres.is_embedded:
-        return [*checks, embedded_check("postgres", partial(postgres_program, "postgres"))]
-    async with _opened(Postgres(settings.postgres.dsn.get_secret_value(), max_connections=1)) as db:
-        return [
-            *checks,
-            *await postgres_checks(db, await ledger_problem(db), settings.embeddings.model is not None),
-            *await own_postgres_checks(db),
-        ]
+        checks = [*redis_checks(await check_redis(store, expected)), *await own_redis_checks(store)]
+        await store.close()
+        return checks
+
+    async def postgres() -> Iterable[Check]:
+        if settings.postgres.is_embedded:
+            return [embedded_check("postgres", partial(postgres_program, "postgres"))]
+        needs_vectors = settings.embeddings.model is not None
+        async with _opened(Postgres(settings.postgres.dsn.get_secret_value(), max_connections=1)) as db:
+            return [
+                *await postgres_checks(db, await ledger_problem(db), needs_vectors),
+                *await own_postgres_checks(db),
+            ]
+
+    return [*await contained("redis", redis), *await contained("postgres", postgres)]
 
 
 def known_from_outside(settings: Settings) -> Known:

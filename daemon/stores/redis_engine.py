@@ -7,6 +7,9 @@ Laws of this file:
 2. The record is on disk before an engine starts: it may have written something as soon as it runs.
 3. A program is what it says of itself (`--version`), not what its file is called: some systems call Valkey
    `redis-server`.
+4. Nothing is run that another user could have put there, not even to ask for its version: neither from PATH nor because
+   a record names it, for the record lies in a directory that another user than this one, such as root, may look at.
+   What the settings name, and what this installation brought along, is run as it is.
 """
 
 from __future__ import annotations
@@ -15,11 +18,12 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 import trio
@@ -73,6 +77,15 @@ class Engine(msgspec.Struct, frozen=True):
         return self.make == writer.make and same_layout and self.version[:2] >= writer.version[:2]
 
 
+class _Place(NamedTuple):
+    """Where an engine may be."""
+
+    program: Path
+    source: Source
+    is_ours: bool
+    """Named by the settings or brought along by this installation; else law 4 asks who could have put it there."""
+
+
 class UnfitEngine(EmbeddedStoreError):
     """No program may run on these data; the text names what there is and says what to do."""
 
@@ -85,8 +98,8 @@ async def look_at(program: Path, source: Source) -> Engine:
     """
     try:
         said = await _version_text(program)
-    except OSError as error:
-        raise UnfitEngine(f"{program} cannot be run: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        raise _cannot_be_run(program, error) from error
     found = _VERSION.search(said)
     if found is None:
         raise UnfitEngine(f"{program} does not say within {VERSION_SECONDS:g} s what it is (`--version`)")
@@ -97,6 +110,12 @@ async def look_at(program: Path, source: Source) -> Engine:
     if version < OLDEST:
         raise UnfitEngine(f"{program} is {make} {'.'.join(map(str, version))}, older than 6.2")
     return Engine(make, version, str(program), source)
+
+
+def _cannot_be_run(program: Path, error: OSError | ValueError) -> UnfitEngine:
+    """`ValueError`: no path at all, such as one with a zero byte."""
+    why = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return UnfitEngine(f"{program} cannot be run: {why}")
 
 
 async def _version_text(program: Path) -> str:
@@ -135,7 +154,7 @@ async def preferred(program: Path | None) -> Engine:
       UnfitEngine: there is none; the text says how to get one.
     """
     if program is not None:
-        return await look_at(program, "redis.program")
+        return await _named(program)
     needed = 'redis.url is "embedded", but there is no Redis to run'
     return await _first(_unasked(), _modern_or_wheel, needed, _ways_to_get_one())
 
@@ -155,42 +174,91 @@ async def engine_for(directory: Path, program: Path | None) -> Engine:
         return await preferred(program)
     needed = f"the data in {directory} were written by {writer.name}, and nothing here may go on with them"
     if program is not None:
-        advice = f"leave redis.program out, or {_MOVE}"
-        return await _first([(program, "redis.program")], lambda one: one.continues(writer), needed, advice)
-    own = [(Path(writer.program), writer.source)] if writer.program else []
-    places = [*own, *((path, source) for path, source in _unasked() if str(path) != writer.program)]
-    return await _first(places, lambda one: one.continues(writer), needed, _advice(writer))
+        engine = await _named(program)
+        if engine.continues(writer):
+            return engine
+        raise UnfitEngine(f"{needed} ({program} is {engine.name}): leave redis.program out, or {_MOVE}")
+    return await _first(_own_first(writer), lambda one: one.continues(writer), needed, _advice(writer))
+
+
+async def _named(program: Path) -> Engine:
+    try:
+        return await look_at(program, "redis.program")
+    except UnfitEngine as error:
+        raise UnfitEngine(f"redis.program: {error}: correct it, or leave it out") from error
 
 
 def _modern_or_wheel(engine: Engine) -> bool:
     return engine.source == "wheel" or engine.version >= MODERN
 
 
-def _unasked() -> Iterator[tuple[Path, Source]]:
+def _own_first(writer: Engine) -> list[_Place]:
+    """Where engines are looked for, beginning with the one that wrote the data."""
+    places = list(_unasked())
+    own = Path(writer.program)
+    if not any(place.program == own for place in places) and writer.program:
+        places.append(_Place(own, writer.source, is_ours=False))
+    return sorted(places, key=lambda place: place.program != own)
+
+
+def _unasked() -> Iterator[_Place]:
     """Where engines are looked for, best first."""
     for name in SYSTEM_PROGRAMS:
-        found = Path(shutil.which(name) or name)
-        if found.is_absolute():  # a relative one would be another in another working directory
-            yield found, "system"
+        for found in _in_path(name):
+            yield _Place(found, "system", is_ours=False)
     with suppress(EmbeddedStoreError):
-        yield redis_server_program(), "wheel"
+        yield _Place(redis_server_program(), "wheel", is_ours=True)
+
+
+def _in_path(name: str) -> list[Path]:
+    """All of this name, each once. A relative folder would be another in another working directory: it is left out."""
+    found: dict[Path, Path] = {}
+    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        path = Path(folder, name)
+        if path.is_absolute() and path.is_file() and os.access(path, os.X_OK):
+            found.setdefault(path.resolve(), path)
+    return list(found.values())
+
+
+def _who_could_have_put_it_there(program: Path) -> str:
+    """Words about the first place, from the file up, that another user than this one and root may change; or none."""
+    real = program.resolve()
+    for place in (program, *program.parents, real, *real.parents):
+        found = place.lstat()
+        if found.st_uid not in (0, os.geteuid()):
+            return f"{place} belongs to another user"
+        is_sticky_folder = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
+        if found.st_mode & stat.S_IWOTH and not stat.S_ISLNK(found.st_mode) and not is_sticky_folder:
+            return f"every user may change {place}"
+    return ""
 
 
 async def _first(
-    places: Iterable[tuple[Path, Source]], fits: Callable[[Engine], bool], needed: str, advice: str
+    places: Iterable[_Place], fits: Callable[[Engine], bool], needed: str, advice: str
 ) -> Engine:
     others = []
-    for path, source in places:
+    for place in places:
         try:
-            engine = await look_at(path, source)
+            engine = await _believed(place)
         except UnfitEngine as error:
             others.append(str(error))
             continue
         if fits(engine):
             return engine
-        others.append(f"{path} is {engine.name}")
+        others.append(f"{place.program} is {engine.name}")
     seen = f" ({'; '.join(others)})" if others else ""
     raise UnfitEngine(f"{needed}{seen}: {advice}")
+
+
+async def _believed(place: _Place) -> Engine:
+    """What it is, if it may be asked at all."""
+    try:
+        danger = "" if place.is_ours else _who_could_have_put_it_there(place.program)
+    except (OSError, ValueError) as error:
+        raise _cannot_be_run(place.program, error) from error
+    if danger:
+        raise UnfitEngine(f"{place.program} is left alone, because {danger}; redis.program can name it")
+    return await look_at(place.program, place.source)
 
 
 _MOVE = "move the data by `majlis migrate --redis-engine`"
@@ -219,7 +287,12 @@ def written_by(directory: Path) -> Engine | None:
     Raises:
       UnfitEngine: the record cannot be read, or the files contradict it.
     """
-    old, new = (directory / APPEND_ONLY_FILE).exists(), _has_entries(directory / APPEND_ONLY_FOLDER)
+    try:
+        old, new = (directory / APPEND_ONLY_FILE).exists(), _has_entries(directory / APPEND_ONLY_FOLDER)
+    except OSError as error:
+        raise UnfitEngine(
+            f"{directory} cannot be looked into ({error.strerror}): run this as the user that Majlis runs as"
+        ) from error
     if not old and not new:
         return None
     record = _read_record(directory)

@@ -38,7 +38,7 @@ from daemon.stores.redis_engine import (
     sync,
     written_by,
 )
-from daemon.stores.supervised import PROGRESS_SECONDS, OnEvent, as_store_error
+from daemon.stores.supervised import PROGRESS_SECONDS, OnEvent
 
 COMMAND_SECONDS = 60.0
 REWRITE_SECONDS = 1800.0
@@ -89,8 +89,12 @@ async def move_redis(data_dir: Path, program: Path | None, on_event: OnEvent) ->
             raise EmbeddedStoreError(words) from failed
         finally:
             finish_move(places)  # also a copy that came to nothing holds what people wrote
-    except OSError as error:
-        raise as_store_error("redis", error, places.redis) from error
+    except OSError as error:  # of a copy, many, whose words are lists of paths
+        why = f" ({error.strerror})" if error.strerror else ""
+        words = f"the files of the data cannot be copied or renamed{why}{disk_words(places.data_dir)}"
+        raise EmbeddedStoreError(
+            f"{words}; the next start finds them as they were, or moved, whole"
+        ) from error
 
 
 def _only(group: BaseException) -> BaseException:
@@ -115,7 +119,7 @@ def _ensure_room(places: Places) -> None:
     if free < needed:
         raise EmbeddedStoreError(
             f"the disk of {places.data_dir} has {free // 1024**2} MiB free, and the move needs "
-            f"{needed // 1024**2} MiB: make room{disk_words(places.data_dir)}"
+            f"{needed // 1024**2} MiB: make room"
         )
 
 

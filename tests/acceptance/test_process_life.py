@@ -111,6 +111,7 @@ def test_a_second_signal_ends_at_once(
     daemon.wait_for(lambda: daemon.events("daemon.draining"), "the first signal is seen")
     daemon.signal(number)
     assert daemon.wait_exit() == 128 + number
+    assert daemon.events("daemon.cut_short")[-1]["signal"] == number.name
     assert gone(stores)
     daemon.start()
     daemon.wait_for(lambda: answers(gateway, said), "it is answered after the restart")

@@ -22,16 +22,11 @@ import ssl
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import trio
-from trio_websocket import (
-    ConnectionClosed,
-    ConnectionRejected,
-    HandshakeError,
-    WebSocketConnection,
-    open_websocket_url,
-)
+from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError, WebSocketConnection
 
 from actors.ports import Feed
 from daemon.gateways.evolution import socketio
+from daemon.gateways.evolution.connection import open_socket
 from daemon.gateways.kind import FeedView, Receive
 from daemon.gateways.lenient import NotJson, decode, mapping, text
 from daemon.ingress.inline_media import without_media
@@ -91,6 +86,8 @@ class EvolutionFeed:
         """Whether it was reported that this connection hears nothing yet."""
         self._is_down = False
         """Whether it was reported that the feed is down."""
+        self._reason = ""
+        """Why the last connection ended, or could not be had."""
         self._received = 0
         self._lost = 0
         self._connections = 0
@@ -102,6 +99,7 @@ class EvolutionFeed:
             instance=self._instance,
             connected=self._hears,
             waiting=bool(self._joined_now) and not self._hears,
+            reason="" if self._hears else self._reason,
             received=self._received,
             lost=self._lost,
             connections=self._connections,
@@ -134,18 +132,17 @@ class EvolutionFeed:
         reason, was_let_in = "", False
         try:
             with trio.move_on_after(CONNECT_SECONDS) as opening:
-                async with open_websocket_url(
-                    self._url,
-                    self._secure,
-                    max_message_size=MAX_FRAME_BYTES,
-                    disconnect_timeout=CLOSE_SECONDS,
-                ) as socket:
+                async with open_socket(self._url, self._secure, MAX_FRAME_BYTES, CLOSE_SECONDS) as socket:
                     first = socketio.read(_as_text(await socket.get_message()))
                     opening.deadline = float("inf")
                     reason = await self._follow(socket, first)
         except* ConnectionRejected:
             reason = "refused"
-        except* (ConnectionClosed, HandshakeError, OSError, ssl.SSLError, trio.BrokenResourceError):
+        except* ssl.SSLCertVerificationError:
+            reason = "certificate_not_believed"
+        except* ssl.SSLError:
+            reason = reason or "tls_failed"
+        except* (ConnectionClosed, HandshakeError, OSError, trio.BrokenResourceError):
             reason = reason or ("connection_lost" if self._joined_now else "unreachable")
         except* Exception as group:
             reason = "failed"
@@ -225,7 +222,8 @@ class EvolutionFeed:
             self._feed.emit("gateway.feed_up", instance=self._instance)
 
     def _went(self, reason: str) -> None:
-        """Report it once, however many attempts fail."""
+        """Report it once, however many attempts fail; the status shows the last reason."""
+        self._reason = reason
         if not self._is_down:
             self._is_down = True
             self._feed.emit("gateway.feed_down", instance=self._instance, reason=reason)

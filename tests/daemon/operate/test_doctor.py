@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import resource
 import socket
 import time
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from actors.messages import Answer
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
 from daemon import run as root
 from daemon.config import Settings, load
-from daemon.gateways.kind import FeedView
+from daemon.gateways.kind import FeedView, GatewaySettings
+from daemon.gateways.kinds import GATEWAYS
 from daemon.knowledge import embeddings as embeddings_module
 from daemon.knowledge.embeddings import TURN_SECONDS, EmbeddingsClient
 from daemon.ledger.pooler import CHANGES_SESSIONS
@@ -29,6 +31,7 @@ from daemon.operate.feed_check import feed_checks
 from daemon.operate.peer_checks import MAX_STORED, Known
 from daemon.run.stores import check_from_outside
 from daemon.web.client import HttpClient
+from daemon.web.finding import Finding
 from tests.daemon.ledger.test_rights import ROLE, as_limited, let_limited_work
 from tests.support.embeddings_server import FakeEmbeddings
 from tests.support.gateway_server import FakeEvolution
@@ -217,6 +220,43 @@ async def test_checks_that_did_not_run_in_time_are_counted(
     assert checks["responder rehearsal"].state == "ok"
     assert checks["not asked"].state == "problem"
     assert checks["not asked"].detail == "12 of 13 did not answer within 0.3 s"
+
+
+async def test_a_check_that_breaks_is_one_more_problem(
+    tmp_path: Path, http: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it breaks by: all others are asked, and what the error says is not shown."""
+    (tmp_path / "redis").mkdir()
+    monkeypatch.setattr(Path, "exists", _forbidden_in(tmp_path / "redis"))
+    settings = settings_of(tmp_path, instances={"acme": {}, "beta": {}})
+
+    async def stores() -> Iterable[Check]:
+        return await check_from_outside(settings)
+
+    async def breaks(gateway: GatewaySettings, instance: str, *_: object) -> list[Finding]:
+        if instance == "acme":
+            raise RuntimeError("https://host/?apikey=canary")
+        return [Finding("ok", "well")]
+
+    monkeypatch.setattr(GATEWAYS["console"], "check", breaks)
+    checks = {check.name: check for check in (await examine(settings, http, stores)).checks}
+    assert checks["redis engine"].detail.startswith(
+        f"{tmp_path}/redis cannot be looked into (Permission denied)"
+    )
+    assert checks["gateway of acme"].detail == "could not be looked at (RuntimeError)"
+    assert {checks[name].state for name in ("redis engine", "gateway of acme")} == {"problem"}
+    assert {checks[name].state for name in ("postgres", "gateway of beta", "responder rehearsal")} == {"ok"}
+
+
+def _forbidden_in(folder: Path) -> Callable[[Path], bool]:
+    exists = Path.exists
+
+    def asked(path: Path) -> bool:
+        if path.parent == folder:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return exists(path)
+
+    return asked
 
 
 async def test_a_budget_that_no_price_can_use_up_is_a_warning(tmp_path: Path, http: HttpClient) -> None:

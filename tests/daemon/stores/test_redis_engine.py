@@ -106,6 +106,8 @@ async def test_programs_that_cannot_be_asked_are_named(
     """Neither a missing one, nor one that hangs and leaves a child behind, holds up the start."""
     with pytest.raises(UnfitEngine, match="nothing-here cannot be run: No such file"):
         await look_at(tmp_path / "nothing-here", "redis.program")
+    with pytest.raises(UnfitEngine, match="cannot be run: embedded null byte"):
+        await look_at(tmp_path / "no\0path", "redis.program")
     hangs = tmp_path / "hangs"
     hangs.write_text(f"#!/bin/sh\nsleep 600 & echo $! > {tmp_path}/child\nwait\n")
     hangs.chmod(0o755)
@@ -143,6 +145,53 @@ async def test_a_new_data_dir_prefers_a_modern_server_of_the_system(
     assert engine.source == ("wheel" if chosen == "Redis 6.2.14" else "system")
 
 
+@pytest.mark.parametrize("hole", ["the file", "its folder", "its owner", "the link", "the record"])
+async def test_nothing_is_run_that_another_user_could_have_put_there(
+    hole: str, machine: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even to ask for its version, as root does with `majlis doctor` on data of the daemon's user."""
+
+    def open_to_all(path: Path) -> str:
+        path.chmod(0o777)
+        return f"every user may change {path}"
+
+    asked = tmp_path / "asked"
+    place = tmp_path / "theirs" if hole in ("the link", "the record") else machine
+    evil = stand_in(place / "redis-server", f"{REDIS_8}' && touch '{asked}")
+    words = ""
+    if hole == "its folder":
+        open_to_all(machine)
+    elif hole == "its owner":
+        if os.geteuid() == 0:
+            os.chown(evil, 1, -1)
+        else:
+            monkeypatch.setattr(os, "geteuid", lambda: 0)
+    else:
+        words = open_to_all(evil)
+    if hole == "the link":
+        (machine / "redis-server").symlink_to(evil)
+    if hole == "the record":
+        wrote(data, "Redis", (8, 2, 3), str(evil))
+        with pytest.raises(UnfitEngine, match=f"{evil} is left alone, because {words}; redis.program can"):
+            await engine_for(data, None)
+    else:
+        assert (await engine_for(data, None)).source == "wheel"
+    assert not asked.exists()
+    assert (await engine_for(tmp_path / "new", evil)).name == "Redis 8.2.3"  # unless somebody says so
+
+
+async def test_folders_of_path_that_depend_on_the_working_directory_are_left_out(
+    machine: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They hide no other, and of two the first is taken that is new enough."""
+    stand_in(tmp_path / "here" / "redis-server", VALKEY_9)
+    old = stand_in(tmp_path / "old" / "redis-server", REDIS_6)
+    stand_in(machine / "redis-server", REDIS_8)
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("PATH", f".::../here:{old.parent}:{machine}")
+    assert (await engine_for(data, None)).name == "Redis 8.2.3"
+
+
 async def test_a_new_data_dir_takes_the_program_of_the_settings_or_none(
     machine: Path, data: Path, tmp_path: Path
 ) -> None:
@@ -151,7 +200,10 @@ async def test_a_new_data_dir_takes_the_program_of_the_settings_or_none(
     assert (await engine_for(data, own)).program == str(own)
     with pytest.raises(UnfitEngine, match=r"Redis 6\.0\.16, older than 6\.2"):
         await engine_for(data, stand_in(tmp_path / "old", REDIS_6))
-    with pytest.raises(UnfitEngine, match="cannot be run"):
+    with pytest.raises(UnfitEngine, match=r"redis\.program: .*cannot be run.*: correct it, or leave it out"):
+        await engine_for(data, tmp_path / "missing")
+    wrote(data, "Redis", (6, 2, 14))
+    with pytest.raises(UnfitEngine, match=r"redis\.program: .*cannot be run.*: correct it, or leave it out"):
         await engine_for(data, tmp_path / "missing")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -134,8 +135,11 @@ def test_a_redis_of_ones_own_is_not_moved(tmp_path: Path) -> None:
         root.migrate(load(tmp_path / "config.yaml", environment=environment), move_redis=True)
 
 
-async def test_an_engine_that_does_not_read_them_all_gets_nothing(wheels_data: Path, newer: Newer) -> None:
-    """I1: one that refuses the files, and one that would start without them: the old directory stays as it is."""
+async def test_an_engine_that_does_not_read_them_all_gets_nothing(
+    wheels_data: Path, newer: Newer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I1: one that refuses the files, one that would start without them, and a disk that fills up meanwhile: the old
+    directory stays as it is, and a sentence says why."""
     for command, words in (
         ("echo cannot read the format; exit 1", r"cannot read the format .*nothing was changed"),
         (f'exec {WHEEL} "$@" --appendfilename other.aof', r"4 missing.*nothing was changed"),
@@ -145,6 +149,14 @@ async def test_an_engine_that_does_not_read_them_all_gets_nothing(wheels_data: P
             with pytest.raises(EmbeddedStoreError, match=words):
                 await move_redis(wheels_data, None, Events())
         assert names_of_redis(wheels_data) == ["redis", "redis.lock"]
+
+    def full(*_: object, **__: object) -> None:
+        raise shutil.Error([("a", "b", "[Errno 28] No space left on device")])
+
+    monkeypatch.setattr(shutil, "copytree", full)
+    async with trio_asyncio.open_loop():
+        with pytest.raises(EmbeddedStoreError, match="cannot be copied or renamed; the next start finds"):
+            await move_redis(wheels_data, None, Events())
     async with running_redis(wheels_data, chooses=True) as server:
         assert await trio.to_thread.run_sync(size, server.url) == 5
 

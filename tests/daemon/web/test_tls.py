@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import math
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -117,16 +119,25 @@ async def test_a_gateways_feed_believes_the_same(
         await trio.lowlevel.checkpoint()
         return Response(200)
 
-    # The WebSocket library tells nobody that a server was not believed: the feed's own limit ends that wait.
-    for seconds, tls in ((0.5, None), (PATIENCE_SECONDS, tls_context(ca_file))):
-        monkeypatch.setattr(feeds, "CONNECT_SECONDS", seconds)
+    async def reported(host: str, tls: ssl.SSLContext | None) -> Counter[str]:
+        """Why the feed does not connect, which it knows long before its own limit."""
         events = EventFeed(strict=True)
-        feed = feeds.EvolutionFeed(f"https://127.0.0.1:{server.port}", "key", "demo", receive, events, tls)
+        feed = feeds.EvolutionFeed(f"https://{host}:{server.port}", "key", "demo", receive, events, tls)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(feed.run)
-            await until(lambda: sum(events.counters.values()) > 0)  # noqa: B023 - awaited here
+            await until(lambda: sum(events.counters.values()) > 0)
             nursery.cancel_scope.cancel()
-        assert bool(server.asked) is (tls is not None)
+        reasons = Counter(events.reasons("gateway.feed_down"))
+        assert list(reasons) == [feed.view().reason]
+        return reasons
+
+    monkeypatch.setattr(feeds, "CONNECT_SECONDS", math.inf)
+    believed = tls_context(ca_file)
+    assert await reported("127.0.0.1", None) == {"certificate_not_believed": 1}
+    assert await reported("127.0.0.2", believed) == {"certificate_not_believed": 1}
+    assert server.asked == []
+    assert await reported("127.0.0.1", believed) == {"refused": 1}
+    assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize(
