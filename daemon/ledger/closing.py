@@ -127,9 +127,12 @@ async def close_doors(session: PostgresSession, asked: Closing) -> Closed:
     if functions:
         await run_with_retries(session, "; ".join(functions))
     keep = sorted({role for door in changed for role in _keepers(door, asked)})
-    names = tuple(f"{_KINDS[door.kind]} {door.name}" for door in changed if not door.is_shut)
-    shut_out = sorted({role for door in changed if door.kind == "TABLE" for role in door.open_to})
-    return Closed(names, tuple(keep), tuple(shut_out), (*what_is_open(await doors(session)), *others))
+    now = await doors(session)
+    is_open = {(door.kind, door.name) for door in now if not door.is_shut}
+    closed = [door for door in changed if not door.is_shut and (door.kind, door.name) not in is_open]
+    names = tuple(f"{_KINDS[door.kind]} {door.name}" for door in closed)
+    shut_out = sorted({role for door in closed if door.kind == "TABLE" for role in door.open_to})
+    return Closed(names, tuple(keep), tuple(shut_out), (*what_is_open(now), *others))
 
 
 async def _refuse_nonsense(session: PostgresSession, roles: Sequence[str]) -> None:

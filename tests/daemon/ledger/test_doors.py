@@ -124,7 +124,11 @@ async def test_what_an_older_version_left_open_is_closed_by_the_next_migration(
     assert await god.fetch(OPEN, [*WORLD, "tenant"]) == []
     assert await god.fetch(BARE) == []
     assert await god.fetch(LOOSE) == []
-    assert done.closed.shut_out == ("anon", "authenticated", "tenant")  # said, for somebody's software may be cut off
+    assert done.closed.shut_out == (
+        "anon",
+        "authenticated",
+        "tenant",
+    )  # said, for somebody's software may be cut off
     assert any("anon, authenticated, tenant" in line for line in done.lines())
     for role in WORLD:
         with pytest.raises(LedgerMisconfigured, match="whatsapp_instances"):
@@ -142,9 +146,18 @@ async def test_a_table_that_the_business_takes_over_is_left_to_its_own_policies(
 ) -> None:
     """The way back for software that reads a table of ours through the platform's API."""
     await migrate(owner)
+    # What another role has granted the owner cannot revoke: it is not called closed.
+    await owner.fetch(f"GRANT SELECT ON whatsapp_ai_config TO {SERVICE} WITH GRANT OPTION")
+    await as_(god, SERVICE, "GRANT SELECT ON whatsapp_ai_config TO anon")
+    closed = (await migrate(owner)).closed
+    assert (closed.closed, closed.shut_out) == ((), ())
+    assert "anon may use the table whatsapp_ai_config" in closed.still_open[0].text
+    await as_(god, SERVICE, "REVOKE SELECT ON whatsapp_ai_config FROM anon")
     await owner.fetch("UPDATE majlis_own_tables SET ours = false WHERE name = 'whatsapp_instances'")
     await owner.fetch("GRANT SELECT ON whatsapp_instances TO authenticated")
-    await owner.fetch("CREATE POLICY theirs ON whatsapp_instances TO authenticated USING (instance_name = 'demo')")
+    await owner.fetch(
+        "CREATE POLICY theirs ON whatsapp_instances TO authenticated USING (instance_name = 'demo')"
+    )
     assert (await migrate(owner)).lines() == []
     assert await as_(god, "authenticated", "SELECT instance_name FROM whatsapp_instances") == ["demo"]
     await owner.fetch("ALTER TABLE whatsapp_instances DISABLE ROW LEVEL SECURITY")
