@@ -87,7 +87,7 @@ class Closed(msgspec.Struct, frozen=True):
         if self.shut_out:
             lines += [
                 f"these roles could use the tables and cannot any more: {', '.join(self.shut_out)}",
-                "  → Software of yours that worked with whatsapp_… tables as one of them: docs/operations.md, Supabase.",
+                "  → Software of yours that used whatsapp_… tables as one of them: see docs/operations.md, Supabase.",
             ]
         for found in self.still_open:
             lines += [f"still open: {found.text}", f"  → {found.advice}"]

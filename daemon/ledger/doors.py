@@ -6,8 +6,8 @@ software, act as one of these; it lets them reach every table and function of th
 that it logs in as, and the roles that this one may switch to belong to the API as well. Not so `service_role`, the
 business' own key for its servers, nor a role that the rows of a table do not hide from anyway.
 
-Ours is what is called `majlis_…` in the schema of Majlis, and those shared tables that Majlis has made. The partitions of a
-table, and what inherits from it, are doors to the same rows, with rights of their own: they count as the table itself.
+Ours is what is called `majlis_…` in the schema of Majlis, and those shared tables that Majlis has made. The partitions
+of a table, and what inherits from it, are doors to the same rows, with rights of their own: they count as the table.
 """
 
 from __future__ import annotations

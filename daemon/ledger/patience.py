@@ -1,8 +1,9 @@
 """Changes of a table that is in use: tried again and again, each time with a short wait for its lock.
 
 A waiting ALTER TABLE blocks all readers and writers behind it, so that one long wait would stop a running daemon. What
-turns do with a table takes milliseconds: the first tries wait no longer than that. An autovacuum gives way only to who has
-waited for a second (`deadlock_timeout`), so later tries wait longer. After each the daemon has several times as long.
+turns do with a table takes milliseconds: the first tries wait little longer than that. An autovacuum gives way only to
+who has waited for a second (`deadlock_timeout`), so later tries wait longer. After each the daemon has several times as
+long.
 """
 
 from __future__ import annotations

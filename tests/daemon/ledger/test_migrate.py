@@ -178,7 +178,7 @@ async def test_an_invalid_index_is_rebuilt(db: Postgres) -> None:
 
 
 async def test_a_table_in_use_is_waited_for_without_blocking_readers(db: Postgres) -> None:
-    """I9: a long read does not make the migration fail, nor does it keep turns behind the waiting migration for long."""
+    """I9: a long read does not make the migration fail, nor turns wait long behind a migration that waits."""
     await db.fetch("CREATE TABLE whatsapp_instances (id bigint PRIMARY KEY)")
     async with db.session() as reader, db.session() as turn, trio.open_nursery() as nursery:
         await reader.run("BEGIN; SELECT FROM whatsapp_instances")
