@@ -67,11 +67,13 @@ class Closed(msgspec.Struct, frozen=True):
     Attributes:
       closed: each with its kind: `table public.majlis_turns`.
       keep: the roles that keep their access to closed tables, by grants and policies.
+      shut_out: those that could use the tables before, and cannot any more.
       still_open: what could not be closed, or was not asked for, and what only another owner can change.
     """
 
     closed: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
+    shut_out: tuple[str, ...] = ()
     still_open: tuple[OpenDoors, ...] = ()
 
     def lines(self) -> list[str]:
@@ -82,6 +84,11 @@ class Closed(msgspec.Struct, frozen=True):
                 lines.append(f"closed {number} {kind}{'' if number == 1 else 's'}")
         if self.keep:
             lines.append(f"these roles keep their rights: {', '.join(self.keep)}")
+        if self.shut_out:
+            lines += [
+                f"these roles could use the tables and cannot any more: {', '.join(self.shut_out)}",
+                "  → Software of yours that used whatsapp_… tables as one of them: see docs/operations.md, Supabase.",
+            ]
         for found in self.still_open:
             lines += [f"still open: {found.text}", f"  → {found.advice}"]
         return lines
@@ -120,8 +127,12 @@ async def close_doors(session: PostgresSession, asked: Closing) -> Closed:
     if functions:
         await run_with_retries(session, "; ".join(functions))
     keep = sorted({role for door in changed for role in _keepers(door, asked)})
-    names = tuple(f"{_KINDS[door.kind]} {door.name}" for door in changed if not door.is_shut)
-    return Closed(names, tuple(keep), (*what_is_open(await doors(session)), *others))
+    now = await doors(session)
+    is_open = {(door.kind, door.name) for door in now if not door.is_shut}
+    closed = [door for door in changed if not door.is_shut and (door.kind, door.name) not in is_open]
+    names = tuple(f"{_KINDS[door.kind]} {door.name}" for door in closed)
+    shut_out = sorted({role for door in closed if door.kind == "TABLE" for role in door.open_to})
+    return Closed(names, tuple(keep), tuple(shut_out), (*what_is_open(now), *others))
 
 
 async def _refuse_nonsense(session: PostgresSession, roles: Sequence[str]) -> None:

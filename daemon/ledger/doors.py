@@ -6,7 +6,8 @@ software, act as one of these; it lets them reach every table and function of th
 that it logs in as, and the roles that this one may switch to belong to the API as well. Not so `service_role`, the
 business' own key for its servers, nor a role that the rows of a table do not hide from anyway.
 
-Ours is what is called `majlis_…` in the schema of Majlis, and those shared tables that Majlis has made.
+Ours is what is called `majlis_…` in the schema of Majlis, and those shared tables that Majlis has made. The partitions
+of a table, and what inherits from it, are doors to the same rows, with rights of their own: they count as the table.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ POLICY = "majlis_keeps"
 _NAMED = 3
 
 _WORLD = f"""
-    WITH {WANTED}, place AS (
+    WITH RECURSIVE {WANTED}, place AS (
         SELECT c.relnamespace AS nsp, c.relowner AS owner, n.nspname FROM pg_class c
         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass('majlis_migrations')
     ), api AS (
@@ -34,19 +35,25 @@ _WORLD = f"""
               AND NOT pg_has_role(r.oid, place.owner, 'USAGE')
               AND r.oid IN (SELECT m.roleid FROM pg_auth_members m JOIN pg_roles a ON a.oid = m.member
                             WHERE a.rolname = 'authenticator')
+    ), named (oid, ours, wants) AS (
+        SELECT c.oid, coalesce(o.ours, true), coalesce(w.needed, '{{SELECT,INSERT,UPDATE,DELETE}}')
+        FROM place JOIN pg_class c ON c.relnamespace = place.nsp
+        LEFT JOIN majlis_own_tables o ON o.name = c.relname LEFT JOIN wanted w ON w.name = c.relname
+        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (c.relname LIKE 'majlis\\_%' OR o.name IS NOT NULL)
+        UNION ALL
+        SELECT i.inhrelid, named.ours, '{{}}' FROM named JOIN pg_inherits i ON i.inhparent = named.oid
     ), tables AS (
-        SELECT c.oid, c.relname, c.relowner, place.nspname, coalesce(o.ours, true) AS ours,
+        SELECT c.oid, c.relname, c.relowner, n.nspname, named.ours, named.wants,
                coalesce(c.relacl, acldefault('r', c.relowner)) || (
                    SELECT array_agg(item) FROM pg_attribute a, unnest(a.attacl) AS item
                    WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL) AS acl,
                CASE WHEN c.relkind IN ('r', 'p') THEN c.relrowsecurity END AS rls
-        FROM place JOIN pg_class c ON c.relnamespace = place.nsp
-        LEFT JOIN majlis_own_tables o ON o.name = c.relname
-        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (c.relname LIKE 'majlis\\_%' OR o.name IS NOT NULL)
+        FROM (SELECT oid, bool_and(ours) AS ours, max(wants) AS wants FROM named GROUP BY oid) AS named
+        JOIN pg_class c ON c.oid = named.oid JOIN pg_namespace n ON n.oid = c.relnamespace
     ), objects (kind, oid, name, bare, owner, ours, rls, acl, wants) AS (
         SELECT 'TABLE', t.oid, format('%I.%I', t.nspname, t.relname), t.relname, t.relowner, t.ours, t.rls,
-               t.acl, CASE WHEN t.rls IS NOT NULL THEN coalesce(w.needed, '{{SELECT,INSERT,UPDATE,DELETE}}') END
-        FROM tables t LEFT JOIN wanted w ON w.name = t.relname
+               t.acl, CASE WHEN t.rls IS NOT NULL THEN t.wants END
+        FROM tables t
         UNION ALL
         SELECT 'SEQUENCE', s.oid, format('%I.%I', place.nspname, s.relname), s.relname, s.relowner,
                coalesce(t.ours, true), t.rls, coalesce(s.relacl, acldefault('s', s.relowner)), '{{USAGE}}'
@@ -214,7 +221,7 @@ def what_is_open(found: Sequence[Door]) -> list[OpenDoors]:
     if before := [door for door in found if not door.ours and not door.is_shut and door.kind == "TABLE"]:
         findings.append(
             OpenDoors(
-                f"{_who(before)} may use {_listed(before, len(before))}, which was there before Majlis",
+                f"{_who(before)} may use {_listed(before, len(before))}, which Majlis did not make",
                 "Run `majlis migrate --close-tables`, or give them row-level security and policies of your own.",
             )
         )

@@ -1,5 +1,7 @@
 """Creates and checks the schema. Migrations only add; they run on an empty database and on one in use.
 
+So daemons of the version before work on the schema of the next one, until a migration says otherwise (027).
+
 `NNN_name.sql` runs in one transaction. `NNN_name.concurrent.sql` runs statement by statement without one, to build
 indexes on tables that may be big. Two migrators exclude each other by an advisory lock. The lock is polled instead of
 waited for, because a session that waits inside Postgres holds a snapshot, and CREATE INDEX CONCURRENTLY waits for all
@@ -68,6 +70,10 @@ _FORBIDDEN_WORDS = """
 """A word that Majlis writes, and that a check constraint or an enum of an existing table forbids."""
 
 
+_DAEMONS_FROM = "SELECT max(daemons_from) FROM majlis_migrations"
+"""The oldest schema whose daemons can work on this one."""
+
+
 class MigrationFailed(MajlisError):
     """A migration could not be applied; the message says what to do."""
 
@@ -123,9 +129,9 @@ async def check_schema(db: Postgres) -> str | None:
     wanted, found = migrations()[-1].version, await schema_version(db)
     if found < wanted:
         return f"The database schema is at version {found}, this Majlis needs {wanted}: run `majlis migrate`."
-    if found > wanted:
+    if found > wanted and int(await db.value(_DAEMONS_FROM)) > wanted:
         return (
-            f"The database schema is at version {found}, newer than this Majlis knows ({wanted}): "
+            f"The database schema is at version {found}, too new for this Majlis, which knows {wanted}: "
             "install the newer Majlis again."
         )
     if rows := await db.fetch(_UNFILLED):

@@ -30,7 +30,7 @@ async def postgres_checks(db: Postgres, problem: str | None, needs_vectors: bool
     vectors, if they are needed."""
     if problem is not None:
         return [Check(name="postgres", state="problem", detail=problem)]
-    fit = Check(name="postgres", state="ok", detail="reachable, its schema is this version's")
+    fit = Check(name="postgres", state="ok", detail="reachable, its schema fits")
     checks = [fit, *await _clock_check(db), *await _open_doors(db)]
     return [*checks, await _vectors_check(db)] if needs_vectors else checks
 

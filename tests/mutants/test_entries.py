@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -52,6 +53,14 @@ def _signatures(sql: str) -> list[str]:
 def test_each_mutant_has_its_own_name_and_change() -> None:
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
     assert len({(mutant.file, mutant.old, mutant.new) for mutant in MUTANTS}) == len(MUTANTS)
+
+
+def test_the_score_counts_the_whole_list() -> None:
+    """docs/testing.md has a row for each group."""
+    expected = {**Counter(mutant.group for mutant in MUTANTS), "all": len(MUTANTS)}
+    text = (ROOT / "docs/testing.md").read_text(encoding="utf-8").partition("The score of the list")[2]
+    rows = re.findall(r"^\| ([\w ]+) \| (\d+) \| \d+ \|$", text.partition("\n\n## ")[0], re.MULTILINE)
+    assert {group: int(number) for group, number in rows} == expected
 
 
 def test_what_is_out_of_date_is_found() -> None:

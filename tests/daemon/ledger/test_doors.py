@@ -124,6 +124,12 @@ async def test_what_an_older_version_left_open_is_closed_by_the_next_migration(
     assert await god.fetch(OPEN, [*WORLD, "tenant"]) == []
     assert await god.fetch(BARE) == []
     assert await god.fetch(LOOSE) == []
+    assert done.closed.shut_out == (
+        "anon",
+        "authenticated",
+        "tenant",
+    )  # said, for somebody's software may be cut off
+    assert any("anon, authenticated, tenant" in line for line in done.lines())
     for role in WORLD:
         with pytest.raises(LedgerMisconfigured, match="whatsapp_instances"):
             await as_(god, role, insert)
@@ -133,6 +139,29 @@ async def test_what_an_older_version_left_open_is_closed_by_the_next_migration(
     assert await as_(god, SERVICE, "SELECT majlis_instance_rule('theirs') IS NOT NULL") == [True]
     await whole_turn(owner)
     assert (await migrate(owner)).lines() == []
+
+
+async def test_a_table_that_the_business_takes_over_is_left_to_its_own_policies(
+    god: Postgres, owner: Postgres
+) -> None:
+    """The way back for software that reads a table of ours through the platform's API."""
+    await migrate(owner)
+    # What another role has granted the owner cannot revoke: it is not called closed.
+    await owner.fetch(f"GRANT SELECT ON whatsapp_ai_config TO {SERVICE} WITH GRANT OPTION")
+    await as_(god, SERVICE, "GRANT SELECT ON whatsapp_ai_config TO anon")
+    closed = (await migrate(owner)).closed
+    assert (closed.closed, closed.shut_out) == ((), ())
+    assert "anon may use the table whatsapp_ai_config" in closed.still_open[0].text
+    await as_(god, SERVICE, "REVOKE SELECT ON whatsapp_ai_config FROM anon")
+    await owner.fetch("UPDATE majlis_own_tables SET ours = false WHERE name = 'whatsapp_instances'")
+    await owner.fetch("GRANT SELECT ON whatsapp_instances TO authenticated")
+    await owner.fetch(
+        "CREATE POLICY theirs ON whatsapp_instances TO authenticated USING (instance_name = 'demo')"
+    )
+    assert (await migrate(owner)).lines() == []
+    assert await as_(god, "authenticated", "SELECT instance_name FROM whatsapp_instances") == ["demo"]
+    await owner.fetch("ALTER TABLE whatsapp_instances DISABLE ROW LEVEL SECURITY")
+    assert "whatsapp_instances" in what_is_open(await doors(god))[0].text
 
 
 async def test_what_a_later_migration_makes_is_closed_as_well(god: Postgres, owner: Postgres) -> None:
@@ -186,18 +215,26 @@ async def test_a_table_that_was_there_before_is_named_and_closed_only_on_demand(
             await session.run(
                 "CREATE TABLE whatsapp_messages (id bigserial PRIMARY KEY, content text);"
                 "INSERT INTO whatsapp_messages (content) VALUES ('old');"
+                "CREATE TABLE last_year () INHERITS (whatsapp_messages);"
                 f"GRANT SELECT ON whatsapp_messages TO {READER}"
             )
         look = "SELECT content FROM whatsapp_messages"
         [left] = (await migrate(owner)).closed.still_open
-        assert "the table whatsapp_messages, which was there before Majlis" in left.text
+        # What inherits from it, or is a partition of it, shows the same rows to whoever asks it directly.
+        assert "the tables last_year, whatsapp_messages, which Majlis did not make" in left.text
         assert "anon, authenticated" in left.text and "majlis migrate --close-tables" in left.advice
         assert await as_(god, "anon", look) == ["old"]
         closed = (await migrate(owner, closing=Closing(close_tables=True))).closed
-        assert closed.closed == ("sequence public.whatsapp_messages_id_seq", "table public.whatsapp_messages")
+        assert closed.closed == (
+            "sequence public.whatsapp_messages_id_seq",
+            "table public.last_year",
+            "table public.whatsapp_messages",
+        )
         assert closed.keep == (READER,) and closed.still_open == ()
         with pytest.raises(LedgerMisconfigured, match="whatsapp_messages"):
             await as_(god, "anon", look)
+        with pytest.raises(LedgerMisconfigured, match="postgres_misconfigured"):
+            await as_(god, "anon", "SELECT content FROM last_year")
         assert await as_(god, READER, look) == ["old"]
         assert (await migrate(owner)).lines() == []
         await owner.fetch("GRANT SELECT ON whatsapp_messages TO anon")
