@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from daemon.web.finding import Finding
 
 CheckState = Literal["ok", "warning", "problem"]
+WORST_FIRST: Sequence[CheckState] = ("problem", "warning", "ok")
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,8 +13,8 @@ from daemon.config import Settings
 from daemon.config.open_doors import OpenDoor
 from daemon.knowledge.embeddings import EmbeddingsClient
 from daemon.operate.call import AdminCall
-from daemon.operate.checks import Check, DoctorReport
-from daemon.operate.door_check import door_check
+from daemon.operate.checks import WORST_FIRST, Check, DoctorReport
+from daemon.operate.door_check import door_checks
 from daemon.operate.host_checks import host_checks
 from daemon.operate.parameters import Parameters
 from daemon.operate.peer_checks import NOTHING_KNOWN, Known, peer_checks
@@ -35,6 +35,8 @@ async def examine(
 ) -> DoctorReport:
     """Run all checks, each with a time limit. A check that breaks is one more problem, and never ends the report.
 
+    The report has the problems first, then the warnings.
+
     Args:
       stores: checks Redis and Postgres; it differs with whether the daemon runs.
       embeddings: makes vectors; None where no model is configured.
@@ -42,12 +44,13 @@ async def examine(
       doors: those that are open to the world.
       in_daemon: this process is the daemon.
     """
-    checks = [*host_checks(settings, in_daemon), door_check(doors)]
+    checks = [*host_checks(settings, in_daemon), *door_checks(doors)]
     try:
         checks += await stores()
     except MajlisError as error:
         checks.append(Check(name="stores", state="problem", detail=str(error), advice="See the message."))
-    return DoctorReport(checks=[*checks, *await peer_checks(settings, http, embeddings, known)])
+    checks += await peer_checks(settings, http, embeddings, known)
+    return DoctorReport(checks=sorted(checks, key=lambda check: WORST_FIRST.index(check.state)))
 
 
 class Doctor:
