@@ -48,7 +48,7 @@ async def embedded_redis_check(data_dir: Path, program: Path | None) -> Check:
         engine = await engine_for(Places.redis_below(data_dir), program)
     except MajlisError as error:
         return Check(name=name, state="problem", detail=f"{error}.")
-    detail = f"{engine.name}, {engine.program} ({engine.source})"
+    detail = f"{engine.name} ({engine.source}, {engine.program})"
     if newer := await _better(engine, program):
         advice = (
             f"Data keep the engine that wrote them. To go to {newer.name} ({newer.program}), stop the daemon and "
@@ -63,7 +63,7 @@ async def embedded_redis_check(data_dir: Path, program: Path | None) -> Check:
         return Check(name=name, state="ok", detail=detail)
     if engine.version >= MODERN:
         return Check(name=name, state="ok", detail=detail, advice=advice)
-    words = f"{detail}: a line that gets no fixes any more{_lua_words(engine.version)}"
+    words = f"{detail} gets no fixes any more{_lua_words(engine.version)}"
     return Check(name=name, state="warning", detail=words, advice=advice)
 
 
@@ -81,8 +81,8 @@ def _lua_words(version: tuple[int, ...]) -> str:
     if version >= LUA_FIXES:
         return ""
     return (
-        "; it lacks fixes of its script engine (CVE-2024-46981, CVE-2025-49844), which matter where others than "
-        "Majlis can reach it"
+        "; it lacks fixes of its script engine (CVE-2024-46981, CVE-2025-49844), which matter if anyone but Majlis "
+        "can reach it"
     )
 
 
@@ -113,7 +113,7 @@ def _redis_age(info: str) -> Check:
     return Check(
         name="redis engine",
         state="warning",
-        detail=f"{make} {text[:20]}: a line that gets no fixes any more{_lua_words(version)}",
+        detail=f"{make} {text[:20]} gets no fixes any more{_lua_words(version)}",
         advice="Update it to Valkey or Redis 7.2 or newer.",
     )
 

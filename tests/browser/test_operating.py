@@ -79,7 +79,7 @@ def test_an_alert_is_raised_and_cleared(
 
     raised = page.locator(".raised-alert")
     expect(raised.filter(has_text="Too many messages are waiting")).to_contain_text(
-        f"now {MANY}, threshold {MANY - 10}"
+        f"Now {MANY}, threshold {MANY - 10}"
     )
     visitor.goes(page, "live")
     expect(page.locator(".banner.alert").filter(has_text="Too many messages are waiting")).to_be_visible()
@@ -177,7 +177,7 @@ def test_every_text_has_enough_contrast(
         faint[view] = faint_texts(page)
     expect(page.get_by_text("Draining (SIGTERM): no new work is accepted.")).to_be_visible()
     sweep = page.locator(".status-line.warn", has_text="Sweep of 2 instances, the last compared 5 s ago.")
-    expect(sweep).to_contain_text(f"1 too old to be answered. Not compared: {ARABIC} (unreachable).")
+    expect(sweep).to_contain_text(f"1 too old to be answered. Not compared: {ARABIC} (it cannot be reached).")
     door = page.locator(".raised-alert.warn")
     expect(door.locator("strong")).to_have_text("Anyone can read it.")
     expect(door).to_contain_text("Set a token.")
