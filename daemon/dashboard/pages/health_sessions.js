@@ -36,7 +36,9 @@ export function sessions(signal) {
 }
 
 /** Without the seconds, or it would be drawn again and again. */
-const shownOf = (one) => ({ ...one, open_seconds: 0, idle_seconds: Math.floor(one.idle_seconds / 10), seconds_left: 0 });
+function shownOf(one) {
+  return { ...one, open_seconds: 0, seconds_left: 0, idle_seconds: Math.floor(one.idle_seconds / 10) };
+}
 
 function line(one, logOut) {
   const link = one.asked_by === "start" ? "the link printed at the start" : `a link of ${one.asked_by}`;

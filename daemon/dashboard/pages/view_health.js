@@ -84,8 +84,11 @@ function draw(parts) {
     top.alerts.map((alert) => [alert.flag, alert.value, Math.floor(alert.seconds)]),
     () => alerts(top.alerts),
   );
-  fillWhen(parts.lost, [status.ingress.lost.map((one) => [one.reason, one.count, Math.floor(one.seconds_ago / 10)])], () =>
-    lostWebhooks(status.ingress.lost),
+  const { lost } = status.ingress;
+  fillWhen(
+    parts.lost,
+    lost.map((one) => [one.reason, one.count, Math.floor(one.seconds_ago / 10)]),
+    () => lostWebhooks(lost),
   );
   fillWhen(parts.doors, [status.warnings], () => doorWarnings(status.warnings));
   fillWhen(
