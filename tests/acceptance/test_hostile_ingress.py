@@ -195,7 +195,7 @@ def test_only_the_tokens_are_accepted(daemon: DaemonUnderTest) -> None:
 def test_open_doors_are_told_everywhere_with_what_to_write(daemon: DaemonUnderTest) -> None:
     """I11: the dashboard over plain HTTP at every address, and `mode: none` beside a token."""
     told = {
-        event["door"]: f"{event['danger']}. {event['advice'][0].upper()}{event['advice'][1:]}."
+        event["door"]: f"{event['danger']}. {str(event['advice'])[0].upper()}{str(event['advice'])[1:]}."
         for event in daemon.events("door.open")
     }
     assert list(told) == ["dashboard", "token"]
