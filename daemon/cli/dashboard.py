@@ -25,7 +25,7 @@ def dashboard(
 ) -> None:
     """Print a link that logs in to the dashboard once, with your access level.
 
-    Do not share the link: whoever opens it gets the same rights as you. `sessions` lists the browsers that are logged
+    Do not share the link: anyone who opens it gets your rights. `sessions` lists the browsers that are logged
     in, `close` logs them out.
 
     Example: majlis dashboard --open

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from typing import Annotated
 
 import msgspec
 import typer
+from rich.text import Text
 
 from daemon.cli.client import (
     FAILED,
@@ -21,9 +23,9 @@ from daemon.cli.client import (
     settings_of,
     view,
 )
-from daemon.cli.render import cell, count, display, print_json, table
+from daemon.cli.render import cell, count, display, print_json, style_of, table
 from daemon.config import Settings
-from daemon.operate.checks import DoctorReport
+from daemon.operate.checks import WORST_FIRST, DoctorReport
 from daemon.operate.control import Draining
 from daemon.operate.status import Status
 
@@ -136,9 +138,17 @@ def _print_report(report: DoctorReport, from_daemon: bool) -> None:
     for check in report.checks:
         found = check.detail + (f"\n→ {check.advice}" if check.advice else "")
         shown.add_row(cell(check.name), cell(check.state), cell(found))
-    display(shown)
+    display(shown, "", _how_many(report))
     if not from_daemon:
         sys.stderr.write("majlis is not running: these checks ran without it\n")
+
+
+def _how_many(report: DoctorReport) -> Text:
+    """`1 problem, 3 warnings, 12 ok`: in a long report the worst has left the screen."""
+    found = Counter(check.state for check in report.checks)
+    words = [count(found["problem"], "problem"), count(found["warning"], "warning"), f"{found['ok']:,} ok"]
+    worst = next((state for state in WORST_FIRST if found[state]), "ok")
+    return cell(", ".join(words), style_of(worst))
 
 
 def drain(

@@ -48,9 +48,12 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
     ingress = now.ingress
     rows: list[tuple[str, object]] = [("majlis", _headline(now))]
     rows += [("reason", reason) for reason in now.reasons]
+    rows += [("alert", cell(f"{alert.flag}, {alert_line(alert)}", "bold red")) for alert in now.alerts]
+    rows += [("lost", _lost(refused)) for refused in ingress.lost]
+    if ingress.overruled:
+        rows.append(("mismatch", _overruled(ingress.overruled)))
     rows += [("warning", cell(warning, "yellow")) for warning in now.warnings]
     rows += [("paused", _pause(pause)) for pause in now.pauses]
-    rows += [("alert", cell(f"{alert.flag}, {alert_line(alert)}", "bold red")) for alert in now.alerts]
     rows += [
         (
             "listening",
@@ -77,8 +80,6 @@ def _status_rows(now: Status) -> list[tuple[str, object]]:
         ("webhooks", _webhooks(ingress)),
         ("ignored", tally(ingress.ignored)),
         ("refused", tally(ingress.refused)),
-        *(("lost", _lost(refused)) for refused in ingress.lost),
-        *([("mismatch", _overruled(ingress.overruled))] if ingress.overruled else []),
         (
             "dead letters",
             f"{now.dead_letters_open:,} open" + (": majlis dead list" if now.dead_letters_open else ""),
@@ -127,17 +128,15 @@ def _feed(feed: FeedView) -> Text:
 
 
 def _sweep(view: SweepView) -> Text:
-    """`the last 2 min ago, 3 missed, of 28 instances; behind: acme (unreachable)`."""
-    last = (
-        "none yet" if view.last_done_seconds is None else f"the last {duration(view.last_done_seconds)} ago"
-    )
-    found = f", found since the start: {tally(view.found)}" if view.found else ""
-    gaps = f"; not all read: {tally(view.gaps)}" if view.gaps else ""
+    """`28 instances, the last 2 min ago; found since the start: missed 3; not compared: acme (unreachable)`."""
+    last = view.last_done_seconds
+    words = f"{count(view.instances, 'instance')}, "
+    words += "none compared yet" if last is None else f"the last {duration(last)} ago"
+    words += f"; found since the start: {tally(view.found)}" if view.found else ""
+    words += f"; not all read: {tally(view.gaps)}" if view.gaps else ""
     behind = ", ".join(f"{name} ({why})" for name, why in view.behind.items())
-    words = f"{last}, of {count(view.instances, 'instance')}{found}{gaps}" + (
-        f"; behind: {behind}" if behind else ""
-    )
-    return cell(words, "yellow" if behind or gaps else "")
+    words += f"; not compared: {behind}" if behind else ""
+    return cell(words, "yellow" if behind or view.gaps else "")
 
 
 def _realtime(view: RealtimeView) -> str:
@@ -171,11 +170,11 @@ def _webhooks(ingress: IngressCounts) -> str:
 
 
 def _lost(refused: RefusedView) -> Text:
-    """`3 refused for good (wrong_or_missing_token), the last 2 m ago, demo 2, (unknown) 1: what to do`."""
-    words = (
-        f"{refused.count:,} refused for good ({refused.reason}), the last {duration(refused.seconds_ago)} ago"
+    """`3 webhooks, wrong_or_missing_token, the last 2 min 0 s ago (demo 2, (unknown) 1)`; below it, what to do."""
+    about = (
+        f"{count(refused.count, 'webhook')}, {refused.reason}, the last {duration(refused.seconds_ago)} ago"
     )
-    return cell(f"{words}; {tally(refused.instances)}: {refused.advice}", "yellow")
+    return cell(f"{about} ({tally(refused.instances)})\n→ {refused.advice}", "bold red")
 
 
 def _overruled(pairs: Mapping[str, int]) -> Text:

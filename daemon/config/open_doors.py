@@ -23,13 +23,13 @@ class OpenDoor(NamedTuple):
 
     door: DoorName
     danger: str
-    """What can happen there; the beginning of a sentence."""
+    """What can happen there; a sentence without its capital and full stop, to stand after a name and a colon."""
     advice: str
-    """What to write, as its end."""
+    """What to write, in the same form."""
 
     @property
     def sentence(self) -> str:
-        return f"{self.danger}: {self.advice}."
+        return f"{self.danger}. {self.advice[0].upper()}{self.advice[1:]}."
 
 
 class Listening(NamedTuple):
@@ -63,32 +63,32 @@ def _found(settings: Settings, listening: Listening) -> Iterator[OpenDoor]:
                 "ingress",
                 f"anyone who reaches {at} can post messages, as any instance",
                 "set ingress.auth.token (in the environment: MAJLIS_INGRESS__AUTH__TOKEN) and give it to the gateway "
-                "as the header apikey, also in a container or behind a proxy; or let ingress.listen be 127.0.0.1",
+                "as the header apikey, also in a container or behind a proxy; or set ingress.listen to 127.0.0.1:8080",
             )
         if settings.metrics.enabled and settings.metrics.token is None:
             yield OpenDoor(
                 "metrics",
-                f"anyone who reaches {at} can read /metrics: instances, tokens, cost",
-                "set metrics.token and give it to the scraper, or metrics.enabled: false; a proxy in front may also "
-                "pass on /webhook alone",
+                f"anyone who reaches {at} can read /metrics (instances, tokens, cost)",
+                "set metrics.token and give it to the scraper, or set metrics.enabled: false, or have a proxy in "
+                "front that passes on /webhook alone",
             )
     if at := _reachable(listening.dashboard):
         yield OpenDoor(
             "dashboard",
             f"login links, sessions and customers' texts of the dashboard travel in clear at {at}",
-            "let dashboard.listen be 127.0.0.1:8089, put a web server with HTTPS in front of it and its name in "
-            "dashboard.hosts; or dashboard.listen: null. In a container: publish its port to 127.0.0.1 only",
+            "set dashboard.listen to 127.0.0.1:8089 and use a tunnel, or a web server with HTTPS whose name is in "
+            "dashboard.hosts; or set dashboard.listen: null. In a container, publish the port to 127.0.0.1 only",
         )
     if at := _reachable(listening.realtime):
         yield OpenDoor(
             "realtime",
             f"tokens and messages of realtime clients travel in clear at {at} (ws://)",
-            "let realtime.listen be 127.0.0.1 and put a web server with TLS (wss://) in front of it",
+            "set realtime.listen to 127.0.0.1:8081 and put a web server with TLS (wss://) in front of it",
         )
     if auth.mode == "none" and auth.tokens:
         yield OpenDoor(
             "token",
-            "ingress.auth.mode is none, but a token is set, so it is asked for",
+            "a token is asked for, because one is set, although ingress.auth.mode is none",
             "write ingress.auth.mode: token, or remove ingress.auth.token",
         )
 

@@ -77,11 +77,13 @@ class Closed(msgspec.Struct, frozen=True):
     still_open: tuple[OpenDoors, ...] = ()
 
     def lines(self) -> list[str]:
-        """For people: each table by its name; of the others how many."""
-        lines = [f"closed {name}" for name in self.closed if name.startswith("table ")]
-        for kind in ("sequence", "function"):
-            if number := sum(name.startswith(f"{kind} ") for name in self.closed):
-                lines.append(f"closed {number} {kind}{'' if number == 1 else 's'}")
+        """For people: the tables that others work with by name; of what Majlis alone uses, how many."""
+        named = [name for name in self.closed if name.startswith("table ") and ".majlis_" not in name]
+        lines = [f"closed {name}" for name in named]
+        for kind in ("table", "sequence", "function"):
+            if number := sum(name.startswith(f"{kind} ") and name not in named for name in self.closed):
+                whose = " of Majlis' own (majlis_…)" if kind == "table" else ""
+                lines.append(f"closed {number} {kind}{'' if number == 1 else 's'}{whose}")
         if self.keep:
             lines.append(f"these roles keep their rights: {', '.join(self.keep)}")
         if self.shut_out:

@@ -65,9 +65,11 @@ def rules(settings: MonitorSettings) -> tuple[AlertRule, ...]:
         rule("unfinished_turns", "old unfinished turns that no conversation works on", 0, raised, cleared),
         # Each of these is a fault from the first one on.
         rule("orphans", "forgotten conversations that were picked up", 0, 0, cleared),
-        rule("refused_for_good", "webhooks refused for good lately, whose messages are lost", 0, 0, cleared),
+        rule(
+            "refused_for_good", "webhooks refused lately, messages lost: see `majlis status`", 0, 0, cleared
+        ),
         rule("provider_open", "providers that get no calls after failures", 0, 0, cleared, "install"),
-        rule("undelivered", "messages of the last hour that no webhook had brought", 0, 0, cleared),
+        rule("undelivered", "messages of the last hour that no webhook brought", 0, 0, cleared),
         rule("budget_reached", "instances that used up their daily budget", 0, 0, cleared, "install"),
     )
 

@@ -17,7 +17,6 @@ import trio
 from actors.identity import Conversation
 from actors.ports import Ledger
 from daemon.config import MonitorSettings
-from daemon.ingress.refusals import ADVICE
 from daemon.observe.alert_rules import FailureShare, RecentCount, Sample
 from daemon.observe.alerts import Alerts
 from daemon.observe.feed import EventFeed
@@ -147,16 +146,14 @@ class Monitor:
             self._refused[key] = trio.current_time()
 
     def _refused_lately(self) -> str:
-        """Each reason with its instances, the latest first; and what to do about the latest."""
+        """Each reason with its instances, the latest first."""
         since = trio.current_time() - self._settings.window_seconds
         self._refused = {key: at for key, at in self._refused.items() if at > since}
         latest = sorted(self._refused, key=lambda key: -self._refused[key])
         of_reason: dict[str, list[str]] = {}
         for reason, instance in latest:
             of_reason.setdefault(reason, []).append(instance)
-        found = "; ".join(f"{reason} ({_some(names)})" for reason, names in of_reason.items())
-        advice = [words for reason, words in ADVICE.items() if latest and reason == latest[0][0]]
-        return ": ".join([found, *advice]) if found else ""
+        return "; ".join(f"{reason} of {_some(names)}" for reason, names in of_reason.items())
 
     def _note_swept(self, conversation: Conversation | None, _fields: Mapping[str, object]) -> None:
         if conversation is not None:

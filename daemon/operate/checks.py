@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -11,6 +11,7 @@ from actors.errors import MajlisError
 from daemon.web.finding import Finding
 
 CheckState = Literal["ok", "warning", "problem"]
+WORST_FIRST: Sequence[CheckState] = ("problem", "warning", "ok")
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):

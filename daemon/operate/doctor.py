@@ -13,8 +13,8 @@ from daemon.config.open_doors import OpenDoor
 from daemon.gateways.kind import FeedView
 from daemon.knowledge.embeddings import EmbeddingsClient
 from daemon.operate.call import AdminCall
-from daemon.operate.checks import Check, DoctorReport, contained
-from daemon.operate.door_check import door_check
+from daemon.operate.checks import WORST_FIRST, Check, DoctorReport, contained
+from daemon.operate.door_check import door_checks
 from daemon.operate.feed_check import feed_checks
 from daemon.operate.host_checks import host_checks
 from daemon.operate.parameters import Parameters
@@ -37,6 +37,8 @@ async def examine(
 ) -> DoctorReport:
     """Run all checks, each with a time limit. A check that breaks is one more problem, and never ends the report.
 
+    The report has the problems first, then the warnings.
+
     Args:
       stores: checks Redis and Postgres; it differs with whether the daemon runs.
       embeddings: makes vectors; None where no model is configured.
@@ -49,16 +51,10 @@ async def examine(
     async def peers() -> list[Check]:
         return await peer_checks(settings, http, embeddings, known)
 
-    host = host_checks(settings, in_daemon)
-    return DoctorReport(
-        checks=[
-            *host,
-            door_check(doors),
-            *feed_checks(feeds),
-            *await contained("stores", stores),
-            *await contained("peers", peers),
-        ]
-    )
+    checks = [*host_checks(settings, in_daemon), *door_checks(doors), *feed_checks(feeds)]
+    checks += await contained("stores", stores)
+    checks += await contained("peers", peers)
+    return DoctorReport(checks=sorted(checks, key=lambda check: WORST_FIRST.index(check.state)))
 
 
 class Doctor:

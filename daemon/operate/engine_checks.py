@@ -49,7 +49,7 @@ async def embedded_redis_check(data_dir: Path, program: Path | None) -> Check:
         is_new = written_by(directory) is None
     except MajlisError as error:
         return Check(name=name, state="problem", detail=f"{error}.")
-    detail = f"{engine.name}, {engine.program} ({engine.source})"
+    detail = f"{engine.name} ({engine.source}, {engine.program})"
     if is_new and engine.source == "system":
         detail += ", for new data; from PATH, which a service may have otherwise: redis.program settles it"
     if newer := await _better(engine, program):
@@ -84,8 +84,8 @@ def _lua_words(version: tuple[int, ...]) -> str:
     if version >= LUA_FIXES:
         return ""
     return (
-        "; it lacks fixes of its script engine (CVE-2024-46981, CVE-2025-49844), which matter where others than "
-        "Majlis can reach it"
+        "; it lacks fixes of its script engine (CVE-2024-46981, CVE-2025-49844), which matter if anyone but Majlis "
+        "can reach it"
     )
 
 
@@ -116,7 +116,7 @@ def _redis_age(info: str) -> Check:
     return Check(
         name="redis engine",
         state="warning",
-        detail=f"{make} {text[:20]}: a line that gets no fixes any more{_lua_words(version)}",
+        detail=f"{make} {text[:20]} gets no fixes any more{_lua_words(version)}",
         advice="Update it to Valkey or Redis 7.2 or newer.",
     )
 

@@ -162,7 +162,7 @@ class Explainer:
             turns=[turn.id for turn in turns],
             letters=[turn.dead_letter.id for turn in turns if turn.dead_letter is not None],
             swept=swept,
-            steps=steps(arrival, turns, swept),
+            steps=steps(arrival, turns, swept, message.sent_at if message else 0),
         )
 
     async def _turns_of(self, original: str, instance: str | None, needed: bool) -> tuple[StoredTurn, ...]:

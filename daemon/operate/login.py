@@ -53,6 +53,10 @@ class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
     seconds_left: float
     streams: int
     """How many of its pages follow the events."""
+    is_yours: bool = False
+    """It is the session that asks."""
+    may_close: bool = False
+    """Whether you may close it."""
 
 
 class SessionPage(msgspec.Struct, frozen=True):
@@ -96,7 +100,15 @@ async def _log_in(login: DashboardLogin, call: AdminCall, asked: Parameters) -> 
 
 async def _list(login: DashboardLogin, call: AdminCall, asked: Parameters) -> Response:
     """Who is logged in at the dashboard."""
-    return await call.answer(SessionPage(login.sessions.views()), "dashboard sessions")
+    found = [
+        msgspec.structs.replace(
+            view,
+            is_yours=bool(call.caller.origin) and view.session == call.caller.session,
+            may_close=_may_close(login, call, view),
+        )
+        for view in login.sessions.views()
+    ]
+    return await call.answer(SessionPage(found), "dashboard sessions")
 
 
 async def _close(login: DashboardLogin, call: AdminCall, asked: OneSession) -> Response:

@@ -74,11 +74,14 @@ class Verdict(msgspec.Struct, frozen=True):
     seconds_left: float | None = None
 
 
-def steps(arrival: Arrival | None, turns: Sequence[StoredTurn], swept: Swept = "") -> list[Step]:
-    """What happened, in order."""
+def steps(
+    arrival: Arrival | None, turns: Sequence[StoredTurn], swept: Swept = "", sent_at: int = 0
+) -> list[Step]:
+    """What happened, in order. `sent_at`: when the customer wrote it, by the gateway; Unix seconds."""
     found = [*_arrived(arrival, turns)]
     if swept:
-        found.append(Step(at="", what="found", detail=FOUND))
+        sent = f"; sent at {_iso_ms(1000 * sent_at)[:19].replace('T', ' ')} UTC" if sent_at else ""
+        found.append(Step(at="", what="found later", detail=f"{FOUND}{sent}"))
     for turn in turns:
         found += _turn(turn)
     return found

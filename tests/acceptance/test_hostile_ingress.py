@@ -194,16 +194,21 @@ def test_only_the_tokens_are_accepted(daemon: DaemonUnderTest) -> None:
 
 def test_open_doors_are_told_everywhere_with_what_to_write(daemon: DaemonUnderTest) -> None:
     """I11: the dashboard over plain HTTP at every address, and `mode: none` beside a token."""
-    told = {event["door"]: f"{event['danger']}: {event['advice']}." for event in daemon.events("door.open")}
+    told = {
+        event["door"]: f"{event['danger']}. {str(event['advice'])[0].upper()}{str(event['advice'])[1:]}."
+        for event in daemon.events("door.open")
+    }
     assert list(told) == ["dashboard", "token"]
     assert "0.0.0.0:" in told["dashboard"] and "dashboard.hosts" in told["dashboard"]
-    assert "write ingress.auth.mode: token" in told["token"]
+    assert "Write ingress.auth.mode: token" in told["token"]
     assert daemon.status()["warnings"] == list(told.values())
     assert all(f"Warning: {sentence}" in daemon.stdout for sentence in told.values())
     checks = daemon.admin("/v1/doctor")["checks"]
     assert isinstance(checks, list)
-    (doors,) = [check for check in checks if check["name"] == "doors"]
-    assert doors["state"] == "warning" and "rite ingress.auth.mode: token" in doors["advice"]
+    doors = {check["name"]: check for check in checks if check["name"].startswith("door")}
+    assert list(doors) == ["door dashboard", "door token"]
+    assert doors["door token"]["state"] == "warning"
+    assert "Write ingress.auth.mode: token" in doors["door token"]["advice"]
 
 
 def test_messages_lost_for_good_are_named(daemon: DaemonUnderTest) -> None:

@@ -81,6 +81,20 @@ def test_signing_out_ends_the_session(visitor: Visitor) -> None:
     expect(page.get_by_role("heading", name="Sign in with a link")).to_be_visible()
 
 
+def test_another_browser_is_logged_out(visitor: Visitor) -> None:
+    visitor.expected = ("401",)
+    page, other = visitor.opens(view="health"), visitor.opens()
+    asked = "fetch('/v1/dashboard/sessions').then((answer) => answer.json())"
+    name = other.evaluate(f"{asked}.then((page) => page.sessions.find((one) => one.is_yours).session)")
+    mine = page.locator(".session", has_text="This is you")
+    expect(mine).to_have_count(1)
+    expect(mine.get_by_role("button")).to_have_count(0)
+    page.locator(".session", has_text=name).get_by_role("button", name="Log out").click()
+    page.get_by_role("dialog").get_by_role("button", name="Log out").click()
+    expect(other.get_by_role("heading", name="Your session has ended")).to_be_visible()
+    expect(page.locator(".session", has_text=name)).to_have_count(0)
+
+
 def test_after_a_restart_the_page_says_how_to_sign_in_again(
     visitor: Visitor, daemon: DaemonUnderTest
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.acceptance.harness import DaemonUnderTest, Said, daemon_under_test, evolution, openai
 from tests.browser.contrast import faint_texts
@@ -15,6 +15,7 @@ from tests.support.openai_server import FakeOpenAI
 
 SHOWN_CARDS = 60
 MANY = 75
+ARABIC = "مطعم-الياسمين"
 _SETTINGS = settings(
     {
         "instances": {"demo": {}, "busy": {}, "slow": {"batching": {"window_seconds": 600}}},
@@ -64,7 +65,10 @@ def test_an_alert_is_raised_and_cleared(
     visitor: Visitor, daemon: DaemonUnderTest, gateway: FakeEvolution
 ) -> None:
     """A paused instance fills up: its cards say why they are holding, and how many more there are."""
+    assert daemon.request("POST", "/hook/busy", b"{}").status == 404
     page = visitor.opens(view="health")
+    lost = page.locator(".raised-alert").filter(has_text="1 webhook refused for good: no such route")
+    expect(lost).to_contain_text("it must end in /webhook/<instance>.")
     page.get_by_label("Instance to pause").select_option("busy")
     page.get_by_role("button", name="Pause", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="Pause").click()
@@ -75,7 +79,7 @@ def test_an_alert_is_raised_and_cleared(
 
     raised = page.locator(".raised-alert")
     expect(raised.filter(has_text="Too many messages are waiting")).to_contain_text(
-        f"now {MANY}, threshold {MANY - 10}"
+        f"Now {MANY}, threshold {MANY - 10}"
     )
     visitor.goes(page, "live")
     expect(page.locator(".banner.alert").filter(has_text="Too many messages are waiting")).to_be_visible()
@@ -144,7 +148,8 @@ def test_events_are_followed_filtered_and_paused(visitor: Visitor, daemon: Daemo
 def test_every_text_has_enough_contrast(
     visitor: Visitor, daemon: DaemonUnderTest, model: FakeOpenAI, scheme: str
 ) -> None:
-    """WCAG AA, in both colour schemes, with a dead letter, a holding and a waiting conversation, and a chat."""
+    """WCAG AA, in both colour schemes, with a dead letter, a holding and a waiting conversation, and a chat; and with
+    all that the health page may have to say while the daemon stops."""
     model.order("status", 3, lambda text: "broken" in text, status=500)
     daemon.admin("/v1/instances/busy/pause", post=True)
     daemon.burst(
@@ -160,14 +165,23 @@ def test_every_text_has_enough_contrast(
         ("live", ".card.is-holding"),
         ("dead", ".dead-letter"),
         ("events", ".event"),
-        ("health", ".status-line"),
+        ("health", ".status-line.warn"),
     ):
+        if view == "health":
+            page.route("**/v1/status", _with_findings)
         visitor.goes(page, view)
         if view == "events":
             expect(page.get_by_role("status").filter(has_text="Live; the latest")).to_be_visible()
             daemon.burst(Said("demo", "966577770004", f"hello {scheme}", f"{scheme}-4"))
         page.locator(sign).first.wait_for()
         faint[view] = faint_texts(page)
+    expect(page.get_by_text("Draining (SIGTERM): no new work is accepted.")).to_be_visible()
+    sweep = page.locator(".status-line.warn", has_text="Sweep of 2 instances, the last compared 5 s ago.")
+    expect(sweep).to_contain_text(f"1 too old to be answered. Not compared: {ARABIC} (it cannot be reached).")
+    door = page.locator(".raised-alert.warn")
+    expect(door.locator("strong")).to_have_text("Anyone can read it.")
+    expect(door).to_contain_text("Set a token.")
+    page.unroute("**/v1/status")
     visitor.goes(page, "live")
     # Of this instance alone windows stay open; another card may be answered and gone when it is clicked.
     page.locator(".card.is-waiting").filter(has_text="slow").filter(has_text="…03").click()
@@ -175,6 +189,19 @@ def test_every_text_has_enough_contrast(
     faint["drawer"] = faint_texts(page)
     daemon.admin("/v1/instances/busy/resume", post=True)
     assert not any(faint.values()), faint
+
+
+def _with_findings(route: Route) -> None:
+    """The real status, and what it says of open doors, a sweep that lags, and a stop."""
+    answer = route.fetch()
+    swept = {
+        "instances": 2,
+        "last_done_seconds": 5,
+        "found": {"too_old": 1},
+        "behind": {ARABIC: "unreachable"},
+    }
+    found = {"warnings": ["anyone can read it. Set a token."], "sweep": swept, "stopping": "SIGTERM"}
+    route.fulfill(response=answer, json={**answer.json(), **found})
 
 
 def _chat(page: Page) -> None:

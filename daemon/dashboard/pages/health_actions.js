@@ -59,6 +59,8 @@ export function pauses(current) {
   ];
 }
 
+const CHECK_SIGNS = { ok: "ok", warning: "warn", problem: "error" };
+
 /** The doctor's checks, run on demand. */
 export function doctor() {
   const found = h("div", { role: "status" });
@@ -69,11 +71,7 @@ export function doctor() {
     fill(
       found,
       report.checks.map((check) =>
-        h(
-          `div.check-${check.state}`,
-          {},
-          statusLine(check.state === "ok", check.name, `${check.detail}${check.advice ? ` ${check.advice}` : ""}`),
-        ),
+        statusLine(CHECK_SIGNS[check.state], check.name, check.detail, check.advice),
       ),
     );
   };

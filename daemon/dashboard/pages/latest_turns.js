@@ -68,7 +68,9 @@ export function latestTurns(signal) {
 
     function update(now) {
       state.className = `turn-state of-${now.state}`;
-      setText(state, now.state === "suppressed" ? rule(now.rule) : TURN_STATES[now.state]);
+      const suppressed = now.state === "suppressed";
+      setText(state, suppressed ? now.rule.replaceAll("_", " ") : TURN_STATES[now.state]); // short: it must fit
+      state.title = suppressed ? rule(now.rule) : "";
       setText(took, now.tookMs === null ? "" : ms(now.tookMs));
     }
   }

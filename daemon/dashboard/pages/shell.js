@@ -116,8 +116,10 @@ function showBanners(root) {
   const known = place().view === "health"; // that view shows the rest itself
   if (kind === "live" && top && !known) {
     for (const words of top.reasons) lines.push(["error", words, ""]);
-    if (top.draining)
-      lines.push(["warn", "The daemon is draining: it accepts no new work and finishes running turns.", ""]);
+    if (top.draining) {
+      const why = store.status?.stopping ? ` (${store.status.stopping})` : "";
+      lines.push(["warn", `The daemon is draining${why}: it accepts no new work and finishes running turns.`, ""]);
+    }
     for (const alert of top.alerts) {
       const [title, advice] = ALERTS[alert.flag] ?? [alert.meaning, ""];
       const about = [alertValue(alert, format), alert.detail].filter(Boolean).join(", ");

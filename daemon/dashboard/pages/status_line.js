@@ -1,13 +1,21 @@
-// One check: a sign for ok or not, a title, and details.
+// One check: a sign for ok, warning or error, a title, details, and what to do.
 
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 
-export function statusLine(isOk, title, details = "") {
+/** `state`: true or "ok", "warn", false or "error". */
+export function statusLine(state, title, details = "", advice = "") {
+  const kind = { true: "ok", false: "error" }[state] ?? state;
   return h(
-    `p.status-line.${isOk ? "ok" : "error"}`,
+    `p.status-line.${kind}`,
     {},
-    icon(isOk ? "check" : "warn"),
-    h("span", {}, h("strong", {}, title), details ? [" ", h("span", {}, details)] : null),
+    icon(kind === "ok" ? "check" : "warn"),
+    h(
+      "span",
+      {},
+      h("strong", {}, title),
+      details ? [" ", h("span", {}, details)] : null,
+      advice ? h("span.advice", {}, advice) : null,
+    ),
   );
 }

@@ -65,7 +65,7 @@ export function traceChart(spans) {
         h(
           "span.trace-scale",
           { role: "columnheader", "aria-label": "Time" },
-          ticks.map((at) => tick(at, end, at === ticks.at(-1))),
+          ticks.map((at) => tick(at, end)),
         ),
         h("span.trace-ms", { role: "columnheader" }, "Duration"),
       ),
@@ -108,13 +108,13 @@ function row(span, end, ticks) {
   );
 }
 
-/** Only the last tick has the unit: a phone has no room for more. */
-function tick(at, end, last) {
+/** Only the first tick has the unit: a phone has no room for more, and the last one none beside the durations. */
+function tick(at, end) {
   const unit = end >= 1_000 ? ["s", 1_000] : ["ms", 1];
   return h(
     "span.trace-tick",
     { style: { "--from": `${(at / end) * 100}%` } },
-    `${exact(at / unit[1])}${last ? ` ${unit[0]}` : ""}`,
+    `${exact(at / unit[1])}${at ? "" : ` ${unit[0]}`}`,
   );
 }
 const line = (at, end) => h("span.trace-line", { "aria-hidden": "true", style: { "--from": `${(at / end) * 100}%` } });

@@ -5,15 +5,21 @@ import { icon } from "./icons.js";
 import { statusLine } from "./status_line.js";
 import * as format from "./format.js";
 import { doctor, pauses } from "./health_actions.js";
+import { sessions } from "./health_sessions.js";
+import { doorWarnings, lostWebhooks, sweepLine } from "./health_doors.js";
 import { store } from "./store.js";
-import { ALERTS, LATENCIES, PROVIDER_STATES, alertValue, reason, rule } from "./words.js";
+import { ALERTS, LATENCIES, PROVIDER_STATES, alertValue, reason } from "./words.js";
 
 const { count, duration, ms, number } = format;
+const short = (code) => code.replaceAll("_", " ");
+const capital = (words) => words[0].toUpperCase() + words.slice(1);
 
 export function health(root, signal) {
   const parts = {
     readiness: h("div"),
     alerts: h("div"),
+    lost: h("div"),
+    doors: h("div"),
     watched: h("ul.watched"),
     providers: h("div.scroll"),
     latencies: h("div.scroll"),
@@ -34,14 +40,17 @@ export function health(root, signal) {
       "div.board",
       {},
       section("readiness", "Daemon", parts.readiness),
-      section("alerts", "Alerts", [
+      section("alerts", "Alerts and warnings", [
         parts.alerts,
+        parts.lost,
+        parts.doors,
         h("details", {}, h("summary", {}, "All alert rules"), parts.watched),
       ]),
       section("providers", "Providers", parts.providers),
       section("latencies", "Latencies", parts.latencies, h("span.quiet", {}, "latest 500 of each")),
       section("counts", "Counts", parts.counts),
       section("pauses", "Pauses", parts.pauses),
+      section("sessions", "Sessions", sessions(signal), h("span.quiet", {}, "browsers that are logged in here")),
       section("doctor", "Doctor", doctor()),
     ),
   );
@@ -59,6 +68,8 @@ function draw(parts) {
     [
       status.ready,
       status.draining,
+      status.stopping,
+      status.sweep && [status.sweep.found, status.sweep.behind, status.sweep.instances],
       status.reasons,
       stores,
       Math.floor(top.uptime_seconds / 10),
@@ -73,6 +84,13 @@ function draw(parts) {
     top.alerts.map((alert) => [alert.flag, alert.value, Math.floor(alert.seconds)]),
     () => alerts(top.alerts),
   );
+  const { lost } = status.ingress;
+  fillWhen(
+    parts.lost,
+    lost.map((one) => [one.reason, one.count, Math.floor(one.seconds_ago / 10)]),
+    () => lostWebhooks(lost),
+  );
+  fillWhen(parts.doors, [status.warnings], () => doorWarnings(status.warnings));
   fillWhen(
     parts.watched,
     top.alerts.map((alert) => alert.flag),
@@ -85,14 +103,15 @@ function draw(parts) {
 }
 
 function readiness(status, top) {
-  const ready = status.draining
-    ? `Draining (${status.stopping})`
+  const stops = status.draining || Boolean(status.stopping);
+  const ready = stops
+    ? `Draining${status.stopping && ` (${status.stopping})`}: no new work is accepted`
     : status.ready
       ? "Ready: webhooks are accepted"
       : "Not ready: webhooks get 503, and the gateway sends them again";
   return [
     statusLine(
-      status.ready && !status.draining,
+      status.ready && !stops,
       `${ready}.`,
       `Up ${duration(top.uptime_seconds)}, listening on ${status.listen}.`,
     ),
@@ -109,6 +128,7 @@ function readiness(status, top) {
       `${number(status.partitions_owned)} of ${number(status.partitions_total)} partitions`,
       "owned by this daemon.",
     ),
+    sweepLine(status.sweep),
     status.feeds.map((feed) =>
       statusLine(
         feed.connected,
@@ -141,7 +161,7 @@ function alerts(raised) {
           "div",
           {},
           h("p", {}, h("strong", {}, title), h("span.since", {}, ` for ${duration(alert.seconds)}`)),
-          h("p", {}, `${alert.meaning}: ${alertValue(alert, format)}${alert.detail ? `, ${alert.detail}` : ""}.`),
+          h("p", {}, capital(alertValue(alert, format)), alert.detail ? [": ", bdi(alert.detail)] : null, "."),
           h("p.quiet", {}, advice),
         ),
       );
@@ -218,7 +238,7 @@ function table(heads, rows) {
 function counts(status) {
   const ingress = status.ingress;
   const sum = (counts_) => Object.values(counts_).reduce((all, one) => all + one, 0);
-  const rules = Object.entries(status.suppressed_by_rule).map(([name, amount]) => `${rule(name)}: ${number(amount)}`);
+  const rules = Object.entries(status.suppressed_by_rule).map(([name, amount]) => `${short(name)}: ${number(amount)}`);
   const refused = Object.entries(ingress.refused).map(([name, amount]) => `${reason(name)}: ${number(amount)}`);
   return [
     tile("Acknowledged", status.acknowledged),
@@ -243,9 +263,9 @@ function counts(status) {
 function tile(title, amount, more = []) {
   return h(
     "div.tile",
-    { title: more.join("\n") || null },
+    {},
     h("span.tile-title", {}, title),
     h("span.tile-value", {}, number(amount)),
-    more.length ? h("span.quiet", {}, more[0]) : null,
+    more.map((words) => h("span.quiet", {}, words)),
   );
 }

@@ -101,7 +101,11 @@ export const ALERTS = {
   orphans: ["Orphaned conversations were found", "They have been picked up again. If it happens again, report it."],
   refused_for_good: [
     "Webhooks are refused for good: their messages are lost",
-    "The detail has the reasons, the instances and what to do.",
+    "The health page lists each reason, with what to do.",
+  ],
+  undelivered: [
+    "Messages came without a webhook",
+    "The sweep found them in the gateway's records. Check the gateway's webhook and log, and whether Majlis was down.",
   ],
   provider_open: ["The circuit of a provider is open", "It failed too often: see its last failure under Providers."],
   budget_reached: ["A budget is used up", "Raise it, or wait until midnight UTC."],
@@ -173,6 +177,13 @@ const RULES = {
   already_answered: "the business wrote after it",
   fallback: "every attempt failed: the fallback message was sent",
   moved: "the messages moved to the conversation of the phone number",
+};
+
+/** What the sweep made of a message that no webhook brought. */
+export const FOUND = {
+  missed: "to be answered",
+  too_old: "too old to be answered",
+  already_answered: "answered by the business already",
 };
 
 /** The rule by which a turn ended without an answer of the responder, in words. */

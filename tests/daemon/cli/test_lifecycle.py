@@ -94,17 +94,26 @@ def test_migrate_lists_the_migrations_it_applied(composed: Composed, majlis: Typ
     assert composed.moves == [False, False, True]
     assert not composed.adopted
     composed.closed = Closed(
-        closed=("table public.majlis_turns", "function public.majlis_fence()"), keep=("bot",)
+        closed=(
+            "table public.majlis_turns",
+            "table public.whatsapp_messages",
+            "function public.majlis_fence()",
+        ),
+        keep=("bot",),
     )
     done = majlis("migrate", "--role", "bot", "--close-tables")
     assert (
-        "closed table public.majlis_turns\nclosed 1 function\nthese roles keep their rights: bot\n"
-        in done.out
+        "closed table public.whatsapp_messages\nclosed 1 table of Majlis' own (majlis_…)\n"
+        "closed 1 function\nthese roles keep their rights: bot\n" in done.out
     )
     assert composed.closings == [((), False)] * 3 + [(["bot"], True)]
     assert json.loads(majlis("migrate", "--adopt-redis", "--json").out) == {
         "applied": ["0001_first", "0002_second"],
-        "closed": ["table public.majlis_turns", "function public.majlis_fence()"],
+        "closed": [
+            "table public.majlis_turns",
+            "table public.whatsapp_messages",
+            "function public.majlis_fence()",
+        ],
         "keep": ["bot"],
         "still_open": [],
     }
@@ -124,6 +133,7 @@ def test_doctor_asks_the_running_daemon_and_exits_1_on_a_problem(door: DoorInThr
     door.operators.report = DoctorReport(checks=[problem])
     done = majlis("doctor")
     assert done.status == 1 and "answers 401" in done.out and "→ set gateway.api_key" in done.out
+    assert done.out.endswith("\n\n1 problem, 0 warnings, 0 ok\n")
     document = json.loads(majlis("doctor", "--json").out)
     assert document["well"] is False and document["from_daemon"] is True
 

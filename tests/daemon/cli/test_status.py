@@ -67,7 +67,8 @@ def test_status_shows_what_an_operator_needs_first(door: DoorInThread, majlis: T
         "main ok, backup circuit open for 12.0 s (5 failures, timed_out)",
         "12 answers from the response cache",
         "cost_per_day 1",
-        "ago, of 28 instances, found since the start: missed 3; not all read: too_large 1; behind: acme (unreachable)",
+        "28 instances, the last 2 m",
+        "ago; found since the start: missed 3; not all read: too_large 1; not compared: acme (unreachable)",
     ):
         assert words in done.out, words
 
@@ -90,8 +91,8 @@ def test_webhooks_refused_for_good_are_shown_only_if_there_are_any(door: DoorInT
         door.operators.counters.lost.add("wrong_or_missing_token", instance, time.monotonic() - 120)
     door.operators.counters.overruled["shop → acme"] += 2
     out = " ".join(majlis("status").out.split())
-    assert "lost 3 refused for good (wrong_or_missing_token), the last 2 m" in out
-    assert "shop 2, (unknown) 1: the gateway sends no token" in out and '"headers": {"apikey":' in out
+    assert "lost 3 webhooks, wrong_or_missing_token, the last 2 m" in out
+    assert "(shop 2, (unknown) 1) → the gateway sends no token" in out and '"headers": {"apikey":' in out
     assert "mismatch shop → acme 2 (the path names another instance" in out
 
 
@@ -100,7 +101,7 @@ def test_open_doors_are_shown_with_what_to_write(door: DoorInThread, majlis: Typ
     door.operators.open_doors = open_doors(Settings(), Listening(["0.0.0.0:8080"]))
     out = " ".join(majlis("status").out.split())
     assert "warning anyone who reaches 0.0.0.0:8080 can post messages" in out
-    assert "set ingress.auth.token" in out and "set metrics.token" in out
+    assert "Set ingress.auth.token" in out and "Set metrics.token" in out
 
 
 def test_unknown_instances_that_received_messages_are_named(door: DoorInThread, majlis: Typed) -> None:

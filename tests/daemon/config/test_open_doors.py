@@ -8,7 +8,7 @@ import pytest
 
 from daemon.config import ConfigError, Settings, load
 from daemon.config.open_doors import Listening, OpenDoor, open_doors
-from daemon.operate.door_check import door_check
+from daemon.operate.door_check import door_checks
 
 CLIENT = "realtime.clients=[{name: a, token: t, instances: all, may_push: true}]"
 EVERYWHERE = (
@@ -56,7 +56,7 @@ def test_a_door_is_open_where_other_machines_reach_it(address: str, is_open: boo
 
 def test_as_shipped_no_door_is_open() -> None:
     assert open_doors(settings()) == ()
-    assert door_check(()).state == "ok"
+    assert [check.state for check in door_checks(())] == ["ok"]
 
 
 def test_each_sentence_says_what_to_write() -> None:
@@ -64,10 +64,10 @@ def test_each_sentence_says_what_to_write() -> None:
     found = open_doors(settings(*EVERYWHERE))
     words = {door.door: door.sentence for door in found}
     assert list(words) == ["ingress", "metrics", "dashboard", "realtime"]
-    assert "set ingress.auth.token" in words["ingress"] and "set metrics.token" in words["metrics"]
+    assert "Set ingress.auth.token" in words["ingress"] and "Set metrics.token" in words["metrics"]
     assert (
-        "dashboard.listen be 127.0.0.1" in words["dashboard"]
-        and "realtime.listen be 127.0.0.1" in words["realtime"]
+        "dashboard.listen to 127.0.0.1" in words["dashboard"]
+        and "realtime.listen to 127.0.0.1" in words["realtime"]
     )
     mended = (
         "ingress.auth.token=a",
@@ -77,9 +77,11 @@ def test_each_sentence_says_what_to_write() -> None:
     )
     assert open_doors(settings(*EVERYWHERE, *mended)) == ()
     assert names(open_doors(settings("ingress.listen=0.0.0.0:80", "metrics.enabled=false"))) == ["ingress"]
-    check = door_check(found)
-    assert check.state == "warning" and all(door.danger[1:] in check.detail for door in found)
-    assert all(door.advice[1:] in check.advice for door in found)
+    checks = list(door_checks(found))
+    assert {check.state for check in checks} == {"warning"}
+    assert [(check.detail, check.advice[1:]) for check in checks] == [
+        (door.danger, f"{door.advice[1:]}.") for door in found
+    ]
 
 
 def test_what_is_really_listened_on_counts() -> None:
@@ -106,7 +108,7 @@ def test_a_token_that_is_set_is_asked_for(sets: list[str], mode: str, warned: bo
     given = settings(*sets)
     assert given.ingress.auth.mode_in_force == mode
     sentences = [door.sentence for door in open_doors(given)]
-    assert sentences == [sentence for sentence in sentences if "write ingress.auth.mode: token" in sentence]
+    assert sentences == [sentence for sentence in sentences if "Write ingress.auth.mode: token" in sentence]
     assert len(sentences) == warned
 
 

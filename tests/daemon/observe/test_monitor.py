@@ -418,4 +418,5 @@ async def test_refusals_for_good_are_named_with_what_to_do(autojump_clock: trio.
     await looked.sweep()
     (view,) = flags.views()
     assert view.value == 3.0
-    assert view.detail.startswith("unreadable (a, shop); wrong_or_missing_token (b): look at the copies")
+    assert view.detail == "unreadable of a, shop; wrong_or_missing_token of b"
+    assert "see `majlis status`" in view.meaning

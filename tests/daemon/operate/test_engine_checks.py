@@ -26,7 +26,7 @@ async def said(info: str, node: object) -> dict[str, str]:
     ("info", "state", "words"),
     [
         ("redis_version:6.2.14", "warning", "CVE-2025-49844"),
-        ("redis_version:6.2.20", "warning", "Redis 6.2.20: a line that gets no fixes any more Update"),
+        ("redis_version:6.2.20", "warning", "Redis 6.2.20 gets no fixes any more Update"),
         ("redis_version:7.4.6", "ok", "Redis 7.4.6"),
         ("redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.8", "ok", "Valkey 8.1.8"),
         ("redis_version:", "ok", "unknown version"),

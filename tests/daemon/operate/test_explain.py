@@ -196,7 +196,10 @@ async def test_what_was_found_in_the_gateways_records_says_so_and_why_it_was_not
         world.turns = (msgspec.structs.replace(turn, messages=(found,)),)
         told = await world.explain("M1", None)
         assert (told.swept, told.state, why in told.why) == (swept, end, True)
-        assert [step.detail for step in told.steps if step.what == "found"] == [message_life.FOUND]
+        at = datetime.fromtimestamp(found.sent_at, UTC)
+        assert [step.detail for step in told.steps if step.what == "found later"] == [
+            f"{message_life.FOUND}; sent at {at:%Y-%m-%d %H:%M:%S} UTC"
+        ]
     # Heard by a webhook first, found once more by a mirror that had lost it: it is what it was.
     world.turns = (stored_turns(),)
     world.mirror.arrivals = [Arrival(ACME, 5, 1_767_268_800_000, found)]

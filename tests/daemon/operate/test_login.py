@@ -65,6 +65,8 @@ async def test_everyone_may_see_who_is_logged_in() -> None:
         ("bbbbbb", "uid 1000", 1),
         ("cccccc", "uid 1000", 1),
     ]
+    assert [each["may_close"] for each in listed] == [False, True, True]
+    assert not any(each["is_yours"] for each in listed)  # the caller is no browser
 
 
 @pytest.mark.parametrize(
