@@ -106,7 +106,7 @@ class Comparison:
         """
         wall = math.floor(self._wall())
         await self._page(wall - CLOCK_SECONDS, wall, 1)
-        now = self._now()
+        now = self._surely()
         at = min(now, moment or now)
         await self._known.reach(self._instance, Mark(at, at))
         return self._result(True, at)
@@ -132,7 +132,7 @@ class Comparison:
           Unavailable, Overloaded: the gateway, a store or a conversation cannot take part now; the mark stays.
         """
         self._ahead = ahead_seconds
-        begin = plan.start(mark, self._now(), wide)
+        begin = plan.start(mark, self._surely(), wide)
         at, length = begin.since, plan.SLICE_SECONDS
         if before is not None:
             at, length = max(at, before.at), before.length
@@ -146,16 +146,15 @@ class Comparison:
                 length = _ENDLESS if ignores_time else max(length // 2, plan.SHORTEST_SECONDS)
                 continue
             now = self._now()
-            horizon = min(
-                now - math.ceil(self._settings.settle_seconds), _ENDLESS if until is None else until
-            )
+            settle = math.ceil(self._settings.settle_seconds)
+            horizon = min(now - settle, _ENDLESS if until is None else until)
             end = min(at + length, horizon)
             if end < at:
                 return self._result(True, at)
             if not is_whole or any(page.unread for page in pages):
                 self._tell_gap(at, end, "too_large" if is_whole else "too_many_records")
             await self._hear(pages, at, end, is_latest=at + length >= now)
-            mark = plan.reached(mark, end, now)
+            mark = plan.reached(mark, min(end, self._surely() - settle), self._surely())
             if not await self._known.reach(self._instance, mark) or end == horizon:
                 return self._result(True, end)
             at, length = end, plan.next_length(length, len(pages))
@@ -191,7 +190,7 @@ class Comparison:
         if not is_latest:
             own += await self._written_after(end)
         phones = await self._known.phones(self._instance, plan.lids([*missing, *own]))
-        judged = plan.judged(missing, own, phones, self._now(), self._settings.max_age_seconds)
+        judged = plan.judged(missing, own, phones, self._surely(), self._settings.max_age_seconds)
         await self._store(judged)
 
     async def _heed(self, own: Sequence[OwnMessage]) -> None:
@@ -247,6 +246,11 @@ class Comparison:
     def _now(self) -> int:
         """By the gateway's clock."""
         return math.floor(self._wall() + (self._ahead or 0.0))
+
+    def _surely(self) -> int:
+        """By the clock that is behind. Most customers' messages bear WhatsApp's time, and the gateway's clock may be ahead
+        of it: what is written from now on must not be behind the mark already, nor too old."""
+        return math.floor(self._wall() + min(self._ahead or 0.0, 0.0))
 
     def _tell_gap(self, since: int, until: int, reason: str) -> None:
         self._feed.emit("sweep.gap", instance=self._instance, since=since, until=until, reason=reason)

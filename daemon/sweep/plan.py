@@ -1,5 +1,5 @@
 """What a sweep reads next, and what it makes of a message that was not heard. Pure; times are Unix seconds by the
-gateway's clock.
+gateway's clock, or by ours where that is behind.
 
 Laws of this file:
 1. Time is read from old to new, in slices. What was read whole is behind the mark, so that a sweep which ends early has

@@ -24,6 +24,8 @@ REGULARS = 10
 DESKS = 4
 AT_ONCE = 2
 GAP_SECONDS = 0.5
+CLOCK_SKEWS_SECONDS = (0, 150, -15)
+"""Of the gateway, by turns."""
 SETTLE_SECONDS = 5 * PATIENCE_SECONDS
 PROGRESS_SECONDS = 15.0
 
@@ -120,6 +122,8 @@ def play(
     seconds: float,
     *,
     longest_seconds: float | None = None,
+    gap_seconds: float = GAP_SECONDS,
+    clock_skew_seconds: int = 0,
     say: Callable[[str], None] = lambda text: None,
 ) -> Report:
     """Play one run and check it.
@@ -127,10 +131,12 @@ def play(
     Args:
       seconds: how long faults come; longer when not every kind has come by then.
       longest_seconds: cuts the faults short that may be of any length.
+      gap_seconds: after each, a fault begins with every second throw of the dice.
+      clock_skew_seconds: how far the gateway's clock is ahead.
       say: gets a line of progress now and then.
     """
     report = Report(seed)
-    with system() as target:
+    with system(clock_skew_seconds) as target:
         webhooks = target.webhooks
         people, nemesis = People(webhooks, seed, REGULARS, DESKS), Nemesis(target, seed, longest_seconds)
         webhooks.start()
@@ -138,7 +144,7 @@ def play(
         began = said = time.monotonic()
         while time.monotonic() < began + seconds or not nemesis.every_kind_came():
             nemesis.step()
-            time.sleep(GAP_SECONDS)
+            time.sleep(gap_seconds)
             if time.monotonic() > said + PROGRESS_SECONDS:
                 said = time.monotonic()
                 faults = sum(nemesis.begun.values())
@@ -189,7 +195,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     failed = False
     for seed in options.seeds:
-        report = play(seed, options.seconds, say=_say)
+        skew = CLOCK_SKEWS_SECONDS[seed % len(CLOCK_SKEWS_SECONDS)]
+        report = play(seed, options.seconds, clock_skew_seconds=skew, say=_say)
         _say(str(report))
         for violation in report.violations:
             _say(f"  VIOLATION: {violation}")

@@ -128,12 +128,13 @@ class System:
 
 
 @contextmanager
-def system() -> Iterator[System]:
-    """Up and ready; everything is removed at the end."""
+def system(clock_skew_seconds: int = 0) -> Iterator[System]:
+    """Up and ready; everything is removed at the end. The gateway's clock is so far ahead of ours, and of WhatsApp's."""
     with ExitStack() as stack:
-        stores = stack.enter_context(own_stores())
+        stores = stack.enter_context(own_stores(migrated=True))
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="majlis-", dir="/tmp")))
         gateway = stack.enter_context(FakeEvolution().running())
+        gateway.clock_skew_seconds = clock_skew_seconds
         model = stack.enter_context(FakeOpenAI().running())
         model.text_for = _echo
         redis_links, postgres_links = [], []
@@ -158,12 +159,11 @@ def system() -> Iterator[System]:
             daemons.append(stack.enter_context(daemon_under_test(*settings_of_all, settings, start=False)))
         webhooks = Webhooks(gateway, daemons)
         found = System(stores, gateway, model, daemons, webhooks, redis_links, postgres_links)
-        daemons[0].start(until_ready=False)
-        migrated = daemons[0].majlis("migrate")
-        assert migrated.returncode == 0, migrated
         found.query(_FIRST_SWEEP)
-        daemons[0].wait_ready()
-        daemons[1].start()
+        for daemon in daemons:
+            daemon.start(until_ready=False)
+        for daemon in daemons:
+            daemon.wait_ready()
         yield found
 
 

@@ -46,7 +46,7 @@ class Written:
 
 
 class Webhooks:
-    """`gives_up` may be set from any thread."""
+    """`gives_up` may be set from any thread: nothing is posted then, and what was refused is not repeated."""
 
     def __init__(self, gateway: FakeEvolution, daemons: Sequence[DaemonUnderTest]) -> None:
         self.gives_up = False
@@ -89,9 +89,7 @@ class Webhooks:
             restarts = self._restarts
         self._gateway.record(INSTANCE, contact, text, from_me=from_me, at=message.at, id=message.id)
         message.recorded_at = time.time()
-        if self.gives_up:
-            self._put_off(message, dice)
-        elif self._repeat(message, restarts, dice):
+        if self._repeat(message, restarts, dice):
             message.acknowledged_at = time.time()
             if not from_me:
                 with self._lock:
@@ -108,6 +106,9 @@ class Webhooks:
         deadline = time.monotonic() + RETRY_SECONDS
         while time.monotonic() < deadline:
             if restarts != self._restarts:
+                return False
+            if self.gives_up:
+                self._put_off(message, dice)
                 return False
             answer = self._post(message, dice)
             if answer.status == 200:

@@ -61,12 +61,27 @@ async def test_what_is_missing_is_heard_once_and_in_order(autojump_clock: trio.t
     assert here.feed.reasons("message.swept") == {"missed": 3}
 
 
-async def test_the_first_sweep_only_sets_its_mark_by_the_gateways_clock(
-    autojump_clock: trio.testing.MockClock,
+@pytest.mark.parametrize(("ahead_seconds", "at"), [(-7_200.0, NOW - 7_200), (7_200.0, NOW)])
+async def test_the_first_sweep_only_sets_its_mark_by_the_clock_that_is_behind(
+    ahead_seconds: float, at: int, autojump_clock: trio.testing.MockClock
 ) -> None:
-    here = Swept(said("A", 900), ahead_seconds=7_200.0)
+    here = Swept(said("A", 900), ahead_seconds=ahead_seconds)
     assert (await here.comparison().begin()).done
-    assert (here.hall.marks["demo"], here.heard) == (Mark(NOW + 7_200, NOW + 7_200), {})
+    assert (here.hall.marks["demo"], here.heard) == (Mark(at, at), {})
+
+
+async def test_a_gateway_whose_clock_is_ahead_hides_nothing(autojump_clock: trio.testing.MockClock) -> None:
+    """I2: what customers write bears WhatsApp's time, whatever the gateway's clock says."""
+    here = Swept(ahead_seconds=7 * 3_600.0)
+    await here.comparison().begin()
+    for number in range(3):
+        await trio.sleep(600)
+        here.records.kept += [
+            said(f"NEW-{number}", 60 - round(trio.current_time())),
+            wrote(f"OWN-{number}", -7 * 3_600 - round(trio.current_time()), "558"),
+        ]
+        await here.sweep()
+    assert here.heard == {"NEW-0": "missed", "NEW-1": "missed", "NEW-2": "missed"}
 
 
 async def test_what_the_business_answered_or_is_too_old_is_history(
