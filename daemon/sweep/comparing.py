@@ -248,8 +248,8 @@ class Comparison:
         return math.floor(self._wall() + (self._ahead or 0.0))
 
     def _surely(self) -> int:
-        """By the clock that is behind. Most customers' messages bear WhatsApp's time, and the gateway's clock may be ahead
-        of it: what is written from now on must not be behind the mark already, nor too old."""
+        """By the clock that is behind. Most customers' messages bear WhatsApp's time, and the gateway's clock may be
+        ahead of it: what is written from now on must not be behind the mark already, nor too old."""
         return math.floor(self._wall() + min(self._ahead or 0.0, 0.0))
 
     def _tell_gap(self, since: int, until: int, reason: str) -> None:

@@ -129,7 +129,7 @@ class System:
 
 @contextmanager
 def system(clock_skew_seconds: int = 0) -> Iterator[System]:
-    """Up and ready; everything is removed at the end. The gateway's clock is so far ahead of ours, and of WhatsApp's."""
+    """Up and ready; everything is removed at the end. The gateway's clock is so far ahead of WhatsApp's and ours."""
     with ExitStack() as stack:
         stores = stack.enter_context(own_stores(migrated=True))
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="majlis-", dir="/tmp")))

@@ -12,8 +12,8 @@ GAP_SECONDS = 0.25
 
 
 def test_nothing_is_lost_doubled_or_reordered_in_chaos() -> None:
-    """Written = ended, also where no webhook came; in exactly one batch, in order; no proven send is doubled; and nobody
-    is answered over a person of the business."""
+    """Written = ended, also where no webhook came; in exactly one batch, in order; no proven send is doubled; and
+    nobody is answered over a person of the business."""
     report = play(SEED, SECONDS, longest_seconds=LONGEST_SECONDS, gap_seconds=GAP_SECONDS, say=print)
     assert not report.violations, report
     assert set(report.faults) == set(KINDS)
