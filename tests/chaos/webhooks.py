@@ -87,7 +87,9 @@ class Webhooks:
         with self._lock:
             self.written.append(message)
             restarts = self._restarts
-        self._gateway.record(INSTANCE, contact, text, from_me=from_me, at=message.at, id=message.id)
+        self._gateway.record(
+            INSTANCE, contact, text, from_me=from_me, at=message.at, id=message.id, source="android"
+        )
         message.recorded_at = time.time()
         if self._repeat(message, restarts, dice):
             message.acknowledged_at = time.time()
