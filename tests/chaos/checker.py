@@ -1,17 +1,38 @@
 """What must be true after the chaos. Pure: it reads what was seen from outside, and knows nothing of how Majlis works.
 
-What was seen: the ids that the people got a 200 for, the turns and parts in the ledger, and what reached the phones.
+What was seen: what people wrote and when the gateway recorded it, the ids that got a 200, the turns, parts and
+take-overs in the ledger, and what reached the phones.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 ENDS = ("done", "suppressed", "dead")
 PASSED_ON = ("moved", "superseded")
 """States of turns whose messages belong to a later turn."""
+
+
+@dataclass(frozen=True)
+class SeenMessage:
+    """One message of a chat, as the gateway has it. Times are Unix seconds."""
+
+    id: str
+    contact: str
+    text: str
+    """One word, which no other message has."""
+    at: int
+    """The time that it bears."""
+    from_me: bool = False
+    """A person of the business wrote it."""
+    recorded_at: float = 0.0
+    """From then on it was in the gateway's records."""
+    posted: bool = True
+    """Whether a webhook of it was ever tried."""
+    acknowledged_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -25,6 +46,7 @@ class SeenTurn:
     lo: int
     hi: int
     message_ids: tuple[str, ...]
+    rule: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,6 +55,8 @@ class SeenPart:
     text: str
     state: str
     resends: int
+    claimed_at: float | None = None
+    """Unix seconds: the last claim to send it."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +69,14 @@ class Evidence:
     """The texts that reached a phone, in order. Each part of a run has a text of its own."""
     proven: frozenset[str]
     """Those of which the gateway could prove, when it was asked, whether they had left."""
+    written: Sequence[SeenMessage] = ()
+    """All that customers and persons of the business wrote, delivered or not."""
+    own_records: Mapping[str, int] = field(default_factory=dict)
+    """Contact → the time of the last message of the business in the gateway's records, replies too."""
+    heeded: frozenset[str] = frozenset()
+    """The persons' messages for which the ledger has a take-over."""
+    unread_seconds: float = 0.0
+    """For so long after its time, no sweep read a message."""
 
 
 def violations(seen: Evidence) -> list[str]:
@@ -57,6 +89,10 @@ def violations(seen: Evidence) -> list[str]:
         *_unsent(seen),
         *_doubled(seen),
         *_replies_reordered(seen),
+        *_answered_twice(seen),
+        *_spoken_over(seen),
+        *_unheeded(seen),
+        *_silenced(seen),
     ]
 
 
@@ -65,7 +101,7 @@ def _last_turns(seen: Evidence) -> list[SeenTurn]:
 
 
 def _lost(seen: Evidence) -> Iterable[str]:
-    """I2: every acknowledged message reached an end."""
+    """I2: every acknowledged message reached an end, and every other one that a customer wrote: the gateway has it."""
     states: dict[str, str] = {}
     for turn in _last_turns(seen):
         states.update(dict.fromkeys(turn.message_ids, turn.state))
@@ -76,6 +112,9 @@ def _lost(seen: Evidence) -> Iterable[str]:
                 yield f"{message_id} was acknowledged and is in no turn"
             elif state not in ENDS:
                 yield f"{message_id} was acknowledged and its turn did not end: {state}"
+    for message in seen.written:
+        if not message.from_me and states.get(message.id) not in ENDS:
+            yield f"{message.id} is in the gateway's records and did not end: {states.get(message.id)}"
 
 
 def _in_two_batches(seen: Evidence) -> Iterable[str]:
@@ -142,3 +181,48 @@ def _replies_reordered(seen: Evidence) -> Iterable[str]:
         places = [first[text] for turn in turns for text in texts[turn.id] if text in first]
         if places != sorted(places):
             yield f"replies to {conversation} left in another order than their batches"
+
+
+def _answered_twice(seen: Evidence) -> Iterable[str]:
+    """I6: no two replies answer the same message."""
+    answers = Counter(word for text in set(seen.delivered) for word in set(text.split()))
+    for message in seen.written:
+        if answers[message.text] > 1:
+            yield f"{message.id} was answered by {answers[message.text]} replies"
+
+
+def _spoken_over(seen: Evidence) -> Iterable[str]:
+    """Law 13: after a person of the business wrote, nothing is sent there, and nothing from before is answered."""
+    contacts = {turn.id: turn.conversation for turn in seen.turns}
+    answered = {word for text in seen.delivered for word in text.split()}
+    for person in (message for message in seen.written if message.from_me):
+        for part in seen.parts:
+            is_there = contacts.get(part.turn_id) == person.contact and part.claimed_at is not None
+            if is_there and (part.claimed_at or 0.0) > (person.acknowledged_at or math.inf):
+                yield f"a part of turn {part.turn_id} was claimed after {person.id} was acknowledged"
+        for message in seen.written:
+            is_earlier = message.contact == person.contact and message.at < person.at
+            # What no webhook brought was read by a sweep, and not before the person's message was there to be read.
+            was_read_later = not message.posted and person.recorded_at < message.at + seen.unread_seconds
+            if is_earlier and was_read_later and message.text in answered:
+                yield f"{message.id} was answered though {person.id} had followed it"
+
+
+def _unheeded(seen: Evidence) -> Iterable[str]:
+    """Law 13: every message of a person is a take-over, also when no webhook brought it."""
+    for message in seen.written:
+        if message.from_me and message.id not in seen.heeded:
+            yield f"{message.id} took nothing over"
+
+
+def _silenced(seen: Evidence) -> Iterable[str]:
+    """I2: who got no answer got none by a rule that held."""
+    people = {message.contact for message in seen.written if message.from_me}
+    written = {message.id: message for message in seen.written}
+    for turn in seen.turns:
+        if turn.state != "suppressed" or (turn.rule == "taken_over" and turn.conversation in people):
+            continue
+        last = seen.own_records.get(turn.conversation, 0)
+        is_followed = all(written[each].at < last for each in turn.message_ids if each in written)
+        if turn.rule != "already_answered" or not is_followed:
+            yield f"turn {turn.id} ended without an answer: {turn.rule or 'no rule'}"

@@ -1,4 +1,4 @@
-"""The seventeen kinds of faults. Each is a function that begins one and returns how it ends.
+"""The eighteen kinds of faults. Each is a function that begins one and returns how it ends.
 
 A fault names what it takes hold of, so that no two of them work on the same thing at the same time; different things
 may fail together.
@@ -213,6 +213,23 @@ def lose_gateway_answers(system: System, number: int, dice: random.Random) -> En
     return system.gateway.clear_orders
 
 
+def give_webhooks_up(system: System, number: int, dice: random.Random) -> End:
+    """What is written meanwhile is in its records alone, and comes late, twice, or never. It may also restart, and then
+    what it was about to repeat is forgotten."""
+    system.webhooks.gives_up = True
+    restarts = dice.random() < 0.5
+    if restarts:
+        system.gateway.down()
+        system.webhooks.forget()
+
+    def end() -> None:
+        if restarts:
+            system.gateway.up()
+        system.webhooks.gives_up = False
+
+    return end
+
+
 def let_model_fail(system: System, number: int, dice: random.Random) -> End:
     system.model.order(dice.choice(_MODEL), times=dice.randint(1, 6))
     return system.model.clear_orders
@@ -236,6 +253,7 @@ KINDS: Mapping[str, Kind] = {
     "make postgres read-only": Kind(make_postgres_read_only, "postgres"),
     "break postgres link": Kind(break_postgres_link, "postgres link"),
     "take gateway down": Kind(take_gateway_down, "gateway"),
+    "gateway gives webhooks up": Kind(give_webhooks_up, "gateway", (0.9, 5.0)),
     "gateway refuses or loses": Kind(
         lambda system, number, dice: dice.choice([let_gateway_refuse, lose_gateway_answers])(
             system, number, dice

@@ -1,35 +1,40 @@
-"""People who write through a gateway that repeats what was refused, to any of the daemons, now and then twice."""
+"""People who write, and people of the business who now and then answer by hand."""
 
 from __future__ import annotations
 
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 
-from tests.acceptance.harness import DaemonUnderTest, Posted, Said
+from tests.chaos.webhooks import RETRY_SECONDS, Webhooks
 from tests.support.patience import PATIENCE_SECONDS
 
-PAUSE_SECONDS = 0.15
-RETRY_SECONDS = 4 * PATIENCE_SECONDS
-TWICE = 0.1
-FIRST_TIMESTAMP = 1_785_100_386
+PAUSE_SECONDS = 0.5
+BY_HAND = 0.6
+"""Of the guests, so many are answered by a person of the business."""
+NEXT_SECOND = 1.05
+"""Messages bear whole seconds: what is written then is later than what was written before."""
 
 
 class People:
-    """Each contact writes from a thread of its own: the next message when the last one was acknowledged."""
+    """Regulars write on and on, each the next message when the last one was acknowledged or given up; guests write once
+    or twice, under a number of their own. A thread for each regular, and for each desk that serves guests.
+    """
 
-    def __init__(self, daemons: Sequence[DaemonUnderTest], seed: int, contacts: int) -> None:
-        self._daemons = daemons
+    def __init__(self, webhooks: Webhooks, seed: int, regulars: int, desks: int) -> None:
+        self._webhooks = webhooks
+        self._seed = seed % 10_000
         self._stop = threading.Event()
-        self.acknowledged: dict[str, list[str]] = {
-            f"5511{seed % 10_000:04d}{n:04d}": [] for n in range(contacts)
-        }
-        self.refused = 0
-        self.failures: list[str] = []
+        places: list[tuple[Callable[[int, random.Random], None], int]] = [
+            *((self._write_on, number) for number in range(regulars)),
+            *((self._serve, number) for number in range(desks)),
+        ]
         self._threads = [
-            threading.Thread(target=self._write, args=(phone, random.Random(f"{seed}/{phone}")), daemon=True)
-            for phone in self.acknowledged
+            threading.Thread(
+                target=what, args=(number, random.Random(f"{seed}/{what.__name__}/{number}")), daemon=True
+            )
+            for what, number in places
         ]
 
     def start(self) -> None:
@@ -37,46 +42,29 @@ class People:
             thread.start()
 
     def stop(self) -> None:
-        """Every message that somebody began is acknowledged when this returns."""
+        """Every message that somebody began is acknowledged or given up when this returns."""
         self._stop.set()
         for thread in self._threads:
             thread.join(RETRY_SECONDS + PATIENCE_SECONDS)
             assert not thread.is_alive()
 
-    def count(self) -> int:
-        return sum(map(len, self.acknowledged.values()))
-
-    def _write(self, phone: str, dice: random.Random) -> None:
-        number = 0
+    def _write_on(self, number: int, dice: random.Random) -> None:
+        phone, count = f"5511{self._seed:04d}{number:04d}", 0
         while not self._stop.is_set():
-            number += 1
-            text = f"{phone}-{number}"
-            said = Said("demo", phone, text, f"ID-{text}", FIRST_TIMESTAMP + number)
-            if not self._keep(said, dice):
-                self.failures.append(f"{said.id} was refused for {RETRY_SECONDS} s")
-                return
-            self.acknowledged[phone].append(said.id)
-            if dice.random() < TWICE:
-                self._post(said, dice)
+            count += 1
+            self._webhooks.bring(phone, f"{phone}-{count}", dice)
             self._stop.wait(PAUSE_SECONDS * 2 * dice.random())
 
-    def _keep(self, said: Said, dice: random.Random) -> bool:
-        deadline = time.monotonic() + RETRY_SECONDS
-        while time.monotonic() < deadline:
-            answer = self._post(said, dice)
-            if answer.status == 200:
-                return True
-            if answer.status not in (0, 503):
-                self.failures.append(f"{said.id} was answered with {answer.status}")
-            self.refused += 1
-            time.sleep(PAUSE_SECONDS)
-        return False
-
-    def _post(self, said: Said, dice: random.Random) -> Posted:
-        alive = [daemon for daemon in self._daemons if daemon.is_alive]
-        if not alive:
-            return Posted(0)
-        try:
-            return dice.choice(alive).post(said)
-        except AssertionError:  # it died before it listened
-            return Posted(0)
+    def _serve(self, desk: int, dice: random.Random) -> None:
+        guest = 0
+        while not self._stop.is_set():
+            guest += 1
+            phone = f"55{21 + desk}{self._seed:04d}{guest:04d}"
+            self._webhooks.bring(phone, f"{phone}-1", dice)
+            if dice.random() < BY_HAND:
+                time.sleep(NEXT_SECOND)
+                self._webhooks.bring(phone, f"{phone}-by-hand", dice, from_me=True)
+            if dice.random() < 0.5:
+                self._stop.wait(2 * dice.random())
+                self._webhooks.bring(phone, f"{phone}-2", dice)
+            self._stop.wait(PAUSE_SECONDS * 2 * dice.random())

@@ -20,9 +20,12 @@ from tests.chaos.people import People
 from tests.chaos.system import System, system
 from tests.support.patience import PATIENCE_SECONDS, wait_until
 
-CONTACTS = 12
+REGULARS = 10
+DESKS = 4
 AT_ONCE = 2
 GAP_SECONDS = 0.5
+CLOCK_SKEWS_SECONDS = (0, 150, -15)
+"""Of the gateway, by turns."""
 SETTLE_SECONDS = 5 * PATIENCE_SECONDS
 PROGRESS_SECONDS = 15.0
 
@@ -31,7 +34,11 @@ PROGRESS_SECONDS = 15.0
 class Report:
     seed: int
     faults: Counter[str] = field(default_factory=Counter)
+    written: int = 0
     acknowledged: int = 0
+    """Of those, by a webhook that came in time."""
+    swept: Counter[str] = field(default_factory=Counter)
+    """Messages that a sweep found, by what became of them."""
     refused: int = 0
     turns: int = 0
     delivered: int = 0
@@ -42,7 +49,8 @@ class Report:
         kinds = ", ".join(f"{name} {count}" for name, count in sorted(self.faults.items()))
         return (
             f"seed {self.seed}: {sum(self.faults.values())} faults of {len(self.faults)} kinds; "
-            f"{self.acknowledged} messages acknowledged, {self.refused} refused attempts, {self.turns} turns, "
+            f"{self.written} messages, {self.acknowledged} acknowledged in time, {dict(self.swept)} swept, "
+            f"{self.refused} refused attempts, {self.turns} turns, "
             f"{self.delivered} replies, {self.resent} sent again; {len(self.violations)} violations\n  {kinds}"
         )
 
@@ -114,6 +122,8 @@ def play(
     seconds: float,
     *,
     longest_seconds: float | None = None,
+    gap_seconds: float = GAP_SECONDS,
+    clock_skew_seconds: int = 0,
     say: Callable[[str], None] = lambda text: None,
 ) -> Report:
     """Play one run and check it.
@@ -121,29 +131,38 @@ def play(
     Args:
       seconds: how long faults come; longer when not every kind has come by then.
       longest_seconds: cuts the faults short that may be of any length.
+      gap_seconds: after each, a fault begins with every second throw of the dice.
+      clock_skew_seconds: how far the gateway's clock is ahead.
       say: gets a line of progress now and then.
     """
     report = Report(seed)
-    with system() as target:
-        people, nemesis = People(target.daemons, seed, CONTACTS), Nemesis(target, seed, longest_seconds)
+    with system(clock_skew_seconds) as target:
+        webhooks = target.webhooks
+        people, nemesis = People(webhooks, seed, REGULARS, DESKS), Nemesis(target, seed, longest_seconds)
+        webhooks.start()
         people.start()
         began = said = time.monotonic()
         while time.monotonic() < began + seconds or not nemesis.every_kind_came():
             nemesis.step()
-            time.sleep(GAP_SECONDS)
+            time.sleep(gap_seconds)
             if time.monotonic() > said + PROGRESS_SECONDS:
                 said = time.monotonic()
                 faults = sum(nemesis.begun.values())
-                say(f"seed {seed}: {said - began:.0f} s, {people.count()} messages, {faults} faults")
+                say(f"seed {seed}: {said - began:.0f} s, {len(webhooks.written)} messages, {faults} faults")
         nemesis.heal()
         people.stop()
-        report.violations += people.failures
-        report.violations += _settle(target, people)
-        seen = target.evidence(people.acknowledged)
+        webhooks.stop()
+        report.violations += webhooks.failures
+        report.violations += _settle(target)
+        seen = target.evidence()
         report.violations += violations(seen)
         report.violations += sorted(set(target.crashes()))
         report.faults = nemesis.begun
-        report.acknowledged, report.refused = people.count(), people.refused
+        report.written, report.refused = len(seen.written), webhooks.refused
+        report.acknowledged = sum(map(len, seen.acknowledged.values()))
+        report.swept.update(
+            str(event["reason"]) for event in target.events() if event["event"] == "message.swept"
+        )
         report.turns, report.delivered = len(seen.turns), len(seen.delivered)
         report.resent = sum(part.resends for part in seen.parts)
         if report.violations:
@@ -152,18 +171,18 @@ def play(
     return report
 
 
-def _settle(target: System, people: People) -> list[str]:
-    """I10: once everything is well, what was acknowledged ends by itself."""
-    wanted = {message_id for ids in people.acknowledged.values() for message_id in ids}
-
-    def ended() -> bool:
-        rows = target.query(
-            "SELECT unnest(message_ids) AS id FROM majlis_turns WHERE state IN ('done', 'suppressed', 'dead')"
-        )
-        return target.unfinished() == 0 and wanted <= {row["id"] for row in rows}
-
+def _settle(target: System) -> list[str]:
+    """I10: once everything is well, what customers wrote ends by itself, whether a webhook brought it or not."""
+    wanted = {message.id for message in target.webhooks.written if not message.from_me}
     try:
-        wait_until(ended, "everything acknowledged has ended", SETTLE_SECONDS)
+        wait_until(
+            lambda: target.unfinished() == 0 and wanted <= target.ended(),
+            "everything that customers wrote has ended",
+            SETTLE_SECONDS,
+        )
+        before = time.time()
+        wait_until(lambda: target.swept_at() > before, "one more sweep has ended", SETTLE_SECONDS)
+        wait_until(lambda: target.unfinished() == 0, "what it found has ended", SETTLE_SECONDS)
     except AssertionError as error:
         return [str(error)]
     return []
@@ -176,7 +195,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     failed = False
     for seed in options.seeds:
-        report = play(seed, options.seconds, say=_say)
+        skew = CLOCK_SKEWS_SECONDS[seed % len(CLOCK_SKEWS_SECONDS)]
+        report = play(seed, options.seconds, clock_skew_seconds=skew, say=_say)
         _say(str(report))
         for violation in report.violations:
             _say(f"  VIOLATION: {violation}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from tests.acceptance.own_stores import OwnStores, own_stores
 from tests.chaos import link
 from tests.chaos.checker import Evidence, SeenPart, SeenTurn
 from tests.chaos.link import Link
+from tests.chaos.webhooks import INSTANCE, Webhooks
 from tests.support.gateway_server import FakeEvolution
 from tests.support.openai_server import FakeOpenAI
 from tests.support.patience import PATIENCE_SECONDS
@@ -25,6 +26,12 @@ DAEMONS = 2
 NEVER_GIVE_UP = 100
 """Attempts: a model that fails is a fault of the model, and here its batches are to be answered when it is over."""
 
+SWEEP_SECONDS = 2.0
+SETTLE_SECONDS = 3.0
+"""Of the sweep: what is newer is not read."""
+CLOCK_SECONDS = 1.5
+"""So much less, because clocks are read in whole seconds."""
+
 CRASHES = ("turn.crashed", "actor.crashed", "actor.parked", "daemon.problem")
 """Events of a code path that nobody thought of: whatever fails around it, the daemon has a word for it."""
 WITHOUT_FILES = "OSError"
@@ -32,8 +39,19 @@ WITHOUT_FILES = "OSError"
 DRIVER = "driver"
 """The part in whose name the failures of a driver's own tasks are reported."""
 
-_TURNS = "SELECT id, contact, state, lo, hi, message_ids FROM majlis_turns ORDER BY id"
-_PARTS = "SELECT turn_id, text, state, resends FROM majlis_outbox ORDER BY turn_id, part"
+_TURNS = "SELECT id, contact, state, lo, hi, message_ids, rule FROM majlis_turns ORDER BY id"
+_PARTS = """
+    SELECT turn_id, text, state, resends, extract(epoch FROM last_claimed_at)::float8 AS claimed_at
+    FROM majlis_outbox ORDER BY turn_id, part
+"""
+_HEEDED = "SELECT unnest(message_ids) AS id FROM majlis_takeovers"
+_ENDED = "SELECT unnest(message_ids) AS id FROM majlis_turns WHERE state IN ('done', 'suppressed', 'dead')"
+_SWEPT_AT = "SELECT extract(epoch FROM swept_at)::float8 AS at FROM majlis_sweeps WHERE swept_at IS NOT NULL"
+_FIRST_SWEEP = f"""
+    INSERT INTO majlis_sweeps (instance, swept_from, swept_until)
+    SELECT '{INSTANCE}', moment, moment FROM CAST(extract(epoch FROM now()) AS bigint) moment
+"""
+"""The mark, as the first sweep sets it."""
 _UNFINISHED = "SELECT count(*) FROM majlis_turns WHERE state IN ('started', 'answered')"
 
 
@@ -43,6 +61,7 @@ class System:
     gateway: FakeEvolution
     model: FakeOpenAI
     daemons: list[DaemonUnderTest]
+    webhooks: Webhooks
     redis_links: list[Link]
     postgres_links: list[Link]
     """One for each daemon, in the same order."""
@@ -51,42 +70,71 @@ class System:
         """Ask Postgres, past the links."""
         return asyncio.run(_query(self.stores.postgres.server.dsn, sql, writes))
 
+    def events(self) -> Iterator[Mapping[str, object]]:
+        """What the daemons logged, in all their lives."""
+        for daemon in self.daemons:
+            for log in sorted(daemon.root.glob("log.*")):
+                for line in log.read_text(errors="replace").splitlines():
+                    if line.startswith("{") and line.endswith("}"):
+                        yield json.loads(line)
+
     def crashes(self) -> list[str]:
         """What the daemons logged, in all their lives, that no fault of a store or a peer explains."""
-        lines = (
-            json.loads(line)
-            for daemon in self.daemons
-            for log in sorted(daemon.root.glob("log.*"))
-            for line in log.read_text(errors="replace").splitlines()
-            if line.startswith("{") and line.endswith("}")
-        )
         return [
             " ".join(f"{key}={value}" for key, value in line.items() if key != "timestamp")
-            for line in lines
+            for line in self.events()
             if line["event"] in CRASHES and line.get("error") != WITHOUT_FILES and line.get("part") != DRIVER
         ]
 
     def unfinished(self) -> int:
         return int(self.query(_UNFINISHED)[0]["count"])
 
-    def evidence(self, acknowledged: dict[str, list[str]]) -> Evidence:
+    def ended(self) -> set[str]:
+        """The messages whose turns have ended."""
+        return {row["id"] for row in self.query(_ENDED)}
+
+    def swept_at(self) -> float:
+        """When a sweep came to its end last, Unix seconds."""
+        rows = self.query(_SWEPT_AT)
+        return float(rows[0]["at"]) if rows else 0.0
+
+    def evidence(self) -> Evidence:
         turns = [
-            SeenTurn(row["id"], row["contact"], row["state"], row["lo"], row["hi"], tuple(row["message_ids"]))
+            SeenTurn(
+                row["id"],
+                row["contact"],
+                row["state"],
+                row["lo"],
+                row["hi"],
+                tuple(row["message_ids"]),
+                row["rule"],
+            )
             for row in self.query(_TURNS)
         ]
         parts = [SeenPart(**row) for row in self.query(_PARTS)]
         # Whatever left is in this gateway's records, or it says itself that it left: it can prove every outcome.
         proven = frozenset(self.gateway.texts())
-        return Evidence(acknowledged, turns, parts, self.gateway.texts(), proven)
+        return Evidence(
+            self.webhooks.acknowledged,
+            turns,
+            parts,
+            self.gateway.texts(),
+            proven,
+            self.webhooks.seen(),
+            self.gateway.last_own(INSTANCE),
+            frozenset(row["id"] for row in self.query(_HEEDED)),
+            SETTLE_SECONDS - CLOCK_SECONDS - max(0, self.gateway.clock_skew_seconds),
+        )
 
 
 @contextmanager
-def system() -> Iterator[System]:
-    """Up and ready; everything is removed at the end."""
+def system(clock_skew_seconds: int = 0) -> Iterator[System]:
+    """Up and ready; everything is removed at the end. The gateway's clock is so far ahead of WhatsApp's and ours."""
     with ExitStack() as stack:
-        stores = stack.enter_context(own_stores())
+        stores = stack.enter_context(own_stores(migrated=True))
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="majlis-", dir="/tmp")))
         gateway = stack.enter_context(FakeEvolution().running())
+        gateway.clock_skew_seconds = clock_skew_seconds
         model = stack.enter_context(FakeOpenAI().running())
         model.text_for = _echo
         redis_links, postgres_links = [], []
@@ -104,15 +152,18 @@ def system() -> Iterator[System]:
                 "turn": {"max_tries": NEVER_GIVE_UP, "backoff_seconds": [0.2, 0.4, 0.8]},
                 "responder": {"breaker_seconds": 1},
                 "drain_seconds": 3,
+                "instances": {INSTANCE: {}},
+                "sweep": {"enabled": True, "every_seconds": SWEEP_SECONDS, "settle_seconds": SETTLE_SECONDS},
             }
             settings_of_all = (evolution(gateway, timeout_seconds=3), openai(model, timeout_seconds=3))
             daemons.append(stack.enter_context(daemon_under_test(*settings_of_all, settings, start=False)))
-        found = System(stores, gateway, model, daemons, redis_links, postgres_links)
-        daemons[0].start(until_ready=False)
-        migrated = daemons[0].majlis("migrate")
-        assert migrated.returncode == 0, migrated
-        daemons[0].wait_ready()
-        daemons[1].start()
+        webhooks = Webhooks(gateway, daemons)
+        found = System(stores, gateway, model, daemons, webhooks, redis_links, postgres_links)
+        found.query(_FIRST_SWEEP)
+        for daemon in daemons:
+            daemon.start(until_ready=False)
+        for daemon in daemons:
+            daemon.wait_ready()
         yield found
 
 

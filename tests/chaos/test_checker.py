@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from tests.chaos.checker import Evidence, SeenPart, SeenTurn, violations
+from tests.chaos.checker import Evidence, SeenMessage, SeenPart, SeenTurn, violations
 
 
-def turn(number: int, ids: Sequence[str], state: str = "done", lo: int = 0) -> SeenTurn:
+def turn(number: int, ids: Sequence[str], state: str = "done", lo: int = 0, rule: str = "") -> SeenTurn:
     lo = lo or 10 * number
-    return SeenTurn(number, "55", state, lo, lo + len(ids) - 1, tuple(ids))
+    return SeenTurn(number, "55", state, lo, lo + len(ids) - 1, tuple(ids), rule)
 
 
-def part(turn_id: int, text: str, state: str = "sent", resends: int = 0) -> SeenPart:
-    return SeenPart(turn_id, text, state, resends)
+def part(
+    turn_id: int, text: str, state: str = "sent", resends: int = 0, claimed_at: float | None = None
+) -> SeenPart:
+    return SeenPart(turn_id, text, state, resends, claimed_at)
 
 
 def evidence(
@@ -72,3 +75,69 @@ def test_a_broken_promise_is_seen(name: str) -> None:
 def test_a_resend_of_unknown_outcome_may_arrive_twice() -> None:
     twice = evidence(WHOLE, [part(1, "one", resends=1), part(2, "two")], ["one", "one", "two"])
     assert violations(twice) == []
+
+
+GUEST = SeenMessage("d", "55", "d", at=100, recorded_at=100.5, posted=False)
+PERSON = SeenMessage("p", "55", "p", at=101, from_me=True, recorded_at=101.5, acknowledged_at=101.7)
+
+
+def by_hand(
+    turns: Sequence[SeenTurn],
+    parts: Sequence[SeenPart] = (),
+    delivered: Sequence[str] = (),
+    written: Sequence[SeenMessage] = (GUEST, PERSON),
+    own_at: int = 101,
+    heeded: frozenset[str] = frozenset({"p"}),
+) -> Evidence:
+    return Evidence({}, turns, parts, delivered, frozenset(), written, {"55": own_at}, heeded, 1.6)
+
+
+HISTORY = [turn(1, ["d"], "suppressed", rule="already_answered")]
+SPOKEN = [part(1, "Re d", claimed_at=101.6)]
+LATER = replace(PERSON, recorded_at=101.6)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        by_hand(HISTORY),
+        by_hand([turn(1, ["d"], "suppressed", rule="taken_over")]),
+        by_hand([turn(1, ["d"])], SPOKEN, ["Re d"], [GUEST, LATER]),  # a sweep may have read it before
+        by_hand([turn(1, ["d"])], SPOKEN, ["Re d"], [replace(GUEST, posted=True), PERSON]),
+        by_hand([turn(1, ["d"])], SPOKEN, ["Re d"], [replace(GUEST, at=101), PERSON]),
+    ],
+)
+def test_what_came_late_or_was_answered_by_hand_passes(seen: Evidence) -> None:
+    assert violations(seen) == []
+
+
+BROKEN_BY_HAND = {
+    "never heard": (by_hand([]), "d is in the gateway's records and did not end: None"),
+    "not ended": (by_hand([turn(1, ["d"], "started")]), "did not end: started"),
+    "twice": (
+        by_hand([turn(1, ["d"])], [part(1, "Re d"), part(1, "Re d again")], ["Re d", "Re d again"], [GUEST]),
+        "d was answered by 2 replies",
+    ),
+    "answered over a person": (
+        by_hand([turn(1, ["d"])], SPOKEN, ["Re d"]),
+        "d was answered though p had followed it",
+    ),
+    "sent after a person": (
+        by_hand([turn(1, ["d"])], [part(1, "Re d", claimed_at=101.8)], ["Re d"], [GUEST, LATER]),
+        "claimed after p was acknowledged",
+    ),
+    "unheeded": (by_hand(HISTORY, heeded=frozenset()), "p took nothing over"),
+    "silent though nobody answered": (by_hand(HISTORY, own_at=100), "without an answer: already_answered"),
+    "silent though nobody took over": (
+        by_hand([turn(1, ["d"], "suppressed", rule="taken_over")], written=[GUEST]),
+        "without an answer: taken_over",
+    ),
+    "silent by another rule": (by_hand([turn(1, ["d"], "suppressed", rule="too_old")]), "answer: too_old"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_BY_HAND)
+def test_a_broken_promise_to_those_whom_no_webhook_brought_is_seen(name: str) -> None:
+    seen, words = BROKEN_BY_HAND[name]
+    found = violations(seen)
+    assert len(found) == 1 and words in found[0], found

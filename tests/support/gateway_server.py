@@ -170,6 +170,17 @@ class FakeEvolution(FaultServer):
             self._keep(instance, {**_record(number, text, message_id, at, from_me), **more})
         return message_id
 
+    def last_own(self, instance: str) -> dict[str, int]:
+        """Contact → the time of the last message of the business in the database."""
+        last: dict[str, int] = {}
+        with self.lock:
+            for record in self.records:
+                key, at = record["key"], int(str(record["messageTimestamp"]))
+                if record["instanceName"] == instance and isinstance(key, dict) and key["fromMe"]:
+                    contact = str(key["remoteJid"]).partition("@")[0]
+                    last[contact] = max(last.get(contact, 0), at)
+        return last
+
     def deliver(self, instance: str, number: str, text: str, recorded: bool) -> Delivery:
         with self.changed:
             new_id = str(uuid.uuid4()) if self.channel == "evolution" else self._new_id()

@@ -115,6 +115,7 @@ def test_migrate_lists_the_migrations_it_applied(composed: Composed, majlis: Typ
             "function public.majlis_fence()",
         ],
         "keep": ["bot"],
+        "shut_out": [],
         "still_open": [],
     }
     assert composed.adopted
