@@ -100,9 +100,11 @@ TOO_LARGE: dict[str, tuple[bytes, int]] = {
     "huge_chunk": (head("Transfer-Encoding: chunked") + b"fffffff\r\n", 413),
 }
 DOUBTFUL = {
-    name: (b"".join(piece for piece in kind.pieces if isinstance(piece, bytes)), kind.statuses[0])
+    name: (raw, kind.statuses[0])
     for name, kind in KINDS.items()
     if kind.statuses in ((400,), (501,), (505,)) and kind.then == "inner"
+    # A daemon has no route /media, so what is sent there says nothing of how it reads.
+    if b"/media" not in (raw := b"".join(piece for piece in kind.pieces if isinstance(piece, bytes)))
 }
 
 
