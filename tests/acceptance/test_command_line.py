@@ -302,9 +302,7 @@ def test_an_external_database_is_migrated_by_command(
             assert "this cannot be done" in majlis.refused("dead", "list")
             assert majlis.json("migrate")["applied"]
             daemon.wait_ready()
-            assert majlis.json("migrate") == dict.fromkeys(
-                ("applied", "closed", "keep", "shut_out", "still_open"), []
-            )
+            assert set(map(str, majlis.json("migrate").values())) == {"[]"}, "there is nothing more to do"
             assert "up to date" in majlis.text("migrate")
             daemon.burst(said)
             daemon.wait_for(lambda: gateway.texts(said.phone), "it is answered")
