@@ -40,10 +40,26 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("majlis")
 
 
+_ROOMY_BYTES = 8 * 1024**3
+
+
+def _roomy_memory() -> Path:
+    """Where files live in memory, if there is plenty: hundreds of tests make a database of three hundred files each."""
+    memory, disk = Path("/dev/shm"), Path("/tmp")
+    try:
+        room = os.statvfs(memory)
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return disk
+    available = next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), 0)
+    is_roomy = min(room.f_bavail * room.f_frsize, available) >= _ROOMY_BYTES
+    return memory if is_roomy and os.access(memory, os.W_OK) else disk
+
+
 @pytest.fixture(scope="session")
 def stores_dir() -> Iterator[Path]:
-    """A data directory with a short name, for the session's servers."""
-    with tempfile.TemporaryDirectory(prefix="majlis-", dir="/tmp") as directory:
+    """A data directory with a short name, for the session's servers, which need not survive a power cut."""
+    with tempfile.TemporaryDirectory(prefix="majlis-", dir=_roomy_memory()) as directory:
         yield Path(directory)
 
 
