@@ -1,4 +1,4 @@
-"""What the webhook door counts, and who is told of each webhook."""
+"""What the webhook door counts, and its observers."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ The laws of this file:
    that was cut short too: its sender did not hear our answer.
 2. Only what may be a webhook: a POST to `/webhook`, or, at another path, a POST of a JSON object by somebody who may
    post. A scanner's `GET /wp-login.php` loses nobody's message.
-3. Anyone may write a name into a path: only those of known instances are told, and of them a bounded number.
+3. Anyone may write a name into a path: only those of known instances are shown, and of them a bounded number.
 4. Who sent it is not kept: an address may be a person's.
 """
 

@@ -4,7 +4,7 @@ The laws of this file:
 1. 200 only after the mirror accepted every message of the payload (I1). If one of several fails, the whole answer is
    503; the gateway sends all of them again, and those already stored are recognised as duplicates.
 2. What should come again is never answered 4xx: the gateway would drop it for good. 400 is for what can never be read;
-   its body is quarantined first. Every refusal that loses a message is counted and told (`refusals.py`).
+   its body is quarantined first. Every refusal that loses a message is counted and reported (`refusals.py`).
 3. An instance that does not exist is not refused: a tenant set up a minute late loses nothing.
 4. What a person of the business wrote is durable before 200 as well, but after the customers' messages; so is the word
    of the gateway that a message of ours failed after all.

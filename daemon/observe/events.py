@@ -195,7 +195,7 @@ EVENTS: dict[str, Event] = {
     "sweep.done": Event("debug", "an instance's records were compared with what was heard"),
     "sweep.failed": Event(
         "warning",
-        "an instance's records could not be compared (`reason`); it is tried again, and told once",
+        "an instance's records could not be compared (`reason`); it is tried again, and reported once",
     ),
     "sweep.gap": Event(
         "error",

@@ -7,8 +7,8 @@ Laws of this file:
    such a message silences only where a customer's message of the same chat was lost too, as no webhook was then to be
    relied on.
 3. A sweep makes a bounded number of requests, and says by its result whether there is more to do.
-4. What cannot be read within bounds, or never be stored, is told (`sweep.gap`) and passed over; it is never waited for
-   without end.
+4. What cannot be read within bounds, or never be stored, is reported (`sweep.gap`) and passed over; nothing waits for
+   it without end.
 5. Records of what customers wrote bear WhatsApp's time, those of what was sent through the gateway bear the gateway's.
    So nothing counts as past that is not past by both clocks, the gateway's and ours, which stands for WhatsApp's:
    a gateway whose clock is ahead must not carry the mark beyond what is still to come.

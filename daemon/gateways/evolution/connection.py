@@ -1,4 +1,4 @@
-"""A WebSocket connection to the gateway whose failure is told at once, also when the server is not believed.
+"""A WebSocket connection to the gateway whose failure is reported at once, also when the server is not believed.
 
 The library secures a connection while it shakes hands, and tells nobody when that fails: who waits for the connection
 waits until a limit of its own. So it is connected and secured here, before the library has it.
