@@ -302,7 +302,9 @@ class Sweeper:
         within = 0.0 if due.began_wide or due.before is not None else self._settings.every_seconds / 2
         claimed = await self._marks.claim(name, within)
         if claimed is None:
-            due.wide = due.wide or due.began_wide  # the other daemon may not look so far back
+            # The other daemon may not look so far back. But what was begun goes on: else each of two daemons would make
+            # the other begin anew, for ever.
+            due.wide = due.wide or (due.began_wide and due.before is None)
             return None
         done = False
         try:
@@ -355,7 +357,6 @@ class Sweeper:
         soon = self._seldom if due.wide else every
         due.failures, due.why = 0, ""
         if result is None:
-            due.before = None
             self._again(due, soon)
             return
         self._last_done, due.ahead_seconds = now, result.ahead_seconds
