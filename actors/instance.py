@@ -10,6 +10,16 @@ LimitPolicy = Literal["alert", "fallback", "hold", "suppress"]
 """What a reached limit does: only raise an alert | send the fallback message | wait | end the turn by a named rule."""
 
 
+ReactionPolicy = Literal["context", "answer", "ignore"]
+"""What a reaction is: context of the next message | something to answer | nothing."""
+
+UnknownTypePolicy = Literal["answer", "ignore"]
+"""What a message is whose type is not known."""
+
+OtherSenderPolicy = Literal["history", "takeover", "ignore"]
+"""What a message is that other software sent to a customer: told to the model | a take-over | nothing."""
+
+
 class InstanceRecord(msgspec.Struct, frozen=True):
     """The instance as the database knows it, together with its AI configuration."""
 
@@ -36,6 +46,55 @@ class FeatureFlags(msgspec.Struct, frozen=True):
     batching: bool = False
     escalation: bool = True
     takeover: bool = True
+
+
+class ContactTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is a customer of an instance. Numbers are digits with country code; a prefix ends in `*`."""
+
+    ignore: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    """Empty: everybody else."""
+    answer_staff: bool = False
+    answer_instances: bool = False
+    link_numbers: bool = True
+    """Spellings of one number in Brazil, Mexico and Argentina are one person."""
+
+
+class OptOutTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """How a customer stops Majlis, and lets it speak again."""
+
+    enabled: bool = True
+    stop_words: tuple[str, ...] = ()
+    start_words: tuple[str, ...] = ()
+    message: str = ""
+    """What confirms it; empty: in the language of the word."""
+    back_message: str = ""
+
+
+class MachineTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """When a conversation looks like one with another machine."""
+
+    enabled: bool = True
+    replies: int = 30
+    within_seconds: float = 600.0
+    silence_seconds: float = 3600.0
+
+
+class ContextTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What the model is told beside the words of the customer."""
+
+    references: bool = True
+    """What a message refers to: quoted message, status, ad, product."""
+    reactions: ReactionPolicy = "context"
+    edits: bool = True
+    """Edited and deleted messages count as their writer left them."""
+    unknown_types: UnknownTypePolicy = "answer"
+    clock: bool = True
+    """Date, time, and whether it is open."""
+    customer_name: bool = True
+    timezone: str = "UTC"
+    hours: tuple[str, ...] = ()
+    """When it is open, e.g. `sun-thu 09:00-22:00`; empty: nothing is said of it."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,3 +129,13 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     cache_max_entries: int = 10_000
     embedding_model: str = ""
     """Empty: questions are compared by their words alone."""
+    duplicate_seconds: float = 300.0
+    """A repeat of a text that waits for its reply is not answered within this time; 0: it is."""
+    max_age_seconds: float = 86400.0
+    """A message that is older when it arrives is history."""
+    model_silence: bool = True
+    """The model may choose to say nothing."""
+    contacts: ContactTerms = ContactTerms()
+    opt_out: OptOutTerms = OptOutTerms()
+    machines: MachineTerms = MachineTerms()
+    context: ContextTerms = ContextTerms()

@@ -21,6 +21,27 @@ answered like any other. The last two belong to the history and are not answered
 
 HISTORY_ONLY: Collection[Swept] = ("too_old", "already_answered")
 
+Aside = Literal["", "reaction", "edit", "deletion", "deleted", "backlog"]
+"""Why a message is nothing to answer by itself, and the rule of a turn that holds nothing else. Empty: it is one.
+
+`reaction`: context of what comes next. `edit`, `deletion`: they changed another message of their batch. `deleted`: its
+writer deleted it before it was answered. `backlog`: older than `ingress.max_age_seconds` when it arrived.
+"""
+
+ContextKind = Literal["quote", "status", "ad", "product", "reaction", "edit"]
+
+
+class Context(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a message refers to: told to the model with it."""
+
+    kind: ContextKind
+    text: str = ""
+    """What it says, in words; empty where the gateway gives only its id."""
+    id: str = ""
+    """The gateway's id of the message that it is; empty: it is none, or has none."""
+    by: Literal["", "customer", "business"] = ""
+    """Who wrote it, where that is known."""
+
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """One inbound gateway message, as it is kept in the mirror and the ledger."""
@@ -35,13 +56,22 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     lid: str = ""
     """`<digits>@lid` when the gateway gave it beside the phone number."""
     push_name: str = ""
-    quoted_text: str = ""
+    context: tuple[Context, ...] = ()
     server_origin: str = ""
     """Where the webhook says its gateway is, `https://host:port`. Anybody may have written it: see
     `actors.reply.choose_origin`."""
     swept: Swept = ""
     media_inline_dropped: bool = False
     """It came with its media in the webhook, too large to keep; they were left out, all else is here."""
+    media_hash: str = ""
+    """Of the file, as the gateway names it: media are the same only if this is."""
+    aside: Aside = ""
+    amends: str = ""
+    """The id of the message that this one edits or deletes; empty: it does neither."""
+    album: str = ""
+    """The id of the album that it belongs to, or is the header of."""
+    album_size: int = 0
+    """Of a header: how many messages follow it."""
 
     @property
     def conversation(self) -> Conversation:
@@ -50,7 +80,12 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def history_only(self) -> bool:
         """It is kept as something that the customer said, and not answered."""
-        return self.swept in HISTORY_ONLY
+        return self.aside != "" or self.swept in HISTORY_ONLY
+
+    @property
+    def rule(self) -> str:
+        """By which rule it is not answered; empty: it is."""
+        return self.aside or (self.swept if self.history_only else "")
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -68,6 +103,8 @@ class WindowPolicy(msgspec.Struct, frozen=True):
     max_messages: int = 5
     max_batch_messages: int = 50
     max_waiting_messages: int = 1000
+    album_seconds: float = 10.0
+    """How much longer the rest of an album is waited for; 0: not at all."""
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -165,6 +202,8 @@ class Prompt(msgspec.Struct, frozen=True):
     """The instance's own; None: the provider's."""
     handed_back: bool = False
     """A person handled the conversation until now: what came before is context, not a task."""
+    situation: str = ""
+    """What holds now: date, time, whether it is open, who writes. Told last; empty: nothing."""
 
     @property
     def text(self) -> str:

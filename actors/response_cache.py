@@ -57,11 +57,12 @@ def key(question: Question) -> CacheEntry | None:
     keep_seconds = max(terms.cache_exact_seconds, terms.cache_similar_seconds)
     if not question.flags.cache or not keep_seconds:
         return None
-    text, quoted_chars = question.batch.text, sum(len(message.quoted_text) for message in messages)
+    referred = [context.text for message in messages for context in message.context]
+    text, quoted_chars = question.batch.text, sum(map(len, referred))
     if len(text) > _MAX_RAW_CHARS or quoted_chars > _MAX_QUOTED_CHARS:
         return None
     asked, plain = " ".join(words(text)), normalised(text)
-    quoted = " ".join(normalised(message.quoted_text) for message in messages).strip()
+    quoted = " ".join(map(normalised, referred)).strip()
     if not asked or len(plain) > MAX_QUESTION_CHARS or is_personal(plain) or is_personal(quoted):
         return None
     return CacheEntry(

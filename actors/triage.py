@@ -70,7 +70,7 @@ def ruled(turn: Turn, batch: Batch) -> Turn:
     """
     if turn.state != "started" or turn.rule or turn.moved_to or batch.asked.entries or not batch.entries:
         return turn
-    return msgspec.structs.replace(turn, rule=batch.messages[-1].swept)
+    return msgspec.structs.replace(turn, rule=batch.messages[-1].rule)
 
 
 def decide(question: Question, facts: Facts) -> TriageVerdict:

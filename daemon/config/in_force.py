@@ -34,14 +34,7 @@ def in_force(settings: Settings) -> tuple[InForce, ...]:
 
 def _leaves(path: KeyPath, value: object) -> Iterator[tuple[KeyPath, object]]:
     if isinstance(value, InstanceOverrides):
-        names = [name for name in type(value).model_fields if name in value.model_fields_set]
-        for name in names:
-            section = getattr(value, name)
-            for key in type(section).model_fields:
-                if key in section.model_fields_set:
-                    yield from _leaves((*path, name, key), getattr(section, key))
-        if not names:
-            yield path, {}
+        yield from _of_instance(path, value)
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:
             yield from _leaves((*path, name), getattr(value, name))
@@ -53,6 +46,20 @@ def _leaves(path: KeyPath, value: object) -> Iterator[tuple[KeyPath, object]]:
             yield from _leaves((*path, str(place)), item)
     else:
         yield path, value
+
+
+def _of_instance(path: KeyPath, overrides: InstanceOverrides) -> Iterator[tuple[KeyPath, object]]:
+    """Only what was written for it."""
+    for name in type(overrides).model_fields:
+        if name in overrides.model_fields_set:
+            of_name = getattr(overrides, name)
+            for key in type(of_name).model_fields if isinstance(of_name, BaseModel) else ():
+                if key in of_name.model_fields_set:
+                    yield from _leaves((*path, name, key), getattr(of_name, key))
+            if not isinstance(of_name, BaseModel):
+                yield (*path, name), of_name
+    if not overrides.model_fields_set:
+        yield path, {}
 
 
 def _spelled(value: object) -> str:

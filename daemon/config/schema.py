@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from actors.identity import phone_number
-from actors.instance import FeatureFlags, Terms
+from actors.instance import ContactTerms, ContextTerms, FeatureFlags, MachineTerms, OptOutTerms, Terms
 from actors.messages import WindowPolicy
 from actors.notices import ALERT_WEBHOOK, ESCALATION_WEBHOOK
 from daemon.config.sections import (
@@ -20,18 +20,25 @@ from daemon.config.sections import (
     AnyGatewaySettings,
     BatchingSettings,
     CacheSettings,
+    ContactsSettings,
+    ContextSettings,
     DashboardSettings,
     EmbeddingsSettings,
     EscalationSettings,
     IngressSettings,
+    InstanceIngressSettings,
+    InstanceTurnSettings,
     KnowledgeSettings,
     LimitsSettings,
     LogSettings,
+    MachinesSettings,
     MetricsSettings,
     MonitorSettings,
+    OptOutSettings,
     PostgresSettings,
     RealtimeSettings,
     RedisSettings,
+    ReplySettings,
     ResponderSettings,
     SweepSettings,
     TakeoverSettings,
@@ -56,6 +63,15 @@ class InstanceOverrides(Section):
     knowledge: Annotated[KnowledgeSettings, BeforeValidator(section)] = KnowledgeSettings()
     limits: Annotated[LimitsSettings, BeforeValidator(section)] = LimitsSettings()
     alerts: Annotated[AlertsSettings, BeforeValidator(section)] = AlertsSettings()
+    ingress: Annotated[InstanceIngressSettings, BeforeValidator(section)] = InstanceIngressSettings()
+    turn: Annotated[InstanceTurnSettings, BeforeValidator(section)] = InstanceTurnSettings()
+    contacts: Annotated[ContactsSettings, BeforeValidator(section)] = ContactsSettings()
+    opt_out: Annotated[OptOutSettings, BeforeValidator(section)] = OptOutSettings()
+    machines: Annotated[MachinesSettings, BeforeValidator(section)] = MachinesSettings()
+    reply: Annotated[ReplySettings, BeforeValidator(section)] = ReplySettings()
+    context: Annotated[ContextSettings, BeforeValidator(section)] = ContextSettings()
+    timezone: str | None = None
+    hours: tuple[str, ...] | None = None
 
 
 class InstanceSettings(Section):
@@ -71,6 +87,15 @@ class InstanceSettings(Section):
     knowledge: KnowledgeSettings
     limits: LimitsSettings
     alerts: AlertsSettings
+    ingress: InstanceIngressSettings
+    turn: InstanceTurnSettings
+    contacts: ContactsSettings
+    opt_out: OptOutSettings
+    machines: MachinesSettings
+    reply: ReplySettings
+    context: ContextSettings
+    timezone: str
+    hours: tuple[str, ...]
     embedding_model: str = ""
 
     def terms(self) -> Terms:
@@ -102,6 +127,13 @@ class InstanceSettings(Section):
             cache_similarity=self.cache.similarity,
             cache_max_entries=self.cache.max_entries,
             embedding_model=self.embedding_model,
+            duplicate_seconds=self.turn.duplicate_seconds,
+            max_age_seconds=self.ingress.max_age_seconds,
+            model_silence=self.reply.model_silence,
+            contacts=ContactTerms(**self.contacts.model_dump()),
+            opt_out=OptOutTerms(**self.opt_out.model_dump()),
+            machines=MachineTerms(**self.machines.model_dump()),
+            context=ContextTerms(**self.context.model_dump(), timezone=self.timezone, hours=self.hours),
         )
 
     def flags(self, parallel: bool) -> FeatureFlags:
@@ -134,6 +166,13 @@ class Settings(BaseSettings):
     gateway: Annotated[AnyGatewaySettings, BeforeValidator(section)] = AnyGatewaySettings()
     escalation: Annotated[EscalationSettings, BeforeValidator(section)] = EscalationSettings()
     takeover: Annotated[TakeoverSettings, BeforeValidator(section)] = TakeoverSettings()
+    contacts: Annotated[ContactsSettings, BeforeValidator(section)] = ContactsSettings()
+    opt_out: Annotated[OptOutSettings, BeforeValidator(section)] = OptOutSettings()
+    machines: Annotated[MachinesSettings, BeforeValidator(section)] = MachinesSettings()
+    reply: Annotated[ReplySettings, BeforeValidator(section)] = ReplySettings()
+    context: Annotated[ContextSettings, BeforeValidator(section)] = ContextSettings()
+    timezone: str = "UTC"
+    hours: tuple[str, ...] = ()
     cache: Annotated[CacheSettings, BeforeValidator(section)] = CacheSettings()
     knowledge: Annotated[KnowledgeSettings, BeforeValidator(section)] = KnowledgeSettings()
     embeddings: Annotated[EmbeddingsSettings, BeforeValidator(section)] = EmbeddingsSettings()
@@ -220,6 +259,15 @@ class Settings(BaseSettings):
             knowledge=_over(self.knowledge, overrides.knowledge),
             limits=_over(self.limits, overrides.limits),
             alerts=_over(self.alerts, overrides.alerts),
+            ingress=_over(_shared(InstanceIngressSettings, self.ingress), overrides.ingress),
+            turn=_over(_shared(InstanceTurnSettings, self.turn), overrides.turn),
+            contacts=_over(self.contacts, overrides.contacts),
+            opt_out=_over(self.opt_out, overrides.opt_out),
+            machines=_over(self.machines, overrides.machines),
+            reply=_over(self.reply, overrides.reply),
+            context=_over(self.context, overrides.context),
+            timezone=self.timezone if overrides.timezone is None else overrides.timezone,
+            hours=self.hours if overrides.hours is None else overrides.hours,
             embedding_model=self.embeddings.model or "",
         )
 
@@ -245,6 +293,11 @@ def _own(provider: ProviderSettings) -> tuple[object, ...]:
     own = [key for key in type(provider).model_fields if key not in ProviderSettings.model_fields]
     values = (getattr(provider, key) for key in own)
     return tuple(value for value in values if not isinstance(value, SecretStr))
+
+
+def _shared(section: type[SectionT], defaults: SectionT) -> SectionT:
+    """The keys of `defaults` that an instance may have for itself."""
+    return section(**{key: getattr(defaults, key) for key in section.model_fields})
 
 
 def _over(defaults: SectionT, overrides: SectionT) -> SectionT:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
-from actors.instance import LimitPolicy
+from actors.instance import LimitPolicy, OtherSenderPolicy, ReactionPolicy, UnknownTypePolicy
 from actors.messages import WindowPolicy
 from daemon.gateways.kind import GatewaySettings
 from daemon.gateways.kinds import GATEWAYS
@@ -56,6 +56,9 @@ def _one_or_two(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+Word = Annotated[str, BeforeValidator(_spelled), Field(min_length=1, max_length=4_096)]
+Number = Annotated[str, BeforeValidator(_spelled), Field(min_length=1, max_length=64)]
+"""A phone number with country code, or a prefix of numbers that ends in `*`."""
 Person = Annotated[str, BeforeValidator(_spelled), Field(min_length=1)]
 Tokens = Annotated[tuple[Secret, ...], Field(min_length=1, max_length=2)]
 
@@ -95,7 +98,13 @@ class AuthSettings(Section):
         return tuple(token.get_secret_value() for token in self.token or ())
 
 
-class IngressSettings(Section):
+class InstanceIngressSettings(Section):
+    """The keys that an instance may have for itself."""
+
+    max_age_seconds: Seconds = 86_400.0
+
+
+class IngressSettings(InstanceIngressSettings):
     listen: str = "127.0.0.1:8080"
     auth: Annotated[AuthSettings, BeforeValidator(section)] = AuthSettings()
     max_head_bytes: Count = 16 * 1024
@@ -137,6 +146,7 @@ class BatchingSettings(Section):
     max_messages: Count = 5
     max_batch_messages: Count = 50
     max_waiting_messages: Count = 1000
+    album_seconds: SecondsOrZero = 10.0
 
     @property
     def policy(self) -> WindowPolicy:
@@ -145,15 +155,21 @@ class BatchingSettings(Section):
             max_messages=self.max_messages,
             max_batch_messages=self.max_batch_messages,
             max_waiting_messages=self.max_waiting_messages,
+            album_seconds=self.album_seconds,
         )
 
 
-class TurnSettings(Section):
+class InstanceTurnSettings(Section):
+    """The keys that an instance may have for itself."""
+
+    duplicate_seconds: SecondsOrZero = 300.0
+
+
+class TurnSettings(InstanceTurnSettings):
     max_tries: Count = 3
     concurrency: Count = 50
     backoff_seconds: Annotated[tuple[Seconds, ...], Field(min_length=1)] = (1.0, 2.0, 4.0)
     max_hold_seconds: Seconds = 21_600.0
-    duplicate_seconds: SecondsOrZero = 300.0
     history_tokens: CountOrZero = 800
     parallel: Flag = True
     settings_cache_seconds: SecondsOrZero = 30.0
@@ -168,8 +184,63 @@ class EscalationSettings(Section):
     notify_webhook: Secret | None = None
 
 
+class TakeoverCommands(Section):
+    """What staff may write in a chat; null: no such command."""
+
+    resume: Word | None = "#bot"
+    pause: Word | None = "#human"
+
+
 class TakeoverSettings(Section):
     pause_seconds: SecondsOrZero = 14_400.0
+    automatic: Flag = True
+    automatic_texts: tuple[Word, ...] = ()
+    other_senders: OtherSenderPolicy = "history"
+    chatwoot: OtherSenderPolicy = "takeover"
+    commands: Annotated[TakeoverCommands, BeforeValidator(section)] = TakeoverCommands()
+
+
+class ContactsSettings(Section):
+    ignore: tuple[Number, ...] = ()
+    allow: tuple[Number, ...] = ()
+    answer_staff: Flag = False
+    answer_instances: Flag = False
+    link_numbers: Flag = True
+
+
+class OptOutSettings(Section):
+    enabled: Flag = True
+    stop_words: tuple[Word, ...] = (
+        "STOP",
+        "UNSUBSCRIBE",
+        "إيقاف",
+        "الغاء الاشتراك",
+        "SAIR",
+        "PARAR",
+    )
+    start_words: tuple[Word, ...] = ("START", "ابدأ", "VOLTAR", "VOLVER")
+    message: str = ""
+    back_message: str = ""
+
+
+class MachinesSettings(Section):
+    enabled: Flag = True
+    replies: Count = 30
+    within_seconds: Seconds = 600.0
+    silence_seconds: Seconds = 3_600.0
+
+
+class ReplySettings(Section):
+    model_silence: Flag = True
+
+
+class ContextSettings(Section):
+    references: Flag = True
+    reactions: ReactionPolicy = "context"
+    edits: Flag = True
+    unknown_types: UnknownTypePolicy = "answer"
+    clock: Flag = True
+    customer_name: Flag = True
 
 
 class CacheSettings(Section):

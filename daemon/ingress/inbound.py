@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -32,8 +32,12 @@ class Link(msgspec.Struct, frozen=True):
     phone: str
 
 
+OwnSender = Literal["person", "program", "chatwoot"]
+"""Who sent a message of the business: a person by hand, software through the gateway, an agent in Chatwoot."""
+
+
 class OwnMessage(msgspec.Struct, frozen=True):
-    """What a person of the business wrote, sent or spoke in a one-to-one chat, from the phone or WhatsApp Web."""
+    """What the business wrote, sent or spoke in a one-to-one chat, by hand or by other software."""
 
     instance: str
     contact: str
@@ -47,6 +51,24 @@ class OwnMessage(msgspec.Struct, frozen=True):
     on_phone: bool = False
     """It was certainly written on a telephone. What programs send through the gateway looks as if it were written in
     WhatsApp Web: a webhook tells the two apart, the gateway's records do not."""
+    sender: OwnSender = "person"
+
+
+class Amendment(msgspec.Struct, frozen=True):
+    """Somebody edited or deleted a message. Gateways name it by its id; whose it is they tell from varying sides."""
+
+    instance: str
+    id: str
+    """Of this event; made of the target's where it has none of its own, so that it is the same each time."""
+    target: str
+    """The id of the message that changed."""
+    contact: str = ""
+    """Of its conversation, where the gateway says so for certain; empty: found by the target."""
+    text: str = ""
+    """What it says now. Empty with `deleted` false: nobody can read what it says."""
+    deleted: bool = False
+    sent_at: int = 0
+    """Unix seconds; 0: unknown."""
 
 
 class LateFailure(msgspec.Struct, frozen=True):
@@ -73,6 +95,8 @@ class Inbound(msgspec.Struct, frozen=True):
     """LIDs whose phone numbers this payload gave, each once. Only received one-to-one messages give them."""
     own: tuple[OwnMessage, ...] = ()
     """Signs that a person speaks in a chat. Each is in `ignored` too, as `own_message`."""
+    amendments: tuple[Amendment, ...] = ()
+    """What was edited or deleted, by whomever. Their event is in `ignored` only if there is none to heed."""
     failures: tuple[LateFailure, ...] = ()
     """Of any software's messages. Their event is in `ignored` too, as `status_update`."""
     named: str = ""

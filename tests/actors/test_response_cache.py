@@ -13,7 +13,7 @@ from actors import response_cache
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.lookups import Facts, Span, TakeoverState
-from actors.messages import Answer, Batch, HistoryEntry, Message, Prompt, Waiting
+from actors.messages import Answer, Batch, Context, HistoryEntry, Message, Prompt, Waiting
 from actors.ports import CacheEntry, Question, Turn
 from actors.response_cache import CachedAnswer, entry_for, fits, hit, is_personal, key, may_give
 from actors.text import normalised
@@ -31,7 +31,8 @@ def question(
 ) -> Question:
     conversation = Conversation(instance, "966500000001")
     messages = (
-        Message(*conversation, f"m{place}", text, 1, quoted_text=quoted) for place, text in enumerate(texts)
+        Message(*conversation, f"m{place}", text, 1, context=(Context("quote", quoted),))
+        for place, text in enumerate(texts)
     )
     entries = tuple(Waiting(place, 1, message) for place, message in enumerate(messages))
     batch = Batch(conversation, 1, 0, len(texts), "timeout", 0, 1, 2, entries)

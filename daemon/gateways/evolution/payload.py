@@ -25,7 +25,7 @@ from functools import lru_cache
 from typing import Literal
 
 from actors.identity import MAX_INSTANCE_CHARS
-from actors.messages import Message
+from actors.messages import Context, Message
 from actors.reply import origin_of
 from daemon.gateways import meta_errors
 from daemon.gateways.evolution.identity import NotAPerson, identify
@@ -249,7 +249,7 @@ def read_item(
         kind=content.kind,
         lid=sender.lid,
         push_name=line(item.get("pushName")),
-        quoted_text=content.quoted_text,
+        context=(Context("quote", content.quoted_text),) if content.quoted_text else (),
         server_origin=origin,
         media_inline_dropped=is_long and _lost_media(mapping(item.get("message"))),
     )

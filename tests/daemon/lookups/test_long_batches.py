@@ -11,7 +11,7 @@ from actors import response_cache, triage
 from actors.escalation import Interaction
 from actors.instance import Terms
 from actors.lookups import Facts
-from actors.messages import HistoryEntry, Passage
+from actors.messages import Context, HistoryEntry, Passage
 from actors.ports import Question
 from actors.prompt import model_request
 from daemon.knowledge.search_words import distinctive_words
@@ -53,7 +53,9 @@ def test_a_batch_of_the_longest_texts_is_cheap(unit: str) -> None:
 def test_long_quotes_are_not_normalised() -> None:
     """Quotes are part of the key in full, so what is too long to be read has no key."""
     [waiting] = question("how much?").batch.entries
-    messages = [msgspec.structs.replace(waiting.message, quoted_text="\ufdfa" * 4096)] * TEXTS
+    messages = [
+        msgspec.structs.replace(waiting.message, context=(Context("quote", "\ufdfa" * 4096),))
+    ] * TEXTS
     entries = tuple(msgspec.structs.replace(waiting, message=message) for message in messages)
     asked = question("how much?", terms=Terms(cache_exact_seconds=60))
     assert response_cache.key(asked) is not None

@@ -64,6 +64,7 @@ def test_every_fixture_is_read_as_expected(path: Path) -> None:
     expected = {
         "own": [],
         "failures": [],
+        "amendments": [],
         "connected": False,
         "named": fixture["body"].get("instance", ""),
         **fixture["expect"],
@@ -147,7 +148,7 @@ def test_long_values_are_cut() -> None:
     message = only_message(
         envelope(message={"conversation": "é" * 200_000}, pushName="n" * 9999, contextInfo=quoted)
     )
-    assert (len(message.text), len(message.push_name), len(message.quoted_text)) == (
+    assert (len(message.text), len(message.push_name), len(message.context[0].text)) == (
         MAX_TEXT_CHARS,
         256,
         MAX_QUOTED_CHARS,
