@@ -39,8 +39,8 @@ def test_config_shows_the_source_of_each_value_and_no_secret(
 
 def test_reload_says_what_it_reloaded_and_what_not(door: DoorInThread, majlis: Typed) -> None:
     out = majlis("reload").out
-    assert out.startswith("0 feature flags reloaded;") and "config.yaml is not reloaded" in out
-    assert json.loads(majlis("reload", "--json").out) == {"flags": 0}
+    assert out.startswith("0 feature flags and 0 settings reloaded;") and "config.yaml is not reloaded" in out
+    assert json.loads(majlis("reload", "--json").out) == {"flags": 0, "settings": 0}
 
 
 def test_the_log_level_is_shown_and_changed(
