@@ -21,7 +21,7 @@ from daemon.cli.client import (
 )
 from daemon.cli.render import cell, count, display, print_json, table
 from daemon.operate.control import LogLevelView, Reloaded
-from daemon.operate.settings import ConfigPage, ConfigQuery, NewValue, SettingChange, SettingChanged
+from daemon.operate.settings import ConfigPage, ConfigQuery, SettingChange, SettingChanged
 
 KeyArgument = Annotated[
     str,
@@ -64,9 +64,7 @@ def config(
     document = client_of(config, set_).get("/v1/config", {"reveal": reveal, "instance": instance})
     page = view(document, ConfigPage)
     found = [
-        row
-        for row in page.values
-        if row.key.startswith(key) and not (changed and row.origin == "default")
+        row for row in page.values if row.key.startswith(key) and not (changed and row.origin == "default")
     ]
     if json:
         print_json(ConfigPage(values=found, left_out=page.left_out))
@@ -114,7 +112,7 @@ def set_setting(
     Example: majlis set limits.turns_per_minute null
     """
     client = client_of(config, set_)
-    _print_change(client.post(_change_path(key, "set"), {"instance": instance}, NewValue(value)), json)
+    _print_change(client.post(_change_path(key, "set"), {"instance": instance}, {"value": value}), json)
 
 
 def unset(

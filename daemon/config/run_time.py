@@ -2,8 +2,8 @@
 
 Laws of this file:
 1. They are layers over those of the start, stronger than `--set`: the same schema and the same relations judge them.
-2. The narrower scope wins, as with feature flags: what was set for the instance, else what was set for this daemon, else
-   the configuration. What was set for the daemon wins over what the configuration says of one instance.
+2. The narrower scope wins, as with feature flags: what was set for the instance, else what was set for this daemon,
+   else the configuration. What was set for the daemon wins over what the configuration says of one instance.
 3. A value that does not fit (any more) is left out and named. The others hold.
 4. One fact has one shape: a key is a single value, never a section, and what a feature flag switches is no key.
 """
@@ -203,8 +203,8 @@ def _fitting(
         if not blamed:
             # Faults that blame none of ours are of the configuration, which was judged at the start.
             return settings or configured, over, tuple(left_out)
-        for value, fault in blamed.items():
-            left_out.append(LeftOut(instance, value, fault.allowed, fault.sentence))
+        for key, fault in blamed.items():
+            left_out.append(LeftOut(instance, key, fault.allowed, fault.sentence))
         kept = [value for value in kept if value.key not in blamed]
 
 
@@ -213,7 +213,9 @@ def _blamed(kept: Sequence[RunTimeValue], faults: Sequence[Fault]) -> dict[str, 
     blamed: dict[str, Fault] = {}
     for fault in faults:
         path = fault.path[2:] if fault.path[:1] == ("instances",) else fault.path
-        named = [value.key for value in kept if path[: value.key.count(".") + 1] == tuple(value.key.split("."))]
+        named = [
+            value.key for value in kept if path[: value.key.count(".") + 1] == tuple(value.key.split("."))
+        ]
         beside = [value.key for value in kept if value.key.partition(".")[0] == path[0]] if path else []
         for key in named[:1] or beside[-1:]:
             blamed.setdefault(key, fault)

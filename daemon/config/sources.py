@@ -23,6 +23,8 @@ CREDENTIAL_PREFIX = "majlis_"
 SET = "--set"
 """The origin of what the command line sets."""
 MAX_CREDENTIAL_BYTES = 64 * 1024
+MAX_VALUE_DEPTH = 16
+"""Of a value that is given as text: lists and mappings within each other."""
 Tree = dict[str, Any]
 
 
@@ -113,12 +115,19 @@ class _Loader(yaml.SafeLoader):
 
 
 class _ValueLoader(_Loader):
-    """For one value, without aliases: a few of them make a small text into an endless value."""
+    """For one value: aliases make a small text into an endless value, and nesting costs its square."""
+
+    flow_level: int
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise ConfigError("a value may not refer to a part of itself")
         return super().compose_node(parent, index)
+
+    def fetch_flow_collection_start(self, token: Any) -> None:
+        if self.flow_level >= MAX_VALUE_DEPTH:
+            raise ConfigError("a value may not be nested so deeply")
+        super().fetch_flow_collection_start(token)
 
 
 def _parse(text: str) -> Any:

@@ -72,5 +72,3 @@ class LiveSettings:
             own = [] if found is None else [found]
         layers = [one.layer for one in own]
         return all_together(self.configured, (*layers, self._for_all.layer))
-
-

@@ -183,8 +183,8 @@ class StoredSettings:
 
     def _announce(self, found: Mapping[tuple[str, str], SettingRow], before: Sequence[LeftOut]) -> None:
         """The first reading is no change."""
-        old = self._rows
-        for scope, key in sorted(found.keys() | old.keys()) if old is not None else ():
+        old = found if self._rows is None else self._rows
+        for scope, key in sorted(found.keys() | old.keys()):
             row = found.get((scope, key))
             if row != old.get((scope, key)):
                 change, by = ("unset", "") if row is None else ("set", row.set_by)

@@ -234,7 +234,16 @@ def _place(instance: str | None) -> str:
 ROUTES = (
     Route("GET", "/v1/config", SettingsInForce, _page, "read", ConfigPage, ConfigQuery),
     Route(
-        "POST", "/v1/config/{key}/set", SettingsInForce, _set, "operate", SettingChanged, SettingChange, NewValue
+        "POST",
+        "/v1/config/{key}/set",
+        SettingsInForce,
+        _set,
+        "operate",
+        SettingChanged,
+        SettingChange,
+        NewValue,
     ),
-    Route("POST", "/v1/config/{key}/unset", SettingsInForce, _unset, "operate", SettingChanged, SettingChange),
+    Route(
+        "POST", "/v1/config/{key}/unset", SettingsInForce, _unset, "operate", SettingChanged, SettingChange
+    ),
 )

@@ -14,8 +14,8 @@ from actors.errors import LedgerUnavailable, MirrorUnavailable
 from actors.identity import Conversation
 from actors.supervisor import Supervisor
 from daemon import package_version
-from daemon.controls.live_settings import LiveSettings
 from daemon.config.open_doors import OpenDoor
+from daemon.controls.live_settings import LiveSettings
 from daemon.gateways.kind import FeedView
 from daemon.ingress.counters import IngressCounters
 from daemon.ingress.refusals import RefusedView

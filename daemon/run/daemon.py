@@ -220,7 +220,9 @@ class Daemon:
         # Under a service manager this goes to the journal, whose readers may not be operators: no link there.
         greeting = self._dashboard.greeting(with_link=not self._has_manager)
         doors = self._open_doors()
-        banner.show(self._settings, self._live.window, self._addresses[0], greeting, [door.sentence for door in doors])
+        banner.show(
+            self._settings, self._live.window, self._addresses[0], greeting, [door.sentence for door in doors]
+        )
         for door in doors:
             self._feed.emit("door.open", door=door.door, danger=door.danger, advice=door.advice)
 
