@@ -22,7 +22,7 @@ REFRESH_SECONDS = 30.0
 MAX_SETTINGS = 50_000
 """How many settings are read: 300 instances with all of theirs are a third of it."""
 
-Take = Callable[[RunTimeRows], Awaitable[None]]
+TakeRows = Callable[[RunTimeRows], Awaitable[None]]
 """Puts what was read in force."""
 
 
@@ -34,9 +34,9 @@ class RunTime:
         self._records = records
         self._feed = feed
         self._reading = trio.Lock()
-        self._takers: list[Take] = []
+        self._takers: list[TakeRows] = []
 
-    def follow(self, take: Take) -> None:
+    def follow(self, take: TakeRows) -> None:
         """`take` gets every reading, after those who follow already."""
         self._takers.append(take)
 

@@ -169,13 +169,16 @@ def test_a_setting_is_changed_while_the_daemon_runs(
     held = Said("shop", "966550001051", "does this wait?", "EVERY-51")
     daemon.burst(held)
     (row,) = items(majlis.json("top", "--instance", "shop"), "rows")
-    assert (row["phase"], row["window_seconds"]) == ("waiting", 600.0) and row["seconds_left"] > 500
+    assert (row["state"], row["window_seconds"]) == ("waiting", 600.0)
+    assert isinstance(left := row["closes_in_seconds"], float) and left > 500
     assert "must be greater than 0; it is 0" in majlis.refused("set", "batching.window_seconds", "0")
     assert "`majlis flags set cache on|off` switches it" in majlis.refused("set", "cache.enabled", "false")
     (shown,) = items(majlis.json("config", *key), "values")
     assert shown["value"] == "600.0"
     majlis.text("unset", *key)
-    ask(daemon, gateway, 52, "and does this?", "shop")
+    prompt = Said("shop", "966550001052", "and does this?", "EVERY-52")
+    daemon.burst(prompt)
+    daemon.wait_for(lambda: gateway.texts(prompt.phone), "it is answered")
     assert not gateway.texts(held.phone), "what was decided for a window stays"
     daemon.flush("shop", held.phone)
     daemon.wait_for(lambda: gateway.texts(held.phone), "it is answered as well")
