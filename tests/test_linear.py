@@ -125,6 +125,7 @@ METHODS: dict[str, Callable[[str], object]] = {
 }
 DECODERS = {
     "daemon.controls.late_failures._record": "what our own functions in Postgres wrote",
+    "daemon.controls.stored_settings._decoded": "what our own encoder wrote, or the operator's own SQL",
     "daemon.dashboard.door._body": "as daemon.operate.api._body",
     "daemon.dashboard.playground.write": "an answer of our own door",
     "daemon.gateways.lenient._DECODER": "daemon.gateways.lenient.decode",

@@ -91,6 +91,11 @@ app.command("cost", rich_help_panel=_OBSERVE)(status.cost)
 app.command("flush", rich_help_panel=_OPERATE)(conversations.flush)
 app.command("pause", rich_help_panel=_OPERATE)(conversations.pause)
 app.command("resume", rich_help_panel=_OPERATE)(conversations.resume)
+# A value may begin with a dash: -1 is to be refused by its bounds, not as an option.
+app.command("set", rich_help_panel=_OPERATE, context_settings={"ignore_unknown_options": True})(
+    settings.set_setting
+)
+app.command("unset", rich_help_panel=_OPERATE)(settings.unset)
 app.command("reload", rich_help_panel=_OPERATE)(settings.reload)
 app.command("log-level", rich_help_panel=_OPERATE)(settings.log_level)
 

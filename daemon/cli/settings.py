@@ -1,9 +1,10 @@
-"""What the running daemon is set to, and what of it changes without a restart: `majlis config`, `majlis reload`,
-`majlis log-level`."""
+"""What the running daemon is set to, and what of it changes without a restart: `majlis config`, `majlis set`,
+`majlis unset`, `majlis reload`, `majlis log-level`."""
 
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -15,11 +16,22 @@ from daemon.cli.client import (
     RevealOption,
     SetOption,
     client_of,
+    option,
     view,
 )
 from daemon.cli.render import cell, count, display, print_json, table
 from daemon.operate.control import LogLevelView, Reloaded
-from daemon.operate.settings import ConfigPage
+from daemon.operate.settings import ConfigPage, ConfigQuery, SettingChange, SettingChanged
+
+KeyArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY", help="A setting, e.g. batching.window_seconds or takeover.commands.resume."
+    ),
+]
+ChangedInstanceOption = Annotated[
+    str | None, option(SettingChange, "instance", "--instance", "-i", metavar="NAME")
+]
 
 
 def config(
@@ -29,6 +41,9 @@ def config(
     changed: Annotated[
         bool, typer.Option("--changed", help="Only settings that differ from the default.")
     ] = False,
+    instance: Annotated[
+        str | None, option(ConfigQuery, "instance", "--instance", "-i", metavar="NAME")
+    ] = None,
     reveal: RevealOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -36,20 +51,23 @@ def config(
 ) -> None:
     """Show the running daemon's settings and where each value comes from.
 
-    Secrets are never shown, not even with --reveal.
+    The source of a setting that was changed at run time is the command that did it, with who and when. With --instance:
+    the settings that an instance may have for itself, as they apply to this one. Secrets are never shown, not even with
+    --reveal.
 
     Example: majlis config batching
 
     Example: majlis config --changed
+
+    Example: majlis config takeover --instance acme
     """
-    document = client_of(config, set_).get("/v1/config", {"reveal": reveal})
+    document = client_of(config, set_).get("/v1/config", {"reveal": reveal, "instance": instance})
+    page = view(document, ConfigPage)
     found = [
-        row
-        for row in view(document, ConfigPage).values
-        if row.key.startswith(key) and not (changed and row.origin == "default")
+        row for row in page.values if row.key.startswith(key) and not (changed and row.origin == "default")
     ]
     if json:
-        print_json(ConfigPage(values=found))
+        print_json(ConfigPage(values=found, left_out=page.left_out))
         return
     if found:
         shown = table("key", "value", "source", folding=("key", "value", "source"))
@@ -60,11 +78,76 @@ def config(
     unknown = (
         f": no key starts with {key}; `majlis config` lists all" if key and not found and not changed else ""
     )
+    for left in page.left_out:
+        place = f"for {left.instance}" if left.instance else "for this daemon"
+        option_ = f" --instance {left.instance}" if left.instance else ""
+        words = f"not in force: {left.key}, set {place}: {left.reason}; `majlis unset {left.key}{option_}` drops it"
+        display(cell(words, "yellow"))
     display(cell(f"{count(len(found), 'setting')}{unknown}", "dim"))
 
 
+def set_setting(
+    key: KeyArgument,
+    value: Annotated[
+        str, typer.Argument(metavar="VALUE", help="Read as YAML, as --set reads it: 5, true, null, '[a, b]'.")
+    ],
+    instance: ChangedInstanceOption = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Change a setting while the daemon runs, for this daemon or for one instance.
+
+    A value set for an instance overrides one set for this daemon, which overrides config.yaml, also what that says of
+    one instance. A change applies at once, survives restarts, and lasts until `majlis unset`. Other daemons on the same
+    database follow within 30 s. What may be changed is what `majlis config --instance NAME` lists, without the
+    responder, the gateway and the addresses of webhooks; on and off of whole features is `majlis flags`.
+
+    Example: majlis set batching.window_seconds 5 --instance acme
+
+    Example: majlis set escalation.message "A colleague will write to you soon."
+
+    Example: majlis set takeover.automatic_texts '["We are closed now", "نحن مغلقون الآن"]' --instance acme
+
+    Example: majlis set limits.turns_per_minute null
+    """
+    client = client_of(config, set_)
+    _print_change(client.post(_change_path(key, "set"), {"instance": instance}, {"value": value}), json)
+
+
+def unset(
+    key: KeyArgument,
+    instance: ChangedInstanceOption = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Drop what `majlis set` said, so that the daemon's value or config.yaml applies again.
+
+    Example: majlis unset batching.window_seconds --instance acme
+    """
+    _print_change(client_of(config, set_).post(_change_path(key, "unset"), {"instance": instance}), json)
+
+
+def _change_path(key: str, change: str) -> str:
+    if not key:
+        raise Failure("name a setting, e.g. batching.window_seconds; `majlis config` lists all", USAGE_ERROR)
+    return f"/v1/config/{quote(key, safe='')}/{change}"
+
+
+def _print_change(document: object, json: bool) -> None:
+    if json:
+        print_json(document)
+        return
+    now = view(document, SettingChanged)
+    place = f"for {now.instance}" if now.instance else "for this daemon"
+    display(cell(f"{now.key} is {now.value} {place} ({now.origin})"))
+    if now.exceptions:
+        display(cell(f"set for themselves: {', '.join(now.exceptions)}", "dim"))
+
+
 def reload(config: ConfigOption = None, set_: SetOption = None, json: JsonOption = False) -> None:
-    """Reload instance settings and feature flags from the database now.
+    """Reload instances, feature flags and run-time settings from the database now.
 
     For rows that were changed in the database. The daemon would notice them by itself within 30 s. config.yaml is not
     reloaded: restart the daemon for that.
@@ -75,8 +158,9 @@ def reload(config: ConfigOption = None, set_: SetOption = None, json: JsonOption
     if json:
         print_json(document)
         return
-    flags = count(view(document, Reloaded).flags, "feature flag")
-    display(cell(f"{flags} reloaded; each instance's settings are reloaded with its next message"))
+    reloaded = view(document, Reloaded)
+    read = f"{count(reloaded.flags, 'feature flag')} and {count(reloaded.settings, 'setting')}"
+    display(cell(f"{read} reloaded; each instance's settings are reloaded with its next message"))
     display(cell("config.yaml is not reloaded: restart the daemon for that", "dim"))
 
 

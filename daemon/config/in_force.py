@@ -32,6 +32,23 @@ def in_force(settings: Settings) -> tuple[InForce, ...]:
     )
 
 
+def in_force_for(settings: Settings, instance: str) -> tuple[InForce, ...]:
+    """One row for each value that an instance may have for itself, as it applies to this one."""
+    own = settings.for_instance(instance)
+    return tuple(
+        InForce(".".join(path), _spelled(value), _origin_for(instance, path, settings.layers))
+        for name in InstanceOverrides.model_fields
+        for path, value in _leaves((name,), getattr(own, name))
+    )
+
+
+def _origin_for(instance: str, path: KeyPath, layers: tuple[Layer, ...]) -> str:
+    own = ("instances", instance, *path)
+    in_list = any(step.isdigit() for step in path)  # an entry of its own list may lack the key
+    has_own = any(layer.has(own) or (in_list and layer.settles(own)) for layer in layers)
+    return _origin(own if has_own else path, layers)
+
+
 def _leaves(path: KeyPath, value: object) -> Iterator[tuple[KeyPath, object]]:
     if isinstance(value, InstanceOverrides):
         yield from _of_instance(path, value)

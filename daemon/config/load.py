@@ -6,8 +6,9 @@ import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
@@ -48,6 +49,16 @@ _WORDS = {
 _USERINFO = re.compile(r"(://)[^/@\s]*@")
 
 
+class Fault(NamedTuple):
+    """One thing that is wrong with the settings."""
+
+    path: KeyPath
+    allowed: str
+    """What is wrong, without the value."""
+    sentence: str
+    """All of it, for the person who wrote it."""
+
+
 def load(
     path: Path | None = None,
     assignments: Sequence[str] = (),
@@ -69,16 +80,26 @@ def load(
     passed = credentials_layer(around.get("CREDENTIALS_DIRECTORY") or beside, in_file)
     in_environment = environment_layer(around, in_file, passed)
     by_hand = set_layer(assignments, (in_file, passed, in_environment))
-    layers = (by_hand, in_environment, passed, in_file)
+    settings, faults = examined((by_hand, in_environment, passed, in_file))
+    if settings is None or faults:
+        raise ConfigError("\n".join(dict.fromkeys(fault.sentence for fault in faults)))
+    return settings
+
+
+def examined(layers: tuple[Layer, ...]) -> tuple[Settings | None, tuple[Fault, ...]]:
+    """The settings that these layers make, the strongest first, and everything that is wrong with them.
+
+    None: some value is not even of its type.
+    """
     try:
         settings = Settings(*(LayerSource(Settings, layer) for layer in layers), layers=layers)
     except ValidationError as error:
-        faults = [_fault(details, layers) for details in error.errors(include_url=False)]
-        raise ConfigError("\n".join(dict.fromkeys(faults))) from None
-    found = [_sentence(path, value, allowed, layers) for path, value, allowed in misfits(settings)]
-    if found:
-        raise ConfigError("\n".join(found))
-    return settings
+        return None, tuple(_fault(details, layers) for details in error.errors(include_url=False))
+    found = (
+        Fault(path, allowed, _sentence(path, value, allowed, layers))
+        for path, value, allowed in misfits(settings)
+    )
+    return settings, tuple(found)
 
 
 def _credentials_beside(path: Path) -> str | None:
@@ -87,14 +108,14 @@ def _credentials_beside(path: Path) -> str | None:
     return str(directory) if os.access(directory, os.R_OK | os.X_OK) and directory.is_dir() else None
 
 
-def _fault(details: ErrorDetails, layers: Sequence[Layer]) -> str:
+def _fault(details: ErrorDetails, layers: Sequence[Layer]) -> Fault:
     path = tuple(str(step) for step in details["loc"] if step != "[key]")
     if details["type"] == "extra_forbidden":
-        return _unknown(path, details["input"], layers)
+        return Fault(path, "unknown key", _unknown(path, details["input"], layers))
     if details["type"] == "missing":
-        return f"{'.'.join(path)}: must be set{_origin(path[:-1], layers)}"
+        return Fault(path, "must be set", f"{'.'.join(path)}: must be set{_origin(path[:-1], layers)}")
     words = _WORDS.get(details["type"]) or _SUBJECT.sub("must", details["msg"])
-    return _sentence(path, details["input"], words, layers)
+    return Fault(path, words, _sentence(path, details["input"], words, layers))
 
 
 def _sentence(path: KeyPath, value: object, allowed: str, layers: Sequence[Layer]) -> str:
@@ -131,11 +152,11 @@ def _shown(path: KeyPath, value: object) -> str:
 
 
 def is_private(path: KeyPath) -> bool:
-    """What is secret by its type, and phone numbers of staff."""
-    if "notify_numbers" in path:
+    """What is secret by its type, and phone numbers."""
+    if "notify_numbers" in path or {("contacts", "ignore"), ("contacts", "allow")} & set(pairwise(path)):
         return True
-    found = _type_at(path)
-    return SecretStr in _classes_in(found) if found else bool(_SECRET_KEY.search(path[-1]))
+    found = type_at(path)
+    return SecretStr in classes_in(found) if found else bool(_SECRET_KEY.search(path[-1]))
 
 
 def _origin(path: KeyPath, layers: Sequence[Layer]) -> str:
@@ -144,11 +165,11 @@ def _origin(path: KeyPath, layers: Sequence[Layer]) -> str:
 
 
 def _keys_at(path: KeyPath) -> list[str]:
-    models = (found for found in _classes_in(_type_at(path)) if issubclass(found, BaseModel))
+    models = (found for found in classes_in(type_at(path)) if issubclass(found, BaseModel))
     return list(next(models, Settings).model_fields)
 
 
-def _type_at(path: KeyPath) -> Any:
+def type_at(path: KeyPath) -> Any:
     """What a value at `path` must be, by its annotation; None: there is no such key."""
     found: Any = Settings
     for step in path:
@@ -167,8 +188,8 @@ def _below(annotation: Any, step: str) -> Iterator[Any]:
             yield from _below(inner, step)
 
 
-def _classes_in(annotation: Any) -> Iterator[type]:
+def classes_in(annotation: Any) -> Iterator[type]:
     if isinstance(annotation, type):
         yield annotation
     for inner in get_args(annotation):
-        yield from _classes_in(inner)
+        yield from classes_in(inner)

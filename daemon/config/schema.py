@@ -74,6 +74,16 @@ class InstanceOverrides(Section):
     hours: tuple[str, ...] | None = None
 
 
+FLAG_OF = {
+    "turn.parallel": "parallel",
+    "cache.enabled": "cache",
+    "knowledge.enabled": "knowledge",
+    "responder.batching.enabled": "batching",
+    "escalation.enabled": "escalation",
+}
+"""The feature flag that switches each of these settings while the daemon runs."""
+
+
 class InstanceSettings(Section):
     """The settings in force for one instance: its overrides merged over the defaults."""
 
@@ -301,5 +311,13 @@ def _shared(section: type[SectionT], defaults: SectionT) -> SectionT:
 
 
 def _over(defaults: SectionT, overrides: SectionT) -> SectionT:
-    written = {key: getattr(overrides, key) for key in overrides.model_fields_set}
+    written = {
+        key: _value_over(getattr(defaults, key), getattr(overrides, key))
+        for key in overrides.model_fields_set
+    }
     return defaults.model_copy(update=written)
+
+
+def _value_over(below: object, value: object) -> object:
+    """A section within a section is merged as well."""
+    return _over(below, value) if isinstance(below, Section) and isinstance(value, Section) else value

@@ -23,6 +23,8 @@ CREDENTIAL_PREFIX = "majlis_"
 SET = "--set"
 """The origin of what the command line sets."""
 MAX_CREDENTIAL_BYTES = 64 * 1024
+MAX_VALUE_DEPTH = 16
+"""Of a value that is given as text: lists and mappings within each other."""
 Tree = dict[str, Any]
 
 
@@ -112,8 +114,28 @@ class _Loader(yaml.SafeLoader):
         return mapping
 
 
+class _ValueLoader(_Loader):
+    """For one value: aliases make a small text into an endless value, and nesting costs its square."""
+
+    flow_level: int
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise ConfigError("a value may not refer to a part of itself")
+        return super().compose_node(parent, index)
+
+    def fetch_flow_collection_start(self, token: Any) -> None:
+        if self.flow_level >= MAX_VALUE_DEPTH:
+            raise ConfigError("a value may not be nested so deeply")
+        super().fetch_flow_collection_start(token)
+
+
 def _parse(text: str) -> Any:
     return yaml.load(text, Loader=_Loader)
+
+
+def _parse_value(text: str) -> Any:
+    return yaml.load(text, Loader=_ValueLoader)
 
 
 def file_layer(path: Path) -> Layer:
@@ -229,7 +251,7 @@ def _put(layer: Layer, path: KeyPath, text: str, origin: str, below: Sequence[La
             following = _list_below(path[:depth], below) if path[depth].isdigit() else {}
             _assign(here, name, following, path, origin)
         here = following
-    _assign(here, path[-1], _value(text, path, origin), path, origin)
+    _assign(here, path[-1], read_value(text, path, origin), path, origin)
     layer.origins[path] = origin
 
 
@@ -265,12 +287,17 @@ def _assign(container: Any, name: str, value: Any, path: KeyPath, origin: str) -
         )
 
 
-def _value(text: str, path: KeyPath, origin: str) -> Any:
+def read_value(text: str, path: KeyPath, origin: str) -> Any:
+    """What a person typed, read as YAML.
+
+    Raises:
+      ConfigError: it begins like YAML and is none.
+    """
     if not text.lstrip().startswith(("[", "{", '"', "'")):
         return _scalar(text)
     try:
-        return _parse(text)
-    except (yaml.YAMLError, ConfigError):
+        return _parse_value(text)
+    except (yaml.YAMLError, ConfigError, RecursionError):
         raise ConfigError(
             f"{'.'.join(path)} (from {origin}): begins like a list, mapping or quoted text, but is not valid YAML; "
             "put plain text in quotes"
@@ -280,8 +307,8 @@ def _value(text: str, path: KeyPath, origin: str) -> Any:
 def _scalar(text: str) -> Any:
     """Null and numbers as YAML reads them; other text as typed, without YAML's meaning of `:` or `#`."""
     try:
-        parsed = _parse(text)
-    except (yaml.YAMLError, ConfigError):
+        parsed = _parse_value(text)
+    except (yaml.YAMLError, ConfigError, RecursionError):
         return text
     if parsed is None and not text.lstrip().startswith("#"):
         return None

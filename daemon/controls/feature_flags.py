@@ -4,7 +4,6 @@ Laws of this file:
 1. The narrower scope wins: the flag set for the instance, else the one set for this daemon, else the configuration.
 2. `of` is called in every turn: it reads memory alone. All names without settings or flags of their own share one
    answer, so that made-up names in a webhook's path take no room.
-3. While Postgres is away, the flags read last stay in force.
 """
 
 from __future__ import annotations
@@ -12,16 +11,12 @@ from __future__ import annotations
 import msgspec
 import trio
 
-from actors.errors import LedgerUnavailable
 from actors.instance import FeatureFlags
 from actors.ports import Feed
-from daemon.config import Settings
+from daemon.controls.live_settings import LiveSettings
+from daemon.controls.run_time import RunTime
 from daemon.ledger.records import Records
-from daemon.ledger.rows import FlagRow
-from daemon.stores.postgres import LedgerError, LedgerMisconfigured
-
-REFRESH_SECONDS = 30.0
-"""How often the flags are read again: other daemons on this database may have set some."""
+from daemon.ledger.rows import FlagRow, RunTimeRows
 
 _ANY_INSTANCE = ""
 """No instance has this name: its configuration is that of every instance without settings of its own."""
@@ -61,81 +56,66 @@ class FlagPage(msgspec.Struct, frozen=True, kw_only=True):
 class StoredFlags:
     """Implements `actors.ports.FlagSource`."""
 
-    def __init__(self, records: Records, settings: Settings, node_id: str, feed: Feed) -> None:
+    def __init__(self, records: Records, run_time: RunTime, settings: LiveSettings, feed: Feed) -> None:
+        """Follows `run_time` after those who change `settings`."""
         self._records = records
+        self._run_time = run_time
         self._settings = settings
-        self._node_id = node_id
         self._feed = feed
-        self._reading = trio.Lock()
-        """One reading at a time: else one begun before a change could overwrite it."""
         self._set: dict[tuple[str, str], bool] = {}
         """By scope and flag."""
         self._general = FeatureFlags()
         self._apart: dict[str, FeatureFlags] = {}
         self._settle({})
+        run_time.follow(self._take)
 
     def of(self, instance: str) -> FeatureFlags:
         """What is on for `instance` now."""
         return self._apart.get(instance, self._general)
 
-    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Follow the database until cancelled; started after the first reading, even if that failed."""
-        await self._try_refresh()
-        task_status.started()
-        while True:
-            await trio.sleep(REFRESH_SECONDS)
-            await self._try_refresh()
-
-    async def refresh(self) -> int:
-        """Read the flags again; returns how many there are. Raises `LedgerUnavailable`."""
-        async with self._reading:
-            rows = await self._records.flags(self._daemon_scope)
-            found = {(row.scope, row.flag): row.value for row in rows if row.flag in FLAGS}
-            self._announce(found)
-            self._settle(found)
-        return len(found)
-
     async def set(self, flag: str, value: bool, instance: str | None = None) -> None:
         """For one instance, or for this daemon. Raises `LedgerUnavailable`."""
-        await self._records.set_flag(FlagRow(self._scope(instance), flag, value))
-        await self.refresh()
+        await self._records.set_flag(FlagRow(self._run_time.scope(instance), flag, value))
+        await self._run_time.refresh()
 
     async def clear(self, flag: str, instance: str | None = None) -> bool:
         """Let the wider scope apply again; False when nothing was set. Raises `LedgerUnavailable`."""
-        await self.refresh()
-        scope = self._scope(instance)
-        if (scope, flag) not in self._set:
+        await self._run_time.refresh()
+        if not self.is_set(flag, instance):
             return False
-        await self._records.clear_flag(scope, flag)
-        await self.refresh()
+        await self._records.clear_flag(self._run_time.scope(instance), flag)
+        await self._run_time.refresh()
         return True
+
+    def is_set(self, flag: str, instance: str | None) -> bool:
+        """Whether it was set for this instance, or for this daemon."""
+        return (self._run_time.scope(instance), flag) in self._set
 
     def page(self) -> FlagPage:
         """All flags, as operators see them."""
-        return FlagPage(node_id=self._node_id, flags=[self._view(flag) for flag in FLAGS])
+        return FlagPage(node_id=self._run_time.node_id, flags=[self._view(flag) for flag in FLAGS])
 
     def _view(self, flag: str) -> FlagView:
         effective: bool = getattr(self._general, flag)
         apart = []
         for name, flags in sorted(self._apart.items()):
-            value, was_set = getattr(flags, flag), (_instance_scope(name), flag) in self._set
+            value, was_set = getattr(flags, flag), self.is_set(flag, name)
             if was_set or value != effective:
                 apart.append(InstanceFlag(instance=name, value=value, set=was_set))
         return FlagView(
             flag=flag,
             configured=getattr(self._configured(_ANY_INSTANCE), flag),
-            daemon=self._set.get((self._daemon_scope, flag)),
+            daemon=self._set.get((self._run_time.daemon_scope, flag)),
             effective=effective,
             instances=apart,
         )
 
-    async def _try_refresh(self) -> None:
-        try:
-            await self.refresh()
-        except (LedgerError, LedgerMisconfigured) as error:
-            self._feed.emit("daemon.problem", part="flags", error=type(error).__name__)
-        except LedgerUnavailable:
-            pass  # law 3; the store watch reports it
+    async def _take(self, rows: RunTimeRows) -> None:
+        """Put in force what was read."""
+        found = {(row.scope, row.flag): row.value for row in rows.flags if row.flag in FLAGS}
+        self._announce(found)
+        self._settle(found)
+        await trio.lowlevel.checkpoint()
 
     def _announce(self, found: dict[tuple[str, str], bool]) -> None:
         for scope, flag in sorted(found.keys() | self._set.keys()):
@@ -147,30 +127,19 @@ class StoredFlags:
     def _settle(self, found: dict[tuple[str, str], bool]) -> None:
         """Put these in force."""
         self._set = found
-        names = {scope.partition(":")[2] for scope, _ in found if scope != self._daemon_scope}
-        for_daemon = self._of_scope(self._daemon_scope)
+        names = {self._run_time.instance(scope) for scope, _ in found}
+        for_daemon = self._of_scope(self._run_time.daemon_scope)
         self._general = _over(self._configured(_ANY_INSTANCE), for_daemon)
         self._apart = {
-            name: _over(self._configured(name), for_daemon | self._of_scope(_instance_scope(name)))
-            for name in names.union(self._settings.instances)
+            name: _over(self._configured(name), for_daemon | self._of_scope(self._run_time.scope(name)))
+            for name in (*self._settings.names, *filter(None, names))
         }
 
     def _configured(self, instance: str) -> FeatureFlags:
-        return self._settings.for_instance(instance).flags(self._settings.turn.parallel)
+        return self._settings.for_instance(instance).flags(self._settings.configured.turn.parallel)
 
     def _of_scope(self, scope: str) -> Flags:
         return {flag: value for (of, flag), value in self._set.items() if of == scope}
-
-    def _scope(self, instance: str | None) -> str:
-        return self._daemon_scope if instance is None else _instance_scope(instance)
-
-    @property
-    def _daemon_scope(self) -> str:
-        return f"daemon:{self._node_id}"
-
-
-def _instance_scope(name: str) -> str:
-    return f"instance:{name}"
 
 
 def _over(flags: FeatureFlags, set_here: Flags) -> FeatureFlags:

@@ -17,6 +17,8 @@ from daemon.ledger.rows import (
     HandedBack,
     LastSends,
     Pause,
+    RunTimeRows,
+    SettingRow,
     SilenceReasons,
     StoredInstances,
     TakeoverPeriod,
@@ -110,9 +112,21 @@ class Records:
         rows = await self._db.fetch(_SQL["usage"], days, None if instance is None else storable(instance))
         return tuple(DailyUsage(**row) for row in rows)
 
-    async def flags(self, daemon_scope: str) -> tuple[FlagRow, ...]:
-        """The feature flags set for one daemon and for instances."""
-        return tuple(FlagRow(**row) for row in await self._db.fetch(_SQL["flags"], daemon_scope))
+    async def run_time(self, daemon_scope: str, max_settings: int) -> RunTimeRows:
+        """The feature flags and settings made at run time for one daemon and for instances."""
+        flags, settings = [], []
+        for row in await self._db.fetch(_SQL["run_time"], daemon_scope, max_settings):
+            if row.pop("is_flag"):
+                flags.append(FlagRow(row["scope"], row["key"], row["value"] == "true"))
+            else:
+                settings.append(SettingRow(**row))
+        return RunTimeRows(tuple(flags), tuple(settings))
+
+    async def set_setting(self, scope: str, key: str, value: object, by: str) -> None:
+        await self._db.fetch(_SQL["set_setting"], storable(scope), key, encoded(value), storable(by))
+
+    async def clear_setting(self, scope: str, key: str) -> None:
+        await self._db.fetch(_SQL["clear_setting"], storable(scope), storable(key))
 
     async def set_flag(self, row: FlagRow) -> None:
         await self._db.fetch(_SQL["set_flag"], row.scope, row.flag, row.value)

@@ -151,6 +151,26 @@ class FlagRow(msgspec.Struct, frozen=True):
     value: bool
 
 
+class SettingRow(msgspec.Struct, frozen=True):
+    """`scope` as for a flag."""
+
+    scope: str
+    key: str
+    value: str
+    """JSON."""
+    set_at: datetime
+    set_by: str
+    """Empty: nobody said."""
+
+
+class RunTimeRows(msgspec.Struct, frozen=True):
+    """What was set at run time."""
+
+    flags: tuple[FlagRow, ...] = ()
+    settings: tuple[SettingRow, ...] = ()
+    """The earlier set first."""
+
+
 class Pause(msgspec.Struct, frozen=True):
     """An operator's pause: no turn of the instance begins while it lasts."""
 

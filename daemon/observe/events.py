@@ -172,10 +172,22 @@ EVENTS: dict[str, Event] = {
     "housekeeping.done": Event("debug", "expired answers, old vectors and abandoned loads were deleted"),
     "housekeeping.failed": Event("warning", "they could not be deleted; it is tried again in ten minutes"),
     "flags.changed": Event("info", "a feature flag was set or cleared, here or by another daemon (`scope`)"),
-    "settings.reload_failed": Event(
-        "warning", "instances and flags could not be read again; what was read before stays in force"
+    "settings.changed": Event(
+        "info",
+        "a setting was set or unset at run time (`change`), here or by another daemon (`key`, `scope`, `by`)",
+        "change",
     ),
-    "settings.reloaded": Event("info", "instances and flags were read again from the database"),
+    "settings.left_out": Event(
+        "warning",
+        "a setting that was made at run time does not fit and is not in force (`key`, `scope`, `why`)",
+    ),
+    "settings.reload_failed": Event(
+        "warning",
+        "instances, flags and settings could not be read again; what was read before stays in force",
+    ),
+    "settings.reloaded": Event(
+        "info", "instances, flags and run-time settings were read again from the database"
+    ),
     "conversation.handed_back": Event(
         "info", "Majlis answers again: escalation and take-over are over (`by`: operator, timeout)"
     ),

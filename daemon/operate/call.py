@@ -74,6 +74,13 @@ class AdminCall:
         self._feed.emit("admin.change", None, action=action, target=target, **who)
 
     @property
+    def who(self) -> str:
+        """Who asks, in a few words."""
+        if self.caller.origin:
+            return f"{self.caller.origin} session {self.caller.session}"
+        return f"uid {self.peer.uid}"
+
+    @property
     def cause(self) -> StopCause:
         """Who asks, for a stop."""
         if self.caller.origin:

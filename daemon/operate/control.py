@@ -11,8 +11,8 @@ from msgspec import Meta
 
 from actors.supervisor import Supervisor
 from daemon.config import Settings
-from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.pauses import PauseBoard
+from daemon.controls.run_time import RunTime
 from daemon.observe import logs
 from daemon.observe.feed import EventFeed
 from daemon.operate.call import AdminCall
@@ -41,6 +41,8 @@ class LogLevelView(msgspec.Struct, frozen=True, kw_only=True):
 class Reloaded(msgspec.Struct, frozen=True, kw_only=True):
     flags: int
     """Flags stored in the database, for this daemon and for instances."""
+    settings: int
+    """Settings made at run time, as well."""
 
 
 class NewLogLevel(Parameters, frozen=True, kw_only=True):
@@ -54,7 +56,7 @@ class Control:
         self,
         settings: Settings,
         supervisor: Supervisor,
-        flags: StoredFlags,
+        run_time: RunTime,
         pauses: PauseBoard,
         feed: EventFeed,
         stop: Callable[[StopCause], None],
@@ -62,7 +64,7 @@ class Control:
     ) -> None:
         self._settings = settings
         self._supervisor = supervisor
-        self._flags = flags
+        self._run_time = run_time
         self._pauses = pauses
         self._feed = feed
         self._stop = stop
@@ -90,16 +92,17 @@ class Control:
         return await self.log_level()
 
     async def reload(self) -> Reloaded:
-        """Read instances, flags and pauses again from the database. Raises `LedgerUnavailable`."""
+        """Read instances, flags, run-time settings and pauses again from the database. Raises `LedgerUnavailable`."""
         await self._forget()
-        flags = await self._flags.refresh()
+        rows = await self._run_time.refresh()
         await self._pauses.refresh()
-        self._feed.emit("settings.reloaded", flags=flags)
-        return Reloaded(flags=flags)
+        reloaded = Reloaded(flags=len(rows.flags), settings=len(rows.settings))
+        self._feed.emit("settings.reloaded", flags=reloaded.flags, settings=reloaded.settings)
+        return reloaded
 
 
 async def _reload(control: Control, call: AdminCall, asked: Parameters) -> Response:
-    """Read instance settings and flags again from the database. config.yaml is read only at the start."""
+    """Read instances, flags and run-time settings again from the database. config.yaml is read only at the start."""
     await call.audit("reload", "settings")
     return json_response(200, await control.reload())
 

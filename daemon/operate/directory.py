@@ -8,7 +8,7 @@ from contextlib import suppress
 from actors.errors import LedgerUnavailable, MajlisError, Missing
 from actors.identity import Conversation
 from actors.supervisor import Supervisor
-from daemon.config import Settings
+from daemon.controls.live_settings import LiveSettings
 from daemon.ledger.records import Records
 from daemon.ledger.rows import SilenceReasons, TurnRecord
 from daemon.observe.readiness import Health
@@ -23,7 +23,7 @@ class Directory:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: LiveSettings,
         health: Health,
         supervisor: Supervisor,
         records: Records,
@@ -79,7 +79,6 @@ class Directory:
         return await self._records.silent(longest_hand_back_seconds(self._settings), MAX_SILENT)
 
 
-def longest_hand_back_seconds(settings: Settings) -> float:
+def longest_hand_back_seconds(settings: LiveSettings) -> float:
     """The longest time for which an escalation holds, over all instances."""
-    sections = [settings.escalation, *(settings.for_instance(name).escalation for name in settings.instances)]
-    return max(section.hand_back_seconds for section in sections)
+    return max(own.escalation.hand_back_seconds for own in settings.every())

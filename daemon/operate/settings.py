@@ -1,20 +1,30 @@
-"""The settings in force, and where each came from."""
+"""The settings in force, where each came from, and changing them while the daemon runs."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
 
 import msgspec
 import trio
 from msgspec import Meta
 
-from daemon.config import Settings
-from daemon.config.in_force import in_force
+from actors.errors import Missing
+from daemon.config import ConfigError
+from daemon.config.in_force import InForce, in_force, in_force_for
+from daemon.config.schema import FLAG_OF
+from daemon.controls.feature_flags import StoredFlags
+from daemon.controls.live_settings import LiveSettings
+from daemon.controls.stored_settings import MAX_VALUE_CHARS, StoredSettings
+from daemon.ledger.records import Records
 from daemon.observe.logs import mask_digits
 from daemon.operate.call import AdminCall
-from daemon.operate.parameters import Parameters
+from daemon.operate.parameters import BadRequest, Parameters
 from daemon.operate.route import Route
-from daemon.web.http1 import Response
+from daemon.web.http1 import Response, json_response
+
+_NUMBERS = ("escalation.notify_numbers", "contacts.ignore", "contacts.allow")
+"""Settings that hold phone numbers, of instances as well."""
 
 
 class ConfigValue(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,42 +32,218 @@ class ConfigValue(msgspec.Struct, frozen=True, kw_only=True):
     value: str
     """As YAML would spell it; `****` for what is secret."""
     origin: str
-    """`default`, the file's path, `environment MAJLIS_…`, `credential …` or `--set`."""
+    """`default`, the file's path, `environment MAJLIS_…`, `credential …`, `--set`; or, of what was changed since,
+    `majlis set …` or `majlis flags set …`, by whom, and when."""
+
+
+class LeftOutSetting(msgspec.Struct, frozen=True, kw_only=True):
+    """A setting that was made at run time and is not in force."""
+
+    key: str
+    instance: str
+    """Empty: it was set for this daemon."""
+    reason: str
 
 
 class ConfigPage(msgspec.Struct, frozen=True, kw_only=True):
     values: list[ConfigValue]
+    left_out: list[LeftOutSetting] = []
+
+
+class SettingChanged(msgspec.Struct, frozen=True, kw_only=True):
+    key: str
+    instance: str
+    """Empty: for this daemon."""
+    value: str
+    """What is in force there now."""
+    origin: str
+    exceptions: list[str] = []
+    """Instances that go on with a run-time setting of their own."""
+
+
+class NewValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    value: Annotated[str, Meta(max_length=MAX_VALUE_CHARS, description="Read as YAML, as --set reads it.")]
 
 
 class ConfigQuery(Parameters, frozen=True, kw_only=True):
+    instance: (
+        Annotated[
+            str,
+            Meta(description="What applies to this instance, and whether that comes from its own settings."),
+        ]
+        | None
+    ) = None
     reveal: Annotated[
         bool,
-        Meta(description="Show phone numbers of staff. Needs level admin; the audit log records who asked."),
+        Meta(description="Show phone numbers. Needs level admin; the audit log records who asked."),
     ] = False
 
 
-class SettingsInForce:
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+class SettingChange(Parameters, frozen=True, kw_only=True):
+    key: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=200,
+            description="A setting, e.g. batching.window_seconds; `majlis config --instance NAME` lists them.",
+        ),
+    ]
+    instance: (
+        Annotated[
+            str,
+            Meta(
+                description="For this instance, on every daemon. Without it: for all instances of this daemon."
+            ),
+        ]
+        | None
+    ) = None
 
-    async def page(self, reveal: bool) -> ConfigPage:
-        """Every setting. Phone numbers of staff are masked unless `reveal`; secrets always are."""
+
+class SettingsInForce:
+    """Shows them, and changes those that may change at run time."""
+
+    def __init__(
+        self, live: LiveSettings, stored: StoredSettings, flags: StoredFlags, records: Records
+    ) -> None:
+        self._live = live
+        self._stored = stored
+        self._flags = flags
+        self._records = records
+
+    async def page(self, reveal: bool, instance: str | None = None) -> ConfigPage:
+        """Every setting, or those that an instance may have for itself, as they apply to this one.
+
+        Phone numbers are masked unless `reveal`; secrets always are. Raises `Missing` for an unknown instance.
+        """
         await trio.lowlevel.checkpoint()
+        if instance is not None and instance not in self._live.names:
+            await self._check_instance(instance)
         return ConfigPage(
             values=[
-                ConfigValue(
-                    key=row.key,
-                    value=row.value if reveal or not row.key.endswith("_numbers") else mask_digits(row.value),
-                    origin=row.origin,
-                )
-                for row in in_force(self._settings)
-            ]
+                ConfigValue(key=row.key, value=_shown(row, reveal), origin=row.origin)
+                for row in self._rows(instance)
+            ],
+            left_out=[
+                LeftOutSetting(key=left.key, instance=left.instance or "", reason=left.why)
+                for left in self._stored.left_out
+                if instance is None or left.instance in (None, instance)
+            ],
         )
+
+    async def set(
+        self, key: str, text: str, instance: str | None, by: str, record: Callable[[Any], Awaitable[None]]
+    ) -> SettingChanged:
+        """Set it for one instance on every daemon, or for this daemon. `record` is told the value before it is stored.
+
+        Raises `Missing` for an unknown instance, `BadRequest` for what does not fit.
+        """
+        if instance is not None:
+            await self._check_instance(instance)
+        try:
+            await self._stored.set(key, text, instance, by, record)
+        except ConfigError as error:
+            raise BadRequest(str(error)) from None
+        return self._changed(key, instance)
+
+    async def unset(
+        self, key: str, instance: str | None, record: Callable[[], Awaitable[None]]
+    ) -> SettingChanged:
+        """Raises `Conflict` when it was not set, `BadRequest` when another setting needs it."""
+        try:
+            await self._stored.unset(key, instance, record)
+        except ConfigError as error:
+            raise BadRequest(str(error)) from None
+        return self._changed(key, instance)
+
+    async def _check_instance(self, instance: str) -> None:
+        if not await self._records.knows_instance(instance):
+            raise Missing(f"The database has no instance called {instance}: check the spelling.")
+
+    def _changed(self, key: str, instance: str | None) -> SettingChanged:
+        row = next((row for row in self._rows(instance) if row.key == key), InForce(key, "null", "default"))
+        return SettingChanged(
+            key=key,
+            instance=instance or "",
+            value=_shown(row, reveal=False),
+            origin=row.origin,
+            exceptions=self._stored.holders(key) if instance is None else [],
+        )
+
+    def _rows(self, instance: str | None) -> list[InForce]:
+        settings = self._live.with_origins(instance)
+        if instance is None:
+            return list(in_force(settings))
+        return [self._flagged(row, instance) for row in in_force_for(settings, instance)]
+
+    def _flagged(self, row: InForce, instance: str) -> InForce:
+        """What a feature flag says has the last word."""
+        flag = "takeover" if row.key == "takeover.pause_seconds" else FLAG_OF.get(row.key)
+        if flag is None:
+            return row
+        words = next(
+            (
+                f"majlis flags set{option}"
+                for option, scope in ((f" --instance {instance}", instance), ("", None))
+                if self._flags.is_set(flag, scope)
+            ),
+            "",
+        )
+        is_on = getattr(self._flags.of(instance), flag)
+        if not words or (flag == "takeover" and is_on):
+            return row
+        if flag == "takeover":
+            return row._replace(origin=f"{row.origin}; off by {words}")
+        return row._replace(value="true" if is_on else "false", origin=words)
+
+
+def _shown(row: InForce, reveal: bool) -> str:
+    return row.value if reveal or not row.key.endswith(_NUMBERS) else mask_digits(row.value)
 
 
 async def _page(settings: SettingsInForce, call: AdminCall, asked: ConfigQuery) -> Response:
     """Every setting in force, and where it came from; secrets are always masked."""
-    return await call.answer(await settings.page(call.reveal), "settings")
+    return await call.answer(await settings.page(call.reveal, asked.instance or None), "settings")
 
 
-ROUTES = (Route("GET", "/v1/config", SettingsInForce, _page, "read", ConfigPage, ConfigQuery),)
+async def _set(settings: SettingsInForce, call: AdminCall, asked: SettingChange) -> Response:
+    """Change a setting while the daemon runs."""
+    instance = asked.instance or None
+
+    async def record(value: Any) -> None:
+        # A text may be the business' own, or a number: it stands in the table, and not in the log.
+        shown = f" {msgspec.json.encode(value).decode()}" if isinstance(value, int | float | None) else ""
+        await call.audit("settings.set", f"{asked.key}{shown}, {_place(instance)}")
+
+    return json_response(200, await settings.set(asked.key, call.body.value, instance, call.who, record))
+
+
+async def _unset(settings: SettingsInForce, call: AdminCall, asked: SettingChange) -> Response:
+    """Drop what was set at run time, so that the daemon's value or config.yaml applies again."""
+    instance = asked.instance or None
+
+    async def record() -> None:
+        await call.audit("settings.unset", f"{asked.key}, {_place(instance)}")
+
+    return json_response(200, await settings.unset(asked.key, instance, record))
+
+
+def _place(instance: str | None) -> str:
+    return f"instance {instance}" if instance else "this daemon"
+
+
+ROUTES = (
+    Route("GET", "/v1/config", SettingsInForce, _page, "read", ConfigPage, ConfigQuery),
+    Route(
+        "POST",
+        "/v1/config/{key}/set",
+        SettingsInForce,
+        _set,
+        "operate",
+        SettingChanged,
+        SettingChange,
+        NewValue,
+    ),
+    Route(
+        "POST", "/v1/config/{key}/unset", SettingsInForce, _unset, "operate", SettingChanged, SettingChange
+    ),
+)

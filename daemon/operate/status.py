@@ -14,8 +14,8 @@ from actors.errors import LedgerUnavailable, MirrorUnavailable
 from actors.identity import Conversation
 from actors.supervisor import Supervisor
 from daemon import package_version
-from daemon.config import Settings
 from daemon.config.open_doors import OpenDoor
+from daemon.controls.live_settings import LiveSettings
 from daemon.gateways.kind import FeedView
 from daemon.ingress.counters import IngressCounters
 from daemon.ingress.refusals import RefusedView
@@ -137,7 +137,7 @@ class Gauges:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: LiveSettings,
         health: Health,
         supervisor: Supervisor,
         ownership: FencedOwnership,
@@ -162,7 +162,7 @@ class Gauges:
             uptime_seconds=time.monotonic() - self._started_at,
             stores=dict(self._health.stores()),
             partitions_owned=len(self._ownership.fenced()),
-            partitions_total=self._settings.partitions,
+            partitions_total=self._settings.configured.partitions,
             partitions_elsewhere=self._ownership.elsewhere(),
             active=phases.total(),
             open_windows=self._supervisor.open_windows(),

@@ -13,7 +13,7 @@ from actors.errors import Conflict, Missing
 from actors.identity import Conversation
 from actors.ports import Feed, FlagSource
 from actors.supervisor import Supervisor
-from daemon.config import Settings
+from daemon.controls.live_settings import LiveSettings
 from daemon.controls.pauses import PauseBoard, ended_by
 from daemon.ledger.records import Records
 from daemon.operate.call import AdminCall, iso
@@ -66,7 +66,7 @@ class OperatorTakeovers:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: LiveSettings,
         directory: Directory,
         supervisor: Supervisor,
         records: Records,

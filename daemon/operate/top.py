@@ -13,7 +13,7 @@ from actors.actor import ActorView
 from actors.fairness import FairSlots
 from actors.supervisor import Supervisor
 from daemon import package_version
-from daemon.config import Settings
+from daemon.controls.live_settings import LiveSettings
 from daemon.observe.alerts import AlertView
 from daemon.observe.feed import EventFeed
 from daemon.observe.latencies import Latencies, LatencyView
@@ -84,7 +84,7 @@ class Top:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: LiveSettings,
         node_id: str,
         health: Health,
         supervisor: Supervisor,

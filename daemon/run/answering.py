@@ -15,8 +15,11 @@ from actors.turn import Append, TurnAttempt, TurnServices
 from daemon.config import Settings
 from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.late_failures import LateFailures
+from daemon.controls.live_settings import LiveSettings
 from daemon.controls.notifier import Notifier
 from daemon.controls.pauses import PauseBoard
+from daemon.controls.run_time import RunTime
+from daemon.controls.stored_settings import StoredSettings
 from daemon.controls.takeovers import Takeovers
 from daemon.gateways.couriers import Couriers
 from daemon.gateways.kind import Tools
@@ -44,6 +47,7 @@ class Answering:
         self,
         *,
         settings: Settings,
+        live: LiveSettings,
         feed: EventFeed,
         node_id: str,
         db: Postgres,
@@ -56,8 +60,11 @@ class Answering:
         chats: Chats,
         resume_held: Callable[[], None],
     ) -> None:
-        """`resume_held` lets conversations go on that were held by a pause which has ended."""
-        self._settings = settings
+        """`live` is what instances are asked of; `settings`, what is wired at the start.
+
+        `resume_held` lets conversations go on that were held by a pause which has ended.
+        """
+        self._live = live
         tls = tls_context(settings.tls.ca_file)
         self._gateway_http = HttpClient(tls=tls)
         self._responder_http = HttpClient(keepalive_seconds=RESPONDER_KEEPALIVE_SECONDS, tls=tls)
@@ -74,10 +81,12 @@ class Answering:
             feed,
             self._facts,
             wall_ms,
-            partial(_outbox_policy, settings),
+            partial(_outbox_policy, live),
             partial(secrets.token_hex, 8),
         )
-        self.board = StoredFlags(records, settings, node_id, feed)
+        self.run_time = RunTime(records, node_id, feed)
+        self.stored_settings = StoredSettings(records, self.run_time, live, feed)
+        self.board = StoredFlags(records, self.run_time, live, feed)
         self.pauses = PauseBoard(records, feed, resume_held)
         self.responder = peers.responders(settings, self._responder_http, self.board, feed)
         self.takeovers = Takeovers(db, self.board, self._pause_seconds, feed)
@@ -102,7 +111,7 @@ class Answering:
                 responder=self.responder,
                 outbox=self.outbox,
                 identities=identities,
-                policies=settings,
+                policies=live,
                 flags=self.board,
                 feed=feed,
                 wall_ms=wall_ms,
@@ -111,8 +120,8 @@ class Answering:
         )
 
     async def start(self, work: trio.Nursery) -> None:
-        """Read the feature flags and begin to send notices; returns when both run."""
-        await work.start(self.board.run)
+        """Read what was set at run time and begin to send notices; returns when all that runs."""
+        await work.start(self.run_time.run)
         await work.start(self.pauses.run)
         await work.start(self.notifier.run)
         await work.start(self._facts.run)
@@ -125,13 +134,13 @@ class Answering:
         await self._notice_http.aclose()
 
     def _pause_seconds(self, instance: str) -> float:
-        return self._settings.for_instance(instance).takeover.pause_seconds
+        return self._live.for_instance(instance).takeover.pause_seconds
 
 
 def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _outbox_policy(settings: Settings, instance: str) -> OutboxPolicy:
-    gateway = settings.for_instance(instance).gateway
+def _outbox_policy(live: LiveSettings, instance: str) -> OutboxPolicy:
+    gateway = live.for_instance(instance).gateway
     return OutboxPolicy(gateway.on_unresolved, gateway.settle_seconds, gateway.timeout_seconds)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from actors.messages import WindowPolicy
 from daemon.config import Settings
 
 _PAYLOAD = (
@@ -17,13 +18,19 @@ _PAYLOAD = (
 )
 
 
-def show(settings: Settings, listen: str, dashboard: str, warnings: Sequence[str]) -> None:
+def show(
+    settings: Settings,
+    window_of: Callable[[str], WindowPolicy],
+    listen: str,
+    dashboard: str,
+    warnings: Sequence[str],
+) -> None:
     """Print it to standard output, where the console gateway prints its replies as well.
 
     `dashboard`: a line about it; empty: none. `warnings`: what an operator should know, each a sentence.
     """
     instance = next(iter(settings.instances), "demo")
-    window = settings.window(instance)
+    window = window_of(instance)
     command = _command()
     token = " -H 'apikey: <your token>'" if settings.ingress.auth.mode_in_force == "token" else ""
     sys.stdout.write(

@@ -9,6 +9,7 @@ import trio
 
 from daemon.config import Settings
 from daemon.config.open_doors import Listening, OpenDoor, open_doors
+from daemon.controls.live_settings import LiveSettings
 from daemon.ingress import inline_media
 from daemon.ingress.access import SharedToken, open_door
 from daemon.ingress.counters import IngressCounters, IngressObservers
@@ -56,6 +57,7 @@ class Daemon:
 
     def __init__(self, settings: Settings, feed: EventFeed, manager: ServiceManager) -> None:
         self._settings = settings
+        self._live = LiveSettings(settings)
         self._feed = feed
         self._has_manager = manager.is_there
         self._inside: Late[Inside] = Late()
@@ -70,7 +72,7 @@ class Daemon:
         self._links = KnownLinks()
         self._known = KnownInstances(settings.instances)
         behind = self._inside.part(lambda inside: inside.parts.behind)
-        self._inbox = DurableInbox(self._links, behind, settings.window)
+        self._inbox = DurableInbox(self._links, behind, self._live.window)
         self._ingress_counters, self._http_counters = IngressCounters(), HttpCounters()
         self._observing = Observing(
             settings,
@@ -152,6 +154,7 @@ class Daemon:
         couriers, chats = self._realtime.couriers, self._dashboard.chats
         parts = Parts(
             self._settings,
+            self._live,
             self._feed,
             self._health,
             self._links,
@@ -187,7 +190,7 @@ class Daemon:
             parts=parts,
             operating=operators,
             sources=self._observing.sources_of(parts, operators.figures, alerts),
-            playground=self._dashboard.playground(parts.ownership.owns),
+            playground=self._dashboard.playground(parts.ownership.owns, self._live.window),
             sweeping=sweeping,
         )
         self._inside.fill(inside)
@@ -217,7 +220,9 @@ class Daemon:
         # Under a service manager this goes to the journal, whose readers may not be operators: no link there.
         greeting = self._dashboard.greeting(with_link=not self._has_manager)
         doors = self._open_doors()
-        banner.show(self._settings, self._addresses[0], greeting, [door.sentence for door in doors])
+        banner.show(
+            self._settings, self._live.window, self._addresses[0], greeting, [door.sentence for door in doors]
+        )
         for door in doors:
             self._feed.emit("door.open", door=door.door, danger=door.danger, advice=door.advice)
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import trio
 
 from actors.identity import Conversation
+from actors.messages import WindowPolicy
 from daemon import package_version
 from daemon.config import Settings
 from daemon.dashboard.access import Access, DashboardSession
@@ -83,11 +84,13 @@ class Dashboard:
                 await server.drain()  # ends the streams
             nursery.cancel_scope.cancel()
 
-    def playground(self, owns: Callable[[Conversation], bool]) -> Playground:
+    def playground(
+        self, owns: Callable[[Conversation], bool], window: Callable[[str], WindowPolicy]
+    ) -> Playground:
         return Playground(
             self.chats,
             take=self._take,
-            window=self._settings.window,
+            window=window,
             label=self._feed.label,
             owns=owns,
             knows=self._instances.knows,

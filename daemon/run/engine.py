@@ -18,6 +18,7 @@ from actors.supervisor import Supervisor
 from daemon.config import Settings
 from daemon.config.open_doors import OpenDoor
 from daemon.controls.instance_names import InstanceNames
+from daemon.controls.live_settings import LiveSettings
 from daemon.controls.replays import NumbersLearned
 from daemon.gateways.couriers import Couriers
 from daemon.gateways.kind import FeedView
@@ -68,6 +69,7 @@ class Parts:
     def __init__(
         self,
         settings: Settings,
+        live: LiveSettings,
         feed: EventFeed,
         health: Health,
         links: KnownLinks,
@@ -81,6 +83,7 @@ class Parts:
     ) -> None:
         """`recorded` wraps the attempts so that traces are made of them; it takes this daemon's name as well."""
         self._settings = settings
+        self.live = live
         self._feed = feed
         self._health = health
         try:
@@ -106,6 +109,7 @@ class Parts:
         self.ownership = FencedOwnership(leases, mirror, self.survey, node_id, settings.partitions, feed)
         self.answering = Answering(
             settings=settings,
+            live=live,
             feed=feed,
             node_id=node_id,
             db=self.db,
@@ -178,7 +182,7 @@ class Parts:
         )
 
     async def _append_again(self, message: Message) -> Receipt:
-        return await self.group.append(message, self._settings.window(message.instance))
+        return await self.group.append(message, self.live.window(message.instance))
 
     async def drain(self) -> None:
         await self.supervisor.drain()
@@ -244,7 +248,7 @@ class Parts:
             mirror=self._mirror,
             ownership=self.ownership,
             attempt=self._attempt,
-            policies=self._settings,
+            policies=self.live,
             feed=self._feed,
             slots=self.slots,
             policy=TurnPolicy(turn.max_tries, turn.backoff_seconds, turn.max_hold_seconds),

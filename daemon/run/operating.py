@@ -82,23 +82,24 @@ def operating(
     answering, supervisor, records, label = parts.answering, parts.supervisor, parts.records, feed.label
     flags, pauses, fenced = answering.board, answering.pauses, parts.ownership.fenced
     watched = Watched(pauses.standing, answering.responder.views, alerts.views, sweep)
-    directory = Directory(settings, health, supervisor, records, label)
-    gauges = Gauges(settings, health, supervisor, parts.ownership, parts.survey, records)
-    control = Control(settings, supervisor, flags, pauses, feed, stop.ask, parts.forget)
+    live, run_time = parts.live, answering.run_time
+    directory = Directory(live, health, supervisor, records, label)
+    gauges = Gauges(live, health, supervisor, parts.ownership, parts.survey, records)
+    control = Control(settings, supervisor, run_time, pauses, feed, stop.ask, parts.forget)
     topics = (
         StatusReport(node_id, health, gauges, feed, watched, doors, stop),
         Actors(supervisor, label),
         Conversations(directory, supervisor, flags, fenced, settings.partitions),
         OperatorTakeovers(
-            settings, directory, supervisor, records, flags, pauses, answering.takeovers.take_over, feed
+            live, directory, supervisor, records, flags, pauses, answering.takeovers.take_over, feed
         ),
         Turns(records, parts.stored_turns, label),
         Explainer(settings, health, supervisor, parts.stored_turns, parts.arrivals, pauses, feed),
         Costs(records),
         EventTail(feed),
-        Top(settings, node_id, health, supervisor, parts.slots, latencies, feed, watched),
+        Top(live, node_id, health, supervisor, parts.slots, latencies, feed, watched),
         TaskTree(label),
-        SettingsInForce(settings),
+        SettingsInForce(live, answering.stored_settings, flags, records),
         LeaseTable(node_id, fenced, parts.stored_turns),
         Doctor(lambda: parts.doctor(doors.open(), doors.feeds())),
         Instances(records, supervisor, pauses),

@@ -306,6 +306,8 @@ def test_every_route_answers_as_openapi_json_says(
     ask.post("/v1/reload")
     ask.post("/v1/log-level/debug")
     ask.post("/v1/flags/cache/off?instance=demo")
+    ask.post("/v1/config/turn.duplicate_seconds/set?instance=demo", {"value": "60"})
+    ask.post("/v1/config/turn.duplicate_seconds/unset?instance=demo")
     ask.post("/v1/cache/clear?instance=demo")
     for place in range(2):
         dead = Said("quick", f"551150000100{place}", f"dead {place}", f"ADM-8{place}")

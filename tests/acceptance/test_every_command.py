@@ -54,6 +54,8 @@ TESTS = {
     "migrate": "test_command_line.py::test_an_external_database_is_migrated_by_command",
     "simulate": "test_simulate.py::test_a_rehearsal_with_a_running_daemon",
     "install-service": "test_every_command.py::test_the_service_of_this_daemon_is_rendered",
+    "set": "test_every_command.py::test_a_setting_is_changed_while_the_daemon_runs",
+    "unset": "test_every_command.py::test_a_setting_is_changed_while_the_daemon_runs",
     "flags": "test_every_command.py::test_a_flag_is_set_and_cleared",
     "flags set": "test_every_command.py::test_a_flag_is_set_and_cleared",
     "flags clear": "test_every_command.py::test_a_flag_is_set_and_cleared",
@@ -154,6 +156,33 @@ def test_a_flag_is_set_and_cleared(majlis: Command) -> None:
     assert flag["effective"] is True
     majlis.text("flags", "clear", "knowledge", "--instance", "shop")
     assert "shop off" not in majlis.text("flags")
+
+
+def test_a_setting_is_changed_while_the_daemon_runs(
+    daemon: DaemonUnderTest, gateway: FakeEvolution, majlis: Command
+) -> None:
+    """The next burst closes by the new window, and the one after `unset` by the old one."""
+    key = ("batching.window_seconds", "--instance", "shop")
+    assert "batching.window_seconds is 600.0 for shop (majlis set --instance shop" in majlis.text(
+        "set", "batching.window_seconds", "600", "--instance", "shop"
+    )
+    held = Said("shop", "966550001051", "does this wait?", "EVERY-51")
+    daemon.burst(held)
+    (row,) = items(majlis.json("top", "--instance", "shop"), "rows")
+    assert (row["state"], row["window_seconds"]) == ("waiting", 600.0)
+    assert isinstance(left := row["closes_in_seconds"], float) and left > 500
+    assert "must be greater than 0; it is 0" in majlis.refused("set", "batching.window_seconds", "0")
+    assert "`majlis flags set cache on|off` switches it" in majlis.refused("set", "cache.enabled", "false")
+    (shown,) = items(majlis.json("config", *key), "values")
+    assert shown["value"] == "600.0"
+    majlis.text("unset", *key)
+    prompt = Said("shop", "966550001052", "and does this?", "EVERY-52")
+    daemon.burst(prompt)
+    daemon.wait_for(lambda: gateway.texts(prompt.phone), "it is answered")
+    assert not gateway.texts(held.phone), "what was decided for a window stays"
+    daemon.flush("shop", held.phone)
+    daemon.wait_for(lambda: gateway.texts(held.phone), "it is answered as well")
+    daemon.wait_settled()
 
 
 def test_a_knowledge_file_is_added_used_and_removed(

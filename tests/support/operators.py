@@ -34,7 +34,10 @@ from actors.messages import Message, Receipt
 from daemon.config import Settings
 from daemon.config.open_doors import OpenDoor
 from daemon.controls.feature_flags import StoredFlags
+from daemon.controls.live_settings import LiveSettings
 from daemon.controls.pauses import PauseBoard
+from daemon.controls.run_time import RunTime
+from daemon.controls.stored_settings import StoredSettings
 from daemon.controls.takeovers import Takeovers
 from daemon.ingress.counters import IngressCounters
 from daemon.knowledge.library import PostgresLibrary
@@ -191,7 +194,10 @@ class Operators:
         self.actors = ListedActors()
         self.mirror = ListedMirror()
         self.fences: Mapping[int, int] = {}
-        self.stored_flags = StoredFlags(self.records, self.settings, NODE, self.feed)
+        self.live = LiveSettings(self.settings)
+        self.run_time = RunTime(self.records, NODE, self.feed)
+        self.stored_settings = StoredSettings(self.records, self.run_time, self.live, self.feed)
+        self.stored_flags = StoredFlags(self.records, self.run_time, self.live, self.feed)
         self.pauses = PauseBoard(self.records, self.feed)
         self.slots = FairSlots(50)
         self.providers: list[ProviderView] = []
@@ -221,9 +227,9 @@ class Operators:
         watched = Watched(
             self.pauses.standing, lambda: self.providers, lambda: self.alerts, lambda: self.swept
         )
-        directory = Directory(settings, health, supervisor, records, label)
+        directory = Directory(self.live, health, supervisor, records, label)
         begin = Takeovers(self.db, self.stored_flags, self._takeover_seconds, feed).take_over
-        self.gauges = Gauges(settings, health, supervisor, cast(Any, self), mirror, records)
+        self.gauges = Gauges(self.live, health, supervisor, cast(Any, self), mirror, records)
         self.status = StatusReport(
             NODE,
             health,
@@ -238,18 +244,19 @@ class Operators:
             directory, supervisor, self.stored_flags, self.fenced, settings.partitions
         )
         self.takeovers = OperatorTakeovers(
-            settings, directory, supervisor, records, self.stored_flags, self.pauses, begin, feed
+            self.live, directory, supervisor, records, self.stored_flags, self.pauses, begin, feed
         )
         self.turns = Turns(records, stored_turns, label)
         self.explainer = Explainer(settings, health, supervisor, stored_turns, mirror, self.pauses, feed)
         self.costs = Costs(records)
-        self.top = Top(settings, NODE, health, supervisor, self.slots, Latencies(feed), feed, watched)
+        self.top = Top(self.live, NODE, health, supervisor, self.slots, Latencies(feed), feed, watched)
         self.leases = LeaseTable(NODE, self.fenced, stored_turns)
         self.instances = Instances(records, supervisor, self.pauses)
         self.control = Control(
-            settings, supervisor, self.stored_flags, self.pauses, feed, self.stop.ask, self._forget
+            settings, supervisor, self.run_time, self.pauses, feed, self.stop.ask, self._forget
         )
         self.flags = FlagBoard(records, self.stored_flags)
+        self.in_force = SettingsInForce(self.live, self.stored_settings, self.stored_flags, records)
         self.letters = DeadLetters(records, self._append, label, feed)
         self.api = self.with_levels(None)
 
@@ -258,7 +265,7 @@ class Operators:
         topics = (
             self.status, self.listed, self.conversations, self.takeovers, self.turns, self.explainer, self.costs,
             self.top, self.leases, self.instances, self.control, self.flags, self.letters, EventTail(self.feed),
-            TaskTree(self.feed.label), SettingsInForce(self.settings), Doctor(self._examine),
+            TaskTree(self.feed.label), self.in_force, Doctor(self._examine),
             DashboardLogin(self._new_link, self.browsers), KnowledgeFiles(self.library, self.control.reload),
         )  # fmt: skip
         return AdminApi(topics, self.feed, self._record, levels, **more)
@@ -270,7 +277,7 @@ class Operators:
         return {}
 
     def _takeover_seconds(self, instance: str) -> float:
-        return self.settings.for_instance(instance).takeover.pause_seconds
+        return self.live.for_instance(instance).takeover.pause_seconds
 
     async def _record(self, entry: AuditEntry) -> None:
         await trio.lowlevel.checkpoint()

@@ -128,9 +128,23 @@ FROM majlis_usage
 WHERE day > (now() AT TIME ZONE 'UTC')::date - $1::integer AND ($2::text IS NULL OR instance = $2)
 ORDER BY day DESC, instance
 
--- flags --
--- The flags of one daemon, by its scope, and of every instance.
-SELECT scope, flag, value FROM majlis_flags WHERE scope = $1 OR scope LIKE 'instance:%'
+-- run_time --
+-- What was set at run time for one daemon, by its scope, and for every instance: flags, and at most $2 settings. What was
+-- set first comes first.
+(SELECT true AS is_flag, scope, flag AS key, value::text AS value, set_at, '' AS set_by FROM majlis_flags
+ WHERE scope = $1 OR scope LIKE 'instance:%')
+UNION ALL
+(SELECT false, scope, key, value::text, set_at, set_by FROM majlis_settings
+ WHERE scope = $1 OR scope LIKE 'instance:%' ORDER BY set_at, scope, key LIMIT $2)
+ORDER BY set_at, scope, key
+
+-- set_setting --
+INSERT INTO majlis_settings (scope, key, value, set_by) VALUES ($1, $2, $3::jsonb, $4)
+ON CONFLICT (scope, key) DO UPDATE SET value = excluded.value, set_by = excluded.set_by, set_at = now()
+
+-- clear_setting --
+-- Idempotent.
+DELETE FROM majlis_settings WHERE scope = $1 AND key = $2
 
 -- set_flag --
 INSERT INTO majlis_flags (scope, flag, value) VALUES ($1, $2, $3)

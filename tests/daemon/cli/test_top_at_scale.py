@@ -14,6 +14,7 @@ from actors.messages import WindowPolicy
 from actors.supervisor import Supervisor
 from daemon.cli.top_screen import SORTS, screen
 from daemon.config import Settings
+from daemon.controls.live_settings import LiveSettings
 from daemon.observe.feed import EventFeed
 from daemon.observe.latencies import Latencies
 from daemon.observe.readiness import Health
@@ -42,7 +43,7 @@ def top_of(supervisor: Supervisor, feed: EventFeed) -> Top:
     health = Health(feed)
     health.started()
     return Top(
-        Settings(),
+        LiveSettings(Settings()),
         "node-a",
         health,
         supervisor,

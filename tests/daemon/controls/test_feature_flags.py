@@ -11,9 +11,11 @@ import trio.testing
 
 from actors.errors import LedgerUnavailable
 from daemon.config import Settings, load
-from daemon.controls.feature_flags import FLAGS, REFRESH_SECONDS, StoredFlags
+from daemon.controls.feature_flags import FLAGS, StoredFlags
+from daemon.controls.live_settings import LiveSettings
+from daemon.controls.run_time import REFRESH_SECONDS, RunTime
 from daemon.ledger.records import Records
-from daemon.ledger.rows import FlagRow
+from daemon.ledger.rows import FlagRow, RunTimeRows
 from daemon.observe.feed import EventFeed
 from tests.support.ledgers import open_world
 
@@ -32,14 +34,16 @@ class RecordsInMemory(Records):
         self.rows: dict[tuple[str, str], bool] = {}
         self.away = False
 
-    async def flags(self, daemon_scope: str) -> tuple[FlagRow, ...]:
+    async def run_time(self, daemon_scope: str, max_settings: int) -> RunTimeRows:
         await trio.lowlevel.checkpoint()
         if self.away:
             raise LedgerUnavailable("postgres_unreachable")
-        return tuple(
-            FlagRow(scope, flag, value)
-            for (scope, flag), value in self.rows.items()
-            if scope == daemon_scope or scope.startswith("instance:")
+        return RunTimeRows(
+            tuple(
+                FlagRow(scope, flag, value)
+                for (scope, flag), value in self.rows.items()
+                if scope == daemon_scope or scope.startswith("instance:")
+            )
         )
 
     async def set_flag(self, row: FlagRow) -> None:
@@ -68,8 +72,13 @@ def feed() -> EventFeed:
 
 
 @pytest.fixture
-def board(records: RecordsInMemory, settings: Settings, feed: EventFeed) -> StoredFlags:
-    return StoredFlags(records, settings, "node-a", feed)
+def run_time(records: RecordsInMemory, feed: EventFeed) -> RunTime:
+    return RunTime(records, "node-a", feed)
+
+
+@pytest.fixture
+def board(records: RecordsInMemory, run_time: RunTime, settings: Settings, feed: EventFeed) -> StoredFlags:
+    return StoredFlags(records, run_time, LiveSettings(settings), feed)
 
 
 def test_without_stored_flags_the_configuration_applies(board: StoredFlags) -> None:
@@ -101,23 +110,23 @@ async def test_each_flag_can_be_set_and_changes_no_other(board: StoredFlags, fla
 
 
 async def test_flags_of_another_daemon_do_not_apply_here(
-    board: StoredFlags, records: RecordsInMemory
+    board: StoredFlags, run_time: RunTime, records: RecordsInMemory
 ) -> None:
     records.rows["daemon:node-b", "cache"] = False
     records.rows["instance:acme", "a flag of a newer version"] = False
-    await board.refresh()
+    await run_time.refresh()
     assert board.of("acme").cache
 
 
 async def test_each_change_is_announced_once(
-    board: StoredFlags, feed: EventFeed, records: RecordsInMemory
+    board: StoredFlags, run_time: RunTime, feed: EventFeed, records: RecordsInMemory
 ) -> None:
     with trio.fail_after(10):
         async with feed.tail() as tail:
             await board.set("cache", False, "acme")
             await board.set("cache", False, "acme")
             records.rows["instance:shop", "parallel"] = False  # another daemon did it
-            await board.refresh()
+            await run_time.refresh()
             await board.clear("cache", "acme")
             told = [await tail.receive() for _ in range(3)]
     assert feed.counters["flags.changed"] == 3
@@ -129,11 +138,11 @@ async def test_each_change_is_announced_once(
 
 
 async def test_flags_that_other_daemons_set_are_read_periodically(
-    board: StoredFlags, records: RecordsInMemory, autojump_clock: trio.testing.MockClock
+    board: StoredFlags, run_time: RunTime, records: RecordsInMemory, autojump_clock: trio.testing.MockClock
 ) -> None:
     records.rows["instance:acme", "parallel"] = False
     async with trio.open_nursery() as nursery:
-        await nursery.start(board.run)
+        await nursery.start(run_time.run)
         assert not board.of("acme").parallel, "it is read before it is started"
         records.rows["instance:acme", "parallel"] = True
         await trio.sleep(REFRESH_SECONDS + 1)
@@ -142,12 +151,12 @@ async def test_flags_that_other_daemons_set_are_read_periodically(
 
 
 async def test_while_postgres_is_away_the_last_known_flags_apply(
-    board: StoredFlags, records: RecordsInMemory, autojump_clock: trio.testing.MockClock
+    board: StoredFlags, run_time: RunTime, records: RecordsInMemory, autojump_clock: trio.testing.MockClock
 ) -> None:
     """Law 3. A start without Postgres uses the configuration."""
     records.away = True
     async with trio.open_nursery() as nursery:
-        await nursery.start(board.run)
+        await nursery.start(run_time.run)
         assert board.of("acme").parallel
         records.rows["daemon:node-a", "parallel"] = False
         records.away = False
@@ -156,7 +165,7 @@ async def test_while_postgres_is_away_the_last_known_flags_apply(
         await trio.sleep(3 * REFRESH_SECONDS)
         assert not board.of("acme").parallel
         with pytest.raises(LedgerUnavailable):
-            await board.refresh()
+            await run_time.refresh()
         nursery.cancel_scope.cancel()
 
 
@@ -168,18 +177,19 @@ async def test_a_stale_read_never_undoes_a_change(settings: Settings, feed: Even
             super().__init__()
             self.reading, self.go_on = trio.Event(), trio.Event()
 
-        async def flags(self, daemon_scope: str) -> tuple[FlagRow, ...]:
-            rows = await super().flags(daemon_scope)
+        async def run_time(self, daemon_scope: str, max_settings: int) -> RunTimeRows:
+            rows = await super().run_time(daemon_scope, max_settings)
             if not self.reading.is_set():
                 self.reading.set()
                 await self.go_on.wait()
             return rows
 
     records = Slow()
-    board = StoredFlags(records, settings, "node-a", feed)
+    run_time = RunTime(records, "node-a", feed)
+    board = StoredFlags(records, run_time, LiveSettings(settings), feed)
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(board.refresh)
+            nursery.start_soon(run_time.refresh)
             await records.reading.wait()
             nursery.start_soon(board.set, "cache", False)
             await trio.testing.wait_all_tasks_blocked()
@@ -204,13 +214,14 @@ async def test_flags_survive_in_postgres_and_reach_other_daemons(
     migrated_postgres_dsn: str, settings: Settings, feed: EventFeed
 ) -> None:
     async with open_world(migrated_postgres_dsn) as world:
-        first, second = (StoredFlags(world.records, settings, node, feed) for node in ("node-a", "node-b"))
+        nodes = [RunTime(world.records, node, feed) for node in ("node-a", "node-b")]
+        first, second = (StoredFlags(world.records, node, LiveSettings(settings), feed) for node in nodes)
         await first.set("cache", False)
         await first.set("knowledge", False, "acme")
         await first.set("knowledge", False, "acme")
-        assert await first.refresh() == 2 and await second.refresh() == 1
+        assert [len((await node.refresh()).flags) for node in nodes] == [2, 1]
         assert not first.of("shop").cache and second.of("shop").cache
         assert not second.of("acme").knowledge
         assert await second.clear("knowledge", "acme")
-        await first.refresh()
+        await nodes[0].refresh()
         assert first.of("acme").knowledge and not first.of("acme").cache

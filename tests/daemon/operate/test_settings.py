@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from daemon.config import load
-from daemon.operate.settings import SettingsInForce
+from tests.support.operators import Operators
 
 
 async def test_every_value_in_force_has_its_origin_and_no_secret_is_shown(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ async def test_every_value_in_force_has_its_origin_and_no_secret_is_shown(tmp_pa
         ["turn.max_tries=5"],
         {"MAJLIS_DRAIN_SECONDS": "7", "MAJLIS_RESPONDER__PROVIDERS__0__MODEL": "large"},
     )
-    rows = {row.key: row for row in (await SettingsInForce(settings).page(reveal=True)).values}
+    rows = {row.key: row for row in (await Operators(settings=settings).in_force.page(reveal=True)).values}
     assert not any("very-secret" in row.value for row in rows.values())
     assert {key: (rows[key].value, rows[key].origin) for key in rows if rows[key].origin != "default"} == {
         "redis.url": ("****", str(file)),
@@ -42,6 +42,6 @@ async def test_every_value_in_force_has_its_origin_and_no_secret_is_shown(tmp_pa
 async def test_phone_numbers_of_staff_are_masked_unless_revealed() -> None:
     settings = load(None, ["escalation.notify_numbers=['5511900000099']"], {})
     for reveal, shown in ((False, False), (True, True)):
-        values = (await SettingsInForce(settings).page(reveal)).values
+        values = (await Operators(settings=settings).in_force.page(reveal)).values
         (numbers,) = [one.value for one in values if one.key == "escalation.notify_numbers"]
         assert ("5511900000099" in numbers) is shown, numbers

@@ -1,0 +1,74 @@
+"""The settings in force: those of the start, and over them what was set since.
+
+Laws of this file:
+1. `window` and `terms` are asked for with every message and in every turn: they read memory alone, and no more than a
+   dictionary.
+2. All names without settings of their own share one answer, so that made-up names in a webhook's path take no room.
+3. Whoever needs a setting of an instance asks here each time and keeps nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from actors.instance import Terms
+from actors.messages import WindowPolicy
+from daemon.config import InstanceSettings, Settings
+from daemon.config.run_time import ForDaemon, ForInstance, all_together, for_daemon
+
+_ANY_INSTANCE = ""
+"""No instance has this name: its settings are those of every instance without settings of its own."""
+
+
+class LiveSettings:
+    """Implements `actors.ports.Policies`. It is there from the first moment, with what the start was configured to."""
+
+    def __init__(self, configured: Settings) -> None:
+        self.configured = configured
+        """As they were read at the start."""
+        self.put(for_daemon(configured, ()), {})
+
+    def put(self, for_all: ForDaemon, apart: Mapping[str, ForInstance]) -> None:
+        """Have these in force from now on; `apart` are the instances with run-time settings of their own."""
+        self._for_all = for_all
+        self._apart = apart
+        settings = for_all.settings
+        self._windows = {name: settings.window(name) for name in settings.instances}
+        self._windows |= {name: own.settings.batching.policy for name, own in apart.items()}
+        self._default_window = settings.batching.policy
+        self._terms: dict[str, Terms | None] = dict.fromkeys(self._windows)
+        self._default_terms = self.for_instance(_ANY_INSTANCE).terms()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The instances with settings of their own, of the start or since."""
+        return frozenset(self._windows)
+
+    def for_instance(self, name: str) -> InstanceSettings:
+        own = self._apart.get(name)
+        return self._for_all.settings.for_instance(name) if own is None else own.settings
+
+    def every(self) -> Iterator[InstanceSettings]:
+        """All that differ, and those of every other instance."""
+        yield from map(self.for_instance, (*self._windows, _ANY_INSTANCE))
+
+    def window(self, instance: str) -> WindowPolicy:
+        return self._windows.get(instance) or self._default_window
+
+    def terms(self, instance: str) -> Terms:
+        terms = self._terms.get(instance)
+        if terms is None:
+            if instance not in self._terms:
+                return self._default_terms
+            terms = self._terms[instance] = self.for_instance(instance).terms()
+        return terms
+
+    def with_origins(self, instance: str | None = None) -> Settings:
+        """All settings with the origin of each, or those that matter for one instance: for people, and not cheap."""
+        if instance is None:
+            own = list(self._apart.values())
+        else:
+            found = self._apart.get(instance)
+            own = [] if found is None else [found]
+        layers = [one.layer for one in own]
+        return all_together(self.configured, (*layers, self._for_all.layer))

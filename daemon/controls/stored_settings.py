@@ -1,0 +1,218 @@
+"""Settings that are changed while the daemon runs: kept in Postgres, judged as those of the start, put in force.
+
+Laws of this file:
+1. A change is in force here when `set` or `unset` returns, and within `REFRESH_SECONDS` on every other daemon.
+2. What would put itself or another setting out of force is refused, and nothing is stored.
+3. What is stored and does not fit (another version wrote it, or SQL, or config.yaml was changed since) is left out and
+   named. It never keeps the daemon from its work, nor the other settings from being in force.
+4. No value is ever in an event: it may be a text or a phone number.
+5. What a reading costs is bounded: in rows, in rows of one scope, in the size of a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+import trio
+
+from actors.errors import Conflict
+from actors.identity import MAX_INSTANCE_CHARS
+from actors.ports import Feed
+from daemon.config import ConfigError
+from daemon.config.run_time import (
+    ForDaemon,
+    ForInstance,
+    LeftOut,
+    RunTimeValue,
+    for_daemon,
+    for_instance,
+    value_in,
+    why_not,
+)
+from daemon.config.sources import read_value
+from daemon.controls.live_settings import LiveSettings
+from daemon.controls.run_time import RunTime
+from daemon.ledger.records import Records
+from daemon.ledger.rows import RunTimeRows, SettingRow
+
+COMMAND = "majlis set"
+MAX_VALUE_CHARS = 16_000
+"""Of a value as it is typed."""
+MAX_OF_SCOPE = 200
+"""Only SQL by hand can store more for one instance: there are not so many keys."""
+
+_Scalar = str | int | float | bool | None
+_Stored = _Scalar | list[_Scalar]
+Values = Mapping[str | None, Sequence[RunTimeValue]]
+"""By instance; None: of this daemon."""
+
+
+class _InForce(NamedTuple):
+    values: Values
+    for_all: ForDaemon
+    apart: Mapping[str, ForInstance]
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        own = (left for one in self.apart.values() for left in one.left_out)
+        return (*self.for_all.left_out, *own)
+
+
+class StoredSettings:
+    """Puts them into `live`."""
+
+    def __init__(self, records: Records, run_time: RunTime, live: LiveSettings, feed: Feed) -> None:
+        self._records = records
+        self._run_time = run_time
+        self._live = live
+        self._feed = feed
+        self._changing = trio.Lock()
+        self._rows: dict[tuple[str, str], SettingRow] | None = None
+        """By scope and key; None: never read."""
+        self._in_force = _InForce({}, for_daemon(live.configured, ()), {})
+        run_time.follow(self._take)
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What is stored and not in force."""
+        return self._in_force.left_out
+
+    def holders(self, key: str) -> list[str]:
+        """The instances that have a run-time setting of their own for this key, in force."""
+        path = tuple(key.split("."))
+        own = self._in_force.apart.items()
+        return sorted(name for name, one in own if one.layer.has(("instances", name, *path)))
+
+    async def set(
+        self, key: str, text: str, instance: str | None, by: str, record: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        """Set it for one instance on every daemon, or for this daemon. `record` is told the value before it is stored.
+
+        Raises:
+          ConfigError: it would not fit; the text says why, and what is allowed.
+          LedgerUnavailable: it is not stored.
+        """
+        if words := why_not(key):
+            raise ConfigError(words)
+        if len(text) > MAX_VALUE_CHARS:
+            raise ConfigError(f"{key}: must be at most {MAX_VALUE_CHARS:,} characters; it has {len(text):,}")
+        new = RunTimeValue(key, read_value(text, tuple(key.split(".")), COMMAND), COMMAND)
+        async with self._changing:
+            await self._run_time.refresh()
+            others = [value for value in self._in_force.values.get(instance, ()) if value.key != key]
+            then = await self._judged(instance, key, [*others, new])
+            value = None
+            if new.value is not None:  # else an instance has what applies without it
+                value = value_in(then.for_all if instance is None else then.apart[instance], key)
+            await record(value)
+            await self._records.set_setting(self._run_time.scope(instance), key, value, by)
+            await self._run_time.refresh()
+
+    async def unset(self, key: str, instance: str | None, record: Callable[[], Awaitable[None]]) -> None:
+        """Let the wider scope apply again. `record` is called before it is deleted.
+
+        Raises:
+          Conflict: it is not set.
+          ConfigError: another setting, made at run time as well, needs it.
+          LedgerUnavailable: it is still stored.
+        """
+        async with self._changing:
+            await self._run_time.refresh()
+            scope = self._run_time.scope(instance)
+            if (scope, key) not in (self._rows or {}):
+                option, place = (f" --instance {instance}", instance) if instance else ("", "this daemon")
+                raise Conflict(f"{key} is not set at run time for {place}: see `majlis config{option}`.")
+            values = self._in_force.values.get(instance, ())
+            await self._judged(instance, key, [value for value in values if value.key != key])
+            await record()
+            await self._records.clear_setting(scope, key)
+            await self._run_time.refresh()
+
+    async def _judged(self, instance: str | None, key: str, values: Sequence[RunTimeValue]) -> _InForce:
+        """What would be in force with these values of one scope, of which `key` changes. Raises: ConfigError."""
+        then = await self._settled({**self._in_force.values, instance: tuple(values)})
+        before = {(left.instance, left.key) for left in self.left_out} - {(instance, key)}
+        for left in then.left_out:
+            if (left.instance, left.key) not in before:
+                raise ConfigError(left.sentence)
+        return then
+
+    async def _take(self, rows: RunTimeRows) -> None:
+        """Put in force what was read."""
+        found = {(row.scope, row.key): row for row in rows.settings}
+        if self._rows is None or found != self._rows:
+            before = self.left_out
+            self._in_force = await self._settled(self._values(rows.settings))
+            self._live.put(self._in_force.for_all, self._in_force.apart)
+            self._announce(found, before)
+            self._rows = found
+        await trio.lowlevel.checkpoint()
+
+    async def _settled(self, values: Values) -> _InForce:
+        """Judges anew only what changed."""
+        old, configured = self._in_force, self._live.configured
+        same = values.get(None, ()) == old.values.get(None, ())
+        for_all = old.for_all if same else for_daemon(configured, values.get(None, ()))
+        apart: dict[str, ForInstance] = {}
+        for name, own in values.items():
+            if name is None or not own:
+                continue
+            if same and name in old.apart and own == old.values.get(name):
+                apart[name] = old.apart[name]
+            else:
+                apart[name] = for_instance(configured, for_all.layer, name, own)
+                await trio.lowlevel.checkpoint()
+        return _InForce(values, for_all, apart)
+
+    def _values(self, rows: Sequence[SettingRow]) -> Values:
+        found: dict[str | None, list[RunTimeValue]] = {}
+        for row in rows:
+            name = self._run_time.instance(row.scope)
+            of_scope = found.setdefault(name, [])
+            if (name is None or 0 < len(name) <= MAX_INSTANCE_CHARS) and len(of_scope) < MAX_OF_SCOPE:
+                of_scope.append(RunTimeValue(row.key, _decoded(row.value), self._origin(row)))
+        return {name: tuple(values) for name, values in found.items()}
+
+    def _origin(self, row: SettingRow) -> str:
+        instance = self._run_time.instance(row.scope)
+        command = COMMAND if instance is None else f"{COMMAND} --instance {instance}"
+        return ", ".join((command, *filter(None, (row.set_by,)), _moment(row.set_at)))
+
+    def _announce(self, found: Mapping[tuple[str, str], SettingRow], before: Sequence[LeftOut]) -> None:
+        """The first reading is no change."""
+        old = found if self._rows is None else self._rows
+        for scope, key in sorted(found.keys() | old.keys()):
+            row = found.get((scope, key))
+            if row != old.get((scope, key)):
+                change, by = ("unset", "") if row is None else ("set", row.set_by)
+                self._feed.emit("settings.changed", key=key, scope=scope, change=change, by=by)
+        known = set(before)
+        for left in self.left_out:
+            if left not in known:
+                scope = self._run_time.scope(left.instance)
+                self._feed.emit("settings.left_out", key=left.key, scope=scope, why=left.why)
+
+
+class _Unfit:
+    """No key takes this."""
+
+    def __repr__(self) -> str:
+        return "no single value, and no list of such"
+
+
+_UNFIT = _Unfit()
+
+
+def _decoded(text: str) -> object:
+    """What our own encoder wrote, or SQL by hand."""
+    try:
+        return msgspec.json.decode(text, type=_Stored)
+    except (msgspec.MsgspecError, RecursionError):
+        return _UNFIT
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

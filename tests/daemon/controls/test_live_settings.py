@@ -1,0 +1,49 @@
+"""The settings in force: what every message and every turn asks for."""
+
+from __future__ import annotations
+
+from daemon.config import load
+from daemon.config.run_time import ForInstance, RunTimeValue, for_daemon, for_instance
+from daemon.controls.live_settings import LiveSettings
+
+CONFIGURED = load(None, ["batching.window_seconds=6", "instances.acme.batching.window_seconds=3"], {})
+
+
+def window(seconds: float) -> list[RunTimeValue]:
+    return [RunTimeValue("batching.window_seconds", seconds, "majlis set")]
+
+
+def put(live: LiveSettings, daemon: list[RunTimeValue], own: dict[str, list[RunTimeValue]]) -> None:
+    for_all = for_daemon(CONFIGURED, daemon)
+    apart: dict[str, ForInstance] = {
+        name: for_instance(CONFIGURED, for_all.layer, name, values) for name, values in own.items()
+    }
+    live.put(for_all, apart)
+
+
+def test_without_changes_the_configuration_applies() -> None:
+    live = LiveSettings(CONFIGURED)
+    for name in ("acme", "demo", "a stranger"):
+        assert live.window(name) == CONFIGURED.window(name)
+        assert live.terms(name) == CONFIGURED.terms(name)
+        assert live.for_instance(name) == CONFIGURED.for_instance(name)
+
+
+def test_a_change_is_in_every_answer_and_goes_again() -> None:
+    live = LiveSettings(CONFIGURED)
+    put(live, [RunTimeValue("turn.duplicate_seconds", 9, "x")], {"shop": window(2), "acme": window(1)})
+    assert [live.window(name).window_seconds for name in ("acme", "shop", "other")] == [1, 2, 6]
+    assert {live.terms(name).duplicate_seconds for name in ("acme", "shop", "other")} == {9}
+    assert live.for_instance("shop").batching.window_seconds == 2
+    assert max(own.batching.window_seconds for own in live.every()) == 6
+    origins = live.with_origins("shop")
+    assert origins.for_instance("shop").batching.window_seconds == 2
+    put(live, [], {})
+    assert live.window("acme") == CONFIGURED.window("acme") and live.terms("shop").duplicate_seconds == 300
+
+
+def test_made_up_names_take_no_room_and_answers_are_made_once() -> None:
+    live = LiveSettings(CONFIGURED)
+    assert live.terms("made up") is live.terms("made up too") and live.window("made up") is live.window("x")
+    assert live.terms("acme") is live.terms("acme")
+    assert live.names == {"acme", *CONFIGURED.instances}
