@@ -36,7 +36,7 @@ MAX_TARGET_CHARS = 224
 _CHATS = ("group", "status_broadcast", "broadcast", "newsletter")
 
 
-class Change(NamedTuple):
+class MessageChange(NamedTuple):
     """What was done to which message."""
 
     target: str
@@ -45,7 +45,7 @@ class Change(NamedTuple):
     sent_at: int = 0
 
 
-def change_in(levels: tuple[JsonObject, ...]) -> Change | None:
+def change_in(levels: tuple[JsonObject, ...]) -> MessageChange | None:
     """The change that a message tells of; None: it is an ordinary message."""
     for level in levels:
         for name, read in _CHANGES.items():
@@ -55,7 +55,7 @@ def change_in(levels: tuple[JsonObject, ...]) -> Change | None:
 
 
 def amended(
-    instance: str, change: Change, item: JsonObject, contact: str, origin: str
+    instance: str, change: MessageChange, item: JsonObject, contact: str, origin: str
 ) -> Amendment | Ignored:
     """The change as an amendment.
 
@@ -86,7 +86,7 @@ def deleted_event(instance: str, item: JsonObject) -> Amendment | Ignored:
     """An item of `messages.delete`. What was deleted through the gateway's API comes with a row's id beside the key."""
     key = mapping(item.get("key")) or item
     return _other_chat(key) or amended(
-        instance, Change(text(key.get("id")), deleted=True), item, _contact(key), ""
+        instance, MessageChange(text(key.get("id")), deleted=True), item, _contact(key), ""
     )
 
 
@@ -97,9 +97,9 @@ def updated_event(instance: str, item: JsonObject) -> Amendment | None:
     target = text(item.get("keyId")) or text(mapping(item.get("key")).get("id"))
     message = update.get("message")
     if isinstance(message, dict) and isinstance(message.get("editedMessage"), dict):
-        change = change_in(levels_of(message)) or Change(target, _words(message))
+        change = change_in(levels_of(message)) or MessageChange(target, _words(message))
     elif message is None and update.get("messageStubType") in (1, "REVOKE"):
-        change = Change(target, deleted=True)
+        change = MessageChange(target, deleted=True)
     else:
         return None
     if _other_chat(key) is not None:
@@ -108,28 +108,28 @@ def updated_event(instance: str, item: JsonObject) -> Amendment | None:
     return None if isinstance(found, Ignored) else found
 
 
-def _protocol(part: JsonObject) -> Change | None:
+def _protocol(part: JsonObject) -> MessageChange | None:
     reason = protocol_reason(part)
     target = text(mapping(part.get("key")).get("id"))
     moment = sent_at(part.get("timestampMs"))
     if reason == "edited":
-        return Change(target, _words(mapping(part.get("editedMessage"))), sent_at=moment)
-    return Change(target, deleted=True, sent_at=moment) if reason == "deleted" else None
+        return MessageChange(target, _words(mapping(part.get("editedMessage"))), sent_at=moment)
+    return MessageChange(target, deleted=True, sent_at=moment) if reason == "deleted" else None
 
 
-def _encrypted(part: JsonObject) -> Change | None:
+def _encrypted(part: JsonObject) -> MessageChange | None:
     is_edit = part.get("secretEncType") in (2, "2", "MESSAGE_EDIT")
-    return Change(text(mapping(part.get("targetMessageKey")).get("id"))) if is_edit else None
+    return MessageChange(text(mapping(part.get("targetMessageKey")).get("id"))) if is_edit else None
 
 
-def _edit_of_meta(part: JsonObject) -> Change | None:
+def _edit_of_meta(part: JsonObject) -> MessageChange | None:
     target = text(part.get("original_message_id"))
-    return Change(target, _meta_words(mapping(part.get("message")))) if target else None
+    return MessageChange(target, _meta_words(mapping(part.get("message")))) if target else None
 
 
-def _revoke_of_meta(part: JsonObject) -> Change | None:
+def _revoke_of_meta(part: JsonObject) -> MessageChange | None:
     target = text(part.get("original_message_id"))
-    return Change(target, deleted=True) if target else None
+    return MessageChange(target, deleted=True) if target else None
 
 
 def _meta_words(message: JsonObject) -> str:

@@ -47,13 +47,6 @@ def levels_of(message: JsonObject) -> tuple[JsonObject, ...]:
 
 def read_content(levels: tuple[JsonObject, ...], message_type: str = "") -> Content | Ignored:
     """What a message says that has these levels; the first part that says something counts."""
-    found = _first_said(levels, message_type)
-    if isinstance(found, Ignored):
-        return found
-    return found._replace(text=clean(found.text, MAX_TEXT_CHARS).strip())
-
-
-def _first_said(levels: tuple[JsonObject, ...], message_type: str) -> Content | Ignored:
     ignored: Ignored | None = None
     bare: Content | None = None
     transcript = ""
@@ -72,7 +65,8 @@ def _first_said(levels: tuple[JsonObject, ...], message_type: str) -> Content | 
                 kind = "voice"
             if kind in ("audio", "voice"):
                 said = transcript or said
-            if is_visible(said[:MAX_TEXT_CHARS]):
+            said = clean(said, MAX_TEXT_CHARS).strip()
+            if is_visible(said):
                 return Content(kind, said, bare_name(name), part)
             if kind == "text":
                 ignored = ignored or Ignored("empty_text", bare_name(name))
@@ -110,8 +104,8 @@ def _announced(message_type: str) -> Content | Ignored:
 
 def _named_only(name: str, body: JsonObject) -> str:
     words = (text(body.get(field)) for field in ("text", "caption", "title", "name", "description"))
-    said = text(mapping(body.get("body")).get("text")) or next(filter(is_visible, words), "")
-    return placeholder(in_words(name), said, "" if said else "read")
+    said = next(filter(is_visible, (text(mapping(body.get("body")).get("text")), *words)), "")
+    return placeholder(in_words(name), clean(said, MAX_TEXT_CHARS - 128), "" if said else "read")
 
 
 def _readable(level: JsonObject, message_type: str) -> Iterator[str]:
