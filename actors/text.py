@@ -26,7 +26,7 @@ _INVISIBLE = (
 the eye: Hangul's, Khmer's, the empty Braille cell, the anchors of annotations and of musical notes."""
 _UNSEEN = re.compile(f"[{_INVISIBLE}\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed]")
 """What is invisible; then tatweel and the marks on Arabic letters."""
-_SEEN = re.compile(rf"[^\s{_INVISIBLE}]")
+_SEEN = re.compile(rf"[^\s\x00-\x1f\x7f-\x9f{_INVISIBLE}]")
 
 _ACCENT = re.compile("(?<=[a-z])[\u0300-\u036f]+")
 _LETTERS = str.maketrans(
@@ -74,7 +74,7 @@ def shown_text(text: str) -> str:
 
 def is_visible(text: str) -> bool:
     """Whether a reader sees anything of `text`."""
-    return _SEEN.search(plain_text(text)) is not None
+    return _SEEN.search(text) is not None
 
 
 def normalised(text: str) -> str:

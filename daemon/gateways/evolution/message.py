@@ -82,7 +82,7 @@ def read_item(instance: str, item: JsonObject, envelope: Envelope = NO_ENVELOPE)
         if not words:
             return content
         content = Content("ad" if contexts[-1].kind == "ad" else "product", words, content.type)
-    is_reaction = content.kind == "reaction"
+    is_reaction, is_media = content.kind == "reaction", content.kind in _MEDIA
     return Message(
         instance=instance,
         contact=sender.contact,
@@ -95,9 +95,9 @@ def read_item(instance: str, item: JsonObject, envelope: Envelope = NO_ENVELOPE)
         context=(Context("reaction", id=_id(reaction_target(content.part))),) if is_reaction else contexts,
         server_origin=envelope.origin,
         media_inline_dropped=envelope.is_long and _lost_media(mapping(item.get("message"))),
-        media_hash=media_hash(content.part) if content.kind in _MEDIA else "",
+        media_hash=media_hash(content.part) if is_media else "",
         aside="reaction" if is_reaction else "",
-        album=message_id if content.kind == "album" else _album(item, levels),
+        album=message_id if content.kind == "album" else _album(item, levels) if is_media else "",
         album_size=album_size(content.part) if content.kind == "album" else 0,
     )
 

@@ -216,10 +216,16 @@ def _origin(address: str) -> str:
     return origin_of(clean(address, MAX_ADDRESS_CHARS))
 
 
+@lru_cache(maxsize=256)
+def _account(jid: str) -> str:
+    """Cached, as `_origin` is."""
+    return person(jid)
+
+
 def _read_all(instance: str, event: str, found: list[object], document: JsonObject, is_long: bool) -> Inbound:
     envelope = Envelope(
         _origin(text(document.get("server_url"))[:MAX_ADDRESS_CHARS]),
-        person(text(document.get("sender"))[:MAX_ADDRESS_CHARS]),
+        _account(text(document.get("sender"))[:MAX_ADDRESS_CHARS]),
         is_long,
     )
     messages: list[Message] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from daemon.gateways.lenient import JsonObject, mapping
 
@@ -35,7 +36,13 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 def bare_name(name: str) -> str:
     """A name out of a payload, fit for a log."""
-    return _NOT_IN_NAMES.sub("", name[:MAX_TYPE_CHARS])
+    return _bare(name[:MAX_TYPE_CHARS])
+
+
+@lru_cache(maxsize=256)
+def _bare(name: str) -> str:
+    """Cached: nearly all are the same few."""
+    return _NOT_IN_NAMES.sub("", name)
 
 
 def in_words(name: str) -> str:

@@ -263,12 +263,12 @@ def check_storable(inbound: Inbound) -> None:
         assert len(amendment.text) <= MAX_TEXT_CHARS and "\x00" not in amendment.target + amendment.text
         assert not (amendment.deleted and amendment.text)
         assert 0 <= amendment.sent_at <= MAX_SENT_AT and "@" not in amendment.contact
-    for message in inbound.messages:
-        assert all(len(context.text) <= MAX_CONTEXT_CHARS for context in message.context)
-        assert all(len(context.id) <= MAX_ID_CHARS for context in message.context)
-        assert len(message.album) <= MAX_ID_CHARS and 0 <= message.album_size <= MOST_IN_AN_ALBUM
-        assert len(message.media_hash) in (0, 44)
-        assert (message.kind == "reaction") == (message.aside == "reaction")
+    for heard in inbound.messages:
+        assert all(len(context.text) <= MAX_CONTEXT_CHARS for context in heard.context)
+        assert all(len(context.id) <= MAX_ID_CHARS for context in heard.context)
+        assert len(heard.album) <= MAX_ID_CHARS and 0 <= heard.album_size <= MOST_IN_AN_ALBUM
+        assert len(heard.media_hash) in (0, 44)
+        assert (heard.kind == "reaction") == (heard.aside == "reaction")
     for message in said:
         written = "".join(str(value) for value in msgspec.structs.astuple(message))
         assert "\x00" not in written
