@@ -24,7 +24,7 @@ import pytest
 from actors import response_cache
 from actors.text import first_words
 from daemon.gateways import lenient
-from daemon.gateways.evolution import payload
+from daemon.gateways.evolution import amendments, message, parts, payload, placeholders
 from daemon.ingress import inline_media
 from daemon.knowledge import embeddings, readers
 from daemon.observe import logs
@@ -97,10 +97,22 @@ ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "actors.response_cache.fits": lambda text: response_cache.fits(text, text, text),
     "actors.text.first_words": lambda text: first_words(text, len(text)),
     "daemon.gateways.evolution.payload.parse_webhook": lambda body: payload.parse_webhook(body, "acme", None),
-    "daemon.gateways.evolution.payload.read_item": lambda text: payload.read_item(
-        "acme", {"key": {"remoteJid": text, "id": text}, "pushName": text, "message": {"conversation": text}}
+    "daemon.gateways.evolution.amendments.amended": lambda text: amendments.amended(
+        "acme", amendments.MessageChange(text, text), {"messageTimestamp": text}, text, text
     ),
-    "daemon.gateways.evolution.payload.event_reason": lambda text: payload.event_reason(text, {"type": text}),
+    "daemon.gateways.evolution.amendments.edited_event": lambda text: amendments.edited_event(
+        "acme", _edit(text)
+    ),
+    "daemon.gateways.evolution.amendments.deleted_event": lambda text: amendments.deleted_event(
+        "acme", {"id": text}
+    ),
+    "daemon.gateways.evolution.amendments.updated_event": lambda text: amendments.updated_event(
+        "acme", {"keyId": text, "message": {"editedMessage": {"message": {"conversation": text}}}}
+    ),
+    "daemon.gateways.evolution.message.read_item": lambda text: message.read_item("acme", _item(text)),
+    "daemon.gateways.evolution.message.read_own": lambda text: message.read_own("acme", _item(text)),
+    "daemon.gateways.evolution.parts.silent_reason": lambda text: parts.silent_reason(text, {"type": text}),
+    "daemon.gateways.evolution.placeholders.named": lambda text: placeholders.named(text, text, text),
     "daemon.gateways.lenient.clean": lambda text: lenient.clean(text, len(text)),
     "daemon.ingress.inline_media.without_media": lambda document: inline_media.without_media(document, 0),
     "daemon.knowledge.readers.parse": lambda text: readers.parse("file.md", _raw(text)),
@@ -148,6 +160,38 @@ DECODERS = {
     "daemon.web.answer.readable_json": "itself",
 }
 """The subject that brings each decoder foreign bytes, or why it sees none."""
+
+
+def _edit(text: str) -> dict[str, object]:
+    return {"type": text, "key": {"id": text}, "editedMessage": {"conversation": text}, "timestampMs": text}
+
+
+def _item(text: str) -> dict[str, object]:
+    """A message that has a text wherever one is read."""
+    ad = {"title": text, "body": text, "sourceUrl": text}
+    info = {
+        "stanzaId": text,
+        "participant": text,
+        "quotedMessage": {"conversation": text},
+        "externalAdReply": ad,
+    }
+    order = {
+        "orderTitle": text,
+        "product_items": [{"item_price": text, "quantity": text}] * 9,
+        "message": text,
+    }
+    picture = {"caption": text, "fileSha256": text, "contextInfo": info}
+    return {
+        "key": {"remoteJid": text, "id": text, "fromMe": False},
+        "pushName": text,
+        "contextInfo": info,
+        "message": {
+            "orderMessage": order,
+            "imageMessage": picture,
+            text: {"text": text},
+            "conversation": text,
+        },
+    }
 
 
 def _raw(text: str) -> bytes:

@@ -50,6 +50,8 @@ class Takeovers:
         Raises:
           LedgerUnavailable: it is not durable; let the gateway post it again.
         """
+        if own.sender == "program":
+            return False  # what other software sends is no person's word
         seconds = min(self._pause_seconds(own.instance), MAX_PAUSE_SECONDS)
         if seconds <= 0 or not self._flags.of(own.instance).takeover:
             return False

@@ -32,6 +32,15 @@ class Link(msgspec.Struct, frozen=True):
     phone: str
 
 
+class Ignored(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why an item of a payload is no message to answer."""
+
+    reason: str
+    """From a closed set, because it becomes a metric's label."""
+    type: str = ""
+    """The gateway's name of what it is: letters, digits, `_`, `.` and `-`, at most 64. It is foreign: no label."""
+
+
 OwnSender = Literal["person", "program", "chatwoot"]
 """Who sent a message of the business: a person by hand, software through the gateway, an agent in Chatwoot."""
 
@@ -89,8 +98,8 @@ class Inbound(msgspec.Struct, frozen=True):
     event: str
     """The gateway's name for it, in one spelling; empty when it has none."""
     messages: tuple[Message, ...] = ()
-    ignored: tuple[str, ...] = ()
-    """One reason for each item that is not in `messages`, from a closed set, because they become metric labels."""
+    ignored: tuple[Ignored, ...] = ()
+    """One for each item that is neither in `messages` nor in `amendments`."""
     links: tuple[Link, ...] = ()
     """LIDs whose phone numbers this payload gave, each once. Only received one-to-one messages give them."""
     own: tuple[OwnMessage, ...] = ()
@@ -107,9 +116,8 @@ class Inbound(msgspec.Struct, frozen=True):
     @property
     def instances(self) -> frozenset[str]:
         """Every instance that it mentions: some gateways put several into one payload."""
-        spoken = (
-            item.instance for items in (self.messages, self.links, self.own, self.failures) for item in items
-        )
+        kinds = (self.messages, self.links, self.own, self.amendments, self.failures)
+        spoken = (item.instance for items in kinds for item in items)
         return frozenset((self.instance, *spoken))
 
 

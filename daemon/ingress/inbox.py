@@ -16,7 +16,7 @@ from actors.errors import MirrorUnavailable
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, WindowPolicy
 from daemon.ingress.identity_links import KnownLinks
-from daemon.ingress.inbound import LateFailure, Link, OwnMessage
+from daemon.ingress.inbound import Amendment, LateFailure, Link, OwnMessage
 from daemon.ingress.webhooks import ITEMS_AT_A_TIME
 
 
@@ -82,6 +82,11 @@ class DurableInbox:
         if is_news and behind is not None:
             behind.flush(Conversation(link.instance, link.lid))
             behind.number_learned()
+
+    async def amend(self, amendments: Sequence[Amendment]) -> int:
+        """Nothing heeds edits and deletions yet: the door counts each of them as ignored."""
+        self._open()
+        return 0
 
     async def take_over(self, own: OwnMessage) -> bool:
         """A person of the business wrote in a conversation: silence Majlis there, durably."""

@@ -6,8 +6,8 @@ The laws of this file:
 2. What should come again is never answered 4xx: the gateway would drop it for good. 400 is for what can never be read;
    its body is quarantined first. Every refusal that loses a message is counted and reported (`refusals.py`).
 3. An instance that does not exist is not refused: a tenant set up a minute late loses nothing.
-4. What a person of the business wrote is durable before 200 as well, but after the customers' messages; so is the word
-   of the gateway that a message of ours failed after all.
+4. What was edited or deleted is durable before 200 as well, but after the customers' messages, which it may be about.
+   Then come what the business wrote, and the word of the gateway that a message of ours failed after all.
 5. Each gateway has its own format: the reader passed in knows them all, and this file knows none.
 6. The path of a webhook is read forgivingly, because a slip in it would lose messages: runs of slashes count as one,
    and the word `webhook` may be in any case, an instance too where only one can be meant. All other routes are as they
@@ -29,7 +29,7 @@ from actors.errors import ConversationFull, MirrorUnavailable, Overloaded, Unava
 from actors.messages import Message, Receipt
 from daemon.ingress.access import Allows, Authorize, any_instance
 from daemon.ingress.counters import NO_OBSERVERS, IngressCounters, IngressObservers
-from daemon.ingress.inbound import Inbound, LateFailure, Link, OwnMessage, UnreadablePayload
+from daemon.ingress.inbound import Amendment, Inbound, LateFailure, Link, OwnMessage, UnreadablePayload
 from daemon.ingress.paths import after_webhook
 from daemon.ingress.reading import Reader
 from daemon.ingress.refusals import (
@@ -67,6 +67,16 @@ class Inbox(Protocol):
 
     async def accept_all(self, messages: Sequence[Message]) -> Sequence[Receipt | Exception]:
         """Make several durable together, in their order; returns one outcome per message: see `accept`."""
+
+    async def amend(self, amendments: Sequence[Amendment]) -> int:
+        """Make edits and deletions durable, in their order; how many of them change something. May be repeated.
+
+        The message may not be here yet, or never have been: gateways shuffle, and name other people's messages as well.
+
+        Raises:
+          Unavailable: the mirror or the ledger is away.
+          Overloaded: a limit is reached.
+        """
 
     async def take_over(self, own: OwnMessage) -> bool:
         """Make durable that a person speaks in a conversation; False when that changes nothing. May be repeated.
@@ -277,6 +287,7 @@ class Ingress:
                 await trio.lowlevel.checkpoint()
         try:
             receipts = await self._accept_all(inbound.messages)
+            amended = await self._amend_all(inbound.amendments) if inbound.amendments else 0
             if inbound.own:
                 await self._take_over_all(inbound.own)
             if inbound.failures:
@@ -291,7 +302,7 @@ class Ingress:
             return self._refuse("conversation_full")
         except Overloaded:
             return self._refuse("overloaded")
-        return await self._acknowledge(inbound, sum(receipt.duplicate for receipt in receipts))
+        return await self._acknowledge(inbound, sum(receipt.duplicate for receipt in receipts), amended)
 
     async def _accept_all(self, messages: Sequence[Message]) -> list[Receipt]:
         # Nearly always one; `Inbox.accept` bounds its own wait, and a second deadline would cost as much again.
@@ -307,6 +318,15 @@ class Ingress:
                 receipts.append(outcome)
         return receipts
 
+    async def _amend_all(self, amendments: Sequence[Amendment]) -> int:
+        """What changes nothing is counted as ignored."""
+        with trio.fail_after(ACK_SECONDS):
+            amended = await self._inbox.amend(amendments)
+        self.counters.amended += amended
+        for _ in range(len(amendments) - amended):
+            self._ignore("amendment")
+        return amended
+
     async def _take_over_all(self, own: Sequence[OwnMessage]) -> None:
         with trio.fail_after(ACK_SECONDS):
             for message in own:
@@ -317,18 +337,17 @@ class Ingress:
             for failure in failures:
                 await self._inbox.fail_later(failure)
 
-    async def _acknowledge(self, inbound: Inbound, duplicates: int) -> Response:
+    async def _acknowledge(self, inbound: Inbound, duplicates: int, amended: int) -> Response:
         if inbound.connected:
             self._observers.emit("gateway.connected", instance=inbound.instance)
         accepted = len(inbound.messages) - duplicates
         self.counters.acked += accepted
         self.counters.duplicates += duplicates
-        for number, reason in enumerate(inbound.ignored, 1):
-            self.counters.ignored[reason] += 1
-            self._observers.emit("message.ignored", reason=reason)
+        for number, ignored in enumerate(inbound.ignored, 1):
+            self._ignore(ignored.reason, ignored.type)
             if number % ITEMS_AT_A_TIME == 0:
                 await trio.lowlevel.checkpoint()
-        status = "accepted" if accepted else "duplicate" if duplicates else "ignored"
+        status = "accepted" if accepted or amended else "duplicate" if duplicates else "ignored"
         return json_response(
             200,
             {
@@ -336,9 +355,13 @@ class Ingress:
                 "accepted": accepted,
                 "duplicates": duplicates,
                 "ids": [message.id for message in inbound.messages],
-                "ignored": inbound.ignored,
+                "ignored": [ignored.reason for ignored in inbound.ignored],
             },
         )
+
+    def _ignore(self, reason: str, kind: str = "") -> None:
+        self.counters.ignored[reason] += 1
+        self._observers.emit("message.ignored", reason=reason, **({"type": kind} if kind else {}))
 
     def _refuse(self, reason: str, details: Sequence[str] = ()) -> Response:
         self.counters.refused[reason] += 1

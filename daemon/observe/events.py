@@ -76,7 +76,8 @@ EVENTS: dict[str, Event] = {
     ),
     "message.duplicate": Event("debug", "its id is known already; acknowledged, nothing stored"),
     "message.ignored": Event(
-        "debug", "acknowledged and not for us (`reason`): a group, a reaction, an own message"
+        "debug",
+        "acknowledged and not for us (`reason`): a group, an own message, a call; `type` is the gateway's name of it",
     ),
     "message.refused": Event("debug", "not acknowledged (`reason`); the gateway sends it again"),
     "payload.unreadable": Event(

@@ -137,7 +137,10 @@ def test_a_photo_in_the_webhook_does_not_cost_the_message(
     photo = base64.b64encode(bytes(range(256)) * 2304).decode()
     payload["data"]["message"] = {"imageMessage": {"caption": "what is this?"}, "base64": photo}  # type: ignore[index]
     assert post(daemon, json.dumps(payload).encode()).status == 200
-    daemon.wait_for(lambda: gateway.texts("5511400000006") == ["Heard 1: [image] what is this?"], "answered")
+    daemon.wait_for(
+        lambda: gateway.texts("5511400000006") == ["Heard 1: [image; it cannot be seen here] what is this?"],
+        "answered",
+    )
     explained = daemon.admin("/v1/explain/PHOTO-1")
     assert (explained["media_inline_dropped"], explained["kind"]) == (True, "image")
     assert post(daemon, json.dumps(payload).encode(), token="wrong").status == 401

@@ -25,7 +25,7 @@ from actors.ports import Gateway, MaySend, at_any_time
 from actors.text import plain_text
 from daemon.gateways.kind import GatewayKind, GatewaySettings, KnownSends, ProxyDoor, Tools
 from daemon.gateways.lenient import NotJson, clean, decode, integer, items, mapping, text
-from daemon.ingress.inbound import Inbound, OwnMessage, Parse, UnreadablePayload
+from daemon.ingress.inbound import Ignored, Inbound, OwnMessage, Parse, UnreadablePayload
 from daemon.schema.fields import Misfit, Secret, web_address
 from daemon.web.answer import dig
 from daemon.web.client import NOT_ALLOWED, DeliveryUnknown, HttpClient, HttpFailed, NotDelivered
@@ -87,15 +87,15 @@ def read_letters(body: bytes, instance: str | None, event: str | None) -> Inboun
         raise UnreadablePayload("no_letters")
     messages: list[Message] = []
     own: list[OwnMessage] = []
-    ignored: list[str] = []
+    ignored: list[Ignored] = []
     for letter in map(mapping, items(letters)):
         contact, mark = clean(text(letter.get("from")), 64), clean(text(letter.get("mark")), 64)
         words, posted = clean(text(letter.get("words")), 65_536).strip(), integer(letter.get("posted")) or 0
         if not contact or not mark or not words:
-            ignored.append("torn_letter")
+            ignored.append(Ignored("torn_letter"))
         elif letter.get("carried_back"):  # a person of the business wrote it
             own.append(OwnMessage(instance, contact, "", mark, words, posted))
-            ignored.append("own_message")
+            ignored.append(Ignored("own_message"))
         else:
             messages.append(Message(instance, contact, mark, words, posted))
     return Inbound(instance, "letters", tuple(messages), tuple(ignored), own=tuple(own))

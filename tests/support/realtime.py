@@ -167,6 +167,10 @@ class Door:
                 outcomes.append(error)
         return outcomes
 
+    async def amend(self, amendments: Sequence[object]) -> int:
+        await trio.lowlevel.checkpoint()
+        return 0
+
     async def take_over(self, own: object) -> bool:
         await trio.lowlevel.checkpoint()
         return False

@@ -71,6 +71,13 @@ _NO_UPDATES = Finding(
     "Add MESSAGES_UPDATE to the events of the webhook.",
     topic="webhook",
 )
+_NO_CHANGES = Finding(
+    "warning",
+    "its webhook leaves out some of MESSAGES_EDITED, MESSAGES_DELETE and SEND_MESSAGE: what customers correct or take "
+    "back, or what other software tells them, is not heard",
+    "Add MESSAGES_EDITED, MESSAGES_DELETE and SEND_MESSAGE to the events of the webhook.",
+    topic="webhook",
+)
 _MIXES_UP = Finding(
     "warning",
     f"{BUSINESS} mixes customers up: when several write at once, Evolution gives messages the numbers of others, who "
@@ -268,6 +275,13 @@ async def _webhook(server: _Server) -> list[Finding]:
     if dig(webhook, "enabled") is False or answer.body.strip() in (b"", b"null"):
         return [_NO_WEBHOOK]
     events = dig(webhook, "events")
-    if not isinstance(events, list) or {"MESSAGES_UPSERT", "MESSAGES_UPDATE"} <= {*map(str, events)}:
+    if not isinstance(events, list) or not events:  # none at all: the gateway posts every event
         return []
-    return [_NO_UPDATES if "MESSAGES_UPSERT" in events else _NO_MESSAGES]
+    wanted = {
+        "MESSAGES_UPSERT": _NO_MESSAGES,
+        "MESSAGES_UPDATE": _NO_UPDATES,
+        "MESSAGES_EDITED": _NO_CHANGES,
+        "MESSAGES_DELETE": _NO_CHANGES,
+        "SEND_MESSAGE": _NO_CHANGES,
+    }
+    return [finding for name, finding in wanted.items() if name not in events][:1]

@@ -84,6 +84,16 @@ def identify(key: JsonObject, own: bool = False) -> Sender | NotAPerson:
     return "unsupported_sender" if chat else "no_sender"
 
 
+def people_of(key: JsonObject) -> frozenset[str]:
+    """Every name that the author of a received one-to-one message has in its `key`."""
+    return frozenset(_jids(key, _FIELDS))
+
+
+def person(jid: str) -> str:
+    """Who a JID is, spelled as in `people_of`; empty: nobody."""
+    return next(_jids({"remoteJid": jid}, ("remoteJid",)), "")
+
+
 def _jids(key: JsonObject, fields: tuple[str, ...]) -> Iterator[str]:
     """Every person's JID in these fields of `key`, canonical."""
     for field in fields:

@@ -1,23 +1,23 @@
 """What each type of WhatsApp message says, as text; or why it says nothing. Pure and total.
 
-What a responder cannot see becomes a placeholder in square brackets. Captions and other words of the customer follow
-the bracket unchanged; names inside it are cut to one line. For a choice (a button, a list, a form, a poll), the words
-that the customer saw are used, and the business's own ids only if there are no words.
+What a responder cannot see becomes a placeholder in square brackets, which says so. Captions and other words of the
+customer follow the bracket unchanged; names inside it are cut to one line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Literal
 
-from daemon.gateways.lenient import JsonObject, NotJson, decode, integer, items, line, mapping, text
+from actors.text import is_visible
+from daemon.gateways.evolution import choices, offers, trade
+from daemon.gateways.evolution.placeholders import named, placeholder
+from daemon.gateways.evolution.type_names import in_words
+from daemon.gateways.lenient import JsonObject, integer, items, line, mapping, text
 
 _MAX_LISTED = 20
 _MAX_VCARD_CHARS = 65_536
-_MAX_FIELDS = 50
-_MAX_FIELD_CHARS = 4_096
-_MAX_PARAMS_CHARS = 65_536
-_MACHINE_FIELDS = frozenset({"id", "flow_token", "wa_flow_response_params", "title", "display_text"})
+_MAX_EMOJI_CHARS = 64
 
 Kind = Literal[
     "text",
@@ -37,8 +37,13 @@ Kind = Literal[
     "poll_vote",
     "product",
     "order",
+    "payment",
     "event",
     "invite",
+    "album",
+    "reaction",
+    "ad",
+    "unknown",
 ]
 
 Unheard = Literal[
@@ -47,43 +52,71 @@ Unheard = Literal[
     "deleted",
     "unreadable_edit",
     "protocol_message",
-    "unreadable_vote",
-    "album_header",
     "undecryptable",
     "call",
     "empty_text",
     "empty_message",
-    "unsupported_message",
 ]
-"""Why there is nothing in a message to answer."""
+"""Why there is nothing in a message to answer. It is a short list: whatever else a customer sends is heard."""
+
+MOST_IN_AN_ALBUM = 100
 
 
 def captioned(label: str) -> Callable[[JsonObject], str]:
-    return lambda part: _placeholder(label, text(part.get("caption")))
+    return lambda part: placeholder(label, text(part.get("caption")), "seen")
 
 
-def _placeholder(label: str, rest: str = "") -> str:
-    return f"[{label}] {rest}".rstrip()
-
-
-def _named(label: str, name: str, rest: str = "") -> str:
-    return _placeholder(f"{label}: {name}" if name else label, rest)
+def video(label: str) -> Callable[[JsonObject], str]:
+    return lambda part: placeholder(label + _seconds(part), text(part.get("caption")), "seen")
 
 
 def sticker(part: JsonObject) -> str:
-    return _placeholder("sticker")
+    return placeholder("sticker", cannot_be="seen")
 
 
 def audio(part: JsonObject) -> str:
     label = "voice message" if part.get("ptt") is True else "audio"
+    return placeholder(label + _seconds(part), cannot_be="heard")
+
+
+def _seconds(part: JsonObject) -> str:
     seconds = integer(part.get("seconds"))
-    return _placeholder(f"{label}, {seconds} s" if seconds and 0 < seconds < 1_000_000 else label)
+    return f", {seconds} s" if seconds and 0 < seconds < 1_000_000 else ""
 
 
 def document(part: JsonObject) -> str:
-    return _named(
-        "document", line(part.get("fileName")) or line(part.get("title")), text(part.get("caption"))
+    name = line(part.get("fileName")) or line(part.get("filename")) or line(part.get("title"))
+    return named("document", name, text(part.get("caption")), "read")
+
+
+def album(part: JsonObject) -> str:
+    """The header of several pictures and videos, which follow as messages."""
+    counts = ((album_count(part, name), word) for name, word in _IN_ALBUMS.items())
+    return named(
+        "album", ", ".join(f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count)
     )
+
+
+_IN_ALBUMS = {"expectedImageCount": "picture", "expectedVideoCount": "video"}
+
+
+def album_count(part: JsonObject, name: str) -> int:
+    count = integer(part.get(name)) or 0
+    return min(max(count, 0), MOST_IN_AN_ALBUM)
+
+
+def album_size(part: JsonObject) -> int:
+    return min(sum(album_count(part, name) for name in _IN_ALBUMS), MOST_IN_AN_ALBUM)
+
+
+def reaction(part: JsonObject) -> str:
+    emoji = line(part.get("text") or part.get("emoji"), _MAX_EMOJI_CHARS)
+    return f"[reaction] {emoji}" if is_visible(emoji) else "[reaction taken back]"
+
+
+def reaction_target(part: JsonObject) -> str:
+    """The id of the message that was reacted to."""
+    return text(mapping(part.get("key")).get("id")) or text(part.get("message_id"))
 
 
 def location(part: JsonObject) -> str:
@@ -91,7 +124,11 @@ def location(part: JsonObject) -> str:
     where = [part.get("degreesLatitude"), part.get("degreesLongitude")]
     numbers = [number for number in where if isinstance(number, float | int) and -180 <= number <= 180]
     name = f"{numbers[0]},{numbers[1]}" if len(numbers) == 2 else ""
-    return _named("location", name, ", ".join(word for word in place if word))
+    return named("location", name, ", ".join(word for word in place if word))
+
+
+def live_location(part: JsonObject) -> str:
+    return location(part).replace("[location", "[live location", 1)
 
 
 def contact(part: JsonObject) -> str:
@@ -100,7 +137,7 @@ def contact(part: JsonObject) -> str:
         for entry in text(part.get("vcard"))[:_MAX_VCARD_CHARS].splitlines()
         if ":" in entry and entry.partition(":")[0].partition(";")[0].rpartition(".")[2].upper() == "TEL"
     ]
-    return _named("contact", line(part.get("displayName")), ", ".join(phones[:_MAX_LISTED]))
+    return named("contact", line(part.get("displayName")), ", ".join(phones[:_MAX_LISTED]))
 
 
 def contacts(part: JsonObject) -> str:
@@ -109,92 +146,65 @@ def contacts(part: JsonObject) -> str:
 
 def poll(part: JsonObject) -> str:
     options = [line(mapping(option).get("optionName")) for option in items(part.get("options"))[:_MAX_LISTED]]
-    return _named("poll", line(part.get("name")), " / ".join(option for option in options if option))
-
-
-def product(part: JsonObject) -> str:
-    product = mapping(part.get("product"))
-    return _named("product", line(product.get("title")), text(part.get("body")))
-
-
-def order(part: JsonObject) -> str:
-    return _named("order", line(part.get("orderTitle")), text(part.get("message")))
+    return named("poll", line(part.get("name")), " / ".join(option for option in options if option))
 
 
 def event(part: JsonObject) -> str:
-    return _named("event", line(part.get("name")), text(part.get("description")))
+    return named("event", line(part.get("name")), text(part.get("description")))
 
 
 def invite(part: JsonObject) -> str:
-    return _named("group invite", line(part.get("groupName")), text(part.get("caption")))
+    return named("group invite", line(part.get("groupName")), text(part.get("caption")))
 
 
-def button_reply(part: JsonObject) -> str:
-    return text(part.get("selectedDisplayText")) or text(part.get("selectedButtonId"))
+def newsletter_invite(part: JsonObject) -> str:
+    return named(
+        "invite to administer a channel", line(part.get("newsletterName")), text(part.get("caption"))
+    )
 
 
-def list_reply(part: JsonObject) -> str:
-    """The chosen row's title; its description is the business's own words, used when there is no title."""
-    row_id = mapping(part.get("singleSelectReply")).get("selectedRowId")
-    return text(part.get("title")) or text(part.get("description")) or text(row_id)
+def planned_call(part: JsonObject) -> str:
+    return named("planned call", line(part.get("title")))
 
 
-def template_reply(part: JsonObject) -> str:
-    return text(part.get("selectedDisplayText")) or text(part.get("selectedId"))
+def sticker_pack(part: JsonObject) -> str:
+    return named("sticker pack", line(part.get("name")), text(part.get("caption")), "seen")
 
 
-def poll_vote(part: JsonObject) -> str:
-    """The options now ticked, when the gateway could decrypt the vote; the newer versions can."""
-    options = [
-        line(option) or line(mapping(option).get("name"))
-        for option in items(mapping(part.get("vote")).get("selectedOptions"))[:_MAX_FIELDS]
-    ]
-    chosen = ", ".join(option for option in options if option)
-    return f"[poll vote] {chosen}" if chosen else ""
+def event_response(part: JsonObject) -> str:
+    answer = part.get("response")
+    words = _ANSWERS.get(answer, "") if isinstance(answer, str | int) else ""
+    return named("answer to an event", words)
 
 
-def flow_reply(part: JsonObject) -> str:
-    """A quick reply's words, or a form's body and its fields, one to a line."""
-    body = text(mapping(part.get("body")).get("text")).strip()
-    params = _params(text(mapping(part.get("nativeFlowResponseMessage")).get("paramsJson")))
-    title = text(params.get("display_text")) or text(params.get("title"))
-    fields = "\n".join(_fields(params))
-    return "\n".join(words for words in (body or title, fields) if words) or text(params.get("id"))
+_ANSWERS: dict[str | int, str] = {
+    1: "coming",
+    2: "not coming",
+    3: "maybe",
+    "GOING": "coming",
+    "NOT_GOING": "not coming",
+    "MAYBE": "maybe",
+}
 
 
-def _params(encoded: str) -> JsonObject:
-    if len(encoded) > _MAX_PARAMS_CHARS:
-        return {}
-    try:
-        return mapping(decode(encoded.encode("utf-8", "replace")))
-    except NotJson:
-        return {}
+def poll_result(part: JsonObject) -> str:
+    votes = (mapping(vote) for vote in items(part.get("pollVotes"))[:_MAX_LISTED])
+    said = (f"{line(vote.get('optionName'))}: {integer(vote.get('optionVoteCount')) or 0}" for vote in votes)
+    return named("poll result", line(part.get("name")), " / ".join(said))
 
 
-def _fields(params: JsonObject) -> Iterator[str]:
-    for name, value in list(params.items())[:_MAX_FIELDS]:
-        words = "" if name in _MACHINE_FIELDS else _words(value)
-        if words:
-            yield f"{line(name)}: {words}"
-
-
-def _words(value: object) -> str:
-    """A form's field: text, number, tick box, or a list of chosen texts."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int | float):
-        return line(str(value))
-    if isinstance(value, list):
-        return ", ".join(filter(None, map(line, value[:_MAX_FIELDS])))
-    return line(value, _MAX_FIELD_CHARS)
+def not_passed_on(part: JsonObject) -> str:
+    """What Meta does not pass on to programs, named if it says what it is."""
+    kind = text(part.get("type"))
+    return placeholder(in_words(kind) if kind else "message of an unknown type", cannot_be="read")
 
 
 def protocol_reason(part: JsonObject) -> Unheard:
     """The type of a `protocolMessage`: enum values come as names or as numbers, and 0 may be left out."""
     kind = part.get("type")
-    if kind in ("MESSAGE_EDIT", 14) or part.get("editedMessage"):
+    if kind in ("MESSAGE_EDIT", 14, "14") or part.get("editedMessage"):
         return "edited"
-    if kind == "REVOKE" or (kind in (0, None) and part.get("key")):
+    if kind == "REVOKE" or (kind in (0, "0", None) and part.get("key")):
         return "deleted"
     return "protocol_message"
 
@@ -210,51 +220,99 @@ def _at(*path: str) -> Callable[[JsonObject], str]:
     return read
 
 
+def _always(label: str) -> Callable[[JsonObject], str]:
+    return lambda part: placeholder(label)
+
+
 READERS: dict[str, tuple[Kind, Callable[[JsonObject], str]]] = {
     "conversation": ("text", _at("text")),
     "extendedTextMessage": ("text", _at("text")),
     "imageMessage": ("image", captioned("image")),
-    "videoMessage": ("video", captioned("video")),
-    "ptvMessage": ("video", captioned("video note")),
+    "videoMessage": ("video", video("video")),
+    "ptvMessage": ("video", video("video note")),
     "audioMessage": ("audio", audio),
     "documentMessage": ("document", document),
     "stickerMessage": ("sticker", sticker),
+    "stickerPackMessage": ("sticker", sticker_pack),
     "locationMessage": ("location", location),
-    "liveLocationMessage": ("location", location),
+    "liveLocationMessage": ("location", live_location),
     "contactMessage": ("contact", contact),
     "contactsArrayMessage": ("contact", contacts),
-    "buttonsResponseMessage": ("button", button_reply),
-    "listResponseMessage": ("list", list_reply),
-    "templateButtonReplyMessage": ("template", template_reply),
-    "interactiveResponseMessage": ("interactive", flow_reply),
-    "pollUpdateMessage": ("poll_vote", poll_vote),
+    "buttonsResponseMessage": ("button", choices.button_reply),
+    "listResponseMessage": ("list", choices.list_reply),
+    "templateButtonReplyMessage": ("template", choices.template_reply),
+    "interactiveResponseMessage": ("interactive", choices.flow_reply),
+    "pollUpdateMessage": ("poll_vote", choices.poll_vote),
     "pollCreationMessage": ("poll", poll),
     "pollCreationMessageV2": ("poll", poll),
     "pollCreationMessageV3": ("poll", poll),
-    "productMessage": ("product", product),
-    "orderMessage": ("order", order),
+    "pollCreationMessageV5": ("poll", poll),
+    "pollResultSnapshotMessage": ("poll", poll_result),
+    "productMessage": ("product", trade.product),
+    "orderMessage": ("order", trade.order),
+    "order": ("order", trade.order),
+    "sendPaymentMessage": ("payment", trade.payment),
+    "requestPaymentMessage": ("payment", trade.payment_request),
+    "invoiceMessage": ("payment", trade.invoice),
+    "paymentInviteMessage": ("payment", _always("payment invitation")),
+    "declinePaymentRequestMessage": ("payment", _always("payment request declined")),
+    "cancelPaymentRequestMessage": ("payment", _always("payment request cancelled")),
     "eventMessage": ("event", event),
+    "eventResponseMessage": ("event", event_response),
+    "scheduledCallCreationMessage": ("event", planned_call),
     "groupInviteMessage": ("invite", invite),
+    "newsletterAdminInviteMessage": ("invite", newsletter_invite),
+    "newsletterFollowerInviteMessage": ("invite", newsletter_invite),
+    "albumMessage": ("album", album),
+    "reactionMessage": ("reaction", reaction),
+    "reaction": ("reaction", reaction),
+    "unsupportedMessage": ("unknown", not_passed_on),
     # Sent by the business; a customer may quote or forward them.
-    "buttonsMessage": ("button", _at("contentText")),
-    "listMessage": ("list", _at("description")),
-    "templateMessage": ("template", _at("hydratedTemplate", "hydratedContentText")),
-    "interactiveMessage": ("interactive", _at("body", "text")),
+    "buttonsMessage": ("button", offers.buttons),
+    "listMessage": ("list", offers.options),
+    "templateMessage": ("template", offers.template),
+    "highlyStructuredMessage": ("template", offers.structured_text),
+    "interactiveMessage": ("interactive", offers.interactive),
 }
 """The types that say something. To read a new one, add a line here and a fixture."""
 
+_NOT_HEARD_BY_TYPE: dict[str, Unheard] = {
+    "reaction": "reaction",
+    "edit": "unreadable_edit",
+    "pin": "protocol_message",
+    "poll_update": "protocol_message",
+}
+"""Of what Meta names but does not pass on."""
+
+
+def silent_reason(name: str, part: JsonObject) -> Unheard | None:
+    """Why a part of this type says nothing; None: it may say something."""
+    if name == "unsupportedMessage":
+        return _NOT_HEARD_BY_TYPE.get(text(part.get("type")))
+    read = SILENT.get(name)
+    return None if read is None else read(part)
+
+
 SILENT: dict[str, Callable[[JsonObject], Unheard]] = {
-    "reactionMessage": lambda part: "reaction",
-    "encReactionMessage": lambda part: "reaction",
+    # How WhatsApp's own machines talk.
     "protocolMessage": protocol_reason,
-    "secretEncryptedMessage": lambda part: "unreadable_edit",
     "senderKeyDistributionMessage": lambda part: "protocol_message",
+    "fastRatchetKeySenderKeyDistributionMessage": lambda part: "protocol_message",
+    "messageHistoryBundle": lambda part: "protocol_message",
+    "messageHistoryNotice": lambda part: "protocol_message",
+    "systemMessage": lambda part: "protocol_message",
+    "requestWelcomeMessage": lambda part: "protocol_message",
+    "request_welcomeMessage": lambda part: "protocol_message",
+    # What a customer does to the chat, not in it.
     "pinInChatMessage": lambda part: "protocol_message",
     "keepInChatMessage": lambda part: "protocol_message",
-    "albumMessage": lambda part: "album_header",
-    "placeholderMessage": lambda part: "undecryptable",
     "callLogMesssage": lambda part: "call",  # WhatsApp's protocol spells it this way
     "bcallMessage": lambda part: "call",
     "call": lambda part: "call",
+    "scheduledCallEditMessage": lambda part: "call",
+    # What nobody can read, and what comes again if it can be read.
+    "encReactionMessage": lambda part: "reaction",
+    "secretEncryptedMessage": lambda part: "unreadable_edit",
+    "placeholderMessage": lambda part: "undecryptable",
 }
-"""The types that are known to say nothing. An album is only a header: its pictures follow as messages."""
+"""All that is not heard on purpose."""

@@ -4,17 +4,17 @@ Laws of this file:
 
 1. `parse_webhook` raises `UnreadablePayload` for what can never be read, and nothing else. Every other oddity is an
    ignored item with a reason from a closed set, fit for a metric label.
-2. Each item of the payload comes out once, as a message or as a reason; nothing is dropped without a reason.
-3. Only the fields of `Message`, `OwnMessage`, `LateFailure` and `Link` leave this file. The payload's `apikey` is a
-   real token and is not read. Anyone may have written its `server_url`: only the origin is read, and it counts only if
-   the operator allowed it (`actors/reply.py`).
-4. `sender` is the account's own number, and `date_time` is local time that claims to be UTC: neither is read. The time
-   of a message is its `messageTimestamp`.
-5. What a person of the business wrote from the phone is not to be answered, so it has the reason `own_message`. But it
-   shows that a person speaks there, so it is in `own` as well. These are not in `own`: what was sent through the
-   gateway (another event), what says nothing (a reaction, a call), and what might not be our own.
+2. Each item of the payload comes out once, as a message, as an amendment or as a reason; nothing is dropped without a
+   reason, and the reason says what it was.
+3. Only the fields of `Message`, `OwnMessage`, `Amendment`, `LateFailure` and `Link` leave this file. The payload's
+   `apikey` is a real token and is not read. Anyone may have written its `server_url`: only the origin is read, and it
+   counts only if the operator allowed it (`actors/reply.py`).
+4. `date_time` is local time that claims to be UTC, and is not read: the time of a message is its `messageTimestamp`.
+   `sender` is the account's own number, and only tells whether a quoted message is the business's own.
+5. What the business wrote has the reason `own_message`, and is in `own` as well (`message.py`).
 6. The instance that the payload names is told as it is (`Inbound.named`); whether it counts is decided elsewhere.
-7. An update says that a message failed, but not whose message it was: `fromMe` is false for our own on some channels.
+7. A proxy may have put the payload into another document, as n8n does: {body}, or [{headers, params, query, body}].
+8. An update says that a message failed, but not whose message it was: `fromMe` is false for our own on some channels.
    So each failure is in `failures`, by id alone.
 """
 
@@ -24,41 +24,45 @@ import re
 from functools import lru_cache
 from typing import Literal
 
+import msgspec
+
 from actors.identity import MAX_INSTANCE_CHARS
-from actors.messages import Context, Message
+from actors.messages import Message
 from actors.reply import origin_of
 from daemon.gateways import meta_errors
-from daemon.gateways.evolution.identity import NotAPerson, identify
-from daemon.gateways.evolution.parts import Unheard, protocol_reason
-from daemon.gateways.evolution.text import Content, read_content
+from daemon.gateways.evolution.amendments import deleted_event, edited_event, updated_event
+from daemon.gateways.evolution.context import MAX_ID_CHARS
+from daemon.gateways.evolution.identity import person
+from daemon.gateways.evolution.message import Envelope, Read, read_item, read_own
+from daemon.gateways.evolution.parts import Unheard
+from daemon.gateways.evolution.type_names import bare_name
 from daemon.gateways.lenient import (
     JsonObject,
     NotJson,
     NotJsonReason,
     clean,
     decode,
-    integer,
     items,
-    line,
     mapping,
     text,
 )
-from daemon.ingress.inbound import Inbound, LateFailure, Link, OwnMessage, UnreadablePayload
-from daemon.ingress.inline_media import SHORT_BYTES, was_cut
+from daemon.ingress.inbound import (
+    Amendment,
+    Ignored,
+    Inbound,
+    LateFailure,
+    Link,
+    OwnMessage,
+    UnreadablePayload,
+)
+from daemon.ingress.inline_media import SHORT_BYTES
 
-MAX_ID_CHARS = 256
 MAX_ADDRESS_CHARS = 512
 """The length of `server_url`; a longer one is cut, and so matches no allowed origin."""
 MAX_ITEMS = 1_000
 """The gateway sends one; reading more than this would delay all other work."""
-MAX_SENT_AT = 253_402_300_799
-"""The last second of the year 9999: later times are nonsense, and Postgres has no date for them."""
-
-_MILLISECONDS_FROM = 100_000_000_000
-
-_TELEPHONES = ("android", "ios", "desktop")
-_OF_THE_GATEWAY = ("3EB0", "BAE5")
-"""So begin the ids that the gateway makes; some versions take the length of such an id for a telephone's."""
+MAX_WRAPPINGS = 2
+"""So many documents may be around a payload."""
 
 NoMessage = Literal[
     "own_message",
@@ -77,21 +81,9 @@ NoMessage = Literal[
 
 Unreadable = NotJsonReason | Literal["not_an_object", "no_instance", "bad_instance", "too_many_items"]
 
-Ignored = NotAPerson | Unheard | NoMessage | Literal["own_message", "no_id", "bad_id", "malformed", "no_data"]
-"""Why an item is not a message to answer.
-
-Of the chat: `group`, `status_broadcast`, `broadcast`, `newsletter`, `unsupported_sender` (neither a phone
-number nor a LID), `no_sender`. Of the message: `own_message` (sent by the account, through the gateway or by
-hand), `no_id`, `bad_id` (too long, or not storable), `malformed` (no object, or no key), and what `Unheard`
-names. Of the payload: `no_data`, and what `NoMessage` names.
-"""
-
-
 _EVENT_REASONS: dict[str, NoMessage | Unheard] = {
-    "send.message": "own_message",
     "send.message.update": "own_message",
     "messages.update": "status_update",
-    "messages.delete": "deleted",
     "messages.set": "history",
     "messaging.history.set": "history",
     "presence.update": "presence",
@@ -116,7 +108,8 @@ _EVENT_REASONS: dict[str, NoMessage | Unheard] = {
     "labels.association": "labels",
     "call": "call",
 }
-EVENTS = frozenset(_EVENT_REASONS) | {"messages.upsert", "messages.edited"}
+_OF_MESSAGES = frozenset({"messages.upsert", "send.message", "messages.edited", "messages.delete"})
+EVENTS = frozenset(_EVENT_REASONS) | _OF_MESSAGES
 
 _EVENT_NAME = re.compile(r"[a-z.]{1,64}")
 
@@ -141,33 +134,59 @@ def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbou
         raise UnreadablePayload("bad_instance")
     named = named if named == name or named == clean(named, MAX_INSTANCE_CHARS) else ""
     happened = dotted(text(document.get("event"))) or dotted(event or "")
-    if happened == "messages.upsert":
-        origin = _origin(text(document.get("server_url"))[:MAX_ADDRESS_CHARS])
-        is_long = len(body) > SHORT_BYTES
-        return _upsert(name, named, _data_items(document.get("data")), origin, is_long)
-    failures = _failures(name, _data_items(document.get("data"))) if happened == "messages.update" else ()
-    data = mapping(document.get("data"))
-    connected = happened == "connection.update" and text(data.get("state")) == "open"
-    reason = event_reason(happened, data)
-    return Inbound(name, happened, ignored=(reason,), failures=failures, named=named, connected=connected)
+    found = _data_items(document.get("data"))
+    if happened in _OF_MESSAGES:
+        if len(found) > MAX_ITEMS:
+            raise UnreadablePayload("too_many_items")
+        read = _read_all(name, happened, found, document, len(body) > SHORT_BYTES)
+        return msgspec.structs.replace(read, named=named)
+    failures, amendments = _updates(name, found) if happened == "messages.update" else ((), ())
+    reason = Ignored(event_reason(happened), happened or bare_name(text(document.get("event"))))
+    return Inbound(
+        name,
+        happened,
+        ignored=(reason,) if failures or not amendments else (),
+        amendments=amendments,
+        failures=failures,
+        named=named,
+        connected=happened == "connection.update"
+        and text(mapping(document.get("data")).get("state")) == "open",
+    )
 
 
 def _document(body: bytes) -> JsonObject:
-    reason: Unreadable = "not_an_object"
-    try:
-        document = decode(body)
-    except NotJson as error:
-        document, reason = None, error.reason
+    document = _decoded(body)
+    for _ in range(MAX_WRAPPINGS):
+        if isinstance(document, list) and len(document) == 1:
+            document = document[0]
+        outer = mapping(document)
+        inner = outer.get("body")
+        if inner is None or outer.get("data") is not None:
+            break
+        if isinstance(inner, str):
+            inner = _decoded(inner.encode("utf-8", "replace"))
+        around = {name: outer[name] for name in ("event", "instance") if outer.get(name) is not None}
+        document = {**around, **inner} if isinstance(inner, dict) else inner
     if not isinstance(document, dict):
-        raise UnreadablePayload(reason)
+        raise UnreadablePayload("not_an_object")
     return document
 
 
-def _failures(instance: str, found: list[object]) -> tuple[LateFailure, ...]:
+def _decoded(body: bytes) -> object:
+    reason: Unreadable
+    try:
+        return decode(body)
+    except NotJson as error:
+        reason = error.reason
+    raise UnreadablePayload(reason)
+
+
+def _updates(instance: str, found: list[object]) -> tuple[tuple[LateFailure, ...], tuple[Amendment, ...]]:
     failures = tuple(filter(None, (_failure(instance, mapping(item)) for item in found)))
-    if len(failures) > MAX_ITEMS:
+    amendments = tuple(filter(None, (updated_event(instance, mapping(item)) for item in found)))
+    if len(failures) + len(amendments) > MAX_ITEMS:
         raise UnreadablePayload("too_many_items")
-    return failures
+    return failures, amendments
 
 
 def _failure(instance: str, item: JsonObject) -> LateFailure | None:
@@ -197,109 +216,53 @@ def _origin(address: str) -> str:
     return origin_of(clean(address, MAX_ADDRESS_CHARS))
 
 
-def _upsert(instance: str, named: str, found: list[object], origin: str, is_long: bool) -> Inbound:
-    if len(found) > MAX_ITEMS:
-        raise UnreadablePayload("too_many_items")
+@lru_cache(maxsize=256)
+def _account(jid: str) -> str:
+    """Cached, as `_origin` is."""
+    return person(jid)
+
+
+def _read_all(instance: str, event: str, found: list[object], document: JsonObject, is_long: bool) -> Inbound:
+    envelope = Envelope(
+        _origin(text(document.get("server_url"))[:MAX_ADDRESS_CHARS]),
+        _account(text(document.get("sender"))[:MAX_ADDRESS_CHARS]),
+        is_long,
+    )
     messages: list[Message] = []
     own: list[OwnMessage] = []
+    amendments: list[Amendment] = []
     ignored: list[Ignored] = []
-    for item in found:
-        read = read_item(instance, mapping(item), origin, is_long)
-        if isinstance(read, Message):
-            messages.append(read)
-        elif isinstance(read, OwnMessage):
-            own.append(read)
-            ignored.append("own_message")
-        else:
-            ignored.append(read)
-    links = {Link(instance, item.lid, item.contact): None for item in messages if item.lid}
-    reasons = tuple(ignored) if found else ("no_data",)
+    for item in map(mapping, found):
+        match read := _read_one(instance, event, item, envelope):
+            case Message():
+                messages.append(read)
+            case Amendment():
+                amendments.append(read)
+            case OwnMessage():
+                own.append(read)
+                ignored.append(Ignored("own_message", bare_name(text(item.get("messageType")))))
+            case _:
+                ignored.append(read)
     return Inbound(
-        instance, "messages.upsert", tuple(messages), reasons, tuple(links), tuple(own), named=named
+        instance,
+        event,
+        messages=tuple(messages),
+        ignored=tuple(ignored) if found else (Ignored("no_data", event),),
+        links=tuple({Link(instance, item.lid, item.contact): None for item in messages if item.lid}),
+        own=tuple(own),
+        amendments=tuple(amendments),
     )
 
 
-def read_item(
-    instance: str, item: JsonObject, origin: str = "", is_long: bool = False
-) -> Message | OwnMessage | Ignored:
-    """One message, as webhooks bring it and records keep it, or why it is none.
-
-    Args:
-      is_long: the payload is, so media may have been cut from it.
-    """
-    key = mapping(item.get("key"))
-    from_me = key.get("fromMe")
-    if from_me not in (None, False, "false"):
-        return _read_own(instance, item, key, from_me)
-    sender = identify(key) if key else "malformed"
-    if isinstance(sender, str):
-        return sender
-    message_id = text(key.get("id"))
-    if not message_id or message_id != clean(message_id, MAX_ID_CHARS):
-        return "bad_id" if message_id else "no_id"
-    content = _read_content(item)
-    if isinstance(content, str):
-        return content
-    return Message(
-        instance=instance,
-        contact=sender.contact,
-        id=message_id,
-        text=content.text,
-        sent_at=sent_at(item.get("messageTimestamp")),
-        kind=content.kind,
-        lid=sender.lid,
-        push_name=line(item.get("pushName")),
-        context=(Context("quote", content.quoted_text),) if content.quoted_text else (),
-        server_origin=origin,
-        media_inline_dropped=is_long and _lost_media(mapping(item.get("message"))),
-    )
-
-
-def _lost_media(message: JsonObject) -> bool:
-    """Whether media were cut from it on the way: they stand beside the type of the message, or in it."""
-    return any(
-        was_cut(value) or (isinstance(value, dict) and any(map(was_cut, value.values())))
-        for value in message.values()
-    )
-
-
-def _read_own(instance: str, item: JsonObject, key: JsonObject, from_me: object) -> OwnMessage | Ignored:
-    """Whether a message is, or might be, the account's own. When in doubt it is, so that we never answer ourselves.
-
-    But a doubtful one does not silence Majlis either.
-    """
-    partner = identify(key, own=True)
-    if isinstance(partner, str):
-        return partner
-    message_id = text(key.get("id"))
-    content = _read_content(item)
-    is_known = bool(message_id) and message_id == clean(message_id, MAX_ID_CHARS)
-    if from_me not in (True, "true") or not is_known or isinstance(content, str):
-        return "own_message"
-    return OwnMessage(
-        instance=instance,
-        contact=partner.contact,
-        lid=partner.lid,
-        id=message_id,
-        text=content.text,
-        sent_at=sent_at(item.get("messageTimestamp")),
-        on_phone=text(item.get("source")) in _TELEPHONES and not message_id.startswith(_OF_THE_GATEWAY),
-    )
-
-
-def _read_content(item: JsonObject) -> Content | Unheard:
-    message = mapping(item.get("message"))
-    if not message and item.get("messageStubType"):  # WhatsApp's stand-in for what could not be decrypted
-        return "undecryptable"
-    return read_content(message, text(item.get("messageType")), mapping(item.get("contextInfo")))
-
-
-def sent_at(timestamp: object) -> int:
-    """Unix seconds of a `messageTimestamp`, which some write in milliseconds; 0 when it is not a time."""
-    seconds = integer(timestamp) or 0
-    if seconds >= _MILLISECONDS_FROM:
-        seconds //= 1000
-    return seconds if 0 < seconds <= MAX_SENT_AT else 0
+def _read_one(instance: str, event: str, item: JsonObject, envelope: Envelope) -> Read:
+    match event:
+        case "messages.edited":
+            return edited_event(instance, item)
+        case "messages.delete":
+            return deleted_event(instance, item)
+        case "send.message":
+            return read_own(instance, item, by_program=True)
+    return read_item(instance, item, envelope)
 
 
 def dotted(event: str) -> str:
@@ -310,8 +273,6 @@ def dotted(event: str) -> str:
     return name if _EVENT_NAME.fullmatch(name) else ""
 
 
-def event_reason(event: str, data: JsonObject) -> NoMessage | Unheard:
+def event_reason(event: str) -> NoMessage | Unheard:
     """Why an event without messages is not for us."""
-    if event == "messages.edited":  # the gateway's name for every protocol message, deletions among them
-        return protocol_reason(data)
     return _EVENT_REASONS.get(event, "unsupported_event") if event else "no_event"

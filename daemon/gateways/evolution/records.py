@@ -5,7 +5,9 @@ Laws of this file:
 2. The filter by time is a wish: version 2.2.0 has none, and all ignore it where one of its two ends is missing. So each
    record is compared again. What the server says of its pages may only lead to one page more, never to one less.
 3. A page that is too large is read in smaller ones; a single record that is too large is counted and passed over.
-4. Nothing depends on a filter by key: over MySQL the server fails on it, and then all records are read.
+4. A reaction is read like any message, and is context of the next one as ever. An edit or a deletion is left out: the
+   gateway writes an edit into the record of the message itself, and keeps no record of a deletion.
+5. Nothing depends on a filter by key: over MySQL the server fails on it, and then all records are read.
 
 As its source shows it (2.2.3 to 2.4.0-rc2, `fetchMessages` of channel.service and of whatsapp.baileys.service): filters
 are joined by AND, a false one is none, times are ISO and cut to seconds. The order is by `messageTimestamp` alone, so
@@ -23,12 +25,13 @@ from datetime import UTC, datetime
 
 from actors.identity import is_playground, phone_number
 from actors.messages import Message
+from daemon.gateways.evolution.message import read_item
 from daemon.gateways.evolution.outcome import newest_first
-from daemon.gateways.evolution.payload import read_item, sent_at
 from daemon.gateways.evolution.server import KEY_FAILS_STATUS, EvolutionServer
+from daemon.gateways.evolution.times import sent_at
 from daemon.gateways.kind import RecordsPage, RecordsUnavailable
 from daemon.gateways.lenient import JsonObject, mapping, text
-from daemon.ingress.inbound import Link, OwnMessage
+from daemon.ingress.inbound import Amendment, Ignored, Link, OwnMessage
 from daemon.web.answer import dig
 from daemon.web.client import HttpFailed
 
@@ -142,7 +145,7 @@ def _page(instance: str, found: _Read, since: int, until: int, number: int) -> R
         if not since <= moment <= until:
             continue
         read = read_item(instance, _as_delivered(item))
-        if isinstance(read, str) or is_playground(read.contact):
+        if isinstance(read, Ignored | Amendment) or is_playground(read.contact):
             continue
         if isinstance(read, Message):
             messages.append(read)

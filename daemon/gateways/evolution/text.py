@@ -6,8 +6,9 @@ A WhatsApp message is an object with one key per type. Laws of this file:
    message it names the wrapper.
 2. Text that the customer typed, chose or spoke stays as it is. Anything else becomes a placeholder in square
    brackets, followed by its caption, so that the responder knows that there was something it cannot see.
-3. Only the fields named here leave the payload: no media bytes, keys, links or thumbnails.
-4. Total: every object yields a `Content` or a named reason; nothing raises, nothing recurses without bound.
+3. What is not known is heard as the name of its type. What is not heard on purpose is in one list (`SILENT`).
+4. Only the fields that a reader names leave the payload: no media bytes, keys or thumbnails.
+5. Total: every object yields a `Content` or an `Ignored`; nothing raises, nothing recurses without bound.
 """
 
 from __future__ import annotations
@@ -15,50 +16,48 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from daemon.gateways.evolution.parts import READERS, SILENT, Kind, Unheard
+from actors.text import is_visible
+from daemon.gateways.evolution.parts import READERS, Kind, silent_reason
+from daemon.gateways.evolution.placeholders import placeholder
+from daemon.gateways.evolution.type_names import bare_name, in_words, is_type, types_in, wrapped_in
 from daemon.gateways.lenient import JsonObject, clean, mapping, text
-from daemon.ingress.inbound import MAX_TEXT_CHARS
+from daemon.ingress.inbound import MAX_TEXT_CHARS, Ignored
 
-MAX_QUOTED_CHARS = 4_096
 _MAX_WRAPPERS = 8
+_NOTHING: JsonObject = {}
 
 
 class Content(NamedTuple):
     kind: Kind
     text: str
-    quoted_text: str = ""
+    type: str
+    """The gateway's name of it."""
+    part: JsonObject = _NOTHING
+    """The object that says it."""
 
 
-def read_content(message: JsonObject, message_type: str, context: JsonObject) -> Content | Unheard:
-    """What `message` says; `context` is the `contextInfo` beside it, which may hold the message it quotes."""
-    found = _first_said(message, message_type)
-    if isinstance(found, str):
-        return found
-    kind, said, part = found
-    said = clean(said, MAX_TEXT_CHARS).strip()
-    if not said:
-        return "empty_text"
-    return Content(kind, said, _quoted(context) or _quoted(mapping(part.get("contextInfo"))))
+def levels_of(message: JsonObject) -> tuple[JsonObject, ...]:
+    """`message`, then what its wrappers hold, the outermost first; empty: there is no message."""
+    found: list[JsonObject] = []
+    while message and len(found) < _MAX_WRAPPERS:
+        found.append(message)
+        message = next(filter(None, map(wrapped_in, message.values())), _NOTHING)
+    return tuple(found)
 
 
-def _quoted(context: JsonObject) -> str:
-    quoted = _first_said(mapping(context.get("quotedMessage")), "")
-    return "" if isinstance(quoted, str) else clean(quoted[1], MAX_QUOTED_CHARS).strip()
-
-
-def _first_said(message: JsonObject, message_type: str) -> tuple[Kind, str, JsonObject] | Unheard:
-    """Kind, text and body of the first part that says something; else why the first one does not."""
-    if not message:
-        return "empty_message"
-    reason: Unheard | None = None
+def read_content(levels: tuple[JsonObject, ...], message_type: str = "") -> Content | Ignored:
+    """What a message says that has these levels; the first part that says something counts."""
+    ignored: Ignored | None = None
+    bare: Content | None = None
     transcript = ""
-    for level in _unwrapped(message):
+    for level in levels:
         transcript = transcript or _transcript(level)
-        for name in _types(level, message_type):
+        for name in _readable(level, message_type):
             body = level[name]
             part = mapping(body)
-            if name in SILENT:
-                reason = reason or SILENT[name](part)
+            reason = silent_reason(name, part)
+            if reason is not None:
+                ignored = ignored or Ignored(reason, bare_name(name))
                 continue
             kind, read = READERS[name]
             said = text(body) or read(part)
@@ -66,33 +65,57 @@ def _first_said(message: JsonObject, message_type: str) -> tuple[Kind, str, Json
                 kind = "voice"
             if kind in ("audio", "voice"):
                 said = transcript or said
-            if said.strip():
-                return kind, said, part
-            reason = reason or ("unreadable_vote" if kind == "poll_vote" else "empty_text")
-    return reason or "unsupported_message"
+            said = clean(said, MAX_TEXT_CHARS).strip()
+            if is_visible(said):
+                return Content(kind, said, bare_name(name), part)
+            if kind == "text":
+                ignored = ignored or Ignored("empty_text", bare_name(name))
+            else:
+                bare = bare or Content(kind, _named_only(name, part), bare_name(name), part)
+    return bare or _unknown(levels, message_type, ignored)
 
 
-def _unwrapped(message: JsonObject) -> Iterator[JsonObject]:
-    """`message`, then what its wrappers hold.
+def _unknown(levels: tuple[JsonObject, ...], message_type: str, ignored: Ignored | None) -> Content | Ignored:
+    """The first part of an unknown type; where nothing has the name of a type, whatever else there is."""
+    for place, level in enumerate(levels, 1):
+        is_last = place == len(levels)
+        for name in types_in(level):
+            if name in READERS or silent_reason(name, mapping(level[name])) is not None:
+                continue
+            if (ignored is not None and not is_type(name)) or (wrapped_in(level[name]) and not is_last):
+                continue
+            return Content("unknown", _named_only(name, mapping(level[name])), bare_name(name))
+    if ignored is not None:
+        return ignored
+    return _announced(message_type)
 
-    A wrapper is whatever holds a `message`: ephemeralMessage, viewOnceMessage, viewOnceMessageV2,
-    viewOnceMessageV2Extension, documentWithCaptionMessage, editedMessage, deviceSentMessage, or new ones.
-    """
-    for _ in range(_MAX_WRAPPERS):
-        yield message
-        inner = (mapping(mapping(part).get("message")) for part in message.values())
-        message = next(filter(None, inner), {})
-        if not message:
-            return
+
+def _announced(message_type: str) -> Content | Ignored:
+    """Nothing is in it but what it should have been: some channels leave out what they cannot translate."""
+    name = bare_name(message_type)
+    reason = silent_reason(name, _NOTHING)
+    if reason is not None:
+        return Ignored(reason, name)
+    kind = READERS[name][0] if name in READERS else "unknown"
+    if kind in ("text", "reaction") or not is_type(name):
+        return Ignored("empty_message", name)
+    return Content("unknown", _named_only(name, _NOTHING), name)
 
 
-def _types(message: JsonObject, message_type: str) -> Iterator[str]:
-    """The names of the types in `message` that are known here, the announced one first."""
-    for name in (message_type, *(name for name in message if name != message_type)):
-        body = message.get(name)
-        if (name in READERS or name in SILENT) and (
-            isinstance(body, dict) or (name == "conversation" and isinstance(body, str))
-        ):
+def _named_only(name: str, body: JsonObject) -> str:
+    words = (text(body.get(field)) for field in ("text", "caption", "title", "name", "description"))
+    said = next(filter(is_visible, (text(mapping(body.get("body")).get("text")), *words)), "")
+    return placeholder(in_words(name), clean(said, MAX_TEXT_CHARS - 128), "" if said else "read")
+
+
+def _readable(level: JsonObject, message_type: str) -> Iterator[str]:
+    """The names of the types in `level` that are known here, the announced one first."""
+    for name in (message_type, *(name for name in level if name != message_type)):
+        body = level.get(name)
+        if not isinstance(body, dict):
+            if name == "conversation" and isinstance(body, str):
+                yield name
+        elif name in READERS or silent_reason(name, body) is not None:
             yield name
 
 

@@ -27,7 +27,9 @@ METRICS: dict[str, Metric] = {
     "majlis_webhooks_total": Metric("counter", "Webhooks, by the status of their answer", ("status",)),
     "majlis_ack_seconds": Metric("histogram", "Time from a read webhook to its 200", buckets=FAST),
     "majlis_messages_total": Metric(
-        "counter", "Messages of webhooks that were answered 200: accepted, duplicate or ignored", ("outcome",)
+        "counter",
+        "Messages of webhooks that were answered 200: accepted, duplicate, amended (edited, deleted) or ignored",
+        ("outcome",),
     ),
     "majlis_ignored_total": Metric(
         "counter", "Messages that were acknowledged and are not for us", ("reason",)

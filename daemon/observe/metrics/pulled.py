@@ -56,6 +56,7 @@ def of_the_doors(
             {
                 "accepted": ingress.acked,
                 "duplicate": ingress.duplicates,
+                "amended": ingress.amended,
                 "ignored": ingress.ignored.total(),
             }
         ),

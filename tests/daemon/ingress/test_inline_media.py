@@ -31,7 +31,7 @@ def test_a_photo_without_its_bytes_is_still_heard(caption: str) -> None:
     """I1: its words, or that there was a photo; and the message says what it lost."""
     body = json.dumps(photo(caption)).encode()
     (message,) = parse_webhook(without_media(body, 0), None, None).messages
-    assert message.text == f"[image] {caption}".strip()
+    assert message.text == f"[image; it cannot be seen here] {caption}".strip()
     assert message.kind == "image"
     assert message.media_inline_dropped
     (whole,) = parse_webhook(body, None, None).messages

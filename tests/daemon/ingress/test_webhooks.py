@@ -15,7 +15,7 @@ from actors.messages import Message, Receipt
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.ingress.access import Authorize, SharedToken, open_door
 from daemon.ingress.counters import IngressObservers
-from daemon.ingress.inbound import Inbound, LateFailure, Link, OwnMessage
+from daemon.ingress.inbound import Amendment, Inbound, LateFailure, Link, OwnMessage
 from daemon.ingress.known_instances import KnownInstances
 from daemon.ingress.reading import Reader
 from daemon.ingress.webhooks import LARGE_BODY_BYTES, Ingress, Readiness
@@ -45,12 +45,15 @@ class Room:
         self.links: list[Link] = []
         self.taken_over: list[OwnMessage] = []
         self.failed_later: list[LateFailure] = []
+        self.amended: list[Amendment] = []
         self.ledger_is_away = False
         self.before_take_over: Callable[[OwnMessage], Awaitable[None]] | None = None
         self.quarantined: list[tuple[bytes, str]] = []
         self.readiness = Readiness(True)
         self.before_accept: Callable[[Message], Awaitable[None]] | None = None
         self.events: list[tuple[str, object]] = []
+        self.types: list[object] = []
+        """Of the events that have one."""
         self.ingress = Ingress(
             reader=Reader(parse_webhook, known=KnownInstances(known)),
             inbox=self,
@@ -62,6 +65,7 @@ class Room:
 
     def note(self, event: str, **fields: object) -> None:
         self.events.append((event, fields.get("reason")))
+        self.types += [fields["type"]] if "type" in fields else []
 
     async def accept(self, message: Message) -> Receipt:
         if self.before_accept is not None:
@@ -80,6 +84,18 @@ class Room:
             except Exception as error:
                 outcomes.append(error)
         return outcomes
+
+    async def amend(self, amendments: Sequence[Amendment]) -> int:
+        if self.ledger_is_away:
+            raise LedgerUnavailable("away")
+        await trio.lowlevel.checkpoint()
+        news = [one for one in amendments if one not in self.amended and one.target in self.heard]
+        self.amended += news
+        return len(news)
+
+    @property
+    def heard(self) -> set[str]:
+        return {message.id for message in self.accepted}
 
     async def take_over(self, own: OwnMessage) -> bool:
         if self.before_take_over is not None:
@@ -233,6 +249,40 @@ async def test_a_later_failure_is_durable_before_200() -> None:
     room.ledger_is_away = False
     assert (await room.ask("POST", "webhook", body=body)).status == 200
     assert room.failed_later == [LateFailure("demo", ("3EB0",), "failed")]
+
+
+def edit_of(target: str, words: str = "new") -> bytes:
+    data = {"key": {"id": target, "fromMe": True}, "editedMessage": {"conversation": words}}
+    return msgspec.json.encode({"event": "messages.edited", "instance": "demo", "data": data})
+
+
+async def test_an_edit_is_durable_before_200() -> None:
+    """I1: what nobody has is told as ignored; what cannot be stored comes again."""
+    room = Room()
+    await room.ask("POST", "webhook", body=payload(item("A")))
+    room.ledger_is_away = True
+    assert (await room.ask("POST", "webhook", body=edit_of("A"))).status == 503
+    room.ledger_is_away = False
+    answer = await room.ask("POST", "webhook", body=edit_of("A"))
+    assert (answer.status, document(answer)["status"]) == (200, "accepted")
+    assert [(one.target, one.text) for one in room.amended] == [("A", "new")]
+    assert room.ingress.counters.amended == 1
+    for target in ("A", "B"):  # again; of a message that nobody has
+        answer = await room.ask("POST", "webhook", body=edit_of(target))
+        assert (answer.status, document(answer)["status"]) == (200, "ignored")
+    assert room.ingress.counters.ignored == {"amendment": 2}
+
+
+async def test_what_is_ignored_says_what_it_was() -> None:
+    """The type is foreign: it is in the event, cleaned, and in no label."""
+    room = Room()
+    odd = item("A")
+    odd["message"] = {"pinInChatMessage": {}}
+    await room.ask("POST", "webhook", body=payload(odd))
+    unknown = {"event": "future\n.event{x}", "instance": "demo", "data": {}}
+    await room.ask("POST", "webhook", body=msgspec.json.encode(unknown))
+    assert room.types == ["pinInChatMessage", "future.eventx"]
+    assert set(room.ingress.counters.ignored) == {"protocol_message", "no_event"}
 
 
 async def test_a_take_over_that_hangs_is_503(autojump_clock: trio.testing.MockClock) -> None:

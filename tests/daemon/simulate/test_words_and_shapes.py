@@ -44,9 +44,9 @@ def test_other_numbers_are_no_customers(number: str) -> None:
     ("kind", "expected"),
     [
         ("text", ("text", "مرحبا #m-7-31")),
-        ("image", ("image", "[image] مرحبا #m-7-31")),
+        ("image", ("image", "[image; it cannot be seen here] مرحبا #m-7-31")),
         ("voice", ("voice", "مرحبا #m-7-31")),
-        ("document", ("document", "[document: plan.pdf] مرحبا #m-7-31")),
+        ("document", ("document", "[document: plan.pdf; it cannot be read here] مرحبا #m-7-31")),
     ],
 )
 def test_each_form_of_message_is_read_with_its_token(kind: MessageKind, expected: tuple[str, str]) -> None:

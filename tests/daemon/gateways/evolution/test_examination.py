@@ -142,6 +142,11 @@ async def test_the_channel_that_mixes_customers_up_is_told(gateway: FakeEvolutio
         ({"enabled": False, "events": []}, "no webhook that is switched on"),
         ({"enabled": True, "events": ["MESSAGES_UPDATE"]}, "leaves out MESSAGES_UPSERT"),
         ({"enabled": True, "events": ["MESSAGES_UPSERT"]}, "leaves out MESSAGES_UPDATE"),
+        (
+            {"enabled": True, "events": ["MESSAGES_UPSERT", "MESSAGES_UPDATE", "SEND_MESSAGE"]},
+            "leaves out some of",
+        ),
+        ({"enabled": True, "events": []}, ""),
         ({"enabled": True, "events": None}, ""),
     ],
 )

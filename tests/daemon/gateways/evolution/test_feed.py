@@ -309,7 +309,10 @@ async def test_media_in_an_event_do_not_wait_with_it(monkeypatch: pytest.MonkeyP
         await server.emit("messages.upsert", photo)
         await here.until(["A"])
         (message,) = here.door.accepted
-        assert (message.text, message.media_inline_dropped) == ("[image] this one", True)
+        assert (message.text, message.media_inline_dropped) == (
+            "[image; it cannot be seen here] this one",
+            True,
+        )
 
 
 async def test_waiting_messages_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

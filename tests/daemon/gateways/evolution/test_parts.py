@@ -6,24 +6,24 @@ import json
 
 import pytest
 
-from daemon.gateways.evolution import parts
-from daemon.gateways.evolution.parts import button_reply, flow_reply, list_reply, poll_vote, template_reply
+from daemon.gateways.evolution import parts, trade
+from daemon.gateways.evolution.choices import button_reply, flow_reply, list_reply, poll_vote, template_reply
 
 
 def test_captions_keep_their_lines() -> None:
-    assert parts.captioned("image")({"caption": "a\nb"}) == "[image] a\nb"
-    assert parts.captioned("image")({"caption": 7}) == "[image]"
+    assert parts.captioned("image")({"caption": "a\nb"}) == "[image; it cannot be seen here] a\nb"
+    assert parts.captioned("image")({"caption": 7}) == "[image; it cannot be seen here]"
 
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [
-        (3, "[audio, 3 s]"),
-        ("3", "[audio, 3 s]"),
-        (0, "[audio]"),
-        (-3, "[audio]"),
-        (10**30, "[audio]"),
-        ("x", "[audio]"),
+        (3, "[audio, 3 s; it cannot be heard here]"),
+        ("3", "[audio, 3 s; it cannot be heard here]"),
+        (0, "[audio; it cannot be heard here]"),
+        (-3, "[audio; it cannot be heard here]"),
+        (10**30, "[audio; it cannot be heard here]"),
+        ("x", "[audio; it cannot be heard here]"),
     ],
 )
 def test_audio_says_its_seconds(seconds: object, said: str) -> None:
@@ -31,13 +31,13 @@ def test_audio_says_its_seconds(seconds: object, said: str) -> None:
 
 
 def test_a_voice_note_needs_a_true_ptt() -> None:
-    assert parts.audio({"ptt": True}) == "[voice message]"
-    assert parts.audio({"ptt": "false"}) == "[audio]"
+    assert parts.audio({"ptt": True}) == "[voice message; it cannot be heard here]"
+    assert parts.audio({"ptt": "false"}) == "[audio; it cannot be heard here]"
 
 
 def test_a_document_without_a_file_name_is_shown() -> None:
-    assert parts.document({"title": "Contrato"}) == "[document: Contrato]"
-    assert parts.document({}) == "[document]"
+    assert parts.document({"title": "Contrato"}) == "[document: Contrato; it cannot be read here]"
+    assert parts.document({}) == "[document; it cannot be read here]"
 
 
 def test_a_location_at_the_equator_is_shown() -> None:
@@ -62,8 +62,8 @@ def test_wrong_types_are_read_as_absent() -> None:
     }
     assert parts.contacts(odd) == "[contact]\n[contact]"
     assert parts.poll(odd) == "[poll]"
-    assert parts.product(odd) == "[product]"
-    assert parts.order(odd) == "[order]"
+    assert trade.product(odd) == "[product]"
+    assert trade.order(odd) == "[order]"
     assert parts.event(odd) == "[event]"
     assert parts.invite(odd) == "[group invite]"
 
@@ -75,8 +75,24 @@ def test_words_are_preferred_to_ids() -> None:
     assert list_reply({"singleSelectReply": "r"}) == ""
 
 
-def test_a_withdrawn_poll_vote_says_nothing() -> None:
-    assert poll_vote({"vote": {"selectedOptions": []}}) == ""
+def test_a_withdrawn_poll_vote_is_said() -> None:
+    assert poll_vote({"vote": {"selectedOptions": []}}) == "[poll vote taken back]"
+
+
+@pytest.mark.parametrize(
+    ("counts", "said", "size"),
+    [
+        ({"expectedImageCount": 5, "expectedVideoCount": 3}, "[album: 5 pictures, 3 videos]", 8),
+        ({"expectedImageCount": -1, "expectedVideoCount": "x"}, "[album]", 0),
+        (
+            {"expectedImageCount": 10**9, "expectedVideoCount": 10**9},
+            "[album: 100 pictures, 100 videos]",
+            100,
+        ),
+    ],
+)
+def test_an_album_says_how_many_follow(counts: dict[str, object], said: str, size: int) -> None:
+    assert (parts.album(counts), parts.album_size(counts)) == (said, size)
 
 
 @pytest.mark.parametrize(

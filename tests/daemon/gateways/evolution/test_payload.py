@@ -13,16 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.messages import Message
-from daemon.gateways.evolution.parts import READERS, SILENT
-from daemon.gateways.evolution.payload import (
-    MAX_ADDRESS_CHARS,
-    MAX_ID_CHARS,
-    MAX_SENT_AT,
-    parse_webhook,
-    sent_at,
+from daemon.gateways.evolution.amendments import MAX_TARGET_CHARS
+from daemon.gateways.evolution.context import MAX_CONTEXT_CHARS, MAX_ID_CHARS
+from daemon.gateways.evolution.parts import MOST_IN_AN_ALBUM, READERS, SILENT
+from daemon.gateways.evolution.payload import MAX_ADDRESS_CHARS, parse_webhook
+from daemon.gateways.evolution.times import MAX_SENT_AT, sent_at
+from daemon.ingress.inbound import (
+    MAX_TEXT_CHARS,
+    Amendment,
+    Ignored,
+    Inbound,
+    LateFailure,
+    Link,
+    OwnMessage,
+    UnreadablePayload,
 )
-from daemon.gateways.evolution.text import MAX_QUOTED_CHARS
-from daemon.ingress.inbound import MAX_TEXT_CHARS, Inbound, LateFailure, Link, OwnMessage, UnreadablePayload
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("*.json"))
 PHONE = "5511987651095"
@@ -66,7 +71,7 @@ def test_every_fixture_is_read_as_expected(path: Path) -> None:
         "failures": [],
         "amendments": [],
         "connected": False,
-        "named": fixture["body"].get("instance", ""),
+        "named": "demo" if isinstance(fixture["body"], list) else fixture["body"].get("instance", ""),
         **fixture["expect"],
     }
     assert json.loads(msgspec.json.encode(inbound)) == expected, fixture["about"]
@@ -74,7 +79,7 @@ def test_every_fixture_is_read_as_expected(path: Path) -> None:
 
 
 def test_fixtures_are_there() -> None:
-    assert len(FIXTURES) >= 100
+    assert len(FIXTURES) >= 180
     assert {f"{number:02}" for number in range(1, 16)} <= {path.stem[:2] for path in FIXTURES}
 
 
@@ -92,7 +97,10 @@ def test_fixtures_are_there() -> None:
         (b'{"instance":"demo","data":' + b"[" * 10_000 + b"]" * 10_000 + b"}", "too_deep"),
         (b'{"instance":"demo","data":' + b'{"a":' * 100_000, "too_deep"),
         (b"null", "not_an_object"),
-        (b'[{"instance":"demo"}]', "not_an_object"),
+        (b'[{"instance":"demo"},{"instance":"demo"}]', "not_an_object"),
+        (b'[[[{"instance":"demo"}]]]', "not_an_object"),
+        (b'{"instance":"demo","body":"{"}', "not_json"),
+        (b'{"instance":"demo","body":7}', "not_an_object"),
         (b"{}", "no_instance"),
         (b'{"instance":7}', "no_instance"),
         (b'{"instance":"  "}', "no_instance"),
@@ -151,7 +159,7 @@ def test_long_values_are_cut() -> None:
     assert (len(message.text), len(message.push_name), len(message.context[0].text)) == (
         MAX_TEXT_CHARS,
         256,
-        MAX_QUOTED_CHARS,
+        MAX_CONTEXT_CHARS,
     )
 
 
@@ -159,7 +167,7 @@ def test_endless_wrappers_are_bounded() -> None:
     message: dict[str, Any] = {"conversation": "oi"}
     for _ in range(50):
         message = {"ephemeralMessage": {"message": message}}
-    assert parse(envelope(message=message)).ignored == ("unsupported_message",)
+    assert only_message(envelope(message=message)).text == "[ephemeral; it cannot be read here]"
 
 
 JSON = st.recursive(
@@ -171,12 +179,39 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
-FIELDS = ["text", "caption", "ptt", "seconds", "contextInfo", "quotedMessage", "message", "type", "key", "vote",
-          "selectedOptions", "body", "nativeFlowResponseMessage", "paramsJson", "vcard", "contacts", "options",
-          "degreesLatitude", "degreesLongitude", "fileName", "product", "singleSelectReply", "title"]  # fmt: skip
+FIELDS = ["fileSha256", "sha256", "data", "stanzaId", "participant", "remoteJid", "externalAdReply",
+          "sourceUrl", "adReply", "entryPointConversionSource", "messageAssociation", "associationType",
+          "parentMessageKey", "expectedImageCount", "product_items", "priceAmount1000", "totalAmount1000",
+          "amount", "amount1000", "noteMessage", "currencyCode", "editedMessage", "timestampMs",
+          "secretEncType", "targetMessageKey", "original_message_id", "sections", "buttons",
+          "hydratedTemplate", "interactiveMessageTemplate", "carouselMessage", "referred_product", "text",
+          "caption", "ptt", "seconds", "contextInfo", "quotedMessage", "message", "type", "key", "vote",
+          "selectedOptions", "body", "nativeFlowResponseMessage", "paramsJson", "vcard", "contacts",
+          "options", "degreesLatitude", "degreesLongitude", "fileName", "product", "singleSelectReply",
+          "title"]  # fmt: skip
 PART = st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=6) | JSON
 MESSAGE = (
-    st.dictionaries(st.sampled_from([*READERS, *SILENT, "speechToText", "wrapper"]), PART, max_size=4) | JSON
+    st.dictionaries(
+        st.sampled_from(
+            [
+                *READERS,
+                *SILENT,
+                "speechToText",
+                "wrapper",
+                "editMessage",
+                "revoke",
+                "messageContextInfo",
+                "contextInfo",
+                "editedMessage",
+                "holoMessage",
+                "\x00Message",
+                "x" * 99,
+            ]
+        ),
+        PART,
+        max_size=4,
+    )
+    | JSON
 )
 JID = st.sampled_from([f"{PHONE}@s.whatsapp.net", LID, "1@g.us", "status@broadcast", ""]) | JSON
 KEY = st.fixed_dictionaries(
@@ -189,8 +224,11 @@ KEY = st.fixed_dictionaries(
     },
 )
 ITEM = st.fixed_dictionaries(
-    {"key": KEY, "message": MESSAGE},
-    optional={"messageType": st.sampled_from([*READERS]) | JSON, "pushName": JSON, "contextInfo": PART,
+    {"key": KEY},
+    optional={"message": MESSAGE, "type": st.sampled_from([0, 14, "REVOKE", "MESSAGE_EDIT"]) | JSON,
+              "editedMessage": MESSAGE, "keyId": st.just("AC91") | JSON, "update": PART, "referral": PART,
+              "id": st.just("AC91") | JSON, "remoteJid": JID, "fromMe": JSON,
+              "messageType": st.sampled_from([*READERS]) | JSON, "pushName": JSON, "contextInfo": PART,
               "messageTimestamp": JSON, "messageStubType": JSON},
 )  # fmt: skip
 DATA = ITEM | st.lists(ITEM | JSON, max_size=4) | st.fixed_dictionaries({"messages": ITEM | JSON}) | JSON
@@ -199,7 +237,11 @@ BODY = st.fixed_dictionaries(
         "instance": st.just("demo"),
         "apikey": st.just(CANARY),
         "server_url": st.just(f"https://evolution.example.com/{CANARY}") | st.text() | JSON,
-        "event": st.just("messages.upsert") | JSON,
+        "event": st.sampled_from(
+            ["messages.upsert", "messages.edited", "messages.update", "messages.delete", "send.message"]
+        )
+        | JSON,
+        "sender": JID,
         "data": DATA,
     }
 )
@@ -209,9 +251,24 @@ def check_storable(inbound: Inbound) -> None:
     encoded = msgspec.json.encode(inbound)
     assert msgspec.json.decode(encoded, type=Inbound) == inbound
     assert CANARY.encode() not in encoded
-    assert inbound.messages or inbound.ignored
-    assert len(inbound.own) <= inbound.ignored.count("own_message")
+    assert inbound.messages or inbound.ignored or inbound.amendments
+    assert len(inbound.own) <= sum(ignored.reason == "own_message" for ignored in inbound.ignored)
+    for ignored in inbound.ignored:
+        assert re.fullmatch(r"[a-z_]{1,32}", ignored.reason)
+        assert re.fullmatch(r"[\w.-]{0,64}", ignored.type, re.ASCII)
     said: list[Message | OwnMessage] = [*inbound.messages, *inbound.own]
+    for amendment in inbound.amendments:
+        assert 0 < len(amendment.target) <= MAX_TARGET_CHARS
+        assert len(amendment.id) <= MAX_ID_CHARS and amendment.id.startswith(amendment.target)
+        assert len(amendment.text) <= MAX_TEXT_CHARS and "\x00" not in amendment.target + amendment.text
+        assert not (amendment.deleted and amendment.text)
+        assert 0 <= amendment.sent_at <= MAX_SENT_AT and "@" not in amendment.contact
+    for heard in inbound.messages:
+        assert all(len(context.text) <= MAX_CONTEXT_CHARS for context in heard.context)
+        assert all(len(context.id) <= MAX_ID_CHARS for context in heard.context)
+        assert len(heard.album) <= MAX_ID_CHARS and 0 <= heard.album_size <= MOST_IN_AN_ALBUM
+        assert len(heard.media_hash) in (0, 44)
+        assert (heard.kind == "reaction") == (heard.aside == "reaction")
     for message in said:
         written = "".join(str(value) for value in msgspec.structs.astuple(message))
         assert "\x00" not in written
@@ -253,7 +310,7 @@ def test_any_damage_to_a_real_payload_is_survived(data: st.DataObject) -> None:
         inbound = parse_webhook(bytes(body), None, None)
     except UnreadablePayload:
         return
-    assert inbound.messages or inbound.ignored
+    assert inbound.messages or inbound.ignored or inbound.amendments
 
 
 PHONES = st.from_regex(r"[1-9][0-9]{6,14}", fullmatch=True)
@@ -298,7 +355,8 @@ def test_an_own_message_names_the_other_side(phone: str, digits: str, account: s
         inbound = parse(envelope(key={**key, "fromMe": True, "id": "AC91"}))
         (message,) = inbound.own
         assert (message.contact, message.lid, message.text) == (contact, told, "oi")
-        assert (inbound.messages, inbound.links, inbound.ignored) == ((), (), ("own_message",))
+        assert (inbound.messages, inbound.links) == ((), ())
+        assert inbound.ignored == (Ignored("own_message"),)
 
 
 @given(JSON)
@@ -336,7 +394,7 @@ def test_an_update_may_say_that_a_message_failed(
     """I9: the versions name the id in three ways. Other updates bring nothing."""
     found = parse_webhook(body_of(event="messages.update", data=data), "demo", None)
     assert found.failures == tuple(LateFailure("demo", *failure) for failure in failures)
-    assert found.ignored == ("status_update",)
+    assert found.ignored == (Ignored("status_update", "messages.update"),)
 
 
 def test_a_failed_status_in_another_event_is_none() -> None:
@@ -351,3 +409,69 @@ def test_an_update_with_too_many_failures_is_unreadable() -> None:
     many = [{"keyId": f"{number}", "status": "FAILED"} for number in range(1_001)]
     with pytest.raises(UnreadablePayload, match="too_many_items"):
         parse_webhook(body_of(event="messages.update", data=many), "demo", None)
+
+
+EDIT = {
+    "type": "MESSAGE_EDIT",
+    "key": {"id": "AC91", "fromMe": True},
+    "editedMessage": {"conversation": "novo"},
+}
+SHAPES: list[tuple[str, dict[str, Any]]] = [
+    ("messages.edited", EDIT),
+    ("messages.edited", {**EDIT, "type": 14, "timestampMs": "1785100386123"}),
+    ("messages.edited", {"key": {"id": "X"}, "message": {"protocolMessage": EDIT}}),
+    ("messages.upsert", envelope(message={"protocolMessage": EDIT})["data"]),
+    ("messages.upsert", envelope(message={"editedMessage": {"message": {"protocolMessage": EDIT}}})["data"]),
+    (
+        "messages.update",
+        {"keyId": "AC91", "message": {"editedMessage": {"message": {"conversation": "novo"}}}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("event", "data"), SHAPES)
+def test_the_same_edit_has_the_same_id_in_every_shape(event: str, data: dict[str, Any]) -> None:
+    """2.4 tells of one edit twice, as `messages.edited` and as `messages.update`."""
+    (amendment,) = parse({"event": event, "instance": "demo", "data": data}).amendments
+    plain = Amendment("demo", amendment.id, "AC91", text="novo")
+    assert msgspec.structs.replace(amendment, contact="", sent_at=0) == plain
+    (first,) = parse({"event": "messages.edited", "instance": "demo", "data": EDIT}).amendments
+    assert amendment.id == first.id
+
+
+def test_another_text_is_another_edit() -> None:
+    ids = set()
+    for words in ("a", "b"):
+        data = {**EDIT, "editedMessage": {"conversation": words}}
+        (amendment,) = parse({"event": "messages.edited", "instance": "demo", "data": data}).amendments
+        ids.add(amendment.id)
+    assert len(ids) == 2
+
+
+def test_two_edits_that_nobody_can_read_are_two() -> None:
+    secret = {"secretEncryptedMessage": {"secretEncType": 2, "targetMessageKey": {"id": "AC91"}}}
+    found = [
+        parse(envelope(message=secret, key={"remoteJid": PHONE, "id": name})).amendments
+        for name in ("B", "C")
+    ]
+    assert len({amendment.id for (amendment,) in found}) == 2
+
+
+def test_an_edit_names_no_conversation_by_a_lid_alone() -> None:
+    key = {"remoteJid": LID, "id": "X"}
+    (amendment,) = parse(envelope(message={"protocolMessage": EDIT}, key=key)).amendments
+    assert amendment.contact == ""
+
+
+def test_a_text_within_a_text_is_read_twice_and_no_more() -> None:
+    body: Any = envelope()
+    for _ in range(3):
+        body = {"body": json.dumps(body)}
+    with pytest.raises(UnreadablePayload, match="no_instance"):
+        parse(body)
+
+
+def test_the_payload_within_names_its_instance_and_event() -> None:
+    outer = {"event": "call", "instance": "other", "body": envelope()}
+    inbound = parse(outer)
+    assert (inbound.instance, inbound.event, len(inbound.messages)) == ("demo", "messages.upsert", 1)

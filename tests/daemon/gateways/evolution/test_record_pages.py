@@ -67,6 +67,8 @@ async def test_customers_and_the_business_are_told_apart(server: FakeEvolution, 
     server.record("demo", "12036@g.us", "to a group", from_me=False, at=NOW - 100)
     server.record("demo", "999123456789012", "played", from_me=False, at=NOW - 100)
     server.record("demo", PHONE, "", from_me=False, at=NOW - 100, message={}, messageStubType=2)
+    edit = {"protocolMessage": {"type": 14, "key": {"id": "A"}, "editedMessage": {"conversation": "hi"}}}
+    server.record("demo", PHONE, "", from_me=False, at=NOW - 100, message=edit)
     page = await reading.page()
     assert ids(page) == (["B", "A"], ["P"])
     assert (page.messages[1].text, page.messages[1].sent_at, page.messages[1].push_name) == (
@@ -76,6 +78,22 @@ async def test_customers_and_the_business_are_told_apart(server: FakeEvolution, 
     )
     assert (page.more, page.ignores_time, reading.requests) == (False, False, 1)
     assert ids(await reading.page(own_only=True)) == ([], ["P"])
+
+
+async def test_a_reaction_in_the_records_is_nothing_to_answer(
+    server: FakeEvolution, reading: Reading
+) -> None:
+    """It is context of what comes next, however late it is found. So is the album of a picture kept."""
+    thumb = {"reactionMessage": {"key": {"id": "A"}, "text": "👍"}}
+    server.record("demo", PHONE, "", from_me=False, at=NOW - 300, id="R", message=thumb)
+    server.record("demo", PHONE, "", from_me=True, at=NOW - 200, id="S", message=thumb)
+    album = {"messageAssociation": {"associationType": "MEDIA_ALBUM", "parentMessageKey": {"id": "ALBUM"}}}
+    picture = {"messageContextInfo": album, "imageMessage": {}}
+    server.record("demo", PHONE, "", from_me=False, at=NOW - 100, id="I", message=picture)
+    page = await reading.page()
+    assert ids(page) == (["I", "R"], [])
+    assert [message.history_only for message in page.messages] == [False, True]
+    assert page.messages[0].album == "ALBUM"
 
 
 async def test_what_was_written_on_a_telephone_is_known(server: FakeEvolution, reading: Reading) -> None:

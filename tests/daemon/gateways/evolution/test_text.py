@@ -7,22 +7,29 @@ from typing import Any
 import pytest
 
 from daemon.gateways.evolution.parts import READERS, SILENT, protocol_reason
-from daemon.gateways.evolution.text import Content, read_content
+from daemon.gateways.evolution.text import levels_of, read_content
+from daemon.ingress.inbound import Ignored
 
 
 def test_no_type_is_both_read_and_known_to_say_nothing() -> None:
     assert not READERS.keys() & SILENT.keys()
 
 
+def read(message: dict[str, Any], message_type: str = "") -> tuple[str, str]:
+    """Kind and text, or the reason and the type."""
+    found = read_content(levels_of(message), message_type)
+    return (found.reason, found.type) if isinstance(found, Ignored) else (found.kind, found.text)
+
+
 def test_the_announced_part_is_read_first() -> None:
-    message: dict[str, Any] = {"conversation": "a", "imageMessage": {"caption": "b"}}
-    assert read_content(message, "imageMessage", {}) == Content("image", "[image] b")
-    assert read_content(message, "", {}) == Content("text", "a")
+    message: dict[str, Any] = {"conversation": "a", "liveLocationMessage": {"caption": "b"}}
+    assert read(message, "liveLocationMessage") == ("location", "[live location] b")
+    assert read(message) == ("text", "a")
 
 
 def test_an_empty_part_is_skipped() -> None:
-    message: dict[str, Any] = {"conversation": "", "imageMessage": {}}
-    assert read_content(message, "conversation", {}) == Content("image", "[image]")
+    message: dict[str, Any] = {"conversation": "", "stickerMessage": {}}
+    assert read(message, "conversation") == ("sticker", "[sticker; it cannot be seen here]")
 
 
 def test_a_transcript_next_to_a_wrapper_is_read() -> None:
@@ -30,12 +37,45 @@ def test_a_transcript_next_to_a_wrapper_is_read() -> None:
         "viewOnceMessageV2": {"message": {"audioMessage": {"ptt": True}}},
         "speechToText": "[audio] oi",
     }
-    assert read_content(message, "viewOnceMessageV2", {}) == Content("voice", "oi")
+    assert read(message, "viewOnceMessageV2") == ("voice", "oi")
 
 
 def test_a_wrapped_reaction_is_a_reaction() -> None:
     message: dict[str, Any] = {"ephemeralMessage": {"message": {"reactionMessage": {"text": "x"}}}}
-    assert read_content(message, "ephemeralMessage", {}) == "reaction"
+    assert read(message, "ephemeralMessage") == ("reaction", "[reaction] x")
+
+
+@pytest.mark.parametrize(
+    ("message", "message_type", "heard"),
+    [
+        # The first that has the name of a type counts, not the first key.
+        ({"botMetadata": {"a": 1}, "smellMessage": {"caption": "rose"}}, "", ("unknown", "[smell] rose")),
+        ({"botMetadata": {"a": 1}}, "", ("unknown", "[bot metadata; it cannot be read here]")),
+        # Beside what is known and says nothing, only what has the name of a type is heard.
+        ({"conversation": "", "botMetadata": {"a": 1}}, "", ("empty_text", "conversation")),
+        ({"conversation": "", "smellMessage": {}}, "", ("unknown", "[smell; it cannot be read here]")),
+        (
+            {"senderKeyDistributionMessage": {}, "smellMessageV2": {}},
+            "",
+            ("unknown", "[smell; it cannot be read here]"),
+        ),
+        ({"senderKeyDistributionMessage": {}}, "", ("protocol_message", "senderKeyDistributionMessage")),
+        ({"pinInChatMessage": {}}, "smellMessage", ("protocol_message", "pinInChatMessage")),
+        # Nothing is there but the announcement.
+        ({}, "orderMessage", ("unknown", "[order; it cannot be read here]")),
+        ({}, "conversation", ("empty_message", "conversation")),
+        ({}, "reactionMessage", ("empty_message", "reactionMessage")),
+        ({}, "protocolMessage", ("protocol_message", "protocolMessage")),
+        ({}, "", ("empty_message", "")),
+        ({"messageContextInfo": {}}, "", ("empty_message", "")),
+        ({"smellMessage": "rose"}, "smellMessage", ("unknown", "[smell; it cannot be read here]")),
+        ({"listResponseMessage": {}}, "", ("list", "[list response; it cannot be read here]")),
+    ],
+)
+def test_what_is_not_known_is_heard_as_the_name_of_its_type(
+    message: dict[str, Any], message_type: str, heard: tuple[str, str]
+) -> None:
+    assert read(message, message_type) == heard
 
 
 @pytest.mark.parametrize(
