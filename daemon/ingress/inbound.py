@@ -107,9 +107,8 @@ class Inbound(msgspec.Struct, frozen=True):
     @property
     def instances(self) -> frozenset[str]:
         """Every instance that it mentions: some gateways put several into one payload."""
-        spoken = (
-            item.instance for items in (self.messages, self.links, self.own, self.failures) for item in items
-        )
+        kinds = (self.messages, self.links, self.own, self.amendments, self.failures)
+        spoken = (item.instance for items in kinds for item in items)
         return frozenset((self.instance, *spoken))
 
 

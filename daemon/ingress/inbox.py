@@ -1,22 +1,29 @@
 """Where a payload goes once it is read: messages to the mirror, take-overs to the ledger, identity links to memory.
 
+An edit or a deletion is a message to the mirror too, in the conversation of the one that it is about. What a message is
+(aside, or not taken in at all) is decided here, by the instance's settings; that it arrived late can be seen only here.
+
 The webhook door opens before the stores run. Until they do, it refuses whatever must be durable, and the gateway sends
 that again.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
+import msgspec
 import trio
 
+from actors.amendments import DELETION, EDIT
 from actors.crash_points import reach
 from actors.errors import MirrorUnavailable
 from actors.identity import Conversation
+from actors.instance import ReactionPolicy
 from actors.messages import Message, Receipt, WindowPolicy
 from daemon.ingress.identity_links import KnownLinks
-from daemon.ingress.inbound import LateFailure, Link, OwnMessage
+from daemon.ingress.inbound import Amendment, LateFailure, Link, OwnMessage
 from daemon.ingress.webhooks import ITEMS_AT_A_TIME
 
 
@@ -27,11 +34,26 @@ class Behind(NamedTuple):
     """Makes one message durable, within a bounded time."""
     append_all: Callable[[Sequence[tuple[Message, WindowPolicy]]], Awaitable[Sequence[Receipt | Exception]]]
     """Makes several durable together, in their order; returns one outcome per message."""
+    conversation_of: Callable[[Amendment], Awaitable[Conversation | str]]
+    """Where the message is that was edited or deleted, or why that changes nothing."""
     take_over: Callable[[OwnMessage], Awaitable[bool]]
     fail_later: Callable[[LateFailure], Awaitable[None]]
     flush: Callable[[Conversation], bool]
     """Closes a conversation's window now; returns False when it is not active here."""
     number_learned: Callable[[], None]
+
+
+class Hearing(NamedTuple):
+    """What an instance's settings say of what is taken in."""
+
+    max_age_seconds: float
+    reactions: ReactionPolicy
+    edits: bool
+
+
+REACTION = "reaction"
+EDITS_OFF = "edits_off"
+"""Why something is not taken in."""
 
 
 class DurableInbox:
@@ -40,6 +62,8 @@ class DurableInbox:
     Args:
       behind: None until the stores run.
       window: the window policy of an instance.
+      hearing: what an instance takes in.
+      wall: Unix seconds.
     """
 
     def __init__(
@@ -47,10 +71,30 @@ class DurableInbox:
         links: KnownLinks,
         behind: Callable[[], Behind | None],
         window: Callable[[str], WindowPolicy],
+        hearing: Callable[[str], Hearing],
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._links = links
         self._behind = behind
         self._window = window
+        self._hearing = hearing
+        self._wall = wall
+
+    def heard(self, messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[str]]:
+        """The messages as they are to be stored, and why each of the others is not.
+
+        What was found in the gateway's records was judged there.
+        """
+        now, kept, ignored = self._wall(), list[Message](), list[str]()
+        for message in messages:
+            hearing = self._hearing(message.instance)
+            if message.aside == "reaction" and hearing.reactions != "context":
+                if hearing.reactions == "ignore":
+                    ignored.append(REACTION)
+                    continue
+                message = msgspec.structs.replace(message, aside="")
+            kept.append(_aged(message, hearing, now))
+        return kept, ignored
 
     async def accept(self, message: Message) -> Receipt:
         """Make one message durable. When this returns, its conversation already has it."""
@@ -83,6 +127,25 @@ class DurableInbox:
             behind.flush(Conversation(link.instance, link.lid))
             behind.number_learned()
 
+    async def amend(self, amendment: Amendment) -> str:
+        """Make durable that a message was edited or deleted; returns why that changes nothing, or nothing."""
+        behind, hearing = self._open(), self._hearing(amendment.instance)
+        if not hearing.edits:
+            return EDITS_OFF
+        found = await behind.conversation_of(amendment)
+        if isinstance(found, str):
+            return found
+        message = Message(
+            *found,
+            amendment.id,
+            amendment.text,
+            amendment.sent_at,
+            kind=DELETION if amendment.deleted else EDIT,
+            amends=amendment.target,
+        )
+        await self.accept(_aged(message, hearing, self._wall()))
+        return ""
+
     async def take_over(self, own: OwnMessage) -> bool:
         """A person of the business wrote in a conversation: silence Majlis there, durably."""
         return await self._open().take_over(own)
@@ -96,3 +159,11 @@ class DurableInbox:
         if behind is None:
             raise MirrorUnavailable("starting")
         return behind
+
+
+def _aged(message: Message, hearing: Hearing, now: float) -> Message:
+    """The message, set aside if it was old when it arrived. A time of 0 is unknown, and a clock ahead of ours no age."""
+    is_old = message.sent_at and now - message.sent_at > hearing.max_age_seconds
+    if not is_old or message.aside or message.swept:
+        return message
+    return msgspec.structs.replace(message, aside="backlog")

@@ -6,8 +6,8 @@ The laws of this file:
 2. What should come again is never answered 4xx: the gateway would drop it for good. 400 is for what can never be read;
    its body is quarantined first. Every refusal that loses a message is counted and reported (`refusals.py`).
 3. An instance that does not exist is not refused: a tenant set up a minute late loses nothing.
-4. What a person of the business wrote is durable before 200 as well, but after the customers' messages; so is the word
-   of the gateway that a message of ours failed after all.
+4. What was edited or deleted is durable before 200 as well, but after the customers' messages, which it may be about.
+   Then come what the business wrote, and the word of the gateway that a message of ours failed after all.
 5. Each gateway has its own format: the reader passed in knows them all, and this file knows none.
 6. The path of a webhook is read forgivingly, because a slip in it would lose messages: runs of slashes count as one,
    and the word `webhook` may be in any case, an instance too where only one can be meant. All other routes are as they
@@ -25,11 +25,17 @@ from typing import Protocol
 import msgspec
 import trio
 
-from actors.errors import ConversationFull, MirrorUnavailable, Overloaded, Unavailable
+from actors.errors import (
+    AmendedMessageUnknown,
+    ConversationFull,
+    MirrorUnavailable,
+    Overloaded,
+    Unavailable,
+)
 from actors.messages import Message, Receipt
 from daemon.ingress.access import Allows, Authorize, any_instance
 from daemon.ingress.counters import NO_OBSERVERS, IngressCounters, IngressObservers
-from daemon.ingress.inbound import Inbound, LateFailure, Link, OwnMessage, UnreadablePayload
+from daemon.ingress.inbound import Amendment, Inbound, LateFailure, Link, OwnMessage, UnreadablePayload
 from daemon.ingress.paths import after_webhook
 from daemon.ingress.reading import Reader
 from daemon.ingress.refusals import (
@@ -57,6 +63,9 @@ RETRY_HEADERS = {"Retry-After": "5"}
 class Inbox(Protocol):
     """Takes what was in a payload."""
 
+    def heard(self, messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[str]]:
+        """The messages as they are to be accepted, and why each of the others is not taken in."""
+
     async def accept(self, message: Message) -> Receipt:
         """Make one message durable, within a bounded time. Cancelling it undoes nothing.
 
@@ -67,6 +76,15 @@ class Inbox(Protocol):
 
     async def accept_all(self, messages: Sequence[Message]) -> Sequence[Receipt | Exception]:
         """Make several durable together, in their order; returns one outcome per message: see `accept`."""
+
+    async def amend(self, amendment: Amendment) -> str:
+        """Make durable that a message was edited or deleted; returns why that changes nothing, or nothing.
+
+        Raises:
+          AmendedMessageUnknown: the message may be on its way.
+          Unavailable: the mirror or the ledger is away.
+          Overloaded: a limit is reached.
+        """
 
     async def take_over(self, own: OwnMessage) -> bool:
         """Make durable that a person speaks in a conversation; False when that changes nothing. May be repeated.
@@ -275,8 +293,10 @@ class Ingress:
             self._inbox.learn(link)
             if number % ITEMS_AT_A_TIME == 0:
                 await trio.lowlevel.checkpoint()
+        messages, ignored = self._inbox.heard(inbound.messages)
         try:
-            receipts = await self._accept_all(inbound.messages)
+            receipts = await self._accept_all(messages)
+            unheeded = await self._amend_all(inbound.amendments) if inbound.amendments else ()
             if inbound.own:
                 await self._take_over_all(inbound.own)
             if inbound.failures:
@@ -285,13 +305,19 @@ class Ingress:
             return self._refuse("ack_timeout")
         except MirrorUnavailable:
             return self._refuse("mirror_unavailable")
+        except AmendedMessageUnknown:
+            return self._refuse("amended_message_unknown")
         except Unavailable:
             return self._refuse("unavailable")
         except ConversationFull:
             return self._refuse("conversation_full")
         except Overloaded:
             return self._refuse("overloaded")
-        return await self._acknowledge(inbound, sum(receipt.duplicate for receipt in receipts))
+        if ignored or unheeded:
+            reasons = (*inbound.ignored, *ignored, *unheeded)
+            inbound = msgspec.structs.replace(inbound, messages=tuple(messages), ignored=reasons)
+        amended = len(inbound.amendments) - len(unheeded)
+        return await self._acknowledge(inbound, sum(receipt.duplicate for receipt in receipts), amended)
 
     async def _accept_all(self, messages: Sequence[Message]) -> list[Receipt]:
         # Nearly always one; `Inbox.accept` bounds its own wait, and a second deadline would cost as much again.
@@ -307,6 +333,13 @@ class Ingress:
                 receipts.append(outcome)
         return receipts
 
+    async def _amend_all(self, amendments: Sequence[Amendment]) -> list[str]:
+        """Make them durable, in their order; returns why some change nothing."""
+        with trio.fail_after(ACK_SECONDS):
+            found = [await self._inbox.amend(amendment) for amendment in amendments]
+        self.counters.amended += found.count("")
+        return [reason for reason in found if reason]
+
     async def _take_over_all(self, own: Sequence[OwnMessage]) -> None:
         with trio.fail_after(ACK_SECONDS):
             for message in own:
@@ -317,7 +350,7 @@ class Ingress:
             for failure in failures:
                 await self._inbox.fail_later(failure)
 
-    async def _acknowledge(self, inbound: Inbound, duplicates: int) -> Response:
+    async def _acknowledge(self, inbound: Inbound, duplicates: int, amended: int) -> Response:
         if inbound.connected:
             self._observers.emit("gateway.connected", instance=inbound.instance)
         accepted = len(inbound.messages) - duplicates
@@ -328,7 +361,7 @@ class Ingress:
             self._observers.emit("message.ignored", reason=reason)
             if number % ITEMS_AT_A_TIME == 0:
                 await trio.lowlevel.checkpoint()
-        status = "accepted" if accepted else "duplicate" if duplicates else "ignored"
+        status = "accepted" if accepted or amended else "duplicate" if duplicates else "ignored"
         return json_response(
             200,
             {

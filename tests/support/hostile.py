@@ -12,7 +12,7 @@ from actors.messages import Message, Receipt
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.ingress import inline_media
 from daemon.ingress.access import open_door
-from daemon.ingress.inbound import LateFailure, Link, OwnMessage
+from daemon.ingress.inbound import Amendment, LateFailure, Link, OwnMessage
 from daemon.ingress.quarantine import Quarantine
 from daemon.ingress.reading import Reader
 from daemon.ingress.webhooks import Ingress, Readiness
@@ -103,6 +103,12 @@ class Door:
 
     async def accept_all(self, messages: Sequence[Message]) -> Sequence[Receipt | Exception]:
         return [await self.accept(message) for message in messages]
+
+    def heard(self, messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[str]]:
+        return messages, ()
+
+    async def amend(self, amendment: Amendment) -> str:
+        return ""
 
     async def take_over(self, own: OwnMessage) -> bool:
         return False

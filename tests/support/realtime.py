@@ -167,6 +167,12 @@ class Door:
                 outcomes.append(error)
         return outcomes
 
+    def heard(self, messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[str]]:
+        return messages, ()
+
+    async def amend(self, amendment: Amendment) -> str:
+        return ""
+
     async def take_over(self, own: object) -> bool:
         await trio.lowlevel.checkpoint()
         return False

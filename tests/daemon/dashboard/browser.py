@@ -168,6 +168,12 @@ class Behind:
                 outcomes.append(error)
         return outcomes
 
+    def heard(self, messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[str]]:
+        return messages, ()
+
+    async def amend(self, amendment: Amendment) -> str:
+        return ""
+
     async def take_over(self, own: object) -> bool:
         raise AssertionError("nobody takes over here")
 

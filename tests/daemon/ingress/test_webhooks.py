@@ -10,12 +10,12 @@ import pytest
 import trio
 import trio.testing
 
-from actors.errors import ConversationFull, LedgerUnavailable, MirrorUnavailable, Overloaded
+from actors.errors import AmendedMessageUnknown, ConversationFull, LedgerUnavailable, MirrorUnavailable, Overloaded
 from actors.messages import Message, Receipt
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.ingress.access import Authorize, SharedToken, open_door
 from daemon.ingress.counters import IngressObservers
-from daemon.ingress.inbound import Inbound, LateFailure, Link, OwnMessage
+from daemon.ingress.inbound import Amendment, Inbound, LateFailure, Link, OwnMessage
 from daemon.ingress.known_instances import KnownInstances
 from daemon.ingress.reading import Reader
 from daemon.ingress.webhooks import LARGE_BODY_BYTES, Ingress, Readiness
@@ -47,6 +47,8 @@ class Room:
         self.failed_later: list[LateFailure] = []
         self.ledger_is_away = False
         self.before_take_over: Callable[[OwnMessage], Awaitable[None]] | None = None
+        self.unwanted: set[str] = set()
+        self.amended: list[Amendment] = []
         self.quarantined: list[tuple[bytes, str]] = []
         self.readiness = Readiness(True)
         self.before_accept: Callable[[Message], Awaitable[None]] | None = None
@@ -80,6 +82,17 @@ class Room:
             except Exception as error:
                 outcomes.append(error)
         return outcomes
+
+    def heard(self, messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[str]]:
+        kept = [message for message in messages if message.id not in self.unwanted]
+        return kept, ["reaction"] * (len(messages) - len(kept))
+
+    async def amend(self, amendment: Amendment) -> str:
+        await trio.lowlevel.checkpoint()
+        if amendment.target == "nobody's":
+            raise AmendedMessageUnknown("not here yet")
+        self.amended.append(amendment)
+        return "own_edit" if amendment.target == "ours" else ""
 
     async def take_over(self, own: OwnMessage) -> bool:
         if self.before_take_over is not None:
