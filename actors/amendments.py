@@ -1,15 +1,16 @@
 """What edits and deletions do to the batch that they are frozen in. Pure.
 
-An edit or a deletion goes the durable way of a message (`Message.amends` names its target), so it is in a batch: that of its
-target, or a later one.
+An edit or a deletion goes the durable way of a message (`Message.amends` names its target), so it is in a batch: that
+of its target, or a later one.
 
 Laws of this file:
 1. All entries stay, under their ids: an edit that comes twice is recognised by its id like any other message.
-2. A target in the same batch is as its writer left it: with its last text, or, deleted, without any. What was deleted stays
-   so, whatever else was said of it, in whatever order it came.
-3. The target of an edit was answered, or is being answered: the edit is a message that wants an answer. Of several edits
-   of one such message the last is. A deletion of such a message is history.
-4. A batch gives the same result each time, and its result once more gives itself: what the ledger kept may be taken up again.
+2. A target in the same batch is as its writer left it: with its last text, or, deleted, without any. What was deleted
+   stays so, whatever else was said of it, in whatever order it came.
+3. Any other target was answered, or is being answered: its edit is a message that wants an answer. Of several edits of
+   one such message the last is. A deletion of such a message is history.
+4. A batch gives the same result each time, and its result once more gives itself: what the ledger kept may be taken up
+   again.
 """
 
 from __future__ import annotations

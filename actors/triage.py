@@ -82,8 +82,8 @@ def has_backlog(turn: Turn, batch: Batch) -> bool:
 def ruled(turn: Turn, batch: Batch) -> Turn:
     """The turn, ended by the rule of the last message where nothing in it is to be answered.
 
-    What was old when it arrived comes first: somebody should see it. `batch` is what the turn heard. One that only moves
-    its messages to another conversation keeps them all.
+    What was old when it arrived comes first: somebody should see it. `batch` is what the turn heard. One that only
+    moves its messages to another conversation keeps them all.
     """
     if turn.state != "started" or turn.rule or turn.moved_to or not is_silent(batch):
         return turn

@@ -109,10 +109,8 @@ class TurnAttempt:
                 return turn.state
             case "started" if turn.moved_to:
                 return await self._move(turn)
-            case "started" if turn.rule == triage.BACKLOG:
-                return await self._end_too_old(turn)
             case "started" if turn.rule:
-                return await self._suppress(turn, turn.rule)
+                return await self._end_by_rule(turn)
             case "started":
                 verdict = triage.decide(found.question, found.facts)
                 self._emit_reached(turn, verdict.reached)
@@ -132,10 +130,8 @@ class TurnAttempt:
         turn = triage.ruled(turn, self._batch.without(turn.repeated))
         if turn.state in ("done", "suppressed", "moved"):
             return "answered" if turn.state == "done" else turn.state
-        if turn.state == "started" and turn.rule == triage.BACKLOG:
-            return await self._end_too_old(turn)
         if turn.state == "started" and turn.rule and triage.is_silent(self._batch.without(turn.repeated)):
-            return await self._suppress(turn, turn.rule)  # nobody waits for an answer to these
+            return await self._end_by_rule(turn)  # nobody waits for an answer to these
         if turn.state == "answered":
             turn = await self._services.outbox.settle_kept(turn, self._conversation)
             if turn.parts and not turn.dead_reason and all(part.state == "sent" for part in turn.parts):
@@ -269,9 +265,11 @@ class TurnAttempt:
         self._emit("turn.dead", turn, reason=reason)
         return "dead"
 
-    async def _end_too_old(self, turn: Turn) -> TurnOutcome:
-        detail = "when it arrived it was older than ingress.max_age_seconds"
-        return await self._end_dead(turn, TOO_OLD, detail)
+    async def _end_by_rule(self, turn: Turn) -> TurnOutcome:
+        if turn.rule == triage.BACKLOG:  # somebody should see that nobody answered
+            detail = "when it arrived it was older than ingress.max_age_seconds"
+            return await self._end_dead(turn, TOO_OLD, detail)
+        return await self._suppress(turn, turn.rule)
 
     async def _suppress(self, turn: Turn, rule: str) -> TurnOutcome:
         await self._ledger.suppress(turn, self._epoch, rule, self._inquiry.spans)

@@ -3,8 +3,8 @@
 Laws of this file:
 1. A window is armed by its first message; later messages never move its end later. Only the first message that speaks
    arms it anew where nothing but asides waited: a reaction must not cut short what is said after it.
-2. It closes when its time is up or enough messages wait, whichever comes first, or when an operator flushes it. An album
-   counts as one message; asides, edits and deletions do not count.
+2. It closes when its time is up or enough messages wait, whichever comes first, or when an operator flushes it. An
+   album counts as one message; asides, edits and deletions do not count.
 3. What would close it waits for the rest of an album, for a bounded time. Nobody waits for parts that nobody announced.
 4. Its end survives restarts: the mirror stores it, and what remains of it is waited, never the whole again. How long an
    album is waited for follows from that end and from what waits, so nothing else needs to be stored.

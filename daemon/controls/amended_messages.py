@@ -1,8 +1,8 @@
-"""Whose message an edit or a deletion is about. Gateways name it by its id; whose it is they tell from varying sides.
+"""Whose message an edit or a deletion is about. Gateways name it by its id; its chat they tell from varying sides.
 
-In this order: what this daemon stored lately, what the ledger heard, what the business sent, what the gateway says. Then
-the event comes again, for a while: its message may be on its way, or wait at another daemon, which has not frozen it yet.
-What was said so long ago is searched for once more in all that waits.
+In this order: what this daemon stored lately, what the ledger heard, what the business sent, what the gateway says.
+Then the event is to come again, for a while: its message may be on its way, or wait at another daemon, which has not
+frozen it yet. After that it is searched for once more in all that waits.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _OWN = """
 
 
 class RecentMessages:
-    """The conversations of the messages that this daemon stored or recovered lately. Bounded: the older half goes at once."""
+    """Where the messages are that this daemon stored or recovered lately. Bounded: the older half goes at once."""
 
     def __init__(self) -> None:
         self._new: dict[tuple[str, str], str] = {}
@@ -77,7 +77,9 @@ class AmendedMessages:
         self._recent = recent
         self._waits_in = waits_in
         self._wall = wall
-        self._searching = trio.Lock()  # one at a time: a search asks for every conversation with anything pending
+        self._searching = (
+            trio.Lock()
+        )  # one at a time: a search asks for every conversation with anything pending
 
     async def conversation_of(self, amendment: Amendment) -> Conversation | str:
         """Where the message is, or why it is none of a customer's.
@@ -96,7 +98,9 @@ class AmendedMessages:
         except LedgerUnavailable:
             if told is None:
                 raise
-            found = None  # the gateway is sure whose it is, and a customer's word does not wait for the ledger
+            found = (
+                None  # the gateway is sure whose it is, and a customer's word does not wait for the ledger
+            )
         if found := found or told:
             return found
         if abs(self._wall() - amendment.sent_at) < COMES_AGAIN_SECONDS:

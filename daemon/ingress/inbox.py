@@ -88,12 +88,12 @@ class DurableInbox:
         now, kept, ignored = self._wall(), list[Message](), list[str]()
         for message in messages:
             hearing = self._hearing(message.instance)
-            if message.aside == "reaction" and hearing.reactions != "context":
-                if hearing.reactions == "ignore":
-                    ignored.append(REACTION)
-                    continue
-                message = msgspec.structs.replace(message, aside="")
-            kept.append(_aged(message, hearing, now))
+            if message.aside != REACTION or hearing.reactions == "context":
+                kept.append(_aged(message, hearing, now))
+            elif hearing.reactions == "answer":
+                kept.append(_aged(msgspec.structs.replace(message, aside=""), hearing, now))
+            else:
+                ignored.append(REACTION)
         return kept, ignored
 
     async def accept(self, message: Message) -> Receipt:
@@ -162,7 +162,7 @@ class DurableInbox:
 
 
 def _aged(message: Message, hearing: Hearing, now: float) -> Message:
-    """The message, set aside if it was old when it arrived. A time of 0 is unknown, and a clock ahead of ours no age."""
+    """The message, set aside if it was old when it arrived. A time of 0 is unknown; a clock ahead of ours is no age."""
     is_old = message.sent_at and now - message.sent_at > hearing.max_age_seconds
     if not is_old or message.aside or message.swept:
         return message

@@ -305,10 +305,9 @@ class Ingress:
             return self._refuse("ack_timeout")
         except MirrorUnavailable:
             return self._refuse("mirror_unavailable")
-        except AmendedMessageUnknown:
-            return self._refuse("amended_message_unknown")
-        except Unavailable:
-            return self._refuse("unavailable")
+        except Unavailable as error:
+            is_early = isinstance(error, AmendedMessageUnknown)
+            return self._refuse("amended_message_unknown" if is_early else "unavailable")
         except ConversationFull:
             return self._refuse("conversation_full")
         except Overloaded:

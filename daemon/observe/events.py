@@ -74,9 +74,14 @@ EVENTS: dict[str, Event] = {
     "message.media_dropped": Event(
         "debug", "its media came in the webhook itself, too large to keep; stored without them"
     ),
+    "message.aside": Event(
+        "debug",
+        "stored, and nothing to answer by itself (`reason`): a reaction, or backlog, which was older than "
+        "`ingress.max_age_seconds` when it arrived",
+    ),
     "message.duplicate": Event("debug", "its id is known already; acknowledged, nothing stored"),
     "message.ignored": Event(
-        "debug", "acknowledged and not for us (`reason`): a group, a reaction, an own message"
+        "debug", "acknowledged and not for us (`reason`): a group, an own message, an edit of one"
     ),
     "message.refused": Event("debug", "not acknowledged (`reason`); the gateway sends it again"),
     "payload.unreadable": Event(

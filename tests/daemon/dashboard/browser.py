@@ -23,6 +23,7 @@ from daemon.dashboard.playground import Playground
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.gateways.playground import Chats
 from daemon.ingress.access import open_door
+from daemon.ingress.inbound import Amendment
 from daemon.ingress.reading import Reader
 from daemon.ingress.webhooks import Ingress, Readiness
 from daemon.operate.levels import Level

@@ -10,7 +10,13 @@ import pytest
 import trio
 import trio.testing
 
-from actors.errors import AmendedMessageUnknown, ConversationFull, LedgerUnavailable, MirrorUnavailable, Overloaded
+from actors.errors import (
+    AmendedMessageUnknown,
+    ConversationFull,
+    LedgerUnavailable,
+    MirrorUnavailable,
+    Overloaded,
+)
 from actors.messages import Message, Receipt
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.ingress.access import Authorize, SharedToken, open_door

@@ -214,7 +214,7 @@ def test_the_time_of_an_answer_does_not_include_providers_that_failed_before() -
         Span("main", "responder", 9_004, 1_200, "ok"),
     )
     turn = msgspec.structs.replace(stored_turns(), waterfall=waterfall, answered_at=NOON)
-    steps = {step.what: step.detail for step in message_life.steps(None, (turn,))}
+    steps = {step.what: step.detail for step in message_life.steps(None, (turn,), "M1", None)}
     assert (
         steps["reply stored"] == "by main in 1,200 ms, 1 tokens in, 2 out, after first: overloaded, 9,000 ms"
     )
