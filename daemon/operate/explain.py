@@ -142,8 +142,7 @@ class Explainer:
             said = [one for turn in turns for one in turn.messages if original_id(one.id) == original]
             message = said[0] if said else None
         last = decisive(turns) if turns else None
-        # As the turn heard it that dealt with it: edits are applied there, and the mirror may hold a copy that was found
-        # later.
+        # As the turn heard it that dealt with it, edits applied: the mirror may hold a copy that was found later.
         heard = [one for one in (last.messages if last else ()) if original_id(one.id) == original]
         judged: Message | None = heard[0] if heard else message
         verdict = None if found.waiting or last is None else ended(last, judged.rule if judged else "")
