@@ -17,6 +17,7 @@ from __future__ import annotations
 import msgspec
 
 from actors import escalation, limits, response_cache
+from actors.amendments import DELETION, EDIT
 from actors.instance import InstanceRecord, Terms
 from actors.limits import LimitKind, Reached
 from actors.lookups import Facts
@@ -82,13 +83,14 @@ def has_backlog(turn: Turn, batch: Batch) -> bool:
 def ruled(turn: Turn, batch: Batch) -> Turn:
     """The turn, ended by the rule of the last message where nothing in it is to be answered.
 
-    What was old when it arrived comes first: somebody should see it. `batch` is what the turn heard. One that only
-    moves its messages to another conversation keeps them all.
+    What was old when it arrived comes first: somebody should see it. What a deletion did tells more than that there was
+    one. `batch` is what the turn heard. One that only moves its messages to another conversation keeps them all.
     """
     if turn.state != "started" or turn.rule or turn.moved_to or not is_silent(batch):
         return turn
     rules = [message.rule for message in batch.messages]
-    return msgspec.structs.replace(turn, rule=BACKLOG if BACKLOG in rules else rules[-1])
+    telling = [rule for rule in rules if rule not in (EDIT, DELETION)] or rules
+    return msgspec.structs.replace(turn, rule=BACKLOG if BACKLOG in rules else telling[-1])
 
 
 def decide(question: Question, facts: Facts) -> TriageVerdict:
