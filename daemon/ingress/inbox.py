@@ -43,7 +43,7 @@ class Behind(NamedTuple):
     number_learned: Callable[[], None]
 
 
-class Hearing(NamedTuple):
+class Intake(NamedTuple):
     """What an instance's settings say of what is taken in."""
 
     max_age_seconds: float
@@ -62,7 +62,7 @@ class DurableInbox:
     Args:
       behind: None until the stores run.
       window: the window policy of an instance.
-      hearing: what an instance takes in.
+      intake: what an instance takes in.
       wall: Unix seconds.
     """
 
@@ -71,13 +71,13 @@ class DurableInbox:
         links: KnownLinks,
         behind: Callable[[], Behind | None],
         window: Callable[[str], WindowPolicy],
-        hearing: Callable[[str], Hearing],
+        intake: Callable[[str], Intake],
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._links = links
         self._behind = behind
         self._window = window
-        self._hearing = hearing
+        self._intake = intake
         self._wall = wall
 
     def heard(self, messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[str]]:
@@ -87,11 +87,11 @@ class DurableInbox:
         """
         now, kept, ignored = self._wall(), list[Message](), list[str]()
         for message in messages:
-            hearing = self._hearing(message.instance)
-            if message.aside != REACTION or hearing.reactions == "context":
-                kept.append(_aged(message, hearing, now))
-            elif hearing.reactions == "answer":
-                kept.append(_aged(msgspec.structs.replace(message, aside=""), hearing, now))
+            intake = self._intake(message.instance)
+            if message.aside != REACTION or intake.reactions == "context":
+                kept.append(_aged(message, intake, now))
+            elif intake.reactions == "answer":
+                kept.append(_aged(msgspec.structs.replace(message, aside=""), intake, now))
             else:
                 ignored.append(REACTION)
         return kept, ignored
@@ -129,8 +129,8 @@ class DurableInbox:
 
     async def amend(self, amendment: Amendment) -> str:
         """Make durable that a message was edited or deleted; returns why that changes nothing, or nothing."""
-        behind, hearing = self._open(), self._hearing(amendment.instance)
-        if not hearing.edits:
+        behind, intake = self._open(), self._intake(amendment.instance)
+        if not intake.edits:
             return EDITS_OFF
         found = await behind.conversation_of(amendment)
         if isinstance(found, str):
@@ -143,7 +143,7 @@ class DurableInbox:
             kind=DELETION if amendment.deleted else EDIT,
             amends=amendment.target,
         )
-        await self.accept(_aged(message, hearing, self._wall()))
+        await self.accept(_aged(message, intake, self._wall()))
         return ""
 
     async def take_over(self, own: OwnMessage) -> bool:
@@ -161,9 +161,9 @@ class DurableInbox:
         return behind
 
 
-def _aged(message: Message, hearing: Hearing, now: float) -> Message:
+def _aged(message: Message, intake: Intake, now: float) -> Message:
     """The message, set aside if it was old when it arrived. A time of 0 is unknown; a clock ahead of ours is no age."""
-    is_old = message.sent_at and now - message.sent_at > hearing.max_age_seconds
+    is_old = message.sent_at and now - message.sent_at > intake.max_age_seconds
     if not is_old or message.aside or message.swept:
         return message
     return msgspec.structs.replace(message, aside="backlog")

@@ -13,7 +13,7 @@ from daemon.ingress import inline_media
 from daemon.ingress.access import SharedToken, open_door
 from daemon.ingress.counters import IngressCounters, IngressObservers
 from daemon.ingress.identity_links import KnownLinks
-from daemon.ingress.inbox import DurableInbox, Hearing
+from daemon.ingress.inbox import DurableInbox, Intake
 from daemon.ingress.known_instances import KnownInstances
 from daemon.ingress.quarantine import Quarantine
 from daemon.ingress.webhooks import Ingress
@@ -70,7 +70,7 @@ class Daemon:
         self._links = KnownLinks()
         self._known = KnownInstances(settings.instances)
         behind = self._inside.part(lambda inside: inside.parts.behind)
-        self._inbox = DurableInbox(self._links, behind, settings.window, self._hearing)
+        self._inbox = DurableInbox(self._links, behind, settings.window, self._intake)
         self._ingress_counters, self._http_counters = IngressCounters(), HttpCounters()
         self._observing = Observing(
             settings,
@@ -101,10 +101,10 @@ class Daemon:
             settings, feed, self._ingress.take, self._admin, self._inside, self._broke
         )
 
-    def _hearing(self, instance: str) -> Hearing:
+    def _intake(self, instance: str) -> Intake:
         """Asked for with every message."""
         own = self._settings.for_instance(instance)
-        return Hearing(own.ingress.max_age_seconds, own.context.reactions, own.context.edits)
+        return Intake(own.ingress.max_age_seconds, own.context.reactions, own.context.edits)
 
     async def live(
         self, listeners: list[trio.SocketListener], admin: UnixListener, door_is_held: bool = False

@@ -47,6 +47,11 @@ def test_first_message_arms_the_window_and_later_ones_do_not_move_it() -> None:
     assert core.decide(state, 8.0, POLICY) == core.RunTurn("timeout")
 
 
+def test_a_receipt_that_comes_late_does_not_make_the_window_longer() -> None:
+    state = core.hear(heard(1), entry(2), receipt(2, deadline_ms=8000, now_ms=5000), 6.0, POLICY)
+    assert core.decide(state, 7.9, POLICY) == core.Sleep(8.0)
+
+
 def test_fifth_message_answers_at_once() -> None:
     assert core.decide(heard(1, 2, 3, 4, 5), 0.1, POLICY) == core.RunTurn("count")
 

@@ -13,7 +13,7 @@ from actors.identity import Conversation
 from actors.messages import Aside, Message, Receipt, WindowPolicy
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbound import Amendment, LateFailure, Link, OwnMessage
-from daemon.ingress.inbox import Behind, DurableInbox, Hearing
+from daemon.ingress.inbox import Behind, DurableInbox, Intake
 
 LID = "168500000006331@lid"
 PHONE = "5511900000001"
@@ -35,7 +35,7 @@ class World:
         self.runs = True
         self.together: list[int] = []
         self.links = KnownLinks()
-        self.hearing = Hearing(86_400.0, "context", True)
+        self.intake = Intake(86_400.0, "context", True)
         self.found: Conversation | str = Conversation("demo", PHONE)
         behind = Behind(
             self._append,
@@ -50,7 +50,7 @@ class World:
             self.links,
             lambda: behind if self.runs else None,
             lambda instance: WindowPolicy(window_seconds=3.0 if instance == "demo" else 8.0),
-            lambda instance: self.hearing,
+            lambda instance: self.intake,
             lambda: NOW,
         )
 
@@ -178,9 +178,9 @@ REACTION = msgspec.structs.replace(MESSAGE, id="R", kind="reaction", aside="reac
 EDIT = Amendment("demo", "E", target="A", text="olá", sent_at=NOW)
 
 
-def heard(message: Message, hearing: Hearing) -> tuple[list[Message], list[str]]:
+def heard(message: Message, intake: Intake) -> tuple[list[Message], list[str]]:
     world = World()
-    world.hearing = hearing
+    world.intake = intake
     kept, ignored = world.inbox.heard([message])
     return list(kept), list(ignored)
 
@@ -193,7 +193,7 @@ def heard(message: Message, hearing: Hearing) -> tuple[list[Message], list[str]]
 def test_what_is_old_when_it_arrives_is_set_aside(age_seconds: int, aside: Aside) -> None:
     """I2: nobody is answered days later as if he had just written; nothing is lost either."""
     message = msgspec.structs.replace(MESSAGE, sent_at=NOW - age_seconds)
-    assert heard(message, Hearing(86_400.0, "context", True)) == (
+    assert heard(message, Intake(86_400.0, "context", True)) == (
         [msgspec.structs.replace(message, aside=aside)],
         [],
     )
@@ -201,14 +201,14 @@ def test_what_is_old_when_it_arrives_is_set_aside(age_seconds: int, aside: Aside
 
 def test_what_the_sweep_found_is_judged_by_the_sweep() -> None:
     swept = msgspec.structs.replace(MESSAGE, sent_at=1, swept="missed")
-    assert heard(swept, Hearing(86_400.0, "context", True)) == ([swept], [])
+    assert heard(swept, Intake(86_400.0, "context", True)) == ([swept], [])
 
 
 def test_a_reaction_is_context_or_an_answer_or_nothing() -> None:
-    assert heard(REACTION, Hearing(86_400.0, "context", True)) == ([REACTION], [])
+    assert heard(REACTION, Intake(86_400.0, "context", True)) == ([REACTION], [])
     answered = msgspec.structs.replace(REACTION, aside="")
-    assert heard(REACTION, Hearing(86_400.0, "answer", True)) == ([answered], [])
-    assert heard(REACTION, Hearing(86_400.0, "ignore", True)) == ([], ["reaction"])
+    assert heard(REACTION, Intake(86_400.0, "answer", True)) == ([answered], [])
+    assert heard(REACTION, Intake(86_400.0, "ignore", True)) == ([], ["reaction"])
 
 
 async def test_an_edit_is_a_message_of_its_targets_conversation() -> None:
@@ -227,6 +227,6 @@ async def test_what_changes_nothing_says_why() -> None:
     world = World()
     world.found = "own_edit"
     assert await world.inbox.amend(EDIT) == "own_edit"
-    world.hearing = Hearing(86_400.0, "context", False)
+    world.intake = Intake(86_400.0, "context", False)
     assert await world.inbox.amend(EDIT) == "edits_off"
     assert world.appended == []
