@@ -25,6 +25,7 @@ UNKNOWN_TARGET = "unknown_target"
 
 COMES_AGAIN_SECONDS = 60.0
 """So old an event may be, and its message still be unknown to everybody. A window is shorter, and so are most turns."""
+MAX_ASKED = 1_000
 MAX_RECENT = 10_000
 """Twice so many messages are remembered at the most."""
 
@@ -77,9 +78,10 @@ class AmendedMessages:
         self._recent = recent
         self._waits_in = waits_in
         self._wall = wall
-        self._searching = (
-            trio.Lock()
-        )  # one at a time: a search asks for every conversation with anything pending
+        self._asked: dict[tuple[str, str], float] = {}
+        """When an event without a time was first seen."""
+        # One at a time: a search asks for every conversation with anything pending.
+        self._searching = trio.Lock()
 
     async def conversation_of(self, amendment: Amendment) -> Conversation | str:
         """Where the message is, or why it is none of a customer's.
@@ -98,15 +100,20 @@ class AmendedMessages:
         except LedgerUnavailable:
             if told is None:
                 raise
-            found = (
-                None  # the gateway is sure whose it is, and a customer's word does not wait for the ledger
-            )
+            found = None  # the gateway is sure, and a customer's word does not wait for the ledger
         if found := found or told:
             return found
-        if abs(self._wall() - amendment.sent_at) < COMES_AGAIN_SECONDS:
+        if abs(self._wall() - (amendment.sent_at or self._first_seen(amendment))) < COMES_AGAIN_SECONDS:
             raise AmendedMessageUnknown("the message that was edited or deleted is not here yet")
         async with self._searching:
             return await self._waits_in(instance, target) or UNKNOWN_TARGET
+
+    def _first_seen(self, amendment: Amendment) -> float:
+        """Forgotten with all others where there are too many: then they come again for longer."""
+        key = (amendment.instance, amendment.id)
+        if key not in self._asked and len(self._asked) >= MAX_ASKED:
+            self._asked.clear()
+        return self._asked.setdefault(key, self._wall())
 
     async def _in_ledger(self, instance: str, target: str) -> Conversation | str | None:
         any_contact, id = storable(Conversation(instance, "").key), storable(target)

@@ -25,7 +25,8 @@ class Room:
         self.recent = RecentMessages()
         self.waiting: dict[str, Conversation] = {}
         self.searches = 0
-        self.found = AmendedMessages(world.db, self.recent, self._waits_in, lambda: NOW)
+        self.now = NOW
+        self.found = AmendedMessages(world.db, self.recent, self._waits_in, lambda: self.now)
 
     async def _waits_in(self, instance: str, message_id: str) -> Conversation | None:
         await trio.lowlevel.checkpoint()
@@ -76,6 +77,13 @@ async def test_what_nobody_knows_comes_again_for_a_while(room: Room) -> None:
         with pytest.raises(AmendedMessageUnknown):
             await room.of("A", age_seconds)
     assert await room.of("A", 61) == UNKNOWN_TARGET
+    for later in (0, 50):  # an event without a time counts from when it was first seen
+        room.now = NOW + later
+        with pytest.raises(AmendedMessageUnknown):
+            await room.of("B", NOW)
+    room.now = NOW + 61
+    assert await room.of("B", NOW) == UNKNOWN_TARGET
+    room.now = NOW
     room.waiting["A"] = DEMO  # held for long, and heard by another daemon
     assert await room.of("A", 61) == DEMO
 
