@@ -146,6 +146,8 @@ class ConversationActor:
         state, batch = self._state, self._batch
         holding, due = self.phase == "holding", state.retry_at if state.frozen else state.deadline
         due = state.resume_at or due
+        if due is not None and self.phase == "waiting":  # for the rest of an album it waits longer
+            due = max(due, self._sleeps_until)
         until = self._hold_until if holding else due
         left = None if until is None or self.phase in ("answering", "queued") else until - trio.current_time()
         return ActorView(

@@ -17,7 +17,7 @@ from typing import Literal
 import msgspec
 
 from actors.messages import Batch, CloseReason, Receipt, Snapshot, Waiting, WindowPolicy
-from actors.window import close_reason, remaining_seconds
+from actors.window import awaits_album, close_reason, counted, remaining_seconds
 
 IDLE_SECONDS = 30.0
 """How long an actor with nothing to do stays, so that a slow writer does not start one per message."""
@@ -104,11 +104,20 @@ def decide(state: ConversationState, now: float, policy: WindowPolicy) -> Decisi
     if state.frozen:
         return _about_frozen(state, now)
     if state.waiting:
-        reason = close_reason(len(state.waiting), state.deadline, now, policy) or state.asked
-        if reason is not None or state.deadline is None:
-            return RunTurn(reason or "timeout")
-        return Sleep(state.deadline)
+        return _about_window(state, now, policy)
     return Leave() if draining or now >= state.idle_until else Sleep(state.idle_until)
+
+
+def _about_window(state: ConversationState, now: float, policy: WindowPolicy) -> Decision:
+    count = counted(state.waiting, policy, policy.max_messages)
+    reason = close_reason(count, state.deadline, now, policy) or state.asked
+    if reason is None and state.deadline is not None:
+        return Sleep(state.deadline)
+    if state.asked is None and state.deadline is not None and awaits_album(state.waiting, policy):
+        until = state.deadline + policy.album_seconds
+        if now < until:
+            return Sleep(until)
+    return RunTurn(reason or "timeout")
 
 
 def _about_frozen(state: ConversationState, now: float) -> Decision:
@@ -132,18 +141,20 @@ def hear(
     """A message was appended to the mirror. Deliveries may come in any order, and more than once."""
     if entry.seq <= state.settled_seq:
         return state
-    waiting = state.waiting
+    waiting, deadline = state.waiting, now + remaining_seconds(receipt.deadline_ms, receipt.now_ms, policy)
     if not waiting or entry.seq > waiting[-1].seq:
+        arms = entry.message.speaks and not any(known.message.speaks for known in waiting)
         waiting = (*waiting, entry)
     elif any(entry.seq == known.seq for known in waiting):
         return state
     else:
+        # The end that came with a later one is the newer.
+        arms, deadline = False, deadline if state.deadline is None else state.deadline
         waiting = tuple(sorted((*waiting, entry), key=lambda known: known.seq))
-    deadline = now + remaining_seconds(receipt.deadline_ms, receipt.now_ms, policy)
     return msgspec.structs.replace(
         state,
         waiting=waiting,
-        deadline=deadline if state.deadline is None else min(state.deadline, deadline),
+        deadline=deadline if arms or state.deadline is None else min(state.deadline, deadline),
         idle_until=now + IDLE_SECONDS,
     )
 
@@ -165,9 +176,9 @@ def loaded(
     newest = snapshot.waiting[-1].seq if snapshot.waiting else state.settled_seq
     later = tuple(entry for entry in state.waiting if entry.seq > newest)
     waiting = snapshot.waiting + later
-    # The mirror's end of the window is exact; ours is only used for messages that the snapshot does not know.
+    # Of what the snapshot does not know, the end of the window came with the receipt, and is the newer one.
     deadline = state.deadline if later else None
-    if snapshot.deadline_ms is not None:
+    if snapshot.deadline_ms is not None and deadline is None:
         deadline = now + remaining_seconds(snapshot.deadline_ms, snapshot.now_ms, policy)
     retry_at = None
     if snapshot.retry_at_ms is not None:
@@ -193,7 +204,8 @@ def closing(batch: Batch, policy: WindowPolicy | None) -> dict[str, object]:
     `late_ms` is how long after its time a window was frozen, by the mirror's clock.
     """
     fields: dict[str, object] = {"why": batch.why, "messages": len(batch.entries), "batch": batch.number}
-    if policy is None or batch.why != "timeout":
+    # One that waited for an album was closed by its parts, or by their time.
+    if policy is None or batch.why != "timeout" or any(entry.message.album for entry in batch.entries):
         return fields
     late_ms = batch.frozen_at_ms - batch.opened_at_ms - round(policy.window_seconds * 1000)
     return {**fields, "late_ms": max(0, late_ms)}

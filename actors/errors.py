@@ -44,6 +44,10 @@ class LedgerUnavailable(Unavailable):
     holder = "ledger"
 
 
+class AmendedMessageUnknown(Unavailable):
+    """A message was edited or deleted that nobody has seen yet: it may be on its way. The event is to come again."""
+
+
 class GatewayHeld(Unavailable):
     """The gateway cannot send for now (its socket is down, its licence is missing): hold the reply."""
 

@@ -87,6 +87,11 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
         """By which rule it is not answered; empty: it is."""
         return self.aside or (self.swept if self.history_only else "")
 
+    @property
+    def speaks(self) -> bool:
+        """It is something to hear out: the window counts it, and lasts from it."""
+        return not (self.aside or self.amends)
+
 
 class Waiting(msgspec.Struct, frozen=True):
     """A message in the buffer. `seq` grows within a conversation; `at_ms` is its arrival by the mirror's clock."""

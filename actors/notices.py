@@ -7,6 +7,7 @@ A webhook's address may carry a key, so it is not in a notice: it stays in the s
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 import msgspec
 
@@ -59,6 +60,20 @@ def limit_reached(instance: str, reached: Reached, terms: Terms, day: str) -> tu
     }
     once = f"limit/{reached.kind}/{day}/{instance}"
     return (Notice("webhook", instance, ALERT_WEBHOOK, _json(document), once),)
+
+
+def too_old(instance: str, terms: Terms, now: datetime) -> tuple[Notice, ...]:
+    """The alert that messages came which were too old to be answered: once an hour for each instance."""
+    if not terms.has_alert_webhook:
+        return ()
+    hour = now.strftime("%Y-%m-%dT%H")
+    document = {
+        "event": "too_old",
+        "instance": instance,
+        "hour": hour,
+        "advice": "majlis dead list shows those that nobody answered; majlis dead retry answers them",
+    }
+    return (Notice("webhook", instance, ALERT_WEBHOOK, _json(document), f"too_old/{hour}/{instance}"),)
 
 
 def alert(

@@ -59,6 +59,8 @@ class Supervisor:
         self._services.feed.emit(event, conversation)
         if message.media_inline_dropped and not receipt.duplicate:
             self._services.feed.emit("message.media_dropped", conversation)
+        if message.aside and not receipt.duplicate:
+            self._services.feed.emit("message.aside", conversation, reason=message.aside)
         if receipt.duplicate or not self._owns(conversation):
             return
         actor = self._actors.get(conversation)

@@ -1,6 +1,7 @@
 """What to do with a burst, once the lookups have said what is known: the order of the rules. Pure.
 
-all of it belongs to the history   silence, rule `too_old` or `already_answered`, before anything is looked up
+all of it was old when it arrived  a dead letter, before anything is looked up
+nothing of it is to be answered    silence, rule of the last one (`already_answered`, `reaction`, …), likewise
 a person writes in the chat        silence, rule `taken_over`
 the same was just answered         silence, rule `duplicate`
 it waits for a person already      the escalated message, at most once in a while; else silence, rule `escalated`
@@ -16,10 +17,11 @@ from __future__ import annotations
 import msgspec
 
 from actors import escalation, limits, response_cache
+from actors.amendments import DELETION, EDIT
 from actors.instance import InstanceRecord, Terms
 from actors.limits import LimitKind, Reached
 from actors.lookups import Facts
-from actors.messages import Answer, Batch, Prompt
+from actors.messages import Answer, Aside, Batch, Prompt
 from actors.ports import Question, Turn
 
 ESCALATION = "escalation"
@@ -63,14 +65,32 @@ TriageVerdict = Silence | Say | AskResponder | Wait
 """`reached`: the limits that this turn reached, for the alerts; also those whose policy is to go on."""
 
 
+BACKLOG: Aside = "backlog"
+"""The rule of what was old when it arrived, and is a dead letter by itself."""
+
+
+def is_silent(batch: Batch) -> bool:
+    """Whether nothing of the batch is to be answered."""
+    return bool(batch.entries) and not batch.asked.entries
+
+
+def has_backlog(turn: Turn, batch: Batch) -> bool:
+    """Whether what the turn heard was partly old when it arrived."""
+    is_heard = not turn.moved_to and turn.rule in ("", BACKLOG)
+    return is_heard and any(message.aside == BACKLOG for message in batch.without(turn.repeated).messages)
+
+
 def ruled(turn: Turn, batch: Batch) -> Turn:
     """The turn, ended by the rule of the last message where nothing in it is to be answered.
 
-    `batch` is what the turn heard. One that only moves its messages to another conversation keeps them all.
+    What was old when it arrived comes first: somebody should see it. What a deletion did tells more than that there was
+    one. `batch` is what the turn heard. One that only moves its messages to another conversation keeps them all.
     """
-    if turn.state != "started" or turn.rule or turn.moved_to or batch.asked.entries or not batch.entries:
+    if turn.state != "started" or turn.rule or turn.moved_to or not is_silent(batch):
         return turn
-    return msgspec.structs.replace(turn, rule=batch.messages[-1].rule)
+    rules = [message.rule for message in batch.messages]
+    telling = [rule for rule in rules if rule not in (EDIT, DELETION)] or rules
+    return msgspec.structs.replace(turn, rule=BACKLOG if BACKLOG in rules else telling[-1])
 
 
 def decide(question: Question, facts: Facts) -> TriageVerdict:

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from actors import notices, reply, response_cache, triage
+from actors.amendments import amended
 from actors.crash_points import reach
 from actors.errors import (
     Overloaded,
@@ -30,7 +31,7 @@ from actors.errors import (
 from actors.identity import is_lid, is_playground
 from actors.inquiry import Findings, Inquiry
 from actors.limits import Reached
-from actors.messages import HISTORY_ONLY, Answer, Batch, Message, Prompt, TurnOutcome, WindowPolicy
+from actors.messages import Answer, Batch, Message, Prompt, TurnOutcome, WindowPolicy
 from actors.outbox import Outbox
 from actors.ports import (
     Feed,
@@ -50,6 +51,9 @@ MIRROR_LOST = "mirror_lost"
 
 HELD_TOO_LONG = "held_too_long"
 """The reason of a dead letter that waited for a gateway or store until its time was up."""
+
+TOO_OLD = "too_old"
+"""The reason of a dead letter whose messages were old when they arrived."""
 
 Append = Callable[[Message, WindowPolicy, int], Awaitable[object]]
 """Stores a message in the mirror under its earlier arrival and hands it to its conversation."""
@@ -79,6 +83,9 @@ class TurnAttempt:
     def __init__(self, services: TurnServices, batch: Batch, epoch: int) -> None:
         instance = batch.conversation.instance
         flags, terms = services.flags.of(instance), services.policies.terms(instance)
+        self._came = batch
+        """As the mirror has it, edits and deletions not applied."""
+        batch = amended(batch)
         self._services = services
         self._ledger = services.ledger
         self._inquiry = Inquiry(services.ledger, services.lookups, services.feed, batch, epoch, flags, terms)
@@ -93,15 +100,17 @@ class TurnAttempt:
         await self._share_link()
         found = await self._inquiry.run()
         turn = found.question.turn
+        if turn.state == "started" and triage.has_backlog(turn, self._batch):
+            await self._store_notices(notices.too_old(self._instance, self._terms, self._now()))
         match turn.state:
             case "done":
                 return "answered"
             case "suppressed" | "dead" | "moved":
                 return turn.state
             case "started" if turn.moved_to:
-                return await self._move(turn, found.question.batch)
+                return await self._move(turn)
             case "started" if turn.rule:
-                return await self._suppress(turn, turn.rule)
+                return await self._end_by_rule(turn)
             case "started":
                 verdict = triage.decide(found.question, found.facts)
                 self._emit_reached(turn, verdict.reached)
@@ -121,8 +130,8 @@ class TurnAttempt:
         turn = triage.ruled(turn, self._batch.without(turn.repeated))
         if turn.state in ("done", "suppressed", "moved"):
             return "answered" if turn.state == "done" else turn.state
-        if turn.state == "started" and turn.rule in HISTORY_ONLY:  # nobody waits for an answer to these
-            return await self._suppress(turn, turn.rule)
+        if turn.state == "started" and turn.rule and triage.is_silent(self._batch.without(turn.repeated)):
+            return await self._end_by_rule(turn)  # nobody waits for an answer to these
         if turn.state == "answered":
             turn = await self._services.outbox.settle_kept(turn, self._conversation)
             if turn.parts and not turn.dead_reason and all(part.state == "sent" for part in turn.parts):
@@ -152,12 +161,18 @@ class TurnAttempt:
 
     async def _alert(self, reached: tuple[Reached, ...]) -> None:
         """Store the notices of limits where no reply carries them."""
-        if alerts := self._alerts(reached):
-            await self._ledger.notify(alerts)
+        await self._store_notices(self._alerts(reached))
+
+    async def _store_notices(self, found: tuple[Notice, ...]) -> None:
+        if found:
+            await self._ledger.notify(found)
             self._services.nudge()
 
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._services.wall_ms() / 1000, UTC)
+
     def _alerts(self, reached: tuple[Reached, ...]) -> tuple[Notice, ...]:
-        day = datetime.fromtimestamp(self._services.wall_ms() / 1000, UTC).date().isoformat()
+        day = self._now().date().isoformat()
         each = (notices.limit_reached(self._instance, limit, self._terms, day) for limit in reached)
         return tuple(notice for alerts in each for notice in alerts)
 
@@ -250,17 +265,24 @@ class TurnAttempt:
         self._emit("turn.dead", turn, reason=reason)
         return "dead"
 
+    async def _end_by_rule(self, turn: Turn) -> TurnOutcome:
+        if turn.rule == triage.BACKLOG:  # somebody should see that nobody answered
+            detail = "when it arrived it was older than ingress.max_age_seconds"
+            return await self._end_dead(turn, TOO_OLD, detail)
+        return await self._suppress(turn, turn.rule)
+
     async def _suppress(self, turn: Turn, rule: str) -> TurnOutcome:
         await self._ledger.suppress(turn, self._epoch, rule, self._inquiry.spans)
         self._emit("turn.suppressed", turn, rule=rule)
         return "suppressed"
 
-    async def _move(self, turn: Turn, batch: Batch) -> TurnOutcome:
-        """The contact's phone number is known by now: its messages join that conversation.
+    async def _move(self, turn: Turn) -> TurnOutcome:
+        """The contact's phone number is known by now: its messages join that conversation, as they came.
 
         Appending is deduplicated by message id, so a crash before the batch is settled only repeats it.
         """
         policy = self._services.policies.window(self._instance)
+        batch = self._came.without(turn.repeated)
         for entry in batch.entries:
             try:
                 await self._services.append(_with_phone(entry.message, turn.moved_to), policy, entry.at_ms)

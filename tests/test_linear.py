@@ -66,6 +66,7 @@ OWN_ROOMS = {
 OWN = {
     "actors.escalation.[,،\n]": "the operator's own list of keywords",
     "actors.notices.limit_reached": "its words are ours",
+    "actors.notices.too_old": "its words are ours",
     "actors.notices.alert": "its words are ours",
     "daemon.observe.alert_rules.rule": "makes a rule of ours",
     "daemon.operate.checks.broken": "its words are ours",

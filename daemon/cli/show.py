@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.lookups import Span
-from actors.messages import Swept
 from daemon.cli.client import (
     AdminClient,
     ConfigOption,
@@ -120,22 +119,33 @@ def _conversation_rows(found: ConversationView) -> list[tuple[str, object]]:
 
 
 def messages_table(messages: list[MessageView]) -> Group:
-    """Messages of a customer, one per line; below them, what it means that some were found later."""
+    """Messages of a customer, one per line; below them, what it means that some were found later or set aside."""
     shown = table("message", "kind", "time (UTC)", "text", folding=("text",))
     for message in messages:
-        found = f", {message.swept}" if message.swept else ""
+        found = "".join(
+            f", {word}" for word in (message.swept, message.aside) if word and word != message.kind
+        )
         shown.add_row(
             cell(message.id),
-            cell(message.kind + found),
+            cell(message.kind + found + _about(message)),
             cell(moment(message.arrived_at or message.sent_at)),
             cell(message.text),
         )
-    how = sorted({message.swept for message in messages if message.swept})
-    return Group(shown, *(cell(f"{word}: {FOUND}{_why_silent(word)}", "dim") for word in how))
+    swept = sorted({str(message.swept) for message in messages if message.swept})
+    aside = sorted({str(message.aside) for message in messages if message.aside})
+    notes = [f"{word}: {FOUND}{_why_silent(word)}" for word in swept]
+    notes += [f"{word}{_why_silent(word)}" for word in aside]
+    return Group(shown, *(cell(note, "dim") for note in notes))
 
 
-def _why_silent(swept: Swept) -> str:
-    return f". Not answered: {NOT_ANSWERED[swept]}" if swept in NOT_ANSWERED else ""
+def _about(message: MessageView) -> str:
+    if message.amends:
+        return f" of {message.amends}"
+    return f" of {message.album_size}" if message.album_size else ""
+
+
+def _why_silent(rule: str) -> str:
+    return f". Not answered: {NOT_ANSWERED[rule]}" if rule in NOT_ANSWERED else ""
 
 
 def _turns_table(turns: list[TurnView]) -> Table:

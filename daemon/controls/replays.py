@@ -18,6 +18,8 @@ import trio
 from actors.errors import MajlisError, Overloaded, Unavailable
 from actors.messages import Message, Receipt
 from actors.ports import Feed, Identities
+from actors.triage import BACKLOG
+from actors.turn import TOO_OLD
 from daemon.ledger.records import Records
 from daemon.ledger.rows import DeadLetter
 from daemon.stores.postgres import LedgerMisconfigured
@@ -44,6 +46,8 @@ async def put_back(
     """
     for message in letter.messages:
         again = msgspec.structs.replace(message, id=f"{RETRY_PREFIX}{letter.id}-{message.id}")
+        if letter.reason == TOO_OLD and again.aside == BACKLOG:  # somebody wants these answered
+            again = msgspec.structs.replace(again, aside="")
         if phone:
             again = msgspec.structs.replace(again, contact=phone, lid=letter.conversation.contact)
         await append(again)

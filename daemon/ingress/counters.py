@@ -17,7 +17,7 @@ class IngressCounters:
         """New messages that were answered 200."""
         self.duplicates = 0
         self.amended = 0
-        """Edits and deletions that changed something."""
+        """Edits and deletions that were taken in, repeats included."""
         self.take_overs = 0
         """Messages of people of the business that silenced Majlis in a chat, or keep it silent."""
         self.unreadable = 0

@@ -1,19 +1,26 @@
 """Where a payload goes once it is read: messages to the mirror, take-overs to the ledger, identity links to memory.
 
+An edit or a deletion is a message to the mirror too, in the conversation of the one that it is about. What a message is
+(aside, or not taken in at all) is decided here, by the instance's settings; that it arrived late can be seen only here.
+
 The webhook door opens before the stores run. Until they do, it refuses whatever must be durable, and the gateway sends
 that again.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
+import msgspec
 import trio
 
+from actors.amendments import DELETION, EDIT
 from actors.crash_points import reach
 from actors.errors import MirrorUnavailable
 from actors.identity import Conversation
+from actors.instance import Terms
 from actors.messages import Message, Receipt, WindowPolicy
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbound import Amendment, LateFailure, Link, OwnMessage
@@ -27,11 +34,19 @@ class Behind(NamedTuple):
     """Makes one message durable, within a bounded time."""
     append_all: Callable[[Sequence[tuple[Message, WindowPolicy]]], Awaitable[Sequence[Receipt | Exception]]]
     """Makes several durable together, in their order; returns one outcome per message."""
+    conversation_of: Callable[[Amendment], Awaitable[Conversation | str]]
+    """Where the message is that was edited or deleted, or why that changes nothing."""
     take_over: Callable[[OwnMessage], Awaitable[bool]]
     fail_later: Callable[[LateFailure], Awaitable[None]]
     flush: Callable[[Conversation], bool]
     """Closes a conversation's window now; returns False when it is not active here."""
     number_learned: Callable[[], None]
+
+
+REACTION = "reaction"
+UNKNOWN_TYPE = "unknown_type"
+EDITS_OFF = "edits_off"
+"""Why something is not taken in."""
 
 
 class DurableInbox:
@@ -40,6 +55,8 @@ class DurableInbox:
     Args:
       behind: None until the stores run.
       window: the window policy of an instance.
+      terms: what an instance's settings say.
+      wall: Unix seconds.
     """
 
     def __init__(
@@ -47,10 +64,32 @@ class DurableInbox:
         links: KnownLinks,
         behind: Callable[[], Behind | None],
         window: Callable[[str], WindowPolicy],
+        terms: Callable[[str], Terms],
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._links = links
         self._behind = behind
         self._window = window
+        self._terms = terms
+        self._wall = wall
+
+    def heard(self, messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[str]]:
+        """The messages as they are to be stored, and why each of the others is not.
+
+        What was found in the gateway's records was judged there.
+        """
+        now, kept, ignored = self._wall(), list[Message](), list[str]()
+        for message in messages:
+            terms = self._terms(message.instance)
+            if message.kind == "unknown" and terms.context.unknown_types == "ignore":
+                ignored.append(UNKNOWN_TYPE)
+            elif message.aside != REACTION or terms.context.reactions == "context":
+                kept.append(_aged(message, terms, now))
+            elif terms.context.reactions == "answer":
+                kept.append(_aged(msgspec.structs.replace(message, aside=""), terms, now))
+            else:
+                ignored.append(REACTION)
+        return kept, ignored
 
     async def accept(self, message: Message) -> Receipt:
         """Make one message durable. When this returns, its conversation already has it."""
@@ -83,10 +122,24 @@ class DurableInbox:
             behind.flush(Conversation(link.instance, link.lid))
             behind.number_learned()
 
-    async def amend(self, amendments: Sequence[Amendment]) -> int:
-        """Nothing heeds edits and deletions yet: the door counts each of them as ignored."""
-        self._open()
-        return 0
+    async def amend(self, amendment: Amendment) -> str:
+        """Make durable that a message was edited or deleted; returns why that changes nothing, or nothing."""
+        behind, terms = self._open(), self._terms(amendment.instance)
+        if not terms.context.edits:
+            return EDITS_OFF
+        found = await behind.conversation_of(amendment)
+        if isinstance(found, str):
+            return found
+        message = Message(
+            *found,
+            amendment.id,
+            amendment.text,
+            amendment.sent_at,
+            kind=DELETION if amendment.deleted else EDIT,
+            amends=amendment.target,
+        )
+        await self.accept(_aged(message, terms, self._wall()))
+        return ""
 
     async def take_over(self, own: OwnMessage) -> bool:
         """A person of the business wrote in a conversation: silence Majlis there, durably."""
@@ -101,3 +154,11 @@ class DurableInbox:
         if behind is None:
             raise MirrorUnavailable("starting")
         return behind
+
+
+def _aged(message: Message, terms: Terms, now: float) -> Message:
+    """The message, set aside if it was old when it arrived. A time of 0 is unknown; a clock ahead of ours is no age."""
+    is_old = message.sent_at and now - message.sent_at > terms.max_age_seconds
+    if not is_old or message.aside or message.swept:
+        return message
+    return msgspec.structs.replace(message, aside="backlog")

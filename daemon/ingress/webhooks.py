@@ -25,11 +25,25 @@ from typing import Protocol
 import msgspec
 import trio
 
-from actors.errors import ConversationFull, MirrorUnavailable, Overloaded, Unavailable
+from actors.errors import (
+    AmendedMessageUnknown,
+    ConversationFull,
+    MirrorUnavailable,
+    Overloaded,
+    Unavailable,
+)
 from actors.messages import Message, Receipt
 from daemon.ingress.access import Allows, Authorize, any_instance
 from daemon.ingress.counters import NO_OBSERVERS, IngressCounters, IngressObservers
-from daemon.ingress.inbound import Amendment, Inbound, LateFailure, Link, OwnMessage, UnreadablePayload
+from daemon.ingress.inbound import (
+    Amendment,
+    Ignored,
+    Inbound,
+    LateFailure,
+    Link,
+    OwnMessage,
+    UnreadablePayload,
+)
 from daemon.ingress.paths import after_webhook
 from daemon.ingress.reading import Reader
 from daemon.ingress.refusals import (
@@ -57,6 +71,9 @@ RETRY_HEADERS = {"Retry-After": "5"}
 class Inbox(Protocol):
     """Takes what was in a payload."""
 
+    def heard(self, messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[str]]:
+        """The messages as they are to be accepted, and why each of the others is not taken in."""
+
     async def accept(self, message: Message) -> Receipt:
         """Make one message durable, within a bounded time. Cancelling it undoes nothing.
 
@@ -68,12 +85,11 @@ class Inbox(Protocol):
     async def accept_all(self, messages: Sequence[Message]) -> Sequence[Receipt | Exception]:
         """Make several durable together, in their order; returns one outcome per message: see `accept`."""
 
-    async def amend(self, amendments: Sequence[Amendment]) -> int:
-        """Make edits and deletions durable, in their order; how many of them change something. May be repeated.
-
-        The message may not be here yet, or never have been: gateways shuffle, and name other people's messages as well.
+    async def amend(self, amendment: Amendment) -> str:
+        """Make durable that a message was edited or deleted; returns why that changes nothing, or nothing.
 
         Raises:
+          AmendedMessageUnknown: the message may be on its way.
           Unavailable: the mirror or the ledger is away.
           Overloaded: a limit is reached.
         """
@@ -285,9 +301,10 @@ class Ingress:
             self._inbox.learn(link)
             if number % ITEMS_AT_A_TIME == 0:
                 await trio.lowlevel.checkpoint()
+        messages, ignored = self._inbox.heard(inbound.messages)
         try:
-            receipts = await self._accept_all(inbound.messages)
-            amended = await self._amend_all(inbound.amendments) if inbound.amendments else 0
+            receipts = await self._accept_all(messages)
+            unheeded = await self._amend_all(inbound.amendments) if inbound.amendments else ()
             if inbound.own:
                 await self._take_over_all(inbound.own)
             if inbound.failures:
@@ -296,12 +313,17 @@ class Ingress:
             return self._refuse("ack_timeout")
         except MirrorUnavailable:
             return self._refuse("mirror_unavailable")
-        except Unavailable:
-            return self._refuse("unavailable")
+        except Unavailable as error:
+            is_early = isinstance(error, AmendedMessageUnknown)
+            return self._refuse("amended_message_unknown" if is_early else "unavailable")
         except ConversationFull:
             return self._refuse("conversation_full")
         except Overloaded:
             return self._refuse("overloaded")
+        if ignored or unheeded:
+            reasons = (*inbound.ignored, *map(Ignored, (*ignored, *unheeded)))
+            inbound = msgspec.structs.replace(inbound, messages=tuple(messages), ignored=reasons)
+        amended = len(inbound.amendments) - len(unheeded)
         return await self._acknowledge(inbound, sum(receipt.duplicate for receipt in receipts), amended)
 
     async def _accept_all(self, messages: Sequence[Message]) -> list[Receipt]:
@@ -318,14 +340,12 @@ class Ingress:
                 receipts.append(outcome)
         return receipts
 
-    async def _amend_all(self, amendments: Sequence[Amendment]) -> int:
-        """What changes nothing is counted as ignored."""
+    async def _amend_all(self, amendments: Sequence[Amendment]) -> list[str]:
+        """Make them durable, in their order; returns why some change nothing."""
         with trio.fail_after(ACK_SECONDS):
-            amended = await self._inbox.amend(amendments)
-        self.counters.amended += amended
-        for _ in range(len(amendments) - amended):
-            self._ignore("amendment")
-        return amended
+            found = [await self._inbox.amend(amendment) for amendment in amendments]
+        self.counters.amended += found.count("")
+        return [reason for reason in found if reason]
 
     async def _take_over_all(self, own: Sequence[OwnMessage]) -> None:
         with trio.fail_after(ACK_SECONDS):

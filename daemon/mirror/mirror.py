@@ -103,7 +103,15 @@ class RedisMirror:
         call = ScriptCall(
             scripts.FREEZE,
             (keys.queue, keys.state, shared.due, shared.lock),
-            (key, epoch, why, policy.max_batch_messages, self._alarm_ms, *window),
+            (
+                key,
+                epoch,
+                why,
+                policy.max_batch_messages,
+                self._alarm_ms,
+                *window,
+                int(policy.album_seconds > 0),
+            ),
         )
         answer = _fenced(await self._redis.call(call))
         return None if answer[0] == b"empty" else _batch(conversation, answer)
@@ -229,6 +237,7 @@ class RedisMirror:
                 policy.max_waiting_messages,
                 "" if request.at_ms is None else request.at_ms,
                 "acknowledged" if request.at_ms is None else "moved_in",
+                int(policy.album_seconds > 0),
             ),
         )
 

@@ -74,6 +74,11 @@ EVENTS: dict[str, Event] = {
     "message.media_dropped": Event(
         "debug", "its media came in the webhook itself, too large to keep; stored without them"
     ),
+    "message.aside": Event(
+        "debug",
+        "stored, and nothing to answer by itself (`reason`): a reaction, or backlog, which was older than "
+        "`ingress.max_age_seconds` when it arrived",
+    ),
     "message.duplicate": Event("debug", "its id is known already; acknowledged, nothing stored"),
     "message.ignored": Event(
         "debug",

@@ -16,6 +16,7 @@ import trio
 
 from actors.identity import Conversation
 from actors.ports import Ledger
+from actors.triage import BACKLOG
 from daemon.config import MonitorSettings
 from daemon.observe.alert_rules import FailureShare, RecentCount, Sample
 from daemon.observe.alerts import Alerts
@@ -28,14 +29,37 @@ from daemon.responders.breaker import ProviderView
 SWEEP_SECONDS = 20.0
 BUDGET_SECONDS = 3_600.0
 """For how long an instance whose budget was used up counts as such: any further turn would report it again."""
-UNDELIVERED_SECONDS = 3_600.0
-"""For how long a message counts that was found in the gateway's records alone."""
-MAX_UNDELIVERED = 10_000
+NOTED_SECONDS = 3_600.0
+"""For how long a message counts that was found in the gateway's records alone, or was old when it arrived."""
+MAX_NOTED = 10_000
 MAX_INSTANCES = 1_000
 MAX_NAMED = 5
 BUDGETS = ("tokens_per_day", "cost_per_day")
 TIME_OUTS = ("message.refused", "lookup.failed", "provider.failed", "part.not_sent", "part.unknown")
 """Events whose reason names a call that timed out."""
+
+
+class _Noted:
+    """Messages of the last hour, each by its instance."""
+
+    def __init__(self) -> None:
+        self._found: deque[tuple[float, str]] = deque(maxlen=MAX_NOTED)
+
+    def note(self, instance: str) -> None:
+        self._found.append((trio.current_time(), instance))
+
+    def count(self) -> int:
+        self._forget()
+        return len(self._found)
+
+    def instances(self) -> list[str]:
+        self._forget()
+        return sorted({name for _, name in self._found})
+
+    def _forget(self) -> None:
+        since = trio.current_time() - NOTED_SECONDS
+        while self._found and self._found[0][0] <= since:
+            self._found.popleft()
 
 
 class Monitor:
@@ -69,11 +93,11 @@ class Monitor:
         self._refusals = RecentCount(settings.window_seconds)
         self._refused: dict[tuple[str, str], float] = {}
         """When webhooks were refused for good, by reason and instance."""
-        self._undelivered: deque[tuple[float, str]] = deque(maxlen=MAX_UNDELIVERED)
-        """When each was found, and for which instance."""
+        self._undelivered, self._old = _Noted(), _Noted()
         feed.observe("limit.reached", self._note_limit)
         feed.observe("webhook.refused", self._note_refused)
         feed.observe("message.swept", self._note_swept)
+        feed.observe("message.aside", self._note_aside)
 
     async def run(self) -> None:
         """Sweep again and again until cancelled."""
@@ -108,7 +132,8 @@ class Monitor:
             "time_outs": self._time_outs.add(Sample(now, self._count_time_outs(), turns)),
             "refused_for_good": float(self._refusals.add(now, self._feed.counters["webhook.refused"])),
             "budget_reached": float(len(self._over_budget())),
-            "undelivered": float(len(self._found_lately())),
+            "undelivered": float(self._undelivered.count()),
+            "old_messages": float(self._old.count()),
             "memory": vitals.memory_share,
             "provider_open": float(len(_open_providers(vitals.providers))),
         }
@@ -126,12 +151,12 @@ class Monitor:
 
     def _details(self, vitals: Vitals) -> dict[str, str]:
         providers = _some(_open_providers(vitals.providers))
-        undelivered = _some(sorted({name for _, name in self._found_lately()}))
         return {
             "budget_reached": _some(self._over_budget()),
             "provider_open": providers,
             "refused_for_good": self._refused_lately(),
-            "undelivered": undelivered,
+            "undelivered": _some(self._undelivered.instances()),
+            "old_messages": _some(self._old.instances()),
         }
 
     def _note_limit(self, conversation: Conversation | None, fields: Mapping[str, object]) -> None:
@@ -157,13 +182,11 @@ class Monitor:
 
     def _note_swept(self, conversation: Conversation | None, _fields: Mapping[str, object]) -> None:
         if conversation is not None:
-            self._undelivered.append((trio.current_time(), conversation.instance))
+            self._undelivered.note(conversation.instance)
 
-    def _found_lately(self) -> deque[tuple[float, str]]:
-        since, found = trio.current_time() - UNDELIVERED_SECONDS, self._undelivered
-        while found and found[0][0] <= since:
-            found.popleft()
-        return found
+    def _note_aside(self, conversation: Conversation | None, fields: Mapping[str, object]) -> None:
+        if conversation is not None and fields.get("reason") == BACKLOG:
+            self._old.note(conversation.instance)
 
     def _over_budget(self) -> list[str]:
         since = trio.current_time() - BUDGET_SECONDS

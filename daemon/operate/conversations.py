@@ -29,7 +29,7 @@ from daemon.operate.parameters import (
     Reveal,
 )
 from daemon.operate.route import Route
-from daemon.operate.turns import MessageView, TurnView, turn_view
+from daemon.operate.turns import MessageView, TurnView, bare_view, turn_view
 from daemon.web.http1 import Response, json_response
 
 
@@ -197,14 +197,8 @@ def _escalation(silence: SilenceReasons, flags: FeatureFlags) -> EscalationView 
 
 
 def _waiting(entry: Waiting) -> MessageView:
-    return MessageView(
-        id=entry.message.id,
-        text=entry.message.text,
-        kind=entry.message.kind,
-        swept=entry.message.swept,
-        seq=entry.seq,
-        arrived_at=iso(datetime.fromtimestamp(entry.at_ms / 1000, UTC)),
-    )
+    arrived_at = iso(datetime.fromtimestamp(entry.at_ms / 1000, UTC))
+    return msgspec.structs.replace(bare_view(entry.message), seq=entry.seq, arrived_at=arrived_at)
 
 
 async def _list_silent(conversations: Conversations, call: AdminCall, asked: SilentQuery) -> Response:

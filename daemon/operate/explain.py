@@ -10,7 +10,7 @@ from msgspec import Meta
 from actors.actor import ActorView
 from actors.errors import Conflict, LedgerUnavailable, MirrorUnavailable, Missing
 from actors.identity import Conversation
-from actors.messages import Swept
+from actors.messages import Aside, Message, Swept
 from actors.supervisor import Supervisor
 from daemon.config import Settings
 from daemon.controls.pauses import PAUSED, PauseBoard, ended_by
@@ -53,6 +53,10 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """None: it is no longer kept."""
     swept: Swept = ""
     """Not empty: it was found in the gateway's records, and no webhook brought it."""
+    aside: Aside = ""
+    """Not empty: it is nothing to answer by itself, by this rule."""
+    amends: str = ""
+    """The id of the message that it edits or deletes."""
     media_inline_dropped: bool = False
     """Its media came in the webhook itself, too large to keep."""
     state: MessageState
@@ -119,8 +123,8 @@ class Explainer:
         if not names:
             raise self._health.unless_starting(
                 Missing(
-                    f"No message {mask_digits(message_id)} is known: it never arrived, was ignored (a group, a "
-                    "reaction), or its id is spelled differently (`majlis show` lists the ids of a conversation)."
+                    f"No message {mask_digits(message_id)} is known: it never arrived, was ignored (a group, for "
+                    "example), or its id is spelled differently (`majlis show` lists the ids of a conversation)."
                 )
             )
         if len(names) > 1:
@@ -138,10 +142,10 @@ class Explainer:
             said = [one for turn in turns for one in turn.messages if original_id(one.id) == original]
             message = said[0] if said else None
         last = decisive(turns) if turns else None
-        # As the turn heard it that dealt with it: the mirror may hold a copy that was found later.
-        heard = [one.swept for one in (last.messages if last else ()) if original_id(one.id) == original]
-        swept: Swept = heard[0] if heard else message.swept if message else ""
-        verdict = None if found.waiting or last is None else ended(last, swept)
+        # As the turn heard it that dealt with it, edits applied: the mirror may hold a copy that was found later.
+        heard = [one for one in (last.messages if last else ()) if original_id(one.id) == original]
+        judged: Message | None = heard[0] if heard else message
+        verdict = None if found.waiting or last is None else ended(last, judged.rule if judged else "")
         if verdict is None:
             view = self._supervisor.view(conversation)
             begun = last is not None and last.state in ("started", "answered")
@@ -153,16 +157,18 @@ class Explainer:
             instance=conversation.instance,
             contact=conversation.contact,
             partition=conversation.partition(self._settings.partitions),
-            kind=message.kind if message else "",
-            text=message.text if message else None,
+            kind=judged.kind if judged else "",
+            text=judged.text if judged else None,
             media_inline_dropped=bool(message and message.media_inline_dropped),
             state=verdict.state,
             why=verdict.why,
             seconds_left=verdict.seconds_left,
             turns=[turn.id for turn in turns],
             letters=[turn.dead_letter.id for turn in turns if turn.dead_letter is not None],
-            swept=swept,
-            steps=steps(arrival, turns, swept, message.sent_at if message else 0),
+            swept=judged.swept if judged else "",
+            aside=judged.aside if judged else "",
+            amends=judged.amends if judged else "",
+            steps=steps(arrival, turns, original, judged),
         )
 
     async def _turns_of(self, original: str, instance: str | None, needed: bool) -> tuple[StoredTurn, ...]:

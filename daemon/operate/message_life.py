@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from actors.actor import ActorView, Phase
+from actors.amendments import DELETION
 from actors.lookups import RESPONDER
-from actors.messages import Swept
+from actors.messages import Message
+from actors.triage import BACKLOG
 from daemon.ledger.stored_turns import DeadLetterRow, PartRow, StoredTurn, original_id
 from daemon.operate.call import iso
 
@@ -30,11 +32,16 @@ CLOSED_BY = {
 
 
 FOUND = "it was found in the gateway's records; no webhook brought it"
-NOT_ANSWERED: dict[Swept, str] = {
+NOT_ANSWERED: dict[str, str] = {
     "too_old": "it was too old when it was found",
     "already_answered": "the gateway's records show that the business wrote in the chat after it",
+    "reaction": "a reaction is context of what is said next",
+    "edit": "it changed an earlier message, which was answered with its new text",
+    "deletion": "it deleted an earlier message",
+    "deleted": "its writer deleted it before it was answered",
+    "backlog": "it was older than ingress.max_age_seconds when it arrived",
 }
-"""Why a message that was found later belongs to the history alone, by its rule."""
+"""Why a message belongs to the history alone, by its rule."""
 
 
 MessageState = Literal[
@@ -74,17 +81,50 @@ class Verdict(msgspec.Struct, frozen=True):
     seconds_left: float | None = None
 
 
+def about(message: Message) -> str:
+    """What it is beside its text, in words; empty: a message like any other."""
+    if message.amends:
+        return f"{'deletes' if message.kind == DELETION else 'edits'} message {message.amends}"
+    if message.album_size:
+        return f"announces an album of {message.album_size}"
+    return f"part of the album {message.album}" if message.album else ""
+
+
 def steps(
-    arrival: Arrival | None, turns: Sequence[StoredTurn], swept: Swept = "", sent_at: int = 0
+    arrival: Arrival | None, turns: Sequence[StoredTurn], original: str, message: Message | None
 ) -> list[Step]:
-    """What happened, in order. `sent_at`: when the customer wrote it, by the gateway; Unix seconds."""
+    """What happened, in order.
+
+    Args:
+      original: the message's id at the gateway.
+      message: as the turn heard it that dealt with it; None: nothing of it is kept.
+    """
     found = [*_arrived(arrival, turns)]
-    if swept:
-        sent = f"; sent at {_iso_ms(1000 * sent_at)[:19].replace('T', ' ')} UTC" if sent_at else ""
-        found.append(Step(at="", what="found later", detail=f"{FOUND}{sent}"))
+    if message and message.swept:
+        found.append(Step(at="", what="found later", detail=f"{FOUND}{_sent(message)}"))
+    if message and (what := about(message)):
+        found.append(Step(at="", what=message.kind, detail=what))
+    if message and message.aside == "backlog":
+        found.append(Step(at="", what="old", detail=f"{NOT_ANSWERED['backlog']}{_sent(message)}"))
     for turn in turns:
         found += _turn(turn)
+        found += _changes(turn, original)
     return found
+
+
+def _sent(message: Message) -> str:
+    """When the customer wrote it, by the gateway."""
+    return (
+        f"; sent at {_iso_ms(1000 * message.sent_at)[:19].replace('T', ' ')} UTC" if message.sent_at else ""
+    )
+
+
+def _changes(turn: StoredTurn, original: str) -> Iterator[Step]:
+    """What its writer did to it before this turn."""
+    for message in turn.messages:
+        if original_id(message.amends) == original:
+            done = "deleted" if message.kind == DELETION else "edited"
+            yield Step(at="", what=done, detail=f"by its writer, with message {message.id}")
 
 
 def _arrived(arrival: Arrival | None, turns: Sequence[StoredTurn]) -> Iterator[Step]:
@@ -194,11 +234,12 @@ def decisive(turns: Sequence[StoredTurn]) -> StoredTurn:
     return found
 
 
-def ended(turn: StoredTurn, swept: Swept = "") -> Verdict | None:
-    """How this turn ended the message; None: it has not ended."""
-    if swept in NOT_ANSWERED and turn.state in ("done", "suppressed", "dead"):
+def ended(turn: StoredTurn, rule: str = "") -> Verdict | None:
+    """How this turn ended the message; None: it has not ended. `rule`: by which it is not answered itself."""
+    is_letter = rule == BACKLOG and turn.state == "dead"  # of its own, to be listed and retried
+    if rule in NOT_ANSWERED and turn.state in ("done", "suppressed", "dead") and not is_letter:
         # Whatever became of the messages that it came with.
-        return Verdict("suppressed", f"not answered, by rule {swept}: {NOT_ANSWERED[swept]}")
+        return Verdict("suppressed", f"not answered, by rule {rule}: {NOT_ANSWERED[rule]}")
     match turn.state:
         case "done":
             took = (turn.finished_at or turn.created_at) - turn.opened_at

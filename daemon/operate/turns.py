@@ -12,7 +12,7 @@ from msgspec import Meta
 from actors.errors import Missing
 from actors.identity import Conversation
 from actors.lookups import Span
-from actors.messages import CloseReason, Message, Swept
+from actors.messages import Aside, CloseReason, Message, Swept
 from actors.ports import TurnState
 from actors.send_facts import PartState
 from daemon.ledger.records import Records
@@ -43,6 +43,14 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = "text"
     swept: Swept = ""
     """Not empty: it was found in the gateway's records, and no webhook brought it."""
+    aside: Aside = ""
+    """Not empty: it is nothing to answer by itself, by this rule."""
+    amends: str = ""
+    """The id of the message that it edits or deletes."""
+    album: str = ""
+    """The id of the album that it belongs to, or announces."""
+    album_size: int = 0
+    """Of one that announces an album: how many messages follow it."""
     seq: int | None = None
     sent_at: str = ""
     arrived_at: str = ""
@@ -159,8 +167,20 @@ class Turns:
 def message_view(message: Message) -> MessageView:
     """The message as the ledger kept it. A time of 0 means that the gateway gave none."""
     sent_at = iso(datetime.fromtimestamp(message.sent_at, UTC)) if message.sent_at else ""
+    return msgspec.structs.replace(bare_view(message), sent_at=sent_at)
+
+
+def bare_view(message: Message) -> MessageView:
+    """The message without its times."""
     return MessageView(
-        id=message.id, text=message.text, kind=message.kind, swept=message.swept, sent_at=sent_at
+        id=message.id,
+        text=message.text,
+        kind=message.kind,
+        swept=message.swept,
+        aside=message.aside,
+        amends=message.amends,
+        album=message.album,
+        album_size=message.album_size,
     )
 
 

@@ -72,7 +72,7 @@ class Daemon:
         self._links = KnownLinks()
         self._known = KnownInstances(settings.instances)
         behind = self._inside.part(lambda inside: inside.parts.behind)
-        self._inbox = DurableInbox(self._links, behind, self._live.window)
+        self._inbox = DurableInbox(self._links, behind, self._live.window, self._live.terms)
         self._ingress_counters, self._http_counters = IngressCounters(), HttpCounters()
         self._observing = Observing(
             settings,

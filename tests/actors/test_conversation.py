@@ -47,8 +47,66 @@ def test_first_message_arms_the_window_and_later_ones_do_not_move_it() -> None:
     assert core.decide(state, 8.0, POLICY) == core.RunTurn("timeout")
 
 
+def test_a_receipt_that_comes_late_does_not_make_the_window_longer() -> None:
+    state = core.hear(heard(1), entry(2), receipt(2, deadline_ms=8000, now_ms=5000), 6.0, POLICY)
+    assert core.decide(state, 7.9, POLICY) == core.Sleep(8.0)
+
+
 def test_fifth_message_answers_at_once() -> None:
     assert core.decide(heard(1, 2, 3, 4, 5), 0.1, POLICY) == core.RunTurn("count")
+
+
+REACTION = Waiting(1, 1, Message("demo", WHO.contact, "r", "", 0, aside="reaction"))
+
+
+def test_what_is_said_after_a_reaction_is_heard_out() -> None:
+    """I7: from the first message that speaks. Whatever the order in which the actor hears of them."""
+    early, late = receipt(1, 8_000, 0), receipt(2, 14_000, 6_000)
+    state = core.hear(core.fresh(0.0), REACTION, early, 0.0, POLICY)
+    assert core.decide(state, 0.0, POLICY) == core.Sleep(8.0), "alone it has its end too"
+    state = core.hear(state, entry(2), late, 6.0, POLICY)
+    assert core.decide(state, 6.0, POLICY) == core.Sleep(14.0)
+    state = core.hear(state, entry(3), receipt(3, 14_000, 7_000), 7.5, POLICY)
+    assert core.decide(state, 7.5, POLICY) == core.Sleep(14.0), "and not longer"
+    other = core.hear(core.fresh(6.0), entry(2), late, 6.0, POLICY)
+    assert core.decide(core.hear(other, REACTION, early, 6.0, POLICY), 6.0, POLICY) == core.Sleep(14.0)
+
+
+def test_a_message_heard_during_a_load_is_heard_out_too() -> None:
+    """I7: the snapshot knows the reaction alone, and its end."""
+    state = core.hear(core.loading(heard()), entry(2), receipt(2, 14_000, 6_000), 6.0, POLICY)
+    snap = Snapshot(WHO, 5_000, (REACTION,), 8_000, None, None)
+    assert core.decide(core.loaded(state, snap, 6.0, POLICY), 6.0, POLICY) == core.Sleep(14.0)
+
+
+def album(size: int, parts: int, others: int = 0) -> tuple[Waiting, ...]:
+    who = WHO.contact
+    messages = [Message("demo", who, "H", "", 0, album="H", album_size=size)]
+    messages += [Message("demo", who, f"P{number}", "", 0, album="H") for number in range(parts)]
+    messages += [Message("demo", who, f"M{number}", "", 0) for number in range(others)]
+    return tuple(Waiting(seq, seq, message) for seq, message in enumerate(messages, 1))
+
+
+def test_the_rest_of_an_album_is_waited_for_and_no_longer() -> None:
+    """I7: bounded, from the stored end of the window: a restart or a look at the mirror begins nothing anew."""
+    for now_ms in (0, 9_000, 17_000):
+        snap = Snapshot(WHO, now_ms, album(8, 7), 8_000, None, None)
+        now = now_ms / 1_000
+        state = core.loaded(core.fresh(now), snap, now, POLICY)
+        assert core.decide(state, max(now, 8.0), POLICY) == core.Sleep(18.0)
+        assert core.decide(state, 18.0, POLICY) == core.RunTurn("timeout")
+        assert isinstance(core.decide(core.ask(state, "flush"), 8.5, POLICY), core.RunTurn)
+    whole = Snapshot(WHO, 9_000, album(8, 8), 8_000, None, None)
+    assert core.decide(core.loaded(core.fresh(9.0), whole, 9.0, POLICY), 9.0, POLICY) == core.RunTurn(
+        "timeout"
+    )
+
+
+def test_a_full_window_waits_for_an_album_too() -> None:
+    snap = Snapshot(WHO, 1_000, album(8, 2, others=4), 1_000, None, None)
+    state = core.loaded(core.fresh(1.0), snap, 1.0, POLICY)
+    assert core.decide(state, 1.0, POLICY) == core.Sleep(11.0)
+    assert core.decide(state, 11.0, POLICY) == core.RunTurn("count")
 
 
 def test_delivered_twice_counts_once() -> None:

@@ -804,3 +804,73 @@ async def test_the_end_of_a_batch_that_the_mirror_lost_does_nothing(any_mirror: 
     snapshot = await any_mirror.commit(TALK, 1, batch, "answered")
     assert (len(snapshot.waiting), snapshot.retry_at_ms) == (1, None)
     assert (await frozen(any_mirror)).attempts == 0
+
+
+REACTION = msgspec.structs.replace(message(90), aside="reaction", text='"aside":"" and "album":"X"')
+EDIT = msgspec.structs.replace(message(91), amends="M1", kind="edit")
+HEADER = msgspec.structs.replace(message(92), album="M92", album_size=3)
+PARTS = [msgspec.structs.replace(message(93 + number), album="M92") for number in range(3)]
+
+
+async def test_what_speaks_after_asides_is_heard_out(any_mirror: Mirror) -> None:
+    """I7: from the first message that speaks, and no longer; a reaction alone has its end too."""
+    now_ms = (await any_mirror.load(TALK)).now_ms
+    early = await any_mirror.append(REACTION, POLICY, at_ms=now_ms - 5_000)
+    assert early.deadline_ms == now_ms + 3_000
+    other = await any_mirror.append(EDIT, POLICY)
+    assert other.deadline_ms == early.deadline_ms
+    said = await any_mirror.append(message(1), POLICY)
+    assert said.deadline_ms == said.at_ms + WINDOW_MS
+    more = await any_mirror.append(message(2), POLICY)
+    assert more.deadline_ms == said.deadline_ms
+    assert (await any_mirror.load(TALK)).deadline_ms == said.deadline_ms
+    batch = await frozen(any_mirror)
+    assert batch.opened_at_ms == said.at_ms
+    assert len(batch.entries) == 4
+
+
+async def test_an_album_is_one_message_and_asides_are_none(any_mirror: Mirror) -> None:
+    """I7: whatever the customer writes in it, and whether its header comes or not."""
+    quiet = msgspec.structs.replace(message(1), text='{"aside":"x","album":"M92"}')
+    for one in (HEADER, *PARTS, REACTION, EDIT, quiet, message(2), message(3)):
+        receipt = await any_mirror.append(one, POLICY)
+        assert receipt.deadline_ms > receipt.now_ms, one.id
+    fifth = await any_mirror.append(message(4), POLICY)
+    assert fifth.deadline_ms <= fifth.now_ms
+
+
+async def test_without_waiting_for_albums_each_part_counts(any_mirror: Mirror) -> None:
+    policy = msgspec.structs.replace(POLICY, album_seconds=0.0, max_messages=4)
+    receipts = [await any_mirror.append(one, policy) for one in (HEADER, *PARTS)]
+    assert [one.deadline_ms <= one.now_ms for one in receipts] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+async def test_what_does_not_fit_into_a_batch_is_counted_anew(any_mirror: Mirror, quiet: bool) -> None:
+    """I7: an album of which a part is left counts again; asides do not."""
+    policy = msgspec.structs.replace(POLICY, max_messages=4, max_batch_messages=2)
+    rest = [PARTS[1], REACTION, EDIT, message(5), message(6)] + ([] if quiet else [message(7)])
+    for one in (HEADER, PARTS[0], *rest):
+        await any_mirror.append(one, msgspec.structs.replace(policy, max_messages=50))
+    await frozen(any_mirror, policy)
+    left = await any_mirror.load(TALK)
+    assert left.deadline_ms is not None and (left.deadline_ms > left.now_ms) == quiet
+    last = await any_mirror.append(PARTS[2], policy)
+    assert (last.deadline_ms > last.now_ms) == quiet, "another part of a known album"
+    if quiet:
+        full = await any_mirror.append(message(8), policy)
+        assert full.deadline_ms <= full.now_ms
+
+
+async def test_what_the_version_before_leaves_behind_puts_nothing_off(
+    mirror: RedisMirror, store: RedisStore
+) -> None:
+    """I7: its scripts know nothing of asides, and freeze what they counted."""
+    await mirror.append(REACTION, POLICY)
+    await mirror.append(HEADER, POLICY)
+    await mirror.commit(TALK, 1, await freeze(mirror), "answered")
+    await set_state(store, quiet=1)
+    await store.command("HSET", place(TALK, PARTITIONS).own.state, "albums", '"M92"')
+    part = await mirror.append(PARTS[0], POLICY)
+    later = await mirror.append(message(1), POLICY)
+    assert later.deadline_ms == part.deadline_ms == part.at_ms + WINDOW_MS

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import fakeredis
+import msgspec
 import pytest
 import trio
 from hypothesis import HealthCheck, Phase, settings
@@ -19,7 +20,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from outcome import Outcome, acapture
 
 from actors.errors import ConversationFull, StaleEpoch
-from actors.messages import Batch, Receipt, TurnOutcome, WindowPolicy
+from actors.messages import Batch, Message, Receipt, TurnOutcome, Waiting, WindowPolicy
+from actors.window import counted
 from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Pending, Survey, Totals
 from daemon.stores.redis import RedisStore
@@ -32,6 +34,14 @@ OpenStore = Callable[[], AbstractAsyncContextManager[RedisStore]]
 Result = TypeVar("Result")
 
 
+def numbered(number: int) -> Message:
+    """Every third is an aside, every third of the others part of one album."""
+    plain = message(number)
+    if number % 3 == 0:
+        return msgspec.structs.replace(plain, aside="reaction")
+    return msgspec.structs.replace(plain, album="X") if number % 3 == 1 else plain
+
+
 class Model:
     """The expected behaviour of the mirror, in memory. Messages are identified by their numbers."""
 
@@ -39,6 +49,8 @@ class Model:
         self.epoch = 1
         self.seqs: dict[int, int] = {}
         self.waiting: list[int] = []
+        self.deadline_ms: int | None = None
+        """Of the window, where it is known exactly."""
         self.frozen: list[int] = []
         self.attempts = 0
         self.batches: list[Batch] = []
@@ -89,9 +101,9 @@ class MirrorMachine(RuleBasedStateMachine):
         expected = self.model.append(number)
         if expected == "full":
             with pytest.raises(ConversationFull):
-                self.run(lambda store, mirror: mirror.append(message(number), policy))
+                self.run(lambda store, mirror: mirror.append(numbered(number), policy))
             return
-        receipt: Receipt = self.run(lambda store, mirror: mirror.append(message(number), policy))
+        receipt: Receipt = self.run(lambda store, mirror: mirror.append(numbered(number), policy))
         assert receipt.duplicate == (expected == "duplicate")
         assert receipt.waiting == len(self.model.waiting)
         assert receipt.frozen == bool(self.model.frozen)
@@ -100,6 +112,18 @@ class MirrorMachine(RuleBasedStateMachine):
         else:
             assert all(receipt.seq > seq for seq in self.model.seqs.values())
             self.model.seqs[number] = receipt.seq
+            self.the_window_counts_as_the_core_does(number, receipt, policy)
+
+    def the_window_counts_as_the_core_does(self, number: int, receipt: Receipt, policy: WindowPolicy) -> None:
+        """I7: and is armed anew by what speaks after asides alone."""
+        waiting = [Waiting(one, one, numbered(one)) for one in self.model.waiting]
+        arms = len(waiting) == 1 or (numbered(number).speaks and not counted(waiting[:-1], policy, 1))
+        before = receipt.at_ms + 8_000 if arms else self.model.deadline_ms
+        if counted(waiting, policy) >= policy.max_messages:
+            assert receipt.deadline_ms <= receipt.now_ms
+        elif before is not None:
+            assert receipt.deadline_ms == before
+        self.model.deadline_ms = receipt.deadline_ms
 
     @rule(most=st.integers(1, 4))
     def freeze(self, most: int) -> None:
@@ -115,6 +139,8 @@ class MirrorMachine(RuleBasedStateMachine):
         assert batch is not None
         assert [entry.message.id for entry in batch.entries] == [f"M{number}" for number in expected]
         assert batch.attempts == self.model.attempts
+        if not unfinished:
+            self.model.deadline_ms = None
         if unfinished:
             last = self.model.batches[-1]
             assert (batch.number, batch.lo, batch.hi) == (last.number, last.lo, last.hi)

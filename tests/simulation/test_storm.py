@@ -15,13 +15,16 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
 
 from actors.actor import TurnPolicy
+from actors.amendments import amended
 from actors.errors import LedgerUnavailable, MirrorUnavailable, TurnFailed, TurnRefused
 from actors.instance import InstanceRecord
+from actors.messages import Message
 from actors.outbox import OutboxPolicy
 from actors.outcome import NotSent, Unknown
 from tests.support.memory import clock_ms
@@ -277,3 +280,67 @@ async def test_a_mirror_that_loses_its_tail_costs_and_doubles_nothing(
     delivered = [text for reply in storm.world.replies for text in reply.partition(": ")[2].split("\n")]
     assert len(set(delivered)) == len(delivered), "a message was answered twice"
     assert set(answered) <= set(delivered)
+
+
+class Changing(Storm):
+    """A storm in which people react, edit and delete what they said, and send albums."""
+
+    async def _say(self, text: str) -> None:
+        await super()._say(text)
+        for number in range(self.dice.choice([0, 0, 1, 2])):
+            self._sent += 1
+            await self._tell(self._something(text, f"{text}.{number}"))
+            await trio.sleep(self.dice.random() * 3)
+
+    _sent = 0
+
+    def _something(self, text: str, id: str) -> Message:
+        target = f"id-{self.dice.choice([*self.heard, text])}-{DEMO.contact}"
+        plain = Message(*DEMO, id, f"said {id}", clock_ms() // 1000)
+        kinds: list[dict[str, object]] = [
+            {"kind": "edit", "amends": target},
+            {"kind": "edit", "amends": target},
+            {"kind": "deletion", "amends": target, "text": ""},
+            {"kind": "reaction", "aside": "reaction"},
+            {"album": f"of {text}"},
+            {"album": id, "album_size": 2},
+        ]
+        return msgspec.structs.replace(plain, **self.dice.choice(kinds))
+
+    async def _tell(self, message: Message) -> None:
+        """As any message: the gateway may repeat it, and nobody may hear of it before the due poll."""
+        if self.dice.random() < 0.3:
+            self.world.mirror.on_appended = None
+        for _ in range(self.dice.choice([1, 1, 2])):
+            await self.world.mirror.append(message, self.world.policy)
+        self.world.mirror.on_appended = self.world.supervisor.deliver
+
+
+@pytest.mark.parametrize("seed", SEEDS[::2])
+async def test_edits_deletions_asides_and_albums_keep_every_law(autojump_clock: MockClock, seed: int) -> None:
+    """I2, I3, I4, I6, I7, I10: killed between append and freeze, during the turn, or anywhere else."""
+    storm = Changing(seed)
+    said = await storm.talk()
+    storm.over = True
+    storm.world.gateway.script.clear()
+    async with trio.open_nursery() as process:
+        await storm.world.start(process)
+        process.start_soon(storm.poll_due)
+        await trio.sleep(300)
+        process.cancel_scope.cancel()
+    entries = storm.world.mirror.buffers[DEMO].entries
+    assert len(entries) == len({entry.message.id for entry in entries}) == len(said) + storm._sent
+    rows = [row for row in storm.world.ledger.rows.values() if not row.turn.moved_to]
+    batches = [row.batch for row in rows]
+    assert [entry.seq for batch in batches for entry in batch.entries] == [entry.seq for entry in entries], (
+        "each belongs to exactly one turn, in order"
+    )
+    wanted = []
+    for row in rows:
+        came = tuple(entry for entry in entries if row.batch.lo <= entry.seq <= row.batch.hi)
+        asked = amended(msgspec.structs.replace(row.batch, entries=came)).asked
+        assert (row.turn.state == "suppressed") == (not asked.entries)
+        if row.turn.state == "done":
+            wanted.append(asked.text)
+    assert [reply.partition(": ")[2] for reply in storm.world.replies] == wanted
+    assert set(storm.world.ledger.dead()) <= {"send_unresolved"}

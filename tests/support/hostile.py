@@ -104,8 +104,11 @@ class Door:
     async def accept_all(self, messages: Sequence[Message]) -> Sequence[Receipt | Exception]:
         return [await self.accept(message) for message in messages]
 
-    async def amend(self, amendments: Sequence[Amendment]) -> int:
-        return 0
+    def heard(self, messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[str]]:
+        return messages, ()
+
+    async def amend(self, amendment: Amendment) -> str:
+        return ""
 
     async def take_over(self, own: OwnMessage) -> bool:
         return False

@@ -44,6 +44,7 @@ from actors.messages import (
 from actors.outcome import NoRecord, NotSent, RecordFound, SendEvidence, SendOutcome, Sent, Unknown
 from actors.ports import MaySend, Notice, OpenTurn, Question, Reply, Turn, at_any_time
 from actors.send_facts import Part, Proof
+from actors.window import counted
 
 ORIGIN_MS = 1_785_100_000_000
 EPOCH = 1
@@ -97,7 +98,7 @@ class MemoryMirror:
             raise ConversationFull("too many messages wait")
         buffer.seq = max(buffer.seq + 1, now)
         arrived = min(at_ms or now, now)
-        armed = not buffer.waiting
+        armed = not buffer.waiting or (message.speaks and not counted(buffer.waiting, policy, 1))
         buffer.entries.append(Waiting(buffer.seq, arrived, message))
         buffer.seen[message.id] = buffer.seq
         deadline = arrived + round(policy.window_seconds * 1000)
@@ -106,7 +107,7 @@ class MemoryMirror:
         elif at_ms is not None:
             buffer.deadline_ms = min(buffer.deadline_ms, deadline)
             buffer.first_ms = min(buffer.first_ms, arrived)
-        if len(buffer.waiting) >= policy.max_messages:
+        if counted(buffer.waiting, policy) >= policy.max_messages:
             buffer.deadline_ms = min(buffer.deadline_ms, now)
         receipt = self._receipt(buffer, buffer.seq, now, duplicate=False)
         receipt = msgspec.structs.replace(receipt, at_ms=arrived)
@@ -138,9 +139,9 @@ class MemoryMirror:
         rest = buffer.waiting
         buffer.deadline_ms = None
         if rest:
-            buffer.first_ms = rest[0].at_ms
+            buffer.first_ms = next((one.at_ms for one in rest if one.message.speaks), rest[0].at_ms)
             buffer.deadline_ms = buffer.first_ms + round(policy.window_seconds * 1000)
-        if len(rest) >= policy.max_messages:
+        if counted(rest, policy) >= policy.max_messages:
             buffer.deadline_ms = now
         return buffer.batch
 

@@ -13,6 +13,7 @@ from actors.messages import Message, Receipt
 from daemon.gateways.couriers import Couriers
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.ingress.access import open_door
+from daemon.ingress.inbound import Amendment
 from daemon.ingress.reading import Reader
 from daemon.ingress.webhooks import Ingress, Readiness
 from daemon.observe.feed import EventFeed
@@ -167,9 +168,11 @@ class Door:
                 outcomes.append(error)
         return outcomes
 
-    async def amend(self, amendments: Sequence[object]) -> int:
-        await trio.lowlevel.checkpoint()
-        return 0
+    def heard(self, messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[str]]:
+        return messages, ()
+
+    async def amend(self, amendment: Amendment) -> str:
+        return ""
 
     async def take_over(self, own: object) -> bool:
         await trio.lowlevel.checkpoint()

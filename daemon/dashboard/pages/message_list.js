@@ -4,7 +4,7 @@ import { h, messageText } from "./dom.js";
 import { moment } from "./format.js";
 import { beside } from "./router.js";
 import { ownTexts } from "./chat_session.js";
-import { isMasked } from "./words.js";
+import { ASIDES, isMasked } from "./words.js";
 
 /** `texts`: revealed texts, by message id. */
 export function messageList(messages, instance, texts = new Map()) {
@@ -20,6 +20,8 @@ export function messageList(messages, instance, texts = new Map()) {
 function line(message, instance, text) {
   const kind = message.kind === "text" ? null : h("span.kind", {}, message.kind);
   const found = message.swept ? h("span.kind", {}, "found later") : null;
+  const aside = message.aside && message.aside !== message.kind ? h("span.kind", {}, ASIDES[message.aside]) : null;
+  const album = message.album_size ? h("span.kind", {}, `of ${message.album_size}`) : null;
   return h(
     "li.message",
     {},
@@ -29,7 +31,9 @@ function line(message, instance, text) {
       {},
       moment(message.arrived_at || message.sent_at),
       kind,
+      album,
       found,
+      aside,
       h("a", { href: beside("explain", message.id, instance) }, "Explain"),
     ),
   );

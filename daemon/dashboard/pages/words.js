@@ -107,6 +107,10 @@ export const ALERTS = {
     "Messages came without a webhook",
     "The sweep found them in the gateway's records. Check the gateway's webhook and log, and whether Majlis was down.",
   ],
+  old_messages: [
+    "Messages came that are too old to be answered",
+    "They are in the history. What nobody answered is a dead letter, too_old: retry it to answer it.",
+  ],
   provider_open: ["The circuit of a provider is open", "It failed too often: see its last failure under Providers."],
   budget_reached: ["A budget is used up", "Raise it, or wait until midnight UTC."],
 };
@@ -175,6 +179,11 @@ const RULES = {
   budget_reached: "the budget of the day is used up",
   too_old: "it was found too late to be answered",
   already_answered: "the business wrote after it",
+  reaction: "a reaction: context of what is said next",
+  edit: "an edit, applied to its message",
+  deletion: "an earlier message was deleted",
+  deleted: "deleted before it was answered",
+  backlog: "older than ingress.max_age_seconds when it arrived",
   fallback: "every attempt failed: the fallback message was sent",
   moved: "the messages moved to the conversation of the phone number",
 };
@@ -184,6 +193,15 @@ export const FOUND = {
   missed: "to be answered",
   too_old: "too old to be answered",
   already_answered: "answered by the business already",
+};
+
+/** Why a message is nothing to answer by itself. */
+export const ASIDES = {
+  reaction: "reaction",
+  edit: "edit, applied",
+  deletion: "deletion",
+  deleted: "deleted",
+  backlog: "too old",
 };
 
 /** The rule by which a turn ended without an answer of the responder, in words. */

@@ -1,6 +1,7 @@
 -- Store one message, once. Any daemon may call it, not only the owner of the partition.
 -- KEYS: msg_queue state seen due active_queues totals processing_lock
--- ARGV: conversation, message id, payload, window ms, max messages, max waiting, arrival ms or '', name of the total
+-- ARGV: conversation, message id, payload, window ms, max messages, max waiting, arrival ms or '', name of the total,
+--       an album counts as one message 0|1
 -- Returns { 'new' | 'dup', seq, at, deadline, now, waiting, frozen 0|1 } or { 'full' } or { 'foreign' }
 
 if not epoch_of(KEYS[7]) then
@@ -29,13 +30,20 @@ local seq = math.max(state.seq + 1, now)
 local arrival = tonumber(ARGV[7])
 local at = math.min(arrival or now, now)
 local first, deadline = state.first, state.deadline
-if waiting == 0 then
+local quiet, albums = state.quiet, state.albums
+if waiting == 0 then  -- the version before leaves these behind
+  state.quiet, state.albums = nil, nil
+end
+local none_counted = waiting <= (state.quiet or 0)
+local does_count = counts(state, ARGV[3], ARGV[9] == '1')
+-- An aside arms a window as any message does. The first message that counts is heard out all the same.
+if waiting == 0 or (none_counted and does_count) then
   first, deadline, state.window = at, at + window, window
 elseif arrival then
   first, deadline = math.min(first, at), math.min(deadline, at + window)
 end
 waiting = waiting + 1
-if waiting >= tonumber(ARGV[5]) then
+if waiting - (state.quiet or 0) >= tonumber(ARGV[5]) then
   deadline = math.min(deadline, now)
 end
 deadline = capped(deadline, state.window, now)
@@ -44,6 +52,9 @@ local number = text(seq)
 redis.call('XADD', queue, number .. '-0', 'm', ARGV[3], 'at', text(at))
 redis.call('ZADD', seen, number, ARGV[2])
 redis.call('HINCRBY', KEYS[6], ARGV[8], 1)
+if state.quiet ~= quiet or state.albums ~= albums then
+  redis.call('HSET', KEYS[2], 'quiet', state.quiet or 0, 'albums', state.albums or '')
+end
 -- The window is unchanged, as for most messages of a burst: nothing but the counters needs writing.
 if deadline == state.deadline and first == state.first then
   redis.call('HSET', KEYS[2], 'seq', number, 'waiting', waiting, 'bytes', bytes)

@@ -66,3 +66,26 @@ local function snapshot(queue, state, now)
   end
   return { now, deadline, state.batch or 0, retry_at, entries }
 end
+
+-- What the window counts: `actors/window.py` does the same from the messages themselves. `state.quiet` waiting entries do not
+-- count; no field: none. `state.albums` holds the ids of the albums that wait, each in quotes. An entry is read as text, not
+-- decoded: that cannot fail. A quote inside a value is escaped, so none of these patterns is found in what somebody wrote.
+local function album_of(payload)
+  return string.match(payload, '"album":("[^"]*")')
+end
+
+-- Whether an entry counts, behind those that `state` tells of; it is told of it too.
+local function counts(state, payload, with_albums)
+  local quiet = string.find(payload, '"aside":"', 1, true) or string.find(payload, '"amends":"', 1, true)
+  local album = not quiet and with_albums and album_of(payload)
+  if album then
+    quiet = string.find(state.albums or '', album, 1, true)
+    if not quiet then
+      state.albums = (state.albums or '') .. album
+    end
+  end
+  if quiet then
+    state.quiet = (state.quiet or 0) + 1
+  end
+  return not quiet
+end

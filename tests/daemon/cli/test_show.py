@@ -116,6 +116,28 @@ def test_messages_that_were_found_later_say_so(door: DoorInThread, majlis: Typed
     assert [one["swept"] for one in document["waiting"]] == found
 
 
+def test_asides_edits_and_albums_say_what_they_are(door: DoorInThread, majlis: Typed) -> None:
+    plain = Message("acme", CONTACT, "M1", TEXT, 1_000)
+    messages = (
+        msgspec.structs.replace(plain, id="R", kind="reaction", aside="reaction"),
+        msgspec.structs.replace(plain, id="D", kind="deletion", amends="M1"),
+        msgspec.structs.replace(plain, id="H", kind="album", album="H", album_size=8),
+        msgspec.structs.replace(plain, id="O", aside="backlog"),
+    )
+    waiting = tuple(Waiting(seq, seq, message) for seq, message in enumerate(messages))
+    show(door, msgspec.structs.replace(actor(), waiting=waiting))
+    shown = majlis("show", LABEL).out
+    for words in (
+        "deletion of M1",
+        "album of 8",
+        "text, backlog",
+        "reaction. Not answered: a reaction is context",
+    ):
+        assert words in shown, words
+    document = json.loads(majlis("show", LABEL, "--json").out)
+    assert [one["aside"] for one in document["waiting"]] == ["reaction", "", "", "backlog"]
+
+
 def _bars(lines: list[str]) -> dict[str, tuple[int, int]]:
     """Where each lookup's bar begins, and how long it is."""
     drawn = {}

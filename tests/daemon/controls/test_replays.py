@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 import trio
 import trio.lowlevel
 
 from actors.errors import ConversationFull
 from actors.identity import Conversation
-from actors.messages import Message, Receipt
-from daemon.controls.replays import NumbersLearned
+from actors.messages import Batch, Message, Receipt
+from daemon.controls.replays import NumbersLearned, put_back
 from daemon.ingress.identity_links import KnownLinks
 from daemon.observe.feed import EventFeed
 from tests.support import patience
@@ -55,6 +56,36 @@ class Room:
 async def room(migrated_postgres_dsn: str) -> AsyncIterator[Room]:
     async with open_world(migrated_postgres_dsn) as world:
         yield Room(world)
+
+
+async def test_what_was_too_old_is_answered_when_it_is_wanted(room: Room) -> None:
+    """I2: replayable. What else was set aside stays so, and so does old backlog beside what could not be answered."""
+    said = batch("old question", "[reacted]")
+    asides = ("backlog", "reaction")
+    entries = tuple(
+        msgspec.structs.replace(entry, message=msgspec.structs.replace(entry.message, aside=aside))
+        for entry, aside in zip(said.entries, asides, strict=True)
+    )
+    for number, (reason, wanted) in enumerate((("too_old", ("", "reaction")), ("overloaded", asides)), 1):
+        again = msgspec.structs.replace(said, entries=entries, number=number, conversation=OF_LID)
+        again = again if number == 1 else renamed(again)
+        await room.world.ledger.bury(await room.world.ledger.begin(again, 1), 1, reason, "")
+        letter = (await room.world.records.dead_letters())[0]
+        assert letter.reason == reason
+        room.appended.clear()
+        await put_back(letter, room._append, room.world.records, room.feed)
+        assert tuple(message.aside for message in room.appended.values()) == wanted
+
+
+def renamed(frozen: Batch) -> Batch:
+    """The same messages under other ids."""
+    entries = tuple(
+        msgspec.structs.replace(
+            entry, message=msgspec.structs.replace(entry.message, id=f"again-{entry.seq}")
+        )
+        for entry in frozen.entries
+    )
+    return msgspec.structs.replace(frozen, entries=entries)
 
 
 async def test_a_refused_lid_comes_back_under_its_number_once(room: Room) -> None:

@@ -23,6 +23,7 @@ from daemon.dashboard.playground import Playground
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.gateways.playground import Chats
 from daemon.ingress.access import open_door
+from daemon.ingress.inbound import Amendment
 from daemon.ingress.reading import Reader
 from daemon.ingress.webhooks import Ingress, Readiness
 from daemon.operate.levels import Level
@@ -168,9 +169,11 @@ class Behind:
                 outcomes.append(error)
         return outcomes
 
-    async def amend(self, amendments: Sequence[object]) -> int:
-        await trio.lowlevel.checkpoint()
-        return 0
+    def heard(self, messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[str]]:
+        return messages, ()
+
+    async def amend(self, amendment: Amendment) -> str:
+        return ""
 
     async def take_over(self, own: object) -> bool:
         raise AssertionError("nobody takes over here")

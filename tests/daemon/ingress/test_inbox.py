@@ -10,14 +10,16 @@ import trio
 
 from actors.errors import MirrorUnavailable
 from actors.identity import Conversation
-from actors.messages import Message, Receipt, WindowPolicy
+from actors.instance import ContextTerms, ReactionPolicy, Terms, UnknownTypePolicy
+from actors.messages import Aside, Message, Receipt, WindowPolicy
 from daemon.ingress.identity_links import KnownLinks
-from daemon.ingress.inbound import LateFailure, Link, OwnMessage
+from daemon.ingress.inbound import Amendment, LateFailure, Link, OwnMessage
 from daemon.ingress.inbox import Behind, DurableInbox
 
 LID = "168500000006331@lid"
 PHONE = "5511900000001"
-MESSAGE = Message("demo", LID, "A", "oi", 1_785_100_386)
+NOW = 1_785_100_386
+MESSAGE = Message("demo", LID, "A", "oi", NOW)
 LINK = Link("demo", LID, PHONE)
 OWN = OwnMessage(instance="demo", contact=PHONE, lid="", id="B", text="hello", sent_at=0)
 
@@ -34,9 +36,12 @@ class World:
         self.runs = True
         self.together: list[int] = []
         self.links = KnownLinks()
+        self.terms = _terms("context", True)
+        self.found: Conversation | str = Conversation("demo", PHONE)
         behind = Behind(
             self._append,
             self._append_all,
+            self._conversation_of,
             self._take_over,
             self._fail_later,
             self._flush,
@@ -46,6 +51,8 @@ class World:
             self.links,
             lambda: behind if self.runs else None,
             lambda instance: WindowPolicy(window_seconds=3.0 if instance == "demo" else 8.0),
+            lambda instance: self.terms,
+            lambda: NOW,
         )
 
     async def _append(self, message: Message, policy: WindowPolicy) -> Receipt:
@@ -56,6 +63,10 @@ class World:
     async def _append_all(self, appends: Sequence[tuple[Message, WindowPolicy]]) -> list[Receipt | Exception]:
         self.together.append(len(appends))
         return [await self._append(*one) for one in appends]
+
+    async def _conversation_of(self, amendment: Amendment) -> Conversation | str:
+        await trio.lowlevel.checkpoint()
+        return self.found
 
     async def _take_over(self, own: OwnMessage) -> bool:
         await trio.lowlevel.checkpoint()
@@ -162,3 +173,73 @@ async def test_the_messages_of_a_payload_are_stored_together_and_others_have_the
     assert [one.id for one, _ in world.appended] == [one.id for one in messages]
     assert {(one.contact, window) for one, window in world.appended} == {(PHONE, 3.0)}
     assert turns >= 5
+
+
+REACTION = msgspec.structs.replace(MESSAGE, id="R", kind="reaction", aside="reaction")
+EDIT = Amendment("demo", "E", target="A", text="olá", sent_at=NOW)
+
+
+def _terms(
+    reactions: ReactionPolicy = "context", edits: bool = True, unknown: UnknownTypePolicy = "answer"
+) -> Terms:
+    return Terms(context=ContextTerms(reactions=reactions, edits=edits, unknown_types=unknown))
+
+
+def heard(message: Message, terms: Terms) -> tuple[list[Message], list[str]]:
+    world = World()
+    world.terms = terms
+    kept, ignored = world.inbox.heard([message])
+    return list(kept), list(ignored)
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "aside"),
+    [(0, ""), (86_400, ""), (86_401, "backlog"), (-3_600, ""), (NOW, "")],
+    ids=["new", "just new enough", "old", "a clock ahead of ours", "of unknown time"],
+)
+def test_what_is_old_when_it_arrives_is_set_aside(age_seconds: int, aside: Aside) -> None:
+    """I2: nobody is answered days later as if he had just written; nothing is lost either."""
+    message = msgspec.structs.replace(MESSAGE, sent_at=NOW - age_seconds)
+    assert heard(message, _terms("context", True)) == (
+        [msgspec.structs.replace(message, aside=aside)],
+        [],
+    )
+
+
+def test_what_the_sweep_found_is_judged_by_the_sweep() -> None:
+    swept = msgspec.structs.replace(MESSAGE, sent_at=1, swept="missed")
+    assert heard(swept, _terms("context", True)) == ([swept], [])
+
+
+def test_a_reaction_is_context_or_an_answer_or_nothing() -> None:
+    assert heard(REACTION, _terms("context", True)) == ([REACTION], [])
+    answered = msgspec.structs.replace(REACTION, aside="")
+    assert heard(REACTION, _terms("answer", True)) == ([answered], [])
+    assert heard(REACTION, _terms("ignore", True)) == ([], ["reaction"])
+
+
+def test_a_message_of_an_unknown_type_is_heard_or_not_as_the_instance_wants() -> None:
+    message = Message("demo", "966500000001", "m1", "[orbit invite]", NOW, kind="unknown")
+    assert heard(message, _terms(unknown="answer"))[1] == []
+    assert heard(message, _terms(unknown="ignore")) == ([], ["unknown_type"])
+
+
+async def test_an_edit_is_a_message_of_its_targets_conversation() -> None:
+    """I1: durable like any other before it is acknowledged."""
+    world = World()
+    world.found = Conversation("demo", LID)
+    world.inbox.learn(LINK)
+    assert await world.inbox.amend(EDIT) == ""
+    assert await world.inbox.amend(msgspec.structs.replace(EDIT, id="D", text="", deleted=True)) == ""
+    edit, deletion = (message for message, _ in world.appended)
+    assert (edit.kind, edit.amends, edit.text, edit.contact) == ("edit", "A", "olá", PHONE)
+    assert (deletion.kind, deletion.amends, deletion.text) == ("deletion", "A", "")
+
+
+async def test_what_changes_nothing_says_why() -> None:
+    world = World()
+    world.found = "own_edit"
+    assert await world.inbox.amend(EDIT) == "own_edit"
+    world.terms = _terms("context", False)
+    assert await world.inbox.amend(EDIT) == "edits_off"
+    assert world.appended == []

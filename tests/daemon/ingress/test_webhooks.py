@@ -10,12 +10,18 @@ import pytest
 import trio
 import trio.testing
 
-from actors.errors import ConversationFull, LedgerUnavailable, MirrorUnavailable, Overloaded
+from actors.errors import (
+    AmendedMessageUnknown,
+    ConversationFull,
+    LedgerUnavailable,
+    MirrorUnavailable,
+    Overloaded,
+)
 from actors.messages import Message, Receipt
 from daemon.gateways.evolution.payload import parse_webhook
 from daemon.ingress.access import Authorize, SharedToken, open_door
 from daemon.ingress.counters import IngressObservers
-from daemon.ingress.inbound import Amendment, Inbound, LateFailure, Link, OwnMessage
+from daemon.ingress.inbound import Amendment, Inbound, LateFailure, Link, OwnMessage, Parse
 from daemon.ingress.known_instances import KnownInstances
 from daemon.ingress.reading import Reader
 from daemon.ingress.webhooks import LARGE_BODY_BYTES, Ingress, Readiness
@@ -40,7 +46,7 @@ def payload(*items: dict[str, object], event: str = "messages.upsert", instance:
 class Room:
     """Everything behind the ingress: a list as the mirror, and faults that a test can set."""
 
-    def __init__(self, authorize: Authorize = open_door, *known: str) -> None:
+    def __init__(self, authorize: Authorize = open_door, *known: str, parse: Parse = parse_webhook) -> None:
         self.accepted: list[Message] = []
         self.links: list[Link] = []
         self.taken_over: list[OwnMessage] = []
@@ -48,6 +54,7 @@ class Room:
         self.amended: list[Amendment] = []
         self.ledger_is_away = False
         self.before_take_over: Callable[[OwnMessage], Awaitable[None]] | None = None
+        self.unwanted: set[str] = set()
         self.quarantined: list[tuple[bytes, str]] = []
         self.readiness = Readiness(True)
         self.before_accept: Callable[[Message], Awaitable[None]] | None = None
@@ -55,7 +62,7 @@ class Room:
         self.types: list[object] = []
         """Of the events that have one."""
         self.ingress = Ingress(
-            reader=Reader(parse_webhook, known=KnownInstances(known)),
+            reader=Reader(parse, known=KnownInstances(known)),
             inbox=self,
             readiness=lambda: self.readiness,
             quarantine=self.quarantine,
@@ -85,17 +92,16 @@ class Room:
                 outcomes.append(error)
         return outcomes
 
-    async def amend(self, amendments: Sequence[Amendment]) -> int:
-        if self.ledger_is_away:
-            raise LedgerUnavailable("away")
-        await trio.lowlevel.checkpoint()
-        news = [one for one in amendments if one not in self.amended and one.target in self.heard]
-        self.amended += news
-        return len(news)
+    def heard(self, messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[str]]:
+        kept = [message for message in messages if message.id not in self.unwanted]
+        return kept, ["reaction"] * (len(messages) - len(kept))
 
-    @property
-    def heard(self) -> set[str]:
-        return {message.id for message in self.accepted}
+    async def amend(self, amendment: Amendment) -> str:
+        await trio.lowlevel.checkpoint()
+        if amendment.target == "nobody's":
+            raise AmendedMessageUnknown("not here yet")
+        self.amended.append(amendment)
+        return "own_edit" if amendment.target == "ours" else ""
 
     async def take_over(self, own: OwnMessage) -> bool:
         if self.before_take_over is not None:
@@ -523,3 +529,51 @@ async def test_between_two_large_bodies_others_have_their_turn() -> None:
             turns_of_others += 1
     # Of the tasks that are due at the same time any may run first, so every other one is compared.
     assert all(later > earlier for earlier, later in zip(seen, seen[2:], strict=False)), seen
+
+
+def changes(*amendments: Amendment) -> Room:
+    """A room behind a gateway that tells of these with every webhook."""
+
+    def parse(body: bytes, instance: str | None, event: str | None) -> Inbound:
+        inbound = parse_webhook(body, instance, event)
+        return msgspec.structs.replace(inbound, amendments=amendments)
+
+    return Room(parse=parse)
+
+
+async def test_an_edit_is_durable_before_200_and_after_the_messages() -> None:
+    """I1: also when it comes again; what changes nothing says why."""
+    room = changes(Amendment("demo", "E", "A", text="new"), Amendment("demo", "F", "ours", text="new"))
+    answer = await room.ask("POST", "webhook", "demo", body=payload(item("A")))
+    assert (answer.status, document(answer)["status"], document(answer)["ignored"]) == (
+        200,
+        "accepted",
+        ["own_edit"],
+    )
+    assert ([message.id for message in room.accepted], len(room.amended)) == (["A"], 2)
+    assert (room.ingress.counters.acked, room.ingress.counters.amended) == (1, 1)
+    again = await room.ask("POST", "webhook", "demo", body=payload(item("A")))
+    assert document(again)["status"] == "accepted"
+
+
+async def test_an_edit_of_what_is_not_here_yet_comes_again() -> None:
+    """I1: never 4xx, never 200."""
+    room = changes(Amendment("demo", "E", "nobody's", text="new"))
+    answer = await room.ask("POST", "webhook", "demo", body=payload(item("A")))
+    assert (answer.status, document(answer)["reason"]) == (503, "amended_message_unknown")
+    assert ("retry-after", "5") in {(name.lower(), value) for name, value in answer.headers.items()}
+
+
+async def test_edits_are_taken_for_allowed_instances_alone() -> None:
+    room = changes(Amendment("other", "E", "A", text="new"))
+    answer = await room.ingress.receive(payload(item("A")), "demo", allows=lambda name: name == "demo")
+    assert (answer.status, room.amended) == (403, [])
+
+
+async def test_what_an_instance_does_not_want_is_ignored_by_reason() -> None:
+    room = Room()
+    room.unwanted.add("A")
+    answer = await room.ask("POST", "webhook", "demo", body=payload(item("A"), item("B")))
+    said = document(answer)
+    assert (said["accepted"], said["ids"], said["ignored"]) == (1, ["B"], ["reaction"])
+    assert room.ingress.counters.ignored == {"reaction": 1}

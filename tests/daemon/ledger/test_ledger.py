@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import msgspec
 import pytest
 import trio
 import trio_asyncio
 
+from actors.amendments import amended
 from actors.errors import StaleEpoch, TurnFailed
 from actors.identity import Conversation
-from actors.messages import Answer
+from actors.messages import Answer, Batch
 from actors.outcome import NotSent, Sent, Unknown
 from actors.ports import Turn
 from daemon.ledger import PostgresLedger, Records
@@ -99,6 +101,40 @@ async def test_what_was_found_later_is_stored_at_its_own_time(world: LedgerWorld
     for number, odd in enumerate((0, -5, 2**62, hour_ago + 90_000), start=3):
         await world.ledger.begin(found(batch(f"odd {number}", number=number), "missed", sent_at=odd), 1)
     assert [text for _, text in await world.messages()][4:] == ["odd 3", "odd 4", "odd 5", "odd 6"]
+
+
+async def test_what_is_set_aside_is_history_as_its_writer_left_it(world: LedgerWorld) -> None:
+    """The history has the edited text, no line of what was emptied, and says what was deleted later."""
+    said = batch("2 boxes", "my PIN is 1234", "3 boxes", "", "[reacted]", "old question")
+    hour_ago = int(time.time()) - 3600
+    changes: list[dict[str, object]] = [
+        {},
+        {},
+        {"kind": "edit", "amends": said.messages[0].id},
+        {"kind": "deletion", "amends": said.messages[1].id},
+        {"kind": "reaction", "aside": "reaction"},
+        {"aside": "backlog", "sent_at": hour_ago},
+    ]
+    mixed = amended(changed(said, changes))
+    turn = await world.ledger.begin(mixed, 1)
+    assert turn.rule == ""
+    assert await world.messages() == [("user", "old question"), ("user", "3 boxes"), ("user", "[reacted]")]
+    history = await look(world.lookups, turn, mixed.asked, "history")
+    assert [entry.text for entry in history] == ["old question", "[reacted]"]
+    await complete(world, turn, "one")
+    later: list[dict[str, object]] = [{"kind": "deletion", "amends": said.messages[0].id, "text": ""}, {}]
+    noted = amended(changed(batch("gone", "hello", number=2), later))
+    await world.ledger.begin(noted, 1)
+    assert (await world.messages())[-2:] == [("user", "[deleted a message: 3 boxes]"), ("user", "hello")]
+
+
+def changed(frozen: Batch, changes: list[dict[str, object]]) -> Batch:
+    """The batch with its messages changed, each as `changes` say."""
+    entries = tuple(
+        msgspec.structs.replace(entry, message=msgspec.structs.replace(entry.message, **change))
+        for entry, change in zip(frozen.entries, changes, strict=True)
+    )
+    return msgspec.structs.replace(frozen, entries=entries)
 
 
 async def test_a_whole_turn_is_written_once(world: LedgerWorld) -> None:

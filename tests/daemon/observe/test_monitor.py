@@ -231,6 +231,7 @@ CASES: dict[str, tuple[Step, Step]] = {
         lambda world: world.happened("webhook.refused", reason="body_too_large", instance="shop", advice=""),
         _nothing,
     ),
+    "old_messages": (lambda world: world.happened("message.aside", reason="backlog"), _nothing),
     "undelivered": (lambda world: world.happened("message.swept", reason="missed"), _nothing),
     "unfinished_turns": (
         lambda world: setattr(world, "open_turns", [OpenTurn(1, WHO, 1, 301.0), OpenTurn(2, WHO, 2, 1.0)]),

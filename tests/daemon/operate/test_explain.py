@@ -207,6 +207,39 @@ async def test_what_was_found_in_the_gateways_records_says_so_and_why_it_was_not
     assert (told.swept, told.state) == ("", "answered")
 
 
+async def test_what_its_writer_did_to_a_message_is_said() -> None:
+    """I2: whoever asks why nobody answered sees what was edited, deleted, or too old."""
+    world = World()
+    done, dead = (
+        stored_turns(),
+        stored_turns(state="dead", letter=DeadLetterRow(3, "too_old", "", NOON, None, None)),
+    )
+    said = done.messages[0]
+    edit = msgspec.structs.replace(said, id="E", kind="edit", amends=said.id, text="", aside="edit")
+    deletion = msgspec.structs.replace(edit, id="D", kind="deletion", aside="deletion")
+
+    async def told(id: str, turn: StoredTurn, *messages: Message) -> tuple[str, str, set[str]]:
+        world.turns = (msgspec.structs.replace(turn, messages=messages),)
+        found = await world.explain(id, None)
+        return found.state, found.why, {f"{step.what}: {step.detail}" for step in found.steps}
+
+    state, _, steps = await told(said.id, done, said, edit)
+    assert state == "answered" and "edited: by its writer, with message E" in steps
+    state, why, steps = await told("E", done, said, edit)
+    assert state == "suppressed" and "with its new text" in why and f"edit: edits message {said.id}" in steps
+    deleted = msgspec.structs.replace(said, aside="deleted", text="")
+    state, why, steps = await told(said.id, done, deleted, deletion)
+    assert state == "suppressed" and "deleted it before" in why
+    assert "deleted: by its writer, with message D" in steps
+    old = msgspec.structs.replace(said, aside="backlog")
+    assert (await told(said.id, done, old))[0] == "suppressed"
+    state, why, steps = await told(said.id, dead, old)
+    assert (state, "majlis dead retry 3" in why) == ("dead", True)
+    assert any(step.startswith("old: it was older than ingress.max_age_seconds") for step in steps)
+    album = msgspec.structs.replace(said, kind="album", album=said.id, album_size=8)
+    assert "album: announces an album of 8" in (await told(said.id, done, album))[2]
+
+
 def test_the_time_of_an_answer_does_not_include_providers_that_failed_before() -> None:
     waterfall = (
         Span("history", "lookups", 0, 3, "ok"),
@@ -214,7 +247,7 @@ def test_the_time_of_an_answer_does_not_include_providers_that_failed_before() -
         Span("main", "responder", 9_004, 1_200, "ok"),
     )
     turn = msgspec.structs.replace(stored_turns(), waterfall=waterfall, answered_at=NOON)
-    steps = {step.what: step.detail for step in message_life.steps(None, (turn,))}
+    steps = {step.what: step.detail for step in message_life.steps(None, (turn,), "M1", None)}
     assert (
         steps["reply stored"] == "by main in 1,200 ms, 1 tokens in, 2 out, after first: overloaded, 9,000 ms"
     )
