@@ -108,6 +108,9 @@ def _stores(settings: Settings) -> Iterator[Misfit]:
     if program is not None and not program.is_absolute():
         allowed = "must be a whole path, e.g. /usr/bin/valkey-server"
         yield Misfit(("redis", "program"), str(program), allowed)
+    if program is not None and url != "embedded":
+        allowed = "runs the embedded Redis alone: leave it out beside a redis.url of your own"
+        yield Misfit(("redis", "program"), str(program), allowed)
 
 
 def _batching(at: KeyPath, batching: BatchingSettings) -> Iterator[Misfit]:

@@ -136,9 +136,10 @@ class RecordsPage(msgspec.Struct, frozen=True, kw_only=True):
     """Records that are too large to be read."""
     marker: str = ""
     """The same as that of another page: it is the same page again."""
-    newest: int = 0
     oldest: int = 0
-    """The times of its first and its last record, of whatever sort, in Unix seconds; 0: not known."""
+    """The time of its last record, of whatever sort, in Unix seconds; 0: not known."""
+    count: int = 0
+    """Of a full page: how many pages the range has, if the gateway says so."""
 
 
 class RecordsUnavailable(Unavailable):

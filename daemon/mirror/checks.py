@@ -17,6 +17,7 @@ from daemon.stores.redis import FORBIDDEN, UNKNOWN_COMMAND, RedisReply, RedisSto
 
 Durability = Literal["always", "everysec"]
 MINIMUM_VERSION = (6, 2)
+BEGUN = "appendonly_begun"
 SETTINGS = ("appendfsync", "no-appendfsync-on-rewrite", "maxmemory-policy")
 
 
@@ -38,6 +39,8 @@ class Expected(msgspec.Struct, frozen=True):
     durability: Durability
     partitions: int
     install_id: str | None
+    may_begin_file: bool = False
+    """It wrote no append-only file when it was looked at last, or nobody had looked."""
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -149,9 +152,14 @@ def _role(facts: _Facts, expected: Expected) -> Problem | None:
 
 
 def _appendonly(facts: _Facts, expected: Expected) -> Problem | None:
-    if facts.info.get("aof_enabled") == "1":
+    if facts.info.get("aof_enabled") != "1":
+        return Problem("appendonly", "Redis writes no append-only file: set `appendonly yes`.")
+    names = ("aof_rewrite_in_progress", "aof_rewrite_scheduled")
+    if not expected.may_begin_file or all(facts.info.get(name, "0") == "0" for name in names):
         return None
-    return Problem("appendonly", "Redis writes no append-only file: set `appendonly yes`.")
+    # Until then a Redis that dies comes back with the file that was left when writing was switched off.
+    text = "Redis has only begun its append-only file: wait until it has written it once (`aof_rewrite_in_progress:0`)."
+    return Problem(BEGUN, text)
 
 
 def _appendfsync(facts: _Facts, expected: Expected) -> Problem | None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from actors.errors import MirrorUnavailable
-from daemon.mirror.checks import Durability, Expected, Problem, check_redis
+from daemon.mirror.checks import BEGUN, Durability, Expected, Problem, check_redis
 from daemon.mirror.survey import Survey
 from daemon.stores.redis import RedisStore
 
@@ -26,11 +26,15 @@ class MirrorFitness:
         self._durability = durability
         self._partitions = partitions
         self._trust_unseen = trust_unseen
+        self._may_begin_file = True
 
     async def problems(self, install_id: str | None) -> list[Problem]:
         """What is wrong with Redis. `install_id`: whose data it must hold; None while that is not known."""
-        expected = Expected(self._durability, self._partitions, install_id)
+        expected = Expected(self._durability, self._partitions, install_id, self._may_begin_file)
         found = await check_redis(self._redis, expected)
+        words = [problem.word for problem in found]
+        if words != ["unavailable"]:
+            self._may_begin_file = "appendonly" in words or BEGUN in words
         return [problem for problem in found if problem.seen or not self._trust_unseen]
 
     async def prepare(self, install_id: str, has_turns: Callable[[], Awaitable[bool]]) -> list[Problem]:

@@ -20,7 +20,7 @@ from typing import Any
 import trio_asyncio
 
 from actors.errors import MajlisError
-from daemon.config import Settings
+from daemon.config import ConfigError, Settings
 from daemon.config.exposed import on_command_line
 from daemon.config.open_doors import open_doors
 from daemon.ledger import Closing, Migrated
@@ -38,7 +38,7 @@ from daemon.run.stores import check_from_outside, known_from_outside, migrate_st
 from daemon.run.systemd import PassedSockets, ServiceManager, UnfitSocket, passed_sockets
 from daemon.web.client import HttpClient
 from daemon.web.http1 import open_tcp_listeners, open_unix_listener, passed_tcp_listener, passed_unix_listener
-from daemon.web.tls import problem, tls_context
+from daemon.web.tls import CannotTrust, problem, tls_context
 
 CRASHED = 70
 """Exit status of a daemon that ended by an unexpected error; EX_SOFTWARE of sysexits.h."""
@@ -50,9 +50,13 @@ def run(settings: Settings) -> int:
     """Run the daemon in the foreground until a signal ends it; returns the exit status.
 
     Raises:
+      ConfigError: its settings, or its environment, name a file of certificates that cannot be used.
       MajlisError: it cannot start as it is set up; the text is a sentence that says what to change.
     """
-    tls_context(settings.tls.ca_file)  # a file that cannot be used is found now, not at the first reply
+    try:
+        tls_context(settings.tls.ca_file)
+    except CannotTrust as error:  # found now, not at the first reply
+        raise ConfigError(str(error)) from None
     settle_process()
     manager = ServiceManager.from_environment(os.environ)
     try:

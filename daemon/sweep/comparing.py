@@ -11,9 +11,11 @@ Laws of this file:
    it without end.
 5. Records of what customers wrote bear WhatsApp's time, those of what was sent through the gateway bear the gateway's.
    So nothing counts as past that is not past by both clocks, the gateway's and ours, which stands for WhatsApp's:
-   a gateway whose clock is ahead must not carry the mark beyond what is still to come.
-6. A gateway orders the records of one second differently each time it is asked. Where two pages share a second, it is
-   read once more by itself, or a record that was on neither page would be behind the mark.
+   a gateway whose clock is ahead must not carry the mark beyond what is still to come. Answers are looked for up to the
+   later of both.
+6. A gateway orders the records of one second differently each time it is asked, so two pages that share a second may
+   both lack a record of it. So what follows a page is asked for by its time, from the second on at which the page
+   ends: that one is read again, whole. Only a second that fills a page is read by the numbers of its pages.
 7. A conversation that is full keeps the mark where it is, and delays nobody else's messages.
 """
 
@@ -23,7 +25,6 @@ import math
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-import msgspec
 import trio
 
 from actors.errors import ConversationFull
@@ -173,7 +174,7 @@ class Comparison:
                 return self._result(True, at)
             if not is_whole or any(page.unread for page in pages):
                 self._tell_gap(at, end, "too_large" if is_whole else "too_many_records")
-            full = await self._hear(pages, at, end, is_latest=at + length >= now) or full
+            full = await self._hear(pages, at, end, is_latest=at + length >= self._latest()) or full
             mark = plan.reached(mark, end, now)
             is_mine = full is not None or await self._known.reach(self._instance, mark)
             is_done = end == horizon or not is_mine
@@ -190,32 +191,24 @@ class Comparison:
     ) -> tuple[list[RecordsPage], bool]:
         """The pages of a slice, and whether they are all of it; at most so many, unless the gateway ignores times."""
         pages: list[RecordsPage] = []
-        number, before = 0, self._requests
+        number, before = 1, self._requests
         while True:
-            number += 1
             page = await self._page(since, until, number, own_only)
-            if pages and page.marker and page.marker == pages[-1].marker:
+            if number > 1 and page.marker and page.marker == pages[-1].marker:
                 return pages, False  # the same page again
-            await self._add(pages, page, own_only)
+            pages.append(page)
             if not page.more:
                 return pages, True
             if most == plan.MOST_PAGES or page.ignores_time:
-                if number >= plan.MOST_PAGES:
-                    return pages, False
-            elif self._requests - before >= most:  # large pages take many requests each
+                is_enough = len(pages) >= plan.MOST_PAGES
+            else:  # large pages take many requests each, and full seconds are read twice
+                is_enough = page.count > most or self._requests - before >= 2 * most
+            if is_enough:
                 return pages, False
-
-    async def _add(self, pages: list[RecordsPage], page: RecordsPage, own_only: bool) -> None:
-        """Add the page that follows, and the second that it shares with the one before. See law 6."""
-        shared = pages[-1].oldest if pages else 0
-        if shared and shared == page.newest and not page.ignores_time:
-            pages[-1], page = _without(pages[-1], shared), _without(page, shared)
-            for number in range(1, plan.MOST_PAGES + 1):
-                second = await self._page(shared, shared, number, own_only)
-                pages.append(second)
-                if not second.more:
-                    break
-        pages.append(page)
+            if page.ignores_time or not since <= page.oldest < until:
+                number += 1
+            else:  # see law 6
+                until, number = page.oldest, 1
 
     async def _hear(
         self, pages: Sequence[RecordsPage], since: int, end: int, is_latest: bool
@@ -227,8 +220,7 @@ class Comparison:
         messages = plan.in_order(
             message for page in pages for message in page.messages if since <= message.sent_at <= end
         )
-        known = await self._known.heard(self._instance, [message.id for message in messages])
-        missing = [message for message in messages if message.id not in known]
+        missing = await self._not_heard(messages)
         await self._heed(plan.until_of(own, end), missing)
         if not missing:
             return None
@@ -237,7 +229,13 @@ class Comparison:
         answers = await self._known.answers(self._instance, [item.id for item in own])
         phones = await self._known.phones(self._instance, plan.lids([*missing, *own]))
         judged = plan.judged(missing, own, phones, answers, self._now(), self._settings.max_age_seconds)
-        return await self._store(judged)
+        # Meanwhile a webhook may have come. The mirror knows it, unless it has lost its tail.
+        return await self._store(await self._not_heard(judged))
+
+    async def _not_heard(self, messages: Sequence[Message]) -> list[Message]:
+        """Those that no turn has heard."""
+        heard = await self._known.heard(self._instance, [message.id for message in messages])
+        return [message for message in messages if message.id not in heard]
 
     async def _heed(self, own: Sequence[OwnMessage], missing: Sequence[Message]) -> None:
         """Our own replies settle their sends; whatever else the business wrote, a person may have written."""
@@ -276,7 +274,7 @@ class Comparison:
     async def _written_after(self, moment: int) -> list[OwnMessage]:
         """What the business wrote since then, up to now. Asked for once: later slices lie within it."""
         if self._later is None:
-            until = math.ceil(self._wall() + max(0.0, self._ahead or 0.0)) + CLOCK_SECONDS
+            until = self._latest() + CLOCK_SECONDS
             pages, _ = await self._read(moment, until, plan.MOST_PAGES, own_only=True)
             self._later = plan.until_of([item for page in pages for item in page.own], until)
             await self._known.settle(self._later, self._ahead)
@@ -302,17 +300,12 @@ class Comparison:
         """By the clock that is behind: see law 5."""
         return math.floor(self._wall() + min(0.0, self._ahead or 0.0))
 
+    def _latest(self) -> int:
+        """By the clock that is ahead."""
+        return math.ceil(self._wall() + max(0.0, self._ahead or 0.0))
+
     def _tell_gap(self, since: int, until: int, reason: str) -> None:
         self._feed.emit("sweep.gap", instance=self._instance, since=since, until=until, reason=reason)
-
-
-def _without(page: RecordsPage, second: int) -> RecordsPage:
-    """The page without what was written in that second."""
-    return msgspec.structs.replace(
-        page,
-        messages=tuple(item for item in page.messages if item.sent_at != second),
-        own=tuple(item for item in page.own if item.sent_at != second),
-    )
 
 
 _ENDLESS = 2**40

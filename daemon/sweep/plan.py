@@ -11,7 +11,7 @@ Laws of this file:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -31,6 +31,9 @@ MAX_BACK_SECONDS = 7 * 86_400
 """Nothing older is read: a daemon that was off for a month has other worries than a month of history."""
 FUTURE_SECONDS = 60
 """A mark so far in the future was set by a clock that has been corrected since."""
+
+
+ItemT = TypeVar("ItemT", Message, OwnMessage)
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -73,8 +76,7 @@ def next_length(length: int, pages: int) -> int:
 
 def in_order(messages: Iterable[Message]) -> list[Message]:
     """Each once, oldest first. `messages` are newest first, as the gateway lists those of one second too."""
-    once = {message.id: message for message in messages}
-    oldest_first = list(once.values())
+    oldest_first = _once(messages)
     oldest_first.reverse()
     return sorted(oldest_first, key=lambda message: message.sent_at)
 
@@ -125,5 +127,13 @@ def _verdict(message: Message, latest: Mapping[str, int], phones: Mapping[str, s
 
 def until_of(own: Sequence[OwnMessage], until: int) -> list[OwnMessage]:
     """Those up to then, each once, newest first; of one second, in the order of the gateway."""
-    once = {item.id: item for item in own if item.sent_at <= until}
-    return sorted(once.values(), key=lambda item: -item.sent_at)
+    return sorted(_once(item for item in own if item.sent_at <= until), key=lambda item: -item.sent_at)
+
+
+def _once(items: Iterable[ItemT]) -> list[ItemT]:
+    """Each where it comes last: the page that repeats a second has all of it."""
+    once: dict[str, ItemT] = {}
+    for item in items:
+        once.pop(item.id, None)
+        once[item.id] = item
+    return list(once.values())

@@ -128,6 +128,14 @@ def test_a_settings_file_that_cannot_be_used(text: bytes, words: str, tmp_path: 
     assert (status, out) == (BAD_COMMAND, "") and words in err and str(config) in err
 
 
+def test_a_file_of_certificates_that_cannot_be_used(tmp_path: Path) -> None:
+    """A service manager does not try wrong settings again."""
+    name = tmp_path / "none.pem"
+    status, _, err = said("run", "--set", f"data_dir={tmp_path}", "--set", f"tls.ca_file={name}")
+    assert status == BAD_COMMAND
+    assert err == f"majlis: tls.ca_file: {name} cannot be read (No such file or directory).\n"
+
+
 def test_no_settings_file_and_no_daemon(tmp_path: Path) -> None:
     status, _, err = said("status", "-c", str(tmp_path / "nowhere.yaml"))
     assert status == BAD_COMMAND and "No such file or directory; name another file with --config" in err

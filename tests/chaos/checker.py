@@ -47,6 +47,10 @@ class SeenTurn:
     hi: int
     message_ids: tuple[str, ...]
     rule: str = ""
+    repeated_ids: tuple[str, ...] = ()
+    """Of its borders, what earlier turns had heard."""
+    at: float = 0.0
+    """Unix seconds: when it began."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,16 @@ class SeenPart:
     resends: int
     claimed_at: float | None = None
     """Unix seconds: the last claim to send it."""
+
+
+@dataclass(frozen=True)
+class LostTail:
+    """Redis was killed while it held what was in no file of its. Times are Unix seconds."""
+
+    since: float
+    """It came back as it was then."""
+    until: float
+    """When it was killed."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +91,7 @@ class Evidence:
     """The persons' messages for which the ledger has a take-over."""
     unread_seconds: float = 0.0
     """For so long after its time, no sweep read a message."""
+    lost_tails: Sequence[LostTail] = ()
 
 
 def violations(seen: Evidence) -> list[str]:
@@ -119,33 +134,61 @@ def _lost(seen: Evidence) -> Iterable[str]:
 
 def _in_two_batches(seen: Evidence) -> Iterable[str]:
     """I3: every message is in exactly one batch."""
-    counts = Counter(message_id for turn in _last_turns(seen) for message_id in turn.message_ids)
+    turns = [turn for turn in _last_turns(seen) if not _is_echo(seen, turn)]
+    counts = Counter(message_id for turn in turns for message_id in turn.message_ids)
     for message_id, count in counts.items():
         if count > 1:
             yield f"{message_id} is in {count} batches"
 
 
+def _came_again(seen: Evidence, turn: SeenTurn, message_ids: Iterable[str]) -> bool:
+    """Whether these messages waited in Redis once more: it lost that earlier turns had taken them."""
+    earlier = [one for one in _last_turns(seen) if one.id < turn.id and one.conversation == turn.conversation]
+    for tail in seen.lost_tails:
+        forgotten = {each for one in earlier if one.at > tail.since for each in one.message_ids}
+        if turn.at > tail.until and forgotten.issuperset(message_ids):
+            return True
+    return False
+
+
+def _is_echo(seen: Evidence, turn: SeenTurn) -> bool:
+    """A batch that Redis gave once more ends as a duplicate, and nobody hears of it."""
+    is_duplicate = turn.state == "suppressed" and turn.rule == "duplicate" and bool(turn.message_ids)
+    return is_duplicate and _came_again(seen, turn, turn.message_ids)
+
+
 def _by_conversation(seen: Evidence) -> Mapping[str, list[SeenTurn]]:
+    """In the order in which they began."""
     found: dict[str, list[SeenTurn]] = defaultdict(list)
-    for turn in sorted(_last_turns(seen), key=lambda turn: (turn.lo, turn.id)):
+    for turn in sorted(_last_turns(seen), key=lambda turn: turn.id):
         found[turn.conversation].append(turn)
     return found
 
 
 def _overlapping(seen: Evidence) -> Iterable[str]:
-    """I3: batches of a conversation are disjoint."""
+    """I3: batches of a conversation are disjoint, but for what Redis gave once more and the turn left out."""
     for conversation, turns in _by_conversation(seen).items():
         before = 0
         for turn in turns:
-            if not before < turn.lo <= turn.hi:
+            left_out = turn.message_ids if _is_echo(seen, turn) else turn.repeated_ids
+            is_repeated = bool(left_out) and _came_again(seen, turn, left_out)
+            if not (before < turn.lo or is_repeated) or turn.lo > turn.hi:
                 yield f"batches of {conversation} overlap at turn {turn.id}"
-            before = turn.hi
+            before = max(before, turn.hi)
 
 
 def _reordered(seen: Evidence) -> Iterable[str]:
-    """I4: the batches hold the messages in the order in which they were acknowledged."""
+    """I4: the batches hold the messages in the order in which they were acknowledged, but for those that Redis lost and
+    a sweep found."""
+    lost = _lost_with_the_tail(seen)
     answered = {
-        conversation: [message_id for turn in turns for message_id in turn.message_ids]
+        conversation: [
+            each
+            for turn in turns
+            if not _is_echo(seen, turn)
+            for each in turn.message_ids
+            if turn.at <= lost.get(each, math.inf)
+        ]
         for conversation, turns in _by_conversation(seen).items()
     }
     for contact, ids in seen.acknowledged.items():
@@ -153,6 +196,16 @@ def _reordered(seen: Evidence) -> Iterable[str]:
         found = [message_id for message_id in answered.get(contact, []) if message_id in place]
         if found != sorted(found, key=place.__getitem__):
             yield f"the messages of {contact} were answered in another order: {found}"
+
+
+def _lost_with_the_tail(seen: Evidence) -> Mapping[str, float]:
+    """The messages that Redis took in and lost, each with when it lost it."""
+    lost: dict[str, float] = {}
+    for message in seen.written:
+        for tail in seen.lost_tails:
+            if message.recorded_at < tail.until and (message.acknowledged_at or 0.0) > tail.since:
+                lost.setdefault(message.id, tail.until)
+    return lost
 
 
 def _unsent(seen: Evidence) -> Iterable[str]:
@@ -221,6 +274,8 @@ def _silenced(seen: Evidence) -> Iterable[str]:
     written = {message.id: message for message in seen.written}
     for turn in seen.turns:
         if turn.state != "suppressed" or (turn.rule == "taken_over" and turn.conversation in people):
+            continue
+        if _is_echo(seen, turn):
             continue
         last = seen.own_records.get(turn.conversation, 0)
         is_followed = all(written[each].at < last for each in turn.message_ids if each in written)

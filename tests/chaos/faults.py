@@ -20,6 +20,7 @@ import asyncpg
 import redis
 
 from tests.acceptance.harness import DaemonUnderTest
+from tests.chaos.checker import LostTail
 from tests.chaos.system import System
 from tests.support.gateway_server import Fault as GatewayFault
 from tests.support.model_server import Fault as ModelFault
@@ -90,7 +91,11 @@ def starve_daemon_of_files(system: System, number: int, dice: random.Random) -> 
 
 
 def kill_redis(system: System, number: int, dice: random.Random) -> End:
+    """One that writes no file yet, or none any more, comes back as it was when it had one."""
+    is_written = _is_written(system)
     _kill(system.stores.redis.server.pid)
+    if not is_written:
+        system.lost_tails.append(LostTail(system.last_written_at, time.time()))
     return _nothing
 
 
@@ -115,6 +120,8 @@ def weaken_redis(system: System, number: int, dice: random.Random) -> End:
             ("maxmemory-policy allkeys-lru", "maxmemory-policy noeviction"),
         ]
     )
+    if _is_written(system):
+        system.last_written_at = time.time()
     _configure(system, worse)
     return lambda: _configure(system, better)
 
@@ -276,6 +283,19 @@ def _configure(system: System, setting: str) -> None:
             client.execute_command("CONFIG", "SET", *setting.split())  # type: ignore[no-untyped-call]
 
     _insist(order, redis.RedisError)
+
+
+def _is_written(system: System) -> bool:
+    """Whether all that Redis holds is in its append-only file; a kill loses nothing then."""
+    found: dict[str, object] = {}
+
+    def look() -> None:
+        with system.stores.redis_client() as client:
+            found.update(client.info("persistence"))
+
+    _insist(look, redis.RedisError)
+    is_begun = found["aof_rewrite_in_progress"] or found["aof_rewrite_scheduled"]
+    return bool(found["aof_enabled"] and not is_begun)
 
 
 def _insist(order: Callable[[], None], *away: type[Exception]) -> None:

@@ -43,6 +43,7 @@ class Report:
     turns: int = 0
     delivered: int = 0
     resent: int = 0
+    lost_tails: int = 0
     violations: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -51,7 +52,8 @@ class Report:
             f"seed {self.seed}: {sum(self.faults.values())} faults of {len(self.faults)} kinds; "
             f"{self.written} messages, {self.acknowledged} acknowledged in time, {dict(self.swept)} swept, "
             f"{self.refused} refused attempts, {self.turns} turns, "
-            f"{self.delivered} replies, {self.resent} sent again; {len(self.violations)} violations\n  {kinds}"
+            f"{self.delivered} replies, {self.resent} sent again, "
+            f"{self.lost_tails} lost tails; {len(self.violations)} violations\n  {kinds}"
         )
 
 
@@ -165,6 +167,7 @@ def play(
         )
         report.turns, report.delivered = len(seen.turns), len(seen.delivered)
         report.resent = sum(part.resends for part in seen.parts)
+        report.lost_tails = len(seen.lost_tails)
         if report.violations:
             for daemon in target.daemons:
                 say(daemon.last_words())

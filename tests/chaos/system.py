@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +15,7 @@ import asyncpg
 from tests.acceptance.harness import DaemonUnderTest, daemon_under_test, evolution, openai
 from tests.acceptance.own_stores import OwnStores, own_stores
 from tests.chaos import link
-from tests.chaos.checker import Evidence, SeenPart, SeenTurn
+from tests.chaos.checker import Evidence, LostTail, SeenPart, SeenTurn
 from tests.chaos.link import Link
 from tests.chaos.webhooks import INSTANCE, Webhooks
 from tests.support.gateway_server import FakeEvolution
@@ -39,7 +39,10 @@ WITHOUT_FILES = "OSError"
 DRIVER = "driver"
 """The part in whose name the failures of a driver's own tasks are reported."""
 
-_TURNS = "SELECT id, contact, state, lo, hi, message_ids, rule FROM majlis_turns ORDER BY id"
+_TURNS = """
+    SELECT id, contact, state, lo, hi, message_ids, rule, repeated_ids, extract(epoch FROM created_at)::float8 AS at
+    FROM majlis_turns ORDER BY id
+"""
 _PARTS = """
     SELECT turn_id, text, state, resends, extract(epoch FROM last_claimed_at)::float8 AS claimed_at
     FROM majlis_outbox ORDER BY turn_id, part
@@ -65,6 +68,9 @@ class System:
     redis_links: list[Link]
     postgres_links: list[Link]
     """One for each daemon, in the same order."""
+    lost_tails: list[LostTail] = field(default_factory=list)
+    last_written_at: float = 0.0
+    """Unix seconds: then Redis had a file of all that it held. Before it was told to write none."""
 
     def query(self, sql: str, writes: bool = False) -> list[asyncpg.Record]:
         """Ask Postgres, past the links."""
@@ -108,6 +114,8 @@ class System:
                 row["hi"],
                 tuple(row["message_ids"]),
                 row["rule"],
+                tuple(row["repeated_ids"]),
+                row["at"],
             )
             for row in self.query(_TURNS)
         ]
@@ -124,6 +132,7 @@ class System:
             self.gateway.last_own(INSTANCE),
             frozenset(row["id"] for row in self.query(_HEEDED)),
             SETTLE_SECONDS - CLOCK_SECONDS - max(0, self.gateway.clock_skew_seconds),
+            self.lost_tails,
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.chaos.checker import Evidence, SeenMessage, SeenPart, SeenTurn, violations
+from tests.chaos.checker import Evidence, LostTail, SeenMessage, SeenPart, SeenTurn, violations
 
 
 def turn(number: int, ids: Sequence[str], state: str = "done", lo: int = 0, rule: str = "") -> SeenTurn:
@@ -75,6 +75,59 @@ def test_a_broken_promise_is_seen(name: str) -> None:
 def test_a_resend_of_unknown_outcome_may_arrive_twice() -> None:
     twice = evidence(WHOLE, [part(1, "one", resends=1), part(2, "two")], ["one", "one", "two"])
     assert violations(twice) == []
+
+
+AGAIN = [replace(turn(1, ["a"]), at=101.0), replace(turn(2, ["b"]), at=102.0)]
+"""Redis comes back as it was at 100, and has lost `c` too."""
+ECHO = replace(turn(3, ["a"], "suppressed", lo=10, rule="duplicate"), at=104.0)
+REST = replace(turn(4, ["d", "c"], lo=20), repeated_ids=("b",), at=105.0)
+TAKEN_IN = [
+    SeenMessage(each, "55", each, at=at, recorded_at=at, acknowledged_at=at + 0.1)
+    for each, at in (("a", 98), ("b", 99), ("c", 102), ("d", 104))
+]
+
+
+TAIL = LostTail(100.0, 103.0)
+
+
+def after_a_lost_tail(
+    *turns: SeenTurn, tail: LostTail = TAIL, written: Sequence[SeenMessage] = TAKEN_IN
+) -> Evidence:
+    parts = [part(1, "Re a"), part(2, "Re b"), part(4, "Re d c")]
+    sent = ["Re a", "Re b", "Re d c"]
+    return Evidence(
+        {"55": ["a", "b", "c", "d"]},
+        [*AGAIN, *turns],
+        parts,
+        sent,
+        frozenset(sent),
+        written,
+        lost_tails=[tail],
+    )
+
+
+def test_what_redis_gives_once_more_is_left_out() -> None:
+    """And what it lost is found later: out of its order, but once."""
+    assert violations(after_a_lost_tail(ECHO, REST)) == []
+
+
+BROKEN_AFTER_A_LOST_TAIL = {
+    "taken before the loss": after_a_lost_tail(ECHO, REST, tail=LostTail(101.5, 103.0)),
+    "taken again before the kill": after_a_lost_tail(ECHO, REST, tail=LostTail(100.0, 104.5)),
+    "never taken": after_a_lost_tail(ECHO, replace(REST, repeated_ids=("x",))),
+    "silent though new": after_a_lost_tail(replace(ECHO, message_ids=("e",)), REST),
+    "answered again": after_a_lost_tail(replace(ECHO, state="done", rule=""), REST),
+    "silent by another rule": after_a_lost_tail(replace(ECHO, rule="too_old"), REST),
+    "older borders": after_a_lost_tail(ECHO, replace(REST, repeated_ids=())),
+    "out of order though kept": after_a_lost_tail(
+        ECHO, REST, written=[*TAKEN_IN[:2], replace(TAKEN_IN[2], acknowledged_at=99.9), TAKEN_IN[3]]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_AFTER_A_LOST_TAIL)
+def test_nothing_else_is_excused_by_a_lost_tail(name: str) -> None:
+    assert violations(BROKEN_AFTER_A_LOST_TAIL[name])
 
 
 GUEST = SeenMessage("d", "55", "d", at=100, recorded_at=100.5, posted=False)

@@ -87,8 +87,8 @@ class MemoryRecords:
             ignores_time=len(within) < len(shown),
             clock_ahead_seconds=self.ahead_seconds,
             marker=shown[0].id if shown else "",
-            newest=shown[0].sent_at if shown else 0,
             oldest=shown[-1].sent_at if shown else 0,
+            count=-(-len(found) // self.size) if len(shown) == self.size else 0,
         )
 
 

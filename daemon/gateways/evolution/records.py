@@ -162,8 +162,8 @@ def _page(instance: str, found: _Read, since: int, until: int, number: int) -> R
         clock_ahead_seconds=found.ahead_seconds,
         unread=found.unread,
         marker=text(dig(first, "key", "id")),
-        newest=max(moments, default=0),
         oldest=min(moments, default=0),
+        count=found.pages or 0 if found.count >= SIZES[0] else 0,
     )
 
 

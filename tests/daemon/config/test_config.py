@@ -186,6 +186,11 @@ def test_empty_sections_and_number_like_instance_names_are_fine(tmp_path: Path) 
         ([f"instances={{{'x' * 129}: {{}}}}"], {}, ["instances", "at most 128 characters"]),
         (["redis.url=http://x"], {}, ["redis.url: must be embedded, or redis://"]),
         (["redis.program=./redis-server"], {}, ["redis.program: must be a whole path"]),
+        (
+            ["redis.program=/usr/bin/redis-server", "redis.url=redis://a"],
+            {},
+            ["redis.program: runs the embedded Redis alone"],
+        ),
         (["redis.url=redis://:word@a:6379,b:6379/0"], {}, ["redis.url: must name one server"]),
         (["responder.providers=[{name: a, kind: openai}]"], {}, ["providers.0.base_url", "providers.0.model"]),
         (["instances.a.batching.max_messages=99"], {}, ["instances.a.batching.max_messages: must be at most"]),

@@ -14,6 +14,7 @@ from daemon.mirror.mirror import RedisMirror
 from daemon.mirror.survey import Survey
 from daemon.stores.redis import RedisStore
 from tests.support.mirrors import PARTITIONS, RedisProcess, real_store
+from tests.support.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -58,6 +59,30 @@ async def test_an_empty_redis_is_refused_once_the_ledger_has_turns(url: str) -> 
         checked = fitness(store)
         assert words(await checked.prepare("install-1", yes)) == ["install_missing"]
         assert words(await checked.problems("install-1")) == ["install_missing"]
+
+
+async def test_a_file_that_has_only_begun_is_none(url: str) -> None:
+    """I1, I15: until the first rewrite has ended, a kill brings back what was written before the file was off."""
+    async with real_store(url) as store:
+        checked = fitness(store)
+        assert await checked.prepare("install-1", no) == []
+        await store.command("CONFIG", "SET", "appendonly", "no")
+        assert words(await checked.problems("install-1")) == ["appendonly"]
+        await store.command("CONFIG", "SET", "rdb-key-save-delay", "10000")  # a rewrite takes seconds
+        await store.command("CONFIG", "SET", "appendonly", "yes")
+        for checks in (checked, fitness(store)):
+            for _ in range(2):
+                assert words(await checks.problems("install-1")) == ["appendonly_begun"]
+        await store.command("CONFIG", "SET", "appendonly", "no")  # ends the rewrite
+        await store.command("CONFIG", "SET", "rdb-key-save-delay", "0")
+        await store.command("CONFIG", "SET", "appendonly", "yes")
+        with trio.fail_after(PATIENCE_SECONDS):
+            while await checked.problems("install-1"):  # noqa: ASYNC110 - only Redis knows when
+                await trio.sleep(0.02)
+        await store.command("CONFIG", "SET", "rdb-key-save-delay", "10000")
+        await store.command("BGREWRITEAOF")
+        assert await checked.problems("install-1") == [], "any other rewrite leaves the file whole"
+        await store.command("CONFIG", "SET", "appendonly", "no")
 
 
 async def test_a_setting_that_cannot_be_seen_counts_unless_it_is_trusted(url: str) -> None:

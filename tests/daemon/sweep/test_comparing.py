@@ -81,7 +81,7 @@ async def test_a_gateway_whose_clock_is_ahead_hides_nothing(autojump_clock: trio
     assert here.heard == {"A": "missed"}
 
 
-async def test_a_second_that_two_pages_share_is_read_by_itself(
+async def test_a_second_that_two_pages_share_is_read_again(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     """I1: the gateway orders its records differently for each page, so one of them may be on neither."""
@@ -93,6 +93,19 @@ async def test_a_second_that_two_pages_share_is_read_by_itself(
     assert list(here.heard) == ["OLD", "T0", "T1", "T2", "N2", "N1", "N0"]
     missed = ["OLD", "N2", "N1", "N0"]
     assert [id for id, rule in here.heard.items() if rule == "missed"] == missed
+
+
+def test_of_a_second_on_two_pages_the_order_is_that_of_the_whole_one() -> None:
+    """I4: the first page has some of it, the second one all."""
+    first, second, third = said("A", 100), said("B", 100), said("C", 100)
+    assert plan.in_order([said("NEW", 90), second, third, second, first]) == [
+        first,
+        second,
+        third,
+        said("NEW", 90),
+    ]
+    own = [wrote("NEW", 90), wrote("B", 100), wrote("C", 100), wrote("B", 100), wrote("LATER", 10)]
+    assert [item.id for item in plan.until_of(own, NOW - 20)] == ["NEW", "C", "B"]
 
 
 async def test_what_the_business_answered_or_is_too_old_is_history(
@@ -237,18 +250,67 @@ async def test_too_many_pages_make_the_slices_shorter(autojump_clock: trio.testi
     assert max(result.requests for result in results) <= MAX_REQUESTS + 2 * plan.MOST_PAGES
 
 
+async def test_dense_traffic_is_read_whole_in_few_requests(autojump_clock: trio.testing.MockClock) -> None:
+    """I8, I10: a full page of every second, and a gateway whose clock is ahead: what is too much for a slice is seen by
+    its first page."""
+    asked = [said(f"M{n}", 200 - n // 8, f"55119{n % 20}") for n in range(1_300)]
+    answered = [wrote(f"R{n}", 200 - n // 4 - 150, f"55119{n % 20}") for n in range(600)]
+    here = Swept(*asked, *answered, ahead_seconds=150.0)
+    here.mark = Mark(NOW - 200, NOW - 200)
+    here.hall.in_ledger = {one.id for one in asked[:1_200]}
+    here.hall.ours = {one.id for one in answered}
+    result = await here.sweep(wide=True)
+    assert (result.done, result.found) == (True, 100)
+    assert result.requests < MAX_REQUESTS
+
+
+async def test_what_a_webhook_brought_meanwhile_is_not_heard_again(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """I3: a look for later answers takes many requests, and a mirror that lost its tail knows the message no more."""
+    here = Swept(said("A", 7_000), said("B", 6_900))
+    here.mark = Mark(NOW - 7_200, NOW - 7_200)
+    own_only = 4
+
+    def turn_begins(_: str) -> None:
+        if here.records.requests[-1][own_only]:
+            here.hall.in_ledger = {"A"}
+
+    here.records.fails = turn_begins
+    assert (await here.sweep()).done
+    assert here.heard == {"B": "missed"}
+
+
+async def test_an_answer_by_a_clock_that_is_ahead_is_one(autojump_clock: trio.testing.MockClock) -> None:
+    """I6: who was answered by hand through a gateway whose clock is ahead is not answered again."""
+    here = Swept(said("ASKED", 600), wrote("ANSWER", -140), ahead_seconds=150.0)
+    here.mark = Mark(NOW - plan.SLICE_SECONDS + 50, NOW - plan.SLICE_SECONDS + 50)
+    await here.sweep()
+    assert here.heard == {"ASKED": "already_answered"}
+
+
+async def test_a_second_that_fills_pages_is_read_by_their_numbers(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    here = Swept(*(said(f"M{n}", 300) for n in range(7)), said("OLD", 400), size=3)
+    assert (await here.sweep()).done
+    assert [number for _, _, _, number, _ in here.records.requests] == [1, 1, 2, 3]
+    assert "OLD" in here.heard
+
+
 @pytest.mark.parametrize("how", [{"ignores_time": True}, {"ignores_pages": True}])
 async def test_a_gateway_that_ignores_what_is_asked_is_read_within_bounds(
     how: dict[str, bool], autojump_clock: trio.testing.MockClock
 ) -> None:
     """I8. What cannot be read is told, and holds up nothing."""
-    here = Swept(*(said(f"M{n}", 3_500 - n) for n in range(3_000)), **how)
+    one_second = [said(f"S{n}", 200) for n in range(60)]
+    here = Swept(*(said(f"M{n}", 3_500 - n) for n in range(3_000)), *one_second, **how)
     result = await here.sweep()
     while not result.done:
         result = await here.sweep(before=result)
     assert result.at == NOW - 30
     assert here.feed.counters["sweep.gap"] >= 1
-    assert len(here.records.requests) < 2_000
+    assert len(here.records.requests) < 150
     few = Swept(said("A", 900), said("ANCIENT", DAY), **how)
     await few.sweep()
     assert few.heard == {"A": "missed"}

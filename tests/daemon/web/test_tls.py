@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 import trio
 
-from daemon.config import load
+from daemon.config import ConfigError, load
 from daemon.gateways.evolution import feed as feeds
 from daemon.observe.feed import EventFeed
 from daemon.run import run
 from daemon.web.client import HttpClient, NotDelivered
 from daemon.web.http1 import Response
-from daemon.web.tls import CannotTrust, problem, tls_context
+from daemon.web.tls import problem, tls_context
 from tests.support.certificates import AUTHORITY, SERVER
 from tests.support.patience import PATIENCE_SECONDS, until
 
@@ -150,7 +150,7 @@ def test_a_file_that_cannot_be_used_stops_the_start_by_its_name(
     bad = tmp_path / "bad.pem"
     if text is not None:
         bad.write_text(text)
-    with pytest.raises(CannotTrust) as refused:
+    with pytest.raises(ConfigError) as refused:
         run(load(None, [f"data_dir={tmp_path}/data", f"tls.ca_file={bad}"], {}))
     assert str(refused.value) == f"tls.ca_file: {bad} {words}."
     assert not (tmp_path / "data").exists()
