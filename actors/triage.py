@@ -1,21 +1,27 @@
 """What to do with a burst, once the lookups have said what is known: the order of the rules. Pure.
 
-all of it belongs to the history   silence, rule `too_old` or `already_answered`, before anything is looked up
+all of it belongs to the history   silence, rule `too_old`, `already_answered`, …, before anything is looked up
+its writer is no customer          silence, rule `ignored_contact`, `not_allowed_contact`, `staff`: also before that
+its writer is one of our numbers   silence, rule `own_instance`
+a stop word                        confirmed once, rule `opted_out`; also where a person speaks or was asked for
+the customer opted out             silence, rule `opted_out`; a start word ends it, confirmed by rule `opted_in`
 a person writes in the chat        silence, rule `taken_over`
-the same was just answered         silence, rule `duplicate`
 it waits for a person already      the escalated message, at most once in a while; else silence, rule `escalated`
 it needs a person                  escalate: notify the staff, say the escalated message
+it repeats what waits for a reply  silence, rule `duplicate`
 a rate is exceeded                 by policy
 the answer is in the cache         give it again
 a budget is used up                by policy
-else                               ask the responder
+else                               ask the responder; it may choose to say nothing, rule `model_silence`
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
-from actors import escalation, limits, response_cache
+from actors import contacts, escalation, limits, opt_out, response_cache
 from actors.instance import InstanceRecord, Terms
 from actors.limits import LimitKind, Reached
 from actors.lookups import Facts
@@ -24,7 +30,14 @@ from actors.ports import Question, Turn
 
 ESCALATION = "escalation"
 FALLBACK = "fallback"
+OPT_OUT = "opt_out"
 """Providers of what Majlis says by itself."""
+
+MODEL_SILENCE = "model_silence"
+"""The rule of a turn in which the model chose to say nothing."""
+
+SAID_TO_ANYBODY = (opt_out.OPTED_OUT, opt_out.OPTED_IN)
+"""Rules of replies that leave also where a person has taken the conversation over."""
 
 
 class Silence(msgspec.Struct, frozen=True):
@@ -42,6 +55,8 @@ class Say(msgspec.Struct, frozen=True):
     escalation: str = ""
     """The reason to escalate the conversation for."""
     reached: tuple[Reached, ...] = ()
+    opt_out: Literal["", "out", "in"] = ""
+    """What is recorded with it: the customer wants no more messages, or wants them again."""
 
 
 class AskResponder(msgspec.Struct, frozen=True):
@@ -49,6 +64,8 @@ class AskResponder(msgspec.Struct, frozen=True):
 
     prompt: Prompt
     reached: tuple[Reached, ...] = ()
+    opt_out: Literal["", "in"] = ""
+    """As in `Say`."""
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -63,29 +80,63 @@ TriageVerdict = Silence | Say | AskResponder | Wait
 """`reached`: the limits that this turn reached, for the alerts; also those whose policy is to go on."""
 
 
-def ruled(turn: Turn, batch: Batch) -> Turn:
-    """The turn, ended by the rule of the last message where nothing in it is to be answered.
+def ruled(turn: Turn, batch: Batch, terms: Terms) -> Turn:
+    """The turn, ended by a rule that is known before anything is looked up: its writer is no customer, or nothing in it
+    is to be answered, which the rule of its last message says.
 
     `batch` is what the turn heard. One that only moves its messages to another conversation keeps them all.
     """
-    if turn.state != "started" or turn.rule or turn.moved_to or batch.asked.entries or not batch.entries:
+    if turn.state != "started" or turn.rule or turn.moved_to or not batch.entries:
         return turn
-    return msgspec.structs.replace(turn, rule=batch.messages[-1].rule)
+    rule = "" if batch.asked.entries else batch.messages[-1].rule
+    return msgspec.structs.replace(turn, rule=rule or contacts.rule(batch.conversation.contact, terms))
 
 
 def decide(question: Question, facts: Facts) -> TriageVerdict:
+    takeover, terms = facts.takeover, question.terms
+    if takeover.own_instance and not terms.contacts.answer_instances:
+        return Silence(contacts.OWN_INSTANCE)
+    if takeover.opted_out and not terms.opt_out.enabled:
+        takeover = msgspec.structs.replace(takeover, opted_out=False)
+    wish = opt_out.wish(question.batch.messages, terms.opt_out)
+    if wish is not None and wish.wants_out != takeover.opted_out:
+        return _wished(question, facts, wish)
+    if takeover.opted_out:
+        return Silence(opt_out.OPTED_OUT)
+    return _for_a_customer(question, facts)
+
+
+def _for_a_customer(question: Question, facts: Facts) -> TriageVerdict:
+    """For somebody who wants to be answered."""
     flags, takeover = question.flags, facts.takeover
     if flags.takeover and takeover.taken_over:
         return Silence("taken_over")
-    if facts.duplicate:
-        return Silence("duplicate")
     if flags.escalation and takeover.escalated and not takeover.escalation_expired:
         # Other software may escalate where Majlis itself is not to: a person has it, and no words of ours are wanted.
         is_said = facts.escalated_reply or not question.record.escalation_enabled
         return Silence("escalated") if is_said else _escalated(question)
     if reason := _reason(question, facts):
         return _escalated(question, reason)
+    if facts.duplicate:
+        return Silence("duplicate")
     return _within_limits(question, facts)
+
+
+def _wished(question: Question, facts: Facts, wish: opt_out.Wish) -> TriageVerdict:
+    """Confirm a stop or start word. Beside a start word, the rest of the burst is answered if that can be done now; then
+    the answer confirms it.
+    """
+    terms, contact = question.terms.opt_out, question.batch.conversation.contact
+    confirmed = Answer(opt_out.confirmation(wish, contact, terms), OPT_OUT)
+    if wish.wants_out:
+        return Say(confirmed, opt_out.OPTED_OUT, opt_out="out")
+    words = {message.id for message in question.batch.messages if opt_out.said_in(message, terms)}
+    rest = question.batch.without(words)
+    if rest.entries:
+        verdict = _for_a_customer(msgspec.structs.replace(question, batch=rest), facts)
+        if isinstance(verdict, Say | AskResponder):
+            return msgspec.structs.replace(verdict, opt_out="in")
+    return Say(confirmed, opt_out.OPTED_IN, opt_out="in")
 
 
 def fallback(record: InstanceRecord, terms: Terms) -> Answer | None:
@@ -101,6 +152,7 @@ def _reason(question: Question, facts: Facts) -> str:
         return ""
     given = escalation.EscalationInput(
         text=question.batch.text,
+        is_typed=all(message.kind == "text" for message in question.batch.messages),
         # With an escalation whose time is up, what came before is context, not a reason for another one.
         interactions=() if facts.takeover.escalation_expired else facts.interactions,
         keywords=record.escalation_keywords,
@@ -148,4 +200,5 @@ def _prompt(question: Question, facts: Facts) -> Prompt:
         knowledge=facts.knowledge if question.flags.knowledge else (),
         system_prompt=question.record.system_prompt,
         handed_back=facts.takeover.handed_back or facts.takeover.escalation_expired,
+        may_be_silent=question.terms.model_silence,
     )

@@ -15,6 +15,7 @@ import msgspec
 from actors.actor import ActorView, Phase
 from actors.lookups import RESPONDER
 from actors.messages import Swept
+from actors.triage import MODEL_SILENCE
 from daemon.ledger.stored_turns import DeadLetterRow, PartRow, StoredTurn, original_id
 from daemon.operate.call import iso
 
@@ -134,7 +135,7 @@ def _answered(turn: StoredTurn) -> str:
     asked = [span for span in turn.waterfall if span.stage == RESPONDER]
     took = "".join(f" in {span.took_ms:,.0f} ms" for span in asked if span.outcome == "ok")
     model = f", model {turn.model}" if turn.model else ""
-    if turn.rule:
+    if turn.rule and turn.rule != MODEL_SILENCE:
         return f"by rule {turn.rule}{took}"
     spent = f", {turn.input_tokens or 0:,} tokens in, {turn.output_tokens or 0:,} out"
     in_vain = [
@@ -142,7 +143,8 @@ def _answered(turn: StoredTurn) -> str:
         for span in asked
         if span.outcome != "ok"
     ]
-    return f"by {turn.provider or 'no provider'}{model}{took}{spent}{''.join(in_vain)}"
+    silence = ", who chose to say nothing" if turn.rule else ""
+    return f"by {turn.provider or 'no provider'}{model}{silence}{took}{spent}{''.join(in_vain)}"
 
 
 def _part(part: PartRow) -> Step:

@@ -8,8 +8,9 @@ Laws of this file:
 3. Only the fields of `Message`, `OwnMessage`, `LateFailure` and `Link` leave this file. The payload's `apikey` is a
    real token and is not read. Anyone may have written its `server_url`: only the origin is read, and it counts only if
    the operator allowed it (`actors/reply.py`).
-4. `sender` is the account's own number, and `date_time` is local time that claims to be UTC: neither is read. The time
-   of a message is its `messageTimestamp`.
+4. `date_time` is local time that claims to be UTC, and is not read: the time of a message is its `messageTimestamp`.
+   `sender` is the account's own number, but for some versions' the author's: it is never the author, and the account's
+   number only where it is nobody's who wrote or was written to.
 5. What a person of the business wrote from the phone is not to be answered, so it has the reason `own_message`. But it
    shows that a person speaks there, so it is in `own` as well. These are not in `own`: what was sent through the
    gateway (another event), what says nothing (a reaction, a call), and what might not be our own.
@@ -24,11 +25,13 @@ import re
 from functools import lru_cache
 from typing import Literal
 
+import msgspec
+
 from actors.identity import MAX_INSTANCE_CHARS
 from actors.messages import Context, Message
 from actors.reply import origin_of
 from daemon.gateways import meta_errors
-from daemon.gateways.evolution.identity import NotAPerson, identify
+from daemon.gateways.evolution.identity import NotAPerson, identify, number_of
 from daemon.gateways.evolution.parts import Unheard, protocol_reason
 from daemon.gateways.evolution.text import Content, read_content
 from daemon.gateways.lenient import (
@@ -144,12 +147,27 @@ def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbou
     if happened == "messages.upsert":
         origin = _origin(text(document.get("server_url"))[:MAX_ADDRESS_CHARS])
         is_long = len(body) > SHORT_BYTES
-        return _upsert(name, named, _data_items(document.get("data")), origin, is_long)
+        read = _upsert(name, named, _data_items(document.get("data")), origin, is_long)
+        return msgspec.structs.replace(read, own_number=_own_number(document, read))
     failures = _failures(name, _data_items(document.get("data"))) if happened == "messages.update" else ()
     data = mapping(document.get("data"))
     connected = happened == "connection.update" and text(data.get("state")) == "open"
     reason = event_reason(happened, data)
-    return Inbound(name, happened, ignored=(reason,), failures=failures, named=named, connected=connected)
+    return Inbound(
+        name,
+        happened,
+        ignored=(reason,),
+        failures=failures,
+        named=named,
+        connected=connected,
+        own_number=number_of(data.get("wuid")) if connected else "",
+    )
+
+
+def _own_number(document: JsonObject, read: Inbound) -> str:
+    number = number_of(document.get("sender"))
+    others = {one.contact for items in (read.messages, read.own) for one in items}
+    return number if number and others and number not in others else ""
 
 
 def _document(body: bytes) -> JsonObject:
