@@ -20,7 +20,10 @@ OWN_INSTANCE = "own_instance"
 RULES = (IGNORED, NOT_ALLOWED, STAFF, OWN_INSTANCE)
 """Of turns whose writer is no customer."""
 
-ALLOWED = "must be a phone number with its country code, e.g. '+966 50 000 0001', or how numbers begin and *, e.g. '+966 50*'"
+ALLOWED = (
+    "must be a phone number with its country code, e.g. '+966 50 000 0001', or how such numbers begin and *, "
+    "e.g. '+966 50*'"
+)
 
 _PREFIX = re.compile(r"[1-9][0-9]{0,14}")
 

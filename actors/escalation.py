@@ -85,17 +85,19 @@ SMALL_TALK = frozenset(
     for listed in (
         """yes yeah yea yep yup ya sure ok okay okey okk k kk fine alright right correct exactly agreed great good nice
         perfect cool done no nope nah thanks thank you thx ty tnx tysm much so very please pls""",
-        """نعم اي ايه ايوه ايوا ايوة ايي اه اها آه أجل بلى صح صحيح تمام تمامات اوكي اوك أوكيه اوكيه طيب طب حسنا حسناً ماشي
-        زين ابشر أبشر تم يب اكيد أكيد موافق موافقة خلاص حاضر ان شاء الله انشاءالله لا لأ لاء كلا مو مش شكرا شكراً مشكور
+        """نعم اي ايه ايوه ايوا ايوة ايي اه اها آه أجل بلى صح صحيح تمام تمامات اوكي اوك أوكيه اوكيه طيب طب حسنا
+        حسناً ماشي زين ابشر أبشر تم يب اكيد أكيد موافق موافقة خلاص حاضر ان شاء الله انشاءالله لا لأ لاء كلا مو مش
+        شكرا شكراً مشكور
         مشكورة مشكورين شكرًا جزيلا تسلم تسلمي تسلمون يسلمو يسلموا يعطيك يعطيكم العافية العافيه جزاك جزاكم الله خير خيرا
         مرسي ميرسي متشكر متشكرة ممنون ممنونة عفوا من فضلك لو سمحت كتير كثير""",
-        """sim s nao n ok obrigado obrigada obg brigado brigada valeu vlw blz beleza certo certinho claro isso pode ta tá
-        muito perfeito combinado otimo fechado joia""",
-        """si no vale gracias muchas claro bueno listo dale perfecto de acuerdo correcto exacto genial bien por favor""",
+        """sim s nao n ok obrigado obrigada obg brigado brigada valeu vlw blz beleza certo certinho claro isso pode
+        ta muito perfeito combinado otimo fechado joia""",
+        """si no vale gracias muchas claro bueno listo dale perfecto de acuerdo correcto exacto genial bien por
+        favor""",
     )
     for word in words(listed)
 )
-"""Words of which alone nothing is asked: yes, no, fine, thanks. In standard, Gulf, Egyptian and Levantine Arabic too."""
+"""Words of which alone nothing is asked: yes, no, fine, thanks. Also in Gulf, Egyptian and Levantine Arabic."""
 
 
 class Interaction(msgspec.Struct, frozen=True):

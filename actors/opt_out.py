@@ -1,8 +1,8 @@
 """A customer who wants no more messages says so with one word, and takes it back with another. Pure, total.
 
 Laws of this file:
-1. Only a message that is such a word as a whole counts, however it is spelled and with whatever signs around it: "STOP."
-   and "stop stop" are one, "stop sending me the old list" is a sentence to be answered.
+1. Only a message that is such a word as a whole counts, however it is spelled and with whatever signs around it:
+   "STOP." and "stop stop" are one, "stop sending me the old list" is a sentence to be answered.
 2. The last such word of a burst decides. A start word of somebody who has not opted out is a word like any other.
 3. What confirms it tells the way back, in the language of the word.
 """

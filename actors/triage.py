@@ -123,8 +123,8 @@ def _for_a_customer(question: Question, facts: Facts) -> TriageVerdict:
 
 
 def _wished(question: Question, facts: Facts, wish: opt_out.Wish) -> TriageVerdict:
-    """Confirm a stop or start word. Beside a start word, the rest of the burst is answered if that can be done now; then
-    the answer confirms it.
+    """Confirm a stop or start word. Beside a start word, the rest of the burst is answered if that can be done now; the
+    answer confirms it then.
     """
     terms, contact = question.terms.opt_out, question.batch.conversation.contact
     confirmed = Answer(opt_out.confirmation(wish, contact, terms), OPT_OUT)

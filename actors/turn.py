@@ -112,9 +112,6 @@ class TurnAttempt:
                 if isinstance(verdict, triage.Silence):
                     return await self._suppress(turn, verdict.rule)
                 turn = await self._answer(found, verdict)
-                if turn.state == "suppressed":
-                    self._emit("turn.suppressed", turn, rule=turn.rule)
-                    return "suppressed"
             case "answered":
                 pass
         return await self._deliver(turn)
@@ -124,7 +121,10 @@ class TurnAttempt:
         turn = triage.ruled(turn, self._batch.without(turn.repeated), self._terms)
         if turn.state in ("done", "suppressed", "moved"):
             return "answered" if turn.state == "done" else turn.state
-        if turn.state == "started" and turn.rule in (*HISTORY_ONLY, *contacts.RULES):  # nobody waits for an answer
+        if turn.state == "started" and turn.rule in (
+            *HISTORY_ONLY,
+            *contacts.RULES,
+        ):  # nobody waits for an answer
             return await self._suppress(turn, turn.rule)
         if turn.state == "answered":
             turn = await self._services.outbox.settle_kept(turn, self._conversation)
@@ -233,6 +233,9 @@ class TurnAttempt:
     # After it
 
     async def _deliver(self, turn: Turn) -> TurnOutcome:
+        if turn.state == "suppressed":  # with the answer, for the model chose to say nothing
+            self._emit("turn.suppressed", turn, rule=turn.rule)
+            return "suppressed"
         if turn.dead_reason:
             return await self._deliver_doomed(turn)
         try:

@@ -258,7 +258,7 @@ def resume(
     In a conversation this ends a human take-over and an escalation. What was written before is context for the next
     answer and is not answered itself. A parked or holding conversation continues, as with `majlis flush`.
 
-    A customer who wrote a stop word stays opted out: that is his to end, with a start word. `--opt-out` ends it for him.
+    A customer who wrote a stop word stays opted out: that is his to end, with a start word. `--opt-out` ends it.
 
     Example: majlis resume acme/551199990000
 

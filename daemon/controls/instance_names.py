@@ -1,5 +1,5 @@
-"""The names of the stored instances, read again and again, so that the webhook door knows them without asking; and their
-phone numbers, stored as the door hears them.
+"""The names of the stored instances, read again and again, so that the webhook door knows them without asking; and
+their phone numbers, stored as the door hears them.
 
 While Postgres is away, the names read last stay known.
 """

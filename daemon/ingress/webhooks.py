@@ -237,7 +237,9 @@ class Ingress:
                 return self._not_allowed(mentioned)
         if overruled:
             self._overrule(overruled, inbound.instance)
-        if inbound.own_number and allows is any_instance:  # not by an open door, nor from one tenant about all
+        if (
+            inbound.own_number and allows is any_instance
+        ):  # not by an open door, nor from one tenant about all
             self._reader.known.saw_number(inbound.instance, inbound.own_number)
         return await self._store(inbound)
 

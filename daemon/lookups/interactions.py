@@ -17,8 +17,10 @@ _NEWEST = 5
 _SQL = """
     SELECT i.said, i.metadata, coalesce(md5(btrim(t.answer)), '') AS answer
     FROM majlis_interactions($1, $2, $3) WITH ORDINALITY AS i (said, metadata, place)
-    LEFT JOIN majlis_turns t
-        ON t.id = substring(left(i.metadata, 4096) from '"turn\\\\?": ?([0-9]{1,18})[,}]')::bigint AND t.instance = $1
+    LEFT JOIN LATERAL (
+        SELECT * FROM majlis_turns
+        WHERE id = substring(left(i.metadata, 4096) from '"turn\\\\?": ?([0-9]{1,18})[,}]')::bigint OFFSET 0) t
+        ON t.instance = $1
     ORDER BY i.place
 """
 

@@ -1,4 +1,4 @@
-"""Who speaks in this conversation now: Majlis, or a person of the business? And does the customer want to be answered?"""
+"""Who speaks in this conversation now: Majlis, or a person of the business? And does the customer want answers?"""
 
 from __future__ import annotations
 

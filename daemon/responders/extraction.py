@@ -7,8 +7,8 @@ Laws of this file:
    is the answer; its syntax never reaches a customer.
 3. If the envelope has no response, the prose around it is the answer, unless it only announces what follows (":").
 4. Whatever the model said, the work is bounded, and nothing is raised. If no answer is found, it is empty.
-5. Silence is said: by an envelope whose response is empty, or by the word NO_REPLY alone, in whatever quotes, after
-   whatever thoughts. Where nothing is said at all, none was chosen. NO_REPLY at an answer's end is no part of it.
+5. Silence is said: by an envelope whose response is empty, or by the word NO_REPLY, in whatever quotes, after whatever
+   thoughts. Where nothing is said at all, none was chosen. NO_REPLY as an answer's last line is no part of it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _MAX_NUMBER = 1e15
 NO_REPLY = "NO_REPLY"
 """What a model says to say nothing."""
 _THOUGHT_ENDS = ("</think>", "</thinking>", "</thought>", "</reasoning>", "</analysis>")
-_WRAPS = "`\"'“”‘’«»*_.!()[]{}<>"
+_WRAPS = "`\"'“”‘’«»*_.:;,!()[]{}<>-–—"
 _FENCED_AS = ("text", "txt", "plaintext", "json")
 _MAX_SILENCE_CHARS = 80
 _LEFT_EMPTY = "-left empty"
@@ -94,22 +94,17 @@ def extract(said: str, max_chars: int = MAX_CHARS) -> Extracted:
 
 def _without_silence(text: str) -> tuple[str, bool]:
     """`text` without the word that chooses silence, and whether it was there."""
-    for mark in _THOUGHT_ENDS:
-        at = text.casefold().rfind(mark)
-        if at >= 0 and _is_silence(text[at + len(mark) :]):
-            return "", True
-    if _is_silence(text):
+    after = (text.rpartition(mark) for mark in _THOUGHT_ENDS)
+    if _begins_silence(text) or any(mark and _begins_silence(said) for _, mark, said in after):
         return "", True
     head, line, last = text.rpartition("\n")
-    return (head.rstrip(), True) if line and _is_silence(last) else (text, False)
+    return (head.rstrip(), True) if line and _begins_silence(last) else (text, False)
 
 
-def _is_silence(text: str) -> bool:
-    """Whether there is nothing but the word NO_REPLY, in quotes, fences or emphasis."""
-    if len(text) > _MAX_SILENCE_CHARS:
-        return False
-    words = [word for word in (piece.strip(_WRAPS) for piece in text.split()) if word]
-    return [word for word in words if word not in _FENCED_AS] == [NO_REPLY]
+def _begins_silence(text: str) -> bool:
+    """Whether the first word is NO_REPLY, in quotes, fences or emphasis. What follows is a reason, and for nobody."""
+    words = (piece.strip(_WRAPS) for piece in text[:_MAX_SILENCE_CHARS].split())
+    return next((word for word in words if word and word not in _FENCED_AS), "") == NO_REPLY
 
 
 def _unwrapped(text: str, wrappings: int, *, cut: bool) -> tuple[str, _Members]:
@@ -211,6 +206,8 @@ def _answer(response: object, wrappings: int, *, cut: bool) -> tuple[str | None,
             return _unwrapped(joined.strip(), wrappings, cut=cut)
         case dict() if wrappings > 0:
             members = _named(response)
+            if _is_left_empty(members) and not cut:
+                members[_LEFT_EMPTY] = True
             answer, inner = _answer(members.pop("response", None), wrappings - 1, cut=cut)
             return answer or "", {**inner, **members}
         case _:

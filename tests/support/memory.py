@@ -505,7 +505,8 @@ class MemoryLedger:
         waited, sent = waited_seconds(asked), sent_by(asked)
         arrived = [mine.begun_at_ms - 1000 * seconds for seconds in waited]
         written = max(
-            arrived if by is None else min(arrived, 1000 * by) for arrived, by in zip(arrived, sent, strict=True)
+            arrived if by is None else min(arrived, 1000 * by)
+            for arrived, by in zip(arrived, sent, strict=True)
         )
         others = [
             row
@@ -601,7 +602,7 @@ class MemoryResponder:
 
     def __init__(self) -> None:
         self.prompts: list[Prompt] = []
-        self.script: list[Exception | str] = []
+        self.script: list[Exception | Answer | str] = []
         self.delay_seconds = 0.0
 
     async def answer(self, prompt: Prompt) -> Answer:
@@ -610,7 +611,7 @@ class MemoryResponder:
         step = self.script.pop(0) if self.script else f"Heard {len(prompt.messages)}: {prompt.text}"
         if isinstance(step, Exception):
             raise step
-        return Answer(step, "memory")
+        return step if isinstance(step, Answer) else Answer(step, "memory")
 
 
 @dataclass(frozen=True)
