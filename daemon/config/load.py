@@ -28,6 +28,8 @@ from daemon.schema.fields import KeyPath, Raw
 
 DEFAULT_FILE = Path("config.yaml")
 MASK = "****"
+_NUMBERS = (("contacts", "ignore"), ("contacts", "allow"))
+"""Lists of phone numbers."""
 _SECRET_KEY = re.compile(r"token|key|secret|passw|authorization|credential", re.IGNORECASE)
 """Names that look secret, for a key that does not exist; for known keys, the type says whether they are secret."""
 _SUBJECT = re.compile(r"^(Input|String|Tuple|Value) should")
@@ -131,8 +133,8 @@ def _shown(path: KeyPath, value: object) -> str:
 
 
 def is_private(path: KeyPath) -> bool:
-    """What is secret by its type, and phone numbers of staff."""
-    if "notify_numbers" in path:
+    """What is secret by its type, and phone numbers: of staff, and of contacts."""
+    if "notify_numbers" in path or path[-3:-1] in _NUMBERS or path[-2:] in _NUMBERS:
         return True
     found = _type_at(path)
     return SecretStr in _classes_in(found) if found else bool(_SECRET_KEY.search(path[-1]))
