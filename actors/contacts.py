@@ -25,6 +25,7 @@ ALLOWED = (
     "e.g. '+966 50*'"
 )
 
+_BETWEEN_DIGITS = re.compile(r"[\s().-]")
 _PREFIX = re.compile(r"[1-9][0-9]{0,14}")
 
 
@@ -32,7 +33,7 @@ def pattern(written: str) -> str | None:
     """A number, or a prefix that ends in `*`, as people write it, in one spelling; None: it is neither."""
     if not written.rstrip().endswith("*"):
         return phone_number(written.strip())
-    digits = re.sub(r"[\s().-]", "", written.strip()[:-1]).removeprefix("+")
+    digits = _BETWEEN_DIGITS.sub("", written.strip()[:-1]).removeprefix("+")
     return f"{digits}*" if _PREFIX.fullmatch(digits) else None
 
 
