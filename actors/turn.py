@@ -51,6 +51,9 @@ MIRROR_LOST = "mirror_lost"
 HELD_TOO_LONG = "held_too_long"
 """The reason of a dead letter that waited for a gateway or store until its time was up."""
 
+UNANSWERED = (*HISTORY_ONLY, *contacts.RULES)
+"""Rules of turns that nobody waits for an answer to."""
+
 Append = Callable[[Message, WindowPolicy, int], Awaitable[object]]
 """Stores a message in the mirror under its earlier arrival and hands it to its conversation."""
 
@@ -121,10 +124,7 @@ class TurnAttempt:
         turn = triage.ruled(turn, self._batch.without(turn.repeated), self._terms)
         if turn.state in ("done", "suppressed", "moved"):
             return "answered" if turn.state == "done" else turn.state
-        if turn.state == "started" and turn.rule in (
-            *HISTORY_ONLY,
-            *contacts.RULES,
-        ):  # nobody waits for an answer
+        if turn.state == "started" and turn.rule in UNANSWERED:
             return await self._suppress(turn, turn.rule)
         if turn.state == "answered":
             turn = await self._services.outbox.settle_kept(turn, self._conversation)

@@ -237,9 +237,8 @@ class Ingress:
                 return self._not_allowed(mentioned)
         if overruled:
             self._overrule(overruled, inbound.instance)
-        if (
-            inbound.own_number and allows is any_instance
-        ):  # not by an open door, nor from one tenant about all
+        # An open door knows nobody, and one tenant must not say who is no customer of the others.
+        if inbound.own_number and allows is any_instance:
             self._reader.known.saw_number(inbound.instance, inbound.own_number)
         return await self._store(inbound)
 

@@ -70,7 +70,7 @@ def test_every_fixture_is_read_as_expected(path: Path) -> None:
         "own_number": inbound.own_number,
         **fixture["expect"],
     }
-    people = {one.contact for one in (*inbound.messages, *inbound.own)}
+    people = {one.contact for one in inbound.messages} | {one.contact for one in inbound.own}
     assert inbound.own_number not in people, "nobody who writes or is written to"
     assert json.loads(msgspec.json.encode(inbound)) == expected, fixture["about"]
     assert not re.search(rb"SECRET|CANARY", msgspec.json.encode(inbound))
