@@ -19,7 +19,7 @@ from itertools import product
 
 import msgspec
 
-from actors.text import contains_phrase, first_words
+from actors.text import contains_phrase, first_words, words
 
 LOOKED_BACK = 5
 """Interactions that the rules look at, the newest."""
@@ -80,11 +80,33 @@ SENSITIVE_KEYWORDS = _listed(
 """What a machine should not settle."""
 
 
+SMALL_TALK = frozenset(
+    word
+    for listed in (
+        """yes yeah yea yep yup ya sure ok okay okey okk k kk fine alright right correct exactly agreed great good nice
+        perfect cool done no nope nah thanks thank you thx ty tnx tysm much so very please pls""",
+        """نعم اي ايه ايوه ايوا ايوة ايي اه اها آه أجل بلى صح صحيح تمام تمامات اوكي اوك أوكيه اوكيه طيب طب حسنا
+        حسناً ماشي زين ابشر أبشر تم يب اكيد أكيد موافق موافقة خلاص حاضر ان شاء الله انشاءالله لا لأ لاء كلا مو مش
+        شكرا شكراً مشكور
+        مشكورة مشكورين شكرًا جزيلا تسلم تسلمي تسلمون يسلمو يسلموا يعطيك يعطيكم العافية العافيه جزاك جزاكم الله خير خيرا
+        مرسي ميرسي متشكر متشكرة ممنون ممنونة عفوا من فضلك لو سمحت كتير كثير""",
+        """sim s nao n ok obrigado obrigada obg brigado brigada valeu vlw blz beleza certo certinho claro isso pode
+        ta muito perfeito combinado otimo fechado joia""",
+        """si no vale gracias muchas claro bueno listo dale perfecto de acuerdo correcto exacto genial bien por
+        favor""",
+    )
+    for word in words(listed)
+)
+"""Words of which alone nothing is asked: yes, no, fine, thanks. Also in Gulf, Egyptian and Levantine Arabic."""
+
+
 class Interaction(msgspec.Struct, frozen=True):
     """What was asked once, and how well it was answered (0 to 1), where that is known."""
 
     text: str
     quality: float | None = None
+    answer: str = ""
+    """Equal for equal answers; empty: unknown."""
 
 
 class EscalationInput(msgspec.Struct, frozen=True):
@@ -98,6 +120,8 @@ class EscalationInput(msgspec.Struct, frozen=True):
     """The instance's own words for asking for a person, instead of `HUMAN_KEYWORDS`; none: those."""
     threshold: int = 3
     """How many badly answered interactions are too many. More than `LOOKED_BACK` are never found."""
+    is_typed: bool = True
+    """The customer typed it all: nothing is a picture, a voice or a choice among what the business offered."""
 
 
 class EscalationRule(msgspec.Struct, frozen=True):
@@ -117,12 +141,18 @@ def asks_for_human(given: EscalationInput) -> bool:
 def repeats_question(given: EscalationInput) -> bool:
     """The newest three or more of the five latest questions, the one at hand first, have the same words.
 
-    They must follow one another: a customer who asked something else between has moved on. A text without any word
-    (an emoji, "??") repeats nothing.
+    They must follow one another: a customer who asked something else between has moved on. What is said several times
+    before it is answered counts once. Only questions count: no picture, no voice, no choice from a menu, no number, no
+    "yes", "ok" or "thanks"; and a single word only if it got the same answer each time.
     """
     latest = (given.text, *(interaction.text for interaction in given.interactions[: LOOKED_BACK - 1]))
-    said = [_words(text) for text in latest[:REPEATS]]
-    return len(said) == REPEATS and said[0] != () and all(other == said[0] for other in said)
+    said = [_question(text) for text in latest[:REPEATS]]
+    if not given.is_typed or len(said) < REPEATS or any(other != said[0] for other in said):
+        return False
+    if all(word.isdigit() or word in SMALL_TALK for word in said[0]):
+        return False
+    answers = {interaction.answer for interaction in given.interactions[: REPEATS - 1]}
+    return len(said[0]) > 1 or (len(answers) == 1 and answers != {""})
 
 
 def low_quality(given: EscalationInput) -> bool:
@@ -159,6 +189,12 @@ def staff_text(reason: str) -> str:
 def _says(text: str, phrases: Iterable[tuple[str, ...]]) -> bool:
     said = _words(text)
     return any(contains_phrase(said, phrase) for phrase in phrases)
+
+
+def _question(text: str) -> tuple[str, ...]:
+    """The words of a text, of lines that say the same only once."""
+    lines = dict.fromkeys(map(_words, text[:MAX_CHARS].split("\n")))
+    return tuple(word for line in lines for word in line)
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -113,7 +113,7 @@ class Inquiry:
         turn = await self._ledger.begin(self._batch, self._epoch)
         reach("begun")
         self._batch = self._batch.without(turn.repeated)
-        turn = triage.ruled(turn, self._batch)
+        turn = triage.ruled(turn, self._batch, self._terms)
         messages, attempts = len(self._batch.entries), self._batch.attempts
         self._feed.emit(
             "turn.started", self._batch.conversation, turn=turn.id, messages=messages, tries=attempts

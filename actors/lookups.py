@@ -48,6 +48,10 @@ class TakeoverState(msgspec.Struct, frozen=True):
     """It was escalated so long ago that Majlis takes it back now."""
     handed_back: bool = False
     """A person handled it, and Majlis has not answered since."""
+    opted_out: bool = False
+    """The customer wrote a stop word, and no start word since."""
+    own_instance: bool = False
+    """The contact is the number of an instance of ours."""
 
 
 class Usage(msgspec.Struct, frozen=True):

@@ -209,6 +209,8 @@ class Prompt(msgspec.Struct, frozen=True):
     """A person handled the conversation until now: what came before is context, not a task."""
     situation: str = ""
     """What holds now: date, time, whether it is open, who writes. Told last; empty: nothing."""
+    may_be_silent: bool = False
+    """The model may choose to say nothing."""
 
     @property
     def text(self) -> str:
@@ -241,6 +243,8 @@ class Answer(msgspec.Struct, frozen=True):
     requested_fields: tuple[str, ...] = ()
     confidence: float | None = None
     """The model's own, 0 to 1; kept as `response_quality`."""
+    is_silence: bool = False
+    """The model chose to say nothing: there is no text, and none is missing."""
     asked: tuple[Asked, ...] = ()
     """Who was asked for it, in order, where that is known. The turn's trace keeps it; the
     stored answer does not."""

@@ -109,6 +109,8 @@ class Reply(msgspec.Struct, frozen=True):
     origin: str = ""
     hand_back: str = ""
     """Why an escalation ends with this reply: `timeout`; empty: none does."""
+    opt_out: Literal["", "out", "in"] = ""
+    """The customer wants no more messages from now on, or wants them again; empty: neither."""
     notices: tuple[Notice, ...] = ()
     cache: CacheEntry | None = None
     spans: tuple[Span, ...] = msgspec.field(default=(), name="waterfall")
@@ -169,7 +171,10 @@ class Ledger(Protocol):
         """Unfinished turns of these partitions that come after turn `after`, in order."""
 
     async def answer(self, turn: Turn, epoch: int, reply: Reply) -> Turn:
-        """T2: the reply and its outbox rows. If the turn has an answer already, that one is kept."""
+        """T2: the reply and its outbox rows. If the turn has an answer already, that one is kept.
+
+        A reply by rule `model_silence` ends the turn `suppressed`; its answer's tokens and cost are kept and counted.
+        """
 
     async def claim(
         self, turn: Turn, epoch: int, part: int, resend: bool, token: str, heed_takeover: bool = True
@@ -198,6 +203,9 @@ class Ledger(Protocol):
 
     async def drop_rest(self, turn: Turn, epoch: int, rule: str) -> Turn:
         """End the turn as it is: what has not left never will. `done` when a part did, else `suppressed`."""
+
+    async def may_start(self, conversation: Conversation) -> bool:
+        """Whether Majlis may write there by itself, with no message that asks for it: not if the customer opted out."""
 
     async def notify(self, notices: tuple[Notice, ...]) -> None:
         """Store notices to be sent."""

@@ -2,21 +2,27 @@
 
 all of it was old when it arrived  a dead letter, before anything is looked up
 nothing of it is to be answered    silence, rule of the last one (`already_answered`, `reaction`, …), likewise
+its writer is no customer          silence, rule `ignored_contact`, `not_allowed_contact`, `staff`: before all that
+its writer is one of our numbers   silence, rule `own_instance`
+a stop word                        confirmed once, rule `opted_out`; also where a person speaks or was asked for
+the customer opted out             silence, rule `opted_out`; a start word ends it, confirmed by rule `opted_in`
 a person writes in the chat        silence, rule `taken_over`
-the same was just answered         silence, rule `duplicate`
 it waits for a person already      the escalated message, at most once in a while; else silence, rule `escalated`
 it needs a person                  escalate: notify the staff, say the escalated message
+it repeats what waits for a reply  silence, rule `duplicate`
 a rate is exceeded                 by policy
 the answer is in the cache         give it again
 a budget is used up                by policy
-else                               ask the responder
+else                               ask the responder; it may choose to say nothing, rule `model_silence`
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
-from actors import escalation, limits, response_cache
+from actors import contacts, escalation, limits, opt_out, response_cache
 from actors.amendments import DELETION, EDIT
 from actors.instance import InstanceRecord, Terms
 from actors.limits import LimitKind, Reached
@@ -26,7 +32,14 @@ from actors.ports import Question, Turn
 
 ESCALATION = "escalation"
 FALLBACK = "fallback"
+OPT_OUT = "opt_out"
 """Providers of what Majlis says by itself."""
+
+MODEL_SILENCE = "model_silence"
+"""The rule of a turn in which the model chose to say nothing."""
+
+SAID_TO_ANYBODY = (opt_out.OPTED_OUT, opt_out.OPTED_IN)
+"""Rules of replies that leave also where a person has taken the conversation over."""
 
 
 class Silence(msgspec.Struct, frozen=True):
@@ -44,6 +57,8 @@ class Say(msgspec.Struct, frozen=True):
     escalation: str = ""
     """The reason to escalate the conversation for."""
     reached: tuple[Reached, ...] = ()
+    opt_out: Literal["", "out", "in"] = ""
+    """What is recorded with it: the customer wants no more messages, or wants them again."""
 
 
 class AskResponder(msgspec.Struct, frozen=True):
@@ -51,6 +66,8 @@ class AskResponder(msgspec.Struct, frozen=True):
 
     prompt: Prompt
     reached: tuple[Reached, ...] = ()
+    opt_out: Literal["", "in"] = ""
+    """As in `Say`."""
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -80,32 +97,73 @@ def has_backlog(turn: Turn, batch: Batch) -> bool:
     return is_heard and any(message.aside == BACKLOG for message in batch.without(turn.repeated).messages)
 
 
-def ruled(turn: Turn, batch: Batch) -> Turn:
-    """The turn, ended by the rule of the last message where nothing in it is to be answered.
+def ruled(turn: Turn, batch: Batch, terms: Terms) -> Turn:
+    """The turn, ended by a rule that is known before anything is looked up: its writer is no customer, or nothing in it
+    is to be answered, which the rule of its last message says.
 
-    What was old when it arrived comes first: somebody should see it. What a deletion did tells more than that there was
-    one. `batch` is what the turn heard. One that only moves its messages to another conversation keeps them all.
+    What was old when it arrived comes before other asides: somebody should see it. What a deletion did tells more than
+    that there was one. `batch` is what the turn heard. One that only moves its messages to another conversation keeps
+    them all.
     """
-    if turn.state != "started" or turn.rule or turn.moved_to or not is_silent(batch):
+    if turn.state != "started" or turn.rule or turn.moved_to or not batch.entries:
         return turn
+    rule = contacts.rule(batch.conversation.contact, terms)
+    return msgspec.structs.replace(turn, rule=rule or _silent_rule(batch))
+
+
+def _silent_rule(batch: Batch) -> str:
+    if not is_silent(batch):
+        return ""
     rules = [message.rule for message in batch.messages]
     telling = [rule for rule in rules if rule not in (EDIT, DELETION)] or rules
-    return msgspec.structs.replace(turn, rule=BACKLOG if BACKLOG in rules else telling[-1])
+    return BACKLOG if BACKLOG in rules else telling[-1]
 
 
 def decide(question: Question, facts: Facts) -> TriageVerdict:
+    takeover, terms = facts.takeover, question.terms
+    if takeover.own_instance and not terms.contacts.answer_instances:
+        return Silence(contacts.OWN_INSTANCE)
+    if takeover.opted_out and not terms.opt_out.enabled:
+        takeover = msgspec.structs.replace(takeover, opted_out=False)
+    wish = opt_out.wish(question.batch.messages, terms.opt_out)
+    if wish is not None and wish.wants_out != takeover.opted_out:
+        return _wished(question, facts, wish)
+    if takeover.opted_out:
+        return Silence(opt_out.OPTED_OUT)
+    return _for_a_customer(question, facts)
+
+
+def _for_a_customer(question: Question, facts: Facts) -> TriageVerdict:
+    """For somebody who wants to be answered."""
     flags, takeover = question.flags, facts.takeover
     if flags.takeover and takeover.taken_over:
         return Silence("taken_over")
-    if facts.duplicate:
-        return Silence("duplicate")
     if flags.escalation and takeover.escalated and not takeover.escalation_expired:
         # Other software may escalate where Majlis itself is not to: a person has it, and no words of ours are wanted.
         is_said = facts.escalated_reply or not question.record.escalation_enabled
         return Silence("escalated") if is_said else _escalated(question)
     if reason := _reason(question, facts):
         return _escalated(question, reason)
+    if facts.duplicate:
+        return Silence("duplicate")
     return _within_limits(question, facts)
+
+
+def _wished(question: Question, facts: Facts, wish: opt_out.Wish) -> TriageVerdict:
+    """Confirm a stop or start word. Beside a start word, the rest of the burst is answered if that can be done now; the
+    answer confirms it then.
+    """
+    terms, contact = question.terms.opt_out, question.batch.conversation.contact
+    confirmed = Answer(opt_out.confirmation(wish, contact, terms), OPT_OUT)
+    if wish.wants_out:
+        return Say(confirmed, opt_out.OPTED_OUT, opt_out="out")
+    words = {message.id for message in question.batch.messages if opt_out.said_in(message, terms)}
+    rest = question.batch.without(words)
+    if rest.entries:
+        verdict = _for_a_customer(msgspec.structs.replace(question, batch=rest), facts)
+        if isinstance(verdict, Say | AskResponder):
+            return msgspec.structs.replace(verdict, opt_out="in")
+    return Say(confirmed, opt_out.OPTED_IN, opt_out="in")
 
 
 def fallback(record: InstanceRecord, terms: Terms) -> Answer | None:
@@ -121,6 +179,7 @@ def _reason(question: Question, facts: Facts) -> str:
         return ""
     given = escalation.EscalationInput(
         text=question.batch.text,
+        is_typed=all(message.kind == "text" for message in question.batch.messages),
         # With an escalation whose time is up, what came before is context, not a reason for another one.
         interactions=() if facts.takeover.escalation_expired else facts.interactions,
         keywords=record.escalation_keywords,
@@ -168,4 +227,5 @@ def _prompt(question: Question, facts: Facts) -> Prompt:
         knowledge=facts.knowledge if question.flags.knowledge else (),
         system_prompt=question.record.system_prompt,
         handed_back=facts.takeover.handed_back or facts.takeover.escalation_expired,
+        may_be_silent=question.terms.model_silence,
     )

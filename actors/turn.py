@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from actors import notices, reply, response_cache, triage
+from actors import contacts, notices, reply, response_cache, triage
 from actors.amendments import amended
 from actors.crash_points import reach
 from actors.errors import (
@@ -127,10 +127,11 @@ class TurnAttempt:
 
     async def bury(self, reason: str, detail: str) -> TurnOutcome:
         turn = await self._ledger.begin(self._batch, self._epoch)
-        turn = triage.ruled(turn, self._batch.without(turn.repeated))
+        turn = triage.ruled(turn, self._batch.without(turn.repeated), self._terms)
         if turn.state in ("done", "suppressed", "moved"):
             return "answered" if turn.state == "done" else turn.state
-        if turn.state == "started" and turn.rule and triage.is_silent(self._batch.without(turn.repeated)):
+        is_silent = triage.is_silent(self._batch.without(turn.repeated)) or turn.rule in contacts.RULES
+        if turn.state == "started" and turn.rule and is_silent:
             return await self._end_by_rule(turn)  # nobody waits for an answer to these
         if turn.state == "answered":
             turn = await self._services.outbox.settle_kept(turn, self._conversation)
@@ -190,7 +191,9 @@ class TurnAttempt:
             if escalation:
                 to_send += notices.escalated(found.question.batch, escalation, self._terms)
         parts = reply.split(answer.text)
-        if not parts and not rule:
+        if answer.is_silence and self._terms.model_silence:
+            rule, parts = triage.MODEL_SILENCE, ()
+        elif not parts and not rule:
             raise TurnFailed("garbage", "the answer is empty")
         named = (message.server_origin for message in reversed(self._batch.messages))
         stored = Reply(
@@ -200,6 +203,7 @@ class TurnAttempt:
             escalation=escalation,
             origin=reply.choose_origin(named, found.facts.webhook, self._terms.allowed_origins),
             hand_back="timeout" if found.facts.takeover.escalation_expired else "",
+            opt_out=verdict.opt_out,
             notices=to_send,
             cache=cache,
             spans=self._inquiry.spans,
@@ -214,6 +218,9 @@ class TurnAttempt:
             self._emit("turn.escalated", turn, reason=escalation)
             if is_playground(self._conversation.contact):
                 self._emit("notice.withheld", turn, reason="playground")
+        if stored.opt_out:
+            event = "contact.opted_out" if stored.opt_out == "out" else "contact.opted_in"
+            self._emit(event, turn, by="customer")
         self._emit("turn.answered", turn, parts=len(turn.parts), **self._inquiry.spent(answer))
         return turn
 
@@ -221,11 +228,15 @@ class TurnAttempt:
         """The fallback message as the reply of a turn that is to become a dead letter, where there is one."""
         record = await self._services.lookups.instance(self._instance)
         answer = triage.fallback(record, self._terms)
-        if answer is None:
+        if answer is None or not await self._may_start():
             return turn
         parts = reply.split(answer.text)
         doomed = Reply(answer, parts, triage.FALLBACK, dead_reason=reason, dead_detail=detail)
         return await self._ledger.answer(turn, self._epoch, doomed)
+
+    async def _may_start(self) -> bool:
+        """Whether the customer may be told something that answers nothing he wrote."""
+        return not self._terms.opt_out.enabled or await self._ledger.may_start(self._conversation)
 
     async def _ask(self, prompt: Prompt) -> Answer:
         answer = await self._inquiry.ask(self._services.responder, prompt)
@@ -235,10 +246,14 @@ class TurnAttempt:
     # After it
 
     async def _deliver(self, turn: Turn) -> TurnOutcome:
+        if turn.state == "suppressed":  # with the answer, for the model chose to say nothing
+            self._emit("turn.suppressed", turn, rule=turn.rule)
+            return "suppressed"
         if turn.dead_reason:
             return await self._deliver_doomed(turn)
         try:
-            await self._services.outbox.deliver(turn, self._conversation, self._epoch, self._flags.takeover)
+            heeds = self._flags.takeover and turn.rule not in triage.SAID_TO_ANYBODY
+            await self._services.outbox.deliver(turn, self._conversation, self._epoch, heeds)
         except TakenOver:
             turn = await self._ledger.drop_rest(turn, self._epoch, "taken_over")
             self._emit("turn.suppressed", turn, rule="taken_over")

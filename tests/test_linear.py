@@ -21,7 +21,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors import response_cache
+from actors import contacts, response_cache
+from actors.instance import Terms
 from actors.text import first_words
 from daemon.gateways import lenient
 from daemon.gateways.evolution import amendments, message, parts, payload, placeholders
@@ -95,6 +96,7 @@ MATCHED = {
 BODIES: set[Any] = {route.body for route in ROUTES if route.body is not None}
 
 ARGUMENTS: dict[str, Callable[[Any], object]] = {
+    "actors.contacts.rule": lambda text: contacts.rule(text, Terms(notify_numbers=(text,))),
     "actors.response_cache.fits": lambda text: response_cache.fits(text, text, text),
     "actors.text.first_words": lambda text: first_words(text, len(text)),
     "daemon.gateways.evolution.payload.parse_webhook": lambda body: payload.parse_webhook(body, "acme", None),

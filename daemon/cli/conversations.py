@@ -36,9 +36,9 @@ from daemon.cli.render import (
     without_effect,
 )
 from daemon.operate.actors import ActorPage, ActorRow, ActorsQuery
-from daemon.operate.conversations import Flushed, SilentPage, SilentView
+from daemon.operate.conversations import Flushed, OptOutView, SilentPage, SilentView
 from daemon.operate.instances import InstanceFlushed, InstancePause, InstanceResumed, PauseOne
-from daemon.operate.takeovers import TakeoverBegun, TakeoverEnded
+from daemon.operate.takeovers import ResumeByLabel, TakeoverBegun, TakeoverEnded
 
 MaybeConversation = Annotated[
     str | None,
@@ -125,7 +125,7 @@ def silent(
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List conversations in which Majlis is silent: taken over by a person, or escalated.
+    """List conversations in which Majlis is silent: taken over by a person, escalated, or opted out by the customer.
 
     `majlis resume CONVERSATION` hands one back to Majlis.
 
@@ -157,7 +157,14 @@ def _why_silent(found: SilentView) -> str:
         why = f": {found.escalated.why}" if found.escalated.why else ""
         since = moment(found.escalated.since)
         reasons.append(f"escalated since {since}{why}{without_effect('escalation', found.escalated.heeded)}")
+    if found.opted_out:
+        reasons.append(opted_out(found.opted_out))
     return ", ".join(reasons)
+
+
+def opted_out(found: OptOutView) -> str:
+    ignored = "" if found.heeded else ", without effect: opt_out.enabled is off"
+    return f"opted out by the customer since {moment(found.since)}{ignored}"
 
 
 def flush(
@@ -241,6 +248,7 @@ def resume(
     conversation: MaybeConversation = None,
     instance: WholeInstanceOption = None,
     all_: AllOption = False,
+    opt_out: Annotated[bool, option(ResumeByLabel, "opt_out", "--opt-out")] = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
@@ -250,11 +258,16 @@ def resume(
     In a conversation this ends a human take-over and an escalation. What was written before is context for the next
     answer and is not answered itself. A parked or holding conversation continues, as with `majlis flush`.
 
+    A customer who wrote a stop word stays opted out: that is his to end, with a start word. `--opt-out` ends it.
+
     Example: majlis resume acme/551199990000
 
     Example: majlis resume --instance acme
     """
-    document = client_of(config, set_).post(f"{_path(conversation, instance, all_)}/resume")
+    if opt_out and conversation is None:
+        raise Failure("--opt-out is for one conversation", USAGE_ERROR)
+    query = {"opt_out": True} if opt_out else None
+    document = client_of(config, set_).post(f"{_path(conversation, instance, all_)}/resume", query)
     if json:
         print_json(document)
         return
@@ -279,6 +292,8 @@ def _what_ended(resumed: TakeoverEnded) -> str:
     ended = [
         *(["escalation ended"] if resumed.escalated else []),
         *(["take-over ended"] if resumed.taken_over else []),
+        *(["opt-out ended"] if resumed.opted_out else []),
         *([f"no longer {resumed.state}"] if resumed.state else []),
+        *(["the customer is opted out and stays so"] if resumed.still_opted_out else []),
     ]
     return ", ".join(ended)

@@ -21,6 +21,7 @@ from daemon.cli.client import (
     conversation_path,
     view,
 )
+from daemon.cli.conversations import opted_out
 from daemon.cli.render import (
     attempt,
     cell,
@@ -109,6 +110,8 @@ def _conversation_rows(found: ConversationView) -> list[tuple[str, object]]:
         why = f": {found.escalated.why}" if found.escalated.why else ""
         ignored = without_effect("escalation", found.escalated.heeded)
         rows.append(("escalated", f"since {moment(found.escalated.since)} UTC{why}{ignored}"))
+    if found.opted_out:
+        rows.append(("opted out", opted_out(found.opted_out).removeprefix("opted out ")))
     if found.taken_over or found.escalated:
         rows.append(("to hand back", f"majlis resume {found.conversation}"))
     if found.why:

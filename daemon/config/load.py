@@ -29,6 +29,7 @@ from daemon.schema.fields import KeyPath, Raw
 
 DEFAULT_FILE = Path("config.yaml")
 MASK = "****"
+"""Lists of phone numbers."""
 _SECRET_KEY = re.compile(r"token|key|secret|passw|authorization|credential", re.IGNORECASE)
 """Names that look secret, for a key that does not exist; for known keys, the type says whether they are secret."""
 _SUBJECT = re.compile(r"^(Input|String|Tuple|Value) should")

@@ -8,19 +8,20 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pydantic import SecretStr
 
+from actors.contacts import ALLOWED, pattern
 from actors.identity import phone_number
 from actors.reply import origin_of
 from actors.response_cache import CACHE
-from actors.triage import ESCALATION, FALLBACK
+from actors.triage import ESCALATION, FALLBACK, OPT_OUT
 from daemon.config.schema import Settings
-from daemon.config.sections import BatchingSettings, RealtimeSettings, ResponderSettings
+from daemon.config.sections import BatchingSettings, ContactsSettings, RealtimeSettings, ResponderSettings
 from daemon.gateways.kind import GatewaySettings
 from daemon.gateways.kinds import GATEWAYS
 from daemon.responders.kinds import PROVIDERS
 from daemon.schema.fields import KeyPath, Misfit, is_web_address, web_address
 from daemon.web.http1 import split_address
 
-OWN_VOICES = frozenset({CACHE, ESCALATION, FALLBACK})
+OWN_VOICES = frozenset({CACHE, ESCALATION, FALLBACK, OPT_OUT})
 """Shown instead of a provider's name, for answers that no provider gave."""
 _HOST = re.compile(
     r"(?=.{1,253}(:|$))[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[1-9][0-9]{0,4})?"
@@ -46,10 +47,12 @@ def misfits(settings: Settings) -> Iterator[Misfit]:
     yield from _embeddings(settings)
     yield from _webhooks((), settings.escalation.notify_webhook, settings.alerts.webhook)
     yield from _staff((), settings.escalation.notify_numbers)
+    yield from _contacts((), settings.contacts)
     for name, overrides in settings.instances.items():
         merged, written = settings.for_instance(name), overrides.model_fields_set
         at = ("instances", name)
         yield from _staff(at, overrides.escalation.notify_numbers)
+        yield from _contacts(at, overrides.contacts)
         if "batching" in written:
             yield from _batching((*at, "batching"), merged.batching)
         if "responder" in written:
@@ -226,6 +229,13 @@ def _staff(at: KeyPath, numbers: Sequence[str]) -> Iterator[Misfit]:
         if phone_number(written) is None:
             allowed = "must be a phone number with its country code, 6 to 15 digits, e.g. '966500000001'"
             yield Misfit((*at, "escalation", "notify_numbers", str(index)), written, allowed)
+
+
+def _contacts(at: KeyPath, contacts: ContactsSettings) -> Iterator[Misfit]:
+    for name, listed in (("ignore", contacts.ignore), ("allow", contacts.allow)):
+        for index, written in enumerate(listed):
+            if pattern(written) is None:
+                yield Misfit((*at, "contacts", name, str(index)), written, ALLOWED)
 
 
 def _gateway(at: KeyPath, gateway: GatewaySettings, door: RealtimeSettings) -> Iterator[Misfit]:

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from actors.contacts import patterns
 from actors.identity import phone_number
 from actors.instance import ContactTerms, ContextTerms, FeatureFlags, MachineTerms, OptOutTerms, Terms
 from actors.messages import WindowPolicy
@@ -140,7 +141,10 @@ class InstanceSettings(Section):
             duplicate_seconds=self.turn.duplicate_seconds,
             max_age_seconds=self.ingress.max_age_seconds,
             model_silence=self.reply.model_silence,
-            contacts=ContactTerms(**self.contacts.model_dump()),
+            contacts=ContactTerms(
+                **self.contacts.model_dump()
+                | {"ignore": patterns(self.contacts.ignore), "allow": patterns(self.contacts.allow)}
+            ),
             opt_out=OptOutTerms(**self.opt_out.model_dump()),
             machines=MachineTerms(**self.machines.model_dump()),
             context=ContextTerms(**self.context.model_dump(), timezone=self.timezone, hours=self.hours),

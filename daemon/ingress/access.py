@@ -18,6 +18,11 @@ def any_instance(_instance: str) -> bool:
     return True
 
 
+def anybody(_instance: str) -> bool:
+    """What a sender may post for of whom nothing is known."""
+    return True
+
+
 class SharedToken:
     """Access by a token in `apikey` or `Authorization: Bearer`; several tokens are valid at once, for a rotation."""
 
@@ -40,4 +45,4 @@ class SharedToken:
 
 def open_door(_request: Request) -> Allows | None:
     """Access for everyone who can connect (`auth.mode: none`)."""
-    return any_instance
+    return anybody

@@ -112,6 +112,8 @@ class Inbound(msgspec.Struct, frozen=True):
     """The instance that the payload itself names, where it names one and it is fit for a name."""
     connected: bool = False
     """The gateway says that the instance is connected to WhatsApp, now or again."""
+    own_number: str = ""
+    """The instance's own phone number, where the gateway names it."""
 
     @property
     def instances(self) -> frozenset[str]:

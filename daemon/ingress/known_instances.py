@@ -23,6 +23,17 @@ class KnownInstances:
         self._declared = frozenset(declared)
         self._names = self._declared
         self._by_fold = _folded(self._names)
+        self._numbers: dict[str, str] = {}
+
+    def saw_number(self, instance: str, number: str) -> None:
+        """The gateway named the number of an instance; of one that is not known it does not matter."""
+        if instance in self._names:
+            self._numbers[instance] = number
+
+    def numbers_seen(self) -> dict[str, str]:
+        """The numbers by instance that were named since this was asked last."""
+        seen, self._numbers = self._numbers, {}
+        return seen
 
     def learn(self, stored: Collection[str]) -> None:
         """These are in the database now, and no others."""

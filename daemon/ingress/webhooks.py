@@ -33,7 +33,7 @@ from actors.errors import (
     Unavailable,
 )
 from actors.messages import Message, Receipt
-from daemon.ingress.access import Allows, Authorize, any_instance
+from daemon.ingress.access import Allows, Authorize, any_instance, anybody
 from daemon.ingress.counters import NO_OBSERVERS, IngressCounters, IngressObservers
 from daemon.ingress.inbound import (
     Amendment,
@@ -258,11 +258,14 @@ class Ingress:
             self._lose("unreadable", instance)
             await self._quarantine(body, error.reason)
             return error_response(400, error.reason)
-        for mentioned in () if allows is any_instance else inbound.instances:
+        for mentioned in () if allows in (any_instance, anybody) else inbound.instances:
             if not allows(mentioned):
                 return self._not_allowed(mentioned)
         if overruled:
             self._overrule(overruled, inbound.instance)
+        # An open door knows nobody, and one tenant must not say who is no customer of the others.
+        if inbound.own_number and allows is any_instance:
+            self._reader.known.saw_number(inbound.instance, inbound.own_number)
         return await self._store(inbound)
 
     def _not_allowed(self, instance: str) -> Response:

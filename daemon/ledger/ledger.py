@@ -64,7 +64,7 @@ class PostgresLedger:
         )
 
     async def answer(self, turn: Turn, epoch: int, reply: Reply) -> Turn:
-        sql = "SELECT majlis_record_answer($1, $2, $3, $4)"
+        sql = "SELECT majlis_store_reply($1, $2, $3, $4)"
         return _turn(await self._step(sql, turn.id, epoch, encoded(reply), encoded(reply.parts)))
 
     async def claim(
@@ -104,6 +104,10 @@ class PostgresLedger:
 
     async def drop_rest(self, turn: Turn, epoch: int, rule: str) -> Turn:
         return _turn(await self._step("SELECT majlis_drop_rest($1, $2, $3)", turn.id, epoch, rule))
+
+    async def may_start(self, conversation: Conversation) -> bool:
+        instance, contact = map(storable, conversation)
+        return bool(await self._db.value("SELECT majlis_may_start($1, $2)", instance, contact))
 
     async def notify(self, notices: tuple[Notice, ...]) -> None:
         await self._db.value("SELECT majlis_store_notices($1)", encoded(notices))

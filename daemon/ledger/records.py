@@ -94,18 +94,29 @@ class Records:
         for row in await self._db.fetch(_SQL["silent"], hand_back_seconds, limit):
             conversation = Conversation(row["instance"], canonical_contact(row["contact"]))
             known = found.get(conversation, SilenceReasons())
-            if row["until"] is not None:
-                found[conversation] = SilenceReasons(
-                    TakeoverPeriod(row["since"], row["until"]), known.escalated
-                )
-            elif known.escalated is None:  # of several rows the latest comes first
-                found[conversation] = SilenceReasons(known.taken_over, Escalated(row["since"], row["why"]))
+            match row["kind"]:
+                case "taken_over":
+                    reason: dict[str, object] = {"taken_over": TakeoverPeriod(row["since"], row["until"])}
+                case "opted_out":
+                    reason = {"opted_out": row["since"]}
+                case _:  # of several rows the latest comes first
+                    reason = {"escalated": known.escalated or Escalated(row["since"], row["why"])}
+            found[conversation] = msgspec.structs.replace(known, **reason)
         return found
 
     async def hand_back(self, conversation: Conversation) -> HandedBack:
         """Let Majlis answer again in this conversation."""
         rows = await self._db.fetch(_SQL["hand_back"], *_named(conversation), repeatable=False)
         return HandedBack(**rows[0])
+
+    async def opt_in(self, conversation: Conversation) -> bool:
+        """End the customer's opt-out; returns whether there was one."""
+        return bool(await self._db.value(_SQL["opt_in"], *_named(conversation)))
+
+    async def store_numbers(self, numbers: Mapping[str, str]) -> None:
+        """Store the numbers of instances, by their names."""
+        names = [storable(name) for name in numbers]
+        await self._db.fetch(_SQL["instance_numbers"], names, list(numbers.values()))
 
     async def usage(self, days: int, instance: str | None = None) -> tuple[DailyUsage, ...]:
         """The usage of today and the `days - 1` days before, the latest day first."""

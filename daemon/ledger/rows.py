@@ -91,6 +91,8 @@ class SilenceReasons(msgspec.Struct, frozen=True):
 
     taken_over: TakeoverPeriod | None = None
     escalated: Escalated | None = None
+    opted_out: datetime | None = None
+    """Since when the customer wants no messages."""
 
 
 class Attention(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from actors.messages import Batch
+from actors.repeats import once_text
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -24,14 +25,14 @@ def encoded(value: object) -> str:
 
 
 def text_hash(text: str) -> str:
-    """Equal for two batches with the same text."""
+    """Equal for two batches that say the same, each thing counted once."""
     return hashlib.sha256(storable(text).strip().encode()).hexdigest()
 
 
 def wire_batch(batch: Batch) -> dict[str, Any]:
     """A batch as `majlis_begin_turn` expects it."""
     messages = batch.messages
-    asked = batch.asked.text if batch.asked.entries else batch.text
+    about = batch.asked if batch.asked.entries else batch
     return {
         "conversation_key": batch.conversation.key,
         "instance": batch.conversation.instance,
@@ -45,8 +46,8 @@ def wire_batch(batch: Batch) -> dict[str, Any]:
         "opened_at_ms": batch.opened_at_ms,
         "messages": messages,
         "message_ids": [message.id for message in messages],
-        "text": asked,
-        "text_hash": text_hash(asked),
+        "text": about.text,
+        "text_hash": text_hash(once_text(about)),
     }
 
 

@@ -40,12 +40,11 @@ class PostgresLookups:
         self,
         db: Postgres,
         *,
-        duplicate_window_seconds: float = 300.0,
         history_tokens: int = 800,
         settings_cache_seconds: float = 30.0,
         sources: Sequence[LookupSpec] = (),
     ) -> None:
-        self._means = Means(db, duplicate_window_seconds, history_tokens)
+        self._means = Means(db, history_tokens)
         self._specs = (*LOOKUPS, *sources)
         self._instances = Remembered(partial(instance_record, db), settings_cache_seconds)
 

@@ -23,7 +23,6 @@ class Means(msgspec.Struct, frozen=True):
     """What the lookups work with."""
 
     db: Postgres
-    duplicate_window_seconds: float = 300.0
     history_tokens: int = 800
 
 

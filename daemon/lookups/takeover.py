@@ -1,4 +1,4 @@
-"""Who speaks in this conversation now: Majlis, or a person of the business?"""
+"""Who speaks in this conversation now: Majlis, or a person of the business? And does the customer want answers?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from actors.ports import Question
 from daemon.ledger.wire import storable
 from daemon.lookups.spec import LookupSpec, Means
 
-_SQL = "SELECT majlis_standing($1, $2, $3, $4, $5)"
+_SQL = """
+    SELECT majlis_standing($1, $2, $3, $4, $5) || jsonb_build_object(
+        'opted_out', majlis_opted_out($1, $2), 'own_instance', majlis_is_own_number($2))
+"""
 
 
 async def _run(means: Means, question: Question) -> TakeoverState:

@@ -141,6 +141,12 @@ EVENTS: dict[str, Event] = {
         "info",
         "Majlis is silent in a conversation for `seconds` (`by`: a person who wrote there, an operator)",
     ),
+    "contact.opted_out": Event(
+        "info", "a customer wrote a stop word: Majlis is silent there until a start word"
+    ),
+    "contact.opted_in": Event(
+        "info", "a customer wrote a start word, or an operator ended the silence (`by`)"
+    ),
     "notice.sent": Event("info", "a notice reached the business (`kind`: whatsapp, webhook)"),
     "notice.failed": Event("warning", "a notice could not be delivered (`reason`); it is tried again"),
     "notice.given_up": Event("error", "a notice is not tried again; it stays in the ledger"),

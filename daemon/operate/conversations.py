@@ -13,7 +13,7 @@ from actors.errors import Conflict, Missing
 from actors.identity import Conversation
 from actors.instance import FeatureFlags
 from actors.messages import Waiting
-from actors.ports import FlagSource
+from actors.ports import FlagSource, Policies
 from actors.supervisor import Supervisor
 from daemon.ledger.rows import SilenceReasons
 from daemon.operate.actors import seconds_left
@@ -51,14 +51,23 @@ class EscalationView(msgspec.Struct, frozen=True, kw_only=True):
     """False: escalation is switched off for the instance, so Majlis answers anyway."""
 
 
+class OptOutView(msgspec.Struct, frozen=True, kw_only=True):
+    """The customer wrote a stop word, and Majlis is silent until he writes a start word."""
+
+    since: str
+    heeded: bool = True
+    """False: `opt_out.enabled` is off for the instance, so Majlis answers anyway."""
+
+
 class SilentView(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation in which a person speaks instead of Majlis."""
+    """A conversation in which a person speaks instead of Majlis, or whose customer wants no messages."""
 
     conversation: str
     instance: str
     contact: str
     taken_over: TakeoverView | None = None
     escalated: EscalationView | None = None
+    opted_out: OptOutView | None = None
 
 
 class SilentPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +91,7 @@ class ConversationView(msgspec.Struct, frozen=True, kw_only=True):
     batch: int | None = None
     taken_over: TakeoverView | None = None
     escalated: EscalationView | None = None
+    opted_out: OptOutView | None = None
     waiting: list[MessageView] = []
     turns: list[TurnView] = []
     """The latest first."""
@@ -115,12 +125,14 @@ class Conversations:
         directory: Directory,
         supervisor: Supervisor,
         flags: FlagSource,
+        policies: Policies,
         fenced: Callable[[], Mapping[int, int]],
         partitions: int,
     ) -> None:
         self._directory = directory
         self._supervisor = supervisor
         self._flags = flags
+        self._policies = policies
         self._fenced = fenced
         self._partitions = partitions
 
@@ -156,6 +168,7 @@ class Conversations:
             batch=view.batch_number if view else None,
             taken_over=_takeover(silence, flags),
             escalated=_escalation(silence, flags),
+            opted_out=self._opt_out(conversation, silence),
             waiting=[_waiting(entry) for entry in view.waiting] if view else [],
             turns=[turn_view(turn) for turn in turns],
         )
@@ -181,7 +194,14 @@ class Conversations:
             contact=conversation.contact,
             taken_over=_takeover(silence, flags),
             escalated=_escalation(silence, flags),
+            opted_out=self._opt_out(conversation, silence),
         )
+
+    def _opt_out(self, conversation: Conversation, silence: SilenceReasons) -> OptOutView | None:
+        if silence.opted_out is None:
+            return None
+        heeded = self._policies.terms(conversation.instance).opt_out.enabled
+        return OptOutView(since=iso(silence.opted_out), heeded=heeded)
 
 
 def _takeover(silence: SilenceReasons, flags: FeatureFlags) -> TakeoverView | None:
@@ -202,7 +222,7 @@ def _waiting(entry: Waiting) -> MessageView:
 
 
 async def _list_silent(conversations: Conversations, call: AdminCall, asked: SilentQuery) -> Response:
-    """Conversations in which a person speaks: taken over or escalated."""
+    """Conversations in which Majlis is silent: taken over, escalated, or opted out by the customer."""
     page = await conversations.silent(asked.instance or None, asked.limit)
     return await call.answer(page, "silent conversations")
 

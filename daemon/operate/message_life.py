@@ -16,7 +16,7 @@ from actors.actor import ActorView, Phase
 from actors.amendments import DELETION
 from actors.lookups import RESPONDER
 from actors.messages import Message
-from actors.triage import BACKLOG
+from actors.triage import BACKLOG, MODEL_SILENCE
 from daemon.ledger.stored_turns import DeadLetterRow, PartRow, StoredTurn, original_id
 from daemon.operate.call import iso
 
@@ -174,7 +174,7 @@ def _answered(turn: StoredTurn) -> str:
     asked = [span for span in turn.waterfall if span.stage == RESPONDER]
     took = "".join(f" in {span.took_ms:,.0f} ms" for span in asked if span.outcome == "ok")
     model = f", model {turn.model}" if turn.model else ""
-    if turn.rule:
+    if turn.rule and turn.rule != MODEL_SILENCE:
         return f"by rule {turn.rule}{took}"
     spent = f", {turn.input_tokens or 0:,} tokens in, {turn.output_tokens or 0:,} out"
     in_vain = [
@@ -182,7 +182,8 @@ def _answered(turn: StoredTurn) -> str:
         for span in asked
         if span.outcome != "ok"
     ]
-    return f"by {turn.provider or 'no provider'}{model}{took}{spent}{''.join(in_vain)}"
+    silence = ", who chose to say nothing" if turn.rule else ""
+    return f"by {turn.provider or 'no provider'}{model}{silence}{took}{spent}{''.join(in_vain)}"
 
 
 def _part(part: PartRow) -> Step:

@@ -49,6 +49,10 @@ class TakeoverEnded(msgspec.Struct, frozen=True, kw_only=True):
     conversation: str
     escalated: bool
     taken_over: bool
+    opted_out: bool = False
+    """The customer wanted no messages; the operator ended that too."""
+    still_opted_out: bool = False
+    """The customer wants no messages: Majlis stays silent until he writes a start word."""
     state: str = ""
     """`parked` or `holding`, if it was woken from that."""
 
@@ -59,6 +63,23 @@ class TakeOverByLabel(ByLabel, frozen=True, kw_only=True):
 
 class TakeOverByContact(ByContact, frozen=True, kw_only=True):
     seconds: PauseSeconds | None = None
+
+
+OptOut = Annotated[
+    bool,
+    Meta(
+        description="End also the silence that the customer asked for with a stop word. Only when he wants it so: "
+        "it is his to end."
+    ),
+]
+
+
+class ResumeByLabel(ByLabel, frozen=True, kw_only=True):
+    opt_out: OptOut = False
+
+
+class ResumeByContact(ByContact, frozen=True, kw_only=True):
+    opt_out: OptOut = False
 
 
 class OperatorTakeovers:
@@ -107,8 +128,9 @@ class OperatorTakeovers:
         until = iso(now.until) if now else ""
         return TakeoverBegun(conversation=self._directory.label(conversation), until=until, stood=stood)
 
-    async def end(self, ref: Conversation | str) -> TakeoverEnded:
-        """Let Majlis answer there again, and wake a parked or held actor.
+    async def end(self, ref: Conversation | str, opt_out: bool = False) -> TakeoverEnded:
+        """Let Majlis answer there again, and wake a parked or held actor. With `opt_out`, the customer's own wish for
+        silence ends as well.
 
         Raises:
           Missing: the conversation is unknown.
@@ -116,11 +138,15 @@ class OperatorTakeovers:
         """
         conversation = await self._directory.find(ref)
         ended = await self._records.hand_back(conversation)
+        opted_in = opt_out and await self._records.opt_in(conversation)
+        still_out = (await self._directory.silence(conversation)).opted_out is not None
         view = self._supervisor.view(conversation)
         asleep = view.phase if view is not None and _rests(view) else ""
         label = self._directory.label(conversation)
-        if not (ended.escalations or ended.takeovers or asleep):
-            raise self._nothing_to_end(conversation, label, view)
+        if not (ended.escalations or ended.takeovers or asleep or opted_in):
+            raise self._nothing_to_end(conversation, label, view, still_out)
+        if opted_in:
+            self._feed.emit("contact.opted_in", conversation, by="operator")
         if ended.escalations or ended.takeovers:
             self._feed.emit("conversation.handed_back", conversation, by="operator")
         if asleep:
@@ -129,13 +155,22 @@ class OperatorTakeovers:
             conversation=label,
             escalated=ended.escalations > 0,
             taken_over=ended.takeovers > 0,
+            opted_out=opted_in,
+            still_opted_out=still_out,
             state=asleep,
         )
 
-    def _nothing_to_end(self, conversation: Conversation, label: str, view: ActorView | None) -> Exception:
+    def _nothing_to_end(
+        self, conversation: Conversation, label: str, view: ActorView | None, opted_out: bool
+    ) -> Exception:
         pause = self._pauses.of(conversation.instance)
         if view is not None and view.held_by == "pause" and pause is not None:
             return Conflict(f"{label} waits because of a pause: `{ended_by(pause)}` ends it.")
+        if opted_out:
+            return Conflict(
+                f"The customer of {label} wants no messages, and ends that with a start word. If he asked you to, "
+                f"`majlis resume {label} --opt-out` ends it."
+            )
         return self._directory.unless_starting(
             Conflict(
                 f"There is nothing to resume in {label}: it is not escalated, taken over, held or parked."
@@ -156,10 +191,12 @@ async def _take_over(
     return json_response(200, await takeovers.begin(asked.ref, asked.seconds))
 
 
-async def _hand_back(takeovers: OperatorTakeovers, call: AdminCall, asked: ByLabel | ByContact) -> Response:
+async def _hand_back(
+    takeovers: OperatorTakeovers, call: AdminCall, asked: ResumeByLabel | ResumeByContact
+) -> Response:
     """Let Majlis answer in the conversation again: end escalation and take-over, wake it if it is parked or held."""
-    await call.audit("resume", call.target(asked.ref))
-    return json_response(200, await takeovers.end(asked.ref))
+    await call.audit("resume --opt-out" if asked.opt_out else "resume", call.target(asked.ref))
+    return json_response(200, await takeovers.end(asked.ref, asked.opt_out))
 
 
 _LABEL, _CONTACT = "/v1/conversations/{label}", "/v1/conversations/{instance}/{contact}"
@@ -176,6 +213,8 @@ ROUTES = (
         TakeoverBegun,
         TakeOverByContact,
     ),
-    Route("POST", f"{_LABEL}/resume", OperatorTakeovers, _hand_back, "operate", TakeoverEnded, ByLabel),
-    Route("POST", f"{_CONTACT}/resume", OperatorTakeovers, _hand_back, "operate", TakeoverEnded, ByContact),
+    Route("POST", f"{_LABEL}/resume", OperatorTakeovers, _hand_back, "operate", TakeoverEnded, ResumeByLabel),
+    Route(
+        "POST", f"{_CONTACT}/resume", OperatorTakeovers, _hand_back, "operate", TakeoverEnded, ResumeByContact
+    ),
 )

@@ -70,6 +70,7 @@ class Anthropic(Dialect):
             dig(payload, "model"),
             dig(usage, "input_tokens"),
             dig(usage, "output_tokens"),
+            dig(payload, "stop_reason") == "tool_use",
         )
 
     def verdict(self, status: int, payload: object) -> FailureKind | None:

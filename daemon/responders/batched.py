@@ -20,7 +20,14 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from actors.messages import HistoryEntry, Prompt
-from actors.prompt import CUSTOMER_TEXT_IS_DATA, HANDED_BACK, ModelRequest, json_line, system_prompt
+from actors.prompt import (
+    CUSTOMER_TEXT_IS_DATA,
+    HANDED_BACK,
+    SILENCE_IS_AN_ANSWER,
+    ModelRequest,
+    json_line,
+    system_prompt,
+)
 
 MAX_CHARS = 8_000
 """A prompt with more text than this does not share a call."""
@@ -93,7 +100,9 @@ def shared_model_request(
 ) -> ModelRequest:
     """Several prompts of one instance, by key."""
     persona = system_prompt(next(iter(prompts.values())), provider_system_prompt)
-    system = "\n\n".join(filter(None, (persona, CUSTOMER_TEXT_IS_DATA, TOGETHER)))
+    may_be_silent = all(prompt.may_be_silent for prompt in prompts.values())
+    silence = SILENCE_IS_AN_ANSWER if may_be_silent else ""
+    system = "\n\n".join(filter(None, (persona, CUSTOMER_TEXT_IS_DATA, TOGETHER, silence)))
     lines = "\n".join(json_line(_member(key, prompt)) for key, prompt in prompts.items())
     return ModelRequest(system, (HistoryEntry("user", lines),), len(prompts), SCHEMA)
 
@@ -107,7 +116,9 @@ def read_together(said: str, prompts: Mapping[str, Prompt]) -> dict[str, str]:
     answers = {}
     for key, raw in zip(keys, entries, strict=True):
         entry = _entry(raw)
-        if key is not None and entry is not None and keys.count(key) == 1:
+        if key is None or entry is None or keys.count(key) != 1:
+            continue
+        if entry.response.strip() or prompts[key].may_be_silent:
             answers[key] = entry
     return {key: _envelope(entry) for key, entry in answers.items() if not _crosses(key, entry, prompts)}
 
@@ -163,7 +174,7 @@ def _entry(raw: object) -> _Entry | None:
         entry = msgspec.convert(raw, _Entry)
     except (msgspec.ValidationError, RecursionError):
         return None
-    return entry if entry.response.strip() and 0 <= entry.confidence <= 1 else None
+    return entry if 0 <= entry.confidence <= 1 else None
 
 
 def _envelope(entry: _Entry) -> str:

@@ -7,6 +7,8 @@ Laws of this file:
    is the answer; its syntax never reaches a customer.
 3. If the envelope has no response, the prose around it is the answer, unless it only announces what follows (":").
 4. Whatever the model said, the work is bounded, and nothing is raised. If no answer is found, it is empty.
+5. Silence is said: by an envelope whose response is empty, or by the word NO_REPLY, in whatever quotes, after whatever
+   thoughts. Where nothing is said at all, none was chosen. NO_REPLY as an answer's last line is no part of it.
 """
 
 from __future__ import annotations
@@ -45,6 +47,14 @@ _UNMISTAKABLE = re.compile(
 """The two names that no prose has by chance."""
 _MAX_NUMBER = 1e15
 """A response that is a greater number, or none, is no answer."""
+NO_REPLY = "NO_REPLY"
+"""What a model says to say nothing."""
+_THOUGHT_ENDS = ("</think>", "</thinking>", "</thought>", "</reasoning>", "</analysis>")
+_WRAPS = "`\"'“”‘’«»*_.:;,!()[]{}<>-–—"
+_FENCED_AS = ("text", "txt", "plaintext", "json")
+_MAX_SILENCE_CHARS = 80
+_LEFT_EMPTY = "-left empty"
+"""The envelope's response was there and empty. No name in one spelling has a dash."""
 _JSON_FENCE = "```json"
 _BEGUN = re.compile(rf"[\"'\[\s]*+(?:`{{1,3}}j?s?o?n?)?[\"'\[\s]*+(?:{_LEAD}[\"'“]?)?")
 """Nothing but what comes before an envelope's first name."""
@@ -59,6 +69,8 @@ class Extracted(msgspec.Struct, frozen=True):
     requested_fields: tuple[str, ...] = ()
     confidence: float | None = None
     """How sure the model is, 0 to 1; None when it did not say so in a readable way."""
+    is_silence: bool = False
+    """The model chose to say nothing; the text is empty."""
 
 
 _Members = dict[str, object]
@@ -69,12 +81,30 @@ def extract(said: str, max_chars: int = MAX_CHARS) -> Extracted:
     """The answer in `said`, at most `max_chars` long, without control characters and blanks around it."""
     reach = max(_MIN_REACH, _CHARS_PER_CHAR * max_chars)
     text, found = _unwrapped(plain_text(said[:reach]).strip(), _MAX_WRAPPINGS, cut=True)
+    text, is_said_word = _without_silence(plain_text(text).strip())
+    is_left_empty = _LEFT_EMPTY in found and not _yes(found.get("needsdatacollection"))
     return Extracted(
-        text=plain_text(text).strip()[:max_chars].rstrip(),
+        text=text[:max_chars].rstrip(),
         needs_data_collection=_yes(found.get("needsdatacollection")),
         requested_fields=_fields(found.get("requestedfields")),
         confidence=_confidence(found.get("confidence")),
+        is_silence=not text and (is_said_word or is_left_empty),
     )
+
+
+def _without_silence(text: str) -> tuple[str, bool]:
+    """`text` without the word that chooses silence, and whether it was there."""
+    after = (text.rpartition(mark) for mark in _THOUGHT_ENDS)
+    if _begins_silence(text) or any(mark and _begins_silence(said) for _, mark, said in after):
+        return "", True
+    head, line, last = text.rpartition("\n")
+    return (head.rstrip(), True) if line and _begins_silence(last) else (text, False)
+
+
+def _begins_silence(text: str) -> bool:
+    """Whether the first word is NO_REPLY, in quotes, fences or emphasis. What follows is a reason, and for nobody."""
+    words = (piece.strip(_WRAPS) for piece in text[:_MAX_SILENCE_CHARS].split())
+    return next((word for word in words if word and word not in _FENCED_AS), "") == NO_REPLY
 
 
 def _unwrapped(text: str, wrappings: int, *, cut: bool) -> tuple[str, _Members]:
@@ -98,6 +128,8 @@ def _unwrapped(text: str, wrappings: int, *, cut: bool) -> tuple[str, _Members]:
             return answer, {**inner, **found}
         members = _named(reading.members)
         broken = not reading.whole and [*members][-1:] == ["response"]
+        if reading.whole and _is_left_empty(members):
+            found[_LEFT_EMPTY] = True
         response, inner = _answer(members.pop("response", None), wrappings - 1, cut=broken)
         found = {**inner, **members, **found}
         prose.append(before)
@@ -151,6 +183,11 @@ def _is_envelope(reading: Reading, ours: bool, alone: bool) -> bool:
     return (ours and (speaks or shown > 1)) or ("response" in members and shown > 1)
 
 
+def _is_left_empty(members: _Members) -> bool:
+    response = members.get("response", ...)
+    return response is None or (isinstance(response, str) and not response.strip())
+
+
 def _alone(text: str, start: int, end: int) -> bool:
     return not _ending(text[:start]) and not text[end:].strip(" \n\t]`\"'")
 
@@ -169,6 +206,8 @@ def _answer(response: object, wrappings: int, *, cut: bool) -> tuple[str | None,
             return _unwrapped(joined.strip(), wrappings, cut=cut)
         case dict() if wrappings > 0:
             members = _named(response)
+            if _is_left_empty(members) and not cut:
+                members[_LEFT_EMPTY] = True
             answer, inner = _answer(members.pop("response", None), wrappings - 1, cut=cut)
             return answer or "", {**inner, **members}
         case _:

@@ -60,7 +60,11 @@ class Gemini(Dialect):
         usage = dig(payload, "usageMetadata")
         written = count(dig(usage, "candidatesTokenCount")) + count(dig(usage, "thoughtsTokenCount"))
         return Completion(
-            texts(spoken), dig(payload, "modelVersion"), dig(usage, "promptTokenCount"), written
+            texts(spoken),
+            dig(payload, "modelVersion"),
+            dig(usage, "promptTokenCount"),
+            written,
+            any(dig(part, "functionCall") for part in spoken),
         )
 
     def verdict(self, status: int, payload: object) -> FailureKind | None:

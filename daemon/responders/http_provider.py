@@ -9,6 +9,8 @@ What an answer means, by what the caller should do (`actors/errors.py`):
     401 402 403                      TurnFailed bad_key        the next provider may still answer
     404                              TurnFailed not_found      address or model are wrong; the next one's may be right
     unreadable, empty                TurnFailed garbage
+    a tool was called, nothing said  TurnFailed tool_call_only
+    silence was chosen               an answer without text, where the prompt allows it; else garbage
     body over the cap                TurnFailed too_large
     400 413 422                      TurnRefused bad_request
     content filter, refusal          TurnRefused refused_by_policy
@@ -91,6 +93,8 @@ class Completion(msgspec.Struct, frozen=True):
     model: object
     input_tokens: object
     output_tokens: object
+    calls_tool: bool = False
+    """It asks for a tool, which nobody here offers."""
 
 
 class Dialect(ABC):
@@ -146,7 +150,9 @@ class HttpProvider:
         """Raises: TurnFailed, TurnRefused."""
         completion = await self._complete(model_request(prompt, self._terms.system_prompt))
         extracted = extract(completion.text, self._terms.max_answer_chars)
-        if not extracted.text.strip():
+        if not extracted.text and not (extracted.is_silence and prompt.may_be_silent):
+            if completion.calls_tool and not completion.text.strip():
+                raise TurnFailed("tool_call_only", f"{self.name}: the model called a tool and said nothing")
             raise TurnFailed("garbage", self.name)
         answer = self._answer(extracted, completion)
         tokens_in, tokens_out, cost_micros = self._usage(completion)
@@ -160,7 +166,9 @@ class HttpProvider:
         believed = read_together(completion.text, prompts)
         extracted = {key: extract(text, self._terms.max_answer_chars) for key, text in believed.items()}
         answers = {
-            key: self._answer(each, completion) for key, each in extracted.items() if each.text.strip()
+            key: self._answer(each, completion)
+            for key, each in extracted.items()
+            if each.text or (each.is_silence and prompts[key].may_be_silent)
         }
         return Together(answers, *self._usage(completion))
 
@@ -202,6 +210,7 @@ class HttpProvider:
             needs_data_collection=extracted.needs_data_collection,
             requested_fields=extracted.requested_fields,
             confidence=extracted.confidence,
+            is_silence=extracted.is_silence,
         )
 
     def _usage(self, completion: Completion) -> tuple[int, int, int]:

@@ -72,6 +72,7 @@ class OpenAi(Dialect):
             dig(payload, "model"),
             dig(usage, "prompt_tokens"),
             dig(usage, "completion_tokens"),
+            bool(dig(choice, "message", "tool_calls") or dig(choice, "message", "function_call")),
         )
 
     def verdict(self, status: int, payload: object) -> FailureKind | None:

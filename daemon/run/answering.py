@@ -97,7 +97,6 @@ class Answering:
         self._housekeeping = Housekeeping(db, feed, vector_seconds=settings.embeddings.cache_seconds)
         self.lookups = PostgresLookups(
             db,
-            duplicate_window_seconds=settings.turn.duplicate_seconds,
             history_tokens=settings.turn.history_tokens,
             settings_cache_seconds=settings.turn.settings_cache_seconds,
             sources=(knowledge.lookup(embeddings), cached_answer.lookup(embeddings)),

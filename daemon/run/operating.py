@@ -89,7 +89,7 @@ def operating(
     topics = (
         StatusReport(node_id, health, gauges, feed, watched, doors, stop),
         Actors(supervisor, label),
-        Conversations(directory, supervisor, flags, fenced, settings.partitions),
+        Conversations(directory, supervisor, flags, settings, fenced, settings.partitions),
         OperatorTakeovers(
             live, directory, supervisor, records, flags, pauses, answering.takeovers.take_over, feed
         ),

@@ -25,6 +25,8 @@ PERSONA = "أنت مساعد متجر التمور في الرياض."
 A_PERSON_COMES = "سيتواصل معك أحد موظفينا قريبًا."
 PRICES = Path(__file__).parents[1] / "daemon" / "knowledge" / "fixtures" / "prices_ar.pdf"
 
+THANKS = "تسلم ما قصرت"
+
 _numbers = count(1)
 
 
@@ -33,6 +35,7 @@ class Customer:
 
     def __init__(self, daemon: DaemonUnderTest, gateway: FakeEvolution) -> None:
         self.phone = f"96655000{next(_numbers):04d}"
+        self.last_id = ""
         self._daemon = daemon
         self._gateway = gateway
 
@@ -71,7 +74,8 @@ class Customer:
 
     def _post(self, text: str, from_me: bool = False) -> None:
         number = next(_numbers)
-        payload = upsert(SHOP, self.phone, text, f"ID{number}", int(time.time()), from_me=from_me)
+        self.last_id = f"ID{number}"
+        payload = upsert(SHOP, self.phone, text, self.last_id, int(time.time()), from_me=from_me)
         answer = self._daemon.post(payload)
         assert answer.status == 200, answer
 
@@ -85,7 +89,7 @@ def webhook() -> Iterator[FakeWebhook]:
 @pytest.fixture(scope="module")
 def daemon(gateway: FakeEvolution, model: FakeOpenAI, webhook: FakeWebhook) -> Iterator[DaemonUnderTest]:
     model.text_for = lambda asked: json.dumps(
-        {"response": f"رد: {asked}", "confidence": 0.9}, ensure_ascii=False
+        {"response": "" if asked == THANKS else f"رد: {asked}", "confidence": 0.9}, ensure_ascii=False
     )
     desk = {"notify_numbers": [STAFF], "notify_webhook": f"{webhook.url}/hook?key={HOOK_KEY}"}
     shop = {"escalation": desk, "batching": {"window_seconds": 600}}
@@ -125,14 +129,19 @@ def test_a_burst_is_answered_once_from_the_price_list(customer: Customer, model:
     assert "تمر سكري فاخر 3 كيلو: 75 ريالا" in asked.system
 
 
-def test_a_customer_who_repeats_himself_is_answered_once_and_then_escalated(
+def test_a_customer_who_asks_again_is_answered_and_then_escalated(
     customer: Customer, webhook: FakeWebhook, daemon: DaemonUnderTest
 ) -> None:
+    """Yes, and a choice from a menu, may be said as often as somebody likes."""
+    customer.says("نعم")
+    customer.says("نعم")
+    customer.says("1")
+    customer.says("1")
+    customer.says("نعم")
+    assert (len(customer.heard()), customer.rule()) == (5, "")
     customer.says("متى يصل طلبي")
     customer.says("متى يصل طلبي")
-    assert (len(customer.heard()), customer.rule()) == (1, "duplicate")
-    customer.says("متى يصل طلبي؟")
-    assert len(customer.heard()) == 2
+    assert (len(customer.heard()), customer.rule()) == (7, "")
     posted_before = len(webhook.posted)
     customer.says("متى يصل طلبي؟؟")
     assert (customer.heard()[-1], customer.rule()) == (A_PERSON_COMES, "escalated")
@@ -143,6 +152,41 @@ def test_a_customer_who_repeats_himself_is_answered_once_and_then_escalated(
     assert isinstance(document, dict)
     assert (document["reason"], document["contact"]) == ("repeated_question", customer.phone)
     assert daemon.majlis("resume", customer.name).returncode == 0
+
+
+def test_a_customer_who_wants_no_messages_gets_none_until_he_says_so(
+    customer: Customer, daemon: DaemonUnderTest
+) -> None:
+    customer.says("إيقاف.")
+    assert len(customer.heard()) == 1 and "ابدأ" in customer.heard()[0]
+    customer.says("كم سعر السكري؟")
+    assert (len(customer.heard()), customer.rule()) == (1, "opted_out")
+    assert daemon.show(SHOP, customer.phone)["opted_out"]
+    refused = daemon.majlis("resume", customer.name)
+    assert refused.returncode == 1 and "--opt-out" in refused.stderr
+    customer.says("ابدأ")
+    assert len(customer.heard()) == 2 and "إيقاف" in customer.heard()[1]
+    customer.says("كم سعر السكري؟")
+    assert len(customer.heard()) == 3
+    customer.says("STOP")
+    assert daemon.majlis("resume", customer.name, "--opt-out").returncode == 0
+    customer.says("والخلاص؟")
+    assert len(customer.heard()) == 5
+
+
+def test_the_model_may_say_nothing_and_staff_are_no_customers(
+    customer: Customer, daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI
+) -> None:
+    before = len(model.questions)
+    customer.says(THANKS)
+    assert (customer.heard(), customer.rule(), len(model.questions)) == ([], "model_silence", before + 1)
+    explained = daemon.majlis("explain", str(customer.last_id)).stdout
+    assert "model_silence" in explained and "chose to say nothing" in explained
+    staff = Customer(daemon, gateway)
+    staff.phone = STAFF
+    heard = len(staff.heard())
+    staff.says("أنا من المتجر")
+    assert (len(staff.heard()), staff.rule(), len(model.questions)) == (heard, "staff", before + 1)
 
 
 def test_a_customer_who_asks_for_a_person_gets_no_bot_until_the_hand_back(

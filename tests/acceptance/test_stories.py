@@ -259,13 +259,16 @@ def test_an_unknown_instance(daemon: DaemonUnderTest, gateway: FakeEvolution, mo
 
 
 def test_the_same_words_again(daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI) -> None:
-    """I2: the same combined text, answered recently, is suppressed by rule."""
+    """I2: what was written while the answer to the same text was still to come is suppressed by rule, however late its
+    webhook is; written after it, it is a new question.
+    """
     contact = Contact()
     daemon.burst(contact.says())
     wait_answered(daemon, gateway, contact)
     before = daemon.count("suppressed")
     again = contact.said[0].payload
     again["data"]["key"]["id"] = f"{contact.said[0].id}-again"  # type: ignore[index]
+    again["data"]["messageTimestamp"] = int(time.time()) - 60  # type: ignore[index]
     assert daemon.post(again).document["status"] == "accepted"
     daemon.wait_for(lambda: daemon.count("suppressed") == before + 1, "it is suppressed")
     assert _rules(daemon, contact) == ["duplicate", ""]

@@ -128,10 +128,26 @@ def test_empty_keywords_leave_the_default_ones() -> None:
     [
         ("Where is my order?", ("where is my order", "WHERE is my order??"), True),
         ("أين طلبي؟", ("اين طلبى", "أَيْنَ طلبي!!", "hello"), True),
-        ("a", ("a", "a", "a", "a"), True),
-        ("a", ("a",), False),
-        ("a", ("a", "b", "a"), False),
-        ("b", ("a", "a", "a"), False),
+        ("the price", ("the price", "the price", "the price"), True),
+        ("the price", ("the price",), False),
+        ("the price", ("the price", "the size", "the price"), False),
+        ("the size", ("the price", "the price", "the price"), False),
+        ("the price\nthe price", ("the price", "The price?\nthe price"), True),
+        ("the price\nthe price\nthe price", (), False),
+        ("the price\nthe price", ("the price",), False),
+        ("price?", ("price?", "price?"), False),
+        ("1", ("1", "1"), False),
+        ("1 2", ("1 2", "1 2"), False),
+        ("١٢٣", ("123", "123"), False),
+        ("نعم", ("نعم", "نعم"), False),
+        ("نعم نعم", ("نعم نعم", "نعم نعم"), False),
+        ("ايوه تمام", ("أيوه تمام", "ايوه تمام"), False),
+        ("شكراً جزيلا", ("شكرا جزيلا", "شكرا جزيلاً"), False),
+        ("ok, thank you!", ("ok thank you", "OK thank you"), False),
+        ("sim, obrigada", ("sim obrigada", "Sim obrigada"), False),
+        ("sí gracias", ("si gracias", "si, gracias"), False),
+        ("no no no", ("no no no", "no no no"), False),
+        ("thank you for the price", ("thank you for the price", "thank you for the price"), True),
         ("", ("", ""), False),
         ("👍", ("👍", "👍"), False),
         ("where is my order", ("where is order my", "where is my order"), False),
@@ -141,6 +157,25 @@ def test_three_times_the_same_in_a_row_is_repeated(
     text: str, before: tuple[str, ...], repeated: bool
 ) -> None:
     assert repeats_question(EscalationInput(text, _past(*before))) is repeated
+
+
+@pytest.mark.parametrize(
+    ("answers", "repeated"),
+    [(("a", "a"), True), (("a", "b"), False), (("", ""), False), (("a", ""), False), (("a", "a", "b"), True)],
+)
+def test_a_single_word_is_a_question_that_is_repeated_only_if_its_answers_were_the_same(
+    answers: tuple[str, ...], repeated: bool
+) -> None:
+    past = tuple(Interaction("السعر", answer=answer) for answer in answers)
+    assert repeats_question(EscalationInput("السعر؟", past)) is repeated
+    yes = tuple(Interaction("نعم", answer="a") for _ in answers)
+    assert not repeats_question(EscalationInput("نعم", yes))
+
+
+def test_pictures_voices_and_choices_repeat_nothing() -> None:
+    past = tuple(Interaction("Delivery and pickup", answer="a") for _ in range(4))
+    assert repeats_question(EscalationInput("Delivery and pickup", past))
+    assert not repeats_question(EscalationInput("Delivery and pickup", past, is_typed=False))
 
 
 @pytest.mark.parametrize(

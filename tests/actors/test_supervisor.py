@@ -324,13 +324,18 @@ async def test_unknown_instance_and_duplicates_end_by_rule(
     world = World()
     await world.start(nursery)
     await world.say("hi", conversation=Conversation("nobody", "1"))
+    world.responder.delay_seconds = 5
     await world.say("hi", id="a")
     await trio.sleep(9)
     await world.say("hi", id="b")
-    await trio.sleep(9)
+    await world.say("hi", id="c")
+    await trio.sleep(20)
     rules = {fields["rule"] for event, _, fields in world.feed.events if event == "turn.suppressed"}
     assert rules == {"unknown_instance", "duplicate"}
     assert world.replies == ["Heard 1: hi"]
+    await world.say("hi", id="d")
+    await trio.sleep(20)
+    assert world.replies == ["Heard 1: hi"] * 2, "after the answer it is a new question"
 
 
 async def test_a_lid_conversation_moves_to_its_phone(

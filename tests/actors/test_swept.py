@@ -91,8 +91,6 @@ async def test_a_turn_is_about_what_asks_for_an_answer(
     await hear(world, [*old, ("do you deliver?", "missed"), ("to Riyadh", "")])
     assert [prompt.messages for prompt in world.responder.prompts] == [("do you deliver?", "to Riyadh")]
     assert (world.ledger.states(), world.ledger.notices, rules(world)) == (["done"], [], [])
-    await hear(world, [("do you deliver?\nto Riyadh", "")])
-    assert rules(world) == ["duplicate"]
 
 
 async def test_a_missed_message_is_answered_whatever_an_earlier_one_said(

@@ -12,9 +12,10 @@ import trio
 
 from actors.errors import EarlierTurnUnfinished, MajlisError, StaleEpoch, TurnFailed
 from actors.identity import Conversation
+from actors.lookups import TakeoverState
 from actors.messages import Answer, Swept
 from actors.outcome import NotSent, Sent, Unknown
-from actors.ports import Ledger, Lookups, Turn
+from actors.ports import Ledger, Lookups, Reply, Turn
 from actors.send_facts import Proof
 from tests.support.ledgers import (
     DEMO,
@@ -520,3 +521,40 @@ async def test_the_age_of_an_unknown_send_counts_from_its_outcome(subject: Subje
     assert sending >= 300
     assert part.open_ago_ms <= part.first_claim_ago_ms - 300
     assert (part.token, part.first_token) == ("a1", "a1")
+
+
+async def opted_out(subject: Subject, number: int) -> bool:
+    """Whether the next turn finds that the customer opted out."""
+    asked = batch("next", number=number)
+    turn = await subject.ledger.begin(asked, subject.epoch)
+    state = await look(subject.lookups, turn, asked, "takeover")
+    assert isinstance(state, TakeoverState)
+    assert await subject.ledger.may_start(DEMO) is not state.opted_out
+    return state.opted_out
+
+
+async def test_a_stop_word_is_recorded_with_its_confirmation_and_once(subject: Subject) -> None:
+    """I6: a repeat of the step, after the customer took it back, changes nothing."""
+    ledger, epoch = subject.ledger, subject.epoch
+    assert not await opted_out(subject, 2)
+    turn = await ledger.begin(batch("stop"), epoch)
+    stop = Reply(Answer("bye", "opt_out"), ("bye",), rule="opted_out", opt_out="out")
+    turn = await ledger.answer(turn, epoch, stop)
+    assert (turn.state, turn.rule, len(turn.parts)) == ("answered", "opted_out", 1)
+    assert await opted_out(subject, 3)
+    start = await ledger.begin(batch("start", number=4), epoch)
+    await ledger.answer(start, epoch, Reply(Answer("hi", "opt_out"), ("hi",), rule="opted_in", opt_out="in"))
+    assert not await opted_out(subject, 5)
+    await ledger.answer(turn, epoch, stop)
+    assert not await opted_out(subject, 6)
+
+
+async def test_a_chosen_silence_ends_the_turn_with_the_step_that_stores_it(subject: Subject) -> None:
+    """I2, I6: nothing is left to be sent, and a restart finds the end."""
+    turn = await subject.ledger.begin(batch("hello"), subject.epoch)
+    silence = Reply(Answer("", "p", "m", 11, 7, 5, is_silence=True), (), rule="model_silence")
+    ended = await subject.ledger.answer(turn, subject.epoch, silence)
+    assert (ended.state, ended.rule, ended.parts) == ("suppressed", "model_silence", ())
+    assert await subject.ledger.answer(turn, subject.epoch, reply_of(ANSWER, "one")) == ended
+    assert (await subject.again()).state == "suppressed"
+    assert await subject.ledger.open_turns(DEMO) == ()

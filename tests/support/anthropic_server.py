@@ -56,6 +56,10 @@ class FakeAnthropic(FakeModel):
     def filtered(self) -> Json:
         return {**self.completion("", MODEL), "content": [], "stop_reason": "refusal"}
 
+    def tool_call(self) -> Json:
+        call = {"type": "tool_use", "id": "a", "name": "price", "input": {}}
+        return {**self.completion("", MODEL), "content": [call], "stop_reason": "tool_use"}
+
 
 def error(kind: str, message: str = "ordered", **details: str) -> Json:
     """An error as Anthropic writes it."""

@@ -92,7 +92,7 @@ _BUSINESS = """
                now() - (SIZE.messages - n) * interval '1 second'
         FROM generate_series(1, SIZE.messages) n;
     INSERT INTO whatsapp_ai_interactions (whatsapp_instance_id, user_phone, user_message, metadata, created_at)
-        SELECT c.instance_id, c.user_phone, 'Question ' || n, '{"response_quality": 0.7}',
+        SELECT c.instance_id, c.user_phone, 'Question ' || n, ('{"response_quality": 0.7, "turn": ' || n || '}')::jsonb,
                c.last_activity - n * interval '1 minute'
         FROM whatsapp_conversations c,
              generate_series(1, CASE WHEN c.id = pg_temp.id('conversation', 1) THEN 1000 ELSE 2 END) n;
@@ -119,6 +119,8 @@ _OURS = """
         SELECT instance, id || '@lid', contact FROM majlis_turns WHERE batch_number = 1;
     INSERT INTO majlis_takeovers (instance, contact, until)
         SELECT instance, contact, answered_at FROM majlis_turns WHERE batch_number = 1;
+    INSERT INTO majlis_opt_outs (instance, contact, ended_at)
+        SELECT instance, contact, CASE WHEN id % 2 = 0 THEN now() END FROM majlis_turns WHERE batch_number = 1;
     INSERT INTO majlis_usage (instance, day, answers)
         SELECT instance_name, current_date - n, 10 FROM whatsapp_instances, generate_series(0, 365) n;
     INSERT INTO majlis_notices (kind, instance, target, body, once, sent_at)

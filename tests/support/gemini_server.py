@@ -58,6 +58,11 @@ class FakeGemini(FakeModel):
     def filtered(self) -> Json:
         return {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "modelVersion": MODEL}
 
+    def tool_call(self) -> Json:
+        parts = [{"functionCall": {"name": "price", "args": {}}}]
+        candidate = {"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}
+        return {**self.completion("", MODEL), "candidates": [candidate]}
+
 
 def error(code: int, status: str, *details: Json) -> Json:
     """An error as Google writes it."""

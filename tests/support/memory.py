@@ -43,12 +43,12 @@ from actors.messages import (
 )
 from actors.outcome import NoRecord, NotSent, RecordFound, SendEvidence, SendOutcome, Sent, Unknown
 from actors.ports import MaySend, Notice, OpenTurn, Question, Reply, Turn, at_any_time
+from actors.repeats import comparable, once_text, sent_by, signature, waited_seconds
 from actors.send_facts import Part, Proof
 from actors.window import counted
 
 ORIGIN_MS = 1_785_100_000_000
 EPOCH = 1
-DUPLICATE_SECONDS = 300
 PARTITIONS = 8
 
 
@@ -218,6 +218,12 @@ class _Row:
         return bool(self.turn.moved_to) and self.turn.state in ("started", "moved")
 
 
+def _left_ms(row: _Row) -> float:
+    """When the first part of its reply left; long ago for one without."""
+    claimed = row.turn.parts[0].claimed_at_ms if row.turn.parts else None
+    return 0.0 if claimed is None else claimed
+
+
 class MemoryLedger:
     """The ledger's rules without Postgres, and the lookups over it."""
 
@@ -229,6 +235,8 @@ class MemoryLedger:
         self.links: dict[tuple[str, str], str] = {}
         self.records: dict[str, InstanceRecord] = {}
         self.taken_over: set[Conversation] = set()
+        self.opted_out: set[Conversation] = set()
+        self.own_numbers: set[str] = set()
         self.escalated: dict[Conversation, tuple[int, str]] = {}
         self.handed_back: dict[Conversation, int] = {}
         self.notices: list[Notice] = []
@@ -266,7 +274,7 @@ class MemoryLedger:
         conversation_id = None if rule == "unknown_instance" or phone else "1"
         turn = Turn(len(self.rows) + 1, "started", conversation_id, (), moved_to=moved_to, rule=rule)
         own = batch.without(repeated)
-        row = _Row(turn, own, hashlib.sha256(own.asked.text.encode()).hexdigest(), clock_ms(), repeated)
+        row = _Row(turn, own, hashlib.sha256(once_text(own.asked).encode()).hexdigest(), clock_ms(), repeated)
         row.heard = rule != "duplicate"
         self.rows[turn.id] = row
         return row
@@ -326,6 +334,12 @@ class MemoryLedger:
             if reply.escalation:
                 self.escalated.setdefault(row.batch.conversation, (clock_ms(), reply.escalation))
             self._store(reply.notices)
+            if reply.opt_out == "out":
+                self.opted_out.add(row.batch.conversation)
+            elif reply.opt_out == "in":
+                self.opted_out.discard(row.batch.conversation)
+            if reply.rule == "model_silence":
+                self._end(row, "suppressed")
         return self._view(row)
 
     async def claim(
@@ -442,6 +456,9 @@ class MemoryLedger:
         self.escalated.pop(conversation, None)
         self.handed_back[conversation] = clock_ms()
 
+    async def may_start(self, conversation: Conversation) -> bool:
+        return conversation not in self.opted_out
+
     async def notify(self, notices: tuple[Notice, ...]) -> None:
         self._store(notices)
 
@@ -476,15 +493,22 @@ class MemoryLedger:
             await self._enter(name, self.epoch)
             return getattr(self._facts(question), name)
 
-        missed = any(message.swept for message in question.batch.messages)
+        messages, seconds = question.batch.messages, question.terms.duplicate_seconds
+        other = seconds <= 0 or not comparable(messages) or any(message.swept for message in messages)
         return {
-            name: Lookup(partial(found, name), getattr(Facts(), name), skip=missed and name == "duplicate")
+            name: Lookup(partial(found, name), getattr(Facts(), name), skip=other and name == "duplicate")
             for name in ("duplicate", "history", "takeover", "escalated_reply", "interactions", "usage")
         }
 
     def _facts(self, question: Question) -> Facts:
         conversation, terms, now = question.batch.conversation, question.terms, clock_ms()
-        mine = self._row(question.turn)
+        mine, asked = self._row(question.turn), question.batch
+        waited, sent = waited_seconds(asked), sent_by(asked)
+        arrived = [mine.begun_at_ms - 1000 * seconds for seconds in waited]
+        written = max(
+            arrived if by is None else min(arrived, 1000 * by)
+            for arrived, by in zip(arrived, sent, strict=True)
+        )
         others = [
             row
             for row in self.rows.values()
@@ -496,8 +520,11 @@ class MemoryLedger:
         return Facts(
             duplicate=any(
                 row.text_hash == mine.text_hash
+                and signature(row.batch.asked) == signature(question.batch)
                 and row.turn.state == "done"
-                and now - row.answered_at_ms < DUPLICATE_SECONDS * 1000
+                and not row.turn.rule
+                and written < _left_ms(row)
+                and mine.begun_at_ms - _left_ms(row) < terms.duplicate_seconds * 1000
                 for row in others
             ),
             takeover=TakeoverState(
@@ -506,6 +533,8 @@ class MemoryLedger:
                 escalation_expired=escalated_at is not None
                 and now - escalated_at > terms.hand_back_seconds * 1000,
                 handed_back=handed_back_at is not None and (last_answer or 0) < handed_back_at,
+                opted_out=conversation in self.opted_out,
+                own_instance=conversation.contact in self.own_numbers,
             ),
             escalated_reply=any(
                 row.reply is not None
@@ -514,8 +543,9 @@ class MemoryLedger:
                 for row in others
             ),
             interactions=tuple(
-                Interaction(row.batch.text, row.reply.answer.confidence if row.reply else None)
+                Interaction(row.batch.text, row.reply.answer.confidence, row.reply.answer.text)
                 for row in sorted(others, key=lambda row: -row.answered_at_ms)[:5]
+                if row.reply
             ),
             usage=self.usage,
             history=self.history,
@@ -573,7 +603,7 @@ class MemoryResponder:
 
     def __init__(self) -> None:
         self.prompts: list[Prompt] = []
-        self.script: list[Exception | str] = []
+        self.script: list[Exception | Answer | str] = []
         self.delay_seconds = 0.0
 
     async def answer(self, prompt: Prompt) -> Answer:
@@ -582,7 +612,7 @@ class MemoryResponder:
         step = self.script.pop(0) if self.script else f"Heard {len(prompt.messages)}: {prompt.text}"
         if isinstance(step, Exception):
             raise step
-        return Answer(step, "memory")
+        return step if isinstance(step, Answer) else Answer(step, "memory")
 
 
 @dataclass(frozen=True)

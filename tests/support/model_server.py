@@ -26,6 +26,7 @@ Fault = Literal[
     "no_body",  # 200, no body at all
     "controls",  # 200, nothing but NUL and a lone surrogate
     "filtered",  # 200, stopped by the content filter
+    "tool",  # 200, a call of a tool and no text
     "huge",  # a body of `size_bytes`
     "gzip_bomb",  # a small body that inflates to `size_bytes`
     "drip",  # a correct response, one byte every `seconds`
@@ -102,6 +103,10 @@ class FakeModel(FaultServer):
     @abstractmethod
     def filtered(self) -> Json:
         """The 200 response of this provider when its policy forbids an answer."""
+
+    @abstractmethod
+    def tool_call(self) -> Json:
+        """The 200 response of this provider when the model calls a tool and says nothing."""
 
     wrong_types: ClassVar[object]
 
@@ -211,6 +216,7 @@ class FakeModel(FaultServer):
             "empty": self.completion("", model),
             "controls": self.completion("\x00 \ud800", model),
             "filtered": self.filtered(),
+            "tool": self.tool_call(),
         }
         raw: Mapping[Fault, bytes] = {"garbage": b"<html>not json", "no_body": b""}
         return raw[fault] if fault in raw else json.dumps(bodies[fault]).encode()

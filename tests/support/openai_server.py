@@ -38,6 +38,12 @@ class FakeOpenAI(FakeModel):
     def filtered(self) -> Json:
         return completion(None, finish_reason="content_filter")
 
+    def tool_call(self) -> Json:
+        call = {"id": "a", "type": "function", "function": {"name": "price", "arguments": "{}"}}
+        said = completion(None, finish_reason="tool_calls")
+        message = {"role": "assistant", "content": None, "tool_calls": [call]}
+        return {**said, "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
+
 
 def completion(text: str | None, model: str = "test", finish_reason: str = "stop") -> Json:
     """A chat completion as OpenAI writes it."""

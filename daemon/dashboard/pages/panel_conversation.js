@@ -59,7 +59,7 @@ export function conversation(root, title, { id }, signal) {
     state.className = `state is-${view.state}`;
     showRing(ring, row, deadline);
     fillWhen(about, [view.partition, view.epoch, view.tries], () => facts(view));
-    fillWhen(takeover, [view.taken_over, view.escalated], () => takeoverNotices(view));
+    fillWhen(takeover, [view.taken_over, view.escalated, view.opted_out], () => takeoverNotices(view));
     fillWhen(actions, [view.state, view.waiting.length > 0, Boolean(view.taken_over), Boolean(view.escalated)], () =>
       buttons(view),
     );
@@ -140,8 +140,21 @@ function facts(view) {
 }
 
 function takeoverNotices(view) {
-  const { taken_over: taken, escalated } = view;
+  const { taken_over: taken, escalated, opted_out: out } = view;
   return [
+    out
+      ? h(
+          "p.banner.pause",
+          {},
+          icon("pause"),
+          h(
+            "span",
+            {},
+            h("strong", {}, `The customer opted out on ${moment(out.since)}.`),
+            out.heeded ? " Majlis is silent here until a start word." : " opt_out.enabled is off: it is not heeded.",
+          ),
+        )
+      : null,
     taken
       ? h(
           "p.banner.pause",

@@ -23,6 +23,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from actors.identity import phone_number
 from daemon.gateways.lenient import JsonObject, text
 
 NotAPerson = Literal[
@@ -32,6 +33,8 @@ NotAPerson = Literal[
 _CHATS: dict[str, NotAPerson] = {"g.us": "group", "broadcast": "broadcast", "newsletter": "newsletter"}
 _PHONE_SERVERS = frozenset({"", "s.whatsapp.net", "c.us", "hosted"})
 _LID_SERVERS = frozenset({"lid", "hosted.lid"})
+_OF_WHATSAPP = frozenset({"0", "server", "16505361212", "13135550002"})
+"""WhatsApp itself: announcements, the server, its business account, Meta AI. Never a customer."""
 _USER = re.compile(r"[0-9a-z._-]{1,64}")
 """Real ones are digits. Letters do no harm; braces, colons, spaces and control characters would."""
 
@@ -69,7 +72,7 @@ def identify(key: JsonObject, own: bool = False) -> Sender | NotAPerson:
     server = chat.partition("@")[2]
     if server in _CHATS:
         return _CHATS[server]
-    if server not in _PHONE_SERVERS and server not in _LID_SERVERS:
+    if (server not in _PHONE_SERVERS and server not in _LID_SERVERS) or _user_of(chat) in _OF_WHATSAPP:
         return "unsupported_sender"
     phone = lid = ""
     for jid in _jids(key, _FIELDS_OF_OWN if own else _FIELDS):
@@ -101,7 +104,7 @@ def _jids(key: JsonObject, fields: tuple[str, ...]) -> Iterator[str]:
         if not jid:
             continue
         user, _, server = jid.strip().lower().partition("@")
-        user = user.partition(":")[0].removeprefix("+")
+        user = _user_of(user)
         if _USER.fullmatch(user) is None:
             continue
         # What `_USER` lets through is what `canonical_contact` would make of it.
@@ -109,3 +112,13 @@ def _jids(key: JsonObject, fields: tuple[str, ...]) -> Iterator[str]:
             yield user
         elif server in _LID_SERVERS:
             yield f"{user}@lid"
+
+
+def _user_of(jid: str) -> str:
+    return jid.partition("@")[0].partition(":")[0].removeprefix("+")
+
+
+def number_of(jid: object) -> str:
+    """The phone number of an account by its JID; empty: it names none."""
+    user, _, server = text(jid).strip().lower().partition("@")
+    return (phone_number(_user_of(user)) or "") if server in ("s.whatsapp.net", "c.us") else ""

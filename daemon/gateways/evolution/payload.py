@@ -10,7 +10,8 @@ Laws of this file:
    `apikey` is a real token and is not read. Anyone may have written its `server_url`: only the origin is read, and it
    counts only if the operator allowed it (`actors/reply.py`).
 4. `date_time` is local time that claims to be UTC, and is not read: the time of a message is its `messageTimestamp`.
-   `sender` is the account's own number, and only tells whether a quoted message is the business's own.
+   `sender` is the account's own number, but for some versions' the author's: it tells whether a quoted message is the
+   business's own, is never the author, and is the account's number only where nobody in the payload has it.
 5. What the business wrote has the reason `own_message`, and is in `own` as well (`message.py`).
 6. The instance that the payload names is told as it is (`Inbound.named`); whether it counts is decided elsewhere.
 7. A proxy may have put the payload into another document, as n8n does: {body}, or [{headers, params, query, body}].
@@ -32,7 +33,7 @@ from actors.reply import origin_of
 from daemon.gateways import meta_errors
 from daemon.gateways.evolution.amendments import deleted_event, edited_event, updated_event
 from daemon.gateways.evolution.context import MAX_ID_CHARS
-from daemon.gateways.evolution.identity import person
+from daemon.gateways.evolution.identity import number_of, person
 from daemon.gateways.evolution.message import Envelope, Read, read_item, read_own
 from daemon.gateways.evolution.parts import Unheard
 from daemon.gateways.evolution.type_names import bare_name
@@ -139,8 +140,10 @@ def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbou
         if len(found) > MAX_ITEMS:
             raise UnreadablePayload("too_many_items")
         read = _read_all(name, happened, found, document, len(body) > SHORT_BYTES)
-        return msgspec.structs.replace(read, named=named)
+        return msgspec.structs.replace(read, named=named, own_number=_own_number(document, read))
     failures, amendments = _updates(name, found) if happened == "messages.update" else ((), ())
+    data = mapping(document.get("data"))
+    connected = happened == "connection.update" and text(data.get("state")) == "open"
     reason = Ignored(event_reason(happened), happened or bare_name(text(document.get("event"))))
     return Inbound(
         name,
@@ -149,9 +152,15 @@ def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbou
         amendments=amendments,
         failures=failures,
         named=named,
-        connected=happened == "connection.update"
-        and text(mapping(document.get("data")).get("state")) == "open",
+        connected=connected,
+        own_number=number_of(data.get("wuid")) if connected else "",
     )
+
+
+def _own_number(document: JsonObject, read: Inbound) -> str:
+    number = number_of(document.get("sender"))
+    others = {one.contact for items in (read.messages, read.own) for one in items}
+    return number if number and others and number not in others else ""
 
 
 def _document(body: bytes) -> JsonObject:

@@ -104,14 +104,17 @@ SELECT (SELECT count(*) FROM majlis_takeovers WHERE ended_at IS NULL AND until >
        (SELECT count(*) FROM majlis_dead_letters WHERE retried_at IS NULL AND dropped_at IS NULL) AS dead_letters
 
 -- silence --
-SELECT majlis_silence($1, $2, $3)
+SELECT majlis_silence($1, $2, $3) || jsonb_build_object('opted_out', majlis_opted_out_since($1, $2))
 
 -- silent --
 -- Where Majlis does not answer now, the latest first; a conversation may come twice. $1: as above, $2: limit.
-SELECT instance, contact, started_at AS since, until, '' AS why
+SELECT 'taken_over' AS kind, instance, contact, started_at AS since, until, '' AS why
 FROM majlis_takeovers WHERE ended_at IS NULL AND until > now()
 UNION ALL
-SELECT i.instance_name, e.user_phone, e.escalated_at, NULL, coalesce(e.reason::text, '')
+SELECT 'opted_out', instance, contact, started_at, NULL, ''
+FROM majlis_opt_outs WHERE ended_at IS NULL
+UNION ALL
+SELECT 'escalated', i.instance_name, e.user_phone, e.escalated_at, NULL, coalesce(e.reason::text, '')
 FROM whatsapp_escalated_conversations e JOIN whatsapp_instances i ON i.id::text = e.whatsapp_instance_id::text
 WHERE e.resolved_at IS NULL AND e.escalated_at > now() - $1 * interval '1 second'
 ORDER BY since DESC LIMIT $2
@@ -120,6 +123,15 @@ ORDER BY since DESC LIMIT $2
 -- MATERIALIZED, so that the escalations are ended and counted before the second call ends everything else.
 WITH escalations AS MATERIALIZED (SELECT majlis_hand_back($1, $2, 'operator', false) AS ended)
 SELECT ended AS escalations, majlis_hand_back($1, $2, 'operator', true) AS takeovers FROM escalations
+
+-- opt_in --
+SELECT majlis_opt_in($1, $2, 'operator')
+
+-- instance_numbers --
+-- The gateway named the number of each of these instances; $1: the names, $2: the numbers.
+INSERT INTO majlis_instance_numbers (instance, number)
+SELECT DISTINCT ON (n.instance) n.instance, n.number FROM unnest($1::text[], $2::text[]) AS n (instance, number)
+ON CONFLICT (instance) DO UPDATE SET number = excluded.number, seen_at = now()
 
 -- usage --
 -- By day and instance, the latest day first. $1: number of days including today, $2: only this instance.

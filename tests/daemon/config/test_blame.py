@@ -127,7 +127,7 @@ def test_batching_may_not_wait_longer_than_an_answer_may_take(tmp_path: Path) ->
     assert said.startswith("instances.acme.responder.batching.wait_seconds: must be less than")
 
 
-@pytest.mark.parametrize("name", ["cache", "escalation", "fallback"])
+@pytest.mark.parametrize("name", ["cache", "escalation", "fallback", "opt_out"])
 def test_a_provider_may_not_have_a_name_of_majlis_own_answers(tmp_path: Path, name: str) -> None:
     said = refusal(tmp_path, "", f"responder.providers=[{{name: {name}, kind: rehearsal}}]")
     assert (
@@ -146,6 +146,21 @@ def test_a_staff_number_must_be_a_phone_number(tmp_path: Path, bad: str) -> None
         assert said == f"{told}e.g. '966500000001'; it is **** (from --set)"
     assert "4477" not in refusal(tmp_path, "", "escalation.notify_numbers=[447700900001]")
     assert "4477" not in refusal(tmp_path, "", "escalation.notify_number=['447700900001']")
+
+
+@pytest.mark.parametrize("bad", ["*", "0500*", "0500000001", "call me", "966*50", "12345", ""])
+def test_a_listed_contact_must_be_a_number_or_a_prefix(tmp_path: Path, bad: str) -> None:
+    for at in ("contacts.ignore", "instances.acme.contacts.allow"):
+        said = refusal(tmp_path, "", f"{at}=['966500000001', '96650*', '{bad}']")
+        assert said.startswith(f"{at}.2: must be a phone number with its country code") or not bad
+        assert "how such numbers begin and *" in said or not bad
+        assert "0500" not in said, "no error shows a number (law 10)"
+
+
+def test_listed_contacts_are_reduced_to_digits(tmp_path: Path) -> None:
+    settings = given(tmp_path, "contacts: {ignore: ['+966 50*', 966500000001], allow: ['+20 (100)*']}")
+    terms = settings.terms("acme").contacts
+    assert (terms.ignore, terms.allow) == (("96650*", "966500000001"), ("20100*",))
 
 
 def test_staff_numbers_are_reduced_to_digits(tmp_path: Path) -> None:

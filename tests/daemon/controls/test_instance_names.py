@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from actors.errors import LedgerUnavailable
-from daemon.controls.instance_names import REFRESH_SECONDS, InstanceNames
+from daemon.controls.instance_names import REFRESH_SECONDS, STORE_NUMBER_SECONDS, InstanceNames
 from daemon.ingress.known_instances import KnownInstances
 from daemon.stores.postgres import LedgerError
 from tests.support.memory import MemoryFeed
@@ -21,6 +21,11 @@ class Kept:
         self.names: tuple[str, ...] = ("acme",)
         self.error: Exception | None = None
         self.asked = 0
+        self.stored: list[dict[str, str]] = []
+
+    async def store_numbers(self, numbers: dict[str, str]) -> None:
+        await trio.lowlevel.checkpoint()
+        self.stored.append(numbers)
 
     async def instance_names(self, limit: int) -> tuple[str, ...]:
         await trio.lowlevel.checkpoint()
@@ -59,3 +64,21 @@ async def test_a_start_without_the_database_does_not_wait() -> None:
             await nursery.start(InstanceNames(cast(Any, kept), known, MemoryFeed()).run)
         assert "shop" in known
         nursery.cancel_scope.cancel()
+
+
+async def test_numbers_are_stored_when_they_are_news_and_once_a_day(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    kept, known = Kept(), KnownInstances({"shop"})
+    names = InstanceNames(cast(Any, kept), known, MemoryFeed())
+    await names.refresh()
+    for number in ("966500000001", "966500000001", "966500000002"):
+        known.saw_number("shop", number)
+        known.saw_number("made up", number)
+        await names.refresh()
+    assert kept.stored == [{"shop": "966500000001"}, {"shop": "966500000002"}]
+    await names.refresh()
+    await trio.sleep(STORE_NUMBER_SECONDS + 1)
+    known.saw_number("shop", "966500000002")
+    await names.refresh()
+    assert len(kept.stored) == 3, "so that it is known to be in use"

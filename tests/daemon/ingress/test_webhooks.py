@@ -61,8 +61,9 @@ class Room:
         self.events: list[tuple[str, object]] = []
         self.types: list[object] = []
         """Of the events that have one."""
+        self.known = KnownInstances(known)
         self.ingress = Ingress(
-            reader=Reader(parse, known=KnownInstances(known)),
+            reader=Reader(parse, known=self.known),
             inbox=self,
             readiness=lambda: self.readiness,
             quarantine=self.quarantine,
@@ -164,6 +165,23 @@ async def test_a_payload_with_nothing_to_store_is_ignored_by_reason() -> None:
     assert (answer.status, document(answer)["status"]) == (200, "ignored")
     assert document(answer)["ignored"]
     assert room.accepted == []
+
+
+async def test_the_number_of_an_instance_is_learned_from_those_who_have_the_token() -> None:
+    """Law 12: at an open door anybody could call a customer one of ours, and a tenant those of all others."""
+    document = {
+        "event": "connection.update",
+        "instance": "demo",
+        "data": {"state": "open", "wuid": "573180000737@s.whatsapp.net"},
+    }
+    body = msgspec.json.encode(document)
+    for authorize, learned in ((open_door, {}), (SharedToken(["t"]), {"demo": "573180000737"})):
+        room = Room(authorize, "demo")
+        assert (await room.ask("POST", "webhook", "demo", body=body, apikey="t")).status == 200
+        assert room.known.numbers_seen() == learned
+    room = Room(open_door, "demo")
+    await room.ingress.receive(body, "demo", allows=lambda instance: instance == "demo")
+    assert room.known.numbers_seen() == {}
 
 
 async def test_a_connection_of_the_instance_is_told() -> None:

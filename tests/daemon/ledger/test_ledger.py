@@ -335,6 +335,17 @@ async def test_a_lid_conversation_becomes_the_phones(world: LedgerWorld) -> None
     assert await world.messages() == [("user", "hello"), ("user", "it is me")]
 
 
+async def test_an_id_is_known_under_both_names_for_as_long_as_gateways_repeat(world: LedgerWorld) -> None:
+    """I6, law 12: two days later, under the other of LID and phone number, it is still the same message."""
+    for number, first, second in ((1, OF_LID, DEMO), (3, DEMO, OF_LID)):
+        heard = batch("only once", number=number, conversation=first, lid=LID, id_prefix=f"M{number}-")
+        turn = await world.ledger.begin(heard, 1)
+        await complete(world, turn, "answer")
+        await world.rows("UPDATE majlis_turns SET created_at = now() - interval '47 hours'")
+        again = batch("only once", number=number + 1, conversation=second, lid=LID, id_prefix=f"M{number}-")
+        assert (await world.ledger.begin(again, 1)).rule == "duplicate"
+
+
 async def test_two_conversations_of_one_person_become_one(world: LedgerWorld) -> None:
     """Fault 39: if both exist, messages and turns move to the conversation of the phone number."""
     of_lid = await world.ledger.begin(batch("from lid", conversation=OF_LID), 1)

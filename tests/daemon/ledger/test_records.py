@@ -124,6 +124,58 @@ async def test_silent_conversations_come_latest_first_and_each_once(world: Ledge
     assert len(await world.records.silent(HOUR, 2)) == 2
 
 
+async def test_an_opt_out_holds_under_every_name_and_ends_only_by_name(world: LedgerWorld) -> None:
+    """A hand-back leaves it alone: it is the customer's."""
+    of_lid = Conversation("demo", LID)
+    stop = Reply(Answer("bye", "opt_out"), ("bye",), rule="opted_out", opt_out="out")
+    turn = await world.ledger.begin(batch("stop", conversation=of_lid), 1)
+    await world.ledger.answer(turn, 1, stop)
+    assert (await world.records.silence(DEMO, HOUR)).opted_out is None
+    await world.ledger.link("demo", LID, PHONE)
+    for name in (DEMO, of_lid):
+        assert not await world.ledger.may_start(name)
+        assert (await world.records.silence(name, HOUR)).opted_out is not None
+    assert await world.ledger.may_start(Conversation("other", PHONE))
+    assert [silence.opted_out is not None for silence in (await world.records.silent(HOUR, 10)).values()] == [
+        True
+    ]
+    assert await world.records.hand_back(DEMO) == HandedBack(0, 0)
+    assert not await world.ledger.may_start(DEMO)
+    assert await world.records.opt_in(DEMO) and not await world.records.opt_in(DEMO)
+    assert await world.ledger.may_start(of_lid)
+    assert await world.records.silent(HOUR, 10) == {}
+
+
+async def test_a_chosen_silence_is_counted_like_an_answer(world: LedgerWorld) -> None:
+    turn = await world.ledger.begin(batch("thanks"), 1)
+    silence = Reply(Answer("", "p", "m", 11, 7, 5, is_silence=True), (), rule="model_silence")
+    await world.ledger.answer(turn, 1, silence)
+    await world.ledger.answer(turn, 1, silence)
+    [used] = await world.records.usage(1)
+    assert (used.answers, used.input_tokens, used.output_tokens, used.cost_micros) == (1, 11, 7, 5)
+    found = await world.records.turn(turn.id)
+    assert found is not None
+    assert (found.state, found.rule, found.output_tokens, found.parts) == (
+        "suppressed",
+        "model_silence",
+        7,
+        (),
+    )
+    assert await world.rows("SELECT FROM whatsapp_ai_interactions") == []
+
+
+async def test_the_numbers_of_instances_are_kept_for_a_month_after_they_were_seen(world: LedgerWorld) -> None:
+    async def is_ours(number: str) -> bool:
+        return bool(await world.db.value("SELECT majlis_is_own_number($1)", number))
+
+    await world.records.store_numbers({"demo": PHONE, "other": "966500000002"})
+    assert await is_ours(PHONE) and await is_ours("966500000002")
+    await world.records.store_numbers({"demo": "966500000003"})
+    assert await is_ours("966500000003") and not await is_ours(PHONE)
+    await world.rows("UPDATE majlis_instance_numbers SET seen_at = now() - interval '31 days'")
+    assert not await is_ours("966500000003")
+
+
 async def test_what_needs_attention_is_counted(world: LedgerWorld) -> None:
     turn = await answered(world, escalation="asks_for_human")
     await world.ledger.notify((Notice("webhook", "demo", "http://127.0.0.1/a", "{}"),) * 3)

@@ -214,23 +214,27 @@ async def test_an_unsent_escalated_message_does_not_count(world: LedgerWorld) ->
 async def test_the_last_five_interactions_newest_first(world: LedgerWorld) -> None:
     talk = Talk(world)
     for number in range(7):
-        await talk.answered(Answer("", "p", confidence=number / 10), text=f"q{number}")
+        await talk.answered(Answer(f"a{number // 6}", "p", confidence=number / 10), text=f"q{number}")
     await world.rows(
         "INSERT INTO whatsapp_ai_interactions (whatsapp_instance_id, user_phone, user_message, metadata, created_at)"
         " SELECT id, said.phone, said.text, said.metadata, said.at FROM whatsapp_instances, (VALUES"
         f" ('+{PHONE}', 'of old', NULL::jsonb, now() + interval '1 second'),"
         f" ('{PHONE}@s.whatsapp.net', NULL, '{KEPT_AS_A_STRING}', now() + interval '2 seconds'),"
         f" ('{PHONE}', 'undated', '{{}}', NULL),"
+        f" ('{PHONE}', 'theirs', '{{\"turn\": 999999999999999999}}', now() + interval '1.5 seconds'),"
         f" ('{OTHER.contact}', 'not mine', '{{}}', now() + interval '3 seconds')) AS said (phone, text, metadata, at)"
     )
     await talk.ask()
-    assert await look(world.lookups, talk.turn, talk.batch, "interactions", record=ESCALATING) == (
-        Interaction("", 0.25),
-        Interaction("of old", None),
-        Interaction("q6", 0.6),
-        Interaction("q5", 0.5),
-        Interaction("q4", 0.4),
-    )
+    found = await look(world.lookups, talk.turn, talk.batch, "interactions", record=ESCALATING)
+    assert [(past.text, past.quality) for past in found] == [
+        ("", 0.25),
+        ("theirs", None),
+        ("of old", None),
+        ("q6", 0.6),
+        ("q5", 0.5),
+    ]
+    answers = [past.answer for past in found]
+    assert answers[:3] == ["", "", ""] and "" != answers[3] != answers[4] != ""
 
 
 @pytest.mark.parametrize("column_type", ["json", "text", "varchar(4000)"])

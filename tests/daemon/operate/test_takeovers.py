@@ -56,6 +56,24 @@ async def test_a_takeover_without_effect_is_refused(operators: Operators) -> Non
         await operators.takeovers.begin(Conversation("nobody", DEMO.contact), 60)
 
 
+async def test_an_opt_out_is_shown_and_ends_only_when_it_is_named(operators: Operators) -> None:
+    await operators.takeovers.begin(DEMO, None)
+    await operators.db.fetch("SELECT majlis_opt_out('demo', $1)", DEMO.contact)
+    shown = await operators.conversations.show(DEMO)
+    assert shown.opted_out is not None and shown.opted_out.heeded
+    (silent,) = (await operators.conversations.silent(None, 10)).conversations
+    assert silent.opted_out == shown.opted_out and silent.taken_over is not None
+    ended = await operators.takeovers.end(DEMO)
+    assert (ended.taken_over, ended.opted_out, ended.still_opted_out) == (True, False, True)
+    with pytest.raises(Conflict, match="--opt-out"):
+        await operators.takeovers.end(DEMO)
+    ended = await operators.takeovers.end(DEMO, opt_out=True)
+    assert (ended.opted_out, ended.still_opted_out) == (True, False)
+    assert operators.feed.counters["contact.opted_in"] == 1
+    with pytest.raises(Conflict, match="nothing to resume"):
+        await operators.takeovers.end(DEMO, opt_out=True)
+
+
 @pytest.mark.parametrize("phase", ["parked", "holding"])
 async def test_a_hand_back_wakes_a_parked_or_held_conversation(operators: Operators, phase: Phase) -> None:
     operators.actors.show(resting(phase))

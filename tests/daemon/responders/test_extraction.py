@@ -265,3 +265,58 @@ def test_long_and_deep_texts_take_linear_time(head: str, piece: str) -> None:
 def test_a_long_answer_is_cut() -> None:
     assert extract(_json("م" * 50_000)).text == "م" * 12_000
     assert extract("a b" * 10, max_chars=2).text == "a"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '{"response": "", "needsDataCollection": false, "requestedFields": [], "confidence": 1}',
+        '{"response": " \\n "}',
+        '{"response": null, "confidence": 1}',
+        '```json\n{"response": ""}\n```',
+        'Nothing is asked.\n{"response": "", "confidence": 1}',
+        '<think>He only says thanks.</think>\n{"response": ""}',
+        '{"response": {"response": "", "confidence": 1}}',
+        '{"response": "{\\"response\\": \\"\\"}"}',
+        "NO_REPLY",
+        " NO_REPLY.\n",
+        "`NO_REPLY`",
+        '"NO_REPLY"',
+        "**NO_REPLY**",
+        "[NO_REPLY]",
+        "```\nNO_REPLY\n```",
+        "```text\nNO_REPLY\n```",
+        "NO_REPLY - he only says thanks",
+        "<think>He says {thanks}.\n\nNothing to do.</think>\n\nNO_REPLY",
+        "<thinking>Thanks</thinking>NO_REPLY",
+        '{"response": "NO_REPLY", "confidence": 0.9}',
+        '{"response": "`NO_REPLY`"}',
+        '{"response": "<think>so</think> NO_REPLY"}',
+    ],
+)
+def test_the_model_may_say_that_it_says_nothing(said: str) -> None:
+    found = extract(said)
+    assert (found.text, found.is_silence) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ("", ""),
+        (" \n ", ""),
+        ("{}", "{}"),
+        ('{"response": "', ""),
+        ('{"response": ""', ""),
+        ('{"confidence": 1}', ""),
+        ('{"response": "", "needsDataCollection": true, "requestedFields": ["name"]}', ""),
+        ("Write to NO_REPLY@shop.example", "Write to NO_REPLY@shop.example"),
+        ("The word is NO_REPLY there", "The word is NO_REPLY there"),
+        ("No reply came yet.", "No reply came yet."),
+        ("You are welcome!\n\nNO_REPLY", "You are welcome!"),
+        ('{"response": "You are welcome!\\nNO_REPLY"}', "You are welcome!"),
+        ('{"response": "Hello", "confidence": 1}', "Hello"),
+    ],
+)
+def test_nothing_said_is_no_choice_and_the_word_reaches_nobody(said: str, text: str) -> None:
+    found = extract(said)
+    assert (found.text, found.is_silence) == (text, False)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 import trio
 
 from actors.errors import TurnFailed, TurnRefused
 from actors.messages import HistoryEntry, Passage, Prompt
-from actors.prompt import model_request
+from actors.prompt import SILENCE_IS_AN_ANSWER, model_request
 from daemon.responders.http_provider import ProviderTerms
 from daemon.web.client import HttpClient
 from tests.support.model_server import FakeModel, Fault
@@ -72,6 +73,21 @@ async def test_the_envelope_is_opened(server: FakeModel, http: HttpClient) -> No
     answer = await provider_at(server, http).answer(PROMPT)
     assert (answer.text, answer.needs_data_collection) == ("Your name?", True)
     assert (answer.requested_fields, answer.confidence) == (("name",), 0.4)
+
+
+@pytest.mark.parametrize("said", ['{"response": "", "confidence": 1}', "NO_REPLY"])
+async def test_silence_is_an_answer_where_it_is_allowed_and_costs_what_it_costs(
+    server: FakeModel, http: HttpClient, said: str
+) -> None:
+    server.text_for = lambda asked: said
+    provider = provider_at(server, http, ProviderTerms(price_per_million_output_tokens=10))
+    answer = await provider.answer(msgspec.structs.replace(PROMPT, may_be_silent=True))
+    assert (answer.text, answer.is_silence, answer.output_tokens, answer.cost_micros) == ("", True, 7, 70)
+    with pytest.raises(TurnFailed) as failure:
+        await provider.answer(PROMPT)
+    assert failure.value.reason == "garbage"
+    told = [SILENCE_IS_AN_ANSWER in question.system for question in server.questions]
+    assert told == [True, False], "it is told that it may, and only then"
 
 
 async def test_a_long_answer_is_cut(server: FakeModel, http: HttpClient) -> None:
@@ -142,6 +158,7 @@ async def test_the_body_of_an_error_is_not_trusted(server: FakeModel, http: Http
         ("empty", "garbage"),
         ("no_body", "garbage"),
         ("controls", "garbage"),
+        ("tool", "tool_call_only"),
         ("huge", "too_large"),
         ("gzip_bomb", "too_large"),
         ("reset", "unreachable"),

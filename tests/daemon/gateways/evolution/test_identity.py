@@ -40,6 +40,11 @@ def test_the_sender_is_the_person_and_the_phone_number_if_known(
         ("1203@newsletter", "newsletter"),
         ("1203@bot", "unsupported_sender"),
         ("@s.whatsapp.net", "unsupported_sender"),
+        ("0@s.whatsapp.net", "unsupported_sender"),
+        ("0@c.us", "unsupported_sender"),
+        ("0:3@S.whatsapp.net", "unsupported_sender"),
+        ("server@c.us", "unsupported_sender"),
+        ("16505361212@c.us", "unsupported_sender"),
         ("5 5@s.whatsapp.net", "unsupported_sender"),
         (None, "no_sender"),
     ],
@@ -55,3 +60,9 @@ def test_a_group_message_is_ignored_whoever_wrote_it() -> None:
         "participantPn": "5511@s.whatsapp.net",
     }
     assert identify(key) == "group"
+
+
+def test_whatsapp_itself_is_nobody_whoever_else_is_named() -> None:
+    for jid in ("0@s.whatsapp.net", "13135550002@s.whatsapp.net"):
+        assert identify({"remoteJid": jid, "senderPn": "5511@s.whatsapp.net"}) == "unsupported_sender"
+    assert identify({"remoteJid": "10@s.whatsapp.net"}) == Sender("10", "")

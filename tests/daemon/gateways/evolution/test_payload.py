@@ -72,10 +72,40 @@ def test_every_fixture_is_read_as_expected(path: Path) -> None:
         "amendments": [],
         "connected": False,
         "named": "demo" if isinstance(fixture["body"], list) else fixture["body"].get("instance", ""),
+        "own_number": inbound.own_number,
         **fixture["expect"],
     }
+    people = {one.contact for one in inbound.messages} | {one.contact for one in inbound.own}
+    assert inbound.own_number not in people, "nobody who writes or is written to"
     assert json.loads(msgspec.json.encode(inbound)) == expected, fixture["about"]
     assert not re.search(rb"SECRET|CANARY", msgspec.json.encode(inbound))
+
+
+@pytest.mark.parametrize(
+    ("sender", "number"),
+    [
+        ("573180000737@s.whatsapp.net", "573180000737"),
+        ("573180000737:4@s.whatsapp.net", "573180000737"),
+        ("5511900000001@s.whatsapp.net", ""),
+        ("5511900000001:2@S.WhatsApp.net", ""),
+        ("168500000006331@lid", ""),
+        ("999@s.whatsapp.net", ""),
+        ("573180000737", ""),
+        ("x@s.whatsapp.net", ""),
+        (None, ""),
+        ({"user": "573180000737"}, ""),
+    ],
+)
+def test_the_accounts_number_is_never_that_of_somebody_who_writes(sender: object, number: str) -> None:
+    """Some versions put the author there."""
+    key = {"remoteJid": "5511900000001@s.whatsapp.net", "id": "M1"}
+    document = {**envelope(message={"conversation": "hi"}, key=key), "sender": sender}
+    assert parse(document).own_number == number
+    nobody = {**document, "data": []}
+    assert parse(nobody).own_number == ""
+    connected = {"event": "connection.update", "instance": "demo", "data": {"wuid": sender, "state": "open"}}
+    assert parse(connected).own_number == ("5511900000001" if "5511" in str(sender) else number)
+    assert parse({**connected, "data": {"wuid": sender, "state": "close"}}).own_number == ""
 
 
 def test_fixtures_are_there() -> None:
