@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import msgspec
 
-from actors import escalation, limits, response_cache
+from actors import escalation, limits, response_cache, situation, told
 from actors.instance import InstanceRecord, Terms
 from actors.limits import LimitKind, Reached
 from actors.lookups import Facts
@@ -143,9 +143,10 @@ def _stopped(
 def _prompt(question: Question, facts: Facts) -> Prompt:
     return Prompt(
         instance=question.batch.conversation.instance,
-        messages=tuple(message.text for message in question.batch.messages),
+        messages=told.told_batch(question.batch.messages, question.terms.context, facts.quoted),
         history=facts.history,
         knowledge=facts.knowledge if question.flags.knowledge else (),
         system_prompt=question.record.system_prompt,
         handed_back=facts.takeover.handed_back or facts.takeover.escalation_expired,
+        situation=situation.situation(question),
     )

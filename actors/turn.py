@@ -81,7 +81,9 @@ class TurnAttempt:
         flags, terms = services.flags.of(instance), services.policies.terms(instance)
         self._services = services
         self._ledger = services.ledger
-        self._inquiry = Inquiry(services.ledger, services.lookups, services.feed, batch, epoch, flags, terms)
+        self._inquiry = Inquiry(
+            services.ledger, services.lookups, services.feed, batch, epoch, flags, terms, services.wall_ms
+        )
         self._batch = batch
         self._epoch = epoch
         self._conversation = batch.conversation

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors import response_cache
+from actors import momentary, response_cache
 from actors.text import first_words
 from daemon.gateways import lenient
 from daemon.gateways.evolution import payload
@@ -95,6 +95,7 @@ BODIES: set[Any] = {route.body for route in ROUTES if route.body is not None}
 
 ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "actors.response_cache.fits": lambda text: response_cache.fits(text, text, text),
+    "actors.momentary.names_customer": lambda text: momentary.names_customer(text, text),
     "actors.text.first_words": lambda text: first_words(text, len(text)),
     "daemon.gateways.evolution.payload.parse_webhook": lambda body: payload.parse_webhook(body, "acme", None),
     "daemon.gateways.evolution.payload.read_item": lambda text: payload.read_item(

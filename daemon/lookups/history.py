@@ -15,8 +15,8 @@ _MAX_MESSAGES = 100
 
 _SQL = "SELECT sender_type, content FROM majlis_history($1, $2, $3)"
 
-_CUSTOMER = frozenset({"user", "customer", "contact"})
-_BUSINESS = frozenset({"assistant", "ai", "bot", "agent", "human"})
+CUSTOMER = frozenset({"user", "customer", "contact"})
+BUSINESS = frozenset({"assistant", "ai", "bot", "agent", "human"})
 """`assistant` is what Majlis writes; the others are what earlier software may have written."""
 
 
@@ -33,11 +33,11 @@ def within(newest_first: Iterable[tuple[str, str]], max_tokens: int) -> tuple[Hi
     kept: list[HistoryEntry] = []
     for sender, text in newest_first:
         word = sender.strip().lower()
-        if word not in _CUSTOMER and word not in _BUSINESS:
+        if word not in CUSTOMER and word not in BUSINESS:
             continue
         fitting = text.encode()[:left].decode(errors="ignore")
         if fitting:
-            kept.append(HistoryEntry("user" if word in _CUSTOMER else "assistant", fitting))
+            kept.append(HistoryEntry("user" if word in CUSTOMER else "assistant", fitting))
         left -= len(text.encode())
         if left <= 0:
             break

@@ -17,7 +17,7 @@ import trio
 import trio_asyncio
 
 from actors.instance import FeatureFlags, InstanceRecord, Terms
-from actors.messages import Answer, Batch
+from actors.messages import Answer, Batch, Context
 from actors.outcome import Sent
 from actors.ports import Notice, Question, Reply, Turn
 from daemon.ingress.inbound import OwnMessage
@@ -147,6 +147,7 @@ LOOKED_UP_BY = {
     "takeover": {"majlis_escalated_contact_idx", "majlis_takeovers_pkey", "majlis_turns_contact_idx"},
     "escalated_reply": {"majlis_turns_contact_idx"},
     "interactions": {"majlis_ai_interactions_contact_idx"},
+    "quoted": {"majlis_messages_id_idx", "majlis_outbox_gateway_id_idx", "majlis_turns_pkey"},
     "usage": {"majlis_turns_contact_idx", "majlis_usage_pkey"},
     "knowledge": {"majlis_knowledge_chunks_instance_idx"},
     "cached_answer": {"majlis_answer_cache_instance_scope_question_hash_key"},
@@ -159,7 +160,8 @@ LOOKED_UP_BY = {
 
 async def test_every_lookup_uses_its_index(filled_dsn: str) -> None:
     async with watching(filled_dsn) as watcher:
-        asked = batch("What does article 7 cost?", conversation=FIRST, number=5000)
+        refers = (Context("quote", id="G-1"),)
+        asked = batch("What does article 7 cost?", conversation=FIRST, number=5000, context=refers)
         turn = await PostgresLedger(watcher.db, PARTITIONS).begin(asked, 1)
         question = Question(turn, asked, RECORD, FeatureFlags(), TERMS)
         found: dict[str, object] = {}
