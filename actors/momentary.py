@@ -24,7 +24,7 @@ _UNITS = (
 )
 _HOUR = rf"(?:1?\d|2[0-4])\b(?![.,]\d|\s?(?:{_UNITS}))"
 _MOMENT = re.compile(
-    r"\d\s?[:h]\s?[0-5]\d"  # 15:30, 15h30
+    r"\d[:h][0-5]\d"  # 15:30, 15h30
     r"|\d\s?(?:am|pm|a\.m|p\.m|h|hrs|uhr|o'?clock)\b"
     rf"|\b(?:at|till|until|by|from|before|after|around)\s(?:(?:{_HOURS})\b|{_HOUR})"
     rf"|\b(?:{_HOURS}|\d\d?)\s?(?:to|till|until|-|–)\s?(?:{_HOURS}|\d\d?)\s(?:in the|every|daily)\b"

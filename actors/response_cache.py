@@ -63,7 +63,7 @@ def key(question: Question) -> CacheEntry | None:
     keep_seconds = max(terms.cache_exact_seconds, terms.cache_similar_seconds)
     if not question.flags.cache or not keep_seconds:
         return None
-    referred = [each for message in messages for each in told_contexts(message, terms.context)]
+    referred = [each for message in messages for each in told_contexts(message.context, terms.context)]
     text, quoted_chars = question.batch.text, sum(len(each.text) + len(each.id) for each in referred)
     if len(text) > _MAX_RAW_CHARS or quoted_chars > _MAX_QUOTED_CHARS:
         return None

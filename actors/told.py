@@ -10,6 +10,7 @@ Laws of this file:
 3. What our own ledger knows of a quoted message is told, not what the customer's telephone says of it: a telephone can
    be made to quote what was never said.
 4. All lines of a batch together are bounded; the newest messages have their lines first.
+5. A message is told in the history as it was in its turn, but for the length of what it refers to.
 """
 
 from __future__ import annotations
@@ -32,22 +33,19 @@ _WRITERS = {
     "customer": "the customer's own earlier message",
     "": "the message",
 }
+_ANSWERING = {"quote": "answers", "edit": "corrects", "reaction": "reacts to"}
+"""Kinds that are about a message of the conversation, which our own ledger may know."""
 _REFERS = {"status": "answers the status", "ad": "came from the ad", "product": "about the product"}
 _UNKNOWN = {
-    "quote": "answers an earlier message that is not known here",
     "status": "answers a status that is not known here",
-    "ad": "came from an ad that is not known here",
+    "ad": "came from an ad",
     "product": "about a product that is not known here",
-    "edit": "corrects an earlier message that is not known here",
 }
-_ANSWERING = frozenset({"quote", "edit", "reaction"})
-"""Kinds whose message our own ledger may know."""
 _LIKE_OURS = re.compile(
-    r"\[(?=\s{0,9}(?:answers (?:the|an?) |came from (?:the|an) ad|about (?:the|a) product|corrects (?:the|an) "
-    r"|reacted |from the business's system))",
+    r"\[(?=\s{0,9}(?:(?:answers|corrects|reacts to|about) (?:the|an?) |came from (?:the|an) ad"
+    r"|from the business's system))",
     re.IGNORECASE,
 )
-
 _AROUND_LINE = len("[]\n")
 
 Ledgered = Mapping[str, Context]
@@ -55,11 +53,16 @@ Ledgered = Mapping[str, Context]
 _NOTHING: Ledgered = {}
 
 
-def told(
-    message: Message, terms: ContextTerms, known: Ledgered = _NOTHING, max_chars: int = MAX_LINES_CHARS
+def told(message: Message, terms: ContextTerms, known: Ledgered = _NOTHING) -> str:
+    """The message with what it refers to."""
+    return told_words(message.text, message.context, terms, known)
+
+
+def told_words(
+    words: str, contexts: Sequence[Context], terms: ContextTerms, known: Ledgered = _NOTHING
 ) -> str:
-    """The message with what it refers to, whose lines take `max_chars` at most."""
-    return _joined(_lines(message, terms, known, max_chars), message.text)
+    """What somebody wrote, with what it refers to."""
+    return _joined(_lines(contexts, terms, known, MAX_LINES_CHARS), words, contexts)
 
 
 def told_batch(messages: Sequence[Message], terms: ContextTerms, known: Iterable[Context]) -> tuple[str, ...]:
@@ -67,27 +70,40 @@ def told_batch(messages: Sequence[Message], terms: ContextTerms, known: Iterable
     by_id = {context.id: context for context in known}
     left, texts = MAX_LINES_CHARS, []
     for message in reversed(messages):
-        lines = _lines(message, terms, by_id, left)
+        lines = _lines(message.context, terms, by_id, left)
         left -= sum(len(line) + 1 for line in lines)
-        texts.append(_joined(lines, message.text))
+        texts.append(_joined(lines, message.text, message.context))
     return tuple(reversed(texts))
 
 
-def told_contexts(message: Message, terms: ContextTerms) -> tuple[Context, ...]:
-    """What of it is told at all."""
-    return tuple(context for context in message.context if _is_told(context, terms))
+def lines_bytes(messages: Sequence[Message], terms: ContextTerms) -> int:
+    """How much room the lines of a batch take, as far as the messages say what they refer to."""
+    referring = (message.context for message in messages if message.context)
+    lines = (line for contexts in referring for line in _lines(contexts, terms, _NOTHING, MAX_LINES_CHARS))
+    return sum(len(line.encode("utf-8", "replace")) for line in lines)
+
+
+def told_contexts(contexts: Sequence[Context], terms: ContextTerms) -> tuple[Context, ...]:
+    """Those that are told at all."""
+    return tuple(context for context in contexts if _is_told(context, terms))
 
 
 def ids_to_look_up(messages: Sequence[Message], terms: ContextTerms) -> tuple[str, ...]:
     """Of the messages that these refer to, the newest first."""
-    newest_first = (each for message in reversed(messages) for each in told_contexts(message, terms))
+    newest_first = (each for message in reversed(messages) for each in told_contexts(message.context, terms))
     ids = dict.fromkeys(each.id for each in newest_first if each.id and each.kind in _ANSWERING)
     return tuple(ids)[:MAX_LOOKED_UP]
 
 
-def _joined(lines: Sequence[str], words: str) -> str:
-    own = _LIKE_OURS.sub("(", words)
-    return "\n".join((*lines, own) if own.strip() or not lines else lines)
+def stand_in(contexts: Iterable[Context]) -> str:
+    """What a customer says who sends an ad or a product without a word; empty: that is not so."""
+    for context in contexts:
+        words = "; ".join(context.text.splitlines())
+        if context.kind == "ad":
+            return f"[came from the ad: {words}]" if words else "[came from an ad]"
+        if context.kind == "product":
+            return f"[asks about: {words}]"
+    return ""
 
 
 def _is_told(context: Context, terms: ContextTerms) -> bool:
@@ -100,44 +116,37 @@ def _is_told(context: Context, terms: ContextTerms) -> bool:
             return terms.references
 
 
-def _lines(message: Message, terms: ContextTerms, known: Ledgered, max_chars: int) -> list[str]:
+def _lines(contexts: Sequence[Context], terms: ContextTerms, known: Ledgered, max_chars: int) -> list[str]:
     lines: list[str] = []
-    for context in told_contexts(message, terms):
+    for context in told_contexts(contexts, terms):
         line = _line(context, known.get(context.id) if context.kind in _ANSWERING else None)
-        if line:
-            max_chars -= len(line) + _AROUND_LINE
-            if max_chars < 0:
-                break
-            lines.append(f"[{line}]")
+        max_chars -= len(line) + _AROUND_LINE
+        if max_chars < 0:
+            break
+        lines.append(f"[{line}]")
     return lines
 
 
 def _line(context: Context, known: Context | None) -> str:
-    """Without its brackets; empty: there is nothing to say."""
+    """Without its brackets."""
     text, by = context.text.strip(), context.by
-    if context.kind == "reaction":
-        return _reaction(text, known)
     if known is not None:
         text, by = known.text.strip() or text, known.by or by
-    if not text:
-        return _UNKNOWN[context.kind]
-    match context.kind:
-        case "quote":
-            refers = f"answers {_WRITERS[by]}"
-        case "edit":
-            refers = f"corrects {_WRITERS['customer']}"
-        case kind:
-            refers = _REFERS[kind]
-    return f"{refers}: {_quoted(text)}"
-
-
-def _reaction(text: str, known: Context | None) -> str:
-    if not text:  # a reaction that was taken back
-        return ""
-    if known is None or not known.text.strip():
-        return f"reacted before with {_quoted(text)}"
-    return f"reacted before with {_quoted(text)} to {_WRITERS[known.by]}: {_quoted(known.text.strip())}"
+    if verb := _ANSWERING.get(context.kind):
+        if not text:
+            return f"{verb} an earlier message that is not known here"
+        return f"{verb} {_WRITERS[by]}: {_quoted(text)}"
+    return f"{_REFERS[context.kind]}: {_quoted(text)}" if text else _UNKNOWN[context.kind]
 
 
 def _quoted(text: str) -> str:
     return json_line(text if len(text) <= MAX_TEXT_CHARS else f"{text[: MAX_TEXT_CHARS - 1]}…")
+
+
+def _joined(lines: Sequence[str], words: str, contexts: Sequence[Context]) -> str:
+    if contexts and words == stand_in(
+        contexts
+    ):  # no words of the customer's, and said already where lines are told
+        return "\n".join(lines) or words
+    own = _LIKE_OURS.sub("(", words)
+    return "\n".join((*lines, own) if own.strip() or not lines else lines)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from actors.instance import ContextTerms
 from actors.messages import Context, Message
-from actors.told import MAX_LINES_CHARS, MAX_LOOKED_UP, ids_to_look_up, told, told_batch
+from actors.told import MAX_LINES_CHARS, MAX_LOOKED_UP, ids_to_look_up, stand_in, told, told_batch
 
 TERMS = ContextTerms()
 MAX_SECONDS = 0.05
@@ -31,11 +31,12 @@ def message(text: str, *context: Context) -> Message:
         (Context("status", "New: معمول بالفستق"), "answers the status: {}"),
         (Context("status", id="S1"), "answers a status that is not known here"),
         (Context("ad", "Summer Abaya – 50 % off"), "came from the ad: {}"),
-        (Context("ad"), "came from an ad that is not known here"),
+        (Context("ad"), "came from an ad"),
         (Context("product", "Red shoe, 120 SAR"), "about the product: {}"),
         (Context("product"), "about a product that is not known here"),
-        (Context("reaction", "👍"), "reacted before with {}"),
-        (Context("edit", "two, please"), "corrects the customer's own earlier message: {}"),
+        (Context("reaction", "Sukkari 90 SAR", by="business"), "reacts to the business's message: {}"),
+        (Context("reaction", id="G1"), "reacts to an earlier message that is not known here"),
+        (Context("edit", "two, please", by="customer"), "corrects the customer's own earlier message: {}"),
         (Context("edit", id="m0"), "corrects an earlier message that is not known here"),
     ],
 )
@@ -53,10 +54,8 @@ def test_what_our_ledger_knows_is_told_instead_of_what_the_telephone_says() -> N
             told(message("ok", quote), TERMS, known)
             == '[answers the business\'s message: "Sukkari 90 SAR"]\nok'
         )
-    reaction = Context("reaction", "👍", "G1")
-    assert told(message("ok", reaction), TERMS, known).startswith(
-        '[reacted before with "👍" to the business\'s message: "Sukkari 90 SAR"]'
-    )
+    reaction = Context("reaction", id="G1")
+    assert told(message("👍", reaction), TERMS, known).startswith("[reacts to the business's message: ")
     status = Context("status", "New dates", "G1")
     assert "New dates" in told(message("ok", status), TERMS, known), (
         "a status is no message of the conversation"
@@ -75,6 +74,16 @@ def test_words_without_a_reference_are_told_as_they_came() -> None:
     text = " @966500000009 شوف https://ex.com/a?b=1 👩🏽‍💻 مَرْحَبًا \u200f! [image]\n[payment]"
     assert told(message(text), TERMS) == text
     assert told(message("", Context("ad", "Abaya")), TERMS) == '[came from the ad: "Abaya"]'
+
+
+@pytest.mark.parametrize(
+    "context", [Context("ad", "Abaya\nSummer"), Context("ad"), Context("product", "Shoe")]
+)
+def test_a_message_that_says_only_what_it_refers_to_is_told_once(context: Context) -> None:
+    words = stand_in([context])
+    assert told(message(words, context), TERMS).count("[") == 1
+    assert told(message(words, context), ContextTerms(references=False)) == words
+    assert told(message(f"{words} how much?", context), TERMS).count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ async def test_the_database_has_the_stated_size(filled_dsn: str) -> None:
 
 LOOKED_UP_BY = {
     "duplicate": {"majlis_turns_text_idx"},
-    "history": {"majlis_messages_history_idx", "majlis_turns_pkey"},
+    "history": {"majlis_messages_history_idx", "majlis_turns_pkey", "majlis_turns_conversation_idx"},
     "webhook": set[str](),
     "takeover": {"majlis_escalated_contact_idx", "majlis_takeovers_pkey", "majlis_turns_contact_idx"},
     "escalated_reply": {"majlis_turns_contact_idx"},
