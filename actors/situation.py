@@ -66,12 +66,16 @@ _known_zone = lru_cache(maxsize=512)(zone)
 def clock(question: Question) -> Clock | None:
     """None where it is not told."""
     terms = question.terms.context
-    if not (terms.clock and question.now_ms):
-        return None
-    found = _known_zone(terms.timezone)
-    name, where = (terms.timezone, found) if found is not None else (_UTC, ZoneInfo(_UTC))
-    now = datetime.fromtimestamp(question.now_ms / 1000, UTC)
-    week = hours.week(terms.hours) if terms.hours else None
+    return _clock(terms.timezone, terms.hours, question.now_ms) if terms.clock and question.now_ms else None
+
+
+@lru_cache(maxsize=128)
+def _clock(timezone: str, lines: tuple[str, ...], now_ms: int) -> Clock:
+    """Kept, because a turn asks several times."""
+    found = _known_zone(timezone)
+    name, where = (timezone, found) if found is not None else (_UTC, ZoneInfo(_UTC))
+    now = datetime.fromtimestamp(now_ms / 1000, UTC)
+    week = hours.week(lines) if lines else None
     return Clock(now.astimezone(where), name, None if week is None else hours.openness(week, where, now))
 
 

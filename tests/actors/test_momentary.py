@@ -51,6 +51,8 @@ def test_a_time_of_day_is_recognised(answer: str) -> None:
         "السعر ٩٠ ريال للكيلو",
         "من ٢٠ ريال",
         "أهلا، السكري متوفر",
+        "قطعة واحدة",
+        "muito bom",
         "",
     ],
 )
