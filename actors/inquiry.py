@@ -6,7 +6,7 @@ lookups   whatever else helps: safe with defaults, and only for a turn that is t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -46,6 +46,7 @@ class Inquiry:
         epoch: int,
         flags: FeatureFlags,
         terms: Terms,
+        wall_ms: Callable[[], int],
     ) -> None:
         self._ledger = ledger
         self._lookups = lookups
@@ -54,12 +55,15 @@ class Inquiry:
         self._epoch = epoch
         self._flags = flags
         self._terms = terms
+        self._wall_ms = wall_ms
+        self._now_ms = 0
         self._started_at = trio.current_time()
         self._answering_ms = 0.0
         self.spans: tuple[Span, ...] = ()
 
     async def run(self) -> Findings:
         """Raises what `Ledger.begin` and `Lookups.instance` raise."""
+        self._now_ms = self._wall_ms()
         stages = (
             Stage("opening", self._opening, all_or_fail),
             Stage("lookups", self._about, safe_with_defaults),
@@ -135,7 +139,7 @@ class Inquiry:
         turn: Turn = found["conversation"]
         # What is moved to another conversation is moved as it came; an answer is about what asks for one.
         batch = self._batch if turn.moved_to else self._batch.asked
-        return Question(turn, batch, found["settings"], self._flags, self._terms)
+        return Question(turn, batch, found["settings"], self._flags, self._terms, self._now_ms)
 
     def _log(self, run: LookupRun) -> None:
         """One line for the whole run, and a warning for each lookup whose default has to do."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from actors.escalation import Interaction
-from actors.messages import Answer, HistoryEntry, Passage
+from actors.messages import Answer, Context, HistoryEntry, Passage
 
 LookupOutcome = Literal["ok", "failed", "timed_out", "skipped"]
 
@@ -85,6 +85,8 @@ class Facts(msgspec.Struct, frozen=True):
     """The last five, newest first."""
     knowledge: tuple[Passage, ...] = ()
     cached_answer: Answer | None = None
+    quoted: tuple[Context, ...] = ()
+    """The messages that those of the batch refer to by id, as our own ledger has them."""
     usage: Usage = Usage()
 
 

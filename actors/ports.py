@@ -228,6 +228,8 @@ class Question(msgspec.Struct, frozen=True):
     record: InstanceRecord
     flags: FeatureFlags
     terms: Terms
+    now_ms: int = 0
+    """Unix time, milliseconds, when the attempt began: the one clock of all that it tells. 0: nothing is told of it."""
 
 
 class Lookups(Protocol):

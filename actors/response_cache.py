@@ -3,8 +3,11 @@
 Laws of this file:
 1. Only an answer into which nothing of one customer went: no history, no hand-back by a person, no words that look
    like personal data (long numbers, addresses, codes of orders), and the model did not ask for any.
+   It names no word of the customer's name either, as far as can be told: none where it is written in another script.
 2. Whatever else the responder is given is part of the key: the instance and its prompt, who answers, the version of
-   the files, and the texts that the messages quote.
+   the files, what the messages refer to (text and id: one whose quote has an id alone has no other's answer), the day
+   on the instance's clock and whether it is open. The time is not: an answer that names a time of day, or one that
+   counts from now, is not stored.
 3. Two questions are the same when they have the same words, or nearly the same meaning (a vector's similarity), the
    same numbers, and the answer speaks of nothing that only the other question named.
 4. An answer made while a lookup had failed may lack what that lookup would have found, and one of low quality is not
@@ -21,9 +24,12 @@ import msgspec
 
 from actors.escalation import LOW_QUALITY
 from actors.lookups import RESPONDER, Facts, Span
-from actors.messages import Answer, Batch, Prompt
+from actors.messages import Answer, Batch, Context, Prompt
+from actors.momentary import names_a_moment, names_customer
 from actors.ports import CacheEntry, Question
+from actors.situation import clock, customer_name
 from actors.text import first_words, normalised, words
+from actors.told import told_contexts
 
 CACHE = "cache"
 """Named as the provider of answers from the cache."""
@@ -57,16 +63,16 @@ def key(question: Question) -> CacheEntry | None:
     keep_seconds = max(terms.cache_exact_seconds, terms.cache_similar_seconds)
     if not question.flags.cache or not keep_seconds:
         return None
-    referred = [context.text for message in messages for context in message.context]
-    text, quoted_chars = question.batch.text, sum(map(len, referred))
+    referred = [each for message in messages for each in told_contexts(message.context, terms.context)]
+    text, quoted_chars = question.batch.text, sum(len(each.text) + len(each.id) for each in referred)
     if len(text) > _MAX_RAW_CHARS or quoted_chars > _MAX_QUOTED_CHARS:
         return None
     asked, plain = " ".join(words(text)), normalised(text)
-    quoted = " ".join(map(normalised, referred)).strip()
-    if not asked or len(plain) > MAX_QUESTION_CHARS or is_personal(plain) or is_personal(quoted):
+    quoted = [normalised(each.text) for each in referred]
+    if not asked or len(plain) > MAX_QUESTION_CHARS or is_personal(plain) or any(map(is_personal, quoted)):
         return None
     return CacheEntry(
-        scope=_scope(question, quoted),
+        scope=_scope(question, [*dict.fromkeys(zip(map(_name, referred), quoted, strict=True))]),
         question_hash=_digest(asked),
         question=asked,
         numbers=" ".join(sorted(_NUMBER.findall(plain))),
@@ -91,9 +97,18 @@ def entry_for(
         return None
     if answer.confidence is not None and answer.confidence < LOW_QUALITY:
         return None
-    if any(span.outcome in ("failed", "timed_out") for span in spans if span.stage != RESPONDER):
+    if _is_passing(answer.text, question) or any(
+        span.outcome in ("failed", "timed_out") for span in spans if span.stage != RESPONDER
+    ):
         return None
     return key(question)
+
+
+def _is_passing(answer: str, question: Question) -> bool:
+    """Whether something went into it that is true of this moment or this customer alone."""
+    if clock(question) is not None and names_a_moment(answer):
+        return True
+    return question.terms.context.customer_name and names_customer(answer, customer_name(question.batch))
 
 
 def may_give(question: Question, facts: Facts) -> bool:
@@ -145,13 +160,26 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
-def _scope(question: Question, quoted: str) -> str:
+def _name(context: Context) -> tuple[str, str, str]:
+    """What a context is, beside what it says."""
+    return context.kind, context.by, context.id
+
+
+def _scope(question: Question, quoted: object) -> str:
     record, terms = question.record, question.terms
     knowledge: object = None
     if question.flags.knowledge:
         passages = (terms.knowledge_threshold, terms.knowledge_max_passages, terms.knowledge_max_tokens)
         knowledge = (record.knowledge_version, *passages)
-    parts = (question.batch.conversation.instance, record.system_prompt, terms.cache_scope, knowledge, quoted)
+    shown = clock(question)
+    today = shown and (
+        shown.zone,
+        shown.now.date(),
+        shown.openness and shown.openness.is_open,
+        terms.context.hours,
+    )
+    instance = question.batch.conversation.instance
+    parts = (instance, record.system_prompt, terms.cache_scope, knowledge, quoted, today)
     return _digest(repr(parts))
 
 

@@ -22,7 +22,7 @@ from typing import Literal
 
 import msgspec
 
-from actors import contacts, escalation, limits, opt_out, response_cache
+from actors import contacts, escalation, limits, opt_out, response_cache, situation, told
 from actors.amendments import DELETION, EDIT
 from actors.instance import InstanceRecord, Terms
 from actors.limits import LimitKind, Reached
@@ -222,10 +222,11 @@ def _stopped(
 def _prompt(question: Question, facts: Facts) -> Prompt:
     return Prompt(
         instance=question.batch.conversation.instance,
-        messages=tuple(message.text for message in question.batch.messages),
+        messages=told.told_batch(question.batch.messages, question.terms.context, facts.quoted),
         history=facts.history,
         knowledge=facts.knowledge if question.flags.knowledge else (),
         system_prompt=question.record.system_prompt,
         handed_back=facts.takeover.handed_back or facts.takeover.escalation_expired,
         may_be_silent=question.terms.model_silence,
+        situation=situation.situation(question),
     )

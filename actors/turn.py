@@ -88,7 +88,9 @@ class TurnAttempt:
         batch = amended(batch)
         self._services = services
         self._ledger = services.ledger
-        self._inquiry = Inquiry(services.ledger, services.lookups, services.feed, batch, epoch, flags, terms)
+        self._inquiry = Inquiry(
+            services.ledger, services.lookups, services.feed, batch, epoch, flags, terms, services.wall_ms
+        )
         self._batch = batch
         self._epoch = epoch
         self._conversation = batch.conversation

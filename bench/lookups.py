@@ -65,7 +65,7 @@ class Bench:
             self.lookups.forget()
         asked = batch("What does it cost?", number=self.number, conversation=conversation)
         flags = FeatureFlags(parallel=side_by_side)
-        await Inquiry(self.ledger, self.lookups, self, asked, 1, flags, TERMS).run()
+        await Inquiry(self.ledger, self.lookups, self, asked, 1, flags, TERMS, lambda: 1).run()
         if self.fields["failures"]:
             raise RuntimeError(f"lookups failed: {self.fields['failures']}")
         return float(self.fields["total_ms"])

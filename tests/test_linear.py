@@ -21,8 +21,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors import contacts, response_cache
-from actors.instance import Terms
+from actors import contacts, momentary, response_cache, told
+from actors.instance import ContextTerms, Terms
+from actors.messages import Context
 from actors.text import first_words
 from daemon.gateways import lenient
 from daemon.gateways.evolution import amendments, message, parts, payload, placeholders
@@ -98,6 +99,8 @@ BODIES: set[Any] = {route.body for route in ROUTES if route.body is not None}
 ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "actors.contacts.rule": lambda text: contacts.rule(text, Terms(notify_numbers=(text,))),
     "actors.response_cache.fits": lambda text: response_cache.fits(text, text, text),
+    "actors.momentary.names_customer": lambda text: momentary.names_customer(text, text),
+    "actors.told.told_words": lambda text: told.told_words(text, [Context("quote", text)], ContextTerms()),
     "actors.text.first_words": lambda text: first_words(text, len(text)),
     "daemon.gateways.evolution.payload.parse_webhook": lambda body: payload.parse_webhook(body, "acme", None),
     "daemon.gateways.evolution.amendments.amended": lambda text: amendments.amended(
@@ -153,6 +156,7 @@ DECODERS = {
     "daemon.lookups.instance._keywords": "the operator's own list of keywords",
     "daemon.lookups.interactions.quality": "what our own encoder wrote",
     "daemon.lookups.knowledge._search": "what our own functions in Postgres wrote",
+    "daemon.lookups.history._said": "what our own functions in Postgres wrote",
     "daemon.lookups.takeover._run": "what our own functions in Postgres wrote",
     "daemon.operate.api._body": "itself",
     "daemon.realtime.frames._decoders": "daemon.realtime.frames.read",

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from zoneinfo import available_timezones
 
 from pydantic import SecretStr
 
+from actors import hours, situation
 from actors.contacts import ALLOWED, pattern
 from actors.identity import phone_number
 from actors.reply import origin_of
@@ -48,11 +51,13 @@ def misfits(settings: Settings) -> Iterator[Misfit]:
     yield from _webhooks((), settings.escalation.notify_webhook, settings.alerts.webhook)
     yield from _staff((), settings.escalation.notify_numbers)
     yield from _contacts((), settings.contacts)
+    yield from _clock((), settings.timezone, settings.hours)
     for name, overrides in settings.instances.items():
         merged, written = settings.for_instance(name), overrides.model_fields_set
         at = ("instances", name)
         yield from _staff(at, overrides.escalation.notify_numbers)
         yield from _contacts(at, overrides.contacts)
+        yield from _clock(at, overrides.timezone, overrides.hours)
         if "batching" in written:
             yield from _batching((*at, "batching"), merged.batching)
         if "responder" in written:
@@ -236,6 +241,29 @@ def _contacts(at: KeyPath, contacts: ContactsSettings) -> Iterator[Misfit]:
         for index, written in enumerate(listed):
             if pattern(written) is None:
                 yield Misfit((*at, "contacts", name, str(index)), written, ALLOWED)
+
+
+def _clock(at: KeyPath, timezone: str | None, lines: Sequence[str] | None) -> Iterator[Misfit]:
+    """None: the instance has the defaults."""
+    if timezone is not None and situation.zone(timezone) is None:
+        allowed = f"must be a zone of the IANA database, e.g. {_near(timezone)}"
+        yield Misfit((*at, "timezone"), timezone, allowed)
+    try:
+        hours.read(lines or ())
+    except hours.BadHours as bad:
+        yield Misfit((*at, "hours", str(bad.place)), (lines or ())[bad.place], str(bad))
+
+
+def _near(timezone: str) -> str:
+    """The zone that was probably meant: written in another case or with an error, or named by its city alone."""
+    zones = {zone.lower(): zone for zone in sorted(available_timezones())}
+    cities = {name.rpartition("/")[2]: zone for name, zone in zones.items()}
+    written = timezone.strip().lower().replace(" ", "_")
+    near = next(
+        (found[0] for names in (zones, cities) if (found := get_close_matches(written[:64], names, 1, 0.75))),
+        "",
+    )
+    return (zones | cities).get(near, "Asia/Riyadh")
 
 
 def _gateway(at: KeyPath, gateway: GatewaySettings, door: RealtimeSettings) -> Iterator[Misfit]:

@@ -27,6 +27,7 @@ _FILES = (
     "escalated_reply",
     "interactions",
     "usage",
+    "quoted",
 )
 
 LOOKUPS: tuple[LookupSpec, ...] = tuple(import_module(f"{__name__}.{file}").LOOKUP for file in _FILES)

@@ -43,11 +43,11 @@ class Customer:
     def name(self) -> str:
         return f"{SHOP}/{self.phone}"
 
-    def says(self, *texts: str) -> None:
+    def says(self, *texts: str, quoting: str = "") -> None:
         """One burst, however slowly it is posted, and its end: answered or suppressed."""
         before = len(self.turns())
         for text in texts:
-            self._post(text)
+            self._post(text, quoting=quoting)
         self._daemon.flush(SHOP, self.phone)
         self._daemon.wait_for(
             lambda: len(self.turns()) > before and self.turns()[0]["ended_at"], "the turn ends"
@@ -72,10 +72,15 @@ class Customer:
     def heard(self) -> list[str]:
         return self._gateway.texts(self.phone)
 
-    def _post(self, text: str, from_me: bool = False) -> None:
+    def _post(self, text: str, from_me: bool = False, quoting: str = "") -> None:
         number = next(_numbers)
         self.last_id = f"ID{number}"
-        payload = upsert(SHOP, self.phone, text, self.last_id, int(time.time()), from_me=from_me)
+        payload = upsert(
+            SHOP, self.phone, text, self.last_id, int(time.time()), from_me=from_me, push_name="نورة"
+        )
+        if quoting:
+            quoted = {"stanzaId": "3EB0", "quotedMessage": {"conversation": quoting}}
+            payload["data"] = {**payload["data"], "contextInfo": quoted}  # type: ignore[dict-item]
         answer = self._daemon.post(payload)
         assert answer.status == 200, answer
 
@@ -89,10 +94,11 @@ def webhook() -> Iterator[FakeWebhook]:
 @pytest.fixture(scope="module")
 def daemon(gateway: FakeEvolution, model: FakeOpenAI, webhook: FakeWebhook) -> Iterator[DaemonUnderTest]:
     model.text_for = lambda asked: json.dumps(
-        {"response": "" if asked == THANKS else f"رد: {asked}", "confidence": 0.9}, ensure_ascii=False
+        {"response": "" if THANKS in asked else f"رد: {asked}", "confidence": 0.9}, ensure_ascii=False
     )
     desk = {"notify_numbers": [STAFF], "notify_webhook": f"{webhook.url}/hook?key={HOOK_KEY}"}
-    shop = {"escalation": desk, "batching": {"window_seconds": 600}}
+    clock = {"timezone": "Asia/Riyadh", "hours": ["sat-thu 00:00-24:00", "fri 00:00-24:00"]}
+    shop = {"escalation": desk, "batching": {"window_seconds": 600}, **clock}
     settings = merged(evolution(gateway), openai(model), {"instances": {SHOP: shop}})
     with ExitStack() as stack:
         daemon = stack.enter_context(daemon_under_test(settings))
@@ -127,6 +133,17 @@ def test_a_burst_is_answered_once_from_the_price_list(customer: Customer, model:
     assert asked.system.startswith(PERSONA)
     assert "prices_ar.pdf" in asked.system
     assert "تمر سكري فاخر 3 كيلو: 75 ريالا" in asked.system
+
+
+def test_the_model_is_told_what_a_person_would_see(customer: Customer, model: FakeOpenAI) -> None:
+    """What the customer quotes; and date, hours and name, last and apart from the words."""
+    customer.says("عندكم تمر سكري؟")
+    customer.says("هذا لو سمحت", quoting="سكري فاخر 3 كيلو")
+    asked = model.questions[-1]
+    holds, _, words = asked.texts[-1].partition("\n\n")
+    assert "Asia/Riyadh (UTC+03:00). The business's opening hours: sat-thu 00:00-24:00" in holds
+    assert "Open now, day and night." in holds and 'their name is "نورة"' in holds
+    assert words == '[answers the message: "سكري فاخر 3 كيلو"]\nهذا لو سمحت'
 
 
 def test_a_customer_who_asks_again_is_answered_and_then_escalated(

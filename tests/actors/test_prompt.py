@@ -17,6 +17,7 @@ from actors.prompt import (
     HANDED_BACK,
     NO_TEXT,
     REFERENCE,
+    SITUATION,
     Utterance,
     alternating,
     model_request,
@@ -72,6 +73,21 @@ def test_messages_that_a_person_handled_are_context() -> None:
 
 def test_a_batch_of_blanks_is_still_a_question() -> None:
     assert model_request(Prompt("demo", (" ", "\n"))).turns == (HistoryEntry("user", NO_TEXT),)
+
+
+def test_what_holds_now_comes_last_before_the_words() -> None:
+    """So that all before it is the same in each turn, and a provider may have it in its cache."""
+    history = (HistoryEntry("user", "hi"), HistoryEntry("assistant", "Hello!"))
+    first, second = (
+        model_request(Prompt("demo", ("متى تفتحون؟",), history, situation=f"It is {day}."))
+        for day in ("Monday", "Tuesday")
+    )
+    assert (first.system, first.turns[:-1]) == (second.system, second.turns[:-1])
+    assert (
+        first.turns[-1].text == f"[{SITUATION} It is Monday. What the customer says follows.]\n\nمتى تفتحون؟"
+    )
+    blank = model_request(Prompt("demo", (" ",), situation="It is Monday."))
+    assert blank.turns[-1].text.endswith(f"\n\n{NO_TEXT}")
 
 
 @given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,13 +12,16 @@ from hypothesis import strategies as st
 
 from actors import response_cache
 from actors.identity import Conversation
-from actors.instance import FeatureFlags, InstanceRecord, Terms
+from actors.instance import ContextTerms, FeatureFlags, InstanceRecord, Terms
 from actors.lookups import Facts, Span, TakeoverState
 from actors.messages import Answer, Batch, Context, HistoryEntry, Message, Prompt, Waiting
 from actors.ports import CacheEntry, Question, Turn
 from actors.response_cache import CachedAnswer, entry_for, fits, hit, is_personal, key, may_give
 from actors.text import normalised
 
+MONDAY_MS = 1_795_996_800_000
+"""30 November 2026, midnight UTC."""
+SHOP = ("daily 09:00-22:00",)
 ANSWER = Answer("Sidr honey is 180 SAR.", "main", "gpt", 10, 5)
 
 
@@ -27,18 +31,33 @@ def question(
     quoted: str = "",
     record: InstanceRecord | None = None,
     flags: FeatureFlags | None = None,
+    context: Sequence[Context] = (),
+    name: str = "",
+    now_ms: int = 0,
+    told: ContextTerms | None = None,
     **terms: Any,
 ) -> Question:
     conversation = Conversation(instance, "966500000001")
     messages = (
-        Message(*conversation, f"m{place}", text, 1, context=(Context("quote", quoted),))
+        Message(
+            *conversation, f"m{place}", text, 1, push_name=name, context=(Context("quote", quoted), *context)
+        )
         for place, text in enumerate(texts)
     )
     entries = tuple(Waiting(place, 1, message) for place, message in enumerate(messages))
     batch = Batch(conversation, 1, 0, len(texts), "timeout", 0, 1, 2, entries)
-    terms = {"cache_scope": "who", "embedding_model": "small"} | terms
+    given: dict[str, Any] = {
+        "cache_scope": "who",
+        "embedding_model": "small",
+        "context": told or ContextTerms(),
+    }
     return Question(
-        Turn(1, "started", "1"), batch, record or InstanceRecord(), flags or FeatureFlags(), Terms(**terms)
+        Turn(1, "started", "1"),
+        batch,
+        record or InstanceRecord(),
+        flags or FeatureFlags(),
+        Terms(**given | terms),
+        now_ms,
     )
 
 
@@ -66,6 +85,11 @@ def test_the_same_words_are_the_same_question() -> None:
         question("hello", instance="other"),
         question("hello", cache_scope="others"),
         question("hello", quoted="the price list of yesterday"),
+        question("hello", context=[Context("quote", id="G1")]),
+        question("hello", context=[Context("ad", "Abaya")]),
+        question("hello", context=[Context("status", "Abaya")]),
+        question("hello", context=[Context("quote", "Abaya", by="business")]),
+        question("hello", now_ms=MONDAY_MS),
         question("hello", record=InstanceRecord(system_prompt="Be brief.")),
         question("hello", record=InstanceRecord(knowledge_version=1)),
         question("hello", flags=FeatureFlags(knowledge=False)),
@@ -75,6 +99,54 @@ def test_the_same_words_are_the_same_question() -> None:
 def test_everything_given_to_the_responder_is_part_of_the_key(other: Question) -> None:
     assert of(other).scope != of(question("hello")).scope
     assert of(other).question_hash == of(question("hello")).question_hash
+
+
+def test_a_quote_with_an_id_alone_has_no_others_answer() -> None:
+    """Nobody but our ledger, and that only later, knows what it says."""
+    first, other = (question("this one", context=[Context("quote", id=id)]) for id in ("G1", "G2"))
+    assert of(first).scope != of(other).scope
+    assert of(first).scope == of(question("this one", context=[Context("quote", id="G1")])).scope
+    untold = ContextTerms(references=False)
+    ignored = question("this one", context=[Context("quote", id="G1")], told=untold)
+    assert of(ignored).scope == of(question("this one", quoted="a list", told=untold)).scope
+
+
+def test_the_day_and_whether_it_is_open_are_part_of_the_key() -> None:
+    """Of the instance's clock: at half past nine in the evening by UTC it is the next day in Riyadh."""
+
+    def scope(hour: float, **context: Any) -> str:
+        terms = ContextTerms(**{"timezone": "Asia/Riyadh", "hours": SHOP} | context)
+        return of(question("hello", now_ms=MONDAY_MS + int(hour * 3_600_000), told=terms)).scope
+
+    assert scope(9) == scope(17), "open, and the same day"
+    assert scope(9) != scope(20), "closed in Riyadh"
+    assert scope(20) != scope(21.5), "another day in Riyadh"
+    assert scope(9) != scope(9, hours=()) != scope(9, hours=("daily 09:00-21:00",))
+    assert scope(9, clock=False) == scope(20, clock=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "kept"),
+    [
+        ("Huda", "Sukkari is 90 SAR", True),
+        ("Huda", "Dear Huda, it is 90 SAR", False),
+        ("هدى", "أهلا يا هدى، السعر ٩٠", False),
+        ("Huda", "أهلا هدى", False),
+        ("هدى", "السعر ٩٠ ريال", True),
+        ("", "We are open until 22:00", False),
+        ("", "نفتح الساعة ٩", False),
+        ("", "Good evening! It is 90 SAR", False),
+    ],
+)
+def test_what_is_true_of_one_customer_or_one_moment_is_not_stored(name: str, answer: str, kept: bool) -> None:
+    asked = question("hello", name=name, now_ms=MONDAY_MS)
+    given = msgspec.structs.replace(ANSWER, text=answer)
+    assert (entry_for(prompt(asked), given, asked) is not None) is kept
+    # Where neither is told, neither is in an answer but by chance.
+    untold = question(
+        "hello", name=name, now_ms=MONDAY_MS, told=ContextTerms(clock=False, customer_name=False)
+    )
+    assert entry_for(prompt(untold), given, untold) is not None
 
 
 def test_a_quoted_text_counts_in_full() -> None:

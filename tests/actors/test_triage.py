@@ -11,7 +11,7 @@ from actors import limits, triage
 from actors.escalation import Interaction
 from actors.instance import FeatureFlags, InstanceRecord, LimitPolicy, Terms
 from actors.lookups import Facts, TakeoverState, Usage
-from actors.messages import Answer, HistoryEntry, Passage
+from actors.messages import Answer, Context, HistoryEntry, Passage
 from actors.ports import Question, Turn
 from tests.support.ledgers import batch
 
@@ -46,6 +46,18 @@ def test_a_plain_question_goes_to_the_responder_with_everything_in_view() -> Non
         passages,
     )
     assert (prompt.system_prompt, prompt.handed_back) == ("You sell dates.", False)
+
+
+def test_the_responder_is_told_what_a_message_refers_to_and_what_holds_now() -> None:
+    quote = Context("quote", id="G1")
+    asked = msgspec.structs.replace(
+        question(), batch=batch("this one", context=(quote,)), now_ms=1_796_042_096_000
+    )
+    known = Facts(quoted=(Context("quote", "Sukkari 90 SAR", "G1", "business"),))
+    verdict = triage.decide(asked, known)
+    assert isinstance(verdict, triage.AskResponder)
+    assert verdict.prompt.messages == ('[answers the business\'s message: "Sukkari 90 SAR"]\nthis one',)
+    assert "30 November 2026" in verdict.prompt.situation
 
 
 def test_the_first_matching_rule_decides() -> None:

@@ -14,7 +14,7 @@ import trio_asyncio
 
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Terms
-from actors.messages import Answer, Batch, CloseReason, Message, Swept, Waiting
+from actors.messages import Answer, Batch, CloseReason, Context, Message, Swept, Waiting
 from actors.ports import Lookups, Question, Reply, Turn
 from daemon.ledger import PostgresLedger, Records, install, migrate, schema_version
 from daemon.ledger.migrate import migrations
@@ -132,15 +132,16 @@ def batch(
     lid: str = "",
     id_prefix: str = "",
     why: CloseReason = "timeout",
+    context: tuple[Context, ...] = (),
 ) -> Batch:
-    """Batch `number`; its messages have unique ids unless `id_prefix` is given."""
+    """Batch `number`; its messages have unique ids unless `id_prefix` is given, and all refer to `context`."""
     prefix = id_prefix or f"{conversation.contact}-{number}-"
     lo = 100 * number
     entries = tuple(
         Waiting(
             lo + place,
             1_000 * number + place,
-            Message(conversation.instance, conversation.contact, f"{prefix}{place}", text, 1_000, lid=lid),
+            Message(*conversation, f"{prefix}{place}", text, 1_000, lid=lid, context=context),
         )
         for place, text in enumerate(texts)
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import ClassVar, Literal
 
 import trio
 
+from actors.prompt import SITUATION
 from tests.support.http_faults import Exchange, FaultServer, Gate, Request
 from tests.support.patience import PATIENCE_SECONDS
 
@@ -60,7 +62,8 @@ class Question:
 
     @property
     def asked(self) -> str:
-        return self.texts[-1]
+        """The customer's words, without what holds now, which comes before them."""
+        return re.sub(rf"\A\[{re.escape(SITUATION)}.*\]\n\n", "", self.texts[-1])
 
     @property
     def system(self) -> str:

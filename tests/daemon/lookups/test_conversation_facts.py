@@ -15,7 +15,7 @@ from actors.escalation import Interaction
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.lookups import Facts, TakeoverState, Usage
-from actors.messages import Answer
+from actors.messages import Answer, Context
 from actors.ports import Question, Reply, Turn
 from daemon.lookups import LOOKUPS
 from daemon.lookups.interactions import quality
@@ -42,9 +42,9 @@ class Talk:
         self._conversation = conversation
         self._number = 0
 
-    async def ask(self, text: str = "hello") -> Turn:
+    async def ask(self, text: str = "hello", context: tuple[Context, ...] = ()) -> Turn:
         self._number += 1
-        self.batch = batch(text, number=self._number, conversation=self._conversation)
+        self.batch = batch(text, number=self._number, conversation=self._conversation, context=context)
         self.turn = await self._world.ledger.begin(self.batch, 1)
         return self.turn
 
@@ -391,17 +391,27 @@ async def test_the_newest_webhook_of_the_instance(world: LedgerWorld) -> None:
 @pytest.mark.parametrize(
     ("skipped", "record", "flags", "terms"),
     [
-        ({"webhook", "escalated_reply", "interactions", "usage"}, InstanceRecord(), FeatureFlags(), Terms()),
-        ({"webhook", "usage"}, ESCALATING, FeatureFlags(), Terms()),
         (
-            {"webhook", "escalated_reply", "interactions", "usage"},
+            {"webhook", "escalated_reply", "interactions", "usage", "quoted"},
+            InstanceRecord(),
+            FeatureFlags(),
+            Terms(),
+        ),
+        ({"webhook", "usage", "quoted"}, ESCALATING, FeatureFlags(), Terms()),
+        (
+            {"webhook", "escalated_reply", "interactions", "usage", "quoted"},
             ESCALATING,
             FeatureFlags(escalation=False),
             Terms(),
         ),
-        ({"usage"}, ESCALATING, FeatureFlags(), Terms(allowed_origins=("https://gate.example",))),
+        ({"usage", "quoted"}, ESCALATING, FeatureFlags(), Terms(allowed_origins=("https://gate.example",))),
         *(
-            ({"webhook", "escalated_reply", "interactions"}, InstanceRecord(), FeatureFlags(), terms)
+            (
+                {"webhook", "escalated_reply", "interactions", "quoted"},
+                InstanceRecord(),
+                FeatureFlags(),
+                terms,
+            )
             for terms in (
                 Terms(turns_per_minute_per_contact=1),
                 Terms(turns_per_minute=1),
@@ -432,7 +442,7 @@ def test_every_lookup_has_a_unique_name_and_a_default() -> None:
 
 async def test_an_unavailable_store_is_raised(world: LedgerWorld) -> None:
     talk = Talk(world)
-    await talk.ask()
+    await talk.ask(context=(Context("quote", id="G1"),))
     await world.db.close()
     for name in (spec.name for spec in LOOKUPS):
         terms = Terms(allowed_origins=("https://gate.example",), turns_per_minute=1)

@@ -17,7 +17,7 @@ import trio
 import trio_asyncio
 
 from actors.instance import FeatureFlags, InstanceRecord, Terms
-from actors.messages import Answer, Batch
+from actors.messages import Answer, Batch, Context
 from actors.outcome import Sent
 from actors.ports import Notice, Question, Reply, Turn
 from daemon.ingress.inbound import OwnMessage
@@ -142,7 +142,7 @@ async def test_the_database_has_the_stated_size(filled_dsn: str) -> None:
 
 LOOKED_UP_BY = {
     "duplicate": {"majlis_turns_text_idx"},
-    "history": {"majlis_messages_history_idx", "majlis_turns_pkey"},
+    "history": {"majlis_messages_history_idx", "majlis_turns_pkey", "majlis_turns_conversation_idx"},
     "webhook": set[str](),
     "takeover": {
         "majlis_escalated_contact_idx",
@@ -152,6 +152,7 @@ LOOKED_UP_BY = {
     },
     "escalated_reply": {"majlis_turns_contact_idx"},
     "interactions": {"majlis_ai_interactions_contact_idx", "majlis_turns_pkey"},
+    "quoted": {"majlis_messages_id_idx", "majlis_outbox_gateway_id_idx", "majlis_turns_pkey"},
     "usage": {"majlis_turns_contact_idx", "majlis_usage_pkey"},
     "knowledge": {"majlis_knowledge_chunks_instance_idx"},
     "cached_answer": {"majlis_answer_cache_instance_scope_question_hash_key"},
@@ -164,7 +165,8 @@ LOOKED_UP_BY = {
 
 async def test_every_lookup_uses_its_index(filled_dsn: str) -> None:
     async with watching(filled_dsn) as watcher:
-        asked = batch("What does article 7 cost?", conversation=FIRST, number=5000)
+        refers = (Context("quote", id="G-1"),)
+        asked = batch("What does article 7 cost?", conversation=FIRST, number=5000, context=refers)
         turn = await PostgresLedger(watcher.db, PARTITIONS).begin(asked, 1)
         question = Question(turn, asked, RECORD, FeatureFlags(), TERMS)
         found: dict[str, object] = {}

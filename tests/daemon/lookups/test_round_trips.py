@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from actors.instance import FeatureFlags, Terms
-from actors.messages import Answer, Passage, Prompt, WindowPolicy
+from actors.messages import Answer, Context, Passage, Prompt, WindowPolicy
 from actors.outbox import Outbox, OutboxPolicy
 from actors.ports import Question
 from actors.turn import TurnAttempt, TurnServices
@@ -84,7 +84,8 @@ class Tenant:
     async def turn(self, number: int) -> list[int]:
         """The number of statements in each round before the responder is called."""
         self._db.rounds.clear()
-        await self.attempt(batch(f"question {number}", number=number), 1).run()
+        asked = batch(f"question {number}", number=number, context=(Context("quote", id="G1"),))
+        await self.attempt(asked, 1).run()
         return self.before_the_responder
 
     async def answer(self, prompt: Prompt) -> Answer:

@@ -15,7 +15,7 @@ import trio
 import daemon.lookups as lookups_package
 from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.lookups import Facts, Lookup, facts
-from actors.messages import HistoryEntry, Passage
+from actors.messages import Context, HistoryEntry, Passage
 from actors.parallel import LookupRun, Stage, all_or_fail, safe_with_defaults, staged
 from actors.ports import Question
 from daemon.lookups import LOOKUPS, PostgresLookups
@@ -35,7 +35,7 @@ async def world(migrated_postgres_dsn: str) -> AsyncIterator[LedgerWorld]:
 
 def stages(world: LedgerWorld, number: int) -> tuple[Stage, ...]:
     """Run the lookups of a turn."""
-    asked = batch("hello", number=number)
+    asked = batch("hello", number=number, context=(Context("quote", id="G1"),))
     lookups = PostgresLookups(world.db)  # remembers nothing yet
 
     def opening(_found: Mapping[str, Any]) -> Mapping[str, Lookup]:

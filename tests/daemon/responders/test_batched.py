@@ -52,6 +52,26 @@ def test_each_conversation_is_one_line_with_its_own_history_and_knowledge() -> N
     assert (request.answers, request.schema is None) == (2, False)
 
 
+def test_each_conversation_has_its_own_situation() -> None:
+    """And nobody's is shown to another, while the day, which all share, may be named to all."""
+    today = "It is Monday, 30 November 2026."
+    prompts = {
+        A: Prompt("demo", ("hi",), situation=f"{today} Their name is Huda Al-Omar of Riyadh."),
+        B: Prompt("demo", ("open?",), situation=today),
+        C: Prompt("demo", ("hello",)),
+    }
+    members = list(map(json.loads, shared_model_request(prompts).turns[0].text.splitlines()))
+    assert [member.get("situation") for member in members] == [prompts[A].situation, today, None]
+
+    def trusted(response: str) -> set[str]:
+        document = {"answers": [entry(A), entry(B, response)]}
+        return set(read_together(json.dumps(document), prompts))
+
+    assert trusted("It is Monday, 30 November 2026, and we are open.") == {A, B}
+    assert trusted("Your name is Huda Al-Omar of Riyadh.") == {A}
+    assert not fits(Prompt("demo", ("hi",), situation="x" * MAX_CHARS))
+
+
 @given(st.lists(st.text(max_size=60) | st.sampled_from(HOSTILE), min_size=1, max_size=4))
 def test_no_text_leaves_its_conversation(texts: list[str]) -> None:
     """Whatever customers and files say: one line each, and every text where it belongs."""

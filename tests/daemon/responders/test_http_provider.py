@@ -11,7 +11,7 @@ import trio
 
 from actors.errors import TurnFailed, TurnRefused
 from actors.messages import HistoryEntry, Passage, Prompt
-from actors.prompt import SILENCE_IS_AN_ANSWER, model_request
+from actors.prompt import SILENCE_IS_AN_ANSWER, SITUATION, model_request
 from daemon.responders.http_provider import ProviderTerms
 from daemon.web.client import HttpClient
 from tests.support.model_server import FakeModel, Fault
@@ -30,14 +30,17 @@ def server(request: pytest.FixtureRequest) -> Iterator[FakeModel]:
 
 
 async def test_everything_in_the_prompt_reaches_the_model(server: FakeModel, http: HttpClient) -> None:
-    """I4: the system text, the history, then the batch, in order."""
+    """I4: the system text, the history, what holds now, then the batch with what it refers to: in order."""
     history = (HistoryEntry("user", "hi"), HistoryEntry("assistant", "Hello!"))
     knowledge = (Passage("hours.md", "open daily", 0.9),)
-    asked = Prompt("demo", PROMPT.messages, history, knowledge, system_prompt="You sell shoes.")
+    messages = ('[answers the business\'s message: "سكري ٩٠"]\nhello', "are you open?")
+    holds = "It is Monday."
+    asked = Prompt("demo", messages, history, knowledge, system_prompt="You sell shoes.", situation=holds)
     await provider_at(server, http).answer(asked)
     (question,) = server.questions
     assert question.model == server.model
-    assert question.texts == (model_request(asked).system, "hi", "Hello!", "hello\nare you open?")
+    last = f"[{SITUATION} {holds} What the customer says follows.]\n\n" + "\n".join(messages)
+    assert question.texts == (model_request(asked).system, "hi", "Hello!", last)
     model = "model" if kind_of(server) == "gemini" else "assistant"
     assert question.roles == ("system", "user", model, "user")
 
