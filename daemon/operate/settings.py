@@ -9,7 +9,7 @@ import msgspec
 import trio
 from msgspec import Meta
 
-from actors.errors import Missing
+from actors.errors import Conflict, Missing
 from daemon.config import ConfigError
 from daemon.config.in_force import InForce, in_force, in_force_for
 from daemon.config.schema import FLAG_OF
@@ -19,7 +19,7 @@ from daemon.controls.stored_settings import MAX_VALUE_CHARS, StoredSettings
 from daemon.ledger.records import Records
 from daemon.observe.logs import mask_digits
 from daemon.operate.call import AdminCall
-from daemon.operate.parameters import BadRequest, Parameters
+from daemon.operate.parameters import Parameters
 from daemon.operate.route import Route
 from daemon.web.http1 import Response, json_response
 
@@ -135,24 +135,24 @@ class SettingsInForce:
     ) -> SettingChanged:
         """Set it for one instance on every daemon, or for this daemon. `record` is told the value before it is stored.
 
-        Raises `Missing` for an unknown instance, `BadRequest` for what does not fit.
+        Raises `Missing` for an unknown instance, `Conflict` for what does not fit.
         """
         if instance is not None:
             await self._check_instance(instance)
         try:
             await self._stored.set(key, text, instance, by, record)
         except ConfigError as error:
-            raise BadRequest(str(error)) from None
+            raise Conflict(str(error)) from None
         return self._changed(key, instance)
 
     async def unset(
         self, key: str, instance: str | None, record: Callable[[], Awaitable[None]]
     ) -> SettingChanged:
-        """Raises `Conflict` when it was not set, `BadRequest` when another setting needs it."""
+        """Raises `Conflict` when it was not set, or another setting needs it."""
         try:
             await self._stored.unset(key, instance, record)
         except ConfigError as error:
-            raise BadRequest(str(error)) from None
+            raise Conflict(str(error)) from None
         return self._changed(key, instance)
 
     async def _check_instance(self, instance: str) -> None:

@@ -39,6 +39,7 @@ FITTING = {
     "flag": "cache",
     "change": "off",
     "session": "a1b2c3",
+    "key": "escalation.message",
 }
 """For each name in a path, a value that fits."""
 HUGE = 10**40
