@@ -48,6 +48,8 @@ class TakeoverState(msgspec.Struct, frozen=True):
     """It was escalated so long ago that Majlis takes it back now."""
     handed_back: bool = False
     """A person handled it, and Majlis has not answered since."""
+    lifted: str = ""
+    """Why a take-over was taken back just now: its message was a `greeting`; empty: none was."""
 
 
 class Usage(msgspec.Struct, frozen=True):

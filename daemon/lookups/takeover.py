@@ -1,4 +1,8 @@
-"""Who speaks in this conversation now: Majlis, or a person of the business?"""
+"""Who speaks in this conversation now: Majlis, or a person of the business?
+
+The one lookup that may also write: a take-over that turns out to be a machine's, now that the customer's messages are in
+the ledger, ends here (031).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from actors.ports import Question
 from daemon.ledger.wire import storable
 from daemon.lookups.spec import LookupSpec, Means
 
-_SQL = "SELECT majlis_standing($1, $2, $3, $4, $5)"
+_SQL = "SELECT majlis_standing_now($1, $2, $3, $4, $5)"
 
 
 async def _run(means: Means, question: Question) -> TakeoverState:
