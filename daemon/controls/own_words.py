@@ -1,8 +1,8 @@
 """What a message of the business is, as far as its text and its sender tell. Pure.
 
 Laws of this file:
-1. A command is a whole message, and somebody typed it: a program does not command, and a sentence that holds the word is
-   a sentence.
+1. A command is a whole message, and somebody typed it: a program does not command, and a sentence that holds the word
+   is a sentence.
 2. Texts are compared as people read them (`actors.text.normalised`). One of `takeover.automatic_texts` is met whole, or
    from its beginning where it ends in `*`.
 """

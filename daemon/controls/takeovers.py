@@ -127,9 +127,9 @@ class Takeovers:
 
     def _changes_nothing(self, own: OwnMessage, verdict: Verdict, seconds: float) -> bool:
         """Of a phone's backlog, most is too old: that spares the ledger a query for each message."""
-        matters_seconds = seconds if verdict in ("silence", "pause") else HISTORY_SECONDS
-        if not matters_seconds:
+        if verdict in ("silence", "pause") and not seconds:
             return True
+        matters_seconds = seconds if verdict == "silence" else HISTORY_SECONDS
         return 0 < own.sent_at < time.time() - matters_seconds - CLOCK_TOLERANCE_SECONDS
 
     async def _unheard(self, own: OwnMessage) -> list[int]:

@@ -1,4 +1,7 @@
-"""Deletes what is no longer used: expired cached answers, old vectors, abandoned loads, old verdicts on own messages."""
+"""Deletes what is no longer used.
+
+Expired cached answers, old vectors, abandoned loads of files, old verdicts on messages of the business.
+"""
 
 from __future__ import annotations
 

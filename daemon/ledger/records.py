@@ -16,6 +16,7 @@ from daemon.ledger.rows import (
     FlagRow,
     HandedBack,
     LastSends,
+    OwnMessageRow,
     Pause,
     SilenceReasons,
     StoredInstances,
@@ -99,6 +100,11 @@ class Records:
             elif known.escalated is None:  # of several rows the latest comes first
                 found[conversation] = SilenceReasons(known.taken_over, Escalated(row["since"], row["why"]))
         return found
+
+    async def own_messages(self, conversation: Conversation, limit: int) -> tuple[OwnMessageRow, ...]:
+        """What the business wrote there, the latest first."""
+        rows = await self._db.fetch(_SQL["own_messages"], *_named(conversation), limit)
+        return tuple(msgspec.json.decode(row["majlis_own_view"], type=OwnMessageRow) for row in rows)
 
     async def hand_back(self, conversation: Conversation) -> HandedBack:
         """Let Majlis answer again in this conversation."""

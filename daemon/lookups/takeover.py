@@ -1,7 +1,7 @@
 """Who speaks in this conversation now: Majlis, or a person of the business?
 
-The one lookup that may also write: a take-over that turns out to be a machine's, now that the customer's messages are in
-the ledger, ends here (031).
+The one lookup that may also write: a take-over that turns out to be a machine's, now that the customer's messages are
+in the ledger, ends here (031).
 """
 
 from __future__ import annotations

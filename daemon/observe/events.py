@@ -182,7 +182,9 @@ EVENTS: dict[str, Event] = {
     "admin.failed": Event("error", "the daemon failed to answer an admin request"),
     "knowledge.changed": Event("info", "a file of an instance was added or removed (`change`)"),
     "embeddings.failed": Event("warning", "no vector for a question (`reason`); only words are compared"),
-    "housekeeping.done": Event("debug", "expired answers, old vectors, abandoned loads and old verdicts were deleted"),
+    "housekeeping.done": Event(
+        "debug", "expired answers, old vectors, abandoned loads and old verdicts were deleted"
+    ),
     "housekeeping.failed": Event("warning", "they could not be deleted; it is tried again in ten minutes"),
     "flags.changed": Event("info", "a feature flag was set or cleared, here or by another daemon (`scope`)"),
     "settings.reload_failed": Event(
@@ -190,7 +192,8 @@ EVENTS: dict[str, Event] = {
     ),
     "settings.reloaded": Event("info", "instances and flags were read again from the database"),
     "conversation.handed_back": Event(
-        "info", "Majlis answers again: escalation and take-over are over (`by`: operator, staff in the chat, timeout)"
+        "info",
+        "Majlis answers again: escalation and take-over are over (`by`: operator, staff in the chat, timeout)",
     ),
     "pause.began": Event(
         "warning", "an operator paused an instance (`instance`, or `all`): no turn of it begins"

@@ -60,7 +60,11 @@ class Answering:
         waiting: Callable[[Conversation], Awaitable[Sequence[int]]],
         resume_held: Callable[[], None],
     ) -> None:
-        """`waiting` says when the messages that wait in a conversation were written. `resume_held` lets conversations go on that were held by a pause which has ended."""
+        """
+        Args:
+          waiting: when the messages that wait in a conversation were written; Unix seconds.
+          resume_held: lets conversations go on that were held by a pause which has ended.
+        """
         self._settings = settings
         tls = tls_context(settings.tls.ca_file)
         self._gateway_http = HttpClient(tls=tls)

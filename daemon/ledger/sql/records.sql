@@ -121,6 +121,13 @@ ORDER BY since DESC LIMIT $2
 WITH escalations AS MATERIALIZED (SELECT majlis_hand_back($1, $2, 'operator', false) AS ended)
 SELECT ended AS escalations, majlis_hand_back($1, $2, 'operator', true) AS takeovers FROM escalations
 
+-- own_messages --
+-- What the business wrote in a conversation, the latest first. $1, $2: the conversation, $3: limit.
+SELECT majlis_own_view(o)
+FROM majlis_own_messages o
+WHERE o.instance = $1 AND o.contact = ANY (majlis_names($1, $2))
+ORDER BY o.sent_at DESC LIMIT $3
+
 -- usage --
 -- By day and instance, the latest day first. $1: number of days including today, $2: only this instance.
 SELECT instance, day, answers, cached, input_tokens, output_tokens, cost_micros

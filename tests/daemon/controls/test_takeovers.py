@@ -29,6 +29,7 @@ from tests.support.ledgers import (
     LedgerWorld,
     batch,
     new_token,
+    nothing_waits,
     open_postgres,
     open_world,
     prepare,
@@ -37,10 +38,6 @@ from tests.support.ledgers import (
 PAUSE_SECONDS = 3600.0
 OTHER = Conversation("demo", "5511900000002")
 OF_LID = Conversation("demo", LID)
-
-
-async def nothing_waits(conversation: Conversation) -> list[int]:
-    return []
 
 
 @dataclass
