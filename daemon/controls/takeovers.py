@@ -81,8 +81,10 @@ class Takeovers:
         self._waiting = waiting
         self._places = trio.CapacityLimiter(MAX_CONCURRENT)
 
-    async def begin(self, own: OwnMessage) -> bool:
+    async def begin(self, own: OwnMessage, wrote: Sequence[int] = ()) -> bool:
         """Heed what the business wrote: fall silent there, from the time of the message on, if a person wrote it.
+
+        `wrote`: when the customer wrote what neither a turn nor the mirror has yet; Unix seconds.
 
         Returns whether Majlis is silent there because of it. It is not where take-over is off, the message is known,
         was sent by us or by a machine, the silence would be over already, or the instance is unknown.
@@ -103,7 +105,7 @@ class Takeovers:
             return False
         judged = verdict == "silence" and settings.automatic
         async with self._places:
-            waiting = await self._unheard(own) if judged else []
+            waiting = [*wrote, *await self._unheard(own)] if judged else []
             found = await self._db.value(
                 _SQL,
                 storable(own.instance),

@@ -21,6 +21,7 @@ from daemon.knowledge.housekeeping import Housekeeping
 from daemon.ledger.rows import OwnMessageRow
 from daemon.ledger.stored_turns import StoredTurns
 from daemon.observe.feed import EventFeed
+from daemon.sweep.heard import Heard
 from tests.support.ledgers import DEMO, LID, PHONE, LedgerWorld, batch, look, new_token, open_world
 
 GREETING = "Shop thanks you for your message. How can we help?"
@@ -377,6 +378,20 @@ async def test_a_command_ends_an_escalation(shop: Shop) -> None:
     assert (await shop.standing(turn)).escalated
     assert not await shop.writes("#bot", id="K2")
     assert not (await shop.standing(turn)).escalated
+
+
+# The sweep
+
+
+async def test_what_no_person_wrote_answers_no_missed_message(shop: Shop) -> None:
+    """I2: a greeting in the gateway's records leaves the customer's first message to be answered."""
+    own = OwnMessage(*DEMO, "", "G1", GREETING, shop.now - 60)
+    assert not await shop.takeovers.begin(own, [shop.now - 62])
+    await shop.writes("Your appointment is on Sunday", id="R1", ago=50, sender="program")
+    await shop.writes("#bot", id="K1", ago=45)
+    await shop.writes("I will see to it", id="H1", ago=40)
+    answers = await Heard(shop.world.db).answers("demo", ["G1", "R1", "K1", "H1"])
+    assert answers == {"G1": 0, "R1": 0, "K1": 0}, "a person's answers, at its own time"
 
 
 # Upkeep

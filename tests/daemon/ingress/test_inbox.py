@@ -57,7 +57,7 @@ class World:
         self.together.append(len(appends))
         return [await self._append(*one) for one in appends]
 
-    async def _take_over(self, own: OwnMessage) -> bool:
+    async def _take_over(self, own: OwnMessage, _wrote: Sequence[int] = ()) -> bool:
         await trio.lowlevel.checkpoint()
         self.taken_over.append(own)
         return True
