@@ -23,6 +23,7 @@ import pytest
 
 from actors import response_cache
 from actors.text import first_words
+from daemon.controls import own_words
 from daemon.gateways import lenient
 from daemon.gateways.evolution import payload
 from daemon.ingress import inline_media
@@ -96,6 +97,7 @@ BODIES: set[Any] = {route.body for route in ROUTES if route.body is not None}
 ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "actors.response_cache.fits": lambda text: response_cache.fits(text, text, text),
     "actors.text.first_words": lambda text: first_words(text, len(text)),
+    "daemon.controls.own_words.is_listed": lambda text: own_words.is_listed(text, (text, f"{text}*")),
     "daemon.gateways.evolution.payload.parse_webhook": lambda body: payload.parse_webhook(body, "acme", None),
     "daemon.gateways.evolution.payload.read_item": lambda text: payload.read_item(
         "acme", {"key": {"remoteJid": text, "id": text}, "pushName": text, "message": {"conversation": text}}
@@ -125,6 +127,7 @@ METHODS: dict[str, Callable[[str], object]] = {
 }
 DECODERS = {
     "daemon.controls.late_failures._record": "what our own functions in Postgres wrote",
+    "daemon.controls.takeovers.begin": "what our own functions in Postgres wrote",
     "daemon.dashboard.door._body": "as daemon.operate.api._body",
     "daemon.dashboard.playground.write": "an answer of our own door",
     "daemon.gateways.lenient._DECODER": "daemon.gateways.lenient.decode",

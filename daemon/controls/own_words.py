@@ -15,14 +15,14 @@ from actors.text import normalised
 from daemon.config.sections import TakeoverSettings
 from daemon.ingress.inbound import OwnMessage
 
-Verdict = Literal["silence", "listed", "history", "resume", "pause"]
+OwnVerdict = Literal["silence", "listed", "history", "resume", "pause"]
 """It silences Majlis, unless more is found out | it is automatic by its text | it is told to the model | a command."""
 
 MAX_COMMAND_CHARS = 4_096
 _ANY_END = "*"
 
 
-def verdict_on(own: OwnMessage, settings: TakeoverSettings) -> Verdict | None:
+def verdict_on(own: OwnMessage, settings: TakeoverSettings) -> OwnVerdict | None:
     """What the message is; None: nothing at all."""
     policy = {
         "person": "takeover",

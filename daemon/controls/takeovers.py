@@ -25,7 +25,7 @@ from actors.identity import Conversation
 from actors.ports import Feed, FlagSource
 from actors.text import plain_text
 from daemon.config.sections import TakeoverSettings
-from daemon.controls.own_words import Verdict, verdict_on
+from daemon.controls.own_words import OwnVerdict, verdict_on
 from daemon.ingress.inbound import OwnMessage
 from daemon.ledger.wire import storable
 from daemon.stores.postgres import Postgres
@@ -127,7 +127,7 @@ class Takeovers:
         heeded = self._flags.of(instance).takeover
         return min(settings.pause_seconds, MAX_PAUSE_SECONDS) if heeded else 0.0
 
-    def _changes_nothing(self, own: OwnMessage, verdict: Verdict, seconds: float) -> bool:
+    def _changes_nothing(self, own: OwnMessage, verdict: OwnVerdict, seconds: float) -> bool:
         """Of a phone's backlog, most is too old: that spares the ledger a query for each message."""
         if verdict in ("silence", "pause") and not seconds:
             return True

@@ -234,6 +234,9 @@ async def test_an_announcement_is_found_out_at_the_third_chat(shop: Shop) -> Non
 
 
 async def test_three_at_once_are_an_announcement(shop: Shop) -> None:
+    async with trio.open_nursery() as nursery:  # connections, so that all begin together
+        for _ in range(3):
+            nursery.start_soon(shop.world.db.value, "SELECT pg_sleep(0.1)")
     async with trio.open_nursery() as nursery:
         for number, chat in enumerate(CHATS[:3]):
             nursery.start_soon(lambda chat, id: shop.writes("Sale!", to=chat, id=id), chat, f"A{number}")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 
 from daemon.config.sections import TakeoverCommands, TakeoverSettings
-from daemon.controls.own_words import Verdict, is_listed, verdict_on
+from daemon.controls.own_words import OwnVerdict, is_listed, verdict_on
 from daemon.ingress.inbound import OwnMessage, OwnSender
 
 SETTINGS = TakeoverSettings()
 
 
-def verdict(text: str, sender: OwnSender = "person", settings: TakeoverSettings = SETTINGS) -> Verdict | None:
+def verdict(
+    text: str, sender: OwnSender = "person", settings: TakeoverSettings = SETTINGS
+) -> OwnVerdict | None:
     return verdict_on(OwnMessage("demo", "551", "", "H1", text, 0, sender=sender), settings)
 
 
@@ -32,7 +34,7 @@ def verdict(text: str, sender: OwnSender = "person", settings: TakeoverSettings 
         ("#bots", "person", "silence"),
     ],
 )
-def test_who_wrote_it_and_what_decides(text: str, sender: OwnSender, wanted: Verdict) -> None:
+def test_who_wrote_it_and_what_decides(text: str, sender: OwnSender, wanted: OwnVerdict) -> None:
     assert verdict(text, sender) == wanted
 
 
