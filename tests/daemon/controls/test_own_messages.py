@@ -11,6 +11,7 @@ import trio
 
 from actors.errors import TakenOver
 from actors.identity import Conversation
+from actors.instance import FeatureFlags
 from actors.lookups import TakeoverState
 from actors.messages import Answer
 from actors.ports import Reply, Turn
@@ -46,10 +47,8 @@ class Shop:
 
     # It stands in for the flags, the memory of sends and the mirror.
 
-    from actors.instance import FeatureFlags as _Flags
-
-    def of(self, instance: str) -> _Flags:
-        return self._Flags()
+    def of(self, instance: str) -> FeatureFlags:
+        return FeatureFlags()
 
     def _is_ours(self, own: OwnMessage) -> bool:
         return own.id in self.ours

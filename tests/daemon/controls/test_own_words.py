@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from actors.instance import OtherSenderPolicy
 from daemon.config.sections import TakeoverCommands, TakeoverSettings
 from daemon.controls.own_words import OwnVerdict, is_listed, verdict_on
 from daemon.ingress.inbound import OwnMessage, OwnSender
@@ -39,7 +40,7 @@ def test_who_wrote_it_and_what_decides(text: str, sender: OwnSender, wanted: Own
 
 
 @pytest.mark.parametrize("policy", ["history", "takeover", "ignore"])
-def test_other_software_and_chatwoot_are_settings_of_their_own(policy: str) -> None:
+def test_other_software_and_chatwoot_are_settings_of_their_own(policy: OtherSenderPolicy) -> None:
     wanted = {"history": "history", "takeover": "silence", "ignore": None}[policy]
     others = TakeoverSettings(other_senders=policy, chatwoot="takeover")
     agents = TakeoverSettings(other_senders="history", chatwoot=policy)
