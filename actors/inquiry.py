@@ -75,7 +75,10 @@ class Inquiry:
         for span in run.failures:
             if span.name in NOT_TO_BE_GUESSED:
                 raise LedgerUnavailable(f"{span.name} {span.outcome}")
-        return Findings(self._question(run.values), facts(run.values))
+        found = Findings(self._question(run.values), facts(run.values))
+        if lifted := found.facts.takeover.lifted:
+            self._feed.emit("conversation.take_over_lifted", self._batch.conversation, by=lifted)
+        return found
 
     async def ask(self, responder: Responder, prompt: Prompt) -> Answer:
         """Ask the responder; each provider that was asked becomes a span. Raises what `Responder.answer` raises."""

@@ -52,6 +52,8 @@ class TakeoverState(msgspec.Struct, frozen=True):
     """The customer wrote a stop word, and no start word since."""
     own_instance: bool = False
     """The contact is the number of an instance of ours."""
+    lifted: str = ""
+    """Why a take-over was taken back just now: its message was a `greeting`; empty: none was."""
 
 
 class Usage(msgspec.Struct, frozen=True):

@@ -25,6 +25,7 @@ from actors import contacts, momentary, response_cache, told
 from actors.instance import ContextTerms, Terms
 from actors.messages import Context
 from actors.text import first_words
+from daemon.controls import own_words
 from daemon.gateways import lenient
 from daemon.gateways.evolution import amendments, message, parts, payload, placeholders
 from daemon.ingress import inline_media
@@ -102,6 +103,7 @@ ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "actors.momentary.names_customer": lambda text: momentary.names_customer(text, text),
     "actors.told.told_words": lambda text: told.told_words(text, [Context("quote", text)], ContextTerms()),
     "actors.text.first_words": lambda text: first_words(text, len(text)),
+    "daemon.controls.own_words.is_listed": lambda text: own_words.is_listed(text, (text, f"{text}*")),
     "daemon.gateways.evolution.payload.parse_webhook": lambda body: payload.parse_webhook(body, "acme", None),
     "daemon.gateways.evolution.amendments.amended": lambda text: amendments.amended(
         "acme", amendments.MessageChange(text, text), {"messageTimestamp": text}, text, text
@@ -144,6 +146,7 @@ METHODS: dict[str, Callable[[str], object]] = {
 DECODERS = {
     "daemon.controls.late_failures._record": "what our own functions in Postgres wrote",
     "daemon.controls.stored_settings._decoded": "what our own encoder wrote, or the operator's own SQL",
+    "daemon.controls.takeovers.begin": "what our own functions in Postgres wrote",
     "daemon.dashboard.door._body": "as daemon.operate.api._body",
     "daemon.dashboard.playground.write": "an answer of our own door",
     "daemon.gateways.lenient._DECODER": "daemon.gateways.lenient.decode",

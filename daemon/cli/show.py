@@ -40,6 +40,7 @@ from daemon.cli.render import (
 )
 from daemon.operate.conversations import ConversationView
 from daemon.operate.message_life import FOUND, NOT_ANSWERED
+from daemon.operate.own_messages import OwnMessageView
 from daemon.operate.turns import MessageView, TurnDetail, TurnView
 
 CACHE = "cache"
@@ -91,6 +92,8 @@ def show(
         display("", messages_table(found.waiting))
     if found.turns:
         display("", _turns_table(found.turns))
+    if found.of_business:
+        display("", _own_table(found.of_business))
 
 
 def _conversation_rows(found: ConversationView) -> list[tuple[str, object]]:
@@ -149,6 +152,14 @@ def _about(message: MessageView) -> str:
 
 def _why_silent(rule: str) -> str:
     return f". Not answered: {NOT_ANSWERED[rule]}" if rule in NOT_ANSWERED else ""
+
+
+def _own_table(messages: list[OwnMessageView]) -> Table:
+    """What the business wrote, and what it was taken for."""
+    shown = table("of the business", "time (UTC)", "", folding=("",))
+    for message in messages:
+        shown.add_row(cell(message.id), cell(moment(message.sent_at)), cell(message.why))
+    return shown
 
 
 def _turns_table(turns: list[TurnView]) -> Table:

@@ -232,7 +232,7 @@ class Settings(BaseSettings):
     def for_instance(self, name: str) -> InstanceSettings:
         """The settings in force for `name`: batching and gateway merge key by key, a list of providers replaces all."""
         merged = self._merged.get(name)
-        return merged if merged is not None else self._merge(name, InstanceOverrides())
+        return merged if merged is not None else self._undeclared.model_copy(update={"name": name})
 
     def window(self, instance: str) -> WindowPolicy:
         """The window of `instance`: this object is the `Policies` of the actors."""
@@ -252,6 +252,10 @@ class Settings(BaseSettings):
         return None if address is None else address.get_secret_value()
 
     # Asked for with every message; a private attribute of pydantic would cost ten times as much.
+
+    @cached_property
+    def _undeclared(self) -> InstanceSettings:
+        return self._merge("", InstanceOverrides())
 
     @cached_property
     def _windows(self) -> dict[str, WindowPolicy]:

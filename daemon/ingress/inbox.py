@@ -36,7 +36,7 @@ class Behind(NamedTuple):
     """Makes several durable together, in their order; returns one outcome per message."""
     conversation_of: Callable[[Amendment], Awaitable[Conversation | str]]
     """Where the message is that was edited or deleted, or why that changes nothing."""
-    take_over: Callable[[OwnMessage], Awaitable[bool]]
+    take_over: Callable[[OwnMessage, Sequence[int]], Awaitable[bool]]
     fail_later: Callable[[LateFailure], Awaitable[None]]
     flush: Callable[[Conversation], bool]
     """Closes a conversation's window now; returns False when it is not active here."""
@@ -141,9 +141,12 @@ class DurableInbox:
         await self.accept(_aged(message, terms, self._wall()))
         return ""
 
-    async def take_over(self, own: OwnMessage) -> bool:
-        """A person of the business wrote in a conversation: silence Majlis there, durably."""
-        return await self._open().take_over(own)
+    async def take_over(self, own: OwnMessage, wrote: Sequence[int] = ()) -> bool:
+        """The business wrote in a conversation: silence Majlis there, durably, if a person did.
+
+        `wrote`: when the customer wrote what is about to be accepted; Unix seconds.
+        """
+        return await self._open().take_over(own, wrote)
 
     async def fail_later(self, failure: LateFailure) -> None:
         """Make durable that a message which the gateway had confirmed failed, if it is ours."""

@@ -1,4 +1,7 @@
-"""Deletes what is no longer used: expired cached answers, old vectors, abandoned loads of files."""
+"""Deletes what is no longer used.
+
+Expired cached answers, old vectors, abandoned loads of files, old verdicts on messages of the business.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ PORTION = 1_000
 MAX_EMBEDDINGS = 50_000
 LOAD_MINUTES = 15
 """A load that nothing was added to for this long is abandoned."""
+OWN_MESSAGE_DAYS = 14
+"""How long it is known what was made of a message of the business. Its text stays in the history."""
 
 _SWEEPS = {
     "answers": """
@@ -26,6 +31,14 @@ _SWEEPS = {
                      WHERE state = 'loading' AND touched_at < now() - interval '{LOAD_MINUTES} minutes'
                      LIMIT $1 FOR UPDATE SKIP LOCKED),
              gone AS (DELETE FROM majlis_knowledge_files f USING old WHERE f.id = old.id RETURNING 1)
+        SELECT count(*) FROM gone
+    """,
+    "own_messages": f"""
+        WITH old AS (SELECT instance, message_id FROM majlis_own_messages
+                     WHERE arrived_at < now() - interval '{OWN_MESSAGE_DAYS} days'
+                     LIMIT $1 FOR UPDATE SKIP LOCKED),
+             gone AS (DELETE FROM majlis_own_messages o USING old
+                      WHERE o.instance = old.instance AND o.message_id = old.message_id RETURNING 1)
         SELECT count(*) FROM gone
     """,
 }

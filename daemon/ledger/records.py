@@ -16,6 +16,7 @@ from daemon.ledger.rows import (
     FlagRow,
     HandedBack,
     LastSends,
+    OwnMessageRow,
     Pause,
     RunTimeRows,
     SettingRow,
@@ -103,6 +104,11 @@ class Records:
                     reason = {"escalated": known.escalated or Escalated(row["since"], row["why"])}
             found[conversation] = msgspec.structs.replace(known, **reason)
         return found
+
+    async def own_messages(self, conversation: Conversation, limit: int) -> tuple[OwnMessageRow, ...]:
+        """What the business wrote there, the latest first."""
+        rows = await self._db.fetch(_SQL["own_messages"], *_named(conversation), limit)
+        return tuple(msgspec.json.decode(row["majlis_own_view"], type=OwnMessageRow) for row in rows)
 
     async def hand_back(self, conversation: Conversation) -> HandedBack:
         """Let Majlis answer again in this conversation."""

@@ -95,6 +95,24 @@ class SilenceReasons(msgspec.Struct, frozen=True):
     """Since when the customer wants no messages."""
 
 
+class OwnMessageRow(msgspec.Struct, frozen=True):
+    """What was made of a message of the business; migration 031 says what the words mean."""
+
+    id: str
+    instance: str
+    contact: str
+    sender: str
+    verdict: str
+    sent_at: datetime
+    arrived_at: datetime
+    chats: int = 1
+    """How many chats got the same text, of an announcement."""
+
+    @property
+    def conversation(self) -> Conversation:
+        return Conversation(self.instance, self.contact)
+
+
 class Attention(msgspec.Struct, frozen=True):
     """Counts of what may need a person now."""
 

@@ -14,6 +14,7 @@ import msgspec
 from actors.identity import Conversation
 from actors.lookups import Span
 from actors.messages import Message
+from daemon.ledger.rows import OwnMessageRow
 from daemon.ledger.sql import statements
 from daemon.ledger.wire import storable
 from daemon.stores.postgres import Postgres
@@ -128,6 +129,12 @@ class StoredTurns:
                 break
             ids += more
         return found
+
+    async def own_messages(self, message_id: str, instance: str | None = None) -> tuple[OwnMessageRow, ...]:
+        """What was made of the message of this id, if the business wrote it; one for each instance that knows it."""
+        named = None if instance is None else storable(instance)
+        rows = await self._db.fetch(_SQL["own_message"], storable(message_id), named, MAX_TURNS)
+        return tuple(msgspec.json.decode(row["majlis_own_view"], type=OwnMessageRow) for row in rows)
 
     async def latest(self, instance: str | None, limit: int) -> tuple[TurnHead, ...]:
         """The newest turns of one instance, or of all."""

@@ -1,8 +1,9 @@
 """What a lookup is. Each has a file of its own, with its SQL, and one line in `__init__.py`.
 
-A lookup only reads, takes one round trip, and raises `LedgerUnavailable` if Postgres cannot answer. Its value becomes
-the field of the same name in `actors.lookups.Facts`, whose default is also the lookup's. A name that is no field there
-is allowed if the value is a tuple of `Passage`: these go to the responder together with the knowledge.
+A lookup only reads (`takeover` may correct what it reads), takes one round trip, and raises `LedgerUnavailable` if
+Postgres cannot answer. Its value becomes the field of the same name in `actors.lookups.Facts`, whose default is also
+the lookup's. A name that is no field there is allowed if the value is a tuple of `Passage`: these go to the responder
+together with the knowledge.
 """
 
 from __future__ import annotations

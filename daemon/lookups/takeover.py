@@ -1,4 +1,8 @@
-"""Who speaks in this conversation now: Majlis, or a person of the business? And does the customer want answers?"""
+"""Who speaks in this conversation now: Majlis, or a person of the business? And does the customer want answers?
+
+The one lookup that may also write: a take-over that turns out to be a machine's, now that the customer's messages are
+in the ledger, ends here (031).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from daemon.ledger.wire import storable
 from daemon.lookups.spec import LookupSpec, Means
 
 _SQL = """
-    SELECT majlis_standing($1, $2, $3, $4, $5) || jsonb_build_object(
+    SELECT majlis_standing_now($1, $2, $3, $4, $5) || jsonb_build_object(
         'opted_out', majlis_opted_out($1, $2), 'own_instance', majlis_is_own_number($2))
 """
 

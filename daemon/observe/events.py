@@ -139,7 +139,20 @@ EVENTS: dict[str, Event] = {
     "turn.moved": Event("info", "the messages moved to the conversation of the phone number behind a LID"),
     "conversation.taken_over": Event(
         "info",
-        "Majlis is silent in a conversation for `seconds` (`by`: a person who wrote there, an operator)",
+        "Majlis is silent in a conversation for `seconds` (`by`: a person who wrote there, an agent in Chatwoot, other "
+        "software, a command of staff there, an operator)",
+        counted_by="by",
+    ),
+    "conversation.take_over_lifted": Event(
+        "info",
+        "Majlis is no longer silent: what was taken for a person's message is automatic (`by`: greeting, announcement)",
+        counted_by="by",
+    ),
+    "message.of_business": Event(
+        "debug",
+        "the business wrote in a chat, and that does not silence Majlis (`verdict`: greeting, announcement, listed, "
+        "history, resume, stale, ignored)",
+        counted_by="verdict",
     ),
     "contact.opted_out": Event(
         "info", "a customer wrote a stop word: Majlis is silent there until a start word"
@@ -181,7 +194,9 @@ EVENTS: dict[str, Event] = {
     "admin.failed": Event("error", "the daemon failed to answer an admin request"),
     "knowledge.changed": Event("info", "a file of an instance was added or removed (`change`)"),
     "embeddings.failed": Event("warning", "no vector for a question (`reason`); only words are compared"),
-    "housekeeping.done": Event("debug", "expired answers, old vectors and abandoned loads were deleted"),
+    "housekeeping.done": Event(
+        "debug", "expired answers, old vectors, abandoned loads and old verdicts were deleted"
+    ),
     "housekeeping.failed": Event("warning", "they could not be deleted; it is tried again in ten minutes"),
     "flags.changed": Event("info", "a feature flag was set or cleared, here or by another daemon (`scope`)"),
     "settings.changed": Event(
@@ -201,7 +216,8 @@ EVENTS: dict[str, Event] = {
         "info", "instances, flags and run-time settings were read again from the database"
     ),
     "conversation.handed_back": Event(
-        "info", "Majlis answers again: escalation and take-over are over (`by`: operator, timeout)"
+        "info",
+        "Majlis answers again: escalation and take-over are over (`by`: operator, staff in the chat, timeout)",
     ),
     "pause.began": Event(
         "warning", "an operator paused an instance (`instance`, or `all`): no turn of it begins"

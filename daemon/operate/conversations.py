@@ -19,6 +19,7 @@ from daemon.ledger.rows import SilenceReasons
 from daemon.operate.actors import seconds_left
 from daemon.operate.call import AdminCall, iso
 from daemon.operate.directory import Directory
+from daemon.operate.own_messages import OwnMessageView, own_view
 from daemon.operate.parameters import (
     DEFAULT_LIMIT,
     ByContact,
@@ -95,6 +96,8 @@ class ConversationView(msgspec.Struct, frozen=True, kw_only=True):
     waiting: list[MessageView] = []
     turns: list[TurnView] = []
     """The latest first."""
+    of_business: list[OwnMessageView] = []
+    """What the business wrote there, by hand or by other software; the latest first."""
 
 
 class Flushed(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,8 +153,9 @@ class Conversations:
         conversation = await self._directory.find(ref)
         view, flags = self._supervisor.view(conversation), self._flags.of(conversation.instance)
         turns, silence = await self._directory.stored(conversation)
+        own = await self._directory.own_messages(conversation)
         label = self._directory.label(conversation)
-        if view is None and not turns and silence == SilenceReasons():
+        if view is None and not turns and not own and silence == SilenceReasons():
             raise self._directory.unless_starting(
                 Missing(f"There is no conversation {label}: check the spelling, INSTANCE/PHONE.")
             )
@@ -171,6 +175,7 @@ class Conversations:
             opted_out=self._opt_out(conversation, silence),
             waiting=[_waiting(entry) for entry in view.waiting] if view else [],
             turns=[turn_view(turn) for turn in turns],
+            of_business=[own_view(one) for one in own],
         )
 
     async def flush(self, ref: Conversation | str) -> Flushed:

@@ -10,12 +10,16 @@ from actors.identity import Conversation
 from actors.supervisor import Supervisor
 from daemon.controls.live_settings import LiveSettings
 from daemon.ledger.records import Records
-from daemon.ledger.rows import SilenceReasons, TurnRecord
+from daemon.ledger.rows import OwnMessageRow, SilenceReasons, TurnRecord
 from daemon.observe.readiness import Health
 from daemon.stores.postgres import LedgerError
 
 MAX_SILENT = 10_000
 """How many conversations in which a person speaks are searched, the latest first."""
+
+
+MAX_OWN_MESSAGES = 10
+"""Of the business, in one conversation: the latest are shown."""
 
 
 class Directory:
@@ -68,6 +72,13 @@ class Directory:
             return await self._records.turns(conversation), await self.silence(conversation)
         except (LedgerUnavailable, LedgerError):
             return (), SilenceReasons()
+
+    async def own_messages(self, conversation: Conversation) -> tuple[OwnMessageRow, ...]:
+        """What the business wrote there last; nothing while the ledger is away."""
+        try:
+            return await self._records.own_messages(conversation, MAX_OWN_MESSAGES)
+        except (LedgerUnavailable, LedgerError):
+            return ()
 
     async def silence(self, conversation: Conversation) -> SilenceReasons:
         """Who speaks there instead of Majlis. Raises `LedgerUnavailable`."""

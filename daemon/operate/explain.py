@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
@@ -14,12 +15,14 @@ from actors.messages import Aside, Message, Swept
 from actors.supervisor import Supervisor
 from daemon.config import Settings
 from daemon.controls.pauses import PAUSED, PauseBoard, ended_by
+from daemon.ledger.rows import OwnMessageRow
 from daemon.ledger.stored_turns import StoredTurn, StoredTurns, original_id
 from daemon.observe.feed import EventFeed
 from daemon.observe.logs import mask_digits
 from daemon.observe.readiness import Health
 from daemon.operate.call import AdminCall, iso
 from daemon.operate.message_life import MessageState, Step, decisive, ended, steps, waits
+from daemon.operate.own_messages import why
 from daemon.operate.parameters import MUST_BE, Parameters, Reveal
 from daemon.operate.route import Route
 from daemon.web.http1 import Response
@@ -119,6 +122,8 @@ class Explainer:
                 Sighting(arrival.conversation, self._supervisor.view(arrival.conversation), arrival=arrival)
                 for arrival in await self._arrivals.find(original, instance)
             ]
+        if not found and not turns and (own := await self._stored_turns.own_messages(original, instance)):
+            return self._of_business(original, own)
         names = sorted({one.conversation.instance for one in found} | {turn.instance for turn in turns})
         if not names:
             raise self._health.unless_starting(
@@ -128,10 +133,27 @@ class Explainer:
                 )
             )
         if len(names) > 1:
-            raise Conflict(
-                f"Messages of {' and '.join(names)} have this id: say which, with --instance {names[0]}."
-            )
+            raise _ambiguous(names)
         return await self._explained(original, found[-1], turns)
+
+    def _of_business(self, original: str, own: tuple[OwnMessageRow, ...]) -> Explanation:
+        """A message that the business wrote. Raises: Conflict."""
+        if len(own) > 1:
+            raise _ambiguous([one.instance for one in own])
+        conversation, verdict = own[0].conversation, why(own[0])
+        return Explanation(
+            message=original,
+            conversation=self._feed.label(conversation),
+            instance=conversation.instance,
+            contact=conversation.contact,
+            partition=conversation.partition(self._settings.partitions),
+            state="of_business",
+            why=verdict,
+            steps=[
+                Step(at=iso(own[0].sent_at), what="written", detail="by the gateway's clock"),
+                Step(at=iso(own[0].arrived_at), what="arrived", detail=verdict),
+            ],
+        )
 
     async def _explained(self, original: str, found: Sighting, turns: tuple[StoredTurn, ...]) -> Explanation:
         conversation = found.conversation
@@ -202,6 +224,10 @@ class Explainer:
             return ""
         until = f" until {iso(pause.until)}" if pause.until else " until it is resumed"
         return f"{PAUSED}{until}: {ended_by(pause)}"
+
+
+def _ambiguous(names: Sequence[str]) -> Conflict:
+    return Conflict(f"Messages of {' and '.join(names)} have this id: say which, with --instance {names[0]}.")
 
 
 async def _explain(explainer: Explainer, call: AdminCall, asked: OneMessage) -> Response:

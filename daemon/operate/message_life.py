@@ -57,8 +57,10 @@ MessageState = Literal[
     "dead",
     "dropped",
     "moved",
+    "of_business",
 ]
-"""The first six are an actor's. `elsewhere`: it waits, and its conversation is not in this daemon's memory."""
+"""The first six are an actor's. `elsewhere`: it waits, and its conversation is not in this daemon's memory.
+`of_business`: no customer wrote it."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

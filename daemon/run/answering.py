@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import trio
 
+from actors.identity import Conversation
 from actors.outbox import Outbox, OutboxPolicy
 from actors.ports import Identities, Ownership
 from actors.turn import Append, TurnAttempt, TurnServices
 from daemon.config import Settings
+from daemon.config.sections import TakeoverSettings
 from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.late_failures import LateFailures
 from daemon.controls.live_settings import LiveSettings
@@ -24,6 +26,7 @@ from daemon.controls.takeovers import Takeovers
 from daemon.gateways.couriers import Couriers
 from daemon.gateways.kind import Tools
 from daemon.gateways.playground import Chats
+from daemon.gateways.remembered import RememberedSends
 from daemon.knowledge.housekeeping import Housekeeping
 from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import PostgresLedger, Records
@@ -58,11 +61,15 @@ class Answering:
         append: Append,
         couriers: Couriers,
         chats: Chats,
+        waiting: Callable[[Conversation], Awaitable[Sequence[int]]],
         resume_held: Callable[[], None],
     ) -> None:
-        """`live` is what instances are asked of; `settings`, what is wired at the start.
-
-        `resume_held` lets conversations go on that were held by a pause which has ended.
+        """
+        Args:
+          settings: what is wired at the start.
+          live: what instances are asked of.
+          waiting: when the messages that wait in a conversation were written; Unix seconds.
+          resume_held: lets conversations go on that were held by a pause which has ended.
         """
         self._live = live
         tls = tls_context(settings.tls.ca_file)
@@ -70,7 +77,7 @@ class Answering:
         self._responder_http = HttpClient(keepalive_seconds=RESPONDER_KEEPALIVE_SECONDS, tls=tls)
         self._notice_http = HttpClient(tls=tls)
         tools = Tools(http=self._gateway_http, couriers=couriers, label=feed.label)
-        gateway = peers.gateways(settings, tools, chats)
+        gateway = RememberedSends(peers.gateways(settings, tools, chats))
         self.ledger = ledger = PostgresLedger(db, settings.partitions)
         log = SendsLog(settings.data_dir / "sends.log", boot_id())
         self._facts = KeptFacts(redis, log, ledger.prove, settings.partitions)
@@ -89,7 +96,7 @@ class Answering:
         self.board = StoredFlags(records, self.run_time, live, feed)
         self.pauses = PauseBoard(records, feed, resume_held)
         self.responder = peers.responders(settings, self._responder_http, self.board, feed)
-        self.takeovers = Takeovers(db, self.board, self._pause_seconds, feed)
+        self.takeovers = Takeovers(db, self.board, self._takeover, feed, gateway.is_ours, waiting)
         self.late_failures = LateFailures(db, feed)
         self.notifier = Notifier(db, gateway, self._notice_http, feed, settings.webhook)
         embeddings = peers.embeddings(settings, self._responder_http, feed)
@@ -132,8 +139,8 @@ class Answering:
         await self._responder_http.aclose()
         await self._notice_http.aclose()
 
-    def _pause_seconds(self, instance: str) -> float:
-        return self._live.for_instance(instance).takeover.pause_seconds
+    def _takeover(self, instance: str) -> TakeoverSettings:
+        return self._live.for_instance(instance).takeover
 
 
 def wall_ms() -> int:

@@ -119,6 +119,7 @@ class Parts:
             append=self.group.append,
             couriers=couriers,
             chats=chats,
+            waiting=self._written_at,
             resume_held=lambda: self.supervisor.resume_held(),  # noqa: PLW0108  as above
         )
         self.numbers_learned = NumbersLearned(self.records, links, self._append_again, feed)
@@ -180,6 +181,11 @@ class Parts:
             self.liveness.expect("store watch", STORE_BOUND_SECONDS),
             name="store watch",
         )
+
+    async def _written_at(self, conversation: Conversation) -> list[int]:
+        """When the messages that wait in a conversation were written, whichever daemon answers it; Unix seconds."""
+        snapshot = await self._mirror.load(conversation)
+        return [entry.message.sent_at for entry in snapshot.waiting]
 
     async def _append_again(self, message: Message) -> Receipt:
         return await self.group.append(message, self.live.window(message.instance))

@@ -47,7 +47,7 @@ class Hearing(Protocol):
 
     async def accept_all(self, messages: Sequence[Message]) -> Sequence[Receipt | Exception]: ...
 
-    async def take_over(self, own: OwnMessage) -> bool: ...
+    async def take_over(self, own: OwnMessage, wrote: Sequence[int] = ()) -> bool: ...
 
     def learn(self, link: Link) -> None: ...
 
@@ -60,7 +60,7 @@ class WhatIsKnown(NamedTuple):
     settle: Callable[[Sequence[OwnMessage], float | None], Awaitable[frozenset[str]]]
     """Settle what these messages of the business prove, newest first; returns the ids of those that Majlis sent."""
     answers: Callable[[str, Collection[str]], Awaitable[Mapping[str, int]]]
-    """Of those that Majlis sent: up to when they answer what was said."""
+    """Of those that no person wrote: up to when they answer what was said."""
     phones: Callable[[str, Collection[str]], Awaitable[Mapping[str, str]]]
     """The phone numbers of an instance's LIDs."""
     reach: Callable[[str, Mark], Awaitable[bool]]
@@ -242,14 +242,23 @@ class Comparison:
         ours = await self._known.settle(own, self._ahead)
         others = [item for item in reversed(own) if item.id not in ours]
         phones = await self._known.phones(self._instance, plan.lids([*missing, *others]))
-        chats = {name for message in missing for name in plan.names(message, phones)}
+        chats: dict[str, list[int]] = {}
+        for message in missing:
+            for name in plan.names(message, phones):
+                chats.setdefault(name, []).append(message.sent_at)
+
+        async def heed(item: OwnMessage) -> None:
+            """A greeting is known by what the customer wrote, which nobody has heard yet."""
+            wrote = {at for name in plan.names(item, phones) for at in chats.get(name, ())}
+            await self._door.take_over(item, sorted(wrote))
+
         earlier = {item.id: item for name in chats if (item := self._set_aside.pop(name, None))}
         for item in earlier.values():
-            await self._door.take_over(item)
+            await heed(item)
         for item in others:
             names = plan.names(item, phones)
             if item.on_phone or not names.isdisjoint(chats):
-                await self._door.take_over(item)
+                await heed(item)
             else:
                 self._set_aside.update(dict.fromkeys(names, item))
 

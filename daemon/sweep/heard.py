@@ -57,6 +57,13 @@ _ANSWERS = """
         SELECT gateway_message_id AS id, instance FROM majlis_notices
         WHERE gateway_message_id = asked.id OFFSET 0) n
     WHERE n.instance = $1
+    UNION ALL
+    SELECT b.id, 0
+    FROM unnest($2::text[]) AS asked (id)
+    CROSS JOIN LATERAL (
+        SELECT message_id AS id, sender, verdict FROM majlis_own_messages
+        WHERE instance = $1 AND message_id = asked.id OFFSET 0) b
+    WHERE b.verdict <> 'silence' AND NOT (b.sender = 'agent' AND b.verdict = 'history')
 """
 
 
@@ -79,10 +86,10 @@ class Heard:
         return await self._known(_OURS, instance, ids)
 
     async def answers(self, instance: str, ids: Collection[str]) -> Mapping[str, int]:
-        """Up to when those of these messages that Majlis itself sent answer what the customer said.
+        """Up to when those of these messages that no person of the business wrote answer what the customer said.
 
-        That is the time of the last message that the reply heard; 0: it answers nothing, as a notice, a fallback or an
-        escalated message.
+        Of a reply of ours, that is the time of the last message that it heard. 0: it answers nothing, as a notice, a
+        fallback or an escalated message; as a greeting, an announcement, a reminder of other software, a command.
         """
         found = dict[str, int]()
         for some in _asked(ids):

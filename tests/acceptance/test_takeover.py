@@ -26,8 +26,9 @@ class Chat:
         self._gateway = gateway
         self._ends: list[tuple[str, str]] = []
 
-    def customer(self, text: str, lid: str | None = None) -> None:
-        answer = self._post(text, lid=lid)
+    def customer(self, text: str, lid: str | None = None, ago_seconds: float = 60) -> None:
+        """A minute ago: what the business writes within seconds of the first message is taken for a greeting."""
+        answer = self._post(text, lid=lid, ago_seconds=ago_seconds)
         assert answer == (200, "accepted")
 
     def person(
@@ -131,6 +132,27 @@ def test_a_lid_alone_is_enough(chat: Chat) -> None:
     chat.customer("thank you")
     chat.ends("suppressed", "taken_over")
     assert len(chat.replies) == 1
+
+
+def test_a_greeting_that_the_app_sends_by_itself_silences_nobody(daemon: DaemonUnderTest, chat: Chat) -> None:
+    """Before or after the customer's first message; `explain`, `show` and `status` say what it was."""
+    taken_over = daemon.status()["taken_over"]
+    chat.person("Thank you for writing to the shop!", message_id="GREET-1")
+    chat.customer("do you deliver?", ago_seconds=1)
+    chat.ends("done", "")
+    chat.customer("are you there?", ago_seconds=0)
+    chat.ends("done", "")
+    assert len(chat.replies) == 2
+    assert daemon.status()["taken_over"] == taken_over
+    why = "automatic: greeting within 3 s of the first message"
+    assert why in daemon.majlis("explain", "GREET-1").stdout
+    assert why in daemon.majlis("show", f"demo/{chat.phone}").stdout
+    chat.person("#human")
+    chat.customer("thank you")
+    chat.ends("suppressed", "taken_over")
+    chat.person("#bot")
+    chat.customer("another question")
+    chat.ends("done", "")
 
 
 def test_messages_that_are_not_a_take_over(gateway: FakeEvolution, chat: Chat) -> None:

@@ -162,6 +162,9 @@ def system(clock_skew_seconds: int = 0) -> Iterator[System]:
                 "responder": {"breaker_seconds": 1},
                 "drain_seconds": 3,
                 "instances": {INSTANCE: {}},
+                "takeover": {
+                    "automatic": False
+                },  # persons write here within seconds of a customer's first message
                 "sweep": {"enabled": True, "every_seconds": SWEEP_SECONDS, "settle_seconds": SETTLE_SECONDS},
             }
             settings_of_all = (evolution(gateway, timeout_seconds=3), openai(model, timeout_seconds=3))

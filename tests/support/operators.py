@@ -33,6 +33,7 @@ from actors.identity import Conversation
 from actors.messages import Message, Receipt
 from daemon.config import Settings
 from daemon.config.open_doors import OpenDoor
+from daemon.config.sections import TakeoverSettings
 from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.live_settings import LiveSettings
 from daemon.controls.pauses import PauseBoard
@@ -78,7 +79,7 @@ from daemon.responders.breaker import ProviderView
 from daemon.stores.postgres import Postgres
 from daemon.sweep.view import SweepView
 from daemon.web.http1 import HttpServer, Request, Response, open_unix_listener
-from tests.support.ledgers import LedgerWorld, open_postgres, prepare
+from tests.support.ledgers import LedgerWorld, nothing_waits, open_postgres, prepare
 
 T = TypeVar("T")
 
@@ -228,7 +229,9 @@ class Operators:
             self.pauses.standing, lambda: self.providers, lambda: self.alerts, lambda: self.swept
         )
         directory = Directory(self.live, health, supervisor, records, label)
-        begin = Takeovers(self.db, self.stored_flags, self._takeover_seconds, feed).take_over
+        begin = Takeovers(
+            self.db, self.stored_flags, self._takeover, feed, lambda own: False, nothing_waits
+        ).take_over
         self.gauges = Gauges(self.live, health, supervisor, cast(Any, self), mirror, records)
         self.status = StatusReport(
             NODE,
@@ -276,8 +279,8 @@ class Operators:
     def elsewhere(self) -> Mapping[str, int]:
         return {}
 
-    def _takeover_seconds(self, instance: str) -> float:
-        return self.live.for_instance(instance).takeover.pause_seconds
+    def _takeover(self, instance: str) -> TakeoverSettings:
+        return self.live.for_instance(instance).takeover
 
     async def _record(self, entry: AuditEntry) -> None:
         await trio.lowlevel.checkpoint()

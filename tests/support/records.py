@@ -104,6 +104,8 @@ class MemoryHall:
     linked: dict[str, str] = field(default_factory=dict)
     marks: dict[str, Mark] = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
+    wrote: dict[str, list[int]] = field(default_factory=dict)
+    """By message of the business: when the customer wrote what is missing."""
     refuses: Callable[[Message], Exception | None] = lambda message: None
     dies_after: int | None = None
     """So many messages are stored; with the next one the daemon dies."""
@@ -125,9 +127,10 @@ class MemoryHall:
             self.steps.append(message.id)
         return Receipt(duplicate, len(self.stored), 0, 0, 0, 1, False)
 
-    async def take_over(self, own: OwnMessage) -> bool:
+    async def take_over(self, own: OwnMessage, wrote: Sequence[int] = ()) -> bool:
         await trio.lowlevel.checkpoint()
         self.steps.append(own.id)
+        self.wrote[own.id] = [*wrote]
         return True
 
     def learn(self, link: Link) -> None:

@@ -132,6 +132,12 @@ SELECT majlis_opt_in($1, $2, 'operator')
 INSERT INTO majlis_instance_numbers (instance, number)
 SELECT DISTINCT ON (n.instance) n.instance, n.number FROM unnest($1::text[], $2::text[]) AS n (instance, number)
 ON CONFLICT (instance) DO UPDATE SET number = excluded.number, seen_at = now()
+-- own_messages --
+-- What the business wrote in a conversation, the latest first. $1, $2: the conversation, $3: limit.
+SELECT majlis_own_view(o)
+FROM majlis_own_messages o
+WHERE o.instance = $1 AND o.contact = ANY (majlis_names($1, $2))
+ORDER BY o.sent_at DESC LIMIT $3
 
 -- usage --
 -- By day and instance, the latest day first. $1: number of days including today, $2: only this instance.

@@ -17,6 +17,13 @@ FROM majlis_turns t
 WHERE t.message_ids && $1::text[] AND ($2::text IS NULL OR t.instance = $2)
 ORDER BY t.id LIMIT $3
 
+-- own_message --
+-- By its id. $1: the id, $2: only this instance, $3: limit.
+SELECT majlis_own_view(o)
+FROM majlis_own_messages o
+WHERE o.message_id = $1 AND ($2::text IS NULL OR o.instance = $2)
+ORDER BY o.instance LIMIT $3
+
 -- latest_turns --
 -- Newest first. $1: only this instance, $2: limit. For one instance only the newest 10,000 turns of all are searched:
 -- an instance that was silent for longer is not worth a scan of the whole table.

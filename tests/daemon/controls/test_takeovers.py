@@ -16,6 +16,7 @@ from actors.instance import FeatureFlags
 from actors.messages import Answer
 from actors.outcome import Sent, Unknown
 from actors.ports import Reply, Turn
+from daemon.config.sections import TakeoverSettings
 from daemon.controls.takeovers import Takeovers
 from daemon.ingress.inbound import OwnMessage
 from daemon.ledger import migrate
@@ -28,6 +29,7 @@ from tests.support.ledgers import (
     LedgerWorld,
     batch,
     new_token,
+    nothing_waits,
     open_postgres,
     open_world,
     prepare,
@@ -54,7 +56,14 @@ class Room:
     feed: EventFeed = field(default_factory=lambda: EventFeed(strict=True))
 
     def __post_init__(self) -> None:
-        self.takeovers = Takeovers(self.world.db, self.flags, lambda instance: self.pause_seconds, self.feed)
+        self.takeovers = Takeovers(
+            self.world.db,
+            self.flags,
+            lambda instance: TakeoverSettings(pause_seconds=self.pause_seconds),
+            self.feed,
+            lambda own: False,
+            nothing_waits,
+        )
 
     async def writes(
         self,
@@ -294,7 +303,14 @@ async def test_without_postgres_a_take_over_is_not_acknowledged() -> None:
     async with trio_asyncio.open_loop():
         db = Postgres("postgresql://nobody@127.0.0.1:9/none", acquire_seconds=1)
         await db.open()
-        takeovers = Takeovers(db, FlagSource(), lambda instance: 60.0, EventFeed(strict=True))
+        takeovers = Takeovers(
+            db,
+            FlagSource(),
+            lambda instance: TakeoverSettings(pause_seconds=60.0),
+            EventFeed(strict=True),
+            lambda own: False,
+            nothing_waits,
+        )
         with pytest.raises(LedgerUnavailable):
             await takeovers.begin(OwnMessage("demo", PHONE, "", "H1", "hello", int(time.time())))
         sent_by_software = OwnMessage("demo", PHONE, "", "P1", "hello", int(time.time()), sender="program")

@@ -68,7 +68,7 @@ class World:
         await trio.lowlevel.checkpoint()
         return self.found
 
-    async def _take_over(self, own: OwnMessage) -> bool:
+    async def _take_over(self, own: OwnMessage, _wrote: Sequence[int] = ()) -> bool:
         await trio.lowlevel.checkpoint()
         self.taken_over.append(own)
         return True

@@ -14,7 +14,7 @@ from actors.errors import Conflict, LedgerUnavailable, Missing, Unavailable
 from actors.identity import Conversation
 from actors.lookups import Span
 from actors.messages import Message, Waiting
-from daemon.ledger.rows import Pause
+from daemon.ledger.rows import OwnMessageRow, Pause
 from daemon.ledger.stored_turns import DeadLetterRow, StoredTurn
 from daemon.mirror.arrivals import Arrival
 from daemon.operate import message_life
@@ -58,6 +58,7 @@ class World:
         self.turns: tuple[StoredTurn, ...] = ()
         self.ledger_is_away = False
         self.pause: Pause | None = None
+        self.own: tuple[OwnMessageRow, ...] = ()
         around = self.operators
         self.explainer = Explainer(
             around.settings,
@@ -80,6 +81,10 @@ class World:
         if self.ledger_is_away:
             raise LedgerUnavailable("postgres_unreachable")
         return tuple(turn for turn in self.turns if instance in (None, turn.instance))
+
+    async def own_messages(self, message_id: str, instance: str | None) -> tuple[OwnMessageRow, ...]:
+        await trio.lowlevel.checkpoint()
+        return tuple(one for one in self.own if one.id == message_id and instance in (None, one.instance))
 
     def of(self, instance: str) -> Pause | None:
         return self.pause
@@ -251,3 +256,36 @@ def test_the_time_of_an_answer_does_not_include_providers_that_failed_before() -
     assert (
         steps["reply stored"] == "by main in 1,200 ms, 1 tokens in, 2 out, after first: overloaded, 9,000 ms"
     )
+
+
+@pytest.mark.parametrize(
+    ("sender", "verdict", "why"),
+    [
+        ("person", "silence", "a person of the business wrote it: Majlis is silent from then on"),
+        ("person", "greeting", "automatic: greeting within 3 s of the first message"),
+        ("person", "announcement", "automatic: same text to 5 chats"),
+        ("person", "listed", "automatic: one of takeover.automatic_texts"),
+        ("program", "history", "sent by other software: told to the model"),
+        ("agent", "silence", "an agent in Chatwoot wrote it: Majlis is silent from then on"),
+        ("person", "resume", "command of staff: Majlis answers again"),
+        ("person", "stale", "command of staff, older than what was done since: not obeyed"),
+    ],
+)
+async def test_a_message_of_the_business_says_what_it_was_taken_for(
+    sender: str, verdict: str, why: str
+) -> None:
+    world = World()
+    world.own = (OwnMessageRow("G1", "acme", "5511900000001", sender, verdict, NOON, NOON, 5),)
+    found = await world.explain("G1", None)
+    assert (found.state, found.why, found.steps[-1].detail) == ("of_business", why, why)
+
+
+async def test_two_instances_may_know_one_message_of_the_business() -> None:
+    world = World()
+    world.own = tuple(
+        OwnMessageRow("G1", name, "5511900000001", "person", "silence", NOON, NOON)
+        for name in ("acme", "shop")
+    )
+    with pytest.raises(Conflict, match="--instance acme"):
+        await world.explain("G1", None)
+    assert (await world.explain("G1", "shop")).instance == "shop"

@@ -146,6 +146,7 @@ async def test_a_person_is_heeded_before_customers_are_heard(autojump_clock: tri
     here.hall.ours = {"OURS"}
     await here.sweep()
     assert here.hall.steps == ["P1", "P2", "A", "B"]
+    assert here.hall.wrote["P1"] == [NOW - 900, NOW - 500], "what is missing tells a greeting"
 
 
 async def test_a_message_that_cannot_be_stored_keeps_the_mark(autojump_clock: trio.testing.MockClock) -> None:

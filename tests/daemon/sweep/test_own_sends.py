@@ -16,12 +16,23 @@ from actors.outcome import NotSent, SendOutcome, Sent, Unknown
 from actors.ports import Turn
 from actors.send_facts import PartState
 from actors.triage import ESCALATION, FALLBACK
+from daemon.config.sections import TakeoverSettings
 from daemon.controls.takeovers import Takeovers
 from daemon.gateways.evidence import CLOCK_TOLERANCE_SECONDS, UNKNOWN_CLOCK_TOLERANCE_SECONDS
 from daemon.ingress.inbound import OwnMessage
 from daemon.sweep.heard import MAX_IDS, Heard
 from daemon.sweep.own_sends import LATE_SECONDS, OpenPart, OwnSends, matches
-from tests.support.ledgers import DEMO, LID, PHONE, LedgerWorld, batch, new_token, open_world, reply_of
+from tests.support.ledgers import (
+    DEMO,
+    LID,
+    PHONE,
+    LedgerWorld,
+    batch,
+    new_token,
+    nothing_waits,
+    open_world,
+    reply_of,
+)
 from tests.support.memory import MemoryFeed
 
 CLAIMED = 1_785_100_386
@@ -131,7 +142,14 @@ class Room:
     def __post_init__(self) -> None:
         self.heard = Heard(self.world.db)
         self.sends = OwnSends(self.world.db, self.world.ledger.prove, self.nudged.append, self.feed)
-        self.takeovers = Takeovers(self.world.db, self, lambda instance: 3600.0, self.feed)
+        self.takeovers = Takeovers(
+            self.world.db,
+            self,
+            lambda instance: TakeoverSettings(pause_seconds=3600.0),
+            self.feed,
+            lambda own: False,
+            nothing_waits,
+        )
 
     def of(self, instance: str) -> FeatureFlags:
         return FeatureFlags()

@@ -1,0 +1,69 @@
+"""What a message of the business is, as far as its text and its sender tell. Pure.
+
+Laws of this file:
+1. A command is a whole message, and somebody typed it: a program does not command, and a sentence that holds the word
+   is a sentence.
+2. Texts are compared as people read them (`actors.text.normalised`). One of `takeover.automatic_texts` is met whole, or
+   from its beginning where it ends in `*`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from actors.text import normalised
+from daemon.config.sections import TakeoverSettings
+from daemon.ingress.inbound import OwnMessage
+
+OwnVerdict = Literal["silence", "listed", "history", "resume", "pause"]
+"""It silences Majlis, unless more is found out | it is automatic by its text | it is told to the model | a command."""
+
+MAX_COMMAND_CHARS = 4_096
+_ANY_END = "*"
+
+
+def verdict_on(own: OwnMessage, settings: TakeoverSettings) -> OwnVerdict | None:
+    """What the message is; None: nothing at all."""
+    policy = {
+        "person": "takeover",
+        "program": settings.other_senders,
+        "chatwoot": settings.chatwoot,
+    }[own.sender]
+    if own.sender != "program" and (command := _command(own.text, settings)):
+        return command
+    if policy == "ignore":
+        return None
+    if policy == "history":
+        return "history"
+    if settings.automatic and settings.automatic_texts and is_listed(own.text, settings.automatic_texts):
+        return "listed"
+    return "silence"
+
+
+def is_listed(text: str, listed: tuple[str, ...]) -> bool:
+    """Whether it is one of these texts, or begins as one of those that end in `*`."""
+    said = normalised(text)
+    for one in listed:
+        wanted = normalised(one.removesuffix(_ANY_END))
+        if wanted and (said.startswith(wanted) if one.endswith(_ANY_END) else said == wanted):
+            return True
+    return False
+
+
+def _command(text: str, settings: TakeoverSettings) -> Literal["resume", "pause"] | None:
+    typed = _unsigned(text)
+    if len(typed) > MAX_COMMAND_CHARS:
+        return None
+    said, commands = normalised(typed), settings.commands
+    if commands.resume and said == normalised(commands.resume):
+        return "resume"
+    if commands.pause and said == normalised(commands.pause):
+        return "pause"
+    return None
+
+
+def _unsigned(text: str) -> str:
+    """Without the line above it that says which agent writes: `*Sara:*`."""
+    signature, line_break, rest = text.partition("\n")
+    signed = line_break and signature.startswith("*") and signature.rstrip().endswith(":*")
+    return rest if signed else text

@@ -1,0 +1,75 @@
+"""What a message of the business is, as far as its text and its sender tell."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.instance import OtherSenderPolicy
+from daemon.config.sections import TakeoverCommands, TakeoverSettings
+from daemon.controls.own_words import OwnVerdict, is_listed, verdict_on
+from daemon.ingress.inbound import OwnMessage, OwnSender
+
+SETTINGS = TakeoverSettings()
+
+
+def verdict(
+    text: str, sender: OwnSender = "person", settings: TakeoverSettings = SETTINGS
+) -> OwnVerdict | None:
+    return verdict_on(OwnMessage("demo", "551", "", "H1", text, 0, sender=sender), settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "sender", "wanted"),
+    [
+        ("I will see to it", "person", "silence"),
+        ("", "person", "silence"),
+        ("Your order is ready", "program", "history"),
+        ("*Sara:*\nLet me check", "chatwoot", "silence"),
+        ("#bot", "person", "resume"),
+        (" #BOT\n", "person", "resume"),
+        ("#human", "person", "pause"),
+        ("*Sara:*\n#bot", "chatwoot", "resume"),
+        ("#bot", "program", "history"),
+        ("write #bot to go on", "person", "silence"),
+        ("*Offer:* #bot", "person", "silence"),
+        ("#bots", "person", "silence"),
+    ],
+)
+def test_who_wrote_it_and_what_decides(text: str, sender: OwnSender, wanted: OwnVerdict) -> None:
+    assert verdict(text, sender) == wanted
+
+
+@pytest.mark.parametrize("policy", ["history", "takeover", "ignore"])
+def test_other_software_and_chatwoot_are_settings_of_their_own(policy: OtherSenderPolicy) -> None:
+    wanted = {"history": "history", "takeover": "silence", "ignore": None}[policy]
+    others = TakeoverSettings(other_senders=policy, chatwoot="takeover")
+    agents = TakeoverSettings(other_senders="history", chatwoot=policy)
+    assert (verdict("hello", "program", others), verdict("hello", "chatwoot", others)) == (wanted, "silence")
+    assert (verdict("hello", "program", agents), verdict("hello", "chatwoot", agents)) == ("history", wanted)
+    assert verdict("hello", "person", others) == "silence"
+
+
+def test_commands_can_be_changed_and_switched_off() -> None:
+    settings = TakeoverSettings(commands=TakeoverCommands(resume="رد آلي", pause=None))
+    assert verdict("ردّ آلى", settings=settings) == "resume"
+    assert verdict("#human", settings=settings) == verdict("#bot", settings=settings) == "silence"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("We are closed. Back at 9.", True),
+        ("we are  closed.\nback at 9.", True),
+        ("We are closed. Back at 9. Promise!", False),
+        ("Thank you for writing, Huda!", True),
+        ("Well, thank you for writing", False),
+        ("مغلقون الآن", True),
+        ("", False),
+    ],
+)
+def test_an_automatic_text_is_met_whole_or_from_its_beginning(text: str, wanted: bool) -> None:
+    listed = ("We are closed. Back at 9.", "Thank you for writing*", "مغلقون الان", "*")
+    assert is_listed(text, listed) is wanted
+    settings = TakeoverSettings(automatic_texts=listed)
+    assert verdict(text, settings=settings) == ("listed" if wanted else "silence")
+    assert verdict(text, settings=TakeoverSettings(automatic_texts=listed, automatic=False)) == "silence"
