@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from actors.escalation import Interaction
+from actors.machines import Pace
 from actors.messages import Answer, HistoryEntry, Passage
 
 LookupOutcome = Literal["ok", "failed", "timed_out", "skipped"]
@@ -82,6 +83,7 @@ class Facts(msgspec.Struct, frozen=True):
     knowledge: tuple[Passage, ...] = ()
     cached_answer: Answer | None = None
     usage: Usage = Usage()
+    pace: Pace = Pace()
 
 
 def facts(found: Mapping[str, object]) -> Facts:

@@ -14,6 +14,7 @@ from actors.escalation import staff_text
 from actors.identity import is_playground
 from actors.instance import Terms
 from actors.limits import Reached
+from actors.machines import Pace
 from actors.messages import Batch
 from actors.ports import Notice
 from actors.text import plain_text
@@ -58,6 +59,38 @@ def limit_reached(instance: str, reached: Reached, terms: Terms, day: str) -> tu
         "day": day,
     }
     once = f"limit/{reached.kind}/{day}/{instance}"
+    return (Notice("webhook", instance, ALERT_WEBHOOK, _json(document), once),)
+
+
+def busy(instance: str, label: str, pace: Pace, terms: Terms, hour: str) -> tuple[Notice, ...]:
+    """The alert that one contact gets too many replies: once an `hour` (UTC) for each conversation, by its `label`."""
+    document = {
+        "event": "conversation_busy",
+        "instance": instance,
+        "conversation": label,
+        "replies": pace.replies,
+        "within_seconds": terms.machines.within_seconds,
+        "hour": hour,
+    }
+    return _alert_of(instance, document, terms, f"busy/{label}/{hour}/{instance}")
+
+
+def machine(instance: str, label: str, turn_id: int, pace: Pace, terms: Terms) -> tuple[Notice, ...]:
+    """The alert that a silence to another machine began with this turn, and how to end it."""
+    document = {
+        "event": "conversation_machine",
+        "instance": instance,
+        "conversation": label,
+        "signs": pace.signs,
+        "silence_seconds": pace.silence_seconds,
+        "resume": f"majlis resume {label}",
+    }
+    return _alert_of(instance, document, terms, f"machine/{turn_id}")
+
+
+def _alert_of(instance: str, document: Mapping[str, object], terms: Terms, once: str) -> tuple[Notice, ...]:
+    if not terms.has_alert_webhook:
+        return ()
     return (Notice("webhook", instance, ALERT_WEBHOOK, _json(document), once),)
 
 

@@ -2,6 +2,7 @@
 
 all of it belongs to the history   silence, rule `too_old` or `already_answered`, before anything is looked up
 a person writes in the chat        silence, rule `taken_over`
+another machine answers there      silence, rule `machine`
 the same was just answered         silence, rule `duplicate`
 it waits for a person already      the escalated message, at most once in a while; else silence, rule `escalated`
 it needs a person                  escalate: notify the staff, say the escalated message
@@ -25,6 +26,9 @@ from actors.ports import Question, Turn
 ESCALATION = "escalation"
 FALLBACK = "fallback"
 """Providers of what Majlis says by itself."""
+
+MACHINE = "machine"
+"""The rule by which another machine gets no answer."""
 
 
 class Silence(msgspec.Struct, frozen=True):
@@ -77,6 +81,8 @@ def decide(question: Question, facts: Facts) -> TriageVerdict:
     flags, takeover = question.flags, facts.takeover
     if flags.takeover and takeover.taken_over:
         return Silence("taken_over")
+    if facts.pace.silent:
+        return Silence(MACHINE)
     if facts.duplicate:
         return Silence("duplicate")
     if flags.escalation and takeover.escalated and not takeover.escalation_expired:

@@ -157,6 +157,10 @@ def _why_silent(found: SilentView) -> str:
         why = f": {found.escalated.why}" if found.escalated.why else ""
         since = moment(found.escalated.since)
         reasons.append(f"escalated since {since}{why}{without_effect('escalation', found.escalated.heeded)}")
+    if found.machine:
+        signs = f" ({', '.join(found.machine.signs)})" if found.machine.signs else ""
+        off = "" if found.machine.heeded else " (machines.enabled is off: no effect)"
+        reasons.append(f"machine until {moment(found.machine.until)}{signs}{off}")
     return ", ".join(reasons)
 
 
@@ -279,6 +283,7 @@ def _what_ended(resumed: TakeoverEnded) -> str:
     ended = [
         *(["escalation ended"] if resumed.escalated else []),
         *(["take-over ended"] if resumed.taken_over else []),
+        *(["silence to a machine ended"] if resumed.machine else []),
         *([f"no longer {resumed.state}"] if resumed.state else []),
     ]
     return ", ".join(ended)

@@ -110,7 +110,11 @@ def _conversation_rows(found: ConversationView) -> list[tuple[str, object]]:
         why = f": {found.escalated.why}" if found.escalated.why else ""
         ignored = without_effect("escalation", found.escalated.heeded)
         rows.append(("escalated", f"since {moment(found.escalated.since)} UTC{why}{ignored}"))
-    if found.taken_over or found.escalated:
+    if found.machine:
+        by = f", by rule machine ({', '.join(found.machine.signs)})"
+        silent = ", Majlis is silent" if found.machine.heeded else " (machines.enabled is off: no effect)"
+        rows.append(("a machine", f"until {moment(found.machine.until)} UTC{silent}{by}"))
+    if found.taken_over or found.escalated or found.machine:
         rows.append(("to hand back", f"majlis resume {found.conversation}"))
     if found.why:
         rows.append(("reason", found.why))

@@ -16,6 +16,7 @@ from daemon.ledger.rows import (
     FlagRow,
     HandedBack,
     LastSends,
+    MachineSilence,
     Pause,
     SilenceReasons,
     StoredInstances,
@@ -92,18 +93,28 @@ class Records:
         for row in await self._db.fetch(_SQL["silent"], hand_back_seconds, limit):
             conversation = Conversation(row["instance"], canonical_contact(row["contact"]))
             known = found.get(conversation, SilenceReasons())
-            if row["until"] is not None:
-                found[conversation] = SilenceReasons(
-                    TakeoverPeriod(row["since"], row["until"]), known.escalated
-                )
-            elif known.escalated is None:  # of several rows the latest comes first
-                found[conversation] = SilenceReasons(known.taken_over, Escalated(row["since"], row["why"]))
+            match row["rule"]:
+                case "taken_over":
+                    change = {"taken_over": TakeoverPeriod(row["since"], row["until"])}
+                case "machine":
+                    signs = tuple(row["signs"])
+                    change = {"machine": MachineSilence(row["since"], row["until"], signs)}
+                case _:
+                    change = {"escalated": Escalated(row["since"], row["why"])}
+            [name] = change
+            if getattr(known, name) is None:  # of several rows the latest comes first
+                found[conversation] = msgspec.structs.replace(known, **change)
         return found
 
     async def hand_back(self, conversation: Conversation) -> HandedBack:
         """Let Majlis answer again in this conversation."""
         rows = await self._db.fetch(_SQL["hand_back"], *_named(conversation), repeatable=False)
         return HandedBack(**rows[0])
+
+    async def known(self, conversations: Collection[Conversation]) -> tuple[Conversation, ...]:
+        """Those that have turns, the one with the latest first."""
+        keys = [storable(one.key) for one in conversations]
+        return tuple(Conversation.from_key(row["key"]) for row in await self._db.fetch(_SQL["known"], keys))
 
     async def usage(self, days: int, instance: str | None = None) -> tuple[DailyUsage, ...]:
         """The usage of today and the `days - 1` days before, the latest day first."""

@@ -135,6 +135,14 @@ EVENTS: dict[str, Event] = {
         "info",
         "Majlis is silent in a conversation for `seconds` (`by`: a person who wrote there, an operator)",
     ),
+    "conversation.busy": Event(
+        "warning", "one contact got very many replies lately (`replies`): see `majlis show`"
+    ),
+    "conversation.machine": Event(
+        "warning",
+        "another machine seems to speak in a conversation (`signs`): Majlis is silent there for `seconds`, "
+        "`majlis resume` ends it",
+    ),
     "notice.sent": Event("info", "a notice reached the business (`kind`: whatsapp, webhook)"),
     "notice.failed": Event("warning", "a notice could not be delivered (`reason`); it is tried again"),
     "notice.given_up": Event("error", "a notice is not tried again; it stays in the ledger"),
@@ -177,7 +185,8 @@ EVENTS: dict[str, Event] = {
     ),
     "settings.reloaded": Event("info", "instances and flags were read again from the database"),
     "conversation.handed_back": Event(
-        "info", "Majlis answers again: escalation and take-over are over (`by`: operator, timeout)"
+        "info",
+        "Majlis answers again: escalation, take-over or silence to a machine is over (`by`: operator, timeout)",
     ),
     "pause.began": Event(
         "warning", "an operator paused an instance (`instance`, or `all`): no turn of it begins"

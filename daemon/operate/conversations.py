@@ -13,7 +13,7 @@ from actors.errors import Conflict, Missing
 from actors.identity import Conversation
 from actors.instance import FeatureFlags
 from actors.messages import Waiting
-from actors.ports import FlagSource
+from actors.ports import FlagSource, Policies
 from actors.supervisor import Supervisor
 from daemon.ledger.rows import SilenceReasons
 from daemon.operate.actors import seconds_left
@@ -42,6 +42,17 @@ class TakeoverView(msgspec.Struct, frozen=True, kw_only=True):
     """False: take-over is switched off for the instance, so Majlis answers anyway."""
 
 
+class MachineView(msgspec.Struct, frozen=True, kw_only=True):
+    """Another machine seems to speak there, and Majlis is silent."""
+
+    since: str
+    until: str
+    signs: list[str] = []
+    """By what it was recognized."""
+    heeded: bool = True
+    """False: `machines.enabled` is off for the instance, so Majlis answers anyway."""
+
+
 class EscalationView(msgspec.Struct, frozen=True, kw_only=True):
     """A person was asked for."""
 
@@ -52,13 +63,14 @@ class EscalationView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SilentView(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation in which a person speaks instead of Majlis."""
+    """A conversation in which Majlis does not answer: a person speaks there, or another machine."""
 
     conversation: str
     instance: str
     contact: str
     taken_over: TakeoverView | None = None
     escalated: EscalationView | None = None
+    machine: MachineView | None = None
 
 
 class SilentPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +94,7 @@ class ConversationView(msgspec.Struct, frozen=True, kw_only=True):
     batch: int | None = None
     taken_over: TakeoverView | None = None
     escalated: EscalationView | None = None
+    machine: MachineView | None = None
     waiting: list[MessageView] = []
     turns: list[TurnView] = []
     """The latest first."""
@@ -115,12 +128,14 @@ class Conversations:
         directory: Directory,
         supervisor: Supervisor,
         flags: FlagSource,
+        policies: Policies,
         fenced: Callable[[], Mapping[int, int]],
         partitions: int,
     ) -> None:
         self._directory = directory
         self._supervisor = supervisor
         self._flags = flags
+        self._policies = policies
         self._fenced = fenced
         self._partitions = partitions
 
@@ -156,6 +171,7 @@ class Conversations:
             batch=view.batch_number if view else None,
             taken_over=_takeover(silence, flags),
             escalated=_escalation(silence, flags),
+            machine=self._machine(conversation, silence),
             waiting=[_waiting(entry) for entry in view.waiting] if view else [],
             turns=[turn_view(turn) for turn in turns],
         )
@@ -181,6 +197,16 @@ class Conversations:
             contact=conversation.contact,
             taken_over=_takeover(silence, flags),
             escalated=_escalation(silence, flags),
+            machine=self._machine(conversation, silence),
+        )
+
+    def _machine(self, conversation: Conversation, silence: SilenceReasons) -> MachineView | None:
+        found = silence.machine
+        if found is None:
+            return None
+        heeded = self._policies.terms(conversation.instance).machines.enabled
+        return MachineView(
+            since=iso(found.since), until=iso(found.until), signs=list(found.signs), heeded=heeded
         )
 
 

@@ -49,6 +49,7 @@ class TakeoverEnded(msgspec.Struct, frozen=True, kw_only=True):
     conversation: str
     escalated: bool
     taken_over: bool
+    machine: bool = False
     state: str = ""
     """`parked` or `holding`, if it was woken from that."""
 
@@ -119,9 +120,9 @@ class OperatorTakeovers:
         view = self._supervisor.view(conversation)
         asleep = view.phase if view is not None and _rests(view) else ""
         label = self._directory.label(conversation)
-        if not (ended.escalations or ended.takeovers or asleep):
+        if not (ended.escalations or ended.takeovers or ended.machines or asleep):
             raise self._nothing_to_end(conversation, label, view)
-        if ended.escalations or ended.takeovers:
+        if ended.escalations or ended.takeovers or ended.machines:
             self._feed.emit("conversation.handed_back", conversation, by="operator")
         if asleep:
             self._supervisor.flush(conversation)
@@ -129,6 +130,7 @@ class OperatorTakeovers:
             conversation=label,
             escalated=ended.escalations > 0,
             taken_over=ended.takeovers > 0,
+            machine=ended.machines > 0,
             state=asleep,
         )
 
@@ -138,7 +140,8 @@ class OperatorTakeovers:
             return Conflict(f"{label} waits because of a pause: `{ended_by(pause)}` ends it.")
         return self._directory.unless_starting(
             Conflict(
-                f"There is nothing to resume in {label}: it is not escalated, taken over, held or parked."
+                f"There is nothing to resume in {label}: it is not escalated, taken over, silent to a machine, held or "
+                "parked."
             )
         )
 

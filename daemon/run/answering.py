@@ -64,7 +64,7 @@ class Answering:
         self._notice_http = HttpClient(tls=tls)
         tools = Tools(http=self._gateway_http, couriers=couriers, label=feed.label)
         gateway = peers.gateways(settings, tools, chats)
-        self.ledger = ledger = PostgresLedger(db, settings.partitions)
+        self.ledger = ledger = PostgresLedger(db, settings.partitions, self._links_numbers)
         log = SendsLog(settings.data_dir / "sends.log", boot_id())
         self._facts = KeptFacts(redis, log, ledger.prove, settings.partitions)
         self.outbox = Outbox(
@@ -107,6 +107,7 @@ class Answering:
                 feed=feed,
                 wall_ms=wall_ms,
                 nudge=self.notifier.nudge,
+                label=feed.label,
             ),
         )
 
@@ -123,6 +124,9 @@ class Answering:
         await self._gateway_http.aclose()
         await self._responder_http.aclose()
         await self._notice_http.aclose()
+
+    def _links_numbers(self, instance: str) -> bool:
+        return self._settings.terms(instance).contacts.link_numbers
 
     def _pause_seconds(self, instance: str) -> float:
         return self._settings.for_instance(instance).takeover.pause_seconds

@@ -88,7 +88,7 @@ def operating(
     topics = (
         StatusReport(node_id, health, gauges, feed, watched, doors, stop),
         Actors(supervisor, label),
-        Conversations(directory, supervisor, flags, fenced, settings.partitions),
+        Conversations(directory, supervisor, flags, settings, fenced, settings.partitions),
         OperatorTakeovers(
             settings, directory, supervisor, records, flags, pauses, answering.takeovers.take_over, feed
         ),

@@ -28,6 +28,7 @@ from actors.escalation import Interaction
 from actors.identity import Conversation, is_lid
 from actors.instance import InstanceRecord
 from actors.lookups import Facts, Lookup, Span, TakeoverState, Usage
+from actors.machines import Pace
 from actors.messages import (
     Answer,
     Batch,
@@ -44,6 +45,7 @@ from actors.messages import (
 from actors.outcome import NoRecord, NotSent, RecordFound, SendEvidence, SendOutcome, Sent, Unknown
 from actors.ports import MaySend, Notice, OpenTurn, Question, Reply, Turn, at_any_time
 from actors.send_facts import Part, Proof
+from actors.triage import MACHINE
 
 ORIGIN_MS = 1_785_100_000_000
 EPOCH = 1
@@ -232,6 +234,10 @@ class MemoryLedger:
         self.handed_back: dict[Conversation, int] = {}
         self.notices: list[Notice] = []
         self.usage = Usage()
+        self.pace = Pace()
+        """What the lookup finds where no silence is in force."""
+        self.machines: dict[Conversation, tuple[int, Pace]] = {}
+        """Silences to machines: when they end, and why they began."""
         self.history: tuple[HistoryEntry, ...] = ()
         self.fault: Callable[[str], Awaitable[None]] | None = None
 
@@ -426,6 +432,16 @@ class MemoryLedger:
             raise MajlisError(f"a {row.turn.state} turn cannot be suppressed")
         self._end(row, "moved" if rule == "moved" else "suppressed", rule=rule)
 
+    async def silence_machine(
+        self, turn: Turn, epoch: int, pace: Pace, notices: tuple[Notice, ...], spans: tuple[Span, ...] = ()
+    ) -> None:
+        row = self._row(turn)
+        if row.turn.state == "started":
+            until_ms = clock_ms() + round(pace.silence_seconds * 1000)
+            self.machines[row.batch.conversation] = (until_ms, pace)
+            self._store(notices)
+        await self.suppress(turn, epoch, MACHINE, spans)
+
     async def drop_rest(self, turn: Turn, epoch: int, rule: str) -> Turn:
         row = await self._find("drop_rest", turn, epoch)
         left = any(part.state not in ("pending", "dropped") for part in row.turn.parts)
@@ -478,7 +494,15 @@ class MemoryLedger:
         missed = any(message.swept for message in question.batch.messages)
         return {
             name: Lookup(partial(found, name), getattr(Facts(), name), skip=missed and name == "duplicate")
-            for name in ("duplicate", "history", "takeover", "escalated_reply", "interactions", "usage")
+            for name in (
+                "duplicate",
+                "history",
+                "takeover",
+                "escalated_reply",
+                "interactions",
+                "usage",
+                "pace",
+            )
         }
 
     def _facts(self, question: Question) -> Facts:
@@ -517,6 +541,7 @@ class MemoryLedger:
                 for row in sorted(others, key=lambda row: -row.answered_at_ms)[:5]
             ),
             usage=self.usage,
+            pace=Pace(silent=True) if self.machines.get(conversation, (0, None))[0] > now else self.pace,
             history=self.history,
         )
 

@@ -235,7 +235,7 @@ class Operators:
         )
         self.listed = Actors(supervisor, label)
         self.conversations = Conversations(
-            directory, supervisor, self.stored_flags, self.fenced, settings.partitions
+            directory, supervisor, self.stored_flags, settings, self.fenced, settings.partitions
         )
         self.takeovers = OperatorTakeovers(
             settings, directory, supervisor, records, self.stored_flags, self.pauses, begin, feed

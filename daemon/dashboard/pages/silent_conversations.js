@@ -47,7 +47,9 @@ export function silentConversations(signal) {
             {},
             one.escalated
               ? `escalated ${ago(one.escalated.since)}`
-              : `taken over until ${moment(one.taken_over.until)}`,
+              : one.taken_over
+                ? `taken over until ${moment(one.taken_over.until)}`
+                : `machine, silent until ${moment(one.machine.until)}`,
           ),
         ),
       ),

@@ -107,6 +107,10 @@ export const ALERTS = {
     "Messages came without a webhook",
     "The sweep found them in the gateway's records. Check the gateway's webhook and log, and whether Majlis was down.",
   ],
+  machine_talk: [
+    "A conversation looks like one with a machine",
+    "See it under its label: hand it back if it is a person, or leave it silent.",
+  ],
   provider_open: ["The circuit of a provider is open", "It failed too often: see its last failure under Providers."],
   budget_reached: ["A budget is used up", "Raise it, or wait until midnight UTC."],
 };
@@ -171,6 +175,7 @@ const RULES = {
   duplicate: "the same text was answered a moment ago",
   escalated: "escalated: it waits for a person",
   taken_over: "human take-over: Majlis is silent",
+  machine: "another machine seems to answer: Majlis is silent",
   rate_limited: "a limit per minute was reached",
   budget_reached: "the budget of the day is used up",
   too_old: "it was found too late to be answered",
