@@ -95,19 +95,19 @@ def phone_number(written: str) -> str | None:
 def number_forms(contact: str) -> tuple[str, ...]:
     """The addresses under which WhatsApp may know the number of a contact: the given one, then the other, if any.
 
-    The same person writes from one and is written to at the other, for gateways rewrite what they are given.
-    `majlis_number_forms` (032) is the same in SQL.
+    One person writes from the one and is written to at the other, for gateways rewrite what they are given. In SQL
+    this is `majlis_number_forms` (032).
 
-    Brazil: mobile numbers got a ninth digit, a 9 in front, between 2012 and 2016 (ANATEL, resolution 553). Accounts from
-    before have JIDs without it to this day (reported for Baileys, whatsapp-web.js, WAHA and Z-API). Evolution API removes
-    it from what it is to send to (`formatBRNumber` in `createJid.ts`: area codes from 31 on, digits from 7 on). Old
-    mobile numbers begin with 6 to 9, landlines with 2 to 5; area codes have no 0.
+    Brazil: between 2012 and 2016 mobile numbers got a ninth digit, a 9 in front (ANATEL, resolution 553/2010).
+    Accounts from before have JIDs without it to this day (Baileys issue 1997, whatsapp-web.js issue 596, WAHA issue
+    238), and Evolution API removes it from numbers that it is to send to: area codes from 31 on, digits from 7 on
+    (`formatBRNumber`). Old mobile numbers begin with 6 to 9, landlines with 2 to 5; area codes have no 0.
 
-    Mexico: `52 1` and ten digits, as calls from abroad to mobiles were dialled until 2019. JIDs have kept the 1, the
-    Cloud API and address books have dropped it. Evolution API drops it (`formatMXOrARNumber`: the third of 13 digits).
+    Mexico: `52 1` and ten digits, as mobiles were dialled from abroad until 2019. JIDs have kept the 1, address books
+    and the Cloud API have dropped it, and so does Evolution API (`formatMXOrARNumber`: the third of 13 digits).
 
-    Argentina: `54 9` and ten digits, as mobiles are dialled from abroad. JIDs have the 9; Evolution API drops it, by the
-    same function. The `15` of calls at home comes from no gateway. Area codes begin with 1 to 3.
+    Argentina: `54 9` and ten digits, as mobiles are dialled from abroad. JIDs have the 9; the same function of
+    Evolution API drops it. The `15` of calls at home comes from no gateway. Area codes begin with 1 to 3.
     """
     for form, other in _TWO_FORMS:
         if found := form.fullmatch(contact):

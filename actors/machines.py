@@ -4,7 +4,7 @@ Laws of this file:
 1. A wrong silence costs a customer, a late one some replies. So one sign is never enough, each is measured over a whole
    run of exchanges, and whatever only a person does clears the conversation.
 2. Many replies alone are an alert and no silence: a person who fills in a form gets as many.
-3. The same exchanges give the same verdict: nothing here reads a clock, and a turn that is tried again ends the same way.
+3. The same exchanges give the same verdict: nothing here reads a clock, so a retried turn ends as its first attempt.
 
 A run is talk without a pause: our reply left, and the next message came within `within_seconds`. The signs:
 
@@ -153,8 +153,8 @@ def _signs(run: Sequence[_Reaction]) -> tuple[str, ...]:
         "same": alike / len(run) >= _MOST,
         "echo": _share(run, _echoes) >= _MANY,
     }
-    # Whoever pastes from a list is fluent and the same; whoever answers a form is even; and whoever never waits for us is
-    # fast. It takes two that one habit of a person does not explain.
+    # Whoever pastes from a list is fluent and the same, whoever answers a form is even. It takes two that no one habit
+    # of a person explains.
     pairs = (
         ("instant", "same"),
         ("fluent", "even"),

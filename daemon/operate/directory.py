@@ -41,7 +41,7 @@ class Directory:
         A label is a hash: it is searched for among the conversations that have an actor, and those in which a person
         speaks.
 
-        A number is also found under the other address that WhatsApp knows it by, unless it has a conversation of its own.
+        A number is also found under its other address at WhatsApp, unless it has a conversation of its own.
 
         Raises:
           Missing: no conversation has this label.

@@ -278,12 +278,13 @@ BEGIN
     )
     SELECT jsonb_agg(jsonb_build_object(
                'opened_ms', (extract(epoch FROM r.opened_at) * 1000)::bigint,
-               'said', (SELECT jsonb_agg(jsonb_build_object('text', left(m.value ->> 'text', 600),
-                                                            'kind', coalesce(m.value ->> 'kind', 'text'),
-                                                            'swept', coalesce(m.value ->> 'swept', '') <> '')
-                                         ORDER BY m.ordinality)
-                        FROM jsonb_array_elements(r.messages) WITH ORDINALITY AS m (value, ordinality)
-                        WHERE m.ordinality <= 10),
+               'said', coalesce((
+                   SELECT jsonb_agg(jsonb_build_object('text', left(m.value ->> 'text', 600),
+                                                       'kind', coalesce(m.value ->> 'kind', 'text'),
+                                                       'swept', coalesce(m.value ->> 'swept', '') <> '')
+                                    ORDER BY m.ordinality)
+                   FROM jsonb_array_elements(r.messages) WITH ORDINALITY AS m (value, ordinality)
+                   WHERE m.ordinality <= 10), '[]'),
                'answer', left(r.answer, 1000),
                'left_ms', coalesce((
                    SELECT jsonb_agg(jsonb_build_array((extract(epoch FROM o.last_claimed_at) * 1000)::bigint,
