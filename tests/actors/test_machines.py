@@ -55,7 +55,7 @@ def autoresponder() -> Iterator[Beat]:
     """It answers each of our messages within a second."""
     draw = random.Random(DRAW)
     for reply, number in zip(cycle(ASSISTANT), count(4711)):
-        said = f"Thank you for contacting us! Your ticket is #{number} of 30/11/2026 {number % 24}:15. We will call back."
+        said = f"Thank you for contacting us! Your ticket #{number} of 30/11/2026 {number % 24}:15 is open."
         yield draw.uniform(0.2, 1.2), text(said), reply
 
 
@@ -95,7 +95,17 @@ def another_majlis() -> Iterator[Beat]:
     """A window of eight seconds and a model on the other side as well; every text is a new one."""
     draw = random.Random(DRAW)
     things = (
-        "dress shirt order size colour delivery address price shop offer card gift return box phone".split()
+        "dress",
+        "shirt",
+        "order",
+        "size",
+        "colour",
+        "delivery",
+        "address",
+        "price",
+        "shop",
+        "card",
+        "gift",
     )
     for reply in cycle(ASSISTANT):
         named = draw.sample(things, 8)
@@ -144,9 +154,7 @@ def slow_robot() -> Iterator[Beat]:
 def form() -> Iterator[Beat]:
     """Thirty short answers, one after another, at an even pace."""
     draw = random.Random(DRAW)
-    answers = "yes|no|Ahmed|1988|Riyadh|yes|no|12|blue|M|0500000001|no|yes|yes|Omar|7|none|no|3|yes".split(
-        "|"
-    )
+    answers = ("yes", "no", "Ahmed", "1988", "Riyadh", "yes", "12", "blue", "M", "0500000001", "none", "yes")
     for number, answer in zip(count(1), cycle(answers)):
         yield (
             draw.uniform(3, 7),
@@ -203,6 +211,17 @@ def talker() -> Iterator[Beat]:
     )
     for reply in cycle(ASSISTANT):
         yield draw.lognormvariate(2.5, 0.8), text(next(said)), reply
+
+
+def typist() -> Iterator[Beat]:
+    """Ten fingers, eighty words a minute, and the next sentence at once."""
+    draw, words = (
+        random.Random(DRAW),
+        ("the", "order", "which", "delivery", "please", "about", "colour", "and", "size"),
+    )
+    for reply in cycle(ASSISTANT):
+        said = " ".join(draw.choices(words, k=draw.randint(7, 18)))
+        yield draw.uniform(1, 3) + len(said) / 6.7, text(said), reply
 
 
 def sticker_child() -> Iterator[Beat]:
@@ -272,6 +291,7 @@ PEOPLE = (
     list_of_links,
     list_of_pasted_questions,
     talker,
+    typist,
     sticker_child,
     laughing_child,
     impatient,

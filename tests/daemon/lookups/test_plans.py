@@ -145,7 +145,11 @@ LOOKED_UP_BY = {
     "history": {"majlis_messages_history_idx", "majlis_turns_pkey"},
     "webhook": set[str](),
     "takeover": {"majlis_escalated_contact_idx", "majlis_takeovers_pkey", "majlis_turns_contact_idx"},
-    "pace": {"majlis_machines_pkey", "majlis_turns_conversation_key_batch_number_revision_key", "majlis_outbox_pkey"},
+    "pace": {
+        "majlis_machines_pkey",
+        "majlis_turns_conversation_key_batch_number_revision_key",
+        "majlis_outbox_pkey",
+    },
     "escalated_reply": {"majlis_turns_contact_idx"},
     "interactions": {"majlis_ai_interactions_contact_idx"},
     "usage": {"majlis_turns_contact_idx", "majlis_usage_pkey"},
