@@ -70,7 +70,7 @@ _NUMBER = re.compile(r"[0-9]+")
 _LINK = re.compile(r"https?://\S+|www\.\S+")
 
 
-class Said(msgspec.Struct, frozen=True):
+class Remark(msgspec.Struct, frozen=True):
     """One message of the other side."""
 
     text: str = ""
@@ -84,7 +84,7 @@ class Exchange(msgspec.Struct, frozen=True):
 
     opened_ms: int
     """When its first message came."""
-    said: tuple[Said, ...] = ()
+    said: tuple[Remark, ...] = ()
     answer: str | None = None
     left_ms: tuple[tuple[int, int], ...] = ()
     """Of each part that was sent: from when on it may have left, and when it certainly had."""
@@ -121,7 +121,7 @@ class _Reaction(msgspec.Struct, frozen=True):
     """What came after one of our replies. `seconds` None: before it, so it was no answer to it."""
 
     seconds: float | None
-    said: tuple[Said, ...]
+    said: tuple[Remark, ...]
     reply: str
     parts: int
 

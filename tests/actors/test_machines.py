@@ -9,19 +9,19 @@ from itertools import count, cycle, islice
 import pytest
 
 from actors.instance import MachineTerms
-from actors.machines import Exchange, Pace, Recent, Said, judge, run_length
+from actors.machines import Exchange, Pace, Recent, Remark, judge, run_length
 
 TERMS = MachineTerms()
 START_MS = 1_790_000_000_000
 TURN_MS = 9_000
 """From a message to our reply: the window, and the model."""
 
-Beat = tuple[float, tuple[Said, ...], str]
+Beat = tuple[float, tuple[Remark, ...], str]
 """How long after our last reply it came, what came, and what we reply."""
 
 
-def text(*said: str) -> tuple[Said, ...]:
-    return tuple(map(Said, said))
+def text(*said: str) -> tuple[Remark, ...]:
+    return tuple(map(Remark, said))
 
 
 def talk(beats: Iterator[Beat], length: int = 31, parts: int = 1) -> Recent:
@@ -228,7 +228,11 @@ def sticker_child() -> Iterator[Beat]:
     """Stickers without end: some come while we answer, some in the moment after it."""
     draw = random.Random(DRAW)
     for reply in cycle(ASSISTANT):
-        yield draw.choice((-3.0, 0.4, 1.0, 1.5)), tuple(Said("[sticker]", "sticker") for _ in range(5)), reply
+        yield (
+            draw.choice((-3.0, 0.4, 1.0, 1.5)),
+            tuple(Remark("[sticker]", "sticker") for _ in range(5)),
+            reply,
+        )
 
 
 def laughing_child() -> Iterator[Beat]:
@@ -248,14 +252,14 @@ def voices() -> Iterator[Beat]:
     draw = random.Random(DRAW)
     for reply, number in zip(cycle(ASSISTANT), count(1)):
         said = f"Hello, so I wanted to ask about the thing number {number} that we talked about last week in the shop"
-        yield draw.uniform(6, 9), (Said(said, "voice"),), reply
+        yield draw.uniform(6, 9), (Remark(said, "voice"),), reply
 
 
 def buttons() -> Iterator[Beat]:
     """Somebody taps through a menu, faster than one can read."""
     choice = cycle(("Back to the main menu", "Show me more of this", "Next page of the list"))
     for reply in cycle(ASSISTANT):
-        yield 1.2, (Said(next(choice), "button"),), reply
+        yield 1.2, (Remark(next(choice), "button"),), reply
 
 
 def asks_about_our_text() -> Iterator[Beat]:
@@ -270,7 +274,7 @@ def asks_about_our_text() -> Iterator[Beat]:
 def found_later() -> Iterator[Beat]:
     """A backlog from the gateway's records: when it came is not known."""
     for reply in cycle(ASSISTANT):
-        yield 0.1, (Said("Thank you for contacting us, we will be back", swept=True),), reply
+        yield 0.1, (Remark("Thank you for contacting us, we will be back", swept=True),), reply
 
 
 MACHINES = (
