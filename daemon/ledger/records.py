@@ -92,18 +92,7 @@ class Records:
         found: dict[Conversation, SilenceReasons] = {}
         for row in await self._db.fetch(_SQL["silent"], hand_back_seconds, limit):
             conversation = Conversation(row["instance"], canonical_contact(row["contact"]))
-            known = found.get(conversation, SilenceReasons())
-            match row["rule"]:
-                case "taken_over":
-                    change = {"taken_over": TakeoverPeriod(row["since"], row["until"])}
-                case "machine":
-                    signs = tuple(row["signs"])
-                    change = {"machine": MachineSilence(row["since"], row["until"], signs)}
-                case _:
-                    change = {"escalated": Escalated(row["since"], row["why"])}
-            [name] = change
-            if getattr(known, name) is None:  # of several rows the latest comes first
-                found[conversation] = msgspec.structs.replace(known, **change)
+            found[conversation] = _with_reason(found.get(conversation, SilenceReasons()), row)
         return found
 
     async def hand_back(self, conversation: Conversation) -> HandedBack:
@@ -185,6 +174,21 @@ def _last_sends(parts: Sequence[Row]) -> LastSends:
         failed=len(failed),
         reason=failed[0]["reason"] if failed else "",
     )
+
+
+def _with_reason(known: SilenceReasons, row: Row) -> SilenceReasons:
+    """Of several rows of one rule the latest comes first, and counts."""
+    reason: TakeoverPeriod | MachineSilence | Escalated
+    match row["rule"]:
+        case "taken_over":
+            reason = TakeoverPeriod(row["since"], row["until"])
+        case "machine":
+            reason = MachineSilence(row["since"], row["until"], tuple(row["signs"]))
+        case _:
+            reason = Escalated(row["since"], row["why"])
+    if getattr(known, row["rule"]) is not None:
+        return known
+    return msgspec.structs.replace(known, **{row["rule"]: reason})
 
 
 def _dead_letter(row: Row) -> DeadLetter:

@@ -125,14 +125,14 @@ async def test_a_silence_holds_for_both_addresses_until_it_is_over_and_comes_bac
 
 async def test_whoever_is_handed_back_is_watched_from_the_start(world: LedgerWorld) -> None:
     """An operator knows better: what was said before counts no more."""
-    talk = Talk(world)
+    talk = Talk(world, ago=620)
     await talk.exchange(10)
     await talk.silence()
     assert (await world.records.silence(OTHER_ADDRESS, 3600)).machine is not None
     assert (await world.records.hand_back(OTHER_ADDRESS)).machines == 1
     assert (await world.records.hand_back(OTHER_ADDRESS)).machines == 0
     assert (await world.records.silence(ROBOT, 3600)).machine is None
-    await world.rows("UPDATE majlis_machines SET ended_at = now() - interval '400 s'")
+    await world.rows("UPDATE majlis_machines SET ended_at = now() - interval '395 s'")
     late = Talk(world, ago=390)
     await late.exchange(9)
     assert await late.pace() == Pace()
