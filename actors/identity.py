@@ -18,6 +18,15 @@ MAX_INSTANCE_CHARS = 128
 _BETWEEN_DIGITS = re.compile(r"[\s().-]")
 _PHONE_NUMBER = re.compile(r"[1-9][0-9]{5,14}")
 _PLAYGROUND = re.compile(r"999[0-9]{12}")
+_TWO_FORMS = (
+    (re.compile(r"(55[1-9][1-9])9([6-9][0-9]{7})"), r"\1\2"),
+    (re.compile(r"(55[1-9][1-9])([6-9][0-9]{7})"), r"\g<1>9\2"),
+    (re.compile(r"(52)1([2-9][0-9]{9})"), r"\1\2"),
+    (re.compile(r"(52)([2-9][0-9]{9})"), r"\g<1>1\2"),
+    (re.compile(r"(54)9([1-3][0-9]{9})"), r"\1\2"),
+    (re.compile(r"(54)([1-3][0-9]{9})"), r"\g<1>9\2"),
+)
+"""What one address of a number looks like, and the other one. No number fits two of these."""
 
 
 class Conversation(NamedTuple):
@@ -81,6 +90,29 @@ def phone_number(written: str) -> str | None:
     """
     digits = _BETWEEN_DIGITS.sub("", written).removeprefix("+")
     return digits if _PHONE_NUMBER.fullmatch(digits) else None
+
+
+def number_forms(contact: str) -> tuple[str, ...]:
+    """The addresses under which WhatsApp may know the number of a contact: the given one, then the other, if any.
+
+    One person writes from the one and is written to at the other, for gateways rewrite what they are given. In SQL
+    this is `majlis_number_forms` (032).
+
+    Brazil: between 2012 and 2016 mobile numbers got a ninth digit, a 9 in front (ANATEL, resolution 553/2010).
+    Accounts from before have JIDs without it to this day (Baileys issue 1997, whatsapp-web.js issue 596, WAHA issue
+    238), and Evolution API removes it from numbers that it is to send to: area codes from 31 on, digits from 7 on
+    (`formatBRNumber`). Old mobile numbers begin with 6 to 9, landlines with 2 to 5; area codes have no 0.
+
+    Mexico: `52 1` and ten digits, as mobiles were dialled from abroad until 2019. JIDs have kept the 1, address books
+    and the Cloud API have dropped it, and so does Evolution API (`formatMXOrARNumber`: the third of 13 digits).
+
+    Argentina: `54 9` and ten digits, as mobiles are dialled from abroad. JIDs have the 9; the same function of
+    Evolution API drops it. The `15` of calls at home comes from no gateway. Area codes begin with 1 to 3.
+    """
+    for form, other in _TWO_FORMS:
+        if found := form.fullmatch(contact):
+            return contact, found.expand(other)
+    return (contact,)
 
 
 def is_playground(contact: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from actors.escalation import Interaction
+from actors.machines import Pace
 from actors.messages import Answer, Context, HistoryEntry, Passage
 
 LookupOutcome = Literal["ok", "failed", "timed_out", "skipped"]
@@ -90,6 +91,7 @@ class Facts(msgspec.Struct, frozen=True):
     quoted: tuple[Context, ...] = ()
     """The messages that those of the batch refer to by id, as our own ledger has them."""
     usage: Usage = Usage()
+    pace: Pace = Pace()
 
 
 def facts(found: Mapping[str, object]) -> Facts:

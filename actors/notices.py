@@ -15,6 +15,7 @@ from actors.escalation import staff_text
 from actors.identity import is_playground
 from actors.instance import Terms
 from actors.limits import Reached
+from actors.machines import Pace
 from actors.messages import Batch
 from actors.ports import Notice
 from actors.text import plain_text
@@ -64,8 +65,6 @@ def limit_reached(instance: str, reached: Reached, terms: Terms, day: str) -> tu
 
 def too_old(instance: str, terms: Terms, now: datetime) -> tuple[Notice, ...]:
     """The alert that messages came which were too old to be answered: once an hour for each instance."""
-    if not terms.has_alert_webhook:
-        return ()
     hour = now.strftime("%Y-%m-%dT%H")
     document = {
         "event": "too_old",
@@ -73,7 +72,39 @@ def too_old(instance: str, terms: Terms, now: datetime) -> tuple[Notice, ...]:
         "hour": hour,
         "advice": "majlis dead list shows those that nobody answered; majlis dead retry answers them",
     }
-    return (Notice("webhook", instance, ALERT_WEBHOOK, _json(document), f"too_old/{hour}/{instance}"),)
+    return _alert_of(instance, document, terms, f"too_old/{hour}/{instance}")
+
+
+def busy(instance: str, label: str, pace: Pace, terms: Terms, hour: str) -> tuple[Notice, ...]:
+    """The alert that one contact gets too many replies: once an `hour` (UTC) for each conversation, by its `label`."""
+    document = {
+        "event": "conversation_busy",
+        "instance": instance,
+        "conversation": label,
+        "replies": pace.replies,
+        "within_seconds": terms.machines.within_seconds,
+        "hour": hour,
+    }
+    return _alert_of(instance, document, terms, f"busy/{label}/{hour}/{instance}")
+
+
+def machine(instance: str, label: str, turn_id: int, pace: Pace, terms: Terms) -> tuple[Notice, ...]:
+    """The alert that a silence to another machine began with this turn, and how to end it."""
+    document = {
+        "event": "conversation_machine",
+        "instance": instance,
+        "conversation": label,
+        "signs": pace.signs,
+        "silence_seconds": pace.silence_seconds,
+        "resume": f"majlis resume {label}",
+    }
+    return _alert_of(instance, document, terms, f"machine/{turn_id}")
+
+
+def _alert_of(instance: str, document: Mapping[str, object], terms: Terms, once: str) -> tuple[Notice, ...]:
+    if not terms.has_alert_webhook:
+        return ()
+    return (Notice("webhook", instance, ALERT_WEBHOOK, _json(document), once),)
 
 
 def alert(

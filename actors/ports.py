@@ -14,6 +14,7 @@ import msgspec
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.lookups import Lookup, Span
+from actors.machines import Pace
 from actors.messages import (
     Answer,
     Batch,
@@ -200,6 +201,11 @@ class Ledger(Protocol):
 
     async def suppress(self, turn: Turn, epoch: int, rule: str, spans: tuple[Span, ...] = ()) -> None:
         """End the turn without an answer, by a named rule (`moved` for a LID conversation that found its phone)."""
+
+    async def silence_machine(
+        self, turn: Turn, epoch: int, pace: Pace, notices: tuple[Notice, ...], spans: tuple[Span, ...] = ()
+    ) -> None:
+        """End the turn without an answer, by rule `machine`, and begin the silence of `pace`, in one step."""
 
     async def drop_rest(self, turn: Turn, epoch: int, rule: str) -> Turn:
         """End the turn as it is: what has not left never will. `done` when a part did, else `suppressed`."""

@@ -7,6 +7,7 @@ its writer is one of our numbers   silence, rule `own_instance`
 a stop word                        confirmed once, rule `opted_out`; also where a person speaks or was asked for
 the customer opted out             silence, rule `opted_out`; a start word ends it, confirmed by rule `opted_in`
 a person writes in the chat        silence, rule `taken_over`
+another machine answers there      silence, rule `machine`
 it waits for a person already      the escalated message, at most once in a while; else silence, rule `escalated`
 it needs a person                  escalate: notify the staff, say the escalated message
 it repeats what waits for a reply  silence, rule `duplicate`
@@ -40,6 +41,9 @@ MODEL_SILENCE = "model_silence"
 
 SAID_TO_ANYBODY = (opt_out.OPTED_OUT, opt_out.OPTED_IN)
 """Rules of replies that leave also where a person has taken the conversation over."""
+
+MACHINE = "machine"
+"""The rule by which another machine gets no answer."""
 
 
 class Silence(msgspec.Struct, frozen=True):
@@ -138,6 +142,8 @@ def _for_a_customer(question: Question, facts: Facts) -> TriageVerdict:
     flags, takeover = question.flags, facts.takeover
     if flags.takeover and takeover.taken_over:
         return Silence("taken_over")
+    if facts.pace.silent:
+        return Silence(MACHINE)
     if flags.escalation and takeover.escalated and not takeover.escalation_expired:
         # Other software may escalate where Majlis itself is not to: a person has it, and no words of ours are wanted.
         is_said = facts.escalated_reply or not question.record.escalation_enabled

@@ -28,9 +28,10 @@ from actors.errors import (
     TurnRefused,
     Unavailable,
 )
-from actors.identity import is_lid, is_playground
+from actors.identity import Conversation, is_lid, is_playground
 from actors.inquiry import Findings, Inquiry
 from actors.limits import Reached
+from actors.machines import Pace
 from actors.messages import Answer, Batch, Message, Prompt, TurnOutcome, WindowPolicy
 from actors.outbox import Outbox
 from actors.ports import (
@@ -75,6 +76,8 @@ class TurnServices(msgspec.Struct, frozen=True, kw_only=True):
     """Unix time, milliseconds."""
     nudge: Callable[[], None]
     """Notices were stored: their sender need not wait for its next round."""
+    label: Callable[[Conversation], str]
+    """The short hash by which logs and alerts name a conversation."""
 
 
 class TurnAttempt:
@@ -116,12 +119,14 @@ class TurnAttempt:
             case "started":
                 verdict = triage.decide(found.question, found.facts)
                 self._emit_reached(turn, verdict.reached)
+                if found.facts.pace.replies:
+                    await self._warn_of_pace(turn, found.facts.pace)
                 if isinstance(verdict, triage.Wait | triage.Silence):
                     await self._alert(verdict.reached)
                 if isinstance(verdict, triage.Wait):
                     raise TurnHeld(verdict.reason, verdict.seconds)
                 if isinstance(verdict, triage.Silence):
-                    return await self._suppress(turn, verdict.rule)
+                    return await self._silence(turn, verdict.rule, found.facts.pace)
                 turn = await self._answer(found, verdict)
             case "answered":
                 pass
@@ -161,6 +166,11 @@ class TurnAttempt:
     def _emit_reached(self, turn: Turn, reached: tuple[Reached, ...]) -> None:
         for limit in reached:
             self._emit("limit.reached", turn, reason=limit.kind, policy=limit.policy)
+
+    async def _warn_of_pace(self, turn: Turn, pace: Pace) -> None:
+        self._emit("conversation.busy", turn, replies=pace.replies)
+        hour, label = self._now().strftime("%Y-%m-%dT%H"), self._services.label(self._conversation)
+        await self._store_notices(notices.busy(self._instance, label, pace, self._terms, hour))
 
     async def _alert(self, reached: tuple[Reached, ...]) -> None:
         """Store the notices of limits where no reply carries them."""
@@ -287,6 +297,19 @@ class TurnAttempt:
             detail = "when it arrived it was older than ingress.max_age_seconds"
             return await self._end_dead(turn, TOO_OLD, detail)
         return await self._suppress(turn, turn.rule)
+
+    async def _silence(self, turn: Turn, rule: str, pace: Pace) -> TurnOutcome:
+        """As `_suppress`; where another machine was recognized just now, the silence begins with it."""
+        if rule != triage.MACHINE or not pace.silence_seconds:
+            return await self._suppress(turn, rule)
+        label = self._services.label(self._conversation)
+        to_send = notices.machine(self._instance, label, turn.id, pace, self._terms)
+        await self._ledger.silence_machine(turn, self._epoch, pace, to_send, self._inquiry.spans)
+        if to_send:
+            self._services.nudge()
+        self._emit("conversation.machine", turn, signs=list(pace.signs), seconds=round(pace.silence_seconds))
+        self._emit("turn.suppressed", turn, rule=rule)
+        return "suppressed"
 
     async def _suppress(self, turn: Turn, rule: str) -> TurnOutcome:
         await self._ledger.suppress(turn, self._epoch, rule, self._inquiry.spans)

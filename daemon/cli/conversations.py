@@ -159,6 +159,10 @@ def _why_silent(found: SilentView) -> str:
         reasons.append(f"escalated since {since}{why}{without_effect('escalation', found.escalated.heeded)}")
     if found.opted_out:
         reasons.append(opted_out(found.opted_out))
+    if found.machine:
+        signs = f" ({', '.join(found.machine.signs)})" if found.machine.signs else ""
+        off = "" if found.machine.heeded else " (machines.enabled is off: no effect)"
+        reasons.append(f"machine until {moment(found.machine.until)}{signs}{off}")
     return ", ".join(reasons)
 
 
@@ -293,6 +297,7 @@ def _what_ended(resumed: TakeoverEnded) -> str:
         *(["escalation ended"] if resumed.escalated else []),
         *(["take-over ended"] if resumed.taken_over else []),
         *(["opt-out ended"] if resumed.opted_out else []),
+        *(["silence to a machine ended"] if resumed.machine else []),
         *([f"no longer {resumed.state}"] if resumed.state else []),
         *(["the customer is opted out and stays so"] if resumed.still_opted_out else []),
     ]

@@ -115,7 +115,11 @@ def _conversation_rows(found: ConversationView) -> list[tuple[str, object]]:
         rows.append(("escalated", f"since {moment(found.escalated.since)} UTC{why}{ignored}"))
     if found.opted_out:
         rows.append(("opted out", opted_out(found.opted_out).removeprefix("opted out ")))
-    if found.taken_over or found.escalated:
+    if found.machine:
+        by = f", by rule machine ({', '.join(found.machine.signs)})"
+        silent = ", Majlis is silent" if found.machine.heeded else " (machines.enabled is off: no effect)"
+        rows.append(("a machine", f"until {moment(found.machine.until)} UTC{silent}{by}"))
+    if found.taken_over or found.escalated or found.machine:
         rows.append(("to hand back", f"majlis resume {found.conversation}"))
     if found.why:
         rows.append(("reason", found.why))

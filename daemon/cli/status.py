@@ -107,8 +107,11 @@ def _unknown(turns: Mapping[str, int]) -> Text:
 
 
 def _silent(now: Status) -> str:
-    advice = ": majlis silent" if now.taken_over or now.escalated else ""
-    return f"{count(now.taken_over, 'conversation')} taken over, {now.escalated:,} escalated{advice}"
+    advice = ": majlis silent" if now.taken_over or now.escalated or now.machines else ""
+    machines = f", {now.machines:,} silent to a machine" if now.machines else ""
+    return (
+        f"{count(now.taken_over, 'conversation')} taken over, {now.escalated:,} escalated{machines}{advice}"
+    )
 
 
 def _notices(now: Status) -> str:

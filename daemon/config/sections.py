@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 
 from actors.instance import LimitPolicy, OtherSenderPolicy, ReactionPolicy, UnknownTypePolicy
+from actors.machines import MAX_REPLIES
 from actors.messages import WindowPolicy
 from daemon.gateways.kind import GatewaySettings
 from daemon.gateways.kinds import GATEWAYS
@@ -225,7 +226,7 @@ class OptOutSettings(Section):
 
 class MachinesSettings(Section):
     enabled: Flag = True
-    replies: Count = 30
+    replies: Annotated[Count, Field(ge=10, le=MAX_REPLIES)] = 30
     within_seconds: Seconds = 600.0
     silence_seconds: Seconds = 3_600.0
 

@@ -7,17 +7,19 @@ is: the one thing here that needs no epoch.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import msgspec
 
 from actors.errors import EarlierTurnUnfinished, StaleEpoch, TakenOver, TurnFailed
 from actors.identity import Conversation
 from actors.lookups import Span
+from actors.machines import Pace
 from actors.messages import Batch, Message, Waiting
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
 from actors.ports import Notice, OpenTurn, Reply, Turn
 from actors.send_facts import Proof
+from actors.triage import MACHINE
 from daemon.ledger.wire import encoded, storable, wire_batch
 from daemon.stores.postgres import LedgerError, Postgres, PostgresSession, Row
 
@@ -42,14 +44,22 @@ _GATEWAY_IDS = """
 class PostgresLedger:
     """Implements `actors.ports.Ledger`. On a session of its own, all steps can be one transaction: see `trial.py`."""
 
-    def __init__(self, db: Postgres | PostgresSession, partitions: int) -> None:
+    def __init__(
+        self,
+        db: Postgres | PostgresSession,
+        partitions: int,
+        links_numbers: Callable[[str], bool] = lambda _instance: True,
+    ) -> None:
+        """`links_numbers` gives each instance's `contacts.link_numbers`."""
         self._db = db
         self._partitions = partitions
+        self._links_numbers = links_numbers
 
     async def begin(self, batch: Batch, epoch: int) -> Turn:
         partition = batch.conversation.partition(self._partitions)
-        sql = "SELECT majlis_begin_turn($1, $2, $3)"
-        return _turn(await self._step(sql, partition, epoch, encoded(wire_batch(batch))))
+        linked = self._links_numbers(batch.conversation.instance)
+        sql = "SELECT majlis_begin_turn($1, $2, $3, $4)"
+        return _turn(await self._step(sql, partition, epoch, encoded(wire_batch(batch)), linked))
 
     async def open_turns(self, conversation: Conversation) -> tuple[Batch, ...]:
         sql = "SELECT * FROM majlis_unfinished_turns($1, $2)"
@@ -101,6 +111,13 @@ class PostgresLedger:
     async def suppress(self, turn: Turn, epoch: int, rule: str, spans: tuple[Span, ...] = ()) -> None:
         sql = "SELECT majlis_suppress_turn($1, $2, $3, $4)"
         await self._step(sql, turn.id, epoch, rule, encoded(spans))
+
+    async def silence_machine(
+        self, turn: Turn, epoch: int, pace: Pace, notices: tuple[Notice, ...], spans: tuple[Span, ...] = ()
+    ) -> None:
+        sql = "SELECT majlis_suppress_machine($1, $2, $3, $4, $5, $6, $7, $8)"
+        silence = (pace.silence_seconds, pace.times, list(pace.signs))
+        await self._step(sql, turn.id, epoch, MACHINE, encoded(spans), *silence, encoded(notices))
 
     async def drop_rest(self, turn: Turn, epoch: int, rule: str) -> Turn:
         return _turn(await self._step("SELECT majlis_drop_rest($1, $2, $3)", turn.id, epoch, rule))

@@ -16,6 +16,7 @@ from daemon.ledger.rows import (
     FlagRow,
     HandedBack,
     LastSends,
+    MachineSilence,
     OwnMessageRow,
     Pause,
     RunTimeRows,
@@ -94,15 +95,7 @@ class Records:
         found: dict[Conversation, SilenceReasons] = {}
         for row in await self._db.fetch(_SQL["silent"], hand_back_seconds, limit):
             conversation = Conversation(row["instance"], canonical_contact(row["contact"]))
-            known = found.get(conversation, SilenceReasons())
-            match row["kind"]:
-                case "taken_over":
-                    reason: dict[str, object] = {"taken_over": TakeoverPeriod(row["since"], row["until"])}
-                case "opted_out":
-                    reason = {"opted_out": row["since"]}
-                case _:  # of several rows the latest comes first
-                    reason = {"escalated": known.escalated or Escalated(row["since"], row["why"])}
-            found[conversation] = msgspec.structs.replace(known, **reason)
+            found[conversation] = _with_reason(found.get(conversation, SilenceReasons()), row)
         return found
 
     async def own_messages(self, conversation: Conversation, limit: int) -> tuple[OwnMessageRow, ...]:
@@ -123,6 +116,11 @@ class Records:
         """Store the numbers of instances, by their names."""
         names = [storable(name) for name in numbers]
         await self._db.fetch(_SQL["instance_numbers"], names, list(numbers.values()))
+
+    async def known(self, conversations: Collection[Conversation]) -> tuple[Conversation, ...]:
+        """Those that have turns, the one with the latest first."""
+        keys = [storable(one.key) for one in conversations]
+        return tuple(Conversation.from_key(row["key"]) for row in await self._db.fetch(_SQL["known"], keys))
 
     async def usage(self, days: int, instance: str | None = None) -> tuple[DailyUsage, ...]:
         """The usage of today and the `days - 1` days before, the latest day first."""
@@ -205,6 +203,21 @@ def _last_sends(parts: Sequence[Row]) -> LastSends:
         failed=len(failed),
         reason=failed[0]["reason"] if failed else "",
     )
+
+
+def _with_reason(known: SilenceReasons, row: Row) -> SilenceReasons:
+    """Of several rows of one rule the latest comes first, and counts."""
+    reason: TakeoverPeriod | MachineSilence | Escalated
+    match row["rule"]:
+        case "taken_over":
+            reason = TakeoverPeriod(row["since"], row["until"])
+        case "machine":
+            reason = MachineSilence(row["since"], row["until"], tuple(row["signs"]))
+        case _:
+            reason = Escalated(row["since"], row["why"])
+    if getattr(known, row["rule"]) is not None:
+        return known
+    return msgspec.structs.replace(known, **{row["rule"]: reason})
 
 
 def _dead_letter(row: Row) -> DeadLetter:

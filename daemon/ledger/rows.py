@@ -79,6 +79,14 @@ class TakeoverPeriod(msgspec.Struct, frozen=True):
     until: datetime
 
 
+class MachineSilence(msgspec.Struct, frozen=True):
+    """Another machine seems to speak in the conversation."""
+
+    since: datetime
+    until: datetime
+    signs: tuple[str, ...] = ()
+
+
 class Escalated(msgspec.Struct, frozen=True):
     """A person was asked to take the conversation."""
 
@@ -93,6 +101,7 @@ class SilenceReasons(msgspec.Struct, frozen=True):
     escalated: Escalated | None = None
     opted_out: datetime | None = None
     """Since when the customer wants no messages."""
+    machine: MachineSilence | None = None
 
 
 class OwnMessageRow(msgspec.Struct, frozen=True):
@@ -117,6 +126,7 @@ class Attention(msgspec.Struct, frozen=True):
     """Counts of what may need a person now."""
 
     taken_over: int = 0
+    machines: int = 0
     escalated: int = 0
     notices_waiting: int = 0
     notices_given_up: int = 0
@@ -124,10 +134,11 @@ class Attention(msgspec.Struct, frozen=True):
 
 
 class HandedBack(msgspec.Struct, frozen=True):
-    """How many escalations and take-overs were ended."""
+    """How many escalations, take-overs and silences to machines were ended."""
 
     escalations: int
     takeovers: int
+    machines: int = 0
 
 
 class DailyUsage(msgspec.Struct, frozen=True):

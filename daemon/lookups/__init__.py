@@ -24,6 +24,7 @@ _FILES = (
     "history",
     "webhook",
     "takeover",
+    "pace",
     "escalated_reply",
     "interactions",
     "usage",

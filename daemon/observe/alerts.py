@@ -71,6 +71,9 @@ def rules(settings: MonitorSettings) -> tuple[AlertRule, ...]:
         rule("provider_open", "providers that get no calls after failures", 0, 0, cleared, "install"),
         rule("undelivered", "messages of the last hour that no webhook brought", 0, 0, cleared),
         rule("old_messages", "messages of the last hour that were too old when they arrived", 0, 0, cleared),
+        rule(
+            "machine_talk", "conversations of the last hour that look like ones with a machine", 0, 0, cleared
+        ),
         rule("budget_reached", "instances that used up their daily budget", 0, 0, cleared, "install"),
     )
 

@@ -160,6 +160,14 @@ EVENTS: dict[str, Event] = {
     "contact.opted_in": Event(
         "info", "a customer wrote a start word, or an operator ended the silence (`by`)"
     ),
+    "conversation.busy": Event(
+        "warning", "one contact got very many replies lately (`replies`): see `majlis show`"
+    ),
+    "conversation.machine": Event(
+        "warning",
+        "another machine seems to speak in a conversation (`signs`): Majlis is silent there for `seconds`, "
+        "`majlis resume` ends it",
+    ),
     "notice.sent": Event("info", "a notice reached the business (`kind`: whatsapp, webhook)"),
     "notice.failed": Event("warning", "a notice could not be delivered (`reason`); it is tried again"),
     "notice.given_up": Event("error", "a notice is not tried again; it stays in the ledger"),
@@ -217,7 +225,8 @@ EVENTS: dict[str, Event] = {
     ),
     "conversation.handed_back": Event(
         "info",
-        "Majlis answers again: escalation and take-over are over (`by`: operator, staff in the chat, timeout)",
+        "Majlis answers again: escalation, take-over or silence to a machine is over (`by`: operator, staff in the "
+        "chat, timeout)",
     ),
     "pause.began": Event(
         "warning", "an operator paused an instance (`instance`, or `all`): no turn of it begins"

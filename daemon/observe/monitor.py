@@ -32,6 +32,8 @@ BUDGET_SECONDS = 3_600.0
 NOTED_SECONDS = 3_600.0
 """For how long a message counts that was found in the gateway's records alone, or was old when it arrived."""
 MAX_NOTED = 10_000
+MACHINE_SECONDS = 3_600.0
+"""For how long a conversation counts that had too many replies, or was silenced as one with a machine."""
 MAX_INSTANCES = 1_000
 MAX_NAMED = 5
 BUDGETS = ("tokens_per_day", "cost_per_day")
@@ -94,6 +96,10 @@ class Monitor:
         self._refused: dict[tuple[str, str], float] = {}
         """When webhooks were refused for good, by reason and instance."""
         self._undelivered, self._old = _Noted(), _Noted()
+        self._machines: dict[Conversation, float] = {}
+        """When each was noticed."""
+        feed.observe("conversation.busy", self._note_machine)
+        feed.observe("conversation.machine", self._note_machine)
         feed.observe("limit.reached", self._note_limit)
         feed.observe("webhook.refused", self._note_refused)
         feed.observe("message.swept", self._note_swept)
@@ -134,6 +140,7 @@ class Monitor:
             "budget_reached": float(len(self._over_budget())),
             "undelivered": float(self._undelivered.count()),
             "old_messages": float(self._old.count()),
+            "machine_talk": float(len(self._machines_lately())),
             "memory": vitals.memory_share,
             "provider_open": float(len(_open_providers(vitals.providers))),
         }
@@ -157,6 +164,7 @@ class Monitor:
             "refused_for_good": self._refused_lately(),
             "undelivered": _some(self._undelivered.instances()),
             "old_messages": _some(self._old.instances()),
+            "machine_talk": _some(self._machines_lately()),
         }
 
     def _note_limit(self, conversation: Conversation | None, fields: Mapping[str, object]) -> None:
@@ -187,6 +195,17 @@ class Monitor:
     def _note_aside(self, conversation: Conversation | None, fields: Mapping[str, object]) -> None:
         if conversation is not None and fields.get("reason") == BACKLOG:
             self._old.note(conversation.instance)
+
+    def _note_machine(self, conversation: Conversation | None, _fields: Mapping[str, object]) -> None:
+        known = conversation in self._machines
+        if conversation is not None and (known or len(self._machines) < MAX_INSTANCES):
+            self._machines[conversation] = trio.current_time()
+
+    def _machines_lately(self) -> list[str]:
+        """Instance and label of each: never its number."""
+        since = trio.current_time() - MACHINE_SECONDS
+        self._machines = {one: at for one, at in self._machines.items() if at > since}
+        return sorted(f"{one.instance} {self._feed.label(one)}" for one in self._machines)
 
     def _over_budget(self) -> list[str]:
         since = trio.current_time() - BUDGET_SECONDS

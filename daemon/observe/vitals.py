@@ -53,6 +53,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """All that are open in the ledger, of any age."""
     taken_over: int = 0
     """Conversations in which a person of the business writes now."""
+    machines: int = 0
+    """Conversations in which Majlis is silent to another machine."""
     escalated: int = 0
     """Conversations that are escalated to a person and not yet handed back."""
     notices_waiting: int = 0

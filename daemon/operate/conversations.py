@@ -43,6 +43,17 @@ class TakeoverView(msgspec.Struct, frozen=True, kw_only=True):
     """False: take-over is switched off for the instance, so Majlis answers anyway."""
 
 
+class MachineView(msgspec.Struct, frozen=True, kw_only=True):
+    """Another machine seems to speak there, and Majlis is silent."""
+
+    since: str
+    until: str
+    signs: list[str] = []
+    """By what it was recognized."""
+    heeded: bool = True
+    """False: `machines.enabled` is off for the instance, so Majlis answers anyway."""
+
+
 class EscalationView(msgspec.Struct, frozen=True, kw_only=True):
     """A person was asked for."""
 
@@ -61,7 +72,8 @@ class OptOutView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SilentView(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation in which a person speaks instead of Majlis, or whose customer wants no messages."""
+    """A conversation in which Majlis does not answer: a person speaks there, or another machine, or the customer wants
+    no messages."""
 
     conversation: str
     instance: str
@@ -69,6 +81,7 @@ class SilentView(msgspec.Struct, frozen=True, kw_only=True):
     taken_over: TakeoverView | None = None
     escalated: EscalationView | None = None
     opted_out: OptOutView | None = None
+    machine: MachineView | None = None
 
 
 class SilentPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +106,7 @@ class ConversationView(msgspec.Struct, frozen=True, kw_only=True):
     taken_over: TakeoverView | None = None
     escalated: EscalationView | None = None
     opted_out: OptOutView | None = None
+    machine: MachineView | None = None
     waiting: list[MessageView] = []
     turns: list[TurnView] = []
     """The latest first."""
@@ -173,6 +187,7 @@ class Conversations:
             taken_over=_takeover(silence, flags),
             escalated=_escalation(silence, flags),
             opted_out=self._opt_out(conversation, silence),
+            machine=self._machine(conversation, silence),
             waiting=[_waiting(entry) for entry in view.waiting] if view else [],
             turns=[turn_view(turn) for turn in turns],
             of_business=[own_view(one) for one in own],
@@ -200,6 +215,16 @@ class Conversations:
             taken_over=_takeover(silence, flags),
             escalated=_escalation(silence, flags),
             opted_out=self._opt_out(conversation, silence),
+            machine=self._machine(conversation, silence),
+        )
+
+    def _machine(self, conversation: Conversation, silence: SilenceReasons) -> MachineView | None:
+        found = silence.machine
+        if found is None:
+            return None
+        heeded = self._policies.terms(conversation.instance).machines.enabled
+        return MachineView(
+            since=iso(found.since), until=iso(found.until), signs=list(found.signs), heeded=heeded
         )
 
     def _opt_out(self, conversation: Conversation, silence: SilenceReasons) -> OptOutView | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from actors.errors import LedgerUnavailable, MajlisError, Missing
-from actors.identity import Conversation
+from actors.identity import Conversation, number_forms
 from actors.supervisor import Supervisor
 from daemon.controls.live_settings import LiveSettings
 from daemon.ledger.records import Records
@@ -45,12 +45,14 @@ class Directory:
         A label is a hash: it is searched for among the conversations that have an actor, and those in which a person
         speaks.
 
+        A number is also found under its other address at WhatsApp, unless it has a conversation of its own.
+
         Raises:
           Missing: no conversation has this label.
           Unavailable: the daemon is starting, and cannot know yet.
         """
         if isinstance(ref, Conversation):
-            return ref
+            return await self._as_known(ref)
         for view in self._supervisor.views():
             if self.label(view.conversation) == ref:
                 return view.conversation
@@ -61,6 +63,16 @@ class Directory:
         raise self.unless_starting(
             Missing(f"No active conversation is labelled {ref}: name it as INSTANCE/PHONE.")
         )
+
+    async def _as_known(self, named: Conversation) -> Conversation:
+        forms = [Conversation(named.instance, form) for form in number_forms(named.contact)]
+        if len(forms) == 1 or not self._settings.terms(named.instance).contacts.link_numbers:
+            return named
+        known = [form for form in forms if self._supervisor.view(form) is not None]
+        if named not in known:
+            with suppress(LedgerUnavailable, LedgerError):
+                known += await self._records.known(forms)
+        return named if named in known else known[0] if known else named
 
     def unless_starting(self, error: MajlisError) -> MajlisError:
         """The error for something that does not exist. Until the start is over, that cannot be known."""

@@ -203,6 +203,7 @@ class Gauges:
         return {
             "dead_letters_open": found.dead_letters,
             "taken_over": found.taken_over,
+            "machines": found.machines,
             "escalated": found.escalated,
             "notices_waiting": found.notices_waiting,
             "notices_given_up": found.notices_given_up,

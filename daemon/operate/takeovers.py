@@ -53,6 +53,7 @@ class TakeoverEnded(msgspec.Struct, frozen=True, kw_only=True):
     """The customer wanted no messages; the operator ended that too."""
     still_opted_out: bool = False
     """The customer wants no messages: Majlis stays silent until he writes a start word."""
+    machine: bool = False
     state: str = ""
     """`parked` or `holding`, if it was woken from that."""
 
@@ -143,11 +144,11 @@ class OperatorTakeovers:
         view = self._supervisor.view(conversation)
         asleep = view.phase if view is not None and _rests(view) else ""
         label = self._directory.label(conversation)
-        if not (ended.escalations or ended.takeovers or asleep or opted_in):
+        if not (ended.escalations or ended.takeovers or ended.machines or asleep or opted_in):
             raise self._nothing_to_end(conversation, label, view, still_out)
         if opted_in:
             self._feed.emit("contact.opted_in", conversation, by="operator")
-        if ended.escalations or ended.takeovers:
+        if ended.escalations or ended.takeovers or ended.machines:
             self._feed.emit("conversation.handed_back", conversation, by="operator")
         if asleep:
             self._supervisor.flush(conversation)
@@ -157,6 +158,7 @@ class OperatorTakeovers:
             taken_over=ended.takeovers > 0,
             opted_out=opted_in,
             still_opted_out=still_out,
+            machine=ended.machines > 0,
             state=asleep,
         )
 
@@ -173,7 +175,8 @@ class OperatorTakeovers:
             )
         return self._directory.unless_starting(
             Conflict(
-                f"There is nothing to resume in {label}: it is not escalated, taken over, held or parked."
+                f"There is nothing to resume in {label}: it is not escalated, taken over, silent to a machine, held or "
+                "parked."
             )
         )
 

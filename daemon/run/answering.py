@@ -78,7 +78,7 @@ class Answering:
         self._notice_http = HttpClient(tls=tls)
         tools = Tools(http=self._gateway_http, couriers=couriers, label=feed.label)
         gateway = RememberedSends(peers.gateways(settings, tools, chats))
-        self.ledger = ledger = PostgresLedger(db, settings.partitions)
+        self.ledger = ledger = PostgresLedger(db, settings.partitions, self._links_numbers)
         log = SendsLog(settings.data_dir / "sends.log", boot_id())
         self._facts = KeptFacts(redis, log, ledger.prove, settings.partitions)
         self.outbox = Outbox(
@@ -122,6 +122,7 @@ class Answering:
                 feed=feed,
                 wall_ms=wall_ms,
                 nudge=self.notifier.nudge,
+                label=feed.label,
             ),
         )
 
@@ -141,6 +142,9 @@ class Answering:
 
     def _takeover(self, instance: str) -> TakeoverSettings:
         return self._live.for_instance(instance).takeover
+
+    def _links_numbers(self, instance: str) -> bool:
+        return self._live.terms(instance).contacts.link_numbers
 
 
 def wall_ms() -> int:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.identity import Conversation, canonical_contact, is_lid
+from actors.identity import Conversation, canonical_contact, is_lid, number_forms
 
 NAMES = st.text(min_size=1)
 CONVERSATIONS = st.builds(Conversation, NAMES, NAMES)
@@ -120,3 +120,46 @@ def test_canonical_contact_is_total_and_idempotent(
 @given(st.text())
 def test_canonical_contact_is_total(jid: str) -> None:
     assert isinstance(canonical_contact(jid), str)
+
+
+IN_TWO_FORMS = [
+    ("5531996348800", "553196348800"),  # Brazil, as reported for Baileys and Evolution
+    ("5511961234567", "551161234567"),
+    ("5584988887777", "558488887777"),
+    ("5215512345678", "525512345678"),  # Mexico
+    ("5219841056553", "529841056553"),
+    ("5491154933738", "541154933738"),  # Argentina
+    ("5492644472542", "542644472542"),
+]
+"""Addresses of one number: with the digit that is not always there, and without."""
+ALONE = [
+    "5511900000001",  # no mobile number of old began with 0
+    "551133334444",  # a landline
+    "5511933334444",  # a 9 before what looks like one: no old number
+    "550196348800",  # there is no such area code
+    "55319963488001",  # too long
+    "55319634880",  # too short
+    "521551234567",
+    "5255123456789",
+    "5210512345678",
+    "549415493373",
+    "5495154933738",
+    "966500000001",
+    "34655123456",
+    "168500000006331@lid",
+    "+5531996348800",
+    "5531996348800\n",
+    "٥٥٣١٩٩٦٣٤٨٨٠٠",
+    "",
+]
+
+
+@pytest.mark.parametrize(("long", "short"), IN_TWO_FORMS)
+def test_a_number_in_two_forms_is_found_from_either(long: str, short: str) -> None:
+    assert number_forms(long) == (long, short)
+    assert number_forms(short) == (short, long)
+
+
+@pytest.mark.parametrize("contact", ALONE)
+def test_any_other_contact_has_one_form(contact: str) -> None:
+    assert number_forms(contact) == (contact,)

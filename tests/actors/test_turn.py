@@ -3,6 +3,7 @@ limits, the fallback message, the trace."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import msgspec
@@ -14,8 +15,9 @@ from actors.actor import TurnPolicy
 from actors.errors import LedgerUnavailable, TurnFailed, TurnRefused
 from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.lookups import Usage
+from actors.machines import Pace
 from actors.messages import Answer, Asked, HistoryEntry, Prompt
-from actors.notices import ESCALATION_WEBHOOK
+from actors.notices import ALERT_WEBHOOK, ESCALATION_WEBHOOK
 from actors.outcome import NotSent, Unknown
 from tests.support.memory import MemoryResponder
 from tests.support.world import DEMO, World
@@ -149,6 +151,48 @@ async def test_a_person_who_writes_silences_the_bot_during_a_turn(
     world.ledger.taken_over.clear()
     await say(world, "thanks, and the size?")
     assert world.replies == ["Heard 1: thanks, and the size?"]
+
+
+async def test_another_machine_gets_no_answer_and_the_business_is_told_once(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """The alert names the conversation by its label, never by its number."""
+    world = shop(Terms(has_alert_webhook=True))
+    world.ledger.pace = Pace(30, True, ("instant", "same"), 3_600, 1)
+    await world.start(nursery)
+    await say(world, "Thank you for contacting us", times=3)
+    assert (world.replies, rules(world)) == ([], ["machine"] * 3)
+    [(_, fields)] = [
+        (at, fields) for event, at, fields in world.feed.events if event == "conversation.machine"
+    ]
+    assert (fields["signs"], fields["seconds"]) == (["instant", "same"], 3_600)
+    told = [(notice.target, json.loads(notice.body)["event"]) for notice in world.ledger.notices]
+    assert told == [(ALERT_WEBHOOK, "conversation_busy"), (ALERT_WEBHOOK, "conversation_machine")]
+    label = DEMO.label("install")
+    assert all(label in notice.body and DEMO.contact not in str(notice) for notice in world.ledger.notices)
+    assert f"majlis resume {label}" in world.ledger.notices[1].body
+    world.ledger.pace = Pace()
+    await trio.sleep(3_600)
+    await say(world, "are you there?")
+    assert world.replies == ["Heard 1: are you there?"]
+
+
+async def test_many_replies_are_reported_and_answered_on(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """Once an hour for a conversation."""
+    world = shop(Terms(has_alert_webhook=True))
+    world.ledger.pace = Pace(31)
+    await world.start(nursery)
+    await say(world, "and the next?")
+    await say(world, "and this one?")
+    assert len(world.replies) == 2
+    assert [json.loads(notice.body)["replies"] for notice in world.ledger.notices] == [31]
+    world.ledger.taken_over.add(DEMO)
+    await trio.sleep(3_600)
+    await say(world, "and now?")
+    assert rules(world) == ["taken_over"], "a person speaks there: that is the rule"
+    assert len(world.ledger.notices) == 2
 
 
 async def test_parts_not_sent_before_a_take_over_are_never_sent(
@@ -381,7 +425,7 @@ async def test_one_event_holds_the_trace_and_failures_are_named(
     await say(world, "price?")
     assert world.replies == ["Heard 1: price?"]
     [line] = [fields for event, _, fields in world.feed.events if event == "turn.lookups"]
-    assert (line["count"], line["parallel"]) == (8, True)
+    assert (line["count"], line["parallel"]) == (9, True)
     assert sorted(line["failures"]) == ["history", "interactions"]  # type: ignore[call-overload]
     [stored] = [row.reply for row in world.ledger.rows.values()]
     assert stored is not None

@@ -13,9 +13,10 @@ import trio
 from actors.errors import EarlierTurnUnfinished, MajlisError, StaleEpoch, TurnFailed
 from actors.identity import Conversation
 from actors.lookups import TakeoverState
+from actors.machines import Pace
 from actors.messages import Answer, Swept
 from actors.outcome import NotSent, Sent, Unknown
-from actors.ports import Ledger, Lookups, Reply, Turn
+from actors.ports import Ledger, Lookups, Notice, Reply, Turn
 from actors.send_facts import Proof
 from tests.support.ledgers import (
     DEMO,
@@ -188,6 +189,24 @@ async def test_no_step_under_a_stale_epoch(subject: Subject, step: str) -> None:
         await steps[step]()
     subject.epoch = old + 1
     assert await subject.again() == before
+
+
+async def test_a_silence_to_a_machine_begins_with_the_end_of_its_turn(subject: Subject) -> None:
+    """I3: it is begun once, however often the step is repeated, and the next turn finds it."""
+    found_out = Pace(silent=True, signs=("instant", "same"), silence_seconds=60, times=1)
+    notice = Notice("webhook", "demo", "config:alerts.webhook", "{}", once="machine/1")
+    asked = batch("hello")
+    turn = await subject.ledger.begin(asked, subject.epoch)
+    assert await look(subject.lookups, turn, asked, "pace") == Pace()
+    for _ in range(2):
+        await subject.ledger.silence_machine(turn, subject.epoch, found_out, (notice,))
+    assert (await subject.again()).state == "suppressed"
+    asked = batch("hello?", number=2)
+    later = await subject.ledger.begin(asked, subject.epoch)
+    assert await look(subject.lookups, later, asked, "pace") == Pace(silent=True)
+    elsewhere = batch("hi", conversation=Conversation("demo", "966500000002"))
+    other = await subject.ledger.begin(elsewhere, subject.epoch)
+    assert await look(subject.lookups, other, elsewhere, "pace") == Pace()
 
 
 async def test_an_unknown_instance_ends_by_rule(subject: Subject) -> None:

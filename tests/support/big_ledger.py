@@ -121,6 +121,8 @@ _OURS = """
         SELECT instance, contact, answered_at FROM majlis_turns WHERE batch_number = 1;
     INSERT INTO majlis_opt_outs (instance, contact, ended_at)
         SELECT instance, contact, CASE WHEN id % 2 = 0 THEN now() END FROM majlis_turns WHERE batch_number = 1;
+    INSERT INTO majlis_machines (instance, contact, until)
+        SELECT instance, contact, answered_at FROM majlis_turns WHERE batch_number = 1;
     INSERT INTO majlis_usage (instance, day, answers)
         SELECT instance_name, current_date - n, 10 FROM whatsapp_instances, generate_series(0, 365) n;
     INSERT INTO majlis_notices (kind, instance, target, body, once, sent_at)

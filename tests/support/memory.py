@@ -28,6 +28,7 @@ from actors.escalation import Interaction
 from actors.identity import Conversation, is_lid
 from actors.instance import InstanceRecord
 from actors.lookups import Facts, Lookup, Span, TakeoverState, Usage
+from actors.machines import Pace
 from actors.messages import (
     Answer,
     Batch,
@@ -45,6 +46,7 @@ from actors.outcome import NoRecord, NotSent, RecordFound, SendEvidence, SendOut
 from actors.ports import MaySend, Notice, OpenTurn, Question, Reply, Turn, at_any_time
 from actors.repeats import comparable, once_text, sent_by, signature, waited_seconds
 from actors.send_facts import Part, Proof
+from actors.triage import MACHINE
 from actors.window import counted
 
 ORIGIN_MS = 1_785_100_000_000
@@ -241,6 +243,10 @@ class MemoryLedger:
         self.handed_back: dict[Conversation, int] = {}
         self.notices: list[Notice] = []
         self.usage = Usage()
+        self.pace = Pace()
+        """What the lookup finds where no silence is in force."""
+        self.machines: dict[Conversation, tuple[int, Pace]] = {}
+        """Silences to machines: when they end, and why they began."""
         self.history: tuple[HistoryEntry, ...] = ()
         self.fault: Callable[[str], Awaitable[None]] | None = None
 
@@ -441,6 +447,16 @@ class MemoryLedger:
             raise MajlisError(f"a {row.turn.state} turn cannot be suppressed")
         self._end(row, "moved" if rule == "moved" else "suppressed", rule=rule)
 
+    async def silence_machine(
+        self, turn: Turn, epoch: int, pace: Pace, notices: tuple[Notice, ...], spans: tuple[Span, ...] = ()
+    ) -> None:
+        row = self._row(turn)
+        if row.turn.state == "started":
+            until_ms = clock_ms() + round(pace.silence_seconds * 1000)
+            self.machines[row.batch.conversation] = (until_ms, pace)
+            self._store(notices)
+        await self.suppress(turn, epoch, MACHINE, spans)
+
     async def drop_rest(self, turn: Turn, epoch: int, rule: str) -> Turn:
         row = await self._find("drop_rest", turn, epoch)
         left = any(part.state not in ("pending", "dropped") for part in row.turn.parts)
@@ -497,7 +513,15 @@ class MemoryLedger:
         other = seconds <= 0 or not comparable(messages) or any(message.swept for message in messages)
         return {
             name: Lookup(partial(found, name), getattr(Facts(), name), skip=other and name == "duplicate")
-            for name in ("duplicate", "history", "takeover", "escalated_reply", "interactions", "usage")
+            for name in (
+                "duplicate",
+                "history",
+                "takeover",
+                "escalated_reply",
+                "interactions",
+                "usage",
+                "pace",
+            )
         }
 
     def _facts(self, question: Question) -> Facts:
@@ -548,6 +572,7 @@ class MemoryLedger:
                 if row.reply
             ),
             usage=self.usage,
+            pace=Pace(silent=True) if self.machines.get(conversation, (0, None))[0] > now else self.pace,
             history=self.history,
         )
 

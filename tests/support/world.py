@@ -77,6 +77,7 @@ class World:
                 feed=self.feed,
                 wall_ms=clock_ms,
                 nudge=lambda: None,
+                label=lambda conversation: conversation.label("install"),
             ),
         )
         return Services(

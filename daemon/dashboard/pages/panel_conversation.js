@@ -59,10 +59,9 @@ export function conversation(root, title, { id }, signal) {
     state.className = `state is-${view.state}`;
     showRing(ring, row, deadline);
     fillWhen(about, [view.partition, view.epoch, view.tries], () => facts(view));
-    fillWhen(takeover, [view.taken_over, view.escalated, view.opted_out], () => takeoverNotices(view));
-    fillWhen(actions, [view.state, view.waiting.length > 0, Boolean(view.taken_over), Boolean(view.escalated)], () =>
-      buttons(view),
-    );
+    fillWhen(takeover, [view.taken_over, view.escalated, view.opted_out, view.machine], () => takeoverNotices(view));
+    const silent = Boolean(view.taken_over || view.escalated || view.machine);
+    fillWhen(actions, [view.state, view.waiting.length > 0, silent], () => buttons(view));
     fillWhen(mask, [revealed.contact], () => maskNotice(store.may("admin"), revealed.contact, reveal));
     fillWhen(waiting, [view.waiting, revealed.contact], () => [
       h("h3", {}, view.waiting.length ? `Waiting: ${count(view.waiting.length, "message")}` : "No waiting messages"),
@@ -91,7 +90,7 @@ export function conversation(root, title, { id }, signal) {
 
   function buttons(view) {
     const may = store.may("operate");
-    const silent = view.taken_over || view.escalated;
+    const silent = view.taken_over || view.escalated || view.machine;
     const button = (words_, sign, enabled, act) =>
       h(
         "button.button",
@@ -140,7 +139,7 @@ function facts(view) {
 }
 
 function takeoverNotices(view) {
-  const { taken_over: taken, escalated, opted_out: out } = view;
+  const { taken_over: taken, escalated, opted_out: out, machine } = view;
   return [
     out
       ? h(
@@ -178,6 +177,19 @@ function takeoverNotices(view) {
             {},
             h("strong", {}, `Escalated since ${moment(escalated.since)}.`),
             escalated.why ? ` Reason: ${why(escalated.why)}.` : "",
+          ),
+        )
+      : null,
+    machine
+      ? h(
+          "p.banner.warn",
+          {},
+          icon("person"),
+          h(
+            "span",
+            {},
+            h("strong", {}, `Another machine seems to answer here: silent until ${moment(machine.until)}.`),
+            ` Signs: ${machine.signs.join(", ")}.`,
           ),
         )
       : null,

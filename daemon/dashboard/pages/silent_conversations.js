@@ -49,7 +49,9 @@ export function silentConversations(signal) {
               ? `escalated ${ago(one.escalated.since)}`
               : one.taken_over
                 ? `taken over until ${moment(one.taken_over.until)}`
-                : `opted out ${ago(one.opted_out.since)}`,
+                : one.machine
+                  ? `machine, silent until ${moment(one.machine.until)}`
+                  : `opted out ${ago(one.opted_out.since)}`,
           ),
         ),
       ),

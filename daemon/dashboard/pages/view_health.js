@@ -250,7 +250,7 @@ function counts(status) {
       status.waiting_messages,
       status.oldest_waiting_seconds ? [`oldest: ${duration(status.oldest_waiting_seconds)}`] : [],
     ),
-    tile("Taken over or escalated", status.taken_over + status.escalated),
+    tile("Taken over, escalated or silent", status.taken_over + status.escalated + status.machines),
     tile("From response cache", status.cache_hits),
     tile("Duplicates", ingress.duplicate),
     tile("Ignored", sum(ingress.ignored)),

@@ -111,6 +111,10 @@ export const ALERTS = {
     "Messages came that are too old to be answered",
     "They are in the history. What nobody answered is a dead letter, too_old: retry it to answer it.",
   ],
+  machine_talk: [
+    "A conversation looks like one with a machine",
+    "See it under its label: hand it back if it is a person, or leave it silent.",
+  ],
   provider_open: ["The circuit of a provider is open", "It failed too often: see its last failure under Providers."],
   budget_reached: ["A budget is used up", "Raise it, or wait until midnight UTC."],
 };
@@ -182,6 +186,7 @@ const RULES = {
   own_instance: "the number of an instance of ours",
   escalated: "escalated: it waits for a person",
   taken_over: "human take-over: Majlis is silent",
+  machine: "another machine seems to answer: Majlis is silent",
   rate_limited: "a limit per minute was reached",
   budget_reached: "the budget of the day is used up",
   too_old: "it was found too late to be answered",

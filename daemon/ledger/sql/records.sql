@@ -97,6 +97,7 @@ RETURNING instance_name
 -- attention --
 -- What may need a person, each an indexed count. $1: the age in seconds at which an escalation ends.
 SELECT (SELECT count(*) FROM majlis_takeovers WHERE ended_at IS NULL AND until > now()) AS taken_over,
+       (SELECT count(*) FROM majlis_machines WHERE ended_at IS NULL AND until > now()) AS machines,
        (SELECT count(*) FROM whatsapp_escalated_conversations
         WHERE resolved_at IS NULL AND escalated_at > now() - $1 * interval '1 second') AS escalated,
        (SELECT count(*) FROM majlis_notices WHERE sent_at IS NULL AND given_up_at IS NULL) AS notices_waiting,
@@ -107,14 +108,17 @@ SELECT (SELECT count(*) FROM majlis_takeovers WHERE ended_at IS NULL AND until >
 SELECT majlis_silence($1, $2, $3) || jsonb_build_object('opted_out', majlis_opted_out_since($1, $2))
 
 -- silent --
--- Where Majlis does not answer now, the latest first; a conversation may come twice. $1: as above, $2: limit.
-SELECT 'taken_over' AS kind, instance, contact, started_at AS since, until, '' AS why
+-- Where Majlis does not answer now, the latest first; a conversation may come several times. $1: as above, $2: limit.
+SELECT 'taken_over' AS rule, instance, contact, started_at AS since, until, '' AS why, '{}'::text[] AS signs
 FROM majlis_takeovers WHERE ended_at IS NULL AND until > now()
 UNION ALL
-SELECT 'opted_out', instance, contact, started_at, NULL, ''
+SELECT 'opted_out', instance, contact, started_at, NULL, '', '{}'
 FROM majlis_opt_outs WHERE ended_at IS NULL
 UNION ALL
-SELECT 'escalated', i.instance_name, e.user_phone, e.escalated_at, NULL, coalesce(e.reason::text, '')
+SELECT 'machine', instance, contact, started_at, until, '', signs
+FROM majlis_machines WHERE ended_at IS NULL AND until > now()
+UNION ALL
+SELECT 'escalated', i.instance_name, e.user_phone, e.escalated_at, NULL, coalesce(e.reason::text, ''), '{}'
 FROM whatsapp_escalated_conversations e JOIN whatsapp_instances i ON i.id::text = e.whatsapp_instance_id::text
 WHERE e.resolved_at IS NULL AND e.escalated_at > now() - $1 * interval '1 second'
 ORDER BY since DESC LIMIT $2
@@ -122,7 +126,16 @@ ORDER BY since DESC LIMIT $2
 -- hand_back --
 -- MATERIALIZED, so that the escalations are ended and counted before the second call ends everything else.
 WITH escalations AS MATERIALIZED (SELECT majlis_hand_back($1, $2, 'operator', false) AS ended)
-SELECT ended AS escalations, majlis_hand_back($1, $2, 'operator', true) AS takeovers FROM escalations
+SELECT ended AS escalations, majlis_hand_back($1, $2, 'operator', true) AS takeovers,
+       majlis_end_machine($1, $2, 'operator') AS machines
+FROM escalations
+
+-- known --
+-- Which of these conversations there are, the one with the latest turn first. $1: their keys.
+SELECT k.key FROM unnest($1::text[]) AS k (key)
+CROSS JOIN LATERAL (SELECT batch_number FROM majlis_turns WHERE conversation_key = k.key
+                    ORDER BY batch_number DESC LIMIT 1) t
+ORDER BY t.batch_number DESC
 
 -- opt_in --
 SELECT majlis_opt_in($1, $2, 'operator')

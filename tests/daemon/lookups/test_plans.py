@@ -150,6 +150,11 @@ LOOKED_UP_BY = {
         "majlis_takeovers_pkey",
         "majlis_turns_contact_idx",
     },
+    "pace": {
+        "majlis_machines_pkey",
+        "majlis_turns_conversation_key_batch_number_revision_key",
+        "majlis_outbox_pkey",
+    },
     "escalated_reply": {"majlis_turns_contact_idx"},
     "interactions": {"majlis_ai_interactions_contact_idx", "majlis_turns_pkey"},
     "quoted": {"majlis_messages_id_idx", "majlis_outbox_gateway_id_idx", "majlis_turns_pkey"},

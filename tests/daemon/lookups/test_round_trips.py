@@ -78,6 +78,7 @@ class Tenant:
                 feed=feed,
                 wall_ms=clock_ms,
                 nudge=lambda: None,
+                label=lambda conversation: conversation.key,
             ),
         )
 

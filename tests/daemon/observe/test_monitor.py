@@ -233,6 +233,10 @@ CASES: dict[str, tuple[Step, Step]] = {
     ),
     "old_messages": (lambda world: world.happened("message.aside", reason="backlog"), _nothing),
     "undelivered": (lambda world: world.happened("message.swept", reason="missed"), _nothing),
+    "machine_talk": (
+        lambda world: world.happened("conversation.machine", signs=["instant", "same"], seconds=3600),
+        _nothing,
+    ),
     "unfinished_turns": (
         lambda world: setattr(world, "open_turns", [OpenTurn(1, WHO, 1, 301.0), OpenTurn(2, WHO, 2, 1.0)]),
         lambda world: setattr(world, "open_turns", [OpenTurn(2, WHO, 2, 299.0)]),

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from actors.identity import Conversation
 from actors.lookups import Span
 from actors.messages import Answer
 from actors.ports import Reply, Turn
 from daemon.config import load
-from tests.support.ledgers import batch
+from tests.support.ledgers import DEMO, batch
 from tests.support.operators import Operators, open_operators
 
 CONFIG = "instances: {demo: {takeover: {pause_seconds: 600}}, silent: {takeover: {pause_seconds: 0}}}"
@@ -27,9 +28,9 @@ async def operators(migrated_postgres_dsn: str, tmp_path: Path) -> AsyncIterator
         yield opened
 
 
-async def answered(operators: Operators, escalation: str = "") -> Turn:
-    """A turn of `DEMO` whose reply is stored."""
-    turn = await operators.world.ledger.begin(batch("how much is it"), 1)
+async def answered(operators: Operators, escalation: str = "", conversation: Conversation = DEMO) -> Turn:
+    """A turn whose reply is stored."""
+    turn = await operators.world.ledger.begin(batch("how much is it", conversation=conversation), 1)
     return await operators.world.ledger.answer(
         turn, 1, Reply(ANSWER, ("hello",), escalation=escalation, spans=WATERFALL)
     )

@@ -42,6 +42,43 @@ async def test_an_escalation_is_shown_and_can_be_ended(operators: Operators) -> 
     assert (await operators.conversations.show(DEMO)).escalated is None
 
 
+async def test_a_silence_to_a_machine_is_shown_listed_and_ended_by_its_label(operators: Operators) -> None:
+    await answered(operators)
+    await operators.db.fetch(
+        "INSERT INTO majlis_machines (instance, contact, until, signs)"
+        " VALUES ('demo', $1, now() + interval '1 hour', '{instant,same}')",
+        DEMO.contact,
+    )
+    label = operators.feed.label(DEMO)
+    shown = await operators.conversations.show(label)
+    assert shown.machine is not None and shown.machine.signs == ["instant", "same"] and shown.machine.heeded
+    [listed] = (await operators.conversations.silent(None, 10)).conversations
+    assert listed.machine == shown.machine
+    assert (await operators.status.now()).machines == 1
+    ended = await operators.takeovers.end(label)
+    assert (ended.machine, ended.taken_over) == (True, False)
+    assert operators.feed.counters["conversation.handed_back"] == 1
+    assert (await operators.conversations.show(DEMO)).machine is None
+
+
+async def test_a_number_is_found_under_either_address(operators: Operators) -> None:
+    old, new = Conversation("demo", "553196348800"), Conversation("demo", "5531996348800")
+    with pytest.raises(Missing):
+        await operators.conversations.show(new)
+    operators.actors.show(view(old, "waiting", "hello"))
+    assert (await operators.conversations.show(new)).contact == old.contact
+    operators.actors.show()
+    await answered(operators, conversation=old)
+    assert (await operators.conversations.show(new)).contact == old.contact
+    begun = await operators.takeovers.begin(new, 60)
+    assert begun.conversation == operators.feed.label(old)
+    assert (await operators.takeovers.end(new)).taken_over
+    await answered(operators, conversation=new)
+    assert (await operators.conversations.show(new)).contact == new.contact, (
+        "it has a conversation of its own"
+    )
+
+
 async def test_a_silence_without_effect_is_listed_as_such(operators: Operators) -> None:
     """With its flag off, Majlis answers anyway."""
     await answered(operators, escalation="asks_for_human")
