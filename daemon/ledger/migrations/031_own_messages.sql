@@ -244,7 +244,8 @@ BEGIN
         IF v_verdict = 'silence' AND p_judge THEN
             v_first := majlis_first_wrote(v_conversation_id, p_waiting);
             v_quiet := v_hash <> '' AND NOT majlis_is_live(v_conversation_id, v_said_at, p_waiting);
-            IF v_said_at BETWEEN v_first AND v_first + interval '3 seconds' THEN
+            -- The app that greets is a telephone's: no other software, and no agent's desk, sends in its place.
+            IF p_sender = 'person' AND v_said_at BETWEEN v_first AND v_first + interval '3 seconds' THEN
                 v_verdict := 'greeting';
             ELSIF v_quiet THEN
                 v_lifted := majlis_announced(p_instance, v_contact, v_hash, v_said_at);
@@ -305,7 +306,7 @@ BEGIN
     v_first := majlis_first_wrote(v_conversation_id, '{}');
     UPDATE majlis_own_messages SET verdict = 'greeting', quiet = false
     WHERE instance = p_instance AND contact = ANY (v_names) AND judged AND until > now() AND verdict = 'silence'
-      AND sent_at BETWEEN v_first AND v_first + interval '3 seconds';
+      AND sender = 'person' AND sent_at BETWEEN v_first AND v_first + interval '3 seconds';
     IF FOUND THEN
         FOREACH v_name IN ARRAY v_names LOOP
             IF majlis_settle_silence(p_instance, v_name) THEN
