@@ -46,13 +46,13 @@ def question(
     )
     entries = tuple(Waiting(place, 1, message) for place, message in enumerate(messages))
     batch = Batch(conversation, 1, 0, len(texts), "timeout", 0, 1, 2, entries)
-    terms = {"cache_scope": "who", "embedding_model": "small", "context": told or ContextTerms()} | terms
+    terms = {"cache_scope": "who", "embedding_model": "small"} | terms
     return Question(
         Turn(1, "started", "1"),
         batch,
         record or InstanceRecord(),
         flags or FeatureFlags(),
-        Terms(**terms),
+        Terms(**terms, context=told or ContextTerms()),
         now_ms,
     )
 

@@ -63,7 +63,7 @@ def test_what_our_ledger_knows_is_told_instead_of_what_the_telephone_says() -> N
 
 
 def test_each_kind_has_its_switch() -> None:
-    refers = [Context(kind, "x") for kind in ("quote", "status", "ad", "product")]  # type: ignore[arg-type]
+    refers = [Context(kind, "x") for kind in ("quote", "status", "ad", "product")]
     assert told(message("hi", *refers), ContextTerms(references=False)) == "hi"
     assert told(message("hi", Context("reaction", "x")), ContextTerms(reactions="ignore")) == "hi"
     assert told(message("hi", Context("edit", "x")), ContextTerms(edits=False)) == "hi"
