@@ -20,9 +20,9 @@ def at(
 ) -> str:
     """What holds at this wall time of 2026, in short."""
     month, of_month = day
-    hour, minute = (*now, 0)[:2]
-    moment = datetime(2026, month, of_month, hour, minute)
-    shown = openness(read(lines), zone, moment.replace(tzinfo=zone, fold=fold))
+    hour, minute = now
+    wall = datetime(2026, month, of_month, hour, minute, tzinfo=zone, fold=fold)
+    shown = openness(read(lines), zone, wall)
     changes = shown.changes_at.strftime("%a %d %H:%M%z") if shown.changes_at else "never"
     return f"{'open' if shown.is_open else 'closed'}, {changes}"
 

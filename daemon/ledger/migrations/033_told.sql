@@ -56,9 +56,12 @@ BEGIN
             LIMIT p_max_messages
         ), referring AS MATERIALIZED (
             SELECT DISTINCT ON (1) majlis_original_id(e.value ->> 'id') AS id, e.value -> 'context' AS contexts
-            FROM (SELECT t.messages FROM majlis_turns t
-                  WHERE t.conversation_id = v_conversation_id AND t.id <= p_turn ORDER BY t.id DESC LIMIT 20) AS newest
-            CROSS JOIN LATERAL jsonb_array_elements(newest.messages) AS e (value)
+            -- With a range of one the index of the conversation is the only one in this order.
+            FROM (SELECT t.id FROM majlis_turns t
+                  WHERE t.conversation_id >= v_conversation_id AND t.conversation_id <= v_conversation_id AND t.id <= p_turn
+                  ORDER BY t.conversation_id DESC, t.id DESC LIMIT 20) AS newest
+            JOIN majlis_turns t ON t.id = newest.id
+            CROSS JOIN LATERAL jsonb_array_elements(t.messages) AS e (value)
             WHERE e.value ? 'context'
         )
         SELECT said.sender, said.words, (

@@ -105,7 +105,8 @@ async def test_one_after_another_finds_the_same(world: LedgerWorld) -> None:
     in_a_row = await staged(stages(world, 2), lambda _: None, parallel=False)
     found = facts({k: v for k, v in side_by_side.values.items() if k != "usage"})
     assert found == facts({k: v for k, v in in_a_row.values.items() if k != "usage"})
-    assert found.history == (HistoryEntry("user", "hello"),)
+    unknown = "[answers an earlier message that is not known here]"
+    assert found.history == (HistoryEntry("user", f"{unknown}\nhello"),)
     assert {span.name for span in first.spans} == {"settings", "conversation"} | {
         spec.name for spec in LOOKUPS
     }
