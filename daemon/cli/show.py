@@ -131,9 +131,9 @@ def messages_table(messages: list[MessageView]) -> Group:
             cell(moment(message.arrived_at or message.sent_at)),
             cell(message.text),
         )
-    found = sorted({str(message.swept) for message in messages if message.swept})
+    swept = sorted({str(message.swept) for message in messages if message.swept})
     aside = sorted({str(message.aside) for message in messages if message.aside})
-    notes = [f"{word}: {FOUND}{_why_silent(word)}" for word in found]
+    notes = [f"{word}: {FOUND}{_why_silent(word)}" for word in swept]
     notes += [f"{word}{_why_silent(word)}" for word in aside]
     return Group(shown, *(cell(note, "dim") for note in notes))
 
