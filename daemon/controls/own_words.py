@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from actors.text import normalised
+from actors.text import contains_phrase, normalised, words
 from daemon.config.sections import TakeoverSettings
 from daemon.ingress.inbound import OwnMessage
 
@@ -19,7 +19,27 @@ OwnVerdict = Literal["silence", "listed", "history", "resume", "pause"]
 """It silences Majlis, unless more is found out | it is automatic by its text | it is told to the model | a command."""
 
 MAX_COMMAND_CHARS = 4_096
+MAX_PERSONAL_CHARS = 300
+"""Nobody types more within seconds."""
 _ANY_END = "*"
+
+_HIMSELF = frozenset(
+    words(
+        "I me my mine myself  eu meu minha sou vou estou  yo mi soy voy estoy dejame "
+        "أنا معك معاك خليني لحظة دقيقة ثواني ثانية بشوف أشوف أشيك بسأل أسأل أكلمك"
+    )
+)
+"""Words of somebody who speaks of himself: English, Portuguese, Spanish, Arabic with its dialects."""
+_GREETING = tuple(
+    words(phrase)
+    for phrase in """can I help, may I help, could I help, how I can help, thank, thanks, welcome
+        contacting, reaching out, get back to, as soon as, away, unavailable, working hours, opening hours, we, our, us
+        office hours, obrigado, obrigada, agradecemos, bem vindo, bem vinda, nosso, nossa, retornaremos, responderemos, em breve
+        gracias, bienvenido, bienvenida, nuestro, nuestra, horário
+        شكرا, أهلا وسهلا, مرحبا بك, مرحبا بكم, نرحب, تواصلك, تواصلكم, سنرد, سوف نرد, نرد عليك, ساعات العمل
+        كيف أخدمك, كيف أقدر أخدمك, كيف يمكنني مساعدتك, كيف أساعدك""".replace("\n", ",").split(",")
+)
+"""What greetings and away messages say, whoever wrote them."""
 
 
 def verdict_on(own: OwnMessage, settings: TakeoverSettings) -> OwnVerdict | None:
@@ -48,6 +68,18 @@ def is_listed(text: str, listed: tuple[str, ...]) -> bool:
         if wanted and (said.startswith(wanted) if one.endswith(_ANY_END) else said == wanted):
             return True
     return False
+
+
+def is_personal(text: str) -> bool:
+    """Whether it reads as if somebody had typed it: of himself, and without what greetings say.
+
+    A greeting may read so too, and is known as one when a second new customer gets the same; so this only decides about
+    the first.
+    """
+    if len(text) > MAX_PERSONAL_CHARS:
+        return False
+    said = words(text)
+    return not _HIMSELF.isdisjoint(said) and not any(contains_phrase(said, phrase) for phrase in _GREETING)
 
 
 def _command(text: str, settings: TakeoverSettings) -> Literal["resume", "pause"] | None:

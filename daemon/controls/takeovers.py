@@ -25,7 +25,7 @@ from actors.identity import Conversation
 from actors.ports import Feed, FlagSource
 from actors.text import plain_text
 from daemon.config.sections import TakeoverSettings
-from daemon.controls.own_words import OwnVerdict, verdict_on
+from daemon.controls.own_words import OwnVerdict, is_personal, verdict_on
 from daemon.ingress.inbound import OwnMessage
 from daemon.ledger.wire import storable
 from daemon.stores.postgres import Postgres
@@ -39,7 +39,7 @@ HISTORY_SECONDS = 14 * 86_400.0
 """What other software sent longer ago is not stored: nobody could tell any more whether it was stored before."""
 
 _SENDERS = {"person": "person", "chatwoot": "agent", "program": "program"}
-_SQL = "SELECT majlis_heed_own($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+_SQL = "SELECT majlis_heed_own($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 
 
 class _Heeded(msgspec.Struct, frozen=True):
@@ -118,6 +118,7 @@ class Takeovers:
                 _SENDERS[own.sender],
                 verdict,
                 judged,
+                judged and is_personal(own.text),
                 waiting,
             )
         return found is not None and self._tell(own, msgspec.json.decode(found, type=_Heeded))

@@ -43,17 +43,6 @@ def contexts_of(item: JsonObject, levels: tuple[JsonObject, ...], who_is: WhoIs)
     return tuple(found.values())
 
 
-def stands_for_text(contexts: tuple[Context, ...]) -> str:
-    """What a customer says who sends an ad or a product without a word; empty: that is not so."""
-    for context in contexts:
-        words = "; ".join(context.text.splitlines())
-        if context.kind == "ad":
-            return f"[came from the ad: {words}]" if words else "[came from an ad]"
-        if context.kind == "product":
-            return f"[asks about: {words}]"
-    return ""
-
-
 def _places(item: JsonObject, levels: tuple[JsonObject, ...]) -> Iterator[JsonObject]:
     for holder in (item, *levels):
         for name in ("contextInfo", "context", "referral"):  # the last two as Meta writes them

@@ -16,8 +16,9 @@ import re
 from typing import Literal, NamedTuple
 
 from actors.messages import Context, Message
+from actors.told import stand_in
 from daemon.gateways.evolution.amendments import amended, change_in
-from daemon.gateways.evolution.context import MAX_ID_CHARS, Author, WhoIs, contexts_of, stands_for_text
+from daemon.gateways.evolution.context import MAX_ID_CHARS, Author, WhoIs, contexts_of
 from daemon.gateways.evolution.digests import media_hash
 from daemon.gateways.evolution.identity import NotAPerson, Sender, identify, people_of, person
 from daemon.gateways.evolution.parts import album_size, reaction_target
@@ -78,7 +79,7 @@ def read_item(instance: str, item: JsonObject, envelope: Envelope = NO_ENVELOPE)
     content = _read_content(item, levels)
     contexts = contexts_of(item, levels, _who(key, envelope.account))
     if isinstance(content, Ignored):
-        words = stands_for_text(contexts) if content.reason in ("empty_text", "empty_message") else ""
+        words = stand_in(contexts) if content.reason in ("empty_text", "empty_message") else ""
         if not words:
             return content
         content = Content("ad" if contexts[-1].kind == "ad" else "product", words, content.type)

@@ -18,11 +18,14 @@ CREATE TABLE IF NOT EXISTS majlis_own_messages (
     text_hash  text NOT NULL DEFAULT '',         -- empty: nothing that could be compared
     quiet      boolean NOT NULL DEFAULT false,   -- the customer had not written for a while
     judged     boolean NOT NULL DEFAULT false,   -- it may be found to be automatic
+    personal   boolean NOT NULL DEFAULT false,   -- it reads as if a person had typed it
+    greets     boolean NOT NULL DEFAULT false,   -- it came within 3 s of the customer's first message
     PRIMARY KEY (instance, message_id)
 );
 CREATE INDEX IF NOT EXISTS majlis_own_messages_contact_idx ON majlis_own_messages (instance, contact, sent_at);
 CREATE INDEX IF NOT EXISTS majlis_own_messages_lid_idx ON majlis_own_messages (instance, lid) WHERE lid <> '';
 CREATE INDEX IF NOT EXISTS majlis_own_messages_text_idx ON majlis_own_messages (instance, text_hash, sent_at) WHERE quiet;
+CREATE INDEX IF NOT EXISTS majlis_own_messages_greets_idx ON majlis_own_messages (instance, text_hash) WHERE greets;
 CREATE INDEX IF NOT EXISTS majlis_own_messages_age_idx ON majlis_own_messages (arrived_at);
 CREATE INDEX IF NOT EXISTS majlis_own_messages_id_idx ON majlis_own_messages (message_id);
 
@@ -174,16 +177,52 @@ BEGIN
     RETURN v_lifted;
 END $$;
 
+-- Whether what came within 3 s of a customer's first message is a greeting that the app sends by itself. What reads as if a
+-- person had typed it is one only if another new customer got the very same; that one's silence ends then too. Returns
+-- the chats that are no longer silent, NULL if it is none.
+CREATE OR REPLACE FUNCTION majlis_greets(p_instance text, p_contact text, p_text_hash text, p_personal boolean)
+RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+    v_lifted text[] := '{}';
+    v_chat record;
+BEGIN
+    IF NOT p_personal THEN
+        RETURN '{}';
+    ELSIF p_text_hash = '' THEN
+        RETURN NULL;
+    END IF;
+    -- Two at once must see each other.
+    PERFORM pg_advisory_xact_lock(hashtextextended('majlis own text ' || p_instance || '/' || p_text_hash, 0));
+    IF NOT EXISTS (SELECT FROM majlis_own_messages
+                   WHERE instance = p_instance AND text_hash = p_text_hash AND greets AND contact <> p_contact) THEN
+        RETURN NULL;
+    END IF;
+    FOR v_chat IN
+        WITH automatic AS (
+            UPDATE majlis_own_messages SET verdict = 'greeting', quiet = false
+            WHERE instance = p_instance AND text_hash = p_text_hash AND greets AND judged AND verdict = 'silence'
+            RETURNING contact, lid)
+        SELECT contact AS name FROM automatic UNION SELECT lid FROM automatic WHERE lid <> '' ORDER BY 1
+    LOOP
+        IF majlis_settle_silence(p_instance, v_chat.name) THEN
+            v_lifted := v_lifted || v_chat.name;
+        END IF;
+    END LOOP;
+    RETURN v_lifted;
+END $$;
+
 -- The business wrote in a chat. NULL: that changes nothing, because the instance is unknown, Majlis sent it, it was seen
 -- before, or it is older than the silence that it would cause or than a hand-back. Otherwise what was made of it: `verdict`;
 -- `seconds` that Majlis is silent there now; `ended`, what a command ended; `lifted`, chats that are no longer silent.
 --   p_sender   who wrote: `person`, `agent`, `program`
 --   p_verdict  as far as the text alone tells: `silence`, `listed`, `history`, `resume`, `pause`
 --   p_judge    whether a `silence` may turn out to be automatic
+--   p_personal whether it reads as if a person had typed it
 --   p_waiting  when the customer's messages that no turn has heard yet were written; Unix seconds
 CREATE OR REPLACE FUNCTION majlis_heed_own(
     p_instance text, p_contact text, p_lid text, p_message_id text, p_text text, p_sent_at bigint,
-    p_pause_seconds double precision, p_sender text, p_verdict text, p_judge boolean, p_waiting bigint[])
+    p_pause_seconds double precision, p_sender text, p_verdict text, p_judge boolean, p_personal boolean,
+    p_waiting bigint[])
 RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     v_said_at timestamptz := coalesce(to_timestamp(nullif(least(p_sent_at, 100000000000), 0)), now());
@@ -192,6 +231,7 @@ DECLARE
     v_verdict text := p_verdict;
     v_hash text := '';
     v_quiet boolean := false;
+    v_greets boolean := false;
     v_lifted text[] := '{}';
     v_ended integer := 0;
     v_seconds double precision;
@@ -208,8 +248,7 @@ BEGIN
     END IF;
     v_contact := majlis_contact_of(p_instance, p_contact, p_lid);
     PERFORM majlis_lock_contact(p_instance, v_contact);
-    v_names := ARRAY[v_contact] || ARRAY(
-        SELECT i.lid FROM majlis_identities i WHERE i.instance = p_instance AND i.phone = v_contact);
+    v_names := majlis_names(p_instance, v_contact);
     IF EXISTS (SELECT FROM majlis_own_messages WHERE instance = p_instance AND message_id = p_message_id)
         OR majlis_is_ours(p_instance, v_contact, p_message_id, p_text)
         OR EXISTS (
@@ -245,8 +284,11 @@ BEGIN
             v_first := majlis_first_wrote(v_conversation_id, p_waiting);
             v_quiet := v_hash <> '' AND NOT majlis_is_live(v_conversation_id, v_said_at, p_waiting);
             -- The app that greets is a telephone's: no other software, and no agent's desk, sends in its place.
-            IF p_sender = 'person' AND v_said_at BETWEEN v_first AND v_first + interval '3 seconds' THEN
-                v_verdict := 'greeting';
+            v_greets := coalesce(
+                p_sender = 'person' AND v_said_at BETWEEN v_first AND v_first + interval '3 seconds', false);
+            IF v_greets THEN
+                v_lifted := majlis_greets(p_instance, v_contact, v_hash, p_personal);
+                v_verdict := CASE WHEN v_lifted IS NULL THEN 'silence' ELSE 'greeting' END;
             ELSIF v_quiet THEN
                 v_lifted := majlis_announced(p_instance, v_contact, v_hash, v_said_at);
                 v_verdict := CASE WHEN v_lifted IS NULL THEN 'silence' ELSE 'announcement' END;
@@ -256,10 +298,10 @@ BEGIN
                                  CASE WHEN v_sent < now() - interval '1 minute' THEN v_sent ELSE now() END);
     END IF;
     INSERT INTO majlis_own_messages (instance, message_id, contact, lid, sender, verdict, sent_at, until, text_hash,
-                                     quiet, judged)
+                                     quiet, judged, personal, greets)
     VALUES (p_instance, p_message_id, v_contact, CASE WHEN p_lid = v_contact THEN '' ELSE p_lid END, p_sender,
             v_verdict, v_said_at, CASE WHEN p_verdict IN ('silence', 'pause') THEN v_until END, v_hash, v_quiet,
-            p_judge);
+            p_judge, p_personal, v_greets);
     IF v_verdict IN ('silence', 'pause') THEN
         -- As long as the two are not linked, a customer's message may come under the LID alone.
         IF p_lid <> '' AND p_lid <> v_contact THEN
@@ -276,7 +318,7 @@ CREATE OR REPLACE FUNCTION majlis_take_over(
     p_instance text, p_contact text, p_lid text, p_message_id text, p_text text, p_sent_at bigint,
     p_pause_seconds double precision) RETURNS double precision LANGUAGE sql AS $$
     SELECT (majlis_heed_own(p_instance, p_contact, p_lid, p_message_id, p_text, p_sent_at, p_pause_seconds, 'person',
-                            'silence', false, '{}') ->> 'seconds')::double precision
+                            'silence', false, false, '{}') ->> 'seconds')::double precision
 $$;
 
 -- Judge again what the business wrote in the chat of a turn, now that the turn has stored what the customer wrote. Returns
@@ -285,10 +327,10 @@ $$;
 CREATE OR REPLACE FUNCTION majlis_judge_again(p_instance text, p_contact text, p_conversation_key text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_names text[] := ARRAY[p_contact] || ARRAY(
-        SELECT i.lid FROM majlis_identities i WHERE i.instance = p_instance AND i.phone = p_contact);
+    v_names text[] := majlis_names(p_instance, p_contact);
     v_conversation_id text;
     v_first timestamptz;
+    v_greeted boolean := false;
     v_lifted text := '';
     v_own majlis_own_messages;
     v_name text;
@@ -304,10 +346,21 @@ BEGIN
     WHERE t.conversation_key = p_conversation_key ORDER BY t.batch_number DESC, t.revision DESC LIMIT 1;
 
     v_first := majlis_first_wrote(v_conversation_id, '{}');
-    UPDATE majlis_own_messages SET verdict = 'greeting', quiet = false
+    UPDATE majlis_own_messages SET greets = true
     WHERE instance = p_instance AND contact = ANY (v_names) AND judged AND until > now() AND verdict = 'silence'
-      AND sender = 'person' AND sent_at BETWEEN v_first AND v_first + interval '3 seconds';
-    IF FOUND THEN
+      AND NOT greets AND sender = 'person' AND sent_at BETWEEN v_first AND v_first + interval '3 seconds';
+    FOR v_own IN
+        SELECT * FROM majlis_own_messages
+        WHERE instance = p_instance AND contact = ANY (v_names) AND judged AND until > now() AND verdict = 'silence'
+          AND greets
+    LOOP
+        IF majlis_greets(p_instance, v_own.contact, v_own.text_hash, v_own.personal) IS NOT NULL THEN
+            UPDATE majlis_own_messages SET verdict = 'greeting', quiet = false
+            WHERE instance = p_instance AND message_id = v_own.message_id;
+            v_greeted := true;
+        END IF;
+    END LOOP;
+    IF v_greeted THEN
         FOREACH v_name IN ARRAY v_names LOOP
             IF majlis_settle_silence(p_instance, v_name) THEN
                 v_lifted := 'greeting';

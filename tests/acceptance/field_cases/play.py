@@ -15,8 +15,8 @@ A case is a mapping in one of the YAML files of this folder:
       - majlis: [resume, "{where}"]
     expect: {replies: 2, contains: [], lacks: [], told: [], not_told: [], acks: [], rules: [], numbers: []}
 
-In texts {C} is the customer's number, {L} a LID, {T} a word that only this case has, {where} the conversation, and
-{name} the id of the message with that `id`. Times are `at: -5`, seconds from now.
+In texts {C} is the customer's number, {L} a LID, {T} a word that only this case has, {where} the conversation, {now_ms} a
+time, and {name} the id of the message with that `id`. Times are `at: -5`, seconds from now.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ class Case:
             "L": f"7{number:013d}",
             "T": f"case{number:04d}",
             "where": f"{self.instance}/{self.contact}",
+            "now_ms": str(int(time.time() * 1000)),
         }
 
     @property
@@ -232,7 +233,7 @@ def faults(case: Case, daemon: DaemonUnderTest, gateway: FakeEvolution, model: F
     got = "\n".join(sent.text for sent in mine)
     asked = [json.dumps(question.body, ensure_ascii=False) for question in list(model.questions)]
     told = "\n".join(body for body in asked if case.tag in body)
-    ids = [value for name, value in words.items() if name not in ("C", "L", "T", "where")]
+    ids = [value for name, value in words.items() if name not in ("C", "L", "T", "where", "now_ms")]
     rows = daemon.rows(
         "SELECT rule, state FROM majlis_turns WHERE instance = $1 AND message_ids && $2 ORDER BY id",
         case.instance,
@@ -245,10 +246,11 @@ def faults(case: Case, daemon: DaemonUnderTest, gateway: FakeEvolution, model: F
         "acks": [(ack.document or {}).get("status") for ack in case.acks],
         "rules": ends,
     }
+    wanted_of = _filled(words, expect)
     bad = [
-        f"{name}: {found[name]}, not {expect[name]}"
+        f"{name}: {found[name]}, not {wanted_of[name]}"
         for name in found
-        if name in expect and found[name] != expect[name]
+        if name in expect and found[name] != wanted_of[name]
     ]
     if "min_replies" in expect and len(mine) < expect["min_replies"]:
         bad.append(f"{len(mine)} replies, fewer than {expect['min_replies']}")

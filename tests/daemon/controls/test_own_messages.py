@@ -181,6 +181,26 @@ async def test_a_person_who_writes_after_the_greeting_keeps_the_chat(shop: Shop)
     assert (await shop.verdict("H1"), await shop.verdict("H2")) == ("greeting", "silence")
 
 
+@pytest.mark.parametrize("is_ahead", [False, True], ids=["after the customer", "before the customer"])
+async def test_what_reads_as_a_persons_is_a_greeting_from_the_second_new_customer_on(
+    shop: Shop, is_ahead: bool
+) -> None:
+    """An owner who answers at once keeps his chat; a greeting in the first person costs one customer a while at most."""
+    text = "Hi, I am Lily! I come back to you in a minute."
+    first, second = CHATS[:2]
+    turns = []
+    for name, chat in (("H1", first), ("H2", second)):
+        if is_ahead:
+            await shop.writes(text, to=chat, id=name)
+        turns.append(await shop.heard(1, of=chat))
+        if not is_ahead:
+            await shop.writes(text, to=chat, id=name)
+        standing = await shop.standing(turns[-1])
+        assert standing.taken_over is (name == "H1"), name
+    assert not await shop.is_silent(first), "nor is it any longer for the one before"
+    assert (await shop.verdict("H1"), await shop.verdict("H2")) == ("greeting", "greeting")
+
+
 async def test_an_operators_pause_outlives_the_greeting(shop: Shop) -> None:
     await shop.writes()
     await shop.takeovers.take_over(DEMO, 60)

@@ -6,7 +6,7 @@ import pytest
 
 from actors.instance import OtherSenderPolicy
 from daemon.config.sections import TakeoverCommands, TakeoverSettings
-from daemon.controls.own_words import OwnVerdict, is_listed, verdict_on
+from daemon.controls.own_words import OwnVerdict, is_listed, is_personal, verdict_on
 from daemon.ingress.inbound import OwnMessage, OwnSender
 
 SETTINGS = TakeoverSettings()
@@ -73,3 +73,24 @@ def test_an_automatic_text_is_met_whole_or_from_its_beginning(text: str, wanted:
     settings = TakeoverSettings(automatic_texts=listed)
     assert verdict(text, settings=settings) == ("listed" if wanted else "silence")
     assert verdict(text, settings=TakeoverSettings(automatic_texts=listed, automatic=False)) == "silence"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Hi, this is the owner, let me prepare a quote.", True),
+        ("Sister, give me a minute", True),
+        ("Olá! Sou a Ana, já vejo.", True),
+        ("Soy Luis, voy a ver", True),
+        ("السلام عليكم معك سارة، دقيقة وأشوف", True),
+        ("Thanks for your message! I'll get back to you soon.", False),
+        ("Hello! How can I help you?", False),
+        ("Olá, obrigado pelo contato, sou o assistente da loja", False),
+        ("أهلا وسهلا، معك متجر النور", False),
+        ("Open Monday to Friday 08-18", False),
+        ("60", False),
+        ("I " * 200, False),
+    ],
+)
+def test_some_texts_read_as_if_somebody_had_typed_them(text: str, wanted: bool) -> None:
+    assert is_personal(text) is wanted

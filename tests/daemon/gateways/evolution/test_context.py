@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from actors.messages import Context
-from daemon.gateways.evolution.context import Author, contexts_of, stands_for_text
+from actors.told import stand_in
+from daemon.gateways.evolution.context import Author, contexts_of
 from daemon.gateways.evolution.text import levels_of
 
 
@@ -44,7 +45,7 @@ def test_an_older_ad_is_read() -> None:
 
 def test_an_ad_without_a_word_is_an_ad() -> None:
     found = contexts({"conversation": ""}, contextInfo={"conversionSource": "FB_Ads"})
-    assert (found, stands_for_text(found)) == ((Context("ad"),), "[came from an ad]")
+    assert (found, stand_in(found)) == ((Context("ad"),), "[came from an ad]")
 
 
 def test_an_id_that_cannot_be_stored_is_none() -> None:
@@ -53,7 +54,7 @@ def test_an_id_that_cannot_be_stored_is_none() -> None:
 
 
 def test_a_quote_alone_stands_for_no_text() -> None:
-    assert stands_for_text((Context("quote", "Opa", "A"), Context("status", "new"))) == ""
+    assert stand_in((Context("quote", "Opa", "A"), Context("status", "new"))) == ""
 
 
 def test_so_many_places_are_looked_at() -> None:
