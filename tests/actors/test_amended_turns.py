@@ -121,7 +121,7 @@ async def test_a_later_edit_is_a_message_and_a_later_deletion_is_not(
     await ends(world, 2)
     await delete(world, "A")
     await ends(world, 3)
-    assert world.replies == ["Heard 1: 2 boxes", "Heard 1: corrected: 3 boxes"]
+    assert [reply.splitlines()[-1] for reply in world.replies] == ["Heard 1: 2 boxes", "corrected: 3 boxes"]
     assert rules(world) == ["deletion"]
 
 

@@ -15,8 +15,8 @@ A case is a mapping in one of the YAML files of this folder:
       - majlis: [resume, "{where}"]
     expect: {replies: 2, contains: [], lacks: [], told: [], not_told: [], acks: [], rules: [], numbers: []}
 
-In texts {C} is the customer's number, {L} a LID, {T} a word that only this case has, {where} the conversation, {now_ms} a
-time, and {name} the id of the message with that `id`. Times are `at: -5`, seconds from now.
+In texts {C} is the customer's number, {L} a LID, {T} a word that only this case has, {where} the conversation,
+{now_ms} the time, and {name} the id of the message with that `id`. Times are `at: -5`, seconds from now.
 """
 
 from __future__ import annotations

@@ -280,23 +280,6 @@ def edit_of(target: str, words: str = "new") -> bytes:
     return msgspec.json.encode({"event": "messages.edited", "instance": "demo", "data": data})
 
 
-async def test_an_edit_is_durable_before_200() -> None:
-    """I1: what nobody has is told as ignored; what cannot be stored comes again."""
-    room = Room()
-    await room.ask("POST", "webhook", body=payload(item("A")))
-    room.ledger_is_away = True
-    assert (await room.ask("POST", "webhook", body=edit_of("A"))).status == 503
-    room.ledger_is_away = False
-    answer = await room.ask("POST", "webhook", body=edit_of("A"))
-    assert (answer.status, document(answer)["status"]) == (200, "accepted")
-    assert [(one.target, one.text) for one in room.amended] == [("A", "new")]
-    assert room.ingress.counters.amended == 1
-    for target in ("A", "B"):  # again; of a message that nobody has
-        answer = await room.ask("POST", "webhook", body=edit_of(target))
-        assert (answer.status, document(answer)["status"]) == (200, "ignored")
-    assert room.ingress.counters.ignored == {"amendment": 2}
-
-
 async def test_what_is_ignored_says_what_it_was() -> None:
     """The type is foreign: it is in the event, cleaned, and in no label."""
     room = Room()
