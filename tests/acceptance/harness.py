@@ -26,7 +26,7 @@ from tests.acceptance.process import START_SECONDS, DaemonProcess, Posted, clean
 from tests.acceptance.ready_cluster import put_cluster
 from tests.acceptance.settings import ROOT, Tree, evolution, merged, openai, quick_settings, shipped_settings
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.payloads import upsert
+from tests.support.payloads import NOW, upsert
 
 __all__ = [
     "ROOT",
@@ -54,7 +54,7 @@ class Said:
     phone: str
     text: str
     id: str
-    timestamp: int = 1785100386
+    timestamp: int = NOW
 
     @property
     def payload(self) -> Tree:

@@ -10,8 +10,9 @@ from tests.acceptance.harness import DaemonUnderTest, Said
 from tests.support.gateway_server import FakeEvolution
 from tests.support.openai_server import FakeOpenAI
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.payloads import NOW
 
-FIRST_TIMESTAMP = 1785100386
+FIRST_TIMESTAMP = NOW
 _REPLY = re.compile(r"Answer \d+: ")
 _numbers = itertools.count(1)
 

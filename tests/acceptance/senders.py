@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from tests.acceptance.harness import DaemonUnderTest, Posted, Said
 from tests.support.gateway_server import FakeEvolution
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.payloads import NOW
 
 PAUSE_SECONDS = 0.1
 RETRY_SECONDS = 2 * PATIENCE_SECONDS
@@ -76,7 +77,7 @@ def _send(daemon: DaemonUnderTest, seen: Traffic, stop: threading.Event, mark: s
     while not stop.is_set():
         serial += 1
         text = f"{mark}-{number}-{serial}"
-        _keep(daemon, seen, Said("demo", phone, text, f"ID-{text}", 1785100386 + serial))
+        _keep(daemon, seen, Said("demo", phone, text, f"ID-{text}", NOW + serial))
         seen.acknowledged[phone].append(text)
         time.sleep(PAUSE_SECONDS)
 

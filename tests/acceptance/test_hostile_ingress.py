@@ -17,7 +17,7 @@ from tests.acceptance.harness import DaemonUnderTest, Posted, Tree, daemon_under
 from tests.daemon.web.http1.hostile_requests import KINDS
 from tests.support.gateway_server import FakeEvolution
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.payloads import upsert
+from tests.support.payloads import NOW, upsert
 
 TOKEN, OTHER_TOKEN = "first-token", "second-token"
 MAX_BODY_BYTES, MAX_MEDIA_BYTES = 64 * 1024, 1024 * 1024
@@ -45,7 +45,7 @@ def daemon(gateway: FakeEvolution) -> Iterator[DaemonUnderTest]:
     settings: Tree = {"ingress": ingress, "instances": instances, "dashboard": {"listen": "0.0.0.0:0"}}
     with daemon_under_test(evolution(gateway), settings) as started:
         yield started
-        after = json.dumps(upsert("demo", "5511400000009", "after all that", "AFTER-1", 1785100386)).encode()
+        after = json.dumps(upsert("demo", "5511400000009", "after all that", "AFTER-1", NOW)).encode()
         assert post(started, after).status == 200
         started.wait_for(
             lambda: gateway.texts("5511400000009") == ["Heard 1: after all that"], "it still answers"
@@ -88,7 +88,7 @@ def statuses(received: bytes) -> list[int]:
     return [int(piece[:3]) for piece in received.split(b"HTTP/1.1 ")[1:]]
 
 
-BODY = json.dumps(upsert("demo", "5511409999999", "smuggled", "SMUGGLED-1", 1785100386)).encode()
+BODY = json.dumps(upsert("demo", "5511409999999", "smuggled", "SMUGGLED-1", NOW)).encode()
 INNER = head(f"Content-Length: {len(BODY)}", "Connection: close") + BODY
 
 TOO_LARGE: dict[str, tuple[bytes, int]] = {
@@ -133,7 +133,7 @@ def test_a_photo_in_the_webhook_does_not_cost_the_message(
     daemon: DaemonUnderTest, gateway: FakeEvolution
 ) -> None:
     """I1: twelve times the largest body, and the caption is answered; the operator sees what was left out."""
-    payload = upsert("demo", "5511400000006", "", "PHOTO-1", 1785100386)
+    payload = upsert("demo", "5511400000006", "", "PHOTO-1", NOW)
     photo = base64.b64encode(bytes(range(256)) * 2304).decode()
     payload["data"]["message"] = {"imageMessage": {"caption": "what is this?"}, "base64": photo}  # type: ignore[index]
     assert post(daemon, json.dumps(payload).encode()).status == 200
@@ -169,8 +169,7 @@ def test_idle_connections_do_not_block_others(daemon: DaemonUnderTest) -> None:
 def test_pipelined_requests_are_answered_in_order(daemon: DaemonUnderTest, gateway: FakeEvolution) -> None:
     """I1: good requests, and bad ones that keep the connection usable, in one packet."""
     bodies = [
-        json.dumps(upsert("three", "5511400000001", f"p{n}", f"PIPE-{n}", 1785100386)).encode()
-        for n in range(3)
+        json.dumps(upsert("three", "5511400000001", f"p{n}", f"PIPE-{n}", NOW)).encode() for n in range(3)
     ]
     requests = [
         head(f"Content-Length: {len(body)}", line="POST /webhook/three HTTP/1.1") + body
@@ -183,7 +182,7 @@ def test_pipelined_requests_are_answered_in_order(daemon: DaemonUnderTest, gatew
 
 def test_only_the_tokens_are_accepted(daemon: DaemonUnderTest) -> None:
     """I11: both tokens of a rotation, in either header; any other request learns nothing."""
-    good = json.dumps(upsert("demo", "5511400000002", "let in", "TOKEN-1", 1785100386)).encode()
+    good = json.dumps(upsert("demo", "5511400000002", "let in", "TOKEN-1", NOW)).encode()
     for given in (
         {},
         {"apikey": ""},
@@ -248,7 +247,7 @@ def test_a_slip_in_the_path_loses_nothing(daemon: DaemonUnderTest, gateway: Fake
     def say(named: str, path: str, token: str = TOKEN) -> Posted:
         nonlocal number
         number += 1
-        payload = upsert(named, "5511420000001", "slip", f"SLIP-{number}", 1785100386)
+        payload = upsert(named, "5511420000001", "slip", f"SLIP-{number}", NOW)
         return post(daemon, json.dumps(payload).encode(), path, token)
 
     assert say("Stored", "//webhook///stored//messages-upsert/").document["status"] == "accepted"
@@ -315,7 +314,7 @@ def test_special_characters_in_names_have_no_effect(daemon: DaemonUnderTest, gat
     """I5, I11: braces, colons, dots and spaces in an instance name have no effect on keys, routes or patterns."""
     phones = {name: f"551141000{number:04d}" for number, name in enumerate(STRANGE_NAMES)}
     for name, phone in phones.items():
-        body = json.dumps(upsert(name, phone, "strange name", f"NAME-{name}", 1785100386)).encode()
+        body = json.dumps(upsert(name, phone, "strange name", f"NAME-{name}", NOW)).encode()
         assert post(daemon, body, "/webhook").status == 200
     daemon.wait_for(lambda: all(map(gateway.texts, phones.values())), "all are answered")
     reached = {sent.instance: sent.number for sent in gateway.deliveries if sent.number in phones.values()}
@@ -324,14 +323,14 @@ def test_special_characters_in_names_have_no_effect(daemon: DaemonUnderTest, gat
 
 def test_text_that_no_store_can_hold_is_answered(daemon: DaemonUnderTest, gateway: FakeEvolution) -> None:
     """I2: NUL, lone surrogates and bidirectional overrides in a text: 200, and one visible outcome."""
-    payload = upsert("demo", "5511400000004", "a\0b \ud800 \u202e c", "TEXT-\0\ud800", 1785100386)
+    payload = upsert("demo", "5511400000004", "a\0b \ud800 \u202e c", "TEXT-\0\ud800", NOW)
     assert post(daemon, json.dumps(payload).encode()).status in (200, 400)
     daemon.wait_settled()
 
 
 def test_the_largest_body_that_is_allowed(daemon: DaemonUnderTest) -> None:
     """I8: a body of exactly the limit is accepted."""
-    payload = upsert("demo", "5511400000005", "long", "LARGE-1", 1785100386)
+    payload = upsert("demo", "5511400000005", "long", "LARGE-1", NOW)
     room = MAX_BODY_BYTES - len(json.dumps(payload | {"padding": ""}))
     assert post(daemon, json.dumps(payload | {"padding": "x" * room}).encode()).status == 200
     assert post(daemon, json.dumps(payload | {"padding": "x" * (room + 1)}).encode()).status == 413

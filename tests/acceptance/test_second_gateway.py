@@ -13,6 +13,7 @@ import yaml
 
 from tests.acceptance.harness import DaemonUnderTest, Said, Tree, daemon_under_test
 from tests.acceptance.process import Posted, clean_environment
+from tests.support.payloads import NOW
 from tests.support.pigeon import FakeLoft
 
 MODULE = "tests.acceptance.run_with_pigeons"
@@ -41,7 +42,7 @@ def post(daemon: DaemonUnderTest, *letters: Tree, instance: str = "tower") -> Po
 
 
 def letter(words: str, mark: str, **more: object) -> Tree:
-    return {"from": GUEST, "words": words, "mark": mark, "posted": 1785100386, **more}
+    return {"from": GUEST, "words": words, "mark": mark, "posted": NOW, **more}
 
 
 def test_a_burst_by_pigeon_gets_one_reply_by_pigeon(daemon: DaemonUnderTest, loft: FakeLoft) -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.acceptance.harness import DaemonUnderTest, Tree, daemon_under_test, merged
 from tests.support.gateway_server import FakeEvolution
 from tests.support.openai_server import FakeOpenAI
-from tests.support.payloads import upsert
+from tests.support.payloads import NOW, upsert
 
 CANARY = "canary7391"
 PHONES = [f"5598877665{number:02d}" for number in range(6)]
@@ -49,9 +49,7 @@ def seen(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnderTest]
 
 def said(number: int, text: str, message_id: str) -> Tree:
     """A webhook with a canary in every free-text field."""
-    payload = upsert(
-        "demo", PHONES[number], f"{text} {CANARY}", message_id, 1785100386, push_name=f"name {CANARY}"
-    )
+    payload = upsert("demo", PHONES[number], f"{text} {CANARY}", message_id, NOW, push_name=f"name {CANARY}")
     more = {
         "apikey": f"apikey-{CANARY}",
         "sender": f"{DIGITS}99@s.whatsapp.net",

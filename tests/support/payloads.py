@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
+
+NOW = int(time.time())
+"""When these tests began, Unix seconds: a message that is much older would be no question any more."""
 
 
 def upsert(

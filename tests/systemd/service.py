@@ -10,7 +10,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from tests.support.gateway_server import FakeEvolution
-from tests.support.payloads import upsert
+from tests.support.payloads import NOW, upsert
 from tests.systemd.machine import Machine
 
 ASKED_FOR = "MAJLIS_TEST_SYSTEMD"
@@ -26,7 +26,7 @@ class Service:
 
     def post(self, phone: str, text: str, serial: int = 1) -> int:
         """One webhook on a connection of its own; 0: no answer came."""
-        body = json.dumps(upsert("demo", phone, text, f"ID-{text}", 1785100386 + serial))
+        body = json.dumps(upsert("demo", phone, text, f"ID-{text}", NOW + serial))
         connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.request("POST", "/webhook/demo", body, {"content-type": "application/json"})

@@ -185,7 +185,7 @@ async def test_a_person_who_writes_after_the_greeting_keeps_the_chat(shop: Shop)
 async def test_what_reads_as_a_persons_is_a_greeting_from_the_second_new_customer_on(
     shop: Shop, is_ahead: bool
 ) -> None:
-    """An owner who answers at once keeps his chat; a greeting in the first person costs one customer a while at most."""
+    """An owner who answers at once keeps his chat; a greeting in the first person costs one customer a while."""
     text = "Hi, I am Lily! I come back to you in a minute."
     first, second = CHATS[:2]
     turns = []
