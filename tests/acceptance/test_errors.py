@@ -32,7 +32,7 @@ REFUSED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("explain", "two\nlines"), "copy it again"),
     (("flush", "demo/966550000001"), "there is nothing to flush"),
     (("pause", "--instance", "acme"), "The database has no instance called acme: check the spelling"),
-    (("resume", "demo/966550000001"), "it is not escalated, taken over, held or parked"),
+    (("resume", "demo/966550000001"), "it is not escalated, taken over, silent to a machine, held or parked"),
     (("resume", "--instance", "demo"), "demo is not paused"),
     (("resume", "--all"), "`majlis status` shows pauses of single instances"),
     (("dead", "show", "4711"), "see `majlis dead list`"),

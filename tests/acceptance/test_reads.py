@@ -13,10 +13,10 @@ from tests.support.patience import PATIENCE_SECONDS
 
 OPEN = {"monitor": {"every_seconds": 0.2}, "dashboard": {"listen": "127.0.0.1:0"}}
 QUICK = {
-    "daemon.controls.feature_flags.REFRESH_SECONDS": 0.2,
     "daemon.controls.notifier.POLL_SECONDS": 0.2,
     "daemon.controls.pauses.REFRESH_SECONDS": 0.2,
     "daemon.controls.replays.POLL_SECONDS": 0.2,
+    "daemon.controls.run_time.REFRESH_SECONDS": 0.2,
     "daemon.knowledge.housekeeping.EVERY_SECONDS": 0.2,
     "daemon.observe.store_watch.CHECK_SECONDS": 0.2,
     "daemon.partitions.due_poll.DUE_SECONDS": 0.2,

@@ -75,9 +75,9 @@ class Customer:
     def _post(self, text: str, from_me: bool = False, quoting: str = "") -> None:
         number = next(_numbers)
         self.last_id = f"ID{number}"
-        # What staff writes within seconds of a customer's first message is taken for a greeting.
-        at = int(time.time()) - (0 if from_me else 60)
-        payload = upsert(SHOP, self.phone, text, self.last_id, at, from_me=from_me, push_name="نورة")
+        payload = upsert(
+            SHOP, self.phone, text, self.last_id, int(time.time()), from_me=from_me, push_name="نورة"
+        )
         if quoting:
             quoted = {"stanzaId": "3EB0", "quotedMessage": {"conversation": quoting}}
             payload["data"] = {**payload["data"], "contextInfo": quoted}  # type: ignore[dict-item]
