@@ -221,11 +221,15 @@ class OptOutSettings(Section):
     enabled: Flag = True
     stop_words: tuple[Word, ...] = (
         "STOP",
+        "STOPALL",
         "UNSUBSCRIBE",
         "إيقاف",
+        "إيقاف الرسائل",
         "الغاء الاشتراك",
         "SAIR",
         "PARAR",
+        "DESCADASTRAR",
+        "DESUSCRIBIR",
     )
     start_words: tuple[Word, ...] = ("START", "ابدأ", "VOLTAR", "VOLVER")
     message: str = ""
