@@ -153,7 +153,7 @@ function takeoverNotices(view) {
           h(
             "span",
             {},
-            h("strong", {}, `The customer opted out on ${moment(out.since)}.`),
+            h("strong", {}, `Opted out by the customer since ${moment(out.since)}.`),
             out.heeded ? " Majlis is silent here until a start word." : " Without effect: opt_out.enabled is off.",
           ),
         )

@@ -212,7 +212,7 @@ export const FOUND = {
 export const ASIDES = {
   reaction: "reaction",
   edit: "edit, applied",
-  deletion: "deletion",
+  deletion: "deletion, applied",
   deleted: "deleted",
   backlog: "too old",
 };
