@@ -293,6 +293,6 @@ def test_the_table_of_what_is_heard_names_settings_with_their_defaults() -> None
     assert len(written) > 30
     own = Settings().for_instance("acme")
     for key, default in written:
-        value = reduce(getattr, key.split("."), own)
+        value: Any = reduce(getattr, key.split("."), own)
         shown = list(value) if isinstance(value, tuple) else value
         assert shown == yaml.safe_load(default), key
