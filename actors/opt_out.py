@@ -26,7 +26,7 @@ MAX_CHARS = 256
 Language = Literal["ar", "pt", "es", "en"]
 
 _PORTUGUESE = frozenset({"sair", "voltar", "comecar", "descadastrar", "retomar"})
-_SPANISH = frozenset({"salir", "volver", "empezar", "baja", "alta", "reanudar"})
+_SPANISH = frozenset({"salir", "volver", "empezar", "baja", "alta", "reanudar", "desuscribir"})
 _BOTH = frozenset({"parar", "cancelar", "iniciar"})
 """Words of both: the number's country decides."""
 _LUSOPHONE = ("55", "351", "244", "258", "238", "245", "239", "670")
@@ -38,10 +38,10 @@ _OUT: dict[Language, tuple[str, str]] = {
     "es": ("No recibirá más mensajes nuestros por aquí.", "Para volver, escriba: {word}"),
 }
 _IN: dict[Language, tuple[str, str]] = {
-    "en": ("Welcome back: we answer you here again.", "To stop it, write: {word}"),
+    "en": ("Welcome back: we will answer you here again.", "To stop, write: {word}"),
     "ar": ("أهلاً بعودتك، سنرد عليك هنا من جديد.", "للإيقاف اكتب: {word}"),
     "pt": ("Que bom ter você de volta: voltamos a responder por aqui.", "Para parar, escreva: {word}"),
-    "es": ("Bienvenido de nuevo: volvemos a responderle por aquí.", "Para parar, escriba: {word}"),
+    "es": ("Nos alegra que vuelva: le respondemos por aquí de nuevo.", "Para parar, escriba: {word}"),
 }
 
 

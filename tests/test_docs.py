@@ -9,12 +9,13 @@ import ast
 import re
 import shlex
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import typer.main
+import yaml
 from pydantic import BaseModel
 from typer.core import TyperGroup
 
@@ -277,3 +278,21 @@ WRONG: tuple[tuple[Check, str], ...] = (
 def test_a_fault_is_found(check: Check, text: str) -> None:
     """Each check finds what it is there for."""
     assert list(check(text, "README.md"))
+
+
+def test_the_table_of_what_is_heard_names_settings_with_their_defaults() -> None:
+    """One default for each setting, in the same order; each may be set for an instance too."""
+    text = (ROOT / "docs/hearing.md").read_text(encoding="utf-8")
+    table = text[: text.index("\n## ")]
+    rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("| ")][2:]
+    written = [
+        pair
+        for *_, keys, defaults in rows
+        for pair in zip(_BACKTICKED.findall(keys), _BACKTICKED.findall(defaults), strict=True)
+    ]
+    assert len(written) > 30
+    own = Settings().for_instance("acme")
+    for key, default in written:
+        value: Any = reduce(getattr, key.split("."), own)
+        shown = list(value) if isinstance(value, tuple) else value
+        assert shown == yaml.safe_load(default), key

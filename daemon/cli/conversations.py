@@ -125,9 +125,10 @@ def silent(
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List conversations in which Majlis is silent: taken over by a person, escalated, or opted out by the customer.
+    """List conversations in which Majlis is silent, and why.
 
-    `majlis resume CONVERSATION` hands one back to Majlis.
+    `majlis resume CONVERSATION` hands one back to Majlis. An opt-out is the customer's: it ends with a start word, or
+    with `--opt-out`.
 
     Example: majlis silent --instance acme --reveal
     """
@@ -161,8 +162,8 @@ def _why_silent(found: SilentView) -> str:
         reasons.append(opted_out(found.opted_out))
     if found.machine:
         signs = f" ({', '.join(found.machine.signs)})" if found.machine.signs else ""
-        off = "" if found.machine.heeded else " (machines.enabled is off: no effect)"
-        reasons.append(f"machine until {moment(found.machine.until)}{signs}{off}")
+        off = "" if found.machine.heeded else ", without effect: machines.enabled is off"
+        reasons.append(f"silent to a machine until {moment(found.machine.until)}{signs}{off}")
     return ", ".join(reasons)
 
 
@@ -259,8 +260,9 @@ def resume(
 ) -> None:
     """End the pause of an instance or of all, or hand a conversation back to Majlis.
 
-    In a conversation this ends a human take-over and an escalation. What was written before is context for the next
-    answer and is not answered itself. A parked or holding conversation continues, as with `majlis flush`.
+    In a conversation this ends a human take-over, an escalation and a silence to a machine. What was written before is
+    context for the next answer and is not answered itself. A parked or holding conversation continues, as with `majlis
+    flush`.
 
     A customer who wrote a stop word stays opted out: that is his to end, with a start word. `--opt-out` ends it.
 

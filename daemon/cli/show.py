@@ -115,10 +115,13 @@ def _conversation_rows(found: ConversationView) -> list[tuple[str, object]]:
         rows.append(("escalated", f"since {moment(found.escalated.since)} UTC{why}{ignored}"))
     if found.opted_out:
         rows.append(("opted out", opted_out(found.opted_out).removeprefix("opted out ")))
+        rows.append(
+            ("to end that", f"a start word of the customer; majlis resume {found.conversation} --opt-out")
+        )
     if found.machine:
-        by = f", by rule machine ({', '.join(found.machine.signs)})"
-        silent = ", Majlis is silent" if found.machine.heeded else " (machines.enabled is off: no effect)"
-        rows.append(("a machine", f"until {moment(found.machine.until)} UTC{silent}{by}"))
+        silent = ", Majlis is silent" if found.machine.heeded else ", without effect: machines.enabled is off"
+        signs = f"; signs: {', '.join(found.machine.signs)}" if found.machine.signs else ""
+        rows.append(("a machine", f"until {moment(found.machine.until)} UTC{silent}{signs}"))
     if found.taken_over or found.escalated or found.machine:
         rows.append(("to hand back", f"majlis resume {found.conversation}"))
     if found.why:
@@ -144,7 +147,7 @@ def messages_table(messages: list[MessageView]) -> Group:
     swept = sorted({str(message.swept) for message in messages if message.swept})
     aside = sorted({str(message.aside) for message in messages if message.aside})
     notes = [f"{word}: {FOUND}{_why_silent(word)}" for word in swept]
-    notes += [f"{word}{_why_silent(word)}" for word in aside]
+    notes += [f"{word}: not answered, {NOT_ANSWERED[word]}" for word in aside]
     return Group(shown, *(cell(note, "dim") for note in notes))
 
 

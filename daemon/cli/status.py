@@ -107,11 +107,11 @@ def _unknown(turns: Mapping[str, int]) -> Text:
 
 
 def _silent(now: Status) -> str:
-    advice = ": majlis silent" if now.taken_over or now.escalated or now.machines else ""
-    machines = f", {now.machines:,} silent to a machine" if now.machines else ""
-    return (
-        f"{count(now.taken_over, 'conversation')} taken over, {now.escalated:,} escalated{machines}{advice}"
-    )
+    words = [f"{count(now.taken_over, 'conversation')} taken over", f"{now.escalated:,} escalated"]
+    words += [f"{now.opted_out:,} opted out"] if now.opted_out else []
+    words += [f"{now.machines:,} silent to a machine"] if now.machines else []
+    any_is = now.taken_over or now.escalated or now.opted_out or now.machines
+    return ", ".join(words) + (": majlis silent" if any_is else "")
 
 
 def _notices(now: Status) -> str:

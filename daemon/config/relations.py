@@ -15,9 +15,17 @@ from actors.contacts import ALLOWED, pattern
 from actors.identity import phone_number
 from actors.reply import origin_of
 from actors.response_cache import CACHE
+from actors.text import normalised, words
 from actors.triage import ESCALATION, FALLBACK, OPT_OUT
 from daemon.config.schema import Settings
-from daemon.config.sections import BatchingSettings, ContactsSettings, RealtimeSettings, ResponderSettings
+from daemon.config.sections import (
+    BatchingSettings,
+    ContactsSettings,
+    OptOutSettings,
+    RealtimeSettings,
+    ResponderSettings,
+    TakeoverSettings,
+)
 from daemon.gateways.kind import GatewaySettings
 from daemon.gateways.kinds import GATEWAYS
 from daemon.responders.kinds import PROVIDERS
@@ -52,12 +60,18 @@ def misfits(settings: Settings) -> Iterator[Misfit]:
     yield from _staff((), settings.escalation.notify_numbers)
     yield from _contacts((), settings.contacts)
     yield from _clock((), settings.timezone, settings.hours)
+    yield from _opt_out(("opt_out",), settings.opt_out)
+    yield from _takeover(("takeover",), settings.takeover)
     for name, overrides in settings.instances.items():
         merged, written = settings.for_instance(name), overrides.model_fields_set
         at = ("instances", name)
         yield from _staff(at, overrides.escalation.notify_numbers)
         yield from _contacts(at, overrides.contacts)
         yield from _clock(at, overrides.timezone, overrides.hours)
+        if "opt_out" in written:
+            yield from _opt_out((*at, "opt_out"), merged.opt_out)
+        if "takeover" in written:
+            yield from _takeover((*at, "takeover"), merged.takeover)
         if "batching" in written:
             yield from _batching((*at, "batching"), merged.batching)
         if "responder" in written:
@@ -241,6 +255,35 @@ def _contacts(at: KeyPath, contacts: ContactsSettings) -> Iterator[Misfit]:
         for index, written in enumerate(listed):
             if pattern(written) is None:
                 yield Misfit((*at, "contacts", name, str(index)), written, ALLOWED)
+
+
+def _opt_out(at: KeyPath, opt_out: OptOutSettings) -> Iterator[Misfit]:
+    lists = (("stop_words", opt_out.stop_words), ("start_words", opt_out.start_words))
+    for name, listed in lists:
+        for index, word in enumerate(listed):
+            if not words(word):
+                yield Misfit((*at, name, str(index)), word, "must have a letter or a digit")
+    starts = {words(word) for word in opt_out.start_words}
+    for index, word in enumerate(opt_out.stop_words):
+        if words(word) in starts:
+            yield Misfit((*at, "stop_words", str(index)), word, "must not be one of start_words too")
+    if opt_out.stop_words and not starts:
+        allowed = "must have a word, or nobody who wrote one of stop_words could come back"
+        yield Misfit((*at, "start_words"), [], allowed)
+
+
+def _takeover(at: KeyPath, takeover: TakeoverSettings) -> Iterator[Misfit]:
+    commands = takeover.commands
+    for name, command in (("resume", commands.resume), ("pause", commands.pause)):
+        if command is not None and not normalised(command):
+            yield Misfit((*at, "commands", name), command, "must be a text that can be seen, or null")
+    if commands.resume and commands.pause and normalised(commands.resume) == normalised(commands.pause):
+        allowed = "must differ from commands.resume, or nobody could tell which of the two is meant"
+        yield Misfit((*at, "commands", "pause"), commands.pause, allowed)
+    for index, text in enumerate(takeover.automatic_texts):
+        if not normalised(text.strip().removesuffix("*")):
+            allowed = "must have words, before the * if it ends in one"
+            yield Misfit((*at, "automatic_texts", str(index)), text, allowed)
 
 
 def _clock(at: KeyPath, timezone: str | None, lines: Sequence[str] | None) -> Iterator[Misfit]:

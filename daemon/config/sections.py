@@ -57,8 +57,16 @@ def _one_or_two(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _number(value: object) -> object:
+    """A number may be given without quotes, but one that is dialled at home begins with a 0, and YAML reads that as
+    another number, of fewer digits: what may have been one is no number with a country code."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return f"0{value}" if is_whole and len(str(value)) < _FEWEST_UNQUOTED_DIGITS else _spelled(value)
+
+
+_FEWEST_UNQUOTED_DIGITS = 11
 Word = Annotated[str, BeforeValidator(_spelled), Field(min_length=1, max_length=4_096)]
-Number = Annotated[str, BeforeValidator(_spelled), Field(min_length=1, max_length=64)]
+Number = Annotated[str, BeforeValidator(_number), Field(min_length=1, max_length=64)]
 """A phone number with country code, or a prefix of numbers that ends in `*`."""
 Person = Annotated[str, BeforeValidator(_spelled), Field(min_length=1)]
 Tokens = Annotated[tuple[Secret, ...], Field(min_length=1, max_length=2)]
@@ -213,11 +221,15 @@ class OptOutSettings(Section):
     enabled: Flag = True
     stop_words: tuple[Word, ...] = (
         "STOP",
+        "STOPALL",
         "UNSUBSCRIBE",
         "إيقاف",
+        "إيقاف الرسائل",
         "الغاء الاشتراك",
         "SAIR",
         "PARAR",
+        "DESCADASTRAR",
+        "DESUSCRIBIR",
     )
     start_words: tuple[Word, ...] = ("START", "ابدأ", "VOLTAR", "VOLVER")
     message: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -207,12 +208,14 @@ def _last_sends(parts: Sequence[Row]) -> LastSends:
 
 def _with_reason(known: SilenceReasons, row: Row) -> SilenceReasons:
     """Of several rows of one rule the latest comes first, and counts."""
-    reason: TakeoverPeriod | MachineSilence | Escalated
+    reason: TakeoverPeriod | MachineSilence | Escalated | datetime
     match row["rule"]:
         case "taken_over":
             reason = TakeoverPeriod(row["since"], row["until"])
         case "machine":
             reason = MachineSilence(row["since"], row["until"], tuple(row["signs"]))
+        case "opted_out":
+            reason = row["since"]
         case _:
             reason = Escalated(row["since"], row["why"])
     if getattr(known, row["rule"]) is not None:

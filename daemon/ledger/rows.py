@@ -126,6 +126,7 @@ class Attention(msgspec.Struct, frozen=True):
     """Counts of what may need a person now."""
 
     taken_over: int = 0
+    opted_out: int = 0
     machines: int = 0
     escalated: int = 0
     notices_waiting: int = 0

@@ -53,6 +53,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """All that are open in the ledger, of any age."""
     taken_over: int = 0
     """Conversations in which a person of the business writes now."""
+    opted_out: int = 0
+    """Contacts that want no messages."""
     machines: int = 0
     """Conversations in which Majlis is silent to another machine."""
     escalated: int = 0

@@ -252,7 +252,7 @@ def _waiting(entry: Waiting) -> MessageView:
 
 
 async def _list_silent(conversations: Conversations, call: AdminCall, asked: SilentQuery) -> Response:
-    """Conversations in which Majlis is silent: taken over, escalated, or opted out by the customer."""
+    """Conversations in which Majlis is silent: taken over, escalated, silent to a machine, or opted out."""
     page = await conversations.silent(asked.instance or None, asked.limit)
     return await call.answer(page, "silent conversations")
 

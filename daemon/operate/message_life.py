@@ -42,6 +42,23 @@ NOT_ANSWERED: dict[str, str] = {
     "backlog": "it was older than ingress.max_age_seconds when it arrived",
 }
 """Why a message belongs to the history alone, by its rule."""
+SILENCED = {
+    "unknown_instance": "neither config.yaml nor the database has the instance",
+    "inactive_instance": "the instance is switched off in the database",
+    "duplicate": "the same was said before, and the answer to it had not left when this was written",
+    "opted_out": "the customer wrote a stop word, and wants no messages until he writes a start word",
+    "model_silence": "the model chose to say nothing",
+    "ignored_contact": "contacts.ignore names the number",
+    "not_allowed_contact": "contacts.allow does not name the number",
+    "staff": "the number is one of escalation.notify_numbers",
+    "own_instance": "the number is that of an instance of ours",
+    "taken_over": "a person of the business has taken the conversation over",
+    "machine": "another machine seems to answer there",
+    "escalated": "the conversation waits for a person",
+    "rate_limited": "a limit per minute was reached",
+    "budget_reached": "the budget of the day is used up",
+}
+"""Why a turn ended without an answer, by its rule."""
 
 
 MessageState = Literal[
@@ -248,7 +265,8 @@ def ended(turn: StoredTurn, rule: str = "") -> Verdict | None:
             took = (turn.finished_at or turn.created_at) - turn.opened_at
             return Verdict("answered", f"answered {took.total_seconds():,.1f} s after its burst began")
         case "suppressed":
-            return Verdict("suppressed", f"not answered, by rule {turn.rule}")
+            why = {**NOT_ANSWERED, **SILENCED}.get(turn.rule, "")
+            return Verdict("suppressed", f"not answered, by rule {turn.rule}" + (f": {why}" if why else ""))
         case "moved":
             return Verdict("moved", "moved to the conversation of the phone number behind its LID")
         case "dead":

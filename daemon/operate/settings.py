@@ -17,7 +17,6 @@ from daemon.controls.feature_flags import StoredFlags
 from daemon.controls.live_settings import LiveSettings
 from daemon.controls.stored_settings import MAX_VALUE_CHARS, StoredSettings
 from daemon.ledger.records import Records
-from daemon.observe.logs import mask_digits
 from daemon.operate.call import AdminCall
 from daemon.operate.parameters import Parameters
 from daemon.operate.route import Route
@@ -197,7 +196,21 @@ class SettingsInForce:
 
 
 def _shown(row: InForce, reveal: bool) -> str:
-    return row.value if reveal or not row.key.endswith(_NUMBERS) else mask_digits(row.value)
+    return row.value if reveal or not row.key.endswith(_NUMBERS) else _masked(row.value)
+
+
+def _masked(listed: str) -> str:
+    """A list of numbers, each as its last two digits, however it is written; a prefix names nobody."""
+    return (
+        "["
+        + ", ".join(item if item.endswith("*") else _last_two(item) for item in listed[1:-1].split(", "))
+        + "]"
+    )
+
+
+def _last_two(number: str) -> str:
+    digits = "".join(filter(str.isdigit, number))
+    return f"…{digits[-2:]}" if digits else number
 
 
 async def _page(settings: SettingsInForce, call: AdminCall, asked: ConfigQuery) -> Response:

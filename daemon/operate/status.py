@@ -203,6 +203,7 @@ class Gauges:
         return {
             "dead_letters_open": found.dead_letters,
             "taken_over": found.taken_over,
+            "opted_out": found.opted_out,
             "machines": found.machines,
             "escalated": found.escalated,
             "notices_waiting": found.notices_waiting,

@@ -6,6 +6,9 @@ import { beside } from "./router.js";
 import { ownTexts } from "./chat_session.js";
 import { ASIDES, isMasked } from "./words.js";
 
+/** How the server masks an empty text: of an edit that was applied, and of what was deleted. */
+const NOTHING = "(0 characters)";
+
 /** `texts`: revealed texts, by message id. */
 export function messageList(messages, instance, texts = new Map()) {
   return h(
@@ -18,14 +21,15 @@ export function messageList(messages, instance, texts = new Map()) {
 }
 
 function line(message, instance, text) {
-  const kind = message.kind === "text" ? null : h("span.kind", {}, message.kind);
+  const isAside = message.aside && message.aside === message.kind;
+  const kind = message.kind === "text" ? null : h("span.kind", {}, isAside ? ASIDES[message.aside] : message.kind);
   const found = message.swept ? h("span.kind", {}, "found later") : null;
-  const aside = message.aside && message.aside !== message.kind ? h("span.kind", {}, ASIDES[message.aside]) : null;
+  const aside = message.aside && !isAside ? h("span.kind", {}, ASIDES[message.aside]) : null;
   const album = message.album_size ? h("span.kind", {}, `of ${message.album_size}`) : null;
   return h(
     "li.message",
     {},
-    textOf(text),
+    text && text !== NOTHING ? textOf(text) : null,
     h(
       "p.message-about",
       {},

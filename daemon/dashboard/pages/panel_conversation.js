@@ -33,6 +33,7 @@ export function conversation(root, title, { id }, signal) {
   const actions = h("div.row");
   const waiting = h("section");
   const turns = h("section");
+  const own = h("section");
   const mask = h("div");
   const revealed = { contact: null, texts: new Map(), parts: new Map() };
   let row = null;
@@ -50,7 +51,7 @@ export function conversation(root, title, { id }, signal) {
   const again = poll(root, path, () => ({}), LOOK_MS, signal, show);
 
   function show(view) {
-    if (!head.isConnected) root.append(head, takeover, actions, mask, waiting, turns);
+    if (!head.isConnected) root.append(head, takeover, actions, mask, waiting, turns, own);
     title.replaceChildren(bdi(view.instance), " ", bdi(revealed.contact ?? view.contact));
     const ends = view.closes_in_seconds === null ? null : performance.now() + view.closes_in_seconds * 1000;
     if (ends === null || deadline === null || Math.abs(ends - deadline) > 200) deadline = ends;
@@ -75,6 +76,7 @@ export function conversation(root, title, { id }, signal) {
         view.turns.map((turn) => past(turn, revealed.parts)),
       ),
     ]);
+    fillWhen(own, [view.of_business], () => (view.of_business.length ? ofBusiness(view) : []));
   }
 
   async function reveal() {
@@ -128,6 +130,8 @@ export function conversation(root, title, { id }, signal) {
   }
 }
 
+const capital = (words) => words[0].toUpperCase() + words.slice(1);
+
 function windowOf(label) {
   return store.top?.rows.find((row) => row.conversation === label)?.window_seconds ?? 0;
 }
@@ -149,8 +153,8 @@ function takeoverNotices(view) {
           h(
             "span",
             {},
-            h("strong", {}, `The customer opted out on ${moment(out.since)}.`),
-            out.heeded ? " Majlis is silent here until a start word." : " opt_out.enabled is off: it is not heeded.",
+            h("strong", {}, `Opted out by the customer since ${moment(out.since)}.`),
+            out.heeded ? " Majlis is silent here until a start word." : " Without effect: opt_out.enabled is off.",
           ),
         )
       : null,
@@ -184,15 +188,39 @@ function takeoverNotices(view) {
       ? h(
           "p.banner.warn",
           {},
-          icon("person"),
+          icon("pause"),
           h(
             "span",
             {},
             h("strong", {}, `Another machine seems to answer here: silent until ${moment(machine.until)}.`),
-            ` Signs: ${machine.signs.join(", ")}.`,
+            machine.heeded ? ` Signs: ${machine.signs.join(", ")}.` : " Without effect: machines.enabled is off.",
           ),
         )
       : null,
+  ];
+}
+
+/** What the business wrote here, and what it was taken for. */
+function ofBusiness(view) {
+  return [
+    h("h3", {}, "Of the business, newest first"),
+    h(
+      "ol.messages",
+      {},
+      view.of_business.map((message) =>
+        h(
+          "li.message",
+          {},
+          h("p", {}, capital(message.why), "."),
+          h(
+            "p.message-about",
+            {},
+            moment(message.sent_at),
+            h("a", { href: beside("explain", message.id, view.instance) }, "Explain"),
+          ),
+        ),
+      ),
+    ),
   ];
 }
 

@@ -12,7 +12,7 @@ import { withToast } from "./feedback.js";
 import { why } from "./words.js";
 
 const LOOK_MS = 1_000;
-const ENDED = new Set(["answered", "suppressed", "dead", "dropped", "moved"]);
+const ENDED = new Set(["answered", "suppressed", "dead", "dropped", "moved", "of_business"]);
 
 export function explain(root, title, { id, instance }, signal) {
   const path = `/v1/explain/${encodeURIComponent(id)}`;

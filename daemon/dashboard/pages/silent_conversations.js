@@ -1,4 +1,4 @@
-// Conversations in which Majlis is silent: taken over by a person, or escalated.
+// Conversations in which Majlis is silent: taken over, escalated, silent to a machine, or opted out.
 
 import { get } from "./api.js";
 import { bdi, fillWhen, h, setText } from "./dom.js";
@@ -15,7 +15,7 @@ export function silentConversations(signal) {
   const section = h(
     "section.silent",
     { hidden: true, "aria-labelledby": "silent" },
-    h("div.section-head", {}, h("h2", { id: "silent" }, "Taken over or escalated"), h("span.count")),
+    h("div.section-head", {}, h("h2", { id: "silent" }, "Majlis is silent"), h("span.count")),
     list,
   );
   let at = -Infinity;
@@ -37,7 +37,7 @@ export function silentConversations(signal) {
           h(
             "a",
             { href: beside("conversation", one.conversation) },
-            icon("person"),
+            icon(one.taken_over || one.escalated ? "person" : "pause"),
             bdi(one.instance),
             " ",
             bdi(one.contact),
@@ -50,7 +50,7 @@ export function silentConversations(signal) {
               : one.taken_over
                 ? `taken over until ${moment(one.taken_over.until)}`
                 : one.machine
-                  ? `machine, silent until ${moment(one.machine.until)}`
+                  ? `silent to a machine until ${moment(one.machine.until)}`
                   : `opted out ${ago(one.opted_out.since)}`,
           ),
         ),

@@ -250,7 +250,7 @@ function counts(status) {
       status.waiting_messages,
       status.oldest_waiting_seconds ? [`oldest: ${duration(status.oldest_waiting_seconds)}`] : [],
     ),
-    tile("Taken over, escalated or silent", status.taken_over + status.escalated + status.machines),
+    tile("Silent conversations", status.taken_over + status.escalated + status.opted_out + status.machines, silences(status)),
     tile("From response cache", status.cache_hits),
     tile("Duplicates", ingress.duplicate),
     tile("Ignored", sum(ingress.ignored)),
@@ -258,6 +258,17 @@ function counts(status) {
     tile("Unreadable", ingress.unreadable),
     tile("Wrong token", ingress.unauthorized),
   ];
+}
+
+function silences(status) {
+  return Object.entries({
+    "taken over": status.taken_over,
+    escalated: status.escalated,
+    "opted out": status.opted_out,
+    "silent to a machine": status.machines,
+  })
+    .filter(([, amount]) => amount)
+    .map(([words, amount]) => `${words}: ${number(amount)}`);
 }
 
 function tile(title, amount, more = []) {

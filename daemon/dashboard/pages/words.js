@@ -52,9 +52,10 @@ const REASONS = {
   unreachable: "it cannot be reached",
 };
 
-/** A reason code in words; an unknown code without its underscores. */
+/** A reason code in words; an unknown code without its underscores. A sentence stays as it is. */
 export function reason(code) {
-  return REASONS[code] ?? String(code).replaceAll("_", " ");
+  const words = String(code);
+  return REASONS[code] ?? (words.includes(" ") ? words : words.replaceAll("_", " "));
 }
 
 /** `why` of a waiting conversation: a code, or a sentence that may end with a code. */
@@ -211,7 +212,7 @@ export const FOUND = {
 export const ASIDES = {
   reaction: "reaction",
   edit: "edit, applied",
-  deletion: "deletion",
+  deletion: "deletion, applied",
   deleted: "deleted",
   backlog: "too old",
 };

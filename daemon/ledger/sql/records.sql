@@ -97,6 +97,7 @@ RETURNING instance_name
 -- attention --
 -- What may need a person, each an indexed count. $1: the age in seconds at which an escalation ends.
 SELECT (SELECT count(*) FROM majlis_takeovers WHERE ended_at IS NULL AND until > now()) AS taken_over,
+       (SELECT count(*) FROM majlis_opt_outs WHERE ended_at IS NULL) AS opted_out,
        (SELECT count(*) FROM majlis_machines WHERE ended_at IS NULL AND until > now()) AS machines,
        (SELECT count(*) FROM whatsapp_escalated_conversations
         WHERE resolved_at IS NULL AND escalated_at > now() - $1 * interval '1 second') AS escalated,

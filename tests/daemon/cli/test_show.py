@@ -131,7 +131,7 @@ def test_asides_edits_and_albums_say_what_they_are(door: DoorInThread, majlis: T
         "deletion of M1",
         "album of 8",
         "text, backlog",
-        "reaction. Not answered: a reaction is context",
+        "reaction: not answered, a reaction is context",
     ):
         assert words in shown, words
     document = json.loads(majlis("show", LABEL, "--json").out)

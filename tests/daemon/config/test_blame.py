@@ -157,6 +157,13 @@ def test_a_listed_contact_must_be_a_number_or_a_prefix(tmp_path: Path, bad: str)
         assert "0500" not in said, "no error shows a number (law 10)"
 
 
+def test_a_number_without_country_code_is_refused_also_without_quotes(tmp_path: Path) -> None:
+    """YAML reads 0501234567 as another number, in octal: nobody would be ignored, or somebody else."""
+    assert "contacts.ignore.0: must be a phone number with its country code" in refusal(
+        tmp_path, "", "contacts.ignore=[0501234567]"
+    )
+
+
 def test_listed_contacts_are_reduced_to_digits(tmp_path: Path) -> None:
     settings = given(tmp_path, "contacts: {ignore: ['+966 50*', 966500000001], allow: ['+20 (100)*']}")
     terms = settings.terms("acme").contacts

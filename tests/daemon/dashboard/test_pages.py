@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from importlib import resources
+from typing import get_args
 
 import pytest
 
+from actors.messages import Aside
+from daemon.config.sections import MonitorSettings
 from daemon.dashboard.pages import INDEX, TYPES, Pages
+from daemon.observe.alerts import rules
+from daemon.operate.message_life import NOT_ANSWERED, SILENCED
 from daemon.web.http1 import Peer, Request
 
 PAGES = Pages()
@@ -67,3 +72,15 @@ def test_what_customers_wrote_stands_in_an_element_of_its_own() -> None:
                 r"`[^`\n]*\$\{[\w.]*\.(?:contact|text|push_name|quoted_text)\}[^`\n]*`", body.decode()
             )
             assert not mixed, (name, mixed)
+
+
+def test_every_rule_of_silence_and_every_alert_has_its_words() -> None:
+    known = {
+        "RULES": {*NOT_ANSWERED, *SILENCED},
+        "ASIDES": {*get_args(Aside)} - {""},
+        "ALERTS": {rule.name for rule in rules(MonitorSettings())},
+    }
+    words = FILES["words.js"].decode()
+    for name, codes in known.items():
+        listed = words.partition(f"const {name} = {{")[2].partition("\n};")[0]
+        assert codes <= set(re.findall(r"^  (\w+):", listed, re.MULTILINE)), name

@@ -45,3 +45,9 @@ async def test_phone_numbers_of_staff_are_masked_unless_revealed() -> None:
         values = (await Operators(settings=settings).in_force.page(reveal)).values
         (numbers,) = [one.value for one in values if one.key == "escalation.notify_numbers"]
         assert ("5511900000099" in numbers) is shown, numbers
+
+
+async def test_a_number_is_masked_however_it_is_written_and_a_prefix_is_shown() -> None:
+    settings = load(None, ["instances.acme.contacts.ignore=['+55 11 90000-0099', '+55 11*']"], {})
+    values = (await Operators(settings=settings).in_force.page(False, "acme")).values
+    assert [one.value for one in values if one.key == "contacts.ignore"] == ["[…99, +55 11*]"]
