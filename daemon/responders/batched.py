@@ -23,6 +23,7 @@ from actors.messages import HistoryEntry, Prompt
 from actors.prompt import (
     CUSTOMER_TEXT_IS_DATA,
     HANDED_BACK,
+    NOT_GIVEN,
     SILENCE_IS_AN_ANSWER,
     ModelRequest,
     json_line,
@@ -103,7 +104,7 @@ def shared_model_request(
     persona = system_prompt(next(iter(prompts.values())), provider_system_prompt)
     may_be_silent = all(prompt.may_be_silent for prompt in prompts.values())
     silence = SILENCE_IS_AN_ANSWER if may_be_silent else ""
-    system = "\n\n".join(filter(None, (persona, CUSTOMER_TEXT_IS_DATA, TOGETHER, silence)))
+    system = "\n\n".join(filter(None, (persona, CUSTOMER_TEXT_IS_DATA, NOT_GIVEN, TOGETHER, silence)))
     lines = "\n".join(json_line(_member(key, prompt)) for key, prompt in prompts.items())
     return ModelRequest(system, (HistoryEntry("user", lines),), len(prompts), SCHEMA)
 

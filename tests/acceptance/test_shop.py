@@ -131,8 +131,8 @@ def test_a_burst_is_answered_once_from_the_price_list(customer: Customer, model:
     asked = model.questions[-1]
     assert asked.asked.split("\n") == ["السلام عليكم", "عندي سؤال", "كم سعر التمر السكري", "الكيلو؟"]
     assert asked.system.startswith(PERSONA)
-    assert "prices_ar.pdf" in asked.system
-    assert "تمر سكري فاخر 3 كيلو: 75 ريالا" in asked.system
+    assert "prices_ar.pdf" in asked.texts[-1]
+    assert "تمر سكري فاخر 3 كيلو: 75 ريالا" in asked.texts[-1]
 
 
 def test_the_model_is_told_what_a_person_would_see(customer: Customer, model: FakeOpenAI) -> None:
@@ -220,9 +220,9 @@ def test_a_customer_who_asks_for_a_person_gets_no_bot_until_the_hand_back(
     assert resumed.returncode == 0, resumed.stderr
     customer.says("شكرا، هل أنتم مفتوحون اليوم")
     assert len(customer.heard()) == 2
-    assert "context, not a task" in model.questions[-1].system
+    assert "context, not a task" in model.questions[-1].texts[-1]
     customer.says("وغدا")
-    assert "context, not a task" not in model.questions[-1].system
+    assert "context, not a task" not in model.questions[-1].texts[-1]
 
 
 def test_a_taken_over_customer_gets_no_bot_until_the_hand_back(
@@ -239,7 +239,7 @@ def test_a_taken_over_customer_gets_no_bot_until_the_hand_back(
     assert len(customer.heard()) == 2
     asked = model.questions[-1]
     assert "أهلا بك، معك خالد" in asked.texts
-    assert "context, not a task" in asked.system
+    assert "context, not a task" in asked.texts[-1]
 
 
 def test_a_person_who_writes_during_a_turn_stops_the_answer(
