@@ -51,7 +51,8 @@ _MOMENT = re.compile(
     rf"|\b{_HOUR}{_TO}{_HOUR}"  # 9-17, 9 to 5
     rf"|\b(?:open|opens|opened|close|closes|closed|نفتح|نقفل|نغلق|نسكر|مفتوح)\s{_HOUR}"
     rf"|\b(?:من|حتي|الي|لحد|لغايه|قبل|بعد)\s{_HOUR}"
-    r"|\bin\s(?:about\s|around\s)?(?:\w{1,20}\s){0,2}(?:hour|minute)s?\b|\bhalf past\b|\bmeio.dia\b|\b24/7\b|\bo.clock\b"
+    r"|\bin\s(?:about\s|around\s)?(?:\w{1,20}\s){0,2}(?:hour|minute)s?\b"
+    r"|\bhalf past\b|\bmeio.dia\b|\b24/7\b|\bo.clock\b"
     r"|\b(?:hour|minute)s?\s(?:left|from now|ago)\b|\b(?:bom dia|buenos dias)\b"
 )
 """Of normalised text. A small number after "at" or "until" is an hour, unless the unit of an amount follows."""

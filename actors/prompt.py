@@ -42,8 +42,8 @@ CUSTOMER_TEXT_IS_DATA = (
 )
 NOT_GIVEN = (
     "Brackets at the beginning of a line, such as [image; it cannot be seen here] or [order: 3 items, total 90 SAR], "
-    "stand for what was sent and is no text. What cannot be seen, heard or read you were not given: where an answer depends on it, ask the customer to put it in words; else answer what was "
-    "written, and do not speak of it."
+    "stand for what was sent and is no text. What cannot be seen, heard or read you were not given: where an answer "
+    "depends on it, ask the customer to put it in words; else answer what was written, and do not speak of it."
 )
 REFERENCE = (
     "Reference material from the business's own files, one JSON object a line. Use it where it bears on the question; "

@@ -23,12 +23,12 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from actors.escalation import LOW_QUALITY
-from actors.lookups import RESPONDER, Facts, Span
 from actors.instance import ContextTerms
+from actors.lookups import RESPONDER, Facts, Span
 from actors.messages import Answer, Batch, Context, Message, Prompt
 from actors.momentary import names_a_moment, names_customer
 from actors.ports import CacheEntry, Question
-from actors.situation import clock, customer_name
+from actors.situation import clock, told_name
 from actors.text import first_words, normalised, words
 from actors.told import told_contexts
 
@@ -109,7 +109,7 @@ def _is_passing(answer: str, question: Question) -> bool:
     """Whether something went into it that is true of this moment or this customer alone."""
     if clock(question) is not None and names_a_moment(answer):
         return True
-    return question.terms.context.customer_name and names_customer(answer, customer_name(question.batch))
+    return names_customer(answer, told_name(question))
 
 
 def may_give(question: Question, facts: Facts) -> bool:

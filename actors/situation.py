@@ -85,7 +85,7 @@ def situation(question: Question) -> str:
     if shown := clock(question):
         said.append(_now(shown))
         said += _opening(shown, terms)
-    name = customer_name(question.batch) if terms.customer_name else ""
+    name = told_name(question)
     if terms.clock or terms.customer_name:
         said.append(
             f"The customer writes on WhatsApp; their profile says that their name is {json_line(name)}."
@@ -93,6 +93,11 @@ def situation(question: Question) -> str:
             else "The customer writes on WhatsApp."
         )
     return " ".join(said)
+
+
+def told_name(question: Question) -> str:
+    """The customer's name, where it is told."""
+    return customer_name(question.batch) if question.terms.context.customer_name else ""
 
 
 def customer_name(batch: Batch) -> str:

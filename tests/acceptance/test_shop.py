@@ -135,8 +135,10 @@ def test_a_burst_is_answered_once_from_the_price_list(customer: Customer, model:
     assert "تمر سكري فاخر 3 كيلو: 75 ريالا" in asked.texts[-1]
 
 
-def test_the_model_is_told_what_a_person_would_see(customer: Customer, model: FakeOpenAI) -> None:
-    """What the customer quotes; and date, hours and name, last and apart from the words."""
+def test_the_model_is_told_what_a_person_would_see(
+    customer: Customer, model: FakeOpenAI, daemon: DaemonUnderTest
+) -> None:
+    """What the customer quotes; and date, hours and name, last and apart from the words; by the settings that hold then."""
     customer.says("عندكم تمر سكري؟")
     customer.says("هذا لو سمحت", quoting="سكري فاخر 3 كيلو")
     asked = model.questions[-1]
@@ -144,6 +146,14 @@ def test_the_model_is_told_what_a_person_would_see(customer: Customer, model: Fa
     assert "Asia/Riyadh (UTC+03:00). The business's opening hours: sat-thu 00:00-24:00" in holds
     assert "Open now, day and night." in holds and 'their name is "نورة"' in holds
     assert words == '[answers the message: "سكري فاخر 3 كيلو"]\nهذا لو سمحت'
+    assert "days and then times" in daemon.majlis("set", "hours", '["nonsense"]', "--instance", SHOP).stderr
+    assert "Riyad" in daemon.majlis("set", "timezone", "Asia/Riyad", "--instance", SHOP).stderr
+    for change in (("hours", '["daily closed"]'), ("timezone", "Asia/Dubai")):
+        done = daemon.majlis("set", *change, "--instance", SHOP)
+        assert done.returncode == 0, done.stderr
+    customer.says("وهذا؟")
+    holds = model.questions[-1].texts[-1].partition("\n\n")[0]
+    assert "Asia/Dubai (UTC+04:00). The business's opening hours: daily closed. Closed now" in holds
 
 
 def test_a_customer_who_asks_again_is_answered_and_then_escalated(
