@@ -138,7 +138,7 @@ def test_a_burst_is_answered_once_from_the_price_list(customer: Customer, model:
 def test_the_model_is_told_what_a_person_would_see(
     customer: Customer, model: FakeOpenAI, daemon: DaemonUnderTest
 ) -> None:
-    """What the customer quotes; and date, hours and name, last and apart from the words; by the settings that hold then."""
+    """What the customer quotes; and date, hours and name, last and apart from the words; by the settings of then."""
     customer.says("عندكم تمر سكري؟")
     customer.says("هذا لو سمحت", quoting="سكري فاخر 3 كيلو")
     asked = model.questions[-1]
