@@ -211,6 +211,8 @@ class Prompt(msgspec.Struct, frozen=True):
     """What holds now: date, time, whether it is open, who writes. Told last; empty: nothing."""
     may_be_silent: bool = False
     """The model may choose to say nothing."""
+    customer_name: str = ""
+    """As `situation` tells it; empty: it tells none."""
 
     @property
     def text(self) -> str:

@@ -15,13 +15,14 @@ from actors.text import contains_phrase, normalised, words
 _ARTICLES = ("ال", "وال", "بال", "لل")
 _PREFIXES = ("", "و", "ب", "ل", "وب", "ول", *_ARTICLES)
 _ARABIC_TIMES = (
-    "ساعه ساعتين ساعات دقيقه دقائق صباح صباحا مساء ظهر ظهرا عصر عصرا مغرب عشاء فجر فجرا ليل ليلا ليله"
+    "ساعه ساعتين ساعات دقيقه دقيقتين دقائق صباح صباحا صبح صبحا مساء مسا ظهر ظهرا ظهيره عصر عصرا مغرب عشاء عشا فجر "
+    "فجرا ضحي ليل ليلا ليله سحور صباحك صباحكم مساك مساكم مساءك مساوك مسايك"
 )
 _ARABIC_HOURS = "واحده ثانيه ثالثه رابعه خامسه سادسه سابعه ثامنه تاسعه عاشره"
 _TIMES = (
     "noon midday midnight tonight morning mornings afternoon afternoons evening evenings night nights oclock "
-    "manana tarde tardes noche noches mediodia manha noite matin midi minuit soir bonsoir nuit heure heures "
-    "uhr mittag abend nacht"
+    "manana tarde tardes noche noches mediodia medianoche madrugada hora horas minuto minutos manha noite noites "
+    "matin midi minuit soir bonsoir nuit heure heures minute minutes uhr mittag abend nacht saat sabah aksam gece"
 )
 _WORDS = frozenset(
     (
@@ -31,18 +32,27 @@ _WORDS = frozenset(
     )
 )
 """Parts of the day, and words for hours, with what is written together with them."""
-_HOUR_WORDS = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
+_HOUR_WORDS = (
+    "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|"
+    "uma|duas|tres|quatro|cinco|seis|sete|oito|nove|dez|onze|doze|una|dos|cuatro|siete|ocho|nueve|diez|once|doce"
+)
 _UNITS = (
     r"[$€£¥%٪]|sar|sr|riyals?|rials?|aed|dirhams?|kwd|dinars?|egp|pounds?|usd|dollars?|eur|euros?|reais|pesos?|"
-    r"kg|kilos?|kilograms?|g|grams?|km|liters?|litres?|ml|days?|weeks?|months?|years?|pieces?|items?|percent|"
+    r"kg|kilos?|kilograms?|g|grams?|km|liters?|litres?|ml|days?|weeks?|months?|years?|business|working|"
+    r"pieces?|items?|percent|dias?|semanas?|mes|meses|anos?|unidades?|"
     r"ريال|ر\.س|درهم|دينار|جنيه|كيلو|كجم|جرام|غرام|لتر|يوم|ايام|اسبوع|اسابيع|شهر|اشهر|سنه|سنوات|قطعه|قطع"
 )
-_HOUR = rf"(?:1?\d|2[0-4])\b(?![.,]\d|\s?(?:{_UNITS}))"
+_TO = r"\s?(?:-|–|to|till|a|as|ate|hasta|الي|حتي|ل)\s?"
+_HOUR = rf"(?:1?\d|2[0-4])\b(?![.,]\d|\s?(?:{_UNITS})|{_TO}\d{{1,4}}\s?(?:{_UNITS}))"
 _MOMENT = re.compile(
     r"\d(?:[:h][0-5]\d|\s?(?:am|pm|a\.m|p\.m|h|hrs|o.clock|ص|م)\b)"  # 15:30, 15h30, 3 pm
     rf"|\b(?:at|till|until|by|from|before|after|around)\s(?:(?:{_HOUR_WORDS})\b|{_HOUR})"
+    rf"|\b(?:as|ate|ate as|das|desde|desde las|a las|las|hasta|hasta las)\s(?:(?:{_HOUR_WORDS})\b|{_HOUR})"
+    rf"|\b{_HOUR}{_TO}{_HOUR}"  # 9-17, 9 to 5
+    rf"|\b(?:open|opens|opened|close|closes|closed|نفتح|نقفل|نغلق|نسكر|مفتوح)\s{_HOUR}"
     rf"|\b(?:من|حتي|الي|لحد|لغايه|قبل|بعد)\s{_HOUR}"
-    r"|\bin\s(?:about\s|around\s)?(?:\w{1,20}\s)?(?:hour|minute)s?\b"
+    r"|\bin\s(?:about\s|around\s)?(?:\w{1,20}\s){0,2}(?:hour|minute)s?\b"
+    r"|\bhalf past\b|\bmeio.dia\b|\b24/7\b|\bo.clock\b"
     r"|\b(?:hour|minute)s?\s(?:left|from now|ago)\b|\b(?:bom dia|buenos dias)\b"
 )
 """Of normalised text. A small number after "at" or "until" is an hour, unless the unit of an amount follows."""

@@ -5,9 +5,9 @@ Laws of this file:
    like personal data (long numbers, addresses, codes of orders), and the model did not ask for any.
    It names no word of the customer's name either, as far as can be told: none where it is written in another script.
 2. Whatever else the responder is given is part of the key: the instance and its prompt, who answers, the version of
-   the files, what the messages refer to (text and id: one whose quote has an id alone has no other's answer), the day
-   on the instance's clock and whether it is open. The time is not: an answer that names a time of day, or one that
-   counts from now, is not stored.
+   the files, what the messages refer to (text and id: one whose quote has an id alone has no other's answer) and which
+   of them does, the day on the instance's clock, whether it is open and until when. The time is not: an answer that
+   names a time of day, or one that counts from now, is not stored.
 3. Two questions are the same when they have the same words, or nearly the same meaning (a vector's similarity), the
    same numbers, and the answer speaks of nothing that only the other question named.
 4. An answer made while a lookup had failed may lack what that lookup would have found, and one of low quality is not
@@ -18,16 +18,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from actors.escalation import LOW_QUALITY
+from actors.instance import ContextTerms
 from actors.lookups import RESPONDER, Facts, Span
-from actors.messages import Answer, Batch, Context, Prompt
+from actors.messages import Answer, Batch, Context, Message, Prompt
 from actors.momentary import names_a_moment, names_customer
 from actors.ports import CacheEntry, Question
-from actors.situation import clock, customer_name
+from actors.situation import clock, told_name
 from actors.text import first_words, normalised, words
 from actors.told import told_contexts
 
@@ -63,16 +64,16 @@ def key(question: Question) -> CacheEntry | None:
     keep_seconds = max(terms.cache_exact_seconds, terms.cache_similar_seconds)
     if not question.flags.cache or not keep_seconds:
         return None
-    referred = [each for message in messages for each in told_contexts(message.context, terms.context)]
-    text, quoted_chars = question.batch.text, sum(len(each.text) + len(each.id) for each in referred)
+    referred = list(_referred(messages, terms.context))
+    text, quoted_chars = question.batch.text, sum(len(each.text) + len(each.id) for _, each in referred)
     if len(text) > _MAX_RAW_CHARS or quoted_chars > _MAX_QUOTED_CHARS:
         return None
     asked, plain = " ".join(words(text)), normalised(text)
-    quoted = [normalised(each.text) for each in referred]
+    quoted = [normalised(each.text) for _, each in referred]
     if not asked or len(plain) > MAX_QUESTION_CHARS or is_personal(plain) or any(map(is_personal, quoted)):
         return None
     return CacheEntry(
-        scope=_scope(question, [*dict.fromkeys(zip(map(_name, referred), quoted, strict=True))]),
+        scope=_scope(question, _told_with(messages, referred, quoted)),
         question_hash=_digest(asked),
         question=asked,
         numbers=" ".join(sorted(_NUMBER.findall(plain))),
@@ -108,7 +109,7 @@ def _is_passing(answer: str, question: Question) -> bool:
     """Whether something went into it that is true of this moment or this customer alone."""
     if clock(question) is not None and names_a_moment(answer):
         return True
-    return question.terms.context.customer_name and names_customer(answer, customer_name(question.batch))
+    return names_customer(answer, told_name(question))
 
 
 def may_give(question: Question, facts: Facts) -> bool:
@@ -160,9 +161,27 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
-def _name(context: Context) -> tuple[str, str, str]:
-    """What a context is, beside what it says."""
-    return context.kind, context.by, context.id
+def _referred(messages: Sequence[Message], terms: ContextTerms) -> Iterator[tuple[int, Context]]:
+    """What the messages refer to, each with the place of the message that does."""
+    for place, message in enumerate(messages):
+        yield from ((place, each) for each in told_contexts(message.context, terms))
+
+
+def _told_with(
+    messages: Sequence[Message], referred: Sequence[tuple[int, Context]], quoted: Sequence[str]
+) -> object:
+    """All that is told beside the words, and before which of them: "how much is it?" may be about either of two things.
+
+    Text that begins with a bracket is told by its kind: a payment that somebody typed is none.
+    """
+    bracketed = [(place, message.kind) for place, message in enumerate(messages) if message.text[:1] == "["]
+    places = {place for place, _ in (*referred, *bracketed)}
+    before = {place: sum(len(words(message.text)) for message in messages[:place]) for place in places}
+    contexts = [
+        (before[place], each.kind, each.by, each.id, text)
+        for (place, each), text in zip(referred, quoted, strict=True)
+    ]
+    return [*dict.fromkeys(contexts)], [(before[place], kind) for place, kind in bracketed]
 
 
 def _scope(question: Question, quoted: object) -> str:
@@ -175,7 +194,7 @@ def _scope(question: Question, quoted: object) -> str:
     today = shown and (
         shown.zone,
         shown.now.date(),
-        shown.openness and shown.openness.is_open,
+        shown.openness and (shown.openness.is_open, shown.openness.changes_at),
         terms.context.hours,
     )
     instance = question.batch.conversation.instance

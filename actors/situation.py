@@ -12,7 +12,7 @@ Laws of this file:
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -85,7 +85,7 @@ def situation(question: Question) -> str:
     if shown := clock(question):
         said.append(_now(shown))
         said += _opening(shown, terms)
-    name = customer_name(question.batch) if terms.customer_name else ""
+    name = told_name(question)
     if terms.clock or terms.customer_name:
         said.append(
             f"The customer writes on WhatsApp; their profile says that their name is {json_line(name)}."
@@ -93,6 +93,11 @@ def situation(question: Question) -> str:
             else "The customer writes on WhatsApp."
         )
     return " ".join(said)
+
+
+def told_name(question: Question) -> str:
+    """The customer's name, where it is told."""
+    return customer_name(question.batch) if question.terms.context.customer_name else ""
 
 
 def customer_name(batch: Batch) -> str:
@@ -117,18 +122,28 @@ def _opening(clock: Clock, terms: ContextTerms) -> tuple[str, ...]:
     if changes_at is None:
         state = "Open now, day and night." if clock.openness.is_open else "Closed now, for a week at least."
     elif clock.openness.is_open:
-        state = f"Open now; closes {_when(changes_at, clock.now.date())}."
+        state = f"Open now; closes {_closing(changes_at, clock.now.date())}."
     else:
         state = f"Closed now; opens {_when(changes_at, clock.now.date())}."
     return lines, state
 
 
+def _closing(moment: datetime, today: date) -> str:
+    """The midnight that ends a day belongs to it: nobody says "tomorrow" who means tonight."""
+    if moment.time() == time():
+        return f"{_on(moment.date() - timedelta(days=1), today)} at midnight"
+    return _when(moment, today)
+
+
 def _when(moment: datetime, today: date) -> str:
-    day = moment.date()
+    return f"{_on(moment.date(), today)} at {_time(moment)}"
+
+
+def _on(day: date, today: date) -> str:
     if day == today:
-        return f"today at {_time(moment)}"
+        return "today"
     near = "tomorrow, " if day == today + timedelta(days=1) else "on "
-    return f"{near}{_day(day)}, at {_time(moment)}"
+    return f"{near}{_day(day)},"
 
 
 def _day(day: date) -> str:

@@ -18,15 +18,15 @@ from functools import lru_cache
 _UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """Bidi embeddings, overrides and isolates."""
-_INVISIBLE = (
+INVISIBLE = (
     "\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff"
     "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a"
 )
 """Zero-width and bidi controls, variation selectors and tags; then fillers that are letters to Unicode and blanks to
 the eye: Hangul's, Khmer's, the empty Braille cell, the anchors of annotations and of musical notes."""
-_UNSEEN = re.compile(f"[{_INVISIBLE}\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed]")
+_UNSEEN = re.compile(f"[{INVISIBLE}\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed]")
 """What is invisible; then tatweel and the marks on Arabic letters."""
-_SEEN = re.compile(rf"[^\s\x00-\x1f\x7f-\x9f{_INVISIBLE}]")
+_SEEN = re.compile(rf"[^\s\x00-\x1f\x7f-\x9f{INVISIBLE}]")
 
 _ACCENT = re.compile("(?<=[a-z])[\u0300-\u036f]+")
 _LETTERS = str.maketrans(

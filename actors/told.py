@@ -5,8 +5,10 @@
 
 Laws of this file:
 1. Whatever somebody else wrote stands in a JSON string: it can neither end that string nor begin a line.
-2. A line of ours begins with `[`. Where the customer's own words look like one, theirs begins with `(`: nobody can
-   make the model believe that the business said something. All other words of the customer are told as they came.
+2. What is in square brackets at the beginning of a line is ours: what a message refers to, and what stands for
+   something that is no text, like a payment. A customer's own line that begins with a bracket begins with `(`, and so
+   does, wherever it stands, what looks like a reference: nobody can make the model believe that the business said
+   something, or that money came. All other words of the customer are told as they came.
 3. What our own ledger knows of a quoted message is told, not what the customer's telephone says of it: a telephone can
    be made to quote what was never said.
 4. All lines of a batch together are bounded; the newest messages have their lines first.
@@ -16,11 +18,14 @@ Laws of this file:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from actors.amendments import CORRECTED
 from actors.instance import ContextTerms
 from actors.messages import Context, Message
 from actors.prompt import json_line
+from actors.repeats import TYPED
+from actors.text import INVISIBLE
 
 MAX_TEXT_CHARS = 1_000
 """Of one text that is referred to."""
@@ -41,11 +46,22 @@ _UNKNOWN = {
     "ad": "came from an ad",
     "product": "about a product that is not known here",
 }
-_LIKE_OURS = re.compile(
-    r"\[(?=\s{0,9}(?:(?:answers|corrects|reacts to|about) (?:the|an?) |came from (?:the|an) ad"
-    r"|from the business's system))",
+_BRACKET = "[\\[\uff3b\ufe47\u3010\u3014\u3016\u301a\u27e6\u2045]"
+"""And what looks like one."""
+_LINE_END = "\\n\\r\\x0b\\x0c\\x1c-\\x1e\x85\u2028\u2029"
+_BEGINS_LINE = re.compile(
+    rf"(\A(?:{CORRECTED.format(text='')})?|[{_LINE_END}])((?:(?![{_LINE_END}])[\s{INVISIBLE}])*+){_BRACKET}"
+)
+_REFERS_LIKE_OURS = re.compile(
+    rf"{_BRACKET}(?=[\s{INVISIBLE}]{{0,9}}(?:(?:answers|corrects|reacts to|about) (?:the|an?) "
+    r"|came from (?:the|an) ad|from the business.s system))",
     re.IGNORECASE,
 )
+_WORDS_ALONE: Collection[str] = TYPED - {"poll_vote"}
+"""Kinds of messages without a bracket of ours. A text of another kind may begin with what it stands for."""
+_OF_OURS_ALONE: Collection[str] = ("contact",)
+"""Kinds of which each line begins with a bracket of ours."""
+_ROUND = str.maketrans("[]", "()")
 _AROUND_LINE = len("[]\n")
 
 Ledgered = Mapping[str, Context]
@@ -55,14 +71,14 @@ _NOTHING: Ledgered = {}
 
 def told(message: Message, terms: ContextTerms, known: Ledgered = _NOTHING) -> str:
     """The message with what it refers to."""
-    return told_words(message.text, message.context, terms, known)
+    return _joined(
+        _lines(message.context, terms, known, MAX_LINES_CHARS), message.text, message.kind, message.context
+    )
 
 
-def told_words(
-    words: str, contexts: Sequence[Context], terms: ContextTerms, known: Ledgered = _NOTHING
-) -> str:
-    """What somebody wrote, with what it refers to."""
-    return _joined(_lines(contexts, terms, known, MAX_LINES_CHARS), words, contexts)
+def told_earlier(words: str, kind: str, contexts: Sequence[Context], terms: ContextTerms) -> str:
+    """What a customer said earlier, with what it referred to, whose texts may have been cut."""
+    return _joined(_lines(contexts, terms, _NOTHING, MAX_LINES_CHARS), words, kind, contexts)
 
 
 def told_batch(messages: Sequence[Message], terms: ContextTerms, known: Iterable[Context]) -> tuple[str, ...]:
@@ -72,7 +88,7 @@ def told_batch(messages: Sequence[Message], terms: ContextTerms, known: Iterable
     for message in reversed(messages):
         lines = _lines(message.context, terms, by_id, left)
         left -= sum(len(line) + 1 for line in lines)
-        texts.append(_joined(lines, message.text, message.context))
+        texts.append(_joined(lines, message.text, message.kind, message.context))
     return tuple(reversed(texts))
 
 
@@ -100,6 +116,7 @@ def stand_in(contexts: Iterable[Context]) -> str:
     for context in contexts:
         words = "; ".join(context.text.splitlines())
         if context.kind == "ad":
+            words = words.translate(_ROUND)
             return f"[came from the ad: {words}]" if words else "[came from an ad]"
         if context.kind == "product":
             return f"[asks about: {words}]"
@@ -143,10 +160,23 @@ def _quoted(text: str) -> str:
     return json_line(text if len(text) <= MAX_TEXT_CHARS else f"{text[: MAX_TEXT_CHARS - 1]}…")
 
 
-def _joined(lines: Sequence[str], words: str, contexts: Sequence[Context]) -> str:
-    if contexts and words == stand_in(
-        contexts
-    ):  # no words of the customer's, and said already where lines are told
+def _joined(lines: Sequence[str], words: str, kind: str, contexts: Sequence[Context]) -> str:
+    if _is_stand_in(words, contexts):  # no words of the customer's, and said already where lines are told
         return "\n".join(lines) or words
-    own = _LIKE_OURS.sub("(", words)
+    own = _own(words, kind)
     return "\n".join((*lines, own) if own.strip() or not lines else lines)
+
+
+def _is_stand_in(words: str, contexts: Sequence[Context]) -> bool:
+    """Also where the texts of `contexts` are only the beginnings of what they were."""
+    known = stand_in(contexts) if contexts else ""
+    return known != "" and (words == known or (words.startswith(known[:-1]) and words.endswith("]")))
+
+
+def _own(words: str, kind: str) -> str:
+    """What a customer sent, so that nothing but what stands for something else has a bracket of ours; see law 2."""
+    ours = 0
+    if kind not in _WORDS_ALONE and words.startswith("["):
+        ours = words.find("]") + 1
+    own = words[ours:] if kind in _OF_OURS_ALONE else _BEGINS_LINE.sub(r"\1\2(", words[ours:])
+    return words[:ours] + _REFERS_LIKE_OURS.sub("(", own)

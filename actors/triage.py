@@ -235,4 +235,5 @@ def _prompt(question: Question, facts: Facts) -> Prompt:
         handed_back=facts.takeover.handed_back or facts.takeover.escalation_expired,
         may_be_silent=question.terms.model_silence,
         situation=situation.situation(question),
+        customer_name=situation.told_name(question),
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import trio
 
-from tests.support.hostile import Door, bodies, large_bodies, photo
+from tests.support.hostile import Door, bodies, large_bodies, messages, photo
 
 GOAL_MS, PHOTO_GOAL_MS = 300.0, 10.0
 SIZES = {"1 MiB": 1024 * 1024, "64 KiB": 64 * 1024}
@@ -61,7 +61,7 @@ async def _costs(rounds: int) -> dict[str, dict[str, float]]:
     with tempfile.TemporaryDirectory(prefix="bench-") as home:
         door = Door(Path(home))
         for size, size_bytes in SIZES.items():
-            for name, body in (bodies(size_bytes) | large_bodies(size_bytes)).items():
+            for name, body in (bodies(size_bytes) | messages(size_bytes) | large_bodies(size_bytes)).items():
                 spent = [await door.cost_seconds(body) for _ in range(rounds)]
                 costs.setdefault(name, {})[size] = round(min(spent) * 1000, 1)
     return costs

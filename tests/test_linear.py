@@ -103,7 +103,9 @@ ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "actors.contacts.rule": lambda text: contacts.rule(text, Terms(notify_numbers=(text,))),
     "actors.response_cache.fits": lambda text: response_cache.fits(text, text, text),
     "actors.momentary.names_customer": lambda text: momentary.names_customer(text, text),
-    "actors.told.told_words": lambda text: told.told_words(text, [Context("quote", text)], ContextTerms()),
+    "actors.told.told_earlier": lambda text: told.told_earlier(
+        text, "image", [Context("quote", text)], ContextTerms()
+    ),
     "actors.text.first_words": lambda text: first_words(text, len(text)),
     "daemon.controls.own_words.is_listed": lambda text: own_words.is_listed(text, (text, f"{text}*")),
     "daemon.gateways.evolution.payload.parse_webhook": lambda body: payload.parse_webhook(body, "acme", None),

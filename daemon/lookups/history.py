@@ -10,7 +10,7 @@ from actors.instance import ContextTerms
 from actors.messages import Context, HistoryEntry
 from actors.ports import Question
 from actors.situation import situation
-from actors.told import lines_bytes, told_words
+from actors.told import lines_bytes, told_earlier
 from daemon.lookups.spec import LookupSpec, Means
 
 BYTES_PER_TOKEN = 3
@@ -20,7 +20,7 @@ _MAX_MESSAGES = 100
 _CONTEXT_CHARS = 300
 """Of one text that an earlier message refers to."""
 
-_SQL = "SELECT sender_type, content, contexts FROM majlis_told_history($1, $2, $3, $4)"
+_SQL = "SELECT sender_type, content, kind, contexts FROM majlis_told_history($1, $2, $3, $4)"
 
 CUSTOMER = frozenset({"user", "customer", "contact"})
 BUSINESS = frozenset({"assistant", "ai", "bot", "agent", "human"})
@@ -34,7 +34,9 @@ async def _run(means: Means, question: Question) -> tuple[HistoryEntry, ...]:
         _SQL, question.turn.id, _MAX_MESSAGES, max_tokens * BYTES_PER_TOKEN, _CONTEXT_CHARS
     )
     terms = question.terms.context
-    said = (_said(row["sender_type"] or "", row["content"], row["contexts"], terms) for row in rows)
+    said = (
+        _said(row["sender_type"] or "", row["content"], row["kind"], row["contexts"], terms) for row in rows
+    )
     return within(said, max_tokens)
 
 
@@ -55,12 +57,12 @@ def within(newest_first: Iterable[tuple[str, str]], max_tokens: int) -> tuple[Hi
     return tuple(reversed(kept))
 
 
-def _said(sender: str, words: str, contexts: str | None, terms: ContextTerms) -> tuple[str, str]:
+def _said(sender: str, words: str, kind: str, contexts: str | None, terms: ContextTerms) -> tuple[str, str]:
     """Who spoke, and what the model is told of it."""
     if sender.strip().lower() not in CUSTOMER:
         return sender, words
     refers = msgspec.json.decode(contexts, type=tuple[Context, ...]) if contexts else ()
-    return sender, told_words(words, refers, terms)
+    return sender, told_earlier(words, kind, refers, terms)
 
 
 def _beside_tokens(question: Question, at_most: int) -> int:

@@ -5,9 +5,9 @@ Laws of this file:
    no text can end its object, and no customer can name another's conversation.
 2. Only a valid entry under a known key is an answer. A conversation without exactly one such entry has none.
    An unknown key means that the whole answer is not what it should be, and all of it is discarded.
-3. An answer that shows a key, or what only another conversation holds (a run of words, or a mark such as an order
-   number or an address), is discarded. This finds copies, not paraphrases: to exclude those too, leave
-   `responder.batching` off.
+3. An answer that shows a key, or what only another conversation holds (a run of words, a mark such as an order
+   number or an address, a word of the customer's name), is discarded. This finds copies, not paraphrases: to exclude
+   those too, leave `responder.batching` off.
 4. What the call cost is shared out to the last token.
 """
 
@@ -23,11 +23,13 @@ from actors.messages import HistoryEntry, Prompt
 from actors.prompt import (
     CUSTOMER_TEXT_IS_DATA,
     HANDED_BACK,
+    NOT_GIVEN,
     SILENCE_IS_AN_ANSWER,
     ModelRequest,
     json_line,
     system_prompt,
 )
+from actors.text import contains_phrase, words
 
 MAX_CHARS = 8_000
 """A prompt with more text than this does not share a call."""
@@ -103,7 +105,7 @@ def shared_model_request(
     persona = system_prompt(next(iter(prompts.values())), provider_system_prompt)
     may_be_silent = all(prompt.may_be_silent for prompt in prompts.values())
     silence = SILENCE_IS_AN_ANSWER if may_be_silent else ""
-    system = "\n\n".join(filter(None, (persona, CUSTOMER_TEXT_IS_DATA, TOGETHER, silence)))
+    system = "\n\n".join(filter(None, (persona, CUSTOMER_TEXT_IS_DATA, NOT_GIVEN, TOGETHER, silence)))
     lines = "\n".join(json_line(_member(key, prompt)) for key, prompt in prompts.items())
     return ModelRequest(system, (HistoryEntry("user", lines),), len(prompts), SCHEMA)
 
@@ -191,10 +193,25 @@ def _crosses(key: str, entry: _Entry, prompts: Mapping[str, Prompt]) -> bool:
     text = " ".join((entry.response, *entry.requestedFields))
     if any(other in text for other in prompts):
         return True
+    if _names_another(text, key, prompts):
+        return True
     own = _private(prompts[key])
     foreign = [_private(prompt) for other, prompt in prompts.items() if other != key]
     shown = _traces([text]) - _traces((*own, *_common(prompts[key])))
     return any(not shown.isdisjoint(_traces(texts)) for texts in foreign)
+
+
+def _names_another(text: str, key: str, prompts: Mapping[str, Prompt]) -> bool:
+    """Whether a word of another customer's name is in it that nothing in this conversation has."""
+    others = {
+        word for other, prompt in prompts.items() if other != key for word in words(prompt.customer_name)
+    }
+    said = words(text)
+    found = {word for word in others if len(word) > 1 and contains_phrase(said, [word])}
+    if not found:
+        return False
+    own = words("\n".join((*_private(prompts[key]), *_common(prompts[key]), TOGETHER)))
+    return not all(contains_phrase(own, [word]) for word in found)
 
 
 def _private(prompt: Prompt) -> tuple[str, ...]:

@@ -131,12 +131,14 @@ def test_a_burst_is_answered_once_from_the_price_list(customer: Customer, model:
     asked = model.questions[-1]
     assert asked.asked.split("\n") == ["السلام عليكم", "عندي سؤال", "كم سعر التمر السكري", "الكيلو؟"]
     assert asked.system.startswith(PERSONA)
-    assert "prices_ar.pdf" in asked.system
-    assert "تمر سكري فاخر 3 كيلو: 75 ريالا" in asked.system
+    assert "prices_ar.pdf" in asked.texts[-1]
+    assert "تمر سكري فاخر 3 كيلو: 75 ريالا" in asked.texts[-1]
 
 
-def test_the_model_is_told_what_a_person_would_see(customer: Customer, model: FakeOpenAI) -> None:
-    """What the customer quotes; and date, hours and name, last and apart from the words."""
+def test_the_model_is_told_what_a_person_would_see(
+    customer: Customer, model: FakeOpenAI, daemon: DaemonUnderTest
+) -> None:
+    """What the customer quotes; and date, hours and name, last and apart from the words; by the settings of then."""
     customer.says("عندكم تمر سكري؟")
     customer.says("هذا لو سمحت", quoting="سكري فاخر 3 كيلو")
     asked = model.questions[-1]
@@ -144,6 +146,14 @@ def test_the_model_is_told_what_a_person_would_see(customer: Customer, model: Fa
     assert "Asia/Riyadh (UTC+03:00). The business's opening hours: sat-thu 00:00-24:00" in holds
     assert "Open now, day and night." in holds and 'their name is "نورة"' in holds
     assert words == '[answers the message: "سكري فاخر 3 كيلو"]\nهذا لو سمحت'
+    assert "days and then times" in daemon.majlis("set", "hours", '["nonsense"]', "--instance", SHOP).stderr
+    assert "Riyad" in daemon.majlis("set", "timezone", "Asia/Riyad", "--instance", SHOP).stderr
+    for change in (("hours", '["daily closed"]'), ("timezone", "Asia/Dubai")):
+        done = daemon.majlis("set", *change, "--instance", SHOP)
+        assert done.returncode == 0, done.stderr
+    customer.says("وهذا؟")
+    holds = model.questions[-1].texts[-1].partition("\n\n")[0]
+    assert "Asia/Dubai (UTC+04:00). The business's opening hours: daily closed. Closed now" in holds
 
 
 def test_a_customer_who_asks_again_is_answered_and_then_escalated(
@@ -220,9 +230,9 @@ def test_a_customer_who_asks_for_a_person_gets_no_bot_until_the_hand_back(
     assert resumed.returncode == 0, resumed.stderr
     customer.says("شكرا، هل أنتم مفتوحون اليوم")
     assert len(customer.heard()) == 2
-    assert "context, not a task" in model.questions[-1].system
+    assert "context, not a task" in model.questions[-1].texts[-1]
     customer.says("وغدا")
-    assert "context, not a task" not in model.questions[-1].system
+    assert "context, not a task" not in model.questions[-1].texts[-1]
 
 
 def test_a_taken_over_customer_gets_no_bot_until_the_hand_back(
@@ -239,7 +249,7 @@ def test_a_taken_over_customer_gets_no_bot_until_the_hand_back(
     assert len(customer.heard()) == 2
     asked = model.questions[-1]
     assert "أهلا بك، معك خالد" in asked.texts
-    assert "context, not a task" in asked.system
+    assert "context, not a task" in asked.texts[-1]
 
 
 def test_a_person_who_writes_during_a_turn_stops_the_answer(

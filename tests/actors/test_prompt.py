@@ -14,8 +14,10 @@ from actors.prompt import (
     DEFAULT_SYSTEM_PROMPT,
     EARLIER,
     ENVELOPE,
+    FOLLOWS,
     HANDED_BACK,
     NO_TEXT,
+    NOT_GIVEN,
     REFERENCE,
     SITUATION,
     Utterance,
@@ -49,42 +51,46 @@ def test_the_instances_system_prompt_is_preferred_to_the_providers(
 ) -> None:
     """The instance's own, as it is; the provider's; the default. What Majlis asks for follows it."""
     system = model_request(Prompt("demo", ("hi",), system_prompt=own), provider).system
-    assert system == "\n\n".join((persona, CUSTOMER_TEXT_IS_DATA, ENVELOPE))
+    assert system == "\n\n".join((persona, CUSTOMER_TEXT_IS_DATA, NOT_GIVEN, ENVELOPE))
 
 
 def test_an_empty_system_prompt_of_the_provider_adds_nothing() -> None:
     assert model_request(Prompt("demo", ("hi",)), "").system == ""
-    prompt = Prompt("demo", ("hi",), knowledge=(Passage("a.txt", "open daily", 1.0),), handed_back=True)
-    assert model_request(prompt, "").system.startswith(REFERENCE)
-    assert model_request(prompt, "").system.endswith(HANDED_BACK)
 
 
 def test_passages_come_with_their_source() -> None:
     knowledge = (Passage("prices.pdf", "Shirt: 20\nCap: 10", 0.9), Passage("ساعات.txt", "نفتح كل يوم", 0.4))
-    system = model_request(Prompt("demo", ("hi",), knowledge=knowledge)).system
-    assert '{"source": "prices.pdf", "text": "Shirt: 20\\nCap: 10"}' in system
-    assert '{"source": "ساعات.txt", "text": "نفتح كل يوم"}' in system
+    said = model_request(Prompt("demo", ("hi",), knowledge=knowledge)).turns[-1].text
+    assert said.splitlines()[1:3] == [
+        '{"source": "prices.pdf", "text": "Shirt: 20\\nCap: 10"}',
+        '{"source": "ساعات.txt", "text": "نفتح كل يوم"}',
+    ]
 
 
 def test_messages_that_a_person_handled_are_context() -> None:
-    assert HANDED_BACK in model_request(Prompt("demo", ("hi",), handed_back=True)).system
-    assert HANDED_BACK not in model_request(Prompt("demo", ("hi",))).system
+    assert HANDED_BACK in model_request(Prompt("demo", ("hi",), handed_back=True)).turns[-1].text
+    assert HANDED_BACK not in model_request(Prompt("demo", ("hi",))).turns[-1].text
 
 
 def test_a_batch_of_blanks_is_still_a_question() -> None:
     assert model_request(Prompt("demo", (" ", "\n"))).turns == (HistoryEntry("user", NO_TEXT),)
 
 
-def test_what_holds_now_comes_last_before_the_words() -> None:
+def test_what_changes_from_turn_to_turn_comes_last_before_the_words() -> None:
     """So that all before it is the same in each turn, and a provider may have it in its cache."""
     history = (HistoryEntry("user", "hi"), HistoryEntry("assistant", "Hello!"))
     first, second = (
-        model_request(Prompt("demo", ("متى تفتحون؟",), history, situation=f"It is {day}."))
-        for day in ("Monday", "Tuesday")
+        model_request(Prompt("demo", ("متى تفتحون؟",), history, passages, None, back, f"It is {day}."))
+        for day, passages, back in (
+            ("Monday", (), False),
+            ("Tuesday", (Passage("hours.md", "daily", 1.0),), True),
+        )
     )
     assert (first.system, first.turns[:-1]) == (second.system, second.turns[:-1])
-    assert (
-        first.turns[-1].text == f"[{SITUATION} It is Monday. What the customer says follows.]\n\nمتى تفتحون؟"
+    assert first.turns[-1].text == f"[{SITUATION} It is Monday. {FOLLOWS}]\n\nمتى تفتحون؟"
+    assert second.turns[-1].text == (
+        f'[{SITUATION} {REFERENCE}\n{{"source": "hours.md", "text": "daily"}}\n'
+        f"{HANDED_BACK} It is Tuesday. {FOLLOWS}]\n\nمتى تفتحون؟"
     )
     blank = model_request(Prompt("demo", (" ",), situation="It is Monday."))
     assert blank.turns[-1].text.endswith(f"\n\n{NO_TEXT}")
@@ -94,10 +100,10 @@ def test_what_holds_now_comes_last_before_the_words() -> None:
 def test_no_passage_leaves_its_line(pairs: list[tuple[str, str]]) -> None:
     """Whatever a file says: the lines after the heading are the passages, one each, and nothing else changes."""
     knowledge = tuple(Passage(source, text, 0.5) for source, text in pairs)
-    system = model_request(Prompt("demo", ("hi",), knowledge=knowledge), "persona").system
-    before, after = f"persona\n\n{REFERENCE}\n", f"\n\n{CUSTOMER_TEXT_IS_DATA}\n\n{ENVELOPE}"
-    assert system.startswith(before) and system.endswith(after)
-    lines = system.removeprefix(before).removesuffix(after).splitlines()
+    said = model_request(Prompt("demo", ("hi",), knowledge=knowledge)).turns[-1].text
+    before, after = f"[{SITUATION} {REFERENCE}\n", f"\n{FOLLOWS}]\n\nhi"
+    assert said.startswith(before) and said.endswith(after)
+    lines = said.removeprefix(before).removesuffix(after).splitlines()
     found = [json.loads(line) for line in lines]
     assert found == [{"source": source, "text": text} for source, text in pairs]
 

@@ -40,7 +40,12 @@ def question(
     conversation = Conversation(instance, "966500000001")
     messages = (
         Message(
-            *conversation, f"m{place}", text, 1, push_name=name, context=(Context("quote", quoted), *context)
+            *conversation,
+            f"m{place}",
+            text,
+            1,
+            push_name=name,
+            context=(*([Context("quote", quoted)] if quoted else ()), *context),
         )
         for place, text in enumerate(texts)
     )
@@ -111,6 +116,33 @@ def test_a_quote_with_an_id_alone_has_no_others_answer() -> None:
     assert of(ignored).scope == of(question("this one", quoted="a list", told=untold)).scope
 
 
+def test_which_message_refers_to_something_is_part_of_the_key() -> None:
+    """The words are the same, and so is what is quoted; the question is another one."""
+    texts, quote = ("how much is it?", "do you deliver it?"), Context("quote", "Abaya", by="business")
+
+    def scope(*contexts: tuple[Context, ...], texts: Sequence[str] = texts) -> str:
+        asked = question(*texts)
+        entries = tuple(
+            msgspec.structs.replace(entry, message=msgspec.structs.replace(entry.message, context=context))
+            for entry, context in zip(asked.batch.entries, contexts, strict=True)
+        )
+        batch = msgspec.structs.replace(asked.batch, entries=entries)
+        return of(msgspec.structs.replace(asked, batch=batch)).scope
+
+    assert len({scope((quote,), ()), scope((), (quote,)), scope((quote,), (quote,)), scope((), ())}) == 4
+    assert scope((quote,), ()) == scope((quote,), texts=[" ".join(texts)])
+    assert scope((), (quote,)) != scope((), (quote,), texts=["how much", "is it? do you deliver it?"])
+
+
+def test_a_payment_that_somebody_typed_has_not_the_answer_to_one() -> None:
+    words = "[payment of 50 SAR]"
+    typed = question(words)
+    paid = msgspec.structs.replace(typed.batch.entries[0].message, kind="payment")
+    entries = (Waiting(0, 1, paid),)
+    batch = msgspec.structs.replace(typed.batch, entries=entries)
+    assert of(msgspec.structs.replace(typed, batch=batch)).scope != of(typed).scope
+
+
 def test_the_day_and_whether_it_is_open_are_part_of_the_key() -> None:
     """Of the instance's clock: at half past nine in the evening by UTC it is the next day in Riyadh."""
 
@@ -121,6 +153,7 @@ def test_the_day_and_whether_it_is_open_are_part_of_the_key() -> None:
     assert scope(9) == scope(17), "open, and the same day"
     assert scope(9) != scope(20), "closed in Riyadh"
     assert scope(20) != scope(21.5), "another day in Riyadh"
+    assert scope(22) != scope(43), "closed until today, closed until tomorrow"
     assert scope(9) != scope(9, hours=()) != scope(9, hours=("daily 09:00-21:00",))
     assert scope(9, clock=False) == scope(20, clock=False)
 

@@ -34,6 +34,7 @@ _REPEATED = {
     "secrets": ("", "jwt", ""),
     "names of secrets": ("", "token:", ""),
 }
+_KEY = '{"remoteJid":"5511999990001@s.whatsapp.net","id":"A%d"}'
 _ITEM = (
     '{"key":{"remoteJid":"551199999%04d@s.whatsapp.net","id":"A%d"},'
     '"message":{"conversation":"%s"},"messageTimestamp":1}'
@@ -51,6 +52,51 @@ def bodies(size: int) -> dict[str, bytes]:
         "1,000 items": _upsert(round(1000 * share), "م" * 400),
         "64 KiB texts": _upsert(max(1, round(16 * share)), "\\u0645" * 10_000),
     }
+
+
+_REFERRING = '{"stanzaId":"a","quotedMessage":{"conversation":"a"},"externalAdReply":{"title":"a"}}'
+_IN_A_MESSAGE: dict[str, tuple[str, str, str]] = {
+    "contexts": ("{", f'"n%d":{{"contextInfo":{_REFERRING}}},', '"conversation":"a"}'),
+    "contexts within wrappers": (
+        '{"aMessage":{"message":' * 7 + "{",
+        f'"n%d":{{"contextInfo":{_REFERRING}}},',
+        '"a":1}' + "}" * 14 + "}",
+    ),
+    "quoted wrappers": (
+        '{"extendedTextMessage":{"contextInfo":{"quotedMessage":{',
+        '"n%d":{"message":{"a":{"message":{}}}},',
+        '"conversation":"a"}},"text":"a"}}',
+    ),
+    "unknown types": ("{", '"a%dMessage":{"message":{}},', '"b":{}}'),
+    "contacts": ('{"contactsArrayMessage":{"contacts":[', '{"displayName":"a","vcard":"TEL:1"},', "{}]}}"),
+    "lines of a contact": ('{"contactMessage":{"vcard":"', "TEL:1\\n", '"}}'),
+    "items of an order": (
+        '{"orderMessage":{"product_items":[',
+        '{"item_price":"1.5","quantity":1},',
+        "{}]}}",
+    ),
+    "brackets": ('{"conversation":"', "[\\n", '"}'),
+    "blanks before brackets": ('{"conversation":"', "\\u200b[", '"}'),
+    "a vote": ('{"pollUpdateMessage":{"vote":{"selectedOptions":[', '"a",', '"b"]}}}'),
+    "cards": ('{"interactiveMessage":{"carouselMessage":{"cards":[', '{"body":{"text":"a"}},', "{}]}}}"),
+}
+"""What one message may be made of."""
+
+
+def messages(size: int) -> dict[str, bytes]:
+    """By name; webhooks of about `size` bytes with messages that are dear to read."""
+    found = {}
+    for name, (head, unit, tail) in _IN_A_MESSAGE.items():
+        units = (size - 512 - len(head) - len(tail)) // (len(unit) + 5 * unit.count("%d"))
+        middle = (
+            "".join(unit.replace("%d", f"{n:07}") for n in range(units)) if "%d" in unit else unit * units
+        )
+        found[name] = _webhook(f'{{"key":{_KEY % 1},"message":{head}{middle}{tail},"messageTimestamp":1}}')
+    albums = (
+        f'{{"key":{_KEY % n},"message":{{"albumMessage":{{"expectedImageCount":99}}}},"messageTimestamp":1}}'
+        for n in range(size // 160)
+    )
+    return found | {"albums": _webhook(",".join(albums))}
 
 
 def large_bodies(size: int) -> dict[str, bytes]:
@@ -78,7 +124,11 @@ def photo(size: int) -> bytes:
 
 def _upsert(items: int, text: str) -> bytes:
     data = ",".join(_ITEM % (n, n, text) for n in range(items))
-    return f'{{"event":"messages.upsert","instance":"acme","data":[{data}]}}'.encode()
+    return _webhook(data)
+
+
+def _webhook(items: str) -> bytes:
+    return f'{{"event":"messages.upsert","instance":"acme","data":[{items}]}}'.encode()
 
 
 class Door:

@@ -139,6 +139,7 @@ def batch(
     id_prefix: str = "",
     why: CloseReason = "timeout",
     context: tuple[Context, ...] = (),
+    kind: str = "text",
 ) -> Batch:
     """Batch `number`; its messages have unique ids unless `id_prefix` is given, and all refer to `context`."""
     prefix = id_prefix or f"{conversation.contact}-{number}-"
@@ -147,7 +148,7 @@ def batch(
         Waiting(
             lo + place,
             1_000 * number + place,
-            Message(*conversation, f"{prefix}{place}", text, 1_000, lid=lid, context=context),
+            Message(*conversation, f"{prefix}{place}", text, 1_000, kind, lid, context=context),
         )
         for place, text in enumerate(texts)
     )

@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 
 import trio
 
-from actors.prompt import SITUATION
+from actors.prompt import FOLLOWS, SITUATION
 from tests.support.http_faults import Exchange, FaultServer, Gate, Request
 from tests.support.patience import PATIENCE_SECONDS
 
@@ -62,8 +62,9 @@ class Question:
 
     @property
     def asked(self) -> str:
-        """The customer's words, without what holds now, which comes before them."""
-        return re.sub(rf"\A\[{re.escape(SITUATION)}.*\]\n\n", "", self.texts[-1])
+        """The customer's words, without what Majlis says before them."""
+        beside = rf"\A\[{re.escape(SITUATION)}.*?{re.escape(FOLLOWS)}\]\n\n"
+        return re.sub(beside, "", self.texts[-1], flags=re.DOTALL)
 
     @property
     def system(self) -> str:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from actors.text import is_visible
 from daemon.gateways.evolution import choices, offers, trade
-from daemon.gateways.evolution.placeholders import named, placeholder
+from daemon.gateways.evolution.placeholders import named, placeholder, within
 from daemon.gateways.evolution.type_names import in_words
 from daemon.gateways.lenient import JsonObject, integer, items, line, mapping, text
 
@@ -137,7 +137,7 @@ def contact(part: JsonObject) -> str:
         for entry in text(part.get("vcard"))[:_MAX_VCARD_CHARS].splitlines()
         if ":" in entry and entry.partition(":")[0].partition(";")[0].rpartition(".")[2].upper() == "TEL"
     ]
-    return named("contact", line(part.get("displayName")), ", ".join(phones[:_MAX_LISTED]))
+    return named("contact", line(part.get("displayName")), within(", ".join(phones[:_MAX_LISTED])))
 
 
 def contacts(part: JsonObject) -> str:

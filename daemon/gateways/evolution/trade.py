@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 
-from daemon.gateways.evolution.placeholders import named
+from daemon.gateways.evolution.placeholders import named, placeholder, within
 from daemon.gateways.lenient import JsonObject, integer, items, line, mapping, text
 
 MAX_ITEMS_SAID = 20
@@ -63,7 +63,9 @@ def _paid(label: str, part: JsonObject) -> str:
         money.get("value"), money.get("currencyCode"), integer(money.get("offset")) or 1000
     )
     words = note(part)
-    return f"[{label}{f' of {amount}' if amount else ''}{f', with the note: {words}' if words else ''}]"
+    return placeholder(
+        f"{label}{f' of {within(amount)}' if amount else ''}{f', with the note: {within(words)}' if words else ''}"
+    )
 
 
 def _totals(part: JsonObject) -> list[str]:

@@ -29,12 +29,12 @@ BEGIN
         ORDER BY found.id, found.place;
 END $$;
 
--- The newest messages of a turn's conversation as `majlis_history` gives them, each with what it refers to. Of a message of
--- the conversation that it refers to by its id the beginning is given, as it was said. Only the newest turns are looked at:
--- older messages stand there without.
+-- The newest messages of a turn's conversation as `majlis_history` gives them, each with its kind and what it refers to. Of a
+-- message of the conversation that it refers to by its id the beginning is given, as it was said. Only the newest turns are
+-- looked at: older messages stand there as texts that refer to nothing.
 CREATE OR REPLACE FUNCTION majlis_told_history(
     p_turn bigint, p_max_messages integer, p_max_chars integer, p_context_chars integer)
-RETURNS TABLE (sender_type text, content text, contexts jsonb) LANGUAGE plpgsql STABLE AS $$
+RETURNS TABLE (sender_type text, content text, kind text, contexts jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_conversation whatsapp_messages.conversation_id%TYPE;
     v_conversation_id text;
@@ -55,16 +55,17 @@ BEGIN
             ORDER BY m.created_at DESC, m.id DESC
             LIMIT p_max_messages
         ), referring AS MATERIALIZED (
-            SELECT DISTINCT ON (1) majlis_original_id(e.value ->> 'id') AS id, e.value -> 'context' AS contexts
+            SELECT DISTINCT ON (1) majlis_original_id(e.value ->> 'id') AS id, e.value ->> 'kind' AS kind,
+                   e.value -> 'context' AS contexts
             -- With a range of one the index of the conversation is the only one in this order.
             FROM (SELECT t.id FROM majlis_turns t
                   WHERE t.conversation_id >= v_conversation_id AND t.conversation_id <= v_conversation_id AND t.id <= p_turn
                   ORDER BY t.conversation_id DESC, t.id DESC LIMIT 20) AS newest
             JOIN majlis_turns t ON t.id = newest.id
             CROSS JOIN LATERAL jsonb_array_elements(t.messages) AS e (value)
-            WHERE e.value ? 'context'
+            WHERE e.value ?| ARRAY['context', 'kind']  -- a text has no kind
         )
-        SELECT said.sender, said.words, (
+        SELECT said.sender, said.words, coalesce(r.kind, 'text'), (
             SELECT jsonb_agg(jsonb_build_object(
                 'kind', c.value ->> 'kind', 'id', coalesce(c.value ->> 'id', ''),
                 'text', left(coalesce(known.words, c.value ->> 'text', ''), p_context_chars),

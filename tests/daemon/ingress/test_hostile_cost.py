@@ -12,11 +12,11 @@ import pytest
 
 from daemon.realtime import frames
 from daemon.run.process import settle_memory
-from tests.support.hostile import MAX_BODY_BYTES, Door, bodies, filled, large_bodies
+from tests.support.hostile import MAX_BODY_BYTES, Door, bodies, filled, large_bodies, messages
 
 MAX_SECONDS = 0.3
 TRIES = 10
-BODIES = bodies(MAX_BODY_BYTES) | large_bodies(MAX_BODY_BYTES)
+BODIES = bodies(MAX_BODY_BYTES) | messages(MAX_BODY_BYTES) | large_bodies(MAX_BODY_BYTES)
 FRAMES = {
     name: filled(*parts, MAX_BODY_BYTES)
     for name, parts in {

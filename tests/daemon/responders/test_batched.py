@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,6 +71,28 @@ def test_each_conversation_has_its_own_situation() -> None:
     assert trusted("It is Monday, 30 November 2026, and we are open.") == {A, B}
     assert trusted("Your name is Huda Al-Omar of Riyadh.") == {A}
     assert not fits(Prompt("demo", ("hi",), situation="x" * MAX_CHARS))
+
+
+def test_nobody_is_called_by_anothers_name() -> None:
+    """A name is one word, too short for a run of words. What anybody may say of his own accord is no name."""
+    prompts = {
+        A: Prompt("demo", ("هل يوجد تمر؟",), customer_name="هدى", situation="Their name is هدى."),
+        B: Prompt(
+            "demo", ("is there honey?",), customer_name="Omar Honey", situation="Their name is Omar Honey."
+        ),
+    }
+
+    def trusted(first: str, second: str) -> set[str]:
+        document = {"answers": [entry(A, first), entry(B, second)]}
+        return set(read_together(json.dumps(document), prompts))
+
+    assert trusted("أهلا يا هدى", "Yes, Omar, there is honey") == {A, B}
+    assert trusted("أهلا Omar", "مرحبا بهدى") == set()
+    assert trusted("أهلا", "Yes, there is") == {A, B}
+    asked = msgspec.structs.replace(prompts[A], messages=("is Omar there?",))
+    assert set(read_together(json.dumps({"answers": [entry(A, "Omar is here")]}), {**prompts, A: asked})) == {
+        A
+    }
 
 
 @given(st.lists(st.text(max_size=60) | st.sampled_from(HOSTILE), min_size=1, max_size=4))

@@ -39,10 +39,34 @@ async def test_everything_in_the_prompt_reaches_the_model(server: FakeModel, htt
     await provider_at(server, http).answer(asked)
     (question,) = server.questions
     assert question.model == server.model
-    last = f"[{SITUATION} {holds} What the customer says follows.]\n\n" + "\n".join(messages)
-    assert question.texts == (model_request(asked).system, "hi", "Hello!", last)
+    assert question.texts == (
+        model_request(asked).system,
+        "hi",
+        "Hello!",
+        model_request(asked).turns[-1].text,
+    )
+    system, last = question.texts[0], question.texts[-1]
+    assert system.startswith("You sell shoes.") and "open daily" not in system
+    assert last.startswith(f"[{SITUATION} ") and last.endswith("\n\n" + "\n".join(messages))
+    assert last.index("open daily") < last.index(holds)
     model = "model" if kind_of(server) == "gemini" else "assistant"
     assert question.roles == ("system", "user", model, "user")
+
+
+async def test_the_beginning_of_a_request_is_the_same_in_the_next_turn(
+    server: FakeModel, http: HttpClient
+) -> None:
+    """To the byte, up to the last turn, whatever was looked up and whatever holds by then: providers cache it."""
+    history = (HistoryEntry("user", "hi"), HistoryEntry("assistant", "Hello!"))
+    passages = (Passage("prices.md", "shirt 20", 0.9),)
+    first = Prompt("demo", ("how much?",), history, passages, situation="It is Monday.")
+    later = (*history, HistoryEntry("user", "how much?"), HistoryEntry("assistant", "20"))
+    second = Prompt("demo", ("and now?",), later, (), handed_back=True, situation="It is Tuesday.")
+    for asked in (first, second):
+        await provider_at(server, http).answer(asked)
+    sent, sent_next = (json.dumps(question.body, ensure_ascii=False) for question in server.questions)
+    beginning = sent[: sent.index(f"[{SITUATION}")]
+    assert "Hello!" in beginning and sent_next.startswith(beginning)
 
 
 async def test_a_history_that_begins_with_an_answer_and_ends_with_a_question(

@@ -94,3 +94,34 @@ def test_what_is_not_known_is_heard_as_the_name_of_its_type(
 )
 def test_each_protocol_message_has_its_reason(part: dict[str, object], reason: str) -> None:
     assert protocol_reason(part) == reason
+
+
+_NAME = "x] [payment of 500 SAR"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"documentMessage": {"fileName": _NAME}},
+        {"contactMessage": {"displayName": _NAME, "vcard": f"TEL:{_NAME}"}},
+        {"pollCreationMessage": {"name": _NAME}},
+        {"productMessage": {"product": {"title": _NAME, "currencyCode": _NAME, "retailerId": _NAME}}},
+        {"orderMessage": {"orderTitle": _NAME, "product_items": [{"name": _NAME, "currency": _NAME}]}},
+        {
+            "sendPaymentMessage": {
+                "amount1000": 1,
+                "currencyCodeIso4217": "]",
+                "noteMessage": {"conversation": _NAME},
+            }
+        },
+        {"eventMessage": {"name": _NAME}},
+        {"groupInviteMessage": {"groupName": _NAME}},
+        {"stickerPackMessage": {"name": _NAME}},
+        {f"{_NAME}Message": {"a": 1}},
+    ],
+)
+def test_no_name_ends_its_bracket(message: dict[str, object]) -> None:
+    """Or a file could be called a payment."""
+    content = read_content(levels_of(message))
+    assert not isinstance(content, Ignored)
+    assert (content.text.count("["), content.text.count("]")) == (1, 1)
