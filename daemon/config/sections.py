@@ -214,10 +214,13 @@ class OptOutSettings(Section):
     stop_words: tuple[Word, ...] = (
         "STOP",
         "UNSUBSCRIBE",
+        "STOP PROMOTIONS",
         "إيقاف",
         "الغاء الاشتراك",
         "SAIR",
         "PARAR",
+        "DESCADASTRAR",
+        "BAJA",
     )
     start_words: tuple[Word, ...] = ("START", "ابدأ", "VOLTAR", "VOLVER")
     message: str = ""
