@@ -52,6 +52,11 @@ def amended(batch: Batch) -> Batch:
     return msgspec.structs.replace(batch, entries=entries)
 
 
+def corrected_text(message: Message) -> str:
+    """What the customer wrote: of a correction the new text, without the word for it."""
+    return message.text.removeprefix(CORRECTED.format(text="")) if message.kind == EDIT else message.text
+
+
 def _is_pending(message: Message) -> bool:
     """It amends, and is as it came."""
     is_applied = message.aside not in ("", "backlog") or any(one.kind == "edit" for one in message.context)

@@ -94,10 +94,14 @@ SMALL_TALK = frozenset(
         ta muito perfeito combinado otimo fechado joia""",
         """si no vale gracias muchas claro bueno listo dale perfecto de acuerdo correcto exacto genial bien por
         favor""",
+        """hi hello hey hiya good morning afternoon evening night day
+        السلام سلام عليكم وعليكم ورحمة الله وبركاته مرحبا مرحبتين اهلا اهلين هلا ياهلا هاي وسهلا صباح مساء الخير النور
+        ola oi bom boa dia tarde noite tudo bem hola buenas buenos dias tardes noches""",
     )
     for word in words(listed)
 )
-"""Words of which alone nothing is asked: yes, no, fine, thanks. Also in Gulf, Egyptian and Levantine Arabic."""
+"""Words of which alone nothing is asked: yes, no, fine, thanks, good morning. Also in Gulf, Egyptian and Levantine
+Arabic."""
 
 
 class Interaction(msgspec.Struct, frozen=True):
@@ -143,7 +147,7 @@ def repeats_question(given: EscalationInput) -> bool:
 
     They must follow one another: a customer who asked something else between has moved on. What is said several times
     before it is answered counts once. Only questions count: no picture, no voice, no choice from a menu, no number, no
-    "yes", "ok" or "thanks"; and a single word only if it got the same answer each time.
+    "yes", "ok", "thanks" or "good morning"; and a single word only if it got the same answer each time.
     """
     latest = (given.text, *(interaction.text for interaction in given.interactions[: LOOKED_BACK - 1]))
     said = [_question(text) for text in latest[:REPEATS]]

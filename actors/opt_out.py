@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
+from actors.amendments import EDIT, corrected_text
 from actors.instance import OptOutTerms
 from actors.messages import Message
 from actors.repeats import TYPED
@@ -19,6 +20,8 @@ from actors.text import first_words, words
 
 OPTED_OUT = "opted_out"
 OPTED_IN = "opted_in"
+
+_HEEDED = TYPED | {EDIT}
 
 MAX_CHARS = 256
 """A longer message is no single word."""
@@ -60,9 +63,9 @@ def wish(messages: Sequence[Message], terms: OptOutTerms) -> Wish | None:
 
 def said_in(message: Message, terms: OptOutTerms) -> Wish | None:
     """The stop or start word that `message` is as a whole."""
-    if not terms.enabled or message.kind not in TYPED or len(message.text) > MAX_CHARS:
+    if not terms.enabled or message.kind not in _HEEDED or len(message.text) > MAX_CHARS:
         return None
-    said = first_words(message.text, MAX_CHARS)
+    said = first_words(corrected_text(message), MAX_CHARS)
     for wants_out, listed in ((True, terms.stop_words), (False, terms.start_words)):
         for word in listed:
             if _is_nothing_but(said, words(word)):

@@ -27,7 +27,7 @@ from actors.messages import Context
 from actors.text import first_words
 from daemon.controls import own_words
 from daemon.gateways import lenient
-from daemon.gateways.evolution import amendments, message, parts, payload, placeholders
+from daemon.gateways.evolution import amendments, message, parts, payload, placeholders, trade
 from daemon.ingress import inline_media
 from daemon.knowledge import embeddings, readers
 from daemon.observe import logs
@@ -125,6 +125,7 @@ ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "daemon.gateways.evolution.message.read_own": lambda text: message.read_own("acme", _item(text)),
     "daemon.gateways.evolution.parts.silent_reason": lambda text: parts.silent_reason(text, {"type": text}),
     "daemon.gateways.evolution.placeholders.named": lambda text: placeholders.named(text, text, text),
+    "daemon.gateways.evolution.trade.money": lambda text: trade.money(text, text, text),
     "daemon.gateways.lenient.clean": lambda text: lenient.clean(text, len(text)),
     "daemon.ingress.inline_media.without_media": lambda document: inline_media.without_media(document, 0),
     "daemon.knowledge.readers.parse": lambda text: readers.parse("file.md", _raw(text)),

@@ -223,6 +223,7 @@ class OptOutSettings(Section):
         "STOP",
         "STOPALL",
         "UNSUBSCRIBE",
+        "STOP PROMOTIONS",
         "إيقاف",
         "إيقاف الرسائل",
         "الغاء الاشتراك",

@@ -102,9 +102,11 @@ def _without_silence(text: str) -> tuple[str, bool]:
 
 
 def _begins_silence(text: str) -> bool:
-    """Whether the first word is NO_REPLY, in quotes, fences or emphasis. What follows is a reason, and for nobody."""
+    """Whether the first word is NO_REPLY, in any case, in quotes, fences or emphasis. What follows is a reason, and for
+    nobody.
+    """
     words = (piece.strip(_WRAPS) for piece in text[:_MAX_SILENCE_CHARS].split())
-    return next((word for word in words if word and word not in _FENCED_AS), "") == NO_REPLY
+    return next((word for word in words if word and word not in _FENCED_AS), "").upper() == NO_REPLY
 
 
 def _unwrapped(text: str, wrappings: int, *, cut: bool) -> tuple[str, _Members]:

@@ -48,6 +48,9 @@ def message(text: str, kind: str = "text") -> Message:
         "Sair",
         "PARAR!",
         "unsubscribe",
+        "Stop promotions",
+        "Baja",
+        "Descadastrar",
         "ＳＴＯＰ",
     ],
 )
@@ -84,6 +87,12 @@ def test_only_typed_words_and_choices_count_and_only_where_it_is_on() -> None:
     assert not opt_out.wish((message("STOP"),), msgspec.structs.replace(WORDS, enabled=False))
     assert not opt_out.wish((message("STOP"),), OptOutTerms())
     assert opt_out.wish((message("baja"),), OptOutTerms(stop_words=("Baja",)))
+
+
+def test_a_correction_to_a_stop_word_is_one() -> None:
+    assert opt_out.wish((message("corrected: stop", "edit"),), WORDS)
+    assert not opt_out.wish((message("corrected: stop"),), WORDS)
+    assert not opt_out.wish((message("corrected: do not stop", "edit"),), WORDS)
 
 
 @pytest.mark.parametrize(

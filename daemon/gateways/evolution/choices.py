@@ -13,6 +13,8 @@ from daemon.gateways.lenient import JsonObject, NotJson, decode, line, mapping, 
 _MAX_FIELDS = 50
 _MAX_FIELD_CHARS = 4_096
 _MAX_PARAMS_CHARS = 65_536
+_MAX_DEPTH = 3
+"""A form's field may hold fields: an address, a range of days, a list of guests."""
 _MACHINE_FIELDS = frozenset({"id", "flow_token", "wa_flow_response_params", "title", "display_text"})
 
 
@@ -43,13 +45,14 @@ def poll_vote(part: JsonObject) -> str:
 def flow_reply(part: JsonObject) -> str:
     """A quick reply's words, or a form's body and its fields, one to a line."""
     body = text(mapping(part.get("body")).get("text")).strip()
-    params = _params(text(mapping(part.get("nativeFlowResponseMessage")).get("paramsJson")))
+    params = params_in(text(mapping(part.get("nativeFlowResponseMessage")).get("paramsJson")))
     title = text(params.get("display_text")) or text(params.get("title"))
     fields = "\n".join(_fields(params))
     return "\n".join(words for words in (body or title, fields) if words) or text(params.get("id"))
 
 
-def _params(encoded: str) -> JsonObject:
+def params_in(encoded: str) -> JsonObject:
+    """The parameters of a native flow: JSON within JSON."""
     if len(encoded) > _MAX_PARAMS_CHARS:
         return {}
     try:
@@ -60,17 +63,22 @@ def _params(encoded: str) -> JsonObject:
 
 def _fields(params: JsonObject) -> Iterator[str]:
     for name, value in list(params.items())[:_MAX_FIELDS]:
-        words = "" if name in _MACHINE_FIELDS else _words(value)
+        words = "" if name in _MACHINE_FIELDS else line(_words(value, _MAX_DEPTH), _MAX_FIELD_CHARS)
         if words:
             yield f"{line(name)}: {words}"
 
 
-def _words(value: object) -> str:
-    """A form's field: text, number, tick box, or a list of chosen texts."""
+def _words(value: object, depth: int) -> str:
+    """A form's field: text, number, tick box, a list of them, or fields within it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
         return line(str(value))
+    if isinstance(value, list | dict) and depth <= 0:
+        return ""
     if isinstance(value, list):
-        return ", ".join(filter(None, map(line, value[:_MAX_FIELDS])))
+        return ", ".join(filter(None, (_words(one, depth - 1) for one in value[:_MAX_FIELDS])))
+    if isinstance(value, dict):
+        named = ((line(name), _words(one, depth - 1)) for name, one in list(value.items())[:_MAX_FIELDS])
+        return ", ".join(f"{name} {words}" for name, words in named if words)
     return line(value, _MAX_FIELD_CHARS)

@@ -8,6 +8,8 @@ Laws of this file:
    reaction, an edit, a call), and what might not be our own.
 2. A reaction is an aside: nothing to answer by itself. The header of an album is heard: it says how many follow.
 3. A message that says nothing is heard all the same if it refers to an ad or a product.
+4. A picture or video that WhatsApp sends again in another quality (HD), or as the moving part of a photo, is no message
+   of the customer's: `second_copy`. The first one was.
 """
 
 from __future__ import annotations
@@ -29,8 +31,25 @@ from daemon.ingress.inbound import Amendment, Ignored, OwnMessage, OwnSender
 from daemon.ingress.inline_media import was_cut
 
 _MAX_JID_CHARS = 128
+_IN_ALBUM = frozenset({"MEDIA_ALBUM", "1"})
 _MEDIA = frozenset({"image", "video", "audio", "voice", "document", "sticker"})
 _SIGNED = re.compile(r"\*[^*\n]{1,64}:\*\n")
+
+_KINDS_OF_PARTS = 100
+"""The protocol numbers them; it knows some twenty."""
+_COPIES = frozenset(
+    {
+        "HD_VIDEO_DUAL_UPLOAD",
+        "5",
+        "HD_IMAGE_DUAL_UPLOAD",
+        "10",
+        "MOTION_PHOTO",
+        "12",
+        "HEVC_VIDEO_DUAL_UPLOAD",
+        "19",
+    }
+)
+"""How WhatsApp's protocol says that a file is another form of its parent."""
 
 _TELEPHONES = ("android", "ios", "desktop")
 _OF_THE_GATEWAY = ("3EB0", "BAE5")
@@ -98,7 +117,7 @@ def read_item(instance: str, item: JsonObject, envelope: Envelope = NO_ENVELOPE)
         media_inline_dropped=envelope.is_long and _lost_media(mapping(item.get("message"))),
         media_hash=media_hash(content.part) if is_media else "",
         aside="reaction" if is_reaction else "",
-        album=message_id if content.kind == "album" else _album(item, levels) if is_media else "",
+        album=message_id if content.kind == "album" else _parent(_IN_ALBUM, item, levels) if is_media else "",
         album_size=album_size(content.part) if content.kind == "album" else 0,
     )
 
@@ -117,12 +136,14 @@ def _id(found: str) -> str:
     return found if found == clean(found, MAX_ID_CHARS) else ""
 
 
-def _album(item: JsonObject, levels: tuple[JsonObject, ...]) -> str:
-    """The id of the album that a picture or video belongs to."""
+def _parent(kinds: frozenset[str], item: JsonObject, levels: tuple[JsonObject, ...]) -> str:
+    """The id of the message that a file belongs to in one of these ways: an album, a picture of less quality."""
     infos = (level.get("messageContextInfo") for level in levels)
     for info in map(mapping, (*infos, item.get("messageContextInfo"), item.get("contextInfo"))):
         association = mapping(info.get("messageAssociation"))
-        if association.get("associationType") in ("MEDIA_ALBUM", 1, "1"):
+        kind = association.get("associationType")
+        name = str(kind) if isinstance(kind, int) and 0 < kind < _KINDS_OF_PARTS else text(kind)
+        if name in kinds:
             return _id(text(mapping(association.get("parentMessageKey")).get("id")))
     return ""
 
@@ -180,4 +201,7 @@ def _program(content: Content) -> OwnSender:
 def _read_content(item: JsonObject, levels: tuple[JsonObject, ...]) -> Content | Ignored:
     if not levels and item.get("messageStubType"):  # WhatsApp's stand-in for what could not be decrypted
         return Ignored("undecryptable")
-    return read_content(levels, text(item.get("messageType")))
+    content = read_content(levels, text(item.get("messageType")))
+    if isinstance(content, Content) and content.kind in _MEDIA and _parent(_COPIES, item, levels):
+        return Ignored("second_copy", content.type)
+    return content

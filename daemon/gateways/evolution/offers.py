@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from daemon.gateways.evolution.choices import params_in
+from daemon.gateways.evolution.placeholders import named
+from daemon.gateways.evolution.trade import money
 from daemon.gateways.lenient import JsonObject, items, line, mapping, text
 
 MAX_CHOICES = 20
@@ -25,12 +28,7 @@ def buttons(part: JsonObject) -> str:
 
 def options(part: JsonObject) -> str:
     """A list: its description is the text, its title the head of it."""
-    rows = (
-        line(mapping(row).get("title"))
-        for section in _some(part, "sections")
-        for row in items(mapping(section).get("rows"))[:MAX_CHOICES]
-    )
-    return _offer([part.get("title"), part.get("description"), part.get("footerText")], rows)
+    return _offer([part.get("title"), part.get("description"), part.get("footerText")], _rows(part))
 
 
 def interactive(part: JsonObject) -> str:
@@ -69,10 +67,45 @@ def _template_button(button: JsonObject) -> str:
 
 def _interactive(part: JsonObject) -> Iterator[str]:
     header, body, footer = (mapping(part.get(name)) for name in ("header", "body", "footer"))
-    yield _offer([header.get("title"), body.get("text"), footer.get("text")], ())
+    yield _offer([header.get("title"), body.get("text"), footer.get("text")], _native_buttons(part))
     for card in items(mapping(part.get("carouselMessage")).get("cards"))[:MAX_CARDS]:
         inner = mapping(card)
-        yield _offer([mapping(inner.get("header")).get("title"), mapping(inner.get("body")).get("text")], ())
+        yield _offer(
+            [mapping(inner.get("header")).get("title"), mapping(inner.get("body")).get("text")],
+            _native_buttons(inner),
+        )
+
+
+def _native_buttons(part: JsonObject) -> Iterator[str]:
+    """The newer buttons, whose words are JSON: quick replies, links, rows of a list, how to pay."""
+    for button in map(mapping, _some(mapping(part.get("nativeFlowMessage")), "buttons")):
+        params = params_in(text(button.get("buttonParamsJson")))
+        yield line(params.get("display_text")) or line(params.get("title"))
+        yield from _rows(params)
+        yield _payment(params)
+
+
+def _payment(params: JsonObject) -> str:
+    """An amount and where to pay it, as an order or a Pix key says: `[payment of 50 BRL: Noor, key a@b.c (EMAIL)]`."""
+    asked = mapping(params.get("total_amount"))
+    total = money(asked.get("value"), params.get("currency"), asked.get("offset"))
+    ways = (mapping(mapping(way).get("pix_static_code")) for way in _some(params, "payment_settings"))
+    keys = (
+        ", ".join(filter(None, (line(way.get("merchant_name")), _key(way)))) for way in ways if way.get("key")
+    )
+    said = ", ".join(keys)
+    return named(f"payment{f' of {total}' if total else ''}", said) if total or said else ""
+
+
+def _key(way: JsonObject) -> str:
+    kind = line(way.get("key_type"))
+    return f"key {line(way.get('key'))}{f' ({kind})' if kind else ''}"
+
+
+def _rows(part: JsonObject) -> Iterator[str]:
+    for section in _some(part, "sections"):
+        for row in items(mapping(section).get("rows"))[:MAX_CHOICES]:
+            yield line(mapping(row).get("title"))
 
 
 def _some(part: JsonObject, name: str) -> list[object]:

@@ -7,6 +7,7 @@ customer follow the bracket unchanged; names inside it are cut to one line.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Literal
 
 from actors.text import is_visible
@@ -18,6 +19,7 @@ from daemon.gateways.lenient import JsonObject, integer, items, line, mapping, t
 _MAX_LISTED = 20
 _MAX_VCARD_CHARS = 65_536
 _MAX_EMOJI_CHARS = 64
+_MAX_DEGREES_CHARS = 32
 
 Kind = Literal[
     "text",
@@ -54,6 +56,7 @@ Unheard = Literal[
     "protocol_message",
     "undecryptable",
     "call",
+    "second_copy",
     "empty_text",
     "empty_message",
 ]
@@ -120,11 +123,21 @@ def reaction_target(part: JsonObject) -> str:
 
 
 def location(part: JsonObject) -> str:
-    place = [line(part.get("name")), line(part.get("address"), 1024), text(part.get("caption"))]
-    where = [part.get("degreesLatitude"), part.get("degreesLongitude")]
-    numbers = [number for number in where if isinstance(number, float | int) and -180 <= number <= 180]
+    words = text(part.get("caption")) or text(part.get("comment"))
+    place = [line(part.get("name")), line(part.get("address"), 1024), words]
+    where = map(_degrees, (part.get("degreesLatitude"), part.get("degreesLongitude")))
+    numbers = [number for number in where if number is not None and -180 <= number <= 180]
     name = f"{numbers[0]},{numbers[1]}" if len(numbers) == 2 else ""
     return named("location", name, ", ".join(word for word in place if word))
+
+
+def _degrees(value: object) -> float | None:
+    if isinstance(value, str) and len(value) <= _MAX_DEGREES_CHARS:
+        try:
+            return float(value)
+        except ValueError:
+            return None
+    return value if isinstance(value, float | int) and not isinstance(value, bool) else None
 
 
 def live_location(part: JsonObject) -> str:
@@ -132,12 +145,21 @@ def live_location(part: JsonObject) -> str:
 
 
 def contact(part: JsonObject) -> str:
-    phones = [
-        entry.rpartition(":")[2]
-        for entry in text(part.get("vcard"))[:_MAX_VCARD_CHARS].splitlines()
-        if ":" in entry and entry.partition(":")[0].partition(";")[0].rpartition(".")[2].upper() == "TEL"
-    ]
-    return named("contact", line(part.get("displayName")), within(", ".join(phones[:_MAX_LISTED])))
+    card = text(part.get("vcard"))[:_MAX_VCARD_CHARS].splitlines()
+    name = line(part.get("displayName")) or line("".join(_in_card(card, "FN")[:1]))
+    return named("contact", name, within(", ".join(_in_card(card, "TEL"))))
+
+
+def _in_card(card: list[str], name: str) -> list[str]:
+    """The values of a card's lines of this name: `item1.TEL;waid=966…:+966 …`."""
+    fields = (entry.partition(":") for entry in card)
+    found = (value for field, colon, value in fields if colon and _field_of(field) == name)
+    values = (value.rpartition(":")[2].strip() if name == "TEL" else value.strip() for value in found)
+    return list(islice(values, _MAX_LISTED))
+
+
+def _field_of(field: str) -> str:
+    return field.partition(";")[0].rpartition(".")[2].upper()
 
 
 def contacts(part: JsonObject) -> str:
@@ -302,6 +324,8 @@ SILENT: dict[str, Callable[[JsonObject], Unheard]] = {
     "messageHistoryNotice": lambda part: "protocol_message",
     "systemMessage": lambda part: "protocol_message",
     "requestWelcomeMessage": lambda part: "protocol_message",
+    "statusNotificationMessage": lambda part: "protocol_message",
+    "stickerSyncRmrMessage": lambda part: "protocol_message",
     "request_welcomeMessage": lambda part: "protocol_message",
     # What a customer does to the chat, not in it.
     "pinInChatMessage": lambda part: "protocol_message",

@@ -15,6 +15,7 @@ Laws of this file:
 5. What the business wrote has the reason `own_message`, and is in `own` as well (`message.py`).
 6. The instance that the payload names is told as it is (`Inbound.named`); whether it counts is decided elsewhere.
 7. A proxy may have put the payload into another document, as n8n does: {body}, or [{headers, params, query, body}].
+   `body` and `data` may be JSON as text.
 8. An update says that a message failed, but not whose message it was: `fromMe` is false for our own on some channels.
    So each failure is in `failures`, by id alone.
 """
@@ -22,6 +23,7 @@ Laws of this file:
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import lru_cache
 from typing import Literal
 
@@ -178,6 +180,9 @@ def _document(body: bytes) -> JsonObject:
         document = {**around, **inner} if isinstance(inner, dict) else inner
     if not isinstance(document, dict):
         raise UnreadablePayload("not_an_object")
+    if isinstance(data := document.get("data"), str):
+        with suppress(NotJson):  # a word, as some events without a message have
+            document = {**document, "data": decode(data.encode("utf-8", "replace"))}
     return document
 
 

@@ -14,17 +14,26 @@ A WhatsApp message is an object with one key per type. Laws of this file:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from actors.text import is_visible
 from daemon.gateways.evolution.parts import READERS, Kind, silent_reason
 from daemon.gateways.evolution.placeholders import placeholder
-from daemon.gateways.evolution.type_names import bare_name, in_words, is_type, types_in, wrapped_in
-from daemon.gateways.lenient import JsonObject, clean, mapping, text
+from daemon.gateways.evolution.type_names import METADATA, bare_name, in_words, is_type, types_in, wrapped_in
+from daemon.gateways.lenient import JsonObject, clean, items, line, mapping, text
 from daemon.ingress.inbound import MAX_TEXT_CHARS, Ignored
 
 _MAX_WRAPPERS = 8
 _NOTHING: JsonObject = {}
+
+
+_TAPS: dict[str, Kind] = {"buttonMessage": "button", "interactiveMessage": "interactive"}
+"""Meta's channel gives the words of a tap as if they had been typed, and says only here that they were not."""
+_TOLD = ("text", "caption", "title", "description", "body", "messageText", "display_text", "name")
+"""Where a type that is not known here may have its words."""
+_MAX_LOOKED_AT = 64
+"""So many objects of it are searched for them."""
 
 
 class Content(NamedTuple):
@@ -60,7 +69,9 @@ def read_content(levels: tuple[JsonObject, ...], message_type: str = "") -> Cont
                 ignored = ignored or Ignored(reason, bare_name(name))
                 continue
             kind, read = READERS[name]
-            said = text(body) or read(part)
+            said = _typed(body) or read(part)
+            if name == "conversation":
+                kind = _TAPS.get(message_type, kind)
             if kind == "audio" and part.get("ptt") is True:
                 kind = "voice"
             if kind in ("audio", "voice"):
@@ -103,9 +114,31 @@ def _announced(message_type: str) -> Content | Ignored:
 
 
 def _named_only(name: str, body: JsonObject) -> str:
-    words = (text(body.get(field)) for field in ("text", "caption", "title", "name", "description"))
-    said = next(filter(is_visible, (text(mapping(body.get("body")).get("text")), *words)), "")
+    said = text(mapping(body.get("body")).get("text"))
+    said = said if is_visible(said) else _words_in(body)
     return placeholder(in_words(name), clean(said, MAX_TEXT_CHARS - 128), "" if said else "read")
+
+
+def _words_in(body: JsonObject) -> str:
+    """The first words in it, the outermost first; what it refers to is none of its own."""
+    found: list[object] = [body]
+    for place in range(_MAX_LOOKED_AT):
+        if place >= len(found):
+            break
+        part = mapping(found[place])
+        said = next(filter(is_visible, (text(part.get(field)) for field in _TOLD)), "")
+        if said:
+            return said
+        inner = (value for name, value in part.items() if name not in METADATA)
+        for value in islice(inner, _MAX_LOOKED_AT):
+            found += [value] if isinstance(value, dict) else items(value)[:_MAX_LOOKED_AT]
+    return ""
+
+
+def _typed(body: object) -> str:
+    """What was typed; a program on the way may have made a number of it."""
+    is_number = isinstance(body, int | float) and not isinstance(body, bool)
+    return line(str(body)) if is_number else text(body)
 
 
 def _readable(level: JsonObject, message_type: str) -> Iterator[str]:
@@ -113,7 +146,7 @@ def _readable(level: JsonObject, message_type: str) -> Iterator[str]:
     for name in (message_type, *(name for name in level if name != message_type)):
         body = level.get(name)
         if not isinstance(body, dict):
-            if name == "conversation" and isinstance(body, str):
+            if name == "conversation" and (isinstance(body, str) or _typed(body)):
                 yield name
         elif name in READERS or silent_reason(name, body) is not None:
             yield name

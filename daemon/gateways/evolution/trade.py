@@ -20,6 +20,10 @@ _MAX_DESCRIPTION_CHARS = 1024
 
 def product(part: JsonObject) -> str:
     """Of a catalogue; in `contextInfo` or quoted it is what the customer asks about."""
+    if catalog := mapping(part.get("catalog")):
+        return named(
+            "catalogue", line(catalog.get("title")), line(catalog.get("description"), _MAX_DESCRIPTION_CHARS)
+        )
     found = mapping(part.get("product")) or part
     price = _amount(found.get("priceAmount1000"), found.get("currencyCode"))
     sale = _amount(found.get("salePriceAmount1000"), found.get("currencyCode"))
@@ -57,10 +61,15 @@ def note(part: JsonObject) -> str:
     return line(words or part.get("note"), _MAX_DESCRIPTION_CHARS)
 
 
+def money(value: object, currency: object, offset: object) -> str:
+    """An amount of a native flow: `offset` is how many parts one unit has; empty: none."""
+    return _amount(value, currency, integer(offset) or 1000)
+
+
 def _paid(label: str, part: JsonObject) -> str:
-    money = mapping(part.get("amount"))
-    amount = _amount(part.get("amount1000"), part.get("currencyCodeIso4217")) or _amount(
-        money.get("value"), money.get("currencyCode"), integer(money.get("offset")) or 1000
+    newer = mapping(part.get("amount"))
+    amount = _amount(part.get("amount1000"), part.get("currencyCodeIso4217")) or money(
+        newer.get("value"), newer.get("currencyCode"), newer.get("offset")
     )
     words = note(part)
     return placeholder(

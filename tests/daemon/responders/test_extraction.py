@@ -284,6 +284,7 @@ def test_a_long_answer_is_cut() -> None:
         '"NO_REPLY"',
         "**NO_REPLY**",
         "[NO_REPLY]",
+        "no_reply",
         "```\nNO_REPLY\n```",
         "```text\nNO_REPLY\n```",
         "NO_REPLY - he only says thanks",

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from daemon.gateways.evolution import parts, trade
+from daemon.gateways.evolution import offers, parts, trade
 from daemon.gateways.evolution.choices import button_reply, flow_reply, list_reply, poll_vote, template_reply
 
 
@@ -51,6 +51,56 @@ def test_a_contact_card_of_many_lines_is_shortened() -> None:
     said = parts.contact({"displayName": "Ana\nB", "vcard": card})
     assert said.startswith("[contact: Ana B] +1, +2, +3")
     assert said.count(",") == 19
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"degreesLatitude": "24.7", "degreesLongitude": "46.6"}, "[location: 24.7,46.6]"),
+        ({"degreesLatitude": "24.7", "degreesLongitude": "x"}, "[location]"),
+        ({"degreesLatitude": "nan", "degreesLongitude": 1e400}, "[location]"),
+        ({"degreesLatitude": True, "degreesLongitude": "9" * 40, "comment": "gate 2"}, "[location] gate 2"),
+    ],
+)
+def test_a_location_is_where_its_numbers_say(part: dict[str, object], said: str) -> None:
+    assert parts.location(part) == said
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (
+            {"vcard": "BEGIN:VCARD\nFN;CHARSET=UTF-8:Sami: driver\nitem1.TEL:+966 5\nEND:VCARD"},
+            "[contact: Sami: driver] +966 5",
+        ),
+        ({"vcard": "fn:Sami\nTEL;VALUE=uri:tel:+9665", "displayName": "S."}, "[contact: S.] +9665"),
+    ],
+)
+def test_a_contact_without_a_name_beside_its_card_has_the_cards(part: dict[str, object], said: str) -> None:
+    assert parts.contact(part) == said
+
+
+def test_newer_buttons_and_how_to_pay_are_said() -> None:
+    def button(**params: object) -> dict[str, object]:
+        return {"name": "x", "buttonParamsJson": json.dumps(params)}
+
+    key = {"merchant_name": "Loja Ana", "key": "ana@ex.org", "key_type": "EMAIL"}
+    pay = button(
+        currency="BRL",
+        total_amount={"value": 12050, "offset": 100},
+        payment_settings=[{"type": "pix_static_code", "pix_static_code": key}, 7],
+    )
+    rows = button(title="Sizes", sections=[{"rows": [{"title": "S"}, {"title": "M"}]}])
+    assert offers.interactive({"nativeFlowMessage": {"buttons": [pay]}}) == (
+        "[payment of 120.5 BRL: Loja Ana, key ana@ex.org (EMAIL)]"
+    )
+    flow = {"buttons": [button(display_text="Yes", id="y"), rows, {"buttonParamsJson": "{"}, 7]}
+    assert (
+        offers.interactive({"body": {"text": "Well?"}, "nativeFlowMessage": flow})
+        == "Well?\nYes / Sizes / S / M"
+    )
+    card = {"body": {"text": "90 SAR"}, "nativeFlowMessage": {"buttons": [button(display_text="Take it")]}}
+    assert offers.interactive({"carouselMessage": {"cards": [card]}}) == "90 SAR\nTake it"
 
 
 def test_wrong_types_are_read_as_absent() -> None:
@@ -104,7 +154,14 @@ def test_an_album_says_how_many_follow(counts: dict[str, object], said: str, siz
             {"display_text": "Yes", "size": 1.5, "gift": False, "note": "a\nb"},
             "Yes\nsize: 1.5\ngift: no\nnote: a b",
         ),
-        ({"nested": {"a": 1}, "nothing": None}, ""),
+        ({"nested": {"a": {"b": [{"c": 1}]}}, "nothing": None}, ""),
+        # A range of days, an address, a list of guests: forms within the form.
+        ({"when": {"from": "1.12.", "to": "5.12."}}, "when: from 1.12., to 5.12."),
+        (
+            {"guests": [{"name": "Ali"}, {"name": "Omar"}], "tags": ["a", 2, None]},
+            "guests: name Ali, name Omar\ntags: a, 2",
+        ),
+        ({"wide": [["x"] * 99] * 99}, "wide: " + ", ".join(["x"] * 1366)),
         ([1], ""),
         ({f"f{number}": 1 for number in range(99)}, "\n".join(f"f{number}: 1" for number in range(50))),
     ],

@@ -505,3 +505,21 @@ def test_the_payload_within_names_its_instance_and_event() -> None:
     outer = {"event": "call", "instance": "other", "body": envelope()}
     inbound = parse(outer)
     assert (inbound.instance, inbound.event, len(inbound.messages)) == ("demo", "messages.upsert", 1)
+
+
+def test_data_may_be_json_as_text_or_a_word() -> None:
+    inner = envelope()
+    text = parse({**inner, "data": json.dumps(inner["data"])})
+    assert [message.text for message in text.messages] == ["oi"]
+    assert [one.reason for one in parse({**inner, "data": "{"}).ignored] == ["no_data"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "heard"), [("HD_IMAGE_DUAL_UPLOAD", 0), (10, 0), ("12", 0), (1, 1), (99, 1), ([], 1)]
+)
+def test_the_same_picture_in_another_quality_is_no_message(kind: object, heard: int) -> None:
+    info = {"messageAssociation": {"associationType": kind, "parentMessageKey": {"id": "3A01"}}}
+    picture = {"associatedChildMessage": {"message": {"imageMessage": {}}}, "messageContextInfo": info}
+    inbound = parse(envelope(message=picture))
+    assert len(inbound.messages) == heard
+    assert [one.reason for one in inbound.ignored] == ["second_copy"] * (1 - heard)

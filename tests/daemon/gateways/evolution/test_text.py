@@ -70,12 +70,39 @@ def test_a_wrapped_reaction_is_a_reaction() -> None:
         ({"messageContextInfo": {}}, "", ("empty_message", "")),
         ({"smellMessage": "rose"}, "smellMessage", ("unknown", "[smell; it cannot be read here]")),
         ({"listResponseMessage": {}}, "", ("list", "[list response; it cannot be read here]")),
+        # Its words may stand deeper; what it refers to has none of them.
+        (
+            {"smellMessage": {"kind": {"list_reply": {"id": "r", "title": "Rose"}}}},
+            "",
+            ("unknown", "[smell] Rose"),
+        ),
+        ({"smellMessage": {"parts": [7, {"messageText": "rose"}]}}, "", ("unknown", "[smell] rose")),
+        (
+            {"smellMessage": {"contextInfo": {"quotedMessage": {"text": "no"}}, "name": "Oud"}},
+            "",
+            ("unknown", "[smell] Oud"),
+        ),
+        ({"smellMessage": {"a": [[["x"]] * 99] * 99}}, "", ("unknown", "[smell; it cannot be read here]")),
+        ({"statusNotificationMessage": {"type": 1}}, "", ("protocol_message", "statusNotificationMessage")),
     ],
 )
 def test_what_is_not_known_is_heard_as_the_name_of_its_type(
     message: dict[str, Any], message_type: str, heard: tuple[str, str]
 ) -> None:
     assert read(message, message_type) == heard
+
+
+@pytest.mark.parametrize(("typed", "said"), [(2, "2"), (1.5, "1.5"), (True, ""), ([2], "")])
+def test_a_number_that_a_program_made_of_a_text_is_one(typed: object, said: str) -> None:
+    assert read({"conversation": typed}, "conversation") == (
+        ("text", said) if said else ("empty_message", "conversation")
+    )
+
+
+def test_a_tap_on_metas_channel_is_no_typed_text() -> None:
+    assert read({"conversation": "Yes"}, "buttonMessage") == ("button", "Yes")
+    assert read({"conversation": "Large"}, "interactiveMessage") == ("interactive", "Large")
+    assert read({"conversation": "Yes"}, "conversation") == ("text", "Yes")
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,10 @@ def test_a_product_on_sale_says_both_prices() -> None:
     assert trade.product({"product": product}) == "[product: Ajwa, 90 SAR, now 75 SAR]"
 
 
+def test_a_catalogue_is_no_product() -> None:
+    assert trade.product({"catalog": {"title": "Autumn", "description": "All"}}) == "[catalogue: Autumn] All"
+
+
 FIELDS = [
     "product",
     "product_items",
