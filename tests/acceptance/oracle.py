@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.acceptance.harness import DaemonUnderTest, Said
 from tests.support.gateway_server import FakeEvolution
 from tests.support.openai_server import FakeOpenAI
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.payloads import edited
 
 FIRST_TIMESTAMP = 1785100386
 _REPLY = re.compile(r"Answer \d+: ")
@@ -35,6 +36,12 @@ class Contact:
         said = Said(self.instance, self.phone, text, f"{self.phone}-{number}", FIRST_TIMESTAMP + number)
         self.said.append(said)
         return said
+
+    def corrects(self, number: int) -> dict[str, object]:
+        """The edit of a message that nobody has answered yet: to be heard as it says now. Counted from 0."""
+        old = self.said[number]
+        self.said[number] = new = replace(old, text=f"{old.text} corrected")
+        return edited(new.instance, new.id, new.text, new.timestamp + 1)
 
     def batches_at(self, model: FakeOpenAI) -> list[tuple[str, ...]]:
         """The prompts to the model, batch by batch, including repeated ones."""

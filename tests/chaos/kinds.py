@@ -9,9 +9,8 @@ import re
 from collections.abc import Mapping
 
 from tests.chaos.checker import Kind
-from tests.support.payloads import upsert
+from tests.support.payloads import edited, upsert
 
-BUSINESS = "573180000737@s.whatsapp.net"
 OLD_SECONDS = 2 * 24 * 3600
 PARTS = 2
 
@@ -38,13 +37,7 @@ def payload(
         data = {"keyId": of, "remoteJid": jid, "fromMe": False, "status": "SERVER_ACK", "message": message}
         return {"event": "messages.update", "instance": instance, "data": data}
     if kind == "edit":
-        key = {"remoteJid": BUSINESS, "fromMe": True, "id": of}
-        edited = {"editedMessage": {"conversation": text}, "timestampMs": str(at * 1000)}
-        return {
-            "event": "messages.edited",
-            "instance": instance,
-            "data": {"key": key, "type": "MESSAGE_EDIT", **edited},
-        }
+        return edited(instance, of, text, at)
     if kind == "deletion":
         data = {"remoteJid": jid, "fromMe": False, "id": of, "participant": "", "status": "DELETED"}
         return {"event": "messages.delete", "instance": instance, "data": data}

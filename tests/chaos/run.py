@@ -52,7 +52,8 @@ class Report:
         kinds = ", ".join(f"{name} {count}" for name, count in sorted(self.faults.items()))
         return (
             f"seed {self.seed}: {sum(self.faults.values())} faults of {len(self.faults)} kinds; "
-            f"{self.written} messages, {self.acknowledged} acknowledged in time, {dict(self.kinds)}, {dict(self.swept)} swept, "
+            f"{self.written} messages, {self.acknowledged} acknowledged in time, {dict(self.kinds)}, "
+            f"{dict(self.swept)} swept, "
             f"{self.refused} refused attempts, {self.turns} turns, "
             f"{self.delivered} replies, {self.resent} sent again, "
             f"{self.lost_tails} lost tails; {len(self.violations)} violations\n  {kinds}"

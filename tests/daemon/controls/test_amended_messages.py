@@ -94,8 +94,10 @@ async def test_it_is_found_wherever_it_is_known(room: Room) -> None:
 
 @pytest.mark.parametrize("clock_seconds", [0, 150, -300, -NOW], ids=["right", "ahead", "behind", "not told"])
 async def test_what_nobody_knows_comes_again_for_a_while(room: Room, clock_seconds: float) -> None:
-    """I1: a message may be on its way, or wait at another daemon: refused, so that the gateway repeats it. The time that
-    an edit bears is that of a telephone, and says nothing about how long it has been known here."""
+    """I1: a message may be on its way, or wait at another daemon: refused, so that the gateway repeats it.
+
+    The time that an edit bears is that of a telephone, and says nothing about how long it has been known here.
+    """
     for later in (0, 50):
         room.now = NOW + later
         with pytest.raises(AmendedMessageUnknown):
