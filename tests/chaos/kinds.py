@@ -43,8 +43,8 @@ def payload(
         return {"event": "messages.delete", "instance": instance, "data": data}
     found = upsert(instance, contact, text, id, at, from_me=from_me)
     content = _content(kind, text, jid, of)
-    if content is not None and isinstance(data := found["data"], dict):
-        data["message"], data["messageType"] = content, next(iter(content))
+    if content is not None and isinstance(inner := found["data"], dict):
+        inner["message"], inner["messageType"] = content, next(iter(content))
     return found
 
 
