@@ -13,6 +13,7 @@ import msgspec
 import trio
 
 from actors import triage
+from actors.amendments import amended
 from actors.crash_points import reach
 from actors.errors import LedgerUnavailable
 from actors.instance import FeatureFlags, Terms
@@ -42,16 +43,18 @@ class Inquiry:
         ledger: Ledger,
         lookups: Lookups,
         feed: Feed,
-        batch: Batch,
+        came: Batch,
         epoch: int,
         flags: FeatureFlags,
         terms: Terms,
         wall_ms: Callable[[], int],
     ) -> None:
+        """`came`: the batch as the mirror has it, edits and deletions not applied."""
         self._ledger = ledger
         self._lookups = lookups
         self._feed = feed
-        self._batch = batch
+        self._came = came
+        self._batch = amended(came)
         self._epoch = epoch
         self._flags = flags
         self._terms = terms
@@ -119,7 +122,10 @@ class Inquiry:
     async def _begin(self) -> Turn:
         turn = await self._ledger.begin(self._batch, self._epoch)
         reach("begun")
-        self._batch = self._batch.without(turn.repeated)
+        if (
+            turn.repeated
+        ):  # an edit of what is left out was not heard by the turn that answered it: it is a message
+            self._batch = amended(self._came.without(turn.repeated))
         turn = triage.ruled(turn, self._batch, self._terms)
         messages, attempts = len(self._batch.entries), self._batch.attempts
         self._feed.emit(

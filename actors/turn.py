@@ -92,7 +92,14 @@ class TurnAttempt:
         self._services = services
         self._ledger = services.ledger
         self._inquiry = Inquiry(
-            services.ledger, services.lookups, services.feed, batch, epoch, flags, terms, services.wall_ms
+            services.ledger,
+            services.lookups,
+            services.feed,
+            self._came,
+            epoch,
+            flags,
+            terms,
+            services.wall_ms,
         )
         self._batch = batch
         self._epoch = epoch
@@ -134,10 +141,11 @@ class TurnAttempt:
 
     async def bury(self, reason: str, detail: str) -> TurnOutcome:
         turn = await self._ledger.begin(self._batch, self._epoch)
-        turn = triage.ruled(turn, self._batch.without(turn.repeated), self._terms)
+        heard = amended(self._came.without(turn.repeated))
+        turn = triage.ruled(turn, heard, self._terms)
         if turn.state in ("done", "suppressed", "moved"):
             return "answered" if turn.state == "done" else turn.state
-        is_silent = triage.is_silent(self._batch.without(turn.repeated)) or turn.rule in contacts.RULES
+        is_silent = triage.is_silent(heard) or turn.rule in contacts.RULES
         if turn.state == "started" and turn.rule and is_silent:
             return await self._end_by_rule(turn)  # nobody waits for an answer to these
         if turn.state == "answered":

@@ -2,20 +2,22 @@
 
 In this order: what this daemon stored lately, what the ledger heard, what the business sent, what the gateway says.
 Then the event is to come again, for a while: its message may be on its way, or wait at another daemon, which has not
-frozen it yet. After that it is searched for once more in all that waits.
+frozen it yet. That is counted from when it was first seen here, for its own time is that of somebody's telephone. After
+that it is searched for once more in all that waits, in one search for all that ask meanwhile.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from math import inf
 
 import trio
 
 from actors.errors import AmendedMessageUnknown, LedgerUnavailable
 from actors.identity import Conversation
-from actors.messages import Message
 from daemon.ingress.inbound import Amendment
+from daemon.ingress.lately import Lately
 from daemon.ledger.wire import storable
 from daemon.stores.postgres import Postgres
 
@@ -24,10 +26,11 @@ UNKNOWN_TARGET = "unknown_target"
 """Why an amendment changes nothing."""
 
 COMES_AGAIN_SECONDS = 60.0
-"""So old an event may be, and its message still be unknown to everybody. A window is shorter, and so are most turns."""
+"""For so long an event's message may be unknown to everybody. A window is shorter, and so are most turns."""
+REST_SECONDS = 1.0
+"""From one search to the next: each asks for every conversation with anything pending."""
 MAX_ASKED = 1_000
 MAX_RECENT = 10_000
-"""Twice so many messages are remembered at the most."""
 
 # OFFSET 0: one look into the index, also by a plan that was made when the tables were empty.
 _HEARD = """
@@ -40,27 +43,13 @@ _OWN = """
                    JOIN majlis_turns t ON t.id = o.turn_id WHERE t.instance = $1)
         OR EXISTS (SELECT FROM (SELECT instance FROM majlis_notices WHERE gateway_message_id = $2 OFFSET 0) n
                    WHERE n.instance = $1)
+        OR EXISTS (SELECT FROM majlis_own_messages WHERE instance = $1 AND message_id = $2)
         OR EXISTS (SELECT FROM majlis_takeovers WHERE instance = $1 AND $2 = ANY (message_ids))
 """
 
 
-class RecentMessages:
-    """Where the messages are that this daemon stored or recovered lately. Bounded: the older half goes at once."""
-
-    def __init__(self) -> None:
-        self._new: dict[tuple[str, str], str] = {}
-        self._old: dict[tuple[str, str], str] = {}
-
-    def note(self, message: Message) -> None:
-        """Remember where it went."""
-        if len(self._new) >= MAX_RECENT:
-            self._old, self._new = self._new, {}
-        self._new[message.instance, message.id] = message.contact
-
-    def contact_of(self, instance: str, message_id: str) -> str | None:
-        """Whose message it is; None: it is not remembered."""
-        key = (instance, message_id)
-        return self._new.get(key) or self._old.get(key)
+WaitsIn = Callable[[Collection[tuple[str, str]]], Awaitable[Mapping[tuple[str, str], Conversation]]]
+"""Searches all that waits in the mirror for messages: instances and ids. Those that wait nowhere are left out."""
 
 
 class AmendedMessages:
@@ -69,19 +58,22 @@ class AmendedMessages:
     def __init__(
         self,
         db: Postgres,
-        recent: RecentMessages,
-        waits_in: Callable[[str, str], Awaitable[Conversation | None]],
+        recent: Lately[str],
+        waits_in: WaitsIn,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`waits_in` searches all that waits in the mirror: instance, message id. `wall`: Unix seconds."""
+        """`recent`: the contacts of the messages that this daemon stored or recovered lately. `wall`: Unix seconds."""
         self._db = db
         self._recent = recent
         self._waits_in = waits_in
         self._wall = wall
-        self._asked: dict[tuple[str, str], float] = {}
-        """When an event without a time was first seen."""
-        # One at a time: a search asks for every conversation with anything pending.
-        self._searching = trio.Lock()
+        self._first_seen = Lately[float](MAX_ASKED)
+        self._search = trio.Lock()
+        self._wanted: set[tuple[str, str]] = set()
+        """What the next search is to find."""
+        self._found: Mapping[tuple[str, str], Conversation | None] = {}
+        """By the last one; empty if it failed."""
+        self._rests_until = -inf
 
     async def conversation_of(self, amendment: Amendment) -> Conversation | str:
         """Where the message is, or why it is none of a customer's.
@@ -91,7 +83,7 @@ class AmendedMessages:
           Unavailable: a store is away.
         """
         instance, target = amendment.instance, amendment.target
-        contact = self._recent.contact_of(instance, target)
+        contact = self._recent.get(instance, target)
         if contact is not None:
             return Conversation(instance, contact)
         told = Conversation(instance, amendment.contact) if amendment.contact else None
@@ -103,17 +95,25 @@ class AmendedMessages:
             found = None  # the gateway is sure, and a customer's word does not wait for the ledger
         if found := found or told:
             return found
-        if abs(self._wall() - (amendment.sent_at or self._first_seen(amendment))) < COMES_AGAIN_SECONDS:
+        now, first_seen = self._wall(), self._first_seen.get(instance, amendment.id)
+        if first_seen is None:
+            self._first_seen.note(instance, amendment.id, now)
+        if first_seen is None or abs(now - first_seen) < COMES_AGAIN_SECONDS:
             raise AmendedMessageUnknown("the message that was edited or deleted is not here yet")
-        async with self._searching:
-            return await self._waits_in(instance, target) or UNKNOWN_TARGET
+        return await self._waiting(instance, target) or UNKNOWN_TARGET
 
-    def _first_seen(self, amendment: Amendment) -> float:
-        """Forgotten with all others where there are too many: then they come again for longer."""
-        key = (amendment.instance, amendment.id)
-        if key not in self._asked and len(self._asked) >= MAX_ASKED:
-            self._asked.clear()
-        return self._asked.setdefault(key, self._wall())
+    async def _waiting(self, instance: str, target: str) -> Conversation | None:
+        """Where it waits, by a search that began after it was asked for."""
+        wanted = (instance, target)
+        self._wanted.add(wanted)
+        async with self._search:
+            if wanted in self._wanted or wanted not in self._found:
+                self._found = {}
+                await trio.sleep_until(self._rests_until)
+                asked, self._wanted = {wanted, *self._wanted}, set()
+                self._found = {**dict.fromkeys(asked), **await self._waits_in(asked)}
+                self._rests_until = trio.current_time() + REST_SECONDS
+            return self._found[wanted]
 
     async def _in_ledger(self, instance: str, target: str) -> Conversation | str | None:
         any_contact, id = storable(Conversation(instance, "").key), storable(target)

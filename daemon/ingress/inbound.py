@@ -78,6 +78,8 @@ class Amendment(msgspec.Struct, frozen=True):
     deleted: bool = False
     sent_at: int = 0
     """Unix seconds; 0: unknown."""
+    made_at: int = 0
+    """The same, as the change itself says it: its author's clock, and equal in whatever shape it comes; 0: not told."""
 
 
 class LateFailure(msgspec.Struct, frozen=True):

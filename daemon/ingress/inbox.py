@@ -24,6 +24,7 @@ from actors.instance import Terms
 from actors.messages import Message, Receipt, WindowPolicy
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbound import Amendment, LateFailure, Link, OwnMessage
+from daemon.ingress.lately import Lately
 from daemon.ingress.webhooks import ITEMS_AT_A_TIME
 
 
@@ -47,6 +48,9 @@ REACTION = "reaction"
 UNKNOWN_TYPE = "unknown_type"
 EDITS_OFF = "edits_off"
 """Why something is not taken in."""
+
+MAX_EDITS = 1_000
+"""Of the latest ones it is known when they were made."""
 
 
 class DurableInbox:
@@ -72,6 +76,7 @@ class DurableInbox:
         self._window = window
         self._terms = terms
         self._wall = wall
+        self._made_at = Lately[int](MAX_EDITS)
 
     def heard(self, messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[str]]:
         """The messages as they are to be stored, and why each of the others is not.
@@ -138,8 +143,18 @@ class DurableInbox:
             kind=DELETION if amendment.deleted else EDIT,
             amends=amendment.target,
         )
-        await self.accept(_aged(message, terms, self._wall()))
+        message = _aged(message, terms, self._wall())
+        receipt = await self.accept(message)
+        if self._is_made_again(amendment, receipt):
+            await self.accept(msgspec.structs.replace(message, id=f"{message.id}/{amendment.made_at}"))
         return ""
+
+    def _is_made_again(self, amendment: Amendment, receipt: Receipt) -> bool:
+        """Whether a change that is known by its id was made once more: somebody went back to a text he had left."""
+        known = self._made_at.get(amendment.instance, amendment.id)
+        if amendment.made_at and (known is None or not receipt.duplicate):
+            self._made_at.note(amendment.instance, amendment.id, amendment.made_at)
+        return receipt.duplicate and known is not None and amendment.made_at > known
 
     async def take_over(self, own: OwnMessage, wrote: Sequence[int] = ()) -> bool:
         """The business wrote in a conversation: silence Majlis there, durably, if a person did.

@@ -307,11 +307,15 @@ class Ingress:
         messages, ignored = self._inbox.heard(inbound.messages)
         try:
             receipts = await self._accept_all(messages)
-            unheeded = await self._amend_all(inbound.amendments) if inbound.amendments else ()
+            unheeded, unknown = (
+                await self._amend_all(inbound.amendments) if inbound.amendments else ((), None)
+            )
             if inbound.own:
                 await self._take_over_all(inbound.own)
             if inbound.failures:
                 await self._fail_all(inbound.failures)
+            if unknown is not None:
+                raise unknown
         except trio.TooSlowError:
             return self._refuse("ack_timeout")
         except MirrorUnavailable:
@@ -343,12 +347,22 @@ class Ingress:
                 receipts.append(outcome)
         return receipts
 
-    async def _amend_all(self, amendments: Sequence[Amendment]) -> list[str]:
-        """Make them durable, in their order; returns why some change nothing."""
+    async def _amend_all(
+        self, amendments: Sequence[Amendment]
+    ) -> tuple[Sequence[str], AmendedMessageUnknown | None]:
+        """Make them durable, in their order; returns why some change nothing, and whether some are to come again.
+
+        These hold up none of the others, nor what else is in the payload: only its answer.
+        """
+        found, unknown = list[str](), None
         with trio.fail_after(ACK_SECONDS):
-            found = [await self._inbox.amend(amendment) for amendment in amendments]
+            for amendment in amendments:
+                try:
+                    found.append(await self._inbox.amend(amendment))
+                except AmendedMessageUnknown as error:
+                    unknown = error
         self.counters.amended += found.count("")
-        return [reason for reason in found if reason]
+        return [reason for reason in found if reason], unknown
 
     async def _take_over_all(self, own: Sequence[OwnMessage]) -> None:
         with trio.fail_after(ACK_SECONDS):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -53,6 +53,24 @@ class Arrivals:
             for conversation in await self._containing(wanted[start : start + CHUNK], message_id):
                 if (arrival := await self.arrival(conversation, message_id)) is not None:
                     found.append(arrival)
+        return found
+
+    async def waits_in(self, wanted: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Conversation]:
+        """In which conversation with anything pending each message is: instances and ids. The others are left out."""
+        ids: dict[str, list[str]] = {}
+        for instance, message_id in wanted:
+            ids.setdefault(instance, []).append(message_id)
+        active = [one for one in await self._survey.active(range(self._partitions)) if one.instance in ids]
+        found: dict[tuple[str, str], Conversation] = {}
+        for start in range(0, len(active), CHUNK):
+            chunk = active[start : start + CHUNK]
+            commands = [
+                ("ZMSCORE", place(one, self._partitions).own.seen, *ids[one.instance]) for one in chunk
+            ]
+            for one, answer in zip(chunk, await self._redis.pipeline(commands), strict=True):
+                for message_id, score in zip(ids[one.instance], reply_or_raise(answer), strict=True):
+                    if score is not None:
+                        found[one.instance, message_id] = one
         return found
 
     async def _containing(self, chunk: Sequence[Conversation], message_id: str) -> Iterable[Conversation]:

@@ -17,7 +17,7 @@ from actors.ports import NewAttempt
 from actors.supervisor import Supervisor
 from daemon.config import Settings
 from daemon.config.open_doors import OpenDoor
-from daemon.controls.amended_messages import AmendedMessages, RecentMessages
+from daemon.controls.amended_messages import MAX_RECENT, AmendedMessages
 from daemon.controls.instance_names import InstanceNames
 from daemon.controls.live_settings import LiveSettings
 from daemon.controls.replays import NumbersLearned
@@ -27,6 +27,7 @@ from daemon.gateways.playground import Chats
 from daemon.ingress.identity_links import KnownLinks
 from daemon.ingress.inbox import Behind
 from daemon.ingress.known_instances import KnownInstances
+from daemon.ingress.lately import Lately
 from daemon.ledger import Records
 from daemon.ledger.fitness import LedgerFitness
 from daemon.ledger.stored_turns import StoredTurns
@@ -101,7 +102,7 @@ class Parts:
         self.records = Records(self.db)
         # A stored message goes to the supervisor, whose turns may store messages again: a circle. The supervisor is
         # made last, and these callables find it when there is a message.
-        self._recent = RecentMessages()
+        self._recent = Lately[str](MAX_RECENT)
         self.group = GroupCommit(mirror.append_group, self._stored)
         self.liveness = Liveness()
         self.liveness.gauge("append writer", APPEND_BOUND_SECONDS, lambda: self.group.hanging_seconds)
@@ -136,7 +137,7 @@ class Parts:
         self.behind = Behind(
             append=self.group.append,
             append_all=self.group.append_all,
-            conversation_of=AmendedMessages(self.db, self._recent, self._waits_in).conversation_of,
+            conversation_of=AmendedMessages(self.db, self._recent, self.arrivals.waits_in).conversation_of,
             take_over=self.answering.takeovers.begin,
             fail_later=self.answering.late_failures.report,
             flush=self.supervisor.flush,
@@ -244,19 +245,18 @@ class Parts:
 
     def _stored(self, message: Message, receipt: Receipt) -> None:
         """A message is durable, or was already."""
-        self._recent.note(message)
+        self._note(message)
         self.supervisor.deliver(message, receipt)
 
-    async def _waits_in(self, instance: str, message_id: str) -> Conversation | None:
-        found = await self.arrivals.find(message_id, instance)
-        return found[-1].conversation if found else None
+    def _note(self, message: Message) -> None:
+        self._recent.note(message.instance, message.id, message.contact)
 
     async def _recover(self, snapshots: Iterable[Snapshot], unread: Iterable[Conversation]) -> None:
         """Pick up what the mirror may have lost, so that nothing overtakes it, then what it holds."""
         held = list(snapshots)
         for snapshot in held:
             for entry in snapshot.waiting:
-                self._recent.note(entry.message)
+                self._note(entry.message)
         await self.open_turns.search_all(held)
         self.supervisor.recover(held, unread)
 

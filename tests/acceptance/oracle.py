@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.acceptance.harness import DaemonUnderTest, Said
 from tests.support.gateway_server import FakeEvolution
 from tests.support.openai_server import FakeOpenAI
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.payloads import NOW
+from tests.support.payloads import NOW, edited
 
 FIRST_TIMESTAMP = NOW
 _REPLY = re.compile(r"Answer \d+: ")
@@ -36,6 +36,12 @@ class Contact:
         said = Said(self.instance, self.phone, text, f"{self.phone}-{number}", FIRST_TIMESTAMP + number)
         self.said.append(said)
         return said
+
+    def corrects(self, number: int) -> dict[str, object]:
+        """The edit of a message that nobody has answered yet: to be heard as it says now. Counted from 0."""
+        old = self.said[number]
+        self.said[number] = new = replace(old, text=f"{old.text} corrected")
+        return edited(new.instance, new.id, new.text, new.timestamp + 1)
 
     def batches_at(self, model: FakeOpenAI) -> list[tuple[str, ...]]:
         """The prompts to the model, batch by batch, including repeated ones."""

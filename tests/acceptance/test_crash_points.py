@@ -59,9 +59,10 @@ def _answer(asked: str) -> str:
 
 
 def _burst(daemon: DaemonUnderTest, count: int) -> Contact:
-    """So many messages of a new contact, and the end of their window."""
+    """So many messages of a new contact, the first of them edited, and the end of their window."""
     contact = Contact(OPEN)
     daemon.burst(*(contact.says() for _ in range(count)))
+    assert daemon.post(contact.corrects(0)).document["status"] == "accepted"
     with suppress(HttpFailed):  # an ordered kill may come before the answer
         daemon.flush(OPEN, contact.phone)
     return contact
@@ -100,14 +101,20 @@ def test_killed_before_the_ack(
 def test_killed_in_the_window(
     daemon: DaemonUnderTest, gateway: FakeEvolution, model: FakeOpenAI, seed: int
 ) -> None:
-    """I7 (test 3): the reply comes at the original deadline, not a whole window after the restart."""
+    """I2, I7 (test 3): the reply comes at the original deadline, not a whole window after the restart, and answers what
+    was said as it was edited before the kill and after it."""
     opened = time.time()
     contact = Contact("patient")
     daemon.burst(contact.says(), contact.says())
+    corrected = contact.corrects(0)
+    assert daemon.post(corrected).document["status"] == "accepted"
     acknowledged = time.time()
     # The moment of the kill is what varies: in the middle of the window.
     time.sleep(WINDOW_SECONDS * random.Random(seed).uniform(0.2, 0.4))
     daemon.restart()
+    assert (
+        daemon.post(corrected).status == 200
+    )  # the gateway says it again, to a daemon that has forgotten it
     left = daemon.show("patient", contact.phone)["closes_in_seconds"]
     asked_at = time.time()
     if left is None:  # a start that took so long found it closed

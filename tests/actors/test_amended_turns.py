@@ -125,6 +125,24 @@ async def test_a_later_edit_is_a_message_and_a_later_deletion_is_not(
     assert rules(world) == ["deletion"]
 
 
+async def test_an_edit_of_what_the_mirror_gives_once_more_is_a_message(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """I2, law 15: the turn that heard its target knows nothing of it, and this one leaves the target out."""
+    world = shop()
+    await world.start(nursery)
+    await tell(world, "A", "2 boxes")
+    await ends(world, 1)
+    await trio.sleep(60)
+    world.mirror.buffers.clear()  # Redis came back from an older copy
+    await tell(world, "A", "2 boxes")
+    await edit(world, "A", "3 boxes")
+    await ends(world, 2)
+    (said,) = asked(world)[1]
+    assert said.endswith("corrected: 3 boxes")
+    assert len(world.replies) == 2
+
+
 async def test_a_reaction_is_no_question_and_shortens_nothing(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:

@@ -10,10 +10,19 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 ENDS = ("done", "suppressed", "dead")
 PASSED_ON = ("moved", "superseded")
 """States of turns whose messages belong to a later turn."""
+QUIET_RULES = ("reaction", "edit", "deletion", "deleted")
+"""Of turns that hold nothing to answer."""
+
+
+Kind = Literal["", "edit", "deletion", "reaction", "album", "part", "old"]
+"""Of a message. `album`: the header of one, `part`: a picture of it. Empty: words of now."""
+IN_RECORDS = ("", "part")
+"""What the gateway has records of, which a sweep reads; the others a webhook brings, or nobody."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,9 @@ class SeenMessage:
     posted: bool = True
     """Whether a webhook of it was ever tried."""
     acknowledged_at: float | None = None
+    kind: Kind = ""
+    of: str = ""
+    """The id of what it changes, reacts to, or belongs to. A message is changed once at the most."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,11 @@ class SeenTurn:
     """Of its borders, what earlier turns had heard."""
     at: float = 0.0
     """Unix seconds: when it began."""
+
+    @property
+    def heard(self) -> frozenset[str]:
+        """What it is about."""
+        return frozenset(self.message_ids) - frozenset(self.repeated_ids)
 
 
 @dataclass(frozen=True)
@@ -108,7 +125,18 @@ def violations(seen: Evidence) -> list[str]:
         *_spoken_over(seen),
         *_unheeded(seen),
         *_silenced(seen),
+        *_given_up(seen),
+        *_told_as_it_was(seen),
     ]
+
+
+def must_end(message: SeenMessage, lost_tails: Sequence[LostTail]) -> bool:
+    """Whether it has to be in a turn that ended: the gateway has a record of it, or it was acknowledged and kept."""
+    if message.from_me or message.kind in IN_RECORDS:
+        return not message.from_me
+    return message.acknowledged_at is not None and not any(
+        message.recorded_at < tail.until and message.acknowledged_at > tail.since for tail in lost_tails
+    )
 
 
 def _last_turns(seen: Evidence) -> list[SeenTurn]:
@@ -128,8 +156,9 @@ def _lost(seen: Evidence) -> Iterable[str]:
             elif state not in ENDS:
                 yield f"{message_id} was acknowledged and its turn did not end: {state}"
     for message in seen.written:
-        if not message.from_me and states.get(message.id) not in ENDS:
-            yield f"{message.id} is in the gateway's records and did not end: {states.get(message.id)}"
+        if must_end(message, seen.lost_tails) and states.get(message.id) not in ENDS:
+            where = "is in the gateway's records" if message.kind in IN_RECORDS else "was acknowledged"
+            yield f"{message.id} {where} and did not end: {states.get(message.id)}"
 
 
 def _in_two_batches(seen: Evidence) -> Iterable[str]:
@@ -218,18 +247,22 @@ def _unsent(seen: Evidence) -> Iterable[str]:
 
 def _doubled(seen: Evidence) -> Iterable[str]:
     """I6: a send whose outcome could be proven happened once; any other at most twice, and the ledger says so."""
-    allowed = {part.text: 1 if part.text in seen.proven else 1 + part.resends for part in seen.parts}
+    allowed = Counter[str]()  # two headers of albums, alone, say the same
+    for part in seen.parts:
+        allowed[part.text] += 1 if part.text in seen.proven else 1 + part.resends
     for text, count in Counter(seen.delivered).items():
-        if count > allowed.get(text, 0):
-            yield f"{text!r} reached the phone {count} times, {allowed.get(text, 0)} allowed"
+        if count > allowed[text]:
+            yield f"{text!r} reached the phone {count} times, {allowed[text]} allowed"
 
 
 def _replies_reordered(seen: Evidence) -> Iterable[str]:
     """I4: replies of a conversation left in the order of its batches."""
     first = {text: number for number, text in reversed(list(enumerate(seen.delivered)))}
     texts: dict[int, list[str]] = defaultdict(list)
+    same = Counter(part.text for part in seen.parts)
     for part in seen.parts:
-        texts[part.turn_id].append(part.text)
+        if same[part.text] == 1:
+            texts[part.turn_id].append(part.text)
     for conversation, turns in _by_conversation(seen).items():
         places = [first[text] for turn in turns for text in texts[turn.id] if text in first]
         if places != sorted(places):
@@ -277,7 +310,53 @@ def _silenced(seen: Evidence) -> Iterable[str]:
             continue
         if _is_echo(seen, turn):
             continue
+        if turn.rule in QUIET_RULES and all(
+            _is_quiet(seen, turn, written[each]) for each in turn.heard if each in written
+        ):
+            continue
         last = seen.own_records.get(turn.conversation, 0)
         is_followed = all(written[each].at < last for each in turn.message_ids if each in written)
         if turn.rule != "already_answered" or not is_followed:
             yield f"turn {turn.id} ended without an answer: {turn.rule or 'no rule'}"
+
+
+def _is_quiet(seen: Evidence, turn: SeenTurn, message: SeenMessage) -> bool:
+    """Whether it wants no answer in this turn: it was deleted, changed another one of the turn, or is a reaction."""
+    deleted = {one.of for one in seen.written if one.kind == "deletion" and one.id in turn.heard}
+    if message.kind == "edit":
+        return message.of in turn.heard
+    # What a sweep found after a later reply is history in any turn.
+    is_followed = message.acknowledged_at is None and message.at < seen.own_records.get(turn.conversation, 0)
+    return message.kind in ("reaction", "deletion") or message.id in deleted or is_followed
+
+
+def _given_up(seen: Evidence) -> Iterable[str]:
+    """I2: a dead letter is what was days old, and nobody who wants an answer is in it."""
+    written = {message.id: message for message in seen.written}
+    for turn in _last_turns(seen):
+        if turn.state != "dead":
+            continue
+        said = [written[each] for each in turn.heard if each in written]
+        kinds = {message.kind for message in said if not _is_quiet(seen, turn, message)}
+        if kinds != {"old"}:
+            yield f"turn {turn.id} is a dead letter of {sorted(kinds)}"
+
+
+def _told_as_it_was(seen: Evidence) -> Iterable[str]:
+    """I2: what changed before it was answered is answered as it was left; an edit is answered once; old words never."""
+    turns = {each: turn for turn in _last_turns(seen) if turn.state == "done" for each in turn.heard}
+    words: dict[int, set[str]] = defaultdict(set)
+    for part in seen.parts:
+        words[part.turn_id].update(part.text.split())
+    answered = {word for said in words.values() for word in said}
+    texts = {message.id: message.text for message in seen.written}
+    for message in seen.written:
+        turn = turns.get(message.id)
+        if message.kind == "old" and message.text in answered:
+            yield f"{message.id} was answered days later"
+        if message.kind not in ("edit", "deletion") or turn is None or turn.rule:
+            continue
+        if message.of in turn.heard and texts[message.of] in words[turn.id]:
+            yield f"{message.of} was answered as it was before {message.id}"
+        if message.kind == "edit" and message.text not in words[turn.id]:
+            yield f"{message.id} is in turn {turn.id}, and its words are in no reply of it"

@@ -7,12 +7,16 @@ import threading
 import time
 from collections.abc import Callable
 
+from tests.chaos.checker import Kind
+from tests.chaos.kinds import PARTS
 from tests.chaos.webhooks import RETRY_SECONDS, Webhooks
 from tests.support.patience import PATIENCE_SECONDS
 
 PAUSE_SECONDS = 0.5
 BY_HAND = 0.6
 """Of the guests, so many are answered by a person of the business."""
+OTHERWISE = 0.2
+KINDS: tuple[Kind, ...] = ("edit", "edit", "deletion", "reaction", "album", "old")
 NEXT_SECOND = 1.05
 """Messages bear whole seconds: what is written then is later than what was written before."""
 
@@ -52,8 +56,22 @@ class People:
         phone, count = f"5511{self._seed:04d}{number:04d}", 0
         while not self._stop.is_set():
             count += 1
-            self._webhooks.bring(phone, f"{phone}-{count}", dice)
+            said = self._webhooks.bring(phone, f"{phone}-{count}", dice)
+            if dice.random() < OTHERWISE:
+                self._go_on(phone, f"{phone}-{count}", said, dice)
             self._stop.wait(PAUSE_SECONDS * 2 * dice.random())
+
+    def _go_on(self, phone: str, text: str, said: str, dice: random.Random) -> None:
+        """Something else than the next message, in the same window or after it."""
+        kind = dice.choice(KINDS)
+        if dice.random() < 0.5:
+            self._stop.wait(2 * PAUSE_SECONDS)
+        if kind == "album":
+            album = self._webhooks.bring(phone, f"{text}-album", dice, kind="album")
+            for number in range(PARTS - (dice.random() < 0.3)):  # of some a part never comes
+                self._webhooks.bring(phone, f"{text}-part{number}", dice, kind="part", of=album)
+        else:
+            self._webhooks.bring(phone, f"{text}-{kind}", dice, kind=kind, of=said)
 
     def _serve(self, desk: int, dice: random.Random) -> None:
         guest = 0

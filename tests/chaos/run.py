@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tests.chaos.checker import violations
+from tests.chaos.checker import must_end, violations
 from tests.chaos.faults import KINDS, End, concerned
 from tests.chaos.people import People
 from tests.chaos.system import System, system
@@ -37,6 +37,8 @@ class Report:
     written: int = 0
     acknowledged: int = 0
     """Of those, by a webhook that came in time."""
+    kinds: Counter[str] = field(default_factory=Counter)
+    """Edits, deletions and the like that were acknowledged."""
     swept: Counter[str] = field(default_factory=Counter)
     """Messages that a sweep found, by what became of them."""
     refused: int = 0
@@ -50,7 +52,8 @@ class Report:
         kinds = ", ".join(f"{name} {count}" for name, count in sorted(self.faults.items()))
         return (
             f"seed {self.seed}: {sum(self.faults.values())} faults of {len(self.faults)} kinds; "
-            f"{self.written} messages, {self.acknowledged} acknowledged in time, {dict(self.swept)} swept, "
+            f"{self.written} messages, {self.acknowledged} acknowledged in time, {dict(self.kinds)}, "
+            f"{dict(self.swept)} swept, "
             f"{self.refused} refused attempts, {self.turns} turns, "
             f"{self.delivered} replies, {self.resent} sent again, "
             f"{self.lost_tails} lost tails; {len(self.violations)} violations\n  {kinds}"
@@ -162,6 +165,9 @@ def play(
         report.faults = nemesis.begun
         report.written, report.refused = len(seen.written), webhooks.refused
         report.acknowledged = sum(map(len, seen.acknowledged.values()))
+        report.kinds.update(
+            message.kind for message in seen.written if message.kind and message.acknowledged_at
+        )
         report.swept.update(
             str(event["reason"]) for event in target.events() if event["event"] == "message.swept"
         )
@@ -176,10 +182,14 @@ def play(
 
 def _settle(target: System) -> list[str]:
     """I10: once everything is well, what customers wrote ends by itself, whether a webhook brought it or not."""
-    wanted = {message.id for message in target.webhooks.written if not message.from_me}
+
+    def all_ended() -> bool:
+        seen, tails = target.webhooks.seen(), target.lost_tails
+        return target.unfinished() == 0 and {one.id for one in seen if must_end(one, tails)} <= target.ended()
+
     try:
         wait_until(
-            lambda: target.unfinished() == 0 and wanted <= target.ended(),
+            all_ended,
             "everything that customers wrote has ended",
             SETTLE_SECONDS,
         )

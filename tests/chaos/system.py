@@ -16,6 +16,7 @@ from tests.acceptance.harness import DaemonUnderTest, daemon_under_test, evoluti
 from tests.acceptance.own_stores import OwnStores, own_stores
 from tests.chaos import link
 from tests.chaos.checker import Evidence, LostTail, SeenPart, SeenTurn
+from tests.chaos.kinds import named
 from tests.chaos.link import Link
 from tests.chaos.webhooks import INSTANCE, Webhooks
 from tests.support.gateway_server import FakeEvolution
@@ -97,7 +98,7 @@ class System:
 
     def ended(self) -> set[str]:
         """The messages whose turns have ended."""
-        return {row["id"] for row in self.query(_ENDED)}
+        return {named(row["id"]) for row in self.query(_ENDED)}
 
     def swept_at(self) -> float:
         """When a sweep came to its end last, Unix seconds."""
@@ -112,9 +113,9 @@ class System:
                 row["state"],
                 row["lo"],
                 row["hi"],
-                tuple(row["message_ids"]),
+                tuple(map(named, row["message_ids"])),
                 row["rule"],
-                tuple(row["repeated_ids"]),
+                tuple(map(named, row["repeated_ids"])),
                 row["at"],
             )
             for row in self.query(_TURNS)
@@ -161,6 +162,7 @@ def system(clock_skew_seconds: int = 0) -> Iterator[System]:
                 "turn": {"max_tries": NEVER_GIVE_UP, "backoff_seconds": [0.2, 0.4, 0.8]},
                 "responder": {"breaker_seconds": 1},
                 "drain_seconds": 3,
+                "batching": {"window_seconds": 0.6, "album_seconds": 2},
                 "instances": {INSTANCE: {}},
                 "takeover": {
                     "automatic": False

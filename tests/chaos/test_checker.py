@@ -194,3 +194,94 @@ def test_a_broken_promise_to_those_whom_no_webhook_brought_is_seen(name: str) ->
     seen, words = BROKEN_BY_HAND[name]
     found = violations(seen)
     assert len(found) == 1 and words in found[0], found
+
+
+SAID = [
+    SeenMessage("a", "55", "two", at=100, recorded_at=100.5, acknowledged_at=100.6),
+    SeenMessage(
+        "a/edited", "55", "three", 101, recorded_at=101.5, acknowledged_at=101.6, kind="edit", of="a"
+    ),
+    SeenMessage("r", "55", "r", at=102, recorded_at=102.5, acknowledged_at=102.6, kind="reaction", of="a"),
+    SeenMessage("o", "55", "old", at=1, recorded_at=103.5, acknowledged_at=103.6, kind="old"),
+    SeenMessage("b", "55", "four", at=104, recorded_at=104.5, acknowledged_at=104.6),
+    SeenMessage(
+        "b/deleted", "55", "", 104, recorded_at=104.5, acknowledged_at=104.6, kind="deletion", of="b"
+    ),
+]
+SUPPRESSED = replace(turn(2, ["r"], "suppressed"), rule="reaction")
+DEAD = turn(3, ["o"], "dead")
+DELETED = turn(4, ["b", "b/deleted"], "suppressed", rule="deleted")
+
+
+def otherwise(
+    *turns: SeenTurn,
+    reply: str = "Re three",
+    tails: Sequence[LostTail] = (),
+    written: Sequence[SeenMessage] = SAID,
+) -> Evidence:
+    parts = [part(1, reply)]
+    return Evidence({}, turns, parts, [reply], frozenset({reply}), written, lost_tails=tails)
+
+
+CORRECTED = turn(1, ["a", "a/edited"])
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        otherwise(CORRECTED, SUPPRESSED, DEAD, DELETED),
+        # Redis lost the reaction, of which the gateway has no record.
+        otherwise(CORRECTED, DEAD, DELETED, tails=[LostTail(102.0, 103.0)]),
+        otherwise(
+            CORRECTED, DEAD, DELETED, written=[*SAID[:2], replace(SAID[2], acknowledged_at=None), *SAID[3:]]
+        ),
+        # Its target had been answered, and waited in Redis once more.
+        otherwise(
+            replace(CORRECTED, repeated_ids=("a",)), SUPPRESSED, DEAD, DELETED, reply="Re corrected: three"
+        ),
+    ],
+)
+def test_what_was_changed_or_is_no_question_passes(seen: Evidence) -> None:
+    assert violations(seen) == []
+
+
+BROKEN_OTHERWISE = {
+    "an edit is lost": (
+        otherwise(turn(1, ["a"]), SUPPRESSED, DEAD, DELETED),
+        "a/edited was acknowledged and did not end",
+    ),
+    "lost before the tail was": (
+        otherwise(CORRECTED, DEAD, DELETED, tails=[LostTail(102.7, 103.0)]),
+        "r was acknowledged and did not end",
+    ),
+    "answered as it was": (
+        otherwise(CORRECTED, SUPPRESSED, DEAD, DELETED, reply="Re two three"),
+        "a was answered as it was before a/edited",
+    ),
+    "an edit is not told": (
+        otherwise(CORRECTED, SUPPRESSED, DEAD, DELETED, reply="Re"),
+        "its words are in no reply of it",
+    ),
+    "an old message is answered": (
+        otherwise(turn(1, ["a", "a/edited", "o"]), SUPPRESSED, DELETED, reply="Re old three"),
+        "o was answered days later",
+    ),
+    "a dead letter of now": (
+        otherwise(CORRECTED, SUPPRESSED, turn(3, ["b", "o"], "dead"), turn(4, ["b/deleted"])),
+        "turn 3 is a dead letter of ['', 'old']",
+    ),
+    "silent though nothing was deleted": (
+        otherwise(CORRECTED, SUPPRESSED, DEAD, replace(DELETED, message_ids=("b",)), turn(5, ["b/deleted"])),
+        "turn 4 ended without an answer: deleted",
+    ),
+    "silent beside a reaction": (
+        otherwise(CORRECTED, replace(SUPPRESSED, message_ids=("r", "b")), DEAD, turn(4, ["b/deleted"])),
+        "turn 2 ended without an answer: reaction",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_OTHERWISE)
+def test_a_broken_promise_about_what_is_no_message_is_seen(name: str) -> None:
+    seen, words = BROKEN_OTHERWISE[name]
+    assert any(words in violation for violation in violations(seen)), violations(seen)

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.acceptance.harness import DaemonUnderTest, Posted
-from tests.chaos.checker import SeenMessage
+from tests.chaos.checker import IN_RECORDS, Kind, SeenMessage
+from tests.chaos.kinds import OLD_SECONDS, event_id, payload
 from tests.support.gateway_server import FakeEvolution
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.payloads import upsert
 
 INSTANCE = "demo"
 PAUSE_SECONDS = 0.15
@@ -21,6 +21,7 @@ TWICE = 0.1
 LATE = 0.3
 """Of the webhooks that were given up, so many come after all."""
 LATEST_SECONDS = 8.0
+BARE = 0.3
 
 
 @dataclass
@@ -39,10 +40,14 @@ class Written:
     """Whether a webhook of it was tried at all."""
     acknowledged_at: float | None = None
     """Unix seconds: a webhook that came in time was acknowledged."""
+    kind: Kind = ""
+    of: str = ""
+    """The id of what it changes, reacts to, or belongs to."""
 
-    @property
-    def payload(self) -> Mapping[str, object]:
-        return upsert(INSTANCE, self.contact, self.text, self.id, self.at, from_me=self.from_me)
+    def payload(self, bare: bool) -> Mapping[str, object]:
+        """`bare`: in the shape that does not tell when it was made."""
+        said = (self.contact, self.text, self.id, self.at, self.from_me)
+        return payload(INSTANCE, *said, self.kind, self.of, bare)
 
 
 class Webhooks:
@@ -81,23 +86,36 @@ class Webhooks:
             self._restarts += 1
             self._late.clear()
 
-    def bring(self, contact: str, text: str, dice: random.Random, *, from_me: bool = False) -> None:
-        """Record a message and post it until it is acknowledged or given up."""
-        message = Written(f"ID-{text}", contact, text, int(time.time()), from_me)
+    def bring(
+        self,
+        contact: str,
+        text: str,
+        dice: random.Random,
+        *,
+        from_me: bool = False,
+        kind: Kind = "",
+        of: str = "",
+    ) -> str:
+        """Record a message and post it until it is acknowledged or given up; returns its id."""
+        at = int(time.time()) - (OLD_SECONDS if kind == "old" else 0)
+        named = event_id(kind, of) if kind in ("edit", "deletion") else f"ID-{text}"
+        message = Written(named, contact, text, at, from_me, kind=kind, of=of)
         with self._lock:
             self.written.append(message)
             restarts = self._restarts
-        self._gateway.record(
-            INSTANCE, contact, text, from_me=from_me, at=message.at, id=message.id, source="android"
-        )
+        if kind in IN_RECORDS:
+            self._gateway.record(
+                INSTANCE, contact, text, from_me=from_me, at=message.at, id=message.id, source="android"
+            )
         message.recorded_at = time.time()
         if self._repeat(message, restarts, dice):
             message.acknowledged_at = time.time()
-            if not from_me:
+            if not from_me and kind in IN_RECORDS:
                 with self._lock:
                     self.acknowledged.setdefault(contact, []).append(message.id)
             if dice.random() < TWICE:
                 self._post(message, dice)
+        return message.id
 
     def _put_off(self, message: Written, dice: random.Random) -> None:
         while dice.random() < LATE:  # once, or twice
@@ -137,6 +155,6 @@ class Webhooks:
             return Posted(0)
         message.posted = True
         try:
-            return dice.choice(alive).post(message.payload)
+            return dice.choice(alive).post(message.payload(bare=dice.random() < BARE))
         except AssertionError:  # it died before it listened
             return Posted(0)

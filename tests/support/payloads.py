@@ -52,5 +52,16 @@ def upsert(
     }
 
 
+def edited(instance: str, target: str, text: str, timestamp: int) -> dict[str, object]:
+    """`messages.edited`: the chat and `fromMe` are from the side of whoever wrote."""
+    data = {
+        "key": {"remoteJid": "573180000737@s.whatsapp.net", "fromMe": True, "id": target},
+        "type": "MESSAGE_EDIT",
+        "editedMessage": {"conversation": text},
+        "timestampMs": str(timestamp * 1000),
+    }
+    return {"event": "messages.edited", "instance": instance, "data": data, "apikey": None}
+
+
 def upsert_body(instance: str, phone: str, text: str, message_id: str, timestamp: int) -> bytes:
     return json.dumps(upsert(instance, phone, text, message_id, timestamp)).encode()

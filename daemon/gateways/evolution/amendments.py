@@ -11,7 +11,8 @@ Laws of this file:
 1. In a one-to-one chat `messages.edited` names the chat and `fromMe` from the side of whoever wrote: a customer's edit
    looks like our own. So a message is found by its id alone, and `contact` is given only where the key is ours.
 2. The same change comes in several of these shapes. Its id is made of the target and the new text, so that it is the
-   same each time, whatever brings it.
+   same each time, whatever brings it. Whoever goes back to an earlier text makes the same change at a later time: only
+   its own time tells that, which some shapes have (`made_at`); `daemon/ingress/inbox.py` tells the two apart.
 3. `messages.update` with the status DELETED is no deletion: up to 2.3.6 that is the word for every status the gateway
    does not know, so for edits, stars and poll votes. A deletion comes as `messages.delete`, and an edit as
    `messages.edited`, in these versions as well.
@@ -30,8 +31,8 @@ from daemon.gateways.evolution.type_names import bare_name
 from daemon.gateways.lenient import JsonObject, clean, mapping, text
 from daemon.ingress.inbound import MAX_TEXT_CHARS, Amendment, Ignored
 
-MAX_TARGET_CHARS = 224
-"""Of a message's 256: its change is named after it."""
+MAX_TARGET_CHARS = 208
+"""Of a message's 256: its change is named after it, and after the time if it comes again later."""
 
 _CHATS = ("group", "status_broadcast", "broadcast", "newsletter")
 
@@ -68,7 +69,9 @@ def amended(
         return Ignored("bad_id" if target else "no_id", "deleted" if change.deleted else "edited")
     moment = change.sent_at or sent_at(item.get("messageTimestamp"))
     what = "deleted" if change.deleted else "edited-" + _digest(change.text or origin or str(moment))
-    return Amendment(instance, f"{target}/{what}", target, contact, change.text, change.deleted, moment)
+    return Amendment(
+        instance, f"{target}/{what}", target, contact, change.text, change.deleted, moment, change.sent_at
+    )
 
 
 def edited_event(instance: str, item: JsonObject) -> Amendment | Ignored:

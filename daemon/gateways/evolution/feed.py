@@ -52,7 +52,7 @@ MAX_FAILURES = 5
 NO_REPLAY = "events while it is disconnected are lost: keep the webhook as well, or accept that"
 
 _TOO_BIG = 1009
-_NO_ROOM, _FAILED = "conversation_full", "failed"
+_NO_ROOM, _FAILED, _EARLY = "conversation_full", "failed", "amended_message_unknown"
 
 
 class EvolutionFeed:
@@ -259,7 +259,7 @@ class EvolutionFeed:
         """Try until the ingress gives a final answer."""
         pause_seconds, failures = FIRST_PAUSE_SECONDS, 0
         while (why := await self._refused(body)) is not None:
-            if why in (_NO_ROOM, _FAILED) and aside is not None:
+            if why in (_NO_ROOM, _FAILED, _EARLY) and aside is not None:
                 aside.start_soon(self._keep, body, None)
                 return
             failures += why == _FAILED

@@ -57,8 +57,10 @@ class World:
 
     async def _append(self, message: Message, policy: WindowPolicy) -> Receipt:
         await trio.lowlevel.checkpoint()
-        self.appended.append((message, policy.window_seconds))
-        return Receipt(False, len(self.appended), 0, 0, 0, 1, False)
+        is_known = any(one.id == message.id for one, _ in self.appended)
+        if not is_known:
+            self.appended.append((message, policy.window_seconds))
+        return Receipt(is_known, len(self.appended), 0, 0, 0, 1, False)
 
     async def _append_all(self, appends: Sequence[tuple[Message, WindowPolicy]]) -> list[Receipt | Exception]:
         self.together.append(len(appends))
@@ -234,6 +236,21 @@ async def test_an_edit_is_a_message_of_its_targets_conversation() -> None:
     edit, deletion = (message for message, _ in world.appended)
     assert (edit.kind, edit.amends, edit.text, edit.contact) == ("edit", "A", "olá", PHONE)
     assert (deletion.kind, deletion.amends, deletion.text) == ("deletion", "A", "")
+
+
+@pytest.mark.parametrize("is_seen_first_without_a_time", [False, True])
+async def test_who_goes_back_to_an_earlier_text_is_heard(is_seen_first_without_a_time: bool) -> None:
+    """I2: 2, 3, 2 and 3 boxes are three edits; each comes in two shapes, one of them without a time, and again."""
+    world = World()
+    for made_at, words in ((1, "3 boxes"), (2, "2 boxes"), (3, "3 boxes"), (2, "2 boxes"), (4, "2 boxes")):
+        timed = Amendment("demo", f"A/edited-{words}", "A", text=words, sent_at=made_at, made_at=made_at)
+        bare = msgspec.structs.replace(timed, sent_at=0, made_at=0)
+        for shape in (bare, timed, timed) if is_seen_first_without_a_time else (timed, bare, timed):
+            assert await world.inbox.amend(shape) == ""
+    assert [(one.text, one.amends) for one, _ in world.appended] == [
+        (f"{boxes} boxes", "A") for boxes in (3, 2, 3, 2)
+    ]
+    assert len({one.id for one, _ in world.appended}) == 4
 
 
 async def test_what_changes_nothing_says_why() -> None:

@@ -565,6 +565,14 @@ async def test_an_edit_of_what_is_not_here_yet_comes_again() -> None:
     assert ("retry-after", "5") in {(name.lower(), value) for name, value in answer.headers.items()}
 
 
+async def test_an_edit_that_is_early_holds_up_nothing_else() -> None:
+    """I1, law 13: each repeat would meet the same one first, and what follows it would come too late."""
+    room = changes(Amendment("demo", "E", "nobody's", text="new"), Amendment("demo", "F", "A", text="new"))
+    answer = await room.ask("POST", "webhook", "demo", body=payload(item("A"), item("B", fromMe=True)))
+    assert (answer.status, document(answer)["reason"]) == (503, "amended_message_unknown")
+    assert ([one.id for one in room.amended], len(room.taken_over)) == (["F"], 1)
+
+
 async def test_edits_are_taken_for_allowed_instances_alone() -> None:
     room = changes(Amendment("other", "E", "A", text="new"))
     answer = await room.ingress.receive(payload(item("A")), "demo", allows=lambda name: name == "demo")

@@ -29,6 +29,11 @@ async def test_a_message_is_found_among_all_that_is_pending() -> None:
             message(7, instance="acme"),
         )
         assert await arrivals.find("M99", None) == []
+        wanted = [("demo", "M7"), ("demo", "M19"), ("demo", "M99"), ("acme", "M8"), ("none", "M1")]
+        assert await arrivals.waits_in(wanted) == {
+            ("demo", "M7"): Conversation("demo", "551199907"),
+            ("demo", "M19"): Conversation("demo", "5511999019"),
+        }
 
 
 async def test_the_arrival_time_is_known_as_long_as_the_id() -> None:

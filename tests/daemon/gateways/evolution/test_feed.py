@@ -28,8 +28,8 @@ class Listening:
         self.server = server
         self.door = Door()
         self.refusals = 0
-        self.full = False
-        """The conversation of the message `FULL` has no room."""
+        self.full = ""
+        """Why the message `FULL` cannot be stored while others can."""
         self.asked = 0
         self.feed = EvolutionFeed(server.url, server.api_key, "demo", self._receive, self.door.feed)
 
@@ -48,7 +48,7 @@ class Listening:
         if b'"BUG"' in body:
             raise ZeroDivisionError
         if self.full and b'"FULL"' in body:
-            return json_response(503, {"status": "retry", "reason": "conversation_full"})
+            return json_response(503, {"status": "retry", "reason": self.full})
         return await self.door.ingress.receive(body)
 
 
@@ -189,15 +189,16 @@ async def test_a_message_that_cannot_be_stored_now_is_stored_later_in_order() ->
         assert here.asked == 5
 
 
-async def test_a_full_conversation_delays_no_other() -> None:
-    """I9: a paused one may stay full for days. Its message is stored when there is room again."""
+@pytest.mark.parametrize("why", ["conversation_full", "amended_message_unknown"])
+async def test_what_only_itself_or_its_conversation_delays_delays_no_other(why: str) -> None:
+    """I9: a paused one may stay full for days, and the edit of an unknown message comes again for a minute."""
     async with FakeSocketIo().running() as server, listening(server) as here:
         await here.door.until(lambda: "/demo" in server.joined)
-        here.full = True
+        here.full = why
         for message_id in ("FULL", "A", "B"):
             await server.emit("messages.upsert", said(message_id))
         await here.until(["A", "B"])
-        here.full = False
+        here.full = ""
         await here.until(["A", "B", "FULL"])
         assert here.feed.view().lost == 0
 

@@ -464,7 +464,7 @@ def test_the_same_edit_has_the_same_id_in_every_shape(event: str, data: dict[str
     """2.4 tells of one edit twice, as `messages.edited` and as `messages.update`."""
     (amendment,) = parse({"event": event, "instance": "demo", "data": data}).amendments
     plain = Amendment("demo", amendment.id, "AC91", text="novo")
-    assert msgspec.structs.replace(amendment, contact="", sent_at=0) == plain
+    assert msgspec.structs.replace(amendment, contact="", sent_at=0, made_at=0) == plain
     (first,) = parse({"event": "messages.edited", "instance": "demo", "data": EDIT}).amendments
     assert amendment.id == first.id
 
