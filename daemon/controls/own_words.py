@@ -34,7 +34,8 @@ _GREETING = tuple(
     words(phrase)
     for phrase in """can I help, may I help, could I help, how I can help, thank, thanks, welcome
         contacting, reaching out, get back to, as soon as, away, unavailable, working hours, opening hours, we, our, us
-        office hours, obrigado, obrigada, agradecemos, bem vindo, bem vinda, nosso, nossa, retornaremos, responderemos, em breve
+        office hours, obrigado, obrigada, agradecemos, bem vindo, bem vinda, nosso, nossa, retornaremos
+        responderemos, em breve
         gracias, bienvenido, bienvenida, nuestro, nuestra, horário
         شكرا, أهلا وسهلا, مرحبا بك, مرحبا بكم, نرحب, تواصلك, تواصلكم, سنرد, سوف نرد, نرد عليك, ساعات العمل
         كيف أخدمك, كيف أقدر أخدمك, كيف يمكنني مساعدتك, كيف أساعدك""".replace("\n", ",").split(",")
