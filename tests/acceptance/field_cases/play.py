@@ -6,6 +6,8 @@ A case is a mapping in one of the YAML files of this folder:
     instance: shop                   # shop: the rehearsal answers | ai: a model | desk: escalation is on | …
     steps:
       - says: نعم                    # the customer; or a mapping, see `_message`
+      - talk: [blue, red]            # the customer, so many `times` in turn, each answered by itself
+        times: 4
       - close                        # the window closes, and everything that waits has its end
       - business: I will call you    # a person of the business, from the phone
       - program: Your order left     # other software, through the gateway
@@ -15,8 +17,8 @@ A case is a mapping in one of the YAML files of this folder:
       - majlis: [resume, "{where}"]
     expect: {replies: 2, contains: [], lacks: [], told: [], not_told: [], acks: [], rules: [], numbers: []}
 
-In texts {C} is the customer's number, {L} a LID, {T} a word that only this case has, {where} the conversation, {now_ms} a
-time, and {name} the id of the message with that `id`. Times are `at: -5`, seconds from now.
+In texts {C} is the customer's number, {L} a LID, {T} a word that only this case has, {where} the conversation, {now_ms}
+a time, and {name} the id of the message with that `id`. Times are `at: -5`, seconds from now.
 """
 
 from __future__ import annotations
@@ -99,6 +101,10 @@ class Play:
         match next(iter(step)):
             case "says":
                 self._post("messages.upsert", self._message(step["says"]), step.get("times", 1))
+            case "talk":  # one after another, each answered before the next one
+                for number, text in zip(range(step["times"]), itertools.cycle(step["talk"]), strict=False):
+                    self._post("messages.upsert", self._message(text.replace("{n}", str(number))))
+                    self._close()
             case "business":
                 self._post("messages.upsert", self._message(step["business"], own=True))
             case "program":
