@@ -1,7 +1,8 @@
 """Who is a customer of an instance, by the numbers that its settings list. Pure, total.
 
-A number is digits with country code, a prefix is digits and `*`. A LID whose number is unknown is none of them: it is
-on no list of those to be ignored, and not yet on a list of those to be answered.
+A number is digits with country code, a prefix is digits and `*`. A number that WhatsApp knows under two addresses
+(`number_forms`) is listed under either, unless `contacts.link_numbers` is off. A LID whose number is unknown is none of
+them: it is on no list of those to be ignored, and not yet on a list of those to be answered.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from actors.identity import is_lid, is_playground, phone_number
+from actors.identity import is_lid, is_playground, number_forms, phone_number
 from actors.instance import Terms
 
 IGNORED = "ignored_contact"
@@ -49,16 +50,19 @@ def rule(contact: str, terms: Terms) -> str:
     """
     if is_playground(contact):
         return ""
-    if _listed(contact, terms.contacts.ignore):
+    forms = number_forms(contact) if terms.contacts.link_numbers else (contact,)
+    if _listed(forms, terms.contacts.ignore):
         return IGNORED
-    if not terms.contacts.answer_staff and contact in terms.notify_numbers:
+    if not terms.contacts.answer_staff and any(form in terms.notify_numbers for form in forms):
         return STAFF
-    if terms.contacts.allow and not _listed(contact, terms.contacts.allow):
+    if terms.contacts.allow and not _listed(forms, terms.contacts.allow):
         return NOT_ALLOWED
     return ""
 
 
-def _listed(contact: str, listed: Sequence[str]) -> bool:
-    if is_lid(contact):
-        return False
-    return any(contact.startswith(one[:-1]) if one.endswith("*") else contact == one for one in listed)
+def _listed(forms: Sequence[str], listed: Sequence[str]) -> bool:
+    return any(_is_met(form, one) for form in forms if not is_lid(form) for one in listed)
+
+
+def _is_met(contact: str, listed: str) -> bool:
+    return contact.startswith(listed[:-1]) if listed.endswith("*") else contact == listed

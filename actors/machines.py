@@ -25,6 +25,7 @@ from statistics import median
 import msgspec
 
 from actors.instance import MachineTerms
+from actors.repeats import CHOICES
 from actors.text import first_words
 
 MAX_REPLIES = 100
@@ -38,8 +39,8 @@ MAX_SILENCE_SECONDS = 86_400.0
 INSTANT_SECONDS = 2.0
 TYPED_PER_SECOND = 6.0
 """Letters, without blanks: 80 words a minute, and our reply is read in no time. Nobody does that for long."""
-MIN_TYPED = 40
-"""Shorter texts are typed, tapped or dictated in no time."""
+MIN_TYPED = 100
+"""Shorter texts are typed, tapped, dictated or pasted from a list in no time, at an even pace too."""
 _MOST = 0.8
 _MANY = 0.6
 _ALMOST_ALL = 0.9
@@ -64,7 +65,7 @@ _PAIRS = (
 """What makes a machine. Whoever pastes from a list is fluent and the same, whoever answers a form is even: it takes two
 signs that no one habit of a person explains."""
 
-_BY_HAND = frozenset({"voice", "sticker", "location", "contact", "button", "list", "template", "poll_vote"})
+_BY_HAND = CHOICES | {"voice", "sticker", "location", "contact", "reaction", "order"}
 """Kinds of messages that people make and answering machines do not: spoken, pasted on, tapped."""
 _NUMBER = re.compile(r"[0-9]+")
 _LINK = re.compile(r"https?://\S+|www\.\S+")
@@ -215,7 +216,7 @@ def _by_hand(one: _Reaction) -> bool:
 
 
 def _fluent(one: _Reaction) -> bool:
-    typed = len("".join(_NUMBER.sub("", _LINK.sub("", one.said[0].text[:_MAX_CHARS])).split()))
+    typed = len("".join(_NUMBER.sub("", _LINK.sub("", _words(one.said[0])[:_MAX_CHARS])).split()))
     return one.seconds is not None and typed >= MIN_TYPED and typed > one.seconds * TYPED_PER_SECOND
 
 
@@ -238,8 +239,14 @@ def _repeated(run: Sequence[_Reaction]) -> int:
     )
 
 
+def _words(said: Remark) -> str:
+    """What they say: of a picture or a document the caption, for what stands before it in brackets is ours."""
+    named = said.kind != "text" and said.text.startswith("[")
+    return said.text.partition("]")[2] if named else said.text
+
+
 def _shape(one: _Reaction) -> frozenset[str]:
-    said = " ".join(said.text for said in one.said)
+    said = " ".join(map(_words, one.said))
     return frozenset(_NUMBER.sub("#", word) for word in first_words(said, _MAX_CHARS))
 
 

@@ -119,6 +119,20 @@ class Supervisor:
         actor.flush()
         return True
 
+    def hurry(self, conversation: Conversation) -> str:
+        """Wake an actor that is parked or held; returns how it rested, empty if it did not. A pause is not ended so."""
+        actor = self._actors.get(conversation)
+        view = None if actor is None else actor.view()
+        if (
+            actor is None
+            or view is None
+            or view.phase not in ("parked", "holding")
+            or view.held_by == "pause"
+        ):
+            return ""
+        actor.flush()
+        return view.phase
+
     def drop_lost(self) -> None:
         """Leases were lost: their conversations go on elsewhere.
 

@@ -21,7 +21,7 @@ import msgspec
 import trio
 
 from actors.errors import MirrorUnavailable
-from actors.identity import Conversation
+from actors.identity import Conversation, number_forms
 from actors.ports import Feed, FlagSource
 from actors.text import plain_text
 from daemon.config.sections import TakeoverSettings
@@ -65,6 +65,7 @@ class Takeovers:
         feed: Feed,
         is_ours: Callable[[OwnMessage], bool],
         waiting: Callable[[Conversation], Awaitable[Sequence[int]]],
+        hurry: Callable[[Conversation], object],
     ) -> None:
         """
         Args:
@@ -72,6 +73,7 @@ class Takeovers:
           is_ours: whether this daemon sends or has just sent the message; False says nothing.
           waiting: when the customer's messages that no turn has heard yet were written; Unix seconds. May raise
             `MirrorUnavailable`.
+          hurry: wakes an actor that is parked or held.
         """
         self._db = db
         self._flags = flags
@@ -79,6 +81,7 @@ class Takeovers:
         self._feed = feed
         self._is_ours = is_ours
         self._waiting = waiting
+        self._hurry = hurry
         self._places = trio.CapacityLimiter(MAX_CONCURRENT)
 
     async def begin(self, own: OwnMessage, wrote: Sequence[int] = ()) -> bool:
@@ -157,6 +160,9 @@ class Takeovers:
         if heeded.seconds is not None:
             return self._announce(conversation, heeded.seconds, "staff" if heeded.verdict == "pause" else by)
         self._feed.emit("message.of_business", conversation, verdict=heeded.verdict)
+        if heeded.verdict == "resume":
+            for contact in dict.fromkeys((*number_forms(own.contact), own.lid)):
+                self._hurry(Conversation(own.instance, contact))
         if heeded.ended:
             self._feed.emit("conversation.handed_back", conversation, by="staff")
         return False

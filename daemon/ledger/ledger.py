@@ -165,9 +165,14 @@ def _conversation(row: Row) -> Conversation:
 
 
 def _batch(conversation: Conversation, row: Row, now_ms: int) -> Batch:
-    """The batch of a stored turn: messages in the order they were stored in, which is the one they are read in."""
+    """The batch of a stored turn: messages in the order they were stored in, which is the one they are read in.
+
+    The window opened with the first of them; when others came is lost with the mirror. Then all count as the latest:
+    nobody is told that he only repeated himself because of a guess.
+    """
     messages = msgspec.json.decode(row["messages"], type=tuple[Message, ...])
-    lo, opened_at_ms = row["lo"], row["opened_at_ms"]
+    lo, opened_at_ms, frozen_at_ms = row["lo"], row["opened_at_ms"], now_ms - row["age_ms"]
+    arrived_at_ms = opened_at_ms if len(messages) == 1 else max(opened_at_ms, frozen_at_ms)
     return Batch(
         conversation=conversation,
         number=row["number"],
@@ -176,8 +181,8 @@ def _batch(conversation: Conversation, row: Row, now_ms: int) -> Batch:
         why=row["why"],
         attempts=row["tries"],
         opened_at_ms=opened_at_ms,
-        frozen_at_ms=now_ms - row["age_ms"],
-        entries=tuple(Waiting(lo + place, opened_at_ms, one) for place, one in enumerate(messages)),
+        frozen_at_ms=frozen_at_ms,
+        entries=tuple(Waiting(lo + place, arrived_at_ms, one) for place, one in enumerate(messages)),
     )
 
 

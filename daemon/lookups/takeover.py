@@ -15,7 +15,7 @@ from daemon.lookups.spec import LookupSpec, Means
 
 _SQL = """
     SELECT majlis_standing_now($1, $2, $3, $4, $5) || jsonb_build_object(
-        'opted_out', majlis_opted_out($1, $2), 'own_instance', majlis_is_own_number($2))
+        'opted_out', majlis_opted_out($1, $2), 'own_instance', majlis_is_own_number($1, $2))
 """
 
 

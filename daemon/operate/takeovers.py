@@ -141,17 +141,14 @@ class OperatorTakeovers:
         ended = await self._records.hand_back(conversation)
         opted_in = opt_out and await self._records.opt_in(conversation)
         still_out = (await self._directory.silence(conversation)).opted_out is not None
-        view = self._supervisor.view(conversation)
-        asleep = view.phase if view is not None and _rests(view) else ""
+        asleep = self._supervisor.hurry(conversation)
         label = self._directory.label(conversation)
         if not (ended.escalations or ended.takeovers or ended.machines or asleep or opted_in):
-            raise self._nothing_to_end(conversation, label, view, still_out)
+            raise self._nothing_to_end(conversation, label, self._supervisor.view(conversation), still_out)
         if opted_in:
             self._feed.emit("contact.opted_in", conversation, by="operator")
         if ended.escalations or ended.takeovers or ended.machines:
             self._feed.emit("conversation.handed_back", conversation, by="operator")
-        if asleep:
-            self._supervisor.flush(conversation)
         return TakeoverEnded(
             conversation=label,
             escalated=ended.escalations > 0,
@@ -179,11 +176,6 @@ class OperatorTakeovers:
                 "parked."
             )
         )
-
-
-def _rests(view: ActorView) -> bool:
-    """Whether an operator may hurry it. The pause of its instance is not ended from here."""
-    return view.phase in ("parked", "holding") and view.held_by != "pause"
 
 
 async def _take_over(

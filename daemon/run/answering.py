@@ -63,6 +63,7 @@ class Answering:
         chats: Chats,
         waiting: Callable[[Conversation], Awaitable[Sequence[int]]],
         resume_held: Callable[[], None],
+        hurry: Callable[[Conversation], object],
     ) -> None:
         """
         Args:
@@ -70,6 +71,7 @@ class Answering:
           live: what instances are asked of.
           waiting: when the messages that wait in a conversation were written; Unix seconds.
           resume_held: lets conversations go on that were held by a pause which has ended.
+          hurry: wakes one that is parked or held.
         """
         self._live = live
         tls = tls_context(settings.tls.ca_file)
@@ -96,7 +98,7 @@ class Answering:
         self.board = StoredFlags(records, self.run_time, live, feed)
         self.pauses = PauseBoard(records, feed, resume_held)
         self.responder = peers.responders(settings, self._responder_http, self.board, feed)
-        self.takeovers = Takeovers(db, self.board, self._takeover, feed, gateway.is_ours, waiting)
+        self.takeovers = Takeovers(db, self.board, self._takeover, feed, gateway.is_ours, waiting, hurry)
         self.late_failures = LateFailures(db, feed)
         self.notifier = Notifier(db, gateway, self._notice_http, feed, settings.webhook)
         embeddings = peers.embeddings(settings, self._responder_http, feed)

@@ -122,6 +122,7 @@ class Parts:
             chats=chats,
             waiting=self._written_at,
             resume_held=lambda: self.supervisor.resume_held(),  # noqa: PLW0108  as above
+            hurry=lambda conversation: self.supervisor.hurry(conversation),  # noqa: PLW0108  as above
         )
         self.numbers_learned = NumbersLearned(self.records, links, self._append_again, feed)
         self._names = InstanceNames(self.records, known, feed)

@@ -30,7 +30,10 @@ def played(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnderTes
         "ai": asks,
         "desk": {},
         "talks": {"context": {"reactions": "answer"}},
-        "club": {"contacts": {"allow": ["+966 50 777*"], "ignore": ["+966 50 777 0009"]}},
+        "club": {
+            "contacts": {"allow": ["+966 50 777*"], "ignore": ["+966 50 777 0009", "+55 31 99634 8800"]}
+        },
+        "brief": {"machines": {"replies": 10}},
         "polite": {**asks, "fallback_message": None},
     }
     instances.pop("polite")

@@ -148,6 +148,14 @@ def slow_robot() -> Iterator[Beat]:
         )
 
 
+def menu() -> Iterator[Beat]:
+    """The choices of a bank's assistant, again and again: it sends a list, nobody taps on one."""
+    draw = random.Random(DRAW)
+    for reply in cycle(ASSISTANT):
+        said = Remark("Welcome to the bank of the city\nAccounts / Cards / Talk to us", "menu")
+        yield draw.uniform(0.5, 1.5), (said,), reply
+
+
 # People
 
 
@@ -194,6 +202,77 @@ def list_of_pasted_questions() -> Iterator[Beat]:
     for number in count(1):
         said = f"Please tell me the price of article {number} and whether you deliver it to Jeddah"
         yield draw.uniform(3, 30), text(said), f"Article {number} costs {number} riyals."
+
+
+def owner_who_tries_it_out() -> Iterator[Beat]:
+    """Somebody who tries it out: the next question of a sheet is copied, and pasted as soon as the reply is there."""
+    draw = random.Random(DRAW)
+    words = [
+        "price",
+        "size",
+        "colour",
+        "delivery",
+        "shop",
+        "order",
+        "return",
+        "card",
+        "voucher",
+        "fabric",
+        "opening",
+        "parking",
+        "address",
+    ]
+    for reply in cycle(ASSISTANT):
+        said = f"What about {' and '.join(draw.sample(words, 5))}, can you tell me?"
+        yield draw.uniform(3, 5), text(said), reply
+
+
+def dictator() -> Iterator[Beat]:
+    """Speaks into the keyboard, in one breath after the other."""
+    draw = random.Random(DRAW)
+    said = [
+        "طيب",
+        "لو",
+        "سمحت",
+        "ابي",
+        "اعرف",
+        "سعر",
+        "الفستان",
+        "الازرق",
+        "وكم",
+        "التوصيل",
+        "للرياض",
+        "ومتى",
+        "يوصل",
+        "لو",
+        "طلبت",
+        "اليوم",
+    ]
+    for reply in cycle(ASSISTANT):
+        yield draw.lognormvariate(1.7, 0.2), text(" ".join(draw.sample(said, draw.randint(9, 16)))), reply
+
+
+def pictures() -> Iterator[Beat]:
+    """Thirty pictures over a slow line, each as long under way as the one before."""
+    draw = random.Random(DRAW)
+    for reply in cycle(ASSISTANT):
+        yield draw.uniform(0.9, 1.6), (Remark("[image; it cannot be seen here]", "image"),), reply
+
+
+def documents() -> Iterator[Beat]:
+    draw = random.Random(DRAW)
+    for reply, number in zip(cycle(ASSISTANT), count(1)):
+        name = (
+            f"Statement of the account of the company for the quarter, signed and scanned, {number} of 40.pdf"
+        )
+        said = Remark(f"[document: {name}; it cannot be read here]", "document")
+        yield draw.uniform(3.5, 4.5), (said,), reply
+
+
+def shopper() -> Iterator[Beat]:
+    """Puts one thing after another into the cart."""
+    for reply in cycle(ASSISTANT):
+        yield 1.5, (Remark("[order: shop, 1 item, total 20 SAR] from the catalogue", "order"),), reply
 
 
 def talker() -> Iterator[Beat]:
@@ -287,6 +366,7 @@ MACHINES = (
     (mirror, "echo"),
     (mirror_of_a_form, "echo"),
     (slow_robot, "steady same"),
+    (menu, "instant same"),
 )
 PEOPLE = (
     form,
@@ -294,6 +374,11 @@ PEOPLE = (
     stock_of_items,
     list_of_links,
     list_of_pasted_questions,
+    owner_who_tries_it_out,
+    dictator,
+    pictures,
+    documents,
+    shopper,
     talker,
     typist,
     sticker_child,

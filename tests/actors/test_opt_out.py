@@ -17,6 +17,7 @@ from actors.lookups import Facts, TakeoverState, Usage
 from actors.messages import Answer, Message
 from actors.ports import Question, Turn
 from daemon.config.sections import OptOutSettings
+from tests.actors.test_identity import IN_TWO_FORMS
 from tests.support.ledgers import DEMO, batch
 from tests.support.world import World
 
@@ -192,6 +193,16 @@ def test_who_is_a_customer(contact: str, rule: str) -> None:
     answered = msgspec.structs.replace(LISTS, answer_staff=True)
     assert contacts.rule("966500000002", msgspec.structs.replace(terms, contacts=answered)) == ""
     assert contacts.rule(contact, Terms()) == ""
+
+
+@pytest.mark.parametrize(("listed", "writes"), IN_TWO_FORMS)
+def test_a_number_is_listed_under_either_of_its_addresses(listed: str, writes: str) -> None:
+    lists = ContactTerms(ignore=(listed,))
+    assert contacts.rule(writes, Terms(contacts=lists)) == "ignored_contact"
+    assert contacts.rule(writes, Terms(contacts=ContactTerms(allow=(listed,)))) == ""
+    assert contacts.rule(writes, Terms(notify_numbers=(listed,))) == "staff"
+    apart = msgspec.structs.replace(lists, link_numbers=False)
+    assert contacts.rule(writes, Terms(contacts=apart, notify_numbers=(listed,))) == ""
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,13 @@ class ListedActors:
         self.flushed.append(conversation)
         return True
 
+    def hurry(self, conversation: Conversation) -> str:
+        view = self.active.get(conversation)
+        if view is None or view.phase not in ("parked", "holding") or view.held_by == "pause":
+            return ""
+        self.flushed.append(conversation)
+        return view.phase
+
 
 class ListedMirror:
     """What Redis would say: counts, and where a message arrived."""
@@ -230,7 +237,13 @@ class Operators:
         )
         directory = Directory(self.live, health, supervisor, records, label)
         begin = Takeovers(
-            self.db, self.stored_flags, self._takeover, feed, lambda own: False, nothing_waits
+            self.db,
+            self.stored_flags,
+            self._takeover,
+            feed,
+            lambda own: False,
+            nothing_waits,
+            supervisor.hurry,
         ).take_over
         self.gauges = Gauges(self.live, health, supervisor, cast(Any, self), mirror, records)
         self.status = StatusReport(

@@ -35,6 +35,7 @@ Kind = Literal[
     "list",
     "template",
     "interactive",
+    "menu",
     "poll",
     "poll_vote",
     "product",
@@ -290,11 +291,11 @@ READERS: dict[str, tuple[Kind, Callable[[JsonObject], str]]] = {
     "reaction": ("reaction", reaction),
     "unsupportedMessage": ("unknown", not_passed_on),
     # Sent by the business; a customer may quote or forward them.
-    "buttonsMessage": ("button", offers.buttons),
-    "listMessage": ("list", offers.options),
-    "templateMessage": ("template", offers.template),
-    "highlyStructuredMessage": ("template", offers.structured_text),
-    "interactiveMessage": ("interactive", offers.interactive),
+    "buttonsMessage": ("menu", offers.buttons),
+    "listMessage": ("menu", offers.options),
+    "templateMessage": ("menu", offers.template),
+    "highlyStructuredMessage": ("menu", offers.structured_text),
+    "interactiveMessage": ("menu", offers.interactive),
 }
 """The types that say something. To read a new one, add a line here and a fixture."""
 

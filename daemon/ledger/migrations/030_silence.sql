@@ -36,12 +36,6 @@ CREATE OR REPLACE FUNCTION majlis_may_start(p_instance text, p_contact text) RET
     SELECT NOT majlis_opted_out(p_instance, p_contact)
 $$;
 
--- Whether this is the number of an instance. One of which nothing was heard for a month may belong to anybody by now.
-CREATE OR REPLACE FUNCTION majlis_is_own_number(p_contact text) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM majlis_instance_numbers n
-                   WHERE n.number = p_contact AND n.seen_at > now() - interval '30 days')
-$$;
-
 CREATE OR REPLACE FUNCTION majlis_opt_out(p_instance text, p_contact text) RETURNS void LANGUAGE sql AS $$
     INSERT INTO majlis_opt_outs AS known (instance, contact) VALUES (p_instance, p_contact)
     ON CONFLICT (instance, contact) DO UPDATE SET started_at = now(), ended_at = NULL, ended_by = ''

@@ -121,16 +121,18 @@ BEGIN
                  AND coalesce(k.message_id::text <> ALL (v_ids), true)));
 END $$;
 
--- Whether the customer wrote within ten minutes before.
+-- Whether the customer wrote within ten minutes before, and long enough before to be answered by a person: what follows his
+-- message within 3 s was on its way or is an automatic answer.
 CREATE OR REPLACE FUNCTION majlis_is_live(p_conversation_id text, p_at timestamptz, p_waiting bigint[])
 RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
         SELECT FROM (SELECT at FROM majlis_wrote(p_conversation_id)
                      UNION ALL SELECT to_timestamp(s) FROM unnest(p_waiting) AS s) w
-        WHERE w.at BETWEEN p_at - interval '10 minutes' AND p_at)
+        WHERE w.at BETWEEN p_at - interval '10 minutes' AND p_at - interval '4 seconds')
 $$;
 
--- When somebody else than staff in the chat last changed who speaks there: an operator, or Majlis by escalating.
+-- When somebody else than staff in the chat last changed who speaks there: an operator, or Majlis by escalating or by
+-- falling silent to a machine (032).
 CREATE OR REPLACE FUNCTION majlis_standing_changed_at(p_instance text, p_contact text) RETURNS timestamptz
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -142,7 +144,9 @@ BEGIN
         (SELECT max(greatest(e.escalated_at, e.resolved_at)) FROM whatsapp_escalated_conversations e
          WHERE e.whatsapp_instance_id = v_instance AND e.user_phone = ANY (v_names)),
         (SELECT max(greatest(t.other_at, CASE WHEN t.ended_by <> 'staff' THEN t.ended_at END))
-         FROM majlis_takeovers t WHERE t.instance = p_instance AND t.contact = ANY (v_names)));
+         FROM majlis_takeovers t WHERE t.instance = p_instance AND t.contact = ANY (v_names)),
+        (SELECT max(greatest(m.started_at, CASE WHEN m.ended_by <> 'staff' THEN m.ended_at END))
+         FROM majlis_machines m WHERE m.instance = p_instance AND m.contact = ANY (v_names)));
 END $$;
 
 -- Whether the same text went to two other chats whose customers were quiet, within a day. If so it is an announcement there
@@ -273,7 +277,8 @@ BEGIN
         ) OR v_verdict = 'pause' AND v_until <= now() THEN
             v_verdict := 'stale';
         ELSIF v_verdict = 'resume' THEN
-            v_ended := majlis_hand_back(p_instance, v_contact, 'staff', true);
+            v_ended := majlis_hand_back(p_instance, v_contact, 'staff', true)
+                + majlis_end_machine(p_instance, v_contact, 'staff');
         END IF;
     ELSE
         -- What only names a kind of media (`[image]`) says nothing of which it was.

@@ -77,6 +77,14 @@ BEGIN
                                 WHERE i.instance = p_instance AND i.phone = ANY (v_spellings));
 END $$;
 
+-- Whether this is the number of an instance, under any of its addresses. One of which nothing was heard for a month may
+-- belong to anybody by now.
+CREATE OR REPLACE FUNCTION majlis_is_own_number(p_instance text, p_contact text) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM majlis_instance_numbers n
+                   WHERE n.number = ANY (majlis_spellings(p_instance, p_contact))
+                     AND n.seen_at > now() - interval '30 days')
+$$;
+
 -- As in 004. One lock for all addresses of a number, whether they are linked or not: their turns begin one after another,
 -- so that a message which comes again under the other address is known by then.
 CREATE OR REPLACE FUNCTION majlis_lock_contact(p_instance text, p_contact text) RETURNS void LANGUAGE sql AS $$

@@ -6,6 +6,8 @@ A case is a mapping in one of the YAML files of this folder:
     instance: shop                   # shop: the rehearsal answers | ai: a model | desk: escalation is on | …
     steps:
       - says: نعم                    # the customer; or a mapping, see `_message`
+      - talk: [blue, red]            # the customer, so many `times` in turn, each answered by itself
+        times: 4
       - close                        # the window closes, and everything that waits has its end
       - business: I will call you    # a person of the business, from the phone
       - program: Your order left     # other software, through the gateway
@@ -99,6 +101,10 @@ class Play:
         match next(iter(step)):
             case "says":
                 self._post("messages.upsert", self._message(step["says"]), step.get("times", 1))
+            case "talk":  # one after another, each answered before the next one
+                for number, text in zip(range(step["times"]), itertools.cycle(step["talk"]), strict=False):
+                    self._post("messages.upsert", self._message(text.replace("{n}", str(number))))
+                    self._close()
             case "business":
                 self._post("messages.upsert", self._message(step["business"], own=True))
             case "program":

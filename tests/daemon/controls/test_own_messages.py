@@ -39,9 +39,16 @@ class Shop:
         self.settings = TakeoverSettings(pause_seconds=3600.0)
         self.feed = EventFeed(strict=True)
         self.ours: set[str] = set()
+        self.hurried: list[Conversation] = []
         self.mirror: dict[Conversation, list[int]] = {}
         self.takeovers = Takeovers(
-            world.db, self, lambda instance: self.settings, self.feed, self._is_ours, self._waiting
+            world.db,
+            self,
+            lambda instance: self.settings,
+            self.feed,
+            self._is_ours,
+            self._waiting,
+            self.hurried.append,
         )
         self._turns = 0
 
@@ -272,6 +279,17 @@ async def test_a_canned_reply_in_live_chats_is_a_persons(shop: Shop) -> None:
     assert await shop.counted() == 5
 
 
+async def test_an_answer_that_comes_by_itself_is_found_out_at_the_third_chat(shop: Shop) -> None:
+    """An away message to customers who have written before, but not just now. Nobody answers so fast."""
+    for number, chat in enumerate(CHATS[:3]):
+        await shop.heard(7 * DAY, of=chat)
+        shop.waits(3, 700, of=chat)
+        assert await shop.writes("We are closed now.", to=chat, id=f"A{number}") == (number < 2)
+    assert await shop.counted() == 0
+    turn = await shop.heard(3, of=CHATS[0])
+    assert not (await shop.standing(turn)).taken_over
+
+
 async def test_a_chat_that_turns_out_live_is_taken_over_after_all(shop: Shop) -> None:
     for number, chat in enumerate(CHATS[:3]):
         await shop.writes("We are on it.", to=chat, id=f"C{number}")
@@ -334,6 +352,7 @@ async def test_our_own_sends_come_back_without_a_question_to_the_ledger(shop: Sh
         shop.feed,
         lambda own: own.id == "G1",
         shop._waiting,
+        shop.hurried.append,
     )
     own = OwnMessage(*DEMO, "", "G1", "one", shop.now, sender="program")
     assert not await takeovers.begin(own)
@@ -402,6 +421,21 @@ async def test_a_command_ends_an_escalation(shop: Shop) -> None:
     assert (await shop.standing(turn)).escalated
     assert not await shop.writes("#bot", id="K2")
     assert not (await shop.standing(turn)).escalated
+
+
+async def test_a_command_ends_a_silence_to_a_machine_and_wakes_what_rests(shop: Shop) -> None:
+    """As `majlis resume` does. One that is older than the silence does not."""
+    await shop.world.db.fetch(
+        "INSERT INTO majlis_machines (instance, contact, until, started_at)"
+        " VALUES ('demo', $1, now() + interval '1 hour', now() - interval '1 minute')",
+        DEMO.contact,
+    )
+    assert not await shop.writes("#bot", id="K1", ago=100)
+    assert await shop.verdict("K1") == "stale" and shop.hurried == []
+    assert not await shop.writes("#bot", id="K2", lid=LID)
+    assert await shop.world.db.value("SELECT ended_by FROM majlis_machines") == "staff"
+    assert shop.feed.counters["conversation.handed_back"] == 1
+    assert {one.contact for one in shop.hurried} >= {DEMO.contact, LID}
 
 
 # The sweep

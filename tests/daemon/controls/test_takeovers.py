@@ -63,6 +63,7 @@ class Room:
             self.feed,
             lambda own: False,
             nothing_waits,
+            lambda conversation: None,
         )
 
     async def writes(
@@ -310,6 +311,7 @@ async def test_without_postgres_a_take_over_is_not_acknowledged() -> None:
             EventFeed(strict=True),
             lambda own: False,
             nothing_waits,
+            lambda conversation: None,
         )
         with pytest.raises(LedgerUnavailable):
             await takeovers.begin(OwnMessage("demo", PHONE, "", "H1", "hello", int(time.time())))

@@ -10,6 +10,7 @@ import pytest
 import trio
 import trio_asyncio
 
+from actors import repeats
 from actors.amendments import amended
 from actors.errors import StaleEpoch, TurnFailed
 from actors.identity import Conversation
@@ -507,6 +508,15 @@ async def test_operators_see_and_retry_dead_letters(world: LedgerWorld) -> None:
     assert not await records.mark_retried(letter.id)
     assert await records.dead_letters() == ()
     assert len(await records.dead_letters(with_retried=True)) == 1
+
+
+async def test_without_the_mirror_nobody_knows_when_each_message_came(world: LedgerWorld) -> None:
+    """I3: what may have been written after the answer is a new question. Of a single message it is known."""
+    await world.ledger.begin(batch("hello", "hello"), 1)
+    await world.ledger.begin(batch("hello", number=2), 1)
+    several, single = await world.ledger.open_turns(DEMO)
+    assert repeats.waited_seconds(several) == [0, 0]
+    assert single.entries[0].at_ms == single.opened_at_ms
 
 
 async def test_turns_left_unfinished_by_a_lost_mirror_become_dead_letters(world: LedgerWorld) -> None:

@@ -53,6 +53,14 @@ async def test_both_languages_agree_on_what_is_one_number(world: LedgerWorld) ->
     assert {row["n"]: tuple(row["forms"]) for row in rows} == {one: number_forms(one) for one in numbers}
 
 
+async def test_a_number_of_our_own_is_known_under_either_address(world: LedgerWorld) -> None:
+    await world.records.store_numbers({"other": NEW})
+    sql = "SELECT majlis_is_own_number('demo', $1)"
+    assert await world.db.value(sql, OLD) and await world.db.value(sql, NEW)
+    await world.rows("INSERT INTO majlis_unlinked VALUES ('demo')")
+    assert not await world.db.value(sql, OLD) and await world.db.value(sql, NEW)
+
+
 @pytest.mark.parametrize("stored", [OLD, f"+{NEW}", f"{OLD}@s.whatsapp.net"])
 async def test_a_conversation_of_other_software_is_found_under_either_address(
     world: LedgerWorld, stored: str

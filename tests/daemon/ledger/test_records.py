@@ -166,7 +166,7 @@ async def test_a_chosen_silence_is_counted_like_an_answer(world: LedgerWorld) ->
 
 async def test_the_numbers_of_instances_are_kept_for_a_month_after_they_were_seen(world: LedgerWorld) -> None:
     async def is_ours(number: str) -> bool:
-        return bool(await world.db.value("SELECT majlis_is_own_number($1)", number))
+        return bool(await world.db.value("SELECT majlis_is_own_number('demo', $1)", number))
 
     await world.records.store_numbers({"demo": PHONE, "other": "966500000002"})
     assert await is_ours(PHONE) and await is_ours("966500000002")

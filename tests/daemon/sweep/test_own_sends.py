@@ -149,6 +149,7 @@ class Room:
             self.feed,
             lambda own: False,
             nothing_waits,
+            lambda conversation: None,
         )
 
     def of(self, instance: str) -> FeatureFlags:
