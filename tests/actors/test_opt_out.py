@@ -50,7 +50,6 @@ def message(text: str, kind: str = "text") -> Message:
         "PARAR!",
         "unsubscribe",
         "Stop promotions",
-        "Baja",
         "Descadastrar",
         "ＳＴＯＰ",
     ],
