@@ -62,7 +62,8 @@ BEGIN
                   ORDER BY t.conversation_id DESC, t.id DESC LIMIT 20) AS newest
             JOIN majlis_turns t ON t.id = newest.id
             CROSS JOIN LATERAL jsonb_array_elements(t.messages) AS e (value)
-            WHERE e.value ? 'context'
+            -- Most refer to nothing, and need not be taken apart to see it.
+            WHERE t.messages @> '[{"context": []}]' AND e.value ? 'context'
         )
         SELECT said.sender, said.words, (
             SELECT jsonb_agg(jsonb_build_object(
