@@ -33,7 +33,7 @@ def _least(question: Question) -> int:
 
 
 def _is_none(question: Question) -> bool:
-    """Whether it is switched off, a person tries Majlis out in the playground, or T1 has found too few turns already."""
+    """Whether it is switched off, or the playground asks, or T1 has found too few turns already."""
     is_exempt = not question.terms.machines.enabled or is_playground(question.batch.conversation.contact)
     lately = question.turn.lately
     return is_exempt or (lately is not None and lately < _least(question))
