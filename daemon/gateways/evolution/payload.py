@@ -161,7 +161,8 @@ def _own_number(document: JsonObject, read: Inbound) -> str:
     number = _number(text(document.get("sender"))[:MAX_ADDRESS_CHARS])
     if not number or not (read.messages or read.own):
         return ""
-    return "" if any(one.contact == number for one in (*read.messages, *read.own)) else number
+    of_account = any(one.contact == number for items in (read.messages, read.own) for one in items)
+    return "" if of_account else number
 
 
 def _document(body: bytes) -> JsonObject:
