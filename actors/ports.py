@@ -51,6 +51,9 @@ class Turn(msgspec.Struct, frozen=True):
     dead_detail: str = ""
     repeated: tuple[str, ...] = ()
     """Ids of the batch that an earlier turn had heard, as T1 found them: this turn is about the others alone."""
+    lately: int | None = None
+    """How many turns the conversation has had within a day, counted up to 100, as T1 found it. None: nobody counted, or
+    it has been taken for a machine's."""
 
 
 class OpenTurn(msgspec.Struct, frozen=True):

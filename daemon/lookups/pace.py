@@ -1,6 +1,6 @@
 """Does another machine speak in this conversation? And is a silence to one in force?
 
-In a conversation without many replies lately this reads some rows of one index. Where it fails, Majlis answers.
+A conversation without many turns lately is not asked about: T1 counts them. Where it fails, Majlis answers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SQL = "SELECT majlis_pace($1, $2, $3, $4, $5)"
 
 async def _run(means: Means, question: Question) -> Pace:
     terms = question.terms.machines
-    least = min(terms.replies, MAX_REPLIES)
+    least = _least(question)
     # The turn itself and turns without a reply take places too.
     most = 2 * least + 1
     span_ms = 1_000 * min(least * terms.within_seconds, MAX_SPAN_SECONDS)
@@ -27,9 +27,16 @@ async def _run(means: Means, question: Question) -> Pace:
     return judge(msgspec.json.decode(found, type=Recent), terms)
 
 
-def _is_exempt(question: Question) -> bool:
-    """Whether it is switched off, or a person tries Majlis out in the playground."""
-    return not question.terms.machines.enabled or is_playground(question.batch.conversation.contact)
+def _least(question: Question) -> int:
+    """How many replies there must have been."""
+    return min(question.terms.machines.replies, MAX_REPLIES)
 
 
-LOOKUP = LookupSpec("pace", _run, skip=_is_exempt)
+def _is_none(question: Question) -> bool:
+    """Whether it is switched off, or the playground asks, or T1 has found too few turns already."""
+    is_exempt = not question.terms.machines.enabled or is_playground(question.batch.conversation.contact)
+    lately = question.turn.lately
+    return is_exempt or (lately is not None and lately < _least(question))
+
+
+LOOKUP = LookupSpec("pace", _run, skip=_is_none)

@@ -49,6 +49,8 @@ class MessageChange(NamedTuple):
 def change_in(levels: tuple[JsonObject, ...]) -> MessageChange | None:
     """The change that a message tells of; None: it is an ordinary message."""
     for level in levels:
+        if _CHANGES.keys().isdisjoint(level):
+            continue
         for name, read in _CHANGES.items():
             if isinstance(part := level.get(name), dict) and (change := read(part)) is not None:
                 return change

@@ -160,9 +160,11 @@ def parse_webhook(body: bytes, instance: str | None, event: str | None) -> Inbou
 
 
 def _own_number(document: JsonObject, read: Inbound) -> str:
-    number = number_of(document.get("sender"))
-    others = {one.contact for items in (read.messages, read.own) for one in items}
-    return number if number and others and number not in others else ""
+    number = _number(text(document.get("sender"))[:MAX_ADDRESS_CHARS])
+    if not number or not (read.messages or read.own):
+        return ""
+    of_account = any(one.contact == number for items in (read.messages, read.own) for one in items)
+    return "" if of_account else number
 
 
 def _document(body: bytes) -> JsonObject:
@@ -234,6 +236,12 @@ def _origin(address: str) -> str:
 def _account(jid: str) -> str:
     """Cached, as `_origin` is."""
     return person(jid)
+
+
+@lru_cache(maxsize=256)
+def _number(jid: str) -> str:
+    """Cached, as `_origin` is."""
+    return number_of(jid)
 
 
 def _read_all(instance: str, event: str, found: list[object], document: JsonObject, is_long: bool) -> Inbound:

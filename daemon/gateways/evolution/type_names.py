@@ -60,7 +60,7 @@ def wrapped_in(body: object) -> JsonObject:
     """The message in a wrapper: ephemeralMessage, viewOnceMessage, documentWithCaptionMessage, editedMessage,
     deviceSentMessage, lottieStickerMessage, botInvokeMessage, associatedChildMessage, or new ones. Empty: it is none.
     """
-    return mapping(mapping(body).get("message"))
+    return mapping(body.get("message")) if isinstance(body, dict) else mapping(None)
 
 
 def types_in(level: JsonObject) -> Iterator[str]:

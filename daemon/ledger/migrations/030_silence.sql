@@ -57,9 +57,14 @@ END $$;
 CREATE OR REPLACE FUNCTION majlis_store_reply(p_turn bigint, p_epoch bigint, p_answer jsonb, p_parts jsonb)
 RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
-    v_turn majlis_turns := majlis_hold_turn(p_turn, p_epoch);
-    v_view jsonb := majlis_record_answer(p_turn, p_epoch, p_answer, p_parts);
+    v_turn majlis_turns;
+    v_view jsonb;
 BEGIN
+    IF coalesce(p_answer ->> 'opt_out', '') = '' AND p_answer ->> 'rule' IS DISTINCT FROM 'model_silence' THEN
+        RETURN majlis_record_answer(p_turn, p_epoch, p_answer, p_parts);
+    END IF;
+    v_turn := majlis_hold_turn(p_turn, p_epoch);
+    v_view := majlis_record_answer(p_turn, p_epoch, p_answer, p_parts);
     IF v_turn.state <> 'started' THEN
         RETURN v_view;
     END IF;

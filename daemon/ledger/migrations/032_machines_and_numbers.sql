@@ -20,8 +20,12 @@ CREATE TABLE IF NOT EXISTS majlis_machines (
 CREATE INDEX IF NOT EXISTS majlis_machines_open_idx ON majlis_machines (until) WHERE ended_at IS NULL;
 
 -- The addresses under which WhatsApp knows one number, the given one first: `actors/identity.py`, `number_forms`, says why.
-CREATE OR REPLACE FUNCTION majlis_number_forms(p_contact text) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE
+-- It is asked for several times in every turn. Most numbers are of other countries, which their beginning shows: hence no
+-- query, here and in `majlis_spellings`.
+CREATE OR REPLACE FUNCTION majlis_number_forms(p_contact text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN CASE
+        WHEN left(p_contact, 2) NOT IN ('55', '52', '54') THEN ARRAY[p_contact]
         WHEN p_contact ~ '^55[1-9][1-9]9[6-9][0-9]{7}$'
             THEN ARRAY[p_contact, substr(p_contact, 1, 4) || substr(p_contact, 6)]
         WHEN p_contact ~ '^55[1-9][1-9][6-9][0-9]{7}$'
@@ -30,18 +34,23 @@ CREATE OR REPLACE FUNCTION majlis_number_forms(p_contact text) RETURNS text[] LA
         WHEN p_contact ~ '^52[2-9][0-9]{9}$' THEN ARRAY[p_contact, '521' || substr(p_contact, 3)]
         WHEN p_contact ~ '^549[1-3][0-9]{9}$' THEN ARRAY[p_contact, '54' || substr(p_contact, 4)]
         WHEN p_contact ~ '^54[1-3][0-9]{9}$' THEN ARRAY[p_contact, '549' || substr(p_contact, 3)]
-        ELSE ARRAY[p_contact] END
-$$;
+        ELSE ARRAY[p_contact] END;
+END $$;
 
 -- As in 004, for every address of the number.
-CREATE OR REPLACE FUNCTION majlis_spellings(p_contact text) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN p_contact ~ '^[0-9]+$'
-                THEN ARRAY(SELECT form || spelling.ending FROM unnest(majlis_number_forms(p_contact)) AS form
-                           CROSS JOIN (VALUES (''), ('@s.whatsapp.net')) AS spelling (ending)
-                           UNION ALL
-                           SELECT '+' || form FROM unnest(majlis_number_forms(p_contact)) AS form)
-                ELSE ARRAY[p_contact] END
-$$;
+CREATE OR REPLACE FUNCTION majlis_spellings(p_contact text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    v_found text[] := '{}';
+    v_form text;
+BEGIN
+    IF p_contact !~ '^[0-9]+$' THEN
+        RETURN ARRAY[p_contact];
+    END IF;
+    FOREACH v_form IN ARRAY majlis_number_forms(p_contact) LOOP
+        v_found := v_found || ARRAY[v_form, v_form || '@s.whatsapp.net', '+' || v_form];
+    END LOOP;
+    RETURN v_found;
+END $$;
 
 -- The same where the instance links them; else of this address alone.
 CREATE OR REPLACE FUNCTION majlis_spellings(p_instance text, p_contact text) RETURNS text[]
@@ -87,10 +96,13 @@ $$;
 
 -- As in 004. One lock for all addresses of a number, whether they are linked or not: their turns begin one after another,
 -- so that a message which comes again under the other address is known by then.
-CREATE OR REPLACE FUNCTION majlis_lock_contact(p_instance text, p_contact text) RETURNS void LANGUAGE sql AS $$
-    SELECT pg_advisory_xact_lock(hashtextextended(
-        'majlis contact ' || p_instance || '/' || (SELECT min(form) FROM unnest(majlis_number_forms(p_contact)) form), 0))
-$$;
+CREATE OR REPLACE FUNCTION majlis_lock_contact(p_instance text, p_contact text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_forms text[] := majlis_number_forms(p_contact);
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(
+        'majlis contact ' || p_instance || '/' || least(v_forms[1], v_forms[2]), 0));
+END $$;
 
 -- The spellings of a contact for the instance with this id.
 CREATE OR REPLACE FUNCTION majlis_spellings_of(p_instance_id text, p_contact text) RETURNS text[]
@@ -163,13 +175,33 @@ BEGIN
     END LOOP;
 END $$;
 
--- T1, as in 019, by an instance that links the addresses of a number, or does not.
+-- T1, as in 019, by an instance that links the addresses of a number, or does not. `lately` is how many turns the
+-- conversation has had within a day before this batch, with this one, counted up to 100; NULL where it has been taken for a
+-- machine's. Few turns leave nothing to ask `majlis_pace` about.
 CREATE OR REPLACE FUNCTION majlis_begin_turn(
     p_partition integer, p_epoch bigint, p_batch jsonb, p_link_numbers boolean) RETURNS jsonb
 LANGUAGE plpgsql AS $$
+DECLARE
+    v_instance text := p_batch ->> 'instance';
+    v_contact text := p_batch ->> 'contact';
+    v_number bigint := (p_batch ->> 'number')::bigint;
+    v_turn jsonb;
+    v_lately integer;
 BEGIN
-    PERFORM majlis_link_numbers(p_batch ->> 'instance', p_batch ->> 'contact', p_link_numbers);
-    RETURN majlis_begin_turn(p_partition, p_epoch, p_batch);
+    PERFORM majlis_link_numbers(v_instance, v_contact, p_link_numbers);
+    v_turn := majlis_begin_turn(p_partition, p_epoch, p_batch);
+    IF v_turn ->> 'state' = 'started' AND NOT EXISTS (
+        SELECT FROM majlis_machines m
+        WHERE m.instance = v_instance AND m.contact = ANY (majlis_names(v_instance, v_contact)) AND m.ended_at IS NULL
+    ) THEN
+        v_lately := (
+            SELECT count(*)
+            FROM (SELECT FROM majlis_turns t
+                  WHERE t.conversation_key = p_batch ->> 'conversation_key' AND t.batch_number <= v_number
+                    AND t.batch_number > v_number - 86400000
+                  ORDER BY t.batch_number DESC LIMIT 100) latest);
+    END IF;
+    RETURN v_turn || jsonb_build_object('lately', v_lately);
 END $$;
 
 -- As in 009, for every address of the number.

@@ -63,7 +63,9 @@ BEGIN
                   ORDER BY t.conversation_id DESC, t.id DESC LIMIT 20) AS newest
             JOIN majlis_turns t ON t.id = newest.id
             CROSS JOIN LATERAL jsonb_array_elements(t.messages) AS e (value)
-            WHERE e.value ?| ARRAY['context', 'kind']  -- a text has no kind
+            -- Most are text that refers to nothing, and need not be taken apart to see it; a text has no kind.
+            WHERE t.messages @? '$[*] ? (exists (@.context) || exists (@.kind))'
+              AND e.value ?| ARRAY['context', 'kind']
         )
         SELECT said.sender, said.words, coalesce(r.kind, 'text'), (
             SELECT jsonb_agg(jsonb_build_object(

@@ -92,6 +92,7 @@ async def test_a_machine_is_found_out_after_so_many_replies(world: LedgerWorld) 
     talk = Talk(world)
     await talk.exchange(9)
     assert await talk.pace() == Pace()
+    assert talk.turn.lately == 10, "this one too"
     await world.ledger.suppress(talk.turn, 1, "duplicate")
     await talk.exchange(1)
     found = await talk.pace()
@@ -111,6 +112,7 @@ async def test_a_silence_holds_for_both_addresses_until_it_is_over_and_comes_bac
     await talk.exchange(10)
     assert (await talk.silence()).times == 1
     assert await talk.pace() == await other.pace() == Pace(silent=True)
+    assert talk.turn.lately is other.turn.lately is None, "however few turns there were"
     [listed] = (await world.records.silent(3600, 10)).items()
     assert listed[0] == ROBOT and listed[1].machine is not None and "same" in listed[1].machine.signs
     assert (await world.records.attention(3600)).machines == 1
