@@ -163,8 +163,8 @@ def _own_number(document: JsonObject, read: Inbound) -> str:
     number = _number(text(document.get("sender"))[:MAX_ADDRESS_CHARS])
     if not number or not (read.messages or read.own):
         return ""
-    of_account = any(one.contact == number for items in (read.messages, read.own) for one in items)
-    return "" if of_account else number
+    is_somebodys = any(one.contact == number for items in (read.messages, read.own) for one in items)
+    return "" if is_somebodys else number
 
 
 def _document(body: bytes) -> JsonObject:
