@@ -70,15 +70,17 @@ def is_listed(text: str, listed: tuple[str, ...]) -> bool:
     return False
 
 
-def is_personal(text: str) -> bool:
+def is_personal(own: OwnMessage) -> bool:
     """Whether it reads as if somebody had typed it: of himself, and without what greetings say.
 
-    A greeting may read so too, and is known as one when a second new customer gets the same; so this only decides about
-    the first.
+    No greeting is a picture or a voice message. One in words may read so too, and is known as one when a second new
+    customer gets the same; so this only decides about the first.
     """
-    if len(text) > MAX_PERSONAL_CHARS:
+    if own.kind != "text":
+        return True
+    if len(own.text) > MAX_PERSONAL_CHARS:
         return False
-    said = words(text)
+    said = words(own.text)
     return not _HIMSELF.isdisjoint(said) and not any(contains_phrase(said, phrase) for phrase in _GREETING)
 
 

@@ -121,7 +121,7 @@ class Takeovers:
                 _SENDERS[own.sender],
                 verdict,
                 judged,
-                judged and is_personal(own.text),
+                judged and is_personal(own),
                 waiting,
             )
         return found is not None and self._tell(own, msgspec.json.decode(found, type=_Heeded))

@@ -61,6 +61,8 @@ class OwnMessage(msgspec.Struct, frozen=True):
     """It was certainly written on a telephone. What programs send through the gateway looks as if it were written in
     WhatsApp Web: a webhook tells the two apart, the gateway's records do not."""
     sender: OwnSender = "person"
+    kind: str = "text"
+    """As of a customer's message."""
 
 
 class Amendment(msgspec.Struct, frozen=True):

@@ -187,6 +187,7 @@ def read_own(instance: str, item: JsonObject, by_program: bool = False) -> OwnMe
         sent_at=sent_at(item.get("messageTimestamp")),
         on_phone=text(item.get("source")) in _TELEPHONES and not message_id.startswith(_OF_THE_GATEWAY),
         sender=_program(content) if by_program else "person",
+        kind=content.kind,
     )
 
 

@@ -93,4 +93,9 @@ def test_an_automatic_text_is_met_whole_or_from_its_beginning(text: str, wanted:
     ],
 )
 def test_some_texts_read_as_if_somebody_had_typed_them(text: str, wanted: bool) -> None:
-    assert is_personal(text) is wanted
+    assert is_personal(OwnMessage("demo", "551", "", "H1", text, 0)) is wanted
+
+
+def test_no_greeting_is_a_voice_message() -> None:
+    said = "[voice message, 4 s; it cannot be heard here]"
+    assert is_personal(OwnMessage("demo", "551", "", "H1", said, 0, kind="voice"))
