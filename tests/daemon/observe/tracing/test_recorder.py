@@ -164,9 +164,10 @@ async def test_a_turn_without_an_answer_shows_its_rule(
     await watched.world.start(nursery)
     await watched.world.say(TEXT, id="1")
     await watched.until_exported()
+    watched.world.ledger.taken_over.add(DEMO)
     await watched.world.say(TEXT, id="2")
     trace = await watched.until_exported(2)
-    assert (outcome(trace), trace.root.attributes["majlis.turn.rule"]) == ("suppressed", "duplicate")
+    assert (outcome(trace), trace.root.attributes["majlis.turn.rule"]) == ("suppressed", "taken_over")
     assert [span.name for span in trace.children if span.kind == "client"] == []
     assert trace.id != watched.traces[0].id
 
