@@ -18,7 +18,8 @@ A case is a mapping in one of the YAML files of this folder:
     expect: {replies: 2, contains: [], lacks: [], told: [], not_told: [], acks: [], rules: [], numbers: []}
 
 In texts {C} is the customer's number, {L} a LID, {T} a word that only this case has, {where} the conversation,
-{now_ms} the time, and {name} the id of the message with that `id`. Times are `at: -5`, seconds from now.
+{now_ms} the time, and {name} the id of the message with that `id`. Times are `at: -5`, seconds from the case's
+beginning; a message without one is of this moment.
 """
 
 from __future__ import annotations
@@ -91,6 +92,7 @@ class Play:
         self._daemon = daemon
         self._model = model
         self._serial = itertools.count(1)
+        self._began = int(time.time())
 
     def run(self) -> None:
         for step in self._case.steps:
@@ -149,7 +151,7 @@ class Play:
                 "message": message
                 or {"messageContextInfo": {"deviceListMetadataVersion": 2}, "conversation": text},
                 "messageType": kind,
-                "messageTimestamp": int(time.time()) + asked.pop("at", 0),
+                "messageTimestamp": self._began + asked.pop("at") if "at" in asked else int(time.time()),
                 "source": "android",
                 "instanceId": "628e74c4-f457-463e-a903-113e19b8e794",
                 **asked,
