@@ -122,9 +122,8 @@ class Inquiry:
     async def _begin(self) -> Turn:
         turn = await self._ledger.begin(self._batch, self._epoch)
         reach("begun")
-        if (
-            turn.repeated
-        ):  # an edit of what is left out was not heard by the turn that answered it: it is a message
+        if turn.repeated:
+            # An edit of what is left out was not heard by the turn that answered it: it is a message.
             self._batch = amended(self._came.without(turn.repeated))
         turn = triage.ruled(turn, self._batch, self._terms)
         messages, attempts = len(self._batch.entries), self._batch.attempts

@@ -12,21 +12,21 @@ from actors.outcome import SendEvidence, SendOutcome, Sent
 from actors.ports import Gateway, MaySend, at_any_time
 from actors.text import plain_text
 from daemon.ingress.inbound import OwnMessage
+from daemon.ingress.lately import Lately
 
-MAX_IDS = 10_000
-"""Of the latest sends. At 50 replies a second, those of three minutes."""
+LEAST_IDS = 10_000
+"""Of the latest sends, at the least. At 50 replies a second, those of three minutes."""
 
 
 class RememberedSends:
     """A gateway that remembers what goes through it. Every send must go through it: replies and notices alike."""
 
-    def __init__(self, gateway: Gateway, max_ids: int = MAX_IDS) -> None:
+    def __init__(self, gateway: Gateway, least_ids: int = LEAST_IDS) -> None:
         self._gateway = gateway
-        self._max_ids = max_ids
         self._under_way: dict[tuple[str, str], list[str]] = {}
         """To whom a text is being sent, by instance and text."""
-        self._ids: dict[tuple[str, str], None] = {}
-        """Of the latest sends, with their instances; the oldest first."""
+        self._sent = Lately[bool](least_ids)
+        """Of the latest sends, by their ids."""
 
     async def send(
         self,
@@ -41,7 +41,7 @@ class RememberedSends:
         try:
             outcome = await self._gateway.send(conversation, text, may_send, origin, key)
             if isinstance(outcome, Sent) and outcome.message_id:
-                self._remember(conversation.instance, outcome.message_id)
+                self._sent.note(conversation.instance, outcome.message_id, True)
             return outcome
         finally:
             contacts = self._under_way[said]
@@ -61,7 +61,7 @@ class RememberedSends:
 
     def is_ours(self, own: OwnMessage) -> bool:
         """Whether this daemon sends or has just sent the message. False says nothing."""
-        if (own.instance, own.id) in self._ids:
+        if self._sent.get(own.instance, own.id):
             return True
         contacts = self._under_way.get((own.instance, _compared(own.text))) if self._under_way else None
         if not contacts:
@@ -69,11 +69,6 @@ class RememberedSends:
         # A gateway may spell a number otherwise than it got it, or know it by its LID. A program that sends the very
         # words at the very moment to somebody else is less likely than that.
         return own.sender == "program" or not {own.contact, own.lid}.isdisjoint(contacts)
-
-    def _remember(self, instance: str, message_id: str) -> None:
-        self._ids[instance, message_id] = None
-        if len(self._ids) > self._max_ids:
-            del self._ids[next(iter(self._ids))]
 
 
 def _compared(text: str) -> str:

@@ -68,8 +68,15 @@ async def test_only_the_latest_ids_are_kept(autojump_clock: MockClock) -> None:
     """I8."""
     gateway = SlowGateway(Sent("G1"))
     gateway.answer.set()
-    sends = RememberedSends(gateway, max_ids=2)  # type: ignore[arg-type]
-    for number in (1, 2, 3):
+    sends = RememberedSends(gateway, least_ids=2)  # type: ignore[arg-type]
+    numbers = range(1, 6)
+    for number in numbers:
         gateway.outcome = Sent(f"G{number}")
         await sends.send(HUDA, "hello")
-    assert [sends.is_ours(echo("", id=f"G{number}")) for number in (1, 2, 3)] == [False, True, True]
+    assert [sends.is_ours(echo("", id=f"G{number}")) for number in numbers] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
