@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from actors.messages import Spent
+
 Holder = Literal["", "pause", "limit", "gateway", "responder", "lease", "mirror", "ledger"]
 """What is waited for while work is held; empty: something else."""
 
@@ -112,20 +114,32 @@ class TakenOver(MajlisError):
 class TurnFailed(MajlisError):
     """This attempt failed; another may succeed. It counts as one of `turn.max_tries`.
 
-    `retry_after_seconds` is the peer's own wish (HTTP Retry-After), honoured when longer than the backoff.
+    `retry_after_seconds` is the peer's own wish (HTTP Retry-After), honoured when longer than the backoff. `spent` is
+    what the failed answer cost all the same.
     """
 
-    def __init__(self, reason: str, detail: str = "", retry_after_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        detail: str = "",
+        retry_after_seconds: float | None = None,
+        spent: Spent = Spent(),  # noqa: B008 - frozen
+    ) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
         self.retry_after_seconds = retry_after_seconds
+        self.spent = spent
 
 
 class TurnRefused(MajlisError):
-    """No further attempt can help (unknown number, malformed request): dead-letter at once. Contrast `TurnFailed`."""
+    """No further attempt can help (unknown number, malformed request): dead-letter at once. Contrast `TurnFailed`.
 
-    def __init__(self, reason: str, detail: str = "") -> None:
+    `spent` is what the refusal cost all the same.
+    """
+
+    def __init__(self, reason: str, detail: str = "", spent: Spent = Spent()) -> None:  # noqa: B008 - frozen
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
+        self.spent = spent

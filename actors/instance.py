@@ -20,6 +20,16 @@ OtherSenderPolicy = Literal["history", "takeover", "ignore"]
 """What a message is that other software sent to a customer: told to the model | a take-over | nothing."""
 
 
+ReplyFormatting = Literal["whatsapp", "unchanged"]
+"""How a model's Markdown is sent: as WhatsApp's own formatting | as the model wrote it."""
+
+CacheContext = Literal["first_question", "snippet"]
+"""When an answer may come from the cache: for a first question | also later, where what was said last is the same."""
+
+Threshold = float | Literal["auto"]
+"""From 0 to 1, or as it was measured for the embedding model."""
+
+
 class InstanceRecord(msgspec.Struct, frozen=True):
     """The instance as the database knows it, together with its AI configuration."""
 
@@ -97,6 +107,20 @@ class ContextTerms(msgspec.Struct, frozen=True, kw_only=True):
     """When it is open, e.g. `sun-thu 09:00-22:00`; empty: nothing is said of it."""
 
 
+class ReplyTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """How an answer becomes WhatsApp messages."""
+
+    model_silence: bool = True
+    """The model may choose to say nothing."""
+    formatting: ReplyFormatting = "whatsapp"
+    max_chars: int = 4000
+    """Of one message. WhatsApp refuses texts over 65,536 characters and folds long ones."""
+    max_parts: int = 10
+    """Messages for one answer; what does not fit is cut."""
+    retry_cut: bool = True
+    """An answer that ended at its bound of tokens is asked for once more, with more room."""
+
+
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What the configuration says of one instance's turns."""
 
@@ -118,14 +142,21 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     cost_per_day_micros: int | None = None
     on_rate: LimitPolicy = "hold"
     on_budget: LimitPolicy = "fallback"
-    knowledge_threshold: float = 0.3
+    warn_at: tuple[float, ...] = (0.5, 0.8)
+    """Shares of a daily budget at which an alert is sent."""
+    cost_per_message_micros: int | None = None
+    """An alert is sent when an answer costs more, on average over the day."""
+    reason_names: tuple[tuple[str, str], ...] = ()
+    """Reasons of escalations, each with the name that others are told instead."""
+    knowledge_threshold: Threshold = 0.3
     knowledge_max_passages: int = 5
     knowledge_max_tokens: int = 1500
     cache_scope: str = ""
     """A digest of who answers: answers of other providers, models or prompts of theirs are not given again."""
     cache_exact_seconds: float = 3600.0
     cache_similar_seconds: float = 86400.0
-    cache_similarity: float = 0.95
+    cache_similarity: Threshold = 0.95
+    cache_context: CacheContext = "first_question"
     cache_max_entries: int = 10_000
     embedding_model: str = ""
     """Empty: questions are compared by their words alone."""
@@ -133,8 +164,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """A repeat of a text that waits for its reply is not answered within this time; 0: it is."""
     max_age_seconds: float = 86400.0
     """A message that is older when it arrives is history."""
-    model_silence: bool = True
-    """The model may choose to say nothing."""
+    reply: ReplyTerms = ReplyTerms()
     contacts: ContactTerms = ContactTerms()
     opt_out: OptOutTerms = OptOutTerms()
     machines: MachineTerms = MachineTerms()

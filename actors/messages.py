@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from actors.identity import Conversation
+from actors.instance import ReplyFormatting
 
 CloseReason = Literal["timeout", "count", "flush", "drain"]
 """Why a window closed; recorded with the batch."""
@@ -213,10 +214,27 @@ class Prompt(msgspec.Struct, frozen=True):
     """The model may choose to say nothing."""
     customer_name: str = ""
     """As `situation` tells it; empty: it tells none."""
+    formatting: ReplyFormatting = "unchanged"
+    """How the Markdown of the answer is to be sent."""
+    retry_cut: bool = False
+    """An answer that ended at its bound of tokens is asked for once more, with more room."""
 
     @property
     def text(self) -> str:
         return "\n".join(self.messages)
+
+
+CutReason = Literal["", "length", "filter", "error"]
+"""Why an answer ends before its end: its bound of tokens | a content filter | trouble at the provider."""
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """What was paid for."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_micros: int = 0
+    """Millionths of the currency the prices are given in."""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -228,6 +246,8 @@ class Asked(msgspec.Struct, frozen=True):
     took_seconds: float
     failure: str = ""
     """The reason; empty: it answered."""
+    spent: Spent = Spent()
+    """Also for an answer that could not be used."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -247,6 +267,8 @@ class Answer(msgspec.Struct, frozen=True):
     """The model's own, 0 to 1; kept as `response_quality`."""
     is_silence: bool = False
     """The model chose to say nothing: there is no text, and none is missing."""
+    cut: CutReason = ""
+    """Why it is not the whole answer; empty: it is."""
     asked: tuple[Asked, ...] = ()
     """Who was asked for it, in order, where that is known. The turn's trace keeps it; the
     stored answer does not."""

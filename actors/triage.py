@@ -233,7 +233,9 @@ def _prompt(question: Question, facts: Facts) -> Prompt:
         knowledge=facts.knowledge if question.flags.knowledge else (),
         system_prompt=question.record.system_prompt,
         handed_back=facts.takeover.handed_back or facts.takeover.escalation_expired,
-        may_be_silent=question.terms.model_silence,
+        may_be_silent=question.terms.reply.model_silence,
+        formatting=question.terms.reply.formatting,
+        retry_cut=question.terms.reply.retry_cut,
         situation=situation.situation(question),
         customer_name=situation.told_name(question),
     )

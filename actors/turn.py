@@ -211,7 +211,7 @@ class TurnAttempt:
             if escalation:
                 to_send += notices.escalated(found.question.batch, escalation, self._terms)
         parts = reply.split(answer.text)
-        if answer.is_silence and self._terms.model_silence:
+        if answer.is_silence and self._terms.reply.model_silence:
             rule, parts = triage.MODEL_SILENCE, ()
         elif not parts and not rule:
             raise TurnFailed("garbage", "the answer is empty")

@@ -12,7 +12,15 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from actors.contacts import patterns
 from actors.identity import phone_number
-from actors.instance import ContactTerms, ContextTerms, FeatureFlags, MachineTerms, OptOutTerms, Terms
+from actors.instance import (
+    ContactTerms,
+    ContextTerms,
+    FeatureFlags,
+    MachineTerms,
+    OptOutTerms,
+    ReplyTerms,
+    Terms,
+)
 from actors.messages import WindowPolicy
 from actors.notices import ALERT_WEBHOOK, ESCALATION_WEBHOOK
 from daemon.config.sections import (
@@ -129,6 +137,11 @@ class InstanceSettings(Section):
             else round(limits.cost_per_day * 1_000_000),
             on_rate=limits.on_rate,
             on_budget=limits.on_budget,
+            warn_at=tuple(sorted(set(limits.warn_at))),
+            cost_per_message_micros=None
+            if limits.cost_per_message is None
+            else round(limits.cost_per_message * 1_000_000),
+            reason_names=tuple(escalation.reason_names.items()),
             knowledge_threshold=self.knowledge.threshold,
             knowledge_max_passages=self.knowledge.max_passages,
             knowledge_max_tokens=self.knowledge.max_tokens,
@@ -136,11 +149,12 @@ class InstanceSettings(Section):
             cache_exact_seconds=self.cache.exact_seconds,
             cache_similar_seconds=self.cache.similar_seconds,
             cache_similarity=self.cache.similarity,
+            cache_context=self.cache.context,
             cache_max_entries=self.cache.max_entries,
             embedding_model=self.embedding_model,
             duplicate_seconds=self.turn.duplicate_seconds,
             max_age_seconds=self.ingress.max_age_seconds,
-            model_silence=self.reply.model_silence,
+            reply=ReplyTerms(**self.reply.model_dump()),
             contacts=ContactTerms(
                 **self.contacts.model_dump()
                 | {"ignore": patterns(self.contacts.ignore), "allow": patterns(self.contacts.allow)}

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
-from actors.instance import LimitPolicy, OtherSenderPolicy, ReactionPolicy, UnknownTypePolicy
+from actors.instance import (
+    CacheContext,
+    LimitPolicy,
+    OtherSenderPolicy,
+    ReactionPolicy,
+    ReplyFormatting,
+    UnknownTypePolicy,
+)
 from actors.machines import MAX_REPLIES
 from actors.messages import WindowPolicy
 from daemon.gateways.kind import GatewaySettings
@@ -32,6 +39,7 @@ from daemon.schema.fields import (
     Secret,
     Section,
     Share,
+    ShareOrAuto,
     number,
     section,
     with_every_key,
@@ -191,6 +199,7 @@ class EscalationSettings(Section):
     hand_back_seconds: Seconds = 86_400.0
     notify_numbers: tuple[str, ...] = ()
     notify_webhook: Secret | None = None
+    reason_names: Annotated[dict[Name, Name], BeforeValidator(section)] = Field(default_factory=dict)
 
 
 class TakeoverCommands(Section):
@@ -246,6 +255,10 @@ class MachinesSettings(Section):
 
 class ReplySettings(Section):
     model_silence: Flag = True
+    formatting: ReplyFormatting = "whatsapp"
+    max_chars: Annotated[Count, Field(ge=100, le=65_000)] = 4_000
+    max_parts: Annotated[Count, Field(le=50)] = 10
+    retry_cut: Flag = True
 
 
 class ContextSettings(Section):
@@ -261,13 +274,14 @@ class CacheSettings(Section):
     enabled: Flag = True
     exact_seconds: SecondsOrZero = 3_600.0
     similar_seconds: SecondsOrZero = 86_400.0
-    similarity: Share = 0.95
+    similarity: ShareOrAuto = 0.95
+    context: CacheContext = "first_question"
     max_entries: Count = 10_000
 
 
 class KnowledgeSettings(Section):
     enabled: Flag = True
-    threshold: Share = 0.3
+    threshold: ShareOrAuto = 0.3
     max_passages: Count = 5
     max_tokens: Count = 1_500
 
@@ -276,6 +290,8 @@ class EmbeddingsSettings(Section):
     base_url: str | None = None
     api_key: Secret | None = None
     model: str | None = None
+    query_prefix: str | None = None
+    passage_prefix: str | None = None
     batch_size: Count = 64
     timeout_seconds: Seconds = 10.0
     cache_seconds: Seconds = 86_400.0
@@ -286,6 +302,8 @@ class LimitsSettings(Section):
     turns_per_minute: Count | None = None
     tokens_per_day: Count | None = None
     cost_per_day: Seconds | None = None
+    cost_per_message: Seconds | None = None
+    warn_at: tuple[Share, ...] = (0.5, 0.8)
     on_rate: LimitPolicy = "hold"
     on_budget: LimitPolicy = "fallback"
 

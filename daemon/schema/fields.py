@@ -6,7 +6,7 @@ A kind of gateway or provider describes its own keys with these; `daemon/config`
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, NamedTuple, Protocol, TypeVar, cast
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, create_model
@@ -43,6 +43,7 @@ SecondsOrZero = Annotated[float, BeforeValidator(number), Field(ge=0, strict=Tru
 Count = Annotated[int, BeforeValidator(number), Field(ge=1, strict=True)]
 CountOrZero = Annotated[int, BeforeValidator(number), Field(ge=0, strict=True)]
 Share = Annotated[float, BeforeValidator(number), Field(ge=0, le=1, strict=True, allow_inf_nan=False)]
+ShareOrAuto = Share | Literal["auto"]
 Flag = Annotated[bool, BeforeValidator(number)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_INSTANCE_CHARS)]
 Secret = Annotated[SecretStr, Field(min_length=1)]

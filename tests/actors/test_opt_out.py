@@ -12,7 +12,7 @@ from trio.testing import MockClock
 from actors import contacts, opt_out, triage
 from actors.errors import TurnRefused
 from actors.escalation import Interaction
-from actors.instance import ContactTerms, FeatureFlags, InstanceRecord, OptOutTerms, Terms
+from actors.instance import ContactTerms, FeatureFlags, InstanceRecord, OptOutTerms, ReplyTerms, Terms
 from actors.lookups import Facts, TakeoverState, Usage
 from actors.messages import Answer, Message
 from actors.ports import Question, Turn
@@ -327,7 +327,7 @@ async def test_the_model_may_say_nothing(autojump_clock: MockClock, nursery: tri
     assert (spent["input_tokens"], spent["output_tokens"], spent["cost_micros"]) == (11, 7, 5)
     assert [prompt.may_be_silent for prompt in world.responder.prompts] == [True]
     assert world.feed.names().count("turn.failed") == 0
-    world.term = msgspec.structs.replace(world.term, model_silence=False)
+    world.term = msgspec.structs.replace(world.term, reply=ReplyTerms(model_silence=False))
     world.responder.script = [silence, silence, silence]
     await world.say("thanks again")
     await trio.sleep(60)
