@@ -29,7 +29,7 @@ from daemon.controls import own_words
 from daemon.gateways import lenient
 from daemon.gateways.evolution import amendments, message, parts, payload, placeholders, trade
 from daemon.ingress import inline_media
-from daemon.knowledge import embeddings, readers
+from daemon.knowledge import embeddings, readers, tables
 from daemon.observe import logs
 from daemon.operate.routes import ROUTES
 from daemon.realtime import frames
@@ -84,7 +84,6 @@ OWN = {
     "daemon.web.client.unix_get": "asks our own daemon",
     "daemon.web.client.unix_post": "asks our own daemon",
     "daemon.web.client.unix_lines": "asks our own daemon",
-    "daemon.knowledge.html.sections": "Python's parser is quadratic: it runs in a child with limits (reading.py)",
     "daemon.knowledge.reading.read": "what our own child process wrote, bounded by its limits",
     "daemon.knowledge.reading._main": "what our own parent process wrote",
 }
@@ -128,6 +127,9 @@ ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "daemon.gateways.evolution.trade.money": lambda text: trade.money(text, text, text),
     "daemon.gateways.lenient.clean": lambda text: lenient.clean(text, len(text)),
     "daemon.ingress.inline_media.without_media": lambda document: inline_media.without_media(document, 0),
+    "daemon.knowledge.tables.sections": lambda text: list(
+        tables.sections("", [row.split(",") for row in text.split("|")])
+    ),
     "daemon.knowledge.readers.parse": lambda text: readers.parse("file.md", _raw(text)),
     "daemon.observe.logs.masked": lambda text: logs.masked("reason", [text, {text: text}]),
     "daemon.realtime.frames.read": lambda frame: frames.read(frame, frames.KINDS, lenient=True),

@@ -47,7 +47,10 @@ InstanceArgument = Annotated[str, typer.Argument(metavar="INSTANCE", help="The n
 
 def add(
     instance: InstanceArgument,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Text, Markdown, HTML or PDF files.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE…", help="Text, CSV, Markdown, HTML, PDF, DOCX or XLSX files."),
+    ],
     config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
@@ -168,6 +171,8 @@ def _add(client: AdminClient, instance: str, file: ReadFile, progress: Progress)
     head = {"name": file.name, "sha256": file.sha256, "bytes": file.bytes}
     begun = view(client.post(f"{_path(instance)}/files", body=head), Begun)
     result: dict[str, object] = {"name": file.name, "state": begun.state, "chunks": begun.chunks}
+    if file.encoding:
+        result["encoding"] = file.encoding
     if begun.state == "unchanged":
         return result
     load = f"{_path(instance)}/files/{begun.file}"
@@ -199,7 +204,8 @@ def requests(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
 def _outcome(done: dict[str, object]) -> str:
     chunks = done["chunks"]
     assert isinstance(chunks, int)
-    return f"{done['state']}, {count(chunks, 'chunk')}"
+    written = f", read as {done['encoding']}: check its letters" if "encoding" in done else ""
+    return f"{done['state']}, {count(chunks, 'chunk')}{written}"
 
 
 def _progress() -> Progress:

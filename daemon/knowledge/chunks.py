@@ -5,7 +5,8 @@ Rules of this file:
 2. No chunk is longer than `MAX_CHARS`. Longer text is split between paragraphs, else lines, else sentences, else words;
    only a word longer than a chunk is cut.
 3. A line that fits is never split: a row of a table or of a price list stays whole.
-4. A chunk begins with the last sentence of the previous one if that is short, to show what "it" refers to.
+4. A chunk begins with the last sentence of the previous one if that is short, to show what "it" refers to; one of a
+   table begins with the table's header instead.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class TextSection(msgspec.Struct, frozen=True):
 
     heading: str
     text: str
+    header: str = ""
+    """What each of its chunks begins with: the names of a table's columns; empty: it is no table."""
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -43,35 +46,37 @@ class Chunk(msgspec.Struct, frozen=True):
 
 def chunks(sections: Iterable[TextSection]) -> tuple[Chunk, ...]:
     """All chunks of a file, numbered from 0."""
-    cut = ((section.heading, text) for section in sections for text in _cut(section.text))
+    cut = ((section.heading, text) for section in sections for text in _cut(section))
     return tuple(Chunk(ordinal, heading, text) for ordinal, (heading, text) in enumerate(cut))
 
 
-def _cut(text: str) -> Iterator[str]:
+def _cut(section: TextSection) -> Iterator[str]:
     """The chunks of one section: pieces are joined as long as they fit."""
+    header = f"{section.header}\n" if section.header else ""
+    most = MAX_CHARS - len(header)
     gathered = ""
-    for separator, piece in _pieces(text.strip()):
+    for separator, piece in _pieces(section.text.strip(), most):
         joined = f"{gathered}{separator}{piece}" if gathered else piece
-        if len(joined) > MAX_CHARS:
-            yield gathered
-            overlap = _last_sentence(gathered)
+        if len(joined) > most:
+            yield header + gathered
+            overlap = "" if header else _last_sentence(gathered)
             joined = f"{overlap}{separator}{piece}" if overlap else piece
-            joined = joined if len(joined) <= MAX_CHARS else piece
+            joined = joined if len(joined) <= most else piece
         gathered = joined
     if gathered:
-        yield gathered
+        yield header + gathered
 
 
-def _pieces(text: str, depth: int = 0) -> list[tuple[str, str]]:
-    """Pieces that fit into a chunk, each with the separator that joins it to the previous one."""
-    if len(text) <= MAX_CHARS:
+def _pieces(text: str, most: int, depth: int = 0) -> list[tuple[str, str]]:
+    """Pieces of at most so many characters, each with the separator that joins it to the previous one."""
+    if len(text) <= most:
         return [("", text)]
     if depth == len(_SEPARATORS):
-        return [("", text[start : start + MAX_CHARS]) for start in range(0, len(text), MAX_CHARS)]
+        return [("", text[start : start + most]) for start in range(0, len(text), most)]
     separator, pattern = _SEPARATORS[depth]
     found: list[tuple[str, str]] = []
     for part in filter(None, map(str.strip, pattern.split(text))):
-        (_, first), *others = _pieces(part, depth + 1)
+        (_, first), *others = _pieces(part, most, depth + 1)
         found += [(separator, first), *others]
     return found
 

@@ -1,14 +1,25 @@
-"""The visible text of an HTML page. Pure; never fails."""
+"""What a reader sees of an HTML page. Pure; never fails.
+
+Laws of this file:
+1. What a page hides is not on it: neither by an attribute, nor by the style of an element, nor by a rule of the page's
+   own style sheet for a class or an id. What nobody sees may be notes of the shop, or words for machines.
+2. Work is linear: the tree is walked without recursion, and spans of cells are bounded.
+"""
 
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
+from collections.abc import Callable, Iterator
 
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from daemon.knowledge import tables
 from daemon.knowledge.chunks import TextSection
 
-_INVISIBLE = frozenset({"script", "style", "template", "noscript", "svg", "title"})
-_HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+_INVISIBLE = frozenset(
+    {"script", "style", "template", "noscript", "svg", "title", "head", "datalist", "iframe"}
+)
+_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _PARAGRAPHS = frozenset(
     {
         "p",
@@ -27,84 +38,237 @@ _PARAGRAPHS = frozenset(
     }
 )
 _LINES = frozenset({"br", "li", "tr", "dt", "dd", "option", "hr", "address", "figcaption", "caption"})
-_CELLS = frozenset({"td", "th"})
 _SPACE = re.compile(r"\s+")
+_NEW_LINE = "\x1e"
+"""Where a line begins, if it does not begin there already."""
+_NEW_LINES = re.compile(r"\x1e[\x1e \t]*+")
+_BLANK_LINES = re.compile(r"\n{3,}+")
+_HIDING = re.compile(
+    r"display\s*+:\s*+none|visibility\s*+:\s*+(?:hidden|collapse)|(?:font-size|opacity)\s*+:\s*+0(?![.\d]*[1-9])",
+    re.IGNORECASE,
+)
+_BRACES = re.compile(r"([{}])")
+_SELECTOR = re.compile(r"[.#][\w-]++")
+_NUMBER = re.compile(r"[0-9]{1,4}")
+_TEXT = "-text"
+_CELLS = ("td", "th")
+_MAX_SPAN = 100
+_MAX_CELLS = 500_000
 
 
 def sections(page: str) -> list[TextSection]:
-    """One section per heading, in order. A table row becomes a line, its cells separated by ` | `."""
-    reader = _PageParser()
-    reader.feed(page)
-    reader.close()
-    return reader.ended()
+    """One section for each heading and for each table, in order; a heading is named with those above it."""
+    return _Page(LexborHTMLParser(page)).read()
 
 
-class _PageParser(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
+def _hidden_names(tree: LexborHTMLParser) -> frozenset[str]:
+    """The classes (`.x`) and ids (`#x`) that the page's own style sheets hide, in whatever window it is shown."""
+    found: set[str] = set()
+    for style in tree.css("style"):
+        depth, selectors = 0, ""
+        for words in _BRACES.split(style.text() or ""):
+            if words == "{":
+                depth += 1
+            elif words == "}":
+                depth = max(0, depth - 1)
+            elif depth == 0:
+                selectors = words
+            elif depth == 1 and _HIDING.search(words):
+                alone = map(str.strip, selectors.split(","))
+                found.update(selector for selector in alone if _SELECTOR.fullmatch(selector))
+    return frozenset(found)
+
+
+class _Page:
+    def __init__(self, tree: LexborHTMLParser) -> None:
+        self._top = tree.body or tree.root
+        self._hidden_names = _hidden_names(tree)
+        self._layouts = _layouts(tree)
         self._found: list[TextSection] = []
-        self._heading = ""
+        self._path: list[tuple[int, str]] = []
         self._text: list[str] = []
-        self._in_heading: list[str] | None = None
-        self._open_invisible: list[str] = []
-        self._preformatted = False
+        self._is_bare_heading = False
+        self._cells = 0
 
-    def ended(self) -> list[TextSection]:
-        self._close_section()
+    def read(self) -> list[TextSection]:
+        preformatted = 0
+        for node, begins in _steps(self._top, self._is_visible, self._goes_into):
+            tag = node.tag or ""
+            if tag == _TEXT:
+                said = (node.text_content or "") * begins
+                self._text.append(said if preformatted else _SPACE.sub(" ", said))
+            elif tag in _HEADINGS:
+                if begins:
+                    self._begin_heading(_HEADINGS.index(tag), self._inline(node))
+            elif self._is_table(node):
+                if begins:
+                    self._end_text()
+                    self._read_table(node)
+            else:
+                preformatted += (tag == "pre") * (1 if begins else -1)
+                self._break(tag, begins)
+        self._end_section()
         return self._found
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _INVISIBLE:
-            self._open_invisible.append(tag)
-        elif tag in _HEADINGS:
-            self._close_section()
-            self._in_heading = []
-        elif tag in _CELLS:
-            self._text.append("\t")
-        else:
-            self._preformatted |= tag == "pre"
-            self._break(tag)
+    # What is looked at
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._break(tag)
+    def _is_visible(self, node: LexborNode) -> bool:
+        if node.tag in _INVISIBLE:
+            return False
+        if (node.tag or _TEXT).startswith(("-", "!")):
+            return node.tag == _TEXT
+        named = node.attributes
+        if "hidden" in named or _HIDING.search(named.get("style") or ""):
+            return False
+        own = (*(f".{name}" for name in (named.get("class") or "").split()), f"#{named.get('id')}")
+        return self._hidden_names.isdisjoint(own)
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _INVISIBLE:
-            while self._open_invisible and self._open_invisible.pop() != tag:
-                pass
-        elif tag in _HEADINGS and self._in_heading is not None:
-            self._heading = " ".join("".join(self._in_heading).split())
-            self._in_heading = None
-        else:
-            self._preformatted &= tag != "pre"
-            self._break(tag)
+    def _goes_into(self, node: LexborNode) -> bool:
+        """Headings and tables are read in one piece."""
+        return node.tag not in _HEADINGS and not self._is_table(node)
 
-    def handle_data(self, data: str) -> None:
-        if self._open_invisible:
-            return
-        if self._in_heading is not None:
-            self._in_heading.append(data)
-        else:
-            self._text.append(data if self._preformatted else _SPACE.sub(" ", data))
+    def _is_table(self, node: LexborNode) -> bool:
+        return node.tag == "table" and node.mem_id not in self._layouts
 
-    def _break(self, tag: str) -> None:
+    # Text and headings
+
+    def _heading(self) -> str:
+        return tables.joined(*(words for _, words in self._path))
+
+    def _begin_heading(self, level: int, words: str) -> None:
+        self._end_section()
+        self._path = [*((depth, above) for depth, above in self._path if depth < level), (level, words)]
+        self._is_bare_heading = True
+
+    def _end_section(self) -> None:
+        self._end_text()
+        if self._is_bare_heading and self._heading():
+            self._found.append(TextSection(self._heading(), ""))
+
+    def _end_text(self) -> None:
+        said = _NEW_LINES.sub("\n", "".join(self._text))
+        lines = (" ".join(line.split()) for line in said.split("\n"))
+        text = _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
+        self._text = []
+        if text:
+            self._found.append(TextSection(self._heading(), text))
+            self._is_bare_heading = False
+
+    def _break(self, tag: str, begins: bool) -> None:
         """Start a new line or paragraph where such an element begins or ends."""
         if tag in _PARAGRAPHS:
             self._text.append("\n\n")
+        elif tag == "br":
+            self._text.append("\n" * begins)
         elif tag in _LINES:
-            self._text.append("\n")
+            self._text.append(_NEW_LINE)
 
-    def _close_section(self) -> None:
-        if self._in_heading:  # a heading that was never closed
-            self._text = [*self._in_heading, "\n", *self._text]
-        self._in_heading = None
-        lines = (_line(line) for line in "".join(self._text).split("\n"))
-        text = "\n".join(lines).strip()
-        if text or self._heading:
-            self._found.append(TextSection(self._heading, text))
-        self._heading, self._text = "", []
+    def _inline(self, top: LexborNode) -> str:
+        """The text of an element in one line."""
+        parts: list[str] = []
+        for node, begins in _steps(top, self._is_visible):
+            if node.tag == _TEXT:
+                parts.append((node.text_content or "") * begins)
+            elif node.tag in _LINES or node.tag in _PARAGRAPHS:
+                parts.append(" ")
+        return " ".join("".join(parts).split())
+
+    # Tables
+
+    def _read_table(self, table: LexborNode) -> None:
+        heading, rows, heads = self._heading(), list[list[str]](), list[bool]()
+        below: dict[int, tuple[int, str]] = {}
+        for node, begins in _steps(table, self._is_visible):
+            if begins and node.tag == "caption":
+                heading = tables.joined(heading, self._inline(node))
+            elif begins and node.tag == "tr":
+                cells = [cell for cell in _children(node) if cell.tag in _CELLS and self._is_visible(cell)]
+                rows.append(self._row(cells, below))
+                in_head = node.parent is not None and node.parent.tag == "thead"
+                heads.append(in_head or (bool(cells) and all(cell.tag == "th" for cell in cells)))
+        has_header = True if heads and heads[0] and not all(heads) else None
+        self._found += tables.sections(heading, rows, has_header)
+        self._is_bare_heading &= not rows
+
+    def _row(self, cells: list[LexborNode], below: dict[int, tuple[int, str]]) -> list[str]:
+        """The texts of one row.
+
+        Args:
+          below: cells that reach down into further rows, by their place: into how many, and their text. Changed.
+        """
+        row: list[str] = []
+        for cell in cells:
+            _fill(row, below)
+            text, down = self._inline(cell), _span(cell, "rowspan")
+            for number in range(_span(cell, "colspan")):
+                self._cells += 1
+                if self._cells > _MAX_CELLS:
+                    return row
+                if down > 1:
+                    below[len(row)] = (down - 1, text)
+                row.append("" if number else text)
+        _fill(row, below)
+        return row
 
 
-def _line(line: str) -> str:
-    cells = (" ".join(cell.split()) for cell in line.split("\t"))
-    return " | ".join(cell for cell in cells if cell)
+def _fill(row: list[str], below: dict[int, tuple[int, str]]) -> None:
+    while (held := below.pop(len(row), None)) is not None:
+        more, text = held
+        if more > 1:
+            below[len(row)] = (more - 1, text)
+        row.append(text)
+
+
+def _span(cell: LexborNode, name: str) -> int:
+    written = cell.attributes.get(name) or ""
+    return min(int(written), _MAX_SPAN) if _NUMBER.fullmatch(written) and int(written) else 1
+
+
+def _layouts(tree: LexborHTMLParser) -> frozenset[int]:
+    """The tables that only arrange what is on the page, among it other tables."""
+    found = set()
+    for inner in tree.css("table table"):
+        outer = inner.parent
+        while outer is not None and outer.tag != "table":
+            outer = outer.parent
+        if outer is not None:
+            found.add(outer.mem_id)
+    return frozenset(found)
+
+
+def _children(node: LexborNode) -> Iterator[LexborNode]:
+    child = node.child
+    while child is not None:
+        yield child
+        child = child.next
+
+
+def _steps(
+    top: LexborNode | None,
+    sees: Callable[[LexborNode], bool],
+    enters: Callable[[LexborNode], bool] = lambda _: True,
+) -> Iterator[tuple[LexborNode, bool]]:
+    """What is in an element, in order: each node as it begins (True) and as it ends (False).
+
+    Args:
+      sees: whether a node counts, with all that is in it.
+      enters: whether what is in it follows.
+    """
+    following = [top.child if top is not None else None]
+    opened: list[LexborNode] = []
+    while following:
+        node = following[-1]
+        if node is None:
+            following.pop()
+            if opened:
+                yield opened.pop(), False
+            continue
+        following[-1] = node.next
+        if not sees(node):
+            continue
+        yield node, True
+        if enters(node):
+            opened.append(node)
+            following.append(node.child)
+        else:
+            yield node, False

@@ -1,13 +1,13 @@
 """Reads the content of files into chunks of text. Runs in a child process of the command line: see `reading.py`.
 
-Text may be UTF-8, UTF-16 with a byte order mark, or Windows' Arabic code page. The latter is tried if a file is not
-UTF-8, and accepted if the result is mostly Arabic. Anything else would be a guess, and customers would read its errors.
+A kind of file is a function from its content to sections, and one line in `_READERS`.
 """
 
 from __future__ import annotations
 
-import codecs
+import csv
 import hashlib
+import io
 import re
 from collections.abc import Callable, Iterator
 from pathlib import PurePath
@@ -15,15 +15,19 @@ from pathlib import PurePath
 import msgspec
 
 from actors.text import plain_text
+from daemon.knowledge import tables
 from daemon.knowledge.chunks import Chunk, TextSection, chunks
-from daemon.knowledge.html import sections as html_sections
+from daemon.knowledge.encodings import NotText
+from daemon.knowledge.encodings import decoded as decoded_text
 
 MAX_CHUNKS = 5_000
-_ARABIC = re.compile("[\u0621-\u064a]")
-_LETTER = re.compile(r"[^\W\d_]")
 _CHARSET = re.compile(rb"charset\s*+=\s*+[\"']?\s*+([\w-]+)", re.IGNORECASE)
 _HEADING = re.compile(r"^ {0,3}(#{1,6})\s++(.+)")
 _FENCE = re.compile(r"^ {0,3}(```|~~~)")
+_SEPARATORS = ",;\t|"
+_SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
+"""Excel's own word for it, as the first line."""
+_JUDGED_LINES = 50
 
 
 class UnreadableFile(Exception):
@@ -35,6 +39,8 @@ class ReadFile(msgspec.Struct, frozen=True):
     sha256: str
     bytes: int
     chunks: tuple[Chunk, ...]
+    encoding: str = ""
+    """In which its text was found to be written; empty: its kind leaves no choice."""
 
 
 def parse(name: str, content: bytes) -> ReadFile:
@@ -43,53 +49,122 @@ def parse(name: str, content: bytes) -> ReadFile:
     Raises:
       UnreadableFile: it has an unsupported type, cannot be understood, is too long, or contains no text.
     """
-    found = [_tidy(section) for section in _sections(name, content)]
+    encoding, read = _sections(name, content)
+    found = [_tidy(piece) for section in read for piece in _pieces(section)]
     cut = chunks(section for section in found if section.text)
     if not cut:
         raise UnreadableFile("contains no text: there is nothing to add")
     if len(cut) > MAX_CHUNKS:
         raise UnreadableFile(f"makes {len(cut):,} chunks, more than {MAX_CHUNKS:,}: split it")
-    return ReadFile(name, hashlib.sha256(content).hexdigest(), len(content), cut)
+    return ReadFile(name, hashlib.sha256(content).hexdigest(), len(content), cut, encoding)
+
+
+def _pieces(section: TextSection) -> Iterator[TextSection]:
+    """A section, its tables apart from its text; one that is empty as it is."""
+    if section.header or not section.text:
+        yield section
+        return
+    yield from tables.apart(section)
 
 
 def _tidy(section: TextSection) -> TextSection:
     """A heading without text below it becomes text itself."""
     heading, text = plain_text(section.heading).strip(), plain_text(section.text).strip()
-    return TextSection(heading, text) if text else TextSection("", heading)
+    return TextSection(heading, text, plain_text(section.header)) if text else TextSection("", heading)
 
 
-def _sections(name: str, content: bytes) -> list[TextSection]:
+Sections = tuple[str, list[TextSection]]
+"""The encoding, empty where there was no choice, and the sections."""
+
+
+def _sections(name: str, content: bytes) -> Sections:
+    suffix = PurePath(name).suffix.lower()
     if content.startswith(b"%PDF-"):
-        return list(_pdf(content))
-    reader = _READERS.get(PurePath(name).suffix.lower())
+        return _pdf(content)
+    if advice := _SAVED_AS.get(suffix):
+        raise UnreadableFile(f"is of a kind that is not read ({suffix}): save it as {advice}, then add it")
+    reader = _READERS.get(suffix)
     if reader is None:
         kinds = ", ".join(_READERS)
         raise UnreadableFile(f"has an unsupported type (supported: {kinds}): save it as PDF or text")
-    return list(reader(content))
+    return reader(content)
 
 
-def _pdf(content: bytes) -> Iterator[TextSection]:
+def _pdf(content: bytes) -> Sections:
     from daemon.knowledge.pdf import (  # imported late: a large library for one type of file
         UnreadablePdf,
         pages,
     )
 
     try:
-        yield TextSection("", "\n\n".join(pages(content)))
+        return "", [TextSection("", "\n\n".join(pages(content)))]
     except UnreadablePdf as error:
         raise UnreadableFile(str(error)) from None
 
 
-def _text(content: bytes) -> Iterator[TextSection]:
-    yield TextSection("", decoded(content))
+def _docx(content: bytes) -> Sections:
+    from daemon.knowledge.office import UnreadableOffice, document
+
+    try:
+        return "", document(content)
+    except UnreadableOffice as error:
+        raise UnreadableFile(str(error)) from None
 
 
-def _markdown(content: bytes) -> Iterator[TextSection]:
+def _xlsx(content: bytes) -> Sections:
+    from daemon.knowledge.office import UnreadableOffice, workbook
+
+    try:
+        return "", list(workbook(content))
+    except UnreadableOffice as error:
+        raise UnreadableFile(str(error)) from None
+
+
+def _text(content: bytes) -> Sections:
+    text, encoding = _decoded(content)
+    return encoding, [TextSection("", text)]
+
+
+def _csv(content: bytes) -> Sections:
+    """A table; its separator is the one by which its first lines have the most columns, all as many."""
+    text, encoding = _decoded(content)
+    text = plain_text(text)
+    named = _SEPARATOR_LINE.match(text)
+    separator = named[1] if named else _separator(text)
+    text = text[named.end() :] if named else text
+    try:
+        rows = list(csv.reader(io.StringIO(text), delimiter=separator))
+    except csv.Error:
+        raise UnreadableFile("is no table that can be read: save it as CSV again, or as XLSX") from None
+    return encoding, list(tables.sections("", rows))
+
+
+def _separator(text: str) -> str:
+    sample = "\n".join(text.split("\n", _JUDGED_LINES)[:_JUDGED_LINES])
+
+    def fits(separator: str) -> tuple[int, int]:
+        """How many lines have the usual number of columns, and that number."""
+        try:
+            widths = [len(row) for row in csv.reader(io.StringIO(sample), delimiter=separator) if row]
+        except csv.Error:
+            return 0, 0
+        usual = max(set(widths), key=widths.count, default=0)
+        return (widths.count(usual), usual) if usual > 1 else (0, 0)
+
+    return max(_SEPARATORS, key=fits)
+
+
+def _markdown(content: bytes) -> Sections:
     """One section per heading, named with the headings above it: `Delivery › Riyadh`."""
+    text, encoding = _decoded(content)
+    return encoding, list(_markdown_sections(plain_text(text).split("\n")))
+
+
+def _markdown_sections(all_lines: list[str]) -> Iterator[TextSection]:
     path: list[tuple[int, str]] = []
     lines: list[str] = []
     fenced = False
-    for line in plain_text(decoded(content)).split("\n"):
+    for line in all_lines:
         fenced ^= _FENCE.match(line) is not None
         heading = None if fenced else _HEADING.match(line)
         if heading is None:
@@ -106,44 +181,45 @@ def _markdown(content: bytes) -> Iterator[TextSection]:
 
 
 def _joined(path: list[tuple[int, str]]) -> str:
-    return " › ".join(words for _, words in path)
+    return tables.joined(*(words for _, words in path))
 
 
-def _html(content: bytes) -> Iterator[TextSection]:
+def _html(content: bytes) -> Sections:
+    from daemon.knowledge.html import sections
+
     declared = _CHARSET.search(content[:2048])
-    yield from html_sections(decoded(content, declared[1].decode("ascii") if declared else ""))
+    text, encoding = _decoded(content, declared[1].decode("ascii") if declared else "")
+    return encoding, sections(text)
 
 
-def decoded(content: bytes, declared: str = "") -> str:
-    """The text in `content`. Raises `Unreadable`."""
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return _decode(content, "utf-16", "claims to be UTF-16 and is not")
+def _decoded(content: bytes, declared: str = "") -> tuple[str, str]:
+    """The text, and the encoding if it is another than UTF-8."""
     try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        pass
-    if declared:
-        return _decode(content, declared, f"claims to be {declared} and is not")
-    text = content.decode("cp1256")
-    arabic, letters = len(_ARABIC.findall(text)), len(_LETTER.findall(text))
-    if b"\x00" in content or arabic * 2 < letters:
-        raise UnreadableFile("is not UTF-8 text: save it as UTF-8, then add it")
-    return text
+        found = decoded_text(content, declared)
+    except NotText as error:
+        raise UnreadableFile(str(error)) from None
+    return found.text, "" if found.encoding == "utf-8" else found.encoding
 
 
-def _decode(content: bytes, encoding: str, problem: str) -> str:
-    try:
-        return content.decode(encoding)
-    except (UnicodeDecodeError, LookupError):
-        raise UnreadableFile(f"{problem}: save it as UTF-8, then add it") from None
-
-
-_READERS: dict[str, Callable[[bytes], Iterator[TextSection]]] = {
+_READERS: dict[str, Callable[[bytes], Sections]] = {
     ".txt": _text,
-    ".csv": _text,
+    ".csv": _csv,
+    ".tsv": _csv,
     ".md": _markdown,
     ".markdown": _markdown,
     ".html": _html,
     ".htm": _html,
     ".pdf": _pdf,
+    ".docx": _docx,
+    ".xlsx": _xlsx,
+}
+_SAVED_AS = {
+    ".doc": "DOCX",
+    ".odt": "DOCX",
+    ".rtf": "DOCX",
+    ".xls": "XLSX",
+    ".xlsm": "XLSX",
+    ".ods": "XLSX",
+    ".ppt": "PDF",
+    ".pptx": "PDF",
 }

@@ -48,7 +48,7 @@ def test_files_are_added_in_several_requests_with_a_line_each(
 ) -> None:
     done = majlis("knowledge", "add", "acme", str(PDF), str(delivery))
     assert (done.status, done.err) == (0, "")
-    assert done.out == "prices_ar.pdf: added, 1 chunk\ndelivery.md: added, 70 chunks\n"
+    assert done.out == "prices_ar.pdf: added, 2 chunks\ndelivery.md: added, 70 chunks\n"
     assert [chunk["heading"] for chunk in chunks_of(door, "delivery.md")] == [f"City {n}" for n in range(70)]
     assert "عسل سدر جبلي ٥٠٠ غرام: ١٨٠ ريالا" in chunks_of(door, "prices_ar.pdf")[0]["text"]
     audited = [(entry.action, entry.target.rstrip("0123456789")) for entry in door.operators.audited]
@@ -71,6 +71,15 @@ def test_adding_a_file_again_leaves_it_unchanged_or_replaces_it(
     assert results == [{"name": "delivery.md", "state": "replaced", "chunks": 1}]
 
 
+def test_an_old_encoding_is_named_so_that_somebody_looks(
+    door: DoorInThread, majlis: Typed, tmp_path: Path
+) -> None:
+    (tmp_path / "prices.txt").write_bytes("عسل سدر: 95 ريال".encode("cp1256"))
+    done = majlis("knowledge", "add", "acme", str(tmp_path / "prices.txt"))
+    assert done.out == "prices.txt: added, 1 chunk, read as windows-1256: check its letters\n"
+    assert chunks_of(door, "prices.txt")[0]["text"] == "عسل سدر: 95 ريال"
+
+
 def test_files_are_listed_and_removed(door: DoorInThread, majlis: Typed, delivery: Path) -> None:
     assert majlis("knowledge", "list", "acme").out == "acme: 0 files\n"
     majlis("knowledge", "add", "acme", str(delivery))
@@ -86,9 +95,9 @@ def test_files_are_listed_and_removed(door: DoorInThread, majlis: Typed, deliver
 def test_all_files_are_parsed_before_the_first_is_stored(
     door: DoorInThread, majlis: Typed, delivery: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "letter.docx").write_bytes(b"PK")
-    done = majlis("knowledge", "add", "acme", str(delivery), str(tmp_path / "letter.docx"))
-    assert done.status == 1 and "save it as PDF or text" in done.err and len(done.err.splitlines()) == 1
+    (tmp_path / "letter.odt").write_bytes(b"PK")
+    done = majlis("knowledge", "add", "acme", str(delivery), str(tmp_path / "letter.odt"))
+    assert done.status == 1 and "save it as DOCX" in done.err and len(done.err.splitlines()) == 1
     assert loads(door) == []
 
 
