@@ -28,6 +28,8 @@ CacheContext = Literal["first_question", "snippet"]
 
 Threshold = float | Literal["auto"]
 """From 0 to 1, or as it was measured for the embedding model."""
+SIMILAR, RELEVANT = 0.95, 0.3
+"""How similar two questions and how relevant a passage must be, where nothing else is said or measured."""
 
 
 class InstanceRecord(msgspec.Struct, frozen=True):
@@ -148,14 +150,14 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """An alert is sent when an answer costs more, on average over the day."""
     reason_names: tuple[tuple[str, str], ...] = ()
     """Reasons of escalations, each with the name that others are told instead."""
-    knowledge_threshold: Threshold = 0.3
+    knowledge_threshold: Threshold = RELEVANT
     knowledge_max_passages: int = 5
     knowledge_max_tokens: int = 1500
     cache_scope: str = ""
     """A digest of who answers: answers of other providers, models or prompts of theirs are not given again."""
     cache_exact_seconds: float = 3600.0
     cache_similar_seconds: float = 86400.0
-    cache_similarity: Threshold = 0.95
+    cache_similarity: Threshold = SIMILAR
     cache_context: CacheContext = "first_question"
     cache_max_entries: int = 10_000
     embedding_model: str = ""

@@ -300,7 +300,7 @@ class Settings(BaseSettings):
             context=_over(self.context, overrides.context),
             timezone=self.timezone if overrides.timezone is None else overrides.timezone,
             hours=self.hours if overrides.hours is None else overrides.hours,
-            embedding_model=self.embeddings.model or "",
+            embedding_model=self.embeddings.key,
         )
 
 

@@ -25,6 +25,7 @@ from actors.instance import (
 )
 from actors.machines import MAX_REPLIES
 from actors.messages import WindowPolicy
+from daemon.config.embedding_models import Prefixes, prefixes, vector_key
 from daemon.gateways.kind import GatewaySettings
 from daemon.gateways.kinds import GATEWAYS
 from daemon.responders.kind import ProviderSettings
@@ -295,6 +296,16 @@ class EmbeddingsSettings(Section):
     batch_size: Count = 64
     timeout_seconds: Seconds = 10.0
     cache_seconds: Seconds = 86_400.0
+
+    @property
+    def prefixes(self) -> Prefixes:
+        """What goes before each text."""
+        return prefixes(self.model or "", self.query_prefix, self.passage_prefix)
+
+    @property
+    def key(self) -> str:
+        """Under what the model's vectors are kept; empty: there is no model."""
+        return vector_key(self.model, self.prefixes) if self.model else ""
 
 
 class LimitsSettings(Section):

@@ -88,6 +88,19 @@ def items_in(body: bytes) -> list[_Item]:
     ]
 
 
+class VectorModel(msgspec.Struct, frozen=True):
+    """The model that makes the vectors."""
+
+    name: str
+    """As the server calls it."""
+    key: str = ""
+    """Under what its vectors are kept; empty: its name. Others are never compared with them."""
+    query_prefix: str = ""
+    """What it wants before a question."""
+    passage_prefix: str = ""
+    """What it wants before a passage."""
+
+
 class _Flight:
     """A call in progress, shared by all callers that want the same text."""
 
@@ -113,17 +126,20 @@ class EmbeddingsClient:
         *,
         base_url: str,
         api_key: str,
-        model: str,
+        model: VectorModel,
         batch_size: int = 64,
         timeout_seconds: float = 10.0,
         cache_seconds: float = 86_400.0,
     ) -> None:
-        self.model = model
+        self.model = model.name
+        self.key = model.key or model.name
         self.cache_seconds = cache_seconds
         self._http = http
         self._feed = feed
         self._url = f"{base_url.rstrip('/')}/embeddings"
         self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        self._query_prefix = model.query_prefix
+        self._passage_prefix = model.passage_prefix
         self._batch_size = batch_size
         self._timeout_seconds = timeout_seconds
         self._flights: dict[str, _Flight] = {}
@@ -131,7 +147,7 @@ class EmbeddingsClient:
         self._dimensions = 0
 
     async def vector(self, text: str) -> Vector:
-        """The vector of one text, for a turn. Raises `EmbeddingsUnavailable`, within `TURN_SECONDS`."""
+        """The vector of one question, for a turn. Raises `EmbeddingsUnavailable`, within `TURN_SECONDS`."""
         while (flight := self._flights.get(text)) is not None:
             await flight.done.wait()
             if flight.vector is not None:
@@ -149,16 +165,18 @@ class EmbeddingsClient:
             flight.done.set()
         return flight.vector
 
-    async def vectors(self, texts: Sequence[str]) -> list[Vector]:
-        """The vectors of many texts, for loading a file.
+    async def vectors(self, texts: Sequence[str], *, as_passages: bool = True) -> list[Vector]:
+        """The vectors of many texts, for loading a file; or of questions, for measuring the model.
 
         Raises:
           EmbeddingsUnavailable: all retries failed, or `LOAD_SECONDS` passed.
         """
+        prefix = self._passage_prefix if as_passages else self._query_prefix
         found: list[Vector] = []
         deadline = trio.current_time() + LOAD_SECONDS
         for start in range(0, len(texts), self._batch_size):
-            found += await self._with_retries(texts[start : start + self._batch_size], deadline)
+            portion = [prefix + text for text in texts[start : start + self._batch_size]]
+            found += await self._with_retries(portion, deadline)
         return found
 
     async def _in_turn(self, text: str) -> Vector:
@@ -166,7 +184,7 @@ class EmbeddingsClient:
         if not may:
             raise EmbeddingsUnavailable("resting", "failed a moment ago: it is not called again for a while")
         try:
-            [vector] = await self._ask([text], min(TURN_SECONDS, self._timeout_seconds))
+            [vector] = await self._ask([self._query_prefix + text], min(TURN_SECONDS, self._timeout_seconds))
         except EmbeddingsUnavailable as error:
             now, wish = trio.current_time(), error.retry_after_seconds
             self._breaker = self._breaker.failed(now, _POLICY, wish)

@@ -120,7 +120,7 @@ class PostgresLibrary:
 
     async def begin(self, instance: str, head: FileHead) -> Begun:
         """Start loading a file; it is not found before `commit`."""
-        model = self._embeddings.model if self._embeddings else ""
+        model = self._embeddings.key if self._embeddings else ""
         row = await self._json(
             "SELECT majlis_knowledge_begin($1, $2, $3, $4, $5)",
             storable(instance),
@@ -206,7 +206,7 @@ class PostgresLibrary:
             return {}
         rows = await self._db.fetch(
             "SELECT * FROM majlis_embeddings_missing($1, $2, $3) AS hash",
-            storable(embeddings.model),
+            storable(embeddings.key),
             list(texts),
             embeddings.cache_seconds,
         )

@@ -1,7 +1,7 @@
 """The words by which texts are found, without stop words. Pure.
 
-The English and Arabic stop words are spelt as people write them, and compared in the normal form of the search
-(`actors/text.py`), so that every form of a letter and every article matches. Words of business such as "price" and
+The stop words are spelt as people write them, and compared in the normal form of the search (`actors/text.py`), so that
+every form of a letter and every article matches. Words of business such as "price" and
 "open" are no stop words, although they occur in many questions.
 """
 
@@ -19,6 +19,14 @@ give good had has have he hello her here hey hi him his how i if in into is it i
 many may me morning much my need no not of ok okay on one or our out please re s she should so some t tell
 thank thanks that the their them then there these they this those to too us ve want was we were what when
 where which who why will with would yes you your
+"""
+_PORTUGUESE_AND_SPANISH = """
+e o os as um uma uns umas de do da dos das em na nos nas por pelo pela com que se eu ele ela eles elas voce
+voces meu minha seu sua tem ter tenho foi ser sao esta estao isso esse essa este qual quais quando quanto
+quanta onde como porque oi ola bom boa dia tarde noite tudo bem obrigado obrigada favor gostaria queria
+quero pode posso y el la los las un una unos unas del en al con para lo le les se yo usted ustedes mi su sus
+es son ser esta estan eso ese esa este cual cuales cuando cuanto cuanta donde como porque hola buenos buenas
+dias tardes noches gracias quisiera quiero puede puedo tiene tienen hay muy bien
 """
 _ARABIC = """
 السلام عليكم وعليكم ورحمة الله وبركاته مرحبا مرحبتين أهلا اهلين هلا هلا والله صباح مساء الخير النور يا أخي اخوي أختي
@@ -62,7 +70,7 @@ def _without(word: str, endings: tuple[str, ...]) -> str:
     return word
 
 
-STOP_WORDS = frozenset(search_words(f"{_ENGLISH} {_ARABIC}"))
+STOP_WORDS = frozenset(search_words(f"{_ENGLISH} {_PORTUGUESE_AND_SPANISH} {_ARABIC}"))
 
 
 def distinctive_words(text: str) -> list[str]:

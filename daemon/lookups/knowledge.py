@@ -14,9 +14,11 @@ from typing import Any
 import msgspec
 import trio
 
+from actors.instance import RELEVANT
 from actors.messages import Passage
 from actors.ports import Question
 from actors.response_cache import meaning, text_hash
+from daemon.knowledge.calibration import Calibrator
 from daemon.knowledge.embeddings import EmbeddingsClient, EmbeddingsUnavailable, Vector
 from daemon.knowledge.search_words import distinctive_words
 from daemon.ledger.wire import storable
@@ -27,30 +29,39 @@ from daemon.stores.postgres import Postgres
 MAX_WORDS = 32
 """The most words of a question that are searched for."""
 
-_SQL = "SELECT majlis_knowledge_search($1, $2, $3, $4, $5, $6, $7, $8)"
+_SQL = "SELECT majlis_knowledge_search($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 
 
-def lookup(embeddings: EmbeddingsClient | None) -> LookupSpec:
-    """Make the lookup. `embeddings` is None if no embeddings server is configured."""
-    return LookupSpec("knowledge", partial(_run, embeddings), _skip)
+def lookup(embeddings: EmbeddingsClient | None, calibrator: Calibrator | None = None) -> LookupSpec:
+    """Make the lookup.
+
+    Args:
+      embeddings: None if no embeddings server is configured.
+      calibrator: knows what the threshold `auto` is; None: nothing was measured.
+    """
+    return LookupSpec("knowledge", partial(_run, embeddings, calibrator), _skip)
 
 
 def _skip(question: Question) -> bool:
     return not (question.flags.knowledge and question.record.knowledge_files)
 
 
-async def _run(embeddings: EmbeddingsClient | None, means: Means, question: Question) -> tuple[Passage, ...]:
+async def _run(
+    embeddings: EmbeddingsClient | None, calibrator: Calibrator | None, means: Means, question: Question
+) -> tuple[Passage, ...]:
     """At most two round trips; none for a mere greeting."""
     asked = meaning(question.batch)
     words = distinctive_words(asked)[:MAX_WORDS]  # of a bounded length, unlike the batch
     if not words:
         await trio.lowlevel.checkpoint()
         return ()
-    found = await _search(means.db, embeddings, question, words, asked, None)
+    wanted = question.terms.knowledge_threshold
+    least = calibrator.relevance(wanted) if calibrator else (RELEVANT if wanted == "auto" else wanted, 0.0)
+    found = await _search(means.db, embeddings, least, question, words, asked, None)
     if found["wants_vector"] and embeddings is not None:
         with suppress(EmbeddingsUnavailable):
             vector = await embeddings.vector(asked)
-            found = await _search(means.db, embeddings, question, words, asked, vector)
+            found = await _search(means.db, embeddings, least, question, words, asked, vector)
     passages = (_passage(row) for row in found["passages"])
     return within(passages, question.terms.knowledge_max_tokens)
 
@@ -58,22 +69,24 @@ async def _run(embeddings: EmbeddingsClient | None, means: Means, question: Ques
 async def _search(
     db: Postgres,
     embeddings: EmbeddingsClient | None,
+    least: tuple[float, float],
     question: Question,
     words: list[str],
     asked: str,
     vector: Vector | None,
 ) -> Any:
-    terms = question.terms
+    threshold, floor = least
     found = await db.value(
         _SQL,
         storable(question.batch.conversation.instance),
         words,
-        terms.knowledge_threshold,
-        terms.knowledge_max_passages,
-        storable(embeddings.model) if embeddings else "",
+        threshold,
+        question.terms.knowledge_max_passages,
+        storable(embeddings.key) if embeddings else "",
         text_hash(asked),
         vector,
         embeddings.cache_seconds if embeddings else 0.0,
+        floor,
     )
     return msgspec.json.decode(found)
 

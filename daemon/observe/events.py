@@ -201,6 +201,13 @@ EVENTS: dict[str, Event] = {
     "admin.change": Event("info", "an operator changed something through the admin socket"),
     "admin.failed": Event("error", "the daemon failed to answer an admin request"),
     "knowledge.changed": Event("info", "a file of an instance was added or removed (`change`)"),
+    "calibration.measured": Event(
+        "info",
+        "thresholds `auto` were measured for the embedding model: `similarity`, `floor`, by so many `texts`",
+    ),
+    "calibration.failed": Event(
+        "warning", "they could not be measured (`reason`); tried again, at least every ten minutes"
+    ),
     "embeddings.failed": Event("warning", "no vector for a question (`reason`); only words are compared"),
     "housekeeping.done": Event(
         "debug", "expired answers, old vectors, abandoned loads and old verdicts were deleted"

@@ -15,6 +15,7 @@ from actors.errors import MajlisError
 from daemon.config import Settings
 from daemon.gateways.kind import GatewaySettings, KnownSends
 from daemon.gateways.kinds import GATEWAYS
+from daemon.knowledge.calibration_texts import CHARACTERS, PASSAGES, QUESTIONS
 from daemon.knowledge.embeddings import TURN_SECONDS, EmbeddingsClient, EmbeddingsUnavailable
 from daemon.ledger.rows import StoredInstances
 from daemon.operate.checks import Check, broken, check_of
@@ -79,13 +80,20 @@ async def peer_checks(
         providers.update(own.responder.providers)
     if not declared:
         budgets += _budget(UNDECLARED, settings.limits.cost_per_day, settings.responder.providers)
+    thresholds = [(own.cache.similarity, own.knowledge.threshold) for own in declared.values()]
+    thresholds.append((settings.cache.similarity, settings.knowledge.threshold))
+    is_measured = any("auto" in each for each in thresholds)
     # Gateways last: a silent one must not hold up the others.
     asks = [
         *(
             Ask(f"responder {one.name}", partial(_provider, http, one))
             for one in sorted(providers, key=lambda each: each.name)
         ),
-        *([Ask("embeddings", partial(_embeddings, embeddings))] if embeddings is not None else []),
+        *(
+            [Ask("embeddings", partial(_embeddings, embeddings, is_measured))]
+            if embeddings is not None
+            else []
+        ),
         *(
             Ask(f"gateway of {name}", partial(_gateway, http, name, own.gateway, sends.get(name)))
             for name, own in declared.items()
@@ -229,12 +237,16 @@ async def _provider(http: HttpClient, provider: ProviderSettings) -> list[Said]:
     return [Said(f"responder {provider.name}", provider.kind, finding)]
 
 
-async def _embeddings(embeddings: EmbeddingsClient) -> list[Said]:
-    """Has one word turned into a vector: the cheapest request that every such server answers."""
-    return [Said("embeddings", "", await _embeddings_finding(embeddings))]
+async def _embeddings(embeddings: EmbeddingsClient, is_measured: bool) -> list[Said]:
+    """Has one word turned into a vector: the cheapest request that every such server answers.
+
+    Args:
+      is_measured: some threshold is `auto`.
+    """
+    return [Said("embeddings", "", await _embeddings_finding(embeddings, is_measured))]
 
 
-async def _embeddings_finding(embeddings: EmbeddingsClient) -> Finding:
+async def _embeddings_finding(embeddings: EmbeddingsClient, is_measured: bool) -> Finding:
     started = trio.current_time()
     try:
         await embeddings.vectors(["hello"])
@@ -247,4 +259,6 @@ async def _embeddings_finding(embeddings: EmbeddingsClient) -> Finding:
             f"{seconds:.1f} s for one word; a turn waits only {TURN_SECONDS:g} s, then compares words alone"
         )
         return Finding("warning", detail, "Use a faster server or model.")
-    return Finding("ok", f"reachable, model {embeddings.model}")
+    texts = len(QUESTIONS) + len(PASSAGES)
+    cost = f"; `auto` measures it once, by {texts} texts of {CHARACTERS:,} characters" if is_measured else ""
+    return Finding("ok", f"reachable, model {embeddings.model}{cost}")

@@ -27,6 +27,7 @@ from daemon.gateways.couriers import Couriers
 from daemon.gateways.kind import Tools
 from daemon.gateways.playground import Chats
 from daemon.gateways.remembered import RememberedSends
+from daemon.knowledge.calibration import Calibrator
 from daemon.knowledge.housekeeping import Housekeeping
 from daemon.knowledge.library import PostgresLibrary
 from daemon.ledger import PostgresLedger, Records
@@ -102,13 +103,17 @@ class Answering:
         self.late_failures = LateFailures(db, feed)
         self.notifier = Notifier(db, gateway, self._notice_http, feed, settings.webhook)
         embeddings = peers.embeddings(settings, self._responder_http, feed)
+        self._calibrator = Calibrator(db, embeddings, feed) if embeddings else None
         self.library = PostgresLibrary(db, embeddings, feed)
         self._housekeeping = Housekeeping(db, feed, vector_seconds=settings.embeddings.cache_seconds)
         self.lookups = PostgresLookups(
             db,
             history_tokens=settings.turn.history_tokens,
             settings_cache_seconds=settings.turn.settings_cache_seconds,
-            sources=(knowledge.lookup(embeddings), cached_answer.lookup(embeddings)),
+            sources=(
+                knowledge.lookup(embeddings, self._calibrator),
+                cached_answer.lookup(embeddings, self._calibrator),
+            ),
         )
         self.attempt = partial(
             TurnAttempt,
@@ -135,6 +140,8 @@ class Answering:
         await work.start(self.notifier.run)
         await work.start(self._facts.run)
         work.start_soon(self._housekeeping.run, name="housekeeping")
+        if self._calibrator is not None:
+            work.start_soon(self._calibrator.run, name="calibration")
 
     async def aclose(self) -> None:
         self._facts.close()

@@ -19,7 +19,7 @@ from daemon.gateways.router import BoundedGateway, RoutedGateway
 from daemon.ingress.inbound import Parse, no_webhooks
 from daemon.ingress.known_instances import KnownInstances
 from daemon.ingress.reading import Reader
-from daemon.knowledge.embeddings import EmbeddingsClient
+from daemon.knowledge.embeddings import EmbeddingsClient, VectorModel
 from daemon.responders.batching import BatchingResponder
 from daemon.responders.breaker import Breaker, BreakerPolicy
 from daemon.responders.kind import ProviderSettings
@@ -122,7 +122,7 @@ def embeddings(settings: Settings, http: HttpClient, feed: Feed) -> EmbeddingsCl
         feed,
         base_url=wanted.base_url,
         api_key=wanted.api_key.get_secret_value() if wanted.api_key else "",
-        model=wanted.model,
+        model=VectorModel(wanted.model, wanted.key, *wanted.prefixes),
         batch_size=wanted.batch_size,
         timeout_seconds=wanted.timeout_seconds,
         cache_seconds=wanted.cache_seconds,

@@ -12,7 +12,7 @@ VECTOR = "[0.6,0.8]"
 
 class NearEmbeddings(EmbeddingsClient):
     def __init__(self) -> None:
-        self.model = MODEL
+        self.model = self.key = MODEL
         self.cache_seconds = 60.0
 
     async def vector(self, text: str) -> str:

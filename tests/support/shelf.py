@@ -13,7 +13,7 @@ from actors.messages import Passage
 from actors.ports import Question
 from daemon.knowledge import embeddings as embeddings_module
 from daemon.knowledge.chunks import TextSection, chunks
-from daemon.knowledge.embeddings import EmbeddingsClient
+from daemon.knowledge.embeddings import EmbeddingsClient, VectorModel
 from daemon.knowledge.library import Begun, ChunkText, FileHead, PostgresLibrary, Ready
 from daemon.lookups import knowledge
 from daemon.lookups.instance import instance_record
@@ -106,7 +106,12 @@ async def http() -> AsyncIterator[HttpClient]:
 @pytest.fixture
 def embeddings(http: HttpClient, server: FakeEmbeddings) -> EmbeddingsClient:
     return EmbeddingsClient(
-        http, MemoryFeed(), base_url=server.base_url, api_key="vector-key", model="test", batch_size=8
+        http,
+        MemoryFeed(),
+        base_url=server.base_url,
+        api_key="vector-key",
+        model=VectorModel("test"),
+        batch_size=8,
     )
 
 

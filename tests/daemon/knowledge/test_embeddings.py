@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from daemon.knowledge import embeddings as embeddings_module
-from daemon.knowledge.embeddings import EmbeddingsClient, EmbeddingsUnavailable
+from daemon.knowledge.embeddings import EmbeddingsClient, EmbeddingsUnavailable, VectorModel
 from daemon.web.client import HttpClient
 from tests.support.embeddings_server import FakeEmbeddings, Fault
 from tests.support.memory import MemoryFeed
@@ -35,7 +35,7 @@ def client(
     settings: dict[str, object] = {
         "base_url": server.base_url,
         "api_key": "vector-key",
-        "model": "test",
+        "model": VectorModel("test"),
         **more,
     }
     return EmbeddingsClient(http, feed or MemoryFeed(), **settings)  # type: ignore[arg-type]

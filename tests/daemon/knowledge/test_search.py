@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from actors.instance import FeatureFlags, Terms
 from actors.messages import Passage
 from daemon.knowledge import embeddings as embeddings_module
+from daemon.knowledge.calibration import Calibration, Calibrator
 from daemon.knowledge.embeddings import EmbeddingsClient
 from daemon.knowledge.library import ChunkText
 from daemon.knowledge.search_words import distinctive_words, search_words
@@ -74,6 +76,9 @@ async def test_a_question_in_several_messages_is_one(by_words: Shelf) -> None:
 
 async def test_a_question_of_stop_words_finds_nothing(by_words: Shelf) -> None:
     await by_words.add("السلام عليكم، كيف حالكم\nhow are you and what do you want")
+    assert (
+        distinctive_words("Bom dia, tudo bem?") == [] and distinctive_words("Hola, ¿cómo está usted?") == []
+    )
     assert distinctive_words("السلام عليكم") == [] and distinctive_words("hello, how are you?") == []
     assert await by_words.search("السلام عليكم") == ()
     assert await by_words.search("hello, how are you?") == ()
@@ -176,9 +181,46 @@ async def test_vectors_of_another_model_are_not_compared(
     by_meaning: Shelf, embeddings: EmbeddingsClient, server: FakeEmbeddings
 ) -> None:
     await by_meaning.add("price list")
-    embeddings.model = "another"
+    embeddings.key = "another"
     assert await by_meaning.search("cost") == ()
     assert len(server.asked()) == 1
+
+
+async def test_a_question_finds_a_passage_in_another_language(
+    by_meaning: Shelf, server: FakeEmbeddings
+) -> None:
+    """Where a model knows what words mean, their language does not matter: none of these words is in the text."""
+    server.synonyms.update(
+        {"quanto": "price", "custa": "price", "عسل": "honey", "mel": "honey", "سعر": "price"}
+    )
+    await by_meaning.add("سعر عسل\nopening hours are nine to five")
+    assert await best(by_meaning, "Quanto custa o mel?") == "سعر عسل"
+
+
+async def test_below_the_floor_of_a_model_nothing_is_alike(
+    by_meaning: Shelf, embeddings: EmbeddingsClient
+) -> None:
+    """A model that finds all texts alike tells nothing by it; words count as before."""
+
+    class Measured(Calibrator):
+        def __init__(self, floor: float) -> None:
+            super().__init__(by_meaning.world.db, embeddings, by_meaning.feed)
+            self.measured = Calibration(
+                similarity=0.9, floor=floor, same_found=1, passages_found=1, across_languages_found=1
+            )
+
+    await by_meaning.add("one two three price\nfour five six")
+    question = await by_meaning.question("cost seven eight nine")  # alike by a quarter
+    auto = msgspec.structs.replace(question.terms, knowledge_threshold="auto")
+
+    async def found(floor: float, terms: Terms) -> int:
+        spec = knowledge.lookup(embeddings, Measured(floor))
+        about = msgspec.structs.replace(question, terms=terms)
+        return len(await spec.run(Means(by_meaning.world.db), about))
+
+    low = msgspec.structs.replace(question.terms, knowledge_threshold=0.2)
+    assert [await found(floor, auto) for floor in (-0.3, 0.0, 0.5)] == [1, 0, 0]
+    assert await found(0.5, low) == 1, "a number in the settings is never changed"
 
 
 async def test_at_most_two_round_trips(by_meaning: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from daemon.config import Settings, load
 from daemon.gateways.kind import FeedView, GatewaySettings
 from daemon.gateways.kinds import GATEWAYS
 from daemon.knowledge import embeddings as embeddings_module
-from daemon.knowledge.embeddings import TURN_SECONDS, EmbeddingsClient
+from daemon.knowledge.embeddings import TURN_SECONDS, EmbeddingsClient, VectorModel
 from daemon.ledger.pooler import CHANGES_SESSIONS
 from daemon.ledger.rows import LastSends, StoredInstances
 from daemon.operate import host_checks, peer_checks, store_checks
@@ -86,7 +86,9 @@ def settings_of(path: Path, dsn: str = "embedded", model: str | None = None, **t
 
 
 def embeddings_of(http: HttpClient, server: FakeEmbeddings, key: str = "vector-key") -> EmbeddingsClient:
-    return EmbeddingsClient(http, MemoryFeed(), base_url=server.base_url, api_key=key, model="small")
+    return EmbeddingsClient(
+        http, MemoryFeed(), base_url=server.base_url, api_key=key, model=VectorModel("small")
+    )
 
 
 async def server_check(
