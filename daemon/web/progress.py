@@ -80,6 +80,8 @@ class Progress:
     async def __call__(self, event: str, info: Mapping[str, object]) -> None:
         """The library calls this, and waits for it, as each of its steps begins and ends."""
         self._trace.hear()
+        if self._was_refused:
+            return
         if event == _SENDS:
             self._ask()
         if self._may_have_left():
