@@ -3,7 +3,7 @@
 The daemon's own client (`daemon/web/client.py`) runs on both: the other library must have the same interface, as httpx
 has. Each is a process of its own; they take turns, and only their processor time counts, not the server's. The
 question has 4 KB like a responder's, the answer 1 KB. Connections are kept, as to responders, or fresh for every
-request, as to gateways. Importing is measured in new processes, Trio imported before.
+request, as to gateways. Importing is measured in new processes that have imported what the client needs besides.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ def _measure(libraries: list[str], options: argparse.Namespace) -> dict[str, dic
     def note(what: str, library: str, figure: float) -> None:
         found.setdefault(what, {}).setdefault(library, []).append(figure)
 
-    for _ in range(options.rounds):
-        for library in libraries:
+    for number in range(options.rounds):
+        for library in libraries[:: -1 if number % 2 else 1]:
             with _child(library, options.folder) as ask:
                 for what, figure in zip(IMPORT_ROWS, ask({"do": "import"}), strict=True):
                     note(what, library, figure)
@@ -133,6 +133,8 @@ def _obey(library: str, folder: str) -> None:
 
 def _import(library: str) -> list[float]:
     """Milliseconds of processor time, and KiB of memory that stay."""
+    for other in ("daemon.web.tls", "daemon.web.answer", "daemon.web.progress"):
+        importlib.import_module(other)
     gc.collect()
     before_kib, began = _resident_kib(), time.process_time()
     module = importlib.import_module(library)

@@ -29,7 +29,7 @@ import trio
 
 from actors.errors import MajlisError
 from daemon.web.answer import HttpAnswer, readable_json
-from daemon.web.progress import Progress, Trace
+from daemon.web.progress import Progress, Telling
 from daemon.web.tls import tls_context
 
 _HEADERS = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "majlis"}
@@ -91,7 +91,7 @@ class HttpClient:
         )
         verify = tls if tls is not None else tls_context()
         self._transport = httpx2.AsyncHTTPTransport(verify=verify, trust_env=False, limits=limits)
-        self._trace = Trace()
+        self._telling = Telling()
 
     async def __aenter__(self) -> Self:
         return self
@@ -145,7 +145,7 @@ class HttpClient:
             request = _request(method, url, headers, content)
         except Exception as error:  # the URL or a header cannot be used
             raise NotDelivered("bad_request", type(error).__name__) from None
-        progress = Progress(self._trace, may_send)
+        progress = Progress(self._telling, may_send)
         request.extensions["trace"] = progress
         request.extensions["timeout"] = {"connect": _connect_seconds(deadline_seconds)}
         with trio.move_on_after(deadline_seconds):

@@ -38,7 +38,7 @@ _SAYS_NOTHING = (
 """What is told too when the library could not write a header."""
 
 
-class Trace:
+class Telling:
     """Whether the library tells a client what it does. Then its silence means that it does nothing.
 
     It is not believed before it has told something: the first request of a client does not wait for a connection, so
@@ -66,12 +66,12 @@ class Progress:
     """Listens to the library's trace of one request.
 
     Args:
-      trace: what the requests of one client have heard together.
+      telling: what the requests of one client have heard together.
       may_send: asked before the first byte leaves; when it raises, none does.
     """
 
-    def __init__(self, trace: Trace, may_send: Callable[[], None] | None = None) -> None:
-        self._trace = trace
+    def __init__(self, telling: Telling, may_send: Callable[[], None] | None = None) -> None:
+        self._telling = telling
         self._may_send = may_send
         self._phase: _Phase = "pool"
         self._was_refused = False
@@ -79,7 +79,7 @@ class Progress:
 
     async def __call__(self, event: str, info: Mapping[str, object]) -> None:
         """The library calls this, and waits for it, as each of its steps begins and ends."""
-        self._trace.hear()
+        self._telling.hear()
         if self._was_refused:
             return
         if event == _SENDS:
@@ -95,7 +95,7 @@ class Progress:
     def answered(self) -> None:
         """The peer began to answer."""
         if not self._may_have_left():
-            self._trace.miss()
+            self._telling.miss()
         self._phase = "sent"
 
     async def close_half_open(self) -> None:
@@ -121,7 +121,7 @@ class Progress:
                 return ""
         if self._was_refused:
             return NOT_ALLOWED
-        if self._phase == "open" or not self._trace.is_believed:
+        if self._phase == "open" or not self._telling.is_believed:
             return ""
         return "no_connection_free" if timed_out else "connect_failed"
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from actors.errors import MajlisError
-from daemon.web.progress import NOT_ALLOWED, Progress, Trace
+from daemon.web.progress import NOT_ALLOWED, Progress, Telling
 
 CONNECTED = ["connection.connect_tcp.started", "connection.connect_tcp.complete"]
 SECURED = [*CONNECTED, "connection.start_tls.started", "connection.start_tls.complete"]
@@ -19,8 +19,8 @@ class TooLate(MajlisError):
     """The lease is over."""
 
 
-async def progress_of(told: Sequence[str], trace: Trace | None = None) -> Progress:
-    progress = Progress(trace or Trace())
+async def progress_of(told: Sequence[str], telling: Telling | None = None) -> Progress:
+    progress = Progress(telling or Telling())
     for event in told:
         await progress(event, {})
     return progress
@@ -28,9 +28,9 @@ async def progress_of(told: Sequence[str], trace: Trace | None = None) -> Progre
 
 async def why(told: Sequence[str], *, timed_out: bool = True, unwritable: bool = False) -> str:
     """The proof that nothing left, after these events on a client that has sent before."""
-    trace = Trace()
-    await progress_of([*CONNECTED, SENDS], trace)
-    return (await progress_of(told, trace)).why_nothing_left(timed_out=timed_out, unwritable=unwritable)
+    telling = Telling()
+    await progress_of([*CONNECTED, SENDS], telling)
+    return (await progress_of(told, telling)).why_nothing_left(timed_out=timed_out, unwritable=unwritable)
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,13 @@ async def test_what_cannot_be_written_has_not_left_but_for_what_was_written_befo
 
 async def test_a_library_that_tells_nothing_proves_nothing() -> None:
     """I6: its silence would look like a wait for a connection."""
-    trace = Trace()
-    assert Progress(trace).why_nothing_left(timed_out=True, unwritable=False) == ""
-    answered = await progress_of(CONNECTED, trace)
-    assert Progress(trace).why_nothing_left(timed_out=True, unwritable=False) == "no_connection_free"
+    telling = Telling()
+    assert Progress(telling).why_nothing_left(timed_out=True, unwritable=False) == ""
+    answered = await progress_of(CONNECTED, telling)
+    assert Progress(telling).why_nothing_left(timed_out=True, unwritable=False) == "no_connection_free"
     answered.answered()  # and of its sending nothing was told
     assert answered.why_nothing_left(timed_out=True, unwritable=False) == ""
-    assert Progress(trace).why_nothing_left(timed_out=True, unwritable=False) == ""
+    assert Progress(telling).why_nothing_left(timed_out=True, unwritable=False) == ""
 
 
 @pytest.mark.parametrize(("told", "reason"), [(CONNECTED, NOT_ALLOWED), (["http11.new.started"], "")])
@@ -95,7 +95,7 @@ async def test_a_refusal_in_the_last_moment_is_a_proof_unless_something_came_bef
     def refuse() -> None:
         raise TooLate
 
-    progress = Progress(Trace(), refuse)
+    progress = Progress(Telling(), refuse)
     for event in told:
         await progress(event, {})
     with pytest.raises(TooLate):
