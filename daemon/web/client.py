@@ -34,6 +34,7 @@ from daemon.web.tls import tls_context
 
 _HEADERS = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "majlis"}
 _COMMAND_TIMEOUT_SECONDS = 30.0
+_CLOSE_SECONDS = 1.0
 MAX_CONNECT_SECONDS = 10.0
 
 for _name in ("httpx2", "httpcore2"):  # at DEBUG they write URLs and response headers (law 5)
@@ -158,7 +159,8 @@ class HttpClient:
             except Exception as error:  # whatever breaks in there, only the progress decides what it means
                 raise _failure(error, progress) from None
             finally:
-                await progress.close_half_open()
+                with trio.move_on_after(_CLOSE_SECONDS, shield=True):
+                    await progress.close_half_open()
         raise _failure(None, progress)
 
 

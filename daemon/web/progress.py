@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 
-import trio
-
 NOT_ALLOWED = "not_allowed"
 
 _Phase = Literal["pool", "connect", "tls", "open", "sending", "sent"]
@@ -101,8 +99,7 @@ class Progress:
     async def close_half_open(self) -> None:
         """The library forgets a socket that is cancelled in its TLS handshake: the garbage collector would close it."""
         if self._phase == "tls" and self._close is not None:
-            with trio.CancelScope(shield=True):
-                await self._close()
+            await self._close()
 
     def why_nothing_left(self, *, timed_out: bool, unwritable: bool) -> str:
         """The proof that no byte of the request left, as a reason for `NotDelivered`; empty: there is none.
