@@ -29,7 +29,7 @@ NEEDS_THE_WORLD = ("time", "random", "uuid", "socket")
 ONE_HOME = {
     "asyncpg": "daemon/stores/postgres.py",
     "redis": "daemon/stores/redis.py",
-    "httpx": "daemon/web/client.py",
+    "httpx2": "daemon/web/client.py",
     "httptools": "daemon/web/http1/head.py",
     "opentelemetry": "daemon/observe/tracing/otlp.py",
 }
@@ -369,7 +369,7 @@ BREACHES: tuple[tuple[Rule, str, str], ...] = (
     (imports_follow_the_table, "daemon/observe/feed.py", "from daemon.operate.status import Status"),
     (imports_follow_the_table, "daemon/run/lifecycle.py", "from daemon import cli"),
     (imports_follow_the_table, "daemon/operate/api.py", "from daemon import run"),
-    (actors_know_little, "actors/turn.py", "import httpx"),
+    (actors_know_little, "actors/turn.py", "import httpx2"),
     (actors_know_little, "actors/turn.py", "from daemon.mirror import mirror"),
     (actors_get_the_world_passed, "actors/turn.py", "def now():\n    import time"),
     (actors_get_the_world_passed, "actors/turn.py", "from random import random"),
@@ -378,7 +378,7 @@ BREACHES: tuple[tuple[Rule, str, str], ...] = (
     (pure_modules_do_not_wait, "actors/reply.py", "from . import turn"),
     (drivers_have_one_home, "daemon/ledger/ledger.py", "import asyncpg"),
     (drivers_have_one_home, "daemon/mirror/mirror.py", "from redis.asyncio import Redis"),
-    (drivers_have_one_home, "daemon/operate/doctor.py", "import httpx"),
+    (drivers_have_one_home, "daemon/operate/doctor.py", "import httpx2"),
     (http1_stands_alone, "daemon/web/http1/server.py", "from daemon.observe.logs import logger"),
     (http1_stands_alone, "daemon/web/http1/server.py", "from actors.errors import Overloaded"),
     (nothing_is_called_utils, "daemon/web/utils.py", ""),

@@ -1,9 +1,9 @@
-"""Outgoing HTTP. The only file that imports httpx.
+"""Outgoing HTTP. The only file that imports httpx2, which is kept and has httpx's interface.
 
 Laws of this file:
 1. A failure says the one thing that matters before anything is sent again: whether the request can have
    reached the peer. `NotDelivered` is proven; everything else is `DeliveryUnknown`. The proof is the HTTP
-   library's own trace: the first request byte leaves after `send_request_headers.started`, never before.
+   library's own trace, as `daemon/web/progress.py` reads it.
 2. One deadline covers the whole exchange: waiting for a connection, DNS, TLS, request and the last body byte.
    A peer that drips one byte a second ends like one that is silent.
 3. A body is never held beyond `max_body_bytes`, counted after decompression.
@@ -22,21 +22,22 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
-import httpx  # noqa: ASYNC127 - its successor httpx2 replaces it in this one line
+import httpx2
 import trio
 
 from actors.errors import MajlisError
 from daemon.web.answer import HttpAnswer, readable_json
+from daemon.web.progress import Progress, Telling
 from daemon.web.tls import tls_context
 
 _HEADERS = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "majlis"}
 _COMMAND_TIMEOUT_SECONDS = 30.0
+_CLOSE_SECONDS = 1.0
 MAX_CONNECT_SECONDS = 10.0
-NOT_ALLOWED = "not_allowed"
 
-for _name in ("httpx", "httpcore"):  # at DEBUG they write URLs and response headers (law 5)
+for _name in ("httpx2", "httpcore2"):  # at DEBUG they write URLs and response headers (law 5)
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
@@ -84,13 +85,14 @@ class HttpClient:
         keepalive_seconds: float = 0.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        limits = httpx.Limits(
+        limits = httpx2.Limits(
             max_connections=max_connections,
             max_keepalive_connections=max_connections if keepalive_seconds > 0 else 0,
             keepalive_expiry=keepalive_seconds,
         )
         verify = tls if tls is not None else tls_context()
-        self._transport = httpx.AsyncHTTPTransport(verify=verify, trust_env=False, limits=limits)
+        self._transport = httpx2.AsyncHTTPTransport(verify=verify, trust_env=False, limits=limits)
+        self._telling = Telling()
 
     async def __aenter__(self) -> Self:
         return self
@@ -140,83 +142,55 @@ class HttpClient:
         max_body_bytes: int,
         may_send: Callable[[], None] | None = None,
     ) -> HttpAnswer:
-        progress = _Progress(may_send)
+        try:
+            request = _request(method, url, headers, content)
+        except Exception as error:  # the URL or a header cannot be used
+            raise NotDelivered("bad_request", type(error).__name__) from None
+        progress = Progress(self._telling, may_send)
+        request.extensions["trace"] = progress
+        request.extensions["timeout"] = {"connect": _connect_seconds(deadline_seconds)}
         with trio.move_on_after(deadline_seconds):
             try:
-                request = _request(method, url, headers, content)
-                request.extensions["trace"] = progress
-                request.extensions["timeout"] = {"connect": _connect_seconds(deadline_seconds)}
                 response = await self._transport.handle_async_request(request)
+                progress.answered()
                 async with aclosing(response):
                     body = await _read_body(response, max_body_bytes)
                 return HttpAnswer(response.status_code, dict(response.headers), body)
             except Exception as error:  # whatever breaks in there, only the progress decides what it means
-                raise progress.failure(error) from None
-        raise progress.failure(None)
+                raise _failure(error, progress) from None
+            finally:
+                with trio.move_on_after(_CLOSE_SECONDS, shield=True):
+                    await progress.close_half_open()
+        raise _failure(None, progress)
 
 
 class _BodyError(Exception):
     """The answer's body cannot be taken; the message is the reason."""
 
 
-_UNUSABLE = (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError, TypeError)
-"""Before any connection was tried: the URL or a header cannot be used. Other errors are trouble of the library."""
+def _failure(error: Exception | None, progress: Progress) -> HttpFailed:
+    """What `error` means at this point; None stands for the deadline."""
+    detail = type(error).__name__ if error is not None else "deadline"
+    timed_out = error is None or isinstance(error, httpx2.TimeoutException)
+    unwritable = isinstance(error, httpx2.LocalProtocolError)
+    proven = progress.why_nothing_left(timed_out=timed_out, unwritable=unwritable)
+    if proven:
+        return NotDelivered(proven, detail)
+    if error is None:
+        return DeliveryUnknown("timed_out", detail)
+    return DeliveryUnknown(str(error) if isinstance(error, _BodyError) else "connection_broken", detail)
 
 
-class _Progress:
-    """Listens to the library's trace: how far one request got. None as an error stands for the deadline."""
-
-    _PHASES: Mapping[str, Literal["pool", "connect", "tls", "sent"]] = {
-        "connection.connect_tcp.started": "connect",
-        "connection.start_tls.started": "tls",
-        "http11.send_request_headers.started": "sent",
-    }
-
-    def __init__(self, may_send: Callable[[], None] | None) -> None:
-        self.phase: Literal["pool", "connect", "tls", "sent"] = "pool"
-        self._may_send = may_send
-
-    async def __call__(self, event: str, info: Mapping[str, object]) -> None:
-        phase = self._PHASES.get(event, self.phase)
-        if phase == "sent" and self.phase != "sent" and self._may_send is not None:
-            self._may_send()
-        self.phase = phase
-
-    def failure(self, error: Exception | None) -> HttpFailed:
-        """What `error` means at this point."""
-        detail = type(error).__name__ if error is not None else "deadline"
-        if isinstance(error, httpx.LocalProtocolError):  # a header that cannot be written: nothing was
-            return NotDelivered("bad_request", detail)
-        if isinstance(error, MajlisError):
-            return NotDelivered(NOT_ALLOWED, detail)
-        if self.phase == "sent":
-            return DeliveryUnknown(self._after_sending(error), detail)
-        return NotDelivered(self._before_sending(error), detail)
-
-    def _before_sending(self, error: Exception | None) -> str:
-        timed_out = error is None or isinstance(error, httpx.TimeoutException)
-        if self.phase == "pool":
-            if timed_out:
-                return "no_connection_free"
-            return "bad_request" if isinstance(error, _UNUSABLE) else "connect_failed"
-        return f"{self.phase}_timed_out" if timed_out else f"{self.phase}_failed"
-
-    def _after_sending(self, error: Exception | None) -> str:
-        if error is None:
-            return "timed_out"
-        return str(error) if isinstance(error, _BodyError) else "connection_broken"
-
-
-def _request(method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> httpx.Request:
+def _request(method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> httpx2.Request:
     kind = {"content-type": "application/json"} if content is not None else {}
-    return httpx.Request(method, url, headers={**_HEADERS, **kind, **headers}, content=content)
+    request = httpx2.Request(method, url, headers={**_HEADERS, **kind, **headers}, content=content)
+    if request.url.scheme not in ("http", "https"):
+        raise httpx2.UnsupportedProtocol("Only http and https.")
+    return request
 
 
 def _connect_seconds(deadline_seconds: float) -> float:
-    """For TCP and for TLS each: together within the deadline.
-
-    The library closes a socket whose TLS handshake runs into this limit, but not one that is cancelled there.
-    """
+    """For TCP and for TLS each: together within the deadline, so that it rarely is what ends a handshake."""
     return min(MAX_CONNECT_SECONDS, deadline_seconds / 2)
 
 
@@ -225,7 +199,7 @@ def _encode(json: object) -> bytes:
     return jsonlib.dumps(json, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
 
 
-async def _read_body(response: httpx.Response, max_body_bytes: int) -> bytes:
+async def _read_body(response: httpx2.Response, max_body_bytes: int) -> bytes:
     decode = _bounded_decoder(response.headers.get("content-encoding", "identity"))
     body = bytearray()
     trouble = ""
@@ -296,20 +270,20 @@ def unix_lines(socket_path: str, path: str) -> Iterator[tuple[int, Iterator[str]
             response.close()
 
 
-def _unix_client(socket_path: str, read_timeout_seconds: float | None) -> httpx.Client:
+def _unix_client(socket_path: str, read_timeout_seconds: float | None) -> httpx2.Client:
     # verify=False: a Unix socket has no TLS, and loading certificates would be half of a command's time
-    transport = httpx.HTTPTransport(uds=socket_path, verify=False, trust_env=False)
-    timeout = httpx.Timeout(_COMMAND_TIMEOUT_SECONDS, read=read_timeout_seconds)
-    return httpx.Client(transport=transport, timeout=timeout, trust_env=False)
+    transport = httpx2.HTTPTransport(uds=socket_path, verify=False, trust_env=False)
+    timeout = httpx2.Timeout(_COMMAND_TIMEOUT_SECONDS, read=read_timeout_seconds)
+    return httpx2.Client(transport=transport, timeout=timeout, trust_env=False)
 
 
 @contextmanager
 def _mapped() -> Iterator[None]:
     try:
         yield
-    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+    except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
         raise NotDelivered("connect_failed", type(error).__name__) from None
-    except httpx.TimeoutException as error:
+    except httpx2.TimeoutException as error:
         raise DeliveryUnknown("timed_out", type(error).__name__) from None
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         raise DeliveryUnknown("connection_broken", type(error).__name__) from None

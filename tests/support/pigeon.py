@@ -28,8 +28,9 @@ from daemon.gateways.lenient import NotJson, clean, decode, integer, items, mapp
 from daemon.ingress.inbound import Ignored, Inbound, OwnMessage, Parse, UnreadablePayload
 from daemon.schema.fields import Misfit, Secret, web_address
 from daemon.web.answer import dig
-from daemon.web.client import NOT_ALLOWED, DeliveryUnknown, HttpClient, HttpFailed, NotDelivered
+from daemon.web.client import DeliveryUnknown, HttpClient, HttpFailed, NotDelivered
 from daemon.web.finding import DOCTOR_SECONDS, Finding
+from daemon.web.progress import NOT_ALLOWED
 from tests.support.http_faults import Exchange, FaultServer, Request
 
 MAX_BODY_BYTES = 1024 * 1024

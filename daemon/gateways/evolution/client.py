@@ -21,7 +21,8 @@ from daemon.gateways.evolution.outcome import (
     timestamp_of,
 )
 from daemon.gateways.evolution.server import KEY_FAILS_STATUS, EvolutionServer, FoundRecords
-from daemon.web.client import NOT_ALLOWED, DeliveryUnknown, HttpClient, HttpFailed, NotDelivered
+from daemon.web.client import DeliveryUnknown, HttpClient, HttpFailed, NotDelivered
+from daemon.web.progress import NOT_ALLOWED
 
 MAX_SEND_BODY_BYTES = 256 * 1024
 MAX_FIND_BODY_BYTES = 8 * 1024 * 1024

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
+import logging
 import re
 import socket
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
+from actors.errors import MajlisError
+from daemon.web import client as client_module
 from daemon.web.answer import HttpAnswer
 from daemon.web.client import DeliveryUnknown, HttpClient, NotDelivered, unix_get, unix_lines, unix_post
+from daemon.web.progress import Progress
 from tests.support.http_faults import Exchange, FaultServer, Request
 from tests.support.patience import PATIENCE_SECONDS
 
@@ -206,6 +213,112 @@ async def test_a_key_that_fits_no_header_is_proven_undelivered(peer: Peer, key: 
     assert failure.value.reason == "bad_request"
 
 
+async def test_a_body_longer_than_its_header_says_is_not_proven_undelivered(peer: Peer) -> None:
+    """I6: the library refuses to write the rest, but the header has left."""
+    async with HttpClient() as client:
+        with pytest.raises(DeliveryUnknown):
+            await client.post_json(f"{peer.url}/echo", {}, {"content-length": "1"}, DEADLINE_SECONDS, 1000)
+
+
+async def test_the_last_word_before_the_first_byte_is_the_callers(peer: Peer) -> None:
+    """I6: a lease that ended while it connected; on a fresh connection and on a kept one."""
+    asked = 0
+
+    class TooLate(MajlisError):
+        pass
+
+    def may_send() -> None:
+        nonlocal asked
+        asked += 1
+        if asked != 2:
+            raise TooLate
+
+    before = len(peer.requests)
+    async with HttpClient(keepalive_seconds=30) as client:
+        post = partial(client.post_json, f"{peer.url}/echo", {}, {}, DEADLINE_SECONDS, 1000)
+        for allowed in (False, True, False):
+            if allowed:
+                assert (await post(may_send)).status == 200
+                continue
+            with pytest.raises(NotDelivered) as failure:
+                await post(may_send)
+            assert failure.value.reason == "not_allowed"
+    assert (asked, len(peer.requests) - before) == (3, 1)
+
+
+async def test_the_library_tells_what_the_proof_stands_on(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I6: with other names nothing would ever be proven, and `may_send` not be asked."""
+    told = _hear(monkeypatch)
+    connects = ["connection.connect_tcp.started", "connection.connect_tcp.complete"]
+    sends = "http11.send_request_headers.started"
+    async with HttpClient(keepalive_seconds=30) as client:
+        for before in (connects, []):
+            told.clear()
+            await ask(f"{peer.url}/echo", client=client)
+            assert told[: len(before) + 2] == [*before, sends, "http11.send_request_headers.complete"]
+    told.clear()
+    with pytest.raises(NotDelivered):
+        await ask(f"https://127.0.0.1:{peer.port}/echo")
+    assert told == [*connects, "connection.start_tls.started", "connection.start_tls.failed"]
+
+
+async def test_a_wait_that_is_cancelled_as_it_ends_keeps_no_connection(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I8: or the pool would shrink for as long as the daemon runs."""
+    waiting = trio.CancelScope()
+    _hear(monkeypatch, {"http11.response_closed.complete": waiting})
+    async with HttpClient(max_connections=1) as client, trio.open_nursery() as nursery:
+        nursery.start_soon(partial(ask, f"{peer.url}/echo", client=client))
+        await trio.testing.wait_all_tasks_blocked()
+        with waiting:
+            await ask(f"{peer.url}/echo", client=client)
+        assert waiting.cancelled_caught
+        assert (await ask(f"{peer.url}/echo", client=client)).status == 200
+
+
+async def test_a_cancelled_handshake_leaves_no_socket_open() -> None:
+    """I8: not even until the garbage is collected."""
+    gc.disable()
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ask, f"https://127.0.0.1:{silent.getsockname()[1]}/")
+                peer_socket, _ = await trio.to_thread.run_sync(silent.accept)
+                with peer_socket:
+                    peer_socket.settimeout(DEADLINE_SECONDS)
+                    assert await trio.to_thread.run_sync(peer_socket.recv, 1)  # the handshake began
+                    nursery.cancel_scope.cancel()
+                    with trio.CancelScope(shield=True):
+                        await trio.to_thread.run_sync(_read_to_the_end, peer_socket)
+    finally:
+        gc.enable()
+
+
+def _read_to_the_end(connection: socket.socket) -> None:
+    while connection.recv(65536):
+        pass
+
+
+def _hear(
+    monkeypatch: pytest.MonkeyPatch, cancels: Mapping[str, trio.CancelScope] | None = None
+) -> list[str]:
+    """All that the library tells from now on; some of it cancels a scope."""
+    told: list[str] = []
+
+    class Hearing(Progress):
+        async def __call__(self, event: str, info: Mapping[str, object]) -> None:
+            told.append(event)
+            await super().__call__(event, info)
+            if cancels and event in cancels:
+                cancels[event].cancel()
+
+    monkeypatch.setattr(client_module, "Progress", Hearing)
+    return told
+
+
 async def test_a_full_pool_is_a_bound_and_proven_undelivered(peer: Peer) -> None:
     """I8, I6."""
     async with HttpClient(max_connections=1) as client, trio.open_nursery() as nursery:
@@ -251,6 +364,18 @@ async def test_failures_show_no_secret() -> None:
     assert "secret" not in f"{failure.value!r} {failure.value}"
     assert failure.value.__cause__ is None
     assert failure.value.__suppress_context__
+
+
+async def test_no_log_line_shows_a_request(
+    peer: Peer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """I11: the library tells the log URLs and headers, where everything is logged."""
+    path = tmp_path / "admin.sock"
+    with caplog.at_level(logging.DEBUG):
+        await ask(f"{peer.url}/echo")
+        with unix_peer(path, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"):
+            await trio.to_thread.run_sync(unix_get, str(path), "/status")
+    assert [record.name for record in caplog.records if record.name.startswith("http")] == []
 
 
 @contextmanager
