@@ -173,6 +173,7 @@ DECODERS = {
     "daemon.realtime.session._acknowledgement": "an answer of our own door",
     "daemon.responders.batched._entries": "daemon.responders.batched.read_together",
     "daemon.responders.loose_json._STRICT": "daemon.responders.loose_json.read_object",
+    "daemon.responders.shapes._strict": "daemon.responders.shapes.said_in",
     "daemon.web.answer.readable_json": "itself",
 }
 """The subject that brings each decoder foreign bytes, or why it sees none."""

@@ -33,7 +33,7 @@ _THINKS: dict[str, _Hears] = {"think": "thoughts", "channel": "channel", "aside"
 
 _CUT_MARK = re.compile(
     r"<[|｜][^\s<>]{0,60}\Z|</?(?:think(?:in|ing)?|though|thought|reasoni|reasoning|analysis|tool_c\w{0,8})\Z"
-    r"|<(?:end|start)_of_\w{0,5}\Z|◁/?\w{0,10}\Z|【[^】\n]{0,60}\Z"
+    r"|<(?:end|start)_of_\w{0,5}\Z|◁/?\w{0,10}\Z|【\d[^】\n]{0,60}\Z"
 )
 """A mark that the end of the text cuts."""
 
@@ -43,8 +43,8 @@ _BEGINS = (
         r"[*_#>\s]{0,4}(?:thoughts?|thinking(?: process)?|my thinking|chain of thought)[*_]{0,2}\s?:",
         re.IGNORECASE,
     ),
-    re.compile(r"thinking(?:\.\.\.|…)\s*+\n", re.IGNORECASE),
-    re.compile(r"thought\n|(?:analysis|commentary)(?=[A-Z\"'“])"),
+    re.compile(r"thinking(?:\.\.\.|…)[^\S\n]*+\n", re.IGNORECASE),
+    re.compile(r"thought\n|(?:analysis|commentary)(?=[A-Z\"'“\u0600-\u06ff])"),
 )
 """How thoughts begin that have no mark, at the beginning of what is said."""
 _PERHAPS_BEGINS = re.compile(r"[*_#\s]{0,4}(?:reasoning|analysis|rationale)[*_]{0,2}\s?:", re.IGNORECASE)
@@ -57,7 +57,7 @@ _ANSWERS = re.compile(
 )
 """How the answer begins after such thoughts."""
 _QUOTED_THOUGHTS = re.compile(
-    r"[>*_\s]{0,4}(?:thinking(?:\.\.\.|…)|thought for [^\n]{1,40}+)[*_]{0,2}\s*+\n"
+    r"[>*_\s]{0,4}(?:thinking(?:\.\.\.|…)|thought for [^\n]{1,40}+)[*_]{0,2}[^\S\n]*+\n"
     r"(?:[^\S\n]*+(?:>[^\n]*+)?(?:\n|\Z))*+",
     re.IGNORECASE,
 )

@@ -52,6 +52,7 @@ _CLOSING = {
     "「": "」",
     "『": "』",
 }
+_QUOTE_MARKS = {mark: re.compile(f"[{mark}{closing}]") for mark, closing in _CLOSING.items()}
 _STOPS_WORD = re.compile(r"[\s(\[{،,؛;:—–-]")
 
 _WRITTEN_BREAK = re.compile(r"\\\\?n|\\\\?r")
@@ -163,7 +164,7 @@ def _without_quotes(text: str) -> str:
 def _is_one_quotation(text: str, opening: str, closing: str) -> bool:
     """Whether the quotation that `text` begins with ends where it ends: `"A" and "B"` are two."""
     depth = 0
-    for at in (found.start() for found in re.finditer(f"[{re.escape(opening + closing)}]", text)):
+    for at in (found.start() for found in _QUOTE_MARKS[opening].finditer(text)):
         before, after = text[at - 1 : at] if at else "", text[at + 1 : at + 2]
         if before == "\\" or (text[at] in "'’" and before.isalnum() and after.isalnum()):
             continue
