@@ -144,6 +144,9 @@ def _unwrapped(text: str, wrappings: int, *, cut: bool) -> tuple[str, _Members]:
     text, found = spoken.text.strip(), _Members()
     if spoken.thought:
         found[_THOUGHT] = True
+    labelled = wrapping.without_label(text)
+    if labelled.startswith(("{", "[", "```")):
+        text = labelled
     if _BRACELESS.match(text):
         text = "{" + text
     prose: list[str] = []

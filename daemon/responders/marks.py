@@ -229,7 +229,7 @@ def _pair(_: _View, found: re.Match[str]) -> Mark:
     closes = "/" in found[0]
     kind: Kind = "drop"
     if "SYS" in found[0]:
-        kind = "us" if closes else "them"
+        kind = "drop" if closes else "them"  # the customer's words follow
     elif "think" in found[0].casefold():
         kind = "unthink" if closes else "think"
     return Mark(kind, *found.span())
@@ -241,8 +241,10 @@ def _square(view: _View, found: re.Match[str]) -> Mark:
     if name.startswith("|"):
         return _token(view.text, start, end, name)
     kind: Kind = "drop"
-    if name in ("inst", "system_prompt", "tool_results", "available_tools"):
+    if name in ("inst", "tool_results"):
         kind = "us" if closes else "them"
+    elif name in ("system_prompt", "available_tools"):
+        kind = "drop" if closes else "them"
     elif name == "tool_calls":
         kind = "untool" if closes else "tool"
     elif name in ("eos", "eot"):

@@ -102,7 +102,8 @@ def _value(text: str) -> object:
         return None
     value = _strict(text)
     if value is None and (text.endswith("]") or "]" not in text):
-        value = read_object('{"-":' + text, 0).members.get("-")
+        reading = read_object('{"-":' + text, 0)
+        value = reading.members.get("-") if reading.end >= len(text) + 5 else None
     return value
 
 
@@ -128,11 +129,12 @@ def _said(value: object, depth: int) -> str | None:
 
 def _said_by(items: list[object], depth: int) -> str | None:
     """What the objects of an array say, one below another; strings and numbers by themselves are data."""
-    said = [_said(item, depth) for item in items if isinstance(item, dict)]
-    known = [text for text in said if text is not None]
-    if not known or len(said) != len(items):
+    objects = [item for item in items if isinstance(item, dict)]
+    said = [_said(item, depth) for item in objects]
+    strange = any(text is None and "type" not in item for item, text in zip(objects, said, strict=True))
+    if strange or len(objects) != len(items) or all(text is None for text in said):
         return None
-    return "\n".join(filter(None, known))
+    return "\n".join(filter(None, said))
 
 
 def _said_in_object(members: dict[str, object], depth: int) -> str | None:

@@ -84,7 +84,7 @@ _SOURCE = re.compile(
     | [^\S\n]{{0,2}}\[(?:citation|cite|source|web|webpage)s?[:\s_]\s?[\d,\s–-]{{1,30}}\](?!\()
     | \[cite_(?:start|end)\][^\S\n]? | [^\S\n]{{0,2}}\[(?:doc|web)\d{{1,3}}\](?!\()
     | [^\S\n]{{0,2}}\[\d{{1,3}}(?::\d{{1,3}})?†[^\]\n]{{0,120}}+\]
-    | [^\S\n]{{0,2}}<sup>\s?\[[^<>\n]{{1,40}}+\]\s?</sup>
+    | [^\S\n]{{0,2}}<sup>\s?\[[^<>\n\]]{{1,40}}+\]\s?</sup>
     | [^\S\n]{{0,2}}<(?:grok:render|cit)\b[^<>]{{0,200}}+>
         (?:(?:<argument[^<>]{{0,80}}+>[^<>]{{0,80}}+</argument>\s?)++</grok:render>)?
     | </?(?:cite|co|cit|source_ref|antml:cite)(?:[:\s][^<>]{{0,200}}+)?>
