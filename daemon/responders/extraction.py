@@ -24,6 +24,7 @@ import msgspec
 from actors.text import plain_text
 from daemon.responders import shapes, thoughts, wrapping
 from daemon.responders.loose_json import Reading, read_object, unescaped
+from daemon.responders.marks import may_have_marks
 
 MAX_CHARS = 12_000
 MAX_FIELDS = 20
@@ -109,11 +110,11 @@ def _bare(text: str) -> tuple[str, bool]:
     for _ in range(_MAX_LAYERS):
         spoken = thoughts.spoken(text)
         told = thoughts.without_told_thoughts(spoken.text)
-        bare = plain_text(wrapping.without_sources(wrapping.bare(told.text))).strip()
+        bare = wrapping.without_sources(wrapping.bare(told.text))
         thought = thought or spoken.thought or told.thought
         if bare == text:
             break
-        text = bare
+        text = plain_text(bare).strip()
     return ("" if shapes.is_call(text) else text), thought
 
 
@@ -140,7 +141,7 @@ def _unwrapped(text: str, wrappings: int, *, cut: bool) -> tuple[str, _Members]:
       wrappings: how many envelopes may still be opened.
       cut: whether the text may have been cut off at its end.
     """
-    spoken = thoughts.spoken(text, _read_later(text))
+    spoken = thoughts.spoken(text, _read_later(text) if may_have_marks(text) else ())
     text, found = spoken.text.strip(), _Members()
     if spoken.thought:
         found[_THOUGHT] = True

@@ -56,8 +56,7 @@ _MARK = re.compile(
       (?P<bytes>(?:<0x[0-9A-Fa-f]{{2}}>)++)
     | (?:<\|start\|>[^<>\n]{{0,80}}+)?<\|channel\|>(?P<channel>[^<>\n]{{0,80}}+)
         (?:<\|constrain\|>[^<>\n]{{0,40}}+)?(?:<\|message\|>)?
-    | (?:<\|start\|>[^\S\n]?assistant[^\S\n]?)?(?P<header>to=[\w.-]{{1,80}}+
-        |(?<!\S)(?:analysis|commentary|final))<\|message\|>
+    | (?P<message><\|message\|>)
     | <\|(?P<xtml>open|close)\|>(?P<xtml_name>\w{{1,20}}+)[^<>\n]{{0,100}}+<\|sep\|>
     | </?{_BAR}(?P<dsml>DSML){_BAR}[^<>]{{0,200}}+>
     | (?P<special><{_BAR}[^\s<>]{{1,64}}+>|</?[^\s<>|｜]{{1,40}}+{_BAR}>)
@@ -68,6 +67,12 @@ _MARK = re.compile(
     """,
     re.VERBOSE,
 )
+_MAY_BEGIN = re.compile(r"[<\[◁\]&\\]")
+"""A mark begins with one of these: elsewhere nothing is looked for."""
+_HEADER_BEFORE = re.compile(
+    r"(?:<\|start\|>[^\S\n]?assistant[^\S\n]?)?(?P<header>to=[\w.-]{1,80}|(?<!\S)(?:analysis|commentary|final))\Z"
+)
+_MAX_HEADER_CHARS = 120
 _ROLE_NEXT = re.compile(
     rf"\s{{0,2}}({_ROLE})[^\S\n]{{0,2}}(?:<[|｜][^\s<>]{{1,40}}+>|\n|(?=<)|\Z)", re.IGNORECASE
 )
@@ -166,24 +171,31 @@ def marks(text: str) -> Iterator[Mark]:
         first=len(text) - len(text.lstrip()),
         last=len(text.rstrip()),
         closed=frozenset(found[1].casefold() for found in _CLOSING.finditer(text)),
-        boxed=_REASONING_BOX.search(text) is not None,
+        boxed="type=" in text and _REASONING_BOX.search(text) is not None,
     )
     mentions = _mentions(view)
     mention, at = next(mentions, None), 0
-    for found in _MARK.finditer(text):
-        while mention and mention[1] <= found.start():
+    for sign in _MAY_BEGIN.finditer(text):
+        start = sign.start()
+        while mention and mention[1] <= start:
             mention = next(mentions, None)
-        if found.start() < at or (mention and mention[0] < found.start()):
+        if start < at or (mention and mention[0] < start):
             continue
-        mark = _read(view, found)
+        found = _MARK.match(text, start)
+        mark = _read(view, found) if found else None
         if mark is not None:
+            yield msgspec.structs.replace(mark, start=max(at, mark.start))
             at = mark.end
-            yield mark
+
+
+def may_have_marks(text: str) -> bool:
+    """Whether there is anything that a mark begins with."""
+    return _MAY_BEGIN.search(text) is not None
 
 
 def _mentions(view: _View) -> Iterator[tuple[int, int]]:
     """Where marks are spoken about."""
-    for found in _QUOTED.finditer(view.text):
+    for found in _QUOTED.finditer(view.text) if "`" in view.text else ():
         if view.first < found.start() and found.end() < view.last:
             yield found.span()
 
@@ -198,7 +210,17 @@ def _bytes(_: _View, found: re.Match[str]) -> Mark:
 
 
 def _header(_: _View, found: re.Match[str]) -> Mark:
-    return Mark(_channel(found["channel"] or found["header"] or ""), *found.span(), name="channel")
+    return Mark(_channel(found["channel"]), *found.span(), name="channel")
+
+
+def _message(view: _View, found: re.Match[str]) -> Mark:
+    """Where a message begins; its header may have no mark."""
+    start, end = found.span()
+    first = max(0, start - _MAX_HEADER_CHARS)
+    header = _HEADER_BEFORE.search(view.text[first:start])
+    if header is None:
+        return Mark("drop", start, end)
+    return Mark(_channel(header["header"]), first + header.start(), end, name="channel")
 
 
 def _channel(header: str) -> Kind:
@@ -339,7 +361,7 @@ def _is_struck(view: _View, start: int, *, closes: bool) -> bool:
 _READERS: dict[str, Callable[[_View, re.Match[str]], Mark | None]] = {
     "bytes": _bytes,
     "channel": _header,
-    "header": _header,
+    "message": _message,
     "xtml_name": _xtml,
     "dsml": _dsml,
     "special": _special,

@@ -56,7 +56,7 @@ _MAX_NUMBER = 1e15
 _HTTP_FAILURES = range(400, 600)
 
 _PYTHON_CALL = re.compile(
-    r"\[?\s?(?:print\()?(?:default_api\.|functions?\.)?[a-z_]\w{0,60}(?:\.\w{1,60})?\((?:\w{1,40}\s?=\s?[^\n]{0,2000})?\)+\s?\]?",
+    r"\[?\s?(?P<sure>print\(|default_api\.|functions?\.)?[a-z_]\w{0,60}+(?:\.\w{1,60}+)?\((?P<named>\w{1,40}+\s?=|\)|)",
     re.IGNORECASE,
 )
 _CALL_IN_WORDS = re.compile(
@@ -86,8 +86,10 @@ def is_call(text: str) -> bool:
     """Whether `text` is a call of a tool and nothing else."""
     if _CALL_IN_WORDS.match(text):
         return True
-    call = _PYTHON_CALL.fullmatch(text)
-    return call is not None and ("=" in text or text.startswith(("[", "print(", "default_api.", "function")))
+    if not text.endswith((")", ")]")) or "\n" in text:
+        return False
+    call = _PYTHON_CALL.match(text)
+    return call is not None and bool(call["sure"] or call["named"].endswith("="))
 
 
 def _value(text: str) -> object:

@@ -17,7 +17,7 @@ from typing import Literal
 
 import msgspec
 
-from daemon.responders.marks import Mark, marks
+from daemon.responders.marks import Mark, marks, may_have_marks
 
 
 class Spoken(msgspec.Struct, frozen=True):
@@ -33,7 +33,7 @@ _THINKS: dict[str, _Hears] = {"think": "thoughts", "channel": "channel", "aside"
 
 _CUT_MARK = re.compile(
     r"<[|｜][^\s<>]{0,60}\Z|</?(?:think(?:in|ing)?|though|thought|reasoni|reasoning|analysis|tool_c\w{0,8})\Z"
-    r"|<(?:end|start)_of_\w{0,5}\Z|◁/?\w{0,10}\Z|【\d[^】\n]{0,60}\Z"
+    r"|<(?:end|start)_of_\w{0,5}\Z|◁/?\w{0,10}\Z"
 )
 """A mark that the end of the text cuts."""
 
@@ -70,6 +70,8 @@ def spoken(text: str, whole: Sequence[tuple[int, int]] = ()) -> Spoken:
     Args:
       whole: spans of `text` that are read later, each by itself: marks within them are not marks of this text.
     """
+    if not may_have_marks(text):
+        return Spoken(text)
     listening = _Listening(text, whole)
     for mark in marks(text):
         listening.on(mark)

@@ -91,7 +91,12 @@ _SOURCE = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_SIGNS = ("【", "[", "<", "\ue200", "\ue201", "\ue202", "cite", ":contentReference")
+_CUT_SOURCE = re.compile(r"【\d[^】\n]{0,60}\Z")
+_SIGNS = re.compile(
+    r"[【\ue200-\ue206†]|oaicite|citeturn|\[(?:\^|cit|source|doc|web)|<(?:sup|co|cit|grok|/c|source_ref|antml)",
+    re.IGNORECASE,
+)
+"""Without one of these there is no mark of a source but a number."""
 _FOOTNOTES = re.compile(
     rf"(?P<code>{_CODE})|(?<=[\w.!?؟。،,;:)\"”»%])(?P<marks>(?:\[\d{{1,3}}\])++)(?=[\s.,;:!?؟،)]|\Z)"
 )
@@ -108,10 +113,10 @@ def bare(text: str) -> str:
 
 def without_sources(text: str) -> str:
     """`text` without the marks of sources."""
-    if not any(sign in text for sign in _SIGNS):
-        return text
-    without = _SOURCE.sub(lambda found: found["code"] or "", text)
-    footnotes = [found for found in _FOOTNOTES.finditer(without) if found["marks"]]
+    without = text
+    if _SIGNS.search(text):
+        without = _CUT_SOURCE.sub("", _SOURCE.sub(lambda found: found["code"] or "", text))
+    footnotes = [found for found in _FOOTNOTES.finditer(without) if found["marks"]] if "[" in without else []
     sure = sum(
         found["marks"].count("[") > 1 or without[found.start() - 1] in _AFTER_SENTENCE for found in footnotes
     )
@@ -142,7 +147,7 @@ def without_label(text: str) -> str:
     """`text` without the name of its speaker, and without what it goes on to say in the other's name."""
     left = _LEFT_OF_TURN.match(text)
     label = left or _LABEL.match(text) or _HEADING.match(text)
-    next_left = _NEXT_TURN_LEFT.search(text)
+    next_left = _NEXT_TURN_LEFT.search(text) if "assistant\n\n" in text else None
     if next_left:
         text = text[: next_left.start()]
     if label is None or label.end() >= len(text):

@@ -273,42 +273,6 @@ def test_long_and_deep_texts_take_linear_time(head: str, piece: str) -> None:
     extract(head + piece * (400_000 // len(piece)))
 
 
-def test_many_marks_take_linear_time() -> None:
-    """As above; `tests/test_linear.py` measures each pattern by itself."""
-    for mark in (
-        *(
-            "<think>",
-            "</think>",
-            "<plan>a",
-            "<s>x</s>",
-            "<|im_end|>",
-            "<|im_start|>user\n",
-            "<think ",
-            "`<think>`",
-            "<answer>a</answer>\n",
-            "<|DSML|",
-            "&lt;",
-            '"a ',
-            "“a",
-        ),
-        *(
-            "\\n",
-            "a\\n ",
-            "\\u0645",
-            "【1†",
-            "[1]",
-            "[^1]",
-            "\ue200",
-            "Answer:\n",
-            "\n> ",
-            '{"message":',
-            '[{"output":"a"},',
-        ),
-    ):
-        extract(mark * (100_000 // len(mark)))
-        extract('{"response": "' + mark * (50_000 // len(mark)))
-
-
 def test_a_long_answer_is_cut() -> None:
     assert extract(_json("م" * 50_000)).text == "م" * 12_000
     assert extract("a b" * 10, max_chars=2).text == "a"
