@@ -47,7 +47,7 @@ class Mark(msgspec.Struct, frozen=True):
     """The text that it was made of."""
 
 
-_LT, _GT = r"(?:<|&lt;|\\u003[cC])", r"(?:>|&gt;|\\u003[eE])"
+_LT, _GT = r"(?:<|&lt;|\\u003[cC]|＜)", r"(?:>|&gt;|\\u003[eE]|＞)"
 _ROLE = "user|human|customer|system|developer|tool|observation|ipython|environment|assistant|model|chatbot|ai"
 _BAR = "[|｜]"
 
@@ -67,7 +67,7 @@ _MARK = re.compile(
     """,
     re.VERBOSE,
 )
-_MAY_BEGIN = re.compile(r"[<\[◁\]&\\]")
+_MAY_BEGIN = re.compile(r"[<＜\[◁\]&\\]")
 """A mark begins with one of these: elsewhere nothing is looked for."""
 _HEADER_BEFORE = re.compile(
     r"(?:<\|start\|>[^\S\n]?assistant[^\S\n]?)?(?P<header>to=[\w.-]{1,80}|(?<!\S)(?:analysis|commentary|final))\Z"
@@ -86,7 +86,19 @@ _THOUGHT = re.compile(
     r"|monologue|deliberation|introspection|chain_of_thought|cot)"
     r"(?:[_-](?:fast|faster|process|content|block|steps?|trace))?"
 )
-_AMBIGUOUS = ("reason", "rationale", "plan", "planning", "critique", "draft")
+_AMBIGUOUS = (
+    *(
+        "reason",
+        "rationale",
+        "plan",
+        "planning",
+        "critique",
+        "self_critique",
+        "draft",
+        "internal",
+        "inner_voice",
+    ),
+)
 """These are thoughts where they are closed too, or where the answer begins with them."""
 _BOX = "details"
 _PANGU = ("unused16", "unused17")
@@ -94,6 +106,7 @@ _PANGU = ("unused16", "unused17")
 _ANSWER = re.compile(
     r"(?:the_)?(?:final_?)?(?:answer|response|reply|solution)|final|final_?(?:output|message)"
 )
+_ANSWER_IF_CLOSED = ("output", "assistant")
 _TOOL = re.compile(
     rf"{_PREFIX}(?:tool_?(?:calls?|code|use|response|results?|outputs?|request)|function_?(?:calls?|results?|response)"
     r"|invoke|tvoe_calls)|function=.*"
@@ -104,7 +117,7 @@ _TOKENS: dict[str, Kind] = {
 }
 _NUMBERED = re.compile(r"(?:extra_id_|special_|unused|reserved_token_)\d{1,4}")
 _REASONING_BOX = re.compile(r"\btype=.{0,3}(?:reasoning|think)", re.IGNORECASE)
-_CLOSING = re.compile(rf"{_LT}/([A-Za-z]{{1,12}}+)\s?{_GT}")
+_CLOSING = re.compile(rf"{_LT}/([A-Za-z_]{{1,16}}+)\s?{_GT}")
 _STRUCK = re.compile(r"<s>[^<>\n]{1,200}+</s>")
 """HTML for what is struck through."""
 
@@ -309,6 +322,8 @@ def _turn(text: str, start: int, end: int) -> Mark:
 def _tag(view: _View, found: re.Match[str]) -> Mark | None:
     """A tag, if it is a mark."""
     name = found["tag"].casefold()
+    if _THOUGHT.fullmatch(name) and found[0].endswith("/>"):
+        return Mark("drop", *found.span())
     if name in _AMBIGUOUS or name == _BOX:
         return _ambiguous(view, found)
     if name == "start_of_turn":
@@ -324,7 +339,7 @@ def _tag_kind(view: _View, found: re.Match[str], name: str) -> Kind | None:
             return ending if closes else beginning
     if found["rest"].strip():
         return None
-    if _ANSWER.fullmatch(name):
+    if _ANSWER.fullmatch(name) or (name in _ANSWER_IF_CLOSED and name in view.closed):
         return "unanswer" if closes else "answer" if _begins_line(view.text, found.start()) else None
     if name == "s":
         return None if _is_struck(view, found.start(), closes=closes) else "end" if closes else "drop"

@@ -56,6 +56,9 @@ _ANSWERS = re.compile(
     re.IGNORECASE,
 )
 """How the answer begins after such thoughts."""
+_FENCED_THOUGHTS = re.compile(
+    r"```(?:think(?:ing)?|thoughts?|reasoning|scratchpad|analysis)[^\S\n]*+\n", re.IGNORECASE
+)
 _QUOTED_THOUGHTS = re.compile(
     r"[>*_\s]{0,4}(?:thinking(?:\.\.\.|…)|thought for [^\n]{1,40}+)[*_]{0,2}[^\S\n]*+\n"
     r"(?:[^\S\n]*+(?:>[^\n]*+)?(?:\n|\Z))*+",
@@ -86,6 +89,9 @@ def without_told_thoughts(said: str) -> Spoken:
     quoted = _QUOTED_THOUGHTS.match(text)
     if quoted and quoted.end() < len(text) and ">" in quoted[0]:
         return Spoken(text[quoted.end() :].strip(), thought=True)
+    fenced = _FENCED_THOUGHTS.match(text)
+    if fenced:
+        return Spoken(text[fenced.end() :].partition("```")[2].strip(), thought=True)
     begins = next((found for found in (begin.match(text) for begin in _BEGINS) if found), None)
     perhaps = begins or _PERHAPS_BEGINS.match(text)
     if perhaps is None:

@@ -40,6 +40,10 @@ THOUGHTS = {
     "escaped": f"&lt;think&gt;{S}&lt;/think&gt;{A}",
     "escaped as in JSON": f"\\u003cthink\\u003e{S}\\u003c/think\\u003e{A}",
     "open web page": f'<details type="reasoning" done="true">\n<summary>5 s</summary>\n> {S}\n</details>\n{A}',
+    "full width": f"＜think＞{S}＜/think＞{A}",
+    "an empty tag": f"<think/>{A}",
+    "output": f"<self_critique>{S}</self_critique>\n<output>\n{A}\n</output>",
+    "a fence of thoughts": f"```thinking\n{S}\n```\n{A}",
     # square brackets and others
     "magistral": f"[THINK]{S}[/THINK]{A}",
     "lower case in brackets": f"[think]{S}[/think]{A}",
@@ -101,6 +105,7 @@ THOUGHTS = {
     "before a fenced envelope": f"<think>{S}</think>\n```json\n{ENVELOPE}\n```",
     "an envelope in thoughts": f"<think>{DRAFT}</think>{ENVELOPE}",
     "an envelope in thoughts without beginning": f"{S} {DRAFT} or so</think>\n{ENVELOPE}",
+    "a half envelope in thoughts": f'<think>Perhaps {{"response": "{S}</think>{ENVELOPE}',
     "after the envelope": f"{ENVELOPE}\n<think>{S}</think>",
     "in the response": json.dumps({"response": f"<think>{S}</think>\n{A}", "confidence": 1}),
     "in the response, no beginning": json.dumps({"response": f"{S}</think>{A}", "confidence": 1}),
