@@ -16,7 +16,7 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal[
+MarkKind = Literal[
     "think",  # thoughts begin
     "unthink",  # and end
     "channel",  # thoughts begin, and end with their message
@@ -35,10 +35,10 @@ Kind = Literal[
 ]
 
 
-class Mark(msgspec.Struct, frozen=True):
+class ModelMark(msgspec.Struct, frozen=True):
     """One mark and its place."""
 
-    kind: Kind
+    kind: MarkKind
     start: int
     end: int
     name: str = ""
@@ -111,7 +111,7 @@ _TOOL = re.compile(
     rf"{_PREFIX}(?:tool_?(?:calls?|code|use|response|results?|outputs?|request)|function_?(?:calls?|results?|response)"
     r"|invoke|tvoe_calls)|function=.*"
 )
-_TOKENS: dict[str, Kind] = {
+_TOKENS: dict[str, MarkKind] = {
     **dict.fromkeys(("eos", "eop", "end_of_turn", "end_of_utterance", "endoftext"), "end"),
     **dict.fromkeys(("bos", "sop", "pad", "unk", "mask_token", "start_of_image", "image_soft_token"), "drop"),
 }
@@ -123,7 +123,7 @@ _STRUCK = re.compile(r"<s>[^<>\n]{1,200}+</s>")
 
 _ENDS = re.compile(r"(?:^|[_:/])(?:end|close|suffix)(?:[_:]|$)")
 _ENDS_NAME = re.compile(r"(?:^|[_:])(?:start|begin|end|open|close)(?=[_:]|$)")
-_SPECIAL: tuple[tuple[re.Pattern[str], Kind, Kind], ...] = (
+_SPECIAL: tuple[tuple[re.Pattern[str], MarkKind, MarkKind], ...] = (
     (re.compile(r"^content_thinking$"), "channel", "channel"),
     (re.compile(r"think|thought|reasoning|inner_(?:prefix|suffix)|monologue"), "think", "unthink"),
     (
@@ -158,7 +158,7 @@ _SPECIAL: tuple[tuple[re.Pattern[str], Kind, Kind], ...] = (
     (re.compile(r"(?:^|_)(?:assistant|chatbot|model)(?:_|$)"), "us", "end"),
 )
 """What `<|name|>` means by its name, and what it means when it ends something; the first that is found counts."""
-_TAGS: tuple[tuple[re.Pattern[str], Kind, Kind], ...] = (
+_TAGS: tuple[tuple[re.Pattern[str], MarkKind, MarkKind], ...] = (
     (_THOUGHT, "think", "unthink"),
     (_TOOL, "tool", "untool"),
 )
@@ -177,7 +177,7 @@ class _View(msgspec.Struct, frozen=True):
     """Thoughts are hidden as a web page hides them."""
 
 
-def marks(text: str) -> Iterator[Mark]:
+def marks(text: str) -> Iterator[ModelMark]:
     """The marks in `text`, in order; none of them overlap."""
     view = _View(
         text,
@@ -213,30 +213,30 @@ def _mentions(view: _View) -> Iterator[tuple[int, int]]:
             yield found.span()
 
 
-def _read(view: _View, found: re.Match[str]) -> Mark | None:
+def _read(view: _View, found: re.Match[str]) -> ModelMark | None:
     return _READERS.get(found.lastgroup or "", _tag)(view, found)
 
 
-def _bytes(_: _View, found: re.Match[str]) -> Mark:
+def _bytes(_: _View, found: re.Match[str]) -> ModelMark:
     raw = bytes.fromhex(found[0].replace("<0x", "").replace(">", ""))
-    return Mark("drop", *found.span(), stands_for=raw.decode("utf-8", "ignore"))
+    return ModelMark("drop", *found.span(), stands_for=raw.decode("utf-8", "ignore"))
 
 
-def _header(_: _View, found: re.Match[str]) -> Mark:
-    return Mark(_channel(found["channel"]), *found.span(), name="channel")
+def _header(_: _View, found: re.Match[str]) -> ModelMark:
+    return ModelMark(_channel(found["channel"]), *found.span(), name="channel")
 
 
-def _message(view: _View, found: re.Match[str]) -> Mark:
+def _message(view: _View, found: re.Match[str]) -> ModelMark:
     """Where a message begins; its header may have no mark."""
     start, end = found.span()
     first = max(0, start - _MAX_HEADER_CHARS)
     header = _HEADER_BEFORE.search(view.text[first:start])
     if header is None:
-        return Mark("drop", start, end)
-    return Mark(_channel(header["header"]), first + header.start(), end, name="channel")
+        return ModelMark("drop", start, end)
+    return ModelMark(_channel(header["header"]), first + header.start(), end, name="channel")
 
 
-def _channel(header: str) -> Kind:
+def _channel(header: str) -> MarkKind:
     words = header.casefold().split()
     recipient = next((word[3:] for word in words if word.startswith("to=")), "")
     if recipient == "user" or "final" in words:
@@ -246,36 +246,36 @@ def _channel(header: str) -> Kind:
     return "tool" if recipient else "comment"
 
 
-def _xtml(_: _View, found: re.Match[str]) -> Mark:
+def _xtml(_: _View, found: re.Match[str]) -> ModelMark:
     opens, name = found["xtml"] == "open", found["xtml_name"]
-    kind: Kind = "tool" if opens else "untool"
+    kind: MarkKind = "tool" if opens else "untool"
     if name == "think":
         kind = "think" if opens else "unthink"
     elif name in ("response", "message"):
         kind = "end" if not opens else "final" if name == "response" else "drop"
-    return Mark(kind, *found.span(), name=name)
+    return ModelMark(kind, *found.span(), name=name)
 
 
-def _dsml(_: _View, found: re.Match[str]) -> Mark:
-    return Mark("tool", *found.span(), name="dsml")
+def _dsml(_: _View, found: re.Match[str]) -> ModelMark:
+    return ModelMark("tool", *found.span(), name="dsml")
 
 
-def _pair(_: _View, found: re.Match[str]) -> Mark:
+def _pair(_: _View, found: re.Match[str]) -> ModelMark:
     closes = "/" in found[0]
-    kind: Kind = "drop"
+    kind: MarkKind = "drop"
     if "SYS" in found[0]:
         kind = "drop" if closes else "them"  # the customer's words follow
     elif "think" in found[0].casefold():
         kind = "unthink" if closes else "think"
-    return Mark(kind, *found.span())
+    return ModelMark(kind, *found.span())
 
 
-def _square(view: _View, found: re.Match[str]) -> Mark:
+def _square(view: _View, found: re.Match[str]) -> ModelMark:
     start, end = found.span()
     name, closes = found["square"].strip("/").casefold(), found[0][1] == "/"
     if name.startswith("|"):
         return _token(view.text, start, end, name)
-    kind: Kind = "drop"
+    kind: MarkKind = "drop"
     if name in ("inst", "tool_results"):
         kind = "us" if closes else "them"
     elif name in ("system_prompt", "available_tools"):
@@ -286,53 +286,53 @@ def _square(view: _View, found: re.Match[str]) -> Mark:
         kind = "end"
     elif not name.startswith(("unused", "gmask", "smask", "bos", "unk")) or name in _PANGU:
         kind = "unthink" if closes or name == _PANGU[1] else "think"
-    return Mark(kind, start, end, name=name)
+    return ModelMark(kind, start, end, name=name)
 
 
-def _special(view: _View, found: re.Match[str]) -> Mark:
+def _special(view: _View, found: re.Match[str]) -> ModelMark:
     return _token(view.text, *found.span(), found[0][1:-1])
 
 
-def _token(text: str, start: int, end: int, token: str) -> Mark:
+def _token(text: str, start: int, end: int, token: str) -> ModelMark:
     """`|name|`; also `|name` and `name|`, which begin and end what is between them."""
     name = token.replace("▁", "_").strip("|｜/").casefold()
     ends = token[0] not in "|｜" or token[1:2] == "/" or _ENDS.search(name) is not None
     if name == "channel":
         word = None if ends else _CHANNEL_NEXT.match(text, end)
-        kind: Kind = "final" if word and "final" in word[0].casefold() else "unthink" if ends else "think"
-        return Mark(kind, start, word.end() if word else end)
+        kind: MarkKind = "final" if word and "final" in word[0].casefold() else "unthink" if ends else "think"
+        return ModelMark(kind, start, word.end() if word else end)
     kinds = (
         (ending if ends else beginning) for pattern, beginning, ending in _SPECIAL if pattern.search(name)
     )
     kind = next(kinds, "drop")
     if kind == "us":
         return _turn(text, start, end)
-    return Mark(kind, start, end, name=_ENDS_NAME.sub("", name).strip("_:"))
+    return ModelMark(kind, start, end, name=_ENDS_NAME.sub("", name).strip("_:"))
 
 
-def _turn(text: str, start: int, end: int) -> Mark:
+def _turn(text: str, start: int, end: int) -> ModelMark:
     """The beginning of a turn, and whose it is."""
     role = _ROLE_NEXT.match(text, end)
     if role is None:
-        return Mark("us", start, end)
+        return ModelMark("us", start, end)
     ours = role[1].casefold() in ("assistant", "model", "chatbot", "ai")
-    return Mark("us" if ours else "them", start, role.end())
+    return ModelMark("us" if ours else "them", start, role.end())
 
 
-def _tag(view: _View, found: re.Match[str]) -> Mark | None:
+def _tag(view: _View, found: re.Match[str]) -> ModelMark | None:
     """A tag, if it is a mark."""
     name = found["tag"].casefold()
     if _THOUGHT.fullmatch(name) and found[0].endswith("/>"):
-        return Mark("drop", *found.span())
+        return ModelMark("drop", *found.span())
     if name in _AMBIGUOUS or name == _BOX:
         return _ambiguous(view, found)
     if name == "start_of_turn":
         return _turn(view.text, *found.span())
     kind = _tag_kind(view, found, name)
-    return Mark(kind, *found.span(), name=name.partition("=")[0]) if kind else None
+    return ModelMark(kind, *found.span(), name=name.partition("=")[0]) if kind else None
 
 
-def _tag_kind(view: _View, found: re.Match[str], name: str) -> Kind | None:
+def _tag_kind(view: _View, found: re.Match[str], name: str) -> MarkKind | None:
     closes = bool(found["slash"])
     for pattern, beginning, ending in _TAGS:
         if pattern.fullmatch(name):
@@ -346,7 +346,7 @@ def _tag_kind(view: _View, found: re.Match[str], name: str) -> Kind | None:
     return _TOKENS.get(name) or ("drop" if _NUMBERED.fullmatch(name) else None)
 
 
-def _ambiguous(view: _View, found: re.Match[str]) -> Mark | None:
+def _ambiguous(view: _View, found: re.Match[str]) -> ModelMark | None:
     start, end = found.span()
     name, closes = found["tag"].casefold(), bool(found["slash"])
     if name == _BOX:
@@ -355,7 +355,7 @@ def _ambiguous(view: _View, found: re.Match[str]) -> Mark | None:
     else:
         opens = not closes
         known = closes or name in view.closed or start == view.first
-    return Mark("aside" if opens else "unaside", start, end, name=name) if known else None
+    return ModelMark("aside" if opens else "unaside", start, end, name=name) if known else None
 
 
 def _begins_line(text: str, start: int) -> bool:
@@ -373,7 +373,7 @@ def _is_struck(view: _View, start: int, *, closes: bool) -> bool:
     return view.first < at or struck.end() < view.last
 
 
-_READERS: dict[str, Callable[[_View, re.Match[str]], Mark | None]] = {
+_READERS: dict[str, Callable[[_View, re.Match[str]], ModelMark | None]] = {
     "bytes": _bytes,
     "channel": _header,
     "message": _message,

@@ -17,7 +17,7 @@ from typing import Literal
 
 import msgspec
 
-from daemon.responders.marks import Mark, marks, may_have_marks
+from daemon.responders.marks import ModelMark, marks, may_have_marks
 
 
 class Spoken(msgspec.Struct, frozen=True):
@@ -117,7 +117,7 @@ class _Listening:
         self._is_final = False
         self._name = ""
 
-    def on(self, mark: Mark) -> None:
+    def on(self, mark: ModelMark) -> None:
         if self._is_in_whole(mark):
             return
         self._take(mark.start)
@@ -136,7 +136,7 @@ class _Listening:
             case _:
                 self._on_turn(mark)
 
-    def _on_turn(self, mark: Mark) -> None:
+    def _on_turn(self, mark: ModelMark) -> None:
         match mark.kind:
             case "final" | "answer":
                 self._answer(mark)
@@ -170,7 +170,7 @@ class _Listening:
             gap = "\n\n" if "\n" in group[len(group.rstrip()) :] else ""
         return "".join(joined)
 
-    def _is_in_whole(self, mark: Mark) -> bool:
+    def _is_in_whole(self, mark: ModelMark) -> bool:
         while self._whole and self._whole[-1][1] <= mark.start:
             self._whole.pop()
         if not self._whole or mark.start < self._whole[-1][0]:
@@ -192,7 +192,7 @@ class _Listening:
         self._hears, self._name = what, name
         self._groups.append([])
 
-    def _think(self, mark: Mark) -> None:
+    def _think(self, mark: ModelMark) -> None:
         if self._hears in ("answer", "after"):
             self.thought = True
             self._hear(_THINKS[mark.kind], mark.name)
@@ -204,7 +204,7 @@ class _Listening:
         if self._hears not in ("aside", "tool", "them"):
             self._hear("answer")
 
-    def _answer(self, mark: Mark) -> None:
+    def _answer(self, mark: ModelMark) -> None:
         if self._hears in ("aside", "over") or (mark.kind == "answer" and self._hears in ("tool", "them")):
             return
         self.thought = self.thought or (self._has_said and not self._is_final)
