@@ -34,6 +34,7 @@ from daemon.observe import logs
 from daemon.operate.routes import ROUTES
 from daemon.realtime import frames
 from daemon.responders import batched, loose_json
+from daemon.responders.extraction import extract
 from daemon.web import answer
 from daemon.web.http1 import head
 from daemon.web.http1.chunked import ChunkedBody
@@ -150,6 +151,46 @@ METHODS: dict[str, Callable[[str], object]] = {
         b'{"data":[{"index":0,"embedding":[%b0]}]}' % _raw(text)
     ),
 }
+SAID = (
+    *(
+        "<think>",
+        "</think>",
+        "<plan>a",
+        "</plan>",
+        "<s>x</s>",
+        "<think ",
+        "&lt;",
+        "<|im_end|>",
+        "<|im_start|>user\n",
+    ),
+    *(
+        "`<think>`",
+        "<answer>a</answer>\n",
+        "<|DSML|",
+        "<|message|>",
+        "◁think▷",
+        "[THINK]",
+        "<tool_call>",
+        "<0x0A>",
+    ),
+    *(
+        '"a ',
+        "“a",
+        "«»",
+        "\\n",
+        "a\\n ",
+        "\\u0645",
+        "【1†",
+        "a[1]",
+        "[^1]",
+        "\ue200",
+        "\n> ",
+        "Answer:\n",
+        "f(a=1)",
+    ),
+    *('{"message":', '[{"output":"a"},', "```a\n", "assistant\n\n", "\nUser: ", "<details type=reasoning>"),
+)
+"""What models say, over and over."""
 DECODERS = {
     "daemon.controls.late_failures._record": "what our own functions in Postgres wrote",
     "daemon.controls.stored_settings._decoded": "what our own encoder wrote, or the operator's own SQL",
@@ -175,6 +216,7 @@ DECODERS = {
     "daemon.realtime.session._acknowledgement": "an answer of our own door",
     "daemon.responders.batched._entries": "daemon.responders.batched.read_together",
     "daemon.responders.loose_json._STRICT": "daemon.responders.loose_json.read_object",
+    "daemon.responders.shapes._strict": "daemon.responders.shapes.said_in",
     "daemon.web.answer.readable_json": "itself",
 }
 """The subject that brings each decoder foreign bytes, or why it sees none."""
@@ -277,6 +319,14 @@ def subjects() -> tuple[list[Subject], list[str]]:
             if f"{module}.{name}" not in DECODERS
         ]
     found += [reader_subject(name, run) for name, run in METHODS.items()]
+    found += [
+        Subject(
+            f"daemon.responders.extraction.extract, behind {head!r}",
+            extract,
+            tuple((head, unit, "") for unit in SAID),
+        )
+        for head in ("", '{"message": "x')
+    ]
     return found, complaints
 
 

@@ -30,6 +30,7 @@ from actors.prompt import (
     system_prompt,
 )
 from actors.text import contains_phrase, words
+from daemon.responders.thoughts import spoken
 
 MAX_CHARS = 8_000
 """A prompt with more text than this does not share a call."""
@@ -148,7 +149,8 @@ def _member(key: str, prompt: Prompt) -> dict[str, object]:
 
 
 def _entries(said: str) -> list[object]:
-    said = said.strip()
+    whole = [(0, len(said))] if said.lstrip().startswith(("{", "```")) else []
+    said = spoken(said, whole).text.strip()
     if said.startswith("```") and said.endswith("```"):  # a habit of models that are not held to a schema
         said = said.strip("`").removeprefix("json")
     try:

@@ -1,14 +1,16 @@
-"""Extracts the answer from what the model said. Pure, total.
+"""Extracts the answer from what the model said: the envelope, and the order of the steps. Pure, total.
 
 Laws of this file:
 1. Plain text stays as it is, including braces and code.
 2. Whatever has the names of the envelope is the envelope: `{"response", "needsDataCollection", "requestedFields",
    "confidence"}`, alone or among prose, in fences, in an array, in quotes, nested, malformed or cut off. Its response
-   is the answer; its syntax never reaches a customer.
+   is the answer; its syntax never reaches a customer. JSON of another shape is opened where it is the whole answer.
 3. If the envelope has no response, the prose around it is the answer, unless it only announces what follows (":").
 4. Whatever the model said, the work is bounded, and nothing is raised. If no answer is found, it is empty.
 5. Silence is said: by an envelope whose response is empty, or by the word NO_REPLY, in whatever quotes, after whatever
    thoughts. Where nothing is said at all, none was chosen. NO_REPLY as an answer's last line is no part of it.
+6. Thoughts go first (`thoughts`), at each level: round the envelope, and within its response. Then comes what is round
+   the answer and in it that nobody would write (`wrapping`). An extracted answer is not changed by extracting it again.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from contextlib import suppress
 import msgspec
 
 from actors.text import plain_text
+from daemon.responders import shapes, thoughts, wrapping
 from daemon.responders.loose_json import Reading, read_object, unescaped
+from daemon.responders.marks import may_have_marks
 
 MAX_CHARS = 12_000
 MAX_FIELDS = 20
@@ -49,12 +53,16 @@ _MAX_NUMBER = 1e15
 """A response that is a greater number, or none, is no answer."""
 NO_REPLY = "NO_REPLY"
 """What a model says to say nothing."""
-_THOUGHT_ENDS = ("</think>", "</thinking>", "</thought>", "</reasoning>", "</analysis>")
 _WRAPS = "`\"'“”‘’«»*_.:;,!()[]{}<>-–—"
 _FENCED_AS = ("text", "txt", "plaintext", "json")
 _MAX_SILENCE_CHARS = 80
 _LEFT_EMPTY = "-left empty"
 """The envelope's response was there and empty. No name in one spelling has a dash."""
+_THOUGHT = "-thought"
+"""There were thoughts."""
+_MAX_LAYERS = 4
+"""Of labels, quotation marks and the like that are taken off."""
+_FENCED = re.compile(r"```(?:json)?\s*+([\[{].*+)", re.DOTALL)
 _JSON_FENCE = "```json"
 _BEGUN = re.compile(rf"[\"'\[\s]*+(?:`{{1,3}}j?s?o?n?)?[\"'\[\s]*+(?:{_LEAD}[\"'“]?)?")
 """Nothing but what comes before an envelope's first name."""
@@ -71,6 +79,8 @@ class Extracted(msgspec.Struct, frozen=True):
     """How sure the model is, 0 to 1; None when it did not say so in a readable way."""
     is_silence: bool = False
     """The model chose to say nothing; the text is empty."""
+    only_thoughts: bool = False
+    """The model thought, and came to no answer: most often its output was too short for both."""
 
 
 _Members = dict[str, object]
@@ -81,7 +91,8 @@ def extract(said: str, max_chars: int = MAX_CHARS) -> Extracted:
     """The answer in `said`, at most `max_chars` long, without control characters and blanks around it."""
     reach = max(_MIN_REACH, _CHARS_PER_CHAR * max_chars)
     text, found = _unwrapped(plain_text(said[:reach]).strip(), _MAX_WRAPPINGS, cut=True)
-    text, is_said_word = _without_silence(plain_text(text).strip())
+    bare, thought = _bare(plain_text(text).strip())
+    text, is_said_word = _without_silence(bare)
     is_left_empty = _LEFT_EMPTY in found and not _yes(found.get("needsdatacollection"))
     return Extracted(
         text=text[:max_chars].rstrip(),
@@ -89,13 +100,27 @@ def extract(said: str, max_chars: int = MAX_CHARS) -> Extracted:
         requested_fields=_fields(found.get("requestedfields")),
         confidence=_confidence(found.get("confidence")),
         is_silence=not text and (is_said_word or is_left_empty),
+        only_thoughts=not text and not is_said_word and not is_left_empty and (thought or _THOUGHT in found),
     )
+
+
+def _bare(text: str) -> tuple[str, bool]:
+    """The words of `text`, without what stands round them and in them; and whether there were thoughts."""
+    thought = False
+    for _ in range(_MAX_LAYERS):
+        spoken = thoughts.spoken(text)
+        told = thoughts.without_told_thoughts(spoken.text)
+        bare = wrapping.without_sources(wrapping.bare(told.text))
+        thought = thought or spoken.thought or told.thought
+        if bare == text:
+            break
+        text = plain_text(bare).strip()
+    return ("" if shapes.is_call(text) else text), thought
 
 
 def _without_silence(text: str) -> tuple[str, bool]:
     """`text` without the word that chooses silence, and whether it was there."""
-    after = (text.rpartition(mark) for mark in _THOUGHT_ENDS)
-    if _begins_silence(text) or any(mark and _begins_silence(said) for _, mark, said in after):
+    if _begins_silence(text):
         return "", True
     head, line, last = text.rpartition("\n")
     return (head.rstrip(), True) if line and _begins_silence(last) else (text, False)
@@ -116,9 +141,15 @@ def _unwrapped(text: str, wrappings: int, *, cut: bool) -> tuple[str, _Members]:
       wrappings: how many envelopes may still be opened.
       cut: whether the text may have been cut off at its end.
     """
+    spoken = thoughts.spoken(text, _read_later(text) if may_have_marks(text) else ())
+    text, found = spoken.text.strip(), _Members()
+    if spoken.thought:
+        found[_THOUGHT] = True
+    labelled = wrapping.without_label(text)
+    if labelled.startswith(("{", "[", "```")):
+        text = labelled
     if _BRACELESS.match(text):
         text = "{" + text
-    found: _Members = {}
     prose: list[str] = []
     at = 0
     for start, reading in _envelopes(text):
@@ -132,6 +163,8 @@ def _unwrapped(text: str, wrappings: int, *, cut: bool) -> tuple[str, _Members]:
         broken = not reading.whole and [*members][-1:] == ["response"]
         if reading.whole and _is_left_empty(members):
             found[_LEFT_EMPTY] = True
+        if "response" not in members and _alone(text, start, reading.end):
+            members["response"] = shapes.speaking(reading.members)
         response, inner = _answer(members.pop("response", None), wrappings - 1, cut=broken)
         found = {**inner, **members, **found}
         prose.append(before)
@@ -141,9 +174,28 @@ def _unwrapped(text: str, wrappings: int, *, cut: bool) -> tuple[str, _Members]:
             return _announced(before) if same else response, found
         at = reading.end if reading.whole else len(text)
     if not at:
+        said = shapes.said_in(_unfenced(text)) if wrappings > 0 else None
+        if said is not None:
+            answer, inner = _unwrapped(said.strip(), wrappings - 1, cut=False)
+            return answer, {**inner, **found}
         return _without_names(_finished(text) if cut else text), found
     prose.append(text[at:].strip(" \n\t]`"))
     return _announced("\n".join(filter(None, prose))), found
+
+
+def _read_later(text: str) -> list[tuple[int, int]]:
+    """Spans of `text` that are JSON to be opened: what is in them is judged by itself."""
+    inner = _unfenced(text)
+    if inner.startswith(("{", "[")) and not _SHOWN.search(text) and shapes.said_in(inner) is not None:
+        return [(0, len(text))]
+    return [(start, reading.end) for start, reading in _envelopes(text) if reading and reading.whole]
+
+
+def _unfenced(text: str) -> str:
+    """`text` without a label and the fence of an object or array that is all of it."""
+    text = wrapping.without_label(text)
+    fenced = _FENCED.match(text)
+    return fenced[1].rstrip(" \n`") if fenced else text
 
 
 def _envelopes(text: str) -> Iterator[tuple[int, Reading | None]]:

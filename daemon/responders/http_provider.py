@@ -10,6 +10,7 @@ What an answer means, by what the caller should do (`actors/errors.py`):
     404                              TurnFailed not_found      address or model are wrong; the next one's may be right
     unreadable, empty                TurnFailed garbage
     a tool was called, nothing said  TurnFailed tool_call_only
+    thoughts, and no answer          TurnFailed thoughts_only
     silence was chosen               an answer without text, where the prompt allows it; else garbage
     body over the cap                TurnFailed too_large
     400 413 422                      TurnRefused bad_request
@@ -153,6 +154,8 @@ class HttpProvider:
         if not extracted.text and not (extracted.is_silence and prompt.may_be_silent):
             if completion.calls_tool and not completion.text.strip():
                 raise TurnFailed("tool_call_only", f"{self.name}: the model called a tool and said nothing")
+            if extracted.only_thoughts:
+                raise TurnFailed("thoughts_only", f"{self.name}: it only thought; raise max_output_tokens")
             raise TurnFailed("garbage", self.name)
         answer = self._answer(extracted, completion)
         tokens_in, tokens_out, cost_micros = self._usage(completion)

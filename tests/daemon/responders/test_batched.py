@@ -123,6 +123,15 @@ def test_fences_around_the_document_are_accepted() -> None:
     assert list(read_together(f"```json\n{document}\n```\n", PROMPTS)) == [A]
 
 
+def test_thoughts_before_the_document_are_none_of_it() -> None:
+    document = json.dumps({"answers": [entry(A, "Write </think> there.")]})
+    draft = json.dumps({"answers": [entry(B, "A draft.")]})
+    plain = json.dumps({"answers": [entry(A)]})
+    assert list(read_together(f"<think>{draft}</think>\n{plain}<|im_end|>", PROMPTS)) == [A]
+    assert list(read_together(document, PROMPTS)) == [A]
+    assert read_together(f"<think>{document}", PROMPTS) == {}
+
+
 @pytest.mark.parametrize(
     "faulty",
     [

@@ -102,6 +102,13 @@ async def test_the_envelope_is_opened(server: FakeModel, http: HttpClient) -> No
     assert (answer.requested_fields, answer.confidence) == (("name",), 0.4)
 
 
+async def test_a_model_that_only_thought_is_said_to_have(server: FakeModel, http: HttpClient) -> None:
+    server.text_for = lambda asked: "<think>The margin is 40%, so"
+    with pytest.raises(TurnFailed) as failure:
+        await provider_at(server, http).answer(PROMPT)
+    assert (failure.value.reason, "margin" in str(failure.value)) == ("thoughts_only", False)
+
+
 @pytest.mark.parametrize("said", ['{"response": "", "confidence": 1}', "NO_REPLY"])
 async def test_silence_is_an_answer_where_it_is_allowed_and_costs_what_it_costs(
     server: FakeModel, http: HttpClient, said: str
