@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.async_traps import traps
-
 UNSAFE_YIELD = "import trio\nasync def some():\n    with trio.move_on_after(1):\n        yield 1{}\n"
 UNSAFE_AWAIT = (
     "import trio\nasync def some():\n    try:\n        pass\n    finally:\n        await trio.sleep(1){}\n"
@@ -13,6 +11,8 @@ UNSAFE_AWAIT = (
 
 
 def codes(text: str) -> list[str]:
+    from tests.async_traps import traps  # late: it costs each process that collects the tests half a second
+
     return [trap.split()[1] for trap in traps(text)]
 
 
