@@ -96,10 +96,10 @@ class DaemonProcess:
     def _is_special(self) -> bool:
         """Whether its modules must be imported anew, or its process made as no fork can be."""
         own_module = self.module != run_daemon.__name__
-        return bool(own_module or self.wrapper or self.passed or self.constants or self.environment)
+        return bool(own_module or self.wrapper or self.passed or self.constants)
 
     def _forked(self, arguments: Sequence[str]) -> Forked:
-        environment = clean_environment() | {ORDERS: str(self._orders)}
+        environment = clean_environment() | {ORDERS: str(self._orders)} | self.environment
         return Forked(arguments, self.root, environment, self.stdout_path, self.log_path)
 
     def _executed(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
