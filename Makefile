@@ -26,13 +26,10 @@ otel: $(VENV)/.installed-run  ## Add what it takes to tell traces to a collector
 test: lint  ## Everything: lint, types, tests.
 	@$(MAKE) --no-print-directory -j 2 types unit
 
-# ASYNC100 is checked by ruff, ASYNC300 is about tasks of asyncio, of which there are none: each would cost flake8-async one
-# more walk through every file. Portions are small, so that both cores are busy to the end.
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@grep -rlZE --include='*.py' --exclude-dir=.venv --exclude-dir=node_modules '\basync (def|with|for)\b|\btrio\b' actors daemon tests bench \
-		| xargs -0 -n 20 -P 2 $(BIN)/flake8-async --disable ASYNC9,ASYNC124,ASYNC100,ASYNC300 --startable-in-context-manager run,serve,run_embedded_redis,run_embedded_postgres,_watch_signals
+	$(BIN)/python -m tests.async_traps
 
 types: $(VENV)/.installed-test
 	$(BIN)/mypy

@@ -176,7 +176,7 @@ _SHOWN_COMMAND = re.compile(r"^ *(?:\$ +)?(?:[A-Z_0-9]+=\S+ +)*(majlis (?! *0\.)
 
 
 def _command_faults(words: list[str]) -> Iterator[str]:
-    command: Any = typer.main.get_command(app)
+    command: Any = _command_line()
     said = ["majlis", *words]
     while isinstance(command, TyperGroup) and words:
         name, words = words[0], words[1:]
@@ -190,6 +190,11 @@ def _command_faults(words: list[str]) -> Iterator[str]:
         option = word.partition("=")[0]
         if option.startswith("-") and option not in known:
             yield f"{' '.join(said)}: there is no option {option}"
+
+
+@lru_cache(maxsize=1)
+def _command_line() -> Any:
+    return typer.main.get_command(app)
 
 
 def _is_setting(path: list[str]) -> bool:

@@ -9,7 +9,6 @@ import asyncio
 import json
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ import asyncpg
 
 from daemon.stores.places import Places
 from daemon.web.client import HttpFailed, unix_get, unix_post
+from tests.acceptance.forked import Forked
 from tests.acceptance.process import START_SECONDS, DaemonProcess, Posted, clean_environment
 from tests.acceptance.ready_cluster import put_cluster
 from tests.acceptance.settings import ROOT, Tree, evolution, merged, openai, quick_settings, shipped_settings
@@ -123,17 +123,12 @@ class DaemonUnderTest(DaemonProcess):
 
     def majlis(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one command against this daemon."""
-        command = [sys.executable, "-m", "daemon", *arguments, "-c", str(self.config)]
+        command = [*arguments, "-c", str(self.config)]
         environment = clean_environment() | {"COLUMNS": "200"}
-        return subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            env=environment,
-            cwd=self.root,
-            timeout=START_SECONDS,
-            check=False,
-        )
+        with tempfile.TemporaryDirectory(dir=self.root) as place:
+            out, err = Path(place) / "out", Path(place) / "err"
+            status = Forked(command, self.root, environment, out, err).wait(START_SECONDS)
+            return subprocess.CompletedProcess(command, status, out.read_text(), err.read_text())
 
     def rows(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
         """Query its embedded Postgres."""

@@ -20,6 +20,8 @@ from typing import Literal, NoReturn, TypeVar
 
 import yaml
 
+from tests.acceptance import run_daemon
+from tests.acceptance.forked import Forked
 from tests.acceptance.procfs import command_of, exists, listening_port
 from tests.acceptance.run_daemon import CONSTANTS, ORDERS
 from tests.acceptance.settings import ROOT, Tree
@@ -66,14 +68,14 @@ class DaemonProcess:
         self.environment: dict[str, str] = {}
         self.constants: dict[str, object] = {}
         """Those of its modules that have another value here, by their full names."""
-        self.module = "tests.acceptance.run_daemon"
+        self.module = run_daemon.__name__
         self.wrapper: tuple[str, ...] = ()
         """A command prefix: a program that executes the daemon."""
         self.passed: tuple[int, ...] = ()
         """File descriptors that it inherits."""
         self._stores: list[int] = []
         self._orders = root / "crash.orders"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
         self._port = (0, 0)
         self._life = 0
 
@@ -85,21 +87,27 @@ class DaemonProcess:
         assert not self.is_alive, "it runs already"
         self.config.write_text(yaml.safe_dump(self.settings, allow_unicode=True))
         self._life += 1
+        arguments = ["run", "-c", str(self.config), *options]
+        self._process = self._executed(arguments) if self._is_special else self._forked(arguments)
+        if until_ready:
+            self.wait_ready()
+
+    @property
+    def _is_special(self) -> bool:
+        """Whether its modules must be imported anew, or its process made as no fork can be."""
+        own_module = self.module != run_daemon.__name__
+        return bool(own_module or self.wrapper or self.passed or self.constants)
+
+    def _forked(self, arguments: Sequence[str]) -> Forked:
+        environment = clean_environment() | {ORDERS: str(self._orders)} | self.environment
+        return Forked(arguments, self.root, environment, self.stdout_path, self.log_path)
+
+    def _executed(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         environment = clean_environment() | {ORDERS: str(self._orders), "PYTHONUNBUFFERED": "1"}
         environment |= {CONSTANTS: json.dumps(self.constants)} | self.environment
-        command = [
-            *self.wrapper,
-            sys.executable,
-            "-m",
-            self.module,
-            "run",
-            "-c",
-            str(self.config),
-            *options,
-        ]
         with self.stdout_path.open("ab") as stdout, self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                command,
+            return subprocess.Popen(
+                [*self.wrapper, sys.executable, "-m", self.module, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=log,
@@ -108,8 +116,6 @@ class DaemonProcess:
                 start_new_session=True,
                 pass_fds=self.passed,
             )
-        if until_ready:
-            self.wait_ready()
 
     def wait_ready(self, seconds: float = START_SECONDS) -> None:
         """Wait until `/health/ready` is 200. Fails at once if the daemon ends."""

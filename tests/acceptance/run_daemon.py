@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from actors import crash_points
@@ -77,7 +78,7 @@ def _carry_out(action: str) -> None:
             raise AssertionError(f"no action {action}")
 
 
-def run() -> None:
+def run(arguments: Sequence[str]) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     path = os.environ.pop(ORDERS, None)
     if path is not None:
@@ -87,8 +88,8 @@ def run() -> None:
         found = importlib.import_module(module)
         assert hasattr(found, constant), f"there is no {name}"
         setattr(found, constant, value)
-    main(sys.argv[1:])
+    main(arguments)
 
 
 if __name__ == "__main__":
-    run()
+    run(sys.argv[1:])

@@ -33,4 +33,4 @@ def _is_installed(path: object) -> bool:
 
 if __name__ == "__main__":
     _note_reads(os.environ.pop(READS))
-    run_daemon.run()
+    run_daemon.run(sys.argv[1:])

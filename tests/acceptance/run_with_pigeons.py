@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from daemon.gateways.kinds import GATEWAYS
 from tests.support.pigeon import Pigeon
 
@@ -10,4 +12,4 @@ GATEWAYS[Pigeon.name] = Pigeon()  # the one line that a new gateway takes
 from tests.acceptance.run_daemon import run  # noqa: E402 - the settings are put together from the registry
 
 if __name__ == "__main__":
-    run()
+    run(sys.argv[1:])

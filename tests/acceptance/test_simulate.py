@@ -22,7 +22,7 @@ from tests.support.patience import PATIENCE_SECONDS, wait_until
 SECONDS = 3 * PATIENCE_SECONDS
 """A bound for a machine that is busy; a rehearsal takes a few seconds of waiting, and starts a daemon."""
 SHORT = ("--set", "batching.window_seconds=0.6", "--set", "turn.backoff_seconds=[0.2,0.4]")
-SMALL = ("--customers", "40", "--messages", "150", "--seed", "1", "--rate", "25")
+SMALL = ("--customers", "25", "--messages", "80", "--seed", "1", "--rate", "20")
 
 
 @pytest.fixture
@@ -81,11 +81,11 @@ def test_a_rehearsal_with_its_own_daemon(place: Path) -> None:
     Settings of a Majlis on this machine are read neither from its file nor from the environment.
     """
     (place / "config.yaml").write_text("batching: {window_seconds: [")
-    report = faultless(simulate(place, *SMALL, *SHORT, "--json"), 150)
+    report = faultless(simulate(place, *SMALL, *SHORT, "--json"), 80)
     assert isinstance(report["ack"], dict)
     assert isinstance(report["answer"], dict)
     assert isinstance(report["repeated"], int)
-    assert report["ack"]["count"] >= 150 + report["repeated"]
+    assert report["ack"]["count"] >= 80 + report["repeated"]
     assert report["answer"]["p50_seconds"] >= 0.5, "an answer comes when its window closes"
     assert report["repeated"] > 0
     assert report["restarts"] == []
@@ -93,7 +93,7 @@ def test_a_rehearsal_with_its_own_daemon(place: Path) -> None:
 
 def test_a_rehearsal_with_a_kill(place: Path) -> None:
     """SIGKILL half way, while messages arrive and replies leave: no loss, no duplicate."""
-    report = faultless(simulate(place, *SMALL, *SHORT, "--kill", "--json"), 150)
+    report = faultless(simulate(place, *SMALL, *SHORT, "--kill", "--json"), 80)
     assert isinstance(report["restarts"], list)
     assert len(report["restarts"]) == 1
     assert report["troubles"], "messages came while the daemon was dead, and were sent again"

@@ -22,6 +22,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,6 +107,7 @@ class Subject(NamedTuple):
 # The scan
 
 
+@lru_cache(maxsize=1)
 def modules() -> list[tuple[str, ast.Module]]:
     """The modules of both packages, by name."""
     files = [path for package in ("actors", "daemon") for path in sorted((ROOT / package).rglob("*.py"))]
@@ -117,6 +119,8 @@ def modules() -> list[tuple[str, ast.Module]]:
 
 def patterns_in(tree: ast.Module) -> Iterator[str]:
     """Where patterns are: the name of the module's variable; a call inside a function is named by its text."""
+    if not any(map(_is_pattern, ast.walk(tree))):
+        return
     inside = {
         id(node) for top in tree.body if isinstance(top, ast.Assign | ast.AnnAssign) for node in ast.walk(top)
     }
@@ -143,6 +147,8 @@ def _is_pattern(node: ast.AST) -> bool:
 
 def decoders_in(tree: ast.Module) -> Iterator[str]:
     """Every decoder of JSON, by the function it is in, or by its module's variable."""
+    if not any(map(_is_decoder, ast.walk(tree))):
+        return
     for top in ast.walk(tree):
         if isinstance(top, ast.FunctionDef | ast.AsyncFunctionDef):
             own = [node for node in ast.walk(top) if _is_decoder(node)]
@@ -162,7 +168,11 @@ def _is_decoder(node: ast.AST) -> bool:
         "msgpack.decode",
         "msgpack.Decoder",
     )
-    return isinstance(node, ast.Call) and ast.unparse(node.func).endswith(words)
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and ast.unparse(node.func).endswith(words)
+    )
 
 
 def readers_in(tree: ast.Module) -> Iterator[tuple[str, list[str]]]:

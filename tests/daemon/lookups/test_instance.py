@@ -101,7 +101,9 @@ def test_a_meaningless_value_counts_as_missing(row: dict[str, Any], expected: In
     assert read_record(row) == expected
 
 
-values = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=8
+)
 
 
 @given(st.dictionaries(st.sampled_from(InstanceRecord.__struct_fields__), values))
