@@ -163,6 +163,8 @@ def _provider(provider: ProviderView) -> Text:
     words = provider_state(provider)
     if provider.failures:
         words += f" ({count(provider.failures, 'failure')}, {provider.last_reason})"
+    elif provider.state == "rejecting":
+        words += f" ({count(provider.rejections, 'call')} in a row, {provider.last_reason})"
     return cell(words, "" if provider.state == "closed" else "yellow")
 
 

@@ -181,6 +181,10 @@ EVENTS: dict[str, Event] = {
     "provider.opened": Event(
         "warning", "a provider failed too often and gets no calls for a while (`seconds`)"
     ),
+    "provider.rejecting": Event(
+        "warning",
+        "a provider turned down one call after another (`reason`): its settings want a look; it is asked all the same",
+    ),
     "provider.closed": Event("info", "a provider that got no calls answers again"),
     "responder.batched": Event(
         "debug",

@@ -78,6 +78,7 @@ export const PROVIDER_STATES = {
   held: "backing off",
   open: "circuit open",
   half_open: "circuit half-open",
+  rejecting: "turns requests down",
 };
 
 export const OUTCOMES = { ok: "done", failed: "failed", timed_out: "timed out", skipped: "skipped" };
@@ -116,7 +117,10 @@ export const ALERTS = {
     "A conversation looks like one with a machine",
     "See it under its label: hand it back if it is a person, or leave it silent.",
   ],
-  provider_open: ["The circuit of a provider is open", "It failed too often: see its last failure under Providers."],
+  provider_open: [
+    "The circuit of a provider is open, or it turns all requests down",
+    "See its last failure under Providers: bad_request and blocked are about its settings.",
+  ],
   budget_reached: ["A budget is used up", "Raise it, or wait until midnight UTC."],
 };
 
