@@ -228,6 +228,10 @@ CutReason = Literal["", "length", "filter", "error"]
 """Why an answer ends before its end: its bound of tokens | a content filter | trouble at the provider."""
 
 
+MAX_TOKENS = 2**31 - 1
+"""More are not counted in one number."""
+
+
 class Spent(msgspec.Struct, frozen=True):
     """What was paid for."""
 
@@ -237,9 +241,10 @@ class Spent(msgspec.Struct, frozen=True):
     """Millionths of the currency the prices are given in."""
 
     def __add__(self, other: Spent) -> Spent:
+        """Both together, as far as the ledger can count."""
         return Spent(
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
+            min(self.input_tokens + other.input_tokens, MAX_TOKENS),
+            min(self.output_tokens + other.output_tokens, MAX_TOKENS),
             self.cost_micros + other.cost_micros,
         )
 

@@ -191,11 +191,13 @@ class Breaker:
 
     def judged(self, reason: str, spent: Spent) -> None:
         """The provider works, and said something of the prompt: one of `VERDICTS`."""
-        if reason != "refused_by_policy":  # that ends the turn: no next provider is asked
-            self.last_reason = reason
-            self._emit_failed(reason, spent)
-        if reason not in REJECTIONS:
+        if reason == "refused_by_policy":  # that ends the turn: no next provider is asked
             self.succeeded()
+            return
+        self.last_reason = reason
+        self._emit_failed(reason, spent)
+        if reason not in REJECTIONS:
+            self._works(self._state.succeeded())
             return
         self._works(self._state.rejected())
         if self._state.rejections == self._policy.failures:

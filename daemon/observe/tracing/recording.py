@@ -144,7 +144,7 @@ class Recording:
         provider = str(fields.get("provider"))
         if provider not in NO_PROVIDER:
             # The event comes when the reply is stored; the provider was done before.
-            self._call(self._asked_ns + _ns(fields.get("took_ms")), fields)
+            self._call(self._asked_ns + _ns(fields.get("took_ms")), {**fields, **_own(fields)})
         self._attributes["majlis.answer.by"] = provider
         self._attributes["majlis.reply.parts"] = _whole(fields.get("parts"))
         self._asking, self._built.mark_ns = False, self._built.at(now)
@@ -201,7 +201,7 @@ class Recording:
             attributes |= {"majlis.provider": provider, "gen_ai.provider.name": known.kind}
             if known.model:
                 name, attributes["gen_ai.request.model"] = f"chat {known.model}", known.model
-        if not error:
+        if not error or "input_tokens" in fields:
             attributes["gen_ai.usage.input_tokens"] = _whole(fields.get("input_tokens"))
             attributes["gen_ai.usage.output_tokens"] = _whole(fields.get("output_tokens"))
             attributes["majlis.cost"] = _whole(fields.get("cost_micros")) / 1e6
@@ -237,6 +237,14 @@ EVENTS: Mapping[str, Callable[[Recording, float, Fields], None]] = {
     "turn.moved": Recording.ended,
 }
 """What is to be seen of a turn while it runs."""
+
+
+def _own(fields: Fields) -> dict[str, int]:
+    """What the answer itself cost, without those that were asked in vain: each of them has told of its own."""
+    in_vain = fields.get("in_vain")
+    if not isinstance(in_vain, Mapping):
+        return {}
+    return {name: _whole(fields.get(name)) - _whole(cost) for name, cost in in_vain.items()}
 
 
 class TraceBuilder:
