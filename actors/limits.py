@@ -1,7 +1,7 @@
 """What an instance and a contact may use, and what happens when they reach it. Pure.
 
-Rates are checked before an answer is taken from the cache, budgets after: a cached answer costs nothing. Shares of a budget
-and the cost of an answer stop nothing: they are told, so that somebody can act before the budget is used up.
+Rates are checked before an answer is taken from the cache, budgets after: a cached answer costs nothing. Shares of a
+budget and the cost of an answer stop nothing: they are told, so that somebody can act before the budget is used up.
 """
 
 from __future__ import annotations
