@@ -188,7 +188,7 @@ class TurnAttempt:
 
     async def _alert(self, reached: tuple[Reached, ...], usage: Usage) -> None:
         """Store the notices of limits where no reply carries them."""
-        await self._store_notices(self._alerts(reached, usage))
+        await self._store_notices((*self._alerts(reached, usage), *self._early(usage)))
 
     async def _store_notices(self, found: tuple[Notice, ...]) -> None:
         if found:
@@ -199,12 +199,15 @@ class TurnAttempt:
         return datetime.fromtimestamp(self._services.wall_ms() / 1000, UTC)
 
     def _alerts(self, reached: tuple[Reached, ...], usage: Usage) -> tuple[Notice, ...]:
-        """Of the limits that this turn reached, and of those that are near."""
+        """Of the limits that this turn reached."""
         instance, terms, day = self._instance, self._terms, self._day()
-        each = [notices.limit_reached(instance, limit, usage, terms, day) for limit in reached]
-        each += [
-            notices.limit_near(instance, limit, usage, terms, day) for limit in limits.near(usage, terms)
-        ]
+        each = (notices.limit_reached(instance, limit, usage, terms, day) for limit in reached)
+        return tuple(notice for alerts in each for notice in alerts)
+
+    def _early(self, usage: Usage) -> tuple[Notice, ...]:
+        """Of limits that are near: told in the sender's next round, for half of the turns of a day may carry them."""
+        instance, terms, day = self._instance, self._terms, self._day()
+        each = (notices.limit_near(instance, limit, usage, terms, day) for limit in limits.near(usage, terms))
         return tuple(notice for alerts in each for notice in alerts)
 
     def _day(self) -> str:
@@ -240,7 +243,7 @@ class TurnAttempt:
             origin=reply.choose_origin(named, found.facts.webhook, self._terms.allowed_origins),
             hand_back="timeout" if found.facts.takeover.escalation_expired else "",
             opt_out=verdict.opt_out,
-            notices=to_send,
+            notices=(*to_send, *self._early(found.facts.usage)),
             cache=cache,
             spans=self._inquiry.spans,
         )

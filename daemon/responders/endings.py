@@ -41,7 +41,7 @@ class Standing(NamedTuple):
         return self.asked and self.reason in VERDICTS_ON_REQUESTS
 
 
-class Ending(NamedTuple):
+class NoAnswer(NamedTuple):
     """`failed`: try again. `held`: wait. `refused`: never."""
 
     kind: Literal["failed", "held", "refused"]
@@ -49,24 +49,24 @@ class Ending(NamedTuple):
     wait_seconds: float | None = None
 
 
-def ending(standings: Sequence[Standing]) -> Ending:
+def ending(standings: Sequence[Standing]) -> NoAnswer:
     """What is to be done; `standings` are in the order of asking, and there is at least one."""
     left = [each for each in standings if not each.is_out]
     if not left:
-        return Ending("refused", standings[-1].reason)
+        return NoAnswer("refused", standings[-1].reason)
     able = [each for each in left if each.reason != "not_found"] or left
     hopeful = [each for each in able if each.reason != "bad_key"]
     if not hopeful:
-        return Ending("held", "responder_refuses_key")
+        return NoAnswer("held", "responder_refuses_key")
     failed = [each for each in hopeful if each.asked]
     if failed:
         last = max(reversed(failed), key=lambda each: _LATER_BETTER.get(each.reason, _MAY_PASS))
-        return Ending("failed", last.reason, _wait(hopeful))
+        return NoAnswer("failed", last.reason, _wait(hopeful))
     if all(each.is_down for each in hopeful):
-        return Ending("failed", "providers_open", _wait(hopeful))
+        return NoAnswer("failed", "providers_open", _wait(hopeful))
     # While a trial is running, its breaker expects the worst; the trial ends sooner.
     trying = any(each.is_tried for each in hopeful)
-    return Ending("held", "providers_busy", None if trying else _wait(hopeful))
+    return NoAnswer("held", "providers_busy", None if trying else _wait(hopeful))
 
 
 def _wait(standings: Sequence[Standing]) -> float | None:
