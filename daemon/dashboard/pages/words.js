@@ -51,6 +51,7 @@ const REASONS = {
   timed_out: "it took too long",
   too_large: "the answer is too large",
   too_long: "it is too long for the provider",
+  too_old: "it was too old when it arrived",
   tool_call_only: "the model called a tool and said nothing",
   unexpected_status: "the provider answered with an unexpected status",
   unreachable: "it cannot be reached",

@@ -17,8 +17,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from actors.errors import StaleEpoch, TurnFailed, TurnRefused, Unavailable
-from actors.messages import Batch, TurnOutcome
+from actors.messages import Asked, Batch, Spent, TurnOutcome
 from actors.response_cache import CACHE
 from actors.triage import ESCALATION, FALLBACK
 from daemon.observe.tracing.spans import Moment, SpanKind, Trace, TraceSpan, Value, word
@@ -94,8 +96,10 @@ class Recording:
         """The attempt ended and the turn did not. What is no `Exception` (a stop) says nothing of the turn."""
         match error:
             case TurnFailed() | TurnRefused():
-                if self._asking and error.reason != self._last_failure:
-                    self._call(self._built.at(now), {}, error.reason)
+                last = error.asked[-1] if error.asked else None
+                told = (last.failure if last else error.reason) == self._last_failure
+                if self._asking and not told:
+                    self._call(self._built.at(now), _of(last), last.failure if last else error.reason)
                 self._built.note(now, "try failed", error.reason)
             case Unavailable():
                 self._built.note(now, "held", error)
@@ -237,6 +241,14 @@ EVENTS: Mapping[str, Callable[[Recording, float, Fields], None]] = {
     "turn.moved": Recording.ended,
 }
 """What is to be seen of a turn while it runs."""
+
+
+def _of(asked: Asked | None) -> dict[str, object]:
+    """The call as an event would tell of it; nothing where it is not known."""
+    if asked is None:
+        return {}
+    cost = msgspec.structs.asdict(asked.spent) if asked.spent != Spent() else {}
+    return {"provider": asked.provider, **cost}
 
 
 def _own(fields: Fields) -> dict[str, int]:
