@@ -67,7 +67,7 @@ def test_every_failure_that_is_raised_has_its_sentence() -> None:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
                 reason = node.args[0]
                 if node.func.id in ("TurnFailed", "TurnRefused") and isinstance(reason, ast.Constant):
-                    raised[reason.value] = path
+                    raised[str(reason.value)] = path
     assert len(raised) >= 12
     assert not {reason: path for reason, path in raised.items() if reason not in known}
 
