@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from actors.messages import Spent
+from actors.messages import Asked, Spent
 
 Holder = Literal["", "pause", "limit", "gateway", "responder", "lease", "mirror", "ledger"]
 """What is waited for while work is held; empty: something else."""
@@ -115,7 +115,7 @@ class TurnFailed(MajlisError):
     """This attempt failed; another may succeed. It counts as one of `turn.max_tries`.
 
     `retry_after_seconds` is the peer's own wish (HTTP Retry-After), honoured when longer than the backoff. `spent` is
-    what the failed answer cost all the same.
+    what the failed answer cost all the same, and `asked` who was asked for it, where several were.
     """
 
     def __init__(
@@ -124,22 +124,31 @@ class TurnFailed(MajlisError):
         detail: str = "",
         retry_after_seconds: float | None = None,
         spent: Spent = Spent(),  # noqa: B008 - frozen
+        asked: tuple[Asked, ...] = (),
     ) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
         self.retry_after_seconds = retry_after_seconds
         self.spent = spent
+        self.asked = asked
 
 
 class TurnRefused(MajlisError):
     """No further attempt can help (unknown number, malformed request): dead-letter at once. Contrast `TurnFailed`.
 
-    `spent` is what the refusal cost all the same.
+    `spent` and `asked` as there.
     """
 
-    def __init__(self, reason: str, detail: str = "", spent: Spent = Spent()) -> None:  # noqa: B008 - frozen
+    def __init__(
+        self,
+        reason: str,
+        detail: str = "",
+        spent: Spent = Spent(),  # noqa: B008 - frozen
+        asked: tuple[Asked, ...] = (),
+    ) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
         self.spent = spent
+        self.asked = asked

@@ -15,10 +15,10 @@ import trio
 from actors import triage
 from actors.amendments import amended
 from actors.crash_points import reach
-from actors.errors import LedgerUnavailable
+from actors.errors import LedgerUnavailable, TurnFailed, TurnRefused
 from actors.instance import FeatureFlags, Terms
-from actors.lookups import RESPONDER, Facts, Lookup, LookupOutcome, Span, facts
-from actors.messages import Answer, Asked, Batch, Prompt
+from actors.lookups import RESPONDER, Facts, FailedCall, Lookup, LookupOutcome, Span, facts
+from actors.messages import Answer, Asked, Batch, Prompt, Spent, spent_in_all
 from actors.parallel import LookupRun, LookupTimedOut, Stage, all_or_fail, safe_with_defaults, staged
 from actors.ports import Feed, Ledger, Lookups, Question, Responder, Turn
 
@@ -63,6 +63,9 @@ class Inquiry:
         self._started_at = trio.current_time()
         self._answering_ms = 0.0
         self.spans: tuple[Span, ...] = ()
+        self.paid = Spent()
+        """For all that was asked."""
+        self._calls: tuple[Asked, ...] = ()
 
     async def run(self) -> Findings:
         """Raises what `Ledger.begin` and `Lookups.instance` raise."""
@@ -86,12 +89,43 @@ class Inquiry:
     async def ask(self, responder: Responder, prompt: Prompt) -> Answer:
         """Ask the responder; each provider that was asked becomes a span. Raises what `Responder.answer` raises."""
         started_at = trio.current_time()
-        answer = await responder.answer(prompt)
+        try:
+            answer = await responder.answer(prompt)
+        except (TurnFailed, TurnRefused) as failure:
+            self._note_asked(failure.asked, failure.spent)
+            raise
         took_seconds = trio.current_time() - started_at
         self._answering_ms = took_seconds * 1000
-        asked = answer.asked or (Asked(answer.provider, started_at, took_seconds),)
-        self.spans = (*self.spans, *map(self._asked, asked))
+        paid = Spent(answer.input_tokens, answer.output_tokens, answer.cost_micros)
+        self._note_asked(
+            answer.asked or (Asked(answer.provider, started_at, took_seconds, spent=paid),), paid
+        )
         return msgspec.structs.replace(answer, asked=())
+
+    def _note_asked(self, asked: tuple[Asked, ...], paid: Spent) -> None:
+        self.paid += paid
+        self._calls = (*self._calls, *asked)
+        self.spans = (*self.spans, *map(self._asked, asked))
+
+    def failed_calls(self, reason: str) -> tuple[FailedCall, ...]:
+        """The providers that this attempt asked; it failed for `reason`, also where one of them answered."""
+        now, now_ms = trio.current_time(), self._wall_ms()
+        return tuple(
+            FailedCall(
+                provider=call.provider,
+                reason=call.failure or reason,
+                attempt=self._batch.attempts + 1,
+                at_ms=now_ms - round((now - call.started_at) * 1000),
+                took_ms=round(call.took_seconds * 1000, 1),
+                spent=call.spent,
+            )
+            for call in self._calls
+        )
+
+    @property
+    def token(self) -> str:
+        """Names this attempt among those of its turn."""
+        return f"{self._batch.attempts}-{self._now_ms}"
 
     def took_ms(self) -> float:
         """How long this attempt has gone on."""
@@ -99,13 +133,19 @@ class Inquiry:
 
     def spent(self, answer: Answer) -> dict[str, object]:
         """What the event of an answer says: who gave it, in what time, at what price."""
-        return {
+        in_vain = spent_in_all(call for call in self._calls if call.failure)
+        said: dict[str, object] = {
             "provider": answer.provider,
             "took_ms": round(self._answering_ms, 1),
             "input_tokens": answer.input_tokens,
             "output_tokens": answer.output_tokens,
             "cost_micros": answer.cost_micros,
         }
+        if in_vain != Spent():
+            said["in_vain"] = msgspec.structs.asdict(in_vain)
+        if answer.cut:
+            said["cut"] = answer.cut
+        return said
 
     def _opening(self, _found: Mapping[str, Any]) -> Mapping[str, Lookup]:
         instance = self._batch.conversation.instance
@@ -141,6 +181,7 @@ class Inquiry:
             asked.took_seconds * 1000,
             failed if asked.failure else "ok",
             asked.failure if failed == "failed" else "",
+            msgspec.UNSET if asked.spent == Spent() else asked.spent,
         )
 
     def _question(self, found: Mapping[str, Any]) -> Question:

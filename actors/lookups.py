@@ -9,7 +9,7 @@ import msgspec
 
 from actors.escalation import Interaction
 from actors.machines import Pace
-from actors.messages import Answer, Context, HistoryEntry, Passage
+from actors.messages import Answer, Context, HistoryEntry, Passage, Spent
 
 LookupOutcome = Literal["ok", "failed", "timed_out", "skipped"]
 
@@ -37,6 +37,21 @@ class Span(msgspec.Struct, frozen=True):
     outcome: LookupOutcome
     error: str = ""
     """The error's class, or a provider's reason; never a text, which may quote a value."""
+    spent: Spent | msgspec.UnsetType = msgspec.UNSET
+    """By a provider, also one that was asked in vain; missing where nothing was."""
+
+
+class FailedCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider was asked, and its answer could not be used. Kept with the turn when its attempt had failed."""
+
+    provider: str
+    reason: str
+    attempt: int
+    """From 1."""
+    at_ms: int
+    """When it was asked, Unix time in milliseconds."""
+    took_ms: float
+    spent: Spent = Spent()
 
 
 class TakeoverState(msgspec.Struct, frozen=True):
@@ -68,6 +83,8 @@ class Usage(msgspec.Struct, frozen=True):
     tokens_today: int = 0
     """Since midnight UTC."""
     cost_micros_today: int = 0
+    answers_today: int = 0
+    """Given by a responder or from the cache."""
     day_wait_seconds: float = 0.0
     """Until midnight UTC."""
     fallback_said: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Literal
 
 import msgspec
@@ -228,6 +228,10 @@ CutReason = Literal["", "length", "filter", "error"]
 """Why an answer ends before its end: its bound of tokens | a content filter | trouble at the provider."""
 
 
+MAX_TOKENS = 2**31 - 1
+"""More are not counted in one number."""
+
+
 class Spent(msgspec.Struct, frozen=True):
     """What was paid for."""
 
@@ -235,6 +239,19 @@ class Spent(msgspec.Struct, frozen=True):
     output_tokens: int = 0
     cost_micros: int = 0
     """Millionths of the currency the prices are given in."""
+
+    def __add__(self, other: Spent) -> Spent:
+        """Both together, as far as the ledger can count."""
+        return Spent(
+            min(self.input_tokens + other.input_tokens, MAX_TOKENS),
+            min(self.output_tokens + other.output_tokens, MAX_TOKENS),
+            self.cost_micros + other.cost_micros,
+        )
+
+
+def spent_in_all(asked: Iterable[Asked]) -> Spent:
+    """By all that were asked together."""
+    return sum((each.spent for each in asked), Spent())
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -258,6 +275,7 @@ class Answer(msgspec.Struct, frozen=True):
     """The responder's name; `escalation`, `fallback` and `cache` are said by Majlis itself."""
     model: str = ""
     input_tokens: int = 0
+    """Of everything that was asked for it, in vain too; so are the next two."""
     output_tokens: int = 0
     cost_micros: int = 0
     """Millionths of the currency the prices are given in."""
@@ -269,6 +287,8 @@ class Answer(msgspec.Struct, frozen=True):
     """The model chose to say nothing: there is no text, and none is missing."""
     cut: CutReason = ""
     """Why it is not the whole answer; empty: it is."""
+    shortened: int = 0
+    """How many times less was told, because all of it was too long for whoever was asked."""
     asked: tuple[Asked, ...] = ()
     """Who was asked for it, in order, where that is known. The turn's trace keeps it; the
     stored answer does not."""

@@ -13,14 +13,16 @@ import msgspec
 
 from actors.escalation import staff_text
 from actors.identity import is_playground
-from actors.instance import Terms
-from actors.limits import Reached
+from actors.instance import LimitPolicy, Terms
+from actors.limits import Near, Reached, cost_per_answer
+from actors.lookups import Usage
 from actors.machines import Pace
-from actors.messages import Batch
+from actors.messages import Answer, Batch
 from actors.ports import Notice
 from actors.text import plain_text
 
 MAX_QUOTED_CHARS = 500
+_MICROS = 1_000_000
 REFERENCE = "config:"
 ESCALATION_WEBHOOK = f"{REFERENCE}escalation.notify_webhook"
 ALERT_WEBHOOK = f"{REFERENCE}alerts.webhook"
@@ -48,19 +50,78 @@ def escalated(batch: Batch, reason: str, terms: Terms) -> tuple[Notice, ...]:
     return (*staff, Notice("webhook", instance, ESCALATION_WEBHOOK, _json(document)))
 
 
-def limit_reached(instance: str, reached: Reached, terms: Terms, day: str) -> tuple[Notice, ...]:
+THEN: Mapping[LimitPolicy, str] = {
+    "hold": "answers wait until there is room, those of a daily budget until midnight UTC",
+    "fallback": "customers get the fallback message",
+    "suppress": "customers get no reply",
+    "alert": "answers go on",
+}
+"""What follows when a limit is reached, by its policy."""
+
+
+def limit_reached(
+    instance: str, reached: Reached, usage: Usage, terms: Terms, day: str
+) -> tuple[Notice, ...]:
     """The alert that an instance reached a limit: once a `day` (a UTC date) for each kind."""
-    if not terms.has_alert_webhook:
-        return ()
     document = {
         "event": "limit_reached",
         "instance": instance,
         "limit": reached.kind,
+        **_used(reached.kind, reached.used, reached.allowed),
         "policy": reached.policy,
+        "then": THEN[reached.policy],
+        **_of_the_day(usage, day),
+    }
+    return _alert_of(instance, document, terms, f"limit/{reached.kind}/{day}/{instance}")
+
+
+def limit_near(instance: str, near: Near, usage: Usage, terms: Terms, day: str) -> tuple[Notice, ...]:
+    """The alert that a share of a budget is used, or that answers cost more than they should: once a `day` for each."""
+    document = {
+        "event": "limit_near",
+        "instance": instance,
+        "limit": near.kind,
+        **_used(near.kind, near.used, near.allowed),
+        "policy": "alert" if near.kind == "cost_per_message" else terms.on_budget,
+        "then": THEN["alert" if near.kind == "cost_per_message" else terms.on_budget],
+        **_of_the_day(usage, day),
+    }
+    once = f"near/{near.kind}/{round(100 * near.share)}/{day}/{instance}"
+    return _alert_of(instance, document, terms, once)
+
+
+def _used(kind: str, used: int, allowed: int) -> dict[str, object]:
+    """Cost in the currency of the prices, everything else as it is counted."""
+    share = round(used / allowed, 3) if allowed else None
+    if kind.startswith("cost"):
+        return {"used": used / _MICROS, "allowed": allowed / _MICROS, "share": share}
+    return {"used": used, "allowed": allowed, "share": share}
+
+
+def _of_the_day(usage: Usage, day: str) -> dict[str, object]:
+    cost_per_message = round(cost_per_answer(usage) / _MICROS, 6)
+    return {"answers": usage.answers_today, "cost_per_message": cost_per_message, "day": day}
+
+
+def answer_cut(instance: str, answer: Answer, terms: Terms, day: str) -> tuple[Notice, ...]:
+    """The alert that answers end before their end: once a `day` (a UTC date) for each reason; none for a whole one."""
+    if not answer.cut:
+        return ()
+    advice = {
+        "length": f"answers are cut: raise max_output_tokens of provider {answer.provider}, or ask for shorter ones",
+        "filter": f"the content filter of provider {answer.provider} ends answers: see its settings",
+        "error": f"provider {answer.provider} breaks off in the middle of answers: see its own status",
+    }
+    document = {
+        "event": "answers_cut",
+        "instance": instance,
+        "reason": answer.cut,
+        "provider": answer.provider,
+        "model": answer.model,
+        "advice": advice[answer.cut],
         "day": day,
     }
-    once = f"limit/{reached.kind}/{day}/{instance}"
-    return (Notice("webhook", instance, ALERT_WEBHOOK, _json(document), once),)
+    return _alert_of(instance, document, terms, f"cut/{answer.cut}/{day}/{instance}")
 
 
 def too_old(instance: str, terms: Terms, now: datetime) -> tuple[Notice, ...]:

@@ -13,7 +13,7 @@ import msgspec
 
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Terms
-from actors.lookups import Lookup, Span
+from actors.lookups import FailedCall, Lookup, Span
 from actors.machines import Pace
 from actors.messages import (
     Answer,
@@ -23,6 +23,7 @@ from actors.messages import (
     Prompt,
     Receipt,
     Snapshot,
+    Spent,
     TurnOutcome,
     WindowPolicy,
 )
@@ -178,6 +179,14 @@ class Ledger(Protocol):
         """T2: the reply and its outbox rows. If the turn has an answer already, that one is kept.
 
         A reply by rule `model_silence` ends the turn `suppressed`; its answer's tokens and cost are kept and counted.
+        """
+
+    async def spend(
+        self, turn: Turn, epoch: int, token: str, spent: Spent, failures: tuple[FailedCall, ...]
+    ) -> None:
+        """An attempt failed after it had asked: count what that cost, for the turn and for the day.
+
+        Once for each `token`, which names the attempt. Nothing happens when the turn has its answer already.
         """
 
     async def claim(

@@ -94,6 +94,8 @@ def entry_for(
     """
     if prompt.history or prompt.handed_back or answer.needs_data_collection or answer.requested_fields:
         return None
+    if answer.cut or answer.shortened:  # it is not what the question deserves
+        return None
     if not answer.model or not answer.text:  # no model: the rehearsal's
         return None
     if answer.confidence is not None and answer.confidence < LOW_QUALITY:

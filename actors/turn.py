@@ -17,11 +17,13 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from actors import contacts, notices, reply, response_cache, triage
+from actors import contacts, limits, notices, reply, response_cache, triage
 from actors.amendments import amended
 from actors.crash_points import reach
 from actors.errors import (
+    MajlisError,
     Overloaded,
+    StaleEpoch,
     TakenOver,
     TurnFailed,
     TurnHeld,
@@ -31,8 +33,9 @@ from actors.errors import (
 from actors.identity import Conversation, is_lid, is_playground
 from actors.inquiry import Findings, Inquiry
 from actors.limits import Reached
+from actors.lookups import Usage
 from actors.machines import Pace
-from actors.messages import Answer, Batch, Message, Prompt, TurnOutcome, WindowPolicy
+from actors.messages import Answer, Batch, Message, Prompt, Spent, TurnOutcome, WindowPolicy
 from actors.outbox import Outbox
 from actors.ports import (
     Feed,
@@ -125,11 +128,12 @@ class TurnAttempt:
                 return await self._end_by_rule(turn)
             case "started":
                 verdict = triage.decide(found.question, found.facts)
-                self._emit_reached(turn, verdict.reached)
+                usage = found.facts.usage
+                self._emit_reached(turn, verdict.reached, usage)
                 if found.facts.pace.replies:
                     await self._warn_of_pace(turn, found.facts.pace)
                 if isinstance(verdict, triage.Wait | triage.Silence):
-                    await self._alert(verdict.reached)
+                    await self._alert(verdict.reached, usage)
                 if isinstance(verdict, triage.Wait):
                     raise TurnHeld(verdict.reason, verdict.seconds)
                 if isinstance(verdict, triage.Silence):
@@ -171,18 +175,20 @@ class TurnAttempt:
             if phone is not None:
                 await self._ledger.link(self._instance, contact, phone)
 
-    def _emit_reached(self, turn: Turn, reached: tuple[Reached, ...]) -> None:
+    def _emit_reached(self, turn: Turn, reached: tuple[Reached, ...], usage: Usage) -> None:
         for limit in reached:
             self._emit("limit.reached", turn, reason=limit.kind, policy=limit.policy)
+        for near in limits.near(usage, self._terms):
+            self._emit("limit.near", turn, reason=near.kind, share=near.share, instance=self._instance)
 
     async def _warn_of_pace(self, turn: Turn, pace: Pace) -> None:
         self._emit("conversation.busy", turn, replies=pace.replies)
         hour, label = self._now().strftime("%Y-%m-%dT%H"), self._services.label(self._conversation)
         await self._store_notices(notices.busy(self._instance, label, pace, self._terms, hour))
 
-    async def _alert(self, reached: tuple[Reached, ...]) -> None:
+    async def _alert(self, reached: tuple[Reached, ...], usage: Usage) -> None:
         """Store the notices of limits where no reply carries them."""
-        await self._store_notices(self._alerts(reached))
+        await self._store_notices((*self._alerts(reached, usage), *self._early(usage)))
 
     async def _store_notices(self, found: tuple[Notice, ...]) -> None:
         if found:
@@ -192,19 +198,30 @@ class TurnAttempt:
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._services.wall_ms() / 1000, UTC)
 
-    def _alerts(self, reached: tuple[Reached, ...]) -> tuple[Notice, ...]:
-        day = self._now().date().isoformat()
-        each = (notices.limit_reached(self._instance, limit, self._terms, day) for limit in reached)
+    def _alerts(self, reached: tuple[Reached, ...], usage: Usage) -> tuple[Notice, ...]:
+        """Of the limits that this turn reached."""
+        instance, terms, day = self._instance, self._terms, self._day()
+        each = (notices.limit_reached(instance, limit, usage, terms, day) for limit in reached)
         return tuple(notice for alerts in each for notice in alerts)
+
+    def _early(self, usage: Usage) -> tuple[Notice, ...]:
+        """Of limits that are near: told in the sender's next round, for half of the turns of a day may carry them."""
+        instance, terms, day = self._instance, self._terms, self._day()
+        each = (notices.limit_near(instance, limit, usage, terms, day) for limit in limits.near(usage, terms))
+        return tuple(notice for alerts in each for notice in alerts)
+
+    def _day(self) -> str:
+        return self._now().date().isoformat()
 
     # The answer
 
     async def _answer(self, found: Findings, verdict: triage.Say | triage.AskResponder) -> Turn:
-        to_send = self._alerts(verdict.reached)
+        to_send = self._alerts(verdict.reached, found.facts.usage)
         if isinstance(verdict, triage.AskResponder):
-            answer = await self._ask(verdict.prompt)
+            answer = await self._ask(found.question.turn, verdict.prompt)
             rule, escalation = "", ""
             cache = response_cache.entry_for(verdict.prompt, answer, found.question, self._inquiry.spans)
+            to_send += notices.answer_cut(self._instance, answer, self._terms, self._day())
         else:
             answer, rule, escalation = verdict.answer, verdict.rule, verdict.escalation
             cache = response_cache.hit(answer, found.question)
@@ -214,7 +231,9 @@ class TurnAttempt:
         if answer.is_silence and self._terms.reply.model_silence:
             rule, parts = triage.MODEL_SILENCE, ()
         elif not parts and not rule:
-            raise TurnFailed("garbage", "the answer is empty")
+            failure = TurnFailed("garbage", "the answer is empty")
+            await self._count_spent(found.question.turn, failure.reason)
+            raise failure
         named = (message.server_origin for message in reversed(self._batch.messages))
         stored = Reply(
             answer,
@@ -224,7 +243,7 @@ class TurnAttempt:
             origin=reply.choose_origin(named, found.facts.webhook, self._terms.allowed_origins),
             hand_back="timeout" if found.facts.takeover.escalation_expired else "",
             opt_out=verdict.opt_out,
-            notices=to_send,
+            notices=(*to_send, *self._early(found.facts.usage)),
             cache=cache,
             spans=self._inquiry.spans,
         )
@@ -242,6 +261,8 @@ class TurnAttempt:
             event = "contact.opted_out" if stored.opt_out == "out" else "contact.opted_in"
             self._emit(event, turn, by="customer")
         self._emit("turn.answered", turn, parts=len(turn.parts), **self._inquiry.spent(answer))
+        if answer.cut:
+            self._emit("answer.cut", turn, reason=answer.cut, provider=answer.provider)
         return turn
 
     async def _store_fallback(self, turn: Turn, reason: str, detail: str) -> Turn:
@@ -258,10 +279,35 @@ class TurnAttempt:
         """Whether the customer may be told something that answers nothing he wrote."""
         return not self._terms.opt_out.enabled or await self._ledger.may_start(self._conversation)
 
-    async def _ask(self, prompt: Prompt) -> Answer:
-        answer = await self._inquiry.ask(self._services.responder, prompt)
-        reach("responder_answered")
-        return answer
+    async def _ask(self, turn: Turn, prompt: Prompt) -> Answer:
+        try:
+            answer = await self._inquiry.ask(self._services.responder, prompt)
+        except (TurnFailed, TurnRefused) as error:
+            failure = error
+        else:
+            reach("responder_answered")
+            if answer.shortened:
+                self._emit("turn.shortened", turn, rounds=answer.shortened, provider=answer.provider)
+            return answer
+        await self._count_spent(turn, failure.reason)
+        raise failure
+
+    async def _count_spent(self, turn: Turn, reason: str) -> None:
+        """Count what this attempt cost, which fails for `reason`; as well as can be: it fails for that reason alone.
+
+        A crash before this, or a ledger that is away, loses the count. It is never counted twice.
+        """
+        calls, spent = self._inquiry.failed_calls(reason), self._inquiry.paid
+        if spent != Spent():
+            self._emit("turn.spent", turn, reason=reason, **msgspec.structs.asdict(spent))
+        if not calls and spent == Spent():
+            return
+        try:
+            await self._ledger.spend(turn, self._epoch, self._inquiry.token, spent, calls)
+        except StaleEpoch:
+            raise  # the turn goes on elsewhere
+        except MajlisError as error:
+            self._emit("turn.uncounted", turn, error=type(error).__name__)
 
     # After it
 

@@ -70,6 +70,9 @@ OWN_ROOMS = {
 OWN = {
     "actors.escalation.[,،\n]": "the operator's own list of keywords",
     "actors.notices.limit_reached": "its words are ours",
+    "actors.notices.limit_near": "its words are ours",
+    "actors.notices.answer_cut": "its words are ours: a provider's name and its model, as the answer has them",
+    "daemon.operate.letters.happened": "looks a word up",
     "actors.notices.too_old": "its words are ours",
     "actors.notices.alert": "its words are ours",
     "actors.notices.busy": "its words are ours",

@@ -19,9 +19,10 @@ from daemon.cli.client import (
     option,
     view,
 )
-from daemon.cli.render import cell, conversation_of, count, display, facts, moment, print_json, table
+from daemon.cli.render import cell, conversation_of, count, display, facts, moment, money, print_json, table
 from daemon.cli.show import messages_table
 from daemon.operate.dead_letters import DeadLetterPage, DeadLettersQuery, DeadLetterView, Dropped, Retried
+from daemon.operate.letters import AskedInVain
 from daemon.operate.parameters import MAX_ID
 
 DeadLetterArgument = Annotated[
@@ -81,6 +82,10 @@ def show_dead_letter(
         ("conversation", conversation_of(letter.conversation, letter.instance, letter.contact)),
         ("batch", f"{letter.batch}, after {count(letter.tries, 'attempt')}"),
         ("reason", _reason(letter)),
+        *([("what happened", letter.what)] if letter.what else []),
+        *([("asked in vain", "\n".join(map(_asked, letter.asked)))] if letter.asked else []),
+        *([("customer", letter.got)] if letter.got else []),
+        *([("cost", money(letter.cost))] if letter.cost else []),
         ("failed", f"{moment(letter.buried_at)} UTC"),
         ("retried", f"{moment(letter.retried_at)} UTC" if letter.retried_at else f"not yet: {again}"),
         *([("dropped", f"{moment(letter.dropped_at)} UTC")] if letter.dropped_at else []),
@@ -88,6 +93,10 @@ def show_dead_letter(
     display(facts(rows))
     if letter.messages:
         display("", messages_table(letter.messages))
+
+
+def _asked(asked: AskedInVain) -> str:
+    return f"{asked.provider}, {count(asked.calls, 'call')}: {asked.reason}, last at {moment(asked.at)} UTC"
 
 
 def _reason(letter: DeadLetterView) -> str:

@@ -28,6 +28,7 @@ _PROVIDER_STATES = {
     "held": "backing off",
     "open": "circuit open",
     "half_open": "circuit half-open",
+    "rejecting": "turns requests down",
 }
 """By the state of the provider's circuit breaker."""
 _STYLES = {

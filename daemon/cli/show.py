@@ -228,6 +228,13 @@ def _turn_rows(found: TurnDetail) -> list[tuple[str, object]]:
             ("tokens", f"{turn.input_tokens:,} in, {turn.output_tokens:,} out"),
             ("cost", money(turn.cost)),
         ]
+    elif turn.cost:
+        rows.append(("cost", f"{money(turn.cost)}, for nothing"))
+    if turn.cut:
+        rows.append(("cut", f"the answer ends before its end: {turn.cut}"))
+    for call in turn.failures:
+        failed = f"{call.provider}: {call.reason}, {call.took_ms:,.0f} ms, attempt {call.attempt}"
+        rows.append(("asked in vain", failed))
     if turn.confidence is not None:
         rows.append(("confidence", f"{turn.confidence:.2f}"))
     if turn.needs_data_collection or turn.requested_fields:

@@ -163,6 +163,8 @@ def _provider(provider: ProviderView) -> Text:
     words = provider_state(provider)
     if provider.failures:
         words += f" ({count(provider.failures, 'failure')}, {provider.last_reason})"
+    elif provider.state == "rejecting":
+        words += f" ({count(provider.rejections, 'call')} in a row, {provider.last_reason})"
     return cell(words, "" if provider.state == "closed" else "yellow")
 
 
@@ -218,7 +220,8 @@ def cost(
 ) -> None:
     """Show answers, tokens and cost by instance and day (UTC).
 
-    Cost is in the currency of the prices in config.yaml. Answers from the response cache cost nothing.
+    Cost is in the currency of the prices in config.yaml, answers that could not be used included. `each` is the average
+    of an answer; those from the response cache cost nothing. Today's rows say what share of the budget is used.
 
     Example: majlis cost --instance acme --days 30
     """
@@ -235,15 +238,29 @@ def cost(
 
 
 def _cost_table(report: CostReport) -> Table:
-    numbers = ("answers", "cached", "tokens in", "tokens out", "cost")
-    shown = table("day (UTC)", "instance", *numbers, right=numbers, folding=("instance",))
+    numbers = ("answers", "cached", "tokens in", "tokens out", "cost", "each")
+    has_budget = any(row.tokens_share is not None or row.cost_share is not None for row in report.rows)
+    budget = ("of the budget",) if has_budget else ()
+    shown = table(
+        "day (UTC)", "instance", *numbers, *budget, right=(*numbers, *budget), folding=("instance",)
+    )
     for row in report.rows:
-        shown.add_row(cell(row.day), cell(row.instance), *map(cell, _numbers(row)))
+        used = (_of_budget(row),) if has_budget else ()
+        shown.add_row(cell(row.day), cell(row.instance), *map(cell, _numbers(row)), *used)
     shown.add_section()
-    shown.add_row(cell("total", "bold"), "", *(cell(number, "bold") for number in _numbers(report)))
+    blank = ("",) if has_budget else ()
+    shown.add_row(cell("total", "bold"), "", *(cell(number, "bold") for number in _numbers(report)), *blank)
     return shown
+
+
+def _of_budget(row: CostRow) -> Text:
+    """The share that is used of the narrower one, where there are two."""
+    shares = [share for share in (row.tokens_share, row.cost_share) if share is not None]
+    if not shares:
+        return Text("")
+    return cell(f"{max(shares):.0%}", "bold red" if max(shares) >= 1 else "")
 
 
 def _numbers(row: CostRow | CostReport) -> list[str]:
     counts = (row.answers, row.cached, row.input_tokens, row.output_tokens)
-    return [*(f"{number:,}" for number in counts), money(row.cost)]
+    return [*(f"{number:,}" for number in counts), money(row.cost), money(row.cost_per_answer)]

@@ -13,9 +13,9 @@ import msgspec
 
 from actors.errors import EarlierTurnUnfinished, StaleEpoch, TakenOver, TurnFailed
 from actors.identity import Conversation
-from actors.lookups import Span
+from actors.lookups import FailedCall, Span
 from actors.machines import Pace
-from actors.messages import Batch, Message, Waiting
+from actors.messages import Batch, Message, Spent, Waiting
 from actors.outcome import NotSent, SendOutcome, Sent, Unknown
 from actors.ports import Notice, OpenTurn, Reply, Turn
 from actors.send_facts import Proof
@@ -74,8 +74,14 @@ class PostgresLedger:
         )
 
     async def answer(self, turn: Turn, epoch: int, reply: Reply) -> Turn:
-        sql = "SELECT majlis_store_reply($1, $2, $3, $4)"
+        sql = "SELECT majlis_keep_reply($1, $2, $3, $4)"
         return _turn(await self._step(sql, turn.id, epoch, encoded(reply), encoded(reply.parts)))
+
+    async def spend(
+        self, turn: Turn, epoch: int, token: str, spent: Spent, failures: tuple[FailedCall, ...]
+    ) -> None:
+        sql = "SELECT majlis_spend($1, $2, $3, $4, $5)"
+        await self._step(sql, turn.id, epoch, token, encoded(spent), encoded(failures))
 
     async def claim(
         self, turn: Turn, epoch: int, part: int, resend: bool, token: str, heed_takeover: bool = True

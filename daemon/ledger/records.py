@@ -8,7 +8,9 @@ from datetime import datetime
 import msgspec
 
 from actors.identity import Conversation, canonical_contact
+from actors.lookups import FailedCall
 from actors.messages import Message
+from actors.turn import HELD_TOO_LONG, MIRROR_LOST, TOO_OLD
 from daemon.ledger.rows import (
     Attention,
     DailyUsage,
@@ -231,16 +233,21 @@ def _dead_letter(row: Row) -> DeadLetter:
         batch_number=row["batch_number"],
         reason=row["reason"],
         detail=row["detail"],
-        attempts=row["tries"] + 1,  # the column counts those that failed before the last one
+        # The column counts those that failed before the last one; these reasons end no attempt.
+        attempts=row["tries"] + (row["reason"] not in (HELD_TOO_LONG, MIRROR_LOST, TOO_OLD)),
         created_at=row["created_at"],
         retried_at=row["retried_at"],
         dropped_at=row["dropped_at"],
         messages=msgspec.json.decode(row["messages"], type=tuple[Message, ...]),
+        provider=row["provider"],
+        parts=tuple(row["parts"]),
+        failures=msgspec.json.decode(row["failures"], type=tuple[FailedCall, ...]),
+        cost_micros=row["cost_micros"],
     )
 
 
 def _turn(row: Row) -> TurnRecord:
-    stored = {name: msgspec.json.decode(row[name]) for name in ("messages", "waterfall", "parts")}
+    stored = {name: msgspec.json.decode(row[name]) for name in ("messages", "waterfall", "failures", "parts")}
     return msgspec.convert(row | stored, TurnRecord)
 
 

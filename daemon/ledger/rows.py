@@ -7,8 +7,8 @@ from datetime import date, datetime
 import msgspec
 
 from actors.identity import Conversation
-from actors.lookups import Span
-from actors.messages import Message
+from actors.lookups import FailedCall, Span
+from actors.messages import CutReason, Message
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -24,6 +24,13 @@ class DeadLetter(msgspec.Struct, frozen=True):
     dropped_at: datetime | None
     messages: tuple[Message, ...]
     """The messages of the customer, appended again when the dead letter is retried."""
+    provider: str | None = None
+    """Who said its reply; None: it has none."""
+    parts: tuple[str, ...] = ()
+    """The states of the parts of its reply."""
+    failures: tuple[FailedCall, ...] = ()
+    """The providers that were asked in vain."""
+    cost_micros: int = 0
 
 
 class SentPart(msgspec.Struct, frozen=True):
@@ -37,7 +44,7 @@ class SentPart(msgspec.Struct, frozen=True):
     settled_at: datetime | None = None
 
 
-class TurnRecord(msgspec.Struct, frozen=True):
+class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One turn. `text` and `answer` must only be shown to operators who may see messages."""
 
     id: int
@@ -59,6 +66,8 @@ class TurnRecord(msgspec.Struct, frozen=True):
     needs_data_collection: bool
     requested_fields: tuple[str, ...]
     waterfall: tuple[Span, ...]
+    failures: tuple[FailedCall, ...] = ()
+    cut: CutReason = ""
     text: str
     answer: str | None
     opened_at: datetime

@@ -12,8 +12,8 @@ from datetime import datetime
 import msgspec
 
 from actors.identity import Conversation
-from actors.lookups import Span
-from actors.messages import Message
+from actors.lookups import FailedCall, Span
+from actors.messages import CutReason, Message
 from daemon.ledger.rows import OwnMessageRow
 from daemon.ledger.sql import statements
 from daemon.ledger.wire import storable
@@ -48,7 +48,7 @@ class DeadLetterRow(msgspec.Struct, frozen=True):
     dropped_at: datetime | None
 
 
-class StoredTurn(msgspec.Struct, frozen=True):
+class StoredTurn(msgspec.Struct, frozen=True, kw_only=True):
     """One turn of the message, with its parts and its dead letter."""
 
     id: int
@@ -69,6 +69,8 @@ class StoredTurn(msgspec.Struct, frozen=True):
     cost_micros: int
     confidence: float | None
     waterfall: tuple[Span, ...]
+    failures: tuple[FailedCall, ...] = ()
+    cut: CutReason = ""
     opened_at: datetime
     created_at: datetime
     answered_at: datetime | None
@@ -157,7 +159,7 @@ def original_id(message_id: str) -> str:
 
 
 def _turn(row: dict[str, object]) -> StoredTurn:
-    for name in ("messages", "waterfall", "parts", "dead_letter"):
+    for name in ("messages", "waterfall", "failures", "parts", "dead_letter"):
         stored = row[name]
         row[name] = msgspec.json.decode(stored) if isinstance(stored, str | bytes) else None
     return msgspec.convert(row, StoredTurn)

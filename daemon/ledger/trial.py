@@ -12,7 +12,7 @@ import secrets
 
 from actors.errors import StaleEpoch, TakenOver, TurnFailed
 from actors.identity import Conversation
-from actors.messages import Answer, Batch, Message, Waiting
+from actors.messages import Answer, Batch, Message, Spent, Waiting
 from actors.outcome import Sent
 from actors.ports import Reply
 from daemon.ledger.ledger import PostgresLedger
@@ -90,6 +90,7 @@ async def _whole_turn(session: PostgresSession) -> list[str]:
     epoch = int(await session.value("SELECT epoch FROM majlis_partitions WHERE partition = 0") or 0)
     ledger, token = PostgresLedger(session, partitions=1), secrets.token_hex(8)
     turn = await ledger.begin(_batch(Conversation(instance, _CONTACT), token), epoch)
+    await ledger.spend(turn, epoch, token, Spent(1), ())
     reply = Reply(Answer("trial", "trial", "trial", 0, 0), ("trial",), escalation="asks_for_human")
     turn = await ledger.answer(turn, epoch, reply)
     await ledger.claim(turn, epoch, 0, False, token)

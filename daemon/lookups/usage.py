@@ -22,6 +22,7 @@ _SQL = """
            extract(epoch FROM p.instance_oldest - minute_ago)::float8 AS instance_wait_seconds,
            coalesce(used.input_tokens + used.output_tokens, 0) AS tokens_today,
            coalesce(used.cost_micros, 0) AS cost_micros_today,
+           coalesce(used.answers, 0) AS answers_today,
            extract(epoch FROM date_trunc('day', utc) + interval '1 day' - utc)::float8 AS day_wait_seconds,
            EXISTS (SELECT FROM majlis_turns t
                    WHERE t.conversation_key = $3 AND t.provider = 'fallback' AND t.state IN ('answered', 'done')
@@ -53,6 +54,7 @@ def _nothing_is_limited(question: Question) -> bool:
         terms.turns_per_minute,
         terms.tokens_per_day,
         terms.cost_per_day_micros,
+        terms.cost_per_message_micros,
     )
     return all(limit is None for limit in limits)
 

@@ -68,7 +68,14 @@ def rules(settings: MonitorSettings) -> tuple[AlertRule, ...]:
         rule(
             "refused_for_good", "webhooks refused lately, messages lost: see `majlis status`", 0, 0, cleared
         ),
-        rule("provider_open", "providers that get no calls after failures", 0, 0, cleared, "install"),
+        rule(
+            "provider_open",
+            "providers that get no calls after failures, or turn them all down",
+            0,
+            0,
+            cleared,
+            "install",
+        ),
         rule("undelivered", "messages of the last hour that no webhook brought", 0, 0, cleared),
         rule("old_messages", "messages of the last hour that were too old when they arrived", 0, 0, cleared),
         rule(

@@ -119,6 +119,27 @@ EVENTS: dict[str, Event] = {
     "limit.reached": Event(
         "warning", "an instance or a contact reached its limit (`reason`); `policy` says what follows"
     ),
+    "limit.near": Event(
+        "info",
+        "an instance has used a share of a daily budget that is to be told, or its answers cost more than they should "
+        "(`reason`, `share`); one line an hour for each instance",
+        counted_by="instance",
+        log_every_seconds=3600,
+    ),
+    "turn.shortened": Event(
+        "warning",
+        "a conversation was too long for the provider, and it was asked with less of the history or of the files "
+        "(`rounds`)",
+        counted_by="provider",
+    ),
+    "turn.spent": Event("debug", "an attempt that failed (`reason`) had cost tokens all the same"),
+    "turn.uncounted": Event(
+        "warning", "what a failed attempt had cost could not be counted (`error`)", counted_by="error"
+    ),
+    "answer.cut": Event(
+        "warning",
+        "an answer ends before its end (`reason`: length, filter, error); what there is of it is sent",
+    ),
     "turn.answered": Event(
         "debug", "the responder answered; the reply is stored, not yet sent", counted_by="provider"
     ),
@@ -180,6 +201,10 @@ EVENTS: dict[str, Event] = {
     ),
     "provider.opened": Event(
         "warning", "a provider failed too often and gets no calls for a while (`seconds`)"
+    ),
+    "provider.rejecting": Event(
+        "warning",
+        "a provider turned down one call after another (`reason`): its settings want a look; it is asked all the same",
     ),
     "provider.closed": Event("info", "a provider that got no calls answers again"),
     "responder.batched": Event(

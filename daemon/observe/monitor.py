@@ -214,7 +214,7 @@ class Monitor:
 
 
 def _open_providers(providers: Sequence[ProviderView]) -> list[str]:
-    return sorted({one.name for one in providers if one.state in ("open", "half_open")})
+    return sorted({one.name for one in providers if one.state in ("open", "half_open", "rejecting")})
 
 
 def _some(names: list[str]) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from actors.instance import Terms
 from daemon.ledger.records import Records
+from daemon.ledger.rows import DailyUsage
 from daemon.operate.call import AdminCall
 from daemon.operate.parameters import Instance, Parameters
 from daemon.operate.route import Route
@@ -29,7 +33,13 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: int
     output_tokens: int
     cost: float
-    """In the currency of the providers' prices."""
+    """In the currency of the providers' prices; of answers in vain too."""
+    cost_per_answer: float = 0.0
+    """On average; answers from the response cache count."""
+    tokens_share: float | None = None
+    """Today: of `limits.tokens_per_day`, 1 is all of it. None: there is no such budget, or it is another day's."""
+    cost_share: float | None = None
+    """The same of `limits.cost_per_day`."""
 
 
 class CostReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +50,7 @@ class CostReport(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: int
     output_tokens: int
     cost: float
+    cost_per_answer: float = 0.0
     rows: list[CostRow]
     """The latest day first."""
 
@@ -50,12 +61,16 @@ class CostQuery(Parameters, frozen=True, kw_only=True):
 
 
 class Costs:
-    def __init__(self, records: Records) -> None:
+    """`terms` gives what is in force for an instance now."""
+
+    def __init__(self, records: Records, terms: Callable[[str], Terms]) -> None:
         self._records = records
+        self._terms = terms
 
     async def report(self, instance: str | None, days: int) -> CostReport:
         """Usage today and on the `days` - 1 days before, for one instance or all. Raises `LedgerUnavailable`."""
         used = await self._records.usage(days, instance)
+        today = datetime.now(UTC).date()
         return CostReport(
             days=days,
             answers=sum(one.answers for one in used),
@@ -63,19 +78,33 @@ class Costs:
             input_tokens=sum(one.input_tokens for one in used),
             output_tokens=sum(one.output_tokens for one in used),
             cost=sum(one.cost_micros for one in used) / _MICROS,
-            rows=[
-                CostRow(
-                    instance=one.instance,
-                    day=one.day.isoformat(),
-                    answers=one.answers,
-                    cached=one.cached,
-                    input_tokens=one.input_tokens,
-                    output_tokens=one.output_tokens,
-                    cost=one.cost_micros / _MICROS,
-                )
-                for one in used
-            ],
+            cost_per_answer=_average(sum(one.cost_micros for one in used), sum(one.answers for one in used)),
+            rows=[self._row(one, one.day == today) for one in used],
         )
+
+    def _row(self, used: DailyUsage, is_today: bool) -> CostRow:
+        terms = self._terms(used.instance) if is_today else None
+        tokens = used.input_tokens + used.output_tokens
+        return CostRow(
+            instance=used.instance,
+            day=used.day.isoformat(),
+            answers=used.answers,
+            cached=used.cached,
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
+            cost=used.cost_micros / _MICROS,
+            cost_per_answer=_average(used.cost_micros, used.answers),
+            tokens_share=_share(tokens, terms.tokens_per_day) if terms else None,
+            cost_share=_share(used.cost_micros, terms.cost_per_day_micros) if terms else None,
+        )
+
+
+def _average(cost_micros: int, answers: int) -> float:
+    return round(cost_micros / answers) / _MICROS if answers else 0.0
+
+
+def _share(used: int, allowed: int | None) -> float | None:
+    return round(used / allowed, 4) if allowed else None
 
 
 async def _report(costs: Costs, call: AdminCall, asked: CostQuery) -> Response:

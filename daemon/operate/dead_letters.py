@@ -17,6 +17,7 @@ from daemon.controls.replays import put_back
 from daemon.ledger.records import Records
 from daemon.ledger.rows import DeadLetter
 from daemon.operate.call import AdminCall, iso
+from daemon.operate.letters import AskedInVain, asked_in_vain, customer_got, had_answer, happened
 from daemon.operate.parameters import DEFAULT_LIMIT, MAX_ID, MUST_BE, Limit, Parameters, Reveal
 from daemon.operate.route import Route
 from daemon.operate.turns import MessageView, message_view
@@ -48,6 +49,14 @@ class DeadLetterView(msgspec.Struct, frozen=True, kw_only=True):
     buried_at: str
     retried_at: str | None = None
     dropped_at: str | None = None
+    what: str = ""
+    """The reason as a sentence; empty: it is not known."""
+    got: str = ""
+    """What of the reply reached the customer, as a sentence."""
+    asked: list[AskedInVain] = []
+    """The providers that were asked in vain."""
+    cost: float = 0.0
+    """Of all attempts, in the currency of the providers' prices."""
     messages: list[MessageView] = []
 
 
@@ -165,6 +174,10 @@ class DeadLetters:
             buried_at=iso(letter.created_at),
             retried_at=iso(letter.retried_at) if letter.retried_at else None,
             dropped_at=iso(letter.dropped_at) if letter.dropped_at else None,
+            what=happened(letter.reason, had_answer(letter.provider)),
+            got=customer_got(letter.parts, letter.provider),
+            asked=asked_in_vain(letter.failures),
+            cost=letter.cost_micros / 1_000_000,
             messages=[message_view(message) for message in letter.messages],
         )
 

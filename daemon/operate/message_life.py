@@ -19,6 +19,7 @@ from actors.messages import Message
 from actors.triage import BACKLOG, MODEL_SILENCE
 from daemon.ledger.stored_turns import DeadLetterRow, PartRow, StoredTurn, original_id
 from daemon.operate.call import iso
+from daemon.operate.letters import customer_got, had_answer, happened, moment
 
 if TYPE_CHECKING:  # the command line reads the views here, and needs no driver
     from daemon.mirror.arrivals import Arrival
@@ -166,6 +167,12 @@ def _turn(turn: StoredTurn) -> Iterator[Step]:
         what="window closed",
         detail=f"{CLOSED_BY.get(turn.why, turn.why)}: turn {turn.id} begins with {size}{replay}",
     )
+    for call in turn.failures:
+        yield Step(
+            at=moment(call.at_ms),
+            what="asked in vain",
+            detail=f"{call.provider}: {call.reason}, {call.took_ms:,.0f} ms, attempt {call.attempt}",
+        )
     if turn.failed_attempts:
         yield Step(at="", what="attempts", detail=f"{turn.failed_attempts} failed before the last one")
     if turn.waterfall:
@@ -176,7 +183,7 @@ def _turn(turn: StoredTurn) -> Iterator[Step]:
         yield _part(part)
     yield from _ending(turn)
     if turn.dead_letter is not None:
-        yield from _letter(turn.dead_letter)
+        yield from _letter(turn, turn.dead_letter)
 
 
 def _lookups(turn: StoredTurn) -> str:
@@ -196,13 +203,14 @@ def _answered(turn: StoredTurn) -> str:
     if turn.rule and turn.rule != MODEL_SILENCE:
         return f"by rule {turn.rule}{took}"
     spent = f", {turn.input_tokens or 0:,} tokens in, {turn.output_tokens or 0:,} out"
+    cut = f", cut: {turn.cut}" if turn.cut else ""
     in_vain = [
         f", after {span.name}: {span.error or span.outcome}, {span.took_ms:,.0f} ms"
         for span in asked
         if span.outcome != "ok"
     ]
     silence = ", who chose to say nothing" if turn.rule else ""
-    return f"by {turn.provider or 'no provider'}{model}{silence}{took}{spent}{''.join(in_vain)}"
+    return f"by {turn.provider or 'no provider'}{model}{silence}{took}{spent}{cut}{''.join(in_vain)}"
 
 
 def _part(part: PartRow) -> Step:
@@ -232,8 +240,14 @@ def _ending(turn: StoredTurn) -> Iterator[Step]:
             yield Step(at=at, what="moved", detail="to the conversation of the phone number behind the LID")
 
 
-def _letter(letter: DeadLetterRow) -> Iterator[Step]:
+def _got(turn: StoredTurn) -> str:
+    return customer_got([part.state for part in turn.parts], turn.provider)
+
+
+def _letter(turn: StoredTurn, letter: DeadLetterRow) -> Iterator[Step]:
     why = letter.reason + (f": {letter.detail}" if letter.detail else "")
+    what = happened(letter.reason, had_answer(turn.provider))
+    why += "".join(f"; {said}" for said in (what, _got(turn)) if said)
     yield Step(at=iso(letter.created_at), what="dead letter", detail=f"number {letter.id}, {why}")
     if letter.retried_at is not None:
         yield Step(
@@ -270,17 +284,17 @@ def ended(turn: StoredTurn, rule: str = "") -> Verdict | None:
         case "moved":
             return Verdict("moved", "moved to the conversation of the phone number behind its LID")
         case "dead":
-            return _given_up(turn.dead_letter)
+            return _given_up(turn, turn.dead_letter)
     return None
 
 
-def _given_up(letter: DeadLetterRow | None) -> Verdict | None:
+def _given_up(turn: StoredTurn, letter: DeadLetterRow | None) -> Verdict | None:
     if letter is not None and letter.retried_at is not None:
         return None  # its replay waits, or already has its own turn
     if letter is not None and letter.dropped_at is not None:
-        return Verdict("dropped", f"dead letter {letter.id} was dropped")
+        return Verdict("dropped", f"dead letter {letter.id} was dropped; {_got(turn)}")
     number = letter.id if letter is not None else 0
-    return Verdict("dead", f"became dead letter {number}: majlis dead retry {number}")
+    return Verdict("dead", f"became dead letter {number}, {_got(turn)}: majlis dead retry {number}")
 
 
 def waits(view: ActorView | None, frozen: bool, paused: str) -> Verdict:

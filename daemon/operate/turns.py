@@ -11,8 +11,8 @@ from msgspec import Meta
 
 from actors.errors import Missing
 from actors.identity import Conversation
-from actors.lookups import Span
-from actors.messages import Aside, CloseReason, Message, Swept
+from actors.lookups import FailedCall, Span
+from actors.messages import Aside, CloseReason, CutReason, Message, Swept
 from actors.ports import TurnState
 from actors.send_facts import PartState
 from daemon.ledger.records import Records
@@ -79,6 +79,7 @@ class TurnView(msgspec.Struct, frozen=True, kw_only=True):
     provider: str = ""
     model: str = ""
     input_tokens: int = 0
+    """Of all attempts, like the next two."""
     output_tokens: int = 0
     cost: float = 0.0
     """In the currency of the providers' prices."""
@@ -86,6 +87,10 @@ class TurnView(msgspec.Struct, frozen=True, kw_only=True):
     """As the model reported it, 0 to 1."""
     needs_data_collection: bool = False
     requested_fields: list[str] = []
+    cut: CutReason = ""
+    """Why the answer ends before its end; empty: it does not."""
+    failures: list[FailedCall] = []
+    """The providers that earlier attempts asked in vain."""
     started_at: str = ""
     ended_at: str = ""
     parts: list[PartView] = []
@@ -201,6 +206,8 @@ def turn_view(turn: TurnRecord) -> TurnView:
         confidence=turn.confidence,
         needs_data_collection=turn.needs_data_collection,
         requested_fields=list(turn.requested_fields),
+        cut=turn.cut,
+        failures=list(turn.failures),
         started_at=iso(turn.created_at),
         ended_at=_moment(turn.finished_at),
         parts=[_part_view(part) for part in turn.parts],

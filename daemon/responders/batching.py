@@ -6,10 +6,12 @@ no tasks besides those of the turns. `daemon/responders/batched.py` decides what
 Laws of this file:
 1. A prompt waits `wait_seconds` at most, and a call takes `max_conversations` at most.
 2. Whatever goes wrong with a shared call costs a prompt at most a call of its own: an answer that is missing or not
-   trusted, a refusal (another customer's words may have caused it), a leader that was cancelled. Only when the provider
-   itself fails, all of them fail: asking it once for each would not help.
+   trusted, a refusal or another verdict on the request (all of it together was too long, or another customer's words
+   caused it), a leader that was cancelled. Only when the provider itself fails, all of them fail: asking it once for
+   each would not help.
 3. A prompt that is cancelled while it waits leaves; the others do not notice.
-4. The cost of a shared call is shared by all prompts in it, also by those that are asked again by themselves.
+4. The cost of a shared call is shared by all prompts in it, to the last token: also by those that are asked again by
+   themselves, and also when it failed.
 """
 
 from __future__ import annotations
@@ -17,24 +19,35 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import trio
 
 from actors.errors import ResponderHeld, TurnFailed, TurnRefused
-from actors.messages import Answer, Prompt
+from actors.messages import Answer, Asked, Prompt, Spent, spent_in_all
 from actors.ports import Feed, FlagSource
 from daemon.responders.batched import fits, shares
+from daemon.responders.breaker import VERDICTS
 from daemon.responders.provider import Together
 
 KEY_BYTES = 8
+NOT_TRUSTED = "not_trusted"
+"""How a shared call failed one conversation: its answer was missing, or was not what it should be."""
 
 
 class TogetherResponder(Protocol):
     async def answer(self, prompt: Prompt) -> Answer: ...
 
     async def answer_together(self, prompts: Mapping[str, Prompt]) -> Together: ...
+
+
+class _Share(NamedTuple):
+    """One prompt's part in a shared call."""
+
+    spent: Spent = Spent()
+    asked: tuple[Asked, ...] = ()
+    """Who was asked, each with what this prompt bears of it."""
 
 
 @dataclass(eq=False)
@@ -46,8 +59,7 @@ class _Place:
     left: bool = False
     answer: Answer | None = None
     failure: TurnFailed | ResponderHeld | None = None
-    share: tuple[int, int, int] = (0, 0, 0)
-    """Its share of the call: input tokens, output tokens, cost."""
+    share: _Share = field(default_factory=_Share)
 
 
 @dataclass(eq=False)
@@ -101,7 +113,20 @@ class BatchingResponder:
             raise place.failure
         if place.answer is not None:
             return place.answer
-        return _with_share(await self._responder.answer(prompt), place.share)
+        return await self._alone(place)
+
+    async def _alone(self, place: _Place) -> Answer:
+        spent, asked = place.share
+        before = tuple(msgspec.structs.replace(one, failure=one.failure or NOT_TRUSTED) for one in asked)
+        try:
+            answer = await self._responder.answer(place.prompt)
+        except TurnFailed as failure:
+            wish, asked = failure.retry_after_seconds, (*before, *failure.asked)
+            raise TurnFailed(failure.reason, failure.detail, wish, spent + failure.spent, asked) from None
+        except TurnRefused as refusal:
+            asked = (*before, *refusal.asked)
+            raise TurnRefused(refusal.reason, refusal.detail, spent + refusal.spent, asked) from None
+        return _with_share(answer, _Share(spent, before + answer.asked))
 
     async def _lead(self, key: GroupKey, place: _Place) -> None:
         group = self._gathering[key] = _Group([place])
@@ -138,12 +163,15 @@ class BatchingResponder:
             together = await self._responder.answer_together(
                 {key: place.prompt for key, place in keyed.items()}
             )
-        except TurnRefused as refusal:
-            self._emit(places, reason=refusal.reason)
-            return
-        except TurnFailed as failure:
+        except (TurnFailed, TurnRefused) as failure:
+            for place, share in zip(places, _divided(failure.spent, failure.asked, len(places)), strict=True):
+                place.share = share
+            if isinstance(failure, TurnRefused) or any(one.failure in VERDICTS for one in failure.asked):
+                self._emit(places, reason=failure.reason)
+                return
             for place in places:  # one each: an error that is raised in several tasks mixes up their traces
-                place.failure = TurnFailed(failure.reason, failure.detail, failure.retry_after_seconds)
+                wish, (spent, asked) = failure.retry_after_seconds, place.share
+                place.failure = TurnFailed(failure.reason, failure.detail, wish, spent, asked)
             return
         except ResponderHeld as held:
             for place in places:
@@ -153,9 +181,8 @@ class BatchingResponder:
         self._emit(places)
 
     def _share_out(self, keyed: Mapping[str, _Place], together: Together) -> None:
-        among = len(keyed)
-        costs = (together.input_tokens, together.output_tokens, together.cost_micros)
-        each = zip(*(shares(total, among) for total in costs), strict=True)
+        whole = Spent(together.input_tokens, together.output_tokens, together.cost_micros)
+        each = _divided(whole, together.asked, len(keyed))
         for (key, place), share in zip(keyed.items(), each, strict=True):
             place.share = share
             answer = together.answers.get(key)
@@ -173,11 +200,22 @@ class BatchingResponder:
         )
 
 
-def _with_share(answer: Answer, share: tuple[int, int, int]) -> Answer:
-    tokens_in, tokens_out, cost_micros = share
-    return msgspec.structs.replace(
-        answer,
-        input_tokens=answer.input_tokens + tokens_in,
-        output_tokens=answer.output_tokens + tokens_out,
-        cost_micros=answer.cost_micros + cost_micros,
-    )
+def _divided(whole: Spent, asked: Sequence[Asked], among: int) -> list[_Share]:
+    """What each bears: of the whole, or of each that was asked, where that is known."""
+    if not asked:
+        return [_Share(part) for part in _split(whole, among)]
+    columns = [
+        [msgspec.structs.replace(one, spent=part) for part in _split(one.spent, among)] for one in asked
+    ]
+    return [_Share(spent_in_all(row), row) for row in zip(*columns, strict=True)]
+
+
+def _split(spent: Spent, among: int) -> list[Spent]:
+    totals = (spent.input_tokens, spent.output_tokens, spent.cost_micros)
+    return [Spent(*row) for row in zip(*(shares(total, among) for total in totals), strict=True)]
+
+
+def _with_share(answer: Answer, share: _Share) -> Answer:
+    own = Spent(answer.input_tokens, answer.output_tokens, answer.cost_micros)
+    in_all = msgspec.structs.asdict(own + share.spent)
+    return msgspec.structs.replace(answer, asked=share.asked, **in_all)

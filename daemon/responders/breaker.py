@@ -8,7 +8,10 @@ Laws of this file:
 2. Afterwards one call at a time goes through as a trial. Its success closes the breaker; its failure opens it for
    twice as long, up to a bound. A trial that never reports back blocks others no longer than an open breaker would.
 3. A wait that the provider asks for is respected, even after the first failure, up to the same bound.
-4. Only the provider's own failures count: a refused prompt shows that it works.
+4. Only the provider's own failures count. A verdict on what one customer wrote (refused, too long, stopped by a filter
+   before the provider) opens nothing: nobody else waits for it. Neither does a request that is turned down as invalid,
+   for it may be about one conversation; but where `failures` calls in a row end so, the view says `rejecting`: that is
+   hardly one customer's doing, and its settings want a look. It is asked all the same.
 
 Calls that began before the breaker opened may end later. Their failure neither opens nor lengthens anything, unless a
 trial is running, from which they cannot be distinguished. Their success is a success, because it shows that the
@@ -23,10 +26,17 @@ from typing import Literal
 import msgspec
 
 from actors.errors import TurnFailed
+from actors.messages import Spent
 from actors.ports import Feed
 
-Condition = Literal["closed", "held", "open", "half_open"]
-"""Calls go through | not before the time the provider named | not before the breaker's own | one trial at a time."""
+Condition = Literal["closed", "held", "open", "half_open", "rejecting"]
+"""Calls go through | not before the time the provider named | not before the breaker's own | one trial at a time |
+calls go through, and the last ones were turned down."""
+
+REJECTIONS = frozenset({"bad_request", "blocked"})
+"""The provider, or what stands before it, will not have this request, and perhaps no other one."""
+VERDICTS = REJECTIONS | {"too_long", "refused_by_policy"}
+"""What is said of one prompt, by a provider that works."""
 
 
 class BreakerPolicy(msgspec.Struct, frozen=True):
@@ -47,6 +57,8 @@ class BreakerState(msgspec.Struct, frozen=True):
     """No call goes out before, on the clock of `now`."""
     trial: bool = False
     """A trial was let through and has not reported back."""
+    rejections: int = 0
+    """In a row, up to now; the provider's own failures between them are not looked at."""
 
     def admit(self, now: float) -> tuple[bool, BreakerState]:
         """Whether a call may go out now, and the state afterwards.
@@ -62,6 +74,10 @@ class BreakerState(msgspec.Struct, frozen=True):
     def succeeded(self) -> BreakerState:
         """The state after a call that was answered. A wait that a busy provider asked for stays while it is closed."""
         return BreakerState() if self.open_seconds else BreakerState(wait_until=self.wait_until)
+
+    def rejected(self) -> BreakerState:
+        """The state after a call that was turned down: as after an answer, but for the count."""
+        return msgspec.structs.replace(self.succeeded(), rejections=self.rejections + 1)
 
     def failed(
         self, now: float, policy: BreakerPolicy, retry_after_seconds: float | None = None
@@ -79,7 +95,7 @@ class BreakerState(msgspec.Struct, frozen=True):
         if length or failures >= policy.failures:
             length = min(length * 2 or policy.open_seconds, policy.max_open_seconds)
             until = now + max(length, min(wish, policy.max_open_seconds))
-        return BreakerState(failures, length, until)
+        return BreakerState(failures, length, until, rejections=self.rejections)
 
     def wait_seconds(self, now: float) -> float:
         """How long until a call may go out again; 0 when it may now."""
@@ -109,6 +125,8 @@ class ProviderView(msgspec.Struct, frozen=True, kw_only=True):
     """Until it may be asked again."""
     succeeded: int = 0
     """How many of the calls were answered, including refusals of the prompt."""
+    rejections: int = 0
+    """In a row, up to now: calls that were turned down as invalid, or blocked."""
 
 
 class Breaker:
@@ -138,7 +156,9 @@ class Breaker:
 
     @property
     def condition(self) -> Condition:
-        return self._state.condition(self._now())
+        condition = self._state.condition(self._now())
+        rejecting = condition == "closed" and self._state.rejections >= self._policy.failures
+        return "rejecting" if rejecting else condition
 
     @property
     def is_down(self) -> bool:
@@ -156,6 +176,7 @@ class Breaker:
             last_reason=self.last_reason,
             wait_seconds=self.wait_seconds,
             succeeded=self._succeeded,
+            rejections=self._state.rejections,
         )
 
     def admit(self) -> bool:
@@ -165,18 +186,42 @@ class Breaker:
         return admitted
 
     def succeeded(self) -> None:
-        before, self._state = self._state, self._state.succeeded()
-        self._failed_again = False
         self._succeeded += 1
+        self._works(self._state.succeeded())
+
+    def judged(self, reason: str, spent: Spent) -> None:
+        """The provider works, and said something of the prompt: one of `VERDICTS`."""
+        if reason == "refused_by_policy":  # that ends the turn: no next provider is asked
+            self.succeeded()
+            return
+        self.last_reason = reason
+        self._emit_failed(reason, spent)
+        if reason not in REJECTIONS:
+            self._works(self._state.succeeded())
+            return
+        self._works(self._state.rejected())
+        if self._state.rejections == self._policy.failures:
+            self._feed.emit("provider.rejecting", provider=self.name, reason=reason)
+
+    def _works(self, state: BreakerState) -> None:
+        before, self._state = self._state, state
+        self._failed_again = False
         if before.open_seconds:
             self._feed.emit("provider.closed", provider=self.name)
 
+    def _emit_failed(self, reason: str, spent: Spent) -> None:
+        cost = msgspec.structs.asdict(spent) if spent != Spent() else {}
+        self._feed.emit("provider.failed", provider=self.name, reason=reason, **cost)
+
     def failed(self, failure: TurnFailed) -> None:
+        if failure.reason in VERDICTS:
+            self.judged(failure.reason, failure.spent)
+            return
         before, now = self._state, self._now()
         self._state = before.failed(now, self._policy, failure.retry_after_seconds)
         self.last_reason = failure.reason
         self._failed_again |= before.trial
-        self._feed.emit("provider.failed", provider=self.name, reason=failure.reason)
+        self._emit_failed(failure.reason, failure.spent)
         if self._state.open_seconds and (before.trial or not before.open_seconds):
             self._feed.emit(
                 "provider.opened",

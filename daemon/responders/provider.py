@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from actors.messages import Answer, Prompt
+from actors.messages import Answer, Asked, Prompt
 
 
 class Together(msgspec.Struct, frozen=True):
@@ -19,6 +19,8 @@ class Together(msgspec.Struct, frozen=True):
     """For the whole call, like the following ones."""
     output_tokens: int = 0
     cost_micros: int = 0
+    asked: tuple[Asked, ...] = ()
+    """Who was asked for it, in order, where that is known; their tokens and cost are the whole call's."""
 
 
 class Provider(Protocol):

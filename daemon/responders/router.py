@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
@@ -10,13 +11,18 @@ import msgspec
 import trio
 
 from actors.errors import ResponderHeld, TurnFailed, TurnRefused
-from actors.messages import Answer, Asked, Prompt
+from actors.messages import Answer, Asked, Prompt, Spent, spent_in_all
 from actors.ports import Responder
 from daemon.responders.breaker import Breaker, ProviderView
+from daemon.responders.endings import VERDICTS_ON_REQUESTS, Standing, ending
 from daemon.responders.provider import Provider, Together
+from daemon.responders.shorter import shorter
 
 T = TypeVar("T")
 AskProvider = Callable[[Provider], Awaitable[T]]
+
+MAX_DETAIL_CHARS = 1_000
+"""Of an error that tells of several providers."""
 
 
 class RoutedResponder:
@@ -48,14 +54,17 @@ class Seat(NamedTuple):
 class ProviderRouter:
     """Several providers: the first that answers wins. Each is asked at most once; the turn tries again.
 
-    Only `TurnFailed` moves on to the next one. `TurnRefused` is a verdict on the prompt, not on the provider: asking
-    another would only look for a laxer one. A provider whose breaker is open is skipped. When none answers, the last
-    failure is raised, with the time until the first of them may be asked again.
+    `TurnFailed` moves on to the next one. `TurnRefused` is a verdict on the prompt, not on the provider: asking
+    another would only look for a laxer one. A provider whose breaker is open is skipped. When none answers,
+    `endings.py` says what that means; the error says of each that was asked how it failed, and what it cost.
+
+    Where all of it was too long for some and none answered, those are asked again, told less (`shorter.py`), within
+    the same deadline. So a conversation that has grown too long is answered all the same.
 
     When none could even be asked, the turn is held, which does not count as an attempt: brief trouble, or the wait that
     a busy provider asked for, must not use up the attempts of turns that come meanwhile. But when every provider is
     down for longer, the attempt fails with `providers_open`: a turn must end, and its customer must get an answer. A
-    turn is also held while every provider refuses its key.
+    turn is also held while every provider that could answer it refuses its key.
 
     Args:
       weighted: the order is drawn for each call, by weight; else it is the order of `seats`.
@@ -76,60 +85,112 @@ class ProviderRouter:
 
     async def answer(self, prompt: Prompt) -> Answer:
         """Raises: TurnFailed, TurnRefused, ResponderHeld."""
-        answer, asked = await self._first(lambda provider: provider.answer(prompt))
-        return msgspec.structs.replace(answer, asked=asked)
+        call = _Call(self._ordered(), trio.current_time() + self._deadline_seconds)
+        seats = call.seats
+        for rounds, told in enumerate(itertools.chain((prompt,), shorter(prompt))):
+            answer = await call.first(seats, _answering(told))
+            if answer is not None:
+                spent = msgspec.structs.asdict(spent_in_all(call.asked))
+                return msgspec.structs.replace(answer, asked=tuple(call.asked), shortened=rounds, **spent)
+            seats = call.too_long
+            if not seats or call.is_late:
+                break
+        raise call.error()
 
     async def answer_together(self, prompts: Mapping[str, Prompt]) -> Together:
         """Raises: TurnFailed, TurnRefused, ResponderHeld."""
-        together, asked = await self._first(lambda provider: provider.answer_together(prompts))
+        call = _Call(self._ordered(), trio.current_time() + self._deadline_seconds)
+        together = await call.first(call.seats, lambda provider: provider.answer_together(prompts))
+        if together is None:
+            raise call.error()
+        asked = tuple(call.asked)
         each = {key: msgspec.structs.replace(one, asked=asked) for key, one in together.answers.items()}
-        return msgspec.structs.replace(together, answers=each)
+        spent = msgspec.structs.asdict(spent_in_all(asked))
+        return msgspec.structs.replace(together, answers=each, asked=asked, **spent)
 
-    async def _first(self, ask: AskProvider[T]) -> tuple[T, tuple[Asked, ...]]:
-        """The answer of the first that answers, and all that were asked."""
-        deadline = trio.current_time() + self._deadline_seconds
-        failures: dict[Seat, TurnFailed] = {}
-        asked: list[Asked] = []
-        for seat in self._ordered():
-            if failures and trio.current_time() >= deadline:
+    def _ordered(self) -> tuple[Seat, ...]:
+        if not self._weighted:
+            return self._seats
+        return tuple(self._seats[index] for index in drawn_order(self._weights, self._draw))
+
+
+class _Call:
+    """One question: who was asked, how each failed, and what it cost."""
+
+    def __init__(self, seats: tuple[Seat, ...], deadline: float) -> None:
+        self.seats = seats
+        self._deadline = deadline
+        self._failures: dict[Seat, TurnFailed | TurnRefused] = {}
+        """The last one of each."""
+        self.asked: list[Asked] = []
+
+    @property
+    def is_late(self) -> bool:
+        return trio.current_time() >= self._deadline
+
+    @property
+    def too_long(self) -> tuple[Seat, ...]:
+        """Those that would answer less."""
+        return tuple(
+            seat
+            for seat in self.seats
+            if seat in self._failures and self._failures[seat].reason == "too_long"
+        )
+
+    async def first(self, seats: Iterable[Seat], ask: AskProvider[T]) -> T | None:
+        """The answer of the first that answers; None: nobody did.
+
+        Raises:
+          TurnRefused: one of them refused the prompt.
+        """
+        for seat in seats:
+            if self.asked and self.is_late:
                 break
             if not seat.breaker.admit():
                 continue
             started_at = trio.current_time()
             try:
-                said = await _ask(seat, ask, deadline, first=not failures)
+                said = await _ask(seat, ask, self._deadline, first=not self.asked)
             except TurnFailed as failure:
-                failures[seat] = failure
-                asked.append(_asked(seat, started_at, failure.reason))
+                self._note(seat, started_at, failure)
+            except TurnRefused as refusal:
+                self._note(seat, started_at, refusal)
+                if refusal.reason not in VERDICTS_ON_REQUESTS:
+                    raise TurnRefused(
+                        refusal.reason, self._detail(), spent_in_all(self.asked), tuple(self.asked)
+                    ) from None
             else:
-                return said, (*asked, _asked(seat, started_at))
-        raise self._failure(failures)
+                self.asked.append(_asked(seat, started_at, spent=_spent(said)))
+                return said
+        return None
 
-    def _ordered(self) -> Iterable[Seat]:
-        if not self._weighted:
-            return self._seats
-        return (self._seats[index] for index in drawn_order(self._weights, self._draw))
+    def error(self) -> TurnFailed | TurnRefused | ResponderHeld:
+        """What to raise when nobody answered."""
+        end = ending([_standing(seat, self._failures.get(seat)) for seat in self.seats])
+        if end.kind == "held":
+            return ResponderHeld(end.reason, end.wait_seconds)
+        asked, spent = tuple(self.asked), spent_in_all(self.asked)
+        if end.kind == "refused":
+            return TurnRefused(end.reason, self._detail(), spent, asked)
+        names = ", ".join(seat.breaker.name for seat in self.seats)
+        detail = self._detail() or names
+        return TurnFailed(end.reason, detail, end.wait_seconds, spent, asked)
 
-    def _failure(self, failures: Mapping[Seat, TurnFailed]) -> TurnFailed | ResponderHeld:
-        """The error to raise when none answered; `failures` are in the order of asking."""
-        wait_seconds = min(_wait_seconds(seat, failures.get(seat)) for seat in self._seats) or None
-        reasons = {
-            failures[seat].reason if seat in failures else seat.breaker.last_reason for seat in self._seats
-        }
-        if reasons == {"bad_key"}:
-            return ResponderHeld("responder_refuses_key")
-        if not failures:
-            return self._none_asked(wait_seconds)
-        last = list(failures.values())[-1]
-        return TurnFailed(last.reason, last.detail, wait_seconds)
+    def _note(self, seat: Seat, started_at: float, failure: TurnFailed | TurnRefused) -> None:
+        self._failures[seat] = failure
+        self.asked.append(_asked(seat, started_at, failure.reason, failure.spent))
 
-    def _none_asked(self, wait_seconds: float | None) -> TurnFailed | ResponderHeld:
-        if all(seat.breaker.is_down for seat in self._seats):
-            names = ", ".join(seat.breaker.name for seat in self._seats)
-            return TurnFailed("providers_open", names, wait_seconds)
-        # While a trial is running, its breaker expects the worst; the trial ends sooner.
-        trying = any(seat.breaker.condition == "half_open" for seat in self._seats)
-        return ResponderHeld("providers_busy", None if trying else wait_seconds)
+    def _detail(self) -> str:
+        """Of each that was asked, how it failed last: `first: overloaded (first answered 503); second: …`."""
+        if len(self._failures) == 1:
+            [(seat, failure)] = self._failures.items()
+            return failure.detail or seat.breaker.name
+        told = (
+            f"{seat.breaker.name}: {failure.reason}"
+            + (f" ({failure.detail})" if failure.detail not in ("", seat.breaker.name) else "")
+            for seat, failure in self._failures.items()
+        )
+        return "; ".join(told)[:MAX_DETAIL_CHARS]
 
 
 def drawn_order(weights: Sequence[float], draw: Callable[[], float]) -> tuple[int, ...]:
@@ -154,8 +215,8 @@ async def _ask(seat: Seat, ask: AskProvider[T], deadline: float, first: bool) ->
         except TurnFailed as failure:
             seat.breaker.failed(failure)
             raise
-        except TurnRefused:
-            seat.breaker.succeeded()
+        except TurnRefused as refusal:
+            seat.breaker.judged(refusal.reason, refusal.spent)
             raise
         seat.breaker.succeeded()
         return answer
@@ -165,11 +226,27 @@ async def _ask(seat: Seat, ask: AskProvider[T], deadline: float, first: bool) ->
     raise late
 
 
-def _asked(seat: Seat, started_at: float, failure: str = "") -> Asked:
-    return Asked(seat.provider.name, started_at, trio.current_time() - started_at, failure)
+def _answering(prompt: Prompt) -> AskProvider[Answer]:
+    return lambda provider: provider.answer(prompt)
 
 
-def _wait_seconds(seat: Seat, failure: TurnFailed | None) -> float:
-    """How long until `seat` may be asked again; a wait that the provider asked for is kept exactly."""
-    named = failure.retry_after_seconds if failure is not None else None
-    return max(named or 0.0, seat.breaker.wait_seconds)
+def _asked(seat: Seat, started_at: float, failure: str = "", spent: Spent | None = None) -> Asked:
+    took_seconds = trio.current_time() - started_at
+    return Asked(seat.provider.name, started_at, took_seconds, failure, spent or Spent())
+
+
+def _spent(said: object) -> Spent:
+    if not isinstance(said, Answer | Together):
+        return Spent()
+    return Spent(said.input_tokens, said.output_tokens, said.cost_micros)
+
+
+def _standing(seat: Seat, failure: TurnFailed | TurnRefused | None) -> Standing:
+    """A wait that the provider asked for is kept exactly."""
+    breaker = seat.breaker
+    if failure is not None:
+        named = failure.retry_after_seconds if isinstance(failure, TurnFailed) else None
+        return Standing(failure.reason, True, max(named or 0.0, breaker.wait_seconds))
+    reason = breaker.last_reason if breaker.wait_seconds else ""
+    is_tried = breaker.condition == "half_open"
+    return Standing(reason, False, breaker.wait_seconds, breaker.is_down, is_tried)

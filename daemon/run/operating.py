@@ -95,7 +95,7 @@ def operating(
         ),
         Turns(records, parts.stored_turns, label),
         Explainer(settings, health, supervisor, parts.stored_turns, parts.arrivals, pauses, feed),
-        Costs(records),
+        Costs(records, live.terms),
         EventTail(feed),
         Top(live, node_id, health, supervisor, parts.slots, latencies, feed, watched),
         TaskTree(label),

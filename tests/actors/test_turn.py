@@ -16,7 +16,7 @@ from actors.errors import LedgerUnavailable, TurnFailed, TurnRefused
 from actors.instance import FeatureFlags, InstanceRecord, Terms
 from actors.lookups import Usage
 from actors.machines import Pace
-from actors.messages import Answer, Asked, HistoryEntry, Prompt
+from actors.messages import Answer, Asked, CutReason, HistoryEntry, Prompt, Spent
 from actors.notices import ALERT_WEBHOOK, ESCALATION_WEBHOOK
 from actors.outcome import NotSent, Unknown
 from tests.support.memory import MemoryResponder
@@ -368,6 +368,120 @@ async def test_a_used_up_budget_sends_the_fallback_by_its_rule(
     assert (world.replies, world.responder.prompts) == (["we will be back"], [])
     assert world.ledger.states() == ["done"]
     assert next(iter(world.ledger.rows.values())).turn.rule == "budget_reached"
+
+
+async def test_each_share_of_a_budget_is_told_once_a_day_and_stops_nothing(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """Also when the answers themselves use it up; what follows at 100 % stands in every alert."""
+    world = shop(Terms(tokens_per_day=1000, has_alert_webhook=True, on_budget="suppress"))
+    await world.start(nursery)
+    for number in range(14):
+        world.responder.script = [Answer("yes", "memory", "m", 60, 40, 2_000)]
+        await say(world, f"question {number}")
+    told = [msgspec.json.decode(notice.body) for notice in world.ledger.notices]
+    assert [(one["event"], one["used"], one["allowed"], one["share"], one["answers"]) for one in told] == [
+        ("limit_near", 500, 1000, 0.5, 5),
+        ("limit_near", 800, 1000, 0.8, 8),
+        ("limit_reached", 1000, 1000, 1.0, 10),
+    ]
+    assert {(one["then"], one["cost_per_message"]) for one in told} == {("customers get no reply", 0.002)}
+    assert len(world.replies) == 10 and rules(world) == ["budget_reached"] * 4
+
+
+async def test_answers_that_cost_too_much_are_told_once_a_day(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world = shop(Terms(cost_per_message_micros=1_500, has_alert_webhook=True))
+    world.ledger.usage = Usage(cost_micros_today=38_000, answers_today=19)
+    await world.start(nursery)
+    for number in range(4):
+        world.responder.script = [Answer("yes", "memory", "m", 60, 40, 2_000)]
+        await say(world, f"question {number}")
+    [notice] = world.ledger.notices
+    told = msgspec.json.decode(notice.body)
+    assert (told["limit"], told["used"], told["allowed"], told["answers"]) == (
+        "cost_per_message",
+        0.002,
+        0.0015,
+        20,
+    )
+    assert len(world.replies) == 4
+
+
+# What answers in vain cost, and answers that are cut
+
+
+async def test_what_failed_attempts_cost_is_counted_and_who_was_asked_is_kept(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world, at = shop(), trio.current_time()
+    asked = (Asked("a", at, 2, "garbage", Spent(5, 6, 7)), Asked("b", at, 1, "too_large"))
+    world.responder.script = [
+        TurnFailed("too_large", "a and b", None, Spent(5, 6, 7), asked),
+        Answer("", "a", "m", 1, 2, 3),
+        TurnRefused("refused_by_policy", "b", Spent(10, 20, 30)),
+    ]
+    await world.start(nursery)
+    await say(world, "price?")
+    [row] = world.ledger.rows.values()
+    assert row.spent == world.ledger.spent == Spent(16, 28, 40)
+    assert [(one.provider, one.reason, one.attempt) for one in row.failures] == [
+        ("a", "garbage", 1),
+        ("b", "too_large", 1),
+        ("a", "garbage", 2),
+    ]
+    spent = [fields for event, _, fields in world.feed.events if event == "turn.spent"]
+    assert [one["input_tokens"] for one in spent] == [5, 1, 10]
+    assert (world.replies, world.ledger.dead()) == (["we will be back"], ["refused_by_policy"])
+
+
+async def test_a_count_that_cannot_be_stored_fails_no_turn(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world = shop()
+    world.responder.script = [TurnFailed("garbage", "", None, Spent(5))]
+
+    async def fail(operation: str) -> None:
+        if operation == "spend":
+            raise LedgerUnavailable("away")
+
+    world.ledger.fault = fail
+    await world.start(nursery)
+    await say(world, "price?")
+    assert world.replies == ["Heard 1: price?"]
+    assert world.feed.names().count("turn.uncounted") == 1
+
+
+@pytest.mark.parametrize("cut", ["length", "filter", "error"])
+async def test_a_cut_answer_is_sent_told_once_a_day_and_never_given_again(
+    autojump_clock: MockClock, nursery: trio.Nursery, cut: CutReason
+) -> None:
+    world = shop(Terms(has_alert_webhook=True, cache_exact_seconds=60))
+    world.responder.script = [Answer("We open.", "main", "small", cut=cut)] * 2
+    await world.start(nursery)
+    await say(world, "when do you open?", times=2)
+    assert world.replies == ["We open."] * 2
+    replies = [row.reply for row in world.ledger.rows.values()]
+    assert all(one is not None and one.cache is None and one.answer.cut == cut for one in replies)
+    [notice] = world.ledger.notices
+    told = msgspec.json.decode(notice.body)
+    assert (told["event"], told["reason"], told["provider"]) == ("answers_cut", cut, "main")
+    events = [fields["reason"] for event, _, fields in world.feed.events if event == "answer.cut"]
+    assert events == [cut] * 2
+
+
+async def test_an_answer_to_less_is_told_and_never_given_again(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world = shop(Terms(cache_exact_seconds=60))
+    world.responder.script = [Answer("yes", "main", "small", shortened=2)]
+    await world.start(nursery)
+    await say(world, "do you deliver?")
+    [shortened] = [fields for event, _, fields in world.feed.events if event == "turn.shortened"]
+    assert (shortened["rounds"], shortened["provider"]) == (2, "main")
+    [row] = world.ledger.rows.values()
+    assert row.reply is not None and row.reply.cache is None
 
 
 async def test_a_wait_for_the_day_ends_with_the_time_that_a_batch_may_wait(

@@ -12,9 +12,10 @@ import trio
 
 from actors.errors import EarlierTurnUnfinished, MajlisError, StaleEpoch, TurnFailed
 from actors.identity import Conversation
-from actors.lookups import TakeoverState
+from actors.instance import Terms
+from actors.lookups import FailedCall, TakeoverState, Usage
 from actors.machines import Pace
-from actors.messages import Answer, Swept
+from actors.messages import Answer, Spent, Swept
 from actors.outcome import NotSent, Sent, Unknown
 from actors.ports import Ledger, Lookups, Notice, Reply, Turn
 from actors.send_facts import Proof
@@ -509,6 +510,31 @@ async def test_that_a_part_may_not_be_sent_again_is_never_taken_back(subject: Su
     await subject.ledger.settle(turn, subject.epoch, 0, Unknown("timeout", may_resend=True))
     with pytest.raises(TurnFailed, match="claim_conflict"):
         await subject.ledger.claim(turn, subject.epoch, 0, True, "b2")
+
+
+async def used_today(subject: Subject, turn: Turn) -> Usage:
+    usage = await look(subject.lookups, turn, batch("hello"), "usage", terms=Terms(tokens_per_day=1))
+    assert isinstance(usage, Usage)
+    return usage
+
+
+async def test_what_a_failed_attempt_cost_counts_for_the_day_and_once(subject: Subject) -> None:
+    """Budgets are about what was paid for, not about what could be used."""
+    turn = await subject.ledger.begin(batch("hello"), subject.epoch)
+    call = FailedCall(
+        provider="main", reason="garbage", attempt=1, at_ms=1, took_ms=2.5, spent=Spent(5, 6, 7)
+    )
+    for token in ("0-1", "0-1", "1-9"):
+        await subject.ledger.spend(turn, subject.epoch, token, Spent(5, 6, 7), (call,))
+    used = await used_today(subject, turn)
+    assert (used.tokens_today, used.cost_micros_today, used.answers_today) == (22, 14, 0)
+    await subject.ledger.answer(turn, subject.epoch, reply_of(ANSWER, "one"))
+    await subject.ledger.spend(turn, subject.epoch, "2-5", Spent(100, 100, 100), ())
+    used = await used_today(subject, turn)
+    assert (used.tokens_today, used.cost_micros_today, used.answers_today) == (27, 14, 1)
+    await subject.take_over()
+    with pytest.raises(StaleEpoch):
+        await subject.ledger.spend(turn, subject.epoch, "3-7", Spent(1), ())
 
 
 async def test_steps_out_of_order_are_refused(subject: Subject) -> None:

@@ -27,7 +27,7 @@ from actors.errors import (
 from actors.escalation import Interaction
 from actors.identity import Conversation, is_lid
 from actors.instance import InstanceRecord
-from actors.lookups import Facts, Lookup, Span, TakeoverState, Usage
+from actors.lookups import Facts, FailedCall, Lookup, Span, TakeoverState, Usage
 from actors.machines import Pace
 from actors.messages import (
     Answer,
@@ -38,6 +38,7 @@ from actors.messages import (
     Prompt,
     Receipt,
     Snapshot,
+    Spent,
     TurnOutcome,
     Waiting,
     WindowPolicy,
@@ -201,6 +202,10 @@ class _Row:
     """Its messages are its own, not those of an earlier turn."""
     dead_reason: str = ""
     reply: Reply | None = None
+    spent: Spent = field(default_factory=Spent)
+    spent_by: str = ""
+    """The attempt whose spending was added last."""
+    failures: tuple[FailedCall, ...] = ()
     answered_at_ms: int = 0
     claims: dict[int, str] = field(default_factory=dict)
     """The tokens of open claims by part."""
@@ -243,6 +248,8 @@ class MemoryLedger:
         self.handed_back: dict[Conversation, int] = {}
         self.notices: list[Notice] = []
         self.usage = Usage()
+        """What the lookup finds besides what this ledger has counted itself."""
+        self.spent, self.answers = Spent(), 0
         self.pace = Pace()
         """What the lookup finds where no silence is in force."""
         self.machines: dict[Conversation, tuple[int, Pace]] = {}
@@ -344,9 +351,26 @@ class MemoryLedger:
                 self.opted_out.add(row.batch.conversation)
             elif reply.opt_out == "in":
                 self.opted_out.discard(row.batch.conversation)
+            if reply.rule in ("", "model_silence"):
+                self.answers += 1
+                answer = reply.answer
+                self._pay(row, Spent(answer.input_tokens, answer.output_tokens, answer.cost_micros))
             if reply.rule == "model_silence":
                 self._end(row, "suppressed")
         return self._view(row)
+
+    async def spend(
+        self, turn: Turn, epoch: int, token: str, spent: Spent, failures: tuple[FailedCall, ...]
+    ) -> None:
+        row = await self._find("spend", turn, epoch)
+        if row.turn.state == "started" and row.spent_by != token:
+            row.spent_by = token
+            row.failures += failures
+            self._pay(row, spent)
+
+    def _pay(self, row: _Row, spent: Spent) -> None:
+        row.spent += spent
+        self.spent += spent
 
     async def claim(
         self, turn: Turn, epoch: int, part: int, resend: bool, token: str, heed_takeover: bool = True
@@ -571,7 +595,12 @@ class MemoryLedger:
                 for row in sorted(others, key=lambda row: -row.answered_at_ms)[:5]
                 if row.reply
             ),
-            usage=self.usage,
+            usage=msgspec.structs.replace(
+                self.usage,
+                tokens_today=self.usage.tokens_today + self.spent.input_tokens + self.spent.output_tokens,
+                cost_micros_today=self.usage.cost_micros_today + self.spent.cost_micros,
+                answers_today=self.usage.answers_today + self.answers,
+            ),
             pace=Pace(silent=True) if self.machines.get(conversation, (0, None))[0] > now else self.pace,
             history=self.history,
         )

@@ -264,7 +264,7 @@ class Operators:
         )
         self.turns = Turns(records, stored_turns, label)
         self.explainer = Explainer(settings, health, supervisor, stored_turns, mirror, self.pauses, feed)
-        self.costs = Costs(records)
+        self.costs = Costs(records, self.live.terms)
         self.top = Top(self.live, NODE, health, supervisor, self.slots, Latencies(feed), feed, watched)
         self.leases = LeaseTable(NODE, self.fenced, stored_turns)
         self.instances = Instances(records, supervisor, self.pauses)

@@ -7,6 +7,7 @@ import { count, moment } from "./format.js";
 import { messageList } from "./message_list.js";
 import { beside } from "./router.js";
 import { store } from "./store.js";
+import { reason } from "./words.js";
 import { withToast } from "./feedback.js";
 import { deadLetterActions, deadLetterReason } from "./view_dead_letters.js";
 
@@ -28,6 +29,15 @@ export function deadLetter(root, title, { id }, signal) {
         `, failed ${moment(view.buried_at)} after ${count(view.tries, "attempt")}.`,
         view.retried_at ? ` Retried ${moment(view.retried_at)}.` : "",
         view.dropped_at ? ` Dropped ${moment(view.dropped_at)}.` : "",
+      ),
+      view.got ? h("p.quiet", {}, `${view.got[0].toUpperCase()}${view.got.slice(1)}.`) : null,
+      ...view.asked.map((one) =>
+        h(
+          "p.quiet",
+          {},
+          bdi(one.provider),
+          ` was asked in vain, ${count(one.calls, "call")}: ${reason(one.reason)}. Last ${moment(one.at)}.`,
+        ),
       ),
       h("div.row", {}, deadLetterActions(view, again)),
       h("h3", {}, `Received: ${count(view.messages.length, "message")}`),

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { bdi, fill, h } from "./dom.js";
 import { count, exact, number } from "./format.js";
 import { beside } from "./router.js";
-import { CLOSED_BY, TURN_STATES, rule } from "./words.js";
+import { CUT, CLOSED_BY, TURN_STATES, rule } from "./words.js";
 import { spansOf, traceChart } from "./trace.js";
 
 export class TurnPane {
@@ -62,6 +62,10 @@ function foot({ turn, conversation }) {
   );
 }
 
+function cut(reason) {
+  return reason ? `; the answer ends before its end: ${CUT[reason] ?? reason}` : "";
+}
+
 /** The turn in words. */
 export function sentence(turn) {
   const closedBy = CLOSED_BY[turn.closed_by] ?? turn.closed_by;
@@ -76,5 +80,5 @@ export function sentence(turn) {
       : "";
   const cost = turn.cost ? `, cost ${exact(turn.cost)}` : "";
   const by = turn.provider === "cache" ? "Answered from the response cache" : `Answered by ${turn.provider}${model}`;
-  return `${batch}${attempts} ${by}${tokens}${cost}.`;
+  return `${batch}${attempts} ${by}${tokens}${cost}${cut(turn.cut)}.`;
 }

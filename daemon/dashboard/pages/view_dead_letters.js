@@ -129,9 +129,9 @@ function line(letter, changed) {
 
 const isOpen = (letter) => !letter.retried_at && !letter.dropped_at;
 
-/** Why it failed, as a sentence. */
+/** Why it failed, as a sentence. The server knows whether it was the answer that failed, or its way to the customer. */
 export function deadLetterReason(letter) {
-  const words = reason(letter.reason);
+  const words = letter.what || reason(letter.reason);
   const detail =
     letter.detail && letter.detail !== letter.reason
       ? h("span.detail", {}, " (", bdi(reason(letter.detail)), ")")

@@ -27,27 +27,32 @@ const STAGES = {
 };
 
 const REASONS = {
+  bad_key: "the provider refused its key",
   bad_request: "the provider rejected the request as invalid",
+  blocked: "a firewall before the provider blocked the request",
   claim_conflict: "another daemon was about to send the same message",
   claim_lost: "the right to send was lost at the last moment",
-  context_too_long: "the question is too long for the model",
+  cut_short: "the provider broke off before a whole sentence",
   garbage: "the provider's answer is unreadable",
-  held_too_long: "the gateway or a limit delayed it for too long",
+  held_too_long: "what it had to wait for delayed it for too long",
   internal_error: "Majlis failed unexpectedly; see its log",
   mirror_lost: "it was in the ledger but no longer in Redis",
+  not_found: "the provider knows no such address or model",
   not_on_whatsapp: "the number is not on WhatsApp",
   overloaded: "the provider is overloaded",
   paused: "paused by an operator",
   providers_open: "the circuit of every provider is open after failures",
-  quota: "the provider's quota is used up",
   rate_limited: "the provider limits the rate of calls",
   refused_by_policy: "the provider refuses to answer this",
   send_settling: "it is not yet known whether the message was sent",
   send_unresolved: "it could not be determined whether the message was sent",
   server_error: "the provider failed",
+  thoughts_only: "the model thought, and said nothing",
   timed_out: "it took too long",
   too_large: "the answer is too large",
-  unauthorized: "the API key was refused",
+  too_long: "it is too long for the provider",
+  too_old: "it was too old when it arrived",
+  tool_call_only: "the model called a tool and said nothing",
   unexpected_status: "the provider answered with an unexpected status",
   unreachable: "it cannot be reached",
 };
@@ -65,6 +70,13 @@ export function why(text) {
   return after ? `${before}: ${reason(after)}` : reason(text);
 }
 
+/** Why an answer ends before its end. */
+export const CUT = {
+  length: "its bound of tokens was reached",
+  filter: "a content filter ended it",
+  error: "the provider broke off",
+};
+
 export const CLOSED_BY = {
   timeout: "time limit reached",
   count: "message limit reached",
@@ -78,6 +90,7 @@ export const PROVIDER_STATES = {
   held: "backing off",
   open: "circuit open",
   half_open: "circuit half-open",
+  rejecting: "turns requests down",
 };
 
 export const OUTCOMES = { ok: "done", failed: "failed", timed_out: "timed out", skipped: "skipped" };
@@ -116,7 +129,10 @@ export const ALERTS = {
     "A conversation looks like one with a machine",
     "See it under its label: hand it back if it is a person, or leave it silent.",
   ],
-  provider_open: ["The circuit of a provider is open", "It failed too often: see its last failure under Providers."],
+  provider_open: [
+    "The circuit of a provider is open, or it turns all requests down",
+    "See its last failure under Providers: bad_request and blocked are about its settings.",
+  ],
   budget_reached: ["A budget is used up", "Raise it, or wait until midnight UTC."],
 };
 

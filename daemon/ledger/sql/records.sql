@@ -1,7 +1,8 @@
 -- dead_letters --
 -- Newest first. $1: include retried and dropped ones, $2: limit, $3: only this one.
 SELECT d.id, d.turn_id, t.conversation_key, t.batch_number, d.reason, d.detail, t.tries, d.created_at, d.retried_at,
-       d.dropped_at, t.messages
+       d.dropped_at, t.messages, t.provider, t.failures, t.cost_micros,
+       ARRAY(SELECT o.state FROM majlis_outbox o WHERE o.turn_id = t.id ORDER BY o.part) AS parts
 FROM majlis_dead_letters d JOIN majlis_turns t ON t.id = d.turn_id
 WHERE ($1 OR d.retried_at IS NULL AND d.dropped_at IS NULL) AND ($3::bigint IS NULL OR d.id = $3)
 ORDER BY d.id DESC LIMIT $2
@@ -38,7 +39,7 @@ RETURNING id
 -- Turns with their parts; completed by one of the next two.
 SELECT t.id, t.conversation_key, t.batch_number, t.lo, t.hi, t.why, t.state, t.rule, t.tries, t.messages,
        t.provider, t.model, t.input_tokens, t.output_tokens, t.cost_micros, t.confidence, t.needs_data_collection,
-       t.requested_fields, t.waterfall, t.text, t.answer, t.opened_at, t.created_at, t.answered_at, t.finished_at,
+       t.requested_fields, t.waterfall, t.failures, t.cut, t.text, t.answer, t.opened_at, t.created_at, t.answered_at, t.finished_at,
        coalesce((
            SELECT jsonb_agg(jsonb_build_object(
                'number', o.part, 'state', o.state, 'text', o.text, 'resends', o.resends,

@@ -3,7 +3,7 @@
 -- $1: the ids, $2: only this instance, $3: limit.
 SELECT t.id, t.conversation_key, t.instance, t.batch_number, t.why, t.state, t.rule, t.tries, t.moved_to,
        t.messages, t.message_ids, t.provider, t.model, t.input_tokens, t.output_tokens, t.cost_micros,
-       t.confidence, t.waterfall, t.opened_at, t.created_at, t.answered_at, t.finished_at,
+       t.confidence, t.waterfall, t.failures, t.cut, t.opened_at, t.created_at, t.answered_at, t.finished_at,
        coalesce((
            SELECT jsonb_agg(jsonb_build_object(
                'number', o.part, 'state', o.state, 'text', o.text, 'resends', o.resends,

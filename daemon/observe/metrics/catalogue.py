@@ -100,6 +100,9 @@ METRICS: dict[str, Metric] = {
     "majlis_answers_total": Metric(
         "counter", "Answers by their source: a provider, cache, escalation or fallback", ("provider",)
     ),
+    "majlis_answers_cut_total": Metric(
+        "counter", "Answers that end before their end: length, filter or error", ("reason",)
+    ),
     "majlis_cache_hits_total": Metric("counter", "Answers from the response cache"),
     "majlis_provider_calls_total": Metric(
         "counter", "Calls to providers that ended: ok, or the reason of the failure", ("provider", "outcome")
@@ -107,9 +110,13 @@ METRICS: dict[str, Metric] = {
     "majlis_provider_open": Metric(
         "gauge", "1 while a provider gets no calls, or one on trial", ("provider",)
     ),
-    "majlis_tokens_total": Metric("counter", "Tokens: input or output", ("whatsapp_instance", "direction")),
+    "majlis_tokens_total": Metric(
+        "counter", "Tokens: input or output, of answers in vain too", ("whatsapp_instance", "direction")
+    ),
     "majlis_cost_total": Metric(
-        "counter", "Cost, in the currency of the providers' prices", ("whatsapp_instance",)
+        "counter",
+        "Cost, in the currency of the providers' prices, of answers in vain too",
+        ("whatsapp_instance",),
     ),
     # Sends
     "majlis_sends_total": Metric(

@@ -47,6 +47,7 @@ class Observed:
         feed.observe("window.closed", self._closed)
         feed.observe("turn.lookups", self._looked_up)
         feed.observe("turn.answered", self._answered)
+        feed.observe("turn.spent", self._paid)
         feed.observe("turn.done", self._done)
         feed.observe("part.sent", self._sent)
         feed.observe("provider.failed", self._provider_failed)
@@ -75,6 +76,9 @@ class Observed:
 
     def _answered(self, conversation: Conversation | None, fields: Mapping[str, object]) -> None:
         self._stage("responder", fields.get("took_ms") or None)
+        self._paid(conversation, fields)
+
+    def _paid(self, conversation: Conversation | None, fields: Mapping[str, object]) -> None:
         instance = self._instances.of(conversation.instance if conversation else "")
         self._add(self.tokens, (instance, "input"), fields.get("input_tokens"))
         self._add(self.tokens, (instance, "output"), fields.get("output_tokens"))

@@ -17,8 +17,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from actors.errors import StaleEpoch, TurnFailed, TurnRefused, Unavailable
-from actors.messages import Batch, TurnOutcome
+from actors.messages import Asked, Batch, Spent, TurnOutcome
 from actors.response_cache import CACHE
 from actors.triage import ESCALATION, FALLBACK
 from daemon.observe.tracing.spans import Moment, SpanKind, Trace, TraceSpan, Value, word
@@ -94,8 +96,10 @@ class Recording:
         """The attempt ended and the turn did not. What is no `Exception` (a stop) says nothing of the turn."""
         match error:
             case TurnFailed() | TurnRefused():
-                if self._asking and error.reason != self._last_failure:
-                    self._call(self._built.at(now), {}, error.reason)
+                last = error.asked[-1] if error.asked else None
+                told = (last.failure if last else error.reason) == self._last_failure
+                if self._asking and not told:
+                    self._call(self._built.at(now), _of(last), last.failure if last else error.reason)
                 self._built.note(now, "try failed", error.reason)
             case Unavailable():
                 self._built.note(now, "held", error)
@@ -144,7 +148,7 @@ class Recording:
         provider = str(fields.get("provider"))
         if provider not in NO_PROVIDER:
             # The event comes when the reply is stored; the provider was done before.
-            self._call(self._asked_ns + _ns(fields.get("took_ms")), fields)
+            self._call(self._asked_ns + _ns(fields.get("took_ms")), {**fields, **_own(fields)})
         self._attributes["majlis.answer.by"] = provider
         self._attributes["majlis.reply.parts"] = _whole(fields.get("parts"))
         self._asking, self._built.mark_ns = False, self._built.at(now)
@@ -201,7 +205,7 @@ class Recording:
             attributes |= {"majlis.provider": provider, "gen_ai.provider.name": known.kind}
             if known.model:
                 name, attributes["gen_ai.request.model"] = f"chat {known.model}", known.model
-        if not error:
+        if not error or "input_tokens" in fields:
             attributes["gen_ai.usage.input_tokens"] = _whole(fields.get("input_tokens"))
             attributes["gen_ai.usage.output_tokens"] = _whole(fields.get("output_tokens"))
             attributes["majlis.cost"] = _whole(fields.get("cost_micros")) / 1e6
@@ -237,6 +241,22 @@ EVENTS: Mapping[str, Callable[[Recording, float, Fields], None]] = {
     "turn.moved": Recording.ended,
 }
 """What is to be seen of a turn while it runs."""
+
+
+def _of(asked: Asked | None) -> dict[str, object]:
+    """The call as an event would tell of it; nothing where it is not known."""
+    if asked is None:
+        return {}
+    cost = msgspec.structs.asdict(asked.spent) if asked.spent != Spent() else {}
+    return {"provider": asked.provider, **cost}
+
+
+def _own(fields: Fields) -> dict[str, int]:
+    """What the answer itself cost, without those that were asked in vain: each of them has told of its own."""
+    in_vain = fields.get("in_vain")
+    if not isinstance(in_vain, Mapping):
+        return {}
+    return {name: _whole(fields.get(name)) - _whole(cost) for name, cost in in_vain.items()}
 
 
 class TraceBuilder:

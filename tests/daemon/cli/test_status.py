@@ -116,8 +116,8 @@ def test_cost_has_a_line_per_day_and_instance_and_a_total(door: DoorInThread, ma
     door.do(lambda: door.operators.db.fetch(_USAGE))
     lines = [line.split() for line in majlis("cost").out.splitlines() if line]
     (acme,) = [line for line in lines if "acme" in line]
-    assert acme[1:] == ["acme", "12", "3", "9,000", "800", "1.25"]
-    assert lines[-1] == ["total", "24", "6", "18,000", "1,600", "2.50"]
+    assert acme[1:] == ["acme", "12", "3", "9,000", "800", "1.25", "0.104167"]
+    assert lines[-1] == ["total", "24", "6", "18,000", "1,600", "2.50", "0.104167"]
     document = json.loads(majlis("cost", "--json").out)
     assert (document["days"], document["cost"], len(document["rows"])) == (7, 2.5, 2)
 

@@ -8,11 +8,13 @@ from typing import get_args
 
 import pytest
 
-from actors.messages import Aside
+from actors.messages import Aside, CutReason
 from daemon.config.sections import MonitorSettings
 from daemon.dashboard.pages import INDEX, TYPES, Pages
 from daemon.observe.alerts import rules
+from daemon.operate.letters import ANYWHERE, OF_PROVIDERS
 from daemon.operate.message_life import NOT_ANSWERED, SILENCED
+from daemon.responders.breaker import Condition
 from daemon.web.http1 import Peer, Request
 
 PAGES = Pages()
@@ -78,6 +80,9 @@ def test_every_rule_of_silence_and_every_alert_has_its_words() -> None:
     known = {
         "RULES": {*NOT_ANSWERED, *SILENCED},
         "ASIDES": {*get_args(Aside)} - {""},
+        "REASONS": {*ANYWHERE, *OF_PROVIDERS},
+        "CUT": {*get_args(CutReason)} - {""},
+        "PROVIDER_STATES": {*get_args(Condition)},
         "ALERTS": {rule.name for rule in rules(MonitorSettings())},
     }
     words = FILES["words.js"].decode()

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from actors.errors import StaleEpoch, TakenOver
-from actors.lookups import Span
-from actors.messages import Answer
+from actors.lookups import FailedCall, Span
+from actors.messages import Answer, Spent
 from actors.outcome import Sent, Unknown
 from actors.ports import Notice, Reply, Turn
 from daemon.ledger.migrate import check_schema
@@ -80,6 +80,39 @@ async def test_usage_adds_up_by_day_and_only_responders_cost(world: LedgerWorld)
     )
     [used] = await world.rows("SELECT * FROM majlis_usage")
     assert (used["answers"], used["cached"], used["cost_micros"]) == (3, 1, 900)
+
+
+async def test_a_turn_tells_what_all_its_attempts_cost(world: LedgerWorld) -> None:
+    """So the turns of a day add up to its usage; an answer that is cut says why."""
+    turn = await begun(world)
+    call = FailedCall(
+        provider="first", reason="garbage", attempt=1, at_ms=1, took_ms=2.5, spent=Spent(5, 6, 7)
+    )
+    await world.ledger.spend(turn, 1, "0-1", Spent(5, 6, 7), (call,))
+    reply = Reply(msgspec.structs.replace(ANSWER, cut="length"), ("one",))
+    for _ in range(2):
+        await world.ledger.answer(turn, 1, reply)
+    [row] = await world.rows("SELECT input_tokens, output_tokens, cost_micros, cut FROM majlis_turns")
+    assert tuple(row.values()) == (35, 18, 457, "length")
+    [used] = await world.rows("SELECT answers, input_tokens, output_tokens, cost_micros FROM majlis_usage")
+    assert tuple(used.values()) == (1, 35, 18, 457)
+    stored = await world.records.turn(turn.id)
+    assert stored is not None and (stored.cut, stored.failures) == ("length", (call,))
+
+
+async def test_the_cost_of_a_dead_turn_stays_with_it_and_beside_its_fallback(world: LedgerWorld) -> None:
+    turn = await begun(world)
+    await world.ledger.spend(turn, 1, "0-1", Spent(2**31 - 1, 6, 7), ())
+    await world.ledger.spend(turn, 1, "1-1", Spent(2**31 - 1, 6, 7), ())
+    doomed = Reply(Answer("later", "fallback"), ("later",), "fallback", dead_reason="garbage")
+    await world.ledger.answer(turn, 1, doomed)
+    await world.ledger.bury(turn, 1, "garbage", "")
+    [letter] = await world.records.dead_letters()
+    assert (letter.cost_micros, letter.parts, letter.provider) == (14, ("pending",), "fallback")
+    [row] = await world.rows("SELECT input_tokens, state FROM majlis_turns")
+    assert tuple(row.values()) == (2**31 - 1, "dead")
+    [used] = await world.rows("SELECT answers, input_tokens FROM majlis_usage")
+    assert tuple(used.values()) == (0, 2 * (2**31 - 1))
 
 
 async def test_a_notice_with_a_key_is_stored_once(world: LedgerWorld) -> None:
@@ -165,7 +198,8 @@ async def test_the_fallback_of_a_dead_turn_is_recognized_after_a_crash(world: Le
     await world.ledger.settle(turn, 1, 0, Sent("g"))
     await world.ledger.bury(turn, 1, turn.dead_reason, turn.dead_detail)
     [letter] = await world.records.dead_letters()
-    assert (letter.reason, letter.detail) == ("overloaded", "main; parts: 1 sent, 0 unknown, 1 in all")
+    assert (letter.reason, letter.detail) == ("overloaded", "main")
+    assert (letter.provider, letter.parts) == ("fallback", ("sent",))
     assert await world.messages() == [("user", "hello"), ("assistant", "later")]
     assert await world.rows("SELECT FROM majlis_usage") == []
 

@@ -336,7 +336,8 @@ async def test_usage_is_counted_by_day(world: LedgerWorld) -> None:
     await other.answered(Answer("", "p", input_tokens=10, output_tokens=20, cost_micros=500))
     await talk.answered(Answer("", "escalation"), rule="escalated")
     used = await talk.usage(budgets)
-    assert (used.tokens_today, used.cost_micros_today) == (37, 550)
+    assert (used.tokens_today, used.cost_micros_today, used.answers_today) == (37, 550, 2)
+    assert (await talk.usage(Terms(cost_per_message_micros=1))).answers_today == 2
     assert await world.rows("SELECT FROM majlis_places") == []
     await world.rows("UPDATE majlis_usage SET day = day - 1")
     assert (await talk.usage(budgets)).tokens_today == 0

@@ -6,9 +6,12 @@ import pytest
 
 from actors.errors import Conflict, ConversationFull, MirrorUnavailable, Missing
 from actors.identity import Conversation
-from actors.messages import Message, Receipt
+from actors.lookups import FailedCall
+from actors.messages import Answer, Message, Receipt, Spent
+from actors.outcome import Sent
+from actors.ports import Reply
 from daemon.operate.dead_letters import DeadLetters
-from tests.support.ledgers import batch
+from tests.support.ledgers import DEMO, batch, new_token
 from tests.support.operators import Operators
 
 
@@ -21,6 +24,37 @@ async def buried(operators: Operators, *contacts: str) -> list[int]:
         await ledger.bury(turn, 1, "overloaded", "")
     letters = (await operators.letters.page(100, include_ended=False)).letters
     return [letter.id for letter in reversed(letters)]
+
+
+async def test_a_dead_letter_says_who_was_asked_and_what_the_customer_got(operators: Operators) -> None:
+    ledger = operators.world.ledger
+    turn = await ledger.begin(batch("hello"), 1)
+    call = FailedCall(
+        provider="main", reason="too_large", attempt=1, at_ms=1_000, took_ms=2, spent=Spent(5, 6, 7_000)
+    )
+    await ledger.spend(turn, 1, "0-1", call.spent, (call,))
+    await ledger.answer(
+        turn, 1, Reply(Answer("later", "fallback"), ("later",), "fallback", dead_reason="too_large")
+    )
+    await ledger.claim(turn, 1, 0, False, new_token())
+    await ledger.settle(turn, 1, 0, Sent("g"))
+    await ledger.bury(turn, 1, "too_large", "")
+    [letter] = (await operators.letters.page(1, include_ended=False)).letters
+    assert (letter.what, letter.got, letter.cost, letter.tries) == (
+        "the provider's answer was too large to be read",
+        "the customer got the fallback message",
+        0.007,
+        1,
+    )
+    assert [(one.provider, one.calls, one.reason) for one in letter.asked] == [("main", 1, "too_large")]
+    held = await ledger.begin(batch("later", number=2), 1)
+    await ledger.bury(held, 1, "held_too_long", "connection_closed")
+    assert (await operators.letters.show(letter.id + 1)).tries == 0, "no attempt was made of it"
+    explained = await operators.explainer.explain(f"{DEMO.contact}-1-0", None)
+    assert "the customer got the fallback message" in explained.why
+    assert [step.detail for step in explained.steps if step.what == "asked in vain"] == [
+        "main: too_large, 2 ms, attempt 1"
+    ]
 
 
 def appended(operators: Operators) -> list[str]:

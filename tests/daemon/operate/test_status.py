@@ -32,7 +32,7 @@ async def test_status_shows_what_needs_attention(operators: Operators) -> None:
     assert msgspec.to_builtins(status)["providers"] == [
         {
             **{"name": "main", "instance": "", "state": "closed", "failures": 0, "calls": 3},
-            **{"last_reason": "", "wait_seconds": 0.0, "succeeded": 0},
+            **{"last_reason": "", "wait_seconds": 0.0, "succeeded": 0, "rejections": 0},
         }
     ]
 

@@ -11,7 +11,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.errors import ResponderHeld, TurnFailed, TurnRefused
-from actors.messages import Answer, Prompt
+from actors.messages import Answer, Asked, Prompt, Spent
 from daemon.responders.batched import MAX_CHARS
 from daemon.responders.batching import BatchingResponder
 from daemon.responders.provider import Together
@@ -153,6 +153,44 @@ async def test_a_refusal_of_the_shared_call_does_not_refuse_every_prompt(
         "alone": 3,
         "reason": "refused_by_policy",
     }
+
+
+@pytest.mark.parametrize("reason", ["too_long", "bad_request", "blocked"])
+async def test_a_verdict_on_the_shared_request_is_no_verdict_on_each(
+    autojump_clock: MockClock, crowd: Crowd, model: Scripted, feed: RecordedFeed, reason: str
+) -> None:
+    """I9: all of it together was too long, or one customer's words were turned down: each is asked by itself."""
+    refused = Asked("model", 0, 1, reason, Spent(5, 0, 7))
+    other = Asked("second", 1, 1, "overloaded", Spent(0, 4, 0))
+    model.error = TurnFailed("overloaded", "", None, Spent(5, 4, 7), (refused, other))
+    original = model.answer
+
+    async def alone(prompt: Prompt) -> Answer:
+        model.error = None
+        return await original(prompt)
+
+    model.answer = alone  # type: ignore[method-assign]
+    assert await crowd.ask_all("a", "b") == {"a": "a", "b": "b"}
+    assert feed.events[0][1]["alone"] == 2
+    answers = crowd.answers.values()
+    assert sorted((each.input_tokens, each.output_tokens, each.cost_micros) for each in answers) == [
+        (12, 7, 103),
+        (13, 7, 104),
+    ]
+    assert all([one.failure for one in each.asked] == [reason, "overloaded"] for each in answers)
+    assert all(
+        sum((one.spent for one in each.asked), Spent(10, 5, 100)).cost_micros == each.cost_micros
+        for each in answers
+    )
+
+
+async def test_what_a_failed_shared_call_cost_is_borne_by_all(
+    autojump_clock: MockClock, crowd: Crowd, model: Scripted
+) -> None:
+    model.error = TurnFailed("garbage", "", None, Spent(5, 4, 7))
+    await crowd.ask_all("a", "b")
+    spent = [failure.spent for failure in crowd.failures.values() if isinstance(failure, TurnFailed)]
+    assert sum(spent, Spent()) == Spent(5, 4, 7) and len(spent) == 2
 
 
 @pytest.mark.parametrize(

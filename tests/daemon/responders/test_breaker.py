@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from actors.errors import TurnFailed
-from daemon.responders.breaker import Breaker, BreakerPolicy, BreakerState
+from actors.messages import Spent
+from daemon.responders.breaker import VERDICTS, Breaker, BreakerPolicy, BreakerState
 from tests.support.providers import RecordedFeed
 
 POLICY = BreakerPolicy(failures=3, open_seconds=30, max_open_seconds=100)
@@ -191,20 +192,54 @@ async def test_a_wait_asked_for_after_one_failure_is_respected(
     assert breaker.admit()
 
 
+@pytest.mark.parametrize("reason", sorted(VERDICTS))
+async def test_what_is_said_of_one_prompt_leaves_nobody_alone(
+    autojump_clock: MockClock, breaker: Breaker, feed: RecordedFeed, reason: str
+) -> None:
+    """I9: however often one customer's words are turned down, the next customer's call goes out, and a trial that ends
+    so shows that the provider works."""
+    for _ in range(3 * TWICE.failures):
+        assert breaker.admit()
+        breaker.failed(TurnFailed(reason))
+    assert breaker.admit() and breaker.view.state in ("closed", "rejecting")
+    assert "provider.opened" not in feed.names()
+    for _ in range(TWICE.failures):
+        breaker.failed(FAILURE)
+    await trio.sleep(30)
+    assert breaker.admit()
+    breaker.judged(reason, Spent())
+    assert breaker.admit() and "provider.closed" in feed.names()
+
+
+async def test_a_provider_that_turns_everything_down_is_shown_and_asked(
+    autojump_clock: MockClock, breaker: Breaker, feed: RecordedFeed
+) -> None:
+    for reason in ("bad_request", "blocked", "bad_request"):
+        assert breaker.admit()
+        breaker.failed(TurnFailed(reason, spent=Spent(7)))
+    assert _view(breaker)[2:6] == ("rejecting", 0, 3, "bad_request")
+    assert [fields for name, fields in feed.events if name == "provider.rejecting"] == [
+        {"provider": "main", "reason": "blocked"}
+    ]
+    assert feed.events[0][1]["input_tokens"] == 7
+    breaker.failed(TurnFailed("too_long"))  # an answer to what was asked, as a good one is
+    assert breaker.view.state == "closed"
+
+
 async def test_the_view_shows_the_state_and_no_secret(autojump_clock: MockClock, breaker: Breaker) -> None:
-    assert _view(breaker) == ("main", "demo", "closed", 0, 0, "", 0, 0)
+    assert _view(breaker) == ("main", "demo", "closed", 0, 0, "", 0, 0, 0)
     breaker.admit()
     breaker.failed(TurnFailed("rate_limited", "", 7.0))
-    assert _view(breaker) == ("main", "demo", "held", 1, 1, "rate_limited", 7, 0)
+    assert _view(breaker) == ("main", "demo", "held", 1, 1, "rate_limited", 7, 0, 0)
     await trio.sleep(7)
     breaker.admit()
     breaker.failed(FAILURE)
-    assert _view(breaker) == ("main", "demo", "open", 2, 2, "overloaded", 30, 0)
+    assert _view(breaker) == ("main", "demo", "open", 2, 2, "overloaded", 30, 0, 0)
     await trio.sleep(30)
     assert breaker.view.state == "half_open"
     breaker.admit()
     breaker.succeeded()
-    assert _view(breaker) == ("main", "demo", "closed", 0, 3, "overloaded", 0, 1)
+    assert _view(breaker) == ("main", "demo", "closed", 0, 3, "overloaded", 0, 1, 0)
 
 
 def _view(breaker: Breaker) -> tuple[object, ...]:

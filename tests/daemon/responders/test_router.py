@@ -9,12 +9,12 @@ from random import Random
 
 import pytest
 import trio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.errors import ResponderHeld, TurnFailed, TurnRefused
-from actors.messages import Asked, Prompt
+from actors.messages import Answer, Asked, HistoryEntry, Passage, Prompt, Spent
 from actors.ports import Responder
 from daemon.responders.breaker import Breaker, BreakerPolicy
 from daemon.responders.router import ProviderRouter, RoutedResponder, Seat, drawn_order
@@ -94,7 +94,7 @@ async def test_a_refused_trial_shows_that_the_provider_works(
     await trio.sleep(30)
     with pytest.raises(TurnRefused):
         await asked.answer(PROMPT)
-    assert feed.names()[-2:] == ["provider.opened", "provider.closed"]
+    assert feed.names()[-3:] == ["provider.opened", "provider.failed", "provider.closed"]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,8 @@ async def test_when_all_fail_the_last_failure_is_raised_with_the_shortest_wait(
     first = Scripted("first", TurnFailed("rate_limited", "first", waits[0]))
     last = Scripted("last", TurnFailed("overloaded", "last", waits[1]))
     failure = await failure_of(router([first, last]))
-    assert (failure.reason, failure.detail, failure.retry_after_seconds) == ("overloaded", "last", shortest)
+    told = "first: rate_limited; last: overloaded"
+    assert (failure.reason, failure.detail, failure.retry_after_seconds) == ("overloaded", told, shortest)
 
 
 def test_a_router_without_providers_is_an_error() -> None:
@@ -218,7 +219,10 @@ async def test_the_deadline_spans_all_providers(autojump_clock: MockClock, feed:
     started = trio.current_time()
     failure = await failure_of(router([first, second, third], feed, seconds=10))
     assert trio.current_time() - started == 10
-    assert (failure.reason, failure.detail) == ("timed_out", "second was late")
+    assert (failure.reason, failure.detail) == (
+        "timed_out",
+        "first: timed_out; second: timed_out (second was late)",
+    )
     assert third.asked == 0
     assert feed.events == [("provider.failed", {"provider": "first", "reason": "timed_out"})]
 
@@ -263,7 +267,7 @@ async def test_an_answer_lists_the_providers_asked_and_their_times(
     first.before, second.before = partial(trio.sleep, 7), partial(trio.sleep, 2)
     asked = router([first, second])
     await trio.sleep(1)
-    expected = (Asked("first", 1, 7, "overloaded"), Asked("second", 8, 2))
+    expected = (Asked("first", 1, 7, "overloaded"), Asked("second", 8, 2, "", Spent(10, 5, 100)))
     assert (await asked.answer(PROMPT)).asked == expected
     together = await asked.answer_together({"k": PROMPT})
     assert [(each.provider, each.took_seconds) for each in together.answers["k"].asked] == [
@@ -277,6 +281,189 @@ async def test_a_shared_call_tries_providers_in_the_same_order(autojump_clock: M
     together = await router([first, second]).answer_together({"k": PROMPT})
     assert together.answers["k"].provider == "second"
     assert (len(first.calls), len(second.calls)) == (1, 1)
+
+
+# What is said of the prompt
+
+LONG = Prompt(
+    "demo",
+    ("hello",),
+    tuple(HistoryEntry("user", "x" * size) for size in (40, 30, 20, 10)),
+    tuple(Passage("prices.pdf", f"passage {number}", 0.9) for number in range(4)),
+)
+
+
+class Narrow(Scripted):
+    """Has room for so many entries of history and passages together."""
+
+    def __init__(self, name: str, room: int) -> None:
+        super().__init__(name)
+        self.room = room
+
+    async def answer(self, prompt: Prompt) -> Answer:
+        told = len(prompt.history) + len(prompt.knowledge)
+        self.error = TurnFailed("too_long", f"{self.name} answered 400") if told > self.room else None
+        return await super().answer(prompt)
+
+
+@pytest.mark.parametrize(
+    ("room", "told"),
+    [
+        (8, [(4, 4)]),
+        (6, [(4, 4), (2, 4)]),
+        (4, [(4, 4), (2, 4), (0, 4)]),
+        (2, [(4, 4), (2, 4), (0, 4), (0, 2)]),
+    ],
+)
+async def test_what_is_too_long_is_asked_again_with_less_until_it_fits(
+    autojump_clock: MockClock, feed: RecordedFeed, room: int, told: list[tuple[int, int]]
+) -> None:
+    """I2: a conversation that has grown too long is answered all the same."""
+    only = Narrow("only", room)
+    answer = await router([only], feed).answer(LONG)
+    assert [(len(prompt.history), len(prompt.knowledge)) for prompt in only.prompts] == told
+    assert answer.shortened == len(told) - 1
+    assert only.prompts[-1].messages == LONG.messages
+    assert [each.failure for each in answer.asked] == ["too_long"] * (len(told) - 1) + [""]
+    assert "provider.opened" not in feed.names()
+
+
+async def test_a_larger_provider_comes_before_a_shorter_history(autojump_clock: MockClock) -> None:
+    small, large = Narrow("small", 2), Narrow("large", 100)
+    answer = await router([small, large]).answer(LONG)
+    assert (answer.provider, answer.shortened, len(large.prompts[0].history)) == ("large", 0, 4)
+
+
+async def test_only_those_that_said_so_are_asked_for_less(autojump_clock: MockClock) -> None:
+    narrow, away = Narrow("narrow", 4), Scripted("away", TurnFailed("unreachable"))
+    assert (await router([narrow, away]).answer(LONG)).provider == "narrow"
+    assert (narrow.asked, away.asked) == (3, 1)
+
+
+async def test_what_no_provider_has_room_for_is_refused_and_nobody_else_waits(
+    autojump_clock: MockClock, feed: RecordedFeed
+) -> None:
+    none, asked = Narrow("none", -1), 0
+    answering = router([none], feed)
+    for _ in range(POLICY.failures):
+        with pytest.raises(TurnRefused) as refusal:
+            await answering.answer(LONG)
+        asked += 4
+    assert (refusal.value.reason, refusal.value.detail, none.asked) == (
+        "too_long",
+        "none answered 400",
+        asked,
+    )
+    none.room = 100
+    assert (await answering.answer(PROMPT)).provider == "none"
+
+
+async def test_less_is_asked_for_within_the_same_deadline(autojump_clock: MockClock) -> None:
+    slow = Narrow("slow", -1)
+    slow.before = partial(trio.sleep, 4)
+    with pytest.raises((TurnFailed, TurnRefused)):
+        await router([slow], seconds=10).answer(LONG)
+    assert (trio.current_time(), slow.asked) == (10, 3)
+
+
+async def test_an_invalid_request_goes_to_the_next_and_is_refused_when_all_say_so(
+    autojump_clock: MockClock, feed: RecordedFeed
+) -> None:
+    first, second = (
+        Scripted("first", TurnFailed("bad_request", "first answered 400")),
+        Scripted("second"),
+    )
+    asked = router([first, second], feed)
+    for _ in range(POLICY.failures + 1):
+        assert (await asked.answer(PROMPT)).provider == "second"
+    assert first.asked == POLICY.failures + 1
+    second.error = TurnFailed("bad_request", "second answered 422")
+    with pytest.raises(TurnRefused) as refusal:
+        await asked.answer(PROMPT)
+    assert refusal.value.detail == (
+        "first: bad_request (first answered 400); second: bad_request (second answered 422)"
+    )
+
+
+async def test_a_refusal_says_who_refused_and_who_was_asked_before(autojump_clock: MockClock) -> None:
+    first, second = Scripted("first", TurnFailed("overloaded")), Scripted("second")
+    second.error = TurnRefused("refused_by_policy", "second", Spent(8, 1, 9))
+    third = Scripted("third")
+    with pytest.raises(TurnRefused) as refusal:
+        await router([first, second, third]).answer(PROMPT)
+    assert refusal.value.detail == "first: overloaded; second: refused_by_policy"
+    assert (refusal.value.spent, third.asked) == (Spent(8, 1, 9), 0)
+    assert [(each.provider, each.failure) for each in refusal.value.asked] == [
+        ("first", "overloaded"),
+        ("second", "refused_by_policy"),
+    ]
+
+
+async def test_the_tokens_of_answers_in_vain_count(autojump_clock: MockClock) -> None:
+    """What was paid for is counted, whoever's answer was used; also in an error, and in a shared call."""
+    garbled = Scripted("garbled", TurnFailed("garbage", "", None, Spent(20, 30, 400)))
+    second = Scripted("second")
+    asked = router([garbled, second])
+    answer = await asked.answer(PROMPT)
+    assert (answer.input_tokens, answer.output_tokens, answer.cost_micros) == (30, 35, 500)
+    assert [each.spent for each in answer.asked] == [Spent(20, 30, 400), Spent(10, 5, 100)]
+    together = await asked.answer_together({"k": PROMPT})
+    assert (together.input_tokens, together.output_tokens, together.cost_micros) == (51, 41, 701)
+    second.error = TurnFailed("garbage", "", None, Spent(1, 2, 3))
+    assert (await failure_of(asked)).spent == Spent(21, 32, 403)
+
+
+OUTCOMES = st.sampled_from(
+    [
+        "",
+        "too_long",
+        "bad_request",
+        "blocked",
+        "bad_key",
+        "not_found",
+        "overloaded",
+        "garbage",
+        "refused_by_policy",
+    ]
+)
+
+
+@given(st.lists(st.lists(OUTCOMES, min_size=4, max_size=4), min_size=1, max_size=4), st.integers(1, 4))
+@settings(max_examples=60, deadline=None)
+def test_whatever_they_say_each_is_asked_at_most_once_in_a_round(
+    outcomes: list[list[str]], turns: int
+) -> None:
+    """I2: any mixture of failures ends, in an answer or in one of the three errors, with every call accounted for."""
+
+    class Any(Scripted):
+        def __init__(self, name: str, said: list[str]) -> None:
+            super().__init__(name)
+            self.said = said
+
+        async def answer(self, prompt: Prompt) -> Answer:
+            reason = self.said[len(self.prompts) % len(self.said)]
+            kind = TurnRefused if reason == "refused_by_policy" else TurnFailed
+            self.error = kind(reason, spent=Spent(1)) if reason else None
+            return await super().answer(prompt)
+
+    async def play() -> None:
+        providers = [Any(f"p{number}", said) for number, said in enumerate(outcomes)]
+        asked = router(providers)
+        for _ in range(turns):
+            before = [each.asked for each in providers]
+            try:
+                told = (await asked.answer(LONG)).asked
+            except (TurnFailed, TurnRefused) as failure:
+                told = failure.asked
+                assert failure.spent.input_tokens == len(told)
+            except ResponderHeld:
+                continue
+            calls = [each.asked - count for each, count in zip(providers, before, strict=True)]
+            assert max(calls) <= 4 and sum(calls) == len(told)
+            in_rounds = [each.provider for each in told if each.failure != "too_long"]
+            assert len(in_rounds) == len(set(in_rounds))
+
+    trio.run(play, clock=MockClock(autojump_threshold=0))
 
 
 # The order that is drawn by weight

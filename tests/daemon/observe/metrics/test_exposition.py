@@ -98,6 +98,8 @@ class Page:
                 "turn.answered",
                 {"provider": "main", "took_ms": 800.0, "input_tokens": 7, "cost_micros": 500_000},
             ),
+            ("turn.spent", {"reason": "garbage", "input_tokens": 3, "cost_micros": 250_000}),
+            ("answer.cut", {"reason": "length"}),
             ("part.sent", {"took_ms": 20}),
             ("turn.done", {"took_ms": 900.0}),
             ("provider.failed", {"provider": "main", "reason": "timed_out"}),
@@ -134,8 +136,9 @@ async def test_each_metric_has_its_value() -> None:
     families = await page.families()
     assert rows(families["majlis_webhooks"]) == {("200",): 1, ("503",): 1}
     assert rows(families["majlis_lookups"]) == {("history", "ok"): 1, ("webhook", "skipped"): 1}
-    assert rows(families["majlis_tokens"]) == {("acme", "input"): 7}
-    assert rows(families["majlis_cost"]) == {("acme",): 0.5}
+    assert rows(families["majlis_tokens"]) == {("acme", "input"): 10}
+    assert rows(families["majlis_answers_cut"]) == {("length",): 1}
+    assert rows(families["majlis_cost"]) == {("acme",): 0.75}
     assert rows(families["majlis_provider_calls"]) == {("main", "timed_out"): 1, ("main", "ok"): 12}
     assert rows(families["majlis_provider_open"]) == {("main",): 1}
     assert rows(families["majlis_lease_renewals"]) == {("failed",): 1, ("ok",): 9}

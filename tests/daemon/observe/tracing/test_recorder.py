@@ -13,7 +13,7 @@ from actors.actor import TurnPolicy
 from actors.errors import GatewayHeld, LedgerUnavailable, MirrorUnavailable, TurnFailed, TurnRefused
 from actors.instance import InstanceRecord, Terms
 from actors.lookups import Usage
-from actors.messages import Batch, TurnOutcome
+from actors.messages import Batch, Spent, TurnOutcome
 from actors.outcome import NotSent, Sent, Unknown
 from daemon.observe.tracing.recording import MAX_MOMENTS, MAX_SPANS, TraceBuilder
 from daemon.observe.tracing.spans import Trace, TraceSpan, word
@@ -95,6 +95,19 @@ async def test_a_turn_is_one_trace(autojump_clock: MockClock, nursery: trio.Nurs
     }
     assert (send.attributes["majlis.part"], send.attributes["majlis.send.outcome"]) == (1, "sent")
     assert watched.recorder.under_way == 0
+
+
+async def test_each_provider_shows_its_own_tokens(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    """The turn's event has the sum; the span of the one that answered does not."""
+    watched = Watched()
+    watched.responder.failures = [("first", "garbage")]
+    watched.responder.in_vain = Spent(5, 6, 7)
+    await watched.world.start(nursery)
+    await watched.world.say(TEXT)
+    trace = await watched.until_exported()
+    calls = [span for span in trace.children if span.kind == "client" and span.name.startswith("chat")]
+    assert [call.attributes["gen_ai.usage.input_tokens"] for call in calls] == [5, 11]
+    assert [call.attributes["majlis.cost"] for call in calls] == [0.000007, 0.00005]
 
 
 async def test_each_provider_that_failed_has_its_own_span(

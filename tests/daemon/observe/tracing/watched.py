@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import trio
 
-from actors.messages import Answer, Prompt
+from actors.messages import Answer, Asked, Prompt, Spent
 from daemon.observe.feed import EventFeed
 from daemon.observe.tracing.recorder import Recorder
 from daemon.observe.tracing.recording import Model
@@ -27,14 +27,19 @@ class FailingOver(MemoryResponder):
         self._feed = feed
         self.failures: list[tuple[str, str]] = []
         """Provider and reason, each after half a second."""
+        self.in_vain = Spent()
+        """What each of them cost."""
 
     async def answer(self, prompt: Prompt) -> Answer:
         while self.failures:
             provider, reason = self.failures.pop(0)
             await trio.sleep(0.5)
-            self._feed.emit("provider.failed", provider=provider, reason=reason)
+            cost = msgspec.structs.asdict(self.in_vain) if self.in_vain != Spent() else {}
+            self._feed.emit("provider.failed", provider=provider, reason=reason, **cost)
         answer = await super().answer(prompt)
-        return msgspec.structs.replace(answer, input_tokens=11, output_tokens=7, cost_micros=50)
+        own = Spent(11, 7, 50)
+        asked = (Asked("first", 0, 1, "garbage", self.in_vain), Asked(answer.provider, 0, 1, "", own))
+        return msgspec.structs.replace(answer, asked=asked, **msgspec.structs.asdict(own + self.in_vain))
 
 
 class Watched:
