@@ -181,6 +181,12 @@ EVENTS: dict[str, Event] = {
     "provider.opened": Event(
         "warning", "a provider failed too often and gets no calls for a while (`seconds`)"
     ),
+    "provider.learned": Event(
+        "info",
+        "a model refuses a `parameter` as it was sent (`system`: the role); from now on it is left out, or called by "
+        "its other name",
+        counted_by="parameter",
+    ),
     "provider.closed": Event("info", "a provider that got no calls answers again"),
     "responder.batched": Event(
         "debug",

@@ -130,11 +130,14 @@ async def test_a_long_answer_is_cut(server: FakeModel, http: HttpClient) -> None
         (401, "bad_key"),
         (402, "bad_key"),
         (403, "bad_key"),
+        (400, "bad_request"),
         (404, "not_found"),
         (408, "timed_out"),
+        (413, "too_long"),
+        (422, "bad_request"),
         (429, "rate_limited"),
-        (500, "overloaded"),
-        (502, "overloaded"),
+        (500, "server_error"),
+        (502, "server_error"),
         (503, "overloaded"),
         (504, "timed_out"),
         (529, "overloaded"),
@@ -149,14 +152,6 @@ async def test_statuses_that_another_attempt_or_provider_may_avoid(
     with pytest.raises(TurnFailed) as failure:
         await provider_at(server, http).answer(PROMPT)
     assert (failure.value.reason, failure.value.retry_after_seconds) == (reason, 7.0)
-
-
-@pytest.mark.parametrize("status", [400, 413, 422])
-async def test_statuses_that_no_attempt_can_avoid(server: FakeModel, http: HttpClient, status: int) -> None:
-    server.order("status", status=status)
-    with pytest.raises(TurnRefused) as refusal:
-        await provider_at(server, http).answer(PROMPT)
-    assert refusal.value.reason == "bad_request"
 
 
 async def test_without_retry_after_none_is_invented(server: FakeModel, http: HttpClient) -> None:

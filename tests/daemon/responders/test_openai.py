@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -13,8 +14,10 @@ from actors.errors import TurnFailed, TurnRefused
 from actors.messages import HistoryEntry
 from actors.prompt import ModelRequest
 from daemon.responders.batched import SCHEMA
-from daemon.responders.http_provider import Endpoint, count
+from daemon.responders.dialect import Endpoint, count
+from daemon.responders.failures import FailureKind, kind_of, trouble_inside, trouble_of
 from daemon.responders.openai import OpenAi
+from daemon.web.answer import HttpAnswer
 from daemon.web.client import HttpClient
 from tests.support.models import SERVERS, dialect_of, prompt, provider_at
 from tests.support.openai_server import FakeOpenAI
@@ -86,7 +89,7 @@ async def test_a_flagged_question_is_refused_by_policy(
 
 def test_a_spoken_refusal_is_a_refusal() -> None:
     message = {"content": None, "refusal": "I cannot help with that."}
-    assert OpenAi(Endpoint("m")).read({"choices": [{"message": message}]}) is None
+    assert OpenAi(Endpoint("m")).read({"choices": [{"message": message}]}).refused
 
 
 @pytest.mark.parametrize(
@@ -101,7 +104,7 @@ def test_a_spoken_refusal_is_a_refusal() -> None:
 )
 def test_content_as_text_and_as_parts(content: object, text: str) -> None:
     completion = OpenAi(Endpoint("m")).read({"choices": [{"message": {"content": content}}]})
-    assert completion is not None and completion.text == text
+    assert completion.text == text
 
 
 @pytest.mark.parametrize(
@@ -143,8 +146,11 @@ def test_any_json_is_read_or_judged(kind: str, payload: object, status: int) -> 
     """I14: of every dialect."""
     dialect = dialect_of(kind, Endpoint("m", "k"))
     completion = dialect.read(payload)
-    assert completion is None or isinstance(completion.text, str)
-    dialect.verdict(status, payload)
+    assert isinstance(completion.text, str)
+    answer = HttpAnswer(status, {}, json.dumps(payload).encode())
+    for trouble in (trouble_of(answer), trouble_inside(payload)):
+        if trouble is not None:
+            assert (dialect.verdict(trouble) or kind_of(trouble)) in get_args(FailureKind)
     wish = dialect.retry_after_seconds(payload)
     assert wish is None or wish >= 0
     json.dumps([dialect.url, dialect.probe_url])

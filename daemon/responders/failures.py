@@ -1,0 +1,415 @@
+"""What a provider's error means. Pure, total, and linear in what the provider wrote.
+
+Laws of this file:
+1. What the body says goes before the status: a 403 with the reasons of a moderation is a verdict on this one prompt, a
+   400 may be about the key, a 200 may hold an error. Only 401 and 402 are about the account, whatever they say.
+2. Codes and types count first, then well-known words of the message. Nothing that a provider only repeats from the
+   request (`input`, `flagged_input`) is read.
+3. A page, where an answer in JSON is due, comes from something in front of the provider, e.g. a firewall. Where it
+   refuses (403, 406, 451), it may be this prompt or this machine that it dislikes: the next provider is asked, and the
+   key is not believed to be wrong.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
+
+from daemon.web.answer import HttpAnswer, dig, readable_json
+
+FailureKind = Literal[
+    "bad_key",
+    "bad_request",
+    "blocked",
+    "garbage",
+    "not_found",
+    "overloaded",
+    "rate_limited",
+    "refused_by_policy",
+    "server_error",
+    "timed_out",
+    "too_long",
+    "unexpected_status",
+]
+
+BY_STATUS: Mapping[int, FailureKind] = {
+    400: "bad_request",
+    401: "bad_key",
+    402: "bad_key",
+    403: "bad_key",
+    404: "not_found",
+    405: "not_found",
+    406: "blocked",
+    408: "timed_out",
+    410: "not_found",
+    411: "bad_request",
+    413: "too_long",
+    414: "too_long",
+    415: "bad_request",
+    422: "bad_request",
+    424: "server_error",
+    429: "rate_limited",
+    431: "bad_request",
+    451: "blocked",
+    498: "overloaded",  # Groq: its flexible tier has no capacity
+    500: "server_error",
+    502: "server_error",
+    503: "overloaded",
+    504: "timed_out",
+    520: "server_error",  # from here on Cloudflare's, about the server behind it
+    521: "server_error",
+    522: "timed_out",
+    523: "server_error",
+    524: "timed_out",
+    525: "server_error",
+    526: "server_error",
+    527: "server_error",
+    529: "overloaded",
+    530: "server_error",
+}
+_ACCOUNT = (401, 402)
+_BLOCKERS = ("cf-mitigated", "x-amzn-waf-action")
+"""Headers of firewalls that say: it was they who answered."""
+
+_MAX_NODES = 200
+_MAX_MESSAGE_CHARS = 4_000
+_MAX_WORDS = 100
+_CODES = frozenset(
+    {"code", "type", "status", "reason", "error_type", "error_code", "category", "__type", "raw_status_code"}
+    | {"status_code", "statuscode", "provider_code"}
+)
+_MESSAGES = frozenset(
+    {"message", "msg", "error", "detail", "raw", "status_msg", "error_description", "title"}
+)
+_ECHOES = frozenset({"input", "flagged_input", "ctx", "prompt", "messages", "choices", "content"})
+"""What is repeated from the request, or is an answer."""
+_FLAGS = frozenset(
+    {"flagged_input", "content_filter_result", "content_filter_results", "contentfilter", "content_filter"}
+)
+
+_POLICY = frozenset(
+    {
+        *("content_filter", "content_policy_violation", "contentpolicyviolationerror", "moderation_blocked"),
+        *("responsibleaipolicyviolation", "data_inspection_failed", "datainspectionfailed", "invalid_prompt"),
+        *("content_filter_error", "prohibited_content", "safety", "refusal", "moderation", "flagged"),
+        *("sensitive_words_detected", "prompt_blocked", "content_moderation", "guardrail_intervened"),
+        *("1301", "minimax 1026", "minimax 1027"),  # Zhipu; MiniMax: what was asked, what was answered
+    }
+)
+_POLICY_SAYS = (
+    "content management policy",
+    "content policy",
+    "content filter",
+    "content filtering policy",
+    "contentpolicyviolation",
+    "violating our usage polic",
+    "violates our usage polic",
+    "violates usage guidelines",
+    "our safety system",
+    "the safety system",
+    "requires moderation",
+    "input was flagged",
+    "was flagged for",
+    "considered high risk",
+    "inappropriate content",
+    "datainspectionfailed",
+    "sensitive_words_detected",
+    "new_sensitive",
+    "blocked by guardrail",
+    "guardrail intervened",
+    "prompt was blocked",
+    "不安全或敏感内容",
+)
+_BANNED = frozenset({"account_deactivated", "access_terminated", "access_terminated_error"})
+_KEY = _BANNED | frozenset(
+    {
+        *("authentication_error", "invalid_authentication_error", "authenticationerror", "authentication"),
+        *("invalid_api_key", "invalidapikey", "api_key_invalid", "unauthenticated", "unauthorized"),
+        *("permission_error", "permission_denied", "incorrect_api_key_error", "incorrect_api_key"),
+        *("accessdenied", "accessdenied.unpurchased", "access_denied", "forbidden", "arrearage"),
+        *("insufficient_quota", "billing_not_active", "billing_error", "insufficient_balance"),
+        *("exceeded_current_quota_error", "payment_required", "insufficient_user_quota", "budget_exceeded"),
+        *("unsupported_country_region_territory", "billing_hard_limit_reached", "insufficient_credits"),
+        "1113",  # Zhipu: no money
+        *("minimax 1004", "minimax 1008", "minimax 2049", "minimax 2056"),
+    }
+)
+_KEY_SAYS = (
+    "incorrect api key",
+    "invalid api key",
+    "invalid_api_key",
+    "api key not valid",
+    "insufficient balance",
+    "insufficient credits",
+)
+_KEY_HINTS = ("auth", "permission", "api key", "api-key", "apikey", "credential", "token", "subscription")
+"""In a refusal that is plain text."""
+_TOO_LONG = frozenset(
+    {
+        *(
+            "context_length_exceeded",
+            "string_above_max_length",
+            "exceed_context_size_error",
+            "request_too_large",
+        ),
+        *("contextwindowexceedederror", "payload_too_large", "string_too_long", "token_limit_exceeded"),
+        *("context_window_exceeded", "1261", "minimax 1039"),
+    }
+)
+_TOO_LONG_SAYS = (
+    "maximum context length",
+    "model's context length",
+    "context window",
+    "context_length",
+    "context limit",
+    "available context size",
+    "prompt is too long",
+    "input is too long",
+    "prompt too long",
+    "input token count",
+    "input tokens exceed",
+    "maximum number of tokens allowed",
+    "request too large",
+    "range of input length",
+    "maximum input length",
+    "string too long",
+    "exceeded model token limit",
+    "too many tokens:",
+)
+_NOT_FOUND = frozenset(
+    {
+        *("model_not_found", "not_found_error", "not_found", "deploymentnotfound", "model_decommissioned"),
+        *(
+            "invalid_model",
+            "modelnotfound",
+            "notfounderror",
+            "model_not_exist",
+            "model_not_available",
+            "1211",
+        ),
+        *("resource_not_found_error", "model_terms_required"),
+    }
+)
+_NOT_FOUND_SAYS = (
+    "is not a valid model",
+    "model not exist",
+    "invalid model",
+    "unknown model",
+    "no such model",
+    "has been decommissioned",
+    "model does not exist",
+)
+_RATE = frozenset(
+    {
+        *("rate_limit_error", "rate_limit_exceeded", "rate_limit_reached_error", "resource_exhausted"),
+        *("too_many_requests", "toomanyrequests", "ratelimitreached", "ratelimiterror", "throttling"),
+        *("throttling.ratequota", "limit_requests", "1302", "1303", "1305", "minimax 1002", "minimax 2045"),
+    }
+)
+_OVERLOADED = frozenset(
+    {
+        "overloaded_error",
+        "engine_overloaded_error",
+        "provider_overloaded",
+        "unavailable",
+        "service_unavailable",
+    }
+)
+_TIMED_OUT = frozenset({"timeout_error", "deadline_exceeded", "timeout", "request_timeout", "minimax 1001"})
+_SERVER = frozenset(
+    {
+        *("api_error", "server_error", "internal_server_error", "internal", "internal_error", "server"),
+        *(
+            "provider_unavailable",
+            "network_error",
+            "insufficient_system_resource",
+            "upstream_error",
+            "bad_gateway",
+        ),
+        *("minimax 1000", "minimax 1013", "minimax 1024", "minimax 1033"),
+    }
+)
+_BAD_REQUEST = frozenset(
+    {
+        *("invalid_request_error", "unsupported_parameter", "unsupported_value", "unknown_parameter"),
+        *(
+            "badrequesterror",
+            "invalid_argument",
+            "extra_forbidden",
+            "invalid_parameter_error",
+            "minimax 2013",
+        ),
+    }
+)
+_BY_WORDS: tuple[tuple[frozenset[str], tuple[str, ...], FailureKind], ...] = (
+    (_TOO_LONG, _TOO_LONG_SAYS, "too_long"),
+    (_KEY, _KEY_SAYS, "bad_key"),
+    (_NOT_FOUND, _NOT_FOUND_SAYS, "not_found"),
+    (_RATE, ("rate limit",), "rate_limited"),
+    (_OVERLOADED, ("overloaded",), "overloaded"),
+    (_TIMED_OUT, (), "timed_out"),
+    (_SERVER, (), "server_error"),
+    (_BAD_REQUEST, (), "bad_request"),
+)
+
+
+class Trouble(NamedTuple):
+    """What an error says. All in lower case."""
+
+    status: int
+    """HTTP's; for an error inside a 200 the one that it names, else 200."""
+    words: frozenset[str]
+    """Its codes and types."""
+    message: str
+    parameters: tuple[str, ...] = ()
+    """Those that it is about, e.g. `max_tokens` or `body.max_tokens`."""
+    flagged: bool = False
+    """It says what about the prompt was flagged."""
+    is_page: bool = False
+    """A web page instead of JSON."""
+    is_text: bool = False
+    """Neither page nor JSON, and not empty."""
+    blocked: bool = False
+    """Something in front of the provider says that it refused."""
+
+
+def trouble_of(answer: HttpAnswer) -> Trouble:
+    """What an answer says that is an error by its status."""
+    payload = answer.json()
+    found = _read(answer.status, payload)
+    if payload is not None:
+        return found._replace(blocked=_is_blocked(answer))
+    text = answer.body[:_MAX_MESSAGE_CHARS].decode("utf-8", "replace").strip()
+    is_page = is_html(answer)
+    return found._replace(
+        message="" if is_page else text.lower(),
+        is_page=is_page,
+        is_text=bool(text) and not is_page,
+        blocked=_is_blocked(answer),
+    )
+
+
+def trouble_inside(payload: object) -> Trouble | None:
+    """What a 200 says that holds an error, with the status that it names; None: it holds none."""
+    if not _holds_error(payload):
+        return None
+    found = _read(200, payload)
+    named = sorted(int(word) for word in found.words if word.isascii() and word.isdigit() and len(word) == 3)
+    return found._replace(status=next((status for status in named if status in BY_STATUS), 200))
+
+
+def kind_of(trouble: Trouble) -> FailureKind:
+    """What it means, where the provider's dialect knows nothing special about it."""
+    status = trouble.status
+    if status in _ACCOUNT:
+        return "bad_key"
+    if trouble.blocked or (trouble.is_page and BY_STATUS.get(status) in ("blocked", "bad_key")):
+        return "blocked"
+    if is_policy(trouble):
+        return "refused_by_policy"
+    return _forbidden(trouble) if status == 403 else _otherwise(trouble)
+
+
+def _forbidden(trouble: Trouble) -> FailureKind:
+    """A 403 is about the key, unless it says something else, or is a mere text that says nothing of a key."""
+    if trouble.is_text and not _says(trouble, _KEY_HINTS):
+        return "blocked"
+    said = _by_words(trouble)
+    return said if said in ("too_long", "not_found") else "bad_key"
+
+
+def _otherwise(trouble: Trouble) -> FailureKind:
+    said, by_status = _by_words(trouble), BY_STATUS.get(trouble.status)
+    if said is not None and (said != "bad_request" or by_status is None):
+        return said
+    return by_status or ("garbage" if trouble.status == 200 else "unexpected_status")
+
+
+def is_policy(trouble: Trouble) -> bool:
+    """Whether it is a verdict on the prompt."""
+    if trouble.words & _BANNED or trouble.status in _ACCOUNT:
+        return False
+    return trouble.flagged or bool(trouble.words & _POLICY) or _says(trouble, _POLICY_SAYS)
+
+
+def is_html(answer: HttpAnswer) -> bool:
+    kind = answer.headers.get("content-type", "")
+    return kind.startswith("text/html") or answer.body[:200].lstrip().startswith(b"<")
+
+
+def _is_blocked(answer: HttpAnswer) -> bool:
+    return any(name in answer.headers for name in _BLOCKERS)
+
+
+def _by_words(trouble: Trouble) -> FailureKind | None:
+    for words, says, kind in _BY_WORDS:
+        if trouble.words & words or _says(trouble, says):
+            return kind
+    return None
+
+
+def _says(trouble: Trouble, phrases: Iterable[str]) -> bool:
+    return any(phrase in trouble.message for phrase in phrases)
+
+
+def _holds_error(payload: object) -> bool:
+    if isinstance(payload, list):
+        payload = payload[0] if payload else None
+        return dig(payload, "error") is not None
+    if not isinstance(payload, dict):
+        return False
+    if payload.get("error") or dig(payload, "choices", 0, "error"):
+        return True
+    if payload.get("type") == "error" or payload.get("object") in ("error", "Error"):
+        return True
+    if dig(payload, "base_resp", "status_code") not in (None, 0):
+        return True
+    answers = ("choices", "content", "candidates", "output", "promptFeedback")
+    says = payload.get("message") or payload.get("detail") or payload.get("msg")
+    return bool(says) and not any(name in payload for name in answers)
+
+
+def _read(status: int, payload: object) -> Trouble:
+    """What is said anywhere in it, of the first `_MAX_NODES` parts."""
+    words: list[str] = []
+    messages: list[str] = []
+    parameters: list[str] = []
+    flagged = False
+    waiting: deque[tuple[object, bool]] = deque([(payload, True)])
+    for _ in range(_MAX_NODES):
+        if not waiting:
+            break
+        node, may_hold_json = waiting.popleft()
+        if isinstance(node, list):
+            waiting.extend((each, may_hold_json) for each in node[:_MAX_NODES])
+            continue
+        if not isinstance(node, dict):
+            continue
+        for name, value in node.items():
+            key = str(name).lower()
+            flagged |= key in _FLAGS and bool(value)
+            flagged |= key == "reasons" and bool(value) and "provider_name" in node
+            if key == "status_code" and "status_msg" in node:
+                words.append(f"minimax {value}")
+            elif key in _CODES and isinstance(value, (str, int)):
+                words.append(str(value)[:100].lower())
+            elif key == "param" and isinstance(value, str):
+                parameters.append(value[:100].lower())
+            elif key == "loc" and isinstance(value, list):
+                parameters.append(".".join(str(step) for step in value[:10])[:100].lower())
+            if key in _MESSAGES and isinstance(value, str):
+                messages.append(value[:_MAX_MESSAGE_CHARS].lower())
+                if may_hold_json and value[:1] in "{[":
+                    waiting.append((readable_json(value.encode("utf-8", "replace")), False))
+            elif isinstance(value, (dict, list)) and (
+                key not in _ECHOES or (key == "choices" and node is payload)
+            ):
+                waiting.append((value if key != "choices" else dig(value, 0, "error"), may_hold_json))
+    return Trouble(
+        status,
+        frozenset(words[:_MAX_WORDS]),
+        " ".join(messages)[:_MAX_MESSAGE_CHARS],
+        tuple(parameters[:_MAX_WORDS]),
+        flagged,
+    )
