@@ -252,6 +252,8 @@ _BY_WORDS: tuple[tuple[frozenset[str], tuple[str, ...], FailureKind], ...] = (
     (_SERVER, (), "server_error"),
     (_BAD_REQUEST, (), "bad_request"),
 )
+_VAGUE = ("bad_request", "server_error")
+"""Types that some write into any error: the status says more."""
 
 
 class Trouble(NamedTuple):
@@ -321,7 +323,7 @@ def _forbidden(trouble: Trouble) -> FailureKind:
 
 def _otherwise(trouble: Trouble) -> FailureKind:
     said, by_status = _by_words(trouble), BY_STATUS.get(trouble.status)
-    if said is not None and (said != "bad_request" or by_status is None):
+    if said is not None and (said not in _VAGUE or by_status is None):
         return said
     return by_status or ("garbage" if trouble.status == 200 else "unexpected_status")
 

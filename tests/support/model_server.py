@@ -63,7 +63,8 @@ class Question:
     @property
     def asked(self) -> str:
         """The customer's words, without what Majlis says before them."""
-        beside = rf"\A\[{re.escape(SITUATION)}.*?{re.escape(FOLLOWS)}\]\n\n"
+        # Before it may be what the customer said in a turn that got no answer.
+        beside = rf"\A(?:.*\n)?\[{re.escape(SITUATION)}.*?{re.escape(FOLLOWS)}\]\n\n"
         return re.sub(beside, "", self.texts[-1], flags=re.DOTALL)
 
     @property
@@ -92,6 +93,11 @@ class FakeModel(FaultServer):
     @property
     @abstractmethod
     def base_url(self) -> str: ...
+
+    @property
+    def listing(self) -> Json:
+        """The answer to a question about its models."""
+        return {"data": []}
 
     @abstractmethod
     def refusal(self, request: Request) -> tuple[int, object] | None:
@@ -155,7 +161,7 @@ class FakeModel(FaultServer):
         if refusal is not None:
             await exchange.answer_json(*refusal)
         elif request.method == "GET":
-            await exchange.answer_json(200, {"data": []})
+            await exchange.answer_json(200, self.listing)
         else:
             await self._complete(self.read(request), exchange)
 
