@@ -19,7 +19,8 @@ from urllib.parse import quote
 from actors.messages import CutReason
 from actors.prompt import ModelRequest, alternating
 from daemon.responders.dialect import Completion, Dialect, Endpoint, has_thoughts, texts
-from daemon.responders.failures import FailureKind, Trouble
+from daemon.responders.error_words import FailureKind
+from daemon.responders.failures import Trouble
 from daemon.responders.http_kind import HttpKind
 from daemon.responders.lessons import Adaptation
 from daemon.web.answer import dig

@@ -10,7 +10,8 @@ import msgspec
 
 from actors.messages import CutReason
 from actors.prompt import ModelRequest
-from daemon.responders.failures import FailureKind, Trouble
+from daemon.responders.error_words import FailureKind
+from daemon.responders.failures import Trouble
 from daemon.responders.lessons import Adaptation
 
 MAX_ROOM_TOKENS = 16_384

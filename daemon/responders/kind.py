@@ -16,7 +16,7 @@ from daemon.responders.provider import Provider
 from daemon.schema.fields import (
     Count,
     Headers,
-    JsonObject,
+    JsonMembers,
     Misfit,
     Name,
     Seconds,
@@ -45,7 +45,7 @@ class ProviderSettings(Section):
     max_output_tokens: Count = 1_024
     temperature: Temperature | None = None
     reasoning_effort: ReasoningEffort | None = None
-    extra_body: JsonObject = Field(default_factory=dict)
+    extra_body: JsonMembers = Field(default_factory=dict)
     extra_headers: Headers = Field(default_factory=dict)
     weight: SecondsOrZero = 1.0
     price_per_million_input_tokens: SecondsOrZero = 0.0

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 _END = re.compile(
-    r"(?:[.!?…؟۔।॥፧።‼⁉⁈⁇]++[\"'”’»)\]*_~`]*+(?=\s|\Z)|[。！？｡]++[」』”’）]*+)",
+    r"(?:(?<![.!?…؟۔।॥፧።‼⁉⁈⁇])[.!?…؟۔।॥፧።‼⁉⁈⁇]++[\"'”’»)\]*_~`]*+(?=\s|\Z)|[。！？｡]++[」』”’）]*+)",
 )
-"""Marks that end a sentence, with what closes behind them. Scripts without blanks need none after them."""
+"""Marks that end a sentence, with what closes behind them. Scripts without blanks need none after them. A run of
+marks is looked at once, from its beginning."""
 _LETTER = re.compile(r"[^\W\d_]")
 _HEADING_ENDS = (":", "：")
 

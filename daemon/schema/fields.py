@@ -72,7 +72,7 @@ def _without_raw(value: object) -> object:
     return number(value)
 
 
-JsonObject = Annotated[dict[str, Any], BeforeValidator(_json_object)]
+JsonMembers = Annotated[dict[str, Any], BeforeValidator(_json_object)]
 
 
 class Section(BaseModel):

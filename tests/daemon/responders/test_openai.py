@@ -15,7 +15,8 @@ from actors.messages import HistoryEntry
 from actors.prompt import ModelRequest
 from daemon.responders.batched import SCHEMA
 from daemon.responders.dialect import Endpoint, count
-from daemon.responders.failures import FailureKind, kind_of, trouble_inside, trouble_of
+from daemon.responders.error_words import FailureKind
+from daemon.responders.failures import kind_of, trouble_inside, trouble_of
 from daemon.responders.openai import OpenAi
 from daemon.web.answer import HttpAnswer
 from daemon.web.client import HttpClient
