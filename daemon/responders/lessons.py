@@ -150,8 +150,10 @@ def merged(body: Mapping[str, object], extra: Mapping[str, object]) -> dict[str,
     result = dict(body)
     for name, value in extra.items():
         below = result.get(name)
-        both = isinstance(below, Mapping) and isinstance(value, Mapping)
-        result[name] = merged(below, value) if both else value
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            result[name] = merged(below, value)
+        else:
+            result[name] = value
     return result
 
 

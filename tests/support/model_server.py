@@ -84,6 +84,8 @@ class FakeModel(FaultServer):
         super().__init__()
         self.api_key = api_key
         self.questions: list[Question] = []
+        self.requests = 0
+        """Of any kind, also those that were refused."""
         self.answered = 0
         self.text_for: Callable[[str], str] | None = None
         """If set, computes the answer from the last user text."""
@@ -157,6 +159,8 @@ class FakeModel(FaultServer):
             return list(self.questions)
 
     async def handle(self, request: Request, exchange: Exchange) -> None:
+        with self.lock:
+            self.requests += 1
         refusal = self.refusal(request)
         if refusal is not None:
             await exchange.answer_json(*refusal)

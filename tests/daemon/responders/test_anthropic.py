@@ -10,7 +10,7 @@ from actors.errors import TurnFailed
 from actors.messages import HistoryEntry
 from actors.prompt import ModelRequest
 from daemon.responders.anthropic import Anthropic
-from daemon.responders.dialect import Endpoint
+from daemon.responders.dialect import Endpoint, Wishes
 from daemon.web.client import HttpClient
 from tests.support.anthropic_server import FakeAnthropic, error
 from tests.support.models import prompt, provider_at
@@ -27,6 +27,37 @@ def test_the_request_has_its_address_and_headers() -> None:
     assert dialect.url == "https://api.anthropic.com/v1/messages"
     assert dialect.probe_url == "https://api.anthropic.com/v1/models/claude-x"
     assert dialect.headers == {"x-api-key": "k", "anthropic-version": "2023-06-01"}
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://api.anthropic.com",
+        "https://api.anthropic.com/",
+        "https://api.anthropic.com/v1",
+        "https://api.anthropic.com/v1/messages",
+    ],
+)
+def test_the_address_may_lack_its_version_as_for_its_own_clients(base_url: str) -> None:
+    assert Anthropic(Endpoint("m", base_url=base_url)).url == "https://api.anthropic.com/v1/messages"
+
+
+@pytest.mark.parametrize(
+    ("effort", "sent"),
+    [
+        (None, {}),
+        ("none", {"thinking": {"type": "disabled"}}),
+        ("minimal", {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}),
+        ("max", {"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}),
+    ],
+)
+def test_the_effort_has_the_form_of_this_api(effort: str | None, sent: dict[str, object]) -> None:
+    turns = (HistoryEntry("user", "hi"),)
+    body = Anthropic(Endpoint("m", wishes=Wishes(0.5, effort))).body(ModelRequest("", turns))
+    assert body.pop("temperature") == 0.5
+    assert {
+        name: value for name, value in body.items() if name not in ("model", "max_tokens", "messages")
+    } == sent
 
 
 def test_texts_of_one_side_are_blocks_of_one_message() -> None:

@@ -10,7 +10,7 @@ from actors.errors import TurnFailed
 from actors.messages import HistoryEntry
 from actors.prompt import ModelRequest
 from daemon.responders.batched import SCHEMA
-from daemon.responders.dialect import Endpoint
+from daemon.responders.dialect import Endpoint, Wishes
 from daemon.responders.gemini import Gemini
 from daemon.web.client import HttpClient
 from tests.support.gemini_server import FakeGemini, error, retry_info
@@ -44,6 +44,23 @@ def test_the_request_has_the_form_of_this_api() -> None:
         ],
         "generationConfig": {"maxOutputTokens": 50},
     }
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "config"),
+    [
+        ("gemini-2.5-flash", "none", {"thinkingBudget": 0}),
+        ("models/gemini-2.5-pro", "low", {"thinkingBudget": 1024}),
+        ("gemini-2.5-flash", "high", {"thinkingBudget": 24576}),
+        ("gemini-3-pro", "medium", {"thinkingLevel": "medium"}),
+        ("gemini-3-flash", "none", {"thinkingLevel": "minimal"}),
+        ("gemini-3-pro", "max", {"thinkingLevel": "high"}),
+    ],
+)
+def test_the_effort_has_the_form_of_this_api(model: str, effort: str, config: dict[str, object]) -> None:
+    dialect = Gemini(Endpoint(model, wishes=Wishes(0.5, effort)))
+    sent = dialect.body(ModelRequest("", (HistoryEntry("user", "hi"),)))["generationConfig"]
+    assert sent == {"maxOutputTokens": 1_024, "temperature": 0.5, "thinkingConfig": config}
 
 
 def test_a_schema_has_the_form_of_this_api() -> None:

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from actors.errors import TurnFailed, TurnRefused
 from actors.messages import HistoryEntry
-from actors.prompt import ModelRequest
+from actors.prompt import EARLIER, ModelRequest
 from daemon.responders.batched import SCHEMA
-from daemon.responders.dialect import Endpoint, count
+from daemon.responders.dialect import Endpoint, Wishes, count
 from daemon.responders.error_words import FailureKind
 from daemon.responders.failures import kind_of, trouble_inside, trouble_of
 from daemon.responders.openai import OpenAi
 from daemon.web.answer import HttpAnswer
 from daemon.web.client import HttpClient
 from tests.support.models import SERVERS, dialect_of, prompt, provider_at
-from tests.support.openai_server import FakeOpenAI
+from tests.support.openai_server import FakeOpenAI, completion
 
 TOLD = ModelRequest("Be brief.", (HistoryEntry("user", "hello"),))
 
@@ -52,6 +52,32 @@ def test_a_schema_is_asked_for_strictly() -> None:
     body = OpenAi(Endpoint("m")).body(ModelRequest("", TOLD.turns, 3, SCHEMA))
     schema = {"name": "answers", "strict": True, "schema": SCHEMA}
     assert body["response_format"] == {"type": "json_schema", "json_schema": schema}
+
+
+def test_what_the_settings_wish_is_sent() -> None:
+    body = OpenAi(Endpoint("m", wishes=Wishes(0.0, "none"))).body(TOLD)
+    assert (body["temperature"], body["reasoning_effort"]) == (0.0, "none")
+
+
+def test_texts_of_one_side_are_lines_of_one_message() -> None:
+    turns = (HistoryEntry("assistant", "Hello!"), HistoryEntry("user", "hi"), HistoryEntry("user", "open?"))
+    assert OpenAi(Endpoint("m")).body(ModelRequest("Be brief.", turns))["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": EARLIER},
+        {"role": "assistant", "content": "Hello!"},
+        {"role": "user", "content": "hi\nopen?"},
+    ]
+
+
+async def test_a_refused_call_for_several_conversations_tells_what_it_cost(
+    server: FakeOpenAI, http: HttpClient
+) -> None:
+    server.order(
+        "status", status=200, body={**completion(None), "choices": [{"message": {"refusal": "No."}}]}
+    )
+    with pytest.raises(TurnRefused) as refusal:
+        await provider_at(server, http).answer_together({"a": prompt("one"), "b": prompt("two")})
+    assert (refusal.value.spent.input_tokens, refusal.value.spent.output_tokens) == (11, 7)
 
 
 def test_without_a_key_no_header_is_sent() -> None:
