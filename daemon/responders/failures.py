@@ -31,6 +31,8 @@ _ACCOUNT = (401, 402)
 _BLOCKERS = ("cf-mitigated", "x-amzn-waf-action")
 """Headers of firewalls that say: it was they who answered."""
 
+_BLOCK_PAGES = (b"your support id is", b"incapsula incident id")
+"""F5's and Imperva's."""
 _MAX_NODES = 200
 _MAX_MESSAGE_CHARS = 4_000
 _MAX_WORDS = 100
@@ -125,7 +127,7 @@ def _otherwise(trouble: Trouble) -> FailureKind:
 
 def is_policy(trouble: Trouble) -> bool:
     """Whether it is a verdict on the prompt."""
-    if trouble.words & BANNED or trouble.status in _ACCOUNT:
+    if trouble.words & BANNED:
         return False
     return trouble.flagged or bool(trouble.words & POLICY) or _says(trouble, POLICY_SAYS)
 
@@ -135,8 +137,14 @@ def is_html(answer: HttpAnswer) -> bool:
     return kind.startswith("text/html") or answer.body[:200].lstrip().startswith(b"<")
 
 
+def is_block_page(answer: HttpAnswer) -> bool:
+    """Whether a firewall refuses with a page of any status: some do so with 200."""
+    page = answer.body[:_MAX_MESSAGE_CHARS].lower() if is_html(answer) else b""
+    return any(says in page for says in _BLOCK_PAGES)
+
+
 def _is_blocked(answer: HttpAnswer) -> bool:
-    return any(name in answer.headers for name in _BLOCKERS)
+    return any(name in answer.headers for name in _BLOCKERS) or is_block_page(answer)
 
 
 def _by_words(trouble: Trouble) -> FailureKind | None:
@@ -156,7 +164,7 @@ def _holds_error(payload: object) -> bool:
         return dig(payload, "error") is not None
     if not isinstance(payload, dict):
         return False
-    if payload.get("error") or dig(payload, "choices", 0, "error"):
+    if _says_anything(payload.get("error")) or _says_anything(dig(payload, "choices", 0, "error")):
         return True
     if payload.get("type") == "error" or payload.get("object") in ("error", "Error"):
         return True
@@ -165,6 +173,11 @@ def _holds_error(payload: object) -> bool:
     answers = ("choices", "content", "candidates", "output", "promptFeedback")
     says = payload.get("message") or payload.get("detail") or payload.get("msg")
     return bool(says) and not any(name in payload for name in answers)
+
+
+def _says_anything(error: object) -> bool:
+    """Some write an empty error beside every answer."""
+    return any(error.values()) if isinstance(error, dict) else bool(error)
 
 
 def _read(status: int, payload: object) -> Trouble:

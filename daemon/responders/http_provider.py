@@ -43,7 +43,7 @@ from actors.text import plain_text
 from daemon.responders.batched import read_together, shared_model_request
 from daemon.responders.dialect import Completion, Dialect, count
 from daemon.responders.extraction import Extracted, extract
-from daemon.responders.failures import Trouble, is_policy, kind_of, trouble_inside, trouble_of
+from daemon.responders.failures import Trouble, is_block_page, is_policy, kind_of, trouble_inside, trouble_of
 from daemon.responders.lessons import (
     MAX_LESSONS_PER_CALL,
     SYSTEM_ROLE,
@@ -193,7 +193,7 @@ class HttpProvider:
     async def _complete(self, request: ModelRequest, seconds: float) -> _Said:
         """What the model says, asked as it wants to be asked."""
         answer = await self._ask(request, seconds)
-        if answer.status != 200:
+        if answer.status != 200 or is_block_page(answer):
             return self._without_room(answer)
         payload = answer.json()
         if payload is None:

@@ -114,6 +114,23 @@ async def test_a_flagged_question_is_refused_by_policy(
     assert refusal.value.reason == "refused_by_policy"
 
 
+def test_an_empty_error_beside_an_answer_is_none() -> None:
+    assert trouble_inside({**completion("Yes."), "error": {"message": "", "type": "", "code": None}}) is None
+
+
+def test_what_is_repeated_from_the_question_is_not_read() -> None:
+    """A customer's words in an error decide nothing."""
+    error = {
+        "message": "Invalid value",
+        "type": "invalid_request_error",
+        "input": "content policy, our safety system",
+    }
+    answer = HttpAnswer(
+        400, {}, json.dumps({"error": error, "messages": [{"message": "was flagged for"}]}).encode()
+    )
+    assert kind_of(trouble_of(answer)) == "bad_request"
+
+
 def test_a_spoken_refusal_is_a_refusal() -> None:
     message = {"content": None, "refusal": "I cannot help with that."}
     assert OpenAi(Endpoint("m")).read({"choices": [{"message": message}]}).refused
