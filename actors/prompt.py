@@ -74,6 +74,8 @@ class ModelRequest(msgspec.Struct, frozen=True):
     """How many answers are wanted at once."""
     schema: Mapping[str, object] | None = None
     """The JSON schema that the answer must follow; None: any text."""
+    room: int = 1
+    """How many times as long as usual the answer may be."""
 
 
 class Utterance(NamedTuple):
@@ -125,7 +127,8 @@ def json_line(value: object) -> str:
 
 
 def alternating(turns: Sequence[HistoryEntry]) -> tuple[Utterance, ...]:
-    """For providers that want user and assistant by turns, the user first. The texts stay apart, in order."""
+    """User and assistant by turns, the user first, as strict providers and templates want it: after a turn that got no
+    answer they would refuse the conversation for ever. The texts stay apart, in order."""
     said: list[Utterance] = []
     if turns and turns[0].role == "assistant":
         said.append(Utterance("user", (EARLIER,)))

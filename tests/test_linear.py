@@ -33,8 +33,10 @@ from daemon.knowledge import embeddings, readers, tables
 from daemon.observe import logs
 from daemon.operate.routes import ROUTES
 from daemon.realtime import frames
-from daemon.responders import batched, loose_json
+from daemon.responders import batched, failures, loose_json
+from daemon.responders.dialect import Endpoint
 from daemon.responders.extraction import extract
+from daemon.responders.openai import OpenAi
 from daemon.web import answer
 from daemon.web.http1 import head
 from daemon.web.http1.chunked import ChunkedBody
@@ -88,6 +90,7 @@ OWN = {
     "daemon.web.client.unix_get": "asks our own daemon",
     "daemon.web.client.unix_post": "asks our own daemon",
     "daemon.web.client.unix_lines": "asks our own daemon",
+    "daemon.responders.openai_address.address_of": "settings are the operator's own words",
     "daemon.knowledge.reading.read": "what our own child process wrote, bounded by its limits",
     "daemon.knowledge.reading._main": "what our own parent process wrote",
 }
@@ -139,6 +142,9 @@ ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "daemon.realtime.frames.read": lambda frame: frames.read(frame, frames.KINDS, lenient=True),
     "daemon.realtime.frames.typed": lambda text: frames.typed("event", {text: text}),
     "daemon.responders.batched.read_together": lambda text: list(batched.read_together(text, {})),
+    "daemon.responders.failures.trouble_inside": lambda text: failures.trouble_inside(
+        {"error": {"message": text, "code": text, "metadata": {"raw": "{" + text, "reasons": [text]}}}
+    ),
     "daemon.responders.loose_json.read_object": lambda text: loose_json.read_object("{" + text, 0),
     "daemon.web.answer.retry_after_seconds": lambda text: answer.retry_after_seconds(text, datetime.now(UTC)),
     "daemon.web.http1.head.check_partial_head": lambda data: head.check_partial_head(data, 0),
@@ -148,6 +154,9 @@ METHODS: dict[str, Callable[[str], object]] = {
     "daemon.ingress.inline_media.InlineMedia.feed": lambda text: _cut_in_pieces(_raw(text)),
     "daemon.web.http1.chunked.ChunkedBody.feed": lambda text: ChunkedBody(IncomingBody(2**20)).feed(
         bytearray(text, "latin-1", "replace")
+    ),
+    "daemon.responders.openai.OpenAi.joined": lambda text: OpenAi(Endpoint("m")).joined(
+        b"data: {" + _raw(text)
     ),
     "daemon.operate.api._body": lambda text: [msgspec.json.decode(_raw(text), type=kind) for kind in BODIES],
     "daemon.knowledge.embeddings.EmbeddingsClient._read": lambda text: embeddings.items_in(

@@ -313,6 +313,9 @@ def _who_answers(responder: ResponderSettings) -> str:
             provider.base_url,
             provider.model,
             provider.system_prompt,
+            provider.temperature,
+            provider.reasoning_effort,
+            provider.extra_body,
             *_own(provider),
         )
         for provider in responder.providers

@@ -206,6 +206,12 @@ EVENTS: dict[str, Event] = {
         "warning",
         "a provider turned down one call after another (`reason`): its settings want a look; it is asked all the same",
     ),
+    "provider.learned": Event(
+        "info",
+        "a model refuses a `parameter` as it was sent (`system`: the role); from now on it is left out, or called by "
+        "its other name",
+        counted_by="parameter",
+    ),
     "provider.closed": Event("info", "a provider that got no calls answers again"),
     "responder.batched": Event(
         "debug",

@@ -7,11 +7,29 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Annotated, Literal
 
+from pydantic import BeforeValidator, Field
+
+from daemon.responders.lessons import Lessons
 from daemon.responders.provider import Provider
-from daemon.schema.fields import Count, Misfit, Name, Seconds, SecondsOrZero, Secret, Section
+from daemon.schema.fields import (
+    Count,
+    Headers,
+    JsonMembers,
+    Misfit,
+    Name,
+    Seconds,
+    SecondsOrZero,
+    Secret,
+    Section,
+    number,
+)
 from daemon.web.client import HttpClient
 from daemon.web.finding import Finding
+
+Temperature = Annotated[float, BeforeValidator(number), Field(ge=0, le=2, strict=True, allow_inf_nan=False)]
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 class ProviderSettings(Section):
@@ -25,9 +43,17 @@ class ProviderSettings(Section):
     timeout_seconds: Seconds = 30.0
     system_prompt: str | None = None
     max_output_tokens: Count = 1_024
+    temperature: Temperature | None = None
+    reasoning_effort: ReasoningEffort | None = None
+    extra_body: JsonMembers = Field(default_factory=dict)
+    extra_headers: Headers = Field(default_factory=dict)
     weight: SecondsOrZero = 1.0
     price_per_million_input_tokens: SecondsOrZero = 0.0
     price_per_million_output_tokens: SecondsOrZero = 0.0
+
+    def __hash__(self) -> int:
+        """Of those that differ between providers: some of the others cannot be hashed."""
+        return hash((self.name, self.kind, self.base_url, self.model))
 
 
 class ProviderKind(ABC):
@@ -47,9 +73,11 @@ class ProviderKind(ABC):
         yield from ()
 
     @abstractmethod
-    def provider(self, settings: ProviderSettings, http: HttpClient, max_answer_chars: int) -> Provider:
-        """Answers conversations; `http` keeps connections."""
+    def provider(
+        self, settings: ProviderSettings, http: HttpClient, max_answer_chars: int, lessons: Lessons
+    ) -> Provider:
+        """Answers conversations; `http` keeps connections, `lessons` what models turn out not to want."""
 
     @abstractmethod
     async def check(self, settings: ProviderSettings, http: HttpClient) -> Finding:
-        """What `majlis doctor` reports about it. Bounded by `DOCTOR_SECONDS`; a provider's failure raises nothing."""
+        """What `majlis doctor` reports about it. Bounded; a provider's failure raises nothing."""

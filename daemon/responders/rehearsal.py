@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from actors.messages import Answer, Prompt
 from daemon.responders.kind import ProviderKind, ProviderSettings
+from daemon.responders.lessons import Lessons
 from daemon.responders.provider import Together
 from daemon.web.client import HttpClient
 from daemon.web.finding import Finding
@@ -29,7 +30,7 @@ class Rehearsal(ProviderKind):
     costs_money = False
 
     def provider(
-        self, settings: ProviderSettings, http: HttpClient, max_answer_chars: int
+        self, settings: ProviderSettings, http: HttpClient, max_answer_chars: int, lessons: Lessons
     ) -> RehearsalResponder:
         return RehearsalResponder(settings.name)
 

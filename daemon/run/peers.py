@@ -24,6 +24,7 @@ from daemon.responders.batching import BatchingResponder
 from daemon.responders.breaker import Breaker, BreakerPolicy
 from daemon.responders.kind import ProviderSettings
 from daemon.responders.kinds import PROVIDERS
+from daemon.responders.lessons import Lessons
 from daemon.responders.router import ProviderRouter, RoutedResponder, Seat
 from daemon.web.client import HttpClient
 
@@ -80,13 +81,14 @@ def responders(
     `http` should keep connections; `draw` gives uniform random numbers in [0, 1).
     """
     own = {name: settings.for_instance(name).responder for name in settings.instances}
+    lessons = Lessons(feed)
     breakers: dict[tuple[ProviderSettings, BreakerPolicy], Breaker] = {}
 
     def seat(provider: ProviderSettings, responder: ResponderSettings, instance: str) -> Seat:
         policy = _breaker(responder)
         new = Breaker(provider.name, policy, feed, now=trio.current_time, instance=instance)
         breaker = breakers.setdefault((provider, policy), new)
-        asked = PROVIDERS[provider.kind].provider(provider, http, responder.max_answer_chars)
+        asked = PROVIDERS[provider.kind].provider(provider, http, responder.max_answer_chars, lessons)
         return Seat(asked, breaker, provider.weight)
 
     def make(responder: ResponderSettings, instance: str = "") -> Responder:

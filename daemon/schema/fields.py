@@ -5,6 +5,8 @@ A kind of gateway or provider describes its own keys with these; `daemon/config`
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
@@ -47,6 +49,30 @@ ShareOrAuto = Share | Literal["auto"]
 Flag = Annotated[bool, BeforeValidator(number)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_INSTANCE_CHARS)]
 Secret = Annotated[SecretStr, Field(min_length=1)]
+Headers = Annotated[dict[Name, Secret], BeforeValidator(section)]
+
+
+def _json_object(value: object) -> object:
+    """What stands as it is in a request: nothing but what JSON has."""
+    if value is None:
+        return {}
+    plain = _without_raw(value)
+    try:
+        json.dumps(plain, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise PydanticCustomError("json", "Input should hold nothing but what JSON has") from None
+    return plain
+
+
+def _without_raw(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(name): _without_raw(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_raw(item) for item in value]
+    return number(value)
+
+
+JsonMembers = Annotated[dict[str, Any], BeforeValidator(_json_object)]
 
 
 class Section(BaseModel):
@@ -124,6 +150,23 @@ def web_address(path: KeyPath, url: str | None, missing: str, keys: str = "api_k
     parts = urlsplit(url)
     if parts.username or parts.password or parts.query or parts.fragment:
         yield Misfit(path, url, f"must hold no user, password, query or fragment; keys go into {keys}")
+
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]+")
+_OWN_HEADERS = frozenset(
+    {"accept", "accept-encoding", "connection", "content-length", "content-type", "host", "transfer-encoding"}
+)
+
+
+def unsendable(path: KeyPath, headers: Mapping[str, SecretStr]) -> Iterator[Misfit]:
+    """Headers of the settings that cannot be sent. A value is never shown."""
+    for name, value in headers.items():
+        if _HEADER_NAME.fullmatch(name) is None or name.lower() in _OWN_HEADERS:
+            allowed = "must be the name of a header that Majlis does not set itself, e.g. authorization"
+            yield Misfit((*path, name), "(hidden)", allowed)
+        elif _HEADER_VALUE.fullmatch(value.get_secret_value()) is None:
+            yield Misfit((*path, name), "(hidden)", "must be one line of printable ASCII characters")
 
 
 def is_web_address(url: str) -> bool:

@@ -209,7 +209,7 @@ def test_three_providers_of_which_the_third_answers(gateway: FakeEvolution, mode
             failed = {event["provider"]: event["reason"] for event in daemon.events("provider.failed")}
             assert not daemon.events("turn.failed") and open_letters(daemon) == 0
     assert [len(answered(gateway, phone, f"three {phone}")) for phone in phones] == [1] * len(phones)
-    assert (opened, failed) == (["first", "second"], {"first": "overloaded", "second": "bad_key"})
+    assert (opened, failed) == (["first", "second"], {"first": "server_error", "second": "bad_key"})
     assert (len(model.questions) - asked, third.answered) == (3, len(phones))
 
 

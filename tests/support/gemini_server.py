@@ -46,9 +46,10 @@ class FakeGemini(FakeModel):
         return Question(MODEL, tuple(role for role, _ in said), tuple(text for _, text in said), body)
 
     def completion(self, text: str, model: str) -> Json:
-        parts = [{"text": "let me see", "thought": True}, {"text": text}]
+        parts: list[Json] = [{"text": "let me see", "thought": True}, {"text": text}] if text else []
         content = {"role": "model", "parts": parts}
-        usage = {"promptTokenCount": 11, "candidatesTokenCount": 4, "thoughtsTokenCount": 3}
+        thoughts = {"thoughtsTokenCount": 3} if text else {}
+        usage = {"promptTokenCount": 11, "candidatesTokenCount": 4, **thoughts}
         return {
             "candidates": [{"index": 0, "content": content, "finishReason": "STOP"}],
             "usageMetadata": {**usage, "totalTokenCount": 18},

@@ -63,7 +63,8 @@ class Question:
     @property
     def asked(self) -> str:
         """The customer's words, without what Majlis says before them."""
-        beside = rf"\A\[{re.escape(SITUATION)}.*?{re.escape(FOLLOWS)}\]\n\n"
+        # Before it may be what the customer said in a turn that got no answer.
+        beside = rf"\A(?:.*\n)?\[{re.escape(SITUATION)}.*?{re.escape(FOLLOWS)}\]\n\n"
         return re.sub(beside, "", self.texts[-1], flags=re.DOTALL)
 
     @property
@@ -83,6 +84,8 @@ class FakeModel(FaultServer):
         super().__init__()
         self.api_key = api_key
         self.questions: list[Question] = []
+        self.requests = 0
+        """Of any kind, also those that were refused."""
         self.answered = 0
         self.text_for: Callable[[str], str] | None = None
         """If set, computes the answer from the last user text."""
@@ -92,6 +95,11 @@ class FakeModel(FaultServer):
     @property
     @abstractmethod
     def base_url(self) -> str: ...
+
+    @property
+    def listing(self) -> Json:
+        """The answer to a question about its models."""
+        return {"data": []}
 
     @abstractmethod
     def refusal(self, request: Request) -> tuple[int, object] | None:
@@ -151,11 +159,13 @@ class FakeModel(FaultServer):
             return list(self.questions)
 
     async def handle(self, request: Request, exchange: Exchange) -> None:
+        with self.lock:
+            self.requests += 1
         refusal = self.refusal(request)
         if refusal is not None:
             await exchange.answer_json(*refusal)
         elif request.method == "GET":
-            await exchange.answer_json(200, {"data": []})
+            await exchange.answer_json(200, self.listing)
         else:
             await self._complete(self.read(request), exchange)
 

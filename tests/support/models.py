@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from actors.messages import Prompt
+from daemon.responders.dialect import Dialect, Endpoint
 from daemon.responders.http_kind import HttpKind
-from daemon.responders.http_provider import Dialect, Endpoint, HttpProvider, ProviderTerms
+from daemon.responders.http_provider import HttpProvider, ProviderTerms
 from daemon.responders.kinds import PROVIDERS
 from daemon.web.client import HttpClient
 from tests.support.anthropic_server import FakeAnthropic

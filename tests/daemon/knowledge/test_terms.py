@@ -16,7 +16,10 @@ instances:
   other: {cache: {similarity: 0.9, max_entries: 5}, knowledge: {threshold: 0.5, max_passages: 2, max_tokens: 9}}
   model: {responder: {providers: [{name: main, kind: openai, base_url: "http://127.0.0.1:2/v1", model: small}]}}
   prompt: {responder: {providers: [{name: main, kind: openai, base_url: "http://127.0.0.1:2/v1", model: big}]}}
-"""
+  warm: {responder: {providers: [{name: main, kind: openai, base_url: "http://127.0.0.1:2/v1", model: big, system_prompt: Hi., temperature: 1}]}}
+  more: {responder: {providers: [{name: main, kind: openai, base_url: "http://127.0.0.1:2/v1", model: big, system_prompt: Hi., extra_body: {top_p: 0.5}}]}}
+  sent: {responder: {providers: [{name: main, kind: openai, base_url: "http://127.0.0.1:2/v1", model: big, system_prompt: Hi., extra_headers: {x-a: b}}]}}
+"""  # noqa: E501
 
 
 def test_every_instance_has_its_own_terms(tmp_path: Path) -> None:
@@ -43,6 +46,7 @@ def test_every_instance_has_its_own_terms(tmp_path: Path) -> None:
 def test_the_providers_determine_the_scope(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(CONFIG)
-    scopes = {name: load(path, ()).terms(name).cache_scope for name in ("demo", "twin", "model", "prompt")}
-    assert scopes["demo"] == scopes["twin"]
-    assert len(set(scopes.values())) == 3
+    settings, names = load(path, ()), ("demo", "twin", "sent", "model", "prompt", "warm", "more")
+    scopes = {name: settings.terms(name).cache_scope for name in names}
+    assert scopes["demo"] == scopes["twin"] == scopes["sent"]
+    assert len(set(scopes.values())) == 5

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.errors import TurnFailed, TurnRefused
+from actors.errors import TurnFailed
 from actors.messages import HistoryEntry
 from actors.prompt import ModelRequest
 from daemon.responders.anthropic import Anthropic
-from daemon.responders.http_provider import Endpoint
+from daemon.responders.dialect import Endpoint, Wishes
 from daemon.web.client import HttpClient
 from tests.support.anthropic_server import FakeAnthropic, error
 from tests.support.models import prompt, provider_at
@@ -27,6 +27,37 @@ def test_the_request_has_its_address_and_headers() -> None:
     assert dialect.url == "https://api.anthropic.com/v1/messages"
     assert dialect.probe_url == "https://api.anthropic.com/v1/models/claude-x"
     assert dialect.headers == {"x-api-key": "k", "anthropic-version": "2023-06-01"}
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://api.anthropic.com",
+        "https://api.anthropic.com/",
+        "https://api.anthropic.com/v1",
+        "https://api.anthropic.com/v1/messages",
+    ],
+)
+def test_the_address_may_lack_its_version_as_for_its_own_clients(base_url: str) -> None:
+    assert Anthropic(Endpoint("m", base_url=base_url)).url == "https://api.anthropic.com/v1/messages"
+
+
+@pytest.mark.parametrize(
+    ("effort", "sent"),
+    [
+        (None, {}),
+        ("none", {"thinking": {"type": "disabled"}}),
+        ("minimal", {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}),
+        ("max", {"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}),
+    ],
+)
+def test_the_effort_has_the_form_of_this_api(effort: str | None, sent: dict[str, object]) -> None:
+    turns = (HistoryEntry("user", "hi"),)
+    body = Anthropic(Endpoint("m", wishes=Wishes(0.5, effort))).body(ModelRequest("", turns))
+    assert body.pop("temperature") == 0.5
+    assert {
+        name: value for name, value in body.items() if name not in ("model", "max_tokens", "messages")
+    } == sent
 
 
 def test_texts_of_one_side_are_blocks_of_one_message() -> None:
@@ -49,10 +80,12 @@ def test_texts_of_one_side_are_blocks_of_one_message() -> None:
         ("permission_error", 403, "bad_key"),
         ("not_found_error", 404, "not_found"),
         ("rate_limit_error", 429, "rate_limited"),
-        ("api_error", 500, "overloaded"),
+        ("api_error", 500, "server_error"),
         ("overloaded_error", 529, "overloaded"),
         ("overloaded_error", 400, "overloaded"),
         ("timeout_error", 504, "timed_out"),
+        ("request_too_large", 413, "too_long"),
+        ("invalid_request_error", 400, "bad_request"),
         ("a_new_error", 503, "overloaded"),
     ],
 )
@@ -82,17 +115,7 @@ async def test_an_account_without_money_is_not_a_refusal_of_the_prompt(
     assert failure.value.reason == "bad_key"
 
 
-@pytest.mark.parametrize(("kind", "status"), [("invalid_request_error", 400), ("request_too_large", 413)])
-async def test_a_bad_request_is_refused(
-    server: FakeAnthropic, http: HttpClient, kind: str, status: int
-) -> None:
-    server.order("status", status=status, body=error(kind))
-    with pytest.raises(TurnRefused) as refusal:
-        await provider_at(server, http).answer(prompt("hello"))
-    assert refusal.value.reason == "bad_request"
-
-
 def test_blocks_without_text_are_left_out() -> None:
     blocks = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "Yes."}]
     completion = Anthropic(Endpoint("m")).read({"content": blocks, "stop_reason": "end_turn"})
-    assert completion is not None and completion.text == "Yes."
+    assert completion.text == "Yes."

@@ -6,21 +6,24 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import trio
 
 from actors.errors import ResponderHeld
 from actors.messages import Prompt
-from daemon.config import Settings, load
+from daemon.config import ConfigError, Settings, load
 from daemon.operate.doctor import examine
 from daemon.responders.http_kind import HttpKind
 from daemon.responders.kinds import PROVIDERS
 from daemon.responders.router import RoutedResponder
 from daemon.run.peers import responders
 from daemon.web.client import HttpClient
+from tests.support.http_faults import Exchange, FaultServer, Request
 from tests.support.model_server import FakeModel
 from tests.support.models import SERVERS, kind_of
+from tests.support.openai_server import FakeOpenAI, completion
 from tests.support.providers import Board, RecordedFeed
 
 Tree = dict[str, object]
@@ -69,7 +72,7 @@ def test_every_http_kind_has_a_test_server() -> None:
 async def test_three_providers_are_asked_in_order(
     models: Mapping[str, FakeModel], settings: Load, http: HttpClient
 ) -> None:
-    """The first overloaded, the second with a wrong key: the third answers, and the views say what happened."""
+    """The first broken, the second with a wrong key: the third answers, and the views say what happened."""
     feed = RecordedFeed()
     models["openai"].order("status", times=9, status=500)
     wrong = entry(models["anthropic"], api_key="wrong")
@@ -82,7 +85,7 @@ async def test_three_providers_are_asked_in_order(
     assert len(models["openai"].questions) == 2
     views = {view.name: (view.state, view.calls, view.last_reason) for view in responder.views()}
     assert views == {
-        "openai": ("open", 2, "overloaded"),
+        "openai": ("open", 2, "server_error"),
         "anthropic": ("open", 2, "bad_key"),
         "gemini": ("closed", 3, ""),
     }
@@ -189,13 +192,103 @@ async def test_the_doctor_checks_every_kind(
     assert all(state == "problem" and "the key is refused" in said for state, said in found.values())
     lost = [entry(model, model="nope", base_url=f"{model.url}/nowhere") for model in models.values()]
     found = await check(settings({"providers": lost}), http)
-    # Many servers that speak OpenAI's words list no models, so a lost address proves nothing there.
-    assert {name: state for name, (state, _) in found.items()} == {
-        **dict.fromkeys(SERVERS, "problem"),
-        "openai": "warning",
-    }
+    assert {name: state for name, (state, _) in found.items()} == dict.fromkeys(SERVERS, "problem")
     assert all("base_url" in said for _, said in found.values())
     for model in models.values():
         await trio.to_thread.run_sync(model.down)
     found = await check(settings({"providers": entries}), http)
     assert all(state == "problem" and "base_url" in said for state, said in found.values())
+
+
+async def test_the_doctor_says_what_to_change_and_what_will_be_done_without(
+    models: Mapping[str, FakeModel], settings: Load, http: HttpClient
+) -> None:
+    """A model that is not listed, with the nearest that are; an address without its version; parameters."""
+    model = models["openai"]
+    assert isinstance(model, FakeOpenAI)
+    model.lists = ["test-model-large", "test-model-mini", "other"]
+    state, said = (await check(settings({"providers": [entry(model)]}), http))["openai"]
+    assert state == "problem"
+    assert said.startswith(
+        "openai: there is no model test-model Correct its model; the server has test-model-"
+    )
+    model.lists = [model.model]
+    state, said = (await check(settings({"providers": [entry(model, base_url=model.url)]}), http))["openai"]
+    assert (state, said) == (
+        "problem",
+        f"openai: its base_url is incomplete Set its base_url to {model.base_url}.",
+    )
+    model.insists |= {"max_completion_tokens", "own_temperature"}
+    state, said = (await check(settings({"providers": [entry(model, temperature=0.2)]}), http))["openai"]
+    assert state == "ok"
+    assert "max_tokens: max_completion_tokens is sent instead" in said
+    assert "temperature: it is left out" in said
+    added = entry(model, extra_body={"temperature": 0.2})
+    state, said = (await check(settings({"providers": [added]}), http))["openai"]
+    assert state == "problem" and "extra_body" in said
+
+
+async def test_what_is_learned_of_a_model_holds_for_every_instance_that_asks_it(
+    models: Mapping[str, FakeModel], settings: Load, http: HttpClient
+) -> None:
+    model = models["openai"]
+    assert isinstance(model, FakeOpenAI)
+    model.insists.add("max_completion_tokens")
+    feed = RecordedFeed()
+    own = {"responder": {"providers": [entry(model, temperature=0.5)]}}
+    responder = compose(settings({"providers": [entry(model)]}, second=own), http, feed)
+    for instance in ("demo", "second"):
+        await responder.answer(Prompt(instance, ("hello",)))
+    assert (model.requests, feed.names()) == (3, ["provider.learned"])
+
+
+async def test_azure_is_asked_at_its_older_address_with_its_key_in_its_own_header(
+    settings: Load, http: HttpClient
+) -> None:
+    class Azure(FaultServer):
+        asked: ClassVar[list[Request]] = []
+
+        async def handle(self, request: Request, exchange: Exchange) -> None:
+            self.asked.append(request)
+            await exchange.answer_json(200, completion("Yes."))
+
+    with Azure().running() as azure:
+        at = f"{azure.url}/openai/deployments/gpt/chat/completions?api-version=2025-01-01"
+        known = {"name": "azure", "kind": "openai", "model": "gpt", "base_url": at, "api_key": "k"}
+        headers = {"X-Tenant": "shop", "anthropic-beta": "x"}
+        loaded = settings({"providers": [{**known, "extra_headers": headers, "extra_body": {"top_p": 0.5}}]})
+        answer = await compose(loaded, http, RecordedFeed()).answer(Prompt("demo", ("hello",)))
+        assert await check(loaded, http) == {"azure": ("ok", "openai: reachable, model gpt answers ")}
+    asked, tried = azure.asked
+    assert answer.text == "Yes."
+    assert asked.path == tried.path == "/openai/deployments/gpt/chat/completions?api-version=2025-01-01"
+    assert asked.headers["api-key"] == "k" and "authorization" not in asked.headers
+    assert (asked.headers["x-tenant"], asked.headers["anthropic-beta"]) == ("shop", "x")
+    sent = asked.json()
+    assert isinstance(sent, dict) and sent["top_p"] == 0.5 and "max_completion_tokens" in sent
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (
+            {"base_url": "http://localhost/v1?key=1"},
+            "base_url: must have no query, except Azure's api-version",
+        ),
+        ({"api_version": "2025-01-01"}, "api_version: must be left out: only Azure's addresses have one"),
+        ({"extra_body": {"messages": []}}, "extra_body.messages: must be left out: Majlis writes it"),
+        (
+            {"extra_headers": {"Host": "x"}},
+            "extra_headers.Host: must be the name of a header that Majlis does not",
+        ),
+        ({"extra_headers": {"x-a": "s3cret\n"}}, "extra_headers.x-a: must be one line of printable ASCII"),
+        ({"temperature": 3}, "temperature: must be less than or equal to 2"),
+        ({"reasoning_effort": "most"}, "reasoning_effort: must be 'none', 'minimal', 'low'"),
+    ],
+)
+def test_settings_that_cannot_be_sent_are_refused(settings: Load, more: Tree, says: str) -> None:
+    known = {"name": "main", "kind": "openai", "model": "m", "base_url": "http://localhost/v1"}
+    with pytest.raises(ConfigError) as refusal:
+        settings({"providers": [{**known, **more}]})
+    assert f"responder.providers.0.{says}" in str(refusal.value)
+    assert "s3cret" not in str(refusal.value)

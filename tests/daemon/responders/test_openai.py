@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -11,13 +12,16 @@ from hypothesis import strategies as st
 
 from actors.errors import TurnFailed, TurnRefused
 from actors.messages import HistoryEntry
-from actors.prompt import ModelRequest
+from actors.prompt import EARLIER, ModelRequest
 from daemon.responders.batched import SCHEMA
-from daemon.responders.http_provider import Endpoint, count
+from daemon.responders.dialect import Endpoint, Wishes, count
+from daemon.responders.error_words import FailureKind
+from daemon.responders.failures import kind_of, trouble_inside, trouble_of
 from daemon.responders.openai import OpenAi
+from daemon.web.answer import HttpAnswer
 from daemon.web.client import HttpClient
 from tests.support.models import SERVERS, dialect_of, prompt, provider_at
-from tests.support.openai_server import FakeOpenAI
+from tests.support.openai_server import FakeOpenAI, completion
 
 TOLD = ModelRequest("Be brief.", (HistoryEntry("user", "hello"),))
 
@@ -48,6 +52,32 @@ def test_a_schema_is_asked_for_strictly() -> None:
     body = OpenAi(Endpoint("m")).body(ModelRequest("", TOLD.turns, 3, SCHEMA))
     schema = {"name": "answers", "strict": True, "schema": SCHEMA}
     assert body["response_format"] == {"type": "json_schema", "json_schema": schema}
+
+
+def test_what_the_settings_wish_is_sent() -> None:
+    body = OpenAi(Endpoint("m", wishes=Wishes(0.0, "none"))).body(TOLD)
+    assert (body["temperature"], body["reasoning_effort"]) == (0.0, "none")
+
+
+def test_texts_of_one_side_are_lines_of_one_message() -> None:
+    turns = (HistoryEntry("assistant", "Hello!"), HistoryEntry("user", "hi"), HistoryEntry("user", "open?"))
+    assert OpenAi(Endpoint("m")).body(ModelRequest("Be brief.", turns))["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": EARLIER},
+        {"role": "assistant", "content": "Hello!"},
+        {"role": "user", "content": "hi\nopen?"},
+    ]
+
+
+async def test_a_refused_call_for_several_conversations_tells_what_it_cost(
+    server: FakeOpenAI, http: HttpClient
+) -> None:
+    server.order(
+        "status", status=200, body={**completion(None), "choices": [{"message": {"refusal": "No."}}]}
+    )
+    with pytest.raises(TurnRefused) as refusal:
+        await provider_at(server, http).answer_together({"a": prompt("one"), "b": prompt("two")})
+    assert (refusal.value.spent.input_tokens, refusal.value.spent.output_tokens) == (11, 7)
 
 
 def test_without_a_key_no_header_is_sent() -> None:
@@ -84,9 +114,26 @@ async def test_a_flagged_question_is_refused_by_policy(
     assert refusal.value.reason == "refused_by_policy"
 
 
+def test_an_empty_error_beside_an_answer_is_none() -> None:
+    assert trouble_inside({**completion("Yes."), "error": {"message": "", "type": "", "code": None}}) is None
+
+
+def test_what_is_repeated_from_the_question_is_not_read() -> None:
+    """A customer's words in an error decide nothing."""
+    error = {
+        "message": "Invalid value",
+        "type": "invalid_request_error",
+        "input": "content policy, our safety system",
+    }
+    answer = HttpAnswer(
+        400, {}, json.dumps({"error": error, "messages": [{"message": "was flagged for"}]}).encode()
+    )
+    assert kind_of(trouble_of(answer)) == "bad_request"
+
+
 def test_a_spoken_refusal_is_a_refusal() -> None:
     message = {"content": None, "refusal": "I cannot help with that."}
-    assert OpenAi(Endpoint("m")).read({"choices": [{"message": message}]}) is None
+    assert OpenAi(Endpoint("m")).read({"choices": [{"message": message}]}).refused
 
 
 @pytest.mark.parametrize(
@@ -101,7 +148,7 @@ def test_a_spoken_refusal_is_a_refusal() -> None:
 )
 def test_content_as_text_and_as_parts(content: object, text: str) -> None:
     completion = OpenAi(Endpoint("m")).read({"choices": [{"message": {"content": content}}]})
-    assert completion is not None and completion.text == text
+    assert completion.text == text
 
 
 @pytest.mark.parametrize(
@@ -143,8 +190,11 @@ def test_any_json_is_read_or_judged(kind: str, payload: object, status: int) -> 
     """I14: of every dialect."""
     dialect = dialect_of(kind, Endpoint("m", "k"))
     completion = dialect.read(payload)
-    assert completion is None or isinstance(completion.text, str)
-    dialect.verdict(status, payload)
+    assert isinstance(completion.text, str)
+    answer = HttpAnswer(status, {}, json.dumps(payload).encode())
+    for trouble in (trouble_of(answer), trouble_inside(payload)):
+        if trouble is not None:
+            assert (dialect.verdict(trouble) or kind_of(trouble)) in get_args(FailureKind)
     wish = dialect.retry_after_seconds(payload)
     assert wish is None or wish >= 0
     json.dumps([dialect.url, dialect.probe_url])
