@@ -74,6 +74,25 @@ class Usage(msgspec.Struct, frozen=True):
     """The fallback message went out in this conversation a while ago."""
 
 
+class CachedAnswer(Answer, frozen=True):
+    """An answer from the response cache."""
+
+    entry: int = 0
+    """The row it came from."""
+    how: Literal["hit_exact", "hit_similar", "hit_snippet"] = "hit_exact"
+    """To the same words | to another wording | either, later in a conversation."""
+    told: str = ""
+    """The digest of what was said before, under which it was found."""
+
+
+class CacheMiss(msgspec.Struct, frozen=True):
+    """Why the response cache has no answer."""
+
+    reason: str
+    told: str = ""
+    """As in `CachedAnswer`: under it the responder's answer may be kept."""
+
+
 class Facts(msgspec.Struct, frozen=True):
     """One field per lookup; its default is what the turn assumes when the lookup fails or is late."""
 
@@ -87,7 +106,7 @@ class Facts(msgspec.Struct, frozen=True):
     interactions: tuple[Interaction, ...] = ()
     """The last five, newest first."""
     knowledge: tuple[Passage, ...] = ()
-    cached_answer: Answer | None = None
+    cached_answer: CachedAnswer | CacheMiss | None = None
     quoted: tuple[Context, ...] = ()
     """The messages that those of the batch refer to by id, as our own ledger has them."""
     usage: Usage = Usage()

@@ -204,15 +204,16 @@ class TurnAttempt:
         if isinstance(verdict, triage.AskResponder):
             answer = await self._ask(verdict.prompt)
             rule, escalation = "", ""
-            cache = response_cache.entry_for(verdict.prompt, answer, found.question, self._inquiry.spans)
+            spans = self._inquiry.spans
+            cache = response_cache.record(verdict.prompt, answer, found.question, found.facts, spans)
         else:
             answer, rule, escalation = verdict.answer, verdict.rule, verdict.escalation
-            cache = response_cache.hit(answer, found.question)
+            cache = response_cache.hit(answer)
             if escalation:
                 to_send += notices.escalated(found.question.batch, escalation, self._terms)
         parts = reply.split(answer.text)
         if answer.is_silence and self._terms.reply.model_silence:
-            rule, parts = triage.MODEL_SILENCE, ()
+            rule, parts, cache = triage.MODEL_SILENCE, (), None
         elif not parts and not rule:
             raise TurnFailed("garbage", "the answer is empty")
         named = (message.server_origin for message in reversed(self._batch.messages))
@@ -241,7 +242,8 @@ class TurnAttempt:
         if stored.opt_out:
             event = "contact.opted_out" if stored.opt_out == "out" else "contact.opted_in"
             self._emit(event, turn, by="customer")
-        self._emit("turn.answered", turn, parts=len(turn.parts), **self._inquiry.spent(answer))
+        looked = {"cache": cache.looked} if cache else {}
+        self._emit("turn.answered", turn, parts=len(turn.parts), **looked, **self._inquiry.spent(answer))
         return turn
 
     async def _store_fallback(self, turn: Turn, reason: str, detail: str) -> Turn:

@@ -1,23 +1,30 @@
-"""Is there a cached answer to this question, or to one that means the same?
+"""Is there a cached answer to this question, or to one that means the same? And if not, why?
 
-Only for the first question of a conversation (`majlis_cache_find` checks): any later one may depend on what was said.
+For the first question of a conversation, or (`cache.context: snippet`) for a later one after the same history: that is
+looked up here too, because it is part of the key, and only then.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import msgspec
 
+from actors.lookups import CachedAnswer, CacheMiss
 from actors.ports import CacheEntry, Question
-from actors.response_cache import CACHE, CachedAnswer, fits, key, meaning
+from actors.response_cache import CACHE, fits, key, meaning, refusal, similarity_threshold
+from actors.snippet import MAX_ENTRIES, Snippet, snippet
 from daemon.knowledge.embeddings import EmbeddingsClient, EmbeddingsUnavailable, Vector
 from daemon.ledger.wire import storable
+from daemon.lookups import history
 from daemon.lookups.spec import LookupSpec, Means
 
-_SQL = "SELECT majlis_cache_find($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+NEAR = 0.05
+"""So much under the threshold a similar question is counted as a near miss."""
+
+_SQL = "SELECT majlis_cache_look($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 
 
 def lookup(embeddings: EmbeddingsClient | None) -> LookupSpec:
@@ -26,23 +33,45 @@ def lookup(embeddings: EmbeddingsClient | None) -> LookupSpec:
 
 
 def _skip(question: Question) -> bool:
-    return key(question) is None
+    return refusal(question) != ""
 
 
-async def _run(embeddings: EmbeddingsClient | None, means: Means, question: Question) -> CachedAnswer | None:
-    """One round trip, or two if a vector had to be fetched."""
-    entry = key(question)
+async def _run(
+    embeddings: EmbeddingsClient | None, means: Means, question: Question
+) -> CachedAnswer | CacheMiss:
+    """One round trip; one more for the history where it counts, and one if a vector had to be fetched."""
+    told, spoken = await _told(means, question)
+    entry = None if told.refused else key(question, told.digest)
     if entry is None:
-        return None
-    found = await _find(embeddings, means, question, entry, None)
+        return CacheMiss(told.refused or refusal(question))
+    look = partial(_find, embeddings, means, question, entry, spoken)
+    found = await look(None)
+    why = found["why"]
     if found["wants_vector"] and embeddings is not None:
-        with suppress(EmbeddingsUnavailable):
+        try:
             vector = await embeddings.vector(meaning(question.batch))
-            found = await _find(embeddings, means, question, entry, vector)
-    fitting = (
-        row for row in found["answers"] if fits(entry.question, row["question"], row["answer"]["text"])
-    )
-    return next((_answer(row) for row in fitting), None)
+        except EmbeddingsUnavailable:
+            why = why if why == "expired" else "no_vector"
+        else:
+            found = await look(vector)
+            why = found["why"]
+    rows = found["answers"]
+    fitting = (row for row in rows if fits(entry.question, row["question"], row["answer"]["text"]))
+    row = next(fitting, None)
+    if row is not None:
+        return _answer(row, told.digest)
+    # Under a history in which others spoke nothing is kept either.
+    return CacheMiss("differs" if rows else why, "" if why == "other_history" else told.digest)
+
+
+async def _told(means: Means, question: Question) -> tuple[Snippet, str]:
+    """What the model is told was said, where that is part of the key; and what must be true of it."""
+    if means.history_tokens <= 0:
+        return Snippet(), "none"
+    if question.terms.cache_context != "snippet":
+        return Snippet(), "first"
+    told = snippet(await history.told(means, question))
+    return told, "ours" if told.digest else "first"
 
 
 async def _find(
@@ -50,20 +79,24 @@ async def _find(
     means: Means,
     question: Question,
     entry: CacheEntry,
+    spoken: str,
     vector: Vector | None,
 ) -> Any:
     terms = question.terms
+    threshold = similarity_threshold(terms)
     found = await means.db.value(
         _SQL,
         question.turn.id,
-        means.history_tokens > 0,
+        spoken,
+        MAX_ENTRIES + 1,
         storable(question.batch.conversation.instance),
         entry.scope,
         entry.question_hash,
-        storable(entry.numbers),
+        storable(entry.features),
         terms.cache_exact_seconds,
         terms.cache_similar_seconds,
-        terms.cache_similarity,
+        threshold,
+        threshold - NEAR,
         storable(embeddings.model) if embeddings else "",
         entry.text_hash,
         vector,
@@ -72,7 +105,7 @@ async def _find(
     return msgspec.json.decode(found)
 
 
-def _answer(row: dict[str, Any]) -> CachedAnswer:
+def _answer(row: Mapping[str, Any], told: str) -> CachedAnswer:
     answer = row["answer"]
     return CachedAnswer(
         text=answer["text"],
@@ -80,4 +113,6 @@ def _answer(row: dict[str, Any]) -> CachedAnswer:
         model=answer["model"],
         confidence=answer["confidence"],
         entry=row["entry"],
+        how="hit_snippet" if told else row["how"],
+        told=told,
     )

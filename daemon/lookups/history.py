@@ -27,7 +27,7 @@ BUSINESS = frozenset({"assistant", "ai", "bot", "agent", "human"})
 """`assistant` is what Majlis writes; the others are what earlier software may have written."""
 
 
-async def _run(means: Means, question: Question) -> tuple[HistoryEntry, ...]:
+async def told(means: Means, question: Question) -> tuple[HistoryEntry, ...]:
     """The newest messages that fit the budget, oldest first, without those of the turn's own batch."""
     max_tokens = means.history_tokens - _beside_tokens(question, means.history_tokens // 2)
     rows = await means.db.fetch(
@@ -71,4 +71,4 @@ def _beside_tokens(question: Question, at_most: int) -> int:
     return min(-(-told // BYTES_PER_TOKEN), at_most)
 
 
-LOOKUP = LookupSpec("history", _run)
+LOOKUP = LookupSpec("history", told)
