@@ -104,6 +104,11 @@ def features_text(text: str) -> str:
     return "\n".join(sorted(features(text)))
 
 
+def is_listed(word: str) -> bool:
+    """Whether a normalised word says nothing, or names a thing that everybody speaks of, in some language."""
+    return any(word in known for known in LANGUAGES.values())
+
+
 def _tokens(form: str) -> Iterator[str]:
     """Numbers, words and signs. A word that has more than one spelling keeps what its plain one would drop."""
     previous = ""

@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from actors.asked import exact_form
-from actors.distinctions import features_text
+from actors.distinctions import features_text, is_listed
 from actors.escalation import LOW_QUALITY
 from actors.instance import ContextTerms, Terms
 from actors.lookups import RESPONDER, CachedAnswer, CacheMiss, Facts, Span
@@ -207,10 +207,11 @@ def hit(answer: Answer) -> CacheRecord | None:
 def fits(asked: str, kept_question: str, kept_answer: str) -> bool:
     """Whether the answer to a question that is alike answers this one too: it names nothing that only the other named.
 
-    So the price of one honey is not given for another, nor one customer greeted by another's name.
+    So the price of one honey is not given for another, nor one customer greeted by another's name. The features say so
+    as well; here nothing is left out but the words of their lists, which name nothing.
     """
     only_there = set(words(kept_question)) - set(words(asked))
-    return only_there.isdisjoint(words(kept_answer))
+    return {word for word in only_there if not is_listed(word)}.isdisjoint(words(kept_answer))
 
 
 def meaning(batch: Batch) -> str:
