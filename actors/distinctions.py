@@ -94,7 +94,7 @@ def features(text: str) -> frozenset[str]:
     things = [thing for thing in things if thing != HAVE] or things
     found = set(things)
     stays = not found.isdisjoint(RELATING) or {"open", "close"} <= found
-    free = frozenset() if stays else found & FREE
+    free = frozenset() if stays else FREE & found
     in_place = " ".join(thing for thing in things if thing not in free)
     return free | {f"language: {language}", f"said: {in_place}"}
 

@@ -74,21 +74,61 @@ class Usage(msgspec.Struct, frozen=True):
     """The fallback message went out in this conversation a while ago."""
 
 
+CacheHit = Literal["hit_exact", "hit_similar", "hit_snippet"]
+"""How the response cache answered: to the same words | to another wording | either, later in a conversation."""
+
+NoKey = Literal["off", "too_long", "personal", "symbols"]
+"""Why no answer to a question is kept or given, whatever was said before."""
+
+NoSnippet = Literal["has_history", "long_history", "personal_history", "other_history"]
+"""Why none is after what was said before."""
+
+MissReason = (
+    NoKey
+    | NoSnippet
+    | Literal[
+        "not_seen",
+        "expired",
+        "not_similar",
+        "near_miss",
+        "differs",
+        "no_vector",
+        "handed_back",
+        "failed",
+    ]
+)
+"""Why the response cache did not answer."""
+
+NotKept = (
+    NoSnippet
+    | Literal[
+        "handed_back",
+        "no_answer",
+        "needs_data",
+        "cut",
+        "low_quality",
+        "lookup_failed",
+        "moment",
+        "customer",
+    ]
+)
+"""Why a responder's answer is not kept."""
+
+
 class CachedAnswer(Answer, frozen=True):
     """An answer from the response cache."""
 
     entry: int = 0
     """The row it came from."""
-    how: Literal["hit_exact", "hit_similar", "hit_snippet"] = "hit_exact"
-    """To the same words | to another wording | either, later in a conversation."""
+    how: CacheHit = "hit_exact"
     told: str = ""
     """The digest of what was said before, under which it was found."""
 
 
 class CacheMiss(msgspec.Struct, frozen=True):
-    """Why the response cache has no answer."""
+    """The response cache has no answer."""
 
-    reason: str
+    reason: MissReason
     told: str = ""
     """As in `CachedAnswer`: under it the responder's answer may be kept."""
 

@@ -13,7 +13,7 @@ import msgspec
 
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Terms
-from actors.lookups import Lookup, Span
+from actors.lookups import CacheHit, Lookup, MissReason, NotKept, Span
 from actors.machines import Pace
 from actors.messages import (
     Answer,
@@ -102,9 +102,9 @@ class CacheEntry(msgspec.Struct, frozen=True):
 class CacheRecord(msgspec.Struct, frozen=True):
     """What became of a question in the response cache."""
 
-    looked: str
+    looked: CacheHit | MissReason
     """How it was answered from there, or why it was not: counted by the hour."""
-    not_kept: str = ""
+    not_kept: NotKept | Literal[""] = ""
     """Why the responder's answer is not kept; empty: it is, or `looked` says it."""
     entry: CacheEntry | None = None
     """The key under which it is kept."""

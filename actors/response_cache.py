@@ -2,8 +2,8 @@
 
 Laws of this file:
 1. Only an answer into which nothing of one customer went: no hand-back by a person, no words that look like personal
-   data (long numbers, addresses, codes of orders), and the model did not ask for any. It names no word of the customer's
-   name either, as far as can be told: none where it is written in another script.
+   data (long numbers, addresses, codes of orders), and the model did not ask for any. It names no word of the
+   customer's name either, as far as can be told: none where it is written in another script.
    No history went into it, or (`cache.context: snippet`) one that is whole in the key, and in which only this customer
    and Majlis spoke, of nothing personal; see `actors/snippet.py`.
 2. Whatever else the responder is given is part of the key: the instance and its prompt, who answers, the version of
@@ -23,13 +23,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from actors.asked import exact_form
 from actors.distinctions import features_text, is_listed
 from actors.escalation import LOW_QUALITY
 from actors.instance import ContextTerms, Terms
-from actors.lookups import RESPONDER, CachedAnswer, CacheMiss, Facts, Span
+from actors.lookups import RESPONDER, CachedAnswer, CacheMiss, Facts, MissReason, NoKey, NotKept, Span
 from actors.messages import Answer, Batch, Context, Message, Prompt
 from actors.momentary import names_a_moment, names_customer
 from actors.personal import is_personal
@@ -68,7 +68,7 @@ def similarity_threshold(terms: Terms) -> float:
     return _AUTO_SIMILARITY if terms.cache_similarity == "auto" else terms.cache_similarity
 
 
-def refusal(question: Question) -> str:
+def refusal(question: Question) -> NoKey | Literal[""]:
     """Why no answer to this question is kept or given, whatever was said before; empty: it may be."""
     asked = _asked(question)
     return asked if isinstance(asked, str) else ""
@@ -97,8 +97,8 @@ def key(question: Question, told: str = "") -> CacheEntry | None:
     )
 
 
-def _asked(question: Question) -> _Asked | str:
-    """Or why there is no key, as a reason of a miss."""
+def _asked(question: Question) -> _Asked | NoKey:
+    """Or why there is no key."""
     terms, messages = question.terms, question.batch.messages
     if not question.flags.cache or not _keep_seconds(terms):
         return "off"
@@ -133,12 +133,13 @@ def record(
     looked = _missed(question, facts)
     if refusal(question):
         return CacheRecord(looked)
-    reason = _why_not_kept(prompt, answer, question, facts, spans)
+    reasons = _why_not_kept(prompt, answer, question, facts, spans)
+    reason: NotKept | Literal[""] = next((each for each in reasons if each), "")
     entry = None if reason else key(question, snippet(prompt.history).digest)
     return CacheRecord(looked, reason, entry)
 
 
-def _missed(question: Question, facts: Facts) -> str:
+def _missed(question: Question, facts: Facts) -> MissReason:
     found = facts.cached_answer
     if isinstance(found, CacheMiss):
         return found.reason
@@ -149,27 +150,28 @@ def _missed(question: Question, facts: Facts) -> str:
 
 def _why_not_kept(
     prompt: Prompt, answer: Answer, question: Question, facts: Facts, spans: Sequence[Span]
-) -> str:
+) -> Iterator[NotKept | Literal[""]]:
+    """The reasons, the first of them first; empty ones do not hold."""
     if prompt.handed_back:
-        return "handed_back"
-    if reason := _why_not_after(prompt, question, facts):
-        return reason
+        yield "handed_back"
+    yield _why_not_after(prompt, question, facts)
     if not answer.model or not answer.text:  # no model: the rehearsal's
-        return "no_answer"
+        yield "no_answer"
     if answer.needs_data_collection or answer.requested_fields:
-        return "needs_data"
+        yield "needs_data"
     if answer.cut:
-        return "cut"
+        yield "cut"
     if answer.confidence is not None and answer.confidence < LOW_QUALITY:
-        return "low_quality"
+        yield "low_quality"
     if any(span.outcome in ("failed", "timed_out") for span in spans if span.stage != RESPONDER):
-        return "lookup_failed"
+        yield "lookup_failed"
     if clock(question) is not None and names_a_moment(answer.text):
-        return "moment"
-    return "customer" if names_customer(answer.text, told_name(question)) else ""
+        yield "moment"
+    if names_customer(answer.text, told_name(question)):
+        yield "customer"
 
 
-def _why_not_after(prompt: Prompt, question: Question, facts: Facts) -> str:
+def _why_not_after(prompt: Prompt, question: Question, facts: Facts) -> NotKept | Literal[""]:
     """Why nothing is kept after this history."""
     if not prompt.history:
         return ""

@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from actors.asked import exact_form
+from actors.lookups import NoSnippet
 from actors.messages import HistoryEntry
 from actors.personal import is_personal
 from actors.text import normalised
@@ -28,8 +29,8 @@ _BRACKET = re.compile(r"(?m)^\[")
 class Snippet(NamedTuple):
     digest: str = ""
     """Empty: nothing was said, or `refused`."""
-    refused: str = ""
-    """Why nothing is kept or given after this history: a reason of a miss; empty: it may be."""
+    refused: NoSnippet | Literal[""] = ""
+    """Why nothing is kept or given after this history; empty: it may be."""
 
 
 def snippet(history: Sequence[HistoryEntry]) -> Snippet:

@@ -35,6 +35,7 @@ from actors.machines import Pace
 from actors.messages import Answer, Batch, Message, Prompt, TurnOutcome, WindowPolicy
 from actors.outbox import Outbox
 from actors.ports import (
+    CacheRecord,
     Feed,
     FlagSource,
     Identities,
@@ -201,6 +202,7 @@ class TurnAttempt:
 
     async def _answer(self, found: Findings, verdict: triage.Say | triage.AskResponder) -> Turn:
         to_send = self._alerts(verdict.reached)
+        cache: CacheRecord | None
         if isinstance(verdict, triage.AskResponder):
             answer = await self._ask(verdict.prompt)
             rule, escalation = "", ""

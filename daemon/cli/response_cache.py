@@ -75,8 +75,7 @@ def _show_outcomes(stats: CacheStats) -> None:
 
 
 def _reason(name: str) -> str:
-    words = REASONS.get(name, "")
-    return f"{name}: {words}" if words else name
+    return next((f"{known}: {words}" for known, words in REASONS.items() if known == name), name)
 
 
 def _share(window: CacheWindow) -> str:

@@ -1,4 +1,4 @@
-"""The response cache in numbers: what is kept, how many questions were answered from it, and why the others were not."""
+"""The response cache in numbers: what is kept, which share of the questions it answered, and why not the others."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from actors.lookups import CacheHit, MissReason, NotKept
 from daemon.ledger.wire import storable
 from daemon.stores.postgres import Postgres
 
@@ -19,7 +20,7 @@ HIT = "hit_"
 """Begins the outcomes of questions that were answered from the cache."""
 NOT_KEPT = "not kept: "
 
-REASONS: Mapping[str, str] = {
+REASONS: Mapping[CacheHit | MissReason | NotKept, str] = {
     "hit_exact": "the same question",
     "hit_similar": "one that means the same",
     "hit_snippet": "the same later in a conversation",
@@ -56,9 +57,9 @@ _KEPT = """
     GROUP BY instance
 """
 _COUNTED = f"""
-    SELECT instance, outcome, hour > now() - interval '{DAY_HOURS} hours' AS is_today, sum(questions)::bigint AS questions,
-           sum(input_tokens)::bigint AS input_tokens, sum(output_tokens)::bigint AS output_tokens,
-           sum(cost_micros)::bigint AS cost_micros
+    SELECT instance, outcome, hour > now() - interval '{DAY_HOURS} hours' AS is_today,
+           sum(questions)::bigint AS questions, sum(input_tokens)::bigint AS input_tokens,
+           sum(output_tokens)::bigint AS output_tokens, sum(cost_micros)::bigint AS cost_micros
     FROM majlis_cache_hours
     WHERE hour > now() - interval '{WEEK_HOURS} hours' AND ($1::text IS NULL OR instance = $1)
     GROUP BY 1, 2, 3
@@ -139,8 +140,9 @@ def _window(hours: int, counted: Iterable[Mapping[str, Any]]) -> CacheWindow:
     saved = [0, 0, 0]
     for row in counted:
         outcomes[row["outcome"]] = outcomes.get(row["outcome"], 0) + row["questions"]
-        for place, column in enumerate(("input_tokens", "output_tokens", "cost_micros")):
-            saved[place] += row[column]
+        if row["outcome"].startswith(HIT):
+            for place, column in enumerate(("input_tokens", "output_tokens", "cost_micros")):
+                saved[place] += row[column]
     asked = {name: count for name, count in _by_count(outcomes) if not name.startswith(NOT_KEPT)}
     questions = sum(asked.values())
     hits = sum(count for name, count in asked.items() if name.startswith(HIT))

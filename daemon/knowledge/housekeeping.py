@@ -1,6 +1,7 @@
 """Deletes what is no longer used.
 
-Expired cached answers and what was counted of them, old vectors, abandoned loads of files, old verdicts on messages of the business.
+Expired cached answers and old counts of them, old vectors, abandoned loads of files, old verdicts on messages of the
+business.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ async def _run(
     told, spoken = await _told(means, question)
     entry = None if told.refused else key(question, told.digest)
     if entry is None:
-        return CacheMiss(told.refused or refusal(question))
+        return CacheMiss(told.refused or refusal(question) or "failed")
     look = partial(_find, embeddings, means, question, entry, spoken)
     found = await look(None)
     why = found["why"]

@@ -120,7 +120,9 @@ EVENTS: dict[str, Event] = {
         "warning", "an instance or a contact reached its limit (`reason`); `policy` says what follows"
     ),
     "turn.answered": Event(
-        "debug", "the responder answered; the reply is stored, not yet sent", counted_by="provider"
+        "debug",
+        "the responder answered; the reply is stored, not yet sent; `cache`: how the cache answered, or why not",
+        counted_by="provider",
     ),
     "part.sent": Event("debug", "one part of a reply reached the gateway"),
     "part.not_sent": Event("warning", "the gateway proved that one part of a reply was not sent"),

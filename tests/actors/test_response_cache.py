@@ -271,7 +271,7 @@ def test_an_answer_is_stored_as_configured() -> None:
     ],
 )
 def test_an_answer_that_depends_on_more_is_not_stored(
-    more: Any, answer: Any, outcome: Any, reason: str
+    more: Any, answer: Any, outcome: Any, reason: Any
 ) -> None:
     asked = question("hello")
     spans = (Span("history", "lookups", 0, 1, "skipped"), Span("knowledge", "lookups", 0, 1, outcome))

@@ -262,21 +262,20 @@ class Talk:
         self.counter = counter
         self.asked = 0
 
-    async def says(self, *texts: str, terms: Terms | None = None, answer: str = "") -> list[str]:
+    async def says(self, *texts: str, terms: Terms | None = None) -> list[str]:
         """How each was answered."""
         self.asked += 1
         customer = Conversation("demo", f"96655{self.asked:07}")
-        outcomes = []
+        outcomes: list[str] = []
         for number, text in enumerate(texts, 1):
             question = await self.counter.shelf.question(
                 text, conversation=customer, terms=terms or LATER, number=number
             )
             found = await self.counter.looks(question)
             assert found is not None
-            is_hit = isinstance(found, CachedAnswer)
             outcomes.append(found.how if isinstance(found, CachedAnswer) else found.reason)
-            said = msgspec.structs.replace(ANSWER, text=answer or f"An answer to {text}.")
-            await self.counter.answered(question, found if is_hit else said)
+            said = msgspec.structs.replace(ANSWER, text=f"An answer to {text}.")
+            await self.counter.answered(question, found if isinstance(found, CachedAnswer) else said)
         return outcomes
 
 

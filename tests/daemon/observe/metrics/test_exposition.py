@@ -96,7 +96,13 @@ class Page:
             ("turn.lookups", {"total_ms": 12.0, "waterfall": waterfall}),
             (
                 "turn.answered",
-                {"provider": "main", "took_ms": 800.0, "input_tokens": 7, "cost_micros": 500_000},
+                {
+                    "provider": "main",
+                    "took_ms": 800.0,
+                    "input_tokens": 7,
+                    "cost_micros": 500_000,
+                    "cache": "not_seen",
+                },
             ),
             ("part.sent", {"took_ms": 20}),
             ("turn.done", {"took_ms": 900.0}),
