@@ -122,7 +122,7 @@ class CachedAnswer(Answer, frozen=True):
     """The row it came from."""
     how: CacheHit = "hit_exact"
     told: str = ""
-    """The digest of what was said before, under which it was found."""
+    """The digest of all that was said before it, as the lookup found it: by the customer and Majlis alone."""
 
 
 class CacheMiss(msgspec.Struct, frozen=True):

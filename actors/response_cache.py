@@ -30,12 +30,12 @@ from actors.distinctions import features_text, is_listed
 from actors.escalation import LOW_QUALITY
 from actors.instance import ContextTerms, Terms
 from actors.lookups import RESPONDER, CachedAnswer, CacheMiss, Facts, MissReason, NoKey, NotKept, Span
-from actors.messages import Answer, Batch, Context, Message, Prompt
+from actors.messages import Answer, Batch, Context, HistoryEntry, Message, Prompt
 from actors.momentary import names_a_moment, names_customer
 from actors.personal import is_personal
 from actors.ports import CacheEntry, CacheRecord, Question
 from actors.situation import clock, told_name
-from actors.snippet import snippet
+from actors.snippet import snippet, whole, without_greetings
 from actors.text import first_words, normalised, words
 from actors.told import told_contexts
 
@@ -177,10 +177,10 @@ def _why_not_after(prompt: Prompt, question: Question, facts: Facts) -> NotKept 
         return ""
     if question.terms.cache_context != "snippet":
         return "has_history"
-    told, found = snippet(prompt.history), facts.cached_answer
-    if told.refused:
-        return told.refused
-    if found is None or found.told != told.digest:  # others spoke in it, or it has changed meanwhile
+    if reason := snippet(prompt.history).refused:
+        return reason
+    found = facts.cached_answer
+    if found is None or found.told != whole(facts.history):  # others spoke in it, or it has changed meanwhile
         return "other_history"
     name = told_name(question)
     said = (entry.text for entry in prompt.history if entry.role == "assistant")
@@ -192,9 +192,17 @@ def to_give(question: Question, facts: Facts) -> CachedAnswer | None:
     found = facts.cached_answer
     if not isinstance(found, CachedAnswer) or not question.flags.cache or _is_handed_back(facts):
         return None
-    # The lookups run side by side: the history that it was found under must be the one that is told.
-    told = snippet(facts.history)
-    return found if not told.refused and told.digest == found.told else None
+    # The lookups run side by side: the history that it was found after must be the one that is told.
+    return found if found.told == whole(facts.history) else None
+
+
+def told_history(question: Question, facts: Facts) -> tuple[HistoryEntry, ...]:
+    """What a responder is told was said: what the key leaves out is left out here as well."""
+    found = facts.cached_answer
+    is_looked_up = question.terms.cache_context == "snippet" and found is not None and found.told != ""
+    if not is_looked_up or found is None or found.told != whole(facts.history) or _is_handed_back(facts):
+        return facts.history
+    return without_greetings(facts.history)
 
 
 def _is_handed_back(facts: Facts) -> bool:

@@ -229,7 +229,7 @@ def _prompt(question: Question, facts: Facts) -> Prompt:
     return Prompt(
         instance=question.batch.conversation.instance,
         messages=told.told_batch(question.batch.messages, question.terms.context, facts.quoted),
-        history=facts.history,
+        history=response_cache.told_history(question, facts),
         knowledge=facts.knowledge if question.flags.knowledge else (),
         system_prompt=question.record.system_prompt,
         handed_back=facts.takeover.handed_back or facts.takeover.escalation_expired,

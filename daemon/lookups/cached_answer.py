@@ -15,7 +15,7 @@ import msgspec
 from actors.lookups import CachedAnswer, CacheMiss
 from actors.ports import CacheEntry, Question
 from actors.response_cache import CACHE, fits, key, meaning, refusal, similarity_threshold
-from actors.snippet import MAX_ENTRIES, Snippet, snippet
+from actors.snippet import Snippet, snippet, whole, without_greetings
 from daemon.knowledge.embeddings import EmbeddingsClient, EmbeddingsUnavailable, Vector
 from daemon.ledger.wire import storable
 from daemon.lookups import history
@@ -40,7 +40,7 @@ async def _run(
     embeddings: EmbeddingsClient | None, means: Means, question: Question
 ) -> CachedAnswer | CacheMiss:
     """One round trip; one more for the history where it counts, and one if a vector had to be fetched."""
-    told, spoken = await _told(means, question)
+    told, before, spoken = await _told(means, question)
     entry = None if told.refused else key(question, told.digest)
     if entry is None:
         return CacheMiss(told.refused or refusal(question) or "failed")
@@ -59,19 +59,19 @@ async def _run(
     fitting = (row for row in rows if fits(entry.question, row["question"], row["answer"]["text"]))
     row = next(fitting, None)
     if row is not None:
-        return _answer(row, told.digest)
-    # Under a history in which others spoke nothing is kept either.
-    return CacheMiss("differs" if rows else why, "" if why == "other_history" else told.digest)
+        return _answer(row, before)
+    # After a history in which others spoke nothing is kept either.
+    return CacheMiss("differs" if rows else why, "" if why == "other_history" else before)
 
 
-async def _told(means: Means, question: Question) -> tuple[Snippet, str]:
-    """What the model is told was said, where that is part of the key; and what must be true of it."""
+async def _told(means: Means, question: Question) -> tuple[Snippet, str, str]:
+    """What the model is told was said, where that is part of the key; all of it; and what must be true of it."""
     if means.history_tokens <= 0:
-        return Snippet(), "none"
+        return Snippet(), "", "none"
     if question.terms.cache_context != "snippet":
-        return Snippet(), "first"
-    told = snippet(await history.told(means, question))
-    return told, "ours" if told.digest else "first"
+        return Snippet(), "", "first"
+    said = await history.told(means, question)
+    return snippet(without_greetings(said)), whole(said), "ours" if said else "first"
 
 
 async def _find(
@@ -88,7 +88,7 @@ async def _find(
         _SQL,
         question.turn.id,
         spoken,
-        MAX_ENTRIES + 1,
+        history.MAX_MESSAGES,
         storable(question.batch.conversation.instance),
         entry.scope,
         entry.question_hash,

@@ -17,8 +17,17 @@ from actors.lookups import CachedAnswer, CacheMiss, Facts, Span, TakeoverState
 from actors.messages import Answer, Batch, Context, HistoryEntry, Message, Prompt, Waiting
 from actors.personal import is_personal
 from actors.ports import CacheEntry, CacheRecord, Question, Turn
-from actors.response_cache import fits, hit, key, record, refusal, similarity_threshold, to_give
-from actors.snippet import MAX_CHARS, MAX_ENTRIES, snippet
+from actors.response_cache import (
+    fits,
+    hit,
+    key,
+    record,
+    refusal,
+    similarity_threshold,
+    to_give,
+    told_history,
+)
+from actors.snippet import MAX_CHARS, MAX_ENTRIES, snippet, whole, without_greetings
 from actors.text import normalised
 
 MONDAY_MS = 1_795_996_800_000
@@ -300,7 +309,7 @@ HELLO = (HistoryEntry("user", "Hi!"), HistoryEntry("assistant", "Hello! How can 
 
 def test_after_the_same_history_the_same_answer_is_given() -> None:
     """Everything the model was told is part of the key: all of the history, not its end."""
-    asked, told = question("price of honey?", cache_context="snippet"), snippet(HELLO).digest
+    asked, told = question("price of honey?", cache_context="snippet"), whole(HELLO)
     found = Facts(history=HELLO, cached_answer=CachedAnswer("180 SAR", "cache", told=told))
     assert to_give(asked, found) == found.cached_answer
     longer = (HistoryEntry("user", "We are vegans"), HistoryEntry("assistant", "Noted."), *HELLO)
@@ -310,11 +319,12 @@ def test_after_the_same_history_the_same_answer_is_given() -> None:
         longer,
         (HELLO[0], HistoryEntry("assistant", "Hello! How can we help you?")),
     ):
-        assert snippet(history).digest != told
+        assert whole(history) != told
         assert to_give(asked, msgspec.structs.replace(found, history=history)) is None
-    assert snippet((HistoryEntry("user", "hi"), HELLO[1])).digest == told
-    entry = key(asked, told)
-    assert entry is not None and entry.scope != of(asked).scope
+    assert snippet((HistoryEntry("user", "hi"), HELLO[1])).digest == snippet(HELLO).digest, "to the letter"
+    scopes = {snippet(said).digest for said in ((), HELLO[1:], longer, HELLO, HELLO[:1])}
+    entries = [key(asked, digest) for digest in scopes]
+    assert len({entry.scope for entry in entries if entry}) == len(scopes) == 5
 
 
 @pytest.mark.parametrize(
@@ -338,25 +348,64 @@ def test_a_history_with_more_than_plain_words_of_the_two_is_no_snippet(
     for digest in ("", "some"):
         facts = Facts(history=tuple(history), cached_answer=CachedAnswer("180 SAR", "cache", told=digest))
         assert to_give(asked, facts) is None
+        assert told_history(asked, facts) == tuple(history)
         kept = record(prompt(asked, history=tuple(history)), ANSWER, asked, facts)
         assert (kept.entry, kept.not_kept) == (None, reason)
 
 
 def test_an_answer_after_a_history_is_kept_only_where_nobody_else_spoke_and_nobody_was_named() -> None:
     """The lookup says under which history it may be kept: none where a person wrote in it."""
-    told = snippet(HELLO).digest
+    told = whole(HELLO)
     checked, unchecked = (
         Facts(history=HELLO, cached_answer=CacheMiss("not_seen", one)) for one in (told, "")
     )
     asked = question("price of honey?", cache_context="snippet", name="Huda")
     after = prompt(asked, history=HELLO)
-    assert record(after, ANSWER, asked, checked).entry == key(asked, told)
+    assert record(after, ANSWER, asked, checked).entry == key(asked, snippet(HELLO).digest)
     assert record(after, ANSWER, asked, unchecked).not_kept == "other_history"
     named = (HELLO[0], HistoryEntry("assistant", "Hello Huda!"))
-    facts = Facts(history=named, cached_answer=CacheMiss("not_seen", snippet(named).digest))
+    facts = Facts(history=named, cached_answer=CacheMiss("not_seen", whole(named)))
     assert record(prompt(asked, history=named), ANSWER, asked, facts).not_kept == "customer"
     first = question("price of honey?", name="Huda")
     assert record(prompt(first, history=HELLO), ANSWER, first, checked).not_kept == "has_history"
+
+
+def test_a_greeting_is_neither_in_the_key_nor_told() -> None:
+    asked = question("price of honey?", cache_context="snippet")
+    looked = Facts(history=HELLO, cached_answer=CacheMiss("not_seen", whole(HELLO)))
+    assert told_history(asked, looked) == ()
+    assert record(prompt(asked), ANSWER, asked, looked).entry == key(asked)
+    later = (*HELLO, HistoryEntry("user", "price?"), HistoryEntry("assistant", "Of what?"))
+    assert without_greetings(later) == later[2:]
+    for unlooked in (
+        msgspec.structs.replace(looked, cached_answer=None),
+        msgspec.structs.replace(looked, cached_answer=CacheMiss("other_history")),
+        msgspec.structs.replace(looked, takeover=TakeoverState(handed_back=True)),
+        msgspec.structs.replace(looked, history=later),
+    ):
+        assert told_history(asked, unlooked) == unlooked.history
+    assert told_history(question("price of honey?"), looked) == HELLO
+
+
+@pytest.mark.parametrize(
+    ("greeting", "answer", "is_left_out"),
+    [
+        ("السلام عليكم", "وعليكم السلام، كيف نقدر نساعدك؟", True),
+        ("Hi 👋", "Hello!", True),
+        ("Bom dia", "Bom dia! Como posso ajudar?", True),
+        ("Hi, I am vegan", "Hello!", False),
+        ("Hi", "Hello! Riyadh or Jeddah?", False),
+        ("Hi", "Hello! Shall I help you order? The usual one?", False),
+        ("Hi", "Hello! " + "We have many offers today. " * 9, False),
+        ("👍", "Hello!", False),
+    ],
+)
+def test_a_greeting_that_asks_or_says_something_is_told(
+    greeting: str, answer: str, is_left_out: bool
+) -> None:
+    """The next message may be an answer to it."""
+    said = (HistoryEntry("user", greeting), HistoryEntry("assistant", answer))
+    assert without_greetings(said) == (() if is_left_out else said)
 
 
 def test_a_hit_counts_for_the_entry_it_came_from() -> None:
