@@ -94,7 +94,8 @@ BEGIN
               AND (m.message_id IS NULL OR m.message_id::text <> ALL (v_own))
             ORDER BY m.created_at DESC, m.id DESC LIMIT p_max_messages) said
         WHERE lower(btrim(coalesce(said.sender, ''))) NOT IN ('user', 'customer', 'contact')
-          AND NOT EXISTS (SELECT FROM majlis_outbox o WHERE o.gateway_message_id = said.id));
+          -- A limit, so that each is looked up by the index, and the outbox is not read whole.
+          AND (SELECT true FROM majlis_outbox o WHERE o.gateway_message_id = said.id LIMIT 1) IS NULL);
 END $$;
 
 -- The cached answers to a question, `answers`, the best first: the one to the same words, else up to five to questions that
