@@ -91,6 +91,65 @@ class Usage(msgspec.Struct, frozen=True):
     """The fallback message went out in this conversation a while ago."""
 
 
+CacheHit = Literal["hit_exact", "hit_similar", "hit_snippet"]
+"""How the response cache answered: to the same words | to another wording | either, later in a conversation."""
+
+NoKey = Literal["off", "too_long", "personal", "symbols"]
+"""Why no answer to a question is kept or given, whatever was said before."""
+
+NoSnippet = Literal["has_history", "long_history", "personal_history", "other_history"]
+"""Why none is after what was said before."""
+
+MissReason = (
+    NoKey
+    | NoSnippet
+    | Literal[
+        "not_seen",
+        "expired",
+        "not_similar",
+        "near_miss",
+        "differs",
+        "no_vector",
+        "handed_back",
+        "failed",
+    ]
+)
+"""Why the response cache did not answer."""
+
+NotKept = (
+    NoSnippet
+    | Literal[
+        "handed_back",
+        "no_answer",
+        "needs_data",
+        "cut",
+        "low_quality",
+        "lookup_failed",
+        "moment",
+        "customer",
+    ]
+)
+"""Why a responder's answer is not kept."""
+
+
+class CachedAnswer(Answer, frozen=True):
+    """An answer from the response cache."""
+
+    entry: int = 0
+    """The row it came from."""
+    how: CacheHit = "hit_exact"
+    told: str = ""
+    """The digest of all that was said before it, as the lookup found it: by the customer and Majlis alone."""
+
+
+class CacheMiss(msgspec.Struct, frozen=True):
+    """The response cache has no answer."""
+
+    reason: MissReason
+    told: str = ""
+    """As in `CachedAnswer`: under it the responder's answer may be kept."""
+
+
 class Facts(msgspec.Struct, frozen=True):
     """One field per lookup; its default is what the turn assumes when the lookup fails or is late."""
 
@@ -104,7 +163,7 @@ class Facts(msgspec.Struct, frozen=True):
     interactions: tuple[Interaction, ...] = ()
     """The last five, newest first."""
     knowledge: tuple[Passage, ...] = ()
-    cached_answer: Answer | None = None
+    cached_answer: CachedAnswer | CacheMiss | None = None
     quoted: tuple[Context, ...] = ()
     """The messages that those of the batch refer to by id, as our own ledger has them."""
     usage: Usage = Usage()

@@ -13,7 +13,7 @@ import msgspec
 
 from actors.identity import Conversation
 from actors.instance import FeatureFlags, InstanceRecord, Terms
-from actors.lookups import FailedCall, Lookup, Span
+from actors.lookups import CacheHit, FailedCall, Lookup, MissReason, NotKept, Span
 from actors.machines import Pace
 from actors.messages import (
     Answer,
@@ -96,6 +96,19 @@ class CacheEntry(msgspec.Struct, frozen=True):
     """Whose vector of the question is to be kept with it; empty: none is."""
     text_hash: str = ""
     """Under what that vector is kept."""
+    features: str = ""
+    """What another wording of the question must have as well; without a vector none is looked for."""
+
+
+class CacheRecord(msgspec.Struct, frozen=True):
+    """What became of a question in the response cache."""
+
+    looked: CacheHit | MissReason
+    """How it was answered from there, or why it was not: counted by the hour."""
+    not_kept: NotKept | Literal[""] = ""
+    """Why the responder's answer is not kept; empty: it is, or `looked` says it."""
+    entry: CacheEntry | None = None
+    """The key under which it is kept."""
     hit: int | None = None
     """The answer came from this entry: nothing is stored, the hit is counted."""
 
@@ -117,7 +130,7 @@ class Reply(msgspec.Struct, frozen=True):
     opt_out: Literal["", "out", "in"] = ""
     """The customer wants no more messages from now on, or wants them again; empty: neither."""
     notices: tuple[Notice, ...] = ()
-    cache: CacheEntry | None = None
+    cache: CacheRecord | None = None
     spans: tuple[Span, ...] = msgspec.field(default=(), name="waterfall")
     """The turn's trace."""
 

@@ -1,17 +1,21 @@
 """The response cache: which answers may be given again, and under which key they are found. Pure.
 
 Laws of this file:
-1. Only an answer into which nothing of one customer went: no history, no hand-back by a person, no words that look
-   like personal data (long numbers, addresses, codes of orders), and the model did not ask for any.
-   It names no word of the customer's name either, as far as can be told: none where it is written in another script.
+1. Only an answer into which nothing of one customer went: no hand-back by a person, no words that look like personal
+   data (long numbers, addresses, codes of orders), and the model did not ask for any. It names no word of the
+   customer's name either, as far as can be told: none where it is written in another script.
+   No history went into it, or (`cache.context: snippet`) one that is whole in the key, and in which only this customer
+   and Majlis spoke, of nothing personal; see `actors/snippet.py`.
 2. Whatever else the responder is given is part of the key: the instance and its prompt, who answers, the version of
    the files, what the messages refer to (text and id: one whose quote has an id alone has no other's answer) and which
    of them does, the day on the instance's clock, whether it is open and until when. The time is not: an answer that
    names a time of day, or one that counts from now, is not stored.
-3. Two questions are the same when they have the same words, or nearly the same meaning (a vector's similarity), the
-   same numbers, and the answer speaks of nothing that only the other question named.
-4. An answer made while a lookup had failed may lack what that lookup would have found, and one of low quality is not
-   worth giving twice: neither is stored.
+3. Two questions are the same when they are the same to the letter (`actors/asked.py`), or have nearly the same meaning
+   (a vector's similarity) and the same features (`actors/distinctions.py`), and the answer speaks of nothing that only
+   the other question named. What a model sees and the key would not has no key.
+4. An answer made while a lookup had failed may lack what that lookup would have found, one that was cut lacks its end,
+   and one of low quality is not worth giving twice: none of them is stored.
+5. Every question has one outcome that is counted: a hit, or why there was none.
 """
 
 from __future__ import annotations
@@ -19,16 +23,19 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
 
-import msgspec
-
+from actors.asked import exact_form
+from actors.distinctions import features_text, is_listed
 from actors.escalation import LOW_QUALITY
-from actors.instance import ContextTerms
-from actors.lookups import RESPONDER, Facts, Span
-from actors.messages import Answer, Batch, Context, Message, Prompt
+from actors.instance import ContextTerms, Terms
+from actors.lookups import RESPONDER, CachedAnswer, CacheMiss, Facts, MissReason, NoKey, NotKept, Span
+from actors.messages import Answer, Batch, Context, HistoryEntry, Message, Prompt
 from actors.momentary import names_a_moment, names_customer
-from actors.ports import CacheEntry, Question
+from actors.personal import is_personal
+from actors.ports import CacheEntry, CacheRecord, Question
 from actors.situation import clock, told_name
+from actors.snippet import snippet, whole, without_greetings
 from actors.text import first_words, normalised, words
 from actors.told import told_contexts
 
@@ -41,113 +48,174 @@ _MAX_RAW_CHARS = 4 * MAX_QUESTION_CHARS
 _MAX_QUOTED_CHARS = 8_000
 """Longer ones are not even normalised: a batch may hold 50 texts of 64 KiB, and its key is asked for several times."""
 _NUMBER = re.compile(r"\d+(?:[.,٫]\d+)*")
-_PERSONAL = re.compile(
-    r"\d{5,}"  # a phone number, an account, a code
-    r"|\d(?:[\s().+/-]{0,2}\d){6,}"  # the same, written in groups
-    r"|@"
-    r"|#\s?\d"
-    r"|[^\W\d_][-_]?\d{3,}"  # ord-1234, ab123
-    r"|(?:order|invoice|ticket|booking|طلب|طلبيه|طلبي|الطلب|فاتوره|الفاتوره|حجز|الحجز)"
-    r"\W{1,3}(?:(?:no|nr|number|id|رقم)\W{1,3})?\d{3,}"
-)
 
 
-class CachedAnswer(Answer, frozen=True):
-    """An answer from the cache. `entry` is the row it came from."""
+class _Asked(NamedTuple):
+    """What a batch asks, where an answer to it may be kept."""
 
-    entry: int = 0
+    form: str
+    """To the letter."""
+    plain: str
+    said: str
+    """Its words."""
+    referred: list[tuple[int, Context]]
+    quoted: list[str]
 
 
-def key(question: Question) -> CacheEntry | None:
-    """The key under which the answer to this question is stored; None when it may not be."""
-    terms, messages = question.terms, question.batch.messages
-    keep_seconds = max(terms.cache_exact_seconds, terms.cache_similar_seconds)
-    if not question.flags.cache or not keep_seconds:
+def refusal(question: Question) -> NoKey | Literal[""]:
+    """Why no answer to this question is kept or given, whatever was said before; empty: it may be."""
+    asked = _asked(question)
+    return asked if isinstance(asked, str) else ""
+
+
+def key(question: Question, told: str = "") -> CacheEntry | None:
+    """The key under which the answer to this question is stored; None when it may not be.
+
+    Args:
+      told: the digest of what was said before, see `actors/snippet.py`.
+    """
+    asked = _asked(question)
+    if isinstance(asked, str):
         return None
-    referred = list(_referred(messages, terms.context))
-    text, quoted_chars = question.batch.text, sum(len(each.text) + len(each.id) for _, each in referred)
-    if len(text) > _MAX_RAW_CHARS or quoted_chars > _MAX_QUOTED_CHARS:
-        return None
-    asked, plain = " ".join(words(text)), normalised(text)
-    quoted = [normalised(each.text) for _, each in referred]
-    if not asked or len(plain) > MAX_QUESTION_CHARS or is_personal(plain) or any(map(is_personal, quoted)):
-        return None
+    terms = question.terms
     return CacheEntry(
-        scope=_scope(question, _told_with(messages, referred, quoted)),
-        question_hash=_digest(asked),
-        question=asked,
-        numbers=" ".join(sorted(_NUMBER.findall(plain))),
-        keep_seconds=keep_seconds,
+        scope=_scope(question, _told_with(question.batch.messages, asked.referred, asked.quoted), told),
+        question_hash=_digest(f"to the letter: {asked.form}"),
+        question=asked.said,
+        numbers=" ".join(sorted(_NUMBER.findall(asked.plain))),
+        keep_seconds=_keep_seconds(terms),
         max_entries=terms.cache_max_entries,
         model=terms.embedding_model,
         text_hash=text_hash(meaning(question.batch)),
+        features=features_text(question.batch.text) if terms.embedding_model else "",
     )
 
 
-def entry_for(
-    prompt: Prompt, answer: Answer, question: Question, spans: Sequence[Span] = ()
-) -> CacheEntry | None:
-    """The key under which a responder's answer is stored; None when it may not be.
+def _asked(question: Question) -> _Asked | NoKey:
+    """Or why there is no key."""
+    terms, messages = question.terms, question.batch.messages
+    if not question.flags.cache or not _keep_seconds(terms):
+        return "off"
+    referred = list(_referred(messages, terms.context))
+    text, quoted_chars = question.batch.text, sum(len(each.text) + len(each.id) for _, each in referred)
+    if len(text) > _MAX_RAW_CHARS or quoted_chars > _MAX_QUOTED_CHARS:
+        return "too_long"
+    plain = normalised(text)
+    if len(plain) > MAX_QUESTION_CHARS:
+        return "too_long"
+    if is_personal(plain) or any(is_personal(normalised(each.text)) for _, each in referred):
+        return "personal"
+    form, quoted = exact_form(text), [exact_form(each.text) for _, each in referred]
+    said = " ".join(words(text))
+    if form is None or None in quoted or not said:
+        return "symbols"
+    return _Asked(form, plain, said, referred, [each or "" for each in quoted])
+
+
+def _keep_seconds(terms: Terms) -> float:
+    return max(terms.cache_exact_seconds, terms.cache_similar_seconds)
+
+
+def record(
+    prompt: Prompt, answer: Answer, question: Question, facts: Facts, spans: Sequence[Span] = ()
+) -> CacheRecord:
+    """What T2 stores with a responder's answer: why it was asked, and the answer's key if it may be given again.
 
     Args:
       spans: the turn's trace so far.
     """
-    if prompt.history or prompt.handed_back or answer.needs_data_collection or answer.requested_fields:
-        return None
-    if answer.cut or answer.shortened:  # it is not what the question deserves
-        return None
+    looked = _missed(question, facts)
+    if refusal(question):
+        return CacheRecord(looked)
+    reasons = _why_not_kept(prompt, answer, question, facts, spans)
+    reason: NotKept | Literal[""] = next((each for each in reasons if each), "")
+    entry = None if reason else key(question, snippet(prompt.history).digest)
+    return CacheRecord(looked, reason, entry)
+
+
+def _missed(question: Question, facts: Facts) -> MissReason:
+    found = facts.cached_answer
+    if isinstance(found, CacheMiss):
+        return found.reason
+    if found is not None:  # but it was not to be given
+        return "handed_back" if _is_handed_back(facts) else "has_history"
+    return refusal(question) or "failed"
+
+
+def _why_not_kept(
+    prompt: Prompt, answer: Answer, question: Question, facts: Facts, spans: Sequence[Span]
+) -> Iterator[NotKept | Literal[""]]:
+    """The reasons, the first of them first; empty ones do not hold."""
+    if prompt.handed_back:
+        yield "handed_back"
+    yield _why_not_after(prompt, question, facts)
     if not answer.model or not answer.text:  # no model: the rehearsal's
-        return None
+        yield "no_answer"
+    if answer.needs_data_collection or answer.requested_fields:
+        yield "needs_data"
+    if answer.cut or answer.shortened:  # it is not what the question deserves
+        yield "cut"
     if answer.confidence is not None and answer.confidence < LOW_QUALITY:
+        yield "low_quality"
+    if any(span.outcome in ("failed", "timed_out") for span in spans if span.stage != RESPONDER):
+        yield "lookup_failed"
+    if clock(question) is not None and names_a_moment(answer.text):
+        yield "moment"
+    if names_customer(answer.text, told_name(question)):
+        yield "customer"
+
+
+def _why_not_after(prompt: Prompt, question: Question, facts: Facts) -> NotKept | Literal[""]:
+    """Why nothing is kept after this history."""
+    if not prompt.history:
+        return ""
+    if question.terms.cache_context != "snippet":
+        return "has_history"
+    if reason := snippet(prompt.history).refused:
+        return reason
+    found = facts.cached_answer
+    if found is None or found.told != whole(facts.history):  # others spoke in it, or it has changed meanwhile
+        return "other_history"
+    name = told_name(question)
+    said = (entry.text for entry in prompt.history if entry.role == "assistant")
+    return "customer" if any(names_customer(text, name) for text in said) else ""
+
+
+def to_give(question: Question, facts: Facts) -> CachedAnswer | None:
+    """The cached answer that was found, if it is what a responder would answer in this conversation."""
+    found = facts.cached_answer
+    if not isinstance(found, CachedAnswer) or not question.flags.cache or _is_handed_back(facts):
         return None
-    if _is_passing(answer.text, question) or any(
-        span.outcome in ("failed", "timed_out") for span in spans if span.stage != RESPONDER
-    ):
-        return None
-    return key(question)
+    # The lookups run side by side: the history that it was found after must be the one that is told.
+    return found if found.told == whole(facts.history) else None
 
 
-def _is_passing(answer: str, question: Question) -> bool:
-    """Whether something went into it that is true of this moment or this customer alone."""
-    if clock(question) is not None and names_a_moment(answer):
-        return True
-    return names_customer(answer, told_name(question))
+def told_history(question: Question, facts: Facts) -> tuple[HistoryEntry, ...]:
+    """What a responder is told was said: what the key leaves out is left out here as well."""
+    found = facts.cached_answer
+    is_looked_up = question.terms.cache_context == "snippet" and found is not None and found.told != ""
+    if not is_looked_up or found is None or found.told != whole(facts.history) or _is_handed_back(facts):
+        return facts.history
+    return without_greetings(facts.history)
 
 
-def may_give(question: Question, facts: Facts) -> bool:
-    """Whether the cached answer that was found is what a responder would answer in this conversation."""
-    takeover = facts.takeover
-    return (
-        question.flags.cache
-        and facts.cached_answer is not None
-        and not facts.history
-        and not takeover.handed_back
-        and not takeover.escalation_expired
-    )
+def _is_handed_back(facts: Facts) -> bool:
+    return facts.takeover.handed_back or facts.takeover.escalation_expired
 
 
-def hit(answer: Answer, question: Question) -> CacheEntry | None:
+def hit(answer: Answer) -> CacheRecord | None:
     """What T2 stores when `answer` came from the cache: the hit, to be counted. None when it did not."""
-    entry = key(question) if isinstance(answer, CachedAnswer) else None
-    return (
-        msgspec.structs.replace(entry, hit=answer.entry)
-        if entry and isinstance(answer, CachedAnswer)
-        else None
-    )
+    return CacheRecord(answer.how, hit=answer.entry) if isinstance(answer, CachedAnswer) else None
 
 
 def fits(asked: str, kept_question: str, kept_answer: str) -> bool:
     """Whether the answer to a question that is alike answers this one too: it names nothing that only the other named.
 
-    So the price of one honey is not given for another, nor one customer greeted by another's name.
+    So the price of one honey is not given for another, nor one customer greeted by another's name. The features say so
+    as well; here nothing is left out but the words of their lists, which name nothing.
     """
     only_there = set(words(kept_question)) - set(words(asked))
-    return only_there.isdisjoint(words(kept_answer))
-
-
-def is_personal(text: str) -> bool:
-    """Whether normalised `text` looks as if it held personal data."""
-    return _PERSONAL.search(text) is not None
+    return {word for word in only_there if not is_listed(word)}.isdisjoint(words(kept_answer))
 
 
 def meaning(batch: Batch) -> str:
@@ -178,7 +246,7 @@ def _told_with(
     """
     bracketed = [(place, message.kind) for place, message in enumerate(messages) if message.text[:1] == "["]
     places = {place for place, _ in (*referred, *bracketed)}
-    before = {place: sum(len(words(message.text)) for message in messages[:place]) for place in places}
+    before = {place: sum(map(_length, messages[:place])) for place in places}
     contexts = [
         (before[place], each.kind, each.by, each.id, text)
         for (place, each), text in zip(referred, quoted, strict=True)
@@ -186,7 +254,12 @@ def _told_with(
     return [*dict.fromkeys(contexts)], [(before[place], kind) for place, kind in bracketed]
 
 
-def _scope(question: Question, quoted: object) -> str:
+def _length(message: Message) -> int:
+    """Of what it says to the letter, however it is spaced."""
+    return sum(map(len, (exact_form(message.text) or "").split()))
+
+
+def _scope(question: Question, quoted: object, told: str) -> str:
     record, terms = question.record, question.terms
     knowledge: object = None
     if question.flags.knowledge:
@@ -200,9 +273,9 @@ def _scope(question: Question, quoted: object) -> str:
         terms.context.hours,
     )
     instance = question.batch.conversation.instance
-    parts = (instance, record.system_prompt, terms.cache_scope, knowledge, quoted, today)
+    parts = (instance, record.system_prompt, terms.cache_scope, knowledge, quoted, today, told)
     return _digest(repr(parts))
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

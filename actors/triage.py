@@ -205,8 +205,8 @@ def _within_limits(question: Question, facts: Facts) -> TriageVerdict:
         met = (*met, reached)
         if reached.policy != "alert":
             return _stopped(question, reached, met, facts.usage.fallback_said)
-    if facts.cached_answer is not None and response_cache.may_give(question, facts):
-        return Say(facts.cached_answer, reached=met)
+    if (kept := response_cache.to_give(question, facts)) is not None:
+        return Say(kept, reached=met)
     if reached := limits.budget(facts.usage, question.terms):
         met = (*met, reached)
         if reached.policy != "alert":
@@ -229,7 +229,7 @@ def _prompt(question: Question, facts: Facts) -> Prompt:
     return Prompt(
         instance=question.batch.conversation.instance,
         messages=told.told_batch(question.batch.messages, question.terms.context, facts.quoted),
-        history=facts.history,
+        history=response_cache.told_history(question, facts),
         knowledge=facts.knowledge if question.flags.knowledge else (),
         system_prompt=question.record.system_prompt,
         handed_back=facts.takeover.handed_back or facts.takeover.escalation_expired,

@@ -38,6 +38,7 @@ from actors.machines import Pace
 from actors.messages import Answer, Batch, Message, Prompt, Spent, TurnOutcome, WindowPolicy
 from actors.outbox import Outbox
 from actors.ports import (
+    CacheRecord,
     Feed,
     FlagSource,
     Identities,
@@ -217,19 +218,21 @@ class TurnAttempt:
 
     async def _answer(self, found: Findings, verdict: triage.Say | triage.AskResponder) -> Turn:
         to_send = self._alerts(verdict.reached, found.facts.usage)
+        cache: CacheRecord | None
         if isinstance(verdict, triage.AskResponder):
             answer = await self._ask(found.question.turn, verdict.prompt)
             rule, escalation = "", ""
-            cache = response_cache.entry_for(verdict.prompt, answer, found.question, self._inquiry.spans)
+            spans = self._inquiry.spans
+            cache = response_cache.record(verdict.prompt, answer, found.question, found.facts, spans)
             to_send += notices.answer_cut(self._instance, answer, self._terms, self._day())
         else:
             answer, rule, escalation = verdict.answer, verdict.rule, verdict.escalation
-            cache = response_cache.hit(answer, found.question)
+            cache = response_cache.hit(answer)
             if escalation:
                 to_send += notices.escalated(found.question.batch, escalation, self._terms)
         parts = reply.split(answer.text)
         if answer.is_silence and self._terms.reply.model_silence:
-            rule, parts = triage.MODEL_SILENCE, ()
+            rule, parts, cache = triage.MODEL_SILENCE, (), None
         elif not parts and not rule:
             failure = TurnFailed("garbage", "the answer is empty")
             await self._count_spent(found.question.turn, failure.reason)
@@ -260,7 +263,8 @@ class TurnAttempt:
         if stored.opt_out:
             event = "contact.opted_out" if stored.opt_out == "out" else "contact.opted_in"
             self._emit(event, turn, by="customer")
-        self._emit("turn.answered", turn, parts=len(turn.parts), **self._inquiry.spent(answer))
+        looked = {"cache": cache.looked} if cache else {}
+        self._emit("turn.answered", turn, parts=len(turn.parts), **looked, **self._inquiry.spent(answer))
         if answer.cut:
             self._emit("answer.cut", turn, reason=answer.cut, provider=answer.provider)
         return turn

@@ -1,6 +1,7 @@
 """Deletes what is no longer used.
 
-Expired cached answers, old vectors, abandoned loads of files, old verdicts on messages of the business.
+Expired cached answers and old counts of them, old vectors, abandoned loads of files, old verdicts on messages of the
+business.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import trio
 
 from actors.errors import LedgerUnavailable
 from actors.ports import Feed
+from daemon.knowledge.cache_stats import KEPT_DAYS
 from daemon.stores.postgres import LedgerError, Postgres
 
 EVERY_SECONDS = 600.0
@@ -24,6 +26,13 @@ _SWEEPS = {
     "answers": """
         WITH old AS (SELECT id FROM majlis_answer_cache WHERE expires_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED),
              gone AS (DELETE FROM majlis_answer_cache c USING old WHERE c.id = old.id RETURNING 1)
+        SELECT count(*) FROM gone
+    """,
+    "cache_hours": f"""
+        WITH old AS (SELECT instance, hour, outcome FROM majlis_cache_hours
+                     WHERE hour < now() - interval '{KEPT_DAYS} days' LIMIT $1 FOR UPDATE SKIP LOCKED),
+             gone AS (DELETE FROM majlis_cache_hours c USING old
+                      WHERE c.instance = old.instance AND c.hour = old.hour AND c.outcome = old.outcome RETURNING 1)
         SELECT count(*) FROM gone
     """,
     "loads": f"""

@@ -10,6 +10,7 @@ import msgspec
 from actors.errors import Conflict, Missing
 from actors.ports import Feed
 from actors.response_cache import text_hash
+from daemon.knowledge.cache_stats import CacheStats, cache_stats
 from daemon.knowledge.embeddings import EmbeddingsClient, Vector
 from daemon.knowledge.search_words import search_words
 from daemon.ledger.wire import encoded, storable
@@ -22,12 +23,6 @@ _KNOWN = "SELECT EXISTS (SELECT FROM whatsapp_instances WHERE instance_name = $1
 _FILES = """
     SELECT name, bytes, chunks, model, touched_at FROM majlis_knowledge_files
     WHERE instance = $1 AND state = 'ready' ORDER BY name
-"""
-_STATS = """
-    SELECT instance, count(*) AS entries, count(*) FILTER (WHERE model <> '') AS with_vectors,
-           sum(hits)::bigint AS hits, min(created_at) AS oldest_at
-    FROM majlis_answer_cache WHERE expires_at > now() AND ($1::text IS NULL OR instance = $1)
-    GROUP BY instance ORDER BY instance
 """
 _CLEAR = """
     WITH gone AS (DELETE FROM majlis_answer_cache WHERE $1::text IS NULL OR instance = $1 RETURNING 1)
@@ -86,20 +81,6 @@ class FilePage(msgspec.Struct, frozen=True, kw_only=True):
 class Removed(msgspec.Struct, frozen=True, kw_only=True):
     removed: list[str]
     missing: list[str]
-
-
-class CacheRow(msgspec.Struct, frozen=True, kw_only=True):
-    instance: str
-    entries: int
-    with_vectors: int
-    """Entries that a question can be compared with by meaning."""
-    hits: int
-    """How often the cached answers were used."""
-    oldest_at: str
-
-
-class CacheStats(msgspec.Struct, frozen=True):
-    instances: list[CacheRow]
 
 
 class Cleared(msgspec.Struct, frozen=True):
@@ -187,12 +168,7 @@ class PostgresLibrary:
         return Removed(removed=removed, missing=[name for name in wanted if name not in removed])
 
     async def cache_stats(self, instance: str | None) -> CacheStats:
-        rows = await self._db.fetch(_STATS, None if instance is None else storable(instance))
-        found = [
-            CacheRow(**{**row, "oldest_at": row["oldest_at"].isoformat()})  # a column for each field
-            for row in rows
-        ]
-        return CacheStats(instances=found)
+        return await cache_stats(self._db, instance)
 
     async def cache_clear(self, instance: str | None) -> Cleared:
         return Cleared(await self._db.value(_CLEAR, None if instance is None else storable(instance)))

@@ -1,25 +1,32 @@
-"""Is there a cached answer to this question, or to one that means the same?
+"""Is there a cached answer to this question, or to one that means the same? And if not, why?
 
-Only for the first question of a conversation (`majlis_cache_find` checks): any later one may depend on what was said.
+For the first question of a conversation, or (`cache.context: snippet`) for a later one after the same history: that is
+looked up here too, because it is part of the key, and only then.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import msgspec
 
 from actors.instance import SIMILAR
+from actors.lookups import CachedAnswer, CacheMiss
 from actors.ports import CacheEntry, Question
-from actors.response_cache import CACHE, CachedAnswer, fits, key, meaning
+from actors.response_cache import CACHE, fits, key, meaning, refusal
+from actors.snippet import Snippet, snippet, whole, without_greetings
 from daemon.knowledge.calibration import Calibrator
 from daemon.knowledge.embeddings import EmbeddingsClient, EmbeddingsUnavailable, Vector
 from daemon.ledger.wire import storable
+from daemon.lookups import history
 from daemon.lookups.spec import LookupSpec, Means
 
-_SQL = "SELECT majlis_cache_find($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+NEAR = 0.05
+"""So much under the threshold a similar question is counted as a near miss."""
+
+_SQL = "SELECT majlis_cache_look($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 
 
 def lookup(embeddings: EmbeddingsClient | None, calibrator: Calibrator | None = None) -> LookupSpec:
@@ -33,49 +40,72 @@ def lookup(embeddings: EmbeddingsClient | None, calibrator: Calibrator | None = 
 
 
 def _skip(question: Question) -> bool:
-    return key(question) is None
+    return refusal(question) != ""
 
 
 async def _run(
     embeddings: EmbeddingsClient | None, calibrator: Calibrator | None, means: Means, question: Question
-) -> CachedAnswer | None:
-    """One round trip, or two if a vector had to be fetched."""
-    entry = key(question)
+) -> CachedAnswer | CacheMiss:
+    """One round trip; one more for the history where it counts, and one if a vector had to be fetched."""
+    told, before, spoken = await _told(means, question)
+    entry = None if told.refused else key(question, told.digest)
     if entry is None:
-        return None
+        return CacheMiss(told.refused or refusal(question) or "failed")
     wanted = question.terms.cache_similarity
-    similarity = calibrator.similarity(wanted) if calibrator else SIMILAR if wanted == "auto" else wanted
-    found = await _find(embeddings, similarity, means, question, entry, None)
+    threshold = calibrator.similarity(wanted) if calibrator else SIMILAR if wanted == "auto" else wanted
+    look = partial(_find, embeddings, threshold, means, question, entry, spoken)
+    found = await look(None)
+    why = found["why"]
     if found["wants_vector"] and embeddings is not None:
-        with suppress(EmbeddingsUnavailable):
+        try:
             vector = await embeddings.vector(meaning(question.batch))
-            found = await _find(embeddings, similarity, means, question, entry, vector)
-    fitting = (
-        row for row in found["answers"] if fits(entry.question, row["question"], row["answer"]["text"])
-    )
-    return next((_answer(row) for row in fitting), None)
+        except EmbeddingsUnavailable:
+            why = why if why == "expired" else "no_vector"
+        else:
+            found = await look(vector)
+            why = found["why"]
+    rows = found["answers"]
+    fitting = (row for row in rows if fits(entry.question, row["question"], row["answer"]["text"]))
+    row = next(fitting, None)
+    if row is not None:
+        return _answer(row, before)
+    # After a history in which others spoke nothing is kept either.
+    return CacheMiss("differs" if rows else why, "" if why == "other_history" else before)
+
+
+async def _told(means: Means, question: Question) -> tuple[Snippet, str, str]:
+    """What the model is told was said, where that is part of the key; all of it; and what must be true of it."""
+    if means.history_tokens <= 0:
+        return Snippet(), "", "none"
+    if question.terms.cache_context != "snippet":
+        return Snippet(), "", "first"
+    said = await history.told(means, question)
+    return snippet(without_greetings(said)), whole(said), "ours" if said else "first"
 
 
 async def _find(
     embeddings: EmbeddingsClient | None,
-    similarity: float,
+    threshold: float,
     means: Means,
     question: Question,
     entry: CacheEntry,
+    spoken: str,
     vector: Vector | None,
 ) -> Any:
     terms = question.terms
     found = await means.db.value(
         _SQL,
         question.turn.id,
-        means.history_tokens > 0,
+        spoken,
+        history.MAX_MESSAGES,
         storable(question.batch.conversation.instance),
         entry.scope,
         entry.question_hash,
-        storable(entry.numbers),
+        storable(entry.features),
         terms.cache_exact_seconds,
         terms.cache_similar_seconds,
-        similarity,
+        threshold,
+        threshold - NEAR,
         storable(embeddings.key) if embeddings else "",
         entry.text_hash,
         vector,
@@ -84,7 +114,7 @@ async def _find(
     return msgspec.json.decode(found)
 
 
-def _answer(row: dict[str, Any]) -> CachedAnswer:
+def _answer(row: Mapping[str, Any], told: str) -> CachedAnswer:
     answer = row["answer"]
     return CachedAnswer(
         text=answer["text"],
@@ -92,4 +122,6 @@ def _answer(row: dict[str, Any]) -> CachedAnswer:
         model=answer["model"],
         confidence=answer["confidence"],
         entry=row["entry"],
+        how="hit_snippet" if told else row["how"],
+        told=told,
     )

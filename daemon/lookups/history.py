@@ -16,7 +16,7 @@ from daemon.lookups.spec import LookupSpec, Means
 BYTES_PER_TOKEN = 3
 """A cautious estimate for every script: three Latin letters, one and a half Arabic letters, one Chinese character."""
 
-_MAX_MESSAGES = 100
+MAX_MESSAGES = 100
 _CONTEXT_CHARS = 300
 """Of one text that an earlier message refers to."""
 
@@ -27,11 +27,11 @@ BUSINESS = frozenset({"assistant", "ai", "bot", "agent", "human"})
 """`assistant` is what Majlis writes; the others are what earlier software may have written."""
 
 
-async def _run(means: Means, question: Question) -> tuple[HistoryEntry, ...]:
+async def told(means: Means, question: Question) -> tuple[HistoryEntry, ...]:
     """The newest messages that fit the budget, oldest first, without those of the turn's own batch."""
     max_tokens = means.history_tokens - _beside_tokens(question, means.history_tokens // 2)
     rows = await means.db.fetch(
-        _SQL, question.turn.id, _MAX_MESSAGES, max_tokens * BYTES_PER_TOKEN, _CONTEXT_CHARS
+        _SQL, question.turn.id, MAX_MESSAGES, max_tokens * BYTES_PER_TOKEN, _CONTEXT_CHARS
     )
     terms = question.terms.context
     said = (
@@ -71,4 +71,4 @@ def _beside_tokens(question: Question, at_most: int) -> int:
     return min(-(-told // BYTES_PER_TOKEN), at_most)
 
 
-LOOKUP = LookupSpec("history", _run)
+LOOKUP = LookupSpec("history", told)

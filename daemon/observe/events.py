@@ -141,7 +141,9 @@ EVENTS: dict[str, Event] = {
         "an answer ends before its end (`reason`: length, filter, error); what there is of it is sent",
     ),
     "turn.answered": Event(
-        "debug", "the responder answered; the reply is stored, not yet sent", counted_by="provider"
+        "debug",
+        "the responder answered; the reply is stored, not yet sent; `cache`: how the cache answered, or why not",
+        counted_by="provider",
     ),
     "part.sent": Event("debug", "one part of a reply reached the gateway"),
     "part.not_sent": Event("warning", "the gateway proved that one part of a reply was not sent"),

@@ -8,9 +8,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from daemon.knowledge.cache_stats import CacheStats
 from daemon.knowledge.library import (
     Begun,
-    CacheStats,
     ChunkText,
     Cleared,
     FileHead,
@@ -101,7 +101,7 @@ async def _remove(knowledge: KnowledgeFiles, call: AdminCall, asked: OneInstance
 
 
 async def _cache_stats(knowledge: KnowledgeFiles, call: AdminCall, asked: CacheQuery) -> Response:
-    """How many answers are cached, and how often they were used."""
+    """How many answers are cached, how many questions they answered, and why the others were not answered so."""
     return json_response(200, await knowledge.library.cache_stats(asked.instance or None))
 
 

@@ -207,6 +207,8 @@ def test_a_cached_answer_is_counted_and_deleted(
         ask(daemon, gateway, number, "do you deliver to Jeddah?", "demo")
     (row,) = items(majlis.json("cache", "stats", "--instance", "demo"), "instances")
     assert (row["entries"], row["hits"]) == (1, 1)
+    week = row["week"]
+    assert isinstance(week, dict) and week["outcomes"]["hit_exact"] == 1, row
     assert "1 cached answer" in majlis.text("cache", "stats")
     assert majlis.text("cache", "clear", "--instance", "demo") == "1 cached answer deleted\n"
     assert "0 cached answers" in majlis.text("cache", "stats")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from actors import limits, triage
 from actors.escalation import Interaction
 from actors.instance import FeatureFlags, InstanceRecord, LimitPolicy, Terms
-from actors.lookups import Facts, TakeoverState, Usage
+from actors.lookups import CachedAnswer, Facts, TakeoverState, Usage
 from actors.messages import Answer, Context, HistoryEntry, Passage
 from actors.ports import Question, Turn
 from tests.support.ledgers import batch
@@ -18,7 +18,7 @@ from tests.support.ledgers import batch
 RECORD = InstanceRecord(escalation_enabled=True, escalated_message="a person comes", fallback_message="later")
 TURN = Turn(1, "started", "1")
 OFF = FeatureFlags(cache=False, knowledge=False, escalation=False, takeover=False)
-CACHED = Answer("cached", "cache")
+CACHED = CachedAnswer("cached", "cache")
 
 
 def question(

@@ -463,7 +463,8 @@ async def test_a_cut_answer_is_sent_told_once_a_day_and_never_given_again(
     await say(world, "when do you open?", times=2)
     assert world.replies == ["We open."] * 2
     replies = [row.reply for row in world.ledger.rows.values()]
-    assert all(one is not None and one.cache is None and one.answer.cut == cut for one in replies)
+    kept = [one.cache and one.cache.entry for one in replies if one is not None]
+    assert kept == [None] * len(replies) and all(one and one.answer.cut == cut for one in replies)
     [notice] = world.ledger.notices
     told = msgspec.json.decode(notice.body)
     assert (told["event"], told["reason"], told["provider"]) == ("answers_cut", cut, "main")
@@ -481,7 +482,7 @@ async def test_an_answer_to_less_is_told_and_never_given_again(
     [shortened] = [fields for event, _, fields in world.feed.events if event == "turn.shortened"]
     assert (shortened["rounds"], shortened["provider"]) == (2, "main")
     [row] = world.ledger.rows.values()
-    assert row.reply is not None and row.reply.cache is None
+    assert row.reply is not None and row.reply.cache is not None and row.reply.cache.entry is None
 
 
 async def test_a_wait_for_the_day_ends_with_the_time_that_a_batch_may_wait(

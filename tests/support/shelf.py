@@ -59,8 +59,9 @@ class Shelf:
         conversation: Conversation = SHOP,
         terms: Terms | None = None,
         flags: FeatureFlags | None = None,
+        number: int = 1,
     ) -> Question:
-        asked = batch(*texts, conversation=conversation)
+        asked = batch(*texts, conversation=conversation, number=number)
         turn = await self.world.ledger.begin(asked, self.world.epoch)
         record: InstanceRecord = await instance_record(self.world.db, conversation.instance)
         return Question(turn, asked, record, flags or FeatureFlags(), terms or Terms())

@@ -104,6 +104,9 @@ METRICS: dict[str, Metric] = {
         "counter", "Answers that end before their end: length, filter or error", ("reason",)
     ),
     "majlis_cache_hits_total": Metric("counter", "Answers from the response cache"),
+    "majlis_cache_questions_total": Metric(
+        "counter", "Questions by how the response cache answered them, or why it did not", ("outcome",)
+    ),
     "majlis_provider_calls_total": Metric(
         "counter", "Calls to providers that ended: ok, or the reason of the failure", ("provider", "outcome")
     ),

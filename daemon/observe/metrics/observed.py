@@ -39,6 +39,7 @@ class Observed:
         self.lookup_outcomes = Labelled()
         self.tokens = Labelled()
         self.cost_micros = Labelled()
+        self.cache_questions = Labelled()
         self.provider_failures = Labelled()
         self._instances = Names(MAX_INSTANCES)
         self._lookups = Names(MAX_LOOKUPS)
@@ -83,6 +84,8 @@ class Observed:
         self._add(self.tokens, (instance, "input"), fields.get("input_tokens"))
         self._add(self.tokens, (instance, "output"), fields.get("output_tokens"))
         self._add(self.cost_micros, (instance,), fields.get("cost_micros"))
+        if looked := fields.get("cache"):
+            self.cache_questions[self._reasons.of(str(looked)),] += 1
 
     def _done(self, _conversation: Conversation | None, fields: Mapping[str, object]) -> None:
         self._stage("whole", fields.get("took_ms"))

@@ -96,6 +96,7 @@ def of_the_turns(feed: EventFeed, observed: Observed) -> dict[str, MetricRows]:
         "majlis_answers_total": _by(reasons("turn.answered")),
         "majlis_answers_cut_total": _by(reasons("answer.cut")),
         "majlis_cache_hits_total": _one(reasons("turn.answered").get("cache", 0)),
+        "majlis_cache_questions_total": observed.cache_questions.items(),
         "majlis_tokens_total": observed.tokens.items(),
         "majlis_cost_total": [(labels, micros / 1e6) for labels, micros in observed.cost_micros.items()],
         "majlis_sends_total": _by({outcome: counts[f"part.{outcome}"] for outcome in SENDS}),

@@ -35,5 +35,9 @@ async def test_sweeping_repeats_until_everything_is_deleted(autojump_clock: Mock
         await Housekeeping(cast(Any, dusty), feed).run()
     assert feed.events == [
         ("housekeeping.failed", None, {"error": "LedgerUnavailable"}),
-        ("housekeeping.done", None, {"answers": PORTION + 7, "loads": 0, "own_messages": 0, "vectors": 0}),
+        (
+            "housekeeping.done",
+            None,
+            {"answers": PORTION + 7, "cache_hours": 0, "loads": 0, "own_messages": 0, "vectors": 0},
+        ),
     ]

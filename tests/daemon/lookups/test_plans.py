@@ -189,6 +189,13 @@ async def test_every_lookup_uses_its_index(filled_dsn: str) -> None:
             seen = await watcher.scans(look)
             assert seen.whole == frozenset(), spec.name
             assert seen.indexes >= LOOKED_UP_BY.get(spec.name, set()), (spec.name, sorted(seen.indexes))
+
+        async def others(db: Postgres) -> None:
+            await db.value("SELECT majlis_others_spoke($1, 100)", turn.id)
+
+        seen = await watcher.scans(others)
+        assert seen.whole == frozenset()
+        assert seen.indexes >= {"majlis_messages_history_idx", "majlis_outbox_gateway_id_idx"}
         assert found["history"]
         assert found["interactions"]
         assert found["knowledge"]

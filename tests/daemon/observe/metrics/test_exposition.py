@@ -96,7 +96,13 @@ class Page:
             ("turn.lookups", {"total_ms": 12.0, "waterfall": waterfall}),
             (
                 "turn.answered",
-                {"provider": "main", "took_ms": 800.0, "input_tokens": 7, "cost_micros": 500_000},
+                {
+                    "provider": "main",
+                    "took_ms": 800.0,
+                    "input_tokens": 7,
+                    "cost_micros": 500_000,
+                    "cache": "not_seen",
+                },
             ),
             ("turn.spent", {"reason": "garbage", "input_tokens": 3, "cost_micros": 250_000}),
             ("answer.cut", {"reason": "length"}),
