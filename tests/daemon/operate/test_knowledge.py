@@ -59,5 +59,5 @@ async def test_unreadable_requests_and_unknown_names_are_refused(operators: Oper
         assert (await call(operators, "POST", path, body))[0] == status, (path, body)
     assert (await call(operators, "GET", "/v1/knowledge/nobody"))[0] == 404
     status, stats = await call(operators, "GET", "/v1/cache")
-    assert (status, stats["instances"], stats["day"]["questions"]) == (200, [], 0)
+    assert isinstance(stats, dict) and (status, stats["instances"]) == (200, [])
     assert await call(operators, "POST", "/v1/cache/clear") == (200, {"entries": 0})
