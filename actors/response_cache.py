@@ -198,7 +198,8 @@ def _scope(question: Question, quoted: object) -> str:
         terms.context.hours,
     )
     instance = question.batch.conversation.instance
-    parts = (instance, record.system_prompt, terms.cache_scope, knowledge, quoted, today)
+    formatting = terms.reply.formatting
+    parts = (instance, record.system_prompt, terms.cache_scope, knowledge, quoted, today, formatting)
     return _digest(repr(parts))
 
 

@@ -31,6 +31,8 @@ ONE_HOME = {
     "redis": "daemon/stores/redis.py",
     "httpx": "daemon/web/client.py",
     "httptools": "daemon/web/http1/head.py",
+    "markdown_it": "daemon/responders/markdown.py",
+    "regex": "actors/reply.py",
     "opentelemetry": "daemon/observe/tracing/otlp.py",
 }
 FORBIDDEN_WORDS = ("utils", "util", "helpers", "misc", "common")

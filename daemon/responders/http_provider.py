@@ -33,6 +33,7 @@ from actors.prompt import ModelRequest, model_request
 from actors.text import plain_text
 from daemon.responders.batched import read_together, shared_model_request
 from daemon.responders.extraction import Extracted, extract
+from daemon.responders.formatting import for_whatsapp
 from daemon.responders.provider import Together
 from daemon.web.answer import HttpAnswer
 from daemon.web.client import HttpClient, HttpFailed
@@ -154,7 +155,7 @@ class HttpProvider:
             if completion.calls_tool and not completion.text.strip():
                 raise TurnFailed("tool_call_only", f"{self.name}: the model called a tool and said nothing")
             raise TurnFailed("garbage", self.name)
-        answer = self._answer(extracted, completion)
+        answer = self._answer(extracted, completion, prompt)
         tokens_in, tokens_out, cost_micros = self._usage(completion)
         return msgspec.structs.replace(
             answer, input_tokens=tokens_in, output_tokens=tokens_out, cost_micros=cost_micros
@@ -166,7 +167,7 @@ class HttpProvider:
         believed = read_together(completion.text, prompts)
         extracted = {key: extract(text, self._terms.max_answer_chars) for key, text in believed.items()}
         answers = {
-            key: self._answer(each, completion)
+            key: self._answer(each, completion, prompts[key])
             for key, each in extracted.items()
             if each.text or (each.is_silence and prompts[key].may_be_silent)
         }
@@ -201,10 +202,10 @@ class HttpProvider:
             wish = self._dialect.retry_after_seconds(payload)
         raise TurnFailed(kind or "unexpected_status", detail, wish)
 
-    def _answer(self, extracted: Extracted, completion: Completion) -> Answer:
+    def _answer(self, extracted: Extracted, completion: Completion, prompt: Prompt) -> Answer:
         served = plain_text(completion.model) if isinstance(completion.model, str) else ""
         return Answer(
-            text=extracted.text,
+            text=for_whatsapp(extracted.text) if prompt.formatting == "whatsapp" else extracted.text,
             provider=self.name,
             model=served or self._dialect.endpoint.model,
             needs_data_collection=extracted.needs_data_collection,
