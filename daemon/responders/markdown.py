@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_inline.state_inline import Delimiter, StateInline
@@ -46,6 +47,8 @@ _TAG = re.compile(
 _HREF = re.compile(r"\b(?:href|src)\s*=\s*[\"']?([^\s\"'<>]{1,1000})", re.IGNORECASE)
 _MATH = re.compile(r"\\\(((?:[^\\]|\\(?!\)).){1,400}?)\\\)|\\\[((?:[^\\]|\\(?!\]).){1,400}?)\\\]", re.DOTALL)
 _DOLLARS = re.compile(r"\$\$([^$]{1,400}+)\$\$|\$(?=\S)([^$\n]{0,199}\\[A-Za-z][^$\n]{0,199})(?<=\S)\$(?!\d)")
+_SINGLE = 1
+"""What a single star is called among the marks: no character is."""
 _OPENS_PHRASE = "\"'(["
 _ENDS_PHRASE = "\"')].,:;!?%"
 _IN_BLANKS = "/-.,:;"
@@ -168,6 +171,8 @@ def _marks(state: StateInline, silent: bool) -> bool:
     else:
         for _ in range(length):
             _push_mark(state, marker, length, opens, closes)
+            if length == 1 and marker == "*":
+                state.delimiters.append(replace(state.delimiters.pop(), marker=_SINGLE))
     state.pos += length
     return True
 
@@ -199,6 +204,16 @@ def _push_mark(state: StateInline, content: str, length: int, opens: bool, close
     state.delimiters.append(Delimiter(ord(content[0]), length, len(state.tokens) - 1, -1, opens, closes))
 
 
+def _single(state: StateInline) -> None:
+    """Make italics of single stars. They are told apart from `**`, of which one in "**a 5* hotel**" would be the half."""
+    inner = (meta["delimiters"] for meta in state.tokens_meta if meta and "delimiters" in meta)
+    for delimiters in (state.delimiters, *inner):
+        for each in delimiters:
+            if each.marker == _SINGLE and each.end >= 0:
+                state.tokens[each.token] = Token("em_open", "em", 1, markup="*")
+                state.tokens[delimiters[each.end].token] = Token("em_close", "em", -1, markup="*")
+
+
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("zero")
     rules = parser.inline.ruler
@@ -213,6 +228,7 @@ def _parser() -> MarkdownIt:
         rules.at(name, rule)
     rules.before("escape", "formula", _formula)
     rules.before("escape", "address", _address)
+    parser.inline.ruler2.before("fragments_join", "single", _single)
     return parser.enable([*own, "escape", "backticks", "entity"])
 
 
