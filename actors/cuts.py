@@ -40,7 +40,9 @@ _SEEN_SIGNS = 12
 """So much before a cut is looked at, for a heading and for the end of a sentence."""
 _PHONE = re.compile(r"(?<![\w+])\+?\(?\d[\d().-]{0,6}(?: [\d().-]{1,7}){1,8}")
 _MIN_PHONE_DIGITS = 7
-_ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>\"]{1,8000}|[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+_ADDRESS = re.compile(
+    r"(?:https?://|www\.)[^\s<>\"]{1,8000}|(?<![\w.+-])[\w.+-]{1,64}+@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
+)
 _WITHOUT_BLANKS = re.compile("[\u3001-\u30ff\u3400-\u9fff\uff01-\uff60\U00020000-\U0003ffff]")
 """Kana, Han and their signs: words without blanks between them."""
 _NEVER_FIRST = frozenset("、。，．！？；：）」』】》〉ー々”’…・ゝゞ")

@@ -199,7 +199,7 @@ def _scope(question: Question, quoted: object) -> str:
     )
     instance = question.batch.conversation.instance
     formatting = terms.reply.formatting
-    parts = (instance, record.system_prompt, terms.cache_scope, knowledge, quoted, today, formatting)
+    parts = (instance, record.system_prompt, terms.cache_scope, formatting, knowledge, quoted, today)
     return _digest(repr(parts))
 
 

@@ -33,7 +33,7 @@ from daemon.knowledge import embeddings, readers
 from daemon.observe import logs
 from daemon.operate.routes import ROUTES
 from daemon.realtime import frames
-from daemon.responders import batched, loose_json
+from daemon.responders import batched, loose_json, markdown, tables
 from daemon.web import answer
 from daemon.web.http1 import head
 from daemon.web.http1.chunked import ChunkedBody
@@ -133,6 +133,8 @@ ARGUMENTS: dict[str, Callable[[Any], object]] = {
     "daemon.realtime.frames.read": lambda frame: frames.read(frame, frames.KINDS, lenient=True),
     "daemon.realtime.frames.typed": lambda text: frames.typed("event", {text: text}),
     "daemon.responders.batched.read_together": lambda text: list(batched.read_together(text, {})),
+    "daemon.responders.markdown.tokens": lambda text: markdown.tokens(text, {"a": text}),
+    "daemon.responders.tables.is_code": lambda text: tables.is_code(text, ""),
     "daemon.responders.loose_json.read_object": lambda text: loose_json.read_object("{" + text, 0),
     "daemon.web.answer.retry_after_seconds": lambda text: answer.retry_after_seconds(text, datetime.now(UTC)),
     "daemon.web.http1.head.check_partial_head": lambda data: head.check_partial_head(data, 0),

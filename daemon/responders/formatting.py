@@ -32,24 +32,24 @@ _SIGNS = re.compile(
     r"\*\*|__|~~|``|\]\s?[(\[:]|\[\^|<[A-Za-z/!]|&#?\w{1,31};|\\[!-/:-@\[-`{-~]|\$\$|\$[^$\n]{0,200}\\"
     r"|^[ \t>]*(?:\#{1,6}[ \t]|[*+][ \t]+\S|[-*+][ \t]+\[[ xX]\][ \t]|>[^\W\d]|>[ \t]*>)"
     r"|^[ \t]*\d{1,9}[.)][ \t]+\#{1,6}[ \t]|^[ \t]*-[ \t]+(?:\#{1,6}[ \t]|[-*+][ \t])"
-    r"|^[ \t]*(?:[-*_][ \t]*){3,}$|^[ \t:|-]*\|[ \t:|-]*$",
+    r"|^[ \t]*+(?:[-*_][ \t]*+){3,}+$|^[ \t]*+(?:[:-][ \t:-]*+)?\|[ \t:|-]*+$",
     re.MULTILINE,
 )
 """Without any of these there is nothing to do."""
 _LAST_SIGNS = str.maketrans("-", "–", "*_~`[]<>&\\$#|+")
 _MANY_BREAKS = re.compile(r"\n[ \t]*\n(?:[ \t]*\n)+")
 
-_RULE = re.compile(r"[ \t]*(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})\Z")
+_RULE = re.compile(r"[ \t]*+(?:(?:-[ \t]*+){3,}+|(?:\*[ \t]*+){3,}+|(?:_[ \t]*+){3,}+)\Z")
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})(.*)\Z")
 _DIVIDER = re.compile(
-    r"[ \t]*\|?(?:[ \t]*:?-+:?[ \t]*\|)+(?:[ \t]*:?-+:?[ \t]*)?\Z|[ \t]*\|[ \t]*:?-+:?[ \t]*\Z"
+    r"\|?(?:[ \t]*+:?-++:?[ \t]*+\|)++(?:[ \t]*+:?-++:?)?\Z|\|[ \t]*+:?-++:?\Z|:?-++:?[ \t]*+\|\Z"
 )
 _QUOTE = re.compile(r"[ \t]*>(?:[ \t]*>)*(?:[ \t]+|(?=[^\W\d])|\Z)")
 _BULLET = re.compile(r"([ \t]*)(?:-[ \t]+|\*[ \t]+|\+[ \t]+(?!\d))(?:[-*+][ \t]+)*(?=\S)")
 _TASK = re.compile(r"\[([ xX])\][ \t]+")
 _NUMBER = re.compile(r"[ \t]*\d{1,9}[.)][ \t]+(?=\S)")
 _HEADING = re.compile(r"[ \t]*\#{1,6}(?:[ \t]+|\Z)")
-_ORDER = re.compile(r"[ \t]*\#[ \t]+[\d\s./-]+\Z")
+_ORDER = re.compile(r"[ \t]*+\#[ \t][\d\s./-]++\Z")
 """`# 5` is a number of something."""
 _DEFINITION = re.compile(r" {0,3}\[([^\[\]\n]{1,100})\]:[ \t]*<?([^\s<>]+)>?(?:[ \t]+[\"'(].*)?\Z")
 
@@ -209,7 +209,7 @@ def _begins(lines: Sequence[str], at: int) -> bool:
 
 
 def _begins_table(lines: Sequence[str], at: int) -> bool:
-    if "|" not in lines[at] or at + 1 == len(lines) or not _DIVIDER.match(lines[at + 1]):
+    if "|" not in lines[at] or at + 1 == len(lines) or not _DIVIDER.match(lines[at + 1].strip()):
         return False
     return len(cells(lines[at])) >= len(cells(lines[at + 1])) - 1
 

@@ -37,7 +37,7 @@ _GOAL = (
     r"|\[([^\[\]\n]{0,100}+)\]"
 )
 _LINK = re.compile(rf"!?{_LABEL}(?:{_GOAL})?")
-_TITLE = re.compile(r"\s+[\"'“](?:[^\n]*)\Z")
+_TITLE = re.compile(r"(?<!\s)\s++[\"'“][^\n\"'”]*+[\"'”]\s*+\Z")
 _REST = re.compile(r"://(?:(?!\*\*|~~)[^\s<>\"`\\|\[\]])+")
 _ENDS_ADDRESS = "*_~.,;:!?'\"،؛؟»”"
 _TAG = re.compile(
@@ -205,7 +205,7 @@ def _push_mark(state: StateInline, content: str, length: int, opens: bool, close
 
 
 def _single(state: StateInline) -> None:
-    """Make italics of single stars. They are told apart from `**`, of which one in "**a 5* hotel**" would be the half."""
+    """Make italics of single stars: told apart from `**`, of which the one in "**a 5* hotel**" would be a half."""
     inner = (meta["delimiters"] for meta in state.tokens_meta if meta and "delimiters" in meta)
     for delimiters in (state.delimiters, *inner):
         for each in delimiters:
