@@ -45,7 +45,7 @@ _TAG = re.compile(
     r"|(?P<end>/?)(?P<name>[A-Za-z][A-Za-z0-9]{0,9})(?P<more>(?:\s[^<>]{0,1000}+)?)/?)>"
 )
 _HREF = re.compile(r"\b(?:href|src)\s*=\s*[\"']?([^\s\"'<>]{1,1000})", re.IGNORECASE)
-_MATH = re.compile(r"\\\(((?:[^\\]|\\(?!\)).){1,400}?)\\\)|\\\[((?:[^\\]|\\(?!\]).){1,400}?)\\\]", re.DOTALL)
+_MATH = re.compile(r"\\\(((?:[^\\]|\\(?!\)).){1,160}?)\\\)|\\\[((?:[^\\]|\\(?!\]).){1,160}?)\\\]", re.DOTALL)
 _DOLLARS = re.compile(r"\$\$([^$]{1,400}+)\$\$|\$(?=\S)([^$\n]{0,199}\\[A-Za-z][^$\n]{0,199})(?<=\S)\$(?!\d)")
 _SINGLE = 1
 """What a single star is called among the marks: no character is."""
