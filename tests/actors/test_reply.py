@@ -62,6 +62,7 @@ def test_a_kinder_cut_makes_no_part_more() -> None:
         ("We open:\n- sun 9 to 5\n- mon 9", ("We open:\n- sun 9 to 5", "- mon 9")),
         ("*Hours of ours*\nfrom nine\nto five", ("*Hours of ours*\nfrom nine", "to five")),
         ("call us: +966 50 123 4567 ok", ("call us:", "+966 50 123 4567 ok")),
+        ("please ring +966 50 123 4567 ok", ("please ring", "+966 50 123 4567 ok")),
         ("a lot of *bold words* here", ("a lot of", "*bold words* here")),
     ],
 )
@@ -77,6 +78,13 @@ def test_an_address_is_whole_however_long() -> None:
         "".join(split("https://example.com/" + "a" * 150, max_chars=100))
         == "https://example.com/" + "a" * 150
     )
+
+
+@pytest.mark.parametrize("character", ["👨\u200d👩\u200d👧\u200d👦", "🇸🇦", "👍🏽", "سَّ", "क्षि", "e\u0301"])
+def test_no_character_is_cut_in_two(character: str) -> None:
+    parts = split(character * 120, max_chars=101)
+    assert len(parts) > 1
+    assert all(part == character * part.count(character) for part in parts)
 
 
 def test_what_is_bold_where_it_is_cut_is_bold_before_and_after() -> None:
