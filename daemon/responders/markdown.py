@@ -16,7 +16,7 @@ from markdown_it.rules_inline.state_inline import Delimiter, StateInline
 from markdown_it.token import Token
 
 from daemon.responders import latex
-from daemon.responders.marks import is_word
+from daemon.responders.emphasis import is_word
 
 __all__ = ("KNOWN_TAGS", "MAIL", "Token", "folded", "tokens")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from daemon.responders.emphasis import BOLD, ITALIC, STRUCK, MarkedText
 from daemon.responders.markdown import MAIL, Token
-from daemon.responders.marks import BOLD, ITALIC, STRUCK, MarkedText
 
 _STARS = re.compile(r"(?<![*\w])\*{2,3}(?=[^\s*])(?!\d)|(?<=[^\s*\d])\*\*(?![*\w@])")
 """What is left of bold and has no other half. Masked numbers and names (**** 1234, ah***@…) are text."""
