@@ -273,7 +273,8 @@ def _scope(question: Question, quoted: object, told: str) -> str:
         terms.context.hours,
     )
     instance = question.batch.conversation.instance
-    parts = (instance, record.system_prompt, terms.cache_scope, knowledge, quoted, today, told)
+    formatting = terms.reply.formatting
+    parts = (instance, record.system_prompt, terms.cache_scope, formatting, knowledge, quoted, today, told)
     return _digest(repr(parts))
 
 

@@ -230,7 +230,7 @@ class TurnAttempt:
             cache = response_cache.hit(answer)
             if escalation:
                 to_send += notices.escalated(found.question.batch, escalation, self._terms)
-        parts = reply.split(answer.text)
+        parts = reply.split(answer.text, self._terms.reply.max_chars, self._terms.reply.max_parts)
         if answer.is_silence and self._terms.reply.model_silence:
             rule, parts, cache = triage.MODEL_SILENCE, (), None
         elif not parts and not rule:
@@ -275,7 +275,7 @@ class TurnAttempt:
         answer = triage.fallback(record, self._terms)
         if answer is None or not await self._may_start():
             return turn
-        parts = reply.split(answer.text)
+        parts = reply.split(answer.text, self._terms.reply.max_chars, self._terms.reply.max_parts)
         doomed = Reply(answer, parts, triage.FALLBACK, dead_reason=reason, dead_detail=detail)
         return await self._ledger.answer(turn, self._epoch, doomed)
 

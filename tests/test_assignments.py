@@ -21,6 +21,9 @@ SET_BY_OTHERS = {
     "no_wrap": "Rich: a text is configured by its attributes",
     "overflow": "Rich: a text is configured by its attributes",
     "children": "Rich: a tree's branches are given by setting them",
+    "pos": "markdown-it: a rule moves on by setting it",
+    "posMax": "markdown-it: a rule reads a part of the text by setting it",
+    "content": "markdown-it: a token is filled after it was pushed",
     "args": "Python: an exception is copied by its arguments",
 }
 

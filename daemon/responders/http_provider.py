@@ -44,6 +44,7 @@ from daemon.responders.batched import read_together, shared_model_request
 from daemon.responders.dialect import Completion, Dialect, count
 from daemon.responders.extraction import Extracted, extract
 from daemon.responders.failures import Trouble, is_block_page, is_policy, kind_of, trouble_inside, trouble_of
+from daemon.responders.formatting import for_whatsapp
 from daemon.responders.lessons import (
     MAX_LESSONS_PER_CALL,
     SYSTEM_ROLE,
@@ -123,7 +124,7 @@ class HttpProvider:
         believed = read_together(said.completion.text, prompts)
         extracted = {key: extract(text, self._terms.max_answer_chars) for key, text in believed.items()}
         answers = {
-            key: self._answer(each, said.completion)
+            key: self._answer(each, said.completion, prompts[key])
             for key, each in extracted.items()
             if each.text or (each.is_silence and prompts[key].may_be_silent)
         }
@@ -169,7 +170,7 @@ class HttpProvider:
         if not extracted.text and not (extracted.is_silence and prompt.may_be_silent):
             raise self._nothing(said, cut, extracted.only_thoughts)
         return msgspec.structs.replace(
-            self._answer(extracted, completion),
+            self._answer(extracted, completion, prompt),
             cut=cut,
             input_tokens=said.spent.input_tokens,
             output_tokens=said.spent.output_tokens,
@@ -267,10 +268,10 @@ class HttpProvider:
             return TurnRefused(kind, detail, spent)
         return TurnFailed(kind, detail, wish, spent)
 
-    def _answer(self, extracted: Extracted, completion: Completion) -> Answer:
+    def _answer(self, extracted: Extracted, completion: Completion, prompt: Prompt) -> Answer:
         served = plain_text(completion.model) if isinstance(completion.model, str) else ""
         return Answer(
-            text=extracted.text,
+            text=for_whatsapp(extracted.text) if prompt.formatting == "whatsapp" else extracted.text,
             provider=self.name,
             model=served or self._dialect.endpoint.model,
             needs_data_collection=extracted.needs_data_collection,

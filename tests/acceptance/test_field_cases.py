@@ -34,6 +34,8 @@ def played(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnderTes
             "contacts": {"allow": ["+966 50 777*"], "ignore": ["+966 50 777 0009", "+55 31 99634 8800"]}
         },
         "brief": {"machines": {"replies": 10}},
+        "raw": {**asks, "reply": {"formatting": "unchanged"}},
+        "brief_parts": {**asks, "reply": {"max_chars": 600}},
         "polite": {**asks, "fallback_message": None},
     }
     instances.pop("polite")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from actors import response_cache
 from actors.identity import Conversation
-from actors.instance import ContextTerms, FeatureFlags, InstanceRecord, Terms
+from actors.instance import ContextTerms, FeatureFlags, InstanceRecord, ReplyTerms, Terms
 from actors.lookups import CachedAnswer, CacheMiss, Facts, Span, TakeoverState
 from actors.messages import Answer, Batch, Context, HistoryEntry, Message, Prompt, Waiting
 from actors.personal import is_personal
@@ -121,6 +121,13 @@ def test_the_same_words_are_the_same_question() -> None:
 def test_everything_given_to_the_responder_is_part_of_the_key(other: Question) -> None:
     assert of(other).scope != of(question("hello")).scope
     assert of(other).question_hash == of(question("hello")).question_hash
+
+
+def test_the_way_an_answer_is_formatted_is_part_of_the_key() -> None:
+    """A cached answer is formatted already."""
+    asked = question("how much is it?")
+    unchanged = question("how much is it?", reply=ReplyTerms(formatting="unchanged"))
+    assert key(asked) != key(unchanged)
 
 
 def test_a_quote_with_an_id_alone_has_no_others_answer() -> None:

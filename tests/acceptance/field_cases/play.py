@@ -18,7 +18,8 @@ A case is a mapping in one of the YAML files of this folder:
     expect: {replies: 2, contains: [], lacks: [], told: [], not_told: [], acks: [], rules: [], numbers: []}
 
 In texts {C} is the customer's number, {L} a LID, {T} a word that only this case has, {where} the conversation,
-{now_ms} the time, and {name} the id of the message with that `id`. Times are `at: -5`, seconds from the case's
+{now_ms} the time, {words} three hundred words, {families} a hundred and fifty emoji of seven characters, and {name} the
+id of the message with that `id`. Times are `at: -5`, seconds from the case's
 beginning; a message without one is of this moment.
 """
 
@@ -70,6 +71,8 @@ class Case:
             "T": f"case{number:04d}",
             "where": f"{self.instance}/{self.contact}",
             "now_ms": str(int(time.time() * 1000)),
+            "words": " ".join(f"w{number:04d}" for number in range(300)),
+            "families": "👨\u200d👩\u200d👧\u200d👦" * 150,
         }
 
     @property
@@ -241,7 +244,11 @@ def faults(case: Case, daemon: DaemonUnderTest, gateway: FakeEvolution, model: F
     got = "\n".join(sent.text for sent in mine)
     asked = [json.dumps(question.body, ensure_ascii=False) for question in list(model.questions)]
     told = "\n".join(body for body in asked if case.tag in body)
-    ids = [value for name, value in words.items() if name not in ("C", "L", "T", "where", "now_ms")]
+    ids = [
+        value
+        for name, value in words.items()
+        if name not in ("C", "L", "T", "where", "now_ms", "words", "families")
+    ]
     rows = daemon.rows(
         "SELECT rule, state FROM majlis_turns WHERE instance = $1 AND message_ids && $2 ORDER BY id",
         case.instance,
