@@ -33,7 +33,8 @@ from daemon.knowledge import embeddings, readers, tables
 from daemon.observe import logs
 from daemon.operate.routes import ROUTES
 from daemon.realtime import frames
-from daemon.responders import batched, failures, loose_json, markdown, tables
+from daemon.responders import batched, failures, loose_json, markdown
+from daemon.responders import tables as answer_tables
 from daemon.responders.dialect import Endpoint
 from daemon.responders.extraction import extract
 from daemon.responders.openai import OpenAi
@@ -146,7 +147,7 @@ ARGUMENTS: dict[str, Callable[[Any], object]] = {
         {"error": {"message": text, "code": text, "metadata": {"raw": "{" + text, "reasons": [text]}}}
     ),
     "daemon.responders.markdown.tokens": lambda text: markdown.tokens(text, {"a": text}),
-    "daemon.responders.tables.is_code": lambda text: tables.is_code(text, ""),
+    "daemon.responders.tables.is_code": lambda text: answer_tables.is_code(text, ""),
     "daemon.responders.loose_json.read_object": lambda text: loose_json.read_object("{" + text, 0),
     "daemon.web.answer.retry_after_seconds": lambda text: answer.retry_after_seconds(text, datetime.now(UTC)),
     "daemon.web.http1.head.check_partial_head": lambda data: head.check_partial_head(data, 0),
