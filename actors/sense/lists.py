@@ -1,0 +1,35 @@
+"""What the list of a language has, and what each part of it is worth. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class Lists(msgspec.Struct, frozen=True, kw_only=True):
+    """Expressions in the notation of `patterns.py`, one a line."""
+
+    classes: Mapping[str, frozenset[str]]
+    denials: frozenset[str]
+    """No gap of an expression goes over one of these."""
+    human: str
+    """A person is asked for, or help is called for."""
+    insisted: str = ""
+    """The same in words of denial ("no bot"): they deny no wish, and no wish denies them."""
+    demands: str
+    """Sensitive also where it is only supposed: a refund, a lawyer, a fraud."""
+    troubles: str
+    """Sensitive where the customer has it: what is broken, late, missing, wrong."""
+    harmless: str
+    """What has the words and says nothing of the kind. It covers what stands within it."""
+    refusals: str
+    """What follows at once is not wanted."""
+    suppositions: str
+    """What follows in the clause is not so, or not yet."""
+    solutions: str
+    """What the customer told of before this is over."""
+    signs: frozenset[str] = frozenset()
+    """Words by which a text is known to be in this language."""
+    homographs: str = ""
+    """As `harmless`, in texts with one of the signs."""

@@ -1,0 +1,164 @@
+"""Lists of expressions: how they are written, and where in a row of words they occur. Pure.
+
+Laws of this file:
+1. One line is one expression: a row of words as customers type them. Case, accents and Arabic spellings do not count.
+2. `a/b` is one word of several, `answer{s,ed,ing}` one word in any of these forms, `@name` one of a class. `x?` may be
+   missing, `x*` may come up to three times. `..` stands for up to two words and `...` for up to four, none of them a
+   word of denial: an expression does not hold where something between its words is denied. `#` is any number, `!!` a
+   row of question or exclamation marks or an angry face, `^` the beginning of a clause and `$` its end.
+3. The time to find what begins at a word is bounded by the lists, never by the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
+
+import msgspec
+
+from actors.text import words
+
+NUMBER = "#"
+LOUD = "!!"
+BEGINNING = "^"
+END = "$"
+JOINT = "_"
+"""Between the words of a compound, which count as one."""
+SIGNS = frozenset({NUMBER, LOUD, BEGINNING, END})
+MAX_VARIANTS = 200
+"""Of one line: rows of words with and without what may be missing."""
+_GAPS = {"..": 2, "...": 4}
+_REPEATS = 3
+_BRACES = re.compile(r"([^{}]*)\{([^{}]*)\}(.*)")
+_ARTICLE = "ال"
+_ANY: frozenset[str] = frozenset()
+
+Classes = Mapping[str, frozenset[str]]
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """An expression that was found: the places of its first word, and after its last."""
+
+    kind: str
+    start: int
+    end: int
+
+
+class _Node:
+    """What may come after the words so far."""
+
+    __slots__ = ("edges", "kinds")
+
+    def __init__(self) -> None:
+        self.edges: dict[frozenset[str], _Node] = {}
+        self.kinds: tuple[str, ...] = ()
+
+    def after(self, wanted: frozenset[str]) -> _Node:
+        return self.edges.setdefault(wanted, _Node())
+
+
+class Matcher:
+    """Finds expressions of several kinds, all at once."""
+
+    def __init__(self, denials: Iterable[str]) -> None:
+        self._denials = frozenset(denials)
+        self._top = _Node()
+        self._firsts: dict[str, list[_Node]] = {}
+        self.vocabulary: set[str] = set(self._denials)
+
+    def add(self, kind: str, listed: str, classes: Classes) -> None:
+        """Take a list in. Raises `ValueError` for an expression that has no first word, or too many variants."""
+        for line in map(str.strip, listed.splitlines()):
+            if line:
+                self._add(kind, line, classes)
+
+    def hits(self, said: Sequence[str]) -> Iterator[Hit]:
+        """What a clause says; of the expressions of one kind that begin at the same word, the longest."""
+        end = len(said)
+        for start, word in enumerate(said):
+            first = self._firsts.get(word)
+            if first is None:
+                continue
+            longest: dict[str, int] = {}
+            waiting = [(node, start + 1) for node in first]
+            while waiting:
+                node, at = waiting.pop()
+                for kind in node.kinds:
+                    longest[kind] = max(at, longest.get(kind, 0))
+                if at == end:
+                    continue
+                here = said[at]
+                for wanted, after in node.edges.items():
+                    if here in wanted or (not wanted and here not in self._denials):
+                        waiting.append((after, at + 1))
+            for kind, to in longest.items():
+                yield Hit(kind, start, to)
+
+    def _add(self, kind: str, line: str, classes: Classes) -> None:
+        elements = [_element(part, classes) for part in line.split()]
+        variants = list(product(*elements))
+        if not all(variant[0] and variant[0][0] for variant in variants) or len(variants) > MAX_VARIANTS:
+            raise ValueError(f"begins with what may be missing, or has too many variants: {line}")
+        for variant in variants:
+            node = self._top
+            for wanted in (each for repeated in variant for each in repeated):
+                is_first = node is self._top and wanted not in node.edges
+                node = node.after(wanted)
+                if is_first:
+                    for word in wanted:
+                        self._firsts.setdefault(word, []).append(node)
+                self.vocabulary |= wanted
+                self.vocabulary.update(part for word in wanted for part in word.split(JOINT))
+            if kind not in node.kinds:
+                node.kinds = (*node.kinds, kind)
+
+
+def word_class(listed: str, classes: Classes | None = None) -> frozenset[str]:
+    """The words of a list, in the notation of one element each."""
+    return frozenset(word for part in listed.split() for word in _alternatives(part, classes or {}))
+
+
+def _element(part: str, classes: Classes) -> list[tuple[frozenset[str], ...]]:
+    """The rows of word sets that an element stands for."""
+    if part in _GAPS:
+        return [(_ANY,) * count for count in range(_GAPS[part] + 1)]
+    if part[-1] == "?":
+        return [(), (_alternatives(part[:-1], classes),)]
+    if part[-1] == "*":
+        repeated = _alternatives(part[:-1], classes)
+        return [(repeated,) * count for count in range(_REPEATS + 1)]
+    return [(_alternatives(part, classes),)]
+
+
+def _alternatives(part: str, classes: Classes) -> frozenset[str]:
+    found: set[str] = set()
+    for written in part.split("/"):
+        if written.startswith("@"):
+            found |= classes[written[1:]]
+        elif written in SIGNS:
+            found.add(written)
+        else:
+            found.update(_one_word(form) for form in _forms(written))
+    return frozenset(found)
+
+
+def _forms(written: str) -> Iterator[str]:
+    match = _BRACES.fullmatch(written)
+    if match is None:
+        yield written
+        return
+    for form in match[2].split(","):
+        yield from _forms(match[1] + form + match[3])
+
+
+def _one_word(written: str) -> str:
+    """A word as a text has it: normalised, and without the Arabic article, which any of them may have."""
+    parts = [words(part) for part in written.split(JOINT)]
+    if any(len(part) != 1 for part in parts):
+        raise ValueError(f"not one word: {written}")
+    return JOINT.join(without_article(part[0]) for part in parts)
+
+
+def without_article(word: str) -> str:
+    return word[2:] if word.startswith(_ARTICLE) and len(word) > len(_ARTICLE) + 2 else word
