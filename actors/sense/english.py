@@ -32,6 +32,7 @@ CLASSES = {
     "team": word_class(
         "support sales service customer billing accounts management reception team staff office department"
     ),
+    "n": word_class("# a an one two three four five six several few couple half many 2nd"),
     "talk": word_class("talk speak spk speek chat tlk discuss"),
     "with": word_class("to with w wit 2"),
     "a": word_class(
@@ -83,7 +84,8 @@ HUMAN = """
     human @now/!!/here/$
     human/live/real/customer support/agent/help/assistance/service/chat/representative/care/rep/operator
     real/actual/live/proper person/human/people/agent/someone/guy
-    customer service/support/care
+    customer_service
+    customer support/care
     support team
     help me/us $
     help me/us @now
@@ -96,7 +98,23 @@ HUMAN = """
     can/could some1/someone/somebody/anyone/anybody help me/us
     is/are there some1/someone/somebody/anyone/anybody help
     sos
-    @talk @with @a* @person
+    @talk @with? @a* @person
+    @talk @with .. @person/doctor/dr/dentist/chef/teacher/trainer/accountant/pharmacist/nurse/secretary/stylist/mechanic/technician/engineer/designer/captain
+    @talk @with the/your/ur/an/a
+    someone/somebody/anyone/person/human .. i/we .. @talk/call/contact
+    @person now?/please/pls/plz/plss
+    want/need/wanna/prefer/give/get/like/have/wants ... .. manager/supervisor/boss/owner
+    one/any/some of your/ur/the @person/@team/guys/colleagues/people .. call/contact/help/answer/reply/speak/talk/get/ring/text/message
+    word/conversation/chat/meeting with @a* @person/chef/doctor/@team
+    @person .. contact/number/phone
+    phone call/conversation with
+    call with .. @person
+    deal with @a* @person
+    with @a* manager/supervisor/human/owner
+    ask .. to call/contact/ring/phone me
+    ask .. for a? manager/supervisor
+    who/whos/where .. the/your manager/owner/supervisor/boss
+    want/need/prefer/wanna/like .. person/human
     @talk @with @a* @team
     @talk @with @team team
     @talk @with @mine? @person
@@ -157,6 +175,7 @@ DEMANDS = """
     charge back
     billing
     su{e,ing} you/u/your/them/the/this
+    to/will/gonna/ill/might/shall/i sue
     take .. court
     see .. in court
     going .. court
@@ -198,6 +217,7 @@ DEMANDS = """
     poison{ing,ed}
     i/we/kids/family/son/daughter/wife/husband/he/she/mother/all .. got/gotten/getting/fell/felt/became/been/am/is/are .. sick/ill
     sick/ill ... after/from/eating
+    error/mistake ... bill/invoice/charge
     made ... sick/ill
     vomit{ed,ing}/diarrhea/diarrhoea/threw throwing? up
     allergic/bad reaction ... to/from/after/all
@@ -206,6 +226,37 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    you/u/they/he/driver/courier/kitchen/chef/waiter forgot
+    you/u/they/he/she .. promised
+    been/was/got/getting/were/being/im/still charged/billed/debited
+    charged .. for .. didnt/not/never/dont
+    ordered/asked/wanted/paid ... and .. you/u/they/i/we .. sent/gave/brought/got/received/delivered/came
+    & ^ you/u/they/i/we .. sent/gave/brought/got/received/delivered/forgot/charged
+    & ^ .. nothing/nobody/noone/never/not/hasnt/didnt/havent/isnt/doesnt
+    i/we/and/only/still/just got/received/recieved nothing
+    how many times .. !!/have/must/i/we/should
+    how long .. !!/more/still
+    broke/damaged/ruined/destroyed/scratched/stained/lost/burnt/burned .. my/our
+    why .. on/in .. bill/invoice/account/card/statement/receipt
+    extra/more .. on .. my/the/our .. bill/invoice/account/card/receipt
+    waited/waiting .. .. @n @time
+    over/been/for/about/almost/nearly @n @time
+    since monday/tuesday/wednesday/thursday/friday/saturday/sunday/yesterday/morning/last/noon !!
+    smell{s,ed,ing} $
+    smell{s,ed,ing} .. bad/awful/terrible/horrible/rotten/weird/disgusting
+    is/are/was/were .. dirty/filthy/disgusting/rotten/inedible/broken/damaged/defective/faulty/mouldy/moldy/expired/spoiled
+    no one .. tells/told/tell/informs/informed/knows/knew/explains/explained/updates/updated/is/was/reads/shows/wants/can/did/solved/fixed
+    nobody/noone/none .. tells/told/tell/informs/informed/knows/knew/explains/explained/updates/updated/reads/shows/wants/did/solved/fixed/is/can
+    someone/somebody used/hacked/stole/took my
+    without .. my/our permission/consent/knowledge/approval/authorization
+    hurt/injured/burned/burnt/infected/swollen/bleeding/bruised .. me/my/after/from
+    not happy/satisfied/good/fair/acceptable/ok/okay/right $
+    got/received/sent .. nothing
+    still not/isnt/hasnt/havent/didnt/no/waiting here/!!/$/working/fixed/arrived
+    fell off/apart
+    cancelled .. no/and/without/nobody
+    said/says/marked/shows/status .. delivered .. not/didnt/havent/nothing/never/no
+    wrong{ly} .. diagnosis/diagnosed/treatment/tooth/size/sent/item/order
     problem{,s}/prob{,s}/prblm/problm/probelm/problemo
     issue{,s}/isue/isues
     charge
@@ -301,6 +352,15 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    sorry .. for/about/im/i .. late .. reply/response/answer
+    late reply/response/answer .. from my/me
+    no @passed* refund{,s}/compensation .. needed/required/necessary/thank/thanks
+    @trouble was/is my/mine/on/from/with my/me/wifi/internet/phone
+    i broke/damaged/lost/burned/forgot .. my/it/the
+    takes/take .. over/about/for @n @time
+    open/stay/book/booking/rent/valid/reserve/staying/reservation/warranty .. for @n @time
+    for @n @time .. please/price/how/from/starting
+    i/ill/we .. been .. customer/client/using
     @no @passed* @trouble
     no prob{,s,lem,lems,lemo} .. at all/man/bro/dear
     not my/your/a/the problem
@@ -357,38 +417,8 @@ HARMLESS = """
     refund{,s} received/arrived/came
     received/got/recieved .. my/the/your refund
     thank{,s}/thx/ty .. for .. refund/compensation/help/solving/fixing/sorting/resolving/agent/support/customer_service/representative/operator
-    travel/estate/realestate/real_estate/insurance/cleaning/shipping/sales/booking/ticket/property/letting/customs/freight/literary/secret/free/chemical/bleaching/anti/purchasing/buying/clearing/authorized/authorised/local/exclusive/official/insurence agent{,s}
-    agent{,s} commission/price/prices/rate/rates/discount/code/login/portal/of/for/in
-    become/becoming/be/being/am/im/as/are/were/hire/hiring/recruiting/vacancy/join a/an/the/your/you? .. agent{,s}/representative/operator/manager/employee
-    are/r you/u/this a/an/the .. agent/owner/manager/bot/robot
-    medical/sales/legal/class/student representative
-    tour/machine/forklift/crane/mobile/network/telecom operator{,s}
-    spoke/talked/spoken/chatted/met/chatting/dealt .. to/with .. @person/@team
-    @talk @with @a* @person/@team yesterday/before/already/earlier/last
-    an/a/the/your/one/ur/of agent/representative/operator/manager/person/colleague/employee/support/rep/staff .. told/said/says/helped/called/promised/sent/confirmed/informed/was/who/already/gave/showed/recommended/replied/answered/is
-    agent/representative/operator/manager/customer_service .. told/said/helped/promised/confirmed/was/were
-    @team/customer service .. hours/open/close/closes/opens/time/working/address/email/excellent/amazing/great/awesome/good/perfect
-    great/good/excellent/amazing/best/fantastic/awesome/wonderful/lovely/perfect/nice/brilliant/super/superb/friendly/such .. service/support/staff/agent/representative/team/customer_service
-    what time/are/is/hours/days .. customer_service/customer/support/service/agent/office
-    when .. customer_service/customer/support .. open/close/work/available
-    what/which/when .. customer service/support .. hours/time/open/close/work/days
     are/is .. customer service/support/agent/agents .. open/available .. on/at/after/during/weekend/sunday/friday/saturday/today/tomorrow
-    help me/us .. choose/pick/find/decide/select/understand/book/order/reserve/with/figure/calculate/place/compare/plan/know/install/set/track/check/fill/to/get/buy/change/cancel/see/make/pay/a
-    help{s,ed,ing} me/us
-    god help
     thank{,s}/thx/appreciate .. help
-    help please? with
-    call me/us when/once/before/if/by/sara/mr/mrs/crazy
-    driver/courier/delivery/rider/he/she/they/captain/him/them/guy .. call{,s,ed} me
-    call{ed,s} me/us .. yesterday/already/earlier/before
-    if/when/once .. call me back later
-    ill/will/i/gonna/let me/us? call .. back/you/u/later
-    i call back
-    different/another/other/second/third/extra/each/per/one/same/older/sick person
-    person to/who/can/pick/collect/will/at/in/is
-    # person/people
-    manager of/at/for/in/position/job/told/said
-    manager/agent/representative/operator job/position/vacancy/salary
     not working day/days/hours/on/today/tomorrow/friday/sunday
     do/does/is/are/will/if/when .. late .. open/delivery/check/checkout/checkin/fee/night
     late check/checkout/checkin/night/lunch/dinner/evening/afternoon/morning/bird
@@ -410,8 +440,6 @@ HARMLESS = """
     fix/repair/replace/change/buy/sell/take/recycle/fixing/repairing/accept .. broken/cracked/damaged/dead/faulty/old
     broken/cracked/damaged screen/glass/display/ice .. repair/replacement/fix/price/cost
     how much .. broken/cracked/damaged/damage
-    why dont/not/dont we/you/i/u
-    why is/not .. anyone
     not/@not disappoint{ed,}
     wont/not/dont/never be disappointed
     arrived/received/got/delivered .. safely/perfectly/fine/ok/perfect/today/safe/well .. thank{,s}/thx
@@ -435,6 +463,56 @@ HARMLESS = """
     is/was this/it/that .. scam/legit
     ridiculous{ly,} good/cheap/cute
     crazy good
+"""
+
+MENTIONS = """
+    travel/estate/realestate/real_estate/insurance/cleaning/shipping/sales/booking/ticket/property/letting/customs/freight/literary/secret/free/chemical/bleaching/anti/purchasing/buying/clearing/authorized/authorised/local/exclusive/official/insurence agent{,s}
+    agent{,s} commission/price/prices/rate/rates/discount/code/login/portal/of/for/in
+    become/becoming/be/being/am/im/as/are/were/hire/hiring/recruiting/vacancy/join a/an/the/your/you? .. agent{,s}/representative/operator/manager/employee
+    are/r you/u/this a/an/the .. agent/owner/manager/bot/robot
+    medical/sales/legal/class/student representative
+    tour/machine/forklift/crane/mobile/network/telecom operator{,s}
+    spoke/talked/spoken/chatted/met/chatting/dealt .. to/with .. @person/@team
+    @talk @with @a* @person/@team yesterday/before/already/earlier/last
+    an/a/the/your/one/ur/of agent/representative/operator/manager/person/colleague/employee/support/rep/staff .. told/said/says/helped/called/promised/sent/confirmed/informed/was/who/already/gave/showed/recommended/replied/answered/is
+    agent/representative/operator/manager/customer_service .. told/said/helped/promised/confirmed/was/were
+    @team/customer service .. hours/open/close/closes/opens/time/working/address/email/excellent/amazing/great/awesome/good/perfect
+    great/good/excellent/amazing/best/fantastic/awesome/wonderful/lovely/perfect/nice/brilliant/super/superb/friendly/such .. service/support/staff/agent/representative/team/customer_service
+    what time/are/is/hours/days .. customer_service/customer/support/service/agent/office
+    when .. customer_service/customer/support .. open/close/work/available
+    what/which/when .. customer service/support .. hours/time/open/close/work/days
+    help me/us .. choose/pick/find/decide/select/understand/book/order/reserve/with/figure/calculate/place/compare/plan/know/install/set/track/check/fill/to/get/buy/change/cancel/see/make/pay/a
+    help{s,ed,ing} me/us
+    god help
+    help please? with
+    call me/us when/once/before/if/by/sara/mr/mrs/crazy
+    driver/courier/delivery/rider/he/she/they/captain/him/them/guy .. call{,s,ed} me ..
+    call{ed,s} me/us .. yesterday/already/earlier/before
+    if/when/once .. call me back later
+    ill/will/i/gonna/let me/us? call .. back/you/u/later
+    i call back
+    different/another/other/second/third/extra/each/per/one/same/older/sick person
+    person to/who/can/pick/collect/will/at/in/is
+    # person/people
+    manager of/at/for/in/position/job/told/said
+    manager/agent/representative/operator job/position/vacancy/salary
+    why dont/not/dont we/you/i/u
+    why is/not .. anyone
+    which/what/whose agent/representative/manager
+    are/is your/the/ur agent{,s}/representative{,s}/manager/owner/operator/staff
+    love/like/loved/enjoyed/happy/pleased/satisfied/appreciate .. @team
+    complain{t,ts,ing}/report/reporting ... about/against/on .. @person/@team/behaviour/behavior/staff
+    @talk @with my/him/his/her/our/their ..
+    @talk @with ... home/first/husband/wife
+    ill/i/will/let/gonna/need .. @talk @with .. and then?/get/let/come/tell
+    tell/thank/thanks/greet/regards .. manager/agent/representative/operator/owner
+    my manager/boss/supervisor/agent/representative/operator/colleague/owner
+    agent{,s}/representative{,s}/operator{,s} .. said/did/didnt/hung/sent/gave/promised/refused/lied/was/were/is/are/will/never/has/had/have/who/that/responsible/visited/came/coming
+    rude/unprofessional/incompetent/useless/bad/lazy/worst .. @person
+    @no @passed* @person .. needed/required/necessary
+    movie/book/film/series/show .. about
+    someone/somebody/anyone .. used/stole/hacked/else/told/said/opened/recommended/using/tried/coming
+    can/could/may/will driver/courier/rider/delivery/captain ... call me ..
 """
 
 REFUSALS = """
@@ -484,6 +562,7 @@ LISTS = Lists(
     demands=DEMANDS,
     troubles=TROUBLES,
     harmless=HARMLESS,
+    mentions=MENTIONS,
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,

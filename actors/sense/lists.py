@@ -23,6 +23,8 @@ class Lists(msgspec.Struct, frozen=True, kw_only=True):
     """Sensitive where the customer has it: what is broken, late, missing, wrong."""
     harmless: str
     """What has the words and says nothing of the kind. It covers what stands within it."""
+    mentions: str = ""
+    """The same for a person who is spoken of, and not asked for."""
     refusals: str
     """What follows at once is not wanted."""
     suppositions: str

@@ -46,6 +46,7 @@ CLASSES = {
         trincad{o,a,os,as} furad{o,a,os,as} molhad{o,a,os,as} vazi{o,a,os,as} azed{o,a} suj{o,a,os,as} falsificad{o,a,os,as} fals{o,a,os,as} atrasad{o,a,os,as}
         faltando descolad{o,a,os,as} esmagad{o,a,os,as} mofad{o,a,os,as} murch{o,a,as,os} gelad{o,a} destruid{o,a,os,as} violad{o,a} diferente pifad{o,a} descosturad{o,a}"""
     ),
+    "n": word_class("# um uma dois duas tres quatro cinco varias varios meia algumas alguns quase mais"),
     "time": word_class("hora{,s} h hr hrs dia{,s} semana{,s} mes meses minuto{,s} min ano{,s}"),
     "account": word_class("conta cartao numero perfil acesso login cadastro"),
     "adv": word_class(
@@ -63,6 +64,17 @@ CLASSES = {
 }
 
 HUMAN = """
+    quero/quer/preciso/prefiro/exijo/gostaria uma/um? pessoa/humano/gente
+    fal{ar,a}/conversar com @a* gente/pessoas/ser/humanos
+    quero/queria/preciso/posso/gostaria/prefiro/podia/deixa .. fal{ar,a} com o/a/os/as/algum/alguma/seu/sua/dr/dra
+    quero/preciso/gostaria/exijo ... .. gerente/supervisor/dono/dona/responsavel
+    com o/a? gerente/supervisor/dono/responsavel
+    quem e/eh o/a dono/dona/gerente/responsavel
+    retorn{ar,em,e,o} .. ligacao
+    cham{a,e,em,ar} no/na? telefone/fone/ligacao
+    me .. chama no telefone
+    pode/podem/poderia/consegue/conseguem/alguem .. ajud{ar,a} $
+    pode/podem/poderia/consegue/conseguem/alguem .. ajud{ar,a} @now
     agente/atendente/representante/operador/operadora
     ^ humano/pessoa/gerente/vendedor/suporte/supervisor/consultor @now?
     atendimento humano/pessoal/personalizado
@@ -133,9 +145,10 @@ DEMANDS = """
     reembols{o,os,ar,e,em,ado,ada}/reenbolso/rembolso/ressarc{imento,ir,ido,am}/estorn{o,ar,ado,em,e,aram}/restituicao/restituir
     dinheiro/grana/valor/pagamento .. de volta/devolta/devolvid{o,a}
     devolv{am,er,e,eram,a,ido} .. dinheiro/grana/valor/pagamento/pix
-    devolucao .. dinheiro/valor/pagamento/pix/$
+    devolucao .. dinheiro/valor/pagamento/pix
+    quero/pedir/solicito/solicitar/exijo/fazer/preciso .. devolucao
     quero/preciso/cade/kd/queria/exijo .. meu/o dinheiro/pix
-    indeniz{acao,ar,ado,em}/compens{acao,ar,em}/danos morais
+    indeniz{acao,ar,ado,em}/indenizacoes/compens{acao,ar,em}/danos morais
     disput{a,ar}/contest{ar,acao,o,ando} .. compra/cobranca/$/valor/fatura
     cobr{ou,aram,ado,ada,ando,anca,aste,ei}/pag{uei,o,aram}/debit{ou,aram,ado}/descont{ou,aram,ado}/caiu .. # vezes/vzs
     # vezes .. cobr{ado,aram,ou,ada}/cartao/debitado
@@ -167,6 +180,28 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    esquec{eram,eu}
+    promet{eram,eu}/combinaram/disseram .. @time/@no/ontem/e/que
+    quantas vezes .. !!/ter/tenho/vou/preciso
+    ate quando
+    ped{i,imos}/comprei/encomendei/paguei/escolhi ... e mandaram/veio/vieram/entregaram/trouxeram
+    & ^ .. mandaram/veio/vieram/@no/nada/ninguem/faltou/esqueceram
+    quebr{ou,aram}/estrag{ou,aram}/danific{ou,aram}/risc{ou,aram}/manch{ou,aram}/perd{eu,eram}/rasg{ou,aram}/queim{ou,aram} .. meu/minha/meus/minhas/nosso/nossa
+    por que/pq .. .. fatura/conta/cobranca/cartao/boleto
+    a mais .. n{o,a}/em .. conta/fatura/boleto/cartao
+    esper{amos,ei,ando,o} .. .. @n @time
+    compra/compras/transacao/saque/pix .. @no .. autorizad{a,o}/reconhecid{a,o}/fiz
+    @no .. tem/tinha .. nada a? ver
+    machuc{ou,aram,ado,ada}/feri{u,ram,do}/inflamad{o,a}/infeccion{ado,ou}/infeccao/inchad{o,a}
+    trat{ou,aram} .. mal/grosso
+    suj{o,a,os,as} .. e/fedendo/demais/$
+    fedendo/fedor/fedid{o,a}
+    consta/aparece/diz/status .. entregue .. @no/nada
+    consta/aparece/diz/status .. entregue
+    sem .. minha/meu .. autorizacao/permissao/consentimento/conhecimento
+    erro .. n{o,a} .. fatura/conta/cobranca/boleto/nota
+    assinatura .. cancelei
+    dobro
     problema{,s}/problemao/probleminha/poblema/pobrema/transtorno{,s}
     @came @adv* @bad
     @came com defeito{,s}/problema/furo/mancha/manchas/arranhao/arranhoes/mofo/atraso/avaria/cabelo/gosto/cheiro
@@ -248,6 +283,7 @@ HARMLESS = """
     tem/teria/seria/ha/vai/haveria/e/da .. algum/um/problema se/em/de/pra/para/eu/com
     tem problema $
     tem/teria/ha algum? problema se/em/eu
+    algum problema se/em/eu/para/pra/com
     problema{,s} .. resolvid{o,a,os}/solucionad{o,os}/resolv{eu,emos,ido}
     @fixed .. o/meu/esse/do? problema{,s}
     problema{,s} de pele/coluna/saude/cabelo/visao/sono/matematica/peso/coracao/audicao/joelho/circulacao/ansiedade/acne/memoria/ouvido/digestao
@@ -256,18 +292,6 @@ HARMLESS = """
     pass{o,em} mal? .. cartao
     reembolso/estorno .. ja? chegou/caiu/recebi/recebido
     recebi/caiu .. reembolso/estorno/dinheiro
-    agente/corretor/representante/operador de/da/do/imobiliari{o,a}/saude/comercial/autorizado/turismo/viagem
-    sou/e/trabalho/somos/virar/ser/como/vaga um/uma/de/como/pra/o/a? agente/atendente/advogad{o,a}/gerente/corretor/representante/consultor/operador
-    vaga{,s}/emprego/curriculo/salario .. atendente/operador/gerente/vendedor/agente/suporte
-    vc/voce/isso/aqui/ce e/eh um? robo/bot/humano/pessoa/atendente/maquina
-    fal{ei,amos,ou,ava}/convers{ei,amos,ou}/tratei .. com .. @person
-    atendente/pessoa/gerente/vendedor{,a}/consultor{,a}/moca/moco/rapaz/agente/alguem/menina/suporte .. disse/falou/informou/confirmou/atendeu/ajudou/passou/explicou/mandou/avisou/prometeu/indicou/foi
-    disse/falou/informou/atendeu .. atendente/moca/gerente/vendedor{,a}
-    horario{,s}/telefone/email .. de/do/da? atendimento/suporte/sac/atendente
-    atendimento .. horario/abre/fecha/funciona/sabado/domingo/otimo/excelente/maravilhoso/nota/perfeito/rapido/bom/nota
-    otim{o,a}/excelente/bom/melhor/maravilhos{o,a}/perfeit{o,a}/parabens/nota/adorei/amei .. atendimento/atendente{,s}/suporte/servico
-    qual/como .. atendimento/suporte .. funciona/horario/e
-    atendimento presencial/domiciliar/online/infantil/odontologico/medico/sabado/domingo/a/por/em
     advogad{o,a} .. indicou/recomendou/amig{o,a}/perto
     meu/um/uma/minha/sou advogad{o,a} .. indicou/recomendou/e/amig{o,a}/disse/sou
     escritorio .. advogad{o,os,a}
@@ -284,6 +308,52 @@ HARMLESS = """
     taxa .. cobranca
     forma{,s} de cobranca
     endereco de cobranca
+    comida/bebida{,s}/agua/cafe/cerveza/clima/suco/cha/doce/acai/sanduiche/tempo .. fri{o,a,as,os}/gelad{o,a,as,os}
+    carro{,s}/celular{,es}/livro{,s}/roupa{,s}/movel/moveis/iphone{,s}/seminovo .. usad{o,a,os,as}
+    est{a,ao}/ta/tao/estarao/fica .. abert{o,a,os,as} .. $/hoje/amanha/ate/domingo/agora/sabado/feriado
+    ta/esta/estao/estou/fica aberto/aberta
+    numero/chat/grupo/pessoa/conversa/contato/mensagem/janela .. errad{o,a}
+    foi mal
+    desculp{a,e}/ops/eu/me/mandei/digitei/escrevi/coloquei .. errad{o,a,ei}
+    @no .. ta/esta/foi/fica/seria mal/ruim
+    nada .. cheg{ou,ar} .. quebrad{o,a}
+    cheg{ou,aram} .. certinho/certo/bem/perfeito/tudo/direitinho/rapido/inteiro .. $/obrigad{o,a}/obg/amei/e/valeu/gostei
+    @no .. falt{a,ou,ando} nada/mais
+    falt{a,am} .. muito/pra/para/pouco/confirmar/pagar/algo/# @time/mais
+    quanto/o/que .. falta{,m} .. pra/para/pagar
+    sem falta
+    vou/to/estou/vamos/cheg{o,arei,ar}/desculpa .. atrasad{o,a}/atrasar
+    trocar a/o tela ...
+    conserta{m,r}/arruma{m,r}/troca{m,r}/compra{m,r}/conserto/reparo/troca .. tela/celular/quebrad{o,a,os}/trincad{o,a}/rachad{a,o}
+    tela quebrada/trincada .. quanto/valor/preco
+    @no .. e/seria/parece golpe
+    e/isso golpe
+    certidao/delegacia .. perto
+    perto d{a,o,e} .. delegacia/policia/tribunal/forum
+    corte .. cabelo
+    cabelo .. curto/longo/corte/liso/cacheado
+    produto{,s} pra/para cabelo
+    numero/documento/nota .. de/do? processo
+    meio legal
+    reacao alergica .. pode/causa
+    bo{m,a}
+    ta ruim
+    ruim de
+"""
+
+MENTIONS = """
+    agente/corretor/representante/operador de/da/do/imobiliari{o,a}/saude/comercial/autorizado/turismo/viagem
+    sou/e/trabalho/somos/virar/ser/como/vaga um/uma/de/como/pra/o/a? agente/atendente/advogad{o,a}/gerente/corretor/representante/consultor/operador
+    vaga{,s}/emprego/curriculo/salario .. atendente/operador/gerente/vendedor/agente/suporte
+    vc/voce/isso/aqui/ce e/eh um? robo/bot/humano/pessoa/atendente/maquina
+    fal{ei,amos,ou,ava}/convers{ei,amos,ou}/tratei .. com .. @person
+    atendente/pessoa/gerente/vendedor{,a}/consultor{,a}/moca/moco/rapaz/agente/alguem/menina/suporte .. disse/falou/informou/confirmou/atendeu/ajudou/passou/explicou/mandou/avisou/prometeu/indicou/foi
+    disse/falou/informou/atendeu .. atendente/moca/gerente/vendedor{,a}
+    horario{,s}/telefone/email .. de/do/da? atendimento/suporte/sac/atendente
+    atendimento .. horario/abre/fecha/funciona/sabado/domingo/otimo/excelente/maravilhoso/nota/perfeito/rapido/bom/nota
+    otim{o,a}/excelente/bom/melhor/maravilhos{o,a}/perfeit{o,a}/parabens/nota/adorei/amei .. atendimento/atendente{,s}/suporte/servico
+    qual/como .. atendimento/suporte .. funciona/horario/e
+    atendimento presencial/domiciliar/online/infantil/odontologico/medico/sabado/domingo/a/por/em
     pode{m,}/consegue/poderia/da/consegue .. me/nos ajud{ar,a} .. a/com/em/escolher/n{o,a}/nisso/pra/sobre/uma/isso
     me ajud{a,e,em} .. a/com/em/escolher/n{o,a}/decidir/entender/nisso
     ajuda/ajudar/ajude .. a/com/em/n{o,a}/pra escolher/decidir/encontrar/o/a/meu/minha/uma/um/isso/entender/tamanho
@@ -302,36 +372,18 @@ HARMLESS = """
     pessoa fisica/juridica
     pessoas juridicas
     pra/para # pessoas
-    comida/bebida{,s}/agua/cafe/cerveza/clima/suco/cha/doce/acai/sanduiche/tempo .. fri{o,a,as,os}/gelad{o,a,as,os}
-    carro{,s}/celular{,es}/livro{,s}/roupa{,s}/movel/moveis/iphone{,s}/seminovo .. usad{o,a,os,as}
-    est{a,ao}/ta/tao/estarao/fica .. abert{o,a,os,as} .. $/hoje/amanha/ate/domingo/agora/sabado/feriado
-    ta/esta/estao/estou/fica aberto/aberta
-    numero/chat/grupo/pessoa/conversa/contato/mensagem/janela .. errad{o,a}
-    foi mal
-    desculp{a,e}/ops/eu/me/mandei/digitei/escrevi/coloquei .. errad{o,a,ei}
-    @no .. ta/esta/foi/fica/seria mal/ruim
-    nada .. cheg{ou,ar} .. quebrad{o,a}
-    cheg{ou,aram} .. certinho/certo/bem/perfeito/tudo/direitinho/rapido/inteiro .. $/obrigad{o,a}/obg/amei/e/valeu/gostei
-    @no .. falt{a,ou,ando} nada/mais
-    falt{a,am} .. muito/pra/para/pouco/confirmar/pagar/algo/# @time/mais
-    quanto/o/que .. falta{,m} .. pra/para/pagar
-    sem falta
-    vou/to/estou/vamos/cheg{o,arei,ar}/desculpa .. atrasad{o,a}/atrasar
-    conserta{m,r}/arruma{m,r}/troca{m,r}/compra{m,r}/conserto/reparo/troca .. tela/celular/quebrad{o,a,os}/trincad{o,a}/rachad{a,o}
-    tela quebrada/trincada .. quanto/valor/preco
-    @no .. e/seria/parece golpe
-    e/isso golpe
-    certidao/delegacia .. perto
-    perto d{a,o,e} .. delegacia/policia/tribunal/forum
-    corte .. cabelo
-    cabelo .. curto/longo/corte/liso/cacheado
-    produto{,s} pra/para cabelo
-    numero/documento/nota .. de/do? processo
-    meio legal
-    reacao alergica .. pode/causa
-    bo{m,a}
-    ta ruim
-    ruim de
+    qual/que agente/atendente/vendedor
+    amo/amei/adoro/adorei/gostei/gosto/elogio/elogiar .. atendimento/atendente{,s}/suporte
+    reclama{cao,r}/queixa/denuncia/reclamando ... sobre/contra/d{o,a}/com .. @person
+    @talk @with .. meu/minha/meus/minhas/ele/ela/marido/mae/esposa/esposo ..
+    vou/irei/ainda/vamos @talk @with ... e/te/casa/antes/primeiro/aviso/retorno
+    @talk @with alguem .. casa/familia
+    agradec{e,a,o}/agradecer/abraco/parabens/obrigad{o,a} .. gerente/atendente/vendedor{,a}/equipe
+    meu/minha gerente/chefe/supervisor{,a}/vendedor{,a}/patrao
+    atendente/vendedor{,a}/gerente/operador{,a}/agente/funcionari{o,a} .. foi/e/era/estava/nao/n/mal/grosseir{o,a}/mentiu/sumiu/mandou/ta/esta/que/chega
+    pessim{o,a}/horrivel/mal .. atendimento/atendente/suporte/funcionari{o,a}
+    pessoa .. responsavel/retirar/buscar/vai/que
+    motoboy/entregador/motorista .. me lig{a,ue,ar} ..
 """
 
 REFUSALS = """
@@ -386,6 +438,7 @@ LISTS = Lists(
     demands=DEMANDS,
     troubles=TROUBLES,
     harmless=HARMLESS,
+    mentions=MENTIONS,
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,

@@ -24,7 +24,7 @@ from msgspec.structs import astuple
 
 from actors.sense import arabic, english, portuguese, spanish
 from actors.sense.lists import Lists
-from actors.sense.patterns import BEGINNING, END, JOINT, LOUD, NUMBER, Hit, Matcher
+from actors.sense.patterns import BEGINNING, END, JOINT, LOUD, NUMBER, TURN, Hit, Matcher
 from actors.text import normalised
 
 MAX_CHARS = 20_000
@@ -106,11 +106,12 @@ def _left(said: Sequence[str], harmless: frozenset[str]) -> set[str]:
     if not hits:
         return set()
     covered = _reach(said, (hit for hit in hits if hit.kind in harmless), beyond=0)
+    mentioned = _reach(said, (hit for hit in hits if hit.kind == "mention"), beyond=0)
     refused = _reach(said, (hit for hit in hits if hit.kind == "refusal"), beyond=2)
-    supposed = min((hit.end for hit in hits if hit.kind == "supposition"), default=len(said))
+    supposed = min((hit.start for hit in hits if hit.kind == "supposition"), default=len(said))
     left: set[str] = set()
     for kind, start, end in ((hit.kind, hit.start, hit.end) for hit in hits):
-        if covered[start] >= end:
+        if covered[start] >= end or (kind == "human" and mentioned[start] >= end):
             continue
         if kind == "insisted":
             left.add("human")
@@ -149,7 +150,7 @@ def _clauses(text: str) -> Iterator[list[str]]:
             if word in _PARTING and not (word == "mas" and said[-1] in _NOT_PARTING_AFTER):
                 if len(said) > 1:
                     yield [*said, END]
-                said = [BEGINNING]
+                said = [TURN, BEGINNING]
             elif (joined := compounds.get((said[-1], word))) is not None:
                 said[-1] = joined
             else:
@@ -202,6 +203,7 @@ def _matcher() -> Matcher:
             ("demand", lists.demands),
             ("trouble", lists.troubles),
             ("harmless", lists.harmless),
+            ("mention", lists.mentions),
             ("refusal", lists.refusals),
             ("supposition", lists.suppositions),
             ("solution", lists.solutions),

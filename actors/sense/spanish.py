@@ -49,6 +49,7 @@ CLASSES = {
         averiad{o,a,os,as} descompuest{o,a,os,as} reventad{o,a,os,as} estropead{o,a,os,as} mojad{o,a,os,as} vaci{o,a,os,as} sucio sucia
         mal fals{o,a,os,as} tarde errone{o,a,os,as} errad{o,a} malas cambiad{o,a,os,as} distint{o,a,os,as} rajad{o,a} fallad{o,a,os,as} fea feo asqueros{o,a} despegad{o,a} desinflad{o,a} pasad{o,a} agri{o,a} echad{o,a}"""
     ),
+    "n": word_class("# un una dos tres cuatro cinco varias varios media unas unos casi mas"),
     "time": word_class("hora{,s} dia{,s} semana{,s} mes meses minuto{,s} min ano anos"),
     "account": word_class("cuenta tarjeta linea perfil usuario numero"),
     "adv": word_class(
@@ -66,6 +67,17 @@ CLASSES = {
 }
 
 HUMAN = """
+    hablar/platicar con @a* gente/personas/humanos
+    quiero/quisiera/necesito/puedo/prefiero/podria/deja/dejame/dejeme .. habl{ar,e} con el/la/los/las/algun/alguna/su/tu/dr/dra
+    quiero/necesito/quisiera/exijo ... .. gerente/supervisor/dueno/duena/encargado/encargada
+    con el/la? gerente/supervisor/dueno/duena/encargado
+    quien es el/la dueno/duena/gerente/encargado/encargada $
+    pasame/pasenme/paseme/dame/deme/tiene/numero/telefono .. telefono/numero/contacto? .. gerente/encargado/dueno/supervisor/asesor
+    devolver/devuelvan/regresar/regresen .. llamada
+    alguien .. me .. marca/llama/marque/llame/contacta/escriba
+    pued{e,es,en}/podria{,s,n}/podes/alguien .. ayudar{me} $
+    me pued{e,es,en}/podria{,s,n}/podes ayudar $
+    me pued{e,es,en}/podria{,s,n}/podes ayudar @now
     agente/asesor/asesora/representante/operador/operadora
     ^ humano/persona/encargado/gerente/ejecutivo/supervisor/soporte @now?
     soporte tecnico/humano
@@ -127,8 +139,7 @@ DEMANDS = """
     abogad{o,a,os,as}/legal{,es,mente}/juridico/juicio/tribunal/fiscalia/corte
     profeco/indecopi/sernac/condusef/consumidor/ocu/facua/omic
     reembols{o,os,ar,en,e,arme,aron,enme}/reintegro/reintegr{en,ar,arme}
-    devolucion{,es} .. dinero/plata/$/pago/importe/importe/lana/pedido/producto/compra
-    ^ devolucion
+    devolucion{,es} .. dinero/plata/pago/importe/importe/lana/pedido/producto/compra
     pedir/quiero/solicito/solicitar/hacer/exijo .. devolucion
     devuelv{an,eme,anme,e,en,a}/devolver{,me,an,lo}/devolvieron/regresen/regresar{,me,an}/regresenme/retornen/devuelvame .. dinero/plata/pago/lana/importe/feria/monto
     dinero/plata/lana .. devuelv{an,a,en}/devolver{,me}/regresen/regresar/vuelta/devuelto/devuelta
@@ -164,6 +175,32 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    olvid{aron,o}/olvidaste/olvidan
+    promet{ieron,io}/quedaron/dijeron .. @time/@no/ayer/y/que/lunes
+    cuantas veces .. !!/tengo/hay/debo/voy
+    hasta cuando
+    ped{i,imos}/compr{e,amos}/pague/encargue/ordene ... y mand{aron,o}/vino/trajeron/entregaron/lleg{o,aron}/enviaron/me
+    & ^ .. mand{aron,o}/vino/@no/nada/nadie/falto/olvidaron
+    rompi{o,eron}/arruin{o,aron}/dan{o,aron}/estrope{o,aron}/mancho/mancharon/rayo/rayaron/perd{io,ieron}/quem{o,aron} .. mi/mis/nuestro/nuestra/la/el/se
+    se .. arruin{o,aron}/dano/estropeo/malogro
+    por que/q .. .. factura/cuenta/cobro/tarjeta/recibo/estado
+    de mas .. en .. cuenta/factura/recibo/tarjeta
+    esper{amos,e,ando,o} .. .. @n @time
+    compra{,s}/cargo{,s}/transaccion/retiro .. @no .. autorizad{a,o,os,as}/reconocid{a,o}/hice
+    @no .. parece{,n} .. nada
+    lastim{o,aron,ada,ado,e}/her{ida,ido,ir,io,irme}/inflamad{o,a}/infect{ado,ada,o}/infeccion/hinchad{o,a}/quemo
+    trat{o,aron} .. mal
+    suci{o,a,os,as}/apest{a,aba,oso}/hediondo .. y/$/todo/estaba
+    ol{ia,ian,e} .. mal/feo/horrible/podrido
+    dice/aparece/marca/sale .. entregado .. @no/nada/y/pero
+    dice/aparece/marca/sale .. entregado
+    sin mi autorizacion/permiso/consentimiento
+    falt{a,an,o,aron} .. la? mitad
+    venia{,n} .. @bad
+    doble cobro/cargo
+    cobro{,s}/cargo{,s} doble{,s}
+    suscripcion .. cancele
+    se fue .. internet/luz/senal/agua
     problema{,s}/problemita/problemon/inconveniente{,s}
     @came @adv* @bad
     @came con defecto{,s}/falla{,s}/fallo/agujero{,s}/manchas/golpes/moho/error/retraso
@@ -247,19 +284,6 @@ HARMLESS = """
     disculp{a,e,en} .. inconveniente{,s}/molestia{,s}
     reembolso/devolucion .. ya? llego/recibido/recibi/listo .. gracias/$
     ya .. recibi/llego .. reembolso/dinero/devolucion
-    agente/asesor/representante de/viajes/inmobiliario/seguros/ventas/bolsa/transito/aduana{,l,s}/autorizado/medico/comercial
-    agente/agencia de? viajes/aduanas/seguros/inmobiliaria/transito
-    soy/es/eres/somos/trabajo/quiero .. ser? agente/asesor/asesora/representante/abogad{o,a}/gerente/encargad{o,a}/como
-    eres/es un? bot/robot/humano/persona
-    trabajo/vacante/puesto/empleo/sueldo .. asesor/agente/representante/operador/gerente/vendedor
-    operador{,a} turistic{o,a}/de/movil/telefonica/logistico
-    habl{e,amos,ado,aste,aba,o} .. con .. @person
-    asesor/asesora/agente/persona/encargad{o,a}/gerente/vendedor{,a}/atencion_al_cliente/senora/senorita/representante .. me .. dij{o,eron}/atendio/ayudo/explico/confirmo/aviso/mando/dijeron/comento/recomendo/ofrecio/envio/llamo
-    me .. dijo/atendio/ayudo/explico/confirmo/recomendo/comento .. asesor/asesora/agente/persona/encargad{o,a}/gerente/vendedor{,a}/senora/representante
-    horario{,s}/hora/horas/telefono/correo .. de/tiene/tienen .. atencion_al_cliente/servicio_al_cliente/soporte/atencion/asesor
-    atencion_al_cliente/servicio_al_cliente/atencion .. excelente/horario/abre/cierra/muy/trabaja/buena/increible/sabado/domingo/abierto
-    excelente/buena/buen/gran/increible/mejor/super/linda/amable/felicito .. atencion_al_cliente/servicio_al_cliente/atencion/asesor{,a}/servicio/soporte
-    como/q/que tal atencion/servicio
     mi/un/una/el/la/de/otro abogad{o,a} .. recomendo/esta/vive/trabaja/dijo/amigo/cerca
     despacho/oficina/consultorio .. abogad{os,o,a}
     abogad{o,a} .. cerca/recomend{o,ado}/amig{o,a}
@@ -271,25 +295,10 @@ HARMLESS = """
     cargo de/adicional/extra/alguno/por/$
     sin cargo{,s}
     hay/tiene/tienen/cobran/es/cual .. cargo{,s}/cobro{,s}/costo
-    cobr{an,o,as,a} .. por/el/la/envio/cuanto/iva/extra/$
+    cobr{an,as,a} .. por/el/la/envio/cuanto/iva/extra/$
     cuanto/como/q/que .. me? cobr{an,arian,as,aria,a}
     cargo{,s} extra/adicional/por
-    me .. ayud{a,as,an,en,e,es,ar,arias} .. a/con/para/por
-    ayud{ame,eme,enme,arme,arnos,en,a} .. a/con/para/en elegir/escoger/decidir/mi/el/la/una/un/esto/saber/encontrar/reservar/hacer/calcular/pedir/comprar/ver/llenar/este/info
-    ayud{ame,eme,enme,arme} a/con/para
     gracias .. ayuda
-    ayuda a/con/para/de/en
-    te/le/les/los/lo/yo/luego/despues/ahora .. llamo/llame/marco/llamare/llamar
-    @no .. me .. llam{e,en,es}
-    me llamo/llama/llamas/llaman
-    como se? te? llama{,s,n}
-    me llam{o,aron,aste} .. ayer/antes/ya/hoy/esta
-    repartidor/mensajero/chofer .. llam{e,en,a,ar}
-    me .. llam{a,e,as,en} .. cuando/antes/al/si .. llegue{,n}/este/salga/llegar/llega/listo/lista/este/vengan
-    para/de/# .. # persona{,s}
-    otra/misma/tercera/primera/cada/por/una/segunda/cuantas/alguna persona{,s} .. puede/lo/la/mas/adicional/extra/recoge/va/$
-    por/cuantas/cada persona{,s}
-    puede .. recoger{lo,la}/retirar{lo} .. persona/alguien
     no molesta/moleste/molesto
     es/seria molestia
     sin/tanta molestia{,s}
@@ -321,6 +330,51 @@ HARMLESS = """
     es/son/no/sera .. confiable/estafa
     servicio de/a/para/en
     pantalla rota .. cambio/precio/cuesta
+    cambiar la/el pantalla ...
+"""
+
+MENTIONS = """
+    agente/asesor/representante de/viajes/inmobiliario/seguros/ventas/bolsa/transito/aduana{,l,s}/autorizado/medico/comercial
+    agente/agencia de? viajes/aduanas/seguros/inmobiliaria/transito
+    soy/es/eres/somos/trabajo/quiero .. ser? agente/asesor/asesora/representante/abogad{o,a}/gerente/encargad{o,a}/como
+    eres/es un? bot/robot/humano/persona
+    trabajo/vacante/puesto/empleo/sueldo .. asesor/agente/representante/operador/gerente/vendedor
+    operador{,a} turistic{o,a}/de/movil/telefonica/logistico
+    habl{e,amos,ado,aste,aba,o} .. con .. @person
+    asesor/asesora/agente/persona/encargad{o,a}/gerente/vendedor{,a}/atencion_al_cliente/senora/senorita/representante .. me .. dij{o,eron}/atendio/ayudo/explico/confirmo/aviso/mando/dijeron/comento/recomendo/ofrecio/envio/llamo
+    me .. dijo/atendio/ayudo/explico/confirmo/recomendo/comento .. asesor/asesora/agente/persona/encargad{o,a}/gerente/vendedor{,a}/senora/representante
+    horario{,s}/hora/horas/telefono/correo .. de/tiene/tienen .. atencion_al_cliente/servicio_al_cliente/soporte/atencion/asesor
+    atencion_al_cliente/servicio_al_cliente/atencion .. excelente/horario/abre/cierra/muy/trabaja/buena/increible/sabado/domingo/abierto
+    excelente/buena/buen/gran/increible/mejor/super/linda/amable/felicito .. atencion_al_cliente/servicio_al_cliente/atencion/asesor{,a}/servicio/soporte
+    como/q/que tal atencion/servicio
+    me .. ayud{a,as,an,en,e,es,ar,arias} .. a/con/para/por
+    ayud{ame,eme,enme,arme,arnos,en,a} .. a/con/para/en elegir/escoger/decidir/mi/el/la/una/un/esto/saber/encontrar/reservar/hacer/calcular/pedir/comprar/ver/llenar/este/info
+    ayud{ame,eme,enme,arme} a/con/para
+    ayuda a/con/para/de/en
+    te/le/les/los/lo/yo/luego/despues/ahora .. llamo/llame/marco/llamare/llamar
+    @no .. me .. llam{e,en,es}
+    me llamo/llama/llamas/llaman
+    como se? te? llama{,s,n}
+    me llam{o,aron,aste} .. ayer/antes/ya/hoy/esta
+    repartidor/mensajero/chofer .. llam{e,en,a,ar}
+    me .. llam{a,e,as,en} .. cuando/antes/al/si .. llegue{,n}/este/salga/llegar/llega/listo/lista/este/vengan
+    para/de/# .. # persona{,s}
+    otra/misma/tercera/primera/cada/por/una/segunda/cuantas/alguna persona{,s} .. puede/lo/la/mas/adicional/extra/recoge/va/$
+    por/cuantas/cada persona{,s}
+    puede .. recoger{lo,la}/retirar{lo} .. persona/alguien
+    cual/que agente/asesor/vendedor
+    encanta/encanto/amo/ame/gusta/gusto/felicito/felicidades .. atencion_al_cliente/servicio_al_cliente/atencion/asesor{,a}
+    queja/reclamo/denuncia/reclamacion/quejarme ... sobre/contra/d{e,el}/con .. @person
+    @talk @with .. mi/mis/el/ella/esposo/esposa/marido ..
+    voy/vamos/tengo/debo .. @talk @with ... y/casa/antes/primero/digo/aviso
+    @talk @with alguien .. casa/familia
+    dile/gracias/saludos/agradece .. gerente/asesor{,a}/encargad{o,a}/vendedor{,a}
+    mi gerente/jefe/jefa/supervisor{,a}/asesor{,a}
+    asesor{,a}/vendedor{,a}/gerente/operador{,a}/agente/emplead{o,a}/representante .. fue/es/era/estaba/no/mal/groser{o,a}/mintio/desaparecio/esta/que/quedo/hizo
+    pesim{o,a}/horrible/mal{a,o} .. atencion/asesor{,a}/servicio_al_cliente/atencion_al_cliente/soporte
+    persona .. que/va/recoger/recogera/pasara
+    repartidor/mensajero/chofer ... me .. llam{a,e,ar} ..
+    repartidor/mensajero/chofer .. llamar{me,} ..
 """
 
 REFUSALS = """
@@ -366,6 +420,7 @@ LISTS = Lists(
     demands=DEMANDS,
     troubles=TROUBLES,
     harmless=HARMLESS,
+    mentions=MENTIONS,
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,
