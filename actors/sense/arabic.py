@@ -6,7 +6,7 @@ more is also met with the article and with what is written together with it (و�
 
 from __future__ import annotations
 
-from actors.sense.lists import Lists
+from actors.sense.lists import Context, Lists
 from actors.sense.patterns import word_class
 
 _NO_HAVE = "ماعندي ماعندنا معندي معنديش معندناش ماعنديش ماعندناش معنديش"
@@ -29,24 +29,30 @@ CLASSES = {
     ),
     "trouble": word_class(
         """مشكله مشكلتي مشكلتنا مشكل مشاكل مشكلات مشكلتين اشكال اشكاليه شكوى شكاوى اعتراض عطل اعطال خلل ازعاج تاخير باس مانع
-        mushkila mushkile moshkela moshkla mshkla mshkle meshkle mushkle mushkla mochkil mochkila machakil mashakel moshkila meshkela meshkila mochkla mshkela mashkla
+        m{o,u,e,i,a,ou,}{sh,ch}k{e,i,a,}l{a,e,eh,ah,h,ti,et} m{o,u,e,ou}{sh,ch}k{i,e}l mashakel machakil
         mouchkil muchkil mochkel mouchkila"""
     ),
     "who": word_class(
         """شخص حد احد احدا حدا احدهم واحد واحده انسان انسانه بشر بشري بشريه ادمي ادميه بني_ادم موظف موظفه موظفين موظفينكم موظفيكم مندوب مندوبه
         ممثل ممثله ممثلين وكيل مسوول مسووله مسوولين المسوول مدير مديره مديركم مديرك المدير مشرف مشرفه صاحب صاحبه الاداره اداره الدعم دعم
-        خدمه_العملاء خدمه_العملا خدمه_الزبائن خدمه_الزباين خدمه_الزباين خدمه_المشتركين خدمه_الزبناء الخدمه المبيعات مبيعات عون الاستقبال
-        استقبال السكرتيره سكرتيره سكرتاريه مستشار مستشاره خبير اخصايي فني الفني كاستمر سبورت ايجنت المالك المكلف اختصاصي رئيس الريس الشركه
+        خدمه_العملاء خدمه_العملا خدمه_الزبائن خدمه_الزباين خدمه_الزباين خدمه_المشتركين خدمه_الزبناء المبيعات مبيعات عون الاستقبال
+        استقبال السكرتيره سكرتيره سكرتاريه مستشار مستشاره خبير اخصايي كاستمر سبورت ايجنت المالك المكلف اختصاصي 
         مسءول مسؤل المسؤل مسئول المسئول احدن اجنت"""
     ),
+    "one": word_class("شخص حد احد احدا حدا واحد انسان بشر موظف موظفه مندوب مسوول مدير مديره مشرف ادمي ناس"),
     "lwho": word_class(
-        """7ad 7d 7ada 7adan a7ad ahad had hada shakhs shakhes wa7ed wa7d wahed wahad mowazaf mowazzaf mowadaf mowathaf mwazaf muwazaf
-        muwadaf mowadhaf mas2ool mas2oul masool masoul mas2ol mas2ul modir mudir moder insan ensan bashar bani2adam support agent manager
-        5edmet khedmet khidmat 5idmat customer customer_service bshr mandoub mandob mowazzafeen mwazaf el"""
+        """{,a,2a}{7,h}ad{,a,an,d} a7d 7d shakhs shakhes wa{7,h}{e,a,i,}d {,l,el}m{o,u,w,ou}{w,}{a,}{z,zz,th,dh,d,dd}{a,}f{,een,in,a,eh}
+        {,l,el}m{o,u,ou}d{i,ee,}r{,kom} {,l,el}mas{2,}{o,u,oo,ou}l {,l,el}{e,i}nsan {,l}bash{a,}r bani2adam support agent manager human
+        {5,kh}{e,i,}dm{e,a,i}t mand{o,u,ou}b {,l}mo{sh,ch}ref"""
     ),
     "ltalk": word_class(
-        """akalem akallem akalim akallim atkalem atkallem a7ki e7ki a7ke e7ke i7ki 2e7ki ahki ehki nahki na7ki n7ki nhder nhdar nahder nehder
-        ahder nehdar atwasal aklm akalm akllm 2akalem akkalem ntkallem ntkalem ne7ki nehki tkalem tkallem"""
+        """{,2}a{k,kk}{a,}{l,ll}{e,i,a,}m n{k,kk}{a,}{l,ll}{e,i,a,}m atkal{l,}{e,i,a}m ntkal{l,}{e,i,a}m {,2,b}{a,e,i}{7,h}k{i,e,y} n{a,e,i,}{7,h}k{i,e,y} n{a,e,}hd{a,e,}r
+        ahd{a,e}r atw{a,}s{s,}{a,}l tkal{l,}{e,i,a}m"""
+    ),
+    "lmine": word_class("3andi 3ndi andi 3andy 3ndy 3endi 3ende fi fe feh fih fy 3anna 3andna"),
+    "ltome": word_class(
+        """{y,t}{e,i,}k{a,}{l,ll}{e,i,a,}m{ni,ny,na,oni,ouni,uni} y{e,a,i,}{7,h}k{i,e,y}{,ni,ny,li} yrod{,d} yrd y{e,i,}{t,tt}{a,e,}s{i,e,}l{,o,ou,u} t{e,i,}{t,tt}{a,e,}s{i,e,}l{,o,ou,u}
+        yetwas{a,}l ytwas{a,}l ysa{3,}{e,i,a,}d{ni,ny} yjaw{e,i}bni yhdar yhder"""
     ),
     "lwith": word_class("ma3 m3 m3a maa ma wayya weyya la"),
     "la": word_class("el al chi shi shy ay  mn men min w"),
@@ -124,6 +130,15 @@ CLASSES = {
 }
 
 HUMAN = """
+    @want @talk $
+    @want @talk @now
+    @want .. @one .. @tome/بشري/حقيقي
+    @talk @with .. @one
+    كيف/كيفاش/ازاي .. @talk .. @with .. @who
+    محتاج/ابي/عايز/بدي/بغيت/نبي/اريد .. بني_ادم/انسان/بشري/بشر
+    عطوني/عطني/ادوني/اديني/هاتولي .. @one
+    رقم/تلفون/جوال/نمره/هاتف .. @who
+    مستعجل .. اتصلوا/كلموني
     موظف/موظفه/موظفين/موظفيكم/ممثل/ممثله/ممثلين
     ^ دعم/مبيعات/استقبال/اداره/مدير/مشرف/مسوول/انسان/بشر/مندوب/خدمه @now
     call me
@@ -138,6 +153,11 @@ HUMAN = """
     شي @who .. نهضر/يجاوب/يجاوبني/نهدر/نكلمو/يهضر/نهضرو
     دوزني/دوزوني/دوز .. سيرفيس/كليان/مسوول/كومرسيال/عون/شي
     سيرفيس كليان
+    @lwho .. @ltome
+    momken/mumkin/mmkn/fiki/fikon/please/pls/yaret .. @ltome
+    {e,i,}{t,tt}as{s,}{e,i,a,}l{o,u,ou,i}/{e,i,}t{t,}{a,e}sl{o,u,ou}/de22o/d2o/duggo/deg .. {f,b,3al,}{eyye,iyye,ini,eni,iya,eya,ayye,ay,i,ni,aya}
+    k{a,e,}l{l,}{e,i,}m{ni,ny,oni,ouni,uni}
+    s{a,}{3,}{e,i,}d{ni,ny,oni,ouni,uni}
     momken/mumkin/ya/fi/feh/fih/fe .. 7ad/7ada/7d/had/hada/a7ad .. y{kalemni,kallemni,ekalemni,ekallemni,ekalemny,kalemny,rod,e7ki,7ki,kallimni,kalimni,etesel,ettesel}
     @ltalk @lwith? @la? l{mas2oul,mas2ool,modir,moudir,mudir,mowadaf,idara}
     ^ من? مندوب/وكيل/انسان/مسوول/مسووله/مدير/مشرف/ايجنت/اجنت/بشر/شخص/عون/سبورت $
@@ -168,7 +188,7 @@ HUMAN = """
     @who .. @tome @me
     @want .. @who .. @tome
     في/فيه/فى/اكو/كاين/يوجد/فيكم/فيكن/عندكم @who/ناس .. @tome/اكلمه/احكي/حقيقي/اتكلم/هنا/يكون/موجود/غير/ارد/نكلمه/نهضر/بشري
-    في/فيه/اكو/كاين/هل @who هنا/موجود/هون/هنيا/!!/$
+    في/فيه/اكو/كاين/هل @one هنا/موجود/هون/هنيا/!!/$
     @want موظف/انسان/بشر/مدير/مسوول/مشرف/مندوب/ادمي/شخص/عون/ممثل/وكيل
     @want .. رقم المدير/المسوول/خدمه_العملاء/الاداره/موظف/مدير/مسوول/صاحب
     رقم .. خدمه_العملاء/المدير/المسوول/المشرف .. لو/ابي/ضروري/اكلمه/$
@@ -242,7 +262,7 @@ DEMANDS = """
     مرضت/مرضنا/تعبت/تعبنا/تعبوا/مرضوا/مريض/بطني/معدتي/كرشي/استفرغت/استفرغنا/رجعنا/ترجيع/اسهال/مغص .. من/بعد/الاكل/اكلكم/يوجعني/توجعني/اكلت/اكلنا/وجبه
     استفراغ/اسهال/استفرغت/استفرغنا
     شعره/شعر/حشره/حشرات/صرصور/صراصير/دود/دوده/ذبانه/ذباب/زجاج/قزاز/بلاستيك/مسمار/عفن/سوسه/سوس .. في/فى/داخل/ب/فيه/فيها .. الاكل/الوجبه/الطبق/الساندويتش/السلطه/البرجر/البيتزا/الرز/الاكله/الاوردر/الطلب/الكيكه/الشوربه
-    لقيت/لقينا/وجدت/فيه/فيها/لاقيت/طلعلي/طلع/وجدنا .. شعره/حشره/صرصور/دود/دوده/ذبانه/زجاج/قزاز/عفن/مسمار/حشرات/سوس/شعر
+    لقيت/لقينا/وجدت/فيه/فيها/لاقيت/طلعلي/طلع/وجدنا .. شعره/حشره/صرصور/دود/دوده/ذبانه/زجاج/قزاز/عفن/مسمار/حشرات/سوس
     حساسيه .. من/بعد/المنتج/الكريم/جلدي/وجهي
     اتهجمت/حرقني
     بفضحكم/افضحكم/هفضحكم/حفضحكم/نفضحكم/افضحكم/انشر/بنشر/هنشر/تشهير/نفضحوكم/بصوركم/بشهر
@@ -284,7 +304,8 @@ TROUBLES = """
     جرح/جرحني/جرحت/اذاني/اذاتني/اذى/حرقني/حرق/التهاب/ملتهب/تورم/ورم/تشوه/خربت/شوه/نزف/عورني .. من/بعد/وجهي/شعري/سني/ضرسي/بشرتي/الدكتور/بسببكم/جلدي/الليزر/عندكم
     دكتور/طبيب/دكتوره .. غلط/غلطت/اذاني/عورني/خطا
     ضرس/سن/عمليه/تشخيص غلط/خطا
-    3andi/3ndi/andi/3andy/3ndy mushkil
+    @lmine m{o,u,e,i,a,ou,}{sh,ch}k{e,i,a,}l{a,e,eh,ah,h,i,y,}
+    m{o,u,e,ou,}{sh,ch}k{e,i,}l{a,e,eh,ah,ti,et}
     مشكله/مشكلتي/مشكلتين/مشاكل/مشكلات/مشكل/مشكلتنا/مشكلتى/موشكيل/موشكيله/مشكيله
     اشكال/اشكاليه
     mushkila/mushkile/moshkela/moshkla/mshkla/mshkle/meshkle/mushkle/mushkla/mochkil/mochkila/machakil/mashakel/moshkila/meshkela/meshkila/mochkla/mshkela/mashkla/mouchkil/muchkil/mochkel/mouchkila
@@ -362,6 +383,16 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    استرجاع/استعاده/ارجع/استرجع .. كلمه/باسورد/حسابي/الباسوورد/الايميل/بيانات/الصور
+    ضد/مانع/انذار/جهاز .. سرقه
+    نصب/تركيب .. خيمه/مكيف/مكيفات/برنامج/كاميرات/خيم
+    صندوق شكاوى/الشكاوى
+    ما/مو/مش/لا .. اشتكي/نشتكي/بشتكي
+    كذبه ابريل
+    حقوق الانسان
+    هل .. قانوني
+    كم/شو/وش/ايش .. ناقص/باقي
+    راي قانوني
     @no @passed* @trouble
     @trouble @no
     لا/ولا يهمك/يهمكم
@@ -475,6 +506,12 @@ HARMLESS = """
 """
 
 MENTIONS = """
+    كلمني/كلموني/احكيلي/حدثني/كلمنا/احكوا .. عن
+    كم/كام/شحال/قديش موظف/شخص/واحد
+    موظف/موظفه حكومي/حكوميه/خاص/قطاع/في/بشركه/براتب
+    اعلى/راتب/قرض/تمويل .. موظف
+    حقوق انسان
+    يا انسان
     شكوى/شكاوى/اشتكي/بشتكي/اشتكيت/بلاغ/اعترض/شكايه/تظلم/مشكله .. على/من/ضد/مع/بخصوص/عن .. @who
     @no حدا/احد/حد/واحد/شخص/احدا
     سلم/سلامي/سلملي/تحياتي/سلموا/اشكر/اشكروا/شكرا .. @who
@@ -516,6 +553,14 @@ SOLUTIONS = """
     et7alet/t7alet/n7alet/t7al/etsal7et
 """
 
+REPAIR_SIGNS = word_class("تصلحون تصلحوا تصليح تصلح صيانه اصلاح تغيير تبديل كتصلحو نصلح اصلح تصلحوه ابدل")
+REPAIRS = """
+    @thing .. @bad/انكسرت/اتكسرت/انكسر/اتكسر/تهرست/تهرس
+    شاشتي/شاشه/الشاشه/مكيفي/مكيف .. انكسرت/اتكسرت/@bad/تهرسات
+    انكسرت/اتكسرت/انكسر/خربان/خربانه/خرب/مكسور/مكسوره
+    @no .. يشتغل/تشتغل/يبرد/يشحن/يفتح
+"""
+
 LISTS = Lists(
     classes=CLASSES,
     denials=DENIALS,
@@ -528,4 +573,5 @@ LISTS = Lists(
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,
+    contexts=(Context(REPAIR_SIGNS, REPAIRS),),
 )

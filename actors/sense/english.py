@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.sense.lists import Lists
+from actors.sense.lists import Context, Lists
 from actors.sense.patterns import word_class
 
 _NOT = "dont/didnt/doesnt/havent/hasnt/hadnt/isnt/wasnt/arent/aint/not/never/wont/cant/cannot/couldnt/couldn/wouldnt/cnt/didn/hasn/havn"
@@ -30,7 +30,7 @@ CLASSES = {
         advisor adviser consultant salesperson salesman representive human_being support  csr"""
     ),
     "team": word_class(
-        "support sales service customer billing accounts management reception team staff office department"
+        "customer_service support sales service customer billing accounts management reception team staff office department"
     ),
     "n": word_class("# a an one two three four five six several few couple half many 2nd"),
     "talk": word_class("talk speak spk speek chat tlk discuss"),
@@ -50,6 +50,15 @@ CLASSES = {
         screen dress shirt shoes cake flowers machine device app website card account room payment money ticket booking
         reservation invoice bill car fridge ac watch bottle package stuff things one it this that everything half size
         color colour part parts medicine driver courier"""
+    ),
+    "strong": word_class(
+        "broken damaged smashed cracked torn ripped defective faulty rotten mouldy moldy spoiled spoilt stale undercooked burnt incomplete leaking shattered counterfeit scratched squashed unusable missing inedible faded shrunk"
+    ),
+    "pest": word_class(
+        "bug bugs insect insects ant ants worm worms cockroach cockroaches roach roaches rat rats mouse mice fly flies hair hairs maggot maggots weevil weevils bedbugs mold mould glass plastic stone nail metal"
+    ),
+    "they": word_class(
+        "you u they he she driver courier guy man staff employee waiter technician cashier worker cleaner lady nurse doctor receptionist agent manager company hotel store someone somebody rider"
     ),
     "mine": word_class("my our the this that your ur"),
     "came": word_class(
@@ -77,6 +86,23 @@ CLASSES = {
 }
 
 HUMAN = """
+    want/need/like/wanna .. @talk $
+    want/need/like/wanna .. @talk now/please/pls/plz/urgently/!!
+    @talk .. over/on/by phone/call
+    can/could/let/lets/want/need/like/prefer/please .. have/get/schedule/arrange/book/set/make/do/hop/jump/a/on .. call with/please/$/about/tomorrow/today/now/instead
+    any/available/free staff/agent/human/humans/person/one/colleague/operator .. available/free/there/online/around/here/to
+    staff/agent/human/operator/colleague/representative .. available/free/online
+    @talk # @a* @person/@team
+    help/assistance/answer/reply/service/support/response from @a* @person
+    ^ please/pls/plz/plss/someone/somebody/anyone help !!/me/us/$/please
+    someone/somebody/smone/colleague/agent/staff .. call/contact/answer/help/reply/respond/ring me/us/please/pls/plz
+    colleague/colleagues/someone .. of/from yours/your/the/support/sales
+    are/r there no humans/human/people
+    someone/person/somebody in charge
+    number .. of/for .. @person/@team
+    who can/could .. help me/us
+    reach .. real/live/a/someone/somebody/actual .. person/human/someone
+    rings/ring/calls/phones/telephone me up?
     ^ now? agent/representative/human/operator/person/manager/supervisor/csr $
     agent
     representative{,s}
@@ -182,13 +208,14 @@ DEMANDS = """
     small claims
     consumer protection/rights/court/affairs/authority
     trading standards
-    police
+    call{,ing,ed}/go{,ing}/report{,ing}/inform/to/the/with/involve/get/contact .. police
     report{,ing} you/u/this/your/ur .. !!
     report{,ing} you/u/your/ur/this
     report{,ing} .. authorities/authority/ministry/police/bank
     ill/will/gonna/going .. report/expose/review
     scam{,med,mer,mers,ming}
-    fraud/fraudulent/fraudster{,s}/cheat{er,ers,ed,ing}/thie{f,ves}/crook{s,}/ripoff/swindle{d,r,rs}/conned/con artist{s,}
+    fraud/fraudulent/fraudster{,s}/cheat{er,ers,ed,ing}/thie{f,ves}/crook{s,}/ripoff/swindle{d,r,rs}/conned
+    con artist{,s}
     rip{ped,} .. off
     stole{,n} ... money/card/it
     you/u/they/people are/r liars/liar/thieves/crooks
@@ -215,17 +242,65 @@ DEMANDS = """
     bill/invoice .. doesnt/not/dont match/right/correct
     food poison{ing,ed}/poisened
     poison{ing,ed}
-    i/we/kids/family/son/daughter/wife/husband/he/she/mother/all .. got/gotten/getting/fell/felt/became/been/am/is/are .. sick/ill
+    i/we/kids/family/son/daughter/wife/husband/he/she/mother/all .. got/gotten/getting/fell/became/been/feeling .. sick/ill
     sick/ill ... after/from/eating
     error/mistake ... bill/invoice/charge
     made ... sick/ill
-    vomit{ed,ing}/diarrhea/diarrhoea/threw throwing? up
+    vomit{ed,ing}/diarrhea/diarrhoea
+    threw/throwing up
     allergic/bad reaction ... to/from/after/all
     hair/insect/bug/cockroach/worm/worms/fly/plastic/glass/stone/metal/nail in .. food/soup/salad/meal/burger/pizza/sandwich/rice/it/my/the/dish/cake
     found ... hair/insect/bug/cockroach/worm/worms/mold/mould
 """
 
 TROUBLES = """
+    @they .. shouted/yelled/screamed/insulted/cursed/swore/lied/refused/hung/threw/dropped/ignored/laughed/harassed/touched/hit/pushed/threatened/disappeared .. me/us/my/at/to/up/it/$
+    @they .. cheated/tricked/misled/deceived/fooled/robbed/ruined/wasted/messed/screwed .. me/us/my/up/our/it/everything/$
+    @they .. stole/stolen/steal
+    sold .. me/us .. fake/expired/used/wrong/broken/old
+    gave .. my/our .. to/away
+    @they didnt/did/wouldnt/dont .. let/show/give/come/bring/include/add/apply/deliver/fix/finish/clean/send/honor/accept .. me/us/up/it/my/the/our/$
+    gave/caused/got/have/had/getting/has .. rash/burn/burns/allergy/infection/bumps/itching/swelling/blisters/pimples
+    gave .. me .. pain
+    pain/rash/burn/burns/itching/swelling/bumps/blisters .. since/after/from
+    error{,s}
+    @not coming/opening/loading/responding/honored/honoured/refunded/processed/updated/cooling/heating/cleaned/connecting/charging/registering/sending/receiving/accepting/delivered/dispatched/moving/showing
+    @thing/otp/code/sms/email/link .. @not .. come/coming/arrived/received/ready/here/there/right/complete/included/fresh
+    keep{,s} charging/calling/sending/billing/saying/asking
+    price{,s}/amount/total/bill/rate .. not/different/higher/more/isnt/doesnt/arent .. same/than/from/match/what/correct/right
+    hidden/unexpected/surprise/strange/extra fee{,s}/charge{,s}/cost{,s} on
+    second/third/fourth/fifth/#/10th/nth time i/im/ive/we/in/this/and/that/your/they/you/the/now
+    no answer/response/reply
+    written/wrote/called/emailed/messaged/texted/asked/contacted .. # times/emails/messages/calls/x
+    @thing @strong
+    @n .. missing
+    @strong .. item/product/package/order/food/meat/fish/chicken/milk/box/phone/screen/when/on/and/upon/arrival/again
+    spoiled/spoilt/rotten/moldy/mouldy/defective/faulty
+    expired .. product/medicine/food/milk/item/date/stuff
+    demand .. explanation/answer/manager/solution
+    my/consumer rights
+    1/one/#/bad/negative/zero star{,s}/review
+    false/misleading advertis{ing,ement}
+    faded/shrunk/shrank/peeled/ripped/discolored/tore/melted .. after/in/when/off/on/the/from
+    renewed/subscribed/enrolled/signed/cancelled/changed .. without
+    @not .. authori{ze,zed,se,sed}/approve{d,}/recogni{ze,se,zed,sed}/consent .. payment/charge/transaction/it/purchase/that/this/order
+    there is/are/was/were .. @pest
+    @pest in/inside/all/on/everywhere
+    found .. @pest
+    not ready
+    was/were .. supposed/meant .. to/for
+    was for yesterday
+    came/arrived/delivered today/tomorrow/late/after
+    @thing .. cancelled/canceled
+    # hours/days/weeks and/later
+    too long
+    & ^ .. charged/refused/late/closed/broken/wrong/missing
+    not/never .. again .. order/buy/your/you
+    not .. worth
+    unfair
+    gone wrong
+    went wrong
+    bad/poor/awful/terrible quality/condition/smell/taste/job
     you/u/they/he/driver/courier/kitchen/chef/waiter forgot
     you/u/they/he/she .. promised
     been/was/got/getting/were/being/im/still charged/billed/debited
@@ -252,7 +327,7 @@ TROUBLES = """
     hurt/injured/burned/burnt/infected/swollen/bleeding/bruised .. me/my/after/from
     not happy/satisfied/good/fair/acceptable/ok/okay/right $
     got/received/sent .. nothing
-    still not/isnt/hasnt/havent/didnt/no/waiting here/!!/$/working/fixed/arrived
+    still not/isnt/hasnt/havent/didnt/waiting here/!!/$/working/fixed/arrived
     fell off/apart
     cancelled .. no/and/without/nobody
     said/says/marked/shows/status .. delivered .. not/didnt/havent/nothing/never/no
@@ -293,7 +368,7 @@ TROUBLES = """
     havent/hasnt/didnt/never/not got/get/gotten .. my/our/the/it/order/anything/package
     nothing ..  arrived/come/came/shown
     nothing .. arrived/came/received/happened/yet/!!
-    still no/waiting/nothing/havent/hasnt/not/didnt .. !!
+    still nothing/havent/hasnt/not/didnt .. !!
     still no order/package/delivery/sign/news/update/response/reply/answer/parcel/food/solution/refund/money/one
     still waiting
     waiting .. for/since .. # @time
@@ -352,6 +427,44 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    @not complain{,ing}
+    not a? complain{,t} .. just
+    dont/not/never get me wrong
+    correct me .. wrong
+    im/am/if .. not/maybe/probably wrong
+    wrong with .. that/it/cash
+    go wrong
+    im/we/are broke
+    better late
+    too bad
+    food/tennis/basketball/badminton/padel/squash/volleyball/court court{,s,yard}
+    send/get/share/email/see/where/my/medical/test/blood/lab/annual/the report .. card/results/pdf
+    compensation package/plan
+    math/problem set
+    problem free/child
+    anti theft/fraud/scam
+    what .. legal name/hours/age/requirements
+    issue due/out/price/no
+    smell{s} .. like/good/great/nice/amazing
+    my flight/bus/train/plane/meeting/husband/wife/boss .. late/delayed
+    waiting for my/him/her/the/an/your/ur .. decide/decision/offer/quote/quotation/reply/answer/response/confirmation/salary/friend
+    waiting for your/ur/my
+    waiting outside/downstairs/here/at/in
+    nobody/no/noone one? told me you
+    scam/fraud protection/alert/prevention
+    broken rice/wheat/arabic/english
+    cracked wheat/pepper/heels
+    expired card/passport/license/licence/id/visa/voucher/coupon/iqama/residency
+    passport/license/licence/id/visa/iqama/residency/insurance/contract .. expired
+    typing/my/spelling error
+    no answer/reply/response .. needed/required/necessary
+    i .. typed/wrote/sent/typed/gave/put/chose/entered/clicked/selected ... wrong ..
+    one star hotel/michelin
+    # star{,s} hotel/review
+    first/second/third/next/last time i/we/im .. visit/visiting/order/ordering/buy/buying/try/come/here/in/travel/customer
+    not ready yet/to .. i/decide
+    too long/short/big/small/tight/for .. me/dress/sleeve/sleeves/skirt/pants
+    not worth
     sorry .. for/about/im/i .. late .. reply/response/answer
     late reply/response/answer .. from my/me
     no @passed* refund{,s}/compensation .. needed/required/necessary/thank/thanks
@@ -466,6 +579,21 @@ HARMLESS = """
 """
 
 MENTIONS = """
+    human resources/hair/rights/body/size/anatomy
+    in person
+    per/each person
+    only human
+    representative sample
+    thanks/thank/appreciate/thx .. support/service
+    back/neck/knee/arch/wrist/lumbar/moral/emotional support
+    support group/local/small
+    free/cleaning/secret/bonding agent
+    call me my? name/@n/old/back when
+    customer_service/agent/support/sales .. job/vacancy/position/hiring/career
+    insurance/medical agent
+    male/female representative
+    person of contact
+    @person .. size/jacket
     travel/estate/realestate/real_estate/insurance/cleaning/shipping/sales/booking/ticket/property/letting/customs/freight/literary/secret/free/chemical/bleaching/anti/purchasing/buying/clearing/authorized/authorised/local/exclusive/official/insurence agent{,s}
     agent{,s} commission/price/prices/rate/rates/discount/code/login/portal/of/for/in
     become/becoming/be/being/am/im/as/are/were/hire/hiring/recruiting/vacancy/join a/an/the/your/you? .. agent{,s}/representative/operator/manager/employee
@@ -554,6 +682,14 @@ SOLUTIONS = """
     finally arrived/came/works
 """
 
+REPAIR_SIGNS = word_class("fix fixing repair repairs repaired repairing replacement spare")
+REPAIRS = """
+    @mine @thing .. @bad
+    @thing .. @bad
+    broken/cracked/damaged/dead/faulty .. ..
+    @not .. turn/charge/start/work
+"""
+
 LISTS = Lists(
     classes=CLASSES,
     denials=DENIALS,
@@ -566,4 +702,5 @@ LISTS = Lists(
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,
+    contexts=(Context(REPAIR_SIGNS, REPAIRS),),
 )

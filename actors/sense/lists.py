@@ -7,6 +7,13 @@ from collections.abc import Mapping
 import msgspec
 
 
+class Context(msgspec.Struct, frozen=True):
+    """What is harmless in a text that has one of the signs: other words of a language, or of a trade."""
+
+    signs: frozenset[str]
+    harmless: str
+
+
 class Lists(msgspec.Struct, frozen=True, kw_only=True):
     """Expressions in the notation of `patterns.py`, one a line."""
 
@@ -31,7 +38,4 @@ class Lists(msgspec.Struct, frozen=True, kw_only=True):
     """What follows in the clause is not so, or not yet."""
     solutions: str
     """What the customer told of before this is over."""
-    signs: frozenset[str] = frozenset()
-    """Words by which a text is known to be in this language."""
-    homographs: str = ""
-    """As `harmless`, in texts with one of the signs."""
+    contexts: tuple[Context, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.sense.lists import Lists
+from actors.sense.lists import Context, Lists
 from actors.sense.patterns import word_class
 
 DENIALS = word_class("nao n naum num sem nem nunca jamais nenhum{,a} ninguem ngm nada")
@@ -64,6 +64,20 @@ CLASSES = {
 }
 
 HUMAN = """
+    quero/queria/preciso/posso/consigo/da/gostaria .. fal{ar,a}/conversar $
+    quero/queria/preciso/posso/consigo/gostaria .. fal{ar,a}/conversar @now
+    @talk .. @with .. @person
+    @talk .. pessoalmente/telefone/ligacao/fone
+    chama{,r,e,m} @a* @person
+    quero/queria/preciso/gostaria .. ser atendid{o,a}
+    me atend{e,a,am,em} @now/$/alguem/por
+    cade/kd/onde .. atendente/humano/pessoal/pessoa/gerente
+    peca/pede/pedir/manda/mandar/pedem .. alguem/atendente/vendedor/gerente/pessoa .. lig{ar,ue,a}/cham{ar,e}/me
+    moca/moco/gente .. me ajuda
+    quero/preciso/gostaria .. uma? ligacao/chamada
+    @person .. de verdade/verdadeira/real/humano
+    numero/telefone/contato .. d{o,a,e}/pra/para .. @person/falar/ligar
+    atendente/humano .. por/pf/pfv/urgente/please/!!
     quero/quer/preciso/prefiro/exijo/gostaria uma/um? pessoa/humano/gente
     fal{ar,a}/conversar com @a* gente/pessoas/ser/humanos
     quero/queria/preciso/posso/gostaria/prefiro/podia/deixa .. fal{ar,a} com o/a/os/as/algum/alguma/seu/sua/dr/dra
@@ -148,7 +162,8 @@ DEMANDS = """
     devolucao .. dinheiro/valor/pagamento/pix
     quero/pedir/solicito/solicitar/exijo/fazer/preciso .. devolucao
     quero/preciso/cade/kd/queria/exijo .. meu/o dinheiro/pix
-    indeniz{acao,ar,ado,em}/indenizacoes/compens{acao,ar,em}/danos morais
+    indeniz{acao,ar,ado,em}/indenizacoes/compens{acao,ar,em}
+    danos morais
     disput{a,ar}/contest{ar,acao,o,ando} .. compra/cobranca/$/valor/fatura
     cobr{ou,aram,ado,ada,ando,anca,aste,ei}/pag{uei,o,aram}/debit{ou,aram,ado}/descont{ou,aram,ado}/caiu .. # vezes/vzs
     # vezes .. cobr{ado,aram,ou,ada}/cartao/debitado
@@ -170,8 +185,10 @@ DEMANDS = """
     fiquei/ficamos/ficou/adoec{i,emos,eu} .. doente{,s}
     adoec{i,emos,eu}
     diarreia/vomit{ei,ando,ar,ou,amos}/vomito
-    cabelo/inseto/barata/bicho/larva/mosca/vidro/plastico/mofo/prego/pedra/lagarta .. n{o,a,os,as}/dentro .. comida/sopa/salada/pizza/lanche/prato/meu/minha/marmita/hamburguer/bolo/pao
-    ach{ei,amos}/encontr{ei,amos}/tinha/veio ... cabelo/inseto/barata/bicho/larva/mosca/vidro/mofo/pelo
+    cabelo/inseto/bicho/larva/mosca/vidro/plastico/mofo/prego/pedra/lagarta .. n{o,a,os,as}/dentro .. comida/sopa/salada/pizza/lanche/prato/meu/minha/marmita/hamburguer/bolo/pao
+    ach{ei,amos}/encontr{ei,amos}/tinha/veio ... cabelo/inseto/bicho/larva/mosca/vidro/mofo
+    uma barata
+    baratas/ratos n{o,a}/em/pela/pelo
     reacao alergica
     alergia .. ao/a/do/depois .. produto/creme
     vou/vamos/irei .. process{ar,a}/denunciar/reclamar/expor/postar/procurar/acionar/abrir .. voces/vcs/procon/advogado/justica/reclamacao/direitos/internet/boletim/reclame
@@ -275,6 +292,20 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    falt{a,am} .. @n @time
+    saco{,s} .. de lixo
+    @no .. me? reclam{o,ar,ando}
+    @no .. posso/da/tenho .. reclamar/que
+    preco .. absurdo
+    absurdo de bom
+    antifurto/anti furto/roubo
+    seguro .. contra? roubo/fraude/furto
+    golpe de
+    recuper{ar,acao} senha
+    mal posso/vejo
+    tudo legal
+    mais barata
+    qual .. problema $
     @no @passed* @trouble
     @no @passed* cobranca{,s}/reclamacao/queixa
     @trouble @no
@@ -430,6 +461,17 @@ HOMOGRAPHS = """
     robo{,s}
 """
 
+REPAIR_SIGNS = word_class(
+    "conserta{,m,r} conserto{,s} arruma{,m,r} trocar reparo reparam reparar assistencia manutencao"
+)
+REPAIRS = """
+    @thing .. @bad/trincou/quebrou/rachou
+    quebr{ou,ada,ado,adas,ados}/trinc{ou,ada,ado}/rach{ou,ada,ado}
+    quebrou/trincou/rachou .. a/o/minha/meu
+    @no .. liga/carrega/funciona/pega/gela
+    parou de funcionar
+"""
+
 LISTS = Lists(
     classes=CLASSES,
     denials=DENIALS,
@@ -442,6 +484,5 @@ LISTS = Lists(
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,
-    signs=SIGNS,
-    homographs=HOMOGRAPHS,
+    contexts=(Context(SIGNS, HOMOGRAPHS), Context(REPAIR_SIGNS, REPAIRS)),
 )

@@ -23,7 +23,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from actors.sense import arabic, english, portuguese, spanish
-from actors.sense.lists import Lists
+from actors.sense.lists import Context, Lists
 from actors.sense.patterns import BEGINNING, END, JOINT, LOUD, NUMBER, TURN, Hit, Matcher
 from actors.text import normalised
 
@@ -99,9 +99,10 @@ def read(text: str) -> Sense:
 
 def _left(said: Sequence[str], harmless: frozenset[str]) -> set[str]:
     """The kinds of what a clause says, without what is covered, refused or supposed in it."""
-    last = len(said) - 1
+    first, last = said.index(BEGINNING) + 1, len(said) - 1
     hits = [
-        Hit(kind, max(1, start), min(end, last)) for kind, start, end in map(astuple, _matcher().hits(said))
+        Hit(kind, max(first, start), min(end, last))
+        for kind, start, end in map(astuple, _matcher().hits(said))
     ]
     if not hits:
         return set()
@@ -111,7 +112,9 @@ def _left(said: Sequence[str], harmless: frozenset[str]) -> set[str]:
     supposed = min((hit.start for hit in hits if hit.kind == "supposition"), default=len(said))
     left: set[str] = set()
     for kind, start, end in ((hit.kind, hit.start, hit.end) for hit in hits):
-        if covered[start] >= end or (kind == "human" and mentioned[start] >= end):
+        if covered[start] >= end or (
+            kind == "human" and (mentioned[start] > start or mentioned[end - 1] >= end)
+        ):
             continue
         if kind == "insisted":
             left.add("human")
@@ -133,9 +136,15 @@ def _reach(said: Sequence[str], hits: Iterable[Hit], beyond: int) -> list[int]:
 def _kinds_in(clauses: Sequence[Sequence[str]]) -> frozenset[str]:
     """The kinds of what is harmless in these clauses."""
     here = (
-        name for name, lists in LANGUAGES.items() if any(not lists.signs.isdisjoint(said) for said in clauses)
+        kind for kind, context in _contexts() if any(not context.signs.isdisjoint(said) for said in clauses)
     )
     return frozenset(("harmless", *here))
+
+
+def _contexts() -> Iterator[tuple[str, Context]]:
+    for name, lists in LANGUAGES.items():
+        for number, context in enumerate(lists.contexts):
+            yield f"{name} {number}", context
 
 
 def _clauses(text: str) -> Iterator[list[str]]:
@@ -207,9 +216,10 @@ def _matcher() -> Matcher:
             ("refusal", lists.refusals),
             ("supposition", lists.suppositions),
             ("solution", lists.solutions),
-            (name, lists.homographs),
+            *((f"{name} {number}", context.harmless) for number, context in enumerate(lists.contexts)),
         ):
             matcher.add(kind, listed, lists.classes)
+        matcher.vocabulary.update(*(context.signs for context in lists.contexts))
     return matcher
 
 

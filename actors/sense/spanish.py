@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.sense.lists import Lists
+from actors.sense.lists import Context, Lists
 from actors.sense.patterns import word_class
 
 DENIALS = word_class("no sin ni nunca jamas tampoco ningun{,a,o,as,os} nadie nada")
@@ -67,6 +67,25 @@ CLASSES = {
 }
 
 HUMAN = """
+    quiero/quisiera/necesito/puedo/ocupo/urge/prefiero/podria .. habl{ar,e}/platicar $
+    quiero/quisiera/necesito/puedo/ocupo/urge/prefiero/podria .. habl{ar,e}/platicar @now
+    @talk .. @with .. @person
+    @talk .. por/via telefono/llamada/telefonicamente
+    ocupo/urge/necesito/quiero/requiero .. ayuda $
+    ocupo/urge/requiero/busco .. alguien/asesor{,a}/agente/persona/humano/gerente/encargado
+    ^ con .. @person @now/$
+    llam{en,a,e,ar} .. al .. encargado/gerente/supervisor/dueno/responsable
+    atiend{an,e,a,eme,anme}/atienden .. me? alguien/persona/humano/@now
+    me .. atiend{a,e,an,en} .. alguien/persona/humano/@now
+    pued{e,en,es}/podria{,n,s}/pueden .. me? comunic{ar,arme,an,as}/contact{ar,arme}/marcar{,me}
+    me comunic{a,as,an,ar,an} .. con
+    hay alguien/humano/asesor/agente
+    numero/telefono/contacto .. de/del/para .. @person/hablar/comunicarme
+    donde .. esta .. encargado/gerente/asesor/dueno
+    asesor{,a}/agente/humano/persona .. por/porfa/urgente/!!/pls
+    puedo/podria hablar
+    hacer .. una? llamada
+    agend{ar,en} .. llamada
     hablar/platicar con @a* gente/personas/humanos
     quiero/quisiera/necesito/puedo/prefiero/podria/deja/dejame/dejeme .. habl{ar,e} con el/la/los/las/algun/alguna/su/tu/dr/dra
     quiero/necesito/quisiera/exijo ... .. gerente/supervisor/dueno/duena/encargado/encargada
@@ -211,7 +230,7 @@ TROUBLES = """
     dej{o,aron} de funcionar/andar/servir/cargar/prender
     @no .. funciona{,n,ba}/sirve{,n}/prende{,n}/enciende{,n}/carga/anda/jala/arranca/abre/conecta/enfria/calienta/corta/queda/imprime
     falt{a,an,aron,aba,o,aban} .. producto{,s}/articulo{,s}/cosa{,s}/pieza{,s}/#/un/una/item{,s}/caja/pedido/bebida/bebidas/papas/parte
-    me/nos/le/les falt{a,an,aron,aba,o,aban}
+    me/nos/le/les falt{an,aron,aba,o,aban,a} .. @n/producto{,s}/articulo{,s}/pieza{,s}/cosas/parte/bebida/mitad/el/mi
     @came sin/# .. bebida/papas/salsa/#/pieza/accesorios/cargador/tornillos/instrucciones/cubiertos/menos
     equivocad{o,a,os,as}/erronea/erroneo
     @came .. otra/otro/diferente/diferentes/distint{o,a}/equivoc{o,aron} .. color/talla/cosa/producto/modelo/pedido/sabor/numero/tamano/a/al/del/que/de
@@ -271,6 +290,19 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    @no .. me/nos? quej{o,amos,ar,arme}
+    @no .. puedo/podemos/tengo quejarme/queja
+    reclam{ar,o,e} .. premio/cupon/puntos/regalo/descuento/bono/promocion/promo/garantia
+    cual es? el problema $
+    me falta{,n} .. tu/su/saber/pagar/confirmar/decidir/decidirme/enviar/mandar/por/para/llenar/el/la .. numero/direccion/nombre/dato/datos
+    anti{rrobo,robo}
+    seguro .. contra? robo/fraude
+    alarma{,s} .. robo
+    recuper{ar,acion} .. contrasena/clave/cuenta
+    cargo de jefe/gerente/trabajo/vendedor
+    puesto/cargo de
+    asesoria/asesor legal/fiscal/juridica
+    mal tiempo/clima
     @no @passed* @trouble
     @no @passed* cargo{,s}/cobro{,s}/reclamo
     cualquier .. problema/inconveniente/queja/duda
@@ -412,6 +444,24 @@ SOLUTIONS = """
     ya llego
 """
 
+SIGNS = word_class(
+    "el los las muy pero hola gracias quiero tengo usted ustedes porfa porfavor para con por hay del al esta este pedido"
+)
+"""Spanish, with some words that are Portuguese too."""
+HOMOGRAPHS = """
+    golpe{,s}
+"""
+REPAIR_SIGNS = word_class(
+    "arreglan arreglar reparan reparar reparacion reparaciones cambiar cambian tecnico arreglo mantenimiento repuesto"
+)
+REPAIRS = """
+    @thing .. @bad
+    se .. me? rompi{o,eron}/quebr{o,aron}/dano/rajo/descompuso
+    rot{o,a,as,os}/quebrad{o,a}/rajad{o,a}/danad{o,a}
+    @no .. prende/enciende/carga/funciona/enfria
+    dejo de funcionar
+"""
+
 LISTS = Lists(
     classes=CLASSES,
     denials=DENIALS,
@@ -424,4 +474,5 @@ LISTS = Lists(
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,
+    contexts=(Context(SIGNS, HOMOGRAPHS), Context(REPAIR_SIGNS, REPAIRS)),
 )
