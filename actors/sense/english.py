@@ -427,6 +427,8 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    how long/late .. take/takes/delivery $ ?
+    zero @trouble
     @not complain{,ing}
     not a? complain{,t} .. just
     dont/not/never get me wrong
@@ -579,6 +581,7 @@ HARMLESS = """
 """
 
 MENTIONS = """
+    need/have/want/ill/let/gotta/i .. @talk @with my/him/her/his/our/their ..
     human resources/hair/rights/body/size/anatomy
     in person
     per/each person

@@ -5,7 +5,8 @@ Laws of this file:
 2. `a/b` is one word of several, `answer{s,ed,ing}` one word in any of these forms, `@name` one of a class. `x?` may be
    missing, `x*` may come up to three times. `..` stands for up to two words and `...` for up to four, none of them a
    word of denial: an expression does not hold where something between its words is denied. `#` is any number, `!!` a
-   row of question or exclamation marks or an angry face, `^` the beginning of a clause and `$` its end; `&` stands
+   row of question or exclamation marks or an angry face, `^` the beginning of a clause and `$` its end,
+   which a `?` follows where it is a question; `&` stands
    before the beginning where a word like "but" does.
 3. The time to find what begins at a word is bounded by the lists, never by the text.
 """
@@ -25,9 +26,10 @@ LOUD = "!!"
 BEGINNING = "^"
 END = "$"
 TURN = "&"
+QUESTION = "?"
 JOINT = "_"
 """Between the words of a compound, which count as one."""
-SIGNS = frozenset({NUMBER, LOUD, BEGINNING, END, TURN})
+SIGNS = frozenset({NUMBER, LOUD, BEGINNING, END, TURN, QUESTION})
 MAX_VARIANTS = 200
 """Of one line: rows of words with and without what may be missing."""
 _GAPS = {"..": 2, "...": 4}
@@ -125,7 +127,7 @@ def _element(part: str, classes: Classes) -> list[tuple[frozenset[str], ...]]:
     """The rows of word sets that an element stands for."""
     if part in _GAPS:
         return [(_ANY,) * count for count in range(_GAPS[part] + 1)]
-    if part[-1] == "?":
+    if part[-1] == "?" and part != QUESTION:
         return [(), (_alternatives(part[:-1], classes),)]
     if part[-1] == "*":
         repeated = _alternatives(part[:-1], classes)

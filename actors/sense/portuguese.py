@@ -64,6 +64,9 @@ CLASSES = {
 }
 
 HUMAN = """
+    ^ me ajud{a,e,em}
+    pode{riam,ria,m,} .. me/nos contat{ar,arem}
+    pode ser uma pessoa/humano
     quero/queria/preciso/posso/consigo/da/gostaria .. fal{ar,a}/conversar $
     quero/queria/preciso/posso/consigo/gostaria .. fal{ar,a}/conversar @now
     @talk .. @with .. @person
@@ -197,6 +200,21 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    que @no e/eh/era .. meu/minha/isso/o/a/$
+    @no .. isso que .. ped{i,imos}/compr{ei,amos}
+    ficaram de
+    @no .. devolv{eram,em,eu}/estornaram/reembolsaram
+    tive/deu/causou/peguei/fiquei .. alergia/coceira/irritacao/queimadura/ardencia
+    era pr{a,o}/para ontem/hoje/o/a/segunda/terca/quarta/quinta/sexta/sabado
+    @no .. esta/ta/estava/tava pront{o,a,os,as}
+    me bloque{aram,ou}/baniram
+    cobr{aram,ou} .. frete/taxa/entrega/mais/juros/multa/algo/coisa
+    @came .. sem o/a/os/as/nenhum
+    @no presta{,m}
+    deix{aram,ou} .. esperando
+    terceira/segunda/quarta/quinta/# vez que
+    erro n{o,a}/ao/na .. pagamento/pagar/site/app/sistema/hora/login
+    da/dando/deu/aparece .. erro
     esquec{eram,eu}
     promet{eram,eu}/combinaram/disseram .. @time/@no/ontem/e/que
     quantas vezes .. !!/ter/tenho/vou/preciso
@@ -292,6 +310,12 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    zero @trouble
+    sou/somos/trabalho/e .. advogad{o,a,os}
+    trabalho n{o,a} procon/tribunal/delegacia/policia
+    demora{,m} .. muito/mt/mto/quanto $ ?
+    garantia .. contra? defeito{,s}
+    contra defeito{,s}
     falt{a,am} .. @n @time
     saco{,s} .. de lixo
     @no .. me? reclam{o,ar,ando}
@@ -373,6 +397,8 @@ HARMLESS = """
 """
 
 MENTIONS = """
+    tem alguem n{o,a} .. loja/salao/clinica/local/obra/portaria
+    agradec{o,ida,ido}/grat{o,a} .. ajuda
     agente/corretor/representante/operador de/da/do/imobiliari{o,a}/saude/comercial/autorizado/turismo/viagem
     sou/e/trabalho/somos/virar/ser/como/vaga um/uma/de/como/pra/o/a? agente/atendente/advogad{o,a}/gerente/corretor/representante/consultor/operador
     vaga{,s}/emprego/curriculo/salario .. atendente/operador/gerente/vendedor/agente/suporte
@@ -397,7 +423,7 @@ MENTIONS = """
     me lig{ou,aram}
     me .. lig{a,ue,ar} .. quando/qdo/qnd/se chegar/estiver/sair/for/tiver/chegando
     entregador/motoboy/motorista .. me? .. lig{a,ue,ar,ou}
-    outra/cada/por/uma/segunda/mais/terceira/mesma/quantas/alguma pessoa{,s} .. pode/por/a/retirar/buscar/pegar/vai/$/mais/extra/e
+    outra/cada/por/segunda/mais/terceira/mesma/quantas/alguma pessoa{,s} .. pode/por/a/retirar/buscar/pegar/vai/$/mais/extra/e
     # pessoa{,s}
     quantas/por/cada pessoa{,s}
     pessoa fisica/juridica

@@ -24,7 +24,7 @@ from msgspec.structs import astuple
 
 from actors.sense import arabic, english, portuguese, spanish
 from actors.sense.lists import Context, Lists
-from actors.sense.patterns import BEGINNING, END, JOINT, LOUD, NUMBER, TURN, Hit, Matcher
+from actors.sense.patterns import BEGINNING, END, JOINT, LOUD, NUMBER, QUESTION, TURN, Hit, Matcher
 from actors.text import normalised
 
 MAX_CHARS = 20_000
@@ -99,7 +99,7 @@ def read(text: str) -> Sense:
 
 def _left(said: Sequence[str], harmless: frozenset[str]) -> set[str]:
     """The kinds of what a clause says, without what is covered, refused or supposed in it."""
-    first, last = said.index(BEGINNING) + 1, len(said) - 1
+    first, last = said.index(BEGINNING) + 1, said.index(END)
     hits = [
         Hit(kind, max(first, start), min(end, last))
         for kind, start, end in map(astuple, _matcher().hits(said))
@@ -112,9 +112,7 @@ def _left(said: Sequence[str], harmless: frozenset[str]) -> set[str]:
     supposed = min((hit.start for hit in hits if hit.kind == "supposition"), default=len(said))
     left: set[str] = set()
     for kind, start, end in ((hit.kind, hit.start, hit.end) for hit in hits):
-        if covered[start] >= end or (
-            kind == "human" and (mentioned[start] > start or mentioned[end - 1] >= end)
-        ):
+        if covered[start] >= end or (kind == "human" and mentioned[start] > start):
             continue
         if kind == "insisted":
             left.add("human")
@@ -168,7 +166,7 @@ def _clauses(text: str) -> Iterator[list[str]]:
         if sum(sign in "?!؟" for sign in token) > 1 or any(sign in _ANGRY for sign in token):
             said.append(LOUD)
         if len(said) > 1:
-            yield [*said, END]
+            yield [*said, END, QUESTION] if token.count("?") + token.count("؟") == 1 else [*said, END]
         said = [BEGINNING]
     if len(said) > 1:
         yield [*said, END]

@@ -26,7 +26,7 @@ CLASSES = {
         "un una el la los las algun{,a} su tu otro otra de del al ser verdadero verdadera servicio area departamento equipo alguien persona personal senor senora"
     ),
     "talk": word_class(
-        "hablar platicar conversar comunicarme comunicarnos charlar contactar contactarme ablar hablarle tratar"
+        "tratarlo verlo negociarlo platicarlo hablarlo hablar platicar conversar comunicarme comunicarnos charlar contactar contactarme ablar hablarle tratar"
     ),
     "with": word_class("con kon c a al"),
     "bot": word_class(
@@ -194,6 +194,23 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    que @no es/era .. mio/lo/mi/el/$
+    quedaron/quedo de venir/llamar/entregar/traer/enviar/mandar/pasar
+    quedaron de
+    @no .. regresado/devuelto/reembolsado/reintegrado/devuelven/regresan
+    sali{o,eron}/dio/causo/provoco/tengo/tuve .. alergia/roncha{,s}/sarpullido/irritacion/ardor/quemadura{,s}
+    era para ayer/hoy/el/anoche
+    @no .. esta/estan/estaba list{o,a,os,as} .. @thing
+    @thing .. @no esta/estan/estaba list{o,a,os,as}
+    @no .. esta list{o,a} .. el/la/mi
+    destin{o,eron}/encogi{o,eron}/descosi{o,eron}/despint{o,aron}/despeg{o,aron}/rasg{o,aron}
+    cobraron .. envio/mas/extra/algo/comision/multa
+    @came .. sin el/la/los/las/ningun
+    dej{aron,o} .. esperando
+    tercera/segunda/cuarta/quinta/# vez que
+    # veces que
+    error al/en/de .. pagar/pago/pagina/app/iniciar/sistema
+    sale/marca/da/aparece .. error
     olvid{aron,o}/olvidaste/olvidan
     promet{ieron,io}/quedaron/dijeron .. @time/@no/ayer/y/que/lunes
     cuantas veces .. !!/tengo/hay/debo/voy
@@ -290,6 +307,10 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    cero @trouble
+    soy/somos/es/trabajo .. abogad{o,a,os}
+    demora{,n}/tarda{,n} .. mucho/cuanto $ ?
+    garantia .. por/contra defecto{,s}
     @no .. me/nos? quej{o,amos,ar,arme}
     @no .. puedo/podemos/tengo quejarme/queja
     reclam{ar,o,e} .. premio/cupon/puntos/regalo/descuento/bono/promocion/promo/garantia
@@ -366,6 +387,8 @@ HARMLESS = """
 """
 
 MENTIONS = """
+    hay alguien en .. tienda/local/oficina/casa/sucursal/clinica
+    agradec{ido,ida}/agradezco .. ayuda
     agente/asesor/representante de/viajes/inmobiliario/seguros/ventas/bolsa/transito/aduana{,l,s}/autorizado/medico/comercial
     agente/agencia de? viajes/aduanas/seguros/inmobiliaria/transito
     soy/es/eres/somos/trabajo/quiero .. ser? agente/asesor/asesora/representante/abogad{o,a}/gerente/encargad{o,a}/como
@@ -391,7 +414,7 @@ MENTIONS = """
     repartidor/mensajero/chofer .. llam{e,en,a,ar}
     me .. llam{a,e,as,en} .. cuando/antes/al/si .. llegue{,n}/este/salga/llegar/llega/listo/lista/este/vengan
     para/de/# .. # persona{,s}
-    otra/misma/tercera/primera/cada/por/una/segunda/cuantas/alguna persona{,s} .. puede/lo/la/mas/adicional/extra/recoge/va/$
+    otra/misma/tercera/primera/cada/por/segunda/cuantas/alguna persona{,s} .. puede/lo/la/mas/adicional/extra/recoge/va/$
     por/cuantas/cada persona{,s}
     puede .. recoger{lo,la}/retirar{lo} .. persona/alguien
     cual/que agente/asesor/vendedor
