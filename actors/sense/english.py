@@ -483,8 +483,6 @@ HARMLESS = """
     problem{,s}/issue{,s} .. skin/hair/sleep/math/back/knee
     skin/hair/sleep/weight/math/maths/health/back/knee/dental/teeth/hearing/vision/eye/joint/digestive/acne problem{,s}/issue{,s}
     problem skin/hair/solving
-    @trouble .. @be* @solve
-    @solve .. the/my/our/that problem/issue/problems/issues
     solve/fix/help/solving/fixing ... problem{,s}/issue{,s} thank{,s}/thx
     if .. any/a/some/there/i/you/we/no .. @trouble
     any problem{,s}/issue{,s}/complaint{,s}/questions let/just/please/ill/i/call/tell/contact/if
@@ -669,6 +667,8 @@ SUPPOSITIONS = """
 """
 
 SOLUTIONS = """
+    @trouble .. @be* @solve
+    @solve .. the/my/our/that problem/issue/problems/issues
     @be @be* solved/fixed/sorted/resolved/settled
     all good/sorted/solved/fixed/resolved/fine now/thanks/thank/thx/!!/$
     ^ sorted/solved/fixed/resolved now/thanks/thank/thx/$

@@ -66,10 +66,10 @@ class Matcher:
     """Finds expressions of several kinds, all at once."""
 
     def __init__(self, denials: Iterable[str]) -> None:
-        self._denials = frozenset(denials)
+        self.denials = frozenset(denials)
         self._top = _Node()
         self._firsts: dict[str, list[_Node]] = {}
-        self.vocabulary: set[str] = set(self._denials)
+        self.vocabulary: set[str] = set(self.denials)
 
     def add(self, kind: str, listed: str, classes: Classes) -> None:
         """Take a list in. Raises `ValueError` for an expression that has no first word, or too many variants."""
@@ -94,7 +94,7 @@ class Matcher:
                     continue
                 here = said[at]
                 for wanted, after in node.edges.items():
-                    if here in wanted or (not wanted and here not in self._denials):
+                    if here in wanted or (not wanted and here not in self.denials):
                         waiting.append((after, at + 1))
             for kind, to in longest.items():
                 yield Hit(kind, start, to)

@@ -332,15 +332,12 @@ HARMLESS = """
     qual .. problema $
     @no @passed* @trouble
     @no @passed* cobranca{,s}/reclamacao/queixa
-    @trouble @no
     qualquer .. problema/coisa/duvida/reclamacao
     se/caso .. tiver/houver/der/tem/acontecer/surgir .. algum/um/problema
     tem/teria/seria/ha/vai/haveria/e/da .. algum/um/problema se/em/de/pra/para/eu/com
     tem problema $
     tem/teria/ha algum? problema se/em/eu
     algum problema se/em/eu/para/pra/com
-    problema{,s} .. resolvid{o,a,os}/solucionad{o,os}/resolv{eu,emos,ido}
-    @fixed .. o/meu/esse/do? problema{,s}
     problema{,s} de pele/coluna/saude/cabelo/visao/sono/matematica/peso/coracao/audicao/joelho/circulacao/ansiedade/acne/memoria/ouvido/digestao
     obrigad{o,a}/obg/valeu/vlw/grat{o,a}/agradeco .. ajuda/atendimento/resolver/atencao/reembolso/suporte/resolverem
     desculp{a,e,em,as} .. transtorno/incomodo/problema/demora/atraso/atrasado
@@ -363,7 +360,7 @@ HARMLESS = """
     taxa .. cobranca
     forma{,s} de cobranca
     endereco de cobranca
-    comida/bebida{,s}/agua/cafe/cerveza/clima/suco/cha/doce/acai/sanduiche/tempo .. fri{o,a,as,os}/gelad{o,a,as,os}
+    bebida{,s}/agua/cafe/cerveza/clima/suco/cha/doce/acai/sanduiche/tempo .. fri{o,a,as,os}/gelad{o,a,as,os}
     carro{,s}/celular{,es}/livro{,s}/roupa{,s}/movel/moveis/iphone{,s}/seminovo .. usad{o,a,os,as}
     est{a,ao}/ta/tao/estarao/fica .. abert{o,a,os,as} .. $/hoje/amanha/ate/domingo/agora/sabado/feriado
     ta/esta/estao/estou/fica aberto/aberta
@@ -375,7 +372,8 @@ HARMLESS = """
     cheg{ou,aram} .. certinho/certo/bem/perfeito/tudo/direitinho/rapido/inteiro .. $/obrigad{o,a}/obg/amei/e/valeu/gostei
     @no .. falt{a,ou,ando} nada/mais
     falt{a,am} .. muito/pra/para/pouco/confirmar/pagar/algo/# @time/mais
-    quanto/o/que .. falta{,m} .. pra/para/pagar
+    quanto/quantos/quantas falta{,m}
+    o que falta{,m} .. pra/para/pagar
     sem falta
     vou/to/estou/vamos/cheg{o,arei,ar}/desculpa .. atrasad{o,a}/atrasar
     trocar a/o tela ...
@@ -465,6 +463,8 @@ SUPPOSITIONS = """
 """
 
 SOLUTIONS = """
+    problema{,s} .. resolvid{o,a,os}/solucionad{o,os}/resolv{eu,emos,ido}
+    @fixed .. o/meu/esse/do? problema{,s}
     ja .. @fixed
     @fixed .. obrigad{o,a}/obg/valeu/ja/$/agora/vlw
     foi .. @fixed

@@ -72,6 +72,8 @@ _PREFIXES = (
     "ك",
 )
 _MIN_STEM = 3
+_DENIED_WITHIN = 3
+"""So many words before it a denial makes of \"solved\" its contrary."""
 _MIN_PLURAL = 5
 
 
@@ -114,10 +116,15 @@ def _left(said: Sequence[str], harmless: frozenset[str]) -> set[str]:
     for kind, start, end in ((hit.kind, hit.start, hit.end) for hit in hits):
         if covered[start] >= end or (kind == "human" and mentioned[start] > start):
             continue
+        if kind == "trouble" and (covered[start] > start or covered[end - 1] >= end):
+            continue
         if kind == "insisted":
             left.add("human")
         elif refused[start] > start:
             continue
+        elif kind == "solution":
+            if _matcher().denials.isdisjoint(said[max(first, start - _DENIED_WITHIN) : start]):
+                left.add(kind)
         elif kind != "trouble" or start < supposed:
             left.add(kind)
     return left

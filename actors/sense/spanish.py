@@ -330,8 +330,6 @@ HARMLESS = """
     algun problema si/en/con/para/por/que
     hay/habria/tienen/seria/es .. algun/un/problema/inconveniente si/en/con/para/que/por
     por si .. problema
-    problema{,s} .. resuelt{o,a,os}/solucionad{o,a,os}/arreglad{o,os}/solucion{o,aron}/resolvi{o,eron}/arregl{o,aron}
-    @fixed .. problema{,s}/inconveniente/tema
     problema{,s} de piel/peso/espalda/cabello/acne/salud/vision/sueno/aprendizaje/matematicas/rodilla/caida/estrenimiento/erecion/ansiedad/conducta/audicion/memoria/digestion/humedad
     gracias .. por .. ayuda/solucionar/resolver/atencion/reembolso/devolucion/ayudarme/ayudar
     disculp{a,e,en} .. inconveniente{,s}/molestia{,s}
@@ -355,7 +353,7 @@ HARMLESS = """
     no molesta/moleste/molesto
     es/seria molestia
     sin/tanta molestia{,s}
-    comida/bebida{,s}/agua/cafe/cerveza/te/sopa/sandwich/postre/clima/jugo/leche .. fri{o,a,as,os}/caliente{,s}
+    bebida{,s}/agua/cafe/cerveza/te/postre/clima/jugo .. fri{o,a,as,os}/caliente{,s}
     cosas/autos/carros/celular{,es}/ropa/libros/coches .. usad{os,as,o,a}
     est{a,an,aran} .. abiert{o,a,os}
     tienen .. abierto/usado/usados
@@ -368,7 +366,6 @@ HARMLESS = """
     @no .. falta/faltan .. mas/nada
     falta{,n} .. mucho/para/poco/confirmar/pagar/algo/# @time
     cuanto/que/me falta{,n} .. para/mucho/por/pagar/algo
-    algo/que .. falta
     hasta que/q/cuando/q .. hora/dia .. tarde
     buenas/buena/la/esta/por/en/muy/mas/de tarde{,s}
     tarde o
@@ -457,6 +454,8 @@ SUPPOSITIONS = """
 """
 
 SOLUTIONS = """
+    problema{,s} .. resuelt{o,a,os}/solucionad{o,a,os}/arreglad{o,os}/solucion{o,aron}/resolvi{o,eron}/arregl{o,aron}
+    @fixed .. problema{,s}/inconveniente/tema
     @fixed .. gracias/$/ya/!!
     ya .. @fixed
     ya .. funciona/quedo/llego/aparecio/esta/sirve/pude/jala/entre .. gracias/$/bien/perfecto/listo
