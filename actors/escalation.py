@@ -82,7 +82,7 @@ class EscalationRule(msgspec.Struct, frozen=True):
 
 
 def asks_for_human(given: EscalationInput) -> bool:
-    """The customer asks for a person: in the words of the instance where it has some, else by the sense of what he says."""
+    """The customer asks for a person: in the instance's words where it has some, else by the sense of what he says."""
     own = _phrases(given.keywords)
     if not own:
         return reading.read(given.text).human
@@ -131,6 +131,23 @@ RULES: tuple[EscalationRule, ...] = (
 def reason(given: EscalationInput) -> str:
     """The reason of the first rule that applies; empty when the conversation stays with the responder."""
     return next((rule.reason for rule in RULES if rule.applies(given)), "")
+
+
+REASONS = tuple(rule.reason for rule in RULES)
+
+Names = tuple[tuple[str, str], ...]
+"""Reasons, each with the name that others are told instead (`escalation.reason_names`)."""
+
+
+def told_reason(reason: str, names: Names) -> str:
+    """What a reason is called where it leaves Majlis."""
+    return dict(names).get(reason, reason)
+
+
+def reason_told(told: str, names: Names) -> str:
+    """The reason that is called so; what is told, where that is none or more than one."""
+    found = [reason for reason, name in names if name == told]
+    return found[0] if len(found) == 1 else told
 
 
 def staff_text(reason: str) -> str:

@@ -1,101 +1,111 @@
-"""What is said in English. The notation is that of `patterns.py`; a typing error that is common is a form like others."""
+"""What is said in English. The notation is that of `patterns.py`; a common typing error is a form like others."""
 
 from __future__ import annotations
 
 from actors.sense.lists import Context, Lists
-from actors.sense.patterns import word_class
 
-_NOT = "dont/didnt/doesnt/havent/hasnt/hadnt/isnt/wasnt/arent/aint/not/never/wont/cant/cannot/couldnt/couldn/wouldnt/cnt/didn/hasn/havn"
-DENIALS = word_class(f"{_NOT}/without/no/nobody/noone/nothing/nor/zero")
+_NOT = """
+    dont didnt doesnt havent hasnt hadnt isnt wasnt arent aint not never wont cant cannot couldnt couldn wouldnt cnt
+    didn hasn havn
+"""
+DENIALS = f"{_NOT} without no nobody noone nothing nor zero"
 
 CLASSES = {
-    "no": word_class(
-        "no/without/zero/any/nor/dont/didnt/doesnt/havent/hasnt/hadnt/isnt/wasnt/arent/aint/not/never"
-    ),
-    "not": word_class(_NOT),
-    "passed": word_class(
-        """a/an/any/the/really/actually/such/other/more/further/major/big/real/serious/single/much/of/with/have/having/had
+    "no": "no without zero any nor dont didnt doesnt havent hasnt hadnt isnt wasnt arent aint not never",
+    "not": _NOT,
+    "passed": """
+        
+        a/an/any/the/really/actually/such/other/more/further/major/big/real/serious/single/much/of/with/have/having/had
         has/got/get/see/find/find/found/be/been/there/is/was/it/its/that/thats/this/extra/additional/hidden/delivery
-        shipping/service/slightest/at/all/particular"""
-    ),
-    "trouble": word_class(
-        "problem{,s} issue{,s} complain{t,ts,} complaint{,s} dispute{,s} prob{,s} prblm problm probelm isue"
-    ),
-    "demand": word_class(
-        "refund{,s,ed,ing} refnd refound compensat{ion,ions,e} lawyer{,s} attorney{,s} legal legally"
-    ),
-    "person": word_class(
-        """agent{,s} representative{,s} rep reps human{,s} person people someone somebody someon smone sum1 some1 anyone
-        anybody operator manager{,s} maneger manger supervisor{,s} owner boss staff employee{,s} colleague{,s} specialist
-        advisor adviser consultant salesperson salesman representive human_being support  csr"""
-    ),
-    "team": word_class(
-        "customer_service support sales service customer billing accounts management reception team staff office department"
-    ),
-    "n": word_class("# a an one two three four five six several few couple half many 2nd"),
-    "talk": word_class("talk speak spk speek chat tlk discuss"),
-    "with": word_class("to with w wit 2"),
-    "a": word_class(
-        "a/an/the/your/ur/one/some/any/my/real/actual/live/human/other/another/different/proper/of/from/customer/sales/technical/senior"
-    ),
-    "me": word_class("me us"),
-    "bot": word_class(
-        "bot bots robot robots machine machines ai automated automatic chatbot computer autoreply"
-    ),
-    "now": word_class(
-        "now please pls plz plss plse asap urgent urgently immediately today tomorrow back quickly again ty thanks thx !! # someone somebody anyone on at"
-    ),
-    "thing": word_class(
-        """order{,s} package parcel delivery item{,s} product{,s} food meal pizza burger shipment box bag phone laptop
-        screen dress shirt shoes cake flowers machine device app website card account room payment money ticket booking
-        reservation invoice bill car fridge ac watch bottle package stuff things one it this that everything half size
-        color colour part parts medicine driver courier"""
-    ),
-    "strong": word_class(
-        "broken damaged smashed cracked torn ripped defective faulty rotten mouldy moldy spoiled spoilt stale undercooked burnt incomplete leaking shattered counterfeit scratched squashed unusable missing inedible faded shrunk"
-    ),
-    "pest": word_class(
-        "bug bugs insect insects ant ants worm worms cockroach cockroaches roach roaches rat rats mouse mice fly flies hair hairs maggot maggots weevil weevils bedbugs mold mould glass plastic stone nail metal"
-    ),
-    "they": word_class(
-        "you u they he she driver courier guy man staff employee waiter technician cashier worker cleaner lady nurse doctor receptionist agent manager company hotel store someone somebody rider"
-    ),
-    "mine": word_class("my our the this that your ur"),
-    "came": word_class(
-        "arriv{e,ed,es} arived came come comes receiv{e,ed} reciev{e,ed} recev{e,ed} recived got get deliver{ed,} sent ship{ped,} showed turned"
-    ),
-    "bad": word_class(
-        """broken damaged smashed cracked torn ripped defective faulty rotten mouldy moldy spoiled spoilt stale expired cold
-        raw undercooked burnt melted empty missing incomplete wrong dirty used opened leaking shattered dead fake counterfeit
-        scratched stained bent crushed late squashed wet ruined dented busted frozen off disgusting unusable worng"""
-    ),
-    "awful": word_class(
-        "worst terrible terible awful horrible bad disgusting poor pathetic lousy rubbish shocking appalling useless disappointing unacceptable unprofessional shit crap"
-    ),
-    "is": word_class(
-        "is are was were its s been be being looks look seems feels totally completely all very so already still half"
-    ),
-    "time": word_class(
-        "hour{,s} hr{,s} hrs day{,s} week{,s} wk{,s} month{,s} minute{,s} min{,s} year{,s} ages forever"
-    ),
-    "account": word_class("account acount acc profile login card wallet number app page"),
-    "solve": word_class("solved fixed sorted resolved settled gone cleared over works worked working done"),
-    "be": word_class(
-        "is was are were has been it its s been got already all now finally i we you u they have had that thats"
-    ),
+        shipping/service/slightest/at/all/particular
+    """,
+    "trouble": """
+        problem{,s} issue{,s} complain{t,ts,} complaint{,s} dispute{,s} prob{,s} prblm problm probelm isue
+    """,
+    "demand": "refund{,s,ed,ing} refnd refound compensat{ion,ions,e} lawyer{,s} attorney{,s} legal legally",
+    "person": """
+        agent{,s} representative{,s} rep reps human{,s} person people someone somebody someon smone sum1 some1
+        anyone anybody operator manager{,s} maneger manger supervisor{,s} owner boss staff employee{,s}
+        colleague{,s} specialist advisor adviser consultant salesperson salesman representive human_being
+        support csr
+    """,
+    "team": """
+        customer_service support sales service customer billing accounts management reception team staff
+        office department
+    """,
+    "n": "# a an one two three four five six several few couple half many 2nd",
+    "talk": "talk speak spk speek chat tlk discuss",
+    "with": "to with w wit 2",
+    "a": """
+        a an the your ur one some any my real actual live human other another different proper of from
+        customer sales technical senior
+    """,
+    "me": "me us",
+    "bot": "bot bots robot robots machine machines ai automated automatic chatbot computer autoreply",
+    "now": """
+        now please pls plz plss plse asap urgent urgently immediately today tomorrow back quickly again ty
+        thanks thx !! # someone somebody anyone on at
+    """,
+    "thing": """
+        order{,s} package parcel delivery item{,s} product{,s} food meal pizza burger shipment box bag phone
+        laptop screen dress shirt shoes cake flowers machine device app website card account room payment
+        money ticket booking reservation invoice bill car fridge ac watch bottle package stuff things one it
+        this that everything half size color colour part parts medicine driver courier
+    """,
+    "strong": """
+        broken damaged smashed cracked torn ripped defective faulty rotten mouldy moldy spoiled spoilt stale
+        undercooked burnt incomplete leaking shattered counterfeit scratched squashed unusable missing
+        inedible faded shrunk
+    """,
+    "pest": """
+        bug bugs insect insects ant ants worm worms cockroach cockroaches roach roaches rat rats mouse mice
+        fly flies hair hairs maggot maggots weevil weevils bedbugs mold mould glass plastic stone nail metal
+    """,
+    "they": """
+        you u they he she driver courier guy man staff employee waiter technician cashier worker cleaner lady
+        nurse doctor receptionist agent manager company hotel store someone somebody rider
+    """,
+    "mine": "my our the this that your ur",
+    "came": """
+        arriv{e,ed,es} arived came come comes receiv{e,ed} reciev{e,ed} recev{e,ed} recived got get
+        deliver{ed,} sent ship{ped,} showed turned
+    """,
+    "bad": """
+        broken damaged smashed cracked torn ripped defective faulty rotten mouldy moldy spoiled spoilt stale
+        expired cold raw undercooked burnt melted empty missing incomplete wrong dirty used opened leaking
+        shattered dead fake counterfeit scratched stained bent crushed late squashed wet ruined dented busted
+        frozen off disgusting unusable worng
+    """,
+    "awful": """
+        worst terrible terible awful horrible bad disgusting poor pathetic lousy rubbish shocking appalling
+        useless disappointing unacceptable unprofessional shit crap
+    """,
+    "is": """
+        is are was were its s been be being looks look seems feels totally completely all very so already
+        still half
+    """,
+    "time": "hour{,s} hr{,s} hrs day{,s} week{,s} wk{,s} month{,s} minute{,s} min{,s} year{,s} ages forever",
+    "account": "account acount acc profile login card wallet number app page",
+    "solve": "solved fixed sorted resolved settled gone cleared over works worked working done",
+    "be": """
+        is was are were has been it its s been got already all now finally i we you u they have had that thats
+    """,
 }
 
 HUMAN = """
     want/need/like/wanna .. @talk $
     want/need/like/wanna .. @talk now/please/pls/plz/urgently/!!
     @talk .. over/on/by phone/call
-    can/could/let/lets/want/need/like/prefer/please .. have/get/schedule/arrange/book/set/make/do/hop/jump/a/on .. call with/please/$/about/tomorrow/today/now/instead
-    any/available/free staff/agent/human/humans/person/one/colleague/operator .. available/free/there/online/around/here/to
+    can/could/let/lets/want/need/like/prefer/please .. have/get/schedule/arrange/book/set/make/do/hop/jump/a/on
+        .. call with/please/$/about/tomorrow/today/now/instead
+    any/available/free staff/agent/human/humans/person/one/colleague/operator .. available/free/there/online/
+        around/here/to
     staff/agent/human/operator/colleague/representative .. available/free/online
     @talk # @a* @person/@team
     help/assistance/answer/reply/service/support/response from @a* @person
     ^ please/pls/plz/plss/someone/somebody/anyone help !!/me/us/$/please
-    someone/somebody/smone/colleague/agent/staff .. call/contact/answer/help/reply/respond/ring me/us/please/pls/plz
+    someone/somebody/smone/colleague/agent/staff .. call/contact/answer/help/reply/respond/ring me/us/please/
+        pls/plz
     colleague/colleagues/someone .. of/from yours/your/the/support/sales
     are/r there no humans/human/people
     someone/person/somebody in charge
@@ -125,12 +135,14 @@ HUMAN = """
     is/are there some1/someone/somebody/anyone/anybody help
     sos
     @talk @with? @a* @person
-    @talk @with .. @person/doctor/dr/dentist/chef/teacher/trainer/accountant/pharmacist/nurse/secretary/stylist/mechanic/technician/engineer/designer/captain
+    @talk @with .. @person/doctor/dr/dentist/chef/teacher/trainer/accountant/pharmacist/nurse/secretary/stylist/
+        mechanic/technician/engineer/designer/captain
     @talk @with the/your/ur/an/a
     someone/somebody/anyone/person/human .. i/we .. @talk/call/contact
     @person now?/please/pls/plz/plss
     want/need/wanna/prefer/give/get/like/have/wants ... .. manager/supervisor/boss/owner
-    one/any/some of your/ur/the @person/@team/guys/colleagues/people .. call/contact/help/answer/reply/speak/talk/get/ring/text/message
+    one/any/some of your/ur/the @person/@team/guys/colleagues/people .. call/contact/help/answer/reply/speak/
+        talk/get/ring/text/message
     word/conversation/chat/meeting with @a* @person/chef/doctor/@team
     @person .. contact/number/phone
     phone call/conversation with
@@ -150,13 +162,17 @@ HUMAN = """
     touch/contact with @a* @person/@team
     contact @a* person/human/manager/someone
     speak/talk on/over/by? phone
-    want/need/wanna/wants/like/prefer/get/give/bring/gimme/find/send/have .. human/manager/supervisor/operator/representative/agent
-    want/need/wanna/like/prefer/get/give/bring/gimme/find me? us? a/an/some/the? real/live/actual person/human/someone
+    want/need/wanna/wants/like/prefer/get/give/bring/gimme/find/send/have .. human/manager/supervisor/operator/
+        representative/agent
+    want/need/wanna/like/prefer/get/give/bring/gimme/find me? us? a/an/some/the? real/live/actual person/human/
+        someone
     get/give/find/send/gimme/pass me someone/somebody/smone/a? person
     need/want someone/somebody/smone/sum1/some1 to
     need/want/have a? someone/somebody/person .. call/contact/help/answer/reply/assist/phone/ring me/us
     need/want/have the/your manager/owner/boss/supervisor
-    can/could/may/will/would/please/pls/let/have/is/want/need/if someone/somebody/smone/sum1/some1/anyone/anybody/agent/manager/person/@team .. call/contact/help/answer/reply/assist/phone/ring/message/text/speak/talk/get
+    can/could/may/will/would/please/pls/let/have/is/want/need/if someone/somebody/smone/sum1/some1/anyone/
+        anybody/agent/manager/person/@team .. call/contact/help/answer/reply/assist/phone/ring/message/text/
+        speak/talk/get
     someone/somebody/smone/anyone .. call/contact/ring/phone me
     someone/somebody/smone/anyone .. get back to me
     call/ring/phone me/us $
@@ -226,9 +242,11 @@ DEMANDS = """
     return/give/send/want/need/get/where/wheres .. my/our/the money/cash/payment
     money .. not returned
     reimburse{,d,ment}
-    charged/billed/debited/deducted/paid ... twice/double/again/extra/wrong/wrongly/incorrectly/incorrect/more/without
+    charged/billed/debited/deducted/paid ... twice/double/again/extra/wrong/wrongly/incorrectly/incorrect/more/
+        without
     charge{d,s} ... # times
-    double/wrong/wrongly/incorrect/incorrectly/unknown/unauthorized/unauthorised/over/extra/duplicate/strange/suspicious charge{d,s}/payment/billed/billing/transaction
+    double/wrong/wrongly/incorrect/incorrectly/unknown/unauthorized/unauthorised/over/extra/duplicate/strange/
+        suspicious charge{d,s}/payment/billed/billing/transaction
     overcharg{ed,e,ing}/overbilled
     charge{s,d} ... on/from my .. card/account/statement
     why .. charged
@@ -242,39 +260,49 @@ DEMANDS = """
     bill/invoice .. doesnt/not/dont match/right/correct
     food poison{ing,ed}/poisened
     poison{ing,ed}
-    i/we/kids/family/son/daughter/wife/husband/he/she/mother/all .. got/gotten/getting/fell/became/been/feeling .. sick/ill
+    i/we/kids/family/son/daughter/wife/husband/he/she/mother/all .. got/gotten/getting/fell/became/been/feeling
+        .. sick/ill
     sick/ill ... after/from/eating
     error/mistake ... bill/invoice/charge
     made ... sick/ill
     vomit{ed,ing}/diarrhea/diarrhoea
     threw/throwing up
     allergic/bad reaction ... to/from/after/all
-    hair/insect/bug/cockroach/worm/worms/fly/plastic/glass/stone/metal/nail in .. food/soup/salad/meal/burger/pizza/sandwich/rice/it/my/the/dish/cake
+    hair/insect/bug/cockroach/worm/worms/fly/plastic/glass/stone/metal/nail in .. food/soup/salad/meal/burger/
+        pizza/sandwich/rice/it/my/the/dish/cake
     found ... hair/insect/bug/cockroach/worm/worms/mold/mould
 """
 
 TROUBLES = """
-    @they .. shouted/yelled/screamed/insulted/cursed/swore/lied/refused/hung/threw/dropped/ignored/laughed/harassed/touched/hit/pushed/threatened/disappeared .. me/us/my/at/to/up/it/$
-    @they .. cheated/tricked/misled/deceived/fooled/robbed/ruined/wasted/messed/screwed .. me/us/my/up/our/it/everything/$
+    @they .. shouted/yelled/screamed/insulted/cursed/swore/lied/refused/hung/threw/dropped/ignored/laughed/
+        harassed/touched/hit/pushed/threatened/disappeared .. me/us/my/at/to/up/it/$
+    @they .. cheated/tricked/misled/deceived/fooled/robbed/ruined/wasted/messed/screwed .. me/us/my/up/our/it/
+        everything/$
     @they .. stole/stolen/steal
     sold .. me/us .. fake/expired/used/wrong/broken/old
     gave .. my/our .. to/away
-    @they didnt/did/wouldnt/dont .. let/show/give/come/bring/include/add/apply/deliver/fix/finish/clean/send/honor/accept .. me/us/up/it/my/the/our/$
-    gave/caused/got/have/had/getting/has .. rash/burn/burns/allergy/infection/bumps/itching/swelling/blisters/pimples
+    @they didnt/did/wouldnt/dont .. let/show/give/come/bring/include/add/apply/deliver/fix/finish/clean/send/
+        honor/accept .. me/us/up/it/my/the/our/$
+    gave/caused/got/have/had/getting/has .. rash/burn/burns/allergy/infection/bumps/itching/swelling/blisters/
+        pimples
     gave .. me .. pain
     pain/rash/burn/burns/itching/swelling/bumps/blisters .. since/after/from
     error{,s}
-    @not coming/opening/loading/responding/honored/honoured/refunded/processed/updated/cooling/heating/cleaned/connecting/charging/registering/sending/receiving/accepting/delivered/dispatched/moving/showing
-    @thing/otp/code/sms/email/link .. @not .. come/coming/arrived/received/ready/here/there/right/complete/included/fresh
+    @not coming/opening/loading/responding/honored/honoured/refunded/processed/updated/cooling/heating/cleaned/
+        connecting/charging/registering/sending/receiving/accepting/delivered/dispatched/moving/showing
+    @thing/otp/code/sms/email/link .. @not .. come/coming/arrived/received/ready/here/there/right/complete/
+        included/fresh
     keep{,s} charging/calling/sending/billing/saying/asking
-    price{,s}/amount/total/bill/rate .. not/different/higher/more/isnt/doesnt/arent .. same/than/from/match/what/correct/right
+    price{,s}/amount/total/bill/rate .. not/different/higher/more/isnt/doesnt/arent .. same/than/from/match/
+        what/correct/right
     hidden/unexpected/surprise/strange/extra fee{,s}/charge{,s}/cost{,s} on
     second/third/fourth/fifth/#/10th/nth time i/im/ive/we/in/this/and/that/your/they/you/the/now
     no answer/response/reply
     written/wrote/called/emailed/messaged/texted/asked/contacted .. # times/emails/messages/calls/x
     @thing @strong
     @n .. missing
-    @strong .. item/product/package/order/food/meat/fish/chicken/milk/box/phone/screen/when/on/and/upon/arrival/again
+    @strong .. item/product/package/order/food/meat/fish/chicken/milk/box/phone/screen/when/on/and/upon/arrival/
+        again
     spoiled/spoilt/rotten/moldy/mouldy/defective/faulty
     expired .. product/medicine/food/milk/item/date/stuff
     demand .. explanation/answer/manager/solution
@@ -283,7 +311,8 @@ TROUBLES = """
     false/misleading advertis{ing,ement}
     faded/shrunk/shrank/peeled/ripped/discolored/tore/melted .. after/in/when/off/on/the/from
     renewed/subscribed/enrolled/signed/cancelled/changed .. without
-    @not .. authori{ze,zed,se,sed}/approve{d,}/recogni{ze,se,zed,sed}/consent .. payment/charge/transaction/it/purchase/that/this/order
+    @not .. authori{ze,zed,se,sed}/approve{d,}/recogni{ze,se,zed,sed}/consent .. payment/charge/transaction/it/
+        purchase/that/this/order
     there is/are/was/were .. @pest
     @pest in/inside/all/on/everywhere
     found .. @pest
@@ -319,9 +348,12 @@ TROUBLES = """
     since monday/tuesday/wednesday/thursday/friday/saturday/sunday/yesterday/morning/last/noon !!
     smell{s,ed,ing} $
     smell{s,ed,ing} .. bad/awful/terrible/horrible/rotten/weird/disgusting
-    is/are/was/were .. dirty/filthy/disgusting/rotten/inedible/broken/damaged/defective/faulty/mouldy/moldy/expired/spoiled
-    no one .. tells/told/tell/informs/informed/knows/knew/explains/explained/updates/updated/is/was/reads/shows/wants/can/did/solved/fixed
-    nobody/noone/none .. tells/told/tell/informs/informed/knows/knew/explains/explained/updates/updated/reads/shows/wants/did/solved/fixed/is/can
+    is/are/was/were .. dirty/filthy/disgusting/rotten/inedible/broken/damaged/defective/faulty/mouldy/moldy/
+        expired/spoiled
+    no one .. tells/told/tell/informs/informed/knows/knew/explains/explained/updates/updated/is/was/reads/shows/
+        wants/can/did/solved/fixed
+    nobody/noone/none .. tells/told/tell/informs/informed/knows/knew/explains/explained/updates/updated/reads/
+        shows/wants/did/solved/fixed/is/can
     someone/somebody used/hacked/stole/took my
     without .. my/our permission/consent/knowledge/approval/authorization
     hurt/injured/burned/burnt/infected/swollen/bleeding/bruised .. me/my/after/from
@@ -351,20 +383,23 @@ TROUBLES = """
     @thing broke/snapped/exploded/died/collapsed
     fell apart/off
     falling apart
-    @not/stopped/stop/wont/refuse{s,d}/quit .. work{,ing,s}/function/charge/charging/turn/start/open/fit/load/connect
+    @not/stopped/stop/wont/refuse{s,d}/quit .. work{,ing,s}/function/charge/charging/turn/start/open/fit/load/
+        connect
     keeps/keep flickering/crashing/freezing/restarting/failing/breaking/disconnecting/shutting/turning/saying
     crash{es,ed,ing}/malfunction{s,ing}
     something/smth is wrong with/!!/$
     what is/the wrong/hell/heck with you/this/your
     there is/was/are something/sth wrong
-    wrong item{,s}/order/size/color/colour/product{,s}/thing{,s}/one/address/model/food/pizza/meal/dish/flavor/flavour/quantity/charger/part/name/date
+    wrong item{,s}/order/size/color/colour/product{,s}/thing{,s}/one/address/model/food/pizza/meal/dish/flavor/
+        flavour/quantity/charger/part/name/date
     @came .. @mine? @a? wrong/different/worng
     different from .. photo/picture/description/ordered/website
     not .. what i/we order{ed,}/asked/bought/paid/wanted
     nothing like .. photo/picture/description
     isnt/not like .. photo/picture/description/website
     @not .. @came .. yet/still/until/anything/my/our/the/it/!!/$
-    @not .. arrive{d,}/arrived/arived/deliver{ed,}/show{ed,n}/receiv{e,ed}/reciev{e,ed}/recived/recev{ed,e}/turned/reach{ed,}/shipped
+    @not .. arrive{d,}/arrived/arived/deliver{ed,}/show{ed,n}/receiv{e,ed}/reciev{e,ed}/recived/recev{ed,e}/
+        turned/reach{ed,}/shipped
     havent/hasnt/didnt/never/not got/get/gotten .. my/our/the/it/order/anything/package
     nothing ..  arrived/come/came/shown
     nothing .. arrived/came/received/happened/yet/!!
@@ -372,42 +407,51 @@ TROUBLES = """
     still no order/package/delivery/sign/news/update/response/reply/answer/parcel/food/solution/refund/money/one
     still waiting
     waiting .. for/since .. # @time
-    waiting .. for/since .. hours/days/weeks/months/ages/hour/week/yesterday/monday/tuesday/wednesday/thursday/friday/saturday/sunday/morning/last
+    waiting .. for/since .. hours/days/weeks/months/ages/hour/week/yesterday/monday/tuesday/wednesday/thursday/
+        friday/saturday/sunday/morning/last
     been waiting
     i/we waited/wait ... # @time
     # @time .. late/delayed/overdue/waiting/already/no/and/ago .. !!
     # @time late/delayed/overdue/behind
     # @time and/still/now/already .. no/nothing/still/not
     its/been/after/for/already .. # @time and/still/no/nothing/now/already .. nothing/no/still/not/!!
-    @mine/is/so/too/very/always order/delivery/package/driver/parcel/flight/food/shipment .. late/delayed/overdue
+    @mine/is/so/too/very/always order/delivery/package/driver/parcel/flight/food/shipment .. late/delayed/
+        overdue
     so/too/very/always/super late
     still/it hasnt/havent/not/didnt arrived/come/moved
     tracking .. hasnt/not/isnt/stuck/doesnt .. moved/moving/updated/updating/change/changed/show
     where/wheres .. order/package/food/delivery/parcel/money/refund/stuff .. !!
     where is/the/s hell/fuck/heck .. order/package/food/delivery/parcel/money
     lost .. my/our/the order/package/parcel/luggage/bag/delivery/shipment
-    nobody/noone/none .. answer{s,ed,ing}/repl{y,ies,ied,ying}/respond{s,ed,ing}/pick{s,ed}/help{s,ed,ing}/came/come/call{s,ed}/care{s,d}/showed/called/contacted/helping/available
-    no one .. answer{s,ed,ing}/repl{y,ies,ied,ying}/respond{s,ed,ing}/pick{s,ed}/help{s,ed,ing}/came/come/call{s,ed}/care{s,d}/showed/called/contacted/helping
+    nobody/noone/none .. answer{s,ed,ing}/repl{y,ies,ied,ying}/respond{s,ed,ing}/pick{s,ed}/help{s,ed,ing}/came/
+        come/call{s,ed}/care{s,d}/showed/called/contacted/helping/available
+    no one .. answer{s,ed,ing}/repl{y,ies,ied,ying}/respond{s,ed,ing}/pick{s,ed}/help{s,ed,ing}/came/come/
+        call{s,ed}/care{s,d}/showed/called/contacted/helping
     no/@not/without .. answer{s,ed,ing}/response/reply/respond{,ing,ed} .. # @time
     no response/reply/answer .. from/since/for/yet/!!/at
-    why .. nobody/noone/not/isnt/arent/dont/doesnt .. answer{s,ing}/reply{,ing}/respond{ing,}/help{ing,}/anyone/anybody
+    why .. nobody/noone/not/isnt/arent/dont/doesnt .. answer{s,ing}/reply{,ing}/respond{ing,}/help{ing,}/anyone/
+        anybody
     why .. no one/body
     why is/isnt anyone/anybody/someone
     why is/are .. taking .. long
     taking/takes/took .. too/so/very/forever long/ages/!!
     taking forever
     you/u/keep/keeps/stop/being/been/are ignor{ing,ed,e} .. me/us/my/messages
-    @awful .. service/experience/company/food/quality/store/shop/restaurant/hotel/support/product/delivery/attitude/place/treatment/app/staff/customer_service
-    service/food/quality/staff/experience/driver/support/product/delivery/waiter/employee/attitude/room/place .. is/was/were/are/so/very/really .. @awful/rude/slow/cold/dirty/late/filthy/inedible/tasteless/joke
+    @awful .. service/experience/company/food/quality/store/shop/restaurant/hotel/support/product/delivery/
+        attitude/place/treatment/app/staff/customer_service
+    service/food/quality/staff/experience/driver/support/product/delivery/waiter/employee/attitude/room/place
+        .. is/was/were/are/so/very/really .. @awful/rude/slow/cold/dirty/late/filthy/inedible/tasteless/joke
     rude/disrespectful/insulting/insulted/aggressive
     disappoint{ed,ing,ment}
-    dissatisfied/unsatisfied/unhappy/furious/frustrated/frustrating/outrageous/unacceptable/ridiculous/disgrace/disgraceful/disgusting/unprofessional
+    dissatisfied/unsatisfied/unhappy/furious/frustrated/frustrating/outrageous/unacceptable/ridiculous/disgrace/
+        disgraceful/disgusting/unprofessional
     not/@not .. happy/satisfied/acceptable/pleased with/at/about/!!/$/service
     fed up
     im/am/so/very/really angry/upset/mad/annoyed/pissed
     never .. order/buy/buying/ordering/shop/coming/using/use .. again/from
     waste/wasted .. money/time
-    @account/@mine .. is/was/been/got/has/are/gets/keeps .. blocked/locked/suspended/hacked/disabled/banned/deactivated/frozen/closed/restricted/stuck/declined/rejected
+    @account/@mine .. is/was/been/got/has/are/gets/keeps .. blocked/locked/suspended/hacked/disabled/banned/
+        deactivated/frozen/closed/restricted/stuck/declined/rejected
     blocked/locked/suspended/hacked/disabled/banned/froze/closed .. my/our .. account/card/number/profile/wallet
     locked .. me/out
     locked/blocked out
@@ -420,7 +464,8 @@ TROUBLES = """
     only received/got/came/sent # of/out/instead
     instead of # i/only
     lied/lying/lie to/about me/us
-    you/they/driver/courier/delivery threw/dropped/left/ruined/destroyed/damaged/broke/lost ... my/our/the/it/him
+    you/they/driver/courier/delivery threw/dropped/left/ruined/destroyed/damaged/broke/lost ... my/our/the/it/
+        him
     ruined/destroyed/damaged my/our
     cancel{led,ed} ... without/by itself/my order/booking/reservation !!
     leak{s,ing}/overheat{s,ing}
@@ -449,7 +494,8 @@ HARMLESS = """
     issue due/out/price/no
     smell{s} .. like/good/great/nice/amazing
     my flight/bus/train/plane/meeting/husband/wife/boss .. late/delayed
-    waiting for my/him/her/the/an/your/ur .. decide/decision/offer/quote/quotation/reply/answer/response/confirmation/salary/friend
+    waiting for my/him/her/the/an/your/ur .. decide/decision/offer/quote/quotation/reply/answer/response/
+        confirmation/salary/friend
     waiting for your/ur/my
     waiting outside/downstairs/here/at/in
     nobody/no/noone one? told me you
@@ -463,7 +509,8 @@ HARMLESS = """
     i .. typed/wrote/sent/typed/gave/put/chose/entered/clicked/selected ... wrong ..
     one star hotel/michelin
     # star{,s} hotel/review
-    first/second/third/next/last time i/we/im .. visit/visiting/order/ordering/buy/buying/try/come/here/in/travel/customer
+    first/second/third/next/last time i/we/im .. visit/visiting/order/ordering/buy/buying/try/come/here/in/
+        travel/customer
     not ready yet/to .. i/decide
     too long/short/big/small/tight/for .. me/dress/sleeve/sleeves/skirt/pants
     not worth
@@ -481,7 +528,8 @@ HARMLESS = """
     not my/your/a/the problem
     what/whats/whats your/the/is problem/issue lol/haha
     problem{,s}/issue{,s} .. skin/hair/sleep/math/back/knee
-    skin/hair/sleep/weight/math/maths/health/back/knee/dental/teeth/hearing/vision/eye/joint/digestive/acne problem{,s}/issue{,s}
+    skin/hair/sleep/weight/math/maths/health/back/knee/dental/teeth/hearing/vision/eye/joint/digestive/acne
+        problem{,s}/issue{,s}
     problem skin/hair/solving
     solve/fix/help/solving/fixing ... problem{,s}/issue{,s} thank{,s}/thx
     if .. any/a/some/there/i/you/we/no .. @trouble
@@ -491,11 +539,14 @@ HARMLESS = """
     is/would/will/wont/isnt it/that/this/be .. a? problem/issue
     hopefully no @trouble
     hope/avoid/prevent .. @trouble
-    issue/issues/issuing .. date/number/invoice/receipt/visa/ticket/tickets/card/certificate/passport/permit/license/document/policy/letter/voucher/gift
+    issue/issues/issuing .. date/number/invoice/receipt/visa/ticket/tickets/card/certificate/passport/permit/
+        license/document/policy/letter/voucher/gift
     date/place/country of issue
     issue date
     issued
-    latest/new/next/last/current/back/old/previous/first/second/third/january/february/march/april/may/june/july/august/september/october/november/december/spring/summer/winter/autumn/special/monthly/weekly issue{,s} .. of/magazine/out/newspaper/journal/comic
+    latest/new/next/last/current/back/old/previous/first/second/third/january/february/march/april/may/june/
+        july/august/september/october/november/december/spring/summer/winter/autumn/special/monthly/weekly
+        issue{,s} .. of/magazine/out/newspaper/journal/comic
     magazine/journal/newspaper/comic .. issue{,s}
     latest/next/back/previous issue{,s}
     to/can/you/u/please/do/i issue me/us/a/an/the/it/new
@@ -504,22 +555,28 @@ HARMLESS = """
     in/take/takes/took/taking charge
     who/whos is? in? charge .. of
     @no @passed* charge{,s}
-    charge/charging/recharge .. my/the/your/a/an/it/its/their phone/battery/car/device/laptop/watch/headphones/airpods/iphone/tablet/bike/scooter/ipad/powerbank/speaker/balance/credit
+    charge/charging/recharge .. my/the/your/a/an/it/its/their phone/battery/car/device/laptop/watch/headphones/
+        airpods/iphone/tablet/bike/scooter/ipad/powerbank/speaker/balance/credit
     phone/battery/car/fast/wireless/full/fully/quick/laptop/mobile/first/one/per/single/each charge{,s,d}
     @not charge anymore/properly/well
     battery/phone/iphone/it .. charge
-    do/does/did/will/would/can you/u/they/it/shop/hotel .. charge{,s} for/me/extra/per/to/vat/tax/any/a/more/by/in/if/$
+    do/does/did/will/would/can you/u/they/it/shop/hotel .. charge{,s} for/me/extra/per/to/vat/tax/any/a/more/by/
+        in/if/$
     how much/many .. charge{,s}
     what/whats/which .. do/is/are/would/will/the/your/u .. charge{,s}
     is/are/r there .. charge{,s}
-    any/extra/additional/delivery/shipping/service/late/cancellation/booking/cleaning/bank/card/handling/customs/labor/labour/visit/no/small/monthly/annual/yearly/fixed/hourly/visa/parking charge{,s} .. for/to/if/on/in
+    any/extra/additional/delivery/shipping/service/late/cancellation/booking/cleaning/bank/card/handling/
+        customs/labor/labour/visit/no/small/monthly/annual/yearly/fixed/hourly/visa/parking charge{,s} .. for/
+        to/if/on/in
     delivery/shipping/service/additional/extra/cleaning/handling/parking/late/cancellation charge{,s}
-    charge{,s} for .. sauce/delivery/parking/bag/bags/wifi/breakfast/cancel/cancellation/cancelling/change/changing/towels/kids/children
+    charge{,s} for .. sauce/delivery/parking/bag/bags/wifi/breakfast/cancel/cancellation/cancelling/change/
+        changing/towels/kids/children
     you/u/they charge{,s} for/per/by
     including/include/includes/incl/with/plus .. charge{,s}
     usb/type/c/wall/car/wireless/phone/magsafe/laptop charger{,s}
     billing address/cycle/date/period/name/info/information/details/software/system/email
-    legal size/paper/age/name/holiday/drinking/notice/translation/translations/translator/document/documents/tender/weight/limit/guardian/system
+    legal size/paper/age/name/holiday/drinking/notice/translation/translations/translator/document/documents/
+        tender/weight/limit/guardian/system
     translat{e,ion,or,ing} .. legal
     lawyer/attorney .. near/discount/recommended/friend/office/by profession
     as a/an lawyer/agent/attorney
@@ -529,8 +586,10 @@ HARMLESS = """
     refund/refunds .. received/arrived/came/done/processed .. thank{,s,you}/thx/$
     refund{,s} received/arrived/came
     received/got/recieved .. my/the/your refund
-    thank{,s}/thx/ty .. for .. refund/compensation/help/solving/fixing/sorting/resolving/agent/support/customer_service/representative/operator
-    are/is .. customer service/support/agent/agents .. open/available .. on/at/after/during/weekend/sunday/friday/saturday/today/tomorrow
+    thank{,s}/thx/ty .. for .. refund/compensation/help/solving/fixing/sorting/resolving/agent/support/
+        customer_service/representative/operator
+    are/is .. customer service/support/agent/agents .. open/available .. on/at/after/during/weekend/sunday/
+        friday/saturday/today/tomorrow
     thank{,s}/thx/appreciate .. help
     not working day/days/hours/on/today/tomorrow/friday/sunday
     do/does/is/are/will/if/when .. late .. open/delivery/check/checkout/checkin/fee/night
@@ -550,7 +609,8 @@ HARMLESS = """
     is/was/are/were anything/something .. missing/wrong
     did/was/do/does .. i/we/you .. miss/missing
     what .. missing .. document/documents/info/from me
-    fix/repair/replace/change/buy/sell/take/recycle/fixing/repairing/accept .. broken/cracked/damaged/dead/faulty/old
+    fix/repair/replace/change/buy/sell/take/recycle/fixing/repairing/accept .. broken/cracked/damaged/dead/
+        faulty/old
     broken/cracked/damaged screen/glass/display/ice .. repair/replacement/fix/price/cost
     how much .. broken/cracked/damaged/damage
     not/@not disappoint{ed,}
@@ -595,22 +655,30 @@ MENTIONS = """
     male/female representative
     person of contact
     @person .. size/jacket
-    travel/estate/realestate/real_estate/insurance/cleaning/shipping/sales/booking/ticket/property/letting/customs/freight/literary/secret/free/chemical/bleaching/anti/purchasing/buying/clearing/authorized/authorised/local/exclusive/official/insurence agent{,s}
+    travel/estate/realestate/real_estate/insurance/cleaning/shipping/sales/booking/ticket/property/letting/
+        customs/freight/literary/secret/free/chemical/bleaching/anti/purchasing/buying/clearing/authorized/
+        authorised/local/exclusive/official/insurence agent{,s}
     agent{,s} commission/price/prices/rate/rates/discount/code/login/portal/of/for/in
-    become/becoming/be/being/am/im/as/are/were/hire/hiring/recruiting/vacancy/join a/an/the/your/you? .. agent{,s}/representative/operator/manager/employee
+    become/becoming/be/being/am/im/as/are/were/hire/hiring/recruiting/vacancy/join a/an/the/your/you? ..
+        agent{,s}/representative/operator/manager/employee
     are/r you/u/this a/an/the .. agent/owner/manager/bot/robot
     medical/sales/legal/class/student representative
     tour/machine/forklift/crane/mobile/network/telecom operator{,s}
     spoke/talked/spoken/chatted/met/chatting/dealt .. to/with .. @person/@team
     @talk @with @a* @person/@team yesterday/before/already/earlier/last
-    an/a/the/your/one/ur/of agent/representative/operator/manager/person/colleague/employee/support/rep/staff .. told/said/says/helped/called/promised/sent/confirmed/informed/was/who/already/gave/showed/recommended/replied/answered/is
+    an/a/the/your/one/ur/of agent/representative/operator/manager/person/colleague/employee/support/rep/staff
+        .. told/said/says/helped/called/promised/sent/confirmed/informed/was/who/already/gave/showed/
+        recommended/replied/answered/is
     agent/representative/operator/manager/customer_service .. told/said/helped/promised/confirmed/was/were
-    @team/customer service .. hours/open/close/closes/opens/time/working/address/email/excellent/amazing/great/awesome/good/perfect
-    great/good/excellent/amazing/best/fantastic/awesome/wonderful/lovely/perfect/nice/brilliant/super/superb/friendly/such .. service/support/staff/agent/representative/team/customer_service
+    @team/customer service .. hours/open/close/closes/opens/time/working/address/email/excellent/amazing/great/
+        awesome/good/perfect
+    great/good/excellent/amazing/best/fantastic/awesome/wonderful/lovely/perfect/nice/brilliant/super/superb/
+        friendly/such .. service/support/staff/agent/representative/team/customer_service
     what time/are/is/hours/days .. customer_service/customer/support/service/agent/office
     when .. customer_service/customer/support .. open/close/work/available
     what/which/when .. customer service/support .. hours/time/open/close/work/days
-    help me/us .. choose/pick/find/decide/select/understand/book/order/reserve/with/figure/calculate/place/compare/plan/know/install/set/track/check/fill/to/get/buy/change/cancel/see/make/pay/a
+    help me/us .. choose/pick/find/decide/select/understand/book/order/reserve/with/figure/calculate/place/
+        compare/plan/know/install/set/track/check/fill/to/get/buy/change/cancel/see/make/pay/a
     help{s,ed,ing} me/us
     god help
     help please? with
@@ -636,7 +704,8 @@ MENTIONS = """
     ill/i/will/let/gonna/need .. @talk @with .. and then?/get/let/come/tell
     tell/thank/thanks/greet/regards .. manager/agent/representative/operator/owner
     my manager/boss/supervisor/agent/representative/operator/colleague/owner
-    agent{,s}/representative{,s}/operator{,s} .. said/did/didnt/hung/sent/gave/promised/refused/lied/was/were/is/are/will/never/has/had/have/who/that/responsible/visited/came/coming
+    agent{,s}/representative{,s}/operator{,s} .. said/did/didnt/hung/sent/gave/promised/refused/lied/was/were/
+        is/are/will/never/has/had/have/who/that/responsible/visited/came/coming
     rude/unprofessional/incompetent/useless/bad/lazy/worst .. @person
     @no @passed* @person .. needed/required/necessary
     movie/book/film/series/show .. about
@@ -685,7 +754,7 @@ SOLUTIONS = """
     finally arrived/came/works
 """
 
-REPAIR_SIGNS = word_class("fix fixing repair repairs repaired repairing replacement spare")
+REPAIR_SIGNS = "fix fixing repair repairs repaired repairing replacement spare"
 REPAIRS = """
     @mine @thing .. @bad
     @thing .. @bad

@@ -10,15 +10,15 @@ import msgspec
 class Context(msgspec.Struct, frozen=True):
     """What is harmless in a text that has one of the signs: other words of a language, or of a trade."""
 
-    signs: frozenset[str]
+    signs: str
     harmless: str
 
 
 class Lists(msgspec.Struct, frozen=True, kw_only=True):
     """Expressions in the notation of `patterns.py`, one a line."""
 
-    classes: Mapping[str, frozenset[str]]
-    denials: frozenset[str]
+    classes: Mapping[str, str]
+    denials: str
     """No gap of an expression goes over one of these."""
     human: str
     """A person is asked for, or help is called for."""

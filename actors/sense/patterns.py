@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import product
+from functools import cache
+from itertools import chain, product
 
 import msgspec
 
@@ -36,6 +37,7 @@ _GAPS = {"..": 2, "...": 4}
 _REPEATS = 3
 _BRACES = re.compile(r"([^{}]*)\{([^{}]*)\}(.*)")
 _ARTICLE = "ال"
+_GOES_ON = " " * 8
 _ANY: frozenset[str] = frozenset()
 
 Classes = Mapping[str, frozenset[str]]
@@ -58,9 +60,6 @@ class _Node:
         self.edges: dict[frozenset[str], _Node] = {}
         self.kinds: tuple[str, ...] = ()
 
-    def after(self, wanted: frozenset[str]) -> _Node:
-        return self.edges.setdefault(wanted, _Node())
-
 
 class Matcher:
     """Finds expressions of several kinds, all at once."""
@@ -73,9 +72,8 @@ class Matcher:
 
     def add(self, kind: str, listed: str, classes: Classes) -> None:
         """Take a list in. Raises `ValueError` for an expression that has no first word, or too many variants."""
-        for line in map(str.strip, listed.splitlines()):
-            if line:
-                self._add(kind, line, classes)
+        for line in _lines(listed):
+            self._add(kind, line, classes)
 
     def hits(self, said: Sequence[str]) -> Iterator[Hit]:
         """What a clause says; of the expressions of one kind that begin at the same word, the longest."""
@@ -101,26 +99,43 @@ class Matcher:
 
     def _add(self, kind: str, line: str, classes: Classes) -> None:
         elements = [_element(part, classes) for part in line.split()]
-        variants = list(product(*elements))
-        if not all(variant[0] and variant[0][0] for variant in variants) or len(variants) > MAX_VARIANTS:
+        variants = [tuple(chain.from_iterable(rows)) for rows in product(*elements)]
+        if not all(variant and variant[0] for variant in variants) or len(variants) > MAX_VARIANTS:
             raise ValueError(f"begins with what may be missing, or has too many variants: {line}")
+        for wanted in {wanted for element in elements for row in element for wanted in row}:
+            if not wanted <= self.vocabulary:
+                self.vocabulary |= wanted
         for variant in variants:
             node = self._top
-            for wanted in (each for repeated in variant for each in repeated):
-                is_first = node is self._top and wanted not in node.edges
-                node = node.after(wanted)
-                if is_first:
-                    for word in wanted:
-                        self._firsts.setdefault(word, []).append(node)
-                self.vocabulary |= wanted
-                self.vocabulary.update(part for word in wanted for part in word.split(JOINT))
+            for wanted in variant:
+                after = node.edges.get(wanted)
+                if after is None:
+                    after = node.edges[wanted] = _Node()
+                    if node is self._top:
+                        for word in wanted:
+                            self._firsts.setdefault(word, []).append(after)
+                node = after
             if kind not in node.kinds:
                 node.kinds = (*node.kinds, kind)
 
 
-def word_class(listed: str, classes: Classes | None = None) -> frozenset[str]:
-    """The words of a list, in the notation of one element each."""
-    return frozenset(word for part in listed.split() for word in _alternatives(part, classes or {}))
+def word_class(listed: str) -> frozenset[str]:
+    """The words of a list, each in the notation of an element."""
+    return frozenset(word for part in listed.split() for word in _alternatives(part, {}))
+
+
+def _lines(listed: str) -> Iterator[str]:
+    """The expressions of a list. A line that is indented further than an expression goes on with it."""
+    line = ""
+    for written in listed.splitlines():
+        if written.startswith(_GOES_ON):
+            line += ("" if line.endswith("/") else " ") + written.strip()
+            continue
+        if line:
+            yield line
+        line = written.strip()
+    if line:
+        yield line
 
 
 def _element(part: str, classes: Classes) -> list[tuple[frozenset[str], ...]]:
@@ -156,8 +171,11 @@ def _forms(written: str) -> Iterator[str]:
         yield from _forms(match[1] + form + match[3])
 
 
+@cache
 def _one_word(written: str) -> str:
     """A word as a text has it: normalised, and without the Arabic article, which any of them may have."""
+    if written.isascii() and written.isalnum() and written == written.lower():
+        return written
     parts = [words(part) for part in written.split(JOINT)]
     if any(len(part) != 1 for part in parts):
         raise ValueError(f"not one word: {written}")

@@ -1,4 +1,4 @@
-"""Reads a text: its clauses, the expressions in them, and what is left of these after denials and courtesy. Pure, total.
+"""Reads a text: its clauses, their expressions, and what is left of these after denials and courtesy. Pure, total.
 
 Laws of this file:
 1. What is harmless covers what stands within it ("no problem" has a problem in it), and nothing else: "no problem, but I
@@ -23,8 +23,19 @@ import msgspec
 from msgspec.structs import astuple
 
 from actors.sense import arabic, english, portuguese, spanish
-from actors.sense.lists import Context, Lists
-from actors.sense.patterns import BEGINNING, END, JOINT, LOUD, NUMBER, QUESTION, TURN, Hit, Matcher
+from actors.sense.lists import Lists
+from actors.sense.patterns import (
+    BEGINNING,
+    END,
+    JOINT,
+    LOUD,
+    NUMBER,
+    QUESTION,
+    TURN,
+    Hit,
+    Matcher,
+    word_class,
+)
 from actors.text import normalised
 
 MAX_CHARS = 20_000
@@ -40,37 +51,15 @@ _ANGRY = "\U0001f620\U0001f621\U0001f624\U0001f92c\U0001f47f\U0001f4a2"
 _TOKEN = re.compile(rf"[^\W_]+(?:['\u2019`][^\W_]+)*|[.,;:!?،؛؟\n()|{_ANGRY}]+|(?<= )[-\u2013\u2014]+(?= )")
 _APOSTROPHE = re.compile("['\u2019`]")
 _ELONGATED = re.compile(r"([^\W\d_])\1{2,}")
-_PARTING = frozenset(
-    "but however though although bt لكن ولكن بس لاكن walakin bs lakin pero aunque sino porem mas contudo entretanto".split()
+_PARTING = word_class(
+    """but however though although bt لكن ولكن بس لاكن lakin bs pero aunque sino porem mas contudo entretanto"""
 )
-_NOT_PARTING_AFTER = frozenset(
-    "de nada mucho poco nunca algo lo la los las ya por dia vez cobraron cobro cobrar cobran un una no".split()
+_NOT_PARTING_AFTER = word_class(
+    "de nada mucho poco nunca algo lo la los las ya por dia vez cobraron cobro cobrar cobran un una no"
 )
 """Before the Spanish más, which is the Portuguese "but" to somebody who leaves accents off."""
-_PREFIXES = (
-    "وبال",
-    "وكال",
-    "وال",
-    "بال",
-    "كال",
-    "فال",
-    "ولل",
-    "فلل",
-    "هال",
-    "عال",
-    "لل",
-    "ال",
-    "وب",
-    "ول",
-    "وك",
-    "فب",
-    "فل",
-    "و",
-    "ب",
-    "ل",
-    "ف",
-    "ك",
-)
+_PREFIXES = tuple(["وبال", "وكال", "وال", "بال", "كال", "فال", "ولل", "فلل", "هال", "عال", "لل", "ال", "وب", "ول", "وك", "فب", "فل", "و", "ب", "ل", "ف", "ك"])
+"""What is written together with an Arabic word, the longest first."""
 _MIN_STEM = 3
 _DENIED_WITHIN = 3
 """So many words before it a denial makes of \"solved\" its contrary."""
@@ -82,6 +71,11 @@ class Sense(msgspec.Struct, frozen=True):
 
     human: bool = False
     sensitive: bool = False
+
+
+def prepare() -> None:
+    """Take the lists in: a tenth of a second that no turn should wait for."""
+    _lexicon()
 
 
 @lru_cache(maxsize=16)
@@ -104,7 +98,7 @@ def _left(said: Sequence[str], harmless: frozenset[str]) -> set[str]:
     first, last = said.index(BEGINNING) + 1, said.index(END)
     hits = [
         Hit(kind, max(first, start), min(end, last))
-        for kind, start, end in map(astuple, _matcher().hits(said))
+        for kind, start, end in map(astuple, _lexicon().matcher.hits(said))
     ]
     if not hits:
         return set()
@@ -123,7 +117,7 @@ def _left(said: Sequence[str], harmless: frozenset[str]) -> set[str]:
         elif refused[start] > start:
             continue
         elif kind == "solution":
-            if _matcher().denials.isdisjoint(said[max(first, start - _DENIED_WITHIN) : start]):
+            if _lexicon().matcher.denials.isdisjoint(said[max(first, start - _DENIED_WITHIN) : start]):
                 left.add(kind)
         elif kind != "trouble" or start < supposed:
             left.add(kind)
@@ -140,23 +134,16 @@ def _reach(said: Sequence[str], hits: Iterable[Hit], beyond: int) -> list[int]:
 
 def _kinds_in(clauses: Sequence[Sequence[str]]) -> frozenset[str]:
     """The kinds of what is harmless in these clauses."""
-    here = (
-        kind for kind, context in _contexts() if any(not context.signs.isdisjoint(said) for said in clauses)
-    )
+    signs = _lexicon().signs
+    here = (kind for kind, words in signs.items() if any(not words.isdisjoint(said) for said in clauses))
     return frozenset(("harmless", *here))
-
-
-def _contexts() -> Iterator[tuple[str, Context]]:
-    for name, lists in LANGUAGES.items():
-        for number, context in enumerate(lists.contexts):
-            yield f"{name} {number}", context
 
 
 def _clauses(text: str) -> Iterator[list[str]]:
     """The words of each clause in the forms that the lists know, between signs for its beginning and end."""
     plain = unicodedata.normalize("NFKC", text[:MAX_CHARS])[:MAX_CHARS]
     seen = normalised(plain.replace("\n", " ; "))
-    vocabulary, compounds = _matcher().vocabulary, _compounds()
+    vocabulary, compounds = _lexicon().matcher.vocabulary, _lexicon().compounds
     said = [BEGINNING]
     for token in _TOKEN.findall(seen):
         if token[0].isalnum():
@@ -206,11 +193,22 @@ def _stems(word: str) -> Iterator[str]:
         yield from _stems(word[:-1])
 
 
+class _Lexicon(msgspec.Struct, frozen=True):
+    """All lists, taken in."""
+
+    matcher: Matcher
+    compounds: Mapping[tuple[str, str], str]
+    """Words that are one in the lists and two as they are typed; the third of three joins the first two."""
+    signs: Mapping[str, frozenset[str]]
+    """The words that a text must have one of, for each kind of what is harmless in some texts alone."""
+
+
 @lru_cache(maxsize=1)
-def _matcher() -> Matcher:
-    """All lists, read once."""
-    matcher = Matcher(frozenset().union(*(lists.denials for lists in LANGUAGES.values())))
+def _lexicon() -> _Lexicon:
+    matcher = Matcher(frozenset().union(*(word_class(lists.denials) for lists in LANGUAGES.values())))
+    signs: dict[str, frozenset[str]] = {}
     for name, lists in LANGUAGES.items():
+        classes = {called: word_class(listed) for called, listed in lists.classes.items()}
         for kind, listed in (
             ("human", lists.human),
             ("insisted", lists.insisted),
@@ -221,19 +219,17 @@ def _matcher() -> Matcher:
             ("refusal", lists.refusals),
             ("supposition", lists.suppositions),
             ("solution", lists.solutions),
-            *((f"{name} {number}", context.harmless) for number, context in enumerate(lists.contexts)),
         ):
-            matcher.add(kind, listed, lists.classes)
-        matcher.vocabulary.update(*(context.signs for context in lists.contexts))
-    return matcher
-
-
-@lru_cache(maxsize=1)
-def _compounds() -> Mapping[tuple[str, str], str]:
-    """Words that are one in the lists and two as they are typed; the third of three joins the first two."""
-    found: dict[tuple[str, str], str] = {}
-    for compound in (word for word in _matcher().vocabulary if JOINT in word):
+            matcher.add(kind, listed, classes)
+        for number, context in enumerate(lists.contexts):
+            kind = f"{name} {number}"
+            matcher.add(kind, context.harmless, classes)
+            signs[kind] = word_class(context.signs)
+    matcher.vocabulary.update(*signs.values())
+    compounds: dict[tuple[str, str], str] = {}
+    for compound in [word for word in matcher.vocabulary if JOINT in word]:
         first, *others = compound.split(JOINT)
+        matcher.vocabulary.update((first, *others))
         for other in others:
-            found[(first, other)] = first = f"{first}{JOINT}{other}"
-    return found
+            compounds[first, other] = first = f"{first}{JOINT}{other}"
+    return _Lexicon(matcher, compounds, signs)
