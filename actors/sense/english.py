@@ -14,7 +14,7 @@ CLASSES = {
     "no": "no without zero any nor dont didnt doesnt havent hasnt hadnt isnt wasnt arent aint not never",
     "not": _NOT,
     "passed": """
-        
+
         a/an/any/the/really/actually/such/other/more/further/major/big/real/serious/single/much/of/with/have/having/had
         has/got/get/see/find/find/found/be/been/there/is/was/it/its/that/thats/this/extra/additional/hidden/delivery
         shipping/service/slightest/at/all/particular
@@ -659,8 +659,8 @@ MENTIONS = """
         customs/freight/literary/secret/free/chemical/bleaching/anti/purchasing/buying/clearing/authorized/
         authorised/local/exclusive/official/insurence agent{,s}
     agent{,s} commission/price/prices/rate/rates/discount/code/login/portal/of/for/in
-    become/becoming/be/being/am/im/as/are/were/hire/hiring/recruiting/vacancy/join a/an/the/your/you? ..
-        agent{,s}/representative/operator/manager/employee
+    become/becoming/hire/hiring/recruiting/vacancy/join .. agent/representative/operator/manager/employee
+    be/being/am/im/as/are/were a/an/the/your/you .. agent/representative/operator/manager/employee
     are/r you/u/this a/an/the .. agent/owner/manager/bot/robot
     medical/sales/legal/class/student representative
     tour/machine/forklift/crane/mobile/network/telecom operator{,s}
@@ -679,7 +679,7 @@ MENTIONS = """
     what/which/when .. customer service/support .. hours/time/open/close/work/days
     help me/us .. choose/pick/find/decide/select/understand/book/order/reserve/with/figure/calculate/place/
         compare/plan/know/install/set/track/check/fill/to/get/buy/change/cancel/see/make/pay/a
-    help{s,ed,ing} me/us
+    help{ed,ing} me/us
     god help
     help please? with
     call me/us when/once/before/if/by/sara/mr/mrs/crazy

@@ -37,6 +37,8 @@ _GAPS = {"..": 2, "...": 4}
 _REPEATS = 3
 _BRACES = re.compile(r"([^{}]*)\{([^{}]*)\}(.*)")
 _ARTICLE = "ال"
+_MIN_STEM = 3
+_MIN_WITHOUT_S = 4
 _GOES_ON = " " * 8
 _ANY: frozenset[str] = frozenset()
 
@@ -71,7 +73,7 @@ class Matcher:
         self.vocabulary: set[str] = set(self.denials)
 
     def add(self, kind: str, listed: str, classes: Classes) -> None:
-        """Take a list in. Raises `ValueError` for an expression that has no first word, or too many variants."""
+        """Take a list in. Raises `ValueError` for what begins with any word, or has too many variants."""
         for line in _lines(listed):
             self._add(kind, line, classes)
 
@@ -101,7 +103,7 @@ class Matcher:
         elements = [_element(part, classes) for part in line.split()]
         variants = [tuple(chain.from_iterable(rows)) for rows in product(*elements)]
         if not all(variant and variant[0] for variant in variants) or len(variants) > MAX_VARIANTS:
-            raise ValueError(f"begins with what may be missing, or has too many variants: {line}")
+            raise ValueError(f"begins with any word, or has too many variants: {line}")
         for wanted in {wanted for element in elements for row in element for wanted in row}:
             if not wanted <= self.vocabulary:
                 self.vocabulary |= wanted
@@ -173,14 +175,19 @@ def _forms(written: str) -> Iterator[str]:
 
 @cache
 def _one_word(written: str) -> str:
-    """A word as a text has it: normalised, and without the Arabic article, which any of them may have."""
-    if written.isascii() and written.isalnum() and written == written.lower():
-        return written
+    """A word of a list as `folded` leaves one of a text."""
+    if written.isascii() and written.isalnum() and written.islower():
+        return folded(written)
     parts = [words(part) for part in written.split(JOINT)]
     if any(len(part) != 1 for part in parts):
         raise ValueError(f"not one word: {written}")
-    return JOINT.join(without_article(part[0]) for part in parts)
+    return JOINT.join(folded(part[0]) for part in parts)
 
 
-def without_article(word: str) -> str:
-    return word[2:] if word.startswith(_ARTICLE) and len(word) > len(_ARTICLE) + 2 else word
+def folded(word: str) -> str:
+    """A normalised word without what many words may have: the Arabic article, the s of a plural or a verb."""
+    if word.startswith(_ARTICLE):
+        return word[len(_ARTICLE) :] if len(word) >= len(_ARTICLE) + _MIN_STEM else word
+    if word[-1] == "s" and len(word) > _MIN_WITHOUT_S and word.isascii():
+        return word[:-1]
+    return word

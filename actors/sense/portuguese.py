@@ -490,7 +490,7 @@ MENTIONS = """
     pra/para # pessoas
     qual/que agente/atendente/vendedor
     amo/amei/adoro/adorei/gostei/gosto/elogio/elogiar .. atendimento/atendente{,s}/suporte
-    reclama{cao,r}/queixa/denuncia/reclamando ... sobre/contra/d{o,a}/com .. @person
+    reclama{cao,r}/queixa/denuncia/reclamando ... sobre/contra/d{o,a} .. @person
     @talk @with .. meu/minha/meus/minhas/ele/ela/marido/mae/esposa/esposo ..
     vou/irei/ainda/vamos @talk @with ... e/te/casa/antes/primeiro/aviso/retorno
     @talk @with alguem .. casa/familia
@@ -541,9 +541,10 @@ SOLUTIONS = """
     acabou de chegar
 """
 
-SIGNS = """nao vc vcs voce voces tem muito mto obrigad{o,a} obg quero vou isso entao gostei tambem tbm loja oi uma meu minha pra
-    pro eu demais amei adorei achei bom boa noite kkk kkkk valeu vlw blz beleza quanto ficou esta tao dois
-        pessoal gente"""
+SIGNS = """
+    nao vc vcs voce voces tem muito mto obrigad{o,a} obg quero vou isso entao gostei tambem tbm loja oi uma meu minha
+    pra pro eu demais amei adorei achei bom boa noite kkk kkkk valeu vlw blz beleza quanto ficou tao dois pessoal gente
+"""
 """Words that are none in English or Spanish, with some that are rare there."""
 HOMOGRAPHS = """
     legal

@@ -1,10 +1,10 @@
 """Reads a text: its clauses, their expressions, and what is left of these after denials and courtesy. Pure, total.
 
 Laws of this file:
-1. What is harmless covers what stands within it ("no problem" has a problem in it), and nothing else: "no problem, but I
-   want my money back" is sensitive.
-2. What is not wanted is not asked for ("I don't need an agent"). What is only supposed ("if it arrives broken") or over
-   ("all solved now, thanks") is no trouble; a demand stays one.
+1. What is harmless covers what stands within it ("no problem" has a problem in it), and nothing else: "no problem, but
+   I want my money back" is sensitive.
+2. What is not wanted is not asked for ("I don't need an agent"), nor is a person who is spoken of ("the agent was
+   kind"). What is only supposed ("if it arrives broken") or over ("all solved now") is no trouble; a demand stays one.
 3. Punctuation, lines and words like "but" part clauses; no denial reaches over one.
 4. All languages are read at once: people mix them. A word that is harmless in one language alone ("legal" in
    Portuguese) is so in a text with other words of that language.
@@ -34,6 +34,7 @@ from actors.sense.patterns import (
     TURN,
     Hit,
     Matcher,
+    folded,
     word_class,
 )
 from actors.text import normalised
@@ -58,12 +59,17 @@ _NOT_PARTING_AFTER = word_class(
     "de nada mucho poco nunca algo lo la los las ya por dia vez cobraron cobro cobrar cobran un una no"
 )
 """Before the Spanish más, which is the Portuguese "but" to somebody who leaves accents off."""
-_PREFIXES = tuple(["وبال", "وكال", "وال", "بال", "كال", "فال", "ولل", "فلل", "هال", "عال", "لل", "ال", "وب", "ول", "وك", "فب", "فل", "و", "ب", "ل", "ف", "ك"])
+_PREFIXES = tuple(
+    sorted(
+        word_class("وبال وكال وال بال كال فال ولل فلل هال عال لل ال وب ول وك فب فل و ب ل ف ك"),
+        key=len,
+        reverse=True,
+    )
+)
 """What is written together with an Arabic word, the longest first."""
 _MIN_STEM = 3
 _DENIED_WITHIN = 3
 """So many words before it a denial makes of \"solved\" its contrary."""
-_MIN_PLURAL = 5
 
 
 class Sense(msgspec.Struct, frozen=True):
@@ -108,7 +114,9 @@ def _left(said: Sequence[str], harmless: frozenset[str]) -> set[str]:
     supposed = min((hit.start for hit in hits if hit.kind == "supposition"), default=len(said))
     left: set[str] = set()
     for kind, start, end in ((hit.kind, hit.start, hit.end) for hit in hits):
-        if covered[start] >= end or (kind == "human" and mentioned[start] > start):
+        if covered[start] >= end or (
+            kind == "human" and (mentioned[start] > start or mentioned[end - 1] >= end)
+        ):
             continue
         if kind == "trouble" and (covered[start] > start or covered[end - 1] >= end):
             continue
@@ -170,16 +178,15 @@ def _known(word: str, vocabulary: Set[str]) -> str:
     """The form of a word that the lists have, or the word."""
     if word.isdigit():
         return NUMBER
+    word = folded(word)
     if word in vocabulary:
         return word
     if "\u0621" <= word[0] <= "\u064a":
         word = _ELONGATED.sub(r"\1", word)
         return next((stem for stem in _stems(word) if stem in vocabulary), word)
     if _ELONGATED.search(word):
-        twice = _ELONGATED.sub(r"\1\1", word)
-        word = twice if twice in vocabulary else _ELONGATED.sub(r"\1", word)
-    if len(word) >= _MIN_PLURAL and word[-1] == "s" and word[:-1] in vocabulary:
-        return word[:-1]
+        twice, once = folded(_ELONGATED.sub(r"\1\1", word)), folded(_ELONGATED.sub(r"\1", word))
+        return twice if twice in vocabulary else once
     return word
 
 

@@ -475,8 +475,8 @@ MENTIONS = """
     cual/que agente/asesor/vendedor
     encanta/encanto/amo/ame/gusta/gusto/felicito/felicidades .. atencion_al_cliente/servicio_al_cliente/
         atencion/asesor{,a}
-    queja/reclamo/denuncia/reclamacion/quejarme ... sobre/contra/d{e,el}/con .. @person
-    @talk @with .. mi/mis/el/ella/esposo/esposa/marido ..
+    queja/reclamo/denuncia/reclamacion/quejarme ... sobre/contra/d{e,el} .. @person
+    @talk @with .. mi/ella/esposo/esposa/marido ..
     voy/vamos/tengo/debo .. @talk @with ... y/casa/antes/primero/digo/aviso
     @talk @with alguien .. casa/familia
     dile/gracias/saludos/agradece .. gerente/asesor{,a}/encargad{o,a}/vendedor{,a}
