@@ -135,16 +135,16 @@ def reason(given: EscalationInput) -> str:
 
 REASONS = tuple(rule.reason for rule in RULES)
 
-Names = tuple[tuple[str, str], ...]
+ReasonNames = tuple[tuple[str, str], ...]
 """Reasons, each with the name that others are told instead (`escalation.reason_names`)."""
 
 
-def told_reason(reason: str, names: Names) -> str:
+def told_reason(reason: str, names: ReasonNames) -> str:
     """What a reason is called where it leaves Majlis."""
     return dict(names).get(reason, reason)
 
 
-def reason_told(told: str, names: Names) -> str:
+def reason_told(told: str, names: ReasonNames) -> str:
     """The reason that is called so; what is told, where that is none or more than one."""
     found = [reason for reason, name in names if name == told]
     return found[0] if len(found) == 1 else told

@@ -6,7 +6,7 @@ more is also met with the article and with what is written together with it (و�
 
 from __future__ import annotations
 
-from actors.sense.lists import Context, Lists
+from actors.sense.lists import Lists, Surroundings
 
 _NO_HAVE = "ماعندي ماعندنا معندي معنديش معندناش ماعنديش ماعندناش معنديش"
 
@@ -790,5 +790,5 @@ LISTS = Lists(
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,
-    contexts=(Context(REPAIR_SIGNS, REPAIRS),),
+    contexts=(Surroundings(REPAIR_SIGNS, REPAIRS),),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.sense.lists import Context, Lists
+from actors.sense.lists import Lists, Surroundings
 
 _NOT = """
     dont didnt doesnt havent hasnt hadnt isnt wasnt arent aint not never wont cant cannot couldnt couldn wouldnt cnt
@@ -774,5 +774,5 @@ LISTS = Lists(
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,
-    contexts=(Context(REPAIR_SIGNS, REPAIRS),),
+    contexts=(Surroundings(REPAIR_SIGNS, REPAIRS),),
 )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 
-class Context(msgspec.Struct, frozen=True):
+class Surroundings(msgspec.Struct, frozen=True):
     """What is harmless in a text that has one of the signs: other words of a language, or of a trade."""
 
     signs: str
@@ -38,4 +38,4 @@ class Lists(msgspec.Struct, frozen=True, kw_only=True):
     """What follows in the clause is not so, or not yet."""
     solutions: str
     """What the customer told of before this is over."""
-    contexts: tuple[Context, ...] = ()
+    contexts: tuple[Surroundings, ...] = ()

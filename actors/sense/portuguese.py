@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.sense.lists import Context, Lists
+from actors.sense.lists import Lists, Surroundings
 
 DENIALS = "nao n naum num sem nem nunca jamais nenhum{,a} ninguem ngm nada"
 
@@ -572,5 +572,5 @@ LISTS = Lists(
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,
-    contexts=(Context(SIGNS, HOMOGRAPHS), Context(REPAIR_SIGNS, REPAIRS)),
+    contexts=(Surroundings(SIGNS, HOMOGRAPHS), Surroundings(REPAIR_SIGNS, REPAIRS)),
 )
