@@ -20,7 +20,6 @@ from functools import lru_cache
 from itertools import accumulate
 
 import msgspec
-from msgspec.structs import astuple
 
 from actors.sense import arabic, english, portuguese, spanish
 from actors.sense.lists import Lists
@@ -100,12 +99,14 @@ def read(text: str) -> Sense:
 
 
 def _left(said: Sequence[str], harmless: frozenset[str]) -> set[str]:
-    """The kinds of what a clause says, without what is covered, refused or supposed in it."""
+    """The kinds of what a clause says, without what is covered, refused or supposed in it.
+
+    A demand or a wish goes only where all of it is within something harmless; a trouble, which is told in many words,
+    also where only its beginning or its end is; a person also where he is within what is spoken of.
+    """
     first, last = said.index(BEGINNING) + 1, said.index(END)
-    hits = [
-        Hit(kind, max(first, start), min(end, last))
-        for kind, start, end in map(astuple, _lexicon().matcher.hits(said))
-    ]
+    matcher = _lexicon().matcher
+    hits = [Hit(hit.kind, max(first, hit.start), min(hit.end, last)) for hit in matcher.hits(said)]
     if not hits:
         return set()
     covered = _reach(said, (hit for hit in hits if hit.kind in harmless), beyond=0)
@@ -114,20 +115,19 @@ def _left(said: Sequence[str], harmless: frozenset[str]) -> set[str]:
     supposed = min((hit.start for hit in hits if hit.kind == "supposition"), default=len(said))
     left: set[str] = set()
     for kind, start, end in ((hit.kind, hit.start, hit.end) for hit in hits):
-        if covered[start] >= end or (
-            kind == "human" and (mentioned[start] > start or mentioned[end - 1] >= end)
-        ):
+        if covered[start] >= end:
             continue
-        if kind == "trouble" and (covered[start] > start or covered[end - 1] >= end):
+        if kind == "trouble" and (covered[start] > start or covered[end - 1] >= end or start >= supposed):
+            continue
+        if kind == "human" and (mentioned[start] > start or mentioned[end - 1] >= end):
+            continue
+        if kind == "solution" and not matcher.denials.isdisjoint(
+            said[max(first, start - _DENIED_WITHIN) : start]
+        ):
             continue
         if kind == "insisted":
             left.add("human")
-        elif refused[start] > start:
-            continue
-        elif kind == "solution":
-            if _lexicon().matcher.denials.isdisjoint(said[max(first, start - _DENIED_WITHIN) : start]):
-                left.add(kind)
-        elif kind != "trouble" or start < supposed:
+        elif refused[start] <= start:
             left.add(kind)
     return left
 
