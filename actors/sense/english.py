@@ -67,14 +67,14 @@ CLASSES = {
     """,
     "mine": "my our the this that your ur",
     "came": """
-        arriv{e,ed,es} arived came come comes receiv{e,ed} reciev{e,ed} recev{e,ed} recived got get
-        deliver{ed,} sent ship{ped,} showed turned
+        arrived arived came receiv{e,ed} reciev{e,ed} recev{e,ed} recived got delivered sent shipped showed
+        turned
     """,
     "bad": """
         broken damaged smashed cracked torn ripped defective faulty rotten mouldy moldy spoiled spoilt stale
         expired cold raw undercooked burnt melted empty missing incomplete wrong dirty used opened leaking
         shattered dead fake counterfeit scratched stained bent crushed late squashed wet ruined dented busted
-        frozen off disgusting unusable worng
+        frozen disgusting unusable worng
     """,
     "awful": """
         worst terrible terible awful horrible bad disgusting poor pathetic lousy rubbish shocking appalling
@@ -207,7 +207,6 @@ INSISTED = """
 """
 
 DEMANDS = """
-    complain{t,ts,ing,ed}
     legal{,ly}
     lawyer{,s}/attorney{,s}/solicitor
     refund{,s,ed,ing,able}/refnd/refound
@@ -274,6 +273,27 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    complain{t,ts,ing,ed}
+    item/order/food/stuff/package/meal @is @is* @bad
+    it/this/everything/that @is @is* @strong
+    been @n @time
+    been over/almost/about/nearly @n @time
+    over @n @time .. and/still/no/now/already/late/waiting
+    @thing .. @not ready
+    & ^ you/they/u .. sent/gave/brought/delivered/forgot/charged
+    & ^ i/we .. got/received nothing/wrong
+    ordered/asked/paid ... and .. you/u/they .. sent/gave/brought/forgot
+    @they didnt/wouldnt .. let/show/give/come/bring/include/add/apply/deliver/fix/finish/clean/send/honor/accept
+    gave/caused .. me/us/my .. rash/burn/burns/allergy/infection/bumps/itching/swelling/blisters/pimples/pain
+    got/developed .. rash/burn/burns/infection/bumps/itching/swelling/blisters .. from/after
+    pain/rash/burn/burns/itching/swelling/bumps/blisters .. since/after/from your/the/this/using
+    hurt/injured/burned/burnt me/us/my/him/her
+    infected/swollen/bleeding .. after/since
+    how many times ... ask/call/write/message/tell/repeat/remind/contact/say/explain/!!
+    second/third/fourth/fifth/#/10th/nth time .. ask/asking/write/writing/call/calling/contact/message/
+        messaging/tell/happen/happens/late/wrong/complain
+    third/fourth/fifth time
+    cancelled .. without/nobody
     @they .. shouted/yelled/screamed/insulted/cursed/swore/lied/refused/hung/threw/dropped/ignored/laughed/
         harassed/touched/hit/pushed/threatened/disappeared .. me/us/my/at/to/up/it/$
     @they .. cheated/tricked/misled/deceived/fooled/robbed/ruined/wasted/messed/screwed .. me/us/my/up/our/it/
@@ -281,12 +301,6 @@ TROUBLES = """
     @they .. stole/stolen/steal
     sold .. me/us .. fake/expired/used/wrong/broken/old
     gave .. my/our .. to/away
-    @they didnt/did/wouldnt/dont .. let/show/give/come/bring/include/add/apply/deliver/fix/finish/clean/send/
-        honor/accept .. me/us/up/it/my/the/our/$
-    gave/caused/got/have/had/getting/has .. rash/burn/burns/allergy/infection/bumps/itching/swelling/blisters/
-        pimples
-    gave .. me .. pain
-    pain/rash/burn/burns/itching/swelling/bumps/blisters .. since/after/from
     error{,s}
     @not coming/opening/loading/responding/honored/honoured/refunded/processed/updated/cooling/heating/cleaned/
         connecting/charging/registering/sending/receiving/accepting/delivered/dispatched/moving/showing
@@ -296,7 +310,6 @@ TROUBLES = """
     price{,s}/amount/total/bill/rate .. not/different/higher/more/isnt/doesnt/arent .. same/than/from/match/
         what/correct/right
     hidden/unexpected/surprise/strange/extra fee{,s}/charge{,s}/cost{,s} on
-    second/third/fourth/fifth/#/10th/nth time i/im/ive/we/in/this/and/that/your/they/you/the/now
     no answer/response/reply
     written/wrote/called/emailed/messaged/texted/asked/contacted .. # times/emails/messages/calls/x
     @thing @strong
@@ -316,14 +329,11 @@ TROUBLES = """
     there is/are/was/were .. @pest
     @pest in/inside/all/on/everywhere
     found .. @pest
-    not ready
     was/were .. supposed/meant .. to/for
     was for yesterday
     came/arrived/delivered today/tomorrow/late/after
     @thing .. cancelled/canceled
     # hours/days/weeks and/later
-    too long
-    & ^ .. charged/refused/late/closed/broken/wrong/missing
     not/never .. again .. order/buy/your/you
     not .. worth
     unfair
@@ -334,17 +344,12 @@ TROUBLES = """
     you/u/they/he/she .. promised
     been/was/got/getting/were/being/im/still charged/billed/debited
     charged .. for .. didnt/not/never/dont
-    ordered/asked/wanted/paid ... and .. you/u/they/i/we .. sent/gave/brought/got/received/delivered/came
-    & ^ you/u/they/i/we .. sent/gave/brought/got/received/delivered/forgot/charged
-    & ^ .. nothing/nobody/noone/never/not/hasnt/didnt/havent/isnt/doesnt
     i/we/and/only/still/just got/received/recieved nothing
-    how many times .. !!/have/must/i/we/should
     how long .. !!/more/still
     broke/damaged/ruined/destroyed/scratched/stained/lost/burnt/burned .. my/our
     why .. on/in .. bill/invoice/account/card/statement/receipt
     extra/more .. on .. my/the/our .. bill/invoice/account/card/receipt
     waited/waiting .. .. @n @time
-    over/been/for/about/almost/nearly @n @time
     since monday/tuesday/wednesday/thursday/friday/saturday/sunday/yesterday/morning/last/noon !!
     smell{s,ed,ing} $
     smell{s,ed,ing} .. bad/awful/terrible/horrible/rotten/weird/disgusting
@@ -356,12 +361,10 @@ TROUBLES = """
         shows/wants/did/solved/fixed/is/can
     someone/somebody used/hacked/stole/took my
     without .. my/our permission/consent/knowledge/approval/authorization
-    hurt/injured/burned/burnt/infected/swollen/bleeding/bruised .. me/my/after/from
     not happy/satisfied/good/fair/acceptable/ok/okay/right $
     got/received/sent .. nothing
     still not/isnt/hasnt/havent/didnt/waiting here/!!/$/working/fixed/arrived
     fell off/apart
-    cancelled .. no/and/without/nobody
     said/says/marked/shows/status .. delivered .. not/didnt/havent/nothing/never/no
     wrong{ly} .. diagnosis/diagnosed/treatment/tooth/size/sent/item/order
     problem{,s}/prob{,s}/prblm/problm/probelm/problemo
@@ -373,7 +376,6 @@ TROUBLES = """
     @came with/and/but/all/completely .. broken/missing/crack/cracks/scratch/scratches/hole/stain/stains/damage
     @mine @thing @is* @bad
     @mine .. @thing @is @is* @bad
-    it/item/order/food/stuff/everything @is @is* @bad
     @thing .. is/are/was/were/its missing/broken/damaged/defective/expired/rotten/spoiled/wrong/faulty/fake
     # .. item{,s}/piece{,s}/thing{,s}/product{,s}/thing/pieces .. missing
     missing @a? # item{,s}/piece{,s}/thing{,s}/product{,s}/part{,s}/parts
@@ -472,6 +474,10 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    @no @passed* scam/fraud/cheating
+    been .. @n @time .. customer/married/using/living/working
+    how many times .. day/week/use/take
+    allergic to
     how long/late .. take/takes/delivery $ ?
     zero @trouble
     @not complain{,ing}
@@ -511,8 +517,6 @@ HARMLESS = """
     # star{,s} hotel/review
     first/second/third/next/last time i/we/im .. visit/visiting/order/ordering/buy/buying/try/come/here/in/
         travel/customer
-    not ready yet/to .. i/decide
-    too long/short/big/small/tight/for .. me/dress/sleeve/sleeves/skirt/pants
     not worth
     sorry .. for/about/im/i .. late .. reply/response/answer
     late reply/response/answer .. from my/me

@@ -7,6 +7,15 @@ from actors.sense.lists import Lists, Surroundings
 DENIALS = "nao n naum num sem nem nunca jamais nenhum{,a} ninguem ngm nada"
 
 CLASSES = {
+    "strong": """
+        quebrad{o,a,os,as} danificad{o,a,os,as} defeituos{o,a,os,as} incomplet{o,a,os,as} estragad{o,a,os,as}
+        vencid{o,a,os,as} podre{,s} rasgad{o,a,os,as} amassad{o,a,os,as} rachad{o,a,os,as} trincad{o,a,os,as}
+        azed{o,a} mofad{o,a,os,as} destruid{o,a,os,as} pifad{o,a} violad{o,a} faltando
+    """,
+    "got": """
+        cheg{ou,aram} veio vieram receb{i,emos,eu} entreg{aram,ou} mand{aram,ou} envi{aram,ou} trouxe{,ram}
+        deram venderam
+    """,
     "no": "nao n naum num sem nem nunca nenhum{,a} ñ",
     "passed": """
         nenhum{,a} um uma o a os as ha houve tenho tem temos tinha tive tivemos teve ter existe e foi era esta
@@ -35,9 +44,10 @@ CLASSES = {
         alguem plmds pelo
     """,
     "thing": """
-        pedido encomenda pacote produto{,s} item itens caixa comida lanche entrega pizza hamburguer celular
-        telefone tela vestido sapato camisa bolo aparelho maquina compra mercadoria flores roupa blusa tenis
-        bolsa garrafa quarto marmita
+        carne frango peixe arroz sushi salada sopa bebida bebidas cafe hamburger pedido encomenda pacote
+        produto{,s} item itens caixa comida lanche entrega pizza hamburguer celular telefone tela vestido
+        sapato camisa bolo aparelho maquina compra mercadoria flores roupa blusa tenis bolsa garrafa quarto
+        marmita
     """,
     "came": """
         cheg{ou,aram,a} veio vieram vem receb{i,emos,eu} entreg{aram,ou} mand{aram,ou} envi{aram,ou}
@@ -170,7 +180,7 @@ INSISTED = """
 """
 
 DEMANDS = """
-    reclam{acao,acoes,ar,ando,ei}/reclamo/queixa/queixas
+    reclam{ar,ando,ei}/reclamo
     reclame aqui
     acao/acoes/medida/medidas/via/vias/providencia/providencias/aspecto/parte/departamento legal/legais
     advogad{o,a,os}/juridic{o,a,amente}/legal/legais/legalmente/justica/processo/processar/processo/processarei/
@@ -230,6 +240,14 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    reclamacao/reclamacoes/queixa{,s}
+    promet{eram,eu} .. @time/@no/ontem/que/e
+    & ^ .. mandaram/veio/vieram/faltou/esqueceram
+    me machuc{ou,aram}/feriu/queimou/queimaram
+    inflamad{o,a}/infeccionad{o,a}/inchad{o,a} .. depois/desde/por
+    e agora .. inflamad{o,a}/infeccionad{o,a}/inchad{o,a}
+    terceira/segunda/quarta/quinta/# vez que .. @no/escrevo/peco/ligo/acontece/reclamo/pergunto/mando/erram
+    em dobro
     que @no e/eh/era .. meu/minha/isso/o/a/$
     @no .. isso que .. ped{i,imos}/compr{ei,amos}
     ficaram de
@@ -239,18 +257,15 @@ TROUBLES = """
     @no .. esta/ta/estava/tava pront{o,a,os,as}
     me bloque{aram,ou}/baniram
     cobr{aram,ou} .. frete/taxa/entrega/mais/juros/multa/algo/coisa
-    @came .. sem o/a/os/as/nenhum
+    @got .. sem o/a/os/as/nenhum
     @no presta{,m}
     deix{aram,ou} .. esperando
-    terceira/segunda/quarta/quinta/# vez que
     erro n{o,a}/ao/na .. pagamento/pagar/site/app/sistema/hora/login
     da/dando/deu/aparece .. erro
     esquec{eram,eu}
-    promet{eram,eu}/combinaram/disseram .. @time/@no/ontem/e/que
     quantas vezes .. !!/ter/tenho/vou/preciso
     ate quando
     ped{i,imos}/comprei/encomendei/paguei/escolhi ... e mandaram/veio/vieram/entregaram/trouxeram
-    & ^ .. mandaram/veio/vieram/@no/nada/ninguem/faltou/esqueceram
     quebr{ou,aram}/estrag{ou,aram}/danific{ou,aram}/risc{ou,aram}/manch{ou,aram}/perd{eu,eram}/rasg{ou,aram}/
         queim{ou,aram} .. meu/minha/meus/minhas/nosso/nossa
     por que/pq .. .. fatura/conta/cobranca/cartao/boleto
@@ -258,7 +273,6 @@ TROUBLES = """
     esper{amos,ei,ando,o} .. .. @n @time
     compra/compras/transacao/saque/pix .. @no .. autorizad{a,o}/reconhecid{a,o}/fiz
     @no .. tem/tinha .. nada a? ver
-    machuc{ou,aram,ado,ada}/feri{u,ram,do}/inflamad{o,a}/infeccion{ado,ou}/infeccao/inchad{o,a}
     trat{ou,aram} .. mal/grosso
     suj{o,a,os,as} .. e/fedendo/demais/$
     fedendo/fedor/fedid{o,a}
@@ -267,12 +281,14 @@ TROUBLES = """
     sem .. minha/meu .. autorizacao/permissao/consentimento/conhecimento
     erro .. n{o,a} .. fatura/conta/cobranca/boleto/nota
     assinatura .. cancelei
-    dobro
     problema{,s}/problemao/probleminha/poblema/pobrema/transtorno{,s}
-    @came @adv* @bad
-    @came com defeito{,s}/problema/furo/mancha/manchas/arranhao/arranhoes/mofo/atraso/avaria/cabelo/gosto/cheiro
-    @came .. @thing .. @bad
-    @thing .. @came .. @bad
+    @got @adv* @bad
+    @came @adv* @strong
+    @got com defeito{,s}/problema/furo/mancha/manchas/arranhao/arranhoes/mofo/atraso/avaria/cabelo/gosto/cheiro
+    @got .. @thing .. @bad
+    @thing .. @got .. @bad
+    @thing .. @came .. @strong
+    comida/lanche/pizza/bebida/pedido/marmita .. @came .. @bad
     quebrou/estragou/rasgou/pifou/queimou/descolou/soltou/rachou/trincou/desmontou/descosturou/furou/encolheu/
         desbotou .. $/com/em/no/na/depois/apos/ja/sozinho/hoje/ontem/e/o/a/!!/de/rapido
     deu/dando/da/apresent{ou,a,ando} defeito/erro/ruim/falha/pau
@@ -282,10 +298,10 @@ TROUBLES = """
         serviu/imprime/acende
     falt{ando,ou,aram,am,a,ava} .. item/itens/produto/produtos/peca/pecas/coisa/coisas/#/um/uma/bebida/
         refrigerante/batata/parte/molho/refri/metade
-    @came .. sem .. refri/bebida/refrigerante/batata/molho/carregador/acessorios/manual/recheio/queijo/talher/
+    @got .. sem .. refri/bebida/refrigerante/batata/molho/carregador/acessorios/manual/recheio/queijo/talher/
         nota
     faltou/faltando/faltaram .. n{o,a}/meu/minha .. pedido/caixa/entrega/encomenda
-    @came .. cor/tamanho/modelo/produto/item/pedido/sabor/numero/lanche/prato/coisa/peca errad{o,a,os,as}/
+    @got .. cor/tamanho/modelo/produto/item/pedido/sabor/numero/lanche/prato/coisa/peca errad{o,a,os,as}/
         diferente/trocad{o,a}
     mand{aram,ou}/envi{aram,ou}/entreg{aram,ou}/trouxeram/recebi/veio .. errad{o,a,os,as}/outr{o,a}/diferente/
         trocad{o,a}
@@ -305,7 +321,7 @@ TROUBLES = """
     esperando .. ha/faz/desde/a/tem # @time
     esperando .. # @time
     esperando .. ha/faz/desde/muito/horas/dias/semanas/ontem/seculos
-    faz/ha/tem/desde/fazem/ja/tinha/a .. # @time .. esper{o,ando,amos}/atras{ado,ada,o}/que/e/nada/@no/sem/!!
+    faz/ha/tem/desde/fazem/ja/a .. # @time .. esper{o,ando,amos}/atras{ado,ada,o}/nada/@no/sem/!!
     faz/ha/fazem/ja .. @time .. e/que nada/@no/ninguem/estou/to/nem/tento
     # @time .. atras{ado,ada,o}/esperando/atrasou
     @thing/entregador/motoboy .. atrasad{o,a}/atrasou/demor{ando,ou,a,ado}/sumiu/perdid{o,a}/extraviad{o,a}/
@@ -323,7 +339,7 @@ TROUBLES = """
         satisfacao/mais/#/$
     me ignor{am,ando,aram,a}/deixaram .. vacuo/visto?
     por que/pq .. @no .. respond{em,e}/atend{em,e}/cheg{ou,a}
-    perd{eram,eu} .. meu/minha/o/a/pedido/encomenda/bagagem/mala
+    perd{eram,eu} .. meu/minha/pedido/encomenda/bagagem/mala
     quebraram/estragaram/danificaram/destruiram/jogaram .. meu/minha/o/a/nosso
     @awful .. @service
     @service .. @awful/lent{o,a}/grosseir{o,a}
@@ -358,6 +374,9 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    @no @passed* golpe/fraude/enganacao
+    pago/pagar/pagamento .. em dobro
+    alergi{a,co,ca} a
     zero @trouble
     sou/somos/trabalho/e .. advogad{o,a,os}
     trabalho n{o,a} procon/tribunal/delegacia/policia
@@ -542,8 +561,10 @@ SOLUTIONS = """
 """
 
 SIGNS = """
-    nao vc vcs voce voces tem muito mto obrigad{o,a} obg quero vou isso entao gostei tambem tbm loja oi uma meu minha
-    pra pro eu demais amei adorei achei bom boa noite kkk kkkk valeu vlw blz beleza quanto ficou tao dois pessoal gente
+    nao vc vcs voce voces tem muito mto obrigad{o,a} obg quero vou isso entao gostei tambem tbm loja oi uma meu
+        minha
+    pra pro eu demais amei adorei achei bom boa noite kkk kkkk valeu vlw blz beleza quanto ficou tao dois
+        pessoal gente
 """
 """Words that are none in English or Spanish, with some that are rare there."""
 HOMOGRAPHS = """

@@ -7,6 +7,16 @@ from actors.sense.lists import Lists, Surroundings
 DENIALS = "no sin ni nunca jamas tampoco ningun{,a,o,as,os} nadie nada"
 
 CLASSES = {
+    "strong": """
+        rot{o,a,os,as} dana{do,da,dos,das} quebrad{o,a,os,as} defectuos{o,a,os,as} incomplet{o,a,os,as}
+        podrid{o,a,os,as} vencid{o,a,os,as} caducad{o,a,os,as} malograd{o,a,os,as} averiad{o,a,os,as}
+        descompuest{o,a,os,as} estropead{o,a,os,as} rajad{o,a} asqueros{o,a,os,as} agri{o,a} echad{o,a}
+        errone{o,a}
+    """,
+    "got": """
+        lleg{o,aron,a,an} vino vinieron recib{i,imos,io} entreg{aron,o} mand{aron,o} envi{aron,o} trajeron
+        trajo vendieron sali{o,eron} venia{,n} dieron
+    """,
     "no": "no sin ni nunca tampoco ningun{,a,o,as,os}",
     "passed": """
         ningun{,a,o,as,os} un una el la los las hay hubo habia habra tengo tiene tenemos tienen tuve tuvimos
@@ -36,9 +46,9 @@ CLASSES = {
     """,
     "now": "por porfa porfavor porfis pls urgente ya ahora rapido gracias # !! al a hoy favor alguien plis x",
     "thing": """
-        pedido paquete producto{,s} articulo caja comida orden envio telefono celular pantalla vestido zapatos
-        camisa pizza hamburguesa pastel torta aparato maquina equipo compra mercancia flores prenda ropa
-        habitacion botella
+        carne pollo pescado arroz mariscos sushi tacos cafe torta sopa ensalada bebida bebidas pedido paquete
+        producto{,s} articulo caja comida orden envio telefono celular pantalla vestido zapatos camisa pizza
+        hamburguesa pastel torta aparato maquina equipo compra mercancia flores prenda ropa habitacion botella
     """,
     "came": """
         lleg{o,aron,a,an} vino vinieron viene vienen recib{i,imos,io} entreg{aron,o} mand{aron,o} envi{aron,o}
@@ -174,8 +184,10 @@ INSISTED = """
 """
 
 DEMANDS = """
-    queja{,s,rme}/quejo/reclamo{,s}/reclamacion{,es}/reclamar/denuncia{,r,s,re}/demanda{,r,rlos,re}/demandare
-    abogad{o,a,os,as}/legal{,es,mente}/juridico/juicio/tribunal/fiscalia/corte
+    quejarme/quejo/reclamacion{,es}/reclamar/denuncia{,r,s,re}/demanda{,r,rlos,re}/demandare
+    abogad{o,a,os,as}/legal{,es,mente}/juridico/juicio/tribunal/fiscalia
+    suprema corte
+    ir a corte
     profeco/indecopi/sernac/condusef/consumidor/ocu/facua/omic
     reembols{o,os,ar,en,e,arme,aron,enme}/reintegro/reintegr{en,ar,arme}
     devolucion{,es} .. dinero/plata/pago/importe/importe/lana/pedido/producto/compra
@@ -222,30 +234,36 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    queja{,s}/reclamo{,s}
+    promet{ieron,io} .. @time/@no/ayer/que/y
+    tercera/segunda/cuarta/quinta/# vez/veces que .. @no/pido/escribo/llamo/pasa/reclamo/sucede/pregunto/marco/
+        insisto/equivocan
+    & ^ .. mand{aron,o}/falto/olvidaron
+    me/nos/le lastim{o,aron}/hirio/quemo/quemaron
+    inflamad{o,a}/infect{ado,ada}/hinchad{o,a} .. despues/desde/por/culpa
+    & ^ ahora .. inflamad{o,a}/infect{ado,ada}/hinchad{o,a}
+    llevo/llevamos/lleva .. # @time .. esperando/sin/y/$
+    van/pasaron .. # @time .. y/sin/desde/$
     que @no es/era .. mio/lo/mi/el/$
     quedaron/quedo de venir/llamar/entregar/traer/enviar/mandar/pasar
     quedaron de
     @no .. regresado/devuelto/reembolsado/reintegrado/devuelven/regresan
-    sali{o,eron}/dio/causo/provoco/tengo/tuve .. alergia/roncha{,s}/sarpullido/irritacion/ardor/quemadura{,s}
+    sali{o,eron}/dio/causo/provoco .. alergia/roncha{,s}/sarpullido/irritacion/ardor/quemadura{,s}
     era para ayer/hoy/el/anoche
     @no .. esta/estan/estaba list{o,a,os,as} .. @thing
     @thing .. @no esta/estan/estaba list{o,a,os,as}
     @no .. esta list{o,a} .. el/la/mi
     destin{o,eron}/encogi{o,eron}/descosi{o,eron}/despint{o,aron}/despeg{o,aron}/rasg{o,aron}
     cobraron .. envio/mas/extra/algo/comision/multa
-    @came .. sin el/la/los/las/ningun
+    @got .. sin el/la/los/las/ningun
     dej{aron,o} .. esperando
-    tercera/segunda/cuarta/quinta/# vez que
-    # veces que
     error al/en/de .. pagar/pago/pagina/app/iniciar/sistema
     sale/marca/da/aparece .. error
     olvid{aron,o}/olvidaste/olvidan
-    promet{ieron,io}/quedaron/dijeron .. @time/@no/ayer/y/que/lunes
     cuantas veces .. !!/tengo/hay/debo/voy
     hasta cuando
     ped{i,imos}/compr{e,amos}/pague/encargue/ordene ... y mand{aron,o}/vino/trajeron/entregaron/lleg{o,aron}/
         enviaron/me
-    & ^ .. mand{aron,o}/vino/@no/nada/nadie/falto/olvidaron
     rompi{o,eron}/arruin{o,aron}/dan{o,aron}/estrope{o,aron}/mancho/mancharon/rayo/rayaron/perd{io,ieron}/
         quem{o,aron} .. mi/mis/nuestro/nuestra/la/el/se
     se .. arruin{o,aron}/dano/estropeo/malogro
@@ -254,8 +272,6 @@ TROUBLES = """
     esper{amos,e,ando,o} .. .. @n @time
     compra{,s}/cargo{,s}/transaccion/retiro .. @no .. autorizad{a,o,os,as}/reconocid{a,o}/hice
     @no .. parece{,n} .. nada
-    lastim{o,aron,ada,ado,e}/her{ida,ido,ir,io,irme}/inflamad{o,a}/infect{ado,ada,o}/infeccion/hinchad{o,a}/
-        quemo
     trat{o,aron} .. mal
     suci{o,a,os,as}/apest{a,aba,oso}/hediondo .. y/$/todo/estaba
     ol{ia,ian,e} .. mal/feo/horrible/podrido
@@ -263,15 +279,16 @@ TROUBLES = """
     dice/aparece/marca/sale .. entregado
     sin mi autorizacion/permiso/consentimiento
     falt{a,an,o,aron} .. la? mitad
-    venia{,n} .. @bad
     doble cobro/cargo
     cobro{,s}/cargo{,s} doble{,s}
     suscripcion .. cancele
     se fue .. internet/luz/senal/agua
     problema{,s}/problemita/problemon/inconveniente{,s}
-    @came @adv* @bad
-    @came con defecto{,s}/falla{,s}/fallo/agujero{,s}/manchas/golpes/moho/error/retraso
-    @thing .. @came .. @bad
+    @got @adv* @bad
+    @came @adv* @strong
+    @got con defecto{,s}/falla{,s}/fallo/agujero{,s}/manchas/golpes/moho/error/retraso
+    @thing .. @got .. @bad
+    @thing .. @came .. @strong
     @thing esta/estan/estaba/estaban/es/era/viene/son .. @bad/defectuoso
     falla/fallas/defecto/averia/fallando/fallo
     se me? rompi{o,eron}/quebr{o,aron}/dan{o,aron}/descompuso/descosio/danio/malogro/rajo/despego/desarmo/cayo/
@@ -283,9 +300,9 @@ TROUBLES = """
         bebida/bebidas/papas/parte
     me/nos/le/les falt{an,aron,aba,o,aban,a} .. @n/producto{,s}/articulo{,s}/pieza{,s}/cosas/parte/bebida/mitad/
         el/mi
-    @came sin/# .. bebida/papas/salsa/#/pieza/accesorios/cargador/tornillos/instrucciones/cubiertos/menos
+    @got sin/# .. bebida/papas/salsa/#/pieza/accesorios/cargador/tornillos/instrucciones/cubiertos/menos
     equivocad{o,a,os,as}/erronea/erroneo
-    @came .. otra/otro/diferente/diferentes/distint{o,a}/equivoc{o,aron} .. color/talla/cosa/producto/modelo/
+    @got .. otra/otro/diferente/diferentes/distint{o,a}/equivoc{o,aron} .. color/talla/cosa/producto/modelo/
         pedido/sabor/numero/tamano/a/al/del/que/de
     mand{aron,o}/envi{aron,o}/entreg{aron,o}/trajeron/recibi/dieron .. otra/otro/mal/diferente/equivocad{o,a}/
         errone{o,a}
@@ -300,13 +317,12 @@ TROUBLES = """
     sigo/seguimos/sigue sin/esperando
     llevo/llevamos/lleva/tengo/hace/van/desde/tenemos/pasaron/pasado .. # @time .. esperando/atrasad{o,a}/
         retras{o,ada,ado}/@no/espero/y/sin/!!
-    llevo/llevamos/lleva/hace/van/pasaron .. # @time
     hace/llevo/desde/despues .. @time .. y/que/q .. nada/@no/ni
     # @time .. esperando/atrasad{o,a}/retras{o,ado,ada}/tarde/demora
     @thing .. retras{ado,o,ada}/atras{ado,o,ada}/demora{do,da}/tarde/perd{ido,io}
     retras{ado,o,ada}/atras{ado,o,ada}/demorad{o,a}/demora/demoran/tardan/tardado .. # @time
     mucho/demasiad{o,a}/tanto/tanta/muy .. retraso/tarde/demora/atraso/espera/tardan/demoran
-    @came .. # @time tarde
+    @got .. # @time tarde
     hasta ahora/hoy/el/ahorita .. nada/@no/ni
     y nada $
     y nada de/que/!!/todavia/aun/me
@@ -352,6 +368,8 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    @no @passed* estafa/fraude/engano/robo
+    alergi{a,co,ca} a
     cero @trouble
     soy/somos/es/trabajo .. abogad{o,a,os}
     demora{,n}/tarda{,n} .. mucho/cuanto $ ?
