@@ -38,6 +38,8 @@ BOTH = Sense(human=True, sensitive=True)
         ("it arrived broken. all solved now, thanks", NEITHER),
         ("all solved now. but today it arrived broken", SENSITIVE),
         ("the problem is not solved", SENSITIVE),
+        ("I have a problem that nobody has fixed", SENSITIVE),
+        ("no me resolvieron el problema", SENSITIVE),
         ("que legal, obrigada", NEITHER),
         ("legal", SENSITIVE),
         ("nao quero robo", HUMAN),
