@@ -2,82 +2,27 @@
 
 Laws of this file:
 1. The rules are asked in the order of `RULES`; the first that holds gives the reason.
-2. Words are matched as `actors/text.py` says: whole, in any spelling, English plurals and Arabic prefixes included.
-3. A list says what its words say: "no problem" has the word problem in it and is a sensitive topic. A word that
-   means something harmless as often (خصم: a charge, a discount; مندوب: a representative, the courier) is in a list only
-   within phrases that settle it.
+2. What a customer asks for is read by its sense (`actors/sense`): "no problem" is none. An instance's own keywords are
+   matched as they are written, whole, in any spelling (`actors/text.py`), whatever stands beside them.
 
 A new rule is one function and one line in `RULES`, with what the staff reads.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import lru_cache
-from itertools import product
 
 import msgspec
 
+from actors.sense import reading
+from actors.sense.reading import MAX_CHARS
 from actors.text import contains_phrase, first_words, words
 
 LOOKED_BACK = 5
 """Interactions that the rules look at, the newest."""
 REPEATS = 3
 LOW_QUALITY = 0.4
-MAX_CHARS = 20_000
-"""How much of a text is read: what a turn costs must not grow with what a customer pastes."""
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    """The phrases of a list that is written with commas and lines."""
-    return tuple(phrase for part in re.split("[,،\n]", text) if (phrase := part.strip()))
-
-
-def _joined(*lists: str) -> tuple[str, ...]:
-    """Every phrase of the first list followed by every one of the next."""
-    return tuple(" ".join(parts) for parts in product(*map(_listed, lists)))
-
-
-HUMAN_KEYWORDS = (
-    *_listed(
-        """human support, speak to someone, agent, representative, talk to person, customer service, help me
-        support team, real person, real human
-        موظف، موظفة، موظفين، ممثل، ممثلين، إنسان، شخص حقيقي، دعم بشري، الدعم الفني، فريق الدعم
-        خدمة العملاء، خدمة العملا، خدمة الزبائن، خدمة المشتركين، مندوب خدمة، مندوب المبيعات، وكيل خدمة
-        ساعدني، ساعديني، ساعدوني، تساعدني، تساعدوني، يساعدني، كلموني، اتصلوا بي، اتصلوا علي"""
-    ),
-    *_joined(
-        "speak, talk, chat",
-        "to, with",
-        "someone, somebody, person, a person, human, a human, your manager, the manager",
-    ),
-    *_joined(
-        """أكلم، نكلم، بكلم، أتكلم مع، نتكلم مع، بتكلم مع، أتحدث مع، أتحدث إلى، نتحدث مع
-        التكلم مع، التحدث مع، التحدث إلى، أحكي مع، أتواصل مع، التواصل مع""",
-        "شخص، أحد، حد، واحد، مندوب، وكيل، مسؤول، مدير، بشر، الدعم، الإدارة",
-    ),
-    *_joined(
-        "شخص، أحد، حد، واحد، مندوب، مسؤول",
-        "يكلمني، يتكلم معي، يتكلم معايا، يرد علي، يرد عليا، يتواصل معي، يتواصل معايا، يتصل بي، يتصل فيني",
-    ),
-)
-"""Who asks for a person, unless the instance has keywords of its own; in standard, Gulf and Egyptian Arabic too."""
-
-SENSITIVE_KEYWORDS = _listed(
-    """complaint, legal, lawyer, refund, compensation, issue, problem, dispute, billing, charge
-    شكوى، شكاوى، شكوتي، شكواي، أشتكي، اشتكيت، بشتكي، نشتكي، تظلم، حماية المستهلك
-    قانوني، قانونية، قانونا، محكمة، قضائي، قضائية، محامي، محامية، محاميي، محام، محامين
-    استرجاع، استرداد، أسترد، أسترجع، ريفند، إرجاع المبلغ، إرجاع الفلوس، إعادة المبلغ، استعادة المبلغ
-    رجعوا فلوسي، رجعولي فلوسي، رجع فلوسي، رجع لي فلوسي، ترجع فلوسي، ترجعون فلوسي، ترجعوا فلوسي، أرجع فلوسي
-    أبي فلوسي، أبغى فلوسي، أريد فلوسي، عايز فلوسي، عايزة فلوسي، عاوز فلوسي، بدي فلوسي
-    تعويض، تعويضات، عوضوني، تعوضوني، نزاع، نزاعات، اعتراض، أعترض
-    مشكلة، مشكلتي، مشكلتين، مشاكل، إشكال، إشكالية
-    فاتورة، فاتورتي، فواتير، فوترة
-    انخصم، انخصمت، خصمتوا، خصمتو، خصمتم، خصم من حسابي، خصم من بطاقتي، خصم من رصيدي، خصم المبلغ من
-    سحبتوا من، انسحب من حسابي، سحب من حسابي"""
-)
-"""What a machine should not settle."""
 
 
 SMALL_TALK = frozenset(
@@ -121,7 +66,7 @@ class EscalationInput(msgspec.Struct, frozen=True):
     interactions: tuple[Interaction, ...] = ()
     """What came before, the newest first."""
     keywords: tuple[str, ...] = ()
-    """The instance's own words for asking for a person, instead of `HUMAN_KEYWORDS`; none: those."""
+    """The instance's own words for asking for a person, instead of ours; none: ours."""
     threshold: int = 3
     """How many badly answered interactions are too many. More than `LOOKED_BACK` are never found."""
     is_typed: bool = True
@@ -137,9 +82,12 @@ class EscalationRule(msgspec.Struct, frozen=True):
 
 
 def asks_for_human(given: EscalationInput) -> bool:
-    """The customer asks for a person, in the words of the instance or in ours."""
+    """The customer asks for a person: in the instance's words where it has some, else by the sense of what he says."""
     own = _phrases(given.keywords)
-    return _says(given.text, own or _phrases(HUMAN_KEYWORDS))
+    if not own:
+        return reading.read(given.text).human
+    said = _words(given.text)
+    return any(contains_phrase(said, phrase) for phrase in own)
 
 
 def repeats_question(given: EscalationInput) -> bool:
@@ -168,7 +116,7 @@ def low_quality(given: EscalationInput) -> bool:
 
 def sensitive_topic(given: EscalationInput) -> bool:
     """The customer speaks of what a machine should not settle."""
-    return _says(given.text, _phrases(SENSITIVE_KEYWORDS))
+    return reading.read(given.text).sensitive
 
 
 RULES: tuple[EscalationRule, ...] = (
@@ -185,14 +133,26 @@ def reason(given: EscalationInput) -> str:
     return next((rule.reason for rule in RULES if rule.applies(given)), "")
 
 
+REASONS = tuple(rule.reason for rule in RULES)
+
+ReasonNames = tuple[tuple[str, str], ...]
+"""Reasons, each with the name that others are told instead (`escalation.reason_names`)."""
+
+
+def told_reason(reason: str, names: ReasonNames) -> str:
+    """What a reason is called where it leaves Majlis."""
+    return dict(names).get(reason, reason)
+
+
+def reason_told(told: str, names: ReasonNames) -> str:
+    """The reason that is called so; what is told, where that is none or more than one."""
+    found = [reason for reason, name in names if name == told]
+    return found[0] if len(found) == 1 else told
+
+
 def staff_text(reason: str) -> str:
     """What the staff reads of a rule; of a reason that no rule has, the reason itself."""
     return next((rule.staff_text for rule in RULES if rule.reason == reason), reason)
-
-
-def _says(text: str, phrases: Iterable[tuple[str, ...]]) -> bool:
-    said = _words(text)
-    return any(contains_phrase(said, phrase) for phrase in phrases)
 
 
 def _question(text: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from actors.escalation import staff_text
+from actors.escalation import staff_text, told_reason
 from actors.identity import is_playground
 from actors.instance import LimitPolicy, Terms
 from actors.limits import Near, Reached, cost_per_answer
@@ -43,7 +43,8 @@ def escalated(batch: Batch, reason: str, terms: Terms) -> tuple[Notice, ...]:
         "event": "escalated",
         "instance": instance,
         "contact": contact,
-        "reason": reason,
+        "reason": told_reason(reason, terms.reason_names),
+        "rule": reason,
         "text": quoted,
         "batch": batch.number,
     }

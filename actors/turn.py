@@ -30,6 +30,7 @@ from actors.errors import (
     TurnRefused,
     Unavailable,
 )
+from actors.escalation import told_reason
 from actors.identity import Conversation, is_lid, is_playground
 from actors.inquiry import Findings, Inquiry
 from actors.limits import Reached
@@ -242,7 +243,7 @@ class TurnAttempt:
             answer,
             parts,
             rule=rule,
-            escalation=escalation,
+            escalation=told_reason(escalation, self._terms.reason_names),
             origin=reply.choose_origin(named, found.facts.webhook, self._terms.allowed_origins),
             hand_back="timeout" if found.facts.takeover.escalation_expired else "",
             opt_out=verdict.opt_out,

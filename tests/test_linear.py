@@ -71,7 +71,10 @@ OWN_ROOMS = {
     "daemon.cli": "reads the answers of our own daemon, in a process of its own",
 }
 OWN = {
-    "actors.escalation.[,،\n]": "the operator's own list of keywords",
+    "actors.escalation.told_reason": "the names are the operator's own",
+    "actors.escalation.reason_told": "the names are the operator's own, the text is our row's",
+    "actors.sense.patterns._BRACES": "our own lists",
+    "actors.sense.patterns.word_class": "our own lists",
     "actors.notices.limit_reached": "its words are ours",
     "actors.notices.limit_near": "its words are ours",
     "actors.notices.answer_cut": "its words are ours: a provider's name and its model, as the answer has them",

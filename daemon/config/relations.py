@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from zoneinfo import available_timezones
 
@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from actors import hours, situation
 from actors.contacts import ALLOWED, pattern
+from actors.escalation import REASONS
 from actors.identity import phone_number
 from actors.reply import origin_of
 from actors.response_cache import CACHE
@@ -53,6 +54,7 @@ def misfits(settings: Settings) -> Iterator[Misfit]:
     yield from _embeddings(settings)
     yield from _webhooks((), settings.escalation.notify_webhook, settings.alerts.webhook)
     yield from _staff((), settings.escalation.notify_numbers)
+    yield from _reason_names((), settings.escalation.reason_names)
     yield from _contacts((), settings.contacts)
     yield from _clock((), settings.timezone, settings.hours)
     yield from _opt_out(("opt_out",), settings.opt_out)
@@ -61,6 +63,7 @@ def misfits(settings: Settings) -> Iterator[Misfit]:
         merged, written = settings.for_instance(name), overrides.model_fields_set
         at = ("instances", name)
         yield from _staff(at, overrides.escalation.notify_numbers)
+        yield from _reason_names(at, overrides.escalation.reason_names)
         yield from _contacts(at, overrides.contacts)
         yield from _clock(at, overrides.timezone, overrides.hours)
         if "opt_out" in written:
@@ -237,6 +240,16 @@ def _staff(at: KeyPath, numbers: Sequence[str]) -> Iterator[Misfit]:
         if phone_number(written) is None:
             allowed = "must be a phone number with its country code, 6 to 15 digits, e.g. '966500000001'"
             yield Misfit((*at, "escalation", "notify_numbers", str(index)), written, allowed)
+
+
+def _reason_names(at: KeyPath, names: Mapping[str, str]) -> Iterator[Misfit]:
+    """A name that is another reason of ours would make one row mean two things."""
+    for reason, name in names.items():
+        here = (*at, "escalation", "reason_names", reason)
+        if reason not in REASONS:
+            yield Misfit(here, name, f"must be the name of one of the reasons: {', '.join(REASONS)}")
+        elif name != reason and name in REASONS:
+            yield Misfit(here, name, "must not be the name of another reason")
 
 
 def _contacts(at: KeyPath, contacts: ContactsSettings) -> Iterator[Misfit]:

@@ -45,7 +45,7 @@ MAX_OF_SCOPE = 200
 """Only SQL by hand can store more for one instance: there are not so many keys."""
 
 _Scalar = str | int | float | bool | None
-_Stored = _Scalar | list[_Scalar]
+_Stored = _Scalar | list[_Scalar] | dict[str, _Scalar]
 Values = Mapping[str | None, Sequence[RunTimeValue]]
 """By instance; None: of this daemon."""
 

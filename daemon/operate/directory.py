@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
+from msgspec.structs import replace
+
 from actors.errors import LedgerUnavailable, MajlisError, Missing
+from actors.escalation import reason_told
 from actors.identity import Conversation, number_forms
 from actors.supervisor import Supervisor
 from daemon.controls.live_settings import LiveSettings
@@ -95,11 +98,23 @@ class Directory:
     async def silence(self, conversation: Conversation) -> SilenceReasons:
         """Who speaks there instead of Majlis. Raises `LedgerUnavailable`."""
         escalation = self._settings.for_instance(conversation.instance).escalation
-        return await self._records.silence(conversation, escalation.hand_back_seconds)
+        found = await self._records.silence(conversation, escalation.hand_back_seconds)
+        return self._in_our_words(conversation, found)
 
     async def silent(self) -> dict[Conversation, SilenceReasons]:
         """Conversations in which a person speaks, the latest first. Raises `LedgerUnavailable`."""
-        return await self._records.silent(longest_hand_back_seconds(self._settings), MAX_SILENT)
+        found = await self._records.silent(longest_hand_back_seconds(self._settings), MAX_SILENT)
+        return {
+            conversation: self._in_our_words(conversation, silence) for conversation, silence in found.items()
+        }
+
+    def _in_our_words(self, conversation: Conversation, silence: SilenceReasons) -> SilenceReasons:
+        """The row of an escalation has the name that others are told; operators read the rule's."""
+        names = self._settings.for_instance(conversation.instance).escalation.reason_names
+        if silence.escalated is None or not names:
+            return silence
+        why = reason_told(silence.escalated.why, tuple(names.items()))
+        return replace(silence, escalated=replace(silence.escalated, why=why))
 
 
 def longest_hand_back_seconds(settings: LiveSettings) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -159,7 +159,7 @@ class SettingsInForce:
             raise Missing(f"The database has no instance called {instance}: check the spelling.")
 
     def _changed(self, key: str, instance: str | None) -> SettingChanged:
-        row = next((row for row in self._rows(instance) if row.key == key), InForce(key, "null", "default"))
+        row = _whole(key, self._rows(instance))
         return SettingChanged(
             key=key,
             instance=instance or "",
@@ -193,6 +193,15 @@ class SettingsInForce:
         if flag == "takeover":
             return row._replace(origin=f"{row.origin}; off by {words}")
         return row._replace(value="true" if is_on else "false", origin=words)
+
+
+def _whole(key: str, rows: Sequence[InForce]) -> InForce:
+    """The row of a setting; of one that is a mapping, which has a row for each entry, all of these in one."""
+    entries = sorted(row for row in rows if row.key.startswith(f"{key}."))
+    if not entries:
+        return next((row for row in rows if row.key == key), InForce(key, "null", "default"))
+    listed = ", ".join(f"{row.key.removeprefix(f'{key}.')}: {row.value}" for row in entries)
+    return entries[0]._replace(key=key, value=f"{{{listed}}}")
 
 
 def _shown(row: InForce, reveal: bool) -> str:

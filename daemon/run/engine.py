@@ -14,6 +14,7 @@ from actors.fairness import FairSlots
 from actors.identity import Conversation
 from actors.messages import Message, Receipt, Snapshot
 from actors.ports import NewAttempt
+from actors.sense import reading as sense
 from actors.supervisor import Supervisor
 from daemon.config import Settings
 from daemon.config.open_doors import OpenDoor
@@ -146,7 +147,8 @@ class Parts:
         )
 
     async def open(self) -> None:
-        """Make the pools. Connects nowhere."""
+        """Make the pools, and read what takes a moment. Connects nowhere."""
+        sense.prepare()
         await self.db.open()
         await self._lease_db.open()
 

@@ -10,21 +10,59 @@ from hypothesis import strategies as st
 
 from actors import notices
 from actors.escalation import (
-    HUMAN_KEYWORDS,
+    REASONS,
     RULES,
-    SENSITIVE_KEYWORDS,
     EscalationInput,
     EscalationRule,
     Interaction,
     asks_for_human,
     low_quality,
     reason,
+    reason_told,
     repeats_question,
     sensitive_topic,
+    told_reason,
 )
 from actors.identity import Conversation
 from actors.instance import Terms
 from actors.messages import Batch
+
+HUMAN_KEYWORDS = (
+    "human support",
+    "speak to someone",
+    "agent",
+    "representative",
+    "talk to person",
+    "customer service",
+    "help me",
+    "موظف",
+    "خدمة العملاء",
+    "ساعدني",
+    "atendente",
+    "asesor",
+)
+SENSITIVE_KEYWORDS = (
+    "complaint",
+    "legal",
+    "lawyer",
+    "refund",
+    "compensation",
+    "issue",
+    "problem",
+    "dispute",
+    "billing",
+    "charge",
+    "شكوى",
+    "محامي",
+    "استرجاع",
+    "تعويض",
+    "مشكلة",
+    "problema",
+    "reembolso",
+    "reclamação",
+    "queja",
+)
+"""Bare, they count as they always did."""
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 INTERACTIONS = st.builds(Interaction, ANY_TEXT, st.none() | st.floats())
@@ -40,11 +78,13 @@ def _rated(*qualities: float | None) -> tuple[Interaction, ...]:
 
 @pytest.mark.parametrize("keyword", HUMAN_KEYWORDS)
 def test_each_keyword_asks_for_a_human(keyword: str) -> None:
+    assert asks_for_human(EscalationInput(keyword))
     assert asks_for_human(EscalationInput(f"please {keyword.upper()}!"))
 
 
 @pytest.mark.parametrize("keyword", SENSITIVE_KEYWORDS)
 def test_each_keyword_is_a_sensitive_topic(keyword: str) -> None:
+    assert sensitive_topic(EscalationInput(keyword))
     assert sensitive_topic(EscalationInput(f"about: {keyword.upper()}."))
 
 
@@ -72,12 +112,12 @@ def test_common_ways_to_ask_for_a_person_are_recognised(text: str) -> None:
     [
         "I want my refunds",
         "the lawyer's letter",
-        "no problem",  # the list says what its words say
         "عندي مُشكلة",
         "سأرسل لكم محاميًّا والمحامي يتصل",
         "بالشكوى الرسمية",
         "انخصم من حسابي مرتين",
         "كيف استرجاع المبلغ",
+        "what is your refund policy?",
         "الفاتورة غلط",
     ],
 )
@@ -88,6 +128,10 @@ def test_matters_for_a_person_are_sensitive_topics(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "ما في مشكلة، شكراً",
+        "no problem",
+        "send me the invoice",
+        "ارسلوا لي الفاتورة",
         "a box of tissues",
         "tissue",
         "legalise",
@@ -117,6 +161,12 @@ def test_an_instance_may_have_its_own_words_for_a_human() -> None:
     assert asks_for_human(EscalationInput("وين مشرف", keywords=own))
     assert asks_for_human(EscalationInput("我要找人工客服", keywords=own))
     assert not asks_for_human(EscalationInput("an agent", keywords=own))
+
+
+def test_an_instances_own_words_count_whatever_stands_beside_them() -> None:
+    assert asks_for_human(EscalationInput("I don't need an agent", keywords=("agent",)))
+    assert asks_for_human(EscalationInput("no problem", keywords=("problem",)))
+    assert not sensitive_topic(EscalationInput("no problem", keywords=("problem",)))
 
 
 def test_empty_keywords_leave_the_default_ones() -> None:
@@ -232,3 +282,16 @@ def test_there_is_a_known_reason_for_anything(
 ) -> None:
     known = {"", *(rule.reason for rule in RULES)}
     assert reason(EscalationInput(text, tuple(past), tuple(keywords), threshold)) in known
+
+
+def test_a_reason_is_told_under_its_other_name_and_read_back() -> None:
+    names = (("asks_for_human", "user_request"), ("low_quality", "low_confidence"))
+    assert [told_reason(reason, names) for reason in REASONS] == [
+        "user_request",
+        "repeated_question",
+        "low_confidence",
+        "sensitive_topic",
+    ]
+    assert [reason_told(told_reason(reason, names), names) for reason in REASONS] == list(REASONS)
+    assert reason_told("of other software", names) == "of other software"
+    assert reason_told("both", (("low_quality", "both"), ("sensitive_topic", "both"))) == "both"

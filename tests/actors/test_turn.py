@@ -55,6 +55,19 @@ def rules(world: World) -> list[object]:
 # Escalation
 
 
+async def test_others_are_told_the_other_name_of_a_reason_and_we_keep_the_rules(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    world = shop(Terms(has_notify_webhook=True, reason_names=(("sensitive_topic", "complaint"),)))
+    await world.start(nursery)
+    await say(world, "it arrived broken")
+    assert world.ledger.escalated[DEMO][1] == "complaint"
+    document = msgspec.json.decode(world.ledger.notices[0].body)
+    assert (document["reason"], document["rule"]) == ("complaint", "sensitive_topic")
+    told = [fields for event, _, fields in world.feed.events if event == "turn.escalated"]
+    assert [fields["reason"] for fields in told] == ["sensitive_topic"]
+
+
 async def test_a_customer_who_asks_for_a_person_is_answered_once_in_a_while_and_the_staff_is_notified(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
@@ -73,6 +86,7 @@ async def test_a_customer_who_asks_for_a_person_is_answered_once_in_a_while_and_
         "asks_for_human",
         DEMO.contact,
     )
+    assert world.ledger.escalated[DEMO][1] == "asks_for_human"
     await say(world, "hello?")
     assert world.replies == ["a person comes"]
     assert rules(world) == ["escalated"]

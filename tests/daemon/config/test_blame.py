@@ -148,6 +148,17 @@ def test_a_staff_number_must_be_a_phone_number(tmp_path: Path, bad: str) -> None
     assert "4477" not in refusal(tmp_path, "", "escalation.notify_number=['447700900001']")
 
 
+@pytest.mark.parametrize("at", ["", "instances.acme."])
+def test_other_names_are_for_known_reasons_and_name_no_other_reason(tmp_path: Path, at: str) -> None:
+    said = refusal(tmp_path, "", f"{at}escalation.reason_names={{asks_human: user_request}}")
+    assert (
+        f"{at}escalation.reason_names.asks_human: must be the name of one of the reasons: asks_for_human, "
+        in said
+    )
+    said = refusal(tmp_path, "", f"{at}escalation.reason_names={{low_quality: sensitive_topic}}")
+    assert f"{at}escalation.reason_names.low_quality: must not be the name of another reason" in said
+
+
 @pytest.mark.parametrize("bad", ["*", "0500*", "0500000001", "call me", "966*50", "12345", ""])
 def test_a_listed_contact_must_be_a_number_or_a_prefix(tmp_path: Path, bad: str) -> None:
     for at in ("contacts.ignore", "instances.acme.contacts.allow"):

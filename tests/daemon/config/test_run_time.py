@@ -118,6 +118,7 @@ def test_null_lets_an_instance_have_what_all_have(configured: Settings) -> None:
         ({"limits.on_rate": "wait"}, "limits.on_rate", "must be 'alert', 'fallback', 'hold' or 'suppress'"),
         ({"takeover.automatic_texts": "one"}, "takeover.automatic_texts", "must be a list"),
         ({"escalation.notify_numbers": ["12"]}, "escalation.notify_numbers", "must be a phone number"),
+        ({"escalation.reason_names": {"no_reason": "x"}}, "escalation.reason_names", "one of the reasons"),
         ({"batching.max_messages": 51}, "batching.max_messages", "must be at most max_batch_messages (50)"),
         ({"of.a.newer.version": 1}, "of.a.newer.version", "unknown key"),
         ({"gateway.timeout_seconds": 1}, "gateway.timeout_seconds", AT_THE_START),

@@ -73,6 +73,10 @@ async def test_a_change_is_in_force_here_at_once_and_elsewhere_with_the_next_rea
         await here.set(WINDOW, "7")
         await here.set("escalation.message", ARABIC, "demo")
         await here.set("takeover.automatic_texts", '["نحن مغلقون", "0123"]', "demo")
+        await here.set("escalation.reason_names", "{low_quality: low_confidence}")
+        await here.set("escalation.reason_names", "{asks_for_human: user_request}", "demo")
+        assert here.live.terms("demo").reason_names == (("asks_for_human", "user_request"),)
+        assert here.live.terms("acme").reason_names == (("low_quality", "low_confidence"),)
         assert here.windows("demo", "acme", "other") == [5, 7, 7]
         await there.run_time.refresh()
         assert there.windows("demo", "acme", "other") == [5, 3, 8], "what node-a has for itself is its own"
@@ -89,7 +93,14 @@ async def test_a_change_is_in_force_here_at_once_and_elsewhere_with_the_next_rea
             Conflict, match="is not set at run time for demo: see `majlis config --instance demo`"
         ):
             await here.unset(WINDOW, "demo")
-        assert here.recorded == [5.0, 7.0, ARABIC, ["نحن مغلقون", "0123"]]
+        assert here.recorded == [
+            5.0,
+            7.0,
+            ARABIC,
+            ["نحن مغلقون", "0123"],
+            {"low_quality": "low_confidence"},
+            {"asks_for_human": "user_request"},
+        ]
 
 
 async def test_what_does_not_fit_is_refused_and_nothing_is_stored(migrated_postgres_dsn: str) -> None:

@@ -42,6 +42,23 @@ async def test_an_escalation_is_shown_and_can_be_ended(operators: Operators) -> 
     assert (await operators.conversations.show(DEMO)).escalated is None
 
 
+async def _unrecorded(value: object) -> None:
+    """Nothing is written of it."""
+
+
+async def test_operators_read_the_rule_of_an_escalation_that_others_are_told_by_another_name(
+    operators: Operators,
+) -> None:
+    names = "{asks_for_human: user_request, low_quality: low}"
+    changed = await operators.in_force.set("escalation.reason_names", names, None, "me", _unrecorded)
+    assert changed.value == names
+    await answered(operators, escalation="user_request")
+    shown = await operators.conversations.show(DEMO)
+    assert shown.escalated is not None and shown.escalated.why == "asks_for_human"
+    [listed] = (await operators.conversations.silent(None, 10)).conversations
+    assert listed.escalated == shown.escalated
+
+
 async def test_a_silence_to_a_machine_is_shown_listed_and_ended_by_its_label(operators: Operators) -> None:
     await answered(operators)
     await operators.db.fetch(
