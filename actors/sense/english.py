@@ -24,10 +24,10 @@ CLASSES = {
     """,
     "demand": "refund{,s,ed,ing} refnd refound compensat{ion,ions,e} lawyer{,s} attorney{,s} legal legally",
     "person": """
-        agent{,s} representative{,s} rep reps human{,s} person people someone somebody someon smone sum1 some1
-        anyone anybody operator manager{,s} maneger manger supervisor{,s} owner boss staff employee{,s}
-        colleague{,s} specialist advisor adviser consultant salesperson salesman representive human_being
-        support csr
+        agnet agnt agetn mangaer humen persn agent{,s} representative{,s} rep reps human{,s} person people
+        someone somebody someon smone sum1 some1 anyone anybody operator manager{,s} maneger manger
+        supervisor{,s} owner boss staff employee{,s} colleague{,s} specialist advisor adviser consultant
+        salesperson salesman representive human_being support csr
     """,
     "team": """
         customer_service support sales service customer billing accounts management reception team staff
@@ -93,6 +93,20 @@ CLASSES = {
 }
 
 HUMAN = """
+    agnet/agnt/agetn
+    transfer/connect/forward/redirect/escalate me/us $/@now
+    give/gimme/make/drop .. me/us? a? call
+    want/need/like/can/may .. to? call you/u/them/$
+    cust/customer srvice/svc/service/serv/rep/reps
+    be/get connected/transferred/put with/to/through
+    put .. person/human/manager/someone/somebody on
+    let me/us @talk @with
+    is .. available/free/there/around to @talk
+    anyone/anybody/someone/somebody from .. team/support/staff/office/company/sales
+    who .. can/could/do/should .. call/contact/@talk
+    member of your/ur/the team/staff
+    how .. contact/reach/call .. you/customer_service/support/team/manager
+    your/ur/the phone/contact number .. to call/@talk
     want/need/like/wanna .. @talk $
     want/need/like/wanna .. @talk now/please/pls/plz/urgently/!!
     @talk .. over/on/by phone/call
@@ -197,6 +211,7 @@ HUMAN = """
 """
 
 INSISTED = """
+    not @a* @bot
     human/person/someone not @a* @bot
     not @bot
     no @a* @bot
@@ -273,6 +288,9 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    @they .. broke/damaged/ruined/destroyed/scratched/stained/lost/burnt/burned .. my/our
+    @account .. is/was/been/got/has/are/gets/keeps .. blocked/locked/suspended/hacked/disabled/banned/
+        deactivated/frozen/closed/restricted/stuck/declined/rejected
     complain{t,ts,ing,ed}
     item/order/food/stuff/package/meal @is @is* @bad
     it/this/everything/that @is @is* @strong
@@ -346,7 +364,6 @@ TROUBLES = """
     charged .. for .. didnt/not/never/dont
     i/we/and/only/still/just got/received/recieved nothing
     how long .. !!/more/still
-    broke/damaged/ruined/destroyed/scratched/stained/lost/burnt/burned .. my/our
     why .. on/in .. bill/invoice/account/card/statement/receipt
     extra/more .. on .. my/the/our .. bill/invoice/account/card/receipt
     waited/waiting .. .. @n @time
@@ -452,8 +469,6 @@ TROUBLES = """
     im/am/so/very/really angry/upset/mad/annoyed/pissed
     never .. order/buy/buying/ordering/shop/coming/using/use .. again/from
     waste/wasted .. money/time
-    @account/@mine .. is/was/been/got/has/are/gets/keeps .. blocked/locked/suspended/hacked/disabled/banned/
-        deactivated/frozen/closed/restricted/stuck/declined/rejected
     blocked/locked/suspended/hacked/disabled/banned/froze/closed .. my/our .. account/card/number/profile/wallet
     locked .. me/out
     locked/blocked out
@@ -474,6 +489,22 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    charge it/this/that/them to/on
+    please/can/could/you/u/just/to .. charge .. my/the/it/this .. room/account/card/wallet
+    you/u/to/and can/could/may/please? charge .. card
+    is/are .. legal .. $ ?
+    january/february/march/april/may/june/july/august/september/october/november/december issue
+    which issue
+    billing department/email/team/info/info/system/office/contact/platform
+    compensation and
+    used or new
+    new or used
+    lawyer consultation/fee/fees/price/services
+    how much ... lawyer
+    dispute resolution
+    dont/not/no more? dispute
+    @they forgot $ ?
+    i/ive/we lost/forgot/missed/broke
     @no @passed* scam/fraud/cheating
     been .. @n @time .. customer/married/using/living/working
     how many times .. day/week/use/take
@@ -717,6 +748,15 @@ MENTIONS = """
     can/could/may/will driver/courier/rider/delivery/captain ... call me ..
 """
 
+MACHINES = """
+    bot/bots/robot/robots/chatbot/ai/automated/autoreply/automatic ... ..
+    useless/stupid/dumb/bad/terrible/annoying/worst/tired/sick/hate .. bot/robot/chatbot/robots/bots
+    @not understand/help/helping/get/getting .. me/my/question/it/what/you/anything/this/bot
+    you/u @not understand/help/helping
+    automatic/automated/auto/same message/messages/reply/replies/answer/answers
+    same answer/reply/message
+"""
+
 REFUSALS = """
     @not .. want/need/wish/have/require/wanna/like/looking/trying/going/asking/intend .. to?
     no need/reason/intention .. to/for?
@@ -758,7 +798,10 @@ SOLUTIONS = """
     finally arrived/came/works
 """
 
-REPAIR_SIGNS = "fix fixing repair repairs repaired repairing replacement spare"
+REPAIR_SIGNS = """
+    maintenance plumber plumbing electrician servicing handyman fix fixing repair repairs repaired repairing
+    replacement spare
+"""
 REPAIRS = """
     @mine @thing .. @bad
     @thing .. @bad
@@ -775,6 +818,7 @@ LISTS = Lists(
     troubles=TROUBLES,
     harmless=HARMLESS,
     mentions=MENTIONS,
+    machines=MACHINES,
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,

@@ -32,6 +32,8 @@ class Lists(msgspec.Struct, frozen=True, kw_only=True):
     """What has the words and says nothing of the kind. It covers what stands within it."""
     mentions: str = ""
     """The same for a person who is spoken of, and not asked for."""
+    machines: str
+    """The same for what is told of an answering machine: who calls it useless asks for a person and has no trouble."""
     refusals: str
     """What follows at once is not wanted."""
     suppositions: str

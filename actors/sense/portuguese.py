@@ -44,7 +44,7 @@ CLASSES = {
         alguem plmds pelo
     """,
     "thing": """
-        carne frango peixe arroz sushi salada sopa bebida bebidas cafe hamburger pedido encomenda pacote
+        carne frango peixe arroz sushi salada bebida bebidas cafe hamburger pedido encomenda pacote
         produto{,s} item itens caixa comida lanche entrega pizza hamburguer celular telefone tela vestido
         sapato camisa bolo aparelho maquina compra mercadoria flores roupa blusa tenis bolsa garrafa quarto
         marmita
@@ -85,6 +85,16 @@ CLASSES = {
 }
 
 HUMAN = """
+    me .. transfer{e,ir}/transfira/encaminh{a,e} $/@now
+    @person me .. cham{e,a,ar}/lig{ue,a,ar}/respond{a,e}/atend{a,e}
+    deixa .. eu fal{ar,a}
+    me da/passa .. numero/telefone/contato .. @person/falar
+    qual .. numero/telefone/contato .. pra/para/do/da/de .. falar/ligar/@person/atendimento
+    como .. falo/faco/consigo/posso .. falar/falo com
+    como falo com
+    atendente/agente/humano/pessoa agora
+    alguem .. disponivel/online/ai/aki/aqui
+    alguem da/do equipe/suporte/loja/financeiro/comercial/vendas
     ^ me ajud{a,e,em}
     pode{riam,ria,m,} .. me/nos contat{ar,arem}
     pode ser uma pessoa/humano
@@ -288,7 +298,7 @@ TROUBLES = """
     @got .. @thing .. @bad
     @thing .. @got .. @bad
     @thing .. @came .. @strong
-    comida/lanche/pizza/bebida/pedido/marmita .. @came .. @bad
+    comida/lanche/pizza/bebida/pedido/marmita/carne/frango/peixe/arroz/bolo .. @came .. @bad
     quebrou/estragou/rasgou/pifou/queimou/descolou/soltou/rachou/trincou/desmontou/descosturou/furou/encolheu/
         desbotou .. $/com/em/no/na/depois/apos/ja/sozinho/hoje/ontem/e/o/a/!!/de/rapido
     deu/dando/da/apresent{ou,a,ando} defeito/erro/ruim/falha/pau
@@ -522,6 +532,15 @@ MENTIONS = """
     motoboy/entregador/motorista .. me lig{a,ue,ar} ..
 """
 
+MACHINES = """
+    bot/robo/robozinho/chatbot/maquina/automatico/automatica/ia ... ..
+    pessimo/inutil/burro/horrivel .. bot/robo/chatbot
+    @no .. entend{e,eu,em}/ajud{a,ou,am} .. nada/bot/me $
+    menu/opcoes/mensagens .. @no .. serve{m,}/funciona{m,}
+    mensagem/mensagens automatica
+    mesma resposta
+"""
+
 REFUSALS = """
     @no .. quero/queria/preciso/desejo/pretendo/precisa/precisam/gostaria/vou/penso/quis .. de?
     nem quero/preciso
@@ -590,6 +609,7 @@ LISTS = Lists(
     troubles=TROUBLES,
     harmless=HARMLESS,
     mentions=MENTIONS,
+    machines=MACHINES,
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,

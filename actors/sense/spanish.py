@@ -46,7 +46,7 @@ CLASSES = {
     """,
     "now": "por porfa porfavor porfis pls urgente ya ahora rapido gracias # !! al a hoy favor alguien plis x",
     "thing": """
-        carne pollo pescado arroz mariscos sushi tacos cafe torta sopa ensalada bebida bebidas pedido paquete
+        carne pollo pescado arroz mariscos sushi tacos cafe torta ensalada bebida bebidas pedido paquete
         producto{,s} articulo caja comida orden envio telefono celular pantalla vestido zapatos camisa pizza
         hamburguesa pastel torta aparato maquina equipo compra mercancia flores prenda ropa habitacion botella
     """,
@@ -86,6 +86,16 @@ CLASSES = {
 }
 
 HUMAN = """
+    me .. transfier{e,en,as}/pasas/comunicas/deriva{,n} $/@now
+    @person me .. llam{e,a,ar}/respond{a,e}/atiend{a,e}/contact{e,a}
+    dejame/dejenme/dejeme habl{ar}
+    me das/pasas/dan/das .. numero/telefono/contacto .. @person/hablar
+    cual .. numero/telefono/contacto .. para/del/de/al .. hablar/llamar/@person/marcar
+    como .. hablo/hago/puedo/consigo .. hablar/comunicarme/contactar con
+    como .. me comunico/contacto/hablo .. con
+    alguien .. disponible/ahi/aqui/real
+    alguien del/de equipo/soporte/tienda/ventas
+    agente/asesor/humano/persona ahora
     quiero/quisiera/necesito/puedo/ocupo/urge/prefiero/podria .. habl{ar,e}/platicar $
     quiero/quisiera/necesito/puedo/ocupo/urge/prefiero/podria .. habl{ar,e}/platicar @now
     @talk .. @with .. @person
@@ -507,6 +517,15 @@ MENTIONS = """
     repartidor/mensajero/chofer .. llamar{me,} ..
 """
 
+MACHINES = """
+    bot/robot/chatbot/maquina/contestadora/automatico/automatica/ia ... ..
+    pesimo/inutil/estupido/horrible .. bot/robot/chatbot
+    @no .. entiend{e,es,en}/ayud{a,as,an}/sirv{es} .. nada/bot/me $
+    menu/opciones/mensajes .. @no .. sirve{,n}
+    mensajes automaticos
+    misma respuesta
+"""
+
 REFUSALS = """
     no/ni/tampoco .. quiero/quisiera/necesito/deseo/hace/busco/requiero/pretendo/pienso/tengo/vengo .. falta/
         que/intencion/a?
@@ -572,6 +591,7 @@ LISTS = Lists(
     troubles=TROUBLES,
     harmless=HARMLESS,
     mentions=MENTIONS,
+    machines=MACHINES,
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,
