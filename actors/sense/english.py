@@ -489,6 +489,12 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    my problem is .. i/that
+    problem/issue/mistake/fault .. is/was mine/my
+    whats/what .. problem/issue .. with/if
+    need/looking/hire/find a/an/for/to .. lawyer/attorney
+    problem{,s}/trouble sleeping/solving/book
+    my/someone/they .. stole/stolen my? .. wallet/car/phone/bike/bag
     charge it/this/that/them to/on
     please/can/could/you/u/just/to .. charge .. my/the/it/this .. room/account/card/wallet
     you/u/to/and can/could/may/please? charge .. card

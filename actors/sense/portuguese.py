@@ -163,8 +163,7 @@ HUMAN = """
     pode{,m,ria}/consegue{,m}/favor/preciso/quero/queria/tem .. me lig{ar,a,uem}/telefonar/contatar/atender
     lig{a,ue,uem,ar} .. pra/para mim/nos/gente
     ligue/liguem/liga me/agora/pra/para
-    aguardo/espero/solicito/quero/preciso/queria/peco .. ligacao/contato/retorno .. $/de/por/telefonico/urgente/
-        humano
+    aguardo/espero/solicito/quero/preciso/queria/peco .. ligacao/contato .. $/de/por/telefonico/urgente/humano
     pode{m,ria,}/favor/peco/alguem/responsavel/gerente/consultor/vendedor entr{ar,e,em,a} em contato
     entr{ar,em,e} .. em contato comigo/conosco
     alguem/algum/pessoa/atendente/gerente/vendedor/vendedora/consultor/consultora/responsavel/humano/
@@ -325,9 +324,10 @@ TROUBLES = """
     e nada de/do/da/ate/!!/ainda/ne
     nada de .. resposta/entrega/pedido/chegar/resolver/retorno
     nada .. cheg{ou,ar}/resolv{e,eu,em,ido}/feito
-    ainda .. nada/@no .. cheg{ou,a,aram}/receb{i,emos,eu}/veio/entregaram/resolv{eram,eu}/tenho/apareceu/$/
-        respond{eram,eu}/!!
-    to/estou/estamos/continuo/tamo .. esperando
+    ainda .. nada
+    ainda .. @no .. cheg{ou,aram}/receb{i,emos}/veio/entregaram/resolv{eram,eu}/apareceu/respond{eram,eu}
+    to/estou/estamos/continuo/tamo .. esperando ha/faz/desde/resposta/retorno/ate/uma/duas/#/!!/e
+    ainda/continuo/sigo esperando
     esperando .. ha/faz/desde/a/tem # @time
     esperando .. # @time
     esperando .. ha/faz/desde/muito/horas/dias/semanas/ontem/seculos
@@ -384,6 +384,23 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    meu problema e/eh .. que/nao
+    problema/culpa/erro .. e/eh/era/foi/estava meu/minha/aqui
+    qual .. problema .. de/em/se
+    problema{,s} pra/para dormir/emagrecer/engravidar
+    livro{,s} .. problemas
+    preciso/procuro/busco/quero/contratar um/uma? advogad{o,a}
+    cobr{a,am} .. advogad{o,a}
+    advogad{o,a} .. quanto/valor/cobra{,m}/consulta
+    advogad{o,a} trabalhista/criminal/familia/previdenciario
+    robo aspirador/limpador
+    marido/esposa/esposo/irma/irmao/mae/pai/filho/filha/amiga/amigo/namorado/namorada .. @no .. cheg{ou,aram}/
+        veio
+    @no .. posso/consigo .. atender/falar/ligar
+    roub{aram,ado,ou}/furtaram/perdi .. meu/minha? celular/carteira/carro/moto/bolsa/documento/documentos/cartao
+    baratas/barata/ratos/formigas .. cozinha/casa/apartamento/quintal
+    dedetiza{m,r,cao}
+    estorno/reembolso .. caiu/recebi/obrigad{o,a}/chegou
     @no @passed* golpe/fraude/enganacao
     pago/pagar/pagamento .. em dobro
     alergi{a,co,ca} a
@@ -478,6 +495,8 @@ HARMLESS = """
 """
 
 MENTIONS = """
+    suporte de/pra/para/lombar
+    pessoa de contato
     tem alguem n{o,a} .. loja/salao/clinica/local/obra/portaria
     agradec{o,ida,ido}/grat{o,a} .. ajuda
     agente/corretor/representante/operador de/da/do/imobiliari{o,a}/saude/comercial/autorizado/turismo/viagem
@@ -582,7 +601,7 @@ SOLUTIONS = """
 SIGNS = """
     nao vc vcs voce voces tem muito mto obrigad{o,a} obg quero vou isso entao gostei tambem tbm loja oi uma meu
         minha
-    pra pro eu demais amei adorei achei bom boa noite kkk kkkk valeu vlw blz beleza quanto ficou tao dois
+    preco pra pro eu demais amei adorei achei bom boa noite kkk kkkk valeu vlw blz beleza quanto ficou tao dois
         pessoal gente
 """
 """Words that are none in English or Spanish, with some that are rare there."""
@@ -591,7 +610,9 @@ HOMOGRAPHS = """
     robo{,s}
 """
 
-REPAIR_SIGNS = "conserta{,m,r} conserto{,s} arruma{,m,r} trocar reparo reparam reparar assistencia manutencao"
+REPAIR_SIGNS = """
+    dedetizam arrumam conserta{,m,r} conserto{,s} arruma{,m,r} trocar reparo reparam reparar assistencia manutencao
+"""
 REPAIRS = """
     @thing .. @bad/trincou/quebrou/rachou
     quebr{ou,ada,ado,adas,ados}/trinc{ou,ada,ado}/rach{ou,ada,ado}

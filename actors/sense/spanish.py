@@ -104,7 +104,8 @@ HUMAN = """
     ocupo/urge/requiero/busco .. alguien/asesor{,a}/agente/persona/humano/gerente/encargado
     ^ con .. @person @now/$
     llam{en,a,e,ar} .. al .. encargado/gerente/supervisor/dueno/responsable
-    atiend{an,e,a,eme,anme}/atienden .. me? alguien/persona/humano/@now
+    atiend{an,e,a,eme,anme} .. me? alguien/persona/humano
+    atiend{eme,anme} @now
     me .. atiend{a,e,an,en} .. alguien/persona/humano/@now
     pued{e,en,es}/podria{,n,s}/pueden .. me? comunic{ar,arme,an,as}/contact{ar,arme}/marcar{,me}
     me comunic{a,as,an,ar,an} .. con
@@ -194,7 +195,9 @@ INSISTED = """
 """
 
 DEMANDS = """
-    quejarme/quejo/reclamacion{,es}/reclamar/denuncia{,r,s,re}/demanda{,r,rlos,re}/demandare
+    poner/interponer/pongo/meter/presentar/recibir .. demanda
+    ^ demanda $
+    quejarme/quejo/reclamacion{,es}/reclamar/denuncia{,r,s,re}/demand{ar,arlos,are,arte}/demandare
     abogad{o,a,os,as}/legal{,es,mente}/juridico/juicio/tribunal/fiscalia
     suprema corte
     ir a corte
@@ -217,7 +220,7 @@ DEMANDS = """
     cobran/cobraron/cobro/cobrado .. algo/cosa/cosas/servicio que/sin/q
     doble/dobles/mal cobro/cargo
     @no reconozco/autorice/hice/pedi .. cargo{,s}/cobro{,s}/compra/pago/transaccion
-    cargo{,s}/cobro{,s} .. en/a/de mi? tarjeta/cuenta/banco
+    cargo{,s}/cobro{,s} .. en/de mi? tarjeta/cuenta/banco
     cargo/cobro/pago .. @no .. reconozco/autorice/hice
     me cobraron/descontaron/debitaron/sacaron/quitaron
     sacaron/quitaron/desaparecio/retiraron .. dinero/plata/cuenta
@@ -322,7 +325,7 @@ TROUBLES = """
     @no .. ha/han/haya/hayan/he/hemos llegado/recibido/entregado/salido/enviado/mandado/actualizado
     @no/sin .. entregar/recibir .. pedido/paquete/producto
     sin .. recibir/noticias/respuesta/solucion
-    todavia/aun/sigue/sigo/siguen/seguimos .. @no .. lleg{a,o,an}/nada/tengo/se
+    todavia/aun/sigue/sigo/siguen/seguimos .. @no .. lleg{a,o,an}/nada
     todavia/aun/sigo/seguimos/llevo/llevamos .. esperando
     sigo/seguimos/sigue sin/esperando
     llevo/llevamos/lleva/tengo/hace/van/desde/tenemos/pasaron/pasado .. # @time .. esperando/atrasad{o,a}/
@@ -378,6 +381,26 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    mi problema es .. que/no
+    problema/error/culpa .. es/era/fue mi{o,a}
+    problema .. era mi{o,a}
+    cual .. problema .. con/de/en/si
+    problemas para dormir/bajar/concebir
+    libro{,s} .. problemas
+    necesito/busco/contratar/quiero un/una? abogad{o,a}
+    abogad{o,a} .. cuanto/cobra{,n}/laboral/familiar/penal/consulta
+    cobra{,n} .. abogad{o,a}
+    tramite{,s} legal{,es}
+    hac{en,er,eme,erme} .. cargo
+    me hicieron .. reembolso/devolucion .. gracias/$
+    recib{i,imos} .. compensacion/reembolso/devolucion/indemnizacion
+    esposo/esposa/hermana/hermano/mama/papa/hijo/hija/amiga/amigo/novio/novia .. @no .. lleg{ado,o,a}
+    @no .. llegado mi esposo/esposa/hermana/hermano/mama/papa/hijo/hija/amiga/amigo
+    @no puedo contestar/atender/hablar
+    rob{aron,ado,o}/perdi .. mi/el/la? celular/cartera/carro/coche/moto/bolso/documentos/tarjeta/telefono
+    perdio el ticket/recibo/celular
+    cucarachas/ratas/ratones/hormigas .. cocina/casa/departamento/jardin
+    fumiga{n,r,cion}
     @no @passed* estafa/fraude/engano/robo
     alergi{a,co,ca} a
     cero @trouble
@@ -460,6 +483,10 @@ HARMLESS = """
 """
 
 MENTIONS = """
+    soporte para/de/lumbar/pared
+    persona de contacto
+    ayuda humanitaria/psicologica/economica/social
+    de ayuda
     hay alguien en .. tienda/local/oficina/casa/sucursal/clinica
     agradec{ido,ida}/agradezco .. ayuda
     agente/asesor/representante de/viajes/inmobiliario/seguros/ventas/bolsa/transito/aduana{,l,s}/autorizado/
@@ -571,9 +598,10 @@ SIGNS = "el los las muy pero hola gracias quiero tengo usted ustedes porfa para 
 HOMOGRAPHS = """
     golpe{,s}
 """
-REPAIR_SIGNS = (
-    "arreglan arreglar reparan reparar reparacion{,es} cambiar cambian tecnico arreglo mantenimiento repuesto"
-)
+REPAIR_SIGNS = """
+    arreglan arreglar reparan reparar reparacion{,es} cambiar cambian tecnico arreglo mantenimiento repuesto
+    revisan fumigan
+"""
 REPAIRS = """
     @thing .. @bad
     se .. me? rompi{o,eron}/quebr{o,aron}/dano/rajo/descompuso
