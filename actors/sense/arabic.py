@@ -6,7 +6,7 @@ more is also met with the article and with what is written together with it (و�
 
 from __future__ import annotations
 
-from actors.sense.lists import Lists, Surroundings
+from actors.sense.lists import Lists, Topic
 
 _NO_HAVE = "ماعندي ماعندنا معندي معنديش معندناش ماعنديش ماعندناش معنديش"
 
@@ -819,6 +819,7 @@ SUPPOSITIONS = """
 """
 
 SOLUTIONS = """
+    حلها/حلوها/صلحها/صلحوها/ضبطها/ضبطوها/حلتها/حليتوها/حلهالي/حلولي/حلوهالي
     @trouble .. @fixed
     @fixed .. المشكله/مشكلتي/مشكله/المشكل/الموضوع
     تم حل/اصلاح/معالجه .. المشكله/مشكلتي/المشكل/الموضوع/الامر/العطل
@@ -858,5 +859,5 @@ LISTS = Lists(
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,
-    contexts=(Surroundings(REPAIR_SIGNS, REPAIRS),),
+    contexts=(Topic(REPAIR_SIGNS, REPAIRS),),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.sense.lists import Lists, Surroundings
+from actors.sense.lists import Lists, Topic
 
 _NOT = """
     dont didnt doesnt havent hasnt hadnt isnt wasnt arent aint not never wont cant cannot couldnt couldn wouldnt cnt
@@ -786,6 +786,7 @@ SUPPOSITIONS = """
 """
 
 SOLUTIONS = """
+    fixed/solved/resolved/sorted it/this/that/everything/them
     @trouble .. @be* @solve
     @solve .. the/my/our/that problem/issue/problems/issues
     @be @be* solved/fixed/sorted/resolved/settled
@@ -828,5 +829,5 @@ LISTS = Lists(
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,
-    contexts=(Surroundings(REPAIR_SIGNS, REPAIRS),),
+    contexts=(Topic(REPAIR_SIGNS, REPAIRS),),
 )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 
-class Surroundings(msgspec.Struct, frozen=True):
+class Topic(msgspec.Struct, frozen=True):
     """What is harmless in a text that has one of the signs: other words of a language, or of a trade."""
 
     signs: str
@@ -40,4 +40,4 @@ class Lists(msgspec.Struct, frozen=True, kw_only=True):
     """What follows in the clause is not so, or not yet."""
     solutions: str
     """What the customer told of before this is over."""
-    contexts: tuple[Surroundings, ...] = ()
+    contexts: tuple[Topic, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.sense.lists import Lists, Surroundings
+from actors.sense.lists import Lists, Topic
 
 DENIALS = "nao n naum num sem nem nunca jamais nenhum{,a} ninguem ngm nada"
 
@@ -583,6 +583,7 @@ SUPPOSITIONS = """
 """
 
 SOLUTIONS = """
+    resolveu/resolveram/arrumou/arrumaram/consertou/solucionou em/rapido/na/pra/tudo/rapidinho
     problema{,s} .. resolvid{o,a,os}/solucionad{o,os}/resolv{eu,emos,ido}
     @fixed .. o/meu/esse/do? problema{,s}
     ja .. @fixed
@@ -634,5 +635,5 @@ LISTS = Lists(
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,
-    contexts=(Surroundings(SIGNS, HOMOGRAPHS), Surroundings(REPAIR_SIGNS, REPAIRS)),
+    contexts=(Topic(SIGNS, HOMOGRAPHS), Topic(REPAIR_SIGNS, REPAIRS)),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.sense.lists import Lists, Surroundings
+from actors.sense.lists import Lists, Topic
 
 DENIALS = "no sin ni nunca jamas tampoco ningun{,a,o,as,os} nadie nada"
 
@@ -308,7 +308,7 @@ TROUBLES = """
         apago/quemo/cayeron
     dej{o,aron} de funcionar/andar/servir/cargar/prender
     @no .. funciona{,n,ba}/sirve{,n}/prende{,n}/enciende{,n}/carga/anda/jala/arranca/abre/conecta/enfria/
-        calienta/corta/queda/imprime
+        calienta/corta/imprime
     falt{a,an,aron,aba,o,aban} .. producto{,s}/articulo{,s}/cosa{,s}/pieza{,s}/#/un/una/item{,s}/caja/pedido/
         bebida/bebidas/papas/parte
     me/nos/le/les falt{an,aron,aba,o,aban,a} .. @n/producto{,s}/articulo{,s}/pieza{,s}/cosas/parte/bebida/mitad/
@@ -568,6 +568,7 @@ REFUSALS = """
 """
 
 SUPPOSITIONS = """
+    si compro/pido/pago/cambio/cancelo/llevo/voy/reservo/devuelvo/quiero/compra/hago
     si lleg{a,ara,an,o}/viene{,n}/sale{,n}/hay/surge/pasa/tengo/tuviera/esta/queda/fuera/no/se/me/falta/llegara/
         llegase/algo
     en caso
@@ -580,6 +581,7 @@ SUPPOSITIONS = """
 """
 
 SOLUTIONS = """
+    lo/me/nos .. resolvio/solucionaron/resolvieron/arreglaron/soluciono/arreglo
     problema{,s} .. resuelt{o,a,os}/solucionad{o,a,os}/arreglad{o,os}/solucion{o,aron}/resolvi{o,eron}/
         arregl{o,aron}
     @fixed .. problema{,s}/inconveniente/tema
@@ -623,5 +625,5 @@ LISTS = Lists(
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,
-    contexts=(Surroundings(SIGNS, HOMOGRAPHS), Surroundings(REPAIR_SIGNS, REPAIRS)),
+    contexts=(Topic(SIGNS, HOMOGRAPHS), Topic(REPAIR_SIGNS, REPAIRS)),
 )
