@@ -11,10 +11,14 @@ _NOT = """
 DENIALS = f"{_NOT} without no nobody noone nothing nor zero"
 
 CLASSES = {
+    "flaw": """
+        scratch scratches flaw flaws defect{,s} damage{,s} delay{,s} mistake{,s} error{,s} fault{,s} dent
+        crack hiccup trouble{,s} fuss
+    """,
     "no": "no without zero any nor dont didnt doesnt havent hasnt hadnt isnt wasnt arent aint not never",
     "not": _NOT,
     "passed": """
-
+        once ever even one my kind sort type single solitary whatsoever your you from in us we i
         a/an/any/the/really/actually/such/other/more/further/major/big/real/serious/single/much/of/with/have/having/had
         has/got/get/see/find/find/found/be/been/there/is/was/it/its/that/thats/this/extra/additional/hidden/delivery
         shipping/service/slightest/at/all/particular
@@ -93,6 +97,11 @@ CLASSES = {
 }
 
 HUMAN = """
+    anybody/anyone/somebody/someone human/real/actual
+    give .. me/us a? bell/buzz/shout/tinkle
+    with one of you/your/ur
+    @person .. give .. me/us a? bell/buzz/call/ring/shout
+    over the phone with
     agnet/agnt/agetn
     transfer/connect/forward/redirect/escalate me/us $/@now
     give/gimme/make/drop .. me/us? a? call
@@ -288,6 +297,15 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    in .. pieces/bits/halves
+    into pieces/bits
+    left .. .. flooded/dirty/broken/soaked/damaged/ruined/scratched/filthy
+    flooded
+    ordered/asked/paid .. .. .. and a/an/the .. one? came/arrived/showed/turned
+    @not .. add up/match/tally
+    & ^ .. .. card/bank/statement/receipt says/shows
+    turns/turn/shuts/switches/keeps/goes .. off/on/down .. itself/own/randomly
+    spelled/spelt/printed/written .. wrong
     @they .. broke/damaged/ruined/destroyed/scratched/stained/lost/burnt/burned .. my/our
     @account .. is/was/been/got/has/are/gets/keeps .. blocked/locked/suspended/hacked/disabled/banned/
         deactivated/frozen/closed/restricted/stuck/declined/rejected
@@ -489,6 +507,16 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    @no @passed* @flaw
+    never .. @passed* @trouble/@flaw
+    nothing to complain
+    complaint{,s} book{,s}/box/form/desk/department/letter
+    book{,s} .. complaint{,s}
+    fraud awareness/prevention/department/insurance/poster/course
+    problem set{,s}
+    practice/math/maths/algebra/word problem{,s}
+    study/studying/studied/student/degree/course .. law/lawyer/legal
+    hiring/want/be/become a? lawyer
     my problem is .. i/that
     problem/issue/mistake/fault .. is/was mine/my
     whats/what .. problem/issue .. with/if
@@ -680,6 +708,8 @@ HARMLESS = """
 """
 
 MENTIONS = """
+    customer_service .. vacanc{y,ies,ie}/job/jobs/career/position/experience
+    vacanc{y,ie}/job/jobs/hiring/position .. customer_service/agent/support/representative
     need/have/want/ill/let/gotta/i .. @talk @with my/him/her/his/our/their ..
     human resources/hair/rights/body/size/anatomy
     in person
@@ -755,7 +785,7 @@ MENTIONS = """
 """
 
 MACHINES = """
-    bot/bots/robot/robots/chatbot/ai/automated/autoreply/automatic ... ..
+    bot/robot/chatbot/autoreply ... ..
     useless/stupid/dumb/bad/terrible/annoying/worst/tired/sick/hate .. bot/robot/chatbot/robots/bots
     @not understand/help/helping/get/getting .. me/my/question/it/what/you/anything/this/bot
     you/u @not understand/help/helping

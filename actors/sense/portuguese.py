@@ -7,6 +7,10 @@ from actors.sense.lists import Lists, Topic
 DENIALS = "nao n naum num sem nem nunca jamais nenhum{,a} ninguem ngm nada"
 
 CLASSES = {
+    "flaw": """
+        arranhao arranhoes defeito{,s} falha{,s} erro{,s} atraso{,s} dano{,s} avaria{,s} contratempo{,s}
+        risco{,s} amassado
+    """,
     "strong": """
         quebrad{o,a,os,as} danificad{o,a,os,as} defeituos{o,a,os,as} incomplet{o,a,os,as} estragad{o,a,os,as}
         vencid{o,a,os,as} podre{,s} rasgad{o,a,os,as} amassad{o,a,os,as} rachad{o,a,os,as} trincad{o,a,os,as}
@@ -18,9 +22,9 @@ CLASSES = {
     """,
     "no": "nao n naum num sem nem nunca nenhum{,a} ñ",
     "passed": """
-        nenhum{,a} um uma o a os as ha houve tenho tem temos tinha tive tivemos teve ter existe e foi era esta
-        ta vai ser seria algum{a,} qualquer mais outro outra maior grande grandes isso me da deu vejo de que
-        por problemas
+        unico unica so sequer com voces vcs nem nenhum{,a} um uma o a os as ha houve tenho tem temos tinha
+        tive tivemos teve ter existe e foi era esta ta vai ser seria algum{a,} qualquer mais outro outra maior
+        grande grandes isso me da deu vejo de que por problemas
     """,
     "trouble": """
         problema{,s} problemao probleminha{,s} poblema{,s} prob reclamacao reclamacoes queixa{,s} pobrema
@@ -85,6 +89,9 @@ CLASSES = {
 }
 
 HUMAN = """
+    me lig{a,ue,uem} qdo/qd/qnd/assim/quando puder{em}/der/possivel/conseguir{em}
+    me lig{a,ue,uem} qdo/qd/qnd/assim puder
+    o/a dono/dona/gerente esta/ta $ ?
     me .. transfer{e,ir}/transfira/encaminh{a,e} $/@now
     @person me .. cham{e,a,ar}/lig{ue,a,ar}/respond{a,e}/atend{a,e}
     deixa .. eu fal{ar,a}
@@ -249,6 +256,16 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    deix{ou,aram} de funcionar/ligar/carregar
+    pass{aram,ou} .. cartao .. # vezes
+    @no bate{,m}
+    @no .. bate com
+    apag{a,ou,ando}/deslig{a,ou,ando}/reinici{a,ou}/trav{a,ou,ando} .. sozinh{o,a}
+    @got com o/a/um/uma/os/as .. @bad
+    tem/tinha/achei/vi .. percevejo{,s}/barata{,s}/rato{,s}/formiga{,s}/bicho{,s} .. cama/quarto/comida/colchao/
+        restaurante/banheiro/prato
+    vazando/vaza/pingando/infiltracao .. tudo/parede/agua/desde/$
+    alag{ou,aram,ado,ada}/inund{ou,aram}
     reclamacao/reclamacoes/queixa{,s}
     promet{eram,eu} .. @time/@no/ontem/que/e
     & ^ .. mandaram/veio/vieram/faltou/esqueceram
@@ -266,7 +283,7 @@ TROUBLES = """
     @no .. esta/ta/estava/tava pront{o,a,os,as}
     me bloque{aram,ou}/baniram
     cobr{aram,ou} .. frete/taxa/entrega/mais/juros/multa/algo/coisa
-    @got .. sem o/a/os/as/nenhum
+    @got .. sem o/a/os/as
     @no presta{,m}
     deix{aram,ou} .. esperando
     erro n{o,a}/ao/na .. pagamento/pagar/site/app/sistema/hora/login
@@ -384,6 +401,15 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    @no @passed* @flaw
+    jamais/nunca .. @passed* @trouble/@flaw
+    nada a/de/que/para/pra? reclamar
+    @trouble/@flaw nenhum{a,}
+    livro/caixa/formulario .. reclamac{ao,oes}/sugestoes
+    problema{,s} de fracao/fracoes/fisica/quimica/algebra/logica/calculo
+    estud{a,o,ar,ando,ante} .. advogad{o,a}/direito
+    curso .. direito/juridic{o,a}
+    sem nenhum{a} ..
     meu problema e/eh .. que/nao
     problema/culpa/erro .. e/eh/era/foi/estava meu/minha/aqui
     qual .. problema .. de/em/se
@@ -495,6 +521,7 @@ HARMLESS = """
 """
 
 MENTIONS = """
+    contrat{am,ando}/procur{am,ando}/vaga{,s}/emprego .. gente/pessoa{,s}/atendente/atendimento/suporte
     suporte de/pra/para/lombar
     pessoa de contato
     tem alguem n{o,a} .. loja/salao/clinica/local/obra/portaria
@@ -552,7 +579,7 @@ MENTIONS = """
 """
 
 MACHINES = """
-    bot/robo/robozinho/chatbot/maquina/automatico/automatica/ia ... ..
+    bot/robo/robozinho/chatbot ... ..
     pessimo/inutil/burro/horrivel .. bot/robo/chatbot
     @no .. entend{e,eu,em}/ajud{a,ou,am} .. nada/bot/me $
     menu/opcoes/mensagens .. @no .. serve{m,}/funciona{m,}

@@ -179,10 +179,8 @@ def _clauses(text: str) -> Iterator[list[str]]:
 
 def _known(word: str, vocabulary: Set[str]) -> str:
     """The form of a word that the lists have, or the word."""
-    if word.isdigit():
-        return NUMBER
     word = folded(word)
-    if word in vocabulary:
+    if word == NUMBER or word in vocabulary:
         return word
     if "\u0621" <= word[0] <= "\u064a":
         word = _ELONGATED.sub(r"\1", word)

@@ -7,6 +7,10 @@ from actors.sense.lists import Lists, Topic
 DENIALS = "no sin ni nunca jamas tampoco ningun{,a,o,as,os} nadie nada"
 
 CLASSES = {
+    "flaw": """
+        rasguno{,s} defecto{,s} falla{,s} error{,es} retraso{,s} demora{,s} dano{,s} golpe{,s} detalle{,s}
+        contratiempo{,s} lio{,s}
+    """,
     "strong": """
         rot{o,a,os,as} dana{do,da,dos,das} quebrad{o,a,os,as} defectuos{o,a,os,as} incomplet{o,a,os,as}
         podrid{o,a,os,as} vencid{o,a,os,as} caducad{o,a,os,as} malograd{o,a,os,as} averiad{o,a,os,as}
@@ -17,11 +21,11 @@ CLASSES = {
         lleg{o,aron,a,an} vino vinieron recib{i,imos,io} entreg{aron,o} mand{aron,o} envi{aron,o} trajeron
         trajo vendieron sali{o,eron} venia{,n} dieron
     """,
-    "no": "no sin ni nunca tampoco ningun{,a,o,as,os}",
+    "no": "jamas no sin ni nunca tampoco ningun{,a,o,as,os}",
     "passed": """
-        ningun{,a,o,as,os} un una el la los las hay hubo habia habra tengo tiene tenemos tienen tuve tuvimos
-        tenido he ha hemos es era fue ha sido algun{,a} mayor mas otro otra otros otras me le te se nos da dio
-        hace grave de que problemas
+        solo sola unico unica ni con nosotros ustedes en todo ha habido habia ningun{,a,o,as,os} un una el la
+        los las hay hubo habia habra tengo tiene tenemos tienen tuve tuvimos tenido he ha hemos es era fue ha
+        sido algun{,a} mayor mas otro otra otros otras me le te se nos da dio hace grave de que problemas
     """,
     "trouble": """
         problema{,s} problemita{,s} proble{,m} inconveniente{,s} queja{,s} reclamo{,s} reclamacion{,es} drama
@@ -86,6 +90,10 @@ CLASSES = {
 }
 
 HUMAN = """
+    quiero/quisiera/necesito/puedo/podria .. platicar/conversar con el/la/los/las/mi/su
+    esta el/la dueno/duena/gerente/encargado/encargada/jefe $ ?
+    esta el/la dueno/duena $
+    me .. llam{as,a,en} .. cuando/apenas/si puedas/pueda/puedan/tengas
     me .. transfier{e,en,as}/pasas/comunicas/deriva{,n} $/@now
     @person me .. llam{e,a,ar}/respond{a,e}/atiend{a,e}/contact{e,a}
     dejame/dejenme/dejeme habl{ar}
@@ -247,6 +255,15 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    deja de funcionar
+    @got con el/la/un/una/los/las .. @bad
+    gotea/chorrea/filtra/goteando/gotera{,s}/humedad .. por/en/todo/toda/pared/techo/agua/desde/$
+    hay/habia/encontr{e,amos}/tiene/vi .. chinches/cucaracha{,s}/ratas/ratones/hormigas/gusanos/bichos .. cama/
+        cuarto/habitacion/comida/colchon/restaurante/bano/plato
+    se apaga/reinicia/traba/cuelga/descarga/desconecta .. sol{o,a}
+    @no .. cuadra/coincide{,n}
+    pas{aron,o} .. tarjeta .. # veces
+    inund{o,aron,ado,ada}
     queja{,s}/reclamo{,s}
     promet{ieron,io} .. @time/@no/ayer/que/y
     tercera/segunda/cuarta/quinta/# vez/veces que .. @no/pido/escribo/llamo/pasa/reclamo/sucede/pregunto/marco/
@@ -381,6 +398,16 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    @no @passed* @flaw
+    jamas/nunca .. @passed* @trouble/@flaw
+    nada que reclamar/decir/quejarme
+    @trouble ningun{o,a}
+    libro{,s}/buzon/formulario/hoja{,s} de? .. queja{,s}/reclamo{,s}/sugerencias
+    problema{,s} de fracciones/matematica{,s}/fisica/quimica/algebra/calculo/logica/ajedrez
+    practicar/ejercicios/resolver .. problemas de
+    estudi{a,o,ar,ando,ante} .. abogad{o,a}/derecho/leyes
+    para abogad{o,a,os}
+    sin un/una/ningun/ninguna solo/sola? ..
     mi problema es .. que/no
     problema/error/culpa .. es/era/fue mi{o,a}
     problema .. era mi{o,a}
@@ -483,6 +510,9 @@ HARMLESS = """
 """
 
 MENTIONS = """
+    busc{an,ando,o}/contrat{an,ando} .. gente/personal/persona/alguien .. atencion_al_cliente/ventas/
+        servicio_al_cliente/para
+    trabajo/vacante{,s}/empleo/puesto .. atencion_al_cliente/servicio_al_cliente/soporte/ventas
     soporte para/de/lumbar/pared
     persona de contacto
     ayuda humanitaria/psicologica/economica/social
@@ -545,7 +575,7 @@ MENTIONS = """
 """
 
 MACHINES = """
-    bot/robot/chatbot/maquina/contestadora/automatico/automatica/ia ... ..
+    bot/robot/chatbot/contestadora ... ..
     pesimo/inutil/estupido/horrible .. bot/robot/chatbot
     @no .. entiend{e,es,en}/ayud{a,as,an}/sirv{es} .. nada/bot/me $
     menu/opciones/mensajes .. @no .. sirve{,n}
