@@ -97,6 +97,7 @@ CLASSES = {
 }
 
 HUMAN = """
+    ^ sos $/!!
     anybody/anyone/somebody/someone human/real/actual
     give .. me/us a? bell/buzz/shout/tinkle
     with one of you/your/ur
@@ -156,7 +157,6 @@ HUMAN = """
     i/we/really need help @now
     can/could some1/someone/somebody/anyone/anybody help me/us
     is/are there some1/someone/somebody/anyone/anybody help
-    sos
     @talk @with? @a* @person
     @talk @with .. @person/doctor/dr/dentist/chef/teacher/trainer/accountant/pharmacist/nurse/secretary/stylist/
         mechanic/technician/engineer/designer/captain
@@ -231,6 +231,7 @@ INSISTED = """
 """
 
 DEMANDS = """
+    vomited/vomiting/diarrhea/diarrhoea ... after/from/since/food/eating/your
     legal{,ly}
     lawyer{,s}/attorney{,s}/solicitor
     refund{,s,ed,ing,able}/refnd/refound
@@ -288,7 +289,6 @@ DEMANDS = """
     sick/ill ... after/from/eating
     error/mistake ... bill/invoice/charge
     made ... sick/ill
-    vomit{ed,ing}/diarrhea/diarrhoea
     threw/throwing up
     allergic/bad reaction ... to/from/after/all
     hair/insect/bug/cockroach/worm/worms/fly/plastic/glass/stone/metal/nail in .. food/soup/salad/meal/burger/
@@ -402,7 +402,7 @@ TROUBLES = """
     fell off/apart
     said/says/marked/shows/status .. delivered .. not/didnt/havent/nothing/never/no
     wrong{ly} .. diagnosis/diagnosed/treatment/tooth/size/sent/item/order
-    problem{,s}/prob{,s}/prblm/problm/probelm/problemo
+    problem{,s}/prblm/problm/probelm/problemo
     issue{,s}/isue/isues
     charge
     charges

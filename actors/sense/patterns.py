@@ -38,8 +38,8 @@ _REPEATS = 3
 _BRACES = re.compile(r"([^{}]*)\{([^{}]*)\}(.*)")
 _NUMBER_WORDS = frozenset(
     words(
-        """two three four five six seven eight nine ten dos tres cuatro cinco siete ocho nueve diez dois duas quatro sete
-        oito nove dez ثلاث ثلاثه اربع اربعه خمس خمسه سته سبع سبعه ثمان تسع عشر عشره تلات تلاته"""
+        """two three four five six seven eight nine ten dos tres cuatro cinco siete ocho nueve diez dois duas quatro
+        sete oito nove dez ثلاث ثلاثه اربع اربعه خمس خمسه سته سبع سبعه ثمان تسع عشر عشره تلات تلاته"""
     )
 )
 """Those that are nothing else in another language."""

@@ -196,14 +196,17 @@ INSISTED = """
 """
 
 DEMANDS = """
+    fazer/registrar/abrir/fiz .. bo
+    direito{,s}/defesa/codigo/orgao/delegacia .. consumidor
+    vomit{ei,ando,amos,ou}/diarreia .. .. comida/comer/depois/lanche/restaurante/sua
     reclam{ar,ando,ei}/reclamo
     reclame aqui
     acao/acoes/medida/medidas/via/vias/providencia/providencias/aspecto/parte/departamento legal/legais
     advogad{o,a,os}/juridic{o,a,amente}/legal/legais/legalmente/justica/processo/processar/processo/processarei/
         tribunal/judicial/judicialmente
-    procon/consumidor/anatel/bacen/ouvidoria/senacon
+    procon/anatel/bacen/ouvidoria/senacon
     denunci{a,ar,arei,o,ando}
-    policia/delegacia/ocorrencia/bo
+    policia/delegacia/ocorrencia
     boletim de
     pequenas causas
     reembols{o,os,ar,e,em,ado,ada}/reenbolso/rembolso/ressarc{imento,ir,ido,am}/estorn{o,ar,ado,em,e,aram}/
@@ -213,7 +216,7 @@ DEMANDS = """
     devolucao .. dinheiro/valor/pagamento/pix
     quero/pedir/solicito/solicitar/exijo/fazer/preciso .. devolucao
     quero/preciso/cade/kd/queria/exijo .. meu/o dinheiro/pix
-    indeniz{acao,ar,ado,em}/indenizacoes/compens{acao,ar,em}
+    indeniz{acao,ar,ado,em}/indenizacoes/compens{acao,em}
     danos morais
     disput{a,ar}/contest{ar,acao,o,ando} .. compra/cobranca/$/valor/fatura
     cobr{ou,aram,ado,ada,ando,anca,aste,ei}/pag{uei,o,aram}/debit{ou,aram,ado}/descont{ou,aram,ado}/caiu .. #
@@ -234,14 +237,13 @@ DEMANDS = """
     erro na/no/da fatura/conta/cobranca/boleto/valor/nota
     valor .. cobrado .. errado/maior/diferente
     golp{e,es,istas,ista}/fraud{e,es,ador,ada,aram}/estelionat{o,ario,arios}/rouba{r,ram,do,da,ndo,lheira}/
-        roub{o,ou,aram}/ladr{ao,oes}/engan{ado,ada,aram,ar,acao,osa,ou}/mentiros{o,os,a}/picareta{,s,gem}/
+        roub{o,ou,aram}/ladr{ao,oes}/engan{ado,ada,aram,acao,osa,ou}/mentiros{o,os,a}/picareta{,s,gem}/
         vigarist{a,as}/safad{os,o,eza}/trambique/pilantra{,s,gem}/furto/furtaram/calote{,iro,iros}/
         caloteir{o,os}/enrol{ando,acao,ada,ados,am}
     intoxica{cao,do,da,dos}/envenen{ado,aram,ada}
     pass{ei,amos,ou,aram,ando} .. mal
     fiquei/ficamos/ficou/adoec{i,emos,eu} .. doente{,s}
     adoec{i,emos,eu}
-    diarreia/vomit{ei,ando,ar,ou,amos}/vomito
     cabelo/inseto/bicho/larva/mosca/vidro/plastico/mofo/prego/pedra/lagarta .. n{o,a,os,as}/dentro .. comida/
         sopa/salada/pizza/lanche/prato/meu/minha/marmita/hamburguer/bolo/pao
     ach{ei,amos}/encontr{ei,amos}/tinha/veio ... cabelo/inseto/bicho/larva/mosca/vidro/mofo
@@ -288,7 +290,8 @@ TROUBLES = """
     deix{aram,ou} .. esperando
     erro n{o,a}/ao/na .. pagamento/pagar/site/app/sistema/hora/login
     da/dando/deu/aparece .. erro
-    esquec{eram,eu}
+    esqueceram
+    vc/vcs/voce/voces/entregador/motoboy/loja .. esquec{eram,eu}
     quantas vezes .. !!/ter/tenho/vou/preciso
     ate quando
     ped{i,imos}/comprei/encomendei/paguei/escolhi ... e mandaram/veio/vieram/entregaram/trouxeram
@@ -401,6 +404,11 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    consumidor final
+    por engano
+    trato feito
+    sou/frente/perto/lado .. policia/delegacia
+    compensa/compensar
     @no @passed* @flaw
     jamais/nunca .. @passed* @trouble/@flaw
     nada a/de/que/para/pra? reclamar

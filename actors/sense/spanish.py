@@ -203,13 +203,16 @@ INSISTED = """
 """
 
 DEMANDS = """
+    llamar/ir/voy/vamos/denuncia/con/reportar/a .. la policia
+    defensa/proteccion/derecho{s,}/codigo/oficina/procuraduria .. consumidor
+    vomit{o,ando,e,amos,aron}/diarrea .. .. comida/comer/comimos/despues/restaurante/su/pollo/pescado
     poner/interponer/pongo/meter/presentar/recibir .. demanda
     ^ demanda $
     quejarme/quejo/reclamacion{,es}/reclamar/denuncia{,r,s,re}/demand{ar,arlos,are,arte}/demandare
     abogad{o,a,os,as}/legal{,es,mente}/juridico/juicio/tribunal/fiscalia
     suprema corte
     ir a corte
-    profeco/indecopi/sernac/condusef/consumidor/ocu/facua/omic
+    profeco/indecopi/sernac/condusef/ocu/facua/omic
     reembols{o,os,ar,en,e,arme,aron,enme}/reintegro/reintegr{en,ar,arme}
     devolucion{,es} .. dinero/plata/pago/importe/importe/lana/pedido/producto/compra
     pedir/quiero/solicito/solicitar/hacer/exijo .. devolucion
@@ -217,7 +220,7 @@ DEMANDS = """
         devuelvame .. dinero/plata/pago/lana/importe/feria/monto
     dinero/plata/lana .. devuelv{an,a,en}/devolver{,me}/regresen/regresar/vuelta/devuelto/devuelta
     quiero/necesito/exijo/dame/denme/donde .. mi dinero/plata/lana/pago
-    compensacion{,es}/indemnizacion/compensen/compensar{,me}/compensan
+    compensacion{,es}/indemnizacion/compensen/compensan
     disputa{,r,s}/contracargo
     cobr{aron,o,ado,an,ando,aste,aban} .. # veces
     # veces .. cobr{o,aron,ado}/cargo/tarjeta/pago
@@ -236,16 +239,14 @@ DEMANDS = """
     error/errores en la/mi/el/una? factura/cuenta/cobro/recibo
     me estan/siguen cobrando/robando
     estaf{a,ador,adores,aron,ado,ada,an,as,adora}/fraude{,s}/fraudulent{o,a}/robo/roban/robaron/ladron{,es}/
-        rateros/ratas/engan{o,aron,ados,ado,osa,an}/mentiros{o,os,a,as}/timo/timad{o,a}/sinverguenza{,s}/
+        rateros/ratas/engan{aron,ados,ado,osa,an}/mentiros{o,os,a,as}/timo/timad{o,a}/sinverguenza{,s}/
         tranza{,s}
-    polic{ia,ial}
     intoxic{acion,ado,ada,ados,amos,aron,o,adas}/envenen{aron,ado}
     enferm{amos,aron,e,o,aste} ... com{er,ida,imos}/ayer/anoche/con/por/despues
     nos enfermamos
     hizo/cayo/hicieron .. mal/dano .. comida/comer/pollo/pizza/estomago
     me/nos/le .. sent{o,i,imos}/hizo/cayo/puse/puso/pusimos mal .. comida/comer/comi/comimos/pollo/pescado/
         despues/su/la
-    diarrea/vomit{o,ando,os,e,aron}
     pelo/cabello/insecto/cucaracha/gusano{,s}/mosca/vidrio/plastico/moho/bicho .. en .. comida/sopa/ensalada/
         pizza/plato/mi/la/hamburguesa/tacos/pan
     encontr{e,amos,o} ... pelo/cabello/insecto/cucaracha/gusano{,s}/mosca/vidrio/moho/bicho
@@ -255,6 +256,9 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    estoy/muy/sumamente/bastante/tan .. molest{o,a}
+    molestisim{o,a}
+    me/nos/que .. trat{o,aron} .. mal
     deja de funcionar
     @got con el/la/un/una/los/las .. @bad
     gotea/chorrea/filtra/goteando/gotera{,s}/humedad .. por/en/todo/toda/pared/techo/agua/desde/$
@@ -289,7 +293,8 @@ TROUBLES = """
     dej{aron,o} .. esperando
     error al/en/de .. pagar/pago/pagina/app/iniciar/sistema
     sale/marca/da/aparece .. error
-    olvid{aron,o}/olvidaste/olvidan
+    olvidaron/olvidan
+    se .. olvidaron
     cuantas veces .. !!/tengo/hay/debo/voy
     hasta cuando
     ped{i,imos}/compr{e,amos}/pague/encargue/ordene ... y mand{aron,o}/vino/trajeron/entregaron/lleg{o,aron}/
@@ -370,11 +375,10 @@ TROUBLES = """
     @service .. @awful/lent{o,a}/grosero
     el/la/que/muy peor .. servicio/atencion/experiencia/comida/empresa/restaurante/tienda/lugar
     peor .. servicio/atencion/experiencia/empresa/tienda
-    groser{o,a,os,as,ia}/malcriad{o,a}/maleducad{o,a,os}/irrespetuos{o,a}/prepotente/trat{o,aron} .. mal?
+    groser{o,a,os,as,ia}/malcriad{o,a}/maleducad{o,a,os}/irrespetuos{o,a}/prepotente .. mal?
     me/nos/que .. trat{aron,o} .. mal/grosero/pesimo
-    decepcion{ado,ada,ante,ados}/indignad{o,a,ante}/inaceptable/verguenza/vergonzoso/molest{o,a,isimo,isima}/
-        enojad{o,a}/hart{o,a}/furios{o,a}/desilusionad{o,a}/insatisfech{o,a}/indignacion/insoportable/
-        encabronad{o,a}
+    decepcion{ado,ada,ante,ados}/indignad{o,a,ante}/inaceptable/verguenza/vergonzoso/enojad{o,a}/hart{o,a}/
+        furios{o,a}/desilusionad{o,a}/insatisfech{o,a}/indignacion/insoportable/encabronad{o,a}
     nunca mas .. compro/vuelvo/pido/compr{o,ar}
     @no vuelvo/volvere/volveremos/compro a/mas/nunca/comprar/pedir
     falta de respeto/profesionalismo/atencion/seriedad
@@ -398,6 +402,11 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    consumidor final
+    soy/es/frente/cerca/lado/junto .. policia
+    estacion de policia
+    se me olvido
+    me olvide
     @no @passed* @flaw
     jamas/nunca .. @passed* @trouble/@flaw
     nada que reclamar/decir/quejarme
