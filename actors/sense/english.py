@@ -62,8 +62,8 @@ CLASSES = {
         inedible faded shrunk
     """,
     "pest": """
-        bug bugs insect insects ant ants worm worms cockroach cockroaches roach roaches rat rats mouse mice
-        fly flies hair hairs maggot maggots weevil weevils bedbugs mold mould glass plastic stone nail metal
+        bug bugs insect ant ants worm cockroach cockroaches roach roaches rat rats mouse mice maggot weevil weevils bedbug
+        mold mould
     """,
     "they": """
         you u they he she driver courier guy man staff employee waiter technician cashier worker cleaner lady
@@ -314,7 +314,7 @@ TROUBLES = """
     it/this/everything/that @is @is* @strong
     been @n @time
     been over/almost/about/nearly @n @time
-    over @n @time .. and/still/no/now/already/late/waiting
+    over @n @time .. still/now/already/late/waiting
     @thing .. @not ready
     & ^ you/they/u .. sent/gave/brought/delivered/forgot/charged
     & ^ i/we .. got/received nothing/wrong
@@ -340,11 +340,10 @@ TROUBLES = """
     error{,s}
     @not coming/opening/loading/responding/honored/honoured/refunded/processed/updated/cooling/heating/cleaned/
         connecting/charging/registering/sending/receiving/accepting/delivered/dispatched/moving/showing
-    @thing/otp/code/sms/email/link .. @not .. come/coming/arrived/received/ready/here/there/right/complete/
-        included/fresh
+    @thing/otp/code/sms/email .. @not .. come/coming/arrived/received/ready/fresh
     keep{,s} charging/calling/sending/billing/saying/asking
-    price{,s}/amount/total/bill/rate .. not/different/higher/more/isnt/doesnt/arent .. same/than/from/match/
-        what/correct/right
+    price{,s}/amount/total/bill/rate .. not/different/higher/isnt/doesnt/arent .. match/menu/website/what/
+        agreed/shown/same
     hidden/unexpected/surprise/strange/extra fee{,s}/charge{,s}/cost{,s} on
     no answer/response/reply
     written/wrote/called/emailed/messaged/texted/asked/contacted .. # times/emails/messages/calls/x
@@ -356,7 +355,8 @@ TROUBLES = """
     expired .. product/medicine/food/milk/item/date/stuff
     demand .. explanation/answer/manager/solution
     my/consumer rights
-    1/one/#/bad/negative/zero star{,s}/review
+    one/zero/bad/negative/single star{,s}/review
+    leave .. # star{,s}/review
     false/misleading advertis{ing,ement}
     faded/shrunk/shrank/peeled/ripped/discolored/tore/melted .. after/in/when/off/on/the/from
     renewed/subscribed/enrolled/signed/cancelled/changed .. without
@@ -367,11 +367,9 @@ TROUBLES = """
     found .. @pest
     was/were .. supposed/meant .. to/for
     was for yesterday
-    came/arrived/delivered today/tomorrow/late/after
-    @thing .. cancelled/canceled
-    # hours/days/weeks and/later
+    came/arrived/delivered too? late
+    flight/booking/reservation/order/appointment was/got/been/is suddenly? cancelled/canceled
     not/never .. again .. order/buy/your/you
-    not .. worth
     unfair
     gone wrong
     went wrong
@@ -409,8 +407,9 @@ TROUBLES = """
     @came .. @bad
     @came .. in @bad pieces/condition/state
     @came with/and/but/all/completely .. broken/missing/crack/cracks/scratch/scratches/hole/stain/stains/damage
-    @mine @thing @is* @bad
-    @mine .. @thing @is @is* @bad
+    @mine @thing @is* @strong
+    food/meal/pizza/order/package/delivery/burger/soup/parcel .. @is @is* @bad
+    @mine .. @thing @is @is* @strong
     @thing .. is/are/was/were/its missing/broken/damaged/defective/expired/rotten/spoiled/wrong/faulty/fake
     # .. item{,s}/piece{,s}/thing{,s}/product{,s}/thing/pieces .. missing
     missing @a? # item{,s}/piece{,s}/thing{,s}/product{,s}/part{,s}/parts
@@ -447,7 +446,7 @@ TROUBLES = """
     waiting .. for/since .. hours/days/weeks/months/ages/hour/week/yesterday/monday/tuesday/wednesday/thursday/
         friday/saturday/sunday/morning/last
     been waiting
-    i/we waited/wait ... # @time
+    i/we waited ... # @time
     # @time .. late/delayed/overdue/waiting/already/no/and/ago .. !!
     # @time late/delayed/overdue/behind
     # @time and/still/now/already .. no/nothing/still/not
@@ -507,6 +506,13 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    @not .. @came/get/receive/see/open .. link/location/address/catalog/catalogue/menu/price/quote/quotation/
+        photo/pic/invoice/brochure/file/pdf/list
+    i/im/ive/we @not .. arrive/arrived/reach/reached
+    guests/husband/wife/friend/family/sister/brother/mom/dad .. @not .. arrived/arrive/come/reached
+    been .. @n @time in/here/with
+    # star{,s}
+    i/ive/we .. sent/send .. different/wrong
     @no @passed* @flaw
     never .. @passed* @trouble/@flaw
     nothing to complain

@@ -276,12 +276,12 @@ TROUBLES = """
     e agora .. inflamad{o,a}/infeccionad{o,a}/inchad{o,a}
     terceira/segunda/quarta/quinta/# vez que .. @no/escrevo/peco/ligo/acontece/reclamo/pergunto/mando/erram
     em dobro
-    que @no e/eh/era .. meu/minha/isso/o/a/$
+    @got .. que @no e/eh/era
     @no .. isso que .. ped{i,imos}/compr{ei,amos}
     ficaram de
     @no .. devolv{eram,em,eu}/estornaram/reembolsaram
     tive/deu/causou/peguei/fiquei .. alergia/coceira/irritacao/queimadura/ardencia
-    era pr{a,o}/para ontem/hoje/o/a/segunda/terca/quarta/quinta/sexta/sabado
+    era pr{a,o}/para ontem/anteontem
     @no .. esta/ta/estava/tava pront{o,a,os,as}
     me bloque{aram,ou}/baniram
     cobr{aram,ou} .. frete/taxa/entrega/mais/juros/multa/algo/coisa
@@ -292,14 +292,15 @@ TROUBLES = """
     da/dando/deu/aparece .. erro
     esqueceram
     vc/vcs/voce/voces/entregador/motoboy/loja .. esquec{eram,eu}
-    quantas vezes .. !!/ter/tenho/vou/preciso
-    ate quando
-    ped{i,imos}/comprei/encomendei/paguei/escolhi ... e mandaram/veio/vieram/entregaram/trouxeram
+    quantas vezes ... perguntar/falar/pedir/escrever/repetir/ligar/!!
+    ped{i,imos}/comprei/encomendei/paguei/escolhi ... e me? mandaram/veio/vieram/entregaram/trouxeram
     quebr{ou,aram}/estrag{ou,aram}/danific{ou,aram}/risc{ou,aram}/manch{ou,aram}/perd{eu,eram}/rasg{ou,aram}/
         queim{ou,aram} .. meu/minha/meus/minhas/nosso/nossa
-    por que/pq .. .. fatura/conta/cobranca/cartao/boleto
+    por que/pq .. tem/veio/aparece/cobraram/esta/ta .. .. fatura/conta/cobranca/cartao/boleto
     a mais .. n{o,a}/em .. conta/fatura/boleto/cartao
-    esper{amos,ei,ando,o} .. .. @n @time
+    esper{amos,ei} .. @n @time por/pra/para/e/numa/na
+    esperei .. @n @time
+    esperando .. .. @n @time
     compra/compras/transacao/saque/pix .. @no .. autorizad{a,o}/reconhecid{a,o}/fiz
     @no .. tem/tinha .. nada a? ver
     trat{ou,aram} .. mal/grosso
@@ -317,31 +318,32 @@ TROUBLES = """
     @got .. @thing .. @bad
     @thing .. @got .. @bad
     @thing .. @came .. @strong
-    comida/lanche/pizza/bebida/pedido/marmita/carne/frango/peixe/arroz/bolo .. @came .. @bad
+    comida/lanche/pizza/pedido/marmita/carne/frango/peixe/arroz/bolo .. @came .. @bad
     quebrou/estragou/rasgou/pifou/queimou/descolou/soltou/rachou/trincou/desmontou/descosturou/furou/encolheu/
         desbotou .. $/com/em/no/na/depois/apos/ja/sozinho/hoje/ontem/e/o/a/!!/de/rapido
     deu/dando/da/apresent{ou,a,ando} defeito/erro/ruim/falha/pau
     defeito{,s}/defeituoso/avariado
     par{ou,aram} de funcionar/carregar/ligar/pegar/gelar
-    @no .. funcion{a,ou,am,ando,ava}/liga/ligou/pega/presta/carrega/carregando/abre/abriu/conecta/esquenta/gela/
+    @no .. funcion{a,ou,am,ando,ava}/liga/ligou/pega/presta/carrega/carregando/abriu/conecta/esquenta/gela/
         serviu/imprime/acende
-    falt{ando,ou,aram,am,a,ava} .. item/itens/produto/produtos/peca/pecas/coisa/coisas/#/um/uma/bebida/
-        refrigerante/batata/parte/molho/refri/metade
+    falt{ando,ou,aram,am,a,ava} .. item/itens/produto/produtos/peca/pecas/coisa/coisas/bebida/refrigerante/
+        batata/molho/refri
+    falt{ando,ou,aram} .. #/um/uma/parte/metade
     @got .. sem .. refri/bebida/refrigerante/batata/molho/carregador/acessorios/manual/recheio/queijo/talher/
         nota
     faltou/faltando/faltaram .. n{o,a}/meu/minha .. pedido/caixa/entrega/encomenda
     @got .. cor/tamanho/modelo/produto/item/pedido/sabor/numero/lanche/prato/coisa/peca errad{o,a,os,as}/
         diferente/trocad{o,a}
-    mand{aram,ou}/envi{aram,ou}/entreg{aram,ou}/trouxeram/recebi/veio .. errad{o,a,os,as}/outr{o,a}/diferente/
-        trocad{o,a}
+    mand{aram,ou}/envi{aram,ou}/entreg{aram,ou}/trouxeram/recebi/veio .. errad{o,a}/diferente/trocad{o,a}
+    mand{aram,ou}/entreg{aram,ou}/trouxeram .. outr{o,a} .. cor/tamanho/modelo/produto/coisa/sabor/pedido
     produto/pedido/cor/tamanho/item/modelo/endereco errad{o,a}
     @no .. o/a que .. ped{i,imos}/compr{ei,amos}/encomend{ei,amos}/paguei/escolhi
-    @no .. cheg{ou,a,aram,ando}/receb{i,emos,eu}/entreg{aram,ue,ou}/veio/apareceu/vem/saiu
+    @no .. cheg{ou,aram,ando}/receb{i,emos,eu}/entreg{aram,ue,ou}/veio/apareceu
     @no .. foi/e entregue
     sem .. resposta/retorno/solucao/noticias/receber/entregar
     ate agora/hoje/o/ontem .. nada/@no/nem/ninguem
     e nada $
-    e nada de/do/da/ate/!!/ainda/ne
+    e nada ate/!!/ainda/ne
     nada de .. resposta/entrega/pedido/chegar/resolver/retorno
     nada .. cheg{ou,ar}/resolv{e,eu,em,ido}/feito
     ainda .. nada
@@ -404,6 +406,8 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    falt{a,am} .. @n @time
+    @no .. receb{i,emos} .. link/localizacao/endereco/catalogo/cardapio/preco/orcamento/foto/nota/arquivo/lista
     consumidor final
     por engano
     trato feito

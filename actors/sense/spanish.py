@@ -278,12 +278,12 @@ TROUBLES = """
     & ^ ahora .. inflamad{o,a}/infect{ado,ada}/hinchad{o,a}
     llevo/llevamos/lleva .. # @time .. esperando/sin/y/$
     van/pasaron .. # @time .. y/sin/desde/$
-    que @no es/era .. mio/lo/mi/el/$
+    @got .. que @no es/era
     quedaron/quedo de venir/llamar/entregar/traer/enviar/mandar/pasar
     quedaron de
     @no .. regresado/devuelto/reembolsado/reintegrado/devuelven/regresan
     sali{o,eron}/dio/causo/provoco .. alergia/roncha{,s}/sarpullido/irritacion/ardor/quemadura{,s}
-    era para ayer/hoy/el/anoche
+    era para ayer/anoche/antier
     @no .. esta/estan/estaba list{o,a,os,as} .. @thing
     @thing .. @no esta/estan/estaba list{o,a,os,as}
     @no .. esta list{o,a} .. el/la/mi
@@ -295,16 +295,15 @@ TROUBLES = """
     sale/marca/da/aparece .. error
     olvidaron/olvidan
     se .. olvidaron
-    cuantas veces .. !!/tengo/hay/debo/voy
-    hasta cuando
-    ped{i,imos}/compr{e,amos}/pague/encargue/ordene ... y mand{aron,o}/vino/trajeron/entregaron/lleg{o,aron}/
-        enviaron/me
+    cuantas veces ... preguntar/decir/escribir/llamar/pedir/repetir/insistir/!!
+    ped{i,imos}/compr{e,amos}/pague/encargue/ordene ... y me/nos? mand{aron,o}/vino/trajeron/entregaron/enviaron
     rompi{o,eron}/arruin{o,aron}/dan{o,aron}/estrope{o,aron}/mancho/mancharon/rayo/rayaron/perd{io,ieron}/
         quem{o,aron} .. mi/mis/nuestro/nuestra/la/el/se
     se .. arruin{o,aron}/dano/estropeo/malogro
-    por que/q .. .. factura/cuenta/cobro/tarjeta/recibo/estado
+    por que/q .. hay/sale/aparece/cobran/viene/vino .. .. factura/cuenta/tarjeta/recibo/estado
     de mas .. en .. cuenta/factura/recibo/tarjeta
-    esper{amos,e,ando,o} .. .. @n @time
+    esperamos @n @time por/para/y/en
+    esperando .. .. @n @time
     compra{,s}/cargo{,s}/transaccion/retiro .. @no .. autorizad{a,o,os,as}/reconocid{a,o}/hice
     @no .. parece{,n} .. nada
     trat{o,aron} .. mal
@@ -324,26 +323,28 @@ TROUBLES = """
     @got con defecto{,s}/falla{,s}/fallo/agujero{,s}/manchas/golpes/moho/error/retraso
     @thing .. @got .. @bad
     @thing .. @came .. @strong
-    @thing esta/estan/estaba/estaban/es/era/viene/son .. @bad/defectuoso
+    @thing esta/estan/estaba/estaban/es/era/viene/son .. @strong/defectuoso
+    comida/pizza/carne/pollo/pescado/arroz/hamburguesa/sushi/tacos/mariscos/ensalada estaba{,n}/vino/llego/
+        venia .. @bad
     falla/fallas/defecto/averia/fallando/fallo
     se me? rompi{o,eron}/quebr{o,aron}/dan{o,aron}/descompuso/descosio/danio/malogro/rajo/despego/desarmo/cayo/
         apago/quemo/cayeron
     dej{o,aron} de funcionar/andar/servir/cargar/prender
-    @no .. funciona{,n,ba}/sirve{,n}/prende{,n}/enciende{,n}/carga/anda/jala/arranca/abre/conecta/enfria/
-        calienta/corta/imprime
-    falt{a,an,aron,aba,o,aban} .. producto{,s}/articulo{,s}/cosa{,s}/pieza{,s}/#/un/una/item{,s}/caja/pedido/
-        bebida/bebidas/papas/parte
-    me/nos/le/les falt{an,aron,aba,o,aban,a} .. @n/producto{,s}/articulo{,s}/pieza{,s}/cosas/parte/bebida/mitad/
-        el/mi
+    @no .. funciona{,n,ba}/sirve{,n}/prende{,n}/enciende{,n}/carga/anda/jala/arranca/conecta/enfria/calienta/
+        corta/imprime
+    falt{a,an,aron,aba,o,aban} .. producto{,s}/articulo{,s}/cosa{,s}/pieza{,s}/item{,s}/caja/bebida/bebidas/
+        papas/parte
+    falt{aron,aban,o} .. #/un/una
+    me/nos/le/les falt{an,aron,aba,o,aban} .. @n/producto{,s}/articulo{,s}/pieza{,s}/cosas/parte/bebida/mitad
     @got sin/# .. bebida/papas/salsa/#/pieza/accesorios/cargador/tornillos/instrucciones/cubiertos/menos
     equivocad{o,a,os,as}/erronea/erroneo
-    @got .. otra/otro/diferente/diferentes/distint{o,a}/equivoc{o,aron} .. color/talla/cosa/producto/modelo/
-        pedido/sabor/numero/tamano/a/al/del/que/de
-    mand{aron,o}/envi{aron,o}/entreg{aron,o}/trajeron/recibi/dieron .. otra/otro/mal/diferente/equivocad{o,a}/
-        errone{o,a}
+    @got .. otra/otro/diferente/diferentes/distint{o,a} .. color/talla/cosa/producto/modelo/pedido/sabor/tamano
+    mand{aron,o}/envi{aron,o}/entreg{aron,o}/trajeron/recibi/dieron .. mal/diferente/equivocad{o,a}/errone{o,a}
     @no .. lo que/q .. ped{i,imos,ido}/compr{e,amos}/orden{e,amos}/pague/encargue
-    @no .. lleg{a,o,ado,an,aron,ando}/ll{eg,egan}/recib{o,i,imos,ido}/entreg{an,aron,ado,a}/apareci{o,do}/viene/
-        vino
+    @no .. lleg{ado,aron,ando}
+    @no .. llego .. pedido/paquete/envio/nada/todavia/aun/mi/el/la/!!/tecnico/repartidor
+    @thing/tecnico/repartidor/mensajero .. @no .. lleg{a,o,an}
+    @no .. recib{o,i,imos,ido}/entreg{aron,ado}/apareci{o,do}/vino
     @no .. ha/han/haya/hayan/he/hemos llegado/recibido/entregado/salido/enviado/mandado/actualizado
     @no/sin .. entregar/recibir .. pedido/paquete/producto
     sin .. recibir/noticias/respuesta/solucion
@@ -354,9 +355,9 @@ TROUBLES = """
         retras{o,ada,ado}/@no/espero/y/sin/!!
     hace/llevo/desde/despues .. @time .. y/que/q .. nada/@no/ni
     # @time .. esperando/atrasad{o,a}/retras{o,ado,ada}/tarde/demora
-    @thing .. retras{ado,o,ada}/atras{ado,o,ada}/demora{do,da}/tarde/perd{ido,io}
+    @thing .. retras{ado,o,ada}/atras{ado,o,ada}/demora{do,da}/perd{ido,io}
     retras{ado,o,ada}/atras{ado,o,ada}/demorad{o,a}/demora/demoran/tardan/tardado .. # @time
-    mucho/demasiad{o,a}/tanto/tanta/muy .. retraso/tarde/demora/atraso/espera/tardan/demoran
+    mucho/demasiad{o,a}/tanto/tanta .. retraso/demora/atraso/espera/tardan/demoran
     @got .. # @time tarde
     hasta ahora/hoy/el/ahorita .. nada/@no/ni
     y nada $
@@ -402,6 +403,10 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    falta{,n} .. @n @time
+    estoy/estaba/si/creo .. equivocad{o,a}
+    @no .. recib{i,o,ido} .. link/ubicacion/direccion/catalogo/menu/precio/cotizacion/foto/factura/archivo/lista
+    @no .. llego .. tiempo
     consumidor final
     soy/es/frente/cerca/lado/junto .. policia
     estacion de policia
