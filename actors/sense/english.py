@@ -62,8 +62,8 @@ CLASSES = {
         inedible faded shrunk
     """,
     "pest": """
-        bug bugs insect ant ants worm cockroach cockroaches roach roaches rat rats mouse mice maggot weevil weevils bedbug
-        mold mould
+        bug bugs insect ant ants worm cockroach cockroaches roach roaches rat rats mouse mice maggot weevil
+        weevils bedbug mold mould
     """,
     "they": """
         you u they he she driver courier guy man staff employee waiter technician cashier worker cleaner lady
@@ -506,6 +506,9 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    @not work for me/us/him/her
+    monday/tuesday/wednesday/thursday/friday/saturday/sunday/tomorrow/today/date/time/day .. @not work
+    @not work .. on/this/next? monday/tuesday/wednesday/thursday/friday/saturday/sunday/weekend/day
     @not .. @came/get/receive/see/open .. link/location/address/catalog/catalogue/menu/price/quote/quotation/
         photo/pic/invoice/brochure/file/pdf/list
     i/im/ive/we @not .. arrive/arrived/reach/reached

@@ -406,6 +406,9 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    @no .. funciona/serve/da .. pra/para mim
+    @no .. consigo/posso .. pagar .. hoje/agora/ainda/dinheiro
+    @no .. serve pra/para
     falt{a,am} .. @n @time
     @no .. receb{i,emos} .. link/localizacao/endereco/catalogo/cardapio/preco/orcamento/foto/nota/arquivo/lista
     consumidor final

@@ -403,6 +403,10 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    @no me funciona/sirve/queda .. lunes/martes/miercoles/jueves/viernes/sabado/domingo/manana/hora/horario/dia/
+        tarde
+    @no .. puedo/podemos .. pagar .. hoy/ahora/manana/todavia/efectivo
+    @no .. sirve para
     falta{,n} .. @n @time
     estoy/estaba/si/creo .. equivocad{o,a}
     @no .. recib{i,o,ido} .. link/ubicacion/direccion/catalogo/menu/precio/cotizacion/foto/factura/archivo/lista
