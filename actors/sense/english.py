@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.sense.lists import Lists, Surroundings
+from actors.sense.lists import Lists, Topic
 
 _NOT = """
     dont didnt doesnt havent hasnt hadnt isnt wasnt arent aint not never wont cant cannot couldnt couldn wouldnt cnt
@@ -11,10 +11,14 @@ _NOT = """
 DENIALS = f"{_NOT} without no nobody noone nothing nor zero"
 
 CLASSES = {
+    "flaw": """
+        scratch scratches flaw flaws defect{,s} damage{,s} delay{,s} mistake{,s} error{,s} fault{,s} dent
+        crack hiccup trouble{,s} fuss
+    """,
     "no": "no without zero any nor dont didnt doesnt havent hasnt hadnt isnt wasnt arent aint not never",
     "not": _NOT,
     "passed": """
-
+        once ever even one my kind sort type single solitary whatsoever your you from in us we i
         a/an/any/the/really/actually/such/other/more/further/major/big/real/serious/single/much/of/with/have/having/had
         has/got/get/see/find/find/found/be/been/there/is/was/it/its/that/thats/this/extra/additional/hidden/delivery
         shipping/service/slightest/at/all/particular
@@ -24,10 +28,10 @@ CLASSES = {
     """,
     "demand": "refund{,s,ed,ing} refnd refound compensat{ion,ions,e} lawyer{,s} attorney{,s} legal legally",
     "person": """
-        agent{,s} representative{,s} rep reps human{,s} person people someone somebody someon smone sum1 some1
-        anyone anybody operator manager{,s} maneger manger supervisor{,s} owner boss staff employee{,s}
-        colleague{,s} specialist advisor adviser consultant salesperson salesman representive human_being
-        support csr
+        agnet agnt agetn mangaer humen persn agent{,s} representative{,s} rep reps human{,s} person people
+        someone somebody someon smone sum1 some1 anyone anybody operator manager{,s} maneger manger
+        supervisor{,s} owner boss staff employee{,s} colleague{,s} specialist advisor adviser consultant
+        salesperson salesman representive human_being support csr
     """,
     "team": """
         customer_service support sales service customer billing accounts management reception team staff
@@ -58,8 +62,8 @@ CLASSES = {
         inedible faded shrunk
     """,
     "pest": """
-        bug bugs insect insects ant ants worm worms cockroach cockroaches roach roaches rat rats mouse mice
-        fly flies hair hairs maggot maggots weevil weevils bedbugs mold mould glass plastic stone nail metal
+        bug bugs insect ant ants worm cockroach cockroaches roach roaches rat rats mouse mice maggot weevil
+        weevils bedbug mold mould
     """,
     "they": """
         you u they he she driver courier guy man staff employee waiter technician cashier worker cleaner lady
@@ -93,6 +97,26 @@ CLASSES = {
 }
 
 HUMAN = """
+    ^ sos $/!!
+    anybody/anyone/somebody/someone human/real/actual
+    give .. me/us a? bell/buzz/shout/tinkle
+    with one of you/your/ur
+    @person .. give .. me/us a? bell/buzz/call/ring/shout
+    over the phone with
+    agnet/agnt/agetn
+    transfer/connect/forward/redirect/escalate me/us $/@now
+    give/gimme/make/drop .. me/us? a? call
+    want/need/like/can/may .. to? call you/u/them/$
+    cust/customer srvice/svc/service/serv/rep/reps
+    be/get connected/transferred/put with/to/through
+    put .. person/human/manager/someone/somebody on
+    let me/us @talk @with
+    is .. available/free/there/around to @talk
+    anyone/anybody/someone/somebody from .. team/support/staff/office/company/sales
+    who .. can/could/do/should .. call/contact/@talk
+    member of your/ur/the team/staff
+    how .. contact/reach/call .. you/customer_service/support/team/manager
+    your/ur/the phone/contact number .. to call/@talk
     want/need/like/wanna .. @talk $
     want/need/like/wanna .. @talk now/please/pls/plz/urgently/!!
     @talk .. over/on/by phone/call
@@ -133,7 +157,6 @@ HUMAN = """
     i/we/really need help @now
     can/could some1/someone/somebody/anyone/anybody help me/us
     is/are there some1/someone/somebody/anyone/anybody help
-    sos
     @talk @with? @a* @person
     @talk @with .. @person/doctor/dr/dentist/chef/teacher/trainer/accountant/pharmacist/nurse/secretary/stylist/
         mechanic/technician/engineer/designer/captain
@@ -197,6 +220,7 @@ HUMAN = """
 """
 
 INSISTED = """
+    not @a* @bot
     human/person/someone not @a* @bot
     not @bot
     no @a* @bot
@@ -207,6 +231,7 @@ INSISTED = """
 """
 
 DEMANDS = """
+    vomited/vomiting/diarrhea/diarrhoea ... after/from/since/food/eating/your
     legal{,ly}
     lawyer{,s}/attorney{,s}/solicitor
     refund{,s,ed,ing,able}/refnd/refound
@@ -264,7 +289,6 @@ DEMANDS = """
     sick/ill ... after/from/eating
     error/mistake ... bill/invoice/charge
     made ... sick/ill
-    vomit{ed,ing}/diarrhea/diarrhoea
     threw/throwing up
     allergic/bad reaction ... to/from/after/all
     hair/insect/bug/cockroach/worm/worms/fly/plastic/glass/stone/metal/nail in .. food/soup/salad/meal/burger/
@@ -273,12 +297,24 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    in .. pieces/bits/halves
+    into pieces/bits
+    left .. .. flooded/dirty/broken/soaked/damaged/ruined/scratched/filthy
+    flooded
+    ordered/asked/paid .. .. .. and a/an/the .. one? came/arrived/showed/turned
+    @not .. add up/match/tally
+    & ^ .. .. card/bank/statement/receipt says/shows
+    turns/turn/shuts/switches/keeps/goes .. off/on/down .. itself/own/randomly
+    spelled/spelt/printed/written .. wrong
+    @they .. broke/damaged/ruined/destroyed/scratched/stained/lost/burnt/burned .. my/our
+    @account .. is/was/been/got/has/are/gets/keeps .. blocked/locked/suspended/hacked/disabled/banned/
+        deactivated/frozen/closed/restricted/stuck/declined/rejected
     complain{t,ts,ing,ed}
     item/order/food/stuff/package/meal @is @is* @bad
     it/this/everything/that @is @is* @strong
     been @n @time
     been over/almost/about/nearly @n @time
-    over @n @time .. and/still/no/now/already/late/waiting
+    over @n @time .. still/now/already/late/waiting
     @thing .. @not ready
     & ^ you/they/u .. sent/gave/brought/delivered/forgot/charged
     & ^ i/we .. got/received nothing/wrong
@@ -304,11 +340,10 @@ TROUBLES = """
     error{,s}
     @not coming/opening/loading/responding/honored/honoured/refunded/processed/updated/cooling/heating/cleaned/
         connecting/charging/registering/sending/receiving/accepting/delivered/dispatched/moving/showing
-    @thing/otp/code/sms/email/link .. @not .. come/coming/arrived/received/ready/here/there/right/complete/
-        included/fresh
+    @thing/otp/code/sms/email .. @not .. come/coming/arrived/received/ready/fresh
     keep{,s} charging/calling/sending/billing/saying/asking
-    price{,s}/amount/total/bill/rate .. not/different/higher/more/isnt/doesnt/arent .. same/than/from/match/
-        what/correct/right
+    price{,s}/amount/total/bill/rate .. not/different/higher/isnt/doesnt/arent .. match/menu/website/what/
+        agreed/shown/same
     hidden/unexpected/surprise/strange/extra fee{,s}/charge{,s}/cost{,s} on
     no answer/response/reply
     written/wrote/called/emailed/messaged/texted/asked/contacted .. # times/emails/messages/calls/x
@@ -320,7 +355,8 @@ TROUBLES = """
     expired .. product/medicine/food/milk/item/date/stuff
     demand .. explanation/answer/manager/solution
     my/consumer rights
-    1/one/#/bad/negative/zero star{,s}/review
+    one/zero/bad/negative/single star{,s}/review
+    leave .. # star{,s}/review
     false/misleading advertis{ing,ement}
     faded/shrunk/shrank/peeled/ripped/discolored/tore/melted .. after/in/when/off/on/the/from
     renewed/subscribed/enrolled/signed/cancelled/changed .. without
@@ -331,11 +367,9 @@ TROUBLES = """
     found .. @pest
     was/were .. supposed/meant .. to/for
     was for yesterday
-    came/arrived/delivered today/tomorrow/late/after
-    @thing .. cancelled/canceled
-    # hours/days/weeks and/later
+    came/arrived/delivered too? late
+    flight/booking/reservation/order/appointment was/got/been/is suddenly? cancelled/canceled
     not/never .. again .. order/buy/your/you
-    not .. worth
     unfair
     gone wrong
     went wrong
@@ -346,7 +380,6 @@ TROUBLES = """
     charged .. for .. didnt/not/never/dont
     i/we/and/only/still/just got/received/recieved nothing
     how long .. !!/more/still
-    broke/damaged/ruined/destroyed/scratched/stained/lost/burnt/burned .. my/our
     why .. on/in .. bill/invoice/account/card/statement/receipt
     extra/more .. on .. my/the/our .. bill/invoice/account/card/receipt
     waited/waiting .. .. @n @time
@@ -367,15 +400,16 @@ TROUBLES = """
     fell off/apart
     said/says/marked/shows/status .. delivered .. not/didnt/havent/nothing/never/no
     wrong{ly} .. diagnosis/diagnosed/treatment/tooth/size/sent/item/order
-    problem{,s}/prob{,s}/prblm/problm/probelm/problemo
+    problem{,s}/prblm/problm/probelm/problemo
     issue{,s}/isue/isues
     charge
     charges
     @came .. @bad
     @came .. in @bad pieces/condition/state
     @came with/and/but/all/completely .. broken/missing/crack/cracks/scratch/scratches/hole/stain/stains/damage
-    @mine @thing @is* @bad
-    @mine .. @thing @is @is* @bad
+    @mine @thing @is* @strong
+    food/meal/pizza/order/package/delivery/burger/soup/parcel .. @is @is* @bad
+    @mine .. @thing @is @is* @strong
     @thing .. is/are/was/were/its missing/broken/damaged/defective/expired/rotten/spoiled/wrong/faulty/fake
     # .. item{,s}/piece{,s}/thing{,s}/product{,s}/thing/pieces .. missing
     missing @a? # item{,s}/piece{,s}/thing{,s}/product{,s}/part{,s}/parts
@@ -412,7 +446,7 @@ TROUBLES = """
     waiting .. for/since .. hours/days/weeks/months/ages/hour/week/yesterday/monday/tuesday/wednesday/thursday/
         friday/saturday/sunday/morning/last
     been waiting
-    i/we waited/wait ... # @time
+    i/we waited ... # @time
     # @time .. late/delayed/overdue/waiting/already/no/and/ago .. !!
     # @time late/delayed/overdue/behind
     # @time and/still/now/already .. no/nothing/still/not
@@ -452,8 +486,6 @@ TROUBLES = """
     im/am/so/very/really angry/upset/mad/annoyed/pissed
     never .. order/buy/buying/ordering/shop/coming/using/use .. again/from
     waste/wasted .. money/time
-    @account/@mine .. is/was/been/got/has/are/gets/keeps .. blocked/locked/suspended/hacked/disabled/banned/
-        deactivated/frozen/closed/restricted/stuck/declined/rejected
     blocked/locked/suspended/hacked/disabled/banned/froze/closed .. my/our .. account/card/number/profile/wallet
     locked .. me/out
     locked/blocked out
@@ -474,6 +506,48 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    @not work for me/us/him/her
+    monday/tuesday/wednesday/thursday/friday/saturday/sunday/tomorrow/today/date/time/day .. @not work
+    @not work .. on/this/next? monday/tuesday/wednesday/thursday/friday/saturday/sunday/weekend/day
+    @not .. @came/get/receive/see/open .. link/location/address/catalog/catalogue/menu/price/quote/quotation/
+        photo/pic/invoice/brochure/file/pdf/list
+    i/im/ive/we @not .. arrive/arrived/reach/reached
+    guests/husband/wife/friend/family/sister/brother/mom/dad .. @not .. arrived/arrive/come/reached
+    been .. @n @time in/here/with
+    # star{,s}
+    i/ive/we .. sent/send .. different/wrong
+    @no @passed* @flaw
+    never .. @passed* @trouble/@flaw
+    nothing to complain
+    complaint{,s} book{,s}/box/form/desk/department/letter
+    book{,s} .. complaint{,s}
+    fraud awareness/prevention/department/insurance/poster/course
+    problem set{,s}
+    practice/math/maths/algebra/word problem{,s}
+    study/studying/studied/student/degree/course .. law/lawyer/legal
+    hiring/want/be/become a? lawyer
+    my problem is .. i/that
+    problem/issue/mistake/fault .. is/was mine/my
+    whats/what .. problem/issue .. with/if
+    need/looking/hire/find a/an/for/to .. lawyer/attorney
+    problem{,s}/trouble sleeping/solving/book
+    my/someone/they .. stole/stolen my? .. wallet/car/phone/bike/bag
+    charge it/this/that/them to/on
+    please/can/could/you/u/just/to .. charge .. my/the/it/this .. room/account/card/wallet
+    you/u/to/and can/could/may/please? charge .. card
+    is/are .. legal .. $ ?
+    january/february/march/april/may/june/july/august/september/october/november/december issue
+    which issue
+    billing department/email/team/info/info/system/office/contact/platform
+    compensation and
+    used or new
+    new or used
+    lawyer consultation/fee/fees/price/services
+    how much ... lawyer
+    dispute resolution
+    dont/not/no more? dispute
+    @they forgot $ ?
+    i/ive/we lost/forgot/missed/broke
     @no @passed* scam/fraud/cheating
     been .. @n @time .. customer/married/using/living/working
     how many times .. day/week/use/take
@@ -643,6 +717,8 @@ HARMLESS = """
 """
 
 MENTIONS = """
+    customer_service .. vacanc{y,ies,ie}/job/jobs/career/position/experience
+    vacanc{y,ie}/job/jobs/hiring/position .. customer_service/agent/support/representative
     need/have/want/ill/let/gotta/i .. @talk @with my/him/her/his/our/their ..
     human resources/hair/rights/body/size/anatomy
     in person
@@ -717,6 +793,15 @@ MENTIONS = """
     can/could/may/will driver/courier/rider/delivery/captain ... call me ..
 """
 
+MACHINES = """
+    bot/robot/chatbot/autoreply ... ..
+    useless/stupid/dumb/bad/terrible/annoying/worst/tired/sick/hate .. bot/robot/chatbot/robots/bots
+    @not understand/help/helping/get/getting .. me/my/question/it/what/you/anything/this/bot
+    you/u @not understand/help/helping
+    automatic/automated/auto/same message/messages/reply/replies/answer/answers
+    same answer/reply/message
+"""
+
 REFUSALS = """
     @not .. want/need/wish/have/require/wanna/like/looking/trying/going/asking/intend .. to?
     no need/reason/intention .. to/for?
@@ -740,6 +825,7 @@ SUPPOSITIONS = """
 """
 
 SOLUTIONS = """
+    fixed/solved/resolved/sorted it/this/that/everything/them
     @trouble .. @be* @solve
     @solve .. the/my/our/that problem/issue/problems/issues
     @be @be* solved/fixed/sorted/resolved/settled
@@ -758,7 +844,10 @@ SOLUTIONS = """
     finally arrived/came/works
 """
 
-REPAIR_SIGNS = "fix fixing repair repairs repaired repairing replacement spare"
+REPAIR_SIGNS = """
+    maintenance plumber plumbing electrician servicing handyman fix fixing repair repairs repaired repairing
+    replacement spare
+"""
 REPAIRS = """
     @mine @thing .. @bad
     @thing .. @bad
@@ -775,8 +864,9 @@ LISTS = Lists(
     troubles=TROUBLES,
     harmless=HARMLESS,
     mentions=MENTIONS,
+    machines=MACHINES,
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,
-    contexts=(Surroundings(REPAIR_SIGNS, REPAIRS),),
+    contexts=(Topic(REPAIR_SIGNS, REPAIRS),),
 )

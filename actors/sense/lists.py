@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 
-class Surroundings(msgspec.Struct, frozen=True):
+class Topic(msgspec.Struct, frozen=True):
     """What is harmless in a text that has one of the signs: other words of a language, or of a trade."""
 
     signs: str
@@ -32,10 +32,12 @@ class Lists(msgspec.Struct, frozen=True, kw_only=True):
     """What has the words and says nothing of the kind. It covers what stands within it."""
     mentions: str = ""
     """The same for a person who is spoken of, and not asked for."""
+    machines: str
+    """The same for what is told of an answering machine: who calls it useless asks for a person and has no trouble."""
     refusals: str
     """What follows at once is not wanted."""
     suppositions: str
     """What follows in the clause is not so, or not yet."""
     solutions: str
     """What the customer told of before this is over."""
-    contexts: tuple[Surroundings, ...] = ()
+    contexts: tuple[Topic, ...] = ()

@@ -36,6 +36,13 @@ MAX_VARIANTS = 200
 _GAPS = {"..": 2, "...": 4}
 _REPEATS = 3
 _BRACES = re.compile(r"([^{}]*)\{([^{}]*)\}(.*)")
+_NUMBER_WORDS = frozenset(
+    words(
+        """two three four five six seven eight nine ten dos tres cuatro cinco siete ocho nueve diez dois duas quatro
+        sete oito nove dez ثلاث ثلاثه اربع اربعه خمس خمسه سته سبع سبعه ثمان تسع عشر عشره تلات تلاته"""
+    )
+)
+"""Those that are nothing else in another language."""
 _ARTICLE = "ال"
 _MIN_STEM = 3
 _MIN_WITHOUT_S = 4
@@ -185,7 +192,12 @@ def _one_word(written: str) -> str:
 
 
 def folded(word: str) -> str:
-    """A normalised word without what many words may have: the Arabic article, the s of a plural or a verb."""
+    """A normalised word without what many words may have: the Arabic article, the s of a plural or a verb.
+
+    Numbers are all the same.
+    """
+    if word.isdigit() or word in _NUMBER_WORDS:
+        return NUMBER
     if word.startswith(_ARTICLE):
         return word[len(_ARTICLE) :] if len(word) >= len(_ARTICLE) + _MIN_STEM else word
     if word[-1] == "s" and len(word) > _MIN_WITHOUT_S and word.isascii():

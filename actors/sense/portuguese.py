@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from actors.sense.lists import Lists, Surroundings
+from actors.sense.lists import Lists, Topic
 
 DENIALS = "nao n naum num sem nem nunca jamais nenhum{,a} ninguem ngm nada"
 
 CLASSES = {
+    "flaw": """
+        arranhao arranhoes defeito{,s} falha{,s} erro{,s} atraso{,s} dano{,s} avaria{,s} contratempo{,s}
+        risco{,s} amassado
+    """,
     "strong": """
         quebrad{o,a,os,as} danificad{o,a,os,as} defeituos{o,a,os,as} incomplet{o,a,os,as} estragad{o,a,os,as}
         vencid{o,a,os,as} podre{,s} rasgad{o,a,os,as} amassad{o,a,os,as} rachad{o,a,os,as} trincad{o,a,os,as}
@@ -18,9 +22,9 @@ CLASSES = {
     """,
     "no": "nao n naum num sem nem nunca nenhum{,a} ñ",
     "passed": """
-        nenhum{,a} um uma o a os as ha houve tenho tem temos tinha tive tivemos teve ter existe e foi era esta
-        ta vai ser seria algum{a,} qualquer mais outro outra maior grande grandes isso me da deu vejo de que
-        por problemas
+        unico unica so sequer com voces vcs nem nenhum{,a} um uma o a os as ha houve tenho tem temos tinha
+        tive tivemos teve ter existe e foi era esta ta vai ser seria algum{a,} qualquer mais outro outra maior
+        grande grandes isso me da deu vejo de que por problemas
     """,
     "trouble": """
         problema{,s} problemao probleminha{,s} poblema{,s} prob reclamacao reclamacoes queixa{,s} pobrema
@@ -44,7 +48,7 @@ CLASSES = {
         alguem plmds pelo
     """,
     "thing": """
-        carne frango peixe arroz sushi salada sopa bebida bebidas cafe hamburger pedido encomenda pacote
+        carne frango peixe arroz sushi salada bebida bebidas cafe hamburger pedido encomenda pacote
         produto{,s} item itens caixa comida lanche entrega pizza hamburguer celular telefone tela vestido
         sapato camisa bolo aparelho maquina compra mercadoria flores roupa blusa tenis bolsa garrafa quarto
         marmita
@@ -85,6 +89,19 @@ CLASSES = {
 }
 
 HUMAN = """
+    me lig{a,ue,uem} qdo/qd/qnd/assim/quando puder{em}/der/possivel/conseguir{em}
+    me lig{a,ue,uem} qdo/qd/qnd/assim puder
+    o/a dono/dona/gerente esta/ta $ ?
+    me .. transfer{e,ir}/transfira/encaminh{a,e} $/@now
+    @person me .. cham{e,a,ar}/lig{ue,a,ar}/respond{a,e}/atend{a,e}
+    deixa .. eu fal{ar,a}
+    me da/passa .. numero/telefone/contato .. @person/falar
+    qual .. numero/telefone/contato .. pra/para/do/da/de .. falar/ligar/@person/atendimento
+    como .. falo/faco/consigo/posso .. falar/falo com
+    como falo com
+    atendente/agente/humano/pessoa agora
+    alguem .. disponivel/online/ai/aki/aqui
+    alguem da/do equipe/suporte/loja/financeiro/comercial/vendas
     ^ me ajud{a,e,em}
     pode{riam,ria,m,} .. me/nos contat{ar,arem}
     pode ser uma pessoa/humano
@@ -153,8 +170,7 @@ HUMAN = """
     pode{,m,ria}/consegue{,m}/favor/preciso/quero/queria/tem .. me lig{ar,a,uem}/telefonar/contatar/atender
     lig{a,ue,uem,ar} .. pra/para mim/nos/gente
     ligue/liguem/liga me/agora/pra/para
-    aguardo/espero/solicito/quero/preciso/queria/peco .. ligacao/contato/retorno .. $/de/por/telefonico/urgente/
-        humano
+    aguardo/espero/solicito/quero/preciso/queria/peco .. ligacao/contato .. $/de/por/telefonico/urgente/humano
     pode{m,ria,}/favor/peco/alguem/responsavel/gerente/consultor/vendedor entr{ar,e,em,a} em contato
     entr{ar,em,e} .. em contato comigo/conosco
     alguem/algum/pessoa/atendente/gerente/vendedor/vendedora/consultor/consultora/responsavel/humano/
@@ -180,14 +196,17 @@ INSISTED = """
 """
 
 DEMANDS = """
+    fazer/registrar/abrir/fiz .. bo
+    direito{,s}/defesa/codigo/orgao/delegacia .. consumidor
+    vomit{ei,ando,amos,ou}/diarreia .. .. comida/comer/depois/lanche/restaurante/sua
     reclam{ar,ando,ei}/reclamo
     reclame aqui
     acao/acoes/medida/medidas/via/vias/providencia/providencias/aspecto/parte/departamento legal/legais
     advogad{o,a,os}/juridic{o,a,amente}/legal/legais/legalmente/justica/processo/processar/processo/processarei/
         tribunal/judicial/judicialmente
-    procon/consumidor/anatel/bacen/ouvidoria/senacon
+    procon/anatel/bacen/ouvidoria/senacon
     denunci{a,ar,arei,o,ando}
-    policia/delegacia/ocorrencia/bo
+    policia/delegacia/ocorrencia
     boletim de
     pequenas causas
     reembols{o,os,ar,e,em,ado,ada}/reenbolso/rembolso/ressarc{imento,ir,ido,am}/estorn{o,ar,ado,em,e,aram}/
@@ -197,7 +216,7 @@ DEMANDS = """
     devolucao .. dinheiro/valor/pagamento/pix
     quero/pedir/solicito/solicitar/exijo/fazer/preciso .. devolucao
     quero/preciso/cade/kd/queria/exijo .. meu/o dinheiro/pix
-    indeniz{acao,ar,ado,em}/indenizacoes/compens{acao,ar,em}
+    indeniz{acao,ar,ado,em}/indenizacoes/compens{acao,em}
     danos morais
     disput{a,ar}/contest{ar,acao,o,ando} .. compra/cobranca/$/valor/fatura
     cobr{ou,aram,ado,ada,ando,anca,aste,ei}/pag{uei,o,aram}/debit{ou,aram,ado}/descont{ou,aram,ado}/caiu .. #
@@ -218,14 +237,13 @@ DEMANDS = """
     erro na/no/da fatura/conta/cobranca/boleto/valor/nota
     valor .. cobrado .. errado/maior/diferente
     golp{e,es,istas,ista}/fraud{e,es,ador,ada,aram}/estelionat{o,ario,arios}/rouba{r,ram,do,da,ndo,lheira}/
-        roub{o,ou,aram}/ladr{ao,oes}/engan{ado,ada,aram,ar,acao,osa,ou}/mentiros{o,os,a}/picareta{,s,gem}/
+        roub{o,ou,aram}/ladr{ao,oes}/engan{ado,ada,aram,acao,osa,ou}/mentiros{o,os,a}/picareta{,s,gem}/
         vigarist{a,as}/safad{os,o,eza}/trambique/pilantra{,s,gem}/furto/furtaram/calote{,iro,iros}/
         caloteir{o,os}/enrol{ando,acao,ada,ados,am}
     intoxica{cao,do,da,dos}/envenen{ado,aram,ada}
     pass{ei,amos,ou,aram,ando} .. mal
     fiquei/ficamos/ficou/adoec{i,emos,eu} .. doente{,s}
     adoec{i,emos,eu}
-    diarreia/vomit{ei,ando,ar,ou,amos}/vomito
     cabelo/inseto/bicho/larva/mosca/vidro/plastico/mofo/prego/pedra/lagarta .. n{o,a,os,as}/dentro .. comida/
         sopa/salada/pizza/lanche/prato/meu/minha/marmita/hamburguer/bolo/pao
     ach{ei,amos}/encontr{ei,amos}/tinha/veio ... cabelo/inseto/bicho/larva/mosca/vidro/mofo
@@ -240,6 +258,16 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    deix{ou,aram} de funcionar/ligar/carregar
+    pass{aram,ou} .. cartao .. # vezes
+    @no bate{,m}
+    @no .. bate com
+    apag{a,ou,ando}/deslig{a,ou,ando}/reinici{a,ou}/trav{a,ou,ando} .. sozinh{o,a}
+    @got com o/a/um/uma/os/as .. @bad
+    tem/tinha/achei/vi .. percevejo{,s}/barata{,s}/rato{,s}/formiga{,s}/bicho{,s} .. cama/quarto/comida/colchao/
+        restaurante/banheiro/prato
+    vazando/vaza/pingando/infiltracao .. tudo/parede/agua/desde/$
+    alag{ou,aram,ado,ada}/inund{ou,aram}
     reclamacao/reclamacoes/queixa{,s}
     promet{eram,eu} .. @time/@no/ontem/que/e
     & ^ .. mandaram/veio/vieram/faltou/esqueceram
@@ -248,29 +276,31 @@ TROUBLES = """
     e agora .. inflamad{o,a}/infeccionad{o,a}/inchad{o,a}
     terceira/segunda/quarta/quinta/# vez que .. @no/escrevo/peco/ligo/acontece/reclamo/pergunto/mando/erram
     em dobro
-    que @no e/eh/era .. meu/minha/isso/o/a/$
+    @got .. que @no e/eh/era
     @no .. isso que .. ped{i,imos}/compr{ei,amos}
     ficaram de
     @no .. devolv{eram,em,eu}/estornaram/reembolsaram
     tive/deu/causou/peguei/fiquei .. alergia/coceira/irritacao/queimadura/ardencia
-    era pr{a,o}/para ontem/hoje/o/a/segunda/terca/quarta/quinta/sexta/sabado
+    era pr{a,o}/para ontem/anteontem
     @no .. esta/ta/estava/tava pront{o,a,os,as}
     me bloque{aram,ou}/baniram
     cobr{aram,ou} .. frete/taxa/entrega/mais/juros/multa/algo/coisa
-    @got .. sem o/a/os/as/nenhum
+    @got .. sem o/a/os/as
     @no presta{,m}
     deix{aram,ou} .. esperando
     erro n{o,a}/ao/na .. pagamento/pagar/site/app/sistema/hora/login
     da/dando/deu/aparece .. erro
-    esquec{eram,eu}
-    quantas vezes .. !!/ter/tenho/vou/preciso
-    ate quando
-    ped{i,imos}/comprei/encomendei/paguei/escolhi ... e mandaram/veio/vieram/entregaram/trouxeram
+    esqueceram
+    vc/vcs/voce/voces/entregador/motoboy/loja .. esquec{eram,eu}
+    quantas vezes ... perguntar/falar/pedir/escrever/repetir/ligar/!!
+    ped{i,imos}/comprei/encomendei/paguei/escolhi ... e me? mandaram/veio/vieram/entregaram/trouxeram
     quebr{ou,aram}/estrag{ou,aram}/danific{ou,aram}/risc{ou,aram}/manch{ou,aram}/perd{eu,eram}/rasg{ou,aram}/
         queim{ou,aram} .. meu/minha/meus/minhas/nosso/nossa
-    por que/pq .. .. fatura/conta/cobranca/cartao/boleto
+    por que/pq .. tem/veio/aparece/cobraram/esta/ta .. .. fatura/conta/cobranca/cartao/boleto
     a mais .. n{o,a}/em .. conta/fatura/boleto/cartao
-    esper{amos,ei,ando,o} .. .. @n @time
+    esper{amos,ei} .. @n @time por/pra/para/e/numa/na
+    esperei .. @n @time
+    esperando .. .. @n @time
     compra/compras/transacao/saque/pix .. @no .. autorizad{a,o}/reconhecid{a,o}/fiz
     @no .. tem/tinha .. nada a? ver
     trat{ou,aram} .. mal/grosso
@@ -288,36 +318,38 @@ TROUBLES = """
     @got .. @thing .. @bad
     @thing .. @got .. @bad
     @thing .. @came .. @strong
-    comida/lanche/pizza/bebida/pedido/marmita .. @came .. @bad
+    comida/lanche/pizza/pedido/marmita/carne/frango/peixe/arroz/bolo .. @came .. @bad
     quebrou/estragou/rasgou/pifou/queimou/descolou/soltou/rachou/trincou/desmontou/descosturou/furou/encolheu/
         desbotou .. $/com/em/no/na/depois/apos/ja/sozinho/hoje/ontem/e/o/a/!!/de/rapido
     deu/dando/da/apresent{ou,a,ando} defeito/erro/ruim/falha/pau
     defeito{,s}/defeituoso/avariado
     par{ou,aram} de funcionar/carregar/ligar/pegar/gelar
-    @no .. funcion{a,ou,am,ando,ava}/liga/ligou/pega/presta/carrega/carregando/abre/abriu/conecta/esquenta/gela/
+    @no .. funcion{a,ou,am,ando,ava}/liga/ligou/pega/presta/carrega/carregando/abriu/conecta/esquenta/gela/
         serviu/imprime/acende
-    falt{ando,ou,aram,am,a,ava} .. item/itens/produto/produtos/peca/pecas/coisa/coisas/#/um/uma/bebida/
-        refrigerante/batata/parte/molho/refri/metade
+    falt{ando,ou,aram,am,a,ava} .. item/itens/produto/produtos/peca/pecas/coisa/coisas/bebida/refrigerante/
+        batata/molho/refri
+    falt{ando,ou,aram} .. #/um/uma/parte/metade
     @got .. sem .. refri/bebida/refrigerante/batata/molho/carregador/acessorios/manual/recheio/queijo/talher/
         nota
     faltou/faltando/faltaram .. n{o,a}/meu/minha .. pedido/caixa/entrega/encomenda
     @got .. cor/tamanho/modelo/produto/item/pedido/sabor/numero/lanche/prato/coisa/peca errad{o,a,os,as}/
         diferente/trocad{o,a}
-    mand{aram,ou}/envi{aram,ou}/entreg{aram,ou}/trouxeram/recebi/veio .. errad{o,a,os,as}/outr{o,a}/diferente/
-        trocad{o,a}
+    mand{aram,ou}/envi{aram,ou}/entreg{aram,ou}/trouxeram/recebi/veio .. errad{o,a}/diferente/trocad{o,a}
+    mand{aram,ou}/entreg{aram,ou}/trouxeram .. outr{o,a} .. cor/tamanho/modelo/produto/coisa/sabor/pedido
     produto/pedido/cor/tamanho/item/modelo/endereco errad{o,a}
     @no .. o/a que .. ped{i,imos}/compr{ei,amos}/encomend{ei,amos}/paguei/escolhi
-    @no .. cheg{ou,a,aram,ando}/receb{i,emos,eu}/entreg{aram,ue,ou}/veio/apareceu/vem/saiu
+    @no .. cheg{ou,aram,ando}/receb{i,emos,eu}/entreg{aram,ue,ou}/veio/apareceu
     @no .. foi/e entregue
     sem .. resposta/retorno/solucao/noticias/receber/entregar
     ate agora/hoje/o/ontem .. nada/@no/nem/ninguem
     e nada $
-    e nada de/do/da/ate/!!/ainda/ne
+    e nada ate/!!/ainda/ne
     nada de .. resposta/entrega/pedido/chegar/resolver/retorno
     nada .. cheg{ou,ar}/resolv{e,eu,em,ido}/feito
-    ainda .. nada/@no .. cheg{ou,a,aram}/receb{i,emos,eu}/veio/entregaram/resolv{eram,eu}/tenho/apareceu/$/
-        respond{eram,eu}/!!
-    to/estou/estamos/continuo/tamo .. esperando
+    ainda .. nada
+    ainda .. @no .. cheg{ou,aram}/receb{i,emos}/veio/entregaram/resolv{eram,eu}/apareceu/respond{eram,eu}
+    to/estou/estamos/continuo/tamo .. esperando ha/faz/desde/resposta/retorno/ate/uma/duas/#/!!/e
+    ainda/continuo/sigo esperando
     esperando .. ha/faz/desde/a/tem # @time
     esperando .. # @time
     esperando .. ha/faz/desde/muito/horas/dias/semanas/ontem/seculos
@@ -374,6 +406,42 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    @no .. funciona/serve/da .. pra/para mim
+    @no .. consigo/posso .. pagar .. hoje/agora/ainda/dinheiro
+    @no .. serve pra/para
+    falt{a,am} .. @n @time
+    @no .. receb{i,emos} .. link/localizacao/endereco/catalogo/cardapio/preco/orcamento/foto/nota/arquivo/lista
+    consumidor final
+    por engano
+    trato feito
+    sou/frente/perto/lado .. policia/delegacia
+    compensa/compensar
+    @no @passed* @flaw
+    jamais/nunca .. @passed* @trouble/@flaw
+    nada a/de/que/para/pra? reclamar
+    @trouble/@flaw nenhum{a,}
+    livro/caixa/formulario .. reclamac{ao,oes}/sugestoes
+    problema{,s} de fracao/fracoes/fisica/quimica/algebra/logica/calculo
+    estud{a,o,ar,ando,ante} .. advogad{o,a}/direito
+    curso .. direito/juridic{o,a}
+    sem nenhum{a} ..
+    meu problema e/eh .. que/nao
+    problema/culpa/erro .. e/eh/era/foi/estava meu/minha/aqui
+    qual .. problema .. de/em/se
+    problema{,s} pra/para dormir/emagrecer/engravidar
+    livro{,s} .. problemas
+    preciso/procuro/busco/quero/contratar um/uma? advogad{o,a}
+    cobr{a,am} .. advogad{o,a}
+    advogad{o,a} .. quanto/valor/cobra{,m}/consulta
+    advogad{o,a} trabalhista/criminal/familia/previdenciario
+    robo aspirador/limpador
+    marido/esposa/esposo/irma/irmao/mae/pai/filho/filha/amiga/amigo/namorado/namorada .. @no .. cheg{ou,aram}/
+        veio
+    @no .. posso/consigo .. atender/falar/ligar
+    roub{aram,ado,ou}/furtaram/perdi .. meu/minha? celular/carteira/carro/moto/bolsa/documento/documentos/cartao
+    baratas/barata/ratos/formigas .. cozinha/casa/apartamento/quintal
+    dedetiza{m,r,cao}
+    estorno/reembolso .. caiu/recebi/obrigad{o,a}/chegou
     @no @passed* golpe/fraude/enganacao
     pago/pagar/pagamento .. em dobro
     alergi{a,co,ca} a
@@ -468,6 +536,9 @@ HARMLESS = """
 """
 
 MENTIONS = """
+    contrat{am,ando}/procur{am,ando}/vaga{,s}/emprego .. gente/pessoa{,s}/atendente/atendimento/suporte
+    suporte de/pra/para/lombar
+    pessoa de contato
     tem alguem n{o,a} .. loja/salao/clinica/local/obra/portaria
     agradec{o,ida,ido}/grat{o,a} .. ajuda
     agente/corretor/representante/operador de/da/do/imobiliari{o,a}/saude/comercial/autorizado/turismo/viagem
@@ -522,6 +593,15 @@ MENTIONS = """
     motoboy/entregador/motorista .. me lig{a,ue,ar} ..
 """
 
+MACHINES = """
+    bot/robo/robozinho/chatbot ... ..
+    pessimo/inutil/burro/horrivel .. bot/robo/chatbot
+    @no .. entend{e,eu,em}/ajud{a,ou,am} .. nada/bot/me $
+    menu/opcoes/mensagens .. @no .. serve{m,}/funciona{m,}
+    mensagem/mensagens automatica
+    mesma resposta
+"""
+
 REFUSALS = """
     @no .. quero/queria/preciso/desejo/pretendo/precisa/precisam/gostaria/vou/penso/quis .. de?
     nem quero/preciso
@@ -545,6 +625,7 @@ SUPPOSITIONS = """
 """
 
 SOLUTIONS = """
+    resolveu/resolveram/arrumou/arrumaram/consertou/solucionou em/rapido/na/pra/tudo/rapidinho
     problema{,s} .. resolvid{o,a,os}/solucionad{o,os}/resolv{eu,emos,ido}
     @fixed .. o/meu/esse/do? problema{,s}
     ja .. @fixed
@@ -563,7 +644,7 @@ SOLUTIONS = """
 SIGNS = """
     nao vc vcs voce voces tem muito mto obrigad{o,a} obg quero vou isso entao gostei tambem tbm loja oi uma meu
         minha
-    pra pro eu demais amei adorei achei bom boa noite kkk kkkk valeu vlw blz beleza quanto ficou tao dois
+    preco pra pro eu demais amei adorei achei bom boa noite kkk kkkk valeu vlw blz beleza quanto ficou tao dois
         pessoal gente
 """
 """Words that are none in English or Spanish, with some that are rare there."""
@@ -572,7 +653,9 @@ HOMOGRAPHS = """
     robo{,s}
 """
 
-REPAIR_SIGNS = "conserta{,m,r} conserto{,s} arruma{,m,r} trocar reparo reparam reparar assistencia manutencao"
+REPAIR_SIGNS = """
+    dedetizam arrumam conserta{,m,r} conserto{,s} arruma{,m,r} trocar reparo reparam reparar assistencia manutencao
+"""
 REPAIRS = """
     @thing .. @bad/trincou/quebrou/rachou
     quebr{ou,ada,ado,adas,ados}/trinc{ou,ada,ado}/rach{ou,ada,ado}
@@ -590,8 +673,9 @@ LISTS = Lists(
     troubles=TROUBLES,
     harmless=HARMLESS,
     mentions=MENTIONS,
+    machines=MACHINES,
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,
-    contexts=(Surroundings(SIGNS, HOMOGRAPHS), Surroundings(REPAIR_SIGNS, REPAIRS)),
+    contexts=(Topic(SIGNS, HOMOGRAPHS), Topic(REPAIR_SIGNS, REPAIRS)),
 )

@@ -111,6 +111,7 @@ def _left(said: Sequence[str], harmless: frozenset[str]) -> set[str]:
         return set()
     covered = _reach(said, (hit for hit in hits if hit.kind in harmless), beyond=0)
     mentioned = _reach(said, (hit for hit in hits if hit.kind == "mention"), beyond=0)
+    of_machine = _reach(said, (hit for hit in hits if hit.kind == "machine"), beyond=0)
     refused = _reach(said, (hit for hit in hits if hit.kind == "refusal"), beyond=2)
     supposed = min((hit.start for hit in hits if hit.kind == "supposition"), default=len(said))
     left: set[str] = set()
@@ -118,6 +119,8 @@ def _left(said: Sequence[str], harmless: frozenset[str]) -> set[str]:
         if covered[start] >= end:
             continue
         if kind == "trouble" and (covered[start] > start or covered[end - 1] >= end or start >= supposed):
+            continue
+        if kind == "trouble" and (of_machine[start] > start or of_machine[end - 1] >= end):
             continue
         if kind == "human" and (mentioned[start] > start or mentioned[end - 1] >= end):
             continue
@@ -176,10 +179,8 @@ def _clauses(text: str) -> Iterator[list[str]]:
 
 def _known(word: str, vocabulary: Set[str]) -> str:
     """The form of a word that the lists have, or the word."""
-    if word.isdigit():
-        return NUMBER
     word = folded(word)
-    if word in vocabulary:
+    if word == NUMBER or word in vocabulary:
         return word
     if "\u0621" <= word[0] <= "\u064a":
         word = _ELONGATED.sub(r"\1", word)
@@ -223,6 +224,7 @@ def _lexicon() -> _Lexicon:
             ("trouble", lists.troubles),
             ("harmless", lists.harmless),
             ("mention", lists.mentions),
+            ("machine", lists.machines),
             ("refusal", lists.refusals),
             ("supposition", lists.suppositions),
             ("solution", lists.solutions),

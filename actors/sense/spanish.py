@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from actors.sense.lists import Lists, Surroundings
+from actors.sense.lists import Lists, Topic
 
 DENIALS = "no sin ni nunca jamas tampoco ningun{,a,o,as,os} nadie nada"
 
 CLASSES = {
+    "flaw": """
+        rasguno{,s} defecto{,s} falla{,s} error{,es} retraso{,s} demora{,s} dano{,s} golpe{,s} detalle{,s}
+        contratiempo{,s} lio{,s}
+    """,
     "strong": """
         rot{o,a,os,as} dana{do,da,dos,das} quebrad{o,a,os,as} defectuos{o,a,os,as} incomplet{o,a,os,as}
         podrid{o,a,os,as} vencid{o,a,os,as} caducad{o,a,os,as} malograd{o,a,os,as} averiad{o,a,os,as}
@@ -17,11 +21,11 @@ CLASSES = {
         lleg{o,aron,a,an} vino vinieron recib{i,imos,io} entreg{aron,o} mand{aron,o} envi{aron,o} trajeron
         trajo vendieron sali{o,eron} venia{,n} dieron
     """,
-    "no": "no sin ni nunca tampoco ningun{,a,o,as,os}",
+    "no": "jamas no sin ni nunca tampoco ningun{,a,o,as,os}",
     "passed": """
-        ningun{,a,o,as,os} un una el la los las hay hubo habia habra tengo tiene tenemos tienen tuve tuvimos
-        tenido he ha hemos es era fue ha sido algun{,a} mayor mas otro otra otros otras me le te se nos da dio
-        hace grave de que problemas
+        solo sola unico unica ni con nosotros ustedes en todo ha habido habia ningun{,a,o,as,os} un una el la
+        los las hay hubo habia habra tengo tiene tenemos tienen tuve tuvimos tenido he ha hemos es era fue ha
+        sido algun{,a} mayor mas otro otra otros otras me le te se nos da dio hace grave de que problemas
     """,
     "trouble": """
         problema{,s} problemita{,s} proble{,m} inconveniente{,s} queja{,s} reclamo{,s} reclamacion{,es} drama
@@ -46,7 +50,7 @@ CLASSES = {
     """,
     "now": "por porfa porfavor porfis pls urgente ya ahora rapido gracias # !! al a hoy favor alguien plis x",
     "thing": """
-        carne pollo pescado arroz mariscos sushi tacos cafe torta sopa ensalada bebida bebidas pedido paquete
+        carne pollo pescado arroz mariscos sushi tacos cafe torta ensalada bebida bebidas pedido paquete
         producto{,s} articulo caja comida orden envio telefono celular pantalla vestido zapatos camisa pizza
         hamburguesa pastel torta aparato maquina equipo compra mercancia flores prenda ropa habitacion botella
     """,
@@ -86,6 +90,20 @@ CLASSES = {
 }
 
 HUMAN = """
+    quiero/quisiera/necesito/puedo/podria .. platicar/conversar con el/la/los/las/mi/su
+    esta el/la dueno/duena/gerente/encargado/encargada/jefe $ ?
+    esta el/la dueno/duena $
+    me .. llam{as,a,en} .. cuando/apenas/si puedas/pueda/puedan/tengas
+    me .. transfier{e,en,as}/pasas/comunicas/deriva{,n} $/@now
+    @person me .. llam{e,a,ar}/respond{a,e}/atiend{a,e}/contact{e,a}
+    dejame/dejenme/dejeme habl{ar}
+    me das/pasas/dan/das .. numero/telefono/contacto .. @person/hablar
+    cual .. numero/telefono/contacto .. para/del/de/al .. hablar/llamar/@person/marcar
+    como .. hablo/hago/puedo/consigo .. hablar/comunicarme/contactar con
+    como .. me comunico/contacto/hablo .. con
+    alguien .. disponible/ahi/aqui/real
+    alguien del/de equipo/soporte/tienda/ventas
+    agente/asesor/humano/persona ahora
     quiero/quisiera/necesito/puedo/ocupo/urge/prefiero/podria .. habl{ar,e}/platicar $
     quiero/quisiera/necesito/puedo/ocupo/urge/prefiero/podria .. habl{ar,e}/platicar @now
     @talk .. @with .. @person
@@ -94,7 +112,8 @@ HUMAN = """
     ocupo/urge/requiero/busco .. alguien/asesor{,a}/agente/persona/humano/gerente/encargado
     ^ con .. @person @now/$
     llam{en,a,e,ar} .. al .. encargado/gerente/supervisor/dueno/responsable
-    atiend{an,e,a,eme,anme}/atienden .. me? alguien/persona/humano/@now
+    atiend{an,e,a,eme,anme} .. me? alguien/persona/humano
+    atiend{eme,anme} @now
     me .. atiend{a,e,an,en} .. alguien/persona/humano/@now
     pued{e,en,es}/podria{,n,s}/pueden .. me? comunic{ar,arme,an,as}/contact{ar,arme}/marcar{,me}
     me comunic{a,as,an,ar,an} .. con
@@ -184,11 +203,16 @@ INSISTED = """
 """
 
 DEMANDS = """
-    quejarme/quejo/reclamacion{,es}/reclamar/denuncia{,r,s,re}/demanda{,r,rlos,re}/demandare
+    llamar/ir/voy/vamos/denuncia/con/reportar/a .. la policia
+    defensa/proteccion/derecho{s,}/codigo/oficina/procuraduria .. consumidor
+    vomit{o,ando,e,amos,aron}/diarrea .. .. comida/comer/comimos/despues/restaurante/su/pollo/pescado
+    poner/interponer/pongo/meter/presentar/recibir .. demanda
+    ^ demanda $
+    quejarme/quejo/reclamacion{,es}/reclamar/denuncia{,r,s,re}/demand{ar,arlos,are,arte}/demandare
     abogad{o,a,os,as}/legal{,es,mente}/juridico/juicio/tribunal/fiscalia
     suprema corte
     ir a corte
-    profeco/indecopi/sernac/condusef/consumidor/ocu/facua/omic
+    profeco/indecopi/sernac/condusef/ocu/facua/omic
     reembols{o,os,ar,en,e,arme,aron,enme}/reintegro/reintegr{en,ar,arme}
     devolucion{,es} .. dinero/plata/pago/importe/importe/lana/pedido/producto/compra
     pedir/quiero/solicito/solicitar/hacer/exijo .. devolucion
@@ -196,7 +220,7 @@ DEMANDS = """
         devuelvame .. dinero/plata/pago/lana/importe/feria/monto
     dinero/plata/lana .. devuelv{an,a,en}/devolver{,me}/regresen/regresar/vuelta/devuelto/devuelta
     quiero/necesito/exijo/dame/denme/donde .. mi dinero/plata/lana/pago
-    compensacion{,es}/indemnizacion/compensen/compensar{,me}/compensan
+    compensacion{,es}/indemnizacion/compensen/compensan
     disputa{,r,s}/contracargo
     cobr{aron,o,ado,an,ando,aste,aban} .. # veces
     # veces .. cobr{o,aron,ado}/cargo/tarjeta/pago
@@ -207,7 +231,7 @@ DEMANDS = """
     cobran/cobraron/cobro/cobrado .. algo/cosa/cosas/servicio que/sin/q
     doble/dobles/mal cobro/cargo
     @no reconozco/autorice/hice/pedi .. cargo{,s}/cobro{,s}/compra/pago/transaccion
-    cargo{,s}/cobro{,s} .. en/a/de mi? tarjeta/cuenta/banco
+    cargo{,s}/cobro{,s} .. en/de mi? tarjeta/cuenta/banco
     cargo/cobro/pago .. @no .. reconozco/autorice/hice
     me cobraron/descontaron/debitaron/sacaron/quitaron
     sacaron/quitaron/desaparecio/retiraron .. dinero/plata/cuenta
@@ -215,16 +239,14 @@ DEMANDS = """
     error/errores en la/mi/el/una? factura/cuenta/cobro/recibo
     me estan/siguen cobrando/robando
     estaf{a,ador,adores,aron,ado,ada,an,as,adora}/fraude{,s}/fraudulent{o,a}/robo/roban/robaron/ladron{,es}/
-        rateros/ratas/engan{o,aron,ados,ado,osa,an}/mentiros{o,os,a,as}/timo/timad{o,a}/sinverguenza{,s}/
+        rateros/ratas/engan{aron,ados,ado,osa,an}/mentiros{o,os,a,as}/timo/timad{o,a}/sinverguenza{,s}/
         tranza{,s}
-    polic{ia,ial}
     intoxic{acion,ado,ada,ados,amos,aron,o,adas}/envenen{aron,ado}
     enferm{amos,aron,e,o,aste} ... com{er,ida,imos}/ayer/anoche/con/por/despues
     nos enfermamos
     hizo/cayo/hicieron .. mal/dano .. comida/comer/pollo/pizza/estomago
     me/nos/le .. sent{o,i,imos}/hizo/cayo/puse/puso/pusimos mal .. comida/comer/comi/comimos/pollo/pescado/
         despues/su/la
-    diarrea/vomit{o,ando,os,e,aron}
     pelo/cabello/insecto/cucaracha/gusano{,s}/mosca/vidrio/plastico/moho/bicho .. en .. comida/sopa/ensalada/
         pizza/plato/mi/la/hamburguesa/tacos/pan
     encontr{e,amos,o} ... pelo/cabello/insecto/cucaracha/gusano{,s}/mosca/vidrio/moho/bicho
@@ -234,6 +256,18 @@ DEMANDS = """
 """
 
 TROUBLES = """
+    estoy/muy/sumamente/bastante/tan .. molest{o,a}
+    molestisim{o,a}
+    me/nos/que .. trat{o,aron} .. mal
+    deja de funcionar
+    @got con el/la/un/una/los/las .. @bad
+    gotea/chorrea/filtra/goteando/gotera{,s}/humedad .. por/en/todo/toda/pared/techo/agua/desde/$
+    hay/habia/encontr{e,amos}/tiene/vi .. chinches/cucaracha{,s}/ratas/ratones/hormigas/gusanos/bichos .. cama/
+        cuarto/habitacion/comida/colchon/restaurante/bano/plato
+    se apaga/reinicia/traba/cuelga/descarga/desconecta .. sol{o,a}
+    @no .. cuadra/coincide{,n}
+    pas{aron,o} .. tarjeta .. # veces
+    inund{o,aron,ado,ada}
     queja{,s}/reclamo{,s}
     promet{ieron,io} .. @time/@no/ayer/que/y
     tercera/segunda/cuarta/quinta/# vez/veces que .. @no/pido/escribo/llamo/pasa/reclamo/sucede/pregunto/marco/
@@ -244,12 +278,12 @@ TROUBLES = """
     & ^ ahora .. inflamad{o,a}/infect{ado,ada}/hinchad{o,a}
     llevo/llevamos/lleva .. # @time .. esperando/sin/y/$
     van/pasaron .. # @time .. y/sin/desde/$
-    que @no es/era .. mio/lo/mi/el/$
+    @got .. que @no es/era
     quedaron/quedo de venir/llamar/entregar/traer/enviar/mandar/pasar
     quedaron de
     @no .. regresado/devuelto/reembolsado/reintegrado/devuelven/regresan
     sali{o,eron}/dio/causo/provoco .. alergia/roncha{,s}/sarpullido/irritacion/ardor/quemadura{,s}
-    era para ayer/hoy/el/anoche
+    era para ayer/anoche/antier
     @no .. esta/estan/estaba list{o,a,os,as} .. @thing
     @thing .. @no esta/estan/estaba list{o,a,os,as}
     @no .. esta list{o,a} .. el/la/mi
@@ -259,17 +293,17 @@ TROUBLES = """
     dej{aron,o} .. esperando
     error al/en/de .. pagar/pago/pagina/app/iniciar/sistema
     sale/marca/da/aparece .. error
-    olvid{aron,o}/olvidaste/olvidan
-    cuantas veces .. !!/tengo/hay/debo/voy
-    hasta cuando
-    ped{i,imos}/compr{e,amos}/pague/encargue/ordene ... y mand{aron,o}/vino/trajeron/entregaron/lleg{o,aron}/
-        enviaron/me
+    olvidaron/olvidan
+    se .. olvidaron
+    cuantas veces ... preguntar/decir/escribir/llamar/pedir/repetir/insistir/!!
+    ped{i,imos}/compr{e,amos}/pague/encargue/ordene ... y me/nos? mand{aron,o}/vino/trajeron/entregaron/enviaron
     rompi{o,eron}/arruin{o,aron}/dan{o,aron}/estrope{o,aron}/mancho/mancharon/rayo/rayaron/perd{io,ieron}/
         quem{o,aron} .. mi/mis/nuestro/nuestra/la/el/se
     se .. arruin{o,aron}/dano/estropeo/malogro
-    por que/q .. .. factura/cuenta/cobro/tarjeta/recibo/estado
+    por que/q .. hay/sale/aparece/cobran/viene/vino .. .. factura/cuenta/tarjeta/recibo/estado
     de mas .. en .. cuenta/factura/recibo/tarjeta
-    esper{amos,e,ando,o} .. .. @n @time
+    esperamos @n @time por/para/y/en
+    esperando .. .. @n @time
     compra{,s}/cargo{,s}/transaccion/retiro .. @no .. autorizad{a,o,os,as}/reconocid{a,o}/hice
     @no .. parece{,n} .. nada
     trat{o,aron} .. mal
@@ -289,39 +323,41 @@ TROUBLES = """
     @got con defecto{,s}/falla{,s}/fallo/agujero{,s}/manchas/golpes/moho/error/retraso
     @thing .. @got .. @bad
     @thing .. @came .. @strong
-    @thing esta/estan/estaba/estaban/es/era/viene/son .. @bad/defectuoso
+    @thing esta/estan/estaba/estaban/es/era/viene/son .. @strong/defectuoso
+    comida/pizza/carne/pollo/pescado/arroz/hamburguesa/sushi/tacos/mariscos/ensalada estaba{,n}/vino/llego/
+        venia .. @bad
     falla/fallas/defecto/averia/fallando/fallo
     se me? rompi{o,eron}/quebr{o,aron}/dan{o,aron}/descompuso/descosio/danio/malogro/rajo/despego/desarmo/cayo/
         apago/quemo/cayeron
     dej{o,aron} de funcionar/andar/servir/cargar/prender
-    @no .. funciona{,n,ba}/sirve{,n}/prende{,n}/enciende{,n}/carga/anda/jala/arranca/abre/conecta/enfria/
-        calienta/corta/queda/imprime
-    falt{a,an,aron,aba,o,aban} .. producto{,s}/articulo{,s}/cosa{,s}/pieza{,s}/#/un/una/item{,s}/caja/pedido/
-        bebida/bebidas/papas/parte
-    me/nos/le/les falt{an,aron,aba,o,aban,a} .. @n/producto{,s}/articulo{,s}/pieza{,s}/cosas/parte/bebida/mitad/
-        el/mi
+    @no .. funciona{,n,ba}/sirve{,n}/prende{,n}/enciende{,n}/carga/anda/jala/arranca/conecta/enfria/calienta/
+        corta/imprime
+    falt{a,an,aron,aba,o,aban} .. producto{,s}/articulo{,s}/cosa{,s}/pieza{,s}/item{,s}/caja/bebida/bebidas/
+        papas/parte
+    falt{aron,aban,o} .. #/un/una
+    me/nos/le/les falt{an,aron,aba,o,aban} .. @n/producto{,s}/articulo{,s}/pieza{,s}/cosas/parte/bebida/mitad
     @got sin/# .. bebida/papas/salsa/#/pieza/accesorios/cargador/tornillos/instrucciones/cubiertos/menos
     equivocad{o,a,os,as}/erronea/erroneo
-    @got .. otra/otro/diferente/diferentes/distint{o,a}/equivoc{o,aron} .. color/talla/cosa/producto/modelo/
-        pedido/sabor/numero/tamano/a/al/del/que/de
-    mand{aron,o}/envi{aron,o}/entreg{aron,o}/trajeron/recibi/dieron .. otra/otro/mal/diferente/equivocad{o,a}/
-        errone{o,a}
+    @got .. otra/otro/diferente/diferentes/distint{o,a} .. color/talla/cosa/producto/modelo/pedido/sabor/tamano
+    mand{aron,o}/envi{aron,o}/entreg{aron,o}/trajeron/recibi/dieron .. mal/diferente/equivocad{o,a}/errone{o,a}
     @no .. lo que/q .. ped{i,imos,ido}/compr{e,amos}/orden{e,amos}/pague/encargue
-    @no .. lleg{a,o,ado,an,aron,ando}/ll{eg,egan}/recib{o,i,imos,ido}/entreg{an,aron,ado,a}/apareci{o,do}/viene/
-        vino
+    @no .. lleg{ado,aron,ando}
+    @no .. llego .. pedido/paquete/envio/nada/todavia/aun/mi/el/la/!!/tecnico/repartidor
+    @thing/tecnico/repartidor/mensajero .. @no .. lleg{a,o,an}
+    @no .. recib{o,i,imos,ido}/entreg{aron,ado}/apareci{o,do}/vino
     @no .. ha/han/haya/hayan/he/hemos llegado/recibido/entregado/salido/enviado/mandado/actualizado
     @no/sin .. entregar/recibir .. pedido/paquete/producto
     sin .. recibir/noticias/respuesta/solucion
-    todavia/aun/sigue/sigo/siguen/seguimos .. @no .. lleg{a,o,an}/nada/tengo/se
+    todavia/aun/sigue/sigo/siguen/seguimos .. @no .. lleg{a,o,an}/nada
     todavia/aun/sigo/seguimos/llevo/llevamos .. esperando
     sigo/seguimos/sigue sin/esperando
     llevo/llevamos/lleva/tengo/hace/van/desde/tenemos/pasaron/pasado .. # @time .. esperando/atrasad{o,a}/
         retras{o,ada,ado}/@no/espero/y/sin/!!
     hace/llevo/desde/despues .. @time .. y/que/q .. nada/@no/ni
     # @time .. esperando/atrasad{o,a}/retras{o,ado,ada}/tarde/demora
-    @thing .. retras{ado,o,ada}/atras{ado,o,ada}/demora{do,da}/tarde/perd{ido,io}
+    @thing .. retras{ado,o,ada}/atras{ado,o,ada}/demora{do,da}/perd{ido,io}
     retras{ado,o,ada}/atras{ado,o,ada}/demorad{o,a}/demora/demoran/tardan/tardado .. # @time
-    mucho/demasiad{o,a}/tanto/tanta/muy .. retraso/tarde/demora/atraso/espera/tardan/demoran
+    mucho/demasiad{o,a}/tanto/tanta .. retraso/demora/atraso/espera/tardan/demoran
     @got .. # @time tarde
     hasta ahora/hoy/el/ahorita .. nada/@no/ni
     y nada $
@@ -340,11 +376,10 @@ TROUBLES = """
     @service .. @awful/lent{o,a}/grosero
     el/la/que/muy peor .. servicio/atencion/experiencia/comida/empresa/restaurante/tienda/lugar
     peor .. servicio/atencion/experiencia/empresa/tienda
-    groser{o,a,os,as,ia}/malcriad{o,a}/maleducad{o,a,os}/irrespetuos{o,a}/prepotente/trat{o,aron} .. mal?
+    groser{o,a,os,as,ia}/malcriad{o,a}/maleducad{o,a,os}/irrespetuos{o,a}/prepotente .. mal?
     me/nos/que .. trat{aron,o} .. mal/grosero/pesimo
-    decepcion{ado,ada,ante,ados}/indignad{o,a,ante}/inaceptable/verguenza/vergonzoso/molest{o,a,isimo,isima}/
-        enojad{o,a}/hart{o,a}/furios{o,a}/desilusionad{o,a}/insatisfech{o,a}/indignacion/insoportable/
-        encabronad{o,a}
+    decepcion{ado,ada,ante,ados}/indignad{o,a,ante}/inaceptable/verguenza/vergonzoso/enojad{o,a}/hart{o,a}/
+        furios{o,a}/desilusionad{o,a}/insatisfech{o,a}/indignacion/insoportable/encabronad{o,a}
     nunca mas .. compro/vuelvo/pido/compr{o,ar}
     @no vuelvo/volvere/volveremos/compro a/mas/nunca/comprar/pedir
     falta de respeto/profesionalismo/atencion/seriedad
@@ -368,6 +403,49 @@ TROUBLES = """
 """
 
 HARMLESS = """
+    @no me funciona/sirve/queda .. lunes/martes/miercoles/jueves/viernes/sabado/domingo/manana/hora/horario/dia/
+        tarde
+    @no .. puedo/podemos .. pagar .. hoy/ahora/manana/todavia/efectivo
+    @no .. sirve para
+    falta{,n} .. @n @time
+    estoy/estaba/si/creo .. equivocad{o,a}
+    @no .. recib{i,o,ido} .. link/ubicacion/direccion/catalogo/menu/precio/cotizacion/foto/factura/archivo/lista
+    @no .. llego .. tiempo
+    consumidor final
+    soy/es/frente/cerca/lado/junto .. policia
+    estacion de policia
+    se me olvido
+    me olvide
+    @no @passed* @flaw
+    jamas/nunca .. @passed* @trouble/@flaw
+    nada que reclamar/decir/quejarme
+    @trouble ningun{o,a}
+    libro{,s}/buzon/formulario/hoja{,s} de? .. queja{,s}/reclamo{,s}/sugerencias
+    problema{,s} de fracciones/matematica{,s}/fisica/quimica/algebra/calculo/logica/ajedrez
+    practicar/ejercicios/resolver .. problemas de
+    estudi{a,o,ar,ando,ante} .. abogad{o,a}/derecho/leyes
+    para abogad{o,a,os}
+    sin un/una/ningun/ninguna solo/sola? ..
+    mi problema es .. que/no
+    problema/error/culpa .. es/era/fue mi{o,a}
+    problema .. era mi{o,a}
+    cual .. problema .. con/de/en/si
+    problemas para dormir/bajar/concebir
+    libro{,s} .. problemas
+    necesito/busco/contratar/quiero un/una? abogad{o,a}
+    abogad{o,a} .. cuanto/cobra{,n}/laboral/familiar/penal/consulta
+    cobra{,n} .. abogad{o,a}
+    tramite{,s} legal{,es}
+    hac{en,er,eme,erme} .. cargo
+    me hicieron .. reembolso/devolucion .. gracias/$
+    recib{i,imos} .. compensacion/reembolso/devolucion/indemnizacion
+    esposo/esposa/hermana/hermano/mama/papa/hijo/hija/amiga/amigo/novio/novia .. @no .. lleg{ado,o,a}
+    @no .. llegado mi esposo/esposa/hermana/hermano/mama/papa/hijo/hija/amiga/amigo
+    @no puedo contestar/atender/hablar
+    rob{aron,ado,o}/perdi .. mi/el/la? celular/cartera/carro/coche/moto/bolso/documentos/tarjeta/telefono
+    perdio el ticket/recibo/celular
+    cucarachas/ratas/ratones/hormigas .. cocina/casa/departamento/jardin
+    fumiga{n,r,cion}
     @no @passed* estafa/fraude/engano/robo
     alergi{a,co,ca} a
     cero @trouble
@@ -450,6 +528,13 @@ HARMLESS = """
 """
 
 MENTIONS = """
+    busc{an,ando,o}/contrat{an,ando} .. gente/personal/persona/alguien .. atencion_al_cliente/ventas/
+        servicio_al_cliente/para
+    trabajo/vacante{,s}/empleo/puesto .. atencion_al_cliente/servicio_al_cliente/soporte/ventas
+    soporte para/de/lumbar/pared
+    persona de contacto
+    ayuda humanitaria/psicologica/economica/social
+    de ayuda
     hay alguien en .. tienda/local/oficina/casa/sucursal/clinica
     agradec{ido,ida}/agradezco .. ayuda
     agente/asesor/representante de/viajes/inmobiliario/seguros/ventas/bolsa/transito/aduana{,l,s}/autorizado/
@@ -507,6 +592,15 @@ MENTIONS = """
     repartidor/mensajero/chofer .. llamar{me,} ..
 """
 
+MACHINES = """
+    bot/robot/chatbot/contestadora ... ..
+    pesimo/inutil/estupido/horrible .. bot/robot/chatbot
+    @no .. entiend{e,es,en}/ayud{a,as,an}/sirv{es} .. nada/bot/me $
+    menu/opciones/mensajes .. @no .. sirve{,n}
+    mensajes automaticos
+    misma respuesta
+"""
+
 REFUSALS = """
     no/ni/tampoco .. quiero/quisiera/necesito/deseo/hace/busco/requiero/pretendo/pienso/tengo/vengo .. falta/
         que/intencion/a?
@@ -522,6 +616,7 @@ REFUSALS = """
 """
 
 SUPPOSITIONS = """
+    si compro/pido/pago/cambio/cancelo/llevo/voy/reservo/devuelvo/quiero/compra/hago
     si lleg{a,ara,an,o}/viene{,n}/sale{,n}/hay/surge/pasa/tengo/tuviera/esta/queda/fuera/no/se/me/falta/llegara/
         llegase/algo
     en caso
@@ -534,6 +629,7 @@ SUPPOSITIONS = """
 """
 
 SOLUTIONS = """
+    lo/me/nos .. resolvio/solucionaron/resolvieron/arreglaron/soluciono/arreglo
     problema{,s} .. resuelt{o,a,os}/solucionad{o,a,os}/arreglad{o,os}/solucion{o,aron}/resolvi{o,eron}/
         arregl{o,aron}
     @fixed .. problema{,s}/inconveniente/tema
@@ -552,9 +648,10 @@ SIGNS = "el los las muy pero hola gracias quiero tengo usted ustedes porfa para 
 HOMOGRAPHS = """
     golpe{,s}
 """
-REPAIR_SIGNS = (
-    "arreglan arreglar reparan reparar reparacion{,es} cambiar cambian tecnico arreglo mantenimiento repuesto"
-)
+REPAIR_SIGNS = """
+    arreglan arreglar reparan reparar reparacion{,es} cambiar cambian tecnico arreglo mantenimiento repuesto
+    revisan fumigan
+"""
 REPAIRS = """
     @thing .. @bad
     se .. me? rompi{o,eron}/quebr{o,aron}/dano/rajo/descompuso
@@ -572,8 +669,9 @@ LISTS = Lists(
     troubles=TROUBLES,
     harmless=HARMLESS,
     mentions=MENTIONS,
+    machines=MACHINES,
     refusals=REFUSALS,
     suppositions=SUPPOSITIONS,
     solutions=SOLUTIONS,
-    contexts=(Surroundings(SIGNS, HOMOGRAPHS), Surroundings(REPAIR_SIGNS, REPAIRS)),
+    contexts=(Topic(SIGNS, HOMOGRAPHS), Topic(REPAIR_SIGNS, REPAIRS)),
 )
