@@ -70,7 +70,7 @@ def config(
         print_json(ConfigPage(values=found, left_out=page.left_out))
         return
     if found:
-        shown = table("key", "value", "source", folding=("key", "value", "source"))
+        shown = table("key", "value", "source", roomy=("key", "value", "source"))
         for row in found:
             style = "dim" if row.origin == "default" else ""
             shown.add_row(cell(row.key), cell(row.value, style), cell(row.origin, style))

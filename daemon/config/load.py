@@ -34,6 +34,7 @@ _SECRET_KEY = re.compile(r"token|key|secret|passw|authorization|credential", re.
 """Names that look secret, for a key that does not exist; for known keys, the type says whether they are secret."""
 _SUBJECT = re.compile(r"^(Input|String|Tuple|Value) should")
 _WORDS = {
+    "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
     "dict_type": "must be a section of `key: value` lines",
     "finite_number": "must be a finite number",
@@ -95,12 +96,21 @@ def examined(layers: tuple[Layer, ...]) -> tuple[Settings | None, tuple[Fault, .
     try:
         settings = Settings(*(LayerSource(Settings, layer) for layer in layers), layers=layers)
     except ValidationError as error:
-        return None, tuple(_fault(details, layers) for details in error.errors(include_url=False))
+        return None, tuple(_fault(details, layers) for details in _told(error.errors(include_url=False)))
     found = (
         Fault(path, allowed, _sentence(path, value, allowed, layers))
         for path, value, allowed in misfits(settings)
     )
     return settings, tuple(found)
+
+
+def _told(errors: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """Without "at least one entry" where there are entries, and what is wrong with them is told."""
+    for error in errors:
+        inner = (other["loc"] for other in errors if len(other["loc"]) > len(error["loc"]))
+        if error["type"] == "too_short" and any(loc[: len(error["loc"])] == error["loc"] for loc in inner):
+            continue
+        yield error
 
 
 def _credentials_beside(path: Path) -> str | None:
