@@ -89,7 +89,10 @@ def config(
 def set_setting(
     key: KeyArgument,
     value: Annotated[
-        str, typer.Argument(metavar="VALUE", help="Read as YAML, as --set reads it: 5, true, null, '[a, b]'.")
+        str,
+        typer.Argument(
+            metavar="VALUE", help="Read as YAML, as --set reads it: 5, true, null, '[a, b]', '{a: b}'."
+        ),
     ],
     instance: ChangedInstanceOption = None,
     config: ConfigOption = None,
@@ -108,6 +111,8 @@ def set_setting(
     Example: majlis set escalation.message "A colleague will write to you soon."
 
     Example: majlis set takeover.automatic_texts '["We are closed now", "نحن مغلقون الآن"]' --instance acme
+
+    Example: majlis set escalation.reason_names '{asks_for_human: user_request}' --instance acme
 
     Example: majlis set limits.turns_per_minute null
     """
