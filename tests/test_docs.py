@@ -244,8 +244,8 @@ def test_every_event_is_in_the_table() -> None:
 
 
 def test_every_escalation_rule_is_in_the_table() -> None:
-    """docs/operations.md lists the rules in their order, and no others."""
-    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    """docs/answering.md lists the rules in their order, and no others."""
+    text = (ROOT / "docs/answering.md").read_text(encoding="utf-8")
     table = text.partition("| reason | when |\n")[2].partition("\n\n")[0]
     assert re.findall(r"^\| `(\w+)` \| ", table, re.MULTILINE) == [rule.reason for rule in RULES]
 

@@ -83,18 +83,23 @@ def style_of(word: str) -> str:
     return _STYLES.get(word, "")
 
 
-def table(*columns: str, right: Sequence[str] = (), folding: Sequence[str] = ()) -> Table:
-    """A compact table without borders. On a narrow terminal the columns `folding` wrap, the last one least."""
+def table(
+    *columns: str, right: Sequence[str] = (), folding: Sequence[str] = (), roomy: Sequence[str] = ()
+) -> Table:
+    """A compact table without borders. On a narrow terminal the columns `folding` wrap early, the last one late.
+
+    Columns that are `roomy` wrap where the room ends.
+    """
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     narrow = is_narrow()
     for name in columns:
-        folds = name in folding
+        folds = name in folding or name in roomy
         made.add_column(
             name,
             justify="right" if name in right else "left",
             no_wrap=not folds,
             overflow="fold",
-            max_width=_FOLDED_COLUMNS if folds and narrow and name != columns[-1] else None,
+            max_width=_FOLDED_COLUMNS if name in folding and narrow and name != columns[-1] else None,
         )
     return made
 

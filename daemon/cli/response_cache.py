@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from daemon.cli.client import ConfigOption, JsonOption, SetOption, client_of, view
-from daemon.cli.render import cell, count, display, moment, print_json, table
+from daemon.cli.render import cell, count, display, moment, money, print_json, table
 from daemon.knowledge.cache_stats import REASONS, CacheStats, CacheWindow
 from daemon.knowledge.library import Cleared
 
@@ -36,7 +36,7 @@ def cache_stats(
         _show_outcomes(stats)
     if stats.instances:
         numbers = ("entries", "with vectors", "hits", "24 h", "7 days")
-        shown = table("instance", *numbers, "oldest (UTC)", right=numbers)
+        shown = table("instance", *numbers, "oldest (UTC)", right=numbers, folding=("instance",))
         for row in stats.instances:
             figures = (
                 f"{row.entries:,}",
@@ -57,14 +57,14 @@ def _answered(stats: CacheStats) -> str:
     tokens = week.saved_input_tokens + week.saved_output_tokens
     return (
         f"answered from the cache: {_share(week)} of questions (7 days), {_share(stats.day)} (24 h); "
-        f"saved in 7 days: {count(week.hits, 'call')}, {tokens:,} tokens, cost {week.saved_cost:,.2f}"
+        f"saved in 7 days: {count(week.hits, 'call')}, {tokens:,} tokens, cost {money(week.saved_cost)}"
     )
 
 
 def _show_outcomes(stats: CacheStats) -> None:
     """Every outcome of the week, the most frequent first."""
-    numbers = ("24 h", "7 days")
-    shown = table("what became of the questions", *numbers, right=numbers)
+    what, numbers = "what became of the questions", ("24 h", "7 days")
+    shown = table(what, *numbers, right=numbers, roomy=(what,))
     day, week = stats.day, stats.week
     for name, questions in week.outcomes.items():
         shown.add_row(cell(_reason(name)), cell(f"{day.outcomes.get(name, 0):,}"), cell(f"{questions:,}"))

@@ -70,7 +70,7 @@ def config(
         print_json(ConfigPage(values=found, left_out=page.left_out))
         return
     if found:
-        shown = table("key", "value", "source", folding=("key", "value", "source"))
+        shown = table("key", "value", "source", roomy=("key", "value", "source"))
         for row in found:
             style = "dim" if row.origin == "default" else ""
             shown.add_row(cell(row.key), cell(row.value, style), cell(row.origin, style))
@@ -89,7 +89,10 @@ def config(
 def set_setting(
     key: KeyArgument,
     value: Annotated[
-        str, typer.Argument(metavar="VALUE", help="Read as YAML, as --set reads it: 5, true, null, '[a, b]'.")
+        str,
+        typer.Argument(
+            metavar="VALUE", help="Read as YAML, as --set reads it: 5, true, null, '[a, b]', '{a: b}'."
+        ),
     ],
     instance: ChangedInstanceOption = None,
     config: ConfigOption = None,
@@ -108,6 +111,8 @@ def set_setting(
     Example: majlis set escalation.message "A colleague will write to you soon."
 
     Example: majlis set takeover.automatic_texts '["We are closed now", "نحن مغلقون الآن"]' --instance acme
+
+    Example: majlis set escalation.reason_names '{asks_for_human: user_request}' --instance acme
 
     Example: majlis set limits.turns_per_minute null
     """

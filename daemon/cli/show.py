@@ -39,7 +39,7 @@ from daemon.cli.render import (
     without_effect,
 )
 from daemon.operate.conversations import ConversationView
-from daemon.operate.message_life import FOUND, NOT_ANSWERED
+from daemon.operate.message_life import CUT, FOUND, NOT_ANSWERED
 from daemon.operate.own_messages import OwnMessageView
 from daemon.operate.turns import MessageView, TurnDetail, TurnView
 
@@ -231,7 +231,7 @@ def _turn_rows(found: TurnDetail) -> list[tuple[str, object]]:
     elif turn.cost:
         rows.append(("cost", f"{money(turn.cost)}, for nothing"))
     if turn.cut:
-        rows.append(("cut", f"the answer ends before its end: {turn.cut}"))
+        rows.append(("cut", f"the answer ends before its end: {CUT.get(turn.cut, turn.cut)}"))
     for call in turn.failures:
         failed = f"{call.provider}: {call.reason}, {call.took_ms:,.0f} ms, attempt {call.attempt}"
         rows.append(("asked in vain", failed))

@@ -16,6 +16,7 @@ from daemon.cli.render import (
     display,
     duration,
     facts,
+    is_narrow,
     moment,
     money,
     print_json,
@@ -238,18 +239,22 @@ def cost(
 
 
 def _cost_table(report: CostReport) -> Table:
-    numbers = ("answers", "cached", "tokens in", "tokens out", "cost", "each")
+    narrow = is_narrow()
+    counted = ("tokens",) if narrow else ("tokens in", "tokens out")
+    numbers = ("answers", "cached", *counted, "cost", "each")
     has_budget = any(row.tokens_share is not None or row.cost_share is not None for row in report.rows)
-    budget = ("of the budget",) if has_budget else ()
+    budget = ("budget" if narrow else "of the budget",) if has_budget else ()
     shown = table(
         "day (UTC)", "instance", *numbers, *budget, right=(*numbers, *budget), folding=("instance",)
     )
     for row in report.rows:
         used = (_of_budget(row),) if has_budget else ()
-        shown.add_row(cell(row.day), cell(row.instance), *map(cell, _numbers(row)), *used)
+        shown.add_row(cell(row.day), cell(row.instance), *map(cell, _numbers(row, narrow)), *used)
     shown.add_section()
     blank = ("",) if has_budget else ()
-    shown.add_row(cell("total", "bold"), "", *(cell(number, "bold") for number in _numbers(report)), *blank)
+    shown.add_row(
+        cell("total", "bold"), "", *(cell(number, "bold") for number in _numbers(report, narrow)), *blank
+    )
     return shown
 
 
@@ -261,6 +266,8 @@ def _of_budget(row: CostRow) -> Text:
     return cell(f"{max(shares):.0%}", "bold red" if max(shares) >= 1 else "")
 
 
-def _numbers(row: CostRow | CostReport) -> list[str]:
-    counts = (row.answers, row.cached, row.input_tokens, row.output_tokens)
+def _numbers(row: CostRow | CostReport, narrow: bool) -> list[str]:
+    """The counts of a row; on a narrow terminal with one for all tokens, so that no number is cut."""
+    tokens = (row.input_tokens, row.output_tokens)
+    counts = (row.answers, row.cached, *((sum(tokens),) if narrow else tokens))
     return [*(f"{number:,}" for number in counts), money(row.cost), money(row.cost_per_answer)]

@@ -34,6 +34,7 @@ _SECRET_KEY = re.compile(r"token|key|secret|passw|authorization|credential", re.
 """Names that look secret, for a key that does not exist; for known keys, the type says whether they are secret."""
 _SUBJECT = re.compile(r"^(Input|String|Tuple|Value) should")
 _WORDS = {
+    "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
     "dict_type": "must be a section of `key: value` lines",
     "finite_number": "must be a finite number",
@@ -95,7 +96,7 @@ def examined(layers: tuple[Layer, ...]) -> tuple[Settings | None, tuple[Fault, .
     try:
         settings = Settings(*(LayerSource(Settings, layer) for layer in layers), layers=layers)
     except ValidationError as error:
-        return None, tuple(_fault(details, layers) for details in error.errors(include_url=False))
+        return None, tuple(_fault(details, layers) for details in _own(error.errors(include_url=False)))
     found = (
         Fault(path, allowed, _sentence(path, value, allowed, layers))
         for path, value, allowed in misfits(settings)
@@ -107,6 +108,20 @@ def _credentials_beside(path: Path) -> str | None:
     directory = path.absolute().parent / "credentials"
     # In this order: without the right to enter a directory, even its type is unknown.
     return str(directory) if os.access(directory, os.R_OK | os.X_OK) and directory.is_dir() else None
+
+
+def _own(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Without what only follows from others: a list is called too short when none of its entries is right."""
+    return [
+        one
+        for one in errors
+        if one["type"] != "too_short"
+        or not any(_is_below(other["loc"], one["loc"]) for other in errors if other is not one)
+    ]
+
+
+def _is_below(path: tuple[int | str, ...], above: tuple[int | str, ...]) -> bool:
+    return len(path) > len(above) and path[: len(above)] == above
 
 
 def _fault(details: ErrorDetails, layers: Sequence[Layer]) -> Fault:

@@ -30,6 +30,12 @@ CLOSED_BY = {
     "flush": "an operator flushed it",
     "drain": "the daemon stopped",
 }
+CUT: dict[str, str] = {
+    "length": "its bound of tokens was reached",
+    "filter": "a content filter ended it",
+    "error": "the provider broke off",
+}
+"""Why an answer ends before its end; the dashboard says the same."""
 
 
 FOUND = "it was found in the gateway's records; no webhook brought it"
@@ -203,7 +209,7 @@ def _answered(turn: StoredTurn) -> str:
     if turn.rule and turn.rule != MODEL_SILENCE:
         return f"by rule {turn.rule}{took}"
     spent = f", {turn.input_tokens or 0:,} tokens in, {turn.output_tokens or 0:,} out"
-    cut = f", cut: {turn.cut}" if turn.cut else ""
+    cut = f", cut: {CUT.get(turn.cut, turn.cut)}" if turn.cut else ""
     in_vain = [
         f", after {span.name}: {span.error or span.outcome}, {span.took_ms:,.0f} ms"
         for span in asked

@@ -23,7 +23,7 @@ from daemon.responders.http_kind import HttpKind
 from daemon.responders.kind import ProviderSettings
 from daemon.responders.lessons import Adaptation
 from daemon.responders.openai_address import Address, address_of, likely_bases, only_api_version
-from daemon.schema.fields import Misfit, is_web_address, web_address
+from daemon.schema.fields import Misfit, TextOrDate, is_web_address, web_address
 from daemon.web.answer import dig, readable_json
 from daemon.web.client import HttpClient, HttpFailed
 from daemon.web.finding import DOCTOR_SECONDS, MAX_DOCTOR_BYTES, Finding
@@ -182,7 +182,7 @@ def _joined(body: bytes) -> object:
 
 
 class OpenAiSettings(ProviderSettings):
-    api_version: str | None = None
+    api_version: TextOrDate | None = None
     """Of an Azure resource, where its older addresses are meant."""
 
 

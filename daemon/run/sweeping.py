@@ -18,7 +18,7 @@ from daemon.sweep.comparing import WhatIsKnown
 from daemon.sweep.heard import Heard
 from daemon.sweep.marks import Marks
 from daemon.sweep.own_sends import OwnSends
-from daemon.sweep.sweeper import Clocks, Surroundings, Sweeper
+from daemon.sweep.sweeper import Around, Clocks, Sweeper
 from daemon.sweep.view import SweepView
 from daemon.web.client import HttpClient
 from daemon.web.tls import tls_context
@@ -64,7 +64,7 @@ class Sweeping:
         sends = OwnSends(parts.db, parts.answering.ledger.prove, self._nudge, feed)
         return Sweeper(
             self._settings.sweep,
-            Surroundings(self._instances, parts.answering.pauses.of, self._is_ready),
+            Around(self._instances, parts.answering.pauses.of, self._is_ready),
             marks,
             WhatIsKnown(heard.heard, sends.settle, heard.answers, marks.phones, marks.reach),
             inbox,

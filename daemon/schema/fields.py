@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from typing import Annotated, Any, Literal, NamedTuple, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, SecretStr, create_model
 from pydantic_core import PydanticCustomError
 
 from actors.identity import MAX_INSTANCE_CHARS
@@ -45,7 +46,27 @@ SecondsOrZero = Annotated[float, BeforeValidator(number), Field(ge=0, strict=Tru
 Count = Annotated[int, BeforeValidator(number), Field(ge=1, strict=True)]
 CountOrZero = Annotated[int, BeforeValidator(number), Field(ge=0, strict=True)]
 Share = Annotated[float, BeforeValidator(number), Field(ge=0, le=1, strict=True, allow_inf_nan=False)]
-ShareOrAuto = Share | Literal["auto"]
+
+
+def _share_or_auto(value: object) -> object:
+    found = number(value)
+    if found == "auto":
+        return "auto"
+    if isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found <= 1:
+        return float(found)
+    raise PydanticCustomError("share_or_auto", "must be auto, or a number from 0 to 1")
+
+
+# Not a union: its errors would name pydantic's own validators, and one for each kind.
+ShareOrAuto = Annotated[float | Literal["auto"], PlainValidator(_share_or_auto)]
+
+
+def _date_as_text(value: object) -> object:
+    """YAML reads a date without quotes as a date."""
+    return value.isoformat() if isinstance(value, date) else value
+
+
+TextOrDate = Annotated[str, BeforeValidator(_date_as_text)]
 Flag = Annotated[bool, BeforeValidator(number)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_INSTANCE_CHARS)]
 Secret = Annotated[SecretStr, Field(min_length=1)]

@@ -70,7 +70,7 @@ class Clocks(NamedTuple):
     """Uniform in [0, 1)."""
 
 
-class Surroundings(NamedTuple):
+class Around(NamedTuple):
     """What the sweeper asks, and must not wait for long."""
 
     instances: Callable[[], Awaitable[Mapping[str, RecordsReader]]]
@@ -110,7 +110,7 @@ class Sweeper:
     def __init__(
         self,
         settings: SweepSettings,
-        surroundings: Surroundings,
+        surroundings: Around,
         marks: Marks,
         known: WhatIsKnown,
         door: Hearing,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import get_args
 
+import pytest
+
 from actors.lookups import CacheHit, MissReason, NotKept
 from daemon.knowledge.cache_stats import REASONS
-from tests.daemon.cli.conftest import Typed
+from tests.daemon.cli.conftest import Typed, on_a_terminal
 from tests.support.operators import DoorInThread
 
 _CACHED = """
@@ -43,6 +45,22 @@ def test_the_share_of_hits_is_told_with_what_became_of_the_others(door: DoorInTh
     assert week["outcomes"] == {"not_seen": 4, "hit_exact": 2, "hit_snippet": 1} and week["not_kept"] == {
         "moment": 3
     }
+
+
+def test_the_outcomes_wrap_to_80_columns_and_no_number_is_lost(
+    door: DoorInThread, majlis: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = _COUNTED.replace("not kept: moment", "not kept: other_history").replace("1e6 *", "412 *")
+    door.do(lambda: door.operators.db.fetch(counted))
+    terminal = on_a_terminal(monkeypatch)
+    majlis("cache", "stats")
+    assert all(len(line) <= 80 for line in terminal.lines)
+    shown = " ".join(" ".join(terminal.lines).split())
+    assert "24 h 7 days" in shown and "something else than words" in " ".join(shown.split())
+    assert any(
+        line.startswith("answer not kept") and line.split()[-2:] == ["3", "3"] for line in terminal.lines
+    )
+    assert "cost 0.012772" in shown
 
 
 def test_every_reason_is_told_in_words() -> None:

@@ -6,6 +6,7 @@ import json
 import time
 
 import msgspec
+import pytest
 
 from daemon.config import Settings
 from daemon.config.open_doors import Listening, open_doors
@@ -14,7 +15,7 @@ from daemon.mirror.survey import Pending, Totals
 from daemon.operate.status import Status
 from daemon.responders.breaker import ProviderView
 from daemon.sweep.view import SweepView
-from tests.daemon.cli.conftest import Typed
+from tests.daemon.cli.conftest import Typed, on_a_terminal
 from tests.daemon.cli.scene import HELD, actor, buried, show, silenced
 from tests.support.operators import DoorInThread
 
@@ -120,6 +121,17 @@ def test_cost_has_a_line_per_day_and_instance_and_a_total(door: DoorInThread, ma
     assert lines[-1] == ["total", "24", "6", "18,000", "1,600", "2.50", "0.104167"]
     document = json.loads(majlis("cost", "--json").out)
     assert (document["days"], document["cost"], len(document["rows"])) == (7, 2.5, 2)
+
+
+def test_cost_fits_80_columns_and_no_number_is_cut(
+    door: DoorInThread, majlis: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door.do(lambda: door.operators.db.fetch(_USAGE.replace("1250000", "1234567891")))
+    terminal = on_a_terminal(monkeypatch)
+    majlis("cost")
+    assert all(len(line) <= 80 for line in terminal.lines)
+    (acme,) = [line.split() for line in terminal.lines if "acme" in line]
+    assert acme[1:] == ["acme", "12", "3", "9,800", "1,234.567891", "102.880658"]
 
 
 def test_cost_without_answers_is_a_sentence(door: DoorInThread, majlis: Typed) -> None:

@@ -148,6 +148,29 @@ def test_a_staff_number_must_be_a_phone_number(tmp_path: Path, bad: str) -> None
     assert "4477" not in refusal(tmp_path, "", "escalation.notify_number=['447700900001']")
 
 
+@pytest.mark.parametrize("key", ["cache.similarity", "knowledge.threshold"])
+@pytest.mark.parametrize("bad", ["2", "-0.1", "Auto", "true", ".nan", "[0.5]", "null"])
+def test_a_threshold_is_auto_or_a_share_and_what_it_is_not_has_one_plain_sentence(
+    tmp_path: Path, key: str, bad: str
+) -> None:
+    said = refusal(tmp_path, "", f"{key}={bad}")
+    assert said.startswith(f"{key}: must be auto, or a number from 0 to 1; it is ") and "\n" not in said
+    assert given(tmp_path, "", f"{key}=auto", "cache.similarity=1").cache.similarity == 1.0
+
+
+def test_a_fault_in_a_list_does_not_make_the_list_empty(tmp_path: Path) -> None:
+    said = refusal(tmp_path, f"responder: {{providers: [{{{OWN}, temperature: 3}}]}}")
+    assert said.startswith("responder.providers.0.temperature: must be") and "\n" not in said
+    assert "at least one entry" in refusal(tmp_path, "responder: {providers: []}")
+
+
+@pytest.mark.parametrize("version", ["2024-10-21", "'2024-10-21'", "2025-01-01-preview"])
+def test_a_version_may_be_written_as_the_date_that_it_is(tmp_path: Path, version: str) -> None:
+    azure = f"name: a, kind: openai, base_url: 'https://n.openai.azure.com', model: m, api_version: {version}"
+    (provider,) = given(tmp_path, f"responder: {{providers: [{{{azure}}}]}}").responder.providers
+    assert provider.model_dump()["api_version"] == version.strip("'")
+
+
 @pytest.mark.parametrize("at", ["", "instances.acme."])
 def test_other_names_are_for_known_reasons_and_name_no_other_reason(tmp_path: Path, at: str) -> None:
     said = refusal(tmp_path, "", f"{at}escalation.reason_names={{asks_human: user_request}}")

@@ -13,7 +13,7 @@ from daemon.config.sections import MonitorSettings
 from daemon.dashboard.pages import INDEX, TYPES, Pages
 from daemon.observe.alerts import rules
 from daemon.operate.letters import ANYWHERE, OF_PROVIDERS
-from daemon.operate.message_life import NOT_ANSWERED, SILENCED
+from daemon.operate.message_life import CUT, NOT_ANSWERED, SILENCED
 from daemon.responders.breaker import Condition
 from daemon.web.http1 import Peer, Request
 
@@ -89,3 +89,5 @@ def test_every_rule_of_silence_and_every_alert_has_its_words() -> None:
     for name, codes in known.items():
         listed = words.partition(f"const {name} = {{")[2].partition("\n};")[0]
         assert codes <= set(re.findall(r"^  (\w+):", listed, re.MULTILINE)), name
+    assert all(f'  {reason}: "{said}",' in words for reason, said in CUT.items())
+    assert set(CUT) == known["CUT"]

@@ -21,7 +21,7 @@ from daemon.observe.feed import EventFeed
 from daemon.sweep.comparing import WhatIsKnown
 from daemon.sweep.marks import Claimed, Marks
 from daemon.sweep.plan import Mark
-from daemon.sweep.sweeper import PER_SECOND, Clocks, Surroundings, Sweeper
+from daemon.sweep.sweeper import PER_SECOND, Around, Clocks, Sweeper
 from tests.support.records import NOW, MemoryHall, MemoryRecords, said, wall
 
 SETTINGS = SweepSettings(every_seconds=600, settle_seconds=30)
@@ -89,7 +89,7 @@ class Here:
         )
         self.sweeper = Sweeper(
             SETTINGS,
-            Surroundings(self._instances, self.pauses.get, lambda: self.is_ready),
+            Around(self._instances, self.pauses.get, lambda: self.is_ready),
             cast("Marks", self.marks),
             known,
             self.hall,
