@@ -13,7 +13,7 @@ A case is a mapping in one of the YAML files of this folder:
       - program: Your order left     # other software, through the gateway
       - event: messages.delete       # any other webhook, with its `data`
         data: {id: "{first}"}
-      - model: It costs 90 SAR.      # the model's answers from here on, where the text it is asked has {T}; or a message
+      - model: It costs 90 SAR.      # the model's answers from here on, where what it is asked has {T}; or a message
       - majlis: [resume, "{where}"]
     expect: {replies: 2, contains: [], lacks: [], told: [], not_told: [], acks: [], rules: [], numbers: []}
 
