@@ -316,7 +316,8 @@ def _without_told_names(text: str) -> tuple[str, _Members]:
     for last in (-1, 0):
         while lines and (told := _TOLD_NAME.fullmatch(lines[last].rstrip())):
             name, value = _one_spelling(told[1]), told[2].strip(" \t*_`\"',;)")
-            if name == "confidence" and _confidence(value) is None:
+            is_apart = bool(found) or "." in value or not "".join(lines[-2:-1]).strip()
+            if name == "confidence" and (_confidence(value) is None or not is_apart):
                 break
             found.setdefault(name, [each.strip(" \"'") for each in value.strip("[]").split(",")])
             if name != "requestedfields":

@@ -71,6 +71,8 @@ _CALLS = ("toolcalls", "toolcall", "functioncall", "tooluses", "functioncalls")
 _FINAL_ACTIONS = ("finalanswer", "final", "respond", "response", "answer", "reply")
 _BESIDE = ("needsdatacollection", "requestedfields", "confidence")
 """What the envelope says beside its response."""
+_LIKE_RESPONSE = ("res", "rep", "rsp", "ans")
+"""How a misspelt one begins. "reasoning" and "intent" are not for the customer."""
 _NOTHINGS = frozenset((
     "null", "NULL", "Null", "None", "undefined", "NaN", "nan", "N/A", "n/a", "{}", "[]", "[object Object]",
     "…", "...",
@@ -204,12 +206,12 @@ def _said_in_held(name: str, held: object, depth: int) -> str | None:
 
 
 def _only_words(members: Mapping[str, object]) -> str | None:
-    """The only words of an envelope whose first name is misspelt."""
-    if not any(name in members for name in _BESIDE):
+    """The words of an envelope whose first name is misspelt; empty when it has none, or only thoughts."""
+    if not any(name in members for name in (*_BESIDE, *_THOUGHTS)):
         return None
-    others = (value for name, value in members.items() if name not in _BESIDE)
-    words = [value for value in others if isinstance(value, str) and not is_nothing(value)]
-    return words[0] if len(words) == 1 else None
+    alike = (value for name, value in members.items() if name.startswith(_LIKE_RESPONSE))
+    words = [value for value in alike if isinstance(value, str) and not is_nothing(value)]
+    return words[0] if len(words) == 1 else ""
 
 
 def _parts(items: list[object], depth: int) -> str | None:

@@ -45,7 +45,10 @@ _NEXT_TURN = re.compile(
 _TRANSCRIPT = re.compile(
     rf"[*_#\s]{{0,4}}(?:system|instruction|input|{_OTHERS})[*_]{{0,2}}\s?(?:[:：]|(?=\n))", re.IGNORECASE
 )
-_OUR_TURN = re.compile(rf"\n[*_#]{{0,4}} ?(?:{_ROLES}|response)[*_]{{0,2}}\s?(?:[:：]|(?=\n))", re.IGNORECASE)
+_OUR_TURN = re.compile(
+    rf"\n(?:[*_]{{0,2}}(?:{_ROLES})[*_]{{0,2}}\s?(?:[:：]|(?=\n))|#{{1,4}} ?(?:{_ROLES}|response)\s?(?:[:：]|(?=\n)))",
+    re.IGNORECASE,
+)
 """How a transcript goes on that begins with the other side."""
 _NEXT_TURN_LEFT = re.compile(r"(?<=[.!?؟。…)\"”»])assistant\n\n")
 

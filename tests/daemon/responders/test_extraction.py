@@ -363,7 +363,14 @@ def test_what_an_envelope_in_words_says_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Confidence: our strength", "You need:\nConfidence: high", "A\n\nA", "Yes!\nYes!"]
+    "text",
+    [
+        "Confidence: our strength",
+        "You need:\nConfidence: high",
+        "We give:\nConfidence: 100%",
+        "A\n\nA",
+        "Yes!\nYes!",
+    ],
 )
 def test_words_like_those_of_the_envelope_stay(text: str) -> None:
     assert extract(text).text == text
@@ -378,3 +385,9 @@ def test_an_answer_that_is_said_twice_is_sent_once() -> None:
 
 def test_nothing_in_an_envelope_is_silence() -> None:
     assert all(extract(json.dumps({"response": said})).is_silence for said in ("null", "None", "", None))
+
+
+def test_what_stands_beside_a_misspelt_response_is_not_said() -> None:
+    assert extract('{"reasoning": "Margin is 40 %.", "confidence": 0.9}').text == ""
+    assert extract('{"thought": "Margin is 40 %."}').text == ""
+    assert extract('{"intent": "price", "reponse": "It costs 12.", "confidence": 0.9}').text == "It costs 12."
