@@ -24,12 +24,22 @@ _ENDS_PHRASE = ":،؛,;!?؟)：，；！？）"
 """After these a blank may be put: "Price:90" reads as well as "Price: 90"."""
 
 
+_ARABIC = re.compile("[\u0620-\u064a\u066e-\u06d3]")
+_VOWEL_SIGNS = re.compile("[\u0640\u064b-\u065f\u0670]")
+_BEFORE_WORD = re.compile("[وف]?[بكلس]?(?:ال|لل)?")
+_BEHIND_WORD = re.compile("(?:ات|ان|ون|ين|ية|يات|ت|ة|ي|وا?|ا)?(?:ها?|هم|هن|هما|ك|كم|كن|كما|نا|ني|ي)?")
+"""What Arabic writes together with a word. Anything else beside a part that stands out is a word of its own."""
+_MAX_AFFIX_CHARS = 12
+
+
 class _Span(NamedTuple):
     start: int
     end: int
     mark: str
     gap: bool = False
     """A blank follows it, so that its mark stands at an edge."""
+    lead: bool = False
+    """A blank precedes it, for the same reason."""
 
 
 class MarkedText:
@@ -41,20 +51,30 @@ class MarkedText:
         self._spans: dict[str, list[tuple[int, int]]] = {}
         self._kept: list[tuple[int, int]] = []
         self.length = 0
+        self._closed_at = -1
+        self._opened_at = -1
 
     def add(self, text: str, *, kept: bool = False) -> None:
         """Args: kept: it gets no marks, neither around it nor within."""
+        if not text:
+            return
+        between = self._closed_at == self._opened_at == self.length
+        if between and self._pieces and is_word(self._pieces[-1][-1]) and is_word(text[0]):
+            self._pieces.append(" ")  # ~~120~~**90** are two prices
+            self.length += 1
         if kept:
             self._kept.append((self.length, self.length + len(text)))
         self._pieces.append(text)
         self.length += len(text)
 
     def open(self, mark: str) -> None:
+        self._opened_at = self.length
         self._opened.setdefault(mark, []).append(self.length)
 
     def close(self, mark: str) -> None:
         if starts := self._opened.get(mark):
             self._spans.setdefault(mark, []).append((starts.pop(), self.length))
+            self._closed_at = self.length
 
     def pieces(self) -> int:
         """A place to which `since` and `cut` refer."""
@@ -108,10 +128,13 @@ def _shown(text: str, kept: bytearray, mark: str, spans: list[tuple[int, int]]) 
         ):
             start -= 1
         end, gap = _widened(text, kept, last)
+        lead = _is_other_word(text[start:first], text[first], _BEFORE_WORD)
+        if lead:
+            start = first
         if widened and start <= before.end and not before.gap:
-            widened[-1] = _Span(before.start, end, mark, gap)
+            widened[-1] = _Span(before.start, end, mark, gap, before.lead)
         else:
-            widened.append(_Span(start, end, mark, gap))
+            widened.append(_Span(start, end, mark, gap, lead))
     yield from (span for span in widened if _is_clear(text, span))
 
 
@@ -135,9 +158,17 @@ def _widened(text: str, kept: bytearray, end: int) -> tuple[int, bool]:
         return end, False
     if text[end - 1] in _ENDS_PHRASE and not (text[end].isdigit() and text[end - 2 : end - 1].isdigit()):
         return end, True
+    last = end
     while end < len(text) and _widens(text[end]) and not kept[end]:
         end += 1
-    return end, False
+    return (last, True) if _is_other_word(text[last:end], text[last - 1], _BEHIND_WORD) else (end, False)
+
+
+def _is_other_word(beside: str, nearest: str, affix: re.Pattern[str]) -> bool:
+    """Whether letters beside a part, of which one or the other are Arabic, are a word that lacks a blank."""
+    if not beside or not _ARABIC.search(beside + nearest):
+        return False
+    return len(beside) > _MAX_AFFIX_CHARS or not affix.fullmatch(_VOWEL_SIGNS.sub("", beside))
 
 
 def _is_clear(text: str, span: _Span) -> bool:
@@ -145,7 +176,7 @@ def _is_clear(text: str, span: _Span) -> bool:
     before, after = text[max(0, span.start - 1) : span.start], text[span.end : span.end + 1]
     return (
         span.mark not in (before, after)
-        and not (before and is_word(before))
+        and (span.lead or not (before and is_word(before)))
         and (span.gap or not (after and is_word(after)))
         and text.find(span.mark, span.start, span.end) < 0
     )
@@ -161,14 +192,16 @@ def _with_marks(text: str, spans: list[_Span]) -> str:
         nonlocal at
         while opened and opened[-1].end <= place:
             span = opened.pop()
-            pieces.extend((text[at : span.end], span.mark, " " if span.gap else ""))
+            ends_too = bool(opened) and opened[-1].end == span.end
+            pieces.extend((text[at : span.end], span.mark, " " if span.gap and not ends_too else ""))
             at = span.end
 
     for span in spans:
         close_until(span.start)
         if opened and span.end > opened[-1].end:
             continue
-        pieces.extend((text[at : span.start], span.mark))
+        begins_too = bool(opened) and opened[-1].start == span.start
+        pieces.extend((text[at : span.start], " " if span.lead and not begins_too else "", span.mark))
         at = span.start
         opened.append(span)
     close_until(len(text))

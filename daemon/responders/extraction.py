@@ -22,7 +22,7 @@ from contextlib import suppress
 import msgspec
 
 from actors.text import plain_text
-from daemon.responders import shapes, thoughts, wrapping
+from daemon.responders import echoes, shapes, thoughts, wrapping
 from daemon.responders.loose_json import Reading, read_object, unescaped
 from daemon.responders.marks import may_have_marks
 
@@ -46,9 +46,15 @@ _OBJECT = re.compile(rf"{_LEAD}([\"'“]?)([A-Za-z][\w-]{{0,40}}+)\\*+[\"'”]?\
 _BRACELESS = re.compile(rf"\s*+[\"'“]{_ANY_NAME}[\"'”]\s*+:", re.IGNORECASE)
 _OPENED = re.compile(rf"{_LEAD}[\"'“]([A-Za-z_-]{{0,40}}+)\\*+[\"'”]?\s*+\Z")
 _UNMISTAKABLE = re.compile(
-    r"[\"'“](?:needs[_-]?data[_-]?collection|requested[_-]?fields)[\\\"'”]*+\s*+:", re.IGNORECASE
+    r"[\"'“*]{0,2}(?:needs[_-]?data[_-]?collection|requested[_-]?fields)[\\\"'”*]*+\s*+:", re.IGNORECASE
 )
 """The two names that no prose has by chance."""
+_TOLD_NAME = re.compile(
+    r"[-\s*_`\"'(\[]{0,8}(needs[_-]?data[_-]?collection|requested[_-]?fields|confidence)(?:[ _](?:score|level))?"
+    r"[\"'`*_]{0,3}\s?[:=]([^\n]{0,200})",
+    re.IGNORECASE,
+)
+"""A line that says in words what the envelope says beside its response."""
 _MAX_NUMBER = 1e15
 """A response that is a greater number, or none, is no answer."""
 NO_REPLY = "NO_REPLY"
@@ -60,6 +66,8 @@ _LEFT_EMPTY = "-left empty"
 """The envelope's response was there and empty. No name in one spelling has a dash."""
 _THOUGHT = "-thought"
 """There were thoughts."""
+_MIN_TWICE_CHARS = 20
+"""Shorter lines may be said twice on purpose."""
 _MAX_LAYERS = 4
 """Of labels, quotation marks and the like that are taken off."""
 _FENCED = re.compile(r"```(?:json)?\s*+([\[{].*+)", re.DOTALL)
@@ -93,6 +101,7 @@ def extract(said: str, max_chars: int = MAX_CHARS) -> Extracted:
     text, found = _unwrapped(plain_text(said[:reach]).strip(), _MAX_WRAPPINGS, cut=True)
     bare, thought = _bare(plain_text(text).strip())
     text, is_said_word = _without_silence(bare)
+    text = "" if shapes.is_nothing(text) else _once(text)
     is_left_empty = _LEFT_EMPTY in found and not _yes(found.get("needsdatacollection"))
     return Extracted(
         text=text[:max_chars].rstrip(),
@@ -118,6 +127,14 @@ def _bare(text: str) -> tuple[str, bool]:
     return ("" if shapes.is_call(text) else text), thought
 
 
+def _once(text: str) -> str:
+    """`text` without its second half, where a model said all of it twice."""
+    half = len(text) // 2
+    first, second = text[:half].rstrip(), text[-half:].lstrip() if half else ""
+    is_twice = first == second and len(first) >= _MIN_TWICE_CHARS and "\n" in text[len(first) : -len(first)]
+    return first if is_twice else text
+
+
 def _without_silence(text: str) -> tuple[str, bool]:
     """`text` without the word that chooses silence, and whether it was there."""
     if _begins_silence(text):
@@ -141,6 +158,7 @@ def _unwrapped(text: str, wrappings: int, *, cut: bool) -> tuple[str, _Members]:
       wrappings: how many envelopes may still be opened.
       cut: whether the text may have been cut off at its end.
     """
+    text = echoes.without_echoes(text)
     spoken = thoughts.spoken(text, _read_later(text) if may_have_marks(text) else ())
     text, found = spoken.text.strip(), _Members()
     if spoken.thought:
@@ -178,7 +196,8 @@ def _unwrapped(text: str, wrappings: int, *, cut: bool) -> tuple[str, _Members]:
         if said is not None:
             answer, inner = _unwrapped(said.strip(), wrappings - 1, cut=False)
             return answer, {**inner, **found}
-        return _without_names(_finished(text) if cut else text), found
+        text, told = _without_told_names(text)
+        return _without_names(_finished(text) if cut else text), {**told, **found}
     prose.append(text[at:].strip(" \n\t]`"))
     return _announced("\n".join(filter(None, prose))), found
 
@@ -239,7 +258,7 @@ def _is_envelope(reading: Reading, ours: bool, alone: bool) -> bool:
 
 def _is_left_empty(members: _Members) -> bool:
     response = members.get("response", ...)
-    return response is None or (isinstance(response, str) and not response.strip())
+    return response is None or (isinstance(response, str) and shapes.is_nothing(response))
 
 
 def _alone(text: str, start: int, end: int) -> bool:
@@ -256,12 +275,13 @@ def _answer(response: object, wrappings: int, *, cut: bool) -> tuple[str | None,
         case int() | float():
             return str(response) if abs(response) < _MAX_NUMBER else "", {}
         case list():
-            joined = "\n".join(item for item in response if isinstance(item, str))
-            return _unwrapped(joined.strip(), wrappings, cut=cut)
+            return _unwrapped((shapes.said_in_parts(response) or "").strip(), wrappings, cut=cut)
         case dict() if wrappings > 0:
             members = _named(response)
             if _is_left_empty(members) and not cut:
                 members[_LEFT_EMPTY] = True
+            if "response" not in members:
+                members["response"] = shapes.speaking(response)
             answer, inner = _answer(members.pop("response", None), wrappings - 1, cut=cut)
             return answer or "", {**inner, **members}
         case _:
@@ -288,6 +308,24 @@ def _finished(text: str) -> str:
     elif text.endswith("\n{"):
         text = _ending(text[:-1])
     return "" if _BEGUN.fullmatch(text) else text.removesuffix(_JSON_FENCE).rstrip()
+
+
+def _without_told_names(text: str) -> tuple[str, _Members]:
+    """`text` without first and last lines that say what the envelope says beside its response; and what they say."""
+    lines, found = text.split("\n"), _Members()
+    for last in (-1, 0):
+        while lines and (told := _TOLD_NAME.fullmatch(lines[last].rstrip())):
+            name, value = _one_spelling(told[1]), told[2].strip(" \t*_`\"',;)")
+            is_apart = bool(found) or "." in value or not "".join(lines[-2:-1]).strip()
+            if name == "confidence" and (_confidence(value) is None or not is_apart):
+                break
+            found.setdefault(name, [each.strip(" \"'") for each in value.strip("[]").split(",")])
+            if name != "requestedfields":
+                found[name] = value
+            del lines[last]
+            while lines and not lines[last].strip():
+                del lines[last]
+    return ("\n".join(lines) if found else text), found
 
 
 def _without_names(text: str) -> str:

@@ -32,7 +32,8 @@ _SIGNS = re.compile(
     r"\*\*|__|~~|``|\]\s?[(\[:]|\[\^|<[A-Za-z/!]|&#?\w{1,31};|\\[!-/:-@\[-`{-~]|\$\$|\$[^$\n]{0,200}\\"
     r"|^[ \t>]*(?:\#{1,6}[ \t]|[*+][ \t]+\S|[-*+][ \t]+\[[ xX]\][ \t]|>[^\W\d]|>[ \t]*>)"
     r"|^[ \t]*\d{1,9}[.)][ \t]+\#{1,6}[ \t]|^[ \t]*-[ \t]+(?:\#{1,6}[ \t]|[-*+][ \t])"
-    r"|^[ \t]*+(?:[-*_][ \t]*+){3,}+$|^[ \t]*+(?:[:-][ \t:-]*+)?\|[ \t:|-]*+$",
+    r"|^[ \t]*+(?:[-*_][ \t]*+){3,}+$|^[ \t]*+(?:[:-][ \t:-]*+)?\|[ \t:|-]*+$"
+    r"|^[ \t]*+\|(?:[^|\n]++\|){2,}+[ \t]*+$",
     re.MULTILINE,
 )
 """Without any of these there is nothing to do."""
@@ -44,6 +45,16 @@ _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})(.*)\Z")
 _DIVIDER = re.compile(
     r"\|?(?:[ \t]*+:?-++:?[ \t]*+\|)++(?:[ \t]*+:?-++:?)?\Z|\|[ \t]*+:?-++:?\Z|:?-++:?[ \t]*+\|\Z"
 )
+_BORDER = re.compile(r"[ \t]*+\+(?:[-=]++\+)++[ \t]*+\Z")
+"""Of a table that is drawn with signs."""
+_ROW = re.compile(r"[ \t]*+\|(?:[^|]++\|){2,}+[ \t]*+\Z")
+_SPACED_BOLD = re.compile(
+    r"(?P<before>(?:\A|[\n:：،,.;–—|•(-])[ \t]{0,9})\*\*[ \t]{1,9}(?P<loose>[^*\s][^*\n]{0,200}?)"
+    r"[ \t]{0,9}\*\*(?=\W|\Z)"
+    r"|(?<![\w*])\*\*(?P<tight>[^*\s][^*\n]{0,200}?)[ \t]{1,9}\*\*(?=[\s.,:;!?،؛؟]|\Z)"
+    r"|(?<![\w*])\*\*(?P<first>[^*\s][^*\n]{0,200}+)(?<=\S)\*{4}(?P<second>[^*\s][^*\n]{0,200}+)(?<=\S)\*\*(?!\*)"
+)
+"""Bold with blanks within its marks, and bold at bold: Markdown does not know them, weak models write them."""
 _QUOTE = re.compile(r"[ \t]*>(?:[ \t]*>)*(?:[ \t]+|(?=[^\W\d])|\Z)")
 _BULLET = re.compile(r"([ \t]*)(?:-[ \t]+|\*[ \t]+|\+[ \t]+(?!\d))(?:[-*+][ \t]+)*(?=\S)")
 _TASK = re.compile(r"\[([ xX])\][ \t]+")
@@ -64,6 +75,8 @@ class _Line(NamedTuple):
 
 class _Table(NamedTuple):
     rows: Sequence[Sequence[Sequence[Token]]]
+    has_head: bool = True
+    """The first row has the names of the columns."""
 
 
 class _Definition(NamedTuple):
@@ -123,12 +136,16 @@ class _Blocks:
                 yield _Definition(found_one[1], found_one[2])
                 at += 1
             elif _begins_table(lines, at):
-                end = at + 2
-                while end < len(lines) and "|" in lines[end]:
+                end = at + 1
+                while end < len(lines) and ("|" in lines[end] or _BORDER.match(lines[end])):
                     end += 1
-                rows = map(cells, (line, *lines[at + 2 : end]))
-                yield _Table([[self._tokens(cell) for cell in row] for row in rows])
+                rows = [cells(each) for each in lines[at:end] if not _is_divider(each)]
+                if rows:
+                    shown = [[self._tokens(cell) for cell in row] for row in rows]
+                    yield _Table(shown, has_head=_is_divider(lines[at + 1]))
                 at = end
+            elif _BORDER.match(line) and at + 1 < len(lines) and lines[at + 1].lstrip().startswith("|"):
+                at += 1
             else:
                 end = at + 1
                 prefix, rest = _prefix(line)
@@ -143,6 +160,7 @@ class _Blocks:
                 at = end
 
     def _tokens(self, text: str) -> Sequence[Token]:
+        text = _SPACED_BOLD.sub(_tight, text) if "**" in text else text
         return tokens(text, self._references)
 
     def _fenced(
@@ -182,9 +200,10 @@ def _shown(blocks: Sequence[_Block]) -> str:
             case _Line(prefix, found, is_heading):
                 text = phrases.shown(found, is_heading=is_heading)
                 lines += [f"{prefix}{text}"] if text or not is_heading else []
-            case _Table(rows):
+            case _Table(rows, has_head):
                 shown = [[" ".join(phrases.shown(cell).split()) for cell in row] for row in rows]
-                lines.append(as_lines(shown[0], [row for row in shown[1:] if any(row)]))
+                filled = [row for row in shown[has_head:] if any(row)]
+                lines.append(as_lines(shown[0] if has_head else (), filled))
             case _:
                 lines.append(block)
     return "\n".join(
@@ -192,6 +211,12 @@ def _shown(blocks: Sequence[_Block]) -> str:
         for line in lines
         if isinstance(line, str) or folded(line.label) not in phrases.used
     )
+
+
+def _tight(found: re.Match[str]) -> str:
+    if found["first"]:
+        return f"**{found['first']}** **{found['second']}**"
+    return f"{found['before'] or ''}**{found['loose'] or found['tight']}**"
 
 
 def _begins(lines: Sequence[str], at: int) -> bool:
@@ -209,9 +234,16 @@ def _begins(lines: Sequence[str], at: int) -> bool:
 
 
 def _begins_table(lines: Sequence[str], at: int) -> bool:
-    if "|" not in lines[at] or at + 1 == len(lines) or not _DIVIDER.match(lines[at + 1].strip()):
+    if "|" not in lines[at] or at + 1 == len(lines):
         return False
-    return len(cells(lines[at])) >= len(cells(lines[at + 1])) - 1
+    if _DIVIDER.match(lines[at + 1].strip()):
+        return len(cells(lines[at])) >= len(cells(lines[at + 1])) - 1
+    below = at + 2 if _BORDER.match(lines[at + 1]) and at + 2 < len(lines) else at + 1
+    return _ROW.match(lines[at]) is not None and _ROW.match(lines[below]) is not None
+
+
+def _is_divider(line: str) -> bool:
+    return _DIVIDER.match(line.strip()) is not None or _BORDER.match(line) is not None
 
 
 def _fence(line: str) -> re.Match[str] | None:
@@ -246,7 +278,7 @@ def _has_bold(block: _Block) -> bool:
     match block:
         case _Line(_, found, _):
             return _is_bold(found)
-        case _Table(rows):
+        case _Table(rows, _):
             return any(_is_bold(cell) for row in rows for cell in row)
         case _:
             return False

@@ -24,7 +24,7 @@ KNOWN_TAGS = frozenset((
     "b", "strong", "i", "em", "s", "del", "strike", "h1", "h2", "h3", "h4", "h5", "h6", "p", "div", "ul", "ol",
     "li", "table", "tr", "th", "td", "thead", "tbody", "blockquote", "section", "hr", "br", "a", "img", "u", "ins",
     "span", "font", "small", "big", "sub", "sup", "mark", "code", "kbd", "center", "pre", "html", "body", "dl",
-    "dt", "dd",
+    "dt", "dd", "details", "summary",
 ))  # fmt: skip
 """All others are text, as in "Dear <your name>"."""
 MAIL = re.compile(r"mailto:|tel:", re.IGNORECASE)

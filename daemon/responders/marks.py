@@ -116,7 +116,11 @@ _TOKENS: dict[str, MarkKind] = {
     **dict.fromkeys(("bos", "sop", "pad", "unk", "mask_token", "start_of_image", "image_soft_token"), "drop"),
 }
 _NUMBERED = re.compile(r"(?:extra_id_|special_|unused|reserved_token_)\d{1,4}")
-_REASONING_BOX = re.compile(r"\btype=.{0,3}(?:reasoning|think)", re.IGNORECASE)
+_REASONING_BOX = re.compile(
+    r"<details[^<>]{0,100}\btype=.{0,3}(?:reasoning|think)"
+    r"|<details[^<>]{0,100}>\s{0,4}<summary>[^<>\n]{0,40}(?:thinking|thought|reasoning|التفكير)",
+    re.IGNORECASE,
+)
 _CLOSING = re.compile(rf"{_LT}/([A-Za-z_]{{1,16}}+)\s?{_GT}")
 _STRUCK = re.compile(r"<s>[^<>\n]{1,200}+</s>")
 """HTML for what is struck through."""
@@ -184,7 +188,7 @@ def marks(text: str) -> Iterator[ModelMark]:
         first=len(text) - len(text.lstrip()),
         last=len(text.rstrip()),
         closed=frozenset(found[1].casefold() for found in _CLOSING.finditer(text)),
-        boxed="type=" in text and _REASONING_BOX.search(text) is not None,
+        boxed="<details" in text and _REASONING_BOX.search(text) is not None,
     )
     mentions = _mentions(view)
     mention, at = next(mentions, None), 0
@@ -350,7 +354,7 @@ def _ambiguous(view: _View, found: re.Match[str]) -> ModelMark | None:
     start, end = found.span()
     name, closes = found["tag"].casefold(), bool(found["slash"])
     if name == _BOX:
-        opens = not closes and _REASONING_BOX.search(found["rest"]) is not None
+        opens = not closes and _REASONING_BOX.match(view.text, start) is not None
         known = opens or (closes and view.boxed)
     else:
         opens = not closes

@@ -20,12 +20,13 @@ _IN_NUMBERS = re.compile(r"[\s().-]")
 
 _MARKS = {"strong": BOLD, "em": ITALIC, "s": STRUCK}
 _MARK_OF_TAG = {
-    **dict.fromkeys(("b", "strong", "h1", "h2", "h3", "h4", "h5", "h6", "th"), BOLD),
+    **dict.fromkeys(("b", "strong", "h1", "h2", "h3", "h4", "h5", "h6", "th", "summary"), BOLD),
     **dict.fromkeys(("i", "em"), ITALIC),
     **dict.fromkeys(("s", "del", "strike"), STRUCK),
 }
 _BREAKING_TAGS = frozenset((
     "p", "div", "ul", "ol", "li", "table", "tr", "blockquote", "section", "hr", "h1", "h2", "h3", "h4", "h5", "h6",
+    "details", "summary",
 ))  # fmt: skip
 
 

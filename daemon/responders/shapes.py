@@ -40,10 +40,27 @@ _SPEAKING = (
         "body",
         "msg",
     ),
+    *("airesponse", "botresponse", "assistant", "respuesta", "resposta", "mensaje", "mensagem", "texto"),
+    *("réponse", "antwort", "cevap", "yanıt", "الرد", "رد", "الإجابة", "إجابة", "الجواب", "جواب", "النص"),
 )
 """Names of what is said, the surest first, in one spelling."""
-_HOLDING = ("choices", "candidates", "messages", "parts", "data", "json", "outputs", "items", "delta")
+_HOLDING = (
+    "choices",
+    "candidates",
+    "messages",
+    "parts",
+    "data",
+    "json",
+    "outputs",
+    "items",
+    "delta",
+    "replies",
+    "responses",
+    "answers",
+)
 """Names of what holds it."""
+_HOLDING_WORDS = ("messages", "parts", "outputs", "replies", "responses", "answers")
+"""Of these, strings are words too."""
 _FAILED = ("error", "errors", "exception", "traceback", "errormessage")
 _FAILURES = ("error", "failed", "failure", "fail")
 _OTHERS = ("user", "human", "system", "developer", "tool")
@@ -52,6 +69,15 @@ _NAMES_TOOL = ("name", "function", "tool", "toolname", "action", "functionname",
 _ARGUMENTS = ("arguments", "parameters", "args", "toolinput", "actioninput", "input", "kwargs")
 _CALLS = ("toolcalls", "toolcall", "functioncall", "tooluses", "functioncalls")
 _FINAL_ACTIONS = ("finalanswer", "final", "respond", "response", "answer", "reply")
+_BESIDE = ("needsdatacollection", "requestedfields", "confidence")
+"""What the envelope says beside its response."""
+_LIKE_RESPONSE = ("res", "rep", "rsp", "ans")
+"""How a misspelt one begins. "reasoning" and "intent" are not for the customer."""
+_NOTHINGS = frozenset((
+    "null", "NULL", "Null", "None", "undefined", "NaN", "nan", "N/A", "n/a", "{}", "[]", "[object Object]",
+    "…", "...",
+))  # fmt: skip
+"""What programs write for nothing. "None." and "no" are answers."""
 _MAX_NUMBER = 1e15
 _HTTP_FAILURES = range(400, 600)
 
@@ -64,6 +90,8 @@ _CALL_IN_WORDS = re.compile(
     r"|```tool_(?:code|call|use|outputs?)\b|call:\w{1,60}\{",
     re.IGNORECASE,
 )
+_SENTENCES = re.compile(r"\[\s*+\"")
+"""An array of strings. With a blank in one of them they are sentences, else names."""
 
 
 def said_in(text: str) -> str | None:
@@ -74,12 +102,24 @@ def said_in(text: str) -> str | None:
     if is_call(text):
         return ""
     value = _value(text)
+    if isinstance(value, list) and _SENTENCES.match(text) and all(isinstance(item, str) for item in value):
+        return _parts(value, _MAX_DEPTH) if any(" " in item.strip() for item in value) else None
     return None if value is None else _said(value, _MAX_DEPTH)
 
 
 def speaking(members: Mapping[str, object]) -> str | None:
     """The words in an object; empty when it says nothing; None when no name is known."""
     return _said(dict(members), _MAX_DEPTH)
+
+
+def said_in_parts(items: list[object]) -> str | None:
+    """The parts of one message, one below another; None when none of them is known."""
+    return _parts(items, _MAX_DEPTH)
+
+
+def is_nothing(text: str) -> bool:
+    """Whether it is what programs write for nothing, or blank."""
+    return not (bare := text.strip()) or bare in _NOTHINGS
 
 
 def is_call(text: str) -> bool:
@@ -152,12 +192,26 @@ def _said_in_object(members: dict[str, object], depth: int) -> str | None:
             found = _parts(value, depth) if isinstance(value, list) else _said(value, depth)
             if found is not None or value is None:
                 return found or ""
-    for name in _HOLDING:
-        value = members.get(name)
-        held = value[:1] if name in ("choices", "candidates") and isinstance(value, list) else value
-        if isinstance(held, list | dict) and (found := _said(held, depth)) is not None:
-            return found
-    return None
+    held = (_said_in_held(name, members[name], depth) for name in _HOLDING if name in members)
+    found = next((said for said in held if said is not None), None)
+    return _only_words(members) if found is None else found
+
+
+def _said_in_held(name: str, held: object, depth: int) -> str | None:
+    if isinstance(held, list) and name in ("choices", "candidates"):
+        held = held[:1]
+    if isinstance(held, list) and name in _HOLDING_WORDS and all(isinstance(item, str) for item in held):
+        return _parts(held, depth)
+    return _said(held, depth) if isinstance(held, list | dict) else None
+
+
+def _only_words(members: Mapping[str, object]) -> str | None:
+    """The words of an envelope whose first name is misspelt; empty when it has none, or only thoughts."""
+    if not any(name in members for name in (*_BESIDE, *_THOUGHTS)):
+        return None
+    alike = (value for name, value in members.items() if name.startswith(_LIKE_RESPONSE))
+    words = [value for value in alike if isinstance(value, str) and not is_nothing(value)]
+    return words[0] if len(words) == 1 else ""
 
 
 def _parts(items: list[object], depth: int) -> str | None:

@@ -45,7 +45,12 @@ def as_lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
     Two columns are lines "name: value". More are a block for each row, its first cell and then "name: value"; or where
     that would repeat the names of the columns too often, they are said once and each row has one line.
+
+    Args:
+      head: empty where the table has none.
     """
+    if not head:
+        return "\n".join(map(_line, rows))
     if not rows:
         return " – ".join(filter(None, head))
     names = [each.strip("*_ ") for each in head]

@@ -32,12 +32,24 @@ _LABEL = re.compile(
     rf"[*_#\s]{{0,4}}(?:(?P<role>{_ROLES})|{_ANSWERS})[^\S\n]?(?:[*_]{{1,3}})?[^\S\n]?[:：][*_]{{0,3}}\s*+(?=\S)",
     re.IGNORECASE,
 )
-_HEADING = re.compile(rf"(?:\*\*|#{{1,4}} ?)(?:{_ANSWERS})(?:\*\*)?[^\S\n]*+\n\s*+(?=\S)", re.IGNORECASE)
+_HEADING = re.compile(
+    rf"(?:\*\*|#{{1,4}} ?)(?:(?P<role>{_ROLES})|{_ANSWERS})(?:\*\*)?[^\S\n]*+\n\s*+(?=\S)", re.IGNORECASE
+)
 _LEFT_OF_TURN = re.compile(r"(?:assistant|model)\n\s*+(?=\S)")
+_OTHERS = r"user|customer|human|client|usuario|cliente|utilisateur|kunde|المستخدم|العميل|الزبون"
 _NEXT_TURN = re.compile(
-    r"\n[*_]{0,2}(?:user|customer|human|client|usuario|cliente|utilisateur|kunde|المستخدم|العميل|الزبون)[*_]{0,2}\s?[:：]",
+    rf"\n(?:[*_]{{0,2}}(?:{_OTHERS})[*_]{{0,2}}\s?[:：]"
+    rf"|#{{1,4}} ?(?:{_OTHERS}|instruction|input)\s?(?:[:：]|(?=\n)|\Z))",
     re.IGNORECASE,
 )
+_TRANSCRIPT = re.compile(
+    rf"[*_#\s]{{0,4}}(?:system|instruction|input|{_OTHERS})[*_]{{0,2}}\s?(?:[:：]|(?=\n))", re.IGNORECASE
+)
+_OUR_TURN = re.compile(
+    rf"\n(?:[*_]{{0,2}}(?:{_ROLES})[*_]{{0,2}}\s?(?:[:：]|(?=\n))|#{{1,4}} ?(?:{_ROLES}|response)\s?(?:[:：]|(?=\n)))",
+    re.IGNORECASE,
+)
+"""How a transcript goes on that begins with the other side."""
 _NEXT_TURN_LEFT = re.compile(r"(?<=[.!?؟。…)\"”»])assistant\n\n")
 
 _CLOSING = {
@@ -58,7 +70,7 @@ _STOPS_WORD = re.compile(r"[\s(\[{،,؛;:—–-]")
 _WRITTEN_BREAK = re.compile(r"\\\\?n|\\\\?r")
 _WRITTEN = re.compile(r"\\\\?r\\\\?n|\\\\?[nr]|\\\\?t|\\\\?\"|(?:\\u[0-9a-fA-F]{4})+")
 _MEANS = {"t": "\t", '"': '"'}
-_FILES = "txt|pdf|docx?|xlsx?|csv|jpe?g|png|exe|zip|py|js|json|xml|html?|ini|log|bat|dll"
+_FILES = "txt|pdf|docx?|xlsx?|csv|jpe?g|png|exe|zip|py|js|json|xml|html?|md|ini|log|bat|dll"
 _PATH = re.compile(
     rf"(?:^|[\"'(])(?:[A-Za-z]:|\\\\(?![nrt]))|\\(?![nrtu])[A-Za-z]|\.(?:{_FILES})[.,;)]?$", re.IGNORECASE
 )
@@ -100,6 +112,14 @@ _SIGNS = re.compile(
 _FOOTNOTES = re.compile(
     rf"(?P<code>{_CODE})|(?<=[\w.!?؟。،,;:)\"”»%])(?P<marks>(?:\[\d{{1,3}}\])++)(?=[\s.,;:!?؟،)]|\Z)"
 )
+_SOURCE_WORDS = r"(?:sources?|المصدر|المصادر|fuentes?|fontes?|quellen?)[*_]{0,2}\s?[:：][*_]{0,2}\s?"
+_FILE_SOURCE = re.compile(
+    rf"[^\S\n]{{0,2}}[\[(]{_SOURCE_WORDS}(?P<file>[^\[\]()\n]{{1,120}}+)[\])]"
+    rf"|(?:\A|\n)[-*_ ]{{0,4}}{_SOURCE_WORDS}(?P<line>[^\n]{{1,120}}+)(?=\n|\Z)",
+    re.IGNORECASE,
+)
+_NAMES_FILE = re.compile(rf"[^/]{{1,115}}\.(?:{_FILES})[*_.`\"']{{0,3}}", re.IGNORECASE)
+"""A passage's source is the name of a file of the business, which customers do not know. An address they may follow."""
 _AFTER_SENTENCE = '.!?؟。،,;:)"”»'
 
 
@@ -122,7 +142,13 @@ def without_sources(text: str) -> str:
     )
     if sure:
         without = _FOOTNOTES.sub(lambda found: found["code"] or "", without)
+    without = _FILE_SOURCE.sub(_without_file, without)
     return without if without == text else without.strip()
+
+
+def _without_file(found: re.Match[str]) -> str:
+    named = found["file"] or found["line"]
+    return "" if _NAMES_FILE.fullmatch(named.strip()) else found[0]
 
 
 def _without_fence(text: str) -> str:
@@ -145,6 +171,8 @@ def _without_fence(text: str) -> str:
 
 def without_label(text: str) -> str:
     """`text` without the name of its speaker, and without what it goes on to say in the other's name."""
+    ours = _OUR_TURN.search(text) if _TRANSCRIPT.match(text) else None
+    text = text[ours.start() + 1 :] if ours else text
     left = _LEFT_OF_TURN.match(text)
     label = left or _LABEL.match(text) or _HEADING.match(text)
     next_left = _NEXT_TURN_LEFT.search(text) if "assistant\n\n" in text else None
@@ -153,7 +181,7 @@ def without_label(text: str) -> str:
     if label is None or label.end() >= len(text):
         return text
     text = text[label.end() :]
-    if left or label.groupdict().get("role"):
+    if left or ours or label.groupdict().get("role"):
         following = _NEXT_TURN.search(text)
         text = text[: following.start()].rstrip() if following else text
     return text

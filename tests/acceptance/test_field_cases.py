@@ -36,9 +36,7 @@ def played(gateway: FakeEvolution, model: FakeOpenAI) -> Iterator[DaemonUnderTes
         "brief": {"machines": {"replies": 10}},
         "raw": {**asks, "reply": {"formatting": "unchanged"}},
         "brief_parts": {**asks, "reply": {"max_chars": 600}},
-        "polite": {**asks, "fallback_message": None},
     }
-    instances.pop("polite")
     settings = {
         "batching": {"window_seconds": 600},
         "escalation": {"notify_numbers": ["+966 50 999 0001"]},

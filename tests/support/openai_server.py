@@ -92,9 +92,13 @@ def _unsupported(says: str, parameter: str, code: str) -> Json:
     return {"error": {"message": says, "type": "invalid_request_error", "param": parameter, "code": code}}
 
 
-def completion(text: str | None, model: str = "test", finish_reason: str = "stop") -> Json:
-    """A chat completion as OpenAI writes it."""
-    message = {"role": "assistant", "content": text, "refusal": None}
+def completion(said: str | Json | None, model: str = "test", finish_reason: str = "stop") -> Json:
+    """A chat completion as OpenAI writes it. Args: said: the text, or what a message has instead of one."""
+    message = {
+        "role": "assistant",
+        "refusal": None,
+        **(said if isinstance(said, dict) else {"content": said}),
+    }
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",

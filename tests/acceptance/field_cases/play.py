@@ -13,7 +13,7 @@ A case is a mapping in one of the YAML files of this folder:
       - program: Your order left     # other software, through the gateway
       - event: messages.delete       # any other webhook, with its `data`
         data: {id: "{first}"}
-      - model: It costs 90 SAR.      # the model's answers from here on, where the text it is asked has {T}
+      - model: It costs 90 SAR.      # the model's answers from here on, where what it is asked has {T}; or a message
       - majlis: [resume, "{where}"]
     expect: {replies: 2, contains: [], lacks: [], told: [], not_told: [], acks: [], rules: [], numbers: []}
 
@@ -211,12 +211,13 @@ class FakeModelAnswers:
     """What the model says to each case; `OK` where nothing was ordered."""
 
     def __init__(self) -> None:
-        self._said: dict[str, str] = {}
+        self._said: dict[str, Any] = {}
 
-    def say(self, tag: str, text: str) -> None:
-        self._said[tag] = text
+    def say(self, tag: str, said: Any) -> None:
+        """Args: said: a text, or a whole message."""
+        self._said[tag] = said
 
-    def __call__(self, asked: str) -> str:
+    def __call__(self, asked: str) -> Any:
         return next((text for tag, text in self._said.items() if tag in asked), "OK")
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from actors.text import plain_text
 from daemon.responders.extraction import MAX_FIELD_CHARS, MAX_FIELDS, Extracted, extract
+from daemon.responders.shapes import is_nothing
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 SYNTAX = st.text("{}[]\"'`:,\\ \nresponseconfidence01")
@@ -83,6 +84,8 @@ WRAPPINGS: dict[str, Callable[[str], str]] = {
 def _wanted(text: str) -> str:
     """The words of `text`; where there are quotation marks or escapes to take off, those of the plainest envelope."""
     plain = plain_text(text).strip()
+    if is_nothing(plain):
+        return ""
     return extract(_json(text)).text if set(plain) & set("\"'\\“”„«»‹›‘’「」『』_:：") else plain
 
 
@@ -316,7 +319,11 @@ def test_the_model_may_say_that_it_says_nothing(said: str) -> None:
     [
         ("", ""),
         (" \n ", ""),
-        ("{}", "{}"),
+        *(
+            (nothing, "")
+            for nothing in ("{}", "[]", "null", "None", "undefined", "N/A", "[object Object]", "…", "...")
+        ),
+        *((word, word) for word in ("None.", "No", "0", "NULL and void", "?", ":)", "👍")),
         ('{"response": "', ""),
         ('{"response": ""', ""),
         ('{"confidence": 1}', ""),
@@ -332,3 +339,55 @@ def test_the_model_may_say_that_it_says_nothing(said: str) -> None:
 def test_nothing_said_is_no_choice_and_the_word_reaches_nobody(said: str, text: str) -> None:
     found = extract(said)
     assert (found.text, found.is_silence) == (text, False)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "response: We open at 9.\nneedsDataCollection: false\nrequestedFields: []\nconfidence: 0.9",
+        "**response**: We open at 9.\n\n**Confidence**: 90%",
+        "needs_data_collection: no\nconfidence: 0.9\nresponse: We open at 9.",
+        "We open at 9.\n\n(Confidence score: 0.9)",
+        "We open at 9. needsDataCollection: false, confidence: 0.9",
+    ],
+)
+def test_an_envelope_in_words_is_one(said: str) -> None:
+    assert extract(said).text == "We open at 9."
+
+
+def test_what_an_envelope_in_words_says_is_read() -> None:
+    found = extract(
+        "Who are you?\nneedsDataCollection: true\nrequestedFields: [name, phone]\nconfidence: 0.4"
+    )
+    assert found == Extracted("Who are you?", True, ("name", "phone"), 0.4)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Confidence: our strength",
+        "You need:\nConfidence: high",
+        "We give:\nConfidence: 100%",
+        "A\n\nA",
+        "Yes!\nYes!",
+    ],
+)
+def test_words_like_those_of_the_envelope_stay(text: str) -> None:
+    assert extract(text).text == text
+
+
+def test_an_answer_that_is_said_twice_is_sent_once() -> None:
+    assert (
+        extract("We open at 9 and close at 22.\n\nWe open at 9 and close at 22.").text
+        == "We open at 9 and close at 22."
+    )
+
+
+def test_nothing_in_an_envelope_is_silence() -> None:
+    assert all(extract(json.dumps({"response": said})).is_silence for said in ("null", "None", "", None))
+
+
+def test_what_stands_beside_a_misspelt_response_is_not_said() -> None:
+    assert extract('{"reasoning": "Margin is 40 %.", "confidence": 0.9}').text == ""
+    assert extract('{"thought": "Margin is 40 %."}').text == ""
+    assert extract('{"intent": "price", "reponse": "It costs 12.", "confidence": 0.9}').text == "It costs 12."

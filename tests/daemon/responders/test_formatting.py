@@ -14,7 +14,7 @@ SAMPLES = [
     # emphasis
     ("**bold** __bold__ *it* _it_ ***both*** ~~old~~", "*bold* *bold* _it_ _it_ *_both_* ~old~"),
     ("**السعر:**90 ريال", "*السعر:* 90 ريال"),
-    ("اطلب**الآن**، و**الكتاب** جديد", "*اطلبالآن*، *والكتاب* جديد"),
+    ("اطلب**الآن**، و**الكتاب** جديد", "اطلب *الآن*، *والكتاب* جديد"),
     ("في **\"الرياض\"**، **غداً**؟", 'في *"الرياض"*، *غداً*؟'),
     ("**价格：**90元", "*价格：* 90元"),
     ("在**北京**开店", "在北京开店"),
@@ -53,7 +53,17 @@ SAMPLES = [
     ("![Logo](https://x.example/l.png)", "Logo: https://x.example/l.png"),
     ("[a][1] [b][1]\n\n[1]: https://x.example\n[2]: https://y.example", "a (https://x.example) b\n\n2: https://y.example"),
     ("good[^1] **x**\n\n[^1]: says who", "good[1] *x*\n\n[1]: says who"),
+    # blanks that a model left out, or put within the marks
+    ("~~120~~**90** SAR", "~120~ *90* SAR"),
+    ("السعر:**90 ريال**فقط، و**التوصيل**مجاني، **90**ريال", "السعر:*90 ريال* فقط، *والتوصيل* مجاني، *90* ريال"),
+    ("**خصم 20%**على **مطعم**نا ***المقهى:***الجديد", "*خصم 20%* على *مطعمنا* *_المقهى:_* الجديد"),
+    ("** السعر: ** 90\n**Price ** 90\n**السعر:****90**", "*السعر:* 90\n*Price* 90\n*السعر:* *90*"),
+    ("**a** 2 ** 3 = 8 and 2 ** 4, ah****@x.example **b**", "*a* 2 ** 3 = 8 and 2 ** 4, ah****@x.example *b*"),
     # tables
+    ("Prices:\n| Tea | 8 |\n| Coffee | **12** |", "Prices:\nTea: 8\nCoffee: *12*"),
+    ("+---+---+\n| Item | SAR |\n+===+===+\n| Tea | 8 |\n+---+---+\nThanks", "*Item: SAR*\nTea: 8\nThanks"),
+    ("| one | line |", "| one | line |"),
+    ("|--|--|\n|--|--|\nx", "x"),
     ("| Item | Price |\n|---|--:|\n| Honey | **90** |\n| a\\|b | 5 |", "*Item: Price*\nHoney: *90*\na|b: 5"),
     ("|A|B|C|\n|-|-|-|\n|x|1|2|\n|y|3||", "*x*\nB: 1\nC: 2\n\n*y*\nB: 3"),
     # HTML, entities, escapes, formulas

@@ -39,6 +39,7 @@ THOUGHTS = {
     "other end": f"<think>{S}</thinking>{A}",
     "escaped": f"&lt;think&gt;{S}&lt;/think&gt;{A}",
     "escaped as in JSON": f"\\u003cthink\\u003e{S}\\u003c/think\\u003e{A}",
+    "a box with a title": f"<details>\n<summary>🧠 Thinking</summary>\n\n{S}\n\n</details>\n\n{A}",
     "open web page": f'<details type="reasoning" done="true">\n<summary>5 s</summary>\n> {S}\n</details>\n{A}',
     "full width": f"＜think＞{S}＜/think＞{A}",
     "an empty tag": f"<think/>{A}",
