@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from daemon.knowledge import tables
 from daemon.knowledge.chunks import Sections, TextSection
@@ -73,7 +73,11 @@ _MAX_CELLS = 500_000
 
 def sections(page: str) -> Sections:
     """One section for each heading and for each table, in order; a heading is named with those above it."""
-    read = _Page(LexborHTMLParser(page))
+    try:
+        tree = LexborHTMLParser(page)
+    except SelectolaxError:  # HTML is never wrong: only memory can be missing
+        raise MemoryError from None
+    read = _Page(tree)
     found = read.read()
     return Sections(found, hidden_chars=read.hidden_chars)
 

@@ -28,7 +28,7 @@ _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _TEXT_PARTS = re.compile(r"word/(?:document|footnotes|endnotes)\d*\.xml")
 _SHEETS = re.compile(r"xl/worksheets/[^/]+\.xml")
 _PLACE = re.compile(rb'\br="([A-Z]{1,3}\d{1,7})"')
-_VALUE = re.compile(rb"<v[\s/>]")
+_VALUE = re.compile(rb"<v(?:>| xml:)")
 _OFF = frozenset({"0", "false", "off"})
 _BROKEN = "is broken or no such file: open it in its program, save it again, then add it"
 _PLACES = re.compile(r"0\.(0{1,10})")

@@ -10,6 +10,7 @@ import hashlib
 import io
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import PurePath
 
 import msgspec
@@ -28,6 +29,7 @@ _SEPARATORS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 """Excel's own word for it, as the first line."""
 _JUDGED_LINES = 50
+_MAX_CELL_LINES = 50
 
 
 class UnreadableFile(Exception):
@@ -143,11 +145,20 @@ def _csv(content: bytes) -> Sections:
     named = _SEPARATOR_LINE.match(text)
     separator = named[1] if named else _separator(text)
     text = text[named.end() :] if named else text
-    try:
-        rows = list(csv.reader(io.StringIO(text), delimiter=separator))
-    except csv.Error:
-        raise UnreadableFile("is no table that can be read: save it as CSV again, or as XLSX") from None
+    rows = _rows(text, separator)
     return Sections(list(tables.sections("", rows)), encoding)
+
+
+def _rows(text: str, separator: str) -> list[list[str]]:
+    """The rows; a quote that nobody closed is an inch or a slip, and does not swallow the rest."""
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
+        with suppress(csv.Error):
+            rows = list(csv.reader(io.StringIO(text), delimiter=separator, quoting=quoting))
+            if quoting == csv.QUOTE_NONE or all(
+                cell.count("\n") < _MAX_CELL_LINES for row in rows for cell in row
+            ):
+                return rows
+    raise UnreadableFile("is no table that can be read: save it as CSV again, or as XLSX")
 
 
 def _separator(text: str) -> str:

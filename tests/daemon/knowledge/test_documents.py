@@ -177,6 +177,13 @@ def test_a_csv_price_list_keeps_its_header_and_its_lines_within_cells() -> None:
     assert "Honey, 99 | two lines | 99.50" in found[-1][1].split("\n")
 
 
+def test_a_quote_that_nobody_closed_swallows_no_row() -> None:
+    rows = "".join(f"Item {n},{n}\n" for n in range(100))
+    found = told("prices.csv", f'Item,Price\nScreen,"32\n{rows}'.encode())
+    assert found[0][1].startswith('Item | Price\nScreen | "32\nItem 0 | 0\n')
+    assert found[-1][1].endswith("\nItem 99 | 99")
+
+
 def test_a_cell_as_long_as_a_book_is_refused() -> None:
     with pytest.raises(UnreadableFile, match="save it as CSV again"):
         parse("prices.csv", b'Item,Price\n"' + b"a" * 200_000)
